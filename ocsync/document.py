@@ -1,0 +1,104 @@
+r"""Field paths, and documents written flat: `{"Inventory.Enabled": true, "xp.color": "red"}`.
+
+A path is a dotted name; a dot (or backslash) inside a member's name is written `\.` (`\\`).
+Every function here is pure and leaves its arguments as they were.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterable, Mapping
+from typing import Any, Final
+
+_DOT = re.compile(r"((?:[^.\\]|\\.)*)(?:\.|$)", re.DOTALL)
+
+
+class Absent:
+    """The type of MISSING."""
+
+    def __repr__(self) -> str:
+        return "(absent)"
+
+
+MISSING: Final = Absent()
+"""What a document has where it has nothing: not null, nothing."""
+
+
+def split(path: str) -> list[str]:
+    r"""The member names of *path*: `xp.a\.b` has two, `xp` and `a.b`."""
+    if "\\" not in path:
+        return path.split(".")
+    parts, start = [], 0
+    while start <= len(path):
+        match = _DOT.match(path, start)
+        if match is None:  # a lone backslash at the end stands for itself
+            parts.append(path[start:])
+            break
+        parts.append(re.sub(r"\\(.)", r"\1", match[1]))
+        start = match.end() + (0 if match[0].endswith(".") else 1)
+    return parts
+
+
+def join(parts: Iterable[str]) -> str:
+    """The path with these member names; `split(join(parts)) == parts`."""
+    return ".".join(part.replace("\\", "\\\\").replace(".", "\\.") for part in parts)
+
+
+def flatten(document: Mapping[str, Any], models: Container[str]) -> dict[str, Any]:
+    """*document* as one value per path; members named in *models* are opened one level.
+
+    An empty or null model has no members, so it stays as it is: `{"Inventory": null}`.
+    """
+    flat: dict[str, Any] = {}
+    for name, value in document.items():
+        if name in models and isinstance(value, dict) and value:
+            for member, inner in value.items():
+                flat[join((name, member))] = inner
+        else:
+            flat[name if "." not in name else join((name,))] = value
+    return flat
+
+
+def nest(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The document that *fields* spell; a deeper path overrides what stands at a shallower one."""
+    document: dict[str, Any] = {}
+    for path in sorted(fields, key=lambda p: p.count(".")):
+        document = replaced(document, split(path), fields[path])
+    return document
+
+
+def value_at(document: Any, path: str) -> Any:
+    """The value at *path*, or MISSING."""
+    for part in split(path):
+        if not isinstance(document, dict) or part not in document:
+            return MISSING
+        document = document[part]
+    return document
+
+
+def replaced(document: Any, parts: list[str], value: Any) -> Any:
+    """*document* with *value* at the place *parts*; what is no object on the way becomes one."""
+    if not parts:
+        return value
+    copy = dict(document) if isinstance(document, dict) else {}
+    copy[parts[0]] = replaced(copy.get(parts[0]), parts[1:], value)
+    return copy
+
+
+def inside(path: str, outer: str) -> bool:
+    """Whether *path* lies below *outer*."""
+    return path.startswith(outer + ".")
+
+
+def equal(one: Any, other: Any) -> bool:
+    """Whether two JSON values are the same: 5 is 5.0, true is not 1, nothing is null."""
+    if one is None or one is MISSING:
+        return other is None or other is MISSING
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        names = one.keys() | other.keys()
+        return all(equal(one.get(n, MISSING), other.get(n, MISSING)) for n in names)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(equal, one, other))
+    return bool(one == other)

@@ -1,0 +1,181 @@
+"""The nouns that cross layers: Entry -> Change -> Step -> Outcome -> Finding.
+
+All are frozen. A *ref* is text, `kind/ID[/ID...]`, its kind and IDs in the table's order; IDs
+hold no slash. *Fields* are flat documents (see `document`): path -> JSON value.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+Ref = str
+Fields = dict[str, Any]
+
+
+class Op(StrEnum):
+    """What an entry does to its ref."""
+
+    SET = "set"
+    PUT = "put"
+    ADJUST = "adjust"
+    ASSIGN = "assign"
+
+
+class Entry(
+    msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="type", tag="entry"
+):
+    """One staged edit, one line of the journal.
+
+    *seq* orders the journal and never repeats in a profile; 0 until the journal gives one.
+    *at* is UTC, ISO 8601. *source* is `FILE:LINE` for imports. *expect* holds what the operator
+    believes is on the server just before this entry. *replace* lets a put meet an existing entity.
+    """
+
+    op: Op
+    ref: Ref
+    fields: Fields = {}
+    expect: Fields = {}
+    replace: bool = False
+    seq: int = 0
+    at: str = ""
+    by: str = ""
+    source: str = ""
+
+
+class Broken(msgspec.Struct, frozen=True):
+    """An expectation that the staged entries themselves contradict, found without the server.
+
+    *staged* is the value that earlier entries leave in *field* just before entry *seq*.
+    """
+
+    seq: int
+    field: str
+    expected: Any
+    staged: Any
+
+
+class Change(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The net effect of entries of one ref, in one request.
+
+    *op* is set, put or assign. *fields* are absolute values; `xp.a.b` paths stay until `xp.a` has
+    been read. *adjust* are sums to add to what the server has. *expect* is to hold before the
+    request. *entries* are the journal's numbers folded in, in order.
+    """
+
+    op: Op
+    ref: Ref
+    fields: Fields = {}
+    adjust: Fields = {}
+    expect: Fields = {}
+    replace: bool = False
+    entries: tuple[int, ...] = ()
+    broken: tuple[Broken, ...] = ()
+
+
+class Step(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One planned request. *number* counts from 1 in plan order; *wave* from 1.
+
+    *needs* are the numbers of the steps whose failure blocks this one; order alone is the wave.
+    """
+
+    number: int
+    wave: int
+    change: Change
+    method: str
+    path: str
+    needs: tuple[int, ...] = ()
+
+    @property
+    def ref(self) -> Ref:
+        """The ref that this step writes."""
+        return self.change.ref
+
+
+class State(StrEnum):
+    """What became of a step."""
+
+    DONE = "done"
+    UNCHANGED = "unchanged"
+    FAILED = "failed"
+    CONFLICT = "conflict"
+    BLOCKED = "blocked"
+    UNKNOWN = "unknown"
+
+    @property
+    def settled(self) -> bool:
+        """Whether the marketplace now has what was staged."""
+        return self in (State.DONE, State.UNCHANGED)
+
+
+class Intent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="intent"):
+    """Written before a request: step *number* is about to send *sent*, seen *before* there.
+
+    Both are flat and cover the same paths; MISSING values are left out of *before*.
+    *absent* says that the entity did not exist.
+    """
+
+    number: int
+    ref: Ref
+    sent: Fields = {}
+    before: Fields = {}
+    absent: bool = False
+    at: str = ""
+
+
+class Outcome(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="outcome"):
+    """How a step ended.
+
+    *status*, *code* and *message* are the platform's, where it answered. *because* is the ref that
+    blocked it. *sent* holds the values that were written (or found, when unchanged); *answered*
+    says that the write's own answer showed them. *values* has the three values of an unknown
+    outcome per field: before, sent, found.
+    """
+
+    number: int
+    ref: Ref
+    state: State
+    status: int = 0
+    code: str = ""
+    message: str = ""
+    because: Ref = ""
+    sent: Fields = {}
+    answered: bool = False
+    values: dict[str, dict[str, Any]] = {}
+    at: str = ""
+
+
+class Sign(StrEnum):
+    """What verification saw."""
+
+    SAME = "="
+    MOVED = "~"
+    DIFFERS = "*"
+    MISSING = "-"
+    UNREAD = "!"
+
+
+class Finding(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What verification saw of one ref: its worst sign, and each field that is not the same.
+
+    *fields* maps path -> {"wanted": value, "found": value}.
+    """
+
+    ref: Ref
+    sign: Sign
+    fields: dict[str, dict[str, Any]] = {}
+    message: str = ""
+
+
+class TargetState(msgspec.Struct, frozen=True, kw_only=True):
+    """A sync configuration as the server has it now; *exists* is false when there is none."""
+
+    name: str
+    exists: bool
+    paused: bool = False
+    delivery: str = ""
+    changed: bool = True
+    deleted: bool = True
+    config: dict[str, Any] = {}
