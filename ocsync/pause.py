@@ -1,0 +1,79 @@
+"""The pause of a target: what this workspace remembers of it, and how it stands to the server.
+
+Pure. A pause is written down before the server is told (`pausing`), and again before it is lifted
+(`lifting`); a crash in between is settled by what the server says. What is remembered is what is
+ours to lift: transitions from running to paused that we made, and those we were told to adopt.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from ocsync.models import TargetState
+
+
+class Phase(StrEnum):
+    """How far a pause has come; the first and the last are intents."""
+
+    PAUSING = "pausing"
+    PAUSED = "paused"
+    LIFTING = "lifting"
+
+
+class Pause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A pause of ours. *since* and *until* are UTC, ISO 8601; *found* is the config before it.
+
+    *run* is the run that paused for its own replay; *adopted* that somebody else had paused it.
+    """
+
+    target: str
+    phase: Phase
+    since: str
+    by: str = ""
+    reason: str = ""
+    until: str = ""
+    run: str = ""
+    adopted: bool = False
+    found: dict[str, Any] = {}
+
+    def overdue(self, now: datetime) -> bool:
+        """Whether its lease has run out."""
+        return bool(self.until) and datetime.fromisoformat(self.until) <= now
+
+    def seconds(self, now: datetime) -> float:
+        """How long it has lasted."""
+        return (now - datetime.fromisoformat(self.since)).total_seconds()
+
+
+class Standing(StrEnum):
+    """How a target stands: what the server says, held against what is remembered."""
+
+    NO_CONFIG = "no config"
+    RUNNING = "running"
+    OURS = "paused by us"
+    THEIRS = "paused by someone else"
+    LIFTED = "lifted by someone else"
+
+
+def settle(pause: Pause | None, server: TargetState) -> Pause | None:
+    """What remains of *pause* once the server has told how its open intent ended.
+
+    An unsent or lost pause is forgotten, an arrived one is ours; a lift that did not arrive leaves
+    the pause ours. A finished pause stays as it is, also when somebody else lifted it.
+    """
+    if pause is None or pause.phase is Phase.PAUSED:
+        return pause
+    return msgspec.structs.replace(pause, phase=Phase.PAUSED) if server.paused else None
+
+
+def standing(pause: Pause | None, server: TargetState) -> Standing:
+    """How the target stands; *pause* is settled."""
+    if not server.exists:
+        return Standing.NO_CONFIG
+    if pause is None:
+        return Standing.THEIRS if server.paused else Standing.RUNNING
+    return Standing.OURS if server.paused else Standing.LIFTED

@@ -1,0 +1,260 @@
+"""Changes -> ordered steps in waves. Pure and stable: the same changes give the same plan.
+
+A step waits for the staged refs that its own names (`references`, whose failure blocks it), for
+those that only come first (`after`), and for what a put brings into being (`creates`). Its wave is
+its longest way through these; inside a wave steps run side by side.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
+
+from ocsync.errors import PlanCycle
+from ocsync.models import Change, Op, Ref, Step
+from ocsync.resources import KINDS, ids_of, kind_of, references_of, url_of
+
+METHODS = {Op.SET: "PATCH", Op.PUT: "PUT", Op.ASSIGN: "POST"}
+_RANK = {name: place for place, name in enumerate(KINDS)}
+
+
+class Plan(NamedTuple):
+    """Steps in the order of their numbers: by wave, then kind, then first staged."""
+
+    steps: tuple[Step, ...]
+    waves: int
+
+
+class _Graph(NamedTuple):
+    """Which changes come before which, by index; *needs* is the part whose failure blocks."""
+
+    needs: list[set[int]]
+    first: list[set[int]]
+
+
+def build(changes: Iterable[Change]) -> Plan:
+    """The plan of *changes*. Raises PlanCycle, naming its members, when they wait in a circle."""
+    nodes = list(changes)
+    graph = _graph(nodes)
+    wave = _waves(nodes, graph.first)
+    order = sorted(range(len(nodes)), key=lambda i: (wave[i], _RANK[kind_of(nodes[i].ref).name], i))
+    number = {node: place for place, node in enumerate(order, 1)}
+    steps = tuple(
+        Step(
+            number=number[i],
+            wave=wave[i],
+            change=nodes[i],
+            method=METHODS[nodes[i].op],
+            path=url_of(nodes[i].ref),
+            needs=tuple(sorted(number[n] for n in graph.needs[i])),
+        )
+        for i in order
+    )
+    return Plan(steps, max(wave, default=0))
+
+
+def select(changes: Sequence[Change], targets: Collection[str]) -> set[Ref]:
+    """The refs that feed one of *targets* directly, and every staged ref that they wait for."""
+    wanted = [i for i, c in enumerate(changes) if set(kind_of(c.ref).direct) & set(targets)]
+    first, chosen = _graph(changes).first, set[int]()
+    while wanted:
+        node = wanted.pop()
+        if node not in chosen:
+            chosen.add(node)
+            wanted += first[node]
+    return {changes[i].ref for i in chosen}
+
+
+def _graph(nodes: Sequence[Change]) -> _Graph:
+    last = {change.ref: i for i, change in enumerate(nodes)}
+    groups = _groups(nodes)
+    needs: list[set[int]] = [set() for _ in nodes]
+    first: list[set[int]] = [set() for _ in nodes]
+    for i, change in enumerate(nodes):
+        if i and nodes[i - 1].ref == change.ref:
+            needs[i].add(i - 1)
+        needs[i] |= {last[ref] for ref in references_of(change.ref, change.fields) if ref in last}
+        for child in _created(change):
+            if child in last:
+                needs[last[child]].add(i)
+        first[i] |= _after(change, groups)
+    for node in range(len(nodes)):
+        needs[node].discard(node)
+        first[node] |= needs[node]
+    return _Graph(needs, first)
+
+
+def _created(change: Change) -> list[Ref]:
+    """What a put of *change*'s ref makes on its own (a buyer its catalog; api-facts 5.2)."""
+    if change.op is not Op.PUT:
+        return []
+    ids = ids_of(change.ref)
+    return [
+        "/".join([made.kind, *(ids[name] for name in made.ids)])
+        for made in kind_of(change.ref).creates
+        if not change.fields.get(made.unless)
+    ]
+
+
+_Group = tuple[str, tuple[str, ...], tuple[str, ...]]
+
+
+def _groups(nodes: Sequence[Change]) -> dict[_Group, set[int]]:
+    """The changes of each kind that some `after` names, by the IDs that it goes by."""
+    kinds = {kind_of(change.ref).name for change in nodes}
+    rules = {(a.kind, a.same) for name in kinds for a in KINDS[name].after}
+    by_kind = defaultdict(list)
+    for kind, same in rules:
+        by_kind[kind].append(same)
+    groups: dict[_Group, set[int]] = defaultdict(set)
+    for i, change in enumerate(nodes):
+        kind = kind_of(change.ref).name
+        for same in by_kind.get(kind, ()):
+            ids = ids_of(change.ref)
+            groups[kind, same, tuple(ids[name] for name in same)].add(i)
+    return groups
+
+
+def _after(change: Change, groups: dict[_Group, set[int]]) -> set[int]:
+    ids = ids_of(change.ref)
+    found: set[int] = set()
+    for rule in kind_of(change.ref).after:
+        key = (rule.kind, rule.same, tuple(ids[name] for name in rule.same))
+        found |= groups.get(key, set())
+    return found
+
+
+def _waves(nodes: Sequence[Change], first: Sequence[set[int]]) -> list[int]:
+    wave = [1] * len(nodes)
+    waiting = [len(before) for before in first]
+    followers: list[list[int]] = [[] for _ in nodes]
+    for node, before in enumerate(first):
+        for other in before:
+            followers[other].append(node)
+    ready = [node for node, count in enumerate(waiting) if not count]
+    for node in ready:  # grows while it is walked
+        for follower in followers[node]:
+            wave[follower] = max(wave[follower], wave[node] + 1)
+            waiting[follower] -= 1
+            if not waiting[follower]:
+                ready.append(follower)
+    if len(ready) < len(nodes):
+        raise PlanCycle(_circle(nodes, first, {n for n, count in enumerate(waiting) if count}))
+    return wave
+
+
+def _circle(nodes: Sequence[Change], first: Sequence[set[int]], stuck: set[int]) -> list[Ref]:
+    """One circle among the *stuck*: walk back from any of them until a place comes again."""
+    walk: list[int] = [min(stuck)]
+    while True:
+        before = min(n for n in first[walk[-1]] if n in stuck)
+        if before in walk:
+            return [nodes[n].ref for n in walk[walk.index(before) :]]
+        walk.append(before)
+
+
+class KindTotal(NamedTuple):
+    """One row of the plan: entries folded into steps of one kind."""
+
+    kind: str
+    entries: int
+    steps: int
+
+
+def totals(steps: Iterable[Step]) -> list[KindTotal]:
+    """A row per kind, in the table's order."""
+    entries: Counter[str] = Counter()
+    requests: Counter[str] = Counter()
+    for step in steps:
+        name = kind_of(step.ref).name
+        entries[name] += len(step.change.entries)
+        requests[name] += 1
+    return [KindTotal(name, entries[name], requests[name]) for name in KINDS if name in requests]
+
+
+class Fed(NamedTuple):
+    """The targets that a plan feeds: *direct* ones, and those it may make resend."""
+
+    direct: tuple[str, ...]
+    possible: tuple[str, ...]
+
+
+def feeds(refs: Iterable[Ref]) -> Fed:
+    """Which targets the kinds of *refs* feed; a target fed directly is not listed as possible."""
+    kinds = [KINDS[name] for name in {ref.partition("/")[0] for ref in refs}]
+    direct = {target for kind in kinds for target in kind.direct}
+    possible = {target for kind in kinds for target in kind.possible} - direct
+    return Fed(tuple(sorted(direct)), tuple(sorted(possible)))
+
+
+class Risk(NamedTuple):
+    """Something the operator should know before resuming: *code* for programs, and its refs."""
+
+    code: str
+    text: str
+    refs: tuple[Ref, ...] = ()
+    advice: str = ""
+
+
+def risks(steps: Sequence[Step]) -> list[Risk]:
+    """What is risky in *steps*, and when pausing for them is not worth it."""
+    found = [_broken(steps), _blind(steps), _lists_of_members(steps), _urgent(steps)]
+    if len(steps) == 1:
+        found.append(
+            Risk(
+                "single-change",
+                "a single change: pausing is not worth it",
+                (steps[0].ref,),
+                "ocsync resume --no-pause sends it at once",
+            )
+        )
+    return [risk for risk in found if risk]
+
+
+def _broken(steps: Sequence[Step]) -> Risk | None:
+    refs = tuple(step.ref for step in steps if step.change.broken)
+    text = f"{len(refs):,} refs expect what other staged entries contradict"
+    return Risk("broken-expectation", text, refs, "ocsync plan --explain REF") if refs else None
+
+
+def _blind(steps: Sequence[Step]) -> Risk | None:
+    """Orders go on decrementing stock while sync is paused; a blind value would oversell."""
+    refs = []
+    for step in steps:
+        fields = kind_of(step.ref).fields
+        blind = [p for p in step.change.fields if p in fields and fields[p].moves]
+        if step.change.op is Op.SET and any(p not in step.change.expect for p in blind):
+            refs.append(step.ref)
+    text = f"{len(refs):,} quantities carry no expectation: stock sold since would be overwritten"
+    advice = "stage with --expect-current, or stage adjust"
+    return Risk("blind-quantity", text, tuple(refs), advice) if refs else None
+
+
+def _lists_of_members(steps: Sequence[Step]) -> Risk | None:
+    refs = tuple(
+        step.ref
+        for step in steps
+        if step.change.op is Op.SET
+        and any(p.startswith("xp.") and isinstance(v, dict) for p, v in step.change.fields.items())
+    )
+    text = f"{len(refs):,} xp values are objects: members left out may stay on the server"
+    return Risk("xp-members", text, refs) if refs else None
+
+
+_URGENT = {"Active": (False,), "IsOnSale": (True,)}
+_DATED = ("SaleStart", "SaleEnd")
+
+
+def _urgent(steps: Sequence[Step]) -> Risk | None:
+    refs = tuple(
+        step.ref
+        for step in steps
+        if any(step.change.fields.get(name, ...) in values for name, values in _URGENT.items())
+        or any(name in step.change.fields for name in _DATED)
+    )
+    text = (
+        f"{len(refs):,} changes look time-critical (switched off, or dated): targets see them late"
+    )
+    advice = "resume soon, or send them with --no-pause"
+    return Risk("time-critical", text, refs, advice) if refs else None
