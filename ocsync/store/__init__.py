@@ -1,0 +1,43 @@
+"""Everything on disk: the workspace, its profiles, journals, pauses, runs and locks.
+
+Only this package opens the workspace's files. Names are loaded when they are asked for, so that
+the short commands load no more than they use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ocsync.store.glance import Glance as Glance
+    from ocsync.store.journal import Journal as Journal
+    from ocsync.store.profile_folder import Pin as Pin
+    from ocsync.store.profile_folder import ProfileFolder as ProfileFolder
+    from ocsync.store.profiles import ENVIRONMENTS as ENVIRONMENTS
+    from ocsync.store.profiles import Profile as Profile
+    from ocsync.store.profiles import SecretSource as SecretSource
+    from ocsync.store.runs import Run as Run
+    from ocsync.store.runs import RunInfo as RunInfo
+    from ocsync.store.runs import Runs as Runs
+    from ocsync.store.workspace import Workspace as Workspace
+
+_HOMES = {
+    "Glance": "glance",
+    "Journal": "journal",
+    "Pin": "profile_folder",
+    "ProfileFolder": "profile_folder",
+    "ENVIRONMENTS": "profiles",
+    "Profile": "profiles",
+    "SecretSource": "profiles",
+    "Run": "runs",
+    "RunInfo": "runs",
+    "Runs": "runs",
+    "Workspace": "workspace",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(name)
+    return getattr(import_module(f"ocsync.store.{_HOMES[name]}"), name)

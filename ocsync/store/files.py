@@ -1,0 +1,64 @@
+"""The few verbs for files: make a folder, replace a small file whole, write a large one whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
+
+
+def make_folder(path: Path) -> None:
+    """Make *path* and what is missing above it, for the user alone."""
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+        sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in *path* durable, where the platform can."""
+    if os.name != "posix":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def open_private(path: Path, flags: int) -> int:
+    """A file descriptor of *path*, which only the user may read."""
+    return os.open(path, flags | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0), 0o600)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes *path*'s place, whole and durable, when the block ends without an error."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with os.fdopen(open_private(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Replace *path* by *data*: a reader sees the old file or the new one, never a part."""
+    with replacing(path) as file:
+        file.write(data)
+
+
+def write_all(handle: int, data: bytes | Iterable[bytes]) -> None:
+    """Write everything, however many calls it takes."""
+    view = memoryview(data if isinstance(data, bytes) else b"".join(data))
+    while view:
+        view = view[os.write(handle, view) :]

@@ -1,0 +1,42 @@
+"""What is staged, at a glance: counted without the typed reader, for the quick commands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ocsync.store import log
+
+
+class Glance(NamedTuple):
+    """How many entries and refs are staged, and since when (UTC, ISO 8601; empty for none)."""
+
+    entries: int
+    refs: int
+    since: str
+
+
+def glance(folder: Path, warn: log.Warn) -> Glance:
+    """Count the living entries of the journal in *folder*; the journal's module has the rules."""
+    living: dict[int, tuple[str, str]] = {}
+    for path in sorted(folder.glob("[0-9]*.jsonl")):
+        for payload in log.read(path, warn):
+            _take(living, json.loads(payload))
+    stamps = [at for _, at in living.values() if at]
+    return Glance(len(living), len({ref for ref, _ in living.values()}), min(stamps, default=""))
+
+
+def _take(living: dict[int, tuple[str, str]], record: dict[str, Any]) -> None:
+    if record["type"] == "entry":
+        living[record["seq"]] = (record["ref"], record.get("at", ""))
+    for first, last in record.get("seqs", ()):
+        for seq in range(first, last + 1):
+            living.pop(seq, None)
+
+
+def last_run(folder: Path) -> dict[str, Any]:
+    """`run.json` of the newest run in *folder*, as it stands; empty when there is none."""
+    found = sorted(folder.glob("*/run.json"), key=lambda path: path.stat().st_mtime)
+    record: dict[str, Any] = json.loads(found[-1].read_bytes()) if found else {}
+    return record

@@ -1,0 +1,228 @@
+"""The journal: what is staged, as segments of a log.
+
+    journal/000001.jsonl   {"type":"segment","next":1}          the head: the next free number
+                           {"type":"entry","seq":1,...}
+                           {"type":"drop","seqs":[[1,4]]}       tombstones: drop, clear, seal
+                           {"type":"sealed","run":"1123-1504","seqs":[[5,9]]}
+
+Segments sort by name; a single edit is appended to the last one, an import is a segment of its own,
+written beside and renamed: all of it or nothing. Nothing is ever rewritten. Living entries are
+those that no later tombstone names, in the order of their numbers; so entries that a run gives back
+under their old numbers stand at the head. When nothing lives any more, the next seal starts over
+with an empty segment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+
+from ocsync.errors import Damaged
+from ocsync.models import Entry
+from ocsync.store import files, log
+from ocsync.store.log import Log, Warn
+
+Lock = Callable[[], AbstractContextManager[None]]
+
+
+class Segment(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="segment"):
+    """A segment's head. *returned* names the run that gave its entries back."""
+
+    next: int
+    returned: str = ""
+    closed: bool = False
+
+
+class Drop(msgspec.Struct, frozen=True, tag_field="type", tag="drop"):
+    """These numbers are not staged any more; ranges, both ends included."""
+
+    seqs: list[tuple[int, int]]
+
+
+class Sealed(msgspec.Struct, frozen=True, tag_field="type", tag="sealed"):
+    """These numbers belong to *run* now. This record is the commit of a seal."""
+
+    run: str
+    seqs: list[tuple[int, int]]
+
+
+_decode = msgspec.json.Decoder(Entry | Segment | Drop | Sealed).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class _State:
+    """What the segments come to when they are read in order."""
+
+    def __init__(self) -> None:
+        self.living: dict[int, Entry] = {}
+        self.next = 1
+        self.sealed: set[str] = set()
+        self.returned: set[str] = set()
+        self.last: Path | None = None
+        self.last_closed = False
+
+    def take(self, record: Entry | Segment | Drop | Sealed) -> None:
+        match record:
+            case Entry():
+                self.living[record.seq] = record
+                self.next = max(self.next, record.seq + 1)
+            case Segment():
+                self.next = max(self.next, record.next)
+                self.last_closed = record.closed
+                if record.returned:
+                    self.returned.add(record.returned)
+            case Drop() | Sealed():
+                for first, last in record.seqs:
+                    for seq in range(first, last + 1):
+                        self.living.pop(seq, None)
+                if isinstance(record, Sealed):
+                    self.sealed.add(record.run)
+
+    def entries(self) -> list[Entry]:
+        return [self.living[seq] for seq in sorted(self.living)]
+
+
+class Journal:
+    """The journal in *folder*; every change takes *lock* itself."""
+
+    def __init__(self, folder: Path, lock: Lock, warn: Warn) -> None:
+        self._folder = folder
+        self._lock = lock
+        self._warn = warn
+
+    def entries(self) -> list[Entry]:
+        """The living entries, in order."""
+        return self._read().entries()
+
+    def append(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Add *entries*, durably, and return them with their numbers."""
+        with self._lock():
+            state = self._read()
+            numbered = [
+                msgspec.structs.replace(entry, seq=seq)
+                for seq, entry in enumerate(entries, state.next)
+            ]
+            self._append(state, numbered)
+        return numbered
+
+    def add_segment(self, entries: Iterable[Entry]) -> int:
+        """Add *entries* as one segment: all, or none when iterating fails; how many they were."""
+        with self._lock():
+            state = self._read()
+            seq = state.next
+            with files.replacing(self._next_path(state)) as file:
+                _write(file, Segment(next=seq, closed=True))
+                for entry in entries:
+                    _write(file, msgspec.structs.replace(entry, seq=seq))
+                    seq += 1
+        return seq - state.next
+
+    def drop(self, seqs: Collection[int]) -> int:
+        """Unstage the entries with these numbers; how many of them were staged."""
+        with self._lock():
+            state = self._read()
+            gone = state.living.keys() & set(seqs)
+            if gone:
+                self._append(state, [Drop(ranges(gone))])
+        return len(gone)
+
+    def clear(self) -> int:
+        """Unstage everything; how many entries that was."""
+        with self._lock():
+            state = self._read()
+            if state.living:
+                self._append(state, [Drop(ranges(state.living))])
+        return len(state.living)
+
+    def seal(self, run: str, seqs: Collection[int], keep: Callable[[list[Entry]], None]) -> None:
+        """Hand the entries *seqs* over to *run*; they are gone from the journal.
+
+        *keep* must have made them durable elsewhere when it returns. One record commits: a crash
+        before it leaves the journal as it was, after it the run has them.
+        """
+        with self._lock():
+            state = self._read()
+            taken = [state.living[seq] for seq in sorted(state.living.keys() & set(seqs))]
+            keep(taken)
+            self._append(state, [Sealed(run, ranges(entry.seq for entry in taken))])
+
+    def is_sealed(self, run: str) -> bool:
+        """Whether the seal of *run* was committed."""
+        return run in self._read().sealed
+
+    def give_back(self, run: str, entries: Sequence[Entry]) -> None:
+        """Stage *entries* of *run* again, in one act; the second time for a run does nothing."""
+        with self._lock():
+            state = self._read()
+            if run in state.returned:
+                return
+            with files.replacing(self._next_path(state)) as file:
+                _write(file, Segment(next=state.next, returned=run, closed=True))
+                for entry in entries:
+                    _write(file, entry)
+
+    def compact(self) -> None:
+        """Start over with an empty segment when nothing is staged. No run may be open."""
+        with self._lock():
+            state = self._read()
+            old = self._segments()
+            if state.living or len(old) < 2:
+                return
+            with files.replacing(self._next_path(state)) as file:
+                _write(file, Segment(next=state.next))
+            for path in old:
+                path.unlink()
+            files.sync_folder(self._folder)
+
+    def _segments(self) -> list[Path]:
+        return sorted(self._folder.glob("[0-9]*.jsonl")) if self._folder.is_dir() else []
+
+    def _read(self) -> _State:
+        state = _State()
+        for path in self._segments():
+            state.last, state.last_closed = path, False
+            for record in _records(path, self._warn):
+                state.take(record)
+        return state
+
+    def _next_path(self, state: _State) -> Path:
+        files.make_folder(self._folder)
+        number = int(state.last.stem) + 1 if state.last else 1
+        return self._folder / f"{number:06}.jsonl"
+
+    def _append(self, state: _State, records: Iterable[Any]) -> None:
+        if state.last is None or state.last_closed:
+            path = self._next_path(state)
+            with files.replacing(path) as file:
+                _write(file, Segment(next=state.next))
+        else:
+            path = state.last
+        with Log(path) as opened:
+            opened.append(map(_encode, records))
+
+
+def _write(file: BinaryIO, record: Any) -> None:
+    file.write(log.line_of(_encode(record)))
+
+
+def _records(path: Path, warn: Warn) -> Iterator[Entry | Segment | Drop | Sealed]:
+    for number, payload in enumerate(log.read(path, warn), 1):
+        try:
+            yield _decode(payload)
+        except msgspec.ValidationError as error:
+            raise Damaged(str(path), number, f"not a journal record: {error}") from error
+
+
+def ranges(seqs: Iterable[int]) -> list[tuple[int, int]]:
+    """*seqs* as ranges, both ends included: 1, 2, 3, 7 -> (1, 3), (7, 7)."""
+    found: list[tuple[int, int]] = []
+    for seq in sorted(seqs):
+        if found and seq == found[-1][1] + 1:
+            found[-1] = (found[-1][0], seq)
+        else:
+            found.append((seq, seq))
+    return found

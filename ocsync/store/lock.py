@@ -1,0 +1,80 @@
+"""Kernel locks, which end with their holder however it dies; who holds one is written beside it."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ocsync.errors import Locked
+
+_JOB_URLS = ("CI_JOB_URL", "BUILD_URL", "BITBUCKET_STEP_TRIGGERER_UUID", "CIRCLE_BUILD_URL")
+
+
+@contextmanager
+def hold(path: Path, *, what: str, timeout: float = 0.0) -> Iterator[None]:
+    """Hold the lock *path* for *what*, waiting for it up to *timeout* seconds.
+
+    Raises Locked, naming the holder, when somebody else has it.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path, timeout=timeout, mode=0o600)
+    try:
+        lock.acquire()
+    except Timeout as busy:
+        raise Locked(
+            f"{_holder(path)} holds the lock of this profile",
+            hint="wait for it, or give --lock-timeout 5m; a holder that died does not block",
+        ) from busy
+    try:
+        note = _beside(path)
+        note.write_text(json.dumps(_me(what, os.environ)), encoding="utf-8")
+        note.chmod(0o600)
+        yield
+        note.unlink(missing_ok=True)
+    finally:
+        lock.release()
+
+
+def _beside(path: Path) -> Path:
+    """Where the holder is named: on Windows a locked file cannot be read by others."""
+    return path.with_name(path.name + ".holder")
+
+
+def _me(what: str, environ: Mapping[str, str]) -> dict[str, str]:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "unknown"
+    return {
+        "who": f"{user}@{socket.gethostname()}",
+        "pid": str(os.getpid()),
+        "command": what,
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+        "job": job_url(environ),
+    }
+
+
+def job_url(environ: Mapping[str, str]) -> str:
+    """The address of the CI job that this runs in, or nothing."""
+    if environ.get("GITHUB_RUN_ID"):
+        parts = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY")
+        return "/".join(
+            [*(environ.get(p, "") for p in parts), "actions/runs", environ["GITHUB_RUN_ID"]]
+        )
+    return next((environ[name] for name in _JOB_URLS if environ.get(name)), "")
+
+
+def _holder(path: Path) -> str:
+    try:
+        note = json.loads(_beside(path).read_text(encoding="utf-8"))
+        text = f"{note['who']} (pid {note['pid']}) runs `{note['command']}` since {note['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another command"
+    return f"{text}, {note['job']}," if note.get("job") else text

@@ -1,0 +1,104 @@
+"""Append-only logs: one record a line, each with a CRC32, synced before it is acknowledged.
+
+A line is one JSON object whose first member is the checksum of the others, so that any JSON tool
+can read it: `{"crc":"1a2b3c4d","ref":"catalog/C",...}`. The checksum covers the bytes that follow
+it up to the end of the line.
+
+What a crash may lose is what was never acknowledged: a torn last line is dropped with a warning,
+and cut off before the next append. Damage anywhere else is not patched over: it stops the reader.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+from ocsync.errors import Damaged
+from ocsync.store import files
+
+Warn = Callable[[str], None]
+
+_HEAD = len(b'{"crc":"xxxxxxxx",')
+
+
+def line_of(payload: bytes) -> bytes:
+    """The log line of *payload*, which is the JSON text of an object that is not empty."""
+    rest = payload[1:]
+    return b'{"crc":"%08x",' % crc32(rest) + rest + b"\n"
+
+
+def payload_of(line: bytes) -> bytes | None:
+    """The JSON text in *line* (without its newline), or None when it is not what was written."""
+    rest = line[_HEAD:]
+    if rest and line[:_HEAD] == b'{"crc":"%08x",' % crc32(rest):
+        return b"{" + rest
+    return None
+
+
+def read(path: Path, warn: Warn) -> Iterator[bytes]:
+    """The records of *path*, oldest first; nothing when there is no such file.
+
+    Raises Damaged, with file and line, for any line but a torn last one.
+    """
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        for number, line in enumerate(file, 1):
+            payload = payload_of(line[:-1]) if line.endswith(b"\n") else None
+            if payload is None:
+                if line.endswith(b"\n") or file.read(1):
+                    raise Damaged(str(path), number, "the line is not what was written")
+                warn(f"{path}:{number}: a torn last line was dropped; it was never acknowledged")
+                return
+            yield payload
+
+
+class Log:
+    """A log open for appending; *path* is made when it is not there. Use it under a lock."""
+
+    def __init__(self, path: Path) -> None:
+        is_new = not path.exists()
+        self._handle = files.open_private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        self._cut_torn_line()
+        if is_new:
+            os.fsync(self._handle)
+            files.sync_folder(path.parent)
+
+    def append(self, payloads: Iterable[bytes]) -> None:
+        """Append all *payloads* as one group; they are durable when this returns."""
+        self.write(payloads)
+        os.fsync(self._handle)
+
+    def write(self, payloads: Iterable[bytes]) -> None:
+        """Append without making it durable: for what is a help and not a promise."""
+        files.write_all(self._handle, map(line_of, payloads))
+
+    def close(self) -> None:
+        """Give the file back."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.close()
+
+    def _cut_torn_line(self) -> None:
+        end = size = os.lseek(self._handle, 0, os.SEEK_END)
+        while end:
+            start = max(0, end - 65536)
+            os.lseek(self._handle, start, os.SEEK_SET)
+            newline = os.read(self._handle, end - start).rfind(b"\n")
+            if newline >= 0:
+                end = start + newline + 1
+                break
+            end = start
+        if end < size:
+            os.ftruncate(self._handle, end)

@@ -1,0 +1,139 @@
+"""One profile's folder: `profile.toml`, `pause.toml`, the pin, the journal, the runs, the locks."""
+
+from __future__ import annotations
+
+import tomllib
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tomli_w
+
+from ocsync.errors import Damaged
+from ocsync.store import files, lock
+from ocsync.store.log import Warn
+
+if TYPE_CHECKING:
+    from ocsync.pause import Pause
+    from ocsync.store.journal import Journal
+    from ocsync.store.profiles import Profile
+    from ocsync.store.runs import Runs
+
+from typing import NamedTuple
+
+JOURNAL_SECONDS = 30.0
+"""How long to wait for the journal: its holders are quick."""
+
+
+class Pin(NamedTuple):
+    """The marketplace that the first sign-in was for."""
+
+    id: str
+    name: str
+
+
+class ProfileFolder:
+    """Everything of one profile on disk. *warn* hears of torn last lines."""
+
+    def __init__(self, path: Path, *, warn: Warn, command: str, lock_seconds: float = 0.0) -> None:
+        self.path = path
+        self.command = command
+        self._warn = warn
+        self._lock_seconds = lock_seconds
+
+    @property
+    def profile(self) -> Profile:
+        """The profile as its file has it. Raises Damaged for a file that is none."""
+        import msgspec
+
+        from ocsync.store.profiles import Profile
+
+        path = self.path / "profile.toml"
+        try:
+            return msgspec.convert(read_toml(path), Profile)
+        except msgspec.ValidationError as error:
+            raise Damaged(str(path), 1, f"not a profile: {error}") from error
+
+    @property
+    def journal(self) -> Journal:
+        """What is staged."""
+        from ocsync.store.journal import Journal
+
+        return Journal(self.path / "journal", self.journal_lock, self._warn)
+
+    @property
+    def runs(self) -> Runs:
+        """What was resumed."""
+        from ocsync.store.runs import Runs
+
+        return Runs(self.path / "runs", self._warn)
+
+    def run_lock(self) -> AbstractContextManager[None]:
+        """The lock of everything that writes to the marketplace. Raises Locked."""
+        path = self.path / "run.lock"
+        return lock.hold(path, what=self.command, timeout=self._lock_seconds)
+
+    def journal_lock(self) -> AbstractContextManager[None]:
+        """The lock of an append or a seal. Raises Locked."""
+        return lock.hold(self.path / "journal.lock", what=self.command, timeout=JOURNAL_SECONDS)
+
+    def pin(self) -> Pin | None:
+        """The marketplace pinned at the first sign-in."""
+        found = read_toml(self.path / "marketplace.toml")
+        return Pin(str(found.get("id", "")), str(found.get("name", ""))) if found else None
+
+    def write_pin(self, pin: Pin) -> None:
+        """Pin the marketplace."""
+        write_toml(self.path / "marketplace.toml", pin._asdict())
+
+    def raw_pauses(self) -> dict[str, dict[str, Any]]:
+        """`pause.toml` as it stands: target -> what is remembered of its pause."""
+        return read_toml(self.path / "pause.toml")
+
+    def read_pauses(self) -> dict[str, Pause]:
+        """The pauses of ours, by target."""
+        import msgspec
+
+        from ocsync.pause import Pause
+
+        try:
+            return {
+                name: msgspec.convert({"target": name, **facts}, Pause)
+                for name, facts in self.raw_pauses().items()
+            }
+        except msgspec.ValidationError as error:
+            raise Damaged(str(self.path / "pause.toml"), 1, f"not a pause: {error}") from error
+
+    def write_pauses(self, pauses: dict[str, Pause]) -> None:
+        """Replace the pauses of ours."""
+        import msgspec
+
+        facts = {name: without_null(msgspec.to_builtins(p)) for name, p in sorted(pauses.items())}
+        for fact in facts.values():
+            fact.pop("target", None)
+        write_toml(self.path / "pause.toml", facts)
+
+
+def without_null(thing: Any) -> Any:
+    """*thing* without the members that are null, which TOML cannot hold."""
+    if isinstance(thing, dict):
+        return {name: without_null(value) for name, value in thing.items() if value is not None}
+    if isinstance(thing, list):
+        return [without_null(value) for value in thing if value is not None]
+    return thing
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The file's content; empty when there is none. Raises Damaged when it is not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Damaged(str(path), getattr(error, "lineno", 1), f"not TOML: {error}") from error
+
+
+def write_toml(path: Path, content: dict[str, Any]) -> None:
+    """Replace the file whole."""
+    files.make_folder(path.parent)
+    files.replace(path, tomli_w.dumps(content).encode())

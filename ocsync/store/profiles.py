@@ -1,0 +1,148 @@
+"""Profiles: which marketplace, as which API client, with a secret from where.
+
+    name = "acme-sandbox"
+    api_url = "https://useast-sandbox.ordercloud.io"
+    auth_url = "https://useast-sandbox.ordercloud.io"
+    client_id = "..."
+    secret = { env = "ACME_SECRET" }     or { command = "op read ..." }, or { keyring = true }
+    marketplace = "acme"                 optional; otherwise pinned at the first sign-in
+
+The file is the user's; only `profile` commands write it. Regions, environments and hosts are from
+api-facts 1.1.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from urllib.parse import urlsplit
+
+import msgspec
+
+from ocsync.errors import ConfigError, UsageError
+
+_REGIONS = ("useast", "australiaeast", "westeurope", "japaneast")
+ENVIRONMENTS: dict[str, str] = {
+    "uswest-production": "https://api.ordercloud.io",
+    "uswest-staging": "https://stagingapi.ordercloud.io",
+    "uswest-sandbox": "https://sandboxapi.ordercloud.io",
+    **{
+        f"{region}-{stage}": f"https://{region}-{stage}.ordercloud.io"
+        for region in _REGIONS
+        for stage in ("production", "staging", "sandbox")
+    },
+}
+_AUTH_HOSTS = ("auth.ordercloud.io", "stagingauth.ordercloud.io", "sandboxauth.ordercloud.io")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_COMMAND_SECONDS = 60.0
+
+
+class SecretSource(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where the client secret comes from; exactly one is set. Never the secret itself."""
+
+    env: str = ""
+    command: str = ""
+    keyring: bool = False
+
+    def text(self) -> str:
+        """The source in words."""
+        if self.env:
+            return f"environment variable {self.env}"
+        return f"command `{self.command}`" if self.command else "the system's keyring"
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A profile; *api_url* and *auth_url* have neither `/v1` nor a trailing slash."""
+
+    name: str
+    api_url: str
+    auth_url: str
+    client_id: str
+    secret: SecretSource
+    environment: str = ""
+    marketplace: str = ""
+
+
+def read_url(text: str) -> str:
+    """A platform URL, with or without `/v1`, as profiles hold it. Raises UsageError."""
+    url = text.strip().rstrip("/").removesuffix("/v1").rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+        raise UsageError(f'"{text}" is not a URL such as https://useast-sandbox.ordercloud.io')
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        raise UsageError(f"{url}: plain http would show the secret to everybody on the way")
+    return url
+
+
+def environment_of(api_url: str) -> str:
+    """The name of OrderCloud's environment at *api_url*; empty for any other place."""
+    return next((name for name, url in ENVIRONMENTS.items() if url == api_url), "")
+
+
+def resolve_secret(profile: Profile) -> str:
+    """The client secret, from where the profile says. Raises ConfigError; never shows it."""
+    source = profile.secret
+    if source.env:
+        secret = os.environ.get(source.env, "")
+        if not secret:
+            raise ConfigError(
+                f"environment variable {source.env} is not set; it should hold the client secret",
+                hint=f"export {source.env}=...",
+            )
+        return secret
+    return _from_command(source.command) if source.command else _from_keyring(profile)
+
+
+def _from_command(command: str) -> str:
+    hint = "run the command by hand to see what is wrong"
+    try:
+        done = subprocess.run(
+            shlex.split(command),
+            capture_output=True,
+            timeout=_COMMAND_SECONDS,
+            check=True,
+            text=True,
+        )
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot run the secret's command: {error}", hint=hint) from error
+    except subprocess.TimeoutExpired:
+        text = f"the secret's command did not end within {_COMMAND_SECONDS:.0f} s"
+        raise ConfigError(text, hint=hint) from None
+    except subprocess.CalledProcessError as error:
+        text = f"the secret's command failed with exit code {error.returncode}"
+        raise ConfigError(text, hint=hint) from None
+    secret = done.stdout.partition("\n")[0].strip()
+    if not secret:
+        raise ConfigError("the secret's command printed nothing", hint=hint)
+    return secret
+
+
+def _from_keyring(profile: Profile) -> str:
+    try:
+        import keyring
+    except ImportError as error:
+        text = "the secret is in the keyring, but keyring is not installed"
+        raise ConfigError(text, hint="pip install 'ocsync[keyring]'") from error
+    secret = keyring.get_password("ocsync", f"{profile.api_url} {profile.client_id}")
+    if not secret:
+        raise ConfigError(
+            "the keyring has no secret for this profile",
+            hint=f"keyring set ocsync '{profile.api_url} {profile.client_id}'",
+        )
+    return str(secret)
+
+
+def needs_trust(profile: Profile) -> str:
+    """Why this profile must be trusted by hand when it is found in a folder; empty if it need not.
+
+    A cloned repository must not run code, nor send a secret to a host of its choice.
+    """
+    if profile.secret.command:
+        return f"it runs the command `{profile.secret.command}`"
+    known = {urlsplit(url).hostname for url in ENVIRONMENTS.values()} | {*_AUTH_HOSTS, *_LOOPBACK}
+    for url in (profile.api_url, profile.auth_url):
+        host = urlsplit(url).hostname
+        if host not in known:
+            return f"it sends the secret to {host}, which is not one of OrderCloud's hosts"
+    return ""

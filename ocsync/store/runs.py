@@ -1,0 +1,247 @@
+"""The runs of a profile: one folder each, with all that a resume planned, did and saw.
+
+    runs/1123-1504/  run.json        what it is and came to; replaced whole
+                     journal.jsonl   the sealed entries
+                     plan.jsonl      the steps
+                     outcomes.jsonl  intents and outcomes, as they happened
+                     before.jsonl    the documents as they were
+                     findings.jsonl  what verification saw, where it was not plain sameness
+
+A seal has three acts: the folder under the name `<id>.new`, the journal's record (which commits),
+the folder's rename. `recover` finishes or undoes what a crash left between them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ocsync.errors import Damaged, FileMissing, UsageError
+from ocsync.models import Entry, Finding, Intent, Outcome, Ref, Step
+from ocsync.store import files, log
+from ocsync.store.journal import Journal
+from ocsync.store.log import Log, Warn
+
+
+class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run is and came to. Stamps are UTC, ISO 8601; *seconds* is the time worked on it.
+
+    *counts* are steps by outcome, *kinds* the same per kind; *verified* findings by sign, per kind
+    in *verified_kinds*. *requests* counts every request sent, reads among them.
+    """
+
+    id: str
+    state: str = "open"
+    started: str = ""
+    ended: str = ""
+    command: str = ""
+    user: str = ""
+    marketplace: str = ""
+    targets: tuple[str, ...] = ()
+    on_conflict: str = ""
+    entries: int = 0
+    steps: int = 0
+    requests: int = 0
+    seconds: float = 0.0
+    exit_code: int = 0
+    counts: dict[str, int] = {}
+    kinds: dict[str, dict[str, int]] = {}
+    verified: dict[str, int] = {}
+    verified_kinds: dict[str, dict[str, int]] = {}
+
+
+_encode = msgspec.json.Encoder().encode
+_step = msgspec.json.Decoder(Step).decode
+_entry = msgspec.json.Decoder(Entry).decode
+_finding = msgspec.json.Decoder(Finding).decode
+_record = msgspec.json.Decoder(Intent | Outcome).decode
+_info = msgspec.json.Decoder(RunInfo).decode
+
+
+class Run:
+    """One run's folder. Its logs stay open while it is written; use it with `with`."""
+
+    def __init__(self, path: Path, warn: Warn) -> None:
+        self.path = path
+        self._warn = warn
+        self._logs: dict[str, Log] = {}
+
+    @property
+    def id(self) -> str:
+        """Its name, `MMDD-HHMM`."""
+        return self.path.name
+
+    @property
+    def info(self) -> RunInfo:
+        """What it came to so far."""
+        path = self.path / "run.json"
+        try:
+            return _info(path.read_bytes())
+        except FileNotFoundError:
+            return RunInfo(id=self.id)
+        except msgspec.DecodeError as error:
+            raise Damaged(str(path), 1, f"not a run's record: {error}") from error
+
+    def write_info(self, info: RunInfo) -> None:
+        """Replace its record."""
+        files.replace(self.path / "run.json", msgspec.json.format(_encode(info), indent=2) + b"\n")
+
+    def update(self, **facts: Any) -> RunInfo:
+        """Replace some members of its record; the new one."""
+        info = msgspec.structs.replace(self.info, **facts)
+        self.write_info(info)
+        return info
+
+    def entries(self) -> Iterator[Entry]:
+        """The sealed entries, in order."""
+        yield from map(_entry, self._read("journal"))
+
+    @property
+    def has_plan(self) -> bool:
+        """Whether its plan is on disk; a crash right after the seal leaves none."""
+        return (self.path / "plan.jsonl").exists()
+
+    def write_plan(self, steps: Iterable[Step]) -> None:
+        """Write its plan, whole."""
+        with files.replacing(self.path / "plan.jsonl") as file:
+            for step in steps:
+                file.write(log.line_of(_encode(step)))
+
+    def steps(self) -> Iterator[Step]:
+        """Its plan, in order."""
+        yield from map(_step, self._read("plan"))
+
+    def record(self, records: Sequence[Intent | Outcome]) -> None:
+        """Append a group of intents and outcomes; durable when it returns. Raises OSError."""
+        self._log("outcomes").append(map(_encode, records))
+
+    def outcomes(self) -> Iterator[Intent | Outcome]:
+        """Intents and outcomes, as they happened."""
+        yield from map(_record, self._read("outcomes"))
+
+    def record_before(self, documents: Iterable[tuple[Ref, dict[str, Any] | None]]) -> None:
+        """Append documents as they were before this run; None for what was not there."""
+        self._log("before").append(_encode({"ref": r, "document": d}) for r, d in documents)
+
+    def before(self) -> Iterator[tuple[Ref, dict[str, Any] | None]]:
+        """The documents before; of a ref that comes twice the first counts."""
+        for payload in self._read("before"):
+            record = msgspec.json.decode(payload)
+            yield record["ref"], record["document"]
+
+    def write_findings(self, findings: Iterable[Finding]) -> None:
+        """Replace what verification saw."""
+        with files.replacing(self.path / "findings.jsonl") as file:
+            for finding in findings:
+                file.write(log.line_of(_encode(finding)))
+
+    def findings(self) -> Iterator[Finding]:
+        """What the last verification saw, where it was not plain sameness."""
+        yield from map(_finding, self._read("findings"))
+
+    def close(self) -> None:
+        """Give its files back."""
+        for opened in self._logs.values():
+            opened.close()
+        self._logs.clear()
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _log(self, name: str) -> Log:
+        if name not in self._logs:
+            self._logs[name] = Log(self.path / f"{name}.jsonl")
+        return self._logs[name]
+
+    def _read(self, name: str) -> Iterator[bytes]:
+        return log.read(self.path / f"{name}.jsonl", self._warn)
+
+
+class Runs:
+    """All runs of a profile, in *folder*."""
+
+    def __init__(self, folder: Path, warn: Warn) -> None:
+        self._folder = folder
+        self._warn = warn
+
+    def list(self) -> list[RunInfo]:
+        """Every run's record, newest first."""
+        infos = [self._open(path).info for path in self._folders()]
+        return sorted(infos, key=lambda info: (info.started, info.id), reverse=True)
+
+    def open_run(self) -> Run | None:
+        """The run that was not finished; there is one at most."""
+        for path in self._folders():
+            run = self._open(path)
+            if run.info.state == "open":
+                return run
+        return None
+
+    def get(self, name: str = "") -> Run:
+        """The run whose ID is, or alone begins with, *name*; the newest without one.
+
+        Raises FileMissing when there is none, UsageError when several begin so.
+        """
+        ids = [info.id for info in self.list()]
+        found = [i for i in ids if i == name] or [i for i in ids if i.startswith(name)]
+        if not found:
+            text = f"there is no run {name}" if name else "there is no run yet"
+            raise FileMissing(text, hint="ocsync history")
+        if name and len(found) > 1:
+            raise UsageError(f"several runs begin with {name}: {', '.join(found[:5])}")
+        return self._open(self._folder / found[0])
+
+    def new_id(self, now: datetime) -> str:
+        """An ID that no run has: `MMDD-HHMM`, then `MMDD-HHMM-2`..."""
+        stem = now.astimezone().strftime("%m%d-%H%M")
+        number, name = 1, stem
+        while (self._folder / name).exists() or (self._folder / f"{name}.new").exists():
+            number += 1
+            name = f"{stem}-{number}"
+        return name
+
+    def seal(self, journal: Journal, info: RunInfo, seqs: Collection[int]) -> Run:
+        """A new run with the journal's entries *seqs*, which leave the journal in one act."""
+        fresh = self._folder / f"{info.id}.new"
+        files.make_folder(fresh)
+        self._open(fresh).write_info(info)
+
+        def keep(entries: Sequence[Entry]) -> None:
+            with files.replacing(fresh / "journal.jsonl") as file:
+                for entry in entries:
+                    file.write(log.line_of(_encode(entry)))
+
+        journal.seal(info.id, seqs, keep)
+        return self._adopt(fresh)
+
+    def recover(self, journal: Journal) -> None:
+        """Finish, or undo, a seal that a crash cut short. Call it under the run lock."""
+        for fresh in sorted(self._folder.glob("*.new")) if self._folder.is_dir() else []:
+            if journal.is_sealed(fresh.name.removesuffix(".new")):
+                self._adopt(fresh)
+            else:
+                shutil.rmtree(fresh)
+        if self.open_run() is None:
+            journal.compact()
+
+    def _adopt(self, fresh: Path) -> Run:
+        path = fresh.with_suffix("")
+        os.rename(fresh, path)  # noqa: PTH104 - the commit's last act, spelled as what it is
+        files.sync_folder(self._folder)
+        return self._open(path)
+
+    def _open(self, path: Path) -> Run:
+        return Run(path, self._warn)
+
+    def _folders(self) -> Iterator[Path]:
+        if self._folder.is_dir():
+            yield from (p for p in sorted(self._folder.iterdir()) if p.is_dir() and not p.suffix)

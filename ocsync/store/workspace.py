@@ -1,0 +1,169 @@
+"""The workspace: where it is, and which profiles it has.
+
+`--workspace`, else `OCSYNC_WORKSPACE` (the `.ocsync` folder itself), else the nearest `.ocsync`
+upwards that the current user owns, else the user's data folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ocsync.errors import ConfigError, TrustRequired, UsageError
+from ocsync.store import files
+from ocsync.store.log import Warn
+from ocsync.store.profile_folder import ProfileFolder, read_toml, without_null, write_toml
+
+if TYPE_CHECKING:
+    from ocsync.store.profiles import Profile
+
+FOLDER = ".ocsync"
+FORMAT = 1
+_NAME_HINT = "a profile's name has letters, digits, - and _ only"
+
+
+class Workspace:
+    """The workspace at *root*, which need not exist yet."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @classmethod
+    def find(
+        cls, explicit: Path | None = None, *, environ: Mapping[str, str], cwd: Path
+    ) -> Workspace:
+        """The workspace to use; see the module's head for the order."""
+        named = explicit or (Path(p) if (p := environ.get("OCSYNC_WORKSPACE", "")) else None)
+        if named:
+            return cls(named.expanduser().absolute())
+        for folder in (cwd, *cwd.parents):
+            if (folder / FOLDER).is_dir() and _is_ours(folder / FOLDER):
+                return cls(folder / FOLDER)
+        return cls(data_folder(environ) / "workspace")
+
+    @property
+    def exists(self) -> bool:
+        """Whether it is there."""
+        return (self.root / "workspace.toml").is_file()
+
+    def create(self) -> None:
+        """Make it, if it is not there. Raises ConfigError when its format is a newer one."""
+        self._check_format()
+        if not self.exists:
+            files.make_folder(self.root)
+            files.replace(self.root / ".gitignore", b"*\n")
+            write_toml(self.root / "workspace.toml", {"format": FORMAT})
+
+    @property
+    def current(self) -> str:
+        """The current profile's name; empty when there is none."""
+        return str(self._settings().get("profile", ""))
+
+    def use(self, name: str) -> None:
+        """Make *name* the current profile. Raises ConfigError when there is no such profile."""
+        self._path(name)
+        write_toml(self.root / "workspace.toml", {**self._settings(), "profile": name})
+
+    def profiles(self) -> list[str]:
+        """The names of the profiles, sorted."""
+        return sorted(path.parent.name for path in self.root.glob("profiles/*/profile.toml"))
+
+    def open(
+        self, name: str, *, warn: Warn, command: str = "", lock_seconds: float = 0.0
+    ) -> ProfileFolder:
+        """The folder of profile *name*, else of the current one. Raises ConfigError."""
+        self._check_format()
+        path = self._path(name or self.current)
+        return ProfileFolder(path, warn=warn, command=command, lock_seconds=lock_seconds)
+
+    def add(self, profile: Profile) -> None:
+        """Write a new profile; the first one becomes current. Whoever adds it trusts it."""
+        import msgspec
+
+        if not profile.name.replace("-", "").replace("_", "").isalnum():
+            raise UsageError(f'"{profile.name}" cannot be a profile\'s name', hint=_NAME_HINT)
+        if profile.name in self.profiles():
+            raise UsageError(
+                f"there is a profile {profile.name} already",
+                hint=f"ocsync profile remove {profile.name}, or choose another name",
+            )
+        self.create()
+        path = self.root / "profiles" / profile.name
+        files.make_folder(path)
+        write_toml(path / "profile.toml", without_null(msgspec.to_builtins(profile)))
+        trust(path, os.environ)
+        if not self.current:
+            self.use(profile.name)
+
+    def remove(self, name: str) -> None:
+        """Delete a profile's folder with its journal and runs."""
+        path = self._path(name)
+        shutil.rmtree(path)
+        if self.current == name:
+            rest = {k: v for k, v in self._settings().items() if k != "profile"}
+            write_toml(self.root / "workspace.toml", rest)
+
+    def _path(self, name: str) -> Path:
+        if not name:
+            raise ConfigError(
+                f"no profile in workspace {self.root}",
+                hint="ocsync profile add NAME --environment useast-sandbox --client-id ID "
+                "--secret-env VAR",
+            )
+        if name not in self.profiles():
+            known = ", ".join(self.profiles()) or "none"
+            raise ConfigError(f"there is no profile {name}", hint=f"profiles here: {known}")
+        return self.root / "profiles" / name
+
+    def _settings(self) -> dict[str, Any]:
+        return read_toml(self.root / "workspace.toml")
+
+    def _check_format(self) -> None:
+        found = self._settings().get("format", FORMAT)
+        if not isinstance(found, int) or found > FORMAT:
+            raise ConfigError(
+                f"workspace {self.root} has format {found}, this ocsync knows up to {FORMAT}",
+                hint="install the newest ocsync, or name another folder with --workspace",
+            )
+
+
+def _is_ours(path: Path) -> bool:
+    return not hasattr(os, "getuid") or path.stat().st_uid == os.getuid()
+
+
+def data_folder(environ: Mapping[str, str]) -> Path:
+    """The user's own folder for what is no workspace: trust, logs of unexpected errors."""
+    named = environ.get("OCSYNC_DATA_DIR", "")
+    if named:
+        return Path(named)
+    from platformdirs import user_data_path
+
+    return user_data_path("ocsync", appauthor=False)
+
+
+def _seal_of(path: Path) -> str:
+    return hashlib.sha256((path / "profile.toml").read_bytes()).hexdigest()
+
+
+def trust(path: Path, environ: Mapping[str, str]) -> None:
+    """Trust the profile in *path* as its file is now."""
+    book = data_folder(environ) / "trusted.toml"
+    write_toml(book, {**read_toml(book), str(path.resolve()): _seal_of(path)})
+
+
+def check_trust(path: Path, profile: Profile, environ: Mapping[str, str]) -> None:
+    """Raise TrustRequired when the profile could do harm and was not trusted as it is now."""
+    from ocsync.store.profiles import needs_trust
+
+    why = needs_trust(profile)
+    if why and read_toml(data_folder(environ) / "trusted.toml").get(
+        str(path.resolve())
+    ) != _seal_of(path):
+        raise TrustRequired(
+            f"profile {profile.name} is not trusted: {why}",
+            hint=f"look at {path / 'profile.toml'}, then: ocsync profile trust {profile.name}",
+        )
