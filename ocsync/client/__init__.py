@@ -1,0 +1,23 @@
+"""Everything on the wire. httpx stays inside: neither its types nor its errors leave this package.
+
+The stack, outermost first; it is put together in `open_client` and nowhere else:
+
+    Api              the calls, typed errors
+    OrderCloudAuth   a token for each request, renewed before it ends and once after a 401
+    RetryTransport   tries again, where a repeat is safe; a waiting retry holds no slot
+    ThrottleTransport  a slot for each attempt, from the one pace of all workers
+    AiohttpTransport   one round trip
+"""
+
+from __future__ import annotations
+
+from ocsync.client.api import Api as Api
+from ocsync.client.api import Identity as Identity
+from ocsync.client.api import Reply as Reply
+from ocsync.client.opening import Connection as Connection
+from ocsync.client.opening import Limits as Limits
+from ocsync.client.opening import open_client as open_client
+from ocsync.client.reads import read_current as read_current
+from ocsync.client.sync_configs import read_targets as read_targets
+from ocsync.client.sync_configs import set_paused as set_paused
+from ocsync.client.sync_configs import sync_one as sync_one

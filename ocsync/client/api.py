@@ -1,0 +1,159 @@
+"""The calls. Paths are below `/v1`, bodies are plain JSON values, errors are ours."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, NamedTuple
+
+import httpx
+import msgspec
+
+from ocsync.client.answers import NOT_JSON, decode, error_of
+from ocsync.client.auth import OrderCloudAuth
+from ocsync.errors import LostAnswer, TryLater
+
+PAGE = 100
+DEEP = 30
+"""Beyond this page the last-ID method takes over (api-facts 6)."""
+_MOST_PAGES = 100_000
+
+
+class Reply(NamedTuple):
+    """The answer to a write; *body* is None when it was empty."""
+
+    status: int
+    body: Any
+    attempts: int
+
+
+class Identity(NamedTuple):
+    """Who is signed in. *marketplace* is `Seller.ID`; *roles* are the token's."""
+
+    marketplace: str
+    name: str
+    username: str
+    roles: tuple[str, ...]
+    kind: str
+
+
+class Api:
+    """The platform, as this profile's user sees it."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        base: str,
+        auth: OrderCloudAuth,
+        count: Callable[[], int],
+        width: int,
+    ) -> None:
+        self._client = client
+        self._base = base + "/v1"
+        self._auth = auth
+        self._count = count
+        self.width = width
+
+    @property
+    def sent(self) -> int:
+        """Requests sent so far, every attempt counted."""
+        return self._count()
+
+    async def identity(self) -> Identity:
+        """Sign in, and ask who we are (`GET /me`)."""
+        me = await self.get("/me") or {}
+        claims = self._auth.claims
+        role = claims.get("role", [])
+        seller = me.get("Seller") or {}
+        marketplace = str(seller.get("ID") or "")
+        return Identity(
+            marketplace,
+            str(seller.get("Name") or marketplace),
+            str(me.get("Username") or claims.get("usr") or ""),
+            (role,) if isinstance(role, str) else tuple(map(str, role)),
+            str(claims.get("usrtype") or ""),
+        )
+
+    async def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
+        """The JSON at *path*, or None when the answer is empty. Raises ApiError, TryLater."""
+        return (await self._call("GET", path, query=query)).body
+
+    async def write(
+        self, method: str, path: str, body: Any = None, *, repeatable: bool = True
+    ) -> Reply:
+        """Send *body*. With *repeatable* false it is sent once, and LostAnswer tells of a lost one.
+
+        Raises ApiError for a refusal, TryLater when there was no getting through.
+        """
+        return await self._call(method, path, body=body, repeatable=repeatable)
+
+    async def delete(self, path: str) -> Reply:
+        """Delete; a 404 is a success when an earlier attempt may have done it."""
+        reply = await self._send("DELETE", path)
+        attempts = int(reply.extensions["attempts"])
+        if reply.status_code == 404 and attempts > 1:
+            return Reply(204, None, attempts)
+        return self._checked(reply, "DELETE", path)
+
+    async def pages(
+        self, path: str, query: Mapping[str, str] | None = None
+    ) -> AsyncIterator[list[dict[str, Any]]]:
+        """A list, page by page, in the order of the IDs where there are any.
+
+        Past page 30 the last ID leads on; what has none (assignments) is paged by number. Raises
+        TryLater when the list does not end.
+        """
+        base, page, last = {**(query or {}), "pageSize": str(PAGE)}, 1, ""
+        for _ in range(_MOST_PAGES):
+            where = {"ID": f">{last}", "sortBy": "ID"} if last else {"page": str(page)}
+            answer = await self.get(path, {**base, **where})
+            items = answer.get("Items") if isinstance(answer, dict) else None
+            if not items:
+                return
+            yield items
+            page += 1
+            by_id = last or page > DEEP
+            last = str(items[-1].get("ID") or "") if by_id else ""
+            if not last and page > int((answer.get("Meta") or {}).get("TotalPages") or 0):
+                return
+        raise TryLater(f"the list {path} does not end")
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        repeatable: bool = True,
+    ) -> Reply:
+        response = await self._send(method, path, query=query, body=body, repeatable=repeatable)
+        return self._checked(response, method, path)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        repeatable: bool = True,
+    ) -> httpx.Response:
+        request = self._client.build_request(
+            method,
+            self._base + path,
+            params=query,
+            content=None if body is None else msgspec.json.encode(body),
+            headers=None if body is None else {"Content-Type": "application/json; charset=utf-8"},
+            extensions={"repeatable": repeatable},
+        )
+        return await self._client.send(request)
+
+    def _checked(self, response: httpx.Response, method: str, path: str) -> Reply:
+        if response.status_code >= 300:
+            raise error_of(response.status_code, response.content, f"{method} {path}")
+        body = decode(response.content)
+        if body is NOT_JSON:
+            text = f"the answer to {method} {path} is not JSON"
+            hint = "a proxy may stand in between; check the profile's API URL"
+            raise TryLater(text, hint=hint) if method == "GET" else LostAnswer(text, hint=hint)
+        return Reply(response.status_code, body, int(response.extensions["attempts"]))

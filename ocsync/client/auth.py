@@ -1,0 +1,117 @@
+"""Signing in: client credentials, a token for each request, one renewal at a time.
+
+A token is renewed before it ends, by the `expires_in` of its answer, and once after a 401. Whoever
+comes while a renewal is under way waits for it, and uses its token. Tokens live in memory only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import time
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+import httpx
+import msgspec
+
+from ocsync.client.answers import decode, first_error
+from ocsync.errors import SignInError, TryLater
+
+_EARLY_SECONDS = 30.0
+_HINTS = {
+    "ApiClient.InvalidClientID": "check the profile's client ID",
+    "Auth.InvalidUsernameOrPassword": "check where the profile's secret comes from",
+    "Auth.LockedOut": "an administrator has to unlock the user",
+}
+
+
+class OrderCloudAuth(httpx.Auth):
+    """Puts a bearer token on each request. *secret* is called only to sign in."""
+
+    def __init__(
+        self,
+        token_url: str,
+        client_id: str,
+        secret: Callable[[], str],
+        *,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._url = token_url
+        self._client_id = client_id
+        self._secret = secret
+        self._now = now
+        self._lock = asyncio.Lock()
+        self._token = ""
+        self._ends = 0.0
+
+    async def async_auth_flow(
+        self, request: httpx.Request
+    ) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Yields the token request when one is due, ours, and both again after a 401."""
+        token = self._token
+        if not token or self._now() >= self._ends:
+            async with self._lock:
+                if self._token == token:
+                    self._take((yield await self._token_request()))
+            token = self._token
+        request.headers["Authorization"] = f"Bearer {token}"
+        response = yield request
+        if response.status_code != 401:
+            return
+        async with self._lock:
+            if self._token == token:
+                self._take((yield await self._token_request()))
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        yield request
+
+    @property
+    def claims(self) -> dict[str, Any]:
+        """What the token says of its bearer; empty when it cannot be read."""
+        return claims_of(self._token)
+
+    async def _token_request(self) -> httpx.Request:
+        secret = await asyncio.to_thread(self._secret)
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": self._client_id,
+            "client_secret": secret,
+        }
+        return httpx.Request("POST", self._url, data=form, extensions={"repeatable": True})
+
+    def _take(self, response: httpx.Response) -> None:
+        body = decode(response.content)
+        if response.status_code != 200 or not isinstance(body, dict):
+            self._refused(response, body)
+        token, seconds = body.get("access_token"), body.get("expires_in")
+        if not isinstance(token, str) or not token:
+            raise SignInError(
+                "the token endpoint answered without a token", hint="check the auth URL"
+            )
+        lifetime = float(seconds) if isinstance(seconds, int | float) else 60.0
+        self._token = token
+        self._ends = self._now() + max(lifetime - _EARLY_SECONDS, lifetime * 0.9 - 1.0, 0.0)
+
+    def _refused(self, response: httpx.Response, body: Any) -> None:
+        if response.status_code >= 500 or response.status_code in (408, 429):
+            raise TryLater(f"the token endpoint answered {response.status_code}")
+        code, message, _ = first_error(body)
+        text = f"not signed in: {message or code or f'HTTP {response.status_code}'}"
+        hint = _HINTS.get(code, "ocsync profile check shows what the profile uses")
+        raise SignInError(
+            text + (f" ({code})" if code and code not in text else ""), code=code, hint=hint
+        )
+
+
+def claims_of(token: str) -> dict[str, Any]:
+    """The claims of a JWT, unchecked: the server checks it, we only read."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return {}
+    try:
+        text = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
+        claims = msgspec.json.decode(text)
+    except (binascii.Error, msgspec.DecodeError, ValueError):
+        return {}
+    return claims if isinstance(claims, dict) else {}

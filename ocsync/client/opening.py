@@ -1,0 +1,115 @@
+"""Putting the stack together: connection, proxy, trust, pace."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from ocsync import __version__
+from ocsync.client.api import Api
+from ocsync.client.auth import OrderCloudAuth
+from ocsync.client.pacing import Pace
+from ocsync.client.retry import RetryTransport
+from ocsync.client.throttle import ThrottleTransport
+from ocsync.events import Emit, ignore
+
+
+class Connection(NamedTuple):
+    """Where and as whom: URLs without `/v1`; *secret* is called only when signing in."""
+
+    api_url: str
+    auth_url: str
+    client_id: str
+    secret: Callable[[], str]
+
+
+class Limits(NamedTuple):
+    """*concurrency*: most requests in flight. *max_rate*: requests a second, 0 for no cap.
+
+    *max_wait*: seconds a request may wait for retries and throttling. *timeout*: seconds for one
+    attempt, above the server's own 30 (api-facts 2.4).
+    """
+
+    concurrency: int = 16
+    max_rate: float = 0.0
+    max_wait: float = 300.0
+    timeout: float = 45.0
+
+
+DEFAULT = Limits()
+
+
+@asynccontextmanager
+async def open_client(
+    connection: Connection,
+    *,
+    limits: Limits = DEFAULT,
+    emit: Emit = ignore,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    now: Callable[[], float] = time.monotonic,
+) -> AsyncIterator[Api]:
+    """The platform at *connection*. Nothing is sent before the first call."""
+    pace = Pace(limits.concurrency, limits.max_rate)
+    throttle = ThrottleTransport(
+        _transport(connection), pace, total=limits.timeout, emit=emit, sleep=sleep, now=now
+    )
+    retry = RetryTransport(throttle, max_wait=limits.max_wait, emit=emit, sleep=sleep, now=now)
+    token_url = connection.auth_url + "/oauth/token"
+    auth = OrderCloudAuth(token_url, connection.client_id, connection.secret, now=now)
+    async with httpx.AsyncClient(
+        transport=retry,
+        auth=auth,
+        timeout=httpx.Timeout(limits.timeout, pool=None),
+        headers={"User-Agent": f"ocsync/{__version__}", "Accept": "application/json"},
+        follow_redirects=False,
+        trust_env=False,
+    ) as client:
+        yield Api(client, connection.api_url, auth, lambda: throttle.sent, 2 * limits.concurrency)
+
+
+def _transport(connection: Connection) -> AiohttpTransport:
+    """One round trip over aiohttp.
+
+    The session is our own: no bound on connections but the pace's, no cookies, no netrc, and no
+    silent second sending when a kept connection turns out to be dead (that one is ours to decide).
+    """
+    secure = any(u.startswith("https:") for u in (connection.api_url, connection.auth_url))
+    trust = _trust() if secure else None
+
+    def session() -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            limit=0, keepalive_timeout=25.0, ssl=trust or True
+        )
+        made = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        made._retry_connection = False
+        return made
+
+    proxy = _proxy(connection.api_url)
+    return AiohttpTransport(client=session, verify=trust or False, proxy=proxy)
+
+
+def _proxy(url: str) -> httpx.Proxy | None:
+    """The environment's proxy for *url* (`HTTPS_PROXY`, `NO_PROXY`, ...)."""
+    parts = urlsplit(url)
+    found = getproxies().get(parts.scheme) or getproxies().get("all")
+    return None if not found or proxy_bypass(parts.hostname or "") else httpx.Proxy(found)
+
+
+def _trust() -> ssl.SSLContext:
+    """The system's trust store, `SSL_CERT_FILE` honoured; certifi's list where there is none."""
+    context = ssl.create_default_context()
+    if not context.cert_store_stats()["x509_ca"]:
+        import certifi
+
+        context.load_verify_locations(certifi.where())
+    return context

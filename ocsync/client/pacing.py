@@ -1,0 +1,127 @@
+"""How fast to send: a window of requests in flight, a gate, and a pacer. Pure; time is an argument.
+
+The window starts small and doubles each round trip until the first 429 or a rise of latency, then
+grows by one a round trip and is halved, at most once a round trip, when the server pushes back. A
+429 that says when to come back closes the gate for everybody until then, and from there on starts
+are paced just below the rate that got through; the pace grows again, the faster the longer nothing
+is refused. OrderCloud documents no limit and no header (api-facts 2.4), so all of it is learned.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import deque
+
+START = 4.0
+_MEASURED_SECONDS = 3.0
+_BELOW = 0.97
+_GROWTH = 0.02
+_SMOOTH = 0.1
+
+
+def backoff(attempt: int, *, first: float = 0.5, most: float = 30.0, jitter: float = -1.0) -> float:
+    """Seconds to wait after the *attempt*-th failure, from 0: capped, and anywhere up to double.
+
+    *jitter* in [0, 1) makes it certain; left out it is drawn.
+    """
+    roll = random.random() if jitter < 0 else jitter
+    return min(most, first * 2.0 ** min(attempt, 16)) * (0.5 + roll / 2)
+
+
+class Pace:
+    """The pace of one client. *cap* is the largest window, *max_rate* starts a second (0: none)."""
+
+    def __init__(self, cap: int, max_rate: float = 0.0) -> None:
+        self.window = min(START, float(cap))
+        self.in_flight = 0
+        self._cap = float(cap)
+        self._max_rate = max_rate
+        self._rate = max_rate
+        self._rate_set = 0.0
+        self._calm_since = 0.0
+        self._next_start = 0.0
+        self._gate = 0.0
+        self._slow_start = True
+        self._cut = -math.inf
+        self._smooth = 0.0
+        self._floor = math.inf
+        self._got_through: deque[float] = deque()
+
+    def delay(self, now: float) -> float:
+        """Seconds until another request may start; 0 for at once, inf for when one has ended."""
+        if self.in_flight >= int(self.window):
+            return math.inf
+        if now < self._gate:
+            return self._gate - now
+        return max(0.0, self._next_start - now) if self._rate else 0.0
+
+    def gated(self, now: float) -> float:
+        """Seconds for which the server wants nobody to send."""
+        return max(0.0, self._gate - now)
+
+    def started(self, now: float) -> None:
+        """A request is on its way."""
+        self.in_flight += 1
+        if self._rate:
+            self._grow_rate(now)
+            self._next_start = max(now, self._next_start) + 1.0 / self._rate
+
+    def succeeded(self, now: float, latency: float) -> None:
+        """A request got through, after *latency* seconds."""
+        self._ended()
+        self._remember(now)
+        self._smooth += _SMOOTH * (latency - self._smooth) if self._smooth else latency
+        self._floor = min(self._floor, self._smooth)
+        if self._slow_start and self._smooth > 2 * self._floor + 0.02 and self.window > START:
+            self._slow_start = False
+        if self._smooth > 4 * self._floor + 0.5:
+            self._shrink(now)
+        elif self.in_flight + 1 >= self.window / 2:  # a window that is not used proves nothing
+            grow = 1.0 if self._slow_start else 1.0 / self.window
+            self.window = min(self._cap, self.window + grow)
+
+    def failed(self) -> None:
+        """A request ended with nothing learned about the pace."""
+        self._ended()
+
+    def throttled(self, now: float, retry_after: float | None) -> None:
+        """The server refused a request for the rate; *retry_after* seconds, if it said so."""
+        self._ended()
+        self._shrink(now)
+        if retry_after is None:
+            return
+        if now + retry_after > self._gate + 0.05:
+            self._pace_from_now(now)
+        self._gate = max(self._gate, now + retry_after)
+        self._calm_since = self._gate
+
+    def _ended(self) -> None:
+        self.in_flight -= 1
+
+    def _remember(self, now: float) -> None:
+        self._got_through.append(now)
+        while self._got_through[0] < now - _MEASURED_SECONDS:
+            self._got_through.popleft()
+
+    def _shrink(self, now: float) -> None:
+        self._slow_start = False
+        if now - self._cut >= max(self._smooth, 0.05):
+            self._cut = now
+            self.window = max(1.0, self.window / 2)
+
+    def _pace_from_now(self, now: float) -> None:
+        recent = [at for at in self._got_through if at >= now - _MEASURED_SECONDS]
+        if len(recent) >= 2:
+            measured = len(recent) / max(now - recent[0], 0.5)
+            self._rate = min(measured * _BELOW, self._max_rate or math.inf)
+            self._rate_set = now
+
+    def _grow_rate(self, now: float) -> None:
+        if self._rate == self._max_rate or now < self._calm_since:
+            return
+        calm = now - self._calm_since
+        seconds = now - max(self._rate_set, self._calm_since)
+        self._rate *= 1.0 + (_GROWTH + _GROWTH * min(calm, 10.0)) * max(seconds, 0.0)
+        self._rate = min(self._rate, self._max_rate or math.inf)
+        self._rate_set = now

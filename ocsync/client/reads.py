@@ -1,0 +1,154 @@
+"""Reading many refs with few requests.
+
+Refs of one list are read by `ID=a|b|c`, a single one by GET; what lags behind its writes always by
+GET, as its list may leave entities out (api-facts 5.3). Assignments have no GET: they are listed by
+the parameters that their kind has (api-facts 6).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from ocsync.client.api import PAGE, Api
+from ocsync.errors import ApiError, NotFound, OcsyncError
+from ocsync.models import Ref
+from ocsync.resources import Kind, ids_of, kind_of, make_ref, url_of
+
+MOST_IDS = 100
+MOST_URL = 2000
+"""Characters of a URL, `|` counted as the three that it is sent as (api-facts 2.4)."""
+
+Current = dict[str, Any] | None
+Pair = tuple[Ref, Current | OcsyncError]
+
+
+async def read_current(api: Api, refs: Iterable[Ref]) -> AsyncIterator[Pair]:
+    """Each ref with what is there now (None: nothing), in any order, a bounded number at a time.
+
+    A ref that the platform refuses to show comes with its ApiError. Raises TryLater, SignInError.
+    """
+    batches = _batches(refs)
+    pending: set[asyncio.Task[list[Pair]]] = set()
+    try:
+        while True:
+            for batch in islice(batches, api.width - len(pending)):
+                pending.add(asyncio.create_task(_read(api, batch)))
+            if not pending:
+                return
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                for pair in task.result():
+                    yield pair
+    finally:
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+
+
+def _batches(refs: Iterable[Ref]) -> Iterator[list[Ref]]:
+    """Refs that one request (or one list) can answer together."""
+    groups: dict[tuple[str, ...], list[Ref]] = defaultdict(list)
+    for ref in refs:
+        kind = kind_of(ref)
+        if kind.lags:
+            yield [ref]
+        else:
+            groups[_list_of(kind, ref)].append(ref)
+    for group in groups.values():
+        yield from [group] if kind_of(group[0]).assignment else _by_length(group)
+
+
+def _list_of(kind: Kind, ref: Ref) -> tuple[str, ...]:
+    """What refs of the same list have in common."""
+    if not kind.assignment:
+        return tuple(ref.split("/")[:-1])
+    ids = ids_of(ref)
+    first = next(iter(kind.listed_by.values()))
+    return (kind.name, kind.path.format_map(ids), ids[first])
+
+
+def _by_length(group: Sequence[Ref]) -> Iterator[list[Ref]]:
+    batch: list[Ref] = []
+    length = base = len(url_of(group[0])) + 200
+    for ref in group:
+        size = len(ref.rpartition("/")[2]) + 3
+        if batch and (len(batch) == MOST_IDS or length + size > MOST_URL):
+            yield batch
+            batch, length = [], base
+        batch.append(ref)
+        length += size
+    yield batch
+
+
+async def _read(api: Api, batch: list[Ref]) -> list[Pair]:
+    kind = kind_of(batch[0])
+    try:
+        if kind.assignment:
+            return await _assignments(api, kind, batch)
+        if len(batch) == 1:
+            return [(batch[0], await api.get(url_of(batch[0])))]
+        return await _listed(api, kind, batch)
+    except NotFound:
+        return [(ref, None) for ref in batch]
+    except ApiError as error:
+        return [(ref, error) for ref in batch]
+
+
+async def _listed(api: Api, kind: Kind, batch: list[Ref]) -> list[Pair]:
+    wanted = {ref.rpartition("/")[2].casefold(): ref for ref in batch}
+    query = {
+        **kind.list_query,
+        "ID": "|".join(ref.rpartition("/")[2] for ref in batch),
+        "pageSize": str(PAGE),
+    }
+    answer = await api.get(kind.collection.format_map(ids_of(batch[0])), query)
+    found: dict[Ref, Current] = dict.fromkeys(batch)
+    for item in (answer or {}).get("Items") or []:
+        ref = wanted.get(str(item.get("ID", "")).casefold())
+        if ref:
+            found[ref] = item
+    return list(found.items())
+
+
+async def _assignments(api: Api, kind: Kind, batch: list[Ref]) -> list[Pair]:
+    """A group with the same first ID by one list, when that list is no longer than the group."""
+    if len(batch) > 1:
+        ids = ids_of(batch[0])
+        parameter, name = next(iter(kind.listed_by.items()))
+        path, query = kind.path.format_map(ids), {parameter: ids[name], "pageSize": str(PAGE)}
+        answer = await api.get(path, query)
+        pages = int(((answer or {}).get("Meta") or {}).get("TotalPages") or 0)
+        if pages <= len(batch):
+            items = list((answer or {}).get("Items") or [])
+            for page in range(2, pages + 1):
+                more = await api.get(path, {**query, "page": str(page)})
+                items += (more or {}).get("Items") or []
+            return _matched(kind, batch, items)
+    found: list[Pair] = []
+    for ref in batch:
+        found += _matched(kind, [ref], await _one_assignment(api, kind, ref))
+    return found
+
+
+async def _one_assignment(api: Api, kind: Kind, ref: Ref) -> list[dict[str, Any]]:
+    ids = ids_of(ref)
+    query = {p: ids[name] for p, name in kind.listed_by.items() if name in ids}
+    path = kind.path.format_map(ids)
+    return [item async for page in api.pages(path, query) for item in page]
+
+
+def _matched(kind: Kind, batch: list[Ref], items: Iterable[dict[str, Any]]) -> list[Pair]:
+    by_ref = {
+        make_ref(kind, {**ids_of(batch[0]), **_own(kind, item)}).casefold(): item for item in items
+    }
+    return [(ref, by_ref.get(ref.casefold())) for ref in batch]
+
+
+def _own(kind: Kind, item: dict[str, Any]) -> dict[str, str | None]:
+    """The IDs in an assignment's list item; an optional one that is null is none."""
+    in_path = [name for name in kind.ids if "{" + name + "}" in kind.path]
+    return {name: item.get(name) for name in kind.ids if name not in in_path}

@@ -1,0 +1,98 @@
+"""Trying again, only where a repeat is safe.
+
+A request that never left, or that was refused before it was worked on (429, 503), can always be
+sent again. One whose answer is lost can be sent again when it says the same as before: GET, DELETE,
+PUT, PATCH with absolute values, an assignment's POST. A request marked `repeatable: False` raises
+LostAnswer instead. The loop is our own as one pace decides for all workers how long to wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import aiohttp
+import httpx
+
+from ocsync.client.pacing import backoff
+from ocsync.client.throttle import retry_after
+from ocsync.errors import LostAnswer, OcsyncError, TryLater
+from ocsync.events import Emit, Waiting
+
+_REFUSED = (429, 503)
+_UNSURE = (408, 500, 502, 504)
+_UNSURE_TRIES = 7
+"""A server that answers 500 again and again (about 30 s) will not be persuaded by more."""
+_NEVER_SENT = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.ClientProxyConnectionError,
+    aiohttp.ClientHttpProxyError,
+)
+
+
+class RetryTransport(httpx.AsyncBaseTransport):
+    """Repeats attempts for up to *max_wait* seconds a request; long waits are told."""
+
+    def __init__(
+        self,
+        inner: httpx.AsyncBaseTransport,
+        *,
+        max_wait: float,
+        emit: Emit,
+        sleep: Callable[[float], Awaitable[None]],
+        now: Callable[[], float],
+    ) -> None:
+        self._inner = inner
+        self._max_wait = max_wait
+        self._emit = emit
+        self._sleep = sleep
+        self._now = now
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """The answer, with `attempts` in its extensions. Raises TryLater or LostAnswer."""
+        deadline = self._now() + self._max_wait
+        repeatable = bool(request.extensions.get("repeatable", True))
+        attempt, lost = 0, False
+        while True:
+            attempt += 1
+            try:
+                response = await self._inner.handle_async_request(request)
+            except httpx.TransportError as error:
+                never_sent = isinstance(error.__cause__, _NEVER_SENT)
+                wait, why = backoff(attempt - 1), describe(error)
+            else:
+                if response.status_code not in (*_REFUSED, *_UNSURE):
+                    response.extensions["attempts"] = attempt
+                    return response
+                never_sent = response.status_code in _REFUSED
+                asked = retry_after(response)
+                wait = backoff(attempt - 1) if asked is None else asked
+                why = f"OrderCloud answered {response.status_code}"
+                if response.status_code in _UNSURE and attempt >= _UNSURE_TRIES:
+                    deadline = 0.0
+            lost = lost or not never_sent
+            if (not never_sent and not repeatable) or self._now() + wait > deadline:
+                raise _given_up(why, attempt, lost=lost)
+            if wait >= 1:
+                self._emit(Waiting(wait, why))
+            await self._sleep(wait)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._inner.aclose()
+
+
+def describe(error: httpx.TransportError) -> str:
+    """What happened on the way, in words."""
+    if isinstance(error, httpx.TimeoutException) and not isinstance(error.__cause__, _NEVER_SENT):
+        return "no answer in time"
+    return f"the network failed ({str(error) or type(error).__name__})"
+
+
+def _given_up(why: str, attempts: int, *, lost: bool) -> OcsyncError:
+    times = "once" if attempts == 1 else f"{attempts} times"
+    hint = "the same command goes on from here, later"
+    if lost:
+        text = f"{why}, tried {times}; whether the request took effect is not known"
+        return LostAnswer(text, hint=hint)
+    return TryLater(f"{why}, tried {times}", hint=hint)

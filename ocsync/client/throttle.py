@@ -1,0 +1,123 @@
+"""A slot for every attempt: one pace for all workers, first come, first served."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+from email.utils import parsedate_to_datetime
+from time import time
+
+import httpx
+
+from ocsync.client.pacing import Pace
+from ocsync.events import Emit, Flight, Waiting
+
+MAX_BODY = 64 * 1024 * 1024
+"""Bytes of an answer; more than any page of a list can have."""
+_FLIGHT_SECONDS = 0.2
+
+
+class ThrottleTransport(httpx.AsyncBaseTransport):
+    """Bounds what is in flight, reads each answer whole, and tells the pace how it went.
+
+    *total* bounds an attempt from its first byte to the last of its answer, in seconds.
+    """
+
+    def __init__(
+        self,
+        inner: httpx.AsyncBaseTransport,
+        pace: Pace,
+        *,
+        total: float,
+        emit: Emit,
+        sleep: Callable[[float], Awaitable[None]],
+        now: Callable[[], float],
+    ) -> None:
+        self._inner = inner
+        self._pace = pace
+        self._total = total
+        self._emit = emit
+        self._sleep = sleep
+        self._now = now
+        self._turn = asyncio.Lock()
+        self._freed = asyncio.Event()
+        self._told = -math.inf
+        self.sent = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """One attempt. Raises httpx.TransportError."""
+        await self._enter()
+        start = self._now()
+        try:
+            async with asyncio.timeout(self._total):
+                response = await self._read(await self._inner.handle_async_request(request))
+        except TimeoutError as late:
+            self._pace.failed()
+            raise httpx.ReadTimeout(f"no answer within {self._total:.0f} s") from late
+        except BaseException:
+            self._pace.failed()
+            raise
+        finally:
+            self._freed.set()
+        self._learn(response, self._now() - start)
+        return response
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._inner.aclose()
+
+    async def _enter(self) -> None:
+        async with self._turn:
+            while (delay := self._pace.delay(self._now())) > 0:
+                if delay == math.inf:
+                    self._freed.clear()
+                    await self._freed.wait()
+                else:
+                    gated = self._pace.gated(self._now())
+                    if gated >= 1:
+                        self._emit(Waiting(gated, "throttled by OrderCloud"))
+                    await self._sleep(delay)
+            now = self._now()
+            self._pace.started(now)
+            self.sent += 1
+            if now - self._told >= _FLIGHT_SECONDS:
+                self._told = now
+                self._emit(Flight(self._pace.in_flight, int(self._pace.window)))
+
+    async def _read(self, response: httpx.Response) -> httpx.Response:
+        try:
+            parts, size = [], 0
+            async for part in response.aiter_raw():
+                size += len(part)
+                if size > MAX_BODY:
+                    raise httpx.ReadError(f"the answer is larger than {MAX_BODY:,} bytes")
+                parts.append(part)
+        finally:
+            await response.aclose()
+        return httpx.Response(
+            response.status_code, headers=response.headers, content=b"".join(parts)
+        )
+
+    def _learn(self, response: httpx.Response, latency: float) -> None:
+        if response.status_code in (429, 503):
+            self._pace.throttled(self._now(), retry_after(response))
+        elif response.status_code >= 500:
+            self._pace.failed()
+        else:
+            self._pace.succeeded(self._now(), latency)
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """The seconds of a `Retry-After`, given as a number or a date; None without a sensible one."""
+    text = response.headers.get("retry-after", "").strip()
+    if not text:
+        return None
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time())
+    except (ValueError, TypeError, OverflowError):
+        return None
