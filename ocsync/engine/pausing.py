@@ -1,0 +1,213 @@
+"""Pausing and lifting: intent to disk, PATCH, confirmed by GET.
+
+ocsync lifts exactly the pauses that it made (or was told to adopt), and never writes true at the
+end. A config is only ever patched: GET hides what is write-only, so a PUT would lose it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+
+from ocsync.client import read_targets, set_paused
+from ocsync.engine.work import Work
+from ocsync.errors import ConfigError, OcsyncError, PausedByOther, TryLater
+from ocsync.events import PauseChanged
+from ocsync.models import TargetState
+from ocsync.pause import Pause, Phase, Standing, settle, standing
+from ocsync.resources import TARGETS, Target
+
+CONFIRM_SECONDS = 20.0
+"""How long a changed `Paused` may take to be seen (api-facts 3.3: not documented)."""
+
+
+class Surveyed(NamedTuple):
+    """A target as the server has it, with what this workspace remembers of it."""
+
+    target: Target
+    server: TargetState
+    pause: Pause | None
+    standing: Standing
+
+
+async def survey(work: Work, targets: Iterable[Target]) -> dict[str, Surveyed]:
+    """Ask the server about *targets*; intents left open by a crash are settled and written down."""
+    wanted = list(targets)
+    states = await read_targets(work.api, wanted)
+    pauses = work.folder.read_pauses()
+    settled = {name: settle(pauses.get(name), states[name]) for name in states}
+    kept = {**pauses, **{name: pause for name, pause in settled.items() if pause}}
+    for name, pause in settled.items():
+        if pause is None:
+            kept.pop(name, None)
+    if kept != pauses:
+        work.folder.write_pauses(kept)
+    found = {}
+    for target in wanted:
+        mine, server = settled[target.name], states[target.name]
+        found[target.name] = Surveyed(target, server, mine, standing(mine, server))
+    return found
+
+
+async def pause(
+    work: Work,
+    direct: Sequence[Target],
+    grouped: Sequence[Target],
+    *,
+    reason: str = "",
+    until: str = "",
+    adopt: bool = False,
+) -> list[Surveyed]:
+    """Pause *direct* and those of *grouped* that have a config; the state of each afterwards.
+
+    Nothing is paused when one cannot be: PausedByOther when somebody else holds it and *adopt* is
+    false, ConfigError when one named directly has no config.
+    """
+    before = await survey(work, [*direct, *grouped])
+    _refuse(before, {t.name for t in direct}, adopt=adopt)
+    for seen in before.values():
+        if seen.standing is Standing.THEIRS:
+            _remember(work, _new(work, seen, reason, until, Phase.PAUSED, adopted=True))
+        elif seen.standing in (Standing.RUNNING, Standing.LIFTED):
+            await hold(work, seen, reason=reason, until=until)
+        elif seen.pause and (reason or until):
+            changes = {"reason": reason or seen.pause.reason, "until": until or seen.pause.until}
+            _remember(work, msgspec.structs.replace(seen.pause, **changes))
+    return list((await survey(work, [*direct, *grouped])).values())
+
+
+def _refuse(seen: dict[str, Surveyed], direct: Collection[str], *, adopt: bool) -> None:
+    theirs = [s.target.name for s in seen.values() if s.standing is Standing.THEIRS]
+    if theirs and not adopt:
+        raise PausedByOther(
+            f"{', '.join(theirs)}: already paused, and not by this workspace",
+            hint="ocsync pause ... --adopt makes the pause yours, to be lifted at the end",
+        )
+    missing = [n for n, s in seen.items() if s.standing is Standing.NO_CONFIG and n in direct]
+    if missing:
+        raise ConfigError(
+            f"{', '.join(missing)}: no sync config on this marketplace, so nothing to pause",
+            hint="ocsync targets shows which targets are configured",
+        )
+
+
+async def hold(
+    work: Work, seen: Surveyed, *, reason: str = "", until: str = "", run: str = ""
+) -> None:
+    """Take one running target from running to paused, and remember that we did."""
+    intent = _new(work, seen, reason, until, Phase.PAUSING, run=run)
+    _remember(work, intent)
+    await set_paused(work.api, seen.target, paused=True)
+    await _confirm(work, seen.target, paused=True)
+    _remember(work, msgspec.structs.replace(intent, phase=Phase.PAUSED))
+    work.emit(PauseChanged(seen.target.name, paused=True))
+
+
+async def lift(work: Work, seen: Surveyed) -> float:
+    """Lift a pause of ours; the seconds that it lasted."""
+    pause = seen.pause
+    if pause is None:
+        return 0.0
+    _remember(work, msgspec.structs.replace(pause, phase=Phase.LIFTING))
+    await set_paused(work.api, seen.target, paused=False)
+    await _confirm(work, seen.target, paused=False)
+    forget(work, [pause.target])
+    seconds = pause.seconds(work.now())
+    work.emit(PauseChanged(pause.target, paused=False, seconds=seconds))
+    return seconds
+
+
+async def unpause(
+    work: Work, targets: Sequence[Target], *, force: bool = False
+) -> list[tuple[Surveyed, float]]:
+    """Lift what is ours of *targets*; with *force* also what is not. The seconds each had lasted.
+
+    Raises PausedByOther, after the others are lifted, naming those that are not ours.
+    """
+    seen = await survey(work, targets)
+    lifted: list[tuple[Surveyed, float]] = []
+    for one in seen.values():
+        if one.standing is Standing.OURS:
+            lifted.append((one, await lift(work, one)))
+        elif one.standing is Standing.THEIRS and force:
+            await set_paused(work.api, one.target, paused=False)
+            await _confirm(work, one.target, paused=False)
+            work.emit(PauseChanged(one.target.name, paused=False))
+            lifted.append((one, 0.0))
+        elif one.standing in (Standing.LIFTED, Standing.NO_CONFIG) and one.pause:
+            forget(work, [one.target.name])
+    theirs = [s.target.name for s in seen.values() if s.standing is Standing.THEIRS and not force]
+    if theirs:
+        raise PausedByOther(
+            f"{', '.join(theirs)}: paused by someone else, left as it is",
+            hint=f"ocsync unpause {' '.join(theirs)} --force lifts it all the same",
+        )
+    return lifted
+
+
+async def expire(work: Work) -> list[tuple[Surveyed, float]]:
+    """Lift the pauses of ours whose lease has run out; those lifted, with their seconds."""
+    now = work.now()
+    overdue = [p.target for p in work.folder.read_pauses().values() if p.overdue(now)]
+    seen = await survey(work, [TARGETS[name] for name in overdue])
+    forget(work, [n for n, s in seen.items() if s.standing is Standing.LIFTED])
+    return [(s, await lift(work, s)) for s in seen.values() if s.standing is Standing.OURS]
+
+
+def forget(work: Work, names: Iterable[str]) -> None:
+    """These targets are none of ours any more."""
+    gone = set(names)
+    pauses = work.folder.read_pauses()
+    if gone & pauses.keys():
+        work.folder.write_pauses({n: p for n, p in pauses.items() if n not in gone})
+
+
+def _remember(work: Work, pause: Pause) -> None:
+    work.folder.write_pauses({**work.folder.read_pauses(), pause.target: pause})
+
+
+def _new(
+    work: Work,
+    seen: Surveyed,
+    reason: str,
+    until: str,
+    phase: Phase,
+    *,
+    run: str = "",
+    adopted: bool = False,
+) -> Pause:
+    old = seen.pause
+    return Pause(
+        target=seen.target.name,
+        phase=phase,
+        since=work.stamp(),
+        by=work.by,
+        reason=reason or (old.reason if old else ""),
+        until=until or (old.until if old else ""),
+        run=run,
+        adopted=adopted,
+        found=seen.server.config,
+    )
+
+
+async def _confirm(work: Work, target: Target, *, paused: bool) -> None:
+    waited, step = 0.0, 0.2
+    while (await read_targets(work.api, [target]))[target.name].paused is not paused:
+        if waited >= CONFIRM_SECONDS:
+            word = "paused" if paused else "running"
+            raise TryLater(
+                f"{target.name} was told to be {word}, but does not show it after {waited:.0f} s",
+                hint="ocsync status, then the same command again",
+            )
+        await work.sleep(step)
+        waited, step = waited + step, min(step * 2, 5.0)
+
+
+def lease_end(now: datetime, seconds: float) -> str:
+    """When a lease of *seconds* from *now* runs out, as the pause file writes it."""
+    if seconds <= 0:
+        raise OcsyncError("a lease has to last longer than nothing")
+    return datetime.fromtimestamp(now.timestamp() + seconds, tz=now.tzinfo).isoformat()

@@ -1,0 +1,46 @@
+"""From the journal to a plan, and a plan's fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from ocsync.consolidate import consolidate
+from ocsync.models import Change, Entry, Ref
+from ocsync.plan import Plan, build, select
+from ocsync.store import ProfileFolder
+
+
+class Draft(NamedTuple):
+    """A plan, and the entries that it was made of; *left* is how many others stay staged."""
+
+    plan: Plan
+    entries: tuple[Entry, ...]
+    left: int
+
+
+def draft(entries: Sequence[Entry], targets: Collection[str] = ()) -> Draft:
+    """The plan of *entries*; with *targets*, of those that feed them and what these wait for."""
+    changes = consolidate(entries)
+    if not targets:
+        return Draft(build(changes), tuple(entries), 0)
+    refs = select(changes, targets)
+    taken = tuple(entry for entry in entries if entry.ref in refs)
+    return Draft(build(_of(changes, refs)), taken, len(entries) - len(taken))
+
+
+def _of(changes: Sequence[Change], refs: set[Ref]) -> list[Change]:
+    return [change for change in changes if change.ref in refs]
+
+
+def fingerprint(plan: Plan, folder: ProfileFolder) -> str:
+    """A plan's identity: its steps (the journal is in them), the profile, the marketplace."""
+    pin = folder.pin()
+    whose = (folder.profile.name, folder.profile.api_url, pin.id if pin else "")
+    digest = hashlib.sha256(msgspec.json.encode(whose))
+    for step in plan.steps:
+        digest.update(msgspec.json.encode(step, order="sorted"))
+    return digest.hexdigest()[:32]

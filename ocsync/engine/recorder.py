@@ -1,0 +1,94 @@
+"""The one place that writes a run's log while requests are under way.
+
+Workers hand in intents and wait until they are on disk; outcomes they hand in and go on. What has
+come together meanwhile is written as one group, with one sync: a group commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+from ocsync.errors import OcsyncError
+from ocsync.events import Emit, StepEnded
+from ocsync.models import Intent, Outcome
+from ocsync.store import Run
+
+
+class Recorder:
+    """Writes intents and outcomes of *run* in groups; use it with `async with`."""
+
+    def __init__(self, run: Run, emit: Emit) -> None:
+        self._run = run
+        self._emit = emit
+        self._waiting: list[tuple[Intent | Outcome, asyncio.Future[None] | None]] = []
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._broken: OcsyncError | None = None
+        self._closing = False
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._write())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._closing = True
+        self._wake.set()
+        if self._task:
+            await asyncio.shield(self._task)
+        if self._broken and kind is None:
+            raise self._broken
+
+    async def intend(self, intent: Intent) -> None:
+        """Return when *intent* is on disk. Raises OcsyncError when the disk does not take it."""
+        done = asyncio.get_running_loop().create_future()
+        self._hand_in(intent, done)
+        await done
+
+    def ended(self, outcome: Outcome) -> None:
+        """*outcome* will be on disk with the next group, and announced then."""
+        self._hand_in(outcome, None)
+
+    def _hand_in(self, record: Intent | Outcome, done: asyncio.Future[None] | None) -> None:
+        if self._broken:
+            raise self._broken
+        self._waiting.append((record, done))
+        self._wake.set()
+
+    async def _write(self) -> None:
+        while self._waiting or not self._closing:
+            await self._wake.wait()
+            self._wake.clear()
+            group, self._waiting = self._waiting, []
+            if not group:
+                continue
+            try:
+                await asyncio.to_thread(self._run.record, [record for record, _ in group])
+            except OSError as error:
+                self._fail(group, error)
+                return
+            self._announce(group)
+
+    def _announce(self, group: list[tuple[Intent | Outcome, asyncio.Future[None] | None]]) -> None:
+        for record, done in group:
+            if done and not done.done():
+                done.set_result(None)
+            if isinstance(record, Outcome):
+                self._emit(StepEnded(record))
+
+    def _fail(
+        self, group: list[tuple[Intent | Outcome, asyncio.Future[None] | None]], error: OSError
+    ) -> None:
+        self._broken = OcsyncError(
+            f"cannot write the run's log: {error.strerror or error}",
+            hint="make room or mend the disk, then: ocsync resume",
+        )
+        for _, done in [*group, *self._waiting]:
+            if done and not done.done():
+                done.set_exception(self._broken)

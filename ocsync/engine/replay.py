@@ -1,0 +1,209 @@
+"""The replay: a run's steps, wave by wave, while the targets are paused.
+
+    seal -> inspect -> pause -> REPLAY -> close -> lift -> verify        (resume conducts)
+
+For each step: blocked by a failed one it needs? - read again, where its value depends on what is
+there (adjust, a second step of one ref) - unchanged? - intent on disk - request - outcome. An
+answer that never came is settled by reading: it has what we sent: done; it is as before: sent
+again, or failed; anything else: unknown, with all three values. A step with an intent and no
+outcome, left by a crash, is settled the same way. Only trouble of the whole way to the server
+stops a replay; whatever is wrong with one step is that step's outcome.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Any
+
+from ocsync.client import Reply, read_current
+from ocsync.compare import Document, before, body, differing
+from ocsync.engine.inspect import Prepared, prepare
+from ocsync.engine.recorder import Recorder
+from ocsync.engine.work import Work
+from ocsync.errors import ApiError, Interrupted, LostAnswer, OcsyncError, SignInError, TryLater
+from ocsync.events import WaveStarted
+from ocsync.models import Intent, Outcome, Ref, State, Step
+from ocsync.resources import kind_of
+
+_TRIES = 6
+
+
+class Replay:
+    """The replay of one run: *steps* in plan order, and what earlier sittings left of them."""
+
+    def __init__(
+        self,
+        work: Work,
+        recorder: Recorder,
+        steps: list[Step],
+        *,
+        prepared: dict[int, Prepared],
+        ended: dict[int, Outcome],
+        dangling: dict[int, Intent],
+        workers: int,
+    ) -> None:
+        self._work = work
+        self._recorder = recorder
+        self._steps = steps
+        self._prepared = prepared
+        self._dangling = dangling
+        self._workers = workers
+        self._first = _first_steps(steps)
+        self._ended = set(ended)
+        self._because: dict[int, Ref] = {
+            n: outcome.because or outcome.ref
+            for n, outcome in ended.items()
+            if not outcome.state.settled
+        }
+        self._trouble: OcsyncError | None = None
+
+    async def run(self, *, conflicts: dict[int, str]) -> None:
+        """Replay what has no outcome yet, leaving out *conflicts*: step number -> the reason.
+
+        Raises TryLater or SignInError when the way to the server is gone, Interrupted when the
+        operator stopped it; either way whatever ended is on disk, and the run can be continued.
+        """
+        of = max((step.wave for step in self._steps), default=0)
+        for number, wave in groupby(self._steps, key=lambda step: step.wave):
+            waiting = [step for step in wave if step.number not in self._ended]
+            if waiting:
+                self._work.emit(WaveStarted(number, of, _by_kind(waiting)))
+                await self._wave(waiting, conflicts)
+
+    async def _wave(self, steps: list[Step], conflicts: dict[int, str]) -> None:
+        queue = iter(steps)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(self._workers, len(steps))):
+                group.create_task(self._worker(queue, conflicts))
+        if self._trouble:
+            raise self._trouble
+        if self._work.stop.is_set():
+            raise Interrupted("stopped; what was under way has ended and is on disk",
+                              hint="ocsync resume goes on from here")  # fmt: skip
+
+    async def _worker(self, queue: Iterator[Step], conflicts: dict[int, str]) -> None:
+        for step in queue:
+            if self._trouble or self._work.stop.is_set():
+                return
+            try:
+                outcome = await self._outcome(step, conflicts)
+            except OcsyncError as error:
+                self._trouble = self._trouble or error
+                return
+            if not outcome.state.settled:
+                self._because[step.number] = outcome.because or step.ref
+            self._prepared.pop(step.number, None)
+            self._recorder.ended(outcome)
+
+    async def _outcome(self, step: Step, conflicts: dict[int, str]) -> Outcome:
+        cause = next((self._because[n] for n in step.needs if n in self._because), "")
+        if cause:
+            return self._end(step, State.BLOCKED, because=cause)
+        if step.number in conflicts:
+            return self._end(step, State.CONFLICT, message=conflicts[step.number])
+        intent = self._dangling.pop(step.number, None)
+        if intent:
+            settled = await self._settle(step, intent)
+            if settled:
+                return settled
+        try:
+            return await self._send(step, await self._prepare(step))
+        except (TryLater, SignInError):
+            raise
+        except ApiError as error:
+            return self._failed(step, error)
+
+    async def _prepare(self, step: Step) -> Prepared:
+        """What to send. Sums, and later steps of a ref, are held against what is there now."""
+        early = self._prepared.get(step.number)
+        if early and not step.change.adjust and self._first[step.ref] == step.number:
+            return early
+        return prepare(step, await self._read(step.ref))
+
+    async def _read(self, ref: Ref) -> Document | None:
+        async for _, current in read_current(self._work.api, [ref]):
+            if isinstance(current, OcsyncError):
+                raise current
+            return current
+        return None
+
+    async def _send(self, step: Step, prepared: Prepared) -> Outcome:
+        if prepared.same:
+            return self._end(step, State.UNCHANGED, sent=prepared.sent)
+        request = body(step.change, prepared.sent)
+        intent = Intent(
+            number=step.number,
+            ref=step.ref,
+            sent=prepared.sent,
+            before=prepared.before,
+            absent=prepared.absent,
+            at=self._work.stamp(),
+        )
+        await self._recorder.intend(intent)
+        for attempt in range(_TRIES):
+            try:
+                reply = await self._work.api.write(
+                    step.method, step.path, request, repeatable=not step.change.adjust
+                )
+                return self._done(step, intent, reply)
+            except LostAnswer as lost:
+                settled = await self._settle(step, intent)
+                if settled:
+                    return settled
+                if not step.change.adjust or attempt == _TRIES - 1:
+                    return self._end(step, State.FAILED, message=lost.message)
+                await self._work.sleep(random.uniform(0, 0.2 * 2**attempt))
+        raise AssertionError("unreachable")
+
+    async def _settle(self, step: Step, intent: Intent) -> Outcome | None:
+        """The outcome of a request whose answer is not known, or None when it left no trace."""
+        found = await self._read(step.ref)
+        if found is not None and not differing(step.ref, intent.sent, found):
+            return self._end(step, State.DONE, sent=intent.sent)
+        untouched = found is None if intent.absent else _as_before(step.ref, intent, found)
+        if untouched:
+            return None
+        now = before(intent.sent, found)
+        values = {
+            path: {"before": intent.before.get(path), "sent": sent, "found": now.get(path)}
+            for path, sent in intent.sent.items()
+        }
+        text = "sent, but what is there now is neither that nor what was there before"
+        return self._end(step, State.UNKNOWN, sent=intent.sent, message=text, values=values)
+
+    def _done(self, step: Step, intent: Intent, reply: Reply) -> Outcome:
+        answered = isinstance(reply.body, dict) and not differing(step.ref, intent.sent, reply.body)
+        return self._end(step, State.DONE, status=reply.status, sent=intent.sent, answered=answered)
+
+    def _failed(self, step: Step, error: ApiError) -> Outcome:
+        return self._end(
+            step, State.FAILED, status=error.status, code=error.code, message=error.message
+        )
+
+    def _end(self, step: Step, state: State, **facts: Any) -> Outcome:
+        return Outcome(
+            number=step.number, ref=step.ref, state=state, at=self._work.stamp(), **facts
+        )
+
+
+def _as_before(ref: Ref, intent: Intent, found: Document | None) -> bool:
+    wanted = {path: intent.before.get(path) for path in intent.sent}
+    return found is not None and not differing(ref, wanted, found)
+
+
+def _first_steps(steps: Iterable[Step]) -> dict[Ref, int]:
+    first: dict[Ref, int] = {}
+    for step in steps:
+        first.setdefault(step.ref, step.number)
+    return first
+
+
+def _by_kind(steps: Iterable[Step]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for step in steps:
+        name = kind_of(step.ref).name
+        counts[name] = counts.get(name, 0) + 1
+    return counts

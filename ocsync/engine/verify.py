@@ -1,0 +1,169 @@
+"""Verification: every entity of a run is read back and held against what was written.
+
+Read-only. A kind whose reads lag behind its writes is read again until *settle* seconds have gone;
+if it then still shows the value before, right after the run, the write's own answer counts (it is
+documented as fresh; api-facts 5.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from ocsync.client import read_current
+from ocsync.compare import Document, differing
+from ocsync.document import equal, value_at
+from ocsync.engine.work import Work
+from ocsync.errors import ExitCode, OcsyncError
+from ocsync.events import Found, Verifying
+from ocsync.models import Fields, Finding, Intent, Ref, Sign
+from ocsync.resources import field_at, kind_of
+from ocsync.store import Run
+
+POLL_SECONDS = 1.0
+FRESH_SECONDS = 600.0
+"""How long after a run a lagging read is an excuse."""
+
+
+class Wanted(NamedTuple):
+    """What a run left in one ref: its fields, those before, and whether the answer showed them."""
+
+    fields: Fields
+    before: Fields
+    answered: bool
+
+
+class Verification(NamedTuple):
+    """Signs counted per kind, and every finding that is not plain sameness."""
+
+    kinds: dict[str, dict[str, int]]
+    findings: list[Finding]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """DIFFERS when something differs or is missing, TRY_LATER when it could not be read."""
+        signs = {finding.sign for finding in self.findings}
+        if signs & {Sign.DIFFERS, Sign.MISSING}:
+            return ExitCode.DIFFERS
+        return ExitCode.TRY_LATER if Sign.UNREAD in signs else ExitCode.DONE
+
+
+async def verify(work: Work, run: Run, *, settle: float) -> Verification:
+    """Read back what *run* wrote or found as staged; findings go to its folder."""
+    wanted = _wanted(run)
+    result = Verification({}, [])
+    late: set[Ref] = set()
+    done = 0
+    async for ref, found in read_current(work.api, list(wanted)):
+        done += 1
+        if done % 100 == 0 or done == len(wanted):
+            work.emit(Verifying(done, len(wanted)))
+        finding = judge(ref, wanted[ref], found)
+        if finding.sign in (Sign.DIFFERS, Sign.MISSING) and kind_of(ref).lags:
+            late.add(ref)
+        else:
+            _count(work, result, finding)
+    for finding in await _await_reads(work, run, wanted, late, settle):
+        _count(work, result, finding)
+    result.findings.sort(key=lambda finding: finding.ref)
+    run.write_findings(result.findings)
+    return result
+
+
+def judge(ref: Ref, wanted: Wanted, found: Document | OcsyncError | None) -> Finding:
+    """Hold what was *found* against what is *wanted* in *ref*."""
+    if isinstance(found, OcsyncError):
+        return Finding(ref=ref, sign=Sign.UNREAD, message=found.message)
+    if found is None:
+        return Finding(ref=ref, sign=Sign.MISSING)
+    fields = differing(ref, wanted.fields, found)
+    if not fields:
+        return Finding(ref=ref, sign=Sign.SAME)
+    moved = all(_sold(ref, path, pair) for path, pair in fields.items())
+    return Finding(ref=ref, sign=Sign.MOVED if moved else Sign.DIFFERS, fields=fields)
+
+
+def _sold(ref: Ref, path: str, pair: dict[str, Any]) -> bool:
+    """Whether stock went down after our write: orders go on while one verifies."""
+    field, numbers = field_at(kind_of(ref), path), (pair["wanted"], pair["found"])
+    if not field or not field.moves or not all(isinstance(n, int | float) for n in numbers):
+        return False
+    return bool(pair["found"] < pair["wanted"])
+
+
+async def _await_reads(
+    work: Work, run: Run, wanted: dict[Ref, Wanted], late: set[Ref], settle: float
+) -> list[Finding]:
+    """Read lagging refs again until they are the same or *settle* seconds have gone."""
+    findings: dict[Ref, Finding] = {}
+    waited = 0.0
+    while late:
+        async for ref, found in read_current(work.api, list(late)):
+            finding = judge(ref, wanted[ref], found)
+            findings[ref] = _by_answer(work, run, wanted[ref], finding, found)
+        late = {r for r in late if findings[r].sign in (Sign.DIFFERS, Sign.MISSING)
+                or findings[r].message}  # fmt: skip
+        if waited >= settle or work.stop.is_set():
+            break
+        if late:
+            await work.sleep(POLL_SECONDS)
+            waited += POLL_SECONDS
+    return list(findings.values())
+
+
+def _by_answer(
+    work: Work, run: Run, wanted: Wanted, finding: Finding, found: Document | OcsyncError | None
+) -> Finding:
+    ended = run.info.ended
+    fresh = not ended or (
+        (work.now() - datetime.fromisoformat(ended)).total_seconds() < FRESH_SECONDS
+    )
+    stale = (
+        found is None
+        if not wanted.before
+        else all(equal(value_at(found, p), wanted.before.get(p)) for p in finding.fields)
+    )
+    if finding.sign in (Sign.DIFFERS, Sign.MISSING) and wanted.answered and fresh and stale:
+        text = "by the write's own answer; reads still show the value before"
+        return Finding(ref=finding.ref, sign=Sign.SAME, message=text)
+    return finding
+
+
+def _count(work: Work, result: Verification, finding: Finding) -> None:
+    signs = result.kinds.setdefault(kind_of(finding.ref).name, {})
+    signs[finding.sign.value] = signs.get(finding.sign.value, 0) + 1
+    if finding.sign is not Sign.SAME:
+        result.findings.append(finding)
+        work.emit(Found(finding))
+
+
+def _wanted(run: Run) -> dict[Ref, Wanted]:
+    wanted: dict[Ref, Wanted] = {}
+    before: dict[int, Fields] = {}
+    for record in run.outcomes():
+        if isinstance(record, Intent):
+            before[record.number] = record.before
+        elif record.state.settled:
+            old = wanted.get(record.ref, Wanted({}, {}, answered=True))
+            wanted[record.ref] = Wanted(
+                {**old.fields, **record.sent},
+                {**before.pop(record.number, {}), **old.before},
+                old.answered and record.answered,
+            )
+    return wanted
+
+
+def tally(kinds: dict[str, dict[str, int]], names: Collection[str] | None = None) -> dict[str, int]:
+    """The counts of all *kinds* (or of those named) added up."""
+    total: dict[str, int] = {}
+    for kind, counts in kinds.items():
+        for key, number in counts.items() if names is None or kind in names else ():
+            total[key] = total.get(key, 0) + number
+    return total
+
+
+def worst(signs: Iterable[str]) -> str:
+    """The gravest of *signs*, in the order of the table of findings."""
+    order = [sign.value for sign in Sign]
+    return max(signs, key=order.index, default=Sign.SAME.value)

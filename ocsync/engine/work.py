@@ -1,0 +1,77 @@
+"""What an engine works with: the marketplace, the profile's folder, and somebody who listens."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from ocsync.client import Api, Identity
+from ocsync.errors import Conflict
+from ocsync.events import Emit, Said
+from ocsync.store import Pin, ProfileFolder
+
+Ask = Callable[[str], bool]
+
+
+def utc_now() -> datetime:
+    """Now, in UTC, to the second: what the workspace's files hold."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def operator() -> str:
+    """Who works here, as `name@host`."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        name = "unknown"
+    return f"{name}@{socket.gethostname()}"
+
+
+@dataclass(frozen=True)
+class Work:
+    """One command's work on one marketplace.
+
+    *ask* puts a yes-or-no question, and raises UsageError where none can be asked. *stop* is set
+    when the operator wants to leave: what is under way ends, nothing new begins.
+    """
+
+    api: Api
+    folder: ProfileFolder
+    emit: Emit
+    ask: Ask
+    now: Callable[[], datetime] = utc_now
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    by: str = field(default_factory=operator)
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def stamp(self) -> str:
+        """Now, as the workspace's files write it."""
+        return self.now().isoformat()
+
+    def say(self, sign: str, text: str) -> None:
+        """Tell the operator a line."""
+        self.emit(Said(sign, text))
+
+
+async def sign_in(work: Work) -> Identity:
+    """Sign in, and make sure that the token belongs to the profile's marketplace.
+
+    The first sign-in pins the marketplace. Raises Conflict when it is another one than before:
+    a journal and a pause belong to one marketplace alone.
+    """
+    identity = await work.api.identity()
+    pin = work.folder.pin()
+    expected = work.folder.profile.marketplace or (pin.id if pin else "")
+    if expected and expected.casefold() != identity.marketplace.casefold():
+        raise Conflict(
+            f"profile {work.folder.profile.name} belongs to marketplace {expected}, "
+            f"but this sign-in is for {identity.marketplace}",
+            hint="check the profile's client ID, or make a new profile: ocsync profile add",
+        )
+    if pin is None:
+        work.folder.write_pin(Pin(id=identity.marketplace, name=identity.name))
+    return identity

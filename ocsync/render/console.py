@@ -1,0 +1,122 @@
+"""Two streams: what is asked for goes to stdout, talk goes to stderr.
+
+Lines carry a sign that survives without colour; where the encoding has no such sign its ASCII twin
+is written. Colour only on a terminal: `--no-color`, `NO_COLOR` and `TERM=dumb` turn it off,
+`FORCE_COLOR` on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+FORMAT = 1
+"""The version of every JSON document and event; it rises when a reader would break."""
+
+_TWINS = str.maketrans({
+    "‖": "||", "▶": ">", "✓": "ok", "✗": "x", "·": "-", "→": "->", "…": "...", "━": "=", "≈": "~",
+})  # fmt: skip
+_COLOURS = {
+    "‖": "33",
+    "▶": "32",
+    "✓": "32",
+    "✗": "31",
+    "!": "33",
+    "+": "32",
+    "-": "31",
+    "*": "31",
+    "~": "33",
+}
+
+
+@dataclass(frozen=True)
+class Console:
+    """Where a command speaks. *json* sends data to stdout as JSON and leaves text on stderr."""
+
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    no_color: bool = False
+
+    def data(self, line: str = "", sign: str = "") -> None:
+        """A line of the answer, on stdout; with --json on stderr, as then it is talk."""
+        self._write(sys.stderr if self.json else sys.stdout, line, sign)
+
+    def talk(self, line: str, sign: str = "") -> None:
+        """A line beside the answer, on stderr; silent with --quiet."""
+        if not self.quiet:
+            self._write(sys.stderr, line, sign)
+
+    def detail(self, line: str) -> None:
+        """A line for --verbose alone."""
+        if self.verbose:
+            self._write(sys.stderr, line, "")
+
+    def fault(self, line: str, sign: str = "✗") -> None:
+        """A line about what went wrong; --quiet does not hide it."""
+        self._write(sys.stderr, line, sign)
+
+    def next(self, *commands: str) -> None:
+        """The commands to type next."""
+        if commands and not self.json:
+            self.talk(f"  next: {', '.join(commands)}")
+
+    def document(self, command: str, facts: Mapping[str, Any]) -> None:
+        """The command's one JSON document, on stdout, if --json was given."""
+        if self.json:
+            json.dump(
+                {"format": FORMAT, "command": command, **facts}, sys.stdout, ensure_ascii=False
+            )
+            sys.stdout.write("\n")
+
+    def event(self, facts: Mapping[str, Any]) -> None:
+        """One line of NDJSON on stdout, if --json was given."""
+        if self.json:
+            sys.stdout.write(json.dumps(facts, ensure_ascii=False) + "\n")
+            sys.stdout.flush()
+
+    def error(self, facts: Mapping[str, Any]) -> None:
+        """The one JSON object that tells of a failure, on stderr."""
+        sys.stderr.write(json.dumps({"format": FORMAT, "type": "error", **facts}) + "\n")
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """Lines of the answer."""
+        for line in lines:
+            self.data(line)
+
+    def colour(self, stream: TextIO) -> bool:
+        """Whether *stream* gets colour."""
+        if self.no_color:
+            return False
+        if os.environ.get("FORCE_COLOR"):
+            return True
+        plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+        return not plain and stream.isatty()
+
+    def live(self) -> bool:
+        """Whether a bar may be drawn: on a terminal, not in CI, not for programs."""
+        dumb = os.environ.get("CI") or os.environ.get("TERM") == "dumb"
+        return sys.stderr.isatty() and not (self.json or self.quiet or dumb)
+
+    def _write(self, stream: TextIO, line: str, sign: str) -> None:
+        if sign:
+            indent = line[: len(line) - len(line.lstrip())]
+            mark = fit(sign, stream)
+            if self.colour(stream) and sign in _COLOURS:
+                mark = f"\x1b[{_COLOURS[sign]}m{mark}\x1b[0m"
+            line = f"{indent}{mark} {line.lstrip()}"
+        stream.write(fit(line, stream) + "\n")
+
+
+def fit(text: str, stream: TextIO) -> str:
+    """*text* as *stream* can take it: its own signs by their ASCII twins, the rest replaced."""
+    encoding = stream.encoding or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(_TWINS).encode(encoding, "replace").decode(encoding)
+    return text

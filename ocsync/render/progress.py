@@ -1,0 +1,208 @@
+"""Listeners for the engines' events: a bar on a terminal, lines in a pipe, NDJSON for programs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ocsync.events import (
+    Emit,
+    Event,
+    Flight,
+    Found,
+    PauseChanged,
+    Planned,
+    ReadDone,
+    Reading,
+    Said,
+    Sent,
+    StepEnded,
+    Verifying,
+    Waiting,
+    WaveStarted,
+    as_data,
+)
+from ocsync.models import State
+from ocsync.render.console import FORMAT, Console
+from ocsync.render.text import count, duration
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+LINE_SECONDS = 5.0
+"""How often a pipe gets a line of progress."""
+
+
+@contextmanager
+def listening(console: Console) -> Iterator[Emit]:
+    """The listener that fits *console*; what it draws is gone at the end."""
+    if console.json:
+        console.event({"type": "version", "format": FORMAT})
+        yield lambda event: console.event(as_data(event))
+    elif console.live():
+        with _bars() as progress:
+            yield _Teller(console, _Bar(progress))
+    else:
+        yield _Teller(console, _Lines(console))
+
+
+@contextmanager
+def _bars() -> Iterator[Progress]:
+    from rich.console import Console as Terminal
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    with Progress(
+        TextColumn("  {task.description}"),
+        BarColumn(bar_width=26),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+        TextColumn("{task.fields[pace]}"),
+        console=Terminal(stderr=True, highlight=False, markup=False, emoji=False),
+        transient=True,
+        refresh_per_second=5,
+    ) as progress:
+        yield progress
+
+
+class _Meter:
+    """One counted stretch of work: how far, how quick, how long yet."""
+
+    def __init__(self, name: str, total: int) -> None:
+        self.name = name
+        self.total = total
+        self.done = 0
+        self.flight = 0
+        self._start = time.monotonic()
+
+    def pace(self) -> str:
+        """`24/s  12 in flight  0:12 left`, as far as it can be told."""
+        seconds = time.monotonic() - self._start
+        if seconds < 0.5 or not self.done:
+            return ""
+        rate = self.done / seconds
+        left = round((self.total - self.done) / rate)
+        flight = f"  {self.flight} in flight" if self.flight else ""
+        return f"{rate:,.0f}/s{flight}  {left // 60}:{left % 60:02} left"
+
+
+class _Bar:
+    """A meter drawn by rich."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task: TaskID | None = None
+
+    def show(self, meter: _Meter | None) -> None:
+        if self._task is not None and (meter is None or meter.done == 0):
+            self._progress.remove_task(self._task)
+            self._task = None
+        if meter is None:
+            return
+        if self._task is None:
+            self._task = self._progress.add_task(meter.name, total=meter.total, pace="")
+        self._progress.update(self._task, completed=meter.done, pace=meter.pace())
+
+
+class _Lines:
+    """A meter told in plain lines, now and then."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._told = time.monotonic()
+
+    def show(self, meter: _Meter | None) -> None:
+        now = time.monotonic()
+        if meter and meter.done and now - self._told >= LINE_SECONDS:
+            self._told = now
+            text = f"  {meter.name}  {meter.done:,}/{meter.total:,}  {meter.pace()}"
+            self._console.talk(text.rstrip())
+
+
+class _Teller:
+    """Tells people what happens: lines for what matters, a meter for what is many."""
+
+    def __init__(self, console: Console, view: _Bar | _Lines) -> None:
+        self._console = console
+        self._view = view
+        self._meter: _Meter | None = None
+        self._shown = 0.0
+        self._tell: dict[type[Event], Callable[..., None]] = {
+            Said: self._said,
+            Planned: self._planned,
+            Reading: lambda e: self._count("reading", e.done, e.total),
+            ReadDone: self._read,
+            WaveStarted: self._wave,
+            StepEnded: self._ended,
+            Waiting: self._waiting,
+            Flight: self._flight,
+            PauseChanged: self._pause,
+            Verifying: lambda e: self._count("verifying", e.done, e.total),
+            Found: lambda e: None,
+            Sent: self._sent,
+        }
+
+    def __call__(self, event: Event) -> None:
+        tell = self._tell.get(type(event))
+        if tell:
+            tell(event)
+
+    def _start(self, name: str, total: int) -> _Meter:
+        self._meter = _Meter(name, total)
+        self._view.show(self._meter)
+        return self._meter
+
+    def _count(self, name: str, done: int, total: int) -> None:
+        meter = self._meter
+        if meter is None or meter.name != name:
+            meter = self._start(name, total)
+        meter.done = done
+        self._refresh(force=done == total)
+
+    def _refresh(self, *, force: bool = False) -> None:
+        now = time.monotonic()
+        if force or now - self._shown > 0.2:
+            self._shown = now
+            self._view.show(self._meter)
+
+    def _said(self, event: Said) -> None:
+        self._console.talk(f"  {event.text}", event.sign)
+
+    def _planned(self, event: Planned) -> None:
+        self._console.talk(f"run {event.run} · {count(event.steps, 'step')}")
+
+    def _read(self, event: ReadDone) -> None:
+        self._view.show(None)
+        self._meter = None
+        if event.total:
+            same = f", {event.same:,} already as staged" if event.same else ""
+            self._console.talk(f"  read       {count(event.total, 'ref')}{same}")
+
+    def _wave(self, event: WaveStarted) -> None:
+        name = f"wave {event.number}/{event.of}   {', '.join(event.kinds)}"
+        self._start(name, sum(event.kinds.values()))
+
+    def _ended(self, event: StepEnded) -> None:
+        outcome = event.outcome
+        if self._meter:
+            self._meter.done += 1
+            self._refresh(force=self._meter.done == self._meter.total)
+        if self._console.verbose or outcome.state in (State.FAILED, State.UNKNOWN):
+            self._console.detail(f"  {outcome.state.value:<9} {outcome.ref}  {outcome.message}")
+
+    def _waiting(self, event: Waiting) -> None:
+        if event.seconds >= 1:
+            self._console.talk(f"  {event.why}, waiting {duration(event.seconds)}", "!")
+
+    def _flight(self, event: Flight) -> None:
+        if self._meter:
+            self._meter.flight = event.now
+
+    def _pause(self, event: PauseChanged) -> None:
+        if event.paused:
+            self._console.talk(f"  {event.target}  paused", "‖")
+
+    def _sent(self, event: Sent) -> None:
+        if event.error:
+            self._console.fault(f"  {event.what}  {event.error}", "!")
+        self._count("sent", event.done, event.total)
