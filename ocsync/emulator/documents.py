@@ -1,0 +1,137 @@
+"""Documents under the rules of the tables: new ones, PATCH, and what is refused in them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from ocsync.emulator.errors import invalid
+from ocsync.emulator.state import Document, stamp
+from ocsync.resources import ID_PATTERN, WHOLE_MAX, WHOLE_MIN, XP_LIMIT, Field, Kind, Type
+
+_TYPES: dict[Type, tuple[type, ...]] = {
+    Type.TEXT: (str,),
+    Type.DATE: (str,),
+    Type.WHOLE: (int,),
+    Type.NUMBER: (int, float),
+    Type.FLAG: (bool,),
+    Type.LIST: (list,),
+    Type.XP: (dict,),
+}
+
+
+@cache
+def members(kind: Kind) -> dict[str, dict[str, Field]]:
+    """The fields of *kind* by model; the plain ones are under the empty name."""
+    found: dict[str, dict[str, Field]] = {"": {}}
+    for path, field in kind.fields.items():
+        model, _, name = path.rpartition(".")
+        found.setdefault(model, {})[name] = field
+    return found
+
+
+def new_id() -> str:
+    """An ID as the platform makes them."""
+    return secrets.token_urlsafe(16).replace("-", "a").replace("_", "b")[:22]
+
+
+def blank(kind: Kind) -> Document:
+    """A document of *kind* with nothing given."""
+    document: Document = {}
+    for model, fields in members(kind).items():
+        if model:
+            document[model] = None
+        else:
+            document |= {name: _default(kind, field) for name, field in fields.items()}
+    if "DateCreated" in document:
+        document["DateCreated"] = stamp()
+    return document
+
+
+def _default(kind: Kind, field: Field) -> Any:
+    if field.default is not None or field.read_only:
+        return field.default
+    return False if field.type is Type.FLAG and not kind.assignment else None
+
+
+def merged(kind: Kind, document: Document, body: Mapping[str, Any], *, deep_xp: bool) -> Document:
+    """*document* after a PATCH with *body*. What is unknown or read-only in it is ignored."""
+    result = dict(document)
+    models = members(kind)
+    for name, value in body.items():
+        if name in models and name:
+            result[name] = _merged_model(result.get(name), models[name], value)
+        elif name == "xp" and "xp" in models[""]:
+            result["xp"] = _merged_xp(result.get("xp"), value, deep=deep_xp)
+        elif name in models[""] and not models[""][name].read_only:
+            result[name] = value
+    for model in ("", *models):
+        place = result if not model else result.get(model)
+        if place is not None and "LastUpdated" in models[model]:
+            place["LastUpdated"] = stamp()
+    if result.get("Inventory") and result["Inventory"].get("Enabled"):
+        inventory = result["Inventory"]
+        inventory["QuantityAvailable"] = inventory.get("QuantityAvailable") or 0
+    return result
+
+
+def _merged_model(now: Any, fields: dict[str, Field], value: Any) -> Any:
+    if not isinstance(value, dict):
+        return None
+    start = now or {n: False if f.type is Type.FLAG else f.default for n, f in fields.items()}
+    given = {n: v for n, v in value.items() if n in fields and not fields[n].read_only}
+    return {**start, **given}
+
+
+def _merged_xp(now: Any, value: Any, *, deep: bool) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return _deep(now or {}, value) if deep else {**(now or {}), **value}
+
+
+def _deep(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    result = dict(one)
+    for name, value in other.items():
+        old = result.get(name)
+        both = isinstance(old, dict) and isinstance(value, dict)
+        result[name] = _deep(old, value) if both else value  # type: ignore[arg-type]
+    return result
+
+
+def check(kind: Kind, document: Document) -> None:
+    """Refuse a document that breaks a rule of its fields."""
+    for path, field in kind.fields.items():
+        model, _, name = path.rpartition(".")
+        place = document if not model else document.get(model)
+        value = None if place is None else place.get(name)
+        if value is None:
+            if field.required:
+                raise invalid(path, "is required")
+        elif not field.read_only:
+            _check_value(path, field, value)
+
+
+def _check_value(path: str, field: Field, value: Any) -> None:
+    wrong = isinstance(value, bool) and field.type is not Type.FLAG
+    if wrong or not isinstance(value, _TYPES[field.type]):
+        raise invalid(path, f"is not a {field.type.value}")
+    if isinstance(value, int) and not WHOLE_MIN <= value <= WHOLE_MAX:
+        raise invalid(path, "is not a 32-bit number")
+    size: float = len(value) if isinstance(value, str) else value  # type: ignore[assignment]
+    if field.max is not None and size > field.max:
+        raise invalid(path, f"is more than {field.max}")
+    if field.min is not None and size < field.min:
+        raise invalid(path, f"is less than {field.min}")
+    if field.type is Type.XP and len(msgspec.json.encode(value)) > XP_LIMIT:
+        raise invalid(path, f"is more than {XP_LIMIT} bytes")
+
+
+def check_id(value: Any) -> str:
+    """*value* as an ID, or a refusal."""
+    if not isinstance(value, str) or not ID_PATTERN.fullmatch(value):
+        raise invalid("ID", "has letters, digits, - and _ only, 1 to 100 of them")
+    return value
