@@ -11,7 +11,7 @@ import msgspec
 
 from ocsync.emulator.errors import invalid
 from ocsync.emulator.state import Document, stamp
-from ocsync.resources import ID_PATTERN, WHOLE_MAX, WHOLE_MIN, XP_LIMIT, Field, Kind, Type
+from ocsync.resources import ID_PATTERN, KINDS, WHOLE_MAX, WHOLE_MIN, XP_LIMIT, Field, Kind, Type
 
 _TYPES: dict[Type, tuple[type, ...]] = {
     Type.TEXT: (str,),
@@ -24,13 +24,17 @@ _TYPES: dict[Type, tuple[type, ...]] = {
 }
 
 
-@cache
 def members(kind: Kind) -> dict[str, dict[str, Field]]:
     """The fields of *kind* by model; the plain ones are under the empty name."""
+    return _members(kind.name)
+
+
+@cache
+def _members(name: str) -> dict[str, dict[str, Field]]:
     found: dict[str, dict[str, Field]] = {"": {}}
-    for path, field in kind.fields.items():
-        model, _, name = path.rpartition(".")
-        found.setdefault(model, {})[name] = field
+    for path, field in KINDS[name].fields.items():
+        model, _, member = path.rpartition(".")
+        found.setdefault(model, {})[member] = field
     return found
 
 

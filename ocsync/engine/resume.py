@@ -190,7 +190,8 @@ async def _carry_out(work: Work, run: Run, options: Options, *, fresh: bool) -> 
     untouched = not ended and not dangling
     try:
         if not (clashes and untouched and options.on_conflict is OnConflict.FAIL):
-            await _hold_all(work, run, steps, options)
+            if _will_write(waiting, found, dangling):
+                await _hold_all(work, run, steps, options)
             conflicts = {clash.number: clash.text() for clash in clashes}
             async with Recorder(run, work.emit) as recorder:
                 await Replay(
@@ -210,6 +211,12 @@ async def _carry_out(work: Work, run: Run, options: Options, *, fresh: bool) -> 
             requests=run.info.requests + work.api.sent - sent,
         )
     return await _finish(work, run, steps, clashes, options)
+
+
+def _will_write(waiting: list[Step], found: Inspection, dangling: dict[int, Intent]) -> bool:
+    """Whether a request may be sent at all: where everything is as staged no pause is needed."""
+    same = sum(1 for prepared in found.prepared.values() if prepared.same)
+    return bool(dangling) or same < len(waiting)
 
 
 def _left_off(run: Run) -> tuple[dict[int, Outcome], dict[int, Intent]]:

@@ -11,7 +11,6 @@ from ocsync.events import (
     Emit,
     Event,
     Flight,
-    Found,
     PauseChanged,
     Planned,
     ReadDone,
@@ -138,7 +137,6 @@ class _Teller:
             Flight: self._flight,
             PauseChanged: self._pause,
             Verifying: lambda e: self._count("verifying", e.done, e.total),
-            Found: lambda e: None,
             Sent: self._sent,
         }
 

@@ -1,0 +1,7 @@
+"""Arguments and files -> entries, typed by the tables, with every fault told at once."""
+
+from __future__ import annotations
+
+from ocsync.intake.arguments import entry_from_arguments as entry_from_arguments
+from ocsync.intake.files import read_file as read_file
+from ocsync.intake.staged import check_against_staged as check_against_staged
