@@ -87,9 +87,7 @@ def _transport(connection: Connection) -> AiohttpTransport:
     trust = _trust() if secure else None
 
     def session() -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
-            limit=0, keepalive_timeout=25.0, ssl=trust or True
-        )
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=25.0, ssl=trust or True)
         made = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         made._retry_connection = False
         return made

@@ -22,7 +22,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from ocsync.consolidate import consolidate
-from ocsync.engine.inspect import Clash, inspect
+from ocsync.engine.inspect import Clash, Inspection, inspect
 from ocsync.engine.pausing import forget, hold, lift, survey
 from ocsync.engine.planning import Draft, draft, fingerprint
 from ocsync.engine.recorder import Recorder

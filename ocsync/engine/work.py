@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from ocsync.client import Api, Identity
 from ocsync.errors import Conflict
 from ocsync.events import Emit, Said
+from ocsync.resources import KINDS, TARGETS
 from ocsync.store import Pin, ProfileFolder
 
 Ask = Callable[[str], bool]
@@ -75,3 +76,11 @@ async def sign_in(work: Work) -> Identity:
     if pin is None:
         work.folder.write_pin(Pin(id=identity.marketplace, name=identity.name))
     return identity
+
+
+def missing_roles(identity: Identity) -> list[str]:
+    """The roles that some command needs and this sign-in lacks (api-facts 1.3)."""
+    if "FullAccess" in identity.roles:
+        return []
+    needed = {target.role for target in TARGETS.values()} | {k.writers[0] for k in KINDS.values()}
+    return sorted(needed - set(identity.roles))

@@ -126,6 +126,7 @@ class _Teller:
         self._view = view
         self._meter: _Meter | None = None
         self._shown = 0.0
+        self._running = False
         self._tell: dict[type[Event], Callable[..., None]] = {
             Said: self._said,
             Planned: self._planned,
@@ -167,6 +168,7 @@ class _Teller:
         self._console.talk(f"  {event.text}", event.sign)
 
     def _planned(self, event: Planned) -> None:
+        self._running = True
         self._console.talk(f"run {event.run} · {count(event.steps, 'step')}")
 
     def _read(self, event: ReadDone) -> None:
@@ -197,7 +199,7 @@ class _Teller:
             self._meter.flight = event.now
 
     def _pause(self, event: PauseChanged) -> None:
-        if event.paused:
+        if event.paused and self._running:
             self._console.talk(f"  {event.target}  paused", "‖")
 
     def _sent(self, event: Sent) -> None:

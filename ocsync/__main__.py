@@ -1,0 +1,6 @@
+"""`python -m ocsync`."""
+
+from ocsync.cli import main
+
+if __name__ == "__main__":
+    main()

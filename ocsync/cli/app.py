@@ -1,0 +1,150 @@
+"""The application: the commands in the order of the working day, and the one error boundary."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import traceback
+from datetime import UTC, datetime
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from ocsync import __version__
+from ocsync.errors import ExitCode, InputError, OcsyncError
+from ocsync.render.console import FORMAT, Console
+
+_COMMANDS = (
+    "init", "profile", "targets", "pause", "stage", "plan", "resume", "verify", "status",
+    "unpause", "expire", "delete", "resync", "history", "emulator", "demo",
+)  # fmt: skip
+_SHOWN_PROBLEMS = 20
+_USAGE_ERROR = typer.BadParameter.__mro__[1]  # typer does not export the root of its usage errors
+
+
+class _InOrder(TyperGroup):
+    """Lists the commands in the order of the working day."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        known = super().list_commands(ctx)
+        return sorted(known, key=_COMMANDS.index)
+
+
+app = typer.Typer(
+    name="ocsync",
+    cls=_InOrder,
+    help="Pause OrderCloud sync, stage changes, review the plan, resume, and prove what arrived.",
+    epilog="Start with: ocsync demo. Exit codes are listed by each command's --help.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"ocsync {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", help="Show the version.", callback=_show_version, is_eager=True
+    ),
+) -> None:
+    del version
+
+
+for _name in _COMMANDS:
+    import_module(f"ocsync.cli.{_name}").register(app)
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line; every error becomes a line on stderr and an exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    console = Console(json="--json" in words or os.environ.get("OCSYNC_JSON") == "1")
+    try:
+        code = app(words, standalone_mode=False)
+        return int(code or 0)
+    except OcsyncError as error:
+        return _told(console, error)
+    except (KeyboardInterrupt, typer.Abort):
+        console.fault("interrupted; nothing is half done")
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.DONE
+    except Exception as error:  # noqa: BLE001 - the boundary: nobody else may see a traceback
+        usage = isinstance(error, _USAGE_ERROR)
+        return _usage(console, error) if usage else _unexpected(console, error)
+
+
+def _usage(console: Console, error: BaseException) -> int:
+    context = getattr(error, "ctx", None)
+    message = getattr(error, "format_message", lambda: str(error))()
+    if type(error).__name__ == "NoArgsIsHelpError":
+        sys.stdout.write(message + "\n")
+        return ExitCode.DONE
+    path = context.command_path if context else "ocsync"
+    if console.json:
+        console.error({"exit_code": 64, "message": message, "hint": f"{path} --help"})
+    else:
+        console.fault(message)
+        console.fault(f"  next: {path} --help", "")
+    return ExitCode.USAGE
+
+
+def _told(console: Console, error: OcsyncError) -> int:
+    if console.json:
+        facts = {"exit_code": int(error.exit_code), "message": error.message, "hint": error.hint}
+        console.error({**facts, **error.details()})
+        return error.exit_code
+    if isinstance(error, InputError):
+        _problems(console, error)
+    console.fault(error.message)
+    if error.hint:
+        console.fault(f"  next: {error.hint}", "")
+    return error.exit_code
+
+
+def _problems(console: Console, error: InputError) -> None:
+    from ocsync.render.text import columns
+
+    shown = error.problems[:_SHOWN_PROBLEMS]
+    rows = [(p.place(), p.field, f'"{p.value}"' if p.value else "", p.why) for p in shown]
+    for line in columns(rows, "<<<<"):
+        console.fault(line, "")
+    if len(error.problems) > len(shown):
+        console.fault(f"... and {len(error.problems) - len(shown):,} more (all with --json)", "")
+
+
+def _unexpected(console: Console, error: Exception) -> int:
+    """A traceback goes to a file that can be sent; the operator gets a line."""
+    from pathlib import Path
+
+    from ocsync.store.files import make_folder, replace
+    from ocsync.store.workspace import data_folder
+
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    text = (
+        f"ocsync {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
+        + "".join(traceback.format_exception(error))
+    )
+    place: Path | None = data_folder(os.environ) / "errors" / f"{stamp}-{os.getpid()}.txt"
+    try:
+        make_folder(place.parent)  # type: ignore[union-attr]
+        replace(place, text.encode())  # type: ignore[arg-type]
+    except OSError:
+        place = None
+    where = f"; see {place}" if place else ""
+    message = f"unexpected: {type(error).__name__}: {str(error)[:200]}{where}"
+    if console.json:
+        console.error({"exit_code": 1, "message": message, "hint": "", "format": FORMAT})
+    else:
+        console.fault(message)
+    return ExitCode.FAILED

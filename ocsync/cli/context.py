@@ -1,0 +1,160 @@
+"""The composition root: where workspace, client, console and engines are put together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from ocsync.errors import ExitCode, Interrupted, Terminated, UsageError
+from ocsync.render.console import Console
+from ocsync.store import Workspace
+
+if TYPE_CHECKING:
+    from ocsync.client import Limits
+    from ocsync.engine.work import Work
+    from ocsync.store import ProfileFolder
+
+T = TypeVar("T")
+
+
+@dataclass
+class Context:
+    """One run of one command."""
+
+    command: str
+    console: Console
+    workspace: Workspace
+    profile_name: str = ""
+    no_input: bool = False
+    yes: bool = False
+    lock_seconds: float = 0.0
+    _warned: set[str] = field(default_factory=set)
+
+    @classmethod
+    def start(
+        cls,
+        command: str,
+        *,
+        json: bool,
+        profile: str,
+        workspace: Path | None,
+        quiet: bool,
+        verbose: bool,
+        no_color: bool,
+        no_input: bool,
+    ) -> Context:
+        """The context that the common options say."""
+        console = Console(json=json, quiet=quiet, verbose=verbose, no_color=no_color)
+        found = Workspace.find(workspace, environ=os.environ, cwd=Path.cwd())
+        return cls(command, console, found, profile, no_input or bool(os.environ.get("CI")))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        sys.stdout.flush()
+
+    def folder(self) -> ProfileFolder:
+        """The profile's folder. Raises ConfigError, with how to make one."""
+        return self.workspace.open(
+            self.profile_name, warn=self.warn, command=f"ocsync {self.command}",
+            lock_seconds=self.lock_seconds,
+        )  # fmt: skip
+
+    def warn(self, text: str) -> None:
+        """Tell something once that is odd, but stops nothing."""
+        if text not in self._warned:
+            self._warned.add(text)
+            self.console.fault(text, "!")
+
+    def ask(self, question: str) -> bool:
+        """Ask on the terminal; --yes answers yes. Raises UsageError where none can answer."""
+        if self.yes:
+            return True
+        if self.no_input or not sys.stdin.isatty():
+            raise UsageError(f"{question} cannot be asked here", hint="give --yes if you mean it")
+        sys.stderr.write(f"{question} [y/N] ")
+        sys.stderr.flush()
+        return sys.stdin.readline().strip().casefold() in ("y", "yes")
+
+    def online(
+        self,
+        task: Callable[[Work], Awaitable[T]],
+        *,
+        limits: Limits | None = None,
+        locked: bool = False,
+    ) -> T:
+        """Sign in as the profile says, do *task*, and sign off; *locked* takes the run lock.
+
+        SIGINT and SIGTERM stop it once in good order, the second time at once.
+        """
+        import asyncio
+
+        from ocsync.render.progress import listening
+
+        folder = self.folder()
+        lock = folder.run_lock() if locked else nullcontext()
+        with lock, listening(self.console) as emit:
+            return asyncio.run(self._work(folder, task, emit, limits))
+
+    async def _work(
+        self,
+        folder: ProfileFolder,
+        task: Callable[[Work], Awaitable[T]],
+        emit: Any,
+        limits: Limits | None,
+    ) -> T:
+        from ocsync.client import Connection, open_client
+        from ocsync.client import Limits as Defaults
+        from ocsync.engine.work import Work
+        from ocsync.store.profiles import resolve_secret
+        from ocsync.store.workspace import check_trust
+
+        profile = folder.profile
+        check_trust(folder.path, profile, os.environ)
+        connection = Connection(
+            profile.api_url, profile.auth_url, profile.client_id, lambda: resolve_secret(profile)
+        )
+        async with open_client(connection, limits=limits or Defaults(), emit=emit) as api:
+            work = Work(api, folder, emit, self.ask)
+            with _stopping(work, self.console) as stopped:
+                try:
+                    return await task(work)
+                except Interrupted as error:
+                    raise _as_signal(error, stopped) from None
+
+
+@contextmanager
+def _stopping(work: Work, console: Console) -> Iterator[list[int]]:
+    """Signals set the work's stop; a second one leaves at once."""
+    import asyncio
+
+    loop, seen = asyncio.get_running_loop(), list[int]()
+
+    def stop(number: int) -> None:
+        seen.append(number)
+        if len(seen) > 1:
+            console.fault("left at once; what was under way is settled by the next ocsync resume")
+            os._exit(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED)
+        console.fault("stopping; waiting for the requests under way (again to leave at once)", "!")
+        work.stop.set()
+
+    signals = (signal.SIGINT, signal.SIGTERM) if os.name == "posix" else ()
+    for number in signals:
+        loop.add_signal_handler(number, stop, number)
+    try:
+        yield seen
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+def _as_signal(error: Interrupted, stopped: list[int]) -> Interrupted:
+    kind = Terminated if signal.SIGTERM in stopped else Interrupted
+    return kind(error.message, hint=error.hint)

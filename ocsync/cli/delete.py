@@ -1,0 +1,98 @@
+"""`ocsync delete`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ocsync.cli.context import Context
+from ocsync.cli.options import LockTimeout, Yes, command, seconds_of
+from ocsync.errors import ExitCode, InputError, OcsyncError, Problem, UsageError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @command(app, "delete", ExitCode.PARTLY, ExitCode.BAD_INPUT)
+    def delete(
+        ctx: Context,
+        refs: Annotated[list[str], typer.Argument(metavar="REF...", help="Entities, assignments.")],
+        yes: Yes = False,
+        lock_timeout: LockTimeout = "0",
+    ) -> ExitCode:
+        """Delete at once; OrderCloud cannot pause deletes.
+
+        Targets see it immediately. What is staged for it, and below it, is dropped.
+        """
+        from ocsync.engine.delete import Doomed, survey_deletes
+        from ocsync.engine.delete import delete as carry_out
+        from ocsync.engine.work import Work, sign_in
+        from ocsync.render.text import count
+
+        checked = _checked(refs)
+        ctx.yes, ctx.lock_seconds = yes, seconds_of(lock_timeout)
+
+        async def work_on(work: Work) -> tuple[list[Doomed], list[tuple[str, OcsyncError]]]:
+            await sign_in(work)
+            rows = await survey_deletes(work, checked)
+            for row in rows:
+                _tell(ctx, row)
+            there = [row for row in rows if row.exists or row.staged]
+            if not there:
+                return [], []
+            if not ctx.ask(f"Delete {count(len(there), 'ref')} now?"):
+                raise UsageError("nothing was deleted")
+            return there, await carry_out(work, there)
+
+        rows, failed = ctx.online(work_on, locked=True)
+        ctx.console.event(
+            {
+                "type": "summary",
+                "deleted": len(rows) - len(failed),
+                "failed": [{"ref": ref, "message": error.message} for ref, error in failed],
+            }
+        )
+        if not ctx.console.json:
+            ctx.console.data(f"{count(len(rows) - len(failed), 'ref')} deleted", "-")
+        return ExitCode.PARTLY if failed else ExitCode.DONE
+
+
+def _checked(refs: list[str]) -> list[str]:
+    from ocsync.resources import kind_of, read_ref
+
+    found, problems = [], []
+    for text in refs:
+        try:
+            ref = read_ref(text)
+            if not kind_of(ref).deletable:
+                raise UsageError("cannot be deleted: variants come and go with generate")
+            found.append(ref)
+        except UsageError as error:
+            problems.append(Problem("argument", 0, 0, "REF", text, error.message))
+    if problems:
+        raise InputError("nothing was deleted", problems)
+    return list(dict.fromkeys(found))
+
+
+def _tell(ctx: Context, row: object) -> None:
+    from ocsync.engine.delete import Doomed
+    from ocsync.render.text import count, shortened
+
+    if not isinstance(row, Doomed):
+        return
+    if not row.exists:
+        ctx.console.talk(f"{row.ref}  is not there", "=")
+    else:
+        ctx.console.talk(f"{row.ref}", "-")
+    for kind, number in row.children.items():
+        ctx.console.talk(
+            f"  takes along {count(number, kind + ' below it', kind + 's below it')}", "!"
+        )
+    if row.targets and row.exists:
+        ctx.console.talk(f"  {', '.join(row.targets)} see it at once, paused or not", "!")
+    if row.staged:
+        ctx.console.talk(f"  drops {count(len(row.staged), 'staged entry')}", "!")
+    if row.naming:
+        names = shortened(sorted({entry.ref for entry in row.naming}))
+        ctx.console.talk(f"  is still named by what is staged for {names}", "!")

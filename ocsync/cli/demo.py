@@ -1,0 +1,23 @@
+"""`ocsync demo`: the whole cycle on a local OrderCloud, with the real commands."""
+
+from __future__ import annotations
+
+import typer
+
+from ocsync.cli.context import Context
+from ocsync.cli.emulator import needs_extra
+from ocsync.cli.options import command
+from ocsync.errors import ExitCode
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @command(app, "demo", exits=(ExitCode.DONE, ExitCode.FAILED, ExitCode.BAD_CONFIG))
+    def demo(ctx: Context) -> ExitCode:
+        """See the whole cycle on a local emulator; no account needed."""
+        try:
+            from ocsync.cli.demo_stories import run
+        except ImportError as error:
+            raise needs_extra() from error
+        return run(ctx.console)

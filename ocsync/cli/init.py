@@ -1,0 +1,30 @@
+"""`ocsync init`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ocsync.cli.context import Context
+from ocsync.cli.options import LOCAL, command
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @command(app, "init", exits=LOCAL)
+    def init(
+        ctx: Context,
+        folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where.")] = Path(),
+    ) -> None:
+        """Make a workspace in DIR (the folder .ocsync)."""
+        from ocsync.store import Workspace
+
+        workspace = Workspace((folder / ".ocsync").absolute())
+        was_there = workspace.exists
+        workspace.create()
+        ctx.console.document("init", {"workspace": str(workspace.root), "made": not was_there})
+        ctx.console.data(f"workspace {workspace.root}", "=" if was_there else "+")
+        ctx.console.next("ocsync profile add NAME --environment useast-sandbox ...")

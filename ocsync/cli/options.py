@@ -1,0 +1,138 @@
+"""Options that every command has, and the decorator that gives it them."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ocsync.cli.context import Context
+from ocsync.errors import ExitCode
+
+_CODES = {
+    ExitCode.DONE: "done, also when there was nothing to do",
+    ExitCode.FAILED: "failed",
+    ExitCode.SOMETHING: "with --exit-code: there is something",
+    ExitCode.PARTLY: "partly done",
+    ExitCode.SIGN_IN: "not signed in, or a role is missing",
+    ExitCode.DIFFERS: "verification found differences",
+    ExitCode.CONFLICT: "conflict, unknown outcome or stale plan",
+    ExitCode.LOCKED: "locked, or paused by someone else",
+    ExitCode.USAGE: "wrong usage, or a question that could not be asked",
+    ExitCode.BAD_INPUT: "bad input",
+    ExitCode.NO_FILE: "no such file",
+    ExitCode.TRY_LATER: "try again later (network, throttled, server)",
+    ExitCode.BAD_CONFIG: "bad configuration",
+    ExitCode.INTERRUPTED: "interrupted, state safe",
+    ExitCode.TERMINATED: "terminated, state safe",
+}
+LOCAL = (ExitCode.DONE, ExitCode.LOCKED, ExitCode.USAGE, ExitCode.BAD_CONFIG)
+"""What a command that sends nothing may exit with."""
+ONLINE = (*LOCAL, ExitCode.FAILED, ExitCode.SIGN_IN, ExitCode.CONFLICT, ExitCode.TRY_LATER,
+          ExitCode.INTERRUPTED, ExitCode.TERMINATED)  # fmt: skip
+"""What a command that signs in may exit with."""
+
+_PANEL = "Common options"
+
+
+def _option(*names: str, help: str, env: str) -> Any:  # noqa: A002 - typer's own word
+    return typer.Option(*names, help=help, envvar=env, show_envvar=True, rich_help_panel=_PANEL)
+
+
+_COMMON: dict[str, tuple[Any, Any]] = {
+    "json": (
+        Annotated[bool, _option("--json", help="Data as JSON on stdout.", env="OCSYNC_JSON")],
+        False,
+    ),
+    "profile": (
+        Annotated[str, _option("--profile", help="The profile to use.", env="OCSYNC_PROFILE")],
+        "",
+    ),
+    "workspace": (
+        Annotated[
+            Path | None,
+            _option("--workspace", help="The .ocsync folder to use.", env="OCSYNC_WORKSPACE"),
+        ],
+        None,
+    ),
+    "quiet": (
+        Annotated[bool, _option("--quiet", "-q", help="Only the answer.", env="OCSYNC_QUIET")],
+        False,
+    ),
+    "verbose": (
+        Annotated[bool, _option("--verbose", "-v", help="Every step.", env="OCSYNC_VERBOSE")],
+        False,
+    ),
+    "no_color": (
+        Annotated[bool, _option("--no-color", help="No colour.", env="OCSYNC_NO_COLOR")],
+        False,
+    ),
+    "no_input": (
+        Annotated[bool, _option("--no-input", help="Never ask.", env="OCSYNC_NO_INPUT")],
+        False,
+    ),
+}
+Yes = Annotated[
+    bool, typer.Option("--yes", "-y", help="Answer every question with yes.", envvar="OCSYNC_YES")
+]
+LockTimeout = Annotated[
+    str,
+    typer.Option(
+        "--lock-timeout",
+        help="How long to wait for another command, such as 5m.",
+        envvar="OCSYNC_LOCK_TIMEOUT",
+    ),
+]
+
+
+def command(
+    app: typer.Typer, name: str, *codes: ExitCode, exits: tuple[ExitCode, ...] = ONLINE
+) -> Callable[[Callable[..., ExitCode | None]], Callable[..., None]]:
+    """Register `f(ctx, ...)` as command *name* with the common options and its exit codes."""
+
+    def register(function: Callable[..., ExitCode | None]) -> Callable[..., None]:
+        signature = inspect.signature(function, eval_str=True)
+        own = [p for p in signature.parameters.values() if p.name != "ctx"]
+        common = [
+            inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+            for n, (kind, default) in _COMMON.items()
+        ]
+
+        @functools.wraps(function)
+        def run(**given: Any) -> None:
+            shared = {n: given.pop(n) for n in _COMMON}
+            context = Context.start(name, **shared)
+            with context:
+                code = function(context, **given)
+            raise typer.Exit(int(code or ExitCode.DONE))
+
+        keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+        run.__signature__ = signature.replace(  # type: ignore[attr-defined]
+            parameters=[*keyword, *common], return_annotation=None
+        )
+        run.__annotations__ = {p.name: p.annotation for p in [*keyword, *common]}
+        app.command(name, epilog=_epilog(sorted({*exits, *codes})))(run)
+        return run
+
+    return register
+
+
+def _epilog(codes: list[ExitCode]) -> str:
+    return "Exit codes: " + "; ".join(f"{int(code)} {_CODES[code]}" for code in codes) + "."
+
+
+def seconds_of(text: str) -> float:
+    """`90s`, `5m`, `2h`, `1d`, or plain seconds. Raises typer.BadParameter."""
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
+    try:
+        value = float(number) * units[unit]
+    except ValueError:
+        raise typer.BadParameter(f'"{text}" is no time such as 90s, 5m, 2h or 1d') from None
+    if not 0 <= value < 10**9:
+        raise typer.BadParameter(f'"{text}" is not a sensible time')
+    return value

@@ -1,0 +1,146 @@
+"""`ocsync plan`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ocsync.cli.context import Context
+from ocsync.cli.options import LOCAL, command
+from ocsync.errors import ExitCode, FileMissing
+
+if TYPE_CHECKING:
+    from ocsync.engine.inspect import Inspection
+    from ocsync.engine.planning import Draft
+    from ocsync.render.plan import Pace
+    from ocsync.store import ProfileFolder
+
+Targets = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[TARGET...]", help="Only what feeds these, and what it waits for."),
+]
+_EXITS = (*LOCAL, ExitCode.SOMETHING, ExitCode.BAD_INPUT, ExitCode.NO_FILE, ExitCode.SIGN_IN,
+          ExitCode.CONFLICT, ExitCode.TRY_LATER)  # fmt: skip
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @command(app, "plan", exits=_EXITS)
+    def plan(
+        ctx: Context,
+        targets: Targets = None,
+        diff: Annotated[
+            bool, typer.Option("--diff", help="Ask the server what would really change.")
+        ] = False,
+        explain: Annotated[
+            str, typer.Option("--explain", metavar="REF", help="What was folded into its step.")
+        ] = "",
+        out: Annotated[
+            Path | None, typer.Option("--out", metavar="FILE", help="Save it for resume --plan.")
+        ] = None,
+        exit_code: Annotated[
+            bool, typer.Option("--exit-code", help="Exit 2 when there is something to send.")
+        ] = False,
+    ) -> ExitCode:
+        """Show what resume will send, what it saves, what is risky.
+
+        Works offline; --diff asks the server.
+        """
+        from ocsync.engine.planning import draft, fingerprint
+        from ocsync.engine.work import utc_now
+        from ocsync.render import plan as shown
+        from ocsync.resources import read_targets
+
+        folder = ctx.folder()
+        direct, grouped = read_targets(targets or ())
+        drafted = draft(folder.journal.entries(), [t.name for t in (*direct, *grouped)])
+        if explain:
+            return _explain(ctx, drafted, explain)
+        view = shown.View(title(folder), drafted, folder.read_pauses(), _pace(folder), utc_now())
+        print_id = fingerprint(drafted.plan, folder)
+        facts = shown.document(view, print_id)
+        steps = drafted.plan.steps
+        something = bool(steps)
+        found: Inspection | None = None
+        if diff and steps:
+            found = inspected(ctx, drafted)
+            facts["changes"] = shown.differences_data(steps, found)
+            something = any(not row["same"] for row in facts["changes"])
+        if out:
+            _save(out, print_id, drafted, [t.name for t in (*direct, *grouped)])
+        ctx.console.document("plan", facts)
+        if not steps:
+            ctx.console.data("nothing is staged", "=")
+            ctx.console.next("ocsync stage set REF FIELD=VALUE", "ocsync stage import FILE")
+        elif not ctx.console.json:
+            for sign, line in shown.screen(view):
+                ctx.console.data(line, sign)
+            for sign, line in shown.differences(steps, found) if found else ():
+                ctx.console.data(line, sign)
+            more = [] if diff else ["ocsync plan --diff"]
+            ctx.console.next(*more, "ocsync resume --verify")
+        return ExitCode.SOMETHING if exit_code and something else ExitCode.DONE
+
+
+def title(folder: ProfileFolder) -> str:
+    """`acme-sandbox · Acme Outdoors · uswest-sandbox`."""
+    pin, profile = folder.pin(), folder.profile
+    parts = [profile.name, pin.name if pin else "", profile.environment or profile.api_url]
+    return " · ".join(dict.fromkeys(filter(None, parts)))
+
+
+def inspected(ctx: Context, drafted: Draft) -> Inspection:
+    """What the server has of what a plan writes; nothing is changed."""
+    from ocsync.engine.inspect import inspect
+    from ocsync.engine.work import Work, sign_in
+
+    async def read(work: Work) -> Inspection:
+        await sign_in(work)
+        return await inspect(work, drafted.plan.steps)
+
+    return ctx.online(read)
+
+
+def _explain(ctx: Context, drafted: Draft, ref: str) -> ExitCode:
+    import msgspec
+
+    from ocsync.engine.work import utc_now
+    from ocsync.render import plan as shown
+
+    steps = [step for step in drafted.plan.steps if step.ref == ref]
+    if not steps:
+        raise FileMissing(f"nothing is staged for {ref}", hint="ocsync stage list")
+    entries = {entry.seq: entry for entry in drafted.entries if entry.ref == ref}
+    facts = {"ref": ref, "steps": msgspec.to_builtins(steps),
+             "entries": msgspec.to_builtins(list(entries.values()))}  # fmt: skip
+    ctx.console.document("plan explain", facts)
+    if not ctx.console.json:
+        ctx.console.lines(shown.explain(steps, entries, utc_now()))
+    return ExitCode.DONE
+
+
+def _pace(folder: ProfileFolder) -> Pace | None:
+    """Steps a second of the newest run that sent enough to tell."""
+    from ocsync.render.plan import Pace
+
+    for info in folder.runs.list():
+        done = info.counts.get("done", 0)
+        if done >= 10 and info.seconds > 0:
+            return Pace(done / info.seconds)
+    return None
+
+
+def _save(path: Path, print_id: str, drafted: Draft, targets: list[str]) -> None:
+    import msgspec
+
+    from ocsync.store.files import replace
+
+    facts: dict[str, Any] = {"format": 1, "fingerprint": print_id, "targets": targets}
+    facts["steps"] = msgspec.to_builtins(drafted.plan.steps)
+    try:
+        replace(path.absolute(), msgspec.json.format(msgspec.json.encode(facts)) + b"\n")
+    except OSError as error:
+        raise FileMissing(f"{path}: {error.strerror}") from error

@@ -1,0 +1,196 @@
+"""`ocsync profile ...`: which marketplace, as which API client."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ocsync.cli.context import Context
+from ocsync.cli.options import LOCAL, Yes, command
+from ocsync.errors import Conflict, ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from ocsync.store import Profile
+
+Name = Annotated[str, typer.Argument(help="The profile.")]
+MaybeName = Annotated[str, typer.Argument(help="The profile; the current one without.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="Profiles: which marketplace, as whom.", no_args_is_help=True)
+    app.add_typer(group, name="profile")
+
+    @command(group, "add", exits=LOCAL)
+    def add(
+        ctx: Context,
+        name: Name,
+        client_id: Annotated[str, typer.Option("--client-id", help="The API client's ID.")],
+        environment: Annotated[
+            str, typer.Option("--environment", help="REGION-ENV, such as useast-sandbox.")
+        ] = "",
+        api_url: Annotated[str, typer.Option("--api-url", help="Instead: the API's URL.")] = "",
+        auth_url: Annotated[
+            str, typer.Option("--auth-url", help="The auth server, if it is another host.")
+        ] = "",
+        secret_env: Annotated[
+            str, typer.Option("--secret-env", help="The variable that holds the secret.")
+        ] = "",
+        secret_command: Annotated[
+            str, typer.Option("--secret-command", help="A command that prints the secret.")
+        ] = "",
+        secret_keyring: Annotated[
+            bool, typer.Option("--secret-keyring", help="The secret is in the system's keyring.")
+        ] = False,
+        marketplace: Annotated[
+            str, typer.Option("--marketplace", help="The marketplace ID it must belong to.")
+        ] = "",
+    ) -> None:
+        """Add a profile; the first one becomes current. The secret itself is never stored."""
+        from ocsync.store import ENVIRONMENTS, Profile, SecretSource
+        from ocsync.store.profiles import environment_of, read_url
+
+        if bool(environment) == bool(api_url):
+            raise UsageError("give either --environment or --api-url")
+        if environment and environment not in ENVIRONMENTS:
+            raise UsageError(
+                f'there is no environment "{environment}"', hint=f"one of {', '.join(ENVIRONMENTS)}"
+            )
+        if [bool(secret_env), bool(secret_command), secret_keyring].count(True) != 1:
+            raise UsageError("give one of --secret-env, --secret-command and --secret-keyring")
+        url = ENVIRONMENTS[environment] if environment else read_url(api_url)
+        profile = Profile(
+            name=name,
+            api_url=url,
+            auth_url=read_url(auth_url) if auth_url else url,
+            client_id=client_id,
+            secret=SecretSource(secret_env, secret_command, secret_keyring),
+            environment=environment or environment_of(url),
+            marketplace=marketplace,
+        )
+        ctx.workspace.add(profile)
+        current = ctx.workspace.current == name
+        ctx.console.document("profile add", {**_facts(profile), "current": current})
+        ctx.console.data(f"{name}  {url}" + ("  (current)" if current else ""), "+")
+        ctx.console.next("ocsync profile check" if current else f"ocsync profile use {name}")
+
+    @command(group, "list", exits=LOCAL)
+    def list_(ctx: Context) -> None:
+        """List the profiles of this workspace."""
+        from ocsync.render.text import columns
+
+        current = ctx.workspace.current
+        found = [_open(ctx, name).profile for name in ctx.workspace.profiles()]
+        rows = [
+            ("*" if p.name == current else "", p.name, p.environment or p.api_url) for p in found
+        ]
+        ctx.console.document(
+            "profile list",
+            {"profiles": [{**_facts(p), "current": p.name == current} for p in found]},
+        )
+        ctx.console.lines(columns(rows, "<<<"))
+        if not found:
+            ctx.console.talk("no profile yet")
+            ctx.console.next("ocsync profile add NAME --environment useast-sandbox ...")
+
+    @command(group, "show", exits=LOCAL)
+    def show(ctx: Context, name: MaybeName = "") -> None:
+        """Show a profile; its secret is only named."""
+        from ocsync.render.text import columns
+
+        folder = _open(ctx, name)
+        pin = folder.pin()
+        facts = {
+            **_facts(folder.profile),
+            "pinned": pin.id if pin else "",
+            "folder": str(folder.path),
+        }
+        ctx.console.document("profile show", facts)
+        ctx.console.lines(columns([(k, v) for k, v in facts.items() if v], "<<"))
+
+    @command(group, "use", exits=LOCAL)
+    def use(ctx: Context, name: Name) -> None:
+        """Make a profile the current one."""
+        ctx.workspace.use(name)
+        ctx.console.document("profile use", {"profile": name})
+        ctx.console.data(f"{name} is current", "=")
+
+    @command(group, "remove", exits=LOCAL)
+    def remove(ctx: Context, name: Name, yes: Yes = False) -> None:
+        """Remove a profile with its journal and runs; refused while it holds a pause."""
+        from ocsync.store.glance import glance
+
+        ctx.yes = yes
+        folder = _open(ctx, name)
+        if folder.raw_pauses():
+            raise Conflict(
+                f"profile {name} has paused {', '.join(folder.raw_pauses())}",
+                hint=f"ocsync unpause {' '.join(folder.raw_pauses())} --profile {name}",
+            )
+        staged = glance(folder.path / "journal", ctx.warn).entries
+        what = f" with {staged:,} staged entries" if staged else ""
+        if not ctx.ask(f"Remove profile {name}{what} and its runs?"):
+            raise UsageError("nothing was removed")
+        ctx.workspace.remove(name)
+        ctx.console.document("profile remove", {"profile": name})
+        ctx.console.data(f"{name} removed", "-")
+
+    @command(group, "check")
+    def check(ctx: Context, name: MaybeName = "") -> ExitCode:
+        """Sign in; show who, which marketplace, and which roles are missing."""
+        from ocsync.engine.work import missing_roles, sign_in
+        from ocsync.render.text import columns
+
+        ctx.profile_name = name or ctx.profile_name
+        identity = ctx.online(sign_in)
+        missing = missing_roles(identity)
+        facts = {
+            "profile": ctx.folder().profile.name,
+            "user": identity.username,
+            "marketplace": identity.marketplace,
+            "name": identity.name,
+            "roles": list(identity.roles),
+            "missing": missing,
+        }
+        ctx.console.document("profile check", facts)
+        shown = {
+            **facts,
+            "roles": ", ".join(identity.roles),
+            "missing": ", ".join(missing) or "none",
+        }
+        ctx.console.lines(columns(list(shown.items()), "<<"))
+        return ExitCode.SIGN_IN if missing else ExitCode.DONE
+
+    @command(group, "trust", exits=LOCAL)
+    def trust(ctx: Context, name: MaybeName = "", yes: Yes = False) -> None:
+        """Trust a profile that came with a folder: its command may run, its host get the secret."""
+        from ocsync.store.profiles import needs_trust
+        from ocsync.store.workspace import trust as trust_folder
+
+        ctx.yes = yes
+        folder = _open(ctx, name)
+        why = needs_trust(folder.profile)
+        ctx.console.talk(f"{folder.path / 'profile.toml'}: {why or 'needs no trust'}")
+        if why and not ctx.ask(f"Trust profile {folder.profile.name} as it is now?"):
+            raise UsageError("the profile is not trusted")
+        trust_folder(folder.path, os.environ)
+        ctx.console.document("profile trust", {"profile": folder.profile.name, "why": why})
+        ctx.console.data(f"{folder.profile.name} is trusted as it is now", "✓")
+
+
+def _open(ctx: Context, name: str) -> Any:
+    return ctx.workspace.open(name or ctx.profile_name, warn=ctx.warn, command="ocsync profile")
+
+
+def _facts(profile: Profile) -> dict[str, Any]:
+    return {
+        "name": profile.name,
+        "environment": profile.environment,
+        "api_url": profile.api_url,
+        "auth_url": profile.auth_url,
+        "client_id": profile.client_id,
+        "secret": profile.secret.text(),
+        "marketplace": profile.marketplace,
+    }

@@ -1,0 +1,123 @@
+"""`ocsync resume`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ocsync.cli.context import Context
+from ocsync.cli.options import LockTimeout, Yes, command, seconds_of
+from ocsync.cli.plan import Targets, inspected
+from ocsync.errors import ExitCode, FileMissing, InputError, UsageError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @command(app, "resume", ExitCode.PARTLY, ExitCode.DIFFERS, ExitCode.BAD_INPUT, ExitCode.NO_FILE)
+    def resume(
+        ctx: Context,
+        targets: Targets = None,
+        verify: Annotated[
+            bool, typer.Option("--verify", help="Read everything back and compare.")
+        ] = False,
+        plan: Annotated[
+            Path | None, typer.Option("--plan", metavar="FILE", help="Only this saved plan.")
+        ] = None,
+        dry_run: Annotated[
+            bool, typer.Option("--dry-run", "-n", help="Read and compare, send nothing.")
+        ] = False,
+        on_conflict: Annotated[
+            str, typer.Option("--on-conflict", help="fail, skip or overwrite.")
+        ] = "fail",
+        repause: Annotated[
+            bool, typer.Option("--repause", help="Pause again what somebody else lifted.")
+        ] = False,
+        no_pause: Annotated[
+            bool, typer.Option("--no-pause", help="Do not pause targets for the replay.")
+        ] = False,
+        unpause_anyway: Annotated[
+            bool, typer.Option("--unpause-anyway", help="Lift our pauses even if some steps fail.")
+        ] = False,
+        concurrency: Annotated[
+            int, typer.Option("--concurrency", min=1, max=256, help="Most requests in flight.")
+        ] = 16,
+        max_rate: Annotated[
+            float, typer.Option("--max-rate", min=0, help="Most requests a second; 0: no limit.")
+        ] = 0.0,
+        max_wait: Annotated[
+            str, typer.Option("--max-wait", help="How long a request may wait for its turn.")
+        ] = "5m",
+        settle: Annotated[
+            str, typer.Option("--settle", help="How long lagging reads may take to show a write.")
+        ] = "30s",
+        lock_timeout: LockTimeout = "0",
+        yes: Yes = False,
+    ) -> ExitCode:
+        """Replay what is staged, lift the pauses, prove it.
+
+        Targets that the plan feeds directly are paused for it. Whatever
+        interrupts it: run it again, and it goes on where it was.
+        """
+        from ocsync.client import Limits
+        from ocsync.engine.resume import OnConflict, Options
+        from ocsync.engine.resume import resume as carry_out
+        from ocsync.render import run as shown
+        from ocsync.resources import read_targets
+
+        if on_conflict not in list(OnConflict):
+            raise UsageError(f'"{on_conflict}" is none of {", ".join(OnConflict)}')
+        direct, grouped = read_targets(targets or ())
+        ctx.lock_seconds, ctx.yes = seconds_of(lock_timeout), yes
+        if dry_run:
+            return _dry_run(ctx, [t.name for t in (*direct, *grouped)])
+        options = Options(
+            targets=(*direct, *grouped),
+            verify=verify,
+            on_conflict=OnConflict(on_conflict),
+            repause=repause,
+            pause=not no_pause,
+            unpause_anyway=unpause_anyway,
+            workers=concurrency,
+            settle=seconds_of(settle),
+            plan=_fingerprint(plan) if plan else "",
+        )
+        limits = Limits(concurrency, max_rate, seconds_of(max_wait))
+        report = ctx.online(lambda work: carry_out(work, options), limits=limits, locked=True)
+        ctx.console.event(shown.document(report))
+        for sign, line in () if ctx.console.json else shown.report(report):
+            ctx.console.data(line, sign)
+        ctx.console.next(*shown.next_commands(report))
+        return report.exit_code
+
+
+def _fingerprint(path: Path) -> str:
+    import json
+
+    try:
+        saved = json.loads(path.read_bytes())
+    except OSError as error:
+        raise FileMissing(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not a saved plan: {error}") from error
+    found = saved.get("fingerprint") if isinstance(saved, dict) else None
+    if not isinstance(found, str) or not found:
+        raise InputError(f"{path}: not a saved plan", hint="ocsync plan --out FILE")
+    return found
+
+
+def _dry_run(ctx: Context, targets: list[str]) -> ExitCode:
+    from ocsync.engine.planning import draft
+    from ocsync.render import plan as shown
+
+    drafted = draft(ctx.folder().journal.entries(), targets)
+    found = inspected(ctx, drafted)
+    steps = drafted.plan.steps
+    facts = {"type": "dry-run", "changes": shown.differences_data(steps, found)}
+    ctx.console.event(facts)
+    for sign, line in () if ctx.console.json else shown.differences(steps, found):
+        ctx.console.data(line, sign)
+    ctx.console.talk("this was a dry run: nothing was sent", "=")
+    return ExitCode.CONFLICT if found.clashes else ExitCode.DONE

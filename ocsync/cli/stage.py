@@ -1,0 +1,292 @@
+"""`ocsync stage ...`: the journal; nothing is sent."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ocsync.cli.context import Context
+from ocsync.cli.options import LOCAL, Yes, command
+from ocsync.errors import ExitCode, FileMissing, UsageError
+
+if TYPE_CHECKING:
+    from ocsync.models import Entry
+
+Ref = Annotated[str, typer.Argument(metavar="REF", help="kind/ID[/ID...], as in catalog/SUMMER.")]
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="FIELD=VALUE...", help="FIELD=TEXT by its type, or FIELD:=JSON."),
+]
+Expect = Annotated[
+    list[str] | None,
+    typer.Option("--expect", metavar="FIELD=VALUE", help="What should be there just before."),
+]
+ExpectCurrent = Annotated[
+    bool, typer.Option("--expect-current", help="Expect what is there now (asks the server).")
+]
+_FILED = (*LOCAL, ExitCode.BAD_INPUT, ExitCode.NO_FILE)
+_SET = (*LOCAL, ExitCode.BAD_INPUT, ExitCode.SIGN_IN, ExitCode.TRY_LATER)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(
+        help="Stage edits in the local journal; nothing is sent.", no_args_is_help=True
+    )
+    app.add_typer(group, name="stage")
+
+    @command(group, "set", exits=_SET)
+    def set_(
+        ctx: Context,
+        ref: Ref,
+        fields: Words = None,
+        expect: Expect = None,
+        expect_current: ExpectCurrent = False,
+    ) -> None:
+        """Change fields of an entity (PATCH).
+
+        stage set inventory/P1/R1 QuantityAvailable=40 xp.bin:='{"row":4}'
+        """
+        _stage(ctx, "set", ref, fields, expect, expect_current=expect_current)
+
+    @command(group, "put", exits=_SET)
+    def put(
+        ctx: Context,
+        ref: Ref,
+        fields: Words = None,
+        expect: Expect = None,
+        expect_current: ExpectCurrent = False,
+        replace: Annotated[
+            bool, typer.Option("--replace", help="Replace it whole if it exists already.")
+        ] = False,
+    ) -> None:
+        """Create an entity, or replace it whole (PUT).
+
+        stage put catalog/SUMMER Name="Summer sale" Active=true
+        """
+        _stage(ctx, "put", ref, fields, expect, expect_current=expect_current, replace=replace)
+
+    @command(group, "adjust", exits=_SET)
+    def adjust(
+        ctx: Context,
+        ref: Ref,
+        fields: Words = None,
+        expect: Expect = None,
+        expect_current: ExpectCurrent = False,
+    ) -> None:
+        """Add to a number that is read just before.
+
+        stage adjust inventory/P1/R1 QuantityAvailable+=5
+        """
+        _stage(ctx, "adjust", ref, fields, expect, expect_current=expect_current)
+
+    @command(group, "assign", exits=_SET)
+    def assign(ctx: Context, ref: Ref, fields: Words = None, expect: Expect = None) -> None:
+        """Assign one thing to another, whole: an earlier assign is replaced.
+
+        stage assign catalog-assignment/C/B ViewAllCategories=true ViewAllProducts=true
+        """
+        _stage(ctx, "assign", ref, fields, expect)
+
+    @command(group, "import", exits=_FILED)
+    def import_(
+        ctx: Context,
+        file: Annotated[str, typer.Argument(metavar="FILE", help="CSV or JSONL; - for stdin.")],
+        kind: Annotated[
+            str, typer.Option("--kind", help="For CSV without a ref column: the rows' kind.")
+        ] = "",
+        form: Annotated[str, typer.Option("--format", help="csv, jsonl or xlsx.")] = "",
+    ) -> None:
+        """Stage every line of a file, or none of them if one is wrong."""
+        from ocsync.intake import check_against_staged, read_file
+        from ocsync.intake.files import FORMATS
+        from ocsync.render.text import count
+
+        if form and form not in FORMATS:
+            raise UsageError(f'"{form}" is no format', hint=f"one of {', '.join(FORMATS)}")
+        journal = ctx.folder().journal
+        before = journal.entries()
+        source = "standard input" if file == "-" else Path(file).name
+        with _open(file) as stream:
+            read = check_against_staged(read_file(file, stream, kind=kind, form=form), before)
+            number = journal.add_segment(_stamped(read))
+        after = journal.entries()
+        new = after[len(before) :] if number else []
+        kinds = {entry.ref.partition("/")[0] for entry in new}
+        refs = {entry.ref for entry in new}
+        ctx.console.document(
+            "stage import", {"entries": number, "refs": len(refs), **_totals(after)}
+        )
+        what = f"{next(iter(kinds))} ref" if len(kinds) == 1 else "ref"
+        ctx.console.data(
+            f"{count(number, 'entry')} for {count(len(refs), what)} from {source}", "+"
+        )
+        _staged_now(ctx, after)
+
+    @command(group, "list", exits=LOCAL)
+    def list_(
+        ctx: Context,
+        limit: Annotated[int, typer.Option("--limit", help="Refs to show; 0 for all.")] = 50,
+    ) -> None:
+        """List the staged refs, with how many entries each has."""
+        from ocsync.render.text import columns, count
+
+        entries = ctx.folder().journal.entries()
+        groups: dict[str, list[Entry]] = {}
+        for entry in entries:
+            groups.setdefault(entry.ref, []).append(entry)
+        facts = [{"ref": ref, "entries": [e.seq for e in some]} for ref, some in groups.items()]
+        ctx.console.document("stage list", {**_totals(entries), "staged": facts})
+        shown = list(groups.items())[: limit or None]
+        if not ctx.console.json:
+            ctx.console.lines(columns([(r, len(e), e[-1].op.value) for r, e in shown], "<><"))
+        if len(groups) > len(shown):
+            ctx.console.talk(f"... and {count(len(groups) - len(shown), 'ref')} more (--limit 0)")
+        if not entries:
+            ctx.console.talk("nothing is staged", "=")
+
+    @command(group, "show", exits=_FILED)
+    def show(ctx: Context, ref: Ref) -> None:
+        """Show the entries of a ref, in order, and the step they come to."""
+        from ocsync.engine.planning import draft
+        from ocsync.engine.work import utc_now
+        from ocsync.render.plan import explain
+
+        found = [e for e in ctx.folder().journal.entries() if e.ref == ref]
+        if not found:
+            raise FileMissing(f"nothing is staged for {ref}", hint="ocsync stage list")
+        import msgspec
+
+        ctx.console.document("stage show", {"ref": ref, "entries": msgspec.to_builtins(found)})
+        by_number: dict[int, Entry] = {e.seq: e for e in found}
+        steps = draft(found).plan.steps
+        if not ctx.console.json:
+            ctx.console.lines(explain(steps, by_number, utc_now()))
+
+    @command(group, "drop", exits=_FILED)
+    def drop(
+        ctx: Context,
+        refs: Annotated[
+            list[str], typer.Argument(metavar="REF...", help="Refs, or entry numbers.")
+        ],
+    ) -> None:
+        """Unstage all entries of refs, or single entries by number."""
+        from ocsync.render.text import count
+
+        journal = ctx.folder().journal
+        entries = journal.entries()
+        numbers = {int(word) for word in refs if word.isdigit()}
+        gone = {e.seq for e in entries if e.ref in refs or e.seq in numbers}
+        known = {e.ref for e in entries} | {str(e.seq) for e in entries}
+        missing = [word for word in refs if word not in known]
+        if missing:
+            raise FileMissing(f"not staged: {', '.join(missing)}", hint="ocsync stage list")
+        number = journal.drop(gone)
+        ctx.console.document("stage drop", {"dropped": number})
+        ctx.console.data(f"{count(number, 'entry')} dropped", "-")
+        _staged_now(ctx, journal.entries())
+
+    @command(group, "clear", exits=LOCAL)
+    def clear(ctx: Context, yes: Yes = False) -> None:
+        """Unstage everything."""
+        from ocsync.render.text import count
+
+        ctx.yes = yes
+        journal = ctx.folder().journal
+        staged = len(journal.entries())
+        if staged and not ctx.ask(f"Drop all {staged:,} staged entries?"):
+            raise UsageError("nothing was dropped")
+        number = journal.clear()
+        ctx.console.document("stage clear", {"dropped": number})
+        ctx.console.data(f"{count(number, 'entry')} dropped", "-")
+
+
+def _stage(
+    ctx: Context,
+    op: str,
+    ref: str,
+    fields: Sequence[str] | None,
+    expect: Sequence[str] | None,
+    *,
+    expect_current: bool = False,
+    replace: bool = False,
+) -> None:
+    import msgspec
+
+    from ocsync.intake import check_against_staged, entry_from_arguments
+    from ocsync.models import Op
+    from ocsync.render.text import assignment
+
+    entry = entry_from_arguments(Op(op), ref, fields or (), expect=expect or (), replace=replace)
+    if expect_current:
+        current = _current(ctx, entry)
+        entry = msgspec.structs.replace(entry, expect={**current, **entry.expect})
+    journal = ctx.folder().journal
+    staged = journal.entries()
+    checked = list(check_against_staged([entry], staged))
+    [kept] = journal.append(list(_stamped(checked)))
+    ctx.console.document(
+        "stage " + op, {"entry": msgspec.to_builtins(kept), **_totals([*staged, kept])}
+    )
+    sign = "+=" if op == "adjust" else "="
+    said = "  ".join(assignment(path, value, sign) for path, value in kept.fields.items())
+    ctx.console.data(f"{kept.seq}  {op} {kept.ref}  {said}".rstrip(), "+")
+    if kept.expect:
+        ctx.console.talk("  expects " + ", ".join(assignment(p, v) for p, v in kept.expect.items()))
+    _staged_now(ctx, [*staged, kept])
+
+
+def _current(ctx: Context, entry: Entry) -> dict[str, Any]:
+    from ocsync.compare import before
+    from ocsync.engine.work import Work, sign_in
+
+    async def read(work: Work) -> dict[str, Any]:
+        from ocsync.client import read_current
+        from ocsync.errors import OcsyncError
+
+        await sign_in(work)
+        async for _, found in read_current(work.api, [entry.ref]):
+            if isinstance(found, OcsyncError):
+                raise found
+            if found is None:
+                raise FileMissing(f"{entry.ref} does not exist, so nothing can be expected of it")
+            return {**dict.fromkeys(entry.fields), **before(entry.fields, found)}
+        return {}
+
+    return ctx.online(read)
+
+
+def _stamped(entries: Any) -> Any:
+    import msgspec
+
+    from ocsync.engine.work import operator, utc_now
+
+    at, by = utc_now().isoformat(), operator()
+    return (msgspec.structs.replace(entry, at=at, by=by) for entry in entries)
+
+
+def _open(file: str) -> Any:
+    if file == "-":
+        if sys.stdin.isatty():
+            raise UsageError("standard input is a terminal; pipe a file in, or name one")
+        return sys.stdin.buffer
+    try:
+        return Path(file).open("rb")
+    except OSError as error:
+        raise FileMissing(f"{file}: {error.strerror}") from error
+
+
+def _totals(entries: Sequence[Entry]) -> dict[str, int]:
+    return {"staged_entries": len(entries), "staged_refs": len({e.ref for e in entries})}
+
+
+def _staged_now(ctx: Context, entries: Sequence[Entry]) -> None:
+    from ocsync.render.text import count
+
+    refs = len({e.ref for e in entries})
+    ctx.console.talk(f"  staged now: {count(len(entries), 'entry')}, {count(refs, 'ref')}")
+    ctx.console.next("ocsync plan")

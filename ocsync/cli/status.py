@@ -1,0 +1,72 @@
+"""`ocsync status`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ocsync.cli.context import Context
+from ocsync.cli.options import command, seconds_of
+from ocsync.errors import ExitCode
+
+if TYPE_CHECKING:
+    from ocsync.engine.status import Status
+    from ocsync.engine.work import Work
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @command(app, "status", ExitCode.SOMETHING)
+    def status(
+        ctx: Context,
+        offline: Annotated[
+            bool, typer.Option("--offline", help="Only what this workspace knows.")
+        ] = False,
+        max_age: Annotated[
+            str, typer.Option("--max-age", help="Older pauses are overdue, such as 4h.")
+        ] = "",
+        exit_code: Annotated[
+            bool, typer.Option("--exit-code", help="Exit 2 if paused, overdue or drifted.")
+        ] = False,
+    ) -> ExitCode:
+        """Show what is paused, what is staged, and the last run."""
+        from datetime import UTC, datetime
+
+        from ocsync.render import status as shown
+        from ocsync.store.glance import glance, last_run
+
+        age = seconds_of(max_age) if max_age else 0.0
+        found = None if offline else ctx.online(lambda work: _status(work, age))
+        folder = ctx.folder()
+        pauses = folder.raw_pauses()
+        staged = glance(folder.path / "journal", ctx.warn)
+        run = last_run(folder.path / "runs")
+        now = datetime.now(UTC)
+        pin = folder.pin()
+        facts = {
+            "profile": folder.path.name,
+            "workspace": str(ctx.workspace.root),
+            "pauses": pauses,
+            "staged": staged._asdict(),
+            "last_run": run,
+            **(shown.document(found, pauses) if found else {}),
+        }
+        ctx.console.document("status", facts)
+        if not ctx.console.json:
+            names = " · ".join(filter(None, [folder.path.name, pin.name if pin else ""]))
+            ctx.console.data(f"{names} · workspace {ctx.workspace.root}")
+            lines = shown.online(found, pauses, now) if found else shown.offline(pauses, now)
+            for sign, line in lines:
+                ctx.console.data(line, sign)
+            for sign, line in shown.staged(staged, run, now):
+                ctx.console.data(line, sign)
+        something = found.something if found else bool(pauses)
+        return ExitCode.SOMETHING if exit_code and something else ExitCode.DONE
+
+
+async def _status(work: Work, max_age: float) -> Status:
+    from ocsync.engine.status import status
+
+    return await status(work, max_age=max_age)

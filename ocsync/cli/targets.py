@@ -1,0 +1,24 @@
+"""`ocsync targets`."""
+
+from __future__ import annotations
+
+import typer
+
+from ocsync.cli.context import Context
+from ocsync.cli.options import command
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @command(app, "targets")
+    def targets(ctx: Context) -> None:
+        """Show each sync config: is it there, is it paused, by us?"""
+        from ocsync.engine.status import status
+        from ocsync.render import status as shown
+
+        found = ctx.online(status)
+        pauses = ctx.folder().raw_pauses()
+        ctx.console.document("targets", shown.document(found, pauses))
+        if not ctx.console.json:
+            ctx.console.lines(shown.targets(found, pauses))

@@ -1,0 +1,47 @@
+"""`ocsync unpause`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ocsync.cli.context import Context
+from ocsync.cli.options import LockTimeout, command, seconds_of
+from ocsync.cli.pause import Targets
+from ocsync.errors import ExitCode
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @command(app, "unpause", ExitCode.LOCKED)
+    def unpause(
+        ctx: Context,
+        targets: Targets,
+        force: Annotated[
+            bool, typer.Option("--force", help="Also lift pauses that are not ours.")
+        ] = False,
+        lock_timeout: LockTimeout = "0",
+    ) -> None:
+        """Lift our pauses; what is staged stays staged."""
+        from ocsync.engine import pausing
+        from ocsync.engine.work import Work, sign_in
+        from ocsync.render.text import duration
+        from ocsync.resources import read_targets
+
+        direct, grouped = read_targets(targets)
+        ctx.lock_seconds = seconds_of(lock_timeout)
+
+        async def work_on(work: Work) -> list[tuple[pausing.Surveyed, float]]:
+            await sign_in(work)
+            return await pausing.unpause(work, [*direct, *grouped], force=force)
+
+        lifted = ctx.online(work_on, locked=True)
+        facts = [{"target": seen.target.name, "seconds": seconds} for seen, seconds in lifted]
+        ctx.console.document("unpause", {"lifted": facts})
+        for seen, seconds in lifted:
+            after = f"; paused for {duration(seconds)}" if seconds else ""
+            ctx.console.data(f"{seen.target.name}  running again{after}", "▶")
+        if not lifted:
+            ctx.console.data("none of them was paused", "=")

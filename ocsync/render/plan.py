@@ -1,0 +1,197 @@
+"""The plan on one screen, one ref explained, and what a plan would change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from ocsync.engine.inspect import Inspection
+from ocsync.engine.planning import Draft
+from ocsync.models import Entry, Op, Step
+from ocsync.pause import Pause
+from ocsync.plan import Risk, feeds, risks, totals
+from ocsync.render.text import assignment, clock, columns, count, duration, value
+
+_SHOWN = 20
+
+
+class Pace(NamedTuple):
+    """Steps a second, measured by the last run."""
+
+    per_second: float
+
+
+class View(NamedTuple):
+    """What a plan's screen shows."""
+
+    title: str
+    draft: Draft
+    pauses: Mapping[str, Pause]
+    pace: Pace | None
+    now: datetime
+
+
+Line = tuple[str, str]
+"""A sign (or none) and a text."""
+
+
+def screen(view: View) -> Iterator[Line]:
+    """The plan, 80 columns wide."""
+    steps, entries = view.draft.plan.steps, view.draft.entries
+    since = min((e.at for e in entries if e.at), default="")
+    yield "", view.title + (f" · staged since {clock(since, view.now)}" if since else "")
+    yield "", ""
+    rows: list[Sequence[object]] = [("kind", "entries", "steps", "saved")]
+    rows += [(t.kind, t.entries, t.steps, t.entries - t.steps) for t in totals(steps)]
+    saved = len(entries) - len(steps)
+    rows.append(("", len(entries), len(steps), saved))
+    lines = columns(rows, "<>>>", gap=3)
+    for line in lines[:-1]:
+        yield "", "  " + line
+    percent = f"   {100 * saved // len(entries)} % fewer requests" if saved > 0 else ""
+    yield "", "  " + lines[-1] + percent
+    yield "", ""
+    yield "", f"  in {count(view.draft.plan.waves, 'wave')}{_forecast(view)}"
+    yield from _targets(view)
+    for risk in risks(steps):
+        yield "!", f"  {risk.text}"
+        if risk.advice:
+            yield "", f"    ({risk.advice})"
+    if view.draft.left:
+        yield "", f"  {count(view.draft.left, 'entry')} of other targets stay staged"
+
+
+def _forecast(view: View) -> str:
+    if view.pace is None:
+        return ", time not known before a first run"
+    seconds = len(view.draft.plan.steps) / view.pace.per_second
+    return (
+        f", about {duration(max(seconds, 1))} at the pace of the last run "
+        f"({view.pace.per_second:,.0f} a second)"
+    )
+
+
+def _targets(view: View) -> Iterator[Line]:
+    fed = feeds(step.ref for step in view.draft.plan.steps)
+    for name in fed.direct:
+        pause = view.pauses.get(name)
+        if pause is None:
+            yield "▶", f"  {name}  not paused by us; will be paused for the replay"
+            continue
+        until = f", until {clock(pause.until, view.now)}" if pause.until else ""
+        yield "‖", f"  {name}  paused by you for {duration(pause.seconds(view.now))}{until}"
+    loose = [name for name in fed.possible if name not in view.pauses]
+    held = [name for name in fed.possible if name in view.pauses]
+    if loose:
+        are = "is" if len(loose) == 1 else "are"
+        yield "!", f"  may also resend {', '.join(loose)}, which {are} not paused by us"
+    if held:
+        yield "‖", f"  may also resend {', '.join(held)}, paused by you"
+
+
+def document(view: View, fingerprint: str) -> dict[str, Any]:
+    """The plan as data."""
+    steps = view.draft.plan.steps
+    fed = feeds(step.ref for step in steps)
+    return {
+        "fingerprint": fingerprint,
+        "entries": len(view.draft.entries),
+        "steps": len(steps),
+        "waves": view.draft.plan.waves,
+        "left": view.draft.left,
+        "kinds": [row._asdict() for row in totals(steps)],
+        "targets": {
+            "direct": list(fed.direct),
+            "possible": list(fed.possible),
+            "paused_by_us": sorted(view.pauses),
+        },
+        "seconds": len(steps) / view.pace.per_second if view.pace else None,
+        "risks": [_risk(risk) for risk in risks(steps)],
+    }
+
+
+def _risk(risk: Risk) -> dict[str, Any]:
+    return {**risk._asdict(), "refs": list(risk.refs[:100]), "count": len(risk.refs)}
+
+
+def explain(steps: Sequence[Step], entries: Mapping[int, Entry], now: datetime) -> Iterator[str]:
+    """The steps of one ref, each with the journal's lines that were folded into it."""
+    for step in steps:
+        yield f"{step.ref}   {step.method}  {what(step)}".rstrip()
+        folded = [entries[seq] for seq in step.change.entries if seq in entries]
+        rows = [(e.source or _who(e, now), _said(e)) for e in folded]
+        for line in columns(rows, "<<"):
+            yield "  " + line
+        for broken in step.change.broken:
+            yield (
+                f"  ! entry {broken.seq} expects {assignment(broken.field, broken.expected)}, "
+                f"but earlier entries leave {value(broken.staged)}"
+            )
+
+
+def what(step: Step) -> str:
+    """What a step does to its fields."""
+    change = step.change
+    parts = [assignment(p, v) for p, v in change.fields.items()]
+    parts += [assignment(p, v, "+=") for p, v in change.adjust.items()]
+    return "  ".join(parts)
+
+
+def _who(entry: Entry, now: datetime) -> str:
+    return f"{clock(entry.at, now)} {entry.by.partition('@')[0]}" if entry.at else entry.by
+
+
+def _said(entry: Entry) -> str:
+    sign = "+=" if entry.op is Op.ADJUST else "="
+    words = [entry.op.value, *(assignment(p, v, sign) for p, v in entry.fields.items())]
+    words += [f"--expect {assignment(p, v)}" for p, v in entry.expect.items()]
+    return " ".join(words)
+
+
+def differences(steps: Sequence[Step], found: Inspection) -> Iterator[Line]:
+    """What replaying would change, over what is there now."""
+    shown = same = 0
+    clashes = {clash.number: clash for clash in found.clashes}
+    for step in steps:
+        prepared = found.prepared.get(step.number)
+        if prepared and prepared.same:
+            same += 1
+            continue
+        shown += 1
+        if shown > _SHOWN:
+            continue
+        if step.number in clashes:
+            yield "!", f"  {step.ref}  {clashes[step.number].text()}"
+            continue
+        if prepared is None:
+            yield "~", f"  {step.ref}  {what(step)}"
+            continue
+        changes = [
+            f"{path} {value(prepared.before.get(path))} -> {value(new)}"
+            for path, new in prepared.sent.items()
+            if path not in prepared.before or prepared.before[path] != new
+        ]
+        yield "+" if prepared.absent else "~", f"  {step.ref}  {', '.join(changes)}".rstrip()
+    if shown > _SHOWN:
+        yield "", f"  ... and {shown - _SHOWN:,} more"
+    yield "=", f"  {count(same, 'ref')} already as staged, {shown:,} would change"
+
+
+def differences_data(steps: Sequence[Step], found: Inspection) -> list[dict[str, Any]]:
+    """The same as data, all of it."""
+    clashes = {clash.number: clash.text() for clash in found.clashes}
+    rows = []
+    for step in steps:
+        prepared = found.prepared.get(step.number)
+        rows.append(
+            {
+                "ref": step.ref,
+                "same": bool(prepared and prepared.same),
+                "absent": bool(prepared and prepared.absent),
+                "before": prepared.before if prepared else None,
+                "after": prepared.sent if prepared else None,
+                "conflict": clashes.get(step.number, ""),
+            }
+        )
+    return rows

@@ -1,0 +1,139 @@
+"""Status and targets as lines and as data. Light: the offline status loads no more than this."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ocsync.render.text import clock, columns, count, duration
+
+if TYPE_CHECKING:
+    from ocsync.engine.status import Status
+    from ocsync.store import Glance
+
+Line = tuple[str, str]
+_ENDINGS = {
+    0: "complete",
+    3: "partly done",
+    4: "a role is missing",
+    5: "differences found",
+    6: "conflict",
+}
+
+
+def offline(pauses: Mapping[str, Mapping[str, Any]], now: datetime) -> Iterator[Line]:
+    """The pauses that this workspace remembers."""
+    for name, pause in pauses.items():
+        yield "‖", f"  {name}  {_ours(pause, now)}"
+    if not pauses:
+        yield "=", "  no target is paused by this workspace"
+
+
+def online(
+    status: Status, pauses: Mapping[str, Mapping[str, Any]], now: datetime
+) -> Iterator[Line]:
+    """Every target as the server has it."""
+    running = missing = 0
+    names = []
+    for name, seen in status.targets.items():
+        match seen.standing.value:
+            case "no config":
+                missing += 1
+                names.append(name)
+            case "running":
+                running += 1
+            case "paused by us":
+                yield "‖", f"  {name}  {_ours(pauses.get(name, {}), now)}"
+            case "paused by someone else":
+                yield "‖", f"  {name}  by someone else (not by this workspace)"
+            case _:
+                yield "!", f"  {name}  we paused it, but someone else lifted it"
+    for name in status.overdue:
+        yield "!", f"  {name}  overdue: ocsync expire, or ocsync resume"
+    if running:
+        others = "other target" if running < len(status.targets) else "target"
+        yield "▶", f"  {count(running, others)} running"
+    if missing:
+        has = "has" if missing == 1 else "have"
+        yield "", f"    {', '.join(names)} {has} no sync config"
+
+
+def _ours(pause: Mapping[str, Any], now: datetime) -> str:
+    by = str(pause.get("by", ""))
+    parts = [f"by {by.partition('@')[0] or 'us'}"]
+    if pause.get("reason"):
+        parts.append(f'"{pause["reason"]}"')
+    if pause.get("since"):
+        seconds = (now - datetime.fromisoformat(str(pause["since"]))).total_seconds()
+        parts.append(duration(max(seconds, 0)))
+    if pause.get("until"):
+        parts.append(f"until {clock(str(pause['until']), now)}")
+    if pause.get("phase") != "paused":
+        parts.append(f"({pause.get('phase')}: not settled yet)")
+    return ", ".join(parts)
+
+
+def staged(glance: Glance, run: Mapping[str, Any], now: datetime) -> Iterator[Line]:
+    """What is staged, and the last run."""
+    if glance.entries:
+        since = f", since {clock(glance.since, now)}" if glance.since else ""
+        text = f"{count(glance.entries, 'entry')}, {count(glance.refs, 'ref')}{since}"
+    else:
+        text = "nothing"
+    yield "", f"    staged     {text}"
+    if run:
+        end = ending(str(run.get("state")), int(run.get("exit_code", 0)))
+        at = clock(str(run["started"]), now) if run.get("started") else ""
+        yield "", f"    last run   {run['id']}, {end}, {at}".rstrip(", ")
+
+
+def ending(state: str, exit_code: int) -> str:
+    """How a run ended, in words."""
+    if state == "open":
+        return "not finished"
+    return _ENDINGS.get(exit_code, f"exit {exit_code}")
+
+
+def targets(status: Status, pauses: Mapping[str, Any]) -> Iterator[str]:
+    """A row a target."""
+    rows = [("target", "sync config", "server", "by us", "delivery", "changed", "deleted")]
+    for name, seen in status.targets.items():
+        server = seen.server
+        if not server.exists:
+            rows.append((name, "none", "-", "-", "-", "-", "-"))
+            continue
+        rows.append(
+            (
+                name,
+                "yes",
+                "paused" if server.paused else "running",
+                "paused" if name in pauses else "-",
+                server.delivery,
+                "sent" if server.changed else "off",
+                "sent" if server.deleted else "off",
+            )
+        )
+    yield from columns(rows, "<<<<<<<")
+
+
+def document(status: Status, pauses: Mapping[str, Any]) -> dict[str, Any]:
+    """Every target as data."""
+    return {
+        "marketplace": status.identity.marketplace,
+        "targets": [
+            {
+                "name": name,
+                "standing": seen.standing.value,
+                "exists": seen.server.exists,
+                "paused": seen.server.paused,
+                "ours": dict(pauses[name]) if name in pauses else None,
+                "delivery": seen.server.delivery,
+                "changed": seen.server.changed,
+                "deleted": seen.server.deleted,
+            }
+            for name, seen in status.targets.items()
+        ],
+        "overdue": list(status.overdue),
+        "drifted": list(status.drifted),
+    }
