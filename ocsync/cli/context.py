@@ -89,8 +89,10 @@ class Context:
         *,
         limits: Limits | None = None,
         locked: bool = False,
+        stream: bool = False,
     ) -> T:
-        """Sign in as the profile says, do *task*, and sign off; *locked* takes the run lock.
+        """Sign in as the profile says, do *task*, and sign off; *locked* takes the run lock,
+        *stream* lets --json show every event.
 
         SIGINT and SIGTERM stop it once in good order, the second time at once.
         """
@@ -100,7 +102,7 @@ class Context:
 
         folder = self.folder()
         lock = folder.run_lock() if locked else nullcontext()
-        with lock, listening(self.console) as emit:
+        with lock, listening(self.console, stream=stream) as emit:
             return asyncio.run(self._work(folder, task, emit, limits))
 
     async def _work(

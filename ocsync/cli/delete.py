@@ -45,7 +45,7 @@ def register(app: typer.Typer) -> None:
                 raise UsageError("nothing was deleted")
             return there, await carry_out(work, there)
 
-        rows, failed = ctx.online(work_on, locked=True)
+        rows, failed = ctx.online(work_on, locked=True, stream=True)
         ctx.console.event(
             {
                 "type": "summary",

@@ -92,7 +92,7 @@ def title(folder: ProfileFolder) -> str:
     return " · ".join(dict.fromkeys(filter(None, parts)))
 
 
-def inspected(ctx: Context, drafted: Draft) -> Inspection:
+def inspected(ctx: Context, drafted: Draft, *, stream: bool = False) -> Inspection:
     """What the server has of what a plan writes; nothing is changed."""
     from ocsync.engine.inspect import inspect
     from ocsync.engine.work import Work, sign_in
@@ -101,7 +101,7 @@ def inspected(ctx: Context, drafted: Draft) -> Inspection:
         await sign_in(work)
         return await inspect(work, drafted.plan.steps)
 
-    return ctx.online(read)
+    return ctx.online(read, stream=stream)
 
 
 def _explain(ctx: Context, drafted: Draft, ref: str) -> ExitCode:

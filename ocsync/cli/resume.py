@@ -85,7 +85,9 @@ def register(app: typer.Typer) -> None:
             plan=_fingerprint(plan) if plan else "",
         )
         limits = Limits(concurrency, max_rate, seconds_of(max_wait))
-        report = ctx.online(lambda work: carry_out(work, options), limits=limits, locked=True)
+        report = ctx.online(
+            lambda work: carry_out(work, options), limits=limits, locked=True, stream=True
+        )
         ctx.console.event(shown.document(report))
         for sign, line in () if ctx.console.json else shown.report(report):
             ctx.console.data(line, sign)
@@ -113,7 +115,7 @@ def _dry_run(ctx: Context, targets: list[str]) -> ExitCode:
     from ocsync.render import plan as shown
 
     drafted = draft(ctx.folder().journal.entries(), targets)
-    found = inspected(ctx, drafted)
+    found = inspected(ctx, drafted, stream=True)
     steps = drafted.plan.steps
     facts = {"type": "dry-run", "changes": shown.differences_data(steps, found)}
     ctx.console.event(facts)

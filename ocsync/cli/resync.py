@@ -65,7 +65,8 @@ def register(app: typer.Typer) -> None:
                     raise UsageError("nothing was sent")
             return await carry_out(work, found[0], listed, workers=concurrency)
 
-        result = ctx.online(work_on, limits=Limits(concurrency, max_rate), locked=True)
+        limits = Limits(concurrency, max_rate)
+        result = ctx.online(work_on, limits=limits, locked=True, stream=True)
         failed = [{"id": name, "message": error.message} for name, error in result.failed]
         ctx.console.event({"type": "summary", "target": found[0].name, "done": result.done,
                            "failed": failed, "skipped": result.skipped})  # fmt: skip

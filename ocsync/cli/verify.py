@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
                 await sign_in(work)
                 return await check(work, run, settle=seconds)
 
-            found = ctx.online(read)
+            found = ctx.online(read, stream=True)
             info = run.info
         ctx.console.event({"type": "summary", "run": info.id, **shown.verified(found)})
         for sign, line in () if ctx.console.json else shown.verification_lines(info, found):

@@ -8,12 +8,15 @@ import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from ocsync.client import Api, Identity
 from ocsync.errors import Conflict
 from ocsync.events import Emit, Said
 from ocsync.resources import KINDS, TARGETS
 from ocsync.store import Pin, ProfileFolder
+
+if TYPE_CHECKING:  # the HTTP stack is loaded by whoever opens a client, not by who plans offline
+    from ocsync.client import Api, Identity
 
 Ask = Callable[[str], bool]
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ocsync.engine.inspect import Inspection
 from ocsync.engine.planning import Draft
 from ocsync.models import Entry, Op, Step
 from ocsync.pause import Pause
@@ -14,6 +13,9 @@ from ocsync.plan import Risk, feeds, risks, totals
 from ocsync.render.text import assignment, clock, columns, count, duration, value
 
 _SHOWN = 20
+
+if TYPE_CHECKING:
+    from ocsync.engine.inspect import Inspection
 
 
 class Pace(NamedTuple):

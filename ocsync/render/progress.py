@@ -35,9 +35,12 @@ LINE_SECONDS = 5.0
 
 
 @contextmanager
-def listening(console: Console) -> Iterator[Emit]:
-    """The listener that fits *console*; what it draws is gone at the end."""
-    if console.json:
+def listening(console: Console, *, stream: bool) -> Iterator[Emit]:
+    """The listener that fits *console*; what it draws is gone at the end.
+
+    With --json events go to stdout only where the command's answer is a *stream* of them.
+    """
+    if console.json and stream:
         console.event({"type": "version", "format": FORMAT})
         yield lambda event: console.event(as_data(event))
     elif console.live():

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ocsync.engine.resume import Report
-from ocsync.engine.verify import Verification
 from ocsync.models import Finding, Outcome, Sign, State
 from ocsync.render.status import ending
 from ocsync.render.text import assignment, clock, columns, count, duration, value
 from ocsync.store import RunInfo
+
+if TYPE_CHECKING:
+    from ocsync.engine.resume import Report
+    from ocsync.engine.verify import Verification
 
 _SHOWN = 10
 _COLUMNS = (State.DONE, State.UNCHANGED, State.FAILED, State.CONFLICT, State.BLOCKED, State.UNKNOWN)

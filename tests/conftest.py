@@ -1,0 +1,94 @@
+"""What the tests stand on: a marketplace behind a socket, a workspace of its own, and guards."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ocsync.emulator import Options, running
+from tests.builders import Result, Shop
+
+SECRET = "TEST_SECRET"
+
+
+@pytest.fixture(autouse=True)
+def _guards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the developer's home, settings or network."""
+    for name in list(os.environ):
+        if name.startswith(("OCSYNC_", "GITHUB_", "XDG_")) or name in (
+            "CI",
+            "NO_COLOR",
+            "FORCE_COLOR",
+        ):
+            monkeypatch.delenv(name)
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("OCSYNC_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv(SECRET, "emulator")
+    monkeypatch.chdir(tmp_path)
+    real = socket.socket.connect
+
+    def only_here(self: socket.socket, address: object) -> None:
+        host = address[0] if isinstance(address, tuple) else "127.0.0.1"
+        assert host in ("127.0.0.1", "localhost", "::1"), f"a test wants to talk to {host}"
+        real(self, address)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket.socket, "connect", only_here)
+
+
+@pytest.fixture(scope="session")
+def _emulator() -> Iterator[Shop]:
+    with running(Options()) as emulator:
+        yield Shop(emulator.url, emulator.emulator)
+
+
+@pytest.fixture
+def shop(_emulator: Shop) -> Shop:
+    """An empty marketplace with a config for every target."""
+    _emulator.emulator.reset()
+    _emulator.seed(targets="all")
+    return _emulator
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs the real entry point in this process: `run("plan", "--json")`."""
+    from ocsync.cli.app import run as entry
+
+    def call(*words: str, stdin: bytes = b"") -> Result:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        capfd.readouterr()
+        code = entry(list(words))
+        out, err = capfd.readouterr()
+        return Result(int(code), out, err)
+
+    return call
+
+
+@pytest.fixture
+def ocsync(run: Run, shop: Shop) -> Run:
+    """The same, in a workspace with a profile for the marketplace."""
+    result = run("init")
+    assert result.code == 0, result
+    add_profile(run, shop)
+    return run
+
+
+def add_profile(run: Run, shop: Shop, name: str = "test") -> None:
+    """Add a profile for *shop*."""
+    result = run("profile", "add", name, "--api-url", shop.url, "--client-id", "emulator",
+                 "--secret-env", SECRET)  # fmt: skip
+    assert result.code == 0, result

@@ -1,0 +1,126 @@
+"""The tables against the platform's literal paths, so that a wrong row cannot fool both sides."""
+
+from __future__ import annotations
+
+import pytest
+
+from ocsync import resources
+from ocsync.errors import UsageError
+from ocsync.resources import KINDS, TARGETS
+
+PATHS = {
+    "address/A": "/addresses/A",
+    "supplier/S": "/suppliers/S",
+    "catalog/C": "/catalogs/C",
+    "price-schedule/PS": "/priceschedules/PS",
+    "buyer/B": "/buyers/B",
+    "category/C/K": "/catalogs/C/categories/K",
+    "product/P": "/products/P",
+    "usergroup/B/G": "/buyers/B/usergroups/G",
+    "buyer-user/B/U": "/buyers/B/users/U",
+    "supplier-user/S/U": "/suppliers/S/users/U",
+    "admin-user/U": "/adminusers/U",
+    "variant/P/V": "/products/P/variants/V",
+    "inventory/P/R": "/products/P/inventoryrecords/R",
+    "variant-inventory/P/V/R": "/products/P/variants/V/inventoryrecords/R",
+    "catalog-assignment/C/B": "/catalogs/assignments",
+    "catalog-product/C/P": "/catalogs/productassignments",
+    "category-product/C/K/P": "/catalogs/C/categories/productassignments",
+    "category-assignment/C/K/B/G": "/catalogs/C/categories/assignments",
+    "usergroup-assignment/B/G/U": "/buyers/B/usergroups/assignments",
+    "product-assignment/P/B": "/products/assignments",
+}
+REMOVALS = {
+    "catalog-assignment/C/B": "/catalogs/C/assignments?buyerID=B",
+    "catalog-product/C/P": "/catalogs/C/productassignments/P",
+    "category-product/C/K/P": "/catalogs/C/categories/K/productassignments/P",
+    "category-assignment/C/K/B": "/catalogs/C/categories/K/assignments?buyerID=B",
+    "category-assignment/C/K/B/G": "/catalogs/C/categories/K/assignments?buyerID=B&userGroupID=G",
+    "usergroup-assignment/B/G/U": "/buyers/B/usergroups/G/assignments/U",
+    "product-assignment/P/B": "/products/P/assignments/B",
+    "product-assignment/P/B/G": "/products/P/assignments/B?userGroupID=G",
+}
+SYNCS = {
+    "products": ("/integrations/productsync", "/integrations/productsync/sync", ("ProductID",)),
+    "catalogs": ("/integrations/entitysync/catalogs", "/integrations/entitysync/catalogs/sync", ("CatalogID",)),
+    "categories": ("/integrations/entitysync/categories", "/integrations/entitysync/categories/sync", ("CatalogID", "CategoryID")),
+    "inventory": ("/integrations/entitysync/products/inventoryrecords", "/integrations/entitysync/products/inventoryrecords/sync", ("ProductID", "InventoryRecordID")),
+    "buyers": ("/integrations/entitysync/buyers", "/integrations/entitysync/buyers/sync", ("BuyerID",)),
+    "usergroups": ("/integrations/entitysync/buyers/usergroups", "/integrations/entitysync/buyers/usergroups/sync", ("BuyerID", "UserGroupID")),
+    "buyer-users": ("/integrations/entitysync/buyers/users", "/integrations/entitysync/buyers/users/sync", ("BuyerID", "UserID")),
+    "suppliers": ("/integrations/entitysync/suppliers", "/integrations/entitysync/supplier/sync", ("SupplierID",)),
+    "supplier-users": ("/integrations/entitysync/suppliers/users", "/integrations/entitysync/suppliers/users/sync", ("SupplierID", "UserID")),
+    "admin-users": ("/integrations/entitysync/adminusers", "/integrations/entitysync/adminusers/sync", ("UserID",)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("ref", PATHS)
+def test_each_kind_has_the_platforms_path(ref: str) -> None:
+    assert resources.url_of(resources.read_ref(ref)) == PATHS[ref]
+
+
+def test_every_kind_is_pinned() -> None:
+    assert {ref.partition("/")[0] for ref in PATHS} == set(KINDS)
+    assert set(SYNCS) == set(TARGETS)
+
+
+@pytest.mark.parametrize("ref", REMOVALS)
+def test_assignments_are_removed_where_the_platform_says(ref: str) -> None:
+    assert resources.removal_of(ref) == REMOVALS[ref]
+
+
+@pytest.mark.parametrize("name", SYNCS)
+def test_each_target_has_the_platforms_paths(name: str) -> None:
+    target = TARGETS[name]
+    assert (target.path, target.sync_path, target.sync_ids) == SYNCS[name]
+
+
+def test_message_namespaces() -> None:
+    assert TARGETS["products"].updated == "sitecore.ordercloud.messages.product.updated"
+    assert TARGETS["usergroups"].updated == (
+        "sitecore.ordercloud.messages.entitysync.buyerusergroup.updated"
+    )
+    assert TARGETS["inventory"].deleted == "", "no deleted message of records is listed anywhere"
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda k: k.name)
+def test_rows_are_whole(kind: resources.Kind) -> None:
+    """References and feeds name what exists; IDs stand in the path or in the body."""
+    known = {*kind.ids, *kind.fields}
+    for reference in kind.references:
+        assert reference.kind in KINDS
+        assert set(reference.ids) <= known
+    for rule in kind.after:
+        assert set(rule.same) <= set(kind.ids) & set(KINDS[rule.kind].ids)
+    assert set(kind.direct) | set(kind.possible) <= set(TARGETS)
+    assert not set(kind.direct) & set(kind.possible)
+    if kind.assignment:
+        assert set(kind.listed_by.values()) <= set(kind.ids)
+        assert kind.removal
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("inventry/P/R", "is not a kind"),
+        ("inventory/P", "is written inventory/ProductID/InventoryRecordID"),
+        ("inventory/P/R/X", "is written"),
+        ("catalog/", "letters, digits"),
+        ("catalog/a b", "letters, digits"),
+        ("catalog/{incrementorID}", "letters, digits"),
+        ("catalog/" + "x" * 101, "letters, digits"),
+        ("catalog/ä", "letters, digits"),
+        ("catalog/a\n", "letters, digits"),
+    ],
+)
+def test_bad_refs_are_refused_with_the_reason(text: str, reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
+        resources.read_ref(text)
+
+
+def test_targets_by_singular_plural_and_group() -> None:
+    direct, grouped = resources.read_targets(["product", "catalog-wide", "Inventory"])
+    assert [t.name for t in direct] == ["products", "inventory"]
+    assert [t.name for t in grouped] == ["catalogs", "categories"]
+    with pytest.raises(UsageError, match="not a sync target"):
+        resources.read_targets(["orders"])
