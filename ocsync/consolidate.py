@@ -4,7 +4,8 @@ The law: for a sequence of entries that the server accepts, and nobody else writ
 changes leaves the marketplace exactly as sending every entry, one by one, would have.
 
 - set after set: later fields win; `xp.a.b` stays a path, or goes into an `xp.a` staged before.
-- put: replaces what came before. set after put: folded into it.
+- put: replaces what came before. set after put: folded into it. A put that brings something else
+  into being (a buyer its catalog) is kept apart from later edits of the field that decides it.
 - adjust: sums up; set then adjust is a set of the sum, adjust then set is the set; after a put that
   leaves the field to the server it is a second change, to be sent after the first.
 - assign: replaces an earlier assign whole.
@@ -15,6 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+
+import msgspec
 
 from ocsync.document import MISSING, equal, inside, nest, replaced, split, value_at
 from ocsync.models import Broken, Change, Entry, Fields, Op, Ref
@@ -48,61 +51,102 @@ def merge(fields: Fields, path: str, value: Any) -> None:
 
 
 class _Net:
-    """The entries of one ref, folded as they come: a base request, and sums to add after it."""
+    """The entries of one ref, folded as they come.
+
+    The request in the making is *op*, *fields* and *sums*. Requests that have to go before it are
+    *done*; *left* is what these leave in the entity, and *put* says that one of all is a put, so
+    that fields nobody named are at the server's defaults.
+    """
 
     def __init__(self, ref: Ref) -> None:
         self.ref = ref
-        self.op = Op.SET
+        self.done: list[Change] = []
+        self.left: Fields = {}
+        self.put = False
+        self.expect: Fields = {}
+        self.broken: list[Broken] = []
+        self._begin(Op.SET)
+
+    def _begin(self, op: Op, *, replace: bool = False) -> None:
+        self.op = op
+        self.replace = replace
         self.fields: Fields = {}
         self.sums: Fields = {}
-        self.expect: Fields = {}
-        self.replace = False
         self.entries: list[int] = []
-        self.late_entries: list[int] = []
-        self.broken: list[Broken] = []
 
     def fold(self, entry: Entry) -> None:
         for path, expected in entry.expect.items():
             self._expect(entry.seq, path, expected)
         match entry.op:
             case Op.SET:
-                for path, value in entry.fields.items():
-                    self.sums.pop(path, None)
-                    merge(self.fields, path, value)
+                self._set(entry)
             case Op.ADJUST:
-                for path, amount in entry.fields.items():
-                    self._add(path, amount)
+                self._adjust(entry)
             case Op.PUT | Op.ASSIGN:
-                created = self.op is Op.PUT and not self.replace
-                self.replace = entry.replace and not created
-                self.op, self.fields, self.sums = entry.op, dict(entry.fields), {}
-                self.entries += self.late_entries
-                self.late_entries = []
-        late = entry.op is Op.ADJUST and bool(self.sums) and self.op is Op.PUT
-        (self.late_entries if late else self.entries).append(entry.seq)
+                self._replace(entry)
+        self.entries.append(entry.seq)
 
     def changes(self) -> list[Change]:
-        late = bool(self.sums) and self.op is Op.PUT
-        base = Change(
-            op=self.op,
-            ref=self.ref,
-            fields=self.fields,
-            adjust={} if late else self.sums,
-            expect=self.expect,
-            replace=self.replace,
-            entries=tuple(self.entries if late else sorted(self.entries + self.late_entries)),
-            broken=tuple(self.broken),
-        )
-        if not late:
-            return [base]
-        after = Change(op=Op.SET, ref=self.ref, adjust=self.sums, entries=tuple(self.late_entries))
-        return [base, after]
+        """The requests, in order; what is expected, and what cannot be, is the first one's."""
+        self._finish()
+        first = msgspec.structs.replace(self.done[0], expect=self.expect, broken=tuple(self.broken))
+        return [first, *self.done[1:]]
 
-    def _add(self, path: str, amount: Any) -> None:
-        if path in self.fields:
-            self.fields[path] = (self.fields[path] or 0) + amount
-        else:
-            self.sums[path] = self.sums.get(path, 0) + amount
+    def _set(self, entry: Entry) -> None:
+        if self.op is Op.PUT and self._deciding() & entry.fields.keys():
+            self._finish()
+        for path, value in entry.fields.items():
+            self.sums.pop(path, None)
+            merge(self.fields, path, value)
+
+    def _adjust(self, entry: Entry) -> None:
+        if self.op is Op.PUT and entry.fields.keys() - self.fields.keys():
+            self._finish()
+        for path, amount in entry.fields.items():
+            if path in self.fields:
+                self.fields[path] = (self.fields[path] or 0) + amount
+            else:
+                self.sums[path] = self.sums.get(path, 0) + amount
+
+    def _replace(self, entry: Entry) -> None:
+        """A put or assign makes what came before needless, but for what an earlier put decided."""
+        keeps = self.put and bool(self._deciding())
+        if keeps and self.op is Op.PUT:
+            self._finish()
+        replace = entry.replace
+        if self.put and not keeps:
+            replace = self.done[0].replace if self.done else self.replace
+        entries = self.entries
+        if not keeps:
+            entries = [n for c in self.done for n in c.entries] + entries
+            self.done, self.left = [], {}
+        self._begin(entry.op, replace=replace or keeps)
+        self.put = entry.op is Op.PUT
+        self.fields, self.entries = dict(entry.fields), entries
+
+    def _deciding(self) -> set[str]:
+        """The fields by which a put that creates decides whether it brings something else along.
+
+        A later edit of one is not folded into that put, as the put would then decide otherwise.
+        """
+        return {made.unless for made in kind_of(self.ref).creates if made.unless}
+
+    def _finish(self) -> None:
+        if not self.entries and self.done:
+            return
+        self.done.append(
+            Change(
+                op=self.op,
+                ref=self.ref,
+                fields=self.fields,
+                adjust=self.sums,
+                replace=self.replace,
+                entries=tuple(self.entries),
+            )
+        )
+        for path, value in self.fields.items():
+            merge(self.left, path, value)
+        self._begin(Op.SET)
 
     def _expect(self, seq: int, path: str, expected: Any) -> None:
         staged = self._staged(path)
@@ -115,18 +159,14 @@ class _Net:
             self.broken.append(Broken(seq, path, expected, staged))
 
     def _staged(self, path: str) -> Any:
-        """The value that the entries so far leave at *path*, or MISSING when the server has it.
-
-        After a put the fields it left out are at the server's defaults, as far as the table knows
-        them.
-        """
-        if path in self.fields:
-            return self.fields[path]
-        known = value_at(nest(self.fields), path) if self.fields else MISSING
-        if known is not MISSING:
-            return known
-        if self.op is Op.SET:
-            return MISSING
-        field = field_at(kind_of(self.ref), path)
-        default = field.default if field else None
-        return (default or 0) + self.sums[path] if path in self.sums else default
+        """The value that the entries so far leave at *path*, or MISSING when the server has it."""
+        known = dict(self.left)
+        for name, value in self.fields.items():
+            merge(known, name, value)
+        found = known[path] if path in known else value_at(nest(known), path)
+        if found is MISSING and self.put:
+            field = field_at(kind_of(self.ref), path)
+            found = field.default if field else None
+        if found is MISSING or path not in self.sums:
+            return found
+        return (found or 0) + self.sums[path]

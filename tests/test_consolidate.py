@@ -1,0 +1,168 @@
+"""Consolidation, case by case; the law itself is in test_law."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ocsync.consolidate import consolidate
+from ocsync.models import Broken, Change, Entry, Op
+from tests.builders import entry, numbered
+
+REF = "inventory/P/R"
+QUANTITY = "QuantityAvailable"
+
+
+def net(*entries: Entry) -> list[Change]:
+    return consolidate(numbered(entries))
+
+
+def set_(fields: dict[str, Any], ref: str = REF, **more: Any) -> Entry:
+    return entry("set", ref, fields, **more)
+
+
+CASES: dict[str, tuple[list[Entry], dict[str, Any], dict[str, Any]]] = {
+    "later fields win": ([set_({"a": 1, "b": 1}), set_({"b": 2})], {"a": 1, "b": 2}, {}),
+    "models merge by member": (
+        [set_({"Inventory.Enabled": True}), set_({"Inventory.NotificationPoint": 2})],
+        {"Inventory.Enabled": True, "Inventory.NotificationPoint": 2}, {},
+    ),
+    "arrays are replaced": ([set_({"l": [1, 2]}), set_({"l": [3]})], {"l": [3]}, {}),
+    "xp keys merge": ([set_({"xp.a": 1}), set_({"xp.b": 2})], {"xp.a": 1, "xp.b": 2}, {}),
+    "a path goes into the key before it": (
+        [set_({"xp.a": {"x": 1}}), set_({"xp.a.b": 2})], {"xp.a": {"x": 1, "b": 2}}, {},
+    ),
+    "a key replaces the paths before it": (
+        [set_({"xp.a.b": 2}), set_({"xp.a": {"x": 1}})], {"xp.a": {"x": 1}}, {},
+    ),
+    "paths side by side stay": (
+        [set_({"xp.a.b": 2}), set_({"xp.a.c": 1})], {"xp.a.b": 2, "xp.a.c": 1}, {},
+    ),
+    "a path through a value makes it an object": (
+        [set_({"xp.a.b": 2}), set_({"xp.a.b.c": 1})], {"xp.a.b": {"c": 1}}, {},
+    ),
+    "sums add up": (
+        [entry("adjust", REF, {QUANTITY: 2}), entry("adjust", REF, {QUANTITY: -5})],
+        {}, {QUANTITY: -3},
+    ),
+    "set then adjust is a set": (
+        [set_({QUANTITY: 40}), entry("adjust", REF, {QUANTITY: 2})], {QUANTITY: 42}, {},
+    ),
+    "adjust then set is the set": (
+        [entry("adjust", REF, {QUANTITY: 2}), set_({QUANTITY: 40})], {QUANTITY: 40}, {},
+    ),
+    "null then adjust counts from nothing": (
+        [set_({QUANTITY: None}), entry("adjust", REF, {QUANTITY: 2})], {QUANTITY: 2}, {},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_entries_fold_into_one_change(case: str) -> None:
+    entries, fields, sums = CASES[case]
+    [change] = net(*entries)
+
+    assert (change.fields, change.adjust) == (fields, sums)
+    assert change.entries == tuple(range(1, len(entries) + 1))
+
+
+def test_a_put_replaces_and_later_sets_fold_into_it() -> None:
+    [change] = net(set_({"a": 1}), entry("put", REF, {"AddressID": "A"}), set_({"b": 2}))
+
+    assert change.op is Op.PUT
+    assert change.fields == {"AddressID": "A", "b": 2}
+    assert change.entries == (1, 2, 3)
+
+
+def test_a_sum_after_a_put_that_leaves_the_field_is_a_second_change() -> None:
+    put, after = net(entry("put", REF, {"AddressID": "A"}), entry("adjust", REF, {QUANTITY: 2}))
+
+    assert (put.op, put.entries) == (Op.PUT, (1,))
+    assert (after.op, after.adjust, after.entries) == (Op.SET, {QUANTITY: 2}, (2,))
+
+
+def test_a_put_after_both_makes_them_needless() -> None:
+    [change] = net(
+        entry("put", REF, {"AddressID": "A"}),
+        entry("adjust", REF, {QUANTITY: 2}),
+        entry("put", REF, {"AddressID": "B"}),
+    )
+    assert change.fields == {"AddressID": "B"}
+    assert change.entries == (1, 2, 3)
+
+
+@pytest.mark.parametrize(("first", "second", "whole"), [
+    (False, True, False), (True, False, True), (False, False, False),
+])  # fmt: skip
+def test_whether_an_entity_may_exist_is_what_the_first_put_said(
+    first: bool, second: bool, whole: bool
+) -> None:
+    [change] = net(
+        entry("put", REF, {"a": 1}, replace=first), entry("put", REF, {"a": 2}, replace=second)
+    )
+    assert change.replace is whole
+
+
+def test_a_set_before_a_put_leaves_the_puts_own_word() -> None:
+    [change] = net(set_({"a": 1}), entry("put", REF, {"a": 2}, replace=True))
+    assert change.replace
+
+
+def test_a_later_assign_replaces_an_earlier_one_whole() -> None:
+    ref = "catalog-assignment/C/B"
+    [change] = net(entry("assign", ref, {"x": 1, "y": 1}), entry("assign", ref, {"x": 2}))
+    assert change.fields == {"x": 2}
+
+
+def test_a_put_that_makes_a_catalog_stays_apart_from_what_decides_it() -> None:
+    """A buyer put without a default catalog brings one into being; a folded put would not."""
+    ref = "buyer/B"
+    found = net(
+        entry("put", ref, {"Name": "a"}), set_({"Active": True}, ref),
+        set_({"DefaultCatalogID": "C"}, ref), entry("put", ref, {"Name": "b"}),
+    )  # fmt: skip
+    assert [change.op for change in found] == [Op.PUT, Op.PUT]
+    assert found[0].fields == {"Name": "a", "Active": True}
+    assert [n for change in found for n in change.entries] == [1, 2, 3, 4]
+    assert found[1].replace
+
+
+def test_refs_keep_the_order_of_their_first_entry() -> None:
+    found = net(
+        set_({"a": 1}, "catalog/B"), set_({"a": 1}, "catalog/A"), set_({"a": 2}, "catalog/B")
+    )
+    assert [change.ref for change in found] == ["catalog/B", "catalog/A"]
+
+
+def test_an_expectation_on_what_the_server_has_is_carried() -> None:
+    [change] = net(
+        set_({QUANTITY: 4}, expect={QUANTITY: 3, "xp.a": 1}), entry("put", REF, {"AddressID": "A"})
+    )
+    assert change.expect == {QUANTITY: 3, "xp.a": 1}
+    assert not change.broken
+
+
+def test_an_expectation_on_what_was_staged_is_checked() -> None:
+    [change] = net(set_({QUANTITY: 4}), set_({QUANTITY: 5}, expect={QUANTITY: 3}))
+    assert change.broken == (Broken(2, QUANTITY, 3, 4),)
+    assert not change.expect
+
+
+def test_an_expectation_after_a_sum_speaks_of_the_base() -> None:
+    [change] = net(entry("adjust", REF, {QUANTITY: 4}), set_({"a": 5}, expect={QUANTITY: 10}))
+    assert change.expect == {QUANTITY: 6}
+
+
+def test_two_expectations_that_contradict_each_other_are_broken() -> None:
+    [change] = net(set_({"a": 1}, expect={QUANTITY: 3}), set_({"b": 1}, expect={QUANTITY: 4}))
+    assert change.broken == (Broken(2, QUANTITY, 4, 3),)
+
+
+def test_after_a_put_the_defaults_of_the_table_are_known() -> None:
+    [change] = net(
+        entry("put", REF, {"AddressID": "A"}),
+        set_({"a": 1}, expect={"AllowAllBuyers": True, "xp.z": None}),
+        set_({"a": 2}, expect={"AllowAllBuyers": False}),
+    )
+    assert change.broken == (Broken(3, "AllowAllBuyers", False, True),)
