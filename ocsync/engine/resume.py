@@ -29,7 +29,7 @@ from ocsync.engine.recorder import Recorder
 from ocsync.engine.replay import Replay
 from ocsync.engine.verify import Verification, tally, verify
 from ocsync.engine.work import Work, sign_in
-from ocsync.errors import ExitCode, PausedByOther, StalePlan, first_of
+from ocsync.errors import ExitCode, PausedByOther, StalePlan, UsageError, first_of
 from ocsync.events import Planned
 from ocsync.models import Intent, Outcome, State, Step
 from ocsync.pause import Standing
@@ -166,11 +166,19 @@ async def _check_pauses(work: Work, targets: list[Target], options: Options) -> 
         return
     names = ", ".join(lifted)
     work.say("!", f"{names}: somebody else lifted our pause; targets may have seen changes since")
-    if not (options.repause or work.ask(f"Pause {names} again for the replay?")):
+    if not (options.repause or _wanted(work, f"Pause {names} again for the replay?")):
         raise PausedByOther(
             f"{names}: our pause was lifted by someone else",
             hint="ocsync resume --repause pauses again; --no-pause replays unpaused",
         )
+
+
+def _wanted(work: Work, question: str) -> bool:
+    """A yes; where nobody can be asked that is a no, which has an exit code of its own here."""
+    try:
+        return work.ask(question)
+    except UsageError:
+        return False
 
 
 async def _carry_out(work: Work, run: Run, options: Options, *, fresh: bool) -> Report:
