@@ -42,7 +42,7 @@ class Limits(NamedTuple):
 
     concurrency: int = 16
     max_rate: float = 0.0
-    max_wait: float = 300.0
+    max_wait: float = 60.0
     timeout: float = 45.0
 
 

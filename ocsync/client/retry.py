@@ -15,7 +15,7 @@ import httpx
 
 from ocsync.client.pacing import backoff
 from ocsync.client.throttle import retry_after
-from ocsync.errors import LostAnswer, OcsyncError, TryLater
+from ocsync.errors import ConfigError, LostAnswer, OcsyncError, TryLater
 from ocsync.events import Emit, Waiting
 
 _REFUSED = (429, 503)
@@ -58,6 +58,7 @@ class RetryTransport(httpx.AsyncBaseTransport):
             try:
                 response = await self._inner.handle_async_request(request)
             except httpx.TransportError as error:
+                _check_trust(error)
                 never_sent = isinstance(error.__cause__, _NEVER_SENT)
                 wait, why = backoff(attempt - 1), describe(error)
             else:
@@ -80,6 +81,14 @@ class RetryTransport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close the connections."""
         await self._inner.aclose()
+
+
+def _check_trust(error: httpx.TransportError) -> None:
+    """A certificate that cannot be trusted will not be trusted later either."""
+    if isinstance(error.__cause__, aiohttp.ClientSSLError):
+        text = f"the server's certificate cannot be trusted: {error}"
+        hint = "SSL_CERT_FILE names a file with your own authorities"
+        raise ConfigError(text, hint=hint) from error
 
 
 def describe(error: httpx.TransportError) -> str:

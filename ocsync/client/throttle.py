@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from email.utils import parsedate_to_datetime
 from time import time
 
+import aiohttp
 import httpx
 
 from ocsync.client.pacing import Pace
@@ -55,6 +56,9 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
         except TimeoutError as late:
             self._pace.failed()
             raise httpx.ReadTimeout(f"no answer within {self._total:.0f} s") from late
+        except (aiohttp.ClientError, OSError) as error:  # what the transport does not translate
+            self._pace.failed()
+            raise httpx.RemoteProtocolError(str(error).splitlines()[0]) from error
         except BaseException:
             self._pace.failed()
             raise

@@ -107,13 +107,20 @@ async def resume(work: Work, options: Options) -> Report:
         work.say("▶", f"run {crashed.id} was not finished; going on with it")
         with crashed:
             report = await _carry_out(work, crashed, options, fresh=False)
-        if report.exit_code is not ExitCode.DONE or not report.staged:
+        if report.exit_code is not ExitCode.DONE or not _more(work, options):
             return report
+        work.say("✓", f"run {crashed.id} is complete; going on with what was staged since")
     run = await _seal(work, options)
     if run is None:
         return await _nothing(work, options)
     with run:
         return await _carry_out(work, run, options, fresh=True)
+
+
+def _more(work: Work, options: Options) -> bool:
+    """Whether a run of what is staged comes next; the pauses are lifted after that one then."""
+    names = [target.name for target in options.targets]
+    return bool(draft(work.folder.journal.entries(), names).plan.steps)
 
 
 async def _seal(work: Work, options: Options) -> Run | None:
@@ -218,7 +225,7 @@ async def _carry_out(work: Work, run: Run, options: Options, *, fresh: bool) -> 
             seconds=run.info.seconds + time.monotonic() - started,
             requests=run.info.requests + work.api.sent - sent,
         )
-    return await _finish(work, run, steps, clashes, options)
+    return await _finish(work, run, steps, clashes, options, fresh=fresh)
 
 
 def _will_write(waiting: list[Step], found: Inspection, dangling: dict[int, Intent]) -> bool:
@@ -270,14 +277,17 @@ def _all_conflicts(work: Work, run: Run, steps: list[Step], clashes: list[Clash]
 
 
 async def _finish(
-    work: Work, run: Run, steps: list[Step], clashes: list[Clash], options: Options
+    work: Work, run: Run, steps: list[Step], clashes: list[Clash], options: Options, *, fresh: bool
 ) -> Report:
     problems = _close(work, run, steps)
     counts = run.info.counts
     done = not problems or options.unpause_anyway
     sent = (State.DONE, State.UNKNOWN, State.FAILED)
     nothing_sent = not any(counts.get(state.value) for state in sent)
-    lifted, kept = await _lift_all(work, run, options, done=done, for_run=nothing_sent)
+    lifted: list[Lifted] = []
+    kept: list[Kept] = []
+    if fresh or problems or not _more(work, options):
+        lifted, kept = await _lift_all(work, run, options, done=done, for_run=nothing_sent)
     verification = None
     if options.verify and any(counts.get(s.value) for s in State if s.settled):
         verification = await verify(work, run, settle=options.settle)

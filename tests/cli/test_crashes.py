@@ -1,0 +1,165 @@
+"""kill -9, and then the same command again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from ocsync.emulator import Options, running
+from ocsync.models import Intent, Outcome
+from ocsync.store import Runs
+from tests.builders import Shop, csv_of
+from tests.conftest import Run, add_profile
+
+
+def start(*words: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "ocsync", *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+
+
+def wait_for_writes(shop: Shop, number: int) -> None:
+    deadline = time.monotonic() + 20
+    while shop.emulator.counts["writes"] < number:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("after", [1, 40, 150])
+def test_killed_in_the_middle_and_resumed(run: Run, after: int) -> None:
+    """The second resume ends in the same state; nothing is sent twice but what was in flight."""
+    with running(Options(latency=0.02)) as emulator:
+        shop = Shop(emulator.url, emulator.emulator)
+        shop.seed(targets="all")
+        refs = shop.stock(records=200, products=10)
+        run("init")
+        add_profile(run, shop)
+        run("pause", "inventory")
+        rows = [("ref", "QuantityAvailable"), *((ref, n) for n, ref in enumerate(refs, 100))]
+        assert run("stage", "import", "-", stdin=csv_of(rows)).code == 0
+        with start("resume", "--verify") as process:
+            wait_for_writes(shop, after)
+            process.kill()
+            process.wait()
+        assert shop.paused(), "a crash leaves the target paused"
+        run("stage", "set", refs[0], "NotificationPoint=1")
+        intended = in_flight(Path(".ocsync/profiles/test/runs"))
+
+        result = run("resume", "--verify")
+
+        assert result.code == 0, result
+        assert "was not finished" in result.err
+        sent = Counter(r["path"] for r in shop.writes() if "NotificationPoint" not in r["body"])
+        again = {path for path, number in sent.items() if number > 1}
+        assert len(sent) == 200
+        assert {f"/v1/products/{p}/inventoryrecords/{r}" for p, r in intended} >= again
+        assert len(again) <= 32
+        assert not shop.paused()
+        for n, ref in enumerate(refs, 100):
+            _, product, record = ref.split("/")
+            row = emulator.emulator.market.tables["inventory"].get([product, record])
+            assert row
+            assert row.document["QuantityAvailable"] == n
+        assert len(shop.messages()) == 200, "what was staged since came in the same pause"
+        assert run("stage", "list", "--json").data["staged_entries"] == 0
+
+
+def in_flight(folder: Path) -> set[tuple[str, str]]:
+    run = Runs(folder, lambda text: None).open_run()
+    assert run
+    open_: dict[int, str] = {}
+    for record in run.outcomes():
+        if isinstance(record, Intent):
+            open_[record.number] = record.ref
+        elif isinstance(record, Outcome):
+            open_.pop(record.number, None)
+    return {(ref.split("/")[1], ref.split("/")[2]) for ref in open_.values()}
+
+
+def leave_intent(run: Run, shop: Shop, ref: str, *, sent: bool, sold: int = 0) -> None:
+    """A run that was killed right after (or right before) its one request went out."""
+    from tests.engine.test_replay import crash
+
+    crash(run, shop, sent=sent)
+    if sold:
+        _, product, record = ref.split("/")
+        path = f"/products/{product}/inventoryrecords/{record}"
+        now = shop.get(path)["QuantityAvailable"]
+        shop.call("PATCH", path, {"QuantityAvailable": now - sold})
+
+
+@pytest.mark.parametrize(("sent", "sold", "code", "stock"), [
+    (False, 0, 0, 15), (True, 0, 0, 15), (True, 3, 6, 12), (False, 3, 6, 7),
+])  # fmt: skip
+def test_an_adjustment_cut_off_is_settled_by_reading(
+    ocsync: Run, shop: Shop, sent: bool, sold: int, code: int, stock: int
+) -> None:
+    """Done, sent again, or unknown with its three values; never guessed, never twice."""
+    [ref] = shop.stock(records=1, quantity=10)
+    ocsync("stage", "adjust", ref, "QuantityAvailable+=5")
+    leave_intent(ocsync, shop, ref, sent=sent, sold=sold)
+
+    result = ocsync("resume")
+
+    assert result.code == code, result
+    assert shop.get("/products/P0/inventoryrecords/R0")["QuantityAvailable"] == stock
+    if code == 6:
+        assert f"unknown: QuantityAvailable: before 10, sent 15, found {stock}" in result.out
+        assert ocsync("stage", "list", "--json").data["staged_refs"] == 1
+
+
+def test_an_interrupt_ends_in_good_order(run: Run) -> None:
+    """Ctrl-C: what is under way ends, nothing new begins, exit 130; SIGTERM: 143."""
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        with running(Options(latency=0.05)) as emulator:
+            shop = Shop(emulator.url, emulator.emulator)
+            shop.seed(targets="all")
+            refs = shop.stock(records=300, products=10)
+            os.environ["OCSYNC_WORKSPACE"] = str(Path(f"w{code}").absolute())
+            add_profile(run, shop)
+            rows = [("ref", "QuantityAvailable"), *((ref, 9) for ref in refs)]
+            run("stage", "import", "-", stdin=csv_of(rows))
+            with start("resume") as process:
+                wait_for_writes(shop, 20)
+                process.send_signal(number)
+                said = process.communicate(timeout=20)[1].decode()
+            before = len(shop.writes())
+            result = run("resume")
+
+            assert process.returncode == code, said
+            assert "stopping" in said
+            assert before < 300
+            assert result.code == 0
+            assert len(shop.writes()) == 300, "nothing was sent twice"
+            del os.environ["OCSYNC_WORKSPACE"]
+
+
+def test_one_resume_at_a_time(run: Run) -> None:
+    with running(Options(latency=0.05)) as emulator:
+        shop = Shop(emulator.url, emulator.emulator)
+        shop.seed(targets="all")
+        refs = shop.stock(records=100, products=10)
+        run("init")
+        add_profile(run, shop)
+        rows = [("ref", "QuantityAvailable"), *((ref, 9) for ref in refs)]
+        run("stage", "import", "-", stdin=csv_of(rows))
+        with start("resume") as process:
+            wait_for_writes(shop, 5)
+            second = run("resume")
+            staged = run("stage", "set", refs[0], "QuantityAvailable=3")
+            process.communicate(timeout=30)
+
+        assert second.code == 7
+        assert "ocsync resume" in second.err
+        assert str(process.pid) in second.err
+        assert staged.code == 0, "staging goes on"
+        assert process.returncode == 0
+        assert json.loads(run("stage", "list", "--json").out)["staged_entries"] == 1

@@ -1,0 +1,368 @@
+"""The client against a server that misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+
+from ocsync.client import Api, Connection, Limits, open_client, read_current, set_paused, sync_one
+from ocsync.client.sync_configs import read_target
+from ocsync.emulator import Options, running
+from ocsync.errors import (
+    AlreadyExists,
+    ApiError,
+    ConfigError,
+    LostAnswer,
+    NotFound,
+    OcsyncError,
+    RoleMissing,
+    SignInError,
+    TryLater,
+)
+from ocsync.events import Event, Waiting
+from ocsync.resources import TARGETS
+from tests.builders import Shop
+
+T = TypeVar("T")
+
+
+def talk(
+    url: str,
+    task: Callable[[Api], Awaitable[T]],
+    *,
+    secret: str = "emulator",
+    client: str = "emulator",
+    max_wait: float = 60.0,
+    timeout: float = 5.0,
+    heard: list[Event] | None = None,
+) -> T:
+    """Do *task* with a client that waits in no time."""
+
+    async def nap(seconds: float) -> None:
+        await asyncio.sleep(min(seconds, 0.01))
+
+    async def go() -> T:
+        limits = Limits(max_wait=max_wait, timeout=timeout)
+        emit = heard.append if heard is not None else (lambda event: None)
+        connection = Connection(url, url, client, lambda: secret)
+        async with open_client(connection, limits=limits, emit=emit, sleep=nap) as api:
+            return await task(api)
+
+    return asyncio.run(go())
+
+
+def test_sign_in_tells_who_and_where(shop: Shop) -> None:
+    who = talk(shop.url, lambda api: api.identity())
+    assert (who.marketplace, who.username, who.roles) == ("emulator", "emulator", ("FullAccess",))
+
+
+@pytest.mark.parametrize(("client", "secret", "code"), [
+    ("nobody", "emulator", "ApiClient.InvalidClientID"),
+    ("emulator", "s3cr3t-x", "Auth.InvalidUsernameOrPassword"),
+])  # fmt: skip
+def test_a_refused_sign_in_has_a_code_and_shows_no_secret(
+    shop: Shop, client: str, secret: str, code: str
+) -> None:
+    with pytest.raises(SignInError) as caught:
+        talk(shop.url, lambda api: api.identity(), client=client, secret=secret)
+    assert caught.value.code == code
+    assert secret not in caught.value.message
+
+
+def test_a_token_is_renewed_once_for_all_after_a_401(shop: Shop) -> None:
+    async def go(api: Api) -> None:
+        await api.get("/me")
+        shop.emulator.tokens.revoke_all()
+        await asyncio.gather(*(api.get("/me") for _ in range(20)))
+
+    talk(shop.url, go)
+    assert len([r for r in shop.requests() if r["path"] == "/oauth/token"]) == 2
+
+
+def test_a_token_is_renewed_before_it_ends() -> None:
+    with running(Options(token_lifetime=1)) as emulator:
+
+        async def go(api: Api) -> None:
+            for _ in range(3):
+                await api.get("/me")
+                await asyncio.sleep(0.5)
+
+        talk(emulator.url, go)
+        statuses = [r["status"] for r in emulator.emulator.requests]
+    assert set(statuses) == {200}, "no 401 was needed to notice"
+
+
+@pytest.mark.parametrize("fault", [
+    {"status": 429}, {"status": 429, "retry_after": 1}, {"status": 503}, {"status": 500},
+    {"status": 502, "action": "html"}, {"status": 408}, {"action": "cut"},
+])  # fmt: skip
+def test_what_passes_is_tried_again(shop: Shop, fault: dict[str, Any]) -> None:
+    shop.seed(catalog=[{"ID": "C", "Name": "x"}])
+    shop.faults({**fault, "path": "/catalogs/C", "times": 3})
+    reply = talk(shop.url, lambda api: api.write("PATCH", "/catalogs/C", {"Name": "y"}))
+
+    assert (reply.status, reply.attempts) == (200, 4)
+    assert reply.body["Name"] == "y"
+
+
+@pytest.mark.parametrize("fault", [
+    {"status": 500}, {"status": 504, "effect": True}, {"action": "cut"},
+])  # fmt: skip
+def test_a_write_that_may_not_be_repeated_is_sent_once(shop: Shop, fault: dict[str, Any]) -> None:
+    shop.seed(catalog=[{"ID": "C", "Name": "x"}])
+    shop.faults({**fault, "path": "/catalogs/C", "times": 3})
+    with pytest.raises(LostAnswer):
+        talk(
+            shop.url, lambda api: api.write("PATCH", "/catalogs/C", {"Name": "y"}, repeatable=False)
+        )
+    assert len(shop.writes()) == 1
+
+
+def test_a_refused_write_is_repeated_whatever_it_is(shop: Shop) -> None:
+    shop.seed(catalog=[{"ID": "C", "Name": "x"}])
+    shop.faults({"status": 429, "path": "/catalogs/C", "times": 2})
+    reply = talk(
+        shop.url, lambda api: api.write("PATCH", "/catalogs/C", {"Name": "y"}, repeatable=False)
+    )
+    assert reply.attempts == 3
+
+
+def test_waiting_has_an_end_and_is_told(shop: Shop) -> None:
+    shop.faults({"status": 429, "retry_after": 30, "path": "/me", "times": 99})
+    heard: list[Event] = []
+    with pytest.raises(TryLater):
+        talk(shop.url, lambda api: api.get("/me"), max_wait=20.0, heard=heard)
+    shop.faults({"status": 503, "retry_after": 5, "path": "/me", "times": 1})
+    talk(shop.url, lambda api: api.get("/me"), heard=heard)
+    assert next(event.seconds for event in heard if isinstance(event, Waiting)) >= 4
+
+
+def test_a_delete_that_was_done_by_a_lost_attempt_is_done(shop: Shop) -> None:
+    shop.seed(catalog=[{"ID": "C", "Name": "x"}])
+    shop.faults({"status": 500, "effect": True, "path": "/catalogs/C", "method": "DELETE"})
+    assert talk(shop.url, lambda api: api.delete("/catalogs/C")).status == 204
+    with pytest.raises(NotFound):
+        talk(shop.url, lambda api: api.delete("/catalogs/C"))
+
+
+def test_errors_are_typed(shop: Shop) -> None:
+    with pytest.raises(NotFound) as missing:
+        talk(shop.url, lambda api: api.get("/catalogs/C"))
+    assert missing.value.data == {"ObjectType": "Catalog", "ObjectID": "C"}
+    shop.seed(catalog=[{"ID": "C", "Name": "x"}])
+    with pytest.raises(AlreadyExists):
+        talk(shop.url, lambda api: api.write("POST", "/catalogs", {"ID": "C", "Name": "x"}))
+    with pytest.raises(ApiError, match="ValidationFailure"):
+        talk(shop.url, lambda api: api.write("PUT", "/catalogs/D", {}))
+
+
+def test_a_missing_role_is_named(shop: Shop) -> None:
+    shop.seed(clients=[{"ID": "reader", "Secret": "s", "Roles": ["CatalogReader"]}])
+    with pytest.raises(RoleMissing, match="CatalogAdmin"):
+        talk(shop.url, lambda api: api.write("PUT", "/catalogs/C", {"Name": "x"}),
+             client="reader", secret="s")  # fmt: skip
+
+
+def test_a_body_may_begin_with_a_bom(shop: Shop) -> None:
+    shop.faults({"action": "bom", "path": "/me"})
+    assert talk(shop.url, lambda api: api.get("/me"))["Seller"]["ID"] == "emulator"
+
+
+def test_an_answer_that_is_no_json_is_not_taken_for_one(shop: Shop) -> None:
+    shop.faults({"action": "html", "path": "/me", "times": 9})
+    with pytest.raises(TryLater, match="not JSON"):
+        talk(shop.url, lambda api: api.get("/me"))
+
+
+@contextmanager
+def raw_server(answer: bytes, *, close: bool = True) -> Iterator[tuple[str, list[bytes]]]:
+    """A server that answers every request with *answer*, and keeps what it was sent."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    seen: list[bytes] = []
+
+    def serve() -> None:
+        while True:
+            try:
+                other, _ = listener.accept()
+            except OSError:
+                return
+            with other:
+                while data := other.recv(65536):
+                    seen.append(data)
+                    if not answer:
+                        break
+                    other.sendall(TOKEN if b"/oauth/token" in data else answer)
+                    if close and b"/oauth/token" not in data:
+                        break
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}", seen
+    listener.close()
+
+
+def http(status: str, body: bytes, *headers: str) -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+TOKEN = http(
+    "200 OK", b'{"access_token":"a.b.c","expires_in":600}', "Content-Type: application/json"
+)
+
+
+def test_a_redirect_is_an_error_and_the_token_stays_home(shop: Shop) -> None:
+    with raw_server(http("302 Found", b"", f"Location: {shop.url}/v1/me")) as (url, _):
+        before = len(shop.requests())
+        with pytest.raises(ApiError, match="redirected"):
+            talk(url, lambda api: api.get("/me"))
+    assert len(shop.requests()) == before
+
+
+def test_a_dropped_connection_is_not_silently_sent_again() -> None:
+    """Sending twice is ours to decide: the first answer never came, and PATCH was marked so."""
+    with raw_server(b"x", close=True) as (url, seen):
+        with pytest.raises(LostAnswer):
+            talk(url, lambda api: api.write("PUT", "/catalogs/C", {}, repeatable=False))
+        assert len([data for data in seen if b"PUT" in data]) == 1
+
+
+def test_a_silent_server_times_out() -> None:
+    with raw_server(b"") as (url, _), pytest.raises(TryLater):
+        talk(url, lambda api: api.get("/me"), timeout=0.2, max_wait=1.0)
+
+
+def test_nobody_there_is_try_again_later() -> None:
+    with pytest.raises(TryLater, match="network"):
+        talk("http://127.0.0.1:9", lambda api: api.get("/me"), max_wait=0.5)
+
+
+def test_every_transport_error_has_a_translation() -> None:
+    """Whatever httpx can raise on the way becomes one of ours."""
+    from ocsync.client.retry import RetryTransport
+
+    def tree(kind: type[Exception]) -> Iterator[type[Exception]]:
+        yield kind
+        for below in kind.__subclasses__():
+            yield from tree(below)
+
+    class Broken(httpx.AsyncBaseTransport):
+        def __init__(self, error: Exception) -> None:
+            self.error = error
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            raise self.error
+
+    async def nap(seconds: float) -> None:
+        return None
+
+    for kind in {*tree(httpx.TransportError)}:
+        transport = RetryTransport(
+            Broken(kind("x")), max_wait=0.0, emit=lambda e: None, sleep=nap, now=lambda: 0.0
+        )
+        request = httpx.Request("GET", "http://127.0.0.1")
+        with pytest.raises(OcsyncError):
+            asyncio.run(transport.handle_async_request(request))
+
+
+def test_pages_are_walked_to_the_end(shop: Shop) -> None:
+    """By number to page 30, by the last ID beyond."""
+    shop.seed(catalog=[{"ID": f"C{n:05}", "Name": "x"} for n in range(3250)])
+
+    async def go(api: Api) -> list[str]:
+        return [item["ID"] async for page in api.pages("/catalogs") for item in page]
+
+    assert talk(shop.url, go) == [f"C{n:05}" for n in range(3250)]
+
+
+def test_a_list_that_does_not_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ocsync.client import api as module
+
+    monkeypatch.setattr(module, "_MOST_PAGES", 20)
+    body = b'{"Meta":{"TotalPages":9999999},"Items":[{"X":1}]}'
+    with raw_server(http("200 OK", body)) as (url, _):
+
+        async def go(api: Api) -> None:
+            async for _ in api.pages("/catalogs"):
+                pass
+
+        with pytest.raises(TryLater, match="does not end"):
+            talk(url, go)
+
+
+def test_many_refs_are_read_with_few_requests(shop: Shop) -> None:
+    shop.stock(records=300, products=3)
+    shop.seed(
+        buyer=[{"ID": "B", "Name": "B"}], catalog=[{"ID": "C", "Name": "C"}],
+        category=[{"CatalogID": "C", "ID": "K", "Name": "K"},
+                  {"CatalogID": "C", "ID": "K2", "Name": "K2", "ParentID": "K"}],
+        **{"product-assignment": [{"ProductID": "P0", "BuyerID": "B", "PriceScheduleID": "x"},
+                                  {"ProductID": "P0", "BuyerID": "B", "UserGroupID": "G"}]},
+    )  # fmt: skip
+    refs = [f"inventory/P{n % 3}/R{n}" for n in range(300)]
+    others = ["inventory/NONE/R", "inventory/P0/NONE", "category/C/K2", "product/P1",
+              "catalog/NONE", *(f"product-assignment/P0/B{g}" for g in ("", "/G", "/H"))]  # fmt: skip
+
+    async def go(api: Api) -> dict[str, Any]:
+        return {ref: found async for ref, found in read_current(api, [*refs, *others])}
+
+    found = talk(shop.url, go)
+    missing = {ref for ref, document in found.items() if document is None}
+
+    assert len(found) == 308
+    assert missing == {
+        "inventory/NONE/R",
+        "inventory/P0/NONE",
+        "catalog/NONE",
+        "product-assignment/P0/B/H",
+    }
+    assert found["product-assignment/P0/B"]["PriceScheduleID"] == "x"
+    assert found["product-assignment/P0/B/G"]["UserGroupID"] == "G"
+    reads = [r for r in shop.requests() if r["path"].startswith("/v1")]
+    assert len(reads) < 20
+    assert all(len(r["query"]) < 2000 for r in reads)
+
+
+def test_a_ref_that_may_not_be_read_comes_with_its_error(shop: Shop) -> None:
+    shop.seed(clients=[{"ID": "reader", "Secret": "s", "Roles": ["CatalogReader"]}])
+
+    async def go(api: Api) -> list[Any]:
+        return [found async for _, found in read_current(api, ["buyer/B"])]
+
+    [found] = talk(shop.url, go, client="reader", secret="s")
+    assert isinstance(found, RoleMissing)
+
+
+@pytest.mark.parametrize("mode", ["404", "empty"])
+def test_a_missing_config_is_none_whichever_way_it_is_told(mode: Any) -> None:
+    with running(Options(missing_config=mode)) as emulator:
+        state = talk(emulator.url, lambda api: read_target(api, TARGETS["inventory"]))
+    assert not state.exists
+
+
+def test_pausing_sends_one_field(shop: Shop) -> None:
+    talk(shop.url, lambda api: set_paused(api, TARGETS["suppliers"], paused=True))
+    assert shop.requests()[-1]["body"] == '{"Paused":true}'
+    assert shop.paused("/integrations/entitysync/suppliers")
+
+
+def test_a_sync_request_without_a_config_says_so(shop: Shop) -> None:
+    shop.call("DELETE", "/integrations/entitysync/suppliers")
+    with pytest.raises(ConfigError, match="not enabled"):
+        talk(shop.url, lambda api: sync_one(api, TARGETS["suppliers"], {"SupplierID": "S"}))
+
+
+def test_the_environments_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ocsync.client.opening import _proxy
+
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
+    monkeypatch.setenv("NO_PROXY", "useast-sandbox.ordercloud.io")
+    assert str(_proxy("https://api.ordercloud.io").url) == "http://127.0.0.1:3128"  # type: ignore[union-attr]
+    assert _proxy("https://useast-sandbox.ordercloud.io") is None
