@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 from collections import Counter, deque
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -49,6 +50,7 @@ class Emulator:
         self.counts: Counter[str] = Counter()
         self.requests.clear()
         self._number = 0
+        self._first_write = self._last_write = 0.0
         entities = Entities(self.market, self.publisher, self.options)
         configs = Configs(self.market, self.publisher, self.options)
         self._root, self._names = routes.build(entities, configs, self._me)
@@ -126,6 +128,8 @@ class Emulator:
         self.counts[method] += 1
         if method in _WRITES and not path.casefold().startswith("/integrations"):
             self.counts["writes"] += 1
+            self._last_write = time.monotonic()
+            self._first_write = self._first_write or self._last_write
         record = {
             "n": self._number,
             "at": stamp(),
@@ -165,6 +169,8 @@ class Emulator:
                 "delivered": sum(messages.values()),
                 "dropped": self.publisher.dropped,
                 "faults": self.faults.struck,
+                "writes_per_second": self.counts["writes"]
+                / max(self._last_write - self._first_write, 1e-9),
             }
         )
 

@@ -1,0 +1,1 @@
+"""Benchmarks: commands, not tests. Each prints figures; none judges them."""
