@@ -214,7 +214,7 @@ def risks(steps: Sequence[Step]) -> list[Risk]:
 
 def _broken(steps: Sequence[Step]) -> Risk | None:
     refs = tuple(step.ref for step in steps if step.change.broken)
-    text = f"{len(refs):,} refs expect what other staged entries contradict"
+    text = f"refs with an expectation that staged entries contradict: {len(refs):,}"
     return Risk("broken-expectation", text, refs, "ocsync plan --explain REF") if refs else None
 
 
@@ -226,7 +226,7 @@ def _blind(steps: Sequence[Step]) -> Risk | None:
         blind = [p for p in step.change.fields if p in fields and fields[p].moves]
         if step.change.op is Op.SET and any(p not in step.change.expect for p in blind):
             refs.append(step.ref)
-    text = f"{len(refs):,} quantities carry no expectation: stock sold since would be overwritten"
+    text = f"quantities without an expectation: {len(refs):,}; what was sold is overwritten"
     advice = "stage with --expect-current, or stage adjust"
     return Risk("blind-quantity", text, tuple(refs), advice) if refs else None
 
@@ -238,7 +238,7 @@ def _lists_of_members(steps: Sequence[Step]) -> Risk | None:
         if step.change.op is Op.SET
         and any(p.startswith("xp.") and isinstance(v, dict) for p, v in step.change.fields.items())
     )
-    text = f"{len(refs):,} xp values are objects: members left out may stay on the server"
+    text = f"xp values that are objects: {len(refs):,}; members left out may stay there"
     return Risk("xp-members", text, refs) if refs else None
 
 
@@ -253,8 +253,6 @@ def _urgent(steps: Sequence[Step]) -> Risk | None:
         if any(step.change.fields.get(name, ...) in values for name, values in _URGENT.items())
         or any(name in step.change.fields for name in _DATED)
     )
-    text = (
-        f"{len(refs):,} changes look time-critical (switched off, or dated): targets see them late"
-    )
+    text = f"time-critical changes (switched off, or dated): {len(refs):,}; they arrive late"
     advice = "resume soon, or send them with --no-pause"
     return Risk("time-critical", text, refs, advice) if refs else None

@@ -53,8 +53,10 @@ class RetryTransport(httpx.AsyncBaseTransport):
         deadline = self._now() + self._max_wait
         repeatable = bool(request.extensions.get("repeatable", True))
         attempt, lost = 0, False
+        response: httpx.Response | None
         while True:
             attempt += 1
+            response = None
             try:
                 response = await self._inner.handle_async_request(request)
             except httpx.TransportError as error:
@@ -74,13 +76,19 @@ class RetryTransport(httpx.AsyncBaseTransport):
             lost = lost or not never_sent
             if (not never_sent and not repeatable) or self._now() + wait > deadline:
                 raise _given_up(why, attempt, lost=lost)
-            if wait >= 1:
+            if wait >= 1 and not _gates(response):
                 self._emit(Waiting(wait, why))
             await self._sleep(wait)
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._inner.aclose()
+
+
+def _gates(response: httpx.Response | None) -> bool:
+    """Whether everybody waits for this answer's `Retry-After`, which the throttle tells once."""
+    refused = response is not None and response.status_code in _REFUSED
+    return refused and response is not None and retry_after(response) is not None
 
 
 def _check_trust(error: httpx.TransportError) -> None:

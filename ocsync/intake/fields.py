@@ -159,6 +159,8 @@ def _field_faults(kind: Kind, op: Op, path: str, value: Any) -> Iterator[Fault]:
     field = field_at(kind, path)
     if path == "ID":
         why = "renames an entity, which is out of scope; the ref holds the ID"
+    elif path in kind.models and path != "xp":
+        why = "is a nested model: name its members"
     elif field is None:
         why = _unknown(kind, path)
     elif field.read_only:
@@ -167,8 +169,6 @@ def _field_faults(kind: Kind, op: Op, path: str, value: Any) -> Iterator[Fault]:
         why = "is write-only and never staged; set it by hand"
     elif field.create_only and op is Op.SET:
         why = "can only be given when the entity is created (stage put)"
-    elif path in kind.models and path != "xp":
-        why = "is a nested model: name its members"
     elif path == "xp":
         why = "cannot be staged whole: name its keys, as in xp.color=red" if value != {} else ""
     elif op is Op.ADJUST and field.type not in (Type.WHOLE, Type.NUMBER):

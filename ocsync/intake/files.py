@@ -106,6 +106,8 @@ def _text(label: str, stream: BinaryIO, head: bytes) -> Iterator[str]:
         raise _unreadable(
             label, number + 1, f"is not {encoding} text; save the file as UTF-8"
         ) from None
+    finally:
+        text.detach()  # whoever opened the stream closes it
 
 
 def _unreadable(label: str, number: int, why: str) -> InputError:

@@ -125,6 +125,8 @@ def closing(result: Report) -> Line:
             f"sent, but verification found {count(len(result.verification.findings), 'difference')}"
         )
         return "✗", text
+    if not sent:
+        return "✓", f"complete: {count(info.steps, 'step')}, nothing differed from what is staged"
     return "✓", f"complete: {count(info.entries, 'edit')} in {count(sent, 'request')}, {took}"
 
 

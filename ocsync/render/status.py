@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ocsync.render.text import clock, columns, count, duration
+from ocsync.render.text import clock, columns, count, duration, shortened
 
 if TYPE_CHECKING:
     from ocsync.engine.status import Status
@@ -52,11 +52,11 @@ def online(
     for name in status.overdue:
         yield "!", f"  {name}  overdue: ocsync expire, or ocsync resume"
     if running:
-        others = "other target" if running < len(status.targets) else "target"
+        others = "other target" if running + missing < len(status.targets) else "target"
         yield "▶", f"  {count(running, others)} running"
     if missing:
         has = "has" if missing == 1 else "have"
-        yield "", f"    {', '.join(names)} {has} no sync config"
+        yield "", f"    {shortened(names)} {has} no sync config"
 
 
 def _ours(pause: Mapping[str, Any], now: datetime) -> str:

@@ -1,0 +1,235 @@
+"""Intake: what is read, what is refused and where, and that nothing else can happen."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ocsync.errors import InputError, OcsyncError
+from ocsync.intake import check_against_staged, entry_from_arguments, read_file
+from ocsync.models import Entry, Op
+from tests.builders import entry
+
+REF = "inventory/P/R"
+
+
+def read(data: bytes, name: str = "edits.csv", **more: Any) -> list[Entry]:
+    return list(read_file(name, io.BytesIO(data), **more))
+
+
+def refused(data: bytes, name: str = "edits.csv", **more: Any) -> InputError:
+    with pytest.raises(InputError) as caught:
+        read(data, name, **more)
+    return caught.value
+
+
+ARGUMENTS: list[tuple[str, str, list[str], dict[str, Any]]] = [
+    ("set", REF, ["QuantityAvailable=40"], {"QuantityAvailable": 40}),
+    ("set", REF, ["QuantityAvailable:=40"], {"QuantityAvailable": 40}),
+    ("set", REF, ["AddressID=007"], {"AddressID": "007"}),
+    ("set", REF, ["OrderCanExceed=TRUE"], {"OrderCanExceed": True}),
+    ("set", REF, ["NotificationPoint:=null"], {"NotificationPoint": None}),
+    ("set", REF, ["xp.a=1", "xp.b:=1"], {"xp.a": "1", "xp.b": 1}),
+    ("set", REF, ['xp:={"a":{"b":1}}'], {"xp.a": {"b": 1}}),
+    ("set", REF, ["xp.a.b:=[1]"], {"xp.a.b": [1]}),
+    ("set", REF, ['xp:={"a.b":1}'], {"xp.a\\.b": 1}),
+    ("set", "product/P", ['Inventory:={"Enabled":true}'], {"Inventory.Enabled": True}),
+    ("set", "product/P", ["ShipWeight=1.50"], {"ShipWeight": 1.5}),
+    ("set", "catalog/C", ["Description=a = b"], {"Description": "a = b"}),
+    ("set", "price-schedule/PS", ['PriceBreaks=[{"Quantity":1,"Price":2}]'],
+     {"PriceBreaks": [{"Quantity": 1, "Price": 2}]}),
+    ("adjust", REF, ["QuantityAvailable+=5"], {"QuantityAvailable": 5}),
+    ("adjust", REF, ["QuantityAvailable-=5"], {"QuantityAvailable": -5}),
+    ("adjust", REF, ["QuantityAvailable=-5"], {"QuantityAvailable": -5}),
+    ("assign", "catalog-product/C/P", [], {}),
+    ("put", "catalog/C", ["Name=x", "OwnerID=me"], {"Name": "x", "OwnerID": "me"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("op", "ref", "words", "fields"), ARGUMENTS)
+def test_arguments_are_typed_by_the_table(
+    op: str, ref: str, words: list[str], fields: dict[str, Any]
+) -> None:
+    assert entry_from_arguments(Op(op), ref, words).fields == fields
+
+
+REFUSED: list[tuple[str, str, list[str], str]] = [
+    ("set", REF, ["QuantityAvailable=1.0E+05"], "is not a whole number"),
+    ("set", REF, ["QuantityAvailable=1.0"], "is not a whole number"),
+    ("set", REF, ["QuantityAvailable=3000000000"], "32 bits"),
+    ("set", REF, ["QuantityAvailable:=true"], "is not a whole number"),
+    ("set", REF, ["OrderCanExceed=maybe"], "neither true nor false"),
+    ("set", REF, ["Quantity=1"], "did you mean QuantityAvailable"),
+    ("set", REF, ["LastUpdated=2026-01-01"], "read-only"),
+    ("set", REF, ["ID=R2"], "renames"),
+    ("set", REF, ["OwnerID=x"], "created"),
+    ("set", REF, ["AddressID:=null"], "cannot be null"),
+    ("set", REF, ["xp:=null"], "cannot be staged whole"),
+    ("set", REF, ["xp.a.=1"], "empty name"),
+    ("set", REF, ["xp.a=1", "xp.a.b=2"], "lies inside"),
+    ("set", REF, [f"xp.a={'x' * 8001}"], "more than 8,000 bytes"),
+    ("set", REF, [], "no field"),
+    ("set", REF, ["QuantityAvailable"], "is not FIELD=VALUE"),
+    ("set", REF, ["QuantityAvailable+=1"], "is not FIELD=VALUE"),
+    ("set", REF, ["QuantityAvailable=1", "QuantityAvailable=2"], "given twice"),
+    ("set", REF, ["xp.a:={"], "is not JSON"),
+    ("set", "product/P", ["Inventory:=null"], "name its members"),
+    ("set", "catalog/C", [f"Name={'x' * 101}"], "more than 100 characters"),
+    ("set", "category/C/K", ["ListOrder=-1"], "less than 0"),
+    ("set", "price-schedule/P", ["SaleStart=tomorrow"], "is not a date"),
+    ("set", "address/A", ["Country=DEU"], "more than 2"),
+    ("set", "admin-user/U", ["Password=x"], "write-only"),
+    ("set", "catalog-product/C/P", ["x=1"], "can only be assigned"),
+    ("assign", "catalog/C", ["Name=x"], "is an entity"),
+    ("assign", "catalog-assignment/C/B", ["ViewAllProducts=true"], "is required"),
+    ("put", "catalog/C", ["Active=true"], "is required"),
+    ("put", "buyer-user/B/U", ["Username=x"], "write-only"),
+    ("put", "variant/P/V", ["Name=x"], "generated"),
+    ("adjust", REF, ["AddressID=1"], "no number"),
+    ("adjust", REF, ["xp.a:=1"], "no number"),
+    ("set", "inventory/P", ["QuantityAvailable=1"], "is written"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("op", "ref", "words", "why"), REFUSED)
+def test_what_cannot_be_staged_is_refused_with_the_reason(
+    op: str, ref: str, words: list[str], why: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        entry_from_arguments(Op(op), ref, words)
+    assert any(why in problem.why for problem in caught.value.problems), caught.value.problems
+
+
+def test_all_faults_are_told_not_the_first() -> None:
+    with pytest.raises(InputError) as caught:
+        entry_from_arguments(Op.SET, REF, ["Nope=1", "LastUpdated=x", "ID=y"])
+    assert len(caught.value.problems) == 3
+
+
+CSV = b"ref,QuantityAvailable,AddressID,expect.QuantityAvailable\ninventory/P/R,40,,38\n"
+
+
+@pytest.mark.parametrize("data", [
+    CSV,
+    CSV.replace(b",", b";"),
+    CSV.replace(b",", b"\t"),
+    CSV.replace(b"\n", b"\r\n"),
+    b"\xef\xbb\xbf" + CSV,
+    CSV.decode().encode("utf-16"),
+    CSV + b"\n  ,,,\n",
+    CSV.rstrip(b"\n"),
+    CSV.replace(b"40", b'"40"'),
+], ids=["comma", "semicolon", "tab", "crlf", "bom", "utf-16", "blank lines", "no end", "quoted"])  # fmt: skip
+def test_the_dialects_of_csv(data: bytes) -> None:
+    [found] = read(data)
+    assert (found.ref, found.op) == (REF, Op.SET)
+    assert (found.fields, found.expect) == ({"QuantityAvailable": 40}, {"QuantityAvailable": 38})
+    assert found.source == "edits.csv:2"
+
+
+def test_ids_in_columns_ops_json_and_null() -> None:
+    data = (
+        b"InventoryRecordID,ProductID,op,QuantityAvailable,xp.a:,NotificationPoint\n"
+        b'007,0001,,5,"{""b"":1}",\n'
+        b"R,P,adjust,-2,,\n"
+        b"R,P,,,,\\N\n"
+    )
+    found = read(data, kind="inventory")
+    assert [(e.ref, e.op, e.fields) for e in found] == [
+        ("inventory/0001/007", Op.SET, {"QuantityAvailable": 5, "xp.a": {"b": 1}}),
+        ("inventory/P/R", Op.ADJUST, {"QuantityAvailable": -2}),
+        ("inventory/P/R", Op.SET, {"NotificationPoint": None}),
+    ]
+
+
+def test_an_optional_id_may_be_empty() -> None:
+    data = b"ProductID,BuyerID,UserGroupID,PriceScheduleID\nP,B,,PS\nP,B,G,\n"
+    found = read(data, kind="product-assignment")
+    assert [e.ref for e in found] == ["product-assignment/P/B", "product-assignment/P/B/G"]
+    assert {e.op for e in found} == {Op.ASSIGN}
+
+
+def test_json_lines() -> None:
+    data = (
+        b'{"ref":"catalog/C","fields":{"Active":true,"xp":{"a":1}},"expect":{"Active":false}}\n\n'
+        b'{"ref":"catalog/D","op":"put","fields":{"Name":"x"},"replace":true}\n'
+    )
+    one, two = read(data, "edits.jsonl")
+    assert one.fields == {"Active": True, "xp.a": 1}
+    assert one.expect == {"Active": False}
+    assert (two.op, two.replace, two.source) == (Op.PUT, True, "edits.jsonl:3")
+    assert read(data, "-") == read(data, "-", form="jsonl")
+
+
+WRONG: list[tuple[bytes, int, int, str]] = [
+    (b"ref,QuantityAvailable\ninventory/P/R,1\ninventory/P/R,1.0E+05\n", 3, 2, "whole number"),
+    (b"ref,QuantityAvailable\ninventory/P 1/R,1\n", 2, 1, "letters, digits"),
+    (b"ref,QuantityAvailable\ninventory/P/R,1,2\n", 2, 0, "has 3 cells"),
+    (b"ref,Nope\ninventory/P/R,1\n", 2, 2, "not a field"),
+    (b"ref,op,QuantityAvailable\ninventory/P/R,remove,1\n", 2, 2, "none of set"),
+    (b"ref,QuantityAvailable,QuantityAvailable\ninventory/P/R,1,1\n", 1, 3, "stands twice"),
+    (b"QuantityAvailable\n1\n", 1, 0, "is missing"),
+    (b'ref,AddressID\ninventory/P/R,"never closed\n', 2, 0, "never closed"),
+    (b"ref,AddressID\ninventory/P/R,a\0b\n", 2, 0, "NUL"),
+    (b"ref,AddressID\ninventory/P/R,\xff\xfe\n", 2, 0, "not utf-8"),
+    (b"ref,AddressID\ninventory/P/R," + b"x" * 1_000_001 + b"\n", 2, 0, "longer than"),
+]
+
+
+@pytest.mark.parametrize(("data", "line", "column", "why"), WRONG, ids=[w[3] for w in WRONG])
+def test_faults_name_line_column_and_reason(data: bytes, line: int, column: int, why: str) -> None:
+    problem = refused(data).problems[0]
+    assert why in problem.why
+    assert problem.where == "edits.csv"
+    assert problem.line in (line, line - 1 if "utf" in why else line)
+    assert problem.column == column
+
+
+def test_every_faulty_line_is_counted() -> None:
+    rows = b"".join(b"inventory/P/R,%s\n" % (b"x" if n % 2 else b"1") for n in range(100))
+    error = refused(b"ref,QuantityAvailable\n" + rows)
+    assert len(error.problems) == 50
+    assert error.message == "50 of 100 lines are wrong; nothing was staged"
+
+
+@pytest.mark.parametrize("line", [
+    b'{"ref":"catalog/C","fields":{}', b"[]", b'{"ref":1}', b'{"ref":"catalog/C","feilds":{}}',
+    b'{"ref":"catalog/C","op":"remove"}', b"[" * 100_000, b'{"ref":"catalog/C","fields":{"Name":1e999}}',
+])  # fmt: skip
+def test_broken_json_lines(line: bytes) -> None:
+    assert refused(line + b"\n", "edits.jsonl").problems
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.one_of(
+    st.binary(max_size=300),
+    st.text(max_size=200).map(str.encode),
+    st.lists(st.text("a,;\"\n\t\\N/{}:1.=\0é", max_size=20), max_size=8).map(
+        lambda lines: ("ref,QuantityAvailable,xp.a\n" + "\n".join(lines)).encode()),
+), st.sampled_from(["x.csv", "x.jsonl", "-"]), st.sampled_from(["", "inventory"]))  # fmt: skip
+def test_any_bytes_are_entries_or_a_clear_refusal(data: bytes, name: str, kind: str) -> None:
+    with contextlib.suppress(OcsyncError):
+        assert all(isinstance(one, Entry) for one in read(data, name, kind=kind))
+
+
+STAGED = [
+    ([entry("set", "product/P", {"Inventory.QuantityAvailable": 1})], [entry("set", REF, {"QuantityAvailable": 1})], "sum"),
+    ([entry("set", REF, {"QuantityAvailable": 1})], [entry("set", "product/P", {"Inventory.QuantityAvailable": 1})], "sum"),
+    ([entry("set", "inventory/p/R", {"QuantityAvailable": 1})], [entry("set", REF, {"QuantityAvailable": 1})], "case"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("new", "staged", "why"), STAGED, ids=["product", "record", "case"])
+def test_what_cannot_stand_beside_what_is_staged(
+    new: list[Entry], staged: list[Entry], why: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        list(check_against_staged(new, staged))
+    assert why in caught.value.problems[0].why
+    other = [entry("set", "product/Q", {"Inventory.QuantityAvailable": 1})]
+    assert list(check_against_staged(other, staged)) == other

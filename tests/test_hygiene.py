@@ -1,0 +1,137 @@
+"""What a command may load, and that help, README and code say the same."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from ocsync.cli.app import app
+from ocsync.errors import ExitCode
+from tests.conftest import Run
+
+ROOT = Path(__file__).parent.parent
+HEAVY = [
+    "httpx",
+    "aiohttp",
+    "starlette",
+    "uvicorn",
+    "ocsync.emulator",
+    "rich",
+    "msgspec",
+    "asyncio",
+]
+WATCH = f"""
+import sys
+from ocsync.cli.app import run
+code = run(sys.argv[1:])
+print('LOADED', [m for m in {HEAVY} if m in sys.modules])
+sys.exit(code)
+"""
+
+
+def loaded(*words: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", WATCH, *words], capture_output=True, text=True, check=True
+    )
+    return done.stdout.rpartition("LOADED ")[2].strip()
+
+
+def test_short_commands_load_nothing_heavy(run: Run) -> None:
+    run("init")
+    run(
+        "profile",
+        "add",
+        "x",
+        "--environment",
+        "useast-sandbox",
+        "--client-id",
+        "c",
+        "--secret-env",
+        "S",
+    )
+    assert loaded("status", "--offline") == "[]"
+    assert loaded("resume", "--help") == "[]"
+    assert loaded("--help") == "[]"
+
+
+def test_planning_loads_no_http(run: Run) -> None:
+    run(
+        "profile",
+        "add",
+        "x",
+        "--environment",
+        "useast-sandbox",
+        "--client-id",
+        "c",
+        "--secret-env",
+        "S",
+    )
+    for words in (["plan"], ["stage", "list"], ["history"]):
+        assert not set(re.findall(r"\w+", loaded(*words))) & {
+            "httpx",
+            "aiohttp",
+            "starlette",
+            "rich",
+        }
+
+
+def commands() -> list[tuple[str, typer.models.CommandInfo]]:
+    groups = {g.name: g.typer_instance for g in app.registered_groups}
+    found = [(c.name or "", c) for c in app.registered_commands]
+    for name, group in groups.items():
+        assert group
+        found += [(f"{name} {c.name}", c) for c in group.registered_commands]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "info"), commands(), ids=lambda v: v if isinstance(v, str) else ""
+)
+def test_every_command_has_help_exit_codes_and_a_line_in_the_readme(
+    run: Run, name: str, info: typer.models.CommandInfo
+) -> None:
+    shown = run(*name.split(), "--help")
+    assert shown.code == 0
+    assert "Exit codes: 0 done" in " ".join(shown.out.split())
+    assert "--json" in shown.out
+    readme = (ROOT / "README.md").read_text()
+    noun, _, verb = name.partition(" ")
+    row = next(
+        line for line in readme.splitlines() if re.match(rf"\| `{noun}\b|.*[`,/ ]{noun}[` ]", line)
+    )
+    assert verb in readme if verb else row
+
+
+def test_the_first_line_of_help_fits(run: Run) -> None:
+    lines = run("--help").out.splitlines()
+    assert not [line for line in lines if line.startswith("  ") and line.endswith("...")]
+
+
+def test_the_readme_lists_every_exit_code() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for code in ExitCode:
+        assert re.search(rf"\b{int(code)}\b", readme)
+
+
+def test_version(run: Run) -> None:
+    from ocsync import __version__
+
+    assert run("--version").out == f"ocsync {__version__}\n"
+
+
+def test_the_demo_proves_itself(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ocsync", "demo"],
+        capture_output=True,
+        text=True,
+        timeout=55,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "$ ocsync resume --verify" in done.stdout
+    assert "both marketplaces ended alike" in done.stdout
