@@ -86,9 +86,7 @@ def _tell(ctx: Context, row: object) -> None:
     else:
         ctx.console.talk(f"{row.ref}", "-")
     for kind, number in row.children.items():
-        ctx.console.talk(
-            f"  takes along {count(number, kind + ' below it', kind + 's below it')}", "!"
-        )
+        ctx.console.talk(f"  takes along {count(number, KINDS[kind].noun)} below it", "!")
     if row.targets and row.exists:
         ctx.console.talk(f"  {', '.join(row.targets)} see it at once, paused or not", "!")
     if row.staged:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import codecs
 import io
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing, suppress
 from pathlib import PurePath
 from typing import Any, BinaryIO, NamedTuple
 
@@ -50,11 +51,14 @@ def read_file(name: str, stream: BinaryIO, *, kind: str = "", form: str = "") ->
     label = PurePath(name).name if name != "-" else "-"
     if form == "xlsx":
         lines = csv_rows.lines(label, _cells(buffered), kind)
-    else:
-        text = _text(label, buffered, head)
-        read = jsonl.lines(label, text) if form == "jsonl" else None
-        lines = read or csv_rows.lines(label, csv_rows.rows(label, text, head), kind)
-    yield from _collected(label, lines)
+        yield from _collected(label, lines)
+        return
+    with closing(_text(label, buffered, head)) as text:
+        if form == "jsonl":
+            lines = jsonl.lines(label, text)
+        else:
+            lines = csv_rows.lines(label, csv_rows.rows(label, text, head), kind)
+        yield from _collected(label, lines)
 
 
 def _collected(label: str, lines: Iterator[Line]) -> Iterator[Entry]:
@@ -89,7 +93,7 @@ def _form_of(name: str, head: bytes) -> str:
     return "jsonl" if head.lstrip(codecs.BOM_UTF8 + b" \r\n\t").startswith(b"{") else "csv"
 
 
-def _text(label: str, stream: BinaryIO, head: bytes) -> Iterator[str]:
+def _text(label: str, stream: BinaryIO, head: bytes) -> Generator[str, None, None]:
     """The lines, decoded, each no longer than MAX_LINE. Raises InputError for what is no text."""
     encoding = next((name for bom, name in _BOMS if head.startswith(bom)), "utf-8")
     text = io.TextIOWrapper(stream, encoding=encoding, newline="")
@@ -107,7 +111,8 @@ def _text(label: str, stream: BinaryIO, head: bytes) -> Iterator[str]:
             label, number + 1, f"is not {encoding} text; save the file as UTF-8"
         ) from None
     finally:
-        text.detach()  # whoever opened the stream closes it
+        with suppress(ValueError):  # it is closed already
+            text.detach()  # whoever opened the stream closes it
 
 
 def _unreadable(label: str, number: int, why: str) -> InputError:
