@@ -11,6 +11,9 @@ import httpx
 from ocsync.emulator.app import Emulator
 from ocsync.models import Change, Entry, Op
 
+HTTP = httpx.Client(verify=False, trust_env=False)
+"""One client for all tests: making one costs more than its requests. All traffic is plain http."""
+
 
 class Result(NamedTuple):
     """What a command did."""
@@ -37,13 +40,13 @@ class Shop(NamedTuple):
     emulator: Emulator
 
     def seed(self, **seed: Any) -> None:
-        httpx.post(self.url + "/_emulator/seed", json=seed).raise_for_status()
+        HTTP.post(self.url + "/_emulator/seed", json=seed).raise_for_status()
 
     def faults(self, *rules: dict[str, Any]) -> None:
-        httpx.put(self.url + "/_emulator/faults", json=list(rules)).raise_for_status()
+        HTTP.put(self.url + "/_emulator/faults", json=list(rules)).raise_for_status()
 
     def requests(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = httpx.get(self.url + "/_emulator/requests").json()
+        found: list[dict[str, Any]] = HTTP.get(self.url + "/_emulator/requests").json()
         return found
 
     def writes(self) -> list[dict[str, Any]]:
@@ -55,7 +58,7 @@ class Shop(NamedTuple):
         ]  # fmt: skip
 
     def messages(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = httpx.get(self.url + "/_emulator/messages").json()
+        found: list[dict[str, Any]] = HTTP.get(self.url + "/_emulator/messages").json()
         return found
 
     def call(self, method: str, path: str, body: Any = None) -> httpx.Response:
@@ -65,9 +68,9 @@ class Shop(NamedTuple):
             "client_id": "emulator",
             "client_secret": "emulator",
         }
-        token = httpx.post(self.url + "/oauth/token", data=form).json()["access_token"]
+        token = HTTP.post(self.url + "/oauth/token", data=form).json()["access_token"]
         headers = {"Authorization": f"Bearer {token}"}
-        return httpx.request(method, self.url + "/v1" + path, json=body, headers=headers)
+        return HTTP.request(method, self.url + "/v1" + path, json=body, headers=headers)
 
     def get(self, path: str) -> Any:
         return self.call("GET", path).json()

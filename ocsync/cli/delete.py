@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.options import LockTimeout, Yes, command, seconds_of
 from ocsync.errors import ExitCode, InputError, OcsyncError, Problem, UsageError
+
+if TYPE_CHECKING:
+    from ocsync.engine.delete import Doomed
 
 
 def register(app: typer.Typer) -> None:
@@ -25,8 +28,8 @@ def register(app: typer.Typer) -> None:
 
         Targets see it immediately. What is staged for it, and below it, is dropped.
         """
-        from ocsync.engine.delete import Doomed, survey_deletes
         from ocsync.engine.delete import delete as carry_out
+        from ocsync.engine.delete import survey_deletes
         from ocsync.engine.work import Work, sign_in
         from ocsync.render.text import count
 
@@ -75,16 +78,12 @@ def _checked(refs: list[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _tell(ctx: Context, row: object) -> None:
-    from ocsync.engine.delete import Doomed
+def _tell(ctx: Context, row: Doomed) -> None:
     from ocsync.render.text import count, shortened
+    from ocsync.resources import KINDS
 
-    if not isinstance(row, Doomed):
-        return
-    if not row.exists:
-        ctx.console.talk(f"{row.ref}  is not there", "=")
-    else:
-        ctx.console.talk(f"{row.ref}", "-")
+    there = "" if row.exists else "  is not there"
+    ctx.console.talk(f"{row.ref}{there}", "-" if row.exists else "=")
     for kind, number in row.children.items():
         ctx.console.talk(f"  takes along {count(number, KINDS[kind].noun)} below it", "!")
     if row.targets and row.exists:

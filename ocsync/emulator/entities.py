@@ -152,7 +152,7 @@ class Entities:
         old = self.market.of(kind, ids)
         if old is None and not kind.deletable:  # a variant is generated, never put
             raise not_found(rules.noun(kind), ids[kind.ids[-1]])
-        start = {"ID": ids[kind.ids[-1]], **documents.blank(kind)}
+        start = {"ID": documents.check_id(ids[kind.ids[-1]]), **documents.blank(kind)}
         if old:
             start |= {n: old.document[n] for n in ("DateCreated", "Password") if n in old.document}
         return self._store(kind, ids, documents.merged(kind, start, body, deep_xp=False), old)
@@ -196,7 +196,7 @@ class Entities:
         if name.casefold() != row.ids[-1].casefold():
             if self.market.of(kind, new):
                 raise Refusal(409, "IdExists", f"{rules.noun(kind)} {name} is there already")
-            self.market.tables[kind.name].pop(key_of(row.ids))
+            self.market.take_out(kind, key_of(row.ids))
         return new
 
     def _remove(self, kind: Kind, row: Row) -> None:
@@ -205,7 +205,7 @@ class Entities:
             goes(self.market, row)
         along = rules.takes_along(self.market, kind, row)
         gone: list[tuple[Kind, Key]] = [(kind, key_of(row.ids)), *along]
-        removed = [(k, self.market.tables[k.name].pop(key)) for k, key in gone]
+        removed = [(k, self.market.take_out(k, key)) for k, key in gone]
         for other, one in removed:
             if one:
                 self.publisher.removed(other, one)

@@ -87,6 +87,13 @@ class Marketplace:
         """The row of *kind* with *ids* by name; a missing optional one is none."""
         return self.tables[kind.name].get(ids.get(name, "") for name in kind.ids)
 
+    def take_out(self, kind: Kind, key: Key) -> Row | None:
+        """Remove a row, and free its user name if it has one."""
+        row = self.tables[kind.name].pop(key)
+        if row and "Username" in kind.fields:
+            self.usernames.pop(str(row.document["Username"]).casefold(), None)
+        return row
+
     def shown(self, kind: Kind, row: Row) -> Document:
         """The row as the platform shows it: nothing write-only, sums and counts worked out."""
         document = row.document
