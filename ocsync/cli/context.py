@@ -103,7 +103,7 @@ class Context:
         folder = self.folder()
         lock = folder.run_lock() if locked else nullcontext()
         with lock, listening(self.console, stream=stream) as emit:
-            return asyncio.run(self._work(folder, task, emit, limits))
+            return asyncio.run(self._work(folder, task, emit, limits, writes=locked))
 
     async def _work(
         self,
@@ -111,6 +111,8 @@ class Context:
         task: Callable[[Work], Awaitable[T]],
         emit: Any,
         limits: Limits | None,
+        *,
+        writes: bool,
     ) -> T:
         from ocsync.client import Connection, open_client
         from ocsync.client import Limits as Defaults
@@ -125,7 +127,7 @@ class Context:
         )
         async with open_client(connection, limits=limits or Defaults(), emit=emit) as api:
             work = Work(api, folder, emit, self.ask)
-            with _stopping(work, self.console) as stopped:
+            with _stopping(work, self.console, writes=writes) as stopped:
                 try:
                     return await task(work)
                 except Interrupted as error:
@@ -133,8 +135,11 @@ class Context:
 
 
 @contextmanager
-def _stopping(work: Work, console: Console) -> Iterator[list[int]]:
-    """Signals set the work's stop; a second one leaves at once."""
+def _stopping(work: Work, console: Console, *, writes: bool) -> Iterator[list[int]]:
+    """Signals set the stop of work that *writes*, and a second one leaves at once.
+
+    Work that only reads is left at the first.
+    """
     import asyncio
 
     loop, seen = asyncio.get_running_loop(), list[int]()
@@ -147,7 +152,7 @@ def _stopping(work: Work, console: Console) -> Iterator[list[int]]:
         console.fault("stopping; waiting for the requests under way (again to leave at once)", "!")
         work.stop.set()
 
-    signals = (signal.SIGINT, signal.SIGTERM) if os.name == "posix" else ()
+    signals = (signal.SIGINT, signal.SIGTERM) if writes and os.name == "posix" else ()
     for number in signals:
         loop.add_signal_handler(number, stop, number)
     try:

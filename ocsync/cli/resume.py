@@ -62,7 +62,7 @@ def register(app: typer.Typer) -> None:
         interrupts it: run it again, and it goes on where it was.
         """
         from ocsync.client import Limits
-        from ocsync.engine.resume import OnConflict, Options
+        from ocsync.engine.options import OnConflict, Options
         from ocsync.engine.resume import resume as carry_out
         from ocsync.render import run as shown
         from ocsync.resources import read_targets

@@ -69,10 +69,8 @@ def register(app: typer.Typer) -> None:
         result = ctx.online(work_on, limits=limits, locked=True, stream=True)
         failed = [{"id": name, "message": error.message} for name, error in result.failed]
         ctx.console.event({"type": "summary", "target": found[0].name, "done": result.done,
-                           "failed": failed, "skipped": result.skipped})  # fmt: skip
+                           "failed": failed})  # fmt: skip
         if not ctx.console.json:
             text = f"{count(result.done, 'sync request')} taken, {len(failed):,} failed"
-            rest = f", {result.skipped:,} not sent" if result.skipped else ""
-            good = not failed and not result.skipped
-            ctx.console.data(f"{found[0].name}: {text}{rest}", "✓" if good else "✗")
-        return ExitCode.PARTLY if failed or result.skipped else ExitCode.DONE
+            ctx.console.data(f"{found[0].name}: {text}", "✗" if failed else "✓")
+        return ExitCode.PARTLY if failed else ExitCode.DONE

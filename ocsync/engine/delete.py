@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ocsync.client import read_current
 from ocsync.engine.work import Work
-from ocsync.errors import Conflict, NotFound, OcsyncError, SignInError, TryLater
+from ocsync.errors import Conflict, Interrupted, NotFound, OcsyncError, SignInError, TryLater
 from ocsync.events import Sent
 from ocsync.models import Entry, Ref
 from ocsync.plan import feeds
@@ -58,6 +58,8 @@ async def delete(work: Work, doomed: Iterable[Doomed]) -> list[tuple[Ref, Ocsync
     failed: list[tuple[Ref, OcsyncError]] = []
     rows = list(doomed)
     for done, row in enumerate(rows, 1):
+        if work.stop.is_set():
+            raise Interrupted(f"stopped; {done - 1:,} of {len(rows):,} are deleted")
         error = ""
         try:
             await work.api.delete(removal_of(row.ref))

@@ -33,8 +33,13 @@ class Surveyed(NamedTuple):
     standing: Standing
 
 
-async def survey(work: Work, targets: Iterable[Target]) -> dict[str, Surveyed]:
-    """Ask the server about *targets*; intents left open by a crash are settled and written down."""
+async def survey(
+    work: Work, targets: Iterable[Target], *, settles: bool = True
+) -> dict[str, Surveyed]:
+    """Ask the server about *targets*, and settle what a crash left open.
+
+    With *settles* that is written down, for which the run lock must be held.
+    """
     wanted = list(targets)
     states = await read_targets(work.api, wanted)
     pauses = work.folder.read_pauses()
@@ -43,7 +48,7 @@ async def survey(work: Work, targets: Iterable[Target]) -> dict[str, Surveyed]:
     for name, pause in settled.items():
         if pause is None:
             kept.pop(name, None)
-    if kept != pauses:
+    if settles and kept != pauses:
         work.folder.write_pauses(kept)
     found = {}
     for target in wanted:

@@ -90,13 +90,13 @@ class Replay:
                 return
             try:
                 outcome = await self._outcome(step, conflicts)
+                self._recorder.ended(outcome)
             except OcsyncError as error:
                 self._trouble = self._trouble or error
                 return
             if not outcome.state.settled:
                 self._because[step.number] = outcome.because or step.ref
             self._prepared.pop(step.number, None)
-            self._recorder.ended(outcome)
 
     async def _outcome(self, step: Step, conflicts: dict[int, str]) -> Outcome:
         cause = next((self._because[n] for n in step.needs if n in self._because), "")

@@ -18,80 +18,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from enum import StrEnum
-from typing import NamedTuple
 
 from ocsync.consolidate import consolidate
+from ocsync.engine.closing import Report, finish, more_to_come, nothing_staged
 from ocsync.engine.inspect import Clash, Inspection, inspect
-from ocsync.engine.pausing import forget, hold, lift, survey
+from ocsync.engine.options import OnConflict, Options
+from ocsync.engine.pausing import hold, survey
 from ocsync.engine.planning import Draft, draft, fingerprint
 from ocsync.engine.recorder import Recorder
 from ocsync.engine.replay import Replay
-from ocsync.engine.verify import Verification, tally, verify
 from ocsync.engine.work import Work, sign_in
-from ocsync.errors import ExitCode, PausedByOther, StalePlan, UsageError, first_of
+from ocsync.errors import ExitCode, PausedByOther, StalePlan, UsageError
 from ocsync.events import Planned
 from ocsync.models import Intent, Outcome, State, Step
 from ocsync.pause import Standing
 from ocsync.plan import build, feeds
-from ocsync.resources import TARGETS, Target, kind_of
+from ocsync.resources import TARGETS, Target
 from ocsync.store import Run, RunInfo
-
-_SHOWN = 1000
-"""How many unsettled steps a report names; all of them are in the run's folder."""
-
-
-class OnConflict(StrEnum):
-    """What to do when the server is not as expected."""
-
-    FAIL = "fail"
-    SKIP = "skip"
-    OVERWRITE = "overwrite"
-
-
-class Options(NamedTuple):
-    """How to resume. *targets* limits what is taken; *settle* is seconds lagging reads may take.
-
-    *plan* is the fingerprint of a saved plan. *pause* is false for `--no-pause`.
-    """
-
-    targets: tuple[Target, ...] = ()
-    verify: bool = False
-    on_conflict: OnConflict = OnConflict.FAIL
-    repause: bool = False
-    pause: bool = True
-    unpause_anyway: bool = False
-    workers: int = 16
-    settle: float = 30.0
-    plan: str = ""
-    command: str = "resume"
-
-
-class Lifted(NamedTuple):
-    """A target that runs again, and how many seconds it had been paused."""
-
-    target: str
-    seconds: float
-
-
-class Kept(NamedTuple):
-    """A target that stays paused, and why."""
-
-    target: str
-    why: str
-
-
-class Report(NamedTuple):
-    """What a resume came to. *run* is None when there was nothing to replay."""
-
-    run: RunInfo | None
-    problems: list[Outcome]
-    clashes: list[Clash]
-    lifted: list[Lifted]
-    kept: list[Kept]
-    verification: Verification | None
-    staged: int
-    exit_code: ExitCode
 
 
 async def resume(work: Work, options: Options) -> Report:
@@ -107,20 +50,14 @@ async def resume(work: Work, options: Options) -> Report:
         work.say("▶", f"run {crashed.id} was not finished; going on with it")
         with crashed:
             report = await _carry_out(work, crashed, options, fresh=False)
-        if report.exit_code is not ExitCode.DONE or not _more(work, options):
+        if report.exit_code is not ExitCode.DONE or not more_to_come(work, options):
             return report
         work.say("✓", f"run {crashed.id} is complete; going on with what was staged since")
     run = await _seal(work, options)
     if run is None:
-        return await _nothing(work, options)
+        return await nothing_staged(work, options)
     with run:
         return await _carry_out(work, run, options, fresh=True)
-
-
-def _more(work: Work, options: Options) -> bool:
-    """Whether a run of what is staged comes next; the pauses are lifted after that one then."""
-    names = [target.name for target in options.targets]
-    return bool(draft(work.folder.journal.entries(), names).plan.steps)
 
 
 async def _seal(work: Work, options: Options) -> Run | None:
@@ -225,7 +162,7 @@ async def _carry_out(work: Work, run: Run, options: Options, *, fresh: bool) -> 
             seconds=run.info.seconds + time.monotonic() - started,
             requests=run.info.requests + work.api.sent - sent,
         )
-    return await _finish(work, run, steps, clashes, options, fresh=fresh)
+    return await finish(work, run, steps, clashes, options, fresh=fresh)
 
 
 def _will_write(waiting: list[Step], found: Inspection, dangling: dict[int, Intent]) -> bool:
@@ -274,89 +211,3 @@ def _all_conflicts(work: Work, run: Run, steps: list[Step], clashes: list[Clash]
         )
 
     run.record([ended(step) for step in steps])
-
-
-async def _finish(
-    work: Work, run: Run, steps: list[Step], clashes: list[Clash], options: Options, *, fresh: bool
-) -> Report:
-    problems = _close(work, run, steps)
-    counts = run.info.counts
-    done = not problems or options.unpause_anyway
-    sent = (State.DONE, State.UNKNOWN, State.FAILED)
-    nothing_sent = not any(counts.get(state.value) for state in sent)
-    lifted: list[Lifted] = []
-    kept: list[Kept] = []
-    if fresh or problems or not _more(work, options):
-        lifted, kept = await _lift_all(work, run, options, done=done, for_run=nothing_sent)
-    verification = None
-    if options.verify and any(counts.get(s.value) for s in State if s.settled):
-        verification = await verify(work, run, settle=options.settle)
-        run.update(verified=tally(verification.kinds), verified_kinds=verification.kinds)
-    code = first_of([_code_of(problems), verification.exit_code if verification else ExitCode.DONE])
-    info = run.update(exit_code=int(code))
-    staged = len(work.folder.journal.entries())
-    return Report(info, problems[:_SHOWN], clashes, lifted, kept, verification, staged, code)
-
-
-def _close(work: Work, run: Run, steps: list[Step]) -> list[Outcome]:
-    """Give back the entries of what is not settled, and close the run; the unsettled outcomes."""
-    kinds: dict[str, dict[str, int]] = {}
-    problems: list[Outcome] = []
-    for record in run.outcomes():
-        if isinstance(record, Outcome):
-            counts = kinds.setdefault(kind_of(record.ref).name, {})
-            counts[record.state.value] = counts.get(record.state.value, 0) + 1
-            if not record.state.settled:
-                problems.append(record)
-    left = {problem.number for problem in problems}
-    seqs = {seq for step in steps if step.number in left for seq in step.change.entries}
-    if seqs:
-        back = [entry for entry in run.entries() if entry.seq in seqs]
-        work.folder.journal.give_back(run.id, back)
-    run.update(state="closed", ended=work.stamp(), counts=tally(kinds), kinds=kinds)
-    return problems
-
-
-def _code_of(problems: Iterable[Outcome]) -> ExitCode:
-    codes = {
-        State.FAILED: ExitCode.PARTLY,
-        State.BLOCKED: ExitCode.PARTLY,
-        State.CONFLICT: ExitCode.CONFLICT,
-        State.UNKNOWN: ExitCode.CONFLICT,
-    }
-    found = [codes[problem.state] for problem in problems]
-    if any(problem.status == 403 for problem in problems):
-        found.append(ExitCode.SIGN_IN)
-    return first_of(found)
-
-
-async def _lift_all(
-    work: Work, run: Run | None, options: Options, *, done: bool, for_run: bool = False
-) -> tuple[list[Lifted], list[Kept]]:
-    """Lift ours when all is *done*; otherwise only what was paused *for_run* alone, if it is so."""
-    mine = work.folder.read_pauses()
-    named = {target.name for target in options.targets}
-    run_id = run.id if run else ""
-    wanted = [
-        TARGETS[name]
-        for name, pause in mine.items()
-        if (not named or name in named or (run_id and pause.run == run_id))
-        and (done or (for_run and run_id and pause.run == run_id))
-    ]
-    seen = await survey(work, wanted)
-    forget(work, [name for name, one in seen.items() if one.standing is Standing.LIFTED])
-    lifted = [
-        Lifted(name, await lift(work, one))
-        for name, one in seen.items()
-        if one.standing is Standing.OURS
-    ]
-    why = "not all is done" if not done else "not named in this resume"
-    kept = [Kept(name, why) for name in work.folder.read_pauses()]
-    return lifted, kept
-
-
-async def _nothing(work: Work, options: Options) -> Report:
-    """Nothing is staged: what is ours is lifted all the same, as the operator is done."""
-    lifted, kept = await _lift_all(work, None, options, done=True)
-    staged = len(work.folder.journal.entries())
-    return Report(None, [], [], lifted, kept, None, staged, ExitCode.DONE)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ocsync.client import sync_one
 from ocsync.engine.work import Work
-from ocsync.errors import ApiError, InputError, OcsyncError, Problem
+from ocsync.errors import ApiError, InputError, Interrupted, OcsyncError, Problem
 from ocsync.events import Sent
 from ocsync.resources import ID_PATTERN, KINDS, Target
 
@@ -23,7 +23,6 @@ class Resynced(NamedTuple):
 
     done: int
     failed: list[tuple[str, OcsyncError]]
-    skipped: int
 
 
 def read_ids(target: Target, words: Iterable[str], where: str) -> list[Ids]:
@@ -104,4 +103,6 @@ async def resync(work: Work, target: Target, ids: Sequence[Ids], *, workers: int
             group.create_task(worker())
     if trouble:
         raise trouble[0]
-    return Resynced(done - len(failed), failed, len(ids) - done)
+    if work.stop.is_set():
+        raise Interrupted(f"stopped; {done:,} of {len(ids):,} sync requests were sent")
+    return Resynced(done - len(failed), failed)

@@ -34,7 +34,7 @@ async def status(work: Work, *, max_age: float = 0.0) -> Status:
     Drifted are those that somebody else lifted, or whose config went away while we held them.
     """
     identity = await sign_in(work)
-    seen = await survey(work, TARGETS.values())
+    seen = await survey(work, TARGETS.values(), settles=False)
     pauses = work.folder.read_pauses()
     drifted = [
         name

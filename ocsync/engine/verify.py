@@ -7,7 +7,7 @@ documented as fresh; api-facts 5.3).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -161,9 +161,3 @@ def tally(kinds: dict[str, dict[str, int]], names: Collection[str] | None = None
         for key, number in counts.items() if names is None or kind in names else ():
             total[key] = total.get(key, 0) + number
     return total
-
-
-def worst(signs: Iterable[str]) -> str:
-    """The gravest of *signs*, in the order of the table of findings."""
-    order = [sign.value for sign in Sign]
-    return max(signs, key=order.index, default=Sign.SAME.value)

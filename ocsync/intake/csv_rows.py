@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ocsync.document import split
 from ocsync.errors import InputError, Problem, UsageError
 from ocsync.intake.fields import opened, read_json, read_text
-from ocsync.intake.files import Line
+from ocsync.intake.line import Line
 from ocsync.models import Entry, Fields, Op, Ref
 from ocsync.resources import KINDS, Kind, field_at, kind_of, make_ref, read_ref
 

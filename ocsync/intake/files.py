@@ -11,10 +11,12 @@ import io
 from collections.abc import Generator, Iterator
 from contextlib import closing, suppress
 from pathlib import PurePath
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 from ocsync.errors import ConfigError, InputError, Problem
+from ocsync.intake import csv_rows, jsonl
 from ocsync.intake.fields import faults_of
+from ocsync.intake.line import Line
 from ocsync.models import Entry
 
 KEPT = 1000
@@ -29,22 +31,11 @@ _BOMS = (
 FORMATS = ("csv", "jsonl", "xlsx")
 
 
-class Line(NamedTuple):
-    """One record of a file: its entry, or what is wrong with it. *columns* place a field's cell."""
-
-    number: int
-    entry: Entry | None
-    problems: list[Problem]
-    columns: dict[str, int]
-
-
 def read_file(name: str, stream: BinaryIO, *, kind: str = "", form: str = "") -> Iterator[Entry]:
     """The entries in *stream*. *kind* is for CSV without a `ref` column; *form* forces a format.
 
     Raises InputError, with every problem, when the stream has been read to its end.
     """
-    from ocsync.intake import csv_rows, jsonl
-
     buffered = io.BufferedReader(stream) if not isinstance(stream, io.BufferedReader) else stream  # type: ignore[type-var]
     head = buffered.peek(4096)[:4096]
     form = form or _form_of(name, head)

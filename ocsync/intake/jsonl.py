@@ -9,7 +9,7 @@ import msgspec
 
 from ocsync.errors import Problem, UsageError
 from ocsync.intake.fields import opened
-from ocsync.intake.files import Line
+from ocsync.intake.line import Line
 from ocsync.models import Entry, Op
 from ocsync.resources import kind_of, read_ref
 

@@ -14,7 +14,7 @@ from ocsync.render.text import assignment, clock, columns, count, duration, valu
 from ocsync.store import RunInfo
 
 if TYPE_CHECKING:
-    from ocsync.engine.resume import Report
+    from ocsync.engine.closing import Report
     from ocsync.engine.verify import Verification
 
 _SHOWN = 10

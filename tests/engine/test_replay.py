@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from ocsync.client import Api, Connection, Limits, open_client
+from ocsync.engine.options import Options
 from ocsync.engine.recorder import Recorder
-from ocsync.engine.resume import Options, resume
+from ocsync.engine.resume import resume
 from ocsync.engine.work import Work
 from ocsync.errors import ExitCode, OcsyncError
 from ocsync.models import Intent
@@ -145,7 +146,7 @@ def test_a_crash_right_after_the_seal(ocsync: Run, shop: Shop, point: str) -> No
 @pytest.mark.parametrize("point", ["give_back", "_lift"])
 def test_a_crash_while_closing(ocsync: Run, shop: Shop, point: str) -> None:
     """What failed comes back once, and a pause of ours is lifted by the next resume."""
-    from ocsync.engine import resume as module
+    from ocsync.engine import closing as module
     from ocsync.store import Journal
 
     refs = shop.stock(records=2)
@@ -215,3 +216,35 @@ def test_whatever_the_platform_does_with_paused_changes(run: Run, mode: Any) -> 
             assert run("stage", "set", ref, "QuantityAvailable=7").code == 0
         assert run("resume", "--verify").code == 0
         assert len(shop.messages()) == (3 if mode == "queue" else 0)
+
+
+def test_a_full_disk_stops_the_run_before_anything_unrecorded(ocsync: Run, shop: Shop) -> None:
+    """What could not be written down is not sent, and the run goes on once there is room."""
+    for ref in shop.stock(records=20):
+        ocsync("stage", "set", ref, "QuantityAvailable=7")
+    real, calls = RunFolder.record, []
+
+    def full(self: RunFolder, records: Any) -> None:
+        calls.append(records)
+        if len(calls) > 2:
+            raise OSError(28, "No space left on device")
+        real(self, records)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunFolder, "record", full)
+        with pytest.raises(OcsyncError, match="No space left"):
+            carry_out(shop)
+    intended = {r.ref for group in calls[:2] for r in group}
+    assert {"/".join(["inventory", *r["path"].split("/")[3::2]]) for r in shop.writes()} <= intended
+    assert carry_out(shop).exit_code == ExitCode.DONE
+
+
+def test_looking_does_not_touch_what_is_remembered(ocsync: Run, shop: Shop) -> None:
+    """Only who holds the run lock writes pauses: a status beside a pause must not forget one."""
+    ocsync("pause", "inventory")
+    file = Path(".ocsync/profiles/test/pause.toml")
+    file.write_text(file.read_text().replace('"paused"', '"pausing"'))
+    text = file.read_text()
+    assert ocsync("status").code == 0
+    assert ocsync("targets").code == 0
+    assert file.read_text() == text

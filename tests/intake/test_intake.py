@@ -233,3 +233,45 @@ def test_what_cannot_stand_beside_what_is_staged(
     assert why in caught.value.problems[0].why
     other = [entry("set", "product/Q", {"Inventory.QuantityAvailable": 1})]
     assert list(check_against_staged(other, staged)) == other
+
+
+def workbook(rows: list[list[object]]) -> bytes:
+    """A spreadsheet with one sheet: numbers as numbers, the rest as text."""
+    import zipfile
+
+    def cell(value: object) -> str:
+        if isinstance(value, int | float):
+            return f"<c><v>{value}</v></c>"
+        return f'<c t="inlineStr"><is><t>{value}</t></is></c>'
+
+    spread = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    package = "http://schemas.openxmlformats.org/package/2006/relationships"
+    data = "".join(f"<row>{''.join(map(cell, row))}</row>" for row in rows)
+    files = {
+        "_rels/.rels": f'<Relationships xmlns="{package}"><Relationship Id="r1" '
+        f'Type="{office}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+        "xl/workbook.xml": f'<workbook xmlns="{spread}" xmlns:r="{office}"><sheets>'
+        '<sheet name="s" sheetId="1" r:id="r1"/></sheets></workbook>',
+        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}"><Relationship Id="r1" '
+        f'Type="{office}/worksheet" Target="worksheets/s.xml"/></Relationships>',
+        "xl/worksheets/s.xml": f'<worksheet xmlns="{spread}"><sheetData>{data}</sheetData></worksheet>',
+    }
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return out.getvalue()
+
+
+def test_spreadsheets() -> None:
+    """Numbers of a sheet are whole numbers again; IDs that are text keep their zeros."""
+    data = workbook([
+        ["ProductID", "InventoryRecordID", "QuantityAvailable"], ["0007", "R", 40], ["P", "R", 1.5],
+    ])  # fmt: skip
+    error = refused(data, "edits.xlsx", kind="inventory")
+    assert [(p.line, p.column, p.value) for p in error.problems] == [(3, 3, "1.5")]
+    good = workbook([["ref", "QuantityAvailable"], ["inventory/0007/R", 40]])
+    assert read(good, "edits.xlsx")[0].fields == {"QuantityAvailable": 40}
+    with pytest.raises(InputError, match="not a spreadsheet"):
+        read(b"no", "edits.xlsx")

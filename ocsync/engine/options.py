@@ -1,0 +1,34 @@
+"""How to resume, as one value."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from ocsync.resources import Target
+
+
+class OnConflict(StrEnum):
+    """What to do when the server is not as expected."""
+
+    FAIL = "fail"
+    SKIP = "skip"
+    OVERWRITE = "overwrite"
+
+
+class Options(NamedTuple):
+    """How to resume. *targets* limits what is taken; *settle* is seconds lagging reads may take.
+
+    *plan* is the fingerprint of a saved plan. *pause* is false for `--no-pause`.
+    """
+
+    targets: tuple[Target, ...] = ()
+    verify: bool = False
+    on_conflict: OnConflict = OnConflict.FAIL
+    repause: bool = False
+    pause: bool = True
+    unpause_anyway: bool = False
+    workers: int = 16
+    settle: float = 30.0
+    plan: str = ""
+    command: str = "resume"
