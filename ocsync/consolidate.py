@@ -5,7 +5,8 @@ changes leaves the marketplace exactly as sending every entry, one by one, would
 
 - set after set: later fields win; `xp.a.b` stays a path, or goes into an `xp.a` staged before.
 - put: replaces what came before. set after put: folded into it. A put that brings something else
-  into being (a buyer its catalog) is kept apart from later edits of the field that decides it.
+  into being (a buyer its catalog) is kept apart from later edits of the field that decides it; so
+  is a value that leaves something behind (a product stays linked to each default supplier it had).
 - adjust: sums up; set then adjust is a set of the sum, adjust then set is the set; after a put that
   leaves the field to the server it is a second change, to be sent after the first.
 - assign: replaces an earlier assign whole.
@@ -55,7 +56,8 @@ class _Net:
 
     The request in the making is *op*, *fields* and *sums*. Requests that have to go before it are
     *done*; *left* is what these leave in the entity, and *put* says that one of all is a put, so
-    that fields nobody named are at the server's defaults.
+    that fields nobody named are at the server's defaults; *lasting* that one of *done* leaves
+    something behind that nothing later undoes.
     """
 
     def __init__(self, ref: Ref) -> None:
@@ -63,6 +65,7 @@ class _Net:
         self.done: list[Change] = []
         self.left: Fields = {}
         self.put = False
+        self.lasting = False
         self.expect: Fields = {}
         self.broken: list[Broken] = []
         self._begin(Op.SET)
@@ -93,7 +96,8 @@ class _Net:
         return [first, *self.done[1:]]
 
     def _set(self, entry: Entry) -> None:
-        if self.op is Op.PUT and self._deciding() & entry.fields.keys():
+        decides = self.op is Op.PUT and self._deciding() & entry.fields.keys()
+        if decides or self._lasts({**self.fields, **entry.fields}):
             self._finish()
         for path, value in entry.fields.items():
             self.sums.pop(path, None)
@@ -110,9 +114,10 @@ class _Net:
 
     def _replace(self, entry: Entry) -> None:
         """A put or assign makes what came before needless, but for what an earlier put decided."""
-        keeps = self.put and bool(self._deciding())
-        if keeps and self.op is Op.PUT:
+        decided = self.put and bool(self._deciding())
+        if self._lasts(entry.fields) or (decided and self.op is Op.PUT):
             self._finish()
+        keeps = decided or self.lasting
         replace = entry.replace
         if self.put and not keeps:
             replace = self.done[0].replace if self.done else self.replace
@@ -130,6 +135,17 @@ class _Net:
         A later edit of one is not folded into that put, as the put would then decide otherwise.
         """
         return {made.unless for made in kind_of(self.ref).creates if made.unless}
+
+    def _lasts(self, fields: Fields) -> bool:
+        """Whether *fields*, in the place of ours, drop a value that leaves something behind."""
+        known = kind_of(self.ref).fields
+        found = any(
+            known[path].lasts and value is not None and value != fields.get(path)
+            for path, value in self.fields.items()
+            if path in known
+        )
+        self.lasting |= found
+        return found
 
     def _finish(self) -> None:
         if not self.entries and self.done:

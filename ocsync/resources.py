@@ -40,6 +40,7 @@ class Field(NamedTuple):
 
     *moves* marks what the platform changes by itself (orders decrement stock).
     *default* is what a PUT (or an assignment) that leaves the field out ends with, where known.
+    *lasts* marks a field of which each value leaves something behind that a later one does not undo.
     """
 
     type: Type
@@ -51,6 +52,7 @@ class Field(NamedTuple):
     min: int | None = None
     default: Any = None
     moves: bool = False
+    lasts: bool = False
     required_on_assign: bool = False
 
 
@@ -156,7 +158,7 @@ class Target(NamedTuple):
     deleted: str
     not_enabled: str
     role: str = "EntitySyncConfigAdmin"
-    flags: tuple[str, str] = ("SyncEntityChanged", "SyncEntityDeleted")
+    flags: tuple[str, ...] = ("SyncEntityChanged", "SyncEntityDeleted")
     by_portal: bool = False
 
 
@@ -255,7 +257,7 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
     Kind("product", "product", ("ProductID",), "/products/{ProductID}", {
             "OwnerID": _OWNER, "Name": _NAME, "Description": _ABOUT, "Active": _FLAG, "AutoForward": _FLAG, "Returnable": _FLAG,
             "IsParent": _FLAG, "ParentID": _ID, "QuantityMultiplier": Field(Type.WHOLE, min=1, default=1), **_SIZES,
-            "DefaultPriceScheduleID": _ID, "DefaultSupplierID": _ID, "AllSuppliersCanSell": _FLAG, "ShipFromAddressID": _ID,
+            "DefaultPriceScheduleID": _ID, "DefaultSupplierID": _ID._replace(lasts=True), "AllSuppliersCanSell": _FLAG, "ShipFromAddressID": _ID,
             "Inventory.Enabled": _FLAG, "Inventory.NotificationPoint": _WHOLE, "Inventory.VariantLevelTracking": _FLAG,
             "Inventory.OrderCanExceed": _FLAG, "Inventory.QuantityAvailable": _STOCK, "Inventory.LastUpdated": _STAMP,
             "IsBundle": Field(Type.FLAG, read_only=True), "SpecCount": _COUNT, "VariantCount": _COUNT, "DateCreated": _STAMP, "xp": _XP},
@@ -325,6 +327,26 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          listed_by={"productID": "ProductID", "buyerID": "BuyerID", "userGroupID": "UserGroupID"},
          removal="/products/{ProductID}/assignments/{BuyerID}?userGroupID={UserGroupID}"),
 )}
+
+_MUST, _SECRET = Field(Type.TEXT, required=True), Field(Type.TEXT, required=True, write_only=True)
+_SHORT = _SECRET._replace(max=50)
+_HIDDEN = Field(Type.TEXT, write_only=True, max=50)
+_CONNECTION = {"ConnectionString": _SECRET}
+
+DELIVERY_TARGETS: dict[str, dict[str, Field]] = {
+    "Http": {"Endpoint": _MUST, "Secret": _SHORT, "CustomAuthHeaderName": _TEXT, "CustomAuthHeaderValue": _HIDDEN},
+    "Kafka": {"BootstrapServers": _MUST, "SaslUsername": _MUST, "SaslPassword": _SECRET, "Topic": _MUST},
+    "EventHub": {"EventHubName": _MUST, **_CONNECTION},
+    "AzureBlob": {**_CONNECTION, "OverrideContainerName": _TEXT},
+    "AzureTable": {**_CONNECTION, "OverrideTableName": _TEXT},
+    "CosmosDb": {**_CONNECTION, "OverrideDatabaseName": _TEXT},
+    "MessageSender": {"Endpoint": _MUST, "Secret": _SHORT},
+    "SearchIngestion": {"Domain": _MUST, "Source": _MUST, "Endpoint": _MUST, "Entity": _MUST, "ApiKey": _SECRET, "Content": _XP},
+    "SendEvent": {"SiteID": _MUST, "ServiceEndpoint": _MUST},
+    "DiscoverEvent": {"ClientID": _MUST, "ApiKey": _SECRET, "ServiceEndpoint": _MUST},
+    "Mailchimp": {"ApiKey": _HIDDEN},
+    "ContentHub": {"ApiKey": _SHORT, "Endpoint": _MUST, "TargetSchemaName": _MUST, "ConfigData": _XP},
+}
 # fmt: on
 
 

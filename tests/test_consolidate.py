@@ -128,6 +128,23 @@ def test_a_put_that_makes_a_catalog_stays_apart_from_what_decides_it() -> None:
     assert found[1].replace
 
 
+def test_a_value_that_leaves_something_behind_is_sent() -> None:
+    """A product stays linked to every default supplier that it had."""
+    found = net(
+        set_({"DefaultSupplierID": "S1", "Name": "a"}, "product/P"),
+        set_({"Name": "b"}, "product/P"),
+        set_({"DefaultSupplierID": "S2"}, "product/P"),
+        entry("put", "product/P", {"Name": "c"}),
+        entry("put", "product/P", {"Name": "d"}),
+    )
+    assert [c.op for c in found] == [Op.SET, Op.SET, Op.PUT]
+    assert found[0].fields == {"DefaultSupplierID": "S1", "Name": "b"}
+    assert found[1].fields == {"DefaultSupplierID": "S2"}
+    assert found[2].fields == {"Name": "d"}
+    again = net(*[set_({"DefaultSupplierID": "S1"}, "product/P")] * 3)
+    assert len(again) == 1
+
+
 def test_refs_keep_the_order_of_their_first_entry() -> None:
     found = net(
         set_({"a": 1}, "catalog/B"), set_({"a": 1}, "catalog/A"), set_({"a": 2}, "catalog/B")

@@ -30,6 +30,7 @@ SEED: dict[str, Any] = {
         {"ID": "P2", "Name": "P2", "Inventory": {"Enabled": True}},
     ],
     "inventory": [{"ProductID": "P2", "ID": "R1", "AddressID": "A1", "QuantityAvailable": 7}],
+    "supplier": [{"ID": f"S{n}", "Name": "s"} for n in (1, 2)],
     "buyer": [{"ID": "B1", "Name": "B1", "DefaultCatalogID": "C1"}],
     "catalog": [{"ID": "C1", "Name": "C1", "xp": {"k": "v"}}],
     "category": [{"CatalogID": "C1", "ID": n, "Name": n} for n in ("K1", "K2", "K3")],
@@ -59,7 +60,8 @@ ENTITIES: dict[str, tuple[tuple[Any, ...], str, dict[str, Any]]] = {
     "product/P1": (
         (pair("Name", st.sampled_from(["n1", "n2"])), XP, pair("Active", flags),
          pair("Inventory.QuantityAvailable", numbers),
-         pair("Inventory.NotificationPoint", numbers)),
+         pair("Inventory.NotificationPoint", numbers),
+         pair("DefaultSupplierID", st.sampled_from(["S1", "S2", None]))),
         "Inventory.QuantityAvailable", {"Name": "fresh"},
     ),
     "inventory/P2/R1": (
