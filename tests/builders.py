@@ -45,6 +45,22 @@ class Shop(NamedTuple):
     def faults(self, *rules: dict[str, Any]) -> None:
         HTTP.put(self.url + "/_emulator/faults", json=list(rules)).raise_for_status()
 
+    def signs_in(self, **form: str) -> bool:
+        return HTTP.post(self.url + "/oauth/token", data=form).status_code == 200
+
+    def switch(self, **options: Any) -> None:
+        """Change options of the running emulator; a reset takes them back."""
+        HTTP.patch(self.url + "/_emulator/options", json=options).raise_for_status()
+
+    def counts(self) -> dict[str, Any]:
+        found: dict[str, Any] = HTTP.get(self.url + "/_emulator/counts").json()
+        return found
+
+    def refusal(self, method: str, path: str, body: Any = None) -> tuple[int, str]:
+        """The status of a request that is refused, and its error code."""
+        answer = self.call(method, path, body)
+        return answer.status_code, answer.json()["Errors"][0]["ErrorCode"]
+
     def requests(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = HTTP.get(self.url + "/_emulator/requests").json()
         return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -11,27 +11,59 @@ from ocsync.cli.context import Context
 from ocsync.cli.options import LOCAL, command
 from ocsync.errors import ConfigError, ExitCode
 
+_START, _TROUBLE, _UNKNOWN = "The marketplace", "Pace and trouble", "What OrderCloud leaves open"
+
+
+def _of(panel: str, name: str, text: str, metavar: str | None = None, **more: Any) -> Any:
+    """An option of *panel*; what it does not say here is what `Options` says."""
+    return typer.Option(f"--{name}", help=text, metavar=metavar, rich_help_panel=panel, **more)
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
+    # fmt: off
     @command(app, "emulator", ExitCode.NO_FILE, ExitCode.BAD_INPUT, exits=LOCAL)
     def emulator(
         ctx: Context,
-        port: Annotated[
-            int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")
-        ] = 8765,
-        seed: Annotated[
-            Path | None, typer.Option("--seed", metavar="FILE", help="JSON or TOML to begin with.")
-        ] = None,
-        latency: Annotated[
-            float, typer.Option("--latency", metavar="MS", min=0, help="Before each answer.")
-        ] = 0.0,
+        port: Annotated[int, _of(_START, "port", "0 takes a free one.", min=0, max=65535)] = 8765,
+        seed: Annotated[Path | None, _of(_START, "seed", "JSON or TOML to begin with.", "FILE")] = None,
+        products: Annotated[int, _of(_START, "products", "Begin with N products, 3 records each.", "N", min=0)] = 0,
+        state: Annotated[Path | None, _of(_START, "state", "Keep the marketplace here, as a seed.", "FILE")] = None,
+        deliver_to: Annotated[list[str], _of(_START, "deliver-to", "Also send messages to this host; loopback always.", "HOST")] = [],  # noqa: B006
+        faults: Annotated[Path | None, _of(_TROUBLE, "faults", "JSON list of scripted faults.", "FILE")] = None,
+        latency: Annotated[float, _of(_TROUBLE, "latency", "Before each answer.", "MS", min=0)] = 0.0,
+        rate: Annotated[float, _of(_TROUBLE, "rate", "Requests a second; more are answered 429.", "N", min=0)] = 0.0,
+        retry_after: Annotated[Literal["given", "absent"], _of(_TROUBLE, "retry-after", "In those answers.")] = "given",
+        sales: Annotated[float, _of(_TROUBLE, "sales", "Pieces a second that orders take from records.", "N", min=0)] = 0.0,
+        token_lifetime: Annotated[int, _of(_TROUBLE, "token-lifetime", "Of access tokens.", "S", min=1)] = 36000,
+        refresh_lifetime: Annotated[int, _of(_TROUBLE, "refresh-lifetime", "Of refresh tokens; 0 gives none.", "S", min=0)] = 0,
+        product_lag: Annotated[float, _of(_TROUBLE, "product-index-lag", "How long product lists are stale.", "MS", min=0)] = 0.0,
+        lag_get: Annotated[bool, _of(_TROUBLE, "product-get-lags", "The GET of one product too.")] = False,
+        delivery_delay: Annotated[float, _of(_TROUBLE, "delivery-delay", "Before a message is sent.", "MS", min=0)] = 0.0,
+        duplicates: Annotated[int, _of(_TROUBLE, "duplicates", "Send every Nth message twice.", "N", min=0)] = 0,
+        reorder: Annotated[bool, _of(_TROUBLE, "reorder", "Send messages in another order.")] = False,
+        pause_delay: Annotated[float, _of(_TROUBLE, "pause-delay", "Until a change of Paused counts.", "MS", min=0)] = 0.0,
+        while_paused: Annotated[Literal["queue", "drop"], _of(_UNKNOWN, "while-paused", "Changes while paused.")] = "queue",
+        updated_after_delete: Annotated[Literal["dropped", "sent"], _of(_UNKNOWN, "updated-after-delete", "The update held when its entity was deleted.")] = "dropped",
+        sync_while_paused: Annotated[Literal["deliver", "hold", "refuse"], _of(_UNKNOWN, "sync-while-paused", "A sync request while paused.")] = "deliver",
+        no_op: Annotated[Literal["deliver", "silent"], _of(_UNKNOWN, "no-op", "A write that changes nothing.")] = "deliver",
+        product_resync: Annotated[Literal["own", "touched"], _of(_UNKNOWN, "product-resync", "Products are sent for their own writes, or also for those of catalogs, prices, ...")] = "own",
+        missing_config: Annotated[Literal["404", "empty"], _of(_UNKNOWN, "missing-config", "GET of a sync config that is not there.")] = "404",
+        nested_xp: Annotated[Literal["replace", "merge"], _of(_UNKNOWN, "nested-xp", "PATCH below the top level of xp.")] = "replace",
+        xp_null: Annotated[Literal["clears", "ignored"], _of(_UNKNOWN, "xp-null", "PATCH of xp with null.")] = "clears",
+        put_password: Annotated[Literal["kept", "cleared"], _of(_UNKNOWN, "put-password", "PUT of a user without a password.")] = "kept",
+        omitted: Annotated[Literal["false", "unchanged"], _of(_UNKNOWN, "omitted", "Fields left out of an assignment's POST.")] = "false",
+        nested_targets: Annotated[Literal["merge", "replace"], _of(_UNKNOWN, "nested-targets", "PATCH of a delivery configuration's targets.")] = "merge",
+        page_keys: Annotated[Literal["none", "given"], _of(_UNKNOWN, "page-keys", "NextPageKey in product lists.")] = "none",
     ) -> None:
-        """Run a local OrderCloud, for trying out and for tests.
+        # fmt: on
+        """Run a local OrderCloud, for trying out, rehearsals and tests.
 
-        It listens on 127.0.0.1 alone; client ID and secret are both "emulator".
+        It listens on 127.0.0.1 alone; client ID and secret are both "emulator". What it does and
+        does not do is in the README; /_emulator/requests, /messages and /counts tell what happened.
         """
+        given = {name: value for name, value in locals().items() if name not in ("ctx", "app")}
         try:
             from ocsync.emulator import Options, serve
         except ImportError as error:
@@ -44,7 +76,12 @@ def register(app: typer.Typer) -> None:
                 f"ocsync profile add local --api-url {url} --client-id emulator --secret-env VAR"
             )
 
-        serve(Options(port=port, seed=seed, latency=latency / 1000), ready)
+        for name in _MILLISECONDS:
+            given[name] /= 1000
+        serve(Options(**{**given, "deliver_to": tuple(deliver_to)}), ready)
+
+
+_MILLISECONDS = ("latency", "product_lag", "delivery_delay", "pause_delay")
 
 
 def needs_extra() -> ConfigError:

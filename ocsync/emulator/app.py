@@ -3,57 +3,85 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 import inspect
 import time
 from collections import Counter, deque
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
-from ocsync.emulator import routes, seeds
+from ocsync.emulator import control, routes, seeds, synthetic
+from ocsync.emulator.actions import Actions
+from ocsync.emulator.assignments import Assignments
+from ocsync.emulator.bulk import Bulk
+from ocsync.emulator.calls import Answer, Call, Caller
 from ocsync.emulator.configs import Configs
-from ocsync.emulator.entities import Answer, Call, Entities
+from ocsync.emulator.courier import Courier
+from ocsync.emulator.deliveries import Deliveries
+from ocsync.emulator.entities import Entities
 from ocsync.emulator.errors import Refusal
-from ocsync.emulator.faults import Fault, Faults
+from ocsync.emulator.faults import Faults
 from ocsync.emulator.options import Options
+from ocsync.emulator.pace import Bucket, Shoppers
 from ocsync.emulator.state import Marketplace, stamp
 from ocsync.emulator.sync import KEPT, Publisher
 from ocsync.emulator.tokens import Tokens
-from ocsync.errors import InputError
+from ocsync.emulator.wire import decoded, json_response, read_body, send_answer
 
-_encode = msgspec.json.Encoder().encode
 _WRITES = {"PUT", "PATCH", "POST", "DELETE"}
+_KEEP_EVERY = 5.0
+"""Seconds between looks at whether the state has changed and is to be written."""
 
 
 class Emulator:
     """One marketplace behind HTTP."""
 
     def __init__(self, options: Options) -> None:
-        self.options = options
+        self.options = dataclasses.replace(options)
+        self._first_options = options
         self.requests: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self.courier = Courier(self.options)
         self.reset()
+        if options.state and options.state.exists():
+            seeds.plant(self.market, seeds.read_seed(options.state), self.publisher)
 
     def reset(self) -> None:
-        """Start over, from the seed if there is one; logs and faults are emptied."""
+        """Start over, as the options say; logs and faults are emptied."""
+        for field in dataclasses.fields(Options):
+            setattr(self.options, field.name, getattr(self._first_options, field.name))
         self.market = Marketplace()
+        if self.options.products:
+            synthetic.grow(self.market, self.options.products)
+        self.publisher = Publisher(self.market, self.options, self.courier)
         if self.options.seed:
-            seeds.plant(self.market, seeds.read_seed(self.options.seed))
-        self.publisher = Publisher(self.market, self.options)
-        self.tokens = Tokens(self.market, self.options.token_lifetime)
+            seeds.plant(self.market, seeds.read_seed(self.options.seed), self.publisher)
+        self.tokens = Tokens(self.market, self.options)
         self.faults = Faults()
+        if self.options.faults:
+            self.faults.read(self.options.faults)
         self.counts: Counter[str] = Counter()
+        self.courier.counts.clear()
         self.requests.clear()
+        self.bucket = Bucket()
         self._number = 0
-        self._first_write = self._last_write = 0.0
+        self.first_write = self.last_write = 0.0
         entities = Entities(self.market, self.publisher, self.options)
-        configs = Configs(self.market, self.publisher, self.options)
-        self._root, self._names = routes.build(entities, configs, self._me)
+        assignments = Assignments(entities)
+        deliveries = Deliveries(self.market, self.options)
+        configs = Configs(self.market, self.publisher, deliveries, self.options)
+        actions, bulk = Actions(entities), Bulk(assignments)
+        self.shoppers = Shoppers(entities, self.options)
+        self._root = routes.build(
+            routes.Handlers(entities, assignments, actions, configs, deliveries, bulk)
+        )
 
     def app(self) -> Starlette:
         """The application."""
@@ -61,75 +89,96 @@ class Emulator:
             routes=[
                 Mount("/v1", self._api),
                 Route("/oauth/token", self._token, methods=["POST"]),
-                Route("/_emulator/health", self._health),
-                Route("/_emulator/requests", self._log("requests")),
-                Route("/_emulator/messages", self._log("messages")),
-                Route("/_emulator/counts", self._counts),
-                Route("/_emulator/reset", self._reset, methods=["POST"]),
-                Route("/_emulator/seed", self._seed, methods=["POST"]),
-                Route("/_emulator/revoke", self._revoke, methods=["POST"]),
-                Route("/_emulator/faults", self._set_faults, methods=["PUT", "DELETE"]),
-            ]
+                Mount("/_emulator", routes=control.routes(self)),
+            ],
+            exception_handlers={404: _nowhere},
+            lifespan=self._living,
         )
 
+    def keep(self) -> None:
+        """Write the state, if a file for it is named."""
+        if self.options.state:
+            seeds.write_state(self.options.state, seeds.kept(self.market, self.publisher))
+
+    @contextlib.asynccontextmanager
+    async def _living(self, _: Starlette) -> AsyncIterator[None]:
+        """What goes on beside requests."""
+        jobs = [self.courier.run(), self._sell(), self._keep_on()]
+        tasks = [asyncio.create_task(job) for job in jobs]
+        yield
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.courier.close()
+        self.keep()
+
+    async def _sell(self) -> None:
+        while True:
+            await asyncio.sleep(self.shoppers.every)
+            self.shoppers.sell()
+
+    async def _keep_on(self) -> None:
+        last = -1
+        while self.options.state:
+            await asyncio.sleep(_KEEP_EVERY)
+            if last != (last := self.counts["writes"] + self.counts["configs"]):
+                self.keep()
+
     async def _api(self, scope: Scope, receive: Receive, send: Send) -> None:
-        raw = await _body(receive)
+        raw = await read_body(receive)
         path = scope["path"].removeprefix(scope.get("root_path", ""))
-        fault = self.faults.strike(scope["method"], path)
+        fault = self.faults.strike(scope["method"], path) if self.faults.rules else None
         if self.options.latency:
             await asyncio.sleep(self.options.latency)
-        if fault and fault.action == "hang":
-            await asyncio.sleep(fault.seconds)
-        if fault and fault.status and not fault.effect:
-            answer = Answer(fault.status, _trouble(fault))
+        if fault and fault.action == "revoke":
+            self.tokens.revoke_all()
+        elif fault and fault.action == "unpause":
+            self.publisher.lift_all()
+        wait = self.bucket.wait(self.options.rate)
+        if wait:
+            answer = Answer(
+                429, Refusal(429, "TooManyRequests", "the rate limit is reached").body()
+            )
+        elif fault and not fault.effect and (fault.status or fault.action == "reset"):
+            answer = Answer(fault.status or 500, None)
         else:
             answer = await self._answer(scope, path, raw)
-        self._note(scope, path, raw, answer.status)
-        await _send(send, answer, fault)
+        if fault and fault.action == "hang":
+            await asyncio.sleep(fault.seconds)
+        lost = fault is not None and fault.action == "reset"
+        self._note(scope, path, raw, 0 if lost else (fault and fault.status) or answer.status)
+        retry_after = wait if self.options.retry_after == "given" else 0.0
+        await send_answer(scope, send, answer, fault, retry_after)
 
     async def _answer(self, scope: Scope, path: str, raw: bytes) -> Answer:
         try:
             headers = dict(scope["headers"])
-            roles = self.tokens.check(headers.get(b"authorization", b"").decode("latin-1"))
+            caller = self.tokens.check(headers.get(b"authorization", b"").decode("latin-1"))
             found = self._root.find([unquote(p) for p in path.strip("/").split("/")])
-            handler = found[0].verbs.get(scope["method"]) if found else None
-            if found is None or handler is None:
+            endpoint = found[0].verbs.get(scope["method"]) if found else None
+            if found is None or endpoint is None:
                 raise Refusal(404, "NotFound", f"there is no {scope['method']} {path}")
-            self._allow(handler, scope["method"], roles)
-            ids = dict(zip(self._names[id(found[0])], found[1], strict=True))
-            query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-            result = handler(Call(ids, query, _decoded(raw)))
+            ids = dict(zip(endpoint.names, found[1], strict=True))
+            _allow(endpoint, caller, ids, scope["method"])
+            text = scope["query_string"].decode("latin-1")
+            query = parse_qs(text, keep_blank_values=True) if text else {}
+            result = endpoint.handler(Call(ids, query, decoded(raw), caller))
             return await result if inspect.isawaitable(result) else result
         except Refusal as refusal:
             return Answer(refusal.status, refusal.body())
-
-    def _allow(self, handler: Any, method: str, roles: tuple[str, ...]) -> None:
-        """403 with the roles that would do (api-facts 1.3)."""
-        row = handler.args[0] if getattr(handler, "args", None) else None
-        if "FullAccess" in roles or row is None:
-            return
-        if hasattr(row, "role"):
-            enough: tuple[str, ...] = (row.role,)
-        else:
-            enough = row.writers if method in _WRITES else row.readers
-        if not set(enough) & set(roles):
-            data = {"SufficientRoles": [*enough, "FullAccess"], "AssignedRoles": list(roles)}
-            raise Refusal(403, "InsufficientRoles", "the user lacks a role", data)
-
-    def _me(self, _: Call) -> Answer:
-        seller = {"ID": self.market.id, "Name": self.market.name}
-        return Answer(
-            200, {"ID": "emulator", "Username": "emulator", "Active": True, "Seller": seller}
-        )
 
     def _note(self, scope: Scope, path: str, raw: bytes, status: int) -> None:
         self._number += 1
         method = scope["method"]
         self.counts[method] += 1
-        if method in _WRITES and not path.casefold().startswith("/integrations"):
-            self.counts["writes"] += 1
-            self._last_write = time.monotonic()
-            self._first_write = self._first_write or self._last_write
+        if status == 429:
+            self.counts["429"] += 1
+        if method in _WRITES:
+            config = path.casefold().startswith("/integrations")
+            self.counts["configs" if config else "writes"] += 1
+            if not config:
+                self.last_write = time.monotonic()
+                self.first_write = self.first_write or self.last_write
         record = {
             "n": self._number,
             "at": stamp(),
@@ -143,108 +192,28 @@ class Emulator:
         self.requests.append(record)
 
     async def _token(self, request: Request) -> Response:
-        answer = self.tokens.sign_in(await request.body(), str(request.base_url).rstrip("/"))
+        kind, url = request.headers.get("content-type", ""), str(request.base_url).rstrip("/")
+        answer = self.tokens.sign_in(await request.body(), kind, url)
         self._number += 1
         record = {"n": self._number, "at": stamp(), "method": "POST", "path": "/oauth/token"}
         self.requests.append({**record, "query": "", "status": answer.status})
-        return _json(answer.body, answer.status)
-
-    async def _health(self, _: Request) -> Response:
-        return _json({"status": "ready", "marketplace": self.market.id})
-
-    def _log(self, name: str) -> Any:
-        async def show(request: Request) -> Response:
-            after = int(request.query_params.get("after", "0"))
-            records = self.requests if name == "requests" else self.publisher.messages
-            return _json([record for record in records if record["n"] > after])
-
-        return show
-
-    async def _counts(self, _: Request) -> Response:
-        messages = dict(self.publisher.counts)
-        return _json(
-            {
-                "requests": dict(self.counts),
-                "messages": messages,
-                "delivered": sum(messages.values()),
-                "dropped": self.publisher.dropped,
-                "faults": self.faults.struck,
-                "writes_per_second": self.counts["writes"]
-                / max(self._last_write - self._first_write, 1e-9),
-            }
-        )
-
-    async def _reset(self, _: Request) -> Response:
-        self.reset()
-        return Response(status_code=204)
-
-    async def _seed(self, request: Request) -> Response:
-        try:
-            seed = msgspec.json.decode(await request.body(), type=dict[str, Any])
-            seeds.plant(self.market, seed)
-        except (InputError, msgspec.MsgspecError) as error:
-            return _json({"error": str(error)}, 400)
-        return Response(status_code=204)
-
-    async def _revoke(self, _: Request) -> Response:
-        self.tokens.revoke_all()
-        return Response(status_code=204)
-
-    async def _set_faults(self, request: Request) -> Response:
-        try:
-            rules = [] if request.method == "DELETE" else msgspec.json.decode(await request.body())
-            self.faults.set(rules)
-        except msgspec.MsgspecError as error:
-            return _json({"error": str(error)}, 400)
-        return Response(status_code=204)
+        return json_response(answer.body, answer.status)
 
 
-async def _body(receive: Receive) -> bytes:
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    while message.get("more_body"):
-        message = await receive()
-        body += message.get("body", b"")
-    return body
+def _allow(endpoint: routes.Endpoint, caller: Caller, ids: dict[str, str], method: str) -> None:
+    """403 with the roles that would do (api-facts 1.3)."""
+    if not endpoint.roles:
+        return
+    if "FullAccess" not in caller.roles and not set(endpoint.roles) & set(caller.roles):
+        data = {"SufficientRoles": [*endpoint.roles, "FullAccess"],
+                "AssignedRoles": list(caller.roles)}  # fmt: skip
+        raise Refusal(403, "InsufficientRoles", "the user lacks a role", data)
+    own = ids.get(f"{caller.sort.title()}ID", "").casefold() == caller.company.casefold()
+    if method in _WRITES and caller.sort != "admin" and not own:
+        text = "only the marketplace's own users may do that"
+        raise Refusal(403, "Auth.UserNotAuthorizedToAdmin", text)
 
 
-def _decoded(raw: bytes) -> Any:
-    if not raw:
-        return None
-    try:
-        return msgspec.json.decode(raw)
-    except msgspec.MsgspecError as error:
-        raise Refusal(400, "Request.InvalidRequestBody", str(error)) from error
-
-
-def _trouble(fault: Fault) -> Any:
-    return Refusal(fault.status, "ServerError", "a scripted fault").body()
-
-
-async def _send(send: Send, answer: Answer, fault: Fault | None) -> None:
-    body = b"" if answer.body is None else _encode(answer.body)
-    status, kind = answer.status, b"application/json; charset=utf-8"
-    if fault:
-        status = fault.status or status
-        if fault.status and fault.effect:
-            body = _encode(_trouble(fault))
-        if fault.action == "html":
-            body, kind = b"<html><body>gateway</body></html>", b"text/html"
-        elif fault.action == "bom":
-            body = b"\xef\xbb\xbf" + body
-    headers = [(b"content-length", b"%d" % len(body))]
-    if body:
-        headers.append((b"content-type", kind))
-    if fault and fault.retry_after is not None:
-        headers.append((b"retry-after", b"%g" % fault.retry_after))
-    if fault and fault.action == "cut":
-        headers[0] = (b"content-length", b"%d" % (len(body) + 100))  # never fulfilled
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    if fault and fault.action == "cut":
-        await send({"type": "http.response.body", "body": body, "more_body": True})
-        raise ConnectionError("cut by a scripted fault")
-    await send({"type": "http.response.body", "body": body})
-
-
-def _json(content: Any, status: int = 200) -> Response:
-    return Response(_encode(content), status, media_type="application/json")
+async def _nowhere(request: Request, _: Exception) -> Response:
+    refusal = Refusal(404, "NotFound", f"there is no {request.method} {request.url.path}")
+    return json_response(refusal.body(), 404)

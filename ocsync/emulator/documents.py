@@ -10,8 +10,10 @@ from typing import Any
 import msgspec
 
 from ocsync.emulator.errors import invalid
+from ocsync.emulator.kinds import ALL
+from ocsync.emulator.options import Options
 from ocsync.emulator.state import Document, stamp
-from ocsync.resources import ID_PATTERN, KINDS, WHOLE_MAX, WHOLE_MIN, XP_LIMIT, Field, Kind, Type
+from ocsync.resources import ID_PATTERN, WHOLE_MAX, WHOLE_MIN, XP_LIMIT, Field, Kind, Type
 
 _TYPES: dict[Type, tuple[type, ...]] = {
     Type.TEXT: (str,),
@@ -32,7 +34,7 @@ def members(kind: Kind) -> dict[str, dict[str, Field]]:
 @cache
 def _members(name: str) -> dict[str, dict[str, Field]]:
     found: dict[str, dict[str, Field]] = {"": {}}
-    for path, field in KINDS[name].fields.items():
+    for path, field in ALL[name].fields.items():
         model, _, member = path.rpartition(".")
         found.setdefault(model, {})[member] = field
     return found
@@ -45,37 +47,47 @@ def new_id() -> str:
 
 def blank(kind: Kind) -> Document:
     """A document of *kind* with nothing given."""
-    document: Document = {}
-    for model, fields in members(kind).items():
-        if model:
-            document[model] = None
-        else:
-            document |= {name: _default(kind, field) for name, field in fields.items()}
+    document = dict(_template(kind.name))
     if "DateCreated" in document:
         document["DateCreated"] = stamp()
     return document
 
 
+@cache
+def _template(name: str) -> Document:
+    kind = ALL[name]
+    plain = {path: _default(kind, field) for path, field in members(kind)[""].items()}
+    return plain | {model: None for model in members(kind) if model}
+
+
 def _default(kind: Kind, field: Field) -> Any:
-    if field.default is not None or field.read_only:
+    if field.default is not None:
         return field.default
+    if field.read_only:
+        return 0 if field.type is Type.WHOLE else None
     return False if field.type is Type.FLAG and not kind.assignment else None
 
 
-def merged(kind: Kind, document: Document, body: Mapping[str, Any], *, deep_xp: bool) -> Document:
-    """*document* after a PATCH with *body*. What is unknown or read-only in it is ignored."""
+def merged(kind: Kind, document: Document, body: Mapping[str, Any], options: Options) -> Document:
+    """*document* after a PATCH with *body*.
+
+    What is unknown, read-only or fixed at creation in it is ignored.
+    """
     result = dict(document)
     models = members(kind)
+    plain = models[""]
     for name, value in body.items():
-        if name in models and name:
+        if name in plain:
+            field = plain[name]
+            if field.type is Type.XP and not field.read_only:
+                result[name] = _merged_xp(result.get(name), value, options)
+            elif not (field.read_only or (field.create_only and result.get(name))):
+                result[name] = value
+        elif name in models and name:
             result[name] = _merged_model(result.get(name), models[name], value)
-        elif name == "xp" and "xp" in models[""]:
-            result["xp"] = _merged_xp(result.get("xp"), value, deep=deep_xp)
-        elif name in models[""] and not models[""][name].read_only:
-            result[name] = value
-    for model in ("", *models):
-        place = result if not model else result.get(model)
-        if place is not None and "LastUpdated" in models[model]:
+    for model, fields in models.items():
+        place = result.get(model) if model else result
+        if place is not None and "LastUpdated" in fields:
             place["LastUpdated"] = stamp()
     if result.get("Inventory") and result["Inventory"].get("Enabled"):
         inventory = result["Inventory"]
@@ -91,10 +103,12 @@ def _merged_model(now: Any, fields: dict[str, Field], value: Any) -> Any:
     return {**start, **given}
 
 
-def _merged_xp(now: Any, value: Any, *, deep: bool) -> Any:
+def _merged_xp(now: Any, value: Any, options: Options) -> Any:
+    if value is None:
+        return None if options.xp_null == "clears" else now
     if not isinstance(value, dict):
-        return value
-    return _deep(now or {}, value) if deep else {**(now or {}), **value}
+        return value  # refused when the document is checked
+    return _deep(now or {}, value) if options.nested_xp == "merge" else {**(now or {}), **value}
 
 
 def _deep(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:

@@ -1,30 +1,46 @@
 """Scripted faults: what goes wrong, with which requests, how often.
 
     {"method": "PATCH", "path": "inventoryrecords", "times": 3, "status": 429, "retry_after": 1}
+    {"rate": 0.1, "action": "reset", "effect": true}
 
-*path* is part of the path; *after* skips that many matching requests first. `status` answers with
-it; `effect` true lets the write take effect before. `action` "cut" breaks the connection off in the
-middle of the answer, "hang" waits *seconds*; "html" and "bom" answer with such a body.
+A rule is for requests of its *method* (any if empty) whose path has *path* in it; it skips the
+first *after* of them, strikes the next *times* and is then over. Without *times* it strikes once;
+with a *rate*, from 0 to 1, that share of all. `status` answers with it (and `code`); `effect` lets
+the request take effect before. `action` is one of
+
+- `reset`: the connection is reset, without an answer;
+- `cut`: half of the answer's body, then the end of the connection;
+- `slow`: the body comes byte by byte over *seconds*; `hang`: the answer comes after *seconds*;
+- `html`, `bom`: such a body;
+- `revoke`: all tokens are revoked before; `unpause`: somebody lifts all pauses before.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import random
+from pathlib import Path
+from typing import Any, Literal
 
 import msgspec
 
+from ocsync.errors import FileMissing, InputError
 
-class Fault(msgspec.Struct):
+Action = Literal["", "reset", "cut", "slow", "hang", "html", "bom", "revoke", "unpause"]
+
+
+class Fault(msgspec.Struct, forbid_unknown_fields=True):
     """One rule; it counts itself down."""
 
     status: int = 0
+    code: str = "ServerError"
     method: str = ""
     path: str = ""
-    times: int = 1
+    times: int | None = None
     after: int = 0
+    rate: float = 1.0
     effect: bool = False
     retry_after: float | None = None
-    action: str = ""
+    action: Action = ""
     seconds: float = 0.0
 
 
@@ -34,18 +50,34 @@ class Faults:
     def __init__(self) -> None:
         self.rules: list[Fault] = []
         self.struck = 0
+        self._random = random.Random(0)
 
     def set(self, rules: Any) -> None:
         """Replace all rules. Raises msgspec.ValidationError."""
         self.rules = msgspec.convert(rules, list[Fault])
+        self._random.seed(0)
+        for rule in self.rules:
+            if rule.times is None:
+                rule.times = 1 if rule.rate >= 1 else 2**62
+
+    def read(self, path: Path) -> None:
+        """Take the rules of a JSON file. Raises FileMissing and InputError."""
+        try:
+            self.set(msgspec.json.decode(path.read_bytes()))
+        except OSError as error:
+            raise FileMissing(f"{path}: {error.strerror}") from error
+        except msgspec.MsgspecError as error:
+            raise InputError(f"{path}: no list of faults: {error}") from error
 
     def strike(self, method: str, path: str) -> Fault | None:
         """The fault for this request, counted."""
         for rule in self.rules:
-            if rule.times <= 0 or rule.method not in ("", method) or rule.path not in path:
+            if not rule.times or rule.method not in ("", method) or rule.path not in path:
                 continue
             if rule.after:
                 rule.after -= 1
+                continue
+            if rule.rate < 1 and self._random.random() >= rule.rate:
                 continue
             rule.times -= 1
             self.struck += 1

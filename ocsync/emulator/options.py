@@ -7,22 +7,50 @@ from pathlib import Path
 from typing import Literal
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Options:
-    """An emulator's options; every unknown of the platform is a switch with both behaviours.
+    """An emulator's options. Times are seconds, rates are per second, 0 means none.
 
-    *port* 0 takes a free one. *latency* and *product_lag* are seconds, *token_lifetime* whole ones.
+    *port* 0 takes a free one. *products* is the size of a synthetic marketplace to begin with;
+    *state* is read at the start, if it is there, and written as the marketplace changes.
+    *deliver_to* names hosts beyond loopback that messages may be sent to.
+    *rate* limits requests, *sales* sell one piece of a record each.
+    *duplicates* sends every so-manieth message twice. *product_lag* makes product lists stale after
+    a write, as the search index is, with *lag_get* the GET of one too.
+
+    The others are unknowns of the platform (api-facts 2 to 7), each with all its behaviours; the
+    first is what is likeliest.
     """
 
     port: int = 0
     seed: Path | None = None
+    products: int = 0
+    state: Path | None = None
+    faults: Path | None = None
+    deliver_to: tuple[str, ...] = ()
+
     latency: float = 0.0
+    rate: float = 0.0
+    retry_after: Literal["given", "absent"] = "given"
+    sales: float = 0.0
     token_lifetime: int = 36000
+    refresh_lifetime: int = 0
     product_lag: float = 0.0
+    lag_get: bool = False
+    delivery_delay: float = 0.0
+    duplicates: int = 0
+    reorder: bool = False
+    pause_delay: float = 0.0
+
     while_paused: Literal["queue", "drop"] = "queue"
+    updated_after_delete: Literal["dropped", "sent"] = "dropped"
+    sync_while_paused: Literal["deliver", "hold", "refuse"] = "deliver"
     no_op: Literal["deliver", "silent"] = "deliver"
+    product_resync: Literal["own", "touched"] = "own"
     missing_config: Literal["404", "empty"] = "404"
     nested_xp: Literal["replace", "merge"] = "replace"
+    xp_null: Literal["clears", "ignored"] = "clears"
+    put_password: Literal["kept", "cleared"] = "kept"  # noqa: S105
     omitted: Literal["false", "unchanged"] = "false"
-    sync_while_paused: Literal["deliver", "hold", "refuse"] = "deliver"
-    pause_delay: float = 0.0
+    nested_targets: Literal["merge", "replace"] = "merge"
+    page_keys: Literal["none", "given"] = "none"

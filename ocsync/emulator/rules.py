@@ -1,36 +1,24 @@
-"""What happens around a write: what must exist, what is refused, what else comes into being.
+"""What is refused: what must exist before a write, and what a write or a delete may not do.
 
-Each rule is one small function in a table by kind. Sources: api-facts 2.3, 5.2 and 7.
+Each rule is one small function in a table by kind. Codes are the documented ones (api-facts 2.3);
+where only a code's name is documented, the rule is what the name says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
-from ocsync.emulator.documents import blank
-from ocsync.emulator.errors import Refusal, not_found
-from ocsync.emulator.state import Document, Key, Marketplace, Row, key_of
-from ocsync.resources import KINDS, Kind
+from ocsync.emulator.errors import Refusal, invalid, not_found
+from ocsync.emulator.kinds import ALL, noun
+from ocsync.emulator.state import Document, Marketplace, Row, key_of
+from ocsync.resources import Kind
 
 Ids = dict[str, str]
-Made = list[tuple[Kind, Row]]
-_NOUNS = {name: name.title().replace("-", "") for name in KINDS} | {
-    "inventory": "InventoryRecord",
-    "variant-inventory": "InventoryRecord",
-    "usergroup": "UserGroup",
-    "buyer-user": "User",
-    "supplier-user": "User",
-    "admin-user": "User",
-}
+PRICED_BY = {"product": "DefaultPriceScheduleID", "product-assignment": "PriceScheduleID"}
 
 
-def noun(kind: Kind) -> str:
-    """The platform's name of the kind."""
-    return _NOUNS[kind.name]
-
-
-def require(market: Marketplace, kind: Kind, ids: Ids) -> Row:
+def require(market: Marketplace, kind: Kind, ids: Mapping[str, str]) -> Row:
     """The row of *kind*, or 404."""
     row = market.of(kind, ids)
     if row is None:
@@ -43,24 +31,42 @@ def check_references(market: Marketplace, kind: Kind, ids: Ids, document: Docume
     known = {**document, **ids}
     for reference in kind.references:
         values = [v for name in reference.ids if isinstance(v := known.get(name), str) and v]
-        if len(values) == len(reference.ids) and not market.tables[reference.kind].get(values):
-            raise not_found(noun(KINDS[reference.kind]), values[-1])
+        if len(values) != len(reference.ids) or market.tables[reference.kind].get(values):
+            continue
+        if reference.kind == "address" and _suppliers_own(market, known, values[0]):
+            continue
+        raise not_found(noun(ALL[reference.kind]), values[-1])
+
+
+def _suppliers_own(market: Marketplace, known: Document, address: str) -> bool:
+    """A record's address belongs to its owner: the marketplace's, or the supplier's own."""
+    owner = str(known.get("OwnerID") or "")
+    return market.tables["supplier-address"].get([owner, address]) is not None
 
 
 class Wanted(NamedTuple):
-    """A write about to be kept: where, what, and whether it is the first."""
+    """A write about to be kept: where, what, and what was there."""
 
     market: Marketplace
     ids: Ids
     document: Document
-    new: bool
+    old: Document | None
+
+    def changes(self, *names: str) -> bool:
+        """Whether one of the fields gets another value than an existing one has."""
+        old = self.old
+        return old is not None and any(old.get(n) != self.document.get(n) for n in names)
+
+    def product(self) -> Document:
+        """The product that the IDs name."""
+        row = self.market.tables["product"].get([self.ids["ProductID"]])
+        return row.document if row else {}
 
 
 def _record(wanted: Wanted) -> None:
-    product = wanted.market.tables["product"].get([wanted.ids["ProductID"]])
-    inventory = product.document.get("Inventory") if product else None
-    if not wanted.new:
+    if wanted.old:
         return
+    inventory = wanted.product().get("Inventory")
     if inventory is None:
         code = "InventoryConfiguration.ProductInventoryMustExist"
         raise Refusal(400, code, "the product has no inventory settings")
@@ -69,10 +75,27 @@ def _record(wanted: Wanted) -> None:
         raise Refusal(400, code, "product and variant records cannot be mixed")
 
 
+def _product(wanted: Wanted) -> None:
+    document, market = wanted.document, wanted.market
+    parent = market.tables["product"].get([document.get("ParentID") or ""])
+    if parent and not parent.document.get("IsParent"):
+        raise Refusal(400, "Product.IsNotParent", f"{parent.ids[0]} is not a parent product")
+    tracks = bool((document.get("Inventory") or {}).get("VariantLevelTracking"))
+    tracked = bool(((wanted.old or {}).get("Inventory") or {}).get("VariantLevelTracking"))
+    if tracks and (parent or document.get("IsParent")):
+        code = "InventoryConfiguration.CannotSetVariantLevelTracking"
+        raise Refusal(400, code, "not for parent and child products")
+    if wanted.old and tracks is not tracked:
+        own = {0: wanted.ids["ProductID"].casefold()}
+        if any(market.tables[name].matching(own) for name in ("inventory", "variant-inventory")):
+            code = "InventoryConfiguration.CannotChangeVariantLevelTracking"
+            raise Refusal(400, code, "the product has inventory records")
+
+
 def _user(wanted: Wanted) -> None:
-    name = str(wanted.document.get("Username") or "").casefold()
-    owner = wanted.market.usernames.get(name)
-    if owner and owner != key_of(wanted.ids.values()):
+    name = str(wanted.document.get("Username") or "")
+    owner = wanted.market.usernames.get(name.casefold())
+    if owner and owner[1] != key_of(wanted.ids.values()):
         raise Refusal(409, "User.UsernameMustBeUnique", f'the user name "{name}" is taken')
 
 
@@ -89,105 +112,130 @@ def _category(wanted: Wanted) -> None:
 
 def _buyer(wanted: Wanted) -> None:
     taken = wanted.market.tables["catalog"].get([wanted.ids["BuyerID"]])
-    if wanted.new and not wanted.document.get("DefaultCatalogID") and taken:
+    if not wanted.old and not wanted.document.get("DefaultCatalogID") and taken:
         text = "a catalog with the buyer's ID is there already"
         raise Refusal(400, "Buyer.DefaultCatalogAlreadyExists", text)
 
 
+def _price_schedule(wanted: Wanted) -> None:
+    document, own = wanted.document, wanted.ids["PriceScheduleID"].casefold()
+    breaks = [one for one in document.get("PriceBreaks") or () if isinstance(one, dict)]
+    for one in breaks:
+        for name in ("Quantity", "Price"):
+            if not isinstance(one.get(name), int | float):
+                raise invalid(f"PriceBreaks.{name}", "is required")
+    if len({one["Quantity"] for one in breaks}) < len(breaks):
+        raise Refusal(400, "PriceSchedule.DuplicatePriceBreaks", "a quantity is there twice")
+    if (document.get("MinQuantity") or 0) > (document.get("MaxQuantity") or 2**31):
+        raise Refusal(400, "PriceSchedule.MinGreaterThanMax", "MinQuantity is above MaxQuantity")
+    start, end = document.get("SaleStart"), document.get("SaleEnd")
+    if start and end and start > end:
+        raise Refusal(
+            400, "PriceSchedule.InvalidSaleStartOrSaleEnd", "the sale ends before it starts"
+        )
+    if wanted.changes("Currency") and _priced(wanted.market, own):
+        raise Refusal(400, "PriceSchedule.CannotModifyCurrency", "the schedule is assigned")
+    if (wanted.old or {}).get("PriceBreaks") and not breaks:
+        raise Refusal(400, "PriceSchedule.CannotClearPriceBreaks", "price breaks cannot be cleared")
+
+
+def _priced(market: Marketplace, schedule: str) -> bool:
+    """Whether a product or an assignment has this price schedule."""
+    return any(
+        str(row.document.get(name) or "").casefold() == schedule
+        for kind, name in PRICED_BY.items()
+        for row in market.tables[kind].rows.values()
+    )
+
+
 def _product_assignment(wanted: Wanted) -> None:
-    buyer, product = wanted.ids["BuyerID"].casefold(), wanted.ids["ProductID"].casefold()
-    tables = wanted.market.tables
-    catalogs = {key[0] for key in tables["catalog-assignment"].rows if key[1] == buyer}
-    if not any((catalog, product) in tables["catalog-product"].rows for catalog in catalogs):
+    market, ids = wanted.market, wanted.ids
+    carrying = {
+        row.ids[0].casefold()
+        for row in market.linked("catalog-product", ProductID=ids["ProductID"])
+    }
+    having = {
+        row.ids[0].casefold() for row in market.linked("catalog-assignment", BuyerID=ids["BuyerID"])
+    }
+    if not carrying & having:
         text = "the product is in none of the buyer's catalogs"
         raise Refusal(400, "Product.CannotAssignNotInBuyerCatalog", text)
+
+
+def _no_child(code: str) -> Callable[[Wanted], None]:
+    def check(wanted: Wanted) -> None:
+        if wanted.product().get("ParentID"):
+            raise Refusal(400, code, "a child product is assigned with its parent")
+
+    return check
+
+
+def _category_assignment(wanted: Wanted) -> None:
+    """The buyer needs the catalog first; what the platform answers is not documented."""
+    ids = [wanted.ids["CatalogID"], wanted.ids["BuyerID"]]
+    if not wanted.market.tables["catalog-assignment"].get(ids):
+        raise not_found("CatalogAssignment", "/".join(ids))
 
 
 CHECKS: dict[str, Callable[[Wanted], None]] = {
     "inventory": _record,
     "variant-inventory": _record,
+    "product": _product,
     "buyer-user": _user,
     "supplier-user": _user,
     "admin-user": _user,
     "category": _category,
     "buyer": _buyer,
+    "price-schedule": _price_schedule,
     "product-assignment": _product_assignment,
+    "category-assignment": _category_assignment,
+    "catalog-product": _no_child("Catalog.CannotAssignChildProduct"),
+    "category-product": _no_child("Category.CannotAssignChildProduct"),
 }
+"""What a write of the kind may not do."""
 
 
-def _buyer_made(_: Marketplace, row: Row, old: Row | None) -> Made:
-    if old or row.document.get("DefaultCatalogID"):
-        return []
-    name = row.ids[0]
-    row.document["DefaultCatalogID"] = name
-    title = {"Name": row.document["Name"], "Active": True}
-    catalog = Row((name,), {"ID": name, **blank(KINDS["catalog"]), **title})
-    both = {"CatalogID": name, "BuyerID": name, "ViewAllCategories": True, "ViewAllProducts": True}
-    return [(KINDS["catalog"], catalog), (KINDS["catalog-assignment"], Row((name, name), both))]
-
-
-def _category_product_made(market: Marketplace, row: Row, _: Row | None) -> Made:
-    catalog, _category, product = row.ids
-    if market.tables["catalog-product"].get([catalog, product]):
-        return []
-    document = {"CatalogID": catalog, "ProductID": product}
-    return [(KINDS["catalog-product"], Row((catalog, product), document))]
-
-
-def _user_made(market: Marketplace, row: Row, old: Row | None) -> Made:
-    if old:
-        market.usernames.pop(str(old.document["Username"]).casefold(), None)
-    market.usernames[str(row.document["Username"]).casefold()] = key_of(row.ids)
-    return []
-
-
-EFFECTS: dict[str, Callable[[Marketplace, Row, Row | None], Made]] = {
-    "buyer": _buyer_made,
-    "category-product": _category_product_made,
-    "buyer-user": _user_made,
-    "supplier-user": _user_made,
-    "admin-user": _user_made,
-}
-"""What a write of the kind makes beside it: rows that were not there."""
+def _same(value: Any, row: Row) -> bool:
+    return str(value or "").casefold() == row.ids[-1].casefold()
 
 
 def _catalog_goes(market: Marketplace, row: Row) -> None:
-    for buyer in market.tables["buyer"].rows.values():
-        if str(buyer.document.get("DefaultCatalogID") or "").casefold() == row.ids[0].casefold():
-            raise Refusal(400, "Catalog.CannotDelete", "it is some buyer's default catalog")
+    buyers = market.tables["buyer"].rows.values()
+    if any(_same(buyer.document.get("DefaultCatalogID"), row) for buyer in buyers):
+        raise Refusal(400, "Catalog.CannotDelete", "it is some buyer's default catalog")
 
 
 def _address_goes(market: Marketplace, row: Row) -> None:
     for name in ("inventory", "variant-inventory"):
-        for record in market.tables[name].rows.values():
-            if str(record.document.get("AddressID")).casefold() == row.ids[0].casefold():
-                code = "Address.CannotDeleteInventoryRecordAddress"
-                raise Refusal(400, code, "an inventory record refers to it")
+        if any(_same(r.document.get("AddressID"), row) for r in market.tables[name].rows.values()):
+            code = "Address.CannotDeleteInventoryRecordAddress"
+            raise Refusal(400, code, "an inventory record refers to it")
+
+
+def _product_goes(market: Marketplace, row: Row) -> None:
+    if any(market.linked("bundle-product", ProductID=row.ids[0])):
+        code = "Product.CannotDeleteProductAssingedToBundle"  # the platform's own spelling
+        raise Refusal(400, code, "a bundle has the product")
+    if row.document.get("IsParent"):
+        children = market.tables["product"].rows.values()
+        if any(_same(child.document.get("ParentID"), row) for child in children):
+            raise Refusal(400, "Product.CannotDeleteParentProduct", "it has child products")
+
+
+def _user_goes(market: Marketplace, row: Row) -> None:
+    name = str(row.document.get("Username")).casefold()
+    if any(client.user.casefold() == name for client in market.clients.values()):
+        text = "an API client acts as this user"
+        raise Refusal(400, "User.CannotDeleteDefaultContextUser", text)
 
 
 GOES: dict[str, Callable[[Marketplace, Row], None]] = {
     "catalog": _catalog_goes,
     "address": _address_goes,
+    "supplier-address": _address_goes,
+    "product": _product_goes,
+    "buyer-user": _user_goes,
+    "supplier-user": _user_goes,
+    "admin-user": _user_goes,
 }
 """What keeps a row of the kind from being deleted."""
-
-
-def takes_along(market: Marketplace, kind: Kind, row: Row) -> list[tuple[Kind, Key]]:
-    """What goes with *row*: what has its IDs in its own, and the categories below a category."""
-    gone: list[tuple[Kind, Key]] = []
-    mine = dict(zip(kind.ids, key_of(row.ids), strict=True))
-    for other in KINDS.values():
-        needs = any(r.kind == kind.name and set(r.ids) <= set(other.ids) for r in other.references)
-        if other.name == kind.name or not needs:
-            continue
-        places = [(other.ids.index(name), value) for name, value in mine.items()]
-        gone += [
-            (other, key)
-            for key in market.tables[other.name].rows
-            if all(key[place] == value for place, value in places)
-        ]
-    if kind.name == "category":
-        for below in list(market.tables["category"].below(row.ids[:-1])):
-            if str(below.document.get("ParentID") or "").casefold() == mine["CategoryID"]:
-                gone += [(kind, key_of(below.ids)), *takes_along(market, kind, below)]
-    return gone

@@ -1,30 +1,39 @@
-"""Seeds: a marketplace as a JSON or TOML document.
+"""Seeds: a marketplace as a JSON or TOML document, to begin with and as it is kept.
 
-    {"marketplace": "acme", "name": "Acme", "targets": ["inventory", ...] or "all",
-     "clients": [{"ID": "ci", "Secret": "...", "Roles": ["ProductAdmin"]}],
+    {"marketplace": "acme", "name": "Acme",
+     "clients": [{"ID": "ci", "Secret": "...", "Roles": ["ProductAdmin"], "User": "robot"}],
+     "deliveries": [{"ID": "d", "Name": "d", "Enabled": true, "DeliveryTargets": {"Http": {...}}}],
+     "targets": "all" or ["inventory", ...] or {"inventory": {"DeliveryConfigID": "d", ...}},
      "paused": ["products"],
+     "held": {"products": [["product", "p1"]]},
      "product": [{"ID": "P1", "Name": "..."}, ...],
      "inventory": [{"ProductID": "P1", "ID": "R1", "AddressID": "wh-1", "QuantityAvailable": 5}],
      "catalog-assignment": [{"CatalogID": "C", "BuyerID": "B", ...}]}
 
-Keys are the kinds' names; parents' IDs go by their names. Targets get a config that delivers to the
-log. Nothing is published and nothing is checked beyond the IDs.
+Everything may be left out. Keys of data are the kinds' names; parents' IDs go by their names. A
+target without a config of its own delivers to the emulator's log. *User* is the name of the user
+that a client acts as; users may have a `Password`. *held* are updates that wait for the end of a
+pause. Nothing is published and nothing is checked beyond IDs and names.
 """
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from ocsync.emulator.documents import blank, merged
-from ocsync.emulator.state import Marketplace, Row, key_of
+from ocsync.emulator.documents import blank, members
+from ocsync.emulator.kinds import ALL, ORDERS
+from ocsync.emulator.state import Client, Document, Marketplace, Row
+from ocsync.emulator.sync import Publisher
 from ocsync.errors import FileMissing, InputError
-from ocsync.resources import KINDS, TARGETS, Kind
+from ocsync.resources import TARGETS, Kind
 
 DELIVERY = "emulator-log"
+_OTHER = {"marketplace", "name", "targets", "paused", "clients", "deliveries", "held"}
 
 
 def read_seed(path: Path) -> dict[str, Any]:
@@ -40,46 +49,103 @@ def read_seed(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: not a seed: {error}") from error
 
 
-def plant(market: Marketplace, seed: dict[str, Any]) -> None:
-    """Add *seed* to *market*. Raises InputError for a key that is none."""
-    unknown = seed.keys() - KINDS.keys() - {"marketplace", "name", "targets", "paused", "clients"}
+def plant(market: Marketplace, seed: dict[str, Any], publisher: Publisher | None = None) -> None:
+    """Add *seed* to *market*. Raises InputError for what cannot be in one."""
+    unknown = seed.keys() - ALL.keys() - _OTHER
     if unknown:
         raise InputError(f"a seed has no {', '.join(sorted(unknown))}")
     market.id = seed.get("marketplace", market.id)
     market.name = seed.get("name", market.name)
-    for client in seed.get("clients", ()):
-        market.clients[client["ID"]] = (client["Secret"], tuple(client["Roles"]))
-    names = seed.get("targets", ())
-    for name in TARGETS if names == "all" else names:
-        _enable(market, name, paused=name in seed.get("paused", ()))
-    for name, kind in KINDS.items():
-        for given in seed.get(name, ()):
-            market.tables[name].put(_row(kind, given))
-            if "Username" in given:
-                market.usernames[given["Username"].casefold()] = key_of(_ids(kind, given))
+    try:
+        for client in seed.get("clients", ()):
+            user = client.get("User", "")
+            market.clients[client["ID"]] = Client(client["Secret"], tuple(client["Roles"]), user)
+        for delivery in seed.get("deliveries", ()):
+            market.deliveries[delivery["ID"].casefold()] = {"Enabled": True, **delivery}
+        _set_targets(market, seed.get("targets", ()), set(seed.get("paused", ())))
+        for name, kind in ALL.items():
+            for given in seed.get(name, ()):
+                market.put_in(kind, _row(market, kind, given))
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InputError(f"this seed cannot be read: {type(error).__name__} {error}") from error
+    for name, entries in seed.get("held", {}).items() if publisher else ():
+        publisher.held[name] = {(kind, tuple(key)): None for kind, *key in entries}  # type: ignore[union-attr]
 
 
-def _enable(market: Marketplace, name: str, *, paused: bool) -> None:
-    target = TARGETS[name]
-    http = {"Http": {"Endpoint": "http://127.0.0.1:9/none", "Secret": "none"}}
-    log = {"ID": DELIVERY, "Name": "the emulator's log", "Enabled": True, "DeliveryTargets": http}
-    market.deliveries.setdefault(DELIVERY, log)
-    flags = dict.fromkeys(target.flags, True)
-    market.configs[name] = {"DeliveryConfigID": DELIVERY, **flags, "Paused": paused}
+def _set_targets(market: Marketplace, given: Any, paused: set[str]) -> None:
+    names = TARGETS if given == "all" else given
+    for name in names:
+        target = ORDERS if name == ORDERS.name else TARGETS[name]
+        flags = dict.fromkeys(target.flags, True)
+        if target.flags:
+            flags["Paused"] = name in paused
+        own = given[name] if isinstance(given, dict) else {}
+        market.configs[name] = {"DeliveryConfigID": DELIVERY, **flags, **own}
+        if market.configs[name]["DeliveryConfigID"] == DELIVERY:
+            http = {"Http": {"Endpoint": "http://nowhere.invalid", "Secret": "none"}}
+            log = {"ID": DELIVERY, "Name": "the emulator's log", "Enabled": True}
+            market.deliveries.setdefault(DELIVERY, {**log, "DeliveryTargets": http})
 
 
-def _ids(kind: Kind, given: dict[str, Any]) -> tuple[str, ...]:
+def _row(market: Marketplace, kind: Kind, given: Document) -> Row:
     own = kind.ids[-1]
-    names = {own: given.get("ID", ""), **given} if not kind.assignment else given
-    return tuple(str(names.get(name) or "") for name in kind.ids)
-
-
-def _row(kind: Kind, given: dict[str, Any]) -> Row:
-    ids = _ids(kind, given)
-    document = merged(kind, blank(kind), given, deep_xp=False)
+    names = given if kind.assignment else {own: given.get("ID", ""), **given}
+    ids = tuple(str(names.get(name) or "") for name in kind.ids)
+    document = filled(market, kind, given)
     if kind.assignment:
-        named = {n: v or None for n, v in zip(kind.ids, ids, strict=True)}
-        return Row(
-            ids, {**{n: v for n, v in named.items() if "{" + n + "}" not in kind.path}, **document}
-        )
+        shown = {
+            n: v or None for n, v in zip(kind.ids, ids, strict=True) if "{" + n not in kind.path
+        }
+        return Row(ids, {**shown, **document})
     return Row(ids, {"ID": ids[-1], **document})
+
+
+def filled(market: Marketplace, kind: Kind, given: Document) -> Document:
+    """A document of *kind* with what is *given*, also where a request could not set it."""
+    document = blank(kind)
+    if "OwnerID" in document:
+        document["OwnerID"] = market.id
+    models = members(kind)
+    for name, value in given.items():
+        if name in models[""]:
+            document[name] = value
+        elif name in models and isinstance(value, dict):
+            document[name] = dict.fromkeys(models[name]) | value
+    return document
+
+
+def kept(market: Marketplace, publisher: Publisher) -> dict[str, Any]:
+    """The marketplace as a seed; `plant` of it gives the same one."""
+    seed: dict[str, Any] = {
+        "marketplace": market.id,
+        "name": market.name,
+        "clients": [
+            {"ID": name, "Secret": client.secret, "Roles": client.roles, "User": client.user}
+            for name, client in market.clients.items()
+        ],
+        "deliveries": [*market.deliveries.values()],
+        "targets": market.configs,
+        "held": {
+            name: [[kind, *key] for kind, key in held] for name, held in publisher.held.items()
+        },
+    }
+    for name, table in market.tables.items():
+        ids = table.kind.ids if table.kind.assignment else table.kind.ids[:-1]
+        if table.rows:
+            seed[name] = [
+                {**dict(zip(ids, row.ids, strict=False)), **row.document}
+                for row in table.rows.values()
+            ]
+    return seed
+
+
+def write_state(path: Path, seed: dict[str, Any]) -> None:
+    """Write *seed* beside *path*, and put it in its place. It has secrets: for its owner alone."""
+    beside = path.with_name(path.name + ".new")
+    data = msgspec.json.encode(seed)
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)

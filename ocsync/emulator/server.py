@@ -6,13 +6,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import NamedTuple
 
 import uvicorn
 
 from ocsync.emulator.app import Emulator
 from ocsync.emulator.options import Options
+from ocsync.emulator.wire import Protocol
 from ocsync.errors import ConfigError, OcsyncError
 
 HOST = "127.0.0.1"
@@ -31,17 +32,17 @@ def serve(options: Options, ready: Callable[[str], None]) -> None:
 
     Raises ConfigError when the port is taken.
     """
-    listener = _listen(options.port)
-    server = _server(Emulator(options))
-    ready(_url(listener))
-    server.run(sockets=[listener])
+    with closing(_listen(options.port)) as listener:
+        server = _server(Emulator(options))
+        ready(_url(listener))
+        server.run(sockets=[listener])
 
 
 @contextmanager
 def running(options: Options) -> Iterator[Running]:
     """An emulator in a thread, for the time of the block."""
-    listener = _listen(options.port)
     emulator = Emulator(options)
+    listener = _listen(options.port)
     server = _server(emulator)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
@@ -64,7 +65,8 @@ def _server(emulator: Emulator) -> uvicorn.Server:
             emulator.app(),
             log_level="critical",
             access_log=False,
-            lifespan="off",
+            lifespan="on",
+            http=Protocol,
             server_header=False,
             timeout_graceful_shutdown=1,
         )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from ocsync.resources import KINDS, Kind
+from ocsync.emulator.kinds import ALL
+from ocsync.resources import Kind
 
 Document = dict[str, Any]
 Key = tuple[str, ...]
@@ -29,7 +31,7 @@ def stamp() -> str:
 class Row:
     """An entity or assignment: its IDs as they were written, its document, what it was before.
 
-    *old* is shown until *shown_at* where reads lag.
+    *old* is what a stale read shows until *shown_at*; None where there was nothing.
     """
 
     ids: tuple[str, ...]
@@ -37,20 +39,39 @@ class Row:
     old: Document | None = None
     shown_at: float = 0.0
 
+    def seen(self, *, stale: bool) -> Document | None:
+        """The document as a read sees it; a *stale* one lives in the past for a while."""
+        if stale and self.shown_at and time.monotonic() < self.shown_at:
+            return self.old
+        return self.document
+
 
 @dataclass(slots=True)
 class Table:
-    """The rows of one kind; *groups* holds the keys by everything but the last ID."""
+    """The rows of one kind.
+
+    *by* holds keys by the value at each place of the IDs that is searched by: the parents' of an
+    entity, every one of an assignment. *ghosts* are deleted rows that stale reads still show.
+    """
 
     kind: Kind
     rows: dict[Key, Row] = field(default_factory=dict)
-    groups: dict[Key, dict[Key, None]] = field(default_factory=lambda: defaultdict(dict))
+    ghosts: dict[Key, Row] = field(default_factory=dict)
+    by: list[dict[str, dict[Key, None]]] = field(default_factory=list)
+    ordered: dict[Key, list[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        places = len(self.kind.ids) - (not self.kind.assignment)
+        self.by = [{} for _ in range(places)]
 
     def put(self, row: Row) -> None:
         """Add or replace *row*."""
         key = key_of(row.ids)
+        if key not in self.rows:
+            for index, value in zip(self.by, key, strict=False):
+                index.setdefault(value, {})[key] = None
+            self.ordered.pop(key[:-1], None)
         self.rows[key] = row
-        self.groups[key[:-1]][key] = None
 
     def get(self, ids: Iterable[str]) -> Row | None:
         """The row with *ids*."""
@@ -60,13 +81,40 @@ class Table:
         """Remove the row at *key*."""
         row = self.rows.pop(key, None)
         if row:
-            self.groups[key[:-1]].pop(key, None)
+            for index, value in zip(self.by, key, strict=False):
+                index[value].pop(key)
+            self.ordered.pop(key[:-1], None)
         return row
 
-    def below(self, parents: Iterable[str]) -> Iterator[Row]:
-        """The rows whose IDs but the last are *parents*."""
-        for key in list(self.groups.get(key_of(parents), ())):
-            yield self.rows[key]
+    def matching(self, values: Mapping[int, str]) -> list[Key]:
+        """The keys that have these values (case folded) at these places."""
+        sets = [self.by[place].get(value, {}) for place, value in values.items()
+                if place < len(self.by)]  # fmt: skip
+        keys = min(sets, key=len) if sets else self.rows
+        return [key for key in keys if all(key[place] == v for place, v in values.items())]
+
+    def below(self, parents: Iterable[str]) -> list[Row]:
+        """The rows whose first IDs are *parents*."""
+        values = dict(enumerate(key_of(parents)))
+        return (
+            [self.rows[key] for key in self.matching(values)] if values else [*self.rows.values()]
+        )
+
+    def beyond(self, parents: Iterable[str], last: str) -> list[Row]:
+        """The rows below *parents* (all but the last ID) whose ID sorts after *last*, in order."""
+        prefix = key_of(parents)
+        order = self.ordered.get(prefix)
+        if order is None:
+            order = self.ordered[prefix] = sorted(key_of(row.ids)[-1] for row in self.below(prefix))
+        return [self.rows[*prefix, own] for own in order[bisect_right(order, last.casefold()) :]]
+
+
+class Client(NamedTuple):
+    """An API client: its secret, its roles, the user it acts as unless one signs in."""
+
+    secret: str
+    roles: tuple[str, ...]
+    user: str = ""
 
 
 class Marketplace:
@@ -75,17 +123,24 @@ class Marketplace:
     def __init__(self) -> None:
         self.id = "emulator"
         self.name = "Emulated marketplace"
-        self.tables = {name: Table(kind) for name, kind in KINDS.items()}
+        self.tables = {name: Table(kind) for name, kind in ALL.items()}
         self.configs: dict[str, Document] = {}
         self.deliveries: dict[str, Document] = {}
-        self.clients: dict[str, tuple[str, tuple[str, ...]]] = {
-            "emulator": ("emulator", ("FullAccess",))
-        }
-        self.usernames: dict[str, Key] = {}
+        self.clients = {"emulator": Client("emulator", ("FullAccess",))}
+        self.usernames: dict[str, tuple[Kind, Key]] = {}
+        self.sold: Counter[str] = Counter()
 
-    def of(self, kind: Kind, ids: dict[str, str]) -> Row | None:
+    def of(self, kind: Kind, ids: Mapping[str, str]) -> Row | None:
         """The row of *kind* with *ids* by name; a missing optional one is none."""
         return self.tables[kind.name].get(ids.get(name, "") for name in kind.ids)
+
+    def put_in(self, kind: Kind, row: Row) -> None:
+        """Add or replace a row, and take its user name if it has one."""
+        if "Username" in kind.fields:
+            self.take_out(kind, key_of(row.ids))
+            name = str(row.document["Username"]).casefold()
+            self.usernames[name] = (kind, key_of(row.ids))
+        self.tables[kind.name].put(row)
 
     def take_out(self, kind: Kind, key: Key) -> Row | None:
         """Remove a row, and free its user name if it has one."""
@@ -94,37 +149,13 @@ class Marketplace:
             self.usernames.pop(str(row.document["Username"]).casefold(), None)
         return row
 
-    def shown(self, kind: Kind, row: Row) -> Document:
-        """The row as the platform shows it: nothing write-only, sums and counts worked out."""
-        document = row.document
-        if row.old is not None:
-            if time.monotonic() < row.shown_at:
-                document = row.old
-            else:
-                row.old = None
-        if kind.name == "product":
-            return self._product(row, document)
-        if kind.name == "catalog":
-            count = sum(1 for _ in self.tables["category"].below(row.ids))
-            return {**document, "CategoryCount": count}
-        if "Password" in document:
-            return {name: value for name, value in document.items() if name != "Password"}
-        return document
+    def user(self, name: str) -> tuple[Kind, Row] | None:
+        """The user with this user name."""
+        kind, key = self.usernames.get(name.casefold(), (None, ()))
+        return (kind, self.tables[kind.name].rows[key]) if kind else None
 
-    def _product(self, row: Row, document: Document) -> Document:
-        """A product's stock is the sum of its records, where it has any (api-facts 7)."""
-        inventory = document.get("Inventory")
-        key = key_of(row.ids)
-        tracked = inventory and inventory.get("VariantLevelTracking")
-        if tracked:
-            records = [
-                r for v in self.tables["variant"].below(key)
-                for r in self.tables["variant-inventory"].below(key_of(v.ids))
-            ]  # fmt: skip
-        else:
-            records = list(self.tables["inventory"].below(key))
-        document = {**document, "VariantCount": len(self.tables["variant"].groups.get(key, ()))}
-        if inventory is not None and records:
-            total = sum(record.document.get("QuantityAvailable") or 0 for record in records)
-            document["Inventory"] = {**inventory, "QuantityAvailable": total}
-        return document
+    def linked(self, name: str, **ids: str) -> Iterator[Row]:
+        """The rows of an assignment kind that have these IDs."""
+        table = self.tables[name]
+        values = {table.kind.ids.index(i): value.casefold() for i, value in ids.items()}
+        return (table.rows[key] for key in table.matching(values))

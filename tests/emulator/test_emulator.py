@@ -121,30 +121,6 @@ def test_assignments_are_upserts(shop: Shop, path: str, body: dict[str, Any], re
     assert shop.get(path)["Items"] == []
 
 
-def test_pages_and_meta(shop: Shop) -> None:
-    shop.seed(catalog=[{"ID": f"C{n:02}", "Name": str(n)} for n in range(25)])
-    first, last, none = (shop.get(f"/catalogs?{q}") for q in ("", "page=2", "ID=nope"))
-    assert len(first["Items"]) == 20
-    assert last["Meta"] == {"Page": 2, "PageSize": 20, "TotalCount": 25, "TotalPages": 2,
-                            "ItemRange": [21, 25], "NextPageKey": None}  # fmt: skip
-    assert (none["Meta"]["TotalPages"], none["Meta"]["ItemRange"]) == (0, [1, 0])
-    too_large = shop.call("GET", "/catalogs?pageSize=101")
-    assert too_large.json()["Errors"][0]["ErrorCode"] == "List.InvalidPageSize"
-
-
-@pytest.mark.parametrize(("query", "found"), [
-    ("ID=a|C", "AC"), ("ID=!A", "BC"), ("Name=*pp*", "A"), ("Name=ap*", "A"), ("Name=*y", "BC"),
-    ("ID=>A", "BC"), ("ID=!>A", "A"), ("xp.n=>1", "BC"), ("xp.n=1|3", "AC"), ("Description=!*", "BC"),
-    ("Active=true", "A"), ("sortBy=!Name", "CBA"), ("search=err", "BC"), ("search=a&searchOn=ID", "A"),
-])  # fmt: skip
-def test_filters_and_order(shop: Shop, query: str, found: str) -> None:
-    shop.seed(catalog=[
-        {"ID": "A", "Name": "Apple", "xp": {"n": 1}, "Description": "x", "Active": True},
-        {"ID": "B", "Name": "Berry", "xp": {"n": 2}}, {"ID": "C", "Name": "Cherry", "xp": {"n": 3}},
-    ])  # fmt: skip
-    assert "".join(item["ID"] for item in shop.get("/catalogs?" + query)["Items"]) == found
-
-
 def test_rules_around_writes(shop: Shop) -> None:
     """What comes into being, what is refused, what goes along."""
     plant(shop)
@@ -271,42 +247,6 @@ def test_delivery_configurations_keep_their_secrets(shop: Shop) -> None:
     in_use = shop.call("DELETE", path + "/emulator-log").json()
     assert in_use["Errors"][0]["ErrorCode"] == "DeliveryConfig.CannotDeleteConfigInUse"
     assert shop.call("DELETE", path + "/D").status_code == 204
-
-
-SWITCHES: list[tuple[dict[str, Any], Any, Any]] = [
-    ({"nested_xp": "replace"}, "nested", {"b": 2}), ({"nested_xp": "merge"}, "nested", {"a": 1, "b": 2}),
-    ({"no_op": "deliver"}, "no-op", 1), ({"no_op": "silent"}, "no-op", 0),
-    ({"while_paused": "queue"}, "paused", 1), ({"while_paused": "drop"}, "paused", 0),
-    ({"omitted": "false"}, "omitted", False), ({"omitted": "unchanged"}, "omitted", True),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("switch", "what", "expected"), SWITCHES, ids=str)
-def test_unknowns_are_switches(switch: dict[str, Any], what: str, expected: Any) -> None:
-    with running(Options(**switch)) as one:
-        shop = Shop(one.url, one.emulator)
-        shop.seed(targets="all")
-        plant(shop)
-        shop.call("PATCH", "/catalogs/C", {"xp": {"k": {"a": 1}}})
-        before = len(shop.messages())
-        if what == "nested":
-            assert (
-                shop.call("PATCH", "/catalogs/C", {"xp": {"k": {"b": 2}}}).json()["xp"]["k"]
-                == expected
-            )
-        if what == "no-op":
-            shop.call("PATCH", "/catalogs/C", {"Name": "C"})
-            assert len(shop.messages()) - before == expected
-        if what == "paused":
-            for paused in (True, False):
-                shop.call("PATCH", "/integrations/entitysync/catalogs", {"Paused": paused})
-                shop.call("PATCH", "/catalogs/C", {"Name": "D"}) if paused else None
-            assert len(shop.messages()) - before == expected
-        if what == "omitted":
-            ids = {"CatalogID": "C", "BuyerID": "B"}
-            shop.call("POST", "/catalogs/assignments", {**ids, "ViewAllProducts": True})
-            shop.call("POST", "/catalogs/assignments", ids)
-            assert shop.get("/catalogs/assignments")["Items"][0]["ViewAllProducts"] is expected
 
 
 def test_logs_are_cut_by_number(shop: Shop) -> None:

@@ -184,7 +184,7 @@ def test_lagging_reads_never_suppress_a_write_and_the_answer_counts(ocsync: Run)
     from ocsync.emulator import running
     from tests.conftest import add_profile
 
-    with running(Switches(product_lag=0.6)) as emulator:
+    with running(Switches(product_lag=0.6, lag_get=True)) as emulator:
         shop = Shop(emulator.url, emulator.emulator)
         shop.seed(targets="all", product=[{"ID": "P", "Name": "old"}])
         add_profile(ocsync, shop, "lag")

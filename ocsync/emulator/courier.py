@@ -1,0 +1,171 @@
+"""Delivery: messages to HTTP and Kafka targets, in the platform's envelopes (api-facts 4.5).
+
+Only hosts on loopback are sent to, and those that the options name: a rehearsal must not reach the
+real consumers. What OrderCloud does about retries, order and delay is unknown; here a message is
+tried three times, in order unless the options ask otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import random
+from collections import Counter, deque
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import aiohttp
+import msgspec
+
+from ocsync.emulator.options import Options
+from ocsync.emulator.state import Document
+
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+_PAUSES = (0.2, 1.0, None)
+_TIMEOUT = aiohttp.ClientTimeout(total=10)
+_BATCH = 100
+
+
+class Message(NamedTuple):
+    """What shall arrive where, not before *due* on the loop's clock."""
+
+    targets: Document
+    namespace: str
+    payload: Document
+    due: float
+
+
+class Courier:
+    """Takes messages at any time; carries them while `run` runs."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.counts: Counter[str] = Counter()
+        self._waiting: deque[Message] = deque()
+        self._wake = asyncio.Event()
+        self._taken = 0
+        self._random = random.Random(0)
+        self._producers: dict[str, Any] = {}
+
+    def take(self, targets: Document, namespace: str, payload: Document) -> None:
+        """Accept a message for every target that can be reached."""
+        reachable = {n: t for n, t in targets.items() if t and self._reaches(n, t)}
+        if not reachable:
+            return
+        self._taken += 1
+        due = asyncio.get_running_loop().time() + self.options.delivery_delay
+        again = self.options.duplicates and self._taken % self.options.duplicates == 0
+        for _ in range(2 if again else 1):
+            self._waiting.append(Message(reachable, namespace, payload, due))
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Carry messages until cancelled."""
+        async with aiohttp.ClientSession(timeout=_TIMEOUT, trust_env=False) as session:
+            while True:
+                await self._woken()
+                while self._waiting:
+                    await self._carry(session, self._batch())
+
+    @property
+    def waiting(self) -> int:
+        """Messages that have not been tried yet."""
+        return len(self._waiting)
+
+    async def _woken(self) -> None:
+        """Wait for work; Kafka's reports come in meanwhile."""
+        while not self._wake.is_set():
+            if not self._producers:
+                await self._wake.wait()
+                break
+            for producer in self._producers.values():
+                producer.poll(0)
+            await asyncio.sleep(0.05)
+        self._wake.clear()
+
+    def _batch(self) -> list[Message]:
+        size = min(_BATCH if self.options.reorder else 1, len(self._waiting))
+        batch = [self._waiting.popleft() for _ in range(size)]
+        if self.options.reorder:
+            self._random.shuffle(batch)
+        return batch
+
+    async def _carry(self, session: aiohttp.ClientSession, batch: list[Message]) -> None:
+        for message in batch:
+            await asyncio.sleep(max(0.0, message.due - asyncio.get_running_loop().time()))
+            if http := message.targets.get("Http"):
+                await self._post(session, http, message)
+            if kafka := message.targets.get("Kafka"):
+                self._produce(kafka, message)
+
+    async def _post(self, session: aiohttp.ClientSession, http: Document, message: Message) -> None:
+        envelope = {"Headers": {"type": message.namespace}, "Payload": message.payload}
+        body = msgspec.json.encode(envelope)
+        headers = {"Content-Type": "application/json", "X-oc-hash": signature(http["Secret"], body)}
+        if http.get("CustomAuthHeaderName"):
+            headers[http["CustomAuthHeaderName"]] = http["CustomAuthHeaderValue"]
+        for pause in _PAUSES:
+            try:
+                async with session.post(
+                    http["Endpoint"], data=body, headers=headers, allow_redirects=False
+                ) as answer:
+                    if answer.status < 300:
+                        self.counts["http"] += 1
+                        return
+            except (aiohttp.ClientError, TimeoutError, OSError):
+                pass  # counted below when no try succeeds
+            if pause is not None:
+                await asyncio.sleep(pause)
+        self.counts["undelivered"] += 1
+
+    def _produce(self, kafka: Document, message: Message) -> None:
+        try:
+            from confluent_kafka import KafkaException, Producer
+        except ImportError:
+            self.counts["undelivered"] += 1
+            return
+        servers = kafka["BootstrapServers"]
+        if servers not in self._producers:
+            local = all(_host(one) in _LOOPBACK for one in servers.split(","))
+            sasl = {"security.protocol": "SASL_SSL", "sasl.mechanism": "PLAIN",
+                    "sasl.username": kafka["SaslUsername"],
+                    "sasl.password": kafka["SaslPassword"]}  # fmt: skip
+            settings = {"bootstrap.servers": servers, "log_level": 0, "linger.ms": 5}
+            self._producers[servers] = Producer(settings if local else settings | sasl)
+
+        def reported(error: Any, _: Any) -> None:
+            self.counts["undelivered" if error else "kafka"] += 1
+
+        try:
+            self._producers[servers].produce(
+                kafka["Topic"], msgspec.json.encode(message.payload),
+                headers=[("type", message.namespace.encode())], on_delivery=reported,
+            )  # fmt: skip
+            self._producers[servers].poll(0)
+        except (BufferError, KafkaException):
+            self.counts["undelivered"] += 1
+
+    def close(self) -> None:
+        """Hand over what Kafka's producers still hold, for a second at most."""
+        for producer in self._producers.values():
+            producer.flush(1.0)
+
+    def _reaches(self, name: str, target: Document) -> bool:
+        if name == "Http":
+            hosts = {urlsplit(str(target.get("Endpoint"))).hostname or ""}
+        elif name == "Kafka":
+            hosts = {_host(one) for one in str(target.get("BootstrapServers")).split(",")}
+        else:
+            return False
+        return hosts <= _LOOPBACK | set(self.options.deliver_to)
+
+
+def signature(secret: str, body: bytes) -> str:
+    """The `X-oc-hash` of *body*."""
+    return base64.b64encode(hmac.digest(secret.encode(), body, hashlib.sha256)).decode()
+
+
+def _host(server: str) -> str:
+    return server.strip().rpartition(":")[0].strip("[]")

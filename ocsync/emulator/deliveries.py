@@ -1,0 +1,111 @@
+"""Delivery configurations (api-facts 4.1, 4.2); their secrets are kept and never shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ocsync.emulator.calls import Answer, Call
+from ocsync.emulator.documents import check_id, new_id
+from ocsync.emulator.errors import Refusal, invalid, not_found
+from ocsync.emulator.lists import plain_page
+from ocsync.emulator.options import Options
+from ocsync.emulator.state import Document, Marketplace
+from ocsync.resources import DELIVERY_TARGETS, Field, Type
+
+FIELDS = {"Name": Field(Type.TEXT, required=True, max=128), "Enabled": Field(Type.FLAG)}
+_SECRETS = {n for t in DELIVERY_TARGETS.values() for n, field in t.items() if field.write_only}
+
+
+class Deliveries:
+    """The verbs of `/integrations/deliveryconfig`."""
+
+    def __init__(self, market: Marketplace, options: Options) -> None:
+        self.market = market
+        self.options = options
+
+    def list_all(self, call: Call) -> Answer:
+        """GET the delivery configurations."""
+        found = [without_secrets(one) for one in self.market.deliveries.values()]
+        return Answer(200, plain_page(found, call.query, FIELDS))
+
+    def get(self, call: Call) -> Answer:
+        """GET one, without its secrets."""
+        return Answer(200, without_secrets(self.require(call.ids["DeliveryConfigID"])))
+
+    def post(self, call: Call) -> Answer:
+        """POST a new one."""
+        own = check_id(call.document().get("ID") or new_id())
+        if own.casefold() in self.market.deliveries:
+            raise Refusal(409, "IdExists", f"DeliveryConfig {own} is there already")
+        return Answer(201, self._keep({"ID": own, "Enabled": False}, call.document()))
+
+    def put(self, call: Call) -> Answer:
+        """PUT one: replaces it whole, secrets and all."""
+        own = check_id(call.ids["DeliveryConfigID"])
+        return Answer(200, self._keep({"ID": own, "Enabled": False}, call.document()))
+
+    def patch(self, call: Call) -> Answer:
+        """PATCH one; whether targets that are left out stay is a switch."""
+        document, body = self.require(call.ids["DeliveryConfigID"]), call.document()
+        targets = body.get("DeliveryTargets")
+        if isinstance(targets, dict) and self.options.nested_targets == "merge":
+            now = document["DeliveryTargets"]
+            body = {
+                **body,
+                "DeliveryTargets": now | {n: _merged(now.get(n), t) for n, t in targets.items()},
+            }
+        return Answer(200, self._keep(document, body))
+
+    def delete(self, call: Call) -> Answer:
+        """DELETE one that nothing uses."""
+        name = call.ids["DeliveryConfigID"].casefold()
+        self.require(name)
+        if any(str(c["DeliveryConfigID"]).casefold() == name for c in self.market.configs.values()):
+            raise Refusal(400, "DeliveryConfig.CannotDeleteConfigInUse", "a sync config uses it")
+        del self.market.deliveries[name]
+        return Answer(204)
+
+    def require(self, name: Any) -> Document:
+        """The delivery configuration *name*, or 404."""
+        found = self.market.deliveries.get(str(name).casefold())
+        if found is None:
+            raise not_found("DeliveryConfig", str(name))
+        return found
+
+    def _keep(self, now: Document, body: Document) -> Document:
+        names = ("Name", "Enabled", "DeliveryTargets")
+        document = {**now, **{name: body[name] for name in names if name in body}}
+        check(document)
+        self.market.deliveries[document["ID"].casefold()] = document
+        return dict(without_secrets(document))
+
+
+def check(document: Document) -> None:
+    """Refuse a delivery configuration that breaks a rule of its fields."""
+    if not document.get("Name") or len(document["Name"]) > 128:
+        raise invalid("Name", "is required, of at most 128 characters")
+    targets = document.get("DeliveryTargets")
+    if not isinstance(targets, dict) or not any(targets.values()):
+        raise invalid("DeliveryTargets", "is required")
+    for name, target in targets.items():
+        for field, rule in DELIVERY_TARGETS.get(name, {}).items() if target else ():
+            value = target.get(field)
+            if rule.required and not value:
+                raise invalid(f"{name}.{field}", "is required")
+            if rule.max and isinstance(value, str) and len(value) > rule.max:
+                raise invalid(f"{name}.{field}", f"is more than {rule.max}")
+        if target and bool(target.get("CustomAuthHeaderName")) is not bool(
+            target.get("CustomAuthHeaderValue")
+        ):
+            raise invalid(f"{name}.CustomAuthHeaderName", "goes with its value only")
+
+
+def without_secrets(thing: Any) -> Any:
+    """A document without what is write-only."""
+    if isinstance(thing, dict):
+        return {n: without_secrets(v) for n, v in thing.items() if n not in _SECRETS}
+    return thing
+
+
+def _merged(now: Any, target: Any) -> Any:
+    return {**now, **target} if isinstance(now, dict) and isinstance(target, dict) else target

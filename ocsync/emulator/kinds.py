@@ -1,0 +1,136 @@
+"""What the platform has beside the kinds of the tables: rows in the same form.
+
+`ALL` is what an emulator holds. Facts are from api-facts 5.2; specs, bundles and discounts, which
+are there only as much as variants, assignments and bulk jobs need them, from the public SDKs.
+"""
+
+from __future__ import annotations
+
+from ocsync.resources import KINDS, Field, Kind, Reference, Target, Type
+
+_TEXT, _FLAG, _WHOLE = Field(Type.TEXT), Field(Type.FLAG), Field(Type.WHOLE)
+_ID = Field(Type.TEXT, max=100)
+_NAME = Field(Type.TEXT, required=True, max=100)
+_ABOUT = Field(Type.TEXT, max=2000)
+_XP = Field(Type.XP)
+_OWNER = Field(Type.TEXT, max=100, create_only=True)
+_COUNT = Field(Type.WHOLE, read_only=True)
+_ADDRESS = KINDS["address"].fields
+_GROUP = KINDS["usergroup"].fields
+_DISCOUNT = {
+    "Description": _ABOUT, "DiscountBreaks": Field(Type.LIST, required=True), "ProductFilter": _TEXT,
+    "CatalogID": _ID, "CategoryID": _ID, "ProductID": _ID, "Priority": _WHOLE, "xp": _XP,
+}  # fmt: skip
+
+
+def _by(*names: str) -> dict[str, str]:
+    return {name[0].lower() + name[1:]: name for name in names}
+
+
+# Rows are aligned as a table; the formatter would break them.
+# fmt: off
+_OTHERS = (
+    Kind("supplier-address", "supplier address", ("SupplierID", "AddressID"), "/suppliers/{SupplierID}/addresses/{AddressID}", _ADDRESS,
+         area="SupplierAddress", references=(Reference("supplier", ("SupplierID",)),)),
+    Kind("buyer-address", "buyer address", ("BuyerID", "AddressID"), "/buyers/{BuyerID}/addresses/{AddressID}", _ADDRESS,
+         area="Address", references=(Reference("buyer", ("BuyerID",)),)),
+    Kind("admin-usergroup", "admin user group", ("UserGroupID",), "/usergroups/{UserGroupID}", _GROUP, area="AdminUserGroup"),
+    Kind("supplier-usergroup", "supplier user group", ("SupplierID", "UserGroupID"), "/suppliers/{SupplierID}/usergroups/{UserGroupID}", _GROUP,
+         area="SupplierUserGroup", references=(Reference("supplier", ("SupplierID",)),)),
+    Kind("admin-usergroup-assignment", "admin group membership", ("UserGroupID", "UserID"), "/usergroups/assignments", {},
+         area="AdminUserGroup", assignment=True, listed_by=_by("UserGroupID", "UserID"),
+         references=(Reference("admin-usergroup", ("UserGroupID",)), Reference("admin-user", ("UserID",))),
+         removal="/usergroups/{UserGroupID}/assignments/{UserID}"),
+    Kind("supplier-usergroup-assignment", "supplier group membership", ("SupplierID", "UserGroupID", "UserID"),
+         "/suppliers/{SupplierID}/usergroups/assignments", {},
+         area="SupplierUserGroup", assignment=True, listed_by=_by("UserGroupID", "UserID"),
+         references=(Reference("supplier", ("SupplierID",)), Reference("supplier-usergroup", ("SupplierID", "UserGroupID")),
+                     Reference("supplier-user", ("SupplierID", "UserID"))),
+         removal="/suppliers/{SupplierID}/usergroups/{UserGroupID}/assignments/{UserID}"),
+    Kind("inventory-assignment", "inventory record assignment", ("ProductID", "InventoryRecordID", "BuyerID", "UserGroupID"),
+         "/products/{ProductID}/inventoryrecords/assignments", {},
+         area="Product", assignment=True, optional=1, listed_by=_by("InventoryRecordID", "BuyerID", "UserGroupID"),
+         references=(Reference("product", ("ProductID",)), Reference("inventory", ("ProductID", "InventoryRecordID")),
+                     Reference("buyer", ("BuyerID",)), Reference("usergroup", ("BuyerID", "UserGroupID"))),
+         removal="/products/{ProductID}/inventoryrecords/{InventoryRecordID}/assignments?buyerID={BuyerID}&userGroupID={UserGroupID}"),
+    Kind("variant-inventory-assignment", "variant inventory record assignment",
+         ("ProductID", "VariantID", "InventoryRecordID", "BuyerID", "UserGroupID"),
+         "/products/{ProductID}/variants/{VariantID}/inventoryrecords/assignments", {},
+         area="Product", assignment=True, optional=1, listed_by=_by("InventoryRecordID", "BuyerID", "UserGroupID"),
+         references=(Reference("variant", ("ProductID", "VariantID")),
+                     Reference("variant-inventory", ("ProductID", "VariantID", "InventoryRecordID")),
+                     Reference("buyer", ("BuyerID",)), Reference("usergroup", ("BuyerID", "UserGroupID"))),
+         removal="/products/{ProductID}/variants/{VariantID}/inventoryrecords/{InventoryRecordID}/assignments?buyerID={BuyerID}&userGroupID={UserGroupID}"),
+    Kind("product-supplier", "product supplier", ("ProductID", "SupplierID"), "/products/{ProductID}/suppliers", {"DefaultPriceScheduleID": _ID},
+         area="Product", assignment=True,
+         references=(Reference("product", ("ProductID",)), Reference("supplier", ("SupplierID",)),
+                     Reference("price-schedule", ("DefaultPriceScheduleID",))),
+         direct=("products",), removal="/products/{ProductID}/suppliers/{SupplierID}"),
+    Kind("supplier-buyer", "supplier buyer", ("SupplierID", "BuyerID"), "/suppliers/{SupplierID}/buyers", {},
+         area="Supplier", assignment=True, references=(Reference("supplier", ("SupplierID",)), Reference("buyer", ("BuyerID",))),
+         removal="/suppliers/{SupplierID}/buyers/{BuyerID}"),
+    Kind("spec", "spec", ("SpecID",), "/specs/{SpecID}", {
+            "OwnerID": _OWNER, "Name": _NAME, "ListOrder": _WHOLE, "DefaultValue": _TEXT, "Required": _FLAG, "AllowOpenText": _FLAG,
+            "DefaultOptionID": _ID, "DefinesVariant": _FLAG, "OptionCount": _COUNT, "xp": _XP},
+         area="Product"),
+    Kind("spec-option", "spec option", ("SpecID", "OptionID"), "/specs/{SpecID}/options/{OptionID}", {
+            "Value": Field(Type.TEXT, required=True, max=2000), "ListOrder": _WHOLE, "IsOpenText": _FLAG, "PriceMarkupType": _TEXT,
+            "PriceMarkup": Field(Type.NUMBER), "xp": _XP},
+         area="Product", references=(Reference("spec", ("SpecID",)),)),
+    Kind("spec-product", "spec product assignment", ("SpecID", "ProductID"), "/specs/productassignments",
+         {"DefaultValue": _TEXT, "DefaultOptionID": _ID},
+         area="Product", assignment=True, listed_by=_by("SpecID", "ProductID"),
+         references=(Reference("spec", ("SpecID",)), Reference("product", ("ProductID",))),
+         direct=("products",), removal="/specs/{SpecID}/productassignments/{ProductID}"),
+    Kind("bundle", "bundle", ("BundleID",), "/bundles/{BundleID}",
+         {"OwnerID": _OWNER, "Name": _NAME, "Description": _ABOUT, "Active": _FLAG, "xp": _XP}, area="Bundle"),
+    Kind("bundle-assignment", "bundle assignment", ("BundleID", "BuyerID", "UserGroupID"), "/bundles/assignments", {},
+         area="Bundle", also=("BundleAssignmentAdmin",), assignment=True, optional=1, listed_by=_by("BundleID", "BuyerID", "UserGroupID"),
+         references=(Reference("bundle", ("BundleID",)), Reference("buyer", ("BuyerID",)), Reference("usergroup", ("BuyerID", "UserGroupID"))),
+         removal="/bundles/{BundleID}/assignments/{BuyerID}?userGroupID={UserGroupID}"),
+    Kind("bundle-product", "bundle product assignment", ("BundleID", "ProductID"), "/bundles/productassignments",
+         {"Required": _FLAG, "DefaultQuantity": _WHOLE},
+         area="Bundle", assignment=True, listed_by=_by("BundleID", "ProductID"),
+         references=(Reference("bundle", ("BundleID",)), Reference("product", ("ProductID",))),
+         removal="/bundles/{BundleID}/productassignments/{ProductID}"),
+    Kind("catalog-bundle", "catalog bundle assignment", ("CatalogID", "BundleID"), "/catalogs/bundleassignments", {},
+         area="Catalog", assignment=True, listed_by=_by("CatalogID", "BundleID"),
+         references=(Reference("catalog", ("CatalogID",)), Reference("bundle", ("BundleID",))),
+         removal="/catalogs/{CatalogID}/bundleassignments/{BundleID}"),
+    Kind("category-bundle", "category bundle assignment", ("CatalogID", "CategoryID", "BundleID"), "/catalogs/{CatalogID}/categories/bundleassignments",
+         {"ListOrder": Field(Type.WHOLE, min=0)},
+         area="Category", assignment=True, listed_by=_by("CategoryID", "BundleID"),
+         references=(Reference("catalog", ("CatalogID",)), Reference("category", ("CatalogID", "CategoryID")), Reference("bundle", ("BundleID",))),
+         removal="/catalogs/{CatalogID}/categories/{CategoryID}/bundleassignments/{BundleID}"),
+    Kind("discount", "discount", ("DiscountID",), "/discounts/{DiscountID}", _DISCOUNT, area="Discount"),
+    Kind("discount-assignment", "discount assignment", ("DiscountID", "BuyerID", "UserGroupID"), "/discounts/assignments", {},
+         area="Discount", assignment=True, optional=1, listed_by=_by("DiscountID", "BuyerID", "UserGroupID"),
+         references=(Reference("discount", ("DiscountID",)), Reference("buyer", ("BuyerID",)), Reference("usergroup", ("BuyerID", "UserGroupID"))),
+         removal="/discounts/{DiscountID}/assignments?buyerID={BuyerID}&userGroupID={UserGroupID}"),
+)
+# fmt: on
+
+ALL: dict[str, Kind] = {**KINDS, **{kind.name: kind for kind in _OTHERS}}
+
+LINKS = {"product-supplier": "SupplierID", "supplier-buyer": "BuyerID"}
+"""Assignments that are put at a path of their own and listed as the entity at their other end."""
+
+ORDERS = Target(
+    "orders", "order", "/integrations/OrderSync", "", (), "", "", "", "",
+    role="OrderSyncConfigAdmin", flags=(),
+)  # fmt: skip
+"""Order sync: a config without `Paused`, flags or sync requests (api-facts 3.2)."""
+
+_NOUNS = {
+    "inventory": "InventoryRecord",
+    "variant-inventory": "InventoryRecord",
+    "usergroup": "UserGroup",
+    "buyer-user": "User",
+    "supplier-user": "User",
+    "admin-user": "User",
+}
+
+
+def noun(kind: Kind) -> str:
+    """The platform's name of the kind, as in `Data.ObjectType`."""
+    return _NOUNS.get(kind.name) or kind.noun.title().replace(" ", "")

@@ -1,0 +1,268 @@
+"""What a write may not do, what it brings along, and what a delete takes along."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.builders import Shop
+from tests.emulator.test_emulator import USER, plant
+
+BREAKS = [{"Quantity": 1, "Price": 2.5}, {"Quantity": 10, "Price": 2.0}]
+RECORD = {"AddressID": "A0", "QuantityAvailable": 3}
+
+
+@pytest.fixture(autouse=True)
+def _goods(shop: Shop) -> None:
+    plant(shop)
+    shop.seed(
+        product=[
+            {"ID": "PARENT", "Name": "p", "IsParent": True, "Description": "of the parent", "xp": {"a": 1}},
+            {"ID": "CHILD", "Name": "c", "ParentID": "PARENT", "xp": {"b": 2}},
+            {"ID": "V", "Name": "v", "Inventory": {"Enabled": True, "VariantLevelTracking": True}},
+        ],
+        bundle=[{"ID": "BU", "Name": "b"}],
+        **{"price-schedule": [{"ID": "PS", "Name": "x", "PriceBreaks": BREAKS, "Currency": "EUR"}]},
+    )  # fmt: skip
+
+
+REFUSED: list[tuple[str, str, Any, str]] = [
+    ("PUT", "/products/X", {"Name": "x", "ParentID": "P"}, "Product.IsNotParent"),
+    ("PATCH", "/products/CHILD", {"Inventory": {"VariantLevelTracking": True}}, "InventoryConfiguration.CannotSetVariantLevelTracking"),
+    ("PUT", "/products/V/inventoryrecords/R", RECORD, "InventoryConfiguration.CannotCreateInventoryRecord"),
+    ("PUT", "/products/CHILD/inventoryrecords/R", RECORD, "InventoryConfiguration.ProductInventoryMustExist"),
+    ("DELETE", "/products/PARENT", None, "Product.CannotDeleteParentProduct"),
+    ("POST", "/catalogs/productassignments", {"CatalogID": "C", "ProductID": "CHILD"}, "Catalog.CannotAssignChildProduct"),
+    ("PATCH", "/priceschedules/PS", {"PriceBreaks": [BREAKS[0], BREAKS[0]]}, "PriceSchedule.DuplicatePriceBreaks"),
+    ("PATCH", "/priceschedules/PS", {"PriceBreaks": []}, "PriceSchedule.CannotClearPriceBreaks"),
+    ("PATCH", "/priceschedules/PS", {"PriceBreaks": [{"Quantity": 1}]}, "ValidationFailure"),
+    ("PATCH", "/priceschedules/PS", {"MinQuantity": 5, "MaxQuantity": 2}, "PriceSchedule.MinGreaterThanMax"),
+    ("PATCH", "/priceschedules/PS", {"SaleStart": "2026-02-01", "SaleEnd": "2026-01-01"}, "PriceSchedule.InvalidSaleStartOrSaleEnd"),
+    ("PUT", "/catalogs/C", {"Name": 5}, "ValidationFailure"),
+    ("PUT", "/catalogs/C", ["no", "object"], "Request.InvalidRequestBody"),
+    ("PATCH", "/catalogs/C", {"xp": {"a": "x" * 8000}}, "ValidationFailure"),
+    ("POST", "/catalogs", {"ID": "{inc}", "Name": "x"}, "ValidationFailure"),
+    ("POST", "/catalogs", {"ID": "c", "Name": "x"}, "IdExists"),
+    ("POST", "/catalogs/C/categories/assignments", {"CategoryID": "K", "BuyerID": "B"}, "NotFound"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "body", "code"), REFUSED, ids=[f"{r[3]}-{r[0]}" for r in REFUSED]
+)
+def test_what_is_refused(shop: Shop, verb: str, path: str, body: Any, code: str) -> None:
+    before = shop.call("GET", path).text if verb != "POST" else ""
+    assert shop.refusal(verb, path, body)[1] == code
+    assert not before or shop.call("GET", path).text == before, "nothing was kept"
+
+
+def test_rules_that_need_something_first(shop: Shop) -> None:
+    shop.call("POST", "/bundles/productassignments", {"BundleID": "BU", "ProductID": "P"})
+    assert shop.refusal("DELETE", "/products/P")[1] == "Product.CannotDeleteProductAssingedToBundle"
+    shop.call("PUT", "/products/P/inventoryrecords/R", RECORD)
+    patch = {"Inventory": {"VariantLevelTracking": True}}
+    assert (
+        shop.refusal("PATCH", "/products/P", patch)[1]
+        == "InventoryConfiguration.CannotChangeVariantLevelTracking"
+    )
+    assert shop.call("PATCH", "/priceschedules/PS", {"Currency": "USD"}).status_code == 200
+    shop.call("PATCH", "/products/P", {"DefaultPriceScheduleID": "PS"})
+    assert (
+        shop.refusal("PATCH", "/priceschedules/PS", {"Currency": "EUR"})[1]
+        == "PriceSchedule.CannotModifyCurrency"
+    )
+
+
+def test_children_inherit_what_is_null(shop: Shop) -> None:
+    child = shop.get("/products/CHILD")
+    assert (child["Name"], child["Description"], child["xp"]) == (
+        "c",
+        "of the parent",
+        {"a": 1, "b": 2},
+    )
+    shop.call("PATCH", "/products/PARENT", {"Description": "changed"})
+    assert shop.get("/products/CHILD")["Description"] == "changed"
+    assert shop.get("/products/CHILD")["IsParent"] is False
+
+
+def test_price_breaks(shop: Shop) -> None:
+    path = "/priceschedules/PS/PriceBreaks"
+    made = shop.call("POST", path, {"Quantity": 5, "Price": 2.2, "SalePrice": 1.0})
+    assert made.status_code == 201
+    assert [b["Quantity"] for b in made.json()["PriceBreaks"]] == [1, 5, 10]
+    assert made.json()["IsOnSale"] is True
+    shop.call("PATCH", "/priceschedules/PS", {"SaleEnd": "2001-01-01T00:00:00Z"})
+    assert shop.get("/priceschedules/PS")["IsOnSale"] is False
+    assert [shop.call("DELETE", f"{path}?quantity={n}").status_code for n in (5, 10, 7)] == [
+        204,
+        204,
+        404,
+    ]
+    assert (
+        shop.refusal("DELETE", path + "?quantity=1")[1]
+        == "PriceSchedule.CannotDeleteLastPriceBreak"
+    )
+
+
+def test_variants_come_from_specs(shop: Shop) -> None:
+    for spec, options in (("size", "sl"), ("colour", "r")):
+        shop.call("PUT", f"/specs/{spec}", {"Name": spec, "DefinesVariant": True})
+        for one in options:
+            shop.call("PUT", f"/specs/{spec}/options/{one}", {"Value": one.upper()})
+        shop.call("POST", "/specs/productassignments", {"SpecID": spec, "ProductID": "V"})
+    product = shop.call("POST", "/products/V/variants/generate", {"Active": True}).json()
+    assert (product["VariantCount"], product["SpecCount"]) == (2, 2)
+    variants = shop.get("/products/V/variants")["Items"]
+    assert [(v["ID"], v["Active"], len(v["Specs"])) for v in variants] == [
+        ("V-s-r", True, 2),
+        ("V-l-r", True, 2),
+    ]
+    assert [s["ID"] for s in shop.get("/products/V/specs")["Items"]] == ["size", "colour"]
+    shop.call("PATCH", "/products/V/variants/V-s-r", {"Description": "mine"})
+    shop.call("POST", "/products/V/variants/generate")
+    assert shop.get("/products/V/variants/V-s-r")["Description"] == "mine"
+    shop.call("DELETE", "/specs/colour/productassignments/V")
+    shop.call("POST", "/products/V/variants/generate?overwriteExisting=true")
+    assert [v["ID"] for v in shop.get("/products/V/variants")["Items"]] == ["V-s", "V-l"]
+    for verb in ("POST", "DELETE"):
+        assert (
+            shop.call(verb, "/products/V/variants" + "/V-s" * (verb == "DELETE"), {}).status_code
+            == 404
+        )
+    record = shop.call("PUT", "/products/V/variants/V-s/inventoryrecords/R", RECORD)
+    assert record.status_code == 200
+    assert shop.get("/products/V")["Inventory"]["QuantityAvailable"] == 3
+
+
+def test_links_between_products_suppliers_and_buyers(shop: Shop) -> None:
+    assert shop.call("PUT", "/products/P/suppliers/S0?defaultPriceScheduleID=PS").status_code == 204
+    [linked] = shop.get("/products/P/suppliers")["Items"]
+    assert (linked["ID"], linked["DefaultPriceScheduleID"]) == ("S0", "PS")
+    shop.seed(supplier=[{"ID": "S1", "Name": "s"}])
+    shop.call("PATCH", "/products/P", {"DefaultSupplierID": "S1"})
+    assert len(shop.get("/products/P/suppliers")["Items"]) == 2
+    assert shop.call("PUT", "/suppliers/S0/buyers/B").status_code == 204
+    assert [b["ID"] for b in shop.get("/suppliers/S0/buyers")["Items"]] == ["B"]
+    assert [s["ID"] for s in shop.get("/buyers/B/sellers")["Items"]] == ["emulator", "S0"]
+    assert shop.call("DELETE", "/suppliers/S0/buyers/B").status_code == 204
+    assert shop.call("DELETE", "/suppliers/S0").status_code == 204
+    assert [s["ID"] for s in shop.get("/products/P/suppliers")["Items"]] == ["S1"]
+
+
+def test_a_suppliers_records_are_at_its_own_addresses(shop: Shop) -> None:
+    shop.call("PUT", "/suppliers/S0/addresses/dock", {"Street1": "s", "City": "c", "Country": "DE"})
+    path, own = "/products/P/inventoryrecords/R", {"AddressID": "dock"}
+    assert shop.refusal("PUT", path, own)[1] == "NotFound"
+    assert shop.call("PUT", path, {**own, "OwnerID": "S0"}).json()["OwnerID"] == "S0"
+    shop.call("PATCH", path, {"OwnerID": "other"})
+    assert shop.get(path)["OwnerID"] == "S0", "an owner is for ever"
+    assert shop.refusal("DELETE", "/suppliers/S0/addresses/dock")[0] == 400
+
+
+def test_users_move_and_are_unique(shop: Shop) -> None:
+    shop.seed(
+        buyer=[{"ID": "B2", "Name": "x", "DefaultCatalogID": "C"}],
+        usergroup=[{"BuyerID": "B", "ID": "G", "Name": "g"}],
+    )
+    shop.call("PUT", "/buyers/B/users/U", {**USER, "Password": "geheim1"})
+    shop.call("POST", "/buyers/B/usergroups/assignments", {"UserGroupID": "G", "UserID": "U"})
+    assert shop.refusal("PUT", "/adminusers/other", USER)[1] == "User.UsernameMustBeUnique"
+    moved = shop.call("POST", "/buyers/B/users/U/moveto/B2?orders=None").json()
+    assert moved["CompanyID"] == "B2"
+    assert "Password" not in moved
+    assert shop.call("GET", "/buyers/B/users/U").status_code == 404
+    assert shop.get("/buyers/B/usergroups/assignments")["Items"] == []
+    assert shop.call("PATCH", "/buyers/B2", {"ID": "B3"}).json()["ID"] == "B3"
+    assert shop.refusal("PUT", "/adminusers/other", USER)[1] == "User.UsernameMustBeUnique"
+    assert shop.get("/buyers/B3/users/U")["CompanyID"] == "B3"
+    shop.call("DELETE", "/buyers/B3")
+    assert shop.call("PUT", "/adminusers/other", USER).status_code == 200
+
+
+def test_a_rename_takes_along_what_hangs_on_it(shop: Shop) -> None:
+    shop.call("PUT", "/products/P/inventoryrecords/R", RECORD)
+    shop.call("POST", "/catalogs/productassignments", {"CatalogID": "C", "ProductID": "P"})
+    for name, above in (("K", None), ("K2", "K")):
+        shop.call("PUT", f"/catalogs/C/categories/{name}", {"Name": "k", "ParentID": above})
+    shop.call("PATCH", "/products/P", {"ID": "NEW"})
+    shop.call("PATCH", "/catalogs/C/categories/K", {"ID": "K1"})
+    assert shop.get("/products/NEW/inventoryrecords/R")["QuantityAvailable"] == 3
+    assert shop.get("/catalogs/productassignments")["Items"] == [
+        {"CatalogID": "C", "ProductID": "NEW"}
+    ]
+    assert shop.get("/catalogs/C/categories/K2")["ParentID"] == "K1"
+    assert shop.refusal("PATCH", "/catalogs/C/categories/K2", {"ID": "k1"}) == (409, "IdExists")
+    assert shop.call("PATCH", "/catalogs/C/categories/K2", {"ID": "k2"}).json()["ID"] == "k2"
+
+
+def test_deletes_take_children_and_assignments_along(shop: Shop) -> None:
+    shop.call("PUT", "/products/P/inventoryrecords/R", RECORD)
+    shop.call(
+        "POST",
+        "/products/P/inventoryrecords/assignments",
+        {"InventoryRecordID": "R", "BuyerID": "B"},
+    )
+    shop.call("POST", "/catalogs/productassignments", {"CatalogID": "C", "ProductID": "P"})
+    shop.call("DELETE", "/products/P")
+    assert shop.get("/catalogs/productassignments")["Items"] == []
+    shop.call("PUT", "/products/P", {"Name": "again", "Inventory": {"Enabled": True}})
+    assert shop.get("/products/P/inventoryrecords")["Items"] == []
+    assert shop.get("/products/P/inventoryrecords/assignments")["Items"] == []
+
+
+def test_list_orders_are_adjusted_on_request(shop: Shop) -> None:
+    for number, name in enumerate("abc"):
+        shop.call("PUT", f"/catalogs/C/categories/{name}", {"Name": name, "ListOrder": number})
+    before = len(shop.messages())
+    shop.call(
+        "POST",
+        "/catalogs/C/categories?adjustListOrders=true",
+        {"ID": "new", "Name": "n", "ListOrder": 1},
+    )
+    orders = {
+        c["ID"]: c["ListOrder"] for c in shop.get("/catalogs/C/categories?depth=all")["Items"]
+    }
+    assert orders == {"a": 0, "new": 1, "b": 2, "c": 3}
+    assert len(shop.messages()) - before == 3
+
+
+def test_groups_of_the_seller_and_of_suppliers(shop: Shop) -> None:
+    shop.call("PUT", "/adminusers/U", {**USER, "Username": "a"})
+    shop.call("PUT", "/suppliers/S0/users/U", {**USER, "Username": "b"})
+    for place in ("", "/suppliers/S0"):
+        shop.call("PUT", place + "/usergroups/G", {"Name": "g"})
+        posted = shop.call(
+            "POST", place + "/usergroups/assignments", {"UserGroupID": "G", "UserID": "U"}
+        )
+        assert posted.status_code == 204
+        assert len(shop.get(place + "/usergroups/assignments?userID=U")["Items"]) == 1
+        assert shop.call("DELETE", place + "/usergroups/G/assignments/U").status_code == 204
+
+
+def test_bulk_jobs(shop: Shop) -> None:
+    items = [
+        {"ID": "A", "Name": "a"},
+        {"ID": "B"},
+        {"ID": "PS", "Name": "replaced", "PriceBreaks": BREAKS},
+    ]
+    taken = shop.call("POST", "/bulk/priceschedules/upsert", {"Items": items})
+    assert (taken.status_code, taken.json()["ItemsReceived"]) == (202, 3)
+    path = f"/bulk/jobs/{taken.json()['JobID']}"
+    job = shop.get(path)
+    while job["Status"] not in ("Completed", "Failed"):
+        job = shop.get(path)
+    assert (job["ItemsSucceeded"], job["ItemsFailed"], job["Operation"]) == (2, 1, "upsert")
+    [error] = shop.get(path + "/errors")["Items"]
+    assert (error["ItemIndex"], error["ErrorCode"]) == (1, "ValidationFailure")
+    assert shop.get("/priceschedules/PS")["Name"] == "replaced"
+    shop.call("POST", "/bulk/priceschedules/delete", [{"ID": "A"}])
+    assert shop.call("GET", "/priceschedules/A").status_code == 404
+    discount = {"ID": "D", "DiscountBreaks": [{"Quantity": 1, "Amount": 10}]}
+    shop.call("POST", "/bulk/discounts/upsert", [discount])
+    shop.call("POST", "/bulk/discounts/assignments/upsert", [{"DiscountID": "D", "BuyerID": "B"}])
+    assert shop.get("/discounts/assignments")["Items"] == [
+        {"DiscountID": "D", "BuyerID": "B", "UserGroupID": None}
+    ]
+    assert shop.refusal("POST", "/bulk/discounts/upsert", [])[0] == 400
+    assert shop.call("GET", "/bulk/jobs/none").status_code == 404

@@ -1,0 +1,130 @@
+"""Seeds: what a marketplace begins with, and how it survives a restart."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ocsync.emulator import Options, running
+from tests.builders import HTTP, Shop
+from tests.conftest import Run
+from tests.emulator.sdk_cases import SEED
+
+
+def market(options: Options, then: Any) -> Any:
+    with running(options) as emulator:
+        return then(Shop(emulator.url, emulator.emulator))
+
+
+def test_a_marketplace_survives_a_restart(tmp_path: Path) -> None:
+    """Data, configs, secrets, passwords, pauses and what they hold."""
+    state = tmp_path / "state.json"
+    config = "/integrations/entitysync/catalogs"
+
+    def first(shop: Shop) -> Any:
+        shop.seed(targets="all", **SEED)
+        shop.call("PATCH", config, {"Paused": True})
+        shop.call("PATCH", "/catalogs/C", {"Name": "changed", "xp": {"a": 1}})
+        shop.call("PUT", "/buyers/NEW", {"Name": "with its catalog"})
+        assert shop.counts()["held"]
+        return HTTP.get(shop.url + "/_emulator/state").json()
+
+    def second(shop: Shop) -> Any:
+        assert shop.get("/catalogs/C")["xp"] == {"a": 1}
+        form = {"grant_type": "password", "client_id": "public", "username": "bu"}
+        assert shop.signs_in(**form, password="p4ssword")
+        state = HTTP.get(shop.url + "/_emulator/state").json()
+        shop.call("PATCH", config, {"Paused": False})
+        assert {m["payload"]["Name"] for m in shop.messages()} >= {"changed", "with its catalog"}
+        return state
+
+    before = market(Options(state=state), first)
+    assert state.stat().st_mode & 0o777 == 0o600
+    assert market(Options(state=state), second) == before
+
+
+def test_the_state_is_kept_while_it_runs(tmp_path: Path) -> None:
+    """Even a killed emulator loses a few seconds at most."""
+    state = tmp_path / "state.json"
+    command = [
+        sys.executable,
+        "-m",
+        "ocsync",
+        "emulator",
+        "--port",
+        "0",
+        "--state",
+        str(state),
+        "--json",
+    ]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert process.stdout
+    url = process.stdout.readline().split('"url": "')[1].split('"')[0]
+    HTTP.post(url + "/_emulator/seed", json={"targets": "all"})
+    token = HTTP.post(url + "/oauth/token", data={"grant_type": "client_credentials",
+                      "client_id": "emulator", "client_secret": "emulator"}).json()  # fmt: skip
+    headers = {"Authorization": f"Bearer {token['access_token']}"}
+    HTTP.put(url + "/v1/catalogs/KEPT", json={"Name": "x"}, headers=headers)
+    end = time.monotonic() + 20
+    while not state.exists() or "KEPT" not in state.read_text():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    assert market(Options(state=state), lambda shop: shop.get("/catalogs/KEPT")["Name"]) == "x"
+
+
+def test_a_synthetic_marketplace() -> None:
+    def look(shop: Shop) -> None:
+        page = shop.get("/products?pageSize=100&page=2")
+        assert (page["Meta"]["TotalCount"], len(page["Items"])) == (150, 50)
+        product = page["Items"][0]
+        assert (product["ID"], product["Inventory"]["QuantityAvailable"]) == ("P000100", 3)
+        assert len(shop.get("/products/P000007/inventoryrecords")["Items"]) == 3
+        assert shop.get("/priceschedules/price-7")["PriceBreaks"][0]["Price"] == 7.5
+        assert shop.get("/products?catalogID=main")["Meta"]["TotalCount"] == 150
+        assert shop.paused() is False
+
+    market(Options(products=150), look)
+
+
+def test_toml_and_what_is_no_seed(run: Run, tmp_path: Path) -> None:
+    good = tmp_path / "seed.toml"
+    good.write_text('marketplace = "acme"\n[[catalog]]\nID = "C"\nName = "x"\n')
+    assert market(Options(seed=good), lambda shop: shop.get("/catalogs/C")["OwnerID"]) == "acme"
+    cases: list[tuple[str, str, int]] = [
+        ("seed.json", "[1]", 65), ("seed.json", '{"produkt": []}', 65), ("seed.json", '{"catalog": [1]}', 65),
+        ("seed.json", '{"targets": ["nope"]}', 65), ("seed.toml", "x = ", 65), ("none.json", "", 66),
+    ]  # fmt: skip
+    for name, text, code in cases:
+        path = tmp_path / "bad" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text) if text else path.unlink(missing_ok=True)
+        result = run("emulator", "--port", "0", "--seed", str(path))
+        assert (result.code, "Traceback" in result.err) == (code, False), (name, text, result.err)
+
+
+@pytest.mark.parametrize(
+    "given", [{"no_op": "maybe"}, {"port": 1}, {"colour": "red"}, {"rate": "x"}]
+)
+def test_options_that_cannot_be_changed(shop: Shop, given: dict[str, Any]) -> None:
+    assert HTTP.patch(shop.url + "/_emulator/options", json=given).status_code == 400
+
+
+def test_every_option_is_one_of_the_command(run: Run) -> None:
+    import dataclasses
+
+    names = {"product_lag": "product-index-lag", "lag_get": "product-get-lags"}
+    shown = run("emulator", "--help").out
+    for field in dataclasses.fields(Options):
+        assert "--" + names.get(field.name, field.name.replace("_", "-")) in shown
