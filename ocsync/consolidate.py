@@ -139,13 +139,11 @@ class _Net:
     def _lasts(self, fields: Fields) -> bool:
         """Whether *fields*, in the place of ours, drop a value that leaves something behind."""
         known = kind_of(self.ref).fields
-        found = any(
+        return any(
             known[path].lasts and value is not None and value != fields.get(path)
             for path, value in self.fields.items()
             if path in known
         )
-        self.lasting |= found
-        return found
 
     def _finish(self) -> None:
         if not self.entries and self.done:
@@ -160,6 +158,7 @@ class _Net:
                 entries=tuple(self.entries),
             )
         )
+        self.lasting |= self._lasts({})
         for path, value in self.fields.items():
             merge(self.left, path, value)
         self._begin(Op.SET)

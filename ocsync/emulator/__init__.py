@@ -1,14 +1,14 @@
-"""A local OrderCloud, for trying out, tests and rehearsals.
+"""A local OrderCloud, for trying out, rehearsals and tests.
 
-It does: sign-in by client credentials; every kind of the tables with GET, PUT, PATCH, POST and
-DELETE, lists with pages, filters and order; assignments; what a write brings along (a buyer its
-catalog, a category product its catalog product) or takes along (children, assignments); sums of
-inventory records; sync configs and sync requests of all targets; `Paused` with changes held and
-sent once an entity, deletes at once; delivery configurations; faults on request. What OrderCloud's
-documentation leaves open is a switch of `Options`, with both behaviours.
+A request comes in at `app`, finds its endpoint in the tree of `routes`, and is answered by the
+verbs of `entities`, `assignments`, `configs`, `deliveries`, `actions` or `bulk`. What these may not
+do is in `rules`, what comes and goes along in `effects`, what a document is in `documents`, how it
+is shown in `showing`. Every write goes through `sync`, which decides who is told and when;
+`payloads` says what, `courier` carries it. Kinds are rows: those of the product's tables, and
+`kinds`.
 
-It does not: send messages anywhere but to its log; orders; specs (a product generates one variant);
-bulk jobs; users' passwords; search as the real index does it; anything of the Portal.
+What it does and does not do is in the README. What OrderCloud's documentation leaves open is a
+switch of `Options`, with each behaviour.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ class Entities:
         """The page of *rows*; only what decides or is on it is worked out."""
         seen = {id(row): row.seen(stale=kind.lags) for row in rows} if kind.lags else {}
         if seen:
-            rows = [row for row in rows if seen[id(row)] is not None]
+            rows = [row for row in rows if row.indexed and seen[id(row)] is not None]
         names = lists.needs_all(wanted)
         all_shown = any(worked_out(kind, name) for name in names)
 

@@ -31,13 +31,15 @@ def stamp() -> str:
 class Row:
     """An entity or assignment: its IDs as they were written, its document, what it was before.
 
-    *old* is what a stale read shows until *shown_at*; None where there was nothing.
+    *old* is what a stale read shows until *shown_at*; None where there was nothing. A row that is
+    not *indexed* is left out of lists.
     """
 
     ids: tuple[str, ...]
     document: Document
     old: Document | None = None
     shown_at: float = 0.0
+    indexed: bool = True
 
     def seen(self, *, stale: bool) -> Document | None:
         """The document as a read sees it; a *stale* one lives in the past for a while."""
@@ -129,6 +131,7 @@ class Marketplace:
         self.clients = {"emulator": Client("emulator", ("FullAccess",))}
         self.usernames: dict[str, tuple[Kind, Key]] = {}
         self.sold: Counter[str] = Counter()
+        self._indexed_types: dict[str, type] = {}
 
     def of(self, kind: Kind, ids: Mapping[str, str]) -> Row | None:
         """The row of *kind* with *ids* by name; a missing optional one is none."""
@@ -140,7 +143,15 @@ class Marketplace:
             self.take_out(kind, key_of(row.ids))
             name = str(row.document["Username"]).casefold()
             self.usernames[name] = (kind, key_of(row.ids))
+        if kind.lags:
+            row.indexed = self._fits_index(row.document.get("xp") or {})
         self.tables[kind.name].put(row)
+
+    def _fits_index(self, xp: Document) -> bool:
+        """Whether each xp value has the type that the index has for it: the first one it saw."""
+        types = {n: float if type(v) is int else type(v) for n, v in xp.items() if v is not None}
+        seen = {name: self._indexed_types.setdefault(name, kind) for name, kind in types.items()}
+        return seen == types
 
     def take_out(self, kind: Kind, key: Key) -> Row | None:
         """Remove a row, and free its user name if it has one."""

@@ -153,6 +153,16 @@ def test_product_lists_live_in_the_past(shop: Shop) -> None:
     assert [shop.call("GET", f"/products/{name}").status_code for name in "PNG"] == [200, 200, 404]
 
 
+def test_a_product_of_another_xp_type_is_not_listed(shop: Shop) -> None:
+    """The index takes the type it saw first; what does not fit is still there by its ID."""
+    for name, value in (("A", 1), ("B", 2.5), ("C", "three"), ("D", None)):
+        shop.call("PUT", f"/products/{name}", {"Name": "x", "xp": {"size": value}})
+    assert found(shop, "/products") == "ABD"
+    assert shop.get("/products/C")["xp"] == {"size": "three"}
+    shop.call("PATCH", "/products/C", {"xp": {"size": 3}})
+    assert found(shop, "/products") == "ABCD"
+
+
 def test_categories_by_depth(shop: Shop) -> None:
     shop.seed(catalog=[{"ID": "C", "Name": "C"}], category=[
         {"CatalogID": "C", "ID": "1", "Name": "x"}, {"CatalogID": "C", "ID": "2", "Name": "x", "ParentID": "1"},
