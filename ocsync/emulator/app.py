@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import inspect
 import time
+import traceback
 from collections import Counter, deque
 from collections.abc import AsyncIterator
 from typing import Any
@@ -166,6 +167,9 @@ class Emulator:
             return await result if inspect.isawaitable(result) else result
         except Refusal as refusal:
             return Answer(refusal.status, refusal.body())
+        except Exception:  # noqa: BLE001 - an error of the emulator's own: told here, answered as such
+            traceback.print_exc()
+            return Answer(500, Refusal(500, "ServerError", "the emulator failed").body())
 
     def _note(self, scope: Scope, path: str, raw: bytes, status: int) -> None:
         self._number += 1

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from ocsync.emulator.calls import Answer, Call
 from ocsync.emulator.deliveries import Deliveries
+from ocsync.emulator.documents import check_fields
 from ocsync.emulator.errors import Refusal, invalid, not_found
 from ocsync.emulator.kinds import ALL, ORDERS, noun
 from ocsync.emulator.options import Options
 from ocsync.emulator.state import Document, Marketplace, key_of
 from ocsync.emulator.sync import Publisher
-from ocsync.resources import Target
+from ocsync.resources import TARGETS, Field, Target, Type
+
+_FLAGS = {flag for target in TARGETS.values() for flag in target.flags}
+_TYPES = {name: Field(Type.FLAG) for name in (*_FLAGS, "Paused", "ExcludePriceSchedules")} | {
+    "DeliveryConfigID": Field(Type.TEXT),
+    "ConfigData": Field(Type.XP),
+}
 
 
 class Configs:
@@ -38,7 +45,7 @@ class Configs:
         for name in ("DeliveryConfigID", *target.flags):
             if body.get(name) is None:
                 raise invalid(name, "is required")
-        self.deliveries.require(body["DeliveryConfigID"])
+        self._check(body)
         names = ("DeliveryConfigID", *_fields(target))
         start: Document = dict.fromkeys(names) | ({"Paused": False} if target.flags else {})
         new = start | {name: body[name] for name in names if name in body}
@@ -54,13 +61,17 @@ class Configs:
         if config is None:
             raise _missing(target)
         body = call.document()
-        if body.get("DeliveryConfigID"):
-            self.deliveries.require(body["DeliveryConfigID"])
+        self._check(body)
         names = {"DeliveryConfigID", *_fields(target)} - {"Paused"}
         config.update({name: body[name] for name in names if name in body})
         if "Paused" in body and target.flags:
             self.publisher.set_paused(target, config, paused=bool(body["Paused"]))
         return Answer(200, config)
+
+    def _check(self, body: Document) -> None:
+        check_fields(_TYPES, body)
+        if body.get("DeliveryConfigID"):
+            self.deliveries.require(body["DeliveryConfigID"])
 
     def delete(self, target: Target, _: Call) -> Answer:
         """DELETE a sync config; what it held is lost."""

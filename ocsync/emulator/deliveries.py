@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from ocsync.emulator.calls import Answer, Call
-from ocsync.emulator.documents import check_id, new_id
+from ocsync.emulator.documents import check_fields, check_id, new_id
 from ocsync.emulator.errors import Refusal, invalid, not_found
 from ocsync.emulator.lists import plain_page
 from ocsync.emulator.options import Options
 from ocsync.emulator.state import Document, Marketplace
 from ocsync.resources import DELIVERY_TARGETS, Field, Type
 
-FIELDS = {"Name": Field(Type.TEXT, required=True, max=128), "Enabled": Field(Type.FLAG)}
+FIELDS = {"Name": Field(Type.TEXT, required=True, max=128), "Enabled": Field(Type.FLAG),
+          "DeliveryTargets": Field(Type.XP, required=True)}  # fmt: skip
 _SECRETS = {n for t in DELIVERY_TARGETS.values() for n, field in t.items() if field.write_only}
 
 
@@ -82,21 +83,16 @@ class Deliveries:
 
 def check(document: Document) -> None:
     """Refuse a delivery configuration that breaks a rule of its fields."""
-    if not document.get("Name") or len(document["Name"]) > 128:
-        raise invalid("Name", "is required, of at most 128 characters")
-    targets = document.get("DeliveryTargets")
-    if not isinstance(targets, dict) or not any(targets.values()):
+    check_fields(FIELDS, document)
+    targets = {name: target for name, target in document["DeliveryTargets"].items() if target}
+    if not targets:
         raise invalid("DeliveryTargets", "is required")
     for name, target in targets.items():
-        for field, rule in DELIVERY_TARGETS.get(name, {}).items() if target else ():
-            value = target.get(field)
-            if rule.required and not value:
-                raise invalid(f"{name}.{field}", "is required")
-            if rule.max and isinstance(value, str) and len(value) > rule.max:
-                raise invalid(f"{name}.{field}", f"is more than {rule.max}")
-        if target and bool(target.get("CustomAuthHeaderName")) is not bool(
-            target.get("CustomAuthHeaderValue")
-        ):
+        if not isinstance(target, dict) or name not in DELIVERY_TARGETS:
+            raise invalid(f"DeliveryTargets.{name}", "is not a delivery target")
+        check_fields(DELIVERY_TARGETS[name], target)
+        custom = ("CustomAuthHeaderName", "CustomAuthHeaderValue")
+        if len([one for one in custom if target.get(one)]) == 1:
             raise invalid(f"{name}.CustomAuthHeaderName", "goes with its value only")
 
 

@@ -122,7 +122,12 @@ def _deep(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
 def check(kind: Kind, document: Document) -> None:
     """Refuse a document that breaks a rule of its fields."""
-    for path, field in kind.fields.items():
+    check_fields(kind.fields, document)
+
+
+def check_fields(fields: Mapping[str, Field], document: Document) -> None:
+    """Refuse a document that breaks a rule of *fields*."""
+    for path, field in fields.items():
         model, _, name = path.rpartition(".")
         place = document if not model else document.get(model)
         value = None if place is None else place.get(name)

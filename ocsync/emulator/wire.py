@@ -43,7 +43,7 @@ def decoded(raw: bytes) -> Any:
         return None
     try:
         return msgspec.json.decode(raw)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise Refusal(400, "Request.InvalidRequestBody", str(error)) from error
 
 
