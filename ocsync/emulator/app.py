@@ -53,6 +53,7 @@ class Emulator:
         self.reset()
         if options.state and options.state.exists():
             seeds.plant(self.market, seeds.read_seed(options.state), self.publisher)
+        self.keep()
 
     def reset(self) -> None:
         """Start over, as the options say; logs and faults are emptied."""
@@ -97,7 +98,7 @@ class Emulator:
         )
 
     def keep(self) -> None:
-        """Write the state, if a file for it is named."""
+        """Write the state, if a file for it is named. Raises ConfigError where it cannot be."""
         if self.options.state:
             seeds.write_state(self.options.state, seeds.kept(self.market, self.publisher))
 

@@ -29,7 +29,7 @@ from ocsync.emulator.documents import blank, members
 from ocsync.emulator.kinds import ALL, ORDERS
 from ocsync.emulator.state import Client, Document, Marketplace, Row
 from ocsync.emulator.sync import Publisher
-from ocsync.errors import FileMissing, InputError
+from ocsync.errors import ConfigError, FileMissing, InputError
 from ocsync.resources import TARGETS, Kind
 
 DELIVERY = "emulator-log"
@@ -140,12 +140,18 @@ def kept(market: Marketplace, publisher: Publisher) -> dict[str, Any]:
 
 
 def write_state(path: Path, seed: dict[str, Any]) -> None:
-    """Write *seed* beside *path*, and put it in its place. It has secrets: for its owner alone."""
+    """Write *seed* beside *path*, and put it in its place. It has secrets: for its owner alone.
+
+    Raises ConfigError where that cannot be done.
+    """
     beside = path.with_name(path.name + ".new")
     data = msgspec.json.encode(seed)
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    try:
+        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        raise ConfigError(f"{path}: the state cannot be kept there: {error.strerror}") from error
