@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import NamedTuple
 
 import uvicorn
@@ -35,7 +35,8 @@ def serve(options: Options, ready: Callable[[str], None]) -> None:
     with closing(_listen(options.port)) as listener:
         server = _server(Emulator(options))
         ready(_url(listener))
-        server.run(sockets=[listener])
+        with suppress(KeyboardInterrupt):  # the way to end it
+            server.run(sockets=[listener])
 
 
 @contextmanager

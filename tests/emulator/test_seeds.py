@@ -121,6 +121,23 @@ def test_options_that_cannot_be_changed(shop: Shop, given: dict[str, Any]) -> No
     assert HTTP.patch(shop.url + "/_emulator/options", json=given).status_code == 400
 
 
+def test_a_state_that_cannot_be_kept(run: Run, tmp_path: Path) -> None:
+    result = run("emulator", "--port", "0", "--state", str(tmp_path / "no" / "such.json"))
+    assert result.code == 78
+    assert "cannot be kept there" in result.err
+
+
+def test_ctrl_c_is_the_way_to_end_it() -> None:
+    command = [sys.executable, "-m", "ocsync", "emulator", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=10)
+    assert process.returncode == 0, said
+
+
 def test_every_option_is_one_of_the_command(run: Run) -> None:
     import dataclasses
 
