@@ -177,9 +177,18 @@ def _category_assignment(wanted: Wanted) -> None:
         raise not_found("CatalogAssignment", "/".join(ids))
 
 
+def _address(wanted: Wanted) -> None:
+    for name in ("State", "Zip") if wanted.document.get("Country") in ("US", "CA") else ():
+        if not wanted.document.get(name):
+            raise invalid(name, "is required in the US and Canada")
+
+
 CHECKS: dict[str, Callable[[Wanted], None]] = {
     "inventory": _record,
     "variant-inventory": _record,
+    "address": _address,
+    "supplier-address": _address,
+    "buyer-address": _address,
     "product": _product,
     "buyer-user": _user,
     "supplier-user": _user,

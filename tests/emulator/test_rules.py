@@ -42,6 +42,7 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("PUT", "/catalogs/C", {"Name": 5}, "ValidationFailure"),
     ("PUT", "/catalogs/C", ["no", "object"], "Request.InvalidRequestBody"),
     ("PATCH", "/catalogs/C", {"xp": {"a": "x" * 8000}}, "ValidationFailure"),
+    ("PUT", "/addresses/A0", {"Street1": "s", "City": "c", "Country": "US", "State": "NY"}, "ValidationFailure"),
     ("POST", "/catalogs", {"ID": "{inc}", "Name": "x"}, "ValidationFailure"),
     ("POST", "/catalogs", {"ID": "c", "Name": "x"}, "IdExists"),
     ("POST", "/catalogs/C/categories/assignments", {"CategoryID": "K", "BuyerID": "B"}, "NotFound"),
