@@ -2,6 +2,7 @@
 
     OcsyncError                 1
     ├─ UsageError              64   wrong command line, or a question that could not be asked
+    │  └─ Refused              64   a guard says no, until an option says that it is meant
     ├─ InputError              65   wrong data in arguments or files; holds every problem found
     │  └─ PlanCycle            65   staged refs that wait for each other
     ├─ FileMissing             66
@@ -93,6 +94,10 @@ class UsageError(OcsyncError):
     """The command line is wrong, or a question would have to be asked where none can be."""
 
     exit_code = ExitCode.USAGE
+
+
+class Refused(UsageError):
+    """A guard will not let this pass; the hint names the option that does."""
 
 
 class Problem(NamedTuple):

@@ -188,6 +188,10 @@ def feeds(refs: Iterable[Ref]) -> Fed:
     return Fed(tuple(sorted(direct)), tuple(sorted(possible)))
 
 
+ZERO_STOCK, OWN_USER = "zero-stock", "own-user"
+"""Risks that a resume refuses unless they are allowed by name."""
+
+
 class Risk(NamedTuple):
     """Something the operator should know before resuming: *code* for programs, and its refs."""
 
@@ -199,7 +203,13 @@ class Risk(NamedTuple):
 
 def risks(steps: Sequence[Step]) -> list[Risk]:
     """What is risky in *steps*, and when pausing for them is not worth it."""
-    found = [_broken(steps), _blind(steps), _lists_of_members(steps), _urgent(steps)]
+    found = [
+        _broken(steps),
+        _zeroed(steps),
+        _blind(steps),
+        _lists_of_members(steps),
+        _urgent(steps),
+    ]
     if len(steps) == 1:
         found.append(
             Risk(
@@ -229,6 +239,31 @@ def _blind(steps: Sequence[Step]) -> Risk | None:
     text = f"quantities without an expectation: {len(refs):,}; what was sold is overwritten"
     advice = "stage with --expect-current, or stage adjust"
     return Risk("blind-quantity", text, tuple(refs), advice) if refs else None
+
+
+def _zeroed(steps: Sequence[Step]) -> Risk | None:
+    """More than half of the quantities that the plan touches would be zero: a wrong file, often."""
+    touched, zero = 0, []
+    for step in steps:
+        fields = kind_of(step.ref).fields
+        given = {**step.change.adjust, **step.change.fields}
+        moving = [path for path in given if path in fields and fields[path].moves]
+        touched += len(moving)
+        if any(step.change.fields.get(path, None) == 0 for path in moving):
+            zero.append(step.ref)
+    if touched < 2 or len(zero) * 2 <= touched:
+        return None
+    text = f"quantities set to zero: {len(zero):,} of the {touched:,} that are touched"
+    return Risk(ZERO_STOCK, text, tuple(zero), f"resume needs --allow-risky {ZERO_STOCK}")
+
+
+def own_user(steps: Iterable[Step], kind: str, name: str) -> Risk | None:
+    """*steps* switch off the user of *kind* with the ID *name*, as whom they would be sent."""
+    mine = [s for s in steps if kind_of(s.ref).name == kind and s.ref.rpartition("/")[2].casefold()
+            == name.casefold() and s.change.fields.get("Active") is False]  # fmt: skip
+    text = "this deactivates the user that you are signed in as"
+    advice = f"resume needs --allow-risky {OWN_USER}"
+    return Risk(OWN_USER, text, (mine[0].ref,), advice) if mine else None
 
 
 def _lists_of_members(steps: Sequence[Step]) -> Risk | None:

@@ -8,17 +8,18 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from ocsync.errors import ExitCode, Interrupted, Terminated, UsageError
+from ocsync.errors import ExitCode, Interrupted, Refused, Terminated, UsageError
 from ocsync.render.console import Console
 from ocsync.store import Workspace
 
 if TYPE_CHECKING:
     from ocsync.client import Limits
     from ocsync.engine.work import Work
-    from ocsync.store import ProfileFolder
+    from ocsync.store import Profile, ProfileFolder
 
 T = TypeVar("T")
 
@@ -34,6 +35,7 @@ class Context:
     no_input: bool = False
     yes: bool = False
     lock_seconds: float = 0.0
+    confirmed: str = ""
     _warned: set[str] = field(default_factory=set)
 
     @classmethod
@@ -79,9 +81,21 @@ class Context:
             return True
         if self.no_input or not sys.stdin.isatty():
             raise UsageError(f"{question} cannot be asked here", hint="give --yes if you mean it")
-        sys.stderr.write(f"{question} [y/N] ")
-        sys.stderr.flush()
-        return sys.stdin.readline().strip().casefold() in ("y", "yes")
+        return _asked(f"{question} [y/N] ").casefold() in ("y", "yes")
+
+    def confirm(self, profile: Profile, marketplace: str) -> None:
+        """Let nothing be written to production before its ID was given; --yes is not enough.
+
+        Raises UsageError where nobody can be asked, Refused for another ID.
+        """
+        if not profile.guarded:
+            return
+        given, what = self.confirmed, f"profile {profile.name} writes to production"
+        if not given and (self.no_input or not sys.stdin.isatty()):
+            raise UsageError(what, hint=f"give --confirm {marketplace} if you mean it")
+        given = given or _asked(f"{what}: type the marketplace's ID, {marketplace}, to go on: ")
+        if given.casefold() != marketplace.casefold():
+            raise Refused(f'{what}: its marketplace is {marketplace}, not "{given}"')
 
     def online(
         self,
@@ -126,12 +140,18 @@ class Context:
             profile.api_url, profile.auth_url, profile.client_id, lambda: resolve_secret(profile)
         )
         async with open_client(connection, limits=limits or Defaults(), emit=emit) as api:
-            work = Work(api, folder, emit, self.ask)
+            work = Work(api, folder, emit, self.ask, partial(self.confirm, profile))
             with _stopping(work, self.console, writes=writes) as stopped:
                 try:
                     return await task(work)
                 except Interrupted as error:
                     raise _as_signal(error, stopped) from None
+
+
+def _asked(question: str) -> str:
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    return sys.stdin.readline().strip()
 
 
 @contextmanager

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import LockTimeout, Yes, command, seconds_of
-from ocsync.errors import ExitCode, InputError, OcsyncError, Problem, UsageError
+from ocsync.cli.options import Confirm, LockTimeout, Yes, command, seconds_of
+from ocsync.errors import ExitCode, InputError, OcsyncError, Problem, Refused, UsageError
 
 if TYPE_CHECKING:
     from ocsync.engine.delete import Doomed
@@ -21,7 +21,18 @@ def register(app: typer.Typer) -> None:
     def delete(
         ctx: Context,
         refs: Annotated[list[str], typer.Argument(metavar="REF...", help="Entities, assignments.")],
+        max_delete: Annotated[
+            int | None,
+            typer.Option(
+                "--max-delete",
+                metavar="N",
+                min=0,
+                envvar="OCSYNC_MAX_DELETE",
+                help="Refuse to delete more, what goes along counted.",
+            ),
+        ] = None,
         yes: Yes = False,
+        confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
     ) -> ExitCode:
         """Delete at once; OrderCloud cannot pause deletes.
@@ -30,11 +41,11 @@ def register(app: typer.Typer) -> None:
         """
         from ocsync.engine.delete import delete as carry_out
         from ocsync.engine.delete import survey_deletes
-        from ocsync.engine.work import Work, sign_in
+        from ocsync.engine.work import Work, before_writing, sign_in
         from ocsync.render.text import count
 
         checked = _checked(refs)
-        ctx.yes, ctx.lock_seconds = yes, seconds_of(lock_timeout)
+        ctx.yes, ctx.confirmed, ctx.lock_seconds = yes, confirm, seconds_of(lock_timeout)
 
         async def work_on(work: Work) -> tuple[list[Doomed], list[tuple[str, OcsyncError]]]:
             await sign_in(work)
@@ -44,6 +55,8 @@ def register(app: typer.Typer) -> None:
             there = [row for row in rows if row.exists or row.staged]
             if not there:
                 return [], []
+            _check_number(there, max_delete)
+            before_writing(work)
             if not ctx.ask(f"Delete {count(len(there), 'ref')} now?"):
                 raise UsageError("nothing was deleted")
             return there, await carry_out(work, there)
@@ -59,6 +72,13 @@ def register(app: typer.Typer) -> None:
         if not ctx.console.json:
             ctx.console.data(f"{count(len(rows) - len(failed), 'ref')} deleted", "-")
         return ExitCode.PARTLY if failed else ExitCode.DONE
+
+
+def _check_number(rows: list[Doomed], most: int | None) -> None:
+    number = sum(row.exists + sum(row.children.values()) for row in rows)
+    if most is not None and number > most:
+        text = f"this would delete {number:,}, what goes along counted; --max-delete is {most:,}"
+        raise Refused(text, hint=f"--max-delete {number} if you mean it")
 
 
 def _checked(refs: list[str]) -> list[str]:

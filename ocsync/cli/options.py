@@ -79,6 +79,13 @@ _COMMON: dict[str, tuple[Any, Any]] = {
 Yes = Annotated[
     bool, typer.Option("--yes", "-y", help="Answer every question with yes.", envvar="OCSYNC_YES")
 ]
+Confirm = Annotated[
+    str,
+    typer.Option(
+        "--confirm", metavar="ID", help="The marketplace's ID, to write to production.",
+        envvar="OCSYNC_CONFIRM",
+    ),
+]  # fmt: skip
 LockTimeout = Annotated[
     str,
     typer.Option(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import LockTimeout, command, seconds_of
+from ocsync.cli.options import Confirm, LockTimeout, command, seconds_of
 from ocsync.errors import ExitCode
 
 Targets = Annotated[
@@ -29,21 +29,23 @@ def register(app: typer.Typer) -> None:
         adopt: Annotated[
             bool, typer.Option("--adopt", help="Take over a pause that somebody else made.")
         ] = False,
+        confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
     ) -> None:
         """Pause targets; their changes then come as one batch."""
         from ocsync.engine import pausing
-        from ocsync.engine.work import Work, sign_in, utc_now
+        from ocsync.engine.work import Work, before_writing, sign_in, utc_now
         from ocsync.pause import Standing
         from ocsync.render.text import clock
         from ocsync.resources import read_targets
 
         direct, grouped = read_targets(targets)
-        ctx.lock_seconds = seconds_of(lock_timeout)
+        ctx.lock_seconds, ctx.confirmed = seconds_of(lock_timeout), confirm
         seconds = seconds_of(lease) if lease else 0.0
 
         async def work_on(work: Work) -> list[pausing.Surveyed]:
             await sign_in(work)
+            before_writing(work)
             until = pausing.lease_end(work.now(), seconds) if seconds else ""
             return await pausing.pause(
                 work, direct, grouped, reason=reason, until=until, adopt=adopt

@@ -47,6 +47,12 @@ def register(app: typer.Typer) -> None:
         marketplace: Annotated[
             str, typer.Option("--marketplace", help="The marketplace ID it must belong to.")
         ] = "",
+        production: Annotated[
+            bool, typer.Option("--production", help="Guard it as production, whatever its host.")
+        ] = False,
+        allow_http: Annotated[
+            str, typer.Option("--allow-http", metavar="HOST", help="Use plain http to this host.")
+        ] = "",
     ) -> None:
         """Add a profile; the first one becomes current. The secret itself is never stored."""
         from ocsync.store import ENVIRONMENTS, Profile, SecretSource
@@ -60,15 +66,17 @@ def register(app: typer.Typer) -> None:
             )
         if [bool(secret_env), bool(secret_command), secret_keyring].count(True) != 1:
             raise UsageError("give one of --secret-env, --secret-command and --secret-keyring")
-        url = ENVIRONMENTS[environment] if environment else read_url(api_url)
+        url = ENVIRONMENTS[environment] if environment else read_url(api_url, allow_http)
         profile = Profile(
             name=name,
             api_url=url,
-            auth_url=read_url(auth_url) if auth_url else url,
+            auth_url=read_url(auth_url, allow_http) if auth_url else url,
             client_id=client_id,
             secret=SecretSource(secret_env, secret_command, secret_keyring),
             environment=environment or environment_of(url),
             marketplace=marketplace,
+            production=production,
+            plain_http=allow_http,
         )
         ctx.workspace.add(profile)
         current = ctx.workspace.current == name

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import LockTimeout, Yes, command, seconds_of
+from ocsync.cli.options import Confirm, LockTimeout, Yes, command, seconds_of
 from ocsync.cli.plan import Targets, inspected
 from ocsync.errors import ExitCode, FileMissing, InputError, UsageError
 
@@ -53,6 +53,23 @@ def register(app: typer.Typer) -> None:
         settle: Annotated[
             str, typer.Option("--settle", help="How long lagging reads may take to show a write.")
         ] = "30s",
+        max_changes: Annotated[
+            int | None,
+            typer.Option(
+                "--max-changes",
+                metavar="N",
+                min=0,
+                envvar="OCSYNC_MAX_CHANGES",
+                help="Refuse a plan of more requests.",
+            ),
+        ] = None,
+        allow_risky: Annotated[
+            list[str] | None,
+            typer.Option(
+                "--allow-risky", metavar="NAME", help="zero-stock or own-user; plan tells."
+            ),
+        ] = None,
+        confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
         yes: Yes = False,
     ) -> ExitCode:
@@ -64,13 +81,16 @@ def register(app: typer.Typer) -> None:
         from ocsync.client import Limits
         from ocsync.engine.options import OnConflict, Options
         from ocsync.engine.resume import resume as carry_out
+        from ocsync.plan import OWN_USER, ZERO_STOCK
         from ocsync.render import run as shown
         from ocsync.resources import read_targets
 
         if on_conflict not in list(OnConflict):
             raise UsageError(f'"{on_conflict}" is none of {", ".join(OnConflict)}')
+        if unknown := set(allow_risky or ()) - {OWN_USER, ZERO_STOCK}:
+            raise UsageError(f"no risk is called {', '.join(unknown)}: {OWN_USER}, {ZERO_STOCK}")
         direct, grouped = read_targets(targets or ())
-        ctx.lock_seconds, ctx.yes = seconds_of(lock_timeout), yes
+        ctx.lock_seconds, ctx.yes, ctx.confirmed = seconds_of(lock_timeout), yes, confirm
         if dry_run:
             return _dry_run(ctx, [t.name for t in (*direct, *grouped)])
         options = Options(
@@ -83,6 +103,8 @@ def register(app: typer.Typer) -> None:
             workers=concurrency,
             settle=seconds_of(settle),
             plan=_fingerprint(plan) if plan else "",
+            max_changes=max_changes,
+            allowed=frozenset(allow_risky or ()),
         )
         limits = Limits(concurrency, max_rate, seconds_of(max_wait))
         report = ctx.online(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import LockTimeout, Yes, command, seconds_of
+from ocsync.cli.options import Confirm, LockTimeout, Yes, command, seconds_of
 from ocsync.errors import ExitCode, UsageError
 
 
@@ -33,13 +33,14 @@ def register(app: typer.Typer) -> None:
             float, typer.Option("--max-rate", min=0, help="Most requests a second; 0: no limit.")
         ] = 0.0,
         yes: Yes = False,
+        confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
     ) -> ExitCode:
         """Have OrderCloud send single entities again."""
         from ocsync.client import Limits
         from ocsync.engine.resync import MANY, Resynced, ids_in_catalog, read_ids
         from ocsync.engine.resync import resync as carry_out
-        from ocsync.engine.work import Work, sign_in
+        from ocsync.engine.work import Work, before_writing, sign_in
         from ocsync.render.text import count
         from ocsync.resources import read_targets
 
@@ -51,10 +52,11 @@ def register(app: typer.Typer) -> None:
             raise UsageError("give IDs, - for standard input, or --catalog C")
         where = "standard input" if words == ["-"] else "argument"
         given = read_ids(found[0], sys.stdin if words == ["-"] else words, where)
-        ctx.yes, ctx.lock_seconds = yes, seconds_of(lock_timeout)
+        ctx.yes, ctx.confirmed, ctx.lock_seconds = yes, confirm, seconds_of(lock_timeout)
 
         async def work_on(work: Work) -> Resynced:
             await sign_in(work)
+            before_writing(work)
             listed = await ids_in_catalog(work, found[0], catalog) if catalog else given
             if found[0].by_portal and len(listed) >= MANY:
                 work.say(

@@ -27,13 +27,14 @@ class Reply(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """Who is signed in. *marketplace* is `Seller.ID`; *roles* are the token's."""
+    """Who is signed in. *marketplace* is `Seller.ID`; *roles* are the token's; *id* the user's."""
 
     marketplace: str
     name: str
     username: str
     roles: tuple[str, ...]
     kind: str
+    id: str = ""
 
 
 class Api:
@@ -71,6 +72,7 @@ class Api:
             str(me.get("Username") or claims.get("usr") or ""),
             (role,) if isinstance(role, str) else tuple(map(str, role)),
             str(claims.get("usrtype") or ""),
+            str(me.get("ID") or ""),
         )
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ocsync.engine.inspect import Clash
 from ocsync.engine.options import Options
-from ocsync.engine.pausing import forget, lift, survey
+from ocsync.engine.pausing import drift, forget, lift, survey
 from ocsync.engine.planning import draft
 from ocsync.engine.verify import Verification, tally, verify
 from ocsync.engine.work import Work
@@ -123,7 +123,14 @@ async def _lift_all(
         and (done or (for_run and run_id and pause.run == run_id))
     ]
     seen = await survey(work, wanted)
-    forget(work, [name for name, one in seen.items() if one.standing is Standing.LIFTED])
+    gone = [name for name, one in seen.items() if one.standing is Standing.LIFTED]
+    forget(work, gone)
+    if gone:
+        text = f"{', '.join(gone)}: somebody else lifted our pause meanwhile"
+        work.say("!", f"{text}; targets may have seen changes one by one")
+    for one in seen.values():
+        for change in drift(one):
+            work.say("!", f"{one.target.name}: its config was changed meanwhile: {change}")
     lifted = [
         Lifted(name, await lift(work, one))
         for name, one in seen.items()

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 from ocsync.client import read_current
 from ocsync.compare import Document, before, mismatches, to_send, unchanged
 from ocsync.engine.work import Work
-from ocsync.errors import OcsyncError
+from ocsync.errors import NotFound, OcsyncError
 from ocsync.events import ReadDone, Reading
 from ocsync.models import Fields, Op, Ref, Step
-from ocsync.resources import kind_of
+from ocsync.resources import KINDS, ids_of, kind_of
 from ocsync.store import Run
 
 _GROUP = 200
@@ -82,6 +82,29 @@ def clash_of(step: Step, prepared: Prepared, current: Document | None) -> Clash 
     return Clash(step.number, step.ref, wrong, why) if wrong or why else None
 
 
+_SUMS = {"product": "inventory", "variant": "variant-inventory"}
+"""Kinds whose quantity is the sum of records of another kind, where there are any (api-facts 7)."""
+
+
+async def _sum_of_records(work: Work, step: Step, current: Document | None) -> Clash | None:
+    """A clash where a quantity is a sum: a write of it would be accepted and never be seen."""
+    path = "Inventory.QuantityAvailable"
+    records = KINDS.get(_SUMS.get(kind_of(step.ref).name, ""))
+    if records is None or path not in {**step.change.fields, **step.change.adjust}:
+        return None
+    if ((current or {}).get("Inventory") or {}).get("VariantLevelTracking"):
+        why = f"{path} is the sum over its variants: stage those instead"
+        return Clash(step.number, step.ref, {}, why)
+    try:
+        place = records.collection.format_map(ids_of(step.ref))
+        answer = await work.api.get(place, {"pageSize": "1"})
+    except NotFound:
+        return None
+    number = int(((answer or {}).get("Meta") or {}).get("TotalCount") or 0)
+    why = f"{path} is the sum of its {number:,} inventory records: stage those instead"
+    return Clash(step.number, step.ref, {}, why) if number else None
+
+
 class Inspection(NamedTuple):
     """What the reading found, by step number."""
 
@@ -111,7 +134,7 @@ async def inspect(work: Work, steps: Sequence[Step], run: Run | None = None) -> 
         prepared = prepare(step, current)
         same += prepared.same
         found.prepared[step.number] = prepared
-        clash = clash_of(step, prepared, current)
+        clash = clash_of(step, prepared, current) or await _sum_of_records(work, step, current)
         if clash:
             found.clashes.append(clash)
         group.append((ref, current))

@@ -19,7 +19,8 @@ class OnConflict(StrEnum):
 class Options(NamedTuple):
     """How to resume. *targets* limits what is taken; *settle* is seconds lagging reads may take.
 
-    *plan* is the fingerprint of a saved plan. *pause* is false for `--no-pause`.
+    *plan* is the fingerprint of a saved plan. *pause* is false for `--no-pause`. A plan of more
+    than *max_changes* requests is refused, and one with a risk that is not *allowed* by its code.
     """
 
     targets: tuple[Target, ...] = ()
@@ -31,4 +32,6 @@ class Options(NamedTuple):
     workers: int = 16
     settle: float = 30.0
     plan: str = ""
+    max_changes: int | None = None
+    allowed: frozenset[str] = frozenset()
     command: str = "resume"

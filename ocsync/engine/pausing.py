@@ -57,6 +57,18 @@ async def survey(
     return found
 
 
+def drift(seen: Surveyed) -> list[str]:
+    """What of the config is not as it was when we paused, but for the pause itself."""
+    if seen.pause is None or not seen.server.exists:
+        return []
+    old, new = seen.pause.found, seen.server.config
+    return [
+        f"{name} was {old.get(name)!r}, is {new.get(name)!r}"
+        for name in sorted(old.keys() | new.keys() if old else ())
+        if name != "Paused" and old.get(name) != new.get(name)
+    ]
+
+
 async def pause(
     work: Work,
     direct: Sequence[Target],

@@ -17,8 +17,9 @@ Whatever ends it, the same command goes on from there.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from ocsync.client import Identity
 from ocsync.consolidate import consolidate
 from ocsync.engine.closing import Report, finish, more_to_come, nothing_staged
 from ocsync.engine.inspect import Clash, Inspection, inspect
@@ -27,12 +28,12 @@ from ocsync.engine.pausing import hold, survey
 from ocsync.engine.planning import Draft, draft, fingerprint
 from ocsync.engine.recorder import Recorder
 from ocsync.engine.replay import Replay
-from ocsync.engine.work import Work, sign_in
-from ocsync.errors import ExitCode, PausedByOther, StalePlan, UsageError
+from ocsync.engine.work import Work, before_writing, sign_in
+from ocsync.errors import ExitCode, PausedByOther, Refused, StalePlan, UsageError
 from ocsync.events import Planned
 from ocsync.models import Intent, Outcome, State, Step
 from ocsync.pause import Standing
-from ocsync.plan import build, feeds
+from ocsync.plan import OWN_USER, ZERO_STOCK, build, feeds, own_user, risks
 from ocsync.resources import TARGETS, Target
 from ocsync.store import Run, RunInfo
 
@@ -43,25 +44,26 @@ async def resume(work: Work, options: Options) -> Report:
     Raises what stops it as a whole: Conflict (marketplace), StalePlan, PlanCycle, PausedByOther
     (a pause of ours was lifted), TryLater and SignInError (the way to the server), Interrupted.
     """
-    await sign_in(work)
+    identity = await sign_in(work)
     work.folder.runs.recover(work.folder.journal)
     crashed = work.folder.runs.open_run()
     if crashed:
         work.say("▶", f"run {crashed.id} was not finished; going on with it")
+        before_writing(work)
         with crashed:
             report = await _carry_out(work, crashed, options, fresh=False)
         if report.exit_code is not ExitCode.DONE or not more_to_come(work, options):
             return report
         work.say("✓", f"run {crashed.id} is complete; going on with what was staged since")
-    run = await _seal(work, options)
+    run = await _seal(work, options, identity)
     if run is None:
         return await nothing_staged(work, options)
     with run:
         return await _carry_out(work, run, options, fresh=True)
 
 
-async def _seal(work: Work, options: Options) -> Run | None:
-    """A new run of what is staged, or None when nothing is; the pauses are looked at before."""
+async def _seal(work: Work, options: Options, identity: Identity) -> Run | None:
+    """A new run of what is staged, or None when nothing is. Guards and pauses come before."""
     names = [target.name for target in options.targets]
     drafted = draft(work.folder.journal.entries(), names)
     if options.plan and options.plan != fingerprint(drafted.plan, work.folder):
@@ -71,8 +73,23 @@ async def _seal(work: Work, options: Options) -> Run | None:
         )
     if not drafted.plan.steps:
         return None
+    _guard(drafted.plan.steps, options, identity)
+    before_writing(work)
     await _check_pauses(work, _concerned(work, drafted.plan.steps, options), options)
     return _new_run(work, drafted, options)
+
+
+def _guard(steps: Sequence[Step], options: Options, identity: Identity) -> None:
+    """Raise Refused for a plan that is larger or riskier than the operator allows."""
+    most = options.max_changes
+    if most is not None and len(steps) > most:
+        text = f"the plan has {len(steps):,} requests; --max-changes is {most:,}"
+        raise Refused(text, hint="ocsync plan; --max-changes with a larger number if you mean it")
+    found = [own_user(steps, f"{identity.kind}-user", identity.id), *risks(steps)]
+    for risk in found:
+        if risk and risk.code in (OWN_USER, ZERO_STOCK) and risk.code not in options.allowed:
+            hint = f"ocsync plan; --allow-risky {risk.code} if you mean it"
+            raise Refused(f"{risk.text}, such as {risk.refs[0]}", hint=hint)
 
 
 def _new_run(work: Work, drafted: Draft, options: Options) -> Run:

@@ -39,7 +39,8 @@ def operator() -> str:
 class Work:
     """One command's work on one marketplace.
 
-    *ask* puts a yes-or-no question, and raises UsageError where none can be asked. *stop* is set
+    *ask* puts a yes-or-no question, and raises UsageError where none can be asked. *confirm* gets
+    the marketplace's ID before the first write, and raises where that is not wanted. *stop* is set
     when the operator wants to leave: what is under way ends, nothing new begins.
     """
 
@@ -47,6 +48,7 @@ class Work:
     folder: ProfileFolder
     emit: Emit
     ask: Ask
+    confirm: Callable[[str], None] = lambda _: None
     now: Callable[[], datetime] = utc_now
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     by: str = field(default_factory=operator)
@@ -79,6 +81,12 @@ async def sign_in(work: Work) -> Identity:
     if pin is None:
         work.folder.write_pin(Pin(id=identity.marketplace, name=identity.name))
     return identity
+
+
+def before_writing(work: Work) -> None:
+    """Make sure that writing to this marketplace is meant; after `sign_in`. Raises UsageError."""
+    pin = work.folder.pin()
+    work.confirm(pin.id if pin else "")
 
 
 def missing_roles(identity: Identity) -> list[str]:

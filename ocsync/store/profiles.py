@@ -6,6 +6,8 @@
     client_id = "..."
     secret = { env = "ACME_SECRET" }     or { command = "op read ..." }, or { keyring = true }
     marketplace = "acme"                 optional; otherwise pinned at the first sign-in
+    production = true                    optional; ask for the marketplace's ID before writing
+    plain_http = "proxy.internal"        optional; a host that http may be used to
 
 The file is the user's; only `profile` commands write it. Regions, environments and hosts are from
 api-facts 1.1.
@@ -53,7 +55,11 @@ class SecretSource(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A profile; *api_url* and *auth_url* have neither `/v1` nor a trailing slash."""
+    """A profile; *api_url* and *auth_url* have neither `/v1` nor a trailing slash.
+
+    *production* marks one that is guarded as production is, though its host is not OrderCloud's.
+    *plain_http* names the one host beyond loopback that http may be used to.
+    """
 
     name: str
     api_url: str
@@ -62,16 +68,26 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     secret: SecretSource
     environment: str = ""
     marketplace: str = ""
+    production: bool = False
+    plain_http: str = ""
+
+    @property
+    def guarded(self) -> bool:
+        """Whether a first write has to be confirmed by the marketplace's ID."""
+        return self.production or environment_of(self.api_url).endswith("-production")
 
 
-def read_url(text: str) -> str:
+def read_url(text: str, plain_http: str = "") -> str:
     """A platform URL, with or without `/v1`, as profiles hold it. Raises UsageError."""
     url = text.strip().rstrip("/").removesuffix("/v1").rstrip("/")
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
         raise UsageError(f'"{text}" is not a URL such as https://useast-sandbox.ordercloud.io')
-    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
-        raise UsageError(f"{url}: plain http would show the secret to everybody on the way")
+    if parts.scheme == "http" and parts.hostname not in (*_LOOPBACK, plain_http):
+        raise UsageError(
+            f"{url}: plain http would show the secret to everybody on the way",
+            hint=f"if that must be: profile add --allow-http {parts.hostname}",
+        )
     return url
 
 

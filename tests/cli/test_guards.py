@@ -1,0 +1,194 @@
+"""The blast radius: what is refused until an option says that it is meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.builders import Shop
+from tests.conftest import SECRET, Run
+
+USER = {
+    "FirstName": "f",
+    "LastName": "l",
+    "Email": "e@x.example",
+    "Active": True,
+    "Username": "robot",
+}
+
+
+def untouched(run: Run, shop: Shop, entries: int) -> None:
+    """Nothing was sent, nothing sealed, nothing paused."""
+    assert shop.writes() == []
+    assert not shop.paused()
+    assert run("stage", "list", "--json").data["staged_entries"] == entries
+    assert run("history", "--json").data["runs"] == []
+
+
+def test_a_plan_larger_than_allowed(
+    ocsync: Run, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for ref in shop.stock(records=3):
+        ocsync("stage", "set", ref, "QuantityAvailable=9")
+    result = ocsync("resume", "--max-changes", "2")
+    assert (result.code, "3 requests" in result.err) == (64, True), result.err
+    monkeypatch.setenv("OCSYNC_MAX_CHANGES", "2")
+    assert ocsync("resume").code == 64
+    untouched(ocsync, shop, 3)
+    assert ocsync("resume", "--max-changes", "3").code == 0
+
+
+@pytest.mark.parametrize(("zeros", "others", "refused"), [
+    (2, 1, True), (3, 0, True), (1, 1, False), (2, 2, False), (1, 0, False), (0, 3, False),
+])  # fmt: skip
+def test_more_than_half_of_the_quantities_zero(
+    ocsync: Run, shop: Shop, zeros: int, others: int, refused: bool
+) -> None:
+    refs = shop.stock(records=zeros + others)
+    for number, ref in enumerate(refs):
+        ocsync("stage", "set", ref, f"QuantityAvailable={0 if number < zeros else 7}")
+    codes = [risk["code"] for risk in ocsync("plan", "--json").data["risks"]]
+    assert ("zero-stock" in codes) is refused
+    result = ocsync("resume", "--yes")
+    assert result.code == (64 if refused else 0), result
+    if refused:
+        assert "--allow-risky zero-stock" in result.err
+        untouched(ocsync, shop, zeros + others)
+        assert ocsync("resume", "--allow-risky", "own-user").code == 64
+        assert ocsync("resume", "--allow-risky", "zero-stock").code == 0
+
+
+def test_the_user_who_signs_in_stays_active(ocsync: Run, shop: Shop) -> None:
+    shop.seed(
+        clients=[{"ID": "emulator", "Secret": "emulator", "Roles": ["FullAccess"], "User": "robot"}],
+        **{"admin-user": [{"ID": "R", **USER}, {"ID": "other", **USER, "Username": "o"}]},
+    )  # fmt: skip
+    ocsync("stage", "set", "admin-user/other", "Active=false")
+    assert ocsync("resume").code == 0
+    ocsync("stage", "set", "admin-user/r", "Active=false")
+    result = ocsync("resume")
+    assert (result.code, "--allow-risky own-user" in result.err) == (64, True)
+    assert shop.get("/adminusers/R")["Active"] is True
+    assert ocsync("resume", "--allow-risky", "own-user").code == 0
+    assert ocsync("resume", "--allow-risky", "everything").code == 64
+
+
+def test_deletes_have_a_number(ocsync: Run, shop: Shop) -> None:
+    shop.stock(records=4, products=2)
+    result = ocsync("delete", "product/P0", "product/P1", "--yes", "--max-delete", "5")
+    assert (result.code, "would delete 6" in result.err) == (64, True), result.err
+    assert shop.call("GET", "/products/P0").status_code == 200
+    assert ocsync("delete", "product/P0", "--yes", "--max-delete", "3").code == 0
+
+
+WRITING: list[tuple[str, ...]] = [
+    ("resume",), ("pause", "inventory"), ("delete", "inventory/P0/R0", "--yes"), ("resync", "inventory", "P0/R0", "--yes"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", WRITING, ids=[w[0] for w in WRITING])
+def test_production_is_confirmed_by_its_id(run: Run, shop: Shop, words: tuple[str, ...]) -> None:
+    run("init")
+    run(
+        "profile",
+        "add",
+        "live",
+        "--api-url",
+        shop.url,
+        "--client-id",
+        "emulator",
+        "--secret-env",
+        SECRET,
+        "--production",
+    )
+    [ref] = shop.stock(records=1)
+    run("stage", "set", ref, "QuantityAvailable=9")
+    asked = run(*words)
+    wrong = run(*words, "--confirm", "acme")
+    for result in (asked, wrong):
+        assert result.code == 64, result
+    assert "--confirm emulator" in asked.err
+    assert shop.messages() == []
+    untouched(run, shop, 1)
+    assert run(*words, "--confirm", "EMULATOR").code == 0
+    assert run("status").code == run("plan", "--diff").code == 0, "looking asks nobody"
+
+
+def test_production_hosts_are_guarded_by_themselves(run: Run) -> None:
+    from ocsync.store import Workspace
+
+    run("init")
+    words = ("--client-id", "x", "--secret-env", SECRET)
+    for environment, guarded in (("uswest-production", True), ("useast-sandbox", False)):
+        assert run("profile", "add", environment, "--environment", environment, *words).code == 0
+        folder = Workspace.find(None, environ={}, cwd=Path.cwd())
+        assert folder.open(environment, warn=print, command="").profile.guarded is guarded
+
+
+def test_http_is_for_loopback_or_a_host_that_is_named(run: Run) -> None:
+    run("init")
+    words = (
+        "profile",
+        "add",
+        "x",
+        "--api-url",
+        "http://proxy.internal:8080",
+        "--client-id",
+        "x",
+        "--secret-env",
+        SECRET,
+    )
+    refused = run(*words)
+    assert (refused.code, "--allow-http proxy.internal" in refused.err) == (64, True)
+    assert run(*words, "--allow-http", "other.internal").code == 64
+    assert run(*words, "--allow-http", "proxy.internal").code == 0
+
+
+SUMS: list[tuple[str, dict[str, Any], str]] = [
+    ("product/P0", {}, "sum of its 2 inventory records"),
+    ("product/V", {}, "sum over its variants"),
+    ("variant/V/V", {}, "sum of its 1 inventory records"),
+]
+
+
+@pytest.mark.parametrize(("ref", "seed", "why"), SUMS, ids=[s[0] for s in SUMS])
+def test_a_quantity_that_is_a_sum_is_refused(
+    ocsync: Run, shop: Shop, ref: str, seed: dict[str, Any], why: str
+) -> None:
+    """A write of it would be accepted and never be seen."""
+    shop.stock(records=2, products=1)
+    shop.seed(
+        product=[{"ID": "V", "Name": "v", "Inventory": {"Enabled": True, "VariantLevelTracking": True}}],
+        variant=[{"ProductID": "V", "ID": "V", "Name": "v"}],
+        **{"variant-inventory": [{"ProductID": "V", "VariantID": "V", "ID": "R", "AddressID": "wh-0"}]},
+    )  # fmt: skip
+    assert ocsync("stage", "set", ref, "Inventory.QuantityAvailable=5").code == 0
+    result = ocsync("resume")
+    assert (result.code, why in result.out + result.err) == (6, True), result
+    assert shop.writes() == []
+    shop.seed(product=[{"ID": "free", "Name": "f", "Inventory": {"Enabled": True}}])
+    ocsync("stage", "clear", "--yes")
+    ocsync("stage", "adjust", "product/free", "Inventory.QuantityAvailable+=5")
+    assert ocsync("resume").code == 0
+
+
+def test_what_somebody_did_meanwhile_is_told(ocsync: Run, shop: Shop) -> None:
+    refs = shop.stock(records=30)
+    for ref in refs:
+        ocsync("stage", "set", ref, "QuantityAvailable=9")
+    ocsync("pause", "inventory")
+    path = "/integrations/entitysync/products/inventoryrecords"
+    shop.call("PATCH", path, {"SyncEntityDeleted": False})
+    shop.faults({"method": "PATCH", "path": "inventoryrecords/R20", "action": "unpause"})
+    result = ocsync("resume")
+    assert result.code == 0, result
+    assert "somebody else lifted our pause meanwhile" in result.err
+    assert not shop.paused()
+    assert "inventory" not in ocsync("status", "--offline", "--json").out
+    ocsync("pause", "inventory")
+    shop.call("PATCH", path, {"SyncEntityDeleted": True})
+    ocsync("stage", "set", refs[0], "QuantityAvailable=8")
+    told = ocsync("resume").err
+    assert "its config was changed meanwhile: SyncEntityDeleted was False, is True" in told
