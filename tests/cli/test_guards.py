@@ -186,7 +186,8 @@ def test_what_somebody_did_meanwhile_is_told(ocsync: Run, shop: Shop) -> None:
     assert result.code == 0, result
     assert "somebody else lifted our pause meanwhile" in result.err
     assert not shop.paused()
-    assert "inventory" not in ocsync("status", "--offline", "--json").out
+    told_targets = {t["name"]: t for t in ocsync("status", "--json").data["targets"]}
+    assert told_targets["inventory"]["standing"] == "running"
     ocsync("pause", "inventory")
     shop.call("PATCH", path, {"SyncEntityDeleted": True})
     ocsync("stage", "set", refs[0], "QuantityAvailable=8")
