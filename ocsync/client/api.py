@@ -37,6 +37,14 @@ class Identity(NamedTuple):
     id: str = ""
 
 
+class Page(NamedTuple):
+    """A page of a list; *pages* and *total* are what its Meta says of the whole."""
+
+    items: list[dict[str, Any]]
+    pages: int
+    total: int
+
+
 class Api:
     """The platform, as this profile's user sees it."""
 
@@ -65,6 +73,8 @@ class Api:
         claims = self._auth.claims
         role = claims.get("role", [])
         seller = me.get("Seller") or {}
+        if not isinstance(seller, dict) or not isinstance(role, str | list):
+            raise _strange("/me")
         marketplace = str(seller.get("ID") or "")
         return Identity(
             marketplace,
@@ -75,9 +85,25 @@ class Api:
             str(me.get("ID") or ""),
         )
 
-    async def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
-        """The JSON at *path*, or None when the answer is empty. Raises ApiError, TryLater."""
-        return (await self._call("GET", path, query=query)).body
+    async def get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any] | None:
+        """The object at *path*, or None when the answer is empty. Raises ApiError, TryLater."""
+        body = (await self._call("GET", path, query=query)).body
+        if body is not None and not isinstance(body, dict):
+            raise _strange(path)
+        return body
+
+    async def page(self, path: str, query: Mapping[str, str] | None = None) -> Page:
+        """One page of the list at *path*. Raises ApiError, TryLater."""
+        answer = await self.get(path, query) or {}
+        items, meta = answer.get("Items") or [], answer.get("Meta") or {}
+        if not isinstance(items, list) or not isinstance(meta, dict):
+            raise _strange(path)
+        pages, total = meta.get("TotalPages") or 0, meta.get("TotalCount") or 0
+        if not all(isinstance(n, int) for n in (pages, total)):
+            raise _strange(path)
+        if not all(isinstance(item, dict) for item in items):
+            raise _strange(path)
+        return Page(items, pages, total)
 
     async def write(
         self, method: str, path: str, body: Any = None, *, repeatable: bool = True
@@ -97,25 +123,26 @@ class Api:
         return self._checked(reply, "DELETE", path)
 
     async def pages(
-        self, path: str, query: Mapping[str, str] | None = None
+        self, path: str, query: Mapping[str, str] | None = None, *, key: str = ""
     ) -> AsyncIterator[list[dict[str, Any]]]:
         """A list, page by page, in the order of the IDs where there are any.
 
         Past page 30 the last ID leads on; what has none (assignments) is paged by number. Raises
-        TryLater when the list does not end.
+        TryLater when the list does not end, or when an item has no text at *key*.
         """
         base, page, last = {**(query or {}), "pageSize": str(PAGE)}, 1, ""
         for _ in range(_MOST_PAGES):
             where = {"ID": f">{last}", "sortBy": "ID"} if last else {"page": str(page)}
-            answer = await self.get(path, {**base, **where})
-            items = answer.get("Items") if isinstance(answer, dict) else None
-            if not items:
+            found = await self.page(path, {**base, **where})
+            if not found.items:
                 return
-            yield items
+            if key and not all(isinstance(item.get(key), str) for item in found.items):
+                raise _strange(path)
+            yield found.items
             page += 1
             by_id = last or page > DEEP
-            last = str(items[-1].get("ID") or "") if by_id else ""
-            if not last and page > int((answer.get("Meta") or {}).get("TotalPages") or 0):
+            last = str(found.items[-1].get("ID") or "") if by_id else ""
+            if not last and page > found.pages:
                 return
         raise TryLater(f"the list {path} does not end")
 
@@ -159,3 +186,8 @@ class Api:
             hint = "a proxy may stand in between; check the profile's API URL"
             raise TryLater(text, hint=hint) if method == "GET" else LostAnswer(text, hint=hint)
         return Reply(response.status_code, body, int(response.extensions["attempts"]))
+
+
+def _strange(path: str) -> TryLater:
+    text = f"the answer to GET {path} is JSON, but not what OrderCloud sends"
+    return TryLater(text, hint="a proxy may stand in between; check the profile's API URL")

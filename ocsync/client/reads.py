@@ -105,9 +105,9 @@ async def _listed(api: Api, kind: Kind, batch: list[Ref]) -> list[Pair]:
         "ID": "|".join(ref.rpartition("/")[2] for ref in batch),
         "pageSize": str(PAGE),
     }
-    answer = await api.get(kind.collection.format_map(ids_of(batch[0])), query)
+    page = await api.page(kind.collection.format_map(ids_of(batch[0])), query)
     found: dict[Ref, Current] = dict.fromkeys(batch)
-    for item in (answer or {}).get("Items") or []:
+    for item in page.items:
         ref = wanted.get(str(item.get("ID", "")).casefold())
         if ref:
             found[ref] = item
@@ -120,13 +120,11 @@ async def _assignments(api: Api, kind: Kind, batch: list[Ref]) -> list[Pair]:
         ids = ids_of(batch[0])
         parameter, name = next(iter(kind.listed_by.items()))
         path, query = kind.path.format_map(ids), {parameter: ids[name], "pageSize": str(PAGE)}
-        answer = await api.get(path, query)
-        pages = int(((answer or {}).get("Meta") or {}).get("TotalPages") or 0)
-        if pages <= len(batch):
-            items = list((answer or {}).get("Items") or [])
-            for page in range(2, pages + 1):
-                more = await api.get(path, {**query, "page": str(page)})
-                items += (more or {}).get("Items") or []
+        first = await api.page(path, query)
+        if first.pages <= len(batch):
+            items = list(first.items)
+            for number in range(2, first.pages + 1):
+                items += (await api.page(path, {**query, "page": str(number)})).items
             return _matched(kind, batch, items)
     found: list[Pair] = []
     for ref in batch:
@@ -151,4 +149,5 @@ def _matched(kind: Kind, batch: list[Ref], items: Iterable[dict[str, Any]]) -> l
 def _own(kind: Kind, item: dict[str, Any]) -> dict[str, str | None]:
     """The IDs in an assignment's list item; an optional one that is null is none."""
     in_path = [name for name in kind.ids if "{" + name + "}" in kind.path]
-    return {name: item.get(name) for name in kind.ids if name not in in_path}
+    own = {name: item.get(name) for name in kind.ids if name not in in_path}
+    return {name: value if isinstance(value, str) else None for name, value in own.items()}

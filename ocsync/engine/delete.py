@@ -114,10 +114,9 @@ async def _children(work: Work, ref: Ref, current: dict[str, object]) -> dict[st
             continue
         path = path.format_map(ids)
         if path.startswith(base + "/"):
-            answer = await work.api.get(path, {**kind.list_query, "pageSize": "1"})
-            total = int((answer or {}).get("Meta", {}).get("TotalCount", 0))
-            if total:
-                counts[kind.name] = total
+            page = await work.api.page(path, {**kind.list_query, "pageSize": "1"})
+            if page.total:
+                counts[kind.name] = page.total
     below = current.get("ChildCount")
     if isinstance(below, int) and below:
         counts[kind_of(ref).name] = below

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from ocsync.client import read_current
 from ocsync.compare import Document, before, mismatches, to_send, unchanged
+from ocsync.document import value_at
 from ocsync.engine.work import Work
 from ocsync.errors import NotFound, OcsyncError
 from ocsync.events import ReadDone, Reading
@@ -92,15 +93,14 @@ async def _sum_of_records(work: Work, step: Step, current: Document | None) -> C
     records = KINDS.get(_SUMS.get(kind_of(step.ref).name, ""))
     if records is None or path not in {**step.change.fields, **step.change.adjust}:
         return None
-    if ((current or {}).get("Inventory") or {}).get("VariantLevelTracking"):
+    if value_at(current, "Inventory.VariantLevelTracking") is True:
         why = f"{path} is the sum over its variants: stage those instead"
         return Clash(step.number, step.ref, {}, why)
     try:
         place = records.collection.format_map(ids_of(step.ref))
-        answer = await work.api.get(place, {"pageSize": "1"})
+        number = (await work.api.page(place, {"pageSize": "1"})).total
     except NotFound:
         return None
-    number = int(((answer or {}).get("Meta") or {}).get("TotalCount") or 0)
     why = f"{path} is the sum of its {number:,} inventory records: stage those instead"
     return Clash(step.number, step.ref, {}, why) if number else None
 

@@ -50,6 +50,7 @@ async def resume(work: Work, options: Options) -> Report:
     if crashed:
         work.say("▶", f"run {crashed.id} was not finished; going on with it")
         before_writing(work)
+        _read_through(work, crashed)
         with crashed:
             report = await _carry_out(work, crashed, options, fresh=False)
         if report.exit_code is not ExitCode.DONE or not more_to_come(work, options):
@@ -60,6 +61,13 @@ async def resume(work: Work, options: Options) -> Report:
         return await nothing_staged(work, options)
     with run:
         return await _carry_out(work, run, options, fresh=True)
+
+
+def _read_through(work: Work, run: Run) -> None:
+    """Read what giving entries back will need: damage is told before anything is sent."""
+    work.folder.journal.entries()
+    for _ in run.entries():
+        pass
 
 
 async def _seal(work: Work, options: Options, identity: Identity) -> Run | None:

@@ -54,15 +54,15 @@ async def ids_in_catalog(work: Work, target: Target, catalog: str) -> list[Ids]:
         return [{"CatalogID": catalog}]
     if target.entity == "category":
         path = KINDS["category"].collection.format(CatalogID=catalog)
-        pages = work.api.pages(path, KINDS["category"].list_query)
+        pages = work.api.pages(path, KINDS["category"].list_query, key="ID")
         return [{"CatalogID": catalog, "CategoryID": c["ID"]} async for page in pages for c in page]
-    pages = work.api.pages(KINDS["catalog-product"].path, {"catalogID": catalog})
+    pages = work.api.pages(KINDS["catalog-product"].path, {"catalogID": catalog}, key="ProductID")
     products = [row["ProductID"] async for page in pages for row in page]
     if target.entity == "product":
         return [{"ProductID": product} for product in products]
     found: list[Ids] = []
     for product in products:
-        records = work.api.pages(f"/products/{product}/inventoryrecords")
+        records = work.api.pages(f"/products/{product}/inventoryrecords", key="ID")
         found += [
             {"ProductID": product, "InventoryRecordID": r["ID"]}
             async for page in records

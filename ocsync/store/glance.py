@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ocsync.errors import Damaged
 from ocsync.store import log
 
 
@@ -36,7 +37,14 @@ def _take(living: dict[int, tuple[str, str]], record: dict[str, Any]) -> None:
 
 
 def last_run(folder: Path) -> dict[str, Any]:
-    """`run.json` of the newest run in *folder*, as it stands; empty when there is none."""
+    """`run.json` of the newest run in *folder*, as it stands; empty when there is none.
+
+    Raises Damaged for one that is not a JSON object.
+    """
     found = sorted(folder.glob("*/run.json"), key=lambda path: path.stat().st_mtime)
-    record: dict[str, Any] = json.loads(found[-1].read_bytes()) if found else {}
-    return record
+    if not found:
+        return {}
+    try:
+        return dict(json.loads(found[-1].read_bytes()))
+    except (ValueError, TypeError) as error:
+        raise Damaged(str(found[-1]), 1, f"not a run's record: {error}") from error

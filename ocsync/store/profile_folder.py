@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import tomli_w
 
-from ocsync.errors import Damaged
+from ocsync.errors import Damaged, UsageError
 from ocsync.store import files, lock
 from ocsync.store.log import Warn
 
@@ -46,13 +46,16 @@ class ProfileFolder:
         """The profile as its file has it. Raises Damaged for a file that is none."""
         import msgspec
 
-        from ocsync.store.profiles import Profile
+        from ocsync.store.profiles import Profile, read_url
 
         path = self.path / "profile.toml"
         try:
-            return msgspec.convert(read_toml(path), Profile)
-        except msgspec.ValidationError as error:
+            profile = msgspec.convert(read_toml(path), Profile)
+            for url in (profile.api_url, profile.auth_url):
+                read_url(url, profile.plain_http)
+        except (msgspec.ValidationError, UsageError) as error:
             raise Damaged(str(path), 1, f"not a profile: {error}") from error
+        return profile
 
     @property
     def journal(self) -> Journal:
@@ -97,11 +100,14 @@ class ProfileFolder:
         from ocsync.pause import Pause
 
         try:
-            return {
+            pauses = {
                 name: msgspec.convert({"target": name, **facts}, Pause)
                 for name, facts in self.raw_pauses().items()
             }
-        except msgspec.ValidationError as error:
+            for pause in pauses.values():
+                pause.check()
+            return pauses
+        except (msgspec.ValidationError, ValueError, TypeError) as error:
             raise Damaged(str(self.path / "pause.toml"), 1, f"not a pause: {error}") from error
 
     def write_pauses(self, pauses: dict[str, Pause]) -> None:

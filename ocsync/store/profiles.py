@@ -81,6 +81,10 @@ def read_url(text: str, plain_http: str = "") -> str:
     """A platform URL, with or without `/v1`, as profiles hold it. Raises UsageError."""
     url = text.strip().rstrip("/").removesuffix("/v1").rstrip("/")
     parts = urlsplit(url)
+    try:
+        parts.port  # noqa: B018 - reading it is the check
+    except ValueError as error:
+        raise UsageError(f'"{text}" is not a URL: {error}') from error
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
         raise UsageError(f'"{text}" is not a URL such as https://useast-sandbox.ordercloud.io')
     if parts.scheme == "http" and parts.hostname not in (*_LOOPBACK, plain_http):

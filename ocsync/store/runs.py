@@ -18,7 +18,7 @@ import shutil
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -37,7 +37,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     id: str
-    state: str = "open"
+    state: Literal["open", "closed"] = "open"
     started: str = ""
     ended: str = ""
     command: str = ""
@@ -85,7 +85,7 @@ class Run:
             return _info(path.read_bytes())
         except FileNotFoundError:
             return RunInfo(id=self.id)
-        except msgspec.DecodeError as error:
+        except (msgspec.MsgspecError, ValueError) as error:
             raise Damaged(str(path), 1, f"not a run's record: {error}") from error
 
     def write_info(self, info: RunInfo) -> None:

@@ -1,0 +1,227 @@
+"""A server that lies, stalls or babbles, and a workspace that was meddled with.
+
+Whatever comes: one clear message, a right exit code, no traceback, and nothing half done.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.builders import Result, Shop
+from tests.conftest import SECRET, Run
+
+Reply = Callable[[str, str], tuple[int, bytes]]
+TOKEN = b'{"access_token": "a.b.c", "expires_in": 600, "token_type": "bearer"}'
+ME = b'{"ID": "u", "Username": "u", "Seller": {"ID": "emulator"}}'
+NO_ITEMS = b'{"Meta": {"TotalPages": 0, "TotalCount": 0}, "Items": []}'
+SHAPES: list[bytes] = [
+    b"null", b"5", b'"x"', b"[]", b"{}", b"[1]", b'{"Items": 5}', b'{"Items": [5]}', b'{"Items": [null]}', b'{"Items": {}}',
+    b'{"Meta": [], "Items": []}', b'{"Meta": {"TotalPages": "x"}, "Items": [{}]}', b'{"Items": [{"ID": 5}], "Meta": null}',
+    b'{"DeliveryConfigID": 5, "Paused": "yes"}', b'{"DeliveryConfigID": ["x"], "Paused": 1}', b'{"ID": null, "xp": 5, "Inventory": []}',
+    b'{"Meta": {"TotalCount": "x"}, "Items": []}', b'{"xp": {"a": "b"}, "Inventory": "x", "QuantityAvailable": "many"}',
+    b'{"Errors": 5}', b'{"Errors": [5]}', b'{"Seller": 5}', b'{"Seller": {"ID": {}}}', b"", b"<html>", b"\xff\xfe", b'{"a": ' * 5000,
+]  # fmt: skip
+COMMANDS: list[tuple[str, ...]] = [
+    ("status",), ("targets",), ("profile", "check"), ("pause", "catalogs"), ("unpause", "inventory"), ("plan", "--diff"), ("resume", "--verify"),
+    ("delete", "catalog/C", "--yes"), ("resync", "products", "--catalog", "C", "--yes"), ("verify",), ("expire",),
+]  # fmt: skip
+
+
+class Liar:
+    """A server that answers as it is told; every request's path is kept."""
+
+    def __init__(self) -> None:
+        self.reply: Reply = lambda verb, path: (404, b"")
+        self.seen: list[str] = []
+        liar = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _any(self) -> None:
+                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                liar.seen.append(f"{self.command} {self.path}")
+                status, body = (
+                    (200, TOKEN) if "/oauth/" in self.path else liar.reply(self.command, self.path)
+                )
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_GET = do_PUT = do_PATCH = do_POST = do_DELETE = _any  # noqa: N815
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def liar() -> Iterator[Liar]:
+    one = Liar()
+    yield one
+    one.server.shutdown()
+    one.server.server_close()
+
+
+@pytest.fixture
+def deceived(run: Run, liar: Liar, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A workspace whose profile leads to the liar, with an edit of each sort staged."""
+    monkeypatch.setattr("ocsync.engine.pausing.CONFIRM_SECONDS", 0.1)
+    run("init")
+    run("profile", "add", "test", "--api-url", liar.url, "--client-id", "x", "--secret-env", SECRET)
+    for words in (
+        ("set", "inventory/P/R", "QuantityAvailable=5"), ("set", "product/P2", "Inventory.QuantityAvailable=1", "xp.a.b=1"),
+        ("assign", "catalog-product/C/P"), ("adjust", "inventory/P/R2", "QuantityAvailable+=1"), ("set", "buyer-user/B/U", "Active=false"),
+    ):  # fmt: skip
+        assert run("stage", *words).code == 0
+    return run
+
+
+def fair(result: Result, what: Any) -> None:
+    """An outcome for an operator: no surprise of ours, one message, a code that means it."""
+    assert "unexpected" not in result.err, (what, result.err)
+    assert "Traceback" not in result.err, (what, result.err)
+    assert result.code in (0, 1, 3, 4, 5, 6, 7, 64, 65, 66, 75, 78), (what, result)
+    assert result.code == 0 or result.err.strip() or result.out.strip(), what
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=[w[0] for w in COMMANDS])
+def test_answers_of_any_shape(deceived: Run, liar: Liar, words: tuple[str, ...]) -> None:
+    babble(deceived, liar, words, SHAPES[COMMANDS.index(words) % 4 :: 4])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("words", COMMANDS, ids=[w[0] for w in COMMANDS])
+def test_answers_of_every_shape(deceived: Run, liar: Liar, words: tuple[str, ...]) -> None:
+    babble(deceived, liar, words, SHAPES)
+
+
+def babble(deceived: Run, liar: Liar, words: tuple[str, ...], shapes: list[bytes]) -> None:
+    """Every answer but the sign-in is of a shape that nobody expects."""
+    wait = ("--max-wait", "0", "--settle", "0") if words[0] == "resume" else ()
+    for shape in shapes:
+        liar.reply = lambda verb, path, shape=shape: (200, ME if path == "/v1/me" else shape)  # type: ignore[misc]
+        fair(deceived(*words, *wait), shape)
+        liar.reply = lambda verb, path, shape=shape: (200, shape)  # type: ignore[misc]
+        fair(deceived(*words, *wait), shape)
+    for status in (400, 403, 404, 409, 418):
+        for shape in shapes[::4]:
+            liar.reply = lambda verb, path, a=(status, shape): (200, ME) if path == "/v1/me" else a  # type: ignore[misc]
+            fair(deceived(*words, *wait), (status, shape))
+
+
+def test_a_list_without_an_end(deceived: Run, liar: Liar, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ocsync.client.api._MOST_PAGES", 40)
+    page = b'{"Meta": {"TotalPages": 999999}, "Items": [{"ID": "x", "CatalogID": "D", "ProductID": "Q"}]}'
+    liar.reply = lambda verb, path: (200, ME if path == "/v1/me" else page)
+    result = deceived("resync", "products", "--catalog", "C", "--yes")
+    assert (result.code, "does not end" in result.err) == (75, True), result
+
+
+def test_a_body_without_measure(deceived: Run, liar: Liar, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ocsync.client.throttle.MAX_BODY", 100_000)
+    liar.reply = lambda verb, path: (200, b" " * 300_000)
+    result = deceived("resume", "--max-wait", "0", "--settle", "0")
+    assert (result.code, "larger than 100,000 bytes" in result.err) == (75, True), result
+
+
+def test_a_sign_in_of_any_shape(deceived: Run, liar: Liar, monkeypatch: pytest.MonkeyPatch) -> None:
+    for shape in [
+        *SHAPES,
+        b'{"access_token": 5}',
+        b'{"access_token": "x", "expires_in": "soon"}',
+        b'{"access_token": "x", "expires_in": -5}',
+    ]:
+        monkeypatch.setattr("tests.cli.test_hostile.TOKEN", shape)
+        liar.reply = lambda verb, path: (200, ME)
+        fair(deceived("profile", "check"), shape)
+        fair(deceived("status"), shape)
+
+
+@pytest.fixture
+def crashed(ocsync: Run, shop: Shop) -> Path:
+    """A workspace with all there can be in one: staged, paused, run, and a run cut off."""
+    from tests.engine.test_replay import crash
+
+    refs = shop.stock(records=6)
+    ocsync("pause", "inventory", "--reason", "x", "--for", "2h")
+    for ref in refs[:3]:
+        ocsync("stage", "set", ref, "QuantityAvailable=9")
+    assert ocsync("resume", "--verify").code == 0
+    ocsync("pause", "inventory")
+    for ref in refs[3:]:
+        ocsync("stage", "set", ref, "QuantityAvailable=8")
+    crash(ocsync, shop, sent=True)
+    ocsync("stage", "set", refs[0], "QuantityAvailable=7")
+    return Path(".ocsync")
+
+
+def meddled(folder: Path, seed: int) -> Iterator[tuple[Path, int]]:
+    """Each file of the workspace, with one byte of it turned; the folder is as before afterwards."""
+    dice = random.Random(seed)
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and "lock" not in p.name):
+        data = path.read_bytes()
+        for _ in range(3 if data else 0):
+            place = dice.randrange(len(data))
+            broken = bytearray(data)
+            broken[place] ^= 1 << dice.randrange(8)
+            path.write_bytes(broken)
+            yield path, place
+            path.write_bytes(data)
+
+
+READING: list[tuple[str, ...]] = [
+    ("status", "--offline"), ("stage", "list"), ("plan",), ("history",), ("verify",), ("profile", "list"),
+]  # fmt: skip
+
+
+def look_at_damage(ocsync: Run, crashed: Path, seed: int, every: int) -> None:
+    for number, (path, place) in enumerate(meddled(crashed, seed)):
+        for words in READING[number % every :: every]:
+            result = ocsync(*words)
+            fair(result, (path, place, words))
+            if result.code == 78 and path.suffix == ".jsonl":
+                assert f"{path.name}:" in result.err, (path, place, words)
+                assert "next:" in result.err, "the way out is told"
+
+
+def test_a_turned_bit_is_told_and_not_believed(ocsync: Run, crashed: Path) -> None:
+    look_at_damage(ocsync, crashed, 0, every=3)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_many_turned_bits(ocsync: Run, crashed: Path, seed: int) -> None:
+    look_at_damage(ocsync, crashed, seed, every=1)
+
+
+def test_a_resume_over_damage_sends_nothing(ocsync: Run, shop: Shop, crashed: Path) -> None:
+    """With a damaged log of the open run or the journal the resume stops before its first write."""
+    [open_run] = [p.parent for p in crashed.rglob("run.json") if '"open"' in p.read_text()]
+    logs = [*crashed.glob("profiles/test/journal/*.jsonl"), *open_run.glob("[!b]*.jsonl")]
+    assert {path.name for path in logs} >= {"outcomes.jsonl", "plan.jsonl", "journal.jsonl"}
+    for path in logs:
+        data = path.read_bytes()
+        middle = len(data) // 2
+        path.write_bytes(data[:middle] + bytes([data[middle] ^ 4]) + data[middle + 1 :])
+        before = len(shop.writes())
+        result = ocsync("resume")
+        path.write_bytes(data)
+        assert (result.code, f"{path.name}:" in result.err) == (78, True), (path, result)
+        assert len(shop.writes()) == before, path
+    assert ocsync("resume", "--verify").code == 0, "with the files restored it goes on"
