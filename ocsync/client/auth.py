@@ -20,6 +20,8 @@ from ocsync.client.answers import decode, first_error
 from ocsync.errors import SignInError, TryLater
 
 _EARLY_SECONDS = 30.0
+_TOKENS = 2
+"""Refused tokens that a request may be sent again after."""
 _HINTS = {
     "ApiClient.InvalidClientID": "check the profile's client ID",
     "Auth.InvalidUsernameOrPassword": "check where the profile's secret comes from",
@@ -49,21 +51,27 @@ class OrderCloudAuth(httpx.Auth):
     async def async_auth_flow(
         self, request: httpx.Request
     ) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Yields the token request when one is due, ours, and both again after a 401."""
+        """Yields the token request when one is due, ours, and both again after a 401.
+
+        A token that was refused is replaced by whoever is first; ours is sent again with the new
+        one, which may be refused once more where tokens are being revoked.
+        """
         token = self._token
         if not token or self._now() >= self._ends:
             async with self._lock:
                 if self._token == token:
                     self._take((yield await self._token_request()))
             token = self._token
+        for _ in range(_TOKENS):
+            request.headers["Authorization"] = f"Bearer {token}"
+            response = yield request
+            if response.status_code != 401:
+                return
+            async with self._lock:
+                if self._token == token:
+                    self._take((yield await self._token_request()))
+            token = self._token
         request.headers["Authorization"] = f"Bearer {token}"
-        response = yield request
-        if response.status_code != 401:
-            return
-        async with self._lock:
-            if self._token == token:
-                self._take((yield await self._token_request()))
-        request.headers["Authorization"] = f"Bearer {self._token}"
         yield request
 
     @property

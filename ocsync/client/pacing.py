@@ -17,6 +17,8 @@ START = 4.0
 _MEASURED_SECONDS = 3.0
 _BELOW = 0.97
 _GROWTH = 0.02
+_NEAR, _CAREFUL, _CAREFUL_SECONDS = 0.95, 0.1, 30.0
+"""From this share of what got through at the last refusal on, the pace grows this much slower."""
 _SMOOTH = 0.1
 
 
@@ -39,6 +41,7 @@ class Pace:
         self._max_rate = max_rate
         self._rate = max_rate
         self._rate_set = 0.0
+        self._ceiling = math.inf
         self._calm_since = 0.0
         self._next_start = 0.0
         self._gate = 0.0
@@ -114,6 +117,8 @@ class Pace:
         recent = [at for at in self._got_through if at >= now - _MEASURED_SECONDS]
         if len(recent) >= 2:
             measured = len(recent) / max(now - recent[0], 0.5)
+            calm = now - max(recent[0], self._gate)
+            self._ceiling = measured if calm > _MEASURED_SECONDS / 2 else math.inf
             self._rate = min(measured * _BELOW, self._max_rate or math.inf)
             self._rate_set = now
 
@@ -122,6 +127,9 @@ class Pace:
             return
         calm = now - self._calm_since
         seconds = now - max(self._rate_set, self._calm_since)
-        self._rate *= 1.0 + (_GROWTH + _GROWTH * min(calm, 10.0)) * max(seconds, 0.0)
+        growth = _GROWTH + _GROWTH * min(calm, 10.0)
+        if self._rate > _NEAR * self._ceiling and calm < _CAREFUL_SECONDS:
+            growth *= _CAREFUL
+        self._rate *= 1.0 + growth * max(seconds, 0.0)
         self._rate = min(self._rate, self._max_rate or math.inf)
         self._rate_set = now

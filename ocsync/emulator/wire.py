@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
 
 import msgspec
@@ -55,7 +56,10 @@ def json_response(content: Any, status: int = 200) -> Response:
 async def send_answer(
     scope: Scope, send: Send, answer: Answer, fault: Fault | None, retry_after: float
 ) -> None:
-    """Send *answer*, or what *fault* makes of it; *retry_after* seconds go into the headers."""
+    """Send *answer*, or what *fault* makes of it; *retry_after* goes into the headers, as whole
+    seconds unless a fault asks for less.
+    """
+    retry_after = math.ceil(retry_after)
     body = b"" if answer.body is None else _encode(answer.body)
     if fault is None:
         await _send(send, answer.status, body, _JSON, retry_after)

@@ -53,14 +53,26 @@ async def resume(work: Work, options: Options) -> Report:
         _read_through(work, crashed)
         with crashed:
             report = await _carry_out(work, crashed, options, fresh=False)
-        if report.exit_code is not ExitCode.DONE or not more_to_come(work, options):
+        complete = report.exit_code is ExitCode.DONE
+        if not (complete or _passing(report)) or not more_to_come(work, options):
             return report
-        work.say("✓", f"run {crashed.id} is complete; going on with what was staged since")
+        ended = "is complete; going on with what was staged since" if complete else (
+            "is over; trying again what the server had no answer for")  # fmt: skip
+        work.say("✓" if complete else "▶", f"run {crashed.id} {ended}")
     run = await _seal(work, options, identity)
     if run is None:
         return await nothing_staged(work, options)
     with run:
         return await _carry_out(work, run, options, fresh=True)
+
+
+def _passing(report: Report) -> bool:
+    """Whether all that went wrong was the server's bad moment, which may be over by now."""
+    return not report.clashes and all(
+        problem.state is State.BLOCKED
+        or (problem.state is State.FAILED and (not problem.status or problem.status >= 500))
+        for problem in report.problems
+    )
 
 
 def _read_through(work: Work, run: Run) -> None:

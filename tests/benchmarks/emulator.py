@@ -38,6 +38,7 @@ def emulator(*words: str) -> Iterator[tuple[str, float, int]]:
     finally:
         process.terminate()
         process.wait()
+        process.stdout.close()
 
 
 def call(url: str, method: str, path: str, body: bytes | None = None, token: str = "") -> Any:
