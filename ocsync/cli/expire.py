@@ -23,21 +23,23 @@ def register(app: typer.Typer) -> None:
         from ocsync.render.text import duration
 
         ctx.lock_seconds = seconds_of(lock_timeout)
-        run = ctx.folder().runs.open_run()
 
-        async def work_on(work: Work) -> list[tuple[pausing.Surveyed, float]]:
+        async def work_on(work: Work) -> tuple[str, list[tuple[pausing.Surveyed, float]]]:
+            unfinished = work.folder.runs.open_run()
+            if unfinished:
+                return unfinished.id, []
             await sign_in(work)
-            return await pausing.expire(work)
+            return "", await pausing.expire(work)
 
-        lifted = [] if run else ctx.online(work_on, locked=True)
+        run, lifted = ctx.online(work_on, locked=True)
         facts = [{"target": seen.target.name, "seconds": seconds} for seen, seconds in lifted]
-        ctx.console.document("expire", {"lifted": facts, "open_run": run.id if run else ""})
+        ctx.console.document("expire", {"lifted": facts, "open_run": run})
         for seen, seconds in lifted:
             ctx.console.data(
                 f"{seen.target.name}  running again; paused for {duration(seconds)}", "▶"
             )
         if run:
-            ctx.console.fault(f"run {run.id} is not finished: nothing is lifted before it is", "!")
+            ctx.console.fault(f"run {run} is not finished: nothing is lifted before it is", "!")
             ctx.console.next("ocsync resume")
             return ExitCode.PARTLY
         if not lifted:

@@ -1,0 +1,189 @@
+"""The secret is in no file, line, error or process list, whatever happens."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ocsync.client import Connection, Limits, open_client
+from ocsync.errors import ConfigError
+from tests.builders import HTTP, Shop
+from tests.cli.test_crashes import wait_for_writes
+from tests.conftest import Run
+
+SECRET = "Tr0ub4dor-and-3-corr3ct-horses"
+DELIVERY = "delivery-hunter2-secret"
+
+
+def everything(folder: Path) -> Iterator[tuple[str, bytes]]:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            yield str(path), path.read_bytes()
+
+
+@pytest.mark.parametrize("source", ["env", "command"])
+def test_a_whole_run_at_verbose_leaves_no_secret(
+    run: Run, shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    shop.seed(clients=[{"ID": "ci", "Secret": SECRET, "Roles": ["FullAccess"]}])
+    http = {"Http": {"Endpoint": "http://nowhere.invalid", "Secret": DELIVERY}}
+    shop.call(
+        "PUT",
+        "/integrations/deliveryconfig/emulator-log",
+        {"Name": "x", "Enabled": True, "DeliveryTargets": http},
+    )
+    refs = shop.stock(records=40)
+    monkeypatch.setenv("MY_SECRET", SECRET)
+    keeper = tmp_path.parent / f"{tmp_path.name}-keeper"
+    keeper.write_text(SECRET)
+    words = (
+        ("--secret-env", "MY_SECRET") if source == "env" else ("--secret-command", f"cat {keeper}")
+    )
+    said = []
+
+    def go(*words: str, code: int | None = 0) -> None:
+        result = run(*words, "--verbose")
+        said.append(result.out + result.err)
+        assert code is None or result.code == code, result
+
+    go("init")
+    go("profile", "add", "x", "--api-url", shop.url, "--client-id", "ci", *words)
+    if source == "command":
+        go("profile", "trust", "x", "--yes")
+    for first in (
+        ("profile", "show"),
+        ("profile", "check"),
+        ("targets",),
+        ("pause", "inventory", "--reason", "r"),
+    ):
+        go(*first)
+    for ref in refs:
+        run("stage", "set", ref, "QuantityAvailable=9")
+    go("plan", "--diff", "--json")
+    shop.faults(
+        {"method": "PATCH", "path": "R3", "status": 400},
+        {"action": "revoke", "after": 3},
+        {"status": 500, "after": 9, "effect": True},
+    )
+    go("resume", "--verify", code=None)
+    go("resume", "--verify", "--json", code=None)
+    for step in (
+        ("status", "--json"),
+        ("history", "--json"),
+        ("verify",),
+        ("delete", refs[0], "--yes"),
+        ("resync", "inventory", "P1/R1", "--yes"),
+    ):
+        go(*step, code=None)
+    shop.seed(clients=[{"ID": "ci", "Secret": "another one", "Roles": ["FullAccess"]}])
+    HTTP.post(shop.url + "/_emulator/revoke")
+    go("status", code=4)
+    monkeypatch.setattr("ocsync.engine.status.read_targets", lambda *a: 1 / 0, raising=False)
+    monkeypatch.setattr("ocsync.client.api.Api.identity", lambda *a: 1 / 0)
+    go("status", code=1)
+    tokens = [b"eyJ", base64.b64encode(SECRET.encode()).rstrip(b"=")]
+    for place, data in [*everything(tmp_path), *(("output", text.encode()) for text in said)]:
+        for secret in (SECRET.encode(), DELIVERY.encode(), *tokens):
+            assert secret not in data, place
+    for path in (tmp_path / ".ocsync").rglob("*"):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_the_process_list_shows_no_secret(
+    run: Run, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not Path("/proc/self/cmdline").exists():
+        pytest.skip("this system has no /proc to look at")
+    shop.seed(clients=[{"ID": "ci", "Secret": SECRET, "Roles": ["FullAccess"]}])
+    monkeypatch.setenv("MY_SECRET", SECRET)
+    run("init")
+    run(
+        "profile",
+        "add",
+        "x",
+        "--api-url",
+        shop.url,
+        "--client-id",
+        "ci",
+        "--secret-env",
+        "MY_SECRET",
+    )
+    for ref in shop.stock(records=30):
+        run("stage", "set", ref, "QuantityAvailable=9")
+    shop.switch(latency=0.1)
+    with subprocess.Popen(
+        [sys.executable, "-m", "ocsync", "resume"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        wait_for_writes(shop, 2)
+        shown = Path(f"/proc/{process.pid}/cmdline").read_bytes()
+        process.terminate()
+    assert SECRET.encode() not in shown
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """A self-signed certificate for 127.0.0.1, and its key."""
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
+               "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)]  # fmt: skip
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("openssl is not here to make a certificate with")
+    return cert, key
+
+
+def test_certificates_are_checked_and_ssl_cert_file_is_honoured(
+    certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import asyncio
+    import socket
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    listener = socket.create_server(("127.0.0.1", 0))
+    answers = {True: b'{"access_token": "x", "expires_in": 60}', False: b'{"Seller": {"ID": "m"}}'}
+
+    def serve() -> None:
+        while True:
+            try:
+                raw, _ = listener.accept()
+            except OSError:
+                return
+            try:
+                with context.wrap_socket(raw, server_side=True) as other:
+                    while data := other.recv(65536):
+                        body = answers[b"/oauth/" in data]
+                        other.sendall(
+                            b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+                        )
+            except OSError:
+                raw.close()
+
+    threading.Thread(target=serve, daemon=True).start()
+    url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+
+    async def who() -> str:
+        async with open_client(
+            Connection(url, url, "c", lambda: "s"), limits=Limits(max_wait=2.0)
+        ) as api:
+            return (await api.identity()).marketplace
+
+    with pytest.raises(ConfigError, match="certificate"):
+        asyncio.run(who())
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    assert asyncio.run(who()) == "m"
+    listener.close()
+    assert os.environ["SSL_CERT_FILE"]
+    assert json.loads(answers[False])["Seller"]["ID"] == "m"

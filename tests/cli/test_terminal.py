@@ -1,0 +1,105 @@
+"""As it is on a real terminal: questions, Ctrl-C once and twice."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Any
+
+import pytest
+
+from tests.builders import Shop, csv_of
+from tests.cli.test_crashes import wait_for_writes
+from tests.conftest import SECRET, Run, add_profile
+
+pexpect: Any = pytest.importorskip("pexpect", reason="there is no terminal to test with on Windows")
+
+
+def terminal(*words: str) -> Any:
+    return pexpect.spawn(
+        sys.executable, ["-m", "ocsync", *words], timeout=20, dimensions=(40, 100), encoding="utf-8"
+    )
+
+
+@pytest.fixture
+def busy(run: Run, shop: Shop) -> Run:
+    """Three hundred steps to do, each of which takes a while."""
+    refs = shop.stock(records=300, products=10)
+    run("init")
+    add_profile(run, shop)
+    run(
+        "stage",
+        "import",
+        "-",
+        stdin=csv_of([("ref", "QuantityAvailable"), *((r, 9) for r in refs)]),
+    )
+    shop.switch(latency=0.1)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("stop", "code"), [("key", 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"]
+)
+def test_the_first_stops_in_good_order(busy: Run, shop: Shop, stop: Any, code: int) -> None:
+    child = terminal("resume")
+    wait_for_writes(shop, 20)
+    child.sendintr() if stop == "key" else child.kill(stop)
+    child.expect("stopping; waiting for the requests under way")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == code, child.before
+    shop.switch(latency=0)
+    before = len(shop.writes())
+    assert before < 300
+    assert busy("resume", "--verify").code == 0
+    assert len(shop.writes()) == 300, "what was under way was recorded"
+
+
+def test_the_second_leaves_at_once_and_says_what_is_unknown(busy: Run, shop: Shop) -> None:
+    child = terminal("resume")
+    wait_for_writes(shop, 20)
+    shop.faults({"method": "PATCH", "action": "hang", "seconds": 5, "times": 1000})
+    wait_for_writes(shop, 22)
+    child.sendintr()
+    child.expect("stopping")
+    child.sendintr()
+    child.expect("left at once; what was under way is settled by the next ocsync resume", timeout=3)
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 130
+    shop.faults()
+    shop.switch(latency=0)
+    assert busy("resume", "--verify").code == 0
+    assert not shop.paused()
+
+
+def test_questions_are_asked_on_the_terminal(run: Run, shop: Shop) -> None:
+    [ref] = shop.stock(records=1)
+    run("init")
+    run(
+        "profile",
+        "add",
+        "live",
+        "--api-url",
+        shop.url,
+        "--client-id",
+        "emulator",
+        "--secret-env",
+        SECRET,
+        "--production",
+    )
+    for answer, code in (("acme", 64), ("emulator", 0)):
+        child = terminal("pause", "inventory")
+        child.expect("type the marketplace's ID, emulator, to go on: ")
+        child.sendline(answer)
+        child.expect(pexpect.EOF)
+        child.close()
+        assert child.exitstatus == code, child.before
+    assert shop.paused()
+    for answer, there in (("n", 200), ("y", 404)):
+        child = terminal("delete", ref, "--confirm", "emulator")
+        child.expect(r"Delete 1 ref now\? \[y/N\]")
+        child.sendline(answer)
+        child.expect(pexpect.EOF)
+        child.close()
+        assert shop.call("GET", "/products/P0/inventoryrecords/R0").status_code == there
