@@ -96,6 +96,14 @@ class Found(Event, frozen=True):
     finding: Finding
 
 
+class Arriving(Event, frozen=True):
+    """*done* of *total* changed entities have arrived at the listener, some of them twice."""
+
+    done: int
+    total: int
+    duplicates: int = 0
+
+
 class Sent(Event, frozen=True):
     """One of many alike (a resync, a delete): *what*, and the error's text if it failed."""
 

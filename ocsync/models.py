@@ -179,3 +179,11 @@ class TargetState(msgspec.Struct, frozen=True, kw_only=True):
     changed: bool = True
     deleted: bool = True
     config: dict[str, Any] = {}
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that arrived at a delivery target; *at* is UTC, ISO 8601."""
+
+    at: str
+    namespace: str
+    payload: dict[str, Any]

@@ -19,7 +19,7 @@ from ocsync.render.console import FORMAT, Console
 
 _COMMANDS = (
     "init", "profile", "targets", "pause", "stage", "plan", "resume", "verify", "status",
-    "unpause", "expire", "delete", "resync", "history", "emulator", "demo",
+    "unpause", "expire", "delete", "resync", "history", "delivery", "listen", "emulator", "demo",
 )  # fmt: skip
 _SHOWN_PROBLEMS = 20
 _USAGE_ERROR = typer.BadParameter.__mro__[1]  # typer does not export the root of its usage errors

@@ -86,6 +86,13 @@ Confirm = Annotated[
         envvar="OCSYNC_CONFIRM",
     ),
 ]  # fmt: skip
+DeliveryTimeout = Annotated[
+    str,
+    typer.Option("--delivery-timeout", help="How long the listener may take to hear of it all."),
+]
+Redeliver = Annotated[
+    bool, typer.Option("--redeliver", help="Have sent again what the listener did not hear of.")
+]
 LockTimeout = Annotated[
     str,
     typer.Option(

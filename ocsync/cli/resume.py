@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import Confirm, LockTimeout, Yes, command, seconds_of
+from ocsync.cli.options import (
+    Confirm,
+    DeliveryTimeout,
+    LockTimeout,
+    Redeliver,
+    Yes,
+    command,
+    seconds_of,
+)
 from ocsync.cli.plan import Targets, inspected
 from ocsync.errors import ExitCode, FileMissing, InputError, UsageError
 
@@ -53,6 +61,8 @@ def register(app: typer.Typer) -> None:
         settle: Annotated[
             str, typer.Option("--settle", help="How long lagging reads may take to show a write.")
         ] = "30s",
+        delivery_timeout: DeliveryTimeout = "60s",
+        redeliver: Redeliver = False,
         max_changes: Annotated[
             int | None,
             typer.Option(
@@ -103,6 +113,8 @@ def register(app: typer.Typer) -> None:
             workers=concurrency,
             settle=seconds_of(settle),
             plan=_fingerprint(plan) if plan else "",
+            redeliver=redeliver,
+            delivery_timeout=seconds_of(delivery_timeout),
             max_changes=max_changes,
             allowed=frozenset(allow_risky or ()),
         )

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import command, seconds_of
-from ocsync.errors import ExitCode
+from ocsync.cli.options import DeliveryTimeout, Redeliver, command, seconds_of
+from ocsync.errors import ExitCode, first_of
 
 RunName = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; the newest without.")]
 
@@ -23,8 +23,11 @@ def register(app: typer.Typer) -> None:
         settle: Annotated[
             str, typer.Option("--settle", help="How long lagging reads may take to show a write.")
         ] = "30s",
+        delivery_timeout: DeliveryTimeout = "60s",
+        redeliver: Redeliver = False,
     ) -> ExitCode:
-        """Read back what a run wrote, and compare; read-only."""
+        """Read back what a run wrote, and compare; read-only but for --redeliver."""
+        from ocsync.engine.delivered import Proof, prove
         from ocsync.engine.verify import Verification
         from ocsync.engine.verify import verify as check
         from ocsync.engine.work import Work, sign_in
@@ -33,13 +36,20 @@ def register(app: typer.Typer) -> None:
         seconds = seconds_of(settle)
         with ctx.folder().runs.get(name) as run:
 
-            async def read(work: Work) -> Verification:
+            async def read(work: Work) -> tuple[Verification, Proof | None]:
                 await sign_in(work)
-                return await check(work, run, settle=seconds)
+                found = await check(work, run, settle=seconds)
+                wait = seconds_of(delivery_timeout)
+                return found, await prove(work, run, patience=wait, redeliver=redeliver)
 
-            found = ctx.online(read, stream=True)
+            found, proof = ctx.online(read, stream=True, locked=redeliver)
             info = run.info
-        ctx.console.event({"type": "summary", "run": info.id, **shown.verified(found)})
-        for sign, line in () if ctx.console.json else shown.verification_lines(info, found):
-            ctx.console.data(line, sign)
-        return found.exit_code
+        facts = {"delivery": proof.facts() if proof else None, **shown.verified(found)}
+        ctx.console.event({"type": "summary", "run": info.id, **facts})
+        if not ctx.console.json:
+            for sign, line in (
+                *shown.verification_lines(info, found),
+                *(shown.delivered(proof) if proof else ()),
+            ):
+                ctx.console.data(line, sign)
+        return first_of([found.exit_code, proof.exit_code if proof else ExitCode.DONE])

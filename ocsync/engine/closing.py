@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from ocsync.engine.delivered import Proof, prove
 from ocsync.engine.inspect import Clash
 from ocsync.engine.options import Options
 from ocsync.engine.pausing import drift, forget, lift, survey
@@ -46,6 +47,7 @@ class Report(NamedTuple):
     verification: Verification | None
     staged: int
     exit_code: ExitCode
+    proof: Proof | None = None
 
 
 def more_to_come(work: Work, options: Options) -> bool:
@@ -67,14 +69,20 @@ async def finish(
     kept: list[Kept] = []
     if fresh or problems or not more_to_come(work, options):
         lifted, kept = await _lift_all(work, run, options, done=done, for_run=nothing_sent)
-    verification = None
+    verification, proof = None, None
     if options.verify and any(counts.get(s.value) for s in State if s.settled):
         verification = await verify(work, run, settle=options.settle)
         run.update(verified=tally(verification.kinds), verified_kinds=verification.kinds)
-    code = first_of([_code_of(problems), verification.exit_code if verification else ExitCode.DONE])
+        if lifted or not kept:  # what is paused has sent nothing yet
+            proof = await prove(
+                work, run, patience=options.delivery_timeout, redeliver=options.redeliver
+            )
+            run.update(delivery=proof.facts() if proof else {})
+    checks = [check.exit_code for check in (verification, proof) if check]
+    code = first_of([_code_of(problems), *checks])
     info = run.update(exit_code=int(code))
     staged = len(work.folder.journal.entries())
-    return Report(info, problems[:_SHOWN], clashes, lifted, kept, verification, staged, code)
+    return Report(info, problems[:_SHOWN], clashes, lifted, kept, verification, staged, code, proof)
 
 
 def _close(work: Work, run: Run, steps: list[Step]) -> list[Outcome]:

@@ -19,8 +19,10 @@ class OnConflict(StrEnum):
 class Options(NamedTuple):
     """How to resume. *targets* limits what is taken; *settle* is seconds lagging reads may take.
 
-    *plan* is the fingerprint of a saved plan. *pause* is false for `--no-pause`. A plan of more
-    than *max_changes* requests is refused, and one with a risk that is not *allowed* by its code.
+    *delivery_timeout* is how many seconds a listener is given to hear of everything, *redeliver*
+    sends again what it did not. *plan* is the fingerprint of a saved plan. *pause* is false for
+    `--no-pause`. A plan of more than *max_changes* requests is refused, and one with a risk that is
+    not *allowed* by its code.
     """
 
     targets: tuple[Target, ...] = ()
@@ -32,6 +34,8 @@ class Options(NamedTuple):
     workers: int = 16
     settle: float = 30.0
     plan: str = ""
+    redeliver: bool = False
+    delivery_timeout: float = 60.0
     max_changes: int | None = None
     allowed: frozenset[str] = frozenset()
     command: str = "resume"

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ocsync.events import (
+    Arriving,
     Emit,
     Event,
     Flight,
@@ -141,6 +142,7 @@ class _Teller:
             Flight: self._flight,
             PauseChanged: self._pause,
             Verifying: lambda e: self._count("verifying", e.done, e.total),
+            Arriving: lambda e: self._count("arrived", e.done, e.total),
             Sent: self._sent,
         }
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ocsync.delivery.matching import Arrival
 from ocsync.models import Finding, Outcome, Sign, State
 from ocsync.render.status import ending
 from ocsync.render.text import assignment, clock, columns, count, duration, value
@@ -15,6 +16,7 @@ from ocsync.store import RunInfo
 
 if TYPE_CHECKING:
     from ocsync.engine.closing import Report
+    from ocsync.engine.delivered import Proof
     from ocsync.engine.verify import Verification
 
 _SHOWN = 10
@@ -42,6 +44,8 @@ def report(result: Report) -> Iterator[Line]:
     if result.verification:
         yield from findings(result.verification.findings)
     yield from _pauses(result)
+    if result.proof:
+        yield from delivered(result.proof)
     yield closing(result)
 
 
@@ -106,6 +110,30 @@ def _pauses(result: Report) -> Iterator[Line]:
         yield "‖", f"  {target}  stays paused: {why}"
 
 
+def delivered(proof: Proof) -> Iterator[Line]:
+    """What arrived at the listener, in numbers and times; what did not, by name."""
+    found, total = proof.delivered, len(proof.delivered.matched)
+    arrived = len(found.of(Arrival.ARRIVED))
+    parts = [f"{arrived:,} of {total:,} heard by the listener"]
+    if times := found.drain():
+        parts.append(
+            f"half after {duration(times['p50'])}, the last after {duration(times['last'])}"
+        )
+    if found.duplicates:
+        parts.append(count(found.duplicates, "duplicate"))
+    if proof.redelivered:
+        parts.append(f"{proof.redelivered:,} sent again")
+    yield "✓" if arrived == total else "!", "  delivered  " + ", ".join(parts)
+    lacking = [*found.of(Arrival.MISSING), *found.of(Arrival.STALE)]
+    for one in lacking[:_SHOWN]:
+        what = "did not arrive" if one.arrival is Arrival.MISSING else "arrived with older content"
+        yield "-" if one.arrival is Arrival.MISSING else "*", f"{one.expected.refs[0]}   {what}"
+    if len(lacking) > _SHOWN:
+        yield "", f"  ... and {len(lacking) - _SHOWN:,} more"
+    for why in proof.refused[:_SHOWN]:
+        yield "!", why
+
+
 def closing(result: Report) -> Line:
     """The last line: complete, or not."""
     info = result.run
@@ -120,6 +148,11 @@ def closing(result: Report) -> Line:
         tried = sent or info.counts.get(State.FAILED.value)
         text = f"partly done: {settled:,} of {info.steps:,}" if tried else "nothing was sent"
         return "✗", f"{text}; {count(back, 'ref')} {are} back in the journal"
+    if result.proof and result.proof.exit_code:
+        lacking = len(result.proof.delivered.matched) - len(
+            result.proof.delivered.of(Arrival.ARRIVED)
+        )
+        return "✗", f"sent, but {count(lacking, 'message')} did not arrive as written"
     if result.verification and result.verification.exit_code:
         text = (
             f"sent, but verification found {count(len(result.verification.findings), 'difference')}"
@@ -136,6 +169,8 @@ def next_commands(result: Report) -> list[str]:
         return []
     if result.problems:
         return [f"ocsync stage show {result.problems[0].ref}", "ocsync resume"]
+    if result.proof and result.proof.exit_code and not result.proof.redelivered:
+        return [f"ocsync verify {result.run.id} --redeliver"]
     return [f"ocsync history {result.run.id}"]
 
 
@@ -151,6 +186,7 @@ def document(result: Report) -> dict[str, Any]:
         "lifted": [row._asdict() for row in result.lifted],
         "kept": [row._asdict() for row in result.kept],
         "verified": verified(verification) if verification else None,
+        "delivery": result.proof.facts() if result.proof else None,
         "staged": result.staged,
     }
 

@@ -15,6 +15,7 @@ from ocsync.store.log import Warn
 
 if TYPE_CHECKING:
     from ocsync.pause import Pause
+    from ocsync.store.deliveries import Deliveries
     from ocsync.store.journal import Journal
     from ocsync.store.profiles import Profile
     from ocsync.store.runs import Runs
@@ -70,6 +71,17 @@ class ProfileFolder:
         from ocsync.store.runs import Runs
 
         return Runs(self.path / "runs", self._warn)
+
+    @property
+    def deliveries(self) -> Deliveries:
+        """What arrived at a listener."""
+        from ocsync.store.deliveries import Deliveries
+
+        return Deliveries(self.path / "delivery.jsonl", self._warn)
+
+    def listen_lock(self) -> AbstractContextManager[None]:
+        """The lock of the one listener. Raises Locked."""
+        return lock.hold(self.path / "listen.lock", what=self.command, timeout=self._lock_seconds)
 
     def run_lock(self) -> AbstractContextManager[None]:
         """The lock of everything that writes to the marketplace. Raises Locked."""

@@ -33,7 +33,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What a run is and came to. Stamps are UTC, ISO 8601; *seconds* is the time worked on it.
 
     *counts* are steps by outcome, *kinds* the same per kind; *verified* findings by sign, per kind
-    in *verified_kinds*. *requests* counts every request sent, reads among them.
+    in *verified_kinds*; *delivery* what arrived at the listener, and its times in seconds after the
+    start. *requests* counts every request sent, reads among them.
     """
 
     id: str
@@ -53,6 +54,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     counts: dict[str, int] = {}
     kinds: dict[str, dict[str, int]] = {}
     verified: dict[str, int] = {}
+    delivery: dict[str, float] = {}
     verified_kinds: dict[str, dict[str, int]] = {}
 
 
