@@ -26,7 +26,11 @@ def register(app: typer.Typer) -> None:
         delivery_timeout: DeliveryTimeout = "60s",
         redeliver: Redeliver = False,
     ) -> ExitCode:
-        """Read back what a run wrote, and compare; read-only but for --redeliver."""
+        """Read back what a run wrote, and compare.
+
+        Where a listener is set, also wait until it has heard of everything.
+        Read-only but for --redeliver.
+        """
         from ocsync.engine.delivered import Proof, prove
         from ocsync.engine.verify import Verification
         from ocsync.engine.verify import verify as check
