@@ -38,7 +38,7 @@ from ocsync.emulator.tokens import Tokens
 from ocsync.emulator.wire import decoded, json_response, read_body, send_answer
 
 _WRITES = {"PUT", "PATCH", "POST", "DELETE"}
-_KEEP_EVERY = 5.0
+_KEEP_EVERY = 2.0
 """Seconds between looks at whether the state has changed and is to be written."""
 
 

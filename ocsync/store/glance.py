@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,6 +46,11 @@ def last_run(folder: Path) -> dict[str, Any]:
     if not found:
         return {}
     try:
-        return dict(json.loads(found[-1].read_bytes()))
+        record = dict(json.loads(found[-1].read_bytes()))
+        if not all(isinstance(record.get(name), str) for name in ("id", "state", "started")):
+            raise ValueError("id, state and started are expected")
+        for stamp in filter(None, (record["started"], record.get("ended", ""))):
+            datetime.fromisoformat(stamp)
     except (ValueError, TypeError) as error:
         raise Damaged(str(found[-1]), 1, f"not a run's record: {error}") from error
+    return record

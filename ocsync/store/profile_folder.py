@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,8 +103,17 @@ class ProfileFolder:
         write_toml(self.path / "marketplace.toml", pin._asdict())
 
     def raw_pauses(self) -> dict[str, dict[str, Any]]:
-        """`pause.toml` as it stands: target -> what is remembered of its pause."""
-        return read_toml(self.path / "pause.toml")
+        """`pause.toml` as it stands: target -> what is remembered of its pause. Raises Damaged."""
+        path = self.path / "pause.toml"
+        pauses = read_toml(path)
+        try:
+            for facts in pauses.values():
+                for stamp in filter(None, (facts["since"], facts.get("until"))):
+                    if datetime.fromisoformat(stamp).tzinfo is None:
+                        raise ValueError(f"{stamp} has no time zone")
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            raise Damaged(str(path), 1, f"not a pause: {error}") from error
+        return pauses
 
     def read_pauses(self) -> dict[str, Pause]:
         """The pauses of ours, by target."""

@@ -98,9 +98,11 @@ def fair(result: Result, what: Any) -> None:
     assert result.code == 0 or result.err.strip() or result.out.strip(), what
 
 
-@pytest.mark.parametrize("words", COMMANDS, ids=[w[0] for w in COMMANDS])
+@pytest.mark.parametrize(
+    "words", [("status",), ("resume", "--verify"), ("verify",)], ids=lambda words: words[0]
+)
 def test_answers_of_any_shape(deceived: Run, liar: Liar, words: tuple[str, ...]) -> None:
-    babble(deceived, liar, words, SHAPES[COMMANDS.index(words) % 4 :: 4])
+    babble(deceived, liar, words, SHAPES[::5])
 
 
 @pytest.mark.slow

@@ -127,7 +127,7 @@ def test_what_was_dropped_is_found_and_sent_again(attached: Run, shop: Shop) -> 
     assert "0 of 12 heard by the listener" in result.out
     assert "did not arrive" in result.out
     assert "--redeliver" in result.err
-    mended = attached("verify", "--redeliver", "--delivery-timeout", "5s")
+    mended = attached("verify", "--redeliver", "--delivery-timeout", "1s")
     assert (mended.code, "12 of 12" in mended.out, "12 sent again" in mended.out) == (
         0,
         True,

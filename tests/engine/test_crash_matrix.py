@@ -146,8 +146,9 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
 
 
-SAMPLE = [("request", n, w) for n in (1, 6) for w in ("before", "after")] + [
-    ("pause", 1, "after"), ("pause", 2, "after"), ("move", 1, "before"), ("write", 3, "half"), ("rename", 5, "after"),
+SAMPLE = [
+    ("request", 1, "before"), ("request", 6, "after"), ("pause", 2, "after"), ("move", 1, "before"),
+    ("write", 3, "half"), ("rename", 5, "after"),
 ]  # fmt: skip
 
 
