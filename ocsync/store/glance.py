@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ocsync.errors import Damaged
 from ocsync.store import log
+from ocsync.store.stamp import read_stamp
 
 
 class Glance(NamedTuple):
@@ -49,8 +49,10 @@ def last_run(folder: Path) -> dict[str, Any]:
         record = dict(json.loads(found[-1].read_bytes()))
         if not all(isinstance(record.get(name), str) for name in ("id", "state", "started")):
             raise ValueError("id, state and started are expected")
+        if not isinstance(record.get("exit_code", 0), int):
+            raise ValueError("exit_code is a number")
         for stamp in filter(None, (record["started"], record.get("ended", ""))):
-            datetime.fromisoformat(stamp)
+            read_stamp(stamp)
     except (ValueError, TypeError) as error:
         raise Damaged(str(found[-1]), 1, f"not a run's record: {error}") from error
     return record

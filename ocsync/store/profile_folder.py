@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tomllib
 from contextlib import AbstractContextManager
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import tomli_w
 from ocsync.errors import Damaged, UsageError
 from ocsync.store import files, lock
 from ocsync.store.log import Warn
+from ocsync.store.stamp import read_stamp
 
 if TYPE_CHECKING:
     from ocsync.pause import Pause
@@ -109,8 +109,7 @@ class ProfileFolder:
         try:
             for facts in pauses.values():
                 for stamp in filter(None, (facts["since"], facts.get("until"))):
-                    if datetime.fromisoformat(stamp).tzinfo is None:
-                        raise ValueError(f"{stamp} has no time zone")
+                    read_stamp(stamp)
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise Damaged(str(path), 1, f"not a pause: {error}") from error
         return pauses

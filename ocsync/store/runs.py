@@ -1,5 +1,8 @@
 """The runs of a profile: one folder each, with all that a resume planned, did and saw.
 
+Deletes and resyncs keep a run too, of their own sort: without sealed entries, their plan the
+requests that they set out to send.
+
     runs/1123-1504/  run.json        what it is and came to; replaced whole
                      journal.jsonl   the sealed entries
                      plan.jsonl      the steps
@@ -27,10 +30,16 @@ from ocsync.models import Entry, Finding, Intent, Outcome, Ref, Step
 from ocsync.store import files, log
 from ocsync.store.journal import Journal
 from ocsync.store.log import Log, Warn
+from ocsync.store.stamp import read_stamp
+
+Sort = Literal["resume", "delete", "resync"]
+"""What made a run."""
 
 
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What a run is and came to. Stamps are UTC, ISO 8601; *seconds* is the time worked on it.
+
+    Raises ValueError for a stamp that is none, so that a damaged record is not believed.
 
     *counts* are steps by outcome, *kinds* the same per kind; *verified* findings by sign, per kind
     in *verified_kinds*; *delivery* what arrived at the listener, and its times in seconds after the
@@ -38,6 +47,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     id: str
+    sort: Sort = "resume"
     state: Literal["open", "closed"] = "open"
     started: str = ""
     ended: str = ""
@@ -56,6 +66,10 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     verified: dict[str, int] = {}
     delivery: dict[str, float] = {}
     verified_kinds: dict[str, dict[str, int]] = {}
+
+    def __post_init__(self) -> None:
+        for stamp in filter(None, (self.started, self.ended)):
+            read_stamp(stamp)
 
 
 _encode = msgspec.json.Encoder().encode
@@ -180,11 +194,11 @@ class Runs:
         infos = [self._open(path).info for path in self._folders()]
         return sorted(infos, key=lambda info: (info.started, info.id), reverse=True)
 
-    def open_run(self) -> Run | None:
-        """The run that was not finished; there is one at most."""
+    def open_run(self, sort: Sort = "resume") -> Run | None:
+        """The run of this *sort* that was not finished; there is one at most."""
         for path in self._folders():
             run = self._open(path)
-            if run.info.state == "open":
+            if run.info.state == "open" and run.info.sort == sort:
                 return run
         return None
 
@@ -223,6 +237,15 @@ class Runs:
                     file.write(log.line_of(_encode(entry)))
 
         journal.seal(info.id, seqs, keep)
+        return self._adopt(fresh)
+
+    def begin(self, info: RunInfo, steps: Iterable[Step]) -> Run:
+        """A new run that no staged entries belong to, with its plan."""
+        fresh = self._folder / f"{info.id}.new"
+        files.make_folder(fresh)
+        run = self._open(fresh)
+        run.write_info(info)
+        run.write_plan(steps)
         return self._adopt(fresh)
 
     def recover(self, journal: Journal) -> None:

@@ -1,0 +1,13 @@
+"""Points in time as the workspace's files write them: UTC, ISO 8601."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+
+def read_stamp(text: str) -> datetime:
+    """The point in time that *text* names. Raises ValueError for text that names none."""
+    stamp = datetime.fromisoformat(text)
+    if stamp.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return stamp
