@@ -92,7 +92,7 @@ def deceived(run: Run, liar: Liar, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 def fair(result: Result, what: Any) -> None:
     """An outcome for an operator: no surprise of ours, one message, a code that means it."""
-    assert "unexpected" not in result.err, (what, result.err)
+    assert "unexpected:" not in result.err, (what, result.err)
     assert "Traceback" not in result.err, (what, result.err)
     assert result.code in (0, 1, 3, 4, 5, 6, 7, 64, 65, 66, 75, 78), (what, result)
     assert result.code == 0 or result.err.strip() or result.out.strip(), what
