@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from ocsync.emulator import documents, lists, rules
 from ocsync.emulator.assignments import Assignments
 from ocsync.emulator.calls import Answer, Call
@@ -16,7 +18,7 @@ from ocsync.emulator.kinds import ALL
 from ocsync.emulator.state import Document, stamp
 from ocsync.resources import Kind
 
-MOST_ITEMS = 50_000
+MOST_ITEMS, MOST_BYTES = 50_000, 25_000_000
 _TOGETHER = 200
 
 RESOURCES = {
@@ -42,6 +44,8 @@ class Bulk:
         if not isinstance(items, list) or not items or len(items) > MOST_ITEMS:
             text = f"1 to {MOST_ITEMS:,} items"
             raise Refusal(400, "Request.InvalidRequestBody", text)
+        if len(msgspec.json.encode(items)) > MOST_BYTES:
+            raise Refusal(400, "Request.InvalidRequestBody", f"more than {MOST_BYTES:,} bytes")
         job = documents.new_id()
         counts = dict.fromkeys(("ItemsCompleted", "ItemsSucceeded", "ItemsFailed"), 0)
         self.jobs[job] = {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from ocsync.emulator.documents import blank
 from ocsync.emulator.kinds import ALL
@@ -51,18 +52,51 @@ EFFECTS: dict[str, Callable[[Marketplace, Row, Row | None], Made]] = {
 """What a write of the kind makes beside it: rows that were not there."""
 
 
-def takes_along(market: Marketplace, kind: Kind, row: Row) -> list[tuple[Kind, Key]]:
-    """What goes with *row*: what has its IDs in its own, and the categories below a category."""
-    gone: list[tuple[Kind, Key]] = []
+def hanging(market: Marketplace, kind: Kind, row: Row) -> list[tuple[Kind, Key]]:
+    """What has *row*'s IDs in its own: it cannot be without it, and follows a rename."""
+    found: list[tuple[Kind, Key]] = []
     mine = dict(zip(kind.ids, key_of(row.ids), strict=True))
     for other in ALL.values():
         needs = any(r.kind == kind.name and set(r.ids) <= set(other.ids) for r in other.references)
         if other.name == kind.name or not needs:
             continue
         values = {other.ids.index(name): value for name, value in mine.items()}
-        gone += [(other, key) for key in market.tables[other.name].matching(values)]
+        found += [(other, key) for key in market.tables[other.name].matching(values)]
+    return found
+
+
+def takes_along(market: Marketplace, kind: Kind, row: Row) -> list[tuple[Kind, Key]]:
+    """What a delete of *row* takes along: what hangs on it, and the categories below a category."""
+    gone = hanging(market, kind, row)
     if kind.name == "category":
-        for below in market.tables["category"].below(row.ids[:-1]):
-            if str(below.document.get("ParentID") or "").casefold() == mine["CategoryID"]:
-                gone += [(kind, key_of(below.ids)), *takes_along(market, kind, below)]
+        for below in [one.row for one in naming(market, kind, row) if one.kind is kind]:
+            gone += [(kind, key_of(below.ids)), *takes_along(market, kind, below)]
     return gone
+
+
+class Naming(NamedTuple):
+    """A row that names another one in *field*, not in its own IDs."""
+
+    kind: Kind
+    row: Row
+    field: str
+
+
+def naming(market: Marketplace, kind: Kind, row: Row) -> Iterator[Naming]:
+    """What names *row* in a field: it follows a rename, and is left with null by a delete."""
+    if kind.name == "product" and not row.document.get("IsParent"):
+        return  # it has no child that could name it
+    mine = key_of(row.ids)
+    for other in ALL.values():
+        for reference in other.references:
+            field = reference.ids[-1]
+            if reference.kind != kind.name or field in other.ids:
+                continue
+            for one in market.tables[other.name].rows.values():
+                if one.document.get(field) and _named(other, one, reference.ids) == mine:
+                    yield Naming(other, one, field)
+
+
+def _named(kind: Kind, row: Row, names: tuple[str, ...]) -> Key:
+    known = {**row.document, **dict(zip(kind.ids, row.ids, strict=True))}
+    return key_of(str(known.get(name)) for name in names)

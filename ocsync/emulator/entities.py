@@ -11,7 +11,7 @@ from ocsync.emulator.calls import Answer, Call
 from ocsync.emulator.errors import Refusal, not_found
 from ocsync.emulator.kinds import noun
 from ocsync.emulator.options import Options
-from ocsync.emulator.showing import records_of, shown, worked_out
+from ocsync.emulator.showing import address_of, records_of, shown, worked_out
 from ocsync.emulator.state import Document, Key, Marketplace, Row, Table, key_of
 from ocsync.emulator.sync import Publisher
 from ocsync.resources import Kind
@@ -91,7 +91,8 @@ class Entities:
         def show(row: Row) -> Document:
             document = shown(self.market, kind, row, seen.get(id(row)))
             if call.parameter("includeAddress").casefold() == "true":
-                document = {**document, "Address": self._address(document)}
+                place = address_of(self.market, document.get("OwnerID"), document.get("AddressID"))
+                document = {**document, "Address": place}
             return document
 
         def looked_at(row: Row) -> Document:
@@ -139,12 +140,8 @@ class Entities:
         """PATCH one: what is sent changes; an `ID` renames."""
         self._check_parents(kind, call.ids)
         row = rules.require(self.market, kind, call.ids)
-        body, ids = call.document(), call.ids
-        own = body.get("ID")
-        if own and own != row.ids[-1]:
-            ids = {**ids, kind.ids[-1]: documents.check_id(own)}
-            if own.casefold() != row.ids[-1].casefold() and self.market.of(kind, ids):
-                raise Refusal(409, "IdExists", f"{noun(kind)} {own} is there already")
+        body = call.document()
+        ids = self._renamed(kind, row, call.ids, body.get("ID"))
         document = documents.merged(kind, row.document, body, self.options)
         return Answer(200, self._store(kind, ids, document, row, call))
 
@@ -155,16 +152,18 @@ class Entities:
         return Answer(204)
 
     def replace(self, kind: Kind, ids: Ids, body: Document, call: Call | None = None) -> Document:
-        """Put *body* at *ids*; the document as it is shown."""
+        """Put *body* at *ids*, or where a variant's `ID` says; the document as it is shown."""
         self._check_parents(kind, ids)
         old = self.market.of(kind, ids)
         if old is None and not kind.deletable:  # a variant is generated, never put
             raise not_found(noun(kind), ids[kind.ids[-1]])
+        if old and not kind.deletable:
+            ids = self._renamed(kind, old, ids, body.get("ID"))
         start = {"ID": documents.check_id(ids[kind.ids[-1]]), **documents.blank(kind)}
         if "OwnerID" in kind.fields:
             start["OwnerID"] = None
         if old:
-            kept = {"DateCreated", *(n for n, f in kind.fields.items() if f.create_only)}
+            kept = {n for n, f in kind.fields.items() if f.create_only or f.read_only}
             if self.options.put_password == "kept":  # noqa: S105 - the name of a behaviour
                 kept.add("Password")
             start |= {name: old.document[name] for name in kept & old.document.keys()}
@@ -195,11 +194,17 @@ class Entities:
             goes(self.market, row)
         along = effects.takes_along(self.market, kind, row)
         gone: list[tuple[Kind, Key]] = [(kind, key_of(row.ids)), *along]
+        left = [*effects.naming(self.market, kind, row)]
         removed = [(k, self.market.take_out(k, key)) for k, key in gone]
-        for other, one in removed:
-            if one:
-                self._haunt(other, one)
-                self.publisher.removed(other, one)
+        for one in left:
+            one.row.document[one.field] = None
+        for other, old in removed:
+            if old:
+                self._haunt(other, old)
+                self.publisher.removed(other, old)
+        for one in left if self.options.product_resync == "touched" else ():
+            if (one.kind, key_of(one.row.ids)) not in gone:
+                self.publisher.written(one.kind, one.row)
 
     def check(self, kind: Kind, ids: Ids, document: Document, old: Row | None) -> None:
         """Refuse what a rule of the kind refuses."""
@@ -257,9 +262,20 @@ class Entities:
         named = {name: ids[name] for name in kind.ids[:-1]}
         rules.check_references(self.market, kind, named, {})
 
+    def _renamed(self, kind: Kind, row: Row, ids: Ids, own: Any) -> Ids:
+        """*ids* under the name *own*, if it is another than *row*'s; 409 where that is taken."""
+        if not own or own == row.ids[-1]:
+            return ids
+        ids = {**ids, kind.ids[-1]: documents.check_id(own)}
+        if own.casefold() != row.ids[-1].casefold() and self.market.of(kind, ids):
+            raise Refusal(409, "IdExists", f"{noun(kind)} {own} is there already")
+        return ids
+
     def _rename(self, kind: Kind, old: Row, new: Row) -> None:
-        """Move *old*'s place to *new*'s: what hangs on it goes along."""
-        along = effects.takes_along(self.market, kind, old)
+        """Move *old*'s place to *new*'s: what hangs on it goes along, what names it follows."""
+        along = effects.hanging(self.market, kind, old)
+        for one in [*effects.naming(self.market, kind, old)]:
+            one.row.document[one.field] = new.ids[-1]
         self.market.take_out(kind, key_of(old.ids))
         for other, key in along:
             row = self.market.take_out(other, key)
@@ -268,13 +284,7 @@ class Entities:
             named = dict(zip(other.ids, row.ids, strict=True))
             moved = {n: v for n, v in zip(kind.ids, new.ids, strict=True) if n in named}
             document = row.document | {n: v for n, v in moved.items() if n in row.document}
-            if other is kind:  # a category below: it keeps its ID and follows its parent
-                moved, document = {}, {**row.document, "ParentID": new.ids[-1]}
             self.market.put_in(other, Row(tuple({**named, **moved}.values()), document))
-
-    def _address(self, record: Document) -> Document | None:
-        row = self.market.tables["address"].get([record.get("AddressID") or ""])
-        return row.document if row else None
 
     def _haunt(self, kind: Kind, row: Row) -> None:
         if kind.lags and self.options.product_lag:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ocsync.emulator.kinds import ALL
 from ocsync.emulator.rules import PRICED_BY
-from ocsync.emulator.showing import shown
+from ocsync.emulator.showing import address_of, shown
 from ocsync.emulator.state import Document, Key, Marketplace, Row, key_of
 from ocsync.resources import Kind
 
@@ -24,9 +24,9 @@ def updated(market: Marketplace, kind: Kind, row: Row) -> Document:
         return {**document, "ProductID": row.ids[0], **_around_product(market, row), **_WHO}
     if kind.name in ("inventory", "variant-inventory"):
         names = ("OwnerID", "AddressID", "OrderCanExceed", "QuantityAvailable", "xp")
-        place = market.tables["address"].get([document.get("AddressID") or ""])
+        place = address_of(market, document.get("OwnerID"), document.get("AddressID"))
         record = {"ID": row.ids[-1], **{name: document.get(name) for name in names}}
-        record["Zip"] = place.document.get("Zip") if place else None
+        record["Zip"] = place.get("Zip") if place else None
         return {"ID": row.ids[-1], "ProductID": row.ids[0], "InventoryRecords": [record], **_WHO}
     sent = {name: value for name, value in document.items() if name not in _NOT_SENT}
     if kind.name in _USER_TYPES:

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from ocsync.emulator.errors import Refusal, invalid, not_found
 from ocsync.emulator.kinds import ALL, noun
+from ocsync.emulator.showing import address_of
 from ocsync.emulator.state import Document, Marketplace, Row, key_of
-from ocsync.resources import Kind
+from ocsync.resources import Kind, Reference
 
 Ids = dict[str, str]
 PRICED_BY = {"product": "DefaultPriceScheduleID", "product-assignment": "PriceScheduleID"}
@@ -31,17 +32,17 @@ def check_references(market: Marketplace, kind: Kind, ids: Ids, document: Docume
     known = {**document, **ids}
     for reference in kind.references:
         values = [v for name in reference.ids if isinstance(v := known.get(name), str) and v]
-        if len(values) != len(reference.ids) or market.tables[reference.kind].get(values):
-            continue
-        if reference.kind == "address" and _suppliers_own(market, known, values[0]):
-            continue
-        raise not_found(noun(ALL[reference.kind]), values[-1])
+        if len(values) == len(reference.ids) and not _is_there(market, reference, known, values):
+            raise not_found(noun(ALL[reference.kind]), values[-1])
 
 
-def _suppliers_own(market: Marketplace, known: Document, address: str) -> bool:
-    """A record's address belongs to its owner: the marketplace's, or the supplier's own."""
-    owner = str(known.get("OwnerID") or "")
-    return market.tables["supplier-address"].get([owner, address]) is not None
+def _is_there(
+    market: Marketplace, reference: Reference, known: Document, values: list[str]
+) -> bool:
+    """Whether what is named exists; an address has to be the owner's."""
+    if reference.kind == "address":
+        return address_of(market, known.get("OwnerID"), values[0]) is not None
+    return market.tables[reference.kind].get(values) is not None
 
 
 class Wanted(NamedTuple):

@@ -39,6 +39,14 @@ def records_of(market: Marketplace, product: Row) -> list[Document]:
     return [record.document for record in market.tables[name].below(product.ids)]
 
 
+def address_of(market: Marketplace, owner: str | None, name: str | None) -> Document | None:
+    """The address *name* of *owner*: the marketplace's, or a supplier's own."""
+    mine = not owner or owner.casefold() == market.id.casefold()
+    table = market.tables["address" if mine else "supplier-address"]
+    row = table.get([name or ""] if mine else [owner or "", name or ""])
+    return row.document if row else None
+
+
 def _product(market: Marketplace, row: Row, document: Document) -> Document:
     counts = {
         "VariantCount": len(market.tables["variant"].matching({0: row.ids[0].casefold()})),

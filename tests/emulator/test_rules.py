@@ -152,13 +152,17 @@ def test_links_between_products_suppliers_and_buyers(shop: Shop) -> None:
 
 
 def test_a_suppliers_records_are_at_its_own_addresses(shop: Shop) -> None:
-    shop.call("PUT", "/suppliers/S0/addresses/dock", {"Street1": "s", "City": "c", "Country": "DE"})
+    shop.call("PUT", "/suppliers/S0/addresses/dock", {"Street1": "s", "City": "c", "Country": "DE", "Zip": "20457"})  # fmt: skip
     path, own = "/products/P/inventoryrecords/R", {"AddressID": "dock"}
     assert shop.refusal("PUT", path, own)[1] == "NotFound"
     assert shop.call("PUT", path, {**own, "OwnerID": "S0"}).json()["OwnerID"] == "S0"
     shop.call("PATCH", path, {"OwnerID": "other"})
     assert shop.get(path)["OwnerID"] == "S0", "an owner is for ever"
     assert shop.refusal("DELETE", "/suppliers/S0/addresses/dock")[0] == 400
+    assert shop.refusal("PUT", path + "2", {"AddressID": "A0", "OwnerID": "S0"})[1] == "NotFound"
+    [record] = shop.get("/products/P/inventoryrecords?includeAddress=true")["Items"]
+    assert record["Address"]["ID"] == "dock"
+    assert shop.messages()[-1]["payload"]["InventoryRecords"][0]["Zip"] == "20457"
 
 
 def test_users_move_and_are_unique(shop: Shop) -> None:
@@ -193,8 +197,50 @@ def test_a_rename_takes_along_what_hangs_on_it(shop: Shop) -> None:
         {"CatalogID": "C", "ProductID": "NEW"}
     ]
     assert shop.get("/catalogs/C/categories/K2")["ParentID"] == "K1"
-    assert shop.refusal("PATCH", "/catalogs/C/categories/K2", {"ID": "k1"}) == (409, "IdExists")
+    shop.call("POST", "/catalogs/C/categories/productassignments", {"CategoryID": "K2", "ProductID": "NEW"})  # fmt: skip
+    shop.call("PATCH", "/catalogs/C/categories/K1", {"ID": "K0"})
+    [link] = shop.get("/catalogs/C/categories/productassignments")["Items"]
+    assert link["CategoryID"] == "K2", "what hangs on a child stays there"
+    assert shop.refusal("PATCH", "/catalogs/C/categories/K2", {"ID": "k0"}) == (409, "IdExists")
     assert shop.call("PATCH", "/catalogs/C/categories/K2", {"ID": "k2"}).json()["ID"] == "k2"
+
+
+@pytest.mark.parametrize(("path", "names", "field"), [
+    ("/catalogs/C", "/buyers/B", "DefaultCatalogID"), ("/suppliers/S0", "/products/P", "DefaultSupplierID"),
+    ("/addresses/A0", "/products/P/inventoryrecords/R", "AddressID"), ("/addresses/A0", "/products/P", "ShipFromAddressID"),
+    ("/priceschedules/PS", "/products/P", "DefaultPriceScheduleID"), ("/products/PARENT", "/products/CHILD", "ParentID"),
+])  # fmt: skip
+def test_what_names_another_follows_its_rename(
+    shop: Shop, path: str, names: str, field: str
+) -> None:
+    shop.call("PUT", "/products/P/inventoryrecords/R", RECORD)
+    assert shop.call("PATCH", names, {field: path.rpartition("/")[2]}).status_code == 200
+    shop.call("PATCH", path, {"ID": "renamed"})
+    assert shop.get(names)[field] == "renamed"
+    assert shop.call("PATCH", names, {"xp": {"a": 1}}).status_code == 200
+
+
+def test_what_named_something_deleted_is_left_with_null(shop: Shop) -> None:
+    given = {"DefaultPriceScheduleID": "PS", "DefaultSupplierID": "S0"}
+    assert shop.call("PATCH", "/products/P", given).json().items() >= given.items()
+    shop.switch(product_resync="touched")
+    before = len(shop.messages())
+    for path in ("/priceschedules/PS", "/suppliers/S0"):
+        assert shop.call("DELETE", path).status_code == 204
+    left = shop.call("PATCH", "/products/P", {"Name": "goes on"}).json()
+    assert {left[name] for name in given} == {None}
+    assert "P" in {m["payload"]["ID"] for m in shop.messages()[before:-1]}
+
+
+def test_a_put_renames_a_variant_and_keeps_what_is_not_its_own(shop: Shop) -> None:
+    shop.seed(variant=[{"ProductID": "V", "ID": n, "Specs": [{"OptionID": n}]} for n in "ab"])
+    path = "/products/V/variants/"
+    assert shop.refusal("PUT", path + "a", {"ID": "b"}) == (409, "IdExists")
+    before = len(shop.messages())
+    put = shop.call("PUT", path + "a", {"ID": "c", "Name": "sea"}).json()
+    assert (put["ID"], put["Name"], put["Specs"]) == ("c", "sea", [{"OptionID": "a"}])
+    assert {v["ID"] for v in shop.get(path)["Items"]} == {"b", "c"}
+    assert len(shop.messages()) == before + 1
 
 
 def test_deletes_take_children_and_assignments_along(shop: Shop) -> None:
@@ -266,4 +312,6 @@ def test_bulk_jobs(shop: Shop) -> None:
         {"DiscountID": "D", "BuyerID": "B", "UserGroupID": None}
     ]
     assert shop.refusal("POST", "/bulk/discounts/upsert", [])[0] == 400
+    large = [{"ID": "D", "Description": "x" * 1_000_000}] * 26
+    assert shop.refusal("POST", "/bulk/discounts/upsert", large)[0] == 400
     assert shop.call("GET", "/bulk/jobs/none").status_code == 404
