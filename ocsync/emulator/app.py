@@ -14,10 +14,11 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ocsync.emulator import control, routes, seeds, synthetic
 from ocsync.emulator.actions import Actions
@@ -38,6 +39,8 @@ from ocsync.emulator.tokens import Tokens
 from ocsync.emulator.wire import decoded, json_response, read_body, send_answer
 
 _WRITES = {"PUT", "PATCH", "POST", "DELETE"}
+_TOKEN = "/oauth/token"  # noqa: S105 - a path
+_PREFIXES = ("/v1/", "/_emulator/", _TOKEN)
 _KEEP_EVERY = 2.0
 """Seconds between looks at whether the state has changed and is to be written."""
 
@@ -90,10 +93,11 @@ class Emulator:
         return Starlette(
             routes=[
                 Mount("/v1", self._api),
-                Route("/oauth/token", self._token, methods=["POST"]),
+                Route(_TOKEN, self._token, methods=["POST"]),
                 Mount("/_emulator", routes=control.routes(self)),
             ],
-            exception_handlers={404: _nowhere},
+            exception_handlers={404: _nowhere, 405: _nowhere},
+            middleware=[Middleware(_AnyCase)],
             lifespan=self._living,
         )
 
@@ -217,6 +221,23 @@ def _allow(endpoint: routes.Endpoint, caller: Caller, ids: dict[str, str], metho
     if method in _WRITES and caller.sort != "admin" and not own:
         text = "only the marketplace's own users may do that"
         raise Refusal(403, "Auth.UserNotAuthorizedToAdmin", text)
+
+
+class _AnyCase:
+    """Finds sign-in and the API whatever the case of their paths; the tree sees to the rest."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if scope["type"] == "http" and not path.startswith(_PREFIXES):
+            folded = path.casefold()
+            if folded == _TOKEN:
+                scope["path"] = folded
+            elif folded.startswith("/v1/"):
+                scope["path"] = "/v1/" + path[4:]
+        await self._app(scope, receive, send)
 
 
 async def _nowhere(request: Request, _: Exception) -> Response:

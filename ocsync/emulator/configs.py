@@ -70,7 +70,9 @@ class Configs:
 
     def _check(self, body: Document) -> None:
         check_fields(_TYPES, body)
-        if body.get("DeliveryConfigID"):
+        if "DeliveryConfigID" in body:
+            if not body["DeliveryConfigID"]:
+                raise invalid("DeliveryConfigID", "is required")
             self.deliveries.require(body["DeliveryConfigID"])
 
     def delete(self, target: Target, _: Call) -> Answer:

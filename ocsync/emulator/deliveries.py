@@ -14,6 +14,8 @@ from ocsync.resources import DELIVERY_TARGETS, Field, Type
 
 FIELDS = {"Name": Field(Type.TEXT, required=True, max=128), "Enabled": Field(Type.FLAG),
           "DeliveryTargets": Field(Type.XP, required=True)}  # fmt: skip
+_KNOWN = {"SearchIngestion", "SendEvent", "DiscoverEvent", "Mailchimp", "ContentHub"}
+"""Integrations of which a configuration has one at most; the other targets are free to combine."""
 _SECRETS = {n for t in DELIVERY_TARGETS.values() for n, field in t.items() if field.write_only}
 
 
@@ -87,6 +89,8 @@ def check(document: Document) -> None:
     targets = {name: target for name, target in document["DeliveryTargets"].items() if target}
     if not targets:
         raise invalid("DeliveryTargets", "is required")
+    if len(_KNOWN & targets.keys()) > 1:
+        raise invalid("DeliveryTargets", "has more than one integration")
     for name, target in targets.items():
         if not isinstance(target, dict) or name not in DELIVERY_TARGETS:
             raise invalid(f"DeliveryTargets.{name}", "is not a delivery target")

@@ -90,6 +90,9 @@ class Tokens:
         """The sort of user and its organisation; with *fields* its password is checked."""
         if not name and fields is None:
             return "admin", self._market.id
+        if fields is not None and not (name and fields.get("password")):
+            code = "Auth.UsernameAndPasswordRequired"
+            raise _Refused("invalid_request", code, "a user name and a password are required")
         found = self._market.user(name)
         document: Document = found[1].document if found else {}
         if fields is not None:

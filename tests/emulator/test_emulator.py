@@ -39,6 +39,13 @@ def test_unknown_paths_and_any_case(shop: Shop) -> None:
     assert (answer.status_code, answer.json()["Errors"][0]["ErrorCode"]) == (404, "NotFound")
     shop.call("PUT", "/Catalogs/C", {"Name": "x"})
     assert shop.get("/CATALOGS/c")["ID"] == "C"
+    token = HTTP.post(shop.url + "/OAuth/Token", data=FORM).json()["access_token"]
+    headers = {"Authorization": f"bearer {token}"}
+    assert HTTP.get(shop.url + "/V1/Catalogs/c", headers=headers).json()["ID"] == "C"
+    assert shop.requests()[-1]["path"] == "/v1/Catalogs/c"
+    for path in ("/", "/oauth/token", "/oauth/certs/x"):
+        nowhere = HTTP.get(shop.url + path)
+        assert (nowhere.status_code, nowhere.json()["Errors"][0]["ErrorCode"]) == (404, "NotFound")
 
 
 ENTITIES = [
@@ -221,6 +228,8 @@ def test_a_put_of_a_config_clears_the_pause(shop: Shop) -> None:
         "SyncEntityDeleted": True,
     }
     assert shop.call("PUT", INVENTORY, body).json()["Paused"] is False
+    for nothing in (None, ""):
+        assert shop.refusal("PATCH", INVENTORY, {"DeliveryConfigID": nothing})[0] == 400
     shop.call("PATCH", INVENTORY, {"SyncEntityChanged": False})
     shop.stock(records=1)
     shop.call("PATCH", "/products/P0/inventoryrecords/R0", {"QuantityAvailable": 1})
@@ -244,6 +253,10 @@ def test_delivery_configurations_keep_their_secrets(shop: Shop) -> None:
         "Http": {"Endpoint": "https://x.example", "Secret": "hunter2"}}})  # fmt: skip
     assert made.status_code == 201
     assert "hunter2" not in made.text + shop.call("GET", path).text
+    both = {name: {"ApiKey": "k", "Endpoint": "e", "TargetSchemaName": "s"}
+            for name in ("ContentHub", "Mailchimp")}  # fmt: skip
+    known = {"Name": "x", "DeliveryTargets": both}
+    assert shop.refusal("POST", path, known) == (400, "ValidationFailure")
     in_use = shop.call("DELETE", path + "/emulator-log").json()
     assert in_use["Errors"][0]["ErrorCode"] == "DeliveryConfig.CannotDeleteConfigInUse"
     assert shop.call("DELETE", path + "/D").status_code == 204

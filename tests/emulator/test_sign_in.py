@@ -75,6 +75,7 @@ def test_claims_and_me(shop: Shop) -> None:
     ({"client_id": "none"}, "ApiClient.InvalidClientID"), ({"client_secret": "x"}, "Auth.InvalidUsernameOrPassword"),
     ({"grant_type": "magic"}, "Request.InvalidRequestBody"), ({"scope": "ProductAdmin BuyerAdmin"}, "Auth.InsufficientRoles"),
     ({**SHOPPER, "password": "x"}, "Auth.InvalidUsernameOrPassword"), ({**SHOPPER, "username": "x"}, "Auth.InvalidUsernameOrPassword"),
+    ({**SHOPPER, "password": ""}, "Auth.UsernameAndPasswordRequired"), ({**SHOPPER, "username": ""}, "Auth.UsernameAndPasswordRequired"),
     ({"grant_type": "refresh_token", "refresh_token": "x"}, "Auth.TokenRevoked"),
 ])  # fmt: skip
 def test_what_is_refused_at_the_door(shop: Shop, change: dict[str, str], code: str) -> None:
