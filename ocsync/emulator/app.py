@@ -41,8 +41,10 @@ from ocsync.emulator.wire import decoded, json_response, read_body, send_answer
 _WRITES = {"PUT", "PATCH", "POST", "DELETE"}
 _TOKEN = "/oauth/token"  # noqa: S105 - a path
 _PREFIXES = ("/v1/", "/_emulator/", _TOKEN)
-_KEEP_EVERY = 2.0
-"""Seconds between looks at whether the state has changed and is to be written."""
+_KEEP_EVERY, _KEEP_SHARE = 2.0, 10
+"""Seconds between looks at whether the state has changed and is to be written; where that takes
+long, so many times as long.
+"""
 
 
 class Emulator:
@@ -52,6 +54,7 @@ class Emulator:
         self.options = dataclasses.replace(options)
         self._first_options = options
         self.requests: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self.touched = 0
         self.courier = Courier(self.options)
         self.reset()
         if options.state and options.state.exists():
@@ -124,11 +127,13 @@ class Emulator:
             self.shoppers.sell()
 
     async def _keep_on(self) -> None:
-        last = -1
+        last, took = (0, 0), 0.0
         while self.options.state:
-            await asyncio.sleep(_KEEP_EVERY)
-            if last != (last := self.counts["writes"] + self.counts["configs"]):
+            await asyncio.sleep(max(_KEEP_EVERY, _KEEP_SHARE * took))
+            if last != (last := (self.touched, self.market.sold.total())):
+                start = time.monotonic()
                 self.keep()
+                took = time.monotonic() - start
 
     async def _api(self, scope: Scope, receive: Receive, send: Send) -> None:
         raw = await read_body(receive)
@@ -140,6 +145,7 @@ class Emulator:
             self.tokens.revoke_all()
         elif fault and fault.action == "unpause":
             self.publisher.lift_all()
+            self.touched += 1
         wait = self.bucket.wait(self.options.rate)
         if wait:
             answer = Answer(
@@ -183,6 +189,7 @@ class Emulator:
         if status == 429:
             self.counts["429"] += 1
         if method in _WRITES:
+            self.touched += 1
             config = path.casefold().startswith("/integrations")
             self.counts["configs" if config else "writes"] += 1
             if not config:

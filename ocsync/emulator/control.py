@@ -41,6 +41,7 @@ async def _answer(emulator: Emulator, handler: Callable[..., Any], request: Requ
         result = handler(emulator, await request.body(), request.query_params.get("after", "0"))
     except (InputError, ValueError, msgspec.MsgspecError) as error:
         return json_response({"error": str(error)}, 400)
+    emulator.touched += request.method != "GET"
     return Response(status_code=204) if result is None else json_response(result)
 
 

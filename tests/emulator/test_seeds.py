@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 import signal
 import subprocess
 import sys
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from ocsync.emulator import Options, running
+from ocsync.resources import TARGETS
 from tests.builders import HTTP, Shop
 from tests.conftest import Run
 from tests.emulator.sdk_cases import SEED
@@ -50,38 +51,29 @@ def test_a_marketplace_survives_a_restart(tmp_path: Path) -> None:
     assert market(Options(state=state), second) == before
 
 
-def test_the_state_is_kept_while_it_runs(tmp_path: Path) -> None:
-    """Even a killed emulator loses a few seconds at most."""
+def test_the_state_is_kept_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even a killed emulator loses a few seconds at most, of whatever changed the marketplace."""
     state = tmp_path / "state.json"
-    command = [
-        sys.executable,
-        "-m",
-        "ocsync",
-        "emulator",
-        "--port",
-        "0",
-        "--state",
-        str(state),
-        "--json",
-    ]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    assert process.stdout
-    url = process.stdout.readline().split('"url": "')[1].split('"')[0]
-    HTTP.post(url + "/_emulator/seed", json={"targets": "all"})
-    token = HTTP.post(url + "/oauth/token", data={"grant_type": "client_credentials",
-                      "client_id": "emulator", "client_secret": "emulator"}).json()  # fmt: skip
-    headers = {"Authorization": f"Bearer {token['access_token']}"}
-    HTTP.put(url + "/v1/catalogs/KEPT", json={"Name": "x"}, headers=headers)
-    end = time.monotonic() + 20
-    while not state.exists() or "KEPT" not in state.read_text():
-        assert time.monotonic() < end
-        time.sleep(0.1)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
-    assert market(Options(state=state), lambda shop: shop.get("/catalogs/KEPT")["Name"]) == "x"
+    monkeypatch.setattr("ocsync.emulator.app._KEEP_EVERY", 0.02)
+
+    def look(shop: Shop) -> None:
+        def wait_for(fits: Any) -> None:
+            end = time.monotonic() + 20
+            while not fits(json.loads(state.read_text())):
+                assert time.monotonic() < end
+                time.sleep(0.02)
+
+        shop.seed(targets="all")
+        wait_for(lambda kept: len(kept["targets"]) == len(TARGETS))
+        shop.call("PUT", "/catalogs/KEPT", {"Name": "x"})
+        wait_for(lambda kept: kept.get("catalog", [{}])[0].get("ID") == "KEPT")
+        shop.stock(records=1, quantity=1)
+        shop.switch(sales=100)
+        wait_for(lambda kept: kept.get("inventory", [{}])[0].get("QuantityAvailable") == 0)
+        HTTP.post(shop.url + "/_emulator/reset")
+        wait_for(lambda kept: "catalog" not in kept)
+
+    market(Options(state=state), look)
 
 
 def test_a_synthetic_marketplace() -> None:
