@@ -107,8 +107,28 @@ def test_every_command_has_help_exit_codes_and_a_line_in_the_readme(
     assert verb in readme if verb else row
 
 
-def test_the_first_line_of_help_fits(run: Run) -> None:
-    lines = run("--help").out.splitlines()
+@pytest.mark.parametrize(
+    ("name", "info"), commands(), ids=lambda v: v if isinstance(v, str) else ""
+)
+def test_help_says_what_an_option_takes(
+    run: Run, name: str, info: typer.models.CommandInfo
+) -> None:
+    """Each option and argument has a word for its value, and each section a heading."""
+    del info
+    shown = run(*name.split(), "--help").out
+    assert "{" not in shown.splitlines()[0]
+    assert not re.search(r"<\w", shown), "a type's name is no word for a value"
+    assert not re.search(r"<=|x>=|\[required\]", shown)
+    arguments = shown.partition("Arguments:")[2].partition("\n\n")[0]
+    assert not re.search(r"^  [a-z]", arguments, re.MULTILINE)
+    own, common, _ = shown.partition("Common options")
+    assert common
+    assert not re.search(r"^  (-q, )?--(json|profile|quiet)\b", own, re.MULTILINE)
+
+
+@pytest.mark.parametrize("group", ["", "profile", "stage"])
+def test_the_first_line_of_help_fits(run: Run, group: str) -> None:
+    lines = run(*group.split(), "--help").out.splitlines()
     assert not [line for line in lines if line.startswith("  ") and line.endswith("...")]
 
 

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import LOCAL, command
+from ocsync.cli.options import command
 from ocsync.errors import ConfigError, ExitCode
 
+_EXITS = (ExitCode.DONE, ExitCode.USAGE, ExitCode.BAD_INPUT, ExitCode.NO_FILE, ExitCode.BAD_CONFIG)
 _START, _TROUBLE, _UNKNOWN = "The marketplace", "Pace and trouble", "What OrderCloud leaves open"
 
 
@@ -23,10 +24,10 @@ def register(app: typer.Typer) -> None:
     """Add the command."""
 
     # fmt: off
-    @command(app, "emulator", ExitCode.NO_FILE, ExitCode.BAD_INPUT, exits=LOCAL)
+    @command(app, "emulator", exits=_EXITS)
     def emulator(
         ctx: Context,
-        port: Annotated[int, _of(_START, "port", "0 takes a free one.", min=0, max=65535)] = 8765,
+        port: Annotated[int, _of(_START, "port", "0 takes a free one.", "N", min=0, max=65535)] = 8765,
         seed: Annotated[Path | None, _of(_START, "seed", "JSON or TOML to begin with.", "FILE")] = None,
         products: Annotated[int, _of(_START, "products", "Begin with N products, 3 records each.", "N", min=0)] = 0,
         state: Annotated[Path | None, _of(_START, "state", "Keep the marketplace here, as a seed.", "FILE")] = None,

@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
     def http(
         ctx: Context,
         port: Annotated[
-            int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")
+            int, typer.Option("--port", metavar="N", min=0, max=65535, help="0 takes a free one.")
         ] = 8766,
         bind: Annotated[
             str,

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from ocsync.cli.context import Context
+from ocsync.cli.help import COMMON, Command
 from ocsync.errors import ExitCode
 
 _CODES = {
@@ -36,11 +37,11 @@ ONLINE = (*LOCAL, ExitCode.FAILED, ExitCode.SIGN_IN, ExitCode.CONFLICT, ExitCode
           ExitCode.INTERRUPTED, ExitCode.TERMINATED)  # fmt: skip
 """What a command that signs in may exit with."""
 
-_PANEL = "Common options"
 
-
-def _option(*names: str, help: str, env: str) -> Any:  # noqa: A002 - typer's own word
-    return typer.Option(*names, help=help, envvar=env, show_envvar=True, rich_help_panel=_PANEL)
+def _option(*names: str, help: str, env: str, metavar: str | None = None) -> Any:  # noqa: A002 - typer's own word
+    return typer.Option(
+        *names, help=help, metavar=metavar, envvar=env, show_envvar=False, rich_help_panel=COMMON
+    )
 
 
 _COMMON: dict[str, tuple[Any, Any]] = {
@@ -49,13 +50,21 @@ _COMMON: dict[str, tuple[Any, Any]] = {
         False,
     ),
     "profile": (
-        Annotated[str, _option("--profile", help="The profile to use.", env="OCSYNC_PROFILE")],
+        Annotated[
+            str,
+            _option("--profile", help="The profile to use.", metavar="NAME", env="OCSYNC_PROFILE"),
+        ],
         "",
     ),
     "workspace": (
         Annotated[
             Path | None,
-            _option("--workspace", help="The .ocsync folder to use.", env="OCSYNC_WORKSPACE"),
+            _option(
+                "--workspace",
+                help="The .ocsync folder to use.",
+                metavar="DIR",
+                env="OCSYNC_WORKSPACE",
+            ),
         ],
         None,
     ),
@@ -88,7 +97,11 @@ Confirm = Annotated[
 ]  # fmt: skip
 DeliveryTimeout = Annotated[
     str,
-    typer.Option("--delivery-timeout", help="How long the listener may take to hear of it all."),
+    typer.Option(
+        "--delivery-timeout",
+        metavar="TIME",
+        help="How long the listener may take to hear of it all.",
+    ),
 ]
 Redeliver = Annotated[
     bool, typer.Option("--redeliver", help="Have sent again what the listener did not hear of.")
@@ -97,6 +110,7 @@ LockTimeout = Annotated[
     str,
     typer.Option(
         "--lock-timeout",
+        metavar="TIME",
         help="How long to wait for another command, such as 5m.",
         envvar="OCSYNC_LOCK_TIMEOUT",
     ),
@@ -129,7 +143,7 @@ def command(
             parameters=[*keyword, *common], return_annotation=None
         )
         run.__annotations__ = {p.name: p.annotation for p in [*keyword, *common]}
-        app.command(name, epilog=_epilog(sorted({*exits, *codes})))(run)
+        app.command(name, cls=Command, epilog=_epilog(sorted({*exits, *codes})))(run)
         return run
 
     return register

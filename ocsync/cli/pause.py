@@ -22,7 +22,9 @@ def register(app: typer.Typer) -> None:
     def pause(
         ctx: Context,
         targets: Targets,
-        reason: Annotated[str, typer.Option("--reason", help="Why; shown by status.")] = "",
+        reason: Annotated[
+            str, typer.Option("--reason", metavar="TEXT", help="Why; shown by status.")
+        ] = "",
         lease: Annotated[
             str, typer.Option("--for", metavar="TIME", help="For how long, such as 2h.")
         ] = "",

@@ -14,8 +14,10 @@ from ocsync.errors import Conflict, ExitCode, UsageError
 if TYPE_CHECKING:
     from ocsync.store import Profile
 
-Name = Annotated[str, typer.Argument(help="The profile.")]
-MaybeName = Annotated[str, typer.Argument(help="The profile; the current one without.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The profile.")]
+MaybeName = Annotated[
+    str, typer.Argument(metavar="[NAME]", help="The profile; the current one without.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -27,25 +29,39 @@ def register(app: typer.Typer) -> None:
     def add(
         ctx: Context,
         name: Name,
-        client_id: Annotated[str, typer.Option("--client-id", help="The API client's ID.")],
+        client_id: Annotated[
+            str, typer.Option("--client-id", metavar="ID", help="The API client's ID.")
+        ],
         environment: Annotated[
-            str, typer.Option("--environment", help="REGION-ENV, such as useast-sandbox.")
+            str, typer.Option("--environment", metavar="REGION-ENV", help="Such as useast-sandbox.")
         ] = "",
-        api_url: Annotated[str, typer.Option("--api-url", help="Instead: the API's URL.")] = "",
+        api_url: Annotated[
+            str, typer.Option("--api-url", metavar="URL", help="Instead: the API's URL.")
+        ] = "",
         auth_url: Annotated[
-            str, typer.Option("--auth-url", help="The auth server, if it is another host.")
+            str,
+            typer.Option(
+                "--auth-url", metavar="URL", help="The auth server, if it is another host."
+            ),
         ] = "",
         secret_env: Annotated[
-            str, typer.Option("--secret-env", help="The variable that holds the secret.")
+            str,
+            typer.Option("--secret-env", metavar="VAR", help="The variable that holds the secret."),
         ] = "",
         secret_command: Annotated[
-            str, typer.Option("--secret-command", help="A command that prints the secret.")
+            str,
+            typer.Option(
+                "--secret-command", metavar="CMD", help="A command that prints the secret."
+            ),
         ] = "",
         secret_keyring: Annotated[
             bool, typer.Option("--secret-keyring", help="The secret is in the system's keyring.")
         ] = False,
         marketplace: Annotated[
-            str, typer.Option("--marketplace", help="The marketplace ID it must belong to.")
+            str,
+            typer.Option(
+                "--marketplace", metavar="ID", help="The marketplace ID it must belong to."
+            ),
         ] = "",
         production: Annotated[
             bool, typer.Option("--production", help="Guard it as production, whatever its host.")
@@ -127,7 +143,10 @@ def register(app: typer.Typer) -> None:
 
     @command(group, "remove", exits=LOCAL)
     def remove(ctx: Context, name: Name, yes: Yes = False) -> None:
-        """Remove a profile with its journal and runs; refused while it holds a pause."""
+        """Remove a profile with its journal and runs.
+
+        Refused while it holds a pause.
+        """
         from ocsync.store.glance import glance
 
         ctx.yes = yes
@@ -173,7 +192,10 @@ def register(app: typer.Typer) -> None:
 
     @command(group, "trust", exits=LOCAL)
     def trust(ctx: Context, name: MaybeName = "", yes: Yes = False) -> None:
-        """Trust a profile that came with a folder: its command may run, its host get the secret."""
+        """Trust a profile that came with a folder.
+
+        Its command may run then, and its host get the secret.
+        """
         from ocsync.store.profiles import needs_trust
         from ocsync.store.workspace import trust as trust_folder
 

@@ -38,7 +38,10 @@ def register(app: typer.Typer) -> None:
             bool, typer.Option("--dry-run", "-n", help="Read and compare, send nothing.")
         ] = False,
         on_conflict: Annotated[
-            str, typer.Option("--on-conflict", help="fail, skip or overwrite.")
+            str,
+            typer.Option(
+                "--on-conflict", metavar="fail|skip|overwrite", help="Where an expectation fails."
+            ),
         ] = "fail",
         repause: Annotated[
             bool, typer.Option("--repause", help="Pause again what somebody else lifted.")
@@ -50,16 +53,28 @@ def register(app: typer.Typer) -> None:
             bool, typer.Option("--unpause-anyway", help="Lift our pauses even if some steps fail.")
         ] = False,
         concurrency: Annotated[
-            int, typer.Option("--concurrency", min=1, max=256, help="Most requests in flight.")
+            int,
+            typer.Option(
+                "--concurrency", metavar="N", min=1, max=256, help="Most requests in flight."
+            ),
         ] = 16,
         max_rate: Annotated[
-            float, typer.Option("--max-rate", min=0, help="Most requests a second; 0: no limit.")
+            float,
+            typer.Option(
+                "--max-rate", metavar="N", min=0, help="Most requests a second; 0: no limit."
+            ),
         ] = 0.0,
         max_wait: Annotated[
-            str, typer.Option("--max-wait", help="How long a request may wait for its turn.")
+            str,
+            typer.Option(
+                "--max-wait", metavar="TIME", help="How long a request may wait for its turn."
+            ),
         ] = "5m",
         settle: Annotated[
-            str, typer.Option("--settle", help="How long lagging reads may take to show a write.")
+            str,
+            typer.Option(
+                "--settle", metavar="TIME", help="How long lagging reads may take to show a write."
+            ),
         ] = "30s",
         delivery_timeout: DeliveryTimeout = "60s",
         redeliver: Redeliver = False,

@@ -27,10 +27,16 @@ def register(app: typer.Typer) -> None:
             str, typer.Option("--catalog", metavar="C", help="Everything of it in this catalog.")
         ] = "",
         concurrency: Annotated[
-            int, typer.Option("--concurrency", min=1, max=256, help="Most requests in flight.")
+            int,
+            typer.Option(
+                "--concurrency", metavar="N", min=1, max=256, help="Most requests in flight."
+            ),
         ] = 16,
         max_rate: Annotated[
-            float, typer.Option("--max-rate", min=0, help="Most requests a second; 0: no limit.")
+            float,
+            typer.Option(
+                "--max-rate", metavar="N", min=0, help="Most requests a second; 0: no limit."
+            ),
         ] = 0.0,
         yes: Yes = False,
         confirm: Confirm = "",

@@ -97,9 +97,19 @@ def register(app: typer.Typer) -> None:
         ctx: Context,
         file: Annotated[str, typer.Argument(metavar="FILE", help="CSV or JSONL; - for stdin.")],
         kind: Annotated[
-            str, typer.Option("--kind", help="For CSV without a ref column: the rows' kind.")
+            str,
+            typer.Option(
+                "--kind", metavar="KIND", help="For CSV without a ref column: the rows' kind."
+            ),
         ] = "",
-        form: Annotated[str, typer.Option("--format", help="csv, jsonl or xlsx.")] = "",
+        form: Annotated[
+            str,
+            typer.Option(
+                "--format",
+                metavar="csv|jsonl|xlsx",
+                help="Instead of what its name and content say.",
+            ),
+        ] = "",
     ) -> None:
         """Stage every line of a file, or none of them if one is wrong."""
         from ocsync.intake import check_against_staged, read_file
@@ -130,7 +140,9 @@ def register(app: typer.Typer) -> None:
     @command(group, "list", exits=LOCAL)
     def list_(
         ctx: Context,
-        limit: Annotated[int, typer.Option("--limit", help="Refs to show; 0 for all.")] = 50,
+        limit: Annotated[
+            int, typer.Option("--limit", metavar="N", help="Refs to show; 0 for all.")
+        ] = 50,
     ) -> None:
         """List the staged refs, with how many entries each has."""
         from ocsync.render.text import columns, count

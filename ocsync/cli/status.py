@@ -25,7 +25,8 @@ def register(app: typer.Typer) -> None:
             bool, typer.Option("--offline", help="Only what this workspace knows.")
         ] = False,
         max_age: Annotated[
-            str, typer.Option("--max-age", help="Older pauses are overdue, such as 4h.")
+            str,
+            typer.Option("--max-age", metavar="TIME", help="Older pauses are overdue, such as 4h."),
         ] = "",
         exit_code: Annotated[
             bool, typer.Option("--exit-code", help="Exit 2 if paused, overdue or drifted.")

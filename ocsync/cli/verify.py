@@ -21,7 +21,10 @@ def register(app: typer.Typer) -> None:
         ctx: Context,
         name: RunName = "",
         settle: Annotated[
-            str, typer.Option("--settle", help="How long lagging reads may take to show a write.")
+            str,
+            typer.Option(
+                "--settle", metavar="TIME", help="How long lagging reads may take to show a write."
+            ),
         ] = "30s",
         delivery_timeout: DeliveryTimeout = "60s",
         redeliver: Redeliver = False,

@@ -1,0 +1,44 @@
+"""Help as people read it: options under their headings, names and ranges without decoration."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from typer.core import TyperCommand
+
+COMMON = "Common options, each also as a variable such as OCSYNC_JSON=1"
+
+
+class Command(TyperCommand):
+    """A command whose help has a section for each heading (`rich_help_panel`) of its options."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The words after the command's name, as `REF [FIELD=VALUE...]`."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the sections; those that every command has come last."""
+        sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+        for parameter in self.get_params(ctx):
+            if record := parameter.get_help_record(ctx):
+                name, text = record
+                row = (re.sub(r"<(.+)>", r"\1", name), _plain(text))
+                sections.setdefault(_heading(parameter), []).append(row)
+        for heading, rows in sections.items():
+            if rows:
+                with formatter.section(heading):
+                    formatter.write_dl(rows)
+
+
+def _heading(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        return "Arguments"
+    panel: str | None = getattr(parameter, "rich_help_panel", None)
+    return panel or (COMMON if "--help" in parameter.opts else "Options")
+
+
+def _plain(text: str) -> str:
+    """The line without what the usage says already, and ranges in words."""
+    text = re.sub(r"; x>=\d+|  \[x>=\d+\]|  \[required\]$", "", text)
+    return re.sub(r"(\d+)<=x<=(\d+)", r"\1 to \2", text.replace("default: 0.0", "default: 0"))
