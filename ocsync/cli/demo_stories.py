@@ -7,16 +7,19 @@ counted and not claimed; and both marketplaces must end alike.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import csv
+import io
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ocsync.cli.app import run as ocsync
 from ocsync.client import Connection, open_client, read_current
 from ocsync.compare import body, to_send
 from ocsync.consolidate import consolidate
@@ -149,8 +152,27 @@ def run(console: Console) -> ExitCode:
     return ExitCode.DONE if good else ExitCode.FAILED
 
 
+@contextlib.contextmanager
+def _variables(folder: Path) -> Iterator[None]:
+    """The environment of a shell in which nothing but the demo's profile is set up."""
+    kept = dict(os.environ)
+    for name in kept:
+        if name.startswith("OCSYNC_"):
+            del os.environ[name]
+    os.environ |= {
+        _SECRET: "emulator",
+        "OCSYNC_WORKSPACE": str(folder / ".ocsync"),
+        "OCSYNC_DATA_DIR": str(folder / "data"),
+    }
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(kept)
+
+
 class _Shell:
-    """Runs ocsync as a user would, showing each command line."""
+    """Runs ocsync as a user would, from the same entry point, showing each command line."""
 
     def __init__(self, console: Console, folder: Path, url: str) -> None:
         self.console = console
@@ -162,22 +184,16 @@ class _Shell:
         if not self.console.json:
             self.console.data(f"$ ocsync {shown}")
             sys.stdout.flush()
-        environment = {
-            **os.environ,
-            _SECRET: "emulator",
-            "OCSYNC_WORKSPACE": str(self.folder / ".ocsync"),
-            "OCSYNC_DATA_DIR": str(self.folder / "data"),
-        }
-        environment.pop("OCSYNC_PROFILE", None)
-        done = subprocess.run(
-            [sys.executable, "-m", "ocsync", *words],
-            cwd=self.folder,
-            env=environment,
-            stdout=subprocess.DEVNULL if self.console.json else None,
-            check=False,
-        )
-        if done.returncode:
-            raise OcsyncError(f"ocsync {shown} ended with exit code {done.returncode}")
+        with contextlib.ExitStack() as place:
+            place.enter_context(contextlib.chdir(self.folder))
+            place.enter_context(_variables(self.folder))
+            if self.console.json:
+                place.enter_context(contextlib.redirect_stdout(io.StringIO()))
+            code = ocsync(list(words))
+        if code == ExitCode.INTERRUPTED:
+            raise KeyboardInterrupt
+        if code:
+            raise OcsyncError(f"ocsync {shown} ended with exit code {code}")
         if not self.console.json:
             self.console.data("")
 
