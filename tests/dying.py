@@ -1,6 +1,6 @@
 """Runs the command line in a process that dies at a chosen moment.
 
-    python -m tests.dying OPERATION NUMBER WHEN WORDS...
+    run(OPERATION, NUMBER, WHEN, WORDS...)
 
 The process kills itself, as `kill -9` would, at the NUMBERth time that it comes to an operation:
 WHEN is `before` or `after` it, or `half` in the middle of a write. Operations are what can leave
@@ -31,10 +31,11 @@ OPERATIONS: dict[str, tuple[str, str]] = {
 """Each operation, and the function that does it."""
 
 
-def main(operation: str, number: str, when: str, *words: str) -> int:
-    """Run *words*; see the module's head."""
-    from ocsync.cli.app import run
+def run(arguments: list[str]) -> int:
+    """Run the words after the first three; see the module's head."""
+    from ocsync.cli.app import run as entry
 
+    operation, number, when, *words = arguments
     left = int(number)
 
     def comes() -> bool:
@@ -77,7 +78,7 @@ def main(operation: str, number: str, when: str, *words: str) -> int:
     for other in list(sys.modules.values()):  # whoever has imported it by name already
         if getattr(other, name, None) is original and other is not place:
             setattr(other, name, getattr(place, name))
-    code = run(list(words))
+    code = entry(words)
     sys.stderr.write(f"came to {operation} {int(number) - left} times\n")
     return code
 
@@ -85,7 +86,3 @@ def main(operation: str, number: str, when: str, *words: str) -> int:
 def die() -> None:
     """Go down without a word."""
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))

@@ -11,15 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.benchmarks.emulator import FORM, call, emulator
+from tests.processes import Started
 
 RATES = (0.01, 0.1, 0.5)
 RECORDS_A_PRODUCT = 20
@@ -57,7 +55,7 @@ class Place:
 
     def __init__(self, url: str, folder: Path, steps: int, *, adjusts: bool = True) -> None:
         self.url, self.steps, self.adjusts = url, steps, adjusts
-        self.env = {**os.environ, "OCSYNC_WORKSPACE": str(folder / ".ocsync"), "S": "emulator",
+        self.env = {"OCSYNC_WORKSPACE": str(folder / ".ocsync"), "S": "emulator",
                     "OCSYNC_DATA_DIR": str(folder / "data")}  # fmt: skip
         self.ocsync(
             "profile", "add", "x", "--api-url", url, "--client-id", "emulator", "--secret-env", "S"
@@ -86,11 +84,11 @@ class Place:
         return f"P{n // RECORDS_A_PRODUCT}"
 
     def ocsync(self, *words: str) -> int:
-        done = subprocess.run([sys.executable, "-m", "ocsync", *words], env=self.env, check=False,
-                              capture_output=True, text=True, timeout=600)  # fmt: skip
-        assert "Traceback" not in done.stderr, done.stderr
-        assert "unexpected" not in done.stderr, done.stderr
-        return done.returncode
+        with Started(*words, **self.env) as command:
+            done = command.wait(600)
+        assert "Traceback" not in done.err, done
+        assert "unexpected" not in done.err, done
+        return done.code
 
     def right(self) -> bool:
         """Whether every quantity is what one by one would have made it, and nothing is paused."""
@@ -133,12 +131,11 @@ def outage(place: Place, seconds: float) -> Row:
         b'[{"action": "reset", "rate": 0.999999, "after": 100}]',
     )
     start = time.perf_counter()
-    with subprocess.Popen([sys.executable, "-m", "ocsync", "resume"], env=place.env,
-                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:  # fmt: skip
+    with Started("resume", **place.env) as command:
         time.sleep(seconds)
         injected = call(place.url, "GET", "/_emulator/counts")["faults"]
         call(place.url, "DELETE", "/_emulator/faults")
-        first = process.wait(timeout=300)
+        first = command.wait(300).code
     code, more = first, 0
     while code and more < 5:
         code, more = place.ocsync("resume"), more + 1

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from ocsync.emulator import Options, running
 from ocsync.models import Intent, Outcome
 from ocsync.store import Runs
 from tests.builders import Shop, csv_of
-from tests.conftest import Run, add_profile
-
-
-def start(*words: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "ocsync", *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
+from tests.conftest import Run
+from tests.processes import Started
 
 
 def wait_for_writes(shop: Shop, number: int) -> None:
@@ -34,42 +24,38 @@ def wait_for_writes(shop: Shop, number: int) -> None:
 
 
 @pytest.mark.parametrize("after", [1, 40, 150])
-def test_killed_in_the_middle_and_resumed(run: Run, after: int) -> None:
+def test_killed_in_the_middle_and_resumed(ocsync: Run, shop: Shop, after: int) -> None:
     """The second resume ends in the same state; nothing is sent twice but what was in flight."""
-    with running(Options(latency=0.02)) as emulator:
-        shop = Shop(emulator.url, emulator.emulator)
-        shop.seed(targets="all")
-        refs = shop.stock(records=200, products=10)
-        run("init")
-        add_profile(run, shop)
-        run("pause", "inventory")
-        rows = [("ref", "QuantityAvailable"), *((ref, n) for n, ref in enumerate(refs, 100))]
-        assert run("stage", "import", "-", stdin=csv_of(rows)).code == 0
-        with start("resume", "--verify") as process:
-            wait_for_writes(shop, after)
-            process.kill()
-            process.wait()
-        assert shop.paused(), "a crash leaves the target paused"
-        run("stage", "set", refs[0], "NotificationPoint=1")
-        intended = in_flight(Path(".ocsync/profiles/test/runs"))
+    refs = shop.stock(records=200, products=10)
+    ocsync("pause", "inventory")
+    rows = [("ref", "QuantityAvailable"), *((ref, n) for n, ref in enumerate(refs, 100))]
+    assert ocsync("stage", "import", "-", stdin=csv_of(rows)).code == 0
+    shop.switch(latency=0.02)
+    with Started("resume", "--verify") as process:
+        wait_for_writes(shop, after)
+        process.kill()
+        process.wait()
+    shop.switch(latency=0)
+    assert shop.paused(), "a crash leaves the target paused"
+    ocsync("stage", "set", refs[0], "NotificationPoint=1")
+    intended = in_flight(Path(".ocsync/profiles/test/runs"))
 
-        result = run("resume", "--verify")
+    result = ocsync("resume", "--verify")
 
-        assert result.code == 0, result
-        assert "was not finished" in result.err
-        sent = Counter(r["path"] for r in shop.writes() if "NotificationPoint" not in r["body"])
-        again = {path for path, number in sent.items() if number > 1}
-        assert len(sent) == 200
-        assert {f"/v1/products/{p}/inventoryrecords/{r}" for p, r in intended} >= again
-        assert len(again) <= 32
-        assert not shop.paused()
-        for n, ref in enumerate(refs, 100):
-            _, product, record = ref.split("/")
-            row = emulator.emulator.market.tables["inventory"].get([product, record])
-            assert row
-            assert row.document["QuantityAvailable"] == n
-        assert len(shop.messages()) == 200, "what was staged since came in the same pause"
-        assert run("stage", "list", "--json").data["staged_entries"] == 0
+    assert result.code == 0, result
+    assert "was not finished" in result.err
+    sent = Counter(r["path"] for r in shop.writes() if "NotificationPoint" not in r["body"])
+    again = {path for path, number in sent.items() if number > 1}
+    assert len(sent) == 200
+    assert {f"/v1/products/{p}/inventoryrecords/{r}" for p, r in intended} >= again
+    assert len(again) <= 32
+    assert not shop.paused()
+    for n, ref in enumerate(refs, 100):
+        row = shop.emulator.market.tables["inventory"].get(ref.split("/")[1:])
+        assert row
+        assert row.document["QuantityAvailable"] == n
+    assert len(shop.messages()) == 200, "what was staged since came in the same pause"
+    assert ocsync("stage", "list", "--json").data["staged_entries"] == 0
 
 
 def in_flight(folder: Path) -> set[tuple[str, str]]:
@@ -116,50 +102,43 @@ def test_an_adjustment_cut_off_is_settled_by_reading(
         assert ocsync("stage", "list", "--json").data["staged_refs"] == 1
 
 
-def test_an_interrupt_ends_in_good_order(run: Run) -> None:
-    """Ctrl-C: what is under way ends, nothing new begins, exit 130; SIGTERM: 143."""
-    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
-        with running(Options(latency=0.05)) as emulator:
-            shop = Shop(emulator.url, emulator.emulator)
-            shop.seed(targets="all")
-            refs = shop.stock(records=300, products=10)
-            os.environ["OCSYNC_WORKSPACE"] = str(Path(f"w{code}").absolute())
-            add_profile(run, shop)
-            rows = [("ref", "QuantityAvailable"), *((ref, 9) for ref in refs)]
-            run("stage", "import", "-", stdin=csv_of(rows))
-            with start("resume") as process:
-                wait_for_writes(shop, 20)
-                process.send_signal(number)
-                said = process.communicate(timeout=20)[1].decode()
-            before = len(shop.writes())
-            result = run("resume")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_ends_in_good_order(ocsync: Run, shop: Shop, number: int, code: int) -> None:
+    """What is under way ends, nothing new begins."""
+    refs = shop.stock(records=300, products=10)
+    rows = [("ref", "QuantityAvailable"), *((ref, 9) for ref in refs)]
+    ocsync("stage", "import", "-", stdin=csv_of(rows))
+    shop.switch(latency=0.03)
+    with Started("resume") as process:
+        wait_for_writes(shop, 20)
+        process.signal(number)
+        stopped = process.wait(20)
+    shop.switch(latency=0)
+    before = len(shop.writes())
+    result = ocsync("resume")
 
-            assert process.returncode == code, said
-            assert "stopping" in said
-            assert before < 300
-            assert result.code == 0
-            assert len(shop.writes()) == 300, "nothing was sent twice"
-            del os.environ["OCSYNC_WORKSPACE"]
+    assert stopped.code == code, stopped
+    assert "stopping" in stopped.err
+    assert before < 300
+    assert result.code == 0
+    assert len(shop.writes()) == 300, "nothing was sent twice"
 
 
-def test_one_resume_at_a_time(run: Run) -> None:
-    with running(Options(latency=0.05)) as emulator:
-        shop = Shop(emulator.url, emulator.emulator)
-        shop.seed(targets="all")
-        refs = shop.stock(records=100, products=10)
-        run("init")
-        add_profile(run, shop)
-        rows = [("ref", "QuantityAvailable"), *((ref, 9) for ref in refs)]
-        run("stage", "import", "-", stdin=csv_of(rows))
-        with start("resume") as process:
-            wait_for_writes(shop, 5)
-            second = run("resume")
-            staged = run("stage", "set", refs[0], "QuantityAvailable=3")
-            process.communicate(timeout=30)
+def test_one_resume_at_a_time(ocsync: Run, shop: Shop) -> None:
+    refs = shop.stock(records=100, products=10)
+    rows = [("ref", "QuantityAvailable"), *((ref, 9) for ref in refs)]
+    ocsync("stage", "import", "-", stdin=csv_of(rows))
+    shop.switch(latency=0.05)
+    with Started("resume") as process:
+        wait_for_writes(shop, 5)
+        second = ocsync("resume")
+        staged = ocsync("stage", "set", refs[0], "QuantityAvailable=3")
+        shop.switch(latency=0)
+        first = process.wait(30)
 
-        assert second.code == 7
-        assert "ocsync resume" in second.err
-        assert str(process.pid) in second.err
-        assert staged.code == 0, "staging goes on"
-        assert process.returncode == 0
-        assert json.loads(run("stage", "list", "--json").out)["staged_entries"] == 1
+    assert second.code == 7
+    assert "ocsync resume" in second.err
+    assert str(process.pid) in second.err
+    assert staged.code == 0, "staging goes on"
+    assert first.code == 0, first
+    assert ocsync("stage", "list", "--json").data["staged_entries"] == 1

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.builders import Result, Shop, csv_of
-from tests.cli.test_crashes import start, wait_for_writes
+from tests.cli.test_crashes import wait_for_writes
 from tests.conftest import Run, add_profile
+from tests.processes import Started
 
 ORDERS = sorted({
     order for order in itertools.permutations(["A pause", "A resume", "B pause", "B resume"])
@@ -84,8 +81,8 @@ def test_commands_that_come_during_a_resume(run: Run, shop: Shop) -> None:
         "-",
         stdin=csv_of([("ref", "QuantityAvailable"), *((r, 9) for r in refs)]),
     )
-    shop.switch(latency=0.15)
-    with start("resume") as process:
+    shop.switch(latency=0.1)
+    with Started("resume") as process:
         wait_for_writes(shop, 5)
         for words in (("pause", "inventory"), ("unpause", "inventory"), ("expire",), ("resume",),
                       ("delete", "inventory/P0/R0", "--yes"), ("resync", "inventory", "P0/R0", "--yes")):  # fmt: skip
@@ -100,8 +97,8 @@ def test_commands_that_come_during_a_resume(run: Run, shop: Shop) -> None:
         assert run("status", "--offline").code == 0
         shop.switch(latency=0)
         assert run("pause", "inventory", "--lock-timeout", "30s").code == 0
-        process.communicate(timeout=30)
-    assert process.returncode == 0
+        first = process.wait(30)
+    assert first.code == 0, first
     assert shop.paused()
 
 
@@ -121,11 +118,10 @@ def test_the_job_is_named_and_a_dead_holder_does_not_block(run: Run, shop: Shop)
         "GITHUB_SERVER_URL": "https://ci.example",
         "GITHUB_REPOSITORY": "a/b",
     }
-    with subprocess.Popen([sys.executable, "-m", "ocsync", "resume"], env={**os.environ, **job},
-                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:  # fmt: skip
+    with Started("resume", **job) as process:
         wait_for_writes(shop, 5)
         assert "https://ci.example/a/b/actions/runs/77" in run("expire").err
-        process.send_signal(signal.SIGKILL)
+        process.kill()
     shop.switch(latency=0)
     assert run("resume").code == 0
 
@@ -146,11 +142,12 @@ def test_two_profiles_at_once(run: Run, shop: Shop) -> None:
     )
     run("stage", "set", "--profile", "two", "inventory/P0/R0", "NotificationPoint=1")
     shop.switch(latency=0.1)
-    with start("resume", "--profile", "one") as process:
+    with Started("resume", "--profile", "one") as process:
         wait_for_writes(shop, 3)
         second = run("resume", "--profile", "two")
-        process.communicate(timeout=30)
-    assert (second.code, process.returncode) == (0, 0), second
+        shop.switch(latency=0)
+        first = process.wait(30)
+    assert (second.code, first.code) == (0, 0), (first, second)
     assert not shop.paused()
 
 

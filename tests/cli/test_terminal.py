@@ -33,7 +33,7 @@ def busy(run: Run, shop: Shop) -> Run:
         "-",
         stdin=csv_of([("ref", "QuantityAvailable"), *((r, 9) for r in refs)]),
     )
-    shop.switch(latency=0.1)
+    shop.switch(latency=0.05)
     return run
 
 

@@ -122,7 +122,7 @@ def test_what_was_dropped_is_found_and_sent_again(attached: Run, shop: Shop) -> 
     shop.switch(while_paused="drop")
     stage(attached, refs)
     attached("pause", "inventory")
-    result = attached("resume", "--verify", "--delivery-timeout", "1s")
+    result = attached("resume", "--verify", "--delivery-timeout", "0.3s")
     assert result.code == 5, result
     assert "0 of 12 heard by the listener" in result.out
     assert "did not arrive" in result.out

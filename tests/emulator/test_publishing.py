@@ -57,7 +57,7 @@ class Sink:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/in"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
     def config(self, **more: Any) -> dict[str, Any]:
         return {"Http": {"Endpoint": self.url, "Secret": "sesame", **more}}
@@ -107,7 +107,10 @@ def test_letters_are_signed_and_in_the_envelope(listened: Shop, sink: Sink) -> N
     assert letter.body["Payload"]["UserContext"]["ID"] == "emulator"
 
 
-def test_a_letter_is_tried_again(listened: Shop, sink: Sink) -> None:
+def test_a_letter_is_tried_again(
+    listened: Shop, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ocsync.emulator.courier._PAUSES", (0.01, 0.02, None))
     sink.refuse = 2
     listened.call("PATCH", "/catalogs/C", {"Name": "x"})
     wait_for(lambda: sink.letters)

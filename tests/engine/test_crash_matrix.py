@@ -7,12 +7,9 @@ that was staged is lost, nothing is applied twice in effect or out of order, and
 
 from __future__ import annotations
 
-import os
 import random
 import re
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +19,7 @@ import pytest
 
 from tests.builders import Shop
 from tests.conftest import Run, add_profile
+from tests.processes import Done, Started, call
 
 PLACE = {"Street1": "s", "City": "c", "Country": "DE"}
 STAGED: list[tuple[str, ...]] = [
@@ -92,9 +90,8 @@ def paused_in(shop: Shop) -> list[str]:
     return sorted(n for n, config in shop.emulator.market.configs.items() if config["Paused"])
 
 
-def ocsync(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+def dying(*words: str) -> Done:
+    return call(*words, program="tests.dying")
 
 
 def again_and_compare(case: Case, run: Run, shop: Shop, what: str) -> None:
@@ -120,7 +117,7 @@ def count(case: Case, shop: Shop, operations: list[str]) -> dict[str, int]:
     found = {}
     for operation in operations:
         prepare(case, shop)
-        said = ocsync("tests.dying", operation, "100000", "before", "resume", "--verify").stderr
+        said = dying(operation, "100000", "before", "resume", "--verify").err
         times = re.search(r"came to \w+ (\d+) times", said)
         assert times, said
         found[operation] = int(times[1])
@@ -136,14 +133,9 @@ def prepare(case: Case, shop: Shop) -> None:
 def die_at(case: Case, run: Run, shop: Shop, point: tuple[str, int, str]) -> None:
     operation, number, when = point
     prepare(case, shop)
-    dead = ocsync("tests.dying", operation, str(number), when, "resume", "--verify")
-    assert dead.returncode in (-9, case.code), (point, dead.stderr)
+    dead = dying(operation, str(number), when, "resume", "--verify")
+    assert dead.code in (-9, case.code), (point, dead.err)
     again_and_compare(case, run, shop, str(point))
-
-
-@pytest.fixture(autouse=True)
-def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
 
 
 SAMPLE = [
@@ -179,11 +171,8 @@ def test_killed_again_and_again_at_any_time(case: Case, run: Run, shop: Shop, se
         prepare(case, shop)
         shop.switch(latency=0.02)
         for _ in range(dice.randrange(1, 5)):
-            with subprocess.Popen(
-                [sys.executable, "-m", "ocsync", "resume", "--verify"],
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            ) as process:  # fmt: skip
-                time.sleep(dice.uniform(0.2, 1.0))
+            with Started("resume", "--verify") as process:
+                time.sleep(dice.uniform(0.0, 0.6))
                 process.kill()
         again_and_compare(case, run, shop, f"seed {seed}")
 
@@ -207,7 +196,7 @@ def test_staging_is_all_or_nothing(
             for when in ("before", "after"):
                 shutil.rmtree(".ocsync")
                 shutil.copytree(tmp_path / "kept", ".ocsync")
-                ocsync("tests.dying", operation, str(number), when, *words)
+                dying(operation, str(number), when, *words)
                 staged = run("stage", "list", "--json").data["staged_entries"]
                 assert staged in sizes, (operation, number, when)
                 assert run("stage", "set", "catalog/C", "Name=last").code == 0
@@ -234,10 +223,9 @@ def test_pausing_is_settled_by_the_next_command(
                 shop.emulator.market.configs["inventory"]["Paused"] = paused
                 shutil.rmtree(".ocsync")
                 shutil.copytree("kept", ".ocsync")
-                ocsync("tests.dying", operation, str(number), when, *words)
+                dying(operation, str(number), when, *words)
                 result = run(*words)
                 assert result.code == 0, (operation, number, when, result)
                 assert shop.paused() is (words[0] == "pause"), (operation, number, when)
                 assert run("unpause", "inventory").code == 0, "it is ours, or nobody's"
                 assert not shop.paused()
-    assert os.environ["PYTHONPATH"]

@@ -178,13 +178,16 @@ def test_a_crash_while_closing(ocsync: Run, shop: Shop, point: str) -> None:
     assert shop.paused() is (point == "give_back")
 
 
-def test_lagging_reads_never_suppress_a_write_and_the_answer_counts(ocsync: Run) -> None:
+def test_lagging_reads_never_suppress_a_write_and_the_answer_counts(
+    ocsync: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Products are read from an index: a stale read proves nothing, and is no difference."""
+    monkeypatch.setattr("ocsync.engine.verify.POLL_SECONDS", 0.1)
     from ocsync.emulator import Options as Switches
     from ocsync.emulator import running
     from tests.conftest import add_profile
 
-    with running(Switches(product_lag=0.6, lag_get=True)) as emulator:
+    with running(Switches(product_lag=0.3, lag_get=True)) as emulator:
         shop = Shop(emulator.url, emulator.emulator)
         shop.seed(targets="all", product=[{"ID": "P", "Name": "old"}])
         add_profile(ocsync, shop, "lag")
