@@ -22,6 +22,8 @@ _COMMANDS = (
     "unpause", "expire", "delete", "resync", "history", "delivery", "listen", "emulator", "demo",
 )  # fmt: skip
 _SHOWN_PROBLEMS = 20
+_CHOICES = ("one of ", "kinds: ", "targets: ", "profiles here: ")
+"""How a hint begins that is no command."""
 _USAGE_ERROR = typer.BadParameter.__mro__[1]  # typer does not export the root of its usage errors
 
 
@@ -107,9 +109,18 @@ def _told(console: Console, error: OcsyncError) -> int:
     if isinstance(error, InputError):
         _problems(console, error)
     console.fault(error.message)
-    if error.hint:
-        console.fault(f"  next: {error.hint}", "")
+    for line in _advice(error.hint):
+        console.fault(f"  {line}", "")
     return error.exit_code
+
+
+def _advice(hint: str) -> list[str]:
+    """What to type next; or, over as many lines as it takes, what there is to choose from."""
+    if hint.startswith(_CHOICES):
+        from textwrap import wrap
+
+        return wrap(hint, 76)
+    return [f"next: {hint}"] if hint else []
 
 
 def _problems(console: Console, error: InputError) -> None:
@@ -117,7 +128,8 @@ def _problems(console: Console, error: InputError) -> None:
 
     shown = error.problems[:_SHOWN_PROBLEMS]
     rows = [(p.place(), p.field, f'"{p.value}"' if p.value else "", p.why) for p in shown]
-    for line in columns(rows, "<<<<"):
+    used = [place for place in range(4) if any(row[place] for row in rows)]
+    for line in columns([[row[place] for place in used] for row in rows], "<" * len(used)):
         console.fault(line, "")
     if len(error.problems) > len(shown):
         console.fault(f"... and {len(error.problems) - len(shown):,} more (all with --json)", "")

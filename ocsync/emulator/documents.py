@@ -131,10 +131,9 @@ def check_fields(fields: Mapping[str, Field], document: Document) -> None:
         model, _, name = path.rpartition(".")
         place = document if not model else document.get(model)
         value = None if place is None else place.get(name)
-        if value is None:
-            if field.required:
-                raise invalid(path, "is required")
-        elif not field.read_only:
+        if field.required and value in (None, ""):
+            raise invalid(path, "is required")
+        if value is not None and not field.read_only:
             _check_value(path, field, value)
 
 

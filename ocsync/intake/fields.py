@@ -84,6 +84,8 @@ def why_not(field: Field, path: str, value: Any) -> str:
         return ""
     if value is None:
         return "cannot be null, it is required" if field.required else ""
+    if value == "" and field.required:
+        return "cannot be empty, it is required"
     if not _TYPES[field.type](value):
         return f"is not a {field.type.value}".replace("a object", "an object").replace(
             "a true or false", "true or false"

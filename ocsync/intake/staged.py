@@ -11,6 +11,9 @@ from ocsync.resources import ids_of
 _SUM = "Inventory.QuantityAvailable"
 _RECORDS = ("inventory", "variant-inventory")
 _WHY_SUM = "is the sum of the product's records, and records of it are staged"
+_WHY_RECORD = (
+    "cannot be staged beside its product's Inventory.QuantityAvailable, which is their sum"
+)
 
 
 def check_against_staged(entries: Iterable[Entry], staged: Iterable[Entry]) -> Iterator[Entry]:
@@ -32,12 +35,12 @@ def check_against_staged(entries: Iterable[Entry], staged: Iterable[Entry]) -> I
             problems.append(_problem(entry, "ref", f"differs from {other} in nothing but case"))
         _note(entry, summed, recorded)
         if entry.ref.partition("/")[0] in (*_RECORDS, "product") and _both(entry, summed, recorded):
-            problems.append(_problem(entry, _SUM, _WHY_SUM))
+            part = entry.ref.partition("/")[0] in _RECORDS
+            why = ("ref", _WHY_RECORD) if part else (_SUM, _WHY_SUM)
+            problems.append(_problem(entry, *why))
         yield entry
     if problems:
-        raise InputError(
-            f"{len(problems):,} entries cannot be staged; nothing was", problems[:1000]
-        )
+        raise InputError("nothing was staged", problems[:1000])
 
 
 def _note(entry: Entry, summed: set[str], recorded: set[str]) -> None:

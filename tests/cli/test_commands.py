@@ -106,6 +106,18 @@ def test_staging_one_by_one(ocsync: Run) -> None:
     assert ocsync("plan", "--exit-code").code == 0
 
 
+def test_what_is_wrong_is_told_in_lines_that_fit(ocsync: Run) -> None:
+    unknown = ocsync("stage", "set", "foo/X", "Name=a").err
+    assert "variant-inventory" in unknown
+    assert "next:" not in unknown, "a list of kinds is nothing to type"
+    assert max(map(len, unknown.splitlines())) <= 80
+    missing = ocsync("stage", "put", "catalog/X").err
+    assert "catalog/X  Name  is required\n" in missing, "what is empty takes no room"
+    ocsync("stage", "set", "product/P", "Inventory.QuantityAvailable=5")
+    beside = ocsync("stage", "set", "inventory/P/R", "QuantityAvailable=5")
+    assert (beside.code, '"inventory/P/R"  cannot be staged beside' in beside.err) == (65, True)
+
+
 def test_a_broken_file_stages_nothing_and_tells_all(ocsync: Run) -> None:
     Path("broken.csv").write_text(
         "ref,QuantityAvailable\ninventory/P/R,1.0E+05\ninventory/P 1/R,1\n"

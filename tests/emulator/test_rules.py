@@ -40,6 +40,7 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("PATCH", "/priceschedules/PS", {"MinQuantity": 5, "MaxQuantity": 2}, "PriceSchedule.MinGreaterThanMax"),
     ("PATCH", "/priceschedules/PS", {"SaleStart": "2026-02-01", "SaleEnd": "2026-01-01"}, "PriceSchedule.InvalidSaleStartOrSaleEnd"),
     ("PUT", "/catalogs/C", {"Name": 5}, "ValidationFailure"),
+    ("PATCH", "/catalogs/C", {"Name": ""}, "ValidationFailure"),
     ("PUT", "/catalogs/C", ["no", "object"], "Request.InvalidRequestBody"),
     ("PATCH", "/catalogs/C", {"xp": {"a": "x" * 8000}}, "ValidationFailure"),
     ("PUT", "/addresses/A0", {"Street1": "s", "City": "c", "Country": "US", "State": "NY"}, "ValidationFailure"),

@@ -69,6 +69,7 @@ REFUSED: list[tuple[str, str, list[str], str]] = [
     ("set", REF, ["ID=R2"], "renames"),
     ("set", REF, ["OwnerID=x"], "created"),
     ("set", REF, ["AddressID:=null"], "cannot be null"),
+    ("set", REF, ["AddressID="], "cannot be empty"),
     ("set", REF, ["xp:=null"], "cannot be staged whole"),
     ("set", REF, ["xp.a.=1"], "empty name"),
     ("set", REF, ["xp.a=1", "xp.a.b=2"], "lies inside"),
