@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
         from ocsync.engine import pausing
         from ocsync.engine.work import Work, before_writing, sign_in, utc_now
         from ocsync.pause import Standing
-        from ocsync.render.text import clock
+        from ocsync.render.text import clock, duration
         from ocsync.resources import read_targets
 
         direct, grouped = read_targets(targets)
@@ -53,22 +53,31 @@ def register(app: typer.Typer) -> None:
                 work, direct, grouped, reason=reason, until=until, adopt=adopt
             )
 
-        found = ctx.online(work_on, locked=True)
         folder = ctx.folder()
+        before = folder.raw_pauses()
+        found = ctx.online(work_on, locked=True)
         pauses = folder.raw_pauses()
         facts = {seen.target.name: pauses.get(seen.target.name) for seen in found}
         ctx.console.document("pause", {"targets": facts})
         pin = folder.pin()
         place = f"{folder.profile.name} ({pin.name})" if pin else folder.profile.name
-        now = utc_now()
+        now, width = utc_now(), max(len(seen.target.name) for seen in found)
         for seen in found:
             if seen.standing is Standing.NO_CONFIG:
-                ctx.console.talk(f"{seen.target.name}  skipped: it has no sync config", "!")
+                ctx.console.talk(
+                    f"{seen.target.name:<{width}}  skipped: it has no sync config", "!"
+                )
                 continue
             until = (
                 f" until {clock(seen.pause.until, now)}" if seen.pause and seen.pause.until else ""
             )
-            ctx.console.data(f"{seen.target.name}  paused{until} on {place}", "‖")
+            since = before.get(seen.target.name, {}).get("since")
+            if seen.pause and seen.pause.since == since:
+                lasted = duration(seen.pause.seconds(now))
+                text = f"already paused by us, for {lasted}{until and ','}{until}"
+            else:
+                text = f"paused{until} on {place}"
+            ctx.console.data(f"{seen.target.name:<{width}}  {text}", "‖")
             if not seen.server.changed:
                 flag = f"{seen.target.flags[0]}=false"
                 ctx.console.talk(f"  {flag}: {seen.target.name} gets no changes, later either", "!")

@@ -55,13 +55,15 @@ def register(app: typer.Typer) -> None:
         from ocsync.resources import read_targets
 
         folder = ctx.folder()
-        direct, grouped = read_targets(targets or ())
-        drafted = draft(folder.journal.entries(), [t.name for t in (*direct, *grouped)])
+        names = [target.name for found in read_targets(targets or ()) for target in found]
+        drafted = draft(folder.journal.entries(), names)
         if explain:
             return _explain(ctx, drafted, explain)
         view = shown.View(title(folder), drafted, folder.read_pauses(), _pace(folder), utc_now())
         print_id = fingerprint(drafted.plan, folder)
         facts = shown.document(view, print_id)
+        unfinished = folder.runs.open_run()
+        facts["open_run"] = unfinished.info.id if unfinished else ""
         steps = drafted.plan.steps
         something = bool(steps)
         found: Inspection | None = None
@@ -70,11 +72,14 @@ def register(app: typer.Typer) -> None:
             facts["changes"] = shown.differences_data(steps, found)
             something = any(not row["same"] for row in facts["changes"])
         if out:
-            _save(out, print_id, drafted, [t.name for t in (*direct, *grouped)])
+            _save(out, print_id, drafted, names)
         ctx.console.document("plan", facts)
+        if unfinished and not ctx.console.json:
+            text = f"run {unfinished.info.id} is not finished; resume goes on with it first"
+            ctx.console.data(text, "!")
         if not steps:
-            ctx.console.data("nothing is staged", "=")
-            ctx.console.next("ocsync stage set REF FIELD=VALUE", "ocsync stage import FILE")
+            ctx.console.data(shown.nothing(drafted, names), "=")
+            ctx.console.next(*_more(drafted, unfinished=bool(unfinished)))
         elif not ctx.console.json:
             for sign, line in shown.screen(view):
                 ctx.console.data(line, sign)
@@ -83,6 +88,15 @@ def register(app: typer.Typer) -> None:
             more = [] if diff else ["ocsync plan --diff"]
             ctx.console.next(*more, "ocsync resume --verify")
         return ExitCode.SOMETHING if exit_code and something else ExitCode.DONE
+
+
+def _more(drafted: Draft, *, unfinished: bool) -> tuple[str, ...]:
+    """What to type where there is nothing to send."""
+    if unfinished:
+        return ("ocsync resume --verify",)
+    if drafted.left:
+        return ("ocsync plan",)
+    return ("ocsync stage set REF FIELD=VALUE", "ocsync stage import FILE")
 
 
 def title(folder: ProfileFolder) -> str:

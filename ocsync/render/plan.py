@@ -10,7 +10,7 @@ from ocsync.engine.planning import Draft
 from ocsync.models import Entry, Op, Step
 from ocsync.pause import Pause
 from ocsync.plan import Risk, feeds, risks, totals
-from ocsync.render.text import assignment, clock, columns, count, duration, value
+from ocsync.render.text import assignment, clock, columns, count, duration, shortened, value
 
 _SHOWN = 20
 
@@ -61,7 +61,17 @@ def screen(view: View) -> Iterator[Line]:
         if risk.advice:
             yield "", f"    ({risk.advice})"
     if view.draft.left:
-        yield "", f"  {count(view.draft.left, 'entry')} of other targets stay staged"
+        stay = "stays" if view.draft.left == 1 else "stay"
+        yield "", f"  {count(view.draft.left, 'entry')} of other targets {stay} staged"
+
+
+def nothing(draft: Draft, targets: Sequence[str]) -> str:
+    """Why there is nothing to send."""
+    if not draft.left:
+        return "nothing is staged"
+    stay = "stays" if draft.left == 1 else "stay"
+    text = f"nothing that is staged feeds {shortened(targets)}"
+    return f"{text}; {count(draft.left, 'entry')} of other targets {stay} staged"
 
 
 def _forecast(view: View) -> str:

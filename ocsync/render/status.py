@@ -24,8 +24,9 @@ _ENDINGS = {
 
 def offline(pauses: Mapping[str, Mapping[str, Any]], now: datetime) -> Iterator[Line]:
     """The pauses that this workspace remembers."""
+    size = max(map(len, pauses), default=0)
     for name, pause in pauses.items():
-        yield "‖", f"  {name}  {_ours(pause, now)}"
+        yield "‖", f"  {name:<{size}}  {_ours(pause, now)}"
     if not pauses:
         yield "=", "  no target is paused by this workspace"
 
@@ -34,29 +35,33 @@ def online(
     status: Status, pauses: Mapping[str, Mapping[str, Any]], now: datetime
 ) -> Iterator[Line]:
     """Every target as the server has it."""
-    running = missing = 0
-    names = []
+    running = 0
+    missing: list[str] = []
+    told: list[tuple[str, str, str]] = []
     for name, seen in status.targets.items():
         match seen.standing.value:
+            case "no config" if name in pauses:
+                told.append(("!", name, "we paused it, but its sync config is gone"))
             case "no config":
-                missing += 1
-                names.append(name)
+                missing.append(name)
             case "running":
                 running += 1
             case "paused by us":
-                yield "‖", f"  {name}  {_ours(pauses.get(name, {}), now)}"
+                told.append(("‖", name, _ours(pauses.get(name, {}), now)))
             case "paused by someone else":
-                yield "‖", f"  {name}  by someone else (not by this workspace)"
+                told.append(("‖", name, "by someone else (not by this workspace)"))
             case _:
-                yield "!", f"  {name}  we paused it, but someone else lifted it"
-    for name in status.overdue:
-        yield "!", f"  {name}  overdue: ocsync expire, or ocsync resume"
+                told.append(("!", name, "we paused it, but someone else lifted it"))
+    told += [("!", name, "overdue: ocsync expire, or ocsync resume") for name in status.overdue]
+    size = max((len(name) for _, name, _ in told), default=0)
+    for sign, name, text in told:
+        yield sign, f"  {name:<{size}}  {text}"
     if running:
-        others = "other target" if running + missing < len(status.targets) else "target"
+        others = "other target" if told else "target"
         yield "▶", f"  {count(running, others)} running"
     if missing:
-        has = "has" if missing == 1 else "have"
-        yield "", f"    {shortened(names)} {has} no sync config"
+        has = "has" if len(missing) == 1 else "have"
+        yield "", f"    {shortened(missing)} {has} no sync config"
 
 
 def _ours(pause: Mapping[str, Any], now: datetime) -> str:

@@ -125,6 +125,15 @@ def test_resume_of_named_targets_takes_them_and_what_they_wait_for(ocsync: Run, 
     assert "catalogs  stays paused" in result.out
 
 
+def test_a_plan_of_targets_says_what_stays_staged(ocsync: Run) -> None:
+    ocsync("stage", "set", "catalog/C", "Name=x")
+    empty = ocsync("plan", "inventory", "--exit-code")
+    assert (empty.code, "nothing that is staged feeds inventory" in empty.out) == (0, True)
+    assert "1 entry of other targets stays staged" in empty.out
+    ocsync("stage", "set", "inventory/P/R", "QuantityAvailable=1")
+    assert "1 entry of other targets stays staged" in ocsync("plan", "inventory").out
+
+
 def test_an_adjustment_keeps_what_was_sold(ocsync: Run, shop: Shop) -> None:
     [ref] = shop.stock(records=1, quantity=10)
     ocsync("stage", "adjust", ref, "QuantityAvailable+=5")

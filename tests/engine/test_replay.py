@@ -204,6 +204,20 @@ def test_lagging_reads_never_suppress_a_write_and_the_answer_counts(
         assert stale.exit_code == ExitCode.DONE, "the write's own answer counts"
 
 
+def test_a_plan_tells_of_a_run_that_was_not_finished(ocsync: Run, shop: Shop) -> None:
+    [ref] = shop.stock(records=1)
+    ocsync("stage", "set", ref, "QuantityAvailable=9")
+    crash(ocsync, shop, sent=False)
+    empty = ocsync("plan")
+    assert "is not finished; resume goes on with it first" in empty.out
+    assert "next: ocsync resume" in empty.err
+    ocsync("stage", "set", "catalog/C", "Name=x")
+    run_id = ocsync("plan", "--json").data["open_run"]
+    assert f"run {run_id} is not finished" in ocsync("plan").out
+    assert ocsync("resume").code == 3, "there is no catalog C"
+    assert ocsync("plan", "--json").data["open_run"] == ""
+
+
 @pytest.mark.parametrize("mode", ["queue", "drop"])
 def test_whatever_the_platform_does_with_paused_changes(run: Run, mode: Any) -> None:
     from ocsync.emulator import Options as Switches
