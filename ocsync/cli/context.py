@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ocsync.errors import ExitCode, Interrupted, Refused, Terminated, UsageError
-from ocsync.render.console import Console
+from ocsync.render.console import Console, put
 from ocsync.store import Workspace
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Context:
         return self
 
     def __exit__(self, *error: object) -> None:
-        sys.stdout.flush()
+        put(sys.stdout, "", flush=True)
 
     def folder(self) -> ProfileFolder:
         """The profile's folder. Raises ConfigError, with how to make one."""

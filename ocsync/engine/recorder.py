@@ -15,6 +15,8 @@ from ocsync.events import Emit, StepEnded
 from ocsync.models import Intent, Outcome
 from ocsync.store import Run
 
+_Waiting = tuple[Intent | Outcome, "asyncio.Future[None] | None"]
+
 
 class Recorder:
     """Writes intents and outcomes of *run* in groups; use it with `async with`."""
@@ -22,10 +24,10 @@ class Recorder:
     def __init__(self, run: Run, emit: Emit) -> None:
         self._run = run
         self._emit = emit
-        self._waiting: list[tuple[Intent | Outcome, asyncio.Future[None] | None]] = []
+        self._waiting: list[_Waiting] = []
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._broken: OcsyncError | None = None
+        self._broken: Exception | None = None
         self._closing = False
 
     async def __aenter__(self) -> Self:
@@ -69,26 +71,30 @@ class Recorder:
             if not group:
                 continue
             try:
-                await asyncio.to_thread(self._run.record, [record for record, _ in group])
-            except OSError as error:
+                await self._keep([record for record, _ in group])
+                self._announce(group)
+            except Exception as error:  # noqa: BLE001 - who waits must hear of it, whatever it is
                 self._fail(group, error)
                 return
-            self._announce(group)
 
-    def _announce(self, group: list[tuple[Intent | Outcome, asyncio.Future[None] | None]]) -> None:
+    async def _keep(self, records: list[Intent | Outcome]) -> None:
+        try:
+            await asyncio.to_thread(self._run.record, records)
+        except OSError as error:
+            raise OcsyncError(
+                f"cannot write the run's log: {error.strerror or error}",
+                hint="make room or mend the disk, then: ocsync resume",
+            ) from error
+
+    def _announce(self, group: list[_Waiting]) -> None:
         for record, done in group:
             if done and not done.done():
                 done.set_result(None)
             if isinstance(record, Outcome):
                 self._emit(StepEnded(record))
 
-    def _fail(
-        self, group: list[tuple[Intent | Outcome, asyncio.Future[None] | None]], error: OSError
-    ) -> None:
-        self._broken = OcsyncError(
-            f"cannot write the run's log: {error.strerror or error}",
-            hint="make room or mend the disk, then: ocsync resume",
-        )
+    def _fail(self, group: list[_Waiting], error: Exception) -> None:
+        self._broken = error
         for _, done in [*group, *self._waiting]:
             if done and not done.done():
-                done.set_exception(self._broken)
+                done.set_exception(error)

@@ -2,7 +2,8 @@
 
 Lines carry a sign that survives without colour; where the encoding has no such sign its ASCII twin
 is written. Colour only on a terminal: `--no-color`, `NO_COLOR` and `TERM=dumb` turn it off,
-`FORCE_COLOR` on.
+`FORCE_COLOR` on. Control characters, which only a server or a file can have brought, are not passed
+on. A stream that nobody reads any more is written to no more, and the work goes on.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ FORMAT = 1
 _TWINS = str.maketrans({
     "‖": "||", "▶": ">", "✓": "ok", "✗": "x", "·": "-", "→": "->", "…": "...", "━": "=", "≈": "~",
 })  # fmt: skip
+_CONTROLS = {code: "?" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
 _COLOURS = {
     "‖": "33",
     "▶": "32",
@@ -68,20 +70,16 @@ class Console:
     def document(self, command: str, facts: Mapping[str, Any]) -> None:
         """The command's one JSON document, on stdout, if --json was given."""
         if self.json:
-            json.dump(
-                {"format": FORMAT, "command": command, **facts}, sys.stdout, ensure_ascii=False
-            )
-            sys.stdout.write("\n")
+            put(sys.stdout, _json({"format": FORMAT, "command": command, **facts}, sys.stdout))
 
     def event(self, facts: Mapping[str, Any]) -> None:
         """One line of NDJSON on stdout, if --json was given."""
         if self.json:
-            sys.stdout.write(json.dumps(facts, ensure_ascii=False) + "\n")
-            sys.stdout.flush()
+            put(sys.stdout, _json(facts, sys.stdout), flush=True)
 
     def error(self, facts: Mapping[str, Any]) -> None:
         """The one JSON object that tells of a failure, on stderr."""
-        sys.stderr.write(json.dumps({"format": FORMAT, "type": "error", **facts}) + "\n")
+        put(sys.stderr, _json({"format": FORMAT, "type": "error", **facts}, sys.stderr))
 
     def lines(self, lines: Iterable[str]) -> None:
         """Lines of the answer."""
@@ -103,20 +101,42 @@ class Console:
         return sys.stderr.isatty() and not (self.json or self.quiet or dumb)
 
     def _write(self, stream: TextIO, line: str, sign: str) -> None:
+        line = line.translate(_CONTROLS)
         if sign:
             indent = line[: len(line) - len(line.lstrip())]
             mark = fit(sign, stream)
             if self.colour(stream) and sign in _COLOURS:
                 mark = f"\x1b[{_COLOURS[sign]}m{mark}\x1b[0m"
             line = f"{indent}{mark} {line.lstrip()}"
-        stream.write(fit(line, stream) + "\n")
+        put(stream, fit(line, stream) + "\n")
+
+
+def put(stream: TextIO, text: str, *, flush: bool = False) -> None:
+    """Write *text*; when the other end is closed, nothing is written from there on."""
+    try:
+        stream.write(text)
+        if flush:
+            stream.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _json(facts: Mapping[str, Any], stream: TextIO) -> str:
+    text = json.dumps(facts, ensure_ascii=False) + "\n"
+    return text if _takes(stream, text) else json.dumps(facts) + "\n"
+
+
+def _takes(stream: TextIO, text: str) -> bool:
+    try:
+        text.encode(stream.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def fit(text: str, stream: TextIO) -> str:
     """*text* as *stream* can take it: its own signs by their ASCII twins, the rest replaced."""
+    if _takes(stream, text):
+        return text
     encoding = stream.encoding or "utf-8"
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        return text.translate(_TWINS).encode(encoding, "replace").decode(encoding)
-    return text
+    return text.translate(_TWINS).encode(encoding, "replace").decode(encoding)

@@ -15,8 +15,8 @@ from ocsync.engine.resume import resume
 from ocsync.engine.work import Work
 from ocsync.errors import ExitCode, OcsyncError
 from ocsync.models import Intent
+from ocsync.store import ProfileFolder, Workspace
 from ocsync.store import Run as RunFolder
-from ocsync.store import Workspace
 from tests.builders import Shop
 from tests.conftest import Run
 
@@ -47,6 +47,11 @@ def crash(run: Run, shop: Shop, *, sent: bool) -> None:
             carry_out(shop)
 
 
+def folder() -> ProfileFolder:
+    """The profile's folder of the workspace here."""
+    return Workspace(Path(".ocsync").absolute()).open("", warn=pytest.fail)
+
+
 def carry_out(
     shop: Shop, options: Options | None = None, longest: float = 0.005, **limits: Any
 ) -> Any:
@@ -55,12 +60,12 @@ def carry_out(
     async def nap(seconds: float) -> None:
         await asyncio.sleep(min(seconds, longest))
 
-    folder = Workspace(Path(".ocsync").absolute()).open("", warn=pytest.fail)
+    where = folder()
 
     async def go() -> Any:
         connection = Connection(shop.url, shop.url, "emulator", lambda: "emulator")
         async with open_client(connection, limits=Limits(**limits), sleep=nap) as api:
-            work = Work(api, folder, lambda event: None, lambda question: False, sleep=nap)
+            work = Work(api, where, lambda event: None, lambda question: False, sleep=nap)
             return await resume(work, options or Options(verify=True))
 
     return asyncio.run(go())

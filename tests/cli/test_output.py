@@ -1,0 +1,82 @@
+"""Where output goes wrong: a reader who has left, an encoding without our signs, odd characters."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+
+import pytest
+
+from ocsync.engine.recorder import Recorder
+from ocsync.events import Event
+from ocsync.models import Intent, Outcome, State
+from tests.builders import Shop
+from tests.conftest import Run
+
+
+def started(*words: str, **environ: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "ocsync", *words],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **environ},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_reader_who_leaves_does_not_stop_a_resume(ocsync: Run, shop: Shop, stream: str) -> None:
+    """`ocsync resume --json | head -1`: the work goes on, with the exit code that it deserves."""
+    for ref in shop.stock(records=30, products=3):
+        ocsync("stage", "set", ref, "QuantityAvailable=9")
+    shop.switch(latency=0.03)
+    with started(
+        "resume", "--verify", "--verbose", *(["--json"] * (stream == "stdout"))
+    ) as process:
+        pipe = process.stdout if stream == "stdout" else process.stderr
+        assert pipe
+        assert pipe.readline()
+        pipe.close()
+        assert process.wait(timeout=30) == 0
+    assert len(shop.writes()) == 30
+    assert not shop.paused()
+
+
+def test_a_listener_that_breaks_leaves_nobody_waiting(ocsync: Run, shop: Shop) -> None:
+    """Who waits for the disk hears of it when the recorder cannot go on, whatever the reason."""
+    from ocsync.store import RunInfo
+    from tests.engine.test_replay import folder
+
+    def broken(event: Event) -> None:
+        raise ZeroDivisionError
+
+    async def go() -> None:
+        with folder().runs.begin(RunInfo(id="r"), []) as run:
+            async with asyncio.timeout(5), Recorder(run, broken) as recorder:
+                recorder.ended(Outcome(number=1, ref="catalog/C", state=State.DONE))
+                await asyncio.sleep(0)
+                with pytest.raises(ZeroDivisionError):
+                    await recorder.intend(Intent(number=2, ref="catalog/D"))
+                recorder.ended(Outcome(number=3, ref="catalog/E", state=State.DONE))
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(go())
+
+
+def test_signs_and_data_in_an_encoding_that_lacks_them(ocsync: Run, shop: Shop) -> None:
+    ocsync("pause", "inventory", "--reason", "Ünïts ☃")
+    for words in (("status",), ("status", "--json"), ("status", "--offline")):
+        with started(*words, PYTHONIOENCODING="ascii", PYTHONUTF8="0") as process:
+            out, err = process.communicate(timeout=20)
+        assert (process.returncode, err) == (0, b""), words
+        assert b"inventory" in out
+        out.decode("ascii")
+
+
+def test_a_server_cannot_steer_the_terminal(ocsync: Run, shop: Shop) -> None:
+    """Escape sequences in what the platform says are shown as what they are: nothing."""
+    shop.seed(catalog=[{"ID": "C", "Name": "x"}])
+    ocsync("stage", "set", "catalog/C", "Name=y")
+    shop.faults({"method": "PATCH", "path": "/catalogs/C", "status": 400, "code": "\x1b[2J\x9b1m"})
+    result = ocsync("resume")
+    assert (result.code, "[2J" in result.out) == (3, True), result
+    assert not {"\x1b", "\x9b"} & set(result.out + result.err)
