@@ -14,7 +14,7 @@ import aiohttp
 import httpx
 
 from ocsync.client.pacing import backoff
-from ocsync.client.throttle import retry_after
+from ocsync.client.throttle import NoTurn, retry_after
 from ocsync.errors import ConfigError, LostAnswer, OcsyncError, TryLater
 from ocsync.events import Emit, Waiting
 
@@ -50,15 +50,17 @@ class RetryTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """The answer, with `attempts` in its extensions. Raises TryLater or LostAnswer."""
-        deadline = self._now() + self._max_wait
+        deadline = request.extensions["deadline"] = self._now() + self._max_wait
         repeatable = bool(request.extensions.get("repeatable", True))
         attempt, lost = 0, False
         response: httpx.Response | None
         while True:
             attempt += 1
-            response = None
+            response = asked = None
             try:
                 response = await self._inner.handle_async_request(request)
+            except NoTurn as error:
+                never_sent, wait, why = True, error.seconds, str(error)
             except httpx.TransportError as error:
                 _check_trust(error)
                 never_sent = isinstance(error.__cause__, _NEVER_SENT)
@@ -69,13 +71,13 @@ class RetryTransport(httpx.AsyncBaseTransport):
                     return response
                 never_sent = response.status_code in _REFUSED
                 asked = retry_after(response)
-                wait = backoff(attempt - 1) if asked is None else asked
+                wait = backoff(attempt - 1) if asked is None else _at_least(asked, attempt)
                 why = f"OrderCloud answered {response.status_code}"
                 if response.status_code in _UNSURE and attempt >= _UNSURE_TRIES:
                     deadline = 0.0
             lost = lost or not never_sent
             if (not never_sent and not repeatable) or self._now() + wait > deadline:
-                raise _given_up(why, attempt, lost=lost)
+                raise _given_up(why, attempt, asked, lost=lost)
             if wait >= 1 and not _gates(response):
                 self._emit(Waiting(wait, why))
             await self._sleep(wait)
@@ -83,6 +85,11 @@ class RetryTransport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close the connections."""
         await self._inner.aclose()
+
+
+def _at_least(asked: float, attempt: int) -> float:
+    """The wait that the server asks for; one that goes on refusing gets a longer one."""
+    return asked if attempt == 1 else max(asked, backoff(attempt - 2))
 
 
 def _gates(response: httpx.Response | None) -> bool:
@@ -106,8 +113,9 @@ def describe(error: httpx.TransportError) -> str:
     return f"the network failed ({str(error) or type(error).__name__})"
 
 
-def _given_up(why: str, attempts: int, *, lost: bool) -> OcsyncError:
+def _given_up(why: str, attempts: int, asked: float | None, *, lost: bool) -> OcsyncError:
     times = "once" if attempts == 1 else f"{attempts} times"
+    times += f"; it wants to be left alone for {asked:,.0f} s" if asked and asked >= 1 else ""
     hint = "the same command goes on from here, later"
     if lost:
         text = f"{why}, tried {times}; whether the request took effect is not known"

@@ -19,6 +19,14 @@ MAX_BODY = 64 * 1024 * 1024
 _FLIGHT_SECONDS = 0.2
 
 
+class NoTurn(httpx.PoolTimeout):
+    """Nobody may send for *seconds*, which is longer than this request may wait; it never left."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"OrderCloud wants nobody to send for {seconds:,.0f} s")
+        self.seconds = seconds
+
+
 class ThrottleTransport(httpx.AsyncBaseTransport):
     """Bounds what is in flight, reads each answer whole, and tells the pace how it went.
 
@@ -47,8 +55,8 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
         self.sent = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """One attempt. Raises httpx.TransportError."""
-        await self._enter()
+        """One attempt; its `deadline` bounds the wait for a turn. Raises httpx.TransportError."""
+        await self._enter(request.extensions.get("deadline", math.inf))
         start = self._now()
         try:
             async with asyncio.timeout(self._total):
@@ -58,7 +66,8 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
             raise httpx.ReadTimeout(f"no answer within {self._total:.0f} s") from late
         except (aiohttp.ClientError, OSError) as error:  # what the transport does not translate
             self._pace.failed()
-            raise httpx.RemoteProtocolError(str(error).splitlines()[0]) from error
+            text = str(error) or type(error).__name__
+            raise httpx.RemoteProtocolError(text.splitlines()[0]) from error
         except BaseException:
             self._pace.failed()
             raise
@@ -71,7 +80,7 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
         """Close the connections."""
         await self._inner.aclose()
 
-    async def _enter(self) -> None:
+    async def _enter(self, deadline: float) -> None:
         async with self._turn:
             while (delay := self._pace.delay(self._now())) > 0:
                 if delay == math.inf:
@@ -79,6 +88,8 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
                     await self._freed.wait()
                 else:
                     gated = self._pace.gated(self._now())
+                    if gated and self._now() + gated > deadline:
+                        raise NoTurn(gated)
                     if gated >= 1:
                         self._emit(Waiting(gated, "throttled by OrderCloud"))
                     await self._sleep(delay)
@@ -118,10 +129,10 @@ def retry_after(response: httpx.Response) -> float | None:
     if not text:
         return None
     try:
-        return max(0.0, float(text))
+        seconds = float(text)
     except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time())
-    except (ValueError, TypeError, OverflowError):
-        return None
+        try:
+            seconds = parsedate_to_datetime(text).timestamp() - time()
+        except (ValueError, TypeError, OverflowError):
+            return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import aiohttp
 import httpx
 import pytest
 
@@ -144,6 +145,29 @@ def test_waiting_has_an_end_and_is_told(shop: Shop) -> None:
     assert next(event.seconds for event in heard if isinstance(event, Waiting)) >= 1
 
 
+@pytest.mark.parametrize(
+    ("asked", "most"), [("3600", 40), ("inf", 400), ("nan", 400), ("-5", 400), ("0", 400)]
+)
+def test_no_wait_is_longer_than_the_operator_allows(asked: str, most: int) -> None:
+    """Whatever the server asks for: the one it refused, and all who wait for their turn, give up."""
+    refusal = http("429 Too Many Requests", b"", f"Retry-After: {asked}")
+
+    async def go(url: str) -> list[BaseException | dict[str, Any] | None]:
+        connection = Connection(url, url, "c", lambda: "s")
+        async with open_client(connection, limits=Limits(max_wait=0.4)) as api:
+            async with asyncio.timeout(4):
+                return await asyncio.gather(
+                    *(api.get("/me") for _ in range(40)), return_exceptions=True
+                )
+
+    with raw_server(refusal) as (url, seen):
+        answers = asyncio.run(go(url))
+    assert all(isinstance(answer, TryLater) for answer in answers)
+    assert len(seen) <= most, "and the server is not asked again and again meanwhile"
+    if asked == "3600":
+        assert "left alone for 3,600 s" in str(answers[0])
+
+
 def test_a_delete_that_was_done_by_a_lost_attempt_is_done(shop: Shop) -> None:
     shop.seed(catalog=[{"ID": "C", "Name": "x"}])
     shop.faults({"status": 500, "effect": True, "path": "/catalogs/C", "method": "DELETE"})
@@ -248,6 +272,7 @@ def test_nobody_there_is_try_again_later() -> None:
 def test_every_transport_error_has_a_translation() -> None:
     """Whatever httpx can raise on the way becomes one of ours."""
     from ocsync.client.retry import RetryTransport
+    from ocsync.client.throttle import NoTurn
 
     def tree(kind: type[Exception]) -> Iterator[type[Exception]]:
         yield kind
@@ -264,13 +289,29 @@ def test_every_transport_error_has_a_translation() -> None:
     async def nap(seconds: float) -> None:
         return None
 
-    for kind in {*tree(httpx.TransportError)}:
+    for kind in {*tree(httpx.TransportError)} - {NoTurn}:
         transport = RetryTransport(
             Broken(kind("x")), max_wait=0.0, emit=lambda e: None, sleep=nap, now=lambda: 0.0
         )
         request = httpx.Request("GET", "http://127.0.0.1")
         with pytest.raises(OcsyncError):
             asyncio.run(transport.handle_async_request(request))
+
+
+@pytest.mark.parametrize("error", [OSError(), ConnectionResetError(), aiohttp.ClientError()])
+def test_an_error_without_a_word_has_one(error: Exception) -> None:
+    """What aiohttp lets through, with and without a text."""
+    from ocsync.client.pacing import Pace
+    from ocsync.client.throttle import ThrottleTransport
+
+    class Broken(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            raise error
+
+    transport = ThrottleTransport(Broken(), Pace(4), total=1.0, emit=lambda e: None,
+                                  sleep=asyncio.sleep, now=lambda: 0.0)  # fmt: skip
+    with pytest.raises(httpx.TransportError, match=type(error).__name__):
+        asyncio.run(transport.handle_async_request(httpx.Request("GET", "http://127.0.0.1")))
 
 
 def test_pages_are_walked_to_the_end(shop: Shop) -> None:
