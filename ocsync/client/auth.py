@@ -1,7 +1,8 @@
 """Signing in: client credentials, a token for each request, one renewal at a time.
 
 A token is renewed before it ends, by the `expires_in` of its answer, and once after a 401. Whoever
-comes while a renewal is under way waits for it, and uses its token. Tokens live in memory only.
+comes while a renewal is under way waits for it, and uses its token, or fails as it failed: trying
+again one after the other would multiply the longest wait. Tokens live in memory only.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ import httpx
 import msgspec
 
 from ocsync.client.answers import decode, first_error
-from ocsync.errors import SignInError, TryLater
+from ocsync.errors import OcsyncError, SignInError, TryLater
 
 _EARLY_SECONDS = 30.0
+_LONGEST = 10.0**9
 _TOKENS = 2
 """Refused tokens that a request may be sent again after."""
 _HINTS = {
@@ -47,6 +49,8 @@ class OrderCloudAuth(httpx.Auth):
         self._lock = asyncio.Lock()
         self._token = ""
         self._ends = 0.0
+        self._tries = 0
+        self._failure: OcsyncError = TryLater("not signed in yet")
 
     async def async_auth_flow(
         self, request: httpx.Request
@@ -56,10 +60,10 @@ class OrderCloudAuth(httpx.Auth):
         A token that was refused is replaced by whoever is first; ours is sent again with the new
         one, which may be refused once more where tokens are being revoked.
         """
-        token = self._token
+        token, tries = self._token, self._tries
         if not token or self._now() >= self._ends:
             async with self._lock:
-                if self._token == token:
+                if self._due(token, tries):
                     self._take((yield await self._token_request()))
             token = self._token
         for _ in range(_TOKENS):
@@ -67,12 +71,26 @@ class OrderCloudAuth(httpx.Auth):
             response = yield request
             if response.status_code != 401:
                 return
+            tries = self._tries
             async with self._lock:
-                if self._token == token:
+                if self._due(token, tries):
                     self._take((yield await self._token_request()))
             token = self._token
         request.headers["Authorization"] = f"Bearer {token}"
         yield request
+
+    def _due(self, token: str, tries: int) -> bool:
+        """Whether it is on us to ask for a token in place of *token*.
+
+        Raises what it came to when somebody asked in vain while we waited, since *tries*.
+        """
+        if self._token != token:
+            return False
+        if self._tries != tries:
+            raise self._failure
+        self._tries += 1
+        self._failure = TryLater("signing in did not succeed", hint="the same command, later")
+        return True
 
     @property
     def claims(self) -> dict[str, Any]:
@@ -91,23 +109,24 @@ class OrderCloudAuth(httpx.Auth):
     def _take(self, response: httpx.Response) -> None:
         body = decode(response.content)
         if response.status_code != 200 or not isinstance(body, dict):
-            self._refused(response, body)
+            self._failure = self._refused(response, body)
+            raise self._failure
         token, seconds = body.get("access_token"), body.get("expires_in")
         if not isinstance(token, str) or not token:
-            raise SignInError(
-                "the token endpoint answered without a token", hint="check the auth URL"
-            )
-        lifetime = float(seconds) if isinstance(seconds, int | float) else 60.0
+            text = "the token endpoint answered without a token"
+            self._failure = SignInError(text, hint="check the auth URL")
+            raise self._failure
+        lifetime = float(min(seconds, _LONGEST)) if isinstance(seconds, int | float) else 60.0
         self._token = token
         self._ends = self._now() + max(lifetime - _EARLY_SECONDS, lifetime * 0.9 - 1.0, 0.0)
 
-    def _refused(self, response: httpx.Response, body: Any) -> None:
+    def _refused(self, response: httpx.Response, body: Any) -> OcsyncError:
         if response.status_code >= 500 or response.status_code in (408, 429):
-            raise TryLater(f"the token endpoint answered {response.status_code}")
+            return TryLater(f"the token endpoint answered {response.status_code}")
         code, message, _ = first_error(body)
         text = f"not signed in: {message or code or f'HTTP {response.status_code}'}"
         hint = _HINTS.get(code, "ocsync profile check shows what the profile uses")
-        raise SignInError(
+        return SignInError(
             text + (f" ({code})" if code and code not in text else ""), code=code, hint=hint
         )
 

@@ -408,3 +408,29 @@ def test_the_environments_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("NO_PROXY", "useast-sandbox.ordercloud.io")
     assert str(_proxy("https://api.ordercloud.io").url) == "http://127.0.0.1:3128"  # type: ignore[union-attr]
     assert _proxy("https://useast-sandbox.ordercloud.io") is None
+
+
+def test_signing_in_in_vain_is_not_tried_by_everybody_in_turn() -> None:
+    """Who waited for a token that did not come does not wait for another one as long again."""
+
+    async def go() -> list[BaseException | dict[str, Any] | None]:
+        connection = Connection("http://127.0.0.1:9", "http://127.0.0.1:9", "c", lambda: "s")
+        async with open_client(connection, limits=Limits(max_wait=0.3)) as api:
+            async with asyncio.timeout(2):
+                return await asyncio.gather(
+                    *(api.get("/me") for _ in range(30)), return_exceptions=True
+                )
+
+    answers = asyncio.run(go())
+    assert all(isinstance(answer, TryLater) for answer in answers)
+    assert "network" in str(answers[0])
+
+
+def test_a_token_that_lasts_for_ever_is_a_token(shop: Shop) -> None:
+    body = b'{"access_token":"a.b.c","expires_in":1%s}' % (b"0" * 400)
+    with (
+        raw_server(http("200 OK", b'{"Seller":{"ID":"m"}}')) as (url, _),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr("tests.client.test_client.TOKEN", http("200 OK", body))
+        assert talk(url, lambda api: api.identity()).marketplace == "m"
