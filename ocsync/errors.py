@@ -104,7 +104,8 @@ class Refused(UsageError):
 class Problem(NamedTuple):
     """One thing wrong with the input: where it stands, what stands there, and why it is refused.
 
-    *line* and *column* count from 1; 0 means that the input has none (an argument).
+    *line* and *column* count from 1; 0 means that the input has none (an argument). *sheet* names
+    the sheet of a spreadsheet.
     """
 
     where: str
@@ -113,10 +114,22 @@ class Problem(NamedTuple):
     field: str
     value: str
     why: str
+    sheet: str = ""
 
     def place(self) -> str:
-        """`file:line:column` as far as they are known."""
+        """`file:line:column` as far as they are known; `file sheet!C7` in a spreadsheet."""
+        if self.sheet:
+            return f"{self.where} {self.sheet}!{_letters(self.column)}{self.line or ''}"
         return ":".join([self.where, *(str(n) for n in (self.line, self.column) if n)])
+
+
+def _letters(column: int) -> str:
+    """A spreadsheet's name of a column that counts from 1: 28 is AB."""
+    name = ""
+    while column > 0:
+        column, rest = divmod(column - 1, 26)
+        name = chr(ord("A") + rest) + name
+    return name
 
 
 class InputError(OcsyncError):

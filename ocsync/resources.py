@@ -18,6 +18,7 @@ from ocsync.errors import UsageError
 from ocsync.models import Op, Ref
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,100}")
+WHY_ID = "an ID has letters, digits, - and _ only, 1 to 100 of them"
 XP_LIMIT = 8000
 """Bytes of JSON in one entity's xp."""
 WHOLE_MIN, WHOLE_MAX = -(2**31), 2**31 - 1
@@ -383,7 +384,7 @@ def read_ref(text: str) -> Ref:
         raise UsageError(f"a {kind.noun} is written {shape}")
     for value in values:
         if not ID_PATTERN.fullmatch(value):
-            raise UsageError("an ID has letters, digits, - and _ only, 1 to 100 of them")
+            raise UsageError(WHY_ID)
     return text
 
 

@@ -1,4 +1,4 @@
-"""Arguments and files -> entries, typed by the tables, with every fault told at once."""
+"""Arguments and files -> entries and back, typed by the tables, every fault told at once."""
 
 from __future__ import annotations
 

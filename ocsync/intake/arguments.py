@@ -47,6 +47,10 @@ def _ref(text: str) -> Ref:
 def _read(kind: Kind, words: Sequence[str], problems: list[Problem], *, adjusts: bool) -> Fields:
     fields: Fields = {}
     for word in words:
+        clean = word.encode("utf-8", "replace").decode()
+        if clean != word:
+            problems.append(Problem("argument", 0, 0, "", clean, "is not text in UTF-8"))
+            continue
         match = _SHAPE.fullmatch(word)
         if match is None or (match[2] in ("+=", "-=") and not adjusts):
             why = "is not FIELD=VALUE or FIELD:=JSON"

@@ -130,7 +130,8 @@ def opened(kind: Kind, document: Fields) -> Fields:
     """
     flat: Fields = {}
     for path, value in document.items():
-        flat |= flatten({path: value}, kind.models) if "." not in path else {path: value}
+        nested = isinstance(value, dict) and "." not in path
+        flat |= flatten({path: value}, kind.models) if nested else {path: value}
     return flat
 
 
@@ -149,7 +150,7 @@ def faults_of(entry: Entry) -> Iterator[Fault]:
         field = field_at(kind, path)
         if field is None or field.write_only:
             yield Fault(f"expect.{path}", _text(value), _unknown(kind, path))
-        elif why := why_not(field, path, value):
+        elif why := why_not(field._replace(required=False, max=None, min=None), path, value):
             yield Fault(f"expect.{path}", _text(value), why)
     yield from _missing(kind, entry)
     size = len(msgspec.json.encode({p: v for p, v in entry.fields.items() if p.startswith("xp.")}))

@@ -94,6 +94,7 @@ REFUSED: list[tuple[str, str, list[str], str]] = [
     ("adjust", REF, ["AddressID=1"], "no number"),
     ("adjust", REF, ["xp.a:=1"], "no number"),
     ("set", "inventory/P", ["QuantityAvailable=1"], "is written"),
+    ("set", "catalog/C", ["Name=a\udcffb"], "not text in UTF-8"),
 ]  # fmt: skip
 
 
@@ -123,14 +124,34 @@ CSV = b"ref,QuantityAvailable,AddressID,expect.QuantityAvailable\ninventory/P/R,
     b"\xef\xbb\xbf" + CSV,
     CSV.decode().encode("utf-16"),
     CSV + b"\n  ,,,\n",
+    CSV.replace(b"\n", b"\r"),
+    CSV.replace(b"ref", b"Ref"),
     CSV.rstrip(b"\n"),
     CSV.replace(b"40", b'"40"'),
-], ids=["comma", "semicolon", "tab", "crlf", "bom", "utf-16", "blank lines", "no end", "quoted"])  # fmt: skip
+], ids=["comma", "semicolon", "tab", "crlf", "bom", "utf-16", "blank lines", "old mac", "any case", "no end", "quoted"])  # fmt: skip
 def test_the_dialects_of_csv(data: bytes) -> None:
     [found] = read(data)
     assert (found.ref, found.op) == (REF, Op.SET)
     assert (found.fields, found.expect) == ({"QuantityAvailable": 40}, {"QuantityAvailable": 38})
     assert found.source == "edits.csv:2"
+
+
+def test_a_spreadsheets_own_word_for_the_delimiter() -> None:
+    """Its line counts, so that faults are told where they stand."""
+    data = b"sep=;\nref;QuantityAvailable\ninventory/P/R;40\n"
+    assert read(data)[0].fields == {"QuantityAvailable": 40}
+    assert read(data)[0].source == "edits.csv:3"
+    assert refused(data.replace(b"40", b"x")).problems[0].place() == "edits.csv:3:2"
+
+
+def test_other_delimiters_inside_quotes_do_not_count() -> None:
+    [found] = read(b'ref,"xp.a;b;c;d"\ninventory/P/R,1;2\n')
+    assert found.fields == {"xp.a;b;c;d": "1;2"}
+
+
+def test_a_put_may_replace() -> None:
+    one, two = read(b"ref,op,replace,Name\ncatalog/C,put,TRUE,x\ncatalog/D,put,,y\n")
+    assert (one.replace, two.replace) == (True, False)
 
 
 def test_ids_in_columns_ops_json_and_null() -> None:
@@ -179,6 +200,23 @@ WRONG: list[tuple[bytes, int, int, str]] = [
     (b"ref,AddressID\ninventory/P/R,a\0b\n", 2, 0, "NUL"),
     (b"ref,AddressID\ninventory/P/R,\xff\xfe\n", 2, 0, "not utf-8"),
     (b"ref,AddressID\ninventory/P/R," + b"x" * 1_000_001 + b"\n", 2, 0, "longer than"),
+    (
+        b"ref,AddressID\n" + b"inventory/P/R,a\n" * 3000 + b"inventory/P/R,\xfc\n",
+        3002,
+        0,
+        "CSV UTF-8",
+    ),
+    (b'ref,AddressID\ninventory/P/R,"a"b\n', 2, 0, "text after a closing quote"),
+    (b'ref,xp.a\ninventory/P/R,"' + b"x\n" * 510_000, 2, 0, "is a quote never closed?"),
+    (b"ref,xp.a,xp.a:\ninventory/P/R,1,2\n", 1, 3, "stands twice, as xp.a and as xp.a:"),
+    (
+        b'ref,Inventory:,Inventory.Enabled\nproduct/P,"{""Enabled"":true}",false\n',
+        2,
+        3,
+        "given twice",
+    ),
+    (b"ref,AddressID\ninventory/P/R,#N/A\n", 2, 2, "spreadsheet's error"),
+    (b"ref,replace,op,Name\ncatalog/C,perhaps,put,x\n", 2, 2, "neither true nor false"),
 ]
 
 
@@ -187,8 +225,29 @@ def test_faults_name_line_column_and_reason(data: bytes, line: int, column: int,
     problem = refused(data).problems[0]
     assert why in problem.why
     assert problem.where == "edits.csv"
-    assert problem.line in (line, line - 1 if "utf" in why else line)
+    assert problem.line == line
     assert problem.column == column
+
+
+def test_what_was_wrong_before_a_file_breaks_off_is_told_too() -> None:
+    error = refused(b'ref,QuantityAvailable\ninventory/P/R,x\ninventory/P/R,"1\n')
+    assert [p.line for p in error.problems] == [2, 3]
+
+
+def test_a_bad_id_is_told_in_its_own_column() -> None:
+    data = b"QuantityAvailable,ProductID,InventoryRecordID\n1,P,R 1\n1,,R\n"
+    found = [(p.line, p.column, p.field) for p in refused(data, kind="inventory").problems]
+    assert found == [(2, 3, "InventoryRecordID"), (3, 2, "ProductID")]
+
+
+@pytest.mark.parametrize(("data", "hint"), [
+    (b'[\n {"ref":"catalog/C","fields":{"Active":true}}\n]\n', "jq -c '.[]' edits.json"),
+    (b'{\n  "ref": "catalog/C"\n}\n', "jq -c . edits.json"),
+], ids=["array", "pretty"])  # fmt: skip
+def test_one_json_document_is_told_once(data: bytes, hint: str) -> None:
+    error = refused(data, "edits.json")
+    assert len(error.problems) == 1
+    assert hint in error.hint
 
 
 def test_every_faulty_line_is_counted() -> None:
@@ -201,6 +260,7 @@ def test_every_faulty_line_is_counted() -> None:
 @pytest.mark.parametrize("line", [
     b'{"ref":"catalog/C","fields":{}', b"[]", b'{"ref":1}', b'{"ref":"catalog/C","feilds":{}}',
     b'{"ref":"catalog/C","op":"remove"}', b"[" * 100_000, b'{"ref":"catalog/C","fields":{"Name":1e999}}',
+    b'{"ref":"product/P","fields":{"Inventory":{"Enabled":true},"Inventory.Enabled":false}}',
 ])  # fmt: skip
 def test_broken_json_lines(line: bytes) -> None:
     assert refused(line + b"\n", "edits.jsonl").problems
@@ -234,45 +294,3 @@ def test_what_cannot_stand_beside_what_is_staged(
     assert why in caught.value.problems[0].why
     other = [entry("set", "product/Q", {"Inventory.QuantityAvailable": 1})]
     assert list(check_against_staged(other, staged)) == other
-
-
-def workbook(rows: list[list[object]]) -> bytes:
-    """A spreadsheet with one sheet: numbers as numbers, the rest as text."""
-    import zipfile
-
-    def cell(value: object) -> str:
-        if isinstance(value, int | float):
-            return f"<c><v>{value}</v></c>"
-        return f'<c t="inlineStr"><is><t>{value}</t></is></c>'
-
-    spread = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-    package = "http://schemas.openxmlformats.org/package/2006/relationships"
-    data = "".join(f"<row>{''.join(map(cell, row))}</row>" for row in rows)
-    files = {
-        "_rels/.rels": f'<Relationships xmlns="{package}"><Relationship Id="r1" '
-        f'Type="{office}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
-        "xl/workbook.xml": f'<workbook xmlns="{spread}" xmlns:r="{office}"><sheets>'
-        '<sheet name="s" sheetId="1" r:id="r1"/></sheets></workbook>',
-        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}"><Relationship Id="r1" '
-        f'Type="{office}/worksheet" Target="worksheets/s.xml"/></Relationships>',
-        "xl/worksheets/s.xml": f'<worksheet xmlns="{spread}"><sheetData>{data}</sheetData></worksheet>',
-    }
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        for name, text in files.items():
-            archive.writestr(name, text)
-    return out.getvalue()
-
-
-def test_spreadsheets() -> None:
-    """Numbers of a sheet are whole numbers again; IDs that are text keep their zeros."""
-    data = workbook([
-        ["ProductID", "InventoryRecordID", "QuantityAvailable"], ["0007", "R", 40], ["P", "R", 1.5],
-    ])  # fmt: skip
-    error = refused(data, "edits.xlsx", kind="inventory")
-    assert [(p.line, p.column, p.value) for p in error.problems] == [(3, 3, "1.5")]
-    good = workbook([["ref", "QuantityAvailable"], ["inventory/0007/R", 40]])
-    assert read(good, "edits.xlsx")[0].fields == {"QuantityAvailable": 40}
-    with pytest.raises(InputError, match="not a spreadsheet"):
-        read(b"no", "edits.xlsx")
