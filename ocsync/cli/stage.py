@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ocsync.cli import stage_files
 from ocsync.cli.context import Context
 from ocsync.cli.options import LOCAL, Yes, command
+from ocsync.cli.stage_files import staged_now, stamped, totals
 from ocsync.errors import ExitCode, FileMissing, UsageError
 
 if TYPE_CHECKING:
@@ -92,50 +92,7 @@ def register(app: typer.Typer) -> None:
         """
         _stage(ctx, "assign", ref, fields, expect)
 
-    @command(group, "import", exits=_FILED)
-    def import_(
-        ctx: Context,
-        file: Annotated[str, typer.Argument(metavar="FILE", help="CSV or JSONL; - for stdin.")],
-        kind: Annotated[
-            str,
-            typer.Option(
-                "--kind", metavar="KIND", help="For CSV without a ref column: the rows' kind."
-            ),
-        ] = "",
-        form: Annotated[
-            str,
-            typer.Option(
-                "--format",
-                metavar="csv|jsonl|xlsx",
-                help="Instead of what its name and content say.",
-            ),
-        ] = "",
-    ) -> None:
-        """Stage every line of a file, or none of them if one is wrong."""
-        from ocsync.intake import check_against_staged, read_file
-        from ocsync.intake.files import FORMATS
-        from ocsync.render.text import count
-
-        if form and form not in FORMATS:
-            raise UsageError(f'"{form}" is no format', hint=f"one of {', '.join(FORMATS)}")
-        journal = ctx.folder().journal
-        before = journal.entries()
-        source = "standard input" if file == "-" else Path(file).name
-        with _open(file) as stream:
-            read = check_against_staged(read_file(file, stream, kind=kind, form=form), before)
-            number = journal.add_segment(_stamped(read))
-        after = journal.entries()
-        new = after[len(before) :] if number else []
-        kinds = {entry.ref.partition("/")[0] for entry in new}
-        refs = {entry.ref for entry in new}
-        ctx.console.document(
-            "stage import", {"entries": number, "refs": len(refs), **_totals(after)}
-        )
-        what = f"{next(iter(kinds))} ref" if len(kinds) == 1 else "ref"
-        ctx.console.data(
-            f"{count(number, 'entry')} for {count(len(refs), what)} from {source}", "+"
-        )
-        _staged_now(ctx, after)
+    stage_files.register(group)
 
     @command(group, "list", exits=LOCAL)
     def list_(
@@ -152,7 +109,7 @@ def register(app: typer.Typer) -> None:
         for entry in entries:
             groups.setdefault(entry.ref, []).append(entry)
         facts = [{"ref": ref, "entries": [e.seq for e in some]} for ref, some in groups.items()]
-        ctx.console.document("stage list", {**_totals(entries), "staged": facts})
+        ctx.console.document("stage list", {**totals(entries), "staged": facts})
         shown = list(groups.items())[: limit or None]
         if not ctx.console.json:
             ctx.console.lines(columns([(r, len(e), e[-1].op.value) for r, e in shown], "<><"))
@@ -200,7 +157,7 @@ def register(app: typer.Typer) -> None:
         number = journal.drop(gone)
         ctx.console.document("stage drop", {"dropped": number})
         ctx.console.data(f"{count(number, 'entry')} dropped", "-")
-        _staged_now(ctx, journal.entries())
+        staged_now(ctx, journal.entries())
 
     @command(group, "clear", exits=LOCAL)
     def clear(ctx: Context, yes: Yes = False) -> None:
@@ -240,16 +197,16 @@ def _stage(
     journal = ctx.folder().journal
     staged = journal.entries()
     checked = list(check_against_staged([entry], staged))
-    [kept] = journal.append(list(_stamped(checked)))
+    [kept] = journal.append(list(stamped(checked)))
     ctx.console.document(
-        "stage " + op, {"entry": msgspec.to_builtins(kept), **_totals([*staged, kept])}
+        "stage " + op, {"entry": msgspec.to_builtins(kept), **totals([*staged, kept])}
     )
     sign = "+=" if op == "adjust" else "="
     said = "  ".join(assignment(path, value, sign) for path, value in kept.fields.items())
     ctx.console.data(f"{kept.seq}  {op} {kept.ref}  {said}".rstrip(), "+")
     if kept.expect:
         ctx.console.talk("  expects " + ", ".join(assignment(p, v) for p, v in kept.expect.items()))
-    _staged_now(ctx, [*staged, kept])
+    staged_now(ctx, [*staged, kept])
 
 
 def _current(ctx: Context, entry: Entry) -> dict[str, Any]:
@@ -270,35 +227,3 @@ def _current(ctx: Context, entry: Entry) -> dict[str, Any]:
         return {}
 
     return ctx.online(read)
-
-
-def _stamped(entries: Any) -> Any:
-    import msgspec
-
-    from ocsync.engine.work import operator, utc_now
-
-    at, by = utc_now().isoformat(), operator()
-    return (msgspec.structs.replace(entry, at=at, by=by) for entry in entries)
-
-
-def _open(file: str) -> Any:
-    if file == "-":
-        if sys.stdin.isatty():
-            raise UsageError("standard input is a terminal; pipe a file in, or name one")
-        return sys.stdin.buffer
-    try:
-        return Path(file).open("rb")
-    except OSError as error:
-        raise FileMissing(f"{file}: {error.strerror}") from error
-
-
-def _totals(entries: Sequence[Entry]) -> dict[str, int]:
-    return {"staged_entries": len(entries), "staged_refs": len({e.ref for e in entries})}
-
-
-def _staged_now(ctx: Context, entries: Sequence[Entry]) -> None:
-    from ocsync.render.text import count
-
-    refs = len({e.ref for e in entries})
-    ctx.console.talk(f"  staged now: {count(len(entries), 'entry')}, {count(refs, 'ref')}")
-    ctx.console.next("ocsync plan")

@@ -1,0 +1,302 @@
+"""`ocsync stage import`, `export` and `template`: the journal and files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ocsync.cli.context import Context
+from ocsync.cli.options import LOCAL, command
+from ocsync.errors import ExitCode, FileMissing, InputError, Refused, UsageError
+
+if TYPE_CHECKING:
+    from ocsync.intake.report import Report
+    from ocsync.models import Entry
+
+_EXITS = (*LOCAL, ExitCode.BAD_INPUT, ExitCode.NO_FILE)
+_KINDS = (
+    "address, supplier, catalog, price-schedule, buyer, category, product, usergroup, buyer-user, "
+    "supplier-user, admin-user, variant, inventory, variant-inventory, catalog-assignment, "
+    "catalog-product, category-product, category-assignment, usergroup-assignment, "
+    "product-assignment"
+)
+"""The kinds, written out: to load their table would slow every command's start."""
+To = Annotated[str, typer.Argument(metavar="[FILE]", help="Where to; - for stdout.")]
+Force = Annotated[bool, typer.Option("--force", help="Write over FILE if it is there.")]
+
+
+def kinds_that_begin(start: str) -> list[str]:
+    """The kinds, for the shell's completion."""
+    return [name for name in _KINDS.split(", ") if name.startswith(start)]
+
+
+def register(group: typer.Typer) -> None:
+    """Add the commands."""
+
+    @command(group, "import", exits=_EXITS)
+    def import_(
+        ctx: Context,
+        file: Annotated[
+            str, typer.Argument(metavar="FILE", help="CSV, JSONL or spreadsheet; - for stdin.")
+        ],
+        kind: Annotated[
+            str,
+            typer.Option(
+                "--kind",
+                help="For a table without a ref column: the rows' kind.",
+                autocompletion=kinds_that_begin,
+            ),
+        ] = "",
+        form: Annotated[str, typer.Option("--format", help="csv, jsonl or xlsx.")] = "",
+        sheet: Annotated[
+            str, typer.Option("--sheet", help="A spreadsheet's sheet, by name or number.")
+        ] = "",
+        dry_run: Annotated[
+            bool, typer.Option("--dry-run", "-n", help="Only tell what each column holds.")
+        ] = False,
+    ) -> None:
+        """Stage every line of a file, or none of them if one is wrong.
+
+        --dry-run stages nothing, and tells what each column holds.
+        """
+        from ocsync.intake import check_against_staged, read_file
+        from ocsync.intake.files import FORMATS
+        from ocsync.intake.report import Report
+
+        if form and form not in FORMATS:
+            raise UsageError(f'"{form}" is no format', hint=f"one of {', '.join(FORMATS)}")
+        journal = ctx.folder().journal
+        staged = journal.entries()
+        report = Report()
+        with _open(file) as stream:
+            read = read_file(
+                file, stream, kind=kind, form=form, sheet=sheet, note=ctx.warn,
+                see=report.see if dry_run else lambda _: None,
+            )  # fmt: skip
+            checked = check_against_staged(read, staged)
+            if dry_run:
+                return _tried(ctx, file, checked, staged, report)
+            number = journal.add_segment(stamped(checked))
+        return _imported(ctx, file, number, journal.entries(), len(staged))
+
+    @command(group, "export", exits=_EXITS)
+    def export(
+        ctx: Context,
+        file: To = "-",
+        refs: Annotated[
+            list[str] | None, typer.Argument(metavar="[REF...]", help="Only these refs.")
+        ] = None,
+        kind: Annotated[
+            str, typer.Option("--kind", help="Only this kind.", autocompletion=kinds_that_begin)
+        ] = "",
+        form: Annotated[
+            str, typer.Option("--format", help="csv or jsonl; else by FILE's name, or jsonl.")
+        ] = "",
+        force: Force = False,
+    ) -> None:
+        """Write what is staged to a file that `stage import` takes, entry by entry.
+
+        JSONL holds everything; CSV says so when it cannot.
+        """
+        from ocsync.intake import export as exports
+        from ocsync.intake.files import form_of
+        from ocsync.intake.table import kind_named
+
+        if "/" in file and file.partition("/")[0] in kinds_that_begin(""):
+            raise UsageError(f"{file} is a ref", hint=f"ocsync stage export - {file}")
+        form = form or (form_of(file, b"{") if file != "-" else "jsonl")
+        if form not in exports.FORMATS:
+            raise UsageError(f'"{form}" is no format to export', hint="csv or jsonl")
+        found = _selected(
+            ctx.folder().journal.entries(), refs or (), kind and kind_named(kind).name
+        )
+        lines = exports.csv_lines(found) if form == "csv" else exports.json_lines(found)
+        _write(ctx, file, lines, force=force)
+        _exported(ctx, file, form, found)
+
+    @command(group, "template", exits=_EXITS)
+    def template(
+        ctx: Context,
+        kind: Annotated[
+            str,
+            typer.Argument(
+                metavar="KIND", help=f"One of {_KINDS}.", autocompletion=kinds_that_begin
+            ),
+        ],
+        file: To = "-",
+        by_ref: Annotated[
+            bool, typer.Option("--ref", help="One ref column in place of the IDs.")
+        ] = False,
+        expect: Annotated[
+            list[str] | None,
+            typer.Option("--expect", metavar="FIELD", help="A column for what should be there."),
+        ] = None,
+        force: Force = False,
+    ) -> None:
+        """Write an empty CSV for a kind: its IDs and the fields that can be written."""
+        from ocsync.intake.table import kind_named
+        from ocsync.intake.template import header, required
+
+        row = kind_named(kind)
+        names = header(row, by_ref=by_ref, expect=expect or ())
+        if not ctx.console.json or file != "-":
+            _write(ctx, file, [(",".join(names) + "\n").encode()], force=force)
+        facts = {"kind": kind, "file": file, "columns": names, "required": required(row),
+                 "ops": [op.value for op in row.ops]}  # fmt: skip
+        ctx.console.document("stage template", facts)
+        _explained(ctx, kind, file, facts, by_ref=by_ref)
+
+
+def stamped(entries: Iterable[Entry]) -> Iterable[Entry]:
+    """*entries* with when and by whom."""
+    import msgspec
+
+    from ocsync.engine.work import operator, utc_now
+
+    at, by = utc_now().isoformat(), operator()
+    return (msgspec.structs.replace(entry, at=at, by=by) for entry in entries)
+
+
+def totals(entries: Sequence[Entry]) -> dict[str, int]:
+    """How much is staged, as data."""
+    return {"staged_entries": len(entries), "staged_refs": len({e.ref for e in entries})}
+
+
+def staged_now(ctx: Context, entries: Sequence[Entry]) -> None:
+    """Say how much is staged, and what comes next."""
+    from ocsync.render.text import count
+
+    refs = len({e.ref for e in entries})
+    ctx.console.talk(f"  staged now: {count(len(entries), 'entry')}, {count(refs, 'ref')}")
+    ctx.console.next("ocsync plan")
+
+
+def _imported(ctx: Context, file: str, number: int, after: Sequence[Entry], before: int) -> None:
+    from ocsync.render.text import count
+
+    new = after[before:] if number else []
+    kinds = {entry.ref.partition("/")[0] for entry in new}
+    refs = {entry.ref for entry in new}
+    ctx.console.document("stage import", {"entries": number, "refs": len(refs), **totals(after)})
+    source = _named(file)
+    if not number:
+        ctx.console.data(f"there is no line in {source}; nothing was staged", "=")
+        return
+    what = f"{next(iter(kinds))} ref" if len(kinds) == 1 else "ref"
+    ctx.console.data(f"{count(number, 'entry')} for {count(len(refs), what)} from {source}", "+")
+    staged_now(ctx, after)
+
+
+def _tried(
+    ctx: Context, file: str, read: Iterable[Entry], staged: Sequence[Entry], report: Report
+) -> None:
+    """Read it all, tell what it holds, and raise what is wrong with it."""
+    from ocsync.engine.planning import draft
+    from ocsync.render import stage as shown
+
+    wrong: InputError | None = None
+    new: list[Entry] = []
+    try:
+        new = list(read)
+        alone, both = draft(shown.numbered(new)), draft(shown.numbered([*staged, *new]))
+    except InputError as error:
+        wrong = error
+    facts = shown.report_data(_named(file), report)
+    if wrong is None:
+        facts |= shown.outcome_data(alone, both)
+    if report.lines or wrong is None:
+        ctx.console.document("stage import", facts)
+        if not ctx.console.json:
+            ctx.console.lines(shown.report_lines(_named(file), report))
+            for sign, line in shown.outcome_lines(_named(file), facts) if wrong is None else ():
+                ctx.console.data(line, sign)
+    if wrong is not None:
+        listed = ctx.console.json or not report.wrong
+        raise InputError(wrong.message, wrong.problems if listed else (), hint=wrong.hint)
+
+
+def _selected(entries: Sequence[Entry], refs: Sequence[str], kind: str) -> list[Entry]:
+    known = {entry.ref for entry in entries}
+    missing = [ref for ref in refs if ref not in known]
+    if missing:
+        raise FileMissing(f"not staged: {', '.join(missing)}", hint="ocsync stage list")
+    return [
+        entry
+        for entry in entries
+        if (not refs or entry.ref in refs) and (not kind or entry.ref.partition("/")[0] == kind)
+    ]
+
+
+def _exported(ctx: Context, file: str, form: str, found: Sequence[Entry]) -> None:
+    import msgspec
+
+    from ocsync.render.text import count
+
+    refs = len({entry.ref for entry in found})
+    facts: dict[str, Any] = {"file": file, "form": form, "entries": len(found), "refs": refs}
+    if file == "-":
+        facts["exported"] = msgspec.to_builtins(found)
+    ctx.console.document("stage export", facts)
+    text = f"{count(len(found), 'entry')} for {count(refs, 'ref')}"
+    if file == "-":
+        ctx.console.talk(text, "=")
+    else:
+        ctx.console.data(f"{text} to {_named(file)}", "+")
+        ctx.console.next(f"ocsync stage import {file}")
+
+
+def _explained(ctx: Context, kind: str, file: str, facts: dict[str, Any], *, by_ref: bool) -> None:
+    """What a header alone does not tell."""
+    from ocsync.resources import KINDS
+
+    row = KINDS[kind]
+    if len(row.ops) > 1:
+        ops = ", ".join(op.value for op in row.ops)
+        ctx.console.talk(f"  op is one of {ops}; empty is {row.ops[0].value}")
+    if facts["required"]:
+        verb = "an assign" if row.assignment else "a put"
+        ctx.console.talk(f"  {verb} must have {', '.join(facts['required'])}")
+    if "xp" in row.fields:
+        ctx.console.talk("  xp: add columns such as xp.color (text) and xp.size: (JSON)")
+    ctx.console.talk("  an empty cell leaves the field alone, \\N is null")
+    name = file if file != "-" else f"{kind}.csv"
+    ctx.console.next(f"ocsync stage import {name}" + (f" --kind {kind}" if not by_ref else ""))
+
+
+def _named(file: str) -> str:
+    return {"-": "standard input"}.get(file, Path(file).name)
+
+
+def _open(file: str) -> Any:
+    if file == "-":
+        if sys.stdin.isatty():
+            raise UsageError("standard input is a terminal; pipe a file in, or name one")
+        return sys.stdin.buffer
+    try:
+        return Path(file).open("rb")
+    except OSError as error:
+        raise FileMissing(f"{file}: {error.strerror}") from error
+
+
+def _write(ctx: Context, file: str, lines: Iterable[bytes], *, force: bool) -> None:
+    """Write *lines* to FILE, all or none, or to stdout; with --json nothing goes there."""
+    from ocsync.store.files import replacing
+
+    if file == "-":
+        data = list(lines)
+        if not ctx.console.json:
+            sys.stdout.flush()
+            sys.stdout.buffer.writelines(data)
+        return
+    path = Path(file).absolute()
+    if path.exists() and not force:
+        raise Refused(f"{file} is there already", hint="name another file, or give --force")
+    try:
+        with replacing(path) as opened:
+            opened.writelines(lines)
+    except OSError as error:
+        raise FileMissing(f"{file}: {error.strerror}") from error

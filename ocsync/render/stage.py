@@ -1,0 +1,112 @@
+"""What a file would stage, column by column, as lines and as data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ocsync.render.text import columns, count, value
+
+if TYPE_CHECKING:
+    from ocsync.engine.planning import Draft
+    from ocsync.intake.report import Column, Report
+    from ocsync.models import Entry
+
+Line = tuple[str, str]
+_NAME, _VALUE = 26, 12
+
+
+def numbered(entries: Iterable[Entry]) -> list[Entry]:
+    """*entries* as the journal would number them, after nothing else."""
+    return [msgspec.structs.replace(entry, seq=seq) for seq, entry in enumerate(entries, 1)]
+
+
+def report_lines(source: str, report: Report) -> Iterator[str]:
+    """A row a column; what is wrong with it below."""
+    found = report.listed()
+    if not found:
+        return
+    yield f"{source}: {count(report.lines, 'line')}" + (
+        f", {report.wrong:,} wrong" * bool(report.wrong)
+    )
+    counts = [name for name in ("null", "wrong") if any(getattr(c, name) for c in found)]
+    head = ("column", "type", "filled", "empty", *counts, "differ", "least", "most")
+    rows = (
+        (
+            _short(column.name, _NAME),
+            column.type,
+            column.filled,
+            report.empty(column),
+            *(getattr(column, name) for name in counts),
+            column.distinct,
+            _short(_end(column.low), _VALUE),
+            _short(_end(column.high), _VALUE),
+        )
+        for column in found
+    )
+    for line in columns([head, *rows], "<<>>" + ">" * len(counts) + "><<"):
+        yield f"  {line}"
+    for column in found:
+        yield from column.problems
+        if column.wrong > len(column.problems):
+            yield f"... and {column.wrong - len(column.problems):,} more in {column.name}"
+
+
+def _end(thing: Any) -> str:
+    return "" if thing is None else value(thing)
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def report_data(source: str, report: Report) -> dict[str, Any]:
+    """The same as data."""
+    return {
+        "dry_run": True,
+        "file": source,
+        "lines": report.lines,
+        "wrong_lines": report.wrong,
+        "columns": [_column(report, column) for column in report.listed()],
+    }
+
+
+def _column(report: Report, column: Column) -> dict[str, Any]:
+    return {
+        "name": column.name,
+        "type": column.type,
+        "filled": column.filled,
+        "empty": report.empty(column),
+        "null": column.null,
+        "wrong": column.wrong,
+        "distinct": column.distinct,
+        "least": column.low,
+        "most": column.high,
+        "problems": column.problems,
+    }
+
+
+def outcome_data(alone: Draft, both: Draft) -> dict[str, Any]:
+    """What the file comes to, by itself and with what is staged already."""
+    return {"alone": _outcome(alone), "with_staged": _outcome(both)}
+
+
+def _outcome(draft: Draft) -> dict[str, int]:
+    refs = {entry.ref for entry in draft.entries}
+    return {"entries": len(draft.entries), "refs": len(refs), "steps": len(draft.plan.steps)}
+
+
+def outcome_lines(source: str, facts: dict[str, Any]) -> Iterator[Line]:
+    """The same as lines."""
+    alone, both = facts["alone"], facts["with_staged"]
+    yield "+", f"{source} would stage {_said(alone)}"
+    if both != alone:
+        yield "", f"  with what is staged already: {_said(both)}"
+    yield "=", "dry run: nothing was staged"
+
+
+def _said(facts: dict[str, int]) -> str:
+    parts = ((facts["entries"], "entry"), (facts["refs"], "ref"), (facts["steps"], "step"))
+    return ", ".join(count(number, noun) for number, noun in parts)

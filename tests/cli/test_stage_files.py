@@ -1,0 +1,198 @@
+"""`stage import`, `export` and `template` as the operator types them."""
+
+from __future__ import annotations
+
+import io
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from ocsync.cli.stage_files import kinds_that_begin
+from ocsync.intake import read_file
+from ocsync.intake.template import header
+from ocsync.resources import KINDS, Kind
+from tests.conftest import Run
+from tests.intake.workbooks import ERROR, workbook
+
+STOCK = "ProductID,InventoryRecordID,QuantityAvailable,AddressID,xp.n:\n"
+
+
+def staged(ocsync: Run) -> list[dict[str, object]]:
+    """What is staged, without numbers and where it came from."""
+    kept = ("op", "ref", "fields", "expect", "replace")
+    found = ocsync("stage", "export", "--json").data["exported"]
+    return [{name: one[name] for name in kept if name in one} for one in found]
+
+
+def test_a_dry_run_tells_what_each_column_holds_and_stages_nothing(ocsync: Run) -> None:
+    ocsync("stage", "set", "inventory/P/R", "AddressID=wh-9")
+    Path("stock.csv").write_text(STOCK + "P,R,40,,1\nP,R,,wh,\nP,S,-2,\\N,[2]\n".replace("\\N", ""))
+    found = ocsync(
+        "stage", "import", "stock.csv", "--kind", "inventory", "--dry-run", "--json"
+    ).data
+    by_name = {column["name"]: column for column in found["columns"]}
+    numbers = {
+        name: [c[n] for n in ("filled", "empty", "null", "wrong", "distinct", "least", "most")]
+        for name, c in by_name.items()
+    }
+
+    assert list(by_name) == [
+        "ProductID",
+        "InventoryRecordID",
+        "QuantityAvailable",
+        "AddressID",
+        "xp.n",
+    ]
+    assert numbers == {
+        "ProductID": [3, 0, 0, 0, 1, "P", "P"],
+        "InventoryRecordID": [3, 0, 0, 0, 2, "R", "S"],
+        "QuantityAvailable": [2, 1, 0, 0, 2, -2, 40],
+        "AddressID": [1, 2, 0, 0, 1, "wh", "wh"],
+        "xp.n": [2, 1, 0, 0, 2, 1, 1],
+    }
+    assert [by_name[n]["type"] for n in ("ProductID", "QuantityAvailable", "xp.n")] == [
+        "ID", "whole number", "list, number",
+    ]  # fmt: skip
+    assert found["alone"] == {"entries": 3, "refs": 2, "steps": 2}
+    assert found["with_staged"] == {"entries": 4, "refs": 2, "steps": 2}
+    assert len(staged(ocsync)) == 1
+    shown = ocsync("stage", "import", "stock.csv", "--kind", "inventory", "-n")
+    assert shown.code == 0
+    assert "stock.csv would stage 3 entries, 2 refs, 2 steps" in shown.out
+    assert "with what is staged already: 4 entries, 2 refs, 2 steps" in shown.out
+    assert all(len(line) <= 80 for line in shown.out.splitlines())
+    assert len(staged(ocsync)) == 1
+
+
+def test_a_dry_run_of_a_wrong_file_counts_and_shows_what_is_wrong(ocsync: Run) -> None:
+    rows = "".join(f"P,R{n},{'x' if n % 2 else n},,\n" for n in range(10)) + "P,R 1,1,,\n"
+    Path("stock.csv").write_text(STOCK + rows)
+    result = ocsync("stage", "import", "stock.csv", "--kind", "inventory", "--dry-run")
+
+    assert result.code == 65
+    assert "6 of 11 lines are wrong; nothing was staged" in result.err
+    assert "stock.csv: 11 lines, 6 wrong" in result.out
+    row = next(line for line in result.out.splitlines() if "QuantityAvailable  whole" in line)
+    assert row.split()[3:] == ["5", "0", "5", "5", "0", "8"], "filled, empty, wrong, differ..."
+    assert 'stock.csv:3:3 "x" is not a whole number' in result.out
+    assert "... and 2 more in QuantityAvailable" in result.out
+    assert "stock.csv:3:3" not in result.err, "nothing twice"
+    data = ocsync("stage", "import", "stock.csv", "--kind", "inventory", "-n", "--json")
+    assert (data.code, data.data["wrong_lines"]) == (65, 6)
+    assert len(json.loads(data.err)["problems"]) == 6
+    assert staged(ocsync) == []
+
+
+def test_a_dry_run_finds_what_only_shows_beside_other_entries(ocsync: Run) -> None:
+    ocsync("stage", "set", "category/C/A", "ParentID=B")
+    Path("c.jsonl").write_text('{"ref": "category/C/B", "fields": {"ParentID": "A"}}\n')
+    result = ocsync("stage", "import", "c.jsonl", "--dry-run")
+    assert result.code == 65
+    assert "category/C/A -> category/C/B" in result.err
+    assert "ParentID" in result.out
+
+
+def test_a_sheet_is_chosen_and_its_cells_are_named(ocsync: Run) -> None:
+    head = ["ref", "QuantityAvailable"]
+    Path("s.xlsx").write_bytes(
+        workbook([head, ["inventory/P/R", 40]], [head, ["inventory/P/R", ERROR]])
+    )
+    asked = ocsync("stage", "import", "s.xlsx")
+    assert asked.code == 64
+    assert "--sheet NAME or NUMBER, one of: 1 s1, 2 s2" in asked.err
+    wrong = ocsync("stage", "import", "s.xlsx", "--sheet", "2")
+    assert wrong.code == 65
+    assert "s.xlsx s2!B2  QuantityAvailable" in wrong.err
+    assert "is a spreadsheet's error" in wrong.err
+    assert staged(ocsync) == []
+    assert ocsync("stage", "import", "s.xlsx", "--sheet", "s1").code == 0
+    assert staged(ocsync)[0]["fields"] == {"QuantityAvailable": 40}
+    assert "s.xlsx!s1:2" in ocsync("stage", "show", "inventory/P/R").out
+
+
+def test_what_is_exported_stages_the_same_again(ocsync: Run) -> None:
+    for words in (
+        ("set", "inventory/P/R", "QuantityAvailable=40", 'xp.a:={"b":1}', "--expect", "QuantityAvailable=38"),
+        ("put", "catalog/C", "Name==1+1", "Active=true", "--replace"),
+        ("adjust", "inventory/P/R", "QuantityAvailable-=2"),
+        ("assign", "catalog-product/C/P"),
+    ):  # fmt: skip
+        assert ocsync("stage", *words).code == 0
+    before = staged(ocsync)
+    for name in ("all.csv", "all.jsonl"):
+        done = ocsync("stage", "export", name)
+        assert (done.code, done.out) == (0, f"+ 4 entries for 3 refs to {name}\n")
+        assert stat.S_IMODE(Path(name).stat().st_mode) == 0o600
+        ocsync("stage", "clear", "--yes")
+        assert ocsync("stage", "import", name).code == 0
+        assert staged(ocsync) == before
+    out = ocsync("stage", "export").out
+    assert out == Path("all.jsonl").read_text()
+    assert ocsync("stage", "export", "-", "--format", "csv").out == Path("all.csv").read_text()
+
+
+def test_a_part_of_the_journal_is_exported(ocsync: Run) -> None:
+    for ref in ("catalog/C", "catalog/D", "inventory/P/R"):
+        ocsync("stage", "set", ref, "xp.a=1")
+    assert len(ocsync("stage", "export", "--kind", "catalog").out.splitlines()) == 2
+    assert len(ocsync("stage", "export", "-", "catalog/C", "inventory/P/R").out.splitlines()) == 2
+    assert ocsync("stage", "export", "-", "catalog/X").code == 66
+    mistaken = ocsync("stage", "export", "catalog/C")
+    assert mistaken.code == 64
+    assert "ocsync stage export - catalog/C" in mistaken.err
+    assert ocsync("stage", "export", "--kind", "x").code == 64
+    assert ocsync("stage", "export", "x.xlsx").code == 64
+
+
+def test_an_export_writes_over_nothing_unasked_and_all_or_nothing(ocsync: Run) -> None:
+    ocsync("stage", "set", "catalog/C", "xp.a =1")
+    Path("mine.csv").write_text("mine")
+    assert ocsync("stage", "export", "mine.csv").code == 64
+    refused = ocsync("stage", "export", "mine.csv", "--force")
+    assert refused.code == 65
+    assert "a header does not keep" in refused.err
+    assert Path("mine.csv").read_text() == "mine"
+    assert not list(Path().glob(".mine*"))
+    assert ocsync("stage", "export", "nowhere/x.csv").code == 66
+    assert ocsync("stage", "export", "mine.jsonl").code == 0
+
+
+@pytest.mark.parametrize("kind", ["product", "variant-inventory", "category-assignment"])
+def test_a_template_can_be_imported_as_it_is(ocsync: Run, kind: str) -> None:
+    name, by_ref = f"{kind}.csv", f"{kind}-ref.csv"
+    assert ocsync("stage", "template", kind, name).code == 0
+    result = ocsync("stage", "import", name, "--kind", kind)
+    assert (result.code, result.out) == (0, f"= there is no line in {name}; nothing was staged\n")
+    assert ocsync("stage", "template", kind, by_ref, "--ref").code == 0
+    assert ocsync("stage", "import", by_ref).code == 0
+    assert ocsync("stage", "template", kind, name).code == 64, "it may be filled by now"
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
+def test_the_header_of_every_kind_is_one_that_import_takes(kind: Kind) -> None:
+    for words in (header(kind), header(kind, by_ref=True, expect=list(kind.fields)[:1])):
+        text = io.BytesIO((",".join(words) + "\n").encode())
+        assert list(read_file("x.csv", text, kind=kind.name)) == []
+
+
+def test_a_template_has_what_is_required_first(ocsync: Run) -> None:
+    shown = ocsync("stage", "template", "category")
+    assert shown.out == "CatalogID,CategoryID,op,Name,Description,ListOrder,Active,ParentID\n"
+    assert "a put must have Name" in shown.err
+    assert "xp.color" in shown.err
+    row = ocsync("stage", "template", "inventory", "--ref", "--expect", "QuantityAvailable").out
+    assert row.startswith("ref,op,AddressID,")
+    assert row.endswith("OwnerID,expect.QuantityAvailable\n")
+    assert "LastUpdated" not in row
+    assert ocsync("stage", "template", "inventory", "--expect", "Nope").code == 64
+    assert "kinds: address" in ocsync("stage", "template", "x").err
+    data = ocsync("stage", "template", "catalog-assignment", "--json").data
+    assert data["required"] == ["ViewAllCategories", "ViewAllProducts"]
+
+
+def test_help_and_completion_name_every_kind(ocsync: Run) -> None:
+    shown = " ".join(ocsync("stage", "template", "--help").out.split())
+    assert ", ".join(KINDS) in shown
+    assert kinds_that_begin("variant") == ["variant", "variant-inventory"]
