@@ -202,7 +202,8 @@ def _tried(
     new: list[Entry] = []
     try:
         new = list(read)
-        alone, both = draft(shown.numbered(new)), draft(shown.numbered([*staged, *new]))
+        alone = draft(shown.numbered(new))
+        both = draft(shown.numbered([*staged, *new])) if staged else alone
     except InputError as error:
         wrong = error
     facts = shown.report_data(_named(file), report)

@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from ocsync.document import equal
 from ocsync.intake.line import Line
 from ocsync.models import Entry
 from ocsync.resources import Kind, Type, field_at, ids_of, kind_of
@@ -63,7 +62,7 @@ class Column:
 def _less(one: Any, other: Any) -> bool:
     """Numbers before text; a column inside xp may hold both."""
     if isinstance(one, str) is isinstance(other, str):
-        return not equal(one, other) and bool(one < other)
+        return bool(one < other)
     return isinstance(other, str)
 
 
