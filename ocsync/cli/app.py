@@ -19,7 +19,8 @@ from ocsync.render.console import FORMAT, Console
 
 _COMMANDS = (
     "init", "profile", "targets", "pause", "stage", "plan", "resume", "verify", "status",
-    "unpause", "expire", "delete", "resync", "history", "delivery", "listen", "emulator", "demo",
+    "unpause", "expire", "delete", "resync", "history", "doctor", "delivery", "listen", "emulator",
+    "demo",
 )  # fmt: skip
 _SHOWN_PROBLEMS = 20
 _CHOICES = ("one of ", "kinds: ", "targets: ", "profiles here: ")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
 import httpx
@@ -27,7 +29,10 @@ class Reply(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """Who is signed in. *marketplace* is `Seller.ID`; *roles* are the token's; *id* the user's."""
+    """Who is signed in. *marketplace* is `Seller.ID`; *roles* are the token's; *id* the user's.
+
+    *audience* names the APIs that the token is for (api-facts 1.1); empty when it does not say.
+    """
 
     marketplace: str
     name: str
@@ -35,6 +40,7 @@ class Identity(NamedTuple):
     roles: tuple[str, ...]
     kind: str
     id: str = ""
+    audience: tuple[str, ...] = ()
 
 
 class Page(NamedTuple):
@@ -61,6 +67,8 @@ class Api:
         self._auth = auth
         self._count = count
         self.width = width
+        self.skew: float | None = None
+        """Seconds that the server's clock is before ours, by its last answer; None if unsaid."""
 
     @property
     def sent(self) -> int:
@@ -83,6 +91,7 @@ class Api:
             (role,) if isinstance(role, str) else tuple(map(str, role)),
             str(claims.get("usrtype") or ""),
             str(me.get("ID") or ""),
+            _texts(claims.get("aud")),
         )
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any] | None:
@@ -175,7 +184,9 @@ class Api:
             headers=None if body is None else {"Content-Type": "application/json; charset=utf-8"},
             extensions={"repeatable": repeatable},
         )
-        return await self._client.send(request)
+        response = await self._client.send(request)
+        self.skew = _skew(response, time.time())
+        return response
 
     def _checked(self, response: httpx.Response, method: str, path: str) -> Reply:
         if response.status_code >= 300:
@@ -186,6 +197,18 @@ class Api:
             hint = "a proxy may stand in between; check the profile's API URL"
             raise TryLater(text, hint=hint) if method == "GET" else LostAnswer(text, hint=hint)
         return Reply(response.status_code, body, int(response.extensions["attempts"]))
+
+
+def _texts(claim: Any) -> tuple[str, ...]:
+    """A claim that is text, or a list of texts."""
+    return tuple(c for c in (claim if isinstance(claim, list) else [claim]) if isinstance(c, str))
+
+
+def _skew(response: httpx.Response, now: float) -> float | None:
+    try:
+        return parsedate_to_datetime(response.headers["date"]).timestamp() - now
+    except (KeyError, ValueError, TypeError, OverflowError):
+        return None
 
 
 def _strange(path: str) -> TryLater:

@@ -14,7 +14,7 @@ with an empty segment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -164,6 +164,24 @@ class Journal:
                 _write(file, Segment(next=state.next, returned=run, closed=True))
                 for entry in entries:
                     _write(file, entry)
+
+    def unsealed(self, runs: Mapping[str, Collection[int]]) -> set[int]:
+        """The numbers of living entries that belong to one of *runs* (run -> numbers) all the same,
+        as the record of its seal was lost with a damaged line.
+        """
+        state = _State()
+        back: dict[str, set[int]] = {}
+        for path in self._segments():
+            returned = ""
+            for record in _records(path, self._warn):
+                state.take(record)
+                if isinstance(record, Segment):
+                    returned = record.returned
+                elif isinstance(record, Entry) and returned:
+                    back.setdefault(returned, set()).add(record.seq)
+        lost = {run: set(seqs) for run, seqs in runs.items() if run not in state.sealed}
+        theirs = {seq for run, seqs in lost.items() for seq in seqs - back.get(run, set())}
+        return state.living.keys() & theirs
 
     def compact(self) -> None:
         """Start over with an empty segment when nothing is staged. No run may be open."""

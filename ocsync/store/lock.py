@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from ocsync.errors import Locked
 
@@ -78,3 +79,41 @@ def _holder(path: Path) -> str:
     except (OSError, ValueError, KeyError, TypeError):
         return "another command"
     return f"{text}, {note['job']}," if note.get("job") else text
+
+
+class Holder(NamedTuple):
+    """Who holds a lock, or held it and died. *lives* is None when that cannot be told from here."""
+
+    who: str
+    pid: int
+    command: str
+    since: str
+    lives: bool | None
+
+    def text(self) -> str:
+        """In words."""
+        return f"{self.who} (pid {self.pid}, `{self.command}`, since {self.since})"
+
+
+def read_holder(path: Path) -> Holder | None:
+    """Who is named beside the lock *path*, which is not touched; None when nobody is."""
+    try:
+        note = json.loads(_beside(path).read_text(encoding="utf-8"))
+        who, pid = str(note["who"]), int(note["pid"])
+        here = who.rpartition("@")[2] == socket.gethostname()
+        return Holder(who, pid, str(note["command"]), str(note["since"]),
+                      _lives(pid) if here else None)  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _lives(pid: int) -> bool | None:
+    if os.name != "posix":
+        return None  # there, asking would be a signal
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True

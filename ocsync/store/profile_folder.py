@@ -59,6 +59,18 @@ class ProfileFolder:
             raise Damaged(str(path), 1, f"not a profile: {error}") from error
         return profile
 
+    def unknown_keys(self) -> list[str]:
+        """What `profile.toml` says that means nothing to this ocsync. Raises Damaged."""
+        from ocsync.store.profiles import Profile, SecretSource
+
+        content = read_toml(self.path / "profile.toml")
+        secret = content.get("secret")
+        inner = secret if isinstance(secret, dict) else {}
+        return [
+            *(name for name in content if name not in Profile.__struct_fields__),
+            *(f"secret.{n}" for n in inner if n not in SecretSource.__struct_fields__),
+        ]
+
     @property
     def journal(self) -> Journal:
         """What is staged."""

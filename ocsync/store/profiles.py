@@ -95,6 +95,11 @@ def read_url(text: str, plain_http: str = "") -> str:
     return url
 
 
+def is_loopback(host: str) -> bool:
+    """Whether *host* is this machine."""
+    return host in _LOOPBACK
+
+
 def environment_of(api_url: str) -> str:
     """The name of OrderCloud's environment at *api_url*; empty for any other place."""
     return next((name for name, url in ENVIRONMENTS.items() if url == api_url), "")

@@ -52,7 +52,7 @@ class Workspace:
 
     def create(self) -> None:
         """Make it, if it is not there. Raises ConfigError when its format is a newer one."""
-        self._check_format()
+        self.check_format()
         if not self.exists:
             files.make_folder(self.root)
             files.replace(self.root / ".gitignore", b"*\n")
@@ -76,7 +76,7 @@ class Workspace:
         self, name: str, *, warn: Warn, command: str = "", lock_seconds: float = 0.0
     ) -> ProfileFolder:
         """The folder of profile *name*, else of the current one. Raises ConfigError."""
-        self._check_format()
+        self.check_format()
         path = self._path(name or self.current)
         return ProfileFolder(path, warn=warn, command=command, lock_seconds=lock_seconds)
 
@@ -122,7 +122,8 @@ class Workspace:
     def _settings(self) -> dict[str, Any]:
         return read_toml(self.root / "workspace.toml")
 
-    def _check_format(self) -> None:
+    def check_format(self) -> None:
+        """Raise ConfigError when the format is a newer one, Damaged when the file is no TOML."""
         found = self._settings().get("format", FORMAT)
         if not isinstance(found, int) or found > FORMAT:
             raise ConfigError(

@@ -1,0 +1,73 @@
+"""Doctor: everything that can be wrong with the set-up, each with its fix.
+
+A check looks at one thing and says, line by line, what is so, why it matters and what to type. It
+is one row of a table: `LOCAL` here for what this machine tells, `server.CHECKS` for what only the
+server does. A check that fails says so and stops no other. Looking changes nothing; what `repair`
+does is safe, or asked for first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from ocsync.engine.doctor import damage, machine, places, profile, state
+from ocsync.engine.doctor.finding import Check as Check
+from ocsync.engine.doctor.finding import Examination as Examination
+from ocsync.engine.doctor.finding import Level as Level
+from ocsync.engine.doctor.finding import Needs as Needs
+from ocsync.engine.doctor.finding import Said as Said
+from ocsync.engine.doctor.finding import Setup as Setup
+from ocsync.engine.doctor.finding import examine as examine
+
+_W, _F, _P = Needs.WORKSPACE, Needs.FOLDER, Needs.PROFILE
+
+LOCAL: tuple[Check, ...] = (
+    Check("python", machine.python),
+    Check("packages", machine.packages),
+    Check("terminal", machine.terminal),
+    Check("environment", machine.environment),
+    Check("user", machine.who),
+    Check("workspace", places.found),
+    Check("format", places.format_known, _W),
+    Check("owner", places.owner, _W),
+    Check("modes", places.modes, _W),
+    Check("ignored", places.ignored, _W),
+    Check("leftovers", places.leftovers, _W),
+    Check("disk", places.room),
+    Check("profile", profile.whole, _W),
+    Check("host", profile.host, _P),
+    Check("proxy", machine.proxy, _P),
+    Check("secret", profile.secret, _P),
+    Check("trust", profile.trust, _P),
+    Check("logs", damage.records, _F),
+    Check("locks", state.locks, _F),
+    Check("runs", state.runs, _F),
+    Check("seals", state.seals, _F),
+    Check("pauses", state.pauses, _F),
+    Check("restore", state.restore, _P),
+    Check("extras", profile.extras, _P),
+    Check("others", state.others, _F),
+)
+
+BEFORE_ASKING = ("profile", "secret", "trust")
+"""What must not be wrong, or the server is not asked."""
+
+
+def can_ask(found: Examination) -> bool:
+    """Whether signing in makes sense after what was found here."""
+    bad = any(one.level is Level.WRONG and one.id in BEFORE_ASKING for one in found.said)
+    return not bad and not any(name in found.skipped for name in BEFORE_ASKING)
+
+
+def repair(found: Examination, ask: Callable[[str], bool]) -> Iterator[Said]:
+    """Repair what can be, after *ask* where something is lost by it; what was done, or why not."""
+    for one in found.said:
+        if one.repair is None:
+            continue
+        if one.repair.ask and not ask(one.repair.ask):
+            continue
+        try:
+            yield one._replace(level=Level.FINE, what=one.repair.do(), why="", fix="", repair=None)
+        except OSError as error:
+            text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            yield one._replace(what=f"not repaired: {text}", repair=None)

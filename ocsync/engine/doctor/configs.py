@@ -1,0 +1,156 @@
+"""Sync and delivery configurations: how they stand to what this workspace did and wants."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from importlib.util import find_spec
+
+from ocsync.client.sync_configs import read_target
+from ocsync.engine.deliveries import PATH
+from ocsync.engine.doctor.asked import Asked, Use
+from ocsync.engine.doctor.finding import Said, fine, note, wrong
+from ocsync.engine.pausing import Surveyed, drift
+from ocsync.errors import ApiError, NotFound, RoleMissing
+from ocsync.pause import Standing, settle, standing
+from ocsync.resources import TARGETS
+
+
+async def targets(asked: Asked) -> AsyncIterator[Said]:
+    """How each sync config stands to what this workspace did and wants."""
+    pauses = asked.setup.folder.read_pauses()
+    unread: dict[str, str] = {}
+    well = True
+    for name, target in TARGETS.items():
+        try:
+            asked.states[name] = state = await read_target(asked.work.api, target)
+        except RoleMissing:
+            unread[name] = f"needs {target.role}"
+            continue
+        except ApiError as error:
+            unread[name] = error.message
+            continue
+        mine = settle(pauses.get(name), state)
+        for said in _target(Surveyed(target, state, mine, standing(mine, state)), asked.use):
+            well = False
+            yield said
+    for name, why in unread.items():
+        if name in asked.use.targets or not why.startswith("needs"):
+            well = False
+            yield note(f"{name} could not be looked at: {why}", "whether it is paused is not known")
+    if well:
+        there = [n for n, s in asked.states.items() if s.exists]
+        yield fine(f"{len(there)} sync configs, none at odds with this workspace")
+
+
+def _target(seen: Surveyed, use: Use) -> list[Said]:
+    name, state = seen.target.name, seen.server
+    used = name in use.targets
+    found: list[Said] = []
+    if seen.standing is Standing.LIFTED:
+        found.append(
+            wrong(
+                f"somebody else lifted our pause of {name}",
+                "its targets hear of changes one by one again",
+                f"ocsync pause {name}, or ocsync unpause {name} to forget it",
+            )
+        )
+    elif seen.standing is Standing.NO_CONFIG and seen.pause:
+        found.append(
+            wrong(
+                f"{name} was paused, and has no sync config any more",
+                "there is nothing to lift, and nothing hears of its changes",
+                f"ocsync unpause {name} to forget it, or set the config up again",
+            )
+        )
+    elif seen.standing is Standing.NO_CONFIG and used:
+        found.append(
+            note(
+                f"{name} ({use.targets[name]}) has no sync config",
+                "no delivery target hears of its changes; there is nothing to pause",
+                f"ocsync delivery bind {name} CONFIG, if that is not meant",
+            )
+        )
+    elif seen.standing is Standing.THEIRS and used:
+        found.append(
+            note(
+                f"{name} ({use.targets[name]}) is paused, and not by this workspace",
+                "what is resumed reaches its targets when that pause is lifted, not before",
+                f"ocsync pause {name} --adopt, or ocsync unpause {name} --force",
+            )
+        )
+    changed = drift(seen)
+    if changed:
+        found.append(
+            note(
+                f"the config of {name} is not as it was when it was paused: {'; '.join(changed)}",
+                "somebody else works on it; lifting the pause leaves that as it is",
+                "ocsync targets",
+            )
+        )
+    if state.exists and used and not state.changed:
+        found.append(
+            note(
+                f"{name} has {seen.target.flags[0]}=false",
+                "its changes are not sent at all, only what is synced by hand",
+                f"set it true in the config of {name}, or: ocsync resync {name} ID...",
+            )
+        )
+    return found
+
+
+async def delivery(asked: Asked) -> AsyncIterator[Said]:
+    """Whether the delivery configurations of what is in use are there and enabled."""
+    users: dict[str, list[str]] = {}
+    for name in asked.use.targets:
+        state = asked.states.get(name)
+        if state and state.exists:
+            users.setdefault(state.delivery, []).append(name)
+    well = True
+    for config, names in users.items():
+        for said in await _delivery(asked, config, ", ".join(names)):
+            well = False
+            yield said
+    if well:
+        yield fine(f"{len(users)} in use, enabled" if users else "none in use")
+
+
+async def _delivery(asked: Asked, config: str, names: str) -> list[Said]:
+    why = f"nothing of {names} is delivered"
+    try:
+        found = await asked.work.api.get(f"{PATH}/{config}") or {}
+    except NotFound:
+        return [
+            wrong(
+                f"delivery configuration {config} of {names} does not exist",
+                why,
+                f"ocsync delivery list, then ocsync delivery bind {names} CONFIG",
+            )
+        ]
+    except RoleMissing:
+        return [
+            note(
+                f"delivery configuration {config} of {names} cannot be looked at",
+                "whether it is enabled is not known",
+                "DeliveryConfigAdmin would show it",
+            )
+        ]
+    said = []
+    if found.get("Enabled") is False:
+        said.append(
+            wrong(
+                f"delivery configuration {config} of {names} is disabled",
+                why,
+                f"ocsync delivery show {config}, then set Enabled=true",
+            )
+        )
+    ways = found.get("DeliveryTargets")
+    kafka = isinstance(ways, dict) and bool(ways.get("Kafka"))
+    if kafka and find_spec("confluent_kafka") is None:
+        said.append(
+            note(
+                f"{names} deliver to Kafka, and confluent-kafka is not installed",
+                "what arrives there cannot be listened to",
+                "pip install 'ocsync[kafka]'",
+            )
+        )
+    return said

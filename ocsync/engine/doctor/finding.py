@@ -1,0 +1,190 @@
+"""What a check says, and how checks are made: one after the other, none able to stop the rest."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from ocsync.errors import ExitCode, OcsyncError, first_of
+from ocsync.store import Profile, ProfileFolder, Workspace
+
+
+class Level(StrEnum):
+    """How bad it is."""
+
+    FINE = "fine"
+    NOTE = "note"
+    WRONG = "wrong"
+
+
+class Repair(NamedTuple):
+    """What `--fix` does about it: *do* returns what it did. *ask* is the question put first, where
+    something is lost by it; a repair without one is safe.
+    """
+
+    do: Callable[[], str]
+    ask: str = ""
+
+
+class Said(NamedTuple):
+    """One line of the answer: what is so, why it matters, what to type.
+
+    *details* are the lines that it stands on. *code* is what the command exits with for it.
+    """
+
+    level: Level
+    what: str
+    why: str = ""
+    fix: str = ""
+    code: ExitCode = ExitCode.FAILED
+    repair: Repair | None = None
+    details: tuple[str, ...] = ()
+    id: str = ""
+
+
+def fine(what: str) -> Said:
+    """All is well."""
+    return Said(Level.FINE, what)
+
+
+def note(what: str, why: str = "", fix: str = "", *, repair: Repair | None = None) -> Said:
+    """Something to know; nothing is wrong."""
+    return Said(Level.NOTE, what, why, fix, repair=repair)
+
+
+def wrong(
+    what: str,
+    why: str = "",
+    fix: str = "",
+    *,
+    code: ExitCode = ExitCode.FAILED,
+    repair: Repair | None = None,
+    details: Sequence[str] = (),
+) -> Said:
+    """Something that will not work, or is in danger."""
+    return Said(Level.WRONG, what, why, fix, code, repair, tuple(details))
+
+
+def of_error(error: OcsyncError, why: str = "") -> Said:
+    """What an error says, as a line of the answer."""
+    return wrong(error.message, why, error.hint, code=error.exit_code)
+
+
+@dataclass
+class Setup:
+    """What is looked at. *environ* and *cwd* are those of the process, *now* is UTC."""
+
+    workspace: Workspace
+    profile_name: str
+    environ: Mapping[str, str]
+    cwd: Path
+    now: datetime
+    encoding: str = "utf-8"
+    command: str = "ocsync doctor"
+    torn: list[str] = field(default_factory=list)
+
+    def short(self, path: Path) -> str:
+        """*path* as it is typed here."""
+        return str(path.relative_to(self.cwd) if path.is_relative_to(self.cwd) else path)
+
+    @cached_property
+    def folder(self) -> ProfileFolder:
+        """The profile's folder. Raises ConfigError."""
+        return self.workspace.open(self.profile_name, warn=self.torn.append, command=self.command)
+
+    @cached_property
+    def profile(self) -> Profile:
+        """The profile. Raises ConfigError, Damaged."""
+        return self.folder.profile
+
+
+class Needs(StrEnum):
+    """What has to be there for a check to make sense."""
+
+    NOTHING = ""
+    WORKSPACE = "a workspace"
+    FOLDER = "a profile"
+    PROFILE = "a profile that can be read"
+    SIGN_IN = "a sign-in"
+
+
+class Check(NamedTuple):
+    """A check: its name, what it needs, and what it finds."""
+
+    id: str
+    look: Callable[[Setup], Iterable[Said]]
+    needs: Needs = Needs.NOTHING
+
+
+class Examination(NamedTuple):
+    """What the checks said; *skipped* were not made: id -> what was not there for them."""
+
+    said: list[Said]
+    skipped: dict[str, str]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What to exit with: DONE when nothing is wrong."""
+        return first_of(one.code for one in self.said if one.level is Level.WRONG)
+
+    def count(self, level: Level) -> int:
+        """How many lines of this level there are."""
+        return sum(one.level is level for one in self.said)
+
+
+def examine(setup: Setup, checks: Iterable[Check]) -> Examination:
+    """Make every check that makes sense."""
+    there = _there(setup)
+    found = Examination([], {})
+    for check in checks:
+        if check.needs in there:
+            found.said.extend(_made(check, setup))
+        else:
+            found.skipped[check.id] = check.needs.value
+    return found
+
+
+def _there(setup: Setup) -> set[Needs]:
+    there = {Needs.NOTHING}
+    try:
+        if setup.workspace.exists:
+            there.add(Needs.WORKSPACE)
+        setup.folder  # noqa: B018 - reading it is the check
+        there |= {Needs.WORKSPACE, Needs.FOLDER}
+        setup.profile  # noqa: B018
+        there.add(Needs.PROFILE)
+    except (OcsyncError, OSError):
+        pass
+    return there
+
+
+def _made(check: Check, setup: Setup) -> list[Said]:
+    said: list[Said] = []
+    try:
+        said.extend(one._replace(id=check.id) for one in check.look(setup))
+    except Exception as error:  # noqa: BLE001 - a check that fails is told, and the others go on
+        said.append(failed(check.id, error))
+    return said
+
+
+def failed(name: str, error: Exception) -> Said:
+    """A check that could not be made to its end."""
+    if isinstance(error, OcsyncError):
+        said = of_error(error, "whatever needs it cannot go on")
+    elif isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        said = wrong(f"{place}{error.strerror or error}", "it cannot be looked at")
+    else:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        said = wrong(
+            f"this check failed itself: {type(error).__name__}: {error}",
+            "it says nothing about the set-up; the other checks are not touched by it",
+            f"report it, with {Path(where.filename).name}:{where.lineno}",
+        )
+    return said._replace(id=name)

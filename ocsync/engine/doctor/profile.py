@@ -1,0 +1,160 @@
+"""The profile: is it whole, where does it lead, can its secret be had, is it trusted?"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Iterator
+from importlib.util import find_spec
+from urllib.parse import urlsplit
+
+from ocsync.engine.doctor.finding import Said, Setup, fine, note, of_error, wrong
+from ocsync.errors import ExitCode, OcsyncError
+from ocsync.store.profiles import ENVIRONMENTS, environment_of, is_loopback
+from ocsync.store.workspace import check_trust
+
+_BAD = ExitCode.BAD_CONFIG
+
+
+def whole(setup: Setup) -> Iterator[Said]:
+    """Whether there is one, it can be read, and says all that is needed."""
+    name = setup.profile_name or setup.workspace.current
+    if not setup.workspace.profiles():
+        yield wrong(
+            "there is no profile",
+            "nothing says which marketplace is meant, and as whom",
+            "ocsync profile add NAME --environment useast-sandbox --client-id ID --secret-env VAR",
+            code=_BAD,
+        )
+        return
+    if not name:
+        yield wrong(
+            "no profile is current",
+            "commands do not know which one is meant",
+            f"ocsync profile use {setup.workspace.profiles()[0]}",
+            code=_BAD,
+        )
+        return
+    try:
+        profile = setup.profile
+    except OcsyncError as error:
+        yield of_error(error, "no command can use it")
+        return
+    path = setup.short(setup.folder.path / "profile.toml")
+    if not profile.client_id.strip():
+        yield wrong(f"{name} has no client ID", "nothing can sign in", f"mend {path}", code=_BAD)
+    if profile.environment and ENVIRONMENTS.get(profile.environment) != profile.api_url:
+        yield wrong(
+            f"{name} says {profile.environment}, but its URL is {profile.api_url}",
+            "one of them is not what was meant",
+            f"mend {path}",
+            code=_BAD,
+        )
+    if profile.name != setup.folder.path.name:
+        yield note(
+            f"the folder {setup.folder.path.name} holds a profile named {profile.name}",
+            "commands know it by the folder's name",
+            f"mend {path}",
+        )
+    unknown = setup.folder.unknown_keys()
+    if unknown:
+        yield note(
+            f"{path} has {', '.join(unknown)}, which mean nothing",
+            "a misspelt setting is not in force",
+            f"mend {path}",
+        )
+    yield fine(f"{name}, client ID {profile.client_id}")
+
+
+def host(setup: Setup) -> Iterator[Said]:
+    """Whether its URLs are OrderCloud's."""
+    profile = setup.profile
+    api, auth = (urlsplit(url).hostname or "" for url in (profile.api_url, profile.auth_url))
+    environment = environment_of(profile.api_url)
+    if is_loopback(api):
+        yield note(
+            f"{profile.api_url} is this machine",
+            "an emulator or a tunnel: nothing here reaches a marketplace by itself",
+            "ocsync profile use NAME, if another is meant",
+        )
+    elif not environment:
+        yield note(
+            f"{api} is not one of OrderCloud's hosts",
+            "it gets the secret; a proxy of your own may be meant",
+            "ocsync profile show, then compare with the Portal's API URL",
+        )
+    if auth != api and environment:
+        yield note(
+            f"it signs in at {auth}, not at its API's host",
+            "OrderCloud takes sign-ins at the API's host",
+            f"mend auth_url in {setup.short(setup.folder.path / 'profile.toml')} if sign-in fails",
+        )
+    plain = [url for url in (profile.api_url, profile.auth_url) if url.startswith("http:")]
+    if plain and not is_loopback(urlsplit(plain[0]).hostname or ""):
+        yield note(
+            f"{plain[0]} is plain http",
+            "everybody on the way can read the secret and the token",
+            "https, or an ssh tunnel to 127.0.0.1",
+        )
+    if environment:
+        yield fine(environment)
+
+
+def secret(setup: Setup) -> Iterator[Said]:
+    """Whether the secret's source is there. It is not asked for; signing in does that."""
+    source = setup.profile.secret
+    given = [bool(source.env), bool(source.command), source.keyring].count(True)
+    path = setup.short(setup.folder.path / "profile.toml")
+    why = "nothing can sign in without the secret"
+    if given != 1:
+        text = "no source" if given == 0 else "several sources"
+        yield wrong(f"{text} of the secret in {path}", why, f"mend {path}", code=_BAD)
+    elif source.env and not setup.environ.get(source.env):
+        text = f"environment variable {source.env} is not set"
+        yield wrong(text, why, f"export {source.env}=...", code=_BAD)
+    elif source.env and setup.environ[source.env] != setup.environ[source.env].strip():
+        yield note(
+            f"environment variable {source.env} begins or ends with white space",
+            "it is sent as it is, and may be refused for it",
+            f"set {source.env} again without it",
+        )
+    elif source.command and not _runs(source.command):
+        text = f"`{source.command}` names no program that is there"
+        yield wrong(text, why, "install it, or mend the command in the profile", code=_BAD)
+    elif source.keyring and find_spec("keyring") is None:
+        text = "the secret is in the keyring, but keyring is not installed"
+        yield wrong(text, why, "pip install 'ocsync[keyring]'", code=_BAD)
+    else:
+        yield fine(source.text())
+
+
+def _runs(command: str) -> bool:
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return False
+    return bool(words) and shutil.which(words[0]) is not None
+
+
+def trust(setup: Setup) -> Iterator[Said]:
+    """Whether the profile may do what it says."""
+    try:
+        check_trust(setup.folder.path, setup.profile, setup.environ)
+    except OcsyncError as error:
+        yield of_error(error, "a folder that came from elsewhere must not run or send anything")
+    else:
+        yield fine("as it is now")
+
+
+def extras(setup: Setup) -> Iterator[Said]:
+    """Whether what this workspace has used before is still installed."""
+    sources = {entry.source.rpartition(":")[0] for entry in setup.folder.journal.entries()}
+    sheets = [s for s in sources if s.partition("!")[0].lower().endswith((".xlsx", ".xls", ".ods"))]
+    if sheets and find_spec("python_calamine") is None:
+        yield note(
+            f"{sheets[0]} was staged, but spreadsheets can no longer be read",
+            "importing it again would be refused",
+            "pip install 'ocsync[xlsx]'",
+        )
+    else:
+        yield fine("none is missing")

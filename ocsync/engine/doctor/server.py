@@ -1,0 +1,172 @@
+"""What only the server can tell: sign-in, marketplace, clock, roles, sync and delivery configs.
+
+Nothing is written, not even the pin of the marketplace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+from ocsync.client import Identity
+from ocsync.engine.doctor import configs
+from ocsync.engine.doctor.asked import Asked, Look, in_use
+from ocsync.engine.doctor.finding import (
+    Examination,
+    Needs,
+    Said,
+    Setup,
+    failed,
+    fine,
+    of_error,
+    wrong,
+)
+from ocsync.engine.work import Work
+from ocsync.errors import ExitCode, OcsyncError, TryLater
+from ocsync.resources import KINDS, TARGETS, Kind
+
+MOST_SKEW = 60.0
+"""Seconds; a lease of some minutes would be far off beyond it."""
+_GIVE = (
+    "have an administrator give it to the API client's default context user, "
+    "then: ocsync profile check"
+)
+
+
+async def ask(work: Work, setup: Setup) -> Examination:
+    """Sign in and make every check that asks the server."""
+    found = Examination([], {})
+    try:
+        identity = await work.api.identity()
+    except OcsyncError as error:
+        said = of_error(error, "every command that asks the server fails so")
+        if isinstance(error, TryLater):
+            said = said._replace(fix=f"curl -sS -o /dev/null {setup.profile.auth_url}, then again")
+        found.said.append(said._replace(id="sign-in"))
+        found.skipped.update(dict.fromkeys(CHECKS, Needs.SIGN_IN.value))
+        return found
+    found.said.append(_signed_in(identity)._replace(id="sign-in"))
+    asked = Asked(work, setup, identity, in_use(setup))
+    for name, look in CHECKS.items():
+        try:
+            async for said in look(asked):
+                found.said.append(said._replace(id=name))
+        except Exception as error:  # noqa: BLE001 - a check that fails is told, the others go on
+            found.said.append(failed(name, error))
+    return found
+
+
+def _signed_in(identity: Identity) -> Said:
+    text = f"{identity.username or 'unnamed'} on {identity.name}"
+    if identity.kind and identity.kind != "admin":
+        return wrong(
+            f"{text}, a {identity.kind} user",
+            "only admin users may change what belongs to the seller",
+            "give the API client an admin user as its default context user",
+            code=ExitCode.SIGN_IN,
+        )
+    return fine(text)
+
+
+async def marketplace(asked: Asked) -> AsyncIterator[Said]:
+    """Whether the sign-in is for the marketplace that journal and pauses belong to."""
+    pin = asked.setup.folder.pin()
+    expected = asked.setup.profile.marketplace or (pin.id if pin else "")
+    found = asked.identity.marketplace
+    if expected and expected.casefold() != found.casefold():
+        yield wrong(
+            f"the profile belongs to {expected}, this sign-in is for {found}",
+            "journal and pauses of one marketplace must not meet another",
+            "check the client ID, or make a new profile: ocsync profile add",
+            code=ExitCode.CONFLICT,
+        )
+    else:
+        yield fine(found + ("" if expected else ", not pinned yet"))
+
+
+async def audience(asked: Asked) -> AsyncIterator[Said]:
+    """Whether the token is for the host that it is sent to."""
+    host = urlsplit(asked.setup.profile.api_url).hostname
+    path = asked.setup.short(asked.setup.folder.path / "profile.toml")
+    others = [
+        text for text in asked.identity.audience if urlsplit(text).hostname not in (host, None)
+    ]
+    if others and len(others) == len(asked.identity.audience):
+        yield wrong(
+            f"the token is for {', '.join(others)}, but goes to {host}",
+            "a token of another environment is worth nothing there, or the profile mixes two",
+            f"compare api_url and auth_url in {path}",
+            code=ExitCode.BAD_CONFIG,
+        )
+    else:
+        yield fine(f"the token is for {host}")
+
+
+async def clock(asked: Asked) -> AsyncIterator[Said]:
+    """How far the clocks are apart."""
+    skew = asked.work.api.skew
+    if skew is None:
+        yield fine("the server does not say what time it has")
+    elif abs(skew) > MOST_SKEW:
+        way = "behind" if skew > 0 else "ahead of"
+        yield wrong(
+            f"this machine's clock is {abs(skew):,.0f} s {way} the server's",
+            "leases (pause --for) and expire go by it, and so do the times in every record",
+            "timedatectl set-ntp true, or set the clock",
+        )
+    else:
+        yield fine(f"within {max(abs(skew), 1):.0f} s of the server's")
+
+
+async def roles(asked: Asked) -> AsyncIterator[Said]:
+    """Whether what is in use can be read and written."""
+    have = set(asked.identity.roles)
+    if "FullAccess" in have:
+        yield fine("FullAccess")
+        return
+    well = True
+    for name, why in asked.use.kinds.items():
+        for said in _kind_roles(KINDS[name], why, have):
+            well = False
+            yield said
+    for name, why in asked.use.targets.items():
+        if TARGETS[name].role not in have:
+            well = False
+            yield wrong(
+                f"no role to pause {name} ({why}): {TARGETS[name].role}",
+                "pause, resume and status cannot see or change its sync config",
+                _GIVE,
+                code=ExitCode.SIGN_IN,
+            )
+    if well:
+        what = (
+            "all that is in use" if asked.use.kinds or asked.use.targets else "nothing in use yet"
+        )
+        yield fine(f"{len(have)} held, enough for {what} (ocsync profile check: for everything)")
+
+
+def _kind_roles(kind: Kind, why: str, have: set[str]) -> list[Said]:
+    if have & set(kind.writers):
+        return []
+    if why == "staged" or not have & set(kind.readers):
+        verb = "write" if why == "staged" else "read"
+        needed = " or ".join(kind.writers if why == "staged" else kind.readers)
+        return [
+            wrong(
+                f"no role to {verb} {kind.name} ({why}): {needed}",
+                "every step of it would fail with 403",
+                _GIVE,
+                code=ExitCode.SIGN_IN,
+            )
+        ]
+    return []
+
+
+CHECKS: dict[str, Look] = {
+    "marketplace": marketplace,
+    "audience": audience,
+    "clock": clock,
+    "roles": roles,
+    "targets": configs.targets,
+    "delivery": configs.delivery,
+}

@@ -1,0 +1,190 @@
+"""The state of the workspace's files: who may read them, what was left behind, what is damaged.
+
+Everything here looks first; what changes a file is a verb of its own and is called under the locks.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from ocsync.store import files, log
+from ocsync.store.log import Log
+
+_TEMPORARY = re.compile(r"\..+\.\d+\.tmp")
+_OLD_SECONDS = 600.0
+_TEXT = 240
+
+
+class Lost(NamedTuple):
+    """A line that is not what was written: its number, and what stands there now."""
+
+    number: int
+    text: str
+
+
+class Damage(NamedTuple):
+    """What a look at a log found. *kept* lines are as written; *torn* says that the last is cut."""
+
+    path: Path
+    kept: int
+    lost: list[Lost]
+    torn: bool
+
+
+def exposed(root: Path) -> tuple[list[Path], list[Path]]:
+    """What others than the owner may write, and what they may only read."""
+    writable, readable = list[Path](), list[Path]()
+    for path in _all(root):
+        mode = stat.S_IMODE(path.lstat().st_mode)
+        if path.is_symlink() or not mode & 0o077:
+            continue
+        (writable if mode & 0o022 else readable).append(path)
+    return writable, readable
+
+
+def make_private(root: Path) -> int:
+    """Let nobody but the owner read or write what is in *root*; how many files were changed."""
+    writable, readable = exposed(root)
+    for path in (*writable, *readable):
+        path.chmod(files.PRIVATE_FOLDER if path.is_dir() else files.PRIVATE_FILE)
+    return len(writable) + len(readable)
+
+
+def foreign(root: Path) -> list[Path]:
+    """What belongs to another user."""
+    if not hasattr(os, "getuid"):
+        return []
+    return [path for path in _all(root) if path.lstat().st_uid != os.getuid()]
+
+
+def ignores_all(root: Path) -> bool:
+    """Whether the workspace's `.gitignore` keeps all of it out of a repository."""
+    try:
+        return "*" in (root / ".gitignore").read_text(encoding="utf-8").split()
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def ignore_all(root: Path) -> None:
+    """Keep the workspace out of a repository."""
+    files.replace(root / ".gitignore", b"*\n")
+
+
+def leftovers(root: Path, now: float) -> list[Path]:
+    """Half-written files of commands that died; those of the last ten minutes may be at work."""
+    return [
+        path
+        for path in _all(root)
+        if _TEMPORARY.fullmatch(path.name) and now - path.lstat().st_mtime > _OLD_SECONDS
+    ]
+
+
+def half_sealed(profile: Path) -> list[Path]:
+    """Runs whose seal a crash cut short; `Runs.recover` finishes or undoes it."""
+    return sorted(path for path in profile.glob("runs/*.new") if path.is_dir())
+
+
+def run_folders(profile: Path) -> list[Path]:
+    """The folders of the runs, oldest name first."""
+    return sorted(p for p in profile.glob("runs/*") if p.is_dir() and not p.suffix)
+
+
+def logs(profile: Path) -> Iterator[Path]:
+    """Every log of a profile."""
+    yield from sorted(profile.glob("journal/[0-9]*.jsonl"))
+    for folder in run_folders(profile):
+        yield from sorted(folder.glob("*.jsonl"))
+    if (profile / "delivery.jsonl").is_file():
+        yield profile / "delivery.jsonl"
+
+
+def damage(path: Path) -> Damage:
+    """Look at every line of a log. Raises OSError."""
+    kept, lost, torn = 0, list[Lost](), False
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if line.endswith(b"\n") and log.payload_of(line[:-1]) is not None:
+                kept += 1
+            elif not line.endswith(b"\n"):
+                torn = True
+            else:
+                lost.append(Lost(number, line[:_TEXT].decode("utf-8", "replace").strip()))
+    return Damage(path, kept, lost, torn)
+
+
+def good_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The records of a log that are as they were written, each with its line."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            payload = log.payload_of(line[:-1]) if line.endswith(b"\n") else None
+            if payload is not None:
+                yield number, payload
+
+
+def cut_torn_tail(path: Path) -> None:
+    """Cut a line off that was never acknowledged, as the next append would."""
+    Log(path).close()
+
+
+def set_aside(path: Path) -> Path:
+    """Copy *path* beside itself under a name that nothing reads; that name."""
+    number, beside = 1, path.with_name(path.name + ".damaged")
+    while beside.exists():
+        number += 1
+        beside = path.with_name(f"{path.name}.damaged-{number}")
+    with files.replacing(beside) as copy, path.open("rb") as original:
+        shutil.copyfileobj(original, copy)
+    return beside
+
+
+def keep_good_lines(path: Path, head: bytes = b"") -> Path:
+    """Replace a damaged log by its good lines, *head* (a record) before them if it is given.
+
+    The damaged file is kept; where.
+    """
+    beside = set_aside(path)
+    with files.replacing(path) as file:
+        if head:
+            file.write(log.line_of(head))
+        for _, payload in good_lines(beside):
+            file.write(log.line_of(payload))
+    return beside
+
+
+def move_away(folder: Path) -> Path:
+    """Give a run's folder a name under which it is no run any more; that name."""
+    number, beside = 1, folder.with_name(folder.name + ".damaged")
+    while beside.exists():
+        number += 1
+        beside = folder.with_name(f"{folder.name}.damaged-{number}")
+    folder.rename(beside)
+    files.sync_folder(folder.parent)
+    return beside
+
+
+def free_bytes(root: Path) -> int:
+    """Bytes that are free where *root* is, or would be. Raises OSError."""
+    place = root
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    return shutil.disk_usage(place).free
+
+
+def is_writable(root: Path) -> bool:
+    """Whether a file can be made in *root*, or the nearest folder above it that exists."""
+    place = root
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    return os.access(place, os.W_OK | os.X_OK)
+
+
+def _all(root: Path) -> Iterator[Path]:
+    if root.exists():
+        yield root
+        yield from sorted(root.rglob("*"))

@@ -1,0 +1,349 @@
+"""Damaged logs: what the doctor says would be lost, and that nothing else is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ocsync.engine.doctor import LOCAL, Check, Level, Needs, Setup, examine
+from ocsync.engine.doctor.finding import fine
+from ocsync.engine.doctor.machine import _mismatch
+from ocsync.engine.doctor.state import next_restore, restore
+from ocsync.errors import ExitCode
+from ocsync.store import Workspace
+from tests.builders import Result, Shop
+from tests.cli.test_doctor import FOLDER, look, said
+from tests.cli.test_hostile import crashed, fair, meddled
+from tests.conftest import Run
+from tests.engine.test_replay import crash
+
+__all__ = ["crashed"]
+JOURNAL = FOLDER / "journal/000001.jsonl"
+
+
+def spoil(path: Path, line: int) -> bytes:
+    """Turn a bit in the middle of a line, counted from 1 or from the end; the file as it was."""
+    data = path.read_bytes()
+    lines = data.splitlines(keepends=True)
+    number = line - 1 if line > 0 else len(lines) + line
+    place = len(lines[number]) // 2
+    while lines[number][place] in b'"\\' or lines[number][place] ^ 1 in b'"\\\n':
+        place += 1
+    spoilt = lines[number][:place] + bytes([lines[number][place] ^ 1]) + lines[number][place + 1 :]
+    path.write_bytes(b"".join([*lines[:number], spoilt, *lines[number + 1 :]]))
+    return data
+
+
+def staged(ocsync: Run) -> list[str]:
+    return [row["ref"] for row in ocsync("stage", "list", "--json").data["staged"]]
+
+
+def mended(ocsync: Run) -> Result:
+    """Refused unasked; then repaired, with nothing left to repair."""
+    before = {p: p.read_bytes() for p in FOLDER.rglob("*.jsonl")}
+    refused = look(ocsync, "--fix")
+    assert refused.code == 78
+    assert "nobody can be asked (--yes)" in refused.err
+    assert {p: p.read_bytes() for p in FOLDER.rglob("*.jsonl")} == before
+    result = look(ocsync, "--fix", "--yes")
+    assert said(result, "logs") == []
+    return result
+
+
+def test_a_lost_entry_is_shown_and_the_others_stay(ocsync: Run) -> None:
+    for n in range(3):
+        ocsync("stage", "set", f"catalog/C{n}", "Active=true")
+    whole = spoil(JOURNAL, 3)
+    damaged = JOURNAL.read_bytes()
+    assert ocsync("stage", "list").code == 78
+    result = look(ocsync)
+    assert result.code == 78
+    [found] = said(result, "logs")
+    assert found["what"] == "journal/000001.jsonl: line 3 of 4 is not what was written"
+    assert "2 staged entries would be left; edits in these lines would be lost" in found["why"]
+    assert "line 3 now reads: " in found["details"][0]
+    assert '"type":"entry"' in found["details"][0]
+    assert "ocsync doctor --fix, which asks first" in found["fix"]
+    shown = ocsync("doctor", "--offline").out
+    assert "line 3 now reads" in shown
+
+    mended(ocsync)
+    assert staged(ocsync) == ["catalog/C0", "catalog/C2"]
+    assert JOURNAL.with_name("000001.jsonl.damaged").read_bytes() == damaged
+    assert JOURNAL.read_bytes() == b"".join(
+        line for n, line in enumerate(whole.splitlines(keepends=True)) if n != 2
+    )
+    assert ocsync("stage", "set", "catalog/C9", "Active=true").code == 0
+    spoil(JOURNAL, 2)
+    mended(ocsync)
+    assert JOURNAL.with_name("000001.jsonl.damaged-2").exists()
+    assert staged(ocsync) == ["catalog/C2", "catalog/C9"]
+
+
+def test_what_a_run_was_given_does_not_come_back(ocsync: Run, shop: Shop) -> None:
+    """A lost seal would stage again what was sent already: an adjust would be added twice."""
+    refs = shop.stock(records=3)
+    ocsync("stage", "adjust", refs[0], "QuantityAvailable+=1")
+    crash(ocsync, shop, sent=True)
+    ocsync("stage", "set", refs[1], "QuantityAvailable=9")
+    assert b'"sealed"' in JOURNAL.read_bytes().splitlines()[2]
+    spoil(JOURNAL, 3)
+    [found] = said(look(ocsync), "logs")
+    assert (
+        "1 staged entries would be left; 1 that a run has would be unstaged again" in found["why"]
+    )
+    mended(ocsync)
+    assert staged(ocsync) == [refs[1]]
+    assert ocsync("resume", "--verify").code == 0
+    assert shop.get("/products/P0/inventoryrecords/R0")["QuantityAvailable"] == 6
+
+
+def test_what_was_given_back_stays_staged_when_its_seal_is_lost(ocsync: Run, shop: Shop) -> None:
+    refs = shop.stock(records=2)
+    ocsync("stage", "set", refs[0], "QuantityAvailable=9")
+    ocsync("stage", "set", "catalog/NONE", "Active=true")
+    assert ocsync("resume").code == 3
+    assert staged(ocsync) == ["catalog/NONE"]
+    number = next(
+        n for n, line in enumerate(JOURNAL.read_bytes().splitlines(), 1) if b'"sealed"' in line
+    )
+    spoil(JOURNAL, number)
+    mended(ocsync)
+    assert staged(ocsync) == ["catalog/NONE"]
+
+
+def test_a_lost_drop_is_said_to_bring_back_what_it_dropped(ocsync: Run) -> None:
+    ocsync("stage", "set", "catalog/C", "Active=true")
+    ocsync("stage", "drop", "catalog/C")
+    ocsync("stage", "set", "catalog/D", "Active=true")
+    spoil(JOURNAL, 3)
+    [found] = said(look(ocsync), "logs")
+    assert "what such a line had dropped would be staged again: look at stage list" in found["why"]
+    mended(ocsync)
+    assert staged(ocsync) == ["catalog/C", "catalog/D"]
+
+
+def test_numbers_are_not_given_twice_after_the_head_is_lost(ocsync: Run, shop: Shop) -> None:
+    """Journal and run know an entry by its number, so a fresh start would mix them up."""
+    refs = shop.stock(records=2)
+    for ref in refs:
+        ocsync("stage", "set", ref, "QuantityAvailable=9")
+    assert ocsync("resume").code == 0
+    assert ocsync("resume").code == 0, "which begins with an empty segment"
+    [segment] = FOLDER.glob("journal/*.jsonl")
+    spoil(segment, 1)
+    mended(ocsync)
+    assert (
+        ocsync("stage", "set", refs[0], "QuantityAvailable=1", "--json").data["entry"]["seq"] == 3
+    )
+
+
+@pytest.fixture
+def cut_off(ocsync: Run, shop: Shop) -> Path:
+    """The folder of a run that died with a request under way, and two more to go."""
+    refs = shop.stock(records=3, products=1)
+    ocsync("stage", "set", refs[0], "QuantityAvailable=9")
+    ocsync("stage", "adjust", refs[1], "QuantityAvailable+=1")
+    ocsync("stage", "set", refs[2], "xp.a=1")
+    crash(ocsync, shop, sent=True)
+    [folder] = [p for p in FOLDER.glob("runs/*") if p.is_dir()]
+    return folder
+
+
+def completes(ocsync: Run, shop: Shop) -> None:
+    result = ocsync("resume", "--verify")
+    assert result.code == 0, result
+    found = [shop.get(f"/products/P0/inventoryrecords/R{n}") for n in range(3)]
+    assert [one["QuantityAvailable"] for one in found] == [9, 6, 5]
+    assert found[2]["xp"] == {"a": "1"}
+
+
+def test_a_plan_is_made_again_without_loss(ocsync: Run, shop: Shop, cut_off: Path) -> None:
+    whole = spoil(cut_off / "plan.jsonl", 2)
+    [found] = said(look(ocsync), "logs")
+    assert "nothing would be lost" in found["why"]
+    mended(ocsync)
+    assert (cut_off / "plan.jsonl").read_bytes() == whole
+    completes(ocsync, shop)
+
+
+def test_a_plan_that_cannot_be_made_again_is_left_alone(ocsync: Run, cut_off: Path) -> None:
+    spoil(cut_off / "plan.jsonl", 2)
+    spoil(cut_off / "journal.jsonl", 1)
+    found = said(look(ocsync), "logs")
+    assert [c["repairable"] for c in found if "plan.jsonl" in c["what"]] == [False]
+    assert ocsync("resume").code == 78
+
+
+def test_a_lost_intent_of_a_sum_is_told_by_its_ref(ocsync: Run, shop: Shop, cut_off: Path) -> None:
+    log = cut_off / "outcomes.jsonl"
+    number = next(n for n, line in enumerate(log.read_bytes().splitlines(), 1) if b"R1" in line) \
+        if b"R1" in log.read_bytes() else 1  # fmt: skip
+    spoil(log, number)
+    [found] = said(look(ocsync), "logs")
+    assert "steps would be read again" in found["why"]
+    assert "added twice: inventory/P0/R1" in found["why"]
+    mended(ocsync)
+
+
+def test_a_lost_entry_of_a_run_is_told_by_number_and_ref(
+    ocsync: Run, shop: Shop, cut_off: Path
+) -> None:
+    spoil(cut_off / "journal.jsonl", 3)
+    [found] = said(look(ocsync), "logs")
+    assert "could not be staged again if their step fails: 3 (inventory/P0/R2)" in found["why"]
+    mended(ocsync)
+    completes(ocsync, shop)
+
+
+def test_a_record_is_made_again_from_the_logs(ocsync: Run, shop: Shop, cut_off: Path) -> None:
+    (cut_off / "run.json").write_text("{}")
+    assert ocsync("resume").code == 78
+    [found] = said(look(ocsync), "logs")
+    assert "is not finished: resume goes on with it" in found["why"]
+    mended(ocsync)
+    completes(ocsync, shop)
+    (cut_off / "run.json").write_text("[")
+    assert "is over" in said(look(ocsync), "logs")[0]["why"]
+    mended(ocsync)
+    assert ocsync("history", cut_off.name).code == 0
+    assert ocsync("resume").code == 0
+    assert staged(ocsync) == []
+
+
+def test_a_record_that_nothing_tells_again_is_moved_away(ocsync: Run, cut_off: Path) -> None:
+    (cut_off / "run.json").write_text("[")
+    spoil(cut_off / "journal.jsonl", 1)
+    found = said(look(ocsync), "logs")
+    assert any("its folder would be renamed, all files kept" in c["why"] for c in found)
+    look(ocsync, "--fix", "--yes")
+    assert not cut_off.exists()
+    assert cut_off.with_name(cut_off.name + ".damaged").is_dir()
+    assert ocsync("history").code == 0
+    assert ocsync("resume").code == 0
+
+
+def test_a_finished_run_with_damage_is_mended(ocsync: Run, shop: Shop) -> None:
+    refs = shop.stock(records=3)
+    for ref in refs:
+        ocsync("stage", "set", ref, "QuantityAvailable=9")
+    assert ocsync("resume", "--verify").code == 0
+    [folder] = [p for p in FOLDER.glob("runs/*") if p.is_dir()]
+    spoil(folder / "outcomes.jsonl", -1)
+    assert "history, verify and rollback would not know" in said(look(ocsync), "logs")[0]["why"]
+    mended(ocsync)
+    assert ocsync("history", folder.name).code == 0
+
+
+def any_damage(ocsync: Run, crashed: Path, seed: int, every: int) -> None:
+    """Whatever byte is turned: it is told, never a surprise, and what can be mended is mended."""
+    root = {p: p.read_bytes() for p in crashed.rglob("*") if p.is_file()}
+    for number, (path, place) in enumerate(meddled(crashed, seed)):
+        if number % every:
+            continue
+        result = look(ocsync)
+        fair(result, (path, place))
+        surprises = [c for c in result.data["checks"] if "failed itself" in c["what"]]
+        assert not surprises, (path, place, surprises)
+        if path.suffix == ".jsonl":
+            assert said(result, "logs"), (path, place)
+        look(ocsync, "--fix", "--yes")
+        left = [c for c in said(look(ocsync), "logs") if c["repairable"]]
+        assert not left, (path, place, left)
+        for p in crashed.rglob("*"):
+            if p.is_file() and p not in root:
+                p.unlink()
+        for p, data in root.items():
+            p.parent.mkdir(exist_ok=True)
+            p.write_bytes(data)
+
+
+def test_a_turned_bit_anywhere(ocsync: Run, crashed: Path) -> None:
+    any_damage(ocsync, crashed, 1, every=4)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", range(2, 6))
+def test_many_turned_bits(ocsync: Run, crashed: Path, seed: int) -> None:
+    any_damage(ocsync, crashed, seed, every=1)
+
+
+def setup_of(now: str) -> Setup:
+    from datetime import datetime
+
+    root = Workspace(Path(".ocsync").absolute())
+    return Setup(root, "", {}, Path.cwd(), datetime.fromisoformat(now))
+
+
+def test_a_check_that_fails_says_so_and_stops_no_other() -> None:
+    def broken(_: Setup) -> Iterator[Any]:
+        yield fine("so far")
+        raise ZeroDivisionError("oh")
+
+    checks = [Check("a", broken), Check("b", lambda _: [fine("b")]),
+              Check("c", lambda _: [fine("c")], Needs.PROFILE)]  # fmt: skip
+    found = examine(setup_of("2026-01-01T00:00:00+00:00"), checks)
+    assert [(one.id, one.level) for one in found.said] == [
+        ("a", Level.FINE), ("a", Level.WRONG), ("b", Level.FINE),
+    ]  # fmt: skip
+    assert "this check failed itself: ZeroDivisionError: oh" in found.said[1].what
+    assert found.skipped == {"c": "a profile that can be read"}
+    assert found.exit_code is ExitCode.FAILED
+
+
+def test_every_check_has_a_name_of_its_own() -> None:
+    names = [check.id for check in LOCAL]
+    assert len(set(names)) == len(names)
+
+
+RESTORES = [
+    ("2026-11-24T08:00:00+00:00", "2026-11-29T03:00:00+00:00"),
+    ("2026-11-29T02:59:59+00:00", "2026-11-29T03:00:00+00:00"),
+    ("2026-11-29T03:00:00+00:00", "2026-12-06T03:00:00+00:00"),
+    ("2026-12-31T00:00:00+00:00", "2027-01-03T03:00:00+00:00"),
+]
+
+
+@pytest.mark.parametrize(("now", "then"), RESTORES)
+def test_staging_is_restored_on_sundays(now: str, then: str) -> None:
+    assert next_restore(setup_of(now).now).isoformat() == then
+
+
+@pytest.mark.parametrize(("now", "level", "what"), [
+    ("2026-11-25T08:00:00+00:00", Level.FINE, "next restore Sun 29 Nov 03:00"),
+    ("2026-11-28T20:00:00+00:00", Level.NOTE, "restored in 7 h, and the pause of inventory wait"),
+    ("2026-11-30T08:00:00+00:00", Level.WRONG, "the pause of inventory from before staging was"),
+])  # fmt: skip
+def test_nothing_is_carried_over_the_restore(run: Run, now: str, level: Level, what: str) -> None:
+    run("init")
+    run("profile", "add", "test", "--environment", "useast-staging", "--client-id", "c",
+        "--secret-env", "S")  # fmt: skip
+    (FOLDER / "pause.toml").write_text(
+        '[inventory]\nphase = "paused"\nsince = "2026-11-24T08:00:00+00:00"\n'
+    )
+    [found] = restore(setup_of(now))
+    assert found.level is level
+    assert what in found.what
+
+
+@pytest.mark.parametrize(("requirement", "text"), [
+    ("typer<0.29,>=0.26", ""), ("typer<0.2,>=0.1", "typer is "), ("no-such-package>=1", "is missing"),
+    ('uvloop>=99; sys_platform != "win32" and extra == "emulator"', ""), ("msgspec>=0.19", ""),
+    ("rich (>=99)", "rich is"), ("filelock", ""),
+])  # fmt: skip
+def test_packages_are_held_against_what_ocsync_was_made_for(requirement: str, text: str) -> None:
+    found = _mismatch(requirement)
+    assert found.find(text) >= 0
+    assert bool(found) is bool(text)
+
+
+def test_json_of_a_finding_is_whole(run: Run) -> None:
+    data = json.loads(run("doctor", "--json", "--offline").out)
+    assert data["format"] == 1
+    assert set(data["checks"][0]) == {"id", "level", "what", "why", "fix", "details", "repairable"}
+    assert data["wrong"] == 1
