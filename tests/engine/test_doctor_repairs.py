@@ -15,7 +15,7 @@ from ocsync.engine.doctor.machine import _mismatch
 from ocsync.engine.doctor.state import next_restore, restore
 from ocsync.errors import ExitCode
 from ocsync.store import Workspace
-from tests.builders import Result, Shop
+from tests.builders import Result, Shop, csv_of
 from tests.cli.test_doctor import FOLDER, look, said
 from tests.cli.test_hostile import crashed, fair, meddled
 from tests.conftest import Run
@@ -130,11 +130,12 @@ def test_a_lost_drop_is_said_to_bring_back_what_it_dropped(ocsync: Run) -> None:
 def test_numbers_are_not_given_twice_after_the_head_is_lost(ocsync: Run, shop: Shop) -> None:
     """Journal and run know an entry by its number, so a fresh start would mix them up."""
     refs = shop.stock(records=2)
-    for ref in refs:
-        ocsync("stage", "set", ref, "QuantityAvailable=9")
+    ocsync("stage", "import", "-", stdin=csv_of([("ref", "QuantityAvailable"), (refs[0], 9)]))
+    ocsync("stage", "set", refs[1], "QuantityAvailable=9")
     assert ocsync("resume").code == 0
     assert ocsync("resume").code == 0, "which begins with an empty segment"
     [segment] = FOLDER.glob("journal/*.jsonl")
+    assert len(segment.read_bytes().splitlines()) == 1
     spoil(segment, 1)
     mended(ocsync)
     assert (
