@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
         ] = False,
         yes: Yes = False,
     ) -> ExitCode:
-        """Look for everything that can be wrong with the set-up, and tell each fix.
+        """Find what is wrong with the set-up, and tell each fix.
 
         Works without a workspace, a profile or a network, and changes nothing without --fix. Notes
         are no fault: exit 0. Else 4 for sign-in and roles, 78 for workspace and profile, 75 for the

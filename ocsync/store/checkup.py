@@ -38,7 +38,11 @@ class Damage(NamedTuple):
 
 
 def exposed(root: Path) -> tuple[list[Path], list[Path]]:
-    """What others than the owner may write, and what they may only read."""
+    """What others than the owner may write, and what they may only read; nothing where files have
+    no such modes.
+    """
+    if os.name != "posix":
+        return [], []
     writable, readable = list[Path](), list[Path]()
     for path in _all(root):
         mode = stat.S_IMODE(path.lstat().st_mode)

@@ -317,7 +317,7 @@ def test_staging_is_restored_on_sundays(now: str, then: str) -> None:
 
 @pytest.mark.parametrize(("now", "level", "what"), [
     ("2026-11-25T08:00:00+00:00", Level.FINE, "next restore Sun 29 Nov 03:00"),
-    ("2026-11-28T20:00:00+00:00", Level.NOTE, "restored in 7 h, and the pause of inventory wait"),
+    ("2026-11-28T20:00:00+00:00", Level.NOTE, "restored in 7 h; pending: the pause of inventory"),
     ("2026-11-30T08:00:00+00:00", Level.WRONG, "the pause of inventory from before staging was"),
 ])  # fmt: skip
 def test_nothing_is_carried_over_the_restore(run: Run, now: str, level: Level, what: str) -> None:

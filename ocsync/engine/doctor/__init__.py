@@ -18,6 +18,8 @@ from ocsync.engine.doctor.finding import Needs as Needs
 from ocsync.engine.doctor.finding import Said as Said
 from ocsync.engine.doctor.finding import Setup as Setup
 from ocsync.engine.doctor.finding import examine as examine
+from ocsync.engine.doctor.finding import failed
+from ocsync.errors import OcsyncError
 
 _W, _F, _P = Needs.WORKSPACE, Needs.FOLDER, Needs.PROFILE
 
@@ -68,6 +70,5 @@ def repair(found: Examination, ask: Callable[[str], bool]) -> Iterator[Said]:
             continue
         try:
             yield one._replace(level=Level.FINE, what=one.repair.do(), why="", fix="", repair=None)
-        except OSError as error:
-            text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-            yield one._replace(what=f"not repaired: {text}", repair=None)
+        except (OSError, OcsyncError) as error:
+            yield failed(one.id, error)._replace(what=f"not repaired: {error}")

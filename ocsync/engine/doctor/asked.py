@@ -44,7 +44,7 @@ def in_use(setup: Setup) -> Use:
     runs = _or_nothing(lambda: setup.folder.runs.list()[:_RUNS])
     for info in reversed(runs or []):
         kinds |= dict.fromkeys((k for k in info.kinds if k in KINDS), f"in run {info.id}")
-    refs = _or_nothing(lambda: {e.ref for e in setup.folder.journal.entries()}) or set()
+    refs = _or_nothing(lambda: {e.ref for e in setup.entries}) or set()
     kinds |= dict.fromkeys({ref.partition("/")[0] for ref in refs}, "staged")
     for kind, why in kinds.items():
         targets |= dict.fromkeys(KINDS[kind].direct, why)

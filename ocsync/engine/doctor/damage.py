@@ -38,7 +38,7 @@ def records(setup: Setup) -> Iterator[Said]:
     for path in checkup.logs(setup.folder.path):
         found = checkup.damage(path)
         lines, files = lines + found.kept, files + 1
-        if found.torn and not found.lost:
+        if found.torn and not found.lost and not setup.busy:
             well = False
             yield _torn(setup, found)
         if found.lost:
@@ -59,7 +59,8 @@ def _torn(setup: Setup, found: Damage) -> Said:
     name = _name(setup, found.path)
 
     def do() -> str:
-        checkup.cut_torn_tail(found.path)
+        with setup.folder.journal_lock():
+            checkup.cut_torn_tail(found.path)
         return f"the torn end of {name} is cut off"
 
     return note(
@@ -249,6 +250,11 @@ def _is_open(run: Run) -> bool:
 def _kept(path: Path, name: str) -> str:
     beside = checkup.keep_good_lines(path)
     return f"{name} has its good lines; as it was: {beside.name}"
+
+
+def _heard(setup: Setup, path: Path, name: str) -> str:
+    with setup.folder.listen_lock():
+        return _kept(path, name)
 
 
 def _ask(name: str, found: Damage) -> str:

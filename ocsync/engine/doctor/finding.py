@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ocsync.errors import ExitCode, OcsyncError, first_of
+from ocsync.models import Entry
 from ocsync.store import Profile, ProfileFolder, Workspace
+from ocsync.store.lock import read_holder
 
 
 class Level(StrEnum):
@@ -97,6 +100,17 @@ class Setup:
     def folder(self) -> ProfileFolder:
         """The profile's folder. Raises ConfigError."""
         return self.workspace.open(self.profile_name, warn=self.torn.append, command=self.command)
+
+    @cached_property
+    def entries(self) -> list[Entry]:
+        """What is staged. Raises Damaged."""
+        return self.folder.journal.entries()
+
+    @property
+    def busy(self) -> bool:
+        """Whether another command is at work in this profile, as far as can be told from here."""
+        holders = [read_holder(self.folder.path / name) for name in ("run.lock", "journal.lock")]
+        return any(h and h.lives is not False and h.pid != os.getpid() for h in holders)
 
     @cached_property
     def profile(self) -> Profile:

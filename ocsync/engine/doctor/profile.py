@@ -40,6 +40,10 @@ def whole(setup: Setup) -> Iterator[Said]:
     except OcsyncError as error:
         yield of_error(error, "no command can use it")
         return
+    try:
+        setup.folder.pin()
+    except OcsyncError as error:
+        yield of_error(error, "which marketplace it belongs to is not known")
     path = setup.short(setup.folder.path / "profile.toml")
     if not profile.client_id.strip():
         yield wrong(f"{name} has no client ID", "nothing can sign in", f"mend {path}", code=_BAD)
@@ -148,7 +152,7 @@ def trust(setup: Setup) -> Iterator[Said]:
 
 def extras(setup: Setup) -> Iterator[Said]:
     """Whether what this workspace has used before is still installed."""
-    sources = {entry.source.rpartition(":")[0] for entry in setup.folder.journal.entries()}
+    sources = {entry.source.rpartition(":")[0] for entry in setup.entries}
     sheets = [s for s in sources if s.partition("!")[0].lower().endswith((".xlsx", ".xls", ".ods"))]
     if sheets and find_spec("python_calamine") is None:
         yield note(

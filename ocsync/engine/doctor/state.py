@@ -17,7 +17,8 @@ from ocsync.store.profiles import environment_of
 
 FORGOTTEN = timedelta(days=1)
 """A pause without an end that is older has probably been forgotten."""
-_LOCKS = {"run.lock": "whatever writes to the marketplace", "journal.lock": "staging"}
+_LOCKS = {"run.lock": "whatever writes to the marketplace", "journal.lock": "staging",
+          "listen.lock": "another listener"}  # fmt: skip
 _NEAR = timedelta(hours=24)
 _GO_ON = {"resume": "ocsync resume", "delete": "the same ocsync delete again",
           "resync": "the same ocsync resync again"}  # fmt: skip
@@ -43,7 +44,6 @@ def locks(setup: Setup) -> Iterator[Said]:
 
 def runs(setup: Setup) -> Iterator[Said]:
     """Runs that are not finished."""
-    busy = _busy(setup)
     number, well = 0, True
     for folder in checkup.run_folders(setup.folder.path):
         number += 1
@@ -56,7 +56,7 @@ def runs(setup: Setup) -> Iterator[Said]:
             continue
         well = False
         text = f"run {run.id} ({info.sort}) is not finished{_progress(run)}"
-        if busy:
+        if setup.busy:
             yield note(text, "a command is at work", "")
         else:
             why = "what it began waits, and so do its pauses; nothing is lost"
@@ -73,16 +73,11 @@ def _progress(run: Run) -> str:
         return ""
 
 
-def _busy(setup: Setup) -> bool:
-    holder = read_holder(setup.folder.path / "run.lock")
-    return holder is not None and holder.lives is not False and holder.pid != os.getpid()
-
-
 def seals(setup: Setup) -> Iterator[Said]:
     """Runs whose making a crash cut short."""
     found = checkup.half_sealed(setup.folder.path)
-    if not found:
-        yield fine("none is half made")
+    if not found or setup.busy:
+        yield fine("none is half made" if not found else "one is being made")
         return
 
     def do() -> str:
@@ -118,7 +113,7 @@ def pauses(setup: Setup) -> Iterator[Said]:
 def _pause(setup: Setup, name: str, facts: dict[str, Any]) -> Iterator[Said]:
     age = setup.now - datetime.fromisoformat(facts["since"])
     until = facts.get("until", "")
-    if facts.get("phase") != "paused" and not _busy(setup):
+    if facts.get("phase") != "paused" and not setup.busy:
         yield wrong(
             f"{name}: {facts.get('phase')} was begun and not confirmed",
             "a command died there; what the server did is not known yet",
@@ -166,7 +161,7 @@ def restore(setup: Setup) -> Iterator[Said]:
         )
     elif pending and after - setup.now < _NEAR:
         yield note(
-            f"staging is restored in {_days(after - setup.now)}, and {', '.join(pending)} wait",
+            f"staging is restored in {_days(after - setup.now)}; pending: {', '.join(pending)}",
             why,
             "ocsync resume before that, or ocsync unpause and begin again afterwards",
         )
