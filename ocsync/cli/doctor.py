@@ -7,7 +7,7 @@ import shutil
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -92,7 +92,8 @@ def _examined(ctx: Context, setup: Setup, *, offline: bool) -> Examination:
     from ocsync.engine.doctor.finding import failed
 
     if not can_ask(found):
-        skipped = dict.fromkeys(("sign-in", *server.CHECKS), "a profile that can sign in")
+        why = found.skipped.get("secret", "a profile that can sign in")
+        skipped = dict.fromkeys(("sign-in", *server.CHECKS), why)
         return Examination(found.said, {**found.skipped, **skipped})
     try:
         asked = ctx.online(
@@ -106,8 +107,12 @@ def _examined(ctx: Context, setup: Setup, *, offline: bool) -> Examination:
 def _repaired(ctx: Context, found: Examination) -> tuple[list[Said], ExitCode]:
     """What was repaired, under the run lock where there is a profile."""
     from ocsync.engine.doctor import repair
+    from ocsync.render import doctor as shown
 
-    def ask(question: str) -> bool:
+    def ask(one: Said) -> bool:
+        question = one.repair.ask if one.repair else ""
+        for sign, line in shown.told(one, _columns(sys.stderr)):
+            ctx.console.fault(line, sign)
         try:
             return ctx.ask(question)
         except UsageError:
@@ -128,13 +133,17 @@ def _repaired(ctx: Context, found: Examination) -> tuple[list[Said], ExitCode]:
         return [], ExitCode.LOCKED
 
 
+def _columns(stream: TextIO) -> int:
+    """How wide *stream* is; 0 for what is no terminal."""
+    return min(shutil.get_terminal_size().columns, 100) if stream.isatty() else 0
+
+
 def _show(ctx: Context, found: Examination, repaired: list[Said]) -> None:
     from ocsync.render import doctor as shown
 
     for one in repaired:
         ctx.console.data(f"  {one.id}: {one.what}", "+")
-    columns = min(shutil.get_terminal_size().columns, 100) if sys.stdout.isatty() else 0
-    for sign, line in shown.lines(found, columns, all_of_it=not ctx.console.quiet):
+    for sign, line in shown.lines(found, _columns(sys.stdout), all_of_it=not ctx.console.quiet):
         ctx.console.data(line, sign)
     sign, line = shown.closing(found)
     ctx.console.data(line, sign)

@@ -34,19 +34,26 @@ def lines(found: Examination, columns: int, *, all_of_it: bool) -> Iterator[Line
         yield "", f"  not checked without {reason}: {', '.join(skipped)}"
 
 
-def _told(one: Said, gap: int, columns: int) -> Iterator[Line]:
+def told(one: Said, columns: int) -> Iterator[Line]:
+    """One finding, with every line that it stands on."""
+    yield from _told(one._replace(fix=""), len(one.id), columns, whole=True)
+
+
+def _told(one: Said, gap: int, columns: int, *, whole: bool = False) -> Iterator[Line]:
     head = f"  {one.id}{' ' * (gap - width(one.id))}  "
-    rest = [(one.why, ""), (f"fix: {one.fix}" if one.fix else "", "")]
+    rest = [one.why, f"fix: {one.fix}" if one.fix else ""]
     first, *more = _wrapped(one.what, columns, len(head) + 2) or [""]
     yield _SIGNS[one.level.value], head + first
     indent = " " * (len(head) + 2)
     for line in more:
         yield "", indent + line
-    for detail in one.details[:_DETAILS]:
-        yield "", indent + _cut(detail, columns, len(indent))
-    if len(one.details) > _DETAILS:
+    for detail in one.details if whole else one.details[:_DETAILS]:
+        cut = _wrapped if whole else _cut
+        for line in cut(detail, columns, len(indent)):
+            yield "", indent + line
+    if len(one.details) > _DETAILS and not whole:
         yield "", f"{indent}... and {len(one.details) - _DETAILS:,} more (all with --json)"
-    for text, _ in rest:
+    for text in rest:
         for line in _wrapped(text, columns, len(indent)):
             yield "", indent + line
 
@@ -55,12 +62,12 @@ def _wrapped(text: str, columns: int, used: int) -> list[str]:
     if not columns:
         return [text] if text else []
     size = max(columns - used, 30)
-    return textwrap.wrap(text, size, break_long_words=False, break_on_hyphens=False)
+    return textwrap.wrap(text, size, break_long_words="{" in text, break_on_hyphens=False)
 
 
-def _cut(text: str, columns: int, used: int) -> str:
+def _cut(text: str, columns: int, used: int) -> list[str]:
     most = max(columns - used, 30) if columns else 240
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return [text if len(text) <= most else text[: most - 1] + "…"]
 
 
 def closing(found: Examination) -> Line:
@@ -78,7 +85,9 @@ def document(found: Examination, repaired: Iterable[Said]) -> dict[str, Any]:
     return {
         "checks": [_facts(one) for one in found.said],
         "skipped": [{"id": name, "needs": needs} for name, needs in found.skipped.items()],
-        "repaired": [{"id": one.id, "what": one.what} for one in repaired],
+        "repaired": [
+            {"id": one.id, "what": one.what, "details": list(one.details)} for one in repaired
+        ],
         "wrong": sum(one.level == "wrong" for one in found.said),
         "notes": sum(one.level == "note" for one in found.said),
         "exit_code": int(found.exit_code),

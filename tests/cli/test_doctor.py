@@ -50,7 +50,7 @@ def test_without_a_workspace_it_says_how_to_begin(run: Run) -> None:
         assert result.code == 78
         [workspace] = said(result, "workspace")
         assert "ocsync init" in workspace["fix"]
-        assert {"id": "secret", "needs": "a profile that can be read"} in result.data["skipped"]
+        assert {"id": "secret", "needs": "a workspace"} in result.data["skipped"]
     shown = run("doctor")
     assert "not checked without a workspace: format, owner" in shown.out
     assert shown.out.splitlines()[-1].startswith("✗ 1 thing is wrong")

@@ -64,12 +64,14 @@ def test_a_lost_entry_is_shown_and_the_others_stay(ocsync: Run) -> None:
     assert result.code == 78
     [found] = said(result, "logs")
     assert found["what"] == "journal/000001.jsonl: line 3 of 4 is not what was written"
-    assert "2 staged entries would be left; edits in these lines would be lost" in found["why"]
+    assert "would be left staged: 2; edits in these lines would be lost" in found["why"]
     assert "line 3 now reads: " in found["details"][0]
     assert '"type":"entry"' in found["details"][0]
     assert "ocsync doctor --fix, which asks first" in found["fix"]
     shown = ocsync("doctor", "--offline").out
     assert "line 3 now reads" in shown
+    assert "not checked without logs that can be read: restore, extras" in shown
+    assert shown.count("000001.jsonl") == 1, "nothing twice"
 
     mended(ocsync)
     assert staged(ocsync) == ["catalog/C0", "catalog/C2"]
@@ -93,9 +95,7 @@ def test_what_a_run_was_given_does_not_come_back(ocsync: Run, shop: Shop) -> Non
     assert b'"sealed"' in JOURNAL.read_bytes().splitlines()[2]
     spoil(JOURNAL, 3)
     [found] = said(look(ocsync), "logs")
-    assert (
-        "1 staged entries would be left; 1 that a run has would be unstaged again" in found["why"]
-    )
+    assert "would be left staged: 1; unstaged again, as a run has them: 1" in found["why"]
     mended(ocsync)
     assert staged(ocsync) == [refs[1]]
     assert ocsync("resume", "--verify").code == 0
@@ -293,7 +293,7 @@ def test_a_check_that_fails_says_so_and_stops_no_other() -> None:
         ("a", Level.FINE), ("a", Level.WRONG), ("b", Level.FINE),
     ]  # fmt: skip
     assert "this check failed itself: ZeroDivisionError: oh" in found.said[1].what
-    assert found.skipped == {"c": "a profile that can be read"}
+    assert found.skipped == {"c": "a workspace"}
     assert found.exit_code is ExitCode.FAILED
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from ocsync.engine.doctor import damage, machine, places, profile, state
+from ocsync.engine.doctor.finding import LOGS, failed
 from ocsync.engine.doctor.finding import Check as Check
 from ocsync.engine.doctor.finding import Examination as Examination
 from ocsync.engine.doctor.finding import Level as Level
@@ -18,10 +19,9 @@ from ocsync.engine.doctor.finding import Needs as Needs
 from ocsync.engine.doctor.finding import Said as Said
 from ocsync.engine.doctor.finding import Setup as Setup
 from ocsync.engine.doctor.finding import examine as examine
-from ocsync.engine.doctor.finding import failed
 from ocsync.errors import OcsyncError
 
-_W, _F, _P = Needs.WORKSPACE, Needs.FOLDER, Needs.PROFILE
+_W, _F, _P, _L = Needs.WORKSPACE, Needs.FOLDER, Needs.PROFILE, Needs.LOGS
 
 LOCAL: tuple[Check, ...] = (
     Check("python", machine.python),
@@ -41,13 +41,13 @@ LOCAL: tuple[Check, ...] = (
     Check("proxy", machine.proxy, _P),
     Check("secret", profile.secret, _P),
     Check("trust", profile.trust, _P),
-    Check("logs", damage.records, _F),
+    Check(LOGS, damage.records, _F),
     Check("locks", state.locks, _F),
     Check("runs", state.runs, _F),
     Check("seals", state.seals, _F),
     Check("pauses", state.pauses, _F),
-    Check("restore", state.restore, _P),
-    Check("extras", profile.extras, _P),
+    Check("restore", state.restore, _L),
+    Check("extras", profile.extras, _L),
     Check("others", state.others, _F),
 )
 
@@ -61,12 +61,14 @@ def can_ask(found: Examination) -> bool:
     return not bad and not any(name in found.skipped for name in BEFORE_ASKING)
 
 
-def repair(found: Examination, ask: Callable[[str], bool]) -> Iterator[Said]:
-    """Repair what can be, after *ask* where something is lost by it; what was done, or why not."""
+def repair(found: Examination, ask: Callable[[Said], bool]) -> Iterator[Said]:
+    """Repair what can be; what was done, or why not. Where something is lost by a repair, *ask* has
+    to show what that is, and to get a yes.
+    """
     for one in found.said:
         if one.repair is None:
             continue
-        if one.repair.ask and not ask(one.repair.ask):
+        if one.repair.ask and not ask(one):
             continue
         try:
             yield one._replace(level=Level.FINE, what=one.repair.do(), why="", fix="", repair=None)

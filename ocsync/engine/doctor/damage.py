@@ -115,9 +115,9 @@ def _outlook(setup: Setup, found: Damage, name: str) -> tuple[str, Repair | None
 
 def _journal(setup: Setup, found: Damage, name: str) -> tuple[str, Repair]:
     seen = mending.outlook(setup.folder)
-    texts = [f"{seen.staged:,} staged entries would be left"]
+    texts = [f"would be left staged: {seen.staged:,}"]
     if seen.sealed:
-        texts.append(f"{seen.sealed:,} that a run has would be unstaged again")
+        texts.append(f"unstaged again, as a run has them: {seen.sealed:,}")
     if any('"type":"entry"' not in line.text for line in found.lost):
         texts.append("what such a line had dropped would be staged again: look at stage list")
     if any('"type":"entry"' in line.text for line in found.lost):
@@ -125,7 +125,7 @@ def _journal(setup: Setup, found: Damage, name: str) -> tuple[str, Repair]:
 
     def do() -> str:
         beside = mending.mend_journal(setup.folder, found.path)
-        return f"{name} has its good lines; as it was: {beside.name}"
+        return _done(name, beside)
 
     return "; ".join(texts), Repair(do, _ask(name, found))
 
@@ -138,7 +138,7 @@ def _plan(run: Run, path: Path, name: str) -> tuple[str, Repair | None]:
     def do() -> str:
         beside = checkup.set_aside(path)
         run.write_plan(steps)
-        return f"{name} is made again from the run's entries; as it was: {beside.name}"
+        return f"{name} is made again from the run's entries; the copy: {beside.name}"
 
     return "nothing would be lost: the run's entries give the same plan again", Repair(
         do, f"Make {name} again from the entries of run {run.id}?"
@@ -205,7 +205,7 @@ def _record(setup: Setup, folder: Path, error: Damaged) -> Said:
         beside = checkup.set_aside(folder / "run.json")
         if again:
             run.write_info(again)
-        return f"{name} is made again from the run's logs; as it was: {beside.name}"
+        return f"{name} is made again from the run's logs; the copy: {beside.name}"
 
     def move() -> str:
         return f"run {run.id} is out of the way: {checkup.move_away(folder).name}"
@@ -248,8 +248,11 @@ def _is_open(run: Run) -> bool:
 
 
 def _kept(path: Path, name: str) -> str:
-    beside = checkup.keep_good_lines(path)
-    return f"{name} has its good lines; as it was: {beside.name}"
+    return _done(name, checkup.keep_good_lines(path))
+
+
+def _done(name: str, beside: Path) -> str:
+    return f"{name} has its good lines; the copy: {beside.name}"
 
 
 def _heard(setup: Setup, path: Path, name: str) -> str:
@@ -259,7 +262,7 @@ def _heard(setup: Setup, path: Path, name: str) -> str:
 
 def _ask(name: str, found: Damage) -> str:
     lines = f"{len(found.lost):,} damaged line" + "s" * (len(found.lost) != 1)
-    return f"Leave {lines} out of {name} (the file as it is will be kept beside it)?"
+    return f"Leave {lines} out of {name} (a copy is kept)?"
 
 
 def _name(setup: Setup, path: Path) -> str:

@@ -119,13 +119,18 @@ class Setup:
 
 
 class Needs(StrEnum):
-    """What has to be there for a check to make sense."""
+    """What has to be there for a check to make sense; each needs those before it, too."""
 
     NOTHING = ""
     WORKSPACE = "a workspace"
     FOLDER = "a profile"
     PROFILE = "a profile that can be read"
+    LOGS = "logs that can be read"
     SIGN_IN = "a sign-in"
+
+
+LOGS = "logs"
+"""The check that tells of damaged logs, so that those after it need not."""
 
 
 class Check(NamedTuple):
@@ -154,28 +159,34 @@ class Examination(NamedTuple):
 
 def examine(setup: Setup, checks: Iterable[Check]) -> Examination:
     """Make every check that makes sense."""
-    there = _there(setup)
+    missing = _missing(setup)
     found = Examination([], {})
+    order = list(Needs)
     for check in checks:
-        if check.needs in there:
+        if order.index(check.needs) < order.index(missing):
             found.said.extend(_made(check, setup))
         else:
-            found.skipped[check.id] = check.needs.value
+            found.skipped[check.id] = missing.value
+        damaged = any(one.id == LOGS and one.level is Level.WRONG for one in found.said)
+        if damaged and missing is Needs.SIGN_IN:
+            missing = Needs.LOGS
     return found
 
 
-def _there(setup: Setup) -> set[Needs]:
-    there = {Needs.NOTHING}
+def _missing(setup: Setup) -> Needs:
+    """The first thing that is not there; a sign-in never is, here."""
     try:
-        if setup.workspace.exists:
-            there.add(Needs.WORKSPACE)
+        there = setup.workspace.exists or setup.workspace.profiles()
+        if not there:
+            return Needs.WORKSPACE
         setup.folder  # noqa: B018 - reading it is the check
-        there |= {Needs.WORKSPACE, Needs.FOLDER}
-        setup.profile  # noqa: B018
-        there.add(Needs.PROFILE)
     except (OcsyncError, OSError):
-        pass
-    return there
+        return Needs.FOLDER
+    try:
+        setup.profile  # noqa: B018
+    except (OcsyncError, OSError):
+        return Needs.PROFILE
+    return Needs.SIGN_IN
 
 
 def _made(check: Check, setup: Setup) -> list[Said]:
