@@ -86,7 +86,7 @@ def register(app: typer.Typer) -> None:
 
     @command(group, "assign", exits=_SET)
     def assign(ctx: Context, ref: Ref, fields: Words = None, expect: Expect = None) -> None:
-        """Assign one thing to another, whole: an earlier assign is replaced.
+        """Assign one thing to another, in place of an earlier assign.
 
         stage assign catalog-assignment/C/B ViewAllCategories=true ViewAllProducts=true
         """

@@ -47,13 +47,22 @@ def register(group: typer.Typer) -> None:
             str,
             typer.Option(
                 "--kind",
+                metavar="KIND",
                 help="For a table without a ref column: the rows' kind.",
                 autocompletion=kinds_that_begin,
             ),
         ] = "",
-        form: Annotated[str, typer.Option("--format", help="csv, jsonl or xlsx.")] = "",
+        form: Annotated[
+            str,
+            typer.Option(
+                "--format",
+                metavar="csv|jsonl|xlsx",
+                help="Instead of what its name and content say.",
+            ),
+        ] = "",
         sheet: Annotated[
-            str, typer.Option("--sheet", help="A spreadsheet's sheet, by name or number.")
+            str,
+            typer.Option("--sheet", metavar="NAME|NUMBER", help="Which sheet of a spreadsheet."),
         ] = "",
         dry_run: Annotated[
             bool, typer.Option("--dry-run", "-n", help="Only tell what each column holds.")
@@ -91,14 +100,20 @@ def register(group: typer.Typer) -> None:
             list[str] | None, typer.Argument(metavar="[REF...]", help="Only these refs.")
         ] = None,
         kind: Annotated[
-            str, typer.Option("--kind", help="Only this kind.", autocompletion=kinds_that_begin)
+            str,
+            typer.Option(
+                "--kind", metavar="KIND", help="Only this kind.", autocompletion=kinds_that_begin
+            ),
         ] = "",
         form: Annotated[
-            str, typer.Option("--format", help="csv or jsonl; else by FILE's name, or jsonl.")
+            str,
+            typer.Option(
+                "--format", metavar="csv|jsonl", help="Instead of what its name says (or jsonl)."
+            ),
         ] = "",
         force: Force = False,
     ) -> None:
-        """Write what is staged to a file that `stage import` takes, entry by entry.
+        """Write what is staged to a file, to be imported again.
 
         JSONL holds everything; CSV says so when it cannot.
         """
@@ -137,7 +152,7 @@ def register(group: typer.Typer) -> None:
         ] = None,
         force: Force = False,
     ) -> None:
-        """Write an empty CSV for a kind: its IDs and the fields that can be written."""
+        """Write an empty CSV for a kind, with all its writable fields."""
         from ocsync.intake.table import kind_named
         from ocsync.intake.template import header, required
 
