@@ -114,12 +114,11 @@ def _collected(
 
 def _not_text(origin: Origin, name: str, number: int, text: str) -> str:
     """What an operator has to know of cells that a spreadsheet holds as something else."""
-    cells = "cell that is" if number == 1 else "cells that are"
-    why = "leading zeros, or a format that the sheet shows, are not in the file"
+    cells = "is no text" if number == 1 else "are no text"
+    why = "zeros before it, and formats, are lost"
     if name.startswith(("xp.", "expect.xp.")):
-        why = f"taken as text all the same; name the column {name}: for numbers"
-    where = f"{origin.label} {origin.sheet}"
-    return f"{where}: {name} has {number:,} {cells} no text (such as {text}): {why}"
+        why = f"read as text; for numbers name it {name}:"
+    return f"{origin.label} {origin.sheet}: {number:,} of {name} {cells} ({text}): {why}"
 
 
 def form_of(name: str, head: bytes) -> str:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 MAX_CELLS = 50_000_000
 """Cells of the rectangle that a sheet's values span; all of them are held in memory."""
-_WHY_FORMULA = "is a formula without a value; open and save the file in a spreadsheet program"
-_WHY_MERGED = "is merged with others, which are empty then; unmerge and fill them"
+_WHY_FORMULA = "is a formula never worked out: open the file and save it"
+_WHY_MERGED = "is merged with others, which are empty then: unmerge them"
 _SORTS = {"bool": "true or false", "int": "number", "float": "number", "date": "date",
           "datetime": "date", "time": "time", "timedelta": "time"}  # fmt: skip
 

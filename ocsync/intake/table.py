@@ -224,12 +224,12 @@ def _usable_id(row: Row, name: str, place: int, loose: dict[str, str], wrong: Wr
     if place in row.wrong:
         return False
     if sort == "number" and len(text.lstrip("-")) > _DIGITS:
-        why = f"is a number of more than {_DIGITS} digits, and the sheet has dropped the rest"
+        why = f"is a number that has lost its digits after the {_DIGITS}th: format as text"
     elif sort == "number":
         loose[name] = text
         return True
     elif sort:
-        why = f"is a {sort}, not text; format the column as text and enter it again"
+        why = f"is a {sort}, not text: format the column as text"
     else:
         return True
     wrong(place, name, text, why)
@@ -270,6 +270,6 @@ def _value(kind: Kind, column: _Column, text: str) -> Any:
     if column.json:
         return read_json(text)
     if text in ERRORS:
-        raise ValueError(f"{WHY_ERROR}; if it is meant, name the column {column.key}: and quote it")
+        raise ValueError(f"{WHY_ERROR} (quote it in a column {column.key}: if it is)")
     field = field_at(kind, column.path)
     return text if field is None or not all(split(column.path)) else read_text(field, text)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ocsync.render.text import columns, count, value
+from ocsync.render.text import columns, count, value, width
 
 if TYPE_CHECKING:
     from ocsync.engine.planning import Draft
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from ocsync.models import Entry
 
 Line = tuple[str, str]
-_NAME, _VALUE = 26, 12
+_NAME = 26
+_WIDTH, _LEAST = 76, 14
+"""Columns for a row, and those that its values get at least."""
 
 
 def numbered(entries: Iterable[Entry]) -> list[Entry]:
@@ -32,8 +34,8 @@ def report_lines(source: str, report: Report) -> Iterator[str]:
         f", {report.wrong:,} wrong" * bool(report.wrong)
     )
     counts = [name for name in ("null", "wrong") if any(getattr(c, name) for c in found)]
-    head = ("column", "type", "filled", "empty", *counts, "differ", "least", "most")
-    rows = (
+    head = ("column", "type", "filled", "empty", *counts, "differ")
+    rows = [
         (
             _short(column.name, _NAME),
             column.type,
@@ -41,21 +43,23 @@ def report_lines(source: str, report: Report) -> Iterator[str]:
             report.empty(column),
             *(getattr(column, name) for name in counts),
             column.distinct,
-            _short(_end(column.low), _VALUE),
-            _short(_end(column.high), _VALUE),
         )
         for column in found
-    )
-    for line in columns([head, *rows], "<<>>" + ">" * len(counts) + "><<"):
-        yield f"  {line}"
+    ]
+    lines = columns([head, *rows], "<<>>" + ">" * len(counts) + ">")
+    room = max(_WIDTH - max(map(width, lines)), _LEAST)
+    for line, text in zip(lines, ["least … most", *map(_range, found)], strict=True):
+        yield f"  {line}  {_short(text, room)}".rstrip()
     for column in found:
-        yield from column.problems
+        yield from (f"  {problem}" for problem in column.problems)
         if column.wrong > len(column.problems):
-            yield f"... and {column.wrong - len(column.problems):,} more in {column.name}"
+            yield f"  ... and {column.wrong - len(column.problems):,} more in {column.name}"
 
 
-def _end(thing: Any) -> str:
-    return "" if thing is None else value(thing)
+def _range(column: Column) -> str:
+    """`0 … 500`; one value where all are the same."""
+    ends = [value(end) for end in (column.low, column.high) if end is not None]
+    return " … ".join(dict.fromkeys(ends))
 
 
 def _short(text: str, most: int) -> str:

@@ -75,7 +75,7 @@ def test_a_dry_run_of_a_wrong_file_counts_and_shows_what_is_wrong(ocsync: Run) -
     assert "6 of 11 lines are wrong; nothing was staged" in result.err
     assert "stock.csv: 11 lines, 6 wrong" in result.out
     row = next(line for line in result.out.splitlines() if "QuantityAvailable  whole" in line)
-    assert row.split()[3:] == ["5", "0", "5", "5", "0", "8"], "filled, empty, wrong, differ..."
+    assert row.split()[3:] == ["5", "0", "5", "5", "0", "…", "8"], "filled, empty, wrong, differ..."
     assert 'stock.csv:3:3 "x" is not a whole number' in result.out
     assert "... and 2 more in QuantityAvailable" in result.out
     assert "stock.csv:3:3" not in result.err, "nothing twice"
