@@ -21,7 +21,7 @@ _LOCKS = {"run.lock": "whatever writes to the marketplace", "journal.lock": "sta
           "listen.lock": "another listener"}  # fmt: skip
 _NEAR = timedelta(hours=24)
 _GO_ON = {"resume": "ocsync resume", "delete": "the same ocsync delete again",
-          "resync": "the same ocsync resync again"}  # fmt: skip
+          "resync": "ocsync resync"}  # fmt: skip
 
 
 def locks(setup: Setup) -> Iterator[Said]:
