@@ -121,6 +121,11 @@ class Kind(NamedTuple):
         return (Op.SET, Op.PUT, Op.ADJUST) if self.puts else (Op.SET, Op.ADJUST)
 
     @property
+    def one(self) -> str:
+        """The noun with its article, as in `an inventory record`."""
+        return f"{'an' if self.noun[0] in 'aeio' else 'a'} {self.noun}"
+
+    @property
     def writers(self) -> tuple[str, ...]:
         """The roles that may write it; FullAccess always may."""
         return (f"{self.area}Admin", *self.also)
@@ -381,7 +386,7 @@ def read_ref(text: str) -> Ref:
     shape = "/".join([name, *kind.ids[: len(kind.ids) - kind.optional]])
     shape += "".join(f"[/{i}]" for i in kind.ids[len(kind.ids) - kind.optional :])
     if not len(kind.ids) - kind.optional <= len(values) <= len(kind.ids):
-        raise UsageError(f"a {kind.noun} is written {shape}")
+        raise UsageError(f"{kind.one} is written {shape}")
     for value in values:
         if not ID_PATTERN.fullmatch(value):
             raise UsageError(WHY_ID)

@@ -192,6 +192,7 @@ def staged_now(ctx: Context, entries: Sequence[Entry]) -> None:
 
 def _imported(ctx: Context, file: str, number: int, after: Sequence[Entry], before: int) -> None:
     from ocsync.render.text import count
+    from ocsync.resources import KINDS
 
     new = after[before:] if number else []
     kinds = {entry.ref.partition("/")[0] for entry in new}
@@ -201,7 +202,7 @@ def _imported(ctx: Context, file: str, number: int, after: Sequence[Entry], befo
     if not number:
         ctx.console.data(f"there is no line in {source}; nothing was staged", "=")
         return
-    what = f"{next(iter(kinds))} ref" if len(kinds) == 1 else "ref"
+    what = KINDS[next(iter(kinds))].noun if len(kinds) == 1 else "ref"
     ctx.console.data(f"{count(number, 'entry')} for {count(len(refs), what)} from {source}", "+")
     staged_now(ctx, after)
 

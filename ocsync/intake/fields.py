@@ -191,11 +191,11 @@ def _unknown(kind: Kind, path: str) -> str:
 
 def _why_not_op(kind: Kind, op: Op) -> str:
     if kind.assignment:
-        return f"a {kind.noun} can only be assigned (stage assign)"
+        return f"{kind.one} can only be assigned (stage assign)"
     if op is Op.PUT:
         reason = "its password is write-only" if kind.deletable else "it is generated from specs"
-        return f"a {kind.noun} cannot be put, as {reason}; use set"
-    return f"a {kind.noun} is an entity: use set, put or adjust"
+        return f"{kind.one} cannot be put, as {reason}; use set"
+    return f"{kind.one} is an entity: use set, put or adjust"
 
 
 def _missing(kind: Kind, entry: Entry) -> Iterator[Fault]:

@@ -57,7 +57,7 @@ def read_file(
     buffered = io.BufferedReader(stream) if not isinstance(stream, io.BufferedReader) else stream  # type: ignore[type-var]
     head = buffered.peek(4096)[:4096]
     form = form or form_of(name, head)
-    label = PurePath(name).name if name != "-" else "-"
+    label = PurePath(name).name if name != "-" else "stdin"
     if form == "xlsx":
         from ocsync.intake import sheets
 

@@ -23,7 +23,7 @@ def test_pause_stage_plan_resume_verify(ocsync: Run, shop: Shop) -> None:
     assert shop.paused()
 
     staged = ocsync("stage", "import", "-", stdin=stocktake(refs, 10))
-    assert "400 entries for 40 inventory refs" in staged.out
+    assert "400 entries for 40 inventory records" in staged.out
     plan = ocsync("plan", "--json").data
     result = ocsync("resume", "--verify")
 

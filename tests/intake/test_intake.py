@@ -93,7 +93,7 @@ REFUSED: list[tuple[str, str, list[str], str]] = [
     ("put", "variant/P/V", ["Name=x"], "generated"),
     ("adjust", REF, ["AddressID=1"], "no number"),
     ("adjust", REF, ["xp.a:=1"], "no number"),
-    ("set", "inventory/P", ["QuantityAvailable=1"], "is written"),
+    ("set", "inventory/P", ["QuantityAvailable=1"], "an inventory record is written inventory/"),
     ("set", "catalog/C", ["Name=a\udcffb"], "not text in UTF-8"),
 ]  # fmt: skip
 
@@ -105,6 +105,12 @@ def test_what_cannot_be_staged_is_refused_with_the_reason(
     with pytest.raises(InputError) as caught:
         entry_from_arguments(Op(op), ref, words)
     assert any(why in problem.why for problem in caught.value.problems), caught.value.problems
+
+
+def test_what_was_wrong_before_a_file_broke_off_is_told_too() -> None:
+    data = b'ref,QuantityAvailable\ninventory/P 1/R,5\ninventory/P/R,x\ninventory/P/R,"5\n'
+    error = refused(data, "edits.csv")
+    assert [(p.line, p.why.split()[-1]) for p in error.problems] == [(2, "them"), (3, "number"), (4, "closed")]  # fmt: skip
 
 
 def test_all_faults_are_told_not_the_first() -> None:
