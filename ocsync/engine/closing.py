@@ -80,6 +80,7 @@ async def finish(
             run.update(delivery=proof.facts() if proof else {})
     checks = [check.exit_code for check in (verification, proof) if check]
     code = first_of([_code_of(problems), *checks])
+    problems.sort(key=lambda problem: problem.state is State.BLOCKED)  # the causes first
     info = run.update(exit_code=int(code))
     staged = len(work.folder.journal.entries())
     return Report(info, problems[:_SHOWN], clashes, lifted, kept, verification, staged, code, proof)

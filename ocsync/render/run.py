@@ -37,10 +37,7 @@ def report(result: Report) -> Iterator[Line]:
         return
     info = result.run
     yield from table(info)
-    for outcome in result.problems[:_SHOWN]:
-        yield "!", problem(outcome)
-    if len(result.problems) > _SHOWN:
-        yield "", f"  ... and {len(result.problems) - _SHOWN:,} more"
+    yield from _unsettled(result.problems, info)
     if result.verification:
         yield from findings(result.verification.findings)
     yield from _pauses(result)
@@ -72,6 +69,28 @@ def signs(counts: dict[str, int]) -> str:
             meaning = "" if sign is Sign.SAME else f" {_MEANING[sign]}"
             parts.append(f"{sign.value} {number:,}{meaning}")
     return "  ".join(parts) or "-"
+
+
+def _unsettled(problems: Sequence[Outcome], info: RunInfo) -> Iterator[Line]:
+    """What is not settled: the causes first, then what waits for them, as far as there is room."""
+    waiting = info.counts.get(State.BLOCKED.value, 0)
+    causes = sum(info.counts.get(s.value, 0) for s in State if not s.settled) - waiting
+    told = [one for one in problems if one.state is not State.BLOCKED or not _untried(info)]
+    for outcome in told[:_SHOWN]:
+        yield "!", problem(outcome)
+    if _untried(info) and waiting:
+        wait = "waits" if waiting == 1 else "wait"
+        yield "", f"  {count(waiting, 'other ref')} {wait}: nothing is sent where one conflicts"
+    all_told = causes if _untried(info) else causes + waiting
+    if all_told > _SHOWN:
+        yield "", f"  ... and {all_told - _SHOWN:,} more"
+
+
+def _untried(info: RunInfo) -> bool:
+    """Whether a conflict kept everything from being sent."""
+    tried = (State.DONE, State.FAILED, State.UNKNOWN)
+    conflict = info.on_conflict == "fail" and bool(info.counts.get(State.CONFLICT.value))
+    return conflict and not any(info.counts.get(state.value) for state in tried)
 
 
 def problem(outcome: Outcome) -> str:
@@ -168,7 +187,11 @@ def next_commands(result: Report) -> list[str]:
     if result.run is None:
         return []
     if result.problems:
-        return [f"ocsync stage show {result.problems[0].ref}", "ocsync resume"]
+        first = result.problems[0]
+        way = ""
+        if first.state is State.CONFLICT:
+            way = f" --on-conflict {'overwrite' if result.run.on_conflict == 'skip' else 'skip'}"
+        return [f"ocsync stage show {first.ref}", f"ocsync resume{way}"]
     if result.proof and result.proof.exit_code and not result.proof.redelivered:
         return [f"ocsync verify {result.run.id} --redeliver"]
     return [f"ocsync history {result.run.id}"]

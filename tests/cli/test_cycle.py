@@ -92,6 +92,20 @@ def test_failures_go_back_and_the_target_stays_paused(ocsync: Run, shop: Shop) -
     ]  # fmt: skip
 
 
+def test_causes_are_told_before_what_waits_for_them(ocsync: Run, shop: Shop) -> None:
+    refs = shop.stock(records=15)
+    for ref in refs:
+        ocsync("stage", "set", ref, "AddressID=new")
+    ocsync("stage", "put", "address/new", "Street1=s", "City=c", "Country=DE")
+    shop.faults({"method": "PUT", "status": 400, "code": "ValidationFailure"})
+    result = ocsync("resume")
+    told = [line for line in result.out.splitlines() if line.startswith("! ")]
+    assert told[0].startswith("! address/new   400 ValidationFailure")
+    assert len(told) == 10
+    assert "... and 6 more" in result.out
+    assert ocsync("resume", "--json").code == 0
+
+
 def test_what_failed_can_be_mended_and_resumed(ocsync: Run, shop: Shop) -> None:
     """The next resume makes one plan of what came back and of what was staged since."""
     [ref] = shop.stock(records=1)
@@ -155,6 +169,9 @@ def test_an_expectation_that_does_not_hold_stops_everything(ocsync: Run, shop: S
 
     assert result.code == 6
     assert "QuantityAvailable is 4, expected 5" in result.out
+    assert "  1 other ref waits: nothing is sent where one conflicts" in result.out
+    assert "blocked by" not in result.out
+    assert f"next: ocsync stage show {refs[0]}, ocsync resume --on-conflict skip" in result.err
     assert len(shop.writes()) == before
     assert len(ocsync("stage", "list", "--json").data["staged"]) == 2
     assert not shop.paused()
@@ -167,6 +184,7 @@ def test_conflicts_can_be_skipped_or_overwritten(ocsync: Run, shop: Shop) -> Non
 
     skipped = ocsync("resume", "--on-conflict", "skip")
     assert skipped.code == 6
+    assert "--on-conflict overwrite" in skipped.err
     assert len(shop.writes()) == 1
     assert shop.paused(), "something is left, so it stays paused"
     assert ocsync("resume", "--on-conflict", "overwrite").code == 0
