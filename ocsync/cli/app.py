@@ -79,8 +79,7 @@ def run(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         console.fault("interrupted; nothing is half done")
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit:  # typer's way to say that nobody reads its help any more
         return ExitCode.DONE
     except Exception as error:  # noqa: BLE001 - the boundary: nobody else may see a traceback
         usage = isinstance(error, _USAGE_ERROR)

@@ -108,6 +108,8 @@ class Console:
             if self.colour(stream) and sign in _COLOURS:
                 mark = f"\x1b[{_COLOURS[sign]}m{mark}\x1b[0m"
             line = f"{indent}{mark} {line.lstrip()}"
+        if stream is sys.stderr:
+            put(sys.stdout, "", flush=True)  # so that a log of both has the lines in their order
         put(stream, fit(line, stream) + "\n")
 
 

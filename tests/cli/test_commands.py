@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -265,6 +268,35 @@ def test_a_fatal_error_as_json_is_one_object_on_stderr(run: Run) -> None:
     error = json.loads(result.err)
     assert result.out == ""
     assert (error["type"], error["exit_code"]) == ("error", 78)
+
+
+@pytest.mark.parametrize("words", [("--help",), ("stage", "list"), ("plan",)], ids=" ".join)
+def test_nobody_reads_on(
+    ocsync: Run, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    """As in `ocsync plan | head -1`, help included."""
+    ocsync("stage", "set", "catalog/C", "Name=x")
+    reader, writer = os.pipe()
+    os.close(reader)
+    closed = os.fdopen(writer, "w", buffering=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", closed)
+        result = ocsync(*words)
+    with contextlib.suppress(BrokenPipeError):
+        closed.close()
+    assert (result.code, "Traceback" in result.err) == (0, False), result
+
+
+def test_a_log_of_both_streams_has_the_lines_in_order(
+    ocsync: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As in cron: `ocsync stage set ... > log 2>&1`."""
+    log = tmp_path / "log"
+    with log.open("a") as out, log.open("a", buffering=1) as err, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", out)
+        patch.setattr(sys, "stderr", err)
+        ocsync("stage", "set", "catalog/C", "Name=x")
+    assert [line[:10] for line in log.read_text().splitlines()] == ["+ 1  set c", "  staged n", "  next: oc"]  # fmt: skip
 
 
 def test_nobody_at_the_other_end(ocsync: Run, shop: Shop) -> None:
