@@ -23,7 +23,7 @@ _COMMANDS = (
     "demo",
 )  # fmt: skip
 _SHOWN_PROBLEMS = 20
-_CHOICES = ("one of ", "kinds: ", "targets: ", "profiles here: ")
+_CHOICES = ("one of ", "kinds: ", "targets: ", "profiles here: ", "a profile's name ")
 """How a hint begins that is no command."""
 _USAGE_ERROR = typer.BadParameter.__mro__[1]  # typer does not export the root of its usage errors
 
@@ -119,7 +119,7 @@ def _advice(hint: str) -> list[str]:
     if hint.startswith(_CHOICES):
         from textwrap import wrap
 
-        return wrap(hint, 76)
+        return wrap(hint, 76, break_on_hyphens=False)
     return [f"next: {hint}"] if hint else []
 
 

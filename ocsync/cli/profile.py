@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ocsync.store import Profile
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The profile.")]
+_PATIENCE = 10.0
+"""Seconds that a check keeps trying: what is mistyped is wrong the eighth time too."""
 MaybeName = Annotated[
     str, typer.Argument(metavar="[NAME]", help="The profile; the current one without.")
 ]
@@ -167,11 +169,12 @@ def register(app: typer.Typer) -> None:
     @command(group, "check")
     def check(ctx: Context, name: MaybeName = "") -> ExitCode:
         """Sign in; show who, which marketplace, and which roles are missing."""
+        from ocsync.client import Limits
         from ocsync.engine.work import missing_roles, sign_in
         from ocsync.render.text import columns
 
         ctx.profile_name = name or ctx.profile_name
-        identity = ctx.online(sign_in)
+        identity = ctx.online(sign_in, limits=Limits(max_wait=_PATIENCE))
         missing = missing_roles(identity)
         facts = {
             "profile": ctx.folder().profile.name,
