@@ -172,6 +172,7 @@ class Emulator:
                 raise Refusal(404, "NotFound", f"there is no {scope['method']} {path}")
             ids = dict(zip(endpoint.names, found[1], strict=True))
             _allow(endpoint, caller, ids, scope["method"])
+            self.publisher.user = caller.user
             text = scope["query_string"].decode("latin-1")
             query = parse_qs(text, keep_blank_values=True) if text else {}
             result = endpoint.handler(Call(ids, query, decoded(raw), caller))

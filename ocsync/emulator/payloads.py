@@ -14,35 +14,40 @@ from ocsync.resources import Kind
 _USER_TYPES = {"buyer-user": 0, "supplier-user": 1, "admin-user": 2}
 _PARTY = {"usergroup": 2, "buyer": 3}
 _NOT_SENT = ("Password", "LastActive", "FailedLoginAttempts", "CategoryCount", "ChildCount")
-_WHO: Document = {"UserContext": {"ID": "emulator", "AnonymousId": None}}
 
 
 def updated(market: Marketplace, kind: Kind, row: Row) -> Document:
-    """The payload of an *updated* message."""
+    """The payload of an *updated* message, but for who did it."""
     document = shown(market, kind, row)
     if kind.name == "product":
-        return {**document, "ProductID": row.ids[0], **_around_product(market, row), **_WHO}
+        return {**document, "ProductID": row.ids[0], **_around_product(market, row)}
     if kind.name in ("inventory", "variant-inventory"):
         names = ("OwnerID", "AddressID", "OrderCanExceed", "QuantityAvailable", "xp")
         place = address_of(market, document.get("OwnerID"), document.get("AddressID"))
         record = {"ID": row.ids[-1], **{name: document.get(name) for name in names}}
         record["Zip"] = place.get("Zip") if place else None
-        return {"ID": row.ids[-1], "ProductID": row.ids[0], "InventoryRecords": [record], **_WHO}
+        return {"ID": row.ids[-1], "ProductID": row.ids[0], "InventoryRecords": [record]}
     sent = {name: value for name, value in document.items() if name not in _NOT_SENT}
     if kind.name in _USER_TYPES:
-        return {**sent, "UserType": _USER_TYPES[kind.name], **_WHO}
-    return {**sent, **_WHO}
+        return {**sent, "UserType": _USER_TYPES[kind.name]}
+    return sent
 
 
 def deleted(kind: Kind, row: Row) -> Document:
-    """The payload of a *deleted* message."""
+    """The payload of a *deleted* message, but for who did it."""
     if kind.name == "product":
-        return {"ProductID": row.ids[-1], **_WHO}
+        return {"ProductID": row.ids[-1]}
     if kind.name == "category":
-        return {"CatalogID": row.ids[0], "ID": row.ids[-1], **_WHO}
+        return {"CatalogID": row.ids[0], "ID": row.ids[-1]}
     if kind.name == "usergroup":
-        return {"ID": row.ids[-1], "UserGroupType": "Buyer", **_WHO}
-    return {"ID": row.ids[-1], **_WHO}
+        return {"ID": row.ids[-1], "UserGroupType": "Buyer"}
+    return {"ID": row.ids[-1]}
+
+
+def user_context(market: Marketplace, name: str) -> Document:
+    """Who did it: the ID of the user *name*, or the name of a client that has no user."""
+    found = market.user(name)
+    return {"UserContext": {"ID": found[1].ids[-1] if found else name, "AnonymousId": None}}
 
 
 def _around_product(market: Marketplace, row: Row) -> Document:

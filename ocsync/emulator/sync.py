@@ -32,7 +32,10 @@ class Fed(NamedTuple):
 
 
 class Publisher:
-    """Publishes for one marketplace, and keeps the log of messages."""
+    """Publishes for one marketplace, and keeps the log of messages.
+
+    *user* is the name of whoever is at work, as messages tell.
+    """
 
     def __init__(self, market: Marketplace, options: Options, courier: Courier) -> None:
         self.market = market
@@ -41,6 +44,7 @@ class Publisher:
         self.messages: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self.counts: Counter[str] = Counter()
         self.dropped = 0
+        self.user = "emulator"
         self.held: dict[str, dict[tuple[str, Key], Document | None]] = {}
         self._number = 0
 
@@ -140,6 +144,7 @@ class Publisher:
     def _publish(self, target: Target, namespace: str, payload: Document, *, held: bool) -> None:
         self._number += 1
         self.counts[target.name] += 1
+        payload = {**payload, **payloads.user_context(self.market, self.user)}
         record = {"n": self._number, "at": stamp(), "target": target.name, "namespace": namespace}
         self.messages.append({**record, "held": held, "payload": payload})
         config = self.market.configs.get(target.name) or {}

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from ocsync.emulator import Options, running
-from tests.builders import Shop
+from tests.builders import HTTP, Shop
 from tests.emulator.test_emulator import INVENTORY, USER, plant
 
 CATALOGS, PRODUCTS = "/integrations/entitysync/catalogs", "/integrations/productsync"
@@ -224,6 +224,20 @@ def test_other_payloads(listened: Shop) -> None:
     }
     listened.call("DELETE", "/buyers/B/users/U")
     assert listened.messages()[-1]["payload"].keys() == {"ID", "UserContext"}
+
+
+def test_a_message_says_who_did_it(shop: Shop) -> None:
+    plant(shop)
+    robot = {"ID": "R", **USER, "Username": "robot"}
+    client = {"ID": "ci", "Secret": "s", "Roles": ["FullAccess"], "User": "robot"}
+    shop.seed(clients=[client], **{"admin-user": [robot]})
+    form = {"grant_type": "client_credentials", "client_id": "ci", "client_secret": "s"}
+    token = HTTP.post(shop.url + "/oauth/token", data=form).json()["access_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    HTTP.patch(shop.url + "/v1/catalogs/C", json={"Name": "x"}, headers=headers)
+    shop.call("PATCH", "/catalogs/C", {"Name": "y"})
+    who = [message["payload"]["UserContext"] for message in shop.messages()]
+    assert who == [{"ID": "R", "AnonymousId": None}, {"ID": "emulator", "AnonymousId": None}]
 
 
 def test_order_sync_has_no_pause(shop: Shop) -> None:
