@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.options import Confirm, LockTimeout, command, seconds_of
-from ocsync.errors import ExitCode
+from ocsync.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from ocsync.engine.pausing import Surveyed
 
 Targets = Annotated[
     list[str], typer.Argument(metavar="TARGET...", help="Targets, or catalog-wide.")
@@ -38,12 +43,13 @@ def register(app: typer.Typer) -> None:
         from ocsync.engine import pausing
         from ocsync.engine.work import Work, before_writing, sign_in, utc_now
         from ocsync.pause import Standing
-        from ocsync.render.text import clock, duration
         from ocsync.resources import read_targets
 
         direct, grouped = read_targets(targets)
         ctx.lock_seconds, ctx.confirmed = seconds_of(lock_timeout), confirm
         seconds = seconds_of(lease) if lease else 0.0
+        if lease and not seconds:
+            raise UsageError("a lease has to last longer than nothing", hint="--for 2h")
 
         async def work_on(work: Work) -> list[pausing.Surveyed]:
             await sign_in(work)
@@ -68,15 +74,7 @@ def register(app: typer.Typer) -> None:
                     f"{seen.target.name:<{width}}  skipped: it has no sync config", "!"
                 )
                 continue
-            until = (
-                f" until {clock(seen.pause.until, now)}" if seen.pause and seen.pause.until else ""
-            )
-            since = before.get(seen.target.name, {}).get("since")
-            if seen.pause and seen.pause.since == since:
-                lasted = duration(seen.pause.seconds(now))
-                text = f"already paused by us, for {lasted}{until and ','}{until}"
-            else:
-                text = f"paused{until} on {place}"
+            text = _told(seen, before, place, now)
             ctx.console.data(f"{seen.target.name:<{width}}  {text}", "‖")
             if not seen.server.changed:
                 flag = f"{seen.target.flags[0]}=false"
@@ -86,3 +84,16 @@ def register(app: typer.Typer) -> None:
         )
         ctx.console.talk("  the inventory integration or the search index.")
         ctx.console.next("ocsync stage import FILE", "ocsync plan", "ocsync resume --verify")
+
+
+def _told(seen: Surveyed, before: Mapping[str, Any], place: str, now: datetime) -> str:
+    """How a target stands after the command; *before* are the pauses as they were."""
+    from ocsync.render.text import clock, duration
+
+    pause = seen.pause
+    until = f" until {clock(pause.until, now)}" if pause and pause.until else ""
+    if pause and pause.since == before.get(seen.target.name, {}).get("since"):
+        return f"already paused by us, for {duration(pause.seconds(now))}{until and ','}{until}"
+    if pause and pause.adopted:
+        return f"adopted{until} on {place}: ours to lift"
+    return f"paused{until} on {place}"

@@ -225,6 +225,9 @@ def verified(verification: Verification) -> dict[str, Any]:
 
 def verification_lines(info: RunInfo, verification: Verification) -> Iterator[Line]:
     """A verification on its own."""
+    if not verification.kinds:
+        yield "=", f"run {info.id} changed nothing, so there is nothing to verify"
+        return
     rows: list[Sequence[object]] = [("kind", "verified")]
     rows += [(kind, signs(counts)) for kind, counts in verification.kinds.items()]
     for line in columns(rows, "<<", gap=3):

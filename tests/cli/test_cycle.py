@@ -168,6 +168,7 @@ def test_an_expectation_that_does_not_hold_stops_everything(ocsync: Run, shop: S
     result = ocsync("resume")
 
     assert result.code == 6
+    assert "changed nothing, so there is nothing to verify" in ocsync("verify").out
     assert "QuantityAvailable is 4, expected 5" in result.out
     assert "  1 other ref waits: nothing is sent where one conflicts" in result.out
     assert "blocked by" not in result.out

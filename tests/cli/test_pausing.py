@@ -52,9 +52,16 @@ def test_somebody_elses_pause_is_left_alone(ocsync: Run, shop: Shop) -> None:
     assert not shop.paused()
 
 
+@pytest.mark.parametrize("lease", ["0", "-1h", "soon"])
+def test_a_lease_is_a_time(ocsync: Run, shop: Shop, lease: str) -> None:
+    assert ocsync("pause", "inventory", "--for", lease).code == 64
+    assert not shop.paused()
+
+
 def test_an_adopted_pause_is_ours_to_lift(ocsync: Run, shop: Shop) -> None:
     somebody(shop, paused=True)
-    assert ocsync("pause", "inventory", "--adopt").code == 0
+    adopted = ocsync("pause", "inventory", "--adopt")
+    assert (adopted.code, "adopted on test" in adopted.out) == (0, True), adopted
     assert ocsync("resume").code == 0
     assert not shop.paused()
 
