@@ -141,6 +141,8 @@ def _concerned(work: Work, steps: Iterable[Step], options: Options) -> list[Targ
 
 async def _check_pauses(work: Work, targets: list[Target], options: Options) -> None:
     """Raise PausedByOther when a pause of ours is gone and nobody wants it back."""
+    if not options.pause and not work.folder.read_pauses():
+        return  # no config is asked for, so no role for configs is needed
     seen = await survey(work, targets)
     lifted = [name for name, one in seen.items() if one.standing is Standing.LIFTED]
     if not lifted or not options.pause:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.builders import Shop, csv_of
-from tests.conftest import Run
+from tests.conftest import SECRET, Run
 
 CONFIG = "/integrations/entitysync/products/inventoryrecords"
 
@@ -90,6 +90,17 @@ def test_failures_go_back_and_the_target_stays_paused(ocsync: Run, shop: Shop) -
     assert [row["ref"] for row in ocsync("stage", "list", "--json").data["staged"]] == [
         "address/wh-9", refs[0], refs[1],
     ]  # fmt: skip
+
+
+def test_unpaused_it_needs_no_role_for_sync_configs(ocsync: Run, shop: Shop) -> None:
+    [ref] = shop.stock(records=1)
+    shop.seed(clients=[{"ID": "clerk", "Secret": "emulator", "Roles": ["ProductAdmin"]}])
+    ocsync("profile", "add", "clerk", "--api-url", shop.url, "--client-id", "clerk",
+           "--secret-env", SECRET)  # fmt: skip
+    ocsync("stage", "set", ref, "QuantityAvailable=9", "--profile", "clerk")
+    assert ocsync("resume", "--profile", "clerk").code == 4
+    sent = ocsync("resume", "--no-pause", "--verify", "--profile", "clerk")
+    assert (sent.code, "= 1" in sent.out) == (0, True), sent
 
 
 def test_causes_are_told_before_what_waits_for_them(ocsync: Run, shop: Shop) -> None:
