@@ -234,7 +234,8 @@ def _blind(steps: Sequence[Step]) -> Risk | None:
     for step in steps:
         fields = kind_of(step.ref).fields
         blind = [p for p in step.change.fields if p in fields and fields[p].moves]
-        if step.change.op is Op.SET and any(p not in step.change.expect for p in blind):
+        overwrites = step.change.op is Op.SET or step.change.replace
+        if overwrites and any(p not in step.change.expect for p in blind):
             refs.append(step.ref)
     text = f"quantities without an expectation: {len(refs):,}; what was sold is overwritten"
     advice = "stage with --expect-current, or stage adjust"

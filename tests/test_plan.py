@@ -148,6 +148,8 @@ RISKS = [
     ("blind-quantity", [change("inventory/P/R", {"QuantityAvailable": 1}, expect={"QuantityAvailable": 2})], False),
     ("blind-quantity", [change("inventory/P/R", adjust={"QuantityAvailable": 1})], False),
     ("blind-quantity", [change("product/P", {"Inventory.QuantityAvailable": 1})], True),
+    ("blind-quantity", [change("inventory/P/R", {"QuantityAvailable": 1}, "put", replace=True)], True),
+    ("blind-quantity", [change("inventory/P/R", {"QuantityAvailable": 1}, "put")], False),
     ("single-change", [change("catalog/C", {"Name": "x"})], True),
     ("single-change", [change("catalog/C", {"Name": "x"}), change("catalog/D", {"Name": "x"})], False),
     ("time-critical", [change("product/P", {"Active": False})], True),
