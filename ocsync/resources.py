@@ -251,7 +251,7 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
             "Currency": Field(Type.TEXT, max=3), "SaleStart": Field(Type.DATE), "SaleEnd": Field(Type.DATE),
             "IsOnSale": Field(Type.FLAG, read_only=True), "xp": _XP},
          area="PriceSchedule", possible=("products",)),
-    Kind("buyer", "buyer", ("BuyerID",), "/buyers/{BuyerID}", {**_ORGANISATION, "DefaultCatalogID": _ID},
+    Kind("buyer", "buyer", ("BuyerID",), "/buyers/{BuyerID}", {**_ORGANISATION, "DefaultCatalogID": _ID, "GroupID": _ID},
          area="Buyer", references=(Reference("catalog", ("DefaultCatalogID",)),),
          creates=(Creates("catalog", ("BuyerID",), "DefaultCatalogID"), Creates("catalog-assignment", ("BuyerID", "BuyerID"), "DefaultCatalogID")),
          direct=("buyers",), possible=("catalogs", "products")),

@@ -127,6 +127,19 @@ SEED: dict[str, Any] = {
 }
 
 
+MODELS: dict[str, str] = {
+    "product": "Product", "catalog": "Catalog", "category": "Category", "buyer": "Buyer", "supplier": "Supplier",
+    "usergroup": "UserGroup", "buyer-user": "User", "address": "Address", "price-schedule": "PriceSchedule",
+    "variant": "Variant", "inventory": "InventoryRecord", "variant-inventory": "InventoryRecord",
+    "catalog-assignment": "CatalogAssignment", "catalog-product": "ProductCatalogAssignment",
+    "category-assignment": "CategoryAssignment", "category-product": "CategoryProductAssignment",
+    "product-assignment": "ProductAssignment", "usergroup-assignment": "UserGroupAssignment",
+}  # fmt: skip
+"""Each kind, and the SDK's model of it."""
+UNKNOWN = {"BuyerGroupID", "SellerID"}
+"""Fields that decide about an assignment's identity, and that refs have no place for."""
+
+
 def camel(name: str) -> str:
     """`save_price_break` as JavaScript has it."""
     return "".join(word.title() for word in name.split("_"))

@@ -13,8 +13,19 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from ocsync.resources import KINDS
 from tests.builders import Shop
-from tests.emulator.sdk_cases import ASSIGNED, FAMILIES, SEED, SYNCS, Assigned, Family, camel
+from tests.emulator.sdk_cases import (
+    ASSIGNED,
+    FAMILIES,
+    MODELS,
+    SEED,
+    SYNCS,
+    UNKNOWN,
+    Assigned,
+    Family,
+    camel,
+)
 
 REQUIRED = os.environ.get("OCSYNC_TEST_NODE") == "required"
 JAVASCRIPT = "ordercloud-javascript-sdk@12.0.0"
@@ -26,6 +37,17 @@ def market(shop: Shop) -> Shop:
     shop.seed(**SEED)
     shop.switch(refresh_lifetime=60)
     return shop
+
+
+@pytest.mark.parametrize(("kind", "name"), MODELS.items(), ids=MODELS)
+def test_the_tables_know_every_field_of_the_models(kind: str, name: str) -> None:
+    """The newest API description that there is in public; a field that it lacks is ours to read."""
+    models = pytest.importorskip("ordercloud.models", reason="the dev extra is not installed")
+    fields = getattr(models, name).model_fields
+    theirs = {field.alias or path for path, field in fields.items()}
+    row = KINDS[kind]
+    ours = {path.partition(".")[0] for path in row.fields} | {"ID", *row.ids}
+    assert theirs - ours <= UNKNOWN
 
 
 def use(market: Shop, what: Any) -> None:
