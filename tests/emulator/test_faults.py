@@ -57,6 +57,16 @@ def test_slow_answers(shop: Shop, action: str) -> None:
     assert time.monotonic() - start >= 0.4
 
 
+def test_a_time_out_of_the_platform_after_the_effect(shop: Shop) -> None:
+    """As the README has it, but for the seconds: nothing for a while, then 500; it was written."""
+    shop.faults({"path": "catalogs", "effect": True, "action": "hang", "seconds": 0.2, "status": 500})  # fmt: skip
+    start = time.monotonic()
+    answer = shop.call("PATCH", CATALOG, {"Name": "new"})
+    assert (answer.status_code, time.monotonic() - start >= 0.2) == (500, True)
+    assert answer.json()["Errors"][0]["ErrorCode"] == "ServerError"
+    assert name(shop) == "new"
+
+
 def test_strange_bodies(shop: Shop) -> None:
     shop.faults({"action": "bom"}, {"action": "html", "status": 502})
     assert shop.call("GET", CATALOG).content.startswith(b"\xef\xbb\xbf{")
