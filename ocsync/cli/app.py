@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from ocsync import __version__
-from ocsync.errors import ExitCode, InputError, OcsyncError
+from ocsync.errors import ConfigError, ExitCode, InputError, OcsyncError
 from ocsync.render.console import FORMAT, Console
 
 _COMMANDS = (
@@ -82,8 +82,12 @@ def run(arguments: list[str] | None = None) -> int:
     except SystemExit:  # typer's way to say that nobody reads its help any more
         return ExitCode.DONE
     except Exception as error:  # noqa: BLE001 - the boundary: nobody else may see a traceback
-        usage = isinstance(error, _USAGE_ERROR)
-        return _usage(console, error) if usage else _unexpected(console, error)
+        if isinstance(error, _USAGE_ERROR):
+            return _usage(console, error)
+        if isinstance(error, OSError) and error.filename:  # the disk, or who may write where
+            text = f"{error.filename}: {error.strerror}"
+            return _told(console, ConfigError(text, hint="ocsync doctor"))
+        return _unexpected(console, error)
 
 
 def _usage(console: Console, error: BaseException) -> int:

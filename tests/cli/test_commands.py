@@ -328,6 +328,15 @@ def test_an_unexpected_error_leaves_a_file_and_no_traceback(
     assert "Traceback" in file.read_text()
 
 
+@pytest.mark.parametrize("words", [
+    ("init", "file"), ("stage", "list", "--workspace", "file/.ocsync"), ("profile", "list", "--workspace", "file"),
+], ids=lambda words: words[0])  # fmt: skip
+def test_a_place_that_cannot_be_used_is_told(run: Run, words: tuple[str, ...]) -> None:
+    Path("file").write_text("")
+    result = run(*words)
+    assert (result.code, "unexpected" in result.err) == (78, False), result
+
+
 def test_damage_in_the_journal_names_file_and_line(ocsync: Run) -> None:
     ocsync("stage", "set", "catalog/C", "Active=true")
     ocsync("stage", "set", "catalog/D", "Active=true")
