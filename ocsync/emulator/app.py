@@ -10,6 +10,7 @@ import time
 import traceback
 from collections import Counter, deque
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -56,21 +57,20 @@ class Emulator:
         self.requests: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self.touched = 0
         self.courier = Courier(self.options)
-        self.reset()
-        if options.state and options.state.exists():
-            seeds.plant(self.market, seeds.read_seed(options.state), self.publisher)
+        kept = options.state if options.state and options.state.exists() else None
+        self.reset(kept)
         self.keep()
 
-    def reset(self) -> None:
-        """Start over, as the options say; logs and faults are emptied."""
+    def reset(self, kept: Path | None = None) -> None:
+        """Start over, as the options say or as it was *kept*; logs and faults are emptied."""
         for field in dataclasses.fields(Options):
             setattr(self.options, field.name, getattr(self._first_options, field.name))
         self.market = Marketplace()
-        if self.options.products:
+        if self.options.products and not kept:
             synthetic.grow(self.market, self.options.products)
         self.publisher = Publisher(self.market, self.options, self.courier)
-        if self.options.seed:
-            seeds.plant(self.market, seeds.read_seed(self.options.seed), self.publisher)
+        if seed := kept or self.options.seed:
+            seeds.plant(self.market, seeds.read_seed(seed), self.publisher)
         self.tokens = Tokens(self.market, self.options)
         self.faults = Faults()
         if self.options.faults:

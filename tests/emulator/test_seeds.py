@@ -51,6 +51,27 @@ def test_a_marketplace_survives_a_restart(tmp_path: Path) -> None:
     assert market(Options(state=state), second) == before
 
 
+def test_what_was_deleted_stays_so_after_a_restart(tmp_path: Path) -> None:
+    """A seed is where a marketplace begins, and no part of it once a state was kept."""
+    seed, state = tmp_path / "seed.json", tmp_path / "state.json"
+    seed.write_text('{"catalog": [{"ID": "C", "Name": "x"}, {"ID": "D", "Name": "x"}]}')
+    options = Options(seed=seed, state=state, products=2)
+
+    def first(shop: Shop) -> None:
+        for path in ("/catalogs/C", "/products/P000001"):
+            assert shop.call("DELETE", path).status_code == 204
+
+    def second(shop: Shop) -> list[str]:
+        assert len(shop.get("/products")["Items"]) == 1
+        left = [catalog["ID"] for catalog in shop.get("/catalogs")["Items"]]
+        HTTP.post(shop.url + "/_emulator/reset")
+        assert len(shop.get("/products")["Items"]) == 2, "a reset goes back to the beginning"
+        return left
+
+    market(options, first)
+    assert market(options, second) == ["main", "D"]
+
+
 def test_the_state_is_kept_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even a killed emulator loses a few seconds at most, of whatever changed the marketplace."""
     state = tmp_path / "state.json"
