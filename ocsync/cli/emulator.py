@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
         port: Annotated[int, _of(_START, "port", "0 takes a free one.", "N", min=0, max=65535)] = 8765,
         seed: Annotated[Path | None, _of(_START, "seed", "JSON or TOML to begin with.", "FILE")] = None,
         products: Annotated[int, _of(_START, "products", "Begin with N products, 3 records each.", "N", min=0)] = 0,
-        state: Annotated[Path | None, _of(_START, "state", "Keep the marketplace here, as a seed.", "FILE")] = None,
+        state: Annotated[Path | None, _of(_START, "state", "Keep the marketplace here, and go on from it.", "FILE")] = None,
         deliver_to: Annotated[list[str], _of(_START, "deliver-to", "Also send messages to this host; loopback always.", "HOST")] = [],  # noqa: B006
         faults: Annotated[Path | None, _of(_TROUBLE, "faults", "JSON list of scripted faults.", "FILE")] = None,
         latency: Annotated[float, _of(_TROUBLE, "latency", "Before each answer.", "MS", min=0)] = 0.0,

@@ -12,7 +12,8 @@ class Options:
     """An emulator's options. Times are seconds, rates are per second, 0 means none.
 
     *port* 0 takes a free one. *products* is the size of a synthetic marketplace to begin with;
-    *state* is read at the start, if it is there, and written as the marketplace changes.
+    *state* is read at the start, if it is there, in place of seed and products, and written as the
+    marketplace changes.
     *deliver_to* names hosts beyond loopback that messages may be sent to.
     *rate* limits requests, *sales* sell one piece of a record each.
     *duplicates* sends every so-manieth message twice. *product_lag* makes product lists stale after
