@@ -203,7 +203,7 @@ def look_at_damage(ocsync: Run, crashed: Path, seed: int, every: int) -> None:
 
 
 def test_a_turned_bit_is_told_and_not_believed(ocsync: Run, crashed: Path) -> None:
-    look_at_damage(ocsync, crashed, 0, every=3)
+    look_at_damage(ocsync, crashed, 0, every=4)
 
 
 @pytest.mark.slow
