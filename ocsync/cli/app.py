@@ -19,8 +19,8 @@ from ocsync.render.console import FORMAT, Console
 
 _COMMANDS = (
     "init", "profile", "targets", "pause", "stage", "plan", "resume", "verify", "status",
-    "unpause", "expire", "delete", "resync", "history", "doctor", "delivery", "listen", "emulator",
-    "demo",
+    "unpause", "window", "expire", "delete", "resync", "history", "doctor", "delivery", "listen",
+    "emulator", "demo",
 )  # fmt: skip
 _SHOWN_PROBLEMS = 20
 _CHOICES = ("one of ", "kinds: ", "targets: ", "profiles here: ")
@@ -70,7 +70,8 @@ for _name in _COMMANDS:
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line; every error becomes a line on stderr and an exit code."""
     words = sys.argv[1:] if arguments is None else arguments
-    console = Console(json="--json" in words or os.environ.get("OCSYNC_JSON") == "1")
+    own = words[: words.index("--")] if "--" in words else words
+    console = Console(json="--json" in own or os.environ.get("OCSYNC_JSON") == "1")
     try:
         code = app(words, standalone_mode=False)
         return int(code or 0)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.options import Confirm, LockTimeout, command, seconds_of
 from ocsync.errors import ExitCode
+
+if TYPE_CHECKING:
+    from ocsync.store import ProfileFolder
 
 Targets = Annotated[
     list[str], typer.Argument(metavar="TARGET...", help="Targets, or catalog-wide.")
@@ -59,9 +62,8 @@ def register(app: typer.Typer) -> None:
         pauses = folder.raw_pauses()
         facts = {seen.target.name: pauses.get(seen.target.name) for seen in found}
         ctx.console.document("pause", {"targets": facts})
-        pin = folder.pin()
-        place = f"{folder.profile.name} ({pin.name})" if pin else folder.profile.name
-        now, width = utc_now(), max(len(seen.target.name) for seen in found)
+        place, now = place_of(folder), utc_now()
+        width = max(len(seen.target.name) for seen in found)
         for seen in found:
             if seen.standing is Standing.NO_CONFIG:
                 ctx.console.talk(
@@ -86,3 +88,9 @@ def register(app: typer.Typer) -> None:
         )
         ctx.console.talk("  the inventory integration or the search index.")
         ctx.console.next("ocsync stage import FILE", "ocsync plan", "ocsync resume --verify")
+
+
+def place_of(folder: ProfileFolder) -> str:
+    """`acme-sandbox (Acme Outdoors)`."""
+    pin = folder.pin()
+    return f"{folder.path.name} ({pin.name})" if pin else folder.path.name

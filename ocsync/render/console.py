@@ -8,6 +8,7 @@ on. A stream that nobody reads any more is written to no more, and the work goes
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -112,12 +113,14 @@ class Console:
 
 
 def put(stream: TextIO, text: str, *, flush: bool = False) -> None:
-    """Write *text*; when the other end is closed, nothing is written from there on."""
+    """Write *text*; when the other end, or the terminal, is gone nothing is written from there on."""
     try:
         stream.write(text)
         if flush:
             stream.flush()
-    except BrokenPipeError:
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EIO):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
