@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 
 from ocsync import __version__
 from ocsync.errors import ExitCode, InputError, OcsyncError
-from ocsync.render.console import FORMAT, Console
+from ocsync.render.console import Console
 
 _COMMANDS = (
     "init", "profile", "targets", "pause", "stage", "plan", "resume", "verify", "status",
@@ -95,18 +95,17 @@ def _usage(console: Console, error: BaseException) -> int:
         sys.stdout.write(message + "\n")
         return ExitCode.DONE
     path = context.command_path if context else "ocsync"
-    if console.json:
-        console.error({"exit_code": 64, "message": message, "hint": f"{path} --help"})
-    else:
+    console.error({"exit_code": 64, "message": message, "hint": f"{path} --help"})
+    if not console.json:
         console.fault(message)
         console.fault(f"  next: {path} --help", "")
     return ExitCode.USAGE
 
 
 def _told(console: Console, error: OcsyncError) -> int:
+    facts = {"exit_code": int(error.exit_code), "message": error.message, "hint": error.hint}
+    console.error({**facts, **error.details()})
     if console.json:
-        facts = {"exit_code": int(error.exit_code), "message": error.message, "hint": error.hint}
-        console.error({**facts, **error.details()})
         return error.exit_code
     if isinstance(error, InputError):
         _problems(console, error)
@@ -157,8 +156,7 @@ def _unexpected(console: Console, error: Exception) -> int:
         place = None
     where = f"; see {place}" if place else ""
     message = f"unexpected: {type(error).__name__}: {str(error)[:200]}{where}"
-    if console.json:
-        console.error({"exit_code": 1, "message": message, "hint": "", "format": FORMAT})
-    else:
+    console.error({"exit_code": 1, "message": message, "hint": ""})
+    if not console.json:
         console.fault(message)
     return ExitCode.FAILED
