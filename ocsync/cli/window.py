@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ocsync.cli import help as shown_help
 from ocsync.cli.context import Context
+from ocsync.cli.help import Command as Described
 from ocsync.cli.options import Confirm, LockTimeout, command, seconds_of
 from ocsync.errors import ExitCode, UsageError
 
@@ -25,7 +25,7 @@ PATIENT_SECONDS = 300.0
 """How long a request may be tried again: what lifts a pause is worth insisting on."""
 
 
-class _Divided(shown_help.Command):
+class _Divided(Described):
     """Keeps the `--` between targets and command: of two, click's parser takes the first."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

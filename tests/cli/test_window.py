@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from ocsync.store.lock import hold
 from ocsync.store.owner import operator
 from tests.builders import Shop
 from tests.conftest import SECRET, Run
+from tests.processes import Done, Started, call
 
 CONFIG = "/integrations/entitysync/products/inventoryrecords"
 PAUSES = Path(".ocsync/profiles/test/pause.toml")
@@ -36,28 +38,23 @@ def remembered() -> dict[str, dict[str, str]]:
     return tomllib.loads(PAUSES.read_text()) if PAUSES.exists() else {}
 
 
-class waiting:  # noqa: N801 - reads as what the test does
+@contextmanager
+def waiting(
+    *words: str, does: str = "while [ ! -e go ]; do sleep 0.02; done"
+) -> Iterator[tuple[Started, Callable[[], Done]]]:
     """A window in a process of its own, whose command waits to be told to go on."""
-
-    def __init__(
-        self, shop: Shop, *words: str, does: str = "while [ ! -e go ]; do sleep 0.05; done"
-    ) -> None:
-        self.shop = shop
-        self.words = ["window", "inventory", *words, "--", "sh", "-c", "touch ran; " + does]
-
-    def __enter__(self) -> tuple[subprocess.Popen[str], Callable[[], None]]:
-        Path("ran").unlink(missing_ok=True)
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "ocsync", *self.words], stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, text=True, start_new_session=True,
-        )  # fmt: skip
+    words = ("window", "inventory", *words, "--", "sh", "-c", "touch ran; " + does)
+    with Started(*words) as process:
         until(lambda: Path("ran").exists())
-        return self.process, Path("go").touch
 
-    def __exit__(self, *error: object) -> None:
-        Path("go").touch()
-        self.process.kill()
-        self.process.communicate(timeout=20)
+        def go_on() -> Done:
+            Path("go").touch()
+            return process.wait(20)
+
+        try:
+            yield process, go_on
+        finally:
+            Path("go").touch()
 
 
 def until(holds: Callable[[], object]) -> None:
@@ -210,74 +207,66 @@ def test_production_is_confirmed_before_anything(run: Run, shop: Shop) -> None:
 def test_what_others_did_meanwhile_is_told(
     ocsync: Run, shop: Shop, change: dict[str, bool], code: int, says: str
 ) -> None:
-    with waiting(shop) as (process, go_on):
+    with waiting() as (_, go_on):
         shop.call("PATCH", CONFIG, change)
-        go_on()
-        said = process.communicate(timeout=20)[1]
-    assert process.returncode == code
-    assert says in said
+        done = go_on()
+    assert done.code == code
+    assert says in done.err
     assert not shop.paused()
     assert not remembered()
 
 
 def test_a_lease_that_runs_out_is_lifted_under_an_open_window(ocsync: Run, shop: Shop) -> None:
-    with waiting(shop, "--for", "2h") as (process, go_on):
+    with waiting("--for", "2h") as (_, go_on):
         assert ocsync("expire").code == 0
         assert shop.paused(), "not yet"
         PAUSES.write_text(PAUSES.read_text().replace('until = "20', 'until = "19'))
         assert "▶ inventory  running again: its lease had run out" in ocsync("expire").out
-        go_on()
-        said = process.communicate(timeout=20)[1]
-    assert process.returncode == 7
-    assert "was lifted by somebody else" in said
+        done = go_on()
+    assert done.code == 7
+    assert "was lifted by somebody else" in done.err
 
 
 def test_a_second_window_on_the_target_is_refused(ocsync: Run, shop: Shop) -> None:
-    with waiting(shop) as (process, go_on):
+    with waiting() as (process, go_on):
         second = ocsync("window", "inventory", "--", "true")
         other = ocsync("window", "catalogs", "--", "true")
         again = ocsync("pause", "inventory")
-        go_on()
-        process.communicate(timeout=20)
+        first = go_on()
     assert second.code == 7
     assert f"another window is open on it ({operator()} (pid {process.pid})" in second.err
     assert other.code == 0
     assert "held by a window, which lifts it when its command ends" in again.err
-    assert process.returncode == 0
+    assert first.code == 0
     assert not shop.paused()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_signals_are_passed_on(ocsync: Run, shop: Shop, number: signal.Signals) -> None:
-    with waiting(shop, does="exec sleep 60") as (process, _):
-        process.send_signal(number)
-        said = process.communicate(timeout=20)[1]
-    assert process.returncode == 128 + number
-    assert f"sh was ended by {number.name}" in said
+    with waiting(does="exec sleep 60") as (process, _):
+        process.signal(number)
+        done = process.wait(20)
+    assert done.code == 128 + number
+    assert f"sh was ended by {number.name}" in done.err
     assert not shop.paused()
 
 
 def test_a_command_may_end_in_its_own_way(ocsync: Run, shop: Shop) -> None:
-    does = "trap 'sleep 0.2; exit 9' TERM; while :; do sleep 0.05; done"
-    with waiting(shop, does=does) as (process, _):
-        process.terminate()
-        process.wait(timeout=20)
-    assert process.returncode == 9
+    does = "trap 'sleep 0.1; exit 9' TERM; while :; do sleep 0.02; done"
+    with waiting(does=does) as (process, _):
+        process.signal(signal.SIGTERM)
+        assert process.wait(20).code == 9
     assert not shop.paused()
 
 
 def test_a_signal_before_the_command_began(ocsync: Run, shop: Shop) -> None:
     """What was paused by then is lifted, and the command is not run."""
     shop.faults({"method": "PATCH", "effect": True, "action": "slow", "seconds": 1, "times": 1})
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ocsync", "window", "inventory", "--", "touch", "ran"],
-        stderr=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
-    with process:
+    with Started("window", "inventory", "--", "touch", "ran") as process:
         until(shop.paused)
-        process.terminate()
-        said = process.communicate(timeout=20)[1]
-    assert process.returncode == 143, said
+        process.signal(signal.SIGTERM)
+        done = process.wait(20)
+    assert done.code == 143, done
     assert not Path("ran").exists()
     assert not shop.paused()
     assert not remembered()
@@ -285,7 +274,7 @@ def test_a_signal_before_the_command_began(ocsync: Run, shop: Shop) -> None:
 
 def test_killed_and_found_by_the_next_commands(ocsync: Run, shop: Shop) -> None:
     """kill -9: the pause stays, every command tells of it, and expire lifts it at once."""
-    with waiting(shop) as (process, _):
+    with waiting() as (process, _):
         alive = ocsync("status", "--exit-code", "--max-age", "1h")
         process.kill()
         process.wait()
@@ -330,16 +319,11 @@ def leave(ocsync: Run) -> None:
 
 
 @pytest.mark.parametrize("point", [1, 2])
-@pytest.mark.parametrize("when", [pytest.param("before", marks=pytest.mark.slow), "after"])
+@pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_at_either_switch(ocsync: Run, shop: Shop, point: int, when: str) -> None:
     """The intent is on disk before the request: whatever the moment, expire ends the pause."""
-    dying = [sys.executable, "-m", "tests.dying", "pause", str(point), when]
-    root = str(Path(__file__).parent.parent.parent)
-    done = subprocess.run(
-        [*dying, "window", "inventory", "--", "true"], check=False, stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": root},
-    )  # fmt: skip
-    assert done.returncode == -signal.SIGKILL
+    words = ("pause", str(point), when, "window", "inventory", "--", "true")
+    assert call(*words, program="tests.dying").code == -signal.SIGKILL
     assert "inventory" in remembered()
     assert ocsync("expire").code == 0
     assert not shop.paused()
@@ -362,23 +346,16 @@ def test_a_target_left_paused_is_never_a_success(
 
 def test_the_end_waits_for_another_command_and_can_be_left(ocsync: Run, shop: Shop) -> None:
     """Lifting waits for the run lock; a first signal does not stop that, a second does."""
-    from ocsync.store import lock
-
-    with (
-        waiting(shop) as (process, go_on),
-        lock.hold(PAUSES.with_name("run.lock"), what="ocsync resume"),
-    ):
-        go_on()
-        assert process.stderr
-        heard = iter(process.stderr.readline, "")
-        assert any("waiting: " in line and "ocsync resume" in line for line in heard)
-        process.terminate()
-        assert any("lifting the pause first" in line for line in heard)
-        process.terminate()
-        said = "".join(heard)
-        process.wait(timeout=20)
-    assert process.returncode == 143
-    assert "inventory IS STILL PAUSED: stopped by SIGTERM" in said
+    lock = hold(PAUSES.with_name("run.lock"), what="ocsync resume")
+    with waiting() as (process, _), lock:
+        Path("go").touch()
+        until(lambda: "waiting: " in process.heard())
+        process.signal(signal.SIGTERM)
+        until(lambda: "lifting the pause first" in process.heard())
+        process.signal(signal.SIGTERM)
+        done = process.wait(20)
+    assert done.code == 143
+    assert "inventory IS STILL PAUSED: stopped by SIGTERM" in done.err
     assert ocsync("expire").code == 0
     assert not shop.paused()
 
