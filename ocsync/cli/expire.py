@@ -33,12 +33,13 @@ def register(app: typer.Typer) -> None:
         there is none it is silent and asks nobody. Nothing is lifted while a
         run is under way (7), or waits to be finished (3).
         """
-        from ocsync.engine.work import utc_now
+        from datetime import UTC, datetime
+
         from ocsync.store.glance import Due, forgotten
 
         ctx.lock_seconds = seconds_of(lock_timeout)
         folder = ctx.folder()
-        due = forgotten(folder.raw_pauses(), utc_now(), folder.windows.is_open)
+        due = forgotten(folder.raw_pauses(), datetime.now(UTC), folder.windows.is_open)
         if not due:
             ctx.console.document("expire", _facts(None, "", dry_run=dry_run))
             if sys.stderr.isatty():
