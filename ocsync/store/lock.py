@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -95,7 +96,7 @@ class Holder(NamedTuple):
 def read_holder(path: Path) -> Holder | None:
     """Who is named beside the lock *path*, which is not touched; None when nobody is."""
     try:
-        note = json.loads(_beside(path).read_text(encoding="utf-8"))
+        note = json.loads(beside(path).read_text(encoding="utf-8"))
         who, pid = str(note["who"]), int(note["pid"])
         here = who.rpartition("@")[2] == socket.gethostname()
         return Holder(who, pid, str(note["command"]), str(note["since"]),
