@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 TOGETHER_SECONDS = 0.2
 """Signals closer than this are one: sent to a whole group, and passed on by who runs us."""
-_TELL_THEMSELVES = ("status", "window", "expire")
+_TELL_THEMSELVES = ("status", "window", "expire", "doctor")
 """The commands whose answer has the pauses that a window left behind."""
 
 

@@ -213,9 +213,11 @@ class Azure(Ci):
         """Write it into the run's folder, else a temporary one, and tell where."""
         import tempfile
 
+        from ocsync.store.files import replace
+
         place = facts.get("folder") or self.environ.get("AGENT_TEMPDIRECTORY")
         path = Path(place or tempfile.gettempdir()).absolute() / f"summary-{os.getpid()}.md"
-        path.write_text(text, encoding="utf-8")
+        replace(path, text.encode())
         self.write(f"##vso[task.uploadsummary]{path}")
 
 

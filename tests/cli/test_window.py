@@ -304,6 +304,13 @@ def test_what_a_dead_window_left_is_lifted_by(ocsync: Run, shop: Shop, words: li
     assert not shop.paused()
 
 
+def test_the_doctor_tells_what_a_dead_window_left(ocsync: Run, shop: Shop) -> None:
+    leave(ocsync)
+    told = ocsync("doctor")
+    assert "inventory is still paused by a window that died" in told.out
+    assert "window" not in told.err
+
+
 def test_what_a_dead_window_left_can_be_kept(ocsync: Run, shop: Shop) -> None:
     leave(ocsync)
     ocsync("pause", "inventory")
