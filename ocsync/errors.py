@@ -17,6 +17,8 @@
     ├─ TryLater                75   network, throttling, server trouble: the same command again
     │  └─ LostAnswer           75   sent, and nothing is known of its effect
     ├─ Interrupted        130/143
+    ├─ CommandMissing     127   the command of a window does not exist
+    │  └─ NotExecutable   126   or is none
     └─ ApiError                 1   the platform said no
        ├─ NotFound              1
        ├─ AlreadyExists         1
@@ -49,6 +51,8 @@ class ExitCode(IntEnum):
     NO_FILE = 66
     TRY_LATER = 75
     BAD_CONFIG = 78
+    NOT_EXECUTABLE = 126
+    NO_COMMAND = 127
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -244,6 +248,18 @@ class Terminated(Interrupted):
     """Stopped by SIGTERM; what was under way is on disk."""
 
     exit_code = ExitCode.TERMINATED
+
+
+class CommandMissing(OcsyncError):
+    """The command that a window was to run does not exist; shells use the same code."""
+
+    exit_code = ExitCode.NO_COMMAND
+
+
+class NotExecutable(CommandMissing):
+    """The command is there, but cannot be run."""
+
+    exit_code = ExitCode.NOT_EXECUTABLE
 
 
 class ApiError(OcsyncError):

@@ -28,16 +28,19 @@ class Phase(StrEnum):
 class Pause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A pause of ours. *since* and *until* are UTC, ISO 8601; *found* is the config before it.
 
-    *run* is the run that paused for its own replay; *adopted* that somebody else had paused it.
+    *job* is the address of the CI job that paused. *run* is the run that paused for its own replay,
+    *window* the window that did for its command; *adopted* that somebody else had paused it.
     """
 
     target: str
     phase: Phase
     since: str
     by: str = ""
+    job: str = ""
     reason: str = ""
     until: str = ""
     run: str = ""
+    window: str = ""
     adopted: bool = False
     found: dict[str, Any] = {}
 
@@ -45,10 +48,6 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Raise ValueError for a target that is none."""
         if self.target not in TARGETS:
             raise ValueError(f"{self.target} is not a sync target")
-
-    def overdue(self, now: datetime) -> bool:
-        """Whether its lease has run out."""
-        return bool(self.until) and datetime.fromisoformat(self.until) <= now
 
     def seconds(self, now: datetime) -> float:
         """How long it has lasted."""

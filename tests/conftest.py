@@ -15,17 +15,18 @@ from ocsync.emulator import Options, running
 from tests.builders import Result, Shop
 
 SECRET = "TEST_SECRET"
+_FOREIGN = (
+    "OCSYNC_", "XDG_", "CI", "GITHUB_", "RUNNER_", "GITLAB_", "AGENT_", "BUILD_", "SYSTEM_",
+    "BITBUCKET_", "JENKINS_",
+)  # fmt: skip
+"""What settings of the developer's and variables of a CI begin with."""
 
 
 @pytest.fixture(autouse=True)
 def _guards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the developer's home, settings or network."""
     for name in list(os.environ):
-        if name.startswith(("OCSYNC_", "GITHUB_", "XDG_")) or name in (
-            "CI",
-            "NO_COLOR",
-            "FORCE_COLOR",
-        ):
+        if name.startswith(_FOREIGN) or name in ("NO_COLOR", "FORCE_COLOR", "TF_BUILD"):
             monkeypatch.delenv(name)
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)

@@ -2,7 +2,7 @@
 
 Each is forked from a server that has loaded everything and done nothing (and started anew where
 the system has no fork). It is what `python -m ocsync WORDS...` is in all but that: its own process
-ID, working directory, environment and streams, and it can be killed at any time.
+ID, session, working directory, environment and streams, and it can be killed at any time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CONTEXT: Any = multiprocessing.get_context("forkserver" if _FORKS else "spawn")
 if _FORKS:
     _CONTEXT.set_forkserver_preload([
         "pytest", "tests.processes", "tests.dying", "ocsync.cli.app", "ocsync.client",
-        "ocsync.engine.resume", "ocsync.intake", "ocsync.render.run", "ocsync.render.progress",
+        "ocsync.engine.resume", "ocsync.engine.window", "ocsync.intake", "ocsync.render.run", "ocsync.render.progress",
     ])  # fmt: skip
 
 
@@ -60,6 +60,10 @@ class Started:
         """End it as a failing machine would."""
         self._process.kill()
 
+    def heard(self) -> str:
+        """What it has said so far, beside its answer."""
+        return Path(self._said[1].name).read_text()
+
     def wait(self, timeout: float = 50.0) -> Done:
         """How it ended, at most *timeout* seconds from now."""
         self._process.join(timeout)
@@ -91,6 +95,8 @@ def _command(
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
+    if hasattr(os, "setsid"):
+        os.setsid()  # the terminal's Ctrl-C is for the tests alone
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for stream, path in zip((sys.stdout, sys.stderr), said, strict=True):
         handle = os.open(path, os.O_WRONLY | os.O_APPEND)

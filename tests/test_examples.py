@@ -1,49 +1,272 @@
-"""Each folder in examples runs as it is, against the emulator."""
+"""Each folder in examples runs as it is, against the emulator; so do the jobs of the pipelines."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
+import yaml
 
 from ocsync.emulator import Options, running
 from tests.builders import Shop
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
+INVENTORY = "/integrations/entitysync/products/inventoryrecords"
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="the examples are shell scripts")
 
 
-@pytest.mark.skipif(os.name != "posix", reason="the examples are shell scripts")
-@pytest.mark.parametrize("name", sorted(p.name for p in EXAMPLES.iterdir() if p.is_dir()))
-def test_the_example_runs(name: str, tmp_path: Path) -> None:
-    place = tmp_path / name
-    shutil.copytree(EXAMPLES / name, place)
-    with running(Options(seed=place / "seed.toml")) as emulator:
-        environment = {
+class Place(NamedTuple):
+    """A copy of an example, and the marketplace that it is for."""
+
+    folder: Path
+    shop: Shop
+    environ: dict[str, str]
+
+    def run(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            words, cwd=self.folder, env={**self.environ, **environ}, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+
+    def stock(self) -> list[int]:
+        records = self.shop.get("/products/tent/inventoryrecords?sortBy=ID")["Items"]
+        return [record["QuantityAvailable"] for record in records]
+
+    def paused(self) -> list[str]:
+        configs = self.shop.emulator.market.configs
+        return [name for name, config in configs.items() if config["Paused"]]
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """The example that the test's parameter names."""
+    folder = tmp_path / "example"
+    shutil.copytree(EXAMPLES / request.param, folder)
+    seed = next(p for p in (folder / "seed.toml", folder / "rehearsal.toml") if p.exists())
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "pip").write_text('#!/bin/sh\necho pip "$@"\n')
+    (tmp_path / "bin" / "pip").chmod(0o755)
+    path = [str(tmp_path / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
+    with running(Options(seed=seed)) as emulator:
+        environ = {
             **os.environ,
             "OCSYNC_URL": emulator.url,
-            "OCSYNC_WORKSPACE": str(tmp_path / ".ocsync"),
-            "PATH": str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"],
+            "OCSYNC_WORKSPACE": str(tmp_path / "work" / ".ocsync"),
+            "PATH": os.pathsep.join(path),
         }
-        done = subprocess.run(
-            ["sh", str(place / "run.sh")],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert "✓ complete" in done.stdout
-        shop = Shop(emulator.url, emulator.emulator)
-        if name == "stocktake":
-            record = shop.get("/products/tent/inventoryrecords/shelf-2")
-            assert (record["QuantityAvailable"], record["xp"]) == (11, {"counted": "2027-01-04"})
-        assert not any(c["Paused"] for c in emulator.emulator.market.configs.values())
+        yield Place(folder, Shop(emulator.url, emulator.emulator), environ)
+
+
+def example(name: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("place", [name], indirect=True, ids=[name])
+
+
+@example("stocktake")
+def test_a_stocktake(place: Place) -> None:
+    done = place.run("./run.sh")
+    assert done.returncode == 0, done
+    assert "✓ complete" in done.stdout
+    record = place.shop.get("/products/tent/inventoryrecords/shelf-2")
+    assert (record["QuantityAvailable"], record["xp"]) == (11, {"counted": "2027-01-04"})
+    assert not place.paused()
+
+
+@example("season-switch")
+def test_the_season_switch(place: Place) -> None:
+    done = place.run("./run.sh")
+    assert done.returncode == 0, done
+    active = [place.shop.get(f"/catalogs/{name}")["Active"] for name in ("summer", "winter")]
+    assert active == [True, False]
+    assert not place.paused()
+
+
+@example("nightly-inventory")
+def test_the_nightly_inventory(place: Place) -> None:
+    first = place.run("./run.sh")
+    assert first.returncode == 0, first
+    assert "everything arrived" in first.stdout
+    assert place.stock() == [43, 9]
+    assert [p.name for p in (place.folder / "taken").iterdir()] == ["warehouse.csv"]
+    assert not place.paused()
+
+    bad = "ProductID,InventoryRecordID,QuantityAvailable\ntent,no-shelf,1\ntent,shelf-1,40\n"
+    (place.folder / "incoming" / "bad.csv").write_text(bad)
+    second = place.run("./run.sh")
+    assert second.returncode == 3, second
+    assert "it is staged again, and inventory stays paused" in second.stdout
+    assert place.stock() == [40, 9]
+
+
+@example("import-window")
+def test_the_import_window(place: Place) -> None:
+    done = place.run("./run.sh")
+    assert done.returncode == 0, done
+    assert "tent shelf-1: 43" in done.stdout
+    assert place.stock() == [43, 9]
+    assert [m["payload"]["ID"] for m in place.shop.messages()] == ["shelf-1", "shelf-2"]
+    assert not place.paused()
+
+    (place.folder / "stock.csv").write_text("tent,no-shelf,1\n")
+    failed = place.run("./run.sh")
+    assert failed.returncode == 22, "curl's own"
+    assert "the import failed with 22; the target runs again" in failed.stdout
+    assert not place.paused()
+
+
+@example("forgotten-pause")
+def test_forgotten_pauses(place: Place) -> None:
+    silent = place.run("./run.sh")
+    assert (silent.returncode, silent.stdout, silent.stderr) == (0, "", "")
+    secret = {"EXAMPLE_SECRET": "emulator"}
+    assert place.run("ocsync", "pause", "inventory", "--for", "0.01s", **secret).returncode == 0
+    place.shop.call("PATCH", "/integrations/productsync", {"Paused": True})
+    told = place.run("./run.sh")
+    assert told.returncode == 2, told
+    assert "▶ inventory  running again: its lease had run out" in told.stdout
+    assert "somebody should look at these pauses:" in told.stdout
+    assert "products  by someone else" in told.stdout
+    assert place.paused() == ["products"]
 
 
 def test_every_example_is_in_the_list() -> None:
     listed = (EXAMPLES / "README.md").read_text()
     assert all(f"`{p.name}`" in listed for p in EXAMPLES.iterdir() if p.is_dir())
+
+
+class Job(NamedTuple):
+    """A job of a pipeline: its steps' scripts, each with its variables."""
+
+    name: str
+    protected: bool
+    steps: list[tuple[str, dict[str, str]]]
+
+
+def github(pipeline: Any) -> list[Job]:
+    def steps(job: Any) -> list[tuple[str, dict[str, str]]]:
+        shared = {**pipeline["env"], **job.get("env", {})}
+        return [(step["run"], {**shared, **step.get("env", {})})
+                for step in job["steps"] if "run" in step]  # fmt: skip
+
+    return [Job(name, job.get("environment") == "production" and "concurrency" in job, steps(job))
+            for name, job in pipeline["jobs"].items()]  # fmt: skip
+
+
+def gitlab(pipeline: Any) -> list[Job]:
+    return [
+        Job(name, job.get("environment") == "production" and "resource_group" in job,
+            [("\n".join(job["script"]), pipeline["variables"])])
+        for name, job in pipeline.items() if isinstance(job, dict) and "script" in job
+    ]  # fmt: skip
+
+
+def azure(pipeline: Any) -> list[Job]:
+    jobs = []
+    for stage in pipeline["stages"]:
+        [job] = stage["jobs"]
+        steps = job["steps"] if "steps" in job else job["strategy"]["runOnce"]["deploy"]["steps"]
+        scripts = [(step["bash"], {**pipeline["variables"], **step.get("env", {})})
+                   for step in steps if "bash" in step]  # fmt: skip
+        jobs.append(Job(stage["stage"], bool(job.get("environment")), scripts))
+    return jobs
+
+
+class Kind(NamedTuple):
+    """A CI: its file, how to read it, how its variables look, which it sets itself, and which say
+    that a job is run again (where the workspace itself does not).
+    """
+
+    file: str
+    read: Any
+    reference: str
+    environ: dict[str, str]
+    retry: dict[str, str]
+
+
+KINDS = {
+    "github": Kind("github-actions.yml", github, r"\$\{\{ *([\w.]+) *\}\}",
+                   {"GITHUB_ACTIONS": "true", "CI": "true", "GITHUB_OUTPUT": "out",
+                    "GITHUB_STEP_SUMMARY": "summary.md", "GITHUB_SERVER_URL": "https://github.com",
+                    "GITHUB_REPOSITORY": "acme/shop", "GITHUB_RUN_ID": "17"}, {}),
+    "gitlab": Kind(".gitlab-ci.yml", gitlab, r"\$(\w+)",
+                   {"GITLAB_CI": "true", "CI": "true", "CI_JOB_URL": "https://gitlab.com/-/jobs/17"},
+                   {"ADOPT": "yes"}),
+    "azure": Kind("azure-pipelines.yml", azure, r"\$\(([\w.]+)\)",
+                  {"TF_BUILD": "True", "SYSTEM_STAGEATTEMPT": "1", "BUILD_BUILDID": "17",
+                   "SYSTEM_TEAMFOUNDATIONCOLLECTIONURI": "https://dev.azure.com/acme/",
+                   "SYSTEM_TEAMPROJECT": "shop"},
+                  {"SYSTEM_STAGEATTEMPT": "2"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [
+    "github", *(pytest.param(k, marks=pytest.mark.slow) for k in ("gitlab", "azure")),
+])  # fmt: skip
+@pytest.mark.timeout(180)
+@example("pipelines")
+def test_a_pipeline(place: Place, kind: str) -> None:
+    """What its jobs run, with what the CI would set: rehearsed, planned, sent and proved."""
+    ci = KINDS[kind]
+    jobs = ci.read(yaml.safe_load((place.folder / ci.file).read_text()))
+    assert [(job.name, job.protected) for job in jobs] == [
+        ("rehearse", False), ("plan", False), ("production", True),
+    ]  # fmt: skip
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    elsewhere = {"EMULATOR_PORT": str(port), "OCSYNC_WORKSPACE": str(place.folder / "rehearsal")}
+    told = {job.name: run_job(place, ci, job, **elsewhere) for job in jobs[:1]}
+    assert place.stock() == [38, 12], "a rehearsal is not the real thing"
+    told["plan"] = run_job(place, ci, jobs[1])
+    if ci.retry:
+        place.shop.call("PATCH", INVENTORY, {"Paused": True})  # as a first try that died left it
+    told["production"] = run_job(place, ci, jobs[2], **ci.retry)
+
+    assert "✓ complete: 3 edits in 3 requests" in told["rehearse"]
+    assert "shelf-1  QuantityAvailable 38 -> 43" in told["plan"]
+    assert "✓ complete: 3 edits in 3 requests" in told["production"]
+    assert "inventory      2" in told["production"]
+    assert place.stock() == [43, 9]
+    assert place.shop.get("/products/tent")["Name"] == "Tent for five"
+    assert not place.paused()
+    if kind == "github":
+        assert "changes=yes" in (place.folder / "out").read_text()
+        summary = (place.folder / "summary.md").read_text()
+        assert summary.count("### ocsync resume: complete") == 2
+    if kind == "azure":
+        assert told["production"].count("##vso[task.uploadsummary]") == 1
+
+
+def run_job(place: Place, ci: Kind, job: Job, **more: str) -> str:
+    """Run the steps as the CI's own shell would; what they said."""
+    known = {
+        "ORDERCLOUD_URL": place.shop.url,
+        "ORDERCLOUD_CLIENT_ID": "emulator",
+        "ORDERCLOUD_MARKETPLACE": "example",
+        "ORDERCLOUD_SECRET": "emulator",
+        "github.workspace": str(place.folder),
+        "CI_PROJECT_DIR": str(place.folder),
+        "Pipeline.Workspace": str(place.folder),
+    }
+
+    def value(found: re.Match[str]) -> str:
+        text = known.get(found[1]) or known.get(found[1].rpartition(".")[2])
+        return text or pytest.fail(f"the pipeline uses {found[0]}, which nobody sets")
+
+    said = ""
+    plain = {} if ci.file.startswith("github") else known
+    for script, variables in job.steps:
+        assert not re.search(r"\$\{\{|\$\([A-Z]\w+\.", script), "variables, not text in a script"
+        environ = {name: re.sub(ci.reference, value, text) for name, text in variables.items()}
+        done = place.run("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script,
+                         **{**ci.environ, **plain, **environ, **more})  # fmt: skip
+        said += done.stdout + done.stderr
+        assert done.returncode == 0, said
+    return said

@@ -1,9 +1,11 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # A stocktake: counted quantities, each with what the book said when it was counted.
-set -eu
+set -euo pipefail
 cd "$(dirname "$0")"
-export EXAMPLE_SECRET=emulator
-ocsync profile add stocktake --api-url "$OCSYNC_URL" --client-id emulator --secret-env EXAMPLE_SECRET
+export EXAMPLE_SECRET=${EXAMPLE_SECRET:-emulator} OCSYNC_PROFILE=shop
+ocsync profile show shop > /dev/null 2>&1 ||
+  ocsync profile add shop --api-url "$OCSYNC_URL" --client-id emulator \
+    --secret-env EXAMPLE_SECRET --quiet > /dev/null
 
 ocsync pause inventory --reason "stocktake" --for 2h
 ocsync stage import stocktake.csv --kind inventory

@@ -15,12 +15,12 @@ from typer.core import TyperGroup
 
 from ocsync import __version__
 from ocsync.errors import ConfigError, ExitCode, InputError, OcsyncError
-from ocsync.render.console import FORMAT, Console
+from ocsync.render.console import Console
 
 _COMMANDS = (
     "init", "profile", "targets", "pause", "stage", "plan", "resume", "verify", "status",
-    "unpause", "expire", "delete", "resync", "history", "doctor", "delivery", "listen", "emulator",
-    "demo",
+    "unpause", "window", "expire", "delete", "resync", "history", "doctor", "delivery", "listen",
+    "emulator", "demo",
 )  # fmt: skip
 _SHOWN_PROBLEMS = 20
 _CHOICES = ("one of ", "kinds: ", "targets: ", "profiles here: ", "a profile's name ")
@@ -70,7 +70,8 @@ for _name in _COMMANDS:
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line; every error becomes a line on stderr and an exit code."""
     words = sys.argv[1:] if arguments is None else arguments
-    console = Console(json="--json" in words or os.environ.get("OCSYNC_JSON") == "1")
+    own = words[: words.index("--")] if "--" in words else words
+    console = Console(json="--json" in own or os.environ.get("OCSYNC_JSON") == "1")
     try:
         code = app(words, standalone_mode=False)
         return int(code or 0)
@@ -97,18 +98,17 @@ def _usage(console: Console, error: BaseException) -> int:
         sys.stdout.write(message + "\n")
         return ExitCode.DONE
     path = context.command_path if context else "ocsync"
-    if console.json:
-        console.error({"exit_code": 64, "message": message, "hint": f"{path} --help"})
-    else:
+    console.error({"exit_code": 64, "message": message, "hint": f"{path} --help"})
+    if not console.json:
         console.fault(message)
         console.fault(f"  next: {path} --help", "")
     return ExitCode.USAGE
 
 
 def _told(console: Console, error: OcsyncError) -> int:
+    facts = {"exit_code": int(error.exit_code), "message": error.message, "hint": error.hint}
+    console.error({**facts, **error.details()})
     if console.json:
-        facts = {"exit_code": int(error.exit_code), "message": error.message, "hint": error.hint}
-        console.error({**facts, **error.details()})
         return error.exit_code
     if isinstance(error, InputError):
         _problems(console, error)
@@ -159,8 +159,7 @@ def _unexpected(console: Console, error: Exception) -> int:
         place = None
     where = f"; see {place}" if place else ""
     message = f"unexpected: {type(error).__name__}: {str(error)[:200]}{where}"
-    if console.json:
-        console.error({"exit_code": 1, "message": message, "hint": "", "format": FORMAT})
-    else:
+    console.error({"exit_code": 1, "message": message, "hint": ""})
+    if not console.json:
         console.fault(message)
     return ExitCode.FAILED

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, nullcontext
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
-from ocsync.errors import ExitCode, Interrupted, Refused, Terminated, UsageError
+from ocsync.errors import Damaged, ExitCode, Interrupted, Refused, Terminated, UsageError
 from ocsync.render.console import Console, put
 from ocsync.store import Workspace
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from ocsync.store import Profile, ProfileFolder
 
 T = TypeVar("T")
+TOGETHER_SECONDS = 0.2
+"""Signals closer than this are one: sent to a whole group, and passed on by who runs us."""
+_TELL_THEMSELVES = ("status", "window", "expire", "doctor")
+"""The commands whose answer has the pauses that a window left behind."""
 
 
 @dataclass
@@ -63,11 +68,17 @@ class Context:
         put(sys.stdout, "", flush=True)
 
     def folder(self) -> ProfileFolder:
-        """The profile's folder. Raises ConfigError, with how to make one."""
-        return self.workspace.open(
+        """The profile's folder. Raises ConfigError, with how to make one.
+
+        Whatever the command, it tells of a pause that a window left behind.
+        """
+        folder = self.workspace.open(
             self.profile_name, warn=self.warn, command=f"ocsync {self.command}",
             lock_seconds=self.lock_seconds,
         )  # fmt: skip
+        for name in () if self.command in _TELL_THEMSELVES else _left_by_windows(folder):
+            self.warn(f"{name} is still paused by a window that died; ocsync expire lifts it")
+        return folder
 
     def warn(self, text: str) -> None:
         """Tell something once that is odd, but stops nothing."""
@@ -112,40 +123,48 @@ class Context:
         """
         import asyncio
 
-        from ocsync.render.progress import listening
+        async def main() -> T:
+            async with self.session(limits=limits, stream=stream) as work:
+                with _stopping(work, self.console, writes=locked) as stopped:
+                    try:
+                        return await task(work)
+                    except Interrupted as error:
+                        raise _as_signal(error, stopped) from None
 
-        folder = self.folder()
-        lock = folder.run_lock() if locked else nullcontext()
-        with lock, listening(self.console, stream=stream) as emit:
-            return asyncio.run(self._work(folder, task, emit, limits, writes=locked))
+        lock = self.folder().run_lock() if locked else nullcontext()
+        with lock:
+            return asyncio.run(main())
 
-    async def _work(
-        self,
-        folder: ProfileFolder,
-        task: Callable[[Work], Awaitable[T]],
-        emit: Any,
-        limits: Limits | None,
-        *,
-        writes: bool,
-    ) -> T:
+    @asynccontextmanager
+    async def session(
+        self, *, limits: Limits | None = None, stream: bool = False
+    ) -> AsyncIterator[Work]:
+        """What an engine works with, for as long as the block lasts; it signs in when it calls."""
         from ocsync.client import Connection, open_client
         from ocsync.client import Limits as Defaults
         from ocsync.engine.work import Work
+        from ocsync.render.progress import listening
         from ocsync.store.profiles import resolve_secret
         from ocsync.store.workspace import check_trust
 
+        folder = self.folder()
         profile = folder.profile
         check_trust(folder.path, profile, os.environ)
         connection = Connection(
             profile.api_url, profile.auth_url, profile.client_id, lambda: resolve_secret(profile)
         )
-        async with open_client(connection, limits=limits or Defaults(), emit=emit) as api:
-            work = Work(api, folder, emit, self.ask, partial(self.confirm, profile))
-            with _stopping(work, self.console, writes=writes) as stopped:
-                try:
-                    return await task(work)
-                except Interrupted as error:
-                    raise _as_signal(error, stopped) from None
+        with listening(self.console, stream=stream) as emit:
+            async with open_client(connection, limits=limits or Defaults(), emit=emit) as api:
+                yield Work(api, folder, emit, self.ask, partial(self.confirm, profile))
+
+
+def _left_by_windows(folder: ProfileFolder) -> list[str]:
+    try:
+        pauses = folder.raw_pauses()
+    except Damaged:
+        return []  # whoever needs it tells
+    windows = {name: str(pause["window"]) for name, pause in pauses.items() if "window" in pause}
+    return [name for name, window in windows.items() if not folder.windows.is_open(window)]
 
 
 def _asked(question: str) -> str:
@@ -164,7 +183,13 @@ def _stopping(work: Work, console: Console, *, writes: bool) -> Iterator[list[in
 
     loop, seen = asyncio.get_running_loop(), list[int]()
 
+    last = float("-inf")
+
     def stop(number: int) -> None:
+        nonlocal last
+        last, before = time.monotonic(), last
+        if last - before < TOGETHER_SECONDS:
+            return
         seen.append(number)
         if len(seen) > 1:
             console.fault("left at once; what was under way is settled by the next ocsync resume")

@@ -28,6 +28,8 @@ _CODES = {
     ExitCode.NO_FILE: "no such file",
     ExitCode.TRY_LATER: "try again later (network, throttled, server)",
     ExitCode.BAD_CONFIG: "bad configuration",
+    ExitCode.NOT_EXECUTABLE: "the command cannot be run",
+    ExitCode.NO_COMMAND: "there is no such command",
     ExitCode.INTERRUPTED: "interrupted, state safe",
     ExitCode.TERMINATED: "terminated, state safe",
 }
@@ -118,11 +120,15 @@ LockTimeout = Annotated[
 
 
 def command(
-    app: typer.Typer, name: str, *codes: ExitCode, exits: tuple[ExitCode, ...] = ONLINE
-) -> Callable[[Callable[..., ExitCode | None]], Callable[..., None]]:
+    app: typer.Typer,
+    name: str,
+    *codes: ExitCode,
+    exits: tuple[ExitCode, ...] = ONLINE,
+    cls: type[Command] = Command,
+) -> Callable[[Callable[..., int | None]], Callable[..., None]]:
     """Register `f(ctx, ...)` as command *name* with the common options and its exit codes."""
 
-    def register(function: Callable[..., ExitCode | None]) -> Callable[..., None]:
+    def register(function: Callable[..., int | None]) -> Callable[..., None]:
         signature = inspect.signature(function, eval_str=True)
         own = [p for p in signature.parameters.values() if p.name != "ctx"]
         common = [
@@ -143,7 +149,7 @@ def command(
             parameters=[*keyword, *common], return_annotation=None
         )
         run.__annotations__ = {p.name: p.annotation for p in [*keyword, *common]}
-        app.command(name, cls=Command, epilog=_epilog(sorted({*exits, *codes})))(run)
+        app.command(name, cls=cls, epilog=_epilog(sorted({*exits, *codes})))(run)
         return run
 
     return register

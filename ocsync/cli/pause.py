@@ -14,6 +14,7 @@ from ocsync.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from ocsync.engine.pausing import Surveyed
+    from ocsync.store import ProfileFolder
 
 Targets = Annotated[
     list[str], typer.Argument(metavar="TARGET...", help="Targets, or catalog-wide.")
@@ -65,9 +66,8 @@ def register(app: typer.Typer) -> None:
         pauses = folder.raw_pauses()
         facts = {seen.target.name: pauses.get(seen.target.name) for seen in found}
         ctx.console.document("pause", {"targets": facts})
-        pin = folder.pin()
-        place = f"{folder.profile.name} ({pin.name})" if pin else folder.profile.name
-        now, width = utc_now(), max(len(seen.target.name) for seen in found)
+        place, now = place_of(folder), utc_now()
+        width = max(len(seen.target.name) for seen in found)
         for seen in found:
             if seen.standing is Standing.NO_CONFIG:
                 ctx.console.talk(
@@ -97,3 +97,9 @@ def _told(seen: Surveyed, before: Mapping[str, Any], place: str, now: datetime) 
     if pause and pause.adopted:
         return f"adopted{until} on {place}: ours to lift"
     return f"paused{until} on {place}"
+
+
+def place_of(folder: ProfileFolder) -> str:
+    """`acme-sandbox (Acme Outdoors)`."""
+    pin = folder.pin()
+    return f"{folder.path.name} ({pin.name})" if pin else folder.path.name

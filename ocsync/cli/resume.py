@@ -137,7 +137,8 @@ def register(app: typer.Typer) -> None:
         report = ctx.online(
             lambda work: carry_out(work, options), limits=limits, locked=True, stream=True
         )
-        ctx.console.event(shown.document(report))
+        folder = ctx.folder().path / "runs" / report.run.id if report.run else None
+        ctx.console.event(shown.document(report, folder))
         for sign, line in () if ctx.console.json else shown.report(report):
             ctx.console.data(line, sign)
         ctx.console.next(*shown.next_commands(report))

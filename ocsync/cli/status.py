@@ -32,11 +32,15 @@ def register(app: typer.Typer) -> None:
             bool, typer.Option("--exit-code", help="Exit 2 if paused, overdue or drifted.")
         ] = False,
     ) -> ExitCode:
-        """Show what is paused, what is staged, and the last run."""
+        """Show what is paused, what is staged, and the last run.
+
+        For a watcher: with --max-age, --exit-code lets our younger pauses
+        pass. Somebody else's never pass, as nobody knows their age.
+        """
         from datetime import UTC, datetime
 
         from ocsync.render import status as shown
-        from ocsync.store.glance import glance, last_run
+        from ocsync.store.glance import forgotten, glance, last_run
 
         age = seconds_of(max_age) if max_age else 0.0
         found = None if offline else ctx.online(lambda work: _status(work, age))
@@ -45,6 +49,8 @@ def register(app: typer.Typer) -> None:
         staged = glance(folder.path / "journal", ctx.warn)
         run = last_run(folder.path / "runs")
         now = datetime.now(UTC)
+        is_open = folder.windows.is_open
+        due = found.overdue if found else forgotten(pauses, now, is_open, max_age=age)
         pin = folder.pin()
         facts = {
             "profile": folder.path.name,
@@ -53,17 +59,19 @@ def register(app: typer.Typer) -> None:
             "staged": staged._asdict(),
             "last_run": run,
             **(shown.document(found, pauses) if found else {}),
+            "overdue": list(due),
+            "due": dict(due),
         }
         ctx.console.document("status", facts)
         if not ctx.console.json:
             names = " · ".join(filter(None, [folder.path.name, pin.name if pin else ""]))
             ctx.console.data(f"{names} · workspace {ctx.workspace.root}")
-            lines = shown.online(found, pauses, now) if found else shown.offline(pauses, now)
+            lines = shown.online(found, pauses, now) if found else shown.offline(pauses, due, now)
             for sign, line in lines:
                 ctx.console.data(line, sign)
             for sign, line in shown.staged(staged, run, now):
                 ctx.console.data(line, sign)
-        something = found.something if found else bool(pauses)
+        something = found.something if found else bool(due if age else pauses)
         return ExitCode.SOMETHING if exit_code and something else ExitCode.DONE
 
 

@@ -52,7 +52,7 @@ def register(app: typer.Typer) -> None:
             found, proof = ctx.online(read, stream=True, locked=redeliver)
             info = run.info
         facts = {"delivery": proof.facts() if proof else None, **shown.verified(found)}
-        ctx.console.event({"type": "summary", "run": info.id, **facts})
+        ctx.console.event({"type": "summary", "run": info.id, "folder": str(run.path), **facts})
         if not ctx.console.json:
             for sign, line in (
                 *shown.verification_lines(info, found),

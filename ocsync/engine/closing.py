@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ocsync.engine.delivered import Proof, prove
 from ocsync.engine.inspect import Clash
 from ocsync.engine.options import Options
-from ocsync.engine.pausing import drift, forget, lift, survey
+from ocsync.engine.pausing import drift, forget, in_window, lift, survey
 from ocsync.engine.planning import draft
 from ocsync.engine.verify import Verification, tally, verify
 from ocsync.engine.work import Work
@@ -121,14 +121,19 @@ def _code_of(problems: Iterable[Outcome]) -> ExitCode:
 async def _lift_all(
     work: Work, run: Run | None, options: Options, *, done: bool, for_run: bool = False
 ) -> tuple[list[Lifted], list[Kept]]:
-    """Lift ours when all is *done*; otherwise only what was paused *for_run* alone, if it is so."""
+    """Lift ours when all is *done*; otherwise only what was paused *for_run* alone, if it is so.
+
+    What an open window holds is left to it.
+    """
     mine = work.folder.read_pauses()
+    held = {name for name, pause in mine.items() if in_window(work, pause)}
     named = {target.name for target in options.targets}
     run_id = run.id if run else ""
     wanted = [
         TARGETS[name]
         for name, pause in mine.items()
-        if (not named or name in named or (run_id and pause.run == run_id))
+        if name not in held
+        and (not named or name in named or (run_id and pause.run == run_id))
         and (done or (for_run and run_id and pause.run == run_id))
     ]
     seen = await survey(work, wanted)
@@ -146,7 +151,10 @@ async def _lift_all(
         if one.standing is Standing.OURS
     ]
     why = "not all is done" if not done else "not named in this resume"
-    kept = [Kept(name, why) for name in work.folder.read_pauses()]
+    kept = [
+        Kept(name, "its window is open, and lifts it at its end" if name in held else why)
+        for name in work.folder.read_pauses()
+    ]
     return lifted, kept
 
 

@@ -6,6 +6,7 @@ end. A config is only ever patched: GET hides what is write-only, so a PUT would
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -84,19 +85,39 @@ async def pause(
     false, ConfigError when one named directly has no config.
     """
     before = await survey(work, [*direct, *grouped])
-    _refuse(before, {t.name for t in direct}, adopt=adopt)
+    refuse(before, {t.name for t in direct}, adopt=adopt)
     for seen in before.values():
         if seen.standing is Standing.THEIRS:
-            _remember(work, _new(work, seen, reason, until, Phase.PAUSED, adopted=True))
+            take_over(work, seen, reason=reason, until=until)
         elif seen.standing in (Standing.RUNNING, Standing.LIFTED):
             await hold(work, seen, reason=reason, until=until)
-        elif seen.pause and (reason or until):
-            changes = {"reason": reason or seen.pause.reason, "until": until or seen.pause.until}
-            _remember(work, msgspec.structs.replace(seen.pause, **changes))
+        elif seen.standing is Standing.OURS and seen.pause:
+            _ask_again(work, seen.pause, reason, until)
     return list((await survey(work, [*direct, *grouped])).values())
 
 
-def _refuse(seen: dict[str, Surveyed], direct: Collection[str], *, adopt: bool) -> None:
+def _ask_again(work: Work, pause: Pause, reason: str, until: str) -> None:
+    """A pause of ours that is asked for again; one that a dead window left is a plain one now."""
+    open_ = in_window(work, pause)
+    if open_:
+        work.say("!", f"{pause.target} is held by a window, which lifts it when its command ends")
+    changes = {
+        "reason": reason or pause.reason,
+        "until": until or pause.until,
+        "window": pause.window if open_ else "",
+    }
+    again = msgspec.structs.replace(pause, **changes)
+    if again != pause:
+        remember(work, again)
+
+
+def in_window(work: Work, pause: Pause | None) -> bool:
+    """Whether *pause* belongs to a window that is open: that alone lifts it, at its end."""
+    return pause is not None and work.folder.windows.is_open(pause.window)
+
+
+def refuse(seen: dict[str, Surveyed], direct: Collection[str], *, adopt: bool) -> None:
+    """Raise for somebody else's pause, unless to *adopt*; for one of *direct* without config."""
     theirs = [s.target.name for s in seen.values() if s.standing is Standing.THEIRS]
     if theirs and not adopt:
         raise PausedByOther(
@@ -111,15 +132,29 @@ def _refuse(seen: dict[str, Surveyed], direct: Collection[str], *, adopt: bool) 
         )
 
 
+def take_over(
+    work: Work, seen: Surveyed, *, reason: str = "", until: str = "", window: str = ""
+) -> None:
+    """Make somebody else's pause ours."""
+    pause = _new(work, seen, reason, until, Phase.PAUSED, window=window, adopted=True)
+    remember(work, pause)
+
+
 async def hold(
-    work: Work, seen: Surveyed, *, reason: str = "", until: str = "", run: str = ""
+    work: Work,
+    seen: Surveyed,
+    *,
+    reason: str = "",
+    until: str = "",
+    run: str = "",
+    window: str = "",
 ) -> None:
     """Take one running target from running to paused, and remember that we did."""
-    intent = _new(work, seen, reason, until, Phase.PAUSING, run=run)
-    _remember(work, intent)
+    intent = _new(work, seen, reason, until, Phase.PAUSING, run=run, window=window)
+    remember(work, intent)
     await set_paused(work.api, seen.target, paused=True)
     await _confirm(work, seen.target, paused=True)
-    _remember(work, msgspec.structs.replace(intent, phase=Phase.PAUSED))
+    remember(work, msgspec.structs.replace(intent, phase=Phase.PAUSED))
     work.emit(PauseChanged(seen.target.name, paused=True))
 
 
@@ -128,7 +163,7 @@ async def lift(work: Work, seen: Surveyed) -> float:
     pause = seen.pause
     if pause is None:
         return 0.0
-    _remember(work, msgspec.structs.replace(pause, phase=Phase.LIFTING))
+    remember(work, msgspec.structs.replace(pause, phase=Phase.LIFTING))
     await set_paused(work.api, seen.target, paused=False)
     await _confirm(work, seen.target, paused=False)
     forget(work, [pause.target])
@@ -137,41 +172,77 @@ async def lift(work: Work, seen: Surveyed) -> float:
     return seconds
 
 
+class Lifting(NamedTuple):
+    """What lifting several came to: the seconds that each had lasted, and what failed, and why."""
+
+    lifted: list[tuple[Surveyed, float]]
+    failed: list[tuple[Surveyed, OcsyncError]]
+
+
+async def lift_each(work: Work, seen: Iterable[Surveyed]) -> Lifting:
+    """Lift pauses of ours, each whatever becomes of the others."""
+
+    async def one(seen: Surveyed) -> tuple[Surveyed, float | OcsyncError]:
+        try:
+            return seen, await lift(work, seen)
+        except OcsyncError as error:
+            return seen, error
+
+    ended = await asyncio.gather(*map(one, seen))
+    return Lifting(
+        [(s, end) for s, end in ended if not isinstance(end, OcsyncError)],
+        [(s, end) for s, end in ended if isinstance(end, OcsyncError)],
+    )
+
+
 async def unpause(
     work: Work, targets: Sequence[Target], *, force: bool = False
 ) -> list[tuple[Surveyed, float]]:
-    """Lift what is ours of *targets*; with *force* also what is not. The seconds each had lasted.
+    """Lift what is ours of *targets*; with *force* also what is not, and what an open window holds.
+    The seconds each had lasted.
 
-    Raises PausedByOther, after the others are lifted, naming those that are not ours.
+    Raises PausedByOther, after the others are lifted, naming those that were left.
     """
     seen = await survey(work, targets)
+    left: dict[str, str] = {}
     lifted: list[tuple[Surveyed, float]] = []
-    for one in seen.values():
-        if one.standing is Standing.OURS:
+    for name, one in seen.items():
+        if one.standing is Standing.OURS and in_window(work, one.pause) and not force:
+            holder = work.folder.windows.holder(one.pause.window) if one.pause else ""
+            left[name] = f"held by a window until its command ends ({holder})"
+        elif one.standing is Standing.OURS:
             lifted.append((one, await lift(work, one)))
-        elif one.standing is Standing.THEIRS and force:
+        elif one.standing is Standing.THEIRS and not force:
+            left[name] = "paused by someone else, left as it is"
+        elif one.standing is Standing.THEIRS:
             await set_paused(work.api, one.target, paused=False)
             await _confirm(work, one.target, paused=False)
             work.emit(PauseChanged(one.target.name, paused=False))
             lifted.append((one, 0.0))
         elif one.standing in (Standing.LIFTED, Standing.NO_CONFIG) and one.pause:
             forget(work, [one.target.name])
-    theirs = [s.target.name for s in seen.values() if s.standing is Standing.THEIRS and not force]
-    if theirs:
+    if left:
+        whys = {why: [n for n, w in left.items() if w == why] for why in left.values()}
         raise PausedByOther(
-            f"{', '.join(theirs)}: paused by someone else, left as it is",
-            hint=f"ocsync unpause {' '.join(theirs)} --force lifts it all the same",
+            "; ".join(f"{', '.join(names)}: {why}" for why, names in whys.items()),
+            hint=f"ocsync unpause {' '.join(left)} --force lifts it all the same",
         )
     return lifted
 
 
-async def expire(work: Work) -> list[tuple[Surveyed, float]]:
-    """Lift the pauses of ours whose lease has run out; those lifted, with their seconds."""
-    now = work.now()
-    overdue = [p.target for p in work.folder.read_pauses().values() if p.overdue(now)]
-    seen = await survey(work, [TARGETS[name] for name in overdue])
-    forget(work, [n for n, s in seen.items() if s.standing is Standing.LIFTED])
-    return [(s, await lift(work, s)) for s in seen.values() if s.standing is Standing.OURS]
+async def expire(work: Work, due: Iterable[str], *, dry_run: bool = False) -> Lifting:
+    """Lift the pauses of ours that are *due*; with *dry_run* tell which those are.
+
+    What somebody else lifted meanwhile is forgotten.
+    """
+    seen = await survey(work, [TARGETS[name] for name in due], settles=not dry_run)
+    ours = [s for s in seen.values() if s.standing is Standing.OURS]
+    if dry_run:
+        now = work.now()
+        return Lifting([(s, s.pause.seconds(now)) for s in ours if s.pause], [])
+    gone = (Standing.LIFTED, Standing.NO_CONFIG)
+    forget(work, [n for n, s in seen.items() if s.standing in gone])
+    return await lift_each(work, ours)
 
 
 def forget(work: Work, names: Iterable[str]) -> None:
@@ -182,7 +253,8 @@ def forget(work: Work, names: Iterable[str]) -> None:
         work.folder.write_pauses({n: p for n, p in pauses.items() if n not in gone})
 
 
-def _remember(work: Work, pause: Pause) -> None:
+def remember(work: Work, pause: Pause) -> None:
+    """Write down a pause of ours."""
     work.folder.write_pauses({**work.folder.read_pauses(), pause.target: pause})
 
 
@@ -194,6 +266,7 @@ def _new(
     phase: Phase,
     *,
     run: str = "",
+    window: str = "",
     adopted: bool = False,
 ) -> Pause:
     old = seen.pause
@@ -202,9 +275,11 @@ def _new(
         phase=phase,
         since=work.stamp(),
         by=work.by,
+        job=work.job,
         reason=reason or (old.reason if old else ""),
         until=until or (old.until if old else ""),
         run=run,
+        window=window or (old.window if old and in_window(work, old) else ""),
         adopted=adopted,
         found=seen.server.config,
     )

@@ -36,11 +36,19 @@ def _of(changes: Sequence[Change], refs: set[Ref]) -> list[Change]:
     return [change for change in changes if change.ref in refs]
 
 
-def fingerprint(plan: Plan, folder: ProfileFolder) -> str:
-    """A plan's identity: its steps (the journal is in them), the profile, the marketplace."""
-    pin = folder.pin()
+def fingerprint(plan: Plan, folder: ProfileFolder, *, pinned: bool = True) -> str:
+    """A plan's identity: its steps (the journal is in them), the profile, the marketplace.
+
+    Without *pinned* as it was before the first sign-in, when no marketplace was known.
+    """
+    pin = folder.pin() if pinned else None
     whose = (folder.profile.name, folder.profile.api_url, pin.id if pin else "")
     digest = hashlib.sha256(msgspec.json.encode(whose))
     for step in plan.steps:
         digest.update(msgspec.json.encode(step, order="sorted"))
     return digest.hexdigest()[:32]
+
+
+def is_stale(saved: str, plan: Plan, folder: ProfileFolder) -> bool:
+    """Whether the plan that was *saved* under this fingerprint is another than *plan*."""
+    return saved not in [fingerprint(plan, folder, pinned=pinned) for pinned in (True, False)]

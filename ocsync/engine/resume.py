@@ -25,7 +25,7 @@ from ocsync.engine.closing import Report, finish, more_to_come, nothing_staged
 from ocsync.engine.inspect import Clash, Inspection, inspect
 from ocsync.engine.options import OnConflict, Options
 from ocsync.engine.pausing import hold, survey
-from ocsync.engine.planning import Draft, draft, fingerprint
+from ocsync.engine.planning import Draft, draft, is_stale
 from ocsync.engine.recorder import Recorder
 from ocsync.engine.replay import Replay
 from ocsync.engine.work import Work, before_writing, sign_in
@@ -86,7 +86,7 @@ async def _seal(work: Work, options: Options, identity: Identity) -> Run | None:
     """A new run of what is staged, or None when nothing is. Guards and pauses come before."""
     names = [target.name for target in options.targets]
     drafted = draft(work.folder.journal.entries(), names)
-    if options.plan and options.plan != fingerprint(drafted.plan, work.folder):
+    if options.plan and is_stale(options.plan, drafted.plan, work.folder):
         raise StalePlan(
             "the saved plan is stale: journal, profile or marketplace have changed since",
             hint="ocsync plan --out FILE, review it, then resume with it",

@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import NamedTuple
 
 from ocsync.client import Identity
 from ocsync.engine.pausing import Surveyed, survey
 from ocsync.engine.work import Work, sign_in
-from ocsync.pause import Pause, Standing
+from ocsync.pause import Standing
 from ocsync.resources import TARGETS
+from ocsync.store.glance import Due, forgotten
 
 
 class Status(NamedTuple):
-    """Every target as the server has it, the overdue pauses, and what drifted."""
+    """Every target as the server has it, the overdue pauses with why, and what drifted.
+
+    *aged* says that pauses were held against an age, so that the younger ones are in order.
+    """
 
     identity: Identity
     targets: dict[str, Surveyed]
-    overdue: tuple[str, ...]
+    overdue: dict[str, Due]
     drifted: tuple[str, ...]
+    aged: bool = False
 
     @property
     def something(self) -> bool:
-        """Whether a watcher should look: a pause, an overdue one, or drift."""
-        paused = any(s.standing in (Standing.OURS, Standing.THEIRS) for s in self.targets.values())
+        """Whether a watcher should look: a pause, an overdue one, or drift.
+
+        Of somebody else's pause nobody knows the age, so it counts always.
+        """
+        counts = (Standing.THEIRS,) if self.aged else (Standing.OURS, Standing.THEIRS)
+        paused = any(s.standing in counts for s in self.targets.values())
         return bool(paused or self.overdue or self.drifted)
 
 
 async def status(work: Work, *, max_age: float = 0.0) -> Status:
     """Ask the server about every target. Pauses older than *max_age* seconds (0: no such limit) are
-    overdue, as those are whose lease has run out.
+    overdue, as those are whose lease has run out and those that a dead window left.
 
     Drifted are those that somebody else lifted, or whose config went away while we held them.
     """
@@ -41,13 +49,6 @@ async def status(work: Work, *, max_age: float = 0.0) -> Status:
         for name, one in seen.items()
         if one.standing is Standing.LIFTED or (name in pauses and not one.server.exists)
     ]
-    return Status(identity, seen, overdue(pauses, work.now(), max_age), tuple(drifted))
-
-
-def overdue(pauses: dict[str, Pause], now: datetime, max_age: float) -> tuple[str, ...]:
-    """The targets whose pause has outlived its lease, or *max_age* seconds (0: no such limit)."""
-    return tuple(
-        name
-        for name, pause in pauses.items()
-        if pause.overdue(now) or (max_age and pause.seconds(now) > max_age)
-    )
+    is_open = work.folder.windows.is_open
+    overdue = forgotten(work.folder.raw_pauses(), work.now(), is_open, max_age=max_age)
+    return Status(identity, seen, overdue, tuple(drifted), aged=bool(max_age))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
-import socket
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +13,8 @@ from ocsync.errors import Conflict
 from ocsync.events import Emit, Said
 from ocsync.resources import KINDS, TARGETS
 from ocsync.store import Pin, ProfileFolder
+from ocsync.store.owner import job_url
+from ocsync.store.owner import operator as operator
 
 if TYPE_CHECKING:  # the HTTP stack is loaded by whoever opens a client, not by who plans offline
     from ocsync.client import Api, Identity
@@ -24,15 +25,6 @@ Ask = Callable[[str], bool]
 def utc_now() -> datetime:
     """Now, in UTC, to the second: what the workspace's files hold."""
     return datetime.now(UTC).replace(microsecond=0)
-
-
-def operator() -> str:
-    """Who works here, as `name@host`."""
-    try:
-        name = getpass.getuser()
-    except (KeyError, OSError):
-        name = "unknown"
-    return f"{name}@{socket.gethostname()}"
 
 
 @dataclass(frozen=True)
@@ -52,6 +44,7 @@ class Work:
     now: Callable[[], datetime] = utc_now
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     by: str = field(default_factory=operator)
+    job: str = field(default_factory=lambda: job_url(os.environ))
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     def stamp(self) -> str:

@@ -8,12 +8,15 @@ on. A stream that nobody reads any more is written to no more, and the work goes
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TextIO
+
+from ocsync.render.ci import Ci, harmless, harmless_json, here
 
 FORMAT = 1
 """The version of every JSON document and event; it rises when a reader would break."""
@@ -43,6 +46,7 @@ class Console:
     quiet: bool = False
     verbose: bool = False
     no_color: bool = False
+    ci: Ci | None = field(default_factory=here)
 
     def data(self, line: str = "", sign: str = "") -> None:
         """A line of the answer, on stdout; with --json on stderr, as then it is talk."""
@@ -69,17 +73,23 @@ class Console:
 
     def document(self, command: str, facts: Mapping[str, Any]) -> None:
         """The command's one JSON document, on stdout, if --json was given."""
+        document = {"format": FORMAT, "command": command, **facts}
         if self.json:
-            put(sys.stdout, _json({"format": FORMAT, "command": command, **facts}, sys.stdout))
+            self._dump(document, sys.stdout)
+        self._tell_ci(document)
 
     def event(self, facts: Mapping[str, Any]) -> None:
         """One line of NDJSON on stdout, if --json was given."""
         if self.json:
-            put(sys.stdout, _json(facts, sys.stdout), flush=True)
+            self._dump(facts, sys.stdout)
+        self._tell_ci(facts)
 
     def error(self, facts: Mapping[str, Any]) -> None:
-        """The one JSON object that tells of a failure, on stderr."""
-        put(sys.stderr, _json({"format": FORMAT, "type": "error", **facts}, sys.stderr))
+        """The one JSON object that tells of a failure, on stderr, if --json was given."""
+        told = {"format": FORMAT, "type": "error", **facts}
+        if self.json:
+            self._dump(told, sys.stderr)
+        self._tell_ci(told)
 
     def lines(self, lines: Iterable[str]) -> None:
         """Lines of the answer."""
@@ -100,6 +110,14 @@ class Console:
         dumb = os.environ.get("CI") or os.environ.get("TERM") == "dumb"
         return sys.stderr.isatty() and not (self.json or self.quiet or dumb)
 
+    def _dump(self, facts: Mapping[str, Any], stream: TextIO) -> None:
+        text = _json(facts, stream)
+        put(stream, harmless_json(text) if self.ci else text, flush=True)
+
+    def _tell_ci(self, facts: Mapping[str, Any]) -> None:
+        if self.ci:
+            self.ci.hear(facts)
+
     def _write(self, stream: TextIO, line: str, sign: str) -> None:
         line = line.translate(_CONTROLS)
         if sign:
@@ -110,16 +128,20 @@ class Console:
             line = f"{indent}{mark} {line.lstrip()}"
         if stream is sys.stderr:
             put(sys.stdout, "", flush=True)  # so that a log of both has the lines in their order
+        if self.ci:
+            line = harmless(line)
         put(stream, fit(line, stream) + "\n")
 
 
 def put(stream: TextIO, text: str, *, flush: bool = False) -> None:
-    """Write *text*; when the other end is closed, nothing is written from there on."""
+    """Write *text*; when the other end or the terminal is gone nothing is written any more."""
     try:
         stream.write(text)
         if flush:
             stream.flush()
-    except BrokenPipeError:
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EIO):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -197,8 +198,8 @@ def next_commands(result: Report) -> list[str]:
     return [f"ocsync history {result.run.id}"]
 
 
-def document(result: Report) -> dict[str, Any]:
-    """The report as data; the last event of a resume."""
+def document(result: Report, folder: Path | None = None) -> dict[str, Any]:
+    """The report as data; the last event of a resume. *folder* has the run's files."""
     verification = result.verification
     return {
         "type": "summary",
@@ -211,6 +212,7 @@ def document(result: Report) -> dict[str, Any]:
         "verified": verified(verification) if verification else None,
         "delivery": result.proof.facts() if result.proof else None,
         "staged": result.staged,
+        "folder": str(folder) if folder else "",
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,16 @@ from ocsync.render.text import clock, columns, count, duration, shortened
 if TYPE_CHECKING:
     from ocsync.engine.status import Status
     from ocsync.store import Glance
+    from ocsync.store.glance import Due
 
 Line = tuple[str, str]
+Pauses = Mapping[str, Mapping[str, Any]]
+_Row = tuple[str, str, str]
+_WHY = {
+    "lease": "its lease has run out (ocsync expire, or ocsync resume)",
+    "window": "its window died (ocsync expire, or ocsync resume)",
+    "age": "it is older than --max-age (ocsync resume, or ocsync unpause)",
+}
 _ENDINGS = {
     0: "complete",
     3: "partly done",
@@ -22,22 +30,19 @@ _ENDINGS = {
 }
 
 
-def offline(pauses: Mapping[str, Mapping[str, Any]], now: datetime) -> Iterator[Line]:
-    """The pauses that this workspace remembers."""
-    size = max(map(len, pauses), default=0)
-    for name, pause in pauses.items():
-        yield "‖", f"  {name:<{size}}  {_ours(pause, now)}"
+def offline(pauses: Pauses, due: Mapping[str, Due], now: datetime) -> Iterator[Line]:
+    """The pauses that this workspace remembers, and which of them are *due* to end."""
+    ours = [row for name, pause in pauses.items() for row in _ours(name, pause, now)]
+    yield from _aligned([*ours, *_overdue(due)])
     if not pauses:
         yield "=", "  no target is paused by this workspace"
 
 
-def online(
-    status: Status, pauses: Mapping[str, Mapping[str, Any]], now: datetime
-) -> Iterator[Line]:
+def online(status: Status, pauses: Pauses, now: datetime) -> Iterator[Line]:
     """Every target as the server has it."""
     running = 0
     missing: list[str] = []
-    told: list[tuple[str, str, str]] = []
+    told: list[_Row] = []
     for name, seen in status.targets.items():
         match seen.standing.value:
             case "no config" if name in pauses:
@@ -47,15 +52,12 @@ def online(
             case "running":
                 running += 1
             case "paused by us":
-                told.append(("‖", name, _ours(pauses.get(name, {}), now)))
+                told += _ours(name, pauses.get(name, {}), now)
             case "paused by someone else":
                 told.append(("‖", name, "by someone else (not by this workspace)"))
             case _:
                 told.append(("!", name, "we paused it, but someone else lifted it"))
-    told += [("!", name, "overdue: ocsync expire, or ocsync resume") for name in status.overdue]
-    size = max((len(name) for _, name, _ in told), default=0)
-    for sign, name, text in told:
-        yield sign, f"  {name:<{size}}  {text}"
+    yield from _aligned([*told, *_overdue(status.overdue)])
     if running:
         others = "other target" if told else "target"
         yield "▶", f"  {count(running, others)} running"
@@ -64,7 +66,25 @@ def online(
         yield "", f"    {shortened(missing)} {has} no sync config"
 
 
-def _ours(pause: Mapping[str, Any], now: datetime) -> str:
+def _aligned(rows: Sequence[_Row]) -> Iterator[Line]:
+    size = max((len(name) for _, name, _ in rows), default=0)
+    for sign, name, text in rows:
+        yield sign, f"{'  ' if sign else '    '}{name:<{size}}  {text}"
+
+
+def _overdue(due: Mapping[str, Due]) -> Iterator[_Row]:
+    """The pauses that should have ended by now, why, and what ends them."""
+    for name, why in due.items():
+        yield "!", name, f"overdue: {_WHY[why]}"
+
+
+def _ours(name: str, pause: Mapping[str, Any], now: datetime) -> Iterator[_Row]:
+    yield "‖", name, _facts(pause, now)
+    if pause.get("job"):
+        yield "", "", str(pause["job"])
+
+
+def _facts(pause: Mapping[str, Any], now: datetime) -> str:
     by = str(pause.get("by", ""))
     parts = [f"by {by.partition('@')[0] or 'us'}"]
     if pause.get("reason"):

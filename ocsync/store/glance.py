@@ -1,8 +1,13 @@
-"""What is staged, at a glance: counted without the typed reader, for the quick commands."""
+"""What is staged and which pauses are forgotten, at a glance: without the typed readers, for the
+quick commands.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,6 +40,35 @@ def _take(living: dict[int, tuple[str, str]], record: dict[str, Any]) -> None:
     for first, last in record.get("seqs", ()):
         for seq in range(first, last + 1):
             living.pop(seq, None)
+
+
+class Due(StrEnum):
+    """Why a pause should have ended by now; `expire` lifts those of the first two."""
+
+    LEASE = "lease"
+    WINDOW = "window"
+    AGE = "age"
+
+
+def forgotten(
+    pauses: Mapping[str, Mapping[str, Any]],
+    now: datetime,
+    is_open: Callable[[str], bool],
+    *,
+    max_age: float = 0.0,
+) -> dict[str, Due]:
+    """The targets whose pause has outlived its lease, its window's process, or *max_age* seconds
+    (0: no such limit). *pauses* are as `pause.toml` has them; *is_open* tells if a window lives.
+    """
+    due = {}
+    for name, pause in pauses.items():
+        if pause.get("until") and read_stamp(pause["until"]) <= now:
+            due[name] = Due.LEASE
+        elif pause.get("window") and not is_open(str(pause["window"])):
+            due[name] = Due.WINDOW
+        elif max_age and (now - read_stamp(pause["since"])).total_seconds() > max_age:
+            due[name] = Due.AGE
+    return due
 
 
 def last_run(folder: Path) -> dict[str, Any]:

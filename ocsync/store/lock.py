@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import socket
@@ -13,8 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ocsync.errors import Locked
-
-_JOB_URLS = ("CI_JOB_URL", "BUILD_URL", "BITBUCKET_STEP_TRIGGERER_UUID", "CIRCLE_BUILD_URL")
+from ocsync.store.owner import job_url, operator
 
 
 @contextmanager
@@ -30,11 +28,11 @@ def hold(path: Path, *, what: str, timeout: float = 0.0) -> Iterator[None]:
         lock.acquire()
     except Timeout as busy:
         raise Locked(
-            f"{_holder(path)} holds the lock of this profile",
+            f"{holder(path)} holds the lock of this profile",
             hint="wait for it, or give --lock-timeout 5m; a holder that died does not block",
         ) from busy
     try:
-        note = _beside(path)
+        note = beside(path)
         note.write_text(json.dumps(_me(what, os.environ)), encoding="utf-8")
         note.chmod(0o600)
         yield
@@ -43,18 +41,27 @@ def hold(path: Path, *, what: str, timeout: float = 0.0) -> Iterator[None]:
         lock.release()
 
 
-def _beside(path: Path) -> Path:
+def is_held(path: Path) -> bool:
+    """Whether somebody holds the lock *path*; not for a lock that many look at all the time."""
+    from filelock import FileLock, Timeout
+
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, timeout=0.05, mode=0o600):
+            return False
+    except Timeout:
+        return True
+
+
+def beside(path: Path) -> Path:
     """Where the holder is named: on Windows a locked file cannot be read by others."""
     return path.with_name(path.name + ".holder")
 
 
 def _me(what: str, environ: Mapping[str, str]) -> dict[str, str]:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = "unknown"
     return {
-        "who": f"{user}@{socket.gethostname()}",
+        "who": operator(),
         "pid": str(os.getpid()),
         "command": what,
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -62,19 +69,10 @@ def _me(what: str, environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def job_url(environ: Mapping[str, str]) -> str:
-    """The address of the CI job that this runs in, or nothing."""
-    if environ.get("GITHUB_RUN_ID"):
-        parts = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY")
-        return "/".join(
-            [*(environ.get(p, "") for p in parts), "actions/runs", environ["GITHUB_RUN_ID"]]
-        )
-    return next((environ[name] for name in _JOB_URLS if environ.get(name)), "")
-
-
-def _holder(path: Path) -> str:
+def holder(path: Path) -> str:
+    """Who holds the lock *path*, what with and since when, as they noted it."""
     try:
-        note = json.loads(_beside(path).read_text(encoding="utf-8"))
+        note = json.loads(beside(path).read_text(encoding="utf-8"))
         text = f"{note['who']} (pid {note['pid']}) runs `{note['command']}` since {note['since']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "another command"
@@ -98,7 +96,7 @@ class Holder(NamedTuple):
 def read_holder(path: Path) -> Holder | None:
     """Who is named beside the lock *path*, which is not touched; None when nobody is."""
     try:
-        note = json.loads(_beside(path).read_text(encoding="utf-8"))
+        note = json.loads(beside(path).read_text(encoding="utf-8"))
         who, pid = str(note["who"]), int(note["pid"])
         here = who.rpartition("@")[2] == socket.gethostname()
         return Holder(who, pid, str(note["command"]), str(note["since"]),

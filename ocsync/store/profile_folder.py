@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ocsync.store.journal import Journal
     from ocsync.store.profiles import Profile
     from ocsync.store.runs import Runs
+    from ocsync.store.windows import Windows
 
 from typing import NamedTuple
 
@@ -91,6 +92,13 @@ class ProfileFolder:
         from ocsync.store.deliveries import Deliveries
 
         return Deliveries(self.path / "delivery.jsonl", self._warn)
+
+    @property
+    def windows(self) -> Windows:
+        """The windows that are open."""
+        from ocsync.store.windows import Windows
+
+        return Windows(self.path / "windows")
 
     def listen_lock(self) -> AbstractContextManager[None]:
         """The lock of the one listener. Raises Locked."""

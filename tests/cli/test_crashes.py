@@ -104,13 +104,17 @@ def test_an_adjustment_cut_off_is_settled_by_reading(
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupt_ends_in_good_order(ocsync: Run, shop: Shop, number: int, code: int) -> None:
-    """What is under way ends, nothing new begins."""
+    """What is under way ends, nothing new begins. Twice at once is once: to the whole group, and
+    passed on by a window.
+    """
     refs = shop.stock(records=300, products=10)
     rows = [("ref", "QuantityAvailable"), *((ref, 9) for ref in refs)]
     ocsync("stage", "import", "-", stdin=csv_of(rows))
     shop.switch(latency=0.03)
     with Started("resume") as process:
         wait_for_writes(shop, 20)
+        process.signal(number)
+        time.sleep(0.02)
         process.signal(number)
         stopped = process.wait(20)
     shop.switch(latency=0)

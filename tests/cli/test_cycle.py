@@ -233,6 +233,15 @@ def test_verify_sees_what_somebody_changed(ocsync: Run, shop: Shop) -> None:
     assert result.events[-1]["kinds"]["inventory"] == {"=": 1, "~": 1, "*": 1, "-": 1}
 
 
+def test_a_plan_may_be_saved_before_the_first_sign_in(ocsync: Run, shop: Shop) -> None:
+    """No marketplace is known then; the profile's and the journal's are the same."""
+    [ref] = shop.stock(records=1)
+    ocsync("stage", "set", ref, "QuantityAvailable=9")
+    ocsync("plan", "--out", "saved.plan")
+    assert ocsync("resume", "--plan", "saved.plan").code == 0
+    assert shop.get("/products/P0/inventoryrecords/R0")["QuantityAvailable"] == 9
+
+
 def test_a_saved_plan_is_stale_when_the_journal_differs(
     ocsync: Run, shop: Shop, tmp_path: Path
 ) -> None:

@@ -84,7 +84,7 @@ def test_commands_that_come_during_a_resume(run: Run, shop: Shop) -> None:
     shop.switch(latency=0.1)
     with Started("resume") as process:
         wait_for_writes(shop, 5)
-        for words in (("pause", "inventory"), ("unpause", "inventory"), ("expire",), ("resume",),
+        for words in (("pause", "inventory"), ("unpause", "inventory"), ("resume",),
                       ("delete", "inventory/P0/R0", "--yes"), ("resync", "inventory", "P0/R0", "--yes")):  # fmt: skip
             result = run(*words)
             assert (
@@ -120,7 +120,7 @@ def test_the_job_is_named_and_a_dead_holder_does_not_block(run: Run, shop: Shop)
     }
     with Started("resume", **job) as process:
         wait_for_writes(shop, 5)
-        assert "https://ci.example/a/b/actions/runs/77" in run("expire").err
+        assert "https://ci.example/a/b/actions/runs/77" in run("unpause", "inventory").err
         process.kill()
     shop.switch(latency=0)
     assert run("resume").code == 0

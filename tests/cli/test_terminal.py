@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.builders import Shop, csv_of
 from tests.cli.test_crashes import wait_for_writes
+from tests.cli.test_window import until
 from tests.conftest import SECRET, Run, add_profile
 
 pexpect: Any = pytest.importorskip("pexpect", reason="there is no terminal to test with on Windows")
@@ -62,6 +65,7 @@ def test_the_second_leaves_at_once_and_says_what_is_unknown(busy: Run, shop: Sho
     wait_for_writes(shop, 22)
     child.sendintr()
     child.expect("stopping")
+    time.sleep(0.3)
     child.sendintr()
     child.expect("left at once; what was under way is settled by the next ocsync resume", timeout=3)
     child.expect(pexpect.EOF)
@@ -70,6 +74,22 @@ def test_the_second_leaves_at_once_and_says_what_is_unknown(busy: Run, shop: Sho
     shop.faults()
     shop.switch(latency=0)
     assert busy("resume", "--verify").code == 0
+    assert not shop.paused()
+
+
+def test_a_key_reaches_a_windows_command_once(ocsync: Run, shop: Shop) -> None:
+    """The terminal signals both of us, so that passing it on would make it two."""
+    loop = "trap 'echo one >> ints' INT; touch ran; while [ ! -e go ]; do sleep 0.05; done"
+    child = terminal("window", "inventory", "--", "sh", "-c", loop)
+    until(lambda: Path("ran").exists())
+    child.sendintr()
+    until(lambda: Path("ints").exists())
+    Path("go").touch()
+    child.expect("sh ended with 0; the window was open for")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    assert Path("ints").read_text() == "one\n"
     assert not shop.paused()
 
 

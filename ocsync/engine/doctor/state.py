@@ -126,6 +126,12 @@ def _pause(setup: Setup, name: str, facts: dict[str, Any]) -> Iterator[Said]:
             "its targets hear of no change until it is lifted",
             "ocsync resume, or ocsync expire",
         )
+    elif (window := facts.get("window")) and not setup.folder.windows.is_open(str(window)):
+        yield wrong(
+            f"{name} is still paused by a window that died",
+            "its targets hear of no change until it is lifted",
+            "ocsync expire, or ocsync resume",
+        )
     elif not until and age > FORGOTTEN:
         yield note(
             f"{name} has been paused for {_days(age)}, without an end",

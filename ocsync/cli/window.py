@@ -1,0 +1,143 @@
+"""`ocsync window`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ocsync.cli.context import Context
+from ocsync.cli.help import Command as Described
+from ocsync.cli.options import Confirm, LockTimeout, command, seconds_of
+from ocsync.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ocsync.engine.command import Command
+    from ocsync.engine.window import Opened
+
+
+PATIENT_SECONDS = 300.0
+"""How long a request may be tried again: what lifts a pause is worth insisting on."""
+
+
+class _Divided(Described):
+    """Keeps the `--` between targets and command: of two, click's parser takes the first."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if "--" in args:
+            args.insert(args.index("--"), "--")
+        return super().parse_args(ctx, args)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @command(
+        app, "window", ExitCode.DIFFERS, ExitCode.NOT_EXECUTABLE, ExitCode.NO_COMMAND, cls=_Divided
+    )
+    def window(
+        ctx: Context,
+        words: Annotated[
+            list[str],
+            typer.Argument(
+                metavar="TARGET... -- COMMAND [ARG]...", help="Targets, and a program of yours."
+            ),
+        ],
+        reason: Annotated[
+            str, typer.Option("--reason", metavar="TEXT", help="Why; shown by status.")
+        ] = "",
+        lease: Annotated[
+            str, typer.Option("--for", metavar="TIME", help="Let expire lift it after, say, 1h.")
+        ] = "",
+        adopt: Annotated[
+            bool, typer.Option("--adopt", help="Take over a pause that somebody else made.")
+        ] = False,
+        confirm: Confirm = "",
+        lock_timeout: LockTimeout = "0",
+    ) -> int:
+        """Pause while a command runs, and lift whatever happens.
+
+        ocsync window inventory --for 1h -- ./import.sh stock.csv
+
+        The exit code is the command's own (128 + n for signal n) when that
+        is not 0; a target that is left paused is never 0. SIGINT, SIGTERM
+        and SIGHUP are passed on. The command runs without a shell, sees this
+        profile and workspace as OCSYNC_PROFILE and OCSYNC_WORKSPACE, and
+        ocsync inside it leaves the window's pauses to the window. With
+        --json its standard output goes to standard error.
+        """
+        import asyncio
+
+        from ocsync.cli.pause import place_of
+        from ocsync.client import Limits
+        from ocsync.engine.window import Order
+        from ocsync.engine.window import window as carry_out
+        from ocsync.render import window as shown
+        from ocsync.resources import read_targets
+
+        targets, program = _divided(words)
+        direct, grouped = read_targets(targets)
+        ctx.confirmed = confirm
+        folder = ctx.folder()
+        plain = _command(ctx, program)
+        enclosing = os.environ.get("OCSYNC_WINDOW", "").split()
+        order = Order(
+            direct=direct,
+            grouped=grouped,
+            reason=reason or f"window: {plain.name}",
+            seconds=seconds_of(lease) if lease else 0.0,
+            adopt=adopt,
+            patience=seconds_of(lock_timeout),
+            enclosing=enclosing,
+        )
+
+        def say(sign: str, text: str) -> None:
+            (ctx.console.fault if sign in ("!", "✗") else ctx.console.talk)(text, sign)
+
+        def opened(window: str, found: Opened) -> Command:
+            for sign, line in shown.opened(found, plain.name, place_of(folder)):
+                say(sign, line)
+            return plain.told(
+                OCSYNC_WINDOW=" ".join([*enclosing, window]),
+                OCSYNC_WINDOW_TARGETS=" ".join([*found.held, *found.already]),
+            )
+
+        sessions = partial(ctx.session, limits=Limits(max_wait=PATIENT_SECONDS))
+        ended = asyncio.run(carry_out(sessions, folder, order, opened, say))
+        for sign, line in shown.ended(ended, plain.name):
+            say(sign, line)
+        if ended.error:
+            raise ended.error
+        ctx.console.document("window", shown.document(ended))
+        return ended.exit_code
+
+
+def _divided(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The targets, and the command. Raises UsageError when one of them is missing."""
+    place = words.index("--") if "--" in words else len(words)
+    targets, program = list(words[:place]), list(words[place + 1 :])
+    if not targets or not program:
+        missing = "command" if targets else "target"
+        raise UsageError(
+            f"no {missing} was given", hint="ocsync window inventory --for 1h -- ./import.sh"
+        )
+    return targets, program
+
+
+def _command(ctx: Context, words: list[str]) -> Command:
+    """The command as this profile's window runs it."""
+    from ocsync.engine.command import Command
+
+    whose = {
+        "OCSYNC_WORKSPACE": str(ctx.workspace.root),
+        "OCSYNC_PROFILE": ctx.folder().path.name,
+    }
+    stdout = sys.stderr.fileno() if ctx.console.json else None
+    found = Command(tuple(words), {**os.environ, **whose}, stdout)
+    found.check()
+    return found
