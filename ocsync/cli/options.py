@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -122,6 +123,8 @@ def command(
 ) -> Callable[[Callable[..., ExitCode | None]], Callable[..., None]]:
     """Register `f(ctx, ...)` as command *name* with the common options and its exit codes."""
 
+    noun = app.info.name if isinstance(app.info.name, str) and app.info.name != "ocsync" else ""
+
     def register(function: Callable[..., ExitCode | None]) -> Callable[..., None]:
         signature = inspect.signature(function, eval_str=True)
         own = [p for p in signature.parameters.values() if p.name != "ctx"]
@@ -133,7 +136,7 @@ def command(
         @functools.wraps(function)
         def run(**given: Any) -> None:
             shared = {n: given.pop(n) for n in _COMMON}
-            context = Context.start(name, **shared)
+            context = Context.start(f"{noun} {name}".strip(), **shared)
             with context:
                 code = function(context, **given)
             raise typer.Exit(int(code or ExitCode.DONE))
@@ -164,3 +167,14 @@ def seconds_of(text: str) -> float:
     if not 0 <= value < 10**9:
         raise typer.BadParameter(f'"{text}" is not a sensible time')
     return value
+
+
+def moment_of(text: str) -> datetime:
+    """A point in time such as `2026-11-24T08:00Z`; without a zone it is this machine's.
+
+    Raises typer.BadParameter.
+    """
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(f'"{text}" is no time such as 2026-11-24T08:00Z') from None

@@ -22,7 +22,9 @@ MaybeName = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Profiles: which marketplace, as whom.", no_args_is_help=True)
+    group = typer.Typer(
+        name="profile", help="Profiles: which marketplace, as whom.", no_args_is_help=True
+    )
     app.add_typer(group, name="profile")
 
     @command(group, "add", exits=LOCAL)
@@ -71,7 +73,8 @@ def register(app: typer.Typer) -> None:
         ] = "",
     ) -> None:
         """Add a profile; the first one becomes current. The secret itself is never stored."""
-        from ocsync.store import ENVIRONMENTS, Profile, SecretSource
+        from ocsync.secret import SecretSource
+        from ocsync.store import ENVIRONMENTS, Profile
         from ocsync.store.profiles import environment_of, read_url
 
         if bool(environment) == bool(api_url):

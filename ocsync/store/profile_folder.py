@@ -61,7 +61,8 @@ class ProfileFolder:
 
     def unknown_keys(self) -> list[str]:
         """What `profile.toml` says that means nothing to this ocsync. Raises Damaged."""
-        from ocsync.store.profiles import Profile, SecretSource
+        from ocsync.secret import SecretSource
+        from ocsync.store.profiles import Profile
 
         content = read_toml(self.path / "profile.toml")
         secret = content.get("secret")
