@@ -23,7 +23,7 @@ Endpoint = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Where OrderCloud delivers to.", no_args_is_help=True)
+    group = typer.Typer(name="delivery", help="Where OrderCloud delivers to.", no_args_is_help=True)
     app.add_typer(group, name="delivery")
 
     @command(group, "list")

@@ -5,15 +5,17 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.help import COMMON, Command
 from ocsync.errors import ExitCode
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 _CODES = {
     ExitCode.DONE: "done, also when there was nothing to do",
@@ -156,6 +158,20 @@ def _epilog(codes: list[ExitCode]) -> str:
     return "Exit codes: " + "; ".join(f"{int(code)} {_CODES[code]}" for code in codes) + "."
 
 
+def moment_of(text: str) -> datetime:
+    """`2h` (ago), a date, or a date and time; local unless it says otherwise."""
+    from datetime import UTC, datetime, timedelta
+
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except ValueError:
+        pass
+    try:
+        return datetime.now(UTC) - timedelta(seconds=seconds_of(text))
+    except typer.BadParameter:
+        raise typer.BadParameter(f'"{text}" is no time such as 2h or 2027-01-31T16:00') from None
+
+
 def seconds_of(text: str) -> float:
     """`90s`, `5m`, `2h`, `1d`, or plain seconds. Raises typer.BadParameter."""
     units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -167,14 +183,3 @@ def seconds_of(text: str) -> float:
     if not 0 <= value < 10**9:
         raise typer.BadParameter(f'"{text}" is not a sensible time')
     return value
-
-
-def moment_of(text: str) -> datetime:
-    """A point in time such as `2026-11-24T08:00Z`; without a zone it is this machine's.
-
-    Raises typer.BadParameter.
-    """
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise typer.BadParameter(f'"{text}" is no time such as 2026-11-24T08:00Z') from None

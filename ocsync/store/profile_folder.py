@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tomllib
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,10 @@ from typing import NamedTuple
 
 JOURNAL_SECONDS = 30.0
 """How long to wait for the journal: its holders are quick."""
+TRANSPORTS = ("http", "kafka")
+"""What a listener listens to; one of each may run at a time."""
+LOOK_SECONDS = 0.5
+"""How long a listener waits for its lock: whoever asks whether one listens holds it a moment."""
 
 
 class Pin(NamedTuple):
@@ -86,16 +92,23 @@ class ProfileFolder:
 
         return Runs(self.path / "runs", self._warn)
 
-    @property
+    @cached_property
     def deliveries(self) -> Deliveries:
         """What arrived at a listener."""
         from ocsync.store.deliveries import Deliveries
 
-        return Deliveries(self.path / "delivery.jsonl", self._warn)
+        return Deliveries(self.path / "delivery.jsonl")
 
-    def listen_lock(self) -> AbstractContextManager[None]:
-        """The lock of the one listener. Raises Locked."""
-        return lock.hold(self.path / "listen.lock", what=self.command, timeout=self._lock_seconds)
+    @contextmanager
+    def listen_lock(self, transport: str = "") -> Iterator[None]:
+        """The lock of the one listener over *transport*, or of both. Raises Locked: one listens."""
+        patience = max(self._lock_seconds, LOOK_SECONDS) if transport else 0.0
+        with ExitStack() as held:
+            for name in [transport] if transport else TRANSPORTS:
+                path, hint = self.path / f"listen-{name}.lock", f"one {name} listener is enough"
+                waiting = lock.hold(path, what=self.command, timeout=patience, hint=hint)
+                held.enter_context(waiting)
+            yield
 
     def run_lock(self) -> AbstractContextManager[None]:
         """The lock of everything that writes to the marketplace. Raises Locked."""
