@@ -243,6 +243,10 @@ def _say_ended(ctx: Context, counts: Counter[str]) -> None:
     back = f", {counts['kept back']:,} kept back" if counts["kept back"] else ""
     taken = count(counts["taken"], "message")
     ctx.console.talk(f"{taken} taken, {counts['refused']:,} refused{back}", "=")
+    if left := ctx.folder().raw_attachments():
+        names = ", ".join(key.partition("/")[0] for key in left)
+        ctx.console.talk(f"{names}: OrderCloud still delivers to a listener of ours", "!")
+        ctx.console.next("ocsync delivery detach")
 
 
 @contextmanager

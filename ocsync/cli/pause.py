@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.options import Confirm, LockTimeout, command, seconds_of
-from ocsync.errors import ExitCode
+from ocsync.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from ocsync.resources import Target
 
 Targets = Annotated[
     list[str], typer.Argument(metavar="TARGET...", help="Targets, or catalog-wide.")
@@ -86,3 +89,13 @@ def register(app: typer.Typer) -> None:
         )
         ctx.console.talk("  the inventory integration or the search index.")
         ctx.console.next("ocsync stage import FILE", "ocsync plan", "ocsync resume --verify")
+
+
+def read_all(names: list[str]) -> list[Target]:
+    """The targets that *names* say, groups opened. Raises UsageError."""
+    from ocsync.resources import read_targets
+
+    direct, grouped = read_targets(names)
+    if not (direct or grouped):
+        raise UsageError("name a target")
+    return [*direct, *grouped]

@@ -148,7 +148,7 @@ def register(app: typer.Typer) -> None:
     def remove(ctx: Context, name: Name, yes: Yes = False) -> None:
         """Remove a profile with its journal and runs.
 
-        Refused while it holds a pause.
+        Refused while it holds a pause, or a listener beside a real target.
         """
         from ocsync.store.glance import glance
 
@@ -158,6 +158,11 @@ def register(app: typer.Typer) -> None:
             raise Conflict(
                 f"profile {name} has paused {', '.join(folder.raw_pauses())}",
                 hint=f"ocsync unpause {' '.join(folder.raw_pauses())} --profile {name}",
+            )
+        if folder.raw_attachments():
+            raise Conflict(
+                f"profile {name} has attached a listener: {', '.join(folder.raw_attachments())}",
+                hint=f"ocsync delivery detach --profile {name}",
             )
         staged = glance(folder.path / "journal", ctx.warn).entries
         what = f" with {staged:,} staged entries" if staged else ""

@@ -17,6 +17,7 @@ from ocsync.store.log import Warn
 from ocsync.store.stamp import read_stamp
 
 if TYPE_CHECKING:
+    from ocsync.attachment import Attachment
     from ocsync.pause import Pause
     from ocsync.store.deliveries import Deliveries
     from ocsync.store.journal import Journal
@@ -156,6 +157,54 @@ class ProfileFolder:
             return pauses
         except (msgspec.ValidationError, ValueError, TypeError) as error:
             raise Damaged(str(self.path / "pause.toml"), 1, f"not a pause: {error}") from error
+
+    def raw_attachments(self) -> dict[str, dict[str, Any]]:
+        """`attached.toml` as it stands: configuration/type -> what is remembered of a listener.
+
+        Raises Damaged.
+        """
+        path = self.path / "attached.toml"
+        found = read_toml(path)
+        try:
+            for key, facts in found.items():
+                read_stamp(facts["since"])
+                config, _, slot = key.partition("/")
+                if not (config and slot):
+                    raise ValueError(f"{key} is no CONFIG/TYPE")
+                if not isinstance(facts["shown"], dict):
+                    raise TypeError("shown is a table")
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            raise Damaged(str(path), 1, f"not a listener of ours: {error}") from error
+        return found
+
+    def read_attachments(self) -> dict[str, Attachment]:
+        """The listeners of ours beside real targets, by configuration and type. Raises Damaged."""
+        import msgspec
+
+        from ocsync.attachment import Attachment
+
+        try:
+            return {
+                key: msgspec.convert(
+                    {"config": key.partition("/")[0], "slot": key.partition("/")[2], **facts},
+                    Attachment,
+                )
+                for key, facts in self.raw_attachments().items()
+            }
+        except msgspec.ValidationError as error:
+            path = self.path / "attached.toml"
+            raise Damaged(str(path), 1, f"not a listener of ours: {error}") from error
+
+    def write_attachments(self, attachments: dict[str, Attachment]) -> None:
+        """Replace the listeners of ours."""
+        import msgspec
+
+        facts = {
+            key: without_null(msgspec.to_builtins(one)) for key, one in sorted(attachments.items())
+        }
+        for fact in facts.values():
+            del fact["config"], fact["slot"]
+        write_toml(self.path / "attached.toml", facts)
 
     def write_pauses(self, pauses: dict[str, Pause]) -> None:
         """Replace the pauses of ours."""

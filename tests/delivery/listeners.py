@@ -69,3 +69,7 @@ def wait_for(condition: Callable[[], Any], seconds: float = 10.0) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.01)
+
+
+def wait_for_lines(number: int) -> None:
+    wait_for(lambda: len(lines()) >= number)

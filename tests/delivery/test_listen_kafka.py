@@ -161,17 +161,24 @@ def test_both_listeners_write_one_log_for_verification(
         assert ocsync("stage", "import", "-", stdin=rows).code == 0
         result = ocsync("resume", "--verify")
         assert (result.code, "6 of 6" in result.out) == (0, True), result
-        wait_for(lambda: len(lines()) == 12)
+        wait_for_lines(12)
         assert [ocsync("listen", *words).code, ocsync("listen", "http", "--unsigned").code] == [
             7,
             7,
         ]
+        for number, way in enumerate(("ce_type", "body"), 7):
+            shop.switch(kafka_type=way)
+            shop.call("PUT", f"/catalogs/{way}", {"Name": way})
+            wait_for_lines(2 * number)
         said = topic.end(signal.SIGTERM)
-        assert "6 messages taken, 0 refused" in said
-        assert "6 messages taken" in http.end()
-    assert sum("origin" in row for row in lines()) == 6
+        assert "8 messages taken, 0 refused" in said
+        assert "8 messages taken" in http.end()
+    assert sum("origin" in row for row in lines()) == 8
+    assert not [row for row in lines() if not row["namespace"].startswith("sitecore.ordercloud.")]
     shown = ocsync("listen", "log", "--json").data
-    assert (shown["messages"], shown["distinct"]) == (12, 6)
+    assert (shown["messages"], shown["distinct"]) == (16, 9), (
+        "the body's own `type` tells one apart"
+    )
 
 
 BROKER = """
