@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ocsync.cli import delivery_attach
+from ocsync.cli import delivery_apply, delivery_attach
 from ocsync.cli.context import Context
 from ocsync.cli.options import Confirm, LockTimeout, Yes, command, seconds_of
 from ocsync.cli.pause import Targets, read_all
@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(name="delivery", help="Where OrderCloud delivers to.", no_args_is_help=True)
     app.add_typer(group, name="delivery")
     _register_looking(group)
+    delivery_apply.register(group)
     _register_binding(group)
     delivery_attach.register(group)
 
@@ -44,6 +45,7 @@ def _register_looking(group: typer.Typer) -> None:
         ctx.console.lines(shown.configured(found, ours))
         if not found:
             ctx.console.talk("there is no delivery configuration", "=")
+            ctx.console.next("ocsync delivery apply FILE")
 
     @command(group, "show")
     def show(ctx: Context, name: Config) -> None:
