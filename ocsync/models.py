@@ -181,9 +181,13 @@ class TargetState(msgspec.Struct, frozen=True, kw_only=True):
     config: dict[str, Any] = {}
 
 
-class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that arrived at a delivery target; *at* is UTC, ISO 8601."""
+class Delivery(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A message that arrived at a delivery target; *at* is UTC, ISO 8601.
+
+    *origin* names the very place in a Kafka topic that it was read from; empty for one over HTTP.
+    """
 
     at: str
     namespace: str
     payload: dict[str, Any]
+    origin: str = ""

@@ -339,6 +339,8 @@ _SHORT = _SECRET._replace(max=50)
 _HIDDEN = Field(Type.TEXT, write_only=True, max=50)
 _CONNECTION = {"ConnectionString": _SECRET}
 
+DELIVERY_CONFIG: dict[str, Field] = {"Name": _NAME._replace(max=128), "Enabled": _FLAG, "DeliveryTargets": _XP._replace(required=True)}
+
 DELIVERY_TARGETS: dict[str, dict[str, Field]] = {
     "Http": {"Endpoint": _MUST, "Secret": _SHORT, "CustomAuthHeaderName": _TEXT, "CustomAuthHeaderValue": _HIDDEN},
     "Kafka": {"BootstrapServers": _MUST, "SaslUsername": _MUST, "SaslPassword": _SECRET, "Topic": _MUST},
@@ -354,6 +356,15 @@ DELIVERY_TARGETS: dict[str, dict[str, Field]] = {
     "ContentHub": {"ApiKey": _SHORT, "Endpoint": _MUST, "TargetSchemaName": _MUST, "ConfigData": _XP},
 }
 # fmt: on
+
+SECRET_FIELDS = frozenset(
+    n for t in DELIVERY_TARGETS.values() for n, f in t.items() if f.write_only
+)
+"""The names that hide a secret in a delivery configuration, at whatever depth (`Content.Http`)."""
+INTEGRATIONS = ("SearchIngestion", "SendEvent", "DiscoverEvent", "Mailchimp", "ContentHub")
+"""Of these a configuration has one at most; the other targets are free to combine (api-facts 4.2)."""
+CUSTOM_HEADER = ("CustomAuthHeaderName", "CustomAuthHeaderValue")
+"""A header that is sent along; one goes with the other only, and the second is hidden."""
 
 
 def kind_of(ref: Ref) -> Kind:

@@ -22,7 +22,8 @@ _CONTEXT: Any = multiprocessing.get_context("forkserver" if _FORKS else "spawn")
 if _FORKS:
     _CONTEXT.set_forkserver_preload([
         "pytest", "tests.processes", "tests.dying", "ocsync.cli.app", "ocsync.client",
-        "ocsync.engine.resume", "ocsync.engine.window", "ocsync.intake", "ocsync.render.run", "ocsync.render.progress",
+        "ocsync.delivery.receiver", "ocsync.engine.resume", "ocsync.engine.window", "ocsync.intake", "ocsync.render.run",
+        "ocsync.render.progress",
     ])  # fmt: skip
 
 
@@ -52,6 +53,16 @@ class Started:
         assert self._process.pid
         return int(self._process.pid)
 
+    @property
+    def lives(self) -> bool:
+        """Whether it has not ended yet."""
+        return bool(self._process.is_alive())
+
+    def said(self) -> tuple[str, str]:
+        """What it has said so far, on both streams."""
+        out, err = (Path(one.name).read_text() for one in self._said)
+        return out, err
+
     def signal(self, number: int) -> None:
         """Send a signal."""
         os.kill(self.pid, number)
@@ -69,8 +80,7 @@ class Started:
         self._process.join(timeout)
         code = self._process.exitcode
         assert code is not None, "it did not end"
-        out, err = (Path(one.name).read_text() for one in self._said)
-        return Done(code, out, err)
+        return Done(code, *self.said())
 
     def __enter__(self) -> Self:
         return self

@@ -84,7 +84,11 @@ class Context:
         """Tell something once that is odd, but stops nothing."""
         if text not in self._warned:
             self._warned.add(text)
-            self.console.fault(text, "!")
+            self.tell(text)
+
+    def tell(self, text: str) -> None:
+        """Tell something that is odd, each time that it happens."""
+        self.console.fault(text, "!")
 
     def ask(self, question: str) -> bool:
         """Ask on the terminal; --yes answers yes. Raises UsageError where none can answer."""

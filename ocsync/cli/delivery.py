@@ -2,64 +2,59 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from ocsync.cli import delivery_apply, delivery_attach
 from ocsync.cli.context import Context
-from ocsync.cli.options import Confirm, LockTimeout, command, seconds_of
-from ocsync.cli.pause import Targets
-from ocsync.errors import ConfigError, UsageError
+from ocsync.cli.options import Confirm, LockTimeout, Yes, command, seconds_of
+from ocsync.cli.pause import Targets, read_all
+from ocsync.errors import ExitCode, UsageError
 
-if TYPE_CHECKING:
-    from ocsync.engine.deliveries import Bound
-    from ocsync.resources import Target
-
-Endpoint = Annotated[
-    str, typer.Option("--endpoint", metavar="URL", help="Where OrderCloud reaches the listener.")
-]
+Config = Annotated[str, typer.Argument(metavar="CONFIG", help="The delivery configuration's ID.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Where OrderCloud delivers to.", no_args_is_help=True)
+    group = typer.Typer(name="delivery", help="Where OrderCloud delivers to.", no_args_is_help=True)
     app.add_typer(group, name="delivery")
+    _register_looking(group)
+    delivery_apply.register(group)
+    _register_binding(group)
+    delivery_attach.register(group)
 
+
+def _register_looking(group: typer.Typer) -> None:
     @command(group, "list")
     def list_(ctx: Context) -> None:
         """List the delivery configurations, and what each delivers."""
-        from ocsync.engine.deliveries import list_bound
+        from ocsync.engine.deliveries import Configured, list_configured
         from ocsync.engine.work import Work, sign_in
-        from ocsync.render.text import columns
+        from ocsync.render import delivery as shown
         from ocsync.resources import TARGETS
 
-        async def read(work: Work) -> list[Bound]:
+        async def read(work: Work) -> list[Configured]:
             await sign_in(work)
-            return await list_bound(work, list(TARGETS.values()))
+            return await list_configured(work, list(TARGETS.values()))
 
         found = ctx.online(read)
-        ctx.console.document("delivery list", {
-            "deliveries": [{**one.document, "targets": list(one.targets)} for one in found]
-        })  # fmt: skip
-        rows = [
-            (
-                "▶" if one.document.get("Enabled") else "✗",
-                str(one.document["ID"]),
-                ", ".join(one.kinds),
-                ", ".join(one.targets) or "nothing",
-            )
-            for one in found
-        ]
-        ctx.console.lines(columns(rows, "<<<<"))
+        ours = ctx.folder().raw_attachments()
+        rows = [{**one.document, "targets": list(one.targets)} for one in found]
+        ctx.console.document("delivery list", {"deliveries": rows, "attached": ours})
+        ctx.console.lines(shown.configured(found, ours))
         if not found:
             ctx.console.talk("there is no delivery configuration", "=")
+            ctx.console.next("ocsync delivery apply FILE")
 
     @command(group, "show")
-    def show(
-        ctx: Context, name: Annotated[str, typer.Argument(metavar="ID", help="The configuration.")]
-    ) -> None:
-        """Show a delivery configuration; OrderCloud keeps its secrets to itself."""
+    def show(ctx: Context, name: Config) -> None:
+        """Show a delivery configuration, without its secrets.
+
+        OrderCloud keeps those to itself. What is shown, `delivery apply` reads.
+        """
+        import json
+
         from ocsync.engine import deliveries
         from ocsync.engine.work import Work, sign_in
 
@@ -67,103 +62,91 @@ def register(app: typer.Typer) -> None:
             await sign_in(work)
             return await deliveries.show(work, name)
 
-        import json
-
         found = ctx.online(read)
         ctx.console.document("delivery show", found)
         if not ctx.console.json:
             ctx.console.lines(json.dumps(found, indent=2, ensure_ascii=False).splitlines())
 
+
+def _register_binding(group: typer.Typer) -> None:
     @command(group, "bind")
     def bind(
         ctx: Context,
-        target: Annotated[str, typer.Argument(metavar="TARGET", help="The sync target.")],
-        name: Annotated[str, typer.Argument(metavar="ID", help="The configuration.")],
+        targets: Targets,
+        name: Config,
         confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
     ) -> None:
-        """Let a target deliver by a configuration; one without a sync config gets one."""
+        """Let targets deliver by a configuration.
+
+        One that has no sync config gets one, which sends changes and deletes.
+        Of one that is there only its delivery configuration is changed.
+        """
         from ocsync.engine import deliveries
         from ocsync.engine.work import Work, before_writing, sign_in
 
-        [one] = _targets([target])
+        wanted = read_all(targets)
         ctx.lock_seconds, ctx.confirmed = seconds_of(lock_timeout), confirm
 
-        async def write(work: Work) -> None:
+        async def write(work: Work) -> list[deliveries.Bound]:
             await sign_in(work)
             before_writing(work)
-            await deliveries.bind(work, one, name)
+            return await deliveries.bind(work, wanted, name)
 
-        ctx.online(write, locked=True)
-        ctx.console.document("delivery bind", {"target": one.name, "delivery": name})
-        ctx.console.data(f"{one.name}  delivers by {name}", "▶")
+        done = ctx.online(write, locked=True)
+        facts = [{"target": one.target.name, "was": one.was or None} for one in done]
+        ctx.console.document("delivery bind", {"delivery": name, "targets": facts})
+        for one in done:
+            same = one.was.casefold() == name.casefold()
+            was = f" (by {one.was} before)" if one.was and not same else ""
+            text = "delivers by" if not same else "delivers already by"
+            sign = "=" if same else "‖" if one.paused else "▶"
+            ctx.console.data(f"{one.target.name}  {text} {name}{was}", sign)
 
-    @command(group, "attach")
-    def attach(
+    @command(group, "unbind", ExitCode.CONFLICT, ExitCode.LOCKED)
+    def unbind(
         ctx: Context,
         targets: Targets,
-        endpoint: Endpoint,
-        secret_env: Annotated[
-            str, typer.Option("--secret-env", metavar="VAR", help="Holds the listener's secret.")
-        ],
+        yes: Yes = False,
         confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
     ) -> None:
-        """Add a listener beside the real delivery target; detach takes it away."""
+        """Remove targets' sync configs: they get nothing any more.
+
+        What changes meanwhile is not held and does not come later, so this is
+        no substitute for a pause. Refused while a target is paused. The
+        delivery configuration stays; `delivery bind` makes a sync config again.
+        """
         from ocsync.engine import deliveries
         from ocsync.engine.work import Work, before_writing, sign_in
+        from ocsync.render.delivery import sync_config
+        from ocsync.resources import TARGETS
 
-        found, secret = _targets(targets), os.environ.get(secret_env, "")
-        if not secret:
-            raise ConfigError(f"environment variable {secret_env} is not set")
-        ctx.lock_seconds, ctx.confirmed = seconds_of(lock_timeout), confirm
+        wanted = read_all(targets)
+        ctx.yes, ctx.lock_seconds, ctx.confirmed = yes, seconds_of(lock_timeout), confirm
 
-        async def write(work: Work) -> list[str]:
+        async def write(work: Work) -> list[dict[str, object]]:
             await sign_in(work)
+            there = await deliveries.bound(work, wanted)
+            names = ", ".join(state.name for state in there)
+            for state in there:
+                ctx.console.talk(f"{state.name}  {sync_config(state.config)}", "-")
+            if not there:
+                return []
             before_writing(work)
-            return await deliveries.attach(work, found, endpoint, secret)
+            ctx.console.talk("  Nothing is delivered for it then, and what changes meanwhile", "!")
+            ctx.console.talk("    does not come later: this is no pause (ocsync pause holds it)")
+            if not ctx.ask(f"Remove the sync config of {names}?"):
+                raise UsageError("nothing was removed")
+            await deliveries.unbind(work, [TARGETS[state.name] for state in there])
+            return [{"target": state.name, "found": state.config} for state in there]
 
-        names = ctx.online(write, locked=True)
-        ctx.console.document("delivery attach", {"deliveries": names, "endpoint": endpoint})
-        for name in names:
-            ctx.console.data(f"{name}  delivers to {endpoint} too", "+")
-        ctx.console.next(
-            "ocsync resume --verify",
-            f"ocsync delivery detach {' '.join(targets)} --endpoint {endpoint}",
-        )
-
-    @command(group, "detach")
-    def detach(
-        ctx: Context,
-        targets: Targets,
-        endpoint: Endpoint,
-        confirm: Confirm = "",
-        lock_timeout: LockTimeout = "0",
-    ) -> None:
-        """Take a listener away again; the real target stays."""
-        from ocsync.engine import deliveries
-        from ocsync.engine.work import Work, before_writing, sign_in
-
-        found = _targets(targets)
-        ctx.lock_seconds, ctx.confirmed = seconds_of(lock_timeout), confirm
-
-        async def write(work: Work) -> list[str]:
-            await sign_in(work)
-            before_writing(work)
-            return await deliveries.detach(work, found, endpoint)
-
-        names = ctx.online(write, locked=True)
-        ctx.console.document("delivery detach", {"deliveries": names, "endpoint": endpoint})
-        for name in names:
-            ctx.console.data(f"{name}  does not deliver to {endpoint} any more", "-")
-        if not names:
-            ctx.console.talk(f"nothing delivers to {endpoint}", "=")
-
-
-def _targets(names: list[str]) -> list[Target]:
-    from ocsync.resources import read_targets
-
-    direct, grouped = read_targets(names)
-    if not (direct or grouped):
-        raise UsageError("name a target")
-    return [*direct, *grouped]
+        done = ctx.online(write, locked=True)
+        ctx.console.document("delivery unbind", {"removed": done})
+        for one in done:
+            ctx.console.data(f"{one['target']}  gets nothing any more", "-")
+        if done:
+            names = " ".join(str(one["target"]) for one in done)
+            ctx.console.next(f"ocsync delivery bind {names} CONFIG")
+        else:
+            ctx.console.data("none of them has a sync config", "=")

@@ -55,7 +55,8 @@ def register(app: typer.Typer) -> None:
         xp_null: Annotated[Literal["clears", "ignored"], _of(_UNKNOWN, "xp-null", "PATCH of xp with null.")] = "clears",
         put_password: Annotated[Literal["kept", "cleared"], _of(_UNKNOWN, "put-password", "PUT of a user without a password.")] = "kept",
         omitted: Annotated[Literal["false", "unchanged"], _of(_UNKNOWN, "omitted", "Fields left out of an assignment's POST.")] = "false",
-        nested_targets: Annotated[Literal["merge", "replace"], _of(_UNKNOWN, "nested-targets", "PATCH of a delivery configuration's targets.")] = "merge",
+        nested_targets: Annotated[Literal["merge", "targets", "replace"], _of(_UNKNOWN, "nested-targets", "PATCH of delivery targets: fields merge, targets are replaced, or all of them.")] = "merge",
+        kafka_type: Annotated[Literal["type", "ce_type", "body"], _of(_UNKNOWN, "kafka-type", "Where a Kafka message names its namespace.")] = "type",
         page_keys: Annotated[Literal["none", "given"], _of(_UNKNOWN, "page-keys", "NextPageKey in product lists.")] = "none",
     ) -> None:
         # fmt: on

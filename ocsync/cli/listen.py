@@ -1,24 +1,46 @@
-"""`ocsync listen http`: receive a delivery target's messages."""
+"""`ocsync listen ...`: receive a delivery target's messages, and look at what was received."""
 
 from __future__ import annotations
 
-import os
-from typing import Annotated
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ocsync.cli import brokers as of
 from ocsync.cli.context import Context
-from ocsync.cli.emulator import needs_extra
-from ocsync.cli.options import LOCAL, command
+from ocsync.cli.options import LOCAL, command, moment_of
+from ocsync.cli.secrets import secret_of
 from ocsync.errors import ConfigError, ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from ocsync.delivery.envelope import Heard
+
+Since = Annotated[
+    str,
+    typer.Option(
+        "--since", "--from", metavar="TIME", help="Begin 1h ago, or at 2026-11-24T08:00Z."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Receive a delivery target's messages.", no_args_is_help=True)
+    group = typer.Typer(
+        name="listen", help="Receive a delivery target's messages.", no_args_is_help=True
+    )
     app.add_typer(group, name="listen")
+    _register_http(group)
+    _register_kafka(group)
+    _register_log(group)
 
-    @command(group, "http", ExitCode.LOCKED, exits=LOCAL)
+
+def _register_http(group: typer.Typer) -> None:
+    @command(group, "http", exits=LOCAL)
     def http(
         ctx: Context,
         port: Annotated[
@@ -31,47 +53,221 @@ def register(app: typer.Typer) -> None:
         secret_env: Annotated[
             str, typer.Option("--secret-env", metavar="VAR", help="Holds the target's secret.")
         ] = "",
+        secret_command: Annotated[
+            str, typer.Option("--secret-command", metavar="CMD", help="Prints it.")
+        ] = "",
         unsigned: Annotated[
             bool,
             typer.Option("--unsigned", help="Take messages without a signature; loopback only."),
         ] = False,
+        auth_header: Annotated[
+            str,
+            typer.Option("--auth-header", metavar="NAME", help="Ask for this custom header too."),
+        ] = "",
+        auth_value_env: Annotated[
+            str, typer.Option("--auth-value-env", metavar="VAR", help="Holds its value.")
+        ] = "",
     ) -> None:
         """Receive messages over HTTP, and keep them for resume --verify.
 
-        Each is checked against X-oc-hash and on disk before it is answered.
-        OrderCloud has to reach it: put a tunnel or a proxy with TLS in front.
+        Each is checked against X-oc-hash, and is on disk before it is answered
+        with 200; what is not signed is answered with 401, what cannot be kept
+        with 503. OrderCloud has to reach it: leave it on loopback and put a
+        tunnel or a proxy with TLS in front. It can run beside listen kafka.
         """
         try:
-            from ocsync.delivery.receiver import Receiver, listen, serve
+            from ocsync.delivery.receiver import Check, Receiver, listen, serve, url_of
         except ImportError as error:
-            raise needs_extra() from error
+            text = "starlette and uvicorn, which receive, are not installed"
+            raise ConfigError(text, hint="pip install 'ocsync[emulator]'") from error
 
-        if bool(secret_env) == unsigned:
+        if bool(secret_env or secret_command) == unsigned:
             raise UsageError("give --secret-env VAR, or --unsigned to check nothing")
-        secret = os.environ.get(secret_env, "") if secret_env else ""
-        if secret_env and not secret:
-            raise ConfigError(f"environment variable {secret_env} is not set")
+        if bool(auth_header) != bool(auth_value_env):
+            raise UsageError("--auth-header and --auth-value-env go together")
+        secret = "" if unsigned else secret_of(secret_env, secret_command, "the target's secret")
+        value = secret_of(auth_value_env, "", "the header's value") if auth_header else ""
         folder = ctx.folder()
-        counts = {"taken": 0, "refused": 0}
-
-        def heard(status: int, namespace: str) -> None:
-            counts["taken" if status == 200 else "refused"] += 1
-            if status == 401:
-                ctx.warn("a request without the right X-oc-hash was refused (401)")
-            elif status != 200:
-                ctx.warn(f"a request that is no message was refused ({status})")
-            elif ctx.console.verbose:
-                ctx.console.talk(namespace, "+")
-
-        with folder.listen_lock(), listen(bind, port, secret) as listener:
-            url = f"http://{bind}:{listener.getsockname()[1]}/"
+        counts, heard = _counting(ctx, "answered 503, so that it is sent again")
+        locked = folder.listen_lock("http")
+        with _ended_by_signals(), locked, listen(bind, port, secret) as listener:
+            url = url_of(listener)
             ctx.console.document("listen http", {"url": url, "log": str(folder.deliveries.path)})
-            ctx.console.data(
-                f"listening at {url} for profile {folder.profile.name} (Ctrl-C ends it)", "▶"
-            )
-            ctx.console.next(
-                "ocsync delivery attach TARGET --endpoint URL --secret-env VAR",
-                "ocsync resume --verify",
-            )
-            serve(Receiver(secret, folder.deliveries.append, heard), listener)
-        ctx.console.talk(f"{counts['taken']:,} messages taken, {counts['refused']:,} refused", "=")
+            _say_begun(ctx, f"at {url}")
+            _say_how_to_reach(ctx, url, bind)
+            _say_next(ctx, f"--endpoint URL --secret-env {secret_env or 'VAR'}")
+            check = Check(secret, auth_header, value)
+            serve(Receiver(check, folder.deliveries.append, heard), listener)
+        _say_ended(ctx, counts)
+
+
+def _register_kafka(group: typer.Typer) -> None:
+    @command(group, "kafka", ExitCode.SIGN_IN, ExitCode.TRY_LATER, exits=LOCAL)
+    def kafka(
+        ctx: Context,
+        topics: Annotated[
+            list[str] | None,
+            typer.Option("--topic", metavar="TOPIC", help="Topic or Event Hub; may be repeated."),
+        ] = None,
+        servers: of.Servers = "",
+        username: of.Username = "",
+        username_env: of.UsernameEnv = "",
+        password_env: of.PasswordEnv = "",
+        password_command: of.PasswordCommand = "",
+        mechanism: of.Mechanism = "PLAIN",
+        connection_env: of.ConnectionEnv = "",
+        connection_command: of.ConnectionCommand = "",
+        since: Since = "",
+    ) -> None:
+        """Receive messages from a Kafka topic or an Azure Event Hub.
+
+        They are kept for resume --verify. It begins now, or with what is there
+        since a time, and only looks: no offset is committed. TLS is used but
+        on loopback. With --connection-env it reads an Event Hub. A broker that
+        goes away is waited for. It can run beside listen http.
+        """
+        given = of.Given(servers, username, username_env, password_env, password_command,
+                         mechanism, connection_env, connection_command)  # fmt: skip
+        start = moment_of(since) if since else None
+        try:
+            from ocsync.delivery.topic import TopicReader
+        except ImportError as error:
+            text = "confluent-kafka, which reads topics, is not installed"
+            raise ConfigError(text, hint="pip install 'ocsync[kafka]'") from error
+
+        brokers, hub = given.read()
+        wanted = list(dict.fromkeys(topics or filter(None, [hub])))
+        if not wanted:
+            raise UsageError("give --topic TOPIC")
+        folder = ctx.folder()
+        counts, heard = _counting(ctx, "waiting for room; the topic keeps the rest")
+        append = folder.deliveries.append
+        with folder.listen_lock("kafka"), _stopped_by_signals() as stopped:
+            reader = TopicReader(brokers, wanted, append, heard, ctx.tell)
+            with closing(reader):
+                ctx.console.talk(f"connecting to {brokers.servers} ...")
+                partitions = reader.open(start)
+                facts = {"servers": brokers.servers, "topics": wanted, "partitions": partitions}
+                log = str(folder.deliveries.path)
+                ctx.console.document("listen kafka", {**facts, "log": log})
+                _say_begun(ctx, f"to {', '.join(wanted)} at {brokers.servers}")
+                _say_next(ctx, f"--servers {brokers.servers} --topic {wanted[0]} ...")
+                reader.run(stopped)
+        _say_ended(ctx, counts)
+
+
+def _register_log(group: typer.Typer) -> None:
+    @command(group, "log", ExitCode.BAD_CONFIG, exits=LOCAL)
+    def log(
+        ctx: Context,
+        since: Since = "",
+        every: Annotated[
+            bool, typer.Option("--all", help="Repetitions too, one line a message.")
+        ] = False,
+    ) -> None:
+        """Show what the listeners received, each message once.
+
+        Repetitions are counted: OrderCloud may send a message more than once.
+        """
+        import msgspec
+
+        from ocsync.delivery.envelope import distinct
+        from ocsync.engine.work import utc_now
+        from ocsync.render import delivery as shown
+
+        start = moment_of(since) if since else None
+        came = ctx.folder().deliveries.read()
+        kept = [one for one in came if not start or datetime.fromisoformat(one.at) >= start]
+        once = distinct(kept)
+        facts = {"messages": len(kept), "distinct": len(once)}
+        if ctx.console.json:
+            rows = kept if every else [one.facts() for one in once]
+            ctx.console.document("listen log", {**facts, "log": msgspec.to_builtins(rows)})
+            return
+        ctx.console.lines(shown.messages(kept, utc_now()) if every else shown.once(once, utc_now()))
+        again = len(kept) - len(once)
+        ctx.console.talk(shown.received(len(kept), again) if kept else "nothing was received", "=")
+
+
+def _counting(ctx: Context, when_full: str) -> tuple[Counter[str], Heard]:
+    """Counts of what was heard, and the ear that tells what an operator should know."""
+    counts: Counter[str] = Counter()
+
+    def heard(status: int, about: str) -> None:
+        counts["taken" if status == 200 else "kept back" if status == 503 else "refused"] += 1
+        with suppress(OSError):  # a terminal or a file that is full ends no listener
+            tell(status, about)
+
+    def tell(status: int, about: str) -> None:
+        if status == 503:
+            ctx.warn(f"the log cannot be written ({about}): {when_full}")
+        elif status == 401:
+            ctx.warn("a request without the right signature or header was refused (401)")
+        elif status != 200:
+            ctx.warn(f"refused: {about}")
+        elif ctx.console.verbose:
+            ctx.console.talk(about, "+")
+
+    return counts, heard
+
+
+def _say_begun(ctx: Context, where: str) -> None:
+    name = ctx.folder().profile.name
+    ctx.console.data(f"listening {where} for profile {name} (Ctrl-C ends it)", "▶")
+
+
+def _say_how_to_reach(ctx: Context, url: str, bind: str) -> None:
+    from ocsync.delivery.brokers import is_loopback
+
+    if is_loopback(bind):
+        ctx.console.talk(
+            "  Only this machine reaches it. For OrderCloud put a tunnel or a proxy with"
+        )
+        ctx.console.talk(f"  TLS in front, such as: cloudflared tunnel --url {url}")
+        ctx.console.talk("  The tunnel's address is the URL of the delivery target.")
+        return
+    ctx.console.talk(
+        "  Everybody whom the firewall lets through reaches it, over plain http: what", "!"
+    )
+    ctx.console.talk("  comes can be read on the way. Better leave it on loopback, behind TLS.")
+
+
+def _say_next(ctx: Context, options: str) -> None:
+    ctx.console.next(f"ocsync delivery attach TARGET {options}")
+    ctx.console.next("ocsync resume --verify")
+
+
+def _say_ended(ctx: Context, counts: Counter[str]) -> None:
+    from ocsync.render.text import count
+
+    back = f", {counts['kept back']:,} kept back" if counts["kept back"] else ""
+    taken = count(counts["taken"], "message")
+    ctx.console.talk(f"{taken} taken, {counts['refused']:,} refused{back}", "=")
+    if left := ctx.folder().raw_attachments():
+        names = ", ".join(key.partition("/")[0] for key in left)
+        ctx.console.talk(f"{names}: OrderCloud still delivers to a listener of ours", "!")
+        ctx.console.next("ocsync delivery detach")
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """SIGINT and SIGTERM are the ways to end the block, and no errors."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with suppress(KeyboardInterrupt):
+            yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[Callable[[], bool]]:
+    """For the block SIGINT and SIGTERM only set what the callable tells."""
+    seen: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda number, _: seen.append(number)) for number in numbers]
+    try:
+        yield lambda: bool(seen)
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

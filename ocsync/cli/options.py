@@ -6,13 +6,16 @@ import functools
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.help import COMMON, Command
 from ocsync.errors import ExitCode
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 _CODES = {
     ExitCode.DONE: "done, also when there was nothing to do",
@@ -128,6 +131,8 @@ def command(
 ) -> Callable[[Callable[..., int | None]], Callable[..., None]]:
     """Register `f(ctx, ...)` as command *name* with the common options and its exit codes."""
 
+    noun = app.info.name if isinstance(app.info.name, str) and app.info.name != "ocsync" else ""
+
     def register(function: Callable[..., int | None]) -> Callable[..., None]:
         signature = inspect.signature(function, eval_str=True)
         own = [p for p in signature.parameters.values() if p.name != "ctx"]
@@ -139,7 +144,7 @@ def command(
         @functools.wraps(function)
         def run(**given: Any) -> None:
             shared = {n: given.pop(n) for n in _COMMON}
-            context = Context.start(name, **shared)
+            context = Context.start(f"{noun} {name}".strip(), **shared)
             with context:
                 code = function(context, **given)
             raise typer.Exit(int(code or ExitCode.DONE))
@@ -157,6 +162,20 @@ def command(
 
 def _epilog(codes: list[ExitCode]) -> str:
     return "Exit codes: " + "; ".join(f"{int(code)} {_CODES[code]}" for code in codes) + "."
+
+
+def moment_of(text: str) -> datetime:
+    """`2h` (ago), a date, or a date and time; local unless it says otherwise."""
+    from datetime import UTC, datetime, timedelta
+
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except ValueError:
+        pass
+    try:
+        return datetime.now(UTC) - timedelta(seconds=seconds_of(text))
+    except typer.BadParameter:
+        raise typer.BadParameter(f'"{text}" is no time such as 2h or 2027-01-31T16:00') from None
 
 
 def seconds_of(text: str) -> float:

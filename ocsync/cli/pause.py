@@ -14,6 +14,7 @@ from ocsync.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from ocsync.engine.pausing import Surveyed
+    from ocsync.resources import Target
     from ocsync.store import ProfileFolder
 
 Targets = Annotated[
@@ -103,3 +104,13 @@ def place_of(folder: ProfileFolder) -> str:
     """`acme-sandbox (Acme Outdoors)`."""
     pin = folder.pin()
     return f"{folder.path.name} ({pin.name})" if pin else folder.path.name
+
+
+def read_all(names: list[str]) -> list[Target]:
+    """The targets that *names* say, groups opened. Raises UsageError."""
+    from ocsync.resources import read_targets
+
+    direct, grouped = read_targets(names)
+    if not (direct or grouped):
+        raise UsageError("name a target")
+    return [*direct, *grouped]

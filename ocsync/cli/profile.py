@@ -24,7 +24,9 @@ MaybeName = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Profiles: which marketplace, as whom.", no_args_is_help=True)
+    group = typer.Typer(
+        name="profile", help="Profiles: which marketplace, as whom.", no_args_is_help=True
+    )
     app.add_typer(group, name="profile")
 
     @command(group, "add", exits=LOCAL)
@@ -73,7 +75,8 @@ def register(app: typer.Typer) -> None:
         ] = "",
     ) -> None:
         """Add a profile; the first one becomes current. The secret itself is never stored."""
-        from ocsync.store import ENVIRONMENTS, Profile, SecretSource
+        from ocsync.secret import SecretSource
+        from ocsync.store import ENVIRONMENTS, Profile
         from ocsync.store.profiles import environment_of, read_url
 
         if bool(environment) == bool(api_url):
@@ -147,7 +150,7 @@ def register(app: typer.Typer) -> None:
     def remove(ctx: Context, name: Name, yes: Yes = False) -> None:
         """Remove a profile with its journal and runs.
 
-        Refused while it holds a pause.
+        Refused while it holds a pause, or a listener beside a real target.
         """
         from ocsync.store.glance import glance
 
@@ -157,6 +160,11 @@ def register(app: typer.Typer) -> None:
             raise Conflict(
                 f"profile {name} has paused {', '.join(folder.raw_pauses())}",
                 hint=f"ocsync unpause {' '.join(folder.raw_pauses())} --profile {name}",
+            )
+        if folder.raw_attachments():
+            raise Conflict(
+                f"profile {name} has attached a listener: {', '.join(folder.raw_attachments())}",
+                hint=f"ocsync delivery detach --profile {name}",
             )
         staged = glance(folder.path / "journal", ctx.warn).entries
         what = f" with {staged:,} staged entries" if staged else ""

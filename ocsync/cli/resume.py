@@ -141,7 +141,8 @@ def register(app: typer.Typer) -> None:
         ctx.console.event(shown.document(report, folder))
         for sign, line in () if ctx.console.json else shown.report(report):
             ctx.console.data(line, sign)
-        ctx.console.next(*shown.next_commands(report))
+        left = ["ocsync delivery detach"] if ctx.folder().raw_attachments() else []
+        ctx.console.next(*shown.next_commands(report), *left)
         return report.exit_code
 
 

@@ -35,7 +35,9 @@ _SET = (*LOCAL, ExitCode.BAD_INPUT, ExitCode.SIGN_IN, ExitCode.TRY_LATER)
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(
-        help="Stage edits in the local journal; nothing is sent.", no_args_is_help=True
+        name="stage",
+        help="Stage edits in the local journal; nothing is sent.",
+        no_args_is_help=True,
     )
     app.add_typer(group, name="stage")
 

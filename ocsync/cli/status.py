@@ -45,7 +45,7 @@ def register(app: typer.Typer) -> None:
         age = seconds_of(max_age) if max_age else 0.0
         found = None if offline else ctx.online(lambda work: _status(work, age))
         folder = ctx.folder()
-        pauses = folder.raw_pauses()
+        pauses, listeners = folder.raw_pauses(), folder.raw_attachments()
         staged = glance(folder.path / "journal", ctx.warn)
         run = last_run(folder.path / "runs")
         now = datetime.now(UTC)
@@ -56,6 +56,7 @@ def register(app: typer.Typer) -> None:
             "profile": folder.path.name,
             "workspace": str(ctx.workspace.root),
             "pauses": pauses,
+            "attached": listeners,
             "staged": staged._asdict(),
             "last_run": run,
             **(shown.document(found, pauses) if found else {}),
@@ -69,7 +70,10 @@ def register(app: typer.Typer) -> None:
             lines = shown.online(found, pauses, now) if found else shown.offline(pauses, due, now)
             for sign, line in lines:
                 ctx.console.data(line, sign)
-            for sign, line in shown.staged(staged, run, now):
+            for sign, line in (
+                *shown.attached(listeners, now),
+                *shown.staged(staged, run, now),
+            ):
                 ctx.console.data(line, sign)
         something = found.something if found else bool(due if age else pauses)
         return ExitCode.SOMETHING if exit_code and something else ExitCode.DONE

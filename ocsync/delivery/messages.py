@@ -1,4 +1,4 @@
-"""Messages: their envelope, their signature, and which entity each is about. Pure.
+"""Messages: their signature, and which entity each is about. Pure.
 
 Sources: api-facts 4.3 to 4.5. IDs are compared without regard to case.
 """
@@ -11,9 +11,6 @@ import hmac
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import msgspec
-
-from ocsync.errors import InputError
 from ocsync.models import Delivery, Ref
 from ocsync.resources import TARGETS, Target, ids_of, kind_of
 
@@ -52,21 +49,6 @@ def sign(secret: str, body: bytes) -> str:
 def is_signed(secret: str, body: bytes, header: str) -> bool:
     """Whether *header* is the signature of *body*; takes the same time either way."""
     return hmac.compare_digest(sign(secret, body).encode(), header.strip().encode())
-
-
-def open_envelope(body: bytes, at: str) -> Delivery:
-    """The message in an HTTP request's *body*. Raises InputError for what is none."""
-    try:
-        envelope = msgspec.json.decode(body, type=dict[str, Any])
-        headers, payload = envelope.get("Headers"), envelope.get("Payload")
-        if isinstance(payload, str):
-            payload = msgspec.json.decode(payload)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise InputError(f"not a message: {error}") from error
-    namespace = headers.get("type") if isinstance(headers, dict) else None
-    if not isinstance(namespace, str) or not isinstance(payload, dict):
-        raise InputError("not a message: Headers.type and Payload are expected")
-    return Delivery(at=at, namespace=namespace, payload=payload)
 
 
 def told_by(message: Delivery) -> Told | None:

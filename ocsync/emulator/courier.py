@@ -138,10 +138,13 @@ class Courier:
         def reported(error: Any, _: Any) -> None:
             self.counts["undelivered" if error else "kafka"] += 1
 
+        header = self.options.kafka_type
+        inside = {"type": message.namespace} if header == "body" else {}
+        outside = [] if inside else [(header, message.namespace.encode())]
         try:
             self._producers[servers].produce(
-                kafka["Topic"], msgspec.json.encode(message.payload),
-                headers=[("type", message.namespace.encode())], on_delivery=reported,
+                kafka["Topic"], msgspec.json.encode({**message.payload, **inside}),
+                headers=outside, on_delivery=reported,
             )  # fmt: skip
             self._producers[servers].poll(0)
         except (BufferError, KafkaException):

@@ -10,13 +10,13 @@ from ocsync.emulator.errors import Refusal, invalid, not_found
 from ocsync.emulator.lists import plain_page
 from ocsync.emulator.options import Options
 from ocsync.emulator.state import Document, Marketplace
-from ocsync.resources import DELIVERY_TARGETS, Field, Type
-
-FIELDS = {"Name": Field(Type.TEXT, required=True, max=128), "Enabled": Field(Type.FLAG),
-          "DeliveryTargets": Field(Type.XP, required=True)}  # fmt: skip
-_KNOWN = {"SearchIngestion", "SendEvent", "DiscoverEvent", "Mailchimp", "ContentHub"}
-"""Integrations of which a configuration has one at most; the other targets are free to combine."""
-_SECRETS = {n for t in DELIVERY_TARGETS.values() for n, field in t.items() if field.write_only}
+from ocsync.resources import (
+    CUSTOM_HEADER,
+    DELIVERY_CONFIG,
+    DELIVERY_TARGETS,
+    INTEGRATIONS,
+    SECRET_FIELDS,
+)
 
 
 class Deliveries:
@@ -29,7 +29,7 @@ class Deliveries:
     def list_all(self, call: Call) -> Answer:
         """GET the delivery configurations."""
         found = [without_secrets(one) for one in self.market.deliveries.values()]
-        return Answer(200, plain_page(found, call.query, FIELDS))
+        return Answer(200, plain_page(found, call.query, DELIVERY_CONFIG))
 
     def get(self, call: Call) -> Answer:
         """GET one, without its secrets."""
@@ -48,15 +48,14 @@ class Deliveries:
         return Answer(200, self._keep({"ID": own, "Enabled": False}, call.document()))
 
     def patch(self, call: Call) -> Answer:
-        """PATCH one; whether targets that are left out stay is a switch."""
+        """PATCH one; whether targets and fields that are left out stay is a switch."""
         document, body = self.require(call.ids["DeliveryConfigID"]), call.document()
-        targets = body.get("DeliveryTargets")
-        if isinstance(targets, dict) and self.options.nested_targets == "merge":
+        targets, way = body.get("DeliveryTargets"), self.options.nested_targets
+        if isinstance(targets, dict) and way != "replace":
             now = document["DeliveryTargets"]
-            body = {
-                **body,
-                "DeliveryTargets": now | {n: _merged(now.get(n), t) for n, t in targets.items()},
-            }
+            if way == "merge":
+                targets = {name: _merged(now.get(name), one) for name, one in targets.items()}
+            body = {**body, "DeliveryTargets": now | targets}
         return Answer(200, self._keep(document, body))
 
     def delete(self, call: Call) -> Answer:
@@ -85,25 +84,24 @@ class Deliveries:
 
 def check(document: Document) -> None:
     """Refuse a delivery configuration that breaks a rule of its fields."""
-    check_fields(FIELDS, document)
+    check_fields(DELIVERY_CONFIG, document)
     targets = {name: target for name, target in document["DeliveryTargets"].items() if target}
     if not targets:
         raise invalid("DeliveryTargets", "is required")
-    if len(_KNOWN & targets.keys()) > 1:
+    if len(targets.keys() & set(INTEGRATIONS)) > 1:
         raise invalid("DeliveryTargets", "has more than one integration")
     for name, target in targets.items():
         if not isinstance(target, dict) or name not in DELIVERY_TARGETS:
             raise invalid(f"DeliveryTargets.{name}", "is not a delivery target")
         check_fields(DELIVERY_TARGETS[name], target)
-        custom = ("CustomAuthHeaderName", "CustomAuthHeaderValue")
-        if len([one for one in custom if target.get(one)]) == 1:
+        if len([one for one in CUSTOM_HEADER if target.get(one)]) == 1:
             raise invalid(f"{name}.CustomAuthHeaderName", "goes with its value only")
 
 
 def without_secrets(thing: Any) -> Any:
     """A document without what is write-only."""
     if isinstance(thing, dict):
-        return {n: without_secrets(v) for n, v in thing.items() if n not in _SECRETS}
+        return {n: without_secrets(v) for n, v in thing.items() if n not in SECRET_FIELDS}
     return thing
 
 

@@ -53,5 +53,6 @@ class Options:
     xp_null: Literal["clears", "ignored"] = "clears"
     put_password: Literal["kept", "cleared"] = "kept"  # noqa: S105
     omitted: Literal["false", "unchanged"] = "false"
-    nested_targets: Literal["merge", "replace"] = "merge"
+    nested_targets: Literal["merge", "targets", "replace"] = "merge"
+    kafka_type: Literal["type", "ce_type", "body"] = "type"
     page_keys: Literal["none", "given"] = "none"

@@ -113,6 +113,21 @@ def staged(glance: Glance, run: Mapping[str, Any], now: datetime) -> Iterator[Li
         yield "", f"    last run   {run['id']}, {end}, {at}".rstrip(", ")
 
 
+def attached(listeners: Mapping[str, Mapping[str, Any]], now: datetime) -> Iterator[Line]:
+    """The listeners that this workspace has put beside real targets."""
+    if not listeners:
+        return
+    from ocsync.attachment import place_of
+
+    for key, facts in listeners.items():
+        config = key.partition("/")[0]
+        phase = str(facts.get("phase"))
+        unsettled = "" if phase == "attached" else f" ({phase}: not settled yet)"
+        since = duration((now - datetime.fromisoformat(str(facts["since"]))).total_seconds())
+        yield "+", f"  {config} delivers to our listener too, {since}{unsettled}"
+        yield "", f"      {place_of(facts['shown'])}; ocsync delivery detach takes it away"
+
+
 def ending(state: str, exit_code: int) -> str:
     """How a run ended, in words."""
     if state == "open":

@@ -36,10 +36,11 @@ def duration(seconds: float) -> str:
     return f"{whole} s"
 
 
-def clock(stamp: str, now: datetime) -> str:
+def clock(stamp: str, now: datetime, *, seconds: bool = False) -> str:
     """A UTC stamp in the operator's time: `15:05`, with the date unless it is today."""
     moment, here = datetime.fromisoformat(stamp).astimezone(), now.astimezone()
-    return moment.strftime("%H:%M" if moment.date() == here.date() else "%Y-%m-%d %H:%M")
+    date = "" if moment.date() == here.date() else "%Y-%m-%d "
+    return moment.strftime(date + ("%H:%M:%S" if seconds else "%H:%M"))
 
 
 def value(thing: Any) -> str:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from ocsync.store.profile_folder import ProfileFolder as ProfileFolder
     from ocsync.store.profiles import ENVIRONMENTS as ENVIRONMENTS
     from ocsync.store.profiles import Profile as Profile
-    from ocsync.store.profiles import SecretSource as SecretSource
     from ocsync.store.runs import Run as Run
     from ocsync.store.runs import RunInfo as RunInfo
     from ocsync.store.runs import Runs as Runs
@@ -29,7 +28,6 @@ _HOMES = {
     "ProfileFolder": "profile_folder",
     "ENVIRONMENTS": "profiles",
     "Profile": "profiles",
-    "SecretSource": "profiles",
     "Run": "runs",
     "RunInfo": "runs",
     "Runs": "runs",

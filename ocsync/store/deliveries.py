@@ -1,4 +1,7 @@
-"""The delivery log: every message that a listener took, one a line, in the profile's folder."""
+"""The delivery log: every message that a listener took, one a line, in the profile's folder.
+
+Listeners over HTTP and over Kafka write it side by side, each group of messages under a lock.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +12,27 @@ import msgspec
 
 from ocsync.errors import Damaged
 from ocsync.models import Delivery
-from ocsync.store import files, log
-from ocsync.store.log import Log, Warn
+from ocsync.store import files, lock, log
+from ocsync.store.log import Log, Place
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Delivery).decode
 
 
 class Deliveries:
-    """The log at *path*; one listener writes it at a time, anybody reads it."""
+    """The log at *path*. It remembers how far it has read, so that following it stays cheap."""
 
-    def __init__(self, path: Path, warn: Warn) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._warn = warn
+        self._lock = lock.brief(path.with_suffix(".lock"))
+        self._place = Place()
+        self._read = 0
+        self._origins: set[str] = set()
 
     def append(self, messages: Sequence[Delivery]) -> None:
         """Append *messages*; durable when it returns. Raises OSError."""
         files.make_folder(self.path.parent)
-        with Log(self.path) as opened:
+        with self._lock, Log(self.path) as opened:
             opened.append(map(_encode, messages))
 
     def read(self) -> Iterator[Delivery]:
@@ -34,11 +40,26 @@ class Deliveries:
         return self.read_from(0)
 
     def read_from(self, skip: int) -> Iterator[Delivery]:
-        """The messages but for the first *skip* of them. Raises Damaged."""
-        for number, payload in enumerate(log.read(self.path, self._warn), 1):
-            if number <= skip:
+        """The messages but for the first *skip* of them. Raises Damaged.
+
+        What a Kafka listener read a second time, as one started again may, is one message.
+        """
+        known = skip and skip == self._read
+        place, count = (self._place, self._read) if known else (Place(), 0)
+        origins = set(self._origins) if known else set[str]()
+        for place, payload in log.follow(self.path, place):  # noqa: B020 - the place moves on
+            message = self._decoded(payload, place)
+            if message.origin in origins:
                 continue
-            try:
-                yield _decode(payload)
-            except msgspec.MsgspecError as error:
-                raise Damaged(str(self.path), number, f"not a message: {error}") from error
+            if message.origin:
+                origins.add(message.origin)
+            count += 1
+            if count > skip:
+                yield message
+        self._place, self._read, self._origins = place, count, origins
+
+    def _decoded(self, payload: bytes, place: Place) -> Delivery:
+        try:
+            return _decode(payload)
+        except msgspec.MsgspecError as error:
+            raise Damaged(str(self.path), place.line, f"not a message: {error}") from error

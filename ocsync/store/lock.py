@@ -6,7 +6,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -14,12 +14,14 @@ from typing import NamedTuple
 from ocsync.errors import Locked
 from ocsync.store.owner import job_url, operator
 
+_WAIT = "wait for it, or give --lock-timeout 5m; a holder that died does not block"
+
 
 @contextmanager
-def hold(path: Path, *, what: str, timeout: float = 0.0) -> Iterator[None]:
+def hold(path: Path, *, what: str, timeout: float = 0.0, hint: str = _WAIT) -> Iterator[None]:
     """Hold the lock *path* for *what*, waiting for it up to *timeout* seconds.
 
-    Raises Locked, naming the holder, when somebody else has it.
+    Raises Locked, naming the holder, when somebody else has it; *hint* is what to do then.
     """
     from filelock import FileLock, Timeout
 
@@ -29,14 +31,16 @@ def hold(path: Path, *, what: str, timeout: float = 0.0) -> Iterator[None]:
     except Timeout as busy:
         raise Locked(
             f"{holder(path)} holds the lock of this profile",
-            hint="wait for it, or give --lock-timeout 5m; a holder that died does not block",
+            hint=hint,
         ) from busy
     try:
         note = beside(path)
         note.write_text(json.dumps(_me(what, os.environ)), encoding="utf-8")
         note.chmod(0o600)
-        yield
-        note.unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            note.unlink(missing_ok=True)
     finally:
         lock.release()
 
@@ -52,6 +56,16 @@ def is_held(path: Path) -> bool:
             return False
     except Timeout:
         return True
+
+
+def brief(path: Path, timeout: float = 30.0) -> AbstractContextManager[object]:
+    """The lock *path*, to be held again and again, each time for a moment; it names nobody.
+
+    Entering it raises TimeoutError, which is an OSError, when that takes longer than *timeout*.
+    """
+    from filelock import FileLock
+
+    return FileLock(path, timeout=timeout, mode=0o600, poll_interval=0.002)
 
 
 def beside(path: Path) -> Path:

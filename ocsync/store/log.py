@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from ocsync.errors import Damaged
@@ -56,6 +56,39 @@ def read(path: Path, warn: Warn) -> Iterator[bytes]:
                 warn(f"{path}:{number}: a torn last line was dropped; it was never acknowledged")
                 return
             yield payload
+
+
+class Place(NamedTuple):
+    """Where a reader of a growing log has come to: lines and bytes read, of which file."""
+
+    line: int = 0
+    offset: int = 0
+    file: int = 0
+
+
+def follow(path: Path, place: Place) -> Iterator[tuple[Place, bytes]]:
+    """The records of *path* after *place*, each with the place after it, while it is written.
+
+    A last line that is not complete is left for the next time. A log that was removed, cut or
+    replaced is read from its beginning. Raises Damaged.
+    """
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        now = os.fstat(file.fileno())
+        if now.st_ino != place.file or now.st_size < place.offset:
+            place = Place(file=now.st_ino)
+        file.seek(place.offset)
+        for line in file:
+            if not line.endswith(b"\n"):
+                return
+            place = Place(place.line + 1, place.offset + len(line), place.file)
+            payload = payload_of(line[:-1])
+            if payload is None:
+                raise Damaged(str(path), place.line, "the line is not what was written")
+            yield place, payload
 
 
 class Log:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tomllib
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ from ocsync.store.log import Warn
 from ocsync.store.stamp import read_stamp
 
 if TYPE_CHECKING:
+    from ocsync.attachment import Attachment
     from ocsync.pause import Pause
     from ocsync.store.deliveries import Deliveries
     from ocsync.store.journal import Journal
@@ -26,6 +29,10 @@ from typing import NamedTuple
 
 JOURNAL_SECONDS = 30.0
 """How long to wait for the journal: its holders are quick."""
+TRANSPORTS = ("http", "kafka")
+"""What a listener listens to; one of each may run at a time."""
+LOOK_SECONDS = 0.5
+"""How long a listener waits for its lock: whoever asks whether one listens holds it a moment."""
 
 
 class Pin(NamedTuple):
@@ -62,7 +69,8 @@ class ProfileFolder:
 
     def unknown_keys(self) -> list[str]:
         """What `profile.toml` says that means nothing to this ocsync. Raises Damaged."""
-        from ocsync.store.profiles import Profile, SecretSource
+        from ocsync.secret import SecretSource
+        from ocsync.store.profiles import Profile
 
         content = read_toml(self.path / "profile.toml")
         secret = content.get("secret")
@@ -86,12 +94,12 @@ class ProfileFolder:
 
         return Runs(self.path / "runs", self._warn)
 
-    @property
+    @cached_property
     def deliveries(self) -> Deliveries:
         """What arrived at a listener."""
         from ocsync.store.deliveries import Deliveries
 
-        return Deliveries(self.path / "delivery.jsonl", self._warn)
+        return Deliveries(self.path / "delivery.jsonl")
 
     @property
     def windows(self) -> Windows:
@@ -100,9 +108,16 @@ class ProfileFolder:
 
         return Windows(self.path / "windows")
 
-    def listen_lock(self) -> AbstractContextManager[None]:
-        """The lock of the one listener. Raises Locked."""
-        return lock.hold(self.path / "listen.lock", what=self.command, timeout=self._lock_seconds)
+    @contextmanager
+    def listen_lock(self, transport: str = "") -> Iterator[None]:
+        """The lock of the one listener over *transport*, or of both. Raises Locked: one listens."""
+        patience = max(self._lock_seconds, LOOK_SECONDS) if transport else 0.0
+        with ExitStack() as held:
+            for name in [transport] if transport else TRANSPORTS:
+                path, hint = self.path / f"listen-{name}.lock", f"one {name} listener is enough"
+                waiting = lock.hold(path, what=self.command, timeout=patience, hint=hint)
+                held.enter_context(waiting)
+            yield
 
     def run_lock(self) -> AbstractContextManager[None]:
         """The lock of everything that writes to the marketplace. Raises Locked."""
@@ -150,6 +165,54 @@ class ProfileFolder:
             return pauses
         except (msgspec.ValidationError, ValueError, TypeError) as error:
             raise Damaged(str(self.path / "pause.toml"), 1, f"not a pause: {error}") from error
+
+    def raw_attachments(self) -> dict[str, dict[str, Any]]:
+        """`attached.toml` as it stands: configuration/type -> what is remembered of a listener.
+
+        Raises Damaged.
+        """
+        path = self.path / "attached.toml"
+        found = read_toml(path)
+        try:
+            for key, facts in found.items():
+                read_stamp(facts["since"])
+                config, _, slot = key.partition("/")
+                if not (config and slot):
+                    raise ValueError(f"{key} is no CONFIG/TYPE")
+                if not isinstance(facts["shown"], dict):
+                    raise TypeError("shown is a table")
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            raise Damaged(str(path), 1, f"not a listener of ours: {error}") from error
+        return found
+
+    def read_attachments(self) -> dict[str, Attachment]:
+        """The listeners of ours beside real targets, by configuration and type. Raises Damaged."""
+        import msgspec
+
+        from ocsync.attachment import Attachment
+
+        try:
+            return {
+                key: msgspec.convert(
+                    {"config": key.partition("/")[0], "slot": key.partition("/")[2], **facts},
+                    Attachment,
+                )
+                for key, facts in self.raw_attachments().items()
+            }
+        except msgspec.ValidationError as error:
+            path = self.path / "attached.toml"
+            raise Damaged(str(path), 1, f"not a listener of ours: {error}") from error
+
+    def write_attachments(self, attachments: dict[str, Attachment]) -> None:
+        """Replace the listeners of ours."""
+        import msgspec
+
+        facts = {
+            key: without_null(msgspec.to_builtins(one)) for key, one in sorted(attachments.items())
+        }
+        for fact in facts.values():
+            del fact["config"], fact["slot"]
+        write_toml(self.path / "attached.toml", facts)
 
     def write_pauses(self, pauses: dict[str, Pause]) -> None:
         """Replace the pauses of ours."""

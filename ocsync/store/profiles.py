@@ -15,14 +15,12 @@ api-facts 1.1.
 
 from __future__ import annotations
 
-import os
-import shlex
-import subprocess
 from urllib.parse import urlsplit
 
 import msgspec
 
 from ocsync.errors import ConfigError, UsageError
+from ocsync.secret import SecretSource, resolve
 
 _REGIONS = ("useast", "australiaeast", "westeurope", "japaneast")
 ENVIRONMENTS: dict[str, str] = {
@@ -37,21 +35,6 @@ ENVIRONMENTS: dict[str, str] = {
 }
 _AUTH_HOSTS = ("auth.ordercloud.io", "stagingauth.ordercloud.io", "sandboxauth.ordercloud.io")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_COMMAND_SECONDS = 60.0
-
-
-class SecretSource(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where the client secret comes from; exactly one is set. Never the secret itself."""
-
-    env: str = ""
-    command: str = ""
-    keyring: bool = False
-
-    def text(self) -> str:
-        """The source in words."""
-        if self.env:
-            return f"environment variable {self.env}"
-        return f"command `{self.command}`" if self.command else "the system's keyring"
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -108,39 +91,7 @@ def environment_of(api_url: str) -> str:
 def resolve_secret(profile: Profile) -> str:
     """The client secret, from where the profile says. Raises ConfigError; never shows it."""
     source = profile.secret
-    if source.env:
-        secret = os.environ.get(source.env, "")
-        if not secret:
-            raise ConfigError(
-                f"environment variable {source.env} is not set; it should hold the client secret",
-                hint=f"export {source.env}=...",
-            )
-        return secret
-    return _from_command(source.command) if source.command else _from_keyring(profile)
-
-
-def _from_command(command: str) -> str:
-    hint = "run the command by hand to see what is wrong"
-    try:
-        done = subprocess.run(
-            shlex.split(command),
-            capture_output=True,
-            timeout=_COMMAND_SECONDS,
-            check=True,
-            text=True,
-        )
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"cannot run the secret's command: {error}", hint=hint) from error
-    except subprocess.TimeoutExpired:
-        text = f"the secret's command did not end within {_COMMAND_SECONDS:.0f} s"
-        raise ConfigError(text, hint=hint) from None
-    except subprocess.CalledProcessError as error:
-        text = f"the secret's command failed with exit code {error.returncode}"
-        raise ConfigError(text, hint=hint) from None
-    secret = done.stdout.partition("\n")[0].strip()
-    if not secret:
-        raise ConfigError("the secret's command printed nothing", hint=hint)
-    return secret
+    return _from_keyring(profile) if source.keyring else resolve(source, "the client secret")
 
 
 def _from_keyring(profile: Profile) -> str:

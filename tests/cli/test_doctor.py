@@ -73,7 +73,7 @@ def test_of_a_sound_set_up_every_check_is_made_and_nothing_is_touched(
     assert not [r for r in shop.requests() if r["method"] not in ("GET", "POST")]
     shown = ocsync("doctor")
     assert "✓ sign-in      emulator on Emulated marketplace" in shown.out
-    assert shown.out.splitlines()[-1] == "✓ nothing is wrong, 1 note; 31 fine"
+    assert shown.out.splitlines()[-1] == "✓ nothing is wrong, 1 note; 32 fine"
     assert ocsync("doctor", "--quiet").out.count("\n") == 4
 
 
@@ -98,6 +98,7 @@ WRONG: list[tuple[str, Callable[[], Any], str, str]] = [
      "has format 9", "install the newest"),
     ("workspace", lambda: Path(".ocsync/workspace.toml").unlink(), "no workspace.toml", "profile use"),
     ("pauses", lambda: (FOLDER / "pause.toml").write_text("x = 1"), "not a pause", "--adopt"),
+    ("listeners", lambda: (FOLDER / "attached.toml").write_text("x = 1"), "not a listener", "detach TARGET"),
 ]  # fmt: skip
 
 
@@ -117,6 +118,7 @@ def test_what_is_wrong_is_told_with_its_fix(
     assert found[0]["why"]
     assert "sign-in" in [row["id"] for row in result.data["skipped"]] or name in (
         "pauses",
+        "listeners",
         "workspace",
     )
 
@@ -242,6 +244,23 @@ def test_pauses_that_are_overdue_forgotten_or_not_settled(
     found = said(result, "pauses")
     assert [c["level"] for c in found] == [level] * bool(level)
     assert all(what in c["what"] and fix in c["fix"] for c in found)
+
+
+@pytest.mark.parametrize(("phase", "hours", "level", "what"), [
+    ("attached", 1, "", ""), ("attached", 49, "note", "for 2 d (https://t.example/)"), ("attaching", 1, "wrong", "not confirmed"),
+])  # fmt: skip
+def test_listeners_that_are_forgotten_or_not_settled(
+    ocsync: Run, phase: str, hours: float, level: str, what: str
+) -> None:
+    path = FOLDER / "attached.toml"
+    shown = '["c/Http".shown]\nEndpoint = "https://t.example/"\n'
+    path.write_text(f'["c/Http"]\nphase = "{phase}"\nsince = "{ago(hours)}"\n{shown}')
+    path.chmod(0o600)
+    result = look(ocsync)
+    assert result.code == (1 if level == "wrong" else 0)
+    found = said(result, "listeners")
+    assert [c["level"] for c in found] == [level] * bool(level)
+    assert all(what in c["what"] and "ocsync delivery detach" in c["fix"] for c in found)
 
 
 def test_what_another_profile_left_is_told(ocsync: Run, shop: Shop) -> None:

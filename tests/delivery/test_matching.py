@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ocsync.delivery.envelope import open_messages
 from ocsync.delivery.matching import Arrival, Expected, match
-from ocsync.delivery.messages import expected_of, is_signed, open_envelope, sign, told_by
+from ocsync.delivery.messages import expected_of, is_signed, sign, told_by
 from ocsync.errors import InputError
 from ocsync.models import Delivery
 from ocsync.resources import TARGETS
@@ -47,12 +48,12 @@ def test_only_the_right_body_is_signed(secret: str, body: bytes, other: bytes) -
 ])  # fmt: skip
 def test_what_is_no_message(body: bytes) -> None:
     with pytest.raises(InputError):
-        open_envelope(body, "now")
+        open_messages(body, {}, "now")
 
 
 def test_a_payload_may_be_a_string() -> None:
     body = json.dumps({"Headers": {"type": "t"}, "Payload": '{"ID": "x"}'}).encode()
-    assert open_envelope(body, "now").payload == {"ID": "x"}
+    assert open_messages(body, {}, "now")[0].payload == {"ID": "x"}
 
 
 @pytest.mark.parametrize(("ref", "target", "payload"), [

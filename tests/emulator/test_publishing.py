@@ -318,6 +318,14 @@ def behaviour(shop: Shop, what: str) -> Any:
         path = "/integrations/deliveryconfig/emulator-log"
         answer = shop.call("PATCH", path, {"DeliveryTargets": {"Kafka": kafka}}).json()
         return sorted(answer["DeliveryTargets"])
+    if what == "nested_fields":
+        path = "/integrations/deliveryconfig/emulator-log"
+        part = {"DeliveryTargets": {"Http": {"Endpoint": "http://other.invalid"}}}
+        status = shop.call("PATCH", path, part).status_code
+        secret = shop.emulator.market.deliveries["emulator-log"]["DeliveryTargets"]["Http"][
+            "Secret"
+        ]
+        return "kept" if (status, secret) == (200, "none") else "refused"
     start = time.monotonic()
     shop.call("PATCH", CATALOGS, {"Paused": True})
     at_once = shop.get(CATALOGS)["Paused"] and time.monotonic() - start < 0.2
@@ -336,7 +344,8 @@ SWITCHES: list[tuple[str, Any, Any]] = [
     ("xp_null", "clears", None), ("xp_null", "ignored", {"k": 1}),
     ("put_password", "kept", True), ("put_password", "cleared", False),
     ("omitted", "false", False), ("omitted", "unchanged", True),
-    ("nested_targets", "merge", ["Http", "Kafka"]), ("nested_targets", "replace", ["Kafka"]),
+    ("nested_targets", "merge", ["Http", "Kafka"]), ("nested_targets", "targets", ["Http", "Kafka"]), ("nested_targets", "replace", ["Kafka"]),
+    ("nested_fields", "merge", "kept"), ("nested_fields", "targets", "refused"), ("nested_fields", "replace", "refused"),
     ("pause_delay", 0.0, True), ("pause_delay", 0.4, False),
 ]  # fmt: skip
 
@@ -346,7 +355,7 @@ SWITCHES: list[tuple[str, Any, Any]] = [
 )
 def test_unknowns_are_switches(shop: Shop, switch: str, value: Any, expected: Any) -> None:
     plant(shop)
-    shop.switch(**{switch: value})
+    shop.switch(**{switch.replace("nested_fields", "nested_targets"): value})
     assert behaviour(shop, switch) == expected
 
 

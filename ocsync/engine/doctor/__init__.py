@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ocsync.engine.doctor import damage, machine, places, profile, state
+from ocsync.engine.doctor import damage, listeners, machine, places, profile, state
 from ocsync.engine.doctor.finding import LOGS, failed
 from ocsync.engine.doctor.finding import Check as Check
 from ocsync.engine.doctor.finding import Examination as Examination
@@ -46,6 +46,7 @@ LOCAL: tuple[Check, ...] = (
     Check("runs", state.runs, _F),
     Check("seals", state.seals, _F),
     Check("pauses", state.pauses, _F),
+    Check("listeners", listeners.listeners, _F),
     Check("restore", state.restore, _L),
     Check("extras", profile.extras, _L),
     Check("others", state.others, _F),

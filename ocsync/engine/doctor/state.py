@@ -17,8 +17,12 @@ from ocsync.store.profiles import environment_of
 
 FORGOTTEN = timedelta(days=1)
 """A pause without an end that is older has probably been forgotten."""
-_LOCKS = {"run.lock": "whatever writes to the marketplace", "journal.lock": "staging",
-          "listen.lock": "another listener"}  # fmt: skip
+_LOCKS = {
+    "run.lock": "whatever writes to the marketplace",
+    "journal.lock": "staging",
+    "listen-http.lock": "another HTTP listener",
+    "listen-kafka.lock": "another Kafka listener",
+}
 _NEAR = timedelta(hours=24)
 _GO_ON = {"resume": "ocsync resume", "delete": "the same ocsync delete again",
           "resync": "ocsync resync"}  # fmt: skip

@@ -1,0 +1,89 @@
+"""Where a Kafka topic is, and how a client signs in there. Pure.
+
+Azure Event Hubs answers Kafka's protocol at port 9093 of its namespace: the user name is the word
+`$ConnectionString`, the password is the connection string itself.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from ocsync.errors import UsageError
+
+MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+EVENT_HUBS_USER = "$ConnectionString"
+_EVENT_HUBS_PORT = 9093
+
+
+class Brokers(NamedTuple):
+    """*servers* are `host:port`, with commas; without a *username* nobody signs in."""
+
+    servers: str
+    username: str = ""
+    password: str = ""
+    mechanism: str = "PLAIN"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches *host*."""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def read_servers(text: str) -> str:
+    """*text* as `host:port`, with commas. Raises UsageError."""
+    servers = [one.strip() for one in text.split(",")]
+    for one in servers:
+        host, _, port = one.rpartition(":")
+        if not (host and port.isdecimal() and 0 < int(port) < 65536):
+            raise UsageError(f'"{one}" is not a broker such as kafka.example:9093')
+    return ",".join(servers)
+
+
+def event_hubs(connection: str) -> tuple[Brokers, str]:
+    """The brokers of an Event Hubs *connection* string, and the hub that it names, if it does.
+
+    Raises UsageError, which does not show the string: it holds a key.
+    """
+    parts = dict(part.partition("=")[::2] for part in connection.strip().split(";") if part)
+    low = {name.strip().casefold(): value.strip() for name, value in parts.items()}
+    host = low.get("endpoint", "").partition("://")[2].partition("/")[0].partition(":")[0]
+    if not host or not low.get("sharedaccesskey"):
+        raise UsageError(
+            "that is not an Event Hubs connection string",
+            hint="Endpoint=sb://NAMESPACE.servicebus.windows.net/;SharedAccessKeyName=...;...",
+        )
+    servers = f"{host}:{_EVENT_HUBS_PORT}"
+    return Brokers(servers, EVENT_HUBS_USER, connection.strip()), low.get("entitypath", "")
+
+
+def settings_of(brokers: Brokers, environ: Mapping[str, str]) -> dict[str, Any]:
+    """librdkafka's settings for reading: TLS unless every server is on loopback, SASL where there
+    is a user. `SSL_CERT_FILE` is honoured. Nothing is committed.
+    """
+    hosts = [one.rpartition(":")[0].strip("[]") for one in brokers.servers.split(",")]
+    secure = not all(map(is_loopback, hosts))
+    settings: dict[str, Any] = {
+        "bootstrap.servers": brokers.servers,
+        "security.protocol": ("SASL_" if brokers.username else "")
+        + ("SSL" if secure else "PLAINTEXT"),
+        "client.id": "ocsync",
+        "group.id": "ocsync-listen",
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "earliest",
+        "socket.keepalive.enable": True,
+        "metadata.max.age.ms": 180_000,
+        "log_level": 0,
+    }
+    if brokers.username:
+        settings["sasl.mechanism"] = brokers.mechanism
+        settings["sasl.username"] = brokers.username
+        settings["sasl.password"] = brokers.password
+    if secure and environ.get("SSL_CERT_FILE"):
+        settings["ssl.ca.location"] = environ["SSL_CERT_FILE"]
+    return settings

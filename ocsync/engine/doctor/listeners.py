@@ -1,0 +1,48 @@
+"""Listeners of ours beside real delivery targets: forgotten ones, and those not settled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from ocsync.attachment import place_of
+from ocsync.engine.doctor.finding import Said, Setup, fine, note, of_error, wrong
+from ocsync.errors import Damaged
+
+FORGOTTEN = timedelta(days=1)
+"""A listener that has been attached for longer has probably been forgotten."""
+_DETACH = "ocsync delivery detach"
+
+
+def listeners(setup: Setup) -> Iterator[Said]:
+    """What this workspace has attached and not taken away yet."""
+    try:
+        attached = setup.folder.raw_attachments()
+    except Damaged as error:
+        path = setup.short(setup.folder.path / "attached.toml")
+        yield of_error(error, "which listeners are ours is not known")._replace(
+            fix=f"mend {path}; or move it away, then: {_DETACH} TARGET --endpoint URL"
+        )
+        return
+    for key, facts in attached.items():
+        yield _listener(setup, key.partition("/")[0], facts)
+    if not attached:
+        yield fine("no listener is attached by this workspace")
+
+
+def _listener(setup: Setup, config: str, facts: dict[str, Any]) -> Said:
+    place, age = place_of(facts["shown"]), setup.now - datetime.fromisoformat(facts["since"])
+    if facts.get("phase") != "attached" and not setup.busy:
+        return wrong(
+            f"{config}: {facts.get('phase')} {place} was begun and not confirmed",
+            "a command died there; whether OrderCloud delivers there is not known yet",
+            f"{_DETACH}, which settles it",
+        )
+    if age > FORGOTTEN:
+        return note(
+            f"{config} has delivered to our listener too for {age.days} d ({place})",
+            "OrderCloud goes on sending there, whether anybody listens or not",
+            _DETACH,
+        )
+    return fine(f"{config} delivers to our listener too ({place})")

@@ -1,0 +1,68 @@
+"""Secrets: where one comes from, and getting it from there. The secret itself is never kept.
+
+{ env = "NAME" }    { command = "op read ..." }    { keyring = true } (profiles only)
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+
+import msgspec
+
+from ocsync.errors import ConfigError
+
+COMMAND_SECONDS = 60.0
+
+
+class SecretSource(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a secret comes from; exactly one is set. Never the secret itself."""
+
+    env: str = ""
+    command: str = ""
+    keyring: bool = False
+
+    def text(self) -> str:
+        """The source in words."""
+        if self.env:
+            return f"environment variable {self.env}"
+        return f"command `{self.command}`" if self.command else "the system's keyring"
+
+
+def resolve(source: SecretSource, what: str = "the secret") -> str:
+    """The secret *what* from its variable or command. Raises ConfigError; never shows it."""
+    return _from_env(source.env, what) if source.env else _from_command(source.command, what)
+
+
+def _from_env(name: str, what: str) -> str:
+    secret = os.environ.get(name, "")
+    if not secret:
+        text = f"environment variable {name} is not set; it should hold {what}"
+        raise ConfigError(text, hint=f"export {name}=...")
+    return secret
+
+
+def _from_command(command: str, what: str) -> str:
+    """The first line that *command* prints; it is split as a shell would, but no shell runs it."""
+    hint = "run the command by hand to see what is wrong"
+    try:
+        done = subprocess.run(
+            shlex.split(command),
+            capture_output=True,
+            timeout=COMMAND_SECONDS,
+            check=True,
+            text=True,
+        )
+    except (OSError, ValueError, IndexError) as error:
+        raise ConfigError(f"cannot run the command for {what}: {error}", hint=hint) from error
+    except subprocess.TimeoutExpired:
+        text = f"the command for {what} did not end within {COMMAND_SECONDS:.0f} s"
+        raise ConfigError(text, hint=hint) from None
+    except subprocess.CalledProcessError as error:
+        text = f"the command for {what} failed with exit code {error.returncode}"
+        raise ConfigError(text, hint=hint) from None
+    secret = done.stdout.partition("\n")[0].strip()
+    if not secret:
+        raise ConfigError(f"the command for {what} printed nothing", hint=hint)
+    return secret

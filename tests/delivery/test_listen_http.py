@@ -1,0 +1,245 @@
+"""The HTTP listener: what it takes, what it refuses, what it says, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+from ocsync.delivery.receiver import MAX_BODY, Groups
+from ocsync.models import Delivery
+from ocsync.store.deliveries import Deliveries
+from tests.builders import HTTP
+from tests.conftest import Run
+from tests.delivery.listeners import LOG, SECRET, envelope, lines, listening, wait_for_lines
+
+SIGNED = ("http", "--port", "0", "--secret-env", "LISTENER")
+
+
+@pytest.fixture(autouse=True)
+def _secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LISTENER", SECRET)
+    monkeypatch.setenv("KEY", "k1")
+
+
+def test_what_is_taken_and_what_is_refused(ocsync: Run) -> None:
+    body = envelope()
+    with listening(*SIGNED, "--auth-header", "X-Key", "--auth-value-env", "KEY") as listener:
+        assert [
+            listener.post(body, secret, **headers)
+            for secret, headers in (
+                ("", {"X-Key": "k1"}), ("wrong", {"X-Key": "k1"}), (SECRET, {}),
+                (SECRET, {"X-Key": "k2"}), (SECRET, {"X-Key": "k1"}),
+            )
+        ] == [401, 401, 401, 401, 200]  # fmt: skip
+        changed = HTTP.post(
+            listener.url,
+            content=body + b" ",
+            headers={"X-oc-hash": "x", "X-Key": "k1"},
+        )
+        assert changed.status_code == 401, "it is the raw body that is signed"
+        assert listener.post(b"{}", **{"X-Key": "k1"}) == 400
+        assert listener.post(b" " * (MAX_BODY + 1), **{"X-Key": "k1"}) == 413
+        hello = HTTP.get(listener.url)
+        assert (hello.status_code, "ocsync listens" in hello.text) == (200, True)
+        assert HTTP.delete(listener.url).status_code == 405
+        again = ocsync("listen", *SIGNED)
+        assert (again.code, str(listener.process.pid) in again.err) == (7, True)
+        assert "ocsync listen http" in again.err
+        assert len(lines()) == 1
+        said = listener.end(signal.SIGTERM)
+    assert "1 message taken, 7 refused" in said
+    assert "put a tunnel or a proxy" in said
+    assert f"cloudflared tunnel --url {listener.url}" in said
+    assert not list(LOG.parent.glob("*.holder")), "the lock is given back"
+    assert [row["namespace"] for row in ocsync("listen", "log", "--json").data["log"]] == ["x"]
+
+
+def test_it_warns_beyond_loopback(ocsync: Run) -> None:
+    with listening(*SIGNED, "--bind", "0.0.0.0") as listener:
+        assert listener.url.startswith("http://0.0.0.0:")
+        assert HTTP.get(listener.url.replace("0.0.0.0", "127.0.0.1")).status_code == 200
+        assert "over plain http" in listener.end()
+
+
+WRONG: list[tuple[tuple[str, ...], int, str]] = [
+    (("--bind", "0.0.0.0", "--unsigned"), 78, "without a secret anybody"),
+    (("--bind", "192.0.2.1", "--secret-env", "LISTENER"), 78, "cannot be had"),
+    ((), 64, "--unsigned"),
+    (("--secret-env", "NOT_SET"), 78, "NOT_SET is not set"),
+    (("--secret-env", "LISTENER", "--secret-command", "x"), 64, "--secret-env VAR or --secret-command"),
+    (("--secret-command", "false"), 78, "exit code 1"),
+    (("--unsigned", "--secret-env", "X"), 64, "--unsigned"),
+    (("--unsigned", "--auth-header", "X-Key"), 64, "go together"),
+]  # fmt: skip
+
+
+def test_what_it_does_not_begin_with(ocsync: Run) -> None:
+    for words, code, said in WRONG:
+        result = ocsync("listen", "http", "--port", "0", *words)
+        assert (result.code, said in result.err) == (code, True), (words, result)
+
+
+def test_without_its_libraries_it_says_what_to_install(
+    ocsync: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "ocsync.delivery.receiver", raising=False)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    result = ocsync("listen", *SIGNED)
+    assert (result.code, "pip install 'ocsync[emulator]'" in result.err) == (78, True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits to set there")
+def test_what_cannot_be_kept_is_to_be_sent_again(ocsync: Run) -> None:
+    """A disk that is full, and has room again: 503, then 200, and the log is whole."""
+    import resource
+
+    full, free = (4000, resource.RLIM_INFINITY), (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    long = envelope({"ID": "x" * 3000})
+    with listening(*SIGNED) as listener:
+        resource.prlimit(listener.process.pid, resource.RLIMIT_FSIZE, full)
+        assert [listener.post(long) for _ in range(3)] == [200, 503, 503]
+        assert not LOG.read_bytes().endswith(b"\n"), "the disk was full in the middle of a line"
+        assert ocsync("listen", "log", "--json").data["messages"] == 1
+        resource.prlimit(listener.process.pid, resource.RLIMIT_FSIZE, free)
+        assert listener.post(long) == 200
+        said = listener.end()
+    assert said.count("the log cannot be written") == 1
+    assert "2 messages taken, 0 refused, 2 kept back" in said
+    assert [len(row["payload"]["ID"]) for row in lines()] == [3000, 3000]
+
+
+def test_what_was_answered_is_in_the_log_after_a_kill(ocsync: Run) -> None:
+    """Many at once, and the machine goes down: each 200 is a line, and the log takes more."""
+    answered: list[str] = []
+    with listening(*SIGNED) as listener, ThreadPoolExecutor(8) as pool:
+
+        def post(number: int) -> None:
+            with suppress(httpx.HTTPError):
+                if listener.post(envelope({"ID": str(number)})) == 200:
+                    answered.append(str(number))
+
+        for number in range(400):
+            pool.submit(post, number)
+        wait_for_lines(50)
+        listener.process.kill()
+        assert listener.process.wait().code == -signal.SIGKILL
+    assert 0 < len(answered) < 400
+    kept = {message.payload["ID"] for message in Deliveries(LOG).read()}
+    assert set(answered) <= kept
+    Deliveries(LOG).append([Delivery(at="t", namespace="n", payload={"ID": "more"})])
+    assert len(list(Deliveries(LOG).read())) >= len(answered) + 1
+
+
+def test_each_of_a_lost_group_is_told() -> None:
+    """Messages that wait for the same write all fail with it; none is taken for kept."""
+    written: list[Delivery] = []
+    calls = itertools.count(1)
+
+    def record(messages: Sequence[Delivery]) -> None:
+        if next(calls) == 2:
+            raise OSError("no room")
+        written.extend(messages)
+
+    async def all_at_once() -> list[BaseException | None]:
+        groups = Groups(record)
+
+        async def keep(number: int) -> None:
+            await asyncio.sleep(0 if number == 0 else 0.001)
+            await groups.keep([Delivery(at="", namespace=str(number), payload={})])
+
+        first = await asyncio.gather(*map(keep, range(6)), return_exceptions=True)
+        await keep(6)
+        return first
+
+    results = asyncio.run(all_at_once())
+    lost = [n for n, one in enumerate(results) if isinstance(one, OSError)]
+    kept = [n for n, one in enumerate(results) if one is None]
+    assert lost
+    assert sorted(lost + kept) == list(range(6))
+    assert [m.namespace for m in written] == [str(n) for n in [*kept, 6]]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from ocsync.models import Delivery
+from ocsync.store.deliveries import Deliveries
+log = Deliveries(Path(sys.argv[1]))
+for n in range(60):
+    log.append([Delivery(at="t", namespace=sys.argv[2], payload={"n": n, "fill": "x" * 3000})] * 3)
+"""
+
+
+def test_two_listeners_write_one_log_while_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "delivery.jsonl"
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, str(path), name]) for name in ("a", "b")
+    ]
+    log, read = Deliveries(path), list[Delivery]()
+    while any(writer.poll() is None for writer in writers):
+        read += log.read_from(len(read))
+    read += log.read_from(len(read))
+    assert [writer.returncode for writer in writers] == [0, 0]
+    assert len(path.read_bytes().splitlines()) == len(read) == 360
+    for name in "ab":
+        assert [m.payload["n"] for m in read if m.namespace == name] == [
+            n for n in range(60) for _ in range(3)
+        ]
+
+
+def test_the_log_shows_each_message_once(ocsync: Run) -> None:
+    namespace = "sitecore.ordercloud.messages.entitysync.inventoryrecord.updated"
+    now = datetime.now(UTC).isoformat()
+    Deliveries(LOG).append([
+        Delivery(at=now, namespace=namespace, payload={"ID": record, "ProductID": "P"})
+        for record in ("R1", "R2", "R1", "R1")
+    ])  # fmt: skip
+    shown = ocsync("listen", "log")
+    first, second = shown.out.splitlines()
+    assert ("3 times" in first, first.endswith("P/R1")) == (True, True)
+    assert ("times" in second, second.endswith("P/R2")) == (False, True)
+    assert "4 messages received, 2 of them a repetition" in shown.err
+    assert len(ocsync("listen", "log", "--all").out.splitlines()) == 4
+    facts = ocsync("listen", "log", "--json", "--since", "1h").data
+    assert (facts["messages"], facts["distinct"], facts["log"][0]["times"]) == (4, 2, 3)
+    assert ocsync("listen", "log", "--from", "2999-01-01").out == ""
+    assert ocsync("listen", "log", "--from", "x").code == 64
+    row = json.loads(LOG.read_text().splitlines()[0])
+    LOG.write_text(LOG.read_text().replace(row["crc"], "00000000"))
+    damaged = ocsync("listen", "log")
+    assert (damaged.code, "delivery.jsonl:1" in damaged.err) == (78, True)
+
+
+def test_following_starts_again_where_the_log_was_removed(tmp_path: Path) -> None:
+    log = Deliveries(tmp_path / "delivery.jsonl")
+    log.append([Delivery(at="t", namespace=str(n), payload={}) for n in range(3)])
+    assert [m.namespace for m in log.read_from(1)] == ["1", "2"]
+    assert list(log.read_from(3)) == []
+    log.append([Delivery(at="t", namespace="3", payload={})])
+    assert [m.namespace for m in log.read_from(3)] == ["3"]
+    log.path.unlink()
+    assert list(log.read_from(4)) == []
+    log.append([Delivery(at="t", namespace="new", payload={})])
+    assert [m.namespace for m in log.read_from(4)] == ["new"]
+
+
+def test_what_a_kafka_listener_reads_again_is_one_message(tmp_path: Path) -> None:
+    log = Deliveries(tmp_path / "delivery.jsonl")
+    one = Delivery(at="t", namespace="n", payload={}, origin="oc/0@1 5")
+    other = Delivery(at="t", namespace="n", payload={}, origin="oc/0@2 5")
+    log.append([one, other])
+    read = list(log.read())
+    log.append([one, Delivery(at="t", namespace="n", payload={})])
+    assert (len(read), len(list(log.read_from(2))), len(list(log.read()))) == (2, 1, 3)
