@@ -6,13 +6,16 @@ import functools
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.help import COMMON, Command
 from ocsync.errors import ExitCode
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 _CODES = {
     ExitCode.DONE: "done, also when there was nothing to do",
@@ -100,7 +103,7 @@ DeliveryTimeout = Annotated[
     typer.Option(
         "--delivery-timeout",
         metavar="TIME",
-        help="How long the listener may take to hear of it all.",
+        help="How long to wait without news from the listener.",
     ),
 ]
 Redeliver = Annotated[
@@ -151,6 +154,20 @@ def command(
 
 def _epilog(codes: list[ExitCode]) -> str:
     return "Exit codes: " + "; ".join(f"{int(code)} {_CODES[code]}" for code in codes) + "."
+
+
+def moment_of(text: str) -> datetime:
+    """`2h` (ago), a date, or a date and time; local unless it says otherwise."""
+    from datetime import UTC, datetime, timedelta
+
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except ValueError:
+        pass
+    try:
+        return datetime.now(UTC) - timedelta(seconds=seconds_of(text))
+    except typer.BadParameter:
+        raise typer.BadParameter(f'"{text}" is no time such as 2h or 2027-01-31T16:00') from None
 
 
 def seconds_of(text: str) -> float:

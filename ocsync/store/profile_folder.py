@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ocsync.pause import Pause
     from ocsync.store.deliveries import Deliveries
     from ocsync.store.journal import Journal
+    from ocsync.store.past_pauses import PastPauses
     from ocsync.store.profiles import Profile
     from ocsync.store.runs import Runs
 
@@ -91,6 +92,13 @@ class ProfileFolder:
         from ocsync.store.deliveries import Deliveries
 
         return Deliveries(self.path / "delivery.jsonl", self._warn)
+
+    @property
+    def past_pauses(self) -> PastPauses:
+        """The pauses that are over."""
+        from ocsync.store.past_pauses import PastPauses
+
+        return PastPauses(self.path / "pauses.jsonl", self._warn)
 
     def listen_lock(self) -> AbstractContextManager[None]:
         """The lock of the one listener. Raises Locked."""
