@@ -61,9 +61,9 @@ class Expected(NamedTuple):
 class Matched(NamedTuple):
     """An expected message and what became of it.
 
-    *times* counts what came after *since*, *early* what showed the write before. *first* is the
-    seconds after *since* of the first that counts, *last* of the last at all. *fields* has what a
-    stale one shows: path -> wanted and found.
+    *times* is how often it came as written (if it ever did) after *since*, *early* how often before
+    that. *first* is the seconds after *since* of the first that counts, *last* of the last at all.
+    *fields* has what a stale one shows: path -> wanted and found.
     """
 
     expected: Expected
@@ -92,7 +92,7 @@ class Delivered(NamedTuple):
 
     @property
     def duplicates(self) -> int:
-        """Messages beyond the first of each entity."""
+        """Messages that nobody needed, as the same had come."""
         return sum(max(0, one.times - 1) for one in self.matched)
 
     @property
@@ -196,7 +196,8 @@ def _judge(expected: Expected, came: _Came, current: Mapping[str, Any] | None) -
         ):
             fields = {}
     arrival = Arrival.STALE if fields else Arrival.ARRIVED
-    return Matched(expected, arrival, len(came.times), came.early, first, last, fields)
+    times = len(good or came.times)
+    return Matched(expected, arrival, times, came.early, first, last, fields)
 
 
 def shows(expected: Expected, document: Mapping[str, Any]) -> Shows:

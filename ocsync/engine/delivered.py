@@ -79,7 +79,7 @@ class Proof(NamedTuple):
 
     def findings(self) -> list[Finding]:
         """What did not arrive as written, by name."""
-        return [self._finding(one) for one in self.lacking]
+        return sorted(map(self._finding, self.lacking), key=lambda finding: finding.ref)
 
     def _finding(self, one: Matched) -> Finding:
         ref = one.expected.ref
