@@ -142,9 +142,10 @@ def _with_earlier(
     start = min((pause.since for pause in spanning), default="")
     written: dict[Ref, Written] = {}
     runs: list[str] = []
-    for info in reversed(work.folder.runs.list() if spanning else []):
-        before = info.sort == "resume" and (info.started, info.id) < (run.info.started, run.id)
-        if not before or (info.ended or info.started) < start:
+    infos = work.folder.runs.list() if spanning else []  # newest first
+    older = infos[[info.id for info in infos].index(run.id) + 1 :] if infos else []
+    for info in reversed(older):
+        if info.sort != "resume" or (info.ended or info.started) < start:
             continue
         with work.folder.runs.get(info.id) as earlier:
             held = {r: w for r, w in read_written(earlier).items() if _is_held(r, w, spanning)}

@@ -192,7 +192,7 @@ class Runs:
     def list(self) -> list[RunInfo]:
         """Every run's record, newest first."""
         infos = [self._open(path).info for path in self._folders()]
-        return sorted(infos, key=lambda info: (info.started, info.id), reverse=True)
+        return sorted(infos, key=lambda i: (i.started, len(i.id), i.id), reverse=True)
 
     def open_run(self, sort: Sort = "resume") -> Run | None:
         """The run of this *sort* that was not finished; there is one at most."""
