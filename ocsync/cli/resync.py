@@ -163,11 +163,13 @@ async def _carry_out(work: Work, wanted: Wanted, text: str, workers: int) -> Rep
     open_run = work.folder.runs.open_run("resync")
     if open_run:
         rest = sum(1 for _ in left(open_run))
-        what = f"run {open_run.id} ({open_run.info.command}) is not finished, {rest:,} left"
+        what = f"run {open_run.id} is not finished, {rest:,} left"
         if text not in ("", open_run.info.command):
-            raise Refused(what, hint="ocsync resync goes on with it; --drop gives it up")
+            hint = "ocsync resync goes on with it; --drop gives it up"
+            raise Refused(f"{what} ({open_run.info.command})", hint=hint)
         await sign_in(work)
         work.say("▶", f"{what}; going on with it")
+        work.say(" ", f"({open_run.info.command})")
     elif not text:
         raise UsageError("no resync is unfinished", hint="ocsync resync TARGET ID...")
     else:

@@ -76,10 +76,15 @@ class Matched(NamedTuple):
 
 
 class Delivered(NamedTuple):
-    """All of it. *strangers* counts messages about what nobody wrote."""
+    """All of it.
+
+    *strangers* counts messages about what nobody wrote. *heard* are the targets of which anything
+    was ever heard.
+    """
 
     matched: list[Matched]
     strangers: int = 0
+    heard: frozenset[str] = frozenset()
 
     def of(self, *arrivals: Arrival) -> list[Matched]:
         """Those that ended as one of *arrivals*."""
@@ -129,11 +134,13 @@ class Matcher:
             self._by_own[one.target, one.key[-1]].append(number)
         self._start = min((one.since for one in expected), default=None)
         self._strangers = 0
+        self._heard: set[str] = set()
 
     def take(self, message: Delivery) -> None:
         """Another message."""
         at = datetime.fromisoformat(message.at)
         for told in told_by(message):
+            self._heard.add(told.target)
             numbers = self._about(told)
             if not numbers:
                 self._strangers += self._start is not None and at >= self._start
@@ -173,7 +180,7 @@ class Matcher:
             _judge(expected, came, (current or {}).get(expected.ref))
             for expected, came in zip(self._expected, self._came, strict=True)
         ]
-        return Delivered(found, self._strangers)
+        return Delivered(found, self._strangers, frozenset(self._heard))
 
     def counts(self) -> Counter[Arrival]:
         """How many ended as what, so far."""

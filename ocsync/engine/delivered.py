@@ -61,9 +61,8 @@ class Proof(NamedTuple):
 
     @property
     def unheard(self) -> list[str]:
-        """The targets of which nothing came at all, though something was to."""
-        heard = {one.expected.target for one in self.delivered.matched if one.times or one.early}
-        return sorted({one.expected.target for one in self.lacking} - heard)
+        """The targets of which nothing was ever heard, though something was to come."""
+        return sorted({one.expected.target for one in self.lacking} - self.delivered.heard)
 
     @property
     def exit_code(self) -> ExitCode:

@@ -115,6 +115,9 @@ async def carry_out(work: Work, run: Run, *, workers: int) -> Report:
                 work.emit(Sent(outcome.ref, done, run.info.steps, error, failed))
 
             closed = await send(work, syncs, workers=workers, keep=keep)
+    except Interrupted as stop:
+        text = f"stopped; {done:,} of {run.info.steps:,} sync requests have ended"
+        raise Interrupted(text, hint="ocsync resync goes on from here") from stop
     finally:
         spent = run.info.seconds + time.monotonic() - started
         run.update(seconds=spent, requests=run.info.requests + work.api.sent - sent)
@@ -161,7 +164,7 @@ async def send(
     if sender.trouble:
         raise sender.trouble
     if work.stop.is_set():
-        raise Interrupted("stopped; what was under way has ended")
+        raise Interrupted("stopped; what was under way has ended", hint="the same command again")
     return list(sender.closed.values())
 
 
@@ -209,8 +212,9 @@ class _Sender:
 
     def _failed(self, one: Sync, error: OcsyncError) -> Outcome:
         status, code = (error.status, error.code) if isinstance(error, ApiError) else (0, "")
+        text = error.message.removesuffix(f" (POST {one.target.sync_path})")
         return Outcome(number=one.number, ref=one.ref, state=State.FAILED, status=status,
-                       code=code, message=error.message, at=self._work.stamp())  # fmt: skip
+                       code=code, message=text, at=self._work.stamp())  # fmt: skip
 
 
 async def _explained(work: Work, target: Target, error: OcsyncError) -> OcsyncError:

@@ -11,6 +11,9 @@ from ocsync.render.text import count, duration
 if TYPE_CHECKING:
     from ocsync.engine.delivered import Proof
 
+_AT_ONCE = 0.1
+"""Seconds; below, there is nothing to tell apart."""
+
 
 def lines(proof: Proof | None, run: str) -> Iterator[Line]:
     """What came of waiting for the messages of *run*."""
@@ -23,7 +26,7 @@ def lines(proof: Proof | None, run: str) -> Iterator[Line]:
     if proof.lacking and not proof.listens:
         yield "!", "  the listener is not running: what comes now is not heard"
     for target in proof.unheard:
-        yield "!", f"  nothing of {target} was heard at all: does its delivery have the listener?"
+        yield "!", f"  nothing of {target} was ever heard: does its delivery have the listener?"
     yield from findings(proof.findings())
     for kind, number in proof.silent.items():
         yield "=", f"  {count(number, kind)} written: no message of its own"
@@ -43,13 +46,18 @@ def numbers(facts: Mapping[str, float], *, from_write: bool = False) -> Iterator
         parts.append(f"{again:,} sent again")
     yield "✓" if arrived == due else "!", "  delivered  " + ", ".join(parts)
     if "last" in facts:
-        half, most, last = (duration(facts[name]) for name in ("p50", "p95", "last"))
-        start = "write" if from_write else "unpause"
-        yield "", f"    after the {start}: half in {half}, 95 % in {most}, the last in {last}"
+        yield "", f"    after the {'write' if from_write else 'unpause'}: {_times(facts)}"
     if early := int(facts.get("early", 0)):
         yield "!", f"  {early:,} arrived before the unpause: the pause did not hold them"
     if not_due:
         yield "=", f"  {not_due:,} more changed nothing, so no message is due"
+
+
+def _times(facts: Mapping[str, float]) -> str:
+    if facts["last"] < _AT_ONCE:
+        return f"all within {duration(_AT_ONCE)}"
+    half, most, last = (duration(facts[name]) for name in ("p50", "p95", "last"))
+    return f"half in {half}, 95 % in {most}, the last in {last}"
 
 
 def next_commands(run: str, proof: Proof | None) -> list[str]:

@@ -98,8 +98,9 @@ class _Meter:
 
 
 def _clock(seconds: float) -> str:
-    whole = round(seconds)
-    return f"{whole // 60}:{whole % 60:02}"
+    minutes, rest = divmod(round(seconds), 60)
+    hours = f"{minutes // 60}:{minutes % 60:02}" if minutes >= 60 else f"{minutes}"
+    return f"{hours}:{rest:02}"
 
 
 def _joined(*parts: str) -> str:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests.builders import HTTP, Shop
-from tests.cli.test_crashes import start
 from tests.conftest import Run
+from tests.processes import Started
 
 TABLES: dict[str, Any] = {
     "catalog": [{"ID": c, "Name": c} for c in "CD"],
@@ -254,11 +254,11 @@ def test_stopped_in_the_middle_it_goes_on(ocsync: Run, shop: Shop, stop: signal.
     shop.switch(latency=0.03)
     Path("ids").write_text("".join(f"P{n}\n" for n in range(120)))
     words = ["resync", "products", *Path("ids").read_text().split(), "--concurrency", "4"]
-    with start(*words) as process:
+    with Started(*words) as process:
         wait_for_syncs(shop, 40)
-        process.send_signal(stop)
-        said = process.communicate(timeout=20)[1].decode()
-    assert process.returncode == (-9 if stop == signal.SIGKILL else 130), said
+        process.signal(stop)
+        ended = process.wait()
+    assert ended.code == (-9 if stop == signal.SIGKILL else 130), ended
     assert len(asked_for(shop)) < 120
     shop.switch(latency=0)
     again = ocsync("resync")
