@@ -145,9 +145,9 @@ STORIES = (
         (
             ("pause", "catalog-wide", "--reason", "summer opens"),
             ("stage", "import", "summer.jsonl"),
-            ("stage", "set", "catalog/SUMMER", "Active=true", "xp.season=2027"),
-            ("stage", "set", "catalog/SUMMER", "Description=Everything for outdoors"),
-            ("stage", "set", "category/SUMMER/C5", "ParentID=C0", "Description=Tents for two"),
+            ("stage", "set", "catalog/SUMMER", "Active=true", "xp.season=2027", "-q"),
+            ("stage", "set", "catalog/SUMMER", "Description=Everything for outdoors", "-q"),
+            ("stage", "set", "category/SUMMER/C5", "ParentID=C0", "Description=Tents", "-q"),
         ),
         (
             ("plan",),

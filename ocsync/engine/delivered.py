@@ -1,29 +1,26 @@
 """Proof of delivery: what a run wrote, held against what arrived at the profile's listener.
 
 Every entity that was changed is expected once at least (delivery may be doubled and unordered;
-api-facts 3.3). Times count from the moment its target ran again; where we had not paused it, from
-the write. What does not arrive, or only with older content, can be sent again with OrderCloud's
-sync requests, where its kind has one.
+api-facts 3.3). What does not arrive, or only with older content, can be sent again with
+OrderCloud's sync requests, where its kind has one.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from ocsync.client import read_current, read_targets
-from ocsync.delivery.matching import Arrival, Delivered, Expected, Matched, Matcher
-from ocsync.delivery.messages import Key, has_sync_request, key_of, published_by
+from ocsync.client import read_current
+from ocsync.delivery.matching import Arrival, Delivered, Matched, Matcher
+from ocsync.delivery.messages import has_sync_request
+from ocsync.engine.coming import Coming, coming
 from ocsync.engine.resync import ADVICE, Sync, advise, send
 from ocsync.engine.work import Work
-from ocsync.engine.written import Written, merged, read_written
 from ocsync.errors import ExitCode, Interrupted, Locked
 from ocsync.events import Arriving, Sent
 from ocsync.models import Finding, Outcome, Ref, Sign, State
-from ocsync.pause import PastPause
-from ocsync.resources import TARGETS, ids_of, kind_of
+from ocsync.resources import TARGETS, ids_of
 from ocsync.store import Run
 
 FIRST_POLL, POLL_SECONDS = 0.05, 1.0
@@ -35,18 +32,14 @@ class Proof(NamedTuple):
     """What came of waiting.
 
     *drain* are the times before anything was sent again, of which *redelivered* were. *refused*
-    maps what could not be sent again to why. *held* targets are paused still, so nothing of them
-    can have come. *silent* counts writes by kind that have no message of their own. *runs* are the
-    earlier ones whose writes the same pause had held. *listens* says whether a listener runs.
+    maps what could not be sent again to why. *listens* says whether a listener runs.
     """
 
     delivered: Delivered
+    coming: Coming
     drain: Mapping[str, float] = {}
     redelivered: int = 0
     refused: Mapping[Ref, str] = {}
-    held: tuple[str, ...] = ()
-    silent: Mapping[str, int] = {}
-    runs: tuple[str, ...] = ()
     listens: bool = True
 
     @property
@@ -84,6 +77,9 @@ class Proof(NamedTuple):
         ref = one.expected.ref
         missing = one.arrival is Arrival.MISSING
         text = "did not arrive" if missing else "arrived with older content"
+        if ref not in (causes := one.expected.causes):
+            more = f" and {len(causes) - 1:,} more" if len(causes) > 1 else ""
+            text += f", for {causes[0]}{more}"
         why = self.refused.get(ref, "")
         return Finding(
             ref=ref,
@@ -100,107 +96,27 @@ async def prove(work: Work, run: Run, *, patience: float, redeliver: bool) -> Pr
     None where nothing is to be had: nobody listens and nothing has arrived since, or nothing was
     changed. Raises Interrupted.
     """
-    own = read_written(run)
-    written, runs = _with_earlier(work, run, own)
-    sends = {ref: one for ref, one in written.items() if one.at}
+    found = await coming(work, run)
     listens = _listens(work)
-    if not sends or not (listens or _has_heard(work, sends)):
-        if redeliver and sends:
+    if found is None or not (listens or _has_heard(work, found.start)):
+        if redeliver and found:
             work.say("!", "nobody listens, so what is to be sent again is not known")
             work.say(" ", f"ocsync resync --run {run.id} sends all of it again")
         return None
-    expected, held = await _expected(work, sends)
-    silent = Counter(kind_of(ref).name for ref in own if own[ref].at and not published_by(ref))
-    proof = Proof(Delivered([]), held=held, silent=silent, runs=runs, listens=listens)
-    if not expected:
-        return proof if held or silent else None
-    matcher, patience = Matcher(expected), patience if listens else 0.0
+    proof = Proof(Delivered([]), found, listens=listens)
+    if not found.expected:
+        return proof if found.held or found.off or found.silent else None
+    matcher, patience = Matcher(found.expected), patience if listens else 0.0
     heard = await _wait(work, matcher, 0, patience)
     proof = proof._replace(delivered=await _judged(work, matcher))
     proof = proof._replace(drain=proof.delivered.drain())
-    if redeliver and proof.lacking:
+    if redeliver and proof.lacking and listens:
         sent, refused = await _send_again(work, proof.lacking)
         if sent:
             await _wait(work, matcher, heard, patience)
-        found = await _judged(work, matcher)
-        proof = proof._replace(delivered=found, redelivered=sent, refused=refused)
+        again = await _judged(work, matcher)
+        proof = proof._replace(delivered=again, redelivered=sent, refused=refused)
     return proof
-
-
-def _with_earlier(
-    work: Work, run: Run, own: Mapping[Ref, Written]
-) -> tuple[dict[Ref, Written], tuple[str, ...]]:
-    """What *run* wrote, and what earlier runs had, whose messages the same pause still held.
-
-    A run that ends partly done leaves its targets paused; the next one lifts them.
-    """
-    began = min((one.at for one in own.values() if one.at), default=None)
-    if began is None:
-        return dict(own), ()
-    spanning = [pause for pause in work.folder.past_pauses.read() if pause.holds(began)]
-    start = min((pause.since for pause in spanning), default="")
-    written: dict[Ref, Written] = {}
-    runs: list[str] = []
-    infos = work.folder.runs.list() if spanning else []  # newest first
-    older = infos[[info.id for info in infos].index(run.id) + 1 :] if infos else []
-    for info in reversed(older):
-        if info.sort != "resume" or (info.ended or info.started) < start:
-            continue
-        with work.folder.runs.get(info.id) as earlier:
-            held = {r: w for r, w in read_written(earlier).items() if _is_held(r, w, spanning)}
-        written.update({ref: merged(written.get(ref), one) for ref, one in held.items()})
-        runs += [info.id] if held else []
-    return {**written, **{r: merged(written.get(r), w) for r, w in own.items()}}, tuple(runs)
-
-
-def _is_held(ref: Ref, written: Written, pauses: Sequence[PastPause]) -> bool:
-    names = {target.name for target, _ in published_by(ref)}
-    at = written.at
-    return at is not None and any(p.target in names and p.holds(at) for p in pauses)
-
-
-async def _expected(
-    work: Work, sends: Mapping[Ref, Written]
-) -> tuple[list[Expected], tuple[str, ...]]:
-    """The messages to come, of targets that send any; and the targets that are still paused."""
-    causes: dict[tuple[str, Key], list[Ref]] = defaultdict(list)
-    entities: dict[tuple[str, Key], Ref] = {}
-    for ref in sends:
-        for target, entity in published_by(ref):
-            place = (target.name, key_of(target, entity))
-            causes[place].append(ref)
-            entities.setdefault(place, entity)
-    names = {name for name, _ in causes}
-    states = await read_targets(work.api, [t for t in TARGETS.values() if t.name in names])
-    running = {n for n, state in states.items() if state.exists and not state.paused}
-    past: dict[str, list[PastPause]] = defaultdict(list)
-    for pause in work.folder.past_pauses.read():
-        past[pause.target].append(pause)
-    found = [
-        _one(name, key, entities[name, key], refs, sends, past[name])
-        for (name, key), refs in causes.items()
-        if name in running and states[name].changed
-    ]
-    return found, tuple(n for n, state in states.items() if state.exists and state.paused)
-
-
-def _one(
-    target: str, key: Key, entity: Ref, refs: list[Ref], sends: Mapping[Ref, Written],
-    past: Sequence[PastPause],
-) -> Expected:  # fmt: skip
-    mine = sends.get(entity)
-    times = [at for ref in refs if (at := sends[ref].at)]
-    return Expected(
-        target, entity, key, tuple(refs), mine.fields if mine else {}, mine.before if mine else {},
-        wrote=min(times), since=max(_since(at, past) for at in times),
-        due=any(sends[ref].changed for ref in refs),
-    )  # fmt: skip
-
-
-def _since(at: datetime, past: Sequence[PastPause]) -> datetime:
-    """When the target ran again after a write *at* some time; that time where it was running."""
-    ends = [datetime.fromisoformat(pause.until) for pause in past if pause.holds(at)]
-    return max(ends, default=at)
 
 
 def _listens(work: Work) -> bool:
@@ -211,8 +127,7 @@ def _listens(work: Work) -> bool:
         return True
 
 
-def _has_heard(work: Work, sends: Mapping[Ref, Written]) -> bool:
-    start = min(one.at for one in sends.values() if one.at)
+def _has_heard(work: Work, start: datetime) -> bool:
     return any(datetime.fromisoformat(m.at) >= start for m in work.folder.deliveries.read())
 
 

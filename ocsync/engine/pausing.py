@@ -206,7 +206,7 @@ def _new(
     return Pause(
         target=seen.target.name,
         phase=phase,
-        since=work.stamp(),
+        since=work.moment(),
         by=work.by,
         reason=reason or (old.reason if old else ""),
         until=until or (old.until if old else ""),

@@ -21,17 +21,19 @@ def lines(proof: Proof | None, run: str) -> Iterator[Line]:
         return
     if proof.delivered.matched:
         yield from numbers(proof.facts(), from_write=not proof.was_held)
-    if proof.runs:
-        yield "", f"    with what run {', '.join(proof.runs)} wrote in the same pause"
+    if proof.coming.runs:
+        yield "", f"    with what run {', '.join(proof.coming.runs)} wrote in the same pause"
     if proof.lacking and not proof.listens:
-        yield "!", "  the listener is not running: what comes now is not heard"
+        yield "!", "  the listener is not running: what comes now is not heard, nor sent again"
     for target in proof.unheard:
         yield "!", f"  nothing of {target} was ever heard: does its delivery have the listener?"
     yield from findings(proof.findings())
-    for kind, number in proof.silent.items():
+    for kind, number in proof.coming.silent.items():
         yield "=", f"  {count(number, kind)} written: no message of its own"
         yield "", f"    (ocsync resync --run {run} sends the products that show it)"
-    for target in proof.held:
+    for target in proof.coming.off:
+        yield "=", f"  {target} publishes no changes: they are switched off in its sync config"
+    for target in proof.coming.held:
         yield "‖", f"  {target} is paused: nothing of it is delivered yet"
 
 
@@ -64,7 +66,7 @@ def next_commands(run: str, proof: Proof | None) -> list[str]:
     """What to type after a look at *run*."""
     if proof and proof.lacking and not proof.redelivered:
         return [f"ocsync verify {run} --redeliver"]
-    if proof and proof.held:
+    if proof and proof.coming.held:
         return [f"ocsync resume, then ocsync verify {run}"]
     return [f"ocsync history {run}"]
 
@@ -75,6 +77,12 @@ def document(proof: Proof | None) -> dict[str, Any] | None:
         return None
     import msgspec
 
-    more = {"held": list(proof.held), "silent": dict(proof.silent), "runs": list(proof.runs),
-            "refused": dict(proof.refused), "listens": proof.listens}  # fmt: skip
+    more = {
+        "held": list(proof.coming.held),
+        "off": list(proof.coming.off),
+        "silent": dict(proof.coming.silent),
+        "runs": list(proof.coming.runs),
+        "refused": dict(proof.refused),
+        "listens": proof.listens,
+    }
     return {**proof.facts(), "findings": msgspec.to_builtins(proof.findings()), **more}

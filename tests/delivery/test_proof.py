@@ -171,3 +171,35 @@ def test_waiting_can_be_left(attached: Run, shop: Shop) -> None:
     assert (process.returncode, "the run itself is complete" in said) == (130, True), said
     assert not shop.paused()
     assert (last_run(attached)["state"], attached("resume").code) == ("closed", 0)
+
+
+def test_a_later_pause_does_not_hide_what_came_before(attached: Run, shop: Shop) -> None:
+    """What is paused now says nothing of a run whose pause is over, or that had none."""
+    refs = shop.stock(records=2)
+    for ref, more in zip(refs, ((), ("--no-pause",)), strict=True):
+        stage(attached, [ref])
+        assert attached("resume", "--verify", *more).code == 0
+    names = [run["id"] for run in attached("history", "--json").data["runs"]]
+    attached("pause", "inventory")
+    for name in names:
+        result = attached("verify", name, *SOON)
+        assert (result.code, "1 of 1 heard" in result.out) == (0, True), result
+        assert "is paused" not in result.out
+
+
+def test_what_is_switched_off_is_told(attached: Run, shop: Shop) -> None:
+    shop.call("PATCH", "/integrations/entitysync/products/inventoryrecords",
+              {"SyncEntityChanged": False}).raise_for_status()  # fmt: skip
+    stage(attached, shop.stock(records=1))
+    result = attached("resume", "--verify", *SOON)
+    assert (result.code, "inventory publishes no changes" in result.out) == (0, True), result
+
+
+def test_what_an_assignment_made_due_is_named_by_both(attached: Run, shop: Shop) -> None:
+    shop.stock(products=1, records=0)
+    shop.seed(catalog=[{"ID": "C", "Name": "C"}])
+    shop.switch(while_paused="drop")
+    attached("stage", "assign", "catalog-product/C/P0")
+    result = attached("resume", "--verify", *SOON)
+    assert "product/P0   did not arrive, for catalog-product/C/P0" in result.out
+    assert attached("verify", "--redeliver", *SOON).code == 0
