@@ -65,8 +65,8 @@ def register(app: typer.Typer) -> None:
     ) -> ExitCode:
         """Have OrderCloud send single entities again.
 
-        Name a target and IDs, or refs; or everything of a catalog, or of a run with the products
-        that its catalog-wide changes touch. What interrupts it: ocsync resync, and it goes on.
+        Name a target and IDs, or refs; or all of a catalog, or of a run with the products that its
+        catalog-wide changes touch. Whatever interrupts it: ocsync resync, and it goes on.
         """
         from ocsync.client import Limits
         from ocsync.engine.selection import Wanted

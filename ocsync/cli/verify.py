@@ -7,7 +7,14 @@ from typing import Annotated
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import DeliveryTimeout, Redeliver, command, seconds_of
+from ocsync.cli.options import (
+    Confirm,
+    DeliveryTimeout,
+    LockTimeout,
+    Redeliver,
+    command,
+    seconds_of,
+)
 from ocsync.errors import ExitCode
 
 RunName = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; the newest without.")]
@@ -28,21 +35,26 @@ def register(app: typer.Typer) -> None:
         ] = "30s",
         delivery_timeout: DeliveryTimeout = "60s",
         redeliver: Redeliver = False,
+        confirm: Confirm = "",
+        lock_timeout: LockTimeout = "0",
     ) -> ExitCode:
         """Read back what a run wrote, and compare.
 
-        Where a listener is set, also wait until it has heard of everything.
+        Where a listener is attached, also wait until it has heard of all.
         Read-only but for --redeliver.
         """
         from ocsync.engine.examine import Examined, examine
-        from ocsync.engine.work import Work, sign_in
+        from ocsync.engine.work import Work, before_writing, sign_in
         from ocsync.render import delivered, run
 
+        ctx.confirmed, ctx.lock_seconds = confirm, seconds_of(lock_timeout)
         seconds, patience = seconds_of(settle), seconds_of(delivery_timeout)
         with ctx.folder().runs.get(name, "resume") as found:
 
             async def work_on(work: Work) -> Examined:
                 await sign_in(work)
+                if redeliver:
+                    before_writing(work)
                 return await examine(
                     work, found, settle=seconds, patience=patience, redeliver=redeliver
                 )

@@ -194,6 +194,23 @@ def test_duplicates_strangers_and_times() -> None:
     assert result.drain() == {"first": 3.0, "p50": 3.0, "p95": 4.0, "last": 4.0}
 
 
+@given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=40), st.randoms())
+def test_whatever_the_order_and_the_repetitions(came: list[tuple[int, bool]], dice: Any) -> None:
+    """As-written messages, in any order and number: each arrived, and every further is counted."""
+    wanted = [expected(f"catalog/c{n}", {"Name": f"n{n}"}, {"Name": "old"}) for n in range(5)]
+    dice.shuffle(came)
+    messages = [
+        message("catalogs", {"ID": f"C{n}" if known else "other", "Name": f"n{n}"}, seconds)
+        for seconds, (n, known) in enumerate(came)
+    ]
+    result = match(wanted, messages)
+    ours = [n for n, known in came if known]
+    assert {n for n, one in enumerate(result.matched) if one.arrival is Arrival.ARRIVED} == {*ours}
+    assert len(result.of(Arrival.MISSING)) == 5 - len({*ours})
+    assert result.duplicates == len(ours) - len({*ours})
+    assert result.strangers == len(came) - len(ours)
+
+
 def test_nothing_expected_and_nothing_told() -> None:
     nothing = match([], [message("catalogs", {"ID": "C"}), message("catalogs", {"Name": "no ID"})])
     assert (nothing.matched, nothing.drain()) == ([], {})

@@ -203,3 +203,14 @@ def test_what_an_assignment_made_due_is_named_by_both(attached: Run, shop: Shop)
     result = attached("resume", "--verify", *SOON)
     assert "product/P0   did not arrive, for catalog-product/C/P0" in result.out
     assert attached("verify", "--redeliver", *SOON).code == 0
+
+
+def test_sending_again_on_production_is_confirmed(ocsync: Run, shop: Shop) -> None:
+    stage(ocsync, shop.stock(records=1))
+    assert ocsync("resume").code == 0
+    profile = Path(".ocsync/profiles/test/profile.toml")
+    profile.write_text("production = true\n" + profile.read_text())
+    assert ocsync("verify").code == 0, "looking asks nobody"
+    asked = ocsync("verify", "--redeliver")
+    assert (asked.code, "--confirm emulator" in asked.err) == (64, True), asked
+    assert ocsync("verify", "--redeliver", "--confirm", "emulator").code == 0
