@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import suppress
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from ocsync.client import read_targets
 from ocsync.delivery.messages import has_sync_request, published_by
+from ocsync.engine.listing import each, listed
 from ocsync.engine.touched import touched_products, touches
 from ocsync.engine.work import Work
-from ocsync.errors import ConfigError, InputError, NotFound, Problem, UsageError
+from ocsync.errors import ConfigError, InputError, Problem, UsageError
 from ocsync.models import Outcome, Ref, State
-from ocsync.resources import (
-    GROUPS,
-    ID_PATTERN,
-    KINDS,
-    TARGETS,
-    Kind,
-    Target,
-    ids_of,
-    kind_of,
-    make_ref,
-    read_ref,
-)
+from ocsync.resources import GROUPS, ID_PATTERN, KINDS, TARGETS, Target, kind_of, read_ref
 from ocsync.store import Run
 
-_DATED = ("LastUpdated", "DateCreated")
-_ACROSS: dict[str, tuple[str, Mapping[str, str]]] = {
-    "buyer-user": ("/buyerusers", {"BuyerID": "CompanyID", "UserID": "ID"})
-}
-"""Lists across all parents, and their names for the IDs."""
+_TOLD = 10
 
 
 class Wanted(NamedTuple):
@@ -118,8 +104,12 @@ async def select(work: Work, wanted: Wanted) -> Selection:
     else:
         if wanted.catalog:
             await work.api.get(f"/catalogs/{wanted.catalog}")
-        listed = names or [TARGETS[name] for name in GROUPS["catalog-wide"]]
-        syncs = [(t, ref) for t in listed for ref in await _listed(work, t, wanted)]
+        whole = [TARGETS[name] for name in GROUPS["catalog-wide"]]
+        syncs = [
+            (t, ref)
+            for t in names or whole
+            for ref in await listed(work, t, catalog=wanted.catalog, since=wanted.since)
+        ]
     found = list(dict.fromkeys(one for one in syncs if not names or one[0] in names))
     there = await _there(work, {target.name for target, _ in found}, wanted)
     return Selection([one for one in found if one[0].name in there])
@@ -151,19 +141,16 @@ async def _around(work: Work, refs: Iterable[Ref]) -> list[tuple[Target, Ref]]:
     for ref in refs:
         if whole := touches(ref):
             causes[whole].append(ref)
-    found: list[tuple[Target, Ref]] = []
-    instead = 0
-    for whole, these in causes.items():
-        touched = await touched_products(work.api, whole)
-        found += [(TARGETS["products"], product) for product in touched]
-        if touched == [whole]:
-            instead += len(these)
-        elif touched:
+    wholes = list(causes)
+    products = await each(work, wholes, partial(touched_products, work.api))
+    for whole, touched in list(zip(wholes, products, strict=True))[:_TOLD]:
+        these = causes[whole]
+        if touched and touched != [whole]:
             more = f" and {len(these) - 1:,} more" if len(these) > 1 else ""
             work.say("+", f"{len(touched):,} of products, touched by {these[0]}{more}")
-    if instead:
-        work.say("!", f"{instead:,} variant records: no sync request of their own, so products go")
-    return found
+    if bare := sum(len(causes[whole]) for whole in wholes if kind_of(whole).name == "product"):
+        work.say("!", f"{bare:,} variant records: no sync request of their own, so products go")
+    return [(TARGETS["products"], product) for touched in products for product in touched]
 
 
 def _changed(run: Run) -> list[Ref]:
@@ -176,77 +163,3 @@ def _changed(run: Run) -> list[Ref]:
         if isinstance(record, Outcome) and record.state in ended
     )
     return [ref for ref in found if sort != "delete" or kind_of(ref).assignment]
-
-
-async def _listed(work: Work, target: Target, wanted: Wanted) -> list[Ref]:
-    kind = KINDS[target.entity]
-    field = next((name for name in _DATED if name in kind.fields), "")
-    query: dict[str, str] = {}
-    if wanted.since:
-        if not field:
-            text = f"a {kind.noun} has no date that a list could be asked for"
-            raise UsageError(f"{target.name}: {text}", hint="name IDs, --catalog or --run")
-        if kind.name == "inventory" and not wanted.catalog:
-            text = "records are listed within one product only"
-            raise UsageError(f"{target.name}: {text}", hint="--since with --catalog C, or --run")
-        query = {field: ">" + wanted.since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
-        if field == "DateCreated":
-            work.say("!", f"{target.name}: by DateCreated, as a {kind.noun} has no other date")
-    if wanted.catalog:
-        return await _in_catalog(work, target, wanted.catalog, query)
-    return [ref async for ref in _everywhere(work, kind, query)]
-
-
-async def _in_catalog(
-    work: Work, target: Target, catalog: str, query: Mapping[str, str]
-) -> list[Ref]:
-    """Everything of *target* in *catalog*: itself, its categories, its products, their records."""
-    own = f"catalog/{catalog}"
-    if query and target.entity != "inventory":
-        text = "--catalog with --since is for inventory"
-        raise UsageError(f"{target.name}: {text}", hint="give one of them")
-    if target.entity == "catalog":
-        return [own]
-    if target.entity == "category":
-        return [ref async for ref in _below(work, KINDS["category"], {"CatalogID": catalog}, {})]
-    if target.entity not in ("product", "inventory"):
-        raise UsageError(f"{target.name}: nothing of it is in a catalog", hint="name IDs")
-    products = await touched_products(work.api, own)
-    if target.entity == "product":
-        return products
-    return [
-        ref
-        for product in products
-        async for ref in _below(work, KINDS["inventory"], ids_of(product), query)
-    ]
-
-
-async def _everywhere(work: Work, kind: Kind, query: Mapping[str, str]) -> AsyncIterator[Ref]:
-    """All of *kind*, across its parents."""
-    if kind.name in _ACROSS:
-        path, names = _ACROSS[kind.name]
-        async for page in work.api.pages(path, query, key="ID"):
-            for row in page:
-                ref = make_ref(kind, {own: str(row.get(name) or "") for own, name in names.items()})
-                if ref.count("/") == len(kind.ids):
-                    yield ref
-        return
-    parents = kind.ids[:-1]
-    above = next((k for k in KINDS.values() if k.ids == parents and not k.assignment), None)
-    if above is None:
-        async for ref in _below(work, kind, {}, query):
-            yield ref
-        return
-    async for parent in _below(work, above, {}, {}):
-        async for ref in _below(work, kind, ids_of(parent), query):
-            yield ref
-
-
-async def _below(
-    work: Work, kind: Kind, ids: Mapping[str, str], query: Mapping[str, str]
-) -> AsyncIterator[Ref]:
-    path = kind.collection.format_map(ids)
-    with suppress(NotFound):  # what it is below is gone since
-        async for page in work.api.pages(path, {**kind.list_query, **query}, key="ID"):
-            for row in page:
-                yield make_ref(kind, {**ids, kind.ids[-1]: row["ID"]})
