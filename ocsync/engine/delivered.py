@@ -150,8 +150,9 @@ async def _wait(work: Work, matcher: Matcher, heard: int, patience: float) -> in
         if work.stop.is_set():
             raise Interrupted("stopped waiting for the delivery; the run itself is complete",
                               hint="ocsync verify waits for it again")  # fmt: skip
-        await work.sleep(step)
-        quiet, step = quiet + step, min(2 * step, POLL_SECONDS)
+        nap = min(step, patience - quiet)
+        await work.sleep(nap)
+        quiet, step = quiet + nap, min(2 * step, POLL_SECONDS)
 
 
 async def _judged(work: Work, matcher: Matcher) -> Delivered:

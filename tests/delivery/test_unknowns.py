@@ -109,7 +109,7 @@ def rehearse(run: Run, shop: Shop, number: int, **options: Any) -> None:
     good = not drops and left_with() == {ref.rpartition("/")[2]: number for ref in refs}
     assert again.code == (0 if good else 5), (options, left_with(), again)
     if not good:
-        mended = run("verify", "--redeliver", "--delivery-timeout", "1s")
+        mended = run("verify", "--redeliver", "--delivery-timeout", "0.8s")
         assert mended.code == 0, (options, mended)
         settled(shop)
     assert left_with() == {ref.rpartition("/")[2]: number for ref in refs}, options
