@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ocsync.client import read_targets, sync_one
-from ocsync.engine.deliveries import PATH as DELIVERIES
+from ocsync.engine.deliveries import show
 from ocsync.engine.recorder import Recorder
 from ocsync.engine.verify import tally
 from ocsync.engine.work import Work
@@ -230,7 +230,7 @@ async def _explained(work: Work, target: Target, error: OcsyncError) -> OcsyncEr
         hint = f"ocsync resume or ocsync unpause {target.name}, then the same command again"
         return ConfigError(text, hint=hint)
     try:
-        delivery = await work.api.get(f"{DELIVERIES}/{state.delivery}") or {}
+        delivery = await show(work, state.delivery)
     except ApiError:
         return error  # the role for it may be missing
     if delivery.get("Enabled") is False:

@@ -214,3 +214,15 @@ def test_sending_again_on_production_is_confirmed(ocsync: Run, shop: Shop) -> No
     asked = ocsync("verify", "--redeliver")
     assert (asked.code, "--confirm emulator" in asked.err) == (64, True), asked
     assert ocsync("verify", "--redeliver", "--confirm", "emulator").code == 0
+
+
+def test_damage_in_what_is_remembered_of_pauses(ocsync: Run) -> None:
+    for _ in range(2):
+        assert ocsync("pause", "inventory").code == 0
+        assert ocsync("unpause", "inventory").code == 0
+    log = Path(".ocsync/profiles/test/pauses.jsonl")
+    log.write_text(log.read_text().replace("inventory", "inventorX", 1))
+    told = ocsync("doctor", "--offline")
+    assert told.code == 78, told
+    assert "pauses.jsonl: line 1 of 2" in told.out
+    assert "deliveries would be timed from the writes" in told.out
