@@ -52,8 +52,11 @@ def register(app: typer.Typer) -> None:
         )
         if ctx.console.json:
             return
-        steps = f"{count(info.entries, 'edit')}, {count(info.steps, 'step')}"
-        ctx.console.data(f"run {info.id} · {info.user} · {steps}, {duration(info.seconds)}")
+        edits = f"{count(info.entries, 'edit')}, " if info.sort == "resume" else ""
+        steps = f"{edits}{count(info.steps, 'step')}, {duration(info.seconds)}"
+        ctx.console.data(f"run {info.id} · {info.user} · {steps}")
+        if info.sort != "resume":
+            ctx.console.data(f"  {info.command}")
         arrived = delivered.numbers(info.delivery) if info.delivery else ()
         for sign, line in (*shown.table(info), *arrived, *findings(found)):
             ctx.console.data(line, sign)

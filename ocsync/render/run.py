@@ -170,5 +170,7 @@ def history(infos: Sequence[RunInfo], now: datetime) -> Iterator[str]:
     for info in infos:
         at = clock(info.started, now) if info.started else ""
         took = duration(info.seconds)
-        rows += [(info.id, at, info.entries, info.steps, took, ending(info.state, info.exit_code))]
+        end = ending(info.state, info.exit_code)
+        end = end if info.sort == "resume" else f"{info.sort}, {end}"
+        rows += [(info.id, at, info.entries, info.steps, took, end)]
     yield from columns(rows, "<<>>><")

@@ -150,7 +150,8 @@ def test_one_that_is_refused_does_not_stop_the_others(ocsync: Run, stocked: Shop
     assert (summary["done"], [one["ref"] for one in summary["failed"]]) == (2, ["product/NONE"])
     shown = ocsync("history", summary["run"]["id"])
     assert "product/NONE   404 NotFound" in shown.out
-    assert "partly done" in shown.out
+    assert "  resync products product/P0 product/NONE product/P1\n" in shown.out
+    assert "resync, partly done" in ocsync("history").out
 
 
 def test_many_are_warned_of_and_very_many_asked_about(ocsync: Run, shop: Shop) -> None:
