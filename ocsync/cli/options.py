@@ -107,7 +107,7 @@ DeliveryTimeout = Annotated[
     ),
 ]
 Redeliver = Annotated[
-    bool, typer.Option("--redeliver", help="Have sent again what the listener did not hear of.")
+    bool, typer.Option("--redeliver", help="Verify, and have sent again what was not heard of.")
 ]
 LockTimeout = Annotated[
     str,

@@ -174,7 +174,7 @@ async def _send_again(work: Work, lacking: Sequence[Matched]) -> tuple[int, dict
             syncs.append(Sync(len(syncs) + 1, TARGETS[one.expected.target], ref))
         else:
             product = ids_of(ref)["ProductID"]
-            refused[ref] = f"no sync request for it: ocsync resync products {product}"
+            refused[ref] = f"no sync request: ocsync resync products {product}"
     if len(syncs) > ADVICE:
         advise(work, len(syncs))
     sent = 0

@@ -13,7 +13,7 @@ import pytest
 
 from tests.builders import HTTP, Shop
 from tests.conftest import Run
-from tests.processes import Started
+from tests.processes import Started, call
 
 TABLES: dict[str, Any] = {
     "catalog": [{"ID": c, "Name": c} for c in "CD"],
@@ -270,6 +270,24 @@ def test_stopped_in_the_middle_it_goes_on(ocsync: Run, shop: Shop, stop: signal.
     assert len(twice) <= (4 if stop == signal.SIGKILL else 0)
     [run] = ocsync("history", "--json").data["runs"]
     assert (run["counts"]["done"], run["state"], run["sort"]) == (120, "closed", "resync")
+
+
+@pytest.mark.parametrize("point", [
+    ("move", 1, "before"), ("move", 1, "after"), ("write", 3, "half"), ("request", 1, "after"), ("request", 3, "before"), ("rename", 3, "before"),
+], ids=str)  # fmt: skip
+def test_down_at_some_point_it_comes_right(
+    ocsync: Run, stocked: Shop, point: tuple[str, int, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    words = ("resync", "products", "P0", "P1", "P2", "P3", "--concurrency", "1")
+    dead = call(*map(str, point), *words, program="tests.dying")
+    assert dead.code == -signal.SIGKILL, dead
+    assert ocsync(*words).code == 0
+    sent = Counter(asked_for(stocked))
+    assert set(sent) == {f"productsync/P{n}" for n in range(4)}
+    assert sum(sent.values()) <= 5, "the one that was under way may be sent twice"
+    assert [run["state"] for run in ocsync("history", "--json").data["runs"]] == ["closed"]
+    assert ocsync("resume").code == 0
 
 
 def test_a_lost_answer_is_one_entity_s_until_there_are_many(ocsync: Run, stocked: Shop) -> None:

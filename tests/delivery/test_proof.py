@@ -109,7 +109,7 @@ def test_what_has_no_sync_request_or_no_message_is_told(attached: Run, shop: Sho
     attached("stage", "set", "price-schedule/S", "Name=new")
     result = attached("resume", "--verify", "--redeliver", *SOON)
     assert result.code == 5, result
-    assert "did not arrive; no sync request for it: ocsync resync products P9" in result.out
+    assert "did not arrive; no sync request: ocsync resync products P9" in result.out
     assert "1 price-schedule written: no message of its own" in result.out
     assert not [r for r in shop.requests() if r["path"].endswith("/sync")]
 
