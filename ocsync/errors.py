@@ -7,6 +7,7 @@
     │  └─ PlanCycle            65   staged refs that wait for each other
     ├─ FileMissing             66
     ├─ ConfigError             78   workspace, profile, or a target without sync config
+    │  ├─ NotEnabled           78   a target takes no sync requests
     │  ├─ TrustRequired        78   a folder's profile wants to run code or send a secret elsewhere
     │  └─ Damaged              78   a file of the workspace is not what was written
     ├─ Locked                   7   another command holds the lock
@@ -171,6 +172,10 @@ class ConfigError(OcsyncError):
     """The workspace, the profile or the marketplace is not set up for what was asked."""
 
     exit_code = ExitCode.BAD_CONFIG
+
+
+class NotEnabled(ConfigError):
+    """A target takes no sync requests: no config, a disabled delivery, or (maybe) a pause."""
 
 
 class TrustRequired(ConfigError):

@@ -97,20 +97,31 @@ class Found(Event, frozen=True):
 
 
 class Arriving(Event, frozen=True):
-    """*done* of *total* changed entities have arrived at the listener, some of them twice."""
+    """*done* of *total* changed entities have arrived at the listener as written.
+
+    Some came twice, *stale* ones only with older content; *left* is how many seconds may pass yet
+    without news.
+    """
 
     done: int
     total: int
     duplicates: int = 0
+    stale: int = 0
+    left: float = 0.0
 
 
 class Sent(Event, frozen=True):
-    """One of many alike (a resync, a delete): *what*, and the error's text if it failed."""
+    """One of many alike (a resync, a delete): *what*, and the error's text if it failed.
+
+    *done* of *total* have ended, *failed* of them badly; where those are counted, a report names
+    them at the end.
+    """
 
     what: str
     done: int
     total: int
     error: str = ""
+    failed: int = 0
 
 
 Emit = Callable[[Event], None]

@@ -160,13 +160,15 @@ class Sign(StrEnum):
 class Finding(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What verification saw of one ref: its worst sign, and each field that is not the same.
 
-    *fields* maps path -> {"wanted": value, "found": value}.
+    *fields* maps path -> {"wanted": value, "found": value}. *place* says where it was looked for:
+    in the marketplace, or at the `delivery` target.
     """
 
     ref: Ref
     sign: Sign
     fields: dict[str, dict[str, Any]] = {}
     message: str = ""
+    place: str = ""
 
 
 class TargetState(msgspec.Struct, frozen=True, kw_only=True):

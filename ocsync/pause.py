@@ -54,6 +54,18 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return (now - datetime.fromisoformat(self.since)).total_seconds()
 
 
+class PastPause(msgspec.Struct, frozen=True, kw_only=True):
+    """A pause of ours that is over. Stamps are UTC, ISO 8601; *until* is when it was lifted."""
+
+    target: str
+    since: str
+    until: str
+
+    def holds(self, moment: datetime) -> bool:
+        """Whether *moment* was in it."""
+        return datetime.fromisoformat(self.since) <= moment <= datetime.fromisoformat(self.until)
+
+
 class Standing(StrEnum):
     """How a target stands: what the server says, held against what is remembered."""
 

@@ -1,51 +1,56 @@
-"""The demo's stories: real commands on an emulator, and the same edits one by one on a twin.
+"""The demo's stories: real commands on an emulator, and the same edits two other ways meanwhile.
 
-The twin is never paused and gets every edit as a request of its own, so the figures at the end are
-counted and not claimed; and both marketplaces must end alike.
+What each way takes is counted at a signed HTTP listener, and all marketplaces must end alike.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import csv
 import io
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ocsync.cli.app import run as ocsync
-from ocsync.client import Connection, open_client, read_current
-from ocsync.compare import body, to_send
-from ocsync.consolidate import consolidate
-from ocsync.emulator import Options, Running, running
+from ocsync.cli.demo_ways import Cost, Way, by_hand, differences, one_by_one
+from ocsync.emulator import Options, running
 from ocsync.emulator.seeds import plant
 from ocsync.errors import ExitCode, OcsyncError
-from ocsync.models import Entry
-from ocsync.plan import METHODS
 from ocsync.render.console import Console
 from ocsync.render.text import columns, duration
-from ocsync.resources import url_of
-from ocsync.store import Workspace
+from ocsync.resources import TARGETS, read_targets
+from ocsync.store import ProfileFolder, Workspace
 
 PRODUCTS, RECORDS, BUYERS, CATEGORIES = 50, 200, 4, 6
-_SECRET = "OCSYNC_DEMO_SECRET"  # noqa: S105 - the name of a variable
+_SECRET, _LISTENER = "OCSYNC_DEMO_SECRET", "LISTENER_SECRET"
+"""The names of variables: the API client's secret, and the listener's."""
+
+
+_FEED = {"BootstrapServers": "broker.invalid:9093", "SaslUsername": "demo",
+         "SaslPassword": "of the real consumer", "Topic": "catalog"}  # fmt: skip
 
 
 class Figures(NamedTuple):
-    """What was counted in a story."""
+    """What was counted in a story, in each way."""
 
     story: str
     edits: int
-    requests: int
-    messages: int
-    twin_requests: int
-    twin_messages: int
+    costs: list[Cost]
+
+    @property
+    def good(self) -> bool:
+        """Whether the last way, which is ocsync's, took the fewest messages and requests."""
+        *others, mine = self.costs
+        return all(mine.messages <= c.messages and mine.requests < c.requests for c in others)
 
 
 def seed() -> dict[str, Any]:
@@ -53,7 +58,10 @@ def seed() -> dict[str, Any]:
     return {
         "marketplace": "demo",
         "name": "Demo Outdoors",
-        "targets": "all",
+        "deliveries": [
+            {"ID": "search", "Name": "Search feed", "DeliveryTargets": {"Kafka": _FEED}}
+        ],
+        "targets": {name: {"DeliveryConfigID": "search"} for name in TARGETS},
         "address": [
             {"ID": f"wh-{n}", "Street1": "1 Dock Road", "City": "Hamburg", "Country": "DE"}
             for n in range(3)
@@ -108,51 +116,76 @@ def assignments(path: Path) -> None:
     path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
 
 
-INVENTORY = (
-    ("pause", "inventory", "--reason", "stocktake", "--for", "2h"),
-    ("stage", "import", "stocktake.csv", "--kind", "inventory"),
-    ("plan",),
-    ("plan", "--explain", "inventory/P0/R0"),
-    ("resume", "--verify"),
-)
-CATALOG = (
-    ("pause", "catalog-wide", "--reason", "summer opens"),
-    ("stage", "import", "summer.jsonl"),
-    ("stage", "set", "catalog/SUMMER", "Active=true", "xp.season=2027", "--quiet"),
-    ("stage", "set", "catalog/SUMMER", "Description=Everything for outdoors", "--quiet"),
-    ("stage", "set", "category/SUMMER/C5", "ParentID=C0", "Description=Tents for two", "--quiet"),
-    ("plan",),
-    ("resume", "--verify"),
-    ("status",),
+class Story(NamedTuple):
+    """A story: its commands up to where all is staged, and those after; the targets it pauses."""
+
+    name: str
+    targets: tuple[str, ...]
+    stage: tuple[tuple[str, ...], ...]
+    resume: tuple[tuple[str, ...], ...]
+
+
+STORIES = (
+    Story(
+        "inventory",
+        ("inventory",),
+        (
+            ("pause", "inventory", "--reason", "stocktake", "--for", "2h"),
+            ("stage", "import", "stocktake.csv", "--kind", "inventory"),
+        ),
+        (
+            ("plan",),
+            ("plan", "--explain", "inventory/P0/R0"),
+            ("resume", "--verify"),
+        ),
+    ),
+    Story(
+        "catalog-wide",
+        ("catalog-wide",),
+        (
+            ("pause", "catalog-wide", "--reason", "summer opens"),
+            ("stage", "import", "summer.jsonl"),
+            ("stage", "set", "catalog/SUMMER", "Active=true", "xp.season=2027", "-q"),
+            ("stage", "set", "catalog/SUMMER", "Description=Everything for outdoors", "-q"),
+            ("stage", "set", "category/SUMMER/C5", "ParentID=C0", "Description=Tents", "-q"),
+        ),
+        (
+            ("plan",),
+            ("resume", "--verify"),
+            ("status",),
+        ),
+    ),
 )
 
 
 def run(console: Console) -> ExitCode:
-    """Run both stories; FAILED when a command fails or the two marketplaces differ."""
+    """Run both stories; FAILED when a command fails or the marketplaces differ."""
     start = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="ocsync-demo-") as name,
-        running(Options()) as paused,
-        running(Options()) as twin,
+        contextlib.chdir(name),
+        _variables(Path(name)),
+        running(Options()) as market,
+        by_hand("one by one, not paused", seed()) as unpaused,
+        by_hand("one by one, while paused", seed()) as paused,
     ):
-        for one in (paused, twin):
-            plant(one.emulator.market, seed())
-        shell = _Shell(console, Path(name), paused.url)
+        plant(market.emulator.market, seed())
+        shell = _Shell(console, Path(name))
         stocktake(shell.folder / "stocktake.csv")
         assignments(shell.folder / "summer.jsonl")
-        shell.run("profile", "add", "demo", "--api-url", paused.url, "--client-id", "emulator",
+        shell.run("profile", "add", "demo", "--api-url", market.url, "--client-id", "emulator",
                   "--secret-env", _SECRET)  # fmt: skip
-        figures = [
-            _story(shell, "inventory", INVENTORY, paused, twin),
-            _story(shell, "catalog-wide", CATALOG, paused, twin),
-        ]
-        differ = _differences(paused, twin)
+        with shell.listening() as url:
+            shell.run("delivery", "attach", "inventory", "catalog-wide", "--endpoint", url,
+                      "--secret-env", _LISTENER)  # fmt: skip
+            mine = Way("with ocsync", market, shell.heard)
+            figures = [_figures(shell, story, unpaused, paused, mine) for story in STORIES]
+        differ = [ref for way in (unpaused, paused) for ref in differences(mine, way)]
     _tell(console, figures, differ, time.monotonic() - start)
-    good = not differ and all(f.messages < f.twin_messages for f in figures)
-    return ExitCode.DONE if good else ExitCode.FAILED
+    return ExitCode.DONE if not differ and all(f.good for f in figures) else ExitCode.FAILED
 
 
-@contextlib.contextmanager
+@contextmanager
 def _variables(folder: Path) -> Iterator[None]:
     """The environment of a shell in which nothing but the demo's profile is set up."""
     kept = dict(os.environ)
@@ -161,6 +194,7 @@ def _variables(folder: Path) -> Iterator[None]:
             del os.environ[name]
     os.environ |= {
         _SECRET: "emulator",
+        _LISTENER: "sesame",
         "OCSYNC_WORKSPACE": str(folder / ".ocsync"),
         "OCSYNC_DATA_DIR": str(folder / "data"),
     }
@@ -174,103 +208,102 @@ def _variables(folder: Path) -> Iterator[None]:
 class _Shell:
     """Runs ocsync as a user would, from the same entry point, showing each command line."""
 
-    def __init__(self, console: Console, folder: Path, url: str) -> None:
+    def __init__(self, console: Console, folder: Path) -> None:
         self.console = console
         self.folder = folder
-        self.url = url
+
+    def show(self, line: str = "") -> None:
+        """A line of the demo's own; programs get the figures alone."""
+        if not self.console.json:
+            self.console.data(line)
+            sys.stdout.flush()
 
     def run(self, *words: str) -> None:
+        """Run a command. Raises OcsyncError when it does not end well."""
         shown = " ".join(f'"{w}"' if " " in w else w for w in words if w != "--quiet")
-        if not self.console.json:
-            self.console.data(f"$ ocsync {shown}")
-            sys.stdout.flush()
-        with contextlib.ExitStack() as place:
-            place.enter_context(contextlib.chdir(self.folder))
-            place.enter_context(_variables(self.folder))
-            if self.console.json:
-                place.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        self.show(f"$ ocsync {shown}")
+        hidden = contextlib.redirect_stdout(io.StringIO())
+        with hidden if self.console.json else contextlib.nullcontext():
             code = ocsync(list(words))
         if code == ExitCode.INTERRUPTED:
             raise KeyboardInterrupt
         if code:
             raise OcsyncError(f"ocsync {shown} ended with exit code {code}")
-        if not self.console.json:
-            self.console.data("")
+        self.show()
+
+    @contextmanager
+    def listening(self) -> Iterator[str]:
+        """A listener beside, as in a terminal of its own, for the time of the block; its URL."""
+        words = ["listen", "http", "--port", "0", "--secret-env", _LISTENER]
+        self.show(f"$ ocsync {' '.join(words)} &")
+        with subprocess.Popen(
+            [sys.executable, "-m", "ocsync", *words, "--json"],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        ) as listener:  # fmt: skip
+            try:
+                said = listener.stdout.readline() if listener.stdout else ""
+                if not said:
+                    raise OcsyncError("the listener did not start")
+                url = str(json.loads(said)["url"])
+                self.show(f"listening at {url}\n")
+                yield url
+            finally:
+                listener.terminate()
+
+    @property
+    def profile(self) -> ProfileFolder:
+        """The profile that the commands work with."""
+        return Workspace(self.folder / ".ocsync").open("", warn=self.console.talk)
+
+    def heard(self) -> int:
+        """How many messages the listener has taken."""
+        return sum(1 for _ in self.profile.deliveries.read())
 
 
-def _story(
-    shell: _Shell, name: str, commands: tuple[tuple[str, ...], ...], paused: Running, twin: Running
-) -> Figures:
-    if not shell.console.json:
-        shell.console.data(f"-- {name} ".ljust(72, "-"))
-        shell.console.data("")
-    before = [_counted(one) for one in (paused, twin)]
-    for words in commands:
+def _figures(shell: _Shell, story: Story, unpaused: Way, paused: Way, mine: Way) -> Figures:
+    """Tell *story*; what it took, and what the same edits take the other ways meanwhile."""
+    shell.show(f"-- {story.name} ".ljust(72, "-") + "\n")
+    ways = (unpaused, paused, mine)
+    before = [way.counted() for way in ways]
+    for words in story.stage:
         shell.run(*words)
-    workspace = Workspace(shell.folder / ".ocsync")
-    runs = workspace.open("", warn=shell.console.talk).runs
-    with runs.get() as last:
-        entries = list(last.entries())
-    asyncio.run(_one_by_one(twin.url, entries))
-    after = [_counted(one) for one in (paused, twin)]
-    (requests, messages), (twin_requests, twin_messages) = (
-        (b[0] - a[0], b[1] - a[1]) for a, b in zip(before, after, strict=True)
-    )
-    return Figures(name, len(entries), requests, messages, twin_requests, twin_messages)
-
-
-async def _one_by_one(url: str, entries: list[Entry]) -> None:
-    """Send every entry as a request of its own, in order, as a script would."""
-    connection = Connection(url, url, "emulator", lambda: "emulator")
-    async with open_client(connection) as api:
-        for entry in entries:
-            [change] = consolidate([entry])
-            current = None
-            if change.adjust or any(path.startswith("xp.") for path in change.fields):
-                async for _, found in read_current(api, [entry.ref]):
-                    current = found if isinstance(found, dict) else None
-            request = body(change, to_send(change, current))
-            await api.write(METHODS[change.op], url_of(entry.ref), request)
-
-
-def _counted(one: Running) -> tuple[int, int]:
-    return one.emulator.counts["writes"], sum(one.emulator.publisher.counts.values())
-
-
-def _differences(one: Running, other: Running) -> list[str]:
-    """The refs whose documents are not the same in both marketplaces, time stamps apart."""
-    found = []
-    for name, table in one.emulator.market.tables.items():
-        twin = other.emulator.market.tables[name].rows
-        for key in table.rows.keys() | twin.keys():
-            pair = [
-                _timeless(rows[key].document) if key in rows else None
-                for rows in (table.rows, twin)
-            ]
-            if pair[0] != pair[1]:
-                found.append("/".join([name, *key]))
-    return found
-
-
-def _timeless(document: Any) -> Any:
-    if not isinstance(document, dict):
-        return document
-    stamps = ("LastUpdated", "DateCreated")
-    return {name: _timeless(value) for name, value in document.items() if name not in stamps}
+    entries = shell.profile.journal.entries()
+    direct, grouped = read_targets(story.targets)
+    others = [(unpaused, ()), (paused, (*direct, *grouped))]
+    with ThreadPoolExecutor() as pool:
+        beside = [pool.submit(one_by_one, way, entries, targets) for way, targets in others]
+        for words in story.resume:
+            shell.run(*words)
+        for other in beside:
+            other.result()
+    after = [way.counted() for way in ways]
+    costs = [
+        Cost(way.name, b.requests - a.requests, b.messages - a.messages)
+        for way, a, b in zip(ways, before, after, strict=True)
+    ]
+    return Figures(story.name, len(entries), costs)
 
 
 def _tell(console: Console, figures: list[Figures], differ: list[str], seconds: float) -> None:
-    facts = {"stories": [f._asdict() for f in figures], "differences": differ, "seconds": seconds}
-    console.document("demo", facts)
+    stories = [{**f._asdict(), "costs": [cost._asdict() for cost in f.costs]} for f in figures]
+    console.document("demo", {"stories": stories, "differences": differ, "seconds": seconds})
     if console.json:
         return
     console.data("-- figures ".ljust(72, "-"))
-    titles = ("", "edits", "requests", "messages", "one by one: requests", "messages")
-    rows: list[tuple[object, ...]] = [titles]
-    rows += [tuple(figure) for figure in figures]
-    console.lines(columns(rows, "<>>>>>"))
+    console.lines(_table(figures))
     if differ:
-        console.data(f"the two marketplaces differ: {', '.join(differ[:5])}", "✗")
+        console.data(f"the marketplaces differ: {', '.join(differ[:5])}", "✗")
     else:
-        text = f"both marketplaces ended alike; {duration(seconds)}, everything temporary is gone"
+        text = f"all marketplaces ended alike; {duration(seconds)}, everything temporary is gone"
         console.data(text, "✓")
+
+
+def _table(figures: Sequence[Figures]) -> list[str]:
+    """What each way took in each story."""
+    rows: list[tuple[object, ...]] = [("story", "edits", "way", "requests", "messages")]
+    for one in figures:
+        first: tuple[object, ...] = (one.story, one.edits)
+        for cost in one.costs:
+            rows.append((*first, *cost))
+            first = ("", "")
+    return columns(rows, "<><>>", gap=3)

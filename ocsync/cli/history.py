@@ -24,7 +24,9 @@ def register(app: typer.Typer) -> None:
 
         from ocsync.engine.work import utc_now
         from ocsync.models import Outcome
+        from ocsync.render import delivered
         from ocsync.render import run as shown
+        from ocsync.render.lines import findings
         from ocsync.render.status import ending
         from ocsync.render.text import count, duration
 
@@ -50,9 +52,13 @@ def register(app: typer.Typer) -> None:
         )
         if ctx.console.json:
             return
-        steps = f"{count(info.entries, 'edit')}, {count(info.steps, 'step')}"
-        ctx.console.data(f"run {info.id} · {info.user} · {steps}, {duration(info.seconds)}")
-        for sign, line in (*shown.table(info), *shown.findings(found)):
+        edits = f"{count(info.entries, 'edit')}, " if info.sort == "resume" else ""
+        steps = f"{edits}{count(info.steps, 'step')}, {duration(info.seconds)}"
+        ctx.console.data(f"run {info.id} · {info.user} · {steps}")
+        if info.sort != "resume":
+            ctx.console.data(f"  {info.command}")
+        arrived = delivered.numbers(info.delivery) if info.delivery else ()
+        for sign, line in (*shown.table(info), *arrived, *findings(found)):
             ctx.console.data(line, sign)
         for outcome in left[:10]:
             ctx.console.data(shown.problem(outcome), "!")

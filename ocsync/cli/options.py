@@ -105,11 +105,11 @@ DeliveryTimeout = Annotated[
     typer.Option(
         "--delivery-timeout",
         metavar="TIME",
-        help="How long the listener may take to hear of it all.",
+        help="How long to wait without news from the listener.",
     ),
 ]
 Redeliver = Annotated[
-    bool, typer.Option("--redeliver", help="Have sent again what the listener did not hear of.")
+    bool, typer.Option("--redeliver", help="Verify, and have sent again what was not heard of.")
 ]
 LockTimeout = Annotated[
     str,

@@ -137,12 +137,12 @@ def _explain(ctx: Context, drafted: Draft, ref: str) -> ExitCode:
 
 
 def _pace(folder: ProfileFolder) -> Pace | None:
-    """Steps a second of the newest run that sent enough to tell."""
+    """Steps a second of the newest resume that sent enough to tell."""
     from ocsync.render.plan import Pace
 
     for info in folder.runs.list():
         done = info.counts.get("done", 0)
-        if done >= 10 and info.seconds > 0:
+        if info.sort == "resume" and done >= 10 and info.seconds > 0:
             return Pace(done / info.seconds)
     return None
 

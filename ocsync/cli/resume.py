@@ -120,7 +120,7 @@ def register(app: typer.Typer) -> None:
             return _dry_run(ctx, [t.name for t in (*direct, *grouped)])
         options = Options(
             targets=(*direct, *grouped),
-            verify=verify,
+            verify=verify or redeliver,
             on_conflict=OnConflict(on_conflict),
             repause=repause,
             pause=not no_pause,

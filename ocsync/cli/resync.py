@@ -3,29 +3,50 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import Confirm, LockTimeout, Yes, command, seconds_of
-from ocsync.errors import ExitCode, UsageError
+from ocsync.cli.options import Confirm, LockTimeout, Yes, command, moment_of, seconds_of
+from ocsync.errors import ExitCode, Refused, UsageError
+
+if TYPE_CHECKING:
+    from ocsync.engine.resync import Report
+    from ocsync.engine.selection import Selection, Wanted
+    from ocsync.engine.work import Work
+    from ocsync.store import Run
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
-    @command(app, "resync", ExitCode.PARTLY, ExitCode.BAD_INPUT)
+    @command(app, "resync", ExitCode.PARTLY, ExitCode.BAD_INPUT, ExitCode.NO_FILE)
     def resync(
         ctx: Context,
-        target: Annotated[str, typer.Argument(metavar="TARGET", help="The sync target.")],
-        ids: Annotated[
+        words: Annotated[
             list[str] | None,
-            typer.Argument(metavar="[ID...]", help="ID or PARENT/ID; - reads them from stdin."),
+            typer.Argument(
+                metavar="[TARGET] [ID...]",
+                help="IDs (PARENT/ID) of a target, or refs; - reads them from stdin.",
+            ),
         ] = None,
         catalog: Annotated[
             str, typer.Option("--catalog", metavar="C", help="Everything of it in this catalog.")
         ] = "",
+        run: Annotated[
+            str, typer.Option("--run", metavar="RUN", help="Everything that this run changed.")
+        ] = "",
+        since: Annotated[
+            str,
+            typer.Option("--since", metavar="TIME", help="What is dated since: 2h, 2027-01-31."),
+        ] = "",
+        drop: Annotated[
+            bool, typer.Option("--drop", help="Give up the resync that is not finished.")
+        ] = False,
+        dry_run: Annotated[
+            bool, typer.Option("--dry-run", "-n", help="Show what would be sent.")
+        ] = False,
         concurrency: Annotated[
             int,
             typer.Option(
@@ -42,43 +63,144 @@ def register(app: typer.Typer) -> None:
         confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
     ) -> ExitCode:
-        """Have OrderCloud send single entities again."""
+        """Have OrderCloud send single entities again.
+
+        Name a target and IDs, or refs; or all of a catalog, or of a run with the products that its
+        catalog-wide changes touch. Whatever interrupts it: ocsync resync, and it goes on.
+        """
         from ocsync.client import Limits
-        from ocsync.engine.resync import MANY, Resynced, ids_in_catalog, read_ids
-        from ocsync.engine.resync import resync as carry_out
-        from ocsync.engine.work import Work, before_writing, sign_in
-        from ocsync.render.text import count
-        from ocsync.resources import read_targets
+        from ocsync.engine.selection import Wanted
+        from ocsync.render import resync as shown
 
-        found = read_targets([target])[0]
-        if not found:
-            raise UsageError(f"{target} is a group; name one target")
-        words = ids or []
-        if bool(words) == bool(catalog):
-            raise UsageError("give IDs, - for standard input, or --catalog C")
-        where = "standard input" if words == ["-"] else "argument"
-        given = read_ids(found[0], sys.stdin if words == ["-"] else words, where)
         ctx.yes, ctx.confirmed, ctx.lock_seconds = yes, confirm, seconds_of(lock_timeout)
-
-        async def work_on(work: Work) -> Resynced:
-            await sign_in(work)
-            before_writing(work)
-            listed = await ids_in_catalog(work, found[0], catalog) if catalog else given
-            if found[0].by_portal and len(listed) >= MANY:
-                work.say(
-                    "!", f"{len(listed):,} single product syncs: OrderCloud advises the Portal's"
-                )
-                work.say(" ", "full sync for catalogs, bulk and incremental work")
-                if not ctx.ask("Send them one by one all the same?"):
-                    raise UsageError("nothing was sent")
-            return await carry_out(work, found[0], listed, workers=concurrency)
-
+        if drop:
+            return _drop(ctx)
+        wanted = _wanted(words or [], catalog, run, since)
+        if dry_run and wanted == Wanted():
+            raise UsageError("a dry run of what? Name a target and IDs, or refs")
+        text = _command(wanted, since)
         limits = Limits(concurrency, max_rate)
-        result = ctx.online(work_on, limits=limits, locked=True, stream=True)
-        failed = [{"id": name, "message": error.message} for name, error in result.failed]
-        ctx.console.event({"type": "summary", "target": found[0].name, "done": result.done,
-                           "failed": failed})  # fmt: skip
-        if not ctx.console.json:
-            text = f"{count(result.done, 'sync request')} taken, {len(failed):,} failed"
-            ctx.console.data(f"{found[0].name}: {text}", "✗" if failed else "✓")
-        return ExitCode.PARTLY if failed else ExitCode.DONE
+        if dry_run:
+            found = ctx.online(lambda work: _select(work, wanted), stream=True)
+            ctx.console.event(shown.dry_run(found))
+            for sign, line in () if ctx.console.json else shown.selection(found):
+                ctx.console.data(line, sign)
+            ctx.console.talk("this was a dry run: nothing was sent", "=")
+            return ExitCode.DONE
+        report = ctx.online(
+            lambda work: _carry_out(work, wanted, text, concurrency),
+            limits=limits, locked=True, stream=True,
+        )  # fmt: skip
+        if report is None:
+            ctx.console.event({"type": "summary", "exit_code": 0, "done": 0, "failed": []})
+            ctx.console.talk("nothing of it is there to send", "=")
+            return ExitCode.DONE
+        ctx.console.event(shown.document(report))
+        for sign, line in () if ctx.console.json else shown.report(report):
+            ctx.console.data(line, sign)
+        if report.failed:
+            ctx.console.next(f"ocsync history {report.run.id}")
+        return report.exit_code
+
+
+def _wanted(words: list[str], catalog: str, run: str, since: str) -> Wanted:
+    """What the command line asks for; all of it empty: to go on. Raises UsageError, InputError."""
+    from ocsync.engine.selection import Wanted, read_words
+    from ocsync.resources import read_ref, read_targets
+
+    named = words[:1] if words and "/" not in words[0] and words[0] != "-" else []
+    if [word.lower() for word in named] in (["orders"], ["order"]):
+        raise UsageError("orders have no sync request", hint="the Portal sends them by their dates")
+    targets, grouped = (tuple(found) for found in read_targets(named))
+    given = words[len(named) :]
+    sources = [bool(given), bool(catalog), bool(run), bool(since)]
+    if sum(sources) > 1 and not (catalog and since and not given):
+        raise UsageError("give one of IDs, --catalog, --run and --since")
+    if (named and not any(sources)) or (since and not named):
+        raise UsageError("give a target and IDs, refs, --catalog, --run or --since")
+    if given and grouped:
+        raise UsageError(f"{named[0]} is a group; name one target for IDs")
+    if catalog:
+        read_ref(f"catalog/{catalog}")
+    stdin = given == ["-"]
+    source, where = (sys.stdin, "standard input") if stdin else (given, "argument")
+    refs = read_words(targets[0] if targets else None, source, where) if given else []
+    if given and not refs:
+        raise UsageError("there is no ID in what was given")
+    moment = moment_of(since) if since else None
+    return Wanted(targets, grouped, tuple(refs), catalog, run, moment)
+
+
+def _command(wanted: Wanted, since: str) -> str:
+    """The command as its run remembers it; the same again goes on with that run."""
+    import hashlib
+
+    named = [target.name for target in (*wanted.targets, *wanted.grouped)]
+    parts = ["resync", *named]
+    if len(wanted.refs) > 3:
+        digest = hashlib.sha256("\n".join(wanted.refs).encode()).hexdigest()[:8]
+        parts.append(f"({len(wanted.refs):,} refs, {digest})")
+    else:
+        parts += wanted.refs
+    options = {"catalog": wanted.catalog, "run": wanted.run, "since": since}
+    parts += [f"--{name} {value}" for name, value in options.items() if value]
+    return " ".join(parts) if len(parts) > 1 else ""
+
+
+async def _select(work: Work, wanted: Wanted) -> Selection:
+    from ocsync.engine.selection import select
+    from ocsync.engine.work import sign_in
+
+    await sign_in(work)
+    return await select(work, wanted)
+
+
+async def _carry_out(work: Work, wanted: Wanted, text: str, workers: int) -> Report | None:
+    """Go on with the resync that is not finished, or begin one; None when there is nothing."""
+    from ocsync.engine.resync import begin, carry_out, left
+    from ocsync.engine.work import before_writing, sign_in
+
+    open_run = work.folder.runs.open_run("resync")
+    if open_run:
+        rest = sum(1 for _ in left(open_run))
+        what = f"run {open_run.id} is not finished, {rest:,} left"
+        if text not in ("", open_run.info.command):
+            hint = "ocsync resync goes on with it; --drop gives it up"
+            raise Refused(f"{what} ({open_run.info.command})", hint=hint)
+        await sign_in(work)
+        work.say("▶", f"{what}; going on with it")
+        work.say(" ", f"({open_run.info.command})")
+    elif not text:
+        raise UsageError("no resync is unfinished", hint="ocsync resync TARGET ID...")
+    else:
+        found = await _select(work, wanted)
+        if not found.syncs:
+            return None
+        _ask(work, len(found.syncs))
+    before_writing(work)
+    with open_run or begin(work, found.syncs, text) as run:
+        return await carry_out(work, run, workers=workers)
+
+
+def _ask(work: Work, number: int) -> None:
+    from ocsync.engine.resync import ADVICE, QUESTION, advise
+
+    if number > ADVICE:
+        advise(work, number)
+    if number > QUESTION and not work.ask("Send them one by one all the same?"):
+        raise UsageError("nothing was sent")
+
+
+def _drop(ctx: Context) -> ExitCode:
+    from ocsync.engine.resync import give_up
+
+    folder = ctx.folder()
+    with folder.run_lock():
+        run: Run | None = folder.runs.open_run("resync")
+        dropped = give_up(run) if run else 0
+    ctx.console.document("resync", {"dropped": dropped, "run": run.id if run else ""})
+    if run:
+        ctx.console.data(f"run {run.id} is given up; {dropped:,} were not sent", "-")
+    else:
+        ctx.console.talk("no resync is unfinished", "=")
+    return ExitCode.DONE

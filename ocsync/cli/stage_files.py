@@ -172,7 +172,7 @@ def stamped(entries: Iterable[Entry]) -> Iterable[Entry]:
 
     from ocsync.engine.work import operator, utc_now
 
-    at, by = utc_now().isoformat(), operator()
+    at, by = utc_now().isoformat(timespec="seconds"), operator()
     return (msgspec.structs.replace(entry, at=at, by=by) for entry in entries)
 
 

@@ -7,8 +7,15 @@ from typing import Annotated
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import DeliveryTimeout, Redeliver, command, seconds_of
-from ocsync.errors import ExitCode, first_of
+from ocsync.cli.options import (
+    Confirm,
+    DeliveryTimeout,
+    LockTimeout,
+    Redeliver,
+    command,
+    seconds_of,
+)
+from ocsync.errors import ExitCode
 
 RunName = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; the newest without.")]
 
@@ -28,35 +35,47 @@ def register(app: typer.Typer) -> None:
         ] = "30s",
         delivery_timeout: DeliveryTimeout = "60s",
         redeliver: Redeliver = False,
+        confirm: Confirm = "",
+        lock_timeout: LockTimeout = "0",
     ) -> ExitCode:
         """Read back what a run wrote, and compare.
 
-        Where a listener is set, also wait until it has heard of everything.
+        Where a listener is attached, also wait until it has heard of all.
         Read-only but for --redeliver.
         """
-        from ocsync.engine.delivered import Proof, prove
-        from ocsync.engine.verify import Verification
-        from ocsync.engine.verify import verify as check
-        from ocsync.engine.work import Work, sign_in
-        from ocsync.render import run as shown
+        from ocsync.engine.examine import Examined, examine
+        from ocsync.engine.work import Work, before_writing, sign_in
+        from ocsync.render import delivered, run
 
-        seconds = seconds_of(settle)
-        with ctx.folder().runs.get(name) as run:
+        ctx.confirmed, ctx.lock_seconds = confirm, seconds_of(lock_timeout)
+        seconds, patience = seconds_of(settle), seconds_of(delivery_timeout)
+        with ctx.folder().runs.get(name, "resume") as found:
 
-            async def read(work: Work) -> tuple[Verification, Proof | None]:
+            async def work_on(work: Work) -> Examined:
                 await sign_in(work)
-                found = await check(work, run, settle=seconds)
-                wait = seconds_of(delivery_timeout)
-                return found, await prove(work, run, patience=wait, redeliver=redeliver)
+                if redeliver:
+                    before_writing(work)
+                return await examine(
+                    work, found, settle=seconds, patience=patience, redeliver=redeliver
+                )
 
-            found, proof = ctx.online(read, stream=True, locked=redeliver)
-            info = run.info
-        facts = {"delivery": proof.facts() if proof else None, **shown.verified(found)}
-        ctx.console.event({"type": "summary", "run": info.id, "folder": str(run.path), **facts})
+            examined = ctx.online(work_on, stream=True, locked=redeliver)
+            code, info = examined.exit_code, found.info
+            if info.state == "closed" and info.exit_code in (ExitCode.DONE, ExitCode.DIFFERS):
+                found.update(exit_code=int(code))
+        verification, proof = examined
+        ctx.console.event(
+            {
+                "type": "summary",
+                "run": info.id,
+                "folder": str(found.path),
+                "delivery": delivered.document(proof),
+                **run.verified(verification),
+                "exit_code": int(code),
+            }
+        )
         if not ctx.console.json:
-            for sign, line in (
-                *shown.verification_lines(info, found),
-                *(shown.delivered(proof) if proof else ()),
-            ):
+            for sign, line in run.verification_lines(info, verification, proof):
                 ctx.console.data(line, sign)
-        return first_of([found.exit_code, proof.exit_code if proof else ExitCode.DONE])
+            ctx.console.next(*delivered.next_commands(info.id, proof))
+        return code

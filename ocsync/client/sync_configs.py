@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 
-from ocsync.client.api import Api
-from ocsync.errors import ApiError, ConfigError, NotFound
+from ocsync.client.api import Api, Reply
+from ocsync.errors import ApiError, ConfigError, NotEnabled, NotFound, OcsyncError, TryLater
 from ocsync.models import TargetState
 from ocsync.resources import Target
+
+_DISABLED = "DeliveryConfig.ConfigurationDisabled"
 
 
 async def read_target(api: Api, target: Target) -> TargetState:
@@ -46,15 +48,27 @@ async def set_paused(api: Api, target: Target, *, paused: bool) -> None:
     await api.write("PATCH", target.path, {"Paused": paused})
 
 
-async def sync_one(api: Api, target: Target, ids: Mapping[str, str]) -> None:
+async def sync_one(api: Api, target: Target, ids: Mapping[str, str]) -> Reply:
     """Ask for one entity to be sent to the target's delivery configuration.
 
-    Raises ConfigError when the target has no config or its delivery is disabled.
+    Raises NotEnabled and ConfigError where no entity of *target* can be asked for, TryLater where
+    none can for now.
     """
     try:
-        await api.write("POST", target.sync_path, dict(ids))
+        return await api.write("POST", target.sync_path, dict(ids))
     except ApiError as error:
-        if error.code.startswith("Synchronize.") and error.code.endswith("NotEnabled"):
-            text = f"{target.name}: sync is not enabled on this marketplace ({error.code})"
-            raise ConfigError(text, hint="ocsync targets") from error
-        raise
+        raise _refusal(target, error) or error from error
+
+
+def _refusal(target: Target, error: ApiError) -> OcsyncError | None:
+    """What a refusal means that is none of one entity's (api-facts 2.3)."""
+    code, name = error.code, target.name
+    if code == _DISABLED or (code.startswith("Synchronize.") and code.endswith("NotEnabled")):
+        return NotEnabled(f"{name}: sync is not enabled ({code})", hint="ocsync targets")
+    if code.endswith(".AdminLockout"):
+        text = f"{name}: Sitecore has locked its sync on this marketplace ({code})"
+        return ConfigError(text, hint="only Sitecore's support can lift that")
+    if code.endswith(".FullSyncAlreadyRunning"):
+        text = f"{name}: a full sync is running ({code})"
+        return TryLater(text, hint="the same command again, when it has ended")
+    return None

@@ -1,101 +1,249 @@
-"""What arrived of what was to arrive: once, again, stale, or not at all. Pure."""
+"""What arrived of what was to arrive: as written, stale, or not at all. Pure.
+
+Messages hold neither version nor time (api-facts 4.4): all that tells which write one shows is its
+content. It is held against what was written and what was there before; an entity's last word
+counts, as targets keep what came last.
+"""
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from ocsync.delivery.messages import Key, same_entity, told_by
-from ocsync.models import Delivery, Ref
+from ocsync.compare import differing
+from ocsync.delivery.messages import Key, Told, same_entity, told_by
+from ocsync.document import MISSING, value_at
+from ocsync.models import Delivery, Fields, Ref
+from ocsync.resources import field_at, kind_of
+
+
+class Shows(StrEnum):
+    """What a message shows of a write: it, what was before it, something else, or none of it."""
+
+    WRITTEN = "written"
+    BEFORE = "before"
+    OTHER = "other"
+    NOTHING = "nothing"
 
 
 class Arrival(StrEnum):
-    """What became of an expected message."""
+    """What became of an expected message; *not due* may be absent, as its write changed nothing."""
 
     ARRIVED = "arrived"
     STALE = "stale"
     MISSING = "missing"
+    NOT_DUE = "not due"
 
 
 class Expected(NamedTuple):
-    """A message that is to come: the entity, the refs written that it is about."""
+    """A message that is to come: of *ref*, because *causes* were written at *wrote*.
+
+    *fields* are what was written in *ref* itself, *before* what was there. *since* is when the
+    target began to run again; where it was not paused by us, it is *wrote*. *due* is false when the
+    write may have changed nothing, for which the platform may send nothing.
+    """
 
     target: str
+    ref: Ref
     key: Key
-    refs: tuple[Ref, ...]
+    causes: tuple[Ref, ...]
+    fields: Fields
+    before: Fields
+    wrote: datetime
+    since: datetime
+    due: bool = True
 
 
 class Matched(NamedTuple):
-    """An expected message, what became of it, how often it came, and after how many seconds."""
+    """An expected message and what became of it.
+
+    *times* is how often it came as written (if it ever did) after *since*, *early* how often before
+    that. *first* is the seconds after *since* of the first that counts, *last* of the last at all.
+    *fields* has what a stale one shows: path -> wanted and found.
+    """
 
     expected: Expected
     arrival: Arrival
-    times: int
-    seconds: float
+    times: int = 0
+    early: int = 0
+    first: float | None = None
+    last: float | None = None
+    fields: Mapping[str, dict[str, Any]] = {}
 
 
 class Delivered(NamedTuple):
-    """All of it. *duplicates* and *strangers* count messages nobody needed or expected."""
+    """All of it.
+
+    *strangers* counts messages about what nobody wrote. *heard* are the targets of which anything
+    was ever heard.
+    """
 
     matched: list[Matched]
-    duplicates: int
-    strangers: int
+    strangers: int = 0
+    heard: frozenset[str] = frozenset()
 
-    def of(self, arrival: Arrival) -> list[Matched]:
-        """Those that ended as *arrival*."""
-        return [one for one in self.matched if one.arrival is arrival]
+    def of(self, *arrivals: Arrival) -> list[Matched]:
+        """Those that ended as one of *arrivals*."""
+        return [one for one in self.matched if one.arrival in arrivals]
+
+    @property
+    def due(self) -> int:
+        """How many messages there should be."""
+        return len(self.matched) - len(self.of(Arrival.NOT_DUE))
+
+    @property
+    def duplicates(self) -> int:
+        """Messages that nobody needed, as the same had come."""
+        return sum(max(0, one.times - 1) for one in self.matched)
+
+    @property
+    def early(self) -> int:
+        """Entities whose write was seen at the target while the pause should have held it."""
+        return sum(1 for one in self.matched if one.early)
 
     def drain(self) -> dict[str, float]:
-        """Seconds until half, 95 of 100, and the last of what came had come; empty for none."""
-        times = sorted(one.seconds for one in self.matched if one.times)
-        if not times:
-            return {}
-        at = {"p50": 0.5, "p95": 0.95, "last": 1.0}
+        """Seconds until the first, half, 95 of 100, and the last had arrived; empty for none."""
+        times = sorted(one.first for one in self.of(Arrival.ARRIVED) if one.first is not None)
+        at = {"first": 0.0, "p50": 0.5, "p95": 0.95, "last": 1.0} if times else {}
         return {
             name: times[max(0, math.ceil(share * len(times)) - 1)] for name, share in at.items()
         }
 
 
-def match(
-    expected: Iterable[Expected],
-    messages: Iterable[Delivery],
-    since: datetime,
-    fresh: Callable[[Expected, Mapping[str, Any]], bool],
-) -> Delivered:
-    """Hold the *messages* that came since *since* against what is *expected*.
+class _Came:
+    """What came for one expected message."""
 
-    *fresh* tells whether a message's document shows what was written. The first fresh message of an
-    entity is its arrival; one that was never fresh is stale.
+    def __init__(self) -> None:
+        self.early = 0
+        self.times: list[tuple[float, Shows]] = []
+        self.last: Mapping[str, Any] = {}
+
+
+class Matcher:
+    """Holds messages, in the order they came, against what is *expected*."""
+
+    def __init__(self, expected: list[Expected]) -> None:
+        self._expected = expected
+        self._came = [_Came() for _ in expected]
+        self._by_own: dict[tuple[str, str | None], list[int]] = defaultdict(list)
+        for number, one in enumerate(expected):
+            self._by_own[one.target, one.key[-1]].append(number)
+        self._start = min((one.since for one in expected), default=None)
+        self._strangers = 0
+        self._heard: set[str] = set()
+
+    def take(self, message: Delivery) -> None:
+        """Another message."""
+        at = datetime.fromisoformat(message.at)
+        for told in told_by(message):
+            self._heard.add(told.target)
+            numbers = self._about(told)
+            if not numbers:
+                self._strangers += self._start is not None and at >= self._start
+                continue
+            number = self._owner(numbers, told.document)
+            if at >= self._expected[number].wrote:
+                self._keep(number, at, told.document)
+
+    def _about(self, told: Told) -> list[int]:
+        numbers = self._by_own.get((told.target, told.key[-1]), ())
+        return [n for n in numbers if same_entity(self._expected[n].key, told.key)]
+
+    def _owner(self, numbers: list[int], document: Mapping[str, Any]) -> int:
+        """Of several that a message can be about, as parents are not told, the likeliest."""
+        if len(numbers) == 1:
+            return numbers[0]
+        shown = [n for n in numbers if shows(self._expected[n], document) is Shows.WRITTEN]
+        return min(shown or numbers, key=lambda n: len(self._came[n].times))
+
+    def _keep(self, number: int, at: datetime, document: Mapping[str, Any]) -> None:
+        expected, came = self._expected[number], self._came[number]
+        what = shows(expected, document)
+        seconds = (at - expected.since).total_seconds()
+        if seconds < 0:
+            came.early += what is Shows.WRITTEN
+            return
+        came.times.append((seconds, what))
+        if what is not Shows.NOTHING:
+            came.last = document
+
+    def result(self, current: Mapping[Ref, Mapping[str, Any]] | None = None) -> Delivered:
+        """What became of each; *current* has documents as the marketplace has them now.
+
+        What shows the same as the marketplace is not stale, whoever wrote it since.
+        """
+        found = [
+            _judge(expected, came, (current or {}).get(expected.ref))
+            for expected, came in zip(self._expected, self._came, strict=True)
+        ]
+        return Delivered(found, self._strangers, frozenset(self._heard))
+
+    def counts(self) -> Counter[Arrival]:
+        """How many ended as what, so far."""
+        return Counter(one.arrival for one in self.result().matched)
+
+
+def _judge(expected: Expected, came: _Came, current: Mapping[str, Any] | None) -> Matched:
+    good = [s for s, what in came.times if what in (Shows.WRITTEN, Shows.NOTHING)]
+    told = [what for _, what in came.times if what is not Shows.NOTHING]
+    last = came.times[-1][0] if came.times else None
+    first = min(good, default=last)
+    if not came.times:
+        absent = Arrival.MISSING if expected.due else Arrival.NOT_DUE
+        return Matched(expected, Arrival.ARRIVED if came.early else absent, early=came.early)
+    fields: dict[str, dict[str, Any]] = {}
+    if (told and told[-1] is Shows.BEFORE) or not good:
+        fields = _not_as(expected, came.last)
+        if current is not None and not differing(
+            expected.ref, {p: pair["found"] for p, pair in fields.items()}, dict(current)
+        ):
+            fields = {}
+    arrival = Arrival.STALE if fields else Arrival.ARRIVED
+    times = len(good or came.times)
+    return Matched(expected, arrival, times, came.early, first, last, fields)
+
+
+def shows(expected: Expected, document: Mapping[str, Any]) -> Shows:
+    """What *document* shows of the write, as far as it carries it.
+
+    Less stock than was written is stock sold since, unless it is just what was there before.
     """
-    wanted = list(expected)
-    by_own: dict[tuple[str, str | None], list[int]] = defaultdict(list)
-    for number, one in enumerate(wanted):
-        by_own[one.target, one.key[-1]].append(number)
-    came: dict[int, list[tuple[float, bool]]] = defaultdict(list)
-    strangers = 0
+    carried = _carried(expected, document)
+    if not carried:
+        return Shows.NOTHING
+    wrong = _not_as(expected, document)
+    if not wrong:
+        return Shows.WRITTEN
+    older = {path: expected.before[path] for path in wrong if path in expected.before}
+    same_as_before = len(older) > len(differing(expected.ref, older, {**document}))
+    return Shows.BEFORE if same_as_before else Shows.OTHER
+
+
+def _carried(expected: Expected, document: Mapping[str, Any]) -> Fields:
+    return {p: v for p, v in expected.fields.items() if value_at(document, p) is not MISSING}
+
+
+def _not_as(expected: Expected, document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Each path that *document* carries with another value than was written."""
+    found = differing(expected.ref, _carried(expected, document), {**document})
+    return {path: pair for path, pair in found.items() if not _sold(expected, path, pair)}
+
+
+def _sold(expected: Expected, path: str, pair: Mapping[str, Any]) -> bool:
+    field, numbers = field_at(kind_of(expected.ref), path), (pair["wanted"], pair["found"])
+    if not field or not field.moves or not all(isinstance(n, int | float) for n in numbers):
+        return False
+    less: bool = pair["found"] < pair["wanted"]
+    return less and pair["found"] != expected.before.get(path)
+
+
+def match(expected: list[Expected], messages: Iterable[Delivery]) -> Delivered:
+    """Hold all *messages* against what is *expected*."""
+    matcher = Matcher(expected)
     for message in messages:
-        seconds = (datetime.fromisoformat(message.at) - since).total_seconds()
-        told = told_by(message)
-        if seconds < 0 or told is None:
-            continue
-        numbers = [n for n in by_own.get((told.target, told.key[-1]), ())
-                   if same_entity(wanted[n].key, told.key)]  # fmt: skip
-        strangers += not numbers
-        for number in numbers:
-            came[number].append((seconds, fresh(wanted[number], told.document)))
-    matched = [_judge(one, came.get(number, [])) for number, one in enumerate(wanted)]
-    duplicates = sum(max(0, one.times - 1) for one in matched)
-    return Delivered(matched, duplicates, strangers)
-
-
-def _judge(expected: Expected, came: list[tuple[float, bool]]) -> Matched:
-    good = [seconds for seconds, fresh in came if fresh]
-    if good:
-        return Matched(expected, Arrival.ARRIVED, len(came), min(good))
-    if came:
-        return Matched(expected, Arrival.STALE, len(came), max(seconds for seconds, _ in came))
-    return Matched(expected, Arrival.MISSING, 0, 0.0)
+        matcher.take(message)
+    return matcher.result()

@@ -12,25 +12,28 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ocsync.models import Delivery, Ref
-from ocsync.resources import TARGETS, Target, ids_of, kind_of
+from ocsync.resources import KINDS, TARGETS, Target, ids_of, kind_of, make_ref
 
 Key = tuple[str | None, ...]
-"""An entity's IDs, case folded, in the order of its target's sync request; None: not told."""
+"""An entity's IDs, case folded, in the order of its target's payload names; None: not told."""
 
-_NAMED: dict[str, tuple[str, ...]] = {
-    "products": ("ProductID",),
-    "catalogs": ("ID",),
-    "categories": ("CatalogID", "ID"),
-    "inventory": ("ProductID", "ID"),
-    "buyers": ("ID",),
-    "usergroups": ("BuyerID", "ID"),
-    "buyer-users": ("CompanyID", "ID"),
-    "suppliers": ("ID",),
-    "supplier-users": ("CompanyID", "ID"),
-    "admin-users": ("ID",),
+_NAMED: dict[str, dict[str, str]] = {
+    "products": {"ProductID": "ProductID"},
+    "catalogs": {"CatalogID": "ID"},
+    "categories": {"CatalogID": "CatalogID", "CategoryID": "ID"},
+    "inventory": {"ProductID": "ProductID", "VariantID": "VariantID", "InventoryRecordID": "ID"},
+    "buyers": {"BuyerID": "ID"},
+    "usergroups": {"BuyerID": "BuyerID", "UserGroupID": "ID"},
+    "buyer-users": {"BuyerID": "CompanyID", "UserID": "ID"},
+    "suppliers": {"SupplierID": "ID"},
+    "supplier-users": {"SupplierID": "CompanyID", "UserID": "ID"},
+    "admin-users": {"UserID": "ID"},
 }
-"""The payload's names for the IDs of a target's entity; parents may be missing (api-facts 4.4)."""
+"""By ID name, the payload's name for it; parents' IDs may be missing there (api-facts 4.4)."""
 _BY_NAMESPACE = {target.updated: target for target in TARGETS.values()}
+_BY_NAMESPACE[TARGETS["inventory"].updated.replace(".updated", ".full.updated")] = TARGETS[
+    "inventory"
+]
 
 
 class Told(NamedTuple):
@@ -51,29 +54,53 @@ def is_signed(secret: str, body: bytes, header: str) -> bool:
     return hmac.compare_digest(sign(secret, body).encode(), header.strip().encode())
 
 
-def told_by(message: Delivery) -> Told | None:
-    """What an *updated* message is about; None for any other."""
+def told_by(message: Delivery) -> list[Told]:
+    """What an *updated* message is about: one entity, or (after a full sync) all of a product."""
     target = _BY_NAMESPACE.get(message.namespace)
     if target is None:
-        return None
-    low = {name.casefold(): value for name, value in message.payload.items()}
-    found = [low.get(name.casefold()) for name in _NAMED[target.name]]
-    key = tuple(one.casefold() if isinstance(one, str) and one else None for one in found)
-    if key[-1] is None:
-        return None
-    records = message.payload.get("InventoryRecords")
-    one = records[0] if isinstance(records, list) and len(records) == 1 else message.payload
-    return Told(target.name, key, one if isinstance(one, dict) else {})
+        return []
+    payload = {name.casefold(): value for name, value in message.payload.items()}
+    records = payload.get("inventoryrecords")
+    found = [one for one in records if isinstance(one, dict)] if isinstance(records, list) else []
+    return [
+        Told(target.name, key, document)
+        for document in found or [message.payload]
+        if (key := _key_in(target, {**payload, **_own_id(document)}))[-1] is not None
+    ]
 
 
-def expected_of(ref: Ref) -> list[tuple[Target, Key]]:
-    """The entities whose messages a write of *ref* brings about, by target."""
+def _own_id(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {"id": document["ID"]} if "ID" in document else {}
+
+
+def _key_in(target: Target, payload: Mapping[str, Any]) -> Key:
+    found = [payload.get(name.casefold()) for name in _NAMED[target.name].values()]
+    return tuple(one.casefold() if isinstance(one, str) and one else None for one in found)
+
+
+def key_of(target: Target, ref: Ref) -> Key:
+    """The key of the entity *ref*, as messages of *target* tell it."""
     ids = ids_of(ref)
-    found: list[tuple[Target, Key]] = []
-    for name in kind_of(ref).direct:
-        target = TARGETS[name]
-        found.append((target, tuple(ids[one].casefold() for one in target.sync_ids)))
+    return tuple(ids.get(name, "").casefold() for name in _NAMED[target.name])
+
+
+def published_by(ref: Ref) -> list[tuple[Target, Ref]]:
+    """The targets that publish when *ref* is written, each with the entity that it sends.
+
+    A variant's inventory record is an entity of its own.
+    """
+    kind = kind_of(ref)
+    found: list[tuple[Target, Ref]] = []
+    for name in kind.direct:
+        entity = KINDS[TARGETS[name].entity]
+        own = not kind.assignment and kind.ids[-1] == entity.ids[-1]
+        found.append((TARGETS[name], ref if own else make_ref(entity, ids_of(ref))))
     return found
+
+
+def has_sync_request(ref: Ref) -> bool:
+    """Whether *ref*, an entity, can be asked for: a variant's record cannot (api-facts 3.1)."""
+    return any(target.entity == kind_of(ref).name for target in TARGETS.values())
 
 
 def same_entity(key: Key, told: Key) -> bool:

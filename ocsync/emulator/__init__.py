@@ -15,5 +15,6 @@ from __future__ import annotations
 
 from ocsync.emulator.options import Options as Options
 from ocsync.emulator.server import Running as Running
+from ocsync.emulator.server import answering as answering
 from ocsync.emulator.server import running as running
 from ocsync.emulator.server import serve as serve

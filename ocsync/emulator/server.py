@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import uvicorn
 
@@ -33,7 +33,7 @@ def serve(options: Options, ready: Callable[[str], None]) -> None:
     Raises ConfigError when the port is taken.
     """
     with closing(_listen(options.port)) as listener:
-        server = _server(Emulator(options))
+        server = _server(Emulator(options).app(), lifespan="on", http=Protocol)
         ready(_url(listener))
         with suppress(KeyboardInterrupt):  # the way to end it
             server.run(sockets=[listener])
@@ -43,8 +43,21 @@ def serve(options: Options, ready: Callable[[str], None]) -> None:
 def running(options: Options) -> Iterator[Running]:
     """An emulator in a thread, for the time of the block."""
     emulator = Emulator(options)
-    listener = _listen(options.port)
-    server = _server(emulator)
+    with _serving(_server(emulator.app(), lifespan="on", http=Protocol), options.port) as url:
+        yield Running(url, emulator)
+
+
+@contextmanager
+def answering(app: Any) -> Iterator[str]:
+    """Any ASGI application in a thread, for the time of the block, at the URL."""
+    with _serving(_server(app, lifespan="off", http="auto"), 0) as url:
+        yield url
+
+
+@contextmanager
+def _serving(server: uvicorn.Server, port: int) -> Iterator[str]:
+    """*server* in a thread, at the URL. Raises OcsyncError when it does not start."""
+    listener = _listen(port)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     deadline = time.monotonic() + _START_SECONDS
@@ -53,23 +66,22 @@ def running(options: Options) -> Iterator[Running]:
             raise OcsyncError("the emulator did not start")
         time.sleep(0.005)
     try:
-        yield Running(_url(listener), emulator)
+        yield _url(listener)
     finally:
         server.should_exit = True
         thread.join(_START_SECONDS)
         listener.close()
 
 
-def _server(emulator: Emulator) -> uvicorn.Server:
+def _server(app: Any, **settings: Any) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
-            emulator.app(),
+            app,
             log_level="critical",
             access_log=False,
-            lifespan="on",
-            http=Protocol,
             server_header=False,
             timeout_graceful_shutdown=1,
+            **settings,
         )
     )
 

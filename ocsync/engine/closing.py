@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ocsync.engine.delivered import Proof, prove
+from ocsync.engine.delivered import Proof
+from ocsync.engine.examine import examine
 from ocsync.engine.inspect import Clash
 from ocsync.engine.options import Options
 from ocsync.engine.pausing import drift, forget, in_window, lift, survey
 from ocsync.engine.planning import draft
-from ocsync.engine.verify import Verification, tally, verify
+from ocsync.engine.verify import Verification, tally
 from ocsync.engine.work import Work
 from ocsync.errors import ExitCode, first_of
 from ocsync.models import Outcome, State, Step
@@ -69,17 +70,16 @@ async def finish(
     kept: list[Kept] = []
     if fresh or problems or not more_to_come(work, options):
         lifted, kept = await _lift_all(work, run, options, done=done, for_run=nothing_sent)
+    code = _code_of(problems)
+    run.update(exit_code=int(code))
     verification, proof = None, None
     if options.verify and any(counts.get(s.value) for s in State if s.settled):
-        verification = await verify(work, run, settle=options.settle)
-        run.update(verified=tally(verification.kinds), verified_kinds=verification.kinds)
-        if lifted or not kept:  # what is paused has sent nothing yet
-            proof = await prove(
-                work, run, patience=options.delivery_timeout, redeliver=options.redeliver
-            )
-            run.update(delivery=proof.facts() if proof else {})
-    checks = [check.exit_code for check in (verification, proof) if check]
-    code = first_of([_code_of(problems), *checks])
+        examined = await examine(
+            work, run, settle=options.settle, patience=options.delivery_timeout,
+            redeliver=options.redeliver,
+        )  # fmt: skip
+        verification, proof = examined
+        code = first_of([code, examined.exit_code])
     problems.sort(key=lambda problem: problem.state is State.BLOCKED)  # the causes first
     info = run.update(exit_code=int(code))
     staged = len(work.folder.journal.entries())

@@ -1,158 +1,193 @@
 """Proof of delivery: what a run wrote, held against what arrived at the profile's listener.
 
-Every entity that a run changed is expected once at least (delivery may be doubled and unordered;
-api-facts 3.3). What does not arrive in time, or only with older content, can be sent again with
+Every entity that was changed is expected once at least (delivery may be doubled and unordered;
+api-facts 3.3). What does not arrive, or only with older content, can be sent again with
 OrderCloud's sync requests, where its kind has one.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ocsync.client import read_targets
-from ocsync.compare import differing
-from ocsync.delivery.matching import Arrival, Delivered, Expected, Matched, match
-from ocsync.delivery.messages import Key, expected_of
-from ocsync.document import MISSING, value_at
-from ocsync.engine.resync import Resynced, resync
+from ocsync.client import read_current
+from ocsync.delivery.matching import Arrival, Delivered, Matched, Matcher
+from ocsync.delivery.messages import has_sync_request
+from ocsync.engine.coming import Coming, coming
+from ocsync.engine.resync import ADVICE, Sync, advise, send
 from ocsync.engine.work import Work
-from ocsync.errors import ExitCode, Locked
-from ocsync.events import Arriving
-from ocsync.models import Delivery, Fields, Outcome, Ref, State
-from ocsync.resources import TARGETS, Target, field_at, ids_of, kind_of
+from ocsync.errors import ExitCode, Interrupted, Locked
+from ocsync.events import Arriving, Sent
+from ocsync.models import Finding, Outcome, Ref, Sign, State
+from ocsync.resources import TARGETS, ids_of
 from ocsync.store import Run
 
-POLL_SECONDS = 0.5
-_OWN_ID = {target.entity: target.sync_ids[-1] for target in TARGETS.values()}
-"""The name of the own ID of each kind that a target publishes."""
+FIRST_POLL, POLL_SECONDS = 0.05, 1.0
+_WORKERS = 8
+"""Sync requests are for quick repair of single entities (api-facts 3.1): few at a time."""
 
 
 class Proof(NamedTuple):
-    """What came of waiting: *delivered*, what was *redelivered*, and what cannot be sent again."""
+    """What came of waiting.
+
+    *drain* are the times before anything was sent again, of which *redelivered* were. *refused*
+    maps what could not be sent again to why. *listens* says whether a listener runs.
+    """
 
     delivered: Delivered
+    coming: Coming
+    drain: Mapping[str, float] = {}
     redelivered: int = 0
-    refused: tuple[str, ...] = ()
+    refused: Mapping[Ref, str] = {}
+    listens: bool = True
+
+    @property
+    def lacking(self) -> list[Matched]:
+        """What did not arrive as it was written."""
+        return self.delivered.of(Arrival.MISSING, Arrival.STALE)
+
+    @property
+    def was_held(self) -> bool:
+        """Whether a pause of ours had held any of it, so that times count from its end."""
+        return any(one.expected.since > one.expected.wrote for one in self.delivered.matched)
+
+    @property
+    def unheard(self) -> list[str]:
+        """The targets of which nothing was ever heard, though something was to come."""
+        return sorted({one.expected.target for one in self.lacking} - self.delivered.heard)
 
     @property
     def exit_code(self) -> ExitCode:
         """DIFFERS unless everything arrived as it was written."""
-        lacking = self.delivered.of(Arrival.MISSING) or self.delivered.of(Arrival.STALE)
-        return ExitCode.DIFFERS if lacking else ExitCode.DONE
+        return ExitCode.DIFFERS if self.lacking else ExitCode.DONE
 
-    def facts(self) -> dict[str, Any]:
-        """The numbers, for the run's record."""
+    def facts(self) -> dict[str, float]:
+        """The numbers, for the run's record; times in seconds."""
         found = self.delivered
-        counts = {arrival.value: len(found.of(arrival)) for arrival in Arrival}
-        more = {"duplicates": found.duplicates, "strangers": found.strangers}
-        return {**counts, **more, "redelivered": self.redelivered, **found.drain()}
+        counts = {arrival.name.lower(): len(found.of(arrival)) for arrival in Arrival}
+        more = {"duplicates": found.duplicates, "strangers": found.strangers, "early": found.early}
+        return {**counts, **more, "redelivered": self.redelivered, **self.drain}
+
+    def findings(self) -> list[Finding]:
+        """What did not arrive as written, by name."""
+        return sorted(map(self._finding, self.lacking), key=lambda finding: finding.ref)
+
+    def _finding(self, one: Matched) -> Finding:
+        ref = one.expected.ref
+        missing = one.arrival is Arrival.MISSING
+        text = "did not arrive" if missing else "arrived with older content"
+        if ref not in (causes := one.expected.causes):
+            more = f" and {len(causes) - 1:,} more" if len(causes) > 1 else ""
+            text += f", for {causes[0]}{more}"
+        why = self.refused.get(ref, "")
+        return Finding(
+            ref=ref,
+            sign=Sign.MISSING if missing else Sign.DIFFERS,
+            fields=dict(one.fields),
+            message=f"{text}; {why}" if why else text,
+            place="delivery",
+        )
 
 
 async def prove(work: Work, run: Run, *, patience: float, redeliver: bool) -> Proof | None:
-    """Wait up to *patience* seconds for every message of *run*; None where nothing is to be had.
+    """Wait for every message of *run* until none has come for *patience* seconds.
 
-    That is when nobody listens and nothing has arrived since, or when nothing was changed.
+    None where nothing is to be had: nobody listens and nothing has arrived since, or nothing was
+    changed. Raises Interrupted.
     """
-    written = _written(run)
-    since = datetime.fromisoformat(run.info.started)
-    expected = await _expected(work, written) if _is_heard(work, since) else []
-    if not expected:
+    found = await coming(work, run)
+    listens = _listens(work)
+    if found is None or not (listens or _has_heard(work, found.start)):
+        if redeliver and found:
+            work.say("!", "nobody listens, so what is to be sent again is not known")
+            work.say(" ", f"ocsync resync --run {run.id} sends all of it again")
         return None
-    found = await _wait(work, expected, written, since, patience)
-    lacking = [*found.of(Arrival.MISSING), *found.of(Arrival.STALE)]
-    if not (redeliver and lacking):
-        return Proof(found)
-    sent, refused = await _send_again(work, lacking)
-    found = await _wait(work, expected, written, since, patience)
-    return Proof(found, sent, refused)
+    proof = Proof(Delivered([]), found, listens=listens)
+    if not found.expected:
+        return proof if found.held or found.off or found.silent else None
+    matcher, patience = Matcher(found.expected), patience if listens else 0.0
+    heard = await _wait(work, matcher, 0, patience)
+    proof = proof._replace(delivered=await _judged(work, matcher))
+    proof = proof._replace(drain=proof.delivered.drain())
+    if redeliver and proof.lacking and listens:
+        sent, refused = await _send_again(work, proof.lacking)
+        if sent:
+            await _wait(work, matcher, heard, patience)
+        again = await _judged(work, matcher)
+        proof = proof._replace(delivered=again, redelivered=sent, refused=refused)
+    return proof
 
 
-def _written(run: Run) -> dict[Ref, Fields]:
-    """What the run's requests left in each ref; what was the same already sends no message."""
-    written: dict[Ref, Fields] = {}
-    for record in run.outcomes():
-        if isinstance(record, Outcome) and record.state is State.DONE:
-            written[record.ref] = {**written.get(record.ref, {}), **record.sent}
-    return written
-
-
-async def _expected(work: Work, written: Mapping[Ref, Fields]) -> list[Expected]:
-    """The messages to come, of targets that send any."""
-    refs: dict[tuple[str, Key], list[Ref]] = defaultdict(list)
-    for ref in written:
-        for target, key in expected_of(ref):
-            refs[target.name, key].append(ref)
-    states = await read_targets(work.api, [TARGETS[name] for name in {name for name, _ in refs}])
-    sends = {name for name, state in states.items() if state.exists and state.changed}
-    return [Expected(name, key, tuple(r)) for (name, key), r in refs.items() if name in sends]
-
-
-def _is_heard(work: Work, since: datetime) -> bool:
-    """Whether somebody listens for this profile, or has since the run began."""
+def _listens(work: Work) -> bool:
     try:
         with work.folder.listen_lock():
-            pass
+            return False
     except Locked:
         return True
-    came = work.folder.deliveries.read()
-    return any(datetime.fromisoformat(message.at) >= since for message in came)
 
 
-async def _wait(
-    work: Work, expected: list[Expected], written: Mapping[Ref, Fields], since: datetime,
-    patience: float,
-) -> Delivered:  # fmt: skip
-    waited, messages = 0.0, list[Delivery]()
+def _has_heard(work: Work, start: datetime) -> bool:
+    return any(datetime.fromisoformat(m.at) >= start for m in work.folder.deliveries.read())
+
+
+async def _wait(work: Work, matcher: Matcher, heard: int, patience: float) -> int:
+    """Take messages but for the first *heard*, until all is well or none was news for *patience*
+    seconds; how many there are then."""
+    quiet, best, step = 0.0, -1, FIRST_POLL
     while True:
-        messages += work.folder.deliveries.read_from(len(messages))
-        found = match(expected, messages, since, lambda e, doc: _is_fresh(e, doc, written))
-        arrived = len(found.of(Arrival.ARRIVED))
-        work.emit(Arriving(arrived, len(expected), found.duplicates))
-        if arrived == len(expected) or waited >= patience or work.stop.is_set():
-            return found
-        await work.sleep(POLL_SECONDS)
-        waited += POLL_SECONDS
+        for message in work.folder.deliveries.read_from(heard):
+            matcher.take(message)
+            heard += 1
+        found = matcher.result()
+        arrived, due = len(found.of(Arrival.ARRIVED)), found.due
+        if arrived > best:
+            best, quiet, step = arrived, 0.0, FIRST_POLL
+        stale = len(found.of(Arrival.STALE))
+        work.emit(Arriving(arrived, due, found.duplicates, stale, max(0.0, patience - quiet)))
+        if arrived >= due or quiet >= patience:
+            return heard
+        if work.stop.is_set():
+            raise Interrupted("stopped waiting for the delivery; the run itself is complete",
+                              hint="ocsync verify waits for it again")  # fmt: skip
+        nap = min(step, patience - quiet)
+        await work.sleep(nap)
+        quiet, step = quiet + nap, min(2 * step, POLL_SECONDS)
 
 
-def _is_fresh(
-    expected: Expected, document: Mapping[str, Any], written: Mapping[Ref, Fields]
-) -> bool:
-    """Whether *document* shows what was written, as far as a message carries it."""
-    entity = TARGETS[expected.target].entity
-    for ref in expected.refs:
-        kind = kind_of(ref)
-        if kind.assignment or kind.ids[-1] != _OWN_ID[entity]:
-            continue  # the message is about what it belongs to, and does not carry its fields
-        fields = {p: v for p, v in written[ref].items() if value_at(document, p) is not MISSING}
-        for path, pair in differing(ref, fields, dict(document)).items():
-            field, now, mine = field_at(kind, path), pair["found"], pair["wanted"]
-            numbers = isinstance(now, int | float) and isinstance(mine, int | float)
-            if not (field and field.moves and numbers and now < mine):  # else it was sold since
-                return False
-    return True
+async def _judged(work: Work, matcher: Matcher) -> Delivered:
+    """What arrived; what looks stale is held against what the marketplace has now, too."""
+    stale = [one.expected.ref for one in matcher.result().of(Arrival.STALE)]
+    current = {
+        ref: doc async for ref, doc in read_current(work.api, stale) if isinstance(doc, dict)
+    }
+    return matcher.result(current)
 
 
-async def _send_again(work: Work, lacking: list[Matched]) -> tuple[int, tuple[str, ...]]:
-    """Sync requests for what did not arrive: how many were taken, and what has none."""
-    by_target: dict[str, list[dict[str, str]]] = defaultdict(list)
-    refused: list[str] = []
+async def _send_again(work: Work, lacking: Sequence[Matched]) -> tuple[int, dict[Ref, str]]:
+    """Sync requests for what did not arrive: how many were taken, and why others were not."""
+    refused: dict[Ref, str] = {}
+    syncs: list[Sync] = []
     for one in lacking:
-        ref = one.expected.refs[0]
-        if kind_of(ref).name == "variant-inventory":
-            refused.append(f"{ref} has no sync request: stage the record once more")
+        ref = one.expected.ref
+        if has_sync_request(ref):
+            syncs.append(Sync(len(syncs) + 1, TARGETS[one.expected.target], ref))
         else:
-            by_target[one.expected.target].append(_ids(TARGETS[one.expected.target], ref))
+            product = ids_of(ref)["ProductID"]
+            refused[ref] = f"no sync request: ocsync resync products {product}"
+    if len(syncs) > ADVICE:
+        advise(work, len(syncs))
     sent = 0
-    for name, ids in by_target.items():
-        result: Resynced = await resync(work, TARGETS[name], ids, workers=8)
-        sent += result.done
-        refused += [f"{name} {what}: {error.message}" for what, error in result.failed]
-    return sent, tuple(refused)
 
+    async def keep(outcome: Outcome) -> None:
+        nonlocal sent
+        if outcome.state is State.DONE:
+            sent += 1
+        else:
+            refused[outcome.ref] = outcome.message
+        work.emit(Sent(outcome.ref, sent + len(refused), len(syncs), failed=len(refused)))
 
-def _ids(target: Target, ref: Ref) -> dict[str, str]:
-    known = ids_of(ref)
-    return {name: known[name] for name in target.sync_ids}
+    for error in await send(work, syncs, workers=_WORKERS, keep=keep):
+        work.say("!", error.message)
+        work.say(" ", error.hint)
+    return sent, refused

@@ -19,8 +19,8 @@ class OnConflict(StrEnum):
 class Options(NamedTuple):
     """How to resume. *targets* limits what is taken; *settle* is seconds lagging reads may take.
 
-    *delivery_timeout* is how many seconds a listener is given to hear of everything, *redeliver*
-    sends again what it did not. *plan* is the fingerprint of a saved plan. *pause* is false for
+    *delivery_timeout* is how many seconds may pass without news from a listener, *redeliver* sends
+    again what it did not hear of. *plan* is the fingerprint of a saved plan. *pause* is false for
     `--no-pause`. A plan of more than *max_changes* requests is refused, and one with a risk that is
     not *allowed* by its code.
     """

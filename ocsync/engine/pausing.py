@@ -18,7 +18,7 @@ from ocsync.engine.work import Work
 from ocsync.errors import ConfigError, OcsyncError, PausedByOther, TryLater
 from ocsync.events import PauseChanged
 from ocsync.models import TargetState
-from ocsync.pause import Pause, Phase, Standing, settle, standing
+from ocsync.pause import PastPause, Pause, Phase, Standing, settle, standing
 from ocsync.resources import TARGETS, Target
 
 CONFIRM_SECONDS = 20.0
@@ -159,11 +159,17 @@ async def hold(
 
 
 async def lift(work: Work, seen: Surveyed) -> float:
-    """Lift a pause of ours; the seconds that it lasted."""
+    """Lift a pause of ours; the seconds that it lasted.
+
+    That it is over is written down before, as what it held may arrive at once.
+    """
     pause = seen.pause
     if pause is None:
         return 0.0
     remember(work, msgspec.structs.replace(pause, phase=Phase.LIFTING))
+    work.folder.past_pauses.append(
+        PastPause(target=pause.target, since=pause.since, until=work.moment())
+    )
     await set_paused(work.api, seen.target, paused=False)
     await _confirm(work, seen.target, paused=False)
     forget(work, [pause.target])
@@ -273,7 +279,7 @@ def _new(
     return Pause(
         target=seen.target.name,
         phase=phase,
-        since=work.stamp(),
+        since=work.moment(),
         by=work.by,
         job=work.job,
         reason=reason or (old.reason if old else ""),
@@ -302,4 +308,5 @@ def lease_end(now: datetime, seconds: float) -> str:
     """When a lease of *seconds* from *now* runs out, as the pause file writes it."""
     if seconds <= 0:
         raise OcsyncError("a lease has to last longer than nothing")
-    return datetime.fromtimestamp(now.timestamp() + seconds, tz=now.tzinfo).isoformat()
+    end = datetime.fromtimestamp(now.timestamp() + seconds, tz=now.tzinfo)
+    return end.isoformat(timespec="seconds")

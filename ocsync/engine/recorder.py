@@ -49,8 +49,15 @@ class Recorder:
 
     async def intend(self, intent: Intent) -> None:
         """Return when *intent* is on disk. Raises OcsyncError when the disk does not take it."""
+        await self._kept(intent)
+
+    async def keep(self, outcome: Outcome) -> None:
+        """Return when *outcome* is on disk and announced. Raises OcsyncError as `intend` does."""
+        await self._kept(outcome)
+
+    async def _kept(self, record: Intent | Outcome) -> None:
         done = asyncio.get_running_loop().create_future()
-        self._hand_in(intent, done)
+        self._hand_in(record, done)
         await done
 
     def ended(self, outcome: Outcome) -> None:
@@ -71,19 +78,19 @@ class Recorder:
             if not group:
                 continue
             try:
-                await self._keep([record for record, _ in group])
+                await self._write_down([record for record, _ in group])
                 self._announce(group)
             except Exception as error:  # noqa: BLE001 - who waits must hear of it, whatever it is
                 self._fail(group, error)
                 return
 
-    async def _keep(self, records: list[Intent | Outcome]) -> None:
+    async def _write_down(self, records: list[Intent | Outcome]) -> None:
         try:
             await asyncio.to_thread(self._run.record, records)
         except OSError as error:
             raise OcsyncError(
                 f"cannot write the run's log: {error.strerror or error}",
-                hint="make room or mend the disk, then: ocsync resume",
+                hint="make room or mend the disk, then the same command again",
             ) from error
 
     def _announce(self, group: list[_Waiting]) -> None:

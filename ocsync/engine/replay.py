@@ -140,7 +140,7 @@ class Replay:
             sent=prepared.sent,
             before=prepared.before,
             absent=prepared.absent,
-            at=self._work.stamp(),
+            at=self._work.moment(),
         )
         await self._recorder.intend(intent)
         for attempt in range(_TRIES):

@@ -15,23 +15,16 @@ from ocsync.client import read_current
 from ocsync.compare import Document, differing
 from ocsync.document import equal, value_at
 from ocsync.engine.work import Work
+from ocsync.engine.written import Written, read_written
 from ocsync.errors import ExitCode, OcsyncError
 from ocsync.events import Found, Verifying
-from ocsync.models import Fields, Finding, Intent, Ref, Sign
+from ocsync.models import Finding, Ref, Sign
 from ocsync.resources import field_at, kind_of
 from ocsync.store import Run
 
 POLL_SECONDS = 1.0
 FRESH_SECONDS = 600.0
 """How long after a run a lagging read is an excuse."""
-
-
-class Wanted(NamedTuple):
-    """What a run left in one ref: its fields, those before, and whether the answer showed them."""
-
-    fields: Fields
-    before: Fields
-    answered: bool
 
 
 class Verification(NamedTuple):
@@ -51,7 +44,7 @@ class Verification(NamedTuple):
 
 async def verify(work: Work, run: Run, *, settle: float) -> Verification:
     """Read back what *run* wrote or found as staged; findings go to its folder."""
-    wanted = _wanted(run)
+    wanted = read_written(run)
     result = Verification({}, [])
     late: set[Ref] = set()
     done = 0
@@ -71,7 +64,7 @@ async def verify(work: Work, run: Run, *, settle: float) -> Verification:
     return result
 
 
-def judge(ref: Ref, wanted: Wanted, found: Document | OcsyncError | None) -> Finding:
+def judge(ref: Ref, wanted: Written, found: Document | OcsyncError | None) -> Finding:
     """Hold what was *found* against what is *wanted* in *ref*."""
     if isinstance(found, OcsyncError):
         return Finding(ref=ref, sign=Sign.UNREAD, message=found.message)
@@ -93,7 +86,7 @@ def _sold(ref: Ref, path: str, pair: dict[str, Any]) -> bool:
 
 
 async def _await_reads(
-    work: Work, run: Run, wanted: dict[Ref, Wanted], late: set[Ref], settle: float
+    work: Work, run: Run, wanted: dict[Ref, Written], late: set[Ref], settle: float
 ) -> list[Finding]:
     """Read lagging refs again until they are the same or *settle* seconds have gone."""
     findings: dict[Ref, Finding] = {}
@@ -113,7 +106,7 @@ async def _await_reads(
 
 
 def _by_answer(
-    work: Work, run: Run, wanted: Wanted, finding: Finding, found: Document | OcsyncError | None
+    work: Work, run: Run, wanted: Written, finding: Finding, found: Document | OcsyncError | None
 ) -> Finding:
     ended = run.info.ended
     fresh = not ended or (
@@ -136,22 +129,6 @@ def _count(work: Work, result: Verification, finding: Finding) -> None:
     if finding.sign is not Sign.SAME:
         result.findings.append(finding)
         work.emit(Found(finding))
-
-
-def _wanted(run: Run) -> dict[Ref, Wanted]:
-    wanted: dict[Ref, Wanted] = {}
-    before: dict[int, Fields] = {}
-    for record in run.outcomes():
-        if isinstance(record, Intent):
-            before[record.number] = record.before
-        elif record.state.settled:
-            old = wanted.get(record.ref, Wanted({}, {}, answered=True))
-            wanted[record.ref] = Wanted(
-                {**old.fields, **record.sent},
-                {**before.pop(record.number, {}), **old.before},
-                old.answered and record.answered,
-            )
-    return wanted
 
 
 def tally(kinds: dict[str, dict[str, int]], names: Collection[str] | None = None) -> dict[str, int]:

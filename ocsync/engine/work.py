@@ -23,8 +23,8 @@ Ask = Callable[[str], bool]
 
 
 def utc_now() -> datetime:
-    """Now, in UTC, to the second: what the workspace's files hold."""
-    return datetime.now(UTC).replace(microsecond=0)
+    """Now, in UTC."""
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,12 @@ class Work:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     def stamp(self) -> str:
-        """Now, as the workspace's files write it."""
-        return self.now().isoformat()
+        """Now, to the second, as the workspace's files write it."""
+        return self.now().isoformat(timespec="seconds")
+
+    def moment(self) -> str:
+        """Now, to the millisecond: the stamp of what is measured."""
+        return self.now().isoformat(timespec="milliseconds")
 
     def say(self, sign: str, text: str) -> None:
         """Tell the operator a line."""

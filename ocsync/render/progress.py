@@ -71,22 +71,40 @@ def _bars() -> Iterator[Progress]:
 class _Meter:
     """One counted stretch of work: how far, how quick, how long yet."""
 
-    def __init__(self, name: str, total: int) -> None:
+    def __init__(self, name: str, total: int, before: int = 0) -> None:
         self.name = name
         self.total = total
-        self.done = 0
+        self.done = before
         self.flight = 0
+        self.note = ""
+        self.patience: float | None = None
+        self._before = before  # what an earlier sitting did says nothing of today's pace
         self._start = time.monotonic()
 
     def pace(self) -> str:
-        """`24/s  12 in flight  0:12 left`, as far as it can be told."""
-        seconds = time.monotonic() - self._start
-        if seconds < 0.5 or not self.done:
-            return ""
-        rate = self.done / seconds
-        left = round((self.total - self.done) / rate)
-        flight = f"  {self.flight} in flight" if self.flight else ""
-        return f"{rate:,.0f}/s{flight}  {left // 60}:{left % 60:02} left"
+        """`24/s  3 failed  12 in flight  0:12 left`, as far as it can be told.
+
+        Where one waits for others there is no pace, but a time after which one gives up.
+        """
+        if self.patience is not None:
+            return _joined(self.note, f"{_clock(self.patience)} to wait")
+        seconds, done = time.monotonic() - self._start, self.done - self._before
+        if seconds < 0.5 or not done:
+            return self.note
+        rate = done / seconds
+        flight = f"{self.flight} in flight" if self.flight else ""
+        left = _clock((self.total - self.done) / rate)
+        return _joined(f"{rate:,.0f}/s", self.note, flight, f"{left} left")
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours = f"{minutes // 60}:{minutes % 60:02}" if minutes >= 60 else f"{minutes}"
+    return f"{hours}:{rest:02}"
+
+
+def _joined(*parts: str) -> str:
+    return "  ".join(filter(None, parts))
 
 
 class _Bar:
@@ -95,11 +113,13 @@ class _Bar:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._task: TaskID | None = None
+        self._meter: _Meter | None = None
 
     def show(self, meter: _Meter | None) -> None:
-        if self._task is not None and (meter is None or meter.done == 0):
+        if self._task is not None and meter is not self._meter:
             self._progress.remove_task(self._task)
             self._task = None
+        self._meter = meter
         if meter is None:
             return
         if self._task is None:
@@ -116,7 +136,8 @@ class _Lines:
 
     def show(self, meter: _Meter | None) -> None:
         now = time.monotonic()
-        if meter and meter.done and now - self._told >= LINE_SECONDS:
+        waits = meter and meter.patience is not None
+        if meter and (meter.done or waits) and now - self._told >= LINE_SECONDS:
             self._told = now
             text = f"  {meter.name}  {meter.done:,}/{meter.total:,}  {meter.pace()}"
             self._console.talk(text.rstrip())
@@ -131,7 +152,7 @@ class _Teller:
         self._meter: _Meter | None = None
         self._shown = 0.0
         self._running = False
-        self._tell: dict[type[Event], Callable[..., None]] = {
+        self._tell: dict[type[Event], Callable[..., object]] = {
             Said: self._said,
             Planned: self._planned,
             Reading: lambda e: self._count("reading", e.done, e.total),
@@ -142,7 +163,7 @@ class _Teller:
             Flight: self._flight,
             PauseChanged: self._pause,
             Verifying: lambda e: self._count("verifying", e.done, e.total),
-            Arriving: lambda e: self._count("arrived", e.done, e.total),
+            Arriving: self._arriving,
             Sent: self._sent,
         }
 
@@ -151,17 +172,18 @@ class _Teller:
         if tell:
             tell(event)
 
-    def _start(self, name: str, total: int) -> _Meter:
-        self._meter = _Meter(name, total)
+    def _start(self, name: str, total: int, before: int = 0) -> _Meter:
+        self._meter = _Meter(name, total, before)
         self._view.show(self._meter)
         return self._meter
 
-    def _count(self, name: str, done: int, total: int) -> None:
+    def _count(self, name: str, done: int, total: int, before: int = 0) -> _Meter:
         meter = self._meter
-        if meter is None or meter.name != name:
-            meter = self._start(name, total)
+        if meter is None or (meter.name, meter.total) != (name, total):
+            meter = self._start(name, total, before)
         meter.done = done
         self._refresh(force=done == total)
+        return meter
 
     def _refresh(self, *, force: bool = False) -> None:
         now = time.monotonic()
@@ -208,6 +230,13 @@ class _Teller:
             self._console.talk(f"  {event.target}  paused", "‖")
 
     def _sent(self, event: Sent) -> None:
-        if event.error:
+        if event.error and (self._console.verbose or not event.failed):
             self._console.fault(f"  {event.what}  {event.error}", "!")
-        self._count("sent", event.done, event.total)
+        meter = self._count("sent", event.done, event.total, event.done - 1)
+        meter.note = f"{event.failed:,} failed" if event.failed else ""
+
+    def _arriving(self, event: Arriving) -> None:
+        doubled = f"{event.duplicates:,} twice" if event.duplicates else ""
+        stale = f"{event.stale:,} stale" if event.stale else ""
+        meter = self._count("arrived", event.done, event.total)
+        meter.note, meter.patience = _joined(doubled, stale), event.left

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ocsync.delivery.matching import Arrival
-from ocsync.models import Finding, Outcome, Sign, State
+from ocsync.models import Outcome, State
+from ocsync.render import delivered
+from ocsync.render.lines import Line, findings, signs
 from ocsync.render.status import ending
-from ocsync.render.text import assignment, clock, columns, count, duration, value
+from ocsync.render.text import clock, columns, count, duration, value
 from ocsync.store import RunInfo
 
 if TYPE_CHECKING:
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
 _SHOWN = 10
 _COLUMNS = (State.DONE, State.UNCHANGED, State.FAILED, State.CONFLICT, State.BLOCKED, State.UNKNOWN)
 _ALWAYS = (State.DONE, State.UNCHANGED, State.FAILED)
-_MEANING = {Sign.SAME: "same", Sign.MOVED: "sold since", Sign.DIFFERS: "differ",
-            Sign.MISSING: "missing", Sign.UNREAD: "unread"}  # fmt: skip
-
-Line = tuple[str, str]
 
 
 def report(result: Report) -> Iterator[Line]:
@@ -42,8 +39,7 @@ def report(result: Report) -> Iterator[Line]:
     if result.verification:
         yield from findings(result.verification.findings)
     yield from _pauses(result)
-    if result.proof:
-        yield from delivered(result.proof)
+    yield from delivered.lines(result.proof, info.id)
     yield closing(result)
 
 
@@ -59,17 +55,6 @@ def table(info: RunInfo) -> Iterator[Line]:
         rows.append(cells)
     for line in columns(rows, "<" + ">" * len(used) + "<" * len(verified), gap=3):
         yield "", "  " + line
-
-
-def signs(counts: dict[str, int]) -> str:
-    """`= 998  ~ 2 sold since`."""
-    parts = []
-    for sign in Sign:
-        number = counts.get(sign.value, 0)
-        if number:
-            meaning = "" if sign is Sign.SAME else f" {_MEANING[sign]}"
-            parts.append(f"{sign.value} {number:,}{meaning}")
-    return "  ".join(parts) or "-"
 
 
 def _unsettled(problems: Sequence[Outcome], info: RunInfo) -> Iterator[Line]:
@@ -109,18 +94,6 @@ def problem(outcome: Outcome) -> str:
     return f"{outcome.ref}   {outcome.message or outcome.state.value}"
 
 
-def findings(found: Sequence[Finding]) -> Iterator[Line]:
-    """What is not the same."""
-    for one in found[:_SHOWN]:
-        parts = [
-            f"{assignment(path, pair['found'])} instead of {value(pair['wanted'])}"
-            for path, pair in one.fields.items()
-        ]
-        yield one.sign.value, f"{one.ref}   {', '.join(parts) or one.message or 'is not there'}"
-    if len(found) > _SHOWN:
-        yield "", f"  ... and {len(found) - _SHOWN:,} more findings"
-
-
 def _pauses(result: Report) -> Iterator[Line]:
     if result.lifted:
         names = ", ".join(name for name, _ in result.lifted)
@@ -128,30 +101,6 @@ def _pauses(result: Report) -> Iterator[Line]:
         yield "▶", f"  {names}  running again; paused for {duration(longest)}"
     for target, why in result.kept:
         yield "‖", f"  {target}  stays paused: {why}"
-
-
-def delivered(proof: Proof) -> Iterator[Line]:
-    """What arrived at the listener, in numbers and times; what did not, by name."""
-    found, total = proof.delivered, len(proof.delivered.matched)
-    arrived = len(found.of(Arrival.ARRIVED))
-    parts = [f"{arrived:,} of {total:,} heard by the listener"]
-    if times := found.drain():
-        parts.append(
-            f"half after {duration(times['p50'])}, the last after {duration(times['last'])}"
-        )
-    if found.duplicates:
-        parts.append(count(found.duplicates, "duplicate"))
-    if proof.redelivered:
-        parts.append(f"{proof.redelivered:,} sent again")
-    yield "✓" if arrived == total else "!", "  delivered  " + ", ".join(parts)
-    lacking = [*found.of(Arrival.MISSING), *found.of(Arrival.STALE)]
-    for one in lacking[:_SHOWN]:
-        what = "did not arrive" if one.arrival is Arrival.MISSING else "arrived with older content"
-        yield "-" if one.arrival is Arrival.MISSING else "*", f"{one.expected.refs[0]}   {what}"
-    if len(lacking) > _SHOWN:
-        yield "", f"  ... and {len(lacking) - _SHOWN:,} more"
-    for why in proof.refused[:_SHOWN]:
-        yield "!", why
 
 
 def closing(result: Report) -> Line:
@@ -169,10 +118,8 @@ def closing(result: Report) -> Line:
         text = f"partly done: {settled:,} of {info.steps:,}" if tried else "nothing was sent"
         return "✗", f"{text}; {count(back, 'ref')} {are} back in the journal"
     if result.proof and result.proof.exit_code:
-        lacking = len(result.proof.delivered.matched) - len(
-            result.proof.delivered.of(Arrival.ARRIVED)
-        )
-        return "✗", f"sent, but {count(lacking, 'message')} did not arrive as written"
+        lacking = count(len(result.proof.lacking), "message")
+        return "✗", f"sent, but {lacking} did not arrive as written"
     if result.verification and result.verification.exit_code:
         text = (
             f"sent, but verification found {count(len(result.verification.findings), 'difference')}"
@@ -193,9 +140,7 @@ def next_commands(result: Report) -> list[str]:
         if first.state is State.CONFLICT:
             way = f" --on-conflict {'overwrite' if result.run.on_conflict == 'skip' else 'skip'}"
         return [f"ocsync stage show {first.ref}", f"ocsync resume{way}"]
-    if result.proof and result.proof.exit_code and not result.proof.redelivered:
-        return [f"ocsync verify {result.run.id} --redeliver"]
-    return [f"ocsync history {result.run.id}"]
+    return delivered.next_commands(result.run.id, result.proof)
 
 
 def document(result: Report, folder: Path | None = None) -> dict[str, Any]:
@@ -210,7 +155,7 @@ def document(result: Report, folder: Path | None = None) -> dict[str, Any]:
         "lifted": [row._asdict() for row in result.lifted],
         "kept": [row._asdict() for row in result.kept],
         "verified": verified(verification) if verification else None,
-        "delivery": result.proof.facts() if result.proof else None,
+        "delivery": delivered.document(result.proof),
         "staged": result.staged,
         "folder": str(folder) if folder else "",
     }
@@ -225,8 +170,10 @@ def verified(verification: Verification) -> dict[str, Any]:
     }
 
 
-def verification_lines(info: RunInfo, verification: Verification) -> Iterator[Line]:
-    """A verification on its own."""
+def verification_lines(
+    info: RunInfo, verification: Verification, proof: Proof | None
+) -> Iterator[Line]:
+    """A verification on its own, with what arrived."""
     if not verification.kinds:
         yield "=", f"run {info.id} changed nothing, so there is nothing to verify"
         return
@@ -235,8 +182,13 @@ def verification_lines(info: RunInfo, verification: Verification) -> Iterator[Li
     for line in columns(rows, "<<", gap=3):
         yield "", "  " + line
     yield from findings(verification.findings)
-    good = not verification.exit_code
-    text = "everything is as it was written" if good else "not everything is as it was written"
+    yield from delivered.lines(proof, info.id)
+    lacking = len(proof.lacking) if proof else 0
+    text = "not everything" if verification.exit_code else "everything"
+    text += " is as it was written"
+    if lacking:
+        text += f"; {count(lacking, 'message')} did not arrive as written"
+    good = not verification.exit_code and not lacking
     yield "✓" if good else "✗", f"run {info.id}: {text}"
 
 
@@ -246,5 +198,7 @@ def history(infos: Sequence[RunInfo], now: datetime) -> Iterator[str]:
     for info in infos:
         at = clock(info.started, now) if info.started else ""
         took = duration(info.seconds)
-        rows += [(info.id, at, info.entries, info.steps, took, ending(info.state, info.exit_code))]
+        end = ending(info.state, info.exit_code)
+        end = end if info.sort == "resume" else f"{info.sort}, {end}"
+        rows += [(info.id, at, info.entries, info.steps, took, end)]
     yield from columns(rows, "<<>>><")

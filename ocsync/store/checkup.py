@@ -99,13 +99,16 @@ def run_folders(profile: Path) -> list[Path]:
     return sorted(p for p in profile.glob("runs/*") if p.is_dir() and not p.suffix)
 
 
+BESIDE = ("delivery.jsonl", "pauses.jsonl")
+"""The logs that are neither the journal's nor a run's."""
+
+
 def logs(profile: Path) -> Iterator[Path]:
     """Every log of a profile."""
     yield from sorted(profile.glob("journal/[0-9]*.jsonl"))
     for folder in run_folders(profile):
         yield from sorted(folder.glob("*.jsonl"))
-    if (profile / "delivery.jsonl").is_file():
-        yield profile / "delivery.jsonl"
+    yield from (path for name in BESIDE if (path := profile / name).is_file())
 
 
 def damage(path: Path) -> Damage:

@@ -72,15 +72,26 @@ def forgotten(
 
 
 def last_run(folder: Path) -> dict[str, Any]:
-    """`run.json` of the newest run in *folder*, as it stands; empty when there is none.
+    """`run.json` of the newest resume in *folder*, as it stands; empty when there is none.
 
     Raises Damaged for one that is not a JSON object.
     """
-    found = sorted(folder.glob("*/run.json"), key=lambda path: path.stat().st_mtime)
-    if not found:
-        return {}
+    for path in sorted(folder.glob("*/run.json"), key=_begun, reverse=True):
+        record = _record(path)
+        if record.get("sort", "resume") == "resume":
+            return record
+    return {}
+
+
+def _begun(path: Path) -> float:
+    """When the run began: its plan is written once, its record at every look at it."""
+    plan = path.with_name("plan.jsonl")
+    return (plan if plan.exists() else path).stat().st_mtime
+
+
+def _record(path: Path) -> dict[str, Any]:
     try:
-        record = dict(json.loads(found[-1].read_bytes()))
+        record = dict(json.loads(path.read_bytes()))
         if not all(isinstance(record.get(name), str) for name in ("id", "state", "started")):
             raise ValueError("id, state and started are expected")
         if not isinstance(record.get("exit_code", 0), int):
@@ -88,5 +99,5 @@ def last_run(folder: Path) -> dict[str, Any]:
         for stamp in filter(None, (record["started"], record.get("ended", ""))):
             read_stamp(stamp)
     except (ValueError, TypeError) as error:
-        raise Damaged(str(found[-1]), 1, f"not a run's record: {error}") from error
+        raise Damaged(str(path), 1, f"not a run's record: {error}") from error
     return record

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ocsync.pause import Pause
     from ocsync.store.deliveries import Deliveries
     from ocsync.store.journal import Journal
+    from ocsync.store.past_pauses import PastPauses
     from ocsync.store.profiles import Profile
     from ocsync.store.runs import Runs
     from ocsync.store.windows import Windows
@@ -107,6 +108,13 @@ class ProfileFolder:
         from ocsync.store.windows import Windows
 
         return Windows(self.path / "windows")
+
+    @property
+    def past_pauses(self) -> PastPauses:
+        """The pauses that are over."""
+        from ocsync.store.past_pauses import PastPauses
+
+        return PastPauses(self.path / "pauses.jsonl", self._warn)
 
     @contextmanager
     def listen_lock(self, transport: str = "") -> Iterator[None]:

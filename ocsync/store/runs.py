@@ -43,7 +43,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     *counts* are steps by outcome, *kinds* the same per kind; *verified* findings by sign, per kind
     in *verified_kinds*; *delivery* what arrived at the listener, and its times in seconds after the
-    start. *requests* counts every request sent, reads among them.
+    unpause. *requests* counts every request sent, reads among them.
     """
 
     id: str
@@ -192,7 +192,7 @@ class Runs:
     def list(self) -> list[RunInfo]:
         """Every run's record, newest first."""
         infos = [self._open(path).info for path in self._folders()]
-        return sorted(infos, key=lambda info: (info.started, info.id), reverse=True)
+        return sorted(infos, key=lambda i: (i.started, len(i.id), i.id), reverse=True)
 
     def open_run(self, sort: Sort = "resume") -> Run | None:
         """The run of this *sort* that was not finished; there is one at most."""
@@ -202,18 +202,24 @@ class Runs:
                 return run
         return None
 
-    def get(self, name: str = "") -> Run:
-        """The run whose ID is, or alone begins with, *name*; the newest without one.
+    def get(self, name: str = "", sort: Sort | None = None) -> Run:
+        """The run whose ID is, or alone begins with, *name*; the newest (of *sort*) without one.
 
-        Raises FileMissing when there is none, UsageError when several begin so.
+        Raises FileMissing when there is none, UsageError when several begin so, or for a run of
+        another *sort*.
         """
-        ids = [info.id for info in self.list()]
-        found = [i for i in ids if i == name] or [i for i in ids if i.startswith(name)]
+        infos = self.list()
+        if not name:
+            infos = [info for info in infos if sort in (None, info.sort)]
+        sorts = {info.id: info.sort for info in infos}
+        found = [i for i in sorts if i == name] or [i for i in sorts if i.startswith(name)]
         if not found:
-            text = f"there is no run {name}" if name else "there is no run yet"
+            text = f"there is no run {name}" if name else f"there is no {sort or 'run'} yet"
             raise FileMissing(text, hint="ocsync history")
         if name and len(found) > 1:
             raise UsageError(f"several runs begin with {name}: {', '.join(found[:5])}")
+        if sort not in (None, sorts[found[0]]):
+            raise UsageError(f"run {found[0]} is a {sorts[found[0]]}, not a {sort}")
         return self._open(self._folder / found[0])
 
     def new_id(self, now: datetime) -> str:

@@ -207,35 +207,6 @@ def test_an_assignment_is_removed_by_delete(ocsync: Run, shop: Shop) -> None:
     assert shop.get("/catalogs/productassignments")["Items"] == []
 
 
-def test_resync_by_id_by_ref_from_stdin_and_by_catalog(ocsync: Run, shop: Shop) -> None:
-    refs = shop.stock(records=4, products=2)
-    shop.seed(catalog=[{"ID": "C", "Name": "C"}],
-              **{"catalog-product": [{"CatalogID": "C", "ProductID": "P0"}]})  # fmt: skip
-    assert ocsync("resync", "inventory", "P0/R0", refs[1]).code == 0
-    assert ocsync("resync", "inventory", "-", stdin=b"P0/R2\n# no\n\nP1/R3\n").code == 0
-    assert ocsync("resync", "products", "--catalog", "C").code == 0
-    counted = [m["target"] for m in shop.messages()]
-    assert counted == ["inventory"] * 4 + ["products"]
-
-    partly = ocsync("resync", "products", "P0", "NONE", "--json")
-    assert partly.code == 3
-    assert (partly.events[-1]["done"], len(partly.events[-1]["failed"])) == (1, 1)
-    assert ocsync("resync", "inventory", "P0").code == 65
-    assert ocsync("resync", "inventory").code == 64
-    shop.call("DELETE", "/integrations/entitysync/suppliers")
-    assert ocsync("resync", "suppliers", "S").code == 78
-
-
-def test_many_single_product_syncs_are_asked_about(ocsync: Run, shop: Shop) -> None:
-    shop.stock(products=120, records=1)
-    words = [f"P{n}" for n in range(120)]
-    assert ocsync("resync", "products", *words).code == 64
-    result = ocsync("resync", "products", *words, "--yes")
-    assert result.code == 0
-    assert "Portal" in result.err
-    assert len(shop.messages()) == 120
-
-
 def test_history_of_all_and_of_one(ocsync: Run, shop: Shop) -> None:
     assert "no run yet" in ocsync("history").out
     assert ocsync("history", "0101").code == 66

@@ -28,6 +28,10 @@ from ocsync.store import Run, RunInfo, checkup, mending
 from ocsync.store.checkup import Damage
 
 _SHOWN = 5
+_BESIDE = {
+    "delivery.jsonl": "messages of these lines would count as not heard of",
+    "pauses.jsonl": "deliveries would be timed from the writes, not from the end of these pauses",
+}
 _FIX = "ocsync doctor --fix, which asks first; or restore the file from a copy"
 
 
@@ -93,10 +97,8 @@ def _outlook(setup: Setup, found: Damage, name: str) -> tuple[str, Repair | None
     if path.parent.name == "journal":
         return _journal(setup, found, name)
     keep = partial(_kept, path, name)
-    if path.name == "delivery.jsonl":
-        return "messages of these lines would count as not heard of", Repair(
-            keep, _ask(name, found)
-        )
+    if path.name in _BESIDE:
+        return _BESIDE[path.name], Repair(keep, _ask(name, found))
     run = Run(path.parent, setup.torn.append)
     if not _is_open(run):
         text = f"history, verify and rollback would not know of these lines of run {run.id}"
