@@ -16,12 +16,13 @@ Fields = dict[str, Any]
 
 
 class Op(StrEnum):
-    """What an entry does to its ref."""
+    """What an entry does to its ref; a delete is a step, but can never be staged."""
 
     SET = "set"
     PUT = "put"
     ADJUST = "adjust"
     ASSIGN = "assign"
+    DELETE = "delete"
 
 
 class Entry(
@@ -60,9 +61,9 @@ class Broken(msgspec.Struct, frozen=True):
 class Change(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The net effect of entries of one ref, in one request.
 
-    *op* is set, put or assign. *fields* are absolute values; `xp.a.b` paths stay until `xp.a` has
-    been read. *adjust* are sums to add to what the server has. *expect* is to hold before the
-    request. *entries* are the journal's numbers folded in, in order.
+    *op* is set, put or assign; delete in a run of deletes. *fields* are absolute values; `xp.a.b`
+    paths stay until `xp.a` has been read. *adjust* are sums to add to what the server has. *expect*
+    is to hold before the request. *entries* are the journal's numbers folded in, in order.
     """
 
     op: Op
@@ -131,7 +132,7 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag
     *status*, *code* and *message* are the platform's, where it answered. *because* is the ref that
     blocked it. *sent* holds the values that were written (or found, when unchanged); *answered*
     says that the write's own answer showed them. *values* has the three values of an unknown
-    outcome per field: before, sent, found.
+    outcome per field: before, sent, found. *along* is what a delete took along, by kind.
     """
 
     number: int
@@ -144,6 +145,7 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag
     sent: Fields = {}
     answered: bool = False
     values: dict[str, dict[str, Any]] = {}
+    along: dict[str, int] = {}
     at: str = ""
 
 
@@ -167,6 +169,18 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     sign: Sign
     fields: dict[str, dict[str, Any]] = {}
     message: str = ""
+
+
+class Gone(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A ref that *run* deleted and that nothing of ours has made again since.
+
+    *sure* is false from before the request until the run is closed. *at* is UTC, ISO 8601.
+    """
+
+    ref: Ref
+    run: str
+    at: str = ""
+    sure: bool = False
 
 
 class TargetState(msgspec.Struct, frozen=True, kw_only=True):

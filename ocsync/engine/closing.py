@@ -13,6 +13,7 @@ from ocsync.engine.planning import draft
 from ocsync.engine.verify import Verification, tally, verify
 from ocsync.engine.work import Work
 from ocsync.errors import ExitCode, first_of
+from ocsync.gone import MAKERS
 from ocsync.models import Outcome, State, Step
 from ocsync.pause import Standing
 from ocsync.resources import TARGETS, kind_of
@@ -79,7 +80,7 @@ async def finish(
             )
             run.update(delivery=proof.facts() if proof else {})
     checks = [check.exit_code for check in (verification, proof) if check]
-    code = first_of([_code_of(problems), *checks])
+    code = first_of([code_of(problems), *checks])
     problems.sort(key=lambda problem: problem.state is State.BLOCKED)  # the causes first
     info = run.update(exit_code=int(code))
     staged = len(work.folder.journal.entries())
@@ -88,6 +89,20 @@ async def finish(
 
 def _close(work: Work, run: Run, steps: list[Step]) -> list[Outcome]:
     """Give back the entries of what is not settled, and close the run; the unsettled outcomes."""
+    kinds, problems = count_outcomes(run)
+    left = {problem.number for problem in problems}
+    seqs = {seq for step in steps if step.number in left for seq in step.change.entries}
+    if seqs:
+        back = [entry for entry in run.entries() if entry.seq in seqs]
+        work.folder.journal.give_back(run.id, back)
+    made = [s.ref for s in steps if s.change.op in MAKERS and s.number not in left]
+    work.folder.deleted.lift(made)
+    run.update(state="closed", ended=work.stamp(), counts=tally(kinds), kinds=kinds)
+    return problems
+
+
+def count_outcomes(run: Run) -> tuple[dict[str, dict[str, int]], list[Outcome]]:
+    """*run*'s outcomes counted by kind and state, and those that are not settled."""
     kinds: dict[str, dict[str, int]] = {}
     problems: list[Outcome] = []
     for record in run.outcomes():
@@ -96,16 +111,11 @@ def _close(work: Work, run: Run, steps: list[Step]) -> list[Outcome]:
             counts[record.state.value] = counts.get(record.state.value, 0) + 1
             if not record.state.settled:
                 problems.append(record)
-    left = {problem.number for problem in problems}
-    seqs = {seq for step in steps if step.number in left for seq in step.change.entries}
-    if seqs:
-        back = [entry for entry in run.entries() if entry.seq in seqs]
-        work.folder.journal.give_back(run.id, back)
-    run.update(state="closed", ended=work.stamp(), counts=tally(kinds), kinds=kinds)
-    return problems
+    return kinds, problems
 
 
-def _code_of(problems: Iterable[Outcome]) -> ExitCode:
+def code_of(problems: Iterable[Outcome]) -> ExitCode:
+    """What a run with these *problems* exits with."""
     codes = {
         State.FAILED: ExitCode.PARTLY,
         State.BLOCKED: ExitCode.PARTLY,

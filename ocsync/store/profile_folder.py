@@ -19,6 +19,7 @@ from ocsync.store.stamp import read_stamp
 if TYPE_CHECKING:
     from ocsync.attachment import Attachment
     from ocsync.pause import Pause
+    from ocsync.store.deleted import Deleted
     from ocsync.store.deliveries import Deliveries
     from ocsync.store.journal import Journal
     from ocsync.store.profiles import Profile
@@ -107,6 +108,13 @@ class ProfileFolder:
         from ocsync.store.windows import Windows
 
         return Windows(self.path / "windows")
+
+    @property
+    def deleted(self) -> Deleted:
+        """What was deleted and not made again since."""
+        from ocsync.store.deleted import Deleted
+
+        return Deleted(self.path / "deleted.jsonl", self.journal_lock, self._warn)
 
     @contextmanager
     def listen_lock(self, transport: str = "") -> Iterator[None]:

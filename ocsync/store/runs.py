@@ -20,6 +20,7 @@ import os
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -231,21 +232,17 @@ class Runs:
         files.make_folder(fresh)
         self._open(fresh).write_info(info)
 
-        def keep(entries: Sequence[Entry]) -> None:
-            with files.replacing(fresh / "journal.jsonl") as file:
-                for entry in entries:
-                    file.write(log.line_of(_encode(entry)))
-
-        journal.seal(info.id, seqs, keep)
+        journal.seal(info.id, seqs, partial(_keep, fresh))
         return self._adopt(fresh)
 
-    def begin(self, info: RunInfo, steps: Iterable[Step]) -> Run:
-        """A new run that no staged entries belong to, with its plan."""
+    def begin(self, info: RunInfo, steps: Iterable[Step], entries: Sequence[Entry] = ()) -> Run:
+        """A new run that takes no staged entries, with its plan; copies of *entries* go with it."""
         fresh = self._folder / f"{info.id}.new"
         files.make_folder(fresh)
         run = self._open(fresh)
         run.write_info(info)
         run.write_plan(steps)
+        _keep(fresh, entries)
         return self._adopt(fresh)
 
     def recover(self, journal: Journal) -> None:
@@ -270,3 +267,9 @@ class Runs:
     def _folders(self) -> Iterator[Path]:
         if self._folder.is_dir():
             yield from (p for p in sorted(self._folder.iterdir()) if p.is_dir() and not p.suffix)
+
+
+def _keep(folder: Path, entries: Iterable[Entry]) -> None:
+    with files.replacing(folder / "journal.jsonl") as file:
+        for entry in entries:
+            file.write(log.line_of(_encode(entry)))
