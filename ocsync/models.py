@@ -31,8 +31,9 @@ class Entry(
     """One staged edit, one line of the journal.
 
     *seq* orders the journal and never repeats in a profile; 0 until the journal gives one.
-    *at* is UTC, ISO 8601. *source* is `FILE:LINE` for imports. *expect* holds what the operator
-    believes is on the server just before this entry. *replace* lets a put meet an existing entity.
+    *at* is UTC, ISO 8601. *source* is `FILE:LINE` for imports, `rollback RUN` for what takes a run
+    back. *expect* holds what the operator believes is on the server just before this entry.
+    *replace* lets a put meet an existing entity.
     """
 
     op: Op
@@ -132,7 +133,8 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag
     *status*, *code* and *message* are the platform's, where it answered. *because* is the ref that
     blocked it. *sent* holds the values that were written (or found, when unchanged); *answered*
     says that the write's own answer showed them. *values* has the three values of an unknown
-    outcome per field: before, sent, found. *along* is what a delete took along, by kind.
+    outcome per field: before, sent, found. *along* is what a delete took along: kind ->
+    how many, and how many of them the run has the documents of.
     """
 
     number: int
@@ -145,7 +147,7 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag
     sent: Fields = {}
     answered: bool = False
     values: dict[str, dict[str, Any]] = {}
-    along: dict[str, int] = {}
+    along: dict[str, tuple[int, int]] = {}
     at: str = ""
 
 

@@ -75,7 +75,7 @@ def _graph(nodes: Sequence[Change]) -> _Graph:
         if i and nodes[i - 1].ref == change.ref:
             needs[i].add(i - 1)
         needs[i] |= {last[ref] for ref in references_of(change.ref, change.fields) if ref in last}
-        for child in _created(change):
+        for child in created(change):
             if child in last:
                 needs[last[child]].add(i)
         first[i] |= _after(change, groups)
@@ -85,7 +85,7 @@ def _graph(nodes: Sequence[Change]) -> _Graph:
     return _Graph(needs, first)
 
 
-def _created(change: Change) -> list[Ref]:
+def created(change: Change) -> list[Ref]:
     """What a put of *change*'s ref makes on its own (a buyer its catalog; api-facts 5.2)."""
     if change.op is not Op.PUT:
         return []

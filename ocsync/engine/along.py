@@ -6,6 +6,7 @@ assumed that children and assignments go with what they hang on.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple
 
@@ -30,6 +31,11 @@ class Along(NamedTuple):
     documents: dict[Ref, Document]
     subtree: list[Ref]
     unread: list[str]
+
+    def kept(self) -> dict[str, tuple[int, int]]:
+        """Of each kind how many there are, and how many documents."""
+        known = Counter(kind_of(ref).name for ref in self.documents)
+        return {name: (number, known[name]) for name, number in self.counts.items()}
 
 
 async def read_along(api: Api, ref: Ref, document: Document) -> Along:

@@ -177,7 +177,7 @@ class _Deletes:
         await self._recorder.intend(intent)
         try:
             reply = await self._work.api.delete(step.path)
-            return end(State.DONE, status=reply.status, along=row.along.counts)
+            return end(State.DONE, status=reply.status, along=row.along.kept())
         except NotFound as gone:
             more = " any more" if row.document is not None else ""
             return end(State.UNCHANGED, status=gone.status, message=f"was not there{more}")
@@ -250,7 +250,7 @@ def _close(work: Work, run: Run, *, interrupted: ExitCode | None) -> Report:
     kinds, problems = count_outcomes(run)
     ended = [record for record in run.outcomes() if isinstance(record, Outcome)]
     gone = {outcome.ref for outcome in ended if outcome.state.settled}
-    gone |= _went_along(run, gone)
+    gone |= went_along(run, gone)
     work.folder.deleted.settle(run.id, gone)
     fallen = fall(run.entries(), gone)
     work.folder.journal.drop([entry.seq for entry in fallen.dropped])
@@ -267,8 +267,8 @@ def _close(work: Work, run: Run, *, interrupted: ExitCode | None) -> Report:
     return Report(info, problems, fallen, unsent)
 
 
-def _went_along(run: Run, gone: set[Ref]) -> set[Ref]:
-    """Those of the same kind below what is *gone* (categories), which their IDs do not tell."""
+def went_along(run: Run, gone: set[Ref]) -> set[Ref]:
+    """What went with *gone* and is not below it by its IDs: categories."""
     trees = [(ref, doc) for ref, doc in run.before() if kind_of(ref).subtree]
     names = {ref.casefold() for ref in gone}
     found: set[Ref] = set()

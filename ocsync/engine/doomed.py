@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from enum import StrEnum
 from typing import NamedTuple
 
-from ocsync.client import Identity, read_current, read_targets, ref_of
+from ocsync.client import Identity, read_current, ref_of
 from ocsync.engine.along import Along, Document, read_along
 from ocsync.engine.crew import each
+from ocsync.engine.hearing import Heard, hearing_of
 from ocsync.engine.work import Work
 from ocsync.errors import ApiError, Conflict, Interrupted, OcsyncError, Refused
 from ocsync.events import ReadDone, Reading
 from ocsync.gone import Fallen, below, fall, names_one
-from ocsync.models import Entry, Ref, TargetState
+from ocsync.models import Entry, Ref
 from ocsync.resources import (
     KINDS,
-    TARGETS,
-    Kind,
     Named,
-    Target,
     ids_of,
     kind_of,
 )
@@ -56,25 +53,6 @@ class Doomed(NamedTuple):
     def refused(self) -> list[Held]:
         """What the platform will refuse it for."""
         return [held for held in self.held if held.refuses]
-
-
-class Hearing(StrEnum):
-    """What a target hears of a delete."""
-
-    DELETED = "deleted"
-    UNSURE = "unsure"
-    CHANGED = "changed"
-    OFF = "off"
-    NO_CONFIG = "no config"
-    UNREAD = "unread"
-
-
-class Heard(NamedTuple):
-    """What *target* hears; *paused* does not keep it from hearing."""
-
-    target: str
-    hearing: Hearing
-    paused: bool = False
 
 
 class Survey(NamedTuple):
@@ -147,7 +125,7 @@ async def survey_deletes(
     naming = [e for e in entries if names_one(e, gone) and not below(e.ref, gone)]
     kinds = {kind_of(ref).name for ref in there}
     kinds |= {name for row in rows.values() for name in row.along.counts}
-    heard = await _hearing(work, [KINDS[name] for name in kinds])
+    heard = await hearing_of(work, [KINDS[name] for name in kinds])
     return Survey(list(rows.values()), heard, fallen, naming, counting)
 
 
@@ -212,40 +190,6 @@ async def _holders(
     pages = work.api.pages(path, query, key="ID")
     found = [ref_of(inner, ids_of(holder), one) async for page in pages for one in page]
     return found or [holder]
-
-
-_LOUDEST = (Hearing.DELETED, Hearing.UNSURE, Hearing.CHANGED)
-
-
-async def _hearing(work: Work, kinds: Iterable[Kind]) -> list[Heard]:
-    """What the targets that *kinds* feed hear when some of each are deleted."""
-    loud: dict[str, Hearing] = {}
-    for kind in kinds:
-        for name in kind.direct:
-            one = _of(kind, TARGETS[name])
-            loud[name] = min(one, loud.get(name, one), key=_LOUDEST.index)
-    found = []
-    for name in (name for name in TARGETS if name in loud):
-        try:
-            server = (await read_targets(work.api, [TARGETS[name]]))[name]
-        except ApiError:
-            found.append(Heard(name, Hearing.UNREAD))
-            continue
-        found.append(Heard(name, _with(loud[name], server), server.paused))
-    return found
-
-
-def _of(kind: Kind, target: Target) -> Hearing:
-    if kind.assignment:
-        return Hearing.CHANGED
-    return Hearing.DELETED if target.deleted else Hearing.UNSURE
-
-
-def _with(hearing: Hearing, server: TargetState) -> Hearing:
-    if not server.exists:
-        return Hearing.NO_CONFIG
-    on = server.changed if hearing is Hearing.CHANGED else server.deleted
-    return hearing if on else Hearing.OFF
 
 
 def _refuse_running(work: Work, refs: Sequence[Ref]) -> None:

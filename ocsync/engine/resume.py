@@ -29,6 +29,7 @@ from ocsync.engine.pausing import hold, survey
 from ocsync.engine.planning import Draft, draft, is_stale
 from ocsync.engine.recorder import Recorder
 from ocsync.engine.replay import Replay
+from ocsync.engine.rollback import undone_by
 from ocsync.engine.work import Work, before_writing, sign_in
 from ocsync.errors import ExitCode, PausedByOther, Refused, StalePlan, UsageError
 from ocsync.events import Planned
@@ -126,6 +127,7 @@ def _new_run(work: Work, drafted: Draft, options: Options) -> Run:
         entries=len(drafted.entries),
         marketplace=pin.id if pin else "",
         on_conflict=options.on_conflict.value,
+        undoes=undone_by(drafted.entries),
     )
     chosen = {entry.seq for entry in drafted.entries}
     run = work.folder.runs.seal(work.folder.journal, info, chosen)

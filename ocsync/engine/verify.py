@@ -115,10 +115,7 @@ async def _await_reads(
 def _by_answer(
     work: Work, run: Run, wanted: Wanted, finding: Finding, found: Document | OcsyncError | None
 ) -> Finding:
-    ended = run.info.ended
-    fresh = not ended or (
-        (work.now() - datetime.fromisoformat(ended)).total_seconds() < FRESH_SECONDS
-    )
+    fresh = is_fresh(work, run)
     stale = (
         found is None
         if not wanted.before
@@ -128,6 +125,14 @@ def _by_answer(
         text = "by the write's own answer; reads still show the value before"
         return Finding(ref=finding.ref, sign=Sign.SAME, message=text)
     return finding
+
+
+def is_fresh(work: Work, run: Run) -> bool:
+    """Whether *run* ended so lately that a read may not show it yet."""
+    ended = run.info.ended
+    return not ended or (
+        (work.now() - datetime.fromisoformat(ended)).total_seconds() < FRESH_SECONDS
+    )
 
 
 def _count(work: Work, result: Verification, finding: Finding) -> None:

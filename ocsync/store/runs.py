@@ -9,6 +9,7 @@ requests that they set out to send.
                      outcomes.jsonl  intents and outcomes, as they happened
                      before.jsonl    the documents as they were
                      findings.jsonl  what verification saw, where it was not plain sameness
+                     made.txt        what a rollback of it leaves to `ocsync delete`
 
 A seal has three acts: the folder under the name `<id>.new`, the journal's record (which commits),
 the folder's rename. `recover` finishes or undoes what a crash left between them.
@@ -44,7 +45,9 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     *counts* are steps by outcome, *kinds* the same per kind; *verified* findings by sign, per kind
     in *verified_kinds*; *delivery* what arrived at the listener, and its times in seconds after the
-    start. *requests* counts every request sent, reads among them.
+    start. *requests* counts every request sent, reads among them. *windows* are the targets that
+    were lifted at its end, with the seconds each had been paused; *undoes* the runs that its
+    entries take back.
     """
 
     id: str
@@ -67,6 +70,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     verified: dict[str, int] = {}
     delivery: dict[str, float] = {}
     verified_kinds: dict[str, dict[str, int]] = {}
+    windows: dict[str, float] = {}
+    undoes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for stamp in filter(None, (self.started, self.ended)):
@@ -161,6 +166,12 @@ class Run:
     def findings(self) -> Iterator[Finding]:
         """What the last verification saw, where it was not plain sameness."""
         yield from map(_finding, self._read("findings"))
+
+    def write_list(self, name: str, refs: Iterable[Ref]) -> Path:
+        """Write *refs* to a text file of this name, one a line; where it is."""
+        path = self.path / f"{name}.txt"
+        files.replace(path, "".join(f"{ref}\n" for ref in refs).encode())
+        return path
 
     def close(self) -> None:
         """Give its files back."""
