@@ -57,7 +57,11 @@ async def remake(
 
 
 def _is_as(ref: Ref, document: Document, now: Document | None) -> bool:
-    return now is not None and not differing(ref, writable(kind_of(ref), document), now)
+    """Whether *now* is what was deleted, but for what moves by itself."""
+    kind = kind_of(ref)
+    fields = writable(kind, document)
+    still = {p: v for p, v in fields.items() if p not in kind.fields or not kind.fields[p].moves}
+    return now is not None and not differing(ref, still, now)
 
 
 def _sums_of_records(documents: Mapping[Ref, Document]) -> set[Ref]:
@@ -72,7 +76,7 @@ def _with_parents(
     backs: Mapping[Ref, Back], gone: Collection[str], done: Collection[Ref]
 ) -> dict[Ref, Back]:
     """*backs*, but for those that hang on something which does not come back."""
-    coming = {ref.casefold() for ref, back in backs.items() if not back.gone and not back.why}
+    coming = {ref.casefold() for ref, back in backs.items() if not back.gone}
     coming |= {ref.casefold() for ref in done}
     result = dict(backs)
     while True:
