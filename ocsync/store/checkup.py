@@ -104,8 +104,9 @@ def logs(profile: Path) -> Iterator[Path]:
     yield from sorted(profile.glob("journal/[0-9]*.jsonl"))
     for folder in run_folders(profile):
         yield from sorted(folder.glob("*.jsonl"))
-    if (profile / "delivery.jsonl").is_file():
-        yield profile / "delivery.jsonl"
+    for name in ("delivery.jsonl", "deleted.jsonl"):
+        if (profile / name).is_file():
+            yield profile / name
 
 
 def damage(path: Path) -> Damage:

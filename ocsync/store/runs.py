@@ -104,7 +104,10 @@ class Run:
         """What it came to so far."""
         path = self.path / "run.json"
         try:
-            return _info(path.read_bytes())
+            info = _info(path.read_bytes())
+            if info.id != self.id.removesuffix(".new"):
+                raise ValueError(f"it says that it is {info.id}")
+            return info
         except FileNotFoundError:
             return RunInfo(id=self.id)
         except (msgspec.MsgspecError, ValueError) as error:

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from tests.builders import Result, Shop
-from tests.cli.test_crashes import start, wait_for_writes
+from tests.cli.test_crashes import wait_for_writes
 from tests.conftest import SECRET, Run, add_profile
-from tests.engine.test_crash_matrix import ocsync as process
-from tests.engine.test_crash_matrix import points
+from tests.engine.test_crash_matrix import dying, points
+from tests.processes import Started
 
 
 @pytest.fixture
@@ -275,15 +275,15 @@ def test_an_interrupt_ends_in_good_order_and_the_same_command_goes_on(run: Run, 
     shop.switch(latency=0.02)
     Path("list.txt").write_text("\n".join(refs))
     words = ("delete", "--file", "list.txt", "--yes", "--no-count", "--concurrency", "4")
-    with start(*words) as going:
+    with Started(*words) as going:
         wait_for_writes(shop, 10)
-        going.send_signal(signal.SIGINT)
-        said = going.communicate(timeout=20)[1].decode()
+        going.signal(signal.SIGINT)
+        done = going.wait()
     shop.switch(latency=0)
     left = shop.get("/catalogs")["Meta"]["TotalCount"]
-    assert going.returncode == 130, said
+    assert done.code == 130, done
     assert 0 < left < 120
-    assert f"{120 - left} of 120 were deleted" in said
+    assert f"{120 - left} of 120 were deleted" in done.err
     [info] = run("history", "--json").data["runs"]
     assert (info["state"], info["exit_code"], info["sort"]) == ("closed", 130, "delete")
     assert run("stage", "list", "--json").data["staged_entries"] == 0, "what is gone has fallen"
@@ -340,8 +340,7 @@ SAMPLE: list[tuple[str, int, str, str]] = [
 
 
 @pytest.fixture
-def seed(family: Shop, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+def seed(family: Shop) -> dict[str, Any]:
     return family.state()
 
 
@@ -349,9 +348,26 @@ def test_down_at_some_points(run: Run, family: Shop, seed: dict[str, Any]) -> No
     prepared(run, family)
     for operation, number, when, then in SAMPLE:
         again(family, seed)
-        dead = process("tests.dying", operation, str(number), when, "delete", *REFS, "--yes")
-        assert dead.returncode == -9, (operation, number, dead)
+        dead = dying(operation, str(number), when, "delete", *REFS, "--yes")
+        assert dead.code == -9, (operation, number, dead)
         check(run, family, then, (operation, number, when))
+
+
+def test_the_doctor_knows_a_run_of_deletes(run: Run, family: Shop) -> None:
+    """Its record is made again as what it is, and its plan never from staged entries."""
+    prepared(run, family)
+    assert dying("delete", "2", "after", "delete", *REFS, "--yes").code == -9
+    [folder] = Path(".ocsync/profiles/test/runs").iterdir()
+    record, gone = folder / "run.json", Path(".ocsync/profiles/test/deleted.jsonl")
+    record.write_text(record.read_text().replace("{", "(", 1))
+    gone.write_text(gone.read_text().replace("product", "produce", 1))
+    assert run("doctor", "--offline", "--fix", "--yes").code == 1, "a run is not finished"
+    [info] = run("history", "--json").data["runs"]
+    assert (info["sort"], info["state"]) == ("delete", "open")
+    (folder / "plan.jsonl").write_text("nothing\n")
+    told = run("doctor", "--offline", "--fix", "--yes")
+    assert "cannot go on without its plan" in told.out + told.err
+    assert family.writes()[-1]["method"] == "DELETE"
 
 
 @pytest.mark.slow
@@ -362,12 +378,12 @@ def test_down_at_every_point(run: Run, family: Shop, seed: dict[str, Any], then:
     counted = {}
     for operation in ("write", "sync", "rename", "move", "delete"):
         again(family, seed)
-        said = process("tests.dying", operation, "100000", "before", "delete", *REFS, "--yes")
-        times = re.search(r"came to \w+ (\d+) times", said.stderr)
+        said = dying(operation, "100000", "before", "delete", *REFS, "--yes")
+        times = re.search(r"came to \w+ (\d+) times", said.err)
         assert times, said
         counted[operation] = int(times[1])
     for point in points(counted):
         again(family, seed)
-        process("tests.dying", point[0], str(point[1]), point[2], "delete", *REFS, "--yes")
+        dying(point[0], str(point[1]), point[2], "delete", *REFS, "--yes")
         check(run, family, then, point)
     print(f"\ndied at points of {counted}: all came right")
