@@ -142,7 +142,7 @@ def _pace(folder: ProfileFolder) -> Pace | None:
 
     for info in folder.runs.list():
         done = info.counts.get("done", 0)
-        if done >= 10 and info.seconds > 0:
+        if info.sort == "resume" and done >= 10 and info.seconds > 0:
             return Pace(done / info.seconds)
     return None
 

@@ -10,7 +10,7 @@ from ocsync.cli.context import Context
 from ocsync.cli.options import DeliveryTimeout, Redeliver, command, seconds_of
 from ocsync.errors import ExitCode, first_of
 
-RunName = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; the newest without.")]
+RunName = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; without, the last resume.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -41,11 +41,13 @@ def register(app: typer.Typer) -> None:
         from ocsync.render import run as shown
 
         seconds = seconds_of(settle)
-        with ctx.folder().runs.get(name) as run:
+        with ctx.folder().runs.get(name, "resume") as run:
 
             async def read(work: Work) -> tuple[Verification, Proof | None]:
                 await sign_in(work)
                 found = await check(work, run, settle=seconds)
+                if run.info.sort != "resume":
+                    return found, None
                 wait = seconds_of(delivery_timeout)
                 return found, await prove(work, run, patience=wait, redeliver=redeliver)
 

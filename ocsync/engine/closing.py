@@ -70,7 +70,7 @@ async def finish(
     kept: list[Kept] = []
     if fresh or problems or not more_to_come(work, options):
         lifted, kept = await _lift_all(work, run, options, done=done, for_run=nothing_sent)
-        run.update(windows={one.target: one.seconds for one in lifted})
+        run.update(windows={**run.info.windows, **{one.target: one.seconds for one in lifted}})
     verification, proof = None, None
     if options.verify and any(counts.get(s.value) for s in State if s.settled):
         verification = await verify(work, run, settle=options.settle)

@@ -96,7 +96,7 @@ def _begin(work: Work, survey: Survey) -> Run:
     steps = _steps(survey.rows)
     pin = work.folder.pin()
     info = RunInfo(
-        id=work.folder.runs.new_id(work.now()),
+        id=work.folder.runs.new_id(work.now(), work.folder.journal.runs()),
         sort="delete",
         started=work.stamp(),
         command="delete",

@@ -118,7 +118,7 @@ def _guard(steps: Sequence[Step], options: Options, identity: Identity) -> None:
 def _new_run(work: Work, drafted: Draft, options: Options) -> Run:
     pin = work.folder.pin()
     info = RunInfo(
-        id=work.folder.runs.new_id(work.now()),
+        id=work.folder.runs.new_id(work.now(), work.folder.journal.runs()),
         started=work.stamp(),
         command=options.command,
         user=work.by,

@@ -27,11 +27,15 @@ FRESH_SECONDS = 600.0
 
 
 class Wanted(NamedTuple):
-    """What a run left in one ref: its fields, those before, and whether the answer showed them."""
+    """What a run left in one ref: its fields, those before, and whether the answer showed them.
+
+    *absent*: it was deleted.
+    """
 
     fields: Fields
     before: Fields
     answered: bool
+    absent: bool = False
 
 
 class Verification(NamedTuple):
@@ -75,6 +79,10 @@ def judge(ref: Ref, wanted: Wanted, found: Document | OcsyncError | None) -> Fin
     """Hold what was *found* against what is *wanted* in *ref*."""
     if isinstance(found, OcsyncError):
         return Finding(ref=ref, sign=Sign.UNREAD, message=found.message)
+    if wanted.absent:
+        there = found is not None
+        text = "it is there again" if there else ""
+        return Finding(ref=ref, sign=Sign.DIFFERS if there else Sign.SAME, message=text)
     if found is None:
         return Finding(ref=ref, sign=Sign.MISSING)
     fields = differing(ref, wanted.fields, found)
@@ -145,6 +153,7 @@ def _count(work: Work, result: Verification, finding: Finding) -> None:
 
 def _wanted(run: Run) -> dict[Ref, Wanted]:
     wanted: dict[Ref, Wanted] = {}
+    absent = run.info.sort == "delete"
     before: dict[int, Fields] = {}
     for record in run.outcomes():
         if isinstance(record, Intent):
@@ -155,6 +164,7 @@ def _wanted(run: Run) -> dict[Ref, Wanted]:
                 {**old.fields, **record.sent},
                 {**before.pop(record.number, {}), **old.before},
                 old.answered and record.answered,
+                absent,
             )
     return wanted
 

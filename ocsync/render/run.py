@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +10,7 @@ import msgspec
 
 from ocsync.delivery.matching import Arrival
 from ocsync.models import Finding, Outcome, Sign, State
-from ocsync.render.status import ending
-from ocsync.render.text import assignment, clock, columns, count, duration, value
+from ocsync.render.text import assignment, columns, count, duration, value
 from ocsync.store import RunInfo
 
 if TYPE_CHECKING:
@@ -238,13 +236,3 @@ def verification_lines(info: RunInfo, verification: Verification) -> Iterator[Li
     good = not verification.exit_code
     text = "everything is as it was written" if good else "not everything is as it was written"
     yield "✓" if good else "✗", f"run {info.id}: {text}"
-
-
-def history(infos: Sequence[RunInfo], now: datetime) -> Iterator[str]:
-    """The runs, newest first, a line each."""
-    rows: list[Sequence[object]] = [("run", "started", "entries", "steps", "took", "ended")]
-    for info in infos:
-        at = clock(info.started, now) if info.started else ""
-        took = duration(info.seconds)
-        rows += [(info.id, at, info.entries, info.steps, took, ending(info.state, info.exit_code))]
-    yield from columns(rows, "<<>>><")

@@ -76,7 +76,8 @@ def last_run(folder: Path) -> dict[str, Any]:
 
     Raises Damaged for one that is not a JSON object.
     """
-    found = sorted(folder.glob("*/run.json"), key=lambda path: path.stat().st_mtime)
+    records = (path for path in folder.glob("*/run.json") if not path.parent.suffix)
+    found = sorted(records, key=lambda path: path.stat().st_mtime)
     if not found:
         return {}
     try:

@@ -217,12 +217,12 @@ class Runs:
                 return run
         return None
 
-    def get(self, name: str = "") -> Run:
-        """The run whose ID is, or alone begins with, *name*; the newest without one.
+    def get(self, name: str = "", sort: Sort | None = None) -> Run:
+        """The run whose ID is, or alone begins with, *name*; the newest (of *sort*) without one.
 
         Raises FileMissing when there is none, UsageError when several begin so.
         """
-        ids = [info.id for info in self.list()]
+        ids = [info.id for info in self.list() if name or sort in (None, info.sort)]
         found = [i for i in ids if i == name] or [i for i in ids if i.startswith(name)]
         if not found:
             text = f"there is no run {name}" if name else "there is no run yet"
@@ -231,11 +231,14 @@ class Runs:
             raise UsageError(f"several runs begin with {name}: {', '.join(found[:5])}")
         return self._open(self._folder / found[0])
 
-    def new_id(self, now: datetime) -> str:
-        """An ID that no run has: `MMDD-HHMM`, then `MMDD-HHMM-2`..."""
+    def new_id(self, now: datetime, taken: Collection[str] = ()) -> str:
+        """An ID that no run has: `MMDD-HHMM`, then `MMDD-HHMM-2`...
+
+        *taken* are the names of runs that the journal remembers, although they may be removed.
+        """
         stem = now.astimezone().strftime("%m%d-%H%M")
         number, name = 1, stem
-        while (self._folder / name).exists() or (self._folder / f"{name}.new").exists():
+        while name in taken or any((self._folder / (name + end)).exists() for end in ("", ".new")):
             number += 1
             name = f"{stem}-{number}"
         return name
@@ -268,6 +271,21 @@ class Runs:
                 shutil.rmtree(fresh)
         if self.open_run() is None:
             journal.compact()
+
+    def size(self, name: str) -> int:
+        """The bytes that the run *name* takes on disk."""
+        return sum(p.stat().st_size for p in (self._folder / name).rglob("*") if p.is_file())
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove these runs for good. Call it under the run lock; a crash leaves none of them half.
+
+        Each is renamed first, so that what is removed only in part is no run any more.
+        """
+        for name in names:
+            os.rename(self._folder / name, self._folder / f"{name}.gone")  # noqa: PTH104
+        files.sync_folder(self._folder)
+        for gone in self._folder.glob("*.gone"):
+            shutil.rmtree(gone)
 
     def _adopt(self, fresh: Path) -> Run:
         path = fresh.with_suffix("")
