@@ -196,7 +196,7 @@ def _stopping(work: Work, console: Console, *, writes: bool) -> Iterator[list[in
             return
         seen.append(number)
         if len(seen) > 1:
-            console.fault("left at once; what was under way is settled by the next ocsync resume")
+            console.fault("left at once; the same command again settles what was under way")
             os._exit(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED)
         console.fault("stopping; waiting for the requests under way (again to leave at once)", "!")
         work.stop.set()

@@ -47,7 +47,9 @@ def survey(found: Survey) -> Iterator[Line]:
         names = [one.target for one in found.heard if one.hearing == hearing]
         paused = any(one.paused for one in found.heard if one.hearing == hearing)
         if names:
-            yield "!", f"{text}{', although paused' if paused else ''}: {', '.join(names)}"
+            yield from _wrapped(
+                f"{text}{', although paused' if paused else ''}: {', '.join(names)}"
+            )
 
 
 def _going(found: Survey) -> Iterator[Line]:
@@ -69,7 +71,7 @@ def _with_along(what: str, counts: Mapping[str, int]) -> Iterator[Line]:
     yield "-", what
     if parts:
         text = ", ".join(part.replace(" ", "\u00a0") for part in parts)
-        for line in wrap(f"takes along {text}", _WIDTH - 4):
+        for line in wrap(f"takes along {text}", _WIDTH - 4, break_on_hyphens=False):
             yield "", "    " + line.replace("\u00a0", " ")
 
 
@@ -97,17 +99,24 @@ def _staged(found: Survey) -> Iterator[Line]:
     yield from staged(found.fallen.dropped, found.fallen.kept)
     if found.naming:
         names = shortened(_refs(found.naming))
-        yield "!", f"is still named by what is staged for {names}"
+        yield from _wrapped(f"is still named by what is staged for {names}")
 
 
 def staged(dropped: Sequence[Entry], kept: Sequence[Entry]) -> Iterator[Line]:
     """What becomes of staged entries."""
     if dropped:
         text = f"drops {count(len(dropped), 'staged entry')}: {shortened(_refs(dropped))}"
-        yield "!", text
+        yield from _wrapped(text)
     if kept:
         text = f"keeps {count(len(kept), 'staged entry')}, which would make it again"
-        yield "!", f"{text}: {shortened(_refs(kept))}"
+        yield from _wrapped(f"{text}: {shortened(_refs(kept))}")
+
+
+def _wrapped(text: str) -> Iterator[Line]:
+    first, *more = wrap(text, _WIDTH - 2, break_long_words=False, break_on_hyphens=False)
+    yield "!", first
+    for line in more:
+        yield "", f"    {line}"
 
 
 def _refs(entries: Sequence[Entry]) -> list[str]:
@@ -119,7 +128,9 @@ def _unread(found: Survey) -> Iterator[Line]:
         yield "!", "what goes along was not read (--no-count)"
     names = sorted({name for row in found.there for name in row.along.unread})
     if names:
-        yield "!", f"not everything could be read: {', '.join(names)} (is a role missing?)"
+        yield from _wrapped(
+            f"not everything could be read: {', '.join(names)} (is a role missing?)"
+        )
     for name in dict.fromkeys(kind_of(row.ref).name for row in found.there):
         kind = KINDS[name]
         if kind.hidden:

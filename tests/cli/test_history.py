@@ -94,7 +94,7 @@ def test_a_run_by_name_by_its_beginning_and_by_the_command_s_name(three: Run) ->
         shown = three("history", *words)
         assert shown.code == 0
         assert f"run {partly} · resume by" in shown.out
-        assert "4 edits, 3 steps" in shown.out
+        assert "3 edits, 3 steps" in shown.out
         assert "! address/new" in shown.out
         assert "blocked by address/new" in shown.out
         assert "partly done" in shown.out
