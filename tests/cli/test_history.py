@@ -69,7 +69,7 @@ def test_the_list_is_narrowed(three: Run) -> None:
     assert names(three, "--since", "1d") == []
     day = (datetime.now().astimezone() - timedelta(days=28.5)).replace(tzinfo=None).isoformat()
     assert names(three, "--since", day) == [deleted, partly]
-    assert names(three, "--since", "28d") == [deleted]
+    assert names(three, "--since", "27.5d") == [deleted]
     assert names(three, "--limit", "1") == [deleted]
     shown = three("history", "--limit", "1")
     assert "and 2 runs more" in shown.err
