@@ -20,7 +20,8 @@ from ocsync.engine.work import Work
 from ocsync.engine.wrote import writable
 from ocsync.errors import OcsyncError
 from ocsync.gone import below
-from ocsync.models import Entry, Op, Outcome, Ref, State
+from ocsync.models import Change, Entry, Op, Outcome, Ref, State
+from ocsync.plan import created
 from ocsync.resources import kind_of, parents_of
 from ocsync.store import Run
 
@@ -127,5 +128,5 @@ def make_again(ref: Ref, document: Document, *, summed: bool, replace: bool) -> 
              and made.unless not in fields}  # fmt: skip
     if unset:  # making it fills this in, with something new
         again.append(Entry(op=Op.SET, ref=ref, fields=unset))
-    lost = [f"{path} was null: making it again brings something along" for path in unset]
-    return staged_back(ref, again, lost)
+    brought = created(Change(op=Op.PUT, ref=ref, fields=fields)) if unset else []
+    return staged_back(ref, again, [f"making it again brings {one} along" for one in brought])

@@ -24,7 +24,7 @@ Line = tuple[str, str]
 def runs(infos: Sequence[RunInfo], now: datetime) -> Iterator[str]:
     """The runs, newest first, a line each."""
     rows: list[Sequence[object]] = [
-        ("run", "sort", "started", "edits", "steps", "requests", "took", "ended")
+        ("run", "sort", "started", "edits", "steps", "sent", "took", "ended")
     ]
     for info in infos:
         at = clock(info.started, now) if info.started else ""

@@ -16,6 +16,8 @@ from tests.builders import Result, Shop
 from tests.conftest import Run, add_profile
 from tests.test_law import SEED, entries, marketplace
 
+NO_SHRINK = (Phase.explicit, Phase.reuse, Phase.generate)
+"""An example takes half a second; a failing one is short enough to read."""
 STOCK = "/products/P0/inventoryrecords/R0"
 
 
@@ -248,10 +250,13 @@ def there_and_back(run: Run, shop: Shop, sequence: list[Entry]) -> None:
     if done and any(info["undoes"] for info in run("history", "--json").data["runs"]):
         back = next(i for i in run("history", "--json").data["runs"] if i["undoes"])
         ok(run("rollback", back["id"]))
+    brought = set()
     if first.data["made"]:
-        ok(run("rollback", newest(run, "delete")))
+        again = ok(run("rollback", newest(run, "delete"), "--json")).data
+        said = [what.split() for one in again["lost"] for what in one["what"]]
+        brought = {words[4].casefold() for words in said if words[:3] == ["making", "it", "again"]}
     ok(run("resume", "--no-pause", "--allow-risky", "zero-stock"))
-    assert comparable(shop) == after
+    assert {n: d for n, d in comparable(shop).items() if n not in brought - after.keys()} == after
 
 
 def ok(result: Result) -> Result:
@@ -276,7 +281,7 @@ def without_null(document: dict[str, Any] | None) -> dict[str, Any]:
     return {n: v for n, v in (document or {}).items() if v is not None and v is not False}
 
 
-@settings(deadline=None, max_examples=5, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=4, phases=NO_SHRINK, suppress_health_check=list(HealthCheck))
 @given(st.lists(entries(), min_size=1, max_size=8))
 def test_there_and_back_again(run: Run, shop: Shop, sequence: list[Entry]) -> None:
     there_and_back(run, shop, sequence)
@@ -287,7 +292,7 @@ def test_there_and_back_again(run: Run, shop: Shop, sequence: list[Entry]) -> No
 @settings(
     deadline=None,
     max_examples=120,
-    phases=(Phase.explicit, Phase.generate),
+    phases=NO_SHRINK,
     suppress_health_check=list(HealthCheck),
 )
 @given(st.lists(entries(), min_size=1, max_size=12))

@@ -217,6 +217,7 @@ def test_what_is_made_again_has_all_that_can_be_staged() -> None:
         "buyer/B", {"Name": "b", "DefaultCatalogID": None}, summed=False, replace=False
     )
     assert [e.fields for e in lone.entries] == [{"Name": "b"}, {"DefaultCatalogID": None}]
+    assert lone.lost[0] == "making it again brings catalog/B along"
     user = make_again("buyer-user/B/U", {"Username": "u"}, summed=False, replace=False)
     assert (user.entries, user.gone, "write-only" in user.lost[0]) == ((), True, True)
     variant = make_again("variant/P/V", {"Name": "v"}, summed=False, replace=False)
