@@ -101,10 +101,12 @@ Confirm = Annotated[
     ),
 ]  # fmt: skip
 Concurrency = Annotated[
-    int, typer.Option("--concurrency", min=1, max=256, help="Most requests in flight.")
+    int,
+    typer.Option("--concurrency", metavar="N", min=1, max=256, help="Most requests in flight."),
 ]
 MaxRate = Annotated[
-    float, typer.Option("--max-rate", min=0, help="Most requests a second; 0: no limit.")
+    float,
+    typer.Option("--max-rate", metavar="N", min=0, help="Most requests a second; 0: no limit."),
 ]
 DeliveryTimeout = Annotated[
     str,

@@ -29,7 +29,10 @@ def register(app: typer.Typer) -> None:
             ),
         ] = None,
         settle: Annotated[
-            str, typer.Option("--settle", help="How long lagging reads may take to show the run.")
+            str,
+            typer.Option(
+                "--settle", metavar="TIME", help="How long lagging reads may take to show the run."
+            ),
         ] = "30s",
         dry_run: Annotated[
             bool, typer.Option("--dry-run", "-n", help="Show the way back; stage nothing.")
