@@ -16,12 +16,13 @@ Fields = dict[str, Any]
 
 
 class Op(StrEnum):
-    """What an entry does to its ref."""
+    """What an entry does to its ref; a delete is a step, but can never be staged."""
 
     SET = "set"
     PUT = "put"
     ADJUST = "adjust"
     ASSIGN = "assign"
+    DELETE = "delete"
 
 
 class Entry(
@@ -30,8 +31,9 @@ class Entry(
     """One staged edit, one line of the journal.
 
     *seq* orders the journal and never repeats in a profile; 0 until the journal gives one.
-    *at* is UTC, ISO 8601. *source* is `FILE:LINE` for imports. *expect* holds what the operator
-    believes is on the server just before this entry. *replace* lets a put meet an existing entity.
+    *at* is UTC, ISO 8601. *source* is `FILE:LINE` for imports, `rollback RUN` for what takes a run
+    back. *expect* holds what the operator believes is on the server just before this entry.
+    *replace* lets a put meet an existing entity.
     """
 
     op: Op
@@ -60,9 +62,9 @@ class Broken(msgspec.Struct, frozen=True):
 class Change(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The net effect of entries of one ref, in one request.
 
-    *op* is set, put or assign. *fields* are absolute values; `xp.a.b` paths stay until `xp.a` has
-    been read. *adjust* are sums to add to what the server has. *expect* is to hold before the
-    request. *entries* are the journal's numbers folded in, in order.
+    *op* is set, put or assign; delete in a run of deletes. *fields* are absolute values; `xp.a.b`
+    paths stay until `xp.a` has been read. *adjust* are sums to add to what the server has. *expect*
+    is to hold before the request. *entries* are the journal's numbers folded in, in order.
     """
 
     op: Op
@@ -131,7 +133,8 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag
     *status*, *code* and *message* are the platform's, where it answered. *because* is the ref that
     blocked it. *sent* holds the values that were written (or found, when unchanged); *answered*
     says that the write's own answer showed them. *values* has the three values of an unknown
-    outcome per field: before, sent, found.
+    outcome per field: before, sent, found. *along* is what a delete took along: kind ->
+    how many, and how many of them the run has the documents of.
     """
 
     number: int
@@ -144,6 +147,7 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag
     sent: Fields = {}
     answered: bool = False
     values: dict[str, dict[str, Any]] = {}
+    along: dict[str, tuple[int, int]] = {}
     at: str = ""
 
 
@@ -169,6 +173,18 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     fields: dict[str, dict[str, Any]] = {}
     message: str = ""
     place: str = ""
+
+
+class Gone(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A ref that *run* deleted and that nothing of ours has made again since.
+
+    *sure* is false from before the request until the run is closed. *at* is UTC, ISO 8601.
+    """
+
+    ref: Ref
+    run: str
+    at: str = ""
+    sure: bool = False
 
 
 class TargetState(msgspec.Struct, frozen=True, kw_only=True):

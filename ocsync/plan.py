@@ -15,7 +15,7 @@ from ocsync.errors import PlanCycle
 from ocsync.models import Change, Op, Ref, Step
 from ocsync.resources import KINDS, ids_of, kind_of, references_of, url_of
 
-METHODS = {Op.SET: "PATCH", Op.PUT: "PUT", Op.ASSIGN: "POST"}
+METHODS = {Op.SET: "PATCH", Op.PUT: "PUT", Op.ASSIGN: "POST", Op.DELETE: "DELETE"}
 _RANK = {name: place for place, name in enumerate(KINDS)}
 
 
@@ -37,7 +37,7 @@ def build(changes: Iterable[Change]) -> Plan:
     """The plan of *changes*. Raises PlanCycle, naming its members, when they wait in a circle."""
     nodes = list(changes)
     graph = _graph(nodes)
-    wave = _waves(nodes, graph.first)
+    wave = waves([node.ref for node in nodes], graph.first)
     order = sorted(range(len(nodes)), key=lambda i: (wave[i], _RANK[kind_of(nodes[i].ref).name], i))
     number = {node: place for place, node in enumerate(order, 1)}
     steps = tuple(
@@ -75,7 +75,7 @@ def _graph(nodes: Sequence[Change]) -> _Graph:
         if i and nodes[i - 1].ref == change.ref:
             needs[i].add(i - 1)
         needs[i] |= {last[ref] for ref in references_of(change.ref, change.fields) if ref in last}
-        for child in _created(change):
+        for child in created(change):
             if child in last:
                 needs[last[child]].add(i)
         first[i] |= _after(change, groups)
@@ -85,7 +85,7 @@ def _graph(nodes: Sequence[Change]) -> _Graph:
     return _Graph(needs, first)
 
 
-def _created(change: Change) -> list[Ref]:
+def created(change: Change) -> list[Ref]:
     """What a put of *change*'s ref makes on its own (a buyer its catalog; api-facts 5.2)."""
     if change.op is not Op.PUT:
         return []
@@ -125,10 +125,14 @@ def _after(change: Change, groups: dict[_Group, set[int]]) -> set[int]:
     return found
 
 
-def _waves(nodes: Sequence[Change], first: Sequence[set[int]]) -> list[int]:
-    wave = [1] * len(nodes)
+def waves(refs: Sequence[Ref], first: Sequence[Collection[int]]) -> list[int]:
+    """The wave of each of *refs*, from 1: one after those that come *first*, by their places.
+
+    Raises PlanCycle when they wait in a circle.
+    """
+    wave = [1] * len(refs)
     waiting = [len(before) for before in first]
-    followers: list[list[int]] = [[] for _ in nodes]
+    followers: list[list[int]] = [[] for _ in refs]
     for node, before in enumerate(first):
         for other in before:
             followers[other].append(node)
@@ -139,18 +143,20 @@ def _waves(nodes: Sequence[Change], first: Sequence[set[int]]) -> list[int]:
             waiting[follower] -= 1
             if not waiting[follower]:
                 ready.append(follower)
-    if len(ready) < len(nodes):
-        raise PlanCycle(_circle(nodes, first, {n for n, count in enumerate(waiting) if count}))
+    if len(ready) < len(refs):
+        raise PlanCycle(_circle(refs, first, {n for n, count in enumerate(waiting) if count}))
     return wave
 
 
-def _circle(nodes: Sequence[Change], first: Sequence[set[int]], stuck: set[int]) -> list[Ref]:
+def _circle(
+    refs: Sequence[Ref], first: Sequence[Collection[int]], stuck: Collection[int]
+) -> list[Ref]:
     """One circle among the *stuck*: walk back from any of them until a place comes again."""
     walk: list[int] = [min(stuck)]
     while True:
         before = min(n for n in first[walk[-1]] if n in stuck)
         if before in walk:
-            return [nodes[n].ref for n in walk[walk.index(before) :]]
+            return [refs[n] for n in walk[walk.index(before) :]]
         walk.append(before)
 
 

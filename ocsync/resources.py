@@ -79,6 +79,22 @@ class Creates(NamedTuple):
     unless: str = ""
 
 
+class Named(NamedTuple):
+    """A list of what names one of this kind in a field: *kind* at *path*, filtered by *query*.
+
+    *refuses* is why the platform then refuses to delete it (api-facts 2.3 and 5.2); where it is
+    empty, what becomes of the name is not documented. *id* is the items' own ID. *inner* is the
+    kind below the items which really holds the name.
+    """
+
+    kind: str
+    path: str
+    query: str
+    refuses: str = ""
+    id: str = "ID"
+    inner: str = ""
+
+
 class Kind(NamedTuple):
     """A kind of entity or assignment.
 
@@ -90,6 +106,9 @@ class Kind(NamedTuple):
     roles that may write.
     *direct* targets get a message when one is written, *possible* ones may.
     *lags* means that a read right after a write may be stale, so it never suppresses one.
+    Of its own kind, those whose field *subtree* names one are deleted with it. *named_by* lists
+    what names it in a field; *hidden* is what keeps one from being deleted and cannot be read
+    beforehand.
     """
 
     name: str
@@ -112,6 +131,9 @@ class Kind(NamedTuple):
     puts: bool = True
     lags: bool = False
     deletable: bool = True
+    subtree: str = ""
+    named_by: tuple[Named, ...] = ()
+    hidden: str = ""
 
     @property
     def ops(self) -> tuple[Op, ...]:
@@ -238,19 +260,25 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
             "CompanyName": _ID, "FirstName": _ID, "LastName": _ID, "AddressName": _ID, "Phone": _ID,
             "Street1": _NAME, "Street2": _ID, "City": _NAME, "State": _ID, "Zip": _ID,
             "Country": Field(Type.TEXT, required=True, max=2, min=2), "DateCreated": _STAMP, "xp": _XP},
-         area="AdminAddress", possible=("inventory", "products")),
+         area="AdminAddress", possible=("inventory", "products"),
+         named_by=(Named("product", "/products", "InventoryRecords.AddressID", "inventory records refer to it", inner="inventory"),
+                   Named("product", "/products", "ShipFromAddressID"))),
     Kind("supplier", "supplier", ("SupplierID",), "/suppliers/{SupplierID}",
          {**_ORGANISATION, "AllBuyersCanOrder": _FLAG},
-         area="Supplier", direct=("suppliers",), possible=("products",)),
+         area="Supplier", direct=("suppliers",), possible=("products",),
+         named_by=(Named("product", "/products", "DefaultSupplierID"),)),
     Kind("catalog", "catalog", ("CatalogID",), "/catalogs/{CatalogID}", {
             "OwnerID": _OWNER, "Name": _NAME, "Description": _ABOUT, "Active": _FLAG, "CategoryCount": _COUNT, "xp": _XP},
-         area="Catalog", direct=("catalogs",), possible=("products", "categories")),
+         area="Catalog", direct=("catalogs",), possible=("products", "categories"),
+         named_by=(Named("buyer", "/buyers", "DefaultCatalogID", "it is a default catalog"),)),
     Kind("price-schedule", "price schedule", ("PriceScheduleID",), "/priceschedules/{PriceScheduleID}", {
             "OwnerID": _OWNER, "Name": _NAME, "ApplyTax": _FLAG, "ApplyShipping": _FLAG, "MinQuantity": Field(Type.WHOLE, min=1, default=1),
             "MaxQuantity": _WHOLE, "UseCumulativeQuantity": _FLAG, "RestrictedQuantity": _FLAG, "PriceBreaks": Field(Type.LIST),
             "Currency": Field(Type.TEXT, max=3), "SaleStart": Field(Type.DATE), "SaleEnd": Field(Type.DATE),
             "IsOnSale": Field(Type.FLAG, read_only=True), "xp": _XP},
-         area="PriceSchedule", possible=("products",)),
+         area="PriceSchedule", possible=("products",),
+         named_by=(Named("product", "/products", "DefaultPriceScheduleID"),
+                   Named("product-assignment", "/products/assignments", "priceScheduleID", id="ProductID"))),
     Kind("buyer", "buyer", ("BuyerID",), "/buyers/{BuyerID}", {**_ORGANISATION, "DefaultCatalogID": _ID, "GroupID": _ID},
          area="Buyer", references=(Reference("catalog", ("DefaultCatalogID",)),),
          creates=(Creates("catalog", ("BuyerID",), "DefaultCatalogID"), Creates("catalog-assignment", ("BuyerID", "BuyerID"), "DefaultCatalogID")),
@@ -259,7 +287,7 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
             "Name": _NAME, "Description": _ABOUT, "ListOrder": Field(Type.WHOLE, min=0, default=0), "Active": _FLAG, "ParentID": _ID,
             "ChildCount": _COUNT, "xp": _XP},
          area="Category", references=(Reference("catalog", ("CatalogID",)), Reference("category", ("CatalogID", "ParentID"))),
-         direct=("categories",), possible=("products",), list_query={"depth": "all"}),
+         direct=("categories",), possible=("products",), list_query={"depth": "all"}, subtree="ParentID"),
     Kind("product", "product", ("ProductID",), "/products/{ProductID}", {
             "OwnerID": _OWNER, "Name": _NAME, "Description": _ABOUT, "Active": _FLAG, "AutoForward": _FLAG, "Returnable": _FLAG,
             "IsParent": _FLAG, "ParentID": _ID, "QuantityMultiplier": Field(Type.WHOLE, min=1, default=1), **_SIZES,
@@ -270,16 +298,22 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          area="Product",
          references=(Reference("price-schedule", ("DefaultPriceScheduleID",)), Reference("supplier", ("DefaultSupplierID",)),
                      Reference("address", ("ShipFromAddressID",)), Reference("product", ("ParentID",))),
-         direct=("products",), lags=True),
+         direct=("products",), lags=True,
+         named_by=(Named("product", "/products", "ParentID", "it is a parent product"),
+                   Named("bundle", "/bundles/productassignments", "productID", "bundles have it", id="BundleID"))),
     Kind("usergroup", "user group", ("BuyerID", "UserGroupID"), "/buyers/{BuyerID}/usergroups/{UserGroupID}",
          {"Name": _NAME, "Description": _ABOUT, "xp": _XP},
-         area="UserGroup", references=(Reference("buyer", ("BuyerID",)),), direct=("usergroups",), possible=("products",)),
+         area="UserGroup", references=(Reference("buyer", ("BuyerID",)),), direct=("usergroups",), possible=("products",),
+         hidden="approval rules"),
     Kind("buyer-user", "buyer user", ("BuyerID", "UserID"), "/buyers/{BuyerID}/users/{UserID}", _USER,
-         area="BuyerUser", references=(Reference("buyer", ("BuyerID",)),), direct=("buyer-users",), puts=False),
+         area="BuyerUser", references=(Reference("buyer", ("BuyerID",)),), direct=("buyer-users",), puts=False,
+         hidden="open orders or an API client"),
     Kind("supplier-user", "supplier user", ("SupplierID", "UserID"), "/suppliers/{SupplierID}/users/{UserID}", _USER,
-         area="SupplierUser", references=(Reference("supplier", ("SupplierID",)),), direct=("supplier-users",), puts=False),
+         area="SupplierUser", references=(Reference("supplier", ("SupplierID",)),), direct=("supplier-users",), puts=False,
+         hidden="open orders or an API client"),
     Kind("admin-user", "admin user", ("UserID",), "/adminusers/{UserID}", _USER,
-         area="AdminUser", direct=("admin-users",), puts=False),
+         area="AdminUser", direct=("admin-users",), puts=False,
+         hidden="an API client"),
     Kind("variant", "variant", ("ProductID", "VariantID"), "/products/{ProductID}/variants/{VariantID}", {
             "Name": Field(Type.TEXT, max=100), "Description": _ABOUT, "Active": _FLAG, **_SIZES,
             "Inventory.QuantityAvailable": _STOCK, "Inventory.NotificationPoint": _WHOLE, "Inventory.LastUpdated": _STAMP,
@@ -288,11 +322,11 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
     Kind("inventory", "inventory record", ("ProductID", "InventoryRecordID"),
          "/products/{ProductID}/inventoryrecords/{InventoryRecordID}", _RECORD,
          area="Product", references=(Reference("product", ("ProductID",)), Reference("address", ("AddressID",))),
-         direct=("inventory",), possible=("products",)),
+         direct=("inventory",), possible=("products",), hidden="open orders"),
     Kind("variant-inventory", "variant inventory record", ("ProductID", "VariantID", "InventoryRecordID"),
          "/products/{ProductID}/variants/{VariantID}/inventoryrecords/{InventoryRecordID}", _RECORD,
          area="Product", references=(Reference("product", ("ProductID",)), Reference("variant", ("ProductID", "VariantID")), Reference("address", ("AddressID",))),
-         direct=("inventory",), possible=("products",)),
+         direct=("inventory",), possible=("products",), hidden="open orders"),
     Kind("catalog-assignment", "catalog assignment", ("CatalogID", "BuyerID"), "/catalogs/assignments",
          {"ViewAllCategories": _BOTH_WAYS, "ViewAllProducts": _BOTH_WAYS},
          area="Catalog", references=(Reference("catalog", ("CatalogID",)), Reference("buyer", ("BuyerID",))),
@@ -385,6 +419,12 @@ def make_ref(kind: Kind | str, ids: Mapping[str, str | None]) -> Ref:
     return "/".join([row.name, *(value for value in values if value)])
 
 
+def is_whole(ref: Ref) -> bool:
+    """Whether *ref* has all the IDs that its kind needs."""
+    kind = kind_of(ref)
+    return len(ids_of(ref)) >= len(kind.ids) - kind.optional
+
+
 def read_ref(text: str) -> Ref:
     """*text* as a ref.
 
@@ -441,6 +481,13 @@ def references_of(ref: Ref, fields: Mapping[str, Any]) -> Iterator[Ref]:
 def parents_of(ref: Ref) -> Iterator[Ref]:
     """The refs without which *ref* cannot be, by its IDs alone."""
     return references_of(ref, {})
+
+
+def lineage(ref: Ref) -> Iterator[Ref]:
+    """*ref*, and everything without which it cannot be, by its IDs; some may come twice."""
+    yield ref
+    for parent in parents_of(ref):
+        yield from lineage(parent)
 
 
 def url_of(ref: Ref) -> str:

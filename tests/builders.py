@@ -61,6 +61,11 @@ class Shop(NamedTuple):
         answer = self.call(method, path, body)
         return answer.status_code, answer.json()["Errors"][0]["ErrorCode"]
 
+    def state(self) -> dict[str, Any]:
+        """The marketplace as a seed."""
+        found: dict[str, Any] = HTTP.get(self.url + "/_emulator/state").json()
+        return found
+
     def requests(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = HTTP.get(self.url + "/_emulator/requests").json()
         return found

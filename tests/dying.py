@@ -26,6 +26,7 @@ OPERATIONS: dict[str, tuple[str, str]] = {
     "remove": ("pathlib", "Path.unlink"),
     "move": ("os", "rename"),
     "request": ("ocsync.client.api", "Api.write"),
+    "delete": ("ocsync.client.api", "Api.delete"),
     "pause": ("ocsync.client.sync_configs", "set_paused"),
 }
 """Each operation, and the function that does it."""

@@ -19,8 +19,8 @@ from ocsync.render.console import Console
 
 _COMMANDS = (
     "init", "profile", "targets", "pause", "stage", "plan", "resume", "verify", "status",
-    "unpause", "window", "expire", "delete", "resync", "history", "doctor", "delivery", "listen",
-    "emulator", "demo",
+    "unpause", "window", "expire", "delete", "rollback", "resync", "history", "doctor",
+    "delivery", "listen", "emulator", "demo",
 )  # fmt: skip
 _SHOWN_PROBLEMS = 20
 _CHOICES = ("one of ", "kinds: ", "targets: ", "profiles here: ", "a profile's name ")

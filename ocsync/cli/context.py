@@ -129,7 +129,7 @@ class Context:
 
         async def main() -> T:
             async with self.session(limits=limits, stream=stream) as work:
-                with _stopping(work, self.console, self.command, writes=locked) as stopped:
+                with _stopping(work, self.console, writes=locked) as stopped:
                     try:
                         return await task(work)
                     except Interrupted as error:
@@ -178,7 +178,7 @@ def _asked(question: str) -> str:
 
 
 @contextmanager
-def _stopping(work: Work, console: Console, command: str, *, writes: bool) -> Iterator[list[int]]:
+def _stopping(work: Work, console: Console, *, writes: bool) -> Iterator[list[int]]:
     """Signals set the stop of work that *writes*, and a second one leaves at once.
 
     Work that only reads is left at the first.
@@ -196,9 +196,7 @@ def _stopping(work: Work, console: Console, command: str, *, writes: bool) -> It
             return
         seen.append(number)
         if len(seen) > 1:
-            console.fault(
-                f"left at once; what was under way is settled by the next ocsync {command}"
-            )
+            console.fault("left at once; the same command again settles what was under way")
             os._exit(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED)
         console.fault("stopping; waiting for the requests under way (again to leave at once)", "!")
         work.stop.set()

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import Confirm, LockTimeout, Yes, command, seconds_of
-from ocsync.errors import ExitCode, InputError, OcsyncError, Problem, Refused, UsageError
+from ocsync.cli.options import Concurrency, Confirm, LockTimeout, MaxRate, Yes, command, seconds_of
+from ocsync.errors import ExitCode, FileMissing, InputError, Refused, UsageError
 
 if TYPE_CHECKING:
-    from ocsync.engine.delete import Doomed
+    from ocsync.engine.doomed import Survey
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
-    @command(app, "delete", ExitCode.PARTLY, ExitCode.BAD_INPUT)
+    @command(app, "delete", ExitCode.PARTLY, ExitCode.BAD_INPUT, ExitCode.NO_FILE)
     def delete(
         ctx: Context,
-        refs: Annotated[list[str], typer.Argument(metavar="REF...", help="Entities, assignments.")],
+        refs: Annotated[
+            list[str] | None,
+            typer.Argument(metavar="REF...", help="Entities, assignments; - reads standard input."),
+        ] = None,
+        file: Annotated[
+            str, typer.Option("--file", metavar="FILE", help="One ref a line, or CSV with `ref`.")
+        ] = "",
+        dry_run: Annotated[
+            bool, typer.Option("--dry-run", "-n", help="Show what would go; delete nothing.")
+        ] = False,
         max_delete: Annotated[
             int | None,
             typer.Option(
@@ -31,85 +42,98 @@ def register(app: typer.Typer) -> None:
                 help="Refuse to delete more, what goes along counted.",
             ),
         ] = None,
+        no_count: Annotated[
+            bool, typer.Option("--no-count", help="Do not read what goes along; for thousands.")
+        ] = False,
+        concurrency: Concurrency = 16,
+        max_rate: MaxRate = 0.0,
         yes: Yes = False,
         confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
     ) -> ExitCode:
         """Delete at once; OrderCloud cannot pause deletes.
 
-        Targets see it immediately. What is staged for it, and below it, is dropped.
+        Shows first what goes along, what will be refused, what stays. Children
+        go first. Staged edits of what is gone are dropped, puts of it kept.
         """
+        from ocsync.client import Limits
+        from ocsync.engine.delete import Report, close_open
         from ocsync.engine.delete import delete as carry_out
-        from ocsync.engine.delete import survey_deletes
+        from ocsync.engine.doomed import survey_deletes
         from ocsync.engine.work import Work, before_writing, sign_in
-        from ocsync.render.text import count
+        from ocsync.render import delete as shown
 
-        checked = _checked(refs)
+        if max_delete is not None and no_count:
+            raise UsageError("--max-delete counts what goes along, so not with --no-count")
+        named = _read(refs or [], file)
         ctx.yes, ctx.confirmed, ctx.lock_seconds = yes, confirm, seconds_of(lock_timeout)
 
-        async def work_on(work: Work) -> tuple[list[Doomed], list[tuple[str, OcsyncError]]]:
-            await sign_in(work)
-            rows = await survey_deletes(work, checked)
-            for row in rows:
-                _tell(ctx, row)
-            there = [row for row in rows if row.exists or row.staged]
-            if not there:
-                return [], []
-            _check_number(there, max_delete)
+        async def work_on(work: Work) -> tuple[Survey, Report | None]:
+            identity = await sign_in(work)
+            work.folder.runs.recover(work.folder.journal)
+            await close_open(work)
+            found = await survey_deletes(
+                work, identity, named, counting=not no_count, workers=concurrency
+            )
+            ctx.console.event(shown.survey_data(found))
+            for sign, line in () if ctx.console.json else shown.survey(found):
+                ctx.console.talk(line, sign)
+            if dry_run or not (found.there or found.fallen.dropped):
+                return found, None
+            _check_number(found.number, max_delete)
             before_writing(work)
-            if not ctx.ask(f"Delete {count(len(there), 'ref')} now?"):
+            if not ctx.ask(_question(found)):
                 raise UsageError("nothing was deleted")
-            return there, await carry_out(work, there)
+            return found, await carry_out(work, found, workers=concurrency)
 
-        rows, failed = ctx.online(work_on, locked=True, stream=True)
-        ctx.console.event(
-            {
-                "type": "summary",
-                "deleted": len(rows) - len(failed),
-                "failed": [{"ref": ref, "message": error.message} for ref, error in failed],
-            }
-        )
-        if not ctx.console.json:
-            ctx.console.data(f"{count(len(rows) - len(failed), 'ref')} deleted", "-")
-        return ExitCode.PARTLY if failed else ExitCode.DONE
+        limits = Limits(concurrency, max_rate)
+        found, result = ctx.online(work_on, limits=limits, locked=True, stream=True)
+        ctx.console.event(shown.report_data(result, found, dry_run=dry_run))
+        if ctx.console.json:
+            return result.exit_code if result else ExitCode.DONE
+        if result is None:
+            said = "this was a dry run: nothing was deleted" if dry_run else "nothing to delete"
+            ctx.console.data(said, "=")
+            return ExitCode.DONE
+        for sign, line in shown.report(result):
+            ctx.console.data(line, sign)
+        ctx.console.next(*shown.next_commands(result))
+        return result.exit_code
 
 
-def _check_number(rows: list[Doomed], most: int | None) -> None:
-    number = sum(row.exists + sum(row.children.values()) for row in rows)
+def _read(words: list[str], file: str) -> list[str]:
+    from ocsync.engine.refs import read_ref_lines, read_refs
+
+    if bool(words) == bool(file):
+        raise UsageError("give REFs, - for standard input, or --file FILE")
+    name = file or words[0]
+    if not file and name != "-":
+        return read_refs(words)
+    if len(words) > 1:
+        raise UsageError("- stands alone")
+    if name == "-":
+        if sys.stdin.isatty():
+            raise UsageError("standard input is a terminal; pipe refs in, or name a file")
+        return read_ref_lines(sys.stdin, "standard input")
+    try:
+        return read_ref_lines(Path(name).read_text(encoding="utf-8-sig").splitlines(), name)
+    except OSError as error:
+        raise FileMissing(f"{name}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name}: not UTF-8 text; nothing was deleted") from error
+
+
+def _question(found: Survey) -> str:
+    from ocsync.render.text import count
+
+    refs, more = len(found.there), found.number - len(found.there)
+    if not refs:
+        return f"Drop {count(len(found.fallen.dropped), 'staged entry')} of what is not there?"
+    below = f", and {more:,} below," if more else ""
+    return f"Delete {count(refs, 'ref')}{below} now?"
+
+
+def _check_number(number: int, most: int | None) -> None:
     if most is not None and number > most:
         text = f"this would delete {number:,}, what goes along counted; --max-delete is {most:,}"
         raise Refused(text, hint=f"--max-delete {number} if you mean it")
-
-
-def _checked(refs: list[str]) -> list[str]:
-    from ocsync.resources import kind_of, read_ref
-
-    found, problems = [], []
-    for text in refs:
-        try:
-            ref = read_ref(text)
-            if not kind_of(ref).deletable:
-                raise UsageError("cannot be deleted: variants come and go with generate")
-            found.append(ref)
-        except UsageError as error:
-            problems.append(Problem("argument", 0, 0, "REF", text, error.message))
-    if problems:
-        raise InputError("nothing was deleted", problems)
-    return list(dict.fromkeys(found))
-
-
-def _tell(ctx: Context, row: Doomed) -> None:
-    from ocsync.render.text import count, shortened
-    from ocsync.resources import KINDS
-
-    there = "" if row.exists else "  is not there"
-    ctx.console.talk(f"{row.ref}{there}", "-" if row.exists else "=")
-    for kind, number in row.children.items():
-        ctx.console.talk(f"  takes along {count(number, KINDS[kind].noun)} below it", "!")
-    if row.targets and row.exists:
-        ctx.console.talk(f"  {', '.join(row.targets)} see it at once, paused or not", "!")
-    if row.staged:
-        ctx.console.talk(f"  drops {count(len(row.staged), 'staged entry')}", "!")
-    if row.naming:
-        names = shortened(sorted({entry.ref for entry in row.naming}))
-        ctx.console.talk(f"  is still named by what is staged for {names}", "!")

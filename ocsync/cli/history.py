@@ -2,67 +2,194 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
+from ocsync.cli import history_prune
 from ocsync.cli.context import Context
-from ocsync.cli.options import LOCAL, command
-from ocsync.errors import ExitCode
+from ocsync.cli.options import LOCAL, command, seconds_of
+from ocsync.errors import ExitCode, FileMissing, UsageError
+
+if TYPE_CHECKING:
+    from ocsync.engine.history import Account, Which
+    from ocsync.store import RunInfo
+
+_DEFAULT = "show"
+_STATES, _SORTS = "open|done|failed", "resume|delete|resync"
+_LIST, _STEPS = 20, 50
+"""Runs and steps that are shown where no limit is given."""
+
+
+class _Showing(TyperGroup):
+    """Without the name of a command, `show` is meant: `history`, `history RUN`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the command's name in where it is left out."""
+        if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
+            args = [_DEFAULT, *args]
+        return super().parse_args(ctx, args)
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the commands."""
+    group = typer.Typer(
+        cls=_Showing,
+        help="The runs: list them, show one, write a report; prune old ones.",
+        epilog="ocsync history [RUN] is short for ocsync history show [RUN].",
+    )
+    app.add_typer(group, name="history")
 
-    @command(app, "history", ExitCode.NO_FILE, exits=LOCAL)
-    def history(
+    @command(group, _DEFAULT, ExitCode.NO_FILE, exits=LOCAL)
+    def show(
         ctx: Context,
         name: Annotated[str, typer.Argument(metavar="[RUN]", help="One run.")] = "",
+        since: Annotated[
+            str,
+            typer.Option("--since", metavar="7d|DATE", help="Only runs begun since."),
+        ] = "",
+        state: Annotated[
+            str, typer.Option("--state", metavar=_STATES, help="Only runs that ended so.")
+        ] = "",
+        failed: Annotated[bool, typer.Option("--failed", help="Short for --state failed.")] = False,
+        target: Annotated[
+            str, typer.Option("--target", metavar="TARGET", help="Only runs that fed it.")
+        ] = "",
+        sort: Annotated[
+            str, typer.Option("--sort", metavar=_SORTS, help="Only runs of this command.")
+        ] = "",
+        limit: Annotated[
+            int | None,
+            typer.Option("--limit", metavar="N", min=0, help="Runs or steps to show; 0 for all."),
+        ] = None,
+        steps: Annotated[
+            bool, typer.Option("--steps", help="One run, with every step's outcome.")
+        ] = False,
+        report: Annotated[
+            tuple[str, str] | None,
+            typer.Option(
+                "--report",
+                metavar="junit|markdown|csv FILE",
+                help="One run as a file; - for stdout.",
+            ),
+        ] = None,
     ) -> None:
-        """List the runs, or show one."""
-        import msgspec
+        """List the runs, newest first, or show one.
 
-        from ocsync.engine.work import utc_now
-        from ocsync.models import Outcome
-        from ocsync.render import delivered
-        from ocsync.render import run as shown
-        from ocsync.render.lines import findings
-        from ocsync.render.status import ending
-        from ocsync.render.text import count, duration
+        With --steps or --report and no RUN: the newest that fits.
+        """
+        form, file = report or ("", "")
+        _check_report(ctx, form, file)
+        which = _which(since, "failed" if failed else state, target, sort)
+        if name and any(which):
+            raise UsageError("a RUN and what narrows the list do not go together")
+        folder = ctx.folder()
+        found = [info for info in folder.runs.list() if which.fits(info)] if not name else []
+        if not (name or steps or report):
+            return _list(ctx, found, limit, narrowed=any(which))
+        if not (name or found):
+            raise FileMissing("there is no such run", hint="ocsync history")
+        with folder.runs.get(name or found[0].id) as run:
+            from ocsync.engine.history import account
 
-        runs = ctx.folder().runs
-        if not name:
-            infos = runs.list()
-            ctx.console.document("history", {"runs": msgspec.to_builtins(infos)})
-            if not ctx.console.json:
-                ctx.console.lines(shown.history(infos, utc_now()) if infos else ["no run yet"])
-            return
-        with runs.get(name) as run:
-            info = run.info
-            left = [o for o in run.outcomes() if isinstance(o, Outcome) and not o.state.settled]
-            found = list(run.findings())
-        ctx.console.document(
-            "history",
-            {
-                "run": msgspec.to_builtins(info),
-                "problems": msgspec.to_builtins(left),
-                "findings": msgspec.to_builtins(found),
-                "folder": str(run.path),
-            },
-        )
-        if ctx.console.json:
-            return
-        edits = f"{count(info.entries, 'edit')}, " if info.sort == "resume" else ""
-        steps = f"{edits}{count(info.steps, 'step')}, {duration(info.seconds)}"
-        ctx.console.data(f"run {info.id} · {info.user} · {steps}")
-        if info.sort != "resume":
-            ctx.console.data(f"  {info.command}")
-        arrived = delivered.numbers(info.delivery) if info.delivery else ()
-        for sign, line in (*shown.table(info), *arrived, *findings(found)):
-            ctx.console.data(line, sign)
-        for outcome in left[:10]:
-            ctx.console.data(shown.problem(outcome), "!")
-        good = info.state == "closed" and info.exit_code == ExitCode.DONE
-        ctx.console.data(
-            f"{ending(info.state, info.exit_code)}; all of it in {run.path}", "✓" if good else "✗"
-        )
+            told = account(run)
+        if form:
+            _write(form, file, told)
+        if file != "-":
+            _show(ctx, told, limit, steps=steps, file=file)
+        return None
+
+    history_prune.register(group)
+
+
+def _which(since: str, state: str, target: str, sort: str) -> Which:
+    from ocsync.engine import history
+    from ocsync.engine.work import utc_now
+    from ocsync.resources import read_targets
+
+    for text, choices in ((state, _STATES), (sort, _SORTS)):
+        if text and text not in choices.split("|"):
+            raise UsageError(f'"{text}" is none of {", ".join(choices.split("|"))}')
+    stamp, now = "", utc_now()
+    if since:
+        try:
+            seconds = seconds_of(since) if since[-1] in "smhd" else None
+            stamp = history.since(since, now, seconds)
+        except (ValueError, typer.BadParameter):
+            text = f'"{since}" is neither a time such as 7d nor a day such as {now:%Y-%m-%d}'
+            raise UsageError(text) from None
+    direct = read_targets([target])[0] if target else []
+    if target and not direct:
+        raise UsageError(f"{target} is a group; name one target")
+    return history.Which(stamp, state, direct[0].name if direct else "", sort)
+
+
+def _list(ctx: Context, found: list[RunInfo], limit: int | None, *, narrowed: bool) -> None:
+    import msgspec
+
+    from ocsync.engine.work import utc_now
+    from ocsync.render import history as shown
+    from ocsync.render.text import count
+
+    chosen = found[: limit or None] if limit is not None else found
+    ctx.console.document("history", {"runs": msgspec.to_builtins(chosen)})
+    if ctx.console.json:
+        return
+    if not found:
+        ctx.console.lines(["no such run" if narrowed else "no run yet"])
+        return
+    visible = found[: _LIST if limit is None else limit or None]
+    ctx.console.lines(shown.runs(visible, utc_now()))
+    if len(visible) < len(found):
+        ctx.console.talk(f"... and {count(len(found) - len(visible), 'run')} more (--limit 0)")
+
+
+def _show(ctx: Context, told: Account, limit: int | None, *, steps: bool, file: str) -> None:
+    import msgspec
+
+    from ocsync.engine.work import utc_now
+    from ocsync.models import State
+    from ocsync.render import history as shown
+
+    settled = [state.value for state in State if state.settled]
+    facts: dict[str, Any] = {
+        "run": msgspec.to_builtins(told.info),
+        "problems": msgspec.to_builtins([row for row in told.steps if row.state not in settled]),
+        "findings": msgspec.to_builtins(told.findings),
+        "folder": told.folder,
+    }
+    if steps:
+        facts["steps"] = msgspec.to_builtins(told.steps)
+    ctx.console.document("history", facts)
+    if ctx.console.json:
+        return
+    most = (_STEPS if limit is None else limit) if steps else None
+    for sign, line in shown.one(told, utc_now(), steps=most):
+        ctx.console.data(line, sign)
+    if file:
+        ctx.console.talk(f"written to {file}", "+")
+
+
+def _check_report(ctx: Context, form: str, file: str) -> None:
+    if form and form not in ("junit", "markdown", "csv"):
+        raise UsageError(f'"{form}" is none of junit, markdown, csv')
+    if file == "-" and ctx.console.json:
+        raise UsageError("a report and --json cannot share standard output")
+
+
+def _write(form: str, file: str, told: Account) -> None:
+    from ocsync.render.report import FORMATS
+    from ocsync.store.files import replace
+
+    text = FORMATS[form](told)
+    if file == "-":
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode())
+        return
+    try:
+        replace(Path(file).absolute(), text.encode())
+    except OSError as error:
+        raise FileMissing(f"{file}: {error.strerror}") from error

@@ -100,6 +100,14 @@ Confirm = Annotated[
         envvar="OCSYNC_CONFIRM",
     ),
 ]  # fmt: skip
+Concurrency = Annotated[
+    int,
+    typer.Option("--concurrency", metavar="N", min=1, max=256, help="Most requests in flight."),
+]
+MaxRate = Annotated[
+    float,
+    typer.Option("--max-rate", metavar="N", min=0, help="Most requests a second; 0: no limit."),
+]
 DeliveryTimeout = Annotated[
     str,
     typer.Option(

@@ -9,9 +9,11 @@ import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.options import (
+    Concurrency,
     Confirm,
     DeliveryTimeout,
     LockTimeout,
+    MaxRate,
     Redeliver,
     Yes,
     command,
@@ -52,18 +54,8 @@ def register(app: typer.Typer) -> None:
         unpause_anyway: Annotated[
             bool, typer.Option("--unpause-anyway", help="Lift our pauses even if some steps fail.")
         ] = False,
-        concurrency: Annotated[
-            int,
-            typer.Option(
-                "--concurrency", metavar="N", min=1, max=256, help="Most requests in flight."
-            ),
-        ] = 16,
-        max_rate: Annotated[
-            float,
-            typer.Option(
-                "--max-rate", metavar="N", min=0, help="Most requests a second; 0: no limit."
-            ),
-        ] = 0.0,
+        concurrency: Concurrency = 16,
+        max_rate: MaxRate = 0.0,
         max_wait: Annotated[
             str,
             typer.Option(

@@ -10,7 +10,7 @@ import typer
 from ocsync.cli import stage_files
 from ocsync.cli.context import Context
 from ocsync.cli.options import LOCAL, Yes, command
-from ocsync.cli.stage_files import staged_now, stamped, totals
+from ocsync.cli.stage_files import Recreated, staged_now, stamped, totals
 from ocsync.errors import ExitCode, FileMissing, UsageError
 
 if TYPE_CHECKING:
@@ -48,12 +48,14 @@ def register(app: typer.Typer) -> None:
         fields: Words = None,
         expect: Expect = None,
         expect_current: ExpectCurrent = False,
+        recreated: Recreated = False,
     ) -> None:
         """Change fields of an entity (PATCH).
 
         stage set inventory/P1/R1 QuantityAvailable=40 xp.bin:='{"row":4}'
         """
-        _stage(ctx, "set", ref, fields, expect, expect_current=expect_current)
+        entry = _entry("set", ref, fields, expect)
+        _stage(ctx, entry, expect_current=expect_current, recreated=recreated)
 
     @command(group, "put", exits=_SET)
     def put(
@@ -65,12 +67,14 @@ def register(app: typer.Typer) -> None:
         replace: Annotated[
             bool, typer.Option("--replace", help="Replace it whole if it exists already.")
         ] = False,
+        recreated: Recreated = False,
     ) -> None:
         """Create an entity, or replace it whole (PUT).
 
         stage put catalog/SUMMER Name="Summer sale" Active=true
         """
-        _stage(ctx, "put", ref, fields, expect, expect_current=expect_current, replace=replace)
+        entry = _entry("put", ref, fields, expect, replace=replace)
+        _stage(ctx, entry, expect_current=expect_current, recreated=recreated)
 
     @command(group, "adjust", exits=_SET)
     def adjust(
@@ -79,20 +83,28 @@ def register(app: typer.Typer) -> None:
         fields: Words = None,
         expect: Expect = None,
         expect_current: ExpectCurrent = False,
+        recreated: Recreated = False,
     ) -> None:
         """Add to a number that is read just before.
 
         stage adjust inventory/P1/R1 QuantityAvailable+=5
         """
-        _stage(ctx, "adjust", ref, fields, expect, expect_current=expect_current)
+        entry = _entry("adjust", ref, fields, expect)
+        _stage(ctx, entry, expect_current=expect_current, recreated=recreated)
 
     @command(group, "assign", exits=_SET)
-    def assign(ctx: Context, ref: Ref, fields: Words = None, expect: Expect = None) -> None:
+    def assign(
+        ctx: Context,
+        ref: Ref,
+        fields: Words = None,
+        expect: Expect = None,
+        recreated: Recreated = False,
+    ) -> None:
         """Assign one thing to another, in place of an earlier assign.
 
         stage assign catalog-assignment/C/B ViewAllCategories=true ViewAllProducts=true
         """
-        _stage(ctx, "assign", ref, fields, expect)
+        _stage(ctx, _entry("assign", ref, fields, expect), recreated=recreated)
 
     stage_files.register(group)
 
@@ -176,36 +188,45 @@ def register(app: typer.Typer) -> None:
         ctx.console.data(f"{count(number, 'entry')} dropped", "-")
 
 
-def _stage(
-    ctx: Context,
+def _entry(
     op: str,
     ref: str,
     fields: Sequence[str] | None,
     expect: Sequence[str] | None,
     *,
-    expect_current: bool = False,
     replace: bool = False,
+) -> Entry:
+    from ocsync.intake import entry_from_arguments
+    from ocsync.models import Op
+
+    return entry_from_arguments(Op(op), ref, fields or (), expect=expect or (), replace=replace)
+
+
+def _stage(
+    ctx: Context, entry: Entry, *, expect_current: bool = False, recreated: bool = False
 ) -> None:
     import msgspec
 
-    from ocsync.intake import check_against_staged, entry_from_arguments
+    from ocsync.engine.staging import checked, lift
     from ocsync.models import Op
     from ocsync.render.text import assignment
 
-    entry = entry_from_arguments(Op(op), ref, fields or (), expect=expect or (), replace=replace)
     if expect_current:
         current = _current(ctx, entry)
         entry = msgspec.structs.replace(entry, expect={**current, **entry.expect})
-    journal = ctx.folder().journal
+    folder = ctx.folder()
+    journal = folder.journal
     staged = journal.entries()
-    checked = list(check_against_staged([entry], staged))
-    [kept] = journal.append(list(stamped(checked)))
+    there = recreated or expect_current
+    good = checked(folder, [entry], staged, recreated=there)
+    [kept] = journal.append(list(stamped(good)))
+    lift(folder, [kept], recreated=there)
     ctx.console.document(
-        "stage " + op, {"entry": msgspec.to_builtins(kept), **totals([*staged, kept])}
+        f"stage {kept.op.value}", {"entry": msgspec.to_builtins(kept), **totals([*staged, kept])}
     )
-    sign = "+=" if op == "adjust" else "="
+    sign = "+=" if kept.op is Op.ADJUST else "="
     said = "  ".join(assignment(path, value, sign) for path, value in kept.fields.items())
-    ctx.console.data(f"{kept.seq}  {op} {kept.ref}  {said}".rstrip(), "+")
+    ctx.console.data(f"{kept.seq}  {kept.op.value} {kept.ref}  {said}".rstrip(), "+")
     if kept.expect:
         ctx.console.talk("  expects " + ", ".join(assignment(p, v) for p, v in kept.expect.items()))
     staged_now(ctx, [*staged, kept])

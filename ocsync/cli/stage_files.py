@@ -28,6 +28,11 @@ _KINDS = (
 To = Annotated[str, typer.Argument(metavar="[FILE]", help="Where to; - for stdout.")]
 Force = Annotated[bool, typer.Option("--force", help="Write over FILE if it is there.")]
 
+Recreated = Annotated[
+    bool,
+    typer.Option("--recreated", help="It was deleted from here, and made again elsewhere since."),
+]
+
 
 def kinds_that_begin(start: str) -> list[str]:
     """The kinds, for the shell's completion."""
@@ -67,18 +72,21 @@ def register(group: typer.Typer) -> None:
         dry_run: Annotated[
             bool, typer.Option("--dry-run", "-n", help="Only tell what each column holds.")
         ] = False,
+        recreated: Recreated = False,
     ) -> None:
         """Stage every line of a file, or none of them if one is wrong.
 
         --dry-run stages nothing, and tells what each column holds.
         """
-        from ocsync.intake import check_against_staged, read_file
+        from ocsync.engine.staging import checked, lift
+        from ocsync.intake import read_file
         from ocsync.intake.files import FORMATS
         from ocsync.intake.report import Report
 
         if form and form not in FORMATS:
             raise UsageError(f'"{form}" is no format', hint=f"one of {', '.join(FORMATS)}")
-        journal = ctx.folder().journal
+        folder = ctx.folder()
+        journal = folder.journal
         staged = journal.entries()
         report = Report()
         with _open(file) as stream:
@@ -86,11 +94,13 @@ def register(group: typer.Typer) -> None:
                 file, stream, kind=kind, form=form, sheet=sheet, note=ctx.warn,
                 see=report.see if dry_run else lambda _: None,
             )  # fmt: skip
-            checked = check_against_staged(read, staged)
+            good = checked(folder, read, staged, recreated=recreated)
             if dry_run:
-                return _tried(ctx, file, checked, staged, report)
-            number = journal.add_segment(stamped(checked))
-        return _imported(ctx, file, number, journal.entries(), len(staged))
+                return _tried(ctx, file, good, staged, report)
+            number = journal.add_segment(stamped(good))
+        after = journal.entries()
+        lift(folder, after[len(staged) :] if number else [], recreated=recreated)
+        return _imported(ctx, file, number, after, len(staged))
 
     @command(group, "export", exits=_EXITS)
     def export(

@@ -15,9 +15,9 @@ from ocsync.cli.options import (
     command,
     seconds_of,
 )
-from ocsync.errors import ExitCode
+from ocsync.errors import ExitCode, UsageError
 
-RunName = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; the newest without.")]
+RunName = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; without, the last resume.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -50,6 +50,8 @@ def register(app: typer.Typer) -> None:
         ctx.confirmed, ctx.lock_seconds = confirm, seconds_of(lock_timeout)
         seconds, patience = seconds_of(settle), seconds_of(delivery_timeout)
         with ctx.folder().runs.get(name, "resume") as found:
+            if found.info.sort == "resync":
+                raise UsageError(f"run {found.id} is a resync, not a resume: it wrote nothing")
 
             async def work_on(work: Work) -> Examined:
                 await sign_in(work)

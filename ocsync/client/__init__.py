@@ -18,6 +18,7 @@ from ocsync.client.opening import Connection as Connection
 from ocsync.client.opening import Limits as Limits
 from ocsync.client.opening import open_client as open_client
 from ocsync.client.reads import read_current as read_current
+from ocsync.client.reads import ref_of as ref_of
 from ocsync.client.sync_configs import read_targets as read_targets
 from ocsync.client.sync_configs import set_paused as set_paused
 from ocsync.client.sync_configs import sync_one as sync_one

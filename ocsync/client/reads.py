@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -140,14 +140,19 @@ async def _one_assignment(api: Api, kind: Kind, ref: Ref) -> list[dict[str, Any]
 
 
 def _matched(kind: Kind, batch: list[Ref], items: Iterable[dict[str, Any]]) -> list[Pair]:
-    by_ref = {
-        make_ref(kind, {**ids_of(batch[0]), **_own(kind, item)}).casefold(): item for item in items
-    }
+    ids = ids_of(batch[0])
+    by_ref = {ref_of(kind, ids, item).casefold(): item for item in items}
     return [(ref, by_ref.get(ref.casefold())) for ref in batch]
 
 
-def _own(kind: Kind, item: dict[str, Any]) -> dict[str, str | None]:
-    """The IDs in an assignment's list item; an optional one that is null is none."""
-    in_path = [name for name in kind.ids if "{" + name + "}" in kind.path]
-    own = {name: item.get(name) for name in kind.ids if name not in in_path}
-    return {name: value if isinstance(value, str) else None for name, value in own.items()}
+def ref_of(kind: Kind, ids: Mapping[str, str], item: Mapping[str, Any]) -> Ref:
+    """The ref of a list's *item*; *ids* are those that the list's path holds.
+
+    An assignment's optional ID that is null is none. The ref of a strange item lacks IDs.
+    """
+    in_path = [name for name in kind.ids if "{" + name + "}" in kind.collection]
+    shown = {kind.ids[-1]: item.get("ID")}
+    if kind.assignment:
+        shown = {name: item.get(name) for name in kind.ids}
+    own = {n: v if isinstance(v, str) else None for n, v in shown.items() if n not in in_path}
+    return make_ref(kind, {**ids, **own})

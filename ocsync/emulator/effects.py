@@ -13,13 +13,13 @@ from ocsync.resources import Kind
 Made = list[tuple[Kind, Row]]
 
 
-def _buyer(_: Marketplace, row: Row, old: Row | None) -> Made:
+def _buyer(market: Marketplace, row: Row, old: Row | None) -> Made:
     """A buyer without a default catalog gets one with its own ID, and sees all of it."""
     if old or row.document.get("DefaultCatalogID"):
         return []
     name = row.ids[0]
     row.document["DefaultCatalogID"] = name
-    title = {"Name": row.document["Name"], "Active": True}
+    title = {"Name": row.document["Name"], "Active": True, "OwnerID": market.id}
     catalog = Row((name,), {"ID": name, **blank(ALL["catalog"]), **title})
     both = {"CatalogID": name, "BuyerID": name, "ViewAllCategories": True, "ViewAllProducts": True}
     return [(ALL["catalog"], catalog), (ALL["catalog-assignment"], Row((name, name), both))]

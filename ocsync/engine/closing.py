@@ -14,6 +14,7 @@ from ocsync.engine.planning import draft
 from ocsync.engine.verify import Verification, tally
 from ocsync.engine.work import Work
 from ocsync.errors import ExitCode, first_of
+from ocsync.gone import MAKERS
 from ocsync.models import Outcome, State, Step
 from ocsync.pause import Standing
 from ocsync.resources import TARGETS, kind_of
@@ -70,7 +71,8 @@ async def finish(
     kept: list[Kept] = []
     if fresh or problems or not more_to_come(work, options):
         lifted, kept = await _lift_all(work, run, options, done=done, for_run=nothing_sent)
-    code = _code_of(problems)
+        run.update(windows={**run.info.windows, **{one.target: one.seconds for one in lifted}})
+    code = code_of(problems)
     run.update(exit_code=int(code))
     verification, proof = None, None
     if options.verify and any(counts.get(s.value) for s in State if s.settled):
@@ -88,6 +90,20 @@ async def finish(
 
 def _close(work: Work, run: Run, steps: list[Step]) -> list[Outcome]:
     """Give back the entries of what is not settled, and close the run; the unsettled outcomes."""
+    kinds, problems = count_outcomes(run)
+    left = {problem.number for problem in problems}
+    seqs = {seq for step in steps if step.number in left for seq in step.change.entries}
+    if seqs:
+        back = [entry for entry in run.entries() if entry.seq in seqs]
+        work.folder.journal.give_back(run.id, back)
+    made = [s.ref for s in steps if s.change.op in MAKERS and s.number not in left]
+    work.folder.deleted.lift(made)
+    run.update(state="closed", ended=work.stamp(), counts=tally(kinds), kinds=kinds)
+    return problems
+
+
+def count_outcomes(run: Run) -> tuple[dict[str, dict[str, int]], list[Outcome]]:
+    """*run*'s outcomes counted by kind and state, and those that are not settled."""
     kinds: dict[str, dict[str, int]] = {}
     problems: list[Outcome] = []
     for record in run.outcomes():
@@ -96,16 +112,11 @@ def _close(work: Work, run: Run, steps: list[Step]) -> list[Outcome]:
             counts[record.state.value] = counts.get(record.state.value, 0) + 1
             if not record.state.settled:
                 problems.append(record)
-    left = {problem.number for problem in problems}
-    seqs = {seq for step in steps if step.number in left for seq in step.change.entries}
-    if seqs:
-        back = [entry for entry in run.entries() if entry.seq in seqs]
-        work.folder.journal.give_back(run.id, back)
-    run.update(state="closed", ended=work.stamp(), counts=tally(kinds), kinds=kinds)
-    return problems
+    return kinds, problems
 
 
-def _code_of(problems: Iterable[Outcome]) -> ExitCode:
+def code_of(problems: Iterable[Outcome]) -> ExitCode:
+    """What a run with these *problems* exits with."""
     codes = {
         State.FAILED: ExitCode.PARTLY,
         State.BLOCKED: ExitCode.PARTLY,

@@ -37,6 +37,8 @@ async def examine(
     over = run.info.state == "closed"  # the record of one that goes on is its resume's
     if over:
         run.update(verified=tally(found.kinds), verified_kinds=found.kinds)
+    if run.info.sort != "resume":  # a delete has no message of an update
+        return Examined(found, None)
     proof = await prove(work, run, patience=patience, redeliver=redeliver)
     if proof:
         run.write_findings([*found.findings, *proof.findings()])

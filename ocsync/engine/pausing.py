@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ import msgspec
 
 from ocsync.client import read_targets, set_paused
 from ocsync.engine.work import Work
-from ocsync.errors import ConfigError, OcsyncError, PausedByOther, TryLater
+from ocsync.errors import ConfigError, FileMissing, OcsyncError, PausedByOther, TryLater
 from ocsync.events import PauseChanged
 from ocsync.models import TargetState
 from ocsync.pause import PastPause, Pause, Phase, Standing, settle, standing
@@ -174,8 +175,16 @@ async def lift(work: Work, seen: Surveyed) -> float:
     await _confirm(work, seen.target, paused=False)
     forget(work, [pause.target])
     seconds = pause.seconds(work.now())
+    _note_window(work, pause, seconds)
     work.emit(PauseChanged(pause.target, paused=False, seconds=seconds))
     return seconds
+
+
+def _note_window(work: Work, pause: Pause, seconds: float) -> None:
+    """Write down how long the target was paused with the run that paused it, if it is there."""
+    if pause.run:
+        with suppress(FileMissing), work.folder.runs.get(pause.run) as run:
+            run.update(windows={**run.info.windows, pause.target: seconds})
 
 
 class Lifting(NamedTuple):

@@ -12,14 +12,14 @@ stops a replay; whatever is wrong with one step is that step's outcome.
 
 from __future__ import annotations
 
-import asyncio
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
 from ocsync.client import Reply, read_current
 from ocsync.compare import Document, before, body, differing
+from ocsync.engine.crew import each
 from ocsync.engine.inspect import Prepared, prepare
 from ocsync.engine.recorder import Recorder
 from ocsync.engine.work import Work
@@ -58,7 +58,6 @@ class Replay:
             for n, outcome in ended.items()
             if not outcome.state.settled
         }
-        self._trouble: OcsyncError | None = None
 
     async def run(self, *, conflicts: dict[int, str]) -> None:
         """Replay what has no outcome yet, leaving out *conflicts*: step number -> the reason.
@@ -74,29 +73,18 @@ class Replay:
                 await self._wave(waiting, conflicts)
 
     async def _wave(self, steps: list[Step], conflicts: dict[int, str]) -> None:
-        queue = iter(steps)
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(self._workers, len(steps))):
-                group.create_task(self._worker(queue, conflicts))
-        if self._trouble:
-            raise self._trouble
-        if self._work.stop.is_set():
-            raise Interrupted("stopped; what was under way has ended and is on disk",
-                              hint="ocsync resume goes on from here")  # fmt: skip
-
-    async def _worker(self, queue: Iterator[Step], conflicts: dict[int, str]) -> None:
-        for step in queue:
-            if self._trouble or self._work.stop.is_set():
-                return
-            try:
-                outcome = await self._outcome(step, conflicts)
-                self._recorder.ended(outcome)
-            except OcsyncError as error:
-                self._trouble = self._trouble or error
-                return
+        async def take(step: Step) -> None:
+            outcome = await self._outcome(step, conflicts)
+            self._recorder.ended(outcome)
             if not outcome.state.settled:
                 self._because[step.number] = outcome.because or step.ref
             self._prepared.pop(step.number, None)
+
+        workers = min(self._workers, len(steps))
+        await each(steps, take, workers=workers, stop=self._work.stop)
+        if self._work.stop.is_set():
+            raise Interrupted("stopped; what was under way has ended and is on disk",
+                              hint="ocsync resume goes on from here")  # fmt: skip
 
     async def _outcome(self, step: Step, conflicts: dict[int, str]) -> Outcome:
         cause = next((self._because[n] for n in step.needs if n in self._because), "")

@@ -1,7 +1,7 @@
 """Resume: the conductor of the whole operation.
 
     1. sign in; the token must belong to the profile's marketplace
-    2. continue a crashed run first; otherwise plan what is staged
+    2. close a crashed run of deletes, continue a crashed run; otherwise plan what is staged
     3. look at the pauses: one of ours that somebody lifted is paused again only when that is wanted
     4. seal: the planned entries leave the journal for the run's folder (staging can go on)
     5. inspect: read what is there; expectations are all checked before the first write
@@ -22,12 +22,14 @@ from collections.abc import Iterable, Sequence
 from ocsync.client import Identity
 from ocsync.consolidate import consolidate
 from ocsync.engine.closing import Report, finish, more_to_come, nothing_staged
+from ocsync.engine.delete import close_open
 from ocsync.engine.inspect import Clash, Inspection, inspect
 from ocsync.engine.options import OnConflict, Options
 from ocsync.engine.pausing import hold, survey
 from ocsync.engine.planning import Draft, draft, is_stale
 from ocsync.engine.recorder import Recorder
 from ocsync.engine.replay import Replay
+from ocsync.engine.rollback import undone_by
 from ocsync.engine.work import Work, before_writing, sign_in
 from ocsync.errors import ExitCode, PausedByOther, Refused, StalePlan, UsageError
 from ocsync.events import Planned
@@ -46,6 +48,7 @@ async def resume(work: Work, options: Options) -> Report:
     """
     identity = await sign_in(work)
     work.folder.runs.recover(work.folder.journal)
+    await close_open(work)
     crashed = work.folder.runs.open_run()
     if crashed:
         work.say("▶", f"run {crashed.id} was not finished; going on with it")
@@ -115,7 +118,7 @@ def _guard(steps: Sequence[Step], options: Options, identity: Identity) -> None:
 def _new_run(work: Work, drafted: Draft, options: Options) -> Run:
     pin = work.folder.pin()
     info = RunInfo(
-        id=work.folder.runs.new_id(work.now()),
+        id=work.folder.runs.new_id(work.now(), work.folder.journal.runs()),
         started=work.stamp(),
         command=options.command,
         user=work.by,
@@ -124,6 +127,7 @@ def _new_run(work: Work, drafted: Draft, options: Options) -> Run:
         entries=len(drafted.entries),
         marketplace=pin.id if pin else "",
         on_conflict=options.on_conflict.value,
+        undoes=undone_by(drafted.entries),
     )
     chosen = {entry.seq for entry in drafted.entries}
     run = work.folder.runs.seal(work.folder.journal, info, chosen)

@@ -68,6 +68,10 @@ def judge(ref: Ref, wanted: Written, found: Document | OcsyncError | None) -> Fi
     """Hold what was *found* against what is *wanted* in *ref*."""
     if isinstance(found, OcsyncError):
         return Finding(ref=ref, sign=Sign.UNREAD, message=found.message)
+    if wanted.absent:
+        there = found is not None
+        text = "it is there again" if there else ""
+        return Finding(ref=ref, sign=Sign.DIFFERS if there else Sign.SAME, message=text)
     if found is None:
         return Finding(ref=ref, sign=Sign.MISSING)
     fields = differing(ref, wanted.fields, found)
@@ -108,10 +112,7 @@ async def _await_reads(
 def _by_answer(
     work: Work, run: Run, wanted: Written, finding: Finding, found: Document | OcsyncError | None
 ) -> Finding:
-    ended = run.info.ended
-    fresh = not ended or (
-        (work.now() - datetime.fromisoformat(ended)).total_seconds() < FRESH_SECONDS
-    )
+    fresh = is_fresh(work, run)
     stale = (
         found is None
         if not wanted.before
@@ -121,6 +122,14 @@ def _by_answer(
         text = "by the write's own answer; reads still show the value before"
         return Finding(ref=finding.ref, sign=Sign.SAME, message=text)
     return finding
+
+
+def is_fresh(work: Work, run: Run) -> bool:
+    """Whether *run* ended so lately that a read may not show it yet."""
+    ended = run.info.ended
+    return not ended or (
+        (work.now() - datetime.fromisoformat(ended)).total_seconds() < FRESH_SECONDS
+    )
 
 
 def _count(work: Work, result: Verification, finding: Finding) -> None:

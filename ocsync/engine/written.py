@@ -13,13 +13,15 @@ from ocsync.store import Run
 class Written(NamedTuple):
     """What a run left in one ref: its fields, those before, and whether the answer showed them.
 
-    *at* is when it was last sent; None where nothing was, as it was like this already.
+    *at* is when it was last sent; None where nothing was, as it was like this already. *absent*: it
+    was deleted.
     """
 
     fields: Fields
     before: Fields
     answered: bool
     at: datetime | None = None
+    absent: bool = False
 
     @property
     def changed(self) -> bool:
@@ -37,6 +39,7 @@ def read_written(run: Run) -> dict[Ref, Written]:
     """Every settled ref of *run*. Raises Damaged."""
     written: dict[Ref, Written] = {}
     intents: dict[int, Intent] = {}
+    absent = run.info.sort == "delete"
     for record in run.outcomes():
         if isinstance(record, Intent):
             intents[record.number] = record
@@ -49,6 +52,7 @@ def read_written(run: Run) -> dict[Ref, Written]:
                 {**(intent.before if intent else {}), **old.before},
                 old.answered and record.answered,
                 at or old.at,
+                absent,
             )
     return written
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +11,7 @@ import msgspec
 from ocsync.models import Outcome, State
 from ocsync.render import delivered
 from ocsync.render.lines import Line, findings, signs
-from ocsync.render.status import ending
-from ocsync.render.text import clock, columns, count, duration, value
+from ocsync.render.text import columns, count, duration, value
 from ocsync.store import RunInfo
 
 if TYPE_CHECKING:
@@ -190,15 +188,3 @@ def verification_lines(
         text += f"; {count(lacking, 'message')} did not arrive as written"
     good = not verification.exit_code and not lacking
     yield "✓" if good else "✗", f"run {info.id}: {text}"
-
-
-def history(infos: Sequence[RunInfo], now: datetime) -> Iterator[str]:
-    """The runs, newest first, a line each."""
-    rows: list[Sequence[object]] = [("run", "started", "entries", "steps", "took", "ended")]
-    for info in infos:
-        at = clock(info.started, now) if info.started else ""
-        took = duration(info.seconds)
-        end = ending(info.state, info.exit_code)
-        end = end if info.sort == "resume" else f"{info.sort}, {end}"
-        rows += [(info.id, at, info.entries, info.steps, took, end)]
-    yield from columns(rows, "<<>>><")

@@ -27,6 +27,9 @@ _ENDINGS = {
     4: "a role is missing",
     5: "differences found",
     6: "conflict",
+    75: "the way to the server was gone",
+    130: "stopped",
+    143: "stopped",
 }
 
 

@@ -11,10 +11,11 @@ from typing import Any
 
 def count(number: int, noun: str, plural: str = "") -> str:
     """`1 step`, `1,004 steps`."""
-    return f"{number:,} {noun if number == 1 else plural or _plural(noun)}"
+    return f"{number:,} {noun if number == 1 else plural or plural_of(noun)}"
 
 
-def _plural(noun: str) -> str:
+def plural_of(noun: str) -> str:
+    """`entry` -> `entries`."""
     if noun.endswith("y") and noun[-2:-1] not in "aeiou":
         return noun[:-1] + "ies"
     return noun + ("es" if noun.endswith(("s", "ch", "x")) else "s")

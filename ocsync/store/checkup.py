@@ -99,7 +99,7 @@ def run_folders(profile: Path) -> list[Path]:
     return sorted(p for p in profile.glob("runs/*") if p.is_dir() and not p.suffix)
 
 
-BESIDE = ("delivery.jsonl", "pauses.jsonl")
+BESIDE = ("delivery.jsonl", "pauses.jsonl", "deleted.jsonl")
 """The logs that are neither the journal's nor a run's."""
 
 

@@ -76,7 +76,8 @@ def last_run(folder: Path) -> dict[str, Any]:
 
     Raises Damaged for one that is not a JSON object.
     """
-    for path in sorted(folder.glob("*/run.json"), key=_begun, reverse=True):
+    records = (path for path in folder.glob("*/run.json") if not path.parent.suffix)
+    for path in sorted(records, key=_begun, reverse=True):
         record = _record(path)
         if record.get("sort", "resume") == "resume":
             return record

@@ -154,6 +154,11 @@ class Journal:
         """Whether the seal of *run* was committed."""
         return run in self._read().sealed
 
+    def runs(self) -> set[str]:
+        """The runs whose seal or return it remembers: no other run may have their names."""
+        state = self._read()
+        return state.sealed | state.returned
+
     def give_back(self, run: str, entries: Sequence[Entry]) -> None:
         """Stage *entries* of *run* again, in one act; the second time for a run does nothing."""
         with self._lock():

@@ -19,6 +19,7 @@ from ocsync.store.stamp import read_stamp
 if TYPE_CHECKING:
     from ocsync.attachment import Attachment
     from ocsync.pause import Pause
+    from ocsync.store.deleted import Deleted
     from ocsync.store.deliveries import Deliveries
     from ocsync.store.journal import Journal
     from ocsync.store.past_pauses import PastPauses
@@ -115,6 +116,13 @@ class ProfileFolder:
         from ocsync.store.past_pauses import PastPauses
 
         return PastPauses(self.path / "pauses.jsonl", self._warn)
+
+    @property
+    def deleted(self) -> Deleted:
+        """What was deleted and not made again since."""
+        from ocsync.store.deleted import Deleted
+
+        return Deleted(self.path / "deleted.jsonl", self.journal_lock, self._warn)
 
     @contextmanager
     def listen_lock(self, transport: str = "") -> Iterator[None]:

@@ -9,6 +9,7 @@ requests that they set out to send.
                      outcomes.jsonl  intents and outcomes, as they happened
                      before.jsonl    the documents as they were
                      findings.jsonl  what verification saw, where it was not plain sameness
+                     made.txt        what a rollback of it leaves to `ocsync delete`
 
 A seal has three acts: the folder under the name `<id>.new`, the journal's record (which commits),
 the folder's rename. `recover` finishes or undoes what a crash left between them.
@@ -20,6 +21,7 @@ import os
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,7 +45,9 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     *counts* are steps by outcome, *kinds* the same per kind; *verified* findings by sign, per kind
     in *verified_kinds*; *delivery* what arrived at the listener, and its times in seconds after the
-    unpause. *requests* counts every request sent, reads among them.
+    unpause. *requests* counts every request sent, reads among them. *windows* are the targets that
+    were lifted at its end, with the seconds each had been paused; *undoes* the runs that its
+    entries take back.
     """
 
     id: str
@@ -66,6 +70,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     verified: dict[str, int] = {}
     delivery: dict[str, float] = {}
     verified_kinds: dict[str, dict[str, int]] = {}
+    windows: dict[str, float] = {}
+    undoes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for stamp in filter(None, (self.started, self.ended)):
@@ -98,7 +104,10 @@ class Run:
         """What it came to so far."""
         path = self.path / "run.json"
         try:
-            return _info(path.read_bytes())
+            info = _info(path.read_bytes())
+            if info.id != self.id.removesuffix(".new"):
+                raise ValueError(f"it says that it is {info.id}")
+            return info
         except FileNotFoundError:
             return RunInfo(id=self.id)
         except (msgspec.MsgspecError, ValueError) as error:
@@ -161,6 +170,12 @@ class Run:
         """What the last verification saw, where it was not plain sameness."""
         yield from map(_finding, self._read("findings"))
 
+    def write_list(self, name: str, refs: Iterable[Ref]) -> Path:
+        """Write *refs* to a text file of this name, one a line; where it is."""
+        path = self.path / f"{name}.txt"
+        files.replace(path, "".join(f"{ref}\n" for ref in refs).encode())
+        return path
+
     def close(self) -> None:
         """Give its files back."""
         for opened in self._logs.values():
@@ -205,28 +220,25 @@ class Runs:
     def get(self, name: str = "", sort: Sort | None = None) -> Run:
         """The run whose ID is, or alone begins with, *name*; the newest (of *sort*) without one.
 
-        Raises FileMissing when there is none, UsageError when several begin so, or for a run of
-        another *sort*.
+        Raises FileMissing when there is none, UsageError when several begin so.
         """
-        infos = self.list()
-        if not name:
-            infos = [info for info in infos if sort in (None, info.sort)]
-        sorts = {info.id: info.sort for info in infos}
-        found = [i for i in sorts if i == name] or [i for i in sorts if i.startswith(name)]
+        ids = [info.id for info in self.list() if name or sort in (None, info.sort)]
+        found = [i for i in ids if i == name] or [i for i in ids if i.startswith(name)]
         if not found:
             text = f"there is no run {name}" if name else f"there is no {sort or 'run'} yet"
             raise FileMissing(text, hint="ocsync history")
         if name and len(found) > 1:
             raise UsageError(f"several runs begin with {name}: {', '.join(found[:5])}")
-        if sort not in (None, sorts[found[0]]):
-            raise UsageError(f"run {found[0]} is a {sorts[found[0]]}, not a {sort}")
         return self._open(self._folder / found[0])
 
-    def new_id(self, now: datetime) -> str:
-        """An ID that no run has: `MMDD-HHMM`, then `MMDD-HHMM-2`..."""
+    def new_id(self, now: datetime, taken: Collection[str] = ()) -> str:
+        """An ID that no run has: `MMDD-HHMM`, then `MMDD-HHMM-2`...
+
+        *taken* are the names of runs that the journal remembers, although they may be removed.
+        """
         stem = now.astimezone().strftime("%m%d-%H%M")
         number, name = 1, stem
-        while (self._folder / name).exists() or (self._folder / f"{name}.new").exists():
+        while name in taken or any((self._folder / (name + end)).exists() for end in ("", ".new")):
             number += 1
             name = f"{stem}-{number}"
         return name
@@ -237,21 +249,17 @@ class Runs:
         files.make_folder(fresh)
         self._open(fresh).write_info(info)
 
-        def keep(entries: Sequence[Entry]) -> None:
-            with files.replacing(fresh / "journal.jsonl") as file:
-                for entry in entries:
-                    file.write(log.line_of(_encode(entry)))
-
-        journal.seal(info.id, seqs, keep)
+        journal.seal(info.id, seqs, partial(_keep, fresh))
         return self._adopt(fresh)
 
-    def begin(self, info: RunInfo, steps: Iterable[Step]) -> Run:
-        """A new run that no staged entries belong to, with its plan."""
+    def begin(self, info: RunInfo, steps: Iterable[Step], entries: Sequence[Entry] = ()) -> Run:
+        """A new run that takes no staged entries, with its plan; copies of *entries* go with it."""
         fresh = self._folder / f"{info.id}.new"
         files.make_folder(fresh)
         run = self._open(fresh)
         run.write_info(info)
         run.write_plan(steps)
+        _keep(fresh, entries)
         return self._adopt(fresh)
 
     def recover(self, journal: Journal) -> None:
@@ -263,6 +271,21 @@ class Runs:
                 shutil.rmtree(fresh)
         if self.open_run() is None:
             journal.compact()
+
+    def size(self, name: str) -> int:
+        """The bytes that the run *name* takes on disk."""
+        return sum(p.stat().st_size for p in (self._folder / name).rglob("*") if p.is_file())
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove these runs for good. Call it under the run lock; a crash leaves none of them half.
+
+        Each is renamed first, so that what is removed only in part is no run any more.
+        """
+        for name in names:
+            os.rename(self._folder / name, self._folder / f"{name}.gone")  # noqa: PTH104
+        files.sync_folder(self._folder)
+        for gone in self._folder.glob("*.gone"):
+            shutil.rmtree(gone)
 
     def _adopt(self, fresh: Path) -> Run:
         path = fresh.with_suffix("")
@@ -276,3 +299,9 @@ class Runs:
     def _folders(self) -> Iterator[Path]:
         if self._folder.is_dir():
             yield from (p for p in sorted(self._folder.iterdir()) if p.is_dir() and not p.suffix)
+
+
+def _keep(folder: Path, entries: Iterable[Entry]) -> None:
+    with files.replacing(folder / "journal.jsonl") as file:
+        for entry in entries:
+            file.write(log.line_of(_encode(entry)))

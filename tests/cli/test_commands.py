@@ -178,7 +178,7 @@ def test_delete_is_guarded_immediate_and_drops_what_is_staged(ocsync: Run, shop:
     asked = ocsync("delete", "product/P0")
     assert asked.code == 64
     assert "takes along 2 inventory records" in asked.err
-    assert "products see it at once" in asked.err
+    assert "seen at once, although paused: products" in asked.err
     assert shop.call("GET", "/products/P0").status_code == 200
 
     result = ocsync("delete", "product/P0", "catalog/NONE", "--yes")
@@ -196,7 +196,8 @@ def test_deletes_that_are_refused_are_told(ocsync: Run, shop: Shop) -> None:
     shop.seed(catalog=[{"ID": "C", "Name": "C"}])
     result = ocsync("delete", "address/wh-0", "catalog/C", "--yes")
     assert result.code == 3
-    assert "CannotDeleteInventoryRecordAddress" in result.err
+    assert "will be refused: inventory records refer to it (product/P0)" in result.err
+    assert "CannotDeleteInventoryRecordAddress" in result.out
     assert shop.call("GET", "/catalogs/C").status_code == 404
     assert ocsync("delete", "variant/P/V", "--yes").code == 65
 

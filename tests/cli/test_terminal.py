@@ -67,7 +67,7 @@ def test_the_second_leaves_at_once_and_says_what_is_unknown(busy: Run, shop: Sho
     child.expect("stopping")
     time.sleep(0.3)
     child.sendintr()
-    child.expect("left at once; what was under way is settled by the next ocsync resume", timeout=3)
+    child.expect("left at once; the same command again settles what was under way", timeout=3)
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 130

@@ -22,7 +22,7 @@ import msgspec
 from ocsync.consolidate import consolidate
 from ocsync.engine.doctor.finding import Repair, Said, Setup, fine, note, wrong
 from ocsync.errors import Damaged, ExitCode, OcsyncError
-from ocsync.models import Intent, Outcome, Step
+from ocsync.models import Intent, Op, Outcome, Step
 from ocsync.plan import build
 from ocsync.store import Run, RunInfo, checkup, mending
 from ocsync.store.checkup import Damage
@@ -31,6 +31,7 @@ _SHOWN = 5
 _BESIDE = {
     "delivery.jsonl": "messages of these lines would count as not heard of",
     "pauses.jsonl": "deliveries would be timed from the writes, not from the end of these pauses",
+    "deleted.jsonl": "edits of what these lines say is deleted would not be refused",
 }
 _FIX = "ocsync doctor --fix, which asks first; or restore the file from a copy"
 
@@ -149,6 +150,8 @@ def _plan(run: Run, path: Path, name: str) -> tuple[str, Repair | None]:
 
 def _plan_again(run: Run, path: Path) -> Sequence[Step] | None:
     """The plan of *run* made anew, if every good line of the damaged one is in it."""
+    if run.info.sort != "resume":  # its steps do not come from staged entries
+        return None
     try:
         entries = list(run.entries())
         steps = build(consolidate(entries)).steps
@@ -213,7 +216,11 @@ def _record(setup: Setup, folder: Path, error: Damaged) -> Said:
         return f"run {run.id} is out of the way: {checkup.move_away(folder).name}"
 
     if again:
-        state = "is over" if again.state == "closed" else "is not finished: resume goes on with it"
+        state = (
+            "is over"
+            if again.state == "closed"
+            else f"is not finished: {again.sort} goes on with it"
+        )
         why = f"by its logs run {run.id} {state}; who, when and how long would be lost"
         repair = Repair(rebuild, f"Make {name} again from the logs of run {run.id}?")
     else:
@@ -223,21 +230,23 @@ def _record(setup: Setup, folder: Path, error: Damaged) -> Said:
 
 
 def _record_again(run: Run) -> RunInfo | None:
-    """The record of a resume as its logs have it, or None where they are damaged as well."""
+    """The record of a run as its logs have it, or None where they are damaged as well."""
     try:
         entries, steps = list(run.entries()), list(run.steps())
     except (OcsyncError, msgspec.MsgspecError):
         return None
     ended, _ = _ended(run)
-    if not entries:
+    deletes = any(step.change.op is Op.DELETE for step in steps)
+    if not (entries or deletes):
         return None
     over = bool(steps) and all(step.number in ended for step in steps)
     stamps = [entry.at for entry in entries if entry.at]
     return RunInfo(
         id=run.id,
+        sort="delete" if deletes else "resume",
         state="closed" if over else "open",
         started=max(stamps, default=""),
-        entries=len(entries),
+        entries=0 if deletes else len(entries),
         steps=len(steps),
     )
 

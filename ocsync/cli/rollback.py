@@ -1,0 +1,80 @@
+"""`ocsync rollback`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ocsync.cli.context import Context
+from ocsync.cli.options import command, seconds_of
+from ocsync.errors import ExitCode
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @command(app, "rollback", ExitCode.PARTLY, ExitCode.NO_FILE, ExitCode.BAD_INPUT)
+    def rollback(
+        ctx: Context,
+        name: Annotated[
+            str,
+            typer.Argument(metavar="[RUN]", help="The run; without, the last that changed things."),
+        ] = "",
+        overwrite: Annotated[
+            list[str] | None,
+            typer.Option(
+                "--overwrite", metavar="REF", help="Take it back although others changed it."
+            ),
+        ] = None,
+        settle: Annotated[
+            str,
+            typer.Option(
+                "--settle", metavar="TIME", help="How long lagging reads may take to show the run."
+            ),
+        ] = "30s",
+        dry_run: Annotated[
+            bool, typer.Option("--dry-run", "-n", help="Show the way back; stage nothing.")
+        ] = False,
+    ) -> ExitCode:
+        """Stage the way back from a run; nothing is sent.
+
+        Stock goes back by the difference, so sales since stay. What others
+        changed since is left out. What the run made is listed for delete.
+        """
+        from ocsync.engine.rollback import Rollback, choose, roll_back, stage
+        from ocsync.engine.work import Work, sign_in
+        from ocsync.models import Entry
+        from ocsync.render import rollback as shown
+        from ocsync.resources import read_ref
+
+        seconds, forced = seconds_of(settle), [read_ref(ref) for ref in overwrite or ()]
+        runs = ctx.folder().runs
+        with choose(runs, name) as run:
+            newest = runs.list()[0]
+            if not name and newest.sort == "delete":
+                text = f"the newest run is one of deletes: ocsync rollback {newest.id}"
+                ctx.console.talk(f"{text} makes those again", "!")
+
+            async def work_on(work: Work) -> tuple[Rollback, list[Entry]]:
+                await sign_in(work)
+                found = await roll_back(work, run, overwrite=forced, settle=seconds)
+                return found, [] if dry_run else stage(work, found)
+
+            found, staged = ctx.online(work_on)
+            file = _here(run.write_list("made", found.made)) if found.made and not dry_run else ""
+        ctx.console.document("rollback", shown.data(found, staged, file, dry_run=dry_run))
+        if not ctx.console.json:
+            for sign, line in shown.lines(found, verbose=ctx.console.verbose):
+                ctx.console.data(line, sign)
+            sign, line = shown.closing(found, dry_run=dry_run)
+            ctx.console.data(line, sign)
+            ctx.console.next(*shown.next_commands(found, file, dry_run=dry_run))
+        return found.exit_code
+
+
+def _here(path: Path) -> str:
+    """*path* as it is typed here."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

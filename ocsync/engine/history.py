@@ -1,0 +1,172 @@
+"""Looking back: which runs, what became of each step of one, and which runs may go."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ocsync.models import Finding, Intent, Outcome, Ref, Sign
+from ocsync.resources import KINDS
+from ocsync.store import Run, RunInfo
+
+STATES = ("open", "done", "failed")
+NOT_SENT = "not sent"
+"""The state of a step that has no outcome."""
+
+
+class Which(NamedTuple):
+    """Which runs are meant: begun *since*, in *state*, that fed *target*, of *sort*; empty is any.
+
+    *done* is closed with exit code 0, *failed* closed with another.
+    """
+
+    since: str = ""
+    state: str = ""
+    target: str = ""
+    sort: str = ""
+
+    def fits(self, info: RunInfo) -> bool:
+        """Whether *info* is one of them."""
+        return (
+            (not self.since or info.started >= self.since)
+            and self.state in ("", state_of(info))
+            and (not self.target or self.target in targets_of(info))
+            and self.sort in ("", info.sort)
+        )
+
+
+def state_of(info: RunInfo) -> str:
+    """`open`, `done` or `failed`."""
+    if info.state == "open":
+        return "open"
+    return "failed" if info.exit_code else "done"
+
+
+def targets_of(info: RunInfo) -> set[str]:
+    """The targets that a run was limited to, fed directly, or lifted at its end."""
+    fed = {target for name in info.kinds if name in KINDS for target in KINDS[name].direct}
+    return {*info.targets, *info.windows, *fed}
+
+
+class StepRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of a run and what became of it. *seconds* is from its intent to its outcome.
+
+    *sign*, *found* and *said* are what verification saw of its ref, where that was not plain
+    sameness; *place* is where it looked, as in a finding.
+    """
+
+    number: int
+    wave: int
+    ref: Ref
+    method: str
+    state: str = NOT_SENT
+    status: int = 0
+    code: str = ""
+    message: str = ""
+    because: Ref = ""
+    seconds: float = 0.0
+    sign: str = ""
+    found: dict[str, dict[str, Any]] = {}
+    said: str = ""
+    place: str = ""
+
+
+class Account(NamedTuple):
+    """All of one run: its record, its steps, its findings, and where it is."""
+
+    info: RunInfo
+    steps: list[StepRow]
+    findings: list[Finding]
+    folder: str
+
+
+def account(run: Run) -> Account:
+    """What became of *run*. Raises Damaged."""
+    ended: dict[int, Outcome] = {}
+    begun: dict[int, str] = {}
+    for record in run.outcomes():
+        if isinstance(record, Intent):
+            begun[record.number] = record.at
+        else:
+            ended[record.number] = record
+    findings = list(run.findings())
+    seen = {finding.ref: finding for finding in reversed(findings)}  # of several the first
+    steps = [
+        _row(
+            StepRow(number=step.number, wave=step.wave, ref=step.ref, method=step.method),
+            ended.get(step.number),
+            begun.get(step.number, ""),
+            seen.get(step.ref),
+        )
+        for step in run.steps()
+    ]
+    return Account(run.info, steps, findings, str(run.path))
+
+
+def _row(row: StepRow, outcome: Outcome | None, begun: str, finding: Finding | None) -> StepRow:
+    facts: dict[str, Any] = {}
+    if outcome:
+        names = ("status", "code", "message", "because")
+        facts = {name: getattr(outcome, name) for name in names}
+        facts["state"] = outcome.state.value
+        facts["message"] = outcome.message or _taken_along(outcome)
+        facts["seconds"] = _between(begun, outcome.at)
+    elif begun:
+        facts["message"] = "begun; how it ended is not known yet"
+    if finding and finding.sign is not Sign.SAME:
+        facts |= {"sign": finding.sign.value, "found": finding.fields}
+        facts |= {"said": finding.message, "place": finding.place}
+    return msgspec.structs.replace(row, **facts)
+
+
+def _taken_along(outcome: Outcome) -> str:
+    parts = [f"{number:,} {name}" for name, (number, _) in outcome.along.items()]
+    return f"took along {', '.join(parts)}" if parts else ""
+
+
+def _between(first: str, last: str) -> float:
+    if not (first and last):
+        return 0.0
+    return (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()
+
+
+class Retention(NamedTuple):
+    """Which runs stay: the newest *keep*, and those younger than *older_than* seconds.
+
+    Where both are given a run goes only if neither keeps it.
+    """
+
+    keep: int | None = None
+    older_than: float | None = None
+
+
+def expendable(
+    infos: Sequence[RunInfo], retention: Retention, now: datetime, held: Collection[str]
+) -> list[RunInfo]:
+    """Those of *infos*, newest first, that may go: never an open one, nor one of *held*."""
+    old = "" if retention.older_than is None else _stamp(now, retention.older_than)
+    return [
+        info
+        for place, info in enumerate(infos)
+        if info.state != "open"
+        and info.id not in held
+        and (retention.keep is None or place >= retention.keep)
+        and (not old or (info.ended or info.started) < old)
+    ]
+
+
+def _stamp(now: datetime, seconds: float) -> str:
+    return (now - timedelta(seconds=seconds)).isoformat()
+
+
+def since(text: str, now: datetime, seconds: float | None) -> str:
+    """The stamp that *text* names, a day or a time in the operator's zone, or *seconds* ago.
+
+    Raises ValueError for text that names none.
+    """
+    if seconds is not None:
+        return _stamp(now, seconds)
+    return datetime.fromisoformat(text).astimezone(now.tzinfo).isoformat()

@@ -1,0 +1,106 @@
+"""What a delete means for what is staged: then, and for what is staged after it. Pure.
+
+A staged put (or an assignment's assign) makes its ref again, if everything above it is there or is
+made again too. So of the entries below a deleted ref those from the first such one on are kept, and
+all else falls; and an edit of what is gone is refused unless something staged makes it again.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from ocsync.errors import InputError, Problem
+from ocsync.models import Entry, Gone, Op, Ref
+from ocsync.resources import kind_of, lineage, parents_of, references_of
+
+MAKERS = (Op.PUT, Op.ASSIGN)
+"""The operations that make a ref, whatever was there."""
+
+
+class Fallen(NamedTuple):
+    """What becomes of staged entries when refs are gone."""
+
+    dropped: list[Entry]
+    kept: list[Entry]
+
+
+def fall(entries: Iterable[Entry], gone: Collection[Ref]) -> Fallen:
+    """Which of *entries*, in journal order, fall with the refs *gone*, and which make them again.
+
+    Entries that have nothing to do with these refs are in neither.
+    """
+    wanted = {ref.casefold() for ref in gone}
+    groups: dict[Ref, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        groups[entry.ref].append(entry)
+    hit = [ref for ref in groups if below(ref, wanted)]
+    makers = {ref.casefold() for ref in hit if any(e.op in MAKERS for e in groups[ref])}
+
+    def returns(ref: Ref) -> bool:
+        above = (parent for parent in parents_of(ref) if below(parent, wanted))
+        return ref.casefold() in makers and all(map(returns, above))
+
+    found = Fallen([], [])
+    for ref in hit:
+        again, kept = returns(ref), False
+        for entry in groups[ref]:
+            kept = kept or (again and entry.op in MAKERS)
+            (found.kept if kept else found.dropped).append(entry)
+    return found
+
+
+def below(ref: Ref, names: Collection[str]) -> bool:
+    """Whether *ref* is one of *names* (in lower case), or cannot be without one of them."""
+    return any(one.casefold() in names for one in lineage(ref))
+
+
+def names_one(entry: Entry, names: Collection[str]) -> bool:
+    """Whether *entry* names one of *names* (in lower case), in its IDs or in a field."""
+    return any(ref.casefold() in names for ref in references_of(entry.ref, entry.fields))
+
+
+def refuse_gone(
+    entries: Iterable[Entry], staged: Iterable[Entry], gone: Mapping[str, Gone]
+) -> Iterator[Entry]:
+    """*entries* as they are, after holding each against what is *gone* (by ref, in lower case).
+
+    Raises InputError at the end when one edits or names something that is gone, and nothing that is
+    staged before it makes that again.
+    """
+    makers = {entry.ref.casefold() for entry in staged if gone and entry.op in MAKERS}
+    problems: list[Problem] = []
+    hint = ""
+    for entry in entries:
+        if entry.op in MAKERS:
+            makers.add(entry.ref.casefold())
+        lost = next((gone[n] for n in _above(entry) if n in gone and n not in makers), None)
+        if lost:
+            problems.append(_problem(entry, lost))
+            hint = hint or _way_out(lost.ref)
+        yield entry
+    if problems:
+        raise InputError("nothing was staged", problems[:1000], hint=hint)
+
+
+def _above(entry: Entry) -> Iterator[str]:
+    """Everything that must be there for *entry*, in lower case, itself first."""
+    yield entry.ref.casefold()
+    for ref in references_of(entry.ref, entry.fields):
+        yield from map(str.casefold, lineage(ref))
+
+
+def _problem(entry: Entry, lost: Gone) -> Problem:
+    where, _, line = entry.source.rpartition(":")
+    what = "was" if lost.ref.casefold() == entry.ref.casefold() else f"needs {lost.ref}, which was"
+    ended = "deleted by" if lost.sure else "about to be deleted by the unfinished"
+    why = f"{what} {ended} run {lost.run}"
+    return Problem(where or "argument", int(line or 0), 0, "ref", entry.ref, why)
+
+
+def _way_out(ref: Ref) -> str:
+    kind = kind_of(ref)
+    verb = "assign" if kind.assignment else "put"
+    anew = f"ocsync stage {verb} {ref} ... makes it anew; " if kind.assignment or kind.puts else ""
+    return f"{anew}--recreated if it was made again elsewhere"

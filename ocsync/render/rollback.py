@@ -1,0 +1,121 @@
+"""A rollback: what is staged, what is for a delete, what others changed, what is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ocsync.models import Entry, Op
+from ocsync.render.text import assignment, count, shortened, value
+
+if TYPE_CHECKING:
+    from ocsync.engine.rollback import Rollback
+    from ocsync.engine.undo import Back
+
+_SHOWN, _WIDTH = 10, 75
+_INLINE = 3
+"""How many refs a command line may name."""
+Line = tuple[str, str]
+
+
+def lines(found: Rollback, *, verbose: bool) -> Iterator[Line]:
+    """The way back, the most important last."""
+    refs = list(dict.fromkeys(entry.ref for entry in found.entries))
+    if refs:
+        text = f"{count(len(found.entries), 'entry')} for {count(len(refs), 'ref')}"
+        yield "+", f"{text}, to take back run {found.run}"
+        for entry in found.entries[: None if verbose else _SHOWN]:
+            yield "", f"    {_entry(entry)}"
+        if len(found.entries) > _SHOWN and not verbose:
+            yield "", f"    ... and {len(found.entries) - _SHOWN:,} more (--verbose)"
+    idle = [back for back in found.backs if back == type(back)(back.ref)]
+    if idle:
+        yield "=", f"{count(len(idle), 'ref')} as before already"
+    if found.already:
+        yield "=", f"{count(len(found.already), 'ref')} staged by a rollback already"
+    if found.undone:
+        yield "=", f"{count(len(found.undone), 'ref')} taken back by a later run already"
+    if found.made:
+        text = f"{count(len(found.made), 'ref')} made by it, for ocsync delete"
+        yield "-", f"{text}: {shortened(found.made)}"
+    yield from _some([f"{back.ref}  {lost}" for back in found.backs for lost in back.lost], "!")
+    yield from _some([f"{back.ref}  {_clash(back)}" for back in found.clashes], "!")
+
+
+def _entry(entry: Entry) -> str:
+    text = f"{entry.op.value:<6} {entry.ref}  {'  '.join(_fields(entry))}".rstrip()
+    return text if len(text) <= _WIDTH else text[: _WIDTH - 3] + "..."
+
+
+def _fields(entry: Entry) -> Iterator[str]:
+    for path, thing in entry.fields.items():
+        if entry.op is not Op.ADJUST:
+            yield assignment(path, thing)
+        else:
+            yield assignment(path, abs(thing), "-=" if thing < 0 else "+=")
+
+
+def _clash(back: Back) -> str:
+    parts = [
+        f"{path} was {value(v['before'])}, left {value(v['left'])}, is {value(v['now'])}"
+        for path, v in back.clash.items()
+    ]
+    return "; ".join(filter(None, [back.why, *parts]))
+
+
+def _some(texts: Sequence[str], sign: str) -> Iterator[Line]:
+    for text in texts[:_SHOWN]:
+        yield sign, text
+    if len(texts) > _SHOWN:
+        yield "", f"  ... and {len(texts) - _SHOWN:,} more (all with --json)"
+
+
+def closing(found: Rollback, *, dry_run: bool) -> Line:
+    """The last line."""
+    number = len({entry.ref for entry in found.entries})
+    if dry_run:
+        return "=", "this was a dry run: nothing was staged"
+    left = len(found.clashes) + len(found.gone)
+    whole = f"{count(number, 'ref')} of run {found.run} staged" if number else "nothing to stage"
+    if not left:
+        return "✓", whole
+    why = []
+    if found.clashes:
+        why.append(f"{count(len(found.clashes), 'ref')} changed since (--overwrite REF)")
+    if found.gone:
+        why.append(f"{count(len(found.gone), 'ref')} cannot come back")
+    return "✗", f"{whole}; {', '.join(why)}"
+
+
+def next_commands(found: Rollback, file: str, *, dry_run: bool) -> list[str]:
+    """What to type next."""
+    if dry_run:
+        return [f"ocsync rollback {found.run}"]
+    commands = ["ocsync plan --diff", "ocsync resume --verify"] if found.entries else []
+    if found.made:
+        what = " ".join(found.made) if len(found.made) <= _INLINE else f"--file {file}"
+        commands.append(f"ocsync delete {what}")
+    return commands
+
+
+def data(found: Rollback, staged: Sequence[Entry], file: str, *, dry_run: bool) -> dict[str, Any]:
+    """The way back as data."""
+    return {
+        "run": found.run,
+        "sort": found.sort,
+        "dry_run": dry_run,
+        "staged": msgspec.to_builtins(list(staged or found.entries)),
+        "made": found.made,
+        "file": file,
+        "conflicts": [
+            {"ref": back.ref, "fields": back.clash, "why": back.why} for back in found.clashes
+        ],
+        "lost": [
+            {"ref": b.ref, "what": list(b.lost), "gone": b.gone} for b in found.backs if b.lost
+        ],
+        "already": found.already,
+        "undone": found.undone,
+        "exit_code": int(found.exit_code),
+    }
