@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,8 @@ from ocsync.render.console import Console, put
 from ocsync.store import Workspace
 
 if TYPE_CHECKING:
+    from asyncio import Event
+
     from ocsync.client import Limits
     from ocsync.engine.work import Work
     from ocsync.store import Profile, ProfileFolder
@@ -128,6 +130,8 @@ class Context:
         *,
         writes: bool,
     ) -> T:
+        import asyncio
+
         from ocsync.client import Connection, open_client
         from ocsync.client import Limits as Defaults
         from ocsync.engine.work import Work
@@ -139,8 +143,13 @@ class Context:
         connection = Connection(
             profile.api_url, profile.auth_url, profile.client_id, lambda: resolve_secret(profile)
         )
-        async with open_client(connection, limits=limits or Defaults(), emit=emit) as api:
-            work = Work(api, folder, emit, self.ask, partial(self.confirm, profile))
+        stop = asyncio.Event()
+        nap = partial(_nap, stop)
+        async with open_client(
+            connection, limits=limits or Defaults(), emit=emit, sleep=nap
+        ) as api:
+            confirm = partial(self.confirm, profile)
+            work = Work(api, folder, emit, self.ask, confirm, sleep=nap, stop=stop)
             with _stopping(work, self.console, writes=writes) as stopped:
                 try:
                     return await task(work)
@@ -151,7 +160,37 @@ class Context:
 def _asked(question: str) -> str:
     sys.stderr.write(question)
     sys.stderr.flush()
-    return sys.stdin.readline().strip()
+    with _leaving():
+        return sys.stdin.readline().strip()
+
+
+@contextmanager
+def _leaving() -> Iterator[None]:
+    """Ctrl-C and SIGTERM leave a question at once: the loop, which stops in order, stands still."""
+
+    def leave(number: int, _: object) -> None:
+        kind = Interrupted if number == signal.SIGINT else Terminated
+        raise kind("left at the question; nothing is half done")
+
+    kept = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+async def _nap(stop: Event, seconds: float) -> None:
+    """Wait; not when the operator wants to leave. Raises Interrupted."""
+    import asyncio
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    if stop.is_set():
+        raise Interrupted(
+            "stopped; what was under way is on disk", hint="the same command goes on from here"
+        )
 
 
 @contextmanager
@@ -167,7 +206,7 @@ def _stopping(work: Work, console: Console, *, writes: bool) -> Iterator[list[in
     def stop(number: int) -> None:
         seen.append(number)
         if len(seen) > 1:
-            console.fault("left at once; what was under way is settled by the next ocsync resume")
+            console.fault(_unknown(work.api.under_way))
             os._exit(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED)
         console.fault("stopping; waiting for the requests under way (again to leave at once)", "!")
         work.stop.set()
@@ -182,6 +221,15 @@ def _stopping(work: Work, console: Console, *, writes: bool) -> Iterator[list[in
             loop.remove_signal_handler(number)
 
 
+def _unknown(under_way: int) -> str:
+    if not under_way:
+        return "left at once; no request was under way"
+    what = "1 request was" if under_way == 1 else f"{under_way:,} requests were"
+    return f"left at once; {what} under way, the same command finds out what came of it"
+
+
 def _as_signal(error: Interrupted, stopped: list[int]) -> Interrupted:
+    if isinstance(error, Terminated):
+        return error
     kind = Terminated if signal.SIGTERM in stopped else Interrupted
     return kind(error.message, hint=error.hint)

@@ -23,7 +23,7 @@ from ocsync.compare import Document, before, body, differing
 from ocsync.engine.inspect import Prepared, prepare
 from ocsync.engine.recorder import Recorder
 from ocsync.engine.work import Work
-from ocsync.errors import ApiError, Interrupted, LostAnswer, OcsyncError, SignInError, TryLater
+from ocsync.errors import ApiError, LostAnswer, OcsyncError, SignInError, TryLater
 from ocsync.events import WaveStarted
 from ocsync.models import Intent, Outcome, Ref, State, Step
 from ocsync.resources import kind_of
@@ -78,11 +78,9 @@ class Replay:
         async with asyncio.TaskGroup() as group:
             for _ in range(min(self._workers, len(steps))):
                 group.create_task(self._worker(queue, conflicts))
+        self._work.go_on()
         if self._trouble:
             raise self._trouble
-        if self._work.stop.is_set():
-            raise Interrupted("stopped; what was under way has ended and is on disk",
-                              hint="ocsync resume goes on from here")  # fmt: skip
 
     async def _worker(self, queue: Iterator[Step], conflicts: dict[int, str]) -> None:
         for step in queue:

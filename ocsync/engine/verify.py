@@ -56,6 +56,7 @@ async def verify(work: Work, run: Run, *, settle: float) -> Verification:
     late: set[Ref] = set()
     done = 0
     async for ref, found in read_current(work.api, list(wanted)):
+        work.go_on()
         done += 1
         if done % 100 == 0 or done == len(wanted):
             work.emit(Verifying(done, len(wanted)))
@@ -104,7 +105,8 @@ async def _await_reads(
             findings[ref] = _by_answer(work, run, wanted[ref], finding, found)
         late = {r for r in late if findings[r].sign in (Sign.DIFFERS, Sign.MISSING)
                 or findings[r].message}  # fmt: skip
-        if waited >= settle or work.stop.is_set():
+        work.go_on()
+        if waited >= settle:
             break
         if late:
             await work.sleep(POLL_SECONDS)

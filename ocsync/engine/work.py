@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ocsync.errors import Conflict
+from ocsync.errors import Conflict, Interrupted
 from ocsync.events import Emit, Said
 from ocsync.resources import KINDS, TARGETS
 from ocsync.store import Pin, ProfileFolder
@@ -57,6 +57,12 @@ class Work:
     def stamp(self) -> str:
         """Now, as the workspace's files write it."""
         return self.now().isoformat()
+
+    def go_on(self) -> None:
+        """Raise Interrupted when the operator wants to leave."""
+        if self.stop.is_set():
+            raise Interrupted("stopped; what was under way has ended and is on disk",
+                              hint="the same command goes on from here")  # fmt: skip
 
     def say(self, sign: str, text: str) -> None:
         """Tell the operator a line."""
