@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from ocsync.errors import Damaged
+from ocsync.errors import Damaged, StalePlan
 from ocsync.models import Entry
 from ocsync.store import files, log
 from ocsync.store.log import Log, Warn
@@ -142,11 +142,15 @@ class Journal:
         """Hand the entries *seqs* over to *run*; they are gone from the journal.
 
         *keep* must have made them durable elsewhere when it returns. One record commits: a crash
-        before it leaves the journal as it was, after it the run has them.
+        before it leaves the journal as it was, after it the run has them. Raises StalePlan when one
+        of them has been unstaged meanwhile: what was planned with it would be sent all the same.
         """
         with self._lock():
             state = self._read()
-            taken = [state.living[seq] for seq in sorted(state.living.keys() & set(seqs))]
+            if gone := set(seqs) - state.living.keys():
+                text = f"{len(gone):,} of the planned entries were unstaged meanwhile"
+                raise StalePlan(text, hint="ocsync plan, then the same command again")
+            taken = [state.living[seq] for seq in sorted(seqs)]
             keep(taken)
             self._append(state, [Sealed(run, ranges(entry.seq for entry in taken))])
 

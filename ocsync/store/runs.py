@@ -226,12 +226,15 @@ class Runs:
         return name
 
     def seal(self, journal: Journal, info: RunInfo, seqs: Collection[int]) -> Run:
-        """A new run with the journal's entries *seqs*, which leave the journal in one act."""
+        """A new run with the journal's entries *seqs*, which leave the journal in one act.
+
+        Raises StalePlan, with nothing done, when one of them is not staged any more.
+        """
         fresh = self._folder / f"{info.id}.new"
-        files.make_folder(fresh)
-        self._open(fresh).write_info(info)
 
         def keep(entries: Sequence[Entry]) -> None:
+            files.make_folder(fresh)
+            self._open(fresh).write_info(info)
             with files.replacing(fresh / "journal.jsonl") as file:
                 for entry in entries:
                     file.write(log.line_of(_encode(entry)))
