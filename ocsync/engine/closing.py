@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import msgspec
+
 from ocsync.engine.delivered import Proof, prove
 from ocsync.engine.inspect import Clash
 from ocsync.engine.options import Options
@@ -13,7 +15,7 @@ from ocsync.engine.planning import draft
 from ocsync.engine.verify import Verification, tally, verify
 from ocsync.engine.work import Work
 from ocsync.errors import ExitCode, first_of
-from ocsync.models import Outcome, State, Step
+from ocsync.models import Entry, Intent, Outcome, State, Step
 from ocsync.pause import Standing
 from ocsync.resources import TARGETS, kind_of
 from ocsync.store import Run, RunInfo
@@ -89,19 +91,51 @@ def _close(work: Work, run: Run, steps: list[Step]) -> list[Outcome]:
     """Give back the entries of what is not settled, and close the run; the unsettled outcomes."""
     kinds: dict[str, dict[str, int]] = {}
     problems: list[Outcome] = []
+    sent: dict[int, Intent] = {}
+    unsure: dict[int, Intent] = {}
     for record in run.outcomes():
-        if isinstance(record, Outcome):
-            counts = kinds.setdefault(kind_of(record.ref).name, {})
-            counts[record.state.value] = counts.get(record.state.value, 0) + 1
-            if not record.state.settled:
-                problems.append(record)
-    left = {problem.number for problem in problems}
-    seqs = {seq for step in steps if step.number in left for seq in step.change.entries}
-    if seqs:
-        back = [entry for entry in run.entries() if entry.seq in seqs]
-        work.folder.journal.give_back(run.id, back)
+        if isinstance(record, Intent):
+            sent[record.number] = record
+            continue
+        counts = kinds.setdefault(kind_of(record.ref).name, {})
+        counts[record.state.value] = counts.get(record.state.value, 0) + 1
+        intent = sent.pop(record.number, None)
+        if not record.state.settled:
+            problems.append(record)
+            if intent and _may_have_taken_effect(record):
+                unsure[record.number] = intent
+    if problems:
+        numbers = {problem.number for problem in problems}
+        left = [step for step in steps if step.number in numbers]
+        work.folder.journal.give_back(run.id, _entries_of(run, left, unsure))
     run.update(state="closed", ended=work.stamp(), counts=tally(kinds), kinds=kinds)
     return problems
+
+
+def _may_have_taken_effect(outcome: Outcome) -> bool:
+    lost = outcome.state is State.FAILED and not outcome.status
+    return lost or outcome.state is State.UNKNOWN
+
+
+def _entries_of(run: Run, left: list[Step], unsure: dict[int, Intent]) -> list[Entry]:
+    """The entries of the steps *left*.
+
+    An adjustment that may have taken effect comes back with the expectation of what was there
+    before it: made once more unseen it might count twice.
+    """
+    seqs = {seq for step in left for seq in step.change.entries}
+    expect = {
+        step.change.entries[0]: {
+            path: unsure[step.number].before.get(path) for path in step.change.adjust
+        }
+        for step in left
+        if step.number in unsure
+    }
+    return [
+        msgspec.structs.replace(entry, expect={**expect.get(entry.seq, {}), **entry.expect})
+        for entry in run.entries()
+        if entry.seq in seqs
+    ]
 
 
 def _code_of(problems: Iterable[Outcome]) -> ExitCode:

@@ -34,7 +34,7 @@ from ocsync.events import Planned
 from ocsync.models import Intent, Outcome, State, Step
 from ocsync.pause import Standing
 from ocsync.plan import OWN_USER, ZERO_STOCK, build, feeds, own_user, risks
-from ocsync.resources import TARGETS, Target
+from ocsync.resources import TARGETS, Target, kind_of
 from ocsync.store import Run, RunInfo
 
 
@@ -170,7 +170,7 @@ async def _carry_out(work: Work, run: Run, options: Options, *, fresh: bool) -> 
     if not fresh:
         options = options._replace(on_conflict=OnConflict(run.info.on_conflict or "fail"))
         await _check_pauses(work, _concerned(work, steps, options), options)
-    ended, dangling = _left_off(run)
+    ended, dangling, written = _left_off(run)
     waves = max((step.wave for step in steps), default=0)
     work.emit(Planned(run.id, len(steps), waves, resumed=not fresh))
     waiting = [s for s in steps if s.number not in ended and s.number not in dangling]
@@ -190,7 +190,9 @@ async def _carry_out(work: Work, run: Run, options: Options, *, fresh: bool) -> 
                     prepared=found.prepared,
                     ended=ended,
                     dangling=dangling,
+                    written=written,
                     workers=2 * options.workers,
+                    overwrite=options.on_conflict is OnConflict.OVERWRITE,
                 ).run(conflicts=conflicts)
         else:
             _all_conflicts(work, run, waiting, clashes)
@@ -208,16 +210,20 @@ def _will_write(waiting: list[Step], found: Inspection, dangling: dict[int, Inte
     return bool(dangling) or same < len(waiting)
 
 
-def _left_off(run: Run) -> tuple[dict[int, Outcome], dict[int, Intent]]:
+def _left_off(run: Run) -> tuple[dict[int, Outcome], dict[int, Intent], list[Intent]]:
+    """The outcomes so far, the intents without one, and those whose step is done."""
     ended: dict[int, Outcome] = {}
     dangling: dict[int, Intent] = {}
+    written: list[Intent] = []
     for record in run.outcomes():
         if isinstance(record, Intent):
             dangling[record.number] = record
-        else:
-            ended[record.number] = record
-            dangling.pop(record.number, None)
-    return ended, dangling
+            continue
+        ended[record.number] = record
+        intent = dangling.pop(record.number, None)
+        if intent and record.state is State.DONE and kind_of(record.ref).lags:
+            written.append(intent)
+    return ended, dangling, written
 
 
 async def _hold_all(work: Work, run: Run, steps: list[Step], options: Options) -> None:

@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 
 from ocsync.client import read_current
 from ocsync.compare import Document, differing
+from ocsync.consolidate import merge
 from ocsync.document import equal, value_at
 from ocsync.engine.work import Work
 from ocsync.errors import ExitCode, OcsyncError
 from ocsync.events import Found, Verifying
-from ocsync.models import Fields, Finding, Intent, Ref, Sign
+from ocsync.models import Fields, Finding, Intent, Outcome, Ref, Sign
 from ocsync.resources import field_at, kind_of
 from ocsync.store import Run
 
@@ -27,10 +28,15 @@ FRESH_SECONDS = 600.0
 
 
 class Wanted(NamedTuple):
-    """What a run left in one ref: its fields, those before, and whether the answer showed them."""
+    """What a run left in one ref.
+
+    *earlier* has what was at each path before each write of it; *absent* says that the ref was not
+    there at first, *answered* that the answers to the writes showed them.
+    """
 
     fields: Fields
-    before: Fields
+    earlier: dict[str, list[Any]]
+    absent: bool
     answered: bool
 
 
@@ -121,11 +127,10 @@ def _by_answer(
     fresh = not ended or (
         (work.now() - datetime.fromisoformat(ended)).total_seconds() < FRESH_SECONDS
     )
-    stale = (
-        found is None
-        if not wanted.before
-        else all(equal(value_at(found, p), wanted.before.get(p)) for p in finding.fields)
-    )
+    stale = wanted.absent if found is None else all(
+        any(equal(value_at(found, path), was) for was in wanted.earlier.get(path, ()))
+        for path in finding.fields
+    )  # fmt: skip
     if finding.sign in (Sign.DIFFERS, Sign.MISSING) and wanted.answered and fresh and stale:
         text = "by the write's own answer; reads still show the value before"
         return Finding(ref=finding.ref, sign=Sign.SAME, message=text)
@@ -142,18 +147,23 @@ def _count(work: Work, result: Verification, finding: Finding) -> None:
 
 def _wanted(run: Run) -> dict[Ref, Wanted]:
     wanted: dict[Ref, Wanted] = {}
-    before: dict[int, Fields] = {}
+    intents: dict[int, Intent] = {}
     for record in run.outcomes():
         if isinstance(record, Intent):
-            before[record.number] = record.before
+            intents[record.number] = record
         elif record.state.settled:
-            old = wanted.get(record.ref, Wanted({}, {}, answered=True))
-            wanted[record.ref] = Wanted(
-                {**old.fields, **record.sent},
-                {**before.pop(record.number, {}), **old.before},
-                old.answered and record.answered,
-            )
+            intent = intents.pop(record.number, None)
+            wanted[record.ref] = _after(wanted.get(record.ref), intent, record)
     return wanted
+
+
+def _after(old: Wanted | None, intent: Intent | None, outcome: Outcome) -> Wanted:
+    absent = bool(intent and intent.absent)
+    old = old or Wanted({}, {}, absent, answered=True)
+    for path, value in outcome.sent.items():
+        merge(old.fields, path, value)
+        old.earlier.setdefault(path, []).append(intent.before.get(path) if intent else value)
+    return old._replace(answered=old.answered and outcome.answered)
 
 
 def tally(kinds: dict[str, dict[str, int]], names: Collection[str] | None = None) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,10 @@ class Killed(BaseException):
     """The process is gone."""
 
 
-def crash(run: Run, shop: Shop, *, sent: bool) -> None:
-    """Resume in this process, and die right after the first intent, before or after its request."""
+def crash(run: Run, shop: Shop, *, sent: bool, after: int = 1) -> None:
+    """Resume here, and die at the intent number *after*, right before or after its request."""
     real_intend, real_write = Recorder.intend, Api.write
+    left = after
 
     async def intend(self: Recorder, intent: Intent) -> None:
         await real_intend(self, intent)
@@ -35,8 +37,10 @@ def crash(run: Run, shop: Shop, *, sent: bool) -> None:
             raise Killed
 
     async def write(self: Api, method: str, path: str, *args: Any, **more: Any) -> Any:
+        nonlocal left
         reply = await real_write(self, method, path, *args, **more)
-        if "integrations" not in path:
+        left -= "integrations" not in path
+        if not left:
             raise Killed
         return reply
 
@@ -270,3 +274,110 @@ def test_looking_does_not_touch_what_is_remembered(ocsync: Run, shop: Shop) -> N
     assert ocsync("status").code == 0
     assert ocsync("targets").code == 0
     assert file.read_text() == text
+
+
+@pytest.mark.parametrize("crashed", [False, True])
+def test_a_second_step_of_what_is_read_late_builds_on_the_first(ocsync: Run, crashed: bool) -> None:
+    """An index that shows what was there before our first write must not undo it."""
+    from ocsync.emulator import Options as Switches
+    from ocsync.emulator import running
+    from tests.conftest import add_profile
+
+    with running(Switches(product_lag=3.0, lag_get=True)) as emulator:
+        shop = Shop(emulator.url, emulator.emulator)
+        shop.seed(targets="all", supplier=[{"ID": "S1", "Name": "s"}, {"ID": "S2", "Name": "s"}],
+                  product=[{"ID": "P", "Name": "p", "xp": {"a": {"x": 0}}}])  # fmt: skip
+        add_profile(ocsync, shop, "lag")
+        ocsync("profile", "use", "lag")
+        ocsync("stage", "set", "product/P", "DefaultSupplierID=S1", "xp.a.b:=1")
+        ocsync("stage", "set", "product/P", "DefaultSupplierID=S2", "xp.a.c:=2")
+        if crashed:
+            crash(ocsync, shop, sent=True, after=2)
+
+        report = carry_out(shop, Options(verify=True, settle=0.0))
+
+        assert report.exit_code == ExitCode.DONE, report
+        sent = [json.loads(r["body"]) for r in shop.writes()]
+        assert sent[-1] == {"DefaultSupplierID": "S2", "xp": {"a": {"x": 0, "b": 1, "c": 2}}}
+
+
+@pytest.mark.parametrize(("status", "code"), [(403, 4), (400, 6)])
+def test_what_cannot_be_read_is_unknown_and_not_made_twice(
+    ocsync: Run, shop: Shop, status: int, code: int
+) -> None:
+    """The answer was lost and reading is refused: no guess, and no second adjustment unasked."""
+    [ref] = shop.stock(records=1, quantity=10)
+    ocsync("stage", "adjust", ref, "QuantityAvailable+=5")
+    place = "/inventoryrecords/R0"
+    shop.faults({"status": 504, "effect": True, "method": "PATCH", "path": place},
+                {"status": status, "method": "GET", "path": place, "after": 2})  # fmt: skip
+    report = carry_out(shop, Options())
+    assert report.exit_code == code, report
+    assert report.run.counts == {"unknown": 1}
+    again = carry_out(shop, Options())
+    assert (again.exit_code, again.run.counts) == (ExitCode.CONFLICT, {"conflict": 1})
+    assert shop.get("/products/P0/inventoryrecords/R0")["QuantityAvailable"] == 15
+    assert shop.paused(), "until somebody has decided"
+    ocsync("stage", "drop", ref)
+    assert ocsync("resume").code == 0
+    assert not shop.paused()
+
+
+def test_an_effect_that_comes_after_the_answer_was_given_up(ocsync: Run, shop: Shop) -> None:
+    """A gateway gave up, and so did we; the platform did not."""
+    [ref] = shop.stock(records=1, quantity=10)
+    place = "/products/P0/inventoryrecords/R0"
+    ocsync("stage", "adjust", ref, "QuantityAvailable+=5")
+    ocsync("stage", "adjust", ref, "QuantityAvailable+=1", "NotificationPoint+=2")
+    shop.faults({"status": 504, "method": "PATCH", "path": place, "times": 99})
+    assert carry_out(shop, Options()).run.counts == {"failed": 1}
+    shop.faults()
+    shop.call("PATCH", place, {"QuantityAvailable": 16, "NotificationPoint": 2})
+    report = carry_out(shop, Options())
+    assert (report.exit_code, report.run.counts) == (ExitCode.CONFLICT, {"conflict": 1})
+    assert ocsync("resume", "--on-conflict", "overwrite").code == 0, "asked for by name"
+    assert shop.get(place)["QuantityAvailable"] == 22
+
+
+def test_a_sale_after_the_reading_is_seen_by_an_expectation(ocsync: Run, shop: Shop) -> None:
+    """An expected stock is looked at again right before its write."""
+    refs = shop.stock(records=40, products=2, quantity=10)
+    for ref in refs:
+        ocsync("stage", "set", ref, "QuantityAvailable=20", "--expect", "QuantityAvailable=10")
+    place = "/products/P1/inventoryrecords/R39"
+    real = Recorder.intend
+
+    async def sell(self: Recorder, intent: Intent) -> None:
+        if intent.number == 1:
+            shop.call("PATCH", place, {"QuantityAvailable": 9})
+        await real(self, intent)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Recorder, "intend", sell)
+        report = carry_out(shop, Options(workers=1))
+    assert (report.exit_code, report.run.counts) == (ExitCode.CONFLICT, {"conflict": 1, "done": 39})
+    assert report.problems[0].message == "QuantityAvailable is 9, expected 10"
+    assert shop.get(place)["QuantityAvailable"] == 9
+
+
+def test_what_cannot_be_listed_is_still_held_against_what_is_expected(
+    ocsync: Run, shop: Shop
+) -> None:
+    """A list that is refused leaves each to be read by itself, with its expectation."""
+    refs = shop.stock(records=4, products=1, quantity=10)
+    for ref in refs:
+        ocsync("stage", "set", ref, "NotificationPoint=1", "--expect", "NotificationPoint=7")
+    ocsync("stage", "put", "inventory/P0/R9", "AddressID=wh-0")
+    shop.seed(inventory=[{"ProductID": "P0", "ID": "R9", "AddressID": "wh-1"}])
+    shop.faults({"status": 400, "method": "GET", "path": "/products/P0/inventoryrecords"})
+    report = carry_out(shop, Options())
+    assert (report.exit_code, report.run.counts) == (ExitCode.CONFLICT, {"conflict": 5})
+    assert shop.writes() == []
+
+
+def test_a_second_step_may_reach_into_what_the_first_left_empty(ocsync: Run, shop: Shop) -> None:
+    shop.seed(supplier=[{"ID": "S1", "Name": "s"}, {"ID": "S2", "Name": "s"}])
+    ocsync("stage", "put", "product/P", "Name=p", "DefaultSupplierID=S1", "xp:={}")
+    ocsync("stage", "set", "product/P", "DefaultSupplierID=S2", "xp.b:=1")
+    report = carry_out(shop, Options(verify=True, settle=0.0))
+    assert (report.exit_code, report.run.steps) == (ExitCode.DONE, 2), report
