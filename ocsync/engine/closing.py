@@ -17,6 +17,7 @@ from ocsync.engine.work import Work
 from ocsync.errors import ExitCode, first_of
 from ocsync.models import Entry, Intent, Outcome, State, Step
 from ocsync.pause import Standing
+from ocsync.plan import feeds
 from ocsync.resources import TARGETS, kind_of
 from ocsync.store import Run, RunInfo
 
@@ -62,24 +63,21 @@ async def finish(
     work: Work, run: Run, steps: list[Step], clashes: list[Clash], options: Options, *, fresh: bool
 ) -> Report:
     """Close *run*, whose *steps* have all ended: give back, lift, verify; the report."""
-    problems = _close(work, run, steps)
+    problems = _close(work, run, steps, options)
     counts = run.info.counts
     done = not problems or options.unpause_anyway
     sent = (State.DONE, State.UNKNOWN, State.FAILED)
     nothing_sent = not any(counts.get(state.value) for state in sent)
     lifted: list[Lifted] = []
     kept: list[Kept] = []
-    if fresh or problems or not more_to_come(work, options):
+    lifts = fresh or bool(problems) or not more_to_come(work, options)
+    if lifts:
         lifted, kept = await _lift_all(work, run, options, done=done, for_run=nothing_sent)
     verification, proof = None, None
-    if options.verify and any(counts.get(s.value) for s in State if s.settled):
+    if run.info.unproven:
         verification = await verify(work, run, settle=options.settle)
-        run.update(verified=tally(verification.kinds), verified_kinds=verification.kinds)
-        if lifted or not kept:  # what is paused has sent nothing yet
-            proof = await prove(
-                work, run, patience=options.delivery_timeout, redeliver=options.redeliver
-            )
-            run.update(delivery=proof.facts() if proof else {})
+        if lifts and (lifted or not kept):  # what is paused has sent nothing yet
+            proof = await _prove(work, run, options)
     checks = [check.exit_code for check in (verification, proof) if check]
     code = first_of([_code_of(problems), *checks])
     info = run.update(exit_code=int(code))
@@ -87,7 +85,13 @@ async def finish(
     return Report(info, problems[:_SHOWN], clashes, lifted, kept, verification, staged, code, proof)
 
 
-def _close(work: Work, run: Run, steps: list[Step]) -> list[Outcome]:
+async def _prove(work: Work, run: Run, options: Options) -> Proof | None:
+    proof = await prove(work, run, patience=options.delivery_timeout, redeliver=options.redeliver)
+    run.update(delivery=proof.facts() if proof else {})
+    return proof
+
+
+def _close(work: Work, run: Run, steps: list[Step], options: Options) -> list[Outcome]:
     """Give back the entries of what is not settled, and close the run; the unsettled outcomes."""
     kinds: dict[str, dict[str, int]] = {}
     problems: list[Outcome] = []
@@ -108,7 +112,14 @@ def _close(work: Work, run: Run, steps: list[Step]) -> list[Outcome]:
         numbers = {problem.number for problem in problems}
         left = [step for step in steps if step.number in numbers]
         work.folder.journal.give_back(run.id, _entries_of(run, left, unsure))
-    run.update(state="closed", ended=work.stamp(), counts=tally(kinds), kinds=kinds)
+    run.update(
+        state="closed",
+        ended=work.stamp(),
+        counts=tally(kinds),
+        kinds=kinds,
+        exit_code=int(_code_of(problems)),
+        unproven=options.verify and any(s.value in tally(kinds) for s in State if s.settled),
+    )
     return problems
 
 
@@ -154,15 +165,20 @@ def _code_of(problems: Iterable[Outcome]) -> ExitCode:
 async def _lift_all(
     work: Work, run: Run | None, options: Options, *, done: bool, for_run: bool = False
 ) -> tuple[list[Lifted], list[Kept]]:
-    """Lift ours when all is *done*; otherwise only what was paused *for_run* alone, if it is so."""
+    """Lift ours when all is *done*; otherwise only what was paused *for_run* alone, if it is so.
+
+    Where targets are named, others are left alone, but for those that a run paused for itself and
+    that nothing staged needs any more.
+    """
     mine = work.folder.read_pauses()
     named = {target.name for target in options.targets}
+    needed = feeds(entry.ref for entry in work.folder.journal.entries()).direct if named else ()
     run_id = run.id if run else ""
     wanted = [
         TARGETS[name]
         for name, pause in mine.items()
-        if (not named or name in named or (run_id and pause.run == run_id))
-        and (done or (for_run and run_id and pause.run == run_id))
+        if (done and (not named or name in named or (pause.run and name not in needed)))
+        or (run_id and pause.run == run_id and (done or for_run))
     ]
     seen = await survey(work, wanted)
     gone = [name for name, one in seen.items() if one.standing is Standing.LIFTED]
@@ -184,7 +200,18 @@ async def _lift_all(
 
 
 async def nothing_staged(work: Work, options: Options) -> Report:
-    """Nothing is staged: what is ours is lifted all the same, as the operator is done."""
+    """Nothing is staged: what is ours is lifted all the same, as the operator is done.
+
+    A last run that was cut off before it was verified is verified now.
+    """
     lifted, kept = await _lift_all(work, None, options, done=True)
     staged = len(work.folder.journal.entries())
-    return Report(None, [], [], lifted, kept, None, staged, ExitCode.DONE)
+    run = work.folder.runs.unproven() if options.verify else None
+    if run is None:
+        return Report(None, [], [], lifted, kept, None, staged, ExitCode.DONE)
+    work.say("▶", f"run {run.id} was not verified; doing it now")
+    verification = await verify(work, run, settle=options.settle)
+    proof = None if kept else await _prove(work, run, options)
+    code = first_of([verification.exit_code, proof.exit_code if proof else ExitCode.DONE])
+    info = run.update(exit_code=int(first_of([ExitCode(run.info.exit_code), code])))
+    return Report(info, [], [], lifted, kept, verification, staged, code, proof)

@@ -29,7 +29,7 @@ from ocsync.engine.planning import Draft, draft, fingerprint
 from ocsync.engine.recorder import Recorder
 from ocsync.engine.replay import Replay
 from ocsync.engine.work import Work, before_writing, sign_in
-from ocsync.errors import ExitCode, PausedByOther, Refused, StalePlan, UsageError
+from ocsync.errors import ExitCode, PausedByOther, Refused, StalePlan, UsageError, first_of
 from ocsync.events import Planned
 from ocsync.models import Intent, Outcome, State, Step
 from ocsync.pause import Standing
@@ -44,6 +44,7 @@ async def resume(work: Work, options: Options) -> Report:
     Raises what stops it as a whole: Conflict (marketplace), StalePlan, PlanCycle, PausedByOther
     (a pause of ours was lifted), TryLater and SignInError (the way to the server), Interrupted.
     """
+    earlier = ExitCode.DONE
     identity = await sign_in(work)
     work.folder.runs.recover(work.folder.journal)
     crashed = work.folder.runs.open_run()
@@ -53,21 +54,22 @@ async def resume(work: Work, options: Options) -> Report:
         _read_through(work, crashed)
         with crashed:
             report = await _carry_out(work, crashed, options, fresh=False)
-        complete = report.exit_code is ExitCode.DONE
-        if not (complete or _passing(report)) or not more_to_come(work, options):
+        if not _passing(report) or not more_to_come(work, options):
             return report
-        ended = "is complete; going on with what was staged since" if complete else (
-            "is over; trying again what the server had no answer for")  # fmt: skip
-        work.say("✓" if complete else "▶", f"run {crashed.id} {ended}")
+        earlier = ExitCode.DONE if report.problems else report.exit_code
+        ended = "trying again what the server had no answer for" if report.problems else (
+            "going on with what was staged since")  # fmt: skip
+        work.say("▶" if report.problems or earlier else "✓", f"run {crashed.id} is over; {ended}")
     run = await _seal(work, options, identity)
     if run is None:
         return await nothing_staged(work, options)
     with run:
-        return await _carry_out(work, run, options, fresh=True)
+        report = await _carry_out(work, run, options, fresh=True)
+    return report._replace(exit_code=first_of([earlier, report.exit_code]))
 
 
 def _passing(report: Report) -> bool:
-    """Whether all that went wrong was the server's bad moment, which may be over by now."""
+    """Whether nothing went wrong but for the server's bad moment, which may be over by now."""
     return not report.clashes and all(
         problem.state is State.BLOCKED
         or (problem.state is State.FAILED and (not problem.status or problem.status >= 500))

@@ -56,7 +56,7 @@ class Verification(NamedTuple):
 
 
 async def verify(work: Work, run: Run, *, settle: float) -> Verification:
-    """Read back what *run* wrote or found as staged; findings go to its folder."""
+    """Read back what *run* wrote or found as staged; what it came to goes to its folder."""
     wanted = _wanted(run)
     result = Verification({}, [])
     late: set[Ref] = set()
@@ -75,6 +75,7 @@ async def verify(work: Work, run: Run, *, settle: float) -> Verification:
         _count(work, result, finding)
     result.findings.sort(key=lambda finding: finding.ref)
     run.write_findings(result.findings)
+    run.update(verified=tally(result.kinds), verified_kinds=result.kinds, unproven=False)
     return result
 
 

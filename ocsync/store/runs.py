@@ -43,7 +43,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     *counts* are steps by outcome, *kinds* the same per kind; *verified* findings by sign, per kind
     in *verified_kinds*; *delivery* what arrived at the listener, and its times in seconds after the
-    start. *requests* counts every request sent, reads among them.
+    start. *requests* counts every request sent, reads among them. *unproven* says that it was to be
+    verified, and that this has not come to an end.
     """
 
     id: str
@@ -66,6 +67,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     verified: dict[str, int] = {}
     delivery: dict[str, float] = {}
     verified_kinds: dict[str, dict[str, int]] = {}
+    unproven: bool = False
 
     def __post_init__(self) -> None:
         for stamp in filter(None, (self.started, self.ended)):
@@ -201,6 +203,11 @@ class Runs:
             if run.info.state == "open" and run.info.sort == sort:
                 return run
         return None
+
+    def unproven(self) -> Run | None:
+        """The last run, if something came between it and its verification."""
+        last = next((info for info in self.list() if info.sort == "resume"), None)
+        return self._open(self._folder / last.id) if last and last.unproven else None
 
     def get(self, name: str = "") -> Run:
         """The run whose ID is, or alone begins with, *name*; the newest without one.

@@ -158,7 +158,7 @@ def test_a_sign_in_of_any_shape(deceived: Run, liar: Liar, monkeypatch: pytest.M
 @pytest.fixture
 def crashed(ocsync: Run, shop: Shop) -> Path:
     """A workspace with all there can be in one: staged, paused, run, and a run cut off."""
-    from tests.engine.test_replay import crash
+    from tests.engine.sitting import crash
 
     refs = shop.stock(records=6)
     ocsync("pause", "inventory", "--reason", "x", "--for", "2h")

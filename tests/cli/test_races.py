@@ -10,14 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests.builders import Result, Shop, csv_of
+from tests.builders import Result, Shop, csv_of, entry
 from tests.cli.test_crashes import wait_for_writes
 from tests.conftest import Run, add_profile
+from tests.engine.sitting import folder
 from tests.processes import Started
-from tests.builders import Result, Shop, csv_of, entry
-from tests.cli.test_crashes import start, wait_for_writes
-from tests.conftest import Run, add_profile
-from tests.engine.test_replay import folder
 
 ORDERS = sorted({
     order for order in itertools.permutations(["A pause", "A resume", "B pause", "B resume"])
