@@ -123,7 +123,6 @@ def _new_run(work: Work, drafted: Draft, options: Options) -> Run:
         user=work.by,
         targets=tuple(target.name for target in options.targets),
         steps=len(drafted.plan.steps),
-        entries=len(drafted.entries),
         marketplace=pin.id if pin else "",
         on_conflict=options.on_conflict.value,
     )
@@ -167,7 +166,9 @@ def _wanted(work: Work, question: str) -> bool:
 async def _carry_out(work: Work, run: Run, options: Options, *, fresh: bool) -> Report:
     started, sent = time.monotonic(), work.api.sent
     if not run.has_plan:
-        run.write_plan(build(consolidate(run.entries())).steps)
+        plan = build(consolidate(run.entries()))
+        run.update(steps=len(plan.steps))
+        run.write_plan(plan.steps)
     steps = list(run.steps())
     if not fresh:
         options = options._replace(on_conflict=OnConflict(run.info.on_conflict or "fail"))

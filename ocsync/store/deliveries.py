@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import msgspec
 
-from ocsync.errors import Damaged
 from ocsync.models import Delivery
 from ocsync.store import files, log
 from ocsync.store.log import Log, Warn
@@ -35,10 +35,4 @@ class Deliveries:
 
     def read_from(self, skip: int) -> Iterator[Delivery]:
         """The messages but for the first *skip* of them. Raises Damaged."""
-        for number, payload in enumerate(log.read(self.path, self._warn), 1):
-            if number <= skip:
-                continue
-            try:
-                yield _decode(payload)
-            except msgspec.MsgspecError as error:
-                raise Damaged(str(self.path), number, f"not a message: {error}") from error
+        yield from islice(log.records(self.path, _decode, self._warn), skip, None)

@@ -18,20 +18,22 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from ocsync.errors import Damaged, FileMissing, UsageError
 from ocsync.models import Entry, Finding, Intent, Outcome, Ref, Step
+from ocsync.resources import is_ref
 from ocsync.store import files, log
-from ocsync.store.journal import Journal
+from ocsync.store.journal import Journal, read_entry
 from ocsync.store.log import Log, Warn
 from ocsync.store.stamp import read_stamp
 
+T = TypeVar("T")
 Sort = Literal["resume", "delete", "resync"]
 """What made a run."""
 
@@ -74,12 +76,35 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
             read_stamp(stamp)
 
 
+class Before(msgspec.Struct, frozen=True):
+    """A document as it was before a run; None for one that was not there."""
+
+    ref: Ref
+    document: dict[str, Any] | None
+
+
 _encode = msgspec.json.Encoder().encode
-_step = msgspec.json.Decoder(Step).decode
-_entry = msgspec.json.Decoder(Entry).decode
-_finding = msgspec.json.Decoder(Finding).decode
-_record = msgspec.json.Decoder(Intent | Outcome).decode
 _info = msgspec.json.Decoder(RunInfo).decode
+_entry = msgspec.json.Decoder(Entry).decode
+
+
+def _reader(kind: Any) -> Callable[[bytes], Any]:
+    """A decoder of records that each have a *ref*, which must be one. It raises ValueError."""
+    decode = msgspec.json.Decoder(kind).decode
+
+    def read(payload: bytes) -> Any:
+        record = decode(payload)
+        if not is_ref(record.ref):
+            raise ValueError(f"{record.ref} is no ref that this ocsync knows")
+        return record
+
+    return read
+
+
+_step = _reader(Step)
+_finding = _reader(Finding)
+_record = _reader(Intent | Outcome)
+_before = _reader(Before)
 
 
 class Run:
@@ -100,11 +125,14 @@ class Run:
         """What it came to so far."""
         path = self.path / "run.json"
         try:
-            return _info(path.read_bytes())
+            info = _info(path.read_bytes())
         except FileNotFoundError:
             return RunInfo(id=self.id)
-        except (msgspec.MsgspecError, ValueError) as error:
+        except ValueError as error:
             raise Damaged(str(path), 1, f"not a run's record: {error}") from error
+        if info.id != self.id.removesuffix(".new"):
+            raise Damaged(str(path), 1, f"the record of run {info.id} in the folder of another")
+        return info
 
     def write_info(self, info: RunInfo) -> None:
         """Replace its record."""
@@ -117,8 +145,10 @@ class Run:
         return info
 
     def entries(self) -> Iterator[Entry]:
-        """The sealed entries, in order."""
-        yield from map(_entry, self._read("journal"))
+        """The sealed entries, in order. Raises Damaged, also when some are missing."""
+        if (info := self.info).sort == "resume":
+            found = self._read("journal", lambda line: read_entry(_entry(line)), whole=True)
+            yield from self._all(found, "journal", info.entries)
 
     @property
     def has_plan(self) -> bool:
@@ -132,8 +162,8 @@ class Run:
                 file.write(log.line_of(_encode(step)))
 
     def steps(self) -> Iterator[Step]:
-        """Its plan, in order."""
-        yield from map(_step, self._read("plan"))
+        """Its plan, in order. Raises Damaged, also when some of it is missing."""
+        yield from self._all(self._read("plan", _step, whole=True), "plan", self.info.steps)
 
     def record(self, records: Sequence[Intent | Outcome]) -> None:
         """Append a group of intents and outcomes; durable when it returns. Raises OSError."""
@@ -141,17 +171,16 @@ class Run:
 
     def outcomes(self) -> Iterator[Intent | Outcome]:
         """Intents and outcomes, as they happened."""
-        yield from map(_record, self._read("outcomes"))
+        yield from self._read("outcomes", _record)
 
     def record_before(self, documents: Iterable[tuple[Ref, dict[str, Any] | None]]) -> None:
         """Append documents as they were before this run; None for what was not there."""
-        self._log("before").append(_encode({"ref": r, "document": d}) for r, d in documents)
+        self._log("before").append(_encode(Before(ref, document)) for ref, document in documents)
 
     def before(self) -> Iterator[tuple[Ref, dict[str, Any] | None]]:
         """The documents before; of a ref that comes twice the first counts."""
-        for payload in self._read("before"):
-            record = msgspec.json.decode(payload)
-            yield record["ref"], record["document"]
+        for record in self._read("before", _before):
+            yield record.ref, record.document
 
     def write_findings(self, findings: Iterable[Finding]) -> None:
         """Replace what verification saw."""
@@ -161,7 +190,7 @@ class Run:
 
     def findings(self) -> Iterator[Finding]:
         """What the last verification saw, where it was not plain sameness."""
-        yield from map(_finding, self._read("findings"))
+        yield from self._read("findings", _finding, whole=True)
 
     def close(self) -> None:
         """Give its files back."""
@@ -180,8 +209,17 @@ class Run:
             self._logs[name] = Log(self.path / f"{name}.jsonl")
         return self._logs[name]
 
-    def _read(self, name: str) -> Iterator[bytes]:
-        return log.read(self.path / f"{name}.jsonl", self._warn)
+    def _read(self, name: str, decode: Callable[[bytes], Any], *, whole: bool = False) -> Any:
+        return log.records(self.path / f"{name}.jsonl", decode, self._warn, whole=whole)
+
+    def _all(self, found: Iterator[T], name: str, number: int) -> Iterator[T]:
+        """What is *found*. Raises Damaged at its end if that is not the *number* written once."""
+        seen = 0
+        for seen, record in enumerate(found, 1):  # noqa: B007 - the last number is wanted
+            yield record
+        if seen != number:
+            path = self.path / f"{name}.jsonl"
+            raise Damaged(str(path), seen + 1, f"{number:,} records were written here")
 
 
 class Runs:
@@ -241,7 +279,7 @@ class Runs:
 
         def keep(entries: Sequence[Entry]) -> None:
             files.make_folder(fresh)
-            self._open(fresh).write_info(info)
+            self._open(fresh).write_info(msgspec.structs.replace(info, entries=len(entries)))
             with files.replacing(fresh / "journal.jsonl") as file:
                 for entry in entries:
                     file.write(log.line_of(_encode(entry)))
@@ -253,9 +291,9 @@ class Runs:
         """A new run that no staged entries belong to, with its plan."""
         fresh = self._folder / f"{info.id}.new"
         files.make_folder(fresh)
-        run = self._open(fresh)
-        run.write_info(info)
-        run.write_plan(steps)
+        run, plan = self._open(fresh), list(steps)
+        run.write_info(msgspec.structs.replace(info, steps=len(plan)))
+        run.write_plan(plan)
         return self._adopt(fresh)
 
     def recover(self, journal: Journal) -> None:
