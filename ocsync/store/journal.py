@@ -225,6 +225,7 @@ class Journal:
 
     def _next_path(self, state: _State) -> Path:
         files.make_folder(self._folder)
+        files.sweep(self._folder)
         number = int(state.last.stem) + 1 if state.last else 1
         return self._folder / f"{number:06}.jsonl"
 

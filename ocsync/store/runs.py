@@ -303,6 +303,8 @@ class Runs:
                 self._adopt(fresh)
             else:
                 shutil.rmtree(fresh)
+        for folder in (self._folder.parent, *self._folders()):
+            files.sweep(folder)
         if self.open_run() is None:
             journal.compact()
 
