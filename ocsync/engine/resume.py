@@ -80,8 +80,7 @@ def _passing(report: Report) -> bool:
 def _read_through(work: Work, run: Run) -> None:
     """Read what giving entries back will need: damage is told before anything is sent."""
     work.folder.journal.entries()
-    for _ in run.entries():
-        pass
+    run.check_whole()
 
 
 async def _seal(work: Work, options: Options, identity: Identity) -> Run | None:

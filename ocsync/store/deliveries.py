@@ -13,7 +13,7 @@ from ocsync.store import files, log
 from ocsync.store.log import Log, Warn
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Delivery).decode
+decode = msgspec.json.Decoder(Delivery).decode
 
 
 class Deliveries:
@@ -35,4 +35,4 @@ class Deliveries:
 
     def read_from(self, skip: int) -> Iterator[Delivery]:
         """The messages but for the first *skip* of them. Raises Damaged."""
-        yield from islice(log.records(self.path, _decode, self._warn), skip, None)
+        yield from islice(log.records(self.path, decode, self._warn), skip, None)

@@ -253,7 +253,8 @@ def read_entry(entry: Entry) -> Entry:
     return entry
 
 
-def _decode(payload: bytes) -> Record:
+def decode(payload: bytes) -> Record:
+    """The record in *payload*. Raises ValueError."""
     record = _record(payload)
     return read_entry(record) if isinstance(record, Entry) else record
 
@@ -261,7 +262,7 @@ def _decode(payload: bytes) -> Record:
 def _records(path: Path, warn: Warn) -> Iterator[Record]:
     """The records of a segment. Raises Damaged, also for a closed one that is not whole."""
     entries, open_end, said = 0, False, list[str]()
-    for number, record in enumerate(log.records(path, _decode, said.append), 1):
+    for number, record in enumerate(log.records(path, decode, said.append), 1):
         entries += isinstance(record, Entry)
         open_end = record.closed if isinstance(record, Segment) else open_end
         if isinstance(record, End):

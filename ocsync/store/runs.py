@@ -21,7 +21,7 @@ import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import msgspec
 
@@ -33,7 +33,6 @@ from ocsync.store.journal import Journal, read_entry
 from ocsync.store.log import Log, Warn
 from ocsync.store.stamp import read_stamp
 
-T = TypeVar("T")
 Sort = Literal["resume", "delete", "resync"]
 """What made a run."""
 
@@ -85,7 +84,6 @@ class Before(msgspec.Struct, frozen=True):
 
 _encode = msgspec.json.Encoder().encode
 _info = msgspec.json.Decoder(RunInfo).decode
-_entry = msgspec.json.Decoder(Entry).decode
 
 
 def _reader(kind: Any) -> Callable[[bytes], Any]:
@@ -101,10 +99,15 @@ def _reader(kind: Any) -> Callable[[bytes], Any]:
     return read
 
 
-_step = _reader(Step)
-_finding = _reader(Finding)
-_record = _reader(Intent | Outcome)
-_before = _reader(Before)
+_entry = _reader(Entry)
+DECODERS: dict[str, Callable[[bytes], Any]] = {
+    "journal": lambda payload: read_entry(_entry(payload)),
+    "plan": _reader(Step),
+    "outcomes": _reader(Intent | Outcome),
+    "before": _reader(Before),
+    "findings": _reader(Finding),
+}
+"""What reads a record of each log. It raises ValueError."""
 
 
 class Run:
@@ -145,10 +148,8 @@ class Run:
         return info
 
     def entries(self) -> Iterator[Entry]:
-        """The sealed entries, in order. Raises Damaged, also when some are missing."""
-        if (info := self.info).sort == "resume":
-            found = self._read("journal", lambda line: read_entry(_entry(line)), whole=True)
-            yield from self._all(found, "journal", info.entries)
+        """The sealed entries, in order. Raises Damaged."""
+        yield from self._read("journal", whole=True)
 
     @property
     def has_plan(self) -> bool:
@@ -162,8 +163,8 @@ class Run:
                 file.write(log.line_of(_encode(step)))
 
     def steps(self) -> Iterator[Step]:
-        """Its plan, in order. Raises Damaged, also when some of it is missing."""
-        yield from self._all(self._read("plan", _step, whole=True), "plan", self.info.steps)
+        """Its plan, in order. Raises Damaged."""
+        yield from self._read("plan", whole=True)
 
     def record(self, records: Sequence[Intent | Outcome]) -> None:
         """Append a group of intents and outcomes; durable when it returns. Raises OSError."""
@@ -171,7 +172,7 @@ class Run:
 
     def outcomes(self) -> Iterator[Intent | Outcome]:
         """Intents and outcomes, as they happened."""
-        yield from self._read("outcomes", _record)
+        yield from self._read("outcomes")
 
     def record_before(self, documents: Iterable[tuple[Ref, dict[str, Any] | None]]) -> None:
         """Append documents as they were before this run; None for what was not there."""
@@ -179,8 +180,21 @@ class Run:
 
     def before(self) -> Iterator[tuple[Ref, dict[str, Any] | None]]:
         """The documents before; of a ref that comes twice the first counts."""
-        for record in self._read("before", _before):
+        for record in self._read("before"):
             yield record.ref, record.document
+
+    def check_whole(self) -> None:
+        """Raise Damaged when a resume's entries or steps are not all there, or are not readable."""
+        for name, number in (("journal", self.info.entries), ("plan", self.info.steps)):
+            path = self.path / f"{name}.jsonl"
+            seen = sum(1 for _ in self._read(name, whole=True))
+            if seen != number and (name == "journal" or self.has_plan):
+                raise Damaged(str(path), seen + 1, f"{number:,} records were written here")
+
+    def recount(self) -> None:
+        """Let its record have as many entries and steps as there are, after a repair."""
+        counts = {name: sum(1 for _ in self._read(name)) for name in ("journal", "plan")}
+        self.update(entries=counts["journal"], steps=counts["plan"])
 
     def write_findings(self, findings: Iterable[Finding]) -> None:
         """Replace what verification saw."""
@@ -190,7 +204,7 @@ class Run:
 
     def findings(self) -> Iterator[Finding]:
         """What the last verification saw, where it was not plain sameness."""
-        yield from self._read("findings", _finding, whole=True)
+        yield from self._read("findings", whole=True)
 
     def close(self) -> None:
         """Give its files back."""
@@ -209,17 +223,8 @@ class Run:
             self._logs[name] = Log(self.path / f"{name}.jsonl")
         return self._logs[name]
 
-    def _read(self, name: str, decode: Callable[[bytes], Any], *, whole: bool = False) -> Any:
-        return log.records(self.path / f"{name}.jsonl", decode, self._warn, whole=whole)
-
-    def _all(self, found: Iterator[T], name: str, number: int) -> Iterator[T]:
-        """What is *found*. Raises Damaged at its end if that is not the *number* written once."""
-        seen = 0
-        for seen, record in enumerate(found, 1):  # noqa: B007 - the last number is wanted
-            yield record
-        if seen != number:
-            path = self.path / f"{name}.jsonl"
-            raise Damaged(str(path), seen + 1, f"{number:,} records were written here")
+    def _read(self, name: str, *, whole: bool = False) -> Any:
+        return log.records(self.path / f"{name}.jsonl", DECODERS[name], self._warn, whole=whole)
 
 
 class Runs:

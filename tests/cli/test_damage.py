@@ -62,6 +62,13 @@ def turned(path: Path, every: int, *, bits: int = 8) -> Iterator[int]:
     path.write_bytes(data)
 
 
+def meddled(folder: Path, every: int) -> Iterator[tuple[Path, int]]:
+    """Each file of the workspace with a bit turned in one byte, as `turned` does it."""
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and "lock" not in p.name):
+        for place in turned(path, every, bits=1):
+            yield path, place
+
+
 def turn_small(ocsync: Run, crashed: Path, name: str, every: int) -> None:
     for path in sorted(crashed.rglob(name)):
         for place in turned(path, every):
