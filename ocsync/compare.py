@@ -89,6 +89,16 @@ def before(sent: Iterable[str], current: Document | None) -> Fields:
     return {path: value for path, value in values.items() if value is not MISSING}
 
 
+def caught_up(current: Document | None, sent: Fields, was: Fields) -> Document | None:
+    """*current* with *sent* in it, if it still shows all that *was* there before that write."""
+    if not all(equal(value_at(current, path), was.get(path)) for path in sent):
+        return current
+    document: Any = current
+    for path, value in sent.items():
+        document = replaced(document, split(path), value)
+    return document  # type: ignore[no-any-return]
+
+
 def _same(ref: Ref, path: str, one: Any, other: Any) -> bool:
     if equal(one, other):
         return True

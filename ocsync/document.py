@@ -80,9 +80,14 @@ def replaced(document: Any, parts: list[str], value: Any) -> Any:
     """*document* with *value* at the place *parts*; what is no object on the way becomes one."""
     if not parts:
         return value
-    copy = dict(document) if isinstance(document, dict) else {}
-    copy[parts[0]] = replaced(copy.get(parts[0]), parts[1:], value)
-    return copy
+    top = dict(document) if isinstance(document, dict) else {}
+    spot = top
+    for part in parts[:-1]:
+        below = spot.get(part)
+        spot[part] = dict(below) if isinstance(below, dict) else {}
+        spot = spot[part]
+    spot[parts[-1]] = value
+    return top
 
 
 def inside(path: str, outer: str) -> bool:
@@ -92,13 +97,33 @@ def inside(path: str, outer: str) -> bool:
 
 def equal(one: Any, other: Any) -> bool:
     """Whether two JSON values are the same: 5 is 5.0, true is not 1, nothing is null."""
-    if one is None or one is MISSING:
-        return other is None or other is MISSING
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, dict) and isinstance(other, dict):
-        names = one.keys() | other.keys()
-        return all(equal(one.get(n, MISSING), other.get(n, MISSING)) for n in names)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(equal, one, other))
-    return bool(one == other)
+    pairs = [(one, other)]
+    while pairs:
+        one, other = pairs.pop()
+        if one is None or one is MISSING:
+            same = other is None or other is MISSING
+        elif isinstance(one, bool) or isinstance(other, bool):
+            same = one is other
+        elif isinstance(one, dict) and isinstance(other, dict):
+            names = one.keys() | other.keys()
+            pairs += [(one.get(n, MISSING), other.get(n, MISSING)) for n in names]
+            continue
+        elif isinstance(one, list) and isinstance(other, list):
+            same = len(one) == len(other)
+            pairs += zip(one, other, strict=False)
+        else:
+            same = bool(one == other)
+        if not same:
+            return False
+    return True
+
+
+def is_deeper(value: Any, levels: int) -> bool:
+    """Whether objects and lists in *value* are nested more than *levels* deep."""
+    inner = [value]
+    for _ in range(levels + 1):
+        nested = [v for v in inner if isinstance(v, dict | list)]
+        inner = [v for some in nested for v in (some.values() if isinstance(some, dict) else some)]
+        if not inner:
+            return False
+    return True

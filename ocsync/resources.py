@@ -21,6 +21,8 @@ ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,100}")
 WHY_ID = "an ID has letters, digits, - and _ only, 1 to 100 of them"
 XP_LIMIT = 8000
 """Bytes of JSON in one entity's xp."""
+XP_LEVELS = 50
+"""How deep xp may be nested; a bound of ours, far below what any reader takes."""
 WHOLE_MIN, WHOLE_MAX = -(2**31), 2**31 - 1
 
 
@@ -442,6 +444,12 @@ def read_ref(text: str) -> Ref:
         if not ID_PATTERN.fullmatch(value):
             raise UsageError(WHY_ID)
     return text
+
+
+def is_ref(text: str) -> bool:
+    """Whether *text*, once a ref, is one here: a newer version may have had more kinds."""
+    kind = KINDS.get(text.partition("/")[0])
+    return kind is not None and 0 <= len(kind.ids) - text.count("/") <= kind.optional
 
 
 def read_targets(names: Iterable[str]) -> tuple[list[Target], list[Target]]:

@@ -56,6 +56,15 @@ class Shop(NamedTuple):
         found: dict[str, Any] = HTTP.get(self.url + "/_emulator/counts").json()
         return found
 
+    def emulator_state(self) -> dict[str, Any]:
+        """The marketplace as a seed."""
+        found: dict[str, Any] = HTTP.get(self.url + "/_emulator/state").json()
+        return found
+
+    def all_paused(self) -> list[str]:
+        """The targets that are paused."""
+        return sorted(n for n, config in self.emulator.market.configs.items() if config["Paused"])
+
     def refusal(self, method: str, path: str, body: Any = None) -> tuple[int, str]:
         """The status of a request that is refused, and its error code."""
         answer = self.call(method, path, body)

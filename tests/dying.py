@@ -15,9 +15,11 @@ import inspect
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
+
+from tests.processes import Done, call
 
 OPERATIONS: dict[str, tuple[str, str]] = {
     "write": ("os", "write"),
@@ -32,6 +34,19 @@ OPERATIONS: dict[str, tuple[str, str]] = {
 """Each operation, and the function that does it."""
 
 
+def dying(*words: str) -> Done:
+    """Run *words*, which begin with where to die, in a process of their own."""
+    return call(*words, program="tests.dying")
+
+
+def points(operations: dict[str, int]) -> Iterator[tuple[str, int, str]]:
+    """Where to die in a command that comes to *operations* so many times."""
+    for operation, times in operations.items():
+        for number in range(1, times + 1):
+            for when in ("before", "after", *(["half"] if operation == "write" else [])):
+                yield operation, number, when
+
+
 def run(arguments: list[str]) -> int:
     """Run the words after the first three; see the module's head."""
     from ocsync.cli.app import run as entry
@@ -44,7 +59,7 @@ def run(arguments: list[str]) -> int:
         left -= 1
         return left == 0
 
-    def dying(function: Callable[..., Any]) -> Callable[..., Any]:
+    def watched(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def wrapped(*given: Any, **more: Any) -> Any:
             now = comes()
@@ -75,7 +90,7 @@ def run(arguments: list[str]) -> int:
     for owner in owners:
         place = getattr(place, owner)
     original = getattr(place, name)
-    setattr(place, name, dying(original))
+    setattr(place, name, watched(original))
     for other in list(sys.modules.values()):  # whoever has imported it by name already
         if getattr(other, name, None) is original and other is not place:
             setattr(other, name, getattr(place, name))

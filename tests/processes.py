@@ -21,7 +21,7 @@ _FORKS = "forkserver" in multiprocessing.get_all_start_methods()
 _CONTEXT: Any = multiprocessing.get_context("forkserver" if _FORKS else "spawn")
 if _FORKS:
     _CONTEXT.set_forkserver_preload([
-        "pytest", "tests.processes", "tests.dying", "ocsync.cli.app", "ocsync.client",
+        "pytest", "tests.processes", "tests.dying", "tests.outage", "ocsync.cli.app", "ocsync.client",
         "ocsync.delivery.receiver", "ocsync.engine.resume", "ocsync.engine.window", "ocsync.intake", "ocsync.render.run",
         "ocsync.render.progress",
     ])  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 import typer
 from typer.core import TyperGroup
+from typer.main import get_command
 
 from ocsync import __version__
 from ocsync.errors import ConfigError, ExitCode, InputError, OcsyncError
@@ -67,13 +69,19 @@ for _name in _COMMANDS:
     import_module(f"ocsync.cli.{_name}").register(app)
 
 
+@functools.cache
+def _tree() -> Any:
+    """The commands, put together once however often they are run in a process."""
+    return get_command(app)
+
+
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line; every error becomes a line on stderr and an exit code."""
     words = sys.argv[1:] if arguments is None else arguments
     own = words[: words.index("--")] if "--" in words else words
     console = Console(json="--json" in own or os.environ.get("OCSYNC_JSON") == "1")
     try:
-        code = app(words, standalone_mode=False)
+        code = _tree()(words, standalone_mode=False)
         return int(code or 0)
     except OcsyncError as error:
         return _told(console, error)
@@ -128,10 +136,13 @@ def _advice(hint: str) -> list[str]:
 
 
 def _problems(console: Console, error: InputError) -> None:
-    from ocsync.render.text import columns
+    from ocsync.render.text import clipped, columns
 
     shown = error.problems[:_SHOWN_PROBLEMS]
-    rows = [(p.place(), p.field, f'"{p.value}"' if p.value else "", p.why) for p in shown]
+    rows = [
+        (p.place(), clipped(p.field), f'"{clipped(p.value)}"' if p.value else "", p.why)
+        for p in shown
+    ]
     used = [place for place in range(4) if any(row[place] for row in rows)]
     for line in columns([[row[place] for place in used] for row in rows], "<" * len(used)):
         console.fault(line, "")

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,8 @@ from ocsync.render.console import Console, put
 from ocsync.store import Workspace
 
 if TYPE_CHECKING:
+    from asyncio import Event
+
     from ocsync.client import Limits
     from ocsync.engine.work import Work
     from ocsync.store import Profile, ProfileFolder
@@ -144,6 +146,8 @@ class Context:
         self, *, limits: Limits | None = None, stream: bool = False
     ) -> AsyncIterator[Work]:
         """What an engine works with, for as long as the block lasts; it signs in when it calls."""
+        import asyncio
+
         from ocsync.client import Connection, open_client
         from ocsync.client import Limits as Defaults
         from ocsync.engine.work import Work
@@ -157,9 +161,13 @@ class Context:
         connection = Connection(
             profile.api_url, profile.auth_url, profile.client_id, lambda: resolve_secret(profile)
         )
+        stop = asyncio.Event()
+        nap, confirm = partial(_nap, stop), partial(self.confirm, profile)
         with listening(self.console, stream=stream) as emit:
-            async with open_client(connection, limits=limits or Defaults(), emit=emit) as api:
-                yield Work(api, folder, emit, self.ask, partial(self.confirm, profile))
+            async with open_client(
+                connection, limits=limits or Defaults(), emit=emit, sleep=nap
+            ) as api:
+                yield Work(api, folder, emit, self.ask, confirm, sleep=nap, stop=stop)
 
 
 def _left_by_windows(folder: ProfileFolder) -> list[str]:
@@ -174,7 +182,37 @@ def _left_by_windows(folder: ProfileFolder) -> list[str]:
 def _asked(question: str) -> str:
     sys.stderr.write(question)
     sys.stderr.flush()
-    return sys.stdin.readline().strip()
+    with _leaving():
+        return sys.stdin.readline().strip()
+
+
+@contextmanager
+def _leaving() -> Iterator[None]:
+    """Ctrl-C and SIGTERM leave a question at once: the loop, which stops in order, stands still."""
+
+    def leave(number: int, _: object) -> None:
+        kind = Interrupted if number == signal.SIGINT else Terminated
+        raise kind("left at the question; nothing is half done")
+
+    kept = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+async def _nap(stop: Event, seconds: float) -> None:
+    """Wait; not when the operator wants to leave. Raises Interrupted."""
+    import asyncio
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    if stop.is_set():
+        raise Interrupted(
+            "stopped; what was under way is on disk", hint="the same command goes on from here"
+        )
 
 
 @contextmanager
@@ -196,7 +234,7 @@ def _stopping(work: Work, console: Console, *, writes: bool) -> Iterator[list[in
             return
         seen.append(number)
         if len(seen) > 1:
-            console.fault("left at once; the same command again settles what was under way")
+            console.fault(_unknown(work.api.under_way))
             os._exit(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED)
         console.fault("stopping; waiting for the requests under way (again to leave at once)", "!")
         work.stop.set()
@@ -211,6 +249,15 @@ def _stopping(work: Work, console: Console, *, writes: bool) -> Iterator[list[in
             loop.remove_signal_handler(number)
 
 
+def _unknown(under_way: int) -> str:
+    if not under_way:
+        return "left at once; no request was under way"
+    what = "1 request was" if under_way == 1 else f"{under_way:,} requests were"
+    return f"left at once; {what} under way, the same command finds out what came of it"
+
+
 def _as_signal(error: Interrupted, stopped: list[int]) -> Interrupted:
+    if isinstance(error, Terminated):
+        return error
     kind = Terminated if signal.SIGTERM in stopped else Interrupted
     return kind(error.message, hint=error.hint)

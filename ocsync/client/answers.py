@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from ocsync.document import is_deeper
 from ocsync.errors import (
     AlreadyExists,
     ApiError,
@@ -16,7 +17,11 @@ from ocsync.errors import (
 )
 
 NOT_JSON = object()
-"""What `decode` gives for a body that is no JSON."""
+"""What `decode` gives for a body that is no JSON, or none that a platform would send."""
+MOST_LEVELS = 100
+"""How deep an answer may be nested: deeper than any entity, and safe to walk."""
+_SHOWN = 500
+"""Characters of an error's text that are shown."""
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -26,9 +31,10 @@ def decode(body: bytes) -> Any:
     if not text.strip():
         return None
     try:
-        return msgspec.json.decode(text)
+        value = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return NOT_JSON
+    return NOT_JSON if is_deeper(value, MOST_LEVELS) else value
 
 
 def first_error(body: Any) -> tuple[str, str, Any]:
@@ -47,8 +53,9 @@ def error_of(status: int, raw: bytes, what: str) -> OcsyncError:
     body = decode(raw)
     code, message, data = first_error(body)
     if not message and body is NOT_JSON:
-        message = raw[:200].decode("utf-8", "replace").strip()
-    text = " ".join(filter(None, [str(status), code, message])) + f" ({what})"
+        message = raw[:_SHOWN].decode("utf-8", "replace")
+    said = " ".join(" ".join([str(status), code, message]).split())
+    text = said[:_SHOWN] + ("..." if len(said) > _SHOWN else "") + f" ({what})"
     if 300 <= status < 400:
         hint = "check the profile's API URL; a token is never sent on to another address"
         return ApiError(

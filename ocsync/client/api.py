@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ import msgspec
 
 from ocsync.client.answers import NOT_JSON, decode, error_of
 from ocsync.client.auth import OrderCloudAuth
+from ocsync.client.throttle import ThrottleTransport
 from ocsync.errors import LostAnswer, TryLater
 
 PAGE = 100
@@ -59,13 +60,13 @@ class Api:
         client: httpx.AsyncClient,
         base: str,
         auth: OrderCloudAuth,
-        count: Callable[[], int],
+        throttle: ThrottleTransport,
         width: int,
     ) -> None:
         self._client = client
         self._base = base + "/v1"
         self._auth = auth
-        self._count = count
+        self._throttle = throttle
         self.width = width
         self.skew: float | None = None
         """Seconds that the server's clock is before ours, by its last answer; None if unsaid."""
@@ -73,7 +74,12 @@ class Api:
     @property
     def sent(self) -> int:
         """Requests sent so far, every attempt counted."""
-        return self._count()
+        return self._throttle.sent
+
+    @property
+    def under_way(self) -> int:
+        """Requests sent whose answer has not come yet."""
+        return self._throttle.under_way
 
     async def identity(self) -> Identity:
         """Sign in, and ask who we are (`GET /me`)."""

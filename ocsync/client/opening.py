@@ -74,7 +74,7 @@ async def open_client(
         follow_redirects=False,
         trust_env=False,
     ) as client:
-        yield Api(client, connection.api_url, auth, lambda: throttle.sent, 2 * limits.concurrency)
+        yield Api(client, connection.api_url, auth, throttle, 2 * limits.concurrency)
 
 
 def _transport(connection: Connection) -> AiohttpTransport:

@@ -88,8 +88,8 @@ class RetryTransport(httpx.AsyncBaseTransport):
 
 
 def _at_least(asked: float, attempt: int) -> float:
-    """The wait that the server asks for; one that goes on refusing gets a longer one."""
-    return asked if attempt == 1 else max(asked, backoff(attempt - 2))
+    """The wait that the server asks for; where that is none, it is not asked without a pause."""
+    return asked if attempt == 1 else max(asked, backoff(attempt - 2, first=0.1, most=1.0))
 
 
 def _gates(response: httpx.Response | None) -> bool:

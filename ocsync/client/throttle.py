@@ -54,6 +54,11 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
         self._told = -math.inf
         self.sent = 0
 
+    @property
+    def under_way(self) -> int:
+        """Attempts sent whose answer has not come yet."""
+        return self._pace.in_flight
+
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """One attempt; its `deadline` bounds the wait for a turn. Raises httpx.TransportError."""
         await self._enter(request.extensions.get("deadline", math.inf))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import msgspec
+
 from ocsync.engine.delivered import Proof
-from ocsync.engine.examine import examine
+from ocsync.engine.examine import Examined, examine
 from ocsync.engine.inspect import Clash
 from ocsync.engine.options import Options
 from ocsync.engine.pausing import drift, forget, in_window, lift, survey
@@ -15,8 +17,9 @@ from ocsync.engine.verify import Verification, tally
 from ocsync.engine.work import Work
 from ocsync.errors import ExitCode, first_of
 from ocsync.gone import MAKERS
-from ocsync.models import Outcome, State, Step
+from ocsync.models import Entry, Intent, Outcome, State, Step
 from ocsync.pause import Standing
+from ocsync.plan import feeds
 from ocsync.resources import TARGETS, kind_of
 from ocsync.store import Run, RunInfo
 
@@ -62,24 +65,21 @@ async def finish(
     work: Work, run: Run, steps: list[Step], clashes: list[Clash], options: Options, *, fresh: bool
 ) -> Report:
     """Close *run*, whose *steps* have all ended: give back, lift, verify; the report."""
-    problems = _close(work, run, steps)
+    problems = _close(work, run, steps, options)
     counts = run.info.counts
     done = not problems or options.unpause_anyway
     sent = (State.DONE, State.UNKNOWN, State.FAILED)
     nothing_sent = not any(counts.get(state.value) for state in sent)
     lifted: list[Lifted] = []
     kept: list[Kept] = []
-    if fresh or problems or not more_to_come(work, options):
+    lifts = fresh or bool(problems) or not more_to_come(work, options)
+    if lifts:
         lifted, kept = await _lift_all(work, run, options, done=done, for_run=nothing_sent)
         run.update(windows={**run.info.windows, **{one.target: one.seconds for one in lifted}})
     code = code_of(problems)
-    run.update(exit_code=int(code))
     verification, proof = None, None
-    if options.verify and any(counts.get(s.value) for s in State if s.settled):
-        examined = await examine(
-            work, run, settle=options.settle, patience=options.delivery_timeout,
-            redeliver=options.redeliver,
-        )  # fmt: skip
+    if run.info.unproven:
+        examined = await _examine(work, run, options)
         verification, proof = examined
         code = first_of([code, examined.exit_code])
     problems.sort(key=lambda problem: problem.state is State.BLOCKED)  # the causes first
@@ -88,18 +88,70 @@ async def finish(
     return Report(info, problems[:_SHOWN], clashes, lifted, kept, verification, staged, code, proof)
 
 
-def _close(work: Work, run: Run, steps: list[Step]) -> list[Outcome]:
+async def _examine(work: Work, run: Run, options: Options) -> Examined:
+    return await examine(
+        work, run, settle=options.settle, patience=options.delivery_timeout,
+        redeliver=options.redeliver,
+    )  # fmt: skip
+
+
+def _close(work: Work, run: Run, steps: list[Step], options: Options) -> list[Outcome]:
     """Give back the entries of what is not settled, and close the run; the unsettled outcomes."""
     kinds, problems = count_outcomes(run)
-    left = {problem.number for problem in problems}
-    seqs = {seq for step in steps if step.number in left for seq in step.change.entries}
-    if seqs:
-        back = [entry for entry in run.entries() if entry.seq in seqs]
-        work.folder.journal.give_back(run.id, back)
-    made = [s.ref for s in steps if s.change.op in MAKERS and s.number not in left]
+    numbers = {problem.number for problem in problems}
+    left = [step for step in steps if step.number in numbers]
+    if left:
+        work.folder.journal.give_back(run.id, _entries_of(run, left, _unsure(run)))
+    made = [s.ref for s in steps if s.change.op in MAKERS and s.number not in numbers]
     work.folder.deleted.lift(made)
-    run.update(state="closed", ended=work.stamp(), counts=tally(kinds), kinds=kinds)
+    counts = tally(kinds)
+    run.update(
+        state="closed",
+        ended=work.stamp(),
+        counts=counts,
+        kinds=kinds,
+        exit_code=int(code_of(problems)),
+        unproven=options.verify and any(s.value in counts for s in State if s.settled),
+    )
     return problems
+
+
+def _unsure(run: Run) -> dict[int, Intent]:
+    """The intents of the steps that are not settled, but may have taken effect."""
+    sent: dict[int, Intent] = {}
+    unsure: dict[int, Intent] = {}
+    for record in run.outcomes():
+        if isinstance(record, Intent):
+            sent[record.number] = record
+        elif (intent := sent.pop(record.number, None)) and _may_have_taken_effect(record):
+            unsure[record.number] = intent
+    return unsure
+
+
+def _may_have_taken_effect(outcome: Outcome) -> bool:
+    lost = outcome.state is State.FAILED and not outcome.status
+    return lost or outcome.state is State.UNKNOWN
+
+
+def _entries_of(run: Run, left: list[Step], unsure: dict[int, Intent]) -> list[Entry]:
+    """The entries of the steps *left*.
+
+    An adjustment that may have taken effect comes back with the expectation of what was there
+    before it: made once more unseen it might count twice.
+    """
+    seqs = {seq for step in left for seq in step.change.entries}
+    expect = {
+        step.change.entries[0]: {
+            path: unsure[step.number].before.get(path) for path in step.change.adjust
+        }
+        for step in left
+        if step.number in unsure
+    }
+    return [
+        msgspec.structs.replace(entry, expect={**expect.get(entry.seq, {}), **entry.expect})
+        for entry in run.entries()
+        if entry.seq in seqs
+    ]
 
 
 def count_outcomes(run: Run) -> tuple[dict[str, dict[str, int]], list[Outcome]]:
@@ -134,18 +186,23 @@ async def _lift_all(
 ) -> tuple[list[Lifted], list[Kept]]:
     """Lift ours when all is *done*; otherwise only what was paused *for_run* alone, if it is so.
 
+    Where targets are named, others are left alone, but for those that a run paused for itself and
+    that nothing staged needs any more.
     What an open window holds is left to it.
     """
     mine = work.folder.read_pauses()
     held = {name for name, pause in mine.items() if in_window(work, pause)}
     named = {target.name for target in options.targets}
+    needed = feeds(entry.ref for entry in work.folder.journal.entries()).direct if named else ()
     run_id = run.id if run else ""
     wanted = [
         TARGETS[name]
         for name, pause in mine.items()
         if name not in held
-        and (not named or name in named or (run_id and pause.run == run_id))
-        and (done or (for_run and run_id and pause.run == run_id))
+        and (
+            (done and (not named or name in named or (pause.run and name not in needed)))
+            or (run_id and pause.run == run_id and (done or for_run))
+        )
     ]
     seen = await survey(work, wanted)
     gone = [name for name, one in seen.items() if one.standing is Standing.LIFTED]
@@ -170,7 +227,18 @@ async def _lift_all(
 
 
 async def nothing_staged(work: Work, options: Options) -> Report:
-    """Nothing is staged: what is ours is lifted all the same, as the operator is done."""
+    """Nothing is staged: what is ours is lifted all the same, as the operator is done.
+
+    A last run that was cut off before it was verified is verified now.
+    """
     lifted, kept = await _lift_all(work, None, options, done=True)
     staged = len(work.folder.journal.entries())
-    return Report(None, [], [], lifted, kept, None, staged, ExitCode.DONE)
+    run = work.folder.runs.unproven() if options.verify else None
+    if run is None:
+        return Report(None, [], [], lifted, kept, None, staged, ExitCode.DONE)
+    work.say("▶", f"run {run.id} was not verified; doing it now")
+    examined = await _examine(work, run, options)
+    code = examined.exit_code
+    info = run.update(exit_code=int(first_of([ExitCode(run.info.exit_code), code])))
+    verification, proof = examined
+    return Report(info, [], [], lifted, kept, verification, staged, code, proof)

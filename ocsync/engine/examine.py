@@ -36,7 +36,7 @@ async def examine(
     found = await verify(work, run, settle=settle)
     over = run.info.state == "closed"  # the record of one that goes on is its resume's
     if over:
-        run.update(verified=tally(found.kinds), verified_kinds=found.kinds)
+        run.update(verified=tally(found.kinds), verified_kinds=found.kinds, unproven=False)
     if run.info.sort != "resume":  # a delete has no message of an update
         return Examined(found, None)
     proof = await prove(work, run, patience=patience, redeliver=redeliver)

@@ -125,6 +125,7 @@ async def inspect(work: Work, steps: Sequence[Step], run: Run | None = None) -> 
     group: list[tuple[Ref, Document | None]] = []
     done = same = 0
     async for ref, current in read_current(work.api, list(first)):
+        work.go_on()
         done += 1
         if done % _GROUP == 0:
             work.emit(Reading(done, len(first)))

@@ -2,12 +2,12 @@
 
     seal -> inspect -> pause -> REPLAY -> close -> lift -> verify        (resume conducts)
 
-For each step: blocked by a failed one it needs? - read again, where its value depends on what is
-there (adjust, a second step of one ref) - unchanged? - intent on disk - request - outcome. An
-answer that never came is settled by reading: it has what we sent: done; it is as before: sent
-again, or failed; anything else: unknown, with all three values. A step with an intent and no
-outcome, left by a crash, is settled the same way. Only trouble of the whole way to the server
-stops a replay; whatever is wrong with one step is that step's outcome.
+For each step: blocked by a failed one it needs? - read again, where what is there counts until the
+last moment (adjust, an expected stock, a second step of one ref) - unchanged? - intent on disk -
+request - outcome. An answer that never came is settled by reading: it has what we sent: done; it is
+as before: the same is sent again, or failed; anything else: unknown, with all three values. A step
+with an intent and no outcome, left by a crash, is settled the same way. Only trouble of the whole
+way to the server stops a replay; whatever is wrong with one step is that step's outcome.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from itertools import groupby
 from typing import Any
 
 from ocsync.client import Reply, read_current
-from ocsync.compare import Document, before, body, differing
+from ocsync.compare import Document, before, body, caught_up, differing
 from ocsync.engine.crew import each
-from ocsync.engine.inspect import Prepared, prepare
+from ocsync.engine.inspect import Prepared, clash_of, prepare
 from ocsync.engine.recorder import Recorder
 from ocsync.engine.work import Work
-from ocsync.errors import ApiError, Interrupted, LostAnswer, OcsyncError, SignInError, TryLater
+from ocsync.errors import ApiError, LostAnswer, OcsyncError, SignInError, TryLater
 from ocsync.events import WaveStarted
 from ocsync.models import Intent, Outcome, Ref, State, Step
 from ocsync.resources import kind_of
@@ -32,7 +32,10 @@ _TRIES = 6
 
 
 class Replay:
-    """The replay of one run: *steps* in plan order, and what earlier sittings left of them."""
+    """The replay of one run: *steps* in plan order, and what earlier sittings left of them.
+
+    *written* are the intents of steps that are done.
+    """
 
     def __init__(
         self,
@@ -43,7 +46,9 @@ class Replay:
         prepared: dict[int, Prepared],
         ended: dict[int, Outcome],
         dangling: dict[int, Intent],
+        written: Iterable[Intent] = (),
         workers: int,
+        overwrite: bool = False,
     ) -> None:
         self._work = work
         self._recorder = recorder
@@ -51,6 +56,7 @@ class Replay:
         self._prepared = prepared
         self._dangling = dangling
         self._workers = workers
+        self._overwrite = overwrite
         self._first = _first_steps(steps)
         self._ended = set(ended)
         self._because: dict[int, Ref] = {
@@ -58,6 +64,11 @@ class Replay:
             for n, outcome in ended.items()
             if not outcome.state.settled
         }
+        later = (step.ref for step in steps if self._first[step.ref] != step.number)
+        self._lagging = {ref for ref in later if kind_of(ref).lags}
+        self._written: dict[Ref, list[Intent]] = {}
+        for intent in written:
+            self._remember(intent)
 
     async def run(self, *, conflicts: dict[int, str]) -> None:
         """Replay what has no outcome yet, leaving out *conflicts*: step number -> the reason.
@@ -81,10 +92,10 @@ class Replay:
             self._prepared.pop(step.number, None)
 
         workers = min(self._workers, len(steps))
-        await each(steps, take, workers=workers, stop=self._work.stop)
-        if self._work.stop.is_set():
-            raise Interrupted("stopped; what was under way has ended and is on disk",
-                              hint="ocsync resume goes on from here")  # fmt: skip
+        try:
+            await each(steps, take, workers=workers, stop=self._work.stop)
+        finally:
+            self._work.go_on()
 
     async def _outcome(self, step: Step, conflicts: dict[int, str]) -> Outcome:
         cause = next((self._because[n] for n in step.needs if n in self._because), "")
@@ -92,31 +103,43 @@ class Replay:
             return self._end(step, State.BLOCKED, because=cause)
         if step.number in conflicts:
             return self._end(step, State.CONFLICT, message=conflicts[step.number])
-        intent = self._dangling.pop(step.number, None)
-        if intent:
-            settled = await self._settle(step, intent)
-            if settled:
-                return settled
         try:
-            return await self._send(step, await self._prepare(step))
+            intent = self._dangling.pop(step.number, None)
+            if intent:
+                return await self._settle(step, intent) or await self._send(step, _again(intent))
+            prepared = self._prepared.get(step.number)
+            if prepared is None or self._is_late(step):
+                current = await self._read(step.ref)
+                prepared = prepare(step, current)
+                clash = clash_of(step, prepared, current)
+                if clash and not self._overwrite:
+                    return self._end(step, State.CONFLICT, message=clash.text())
+            return await self._send(step, prepared)
         except (TryLater, SignInError):
             raise
         except ApiError as error:
             return self._failed(step, error)
 
-    async def _prepare(self, step: Step) -> Prepared:
-        """What to send. Sums, and later steps of a ref, are held against what is there now."""
-        early = self._prepared.get(step.number)
-        if early and not step.change.adjust and self._first[step.ref] == step.number:
-            return early
-        return prepare(step, await self._read(step.ref))
+    def _is_late(self, step: Step) -> bool:
+        """Whether what is there counts until the last moment: reading it early would not do."""
+        fields = kind_of(step.ref).fields
+        moving = any(path in fields and fields[path].moves for path in step.change.expect)
+        return bool(step.change.adjust) or moving or self._first[step.ref] != step.number
 
     async def _read(self, ref: Ref) -> Document | None:
+        """What is there now, our own writes of this run among it, however far the read lags."""
+        found: Document | None = None
         async for _, current in read_current(self._work.api, [ref]):
             if isinstance(current, OcsyncError):
                 raise current
-            return current
-        return None
+            found = current
+        for intent in self._written.get(ref, ()):
+            found = caught_up(found, intent.sent, intent.before)
+        return found
+
+    def _remember(self, intent: Intent) -> None:
+        if intent.ref in self._lagging:
+            self._written.setdefault(intent.ref, []).append(intent)
 
     async def _send(self, step: Step, prepared: Prepared) -> Outcome:
         if prepared.same:
@@ -148,21 +171,33 @@ class Replay:
 
     async def _settle(self, step: Step, intent: Intent) -> Outcome | None:
         """The outcome of a request whose answer is not known, or None when it left no trace."""
-        found = await self._read(step.ref)
+        try:
+            found = await self._read(step.ref)
+        except ApiError as error:
+            text = f"sent, but what came of it cannot be read: {error.message}"
+            return self._unknown(step, intent, text, None, status=error.status, code=error.code)
         if found is not None and not differing(step.ref, intent.sent, found):
+            self._remember(intent)
             return self._end(step, State.DONE, sent=intent.sent)
         untouched = found is None if intent.absent else _as_before(step.ref, intent, found)
         if untouched:
             return None
+        text = "sent, but what is there now is neither that nor what was there before"
+        return self._unknown(step, intent, text, found)
+
+    def _unknown(
+        self, step: Step, intent: Intent, text: str, found: Document | None, **facts: Any
+    ) -> Outcome:
         now = before(intent.sent, found)
         values = {
             path: {"before": intent.before.get(path), "sent": sent, "found": now.get(path)}
             for path, sent in intent.sent.items()
         }
-        text = "sent, but what is there now is neither that nor what was there before"
-        return self._end(step, State.UNKNOWN, sent=intent.sent, message=text, values=values)
+        facts |= {"sent": intent.sent, "message": text, "values": values}
+        return self._end(step, State.UNKNOWN, **facts)
 
     def _done(self, step: Step, intent: Intent, reply: Reply) -> Outcome:
+        self._remember(intent)
         answered = isinstance(reply.body, dict) and not differing(step.ref, intent.sent, reply.body)
         return self._end(step, State.DONE, status=reply.status, sent=intent.sent, answered=answered)
 
@@ -175,6 +210,11 @@ class Replay:
         return Outcome(
             number=step.number, ref=step.ref, state=state, at=self._work.stamp(), **facts
         )
+
+
+def _again(intent: Intent) -> Prepared:
+    """The same once more: values that were summed up then are not summed up anew."""
+    return Prepared(intent.sent, intent.before, intent.absent, same=False, exists_already=False)
 
 
 def _as_before(ref: Ref, intent: Intent, found: Document | None) -> bool:

@@ -31,12 +31,12 @@ from ocsync.engine.recorder import Recorder
 from ocsync.engine.replay import Replay
 from ocsync.engine.rollback import undone_by
 from ocsync.engine.work import Work, before_writing, sign_in
-from ocsync.errors import ExitCode, PausedByOther, Refused, StalePlan, UsageError
+from ocsync.errors import ExitCode, PausedByOther, Refused, StalePlan, UsageError, first_of
 from ocsync.events import Planned
 from ocsync.models import Intent, Outcome, State, Step
 from ocsync.pause import Standing
 from ocsync.plan import OWN_USER, ZERO_STOCK, build, feeds, own_user, risks
-from ocsync.resources import TARGETS, Target
+from ocsync.resources import TARGETS, Target, kind_of
 from ocsync.store import Run, RunInfo
 
 
@@ -46,6 +46,7 @@ async def resume(work: Work, options: Options) -> Report:
     Raises what stops it as a whole: Conflict (marketplace), StalePlan, PlanCycle, PausedByOther
     (a pause of ours was lifted), TryLater and SignInError (the way to the server), Interrupted.
     """
+    earlier = ExitCode.DONE
     identity = await sign_in(work)
     work.folder.runs.recover(work.folder.journal)
     await close_open(work)
@@ -56,21 +57,22 @@ async def resume(work: Work, options: Options) -> Report:
         _read_through(work, crashed)
         with crashed:
             report = await _carry_out(work, crashed, options, fresh=False)
-        complete = report.exit_code is ExitCode.DONE
-        if not (complete or _passing(report)) or not more_to_come(work, options):
+        if not _passing(report) or not more_to_come(work, options):
             return report
-        ended = "is complete; going on with what was staged since" if complete else (
-            "is over; trying again what the server had no answer for")  # fmt: skip
-        work.say("✓" if complete else "▶", f"run {crashed.id} {ended}")
+        earlier = ExitCode.DONE if report.problems else report.exit_code
+        ended = "trying again what the server had no answer for" if report.problems else (
+            "going on with what was staged since")  # fmt: skip
+        work.say("▶" if report.problems or earlier else "✓", f"run {crashed.id} is over; {ended}")
     run = await _seal(work, options, identity)
     if run is None:
         return await nothing_staged(work, options)
     with run:
-        return await _carry_out(work, run, options, fresh=True)
+        report = await _carry_out(work, run, options, fresh=True)
+    return report._replace(exit_code=first_of([earlier, report.exit_code]))
 
 
 def _passing(report: Report) -> bool:
-    """Whether all that went wrong was the server's bad moment, which may be over by now."""
+    """Whether nothing went wrong but for the server's bad moment, which may be over by now."""
     return not report.clashes and all(
         problem.state is State.BLOCKED
         or (problem.state is State.FAILED and (not problem.status or problem.status >= 500))
@@ -81,8 +83,7 @@ def _passing(report: Report) -> bool:
 def _read_through(work: Work, run: Run) -> None:
     """Read what giving entries back will need: damage is told before anything is sent."""
     work.folder.journal.entries()
-    for _ in run.entries():
-        pass
+    run.check_whole()
 
 
 async def _seal(work: Work, options: Options, identity: Identity) -> Run | None:
@@ -124,7 +125,6 @@ def _new_run(work: Work, drafted: Draft, options: Options) -> Run:
         user=work.by,
         targets=tuple(target.name for target in options.targets),
         steps=len(drafted.plan.steps),
-        entries=len(drafted.entries),
         marketplace=pin.id if pin else "",
         on_conflict=options.on_conflict.value,
         undoes=undone_by(drafted.entries),
@@ -171,12 +171,14 @@ def _wanted(work: Work, question: str) -> bool:
 async def _carry_out(work: Work, run: Run, options: Options, *, fresh: bool) -> Report:
     started, sent = time.monotonic(), work.api.sent
     if not run.has_plan:
-        run.write_plan(build(consolidate(run.entries())).steps)
+        plan = build(consolidate(run.entries()))
+        run.update(steps=len(plan.steps))
+        run.write_plan(plan.steps)
     steps = list(run.steps())
     if not fresh:
         options = options._replace(on_conflict=OnConflict(run.info.on_conflict or "fail"))
         await _check_pauses(work, _concerned(work, steps, options), options)
-    ended, dangling = _left_off(run)
+    ended, dangling, written = _left_off(run)
     waves = max((step.wave for step in steps), default=0)
     work.emit(Planned(run.id, len(steps), waves, resumed=not fresh))
     waiting = [s for s in steps if s.number not in ended and s.number not in dangling]
@@ -196,7 +198,9 @@ async def _carry_out(work: Work, run: Run, options: Options, *, fresh: bool) -> 
                     prepared=found.prepared,
                     ended=ended,
                     dangling=dangling,
+                    written=written,
                     workers=2 * options.workers,
+                    overwrite=options.on_conflict is OnConflict.OVERWRITE,
                 ).run(conflicts=conflicts)
         else:
             _all_conflicts(work, run, waiting, clashes)
@@ -214,16 +218,20 @@ def _will_write(waiting: list[Step], found: Inspection, dangling: dict[int, Inte
     return bool(dangling) or same < len(waiting)
 
 
-def _left_off(run: Run) -> tuple[dict[int, Outcome], dict[int, Intent]]:
+def _left_off(run: Run) -> tuple[dict[int, Outcome], dict[int, Intent], list[Intent]]:
+    """The outcomes so far, the intents without one, and those whose step is done."""
     ended: dict[int, Outcome] = {}
     dangling: dict[int, Intent] = {}
+    written: list[Intent] = []
     for record in run.outcomes():
         if isinstance(record, Intent):
             dangling[record.number] = record
-        else:
-            ended[record.number] = record
-            dangling.pop(record.number, None)
-    return ended, dangling
+            continue
+        ended[record.number] = record
+        intent = dangling.pop(record.number, None)
+        if intent and record.state is State.DONE and kind_of(record.ref).lags:
+            written.append(intent)
+    return ended, dangling, written
 
 
 async def _hold_all(work: Work, run: Run, steps: list[Step], options: Options) -> None:

@@ -49,6 +49,7 @@ async def verify(work: Work, run: Run, *, settle: float) -> Verification:
     late: set[Ref] = set()
     done = 0
     async for ref, found in read_current(work.api, list(wanted)):
+        work.go_on()
         done += 1
         if done % 100 == 0 or done == len(wanted):
             work.emit(Verifying(done, len(wanted)))
@@ -68,7 +69,7 @@ def judge(ref: Ref, wanted: Written, found: Document | OcsyncError | None) -> Fi
     """Hold what was *found* against what is *wanted* in *ref*."""
     if isinstance(found, OcsyncError):
         return Finding(ref=ref, sign=Sign.UNREAD, message=found.message)
-    if wanted.absent:
+    if wanted.deleted:
         there = found is not None
         text = "it is there again" if there else ""
         return Finding(ref=ref, sign=Sign.DIFFERS if there else Sign.SAME, message=text)
@@ -101,7 +102,8 @@ async def _await_reads(
             findings[ref] = _by_answer(work, run, wanted[ref], finding, found)
         late = {r for r in late if findings[r].sign in (Sign.DIFFERS, Sign.MISSING)
                 or findings[r].message}  # fmt: skip
-        if waited >= settle or work.stop.is_set():
+        work.go_on()
+        if waited >= settle:
             break
         if late:
             await work.sleep(POLL_SECONDS)
@@ -113,11 +115,10 @@ def _by_answer(
     work: Work, run: Run, wanted: Written, finding: Finding, found: Document | OcsyncError | None
 ) -> Finding:
     fresh = is_fresh(work, run)
-    stale = (
-        found is None
-        if not wanted.before
-        else all(equal(value_at(found, p), wanted.before.get(p)) for p in finding.fields)
-    )
+    stale = wanted.absent if found is None else all(
+        any(equal(value_at(found, path), was) for was in wanted.earlier.get(path, ()))
+        for path in finding.fields
+    )  # fmt: skip
     if finding.sign in (Sign.DIFFERS, Sign.MISSING) and wanted.answered and fresh and stale:
         text = "by the write's own answer; reads still show the value before"
         return Finding(ref=finding.ref, sign=Sign.SAME, message=text)

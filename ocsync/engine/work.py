@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ocsync.errors import Conflict
+from ocsync.errors import Conflict, Interrupted
 from ocsync.events import Emit, Said
 from ocsync.resources import KINDS, TARGETS
 from ocsync.store import Pin, ProfileFolder
@@ -54,6 +54,12 @@ class Work:
     def moment(self) -> str:
         """Now, to the millisecond: the stamp of what is measured."""
         return self.now().isoformat(timespec="milliseconds")
+
+    def go_on(self) -> None:
+        """Raise Interrupted when the operator wants to leave."""
+        if self.stop.is_set():
+            raise Interrupted("stopped; what was under way has ended and is on disk",
+                              hint="the same command goes on from here")  # fmt: skip
 
     def say(self, sign: str, text: str) -> None:
         """Tell the operator a line."""

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from ocsync.consolidate import merge
 from ocsync.document import equal
-from ocsync.models import Fields, Intent, Ref, State
+from ocsync.models import Fields, Intent, Outcome, Ref, State
 from ocsync.store import Run
 
 
 class Written(NamedTuple):
     """What a run left in one ref: its fields, those before, and whether the answer showed them.
 
-    *at* is when it was last sent; None where nothing was, as it was like this already. *absent*: it
-    was deleted.
+    *at* is when it was last sent; None where nothing was, as it was like this already. *earlier*
+    has what was at each path before each write of it, *absent* says that the ref was not there at
+    first, *deleted* that the run deleted it.
     """
 
     fields: Fields
     before: Fields
     answered: bool
     at: datetime | None = None
+    earlier: Mapping[str, tuple[Any, ...]] = {}
     absent: bool = False
+    deleted: bool = False
 
     @property
     def changed(self) -> bool:
@@ -39,22 +44,32 @@ def read_written(run: Run) -> dict[Ref, Written]:
     """Every settled ref of *run*. Raises Damaged."""
     written: dict[Ref, Written] = {}
     intents: dict[int, Intent] = {}
-    absent = run.info.sort == "delete"
     for record in run.outcomes():
         if isinstance(record, Intent):
             intents[record.number] = record
         elif record.state.settled:
-            old = written.get(record.ref, Written({}, {}, answered=True))
             intent = intents.pop(record.number, None)
-            at = _sent_at(intent) if record.state is State.DONE else None
-            written[record.ref] = Written(
-                {**old.fields, **record.sent},
-                {**(intent.before if intent else {}), **old.before},
-                old.answered and record.answered,
-                at or old.at,
-                absent,
-            )
+            written[record.ref] = _after(written.get(record.ref), intent, record)
+    if run.info.sort == "delete":
+        return {ref: one._replace(deleted=True) for ref, one in written.items()}
     return written
+
+
+def _after(old: Written | None, intent: Intent | None, outcome: Outcome) -> Written:
+    """What *outcome* leaves of a ref, on top of what *old* writes left."""
+    old = old or Written({}, {}, answered=True, absent=bool(intent and intent.absent))
+    fields, earlier = dict(old.fields), dict(old.earlier)
+    for path, value in outcome.sent.items():
+        merge(fields, path, value)
+        was = intent.before.get(path) if intent else value
+        earlier[path] = (*earlier.get(path, ()), was)
+    return old._replace(
+        fields=fields,
+        before={**(intent.before if intent else {}), **old.before},
+        answered=old.answered and outcome.answered,
+        at=(_sent_at(intent) if outcome.state is State.DONE else None) or old.at,
+        earlier=earlier,
+    )
 
 
 def _sent_at(intent: Intent | None) -> datetime | None:

@@ -10,9 +10,19 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ocsync.document import flatten, inside, split
+from ocsync.document import flatten, inside, is_deeper, nest, split
 from ocsync.models import Entry, Fields, Op
-from ocsync.resources import WHOLE_MAX, WHOLE_MIN, XP_LIMIT, Field, Kind, Type, field_at, kind_of
+from ocsync.resources import (
+    WHOLE_MAX,
+    WHOLE_MIN,
+    XP_LEVELS,
+    XP_LIMIT,
+    Field,
+    Kind,
+    Type,
+    field_at,
+    kind_of,
+)
 
 _WHOLE = re.compile(r"[+-]?\d{1,18}")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)")
@@ -156,6 +166,8 @@ def faults_of(entry: Entry) -> Iterator[Fault]:
     size = len(msgspec.json.encode({p: v for p, v in entry.fields.items() if p.startswith("xp.")}))
     if size > XP_LIMIT:
         yield Fault("xp", f"{size:,} bytes", f"is more than {XP_LIMIT:,} bytes")
+    if is_deeper(nest({**entry.expect, **entry.fields}), XP_LEVELS):
+        yield Fault("xp", "", f"is nested more than {XP_LEVELS} levels deep")
 
 
 def _field_faults(kind: Kind, op: Op, path: str, value: Any) -> Iterator[Fault]:

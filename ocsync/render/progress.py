@@ -152,6 +152,7 @@ class _Teller:
         self._meter: _Meter | None = None
         self._shown = 0.0
         self._running = False
+        self._waits: dict[str, tuple[float, float]] = {}
         self._tell: dict[type[Event], Callable[..., object]] = {
             Said: self._said,
             Planned: self._planned,
@@ -218,7 +219,11 @@ class _Teller:
             self._console.detail(f"  {outcome.state.value:<9} {outcome.ref}  {outcome.message}")
 
     def _waiting(self, event: Waiting) -> None:
-        if event.seconds >= 1:
+        """One line for the waits of many for one reason, and another when they get much longer."""
+        now = time.monotonic()
+        until, longest = self._waits.get(event.why, (0.0, 0.0))
+        if event.seconds >= 1 and (now >= until or event.seconds >= 2 * longest):
+            self._waits[event.why] = now + LINE_SECONDS, event.seconds
             self._console.talk(f"  {event.why}, waiting {duration(event.seconds)}", "!")
 
     def _flight(self, event: Flight) -> None:

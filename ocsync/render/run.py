@@ -34,6 +34,9 @@ def report(result: Report) -> Iterator[Line]:
     info = result.run
     yield from table(info)
     yield from _unsettled(result.problems, info)
+    if any(outcome.state is State.UNKNOWN for outcome in result.problems):
+        yield "", "  What is unknown is staged again: drop it (ocsync stage drop REF) if it took"
+        yield "", "  effect. An adjustment expects what was there before it, and is not made twice."
     if result.verification:
         yield from findings(result.verification.findings)
     yield from _pauses(result)

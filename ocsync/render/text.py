@@ -83,3 +83,8 @@ def shortened(names: Sequence[str], most: int = 3) -> str:
     """`a, b, c and 7 more`."""
     text = ", ".join(names[:most])
     return text if len(names) <= most else f"{text} and {len(names) - most:,} more"
+
+
+def clipped(text: str, most: int = 60) -> str:
+    """*text*, or its beginning when it is longer than *most* characters."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."

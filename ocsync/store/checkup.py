@@ -9,12 +9,16 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ocsync.store import files, log
+from ocsync.errors import Damaged
+from ocsync.store import deleted, deliveries, files, log, past_pauses
+from ocsync.store.journal import End, Segment
+from ocsync.store.journal import decode as decode_segment
 from ocsync.store.log import Log
+from ocsync.store.runs import DECODERS, Run
 
 _TEMPORARY = re.compile(r"\..+\.\d+\.tmp")
 _OLD_SECONDS = 600.0
@@ -22,7 +26,7 @@ _TEXT = 240
 
 
 class Lost(NamedTuple):
-    """A line that is not what was written: its number, and what stands there now."""
+    """A line that is not what was written: its number, and what stands there now, if anything."""
 
     number: int
     text: str
@@ -99,8 +103,14 @@ def run_folders(profile: Path) -> list[Path]:
     return sorted(p for p in profile.glob("runs/*") if p.is_dir() and not p.suffix)
 
 
-BESIDE = ("delivery.jsonl", "pauses.jsonl", "deleted.jsonl")
+_BESIDE: dict[str, Callable[[bytes], Any]] = {
+    "delivery": deliveries.decode,
+    "pauses": past_pauses.decode,
+    "deleted": deleted.decode,
+}
+BESIDE = tuple(f"{name}.jsonl" for name in _BESIDE)
 """The logs that are neither the journal's nor a run's."""
+_DECODERS = {**DECODERS, **_BESIDE}
 
 
 def logs(profile: Path) -> Iterator[Path]:
@@ -112,26 +122,70 @@ def logs(profile: Path) -> Iterator[Path]:
 
 
 def damage(path: Path) -> Damage:
-    """Look at every line of a log. Raises OSError."""
+    """Look at every line of a log, and whether all of it is there. Raises OSError."""
     kept, lost, torn = 0, list[Lost](), False
+    number, whole, decode = 0, is_written_whole(path), _decoder(path)
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
-            if line.endswith(b"\n") and log.payload_of(line[:-1]) is not None:
+            if _payload(line, decode) is not None:
                 kept += 1
-            elif not line.endswith(b"\n"):
+            elif not line.endswith(b"\n") and not whole:
                 torn = True
             else:
                 lost.append(Lost(number, line[:_TEXT].decode("utf-8", "replace").strip()))
+    if not lost and whole and _ends_early(path, kept):
+        lost.append(Lost(number + 1, ""))
     return Damage(path, kept, lost, torn)
 
 
+def is_written_whole(path: Path) -> bool:
+    """Whether a crash cannot have left a part of *path*, as it came to its place in one act."""
+    if path.parent.name != "journal":
+        return path.stem in ("journal", "plan", "findings", "deleted")
+    head = next((payload for _, payload in good_lines(path)), b"")
+    record = decode_segment(head) if head else None
+    return isinstance(record, Segment) and record.closed
+
+
+def _ends_early(path: Path, kept: int) -> bool:
+    """Whether there were more lines once than the *kept* ones, which are all good."""
+    if path.parent.name == "journal":
+        *_, last = good_lines(path)
+        end = decode_segment(last[1])
+        return not isinstance(end, End) or end.entries != kept - 2
+    run = Run(path.parent, lambda _: None)
+    try:
+        info = run.info
+    except Damaged:
+        return False
+    wanted = {"journal": info.entries, "plan": info.steps}.get(path.stem, kept)
+    return info.sort == "resume" and kept < wanted
+
+
 def good_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The records of a log that are as they were written, each with its line."""
+    """The records of a log that are as they were written and make sense, each with its line."""
+    decode = _decoder(path)
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
-            payload = log.payload_of(line[:-1]) if line.endswith(b"\n") else None
+            payload = _payload(line, decode)
             if payload is not None:
                 yield number, payload
+
+
+def _payload(line: bytes, decode: Callable[[bytes], Any]) -> bytes | None:
+    payload = log.payload_of(line[:-1]) if line.endswith(b"\n") else None
+    if payload is not None:
+        try:
+            decode(payload)
+        except (ValueError, RecursionError):
+            return None
+    return payload
+
+
+def _decoder(path: Path) -> Callable[[bytes], Any]:
+    if path.parent.name == "journal":
+        return decode_segment
+    return _DECODERS[path.name.partition(".")[0]]
 
 
 def cut_torn_tail(path: Path) -> None:
@@ -150,16 +204,15 @@ def set_aside(path: Path) -> Path:
     return beside
 
 
-def keep_good_lines(path: Path, head: bytes = b"") -> Path:
-    """Replace a damaged log by its good lines, *head* (a record) before them if it is given.
+def keep_good_lines(path: Path, mend: Callable[[Iterator[bytes]], Iterable[bytes]] = iter) -> Path:
+    """Replace a damaged log by its good records, as *mend* gives them back.
 
     The damaged file is kept; where.
     """
     beside = set_aside(path)
+    good = [payload for _, payload in good_lines(path)]
     with files.replacing(path) as file:
-        if head:
-            file.write(log.line_of(head))
-        for _, payload in good_lines(beside):
+        for payload in mend(iter(good)):
             file.write(log.line_of(payload))
     return beside
 

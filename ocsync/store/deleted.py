@@ -12,7 +12,6 @@ from pathlib import Path
 
 import msgspec
 
-from ocsync.errors import Damaged
 from ocsync.models import Gone, Ref
 from ocsync.store import files, log
 from ocsync.store.log import Warn
@@ -20,7 +19,7 @@ from ocsync.store.log import Warn
 Lock = Callable[[], AbstractContextManager[None]]
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Gone).decode
+decode = msgspec.json.Decoder(Gone).decode
 
 
 class Deleted:
@@ -33,14 +32,8 @@ class Deleted:
 
     def read(self) -> dict[str, Gone]:
         """What is gone, by its ref in lower case. Raises Damaged."""
-        found = {}
-        for number, payload in enumerate(log.read(self._path, self._warn), 1):
-            try:
-                one = _decode(payload)
-            except msgspec.MsgspecError as error:
-                raise Damaged(str(self._path), number, f"not a deleted ref: {error}") from error
-            found[one.ref.casefold()] = one
-        return found
+        gone = log.records(self._path, decode, self._warn, whole=True)
+        return {one.ref.casefold(): one for one in gone}
 
     def doom(self, run: str, refs: Iterable[Ref], at: str) -> None:
         """*run* is about to delete *refs*."""

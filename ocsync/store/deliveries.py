@@ -16,7 +16,7 @@ from ocsync.store import files, lock, log
 from ocsync.store.log import Log, Place
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Delivery).decode
+decode = msgspec.json.Decoder(Delivery).decode
 
 
 class Deliveries:
@@ -60,6 +60,6 @@ class Deliveries:
 
     def _decoded(self, payload: bytes, place: Place) -> Delivery:
         try:
-            return _decode(payload)
-        except msgspec.MsgspecError as error:
+            return decode(payload)
+        except ValueError as error:
             raise Damaged(str(self.path), place.line, f"not a message: {error}") from error

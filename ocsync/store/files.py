@@ -57,6 +57,25 @@ def replace(path: Path, data: bytes) -> None:
         file.write(data)
 
 
+def sweep(folder: Path) -> None:
+    """Remove what processes that died had written beside files of *folder*."""
+    if os.name == "posix":
+        for path in folder.glob(".*.tmp"):
+            pid = path.suffixes[-2][1:] if len(path.suffixes) > 1 else ""
+            if pid.isdigit() and not _lives(int(pid)):
+                path.unlink(missing_ok=True)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def write_all(handle: int, data: bytes | Iterable[bytes]) -> None:
     """Write everything, however many calls it takes."""
     view = memoryview(data if isinstance(data, bytes) else b"".join(data))

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ocsync.errors import Damaged
 from ocsync.store import log
+from ocsync.store.ranges import forget
 from ocsync.store.stamp import read_stamp
 
 
@@ -25,21 +26,43 @@ class Glance(NamedTuple):
 
 
 def glance(folder: Path, warn: log.Warn) -> Glance:
-    """Count the living entries of the journal in *folder*; the journal's module has the rules."""
+    """Count the living entries of the journal in *folder*; the journal's module has the rules.
+
+    Raises Damaged for what no reader of the journal could take.
+    """
     living: dict[int, tuple[str, str]] = {}
     for path in sorted(folder.glob("[0-9]*.jsonl")):
-        for payload in log.read(path, warn):
-            _take(living, json.loads(payload))
+        for entry, seqs in log.records(path, _decode, warn):
+            if entry:
+                living[entry[0]] = entry[1:]
+            forget(living, seqs)
     stamps = [at for _, at in living.values() if at]
     return Glance(len(living), len({ref for ref, _ in living.values()}), min(stamps, default=""))
 
 
-def _take(living: dict[int, tuple[str, str]], record: dict[str, Any]) -> None:
-    if record["type"] == "entry":
-        living[record["seq"]] = (record["ref"], record.get("at", ""))
-    for first, last in record.get("seqs", ()):
-        for seq in range(first, last + 1):
-            living.pop(seq, None)
+def _decode(payload: bytes) -> tuple[tuple[int, str, str] | None, list[tuple[int, int]]]:
+    """The entry in a record (number, ref, stamp), and the numbers that it takes out."""
+    record = json.loads(payload)
+    match record["type"]:
+        case "entry":
+            ref, at = record["ref"], record.get("at", "")
+            if not isinstance(ref, str) or not isinstance(at, str):
+                raise ValueError("ref and at are text")
+            if at:
+                read_stamp(at)
+            return (_number(record["seq"]), ref, at), []
+        case "drop" | "sealed":
+            return None, [(_number(first), _number(last)) for first, last in record["seqs"]]
+        case "segment" | "end":
+            return None, []
+        case other:
+            raise ValueError(f"{other!r} is no record of a journal")
+
+
+def _number(thing: Any) -> int:
+    if type(thing) is not int:
+        raise ValueError(f"{thing!r} is no number")
+    return thing
 
 
 class Due(StrEnum):
@@ -95,10 +118,12 @@ def _record(path: Path) -> dict[str, Any]:
         record = dict(json.loads(path.read_bytes()))
         if not all(isinstance(record.get(name), str) for name in ("id", "state", "started")):
             raise ValueError("id, state and started are expected")
+        if record["id"] != path.parent.name:
+            raise ValueError(f"it is the one of run {record['id']}")
         if not isinstance(record.get("exit_code", 0), int):
             raise ValueError("exit_code is a number")
         for stamp in filter(None, (record["started"], record.get("ended", ""))):
             read_stamp(stamp)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise Damaged(str(path), 1, f"not a run's record: {error}") from error
     return record

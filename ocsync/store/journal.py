@@ -4,12 +4,14 @@
                            {"type":"entry","seq":1,...}
                            {"type":"drop","seqs":[[1,4]]}       tombstones: drop, clear, seal
                            {"type":"sealed","run":"1123-1504","seqs":[[5,9]]}
+                           {"type":"end","entries":1}           the last of a segment written whole
 
 Segments sort by name; a single edit is appended to the last one, an import is a segment of its own,
-written beside and renamed: all of it or nothing. Nothing is ever rewritten. Living entries are
-those that no later tombstone names, in the order of their numbers; so entries that a run gives back
-under their old numbers stand at the head. When nothing lives any more, the next seal starts over
-with an empty segment.
+written beside and renamed: all of it or nothing. Such a segment is closed, by its head and its last
+record, so that one which was cut later is told from a whole one. Nothing is ever rewritten. Living
+entries are those that no later tombstone names, in the order of their numbers; so entries that a
+run gives back under their old numbers stand at the head. When nothing lives any more, the next seal
+starts over with an empty segment.
 """
 
 from __future__ import annotations
@@ -21,10 +23,13 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from ocsync.errors import Damaged
+from ocsync.errors import Damaged, StalePlan
 from ocsync.models import Entry
+from ocsync.resources import is_ref
 from ocsync.store import files, log
 from ocsync.store.log import Log, Warn
+from ocsync.store.ranges import forget, ranges
+from ocsync.store.stamp import read_stamp
 
 Lock = Callable[[], AbstractContextManager[None]]
 
@@ -35,6 +40,12 @@ class Segment(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type",
     next: int
     returned: str = ""
     closed: bool = False
+
+
+class End(msgspec.Struct, frozen=True, tag_field="type", tag="end"):
+    """The last record of a closed segment: how many entries it has."""
+
+    entries: int
 
 
 class Drop(msgspec.Struct, frozen=True, tag_field="type", tag="drop"):
@@ -50,7 +61,8 @@ class Sealed(msgspec.Struct, frozen=True, tag_field="type", tag="sealed"):
     seqs: list[tuple[int, int]]
 
 
-_decode = msgspec.json.Decoder(Entry | Segment | Drop | Sealed).decode
+Record = Entry | Segment | Drop | Sealed | End
+_record = msgspec.json.Decoder(Record).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -65,7 +77,7 @@ class _State:
         self.last: Path | None = None
         self.last_closed = False
 
-    def take(self, record: Entry | Segment | Drop | Sealed) -> None:
+    def take(self, record: Record) -> None:
         match record:
             case Entry():
                 self.living[record.seq] = record
@@ -76,9 +88,7 @@ class _State:
                 if record.returned:
                     self.returned.add(record.returned)
             case Drop() | Sealed():
-                for first, last in record.seqs:
-                    for seq in range(first, last + 1):
-                        self.living.pop(seq, None)
+                forget(self.living, record.seqs)
                 if isinstance(record, Sealed):
                     self.sealed.add(record.run)
 
@@ -119,6 +129,7 @@ class Journal:
                 for entry in entries:
                     _write(file, msgspec.structs.replace(entry, seq=seq))
                     seq += 1
+                _write(file, End(seq - state.next))
         return seq - state.next
 
     def drop(self, seqs: Collection[int]) -> int:
@@ -142,11 +153,15 @@ class Journal:
         """Hand the entries *seqs* over to *run*; they are gone from the journal.
 
         *keep* must have made them durable elsewhere when it returns. One record commits: a crash
-        before it leaves the journal as it was, after it the run has them.
+        before it leaves the journal as it was, after it the run has them. Raises StalePlan when one
+        of them has been unstaged meanwhile: what was planned with it would be sent all the same.
         """
         with self._lock():
             state = self._read()
-            taken = [state.living[seq] for seq in sorted(state.living.keys() & set(seqs))]
+            if gone := set(seqs) - state.living.keys():
+                text = f"{len(gone):,} of the planned entries were unstaged meanwhile"
+                raise StalePlan(text, hint="ocsync plan, then the same command again")
+            taken = [state.living[seq] for seq in sorted(seqs)]
             keep(taken)
             self._append(state, [Sealed(run, ranges(entry.seq for entry in taken))])
 
@@ -169,6 +184,7 @@ class Journal:
                 _write(file, Segment(next=state.next, returned=run, closed=True))
                 for entry in entries:
                     _write(file, entry)
+                _write(file, End(len(entries)))
 
     def unsealed(self, runs: Mapping[str, Collection[int]]) -> set[int]:
         """The numbers of living entries that belong to one of *runs* (run -> numbers) all the same,
@@ -214,6 +230,7 @@ class Journal:
 
     def _next_path(self, state: _State) -> Path:
         files.make_folder(self._folder)
+        files.sweep(self._folder)
         number = int(state.last.stem) + 1 if state.last else 1
         return self._folder / f"{number:06}.jsonl"
 
@@ -232,20 +249,33 @@ def _write(file: BinaryIO, record: Any) -> None:
     file.write(log.line_of(_encode(record)))
 
 
-def _records(path: Path, warn: Warn) -> Iterator[Entry | Segment | Drop | Sealed]:
-    for number, payload in enumerate(log.read(path, warn), 1):
-        try:
-            yield _decode(payload)
-        except msgspec.ValidationError as error:
-            raise Damaged(str(path), number, f"not a journal record: {error}") from error
+def read_entry(entry: Entry) -> Entry:
+    """*entry*, if it makes sense here. Raises ValueError."""
+    if not is_ref(entry.ref):
+        raise ValueError(f"{entry.ref} is no ref that this ocsync knows")
+    if entry.at:
+        read_stamp(entry.at)
+    return entry
 
 
-def ranges(seqs: Iterable[int]) -> list[tuple[int, int]]:
-    """*seqs* as ranges, both ends included: 1, 2, 3, 7 -> (1, 3), (7, 7)."""
-    found: list[tuple[int, int]] = []
-    for seq in sorted(seqs):
-        if found and seq == found[-1][1] + 1:
-            found[-1] = (found[-1][0], seq)
-        else:
-            found.append((seq, seq))
-    return found
+def decode(payload: bytes) -> Record:
+    """The record in *payload*. Raises ValueError."""
+    record = _record(payload)
+    return read_entry(record) if isinstance(record, Entry) else record
+
+
+def _records(path: Path, warn: Warn) -> Iterator[Record]:
+    """The records of a segment. Raises Damaged, also for a closed one that is not whole."""
+    entries, open_end, said = 0, False, list[str]()
+    for number, record in enumerate(log.records(path, decode, said.append), 1):
+        entries += isinstance(record, Entry)
+        open_end = record.closed if isinstance(record, Segment) else open_end
+        if isinstance(record, End):
+            open_end = False
+            if record.entries != entries:
+                raise Damaged(str(path), number, f"{record.entries:,} entries were written here")
+        yield record
+    if open_end:
+        raise Damaged(str(path), entries + 2, "the rest of the segment is missing")
+    for text in said:
+        warn(text)

@@ -5,7 +5,8 @@ can read it: `{"crc":"1a2b3c4d","ref":"catalog/C",...}`. The checksum covers the
 it up to the end of the line.
 
 What a crash may lose is what was never acknowledged: a torn last line is dropped with a warning,
-and cut off before the next append. Damage anywhere else is not patched over: it stops the reader.
+and cut off before the next append. Damage anywhere else is not patched over: it stops the reader;
+so does a torn line in a file that was written whole, as a crash leaves none there.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from zlib import crc32
 
 from ocsync.errors import Damaged
 from ocsync.store import files
 
 Warn = Callable[[str], None]
+T = TypeVar("T")
 
 _HEAD = len(b'{"crc":"xxxxxxxx",')
 
@@ -38,10 +40,11 @@ def payload_of(line: bytes) -> bytes | None:
     return None
 
 
-def read(path: Path, warn: Warn) -> Iterator[bytes]:
+def read(path: Path, warn: Warn, *, whole: bool = False) -> Iterator[bytes]:
     """The records of *path*, oldest first; nothing when there is no such file.
 
-    Raises Damaged, with file and line, for any line but a torn last one.
+    Raises Damaged, with file and line, for any line but a torn last one; for that too, when the
+    file was written *whole*.
     """
     try:
         file = path.open("rb")
@@ -51,7 +54,7 @@ def read(path: Path, warn: Warn) -> Iterator[bytes]:
         for number, line in enumerate(file, 1):
             payload = payload_of(line[:-1]) if line.endswith(b"\n") else None
             if payload is None:
-                if line.endswith(b"\n") or file.read(1):
+                if line.endswith(b"\n") or whole or file.read(1):
                     raise Damaged(str(path), number, "the line is not what was written")
                 warn(f"{path}:{number}: a torn last line was dropped; it was never acknowledged")
                 return
@@ -89,6 +92,19 @@ def follow(path: Path, place: Place) -> Iterator[tuple[Place, bytes]]:
             if payload is None:
                 raise Damaged(str(path), place.line, "the line is not what was written")
             yield place, payload
+
+
+def records(
+    path: Path, decode: Callable[[bytes], T], warn: Warn, *, whole: bool = False
+) -> Iterator[T]:
+    """The records of *path*, decoded. Raises Damaged also for one that *decode* does not take."""
+    for number, payload in enumerate(read(path, warn, whole=whole), 1):
+        try:
+            record = decode(payload)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            text = str(error) if isinstance(error, ValueError) else "a member is missing or odd"
+            raise Damaged(str(path), number, f"not a record of this log: {text}") from error
+        yield record
 
 
 class Log:

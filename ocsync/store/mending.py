@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
+from ocsync.models import Entry
 from ocsync.store import checkup, log
-from ocsync.store.journal import Journal
+from ocsync.store.journal import End, Journal, Segment, decode
 from ocsync.store.profile_folder import ProfileFolder
 
 
@@ -29,7 +34,8 @@ def outlook(folder: ProfileFolder) -> Outlook:
     """What would be staged if every damaged line of the journal were left out. Changes nothing."""
     with tempfile.TemporaryDirectory() as place:
         for path in (folder.path / "journal").glob("[0-9]*.jsonl"):
-            lines = (log.line_of(payload) for _, payload in checkup.good_lines(path))
+            good = (payload for _, payload in checkup.good_lines(path))
+            lines = map(log.line_of, _mended(good, next=1))
             (Path(place) / path.name).write_bytes(b"".join(lines))
         journal = Journal(Path(place), nullcontext, lambda _: None)
         sealed = journal.unsealed(sealed_numbers(folder.path))
@@ -43,14 +49,29 @@ def mend_journal(folder: ProfileFolder, path: Path) -> Path:
     journal can be read again.
     """
     with folder.journal_lock():
-        first = next(checkup.good_lines(path), (0, b""))
-        has_head = json.loads(first[1] or b"{}").get("type") == "segment"
-        head = b"" if has_head else b'{"type":"segment","next":%d}' % _next_number(folder.path)
-        beside = checkup.keep_good_lines(path, head)
+        beside = checkup.keep_good_lines(path, partial(_mended, next=_next_number(folder.path)))
     others = [checkup.damage(p) for p in (folder.path / "journal").glob("[0-9]*.jsonl")]
     if not any(found.lost for found in others):
         folder.journal.drop(folder.journal.unsealed(sealed_numbers(folder.path)))
     return beside
+
+
+def _mended(payloads: Iterable[bytes], *, next: int) -> Iterator[bytes]:  # noqa: A002 - its name
+    """A segment's good records: with a head, and where that says so with an end that fits."""
+    entries, closed = 0, None
+    for payload in payloads:
+        record = decode(payload)
+        if closed is None:
+            closed = isinstance(record, Segment) and record.closed
+            if not isinstance(record, Segment):
+                yield msgspec.json.encode(Segment(next=next))
+        entries += isinstance(record, Entry)
+        if not isinstance(record, End):
+            yield payload
+    if closed is None:
+        yield msgspec.json.encode(Segment(next=next))
+    if closed:
+        yield msgspec.json.encode(End(entries))
 
 
 def sealed_numbers(profile: Path) -> dict[str, set[int]]:

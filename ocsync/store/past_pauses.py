@@ -6,7 +6,6 @@ from pathlib import Path
 
 import msgspec
 
-from ocsync.errors import Damaged
 from ocsync.pause import PastPause
 from ocsync.store import files, log
 from ocsync.store.log import Log, Warn
@@ -14,6 +13,14 @@ from ocsync.store.stamp import read_stamp
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(PastPause).decode
+
+
+def decode(payload: bytes) -> PastPause:
+    """A record of the log. Raises ValueError."""
+    pause = _decode(payload)
+    for stamp in (pause.since, pause.until):
+        read_stamp(stamp)
+    return pause
 
 
 class PastPauses:
@@ -35,12 +42,6 @@ class PastPauses:
         One that a crash kept from ending is there again, with the end that it came to.
         """
         found: dict[tuple[str, str], PastPause] = {}
-        for number, payload in enumerate(log.read(self.path, self._warn), 1):
-            try:
-                pause = _decode(payload)
-                for stamp in (pause.since, pause.until):
-                    read_stamp(stamp)
-            except (msgspec.MsgspecError, ValueError) as error:
-                raise Damaged(str(self.path), number, f"not a past pause: {error}") from error
+        for pause in log.records(self.path, decode, self._warn):
             found[pause.target, pause.since] = pause
         return list(found.values())

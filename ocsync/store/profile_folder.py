@@ -161,7 +161,9 @@ class ProfileFolder:
             for facts in pauses.values():
                 for stamp in filter(None, (facts["since"], facts.get("until"))):
                     read_stamp(stamp)
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
+        except KeyError as error:
+            raise Damaged(str(path), 1, "not a pause: it does not say since when") from error
+        except (ValueError, TypeError, AttributeError) as error:
             raise Damaged(str(path), 1, f"not a pause: {error}") from error
         return pauses
 

@@ -19,9 +19,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,8 +28,9 @@ import msgspec
 
 from ocsync.errors import Damaged, FileMissing, UsageError
 from ocsync.models import Entry, Finding, Intent, Outcome, Ref, Step
+from ocsync.resources import is_ref
 from ocsync.store import files, log
-from ocsync.store.journal import Journal
+from ocsync.store.journal import Journal, read_entry
 from ocsync.store.log import Log, Warn
 from ocsync.store.stamp import read_stamp
 
@@ -47,7 +47,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     in *verified_kinds*; *delivery* what arrived at the listener, and its times in seconds after the
     unpause. *requests* counts every request sent, reads among them. *windows* are the targets that
     were lifted at its end, with the seconds each had been paused; *undoes* the runs that its
-    entries take back.
+    entries take back. *unproven* says that it was to be verified, and
+    that this has not come to an end.
     """
 
     id: str
@@ -72,18 +73,46 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     verified_kinds: dict[str, dict[str, int]] = {}
     windows: dict[str, float] = {}
     undoes: tuple[str, ...] = ()
+    unproven: bool = False
 
     def __post_init__(self) -> None:
         for stamp in filter(None, (self.started, self.ended)):
             read_stamp(stamp)
 
 
+class Before(msgspec.Struct, frozen=True):
+    """A document as it was before a run; None for one that was not there."""
+
+    ref: Ref
+    document: dict[str, Any] | None
+
+
 _encode = msgspec.json.Encoder().encode
-_step = msgspec.json.Decoder(Step).decode
-_entry = msgspec.json.Decoder(Entry).decode
-_finding = msgspec.json.Decoder(Finding).decode
-_record = msgspec.json.Decoder(Intent | Outcome).decode
 _info = msgspec.json.Decoder(RunInfo).decode
+
+
+def _reader(kind: Any) -> Callable[[bytes], Any]:
+    """A decoder of records that each have a *ref*, which must be one. It raises ValueError."""
+    decode = msgspec.json.Decoder(kind).decode
+
+    def read(payload: bytes) -> Any:
+        record = decode(payload)
+        if not is_ref(record.ref):
+            raise ValueError(f"{record.ref} is no ref that this ocsync knows")
+        return record
+
+    return read
+
+
+_entry = _reader(Entry)
+DECODERS: dict[str, Callable[[bytes], Any]] = {
+    "journal": lambda payload: read_entry(_entry(payload)),
+    "plan": _reader(Step),
+    "outcomes": _reader(Intent | Outcome),
+    "before": _reader(Before),
+    "findings": _reader(Finding),
+}
+"""What reads a record of each log. It raises ValueError."""
 
 
 class Run:
@@ -105,13 +134,13 @@ class Run:
         path = self.path / "run.json"
         try:
             info = _info(path.read_bytes())
-            if info.id != self.id.removesuffix(".new"):
-                raise ValueError(f"it says that it is {info.id}")
-            return info
         except FileNotFoundError:
             return RunInfo(id=self.id)
-        except (msgspec.MsgspecError, ValueError) as error:
+        except ValueError as error:
             raise Damaged(str(path), 1, f"not a run's record: {error}") from error
+        if info.id != self.id.removesuffix(".new"):
+            raise Damaged(str(path), 1, f"the record of run {info.id} in the folder of another")
+        return info
 
     def write_info(self, info: RunInfo) -> None:
         """Replace its record."""
@@ -124,8 +153,8 @@ class Run:
         return info
 
     def entries(self) -> Iterator[Entry]:
-        """The sealed entries, in order."""
-        yield from map(_entry, self._read("journal"))
+        """The sealed entries, in order. Raises Damaged."""
+        yield from self._read("journal", whole=True)
 
     @property
     def has_plan(self) -> bool:
@@ -139,8 +168,8 @@ class Run:
                 file.write(log.line_of(_encode(step)))
 
     def steps(self) -> Iterator[Step]:
-        """Its plan, in order."""
-        yield from map(_step, self._read("plan"))
+        """Its plan, in order. Raises Damaged."""
+        yield from self._read("plan", whole=True)
 
     def record(self, records: Sequence[Intent | Outcome]) -> None:
         """Append a group of intents and outcomes; durable when it returns. Raises OSError."""
@@ -148,17 +177,29 @@ class Run:
 
     def outcomes(self) -> Iterator[Intent | Outcome]:
         """Intents and outcomes, as they happened."""
-        yield from map(_record, self._read("outcomes"))
+        yield from self._read("outcomes")
 
     def record_before(self, documents: Iterable[tuple[Ref, dict[str, Any] | None]]) -> None:
         """Append documents as they were before this run; None for what was not there."""
-        self._log("before").append(_encode({"ref": r, "document": d}) for r, d in documents)
+        self._log("before").append(_encode(Before(ref, document)) for ref, document in documents)
 
     def before(self) -> Iterator[tuple[Ref, dict[str, Any] | None]]:
         """The documents before; of a ref that comes twice the first counts."""
-        for payload in self._read("before"):
-            record = msgspec.json.decode(payload)
-            yield record["ref"], record["document"]
+        for record in self._read("before"):
+            yield record.ref, record.document
+
+    def check_whole(self) -> None:
+        """Raise Damaged when a resume's entries or steps are not all there, or are not readable."""
+        for name, number in (("journal", self.info.entries), ("plan", self.info.steps)):
+            path = self.path / f"{name}.jsonl"
+            seen = sum(1 for _ in self._read(name, whole=True))
+            if seen != number and (name == "journal" or self.has_plan):
+                raise Damaged(str(path), seen + 1, f"{number:,} records were written here")
+
+    def recount(self) -> None:
+        """Let its record have as many entries and steps as there are, after a repair."""
+        counts = {name: sum(1 for _ in self._read(name)) for name in ("journal", "plan")}
+        self.update(entries=counts["journal"], steps=counts["plan"])
 
     def write_findings(self, findings: Iterable[Finding]) -> None:
         """Replace what verification saw."""
@@ -168,7 +209,7 @@ class Run:
 
     def findings(self) -> Iterator[Finding]:
         """What the last verification saw, where it was not plain sameness."""
-        yield from map(_finding, self._read("findings"))
+        yield from self._read("findings", whole=True)
 
     def write_list(self, name: str, refs: Iterable[Ref]) -> Path:
         """Write *refs* to a text file of this name, one a line; where it is."""
@@ -193,8 +234,8 @@ class Run:
             self._logs[name] = Log(self.path / f"{name}.jsonl")
         return self._logs[name]
 
-    def _read(self, name: str) -> Iterator[bytes]:
-        return log.read(self.path / f"{name}.jsonl", self._warn)
+    def _read(self, name: str, *, whole: bool = False) -> Any:
+        return log.records(self.path / f"{name}.jsonl", DECODERS[name], self._warn, whole=whole)
 
 
 class Runs:
@@ -216,6 +257,11 @@ class Runs:
             if run.info.state == "open" and run.info.sort == sort:
                 return run
         return None
+
+    def unproven(self) -> Run | None:
+        """The last run, if something came between it and its verification."""
+        last = next((info for info in self.list() if info.sort == "resume"), None)
+        return self._open(self._folder / last.id) if last and last.unproven else None
 
     def get(self, name: str = "", sort: Sort | None = None) -> Run:
         """The run whose ID is, or alone begins with, *name*; the newest (of *sort*) without one.
@@ -244,21 +290,27 @@ class Runs:
         return name
 
     def seal(self, journal: Journal, info: RunInfo, seqs: Collection[int]) -> Run:
-        """A new run with the journal's entries *seqs*, which leave the journal in one act."""
-        fresh = self._folder / f"{info.id}.new"
-        files.make_folder(fresh)
-        self._open(fresh).write_info(info)
+        """A new run with the journal's entries *seqs*, which leave the journal in one act.
 
-        journal.seal(info.id, seqs, partial(_keep, fresh))
+        Raises StalePlan, with nothing done, when one of them is not staged any more.
+        """
+        fresh = self._folder / f"{info.id}.new"
+
+        def keep(entries: Sequence[Entry]) -> None:
+            files.make_folder(fresh)
+            self._open(fresh).write_info(msgspec.structs.replace(info, entries=len(entries)))
+            _keep(fresh, entries)
+
+        journal.seal(info.id, seqs, keep)
         return self._adopt(fresh)
 
     def begin(self, info: RunInfo, steps: Iterable[Step], entries: Sequence[Entry] = ()) -> Run:
         """A new run that takes no staged entries, with its plan; copies of *entries* go with it."""
         fresh = self._folder / f"{info.id}.new"
         files.make_folder(fresh)
-        run = self._open(fresh)
-        run.write_info(info)
-        run.write_plan(steps)
+        run, plan = self._open(fresh), list(steps)
+        run.write_info(msgspec.structs.replace(info, steps=len(plan), entries=len(entries)))
+        run.write_plan(plan)
         _keep(fresh, entries)
         return self._adopt(fresh)
 
@@ -269,6 +321,8 @@ class Runs:
                 self._adopt(fresh)
             else:
                 shutil.rmtree(fresh)
+        for folder in (self._folder.parent, *self._folders()):
+            files.sweep(folder)
         if self.open_run() is None:
             journal.compact()
 

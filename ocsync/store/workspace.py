@@ -125,7 +125,7 @@ class Workspace:
     def check_format(self) -> None:
         """Raise ConfigError when the format is a newer one, Damaged when the file is no TOML."""
         found = self._settings().get("format", FORMAT)
-        if not isinstance(found, int) or found > FORMAT:
+        if not isinstance(found, int) or not 1 <= found <= FORMAT:
             raise ConfigError(
                 f"workspace {self.root} has format {found}, this ocsync knows up to {FORMAT}",
                 hint="install the newest ocsync, or name another folder with --workspace",

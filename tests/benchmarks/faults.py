@@ -1,21 +1,32 @@
 """Trouble in every dose: what a resume makes of it, as a table.
 
-    python -m tests.benchmarks.faults [--steps N] [--only NAME]
+    python -m tests.benchmarks.faults [--steps N] [--only NAME] [--haste X]
 
 Each row is a fault, injected into a share of all requests (sign-in apart) of a resume of N steps,
 half of them adjustments. *first* is the exit code of the first resume, *more* how many further ones
-it took; all quantities must be right in the end, every adjustment applied once, no pause left.
+it took; all quantities must be right in the end, every adjustment applied once, no pause left. With
+a haste of 10 every wait is a tenth as long, for the client as for its clock: to it the server is
+ten times as slow, and what it makes of the trouble is the same.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import io
 import json
+import os
 import tempfile
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
+from ocsync.cli import context
+from ocsync.cli.app import run
+from ocsync.client.opening import open_client
 from tests.benchmarks.emulator import FORM, call, emulator
 from tests.processes import Started
 
@@ -50,13 +61,59 @@ class Row(NamedTuple):
     right: bool
 
 
+Runner = Callable[..., tuple[int, str]]
+"""Runs a command line: its exit code, and what it said on stderr."""
+
+
+def settings(folder: Path) -> dict[str, str]:
+    """The environment of a workspace in *folder*."""
+    return {
+        "OCSYNC_WORKSPACE": str(folder / ".ocsync"),
+        "OCSYNC_DATA_DIR": str(folder / "data"),
+        "S": "emulator",
+    }
+
+
+@contextmanager
+def haste(factor: float) -> Iterator[None]:
+    """Let the client of this process wait *factor* times as quickly, and its clock run so."""
+    nap, made = context._nap, cast("Any", open_client).__wrapped__.__kwdefaults__
+
+    async def short(stop: asyncio.Event, seconds: float) -> None:
+        await nap(stop, seconds / factor)
+
+    clock = made["now"]
+    context._nap, made["now"] = short, lambda: clock() * factor
+    try:
+        yield
+    finally:
+        context._nap, made["now"] = nap, clock
+
+
+def here(*words: str) -> tuple[int, str]:
+    """The command line in this process."""
+    said = io.StringIO()
+    with redirect_stdout(io.StringIO()), redirect_stderr(said):
+        code = run(list(words))
+    return int(code), said.getvalue()
+
+
 class Place:
     """A workspace with *steps* records staged, on an emulator of its own."""
 
-    def __init__(self, url: str, folder: Path, steps: int, *, adjusts: bool = True) -> None:
+    def __init__(
+        self,
+        url: str,
+        folder: Path,
+        steps: int,
+        *,
+        adjusts: bool = True,
+        runner: Runner | None = None,
+    ) -> None:
         self.url, self.steps, self.adjusts = url, steps, adjusts
-        self.env = {"OCSYNC_WORKSPACE": str(folder / ".ocsync"), "S": "emulator",
-                    "OCSYNC_DATA_DIR": str(folder / "data")}  # fmt: skip
+        self.env = settings(folder)
+        self._runner = runner or self._process
+        self.said = ""
         self.ocsync(
             "profile", "add", "x", "--api-url", url, "--client-id", "emulator", "--secret-env", "S"
         )
@@ -79,16 +136,21 @@ class Place:
                     + "\n"
                 )
         assert self.ocsync("stage", "import", str(edits)) == 0
+        assert self.ocsync("pause", "inventory") == 0
 
     def product(self, n: int) -> str:
         return f"P{n // RECORDS_A_PRODUCT}"
 
     def ocsync(self, *words: str) -> int:
+        code, self.said = self._runner(*words)
+        assert "Traceback" not in self.said, self.said
+        assert "unexpected:" not in self.said, self.said
+        return code
+
+    def _process(self, *words: str) -> tuple[int, str]:
         with Started(*words, **self.env) as command:
             done = command.wait(600)
-        assert "Traceback" not in done.err, done
-        assert "unexpected" not in done.err, done
-        return done.code
+        return done.code, done.err
 
     def right(self) -> bool:
         """Whether every quantity is what one by one would have made it, and nothing is paused."""
@@ -122,20 +184,25 @@ def dose(place: Place, name: str, rate: float) -> Row:
     return Row(name, rate, injected, first, more, time.perf_counter() - start, place.right())
 
 
-def outage(place: Place, seconds: float) -> Row:
+def outage(place: Place, seconds: float, *words: str) -> Row:
     """Nothing answers for a while, in the middle of a resume; then everything does."""
-    call(
-        place.url,
-        "PUT",
-        "/_emulator/faults",
-        b'[{"action": "reset", "rate": 0.999999, "after": 100}]',
-    )
+    rules = b'[{"action": "reset", "rate": 0.999999, "after": 100}]'
+    call(place.url, "PUT", "/_emulator/faults", rules)
     start = time.perf_counter()
-    with Started("resume", **place.env) as command:
-        time.sleep(seconds)
+    injected = 0
+
+    def end() -> None:
+        nonlocal injected
         injected = call(place.url, "GET", "/_emulator/counts")["faults"]
         call(place.url, "DELETE", "/_emulator/faults")
-        first = command.wait(300).code
+
+    back = threading.Timer(seconds, end)
+    back.start()
+    first = place.ocsync("resume", *words)
+    waited = "waiting" in place.said
+    assert waited, "the operator sees why nothing happens"
+    assert first == 0 or place.paused(), "what did not get through stays paused"
+    back.join()
     code, more = first, 0
     while code and more < 5:
         code, more = place.ocsync("resume"), more + 1
@@ -149,7 +216,7 @@ def limited(place: Place, rate: float) -> tuple[float, float]:
     code = place.ocsync("resume")
     counts = call(place.url, "GET", "/_emulator/counts")
     call(place.url, "PATCH", "/_emulator/options", b'{"rate": 0}')
-    assert code == 0
+    assert code == 0, place.said
     assert place.right()
     refused = counts["requests"].get("429", 0) / sum(
         counts["requests"][v] for v in ("GET", "PATCH")
@@ -162,18 +229,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--only", default="")
+    parser.add_argument("--haste", type=float, default=1.0)
     given = parser.parse_args()
     print(f"{'fault':<24}{'share':>7}{'injected':>10}{'first':>7}{'more':>6}{'seconds':>9}  right")
-    with emulator() as (url, _, _), tempfile.TemporaryDirectory() as name:
+    with emulator() as (url, _, _), tempfile.TemporaryDirectory() as name, haste(given.haste):
         call(url, "POST", "/oauth/token", FORM)
         number = 0
 
-        def place(**more: bool) -> Place:
+        def place(*, adjusts: bool = True) -> Place:
             nonlocal number
             number += 1
             folder = Path(name) / str(number)
             folder.mkdir()
-            return Place(url, folder, given.steps, **more)
+            os.environ.update(settings(folder))
+            return Place(url, folder, given.steps, adjusts=adjusts, runner=here)
 
         rows = (
             dose(place(), fault, rate) for fault in FAULTS for rate in RATES if given.only in fault
@@ -181,7 +250,9 @@ def main() -> None:
         for row in rows:
             show(row)
         if not given.only:
-            show(outage(place(), 30.0))
+            show(outage(place(), 30.0 / given.haste))
+            show(outage(place(), 30.0 / given.haste, "--max-wait", "10s"))
+        if not given.only and given.haste == 1:
             used, refused = limited(place(adjusts=False), 100.0)
             print(f"limit of 100/s: {used:.0%} of it used, {refused:.1%} of answers 429")
 

@@ -72,7 +72,7 @@ def in_flight(folder: Path) -> set[tuple[str, str]]:
 
 def leave_intent(run: Run, shop: Shop, ref: str, *, sent: bool, sold: int = 0) -> None:
     """A run that was killed right after (or right before) its one request went out."""
-    from tests.engine.test_replay import crash
+    from tests.engine.sitting import crash
 
     crash(run, shop, sent=sent)
     if sold:

@@ -13,7 +13,7 @@ import pytest
 from tests.builders import Result, Shop
 from tests.cli.test_crashes import wait_for_writes
 from tests.conftest import SECRET, Run, add_profile
-from tests.engine.test_crash_matrix import dying, points
+from tests.dying import dying, points
 from tests.processes import Started
 
 

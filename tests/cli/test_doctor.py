@@ -278,7 +278,7 @@ def test_what_another_profile_left_is_told(ocsync: Run, shop: Shop) -> None:
 
 
 def test_a_run_that_was_cut_off_is_told(ocsync: Run, shop: Shop) -> None:
-    from tests.engine.test_replay import crash
+    from tests.engine.sitting import crash
 
     [ref, *_] = shop.stock(records=2)
     ocsync("stage", "set", ref, "QuantityAvailable=9")

@@ -11,7 +11,7 @@ from ocsync.client import Limits
 from ocsync.store import lock
 from tests.builders import Shop
 from tests.conftest import Run
-from tests.engine.test_replay import crash
+from tests.engine.sitting import crash
 
 CONFIG = "/integrations/entitysync/products/inventoryrecords"
 PAUSES = Path(".ocsync/profiles/test/pause.toml")

@@ -16,8 +16,8 @@ from ocsync.models import Finding, Sign
 from ocsync.store import RunInfo, Runs
 from tests.builders import Shop
 from tests.conftest import Run
-from tests.engine.test_crash_matrix import dying
-from tests.engine.test_replay import crash
+from tests.dying import dying
+from tests.engine.sitting import crash
 
 RUNS = Path(".ocsync/profiles/test/runs")
 

@@ -44,7 +44,7 @@ def test_a_reader_who_leaves_does_not_stop_a_resume(ocsync: Run, shop: Shop, str
 def test_a_listener_that_breaks_leaves_nobody_waiting(ocsync: Run, shop: Shop) -> None:
     """Who waits for the disk hears of it when the recorder cannot go on, whatever the reason."""
     from ocsync.store import RunInfo
-    from tests.engine.test_replay import folder
+    from tests.engine.sitting import folder
 
     def broken(event: Event) -> None:
         raise ZeroDivisionError

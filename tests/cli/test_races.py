@@ -6,12 +6,14 @@ import itertools
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.builders import Result, Shop, csv_of
+from tests.builders import Result, Shop, csv_of, entry
 from tests.cli.test_crashes import wait_for_writes
 from tests.conftest import Run, add_profile
+from tests.engine.sitting import folder
 from tests.processes import Started
 
 ORDERS = sorted({
@@ -100,6 +102,37 @@ def test_commands_that_come_during_a_resume(run: Run, shop: Shop) -> None:
         first = process.wait(30)
     assert first.code == 0, first
     assert shop.paused()
+
+
+def test_what_is_unstaged_while_a_resume_begins_is_not_sent(
+    ocsync: Run, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the plan and the seal there may be a question, or a slow network."""
+    from ocsync.engine import resume as module
+
+    refs = shop.stock(records=2)
+    for ref in refs:
+        ocsync("stage", "set", ref, "QuantityAvailable=9")
+    look = module._check_pauses
+
+    async def meanwhile(*given: Any) -> None:
+        await look(*given)
+        journal = folder().journal
+        journal.drop([1])
+        journal.append([entry("set", refs[1], {"NotificationPoint": 1})])
+
+    monkeypatch.setattr(module, "_check_pauses", meanwhile)
+    result = ocsync("resume")
+    monkeypatch.setattr(module, "_check_pauses", look)
+    assert (result.code, "1 of the planned entries were unstaged" in result.err) == (6, True), (
+        result
+    )
+    assert (shop.writes(), shop.paused()) == ([], False)
+    assert not list(Path(".ocsync/profiles/test/runs").glob("*"))
+    assert ocsync("resume").code == 0
+    assert [(r["path"][-2:], json.loads(r["body"])) for r in shop.writes()] == [
+        ("R1", {"QuantityAvailable": 9, "NotificationPoint": 1})
+    ]
 
 
 def test_the_job_is_named_and_a_dead_holder_does_not_block(run: Run, shop: Shop) -> None:

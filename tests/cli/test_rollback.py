@@ -136,7 +136,7 @@ def test_runs_that_cannot_be_taken_back(ocsync: Run, shop: Shop) -> None:
 
 
 def test_a_run_that_is_not_finished_comes_first(ocsync: Run, shop: Shop) -> None:
-    from tests.engine.test_replay import crash
+    from tests.engine.sitting import crash
 
     [ref] = shop.stock(records=1)
     ocsync("stage", "set", ref, "QuantityAvailable=9")

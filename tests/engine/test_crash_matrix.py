@@ -1,17 +1,17 @@
 """Going down at every point, and the same command again.
 
 Every point between two operations that can leave something behind is one at which a machine can go
-down. After any of them the same command, without help, ends as if nothing had happened: nothing
-that was staged is lost, nothing is applied twice in effect or out of order, and pauses are lifted.
+down, with all that was written (`kill -9`) or only with what was synced (the power). After any of
+them the same command, without help, ends as if nothing had happened: nothing that was staged is
+lost, nothing is applied twice in effect or out of order, and pauses are lifted or kept by the rule.
 """
 
 from __future__ import annotations
 
 import random
-import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,9 +19,10 @@ import pytest
 
 from tests.builders import Shop
 from tests.conftest import Run, add_profile
-from tests.processes import Done, Started, call
+from tests.outage import die, points
+from tests.processes import Started
 
-PLACE = {"Street1": "s", "City": "c", "Country": "DE"}
+RECORD = "/products/P0/inventoryrecords/R0"
 STAGED: list[tuple[str, ...]] = [
     ("adjust", "inventory/P0/R0", "QuantityAvailable+=5"),
     ("set", "inventory/P1/R1", "QuantityAvailable=9"),
@@ -33,199 +34,259 @@ STAGED: list[tuple[str, ...]] = [
     ("set", "catalog/C", "Name=new"),
     ("assign", "catalog-assignment/C/B", "ViewAllCategories=true", "ViewAllProducts=false"),
 ]
-FAILING = ("set", "inventory/P1/R3", "AddressID=nowhere")
+
+
+def stage(run: Run, *rows: tuple[str, ...]) -> None:
+    for words in rows:
+        assert run("stage", *words).code == 0, words
+
+
+def complete(run: Run, shop: Shop) -> None:
+    run("pause", "inventory")
+    stage(run, *STAGED)
+
+
+def partly(run: Run, shop: Shop) -> None:
+    complete(run, shop)
+    stage(run, ("set", "inventory/P1/R3", "AddressID=nowhere"))
+
+
+def some_targets(run: Run, shop: Shop) -> None:
+    """Inventory alone, for which the product that it waits for is paused as well."""
+    run("pause", "catalogs")
+    stage(run, *STAGED)
+
+
+def conflict(run: Run, shop: Shop) -> None:
+    complete(run, shop)
+    stage(run, ("set", "inventory/P1/R3", "QuantityAvailable=7", "--expect", "QuantityAvailable=6"))
+
+
+def recovering(run: Run, shop: Shop) -> None:
+    """A run that was cut off with requests under way, and edits staged since."""
+    complete(run, shop)
+    died = die("resume", at=6, of="answer")
+    assert died.code == -9
+    assert 0 < len(shop.writes()) < len(STAGED)
+    stage(
+        run,
+        ("adjust", "inventory/P1/R1", "QuantityAvailable+=1"),
+        ("set", "catalog/C", "Active=true"),
+    )
+
+
+def unsure(run: Run, shop: Shop) -> None:
+    """An adjustment that was cut off, and a sale since."""
+    run("pause", "inventory")
+    stage(run, STAGED[0], STAGED[1])
+    from tests.engine.sitting import crash
+
+    crash(run, shop, sent=True, after=2)
+    shop.call("PATCH", RECORD, {"QuantityAvailable": shop.get(RECORD)["QuantityAvailable"] - 1})
+
+
+def leased(run: Run, shop: Shop) -> None:
+    run("pause", "inventory", "catalogs", "--for", "1s")
+    time.sleep(1.05)
+
+
+def paused(run: Run, shop: Shop) -> None:
+    run("pause", "inventory", "catalogs")
+
+
+def paused_by_other(run: Run, shop: Shop) -> None:
+    shop.call("PATCH", "/integrations/entitysync/catalogs", {"Paused": True})
+
+
+class Story(NamedTuple):
+    """What to die in: how to come to it, the command, and its exit code in the end."""
+
+    prepare: Callable[[Run, Shop], None]
+    words: tuple[str, ...]
+    code: int = 0
+
+
+RESUMES = {
+    "complete": Story(complete, ("resume", "--verify")),
+    "partly": Story(partly, ("resume", "--verify"), 3),
+    "targets": Story(some_targets, ("resume", "inventory", "--verify")),
+    "conflict": Story(conflict, ("resume",), 6),
+    "recovering": Story(recovering, ("resume", "--verify")),
+    "unsure": Story(unsure, ("resume",), 6),
+}
+PAUSES = {
+    "pause": Story(lambda *_: None, ("pause", "inventory", "catalogs", "--for", "2h")),
+    "adopt": Story(paused_by_other, ("pause", "inventory", "catalogs", "--adopt")),
+    "unpause": Story(paused, ("unpause", "inventory", "catalogs")),
+    "expire": Story(leased, ("expire",)),
+}
 
 
 class Case(NamedTuple):
-    """A staged workspace to copy, and how the shop looks when it has been carried out."""
+    """A story that is ready: the workspace and the marketplace to begin with, and the end."""
 
+    story: Story
     folder: Path
-    staged: int
-    code: int
-    after: dict[str, Any]
-    paused: list[str]
+    start: dict[str, Any]
+    end: dict[str, Any]
 
 
-def open_shop(shop: Shop) -> None:
-    shop.emulator.reset()
-    shop.seed(targets="all", paused=["inventory"], catalog=[{"ID": "C", "Name": "C"}],
-              buyer=[{"ID": "B", "Name": "B", "DefaultCatalogID": "C"}])  # fmt: skip
-    shop.stock(records=4, products=2)
+def marketplace(shop: Shop) -> dict[str, Any]:
+    """All of it, without clocks; what is held for a paused target in any order."""
+    found: dict[str, Any] = _timeless(shop.emulator_state())
+    held = {name: sorted(rows) for name, rows in found.pop("held", {}).items()}
+    return {**found, "held": held}
 
 
-def documents(shop: Shop) -> dict[str, Any]:
-    """The marketplace without its clocks."""
-    clocks = ("LastUpdated", "DateCreated")
+def _timeless(thing: Any) -> Any:
+    if isinstance(thing, dict):
+        clocks = ("LastUpdated", "DateCreated")
+        return {k: _timeless(v) for k, v in thing.items() if k not in clocks}
+    return [_timeless(v) for v in thing] if isinstance(thing, list) else thing
+
+
+def situation(run: Run, shop: Shop) -> dict[str, Any]:
+    """Everything that must be as if nobody had died."""
+    left = run("stage", "list", "--json").data["staged"]
+    runs = run("history", "--json").data["runs"]
+    pauses = run("status", "--offline", "--json").data["pauses"]
     return {
-        "/".join([name, *key]): {
-            n: {m: w for m, w in v.items() if m not in clocks} if isinstance(v, dict) else v
-            for n, v in row.document.items()
-            if n not in clocks
-        }
-        for name, table in shop.emulator.market.tables.items()
-        for key, row in table.rows.items()
-    }
+        "marketplace": marketplace(shop), "staged": {row["ref"]: len(row["entries"]) for row in left},
+        "paused": shop.all_paused(), "ours": sorted(pauses), "for": {p: bool(f.get("until")) for p, f in pauses.items()},
+        "open": [r["id"] for r in runs if r["state"] == "open"],
+    }  # fmt: skip
 
 
-@pytest.fixture(params=[0, 3], ids=["complete", "partly"])
-def case(request: pytest.FixtureRequest, run: Run, shop: Shop, tmp_path: Path) -> Case:
-    """A workspace with all of it staged and inventory paused; what a quiet resume makes of it."""
-    run("init")
-    add_profile(run, shop)
-    shop.stock(records=4, products=2)
-    assert run("pause", "inventory").code == 0
-    for words in [*STAGED, *([FAILING] if request.param else [])]:
-        assert run("stage", *words).code == 0, words
-    folder = tmp_path / "template"
-    shutil.copytree(".ocsync", folder)
-    open_shop(shop)
-    assert run("resume", "--verify").code == request.param
-    after = documents(shop)
-    assert after["inventory/p0/r0"]["QuantityAvailable"] == 10
-    shutil.rmtree(".ocsync")
-    return Case(folder, len(STAGED) + bool(request.param), request.param, after, paused_in(shop))
-
-
-def paused_in(shop: Shop) -> list[str]:
-    return sorted(n for n, config in shop.emulator.market.configs.items() if config["Paused"])
-
-
-def dying(*words: str) -> Done:
-    return call(*words, program="tests.dying")
-
-
-def again_and_compare(case: Case, run: Run, shop: Shop, what: str) -> None:
-    result = run("resume", "--verify")
-    assert result.code == case.code, (what, result)
-    assert "Traceback" not in result.err
-    assert documents(shop) == case.after, what
-    assert paused_in(shop) == case.paused, what
-    left = run("stage", "list", "--json").data
-    assert [e["ref"] for e in left["staged"]] == [FAILING[1]] * bool(case.code), what
-    assert run("status", "--exit-code").code in (0, 2)
-
-
-def points(operations: dict[str, int]) -> Iterator[tuple[str, int, str]]:
-    for operation, times in operations.items():
-        for number in range(1, times + 1):
-            for when in ("before", "after", *(["half"] if operation == "write" else [])):
-                yield operation, number, when
-
-
-def count(case: Case, shop: Shop, operations: list[str]) -> dict[str, int]:
-    """How often a quiet resume comes to each operation."""
-    found = {}
-    for operation in operations:
-        prepare(case, shop)
-        said = dying(operation, "100000", "before", "resume", "--verify").err
-        times = re.search(r"came to \w+ (\d+) times", said)
-        assert times, said
-        found[operation] = int(times[1])
-    return found
-
-
-def prepare(case: Case, shop: Shop) -> None:
+def restore(case: Case, shop: Shop) -> None:
     shutil.rmtree(".ocsync", ignore_errors=True)
     shutil.copytree(case.folder, ".ocsync")
-    open_shop(shop)
+    shop.emulator.reset()
+    shop.seed(**case.start)
 
 
-def die_at(case: Case, run: Run, shop: Shop, point: tuple[str, int, str]) -> None:
-    operation, number, when = point
-    prepare(case, shop)
-    dead = dying(operation, str(number), when, "resume", "--verify")
-    assert dead.code in (-9, case.code), (point, dead.err)
-    again_and_compare(case, run, shop, str(point))
-
-
-SAMPLE = [
-    ("request", 1, "before"), ("request", 6, "after"), ("pause", 2, "after"), ("move", 1, "before"),
-    ("write", 3, "half"), ("rename", 5, "after"),
-]  # fmt: skip
-
-
-def test_down_at_some_points(case: Case, run: Run, shop: Shop) -> None:
-    for point in SAMPLE if not case.code else SAMPLE[::3]:
-        die_at(case, run, shop, point)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_down_at_every_point(case: Case, run: Run, shop: Shop) -> None:
-    operations = count(
-        case, shop, ["write", "sync", "rename", "remove", "move", "request", "pause"]
+def ready(story: Story, run: Run, shop: Shop, folder: Path) -> Case:
+    shop.seed(
+        catalog=[{"ID": "C", "Name": "C"}],
+        buyer=[{"ID": "B", "Name": "B", "DefaultCatalogID": "C"}],
     )
-    everywhere = list(points(operations))
-    for point in everywhere:
-        die_at(case, run, shop, point)
-    print(f"\ndied at {len(everywhere)} points of {operations}: all came right")
+    shop.stock(records=4, products=2)
+    run("init")
+    add_profile(run, shop)
+    story.prepare(run, shop)
+    shutil.copytree(".ocsync", folder)
+    case = Case(story, folder, shop.emulator_state(), {})
+    restore(case, shop)
+    assert run(*story.words).code == story.code
+    if story.code:
+        assert run(*story.words).code == story.code, "and the same again"
+    return case._replace(end=situation(run, shop))
+
+
+def differences(wanted: Any, found: Any, path: str = "") -> Iterator[str]:
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        for name in wanted.keys() | found.keys():
+            yield from differences(wanted.get(name), found.get(name), f"{path}.{name}")
+    elif isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
+        for number, (one, other) in enumerate(zip(wanted, found, strict=True)):
+            yield from differences(one, other, f"{path}[{number}]")
+    elif wanted != found:
+        yield f"{path}: {found} instead of {wanted}"
+
+
+def again_and_compare(case: Case, run: Run, shop: Shop, what: Any) -> None:
+    result = run(*case.story.words)
+    assert result.code == case.story.code, (what, result)
+    assert "Traceback" not in result.err
+    assert "unexpected" not in result.err, (what, result)
+    assert not list(differences(case.end, situation(run, shop))), what
+    assert not [*Path(".ocsync").rglob("*.new"), *Path(".ocsync").rglob("runs/*/.*.tmp")], what
+    if case.story in PAUSES.values():
+        assert run("unpause", "inventory", "catalogs").code == 0, "it is ours, or nobody's"
+        assert not shop.all_paused()
+
+
+def die_everywhere(case: Case, run: Run, shop: Shop, every: int = 1, first: int = 0) -> int:
+    restore(case, shop)
+    quiet = die(*case.story.words)
+    assert quiet.code == case.story.code, quiet.err
+    chosen = points(quiet.operations)[first::every]
+    for number, how in chosen:
+        restore(case, shop)
+        died = die(*case.story.words, at=number, how=how)
+        assert died.code in (-9, case.story.code), died.err
+        again_and_compare(case, run, shop, (number, how, quiet.operations[number - 1 : number]))
+    return len(chosen)
+
+
+STORIES = {**RESUMES, **PAUSES}
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_down_at_some_points(run: Run, shop: Shop, tmp_path: Path, name: str) -> None:
+    case = ready(STORIES[name], run, shop, tmp_path / "kept")
+    die_everywhere(case, run, shop, every=41, first=len(name))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("seed", range(4))
-def test_killed_again_and_again_at_any_time(case: Case, run: Run, shop: Shop, seed: int) -> None:
+@pytest.mark.parametrize("name", STORIES)
+def test_down_at_every_point(run: Run, shop: Shop, tmp_path: Path, name: str) -> None:
+    case = ready(STORIES[name], run, shop, tmp_path / "kept")
+    number = die_everywhere(case, run, shop)
+    print(f"\n{name}: died at {number} points, all came right")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("name", ["complete", "partly", "recovering"])
+def test_killed_again_and_again_at_any_time(
+    run: Run, shop: Shop, tmp_path: Path, name: str, seed: int
+) -> None:
     """Killed at random moments until one resume gets through."""
-    dice = random.Random(seed)
-    for _ in range(5):
-        prepare(case, shop)
-        shop.switch(latency=0.02)
-        for _ in range(dice.randrange(1, 5)):
-            with Started("resume", "--verify") as process:
-                time.sleep(dice.uniform(0.0, 0.6))
+    dice = random.Random(f"{name} {seed}")
+    case = ready(STORIES[name], run, shop, tmp_path / "kept")
+    for _ in range(6):
+        restore(case, shop)
+        shop.switch(latency=0.01)
+        for _ in range(dice.randrange(1, 6)):
+            with Started(*case.story.words) as process:
+                time.sleep(dice.uniform(0.0, 0.4))
                 process.kill()
+        shop.switch(latency=0)
         again_and_compare(case, run, shop, f"seed {seed}")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("words", [
-    ("stage", "set", "catalog/C", "Name=x"), ("stage", "import", "edits.csv"), ("stage", "clear", "--yes"),
-], ids=lambda words: words[1])  # fmt: skip
-def test_staging_is_all_or_nothing(
-    run: Run, shop: Shop, words: tuple[str, ...], tmp_path: Path
-) -> None:
+EDITS: dict[str, tuple[tuple[str, ...], set[int]]] = {
+    "set": (("stage", "set", "catalog/C", "Name=x"), {2, 3}),
+    "import": (("stage", "import", "edits.csv"), {2, 52}),
+    "drop": (("stage", "drop", "catalog/C"), {1, 2}),
+    "clear": (("stage", "clear", "--yes"), {0, 2}),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_staging_is_all_or_nothing(run: Run, shop: Shop, tmp_path: Path, name: str) -> None:
     """Down at any point of it, the journal has all of the command or nothing, and takes more."""
+    words, sizes = EDITS[name]
     run("init")
     add_profile(run, shop)
-    run("stage", "set", "catalog/C", "Name=first")
+    stage(run, ("set", "catalog/C", "Name=first"), ("set", "catalog/D", "Name=first"))
     Path("edits.csv").write_text("ref,Name\n" + "".join(f"catalog/C{n},x\n" for n in range(50)))
     shutil.copytree(".ocsync", tmp_path / "kept")
-    sizes = {"set": (1, 2), "import": (1, 51), "clear": (1, 0)}[words[1]]
-    for operation in ("write", "sync", "rename"):
-        for number in (1, 2, 3):
-            for when in ("before", "after"):
-                shutil.rmtree(".ocsync")
-                shutil.copytree(tmp_path / "kept", ".ocsync")
-                dying(operation, str(number), when, *words)
-                staged = run("stage", "list", "--json").data["staged_entries"]
-                assert staged in sizes, (operation, number, when)
-                assert run("stage", "set", "catalog/C", "Name=last").code == 0
-                assert run("stage", "list", "--json").data["staged_entries"] == staged + 1
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "words", [("pause", "inventory"), ("unpause", "inventory"), ("expire",)], ids=lambda w: w[0]
-)
-def test_pausing_is_settled_by_the_next_command(
-    run: Run, shop: Shop, words: tuple[str, ...]
-) -> None:
-    run("init")
-    add_profile(run, shop)
-    if words[0] != "pause":
-        run("pause", "inventory", "--for", "1s")
-        time.sleep(1.05)
-    paused = shop.paused()
-    shutil.copytree(".ocsync", "kept")
-    for operation, times in (("pause", 1), ("rename", 3), ("sync", 6)):
-        for number in range(1, times + 1):
-            for when in ("before", "after"):
-                shop.emulator.market.configs["inventory"]["Paused"] = paused
-                shutil.rmtree(".ocsync")
-                shutil.copytree("kept", ".ocsync")
-                dying(operation, str(number), when, *words)
-                result = run(*words)
-                assert result.code == 0, (operation, number, when, result)
-                assert shop.paused() is (words[0] == "pause"), (operation, number, when)
-                assert run("unpause", "inventory").code == 0, "it is ours, or nobody's"
-                assert not shop.paused()
+    quiet, seen = die(*words), set()
+    for number, how in points(quiet.operations):
+        shutil.rmtree(".ocsync")
+        shutil.copytree(tmp_path / "kept", ".ocsync")
+        died = die(*words, at=number, how=how)
+        staged = run("stage", "list", "--json").data["staged_entries"]
+        assert staged in sizes, (number, how)
+        acknowledged = "staged now" in died.err or number > len(quiet.operations)
+        assert not acknowledged or staged != 2, (number, how, died)
+        seen.add(staged)
+        stage(run, ("set", "catalog/C", "Name=last"))
+        assert run("stage", "list", "--json").data["staged_entries"] == staged + 1
+        if name == "import":
+            assert run(*words).code == 0
+            assert not list(Path(".ocsync").rglob(".*.tmp")), "what was begun beside is swept away"
+    assert seen == sizes

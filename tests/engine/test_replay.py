@@ -1,104 +1,17 @@
-"""Replay at its promises: lost answers, crashes between intent and outcome, permanent failures."""
+"""Replay at its promises: trouble of the whole way, full disks, what the platform leaves open."""
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ocsync.client import Api, Connection, Limits, open_client
-from ocsync.engine.options import Options
-from ocsync.engine.recorder import Recorder
-from ocsync.engine.resume import resume
-from ocsync.engine.work import Work
 from ocsync.errors import ExitCode, OcsyncError
-from ocsync.models import Intent
-from ocsync.store import ProfileFolder, Workspace
 from ocsync.store import Run as RunFolder
 from tests.builders import Shop
 from tests.conftest import Run
-
-
-class Killed(BaseException):
-    """The process is gone."""
-
-
-def crash(run: Run, shop: Shop, *, sent: bool) -> None:
-    """Resume in this process, and die right after the first intent, before or after its request."""
-    real_intend, real_write = Recorder.intend, Api.write
-
-    async def intend(self: Recorder, intent: Intent) -> None:
-        await real_intend(self, intent)
-        if not sent:
-            raise Killed
-
-    async def write(self: Api, method: str, path: str, *args: Any, **more: Any) -> Any:
-        reply = await real_write(self, method, path, *args, **more)
-        if "integrations" not in path:
-            raise Killed
-        return reply
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Recorder, "intend", intend)
-        patch.setattr(Api, "write", write)
-        with pytest.raises(BaseException):  # noqa: B017,PT011 - the group that carries Killed
-            carry_out(shop)
-
-
-def folder() -> ProfileFolder:
-    """The profile's folder of the workspace here."""
-    return Workspace(Path(".ocsync").absolute()).open("", warn=pytest.fail)
-
-
-def carry_out(
-    shop: Shop, options: Options | None = None, longest: float = 0.005, **limits: Any
-) -> Any:
-    """A resume in this process, with waits of no time."""
-
-    async def nap(seconds: float) -> None:
-        await asyncio.sleep(min(seconds, longest))
-
-    where = folder()
-
-    async def go() -> Any:
-        connection = Connection(shop.url, shop.url, "emulator", lambda: "emulator")
-        async with open_client(connection, limits=Limits(**limits), sleep=nap) as api:
-            work = Work(api, where, lambda event: None, lambda question: False, sleep=nap)
-            return await resume(work, options or Options(verify=True))
-
-    return asyncio.run(go())
-
-
-LOST = [
-    ({"status": 500, "effect": True, "times": 1}, "done"),
-    ({"status": 500, "effect": False, "times": 1}, "done"),
-    ({"action": "cut", "times": 1}, "done"),
-    ({"status": 504, "effect": True, "times": 99}, "done"),
-    ({"status": 500, "effect": False, "times": 99}, "failed"),
-]
-
-
-@pytest.mark.parametrize("op", ["set", "adjust"])
-@pytest.mark.parametrize(("fault", "end"), LOST)
-def test_a_lost_answer_is_settled_by_reading(
-    ocsync: Run, shop: Shop, op: str, fault: dict[str, Any], end: str
-) -> None:
-    """In effect exactly once, also for a sum; a step that always fails stops nothing else."""
-    refs = shop.stock(records=3, quantity=10)
-    for ref in refs:
-        ocsync("stage", op, ref, "QuantityAvailable=7")
-    shop.faults({**fault, "method": "PATCH", "path": "/inventoryrecords/R1"})
-    report = carry_out(shop)
-    shop.faults()
-
-    expected = 17 if op == "adjust" else 7
-    stock = [
-        shop.get(f"/products/P{n}/inventoryrecords/R{n}")["QuantityAvailable"] for n in range(3)
-    ]
-    assert stock == [expected, expected if end == "done" else 10, expected]
-    assert report.exit_code == (ExitCode.DONE if end == "done" else ExitCode.PARTLY)
+from tests.engine.sitting import carry_out, crash
 
 
 def test_a_dead_server_stops_the_run_and_it_can_go_on(ocsync: Run, shop: Shop) -> None:
@@ -128,85 +41,6 @@ def test_a_missing_role_is_said_with_its_own_code(ocsync: Run, shop: Shop) -> No
     ocsync("stage", "set", ref, "QuantityAvailable=7")
     shop.faults({"status": 403, "times": 1, "method": "PATCH", "path": "inventoryrecords/R0"})
     assert carry_out(shop).exit_code == ExitCode.SIGN_IN
-
-
-@pytest.mark.parametrize("point", ["write_plan", "write_info"])
-def test_a_crash_right_after_the_seal(ocsync: Run, shop: Shop, point: str) -> None:
-    """The run has the entries; its plan is made again from them."""
-    [ref] = shop.stock(records=1)
-    ocsync("stage", "set", ref, "QuantityAvailable=7")
-
-    def die(self: RunFolder, *args: Any) -> None:
-        raise Killed
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(RunFolder, point, die)
-        with pytest.raises(Killed):
-            carry_out(shop)
-    assert carry_out(shop).exit_code == ExitCode.DONE
-    assert shop.get("/products/P0/inventoryrecords/R0")["QuantityAvailable"] == 7
-    assert not shop.paused()
-
-
-@pytest.mark.parametrize("point", ["give_back", "_lift"])
-def test_a_crash_while_closing(ocsync: Run, shop: Shop, point: str) -> None:
-    """What failed comes back once, and a pause of ours is lifted by the next resume."""
-    from ocsync.engine import closing as module
-    from ocsync.store import Journal
-
-    refs = shop.stock(records=2)
-    ocsync("stage", "set", refs[0], "QuantityAvailable=7")
-    if point == "give_back":
-        ocsync("stage", "set", refs[1], "AddressID=none")
-
-    def die(*args: Any, **more: Any) -> Any:
-        raise Killed
-
-    with pytest.MonkeyPatch.context() as patch:
-        if point == "give_back":
-            real = Journal.give_back
-
-            def then_die(self: Journal, *args: Any) -> None:
-                real(self, *args)
-                raise Killed
-
-            patch.setattr(Journal, "give_back", then_die)
-        else:
-            patch.setattr(module, "lift", die)
-        with pytest.raises(Killed):
-            carry_out(shop)
-    report = carry_out(shop)
-
-    staged = ocsync("stage", "list", "--json").data["staged_entries"]
-    assert staged == (1 if point == "give_back" else 0)
-    assert report.exit_code == (ExitCode.PARTLY if point == "give_back" else ExitCode.DONE)
-    assert shop.paused() is (point == "give_back")
-
-
-def test_lagging_reads_never_suppress_a_write_and_the_answer_counts(
-    ocsync: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Products are read from an index: a stale read proves nothing, and is no difference."""
-    monkeypatch.setattr("ocsync.engine.verify.POLL_SECONDS", 0.1)
-    from ocsync.emulator import Options as Switches
-    from ocsync.emulator import running
-    from tests.conftest import add_profile
-
-    with running(Switches(product_lag=0.3, lag_get=True)) as emulator:
-        shop = Shop(emulator.url, emulator.emulator)
-        shop.seed(targets="all", product=[{"ID": "P", "Name": "old"}])
-        add_profile(ocsync, shop, "lag")
-        ocsync("profile", "use", "lag")
-        shop.call("PATCH", "/products/P", {"Name": "between"})
-        ocsync("stage", "set", "product/P", "Name=old")
-
-        report = carry_out(shop, Options(verify=True, settle=5.0), longest=1.0)
-
-        assert report.exit_code == ExitCode.DONE
-        assert report.run.counts == {"done": 1}, "the stale read said that it was old already"
-        ocsync("stage", "set", "product/P", "Name=new")
-        stale = carry_out(shop, Options(verify=True, settle=0.0))
-        assert stale.exit_code == ExitCode.DONE, "the write's own answer counts"
 
 
 def test_a_plan_tells_of_a_run_that_was_not_finished(ocsync: Run, shop: Shop) -> None:
@@ -259,14 +93,3 @@ def test_a_full_disk_stops_the_run_before_anything_unrecorded(ocsync: Run, shop:
     intended = {r.ref for group in calls[:2] for r in group}
     assert {"/".join(["inventory", *r["path"].split("/")[3::2]]) for r in shop.writes()} <= intended
     assert carry_out(shop).exit_code == ExitCode.DONE
-
-
-def test_looking_does_not_touch_what_is_remembered(ocsync: Run, shop: Shop) -> None:
-    """Only who holds the run lock writes pauses: a status beside a pause must not forget one."""
-    ocsync("pause", "inventory")
-    file = Path(".ocsync/profiles/test/pause.toml")
-    file.write_text(file.read_text().replace('"paused"', '"pausing"'))
-    text = file.read_text()
-    assert ocsync("status").code == 0
-    assert ocsync("targets").code == 0
-    assert file.read_text() == text

@@ -14,6 +14,7 @@ depends on what the log is for:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -88,7 +89,10 @@ def _damaged(setup: Setup, found: Damage) -> Said:
         _FIX if repair else "restore the file from a copy",
         code=ExitCode.BAD_CONFIG,
         repair=repair,
-        details=[f"line {line.number} now reads: {line.text}" for line in lost],
+        details=[
+            f"line {line.number} now reads: {line.text or 'nothing, the file ends'}"
+            for line in lost
+        ],
     )
 
 
@@ -121,9 +125,9 @@ def _journal(setup: Setup, found: Damage, name: str) -> tuple[str, Repair]:
     texts = [f"would be left staged: {seen.staged:,}"]
     if seen.sealed:
         texts.append(f"unstaged again, as a run has them: {seen.sealed:,}")
-    if any('"type":"entry"' not in line.text for line in found.lost):
+    if any(line.text and '"type":"entry"' not in line.text for line in found.lost):
         texts.append("what such a line had dropped would be staged again: look at stage list")
-    if any('"type":"entry"' in line.text for line in found.lost):
+    if any(not line.text or '"type":"entry"' in line.text for line in found.lost):
         texts.append("edits in these lines would be lost: stage them again")
 
     def do() -> str:
@@ -259,7 +263,11 @@ def _is_open(run: Run) -> bool:
 
 
 def _kept(path: Path, name: str) -> str:
-    return _done(name, checkup.keep_good_lines(path))
+    beside = checkup.keep_good_lines(path)
+    if path.stem in ("journal", "plan"):
+        with suppress(Damaged):  # a record that is damaged as well is made again from the logs
+            Run(path.parent, lambda _: None).recount()
+    return _done(name, beside)
 
 
 def _done(name: str, beside: Path) -> str:

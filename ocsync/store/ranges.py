@@ -1,0 +1,25 @@
+"""Entry numbers as ranges, both ends included: how tombstones name them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, MutableMapping
+from typing import Any
+
+
+def ranges(seqs: Iterable[int]) -> list[tuple[int, int]]:
+    """*seqs* as ranges: 1, 2, 3, 7 -> (1, 3), (7, 7)."""
+    found: list[tuple[int, int]] = []
+    for seq in sorted(seqs):
+        if found and seq == found[-1][1] + 1:
+            found[-1] = (found[-1][0], seq)
+        else:
+            found.append((seq, seq))
+    return found
+
+
+def forget(living: MutableMapping[int, Any], seqs: Iterable[tuple[int, int]]) -> None:
+    """Take the entries numbered *seqs* out of *living*; a range may be wider than what lives."""
+    for first, last in seqs:
+        wide = last - first > len(living)
+        for seq in [n for n in living if first <= n <= last] if wide else range(first, last + 1):
+            living.pop(seq, None)
