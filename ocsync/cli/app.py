@@ -139,10 +139,7 @@ def _problems(console: Console, error: InputError) -> None:
     from ocsync.render.text import clipped, columns
 
     shown = error.problems[:_SHOWN_PROBLEMS]
-    rows = [
-        (p.place(), clipped(p.field), f'"{clipped(p.value)}"' if p.value else "", p.why)
-        for p in shown
-    ]
+    rows = [(p.place(), p.field, f'"{clipped(p.value)}"' if p.value else "", p.why) for p in shown]
     used = [place for place in range(4) if any(row[place] for row in rows)]
     for line in columns([[row[place] for place in used] for row in rows], "<" * len(used)):
         console.fault(line, "")

@@ -8,6 +8,7 @@ OrderCloud's sync requests, where its kind has one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 
@@ -96,8 +97,10 @@ async def prove(work: Work, run: Run, *, patience: float, redeliver: bool) -> Pr
     None where nothing is to be had: nobody listens and nothing has arrived since, or nothing was
     changed. Raises Interrupted.
     """
-    found = await coming(work, run)
     listens = _listens(work)
+    if not (listens or redeliver or work.folder.deliveries.path.exists()):
+        return None  # nothing is to be held against the sync configs, so no role for them is needed
+    found = await coming(work, run)
     if found is None or not (listens or _has_heard(work, found.start)):
         if redeliver and found:
             work.say("!", "nobody listens, so what is to be sent again is not known")
@@ -151,7 +154,8 @@ async def _wait(work: Work, matcher: Matcher, heard: int, patience: float) -> in
             raise Interrupted("stopped waiting for the delivery; the run itself is complete",
                               hint="ocsync verify waits for it again")  # fmt: skip
         nap = min(step, patience - quiet)
-        await work.sleep(nap)
+        with suppress(Interrupted):  # told above, and better
+            await work.sleep(nap)
         quiet, step = quiet + nap, min(2 * step, POLL_SECONDS)
 
 

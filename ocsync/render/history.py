@@ -62,6 +62,8 @@ def title(info: RunInfo, now: datetime) -> Iterator[str]:
     parts = [count(info.entries, "edit")] if info.sort == "resume" else []
     parts += [count(info.steps, "step"), count(info.requests, "request"), duration(info.seconds)]
     yield f"run {info.id} · {info.sort}{by}{at}"
+    if info.sort == "resync" and info.command:
+        yield f"  {info.command}"
     yield f"  {', '.join(parts)}"
 
 

@@ -20,7 +20,7 @@ PAUSES = Path(".ocsync/profiles/test/pause.toml")
 def run_out(target: str = "inventory") -> None:
     """The lease of *target* is over."""
     head, mark, rest = PAUSES.read_text().partition(f"[{target}]\n")
-    PAUSES.write_text(head + mark + rest.replace('until = "20', 'until = "19', 1))
+    PAUSES.write_text(head + mark + rest.replace('until = "202', 'until = "200', 1))
 
 
 def test_there_is_nothing_to_say(ocsync: Run, shop: Shop) -> None:

@@ -130,7 +130,7 @@ def test_a_lease_that_ran_out_is_shown_and_lifted(ocsync: Run, shop: Shop) -> No
     ocsync("pause", "inventory", "--for", "2h")
     assert ocsync("expire").code == 0
     assert shop.paused(), "not yet"
-    PAUSES.write_text(PAUSES.read_text().replace('until = "20', 'until = "19'))
+    PAUSES.write_text(PAUSES.read_text().replace('until = "202', 'until = "200'))
 
     assert "overdue" in ocsync("status").out
     assert ocsync("status", "--exit-code").code == 2

@@ -220,7 +220,7 @@ def test_a_lease_that_runs_out_is_lifted_under_an_open_window(ocsync: Run, shop:
     with waiting("--for", "2h") as (_, go_on):
         assert ocsync("expire").code == 0
         assert shop.paused(), "not yet"
-        PAUSES.write_text(PAUSES.read_text().replace('until = "20', 'until = "19'))
+        PAUSES.write_text(PAUSES.read_text().replace('until = "202', 'until = "200'))
         assert "▶ inventory  running again: its lease had run out" in ocsync("expire").out
         done = go_on()
     assert done.code == 7
@@ -252,8 +252,9 @@ def test_signals_are_passed_on(ocsync: Run, shop: Shop, number: signal.Signals) 
 
 
 def test_a_command_may_end_in_its_own_way(ocsync: Run, shop: Shop) -> None:
-    does = "trap 'sleep 0.1; exit 9' TERM; while :; do sleep 0.02; done"
+    does = "trap 'sleep 0.1; exit 9' TERM; touch set; while :; do sleep 0.02; done"
     with waiting(does=does) as (process, _):
+        until(lambda: Path("set").exists())
         process.signal(signal.SIGTERM)
         assert process.wait(20).code == 9
     assert not shop.paused()

@@ -70,7 +70,7 @@ def test_a_crash_while_closing(ocsync: Run, shop: Shop, point: str) -> None:
 
 def test_a_verification_that_was_cut_off_is_made_up_for(ocsync: Run, shop: Shop) -> None:
     """The same command again, without help: it proves what the first one was to prove."""
-    from ocsync.engine import closing as module
+    from ocsync.engine import examine as module
 
     refs = shop.stock(records=3, products=1)
     for ref in refs:
