@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-_FIRST, _LAST = 1970, 9998
+_FIRST, _LAST = 2, 9998
 """Years; beyond them a time zone's hours may leave the calendar."""
 
 

@@ -65,7 +65,7 @@ def crash(run: Run, shop: Shop, *, sent: bool, after: int = 1) -> None:
         nonlocal left
         reply = await real_write(self, method, path, *args, **more)
         left -= "integrations" not in path
-        if not left:
+        if left <= 0:
             raise Killed
         return reply
 
