@@ -82,9 +82,10 @@ def _set_targets(market: Marketplace, given: Any, paused: set[str]) -> None:
         own = given[name] if isinstance(given, dict) else {}
         market.configs[name] = {"DeliveryConfigID": DELIVERY, **flags, **own}
         if market.configs[name]["DeliveryConfigID"] == DELIVERY:
-            http = {"Http": {"Endpoint": "http://nowhere.invalid", "Secret": "none"}}
+            # only logged; it leaves the places of HTTP and Kafka to a listener beside it
+            hub = {"EventHub": {"EventHubName": "log", "ConnectionString": "none"}}
             log = {"ID": DELIVERY, "Name": "the emulator's log", "Enabled": True}
-            market.deliveries.setdefault(DELIVERY, {**log, "DeliveryTargets": http})
+            market.deliveries.setdefault(DELIVERY, {**log, "DeliveryTargets": hub})
 
 
 def _row(market: Marketplace, kind: Kind, given: Document) -> Row:

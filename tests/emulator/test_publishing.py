@@ -320,11 +320,10 @@ def behaviour(shop: Shop, what: str) -> Any:
         return sorted(answer["DeliveryTargets"])
     if what == "nested_fields":
         path = "/integrations/deliveryconfig/emulator-log"
-        part = {"DeliveryTargets": {"Http": {"Endpoint": "http://other.invalid"}}}
+        part = {"DeliveryTargets": {"EventHub": {"EventHubName": "other"}}}
         status = shop.call("PATCH", path, part).status_code
-        secret = shop.emulator.market.deliveries["emulator-log"]["DeliveryTargets"]["Http"][
-            "Secret"
-        ]
+        targets = shop.emulator.market.deliveries["emulator-log"]["DeliveryTargets"]
+        secret = targets["EventHub"]["ConnectionString"]
         return "kept" if (status, secret) == (200, "none") else "refused"
     start = time.monotonic()
     shop.call("PATCH", CATALOGS, {"Paused": True})
@@ -344,7 +343,7 @@ SWITCHES: list[tuple[str, Any, Any]] = [
     ("xp_null", "clears", None), ("xp_null", "ignored", {"k": 1}),
     ("put_password", "kept", True), ("put_password", "cleared", False),
     ("omitted", "false", False), ("omitted", "unchanged", True),
-    ("nested_targets", "merge", ["Http", "Kafka"]), ("nested_targets", "targets", ["Http", "Kafka"]), ("nested_targets", "replace", ["Kafka"]),
+    ("nested_targets", "merge", ["EventHub", "Kafka"]), ("nested_targets", "targets", ["EventHub", "Kafka"]), ("nested_targets", "replace", ["Kafka"]),
     ("nested_fields", "merge", "kept"), ("nested_fields", "targets", "refused"), ("nested_fields", "replace", "refused"),
     ("pause_delay", 0.0, True), ("pause_delay", 0.4, False),
 ]  # fmt: skip
