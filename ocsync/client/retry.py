@@ -8,6 +8,7 @@ LostAnswer instead. The loop is our own as one pace decides for all workers how 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 
 import aiohttp
@@ -110,6 +111,11 @@ def describe(error: httpx.TransportError) -> str:
     """What happened on the way, in words."""
     if isinstance(error, httpx.TimeoutException) and not isinstance(error.__cause__, _NEVER_SENT):
         return "no answer in time"
+    cause = error.__cause__
+    if isinstance(cause, aiohttp.ClientConnectorError) and cause.host:
+        number = cause.os_error.errno or 0
+        why = os.strerror(number) if number > 0 else str(cause.os_error.strerror or cause.os_error)
+        return f"the network failed (no connection to {cause.host}:{cause.port}: {why})"
     return f"the network failed ({str(error) or type(error).__name__})"
 
 

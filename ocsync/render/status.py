@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ocsync.render.text import clock, columns, count, duration, shortened
+from ocsync.store.owner import operator
 
 if TYPE_CHECKING:
     from ocsync.engine.status import Status
@@ -89,7 +90,7 @@ def _ours(name: str, pause: Mapping[str, Any], now: datetime) -> Iterator[_Row]:
 
 def _facts(pause: Mapping[str, Any], now: datetime) -> str:
     by = str(pause.get("by", ""))
-    parts = [f"by {by.partition('@')[0] or 'us'}"]
+    parts = ["by you" if by == operator() else f"by {by.partition('@')[0] or 'us'}"]
     if pause.get("reason"):
         parts.append(f'"{pause["reason"]}"')
     if pause.get("since"):

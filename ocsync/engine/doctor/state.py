@@ -66,7 +66,8 @@ def runs(setup: Setup) -> Iterator[Said]:
             why = "what it began waits, and so do its pauses; nothing is lost"
             yield wrong(text, why, f"{_GO_ON.get(info.sort, 'ocsync resume')} goes on with it")
     if well:
-        yield fine(f"{number:,} runs, all finished" if number else "there was none yet")
+        every = "1 run, finished" if number == 1 else f"{number:,} runs, all finished"
+        yield fine(every if number else "there was none yet")
 
 
 def _progress(run: Run) -> str:
@@ -143,7 +144,8 @@ def _pause(setup: Setup, name: str, facts: dict[str, Any]) -> Iterator[Said]:
             f"ocsync resume, or ocsync unpause {name}",
         )
     else:
-        yield fine(f"{name} is paused" + (f" until {until}" if until else ""))
+        end = f" until {datetime.fromisoformat(until).astimezone():%Y-%m-%d %H:%M}" if until else ""
+        yield fine(f"{name} is paused{end}")
 
 
 def _days(age: timedelta) -> str:
