@@ -207,9 +207,8 @@ KINDS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", [
-    "github", *(pytest.param(k, marks=pytest.mark.slow) for k in ("gitlab", "azure")),
-])  # fmt: skip
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["github", "gitlab", "azure"])
 @pytest.mark.timeout(180)
 @example("pipelines")
 def test_a_pipeline(place: Place, kind: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import platform
@@ -27,6 +28,9 @@ _COMMANDS = (
 _SHOWN_PROBLEMS = 20
 _CHOICES = ("one of ", "kinds: ", "targets: ", "profiles here: ", "a profile's name ")
 """How a hint begins that is no command."""
+_DISK = {
+    getattr(errno, f"E{name}", None) for name in ["NOSPC", "DQUOT", "ROFS", "ACCES", "PERM", "IO"]
+}
 _USAGE_ERROR = typer.BadParameter.__mro__[1]  # typer does not export the root of its usage errors
 
 
@@ -90,6 +94,10 @@ def run(arguments: list[str] | None = None) -> int:
         return ExitCode.INTERRUPTED
     except SystemExit:  # typer's way to say that nobody reads its help any more
         return ExitCode.DONE
+    except OSError as error:
+        return (
+            _told(console, _of_disk(error)) if error.errno in _DISK else _unexpected(console, error)
+        )
     except Exception as error:  # noqa: BLE001 - the boundary: nobody else may see a traceback
         if isinstance(error, _USAGE_ERROR):
             return _usage(console, error)
@@ -97,6 +105,12 @@ def run(arguments: list[str] | None = None) -> int:
             text = f"{error.filename}: {error.strerror}"
             return _told(console, ConfigError(text, hint="ocsync doctor"))
         return _unexpected(console, error)
+
+
+def _of_disk(error: OSError) -> OcsyncError:
+    """A disk that is full, broken or not ours is the operator's business."""
+    where = f"{error.filename}: " if error.filename else ""
+    return OcsyncError(f"{where}{error.strerror}", hint="make room or mend it, then the same again")
 
 
 def _usage(console: Console, error: BaseException) -> int:

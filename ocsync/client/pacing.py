@@ -19,6 +19,9 @@ _BELOW = 0.97
 _GROWTH = 0.02
 _NEAR, _CAREFUL, _CAREFUL_SECONDS = 0.95, 0.1, 30.0
 """From this share of what got through at the last refusal on, the pace grows this much slower."""
+_SLOWEST = 5.0
+"""Starts a second that no refusal paces below: some refuse for other reasons than the rate, and one
+that takes fewer says when to come back, which closes the gate."""
 _SMOOTH = 0.1
 
 
@@ -119,7 +122,7 @@ class Pace:
             measured = len(recent) / max(now - recent[0], 0.5)
             calm = now - max(recent[0], self._gate)
             self._ceiling = measured if calm > _MEASURED_SECONDS / 2 else math.inf
-            self._rate = min(measured * _BELOW, self._max_rate or math.inf)
+            self._rate = min(max(measured * _BELOW, _SLOWEST), self._max_rate or math.inf)
             self._rate_set = now
 
     def _grow_rate(self, now: float) -> None:

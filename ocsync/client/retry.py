@@ -8,6 +8,7 @@ LostAnswer instead. The loop is our own as one pace decides for all workers how 
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Awaitable, Callable
 
@@ -51,7 +52,7 @@ class RetryTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """The answer, with `attempts` in its extensions. Raises TryLater or LostAnswer."""
-        deadline = request.extensions["deadline"] = self._now() + self._max_wait
+        request.extensions["deadline"] = self._now() + self._max_wait
         repeatable = bool(request.extensions.get("repeatable", True))
         attempt, lost = 0, False
         response: httpx.Response | None
@@ -75,9 +76,10 @@ class RetryTransport(httpx.AsyncBaseTransport):
                 wait = backoff(attempt - 1) if asked is None else _at_least(asked, attempt)
                 why = f"OrderCloud answered {response.status_code}"
                 if response.status_code in _UNSURE and attempt >= _UNSURE_TRIES:
-                    deadline = 0.0
+                    wait = math.inf
             lost = lost or not never_sent
-            if (not never_sent and not repeatable) or self._now() + wait > deadline:
+            late = self._now() + wait > request.extensions["deadline"]
+            if late or (not never_sent and not repeatable):
                 raise _given_up(why, attempt, asked, lost=lost)
             if wait >= 1 and not _gates(response):
                 self._emit(Waiting(wait, why))

@@ -52,6 +52,7 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
         self._turn = asyncio.Lock()
         self._freed = asyncio.Event()
         self._told = -math.inf
+        self._held = 0.0
         self.sent = 0
 
     @property
@@ -60,8 +61,16 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
         return self._pace.in_flight
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """One attempt; its `deadline` bounds the wait for a turn. Raises httpx.TransportError."""
+        """One attempt. Raises httpx.TransportError.
+
+        The request's `deadline` bounds how long the server may keep it waiting. Time that our own
+        pace takes is added to it: where requests get through one after the other, none is waiting.
+        """
+        queued, held = self._now(), self._held
         await self._enter(request.extensions.get("deadline", math.inf))
+        own = self._now() - queued - (self._held - held)
+        if "deadline" in request.extensions:
+            request.extensions["deadline"] += max(own, 0.0)
         start = self._now()
         try:
             async with asyncio.timeout(self._total):
@@ -97,7 +106,9 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
                         raise NoTurn(gated)
                     if gated >= 1:
                         self._emit(Waiting(gated, "throttled by OrderCloud"))
+                    before = self._now()
                     await self._sleep(delay)
+                    self._held += self._now() - before if gated else 0.0
             now = self._now()
             self._pace.started(now)
             self.sent += 1

@@ -6,7 +6,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -33,15 +33,14 @@ def hold(path: Path, *, what: str, timeout: float = 0.0, hint: str = _WAIT) -> I
             f"{holder(path)} holds the lock of this profile",
             hint=hint,
         ) from busy
+    note = beside(path)
     try:
-        note = beside(path)
         note.write_text(json.dumps(_me(what, os.environ)), encoding="utf-8")
         note.chmod(0o600)
-        try:
-            yield
-        finally:
-            note.unlink(missing_ok=True)
+        yield
     finally:
+        with suppress(OSError):
+            note.unlink(missing_ok=True)
         lock.release()
 
 

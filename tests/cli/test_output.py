@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import subprocess
 import sys
@@ -80,3 +81,13 @@ def test_a_server_cannot_steer_the_terminal(ocsync: Run, shop: Shop) -> None:
     result = ocsync("resume")
     assert (result.code, "[2J" in result.out) == (3, True), result
     assert not {"\x1b", "\x9b"} & set(result.out + result.err)
+
+
+def test_a_full_disk_is_told_in_a_line(ocsync: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/x/journal")
+
+    monkeypatch.setattr("ocsync.store.files.replacing", full)
+    result = ocsync("stage", "set", "catalog/C", "Name=x")
+    assert (result.code, result.err.splitlines()[0]) == (1, "✗ /x/journal: No space left on device")
+    assert "unexpected" not in result.err

@@ -159,6 +159,12 @@ def test_the_job_is_named_and_a_dead_holder_does_not_block(run: Run, shop: Shop)
     assert run("resume").code == 0
 
 
+def test_nobody_is_named_once_a_command_has_failed(ocsync: Run, shop: Shop) -> None:
+    shop.faults({"method": "PATCH", "path": "inventoryrecords", "status": 400})
+    assert ocsync("pause", "inventory").code == 1
+    assert not list(Path(".ocsync").rglob("*.holder"))
+
+
 def test_two_profiles_at_once(run: Run, shop: Shop) -> None:
     """Profiles have locks of their own."""
     refs = shop.stock(records=40, products=10)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -166,6 +167,27 @@ def test_no_wait_is_longer_than_the_operator_allows(asked: str, most: int) -> No
     assert len(seen) <= most, "and the server is not asked again and again meanwhile"
     if asked == "3600":
         assert "left alone for 3,600 s" in str(answers[0])
+
+
+def test_a_slow_pace_of_our_own_is_no_wait(shop: Shop) -> None:
+    """A request that stood in line for its turn still has all its tries before it."""
+    shop.faults({"status": 503, "path": "/me", "rate": 0.3})
+    haste = 40.0
+
+    async def nap(seconds: float) -> None:
+        await asyncio.sleep(seconds / haste)
+
+    async def go() -> list[Any]:
+        connection = Connection(shop.url, shop.url, "emulator", lambda: "emulator")
+        async with open_client(
+            connection, limits=Limits(max_rate=2.0, max_wait=20.0), sleep=nap,
+            now=lambda: time.monotonic() * haste,
+        ) as api:  # fmt: skip
+            asked = (api.get("/me") for _ in range(60))
+            answers: list[Any] = await asyncio.gather(*asked, return_exceptions=True)
+        return answers
+
+    assert not [answer for answer in asyncio.run(go()) if isinstance(answer, BaseException)]
 
 
 def test_a_delete_that_was_done_by_a_lost_attempt_is_done(shop: Shop) -> None:
