@@ -28,9 +28,7 @@ _COMMANDS = (
 _SHOWN_PROBLEMS = 20
 _CHOICES = ("one of ", "kinds: ", "targets: ", "profiles here: ", "a profile's name ")
 """How a hint begins that is no command."""
-_DISK = {
-    getattr(errno, f"E{name}", None) for name in ["NOSPC", "DQUOT", "ROFS", "ACCES", "PERM", "IO"]
-}
+_FULL = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EIO")}
 _USAGE_ERROR = typer.BadParameter.__mro__[1]  # typer does not export the root of its usage errors
 
 
@@ -95,22 +93,20 @@ def run(arguments: list[str] | None = None) -> int:
     except SystemExit:  # typer's way to say that nobody reads its help any more
         return ExitCode.DONE
     except OSError as error:
-        return (
-            _told(console, _of_disk(error)) if error.errno in _DISK else _unexpected(console, error)
-        )
+        told = _of_disk(error)
+        return _told(console, told) if told else _unexpected(console, error)
     except Exception as error:  # noqa: BLE001 - the boundary: nobody else may see a traceback
         if isinstance(error, _USAGE_ERROR):
             return _usage(console, error)
-        if isinstance(error, OSError) and error.filename:  # the disk, or who may write where
-            text = f"{error.filename}: {error.strerror}"
-            return _told(console, ConfigError(text, hint="ocsync doctor"))
         return _unexpected(console, error)
 
 
-def _of_disk(error: OSError) -> OcsyncError:
-    """A disk that is full, broken or not ours is the operator's business."""
-    where = f"{error.filename}: " if error.filename else ""
-    return OcsyncError(f"{where}{error.strerror}", hint="make room or mend it, then the same again")
+def _of_disk(error: OSError) -> OcsyncError | None:
+    """A full or broken disk, or a place where we may not write, is the operator's business."""
+    text = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+    if error.errno in _FULL:
+        return OcsyncError(text, hint="make room or mend it, then the same again")
+    return ConfigError(text, hint="ocsync doctor") if error.filename else None
 
 
 def _usage(console: Console, error: BaseException) -> int:

@@ -80,7 +80,7 @@ def test_what_was_dropped_is_found_and_sent_again(attached: Run, shop: Shop) -> 
     assert "0 of 12 heard by the listener" in result.out
     assert "did not arrive" in result.out
     assert "--redeliver" in result.err
-    mended = attached("verify", "--redeliver", "--delivery-timeout", "0.8s")
+    mended = attached("verify", "--redeliver", "--delivery-timeout", "2s")
     assert (mended.code, "12 of 12" in mended.out, "12 sent again" in mended.out) == (
         0,
         True,
@@ -93,7 +93,7 @@ def test_redeliver_in_one_go(attached: Run, shop: Shop) -> None:
     refs = shop.stock(records=5)
     shop.switch(while_paused="drop")
     stage(attached, refs)
-    result = attached("resume", "--redeliver", "--delivery-timeout", "0.8s")
+    result = attached("resume", "--redeliver", "--delivery-timeout", "2s")
     assert result.code == 0, result
     assert "5 sent again" in result.out
 

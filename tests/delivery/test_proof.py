@@ -14,7 +14,7 @@ from tests.builders import Shop
 from tests.conftest import Run
 from tests.delivery.conftest import PATH, REAL, stage
 
-SOON = ("--delivery-timeout", "0.5s")
+SOON = ("--delivery-timeout", "0.8s")
 
 
 def last_run(run: Run) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def rehearse(run: Run, shop: Shop, number: int, **options: Any) -> None:
     for ref, name in (("product/P0", "Product 0"), ("product/P1", f"P {number}"), ("catalog/C", f"C {number}")):  # fmt: skip
         assert run("stage", "set", ref, f"Name={name}").code == 0
 
-    result = run("resume", "--verify", "--delivery-timeout", "0.4s")
+    result = run("resume", "--verify", "--delivery-timeout", "0.8s")
     settled(shop)
     found = resumed(run)
     facts, due = found["delivery"], RECORDS + 1
@@ -109,7 +109,7 @@ def rehearse(run: Run, shop: Shop, number: int, **options: Any) -> None:
     good = not drops and left_with() == {ref.rpartition("/")[2]: number for ref in refs}
     assert again.code == (0 if good else 5), (options, left_with(), again)
     if not good:
-        mended = run("verify", "--redeliver", "--delivery-timeout", "0.8s")
+        mended = run("verify", "--redeliver", "--delivery-timeout", "1.5s")
         assert mended.code == 0, (options, mended)
         settled(shop)
     assert left_with() == {ref.rpartition("/")[2]: number for ref in refs}, options
