@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -21,6 +23,7 @@ from ocsync.client.auth import OrderCloudAuth
 from ocsync.client.pacing import Pace
 from ocsync.client.retry import RetryTransport
 from ocsync.client.throttle import ThrottleTransport
+from ocsync.errors import ConfigError
 from ocsync.events import Emit, ignore
 
 
@@ -104,9 +107,18 @@ def _proxy(url: str) -> httpx.Proxy | None:
 
 
 def _trust() -> ssl.SSLContext:
-    """The system's trust store, `SSL_CERT_FILE` honoured; certifi's list where there is none."""
+    """The system's trust store, `SSL_CERT_FILE` and `SSL_CERT_DIR` honoured.
+
+    Certifi's list where there is no store at all. Raises ConfigError for a named file that has
+    no certificate: another list in its place would trust whom the operator does not.
+    """
     context = ssl.create_default_context()
-    if not context.cert_store_stats()["x509_ca"]:
+    if context.cert_store_stats()["x509_ca"]:
+        return context
+    if named := os.environ.get("SSL_CERT_FILE"):
+        raise ConfigError(f"SSL_CERT_FILE names {named}, which has no certificate that can be read")
+    folder = ssl.get_default_verify_paths().capath
+    if not folder or not any(Path(folder).iterdir()):
         import certifi
 
         context.load_verify_locations(certifi.where())

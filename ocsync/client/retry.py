@@ -102,8 +102,11 @@ def _gates(response: httpx.Response | None) -> bool:
 
 
 def _check_trust(error: httpx.TransportError) -> None:
-    """A certificate that cannot be trusted will not be trusted later either."""
-    if isinstance(error.__cause__, aiohttp.ClientSSLError):
+    """A certificate that cannot be trusted will not be trusted later either.
+
+    Other trouble of a handshake is the network's: it is cut off where a connection is.
+    """
+    if isinstance(error.__cause__, aiohttp.ClientConnectorCertificateError):
         text = f"the server's certificate cannot be trusted: {error}"
         hint = "SSL_CERT_FILE names a file with your own authorities"
         raise ConfigError(text, hint=hint) from error

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import base64
-import json
-import os
-import ssl
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from ocsync.client import Connection, Limits, open_client
-from ocsync.errors import ConfigError
 from tests.builders import HTTP, Shop
 from tests.cli.test_crashes import wait_for_writes
 from tests.conftest import Run
@@ -129,61 +123,3 @@ def test_the_process_list_shows_no_secret(
         shown = Path(f"/proc/{process.pid}/cmdline").read_bytes()
         process.terminate()
     assert SECRET.encode() not in shown
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    """A self-signed certificate for 127.0.0.1, and its key."""
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
-               "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)]  # fmt: skip
-    try:
-        subprocess.run(command, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("openssl is not here to make a certificate with")
-    return cert, key
-
-
-def test_certificates_are_checked_and_ssl_cert_file_is_honoured(
-    certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import asyncio
-    import socket
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
-    listener = socket.create_server(("127.0.0.1", 0))
-    answers = {True: b'{"access_token": "x", "expires_in": 60}', False: b'{"Seller": {"ID": "m"}}'}
-
-    def serve() -> None:
-        while True:
-            try:
-                raw, _ = listener.accept()
-            except OSError:
-                return
-            try:
-                with context.wrap_socket(raw, server_side=True) as other:
-                    while data := other.recv(65536):
-                        body = answers[b"/oauth/" in data]
-                        other.sendall(
-                            b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
-                        )
-            except OSError:
-                raw.close()
-
-    threading.Thread(target=serve, daemon=True).start()
-    url = f"https://127.0.0.1:{listener.getsockname()[1]}"
-
-    async def who() -> str:
-        async with open_client(
-            Connection(url, url, "c", lambda: "s"), limits=Limits(max_wait=2.0)
-        ) as api:
-            return (await api.identity()).marketplace
-
-    with pytest.raises(ConfigError, match="certificate"):
-        asyncio.run(who())
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
-    assert asyncio.run(who()) == "m"
-    listener.close()
-    assert os.environ["SSL_CERT_FILE"]
-    assert json.loads(answers[False])["Seller"]["ID"] == "m"
