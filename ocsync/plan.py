@@ -249,14 +249,18 @@ def _blind(steps: Sequence[Step]) -> Risk | None:
 
 
 def _zeroed(steps: Sequence[Step]) -> Risk | None:
-    """More than half of the quantities that the plan touches would be zero: a wrong file, often."""
+    """More than half of the quantities that the plan touches would be none: a wrong file, often."""
     touched, zero = 0, []
     for step in steps:
-        fields = kind_of(step.ref).fields
-        given = {**step.change.adjust, **step.change.fields}
-        moving = [path for path in given if path in fields and fields[path].moves]
-        touched += len(moving)
-        if any(step.change.fields.get(path, None) == 0 for path in moving):
+        change, fields = step.change, kind_of(step.ref).fields
+        moving = {path for path, field in fields.items() if field.moves}
+        given = {
+            path: change.fields.get(path, ...) for path in moving & {*change.fields, *change.adjust}
+        }
+        if change.op is Op.PUT and change.replace:  # what such a put leaves out is emptied
+            given |= {path: None for path in moving - given.keys() if "." not in path}
+        touched += len(given)
+        if any(value is None or (value is not ... and value <= 0) for value in given.values()):
             zero.append(step.ref)
     if touched < 2 or len(zero) * 2 <= touched:
         return None

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import LockTimeout, command, seconds_of
+from ocsync.cli.options import Confirm, LockTimeout, command, seconds_of
 from ocsync.cli.pause import Targets
 from ocsync.errors import ExitCode
 
@@ -22,19 +22,22 @@ def register(app: typer.Typer) -> None:
         force: Annotated[
             bool, typer.Option("--force", help="Also lift pauses that are not ours.")
         ] = False,
+        confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
     ) -> None:
         """Lift our pauses; what is staged stays staged."""
         from ocsync.engine import pausing
-        from ocsync.engine.work import Work, sign_in
+        from ocsync.engine.work import Work, before_writing, sign_in
         from ocsync.render.text import duration
         from ocsync.resources import read_targets
 
         direct, grouped = read_targets(targets)
-        ctx.lock_seconds = seconds_of(lock_timeout)
+        ctx.lock_seconds, ctx.confirmed = seconds_of(lock_timeout), confirm
 
         async def work_on(work: Work) -> list[tuple[pausing.Surveyed, float]]:
             await sign_in(work)
+            if force:  # ours was confirmed when it was made
+                before_writing(work)
             return await pausing.unpause(work, [*direct, *grouped], force=force)
 
         lifted = ctx.online(work_on, locked=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ocsync.errors import Conflict, Interrupted
+from ocsync.errors import Conflict, Interrupted, SignInError
 from ocsync.events import Emit, Said
 from ocsync.resources import KINDS, TARGETS
 from ocsync.store import Pin, ProfileFolder
@@ -70,9 +70,14 @@ async def sign_in(work: Work) -> Identity:
     """Sign in, and make sure that the token belongs to the profile's marketplace.
 
     The first sign-in pins the marketplace. Raises Conflict when it is another one than before:
-    a journal and a pause belong to one marketplace alone.
+    a journal and a pause belong to one marketplace alone; SignInError when it is not said.
     """
     identity = await work.api.identity()
+    if not identity.marketplace:
+        raise SignInError(
+            "the sign-in does not say which marketplace it is for (Seller.ID of GET /me)",
+            hint="the API client needs an admin user as its default context user",
+        )
     pin = work.folder.pin()
     expected = work.folder.profile.marketplace or (pin.id if pin else "")
     if expected and expected.casefold() != identity.marketplace.casefold():

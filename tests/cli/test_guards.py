@@ -60,6 +60,30 @@ def test_more_than_half_of_the_quantities_zero(
         assert ocsync("resume", "--allow-risky", "zero-stock").code == 0
 
 
+EMPTY: list[tuple[tuple[str, ...], bool]] = [
+    (("set", "QuantityAvailable:=null"), True), (("set", "QuantityAvailable=-3"), True), (("set", "QuantityAvailable=1"), False),
+    (("put", "AddressID=wh-0", "--replace"), True), (("put", "AddressID=wh-0", "QuantityAvailable=1", "--replace"), False),
+    (("set", "NotificationPoint=0"), False), (("adjust", "QuantityAvailable-=5"), False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "refused"), EMPTY, ids=[" ".join(w) for w, _ in EMPTY])
+def test_what_comes_to_no_stock_is_counted_as_none(
+    ocsync: Run, shop: Shop, words: tuple[str, ...], refused: bool
+) -> None:
+    op, *rest = words
+    for ref in shop.stock(records=2):
+        assert ocsync("stage", op, ref, *rest).code == 0
+    assert ocsync("resume", "--yes").code == (64 if refused else 0)
+
+
+def test_a_sign_in_without_a_marketplace_is_none(ocsync: Run, shop: Shop) -> None:
+    shop.emulator.market.id = ""
+    result = ocsync("status")
+    assert (result.code, "which marketplace" in result.err) == (4, True), result
+    assert not list(Path(".ocsync").rglob("marketplace.toml"))
+
+
 def test_the_user_who_signs_in_stays_active(ocsync: Run, shop: Shop) -> None:
     shop.seed(
         clients=[{"ID": "emulator", "Secret": "emulator", "Roles": ["FullAccess"], "User": "robot"}],
@@ -84,7 +108,8 @@ def test_deletes_have_a_number(ocsync: Run, shop: Shop) -> None:
 
 
 WRITING: list[tuple[str, ...]] = [
-    ("resume",), ("pause", "inventory"), ("delete", "inventory/P0/R0", "--yes"), ("resync", "inventory", "P0/R0", "--yes"),
+    ("resume",), ("pause", "inventory"), ("delete", "inventory/P0/R0", "--yes"), ("resync", "inventory", "P0/R0", "--yes"), ("unpause", "catalogs", "--force"), ("delivery", "bind", "catalogs", "emulator-log"),
+    ("window", "catalogs", "--", "true"),
 ]  # fmt: skip
 
 
@@ -106,13 +131,15 @@ def test_production_is_confirmed_by_its_id(run: Run, shop: Shop, words: tuple[st
     [ref] = shop.stock(records=1)
     run("stage", "set", ref, "QuantityAvailable=9")
     asked = run(*words)
-    wrong = run(*words, "--confirm", "acme")
+    place = 2 if words[0] == "delivery" else 1
+    wrong = run(*words[:place], "--confirm", "acme", *words[place:])
     for result in (asked, wrong):
         assert result.code == 64, result
     assert "--confirm emulator" in asked.err
     assert shop.messages() == []
     untouched(run, shop, 1)
-    assert run(*words, "--confirm", "EMULATOR").code == 0
+    result = run(*words[:place], "--confirm", "EMULATOR", *words[place:])
+    assert result.code == 0, result
     assert run("status").code == run("plan", "--diff").code == 0, "looking asks nobody"
 
 
