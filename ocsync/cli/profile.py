@@ -156,20 +156,21 @@ def register(app: typer.Typer) -> None:
 
         ctx.yes = yes
         folder = _open(ctx, name)
-        if folder.raw_pauses():
-            raise Conflict(
-                f"profile {name} has paused {', '.join(folder.raw_pauses())}",
-                hint=f"ocsync unpause {' '.join(folder.raw_pauses())} --profile {name}",
-            )
-        if folder.raw_attachments():
-            raise Conflict(
-                f"profile {name} has attached a listener: {', '.join(folder.raw_attachments())}",
-                hint=f"ocsync delivery detach --profile {name}",
-            )
-        staged = glance(folder.path / "journal", ctx.warn).entries
-        what = f" with {staged:,} staged entries" if staged else ""
-        if not ctx.ask(f"Remove profile {name}{what} and its runs?"):
-            raise UsageError("nothing was removed")
+        with folder.run_lock():  # a resume under way would go on in a folder that is gone
+            if folder.raw_pauses():
+                raise Conflict(
+                    f"profile {name} has paused {', '.join(folder.raw_pauses())}",
+                    hint=f"ocsync unpause {' '.join(folder.raw_pauses())} --profile {name}",
+                )
+            if attached := ", ".join(folder.raw_attachments()):
+                raise Conflict(
+                    f"profile {name} has attached a listener: {attached}",
+                    hint=f"ocsync delivery detach --profile {name}",
+                )
+            staged = glance(folder.path / "journal", ctx.warn).entries
+            what = f" with {staged:,} staged entries" if staged else ""
+            if not ctx.ask(f"Remove profile {name}{what} and its runs?"):
+                raise UsageError("nothing was removed")
         ctx.workspace.remove(name)
         ctx.console.document("profile remove", {"profile": name})
         ctx.console.data(f"{name} removed", "-")

@@ -146,8 +146,8 @@ def put(stream: TextIO, text: str, *, flush: bool = False) -> None:
 
 
 def _json(facts: Mapping[str, Any], stream: TextIO) -> str:
-    text = json.dumps(facts, ensure_ascii=False) + "\n"
-    return text if _takes(stream, text) else json.dumps(facts) + "\n"
+    text = json.dumps(facts, ensure_ascii=False, default=str) + "\n"
+    return text if _takes(stream, text) else json.dumps(facts, default=str) + "\n"
 
 
 def _takes(stream: TextIO, text: str) -> bool:

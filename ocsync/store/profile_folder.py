@@ -159,7 +159,7 @@ class ProfileFolder:
         pauses = read_toml(path)
         try:
             for facts in pauses.values():
-                for stamp in filter(None, (facts["since"], facts.get("until"))):
+                for stamp in (facts["since"], facts.get("until", facts["since"])):
                     read_stamp(stamp)
         except KeyError as error:
             raise Damaged(str(path), 1, "not a pause: it does not say since when") from error

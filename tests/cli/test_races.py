@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,25 @@ def test_every_order_of_two_machines(
     assert stock == [9, 9]
 
 
+def test_two_machines_at_the_same_moment(run: Run, shop: Shop) -> None:
+    """Both may have paused; whoever ends first lifts, the other is told, and all is sent."""
+    refs = shop.stock(records=60, products=6)
+    for name, mine in (("A", refs[:20]), ("B", refs[20:])):
+        os.environ["OCSYNC_WORKSPACE"] = str(Path(name).absolute())
+        add_profile(run, shop)
+        rows = [("ref", "QuantityAvailable"), *((ref, 9) for ref in mine)]
+        assert run("stage", "import", "-", stdin=csv_of(rows)).code == 0
+    del os.environ["OCSYNC_WORKSPACE"]
+    shop.switch(latency=0.03)
+    places = {name: {"OCSYNC_WORKSPACE": str(Path(name).absolute())} for name in "AB"}
+    with Started("resume", **places["A"]) as one, Started("resume", **places["B"]) as other:
+        ended = [one.wait(), other.wait()]
+    assert [done.code for done in ended] == [0, 0], ended
+    assert not shop.paused()
+    assert len(shop.writes()) == 60
+    assert all("lifted" in done.err or "paused" in done.err for done in ended), "each is told"
+
+
 def test_commands_that_come_during_a_resume(run: Run, shop: Shop) -> None:
     """Each says who holds the lock; staging goes on; a wait is as long as one likes."""
     refs = shop.stock(records=60, products=10)
@@ -87,7 +107,7 @@ def test_commands_that_come_during_a_resume(run: Run, shop: Shop) -> None:
     with Started("resume") as process:
         wait_for_writes(shop, 5)
         for words in (("pause", "inventory"), ("unpause", "inventory"), ("resume",),
-                      ("delete", "inventory/P0/R0", "--yes"), ("resync", "inventory", "P0/R0", "--yes")):  # fmt: skip
+                      ("delete", "inventory/P0/R0", "--yes"), ("profile", "remove", "test", "--yes"), ("resync", "inventory", "P0/R0", "--yes")):  # fmt: skip
             result = run(*words)
             assert (
                 result.code,
