@@ -527,3 +527,13 @@ def field_at(kind: Kind, path: str) -> Field | None:
     if path.startswith("xp.") and "xp" in kind.fields:
         return kind.fields["xp"]
     return None
+
+
+def secrets_in(body: Any) -> Iterator[str]:
+    """The secrets in a delivery configuration's *body*: the values that GET would not show."""
+    targets = body.get("DeliveryTargets") if isinstance(body, dict) else None
+    for slot, values in targets.items() if isinstance(targets, dict) else ():
+        for name, value in values.items() if isinstance(values, dict) else ():
+            field = DELIVERY_TARGETS.get(slot, {}).get(name)
+            if field and field.write_only and isinstance(value, str):
+                yield value

@@ -14,6 +14,7 @@ from ocsync.client.answers import NOT_JSON, decode, error_of
 from ocsync.client.auth import OrderCloudAuth
 from ocsync.client.throttle import ThrottleTransport
 from ocsync.errors import LostAnswer, TryLater
+from ocsync.resources import secrets_in
 
 PAGE = 100
 DEEP = 30
@@ -182,6 +183,7 @@ class Api:
         body: Any = None,
         repeatable: bool = True,
     ) -> httpx.Response:
+        self._auth.keep(secrets_in(body))
         request = self._client.build_request(
             method,
             self._base + path,
@@ -196,7 +198,8 @@ class Api:
 
     def _checked(self, response: httpx.Response, method: str, path: str) -> Reply:
         if response.status_code >= 300:
-            raise error_of(response.status_code, response.content, f"{method} {path}")
+            raw = self._auth.hide(response.content)
+            raise error_of(response.status_code, raw, f"{method} {path}")
         body = decode(response.content)
         if body is NOT_JSON:
             text = f"the answer to {method} {path} is not JSON"

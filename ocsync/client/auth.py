@@ -2,7 +2,8 @@
 
 A token is renewed before it ends, by the `expires_in` of its answer, and once after a 401. Whoever
 comes while a renewal is under way waits for it, and uses its token, or fails as it failed: trying
-again one after the other would multiply the longest wait. Tokens live in memory only.
+again one after the other would multiply the longest wait. Tokens live in memory only; where an
+error's answer repeats one, or the secret, it is hidden before anybody reads it.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import asyncio
 import base64
 import binascii
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from typing import Any
+from urllib.parse import quote_plus
 
 import httpx
 import msgspec
@@ -22,6 +24,8 @@ from ocsync.errors import OcsyncError, SignInError, TryLater
 
 _EARLY_SECONDS = 30.0
 _LONGEST = 10.0**9
+_SECRET_LENGTH = 6
+"""What is shorter is no secret, and hiding it would garble every other word."""
 _TOKENS = 2
 """Refused tokens that a request may be sent again after."""
 _HINTS = {
@@ -49,6 +53,7 @@ class OrderCloudAuth(httpx.Auth):
         self._lock = asyncio.Lock()
         self._token = ""
         self._ends = 0.0
+        self._hidden: set[bytes] = set()
         self._tries = 0
         self._failure: OcsyncError = TryLater("not signed in yet")
 
@@ -99,6 +104,7 @@ class OrderCloudAuth(httpx.Auth):
 
     async def _token_request(self) -> httpx.Request:
         secret = await asyncio.to_thread(self._secret)
+        self.keep([secret])
         form = {
             "grant_type": "client_credentials",
             "client_id": self._client_id,
@@ -106,8 +112,24 @@ class OrderCloudAuth(httpx.Auth):
         }
         return httpx.Request("POST", self._url, data=form, extensions={"repeatable": True})
 
+    def keep(self, secrets: Iterable[str]) -> None:
+        """Hide *secrets*, in any form that an answer may repeat them in."""
+        for text in secrets:
+            self._hidden |= {
+                text.encode(),
+                quote_plus(text).encode(),
+                msgspec.json.encode(text)[1:-1],
+            }
+
+    def hide(self, answer: bytes) -> bytes:
+        """*answer* without the secrets and the tokens that were sent."""
+        for word in sorted(self._hidden, key=len, reverse=True):
+            answer = answer.replace(word, b"(hidden)") if len(word) >= _SECRET_LENGTH else answer
+        return answer
+
     def _take(self, response: httpx.Response) -> None:
-        body = decode(response.content)
+        failed = response.status_code != 200
+        body = decode(self.hide(response.content) if failed else response.content)
         if response.status_code != 200 or not isinstance(body, dict):
             self._failure = self._refused(response, body)
             raise self._failure
@@ -118,6 +140,7 @@ class OrderCloudAuth(httpx.Auth):
             raise self._failure
         lifetime = float(min(seconds, _LONGEST)) if isinstance(seconds, int | float) else 60.0
         self._token = token
+        self.keep([token])
         self._ends = self._now() + max(lifetime - _EARLY_SECONDS, lifetime * 0.9 - 1.0, 0.0)
 
     def _refused(self, response: httpx.Response, body: Any) -> OcsyncError:

@@ -5,9 +5,11 @@ Whatever comes: one clear message, a right exit code, no traceback, and nothing 
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from tests.builders import Result
 from tests.conftest import SECRET, Run
 
 Reply = Callable[[str, str], tuple[int, bytes]]
-TOKEN = b'{"access_token": "a.b.c", "expires_in": 600, "token_type": "bearer"}'
+TOKEN = b'{"access_token": "aaa.bbb.ccc", "expires_in": 600, "token_type": "bearer"}'
 ME = b'{"ID": "u", "Username": "u", "Seller": {"ID": "emulator"}}'
 NO_ITEMS = b'{"Meta": {"TotalPages": 0, "TotalCount": 0}, "Items": []}'
 SHAPES: list[bytes] = [
@@ -39,6 +41,8 @@ class Liar:
     def __init__(self) -> None:
         self.reply: Reply = lambda verb, path: (404, b"")
         self.seen: list[str] = []
+        self.echoes = ""
+        self.verbs: tuple[str, ...] = ("GET", "POST")
         liar = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -46,11 +50,18 @@ class Liar:
             disable_nagle_algorithm = True
 
             def _any(self) -> None:
-                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                came = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 liar.seen.append(f"{self.command} {self.path}")
                 status, body = (
                     (200, TOKEN) if "/oauth/" in self.path else liar.reply(self.command, self.path)
                 )
+                if liar.echoes and liar.echoes in self.path and self.command in liar.verbs:
+                    text = f"{self.headers} {came.decode()}"
+                    one = {"ErrorCode": "Echo", "Message": text, "Data": {"got": [text]}}
+                    status = 400
+                    body = json.dumps(
+                        {"error": text, "error_description": text, "Errors": [one]}
+                    ).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -152,3 +163,55 @@ def test_a_sign_in_of_any_shape(deceived: Run, liar: Liar, monkeypatch: pytest.M
         liar.reply = lambda verb, path: (200, ME)
         fair(deceived("profile", "check"), shape)
         fair(deceived("status"), shape)
+
+
+HOOK = """
+[[deliveries]]
+ID = "hook"
+Name = "hook"
+[deliveries.DeliveryTargets.Http]
+Endpoint = "http://127.0.0.1:9"
+Secret = { env = "HOOK" }
+"""
+
+
+@pytest.mark.parametrize("echoes", ["/oauth", "/me", "/v1/"])
+def test_a_server_that_repeats_what_it_was_sent(
+    deceived: Run, liar: Liar, monkeypatch: pytest.MonkeyPatch, echoes: str
+) -> None:
+    """Neither the secret nor a token comes back to the eye in an error, whatever form it has."""
+    secret = 'hunter-2 "&%=ü+'
+    monkeypatch.setenv(SECRET, secret)
+    liar.reply = lambda verb, path: (200, ME)
+    liar.echoes = echoes
+    Path("hook.toml").write_text(HOOK)
+    monkeypatch.setenv("HOOK", "hunter of hooks")
+    apply = ("delivery", "apply", "hook.toml", "--yes")
+    for words in (
+        ("status",),
+        ("status", "--json"),
+        ("resume",),
+        ("resume", "--json", "-v"),
+        apply,
+    ):
+        result = deceived(*words)
+        fair(result, words)
+        assert result.code in (1, 4), result
+        assert "(hidden)" in result.err + result.out
+        for form in ("hunter", "aaa.bbb.ccc"):
+            assert form not in result.err + result.out, (words, form)
+    for path in Path.cwd().rglob("*"):
+        assert not path.is_file() or b"hunter" not in path.read_bytes(), path
+
+
+def test_a_delivery_secret_that_is_repeated(
+    deceived: Run, liar: Liar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("hook.toml").write_text(HOOK)
+    monkeypatch.setenv("HOOK", "hunter of hooks")
+    found = b'{"ID": "hook", "Name": "other", "Enabled": true, "DeliveryTargets": {}}'
+    liar.reply = lambda verb, path: (200, ME) if path == "/v1/me" else (200, found)
+    liar.echoes, liar.verbs = "/deliveryconfig", ("PATCH", "PUT", "POST")
+    result = deceived("delivery", "apply", "hook.toml", "--yes")
+    assert (result.code, "(hidden)" in result.err) == (1, True), result
+    assert "hunter" not in result.err + result.out

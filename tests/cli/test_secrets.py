@@ -18,13 +18,33 @@ SECRET = "Tr0ub4dor-and-3-corr3ct-horses"
 DELIVERY = "delivery-hunter2-secret"
 
 
+HOOKED = """
+[[deliveries]]
+ID = "hooked"
+Name = "hooked"
+[deliveries.DeliveryTargets.Http]
+Endpoint = "http://127.0.0.1:9/hook"
+Secret = { env = "HOOK" }
+"""
+
+
 def everything(folder: Path) -> Iterator[tuple[str, bytes]]:
     for path in folder.rglob("*"):
         if path.is_file():
             yield str(path), path.read_bytes()
 
 
-@pytest.mark.parametrize("source", ["env", "command"])
+KEYRING = """
+from pathlib import Path
+
+def get_password(service, name):
+    assert service == "ocsync"
+    return Path({keeper!r}).read_text()
+"""
+"""A keyring as the real one is asked; the library itself asks the desktop."""
+
+
+@pytest.mark.parametrize("source", ["env", "command", "keyring"])
 def test_a_whole_run_at_verbose_leaves_no_secret(
     run: Run, shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
@@ -39,9 +59,19 @@ def test_a_whole_run_at_verbose_leaves_no_secret(
     monkeypatch.setenv("MY_SECRET", SECRET)
     keeper = tmp_path.parent / f"{tmp_path.name}-keeper"
     keeper.write_text(SECRET)
-    words = (
-        ("--secret-env", "MY_SECRET") if source == "env" else ("--secret-command", f"cat {keeper}")
-    )
+    library = tmp_path.parent / f"{tmp_path.name}-library"
+    library.mkdir()
+    (library / "keyring.py").write_text(KEYRING.format(keeper=str(keeper)))
+    monkeypatch.syspath_prepend(library)
+    monkeypatch.delitem(sys.modules, "keyring", raising=False)
+    monkeypatch.setenv("HOOK", DELIVERY)
+    file = tmp_path / "delivery.toml"
+    file.write_text(HOOKED)
+    words = {
+        "env": ("--secret-env", "MY_SECRET"),
+        "command": ("--secret-command", f"cat {keeper}"),
+        "keyring": ("--secret-keyring",),
+    }[source]
     said = []
 
     def go(*words: str, code: int | None = 0) -> None:
@@ -76,8 +106,14 @@ def test_a_whole_run_at_verbose_leaves_no_secret(
         ("verify",),
         ("delete", refs[0], "--yes"),
         ("resync", "inventory", "P1/R1", "--yes"),
+        ("delivery", "apply", str(file), "--yes"),
+        ("delivery", "show", "hooked", "--json"),
+        ("rollback", "--dry-run"),
+        ("window", "catalogs", "--", "true"),
+        ("doctor", "--json"),
     ):
         go(*step, code=None)
+    assert any(row["ID"] == "hooked" for row in shop.get("/integrations/deliveryconfig")["Items"])
     shop.seed(clients=[{"ID": "ci", "Secret": "another one", "Roles": ["FullAccess"]}])
     HTTP.post(shop.url + "/_emulator/revoke")
     go("status", code=4)
