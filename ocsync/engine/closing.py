@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -13,14 +12,15 @@ from ocsync.engine.inspect import Clash
 from ocsync.engine.options import Options
 from ocsync.engine.pausing import drift, forget, in_window, lift, survey
 from ocsync.engine.planning import draft
-from ocsync.engine.verify import Verification, tally
+from ocsync.engine.runs import code_of, count_outcomes, tally
+from ocsync.engine.verify import Verification
 from ocsync.engine.work import Work
 from ocsync.errors import ExitCode, first_of
 from ocsync.gone import MAKERS
 from ocsync.models import Entry, Intent, Outcome, State, Step
 from ocsync.pause import Standing
 from ocsync.plan import feeds
-from ocsync.resources import TARGETS, kind_of
+from ocsync.resources import TARGETS
 from ocsync.store import Run, RunInfo
 
 _SHOWN = 1000
@@ -152,33 +152,6 @@ def _entries_of(run: Run, left: list[Step], unsure: dict[int, Intent]) -> list[E
         for entry in run.entries()
         if entry.seq in seqs
     ]
-
-
-def count_outcomes(run: Run) -> tuple[dict[str, dict[str, int]], list[Outcome]]:
-    """*run*'s outcomes counted by kind and state, and those that are not settled."""
-    kinds: dict[str, dict[str, int]] = {}
-    problems: list[Outcome] = []
-    for record in run.outcomes():
-        if isinstance(record, Outcome):
-            counts = kinds.setdefault(kind_of(record.ref).name, {})
-            counts[record.state.value] = counts.get(record.state.value, 0) + 1
-            if not record.state.settled:
-                problems.append(record)
-    return kinds, problems
-
-
-def code_of(problems: Iterable[Outcome]) -> ExitCode:
-    """What a run with these *problems* exits with."""
-    codes = {
-        State.FAILED: ExitCode.PARTLY,
-        State.BLOCKED: ExitCode.PARTLY,
-        State.CONFLICT: ExitCode.CONFLICT,
-        State.UNKNOWN: ExitCode.CONFLICT,
-    }
-    found = [codes[problem.state] for problem in problems]
-    if any(problem.status == 403 for problem in problems):
-        found.append(ExitCode.SIGN_IN)
-    return first_of(found)
 
 
 async def _lift_all(

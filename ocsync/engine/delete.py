@@ -11,17 +11,24 @@ what has an intent and no outcome is read; what was never sent stays undone.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from functools import partial
 from itertools import groupby
 from typing import NamedTuple
 
 from ocsync.client import read_current
-from ocsync.engine.closing import code_of, count_outcomes
 from ocsync.engine.crew import each
 from ocsync.engine.doomed import Doomed, Survey
 from ocsync.engine.recorder import Recorder
-from ocsync.engine.verify import tally
+from ocsync.engine.runs import (
+    Spent,
+    by_kind,
+    code_of,
+    count_outcomes,
+    ended,
+    left_off,
+    new_info,
+    tally,
+)
 from ocsync.engine.work import Work
 from ocsync.errors import (
     ApiError,
@@ -63,7 +70,7 @@ async def delete(work: Work, survey: Survey, *, workers: int) -> Report:
     Raises TryLater, SignInError and Interrupted when not all was sent; what was is on disk, and
     the same command again does the rest.
     """
-    started, sent = time.monotonic(), work.api.sent
+    spent = Spent.since_now(work)
     trouble: OcsyncError | None = None
     with _begin(work, survey) as run:
         steps = list(run.steps())
@@ -73,9 +80,8 @@ async def delete(work: Work, survey: Survey, *, workers: int) -> Report:
                 await _Deletes(work, survey, recorder).run(steps, workers)
         except OcsyncError as error:
             trouble = error
-        seconds, requests = time.monotonic() - started, work.api.sent - sent
-        run.update(seconds=run.info.seconds + seconds, requests=run.info.requests + requests)
-        if trouble and _dangling(run):
+        spent.keep_in(run)
+        if trouble and left_off(run).dangling:
             trouble.hint = "the same command again settles what is unknown, and deletes the rest"
             raise trouble
         report = _close(work, run, interrupted=trouble.exit_code if trouble else None)
@@ -94,16 +100,7 @@ def _counted(trouble: OcsyncError, info: RunInfo) -> OcsyncError:
 def _begin(work: Work, survey: Survey) -> Run:
     """The run's folder: its steps, what will be gone, and the staged entries that may fall."""
     steps = _steps(survey.rows)
-    pin = work.folder.pin()
-    info = RunInfo(
-        id=work.folder.runs.new_id(work.now(), work.folder.journal.runs()),
-        sort="delete",
-        started=work.stamp(),
-        command="delete",
-        user=work.by,
-        steps=len(steps),
-        marketplace=pin.id if pin else "",
-    )
+    info = new_info(work, sort="delete", command="delete", steps=len(steps))
     staged = sorted((*survey.fallen.dropped, *survey.fallen.kept), key=lambda entry: entry.seq)
     run = work.folder.runs.begin(info, steps, staged)
     documents = {row.ref: row.document for row in survey.there}
@@ -154,7 +151,7 @@ class _Deletes:
         """Delete wave by wave. Raises what stops it: the way to the server gone, Interrupted."""
         for wave, group in groupby(steps, key=lambda step: step.wave):
             waiting = list(group)
-            self._work.emit(WaveStarted(wave, steps[-1].wave, _by_kind(waiting)))
+            self._work.emit(WaveStarted(wave, steps[-1].wave, by_kind(waiting)))
             crew = min(workers, len(waiting))
             await each(waiting, self._take, workers=crew, stop=self._work.stop)
             if self._work.stop.is_set():
@@ -167,7 +164,7 @@ class _Deletes:
             self._because[step.number] = outcome.because or step.ref
 
     async def _outcome(self, step: Step) -> Outcome:
-        row, end = self._rows[step.ref], _ending(self._work, step)
+        row, end = self._rows[step.ref], partial(ended, self._work, step)
         cause = next((self._because[n] for n in step.needs if n in self._because), "")
         if cause:
             return end(State.BLOCKED, because=cause)
@@ -192,7 +189,7 @@ class _Deletes:
 
 async def _settled(work: Work, step: Step, why: str) -> Outcome:
     """The outcome of a delete whose answer is not known, by reading."""
-    end = _ending(work, step)
+    end = partial(ended, work, step)
     async for _, found in read_current(work.api, [step.ref]):
         if isinstance(found, ApiError):
             return end(State.UNKNOWN, message=f"{why}; {found.message}")
@@ -205,28 +202,14 @@ async def _settled(work: Work, step: Step, why: str) -> Outcome:
     return end(State.FAILED, message=f"{why}; it is still there")
 
 
-def _ending(work: Work, step: Step) -> Callable[..., Outcome]:
-    def end(state: State, **facts: object) -> Outcome:
-        return Outcome(
-            number=step.number,
-            ref=step.ref,
-            state=state,
-            at=work.stamp(),
-            **facts,  # type: ignore[arg-type]
-        )
-
-    return end
-
-
 async def close_open(work: Work) -> None:
     """Close the run of deletes that a crash left open, if there is one. Call it after sign-in."""
     run = work.folder.runs.open_run("delete")
     if run is None:
         return
     with run:
-        dangling = _dangling(run)
         steps = {step.number: step for step in run.steps()}
-        for number in dangling:
+        for number in left_off(run).dangling:
             run.record([await _settled(work, steps[number], "cut off in the middle")])
         report = _close(work, run, interrupted=ExitCode.INTERRUPTED)
     done = sum(report.run.counts.get(state.value, 0) for state in State if state.settled)
@@ -234,27 +217,16 @@ async def close_open(work: Work) -> None:
     work.say("▶", f"{text}; it is closed now")
 
 
-def _dangling(run: Run) -> list[int]:
-    """The steps that have an intent and no outcome."""
-    found: dict[int, None] = {}
-    for record in run.outcomes():
-        if isinstance(record, Intent):
-            found[record.number] = None
-        else:
-            found.pop(record.number, None)
-    return list(found)
-
-
 def _close(work: Work, run: Run, *, interrupted: ExitCode | None) -> Report:
     """What follows from the outcomes, each act of which may be done twice; then the run is over."""
     kinds, problems = count_outcomes(run)
-    ended = [record for record in run.outcomes() if isinstance(record, Outcome)]
-    gone = {outcome.ref for outcome in ended if outcome.state.settled}
+    outcomes = left_off(run).ended.values()
+    gone = {outcome.ref for outcome in outcomes if outcome.state.settled}
     gone |= went_along(run, gone)
     work.folder.deleted.settle(run.id, gone)
     fallen = fall(run.entries(), gone)
     work.folder.journal.drop([entry.seq for entry in fallen.dropped])
-    unsent = run.info.steps - len(ended)
+    unsent = run.info.steps - len(outcomes)
     code = interrupted if interrupted and unsent else code_of(problems)
     info = run.update(
         state="closed",
@@ -282,11 +254,3 @@ def went_along(run: Run, gone: set[Ref]) -> set[Ref]:
                 found.add(ref)
                 more = True
     return found
-
-
-def _by_kind(steps: list[Step]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for step in steps:
-        name = kind_of(step.ref).name
-        counts[name] = counts.get(name, 0) + 1
-    return counts

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ocsync.engine.delivered import Proof, prove
-from ocsync.engine.verify import Verification, tally, verify
+from ocsync.engine.runs import tally
+from ocsync.engine.verify import Verification, verify
 from ocsync.engine.work import Work
 from ocsync.errors import ExitCode, first_of
 from ocsync.store import Run

@@ -22,6 +22,7 @@ from ocsync.compare import Document, before, body, caught_up, differing
 from ocsync.engine.crew import each
 from ocsync.engine.inspect import Prepared, clash_of, prepare
 from ocsync.engine.recorder import Recorder
+from ocsync.engine.runs import by_kind, ended
 from ocsync.engine.work import Work
 from ocsync.errors import ApiError, LostAnswer, OcsyncError, SignInError, TryLater
 from ocsync.events import WaveStarted
@@ -80,7 +81,7 @@ class Replay:
         for number, wave in groupby(self._steps, key=lambda step: step.wave):
             waiting = [step for step in wave if step.number not in self._ended]
             if waiting:
-                self._work.emit(WaveStarted(number, of, _by_kind(waiting)))
+                self._work.emit(WaveStarted(number, of, by_kind(waiting)))
                 await self._wave(waiting, conflicts)
 
     async def _wave(self, steps: list[Step], conflicts: dict[int, str]) -> None:
@@ -207,9 +208,7 @@ class Replay:
         )
 
     def _end(self, step: Step, state: State, **facts: Any) -> Outcome:
-        return Outcome(
-            number=step.number, ref=step.ref, state=state, at=self._work.stamp(), **facts
-        )
+        return ended(self._work, step, state, **facts)
 
 
 def _again(intent: Intent) -> Prepared:
@@ -227,11 +226,3 @@ def _first_steps(steps: Iterable[Step]) -> dict[Ref, int]:
     for step in steps:
         first.setdefault(step.ref, step.number)
     return first
-
-
-def _by_kind(steps: Iterable[Step]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for step in steps:
-        name = kind_of(step.ref).name
-        counts[name] = counts.get(name, 0) + 1
-    return counts

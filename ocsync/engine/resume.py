@@ -16,7 +16,6 @@ Whatever ends it, the same command goes on from there.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 
 from ocsync.client import Identity
@@ -30,14 +29,15 @@ from ocsync.engine.planning import Draft, draft, is_stale
 from ocsync.engine.recorder import Recorder
 from ocsync.engine.replay import Replay
 from ocsync.engine.rollback import undone_by
+from ocsync.engine.runs import Spent, left_off, new_info
 from ocsync.engine.work import Work, before_writing, sign_in
 from ocsync.errors import ExitCode, PausedByOther, Refused, StalePlan, UsageError, first_of
 from ocsync.events import Planned
 from ocsync.models import Intent, Outcome, State, Step
 from ocsync.pause import Standing
 from ocsync.plan import OWN_USER, ZERO_STOCK, build, feeds, own_user, risks
-from ocsync.resources import TARGETS, Target, kind_of
-from ocsync.store import Run, RunInfo
+from ocsync.resources import TARGETS, Target
+from ocsync.store import Run
 
 
 async def resume(work: Work, options: Options) -> Report:
@@ -117,15 +117,11 @@ def _guard(steps: Sequence[Step], options: Options, identity: Identity) -> None:
 
 
 def _new_run(work: Work, drafted: Draft, options: Options) -> Run:
-    pin = work.folder.pin()
-    info = RunInfo(
-        id=work.folder.runs.new_id(work.now(), work.folder.journal.runs()),
-        started=work.stamp(),
+    info = new_info(
+        work,
         command=options.command,
-        user=work.by,
         targets=tuple(target.name for target in options.targets),
         steps=len(drafted.plan.steps),
-        marketplace=pin.id if pin else "",
         on_conflict=options.on_conflict.value,
         undoes=undone_by(drafted.entries),
     )
@@ -169,7 +165,7 @@ def _wanted(work: Work, question: str) -> bool:
 
 
 async def _carry_out(work: Work, run: Run, options: Options, *, fresh: bool) -> Report:
-    started, sent = time.monotonic(), work.api.sent
+    spent = Spent.since_now(work)
     if not run.has_plan:
         plan = build(consolidate(run.entries()))
         run.update(steps=len(plan.steps))
@@ -178,7 +174,7 @@ async def _carry_out(work: Work, run: Run, options: Options, *, fresh: bool) -> 
     if not fresh:
         options = options._replace(on_conflict=OnConflict(run.info.on_conflict or "fail"))
         await _check_pauses(work, _concerned(work, steps, options), options)
-    ended, dangling, written = _left_off(run)
+    ended, dangling, lagging = left_off(run)
     waves = max((step.wave for step in steps), default=0)
     work.emit(Planned(run.id, len(steps), waves, resumed=not fresh))
     waiting = [s for s in steps if s.number not in ended and s.number not in dangling]
@@ -198,17 +194,14 @@ async def _carry_out(work: Work, run: Run, options: Options, *, fresh: bool) -> 
                     prepared=found.prepared,
                     ended=ended,
                     dangling=dangling,
-                    written=written,
+                    written=lagging,
                     workers=2 * options.workers,
                     overwrite=options.on_conflict is OnConflict.OVERWRITE,
                 ).run(conflicts=conflicts)
         else:
             _all_conflicts(work, run, waiting, clashes)
     finally:
-        run.update(
-            seconds=run.info.seconds + time.monotonic() - started,
-            requests=run.info.requests + work.api.sent - sent,
-        )
+        spent.keep_in(run)
     return await finish(work, run, steps, clashes, options, fresh=fresh)
 
 
@@ -216,22 +209,6 @@ def _will_write(waiting: list[Step], found: Inspection, dangling: dict[int, Inte
     """Whether a request may be sent at all: where everything is as staged no pause is needed."""
     same = sum(1 for prepared in found.prepared.values() if prepared.same)
     return bool(dangling) or same < len(waiting)
-
-
-def _left_off(run: Run) -> tuple[dict[int, Outcome], dict[int, Intent], list[Intent]]:
-    """The outcomes so far, the intents without one, and those whose step is done."""
-    ended: dict[int, Outcome] = {}
-    dangling: dict[int, Intent] = {}
-    written: list[Intent] = []
-    for record in run.outcomes():
-        if isinstance(record, Intent):
-            dangling[record.number] = record
-            continue
-        ended[record.number] = record
-        intent = dangling.pop(record.number, None)
-        if intent and record.state is State.DONE and kind_of(record.ref).lags:
-            written.append(intent)
-    return ended, dangling, written
 
 
 async def _hold_all(work: Work, run: Run, steps: list[Step], options: Options) -> None:

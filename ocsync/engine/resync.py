@@ -6,15 +6,14 @@ left of it. A request that was under way when it ended is sent again, which does
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ocsync.client import read_targets, sync_one
+from ocsync.engine.crew import each
 from ocsync.engine.deliveries import show
 from ocsync.engine.recorder import Recorder
-from ocsync.engine.verify import tally
+from ocsync.engine.runs import Spent, count_outcomes, left_off, new_info, tally
 from ocsync.engine.work import Work
 from ocsync.errors import (
     ApiError,
@@ -29,7 +28,7 @@ from ocsync.errors import (
 )
 from ocsync.events import Sent, ignore
 from ocsync.models import Change, Op, Outcome, Ref, State, Step
-from ocsync.resources import TARGETS, Target, ids_of, kind_of
+from ocsync.resources import TARGETS, Target, ids_of
 from ocsync.store import Run, RunInfo
 
 ADVICE, QUESTION = 100, 1000
@@ -73,23 +72,14 @@ def begin(work: Work, syncs: Iterable[tuple[Target, Ref]], command: str) -> Run:
         Step(number=n, wave=1, change=Change(op=Op.SET, ref=r), method="POST", path=t.sync_path)
         for n, (t, r) in enumerate(syncs, 1)
     ]
-    pin = work.folder.pin()
-    info = RunInfo(
-        id=work.folder.runs.new_id(work.now()),
-        sort="resync",
-        started=work.stamp(),
-        command=command,
-        user=work.by,
-        marketplace=pin.id if pin else "",
-        targets=tuple(n for n, t in TARGETS.items() if t.sync_path in {s.path for s in steps}),
-        steps=len(steps),
-    )
+    names = tuple(n for n, t in TARGETS.items() if t.sync_path in {s.path for s in steps})
+    info = new_info(work, sort="resync", command=command, targets=names, steps=len(steps))
     return work.folder.runs.begin(info, steps)
 
 
 def left(run: Run) -> Iterator[Sync]:
     """What *run* has still to send."""
-    ended = {record.number for record in run.outcomes() if isinstance(record, Outcome)}
+    ended = left_off(run).ended
     for step in run.steps():
         if step.number not in ended:
             yield Sync(step.number, _BY_PATH[step.path], step.ref)
@@ -101,7 +91,7 @@ async def carry_out(work: Work, run: Run, *, workers: int) -> Report:
     Raises TryLater and SignInError when the way to the server is gone, Interrupted when the
     operator stops it; what ended is on disk, and the run can be continued.
     """
-    started, sent, syncs = time.monotonic(), work.api.sent, list(left(run))
+    spent, syncs = Spent.since_now(work), list(left(run))
     done = run.info.steps - len(syncs)
     failed = 0
     try:
@@ -119,15 +109,14 @@ async def carry_out(work: Work, run: Run, *, workers: int) -> Report:
         text = f"stopped; {done:,} of {run.info.steps:,} sync requests have ended"
         raise Interrupted(text, hint="ocsync resync goes on from here") from stop
     finally:
-        spent = run.info.seconds + time.monotonic() - started
-        run.update(seconds=spent, requests=run.info.requests + work.api.sent - sent)
+        spent.keep_in(run)
     return _close(work, run, closed)
 
 
 def give_up(run: Run) -> int:
     """Close *run* as it is; how many were not sent."""
     number = sum(1 for _ in left(run))
-    ended = max((r.at for r in run.outcomes() if isinstance(r, Outcome)), default=run.info.started)
+    ended = max((o.at for o in left_off(run).ended.values()), default=run.info.started)
     _tally(run, ended)
     run.update(exit_code=int(ExitCode.PARTLY))
     return number
@@ -139,13 +128,7 @@ def _close(work: Work, run: Run, closed: list[OcsyncError]) -> Report:
 
 
 def _tally(run: Run, ended: str) -> tuple[RunInfo, list[Outcome]]:
-    kinds: dict[str, dict[str, int]] = {}
-    failed: list[Outcome] = []
-    for record in run.outcomes():
-        if isinstance(record, Outcome):
-            counts = kinds.setdefault(kind_of(record.ref).name, {})
-            counts[record.state.value] = counts.get(record.state.value, 0) + 1
-            failed += [record] if record.state is State.FAILED else []
+    kinds, failed = count_outcomes(run)
     return run.update(state="closed", ended=ended, counts=tally(kinds), kinds=kinds), failed
 
 
@@ -157,12 +140,8 @@ async def send(
     One that is refused does not stop the others. Raises as `carry_out` says.
     """
     sender = _Sender(work, keep)
-    queue = iter(syncs)
-    async with asyncio.TaskGroup() as group:
-        for _ in range(min(workers, len(syncs))):
-            group.create_task(sender.work_off(queue))
-    if sender.trouble:
-        raise sender.trouble
+    crew = min(workers, len(syncs))
+    await each(syncs, sender.take, workers=crew, stop=work.stop)
     if work.stop.is_set():
         raise Interrupted("stopped; what was under way has ended", hint="the same command again")
     return list(sender.closed.values())
@@ -176,17 +155,10 @@ class _Sender:
         self._keep = keep
         self._lost = 0
         self.closed: dict[str, OcsyncError] = {}
-        self.trouble: OcsyncError | None = None
 
-    async def work_off(self, queue: Iterator[Sync]) -> None:
-        for one in queue:
-            if self.trouble or self._work.stop.is_set():
-                return
-            try:
-                await self._keep(await self._outcome(one))
-            except OcsyncError as gone:
-                self.trouble = self.trouble or gone
-                return
+    async def take(self, one: Sync) -> None:
+        """Send *one*, and hand its outcome on."""
+        await self._keep(await self._outcome(one))
 
     async def _outcome(self, one: Sync) -> Outcome:
         name = one.target.name

@@ -7,7 +7,6 @@ documented as fresh; api-facts 5.3).
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -139,12 +138,3 @@ def _count(work: Work, result: Verification, finding: Finding) -> None:
     if finding.sign is not Sign.SAME:
         result.findings.append(finding)
         work.emit(Found(finding))
-
-
-def tally(kinds: dict[str, dict[str, int]], names: Collection[str] | None = None) -> dict[str, int]:
-    """The counts of all *kinds* (or of those named) added up."""
-    total: dict[str, int] = {}
-    for kind, counts in kinds.items():
-        for key, number in counts.items() if names is None or kind in names else ():
-            total[key] = total.get(key, 0) + number
-    return total
