@@ -9,7 +9,7 @@ import typer
 
 from ocsync.cli import brokers as of
 from ocsync.cli.context import Context
-from ocsync.cli.options import Confirm, LockTimeout, Yes, command, seconds_of
+from ocsync.cli.options import Confirm, LockTimeout, SecretCommand, Yes, command, seconds_of
 from ocsync.cli.pause import Targets, read_all
 from ocsync.cli.secrets import secret_of
 from ocsync.errors import UsageError
@@ -42,9 +42,7 @@ def _register_attach(group: typer.Typer) -> None:
         secret_env: Annotated[
             str, typer.Option("--secret-env", metavar="VAR", help="Holds the listener's secret.")
         ] = "",
-        secret_command: Annotated[
-            str, typer.Option("--secret-command", metavar="CMD", help="Prints it.")
-        ] = "",
+        secret_command: SecretCommand = "",
         topic: Annotated[
             str, typer.Option("--topic", metavar="TOPIC", help="Instead: a Kafka topic, or a hub.")
         ] = "",

@@ -13,7 +13,7 @@ import typer
 
 from ocsync.cli import brokers as of
 from ocsync.cli.context import Context
-from ocsync.cli.options import LOCAL, command, moment_of
+from ocsync.cli.options import LOCAL, SecretCommand, command, moment_of
 from ocsync.cli.secrets import secret_of
 from ocsync.errors import ConfigError, ExitCode, UsageError
 
@@ -53,9 +53,7 @@ def _register_http(group: typer.Typer) -> None:
         secret_env: Annotated[
             str, typer.Option("--secret-env", metavar="VAR", help="Holds the target's secret.")
         ] = "",
-        secret_command: Annotated[
-            str, typer.Option("--secret-command", metavar="CMD", help="Prints it.")
-        ] = "",
+        secret_command: SecretCommand = "",
         unsigned: Annotated[
             bool,
             typer.Option("--unsigned", help="Take messages without a signature; loopback only."),

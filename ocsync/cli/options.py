@@ -119,6 +119,9 @@ DeliveryTimeout = Annotated[
 Redeliver = Annotated[
     bool, typer.Option("--redeliver", help="Verify, and have sent again what was not heard of.")
 ]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; shown by status.")]
+Adopt = Annotated[bool, typer.Option("--adopt", help="Take over a pause that somebody else made.")]
+SecretCommand = Annotated[str, typer.Option("--secret-command", metavar="CMD", help="Prints it.")]
 LockTimeout = Annotated[
     str,
     typer.Option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import Confirm, LockTimeout, command, seconds_of
+from ocsync.cli.options import Adopt, Confirm, LockTimeout, Reason, command, seconds_of
 from ocsync.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -29,15 +29,11 @@ def register(app: typer.Typer) -> None:
     def pause(
         ctx: Context,
         targets: Targets,
-        reason: Annotated[
-            str, typer.Option("--reason", metavar="TEXT", help="Why; shown by status.")
-        ] = "",
+        reason: Reason = "",
         lease: Annotated[
             str, typer.Option("--for", metavar="TIME", help="For how long, such as 2h.")
         ] = "",
-        adopt: Annotated[
-            bool, typer.Option("--adopt", help="Take over a pause that somebody else made.")
-        ] = False,
+        adopt: Adopt = False,
         confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
     ) -> None:

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import Confirm, LockTimeout, Yes, command, moment_of, seconds_of
+from ocsync.cli.options import (
+    Concurrency,
+    Confirm,
+    LockTimeout,
+    MaxRate,
+    Yes,
+    command,
+    moment_of,
+    seconds_of,
+)
 from ocsync.errors import ExitCode, Refused, UsageError
 
 if TYPE_CHECKING:
@@ -47,18 +56,8 @@ def register(app: typer.Typer) -> None:
         dry_run: Annotated[
             bool, typer.Option("--dry-run", "-n", help="Show what would be sent.")
         ] = False,
-        concurrency: Annotated[
-            int,
-            typer.Option(
-                "--concurrency", metavar="N", min=1, max=256, help="Most requests in flight."
-            ),
-        ] = 16,
-        max_rate: Annotated[
-            float,
-            typer.Option(
-                "--max-rate", metavar="N", min=0, help="Most requests a second; 0: no limit."
-            ),
-        ] = 0.0,
+        concurrency: Concurrency = 16,
+        max_rate: MaxRate = 0.0,
         yes: Yes = False,
         confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",

@@ -11,7 +11,7 @@ import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.help import Command as Described
-from ocsync.cli.options import Confirm, LockTimeout, command, seconds_of
+from ocsync.cli.options import Adopt, Confirm, LockTimeout, Reason, command, seconds_of
 from ocsync.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -48,15 +48,11 @@ def register(app: typer.Typer) -> None:
                 metavar="TARGET... -- COMMAND [ARG]...", help="Targets, and a program of yours."
             ),
         ],
-        reason: Annotated[
-            str, typer.Option("--reason", metavar="TEXT", help="Why; shown by status.")
-        ] = "",
+        reason: Reason = "",
         lease: Annotated[
             str, typer.Option("--for", metavar="TIME", help="Let expire lift it after, say, 1h.")
         ] = "",
-        adopt: Annotated[
-            bool, typer.Option("--adopt", help="Take over a pause that somebody else made.")
-        ] = False,
+        adopt: Adopt = False,
         confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
     ) -> int:
