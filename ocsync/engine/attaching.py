@@ -241,14 +241,14 @@ async def _found(work: Work, name: str) -> dict[str, Any]:
         return {}
 
 
-async def _confirm(work: Work, name: str, is_so: Callable[[dict[str, Any]], bool]) -> None:
-    waited, step = 0.0, 0.2
-    while not is_so(await _found(work, name)):
-        if waited >= CONFIRM_SECONDS:
-            text = f"delivery configuration {name} does not show the change after {waited:.0f} s"
-            raise TryLater(text, hint="ocsync delivery show, then the same command again")
-        await work.sleep(step)
-        waited, step = waited + step, min(step * 2, 5.0)
+async def _confirm(work: Work, name: str, shows: Callable[[dict[str, Any]], bool]) -> None:
+    async def is_so() -> bool:
+        return shows(await _found(work, name))
+
+    waited = await work.in_vain(is_so, CONFIRM_SECONDS)
+    if waited is not None:
+        text = f"delivery configuration {name} does not show the change after {waited:.0f} s"
+        raise TryLater(text, hint="ocsync delivery show, then the same command again")
 
 
 def _endpoints(mine: Attachment) -> list[str]:

@@ -301,16 +301,16 @@ def _new(
 
 
 async def _confirm(work: Work, target: Target, *, paused: bool) -> None:
-    waited, step = 0.0, 0.2
-    while (await read_targets(work.api, [target]))[target.name].paused is not paused:
-        if waited >= CONFIRM_SECONDS:
-            word = "paused" if paused else "running"
-            raise TryLater(
-                f"{target.name} was told to be {word}, but does not show it after {waited:.0f} s",
-                hint="ocsync status, then the same command again",
-            )
-        await work.sleep(step)
-        waited, step = waited + step, min(step * 2, 5.0)
+    async def is_so() -> bool:
+        return (await read_targets(work.api, [target]))[target.name].paused is paused
+
+    waited = await work.in_vain(is_so, CONFIRM_SECONDS)
+    if waited is not None:
+        word = "paused" if paused else "running"
+        raise TryLater(
+            f"{target.name} was told to be {word}, but does not show it after {waited:.0f} s",
+            hint="ocsync status, then the same command again",
+        )
 
 
 def lease_end(now: datetime, seconds: float) -> str:

@@ -61,6 +61,18 @@ class Work:
             raise Interrupted("stopped; what was under way has ended and is on disk",
                               hint="the same command goes on from here")  # fmt: skip
 
+    async def in_vain(self, is_so: Callable[[], Awaitable[bool]], seconds: float) -> float | None:
+        """Ask *is_so* until it says yes, ever less often: None; else after *seconds* at least the
+        seconds that were waited.
+        """
+        waited, step = 0.0, 0.2
+        while not await is_so():
+            if waited >= seconds:
+                return waited
+            await self.sleep(step)
+            waited, step = waited + step, min(step * 2, 5.0)
+        return None
+
     def say(self, sign: str, text: str) -> None:
         """Tell the operator a line."""
         self.emit(Said(sign, text))
