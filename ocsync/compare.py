@@ -99,6 +99,14 @@ def caught_up(current: Document | None, sent: Fields, was: Fields) -> Document |
     return document  # type: ignore[no-any-return]
 
 
+def sold(ref: Ref, path: str, pair: Mapping[str, Any]) -> bool:
+    """Whether a difference is stock that went down after our write: orders go on meanwhile."""
+    field, numbers = field_at(kind_of(ref), path), (pair["wanted"], pair["found"])
+    if not field or not field.moves or not all(isinstance(n, int | float) for n in numbers):
+        return False
+    return bool(pair["found"] < pair["wanted"])
+
+
 def _same(ref: Ref, path: str, one: Any, other: Any) -> bool:
     if equal(one, other):
         return True

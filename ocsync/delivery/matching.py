@@ -8,17 +8,16 @@ counts, as targets keep what came last.
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from ocsync.compare import differing
+from ocsync.compare import differing, sold
 from ocsync.delivery.messages import Key, Told, same_entity, told_by
 from ocsync.document import MISSING, value_at
 from ocsync.models import Delivery, Fields, Ref
-from ocsync.resources import field_at, kind_of
 
 
 class Shows(StrEnum):
@@ -182,10 +181,6 @@ class Matcher:
         ]
         return Delivered(found, self._strangers, frozenset(self._heard))
 
-    def counts(self) -> Counter[Arrival]:
-        """How many ended as what, so far."""
-        return Counter(one.arrival for one in self.result().matched)
-
 
 def _judge(expected: Expected, came: _Came, current: Mapping[str, Any] | None) -> Matched:
     good = [s for s, what in came.times if what in (Shows.WRITTEN, Shows.NOTHING)]
@@ -234,16 +229,5 @@ def _not_as(expected: Expected, document: Mapping[str, Any]) -> dict[str, dict[s
 
 
 def _sold(expected: Expected, path: str, pair: Mapping[str, Any]) -> bool:
-    field, numbers = field_at(kind_of(expected.ref), path), (pair["wanted"], pair["found"])
-    if not field or not field.moves or not all(isinstance(n, int | float) for n in numbers):
-        return False
-    less: bool = pair["found"] < pair["wanted"]
-    return less and pair["found"] != expected.before.get(path)
-
-
-def match(expected: list[Expected], messages: Iterable[Delivery]) -> Delivered:
-    """Hold all *messages* against what is *expected*."""
-    matcher = Matcher(expected)
-    for message in messages:
-        matcher.take(message)
-    return matcher.result()
+    """Stock sold since the write; not when it is just what was there before it."""
+    return sold(expected.ref, path, pair) and pair["found"] != expected.before.get(path)

@@ -8,17 +8,17 @@ documented as fresh; api-facts 5.3).
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ocsync.client import read_current
-from ocsync.compare import Document, differing
+from ocsync.compare import Document, differing, sold
 from ocsync.document import equal, value_at
 from ocsync.engine.work import Work
 from ocsync.engine.written import Written, read_written
 from ocsync.errors import ExitCode, OcsyncError
 from ocsync.events import Found, Verifying
 from ocsync.models import Finding, Ref, Sign
-from ocsync.resources import field_at, kind_of
+from ocsync.resources import kind_of
 from ocsync.store import Run
 
 POLL_SECONDS = 1.0
@@ -77,16 +77,8 @@ def judge(ref: Ref, wanted: Written, found: Document | OcsyncError | None) -> Fi
     fields = differing(ref, wanted.fields, found)
     if not fields:
         return Finding(ref=ref, sign=Sign.SAME)
-    moved = all(_sold(ref, path, pair) for path, pair in fields.items())
+    moved = all(sold(ref, path, pair) for path, pair in fields.items())
     return Finding(ref=ref, sign=Sign.MOVED if moved else Sign.DIFFERS, fields=fields)
-
-
-def _sold(ref: Ref, path: str, pair: dict[str, Any]) -> bool:
-    """Whether stock went down after our write: orders go on while one verifies."""
-    field, numbers = field_at(kind_of(ref), path), (pair["wanted"], pair["found"])
-    if not field or not field.moves or not all(isinstance(n, int | float) for n in numbers):
-        return False
-    return bool(pair["found"] < pair["wanted"])
 
 
 async def _await_reads(

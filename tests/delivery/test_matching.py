@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocsync.delivery.envelope import open_messages
-from ocsync.delivery.matching import Arrival, Expected, Matcher, match
+from ocsync.delivery.matching import Arrival, Delivered, Expected, Matcher
 from ocsync.delivery.messages import is_signed, key_of, published_by, sign
 from ocsync.errors import InputError
 from ocsync.models import Delivery
@@ -54,6 +55,13 @@ def test_what_is_no_message(body: bytes) -> None:
 def test_a_payload_may_be_a_string() -> None:
     body = json.dumps({"Headers": {"type": "t"}, "Payload": '{"ID": "x"}'}).encode()
     assert open_messages(body, {}, "now")[0].payload == {"ID": "x"}
+
+
+def match(expected: list[Expected], messages: Iterable[Delivery]) -> Delivered:
+    matcher = Matcher(expected)
+    for message in messages:
+        matcher.take(message)
+    return matcher.result()
 
 
 def expected(
