@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -118,7 +119,7 @@ def harmless_json(text: str) -> str:
     return text.replace("##[", "##\\u005b").replace("##vso[", "##vso\\u005b")
 
 
-class Ci:
+class Ci(ABC):
     """The CI that this command runs in. *argv* tells which file the name in a problem means."""
 
     root_variable = ""
@@ -128,13 +129,13 @@ class Ci:
         self._argv = argv
         self._sent: Counter[str] = Counter()
 
+    @abstractmethod
     def annotation(self, note: Note) -> str:
         """The command for *note*."""
-        raise NotImplementedError
 
+    @abstractmethod
     def summarise(self, text: str, facts: Facts) -> None:
         """Give it *text*, Markdown, to show with the job. Raises OSError."""
-        raise NotImplementedError
 
     def hear(self, facts: Facts) -> None:
         """Pass on what an answer, an event or an error has for the CI."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ocsync.models import Entry, State
+from ocsync.render.lines import Line
 from ocsync.render.run import problem
 from ocsync.render.text import count, plural_of, shortened
 from ocsync.resources import KINDS, kind_of
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from ocsync.engine.doomed import Doomed, Survey
 
 _SHOWN = 10
-Line = tuple[str, str]
 _HEARS = {
     "deleted": "seen at once",
     "unsure": "no message of a delete is documented for",

@@ -6,12 +6,12 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from ocsync.render.lines import Line
 from ocsync.render.text import count, width
 
 if TYPE_CHECKING:
     from ocsync.engine.doctor import Examination, Said
 
-Line = tuple[str, str]
 _SIGNS = {"fine": "✓", "note": "!", "wrong": "✗"}
 _DETAILS = 3
 

@@ -10,6 +10,7 @@ from ocsync.engine.planning import Draft
 from ocsync.models import Entry, Op, Step
 from ocsync.pause import Pause
 from ocsync.plan import Risk, feeds, risks, totals
+from ocsync.render.lines import Line
 from ocsync.render.text import assignment, clock, columns, count, duration, shortened, value
 
 _SHOWN = 20
@@ -34,7 +35,6 @@ class View(NamedTuple):
     now: datetime
 
 
-Line = tuple[str, str]
 """A sign (or none) and a text."""
 
 

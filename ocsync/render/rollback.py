@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ocsync.models import Entry, Op
+from ocsync.render.lines import Line
 from ocsync.render.text import assignment, count, shortened, value
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 _SHOWN, _WIDTH = 10, 75
 _INLINE = 3
 """How many refs a command line may name."""
-Line = tuple[str, str]
 
 
 def lines(found: Rollback, *, verbose: bool) -> Iterator[Line]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ocsync.render.lines import Line
 from ocsync.render.text import columns, count, value, width
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from ocsync.intake.report import Column, Report
     from ocsync.models import Entry
 
-Line = tuple[str, str]
 _NAME = 26
 _WIDTH, _LEAST = 76, 14
 """Columns for a row, and those that its values get at least."""

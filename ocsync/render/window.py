@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from ocsync.render.lines import Line
 from ocsync.render.text import clock, duration
 
 if TYPE_CHECKING:
     from ocsync.engine.window import Ended, Opened
-
-Line = tuple[str, str]
 
 
 def opened(found: Opened, name: str, place: str) -> Iterator[Line]:

@@ -195,10 +195,7 @@ def cut_torn_tail(path: Path) -> None:
 
 def set_aside(path: Path) -> Path:
     """Copy *path* beside itself under a name that nothing reads; that name."""
-    number, beside = 1, path.with_name(path.name + ".damaged")
-    while beside.exists():
-        number += 1
-        beside = path.with_name(f"{path.name}.damaged-{number}")
+    beside = _free_name(path)
     with files.replacing(beside) as copy, path.open("rb") as original:
         shutil.copyfileobj(original, copy)
     return beside
@@ -219,29 +216,34 @@ def keep_good_lines(path: Path, mend: Callable[[Iterator[bytes]], Iterable[bytes
 
 def move_away(folder: Path) -> Path:
     """Give a run's folder a name under which it is no run any more; that name."""
-    number, beside = 1, folder.with_name(folder.name + ".damaged")
-    while beside.exists():
-        number += 1
-        beside = folder.with_name(f"{folder.name}.damaged-{number}")
+    beside = _free_name(folder)
     folder.rename(beside)
     files.sync_folder(folder.parent)
     return beside
 
 
+def _free_name(path: Path) -> Path:
+    """A name beside *path* for what is damaged, which nothing has."""
+    number, beside = 1, path.with_name(path.name + ".damaged")
+    while beside.exists():
+        number += 1
+        beside = path.with_name(f"{path.name}.damaged-{number}")
+    return beside
+
+
 def free_bytes(root: Path) -> int:
     """Bytes that are free where *root* is, or would be. Raises OSError."""
-    place = root
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    return shutil.disk_usage(place).free
+    return shutil.disk_usage(_nearest(root)).free
 
 
 def is_writable(root: Path) -> bool:
     """Whether a file can be made in *root*, or the nearest folder above it that exists."""
-    place = root
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    return os.access(place, os.W_OK | os.X_OK)
+    return os.access(_nearest(root), os.W_OK | os.X_OK)
+
+
+def _nearest(root: Path) -> Path:
+    """*root*, or the nearest folder above it that exists."""
+    return next(place for place in (root, *root.parents) if place.exists())
 
 
 def _all(root: Path) -> Iterator[Path]:

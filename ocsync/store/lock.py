@@ -84,12 +84,11 @@ def _me(what: str, environ: Mapping[str, str]) -> dict[str, str]:
 
 def holder(path: Path) -> str:
     """Who holds the lock *path*, what with and since when, as they noted it."""
-    try:
-        note = json.loads(beside(path).read_text(encoding="utf-8"))
-        text = f"{note['who']} (pid {note['pid']}) runs `{note['command']}` since {note['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
+    note = read_holder(path)
+    if note is None:
         return "another command"
-    return f"{text}, {note['job']}," if note.get("job") else text
+    text = f"{note.who} (pid {note.pid}) runs `{note.command}` since {note.since}"
+    return f"{text}, {note.job}," if note.job else text
 
 
 class Holder(NamedTuple):
@@ -100,6 +99,7 @@ class Holder(NamedTuple):
     command: str
     since: str
     lives: bool | None
+    job: str = ""
 
     def text(self) -> str:
         """In words."""
@@ -113,7 +113,7 @@ def read_holder(path: Path) -> Holder | None:
         who, pid = str(note["who"]), int(note["pid"])
         here = who.rpartition("@")[2] == socket.gethostname()
         return Holder(who, pid, str(note["command"]), str(note["since"]),
-                      _lives(pid) if here else None)  # fmt: skip
+                      _lives(pid) if here else None, str(note.get("job") or ""))  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from importlib.util import find_spec
 
 from ocsync.client.sync_configs import read_target
+from ocsync.engine.deliveries import show
 from ocsync.engine.doctor.asked import Asked, Use
 from ocsync.engine.doctor.finding import Said, fine, note, wrong
 from ocsync.engine.pausing import Surveyed, drift
-from ocsync.engine.probing import PATH
 from ocsync.errors import ApiError, NotFound, RoleMissing
 from ocsync.pause import Standing, settle, standing
 from ocsync.resources import TARGETS
@@ -117,7 +117,7 @@ async def delivery(asked: Asked) -> AsyncIterator[Said]:
 async def _delivery(asked: Asked, config: str, names: str) -> list[Said]:
     why = f"nothing of {names} is delivered"
     try:
-        found = await asked.work.api.get(f"{PATH}/{config}") or {}
+        found = await show(asked.work, config)
     except NotFound:
         return [
             wrong(
