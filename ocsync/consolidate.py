@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from ocsync.document import MISSING, equal, inside, nest, replaced, split, value_at
+from ocsync.field_paths import MISSING, equal, inside, nest, replaced, split, value_at
 from ocsync.models import Broken, Change, Entry, Fields, Op, Ref
 from ocsync.resources import field_at, kind_of
 

@@ -22,7 +22,7 @@ _CONTEXT: Any = multiprocessing.get_context("forkserver" if _FORKS else "spawn")
 if _FORKS:
     _CONTEXT.set_forkserver_preload([
         "pytest", "tests.processes", "tests.dying", "tests.outage", "ocsync.cli.app", "ocsync.client",
-        "ocsync.delivery.receiver", "ocsync.engine.resume", "ocsync.engine.window", "ocsync.intake", "ocsync.render.run",
+        "ocsync.delivery.http_listener", "ocsync.engine.resume.conductor", "ocsync.engine.pause.window", "ocsync.intake", "ocsync.render.resume",
         "ocsync.render.progress",
     ])  # fmt: skip
 

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ocsync.client import Api, Connection, open_client, read_current
-from ocsync.compare import body, to_send
 from ocsync.consolidate import consolidate
+from ocsync.diff import body, to_send
 from ocsync.emulator import Options, running
 from ocsync.emulator.app import Emulator
 from ocsync.emulator.seeds import plant

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from asyncio import Event
 
     from ocsync.client import Limits
-    from ocsync.engine.work import Work
+    from ocsync.engine.session import Work
     from ocsync.store import Profile, ProfileFolder
 
 T = TypeVar("T")
@@ -150,7 +150,7 @@ class Context:
 
         from ocsync.client import Connection, open_client
         from ocsync.client import Limits as Defaults
-        from ocsync.engine.work import Work
+        from ocsync.engine.session import Work
         from ocsync.render.progress import listening
         from ocsync.store.profiles import resolve_secret
         from ocsync.store.workspace import check_trust

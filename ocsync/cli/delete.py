@@ -13,7 +13,7 @@ from ocsync.cli.options import Concurrency, Confirm, LockTimeout, MaxRate, Yes, 
 from ocsync.errors import ExitCode, FileMissing, InputError, Refused, UsageError
 
 if TYPE_CHECKING:
-    from ocsync.engine.doomed import Survey
+    from ocsync.engine.delete.impact import Survey
 
 
 def register(app: typer.Typer) -> None:
@@ -57,10 +57,10 @@ def register(app: typer.Typer) -> None:
         go first. Staged edits of what is gone are dropped, puts of it kept.
         """
         from ocsync.client import Limits
-        from ocsync.engine.delete import Report, close_open
-        from ocsync.engine.delete import delete as carry_out
-        from ocsync.engine.doomed import survey_deletes
-        from ocsync.engine.work import Work, before_writing, sign_in
+        from ocsync.engine.delete.execute import Report, close_open
+        from ocsync.engine.delete.execute import delete as carry_out
+        from ocsync.engine.delete.impact import survey_deletes
+        from ocsync.engine.session import Work, before_writing, sign_in
         from ocsync.render import delete as shown
 
         if max_delete is not None and no_count:
@@ -102,7 +102,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _read(words: list[str], file: str) -> list[str]:
-    from ocsync.engine.refs import read_ref_lines, read_refs
+    from ocsync.intake.ref_list import read_ref_lines, read_refs
 
     if bool(words) == bool(file):
         raise UsageError("give REFs, - for standard input, or --file FILE")

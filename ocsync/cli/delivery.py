@@ -29,8 +29,8 @@ def _register_looking(group: typer.Typer) -> None:
     @command(group, "list")
     def list_(ctx: Context) -> None:
         """List the delivery configurations, and what each delivers."""
-        from ocsync.engine.deliveries import Configured, list_configured
-        from ocsync.engine.work import Work, sign_in
+        from ocsync.engine.delivery_config.bindings import Configured, list_configured
+        from ocsync.engine.session import Work, sign_in
         from ocsync.render import delivery as shown
         from ocsync.resources import TARGETS
 
@@ -55,12 +55,12 @@ def _register_looking(group: typer.Typer) -> None:
         """
         import json
 
-        from ocsync.engine import deliveries
-        from ocsync.engine.work import Work, sign_in
+        from ocsync.engine.delivery_config import bindings
+        from ocsync.engine.session import Work, sign_in
 
         async def read(work: Work) -> dict[str, object]:
             await sign_in(work)
-            return await deliveries.show(work, name)
+            return await bindings.show(work, name)
 
         found = ctx.online(read)
         ctx.console.document("delivery show", found)
@@ -82,16 +82,16 @@ def _register_binding(group: typer.Typer) -> None:
         One that has no sync config gets one, which sends changes and deletes.
         Of one that is there only its delivery configuration is changed.
         """
-        from ocsync.engine import deliveries
-        from ocsync.engine.work import Work, before_writing, sign_in
+        from ocsync.engine.delivery_config import bindings
+        from ocsync.engine.session import Work, before_writing, sign_in
 
         wanted = read_all(targets)
         ctx.lock_seconds, ctx.confirmed = seconds_of(lock_timeout), confirm
 
-        async def write(work: Work) -> list[deliveries.Bound]:
+        async def write(work: Work) -> list[bindings.Bound]:
             await sign_in(work)
             before_writing(work)
-            return await deliveries.bind(work, wanted, name)
+            return await bindings.bind(work, wanted, name)
 
         done = ctx.online(write, locked=True)
         facts = [{"target": one.target.name, "was": one.was or None} for one in done]
@@ -117,8 +117,8 @@ def _register_binding(group: typer.Typer) -> None:
         no substitute for a pause. Refused while a target is paused. The
         delivery configuration stays; `delivery bind` makes a sync config again.
         """
-        from ocsync.engine import deliveries
-        from ocsync.engine.work import Work, before_writing, sign_in
+        from ocsync.engine.delivery_config import bindings
+        from ocsync.engine.session import Work, before_writing, sign_in
         from ocsync.render.delivery import sync_config
         from ocsync.resources import TARGETS
 
@@ -127,7 +127,7 @@ def _register_binding(group: typer.Typer) -> None:
 
         async def write(work: Work) -> list[dict[str, object]]:
             await sign_in(work)
-            there = await deliveries.bound(work, wanted)
+            there = await bindings.bound(work, wanted)
             names = ", ".join(state.name for state in there)
             for state in there:
                 ctx.console.talk(f"{state.name}  {sync_config(state.config)}", "-")
@@ -138,7 +138,7 @@ def _register_binding(group: typer.Typer) -> None:
             ctx.console.talk("    does not come later: this is no pause (ocsync pause holds it)")
             if not ctx.ask(f"Remove the sync config of {names}?"):
                 raise UsageError("nothing was removed")
-            await deliveries.unbind(work, [TARGETS[state.name] for state in there])
+            await bindings.unbind(work, [TARGETS[state.name] for state in there])
             return [{"target": state.name, "found": state.config} for state in there]
 
         done = ctx.online(write, locked=True)

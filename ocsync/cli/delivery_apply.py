@@ -12,8 +12,8 @@ from ocsync.cli.options import Confirm, LockTimeout, Yes, command, seconds_of
 from ocsync.errors import ExitCode, FileMissing, UsageError
 
 if TYPE_CHECKING:
-    from ocsync.engine.delivery_draft import Draft
-    from ocsync.engine.work import Work
+    from ocsync.engine.delivery_config.diff import Draft
+    from ocsync.engine.session import Work
 
 
 def register(group: typer.Typer) -> None:
@@ -48,9 +48,9 @@ def register(group: typer.Typer) -> None:
         those of a target that is new or differs are sent, the others with
         --secrets only, as after a rotation.
         """
-        from ocsync.engine import applying
-        from ocsync.engine.work import before_writing, sign_in
-        from ocsync.intake.deliveries import read_deliveries
+        from ocsync.engine.delivery_config import apply
+        from ocsync.engine.session import before_writing, sign_in
+        from ocsync.intake.delivery_file import read_deliveries
         from ocsync.render import delivery as shown
 
         label = "standard input" if file == "-" else file
@@ -59,17 +59,17 @@ def register(group: typer.Typer) -> None:
 
         async def work_on(work: Work) -> list[Draft]:
             await sign_in(work)
-            found = await applying.drafts(work, label, wanted, secrets=secrets)
+            found = await apply.drafts(work, label, wanted, secrets=secrets)
             for sign, line in shown.differences(found):
                 ctx.console.data(line, sign)
             changing = [one for one in found if one.edits]
             if dry_run or not changing:
                 return found
-            known = applying.resolved(label, changing, run_commands=run_commands)
+            known = apply.resolved(label, changing, run_commands=run_commands)
             before_writing(work)
             if not ctx.ask(f"Send this to {shown.configurations(len(changing))}?"):
                 raise UsageError("nothing was sent")
-            await applying.apply(work, changing, known)
+            await apply.apply(work, changing, known)
             return found
 
         found = ctx.online(work_on, locked=not dry_run)

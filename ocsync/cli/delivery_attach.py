@@ -7,16 +7,16 @@ from urllib.parse import urlsplit
 
 import typer
 
-from ocsync.cli import brokers as of
+from ocsync.cli import kafka_options as of
 from ocsync.cli.context import Context
 from ocsync.cli.options import Confirm, LockTimeout, SecretCommand, Yes, command, seconds_of
 from ocsync.cli.pause import Targets, read_all
-from ocsync.cli.secrets import secret_of
+from ocsync.cli.secret_options import secret_of
 from ocsync.errors import UsageError
 
 if TYPE_CHECKING:
-    from ocsync.attachment import Attachment
-    from ocsync.engine.attaching import Detached, Listener
+    from ocsync.engine.delivery_config.attach import Detached, Listener
+    from ocsync.listener_attachment import Attachment
 
 Endpoint = Annotated[
     str, typer.Option("--endpoint", metavar="URL", help="Where OrderCloud reaches the listener.")
@@ -64,9 +64,9 @@ def _register_attach(group: typer.Typer) -> None:
         is never written over. What is attached is remembered here, also over a
         crash: status tells it, and `delivery detach` takes all of it away.
         """
-        from ocsync.attachment import place_of
-        from ocsync.engine import attaching
-        from ocsync.engine.work import Work, before_writing, sign_in
+        from ocsync.engine.delivery_config import attach
+        from ocsync.engine.session import Work, before_writing, sign_in
+        from ocsync.listener_attachment import place_of
 
         given = of.Given(servers, username, username_env, password_env, password_command,
                          "PLAIN", connection_env, connection_command)  # fmt: skip
@@ -84,7 +84,7 @@ def _register_attach(group: typer.Typer) -> None:
         async def write(work: Work) -> list[Attachment]:
             await sign_in(work)
             before_writing(work)
-            return await attaching.attach(work, wanted, listener)
+            return await attach.attach(work, wanted, listener)
 
         done = ctx.online(write, locked=True)
         facts = [
@@ -114,8 +114,8 @@ def _register_detach(group: typer.Typer) -> None:
         All that this workspace has attached, or only those for TARGET or at
         --endpoint. With both it also asks for one that another workspace left.
         """
-        from ocsync.engine import attaching
-        from ocsync.engine.work import Work, before_writing, sign_in
+        from ocsync.engine.delivery_config import attach
+        from ocsync.engine.session import Work, before_writing, sign_in
 
         wanted = read_all(targets) if targets else []
         ctx.yes, ctx.lock_seconds, ctx.confirmed = yes, seconds_of(lock_timeout), confirm
@@ -123,13 +123,13 @@ def _register_detach(group: typer.Typer) -> None:
         async def write(work: Work) -> tuple[list[Detached], list[str]]:
             await sign_in(work)
             before_writing(work)
-            done = await attaching.detach(work, wanted, endpoint)
-            left = await attaching.strangers(work, wanted, endpoint) if wanted and endpoint else []
+            done = await attach.detach(work, wanted, endpoint)
+            left = await attach.strangers(work, wanted, endpoint) if wanted and endpoint else []
             if left:
                 names = ", ".join(left)
                 if not ctx.ask(f"{names}: remove the Http target {endpoint}, not from here?"):
                     raise UsageError(f"{names}: left as it is")
-                await attaching.remove(work, left, "Http")
+                await attach.remove(work, left, "Http")
             return done, left
 
         done, left = ctx.online(write, locked=True)
@@ -151,7 +151,7 @@ def _facts(mine: Attachment) -> dict[str, Any]:
 
 
 def _tell(ctx: Context, one: Detached) -> None:
-    from ocsync.attachment import Standing, place_of
+    from ocsync.listener_attachment import Standing, place_of
 
     mine = one.attachment
     place = place_of(mine.shown)
@@ -168,7 +168,7 @@ def _tell(ctx: Context, one: Detached) -> None:
 
 
 def _http(endpoint: str, secret: str) -> Listener:
-    from ocsync.engine.attaching import Listener
+    from ocsync.engine.delivery_config.attach import Listener
 
     parts = urlsplit(endpoint)
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -177,7 +177,7 @@ def _http(endpoint: str, secret: str) -> Listener:
 
 
 def _kafka(given: of.Given, topic: str) -> Listener:
-    from ocsync.engine.attaching import Listener
+    from ocsync.engine.delivery_config.attach import Listener
 
     brokers, hub = given.read()
     if not (topic or hub):
@@ -191,7 +191,7 @@ def _kafka(given: of.Given, topic: str) -> Listener:
 
 def _check_fields(listener: Listener) -> None:
     """Refuse what OrderCloud's fields do not take, without showing a secret."""
-    from ocsync.intake.fields import why_not
+    from ocsync.intake.field_values import why_not
     from ocsync.resources import DELIVERY_TARGETS
 
     fields = DELIVERY_TARGETS[listener.slot]
@@ -202,7 +202,7 @@ def _check_fields(listener: Listener) -> None:
 
 def _check_reach(ctx: Context, listener: Listener) -> None:
     """OrderCloud is not on this machine, unless it is the emulator."""
-    from ocsync.delivery.brokers import is_loopback
+    from ocsync.delivery.kafka_config import is_loopback
 
     servers = listener.shown.get("BootstrapServers", "")
     hosts = [one.rpartition(":")[0].strip("[]") for one in servers.split(",") if one]

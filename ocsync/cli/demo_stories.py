@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ocsync.cli.app import run as ocsync
-from ocsync.cli.demo_ways import Cost, Way, by_hand, differences, one_by_one
+from ocsync.cli.demo_comparison import Cost, Way, by_hand, differences, one_by_one
 from ocsync.emulator import Options, running
 from ocsync.emulator.seeds import plant
 from ocsync.errors import ExitCode, OcsyncError

@@ -89,7 +89,7 @@ def _examined(ctx: Context, setup: Setup, *, offline: bool) -> Examination:
         return found
     from ocsync.client import Limits
     from ocsync.engine.doctor import server
-    from ocsync.engine.doctor.finding import failed
+    from ocsync.engine.doctor.check import failed
 
     if not can_ask(found):
         why = found.skipped.get("secret", "a profile that can sign in")

@@ -12,8 +12,8 @@ from ocsync.cli.options import LockTimeout, command, seconds_of
 from ocsync.errors import ExitCode, first_of
 
 if TYPE_CHECKING:
-    from ocsync.engine.pausing import Lifting
-    from ocsync.engine.work import Work
+    from ocsync.engine.pause.pausing import Lifting
+    from ocsync.engine.session import Work
 
 
 def register(app: typer.Typer) -> None:
@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
         """
         from datetime import UTC, datetime
 
-        from ocsync.store.glance import Due, forgotten
+        from ocsync.store.summary import Due, forgotten
 
         ctx.lock_seconds = seconds_of(lock_timeout)
         folder = ctx.folder()
@@ -61,8 +61,8 @@ def register(app: typer.Typer) -> None:
 
 
 async def _expire(work: Work, due: list[str], *, dry_run: bool) -> tuple[str, Lifting | None]:
-    from ocsync.engine import pausing
-    from ocsync.engine.work import sign_in
+    from ocsync.engine.pause import pausing
+    from ocsync.engine.session import sign_in
 
     unfinished = work.folder.runs.open_run()
     if unfinished:

@@ -107,7 +107,7 @@ def register(app: typer.Typer) -> None:
 
 def _which(since: str, state: str, target: str, sort: str) -> Which:
     from ocsync.engine import history
-    from ocsync.engine.work import utc_now
+    from ocsync.engine.session import utc_now
     from ocsync.resources import read_targets
 
     for text, choices in ((state, _STATES), (sort, _SORTS)):
@@ -130,7 +130,7 @@ def _which(since: str, state: str, target: str, sort: str) -> Which:
 def _list(ctx: Context, found: list[RunInfo], limit: int | None, *, narrowed: bool) -> None:
     import msgspec
 
-    from ocsync.engine.work import utc_now
+    from ocsync.engine.session import utc_now
     from ocsync.render import history as shown
     from ocsync.render.text import count
 
@@ -150,7 +150,7 @@ def _list(ctx: Context, found: list[RunInfo], limit: int | None, *, narrowed: bo
 def _show(ctx: Context, told: Account, limit: int | None, *, steps: bool, file: str) -> None:
     import msgspec
 
-    from ocsync.engine.work import utc_now
+    from ocsync.engine.session import utc_now
     from ocsync.models import State
     from ocsync.render import history as shown
 
@@ -181,7 +181,7 @@ def _check_report(ctx: Context, form: str, file: str) -> None:
 
 
 def _write(form: str, file: str, told: Account) -> None:
-    from ocsync.render.report import FORMATS
+    from ocsync.render.run_report import FORMATS
     from ocsync.store.files import replace
 
     text = FORMATS[form](told)

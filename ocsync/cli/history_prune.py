@@ -40,7 +40,7 @@ def register(group: typer.Typer) -> None:
         neither keeps it. What was deleted stays known to stage.
         """
         from ocsync.engine.history import Retention, expendable
-        from ocsync.engine.work import utc_now
+        from ocsync.engine.session import utc_now
 
         if keep is None and not older_than:
             raise UsageError("say which stay", hint="--keep 50, or --older-than 90d, or both")
@@ -63,7 +63,7 @@ def register(group: typer.Typer) -> None:
 
 
 def _going(ctx: Context, gone: list[RunInfo], size: int) -> None:
-    from ocsync.engine.work import utc_now
+    from ocsync.engine.session import utc_now
     from ocsync.render import history as shown
     from ocsync.render.text import count
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ocsync.cli import brokers as of
+from ocsync.cli import kafka_options as of
 from ocsync.cli.context import Context
 from ocsync.cli.options import LOCAL, SecretCommand, command, moment_of
-from ocsync.cli.secrets import secret_of
+from ocsync.cli.secret_options import secret_of
 from ocsync.errors import ConfigError, ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from ocsync.delivery.envelope import Heard
+    from ocsync.delivery.decoding import Heard
 
 Since = Annotated[
     str,
@@ -74,7 +74,7 @@ def _register_http(group: typer.Typer) -> None:
         tunnel or a proxy with TLS in front. It can run beside listen kafka.
         """
         try:
-            from ocsync.delivery.receiver import Check, Receiver, listen, serve, url_of
+            from ocsync.delivery.http_listener import Check, Receiver, listen, serve, url_of
         except ImportError as error:
             text = "starlette and uvicorn, which receive, are not installed"
             raise ConfigError(text, hint="pip install 'ocsync[emulator]'") from error
@@ -128,7 +128,7 @@ def _register_kafka(group: typer.Typer) -> None:
                          mechanism, connection_env, connection_command)  # fmt: skip
         start = moment_of(since) if since else None
         try:
-            from ocsync.delivery.topic import TopicReader
+            from ocsync.delivery.kafka_listener import TopicReader
         except ImportError as error:
             text = "confluent-kafka, which reads topics, is not installed"
             raise ConfigError(text, hint="pip install 'ocsync[kafka]'") from error
@@ -169,8 +169,8 @@ def _register_log(group: typer.Typer) -> None:
         """
         import msgspec
 
-        from ocsync.delivery.envelope import distinct
-        from ocsync.engine.work import utc_now
+        from ocsync.delivery.decoding import distinct
+        from ocsync.engine.session import utc_now
         from ocsync.render import delivery as shown
 
         start = moment_of(since) if since else None
@@ -215,7 +215,7 @@ def _say_begun(ctx: Context, where: str) -> None:
 
 
 def _say_how_to_reach(ctx: Context, url: str, bind: str) -> None:
-    from ocsync.delivery.brokers import is_loopback
+    from ocsync.delivery.kafka_config import is_loopback
 
     if is_loopback(bind):
         ctx.console.talk(

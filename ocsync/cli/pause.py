@@ -13,7 +13,7 @@ from ocsync.cli.options import Adopt, Confirm, LockTimeout, Reason, command, sec
 from ocsync.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from ocsync.engine.pausing import Surveyed
+    from ocsync.engine.pause.pausing import Surveyed
     from ocsync.resources import Target
     from ocsync.store import ProfileFolder
 
@@ -38,8 +38,8 @@ def register(app: typer.Typer) -> None:
         lock_timeout: LockTimeout = "0",
     ) -> None:
         """Pause targets; their changes then come as one batch."""
-        from ocsync.engine import pausing
-        from ocsync.engine.work import Work, before_writing, sign_in, utc_now
+        from ocsync.engine.pause import pausing
+        from ocsync.engine.session import Work, before_writing, sign_in, utc_now
         from ocsync.pause import Standing
         from ocsync.resources import read_targets
 

@@ -12,8 +12,8 @@ from ocsync.cli.options import LOCAL, command
 from ocsync.errors import ExitCode, FileMissing
 
 if TYPE_CHECKING:
-    from ocsync.engine.inspect import Inspection
-    from ocsync.engine.planning import Draft
+    from ocsync.engine.resume.drafting import Draft
+    from ocsync.engine.resume.preflight import Inspection
     from ocsync.render.plan import Pace
     from ocsync.store import ProfileFolder
 
@@ -49,8 +49,8 @@ def register(app: typer.Typer) -> None:
 
         Works offline; --diff asks the server.
         """
-        from ocsync.engine.planning import draft, fingerprint
-        from ocsync.engine.work import utc_now
+        from ocsync.engine.resume.drafting import draft, fingerprint
+        from ocsync.engine.session import utc_now
         from ocsync.render import plan as shown
         from ocsync.resources import read_targets
 
@@ -108,8 +108,8 @@ def title(folder: ProfileFolder) -> str:
 
 def inspected(ctx: Context, drafted: Draft, *, stream: bool = False) -> Inspection:
     """What the server has of what a plan writes; nothing is changed."""
-    from ocsync.engine.inspect import inspect
-    from ocsync.engine.work import Work, sign_in
+    from ocsync.engine.resume.preflight import inspect
+    from ocsync.engine.session import Work, sign_in
 
     async def read(work: Work) -> Inspection:
         await sign_in(work)
@@ -121,7 +121,7 @@ def inspected(ctx: Context, drafted: Draft, *, stream: bool = False) -> Inspecti
 def _explain(ctx: Context, drafted: Draft, ref: str) -> ExitCode:
     import msgspec
 
-    from ocsync.engine.work import utc_now
+    from ocsync.engine.session import utc_now
     from ocsync.render import plan as shown
 
     steps = [step for step in drafted.plan.steps if step.ref == ref]

@@ -75,7 +75,7 @@ def register(app: typer.Typer) -> None:
         ] = "",
     ) -> None:
         """Add a profile; the first one becomes current. The secret itself is never stored."""
-        from ocsync.secret import SecretSource
+        from ocsync.secrets import SecretSource
         from ocsync.store import ENVIRONMENTS, Profile
         from ocsync.store.profiles import environment_of, read_url
 
@@ -152,7 +152,7 @@ def register(app: typer.Typer) -> None:
 
         Refused while it holds a pause, or a listener beside a real target.
         """
-        from ocsync.store.glance import glance
+        from ocsync.store.summary import glance
 
         ctx.yes = yes
         folder = _open(ctx, name)
@@ -179,7 +179,7 @@ def register(app: typer.Typer) -> None:
     def check(ctx: Context, name: MaybeName = "") -> ExitCode:
         """Sign in; show who, which marketplace, and which roles are missing."""
         from ocsync.client import Limits
-        from ocsync.engine.work import missing_roles, sign_in
+        from ocsync.engine.session import missing_roles, sign_in
         from ocsync.render.text import columns
 
         ctx.profile_name = name or ctx.profile_name

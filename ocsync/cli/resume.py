@@ -96,10 +96,10 @@ def register(app: typer.Typer) -> None:
         interrupts it: run it again, and it goes on where it was.
         """
         from ocsync.client import Limits
-        from ocsync.engine.options import OnConflict, Options
-        from ocsync.engine.resume import resume as carry_out
+        from ocsync.engine.resume.conductor import resume as carry_out
+        from ocsync.engine.resume.options import OnConflict, Options
         from ocsync.plan import OWN_USER, ZERO_STOCK
-        from ocsync.render import run as shown
+        from ocsync.render import resume as shown
         from ocsync.resources import read_targets
 
         if on_conflict not in list(OnConflict):
@@ -154,7 +154,7 @@ def _fingerprint(path: Path) -> str:
 
 
 def _dry_run(ctx: Context, targets: list[str]) -> ExitCode:
-    from ocsync.engine.planning import draft
+    from ocsync.engine.resume.drafting import draft
     from ocsync.render import plan as shown
 
     drafted = draft(ctx.folder().journal.entries(), targets)

@@ -21,9 +21,9 @@ from ocsync.cli.options import (
 from ocsync.errors import ExitCode, Refused, UsageError
 
 if TYPE_CHECKING:
-    from ocsync.engine.resync import Report
-    from ocsync.engine.selection import Selection, Wanted
-    from ocsync.engine.work import Work
+    from ocsync.engine.resync.resync import Report
+    from ocsync.engine.resync.selection import Selection, Wanted
+    from ocsync.engine.session import Work
     from ocsync.store import Run
 
 
@@ -68,7 +68,7 @@ def register(app: typer.Typer) -> None:
         catalog-wide changes touch. Whatever interrupts it: ocsync resync, and it goes on.
         """
         from ocsync.client import Limits
-        from ocsync.engine.selection import Wanted
+        from ocsync.engine.resync.selection import Wanted
         from ocsync.render import resync as shown
 
         ctx.yes, ctx.confirmed, ctx.lock_seconds = yes, confirm, seconds_of(lock_timeout)
@@ -104,7 +104,7 @@ def register(app: typer.Typer) -> None:
 
 def _wanted(words: list[str], catalog: str, run: str, since: str) -> Wanted:
     """What the command line asks for; all of it empty: to go on. Raises UsageError, InputError."""
-    from ocsync.engine.selection import Wanted, read_words
+    from ocsync.engine.resync.selection import Wanted, read_words
     from ocsync.resources import read_ref, read_targets
 
     named = words[:1] if words and "/" not in words[0] and words[0] != "-" else []
@@ -147,8 +147,8 @@ def _command(wanted: Wanted, since: str) -> str:
 
 
 async def _select(work: Work, wanted: Wanted) -> Selection:
-    from ocsync.engine.selection import select
-    from ocsync.engine.work import sign_in
+    from ocsync.engine.resync.selection import select
+    from ocsync.engine.session import sign_in
 
     await sign_in(work)
     return await select(work, wanted)
@@ -156,8 +156,8 @@ async def _select(work: Work, wanted: Wanted) -> Selection:
 
 async def _carry_out(work: Work, wanted: Wanted, text: str, workers: int) -> Report | None:
     """Go on with the resync that is not finished, or begin one; None when there is nothing."""
-    from ocsync.engine.resync import begin, carry_out, left
-    from ocsync.engine.work import before_writing, sign_in
+    from ocsync.engine.resync.resync import begin, carry_out, left
+    from ocsync.engine.session import before_writing, sign_in
 
     open_run = work.folder.runs.open_run("resync")
     if open_run:
@@ -182,7 +182,7 @@ async def _carry_out(work: Work, wanted: Wanted, text: str, workers: int) -> Rep
 
 
 def _ask(work: Work, number: int) -> None:
-    from ocsync.engine.resync import ADVICE, QUESTION, advise
+    from ocsync.engine.resync.resync import ADVICE, QUESTION, advise
 
     if number > ADVICE:
         advise(work, number)
@@ -191,7 +191,7 @@ def _ask(work: Work, number: int) -> None:
 
 
 def _drop(ctx: Context) -> ExitCode:
-    from ocsync.engine.resync import give_up
+    from ocsync.engine.resync.resync import give_up
 
     folder = ctx.folder()
     with folder.run_lock():

@@ -43,8 +43,8 @@ def register(app: typer.Typer) -> None:
         Stock goes back by the difference, so sales since stay. What others
         changed since is left out. What the run made is listed for delete.
         """
-        from ocsync.engine.rollback import Rollback, choose, roll_back, stage
-        from ocsync.engine.work import Work, sign_in
+        from ocsync.engine.rollback.rollback import Rollback, choose, roll_back, stage
+        from ocsync.engine.session import Work, sign_in
         from ocsync.models import Entry
         from ocsync.render import rollback as shown
         from ocsync.resources import read_ref

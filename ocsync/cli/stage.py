@@ -135,8 +135,8 @@ def register(app: typer.Typer) -> None:
     @command(group, "show", exits=_FILED)
     def show(ctx: Context, ref: Ref) -> None:
         """Show the entries of a ref, in order, and the step they come to."""
-        from ocsync.engine.planning import draft
-        from ocsync.engine.work import utc_now
+        from ocsync.engine.resume.drafting import draft
+        from ocsync.engine.session import utc_now
         from ocsync.render.plan import explain
 
         found = [e for e in ctx.folder().journal.entries() if e.ref == ref]
@@ -233,8 +233,8 @@ def _stage(
 
 
 def _current(ctx: Context, entry: Entry) -> dict[str, Any]:
-    from ocsync.compare import before
-    from ocsync.engine.work import Work, sign_in
+    from ocsync.diff import before
+    from ocsync.engine.session import Work, sign_in
 
     async def read(work: Work) -> dict[str, Any]:
         from ocsync.client import read_current

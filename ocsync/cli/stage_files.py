@@ -14,7 +14,7 @@ from ocsync.cli.options import LOCAL, command
 from ocsync.errors import ExitCode, FileMissing, InputError, Refused, UsageError
 
 if TYPE_CHECKING:
-    from ocsync.intake.report import Report
+    from ocsync.intake.column_report import Report
     from ocsync.models import Entry
 
 _EXITS = (*LOCAL, ExitCode.BAD_INPUT, ExitCode.NO_FILE)
@@ -80,8 +80,8 @@ def register(group: typer.Typer) -> None:
         """
         from ocsync.engine.staging import checked, lift
         from ocsync.intake import read_file
-        from ocsync.intake.files import FORMATS
-        from ocsync.intake.report import Report
+        from ocsync.intake.column_report import Report
+        from ocsync.intake.reader import FORMATS
 
         if form and form not in FORMATS:
             raise UsageError(f'"{form}" is no format', hint=f"one of {', '.join(FORMATS)}")
@@ -128,7 +128,7 @@ def register(group: typer.Typer) -> None:
         JSONL holds everything; CSV says so when it cannot.
         """
         from ocsync.intake import export as exports
-        from ocsync.intake.files import form_of
+        from ocsync.intake.reader import form_of
         from ocsync.intake.table import kind_named
 
         if "/" in file and file.partition("/")[0] in kinds_that_begin(""):
@@ -180,7 +180,7 @@ def stamped(entries: Iterable[Entry]) -> Iterable[Entry]:
     """*entries* with when and by whom."""
     import msgspec
 
-    from ocsync.engine.work import operator, utc_now
+    from ocsync.engine.session import operator, utc_now
 
     at, by = utc_now().isoformat(timespec="seconds"), operator()
     return (msgspec.structs.replace(entry, at=at, by=by) for entry in entries)
@@ -221,7 +221,7 @@ def _tried(
     ctx: Context, file: str, read: Iterable[Entry], staged: Sequence[Entry], report: Report
 ) -> None:
     """Read it all, tell what it holds, and raise what is wrong with it."""
-    from ocsync.engine.planning import draft
+    from ocsync.engine.resume.drafting import draft
     from ocsync.render import stage as shown
 
     wrong: InputError | None = None

@@ -11,8 +11,8 @@ from ocsync.cli.options import command, seconds_of
 from ocsync.errors import ExitCode
 
 if TYPE_CHECKING:
+    from ocsync.engine.session import Work
     from ocsync.engine.status import Status
-    from ocsync.engine.work import Work
 
 
 def register(app: typer.Typer) -> None:
@@ -40,7 +40,7 @@ def register(app: typer.Typer) -> None:
         from datetime import UTC, datetime
 
         from ocsync.render import status as shown
-        from ocsync.store.glance import forgotten, glance, last_run
+        from ocsync.store.summary import forgotten, glance, last_run
 
         age = seconds_of(max_age) if max_age else 0.0
         found = None if offline else ctx.online(lambda work: _status(work, age))

@@ -26,8 +26,8 @@ def register(app: typer.Typer) -> None:
         lock_timeout: LockTimeout = "0",
     ) -> None:
         """Lift our pauses; what is staged stays staged."""
-        from ocsync.engine import pausing
-        from ocsync.engine.work import Work, before_writing, sign_in
+        from ocsync.engine.pause import pausing
+        from ocsync.engine.session import Work, before_writing, sign_in
         from ocsync.render.text import duration
         from ocsync.resources import read_targets
 

@@ -43,9 +43,9 @@ def register(app: typer.Typer) -> None:
         Where a listener is attached, also wait until it has heard of all.
         Read-only but for --redeliver.
         """
-        from ocsync.engine.examine import Examined, examine
-        from ocsync.engine.work import Work, before_writing, sign_in
-        from ocsync.render import delivered, run
+        from ocsync.engine.session import Work, before_writing, sign_in
+        from ocsync.engine.verify.verification import Examined, examine
+        from ocsync.render import delivery_proof, resume
 
         ctx.confirmed, ctx.lock_seconds = confirm, seconds_of(lock_timeout)
         seconds, patience = seconds_of(settle), seconds_of(delivery_timeout)
@@ -71,13 +71,13 @@ def register(app: typer.Typer) -> None:
                 "type": "summary",
                 "run": info.id,
                 "folder": str(found.path),
-                "delivery": delivered.document(proof),
-                **run.verified(verification),
+                "delivery": delivery_proof.document(proof),
+                **resume.verified(verification),
                 "exit_code": int(code),
             }
         )
         if not ctx.console.json:
-            for sign, line in run.verification_lines(info, verification, proof):
+            for sign, line in resume.verification_lines(info, verification, proof):
                 ctx.console.data(line, sign)
-            ctx.console.next(*delivered.next_commands(info.id, proof))
+            ctx.console.next(*delivery_proof.next_commands(info.id, proof))
         return code

@@ -17,8 +17,8 @@ from ocsync.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ocsync.engine.command import Command
-    from ocsync.engine.window import Opened
+    from ocsync.engine.pause.child_process import Command
+    from ocsync.engine.pause.window import Opened
 
 
 PATIENT_SECONDS = 300.0
@@ -71,8 +71,8 @@ def register(app: typer.Typer) -> None:
 
         from ocsync.cli.pause import place_of
         from ocsync.client import Limits
-        from ocsync.engine.window import Order
-        from ocsync.engine.window import window as carry_out
+        from ocsync.engine.pause.window import Order
+        from ocsync.engine.pause.window import window as carry_out
         from ocsync.render import window as shown
         from ocsync.resources import read_targets
 
@@ -127,7 +127,7 @@ def _divided(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def _command(ctx: Context, words: list[str]) -> Command:
     """The command as this profile's window runs it."""
-    from ocsync.engine.command import Command
+    from ocsync.engine.pause.child_process import Command
 
     whose = {
         "OCSYNC_WORKSPACE": str(ctx.workspace.root),

@@ -14,11 +14,11 @@ from __future__ import annotations
 from ocsync.client.api import Api as Api
 from ocsync.client.api import Identity as Identity
 from ocsync.client.api import Reply as Reply
-from ocsync.client.opening import Connection as Connection
-from ocsync.client.opening import Limits as Limits
-from ocsync.client.opening import open_client as open_client
-from ocsync.client.reads import read_current as read_current
-from ocsync.client.reads import ref_of as ref_of
+from ocsync.client.batch_reads import read_current as read_current
+from ocsync.client.batch_reads import ref_of as ref_of
+from ocsync.client.factory import Connection as Connection
+from ocsync.client.factory import Limits as Limits
+from ocsync.client.factory import open_client as open_client
 from ocsync.client.sync_configs import read_targets as read_targets
 from ocsync.client.sync_configs import set_paused as set_paused
 from ocsync.client.sync_configs import sync_one as sync_one

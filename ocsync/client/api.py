@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import httpx
 import msgspec
 
-from ocsync.client.answers import NOT_JSON, decode, error_of
 from ocsync.client.auth import OrderCloudAuth
+from ocsync.client.responses import NOT_JSON, decode, error_of
 from ocsync.client.throttle import ThrottleTransport
 from ocsync.errors import LostAnswer, TryLater
 from ocsync.resources import secrets_in

@@ -19,7 +19,7 @@ from urllib.parse import quote_plus
 import httpx
 import msgspec
 
-from ocsync.client.answers import decode, first_error
+from ocsync.client.responses import decode, first_error
 from ocsync.errors import OcsyncError, SignInError, TryLater
 
 _EARLY_SECONDS = 30.0

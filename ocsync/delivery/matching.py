@@ -14,9 +14,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from ocsync.compare import differing, sold
 from ocsync.delivery.messages import Key, Told, same_entity, told_by
-from ocsync.document import MISSING, value_at
+from ocsync.diff import differing, sold
+from ocsync.field_paths import MISSING, value_at
 from ocsync.models import Delivery, Fields, Ref
 
 

@@ -22,22 +22,22 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ocsync.emulator import control, routes, seeds, synthetic
-from ocsync.emulator.actions import Actions
 from ocsync.emulator.assignments import Assignments
 from ocsync.emulator.bulk import Bulk
-from ocsync.emulator.calls import Answer, Call, Caller
-from ocsync.emulator.configs import Configs
-from ocsync.emulator.courier import Courier
-from ocsync.emulator.deliveries import Deliveries
+from ocsync.emulator.delivery_configs import Deliveries
+from ocsync.emulator.delivery_sender import Courier
 from ocsync.emulator.entities import Entities
 from ocsync.emulator.errors import Refusal
 from ocsync.emulator.faults import Faults
+from ocsync.emulator.http import decoded, json_response, read_body, send_answer
+from ocsync.emulator.load import Bucket, Shoppers
 from ocsync.emulator.options import Options
-from ocsync.emulator.pace import Bucket, Shoppers
+from ocsync.emulator.publisher import KEPT, Publisher
+from ocsync.emulator.request import Answer, Call, Caller
+from ocsync.emulator.special_endpoints import Actions
 from ocsync.emulator.state import Marketplace, stamp
-from ocsync.emulator.sync import KEPT, Publisher
+from ocsync.emulator.sync_configs import Configs
 from ocsync.emulator.tokens import Tokens
-from ocsync.emulator.wire import decoded, json_response, read_body, send_answer
 
 _WRITES = {"PUT", "PATCH", "POST", "DELETE"}
 _TOKEN = "/oauth/token"  # noqa: S105 - a path

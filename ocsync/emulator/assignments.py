@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ocsync.emulator import documents, lists, rules
-from ocsync.emulator.calls import Answer, Call
 from ocsync.emulator.entities import Entities
 from ocsync.emulator.errors import invalid, not_found
 from ocsync.emulator.kinds import ALL, LINKS, noun
-from ocsync.emulator.showing import shown
+from ocsync.emulator.request import Answer, Call
 from ocsync.emulator.state import Row
+from ocsync.emulator.views import shown
 from ocsync.resources import Kind
 
 Ids = dict[str, str]

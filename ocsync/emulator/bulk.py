@@ -12,9 +12,9 @@ import msgspec
 
 from ocsync.emulator import documents, lists, rules
 from ocsync.emulator.assignments import Assignments
-from ocsync.emulator.calls import Answer, Call
 from ocsync.emulator.errors import Refusal, invalid, not_found
 from ocsync.emulator.kinds import ALL
+from ocsync.emulator.request import Answer, Call
 from ocsync.emulator.state import Document, stamp
 from ocsync.resources import Kind
 

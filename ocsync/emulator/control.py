@@ -17,8 +17,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ocsync.emulator import seeds
+from ocsync.emulator.http import json_response
 from ocsync.emulator.options import Options
-from ocsync.emulator.wire import json_response
 from ocsync.errors import InputError
 
 if TYPE_CHECKING:

@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ocsync.emulator import documents, effects, lists, rules
-from ocsync.emulator.calls import Answer, Call
+from ocsync.emulator import cascades, documents, lists, rules
 from ocsync.emulator.errors import Refusal, not_found
 from ocsync.emulator.kinds import noun
 from ocsync.emulator.options import Options
-from ocsync.emulator.showing import address_of, records_of, shown, worked_out
+from ocsync.emulator.publisher import Publisher
+from ocsync.emulator.request import Answer, Call
 from ocsync.emulator.state import Document, Key, Marketplace, Row, Table, key_of
-from ocsync.emulator.sync import Publisher
+from ocsync.emulator.views import address_of, records_of, shown, worked_out
 from ocsync.resources import Kind
 
 Ids = dict[str, str]
@@ -178,8 +178,8 @@ class Entities:
         if old and key_of(old.ids) != key_of(row.ids):
             self._rename(kind, old, row)
         self.market.put_in(kind, row)
-        if kind.name in effects.EFFECTS:
-            made += effects.EFFECTS[kind.name](self.market, row, old)
+        if kind.name in cascades.EFFECTS:
+            made += cascades.EFFECTS[kind.name](self.market, row, old)
         for other, beside in made[1:]:
             self.market.put_in(other, beside)
         same = old is not None and _plain(old.document) == _plain(row.document)
@@ -192,9 +192,9 @@ class Entities:
         goes = rules.GOES.get(kind.name)
         if goes:
             goes(self.market, row)
-        along = effects.takes_along(self.market, kind, row)
+        along = cascades.takes_along(self.market, kind, row)
         gone: list[tuple[Kind, Key]] = [(kind, key_of(row.ids)), *along]
-        left = [*effects.naming(self.market, kind, row)]
+        left = [*cascades.naming(self.market, kind, row)]
         removed = [(k, self.market.take_out(k, key)) for k, key in gone]
         for one in left:
             one.row.document[one.field] = None
@@ -273,8 +273,8 @@ class Entities:
 
     def _rename(self, kind: Kind, old: Row, new: Row) -> None:
         """Move *old*'s place to *new*'s: what hangs on it goes along, what names it follows."""
-        along = effects.hanging(self.market, kind, old)
-        for one in [*effects.naming(self.market, kind, old)]:
+        along = cascades.hanging(self.market, kind, old)
+        for one in [*cascades.naming(self.market, kind, old)]:
             one.row.document[one.field] = new.ids[-1]
         self.market.take_out(kind, key_of(old.ids))
         for other, key in along:

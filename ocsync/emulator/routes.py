@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
-from ocsync.emulator.actions import Actions
 from ocsync.emulator.assignments import Assignments
 from ocsync.emulator.bulk import Bulk, jobs_of
-from ocsync.emulator.calls import Answer, Call
-from ocsync.emulator.configs import Configs
-from ocsync.emulator.deliveries import Deliveries
+from ocsync.emulator.delivery_configs import Deliveries
 from ocsync.emulator.entities import Entities
 from ocsync.emulator.kinds import ALL, LINKS, ORDERS
+from ocsync.emulator.request import Answer, Call
+from ocsync.emulator.special_endpoints import Actions
+from ocsync.emulator.sync_configs import Configs
 from ocsync.resources import TARGETS, Kind
 
 Handler = Callable[[Call], Answer | Awaitable[Answer]]

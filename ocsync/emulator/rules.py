@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from ocsync.emulator.errors import Refusal, invalid, not_found
 from ocsync.emulator.kinds import ALL, noun
-from ocsync.emulator.showing import address_of
 from ocsync.emulator.state import Document, Marketplace, Row, key_of
+from ocsync.emulator.views import address_of
 from ocsync.resources import Kind, Reference
 
 Ids = dict[str, str]

@@ -27,8 +27,8 @@ import msgspec
 
 from ocsync.emulator.documents import blank, members
 from ocsync.emulator.kinds import ALL, ORDERS
+from ocsync.emulator.publisher import Publisher
 from ocsync.emulator.state import Client, Document, Marketplace, Row
-from ocsync.emulator.sync import Publisher
 from ocsync.errors import ConfigError, FileMissing, InputError
 from ocsync.resources import TARGETS, Kind
 

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import uvicorn
 
 from ocsync.emulator.app import Emulator
+from ocsync.emulator.http import Protocol
 from ocsync.emulator.options import Options
-from ocsync.emulator.wire import Protocol
 from ocsync.errors import ConfigError, OcsyncError
 
 HOST = "127.0.0.1"

@@ -12,9 +12,9 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from ocsync.emulator.calls import Answer, Caller
 from ocsync.emulator.errors import Refusal
 from ocsync.emulator.options import Options
+from ocsync.emulator.request import Answer, Caller
 from ocsync.emulator.state import Client, Document, Marketplace
 
 _KEY = secrets.token_bytes(32)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from ocsync.gone import refuse_gone
 from ocsync.intake import check_against_staged
 from ocsync.models import Entry
 from ocsync.resources import lineage
 from ocsync.store import ProfileFolder
+from ocsync.tombstones import refuse_gone
 
 
 def checked(

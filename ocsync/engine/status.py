@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ocsync.client import Identity
-from ocsync.engine.pausing import Surveyed, survey
-from ocsync.engine.work import Work, sign_in
+from ocsync.engine.pause.pausing import Surveyed, survey
+from ocsync.engine.session import Work, sign_in
 from ocsync.pause import Standing
 from ocsync.resources import TARGETS
-from ocsync.store.glance import Due, forgotten
+from ocsync.store.summary import Due, forgotten
 
 
 class Status(NamedTuple):

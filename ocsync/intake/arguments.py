@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ocsync.errors import InputError, Problem, UsageError
-from ocsync.intake.fields import faults_of, opened, read_json, read_text
+from ocsync.intake.field_values import faults_of, opened, read_json, read_text
 from ocsync.models import Entry, Fields, Op, Ref
 from ocsync.resources import Kind, field_at, kind_of, read_ref
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from ocsync.errors import InputError
-from ocsync.intake.line import Origin, Row
+from ocsync.intake.record import Origin, Row
 
 MAX_CELL = 1_000_000
 """Characters of one cell."""

@@ -17,7 +17,7 @@ import msgspec
 
 from ocsync.errors import InputError, Problem
 from ocsync.intake.csv_rows import MAX_CELL
-from ocsync.intake.fields import read_text
+from ocsync.intake.field_values import read_text
 from ocsync.intake.table import ERRORS, NULL
 from ocsync.models import Entry, Fields, Ref
 from ocsync.resources import field_at, kind_of

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from ocsync.errors import InputError, UsageError
-from ocsync.intake.fields import opened
-from ocsync.intake.line import Line, Origin
+from ocsync.intake.field_values import opened
+from ocsync.intake.record import Line, Origin
 from ocsync.models import Entry, Fields, Op
 from ocsync.resources import Kind, kind_of, read_ref
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ocsync.errors import ConfigError, InputError, UsageError
-from ocsync.intake.line import Origin, Row
+from ocsync.intake.record import Origin, Row
 from ocsync.intake.sheet_scan import Scan, is_archive, scan
 from ocsync.intake.table import ERRORS, WHY_ERROR
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from ocsync.document import split
 from ocsync.errors import InputError, UsageError
-from ocsync.intake.fields import opened, read_json, read_text
-from ocsync.intake.line import Line, Origin, Row
+from ocsync.field_paths import split
+from ocsync.intake.field_values import opened, read_json, read_text
+from ocsync.intake.record import Line, Origin, Row
 from ocsync.models import Entry, Fields, Op, Ref
 from ocsync.resources import (
     ID_PATTERN,

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ocsync.models import Entry, State
-from ocsync.render.lines import Line
-from ocsync.render.run import problem
+from ocsync.render.resume import problem
 from ocsync.render.text import count, plural_of, shortened
+from ocsync.render.verify import Line
 from ocsync.resources import KINDS, kind_of
 
 if TYPE_CHECKING:
-    from ocsync.engine.delete import Report
-    from ocsync.engine.doomed import Doomed, Survey
+    from ocsync.engine.delete.execute import Report
+    from ocsync.engine.delete.impact import Doomed, Survey
 
 _SHOWN = 10
 _HEARS = {

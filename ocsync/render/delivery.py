@@ -8,16 +8,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ocsync.attachment import place_of
-from ocsync.delivery.envelope import Distinct, about
-from ocsync.document import MISSING
+from ocsync.delivery.decoding import Distinct, about
+from ocsync.field_paths import MISSING
+from ocsync.listener_attachment import place_of
 from ocsync.models import Delivery
 from ocsync.render.text import clock, columns, count, value, width
-from ocsync.secret import SecretSource
+from ocsync.secrets import SecretSource
 
 if TYPE_CHECKING:
-    from ocsync.engine.deliveries import Configured
-    from ocsync.engine.delivery_draft import Draft, Edit
+    from ocsync.engine.delivery_config.bindings import Configured
+    from ocsync.engine.delivery_config.diff import Draft, Edit
 
 
 _WIDTH = 80

@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ocsync.render.lines import Line
 from ocsync.render.text import count, width
+from ocsync.render.verify import Line
 
 if TYPE_CHECKING:
     from ocsync.engine.doctor import Examination, Said

@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ocsync.models import State
-from ocsync.render.delivered import numbers
-from ocsync.render.lines import Line, findings
-from ocsync.render.run import table
+from ocsync.render.delivery_proof import numbers
+from ocsync.render.resume import table
 from ocsync.render.status import ending
 from ocsync.render.text import assignment, clock, columns, count, duration, value
+from ocsync.render.verify import Line, findings
 from ocsync.store import RunInfo
 
 if TYPE_CHECKING:

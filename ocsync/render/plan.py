@@ -6,17 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ocsync.engine.planning import Draft
+from ocsync.engine.resume.drafting import Draft
 from ocsync.models import Entry, Op, Step
 from ocsync.pause import Pause
 from ocsync.plan import Risk, feeds, risks, totals
-from ocsync.render.lines import Line
 from ocsync.render.text import assignment, clock, columns, count, duration, shortened, value
+from ocsync.render.verify import Line
 
 _SHOWN = 20
 
 if TYPE_CHECKING:
-    from ocsync.engine.inspect import Inspection
+    from ocsync.engine.resume.preflight import Inspection
 
 
 class Pace(NamedTuple):

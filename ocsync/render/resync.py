@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ocsync.render.lines import SHOWN, Line
 from ocsync.render.text import columns, count, duration
+from ocsync.render.verify import SHOWN, Line
 
 if TYPE_CHECKING:
-    from ocsync.engine.resync import Report
-    from ocsync.engine.selection import Selection
+    from ocsync.engine.resync.resync import Report
+    from ocsync.engine.resync.selection import Selection
 
 
 def selection(found: Selection) -> Iterator[Line]:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ocsync.models import Entry, Op
-from ocsync.render.lines import Line
 from ocsync.render.text import assignment, count, shortened, value
+from ocsync.render.verify import Line
 
 if TYPE_CHECKING:
-    from ocsync.engine.rollback import Rollback
-    from ocsync.engine.undo import Back
+    from ocsync.engine.rollback.revert import Back
+    from ocsync.engine.rollback.rollback import Rollback
 
 _SHOWN, _WIDTH = 10, 75
 _INLINE = 3

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ocsync.render.lines import Line
 from ocsync.render.text import columns, count, value, width
+from ocsync.render.verify import Line
 
 if TYPE_CHECKING:
-    from ocsync.engine.planning import Draft
-    from ocsync.intake.report import Column, Report
+    from ocsync.engine.resume.drafting import Draft
+    from ocsync.intake.column_report import Column, Report
     from ocsync.models import Entry
 
 _NAME = 26

@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ocsync.render.text import clock, columns, count, duration, shortened
-from ocsync.store.owner import operator
+from ocsync.store.identity import operator
 
 if TYPE_CHECKING:
     from ocsync.engine.status import Status
     from ocsync.store import Glance
-    from ocsync.store.glance import Due
+    from ocsync.store.summary import Due
 
 Line = tuple[str, str]
 Pauses = Mapping[str, Mapping[str, Any]]
@@ -121,7 +121,7 @@ def attached(listeners: Mapping[str, Mapping[str, Any]], now: datetime) -> Itera
     """The listeners that this workspace has put beside real targets."""
     if not listeners:
         return
-    from ocsync.attachment import place_of
+    from ocsync.listener_attachment import place_of
 
     for key, facts in listeners.items():
         config = key.partition("/")[0]

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ocsync.render.lines import Line
 from ocsync.render.text import clock, duration
+from ocsync.render.verify import Line
 
 if TYPE_CHECKING:
-    from ocsync.engine.window import Ended, Opened
+    from ocsync.engine.pause.window import Ended, Opened
 
 
 def opened(found: Opened, name: str, place: str) -> Iterator[Line]:

@@ -10,22 +10,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ocsync.store.glance import Glance as Glance
     from ocsync.store.journal import Journal as Journal
-    from ocsync.store.profile_folder import Pin as Pin
-    from ocsync.store.profile_folder import ProfileFolder as ProfileFolder
+    from ocsync.store.profile_dir import Pin as Pin
+    from ocsync.store.profile_dir import ProfileFolder as ProfileFolder
     from ocsync.store.profiles import ENVIRONMENTS as ENVIRONMENTS
     from ocsync.store.profiles import Profile as Profile
     from ocsync.store.runs import Run as Run
     from ocsync.store.runs import RunInfo as RunInfo
     from ocsync.store.runs import Runs as Runs
+    from ocsync.store.summary import Glance as Glance
     from ocsync.store.workspace import Workspace as Workspace
 
 _HOMES = {
-    "Glance": "glance",
+    "Glance": "summary",
     "Journal": "journal",
-    "Pin": "profile_folder",
-    "ProfileFolder": "profile_folder",
+    "Pin": "profile_dir",
+    "ProfileFolder": "profile_dir",
     "ENVIRONMENTS": "profiles",
     "Profile": "profiles",
     "Run": "runs",

@@ -28,8 +28,8 @@ from ocsync.models import Entry
 from ocsync.resources import is_ref
 from ocsync.store import files, log
 from ocsync.store.log import Log, Warn
-from ocsync.store.ranges import forget, ranges
-from ocsync.store.stamp import read_stamp
+from ocsync.store.number_ranges import forget, ranges
+from ocsync.store.timestamps import read_stamp
 
 Lock = Callable[[], AbstractContextManager[None]]
 

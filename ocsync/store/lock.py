@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ocsync.errors import Locked
-from ocsync.store.owner import job_url, operator
+from ocsync.store.identity import job_url, operator
 
 _WAIT = "wait for it, or give --lock-timeout 5m; a holder that died does not block"
 

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ocsync.errors import ConfigError, UsageError
-from ocsync.secret import SecretSource, resolve
+from ocsync.secrets import SecretSource, resolve
 
 _REGIONS = ("useast", "australiaeast", "westeurope", "japaneast")
 ENVIRONMENTS: dict[str, str] = {

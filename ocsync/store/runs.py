@@ -32,7 +32,7 @@ from ocsync.resources import is_ref
 from ocsync.store import files, log
 from ocsync.store.journal import Journal, read_entry
 from ocsync.store.log import Log, Warn
-from ocsync.store.stamp import read_stamp
+from ocsync.store.timestamps import read_stamp
 
 Sort = Literal["resume", "delete", "resync"]
 """What made a run."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ocsync.errors import ConfigError, TrustRequired, UsageError
 from ocsync.store import files
 from ocsync.store.log import Warn
-from ocsync.store.profile_folder import ProfileFolder, read_toml, without_null, write_toml
+from ocsync.store.profile_dir import ProfileFolder, read_toml, without_null, write_toml
 
 if TYPE_CHECKING:
     from ocsync.store.profiles import Profile

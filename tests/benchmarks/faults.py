@@ -26,7 +26,7 @@ from typing import Any, NamedTuple, cast
 
 from ocsync.cli import context
 from ocsync.cli.app import run
-from ocsync.client.opening import open_client
+from ocsync.client.factory import open_client
 from tests.benchmarks.emulator import FORM, call, emulator
 from tests.processes import Started
 

@@ -276,12 +276,12 @@ def test_a_log_of_both_streams_has_the_lines_in_order(
 def test_nobody_at_the_other_end(ocsync: Run, shop: Shop) -> None:
     file = Path(".ocsync/profiles/test/profile.toml")
     file.write_text(file.read_text().replace(shop.url, "http://127.0.0.1:9"))
-    from ocsync.client import opening
+    from ocsync.client import factory
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(opening.Limits, "__new__", opening.Limits.__new__)
-        patch.setattr("ocsync.client.opening.DEFAULT", opening.Limits(max_wait=0.1))
-        patch.setattr("ocsync.client.Limits", lambda *a: opening.Limits(max_wait=0.1))
+        patch.setattr(factory.Limits, "__new__", factory.Limits.__new__)
+        patch.setattr("ocsync.client.factory.DEFAULT", factory.Limits(max_wait=0.1))
+        patch.setattr("ocsync.client.Limits", lambda *a: factory.Limits(max_wait=0.1))
         result = ocsync("status")
     assert result.code == 75
     assert "the network failed" in result.err
@@ -291,7 +291,7 @@ def test_nobody_at_the_other_end(ocsync: Run, shop: Shop) -> None:
 def test_an_unexpected_error_leaves_a_file_and_no_traceback(
     ocsync: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("ocsync.store.glance.glance", lambda *a: 1 / 0)
+    monkeypatch.setattr("ocsync.store.summary.glance", lambda *a: 1 / 0)
     result = ocsync("status", "--offline")
     assert result.code == 1
     assert "ZeroDivisionError" in result.err

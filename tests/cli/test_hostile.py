@@ -90,7 +90,7 @@ def liar() -> Iterator[Liar]:
 @pytest.fixture
 def deceived(run: Run, liar: Liar, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A workspace whose profile leads to the liar, with an edit of each sort staged."""
-    monkeypatch.setattr("ocsync.engine.pausing.CONFIRM_SECONDS", 0.1)
+    monkeypatch.setattr("ocsync.engine.pause.pausing.CONFIRM_SECONDS", 0.1)
     run("init")
     run("profile", "add", "test", "--api-url", liar.url, "--client-id", "x", "--secret-env", SECRET)
     for words in (

@@ -128,7 +128,7 @@ def test_what_is_unstaged_while_a_resume_begins_is_not_sent(
     ocsync: Run, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the plan and the seal there may be a question, or a slow network."""
-    from ocsync.engine import resume as module
+    from ocsync.engine.resume import conductor as module
 
     refs = shop.stock(records=2)
     for ref in refs:

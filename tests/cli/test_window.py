@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from ocsync.store.identity import operator
 from ocsync.store.lock import hold
-from ocsync.store.owner import operator
 from tests.builders import Shop
 from tests.conftest import SECRET, Run
 from tests.processes import Done, Started, call

@@ -424,7 +424,7 @@ def test_a_sync_request_without_a_config_says_so(shop: Shop) -> None:
 
 
 def test_the_environments_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ocsync.client.opening import _proxy
+    from ocsync.client.factory import _proxy
 
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
     monkeypatch.setenv("NO_PROXY", "useast-sandbox.ordercloud.io")

@@ -17,9 +17,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ocsync.delivery.receiver import MAX_BODY, Groups
+from ocsync.delivery.http_listener import MAX_BODY, Groups
 from ocsync.models import Delivery
-from ocsync.store.deliveries import Deliveries
+from ocsync.store.delivery_log import Deliveries
 from tests.builders import HTTP
 from tests.conftest import Run
 from tests.delivery.listeners import LOG, SECRET, envelope, lines, listening, wait_for_lines
@@ -94,7 +94,7 @@ def test_what_it_does_not_begin_with(ocsync: Run) -> None:
 def test_without_its_libraries_it_says_what_to_install(
     ocsync: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(sys.modules, "ocsync.delivery.receiver", raising=False)
+    monkeypatch.delitem(sys.modules, "ocsync.delivery.http_listener", raising=False)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     result = ocsync("listen", *SIGNED)
     assert (result.code, "pip install 'ocsync[emulator]'" in result.err) == (78, True)
@@ -175,7 +175,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from ocsync.models import Delivery
-from ocsync.store.deliveries import Deliveries
+from ocsync.store.delivery_log import Deliveries
 log = Deliveries(Path(sys.argv[1]))
 for n in range(60):
     log.append([Delivery(at="t", namespace=sys.argv[2], payload={"n": n, "fill": "x" * 3000})] * 3)

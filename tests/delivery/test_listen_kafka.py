@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ocsync.delivery.brokers import Brokers, event_hubs, read_servers, settings_of
+from ocsync.delivery.kafka_config import Brokers, event_hubs, read_servers, settings_of
 from ocsync.errors import UsageError
 from ocsync.models import Delivery
 from tests.builders import Shop, csv_of
@@ -58,7 +58,7 @@ class Reading:
         self, cluster: Cluster, topic: str, since: datetime | None = None,
         tell: Callable[[str], Any] = pytest.fail,
     ) -> None:  # fmt: skip
-        from ocsync.delivery.topic import TopicReader
+        from ocsync.delivery.kafka_listener import TopicReader
 
         self.kept: list[Delivery] = []
         self.heard: list[tuple[int, str]] = []
@@ -225,10 +225,10 @@ def test_a_listener_outlives_its_broker(ocsync: Run) -> None:
 def test_a_listener_goes_on_when_its_broker_is_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from ocsync.delivery import topic
+    from ocsync.delivery import kafka_listener
 
     said: list[str] = []
-    monkeypatch.setattr(topic, "LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(kafka_listener, "LOOK_SECONDS", 0.2)
     with broker() as (process, servers):
         reading = Reading(Cluster(servers, None), "t", tell=said.append)
         process.send_signal(signal.SIGSTOP)
@@ -275,7 +275,7 @@ def test_what_it_does_not_begin_with(run: Run, monkeypatch: pytest.MonkeyPatch) 
 def test_what_a_broker_says_no_to(
     ocsync: Run, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ocsync.delivery import cluster as client
+    from ocsync.delivery import kafka_client as client
 
     monkeypatch.setattr(client, "CONNECT_SECONDS", 0.0)
     monkeypatch.setattr(client, "ANSWER_SECONDS", 0.4)
@@ -293,7 +293,7 @@ def test_what_a_broker_says_no_to(
 def test_without_its_library_it_says_what_to_install(
     ocsync: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("ocsync.delivery.topic", "ocsync.delivery.cluster"):
+    for name in ("ocsync.delivery.kafka_listener", "ocsync.delivery.kafka_client"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "confluent_kafka", None)
     result = ocsync("listen", "kafka", "--servers", "127.0.0.1:1", "--topic", "t")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocsync.delivery.envelope import open_messages
+from ocsync.delivery.decoding import open_messages
 from ocsync.delivery.matching import Arrival, Delivered, Expected, Matcher
 from ocsync.delivery.messages import is_signed, key_of, published_by, sign
 from ocsync.errors import InputError

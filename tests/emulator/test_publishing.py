@@ -110,7 +110,7 @@ def test_letters_are_signed_and_in_the_envelope(listened: Shop, sink: Sink) -> N
 def test_a_letter_is_tried_again(
     listened: Shop, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ocsync.emulator.courier._PAUSES", (0.01, 0.02, None))
+    monkeypatch.setattr("ocsync.emulator.delivery_sender._PAUSES", (0.01, 0.02, None))
     sink.refuse = 2
     listened.call("PATCH", "/catalogs/C", {"Name": "x"})
     wait_for(lambda: sink.letters)

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from ocsync.client import Api, Connection, Limits, open_client
-from ocsync.engine.options import Options
 from ocsync.engine.recorder import Recorder
-from ocsync.engine.resume import resume
-from ocsync.engine.work import Work
+from ocsync.engine.resume.conductor import resume
+from ocsync.engine.resume.options import Options
+from ocsync.engine.session import Work
 from ocsync.models import Intent
 from ocsync.store import ProfileFolder, Workspace
 from tests.builders import Shop

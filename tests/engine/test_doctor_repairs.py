@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from ocsync.engine.doctor import LOCAL, Check, Level, Needs, Setup, examine
-from ocsync.engine.doctor.finding import fine
-from ocsync.engine.doctor.machine import _mismatch
-from ocsync.engine.doctor.state import next_restore, restore
+from ocsync.engine.doctor.check import fine
+from ocsync.engine.doctor.environment import _mismatch
+from ocsync.engine.doctor.leftovers import next_restore, restore
 from ocsync.errors import ExitCode
 from ocsync.store import Workspace
 from tests.builders import Result, Shop, csv_of

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ocsync.engine.options import Options
 from ocsync.engine.recorder import Recorder
+from ocsync.engine.resume.options import Options
 from ocsync.errors import ExitCode
 from ocsync.models import Intent
 from tests.builders import Shop
@@ -49,7 +49,7 @@ def test_lagging_reads_never_suppress_a_write_and_the_answer_counts(
     ocsync: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Products are read from an index: a stale read proves nothing, and is no difference."""
-    monkeypatch.setattr("ocsync.engine.verify.POLL_SECONDS", 0.1)
+    monkeypatch.setattr("ocsync.engine.verify.readback.POLL_SECONDS", 0.1)
     from ocsync.emulator import Options as Switches
     from ocsync.emulator import running
     from tests.conftest import add_profile

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocsync.document import join
 from ocsync.errors import InputError
+from ocsync.field_paths import join
 from ocsync.intake import read_file
 from ocsync.intake.export import csv_lines, json_lines
-from ocsync.intake.fields import faults_of
+from ocsync.intake.field_values import faults_of
 from ocsync.models import Entry, Op
 from ocsync.resources import KINDS, Field, Type, make_ref
 from tests.builders import entry

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from ocsync.errors import Damaged
 from ocsync.models import Intent, Outcome, State
 from ocsync.store import RunInfo, Runs
-from ocsync.store.deliveries import Deliveries
-from ocsync.store.glance import glance
+from ocsync.store.delivery_log import Deliveries
 from ocsync.store.log import line_of
 from ocsync.store.runs import Run
+from ocsync.store.summary import glance
 from tests.store.test_journal import journal, some
 
 HUGE = 10**30

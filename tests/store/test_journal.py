@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from ocsync.errors import Damaged
 from ocsync.models import Entry
 from ocsync.store import Journal, RunInfo, Runs
-from ocsync.store.glance import glance
+from ocsync.store.summary import glance
 from tests.builders import entry
 
 
@@ -224,7 +224,7 @@ def test_a_glance_loads_no_heavy_module(tmp_path: Path) -> None:
     book = journal(tmp_path)
     book.append(some(2))
     code = (
-        "import sys; from pathlib import Path; from ocsync.store.glance import glance;"
+        "import sys; from pathlib import Path; from ocsync.store.summary import glance;"
         "print(glance(Path(sys.argv[1]), print).entries,"
         "[m for m in ('msgspec','httpx','asyncio','rich') if m in sys.modules])"
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ocsync.errors import ConfigError, TrustRequired, UsageError
-from ocsync.secret import SecretSource
+from ocsync.secrets import SecretSource
 from ocsync.store import ENVIRONMENTS, Profile, Workspace
 from ocsync.store.profiles import needs_trust, read_url, resolve_secret
 from ocsync.store.workspace import check_trust, trust

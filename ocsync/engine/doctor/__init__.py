@@ -10,46 +10,46 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ocsync.engine.doctor import damage, listeners, machine, places, profile, state
-from ocsync.engine.doctor.finding import LOGS, failed
-from ocsync.engine.doctor.finding import Check as Check
-from ocsync.engine.doctor.finding import Examination as Examination
-from ocsync.engine.doctor.finding import Level as Level
-from ocsync.engine.doctor.finding import Needs as Needs
-from ocsync.engine.doctor.finding import Said as Said
-from ocsync.engine.doctor.finding import Setup as Setup
-from ocsync.engine.doctor.finding import examine as examine
+from ocsync.engine.doctor import environment, leftovers, listeners, log_repair, profile, workspace
+from ocsync.engine.doctor.check import LOGS, failed
+from ocsync.engine.doctor.check import Check as Check
+from ocsync.engine.doctor.check import Examination as Examination
+from ocsync.engine.doctor.check import Level as Level
+from ocsync.engine.doctor.check import Needs as Needs
+from ocsync.engine.doctor.check import Said as Said
+from ocsync.engine.doctor.check import Setup as Setup
+from ocsync.engine.doctor.check import examine as examine
 from ocsync.errors import OcsyncError
 
 _W, _F, _P, _L = Needs.WORKSPACE, Needs.FOLDER, Needs.PROFILE, Needs.LOGS
 
 LOCAL: tuple[Check, ...] = (
-    Check("python", machine.python),
-    Check("packages", machine.packages),
-    Check("terminal", machine.terminal),
-    Check("environment", machine.environment),
-    Check("user", machine.who),
-    Check("workspace", places.found),
-    Check("format", places.format_known, _W),
-    Check("owner", places.owner, _W),
-    Check("modes", places.modes, _W),
-    Check("ignored", places.ignored, _W),
-    Check("leftovers", places.leftovers, _W),
-    Check("disk", places.room),
+    Check("python", environment.python),
+    Check("packages", environment.packages),
+    Check("terminal", environment.terminal),
+    Check("environment", environment.environment),
+    Check("user", environment.who),
+    Check("workspace", workspace.found),
+    Check("format", workspace.format_known, _W),
+    Check("owner", workspace.owner, _W),
+    Check("modes", workspace.modes, _W),
+    Check("ignored", workspace.ignored, _W),
+    Check("leftovers", workspace.leftovers, _W),
+    Check("disk", workspace.room),
     Check("profile", profile.whole, _W),
     Check("host", profile.host, _P),
-    Check("proxy", machine.proxy, _P),
+    Check("proxy", environment.proxy, _P),
     Check("secret", profile.secret, _P),
     Check("trust", profile.trust, _P),
-    Check(LOGS, damage.records, _F),
-    Check("locks", state.locks, _F),
-    Check("runs", state.runs, _F),
-    Check("seals", state.seals, _F),
-    Check("pauses", state.pauses, _F),
+    Check(LOGS, log_repair.records, _F),
+    Check("locks", leftovers.locks, _F),
+    Check("runs", leftovers.runs, _F),
+    Check("seals", leftovers.seals, _F),
+    Check("pauses", leftovers.pauses, _F),
     Check("listeners", listeners.listeners, _F),
-    Check("restore", state.restore, _L),
+    Check("restore", leftovers.restore, _L),
     Check("extras", profile.extras, _L),
-    Check("others", state.others, _F),
+    Check("others", leftovers.others, _F),
 )
 
 BEFORE_ASKING = ("profile", "secret", "trust")

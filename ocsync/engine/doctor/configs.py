@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from importlib.util import find_spec
 
 from ocsync.client.sync_configs import read_target
-from ocsync.engine.deliveries import show
-from ocsync.engine.doctor.asked import Asked, Use
-from ocsync.engine.doctor.finding import Said, fine, note, wrong
-from ocsync.engine.pausing import Surveyed, drift
+from ocsync.engine.delivery_config.bindings import show
+from ocsync.engine.doctor.check import Said, fine, note, wrong
+from ocsync.engine.doctor.server_context import Asked, Use
+from ocsync.engine.pause.pausing import Surveyed, drift
 from ocsync.errors import ApiError, NotFound, RoleMissing
 from ocsync.pause import Standing, settle, standing
 from ocsync.resources import TARGETS

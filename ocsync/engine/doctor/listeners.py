@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from ocsync.attachment import place_of
-from ocsync.engine.doctor.finding import Said, Setup, fine, note, of_error, wrong
+from ocsync.engine.doctor.check import Said, Setup, fine, note, of_error, wrong
 from ocsync.errors import Damaged
+from ocsync.listener_attachment import place_of
 
 FORGOTTEN = timedelta(days=1)
 """A listener that has been attached for longer has probably been forgotten."""

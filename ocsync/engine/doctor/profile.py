@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
-from ocsync.engine.doctor.finding import Said, Setup, fine, note, of_error, wrong
+from ocsync.engine.doctor.check import Said, Setup, fine, note, of_error, wrong
 from ocsync.errors import ExitCode, OcsyncError
 from ocsync.store.profiles import ENVIRONMENTS, environment_of, is_loopback
 from ocsync.store.workspace import check_trust

@@ -10,8 +10,7 @@ from urllib.parse import urlsplit
 
 from ocsync.client import Identity
 from ocsync.engine.doctor import configs
-from ocsync.engine.doctor.asked import Asked, Look, in_use
-from ocsync.engine.doctor.finding import (
+from ocsync.engine.doctor.check import (
     Examination,
     Needs,
     Said,
@@ -21,7 +20,8 @@ from ocsync.engine.doctor.finding import (
     of_error,
     wrong,
 )
-from ocsync.engine.work import Work
+from ocsync.engine.doctor.server_context import Asked, Look, in_use
+from ocsync.engine.session import Work
 from ocsync.errors import ExitCode, OcsyncError, TryLater
 from ocsync.resources import KINDS, TARGETS, Kind
 

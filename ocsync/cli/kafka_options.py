@@ -1,0 +1,81 @@
+"""The options that say where a Kafka topic is and how to sign in; an Event Hub is one too."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from ocsync.cli.secret_options import secret_of
+from ocsync.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from ocsync.delivery.kafka_config import Brokers
+
+
+def _option(name: str, metavar: str, text: str) -> Any:
+    return typer.Option(name, metavar=metavar, help=text, rich_help_panel="Kafka or Event Hubs")
+
+
+Servers = Annotated[str, _option("--servers", "HOST:PORT,...", "Kafka's bootstrap servers.")]
+Username = Annotated[str, _option("--username", "NAME", "SASL user name.")]
+UsernameEnv = Annotated[str, _option("--username-env", "VAR", "Holds it instead.")]
+PasswordEnv = Annotated[str, _option("--password-env", "VAR", "Holds the SASL password.")]
+PasswordCommand = Annotated[str, _option("--password-command", "CMD", "Prints it instead.")]
+Mechanism = Annotated[
+    str, _option("--mechanism", "PLAIN|SCRAM-SHA-256|SCRAM-SHA-512", "How to sign in.")
+]
+ConnectionEnv = Annotated[
+    str, _option("--connection-env", "VAR", "Holds an Event Hubs connection string.")
+]
+ConnectionCommand = Annotated[str, _option("--connection-command", "CMD", "Prints it instead.")]
+
+
+class Given(NamedTuple):
+    """What was given of these options."""
+
+    servers: str = ""
+    username: str = ""
+    username_env: str = ""
+    password_env: str = ""
+    password_command: str = ""
+    mechanism: str = "PLAIN"
+    connection_env: str = ""
+    connection_command: str = ""
+
+    def read(self) -> tuple[Brokers, str]:
+        """The brokers, and the topic that an Event Hubs connection string names, if it does.
+
+        Raises UsageError, ConfigError.
+        """
+        from ocsync.delivery.kafka_config import MECHANISMS, Brokers, event_hubs, read_servers
+
+        by_string = bool(self.connection_env or self.connection_command)
+        if bool(self.servers) == by_string:
+            raise UsageError("give --servers HOST:PORT, or --connection-env VAR for Event Hubs")
+        if by_string:
+            if self.username or self.username_env or self.password_env or self.password_command:
+                raise UsageError("an Event Hubs connection string is user name and password")
+            words = self.connection_env, self.connection_command
+            return event_hubs(secret_of(*words, "the connection string", "--connection"))
+        if self.mechanism not in MECHANISMS:
+            raise UsageError(f'"{self.mechanism}" is none of {", ".join(MECHANISMS)}')
+        servers, username = read_servers(self.servers), self._user()
+        if not username:
+            if self.password_env or self.password_command:
+                raise UsageError("a password needs --username NAME or --username-env VAR")
+            return Brokers(servers), ""
+        words = self.password_env, self.password_command
+        password = secret_of(*words, "the SASL password", "--password")
+        return Brokers(servers, username, password, self.mechanism), ""
+
+    def _user(self) -> str:
+        if self.username and self.username_env:
+            raise UsageError("give --username NAME or --username-env VAR, not both")
+        if self.username_env and not os.environ.get(self.username_env):
+            raise ConfigError(
+                f"environment variable {self.username_env} is not set; "
+                "it should hold the SASL user name"
+            )
+        return self.username or os.environ.get(self.username_env, "")

@@ -1,0 +1,14 @@
+"""Secrets on the command line: only by the name of a variable or a command, never themselves."""
+
+from __future__ import annotations
+
+from ocsync.errors import UsageError
+
+
+def secret_of(env: str, command: str, what: str, option: str = "--secret") -> str:
+    """The secret *what*, from variable *env* or *command*. Raises UsageError, ConfigError."""
+    from ocsync.secrets import SecretSource, resolve
+
+    if bool(env) == bool(command):
+        raise UsageError(f"give {option}-env VAR or {option}-command CMD for {what}")
+    return resolve(SecretSource(env, command), what)

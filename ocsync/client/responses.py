@@ -1,0 +1,77 @@
+"""Answers -> values and errors. Bodies may begin with a BOM, and a gateway's may be no JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ocsync.errors import (
+    AlreadyExists,
+    ApiError,
+    NotFound,
+    OcsyncError,
+    RoleMissing,
+    SignInError,
+)
+from ocsync.field_paths import is_deeper
+
+NOT_JSON = object()
+"""What `decode` gives for a body that is no JSON, or none that a platform would send."""
+MOST_LEVELS = 100
+"""How deep an answer may be nested: deeper than any entity, and safe to walk."""
+_SHOWN = 500
+"""Characters of an error's text that are shown."""
+_BOM = b"\xef\xbb\xbf"
+
+
+def decode(body: bytes) -> Any:
+    """The JSON in *body*; None for an empty one, NOT_JSON for what is none."""
+    text = body.removeprefix(_BOM)
+    if not text.strip():
+        return None
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return NOT_JSON
+    return NOT_JSON if is_deeper(value, MOST_LEVELS) else value
+
+
+def first_error(body: Any) -> tuple[str, str, Any]:
+    """Code, message and data of the first of `Errors`, or of an OAuth error; empty without one."""
+    if not isinstance(body, dict):
+        return "", "", None
+    errors = body.get("Errors")
+    if isinstance(errors, list) and errors and isinstance(errors[0], dict):
+        one = errors[0]
+        return str(one.get("ErrorCode") or ""), str(one.get("Message") or ""), one.get("Data")
+    return str(body.get("error") or ""), str(body.get("error_description") or ""), None
+
+
+def error_of(status: int, raw: bytes, what: str) -> OcsyncError:
+    """The error that an answer of *status* >= 300 to the request *what* means."""
+    body = decode(raw)
+    code, message, data = first_error(body)
+    if not message and body is NOT_JSON:
+        message = raw[:_SHOWN].decode("utf-8", "replace")
+    said = " ".join(" ".join([str(status), code, message]).split())
+    text = said[:_SHOWN] + ("..." if len(said) > _SHOWN else "") + f" ({what})"
+    if 300 <= status < 400:
+        hint = "check the profile's API URL; a token is never sent on to another address"
+        return ApiError(
+            status, code, f"redirected, which OrderCloud does not do: {text}", hint=hint
+        )
+    if status == 401:
+        return SignInError(
+            f"the token is not accepted: {text}", code=code, hint="ocsync profile check"
+        )
+    if status == 403 or code.endswith(("InsufficientRole", "InsufficientRoles")):
+        return RoleMissing(status, code, text + _roles(data), data=data,
+                           hint="ocsync profile check shows the roles of this sign-in")  # fmt: skip
+    kind = {404: NotFound, 409: AlreadyExists}.get(status, ApiError)
+    return kind(status, code, text, data=data)
+
+
+def _roles(data: Any) -> str:
+    wanted = data.get("SufficientRoles") if isinstance(data, dict) else None
+    return f": one of {', '.join(map(str, wanted))} is needed" if isinstance(wanted, list) else ""

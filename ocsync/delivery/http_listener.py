@@ -1,0 +1,168 @@
+"""The receiver of an HTTP delivery target: signature, envelope, log, answer.
+
+A message is on disk before it is answered with 200; those that come together are written together.
+What cannot be kept is answered with 503, so that the platform sends it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from ocsync.delivery.decoding import Heard, Record, open_messages
+from ocsync.delivery.kafka_config import is_loopback
+from ocsync.delivery.messages import is_signed
+from ocsync.errors import ConfigError, InputError
+from ocsync.models import Delivery
+
+MAX_BODY = 8 * 1024 * 1024
+"""Bytes of one request."""
+_GREETING = b"ocsync listens here for an OrderCloud delivery target\n"
+
+
+class Check(NamedTuple):
+    """What a request must show: the signature with *secret*, and the header *name* with *value*.
+
+    What is empty is not asked for.
+    """
+
+    secret: str = ""
+    name: str = ""
+    value: str = ""
+
+    def passes(self, headers: dict[str, str], body: bytes) -> bool:
+        """Whether it does; takes the same time whatever the secrets are."""
+        signed = not self.secret or is_signed(self.secret, body, headers.get("x-oc-hash", ""))
+        shown = headers.get(self.name.lower(), "") if self.name else ""
+        return signed and hmac.compare_digest(shown.encode("latin-1"), self.value.encode())
+
+
+class Receiver:
+    """The application: takes messages that pass *check*, and hands them to *record* in groups.
+
+    *heard* is told each answer: its status, and the namespace or what is wrong. Every path takes
+    messages; a GET tells only that somebody listens.
+    """
+
+    def __init__(self, check: Check, record: Record, heard: Heard) -> None:
+        self._check = check
+        self._groups = Groups(record)
+        self._heard = heard
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        if scope["method"] != "POST":
+            looking = scope["method"] in ("GET", "HEAD")
+            await _answer(send, 200 if looking else 405, _GREETING if looking else b"")
+            return
+        status, about = await self._take(scope, receive)
+        await _answer(send, status)
+        self._heard(status, about)
+
+    async def _take(self, scope: Scope, receive: Receive) -> tuple[int, str]:
+        body = await _read(receive)
+        if body is None:
+            return 413, f"it has more than {MAX_BODY // 2**20} MiB"
+        headers = {n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]}
+        if not self._check.passes(headers, body):
+            return 401, ""
+        try:
+            messages = open_messages(body, headers, datetime.now(UTC).isoformat())
+        except InputError as error:
+            return 400, error.message
+        try:
+            await self._groups.keep(messages)
+        except OSError as error:
+            return 503, error.strerror or str(error)
+        return 200, messages[-1].namespace
+
+
+@dataclass
+class _Group:
+    messages: list[Delivery] = field(default_factory=list)
+    written: asyncio.Future[None] | None = None
+
+
+class Groups:
+    """Messages that wait for the disk; those that come while it is busy go together."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self._next = _Group()
+        self._turn = asyncio.Lock()
+
+    async def keep(self, messages: Sequence[Delivery]) -> None:
+        """Durable when it returns. Raises what *record* raises, to each whose messages are lost."""
+        group = self._next
+        group.messages += messages
+        if group.written is None:
+            group.written = asyncio.ensure_future(self._write(group))
+        await asyncio.shield(group.written)
+
+    async def _write(self, group: _Group) -> None:
+        async with self._turn:
+            self._next = _Group()
+            await asyncio.to_thread(self._record, group.messages)
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """The body of a request; None for one that is too large."""
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    while message.get("more_body") and len(body) <= MAX_BODY:
+        message = await receive()
+        body += message.get("body", b"")
+    return body if len(body) <= MAX_BODY else None
+
+
+async def _answer(send: Send, status: int, body: bytes = b"") -> None:
+    headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"text/plain")]
+    if status == 413:
+        headers.append((b"connection", b"close"))  # the rest of it is not read
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def listen(host: str, port: int, secret: str) -> socket.socket:
+    """A listening socket. Raises ConfigError for a port that is taken, or a risk nobody wants."""
+    if not is_loopback(host) and not secret:
+        raise ConfigError(
+            f"without a secret anybody who reaches {host} could send messages",
+            hint="--secret-env VAR, as in the delivery configuration",
+        )
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        text = f"{host}:{port} cannot be had: {error.strerror}"
+        raise ConfigError(text, hint="--port 0 takes a free one") from error
+    listener.listen(1024)
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """The URL at which *listener* is reached."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+def serve(receiver: Receiver, listener: socket.socket) -> None:
+    """Receive until SIGINT or SIGTERM, which is raised again once what has come is answered."""
+    config = uvicorn.Config(
+        receiver, log_level="critical", access_log=False, lifespan="off", server_header=False,
+        date_header=False, proxy_headers=False, ws="none", interface="asgi3",
+        timeout_keep_alive=75, timeout_graceful_shutdown=2,
+    )  # fmt: skip
+    uvicorn.Server(config).run(sockets=[listener])

@@ -1,0 +1,204 @@
+"""A Kafka cluster, looked at: which partitions there are, where to begin, what comes.
+
+Partitions are assigned and no offset is committed, so nobody's consumer group is touched.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, cast
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from ocsync.delivery.kafka_config import Brokers, settings_of
+from ocsync.errors import ConfigError, OcsyncError, SignInError, TryLater
+
+CONNECT_SECONDS = 10.0
+"""How long a broker may take to answer at the start."""
+ANSWER_SECONDS = 2.0
+"""How long it may take later on."""
+_BATCH, _WAIT = 1000, 0.2
+_DENIED = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED,
+           KafkaError.TOPIC_AUTHORIZATION_FAILED}  # fmt: skip
+_LOST = {KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE, KafkaError._SSL, *_DENIED}
+
+Place = tuple[str, int]
+"""A topic and the number of one of its partitions."""
+
+
+class Span(NamedTuple):
+    """What is read of a partition: from offset *start*; what is before *end* was there already."""
+
+    start: int
+    end: int
+
+
+class Came(NamedTuple):
+    """A record of a partition. *time* is the topic's own, in milliseconds; 0 where it has none."""
+
+    place: Place
+    offset: int
+    time: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Cluster:
+    """The cluster that *brokers* belong to; *lost* is told when it does not answer any more."""
+
+    def __init__(self, brokers: Brokers, lost: Callable[[str], None]) -> None:
+        self.servers = brokers.servers
+        self._lost = lost
+        self._error: KafkaError | None = None
+        settings = {**settings_of(brokers, os.environ), "error_cb": self._on_error}
+        try:
+            self._consumer = Consumer(settings)
+        except KafkaException as error:
+            raise ConfigError(f"Kafka's client does not take that: {_why(error)}") from error
+
+    def find(self, topics: Sequence[str]) -> list[Place]:
+        """The partitions of *topics*. Raises TryLater, SignInError, ConfigError."""
+        return [place for topic in topics for place in self._find(topic)]
+
+    def look(self, topics: Sequence[str]) -> list[Place]:
+        """The partitions of *topics* as they are now. Raises TryLater when nobody answers."""
+        try:
+            found = [self._metadata(topic) for topic in topics]
+        except KafkaException as error:
+            raise TryLater(_why(error)) from error
+        if wrong := next((one.error for one in found if one.error), None):
+            raise TryLater(wrong.str())
+        return [(one.topic, number) for one in found for number in one.partitions]
+
+    def spans(self, places: Sequence[Place], since: float) -> dict[Place, Span]:
+        """Where to begin in each of *places*: at what came *since* (seconds), or its end for 0.
+
+        Raises TryLater.
+        """
+        try:
+            return self._spans(places, int(since * 1000))
+        except KafkaException as error:
+            raise self._trouble(_why(error)) from error
+
+    def assign(self, offsets: Mapping[Place, int]) -> None:
+        """Go on from *offsets*."""
+        self._consumer.assign([TopicPartition(*place, at) for place, at in offsets.items()])
+
+    def take(self) -> list[Came]:
+        """What has come; it waits a moment for something. *lost* hears of trouble."""
+        found = []
+        try:
+            for message in self._consumer.consume(_BATCH, _WAIT):
+                if wrong := message.error():
+                    self._lost(wrong.str())
+                else:
+                    found.append(_came(message))
+        except KafkaException as error:
+            self._lost(_why(error))
+        return found
+
+    def close(self) -> None:
+        """Leave it."""
+        self._consumer.close()
+
+    def _on_error(self, error: KafkaError) -> None:
+        self._error = error
+        if error.code() in _LOST:
+            self._lost(error.str())
+
+    def _metadata(self, topic: str) -> Any:
+        return self._consumer.list_topics(topic, timeout=ANSWER_SECONDS).topics[topic]
+
+    def _find(self, topic: str) -> list[Place]:
+        waited = 0.0
+        while True:
+            try:
+                found = self._metadata(topic)
+                break
+            except KafkaException as error:
+                waited += ANSWER_SECONDS
+                self._consumer.poll(0.1)  # lets the client say what is wrong
+                denied = self._error is not None and self._error.code() in _DENIED
+                if denied or waited >= CONNECT_SECONDS:
+                    raise self._trouble(_why(error)) from error
+        if found.error is not None and found.error.code() in _DENIED:
+            raise SignInError(f"topic {topic} at {self.servers}: {found.error.str()}")
+        if found.error is not None or not found.partitions:
+            text = f"there is no topic {topic} at {self.servers}"
+            raise ConfigError(text, hint="it is the Topic of the delivery configuration")
+        return [(topic, number) for number in sorted(found.partitions)]
+
+    def _spans(self, places: Sequence[Place], since: int) -> dict[Place, Span]:
+        marks = {
+            place: self._consumer.get_watermark_offsets(
+                TopicPartition(*place), timeout=CONNECT_SECONDS
+            )
+            for place in places
+        }
+        spans = {place: Span(end, end) for place, (_, end) in marks.items()}
+        filled = [place for place, (low, end) in marks.items() if low < end]
+        if not (since and filled):
+            return spans
+        wanted = [TopicPartition(*place, since) for place in filled]
+        unsure = []
+        for found in self._consumer.offsets_for_times(wanted, timeout=CONNECT_SECONDS):
+            place = found.topic, found.partition
+            if found.error:
+                raise KafkaException(found.error)
+            if found.offset >= 0:
+                spans[place] = spans[place]._replace(start=found.offset)
+            else:
+                unsure.append(place)
+        for place in self._may_be_young(unsure, spans, since):
+            spans[place] = spans[place]._replace(start=marks[place][0])
+        return spans
+
+    def _may_be_young(
+        self, places: Sequence[Place], spans: Mapping[Place, Span], since: int
+    ) -> set[Place]:
+        """Those of *places* whose last record is as young as *since*, or cannot be had.
+
+        A broker answers "none" when nothing is that young, but also when it keeps no index of
+        times: then all of the partition is read, and what is too old left out.
+        """
+        left = set(places)
+        self._consumer.assign([TopicPartition(*p, spans[p].end - 1) for p in places])
+        until = time.monotonic() + ANSWER_SECONDS
+        seen: set[Place] = set()
+        while left - seen and time.monotonic() < until:
+            for came in self.take():
+                if came.place not in seen and came.time < since:
+                    left.discard(came.place)
+                seen.add(came.place)
+        return left
+
+    def _trouble(self, why: str) -> OcsyncError:
+        """What the client's last error means."""
+        code = self._error.code() if self._error else 0
+        why = self._error.str() if self._error else why
+        if code in _DENIED:
+            text = f"{self.servers} does not let us in: {why}"
+            return SignInError(text, hint="check user name, password and --mechanism")
+        if code == KafkaError._SSL:
+            text = f"{self.servers}: no trusted connection: {why}"
+            return ConfigError(text, hint="SSL_CERT_FILE names a file of further certificates")
+        return TryLater(f"no Kafka broker answers at {self.servers}: {why}")
+
+
+def _came(message: Message) -> Came:
+    headers = cast("list[tuple[str, bytes | None]]", message.headers() or [])
+    kind, stamp = message.timestamp()
+    return Came(
+        (message.topic() or "", message.partition() or 0),
+        message.offset() or 0,
+        stamp if kind else 0,
+        {name: (value or b"").decode("utf-8", "replace") for name, value in headers},
+        message.value() or b"",
+    )
+
+
+def _why(error: KafkaException) -> str:
+    first = error.args[0] if error.args else error
+    return first.str() if isinstance(first, KafkaError) else str(first)

@@ -1,0 +1,129 @@
+"""What a change means against a document that was read: what to send, and what differs. Pure.
+
+A document is what the server answered, nested; None when the entity is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from ocsync.field_paths import MISSING, equal, join, nest, replaced, split, value_at
+from ocsync.models import Change, Fields, Op, Ref
+from ocsync.resources import Type, body_ids, field_at, kind_of
+
+Document = dict[str, Any]
+
+
+def to_send(change: Change, current: Document | None) -> Fields:
+    """The values to write, absolute: sums added to *current*, `xp.a.b` made a complete `xp.a`.
+
+    What PATCH does below the top level of xp is not documented; a complete top-level value comes
+    out the same whether the platform replaces or merges (api-facts 7). An assignment carries all
+    its fields, null where none was staged, as the effect of leaving one out is not known either.
+    """
+    fields = dict(change.fields)
+    if change.op is Op.ASSIGN:
+        writable = (n for n, f in kind_of(change.ref).fields.items() if not f.read_only)
+        return {name: fields.get(name) for name in writable}
+    base = current or {}
+    for path, amount in change.adjust.items():
+        found = value_at(base, path)
+        fields[path] = (found if isinstance(found, int | float) else 0) + amount
+    if change.op is Op.SET:
+        return _whole_keys(fields, base)
+    return fields
+
+
+def _whole_keys(fields: Fields, current: Document) -> Fields:
+    whole: Fields = {}
+    for path, value in fields.items():
+        parts = split(path)
+        if parts[0] != "xp" or len(parts) < 3:
+            whole[path] = value
+            continue
+        top = join(parts[:2])
+        start = whole.get(top, value_at(current, top))
+        whole[top] = replaced(None if start is MISSING else start, parts[2:], value)
+    return whole
+
+
+def body(change: Change, sent: Fields) -> Document:
+    """The request's body for the values *sent*."""
+    return {**body_ids(change.ref), **nest(sent)} if change.op is Op.ASSIGN else nest(sent)
+
+
+def differing(ref: Ref, wanted: Fields, found: Document | None) -> dict[str, dict[str, Any]]:
+    """Each path of *wanted* whose value in *found* is another: path -> wanted and found."""
+    differences = {}
+    for path, value in wanted.items():
+        seen = value_at(found, path)
+        if not _same(ref, path, value, seen):
+            seen = None if seen is MISSING else seen
+            differences[path] = {"wanted": value, "found": seen}
+    return differences
+
+
+def unchanged(change: Change, sent: Fields, current: Document | None) -> bool:
+    """Whether sending would change nothing; for a put, that no field it leaves out would fall."""
+    if current is None or differing(change.ref, sent, current):
+        return False
+    if change.op is not Op.PUT:
+        return True
+    document = nest(sent)
+    for path, field in kind_of(change.ref).fields.items():
+        left_out = value_at(document, path) is MISSING
+        if left_out and not (field.read_only or field.write_only or field.create_only):
+            found = value_at(current, path)
+            empty = found == {} and field.type is Type.XP
+            if not empty and not _same(change.ref, path, field.default, found):
+                return False
+    xp, now = document.get("xp") or {}, current.get("xp") or {}
+    return equal(xp, now)
+
+
+def before(sent: Iterable[str], current: Document | None) -> Fields:
+    """The values that *current* has at the paths *sent*; absent ones are left out."""
+    values = {path: value_at(current, path) for path in sent}
+    return {path: value for path, value in values.items() if value is not MISSING}
+
+
+def caught_up(current: Document | None, sent: Fields, was: Fields) -> Document | None:
+    """*current* with *sent* in it, if it still shows all that *was* there before that write."""
+    if not all(equal(value_at(current, path), was.get(path)) for path in sent):
+        return current
+    document: Any = current
+    for path, value in sent.items():
+        document = replaced(document, split(path), value)
+    return document  # type: ignore[no-any-return]
+
+
+def sold(ref: Ref, path: str, pair: Mapping[str, Any]) -> bool:
+    """Whether a difference is stock that went down after our write: orders go on meanwhile."""
+    field, numbers = field_at(kind_of(ref), path), (pair["wanted"], pair["found"])
+    if not field or not field.moves or not all(isinstance(n, int | float) for n in numbers):
+        return False
+    return bool(pair["found"] < pair["wanted"])
+
+
+def _same(ref: Ref, path: str, one: Any, other: Any) -> bool:
+    if equal(one, other):
+        return True
+    field = field_at(kind_of(ref), path)
+    if field and field.type is Type.DATE and isinstance(one, str) and isinstance(other, str):
+        return _instant(one) == _instant(other)
+    return False
+
+
+def _instant(text: str) -> datetime | str:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def mismatches(ref: Ref, expect: Mapping[str, Any], current: Document | None) -> Fields:
+    """The expectations that *current* does not meet: path -> the value it has."""
+    return {path: pair["found"] for path, pair in differing(ref, dict(expect), current).items()}

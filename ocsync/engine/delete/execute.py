@@ -1,0 +1,256 @@
+"""Deleting, at once: OrderCloud cannot pause deletes, so the targets see them immediately.
+
+    survey (see `doomed`) -> BEGIN -> DELETE -> CLOSE
+
+Begin: a run of its own is on disk, with the documents that will be gone and the staged entries that
+may fall. Delete: what names something else goes before it, wave by wave; intent, request, outcome.
+Close: staged entries fall, or are kept where they make it again; what is gone is remembered, as
+staging refuses edits of it. A run that a crash left open is closed by the next delete or resume:
+what has an intent and no outcome is read; what was never sent stays undone.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import groupby
+from typing import NamedTuple
+
+from ocsync.client import read_current
+from ocsync.engine.delete.impact import Doomed, Survey
+from ocsync.engine.recorder import Recorder
+from ocsync.engine.run_log import (
+    Spent,
+    by_kind,
+    code_of,
+    count_outcomes,
+    ended,
+    left_off,
+    new_info,
+    tally,
+)
+from ocsync.engine.session import Work
+from ocsync.engine.worker_pool import each
+from ocsync.errors import (
+    ApiError,
+    ExitCode,
+    Interrupted,
+    LostAnswer,
+    NotFound,
+    OcsyncError,
+    SignInError,
+    TryLater,
+)
+from ocsync.events import Planned, WaveStarted
+from ocsync.models import Change, Intent, Op, Outcome, Ref, State, Step
+from ocsync.plan import METHODS, waves
+from ocsync.resources import KINDS, kind_of, references_of, removal_of
+from ocsync.store import Run, RunInfo
+from ocsync.tombstones import Fallen, fall
+
+_RANK = {name: place for place, name in enumerate(reversed(KINDS))}
+
+
+class Report(NamedTuple):
+    """What a run of deletes came to. *fallen* is what became of staged entries."""
+
+    run: RunInfo
+    problems: list[Outcome]
+    fallen: Fallen
+    unsent: int
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """INTERRUPTED when not all was sent."""
+        return ExitCode(self.run.exit_code)
+
+
+async def delete(work: Work, survey: Survey, *, workers: int) -> Report:
+    """Delete what was surveyed.
+
+    Raises TryLater, SignInError and Interrupted when not all was sent; what was is on disk, and
+    the same command again does the rest.
+    """
+    spent = Spent.since_now(work)
+    trouble: OcsyncError | None = None
+    with _begin(work, survey) as run:
+        steps = list(run.steps())
+        work.emit(Planned(run.id, len(steps), max(step.wave for step in steps)))
+        try:
+            async with Recorder(run, work.emit) as recorder:
+                await _Deletes(work, survey, recorder).run(steps, workers)
+        except OcsyncError as error:
+            trouble = error
+        spent.keep_in(run)
+        if trouble and left_off(run).dangling:
+            trouble.hint = "the same command again settles what is unknown, and deletes the rest"
+            raise trouble
+        report = _close(work, run, interrupted=trouble.exit_code if trouble else None)
+    if trouble and report.unsent:
+        raise _counted(trouble, report.run)
+    return report
+
+
+def _counted(trouble: OcsyncError, info: RunInfo) -> OcsyncError:
+    """*trouble* with how far the run had come."""
+    trouble.message += f"; {info.counts.get(State.DONE, 0):,} of {info.steps:,} were deleted"
+    trouble.hint = "the same command again deletes the rest"
+    return trouble
+
+
+def _begin(work: Work, survey: Survey) -> Run:
+    """The run's folder: its steps, what will be gone, and the staged entries that may fall."""
+    steps = _steps(survey.rows)
+    info = new_info(work, sort="delete", command="delete", steps=len(steps))
+    staged = sorted((*survey.fallen.dropped, *survey.fallen.kept), key=lambda entry: entry.seq)
+    run = work.folder.runs.begin(info, steps, staged)
+    documents = {row.ref: row.document for row in survey.there}
+    along = {ref: one for row in survey.there for ref, one in row.along.documents.items()}
+    run.record_before({**along, **documents}.items())
+    subtrees = [ref for row in survey.there for ref in row.along.subtree]
+    work.folder.deleted.doom(run.id, [*documents, *subtrees], work.stamp())
+    return run
+
+
+def _steps(rows: list[Doomed]) -> list[Step]:
+    """A step a row: whatever names another row, or hangs on it, goes first."""
+    place = {row.ref.casefold(): i for i, row in enumerate(rows)}
+    first: list[set[int]] = [set() for _ in rows]
+    for i, row in enumerate(rows):
+        for named in references_of(row.ref, row.document or {}):
+            if named.casefold() in place:
+                first[place[named.casefold()]].add(i)
+        first[i] |= {place[r.casefold()] for r in row.along.documents if r.casefold() in place}
+    for i, before in enumerate(first):
+        before.discard(i)
+    wave = waves([row.ref for row in rows], first)
+    order = sorted(range(len(rows)), key=lambda i: (wave[i], _RANK[kind_of(rows[i].ref).name], i))
+    number = {i: n for n, i in enumerate(order, 1)}
+    return [
+        Step(
+            number=number[i],
+            wave=wave[i],
+            change=Change(op=Op.DELETE, ref=rows[i].ref),
+            method=METHODS[Op.DELETE],
+            path=removal_of(rows[i].ref),
+            needs=tuple(sorted(number[n] for n in first[i])),
+        )
+        for i in order
+    ]
+
+
+class _Deletes:
+    """The requests of one run."""
+
+    def __init__(self, work: Work, survey: Survey, recorder: Recorder) -> None:
+        self._work = work
+        self._rows = {row.ref: row for row in survey.rows}
+        self._recorder = recorder
+        self._because: dict[int, Ref] = {}
+
+    async def run(self, steps: list[Step], workers: int) -> None:
+        """Delete wave by wave. Raises what stops it: the way to the server gone, Interrupted."""
+        for wave, group in groupby(steps, key=lambda step: step.wave):
+            waiting = list(group)
+            self._work.emit(WaveStarted(wave, steps[-1].wave, by_kind(waiting)))
+            crew = min(workers, len(waiting))
+            await each(waiting, self._take, workers=crew, stop=self._work.stop)
+            if self._work.stop.is_set():
+                raise Interrupted("stopped")
+
+    async def _take(self, step: Step) -> None:
+        outcome = await self._outcome(step)
+        self._recorder.ended(outcome)
+        if not outcome.state.settled:
+            self._because[step.number] = outcome.because or step.ref
+
+    async def _outcome(self, step: Step) -> Outcome:
+        row, end = self._rows[step.ref], partial(ended, self._work, step)
+        cause = next((self._because[n] for n in step.needs if n in self._because), "")
+        if cause:
+            return end(State.BLOCKED, because=cause)
+        if row.document is None and not kind_of(step.ref).lags:
+            return end(State.UNCHANGED, message="was not there")
+        intent = Intent(number=step.number, ref=step.ref, at=self._work.stamp())
+        await self._recorder.intend(intent)
+        try:
+            reply = await self._work.api.delete(step.path)
+            return end(State.DONE, status=reply.status, along=row.along.kept())
+        except NotFound as gone:
+            more = " any more" if row.document is not None else ""
+            return end(State.UNCHANGED, status=gone.status, message=f"was not there{more}")
+        except LostAnswer as lost:
+            return await _settled(self._work, step, lost.message)
+        except (TryLater, SignInError):
+            raise
+        except ApiError as refused:
+            said = {"status": refused.status, "code": refused.code, "message": refused.message}
+            return end(State.FAILED, **said)
+
+
+async def _settled(work: Work, step: Step, why: str) -> Outcome:
+    """The outcome of a delete whose answer is not known, by reading."""
+    end = partial(ended, work, step)
+    async for _, found in read_current(work.api, [step.ref]):
+        if isinstance(found, ApiError):
+            return end(State.UNKNOWN, message=f"{why}; {found.message}")
+        if isinstance(found, OcsyncError):
+            raise found
+        if found is None:
+            return end(State.DONE, message="found gone; the answer was lost")
+    if kind_of(step.ref).lags:
+        return end(State.UNKNOWN, message=f"{why}; it is still shown, but reads of it lag")
+    return end(State.FAILED, message=f"{why}; it is still there")
+
+
+async def close_open(work: Work) -> None:
+    """Close the run of deletes that a crash left open, if there is one. Call it after sign-in."""
+    run = work.folder.runs.open_run("delete")
+    if run is None:
+        return
+    with run:
+        steps = {step.number: step for step in run.steps()}
+        for number in left_off(run).dangling:
+            run.record([await _settled(work, steps[number], "cut off in the middle")])
+        report = _close(work, run, interrupted=ExitCode.INTERRUPTED)
+    done = sum(report.run.counts.get(state.value, 0) for state in State if state.settled)
+    text = f"run {run.id} of deletes was not finished: {done:,} of {report.run.steps:,} are gone"
+    work.say("▶", f"{text}; it is closed now")
+
+
+def _close(work: Work, run: Run, *, interrupted: ExitCode | None) -> Report:
+    """What follows from the outcomes, each act of which may be done twice; then the run is over."""
+    kinds, problems = count_outcomes(run)
+    outcomes = left_off(run).ended.values()
+    gone = {outcome.ref for outcome in outcomes if outcome.state.settled}
+    gone |= went_along(run, gone)
+    work.folder.deleted.settle(run.id, gone)
+    fallen = fall(run.entries(), gone)
+    work.folder.journal.drop([entry.seq for entry in fallen.dropped])
+    unsent = run.info.steps - len(outcomes)
+    code = interrupted if interrupted and unsent else code_of(problems)
+    info = run.update(
+        state="closed",
+        ended=work.stamp(),
+        counts=tally(kinds),
+        kinds=kinds,
+        entries=len(fallen.dropped),
+        exit_code=int(code),
+    )
+    return Report(info, problems, fallen, unsent)
+
+
+def went_along(run: Run, gone: set[Ref]) -> set[Ref]:
+    """What went with *gone* and is not below it by its IDs: categories."""
+    trees = [(ref, doc) for ref, doc in run.before() if kind_of(ref).subtree]
+    names = {ref.casefold() for ref in gone}
+    found: set[Ref] = set()
+    more = True
+    while more:
+        more = False
+        for ref, document in trees:
+            above = {r.casefold() for r in references_of(ref, document or {})}
+            if ref.casefold() not in names and above & names:
+                names.add(ref.casefold())
+                found.add(ref)
+                more = True
+    return found

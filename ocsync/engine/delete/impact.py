@@ -1,0 +1,214 @@
+"""Before a delete: what goes, what goes along, what is refused, what stays. Nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from ocsync.client import Identity, read_current, ref_of
+from ocsync.engine.delete.dependents import Along, Document, read_along
+from ocsync.engine.delete.notified_targets import Heard, hearing_of
+from ocsync.engine.session import Work
+from ocsync.engine.worker_pool import each
+from ocsync.errors import ApiError, Conflict, Interrupted, OcsyncError, Refused
+from ocsync.events import ReadDone, Reading
+from ocsync.models import Entry, Ref
+from ocsync.resources import (
+    KINDS,
+    Named,
+    ids_of,
+    kind_of,
+)
+from ocsync.tombstones import Fallen, below, fall, names_one
+
+
+class Held(NamedTuple):
+    """What names a ref in one of its fields: *number* of *kind*, such as *refs*.
+
+    *refuses* is why the platform will refuse the delete; empty where what happens to the name is
+    not documented.
+    """
+
+    kind: str
+    refuses: str
+    number: int
+    refs: tuple[Ref, ...]
+
+
+class Doomed(NamedTuple):
+    """One ref that is to go. *document* is None when it is not there.
+
+    *gone_by* is the run of ours that deleted it already. *stays* are what once came with it and
+    will not go with it.
+    """
+
+    ref: Ref
+    document: Document | None
+    along: Along
+    gone_by: str = ""
+    held: tuple[Held, ...] = ()
+    stays: tuple[Ref, ...] = ()
+
+    @property
+    def refused(self) -> list[Held]:
+        """What the platform will refuse it for."""
+        return [held for held in self.held if held.refuses]
+
+
+class Survey(NamedTuple):
+    """What deleting would do. *fallen* and *naming* are about what is staged.
+
+    *counted* is false when what goes along was not read.
+    """
+
+    rows: list[Doomed]
+    heard: list[Heard]
+    fallen: Fallen
+    naming: list[Entry]
+    counted: bool
+
+    @property
+    def there(self) -> list[Doomed]:
+        """The rows of what is there."""
+        return [row for row in self.rows if row.document is not None]
+
+    @property
+    def number(self) -> int:
+        """How many things would go, each counted once as far as they are known by name."""
+        known = {row.ref.casefold() for row in self.there}
+        more = 0
+        for row in self.there:
+            known |= {ref.casefold() for ref in row.along.documents}
+            more += sum(row.along.counts.values()) - len(row.along.documents)
+        return len(known) + more
+
+
+async def survey_deletes(
+    work: Work, identity: Identity, refs: Sequence[Ref], *, counting: bool, workers: int
+) -> Survey:
+    """What deleting *refs* would do; with *counting* false only the refs themselves are read.
+
+    Raises Conflict when a run that is not finished still writes one of them, Refused when one is
+    the user that is signed in, ApiError when one may not be read.
+    """
+    _refuse_running(work, refs)
+    _refuse_own_user(identity, refs)
+    current: dict[Ref, Document | None] = {}
+    async for ref, found in read_current(work.api, refs):
+        if isinstance(found, OcsyncError):
+            raise found
+        current[ref] = found
+    known = {name: one.run for name, one in work.folder.deleted.read().items()}
+    rows = {
+        ref: Doomed(ref, current[ref], Along({}, {}, [], []), known.get(ref.casefold(), ""))
+        for ref in refs
+    }
+    there = [ref for ref in refs if current[ref] is not None]
+    wanted = {ref.casefold() for ref in refs}
+
+    done = 0
+
+    async def look(ref: Ref) -> None:
+        nonlocal done
+        rows[ref] = await _look(work, rows[ref], wanted)
+        done += 1
+        work.emit(Reading(done, len(there)))
+
+    if counting:
+        await each(there, look, workers=min(workers, len(there)), stop=work.stop)
+        if work.stop.is_set():
+            raise Interrupted("stopped; nothing was deleted")
+    work.emit(ReadDone(len(refs), 0))
+    gone = {ref.casefold() for row in rows.values() for ref in (row.ref, *row.along.subtree)}
+    entries = work.folder.journal.entries()
+    fallen = fall(entries, gone)
+    naming = [e for e in entries if names_one(e, gone) and not below(e.ref, gone)]
+    kinds = {kind_of(ref).name for ref in there}
+    kinds |= {name for row in rows.values() for name in row.along.counts}
+    heard = await hearing_of(work, [KINDS[name] for name in kinds])
+    return Survey(list(rows.values()), heard, fallen, naming, counting)
+
+
+async def _look(work: Work, row: Doomed, wanted: Collection[str]) -> Doomed:
+    along = await read_along(work.api, row.ref, row.document or {})
+    held = [await _held(work, row.ref, named, wanted, along) for named in kind_of(row.ref).named_by]
+    stays = []
+    made = [ref for ref in _brought(row.ref) if not below(ref, wanted)]
+    async for ref, found in read_current(work.api, made):
+        if isinstance(found, dict):
+            stays.append(ref)
+    return row._replace(
+        along=along, held=tuple(one for one in held if one.number), stays=tuple(sorted(stays))
+    )
+
+
+def _brought(ref: Ref) -> Iterator[Ref]:
+    """What its creation brought along and does not hang on it: a buyer's catalog."""
+    ids = ids_of(ref)
+    for made in kind_of(ref).creates:
+        other = "/".join([made.kind, *(ids[name] for name in made.ids)])
+        if not below(other, {ref.casefold()}):
+            yield other
+
+
+async def _held(work: Work, ref: Ref, named: Named, wanted: Collection[str], along: Along) -> Held:
+    """What names *ref* in a field and is not to go itself."""
+    query = {named.query: ref.rpartition("/")[2], "pageSize": "100"}
+    try:
+        page = await work.api.page(named.path, query)
+        left: list[Ref] = []
+        released = 0
+        for item in page.items:
+            holders = await _holders(work, named, item, ref, wanted)
+            staying = [one for one in holders if not _goes(one, wanted)]
+            released += not staying
+            left += staying
+    except ApiError:
+        along.unread.append(named.kind)
+        return Held(named.kind, "", 0, ())
+    return Held(named.kind, named.refuses, page.total - released, tuple(left))
+
+
+def _goes(ref: Ref, wanted: Collection[str]) -> bool:
+    return ref.partition("/")[0] in KINDS and below(ref, wanted)
+
+
+async def _holders(
+    work: Work, named: Named, item: Document, ref: Ref, wanted: Collection[str]
+) -> list[Ref]:
+    """The refs that an item of the list *named* stands for: itself, or those below it."""
+    if named.kind not in KINDS:
+        return [f"{named.kind}/{item.get(named.id)}"]
+    holder = ref_of(KINDS[named.kind], {}, item)
+    inner = KINDS.get(named.inner)
+    prefix = holder.casefold().replace(named.kind, named.inner, 1)
+    if inner is None or all(name.rpartition("/")[0] != prefix for name in wanted):
+        return [holder]
+    [field] = [r.ids[0] for r in inner.references if r.kind == kind_of(ref).name]
+    path = inner.collection.format_map(ids_of(holder))
+    query = {field: ref.rpartition("/")[2]}
+    pages = work.api.pages(path, query, key="ID")
+    found = [ref_of(inner, ids_of(holder), one) async for page in pages for one in page]
+    return found or [holder]
+
+
+def _refuse_running(work: Work, refs: Sequence[Ref]) -> None:
+    run = work.folder.runs.open_run()
+    if run is None:
+        return
+    wanted = {ref.casefold() for ref in refs}
+    with run:
+        touched = {entry.ref for entry in run.entries() if below(entry.ref, wanted)}
+    if touched:
+        raise Conflict(
+            f"run {run.id} is not finished and still writes {min(touched)}",
+            hint="ocsync resume, then delete",
+        )
+
+
+def _refuse_own_user(identity: Identity, refs: Iterable[Ref]) -> None:
+    """The one way to lock oneself out that no other command could mend."""
+    own = {f"{identity.kind}-user/{identity.id}".casefold()}
+    for ref in refs:
+        if identity.id and kind_of(ref).name == f"{identity.kind}-user" and below(ref, own):
+            raise Refused(f"{ref} is the user that you are signed in as", hint="sign in as another")

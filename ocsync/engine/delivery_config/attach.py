@@ -1,0 +1,276 @@
+"""Attaching: a listener beside the real delivery target, and taking it away again.
+
+Intent to disk, one PATCH, confirmed by GET. A target that is there and not ours is never written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ocsync.client import read_targets
+from ocsync.engine.delivery_config.bindings import show
+from ocsync.engine.delivery_config.patch_probe import PATH, probe, tidy
+from ocsync.engine.session import Work
+from ocsync.errors import ApiError, ConfigError, NotFound, OcsyncError, Refused, TryLater
+from ocsync.field_paths import equal
+from ocsync.listener_attachment import (
+    Attachment,
+    Phase,
+    Standing,
+    place_of,
+    settle,
+    standing,
+    target_in,
+)
+from ocsync.resources import Target
+
+CONFIRM_SECONDS = 20.0
+"""How long a changed configuration may take to be seen; not documented."""
+_DROPS = "drops the targets that a PATCH does not name"
+_OTHER_WAY = {
+    "Http": "use its Kafka target (--servers, --topic), or have that consumer pass messages on",
+    "Kafka": "use its Http target (--endpoint), or have that consumer pass messages on",
+}
+
+
+class Listener(NamedTuple):
+    """What is to be attached: the type of target, what the platform shows of it, its *secrets*."""
+
+    slot: str
+    shown: dict[str, str]
+    secrets: dict[str, str]
+
+
+class Detached(NamedTuple):
+    """What became of an attachment: whose the target was when we came, and what else of the
+    configuration is *changed* since it was found.
+    """
+
+    attachment: Attachment
+    was: Standing
+    changed: tuple[str, ...] = ()
+
+
+async def attach(work: Work, targets: Sequence[Target], listener: Listener) -> list[Attachment]:
+    """Add *listener* to each configuration that delivers *targets*.
+
+    Nothing is sent when one has such a target already that is not ours, or when the platform would
+    not keep the others: Refused. One of ours that is there is changed.
+    """
+    known = await survey(work)
+    configs = await _configs_of(work, targets)
+    found = [await show(work, name) for name in configs]
+    _refuse_others(found, known, listener.slot)
+    for document in found:
+        if document.get("Enabled") is False:
+            work.say("!", f"{document['ID']} is disabled: it delivers nothing")
+    await _check_platform(work)
+    return [
+        await _attach(work, document, listener, known, names)
+        for document, names in zip(found, configs.values(), strict=True)
+    ]
+
+
+async def survey(work: Work) -> dict[str, Attachment]:
+    """What is attached by us, by key; what a crash left open is settled by asking the platform.
+
+    The run lock must be held.
+    """
+    known = work.folder.read_attachments()
+    kept = {}
+    for key, mine in known.items():
+        document = await _found(work, mine.config)
+        if settled := settle(mine, document):
+            kept[key] = settled
+        elif target_in(document, mine.slot):
+            work.say("!", _not_ours(mine))
+    if kept != known:
+        work.folder.write_attachments(kept)
+    return kept
+
+
+async def detach(work: Work, targets: Sequence[Target] = (), endpoint: str = "") -> list[Detached]:
+    """Take away what is attached by us: all of it, or what is attached for *targets*, or at
+    *endpoint*. Raises the first refusal, after the others are taken away.
+    """
+    wanted = {target.name for target in targets}
+    delivering = set(await _configs_of(work, targets, strict=False)) if wanted else set()
+    done, refused = [], list[OcsyncError]()
+    for mine in work.folder.read_attachments().values():
+        by_name = mine.config.casefold() in delivering or wanted & set(mine.targets)
+        if (wanted and not by_name) or (endpoint and endpoint not in _endpoints(mine)):
+            continue
+        try:
+            done.append(await _detach(work, mine))
+        except ApiError as error:
+            refused.append(error)
+    if not (wanted or endpoint):
+        await tidy(work)
+    if refused:
+        raise refused[0]
+    return done
+
+
+async def strangers(work: Work, targets: Sequence[Target], endpoint: str) -> list[str]:
+    """The configurations of *targets* with an Http target at *endpoint* that is not ours to know.
+
+    Such a one is left when the workspace that attached it is lost.
+    """
+    mine = {a.config.casefold() for a in work.folder.read_attachments().values()}
+    names = [name for name in await _configs_of(work, targets, strict=False) if name not in mine]
+    found = [await _found(work, name) for name in names]
+    return [d["ID"] for d in found if target_in(d, "Http").get("Endpoint") == endpoint]
+
+
+async def remove(work: Work, names: Sequence[str], slot: str) -> None:
+    """Take the targets of type *slot* out of the configurations *names*, whoever put them there.
+
+    Raises Refused where the platform would take away more.
+    """
+    await _check_platform(work)
+    for name in names:
+        await _remove(work, name, slot)
+
+
+async def _check_platform(work: Work) -> None:
+    """Refuse a platform on which a target cannot come and go without harm to the others."""
+    keeps = await probe(work)
+    if not (keeps.others and keeps.removes):
+        lacking = "does not take a target away again" if keeps.others else _DROPS
+        text = f"this platform {lacking}; nothing was changed"
+        raise Refused(text, hint="PUT the whole configuration, secrets and all, by other means")
+
+
+async def _remove(work: Work, name: str, slot: str) -> None:
+    await work.api.write("PATCH", f"{PATH}/{name}", {"DeliveryTargets": {slot: None}})
+    await _confirm(work, name, lambda document: not target_in(document, slot))
+
+
+async def _attach(
+    work: Work,
+    found: dict[str, Any],
+    listener: Listener,
+    known: Mapping[str, Attachment],
+    names: list[str],
+) -> Attachment:
+    config, slot = str(found["ID"]), listener.slot
+    old = known.get(f"{config}/{slot}")
+    intent = Attachment(
+        config=config,
+        slot=slot,
+        shown=listener.shown,
+        phase=Phase.ATTACHING,
+        since=work.stamp(),
+        by=work.by,
+        targets=sorted({*names, *(old.targets if old else ())}),
+        was=old.shown if old else {},
+        found=old.found if old else found,
+    )
+    _remember(work, intent)
+    body = {"DeliveryTargets": {slot: {**listener.shown, **listener.secrets}}}
+    await work.api.write("PATCH", f"{PATH}/{config}", body)
+    mine = msgspec.structs.replace(intent, phase=Phase.ATTACHED, was={})
+    await _confirm(work, config, lambda now: standing(mine, now, slot) is Standing.OURS)
+    _remember(work, mine)
+    return mine
+
+
+async def _detach(work: Work, mine: Attachment) -> Detached:
+    document = await _found(work, mine.config)
+    was = standing(mine, document, mine.slot)
+    if was is Standing.OURS:
+        _remember(work, msgspec.structs.replace(mine, phase=Phase.DETACHING))
+        await _remove(work, mine.config, mine.slot)
+        document = await _found(work, mine.config)
+    _forget(work, mine)
+    changed = _differences(mine.found, document) if document else []
+    theirs = mine.slot if was is Standing.THEIRS else ""
+    return Detached(mine, was, tuple(name for name in changed if name != theirs))
+
+
+def _differences(found: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What is not as it was found, of fields and of targets."""
+    old, new = _flat(found), _flat(now)
+    return sorted(
+        name for name in old.keys() | new.keys() if not equal(old.get(name), new.get(name))
+    )
+
+
+def _flat(document: Mapping[str, Any]) -> dict[str, Any]:
+    targets = document.get("DeliveryTargets")
+    rest = {name: value for name, value in document.items() if name != "DeliveryTargets"}
+    return {**rest, **(targets if isinstance(targets, dict) else {})}
+
+
+def _refuse_others(
+    found: Sequence[dict[str, Any]], known: Mapping[str, Attachment], slot: str
+) -> None:
+    taken = []
+    for document in found:
+        mine = known.get(f"{document['ID']}/{slot}")
+        if standing(mine, document, slot) is Standing.THEIRS:
+            place = place_of(target_in(document, slot))
+            article = "an HTTP" if slot == "Http" else f"a {slot}"
+            taken.append(f"{document['ID']} has {article} target already ({place})")
+    if taken:
+        text = f"{'; '.join(taken)}: a configuration has one of each type, and it is not ours"
+        raise Refused(text, hint=_OTHER_WAY[slot])
+
+
+async def _configs_of(
+    work: Work, targets: Sequence[Target], *, strict: bool = True
+) -> dict[str, list[str]]:
+    """The configurations that deliver *targets*, in lower case, each with their names.
+
+    Raises ConfigError for a target without a sync config, if *strict*.
+    """
+    states = await read_targets(work.api, targets)
+    missing = [name for name, state in states.items() if not state.exists]
+    if missing and strict:
+        raise ConfigError(
+            f"{', '.join(missing)}: no sync config on this marketplace",
+            hint="ocsync delivery bind TARGET CONFIG",
+        )
+    found: dict[str, list[str]] = {}
+    for name, state in states.items():
+        if state.exists:
+            found.setdefault(state.delivery.casefold(), []).append(name)
+    return found
+
+
+async def _found(work: Work, name: str) -> dict[str, Any]:
+    """The configuration *name*; empty when it is not there any more."""
+    try:
+        return await show(work, name)
+    except NotFound:
+        return {}
+
+
+async def _confirm(work: Work, name: str, shows: Callable[[dict[str, Any]], bool]) -> None:
+    async def is_so() -> bool:
+        return shows(await _found(work, name))
+
+    waited = await work.in_vain(is_so, CONFIRM_SECONDS)
+    if waited is not None:
+        text = f"delivery configuration {name} does not show the change after {waited:.0f} s"
+        raise TryLater(text, hint="ocsync delivery show, then the same command again")
+
+
+def _endpoints(mine: Attachment) -> list[str]:
+    return [shown["Endpoint"] for shown in (mine.shown, mine.was) if "Endpoint" in shown]
+
+
+def _not_ours(mine: Attachment) -> str:
+    return f"{mine.config}: its {mine.slot} target is not our listener any more; left as it is"
+
+
+def _remember(work: Work, mine: Attachment) -> None:
+    work.folder.write_attachments({**work.folder.read_attachments(), mine.key: mine})
+
+
+def _forget(work: Work, mine: Attachment) -> None:
+    known = work.folder.read_attachments()
+    work.folder.write_attachments({key: a for key, a in known.items() if key != mine.key})

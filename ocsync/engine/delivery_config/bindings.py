@@ -1,0 +1,102 @@
+"""Delivery configurations: looked at, and which sync targets deliver by them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ocsync.client import read_targets
+from ocsync.engine.delivery_config.patch_probe import PATH
+from ocsync.engine.pause.pausing import survey
+from ocsync.engine.session import Work
+from ocsync.errors import Conflict, PausedByOther
+from ocsync.models import TargetState
+from ocsync.pause import Standing
+from ocsync.resources import Target
+
+
+class Configured(NamedTuple):
+    """A delivery configuration, and the sync targets that use it."""
+
+    document: dict[str, Any]
+    targets: tuple[str, ...]
+
+    @property
+    def kinds(self) -> list[str]:
+        """The names of its delivery targets."""
+        found = self.document.get("DeliveryTargets")
+        return [name for name, value in found.items() if value] if isinstance(found, dict) else []
+
+
+class Bound(NamedTuple):
+    """A sync target that delivers by a configuration now, and by which it did (empty for none)."""
+
+    target: Target
+    was: str
+    paused: bool = False
+
+
+async def list_configured(work: Work, targets: Sequence[Target]) -> list[Configured]:
+    """Every delivery configuration with what uses it."""
+    states = await read_targets(work.api, targets)
+    found = []
+    async for page in work.api.pages(PATH, key="ID"):
+        for document in page:
+            own = str(document["ID"]).casefold()
+            users = tuple(n for n, s in states.items() if s.exists and s.delivery.casefold() == own)
+            found.append(Configured(document, users))
+    return found
+
+
+async def show(work: Work, name: str) -> dict[str, Any]:
+    """One delivery configuration; the platform shows no secrets. Raises NotFound."""
+    return await work.api.get(f"{PATH}/{name}") or {}
+
+
+async def bind(work: Work, targets: Sequence[Target], name: str) -> list[Bound]:
+    """Let *targets* deliver by the configuration *name*; one without a sync config gets one.
+
+    Only that is changed: a PATCH keeps flags and pause. Raises NotFound.
+    """
+    document = await show(work, name)
+    if document.get("Enabled") is False:
+        work.say("!", f"{name} is disabled: it delivers nothing")
+    states = await read_targets(work.api, targets)
+    done = []
+    for target in targets:
+        state = states[target.name]
+        if not state.exists:
+            flags = dict.fromkeys(target.flags, True)
+            await work.api.write("PUT", target.path, {"DeliveryConfigID": name, **flags})
+        elif state.delivery.casefold() != name.casefold():
+            await work.api.write("PATCH", target.path, {"DeliveryConfigID": name})
+        done.append(Bound(target, state.delivery, state.paused))
+    return done
+
+
+async def bound(work: Work, targets: Sequence[Target]) -> list[TargetState]:
+    """The sync configs of *targets* that can be removed: those that are there.
+
+    Raises Conflict for one that we have paused, PausedByOther for one that somebody else has: what
+    is held for it would be lost.
+    """
+    seen = (await survey(work, targets)).values()
+    ours = [s.target.name for s in seen if s.pause and s.server.exists]
+    if ours:
+        raise Conflict(
+            f"{', '.join(ours)}: paused by this workspace; what is held would be lost",
+            hint=f"ocsync resume, or ocsync unpause {' '.join(ours)}",
+        )
+    theirs = [s.target.name for s in seen if s.standing is Standing.THEIRS]
+    if theirs:
+        raise PausedByOther(
+            f"{', '.join(theirs)}: paused by someone else; what is held would be lost",
+            hint=f"ocsync unpause {' '.join(theirs)} --force, if that is meant",
+        )
+    return [one.server for one in seen if one.server.exists]
+
+
+async def unbind(work: Work, targets: Sequence[Target]) -> None:
+    """Remove the sync configs of *targets*: nothing is delivered for them any more."""
+    for target in targets:
+        await work.api.delete(target.path)

@@ -1,0 +1,230 @@
+"""What would make a delivery configuration as a file wants it: the differences, and the request.
+
+Pure. What the file does not name stays: fields, targets, and secrets, which the platform hides, so
+that they cannot be compared. A target that changes is sent whole, with the fields that show and
+the file's secrets, so that it comes out right whether a PATCH merges fields or replaces them; one
+with a secret that the file lacks only in part, where a PATCH is known to merge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ocsync.field_paths import MISSING, equal, join
+from ocsync.intake.delivery_file import Wanted
+from ocsync.intake.field_values import Fault
+from ocsync.listener_attachment import target_in
+from ocsync.resources import CUSTOM_HEADER, DELIVERY_TARGETS, INTEGRATIONS
+from ocsync.secrets import SecretSource
+
+
+class Edit(NamedTuple):
+    """One difference at *path*: `+` new, `~` changed, `-` taken away.
+
+    A secret's *after* is the SecretSource that it comes from.
+    """
+
+    sign: str
+    path: str
+    before: Any
+    after: Any
+
+
+class Draft(NamedTuple):
+    """What a file wants of one configuration, held against what is *found* (None: not there).
+
+    *hidden* are secrets of the file that cannot be compared and are not sent. *stays* are targets
+    that the file does not name. *changed* are the types of those to be sent.
+    """
+
+    wanted: Wanted
+    found: dict[str, Any] | None
+    edits: tuple[Edit, ...]
+    hidden: tuple[str, ...]
+    stays: tuple[str, ...]
+    changed: tuple[str, ...]
+
+    @property
+    def sources(self) -> list[tuple[str, SecretSource]]:
+        """The secrets that are sent, by path."""
+        return [(e.path, e.after) for e in self.edits if isinstance(e.after, SecretSource)]
+
+    @property
+    def removes(self) -> tuple[str, ...]:
+        """The types of the targets that are taken away."""
+        return tuple(slot for slot in self.changed if self.wanted.targets[slot] is None)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the request names every target that is there, secrets and all."""
+        named = {slot for slot in self.changed if self.wanted.targets[slot] is not None}
+        return _there(self.found) <= named and not self.unseen(self.changed)
+
+    def unseen(self, slots: Iterable[str]) -> list[str]:
+        """Secrets of the targets *slots* that are there, or may be, and that the file lacks."""
+        return [
+            f"{slot}.{name}"
+            for slot in slots
+            if (target := self.wanted.targets[slot]) is not None
+            for name in _unseen(slot, target, target_in(self.found or {}, slot))
+        ]
+
+
+def draft(wanted: Wanted, found: dict[str, Any] | None, *, secrets: bool) -> Draft:
+    """Compare; with *secrets* those of targets that do not change are sent too."""
+    edits = [*_own_edits(wanted, found)]
+    hidden, changed = list[str](), list[str]()
+    for slot, target in wanted.targets.items():
+        there = target_in(found or {}, slot)
+        own = list(_target_edits(slot, target, there))
+        unseen = [] if target is None else list(_secrets(target, slot))
+        if own or (secrets and unseen):
+            changed.append(slot)
+            sign = "~" if there else "+"
+            edits += [*own, *(Edit(sign, path, MISSING, source) for path, source in unseen)]
+        else:
+            hidden += [path for path, _ in unseen]
+    stays = sorted(_there(found) - wanted.targets.keys())
+    return Draft(wanted, found, tuple(edits), tuple(hidden), tuple(stays), tuple(changed))
+
+
+def faults_of(draft: Draft) -> Iterator[Fault]:
+    """What keeps *draft* from being sent: fields that a new configuration or target must have."""
+    wanted, found = draft.wanted, draft.found
+    if found is None and "Name" not in wanted.fields:
+        yield Fault("Name", "", "is missing: there is no such configuration yet")
+    for slot, target in wanted.targets.items():
+        if target is not None:
+            there = target_in(found or {}, slot)
+            for name, why in _lacking(slot, target, there, sent=slot in draft.changed):
+                yield Fault(f"{slot}.{name}", "", why)
+    both = {*draft.stays, *(s for s, t in wanted.targets.items() if t is not None)}
+    if len(known := sorted(both.intersection(INTEGRATIONS))) > 1:
+        why = f"would have {' and '.join(known)}: only one of {', '.join(INTEGRATIONS)} is allowed"
+        yield Fault("DeliveryTargets", "", why)
+    kept = [slot for slot, target in wanted.targets.items() if target is not None]
+    if not (draft.stays or kept):
+        why = "is missing" if found is None else "would be empty: it must have a target"
+        yield Fault("DeliveryTargets", "", why)
+
+
+def _lacking(
+    slot: str, target: dict[str, Any], there: dict[str, Any], *, sent: bool
+) -> Iterator[tuple[str, str]]:
+    """Fields without which *target* cannot be, each with why."""
+    for name, field in DELIVERY_TARGETS[slot].items():
+        if field.required and not (there or target.get(name)):
+            yield name, "is missing: the target is new"
+    name, value = CUSTOM_HEADER
+    if target.get(name) and not (target.get(value) or there.get(name)):
+        yield value, f"is missing: {name} needs it"
+    for path in _unseen(slot, target, there) if sent else ():
+        if "." in path and path.partition(".")[0] in target:
+            yield path, "is missing: OrderCloud hides the one it has"
+
+
+def body_of(
+    draft: Draft, secrets: Mapping[SecretSource, str], *, every: bool = False
+) -> dict[str, Any]:
+    """The request's body: a PUT's for a new one, else a PATCH's; *every* target is named, or only
+    those that change.
+    """
+    wanted, found = draft.wanted, draft.found
+    if found is None:
+        fields = {"Enabled": True, **wanted.fields}
+    else:
+        now = found
+        fields = {n: v for n, v in wanted.fields.items() if not equal(now.get(n), v)}
+    targets = {
+        slot: target and _filled(_document(slot, target, target_in(found or {}, slot)), secrets)
+        for slot, target in wanted.targets.items()
+        if (target is not None if every else slot in draft.changed)
+    }
+    return {**fields, **({"DeliveryTargets": targets} if targets else {})}
+
+
+def _own_edits(wanted: Wanted, found: dict[str, Any] | None) -> Iterator[Edit]:
+    if found is None:
+        for name, value in {"Enabled": True, **wanted.fields}.items():
+            yield Edit("+", name, MISSING, value)
+        return
+    for name, value in wanted.fields.items():
+        if not equal(found.get(name), value):
+            yield Edit("~", name, found.get(name), value)
+
+
+def _target_edits(
+    slot: str, target: dict[str, Any] | None, there: dict[str, Any]
+) -> Iterator[Edit]:
+    """The differences that show."""
+    if target is None:
+        if there:
+            yield Edit("-", slot, there, MISSING)
+        return
+    if not (there or target):
+        yield Edit("+", slot, MISSING, target)
+    old = dict(_leaves(there, slot))
+    for path, value in _leaves(target, slot):
+        if not isinstance(value, SecretSource) and not equal(old.get(path), value):
+            yield Edit("~" if there else "+", path, old.get(path, MISSING), value)
+
+
+def _leaves(document: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+    for name, value in document.items():
+        here = f"{path}.{join((name,))}"
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, here)
+        else:
+            yield here, value
+
+
+def _secrets(document: Mapping[str, Any], path: str) -> Iterator[tuple[str, SecretSource]]:
+    for here, value in _leaves(document, path):
+        if isinstance(value, SecretSource):
+            yield here, value
+
+
+def _unseen(slot: str, target: dict[str, Any], there: dict[str, Any]) -> Iterator[str]:
+    """The secrets that *there* has, as far as one can tell, and *target* does not name."""
+    if not there:
+        return
+    name, value = CUSTOM_HEADER
+    for hidden, field in DELIVERY_TARGETS[slot].items():
+        if field.write_only and hidden not in target and hidden != value:
+            yield hidden
+    given = dict(_leaves(target, ""))
+    for path, shown in _leaves(there, ""):
+        place = path.removesuffix(name)
+        if place != path and shown and not given.get(place + value):
+            yield (place + value).removeprefix(".")
+
+
+def _there(found: dict[str, Any] | None) -> set[str]:
+    """The types of the targets that a configuration has."""
+    targets = (found or {}).get("DeliveryTargets")
+    return {n for n, target in targets.items() if target} if isinstance(targets, dict) else set()
+
+
+def _document(slot: str, target: dict[str, Any], there: dict[str, Any]) -> dict[str, Any]:
+    """A target as it is sent: whole, or only what the file names where a secret cannot be sent."""
+    return target if any(_unseen(slot, target, there)) else _merged(there, target)
+
+
+def _merged(there: Mapping[str, Any], target: Mapping[str, Any]) -> dict[str, Any]:
+    """*target* with what shows and is not named in it."""
+    result = {name: value for name, value in there.items() if value is not None}
+    for name, value in target.items():
+        old = result.get(name)
+        both = isinstance(old, dict) and isinstance(value, dict)
+        result[name] = _merged(old, value) if both else value  # type: ignore[arg-type]
+    return result
+
+
+def _filled(thing: Any, secrets: Mapping[SecretSource, str]) -> Any:
+    """*thing* with its secrets in their places."""
+    if isinstance(thing, SecretSource):
+        return secrets[thing]
+    if isinstance(thing, dict):
+        return {name: _filled(value, secrets) for name, value in thing.items()}
+    return thing

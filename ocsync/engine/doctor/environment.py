@@ -1,0 +1,132 @@
+"""What ocsync runs on: its own packages, the environment, the terminal."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from ocsync import __version__
+from ocsync.engine.doctor.check import Said, Setup, fine, note, wrong
+from ocsync.errors import ExitCode
+
+OLDEST = (3, 11)
+_REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?\s*\(?([^;)]*)\)?\s*(;.*)?")
+_LIMIT = re.compile(r"(>=|<|==)\s*([\d.]+)")
+_SILENT = {
+    "OCSYNC_YES": "every question is answered with yes",
+    "OCSYNC_CONFIRM": "writes to production are confirmed",
+    "OCSYNC_PROFILE": "the current profile is not the one used",
+    "OCSYNC_WORKSPACE": "the nearest workspace is not the one used",
+    "OCSYNC_QUIET": "talk beside the answer is left out",
+}
+
+
+def python(_: Setup) -> Iterator[Said]:
+    """Whether this Python is new enough."""
+    found = f"Python {platform.python_version()}, ocsync {__version__}"
+    if sys.version_info < OLDEST:
+        yield wrong(found, "3.11 or newer is needed", "install a newer Python, then ocsync again",
+                    code=ExitCode.BAD_CONFIG)  # fmt: skip
+    else:
+        yield fine(found)
+
+
+def packages(_: Setup) -> Iterator[Said]:
+    """Whether the packages that it stands on are of versions that it was made for."""
+    try:
+        needed = metadata.requires("ocsync") or []
+    except metadata.PackageNotFoundError:
+        yield note("ocsync is not installed as a package", "its needs cannot be compared", "")
+        return
+    bad = [text for line in needed if (text := _mismatch(line))]
+    if bad:
+        yield wrong(
+            "; ".join(bad),
+            "ocsync was not made for these versions",
+            "pip install --upgrade --force-reinstall ocsync, in an environment of its own",
+            code=ExitCode.BAD_CONFIG,
+        )
+    else:
+        yield fine("of the right versions")
+
+
+def _mismatch(requirement: str) -> str:
+    """What is wrong with a required package; empty when it is there as asked for."""
+    match = _REQUIREMENT.fullmatch(requirement.strip())
+    if match is None or "extra" in (match[3] or "") or "sys_platform" in (match[3] or ""):
+        return ""
+    name, wanted = match[1], match[2].strip()
+    try:
+        found = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return f"{name} is missing"
+    holds = all(_holds(found, sign, limit) for sign, limit in _LIMIT.findall(wanted))
+    return "" if holds else f"{name} is {found}, not {wanted}"
+
+
+def _holds(found: str, sign: str, limit: str) -> bool:
+    have, bound = _numbers(found), _numbers(limit)
+    size = max(len(have), len(bound))
+    one, other = (n + (0,) * (size - len(n)) for n in (have, bound))
+    return {">=": one >= other, "<": one < other, "==": one == other}[sign]
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    plain = re.match(r"\d+(\.\d+)*", version)
+    return tuple(int(part) for part in plain[0].split(".")) if plain else (0,)
+
+
+def terminal(setup: Setup) -> Iterator[Said]:
+    """Whether the output can show the signs."""
+    try:
+        "‖▶✓✗".encode(setup.encoding)
+    except (UnicodeEncodeError, LookupError):
+        yield note(
+            f"the output takes {setup.encoding}, which has no such signs as ‖ and ✓",
+            "ASCII twins are shown, and names in other scripts as question marks",
+            "export PYTHONUTF8=1, or a UTF-8 locale",
+        )
+    else:
+        yield fine(setup.encoding)
+
+
+def environment(setup: Setup) -> Iterator[Said]:
+    """Settings that are in force unseen."""
+    set_here = {name: why for name, why in _SILENT.items() if setup.environ.get(name)}
+    for name, why in set_here.items():
+        yield note(f"{name} is set", why, f"unset {name}, if that is not meant")
+    if not set_here:
+        yield fine("nothing set that surprises")
+
+
+def proxy(setup: Setup) -> Iterator[Said]:
+    """Whether traffic takes a way of its own."""
+    parts = urlsplit(setup.profile.api_url)
+    found = getproxies().get(parts.scheme) or getproxies().get("all")
+    if not found or proxy_bypass(parts.hostname or ""):
+        yield fine("none on the way")
+        return
+    via = urlsplit(found)
+    yield note(
+        f"requests go through the proxy {via.hostname}:{via.port or ''}".rstrip(":"),
+        "what fails on the way may be the proxy's doing",
+        f"export NO_PROXY={parts.hostname}, to go straight there",
+    )
+
+
+def who(_: Setup) -> Iterator[Said]:
+    """Whether it runs as root, whose files nobody else can use afterwards."""
+    if hasattr(os, "geteuid") and os.geteuid() == 0 and os.environ.get("SUDO_USER"):
+        yield note(
+            "this is run by sudo",
+            "what it writes belongs to root afterwards",
+            f"sudo -u {os.environ['SUDO_USER']} ocsync ..., or without sudo",
+        )
+    else:
+        yield fine("yourself")

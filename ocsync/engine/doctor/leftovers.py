@@ -1,0 +1,224 @@
+"""What commands left behind: locks, unfinished runs, seals, pauses; and what awaits staging."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from ocsync.engine.doctor.check import Repair, Said, Setup, fine, note, of_error, wrong
+from ocsync.errors import Damaged, OcsyncError
+from ocsync.models import Outcome
+from ocsync.store import ProfileFolder, Run, integrity
+from ocsync.store.lock import read_holder
+from ocsync.store.profiles import environment_of
+from ocsync.store.summary import glance
+
+FORGOTTEN = timedelta(days=1)
+"""A pause without an end that is older has probably been forgotten."""
+_LOCKS = {
+    "run.lock": "whatever writes to the marketplace",
+    "journal.lock": "staging",
+    "listen-http.lock": "another HTTP listener",
+    "listen-kafka.lock": "another Kafka listener",
+}
+_NEAR = timedelta(hours=24)
+_GO_ON = {"resume": "ocsync resume", "delete": "the same ocsync delete again",
+          "resync": "ocsync resync"}  # fmt: skip
+
+
+def locks(setup: Setup) -> Iterator[Said]:
+    """Who holds a lock."""
+    held = False
+    for name, what in _LOCKS.items():
+        holder = read_holder(setup.folder.path / name)
+        if holder is None or holder.pid == os.getpid():
+            continue
+        held = True
+        if holder.lives is False:
+            yield note(f"{holder.text()} held {name} and died", "a dead holder blocks nobody", "")
+        else:
+            unsure = "" if holder.lives else " (on another machine: it may have ended)"
+            why = f"{what} waits for it{unsure}"
+            yield note(f"{holder.text()} holds {name}", why, "ocsync ... --lock-timeout 5m")
+    if not held:
+        yield fine("nobody holds one")
+
+
+def runs(setup: Setup) -> Iterator[Said]:
+    """Runs that are not finished."""
+    number, well = 0, True
+    for folder in integrity.run_folders(setup.folder.path):
+        number += 1
+        run = Run(folder, setup.torn.append)
+        try:
+            info = run.info
+        except OcsyncError:
+            continue  # told with the damaged files
+        if info.state != "open":
+            continue
+        well = False
+        text = f"run {run.id} ({info.sort}) is not finished{_progress(run)}"
+        if setup.busy:
+            yield note(text, "a command is at work", "")
+        else:
+            why = "what it began waits, and so do its pauses; nothing is lost"
+            yield wrong(text, why, f"{_GO_ON.get(info.sort, 'ocsync resume')} goes on with it")
+    if well:
+        every = "1 run, finished" if number == 1 else f"{number:,} runs, all finished"
+        yield fine(every if number else "there was none yet")
+
+
+def _progress(run: Run) -> str:
+    try:
+        ended = sum(isinstance(record, Outcome) for record in run.outcomes())
+        return f": {ended:,} of {run.info.steps:,} steps ended"
+    except OcsyncError:
+        return ""
+
+
+def seals(setup: Setup) -> Iterator[Said]:
+    """Runs whose making a crash cut short."""
+    found = integrity.half_sealed(setup.folder.path)
+    if not found or setup.busy:
+        yield fine("none is half made" if not found else "one is being made")
+        return
+
+    def do() -> str:
+        setup.folder.runs.recover(setup.folder.journal)
+        return "finished, or undone; every entry is staged or in a run"
+
+    yield note(
+        f"{', '.join(path.name for path in found)}: a run that was half made",
+        "a crash came between; the next resume finishes or undoes it",
+        "ocsync doctor --fix, or ocsync resume",
+        repair=Repair(do),
+    )
+
+
+def pauses(setup: Setup) -> Iterator[Said]:
+    """Pauses that are overdue, forgotten, or not settled."""
+    try:
+        pauses = setup.folder.raw_pauses()
+    except Damaged as error:
+        path = setup.short(setup.folder.path / "pause.toml")
+        yield of_error(
+            error, "which pauses are ours is not known, so none of them can be lifted"
+        )._replace(
+            fix=f"mend {path}; or move it away, then: ocsync targets, ocsync pause TARGET --adopt"
+        )
+        return
+    for name, facts in pauses.items():
+        yield from _pause(setup, name, facts)
+    if not pauses:
+        yield fine("nothing is paused by this workspace")
+
+
+def _pause(setup: Setup, name: str, facts: dict[str, Any]) -> Iterator[Said]:
+    age = setup.now - datetime.fromisoformat(facts["since"])
+    until = facts.get("until", "")
+    if facts.get("phase") != "paused" and not setup.busy:
+        yield wrong(
+            f"{name}: {facts.get('phase')} was begun and not confirmed",
+            "a command died there; what the server did is not known yet",
+            f"ocsync pause {name}, or ocsync unpause {name}: either settles it",
+        )
+    elif until and datetime.fromisoformat(until) <= setup.now:
+        late = _days(setup.now - datetime.fromisoformat(until))
+        yield wrong(
+            f"{name} is paused, {late} longer than it should be",
+            "its targets hear of no change until it is lifted",
+            "ocsync resume, or ocsync expire",
+        )
+    elif (window := facts.get("window")) and not setup.folder.windows.is_open(str(window)):
+        yield wrong(
+            f"{name} is still paused by a window that died",
+            "its targets hear of no change until it is lifted",
+            "ocsync expire, or ocsync resume",
+        )
+    elif not until and age > FORGOTTEN:
+        yield note(
+            f"{name} has been paused for {_days(age)}, without an end",
+            "its targets hear of no change until it is lifted",
+            f"ocsync resume, or ocsync unpause {name}",
+        )
+    else:
+        end = f" until {datetime.fromisoformat(until).astimezone():%Y-%m-%d %H:%M}" if until else ""
+        yield fine(f"{name} is paused{end}")
+
+
+def _days(age: timedelta) -> str:
+    hours = int(age.total_seconds() // 3600)
+    if hours >= 48:
+        return f"{hours // 24} days"
+    return f"{hours} h" if hours else f"{max(int(age.total_seconds() // 60), 1)} min"
+
+
+def restore(setup: Setup) -> Iterator[Said]:
+    """Staging is overwritten from production every Sunday 03:00 UTC (api-facts 1.1)."""
+    if not environment_of(setup.profile.api_url).endswith("-staging"):
+        yield fine("not a staging environment")
+        return
+    after = next_restore(setup.now)
+    before = after - timedelta(days=7)
+    pending = dict(_pending(setup.folder))
+    stale = [what for what, since in pending.items() if since and since < before]
+    why = "what OrderCloud restores over it (data, perhaps configs) is not what you staged against"
+    if stale:
+        yield wrong(
+            f"{', '.join(stale)} from before staging was restored ({before:%a %d %b %H:%M} UTC)",
+            why,
+            "ocsync status, ocsync plan --diff; then ocsync resume, or stage clear and unpause",
+        )
+    elif pending and after - setup.now < _NEAR:
+        yield note(
+            f"staging is restored in {_days(after - setup.now)}; pending: {', '.join(pending)}",
+            why,
+            "ocsync resume before that, or ocsync unpause and begin again afterwards",
+        )
+    else:
+        yield fine(f"next restore {after:%a %d %b %H:%M} UTC")
+
+
+def next_restore(now: datetime) -> datetime:
+    """The first Sunday 03:00 UTC after *now*, which is UTC."""
+    day = now.replace(hour=3, minute=0, second=0, microsecond=0)
+    day += timedelta(days=(6 - now.weekday()) % 7)
+    return day if day > now else day + timedelta(days=7)
+
+
+def _pending(folder: ProfileFolder) -> Iterator[tuple[str, datetime | None]]:
+    for name, facts in folder.raw_pauses().items():
+        yield f"the pause of {name}", datetime.fromisoformat(facts["since"])
+    staged = glance(folder.path / "journal", lambda _: None)
+    if staged.entries:
+        since = datetime.fromisoformat(staged.since) if staged.since else None
+        yield f"{staged.entries:,} staged entries", since
+
+
+def others(setup: Setup) -> Iterator[Said]:
+    """Profiles beside this one: can they be read, and did they leave anything paused or begun?"""
+    names = [n for n in setup.workspace.profiles() if n != setup.folder.path.name]
+    well = True
+    for name in names:
+        other = Setup(setup.workspace, name, setup.environ, setup.cwd, setup.now)
+        for look in (_readable, pauses, runs):
+            for said in _of_other(other, look):
+                well = False
+                fix = f"{said.fix} (with --profile {name})" if said.fix else ""
+                yield said._replace(what=f"profile {name}: {said.what}", fix=fix)
+    if well:
+        yield fine(f"{len(names):,} others, nothing left in them" if names else "there are none")
+
+
+def _of_other(other: Setup, look: Any) -> Iterator[Said]:
+    try:
+        yield from (said for said in look(other) if said.level != "fine")
+    except OcsyncError as error:
+        yield of_error(error)
+
+
+def _readable(other: Setup) -> Iterator[Said]:
+    other.profile  # noqa: B018 - reading it is the check
+    yield fine("")

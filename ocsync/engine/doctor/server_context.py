@@ -1,0 +1,60 @@
+"""What the checks that ask the server share: the sign-in, and what the workspace is used for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ocsync.client import Identity
+from ocsync.engine.doctor.check import Said, Setup
+from ocsync.engine.session import Work
+from ocsync.errors import OcsyncError
+from ocsync.models import TargetState
+from ocsync.resources import KINDS, TARGETS
+
+_RUNS = 5
+
+
+class Use(NamedTuple):
+    """What the workspace is used for: kind or target -> why (staged, paused, a run)."""
+
+    kinds: dict[str, str]
+    targets: dict[str, str]
+
+
+@dataclass
+class Asked:
+    """What the checks share: who is signed in, what is in use, and each target that was read."""
+
+    work: Work
+    setup: Setup
+    identity: Identity
+    use: Use
+    states: dict[str, TargetState] = field(default_factory=dict)
+
+
+Look = Callable[[Asked], AsyncIterator[Said]]
+
+
+def in_use(setup: Setup) -> Use:
+    """What is staged, paused, and was run lately; what cannot be read is left out."""
+    kinds: dict[str, str] = {}
+    targets: dict[str, str] = {}
+    runs = _or_nothing(lambda: setup.folder.runs.list()[:_RUNS])
+    for info in reversed(runs or []):
+        kinds |= dict.fromkeys((k for k in info.kinds if k in KINDS), f"in run {info.id}")
+    refs = _or_nothing(lambda: {e.ref for e in setup.entries}) or set()
+    kinds |= dict.fromkeys({ref.partition("/")[0] for ref in refs}, "staged")
+    for kind, why in kinds.items():
+        targets |= dict.fromkeys(KINDS[kind].direct, why)
+    pauses = _or_nothing(setup.folder.raw_pauses) or {}
+    targets |= dict.fromkeys((name for name in pauses if name in TARGETS), "paused")
+    return Use(kinds, targets)
+
+
+def _or_nothing(read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except OcsyncError:  # told by the check of the logs
+        return None

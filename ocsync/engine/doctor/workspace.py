@@ -1,0 +1,179 @@
+"""The workspace: where it is, whose it is, who may read it, and whether there is room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ocsync.engine.doctor.check import Repair, Said, Setup, fine, note, wrong
+from ocsync.errors import ExitCode, OcsyncError
+from ocsync.store import integrity
+from ocsync.store.workspace import FOLDER, data_folder
+
+LITTLE, VERY_LITTLE = 500 * 2**20, 20 * 2**20
+"""Bytes that should be free, and those without which nothing should be begun."""
+
+
+def found(setup: Setup) -> Iterator[Said]:
+    """Which workspace is used, and by which rule."""
+    root = setup.workspace.root
+    if setup.workspace.exists:
+        yield fine(f"{root}, {_rule(setup)}")
+    elif root.is_dir():
+        yield wrong(
+            f"{setup.short(root)} has no workspace.toml",
+            "nothing says what format it has and which profile is current",
+            "ocsync profile use NAME writes it",
+            code=ExitCode.BAD_CONFIG,
+        )
+    else:
+        yield wrong(
+            f"there is no workspace; it would be {root}, {_rule(setup)}",
+            "a profile, the journal and the runs live in one",
+            "ocsync init, then ocsync profile add NAME --environment REGION-ENV ...",
+            code=ExitCode.BAD_CONFIG,
+        )
+    for path in _passed_over(setup):
+        yield note(
+            f"{path} belongs to another user and is passed over",
+            "a folder of somebody else's must not decide what is sent where",
+            f"ocsync ... --workspace {path}, if it is meant",
+        )
+
+
+def _rule(setup: Setup) -> str:
+    root = setup.workspace.root
+    named = setup.environ.get("OCSYNC_WORKSPACE", "")
+    if named and Path(named).expanduser().absolute() == root:
+        return "by OCSYNC_WORKSPACE"
+    if root.name == FOLDER and root.parent in (setup.cwd, *setup.cwd.parents):
+        return "the nearest one upwards"
+    if root == data_folder(setup.environ) / "workspace":
+        return "the user's own, as there is none upwards"
+    return "by --workspace"
+
+
+def _passed_over(setup: Setup) -> Iterator[Path]:
+    for folder in (setup.cwd, *setup.cwd.parents):
+        place = folder / FOLDER
+        if place == setup.workspace.root:
+            return
+        if place.is_dir() and integrity.foreign(place)[:1] == [place]:
+            yield place
+
+
+def format_known(setup: Setup) -> Iterator[Said]:
+    """Whether this ocsync knows its format."""
+    try:
+        setup.workspace.check_format()
+    except OcsyncError as error:
+        yield wrong(error.message, "no command touches it", error.hint, code=error.exit_code)
+    else:
+        yield fine("known")
+
+
+def owner(setup: Setup) -> Iterator[Said]:
+    """Whether all of it is the user's own."""
+    others = integrity.foreign(setup.workspace.root)
+    if others:
+        yield wrong(
+            f"{setup.short(others[0])}{_more(others)} not yours",
+            "a command run as somebody else (sudo?) wrote there, and others will fail",
+            f"sudo chown -R $(id -un) {setup.short(setup.workspace.root)}",
+        )
+    else:
+        yield fine("yours")
+
+
+def _more(paths: list[Path]) -> str:
+    return f" and {len(paths) - 1:,} more are" if len(paths) > 1 else " is"
+
+
+def modes(setup: Setup) -> Iterator[Said]:
+    """Whether others may read or write it."""
+    root = setup.workspace.root
+    writable, readable = integrity.exposed(root)
+    private = Repair(lambda: f"made private: {integrity.make_private(root):,}")
+    fix = f"chmod -R go= {setup.short(root)}"
+    if writable:
+        yield wrong(
+            f"others may write {_these(setup, writable)}",
+            "whoever writes the journal decides what is sent",
+            fix,
+            repair=private,
+        )
+    elif readable:
+        yield note(
+            f"others may read {_these(setup, readable)}",
+            "prices, users and stock that are not out yet stand there",
+            fix,
+            repair=private,
+        )
+    else:
+        yield fine("for you alone")
+
+
+def _these(setup: Setup, paths: list[Path]) -> str:
+    return setup.short(paths[0]) + (f" and {len(paths) - 1:,} more" if len(paths) > 1 else "")
+
+
+def ignored(setup: Setup) -> Iterator[Said]:
+    """Whether it stays out of a repository."""
+    root = setup.workspace.root
+    name = setup.short(root / ".gitignore")
+    if integrity.ignores_all(root):
+        yield fine("*")
+        return
+
+    def do() -> str:
+        integrity.ignore_all(root)
+        return f"{name} written"
+
+    yield note(
+        f"{name} does not say *",
+        "the workspace could be committed by mistake",
+        f"echo '*' > {name}",
+        repair=Repair(do),
+    )
+
+
+def leftovers(setup: Setup) -> Iterator[Said]:
+    """Files of commands that died while writing."""
+    found = integrity.leftovers(setup.workspace.root, setup.now.timestamp())
+    if not found:
+        yield fine("none")
+        return
+
+    def do() -> str:
+        for path in found:
+            path.unlink(missing_ok=True)
+        return f"{len(found):,} removed"
+
+    yield note(
+        f"{_these(setup, found)}: half written",
+        "a command died while it wrote; what it replaced is whole",
+        "ocsync doctor --fix removes them",
+        repair=Repair(do),
+    )
+
+
+def room(setup: Setup) -> Iterator[Said]:
+    """Whether there is room on the disk, and whether it takes a file."""
+    for place in (setup.workspace.root, data_folder(setup.environ)):
+        if not integrity.is_writable(place):
+            yield wrong(
+                f"{place} cannot be written",
+                "nothing can be staged, paused or recorded",
+                f"ls -ld {place}",
+                code=ExitCode.BAD_CONFIG,
+            )
+            return
+    free = integrity.free_bytes(setup.workspace.root)
+    text = f"{free / 2**20:,.0f} MB free at {setup.workspace.root}"
+    why = "a run keeps the values before and its log; it stops, unharmed, when the disk is full"
+    if free < VERY_LITTLE:
+        yield wrong(text, why, f"df -h {setup.workspace.root}")
+    elif free < LITTLE:
+        yield note(text, why, f"df -h {setup.workspace.root}")
+    else:
+        yield fine(f"{free / 2**30:,.0f} GB free")

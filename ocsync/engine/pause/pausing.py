@@ -1,0 +1,321 @@
+"""Pausing and lifting: intent to disk, PATCH, confirmed by GET.
+
+ocsync lifts exactly the pauses that it made (or was told to adopt), and never writes true at the
+end. A config is only ever patched: GET hides what is write-only, so a PUT would lose it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+
+from ocsync.client import read_targets, set_paused
+from ocsync.engine.session import Work
+from ocsync.errors import ConfigError, FileMissing, OcsyncError, PausedByOther, TryLater
+from ocsync.events import PauseChanged
+from ocsync.models import TargetState
+from ocsync.pause import PastPause, Pause, Phase, Standing, settle, standing
+from ocsync.resources import TARGETS, Target
+
+CONFIRM_SECONDS = 20.0
+"""How long a changed `Paused` may take to be seen (api-facts 3.3: not documented)."""
+
+
+class Surveyed(NamedTuple):
+    """A target as the server has it, with what this workspace remembers of it."""
+
+    target: Target
+    server: TargetState
+    pause: Pause | None
+    standing: Standing
+
+
+async def survey(
+    work: Work, targets: Iterable[Target], *, settles: bool = True
+) -> dict[str, Surveyed]:
+    """Ask the server about *targets*, and settle what a crash left open.
+
+    With *settles* that is written down, for which the run lock must be held.
+    """
+    wanted = list(targets)
+    states = await read_targets(work.api, wanted)
+    pauses = work.folder.read_pauses()
+    settled = {name: settle(pauses.get(name), states[name]) for name in states}
+    kept = {**pauses, **{name: pause for name, pause in settled.items() if pause}}
+    for name, pause in settled.items():
+        if pause is None:
+            kept.pop(name, None)
+    if settles and kept != pauses:
+        work.folder.write_pauses(kept)
+    found = {}
+    for target in wanted:
+        mine, server = settled[target.name], states[target.name]
+        found[target.name] = Surveyed(target, server, mine, standing(mine, server))
+    return found
+
+
+def drift(seen: Surveyed) -> list[str]:
+    """What of the config is not as it was when we paused, but for the pause itself."""
+    if seen.pause is None or not seen.server.exists:
+        return []
+    old, new = seen.pause.found, seen.server.config
+    return [
+        f"{name} was {old.get(name)!r}, is {new.get(name)!r}"
+        for name in sorted(old.keys() | new.keys() if old else ())
+        if name != "Paused" and old.get(name) != new.get(name)
+    ]
+
+
+async def pause(
+    work: Work,
+    direct: Sequence[Target],
+    grouped: Sequence[Target],
+    *,
+    reason: str = "",
+    until: str = "",
+    adopt: bool = False,
+) -> list[Surveyed]:
+    """Pause *direct* and those of *grouped* that have a config; the state of each afterwards.
+
+    Nothing is paused when one cannot be: PausedByOther when somebody else holds it and *adopt* is
+    false, ConfigError when one named directly has no config.
+    """
+    before = await survey(work, [*direct, *grouped])
+    refuse(before, {t.name for t in direct}, adopt=adopt)
+    for seen in before.values():
+        if seen.standing is Standing.THEIRS:
+            take_over(work, seen, reason=reason, until=until)
+        elif seen.standing in (Standing.RUNNING, Standing.LIFTED):
+            await hold(work, seen, reason=reason, until=until)
+        elif seen.standing is Standing.OURS and seen.pause:
+            _ask_again(work, seen.pause, reason, until)
+    return list((await survey(work, [*direct, *grouped])).values())
+
+
+def _ask_again(work: Work, pause: Pause, reason: str, until: str) -> None:
+    """A pause of ours that is asked for again; one that a dead window left is a plain one now."""
+    open_ = in_window(work, pause)
+    if open_:
+        work.say("!", f"{pause.target} is held by a window, which lifts it when its command ends")
+    changes = {
+        "reason": reason or pause.reason,
+        "until": until or pause.until,
+        "window": pause.window if open_ else "",
+    }
+    again = msgspec.structs.replace(pause, **changes)
+    if again != pause:
+        remember(work, again)
+
+
+def in_window(work: Work, pause: Pause | None) -> bool:
+    """Whether *pause* belongs to a window that is open: that alone lifts it, at its end."""
+    return pause is not None and work.folder.windows.is_open(pause.window)
+
+
+def refuse(seen: dict[str, Surveyed], direct: Collection[str], *, adopt: bool) -> None:
+    """Raise for somebody else's pause, unless to *adopt*; for one of *direct* without config."""
+    theirs = [s.target.name for s in seen.values() if s.standing is Standing.THEIRS]
+    if theirs and not adopt:
+        raise PausedByOther(
+            f"{', '.join(theirs)}: already paused, and not by this workspace",
+            hint="ocsync pause ... --adopt makes the pause yours, to be lifted at the end",
+        )
+    missing = [n for n, s in seen.items() if s.standing is Standing.NO_CONFIG and n in direct]
+    if missing:
+        raise ConfigError(
+            f"{', '.join(missing)}: no sync config on this marketplace, so nothing to pause",
+            hint="ocsync targets shows which targets are configured",
+        )
+
+
+def take_over(
+    work: Work, seen: Surveyed, *, reason: str = "", until: str = "", window: str = ""
+) -> None:
+    """Make somebody else's pause ours."""
+    pause = _new(work, seen, reason, until, Phase.PAUSED, window=window, adopted=True)
+    remember(work, pause)
+
+
+async def hold(
+    work: Work,
+    seen: Surveyed,
+    *,
+    reason: str = "",
+    until: str = "",
+    run: str = "",
+    window: str = "",
+) -> None:
+    """Take one running target from running to paused, and remember that we did."""
+    intent = _new(work, seen, reason, until, Phase.PAUSING, run=run, window=window)
+    remember(work, intent)
+    await set_paused(work.api, seen.target, paused=True)
+    await _confirm(work, seen.target, paused=True)
+    remember(work, msgspec.structs.replace(intent, phase=Phase.PAUSED))
+    work.emit(PauseChanged(seen.target.name, paused=True))
+
+
+async def lift(work: Work, seen: Surveyed) -> float:
+    """Lift a pause of ours; the seconds that it lasted.
+
+    That it is over is written down before, as what it held may arrive at once.
+    """
+    pause = seen.pause
+    if pause is None:
+        return 0.0
+    remember(work, msgspec.structs.replace(pause, phase=Phase.LIFTING))
+    work.folder.past_pauses.append(
+        PastPause(target=pause.target, since=pause.since, until=work.moment())
+    )
+    await set_paused(work.api, seen.target, paused=False)
+    await _confirm(work, seen.target, paused=False)
+    forget(work, [pause.target])
+    seconds = pause.seconds(work.now())
+    _note_window(work, pause, seconds)
+    work.emit(PauseChanged(pause.target, paused=False, seconds=seconds))
+    return seconds
+
+
+def _note_window(work: Work, pause: Pause, seconds: float) -> None:
+    """Write down how long the target was paused with the run that paused it, if it is there."""
+    if pause.run:
+        with suppress(FileMissing), work.folder.runs.get(pause.run) as run:
+            run.update(windows={**run.info.windows, pause.target: seconds})
+
+
+class Lifting(NamedTuple):
+    """What lifting several came to: the seconds that each had lasted, and what failed, and why."""
+
+    lifted: list[tuple[Surveyed, float]]
+    failed: list[tuple[Surveyed, OcsyncError]]
+
+
+async def lift_each(work: Work, seen: Iterable[Surveyed]) -> Lifting:
+    """Lift pauses of ours, each whatever becomes of the others."""
+
+    async def one(seen: Surveyed) -> tuple[Surveyed, float | OcsyncError]:
+        try:
+            return seen, await lift(work, seen)
+        except OcsyncError as error:
+            return seen, error
+
+    ended = await asyncio.gather(*map(one, seen))
+    return Lifting(
+        [(s, end) for s, end in ended if not isinstance(end, OcsyncError)],
+        [(s, end) for s, end in ended if isinstance(end, OcsyncError)],
+    )
+
+
+async def unpause(
+    work: Work, targets: Sequence[Target], *, force: bool = False
+) -> list[tuple[Surveyed, float]]:
+    """Lift what is ours of *targets*; with *force* also what is not, and what an open window holds.
+    The seconds each had lasted.
+
+    Raises PausedByOther, after the others are lifted, naming those that were left.
+    """
+    seen = await survey(work, targets)
+    left: dict[str, str] = {}
+    lifted: list[tuple[Surveyed, float]] = []
+    for name, one in seen.items():
+        if one.standing is Standing.OURS and in_window(work, one.pause) and not force:
+            holder = work.folder.windows.holder(one.pause.window) if one.pause else ""
+            left[name] = f"held by a window until its command ends ({holder})"
+        elif one.standing is Standing.OURS:
+            lifted.append((one, await lift(work, one)))
+        elif one.standing is Standing.THEIRS and not force:
+            left[name] = "paused by someone else, left as it is"
+        elif one.standing is Standing.THEIRS:
+            await set_paused(work.api, one.target, paused=False)
+            await _confirm(work, one.target, paused=False)
+            work.emit(PauseChanged(one.target.name, paused=False))
+            lifted.append((one, 0.0))
+        elif one.standing in (Standing.LIFTED, Standing.NO_CONFIG) and one.pause:
+            forget(work, [one.target.name])
+    if left:
+        whys = {why: [n for n, w in left.items() if w == why] for why in left.values()}
+        raise PausedByOther(
+            "; ".join(f"{', '.join(names)}: {why}" for why, names in whys.items()),
+            hint=f"ocsync unpause {' '.join(left)} --force lifts it all the same",
+        )
+    return lifted
+
+
+async def expire(work: Work, due: Iterable[str], *, dry_run: bool = False) -> Lifting:
+    """Lift the pauses of ours that are *due*; with *dry_run* tell which those are.
+
+    What somebody else lifted meanwhile is forgotten.
+    """
+    seen = await survey(work, [TARGETS[name] for name in due], settles=not dry_run)
+    ours = [s for s in seen.values() if s.standing is Standing.OURS]
+    if dry_run:
+        now = work.now()
+        return Lifting([(s, s.pause.seconds(now)) for s in ours if s.pause], [])
+    gone = (Standing.LIFTED, Standing.NO_CONFIG)
+    forget(work, [n for n, s in seen.items() if s.standing in gone])
+    return await lift_each(work, ours)
+
+
+def forget(work: Work, names: Iterable[str]) -> None:
+    """These targets are none of ours any more."""
+    gone = set(names)
+    pauses = work.folder.read_pauses()
+    if gone & pauses.keys():
+        work.folder.write_pauses({n: p for n, p in pauses.items() if n not in gone})
+
+
+def remember(work: Work, pause: Pause) -> None:
+    """Write down a pause of ours."""
+    work.folder.write_pauses({**work.folder.read_pauses(), pause.target: pause})
+
+
+def _new(
+    work: Work,
+    seen: Surveyed,
+    reason: str,
+    until: str,
+    phase: Phase,
+    *,
+    run: str = "",
+    window: str = "",
+    adopted: bool = False,
+) -> Pause:
+    old = seen.pause
+    return Pause(
+        target=seen.target.name,
+        phase=phase,
+        since=work.moment(),
+        by=work.by,
+        job=work.job,
+        reason=reason or (old.reason if old else ""),
+        until=until or (old.until if old else ""),
+        run=run,
+        window=window or (old.window if old and in_window(work, old) else ""),
+        adopted=adopted,
+        found=seen.server.config,
+    )
+
+
+async def _confirm(work: Work, target: Target, *, paused: bool) -> None:
+    async def is_so() -> bool:
+        return (await read_targets(work.api, [target]))[target.name].paused is paused
+
+    waited = await work.in_vain(is_so, CONFIRM_SECONDS)
+    if waited is not None:
+        word = "paused" if paused else "running"
+        raise TryLater(
+            f"{target.name} was told to be {word}, but does not show it after {waited:.0f} s",
+            hint="ocsync status, then the same command again",
+        )
+
+
+def lease_end(now: datetime, seconds: float) -> str:
+    """When a lease of *seconds* from *now* runs out, as the pause file writes it."""
+    if seconds <= 0:
+        raise OcsyncError("a lease has to last longer than nothing")
+    end = datetime.fromtimestamp(now.timestamp() + seconds, tz=now.tzinfo)
+    return end.isoformat(timespec="seconds")

@@ -1,0 +1,260 @@
+"""A window: targets are paused for as long as somebody's own command runs.
+
+    1. under the run lock: pause what runs; each pause names the window
+    2. without it, so that ocsync can be used inside: run the command, signals passed on
+    3. under it again: lift what is the window's, look whether the configs are as they were found
+
+A kernel lock of its own is held throughout. So a window is open or died, never in doubt, and what
+a dead one left paused is told by the next command and lifted by `expire`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ocsync.client import read_targets
+from ocsync.engine.pause import pausing
+from ocsync.engine.pause.child_process import Command, Signals, run
+from ocsync.engine.pause.pausing import Surveyed
+from ocsync.engine.resume.close import Lifted
+from ocsync.engine.session import Work, before_writing, sign_in
+from ocsync.errors import ExitCode, Locked, OcsyncError, PausedByOther, first_of
+from ocsync.pause import Standing
+from ocsync.resources import TARGETS, Target
+from ocsync.store import ProfileFolder
+
+LIFT_SECONDS = 600.0
+"""How long the end of a window waits at least for another command to leave the run lock."""
+
+Sessions = Callable[[], AbstractAsyncContextManager[Work]]
+"""Opens the way to the marketplace, as often as needed: a command may run for longer than a token
+or a connection lasts."""
+Say = Callable[[str, str], None]
+
+
+class Order(NamedTuple):
+    """What to pause and how. *seconds* is the lease (0: none), *patience* how long to wait for the
+    run lock. *enclosing* are the windows that this one runs in, whose pauses it may rely on.
+    """
+
+    direct: Sequence[Target]
+    grouped: Sequence[Target]
+    reason: str = ""
+    seconds: float = 0.0
+    adopt: bool = False
+    patience: float = 0.0
+    enclosing: Sequence[str] = ()
+
+
+class Opened(NamedTuple):
+    """What the window holds, and until when; what is paused already and stays so; what has no
+    config.
+    """
+
+    held: tuple[str, ...]
+    until: str
+    already: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+class Closed(NamedTuple):
+    """What was lifted, what had been lifted before the command ended, what is left paused and why,
+    and what of the configs changed meanwhile; each by target.
+    """
+
+    lifted: tuple[Lifted, ...] = ()
+    gone: tuple[str, ...] = ()
+    left: Mapping[str, OcsyncError] = {}
+    changed: Mapping[str, list[str]] = {}
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the window itself came to."""
+        codes = [error.exit_code for error in self.left.values()]
+        codes += [ExitCode.LOCKED] * bool(self.gone) + [ExitCode.DIFFERS] * bool(self.changed)
+        return first_of(codes)
+
+
+class Ended(NamedTuple):
+    """What became of a window: of its command, whose exit *code* is None when it never ran because
+    of *error*; and of its pauses. *seconds* is how long it was open, *signals* are those that came.
+    """
+
+    code: int | None
+    error: OcsyncError | None
+    closed: Closed
+    seconds: float
+    signals: tuple[int, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """The command's own when it failed, else the window's."""
+        return self.code or (self.error or self.closed).exit_code
+
+
+async def window(
+    sessions: Sessions,
+    folder: ProfileFolder,
+    order: Order,
+    command: Callable[[str, Opened], Command],
+    say: Say,
+) -> Ended:
+    """Pause, run, lift; see the module's head. *command* is asked for when the window is open, with
+    its name; *say* hears signs and lines for the operator.
+
+    Raises what stops it before anything was paused. Whatever comes later is in the answer.
+    """
+    signals, opened, code, failure = Signals(), None, None, None
+    used = {pause.window for pause in folder.read_pauses().values()}
+    with ExitStack() as stack:
+        async with sessions() as work:
+            await sign_in(work)
+            before_writing(work)
+            hold = folder.windows.hold(work.now(), what=folder.command, used=used)
+            name = stack.enter_context(hold)
+            signals.start()
+            stack.callback(signals.stop)
+            start = time.monotonic()
+            try:
+                opened = await signals.cancelling(_open(work, order, name, say))
+            except OcsyncError as error:
+                failure = error
+        if opened:
+            try:
+                code = await run(command(name, opened), signals)
+            except OcsyncError as error:
+                failure = error
+        patience = max(order.patience, LIFT_SECONDS)
+        held = opened.held if opened else ()
+        closing = _close(sessions, folder, name, held, patience, say)
+        closed = await _insisting(closing, folder, name, signals, say)
+        return Ended(code, failure, closed, time.monotonic() - start, tuple(signals.seen))
+
+
+async def _open(work: Work, order: Order, name: str, say: Say) -> Opened:
+    async with _locked(work, order.patience, say):
+        until = pausing.lease_end(work.now(), order.seconds) if order.seconds else ""
+        seen = await pausing.survey(work, [*order.direct, *order.grouped])
+        pausing.refuse(seen, {t.name for t in order.direct}, adopt=order.adopt)
+        _refuse_other_windows(work, seen, order.enclosing)
+        held = []
+        for target, one in seen.items():
+            if await _hold(work, one, name, order, until, say):
+                held.append(target)
+    paused = [n for n, one in seen.items() if one.standing is not Standing.NO_CONFIG]
+    return Opened(
+        tuple(held),
+        until,
+        tuple(n for n in paused if n not in held),
+        tuple(n for n in seen if n not in paused),
+    )
+
+
+async def _hold(work: Work, seen: Surveyed, name: str, order: Order, until: str, say: Say) -> bool:
+    """Make the target's pause this window's; false for what is ours already, or has no config."""
+    how = {"reason": order.reason, "until": until, "window": name}
+    match seen.standing:
+        case Standing.THEIRS:
+            pausing.take_over(work, seen, **how)
+        case Standing.RUNNING:
+            await pausing.hold(work, seen, **how)
+        case Standing.LIFTED:
+            say("!", f"{seen.target.name}: somebody else had lifted our pause")
+            await pausing.hold(work, seen._replace(pause=None), **how)
+        case Standing.OURS if seen.pause and _dead(work, seen):
+            say("!", f"{seen.target.name} was left paused by a window that died; taken over")
+            pausing.remember(work, msgspec.structs.replace(seen.pause, **how))
+        case _:
+            return False
+    return True
+
+
+def _dead(work: Work, seen: Surveyed) -> bool:
+    return bool(seen.pause and seen.pause.window) and not pausing.in_window(work, seen.pause)
+
+
+def _refuse_other_windows(
+    work: Work, seen: Mapping[str, Surveyed], enclosing: Sequence[str]
+) -> None:
+    """A window lifts its pauses when its own command ends, so that another cannot rely on them."""
+    for name, one in seen.items():
+        pause = one.pause
+        if pause and pausing.in_window(work, pause) and pause.window not in enclosing:
+            holder = work.folder.windows.holder(pause.window)
+            raise PausedByOther(
+                f"{name}: another window is open on it ({holder})",
+                hint="run this one when that has ended; ocsync status",
+            )
+
+
+async def _insisting(
+    closing: Coroutine[Any, Any, Closed],
+    folder: ProfileFolder,
+    name: str,
+    signals: Signals,
+    say: Say,
+) -> Closed:
+    """Close, also when a signal comes; the next one leaves it undone. What is left is told."""
+
+    def first() -> None:
+        say("!", "lifting the pause first (again to leave at once, and paused)")
+
+    try:
+        return await signals.cancelling(closing, first=first)
+    except OcsyncError as error:
+        return Closed(left=dict.fromkeys(_of_window(folder, name), error))
+
+
+def _of_window(folder: ProfileFolder, name: str) -> list[str]:
+    return [target for target, pause in folder.read_pauses().items() if pause.window == name]
+
+
+async def _close(
+    sessions: Sessions,
+    folder: ProfileFolder,
+    name: str,
+    held: Sequence[str],
+    patience: float,
+    say: Say,
+) -> Closed:
+    if not _of_window(folder, name):
+        return Closed(gone=tuple(held))
+    async with sessions() as work, _locked(work, patience, say):
+        await sign_in(work)
+        targets = [TARGETS[target] for target in _of_window(folder, name)]
+        seen = await pausing.survey(work, targets)
+        ours = {n: one for n, one in seen.items() if one.standing is Standing.OURS}
+        pausing.forget(work, seen.keys() - ours.keys())
+        lifted, failed = await pausing.lift_each(work, ours.values())
+        after = await read_targets(work.api, [one.target for one, _ in lifted])
+    changed = {n: pausing.drift(ours[n]._replace(server=server)) for n, server in after.items()}
+    return Closed(
+        tuple(Lifted(one.target.name, seconds) for one, seconds in lifted),
+        tuple(n for n in held if n not in ours),
+        {one.target.name: error for one, error in failed},
+        {n: lines for n, lines in changed.items() if lines},
+    )
+
+
+@asynccontextmanager
+async def _locked(work: Work, patience: float, say: Say) -> AsyncIterator[None]:
+    """The run lock, waited for without standing in the way of signals. Raises Locked."""
+    with ExitStack() as stack:
+        waited = 0.0
+        while True:
+            try:
+                stack.enter_context(work.folder.run_lock())
+                break
+            except Locked as busy:
+                if waited >= patience:
+                    raise
+                if not waited:
+                    say("!", f"waiting: {busy.message}")
+            await work.sleep(0.5)
+            waited += 0.5
+        yield

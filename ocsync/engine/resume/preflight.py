@@ -1,0 +1,149 @@
+"""Reading before writing: what each step would change, and which expectations do not hold.
+
+Nothing is written to the marketplace here. The documents read go to the run folder, as the values
+before; what is kept in memory is a step's few fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ocsync.client import read_current
+from ocsync.diff import Document, before, mismatches, to_send, unchanged
+from ocsync.engine.session import Work
+from ocsync.errors import NotFound, OcsyncError
+from ocsync.events import ReadDone, Reading
+from ocsync.field_paths import value_at
+from ocsync.models import Fields, Op, Ref, Step
+from ocsync.resources import KINDS, ids_of, kind_of
+from ocsync.store import Run
+
+_GROUP = 200
+
+
+class Clash(NamedTuple):
+    """A step whose expectations do not hold: *fields* maps path -> expected and found.
+
+    *why* says it in words where no field does (it exists already, it cannot be read).
+    """
+
+    number: int
+    ref: Ref
+    fields: dict[str, dict[str, Any]]
+    why: str = ""
+
+    def text(self) -> str:
+        """The clash as one line for the operator."""
+        parts = [
+            f"{p} is {v['found']!r}, expected {v['expected']!r}" for p, v in self.fields.items()
+        ]
+        return ", ".join(filter(None, [self.why, *parts]))
+
+
+class Prepared(NamedTuple):
+    """What one step would send, over what is there; *same* when it would change nothing."""
+
+    sent: Fields
+    before: Fields
+    absent: bool
+    same: bool
+    exists_already: bool
+
+
+def prepare(step: Step, current: Document | None) -> Prepared:
+    """Hold *step* against *current*.
+
+    A kind whose reads lag is never called the same: a stale read does not prove a write needless.
+    """
+    sent = to_send(step.change, current)
+    same = unchanged(step.change, sent, current) and not kind_of(step.ref).lags
+    puts = step.change.op is Op.PUT and not step.change.replace
+    return Prepared(
+        sent,
+        before(sent, current),
+        current is None,
+        same,
+        puts and current is not None and not same,
+    )
+
+
+def clash_of(step: Step, prepared: Prepared, current: Document | None) -> Clash | None:
+    """Why *step* should not be sent as things are, or None."""
+    wrong = {
+        path: {"expected": step.change.expect[path], "found": found}
+        for path, found in mismatches(step.ref, step.change.expect, current).items()
+    }
+    for broken in step.change.broken:
+        wrong[broken.field] = {"expected": broken.expected, "found": broken.staged}
+    exists = "it exists already (stage put --replace to replace it)"
+    why = exists if prepared.exists_already else ""
+    if step.change.expect and current is None:
+        why = "it does not exist"
+    return Clash(step.number, step.ref, wrong, why) if wrong or why else None
+
+
+_SUMS = {"product": "inventory", "variant": "variant-inventory"}
+"""Kinds whose quantity is the sum of records of another kind, where there are any (api-facts 7)."""
+
+
+async def _sum_of_records(work: Work, step: Step, current: Document | None) -> Clash | None:
+    """A clash where a quantity is a sum: a write of it would be accepted and never be seen."""
+    path = "Inventory.QuantityAvailable"
+    records = KINDS.get(_SUMS.get(kind_of(step.ref).name, ""))
+    if records is None or path not in {**step.change.fields, **step.change.adjust}:
+        return None
+    if value_at(current, "Inventory.VariantLevelTracking") is True:
+        why = f"{path} is the sum over its variants: stage those instead"
+        return Clash(step.number, step.ref, {}, why)
+    try:
+        place = records.collection.format_map(ids_of(step.ref))
+        number = (await work.api.page(place, {"pageSize": "1"})).total
+    except NotFound:
+        return None
+    why = f"{path} is the sum of its {number:,} inventory records: stage those instead"
+    return Clash(step.number, step.ref, {}, why) if number else None
+
+
+class Inspection(NamedTuple):
+    """What the reading found, by step number."""
+
+    prepared: dict[int, Prepared]
+    clashes: list[Clash]
+
+
+async def inspect(work: Work, steps: Sequence[Step], run: Run | None = None) -> Inspection:
+    """Read what *steps* write, and hold each against it; documents are kept in *run* if given.
+
+    Of a ref with several steps only the first is held against what is there now. A ref that cannot
+    be read is left unprepared: its step reads again when its turn comes.
+    """
+    first: dict[Ref, Step] = {}
+    for step in steps:
+        first.setdefault(step.ref, step)
+    found = Inspection({}, [])
+    group: list[tuple[Ref, Document | None]] = []
+    done = same = 0
+    async for ref, current in read_current(work.api, list(first)):
+        work.go_on()
+        done += 1
+        if done % _GROUP == 0:
+            work.emit(Reading(done, len(first)))
+        if isinstance(current, OcsyncError):
+            continue
+        step = first[ref]
+        prepared = prepare(step, current)
+        same += prepared.same
+        found.prepared[step.number] = prepared
+        clash = clash_of(step, prepared, current) or await _sum_of_records(work, step, current)
+        if clash:
+            found.clashes.append(clash)
+        group.append((ref, current))
+        if run and len(group) >= _GROUP:
+            run.record_before(group)
+            group = []
+    if run and group:
+        run.record_before(group)
+    work.emit(ReadDone(done, same))
+    found.clashes.sort()
+    return found

@@ -1,0 +1,218 @@
+"""Resync by hand: single sync requests, paced by the client, each outcome on disk.
+
+A resync is a run of its own sort: its plan are the requests, and what has no outcome yet is what is
+left of it. A request that was under way when it ended is sent again, which does no harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from ocsync.client import read_targets, sync_one
+from ocsync.engine.delivery_config.bindings import show
+from ocsync.engine.recorder import Recorder
+from ocsync.engine.run_log import Spent, count_outcomes, left_off, new_info, tally
+from ocsync.engine.session import Work
+from ocsync.engine.worker_pool import each
+from ocsync.errors import (
+    ApiError,
+    ConfigError,
+    ExitCode,
+    Interrupted,
+    LostAnswer,
+    NotEnabled,
+    OcsyncError,
+    RoleMissing,
+    first_of,
+)
+from ocsync.events import Sent, ignore
+from ocsync.models import Change, Op, Outcome, Ref, State, Step
+from ocsync.resources import TARGETS, Target, ids_of
+from ocsync.store import Run, RunInfo
+
+ADVICE, QUESTION = 100, 1000
+"""Past so many OrderCloud's advice is told, and past so many it is asked (api-facts 3.1, 3.5)."""
+_LOST = 16
+"""So many lost answers in a row are the server's trouble, not an entity's."""
+_BY_PATH = {target.sync_path: target for target in TARGETS.values()}
+
+
+class Sync(NamedTuple):
+    """One sync request: *ref* is an entity of *target*."""
+
+    number: int
+    target: Target
+    ref: Ref
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """The request's body."""
+        known = ids_of(self.ref)
+        return {name: known[name] for name in self.target.sync_ids}
+
+
+class Report(NamedTuple):
+    """What a resync came to; *closed* are the errors of targets that refused every request."""
+
+    run: RunInfo
+    failed: list[Outcome]
+    closed: list[OcsyncError]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """PARTLY when some failed, unless a target as a whole says more."""
+        codes = [ExitCode.PARTLY] if self.failed else []
+        return first_of([*codes, *(error.exit_code for error in self.closed)])
+
+
+def begin(work: Work, syncs: Iterable[tuple[Target, Ref]], command: str) -> Run:
+    """A new run that will send *syncs*; *command* tells whether another is the same."""
+    steps = [
+        Step(number=n, wave=1, change=Change(op=Op.SET, ref=r), method="POST", path=t.sync_path)
+        for n, (t, r) in enumerate(syncs, 1)
+    ]
+    names = tuple(n for n, t in TARGETS.items() if t.sync_path in {s.path for s in steps})
+    info = new_info(work, sort="resync", command=command, targets=names, steps=len(steps))
+    return work.folder.runs.begin(info, steps)
+
+
+def left(run: Run) -> Iterator[Sync]:
+    """What *run* has still to send."""
+    ended = left_off(run).ended
+    for step in run.steps():
+        if step.number not in ended:
+            yield Sync(step.number, _BY_PATH[step.path], step.ref)
+
+
+async def carry_out(work: Work, run: Run, *, workers: int) -> Report:
+    """Send what is left of *run*, and close it; the report.
+
+    Raises TryLater and SignInError when the way to the server is gone, Interrupted when the
+    operator stops it; what ended is on disk, and the run can be continued.
+    """
+    spent, syncs = Spent.since_now(work), list(left(run))
+    done = run.info.steps - len(syncs)
+    failed = 0
+    try:
+        async with Recorder(run, ignore) as recorder:
+
+            async def keep(outcome: Outcome) -> None:
+                nonlocal done, failed
+                await recorder.keep(outcome)
+                done, failed = done + 1, failed + (outcome.state is State.FAILED)
+                error = outcome.message if outcome.state is State.FAILED else ""
+                work.emit(Sent(outcome.ref, done, run.info.steps, error, failed))
+
+            closed = await send(work, syncs, workers=workers, keep=keep)
+    except Interrupted as stop:
+        text = f"stopped; {done:,} of {run.info.steps:,} sync requests have ended"
+        raise Interrupted(text, hint="ocsync resync goes on from here") from stop
+    finally:
+        spent.keep_in(run)
+    return _close(work, run, closed)
+
+
+def give_up(run: Run) -> int:
+    """Close *run* as it is; how many were not sent."""
+    number = sum(1 for _ in left(run))
+    ended = max((o.at for o in left_off(run).ended.values()), default=run.info.started)
+    _tally(run, ended)
+    run.update(exit_code=int(ExitCode.PARTLY))
+    return number
+
+
+def _close(work: Work, run: Run, closed: list[OcsyncError]) -> Report:
+    report = Report(*_tally(run, work.stamp()), closed)
+    return report._replace(run=run.update(exit_code=int(report.exit_code)))
+
+
+def _tally(run: Run, ended: str) -> tuple[RunInfo, list[Outcome]]:
+    kinds, failed = count_outcomes(run)
+    return run.update(state="closed", ended=ended, counts=tally(kinds), kinds=kinds), failed
+
+
+async def send(
+    work: Work, syncs: Sequence[Sync], *, workers: int, keep: Callable[[Outcome], Awaitable[None]]
+) -> list[OcsyncError]:
+    """Send *syncs*, handing each outcome to *keep*; what closed a whole target to us.
+
+    One that is refused does not stop the others. Raises as `carry_out` says.
+    """
+    sender = _Sender(work, keep)
+    crew = min(workers, len(syncs))
+    await each(syncs, sender.take, workers=crew, stop=work.stop)
+    if work.stop.is_set():
+        raise Interrupted("stopped; what was under way has ended", hint="the same command again")
+    return list(sender.closed.values())
+
+
+class _Sender:
+    """What the workers of one `send` share."""
+
+    def __init__(self, work: Work, keep: Callable[[Outcome], Awaitable[None]]) -> None:
+        self._work = work
+        self._keep = keep
+        self._lost = 0
+        self.closed: dict[str, OcsyncError] = {}
+
+    async def take(self, one: Sync) -> None:
+        """Send *one*, and hand its outcome on."""
+        await self._keep(await self._outcome(one))
+
+    async def _outcome(self, one: Sync) -> Outcome:
+        name = one.target.name
+        if name in self.closed:
+            return self._failed(one, self.closed[name])
+        try:
+            reply = await sync_one(self._work.api, one.target, one.ids)
+        except (ConfigError, RoleMissing) as refused:
+            if name not in self.closed:
+                self.closed[name] = refused
+                self.closed[name] = await _explained(self._work, one.target, refused)
+            return self._failed(one, self.closed[name])
+        except ApiError as refused:
+            return self._failed(one, refused)
+        except LostAnswer as unsure:
+            self._lost += 1
+            if self._lost >= _LOST:
+                raise
+            return self._failed(one, unsure)
+        self._lost = 0
+        return Outcome(number=one.number, ref=one.ref, state=State.DONE, status=reply.status,
+                       at=self._work.stamp())  # fmt: skip
+
+    def _failed(self, one: Sync, error: OcsyncError) -> Outcome:
+        status, code = (error.status, error.code) if isinstance(error, ApiError) else (0, "")
+        text = error.message.removesuffix(f" (POST {one.target.sync_path})")
+        return Outcome(number=one.number, ref=one.ref, state=State.FAILED, status=status,
+                       code=code, message=text, at=self._work.stamp())  # fmt: skip
+
+
+async def _explained(work: Work, target: Target, error: OcsyncError) -> OcsyncError:
+    """Why *target* takes no sync requests, as far as its configuration tells."""
+    if not isinstance(error, NotEnabled):
+        return error
+    state = (await read_targets(work.api, [target]))[target.name]
+    if not state.exists:
+        hint = f"ocsync delivery bind {target.name} CONFIG makes one"
+        return ConfigError(f"{target.name}: there is no sync config to send by", hint=hint)
+    if state.paused:
+        text = f"{target.name} is paused, and the platform takes no sync requests meanwhile"
+        hint = f"ocsync resume or ocsync unpause {target.name}, then the same command again"
+        return ConfigError(text, hint=hint)
+    try:
+        delivery = await show(work, state.delivery)
+    except ApiError:
+        return error  # the role for it may be missing
+    if delivery.get("Enabled") is False:
+        text = f"{target.name}: its delivery configuration {state.delivery} is disabled"
+        hint = "enable it in the Portal, or bind another: ocsync delivery bind"
+        return ConfigError(text, hint=hint)
+    return error
+
+
+def advise(work: Work, number: int) -> None:
+    """Tell OrderCloud's own advice."""
+    work.say("!", f"{number:,} single sync requests: OrderCloud means them for quick repair;")
+    work.say(" ", "for a whole catalog it has a full sync in the Portal's self-service")

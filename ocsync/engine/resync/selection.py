@@ -1,0 +1,165 @@
+"""What a resync is to send: entities by name, of a catalog, of a run, or dated since."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+from functools import partial
+from typing import NamedTuple
+
+from ocsync.client import read_targets
+from ocsync.delivery.messages import has_sync_request, published_by
+from ocsync.engine.resync.affected_products import touched_products, touches
+from ocsync.engine.resync.entity_lists import each, listed
+from ocsync.engine.session import Work
+from ocsync.errors import ConfigError, InputError, Problem, UsageError
+from ocsync.models import Outcome, Ref, State
+from ocsync.resources import GROUPS, ID_PATTERN, KINDS, TARGETS, Target, kind_of, read_ref
+from ocsync.store import Run
+
+_TOLD = 10
+
+
+class Wanted(NamedTuple):
+    """What to send: one of *refs*, *catalog*, *run*; or *since*, alone or in *catalog*.
+
+    *targets* are those that were named, *grouped* those of a group; none of either: what fits.
+    """
+
+    targets: tuple[Target, ...] = ()
+    grouped: tuple[Target, ...] = ()
+    refs: tuple[Ref, ...] = ()
+    catalog: str = ""
+    run: str = ""
+    since: datetime | None = None
+
+
+class Selection(NamedTuple):
+    """The sync requests to send, each once."""
+
+    syncs: list[tuple[Target, Ref]]
+
+    def by_target(self) -> dict[str, int]:
+        """How many of each target."""
+        counts: dict[str, int] = defaultdict(int)
+        for target, _ in self.syncs:
+            counts[target.name] += 1
+        return counts
+
+
+def read_words(target: Target | None, words: Iterable[str], where: str) -> list[Ref]:
+    """*words* as entities of *target*: `ID`, `PARENT/ID`, or a ref; without a target refs alone.
+
+    Empty words and comments (`#`) are skipped. Raises InputError naming every word that is none.
+    """
+    found: list[Ref] = []
+    problems: list[Problem] = []
+    for line, word in enumerate(words, 1):
+        text = word.strip()
+        if not text or text.startswith("#"):
+            continue
+        try:
+            found.append(_read_word(target, text))
+        except UsageError as error:
+            problems.append(Problem(where, line, 0, "ID", text, error.message))
+    if problems:
+        text = f"{len(problems)} of the IDs are wrong; nothing was sent"
+        raise InputError(text, problems)
+    return list(dict.fromkeys(found))
+
+
+def _read_word(target: Target | None, text: str) -> Ref:
+    values = text.split("/")
+    shape = target and len(values) == len(target.sync_ids)
+    if target and shape and all(map(ID_PATTERN.fullmatch, values)):
+        return "/".join([target.entity, *values])
+    if target and values[0] not in KINDS:
+        raise UsageError(f"is not {'/'.join(target.sync_ids)}")
+    ref = read_ref(text)
+    sends = {t.name for t, _ in _published([ref])} or ({"products"} if touches(ref) else set())
+    if not sends:
+        raise UsageError("has no message of its own; name what shows it")
+    if target and target.name not in sends:
+        raise UsageError(f"goes out by {', '.join(sends)}, not by {target.name}")
+    return ref
+
+
+async def select(work: Work, wanted: Wanted) -> Selection:
+    """What *wanted* names, without what has no sync config; that is told.
+
+    Raises ConfigError when a target that was named has none, UsageError where a list cannot tell,
+    NotFound for a catalog that is not there.
+    """
+    names = [*wanted.targets, *wanted.grouped]
+    if wanted.run:
+        with work.folder.runs.get(wanted.run) as run:
+            refs = _changed(run)
+        syncs = _published(refs)
+        if not names or TARGETS["products"] in names:
+            syncs += await _around(work, refs)
+    elif wanted.refs:
+        bare = [ref for ref in wanted.refs if not _published([ref])]
+        syncs = [*_published(wanted.refs), *await _around(work, bare)]
+    else:
+        if wanted.catalog:
+            await work.api.get(f"/catalogs/{wanted.catalog}")
+        whole = [TARGETS[name] for name in GROUPS["catalog-wide"]]
+        syncs = [
+            (t, ref)
+            for t in names or whole
+            for ref in await listed(work, t, catalog=wanted.catalog, since=wanted.since)
+        ]
+    found = list(dict.fromkeys(one for one in syncs if not names or one[0] in names))
+    there = await _there(work, {target.name for target, _ in found}, wanted)
+    return Selection([one for one in found if one[0].name in there])
+
+
+def _published(refs: Iterable[Ref]) -> list[tuple[Target, Ref]]:
+    return [(t, e) for ref in refs for t, e in published_by(ref) if has_sync_request(e)]
+
+
+async def _there(work: Work, names: set[str], wanted: Wanted) -> set[str]:
+    """Which of the targets *names* have a sync config; paused ones are told."""
+    order = [target for target in TARGETS.values() if target.name in names]
+    states = await read_targets(work.api, order)
+    gone = [name for name, state in states.items() if not state.exists]
+    if refused := [target.name for target in wanted.targets if target.name in gone]:
+        text = f"{', '.join(refused)}: no sync config on this marketplace, so nothing is sent"
+        raise ConfigError(text, hint="ocsync targets shows which targets are configured")
+    if gone:
+        work.say("!", f"{', '.join(gone)}: no sync config, left out")
+    if paused := [name for name, state in states.items() if state.paused]:
+        text = "whether sync requests go out meanwhile is not documented"
+        work.say("‖", f"{', '.join(paused)}: paused; {text}")
+    return names - set(gone)
+
+
+async def _around(work: Work, refs: Iterable[Ref]) -> list[tuple[Target, Ref]]:
+    """The products that *refs* touch; which and why is told."""
+    causes: dict[Ref, list[Ref]] = defaultdict(list)
+    for ref in refs:
+        if whole := touches(ref):
+            causes[whole].append(ref)
+    wholes = list(causes)
+    products = await each(work, wholes, partial(touched_products, work.api))
+    for whole, touched in list(zip(wholes, products, strict=True))[:_TOLD]:
+        these = causes[whole]
+        if touched and touched != [whole]:
+            more = f" and {len(these) - 1:,} more" if len(these) > 1 else ""
+            work.say("+", f"{len(touched):,} of products, touched by {these[0]}{more}")
+    if bare := sum(len(causes[whole]) for whole in wholes if kind_of(whole).name == "product"):
+        work.say("!", f"{bare:,} variant records: no sync request of their own, so products go")
+    return [(TARGETS["products"], product) for touched in products for product in touched]
+
+
+def _changed(run: Run) -> list[Ref]:
+    """What *run* changed, or may have; of what it deleted only assignments can be sent again."""
+    sort = run.info.sort
+    ended = (State.DONE, State.UNKNOWN) if sort == "resume" else (State.DONE, State.FAILED)
+    found = dict.fromkeys(
+        record.ref
+        for record in run.outcomes()
+        if isinstance(record, Outcome) and record.state in ended
+    )
+    return [ref for ref in found if sort != "delete" or kind_of(ref).assignment]

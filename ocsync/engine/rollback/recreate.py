@@ -1,0 +1,132 @@
+"""A run of deletes taken back: what it deleted, and what went along, is staged to be made again.
+
+As far as the documents before it tell, and as far as it can be made: users cannot, as their
+password is write-only, nor variants, which come from specs; nor what hangs on these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from functools import partial
+
+import msgspec
+
+from ocsync.diff import Document, differing
+from ocsync.engine.delete.execute import went_along
+from ocsync.engine.rollback.revert import Back, staged_back
+from ocsync.engine.rollback.wrote import writable
+from ocsync.engine.session import Work
+from ocsync.engine.stale_reads import read_now
+from ocsync.errors import OcsyncError
+from ocsync.field_paths import value_at
+from ocsync.models import Change, Entry, Op, Outcome, Ref, State
+from ocsync.plan import created
+from ocsync.resources import kind_of, parents_of
+from ocsync.store import Run
+from ocsync.tombstones import below
+
+
+async def remake(
+    work: Work, run: Run, done: Collection[Ref], *, forced: Collection[str], settle: float
+) -> list[Back]:
+    """What a run of deletes took is to be made again, where all above it is."""
+    ended = {o.ref: o for o in run.outcomes() if isinstance(o, Outcome) and o.state is State.DONE}
+    gone = {ref.casefold() for ref in (*ended, *went_along(run, set(ended)))}
+    documents = {ref: doc for ref, doc in run.before() if doc is not None and below(ref, gone)}
+    known = {name for name, one in work.folder.deleted.read().items() if one.run == run.id}
+    late = {
+        ref: partial(_is_as, ref, document)
+        for ref, document in documents.items()
+        if kind_of(ref).lags and ref.casefold() in known
+    }
+    found = await read_now(work, [ref for ref in documents if ref not in done], late, settle)
+    summed = _sums_of_records(documents)
+    backs: dict[Ref, Back] = {}
+    for ref, now in found.items():
+        document = documents[ref]
+        if isinstance(now, OcsyncError):
+            backs[ref] = Back(ref, why=f"cannot be read: {now.message}")
+        elif _is_as(ref, document, now):
+            backs[ref] = Back(ref)
+        elif now is not None and ref.casefold() not in forced:
+            backs[ref] = Back(ref, why="it is there again, and not as it was")
+        else:
+            replace = now is not None
+            backs[ref] = make_again(ref, document, summed=ref in summed, replace=replace)
+    backs = _with_parents(backs, gone, done)
+    return [_with_lost(back, ended.get(back.ref)) for back in backs.values()]
+
+
+def _is_as(ref: Ref, document: Document, now: Document | None) -> bool:
+    """Whether *now* is what was deleted, but for what moves by itself."""
+    kind = kind_of(ref)
+    fields = writable(kind, document)
+    still = {p: v for p, v in fields.items() if p not in kind.fields or not kind.fields[p].moves}
+    return now is not None and not differing(ref, still, now)
+
+
+def _sums_of_records(documents: Mapping[Ref, Document]) -> set[Ref]:
+    """The refs whose stock was a sum: of records, or of variants."""
+    parents = {p for ref in documents if kind_of(ref).name in _RECORDS for p in parents_of(ref)}
+    tracked = {r for r, d in documents.items()
+               if value_at(d, "Inventory.VariantLevelTracking") is True}  # fmt: skip
+    return parents | tracked
+
+
+def _with_parents(
+    backs: Mapping[Ref, Back], gone: Collection[str], done: Collection[Ref]
+) -> dict[Ref, Back]:
+    """*backs*, but for those that hang on something which does not come back."""
+    coming = {ref.casefold() for ref, back in backs.items() if not back.gone}
+    coming |= {ref.casefold() for ref in done}
+    result = dict(backs)
+    while True:
+        lone = {
+            ref: parent
+            for ref, back in result.items()
+            if back.entries
+            for parent in parents_of(ref)
+            if below(parent, gone) and parent.casefold() not in coming
+        }
+        if not lone:
+            return result
+        for ref, parent in lone.items():
+            why = f"cannot be made again without {parent}"
+            result[ref] = Back(ref, lost=(why,), gone=True)
+        coming -= {ref.casefold() for ref in lone}
+
+
+def _with_lost(back: Back, outcome: Outcome | None) -> Back:
+    """*back*, with what went along and is not known any more."""
+    lost = [
+        f"{number - kept:,} of {number:,} below it ({name}) were not kept"
+        for name, (number, kept) in (outcome.along if outcome else {}).items()
+        if kept < number
+    ]
+    return msgspec.structs.replace(back, lost=(*back.lost, *lost)) if lost else back
+
+
+_RECORDS = ("inventory", "variant-inventory")
+
+
+def make_again(ref: Ref, document: Document, *, summed: bool, replace: bool) -> Back:
+    """How a deleted *ref* is made again, or with *replace* put over another.
+
+    *summed* says that its stock was the sum of records below it.
+    """
+    kind = kind_of(ref)
+    if not (kind.assignment or kind.puts):
+        secret = any(field.write_only for field in kind.fields.values())
+        why = "its password is write-only" if secret else "it comes from specs (generate)"
+        return Back(ref, lost=(f"cannot be made again from here: {why}",), gone=True)
+    fields = {p: v for p, v in writable(kind, document, creating=True).items() if v is not None}
+    if summed:
+        fields.pop("Inventory.QuantityAvailable", None)
+    op = Op.ASSIGN if kind.assignment else Op.PUT
+    again = [Entry(op=op, ref=ref, fields=fields, replace=replace)]
+    unset = {made.unless: None for made in kind.creates if made.unless and not replace
+             and made.unless not in fields}  # fmt: skip
+    if unset:  # making it fills this in, with something new
+        again.append(Entry(op=Op.SET, ref=ref, fields=unset))
+    brought = created(Change(op=Op.PUT, ref=ref, fields=fields)) if unset else []
+    return staged_back(ref, again, [f"making it again brings {one} along" for one in brought])

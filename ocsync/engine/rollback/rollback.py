@@ -1,0 +1,203 @@
+"""Rollback: the way back of a run, staged. Nothing is sent; `plan` and `resume` come after it.
+
+    what the run wrote (see `undo`) -> what is there now -> the way back of each ref -> the journal
+
+A run of deletes goes back too: what it deleted is staged to be made again, as far as the documents
+before it tell. What a run created is listed for `ocsync delete`, as deletes are never silent. What
+was taken back once is not taken back again, unless that was itself taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from functools import partial
+from typing import NamedTuple
+
+import msgspec
+
+from ocsync.diff import Document, differing
+from ocsync.engine.rollback.recreate import remake
+from ocsync.engine.rollback.revert import Back, way_back
+from ocsync.engine.rollback.wrote import Wrote, written
+from ocsync.engine.session import Work
+from ocsync.engine.staging import checked, lift
+from ocsync.engine.stale_reads import read_now
+from ocsync.engine.verify.readback import is_fresh
+from ocsync.errors import Conflict, ExitCode, FileMissing, OcsyncError, UsageError
+from ocsync.field_paths import equal, value_at
+from ocsync.models import Entry, Outcome, Ref, State
+from ocsync.resources import kind_of
+from ocsync.store import Run, Runs
+from ocsync.tombstones import MAKERS
+
+_TAG = "rollback "
+
+
+class Rollback(NamedTuple):
+    """The way back of *run*: *backs* in the order of the plan, and refs that need none.
+
+    *already* are staged by a rollback of this run before; *undone* were taken back by later runs.
+    """
+
+    run: str
+    sort: str
+    backs: list[Back]
+    already: list[Ref]
+    undone: list[Ref]
+
+    @property
+    def entries(self) -> list[Entry]:
+        """What is to be staged."""
+        return [entry for back in self.backs for entry in back.entries]
+
+    @property
+    def made(self) -> list[Ref]:
+        """What the run created, for `ocsync delete`."""
+        return [ref for back in self.backs for ref in back.made]
+
+    @property
+    def clashes(self) -> list[Back]:
+        """What others changed since."""
+        return [back for back in self.backs if back.clash or back.why]
+
+    @property
+    def gone(self) -> list[Back]:
+        """What cannot be taken back at all."""
+        return [back for back in self.backs if back.gone]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """CONFLICT when something is left out for others' changes, PARTLY when it cannot be."""
+        if self.clashes:
+            return ExitCode.CONFLICT
+        return ExitCode.PARTLY if self.gone else ExitCode.DONE
+
+
+def choose(runs: Runs, name: str) -> Run:
+    """The run to take back: the one named, or the last resume that changed something.
+
+    Raises FileMissing when there is none, UsageError for one that cannot be taken back, Conflict
+    when a run is not finished.
+    """
+    unfinished = runs.open_run() or runs.open_run("delete")
+    if unfinished:
+        command = f"ocsync {unfinished.info.sort}"
+        raise Conflict(f"run {unfinished.id} is not finished", hint=f"{command}, then roll back")
+    if name:
+        run = runs.get(name)
+        if run.info.sort == "resync":
+            raise UsageError(f"run {run.id} only sent sync requests: there is nothing to take back")
+        return run
+    changed = (i for i in runs.list() if i.sort == "resume" and i.counts.get(State.DONE))
+    newest = next(changed, None)
+    if newest is None:
+        raise FileMissing("no run has changed anything yet", hint="ocsync history")
+    return runs.get(newest.id)
+
+
+def undone_by(entries: Iterable[Entry]) -> tuple[str, ...]:
+    """The runs that *entries* take back."""
+    found = {e.source.removeprefix(_TAG) for e in entries if e.source.startswith(_TAG)}
+    return tuple(sorted(found))
+
+
+async def roll_back(work: Work, run: Run, *, overwrite: Collection[Ref], settle: float) -> Rollback:
+    """The way back of *run* as things are now; *overwrite* names refs to take back all the same.
+
+    Reads that lag behind a fresh run are given *settle* seconds to show what it left. Raises
+    Conflict when something else is staged for one of its refs.
+    """
+    forced = {ref.casefold() for ref in overwrite}
+    tag = _TAG + run.id
+    staged = work.folder.journal.entries()
+    ours = {entry.ref for entry in staged if entry.source == tag}
+    undone = _undone(work.folder.runs, run)
+    if not is_fresh(work, run):
+        settle = 0.0
+    if run.info.sort == "delete":
+        backs = await remake(work, run, ours | undone, forced=forced, settle=settle)
+    else:
+        backs = await _resumed(work, run, ours | undone, forced=forced, settle=settle)
+    _refuse_staged(backs, [entry for entry in staged if entry.source != tag])
+    return Rollback(run.id, run.info.sort, backs, sorted(ours), sorted(undone - ours))
+
+
+def stage(work: Work, found: Rollback) -> list[Entry]:
+    """Stage the way back, all of it or nothing; the entries."""
+    at, tag = work.stamp(), _TAG + found.run
+    entries = [
+        msgspec.structs.replace(entry, at=at, by=work.by, source=tag) for entry in found.entries
+    ]
+    if entries:
+        staged = work.folder.journal.entries()
+        good = checked(work.folder, entries, staged, recreated=True)
+        work.folder.journal.add_segment(good)
+        there = [entry for entry in entries if entry.op not in MAKERS]
+        lift(work.folder, there, recreated=True)
+    return entries
+
+
+async def _resumed(
+    work: Work, run: Run, done: Collection[Ref], *, forced: Collection[str], settle: float
+) -> list[Back]:
+    wrote = {
+        ref: one for ref, one in written(run.steps(), run.outcomes()).items() if ref not in done
+    }
+    whole = {ref for ref, one in wrote.items() if one.whole}
+    documents: dict[Ref, Document | None] = {}
+    for ref, document in run.before():
+        if ref in whole:
+            documents.setdefault(ref, document)
+    late = {ref: partial(_shows_before, one) for ref, one in wrote.items() if kind_of(ref).lags}
+    found = await read_now(work, wrote, late, settle)
+    backs = []
+    for ref, one in wrote.items():
+        now = found[ref]
+        if isinstance(now, OcsyncError):
+            backs.append(Back(ref, why=f"cannot be read: {now.message}"))
+        else:
+            force = ref.casefold() in forced
+            backs.append(way_back(one, documents.get(ref), now, forced=force))
+    return backs
+
+
+def _shows_before(wrote: Wrote, now: Document | None) -> bool:
+    """Whether *now* may be what was there before the run."""
+    if now is None:
+        return wrote.absent
+    paths = differing(wrote.ref, wrote.left, now)
+    return bool(paths) and all(equal(value_at(now, p), wrote.before.get(p)) for p in paths)
+
+
+def _refuse_staged(backs: Iterable[Back], others: Iterable[Entry]) -> None:
+    """A way back is staged whole or not at all: not into edits of the same ref."""
+    staged = {entry.ref.casefold() for entry in others}
+    both = [back.ref for back in backs if back.entries and back.ref.casefold() in staged]
+    if both:
+        raise Conflict(
+            f"{len(both):,} of its refs are staged already, such as {both[0]}; nothing was staged",
+            hint=f"ocsync stage show {both[0]}; drop it or resume, then roll back",
+        )
+
+
+def _undone(runs: Runs, run: Run) -> set[Ref]:
+    """The refs of *run* that later runs took back, and that none of these was taken back for."""
+    if run.info.sort == "delete":
+        return set()
+    forward = {run.id: True}
+    found: set[Ref] = set()
+    for info in reversed(runs.list()):
+        for name in info.undoes:
+            if name not in forward:
+                continue
+            forward[info.id] = not forward[name]
+            with runs.get(info.id) as later:
+                refs = _taken_back(later, name)
+            found = found | refs if forward[name] else found - refs
+    return found
+
+
+def _taken_back(run: Run, name: str) -> set[Ref]:
+    tagged = {entry.ref for entry in run.entries() if entry.source == _TAG + name}
+    records = [record for record in run.outcomes() if isinstance(record, Outcome)]
+    return tagged & {record.ref for record in records if record.state.settled}

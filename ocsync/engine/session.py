@@ -1,0 +1,117 @@
+"""What an engine works with: the marketplace, the profile's folder, and somebody who listens."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ocsync.errors import Conflict, Interrupted, SignInError
+from ocsync.events import Emit, Said
+from ocsync.resources import KINDS, TARGETS
+from ocsync.store import Pin, ProfileFolder
+from ocsync.store.identity import job_url
+from ocsync.store.identity import operator as operator
+
+if TYPE_CHECKING:  # the HTTP stack is loaded by whoever opens a client, not by who plans offline
+    from ocsync.client import Api, Identity
+
+Ask = Callable[[str], bool]
+
+
+def utc_now() -> datetime:
+    """Now, in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Work:
+    """One command's work on one marketplace.
+
+    *ask* puts a yes-or-no question, and raises UsageError where none can be asked. *confirm* gets
+    the marketplace's ID before the first write, and raises where that is not wanted. *stop* is set
+    when the operator wants to leave: what is under way ends, nothing new begins.
+    """
+
+    api: Api
+    folder: ProfileFolder
+    emit: Emit
+    ask: Ask
+    confirm: Callable[[str], None] = lambda _: None
+    now: Callable[[], datetime] = utc_now
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    by: str = field(default_factory=operator)
+    job: str = field(default_factory=lambda: job_url(os.environ))
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def stamp(self) -> str:
+        """Now, to the second, as the workspace's files write it."""
+        return self.now().isoformat(timespec="seconds")
+
+    def moment(self) -> str:
+        """Now, to the millisecond: the stamp of what is measured."""
+        return self.now().isoformat(timespec="milliseconds")
+
+    def go_on(self) -> None:
+        """Raise Interrupted when the operator wants to leave."""
+        if self.stop.is_set():
+            raise Interrupted("stopped; what was under way has ended and is on disk",
+                              hint="the same command goes on from here")  # fmt: skip
+
+    async def in_vain(self, is_so: Callable[[], Awaitable[bool]], seconds: float) -> float | None:
+        """Ask *is_so* until it says yes, ever less often: None; else after *seconds* at least the
+        seconds that were waited.
+        """
+        waited, step = 0.0, 0.2
+        while not await is_so():
+            if waited >= seconds:
+                return waited
+            await self.sleep(step)
+            waited, step = waited + step, min(step * 2, 5.0)
+        return None
+
+    def say(self, sign: str, text: str) -> None:
+        """Tell the operator a line."""
+        self.emit(Said(sign, text))
+
+
+async def sign_in(work: Work) -> Identity:
+    """Sign in, and make sure that the token belongs to the profile's marketplace.
+
+    The first sign-in pins the marketplace. Raises Conflict when it is another one than before:
+    a journal and a pause belong to one marketplace alone; SignInError when it is not said.
+    """
+    identity = await work.api.identity()
+    if not identity.marketplace:
+        raise SignInError(
+            "the sign-in does not say which marketplace it is for (Seller.ID of GET /me)",
+            hint="the API client needs an admin user as its default context user",
+        )
+    pin = work.folder.pin()
+    expected = work.folder.profile.marketplace or (pin.id if pin else "")
+    if expected and expected.casefold() != identity.marketplace.casefold():
+        raise Conflict(
+            f"profile {work.folder.profile.name} belongs to marketplace {expected}, "
+            f"but this sign-in is for {identity.marketplace}",
+            hint="check the profile's client ID, or make a new profile: ocsync profile add",
+        )
+    if pin is None:
+        work.folder.write_pin(Pin(id=identity.marketplace, name=identity.name))
+    return identity
+
+
+def before_writing(work: Work) -> None:
+    """Make sure that writing to this marketplace is meant; after `sign_in`. Raises UsageError."""
+    pin = work.folder.pin()
+    work.confirm(pin.id if pin else "")
+
+
+def missing_roles(identity: Identity) -> list[str]:
+    """The roles that some command needs and this sign-in lacks (api-facts 1.3)."""
+    if "FullAccess" in identity.roles:
+        return []
+    needed = {target.role for target in TARGETS.values()} | {k.writers[0] for k in KINDS.values()}
+    return sorted(needed - set(identity.roles))

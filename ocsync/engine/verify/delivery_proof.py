@@ -1,0 +1,197 @@
+"""Proof of delivery: what a run wrote, held against what arrived at the profile's listener.
+
+Every entity that was changed is expected once at least (delivery may be doubled and unordered;
+api-facts 3.3). What does not arrive, or only with older content, can be sent again with
+OrderCloud's sync requests, where its kind has one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import NamedTuple
+
+from ocsync.client import read_current
+from ocsync.delivery.matching import Arrival, Delivered, Matched, Matcher
+from ocsync.delivery.messages import has_sync_request
+from ocsync.engine.resync.resync import ADVICE, Sync, advise, send
+from ocsync.engine.session import Work
+from ocsync.engine.verify.expected_messages import Coming, coming
+from ocsync.errors import ExitCode, Interrupted, Locked
+from ocsync.events import Arriving, Sent
+from ocsync.models import Finding, Outcome, Ref, Sign, State
+from ocsync.resources import TARGETS, ids_of
+from ocsync.store import Run
+
+FIRST_POLL, POLL_SECONDS = 0.05, 1.0
+_WORKERS = 8
+"""Sync requests are for quick repair of single entities (api-facts 3.1): few at a time."""
+
+
+class Proof(NamedTuple):
+    """What came of waiting.
+
+    *drain* are the times before anything was sent again, of which *redelivered* were. *refused*
+    maps what could not be sent again to why. *listens* says whether a listener runs.
+    """
+
+    delivered: Delivered
+    coming: Coming
+    drain: Mapping[str, float] = {}
+    redelivered: int = 0
+    refused: Mapping[Ref, str] = {}
+    listens: bool = True
+
+    @property
+    def lacking(self) -> list[Matched]:
+        """What did not arrive as it was written."""
+        return self.delivered.of(Arrival.MISSING, Arrival.STALE)
+
+    @property
+    def was_held(self) -> bool:
+        """Whether a pause of ours had held any of it, so that times count from its end."""
+        return any(one.expected.since > one.expected.wrote for one in self.delivered.matched)
+
+    @property
+    def unheard(self) -> list[str]:
+        """The targets of which nothing was ever heard, though something was to come."""
+        return sorted({one.expected.target for one in self.lacking} - self.delivered.heard)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """DIFFERS unless everything arrived as it was written."""
+        return ExitCode.DIFFERS if self.lacking else ExitCode.DONE
+
+    def facts(self) -> dict[str, float]:
+        """The numbers, for the run's record; times in seconds."""
+        found = self.delivered
+        counts = {arrival.name.lower(): len(found.of(arrival)) for arrival in Arrival}
+        more = {"duplicates": found.duplicates, "strangers": found.strangers, "early": found.early}
+        return {**counts, **more, "redelivered": self.redelivered, **self.drain}
+
+    def findings(self) -> list[Finding]:
+        """What did not arrive as written, by name."""
+        return sorted(map(self._finding, self.lacking), key=lambda finding: finding.ref)
+
+    def _finding(self, one: Matched) -> Finding:
+        ref = one.expected.ref
+        missing = one.arrival is Arrival.MISSING
+        text = "did not arrive" if missing else "arrived with older content"
+        if ref not in (causes := one.expected.causes):
+            more = f" and {len(causes) - 1:,} more" if len(causes) > 1 else ""
+            text += f", for {causes[0]}{more}"
+        why = self.refused.get(ref, "")
+        return Finding(
+            ref=ref,
+            sign=Sign.MISSING if missing else Sign.DIFFERS,
+            fields=dict(one.fields),
+            message=f"{text}; {why}" if why else text,
+            place="delivery",
+        )
+
+
+async def prove(work: Work, run: Run, *, patience: float, redeliver: bool) -> Proof | None:
+    """Wait for every message of *run* until none has come for *patience* seconds.
+
+    None where nothing is to be had: nobody listens and nothing has arrived since, or nothing was
+    changed. Raises Interrupted.
+    """
+    listens = _listens(work)
+    if not (listens or redeliver or work.folder.deliveries.path.exists()):
+        return None  # nothing is to be held against the sync configs, so no role for them is needed
+    found = await coming(work, run)
+    if found is None or not (listens or _has_heard(work, found.start)):
+        if redeliver and found:
+            work.say("!", "nobody listens, so what is to be sent again is not known")
+            work.say(" ", f"ocsync resync --run {run.id} sends all of it again")
+        return None
+    proof = Proof(Delivered([]), found, listens=listens)
+    if not found.expected:
+        return proof if found.held or found.off or found.silent else None
+    matcher, patience = Matcher(found.expected), patience if listens else 0.0
+    heard = await _wait(work, matcher, 0, patience)
+    proof = proof._replace(delivered=await _judged(work, matcher))
+    proof = proof._replace(drain=proof.delivered.drain())
+    if redeliver and proof.lacking and listens:
+        sent, refused = await _send_again(work, proof.lacking)
+        if sent:
+            await _wait(work, matcher, heard, patience)
+        again = await _judged(work, matcher)
+        proof = proof._replace(delivered=again, redelivered=sent, refused=refused)
+    return proof
+
+
+def _listens(work: Work) -> bool:
+    try:
+        with work.folder.listen_lock():
+            return False
+    except Locked:
+        return True
+
+
+def _has_heard(work: Work, start: datetime) -> bool:
+    return any(datetime.fromisoformat(m.at) >= start for m in work.folder.deliveries.read())
+
+
+async def _wait(work: Work, matcher: Matcher, heard: int, patience: float) -> int:
+    """Take messages but for the first *heard*, until all is well or none was news for *patience*
+    seconds; how many there are then."""
+    quiet, best, step = 0.0, -1, FIRST_POLL
+    while True:
+        for message in work.folder.deliveries.read_from(heard):
+            matcher.take(message)
+            heard += 1
+        found = matcher.result()
+        arrived, due = len(found.of(Arrival.ARRIVED)), found.due
+        if arrived > best:
+            best, quiet, step = arrived, 0.0, FIRST_POLL
+        stale = len(found.of(Arrival.STALE))
+        work.emit(Arriving(arrived, due, found.duplicates, stale, max(0.0, patience - quiet)))
+        if arrived >= due or quiet >= patience:
+            return heard
+        if work.stop.is_set():
+            raise Interrupted("stopped waiting for the delivery; the run itself is complete",
+                              hint="ocsync verify waits for it again")  # fmt: skip
+        nap = min(step, patience - quiet)
+        with suppress(Interrupted):  # told above, and better
+            await work.sleep(nap)
+        quiet, step = quiet + nap, min(2 * step, POLL_SECONDS)
+
+
+async def _judged(work: Work, matcher: Matcher) -> Delivered:
+    """What arrived; what looks stale is held against what the marketplace has now, too."""
+    stale = [one.expected.ref for one in matcher.result().of(Arrival.STALE)]
+    current = {
+        ref: doc async for ref, doc in read_current(work.api, stale) if isinstance(doc, dict)
+    }
+    return matcher.result(current)
+
+
+async def _send_again(work: Work, lacking: Sequence[Matched]) -> tuple[int, dict[Ref, str]]:
+    """Sync requests for what did not arrive: how many were taken, and why others were not."""
+    refused: dict[Ref, str] = {}
+    syncs: list[Sync] = []
+    for one in lacking:
+        ref = one.expected.ref
+        if has_sync_request(ref):
+            syncs.append(Sync(len(syncs) + 1, TARGETS[one.expected.target], ref))
+        else:
+            product = ids_of(ref)["ProductID"]
+            refused[ref] = f"no sync request: ocsync resync products {product}"
+    if len(syncs) > ADVICE:
+        advise(work, len(syncs))
+    sent = 0
+
+    async def keep(outcome: Outcome) -> None:
+        nonlocal sent
+        if outcome.state is State.DONE:
+            sent += 1
+        else:
+            refused[outcome.ref] = outcome.message
+        work.emit(Sent(outcome.ref, sent + len(refused), len(syncs), failed=len(refused)))
+
+    for error in await send(work, syncs, workers=_WORKERS, keep=keep):
+        work.say("!", error.message)
+        work.say(" ", error.hint)
+    return sent, refused

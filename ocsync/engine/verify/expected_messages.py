@@ -1,0 +1,138 @@
+"""What is to arrive for a run: its messages, since when, and what is not to be waited for.
+
+Times count from the moment a target ran again; where we had not paused it, from the write.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from ocsync.client import read_targets
+from ocsync.delivery.matching import Expected
+from ocsync.delivery.messages import Key, key_of, published_by
+from ocsync.engine.session import Work
+from ocsync.engine.verify.written import Written, merged, read_written
+from ocsync.models import Ref
+from ocsync.pause import PastPause, Pause
+from ocsync.resources import TARGETS, kind_of
+from ocsync.store import Run
+
+
+class Coming(NamedTuple):
+    """What is to come.
+
+    *held* targets are paused still, so nothing of them can have come; those that are *off* publish
+    no changes. *silent* counts the run's writes by kind that have no message of their own. *runs*
+    are earlier ones whose writes the same pause had held. *start* is the first of the writes.
+    """
+
+    expected: list[Expected]
+    start: datetime
+    held: tuple[str, ...] = ()
+    off: tuple[str, ...] = ()
+    silent: Mapping[str, int] = {}
+    runs: tuple[str, ...] = ()
+
+
+async def coming(work: Work, run: Run) -> Coming | None:
+    """What is to arrive for *run*; None when it changed nothing. Raises Damaged, TryLater."""
+    own = read_written(run)
+    written, runs = _with_earlier(work, run, own)
+    sends = {ref: one for ref, one in written.items() if one.at}
+    if not sends:
+        return None
+    start = min(one.at for one in sends.values() if one.at)
+    silent = Counter(kind_of(ref).name for ref in own if own[ref].at and not published_by(ref))
+    found = await _expected(work, sends, start)
+    return found._replace(silent=silent, runs=runs)
+
+
+def _with_earlier(
+    work: Work, run: Run, own: Mapping[Ref, Written]
+) -> tuple[dict[Ref, Written], tuple[str, ...]]:
+    """What *run* wrote, and what earlier runs had, whose messages the same pause still held.
+
+    A run that ends partly done leaves its targets paused; the next one lifts them.
+    """
+    started = datetime.fromisoformat(run.info.started or work.stamp())
+    began = min((one.at for one in own.values() if one.at), default=started)
+    spanning = [pause for pause in work.folder.past_pauses.read() if pause.holds(began)]
+    start = min((datetime.fromisoformat(p.since) for p in spanning), default=began)
+    start = start.replace(microsecond=0)  # as runs are stamped
+    written: dict[Ref, Written] = {}
+    runs: list[str] = []
+    infos = work.folder.runs.list() if spanning else []  # newest first
+    older = infos[[info.id for info in infos].index(run.id) + 1 :] if infos else []
+    for info in reversed(older):
+        over = info.ended or info.started
+        if info.sort != "resume" or (over and datetime.fromisoformat(over) < start):
+            continue
+        with work.folder.runs.get(info.id) as earlier:
+            held = {r: w for r, w in read_written(earlier).items() if _is_held(r, w, spanning)}
+        written.update({ref: merged(written.get(ref), one) for ref, one in held.items()})
+        runs += [info.id] if held else []
+    return {**written, **{r: merged(written.get(r), w) for r, w in own.items()}}, tuple(runs)
+
+
+def _is_held(ref: Ref, written: Written, pauses: Sequence[PastPause]) -> bool:
+    names = {target.name for target, _ in published_by(ref)}
+    at = written.at
+    return at is not None and any(p.target in names and p.holds(at) for p in pauses)
+
+
+async def _expected(work: Work, sends: Mapping[Ref, Written], start: datetime) -> Coming:
+    """The messages to come, of targets that can have sent them."""
+    causes: dict[tuple[str, Key], list[Ref]] = defaultdict(list)
+    entities: dict[tuple[str, Key], Ref] = {}
+    for ref in sends:
+        for target, entity in published_by(ref):
+            place = (target.name, key_of(target, entity))
+            causes[place].append(ref)
+            entities.setdefault(place, entity)
+    names = {name for name, _ in causes}
+    states = await read_targets(work.api, [t for t in TARGETS.values() if t.name in names])
+    past: dict[str, list[PastPause]] = defaultdict(list)
+    for pause in work.folder.past_pauses.read():
+        past[pause.target].append(pause)
+    pauses = work.folder.read_pauses()
+    found: list[Expected] = []
+    held: dict[str, None] = {}
+    for (name, key), refs in causes.items():
+        state = states[name]
+        if not (state.exists and state.changed):
+            continue
+        one = _one(name, key, entities[name, key], refs, sends, past[name])
+        if state.paused and _is_held_now(one, pauses.get(name)):
+            held[name] = None
+        else:
+            found.append(one)
+    off = tuple(name for name, state in states.items() if state.exists and not state.changed)
+    return Coming(found, start, tuple(held), off)
+
+
+def _is_held_now(one: Expected, pause: Pause | None) -> bool:
+    """Whether a pause that goes on holds the message; not one that was over, or began later."""
+    began_later = pause is not None and datetime.fromisoformat(pause.since) > one.wrote
+    return one.since == one.wrote and not began_later
+
+
+def _one(
+    target: str, key: Key, entity: Ref, refs: list[Ref], sends: Mapping[Ref, Written],
+    past: Sequence[PastPause],
+) -> Expected:  # fmt: skip
+    mine = sends.get(entity)
+    times = [at for ref in refs if (at := sends[ref].at)]
+    return Expected(
+        target, entity, key, tuple(refs), mine.fields if mine else {}, mine.before if mine else {},
+        wrote=min(times), since=max(_since(at, past) for at in times),
+        due=any(sends[ref].changed for ref in refs),
+    )  # fmt: skip
+
+
+def _since(at: datetime, past: Sequence[PastPause]) -> datetime:
+    """When the target ran again after a write *at* some time; that time where it was running."""
+    ends = [datetime.fromisoformat(pause.until) for pause in past if pause.holds(at)]
+    return max(ends, default=at)

@@ -1,0 +1,132 @@
+"""Verification: every entity of a run is read back and held against what was written.
+
+Read-only. A kind whose reads lag behind its writes is read again until *settle* seconds have gone;
+if it then still shows the value before, right after the run, the write's own answer counts (it is
+documented as fresh; api-facts 5.3).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from ocsync.client import read_current
+from ocsync.diff import Document, differing, sold
+from ocsync.engine.session import Work
+from ocsync.engine.verify.written import Written, read_written
+from ocsync.errors import ExitCode, OcsyncError
+from ocsync.events import Found, Verifying
+from ocsync.field_paths import equal, value_at
+from ocsync.models import Finding, Ref, Sign
+from ocsync.resources import kind_of
+from ocsync.store import Run
+
+POLL_SECONDS = 1.0
+FRESH_SECONDS = 600.0
+"""How long after a run a lagging read is an excuse."""
+
+
+class Verification(NamedTuple):
+    """Signs counted per kind, and every finding that is not plain sameness."""
+
+    kinds: dict[str, dict[str, int]]
+    findings: list[Finding]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """DIFFERS when something differs or is missing, TRY_LATER when it could not be read."""
+        signs = {finding.sign for finding in self.findings}
+        if signs & {Sign.DIFFERS, Sign.MISSING}:
+            return ExitCode.DIFFERS
+        return ExitCode.TRY_LATER if Sign.UNREAD in signs else ExitCode.DONE
+
+
+async def verify(work: Work, run: Run, *, settle: float) -> Verification:
+    """Read back what *run* wrote or found as staged; findings go to its folder."""
+    wanted = read_written(run)
+    result = Verification({}, [])
+    late: set[Ref] = set()
+    done = 0
+    async for ref, found in read_current(work.api, list(wanted)):
+        work.go_on()
+        done += 1
+        if done % 100 == 0 or done == len(wanted):
+            work.emit(Verifying(done, len(wanted)))
+        finding = judge(ref, wanted[ref], found)
+        if finding.sign in (Sign.DIFFERS, Sign.MISSING) and kind_of(ref).lags:
+            late.add(ref)
+        else:
+            _count(work, result, finding)
+    for finding in await _await_reads(work, run, wanted, late, settle):
+        _count(work, result, finding)
+    result.findings.sort(key=lambda finding: finding.ref)
+    run.write_findings(result.findings)
+    return result
+
+
+def judge(ref: Ref, wanted: Written, found: Document | OcsyncError | None) -> Finding:
+    """Hold what was *found* against what is *wanted* in *ref*."""
+    if isinstance(found, OcsyncError):
+        return Finding(ref=ref, sign=Sign.UNREAD, message=found.message)
+    if wanted.deleted:
+        there = found is not None
+        text = "it is there again" if there else ""
+        return Finding(ref=ref, sign=Sign.DIFFERS if there else Sign.SAME, message=text)
+    if found is None:
+        return Finding(ref=ref, sign=Sign.MISSING)
+    fields = differing(ref, wanted.fields, found)
+    if not fields:
+        return Finding(ref=ref, sign=Sign.SAME)
+    moved = all(sold(ref, path, pair) for path, pair in fields.items())
+    return Finding(ref=ref, sign=Sign.MOVED if moved else Sign.DIFFERS, fields=fields)
+
+
+async def _await_reads(
+    work: Work, run: Run, wanted: dict[Ref, Written], late: set[Ref], settle: float
+) -> list[Finding]:
+    """Read lagging refs again until they are the same or *settle* seconds have gone."""
+    findings: dict[Ref, Finding] = {}
+    waited = 0.0
+    while late:
+        async for ref, found in read_current(work.api, list(late)):
+            finding = judge(ref, wanted[ref], found)
+            findings[ref] = _by_answer(work, run, wanted[ref], finding, found)
+        late = {r for r in late if findings[r].sign in (Sign.DIFFERS, Sign.MISSING)
+                or findings[r].message}  # fmt: skip
+        work.go_on()
+        if waited >= settle:
+            break
+        if late:
+            await work.sleep(POLL_SECONDS)
+            waited += POLL_SECONDS
+    return list(findings.values())
+
+
+def _by_answer(
+    work: Work, run: Run, wanted: Written, finding: Finding, found: Document | OcsyncError | None
+) -> Finding:
+    fresh = is_fresh(work, run)
+    stale = wanted.absent if found is None else all(
+        any(equal(value_at(found, path), was) for was in wanted.earlier.get(path, ()))
+        for path in finding.fields
+    )  # fmt: skip
+    if finding.sign in (Sign.DIFFERS, Sign.MISSING) and wanted.answered and fresh and stale:
+        text = "by the write's own answer; reads still show the value before"
+        return Finding(ref=finding.ref, sign=Sign.SAME, message=text)
+    return finding
+
+
+def is_fresh(work: Work, run: Run) -> bool:
+    """Whether *run* ended so lately that a read may not show it yet."""
+    ended = run.info.ended
+    return not ended or (
+        (work.now() - datetime.fromisoformat(ended)).total_seconds() < FRESH_SECONDS
+    )
+
+
+def _count(work: Work, result: Verification, finding: Finding) -> None:
+    signs = result.kinds.setdefault(kind_of(finding.ref).name, {})
+    signs[finding.sign.value] = signs.get(finding.sign.value, 0) + 1
+    if finding.sign is not Sign.SAME:
+        result.findings.append(finding)
+        work.emit(Found(finding))

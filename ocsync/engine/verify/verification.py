@@ -1,0 +1,48 @@
+"""A run examined: read back from the marketplace, and held against what the listener heard.
+
+Both leave what they saw in the run's folder, where `history` finds it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ocsync.engine.run_log import tally
+from ocsync.engine.session import Work
+from ocsync.engine.verify.delivery_proof import Proof, prove
+from ocsync.engine.verify.readback import Verification, verify
+from ocsync.errors import ExitCode, first_of
+from ocsync.store import Run
+
+
+class Examined(NamedTuple):
+    """What was read back, and what arrived; *proof* is None where nobody listens."""
+
+    verification: Verification
+    proof: Proof | None
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """DIFFERS when something is not as written, in the marketplace or at the target."""
+        return first_of(one.exit_code for one in self if one)
+
+
+async def examine(
+    work: Work, run: Run, *, settle: float, patience: float, redeliver: bool
+) -> Examined:
+    """Verify *run*, then wait for its delivery, and keep both in its record and findings.
+
+    Raises Interrupted when the operator does not want to wait for the delivery any longer.
+    """
+    found = await verify(work, run, settle=settle)
+    over = run.info.state == "closed"  # the record of one that goes on is its resume's
+    if over:
+        run.update(verified=tally(found.kinds), verified_kinds=found.kinds, unproven=False)
+    if run.info.sort != "resume":  # a delete has no message of an update
+        return Examined(found, None)
+    proof = await prove(work, run, patience=patience, redeliver=redeliver)
+    if proof:
+        run.write_findings([*found.findings, *proof.findings()])
+        if over:
+            run.update(delivery=proof.facts())
+    return Examined(found, proof)

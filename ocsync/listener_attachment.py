@@ -1,0 +1,89 @@
+"""A listener beside the real delivery target: what this workspace remembers of it.
+
+Pure. It is written down before the platform is told (`attaching`), and again before it is taken
+away (`detaching`); a crash in between is settled by what the platform says. What is remembered is
+what is ours to take away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from ocsync.field_paths import equal
+
+
+class Phase(StrEnum):
+    """How far it has come; the first and the last are intents."""
+
+    ATTACHING = "attaching"
+    ATTACHED = "attached"
+    DETACHING = "detaching"
+
+
+class Standing(StrEnum):
+    """Whose a configuration's target of one type is."""
+
+    FREE = "free"
+    OURS = "ours"
+    THEIRS = "theirs"
+
+
+class Attachment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A listener of ours in delivery configuration *config*, as its target of type *slot*.
+
+    *shown* is what the platform shows of it, *was* what it showed before a change under way: never
+    its secrets. *targets* are the sync targets it was attached for, *found* is the configuration
+    before. *since* is UTC, ISO 8601.
+    """
+
+    config: str
+    slot: str
+    shown: dict[str, str]
+    phase: Phase
+    since: str
+    by: str = ""
+    targets: list[str] = []
+    was: dict[str, str] = {}
+    found: dict[str, Any] = {}
+
+    @property
+    def key(self) -> str:
+        """The name it is kept under."""
+        return f"{self.config}/{self.slot}"
+
+
+def place_of(shown: Mapping[str, Any]) -> str:
+    """Where a delivery target of what is *shown* delivers to, in words."""
+    if shown.get("Topic"):
+        return f"topic {shown['Topic']} at {shown.get('BootstrapServers')}"
+    return str(shown.get("Endpoint") or "")
+
+
+def target_in(document: Mapping[str, Any], slot: str) -> dict[str, Any]:
+    """The target of type *slot* in a delivery configuration; empty for none."""
+    targets = document.get("DeliveryTargets")
+    found = targets.get(slot) if isinstance(targets, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def standing(mine: Attachment | None, document: Mapping[str, Any], slot: str) -> Standing:
+    """Whose the target of type *slot* in *document* is, as the platform shows it now."""
+    there = target_in(document, slot)
+    if not there:
+        return Standing.FREE
+    known = [shown for shown in (mine.shown, mine.was) if shown] if mine else []
+    same = any(all(equal(there.get(n), v) for n, v in shown.items()) for shown in known)
+    return Standing.OURS if same else Standing.THEIRS
+
+
+def settle(mine: Attachment, document: Mapping[str, Any]) -> Attachment | None:
+    """What remains of *mine* once the platform has told; None when nothing of ours is there."""
+    if standing(mine, document, mine.slot) is not Standing.OURS:
+        return None
+    there = target_in(document, mine.slot)
+    shown = {name: str(there.get(name) or "") for name in mine.shown}
+    return msgspec.structs.replace(mine, phase=Phase.ATTACHED, shown=shown, was={})

@@ -1,0 +1,88 @@
+"""What arrived at the listener: in numbers and times, and what did not by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ocsync.render.text import count, duration
+from ocsync.render.verify import Line, findings
+
+if TYPE_CHECKING:
+    from ocsync.engine.verify.delivery_proof import Proof
+
+_AT_ONCE = 0.1
+"""Seconds; below, there is nothing to tell apart."""
+
+
+def lines(proof: Proof | None, run: str) -> Iterator[Line]:
+    """What came of waiting for the messages of *run*."""
+    if proof is None:
+        return
+    if proof.delivered.matched:
+        yield from numbers(proof.facts(), from_write=not proof.was_held)
+    if proof.coming.runs:
+        yield "", f"    with what run {', '.join(proof.coming.runs)} wrote in the same pause"
+    if proof.lacking and not proof.listens:
+        yield "!", "  the listener is not running: what comes now is not heard, nor sent again"
+    for target in proof.unheard:
+        yield "!", f"  nothing of {target} was ever heard: does its delivery have the listener?"
+    yield from findings(proof.findings())
+    for kind, number in proof.coming.silent.items():
+        yield "=", f"  {count(number, kind)} written: no message of its own"
+        yield "", f"    (ocsync resync --run {run} sends the products that show it)"
+    for target in proof.coming.off:
+        yield "=", f"  {target} publishes no changes: they are switched off in its sync config"
+    for target in proof.coming.held:
+        yield "‖", f"  {target} is paused: nothing of it is delivered yet"
+
+
+def numbers(facts: Mapping[str, float], *, from_write: bool = False) -> Iterator[Line]:
+    """The numbers of a proof, also as a run's record has them."""
+    arrived, not_due = int(facts.get("arrived", 0)), int(facts.get("not_due", 0))
+    due = arrived + int(facts.get("missing", 0)) + int(facts.get("stale", 0))
+    parts = [f"{arrived:,} of {due:,} heard by the listener"]
+    if duplicates := int(facts.get("duplicates", 0)):
+        parts.append(count(duplicates, "duplicate"))
+    if again := int(facts.get("redelivered", 0)):
+        parts.append(f"{again:,} sent again")
+    yield "✓" if arrived == due else "!", "  delivered  " + ", ".join(parts)
+    if "last" in facts:
+        yield "", f"    after the {'write' if from_write else 'unpause'}: {_times(facts)}"
+    if early := int(facts.get("early", 0)):
+        yield "!", f"  {early:,} arrived before the unpause: the pause did not hold them"
+    if not_due:
+        yield "=", f"  {not_due:,} more changed nothing, so no message is due"
+
+
+def _times(facts: Mapping[str, float]) -> str:
+    if facts["last"] < _AT_ONCE:
+        return f"all within {duration(_AT_ONCE)}"
+    half, most, last = (duration(facts[name]) for name in ("p50", "p95", "last"))
+    return f"half in {half}, 95 % in {most}, the last in {last}"
+
+
+def next_commands(run: str, proof: Proof | None) -> list[str]:
+    """What to type after a look at *run*."""
+    if proof and proof.lacking and not proof.redelivered:
+        return [f"ocsync verify {run} --redeliver"]
+    if proof and proof.coming.held:
+        return [f"ocsync resume, then ocsync verify {run}"]
+    return [f"ocsync history {run}"]
+
+
+def document(proof: Proof | None) -> dict[str, Any] | None:
+    """The proof as data: its numbers, and every ref that is missing or stale."""
+    if proof is None:
+        return None
+    import msgspec
+
+    more = {
+        "held": list(proof.coming.held),
+        "off": list(proof.coming.off),
+        "silent": dict(proof.coming.silent),
+        "runs": list(proof.coming.runs),
+        "refused": dict(proof.refused),
+        "listens": proof.listens,
+    }
+    return {**proof.facts(), "findings": msgspec.to_builtins(proof.findings()), **more}

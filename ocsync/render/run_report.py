@@ -1,0 +1,164 @@
+"""A run as a report for other tools: JUnit XML, Markdown, CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as Xml
+
+from ocsync.models import Sign, State
+from ocsync.render.history import why
+from ocsync.render.status import ending
+from ocsync.render.text import assignment, count, duration
+from ocsync.render.verify import signs
+
+if TYPE_CHECKING:
+    from ocsync.engine.history import Account, StepRow
+
+_MOST = 1000
+"""Problems that a Markdown report names: a job's summary holds a mebibyte."""
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_FAILURES = (State.FAILED.value, State.CONFLICT.value)
+_WORDS = {Sign.MOVED.value: "moved", Sign.DIFFERS.value: "differs", Sign.MISSING.value: "missing",
+          Sign.UNREAD.value: "unread"}  # fmt: skip
+
+
+def junit(found: Account) -> str:
+    """A test suite with a case a step.
+
+    Failed and conflicting steps, and those that verification found different, are failures; unknown
+    and unread ones errors; blocked ones, and those that were never sent, are skipped.
+    """
+    info = found.info
+    suite = Xml.Element(
+        "testsuite",
+        name=_xml(f"ocsync {info.sort} {info.id}"),
+        tests=str(len(found.steps)),
+        time=f"{info.seconds:.3f}",
+    )
+    if info.started:
+        suite.set("timestamp", _utc(info.started))
+    properties = Xml.SubElement(suite, "properties")
+    names = ("marketplace", "user", "command", "requests", "exit_code")
+    facts = {name: getattr(info, name) for name in names}
+    facts |= {f"paused.{name}": f"{seconds:.0f}" for name, seconds in info.windows.items()}
+    for name, value in facts.items():
+        Xml.SubElement(properties, "property", name=name, value=_xml(str(value)))
+    counts = Counter({"failure": 0, "error": 0, "skipped": 0})
+    for row in found.steps:
+        tag = _case(suite, row)
+        counts[tag] += bool(tag)
+    suite.set("failures", str(counts["failure"]))
+    suite.set("errors", str(counts["error"]))
+    suite.set("skipped", str(counts["skipped"]))
+    root = Xml.Element("testsuites")
+    root.append(suite)
+    Xml.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + Xml.tostring(root, "unicode") + "\n"
+
+
+def _case(suite: Xml.Element, row: StepRow) -> str:
+    """Add the case of *row*; the tag that says what is wrong with it."""
+    case = Xml.SubElement(suite, "testcase", classname=row.ref.partition("/")[0])
+    case.set("name", _xml(f"{row.method} {row.ref}"))
+    case.set("time", f"{row.seconds:.3f}")
+    tag, kind = _verdict(row)
+    if tag:
+        said = _xml(why(row))
+        wrong = Xml.SubElement(case, tag, message=said)
+        if tag != "skipped":
+            wrong.set("type", _xml(row.code or kind))
+            wrong.text = said
+    elif text := why(row, plain=True):
+        Xml.SubElement(case, "system-out").text = _xml(text)
+    return tag
+
+
+def _verdict(row: StepRow) -> tuple[str, str]:
+    if row.state in _FAILURES:
+        return "failure", row.state
+    if row.state == State.UNKNOWN.value:
+        return "error", row.state
+    if row.state not in (State.DONE.value, State.UNCHANGED.value):
+        return "skipped", row.state
+    if row.sign in (Sign.DIFFERS.value, Sign.MISSING.value):
+        return "failure", _WORDS[row.sign]
+    return ("error", "unread") if row.sign == Sign.UNREAD.value else ("", "")
+
+
+def _xml(text: str) -> str:
+    """*text* without what XML cannot hold."""
+    return _NOT_XML.sub("\ufffd", text)
+
+
+def _utc(stamp: str) -> str:
+    """A stamp without its zone, which JUnit's schema does not know: UTC."""
+    return datetime.fromisoformat(stamp).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def markdown(found: Account) -> str:
+    """A summary for people: what came of it, a row a kind, and what is wrong."""
+    return "\n".join(_markdown(found)) + "\n"
+
+
+def _markdown(found: Account) -> Iterator[str]:
+    info = found.info
+    yield f"## ocsync {info.sort} {info.id}: {ending(info.state, info.exit_code)}"
+    yield ""
+    facts = [count(info.steps, "step"), count(info.requests, "request"), duration(info.seconds)]
+    yield f"{_cell(info.marketplace)}, {', '.join(facts)}, by {_cell(info.user)}"
+    yield ""
+    used = [state.value for state in State if info.counts.get(state.value)]
+    if used:
+        yield _row("kind", *used, "verified")
+        yield _row("---", *("---:" for _ in used), "---")
+        for kind, counts in info.kinds.items():
+            cells = [f"{counts.get(state, 0):,}" for state in used]
+            yield _row(kind, *cells, signs(info.verified_kinds.get(kind, {})))
+        yield ""
+    for name, seconds in info.windows.items():
+        yield f"- {name} was paused for {duration(seconds)}"
+    if info.windows:
+        yield ""
+    wrong = [row for row in found.steps if _verdict(row)[0]]
+    if wrong:
+        yield _row("step", "ref", "state", "why")
+        yield _row("---:", "---", "---", "---")
+        for row in wrong[:_MOST]:
+            yield _row(str(row.number), f"`{row.ref}`", row.state, why(row, plain=True))
+        if len(wrong) > _MOST:
+            yield ""
+            yield f"... and {len(wrong) - _MOST:,} more"
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(map(_cell, cells))} |"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())
+
+
+_FIELDS = ("number", "wave", "ref", "method", "state", "status", "code", "message", "because")
+
+
+def table(found: Account) -> str:
+    """CSV, a row a step."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("kind", *_FIELDS, "seconds", "verified", "found"))
+    for row in found.steps:
+        kind = row.ref.partition("/")[0]
+        cells = [getattr(row, name) for name in _FIELDS]
+        differing = "; ".join(assignment(path, v["found"]) for path, v in row.found.items())
+        seen = _WORDS.get(row.sign, "")
+        writer.writerow((kind, *cells, f"{row.seconds:g}", seen, differing))
+    return text.getvalue()
+
+
+FORMATS: dict[str, Callable[[Account], str]] = {"junit": junit, "markdown": markdown, "csv": table}

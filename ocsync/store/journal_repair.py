@@ -1,0 +1,98 @@
+"""A damaged journal, mended: its good lines stay, the damaged file is kept beside them.
+
+A lost line may have been an entry: then that edit is not staged any more. It may have been a
+tombstone: then what it unstaged would come back. What a run was given is known from the run, and is
+unstaged again; what `stage drop` or `clear` unstaged is not known, and has to be looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from ocsync.models import Entry
+from ocsync.store import integrity, log
+from ocsync.store.journal import End, Journal, Segment, decode
+from ocsync.store.profile_dir import ProfileFolder
+
+
+class Outlook(NamedTuple):
+    """What the good lines of a journal come to: entries staged, and of runs that have them."""
+
+    staged: int
+    sealed: int
+
+
+def outlook(folder: ProfileFolder) -> Outlook:
+    """What would be staged if every damaged line of the journal were left out. Changes nothing."""
+    with tempfile.TemporaryDirectory() as place:
+        for path in (folder.path / "journal").glob("[0-9]*.jsonl"):
+            good = (payload for _, payload in integrity.good_lines(path))
+            lines = map(log.line_of, _mended(good, next=1))
+            (Path(place) / path.name).write_bytes(b"".join(lines))
+        journal = Journal(Path(place), nullcontext, lambda _: None)
+        sealed = journal.unsealed(sealed_numbers(folder.path))
+        return Outlook(len(journal.entries()) - len(sealed), len(sealed))
+
+
+def mend_journal(folder: ProfileFolder, path: Path) -> Path:
+    """Keep the good lines of *path*, one of the journal's segments; where the damaged file is.
+
+    Call it under the run lock; it takes the journal's. What runs have is unstaged when the whole
+    journal can be read again.
+    """
+    with folder.journal_lock():
+        beside = integrity.keep_good_lines(path, partial(_mended, next=_next_number(folder.path)))
+    others = [integrity.damage(p) for p in (folder.path / "journal").glob("[0-9]*.jsonl")]
+    if not any(found.lost for found in others):
+        folder.journal.drop(folder.journal.unsealed(sealed_numbers(folder.path)))
+    return beside
+
+
+def _mended(payloads: Iterable[bytes], *, next: int) -> Iterator[bytes]:  # noqa: A002 - its name
+    """A segment's good records: with a head, and where that says so with an end that fits."""
+    entries, closed = 0, None
+    for payload in payloads:
+        record = decode(payload)
+        if closed is None:
+            closed = isinstance(record, Segment) and record.closed
+            if not isinstance(record, Segment):
+                yield msgspec.json.encode(Segment(next=next))
+        entries += isinstance(record, Entry)
+        if not isinstance(record, End):
+            yield payload
+    if closed is None:
+        yield msgspec.json.encode(Segment(next=next))
+    if closed:
+        yield msgspec.json.encode(End(entries))
+
+
+def sealed_numbers(profile: Path) -> dict[str, set[int]]:
+    """The entries that each run was given, as far as its own file can be read."""
+    found: dict[str, set[int]] = {}
+    for run in integrity.run_folders(profile):
+        path = run / "journal.jsonl"
+        if path.is_file():
+            found[run.name] = {int(r.get("seq", 0)) for r in _records(path)}
+    return found
+
+
+def _next_number(profile: Path) -> int:
+    """A number that no entry has had, in the journal or in a run."""
+    taken = {seq for seqs in sealed_numbers(profile).values() for seq in seqs}
+    for path in (profile / "journal").glob("[0-9]*.jsonl"):
+        for record in _records(path):
+            taken.add(int(record.get("seq", 0)))
+            taken.add(int(record.get("next", 1)) - 1)
+    return max(taken, default=0) + 1
+
+
+def _records(path: Path) -> list[dict[str, int]]:
+    return [json.loads(payload) for _, payload in integrity.good_lines(path)]

@@ -1,0 +1,47 @@
+"""The pauses that are over, one a line: since when a target has run again after a write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from ocsync.pause import PastPause
+from ocsync.store import files, log
+from ocsync.store.log import Log, Warn
+from ocsync.store.timestamps import read_stamp
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(PastPause).decode
+
+
+def decode(payload: bytes) -> PastPause:
+    """A record of the log. Raises ValueError."""
+    pause = _decode(payload)
+    for stamp in (pause.since, pause.until):
+        read_stamp(stamp)
+    return pause
+
+
+class PastPauses:
+    """The log at *path*, written under the run lock."""
+
+    def __init__(self, path: Path, warn: Warn) -> None:
+        self.path = path
+        self._warn = warn
+
+    def append(self, pause: PastPause) -> None:
+        """Add *pause*; durable when it returns. Raises OSError."""
+        files.make_folder(self.path.parent)
+        with Log(self.path) as opened:
+            opened.append([_encode(pause)])
+
+    def read(self) -> list[PastPause]:
+        """The pauses, oldest first. Raises Damaged.
+
+        One that a crash kept from ending is there again, with the end that it came to.
+        """
+        found: dict[tuple[str, str], PastPause] = {}
+        for pause in log.records(self.path, decode, self._warn):
+            found[pause.target, pause.since] = pause
+        return list(found.values())

@@ -1,0 +1,267 @@
+"""One profile's folder: `profile.toml`, `pause.toml`, the pin, the journal, the runs, the locks."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tomli_w
+
+from ocsync.errors import Damaged, UsageError
+from ocsync.store import files, lock
+from ocsync.store.log import Warn
+from ocsync.store.timestamps import read_stamp
+
+if TYPE_CHECKING:
+    from ocsync.listener_attachment import Attachment
+    from ocsync.pause import Pause
+    from ocsync.store.delivery_log import Deliveries
+    from ocsync.store.journal import Journal
+    from ocsync.store.pause_history import PastPauses
+    from ocsync.store.profiles import Profile
+    from ocsync.store.runs import Runs
+    from ocsync.store.tombstones import Deleted
+    from ocsync.store.window_locks import Windows
+
+from typing import NamedTuple
+
+JOURNAL_SECONDS = 30.0
+"""How long to wait for the journal: its holders are quick."""
+TRANSPORTS = ("http", "kafka")
+"""What a listener listens to; one of each may run at a time."""
+LOOK_SECONDS = 0.5
+"""How long a listener waits for its lock: whoever asks whether one listens holds it a moment."""
+
+
+class Pin(NamedTuple):
+    """The marketplace that the first sign-in was for."""
+
+    id: str
+    name: str
+
+
+class ProfileFolder:
+    """Everything of one profile on disk. *warn* hears of torn last lines."""
+
+    def __init__(self, path: Path, *, warn: Warn, command: str, lock_seconds: float = 0.0) -> None:
+        self.path = path
+        self.command = command
+        self._warn = warn
+        self._lock_seconds = lock_seconds
+
+    @property
+    def profile(self) -> Profile:
+        """The profile as its file has it. Raises Damaged for a file that is none."""
+        import msgspec
+
+        from ocsync.store.profiles import Profile, read_url
+
+        path = self.path / "profile.toml"
+        try:
+            profile = msgspec.convert(read_toml(path), Profile)
+            for url in (profile.api_url, profile.auth_url):
+                read_url(url, profile.plain_http)
+        except (msgspec.ValidationError, UsageError) as error:
+            raise Damaged(str(path), 1, f"not a profile: {error}") from error
+        return profile
+
+    def unknown_keys(self) -> list[str]:
+        """What `profile.toml` says that means nothing to this ocsync. Raises Damaged."""
+        from ocsync.secrets import SecretSource
+        from ocsync.store.profiles import Profile
+
+        content = read_toml(self.path / "profile.toml")
+        secret = content.get("secret")
+        inner = secret if isinstance(secret, dict) else {}
+        return [
+            *(name for name in content if name not in Profile.__struct_fields__),
+            *(f"secret.{n}" for n in inner if n not in SecretSource.__struct_fields__),
+        ]
+
+    @property
+    def journal(self) -> Journal:
+        """What is staged."""
+        from ocsync.store.journal import Journal
+
+        return Journal(self.path / "journal", self.journal_lock, self._warn)
+
+    @property
+    def runs(self) -> Runs:
+        """What was resumed."""
+        from ocsync.store.runs import Runs
+
+        return Runs(self.path / "runs", self._warn)
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        """What arrived at a listener."""
+        from ocsync.store.delivery_log import Deliveries
+
+        return Deliveries(self.path / "delivery.jsonl")
+
+    @property
+    def windows(self) -> Windows:
+        """The windows that are open."""
+        from ocsync.store.window_locks import Windows
+
+        return Windows(self.path / "windows")
+
+    @property
+    def past_pauses(self) -> PastPauses:
+        """The pauses that are over."""
+        from ocsync.store.pause_history import PastPauses
+
+        return PastPauses(self.path / "pauses.jsonl", self._warn)
+
+    @property
+    def deleted(self) -> Deleted:
+        """What was deleted and not made again since."""
+        from ocsync.store.tombstones import Deleted
+
+        return Deleted(self.path / "deleted.jsonl", self.journal_lock, self._warn)
+
+    @contextmanager
+    def listen_lock(self, transport: str = "") -> Iterator[None]:
+        """The lock of the one listener over *transport*, or of both. Raises Locked: one listens."""
+        patience = max(self._lock_seconds, LOOK_SECONDS) if transport else 0.0
+        with ExitStack() as held:
+            for name in [transport] if transport else TRANSPORTS:
+                path, hint = self.path / f"listen-{name}.lock", f"one {name} listener is enough"
+                waiting = lock.hold(path, what=self.command, timeout=patience, hint=hint)
+                held.enter_context(waiting)
+            yield
+
+    def run_lock(self) -> AbstractContextManager[None]:
+        """The lock of everything that writes to the marketplace. Raises Locked."""
+        path = self.path / "run.lock"
+        return lock.hold(path, what=self.command, timeout=self._lock_seconds)
+
+    def journal_lock(self) -> AbstractContextManager[None]:
+        """The lock of an append or a seal. Raises Locked."""
+        return lock.hold(self.path / "journal.lock", what=self.command, timeout=JOURNAL_SECONDS)
+
+    def pin(self) -> Pin | None:
+        """The marketplace pinned at the first sign-in."""
+        found = read_toml(self.path / "marketplace.toml")
+        return Pin(str(found.get("id", "")), str(found.get("name", ""))) if found else None
+
+    def write_pin(self, pin: Pin) -> None:
+        """Pin the marketplace."""
+        write_toml(self.path / "marketplace.toml", pin._asdict())
+
+    def raw_pauses(self) -> dict[str, dict[str, Any]]:
+        """`pause.toml` as it stands: target -> what is remembered of its pause. Raises Damaged."""
+        path = self.path / "pause.toml"
+        pauses = read_toml(path)
+        try:
+            for facts in pauses.values():
+                for stamp in (facts["since"], facts.get("until", facts["since"])):
+                    read_stamp(stamp)
+        except KeyError as error:
+            raise Damaged(str(path), 1, "not a pause: it does not say since when") from error
+        except (ValueError, TypeError, AttributeError) as error:
+            raise Damaged(str(path), 1, f"not a pause: {error}") from error
+        return pauses
+
+    def read_pauses(self) -> dict[str, Pause]:
+        """The pauses of ours, by target."""
+        import msgspec
+
+        from ocsync.pause import Pause
+
+        try:
+            pauses = {
+                name: msgspec.convert({"target": name, **facts}, Pause)
+                for name, facts in self.raw_pauses().items()
+            }
+            for pause in pauses.values():
+                pause.check()
+            return pauses
+        except (msgspec.ValidationError, ValueError, TypeError) as error:
+            raise Damaged(str(self.path / "pause.toml"), 1, f"not a pause: {error}") from error
+
+    def raw_attachments(self) -> dict[str, dict[str, Any]]:
+        """`attached.toml` as it stands: configuration/type -> what is remembered of a listener.
+
+        Raises Damaged.
+        """
+        path = self.path / "attached.toml"
+        found = read_toml(path)
+        try:
+            for key, facts in found.items():
+                read_stamp(facts["since"])
+                config, _, slot = key.partition("/")
+                if not (config and slot):
+                    raise ValueError(f"{key} is no CONFIG/TYPE")
+                if not isinstance(facts["shown"], dict):
+                    raise TypeError("shown is a table")
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            raise Damaged(str(path), 1, f"not a listener of ours: {error}") from error
+        return found
+
+    def read_attachments(self) -> dict[str, Attachment]:
+        """The listeners of ours beside real targets, by configuration and type. Raises Damaged."""
+        import msgspec
+
+        from ocsync.listener_attachment import Attachment
+
+        try:
+            return {
+                key: msgspec.convert(
+                    {"config": key.partition("/")[0], "slot": key.partition("/")[2], **facts},
+                    Attachment,
+                )
+                for key, facts in self.raw_attachments().items()
+            }
+        except msgspec.ValidationError as error:
+            path = self.path / "attached.toml"
+            raise Damaged(str(path), 1, f"not a listener of ours: {error}") from error
+
+    def write_attachments(self, attachments: dict[str, Attachment]) -> None:
+        """Replace the listeners of ours."""
+        import msgspec
+
+        facts = {
+            key: without_null(msgspec.to_builtins(one)) for key, one in sorted(attachments.items())
+        }
+        for fact in facts.values():
+            del fact["config"], fact["slot"]
+        write_toml(self.path / "attached.toml", facts)
+
+    def write_pauses(self, pauses: dict[str, Pause]) -> None:
+        """Replace the pauses of ours."""
+        import msgspec
+
+        facts = {name: without_null(msgspec.to_builtins(p)) for name, p in sorted(pauses.items())}
+        for fact in facts.values():
+            fact.pop("target", None)
+        write_toml(self.path / "pause.toml", facts)
+
+
+def without_null(thing: Any) -> Any:
+    """*thing* without the members that are null, which TOML cannot hold."""
+    if isinstance(thing, dict):
+        return {name: without_null(value) for name, value in thing.items() if value is not None}
+    if isinstance(thing, list):
+        return [without_null(value) for value in thing if value is not None]
+    return thing
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The file's content; empty when there is none. Raises Damaged when it is not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Damaged(str(path), getattr(error, "lineno", 1), f"not TOML: {error}") from error
+
+
+def write_toml(path: Path, content: dict[str, Any]) -> None:
+    """Replace the file whole."""
+    files.make_folder(path.parent)
+    files.replace(path, tomli_w.dumps(content).encode())

@@ -1,0 +1,129 @@
+"""What is staged and which pauses are forgotten, at a glance: without the typed readers, for the
+quick commands.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ocsync.errors import Damaged
+from ocsync.store import log
+from ocsync.store.number_ranges import forget
+from ocsync.store.timestamps import read_stamp
+
+
+class Glance(NamedTuple):
+    """How many entries and refs are staged, and since when (UTC, ISO 8601; empty for none)."""
+
+    entries: int
+    refs: int
+    since: str
+
+
+def glance(folder: Path, warn: log.Warn) -> Glance:
+    """Count the living entries of the journal in *folder*; the journal's module has the rules.
+
+    Raises Damaged for what no reader of the journal could take.
+    """
+    living: dict[int, tuple[str, str]] = {}
+    for path in sorted(folder.glob("[0-9]*.jsonl")):
+        for entry, seqs in log.records(path, _decode, warn):
+            if entry:
+                living[entry[0]] = entry[1:]
+            forget(living, seqs)
+    stamps = [at for _, at in living.values() if at]
+    return Glance(len(living), len({ref for ref, _ in living.values()}), min(stamps, default=""))
+
+
+def _decode(payload: bytes) -> tuple[tuple[int, str, str] | None, list[tuple[int, int]]]:
+    """The entry in a record (number, ref, stamp), and the numbers that it takes out."""
+    record = json.loads(payload)
+    match record["type"]:
+        case "entry":
+            ref, at = record["ref"], record.get("at", "")
+            if not isinstance(ref, str) or not isinstance(at, str):
+                raise ValueError("ref and at are text")
+            if at:
+                read_stamp(at)
+            return (_number(record["seq"]), ref, at), []
+        case "drop" | "sealed":
+            return None, [(_number(first), _number(last)) for first, last in record["seqs"]]
+        case "segment" | "end":
+            return None, []
+        case other:
+            raise ValueError(f"{other!r} is no record of a journal")
+
+
+def _number(thing: Any) -> int:
+    if type(thing) is not int:
+        raise ValueError(f"{thing!r} is no number")
+    return thing
+
+
+class Due(StrEnum):
+    """Why a pause should have ended by now; `expire` lifts those of the first two."""
+
+    LEASE = "lease"
+    WINDOW = "window"
+    AGE = "age"
+
+
+def forgotten(
+    pauses: Mapping[str, Mapping[str, Any]],
+    now: datetime,
+    is_open: Callable[[str], bool],
+    *,
+    max_age: float = 0.0,
+) -> dict[str, Due]:
+    """The targets whose pause has outlived its lease, its window's process, or *max_age* seconds
+    (0: no such limit). *pauses* are as `pause.toml` has them; *is_open* tells if a window lives.
+    """
+    due = {}
+    for name, pause in pauses.items():
+        if pause.get("until") and read_stamp(pause["until"]) <= now:
+            due[name] = Due.LEASE
+        elif pause.get("window") and not is_open(str(pause["window"])):
+            due[name] = Due.WINDOW
+        elif max_age and (now - read_stamp(pause["since"])).total_seconds() > max_age:
+            due[name] = Due.AGE
+    return due
+
+
+def last_run(folder: Path) -> dict[str, Any]:
+    """`run.json` of the newest resume in *folder*, as it stands; empty when there is none.
+
+    Raises Damaged for one that is not a JSON object.
+    """
+    records = (path for path in folder.glob("*/run.json") if not path.parent.suffix)
+    for path in sorted(records, key=_begun, reverse=True):
+        record = _record(path)
+        if record.get("sort", "resume") == "resume":
+            return record
+    return {}
+
+
+def _begun(path: Path) -> float:
+    """When the run began: its plan is written once, its record at every look at it."""
+    plan = path.with_name("plan.jsonl")
+    return (plan if plan.exists() else path).stat().st_mtime
+
+
+def _record(path: Path) -> dict[str, Any]:
+    try:
+        record = dict(json.loads(path.read_bytes()))
+        if not all(isinstance(record.get(name), str) for name in ("id", "state", "started")):
+            raise ValueError("id, state and started are expected")
+        if record["id"] != path.parent.name:
+            raise ValueError(f"it is the one of run {record['id']}")
+        if not isinstance(record.get("exit_code", 0), int):
+            raise ValueError("exit_code is a number")
+        for stamp in filter(None, (record["started"], record.get("ended", ""))):
+            read_stamp(stamp)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise Damaged(str(path), 1, f"not a run's record: {error}") from error
+    return record

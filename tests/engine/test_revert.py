@@ -1,0 +1,226 @@
+"""The way back of one ref: what goes back, by how much, what clashes, what is lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ocsync.diff import mismatches
+from ocsync.engine.rollback.recreate import make_again
+from ocsync.engine.rollback.revert import Back, way_back
+from ocsync.engine.rollback.wrote import written
+from ocsync.models import Change, Intent, Op, Outcome, State, Step
+
+R = "inventory/P/R"
+
+
+def wrote(ref: str, *requests: dict[str, Any]) -> Any:
+    """What a run wrote: each request has its op, the fields before and sent, and its state."""
+    steps: list[Step] = []
+    records: list[Intent | Outcome] = []
+    for number, one in enumerate(requests, 1):
+        sent, before = one["sent"], one.get("before", {})
+        adjust = {p: sent[p] - before.get(p, 0) for p in one.get("adjust", ())}
+        fields = {p: v for p, v in sent.items() if p not in adjust}
+        change = Change(op=Op(one.get("op", "set")), ref=ref, fields=fields, adjust=adjust)
+        steps.append(Step(number=number, wave=1, change=change, method="", path=""))
+        records.append(
+            Intent(
+                number=number, ref=ref, sent=sent, before=before, absent=one.get("absent", False)
+            )
+        )
+        records.append(Outcome(number=number, ref=ref, state=one.get("state", State.DONE)))
+    return written(steps, records).get(ref)
+
+
+def entries(back: Back) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
+    return [(e.op.value, e.fields, e.expect) for e in back.entries]
+
+
+STOCK = {"sent": {"QuantityAvailable": 40}, "before": {"QuantityAvailable": 10}}
+ADDED = {**STOCK, "adjust": ["QuantityAvailable"]}
+CASES: list[tuple[str, dict[str, Any], dict[str, Any], list[Any] | str]] = [
+    ("a set goes back", {"sent": {"OrderCanExceed": True}, "before": {"OrderCanExceed": False}}, {"OrderCanExceed": True},
+     [("set", {"OrderCanExceed": False}, {"OrderCanExceed": True})]),
+    ("as before already", {"sent": {"OrderCanExceed": True}, "before": {"OrderCanExceed": False}}, {"OrderCanExceed": False}, []),
+    ("stock goes back by the difference", STOCK, {"QuantityAvailable": 40}, [("adjust", {"QuantityAvailable": -30}, {})]),
+    ("what was sold stays sold", STOCK, {"QuantityAvailable": 33}, [("adjust", {"QuantityAvailable": -30}, {})]),
+    ("stock set by hand since clashes", STOCK, {"QuantityAvailable": 50}, "was 10"),
+    ("a sum goes back whatever came in between", ADDED, {"QuantityAvailable": 50}, [("adjust", {"QuantityAvailable": -30}, {})]),
+    ("no number before", {"sent": {"QuantityAvailable": 4}, "before": {"QuantityAvailable": None}}, {"QuantityAvailable": 4},
+     [("set", {"QuantityAvailable": None}, {"QuantityAvailable": 4})]),
+    ("changed by others", {"sent": {"NotificationPoint": 2}, "before": {"NotificationPoint": 1}}, {"NotificationPoint": 3}, "was 1"),
+    ("an xp key that was not there", {"sent": {"xp.a": {"b": 1}}, "before": {}}, {"xp": {"a": {"b": 1}, "z": 1}},
+     [("set", {"xp.a": None}, {"xp.a": {"b": 1}})]),
+    ("a required value was never null", {"sent": {"AddressID": "b"}, "before": {"AddressID": "a"}}, {"AddressID": "b"},
+     [("set", {"AddressID": "a"}, {"AddressID": "b"})]),
+    ("an unknown outcome that came to be", {**ADDED, "state": State.UNKNOWN}, {"QuantityAvailable": 40},
+     [("set", {"QuantityAvailable": 10}, {"QuantityAvailable": 40})]),
+    ("an unknown outcome is no guess", {**ADDED, "state": State.UNKNOWN}, {"QuantityAvailable": 33}, "unknown"),
+    ("a failure wrote nothing", {**STOCK, "state": State.FAILED}, {"QuantityAvailable": 10}, "nothing"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("request_", "now", "way"), [c[1:] for c in CASES], ids=[c[0] for c in CASES]
+)
+def test_fields_go_back(
+    request_: dict[str, Any], now: dict[str, Any], way: list[Any] | str
+) -> None:
+    one = wrote(R, request_)
+    if way == "nothing":
+        assert one is None
+        return
+    back = way_back(one, None, now, forced=False)
+    if isinstance(way, str):
+        assert back.entries == ()
+        assert way in f"{back.why} was {next(v['before'] for v in back.clash.values())}"
+        forced = way_back(one, None, now, forced=True)
+        assert forced.entries, "by name it is taken back all the same"
+    else:
+        assert entries(back) == way
+        assert not back.clash
+    assert bool(back.lost) is ("xp.a" in request_["sent"])
+
+
+def test_two_requests_of_a_ref_are_one_way_back() -> None:
+    """A put and a sum after it; a set and a sum; the first value before counts."""
+    point = {
+        "sent": {"NotificationPoint": 7},
+        "before": {"NotificationPoint": 5},
+        "adjust": ["NotificationPoint"],
+    }
+    first = {"sent": {"NotificationPoint": 5, "OrderCanExceed": True},
+             "before": {"NotificationPoint": 1, "OrderCanExceed": False}}  # fmt: skip
+    back = way_back(
+        wrote(R, first, point), None, {"NotificationPoint": 7, "OrderCanExceed": True}, forced=False
+    )
+    assert entries(back)[0][1] == {"NotificationPoint": 1, "OrderCanExceed": False}
+    twice = wrote(
+        R, point, {**point, "sent": {"NotificationPoint": 9}, "before": {"NotificationPoint": 7}}
+    )
+    assert twice.added == {"NotificationPoint": 4}
+    assert twice.before == {"NotificationPoint": 5}
+
+
+def test_a_sum_after_a_put_is_no_sum() -> None:
+    """The put took the number that was there, so it is not the sum alone that goes back."""
+    put = {"op": "put", "sent": {"AddressID": "a"}}
+    add = {
+        "sent": {"QuantityAvailable": 1},
+        "before": {"QuantityAvailable": 0},
+        "adjust": ["QuantityAvailable"],
+    }
+    before = {"ID": "R", "AddressID": "a", "QuantityAvailable": 7}
+    back = way_back(
+        wrote(R, put, add), before, {"AddressID": "a", "QuantityAvailable": 1}, forced=False
+    )
+    assert entries(back) == [("adjust", {"QuantityAvailable": 6}, {})]
+
+
+def test_a_second_put_takes_what_the_first_one_left() -> None:
+    first = {"op": "put", "absent": True, "sent": {"Name": "b", "Active": True, "xp.a": 1}}
+    made = wrote("buyer/B", first, {"op": "put", "sent": {"Name": "b"}})
+    now = {"Name": "b", "Active": False, "DefaultCatalogID": None, "xp": None}
+    assert way_back(made, None, now, forced=False).made == ("buyer/B", "catalog/B")
+
+
+def test_what_was_made_is_for_a_delete() -> None:
+    made = wrote("buyer/B", {"op": "put", "absent": True, "sent": {"Name": "b"}})
+    assert way_back(made, None, {"Name": "b"}, forced=False).made == ("buyer/B", "catalog/B")
+    assert way_back(made, None, None, forced=False) == Back("buyer/B"), "it is gone already"
+    renamed = way_back(made, None, {"Name": "somebody's"}, forced=False)
+    assert (renamed.made, list(renamed.clash)) == ((), ["Name"])
+    own = wrote(
+        "buyer/B", {"op": "put", "absent": True, "sent": {"Name": "b", "DefaultCatalogID": "C"}}
+    )
+    assert way_back(own, None, {"Name": "b", "DefaultCatalogID": "C"}, forced=False).made == (
+        "buyer/B",
+    )
+    place = wrote(
+        "category-product/C/K/P", {"op": "assign", "absent": True, "sent": {"ListOrder": None}}
+    )
+    assert "catalog-product/C/P may have come" in way_back(place, None, {}, forced=False).lost[0]
+
+
+def test_an_assignment_goes_back_whole() -> None:
+    ref, both = "catalog-assignment/C/B", {"ViewAllCategories": True, "ViewAllProducts": True}
+    one = wrote(ref, {"op": "assign", "sent": dict.fromkeys(both, False), "before": both})
+    now = dict.fromkeys(both, False)
+    assert entries(way_back(one, None, now, forced=False)) == [("assign", both, now)]
+    assert way_back(one, None, both, forced=False).entries == ()
+    assert way_back(one, None, {**now, "ViewAllProducts": None}, forced=False).entries
+    assert way_back(one, None, None, forced=False).why == "it is not there any more"
+
+
+CATALOG = {
+    "ID": "C",
+    "OwnerID": "me",
+    "Name": "old",
+    "Description": "d",
+    "Active": True,
+    "CategoryCount": 1,
+    "xp": {"a": 1},
+}
+REPLACED: list[tuple[str, dict[str, Any], dict[str, Any], Any]] = [
+    ("nothing was added: only what changed", {"Name": "new"}, {"Name": "new", "Description": None, "Active": False, "xp": None},
+     ("set", {"Name": "old", "Description": "d", "Active": True, "xp.a": 1})),
+    ("a key was added: a put takes it away", {"Name": "new", "xp.b": 2}, {"Name": "new", "Active": False, "xp": {"b": 2}},
+     ("put", {"Name": "old", "Description": "d", "Active": True, "xp.a": 1})),
+    ("somebody else's key stays", {"Name": "old", "xp.b": 2}, {"Name": "old", "Description": "d", "Active": True, "xp": {"b": 2, "c": 3}},
+     ("set", {"xp.a": 1, "xp.b": None})),
+    ("a field left out, and changed by others since", {"Name": "new"}, {"Name": "new", "Description": "theirs", "xp": None}, "Description"),
+    ("a field that we do not know", {"Name": "new", "xp.b": 2}, {"Name": "new", "xp": {"b": 2}, "Description": "d", "Active": True, "?": 1},
+     ("set", {"Name": "old", "xp.a": 1, "xp.b": None})),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sent", "now", "way"), [c[1:] for c in REPLACED], ids=[c[0] for c in REPLACED]
+)
+def test_a_put_over_an_entity_goes_back(
+    sent: dict[str, Any], now: dict[str, Any], way: Any
+) -> None:
+    before = {**CATALOG, **({"?": 1} if "?" in now else {})}
+    one = wrote("catalog/C", {"op": "put", "sent": sent, "before": {}})
+    back = way_back(one, before, now, forced=False)
+    if isinstance(way, str):
+        assert list(back.clash) == [way]
+        return
+    [entry] = back.entries
+    assert (entry.op.value, entry.fields) == way
+    assert entry.expect
+    assert not mismatches("catalog/C", entry.expect, now)
+    assert entry.replace is (way[0] == "put")
+    assert bool(back.lost) is (None in way[1].values())
+
+
+def test_what_is_made_again_has_all_that_can_be_staged() -> None:
+    [put] = make_again("catalog/C", CATALOG, summed=False, replace=False).entries
+    assert put.fields == {
+        "OwnerID": "me",
+        "Name": "old",
+        "Description": "d",
+        "Active": True,
+        "xp.a": 1,
+    }
+    stock = {
+        "Name": "p",
+        "Inventory": {"Enabled": True, "QuantityAvailable": 9},
+        "SpecCount": 2,
+        "xp": {},
+    }
+    [put] = make_again("product/P", stock, summed=True, replace=False).entries
+    assert put.fields == {"Name": "p", "Inventory.Enabled": True, "xp": {}}
+    lone = make_again(
+        "buyer/B", {"Name": "b", "DefaultCatalogID": None}, summed=False, replace=False
+    )
+    assert [e.fields for e in lone.entries] == [{"Name": "b"}, {"DefaultCatalogID": None}]
+    assert lone.lost[0] == "making it again brings catalog/B along"
+    user = make_again("buyer-user/B/U", {"Username": "u"}, summed=False, replace=False)
+    assert (user.entries, user.gone, "write-only" in user.lost[0]) == ((), True, True)
+    variant = make_again("variant/P/V", {"Name": "v"}, summed=False, replace=False)
+    assert "specs" in variant.lost[0]
+    nameless = make_again("catalog/C", {"ID": "C"}, summed=False, replace=False)
+    assert (nameless.gone, nameless.lost) == (True, ("Name is required",))
