@@ -22,7 +22,7 @@ import msgspec
 
 from ocsync.field_paths import MISSING, equal, inside, nest, replaced, split, value_at
 from ocsync.models import Broken, Change, Entry, Fields, Op, Ref
-from ocsync.resources import field_at, kind_of
+from ocsync.schema import field_at, kind_of
 
 
 def consolidate(entries: Iterable[Entry]) -> list[Change]:

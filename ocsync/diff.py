@@ -11,7 +11,7 @@ from typing import Any
 
 from ocsync.field_paths import MISSING, equal, join, nest, replaced, split, value_at
 from ocsync.models import Change, Fields, Op, Ref
-from ocsync.resources import Type, body_ids, field_at, kind_of
+from ocsync.schema import Type, body_ids, field_at, kind_of
 
 Document = dict[str, Any]
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from ocsync.models import TargetState
-from ocsync.resources import TARGETS
+from ocsync.schema import TARGETS
 
 
 class Phase(StrEnum):

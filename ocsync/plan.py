@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ocsync.errors import PlanCycle
 from ocsync.models import Change, Op, Ref, Step
-from ocsync.resources import KINDS, ids_of, kind_of, references_of, url_of
+from ocsync.schema import KINDS, ids_of, kind_of, references_of, url_of
 
 METHODS = {Op.SET: "PATCH", Op.PUT: "PUT", Op.ASSIGN: "POST", Op.DELETE: "DELETE"}
 _RANK = {name: place for place, name in enumerate(KINDS)}

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ocsync.errors import InputError, Problem
 from ocsync.models import Entry, Gone, Op, Ref
-from ocsync.resources import kind_of, lineage, parents_of, references_of
+from ocsync.schema import kind_of, lineage, parents_of, references_of
 
 MAKERS = (Op.PUT, Op.ASSIGN)
 """The operations that make a ref, whatever was there."""

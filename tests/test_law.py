@@ -18,7 +18,7 @@ from ocsync.emulator.seeds import plant
 from ocsync.errors import ApiError
 from ocsync.models import Change, Entry, Op
 from ocsync.plan import METHODS, build
-from ocsync.resources import url_of
+from ocsync.schema import url_of
 from tests.builders import numbered
 
 SEED: dict[str, Any] = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ocsync import resources
+from ocsync import schema
 from ocsync.errors import UsageError
-from ocsync.resources import KINDS, TARGETS
+from ocsync.schema import KINDS, TARGETS
 
 PATHS = {
     "address/A": "/addresses/A",
@@ -56,7 +56,7 @@ SYNCS = {
 
 @pytest.mark.parametrize("ref", PATHS)
 def test_each_kind_has_the_platforms_path(ref: str) -> None:
-    assert resources.url_of(resources.read_ref(ref)) == PATHS[ref]
+    assert schema.url_of(schema.read_ref(ref)) == PATHS[ref]
 
 
 def test_every_kind_is_pinned() -> None:
@@ -66,7 +66,7 @@ def test_every_kind_is_pinned() -> None:
 
 @pytest.mark.parametrize("ref", REMOVALS)
 def test_assignments_are_removed_where_the_platform_says(ref: str) -> None:
-    assert resources.removal_of(ref) == REMOVALS[ref]
+    assert schema.removal_of(ref) == REMOVALS[ref]
 
 
 @pytest.mark.parametrize("name", SYNCS)
@@ -84,7 +84,7 @@ def test_message_namespaces() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda k: k.name)
-def test_rows_are_whole(kind: resources.Kind) -> None:
+def test_rows_are_whole(kind: schema.Kind) -> None:
     """References and feeds name what exists; IDs stand in the path or in the body."""
     known = {*kind.ids, *kind.fields}
     for reference in kind.references:
@@ -115,12 +115,12 @@ def test_rows_are_whole(kind: resources.Kind) -> None:
 )
 def test_bad_refs_are_refused_with_the_reason(text: str, reason: str) -> None:
     with pytest.raises(UsageError, match=reason):
-        resources.read_ref(text)
+        schema.read_ref(text)
 
 
 def test_targets_by_singular_plural_and_group() -> None:
-    direct, grouped = resources.read_targets(["product", "catalog-wide", "Inventory"])
+    direct, grouped = schema.read_targets(["product", "catalog-wide", "Inventory"])
     assert [t.name for t in direct] == ["products", "inventory"]
     assert [t.name for t in grouped] == ["catalogs", "categories"]
     with pytest.raises(UsageError, match="not a sync target"):
-        resources.read_targets(["orders"])
+        schema.read_targets(["orders"])

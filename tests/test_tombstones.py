@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ocsync.errors import InputError
 from ocsync.models import Entry, Gone, Ref
-from ocsync.resources import parents_of
+from ocsync.schema import parents_of
 from ocsync.tombstones import MAKERS, below, fall, refuse_gone
 from tests.builders import entry, numbered
 

@@ -32,7 +32,7 @@ def _register_looking(group: typer.Typer) -> None:
         from ocsync.engine.delivery_config.bindings import Configured, list_configured
         from ocsync.engine.session import Work, sign_in
         from ocsync.render import delivery as shown
-        from ocsync.resources import TARGETS
+        from ocsync.schema import TARGETS
 
         async def read(work: Work) -> list[Configured]:
             await sign_in(work)
@@ -120,7 +120,7 @@ def _register_binding(group: typer.Typer) -> None:
         from ocsync.engine.delivery_config import bindings
         from ocsync.engine.session import Work, before_writing, sign_in
         from ocsync.render.delivery import sync_config
-        from ocsync.resources import TARGETS
+        from ocsync.schema import TARGETS
 
         wanted = read_all(targets)
         ctx.yes, ctx.lock_seconds, ctx.confirmed = yes, seconds_of(lock_timeout), confirm

@@ -192,7 +192,7 @@ def _kafka(given: of.Given, topic: str) -> Listener:
 def _check_fields(listener: Listener) -> None:
     """Refuse what OrderCloud's fields do not take, without showing a secret."""
     from ocsync.intake.field_values import why_not
-    from ocsync.resources import DELIVERY_TARGETS
+    from ocsync.schema import DELIVERY_TARGETS
 
     fields = DELIVERY_TARGETS[listener.slot]
     for name, value in {**listener.shown, **listener.secrets}.items():

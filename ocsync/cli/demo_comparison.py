@@ -21,7 +21,7 @@ from ocsync.emulator.seeds import plant
 from ocsync.errors import OcsyncError
 from ocsync.models import Entry
 from ocsync.plan import METHODS
-from ocsync.resources import Target, url_of
+from ocsync.schema import Target, url_of
 
 SECRET = "a listener's secret"  # noqa: S105 - of a marketplace that lives for seconds
 _ARRIVE_SECONDS = 20.0

@@ -27,7 +27,7 @@ from ocsync.emulator.seeds import plant
 from ocsync.errors import ExitCode, OcsyncError
 from ocsync.render.console import Console
 from ocsync.render.text import columns, duration
-from ocsync.resources import TARGETS, read_targets
+from ocsync.schema import TARGETS, read_targets
 from ocsync.store import ProfileFolder, Workspace
 
 PRODUCTS, RECORDS, BUYERS, CATEGORIES = 50, 200, 4, 6

@@ -108,7 +108,7 @@ def register(app: typer.Typer) -> None:
 def _which(since: str, state: str, target: str, sort: str) -> Which:
     from ocsync.engine import history
     from ocsync.engine.session import utc_now
-    from ocsync.resources import read_targets
+    from ocsync.schema import read_targets
 
     for text, choices in ((state, _STATES), (sort, _SORTS)):
         if text and text not in choices.split("|"):

@@ -14,7 +14,7 @@ from ocsync.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from ocsync.engine.pause.pausing import Surveyed
-    from ocsync.resources import Target
+    from ocsync.schema import Target
     from ocsync.store import ProfileFolder
 
 Targets = Annotated[
@@ -41,7 +41,7 @@ def register(app: typer.Typer) -> None:
         from ocsync.engine.pause import pausing
         from ocsync.engine.session import Work, before_writing, sign_in, utc_now
         from ocsync.pause import Standing
-        from ocsync.resources import read_targets
+        from ocsync.schema import read_targets
 
         direct, grouped = read_targets(targets)
         ctx.lock_seconds, ctx.confirmed = seconds_of(lock_timeout), confirm
@@ -104,7 +104,7 @@ def place_of(folder: ProfileFolder) -> str:
 
 def read_all(names: list[str]) -> list[Target]:
     """The targets that *names* say, groups opened. Raises UsageError."""
-    from ocsync.resources import read_targets
+    from ocsync.schema import read_targets
 
     direct, grouped = read_targets(names)
     if not (direct or grouped):

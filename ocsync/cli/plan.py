@@ -52,7 +52,7 @@ def register(app: typer.Typer) -> None:
         from ocsync.engine.resume.drafting import draft, fingerprint
         from ocsync.engine.session import utc_now
         from ocsync.render import plan as shown
-        from ocsync.resources import read_targets
+        from ocsync.schema import read_targets
 
         folder = ctx.folder()
         names = [target.name for found in read_targets(targets or ()) for target in found]

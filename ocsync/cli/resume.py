@@ -100,7 +100,7 @@ def register(app: typer.Typer) -> None:
         from ocsync.engine.resume.options import OnConflict, Options
         from ocsync.plan import OWN_USER, ZERO_STOCK
         from ocsync.render import resume as shown
-        from ocsync.resources import read_targets
+        from ocsync.schema import read_targets
 
         if on_conflict not in list(OnConflict):
             raise UsageError(f'"{on_conflict}" is none of {", ".join(OnConflict)}')

@@ -105,7 +105,7 @@ def register(app: typer.Typer) -> None:
 def _wanted(words: list[str], catalog: str, run: str, since: str) -> Wanted:
     """What the command line asks for; all of it empty: to go on. Raises UsageError, InputError."""
     from ocsync.engine.resync.selection import Wanted, read_words
-    from ocsync.resources import read_ref, read_targets
+    from ocsync.schema import read_ref, read_targets
 
     named = words[:1] if words and "/" not in words[0] and words[0] != "-" else []
     if [word.lower() for word in named] in (["orders"], ["order"]):

@@ -47,7 +47,7 @@ def register(app: typer.Typer) -> None:
         from ocsync.engine.session import Work, sign_in
         from ocsync.models import Entry
         from ocsync.render import rollback as shown
-        from ocsync.resources import read_ref
+        from ocsync.schema import read_ref
 
         seconds, forced = seconds_of(settle), [read_ref(ref) for ref in overwrite or ()]
         runs = ctx.folder().runs

@@ -202,7 +202,7 @@ def staged_now(ctx: Context, entries: Sequence[Entry]) -> None:
 
 def _imported(ctx: Context, file: str, number: int, after: Sequence[Entry], before: int) -> None:
     from ocsync.render.text import count
-    from ocsync.resources import KINDS
+    from ocsync.schema import KINDS
 
     new = after[before:] if number else []
     kinds = {entry.ref.partition("/")[0] for entry in new}
@@ -278,7 +278,7 @@ def _exported(ctx: Context, file: str, form: str, found: Sequence[Entry]) -> Non
 
 def _explained(ctx: Context, kind: str, file: str, facts: dict[str, Any], *, by_ref: bool) -> None:
     """What a header alone does not tell."""
-    from ocsync.resources import KINDS
+    from ocsync.schema import KINDS
 
     row = KINDS[kind]
     if len(row.ops) > 1:

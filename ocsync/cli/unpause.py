@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
         from ocsync.engine.pause import pausing
         from ocsync.engine.session import Work, before_writing, sign_in
         from ocsync.render.text import duration
-        from ocsync.resources import read_targets
+        from ocsync.schema import read_targets
 
         direct, grouped = read_targets(targets)
         ctx.lock_seconds, ctx.confirmed = seconds_of(lock_timeout), confirm

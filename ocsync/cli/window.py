@@ -74,7 +74,7 @@ def register(app: typer.Typer) -> None:
         from ocsync.engine.pause.window import Order
         from ocsync.engine.pause.window import window as carry_out
         from ocsync.render import window as shown
-        from ocsync.resources import read_targets
+        from ocsync.schema import read_targets
 
         targets, program = _divided(words)
         direct, grouped = read_targets(targets)

@@ -14,7 +14,7 @@ from ocsync.client.auth import OrderCloudAuth
 from ocsync.client.responses import NOT_JSON, decode, error_of
 from ocsync.client.throttle import ThrottleTransport
 from ocsync.errors import LostAnswer, TryLater
-from ocsync.resources import secrets_in
+from ocsync.schema import secrets_in
 
 PAGE = 100
 DEEP = 30

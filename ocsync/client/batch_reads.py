@@ -16,7 +16,7 @@ from typing import Any
 from ocsync.client.api import PAGE, Api
 from ocsync.errors import ApiError, NotFound, OcsyncError
 from ocsync.models import Ref
-from ocsync.resources import Kind, ids_of, kind_of, make_ref, url_of
+from ocsync.schema import Kind, ids_of, kind_of, make_ref, url_of
 
 MOST_IDS = 100
 MOST_URL = 2000

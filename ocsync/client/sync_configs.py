@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from ocsync.client.api import Api, Reply
 from ocsync.errors import ApiError, ConfigError, NotEnabled, NotFound, OcsyncError, TryLater
 from ocsync.models import TargetState
-from ocsync.resources import Target
+from ocsync.schema import Target
 
 _DISABLED = "DeliveryConfig.ConfigurationDisabled"
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ocsync.models import Delivery, Ref
-from ocsync.resources import KINDS, TARGETS, Target, ids_of, kind_of, make_ref
+from ocsync.schema import KINDS, TARGETS, Target, ids_of, kind_of, make_ref
 
 Key = tuple[str | None, ...]
 """An entity's IDs, case folded, in the order of its target's payload names; None: not told."""

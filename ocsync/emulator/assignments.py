@@ -9,7 +9,7 @@ from ocsync.emulator.kinds import ALL, LINKS, noun
 from ocsync.emulator.request import Answer, Call
 from ocsync.emulator.state import Row
 from ocsync.emulator.views import shown
-from ocsync.resources import Kind
+from ocsync.schema import Kind
 
 Ids = dict[str, str]
 

@@ -16,7 +16,7 @@ from ocsync.emulator.errors import Refusal, invalid, not_found
 from ocsync.emulator.kinds import ALL
 from ocsync.emulator.request import Answer, Call
 from ocsync.emulator.state import Document, stamp
-from ocsync.resources import Kind
+from ocsync.schema import Kind
 
 MOST_ITEMS, MOST_BYTES = 50_000, 25_000_000
 _TOGETHER = 200

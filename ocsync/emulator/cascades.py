@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ocsync.emulator.documents import blank
 from ocsync.emulator.kinds import ALL
 from ocsync.emulator.state import Key, Marketplace, Row, key_of
-from ocsync.resources import Kind
+from ocsync.schema import Kind
 
 Made = list[tuple[Kind, Row]]
 

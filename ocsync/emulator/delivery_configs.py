@@ -10,7 +10,7 @@ from ocsync.emulator.lists import plain_page
 from ocsync.emulator.options import Options
 from ocsync.emulator.request import Answer, Call
 from ocsync.emulator.state import Document, Marketplace
-from ocsync.resources import (
+from ocsync.schema import (
     CUSTOM_HEADER,
     DELIVERY_CONFIG,
     DELIVERY_TARGETS,

@@ -13,7 +13,7 @@ from ocsync.emulator.errors import invalid
 from ocsync.emulator.kinds import ALL
 from ocsync.emulator.options import Options
 from ocsync.emulator.state import Document, stamp
-from ocsync.resources import ID_PATTERN, WHOLE_MAX, WHOLE_MIN, XP_LIMIT, Field, Kind, Type
+from ocsync.schema import ID_PATTERN, WHOLE_MAX, WHOLE_MIN, XP_LIMIT, Field, Kind, Type
 
 _TYPES: dict[Type, tuple[type, ...]] = {
     Type.TEXT: (str,),

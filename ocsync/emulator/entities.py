@@ -14,7 +14,7 @@ from ocsync.emulator.publisher import Publisher
 from ocsync.emulator.request import Answer, Call
 from ocsync.emulator.state import Document, Key, Marketplace, Row, Table, key_of
 from ocsync.emulator.views import address_of, records_of, shown, worked_out
-from ocsync.resources import Kind
+from ocsync.schema import Kind
 
 Ids = dict[str, str]
 

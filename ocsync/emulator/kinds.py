@@ -6,7 +6,7 @@ are there only as much as variants, assignments and bulk jobs need them, from th
 
 from __future__ import annotations
 
-from ocsync.resources import KINDS, Field, Kind, Reference, Target, Type
+from ocsync.schema import KINDS, Field, Kind, Reference, Target, Type
 
 _TEXT, _FLAG, _WHOLE = Field(Type.TEXT), Field(Type.FLAG), Field(Type.WHOLE)
 _ID = Field(Type.TEXT, max=100)

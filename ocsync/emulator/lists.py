@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ocsync.emulator.errors import Refusal
 from ocsync.emulator.state import Document
-from ocsync.resources import Field, Type
+from ocsync.schema import Field, Type
 
 DEFAULT_PAGE, MOST_PAGE = 20, 100
 MOST_FOUND = 100_000

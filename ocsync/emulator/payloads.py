@@ -9,7 +9,7 @@ from ocsync.emulator.kinds import ALL
 from ocsync.emulator.rules import PRICED_BY
 from ocsync.emulator.state import Document, Key, Marketplace, Row, key_of
 from ocsync.emulator.views import address_of, shown
-from ocsync.resources import Kind
+from ocsync.schema import Kind
 
 _USER_TYPES = {"buyer-user": 0, "supplier-user": 1, "admin-user": 2}
 _PARTY = {"usergroup": 2, "buyer": 3}

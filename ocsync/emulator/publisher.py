@@ -17,7 +17,7 @@ from ocsync.emulator.delivery_sender import Courier
 from ocsync.emulator.kinds import ALL
 from ocsync.emulator.options import Options
 from ocsync.emulator.state import Document, Key, Marketplace, Row, key_of, stamp
-from ocsync.resources import TARGETS, Kind, Target
+from ocsync.schema import TARGETS, Kind, Target
 
 KEPT = 200_000
 """Records that each log keeps."""

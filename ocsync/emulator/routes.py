@@ -14,7 +14,7 @@ from ocsync.emulator.kinds import ALL, LINKS, ORDERS
 from ocsync.emulator.request import Answer, Call
 from ocsync.emulator.special_endpoints import Actions
 from ocsync.emulator.sync_configs import Configs
-from ocsync.resources import TARGETS, Kind
+from ocsync.schema import TARGETS, Kind
 
 Handler = Callable[[Call], Answer | Awaitable[Answer]]
 

@@ -13,7 +13,7 @@ from ocsync.emulator.errors import Refusal, invalid, not_found
 from ocsync.emulator.kinds import ALL, noun
 from ocsync.emulator.state import Document, Marketplace, Row, key_of
 from ocsync.emulator.views import address_of
-from ocsync.resources import Kind, Reference
+from ocsync.schema import Kind, Reference
 
 Ids = dict[str, str]
 PRICED_BY = {"product": "DefaultPriceScheduleID", "product-assignment": "PriceScheduleID"}

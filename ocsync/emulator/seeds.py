@@ -30,7 +30,7 @@ from ocsync.emulator.kinds import ALL, ORDERS
 from ocsync.emulator.publisher import Publisher
 from ocsync.emulator.state import Client, Document, Marketplace, Row
 from ocsync.errors import ConfigError, FileMissing, InputError
-from ocsync.resources import TARGETS, Kind
+from ocsync.schema import TARGETS, Kind
 
 DELIVERY = "emulator-log"
 _OTHER = {"marketplace", "name", "targets", "paused", "clients", "deliveries", "held"}

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from ocsync.emulator.kinds import ALL
-from ocsync.resources import Kind
+from ocsync.schema import Kind
 
 Document = dict[str, Any]
 Key = tuple[str, ...]

@@ -10,7 +10,7 @@ from ocsync.emulator.options import Options
 from ocsync.emulator.publisher import Publisher
 from ocsync.emulator.request import Answer, Call
 from ocsync.emulator.state import Document, Marketplace, key_of
-from ocsync.resources import TARGETS, Field, Target, Type
+from ocsync.schema import TARGETS, Field, Target, Type
 
 _FLAGS = {flag for target in TARGETS.values() for flag in target.flags}
 _TYPES = {name: Field(Type.FLAG) for name in (*_FLAGS, "Paused", "ExcludePriceSchedules")} | {

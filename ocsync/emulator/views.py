@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from ocsync.emulator.state import Document, Marketplace, Row
-from ocsync.resources import Kind
+from ocsync.schema import Kind
 
 _WORKED_OUT = {
     "product": {"Inventory", "VariantCount", "SpecCount"},

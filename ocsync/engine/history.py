@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ocsync.models import Finding, Intent, Outcome, Ref, Sign
-from ocsync.resources import KINDS
+from ocsync.schema import KINDS
 from ocsync.store import Run, RunInfo
 
 STATES = ("open", "done", "failed")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ocsync.engine.session import Work
 from ocsync.errors import ExitCode, first_of
 from ocsync.models import Intent, Outcome, State, Step
-from ocsync.resources import kind_of
+from ocsync.schema import kind_of
 from ocsync.store import Run, RunInfo
 
 Kinds = dict[str, dict[str, int]]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ocsync.errors import Conflict, Interrupted, SignInError
 from ocsync.events import Emit, Said
-from ocsync.resources import KINDS, TARGETS
+from ocsync.schema import KINDS, TARGETS
 from ocsync.store import Pin, ProfileFolder
 from ocsync.store.identity import job_url
 from ocsync.store.identity import operator as operator

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ocsync.intake import check_against_staged
 from ocsync.models import Entry
-from ocsync.resources import lineage
+from ocsync.schema import lineage
 from ocsync.store import ProfileFolder
 from ocsync.tombstones import refuse_gone
 

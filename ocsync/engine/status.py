@@ -8,7 +8,7 @@ from ocsync.client import Identity
 from ocsync.engine.pause.pausing import Surveyed, survey
 from ocsync.engine.session import Work, sign_in
 from ocsync.pause import Standing
-from ocsync.resources import TARGETS
+from ocsync.schema import TARGETS
 from ocsync.store.summary import Due, forgotten
 
 

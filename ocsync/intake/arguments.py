@@ -9,7 +9,7 @@ from typing import Any
 from ocsync.errors import InputError, Problem, UsageError
 from ocsync.intake.field_values import faults_of, opened, read_json, read_text
 from ocsync.models import Entry, Fields, Op, Ref
-from ocsync.resources import Kind, field_at, kind_of, read_ref
+from ocsync.schema import Kind, field_at, kind_of, read_ref
 
 _SHAPE = re.compile(r"([^=:+\-][^=]*?)(:=|\+=|-=|=)(.*)", re.DOTALL)
 

@@ -8,7 +8,7 @@ import msgspec
 
 from ocsync.intake.record import Line
 from ocsync.models import Entry
-from ocsync.resources import Kind, Type, field_at, ids_of, kind_of
+from ocsync.schema import Kind, Type, field_at, ids_of, kind_of
 
 EXAMPLES = 3
 WHOLE = "(line)"

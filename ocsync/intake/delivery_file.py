@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from ocsync.errors import InputError, Problem
 from ocsync.intake.field_values import Fault, why_not
-from ocsync.resources import (
+from ocsync.schema import (
     CUSTOM_HEADER,
     DELIVERY_CONFIG,
     DELIVERY_TARGETS,

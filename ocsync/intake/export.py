@@ -20,7 +20,7 @@ from ocsync.intake.csv_rows import MAX_CELL
 from ocsync.intake.field_values import read_text
 from ocsync.intake.table import ERRORS, NULL
 from ocsync.models import Entry, Fields, Ref
-from ocsync.resources import field_at, kind_of
+from ocsync.schema import field_at, kind_of
 
 FORMATS = ("csv", "jsonl")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -12,7 +12,7 @@ import msgspec
 
 from ocsync.field_paths import flatten, inside, is_deeper, nest, split
 from ocsync.models import Entry, Fields, Op
-from ocsync.resources import (
+from ocsync.schema import (
     WHOLE_MAX,
     WHOLE_MIN,
     XP_LEVELS,

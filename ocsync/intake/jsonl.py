@@ -11,7 +11,7 @@ from ocsync.errors import InputError, UsageError
 from ocsync.intake.field_values import opened
 from ocsync.intake.record import Line, Origin
 from ocsync.models import Entry, Fields, Op
-from ocsync.resources import Kind, kind_of, read_ref
+from ocsync.schema import Kind, kind_of, read_ref
 
 
 class _Record(msgspec.Struct, forbid_unknown_fields=True):

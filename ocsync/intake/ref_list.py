@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ocsync.errors import InputError, Problem, UsageError
 from ocsync.models import Ref
-from ocsync.resources import kind_of, read_ref
+from ocsync.schema import kind_of, read_ref
 
 Found = tuple[int, str]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from ocsync.errors import InputError, Problem
 from ocsync.models import Entry, Ref
-from ocsync.resources import ids_of
+from ocsync.schema import ids_of
 
 _SUM = "Inventory.QuantityAvailable"
 _RECORDS = ("inventory", "variant-inventory")

@@ -15,7 +15,7 @@ from ocsync.field_paths import split
 from ocsync.intake.field_values import opened, read_json, read_text
 from ocsync.intake.record import Line, Origin, Row
 from ocsync.models import Entry, Fields, Op, Ref
-from ocsync.resources import (
+from ocsync.schema import (
     ID_PATTERN,
     KINDS,
     WHY_ID,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ocsync.errors import UsageError
-from ocsync.resources import Field, Kind, field_at
+from ocsync.schema import Field, Kind, field_at
 
 
 def header(kind: Kind, *, by_ref: bool = False, expect: Sequence[str] = ()) -> list[str]:

@@ -13,7 +13,7 @@ from ocsync.models import Entry, State
 from ocsync.render.resume import problem
 from ocsync.render.text import count, plural_of, shortened
 from ocsync.render.verify import Line
-from ocsync.resources import KINDS, kind_of
+from ocsync.schema import KINDS, kind_of
 
 if TYPE_CHECKING:
     from ocsync.engine.delete.execute import Report

@@ -25,7 +25,7 @@ import msgspec
 
 from ocsync.errors import Damaged, StalePlan
 from ocsync.models import Entry
-from ocsync.resources import is_ref
+from ocsync.schema import is_ref
 from ocsync.store import files, log
 from ocsync.store.log import Log, Warn
 from ocsync.store.number_ranges import forget, ranges

@@ -28,7 +28,7 @@ import msgspec
 
 from ocsync.errors import Damaged, FileMissing, UsageError
 from ocsync.models import Entry, Finding, Intent, Outcome, Ref, Step
-from ocsync.resources import is_ref
+from ocsync.schema import is_ref
 from ocsync.store import files, log
 from ocsync.store.journal import Journal, read_entry
 from ocsync.store.log import Log, Warn

@@ -12,7 +12,7 @@ import pytest
 from ocsync.cli.stage_files import kinds_that_begin
 from ocsync.intake import read_file
 from ocsync.intake.template import header
-from ocsync.resources import KINDS, Kind
+from ocsync.schema import KINDS, Kind
 from tests.conftest import Run
 from tests.intake.workbooks import ERROR, workbook
 

@@ -29,7 +29,7 @@ from ocsync.errors import (
     TryLater,
 )
 from ocsync.events import Event, Waiting
-from ocsync.resources import TARGETS
+from ocsync.schema import TARGETS
 from tests.builders import Shop
 
 T = TypeVar("T")

@@ -16,7 +16,7 @@ from ocsync.delivery.matching import Arrival, Delivered, Expected, Matcher
 from ocsync.delivery.messages import is_signed, key_of, published_by, sign
 from ocsync.errors import InputError
 from ocsync.models import Delivery
-from ocsync.resources import TARGETS
+from ocsync.schema import TARGETS
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

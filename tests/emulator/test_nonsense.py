@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ocsync.emulator.kinds import ALL
-from ocsync.resources import TARGETS
+from ocsync.schema import TARGETS
 from tests.builders import HTTP, Shop
 from tests.emulator.sdk_cases import SEED
 from tests.emulator.test_emulator import FORM

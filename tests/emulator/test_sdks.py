@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from ocsync.resources import KINDS
+from ocsync.schema import KINDS
 from tests.builders import Shop
 from tests.emulator.sdk_cases import (
     ASSIGNED,

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ocsync.emulator import Options, running
-from ocsync.resources import TARGETS
+from ocsync.schema import TARGETS
 from tests.builders import HTTP, Shop
 from tests.conftest import Run
 from tests.emulator.sdk_cases import SEED

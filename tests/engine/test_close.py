@@ -106,7 +106,7 @@ def test_a_pause_that_a_run_made_for_itself_outlives_nothing(
 ) -> None:
     """Cut off right before lifting; the same command, named targets and all, lifts it."""
     from ocsync.engine.resume import close as module
-    from ocsync.resources import TARGETS
+    from ocsync.schema import TARGETS
 
     paths = {n: TARGETS[n].path for n in ("inventory", "products", "catalogs")}
     shop.stock(records=1)

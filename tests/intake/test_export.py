@@ -18,7 +18,7 @@ from ocsync.intake import read_file
 from ocsync.intake.export import csv_lines, json_lines
 from ocsync.intake.field_values import faults_of
 from ocsync.models import Entry, Op
-from ocsync.resources import KINDS, Field, Type, make_ref
+from ocsync.schema import KINDS, Field, Type, make_ref
 from tests.builders import entry
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ocsync.client import Api, ref_of
 from ocsync.errors import ApiError, NotFound
 from ocsync.models import Ref
-from ocsync.resources import KINDS, Kind, ids_of, is_whole, kind_of
+from ocsync.schema import KINDS, Kind, ids_of, is_whole, kind_of
 
 Document = dict[str, Any]
 _MOST = 50

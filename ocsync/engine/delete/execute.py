@@ -43,7 +43,7 @@ from ocsync.errors import (
 from ocsync.events import Planned, WaveStarted
 from ocsync.models import Change, Intent, Op, Outcome, Ref, State, Step
 from ocsync.plan import METHODS, waves
-from ocsync.resources import KINDS, kind_of, references_of, removal_of
+from ocsync.schema import KINDS, kind_of, references_of, removal_of
 from ocsync.store import Run, RunInfo
 from ocsync.tombstones import Fallen, fall
 

@@ -13,7 +13,7 @@ from ocsync.engine.worker_pool import each
 from ocsync.errors import ApiError, Conflict, Interrupted, OcsyncError, Refused
 from ocsync.events import ReadDone, Reading
 from ocsync.models import Entry, Ref
-from ocsync.resources import (
+from ocsync.schema import (
     KINDS,
     Named,
     ids_of,

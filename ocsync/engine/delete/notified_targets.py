@@ -10,7 +10,7 @@ from ocsync.client import read_targets
 from ocsync.engine.session import Work
 from ocsync.errors import ApiError
 from ocsync.models import TargetState
-from ocsync.resources import TARGETS, Kind, Target
+from ocsync.schema import TARGETS, Kind, Target
 
 
 class Hearing(StrEnum):

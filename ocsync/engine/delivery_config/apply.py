@@ -22,7 +22,7 @@ from ocsync.errors import (
 from ocsync.field_paths import equal
 from ocsync.intake.delivery_file import Wanted, problem, refused
 from ocsync.intake.field_values import Fault
-from ocsync.resources import DELIVERY_TARGETS
+from ocsync.schema import DELIVERY_TARGETS
 from ocsync.secrets import SecretSource, resolve
 
 Secrets = dict[SecretSource, str]

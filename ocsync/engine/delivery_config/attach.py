@@ -25,7 +25,7 @@ from ocsync.listener_attachment import (
     standing,
     target_in,
 )
-from ocsync.resources import Target
+from ocsync.schema import Target
 
 CONFIRM_SECONDS = 20.0
 """How long a changed configuration may take to be seen; not documented."""

@@ -12,7 +12,7 @@ from ocsync.engine.session import Work
 from ocsync.errors import Conflict, PausedByOther
 from ocsync.models import TargetState
 from ocsync.pause import Standing
-from ocsync.resources import Target
+from ocsync.schema import Target
 
 
 class Configured(NamedTuple):

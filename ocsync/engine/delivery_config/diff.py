@@ -15,7 +15,7 @@ from ocsync.field_paths import MISSING, equal, join
 from ocsync.intake.delivery_file import Wanted
 from ocsync.intake.field_values import Fault
 from ocsync.listener_attachment import target_in
-from ocsync.resources import CUSTOM_HEADER, DELIVERY_TARGETS, INTEGRATIONS
+from ocsync.schema import CUSTOM_HEADER, DELIVERY_TARGETS, INTEGRATIONS
 from ocsync.secrets import SecretSource
 
 

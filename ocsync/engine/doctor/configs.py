@@ -12,7 +12,7 @@ from ocsync.engine.doctor.server_context import Asked, Use
 from ocsync.engine.pause.pausing import Surveyed, drift
 from ocsync.errors import ApiError, NotFound, RoleMissing
 from ocsync.pause import Standing, settle, standing
-from ocsync.resources import TARGETS
+from ocsync.schema import TARGETS
 
 
 async def targets(asked: Asked) -> AsyncIterator[Said]:

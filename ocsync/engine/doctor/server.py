@@ -23,7 +23,7 @@ from ocsync.engine.doctor.check import (
 from ocsync.engine.doctor.server_context import Asked, Look, in_use
 from ocsync.engine.session import Work
 from ocsync.errors import ExitCode, OcsyncError, TryLater
-from ocsync.resources import KINDS, TARGETS, Kind
+from ocsync.schema import KINDS, TARGETS, Kind
 
 MOST_SKEW = 60.0
 """Seconds; a lease of some minutes would be far off beyond it."""

@@ -11,7 +11,7 @@ from ocsync.engine.doctor.check import Said, Setup
 from ocsync.engine.session import Work
 from ocsync.errors import OcsyncError
 from ocsync.models import TargetState
-from ocsync.resources import KINDS, TARGETS
+from ocsync.schema import KINDS, TARGETS
 
 _RUNS = 5
 

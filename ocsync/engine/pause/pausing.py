@@ -20,7 +20,7 @@ from ocsync.errors import ConfigError, FileMissing, OcsyncError, PausedByOther, 
 from ocsync.events import PauseChanged
 from ocsync.models import TargetState
 from ocsync.pause import PastPause, Pause, Phase, Standing, settle, standing
-from ocsync.resources import TARGETS, Target
+from ocsync.schema import TARGETS, Target
 
 CONFIRM_SECONDS = 20.0
 """How long a changed `Paused` may take to be seen (api-facts 3.3: not documented)."""
@@ -185,6 +185,20 @@ def _note_window(work: Work, pause: Pause, seconds: float) -> None:
     if pause.run:
         with suppress(FileMissing), work.folder.runs.get(pause.run) as run:
             run.update(windows={**run.info.windows, pause.target: seconds})
+
+
+class Lifted(NamedTuple):
+    """A target that runs again, and how many seconds it had been paused."""
+
+    target: str
+    seconds: float
+
+
+class Kept(NamedTuple):
+    """A target that stays paused, and why."""
+
+    target: str
+    why: str
 
 
 class Lifting(NamedTuple):

@@ -20,12 +20,11 @@ import msgspec
 from ocsync.client import read_targets
 from ocsync.engine.pause import pausing
 from ocsync.engine.pause.child_process import Command, Signals, run
-from ocsync.engine.pause.pausing import Surveyed
-from ocsync.engine.resume.close import Lifted
+from ocsync.engine.pause.pausing import Lifted, Surveyed
 from ocsync.engine.session import Work, before_writing, sign_in
 from ocsync.errors import ExitCode, Locked, OcsyncError, PausedByOther, first_of
 from ocsync.pause import Standing
-from ocsync.resources import TARGETS, Target
+from ocsync.schema import TARGETS, Target
 from ocsync.store import ProfileFolder
 
 LIFT_SECONDS = 600.0

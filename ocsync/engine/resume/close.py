@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ocsync.engine.pause.pausing import drift, forget, in_window, lift, survey
+from ocsync.engine.pause.pausing import Kept, Lifted, drift, forget, in_window, lift, survey
 from ocsync.engine.resume.drafting import draft
 from ocsync.engine.resume.options import Options
 from ocsync.engine.resume.preflight import Clash
@@ -19,26 +19,12 @@ from ocsync.errors import ExitCode, first_of
 from ocsync.models import Entry, Intent, Outcome, State, Step
 from ocsync.pause import Standing
 from ocsync.plan import feeds
-from ocsync.resources import TARGETS
+from ocsync.schema import TARGETS
 from ocsync.store import Run, RunInfo
 from ocsync.tombstones import MAKERS
 
 _SHOWN = 1000
 """How many unsettled steps a report names; all of them are in the run's folder."""
-
-
-class Lifted(NamedTuple):
-    """A target that runs again, and how many seconds it had been paused."""
-
-    target: str
-    seconds: float
-
-
-class Kept(NamedTuple):
-    """A target that stays paused, and why."""
-
-    target: str
-    why: str
 
 
 class Report(NamedTuple):

@@ -36,7 +36,7 @@ from ocsync.events import Planned
 from ocsync.models import Intent, Outcome, State, Step
 from ocsync.pause import Standing
 from ocsync.plan import OWN_USER, ZERO_STOCK, build, feeds, own_user, risks
-from ocsync.resources import TARGETS, Target
+from ocsync.schema import TARGETS, Target
 from ocsync.store import Run
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-from ocsync.resources import Target
+from ocsync.schema import Target
 
 
 class OnConflict(StrEnum):

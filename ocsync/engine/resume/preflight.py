@@ -16,7 +16,7 @@ from ocsync.errors import NotFound, OcsyncError
 from ocsync.events import ReadDone, Reading
 from ocsync.field_paths import value_at
 from ocsync.models import Fields, Op, Ref, Step
-from ocsync.resources import KINDS, ids_of, kind_of
+from ocsync.schema import KINDS, ids_of, kind_of
 from ocsync.store import Run
 
 _GROUP = 200

@@ -27,7 +27,7 @@ from ocsync.engine.worker_pool import each
 from ocsync.errors import ApiError, LostAnswer, OcsyncError, SignInError, TryLater
 from ocsync.events import WaveStarted
 from ocsync.models import Intent, Outcome, Ref, State, Step
-from ocsync.resources import kind_of
+from ocsync.schema import kind_of
 
 _TRIES = 6
 

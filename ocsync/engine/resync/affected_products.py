@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ocsync.client import Api
 from ocsync.errors import NotFound
 from ocsync.models import Ref
-from ocsync.resources import ids_of, kind_of, make_ref
+from ocsync.schema import ids_of, kind_of, make_ref
 
 
 class _Listing(NamedTuple):

@@ -13,7 +13,7 @@ from ocsync.engine.session import Work
 from ocsync.errors import NotFound, UsageError
 from ocsync.events import Reading
 from ocsync.models import Ref
-from ocsync.resources import KINDS, Kind, Target, ids_of, make_ref
+from ocsync.schema import KINDS, Kind, Target, ids_of, make_ref
 
 T = TypeVar("T")
 _DATED = ("LastUpdated", "DateCreated")

@@ -28,7 +28,7 @@ from ocsync.errors import (
 )
 from ocsync.events import Sent, ignore
 from ocsync.models import Change, Op, Outcome, Ref, State, Step
-from ocsync.resources import TARGETS, Target, ids_of
+from ocsync.schema import TARGETS, Target, ids_of
 from ocsync.store import Run, RunInfo
 
 ADVICE, QUESTION = 100, 1000

@@ -15,7 +15,7 @@ from ocsync.engine.resync.entity_lists import each, listed
 from ocsync.engine.session import Work
 from ocsync.errors import ConfigError, InputError, Problem, UsageError
 from ocsync.models import Outcome, Ref, State
-from ocsync.resources import GROUPS, ID_PATTERN, KINDS, TARGETS, Target, kind_of, read_ref
+from ocsync.schema import GROUPS, ID_PATTERN, KINDS, TARGETS, Target, kind_of, read_ref
 from ocsync.store import Run
 
 _TOLD = 10

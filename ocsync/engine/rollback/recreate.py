@@ -21,7 +21,7 @@ from ocsync.errors import OcsyncError
 from ocsync.field_paths import value_at
 from ocsync.models import Change, Entry, Op, Outcome, Ref, State
 from ocsync.plan import created
-from ocsync.resources import kind_of, parents_of
+from ocsync.schema import kind_of, parents_of
 from ocsync.store import Run
 from ocsync.tombstones import below
 

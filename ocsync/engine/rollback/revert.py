@@ -19,7 +19,7 @@ from ocsync.engine.rollback.wrote import Wrote, default_of, writable
 from ocsync.field_paths import MISSING, equal, value_at
 from ocsync.intake.field_values import faults_of
 from ocsync.models import Entry, Fields, Op, Ref
-from ocsync.resources import Kind, field_at, ids_of, kind_of
+from ocsync.schema import Kind, field_at, ids_of, kind_of
 from ocsync.tombstones import below
 
 

@@ -26,7 +26,7 @@ from ocsync.engine.verify.readback import is_fresh
 from ocsync.errors import Conflict, ExitCode, FileMissing, OcsyncError, UsageError
 from ocsync.field_paths import equal, value_at
 from ocsync.models import Entry, Outcome, Ref, State
-from ocsync.resources import kind_of
+from ocsync.schema import kind_of
 from ocsync.store import Run, Runs
 from ocsync.tombstones import MAKERS
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ocsync.field_paths import flatten, nest
 from ocsync.models import Fields, Intent, Op, Outcome, Ref, State, Step
 from ocsync.plan import created
-from ocsync.resources import Kind, field_at, kind_of
+from ocsync.schema import Kind, field_at, kind_of
 
 _WROTE = (State.DONE, State.UNKNOWN)
 

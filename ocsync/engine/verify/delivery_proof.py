@@ -21,7 +21,7 @@ from ocsync.engine.verify.expected_messages import Coming, coming
 from ocsync.errors import ExitCode, Interrupted, Locked
 from ocsync.events import Arriving, Sent
 from ocsync.models import Finding, Outcome, Ref, Sign, State
-from ocsync.resources import TARGETS, ids_of
+from ocsync.schema import TARGETS, ids_of
 from ocsync.store import Run
 
 FIRST_POLL, POLL_SECONDS = 0.05, 1.0

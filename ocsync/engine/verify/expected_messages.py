@@ -17,7 +17,7 @@ from ocsync.engine.session import Work
 from ocsync.engine.verify.written import Written, merged, read_written
 from ocsync.models import Ref
 from ocsync.pause import PastPause, Pause
-from ocsync.resources import TARGETS, kind_of
+from ocsync.schema import TARGETS, kind_of
 from ocsync.store import Run
 
 

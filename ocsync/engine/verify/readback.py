@@ -18,7 +18,7 @@ from ocsync.errors import ExitCode, OcsyncError
 from ocsync.events import Found, Verifying
 from ocsync.field_paths import equal, value_at
 from ocsync.models import Finding, Ref, Sign
-from ocsync.resources import kind_of
+from ocsync.schema import kind_of
 from ocsync.store import Run
 
 POLL_SECONDS = 1.0

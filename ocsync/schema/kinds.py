@@ -1,24 +1,20 @@
-"""The tables: every sync target and every kind of entity, as data.
+"""The kinds of entity and assignment, a row each.
 
-A kind is a row. Planner, intake, client and emulator read the same row and know nothing else of
-it; a new kind is one more row here. Facts are from api-facts (sections 3.1, 3.2, 4.3, 5.2 and 6);
-*feeds* is inferred from section 3.4.
+Planner, intake, client and emulator read the same row and know nothing else of a kind; a new kind
+is one more row here. Facts are from api-facts (sections 4.3, 5.2 and 6); *feeds* is inferred from
+section 3.4.
 
 Names in braces in a path are ID names; a kind's own ID is the last of its *ids*.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from ocsync.errors import UsageError
-from ocsync.models import Op, Ref
+from ocsync.models import Op
 
-ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,100}")
-WHY_ID = "an ID has letters, digits, - and _ only, 1 to 100 of them"
 XP_LIMIT = 8000
 """Bytes of JSON in one entity's xp."""
 XP_LEVELS = 50
@@ -171,63 +167,6 @@ class Kind(NamedTuple):
         return frozenset(nested | ({"xp"} if "xp" in self.fields else set()))
 
 
-class Target(NamedTuple):
-    """A sync configuration: where it is, how one entity is synced by hand, what it publishes.
-
-    *sync_ids* are the body of a sync request, all required. *entity* is the kind it publishes.
-    *flags* are the names of the changed and deleted switches.
-    """
-
-    name: str
-    singular: str
-    path: str
-    sync_path: str
-    sync_ids: tuple[str, ...]
-    entity: str
-    updated: str
-    deleted: str
-    not_enabled: str
-    role: str = "EntitySyncConfigAdmin"
-    flags: tuple[str, ...] = ("SyncEntityChanged", "SyncEntityDeleted")
-    by_portal: bool = False
-
-
-_ENTITY = "/integrations/entitysync"
-_MESSAGE = "sitecore.ordercloud.messages"
-_NOT_ENABLED = "Synchronize.EntitySyncFor{}NotEnabled"
-
-
-def _target(name: str, singular: str, part: str, ids: str, entity: str, noun: str, code: str,
-            *, sync_part: str = "", by_portal: bool = False, deletes: bool = True) -> Target:  # fmt: skip
-    return Target(
-        name, singular, f"{_ENTITY}/{part}", f"{_ENTITY}/{sync_part or part}/sync",
-        tuple(ids.split()), entity, f"{_MESSAGE}.entitysync.{noun}.updated",
-        f"{_MESSAGE}.entitysync.{noun}.deleted" if deletes else "", _NOT_ENABLED.format(code),
-        by_portal=by_portal,
-    )  # fmt: skip
-
-
-# The code for catalogs is by pattern; no public list has it. Inventory has no deleted message.
-# Rows are aligned as a table; the formatter would break them.
-# fmt: off
-TARGETS: dict[str, Target] = {t.name: t for t in (
-    Target("products", "product", "/integrations/productsync", "/integrations/productsync/sync", ("ProductID",), "product",
-           f"{_MESSAGE}.product.updated", f"{_MESSAGE}.product.deleted", "Synchronize.ProductSyncNotEnabled",
-           role="ProductSyncConfigAdmin", flags=("SyncProductChanged", "SyncProductDeleted"), by_portal=True),
-    _target("catalogs", "catalog", "catalogs", "CatalogID", "catalog", "catalog", "Catalog"),
-    _target("categories", "category", "categories", "CatalogID CategoryID", "category", "category", "Category"),
-    _target("inventory", "inventory", "products/inventoryrecords", "ProductID InventoryRecordID", "inventory",
-            "inventoryrecord", "InventoryRecord", deletes=False),
-    _target("buyers", "buyer", "buyers", "BuyerID", "buyer", "buyer", "Buyer"),
-    _target("usergroups", "usergroup", "buyers/usergroups", "BuyerID UserGroupID", "usergroup", "buyerusergroup", "BuyerUserGroup"),
-    _target("buyer-users", "buyer-user", "buyers/users", "BuyerID UserID", "buyer-user", "buyeruser", "BuyerUsers"),
-    _target("suppliers", "supplier", "suppliers", "SupplierID", "supplier", "supplier", "Supplier", sync_part="supplier"),
-    _target("supplier-users", "supplier-user", "suppliers/users", "SupplierID UserID", "supplier-user", "supplieruser", "SupplierUsers"),
-    _target("admin-users", "admin-user", "adminusers", "UserID", "admin-user", "adminuser", "AdminUsers"),
-)}
-
-GROUPS: dict[str, tuple[str, ...]] = {"catalog-wide": ("catalogs", "categories", "products")}
-
 _TEXT, _FLAG, _WHOLE = Field(Type.TEXT), Field(Type.FLAG), Field(Type.WHOLE)
 _ID = Field(Type.TEXT, max=100)
 _NAME = Field(Type.TEXT, required=True, max=100)
@@ -243,20 +182,39 @@ _BOTH_WAYS = Field(Type.FLAG, required_on_assign=True)
 
 _SIZES = {"ShipWeight": _NUMBER, "ShipHeight": _NUMBER, "ShipWidth": _NUMBER, "ShipLength": _NUMBER}
 _RECORD = {
-    "OwnerID": _OWNER, "AddressID": _ID._replace(required=True), "AllowAllBuyers": Field(Type.FLAG, default=True),
-    "OrderCanExceed": _FLAG, "QuantityAvailable": _STOCK, "NotificationPoint": _WHOLE, "xp": _XP,
-    "Address": Field(Type.XP, read_only=True), "LastUpdated": _STAMP,
+    "OwnerID": _OWNER,
+    "AddressID": _ID._replace(required=True),
+    "AllowAllBuyers": Field(Type.FLAG, default=True),
+    "OrderCanExceed": _FLAG,
+    "QuantityAvailable": _STOCK,
+    "NotificationPoint": _WHOLE,
+    "xp": _XP,
+    "Address": Field(Type.XP, read_only=True),
+    "LastUpdated": _STAMP,
 }
 _USER = {
-    "Username": _NAME, "FirstName": _NAME, "LastName": _NAME, "Email": Field(Type.TEXT, required=True, max=200),
-    "Phone": _ID, "TermsAccepted": Field(Type.DATE), "Active": Field(Type.FLAG, required=True), "xp": _XP,
-    "Password": Field(Type.TEXT, write_only=True), "CompanyID": _SHOWN, "AvailableRoles": Field(Type.LIST, read_only=True),
-    "Locale": Field(Type.XP, read_only=True), "DateCreated": _STAMP, "LastActive": _STAMP,
-    "PasswordLastSetDate": _STAMP, "FailedLoginAttempts": _COUNT,
+    "Username": _NAME,
+    "FirstName": _NAME,
+    "LastName": _NAME,
+    "Email": Field(Type.TEXT, required=True, max=200),
+    "Phone": _ID,
+    "TermsAccepted": Field(Type.DATE),
+    "Active": Field(Type.FLAG, required=True),
+    "xp": _XP,
+    "Password": Field(Type.TEXT, write_only=True),
+    "CompanyID": _SHOWN,
+    "AvailableRoles": Field(Type.LIST, read_only=True),
+    "Locale": Field(Type.XP, read_only=True),
+    "DateCreated": _STAMP,
+    "LastActive": _STAMP,
+    "PasswordLastSetDate": _STAMP,
+    "FailedLoginAttempts": _COUNT,
 }
 _ORGANISATION = {"Name": _NAME, "Active": _FLAG, "DateCreated": _STAMP, "xp": _XP}
 
 
+# Rows are aligned as a table; the formatter would break them.
+# fmt: off
 KINDS: dict[str, Kind] = {k.name: k for k in (
     Kind("address", "address", ("AddressID",), "/addresses/{AddressID}", {
             "CompanyName": _ID, "FirstName": _ID, "LastName": _ID, "AddressName": _ID, "Phone": _ID,
@@ -369,171 +327,4 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          listed_by={"productID": "ProductID", "buyerID": "BuyerID", "userGroupID": "UserGroupID"},
          removal="/products/{ProductID}/assignments/{BuyerID}?userGroupID={UserGroupID}"),
 )}
-
-_MUST, _SECRET = Field(Type.TEXT, required=True), Field(Type.TEXT, required=True, write_only=True)
-_SHORT = _SECRET._replace(max=50)
-_HIDDEN = Field(Type.TEXT, write_only=True, max=50)
-_CONNECTION = {"ConnectionString": _SECRET}
-
-DELIVERY_CONFIG: dict[str, Field] = {"Name": _NAME._replace(max=128), "Enabled": _FLAG, "DeliveryTargets": _XP._replace(required=True)}
-
-DELIVERY_TARGETS: dict[str, dict[str, Field]] = {
-    "Http": {"Endpoint": _MUST, "Secret": _SHORT, "CustomAuthHeaderName": _TEXT, "CustomAuthHeaderValue": _HIDDEN},
-    "Kafka": {"BootstrapServers": _MUST, "SaslUsername": _MUST, "SaslPassword": _SECRET, "Topic": _MUST},
-    "EventHub": {"EventHubName": _MUST, **_CONNECTION},
-    "AzureBlob": {**_CONNECTION, "OverrideContainerName": _TEXT},
-    "AzureTable": {**_CONNECTION, "OverrideTableName": _TEXT},
-    "CosmosDb": {**_CONNECTION, "OverrideDatabaseName": _TEXT},
-    "MessageSender": {"Endpoint": _MUST, "Secret": _SHORT},
-    "SearchIngestion": {"Domain": _MUST, "Source": _MUST, "Endpoint": _MUST, "Entity": _MUST, "ApiKey": _SECRET, "Content": _XP},
-    "SendEvent": {"SiteID": _MUST, "ServiceEndpoint": _MUST},
-    "DiscoverEvent": {"ClientID": _MUST, "ApiKey": _SECRET, "ServiceEndpoint": _MUST},
-    "Mailchimp": {"ApiKey": _HIDDEN},
-    "ContentHub": {"ApiKey": _SHORT, "Endpoint": _MUST, "TargetSchemaName": _MUST, "ConfigData": _XP},
-}
 # fmt: on
-
-SECRET_FIELDS = frozenset(
-    n for t in DELIVERY_TARGETS.values() for n, f in t.items() if f.write_only
-)
-"""The names that hide a secret in a delivery configuration, at whatever depth (`Content.Http`)."""
-INTEGRATIONS = ("SearchIngestion", "SendEvent", "DiscoverEvent", "Mailchimp", "ContentHub")
-"""Of these a configuration has one at most; the other targets are free to combine (api-facts 4.2)."""
-CUSTOM_HEADER = ("CustomAuthHeaderName", "CustomAuthHeaderValue")
-"""A header that is sent along; one goes with the other only, and the second is hidden."""
-
-
-def kind_of(ref: Ref) -> Kind:
-    """The row of *ref*'s kind; *ref* must be one that `read_ref` gave."""
-    return KINDS[ref.partition("/")[0]]
-
-
-def ids_of(ref: Ref) -> dict[str, str]:
-    """*ref*'s IDs by OrderCloud's names; an optional one that is left out is not in it."""
-    name, *values = ref.split("/")
-    return dict(zip(KINDS[name].ids, values, strict=False))
-
-
-def make_ref(kind: Kind | str, ids: Mapping[str, str | None]) -> Ref:
-    """The ref of *kind* with these IDs, read under their names; extra ones are ignored."""
-    row = KINDS[kind] if isinstance(kind, str) else kind
-    values = (ids.get(name) for name in row.ids)
-    return "/".join([row.name, *(value for value in values if value)])
-
-
-def is_whole(ref: Ref) -> bool:
-    """Whether *ref* has all the IDs that its kind needs."""
-    kind = kind_of(ref)
-    return len(ids_of(ref)) >= len(kind.ids) - kind.optional
-
-
-def read_ref(text: str) -> Ref:
-    """*text* as a ref.
-
-    Raises UsageError with the reason: unknown kind, too few or too many IDs, a bad ID.
-    """
-    name, *values = text.split("/")
-    kind = KINDS.get(name)
-    if kind is None:
-        raise UsageError(f'"{name}" is not a kind', hint="kinds: " + ", ".join(KINDS))
-    shape = "/".join([name, *kind.ids[: len(kind.ids) - kind.optional]])
-    shape += "".join(f"[/{i}]" for i in kind.ids[len(kind.ids) - kind.optional :])
-    if not len(kind.ids) - kind.optional <= len(values) <= len(kind.ids):
-        raise UsageError(f"{kind.one} is written {shape}")
-    for value in values:
-        if not ID_PATTERN.fullmatch(value):
-            raise UsageError(WHY_ID)
-    return text
-
-
-def is_ref(text: str) -> bool:
-    """Whether *text*, once a ref, is one here: a newer version may have had more kinds."""
-    kind = KINDS.get(text.partition("/")[0])
-    return kind is not None and 0 <= len(kind.ids) - text.count("/") <= kind.optional
-
-
-def read_targets(names: Iterable[str]) -> tuple[list[Target], list[Target]]:
-    """The targets that *names* say, in the table's order: (named directly, only by a group).
-
-    Singular, plural and group names work; raises UsageError for others.
-    """
-    direct, grouped = set(), set()
-    for name in names:
-        word = name.strip().lower()
-        if word in GROUPS:
-            grouped |= set(GROUPS[word])
-            continue
-        found = [t.name for t in TARGETS.values() if word in (t.name, t.singular)]
-        if not found:
-            hint = "targets: " + ", ".join([*TARGETS, *GROUPS])
-            raise UsageError(f'"{name}" is not a sync target', hint=hint)
-        direct.add(found[0])
-    table = list(TARGETS.values())
-    return (
-        [t for t in table if t.name in direct],
-        [t for t in table if t.name in grouped - direct],
-    )
-
-
-def references_of(ref: Ref, fields: Mapping[str, Any]) -> Iterator[Ref]:
-    """The refs that *ref* names, in its own IDs or in the values of *fields*."""
-    known: dict[str, Any] = {**fields, **ids_of(ref)}
-    for reference in kind_of(ref).references:
-        values = [v for name in reference.ids if isinstance(v := known.get(name), str) and v]
-        if len(values) == len(reference.ids):
-            other = "/".join([reference.kind, *values])
-            if other != ref:
-                yield other
-
-
-def parents_of(ref: Ref) -> Iterator[Ref]:
-    """The refs without which *ref* cannot be, by its IDs alone."""
-    return references_of(ref, {})
-
-
-def lineage(ref: Ref) -> Iterator[Ref]:
-    """*ref*, and everything without which it cannot be, by its IDs; some may come twice."""
-    yield ref
-    for parent in parents_of(ref):
-        yield from lineage(parent)
-
-
-def url_of(ref: Ref) -> str:
-    """The path of an entity, or the path an assignment is posted to, below `/v1`."""
-    return kind_of(ref).path.format_map(ids_of(ref))
-
-
-def removal_of(ref: Ref) -> str:
-    """The path (with query) whose DELETE removes *ref*."""
-    kind = kind_of(ref)
-    ids = ids_of(ref)
-    if not kind.assignment:
-        return kind.path.format_map(ids)
-    path, _, query = kind.removal.partition("?")
-    pairs = [p for p in query.split("&") if p and p[p.index("{") + 1 : -1] in ids]
-    return (path + "?" * bool(pairs) + "&".join(pairs)).format_map(ids)
-
-
-def body_ids(ref: Ref) -> dict[str, str]:
-    """The IDs that go into an assignment's body: those that its path does not hold."""
-    kind = kind_of(ref)
-    return {name: v for name, v in ids_of(ref).items() if "{" + name + "}" not in kind.path}
-
-
-def field_at(kind: Kind, path: str) -> Field | None:
-    """The field that *path* names or is part of (`xp.a.b` is in `xp`); None without one."""
-    if path in kind.fields:
-        return kind.fields[path]
-    if path.startswith("xp.") and "xp" in kind.fields:
-        return kind.fields["xp"]
-    return None
-
-
-def secrets_in(body: Any) -> Iterator[str]:
-    """The secrets in a delivery configuration's *body*: the values that GET would not show."""
-    targets = body.get("DeliveryTargets") if isinstance(body, dict) else None
-    for slot, values in targets.items() if isinstance(targets, dict) else ():
-        for name, value in values.items() if isinstance(values, dict) else ():
-            field = DELIVERY_TARGETS.get(slot, {}).get(name)
-            if field and field.write_only and isinstance(value, str):
-                yield value

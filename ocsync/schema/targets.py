@@ -1,0 +1,90 @@
+"""The sync targets, a row each: OrderCloud's ten sync configurations (api-facts 3.1 and 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from ocsync.errors import UsageError
+
+
+class Target(NamedTuple):
+    """A sync configuration: where it is, how one entity is synced by hand, what it publishes.
+
+    *sync_ids* are the body of a sync request, all required. *entity* is the kind it publishes.
+    *flags* are the names of the changed and deleted switches.
+    """
+
+    name: str
+    singular: str
+    path: str
+    sync_path: str
+    sync_ids: tuple[str, ...]
+    entity: str
+    updated: str
+    deleted: str
+    not_enabled: str
+    role: str = "EntitySyncConfigAdmin"
+    flags: tuple[str, ...] = ("SyncEntityChanged", "SyncEntityDeleted")
+    by_portal: bool = False
+
+
+_ENTITY = "/integrations/entitysync"
+_MESSAGE = "sitecore.ordercloud.messages"
+_NOT_ENABLED = "Synchronize.EntitySyncFor{}NotEnabled"
+
+
+def _target(name: str, singular: str, part: str, ids: str, entity: str, noun: str, code: str,
+            *, sync_part: str = "", by_portal: bool = False, deletes: bool = True) -> Target:  # fmt: skip
+    return Target(
+        name, singular, f"{_ENTITY}/{part}", f"{_ENTITY}/{sync_part or part}/sync",
+        tuple(ids.split()), entity, f"{_MESSAGE}.entitysync.{noun}.updated",
+        f"{_MESSAGE}.entitysync.{noun}.deleted" if deletes else "", _NOT_ENABLED.format(code),
+        by_portal=by_portal,
+    )  # fmt: skip
+
+
+# The code for catalogs is by pattern; no public list has it. Inventory has no deleted message.
+# Rows are aligned as a table; the formatter would break them.
+# fmt: off
+TARGETS: dict[str, Target] = {t.name: t for t in (
+    Target("products", "product", "/integrations/productsync", "/integrations/productsync/sync", ("ProductID",), "product",
+           f"{_MESSAGE}.product.updated", f"{_MESSAGE}.product.deleted", "Synchronize.ProductSyncNotEnabled",
+           role="ProductSyncConfigAdmin", flags=("SyncProductChanged", "SyncProductDeleted"), by_portal=True),
+    _target("catalogs", "catalog", "catalogs", "CatalogID", "catalog", "catalog", "Catalog"),
+    _target("categories", "category", "categories", "CatalogID CategoryID", "category", "category", "Category"),
+    _target("inventory", "inventory", "products/inventoryrecords", "ProductID InventoryRecordID", "inventory",
+            "inventoryrecord", "InventoryRecord", deletes=False),
+    _target("buyers", "buyer", "buyers", "BuyerID", "buyer", "buyer", "Buyer"),
+    _target("usergroups", "usergroup", "buyers/usergroups", "BuyerID UserGroupID", "usergroup", "buyerusergroup", "BuyerUserGroup"),
+    _target("buyer-users", "buyer-user", "buyers/users", "BuyerID UserID", "buyer-user", "buyeruser", "BuyerUsers"),
+    _target("suppliers", "supplier", "suppliers", "SupplierID", "supplier", "supplier", "Supplier", sync_part="supplier"),
+    _target("supplier-users", "supplier-user", "suppliers/users", "SupplierID UserID", "supplier-user", "supplieruser", "SupplierUsers"),
+    _target("admin-users", "admin-user", "adminusers", "UserID", "admin-user", "adminuser", "AdminUsers"),
+)}
+# fmt: on
+
+GROUPS: dict[str, tuple[str, ...]] = {"catalog-wide": ("catalogs", "categories", "products")}
+
+
+def read_targets(names: Iterable[str]) -> tuple[list[Target], list[Target]]:
+    """The targets that *names* say, in the table's order: (named directly, only by a group).
+
+    Singular, plural and group names work; raises UsageError for others.
+    """
+    direct, grouped = set(), set()
+    for name in names:
+        word = name.strip().lower()
+        if word in GROUPS:
+            grouped |= set(GROUPS[word])
+            continue
+        found = [t.name for t in TARGETS.values() if word in (t.name, t.singular)]
+        if not found:
+            hint = "targets: " + ", ".join([*TARGETS, *GROUPS])
+            raise UsageError(f'"{name}" is not a sync target', hint=hint)
+        direct.add(found[0])
+    table = list(TARGETS.values())
+    return (
+        [t for t in table if t.name in direct],
+        [t for t in table if t.name in grouped - direct],
+    )
