@@ -21,17 +21,17 @@ from typing import Any
 import msgspec
 
 from ocsync.field_paths import MISSING, equal, inside, nest, replaced, split, value_at
-from ocsync.models import Broken, Change, Entry, Fields, Op, Ref
+from ocsync.models import Change, ContradictedExpectation, Entry, Fields, Op, Ref
 from ocsync.schema import field_at, kind_of
 
 
 def consolidate(entries: Iterable[Entry]) -> list[Change]:
     """The changes, in the order in which their refs first appear; those of one ref are adjacent."""
-    nets: dict[Ref, _Net] = {}
+    nets: dict[Ref, _RefAccumulator] = {}
     for entry in entries:
         net = nets.get(entry.ref)
         if net is None:
-            net = nets[entry.ref] = _Net(entry.ref)
+            net = nets[entry.ref] = _RefAccumulator(entry.ref)
         net.fold(entry)
     return [change for net in nets.values() for change in net.changes()]
 
@@ -51,7 +51,7 @@ def merge(fields: Fields, path: str, value: Any) -> None:
     fields[path] = value
 
 
-class _Net:
+class _RefAccumulator:
     """The entries of one ref, folded as they come.
 
     The request in the making is *op*, *fields* and *sums*. Requests that have to go before it are
@@ -67,7 +67,7 @@ class _Net:
         self.put = False
         self.lasting = False
         self.expect: Fields = {}
-        self.broken: list[Broken] = []
+        self.broken: list[ContradictedExpectation] = []
         self._begin(Op.SET)
 
     def _begin(self, op: Op, *, replace: bool = False) -> None:
@@ -140,7 +140,7 @@ class _Net:
         """Whether *fields*, in the place of ours, drop a value that leaves something behind."""
         known = kind_of(self.ref).fields
         return any(
-            known[path].lasts and value is not None and value != fields.get(path)
+            known[path].has_side_effect and value is not None and value != fields.get(path)
             for path, value in self.fields.items()
             if path in known
         )
@@ -171,7 +171,7 @@ class _Net:
             staged = self.expect.setdefault(path, before)
             expected = before
         if not equal(staged, expected):
-            self.broken.append(Broken(seq, path, expected, staged))
+            self.broken.append(ContradictedExpectation(seq, path, expected, staged))
 
     def _staged(self, path: str) -> Any:
         """The value that the entries so far leave at *path*, or MISSING when the server has it."""

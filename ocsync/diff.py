@@ -16,7 +16,7 @@ from ocsync.schema import Type, body_ids, field_at, kind_of
 Document = dict[str, Any]
 
 
-def to_send(change: Change, current: Document | None) -> Fields:
+def resolve_values(change: Change, current: Document | None) -> Fields:
     """The values to write, absolute: sums added to *current*, `xp.a.b` made a complete `xp.a`.
 
     What PATCH does below the top level of xp is not documented; a complete top-level value comes
@@ -54,7 +54,7 @@ def body(change: Change, sent: Fields) -> Document:
     return {**body_ids(change.ref), **nest(sent)} if change.op is Op.ASSIGN else nest(sent)
 
 
-def differing(ref: Ref, wanted: Fields, found: Document | None) -> dict[str, dict[str, Any]]:
+def diff(ref: Ref, wanted: Fields, found: Document | None) -> dict[str, dict[str, Any]]:
     """Each path of *wanted* whose value in *found* is another: path -> wanted and found."""
     differences = {}
     for path, value in wanted.items():
@@ -67,7 +67,7 @@ def differing(ref: Ref, wanted: Fields, found: Document | None) -> dict[str, dic
 
 def unchanged(change: Change, sent: Fields, current: Document | None) -> bool:
     """Whether sending would change nothing; for a put, that no field it leaves out would fall."""
-    if current is None or differing(change.ref, sent, current):
+    if current is None or diff(change.ref, sent, current):
         return False
     if change.op is not Op.PUT:
         return True
@@ -89,7 +89,7 @@ def before(sent: Iterable[str], current: Document | None) -> Fields:
     return {path: value for path, value in values.items() if value is not MISSING}
 
 
-def caught_up(current: Document | None, sent: Fields, was: Fields) -> Document | None:
+def with_own_writes(current: Document | None, sent: Fields, was: Fields) -> Document | None:
     """*current* with *sent* in it, if it still shows all that *was* there before that write."""
     if not all(equal(value_at(current, path), was.get(path)) for path in sent):
         return current
@@ -102,7 +102,7 @@ def caught_up(current: Document | None, sent: Fields, was: Fields) -> Document |
 def sold(ref: Ref, path: str, pair: Mapping[str, Any]) -> bool:
     """Whether a difference is stock that went down after our write: orders go on meanwhile."""
     field, numbers = field_at(kind_of(ref), path), (pair["wanted"], pair["found"])
-    if not field or not field.moves or not all(isinstance(n, int | float) for n in numbers):
+    if not field or not field.volatile or not all(isinstance(n, int | float) for n in numbers):
         return False
     return bool(pair["found"] < pair["wanted"])
 
@@ -126,4 +126,4 @@ def _instant(text: str) -> datetime | str:
 
 def mismatches(ref: Ref, expect: Mapping[str, Any], current: Document | None) -> Fields:
     """The expectations that *current* does not meet: path -> the value it has."""
-    return {path: pair["found"] for path, pair in differing(ref, dict(expect), current).items()}
+    return {path: pair["found"] for path, pair in diff(ref, dict(expect), current).items()}

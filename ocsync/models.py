@@ -47,7 +47,7 @@ class Entry(
     source: str = ""
 
 
-class Broken(msgspec.Struct, frozen=True):
+class ContradictedExpectation(msgspec.Struct, frozen=True):
     """An expectation that the staged entries themselves contradict, found without the server.
 
     *staged* is the value that earlier entries leave in *field* just before entry *seq*.
@@ -74,7 +74,7 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     expect: Fields = {}
     replace: bool = False
     entries: tuple[int, ...] = ()
-    broken: tuple[Broken, ...] = ()
+    broken: tuple[ContradictedExpectation, ...] = ()
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -130,11 +130,11 @@ class Intent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag=
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="outcome"):
     """How a step ended.
 
-    *status*, *code* and *message* are the platform's, where it answered. *because* is the ref that
-    blocked it. *sent* holds the values that were written (or found, when unchanged); *answered*
-    says that the write's own answer showed them. *values* has the three values of an unknown
-    outcome per field: before, sent, found. *along* is what a delete took along: kind ->
-    how many, and how many of them the run has the documents of.
+    *status*, *code* and *message* are the platform's, where it answered. *blocked_by* is the ref
+    whose failure blocked it. *sent* holds the values that were written (or found, when unchanged);
+    *answered* says that the write's own answer showed them. *values* has the three values of an
+    unknown outcome per field: before, sent, found. *cascaded* counts what a delete removed with it:
+    kind -> how many, and how many of them the run has the documents of.
     """
 
     number: int
@@ -143,11 +143,11 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag
     status: int = 0
     code: str = ""
     message: str = ""
-    because: Ref = ""
+    blocked_by: Ref = msgspec.field(default="", name="because")
     sent: Fields = {}
     answered: bool = False
     values: dict[str, dict[str, Any]] = {}
-    along: dict[str, tuple[int, int]] = {}
+    cascaded: dict[str, tuple[int, int]] = msgspec.field(default_factory=dict, name="along")
     at: str = ""
 
 
@@ -175,16 +175,16 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     place: str = ""
 
 
-class Gone(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Tombstone(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A ref that *run* deleted and that nothing of ours has made again since.
 
-    *sure* is false from before the request until the run is closed. *at* is UTC, ISO 8601.
+    *confirmed* is false from before the request until the run is closed. *at* is UTC, ISO 8601.
     """
 
     ref: Ref
     run: str
     at: str = ""
-    sure: bool = False
+    confirmed: bool = msgspec.field(default=False, name="sure")
 
 
 class TargetState(msgspec.Struct, frozen=True, kw_only=True):

@@ -56,7 +56,7 @@ def build(changes: Iterable[Change]) -> Plan:
 
 def select(changes: Sequence[Change], targets: Collection[str]) -> set[Ref]:
     """The refs that feed one of *targets* directly, and every staged ref that they wait for."""
-    wanted = [i for i, c in enumerate(changes) if set(kind_of(c.ref).direct) & set(targets)]
+    wanted = [i for i, c in enumerate(changes) if set(kind_of(c.ref).direct_targets) & set(targets)]
     first, chosen = _graph(changes).first, set[int]()
     while wanted:
         node = wanted.pop()
@@ -189,8 +189,8 @@ class Fed(NamedTuple):
 def feeds(refs: Iterable[Ref]) -> Fed:
     """Which targets the kinds of *refs* feed; a target fed directly is not listed as possible."""
     kinds = [KINDS[name] for name in {ref.partition("/")[0] for ref in refs}]
-    direct = {target for kind in kinds for target in kind.direct}
-    possible = {target for kind in kinds for target in kind.possible} - direct
+    direct = {target for kind in kinds for target in kind.direct_targets}
+    possible = {target for kind in kinds for target in kind.indirect_targets} - direct
     return Fed(tuple(sorted(direct)), tuple(sorted(possible)))
 
 
@@ -239,7 +239,7 @@ def _blind(steps: Sequence[Step]) -> Risk | None:
     refs = []
     for step in steps:
         fields = kind_of(step.ref).fields
-        blind = [p for p in step.change.fields if p in fields and fields[p].moves]
+        blind = [p for p in step.change.fields if p in fields and fields[p].volatile]
         overwrites = step.change.op is Op.SET or step.change.replace
         if overwrites and any(p not in step.change.expect for p in blind):
             refs.append(step.ref)
@@ -253,7 +253,7 @@ def _zeroed(steps: Sequence[Step]) -> Risk | None:
     touched, zero = 0, []
     for step in steps:
         change, fields = step.change, kind_of(step.ref).fields
-        moving = {path for path, field in fields.items() if field.moves}
+        moving = {path for path, field in fields.items() if field.volatile}
         given = {
             path: change.fields.get(path, ...) for path in moving & {*change.fields, *change.adjust}
         }

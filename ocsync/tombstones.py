@@ -12,21 +12,21 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from ocsync.errors import InputError, Problem
-from ocsync.models import Entry, Gone, Op, Ref
+from ocsync.models import Entry, Op, Ref, Tombstone
 from ocsync.schema import kind_of, lineage, parents_of, references_of
 
 MAKERS = (Op.PUT, Op.ASSIGN)
 """The operations that make a ref, whatever was there."""
 
 
-class Fallen(NamedTuple):
+class AffectedEntries(NamedTuple):
     """What becomes of staged entries when refs are gone."""
 
     dropped: list[Entry]
     kept: list[Entry]
 
 
-def fall(entries: Iterable[Entry], gone: Collection[Ref]) -> Fallen:
+def split_by_deletion(entries: Iterable[Entry], gone: Collection[Ref]) -> AffectedEntries:
     """Which of *entries*, in journal order, fall with the refs *gone*, and which make them again.
 
     Entries that have nothing to do with these refs are in neither.
@@ -42,7 +42,7 @@ def fall(entries: Iterable[Entry], gone: Collection[Ref]) -> Fallen:
         above = (parent for parent in parents_of(ref) if below(parent, wanted))
         return ref.casefold() in makers and all(map(returns, above))
 
-    found = Fallen([], [])
+    found = AffectedEntries([], [])
     for ref in hit:
         again, kept = returns(ref), False
         for entry in groups[ref]:
@@ -62,7 +62,7 @@ def names_one(entry: Entry, names: Collection[str]) -> bool:
 
 
 def refuse_gone(
-    entries: Iterable[Entry], staged: Iterable[Entry], gone: Mapping[str, Gone]
+    entries: Iterable[Entry], staged: Iterable[Entry], gone: Mapping[str, Tombstone]
 ) -> Iterator[Entry]:
     """*entries* as they are, after holding each against what is *gone* (by ref, in lower case).
 
@@ -91,10 +91,10 @@ def _above(entry: Entry) -> Iterator[str]:
         yield from map(str.casefold, lineage(ref))
 
 
-def _problem(entry: Entry, lost: Gone) -> Problem:
+def _problem(entry: Entry, lost: Tombstone) -> Problem:
     where, _, line = entry.source.rpartition(":")
     what = "was" if lost.ref.casefold() == entry.ref.casefold() else f"needs {lost.ref}, which was"
-    ended = "deleted by" if lost.sure else "about to be deleted by the unfinished"
+    ended = "deleted by" if lost.confirmed else "about to be deleted by the unfinished"
     why = f"{what} {ended} run {lost.run}"
     return Problem(where or "argument", int(line or 0), 0, "ref", entry.ref, why)
 
@@ -102,5 +102,9 @@ def _problem(entry: Entry, lost: Gone) -> Problem:
 def _way_out(ref: Ref) -> str:
     kind = kind_of(ref)
     verb = "assign" if kind.assignment else "put"
-    anew = f"ocsync stage {verb} {ref} ... makes it anew; " if kind.assignment or kind.puts else ""
+    anew = (
+        f"ocsync stage {verb} {ref} ... makes it anew; "
+        if kind.assignment or kind.allows_put
+        else ""
+    )
     return f"{anew}--recreated if it was made again elsewhere"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ocsync.consolidate import consolidate
-from ocsync.models import Broken, Change, Entry, Op
+from ocsync.models import Change, ContradictedExpectation, Entry, Op
 from tests.builders import entry, numbered
 
 REF = "inventory/P/R"
@@ -162,7 +162,7 @@ def test_an_expectation_on_what_the_server_has_is_carried() -> None:
 
 def test_an_expectation_on_what_was_staged_is_checked() -> None:
     [change] = net(set_({QUANTITY: 4}), set_({QUANTITY: 5}, expect={QUANTITY: 3}))
-    assert change.broken == (Broken(2, QUANTITY, 3, 4),)
+    assert change.broken == (ContradictedExpectation(2, QUANTITY, 3, 4),)
     assert not change.expect
 
 
@@ -173,7 +173,7 @@ def test_an_expectation_after_a_sum_speaks_of_the_base() -> None:
 
 def test_two_expectations_that_contradict_each_other_are_broken() -> None:
     [change] = net(set_({"a": 1}, expect={QUANTITY: 3}), set_({"b": 1}, expect={QUANTITY: 4}))
-    assert change.broken == (Broken(2, QUANTITY, 4, 3),)
+    assert change.broken == (ContradictedExpectation(2, QUANTITY, 4, 3),)
 
 
 def test_after_a_put_the_defaults_of_the_table_are_known() -> None:
@@ -182,4 +182,4 @@ def test_after_a_put_the_defaults_of_the_table_are_known() -> None:
         set_({"a": 1}, expect={"AllowAllBuyers": True, "xp.z": None}),
         set_({"a": 2}, expect={"AllowAllBuyers": False}),
     )
-    assert change.broken == (Broken(3, "AllowAllBuyers", False, True),)
+    assert change.broken == (ContradictedExpectation(3, "AllowAllBuyers", False, True),)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from ocsync.client import Api, Connection, open_client, read_current
 from ocsync.consolidate import consolidate
-from ocsync.diff import body, to_send
+from ocsync.diff import body, resolve_values
 from ocsync.emulator import Options, running
 from ocsync.emulator.app import Emulator
-from ocsync.emulator.seeds import plant
+from ocsync.emulator.seeds import load_seed
 from ocsync.errors import ApiError
 from ocsync.models import Change, Entry, Op
 from ocsync.plan import METHODS, build
@@ -112,7 +112,9 @@ async def send(api: Api, change: Change) -> None:
     current = None
     async for _, found in read_current(api, [change.ref]):
         current = found if isinstance(found, dict) else None
-    await api.write(METHODS[change.op], url_of(change.ref), body(change, to_send(change, current)))
+    await api.write(
+        METHODS[change.op], url_of(change.ref), body(change, resolve_values(change, current))
+    )
 
 
 def marketplace(emulator: Emulator) -> dict[str, Any]:
@@ -149,7 +151,7 @@ def test_consolidated_and_one_by_one_end_alike(pair_of: Any, sequence: list[Entr
 def hold(pair_of: Any, sequence: list[Entry]) -> None:
     for one in pair_of:
         one.emulator.reset()
-        plant(one.emulator.market, SEED)
+        load_seed(one.emulator.market, SEED)
 
     async def go() -> None:
         taken = []

@@ -66,7 +66,7 @@ def test_every_kind_is_pinned() -> None:
 
 @pytest.mark.parametrize("ref", REMOVALS)
 def test_assignments_are_removed_where_the_platform_says(ref: str) -> None:
-    assert schema.removal_of(ref) == REMOVALS[ref]
+    assert schema.delete_url_of(ref) == REMOVALS[ref]
 
 
 @pytest.mark.parametrize("name", SYNCS)
@@ -92,11 +92,11 @@ def test_rows_are_whole(kind: schema.Kind) -> None:
         assert set(reference.ids) <= known
     for rule in kind.after:
         assert set(rule.same) <= set(kind.ids) & set(KINDS[rule.kind].ids)
-    assert set(kind.direct) | set(kind.possible) <= set(TARGETS)
-    assert not set(kind.direct) & set(kind.possible)
+    assert set(kind.direct_targets) | set(kind.indirect_targets) <= set(TARGETS)
+    assert not set(kind.direct_targets) & set(kind.indirect_targets)
     if kind.assignment:
         assert set(kind.listed_by.values()) <= set(kind.ids)
-        assert kind.removal
+        assert kind.delete_path
 
 
 @pytest.mark.parametrize(

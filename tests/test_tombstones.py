@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocsync.errors import InputError
-from ocsync.models import Entry, Gone, Ref
+from ocsync.models import Entry, Ref, Tombstone
 from ocsync.schema import parents_of
-from ocsync.tombstones import MAKERS, below, fall, refuse_gone
+from ocsync.tombstones import MAKERS, below, refuse_gone, split_by_deletion
 from tests.builders import entry, numbered
 
 REFS = [
@@ -32,7 +32,7 @@ def journals(draw: st.DrawFn) -> list[Entry]:
 def test_what_is_kept_makes_all_that_it_needs(entries: list[Entry], gone: set[Ref]) -> None:
     """Every entry below what is gone is dropped or kept, in order; what is kept needs no other."""
     names = {ref.casefold() for ref in gone}
-    found = fall(entries, gone)
+    found = split_by_deletion(entries, gone)
     hit = [e for e in entries if below(e.ref, names)]
     assert sorted((*found.dropped, *found.kept), key=lambda e: e.seq) == hit
     made = {e.ref.casefold() for e in found.kept if e.op in MAKERS}
@@ -42,7 +42,7 @@ def test_what_is_kept_makes_all_that_it_needs(entries: list[Entry], gone: set[Re
         assert {p.casefold() for p in above} <= made
     first = {e.ref: e for e in reversed(found.kept)}
     assert all(e.op in MAKERS for e in first.values()), "it begins with what makes it"
-    assert fall(found.kept, gone).dropped == []
+    assert split_by_deletion(found.kept, gone).dropped == []
     for one in found.dropped:
         later = [e for e in hit if e.ref == one.ref and e.seq > one.seq and e.op in MAKERS]
         needs = [p for p in parents_of(one.ref) if below(p, names) and p.casefold() not in made]
@@ -54,13 +54,13 @@ def test_entries_before_a_put_fall_and_those_from_it_on_stay() -> None:
         entry("set", "product/P"), entry("put", "product/P"), entry("adjust", "product/P"),
         entry("set", "inventory/P/R"), entry("put", "inventory/p/R2"), entry("set", "product/Q"),
     ])  # fmt: skip
-    found = fall(entries, ["PRODUCT/p".lower()])
+    found = split_by_deletion(entries, ["PRODUCT/p".lower()])
     assert [e.seq for e in found.dropped] == [1, 4]
     assert [e.seq for e in found.kept] == [2, 3, 5]
 
 
 GONE = {
-    ref.casefold(): Gone(ref=ref, run="1", sure=True)
+    ref.casefold(): Tombstone(ref=ref, run="1", confirmed=True)
     for ref in ("product/P", "catalog-product/C/Q", "category/C/K", "buyer-user/B/U")
 }
 CASES = [

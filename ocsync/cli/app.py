@@ -161,7 +161,7 @@ def _unexpected(console: Console, error: Exception) -> int:
     """A traceback goes to a file that can be sent; the operator gets a line."""
     from pathlib import Path
 
-    from ocsync.store.files import make_folder, replace
+    from ocsync.store.files import make_folder, write_atomically
     from ocsync.store.workspace import data_folder
 
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
@@ -172,7 +172,7 @@ def _unexpected(console: Console, error: Exception) -> int:
     place: Path | None = data_folder(os.environ) / "errors" / f"{stamp}-{os.getpid()}.txt"
     try:
         make_folder(place.parent)  # type: ignore[union-attr]
-        replace(place, text.encode())  # type: ignore[arg-type]
+        write_atomically(place, text.encode())  # type: ignore[arg-type]
     except OSError:
         place = None
     where = f"; see {place}" if place else ""

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from asyncio import Event
 
     from ocsync.client import Limits
-    from ocsync.engine.session import Work
-    from ocsync.store import Profile, ProfileFolder
+    from ocsync.engine.session import Session
+    from ocsync.store import Profile, ProfileDir
 
 T = TypeVar("T")
 TOGETHER_SECONDS = 0.2
@@ -69,7 +69,7 @@ class Context:
     def __exit__(self, *error: object) -> None:
         put(sys.stdout, "", flush=True)
 
-    def folder(self) -> ProfileFolder:
+    def folder(self) -> ProfileDir:
         """The profile's folder. Raises ConfigError, with how to make one.
 
         Whatever the command, it tells of a pause that a window left behind.
@@ -116,7 +116,7 @@ class Context:
 
     def online(
         self,
-        task: Callable[[Work], Awaitable[T]],
+        task: Callable[[Session], Awaitable[T]],
         *,
         limits: Limits | None = None,
         locked: bool = False,
@@ -144,13 +144,13 @@ class Context:
     @asynccontextmanager
     async def session(
         self, *, limits: Limits | None = None, stream: bool = False
-    ) -> AsyncIterator[Work]:
+    ) -> AsyncIterator[Session]:
         """What an engine works with, for as long as the block lasts; it signs in when it calls."""
         import asyncio
 
         from ocsync.client import Connection, open_client
         from ocsync.client import Limits as Defaults
-        from ocsync.engine.session import Work
+        from ocsync.engine.session import Session
         from ocsync.render.progress import listening
         from ocsync.store.profiles import resolve_secret
         from ocsync.store.workspace import check_trust
@@ -167,16 +167,16 @@ class Context:
             async with open_client(
                 connection, limits=limits or Defaults(), emit=emit, sleep=nap
             ) as api:
-                yield Work(api, folder, emit, self.ask, confirm, sleep=nap, stop=stop)
+                yield Session(api, folder, emit, self.ask, confirm, sleep=nap, stop=stop)
 
 
-def _left_by_windows(folder: ProfileFolder) -> list[str]:
+def _left_by_windows(folder: ProfileDir) -> list[str]:
     try:
         pauses = folder.raw_pauses()
     except Damaged:
         return []  # whoever needs it tells
     windows = {name: str(pause["window"]) for name, pause in pauses.items() if "window" in pause}
-    return [name for name, window in windows.items() if not folder.windows.is_open(window)]
+    return [name for name, window in windows.items() if not folder.window_locks.is_open(window)]
 
 
 def _asked(question: str) -> str:
@@ -216,7 +216,7 @@ async def _nap(stop: Event, seconds: float) -> None:
 
 
 @contextmanager
-def _stopping(work: Work, console: Console, *, writes: bool) -> Iterator[list[int]]:
+def _stopping(work: Session, console: Console, *, writes: bool) -> Iterator[list[int]]:
     """Signals set the stop of work that *writes*, and a second one leaves at once.
 
     Work that only reads is left at the first.

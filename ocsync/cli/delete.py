@@ -13,7 +13,7 @@ from ocsync.cli.options import Concurrency, Confirm, LockTimeout, MaxRate, Yes, 
 from ocsync.errors import ExitCode, FileMissing, InputError, Refused, UsageError
 
 if TYPE_CHECKING:
-    from ocsync.engine.delete.impact import Survey
+    from ocsync.engine.delete.impact import DeleteImpact
 
 
 def register(app: typer.Typer) -> None:
@@ -59,8 +59,8 @@ def register(app: typer.Typer) -> None:
         from ocsync.client import Limits
         from ocsync.engine.delete.execute import Report, close_open
         from ocsync.engine.delete.execute import delete as carry_out
-        from ocsync.engine.delete.impact import survey_deletes
-        from ocsync.engine.session import Work, before_writing, sign_in
+        from ocsync.engine.delete.impact import delete_impact
+        from ocsync.engine.session import Session, confirm_production, sign_in
         from ocsync.render import delete as shown
 
         if max_delete is not None and no_count:
@@ -68,11 +68,11 @@ def register(app: typer.Typer) -> None:
         named = _read(refs or [], file)
         ctx.yes, ctx.confirmed, ctx.lock_seconds = yes, confirm, seconds_of(lock_timeout)
 
-        async def work_on(work: Work) -> tuple[Survey, Report | None]:
+        async def work_on(work: Session) -> tuple[DeleteImpact, Report | None]:
             identity = await sign_in(work)
             work.folder.runs.recover(work.folder.journal)
             await close_open(work)
-            found = await survey_deletes(
+            found = await delete_impact(
                 work, identity, named, counting=not no_count, workers=concurrency
             )
             ctx.console.event(shown.survey_data(found))
@@ -81,7 +81,7 @@ def register(app: typer.Typer) -> None:
             if dry_run or not (found.there or found.fallen.dropped):
                 return found, None
             _check_number(found.number, max_delete)
-            before_writing(work)
+            confirm_production(work)
             if not ctx.ask(_question(found)):
                 raise UsageError("nothing was deleted")
             return found, await carry_out(work, found, workers=concurrency)
@@ -123,7 +123,7 @@ def _read(words: list[str], file: str) -> list[str]:
         raise InputError(f"{name}: not UTF-8 text; nothing was deleted") from error
 
 
-def _question(found: Survey) -> str:
+def _question(found: DeleteImpact) -> str:
     from ocsync.render.text import count
 
     refs, more = len(found.there), found.number - len(found.there)

@@ -30,11 +30,11 @@ def _register_looking(group: typer.Typer) -> None:
     def list_(ctx: Context) -> None:
         """List the delivery configurations, and what each delivers."""
         from ocsync.engine.delivery_config.bindings import Configured, list_configured
-        from ocsync.engine.session import Work, sign_in
+        from ocsync.engine.session import Session, sign_in
         from ocsync.render import delivery as shown
         from ocsync.schema import TARGETS
 
-        async def read(work: Work) -> list[Configured]:
+        async def read(work: Session) -> list[Configured]:
             await sign_in(work)
             return await list_configured(work, list(TARGETS.values()))
 
@@ -56,9 +56,9 @@ def _register_looking(group: typer.Typer) -> None:
         import json
 
         from ocsync.engine.delivery_config import bindings
-        from ocsync.engine.session import Work, sign_in
+        from ocsync.engine.session import Session, sign_in
 
-        async def read(work: Work) -> dict[str, object]:
+        async def read(work: Session) -> dict[str, object]:
             await sign_in(work)
             return await bindings.show(work, name)
 
@@ -83,14 +83,14 @@ def _register_binding(group: typer.Typer) -> None:
         Of one that is there only its delivery configuration is changed.
         """
         from ocsync.engine.delivery_config import bindings
-        from ocsync.engine.session import Work, before_writing, sign_in
+        from ocsync.engine.session import Session, confirm_production, sign_in
 
         wanted = read_all(targets)
         ctx.lock_seconds, ctx.confirmed = seconds_of(lock_timeout), confirm
 
-        async def write(work: Work) -> list[bindings.Bound]:
+        async def write(work: Session) -> list[bindings.Bound]:
             await sign_in(work)
-            before_writing(work)
+            confirm_production(work)
             return await bindings.bind(work, wanted, name)
 
         done = ctx.online(write, locked=True)
@@ -118,14 +118,14 @@ def _register_binding(group: typer.Typer) -> None:
         delivery configuration stays; `delivery bind` makes a sync config again.
         """
         from ocsync.engine.delivery_config import bindings
-        from ocsync.engine.session import Work, before_writing, sign_in
+        from ocsync.engine.session import Session, confirm_production, sign_in
         from ocsync.render.delivery import sync_config
         from ocsync.schema import TARGETS
 
         wanted = read_all(targets)
         ctx.yes, ctx.lock_seconds, ctx.confirmed = yes, seconds_of(lock_timeout), confirm
 
-        async def write(work: Work) -> list[dict[str, object]]:
+        async def write(work: Session) -> list[dict[str, object]]:
             await sign_in(work)
             there = await bindings.bound(work, wanted)
             names = ", ".join(state.name for state in there)
@@ -133,7 +133,7 @@ def _register_binding(group: typer.Typer) -> None:
                 ctx.console.talk(f"{state.name}  {sync_config(state.config)}", "-")
             if not there:
                 return []
-            before_writing(work)
+            confirm_production(work)
             ctx.console.talk("  Nothing is delivered for it then, and what changes meanwhile", "!")
             ctx.console.talk("    does not come later: this is no pause (ocsync pause holds it)")
             if not ctx.ask(f"Remove the sync config of {names}?"):

@@ -13,7 +13,7 @@ from ocsync.errors import ExitCode, FileMissing, UsageError
 
 if TYPE_CHECKING:
     from ocsync.engine.delivery_config.diff import Draft
-    from ocsync.engine.session import Work
+    from ocsync.engine.session import Session
 
 
 def register(group: typer.Typer) -> None:
@@ -49,7 +49,7 @@ def register(group: typer.Typer) -> None:
         --secrets only, as after a rotation.
         """
         from ocsync.engine.delivery_config import apply
-        from ocsync.engine.session import before_writing, sign_in
+        from ocsync.engine.session import confirm_production, sign_in
         from ocsync.intake.delivery_file import read_deliveries
         from ocsync.render import delivery as shown
 
@@ -57,7 +57,7 @@ def register(group: typer.Typer) -> None:
         wanted = read_deliveries(label, _read(file))
         ctx.yes, ctx.lock_seconds, ctx.confirmed = yes, seconds_of(lock_timeout), confirm
 
-        async def work_on(work: Work) -> list[Draft]:
+        async def work_on(work: Session) -> list[Draft]:
             await sign_in(work)
             found = await apply.drafts(work, label, wanted, secrets=secrets)
             for sign, line in shown.differences(found):
@@ -66,7 +66,7 @@ def register(group: typer.Typer) -> None:
             if dry_run or not changing:
                 return found
             known = apply.resolved(label, changing, run_commands=run_commands)
-            before_writing(work)
+            confirm_production(work)
             if not ctx.ask(f"Send this to {shown.configurations(len(changing))}?"):
                 raise UsageError("nothing was sent")
             await apply.apply(work, changing, known)

@@ -65,7 +65,7 @@ def _register_attach(group: typer.Typer) -> None:
         crash: status tells it, and `delivery detach` takes all of it away.
         """
         from ocsync.engine.delivery_config import attach
-        from ocsync.engine.session import Work, before_writing, sign_in
+        from ocsync.engine.session import Session, confirm_production, sign_in
         from ocsync.listener_attachment import place_of
 
         given = of.Given(servers, username, username_env, password_env, password_command,
@@ -81,9 +81,9 @@ def _register_attach(group: typer.Typer) -> None:
         _check_reach(ctx, listener)
         ctx.lock_seconds, ctx.confirmed = seconds_of(lock_timeout), confirm
 
-        async def write(work: Work) -> list[Attachment]:
+        async def write(work: Session) -> list[Attachment]:
             await sign_in(work)
-            before_writing(work)
+            confirm_production(work)
             return await attach.attach(work, wanted, listener)
 
         done = ctx.online(write, locked=True)
@@ -115,14 +115,14 @@ def _register_detach(group: typer.Typer) -> None:
         --endpoint. With both it also asks for one that another workspace left.
         """
         from ocsync.engine.delivery_config import attach
-        from ocsync.engine.session import Work, before_writing, sign_in
+        from ocsync.engine.session import Session, confirm_production, sign_in
 
         wanted = read_all(targets) if targets else []
         ctx.yes, ctx.lock_seconds, ctx.confirmed = yes, seconds_of(lock_timeout), confirm
 
-        async def write(work: Work) -> tuple[list[Detached], list[str]]:
+        async def write(work: Session) -> tuple[list[Detached], list[str]]:
             await sign_in(work)
-            before_writing(work)
+            confirm_production(work)
             done = await attach.detach(work, wanted, endpoint)
             left = await attach.strangers(work, wanted, endpoint) if wanted and endpoint else []
             if left:

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 from ocsync.client import Api, Connection, open_client, read_current, set_paused
 from ocsync.consolidate import consolidate
 from ocsync.delivery.http_listener import Check, Receiver
-from ocsync.diff import body, to_send
+from ocsync.diff import body, resolve_values
 from ocsync.emulator import Options, Running, answering, running
-from ocsync.emulator.seeds import plant
+from ocsync.emulator.seeds import load_seed
 from ocsync.errors import OcsyncError
 from ocsync.models import Entry
 from ocsync.plan import METHODS
@@ -61,7 +61,7 @@ def by_hand(name: str, seed: dict[str, Any]) -> Iterator[Way]:
     with answering(receiver) as url, running(Options()) as market:
         http = {"Http": {"Endpoint": url, "Secret": SECRET}}
         deliveries = [{**one, "DeliveryTargets": http} for one in seed["deliveries"]]
-        plant(market.emulator.market, {**seed, "deliveries": deliveries})
+        load_seed(market.emulator.market, {**seed, "deliveries": deliveries})
         yield Way(name, market, lambda: len(taken))
 
 
@@ -87,7 +87,7 @@ async def _send(api: Api, entry: Entry) -> None:
     if change.adjust or any(path.startswith("xp.") for path in change.fields):
         async for _, found in read_current(api, [entry.ref]):
             current = found if isinstance(found, dict) else None
-    request = body(change, to_send(change, current))
+    request = body(change, resolve_values(change, current))
     await api.write(METHODS[change.op], url_of(entry.ref), request)
 
 

@@ -23,12 +23,12 @@ from typing import Any, NamedTuple
 from ocsync.cli.app import run as ocsync
 from ocsync.cli.demo_comparison import Cost, Way, by_hand, differences, one_by_one
 from ocsync.emulator import Options, running
-from ocsync.emulator.seeds import plant
+from ocsync.emulator.seeds import load_seed
 from ocsync.errors import ExitCode, OcsyncError
 from ocsync.render.console import Console
 from ocsync.render.text import columns, duration
 from ocsync.schema import TARGETS, read_targets
-from ocsync.store import ProfileFolder, Workspace
+from ocsync.store import ProfileDir, Workspace
 
 PRODUCTS, RECORDS, BUYERS, CATEGORIES = 50, 200, 4, 6
 _SECRET, _LISTENER = "OCSYNC_DEMO_SECRET", "LISTENER_SECRET"
@@ -169,7 +169,7 @@ def run(console: Console) -> ExitCode:
         by_hand("one by one, not paused", seed()) as unpaused,
         by_hand("one by one, while paused", seed()) as paused,
     ):
-        plant(market.emulator.market, seed())
+        load_seed(market.emulator.market, seed())
         shell = _Shell(console, Path(name))
         stocktake(shell.folder / "stocktake.csv")
         assignments(shell.folder / "summer.jsonl")
@@ -251,13 +251,13 @@ class _Shell:
                 listener.terminate()
 
     @property
-    def profile(self) -> ProfileFolder:
+    def profile(self) -> ProfileDir:
         """The profile that the commands work with."""
         return Workspace(self.folder / ".ocsync").open("", warn=self.console.talk)
 
     def heard(self) -> int:
         """How many messages the listener has taken."""
-        return sum(1 for _ in self.profile.deliveries.read())
+        return sum(1 for _ in self.profile.delivery_log.read())
 
 
 def _figures(shell: _Shell, story: Story, unpaused: Way, paused: Way, mine: Way) -> Figures:

@@ -16,7 +16,7 @@ from ocsync.cli.options import ONLINE, Yes, command
 from ocsync.errors import ExitCode, Locked, OcsyncError, UsageError, first_of
 
 if TYPE_CHECKING:
-    from ocsync.engine.doctor import Examination, Said, Setup
+    from ocsync.engine.doctor import CheckResult, Examination, Setup
 
 _MAX_WAIT = 8.0
 
@@ -45,7 +45,7 @@ def register(app: typer.Typer) -> None:
 
         ctx.yes = yes
         found = _examined(ctx, _setup(ctx), offline=offline)
-        repaired: list[Said] = []
+        repaired: list[CheckResult] = []
         locked = ExitCode.DONE
         if fix:
             repaired, locked = _repaired(ctx, found)
@@ -104,12 +104,12 @@ def _examined(ctx: Context, setup: Setup, *, offline: bool) -> Examination:
     return Examination([*found.said, *asked.said], {**found.skipped, **asked.skipped})
 
 
-def _repaired(ctx: Context, found: Examination) -> tuple[list[Said], ExitCode]:
+def _repaired(ctx: Context, found: Examination) -> tuple[list[CheckResult], ExitCode]:
     """What was repaired, under the run lock where there is a profile."""
     from ocsync.engine.doctor import repair
     from ocsync.render import doctor as shown
 
-    def ask(one: Said) -> bool:
+    def ask(one: CheckResult) -> bool:
         question = one.repair.ask if one.repair else ""
         for sign, line in shown.told(one, _columns(sys.stderr)):
             ctx.console.fault(line, sign)
@@ -138,7 +138,7 @@ def _columns(stream: TextIO) -> int:
     return min(shutil.get_terminal_size().columns, 100) if stream.isatty() else 0
 
 
-def _show(ctx: Context, found: Examination, repaired: list[Said]) -> None:
+def _show(ctx: Context, found: Examination, repaired: list[CheckResult]) -> None:
     from ocsync.render import doctor as shown
 
     for one in repaired:

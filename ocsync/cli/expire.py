@@ -12,8 +12,8 @@ from ocsync.cli.options import LockTimeout, command, seconds_of
 from ocsync.errors import ExitCode, first_of
 
 if TYPE_CHECKING:
-    from ocsync.engine.pause.pausing import Lifting
-    from ocsync.engine.session import Work
+    from ocsync.engine.pause.pausing import UnpauseResult
+    from ocsync.engine.session import Session
 
 
 def register(app: typer.Typer) -> None:
@@ -35,18 +35,18 @@ def register(app: typer.Typer) -> None:
         """
         from datetime import UTC, datetime
 
-        from ocsync.store.summary import Due, forgotten
+        from ocsync.store.summary import OverduePause, overdue_pauses
 
         ctx.lock_seconds = seconds_of(lock_timeout)
         folder = ctx.folder()
-        due = forgotten(folder.raw_pauses(), datetime.now(UTC), folder.windows.is_open)
+        due = overdue_pauses(folder.raw_pauses(), datetime.now(UTC), folder.window_locks.is_open)
         if not due:
             ctx.console.document("expire", _facts(None, "", dry_run=dry_run))
             if sys.stderr.isatty():
                 ctx.console.talk("no lease has run out, and no window died", "=")
             return ExitCode.DONE
 
-        async def work_on(work: Work) -> tuple[str, Lifting | None]:
+        async def work_on(work: Session) -> tuple[str, UnpauseResult | None]:
             return await _expire(work, list(due), dry_run=dry_run)
 
         run, done = ctx.online(work_on, locked=not dry_run)
@@ -56,11 +56,16 @@ def register(app: typer.Typer) -> None:
             ctx.console.fault(f"{', '.join(due)} overdue, but {text}", "!")
             ctx.console.next("ocsync resume")
             return ExitCode.PARTLY
-        whys = {Due.LEASE: "its lease had run out", Due.WINDOW: "its window had died"}
+        whys = {
+            OverduePause.LEASE: "its lease had run out",
+            OverduePause.WINDOW: "its window had died",
+        }
         return _tell(ctx, done, {name: whys[why] for name, why in due.items()}, dry_run=dry_run)
 
 
-async def _expire(work: Work, due: list[str], *, dry_run: bool) -> tuple[str, Lifting | None]:
+async def _expire(
+    work: Session, due: list[str], *, dry_run: bool
+) -> tuple[str, UnpauseResult | None]:
     from ocsync.engine.pause import pausing
     from ocsync.engine.session import sign_in
 
@@ -71,7 +76,7 @@ async def _expire(work: Work, due: list[str], *, dry_run: bool) -> tuple[str, Li
     return "", await pausing.expire(work, due, dry_run=dry_run)
 
 
-def _facts(done: Lifting | None, run: str, *, dry_run: bool) -> dict[str, object]:
+def _facts(done: UnpauseResult | None, run: str, *, dry_run: bool) -> dict[str, object]:
     lifted, failed = done or ([], [])
     return {
         "lifted": [{"target": seen.target.name, "seconds": seconds} for seen, seconds in lifted],
@@ -81,7 +86,9 @@ def _facts(done: Lifting | None, run: str, *, dry_run: bool) -> dict[str, object
     }
 
 
-def _tell(ctx: Context, done: Lifting | None, whys: dict[str, str], *, dry_run: bool) -> ExitCode:
+def _tell(
+    ctx: Context, done: UnpauseResult | None, whys: dict[str, str], *, dry_run: bool
+) -> ExitCode:
     from ocsync.render.text import duration
 
     lifted, failed = done or ([], [])

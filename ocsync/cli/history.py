@@ -15,7 +15,7 @@ from ocsync.cli.options import LOCAL, command, seconds_of
 from ocsync.errors import ExitCode, FileMissing, UsageError
 
 if TYPE_CHECKING:
-    from ocsync.engine.history import Account, Which
+    from ocsync.engine.history import RunDetails, RunFilter
     from ocsync.store import RunInfo
 
 _DEFAULT = "show"
@@ -93,9 +93,9 @@ def register(app: typer.Typer) -> None:
         if not (name or found):
             raise FileMissing("there is no such run", hint="ocsync history")
         with folder.runs.get(name or found[0].id) as run:
-            from ocsync.engine.history import account
+            from ocsync.engine.history import run_details
 
-            told = account(run)
+            told = run_details(run)
         if form:
             _write(form, file, told)
         if file != "-":
@@ -105,7 +105,7 @@ def register(app: typer.Typer) -> None:
     history_prune.register(group)
 
 
-def _which(since: str, state: str, target: str, sort: str) -> Which:
+def _which(since: str, state: str, target: str, sort: str) -> RunFilter:
     from ocsync.engine import history
     from ocsync.engine.session import utc_now
     from ocsync.schema import read_targets
@@ -124,7 +124,7 @@ def _which(since: str, state: str, target: str, sort: str) -> Which:
     direct = read_targets([target])[0] if target else []
     if target and not direct:
         raise UsageError(f"{target} is a group; name one target")
-    return history.Which(stamp, state, direct[0].name if direct else "", sort)
+    return history.RunFilter(stamp, state, direct[0].name if direct else "", sort)
 
 
 def _list(ctx: Context, found: list[RunInfo], limit: int | None, *, narrowed: bool) -> None:
@@ -147,7 +147,7 @@ def _list(ctx: Context, found: list[RunInfo], limit: int | None, *, narrowed: bo
         ctx.console.talk(f"... and {count(len(found) - len(visible), 'run')} more (--limit 0)")
 
 
-def _show(ctx: Context, told: Account, limit: int | None, *, steps: bool, file: str) -> None:
+def _show(ctx: Context, told: RunDetails, limit: int | None, *, steps: bool, file: str) -> None:
     import msgspec
 
     from ocsync.engine.session import utc_now
@@ -180,9 +180,9 @@ def _check_report(ctx: Context, form: str, file: str) -> None:
         raise UsageError("a report and --json cannot share standard output")
 
 
-def _write(form: str, file: str, told: Account) -> None:
+def _write(form: str, file: str, told: RunDetails) -> None:
     from ocsync.render.run_report import FORMATS
-    from ocsync.store.files import replace
+    from ocsync.store.files import write_atomically
 
     text = FORMATS[form](told)
     if file == "-":
@@ -190,6 +190,6 @@ def _write(form: str, file: str, told: Account) -> None:
         sys.stdout.buffer.write(text.encode())
         return
     try:
-        replace(Path(file).absolute(), text.encode())
+        write_atomically(Path(file).absolute(), text.encode())
     except OSError as error:
         raise FileMissing(f"{file}: {error.strerror}") from error

@@ -90,12 +90,12 @@ def _register_http(group: typer.Typer) -> None:
         locked = folder.listen_lock("http")
         with _ended_by_signals(), locked, listen(bind, port, secret) as listener:
             url = url_of(listener)
-            ctx.console.document("listen http", {"url": url, "log": str(folder.deliveries.path)})
+            ctx.console.document("listen http", {"url": url, "log": str(folder.delivery_log.path)})
             _say_begun(ctx, f"at {url}")
             _say_how_to_reach(ctx, url, bind)
             _say_next(ctx, f"--endpoint URL --secret-env {secret_env or 'VAR'}")
             check = Check(secret, auth_header, value)
-            serve(Receiver(check, folder.deliveries.append, heard), listener)
+            serve(Receiver(check, folder.delivery_log.append, heard), listener)
         _say_ended(ctx, counts)
 
 
@@ -139,14 +139,14 @@ def _register_kafka(group: typer.Typer) -> None:
             raise UsageError("give --topic TOPIC")
         folder = ctx.folder()
         counts, heard = _counting(ctx, "waiting for room; the topic keeps the rest")
-        append = folder.deliveries.append
+        append = folder.delivery_log.append
         with folder.listen_lock("kafka"), _stopped_by_signals() as stopped:
             reader = TopicReader(brokers, wanted, append, heard, ctx.tell)
             with closing(reader):
                 ctx.console.talk(f"connecting to {brokers.servers} ...")
                 partitions = reader.open(start)
                 facts = {"servers": brokers.servers, "topics": wanted, "partitions": partitions}
-                log = str(folder.deliveries.path)
+                log = str(folder.delivery_log.path)
                 ctx.console.document("listen kafka", {**facts, "log": log})
                 _say_begun(ctx, f"to {', '.join(wanted)} at {brokers.servers}")
                 _say_next(ctx, f"--servers {brokers.servers} --topic {wanted[0]} ...")
@@ -174,7 +174,7 @@ def _register_log(group: typer.Typer) -> None:
         from ocsync.render import delivery as shown
 
         start = moment_of(since) if since else None
-        came = ctx.folder().deliveries.read()
+        came = ctx.folder().delivery_log.read()
         kept = [one for one in came if not start or datetime.fromisoformat(one.at) >= start]
         once = distinct(kept)
         facts = {"messages": len(kept), "distinct": len(once)}

@@ -13,9 +13,9 @@ from ocsync.cli.options import Adopt, Confirm, LockTimeout, Reason, command, sec
 from ocsync.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from ocsync.engine.pause.pausing import Surveyed
+    from ocsync.engine.pause.pausing import TargetStatus
     from ocsync.schema import Target
-    from ocsync.store import ProfileFolder
+    from ocsync.store import ProfileDir
 
 Targets = Annotated[
     list[str], typer.Argument(metavar="TARGET...", help="Targets, or catalog-wide.")
@@ -39,7 +39,7 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Pause targets; their changes then come as one batch."""
         from ocsync.engine.pause import pausing
-        from ocsync.engine.session import Work, before_writing, sign_in, utc_now
+        from ocsync.engine.session import Session, confirm_production, sign_in, utc_now
         from ocsync.pause import Standing
         from ocsync.schema import read_targets
 
@@ -49,9 +49,9 @@ def register(app: typer.Typer) -> None:
         if lease and not seconds:
             raise UsageError("a lease has to last longer than nothing", hint="--for 2h")
 
-        async def work_on(work: Work) -> list[pausing.Surveyed]:
+        async def work_on(work: Session) -> list[pausing.TargetStatus]:
             await sign_in(work)
-            before_writing(work)
+            confirm_production(work)
             until = pausing.lease_end(work.now(), seconds) if seconds else ""
             return await pausing.pause(
                 work, direct, grouped, reason=reason, until=until, adopt=adopt
@@ -83,7 +83,7 @@ def register(app: typer.Typer) -> None:
         ctx.console.next("ocsync stage import FILE", "ocsync plan", "ocsync resume --verify")
 
 
-def _told(seen: Surveyed, before: Mapping[str, Any], place: str, now: datetime) -> str:
+def _told(seen: TargetStatus, before: Mapping[str, Any], place: str, now: datetime) -> str:
     """How a target stands after the command; *before* are the pauses as they were."""
     from ocsync.render.text import clock, duration
 
@@ -96,7 +96,7 @@ def _told(seen: Surveyed, before: Mapping[str, Any], place: str, now: datetime) 
     return f"paused{until} on {place}"
 
 
-def place_of(folder: ProfileFolder) -> str:
+def place_of(folder: ProfileDir) -> str:
     """`acme-sandbox (Acme Outdoors)`."""
     pin = folder.pin()
     return f"{folder.path.name} ({pin.name})" if pin else folder.path.name

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ocsync.engine.resume.drafting import Draft
     from ocsync.engine.resume.preflight import Inspection
     from ocsync.render.plan import Pace
-    from ocsync.store import ProfileFolder
+    from ocsync.store import ProfileDir
 
 Targets = Annotated[
     list[str] | None,
@@ -99,7 +99,7 @@ def _more(drafted: Draft, *, unfinished: bool) -> tuple[str, ...]:
     return ("ocsync stage set REF FIELD=VALUE", "ocsync stage import FILE")
 
 
-def title(folder: ProfileFolder) -> str:
+def title(folder: ProfileDir) -> str:
     """`acme-sandbox · Acme Outdoors · uswest-sandbox`."""
     pin, profile = folder.pin(), folder.profile
     parts = [profile.name, pin.name if pin else "", profile.environment or profile.api_url]
@@ -109,9 +109,9 @@ def title(folder: ProfileFolder) -> str:
 def inspected(ctx: Context, drafted: Draft, *, stream: bool = False) -> Inspection:
     """What the server has of what a plan writes; nothing is changed."""
     from ocsync.engine.resume.preflight import inspect
-    from ocsync.engine.session import Work, sign_in
+    from ocsync.engine.session import Session, sign_in
 
-    async def read(work: Work) -> Inspection:
+    async def read(work: Session) -> Inspection:
         await sign_in(work)
         return await inspect(work, drafted.plan.steps)
 
@@ -136,13 +136,13 @@ def _explain(ctx: Context, drafted: Draft, ref: str) -> ExitCode:
     return ExitCode.DONE
 
 
-def _pace(folder: ProfileFolder) -> Pace | None:
+def _pace(folder: ProfileDir) -> Pace | None:
     """Steps a second of the newest resume that sent enough to tell."""
     from ocsync.render.plan import Pace
 
     for info in folder.runs.list():
         done = info.counts.get("done", 0)
-        if info.sort == "resume" and done >= 10 and info.seconds > 0:
+        if info.kind == "resume" and done >= 10 and info.seconds > 0:
             return Pace(done / info.seconds)
     return None
 
@@ -150,11 +150,11 @@ def _pace(folder: ProfileFolder) -> Pace | None:
 def _save(path: Path, print_id: str, drafted: Draft, targets: list[str]) -> None:
     import msgspec
 
-    from ocsync.store.files import replace
+    from ocsync.store.files import write_atomically
 
     facts: dict[str, Any] = {"format": 1, "fingerprint": print_id, "targets": targets}
     facts["steps"] = msgspec.to_builtins(drafted.plan.steps)
     try:
-        replace(path.absolute(), msgspec.json.format(msgspec.json.encode(facts)) + b"\n")
+        write_atomically(path.absolute(), msgspec.json.format(msgspec.json.encode(facts)) + b"\n")
     except OSError as error:
         raise FileMissing(f"{path}: {error.strerror}") from error

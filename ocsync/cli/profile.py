@@ -152,7 +152,7 @@ def register(app: typer.Typer) -> None:
 
         Refused while it holds a pause, or a listener beside a real target.
         """
-        from ocsync.store.summary import glance
+        from ocsync.store.summary import summarize_journal
 
         ctx.yes = yes
         folder = _open(ctx, name)
@@ -167,7 +167,7 @@ def register(app: typer.Typer) -> None:
                     f"profile {name} has attached a listener: {attached}",
                     hint=f"ocsync delivery detach --profile {name}",
                 )
-            staged = glance(folder.path / "journal", ctx.warn).entries
+            staged = summarize_journal(folder.path / "journal", ctx.warn).entries
             what = f" with {staged:,} staged entries" if staged else ""
             if not ctx.ask(f"Remove profile {name}{what} and its runs?"):
                 raise UsageError("nothing was removed")

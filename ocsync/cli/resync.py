@@ -23,7 +23,7 @@ from ocsync.errors import ExitCode, Refused, UsageError
 if TYPE_CHECKING:
     from ocsync.engine.resync.resync import Report
     from ocsync.engine.resync.selection import Selection, Wanted
-    from ocsync.engine.session import Work
+    from ocsync.engine.session import Session
     from ocsync.store import Run
 
 
@@ -146,7 +146,7 @@ def _command(wanted: Wanted, since: str) -> str:
     return " ".join(parts) if len(parts) > 1 else ""
 
 
-async def _select(work: Work, wanted: Wanted) -> Selection:
+async def _select(work: Session, wanted: Wanted) -> Selection:
     from ocsync.engine.resync.selection import select
     from ocsync.engine.session import sign_in
 
@@ -154,10 +154,10 @@ async def _select(work: Work, wanted: Wanted) -> Selection:
     return await select(work, wanted)
 
 
-async def _carry_out(work: Work, wanted: Wanted, text: str, workers: int) -> Report | None:
+async def _carry_out(work: Session, wanted: Wanted, text: str, workers: int) -> Report | None:
     """Go on with the resync that is not finished, or begin one; None when there is nothing."""
     from ocsync.engine.resync.resync import begin, carry_out, left
-    from ocsync.engine.session import before_writing, sign_in
+    from ocsync.engine.session import confirm_production, sign_in
 
     open_run = work.folder.runs.open_run("resync")
     if open_run:
@@ -167,8 +167,8 @@ async def _carry_out(work: Work, wanted: Wanted, text: str, workers: int) -> Rep
             hint = "ocsync resync goes on with it; --drop gives it up"
             raise Refused(f"{what} ({open_run.info.command})", hint=hint)
         await sign_in(work)
-        work.say("▶", f"{what}; going on with it")
-        work.say(" ", f"({open_run.info.command})")
+        work.notify("▶", f"{what}; going on with it")
+        work.notify(" ", f"({open_run.info.command})")
     elif not text:
         raise UsageError("no resync is unfinished", hint="ocsync resync TARGET ID...")
     else:
@@ -176,12 +176,12 @@ async def _carry_out(work: Work, wanted: Wanted, text: str, workers: int) -> Rep
         if not found.syncs:
             return None
         _ask(work, len(found.syncs))
-    before_writing(work)
+    confirm_production(work)
     with open_run or begin(work, found.syncs, text) as run:
         return await carry_out(work, run, workers=workers)
 
 
-def _ask(work: Work, number: int) -> None:
+def _ask(work: Session, number: int) -> None:
     from ocsync.engine.resync.resync import ADVICE, QUESTION, advise
 
     if number > ADVICE:

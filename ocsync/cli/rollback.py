@@ -44,7 +44,7 @@ def register(app: typer.Typer) -> None:
         changed since is left out. What the run made is listed for delete.
         """
         from ocsync.engine.rollback.rollback import Rollback, choose, roll_back, stage
-        from ocsync.engine.session import Work, sign_in
+        from ocsync.engine.session import Session, sign_in
         from ocsync.models import Entry
         from ocsync.render import rollback as shown
         from ocsync.schema import read_ref
@@ -53,11 +53,11 @@ def register(app: typer.Typer) -> None:
         runs = ctx.folder().runs
         with choose(runs, name) as run:
             newest = runs.list()[0]
-            if not name and newest.sort == "delete":
+            if not name and newest.kind == "delete":
                 text = f"the newest run is one of deletes: ocsync rollback {newest.id}"
                 ctx.console.talk(f"{text} makes those again", "!")
 
-            async def work_on(work: Work) -> tuple[Rollback, list[Entry]]:
+            async def work_on(work: Session) -> tuple[Rollback, list[Entry]]:
                 await sign_in(work)
                 found = await roll_back(work, run, overwrite=forced, settle=seconds)
                 return found, [] if dry_run else stage(work, found)

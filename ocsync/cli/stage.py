@@ -234,9 +234,9 @@ def _stage(
 
 def _current(ctx: Context, entry: Entry) -> dict[str, Any]:
     from ocsync.diff import before
-    from ocsync.engine.session import Work, sign_in
+    from ocsync.engine.session import Session, sign_in
 
-    async def read(work: Work) -> dict[str, Any]:
+    async def read(work: Session) -> dict[str, Any]:
         from ocsync.client import read_current
         from ocsync.errors import OcsyncError
 

@@ -311,7 +311,7 @@ def _open(file: str) -> Any:
 
 def _write(ctx: Context, file: str, lines: Iterable[bytes], *, force: bool) -> None:
     """Write *lines* to FILE, all or none, or to stdout; with --json nothing goes there."""
-    from ocsync.store.files import replacing
+    from ocsync.store.files import atomic_writer
 
     if file == "-":
         data = list(lines)
@@ -323,7 +323,7 @@ def _write(ctx: Context, file: str, lines: Iterable[bytes], *, force: bool) -> N
     if path.exists() and not force:
         raise Refused(f"{file} is there already", hint="name another file, or give --force")
     try:
-        with replacing(path) as opened:
+        with atomic_writer(path) as opened:
             opened.writelines(lines)
     except OSError as error:
         raise FileMissing(f"{file}: {error.strerror}") from error

@@ -11,7 +11,7 @@ from ocsync.cli.options import command, seconds_of
 from ocsync.errors import ExitCode
 
 if TYPE_CHECKING:
-    from ocsync.engine.session import Work
+    from ocsync.engine.session import Session
     from ocsync.engine.status import Status
 
 
@@ -40,17 +40,17 @@ def register(app: typer.Typer) -> None:
         from datetime import UTC, datetime
 
         from ocsync.render import status as shown
-        from ocsync.store.summary import forgotten, glance, last_run
+        from ocsync.store.summary import last_run, overdue_pauses, summarize_journal
 
         age = seconds_of(max_age) if max_age else 0.0
         found = None if offline else ctx.online(lambda work: _status(work, age))
         folder = ctx.folder()
         pauses, listeners = folder.raw_pauses(), folder.raw_attachments()
-        staged = glance(folder.path / "journal", ctx.warn)
+        staged = summarize_journal(folder.path / "journal", ctx.warn)
         run = last_run(folder.path / "runs")
         now = datetime.now(UTC)
-        is_open = folder.windows.is_open
-        due = found.overdue if found else forgotten(pauses, now, is_open, max_age=age)
+        is_open = folder.window_locks.is_open
+        due = found.overdue if found else overdue_pauses(pauses, now, is_open, max_age=age)
         pin = folder.pin()
         facts = {
             "profile": folder.path.name,
@@ -79,7 +79,7 @@ def register(app: typer.Typer) -> None:
         return ExitCode.SOMETHING if exit_code and something else ExitCode.DONE
 
 
-async def _status(work: Work, max_age: float) -> Status:
+async def _status(work: Session, max_age: float) -> Status:
     from ocsync.engine.status import status
 
     return await status(work, max_age=max_age)

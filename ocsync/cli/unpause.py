@@ -27,17 +27,17 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Lift our pauses; what is staged stays staged."""
         from ocsync.engine.pause import pausing
-        from ocsync.engine.session import Work, before_writing, sign_in
+        from ocsync.engine.session import Session, confirm_production, sign_in
         from ocsync.render.text import duration
         from ocsync.schema import read_targets
 
         direct, grouped = read_targets(targets)
         ctx.lock_seconds, ctx.confirmed = seconds_of(lock_timeout), confirm
 
-        async def work_on(work: Work) -> list[tuple[pausing.Surveyed, float]]:
+        async def work_on(work: Session) -> list[tuple[pausing.TargetStatus, float]]:
             await sign_in(work)
             if force:  # ours was confirmed when it was made
-                before_writing(work)
+                confirm_production(work)
             return await pausing.unpause(work, [*direct, *grouped], force=force)
 
         lifted = ctx.online(work_on, locked=True)

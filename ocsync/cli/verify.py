@@ -43,20 +43,20 @@ def register(app: typer.Typer) -> None:
         Where a listener is attached, also wait until it has heard of all.
         Read-only but for --redeliver.
         """
-        from ocsync.engine.session import Work, before_writing, sign_in
+        from ocsync.engine.session import Session, confirm_production, sign_in
         from ocsync.engine.verify.verification import Examined, examine
         from ocsync.render import delivery_proof, resume
 
         ctx.confirmed, ctx.lock_seconds = confirm, seconds_of(lock_timeout)
         seconds, patience = seconds_of(settle), seconds_of(delivery_timeout)
         with ctx.folder().runs.get(name, "resume") as found:
-            if found.info.sort == "resync":
+            if found.info.kind == "resync":
                 raise UsageError(f"run {found.id} is a resync, not a resume: it wrote nothing")
 
-            async def work_on(work: Work) -> Examined:
+            async def work_on(work: Session) -> Examined:
                 await sign_in(work)
                 if redeliver:
-                    before_writing(work)
+                    confirm_production(work)
                 return await examine(
                     work, found, settle=seconds, patience=patience, redeliver=redeliver
                 )

@@ -71,7 +71,7 @@ def register(app: typer.Typer) -> None:
 
         from ocsync.cli.pause import place_of
         from ocsync.client import Limits
-        from ocsync.engine.pause.window import Order
+        from ocsync.engine.pause.window import WindowRequest
         from ocsync.engine.pause.window import window as carry_out
         from ocsync.render import window as shown
         from ocsync.schema import read_targets
@@ -82,7 +82,7 @@ def register(app: typer.Typer) -> None:
         folder = ctx.folder()
         plain = _command(ctx, program)
         enclosing = os.environ.get("OCSYNC_WINDOW", "").split()
-        order = Order(
+        order = WindowRequest(
             direct=direct,
             grouped=grouped,
             reason=reason or f"window: {plain.name}",

@@ -183,7 +183,7 @@ class Api:
         body: Any = None,
         repeatable: bool = True,
     ) -> httpx.Response:
-        self._auth.keep(secrets_in(body))
+        self._auth.register_secret(secrets_in(body))
         request = self._client.build_request(
             method,
             self._base + path,
@@ -198,7 +198,7 @@ class Api:
 
     def _checked(self, response: httpx.Response, method: str, path: str) -> Reply:
         if response.status_code >= 300:
-            raw = self._auth.hide(response.content)
+            raw = self._auth.redact(response.content)
             raise error_of(response.status_code, raw, f"{method} {path}")
         body = decode(response.content)
         if body is NOT_JSON:

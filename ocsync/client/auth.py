@@ -104,7 +104,7 @@ class OrderCloudAuth(httpx.Auth):
 
     async def _token_request(self) -> httpx.Request:
         secret = await asyncio.to_thread(self._secret)
-        self.keep([secret])
+        self.register_secret([secret])
         form = {
             "grant_type": "client_credentials",
             "client_id": self._client_id,
@@ -112,7 +112,7 @@ class OrderCloudAuth(httpx.Auth):
         }
         return httpx.Request("POST", self._url, data=form, extensions={"repeatable": True})
 
-    def keep(self, secrets: Iterable[str]) -> None:
+    def register_secret(self, secrets: Iterable[str]) -> None:
         """Hide *secrets*, in any form that an answer may repeat them in."""
         for text in secrets:
             self._hidden |= {
@@ -121,7 +121,7 @@ class OrderCloudAuth(httpx.Auth):
                 msgspec.json.encode(text)[1:-1],
             }
 
-    def hide(self, answer: bytes) -> bytes:
+    def redact(self, answer: bytes) -> bytes:
         """*answer* without the secrets and the tokens that were sent."""
         for word in sorted(self._hidden, key=len, reverse=True):
             answer = answer.replace(word, b"(hidden)") if len(word) >= _SECRET_LENGTH else answer
@@ -129,7 +129,7 @@ class OrderCloudAuth(httpx.Auth):
 
     def _take(self, response: httpx.Response) -> None:
         failed = response.status_code != 200
-        body = decode(self.hide(response.content) if failed else response.content)
+        body = decode(self.redact(response.content) if failed else response.content)
         if response.status_code != 200 or not isinstance(body, dict):
             self._failure = self._refused(response, body)
             raise self._failure
@@ -140,7 +140,7 @@ class OrderCloudAuth(httpx.Auth):
             raise self._failure
         lifetime = float(min(seconds, _LONGEST)) if isinstance(seconds, int | float) else 60.0
         self._token = token
-        self.keep([token])
+        self.register_secret([token])
         self._ends = self._now() + max(lifetime - _EARLY_SECONDS, lifetime * 0.9 - 1.0, 0.0)
 
     def _refused(self, response: httpx.Response, body: Any) -> OcsyncError:

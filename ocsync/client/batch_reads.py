@@ -54,7 +54,7 @@ def _batches(refs: Iterable[Ref]) -> Iterator[list[Ref]]:
     groups: dict[tuple[str, ...], list[Ref]] = defaultdict(list)
     for ref in refs:
         kind = kind_of(ref)
-        if kind.lags:
+        if kind.eventually_consistent:
             yield [ref]
         else:
             groups[_list_of(kind, ref)].append(ref)

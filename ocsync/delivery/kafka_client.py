@@ -35,7 +35,7 @@ class Span(NamedTuple):
     end: int
 
 
-class Came(NamedTuple):
+class ReceivedRecord(NamedTuple):
     """A record of a partition. *time* is the topic's own, in milliseconds; 0 where it has none."""
 
     place: Place
@@ -86,7 +86,7 @@ class Cluster:
         """Go on from *offsets*."""
         self._consumer.assign([TopicPartition(*place, at) for place, at in offsets.items()])
 
-    def take(self) -> list[Came]:
+    def take(self) -> list[ReceivedRecord]:
         """What has come; it waits a moment for something. *lost* hears of trouble."""
         found = []
         try:
@@ -187,10 +187,10 @@ class Cluster:
         return TryLater(f"no Kafka broker answers at {self.servers}: {why}")
 
 
-def _came(message: Message) -> Came:
+def _came(message: Message) -> ReceivedRecord:
     headers = cast("list[tuple[str, bytes | None]]", message.headers() or [])
     kind, stamp = message.timestamp()
-    return Came(
+    return ReceivedRecord(
         (message.topic() or "", message.partition() or 0),
         message.offset() or 0,
         stamp if kind else 0,

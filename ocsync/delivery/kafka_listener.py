@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from ocsync.delivery.decoding import Heard, Record, open_messages
-from ocsync.delivery.kafka_client import ANSWER_SECONDS, Came, Cluster, Place
+from ocsync.delivery.kafka_client import ANSWER_SECONDS, Cluster, Place, ReceivedRecord
 from ocsync.delivery.kafka_config import Brokers
 from ocsync.errors import InputError, TryLater
 from ocsync.models import Delivery
@@ -91,7 +91,7 @@ class TopicReader:
             self._next |= dict.fromkeys(new, 0)
             self._cluster.assign(self._next)
 
-    def _take(self, batch: list[Came], stop: Callable[[], bool]) -> None:
+    def _take(self, batch: list[ReceivedRecord], stop: Callable[[], bool]) -> None:
         found = [message for came in batch for message in self._opened(came)]
         if found and self._kept(found, stop):
             for one in found:
@@ -110,7 +110,7 @@ class TopicReader:
                 return False
             self._sleep(_AGAIN)
 
-    def _opened(self, came: Came) -> list[Delivery]:
+    def _opened(self, came: ReceivedRecord) -> list[Delivery]:
         self._next[came.place] = came.offset + 1
         seconds = self._arrival(came)
         if seconds is None:
@@ -123,7 +123,7 @@ class TopicReader:
             self._heard(400, f"{place}: {error.message}")
             return []
 
-    def _arrival(self, came: Came) -> float | None:
+    def _arrival(self, came: ReceivedRecord) -> float | None:
         """When it arrived; None for what is too old, or has no time of its own to tell.
 
         What comes while we listen arrives now, by our clock, which is also the runs'; what was

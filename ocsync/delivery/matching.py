@@ -14,13 +14,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from ocsync.delivery.messages import Key, Told, same_entity, told_by
-from ocsync.diff import differing, sold
+from ocsync.delivery.messages import Key, MessageSubject, same_entity, subjects_of
+from ocsync.diff import diff, sold
 from ocsync.field_paths import MISSING, value_at
 from ocsync.models import Delivery, Fields, Ref
 
 
-class Shows(StrEnum):
+class ContentMatch(StrEnum):
     """What a message shows of a write: it, what was before it, something else, or none of it."""
 
     WRITTEN = "written"
@@ -113,12 +113,12 @@ class Delivered(NamedTuple):
         }
 
 
-class _Came:
+class _ReceivedMessages:
     """What came for one expected message."""
 
     def __init__(self) -> None:
         self.early = 0
-        self.times: list[tuple[float, Shows]] = []
+        self.times: list[tuple[float, ContentMatch]] = []
         self.last: Mapping[str, Any] = {}
 
 
@@ -127,7 +127,7 @@ class Matcher:
 
     def __init__(self, expected: list[Expected]) -> None:
         self._expected = expected
-        self._came = [_Came() for _ in expected]
+        self._came = [_ReceivedMessages() for _ in expected]
         self._by_own: dict[tuple[str, str | None], list[int]] = defaultdict(list)
         for number, one in enumerate(expected):
             self._by_own[one.target, one.key[-1]].append(number)
@@ -138,7 +138,7 @@ class Matcher:
     def take(self, message: Delivery) -> None:
         """Another message."""
         at = datetime.fromisoformat(message.at)
-        for told in told_by(message):
+        for told in subjects_of(message):
             self._heard.add(told.target)
             numbers = self._about(told)
             if not numbers:
@@ -148,7 +148,7 @@ class Matcher:
             if at >= self._expected[number].wrote:
                 self._keep(number, at, told.document)
 
-    def _about(self, told: Told) -> list[int]:
+    def _about(self, told: MessageSubject) -> list[int]:
         numbers = self._by_own.get((told.target, told.key[-1]), ())
         return [n for n in numbers if same_entity(self._expected[n].key, told.key)]
 
@@ -156,18 +156,20 @@ class Matcher:
         """Of several that a message can be about, as parents are not told, the likeliest."""
         if len(numbers) == 1:
             return numbers[0]
-        shown = [n for n in numbers if shows(self._expected[n], document) is Shows.WRITTEN]
+        shown = [
+            n for n in numbers if content_match(self._expected[n], document) is ContentMatch.WRITTEN
+        ]
         return min(shown or numbers, key=lambda n: len(self._came[n].times))
 
     def _keep(self, number: int, at: datetime, document: Mapping[str, Any]) -> None:
         expected, came = self._expected[number], self._came[number]
-        what = shows(expected, document)
+        what = content_match(expected, document)
         seconds = (at - expected.since).total_seconds()
         if seconds < 0:
-            came.early += what is Shows.WRITTEN
+            came.early += what is ContentMatch.WRITTEN
             return
         came.times.append((seconds, what))
-        if what is not Shows.NOTHING:
+        if what is not ContentMatch.NOTHING:
             came.last = document
 
     def result(self, current: Mapping[Ref, Mapping[str, Any]] | None = None) -> Delivered:
@@ -182,18 +184,20 @@ class Matcher:
         return Delivered(found, self._strangers, frozenset(self._heard))
 
 
-def _judge(expected: Expected, came: _Came, current: Mapping[str, Any] | None) -> Matched:
-    good = [s for s, what in came.times if what in (Shows.WRITTEN, Shows.NOTHING)]
-    told = [what for _, what in came.times if what is not Shows.NOTHING]
+def _judge(
+    expected: Expected, came: _ReceivedMessages, current: Mapping[str, Any] | None
+) -> Matched:
+    good = [s for s, what in came.times if what in (ContentMatch.WRITTEN, ContentMatch.NOTHING)]
+    told = [what for _, what in came.times if what is not ContentMatch.NOTHING]
     last = came.times[-1][0] if came.times else None
     first = min(good, default=last)
     if not came.times:
         absent = Arrival.MISSING if expected.due else Arrival.NOT_DUE
         return Matched(expected, Arrival.ARRIVED if came.early else absent, early=came.early)
     fields: dict[str, dict[str, Any]] = {}
-    if (told and told[-1] is Shows.BEFORE) or not good:
+    if (told and told[-1] is ContentMatch.BEFORE) or not good:
         fields = _not_as(expected, came.last)
-        if current is not None and not differing(
+        if current is not None and not diff(
             expected.ref, {p: pair["found"] for p, pair in fields.items()}, dict(current)
         ):
             fields = {}
@@ -202,20 +206,20 @@ def _judge(expected: Expected, came: _Came, current: Mapping[str, Any] | None) -
     return Matched(expected, arrival, times, came.early, first, last, fields)
 
 
-def shows(expected: Expected, document: Mapping[str, Any]) -> Shows:
+def content_match(expected: Expected, document: Mapping[str, Any]) -> ContentMatch:
     """What *document* shows of the write, as far as it carries it.
 
     Less stock than was written is stock sold since, unless it is just what was there before.
     """
     carried = _carried(expected, document)
     if not carried:
-        return Shows.NOTHING
+        return ContentMatch.NOTHING
     wrong = _not_as(expected, document)
     if not wrong:
-        return Shows.WRITTEN
+        return ContentMatch.WRITTEN
     older = {path: expected.before[path] for path in wrong if path in expected.before}
-    same_as_before = len(older) > len(differing(expected.ref, older, {**document}))
-    return Shows.BEFORE if same_as_before else Shows.OTHER
+    same_as_before = len(older) > len(diff(expected.ref, older, {**document}))
+    return ContentMatch.BEFORE if same_as_before else ContentMatch.OTHER
 
 
 def _carried(expected: Expected, document: Mapping[str, Any]) -> Fields:
@@ -224,7 +228,7 @@ def _carried(expected: Expected, document: Mapping[str, Any]) -> Fields:
 
 def _not_as(expected: Expected, document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Each path that *document* carries with another value than was written."""
-    found = differing(expected.ref, _carried(expected, document), {**document})
+    found = diff(expected.ref, _carried(expected, document), {**document})
     return {path: pair for path, pair in found.items() if not _sold(expected, path, pair)}
 
 

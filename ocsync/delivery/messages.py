@@ -36,7 +36,7 @@ _BY_NAMESPACE[TARGETS["inventory"].updated.replace(".updated", ".full.updated")]
 ]
 
 
-class Told(NamedTuple):
+class MessageSubject(NamedTuple):
     """The entity that an *updated* message is about, and its document."""
 
     target: str
@@ -54,7 +54,7 @@ def is_signed(secret: str, body: bytes, header: str) -> bool:
     return hmac.compare_digest(sign(secret, body).encode(), header.strip().encode())
 
 
-def told_by(message: Delivery) -> list[Told]:
+def subjects_of(message: Delivery) -> list[MessageSubject]:
     """What an *updated* message is about: one entity, or (after a full sync) all of a product."""
     target = _BY_NAMESPACE.get(message.namespace)
     if target is None:
@@ -63,7 +63,7 @@ def told_by(message: Delivery) -> list[Told]:
     records = payload.get("inventoryrecords")
     found = [one for one in records if isinstance(one, dict)] if isinstance(records, list) else []
     return [
-        Told(target.name, key, document)
+        MessageSubject(target.name, key, document)
         for document in found or [message.payload]
         if (key := _key_in(target, {**payload, **_own_id(document)}))[-1] is not None
     ]
@@ -91,7 +91,7 @@ def published_by(ref: Ref) -> list[tuple[Target, Ref]]:
     """
     kind = kind_of(ref)
     found: list[tuple[Target, Ref]] = []
-    for name in kind.direct:
+    for name in kind.direct_targets:
         entity = KINDS[TARGETS[name].entity]
         own = not kind.assignment and kind.ids[-1] == entity.ids[-1]
         found.append((TARGETS[name], ref if own else make_ref(entity, ids_of(ref))))

@@ -25,12 +25,12 @@ from ocsync.emulator import control, routes, seeds, synthetic
 from ocsync.emulator.assignments import Assignments
 from ocsync.emulator.bulk import Bulk
 from ocsync.emulator.delivery_configs import Deliveries
-from ocsync.emulator.delivery_sender import Courier
+from ocsync.emulator.delivery_sender import DeliverySender
 from ocsync.emulator.entities import Entities
 from ocsync.emulator.errors import Refusal
 from ocsync.emulator.faults import Faults
 from ocsync.emulator.http import decoded, json_response, read_body, send_answer
-from ocsync.emulator.load import Bucket, Shoppers
+from ocsync.emulator.load import Bucket, SalesSimulator
 from ocsync.emulator.options import Options
 from ocsync.emulator.publisher import KEPT, Publisher
 from ocsync.emulator.request import Answer, Call, Caller
@@ -56,7 +56,7 @@ class Emulator:
         self._first_options = options
         self.requests: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self.touched = 0
-        self.courier = Courier(self.options)
+        self.courier = DeliverySender(self.options)
         kept = options.state if options.state and options.state.exists() else None
         self.reset(kept)
         self.keep()
@@ -67,10 +67,10 @@ class Emulator:
             setattr(self.options, field.name, getattr(self._first_options, field.name))
         self.market = Marketplace()
         if self.options.products and not kept:
-            synthetic.grow(self.market, self.options.products)
+            synthetic.generate(self.market, self.options.products)
         self.publisher = Publisher(self.market, self.options, self.courier)
         if seed := kept or self.options.seed:
-            seeds.plant(self.market, seeds.read_seed(seed), self.publisher)
+            seeds.load_seed(self.market, seeds.read_seed(seed), self.publisher)
         self.tokens = Tokens(self.market, self.options)
         self.faults = Faults()
         if self.options.faults:
@@ -86,7 +86,7 @@ class Emulator:
         deliveries = Deliveries(self.market, self.options)
         configs = Configs(self.market, self.publisher, deliveries, self.options)
         actions, bulk = Actions(entities), Bulk(assignments)
-        self.shoppers = Shoppers(entities, self.options)
+        self.shoppers = SalesSimulator(entities, self.options)
         self._root = routes.build(
             routes.Handlers(entities, assignments, actions, configs, deliveries, bulk)
         )

@@ -74,7 +74,7 @@ def takes_along(market: Marketplace, kind: Kind, row: Row) -> list[tuple[Kind, K
     return gone
 
 
-class Naming(NamedTuple):
+class Referrer(NamedTuple):
     """A row that names another one in *field*, not in its own IDs."""
 
     kind: Kind
@@ -82,7 +82,7 @@ class Naming(NamedTuple):
     field: str
 
 
-def naming(market: Marketplace, kind: Kind, row: Row) -> Iterator[Naming]:
+def naming(market: Marketplace, kind: Kind, row: Row) -> Iterator[Referrer]:
     """What names *row* in a field: it follows a rename, and is left with null by a delete."""
     if kind.name == "product" and not row.document.get("IsParent"):
         return  # it has no child that could name it
@@ -94,7 +94,7 @@ def naming(market: Marketplace, kind: Kind, row: Row) -> Iterator[Naming]:
                 continue
             for one in market.tables[other.name].rows.values():
                 if one.document.get(field) and _named(other, one, reference.ids) == mine:
-                    yield Naming(other, one, field)
+                    yield Referrer(other, one, field)
 
 
 def _named(kind: Kind, row: Row, names: tuple[str, ...]) -> Key:

@@ -92,7 +92,7 @@ def _set_faults(emulator: Emulator, body: bytes, _: str) -> None:
 
 def _seed(emulator: Emulator, body: bytes, _: str) -> None:
     seed = msgspec.json.decode(body, type=dict[str, Any])
-    seeds.plant(emulator.market, seed, emulator.publisher)
+    seeds.load_seed(emulator.market, seed, emulator.publisher)
 
 
 def _options(emulator: Emulator, body: bytes, _: str) -> None:

@@ -37,7 +37,7 @@ class Message(NamedTuple):
     due: float
 
 
-class Courier:
+class DeliverySender:
     """Takes messages at any time; carries them while `run` runs."""
 
     def __init__(self, options: Options) -> None:

@@ -82,7 +82,11 @@ class Entities:
 
     def page(self, kind: Kind, rows: list[Row], wanted: lists.Wanted, call: Call) -> Document:
         """The page of *rows*; only what decides or is on it is worked out."""
-        seen = {id(row): row.seen(stale=kind.lags) for row in rows} if kind.lags else {}
+        seen = (
+            {id(row): row.seen(stale=kind.eventually_consistent) for row in rows}
+            if kind.eventually_consistent
+            else {}
+        )
         if seen:
             rows = [row for row in rows if row.indexed and seen[id(row)] is not None]
         names = lists.needs_all(wanted)
@@ -114,7 +118,7 @@ class Entities:
     def get(self, kind: Kind, call: Call) -> Answer:
         """GET one."""
         self._check_parents(kind, call.ids)
-        stale = kind.lags and self.options.lag_get
+        stale = kind.eventually_consistent and self.options.lag_get
         row = self.market.of(kind, call.ids)
         if stale and row is None:
             row = self._ghost(kind, call.ids)
@@ -222,7 +226,7 @@ class Entities:
         self.keep(kind, row, old)
         if call and kind.name == "category":
             self._adjust_orders(kind, row, call)
-        if kind.lags and self.options.product_lag:
+        if kind.eventually_consistent and self.options.product_lag:
             row.old = old.document if old else None
             row.shown_at = time.monotonic() + self.options.product_lag
         return shown(self.market, kind, row)
@@ -287,7 +291,7 @@ class Entities:
             self.market.put_in(other, Row(tuple({**named, **moved}.values()), document))
 
     def _haunt(self, kind: Kind, row: Row) -> None:
-        if kind.lags and self.options.product_lag:
+        if kind.eventually_consistent and self.options.product_lag:
             shown_at = time.monotonic() + self.options.product_lag
             ghost = Row(row.ids, row.document, row.document, shown_at)
             self.market.tables[kind.name].ghosts[key_of(row.ids)] = ghost

@@ -35,7 +35,7 @@ class Bucket:
         return (1 - self._tokens) / rate
 
 
-class Shoppers:
+class SalesSimulator:
     """Orders: each takes one piece of a random record that has one, paused or not."""
 
     every = 0.02

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from ocsync.emulator import payloads
-from ocsync.emulator.delivery_sender import Courier
+from ocsync.emulator.delivery_sender import DeliverySender
 from ocsync.emulator.kinds import ALL
 from ocsync.emulator.options import Options
 from ocsync.emulator.state import Document, Key, Marketplace, Row, key_of, stamp
@@ -37,7 +37,7 @@ class Publisher:
     *user* is the name of whoever is at work, as messages tell.
     """
 
-    def __init__(self, market: Marketplace, options: Options, courier: Courier) -> None:
+    def __init__(self, market: Marketplace, options: Options, courier: DeliverySender) -> None:
         self.market = market
         self.options = options
         self.courier = courier
@@ -107,7 +107,7 @@ class Publisher:
 
     def _fed(self, kind: Kind, ids: tuple[str, ...]) -> Iterator[Fed]:
         named = dict(zip(kind.ids, ids, strict=True))
-        for name in kind.direct:
+        for name in kind.direct_targets:
             target = TARGETS[name]
             entity = ALL[target.entity]
             if not kind.assignment and kind.ids[-1] == entity.ids[-1]:

@@ -107,7 +107,7 @@ def build(handlers: Handlers) -> Node:
 
 def _paths(kind: Kind, handlers: Handlers) -> list[tuple[str, dict[str, Callable[..., Any]]]]:
     e, a = handlers.entities, handlers.assignments
-    removal = kind.removal.partition("?")[0]
+    removal = kind.delete_path.partition("?")[0]
     if kind.name in LINKS:
         return [
             (kind.path, {"get": a.list_linked}),

@@ -49,7 +49,9 @@ def read_seed(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: not a seed: {error}") from error
 
 
-def plant(market: Marketplace, seed: dict[str, Any], publisher: Publisher | None = None) -> None:
+def load_seed(
+    market: Marketplace, seed: dict[str, Any], publisher: Publisher | None = None
+) -> None:
     """Add *seed* to *market*. Raises InputError for what cannot be in one."""
     unknown = seed.keys() - ALL.keys() - _OTHER
     if unknown:
@@ -116,7 +118,7 @@ def filled(market: Marketplace, kind: Kind, given: Document) -> Document:
 
 
 def kept(market: Marketplace, publisher: Publisher) -> dict[str, Any]:
-    """The marketplace as a seed; `plant` of it gives the same one."""
+    """The marketplace as a seed; `load_seed` of it gives the same one."""
     seed: dict[str, Any] = {
         "marketplace": market.id,
         "name": market.name,

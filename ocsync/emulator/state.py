@@ -143,7 +143,7 @@ class Marketplace:
             self.take_out(kind, key_of(row.ids))
             name = str(row.document["Username"]).casefold()
             self.usernames[name] = (kind, key_of(row.ids))
-        if kind.lags:
+        if kind.eventually_consistent:
             row.indexed = self._fits_index(row.document.get("xp") or {})
         self.tables[kind.name].put(row)
 

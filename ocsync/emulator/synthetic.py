@@ -10,7 +10,7 @@ from typing import Any
 
 from ocsync.emulator.documents import blank
 from ocsync.emulator.kinds import ALL
-from ocsync.emulator.seeds import plant
+from ocsync.emulator.seeds import load_seed
 from ocsync.emulator.state import Marketplace, Row
 
 RECORDS = 3
@@ -18,7 +18,7 @@ _SCHEDULES = 100
 _PLACE = {"Street1": "1 Dock Road", "City": "Hamburg", "Zip": "20457", "Country": "DE"}
 
 
-def grow(market: Marketplace, products: int) -> None:
+def generate(market: Marketplace, products: int) -> None:
     """Add *products* of them, and what they need, to *market*; all targets are on."""
     schedules = min(_SCHEDULES, products)
     around: dict[str, Any] = {
@@ -35,7 +35,7 @@ def grow(market: Marketplace, products: int) -> None:
             for n in range(schedules)
         ],
     }  # fmt: skip
-    plant(market, around)
+    load_seed(market, around)
     product, record = blank(ALL["product"]), blank(ALL["inventory"])
     product["OwnerID"] = record["OwnerID"] = market.id
     stock = {"Enabled": True, "NotificationPoint": None, "VariantLevelTracking": False,

@@ -1,1 +1,1 @@
-"""The stages of the work; each takes what it needs as a `Work`, and never prints."""
+"""The stages of the work; each takes what it needs as a `Session`, and never prints."""

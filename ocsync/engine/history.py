@@ -17,8 +17,8 @@ NOT_SENT = "not sent"
 """The state of a step that has no outcome."""
 
 
-class Which(NamedTuple):
-    """Which runs are meant: begun *since*, in *state*, that fed *target*, of *sort*; empty is any.
+class RunFilter(NamedTuple):
+    """Which runs are meant: begun *since*, in *state*, that fed *target*, of *kind*; empty is any.
 
     *done* is closed with exit code 0, *failed* closed with another.
     """
@@ -26,7 +26,7 @@ class Which(NamedTuple):
     since: str = ""
     state: str = ""
     target: str = ""
-    sort: str = ""
+    kind: str = ""
 
     def fits(self, info: RunInfo) -> bool:
         """Whether *info* is one of them."""
@@ -34,7 +34,7 @@ class Which(NamedTuple):
             (not self.since or info.started >= self.since)
             and self.state in ("", state_of(info))
             and (not self.target or self.target in targets_of(info))
-            and self.sort in ("", info.sort)
+            and self.kind in ("", info.kind)
         )
 
 
@@ -47,8 +47,8 @@ def state_of(info: RunInfo) -> str:
 
 def targets_of(info: RunInfo) -> set[str]:
     """The targets that a run was limited to, fed directly, or lifted at its end."""
-    fed = {target for name in info.kinds if name in KINDS for target in KINDS[name].direct}
-    return {*info.targets, *info.windows, *fed}
+    fed = {target for name in info.kinds if name in KINDS for target in KINDS[name].direct_targets}
+    return {*info.targets, *info.paused_seconds, *fed}
 
 
 class StepRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +66,7 @@ class StepRow(msgspec.Struct, frozen=True, kw_only=True):
     status: int = 0
     code: str = ""
     message: str = ""
-    because: Ref = ""
+    blocked_by: Ref = msgspec.field(default="", name="because")
     seconds: float = 0.0
     sign: str = ""
     found: dict[str, dict[str, Any]] = {}
@@ -74,7 +74,7 @@ class StepRow(msgspec.Struct, frozen=True, kw_only=True):
     place: str = ""
 
 
-class Account(NamedTuple):
+class RunDetails(NamedTuple):
     """All of one run: its record, its steps, its findings, and where it is."""
 
     info: RunInfo
@@ -83,7 +83,7 @@ class Account(NamedTuple):
     folder: str
 
 
-def account(run: Run) -> Account:
+def run_details(run: Run) -> RunDetails:
     """What became of *run*. Raises Damaged."""
     ended: dict[int, Outcome] = {}
     begun: dict[int, str] = {}
@@ -103,13 +103,13 @@ def account(run: Run) -> Account:
         )
         for step in run.steps()
     ]
-    return Account(run.info, steps, findings, str(run.path))
+    return RunDetails(run.info, steps, findings, str(run.path))
 
 
 def _row(row: StepRow, outcome: Outcome | None, begun: str, finding: Finding | None) -> StepRow:
     facts: dict[str, Any] = {}
     if outcome:
-        names = ("status", "code", "message", "because")
+        names = ("status", "code", "message", "blocked_by")
         facts = {name: getattr(outcome, name) for name in names}
         facts["state"] = outcome.state.value
         facts["message"] = outcome.message or _taken_along(outcome)
@@ -123,7 +123,7 @@ def _row(row: StepRow, outcome: Outcome | None, begun: str, finding: Finding | N
 
 
 def _taken_along(outcome: Outcome) -> str:
-    parts = [f"{number:,} {name}" for name, (number, _) in outcome.along.items()]
+    parts = [f"{number:,} {name}" for name, (number, _) in outcome.cascaded.items()]
     return f"took along {', '.join(parts)}" if parts else ""
 
 

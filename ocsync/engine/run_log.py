@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from ocsync.engine.session import Work
+from ocsync.engine.session import Session
 from ocsync.errors import ExitCode, first_of
 from ocsync.models import Intent, Outcome, State, Step
 from ocsync.schema import kind_of
@@ -16,38 +16,38 @@ Kinds = dict[str, dict[str, int]]
 """Counts per kind."""
 
 
-def new_info(work: Work, **facts: Any) -> RunInfo:
+def new_info(work: Session, **facts: Any) -> RunInfo:
     """The record of a run that begins now, by whoever works here; *facts* are its own members."""
     pin = work.folder.pin()
     return RunInfo(
         id=work.folder.runs.new_id(work.now(), work.folder.journal.runs()),
-        started=work.stamp(),
+        started=work.timestamp(),
         user=work.by,
         marketplace=pin.id if pin else "",
         **facts,
     )
 
 
-class Spent(NamedTuple):
+class SessionCost(NamedTuple):
     """When a sitting of a run began, and how many requests had been sent by then."""
 
-    work: Work
+    work: Session
     started: float
     sent: int
 
     @classmethod
-    def since_now(cls, work: Work) -> Spent:
+    def start(cls, work: Session) -> SessionCost:
         """A sitting that begins now."""
         return cls(work, time.monotonic(), work.api.sent)
 
-    def keep_in(self, run: Run) -> None:
+    def add_to(self, run: Run) -> None:
         """Add the time and the requests of this sitting to the record of *run*."""
         info = run.info
         seconds, requests = time.monotonic() - self.started, self.work.api.sent - self.sent
         run.update(seconds=info.seconds + seconds, requests=info.requests + requests)
 
 
-class LeftOff(NamedTuple):
+class RunProgress(NamedTuple):
     """Where a run is: by number the outcomes so far, and the intents without one.
 
     *lagging* are the intents of steps that are done, of kinds whose reads lag behind writes.
@@ -58,23 +58,23 @@ class LeftOff(NamedTuple):
     lagging: list[Intent]
 
 
-def left_off(run: Run) -> LeftOff:
+def load_progress(run: Run) -> RunProgress:
     """How far *run* has come. Raises Damaged."""
-    found = LeftOff({}, {}, [])
+    found = RunProgress({}, {}, [])
     for record in run.outcomes():
         if isinstance(record, Intent):
             found.dangling[record.number] = record
             continue
         found.ended[record.number] = record
         intent = found.dangling.pop(record.number, None)
-        if intent and record.state is State.DONE and kind_of(record.ref).lags:
+        if intent and record.state is State.DONE and kind_of(record.ref).eventually_consistent:
             found.lagging.append(intent)
     return found
 
 
-def ended(work: Work, step: Step, state: State, **facts: Any) -> Outcome:
+def outcome_now(work: Session, step: Step, state: State, **facts: Any) -> Outcome:
     """The outcome of *step* as of now."""
-    return Outcome(number=step.number, ref=step.ref, state=state, at=work.stamp(), **facts)
+    return Outcome(number=step.number, ref=step.ref, state=state, at=work.timestamp(), **facts)
 
 
 def by_kind(steps: Iterable[Step]) -> dict[str, int]:
@@ -99,7 +99,7 @@ def count_outcomes(run: Run) -> tuple[Kinds, list[Outcome]]:
     return kinds, problems
 
 
-def tally(kinds: Kinds) -> dict[str, int]:
+def add_up(kinds: Kinds) -> dict[str, int]:
     """The counts of all *kinds* added up."""
     total: dict[str, int] = {}
     for counts in kinds.values():
@@ -108,7 +108,7 @@ def tally(kinds: Kinds) -> dict[str, int]:
     return total
 
 
-def code_of(problems: Iterable[Outcome]) -> ExitCode:
+def exit_code_for(problems: Iterable[Outcome]) -> ExitCode:
     """What a run with these *problems* exits with."""
     codes = {
         State.FAILED: ExitCode.PARTLY,

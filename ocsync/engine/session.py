@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ocsync.errors import Conflict, Interrupted, SignInError
 from ocsync.events import Emit, Said
 from ocsync.schema import KINDS, TARGETS
-from ocsync.store import Pin, ProfileFolder
+from ocsync.store import Pin, ProfileDir
 from ocsync.store.identity import job_url
 from ocsync.store.identity import operator as operator
 
@@ -28,7 +28,7 @@ def utc_now() -> datetime:
 
 
 @dataclass(frozen=True)
-class Work:
+class Session:
     """One command's work on one marketplace.
 
     *ask* puts a yes-or-no question, and raises UsageError where none can be asked. *confirm* gets
@@ -37,7 +37,7 @@ class Work:
     """
 
     api: Api
-    folder: ProfileFolder
+    folder: ProfileDir
     emit: Emit
     ask: Ask
     confirm: Callable[[str], None] = lambda _: None
@@ -47,15 +47,15 @@ class Work:
     job: str = field(default_factory=lambda: job_url(os.environ))
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def stamp(self) -> str:
+    def timestamp(self) -> str:
         """Now, to the second, as the workspace's files write it."""
         return self.now().isoformat(timespec="seconds")
 
-    def moment(self) -> str:
+    def precise_timestamp(self) -> str:
         """Now, to the millisecond: the stamp of what is measured."""
         return self.now().isoformat(timespec="milliseconds")
 
-    def go_on(self) -> None:
+    def raise_if_stopped(self) -> None:
         """Raise Interrupted when the operator wants to leave."""
         if self.stop.is_set():
             raise Interrupted("stopped; what was under way has ended and is on disk",
@@ -73,12 +73,12 @@ class Work:
             waited, step = waited + step, min(step * 2, 5.0)
         return None
 
-    def say(self, sign: str, text: str) -> None:
+    def notify(self, sign: str, text: str) -> None:
         """Tell the operator a line."""
         self.emit(Said(sign, text))
 
 
-async def sign_in(work: Work) -> Identity:
+async def sign_in(work: Session) -> Identity:
     """Sign in, and make sure that the token belongs to the profile's marketplace.
 
     The first sign-in pins the marketplace. Raises Conflict when it is another one than before:
@@ -103,7 +103,7 @@ async def sign_in(work: Work) -> Identity:
     return identity
 
 
-def before_writing(work: Work) -> None:
+def confirm_production(work: Session) -> None:
     """Make sure that writing to this marketplace is meant; after `sign_in`. Raises UsageError."""
     pin = work.folder.pin()
     work.confirm(pin.id if pin else "")

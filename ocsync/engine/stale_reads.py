@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from ocsync.client import read_current
 from ocsync.diff import Document
-from ocsync.engine.session import Work
+from ocsync.engine.session import Session
 from ocsync.errors import OcsyncError
 from ocsync.events import ReadDone, Reading
 from ocsync.models import Ref
@@ -16,8 +16,8 @@ POLL_SECONDS = 1.0
 Stale = Callable[[Document | None], bool]
 
 
-async def read_now(
-    work: Work, refs: Iterable[Ref], late: Mapping[Ref, Stale], settle: float
+async def read_settled(
+    work: Session, refs: Iterable[Ref], late: Mapping[Ref, Stale], settle: float
 ) -> dict[Ref, Document | OcsyncError | None]:
     """What is there now. Those that are *late* are read again while they may be stale.
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ocsync.client import Identity
-from ocsync.engine.pause.pausing import Surveyed, survey
-from ocsync.engine.session import Work, sign_in
+from ocsync.engine.pause.pausing import TargetStatus, read_status
+from ocsync.engine.session import Session, sign_in
 from ocsync.pause import Standing
 from ocsync.schema import TARGETS
-from ocsync.store.summary import Due, forgotten
+from ocsync.store.summary import OverduePause, overdue_pauses
 
 
 class Status(NamedTuple):
@@ -19,8 +19,8 @@ class Status(NamedTuple):
     """
 
     identity: Identity
-    targets: dict[str, Surveyed]
-    overdue: dict[str, Due]
+    targets: dict[str, TargetStatus]
+    overdue: dict[str, OverduePause]
     drifted: tuple[str, ...]
     aged: bool = False
 
@@ -35,20 +35,20 @@ class Status(NamedTuple):
         return bool(paused or self.overdue or self.drifted)
 
 
-async def status(work: Work, *, max_age: float = 0.0) -> Status:
+async def status(work: Session, *, max_age: float = 0.0) -> Status:
     """Ask the server about every target. Pauses older than *max_age* seconds (0: no such limit) are
     overdue, as those are whose lease has run out and those that a dead window left.
 
     Drifted are those that somebody else lifted, or whose config went away while we held them.
     """
     identity = await sign_in(work)
-    seen = await survey(work, TARGETS.values(), settles=False)
+    seen = await read_status(work, TARGETS.values(), settles=False)
     pauses = work.folder.read_pauses()
     drifted = [
         name
         for name, one in seen.items()
         if one.standing is Standing.LIFTED or (name in pauses and not one.server.exists)
     ]
-    is_open = work.folder.windows.is_open
-    overdue = forgotten(work.folder.raw_pauses(), work.now(), is_open, max_age=max_age)
+    is_open = work.folder.window_locks.is_open
+    overdue = overdue_pauses(work.folder.raw_pauses(), work.now(), is_open, max_age=max_age)
     return Status(identity, seen, overdue, tuple(drifted), aged=bool(max_age))

@@ -11,7 +11,7 @@ from ocsync.errors import OcsyncError
 T = TypeVar("T")
 
 
-async def each(
+async def run_all(
     things: Iterable[T], act: Callable[[T], Awaitable[None]], *, workers: int, stop: asyncio.Event
 ) -> None:
     """Do *act* for each of *things*, up to *workers* at a time.

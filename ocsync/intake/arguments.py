@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ocsync.errors import InputError, Problem, UsageError
-from ocsync.intake.field_values import faults_of, opened, read_json, read_text
+from ocsync.intake.field_values import opened, read_json, read_text, validate
 from ocsync.models import Entry, Fields, Op, Ref
 from ocsync.schema import Kind, field_at, kind_of, read_ref
 
@@ -30,7 +30,7 @@ def entry_from_arguments(
     expected = _read(kind, expect, problems, adjusts=False)
     entry = Entry(op=op, ref=checked, fields=fields, expect=expected, replace=replace)
     if not problems:
-        problems = [Problem(checked, 0, 0, *fault) for fault in faults_of(entry)]
+        problems = [Problem(checked, 0, 0, *fault) for fault in validate(entry)]
     if problems:
         raise InputError("nothing was staged", problems)
     return entry

@@ -145,7 +145,7 @@ def opened(kind: Kind, document: Fields) -> Fields:
     return flat
 
 
-def faults_of(entry: Entry) -> Iterator[Fault]:
+def validate(entry: Entry) -> Iterator[Fault]:
     """Everything that keeps *entry* from being staged."""
     kind = kind_of(entry.ref)
     if entry.op not in kind.ops:
@@ -203,11 +203,11 @@ def _unknown(kind: Kind, path: str) -> str:
 
 def _why_not_op(kind: Kind, op: Op) -> str:
     if kind.assignment:
-        return f"{kind.one} can only be assigned (stage assign)"
+        return f"{kind.noun_with_article} can only be assigned (stage assign)"
     if op is Op.PUT:
         reason = "its password is write-only" if kind.deletable else "it is generated from specs"
-        return f"{kind.one} cannot be put, as {reason}; use set"
-    return f"{kind.one} is an entity: use set, put or adjust"
+        return f"{kind.noun_with_article} cannot be put, as {reason}; use set"
+    return f"{kind.noun_with_article} is an entity: use set, put or adjust"
 
 
 def _missing(kind: Kind, entry: Entry) -> Iterator[Fault]:

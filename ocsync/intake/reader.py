@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from ocsync.errors import InputError, Problem, UsageError
 from ocsync.intake import csv_rows, jsonl, table
-from ocsync.intake.field_values import faults_of
+from ocsync.intake.field_values import validate
 from ocsync.intake.record import Line, Origin, See
 from ocsync.models import Entry
 
@@ -90,7 +90,7 @@ def _collected(
                     Problem(
                         origin.label, line.number, line.columns.get(f.field, 0), *f, origin.sheet
                     )
-                    for f in faults_of(line.entry)
+                    for f in validate(line.entry)
                 ]
             see(line)
             for name, text in line.loose.items():

@@ -32,7 +32,7 @@ def required(kind: Kind) -> list[str]:
     return [
         path
         for path, field in _writable(kind)
-        if (field.required_on_assign if kind.assignment else field.required and kind.puts)
+        if (field.required_on_assign if kind.assignment else field.required and kind.allows_put)
     ]
 
 

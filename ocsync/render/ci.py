@@ -109,7 +109,7 @@ def _escaped(value: object, more: str = "", *, percent: str = "%25") -> str:
     return text
 
 
-def harmless(text: str) -> str:
+def escape_ci_commands(text: str) -> str:
     """*text* without anything that a CI would carry out: names and messages are not ours."""
     return _COMMAND.sub(lambda found: found[0][:-1] + " " + found[0][-1], text)
 
@@ -214,11 +214,11 @@ class Azure(Ci):
         """Write it into the run's folder, else a temporary one, and tell where."""
         import tempfile
 
-        from ocsync.store.files import replace
+        from ocsync.store.files import write_atomically
 
         place = facts.get("folder") or self.environ.get("AGENT_TEMPDIRECTORY")
         path = Path(place or tempfile.gettempdir()).absolute() / f"summary-{os.getpid()}.md"
-        replace(path, text.encode())
+        write_atomically(path, text.encode())
         self.write(f"##vso[task.uploadsummary]{path}")
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
-from ocsync.render.ci import Ci, harmless, harmless_json, here
+from ocsync.render.ci import Ci, escape_ci_commands, harmless_json, here
 
 FORMAT = 1
 """The version of every JSON document and event; it rises when a reader would break."""
@@ -129,7 +129,7 @@ class Console:
         if stream is sys.stderr:
             put(sys.stdout, "", flush=True)  # so that a log of both has the lines in their order
         if self.ci:
-            line = harmless(line)
+            line = escape_ci_commands(line)
         put(stream, fit(line, stream) + "\n")
 
 

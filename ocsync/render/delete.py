@@ -17,7 +17,7 @@ from ocsync.schema import KINDS, kind_of
 
 if TYPE_CHECKING:
     from ocsync.engine.delete.execute import Report
-    from ocsync.engine.delete.impact import Doomed, Survey
+    from ocsync.engine.delete.impact import DeleteImpact, DeleteRow
 
 _SHOWN = 10
 _HEARS = {
@@ -31,7 +31,7 @@ _HEARS = {
 _WIDTH = 78
 
 
-def survey(found: Survey) -> Iterator[Line]:
+def survey(found: DeleteImpact) -> Iterator[Line]:
     """What goes, what goes along, what will be refused, what stays, what is staged for it."""
     yield from _going(found)
     absent = [row for row in found.rows if row.document is None]
@@ -52,12 +52,12 @@ def survey(found: Survey) -> Iterator[Line]:
             )
 
 
-def _going(found: Survey) -> Iterator[Line]:
+def _going(found: DeleteImpact) -> Iterator[Line]:
     if len(found.there) <= _SHOWN:
         for row in found.there:
             yield from _with_along(row.ref, row.along.counts)
         return
-    groups: dict[str, list[Doomed]] = {}
+    groups: dict[str, list[DeleteRow]] = {}
     for row in found.there:
         groups.setdefault(kind_of(row.ref).name, []).append(row)
     for name, rows in groups.items():
@@ -75,7 +75,7 @@ def _with_along(what: str, counts: Mapping[str, int]) -> Iterator[Line]:
             yield "", "    " + line.replace("\u00a0", " ")
 
 
-def _remarks(rows: Sequence[Doomed]) -> Iterator[Line]:
+def _remarks(rows: Sequence[DeleteRow]) -> Iterator[Line]:
     for row in rows:
         for held in row.held:
             noun = KINDS[held.kind].noun if held.kind in KINDS else held.kind
@@ -95,7 +95,7 @@ def _shortened(lines: list[Line]) -> Iterator[Line]:
         yield "", f"  ... and {len(lines) - _SHOWN:,} more remarks (all with --json)"
 
 
-def _staged(found: Survey) -> Iterator[Line]:
+def _staged(found: DeleteImpact) -> Iterator[Line]:
     yield from staged(found.fallen.dropped, found.fallen.kept)
     if found.naming:
         names = shortened(_refs(found.naming))
@@ -123,7 +123,7 @@ def _refs(entries: Sequence[Entry]) -> list[str]:
     return list(dict.fromkeys(entry.ref for entry in entries))
 
 
-def _unread(found: Survey) -> Iterator[Line]:
+def _unread(found: DeleteImpact) -> Iterator[Line]:
     if not found.counted:
         yield "!", "what goes along was not read (--no-count)"
     names = sorted({name for row in found.there for name in row.along.unread})
@@ -133,12 +133,12 @@ def _unread(found: Survey) -> Iterator[Line]:
         )
     for name in dict.fromkeys(kind_of(row.ref).name for row in found.there):
         kind = KINDS[name]
-        if kind.hidden:
-            text = f"{plural_of(kind.noun)}: may be refused for {kind.hidden}"
+        if kind.unreadable_blockers:
+            text = f"{plural_of(kind.noun)}: may be refused for {kind.unreadable_blockers}"
             yield "!", f"{text} (cannot be read)"
 
 
-def survey_data(found: Survey) -> dict[str, Any]:
+def survey_data(found: DeleteImpact) -> dict[str, Any]:
     """The survey as data."""
     return {
         "type": "survey",
@@ -190,7 +190,7 @@ def next_commands(result: Report) -> list[str]:
     return [f"ocsync history {result.run.id}", *([f"ocsync rollback {result.run.id}"] * bool(done))]
 
 
-def report_data(result: Report | None, found: Survey, *, dry_run: bool) -> dict[str, Any]:
+def report_data(result: Report | None, found: DeleteImpact, *, dry_run: bool) -> dict[str, Any]:
     """The last event of a delete."""
     counts = result.run.counts if result else {}
     return {
@@ -201,7 +201,7 @@ def report_data(result: Report | None, found: Survey, *, dry_run: bool) -> dict[
         "deleted": counts.get(State.DONE.value, 0),
         "not_there": len(found.rows) - len(found.there),
         "failed": [
-            {"ref": o.ref, "state": o.state.value, "message": o.message, "because": o.because}
+            {"ref": o.ref, "state": o.state.value, "message": o.message, "because": o.blocked_by}
             for o in (result.problems if result else ())
         ],
         "dropped": len(result.fallen.dropped) if result else 0,

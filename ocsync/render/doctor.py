@@ -10,7 +10,7 @@ from ocsync.render.text import count, width
 from ocsync.render.verify import Line
 
 if TYPE_CHECKING:
-    from ocsync.engine.doctor import Examination, Said
+    from ocsync.engine.doctor import CheckResult, Examination
 
 _SIGNS = {"fine": "✓", "note": "!", "wrong": "✗"}
 _DETAILS = 3
@@ -34,12 +34,12 @@ def lines(found: Examination, columns: int, *, all_of_it: bool) -> Iterator[Line
         yield "", f"  not checked without {reason}: {', '.join(skipped)}"
 
 
-def told(one: Said, columns: int) -> Iterator[Line]:
+def told(one: CheckResult, columns: int) -> Iterator[Line]:
     """One finding, with every line that it stands on."""
     yield from _told(one._replace(fix=""), len(one.id), columns, whole=True)
 
 
-def _told(one: Said, gap: int, columns: int, *, whole: bool = False) -> Iterator[Line]:
+def _told(one: CheckResult, gap: int, columns: int, *, whole: bool = False) -> Iterator[Line]:
     head = f"  {one.id}{' ' * (gap - width(one.id))}  "
     rest = [one.why, f"fix: {one.fix}" if one.fix else ""]
     first, *more = _wrapped(one.what, columns, len(head) + 2) or [""]
@@ -80,7 +80,7 @@ def closing(found: Examination) -> Line:
     return "✓", f"nothing is wrong{notes}; {counts['fine']} fine"
 
 
-def document(found: Examination, repaired: Iterable[Said]) -> dict[str, Any]:
+def document(found: Examination, repaired: Iterable[CheckResult]) -> dict[str, Any]:
     """The same as data."""
     return {
         "checks": [_facts(one) for one in found.said],
@@ -94,7 +94,7 @@ def document(found: Examination, repaired: Iterable[Said]) -> dict[str, Any]:
     }
 
 
-def _facts(one: Said) -> dict[str, Any]:
+def _facts(one: CheckResult) -> dict[str, Any]:
     return {
         "id": one.id,
         "level": one.level.value,

@@ -15,7 +15,7 @@ from ocsync.render.verify import Line, findings
 from ocsync.store import RunInfo
 
 if TYPE_CHECKING:
-    from ocsync.engine.history import Account, StepRow
+    from ocsync.engine.history import RunDetails, StepRow
 
 _SHOWN = 10
 _SETTLED = (State.DONE.value, State.UNCHANGED.value)
@@ -29,26 +29,26 @@ def runs(infos: Sequence[RunInfo], now: datetime) -> Iterator[str]:
     ]
     for info in infos:
         at = clock(info.started, now) if info.started else ""
-        edits = info.entries if info.sort == "resume" else "-"
+        edits = info.entries if info.kind == "resume" else "-"
         numbers = (edits, info.steps, info.requests)
         end = ending(info.state, info.exit_code)
-        rows += [(info.id, info.sort, at, *numbers, duration(info.seconds), end)]
+        rows += [(info.id, info.kind, at, *numbers, duration(info.seconds), end)]
     yield from columns(rows, "<<<>>>><")
 
 
-def one(found: Account, now: datetime, *, steps: int | None) -> Iterator[Line]:
+def one(found: RunDetails, now: datetime, *, steps: int | None) -> Iterator[Line]:
     """One run; with *steps* every step up to that number, else those that are not settled."""
     info = found.info
     yield from (("", line) for line in title(info, now))
-    if info.undoes:
-        yield "", f"  takes back run {', '.join(info.undoes)}"
+    if info.reverts:
+        yield "", f"  takes back run {', '.join(info.reverts)}"
     yield from table(info)
     if steps is None:
         yield from _problems(found.steps)
     else:
         yield from _steps(found.steps, steps)
     yield from findings(found.findings)
-    for name, seconds in info.windows.items():
+    for name, seconds in info.paused_seconds.items():
         yield "▶", f"  {name}  paused for {duration(seconds)}"
     yield from numbers(info.delivery) if info.delivery else ()
     good = info.state == "closed" and not info.exit_code
@@ -59,10 +59,10 @@ def title(info: RunInfo, now: datetime) -> Iterator[str]:
     """`run 1123-1504 · resume by mara@host at 15:04`, and below it how much it was."""
     by = f" by {info.user}" if info.user else ""
     at = f" at {clock(info.started, now)}" if info.started else ""
-    parts = [count(info.entries, "edit")] if info.sort == "resume" else []
+    parts = [count(info.entries, "edit")] if info.kind == "resume" else []
     parts += [count(info.steps, "step"), count(info.requests, "request"), duration(info.seconds)]
-    yield f"run {info.id} · {info.sort}{by}{at}"
-    if info.sort == "resync" and info.command:
+    yield f"run {info.id} · {info.kind}{by}{at}"
+    if info.kind == "resync" and info.command:
         yield f"  {info.command}"
     yield f"  {', '.join(parts)}"
 
@@ -86,7 +86,7 @@ def _steps(steps: Sequence[StepRow], most: int) -> Iterator[Line]:
 
 def why(row: StepRow, *, plain: bool = False) -> str:
     """What there is to say of a step, without its state where that is shown beside it."""
-    parts = [f"blocked by {row.because}" if row.because else row.message]
+    parts = [f"blocked by {row.blocked_by}" if row.blocked_by else row.message]
     if row.sign:
         found = ", ".join(
             f"{assignment(path, pair['found'])} instead of {value(pair['wanted'])}"

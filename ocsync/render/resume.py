@@ -83,7 +83,7 @@ def _untried(info: RunInfo) -> bool:
 def problem(outcome: Outcome) -> str:
     """A step that is not settled, and why."""
     if outcome.state is State.BLOCKED:
-        return f"{outcome.ref}   blocked by {outcome.because}"
+        return f"{outcome.ref}   blocked by {outcome.blocked_by}"
     if outcome.state is State.UNKNOWN:
         parts = [
             path

@@ -12,7 +12,7 @@ from ocsync.render.text import assignment, count, shortened, value
 from ocsync.render.verify import Line
 
 if TYPE_CHECKING:
-    from ocsync.engine.rollback.revert import Back
+    from ocsync.engine.rollback.revert import Reversal
     from ocsync.engine.rollback.rollback import Rollback
 
 _SHOWN, _WIDTH = 10, 75
@@ -57,7 +57,7 @@ def _fields(entry: Entry) -> Iterator[str]:
             yield assignment(path, abs(thing), "-=" if thing < 0 else "+=")
 
 
-def _clash(back: Back) -> str:
+def _clash(back: Reversal) -> str:
     parts = [
         f"{path} was {value(v['before'])}, left {value(v['left'])}, is {value(v['now'])}"
         for path, v in back.clash.items()

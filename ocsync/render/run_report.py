@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as Xml
 
+import msgspec
+
 from ocsync.models import Sign, State
 from ocsync.render.history import why
 from ocsync.render.status import ending
@@ -18,7 +20,7 @@ from ocsync.render.text import assignment, count, duration
 from ocsync.render.verify import signs
 
 if TYPE_CHECKING:
-    from ocsync.engine.history import Account, StepRow
+    from ocsync.engine.history import RunDetails, StepRow
 
 _MOST = 1000
 """Problems that a Markdown report names: a job's summary holds a mebibyte."""
@@ -28,7 +30,7 @@ _WORDS = {Sign.MOVED.value: "moved", Sign.DIFFERS.value: "differs", Sign.MISSING
           Sign.UNREAD.value: "unread"}  # fmt: skip
 
 
-def junit(found: Account) -> str:
+def junit(found: RunDetails) -> str:
     """A test suite with a case a step.
 
     Failed and conflicting steps, and those that verification found different, are failures; unknown
@@ -37,7 +39,7 @@ def junit(found: Account) -> str:
     info = found.info
     suite = Xml.Element(
         "testsuite",
-        name=_xml(f"ocsync {info.sort} {info.id}"),
+        name=_xml(f"ocsync {info.kind} {info.id}"),
         tests=str(len(found.steps)),
         time=f"{info.seconds:.3f}",
     )
@@ -46,7 +48,7 @@ def junit(found: Account) -> str:
     properties = Xml.SubElement(suite, "properties")
     names = ("marketplace", "user", "command", "requests", "exit_code")
     facts = {name: getattr(info, name) for name in names}
-    facts |= {f"paused.{name}": f"{seconds:.0f}" for name, seconds in info.windows.items()}
+    facts |= {f"paused.{name}": f"{seconds:.0f}" for name, seconds in info.paused_seconds.items()}
     for name, value in facts.items():
         Xml.SubElement(properties, "property", name=name, value=_xml(str(value)))
     counts = Counter({"failure": 0, "error": 0, "skipped": 0})
@@ -101,14 +103,14 @@ def _utc(stamp: str) -> str:
     return datetime.fromisoformat(stamp).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def markdown(found: Account) -> str:
+def markdown(found: RunDetails) -> str:
     """A summary for people: what came of it, a row a kind, and what is wrong."""
     return "\n".join(_markdown(found)) + "\n"
 
 
-def _markdown(found: Account) -> Iterator[str]:
+def _markdown(found: RunDetails) -> Iterator[str]:
     info = found.info
-    yield f"## ocsync {info.sort} {info.id}: {ending(info.state, info.exit_code)}"
+    yield f"## ocsync {info.kind} {info.id}: {ending(info.state, info.exit_code)}"
     yield ""
     facts = [count(info.steps, "step"), count(info.requests, "request"), duration(info.seconds)]
     yield f"{_cell(info.marketplace)}, {', '.join(facts)}, by {_cell(info.user)}"
@@ -121,9 +123,9 @@ def _markdown(found: Account) -> Iterator[str]:
             cells = [f"{counts.get(state, 0):,}" for state in used]
             yield _row(kind, *cells, signs(info.verified_kinds.get(kind, {})))
         yield ""
-    for name, seconds in info.windows.items():
+    for name, seconds in info.paused_seconds.items():
         yield f"- {name} was paused for {duration(seconds)}"
-    if info.windows:
+    if info.paused_seconds:
         yield ""
     wrong = [row for row in found.steps if _verdict(row)[0]]
     if wrong:
@@ -147,18 +149,23 @@ def _cell(text: str) -> str:
 _FIELDS = ("number", "wave", "ref", "method", "state", "status", "code", "message", "because")
 
 
-def table(found: Account) -> str:
+def table(found: RunDetails) -> str:
     """CSV, a row a step."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("kind", *_FIELDS, "seconds", "verified", "found"))
     for row in found.steps:
         kind = row.ref.partition("/")[0]
-        cells = [getattr(row, name) for name in _FIELDS]
+        facts = msgspec.to_builtins(row)
+        cells = [facts[name] for name in _FIELDS]
         differing = "; ".join(assignment(path, v["found"]) for path, v in row.found.items())
         seen = _WORDS.get(row.sign, "")
         writer.writerow((kind, *cells, f"{row.seconds:g}", seen, differing))
     return text.getvalue()
 
 
-FORMATS: dict[str, Callable[[Account], str]] = {"junit": junit, "markdown": markdown, "csv": table}
+FORMATS: dict[str, Callable[[RunDetails], str]] = {
+    "junit": junit,
+    "markdown": markdown,
+    "csv": table,
+}

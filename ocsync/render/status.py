@@ -11,8 +11,8 @@ from ocsync.store.identity import operator
 
 if TYPE_CHECKING:
     from ocsync.engine.status import Status
-    from ocsync.store import Glance
-    from ocsync.store.summary import Due
+    from ocsync.store import JournalSummary
+    from ocsync.store.summary import OverduePause
 
 Line = tuple[str, str]
 Pauses = Mapping[str, Mapping[str, Any]]
@@ -34,7 +34,7 @@ _ENDINGS = {
 }
 
 
-def offline(pauses: Pauses, due: Mapping[str, Due], now: datetime) -> Iterator[Line]:
+def offline(pauses: Pauses, due: Mapping[str, OverduePause], now: datetime) -> Iterator[Line]:
     """The pauses that this workspace remembers, and which of them are *due* to end."""
     ours = [row for name, pause in pauses.items() for row in _ours(name, pause, now)]
     yield from _aligned([*ours, *_overdue(due)])
@@ -76,7 +76,7 @@ def _aligned(rows: Sequence[_Row]) -> Iterator[Line]:
         yield sign, f"{'  ' if sign else '    '}{name:<{size}}  {text}"
 
 
-def _overdue(due: Mapping[str, Due]) -> Iterator[_Row]:
+def _overdue(due: Mapping[str, OverduePause]) -> Iterator[_Row]:
     """The pauses that should have ended by now, why, and what ends them."""
     for name, why in due.items():
         yield "!", name, f"overdue: {_WHY[why]}"
@@ -103,7 +103,7 @@ def _facts(pause: Mapping[str, Any], now: datetime) -> str:
     return ", ".join(parts)
 
 
-def staged(glance: Glance, run: Mapping[str, Any], now: datetime) -> Iterator[Line]:
+def staged(glance: JournalSummary, run: Mapping[str, Any], now: datetime) -> Iterator[Line]:
     """What is staged, and the last run."""
     if glance.entries:
         since = f", since {clock(glance.since, now)}" if glance.since else ""

@@ -15,12 +15,13 @@ from ocsync.schema.kinds import After as After
 from ocsync.schema.kinds import Creates as Creates
 from ocsync.schema.kinds import Field as Field
 from ocsync.schema.kinds import Kind as Kind
-from ocsync.schema.kinds import Named as Named
 from ocsync.schema.kinds import Reference as Reference
+from ocsync.schema.kinds import ReferencedBy as ReferencedBy
 from ocsync.schema.kinds import Type as Type
 from ocsync.schema.refs import ID_PATTERN as ID_PATTERN
 from ocsync.schema.refs import WHY_ID as WHY_ID
 from ocsync.schema.refs import body_ids as body_ids
+from ocsync.schema.refs import delete_url_of as delete_url_of
 from ocsync.schema.refs import field_at as field_at
 from ocsync.schema.refs import ids_of as ids_of
 from ocsync.schema.refs import is_ref as is_ref
@@ -31,7 +32,6 @@ from ocsync.schema.refs import make_ref as make_ref
 from ocsync.schema.refs import parents_of as parents_of
 from ocsync.schema.refs import read_ref as read_ref
 from ocsync.schema.refs import references_of as references_of
-from ocsync.schema.refs import removal_of as removal_of
 from ocsync.schema.refs import url_of as url_of
 from ocsync.schema.targets import GROUPS as GROUPS
 from ocsync.schema.targets import TARGETS as TARGETS

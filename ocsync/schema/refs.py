@@ -50,7 +50,7 @@ def read_ref(text: str) -> Ref:
     shape = "/".join([name, *kind.ids[: len(kind.ids) - kind.optional]])
     shape += "".join(f"[/{i}]" for i in kind.ids[len(kind.ids) - kind.optional :])
     if not len(kind.ids) - kind.optional <= len(values) <= len(kind.ids):
-        raise UsageError(f"{kind.one} is written {shape}")
+        raise UsageError(f"{kind.noun_with_article} is written {shape}")
     for value in values:
         if not ID_PATTERN.fullmatch(value):
             raise UsageError(WHY_ID)
@@ -91,13 +91,13 @@ def url_of(ref: Ref) -> str:
     return kind_of(ref).path.format_map(ids_of(ref))
 
 
-def removal_of(ref: Ref) -> str:
+def delete_url_of(ref: Ref) -> str:
     """The path (with query) whose DELETE removes *ref*."""
     kind = kind_of(ref)
     ids = ids_of(ref)
     if not kind.assignment:
         return kind.path.format_map(ids)
-    path, _, query = kind.removal.partition("?")
+    path, _, query = kind.delete_path.partition("?")
     pairs = [p for p in query.split("&") if p and p[p.index("{") + 1 : -1] in ids]
     return (path + "?" * bool(pairs) + "&".join(pairs)).format_map(ids)
 

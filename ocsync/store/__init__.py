@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ocsync.store.journal import Journal as Journal
     from ocsync.store.profile_dir import Pin as Pin
-    from ocsync.store.profile_dir import ProfileFolder as ProfileFolder
+    from ocsync.store.profile_dir import ProfileDir as ProfileDir
     from ocsync.store.profiles import ENVIRONMENTS as ENVIRONMENTS
     from ocsync.store.profiles import Profile as Profile
     from ocsync.store.runs import Run as Run
     from ocsync.store.runs import RunInfo as RunInfo
     from ocsync.store.runs import Runs as Runs
-    from ocsync.store.summary import Glance as Glance
+    from ocsync.store.summary import JournalSummary as JournalSummary
     from ocsync.store.workspace import Workspace as Workspace
 
 _HOMES = {
-    "Glance": "summary",
+    "JournalSummary": "summary",
     "Journal": "journal",
     "Pin": "profile_dir",
-    "ProfileFolder": "profile_dir",
+    "ProfileDir": "profile_dir",
     "ENVIRONMENTS": "profiles",
     "Profile": "profiles",
     "Run": "runs",

@@ -13,19 +13,19 @@ import msgspec
 from ocsync.errors import Damaged
 from ocsync.models import Delivery
 from ocsync.store import files, lock, log
-from ocsync.store.log import Log, Place
+from ocsync.store.log import Cursor, Log
 
 _encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(Delivery).decode
 
 
-class Deliveries:
+class DeliveryLog:
     """The log at *path*. It remembers how far it has read, so that following it stays cheap."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = lock.brief(path.with_suffix(".lock"))
-        self._place = Place()
+        self._place = Cursor()
         self._read = 0
         self._origins: set[str] = set()
 
@@ -45,7 +45,7 @@ class Deliveries:
         What a Kafka listener read a second time, as one started again may, is one message.
         """
         known = skip and skip == self._read
-        place, count = (self._place, self._read) if known else (Place(), 0)
+        place, count = (self._place, self._read) if known else (Cursor(), 0)
         origins = set(self._origins) if known else set[str]()
         for place, payload in log.follow(self.path, place):  # noqa: B020 - the place moves on
             message = self._decoded(payload, place)
@@ -58,7 +58,7 @@ class Deliveries:
                 yield message
         self._place, self._read, self._origins = place, count, origins
 
-    def _decoded(self, payload: bytes, place: Place) -> Delivery:
+    def _decoded(self, payload: bytes, place: Cursor) -> Delivery:
         try:
             return decode(payload)
         except ValueError as error:

@@ -36,7 +36,7 @@ def open_private(path: Path, flags: int) -> int:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def atomic_writer(path: Path) -> Iterator[BinaryIO]:
     """A file that takes *path*'s place, whole and durable, when the block ends without an error."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -51,13 +51,13 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     sync_folder(path.parent)
 
 
-def replace(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes) -> None:
     """Replace *path* by *data*: a reader sees the old file or the new one, never a part."""
-    with replacing(path) as file:
+    with atomic_writer(path) as file:
         file.write(data)
 
 
-def sweep(folder: Path) -> None:
+def remove_stale_temps(folder: Path) -> None:
     """Remove what processes that died had written beside files of *folder*."""
     if os.name == "posix":
         for path in folder.glob(".*.tmp"):

@@ -81,7 +81,7 @@ def ignores_all(root: Path) -> bool:
 
 def ignore_all(root: Path) -> None:
     """Keep the workspace out of a repository."""
-    files.replace(root / ".gitignore", b"*\n")
+    files.write_atomically(root / ".gitignore", b"*\n")
 
 
 def leftovers(root: Path, now: float) -> list[Path]:
@@ -159,7 +159,7 @@ def _ends_early(path: Path, kept: int) -> bool:
     except Damaged:
         return False
     wanted = {"journal": info.entries, "plan": info.steps}.get(path.stem, kept)
-    return info.sort == "resume" and kept < wanted
+    return info.kind == "resume" and kept < wanted
 
 
 def good_lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -196,7 +196,7 @@ def cut_torn_tail(path: Path) -> None:
 def set_aside(path: Path) -> Path:
     """Copy *path* beside itself under a name that nothing reads; that name."""
     beside = _free_name(path)
-    with files.replacing(beside) as copy, path.open("rb") as original:
+    with files.atomic_writer(beside) as copy, path.open("rb") as original:
         shutil.copyfileobj(original, copy)
     return beside
 
@@ -208,7 +208,7 @@ def keep_good_lines(path: Path, mend: Callable[[Iterator[bytes]], Iterable[bytes
     """
     beside = set_aside(path)
     good = [payload for _, payload in good_lines(path)]
-    with files.replacing(path) as file:
+    with files.atomic_writer(path) as file:
         for payload in mend(iter(good)):
             file.write(log.line_of(payload))
     return beside

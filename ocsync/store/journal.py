@@ -124,7 +124,7 @@ class Journal:
         with self._lock():
             state = self._read()
             seq = state.next
-            with files.replacing(self._next_path(state)) as file:
+            with files.atomic_writer(self._next_path(state)) as file:
                 _write(file, Segment(next=seq, closed=True))
                 for entry in entries:
                     _write(file, msgspec.structs.replace(entry, seq=seq))
@@ -180,7 +180,7 @@ class Journal:
             state = self._read()
             if run in state.returned:
                 return
-            with files.replacing(self._next_path(state)) as file:
+            with files.atomic_writer(self._next_path(state)) as file:
                 _write(file, Segment(next=state.next, returned=run, closed=True))
                 for entry in entries:
                     _write(file, entry)
@@ -211,7 +211,7 @@ class Journal:
             old = self._segments()
             if state.living or len(old) < 2:
                 return
-            with files.replacing(self._next_path(state)) as file:
+            with files.atomic_writer(self._next_path(state)) as file:
                 _write(file, Segment(next=state.next))
             for path in old:
                 path.unlink()
@@ -230,14 +230,14 @@ class Journal:
 
     def _next_path(self, state: _State) -> Path:
         files.make_folder(self._folder)
-        files.sweep(self._folder)
+        files.remove_stale_temps(self._folder)
         number = int(state.last.stem) + 1 if state.last else 1
         return self._folder / f"{number:06}.jsonl"
 
     def _append(self, state: _State, records: Iterable[Any]) -> None:
         if state.last is None or state.last_closed:
             path = self._next_path(state)
-            with files.replacing(path) as file:
+            with files.atomic_writer(path) as file:
                 _write(file, Segment(next=state.next))
         else:
             path = state.last

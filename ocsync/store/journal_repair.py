@@ -20,17 +20,17 @@ import msgspec
 from ocsync.models import Entry
 from ocsync.store import integrity, log
 from ocsync.store.journal import End, Journal, Segment, decode
-from ocsync.store.profile_dir import ProfileFolder
+from ocsync.store.profile_dir import ProfileDir
 
 
-class Outlook(NamedTuple):
+class RepairPreview(NamedTuple):
     """What the good lines of a journal come to: entries staged, and of runs that have them."""
 
     staged: int
     sealed: int
 
 
-def outlook(folder: ProfileFolder) -> Outlook:
+def preview_repair(folder: ProfileDir) -> RepairPreview:
     """What would be staged if every damaged line of the journal were left out. Changes nothing."""
     with tempfile.TemporaryDirectory() as place:
         for path in (folder.path / "journal").glob("[0-9]*.jsonl"):
@@ -39,10 +39,10 @@ def outlook(folder: ProfileFolder) -> Outlook:
             (Path(place) / path.name).write_bytes(b"".join(lines))
         journal = Journal(Path(place), nullcontext, lambda _: None)
         sealed = journal.unsealed(sealed_numbers(folder.path))
-        return Outlook(len(journal.entries()) - len(sealed), len(sealed))
+        return RepairPreview(len(journal.entries()) - len(sealed), len(sealed))
 
 
-def mend_journal(folder: ProfileFolder, path: Path) -> Path:
+def mend_journal(folder: ProfileDir, path: Path) -> Path:
     """Keep the good lines of *path*, one of the journal's segments; where the damaged file is.
 
     Call it under the run lock; it takes the journal's. What runs have is unstaged when the whole

@@ -61,7 +61,7 @@ def read(path: Path, warn: Warn, *, whole: bool = False) -> Iterator[bytes]:
             yield payload
 
 
-class Place(NamedTuple):
+class Cursor(NamedTuple):
     """Where a reader of a growing log has come to: lines and bytes read, of which file."""
 
     line: int = 0
@@ -69,7 +69,7 @@ class Place(NamedTuple):
     file: int = 0
 
 
-def follow(path: Path, place: Place) -> Iterator[tuple[Place, bytes]]:
+def follow(path: Path, place: Cursor) -> Iterator[tuple[Cursor, bytes]]:
     """The records of *path* after *place*, each with the place after it, while it is written.
 
     A last line that is not complete is left for the next time. A log that was removed, cut or
@@ -82,12 +82,12 @@ def follow(path: Path, place: Place) -> Iterator[tuple[Place, bytes]]:
     with file:
         now = os.fstat(file.fileno())
         if now.st_ino != place.file or now.st_size < place.offset:
-            place = Place(file=now.st_ino)
+            place = Cursor(file=now.st_ino)
         file.seek(place.offset)
         for line in file:
             if not line.endswith(b"\n"):
                 return
-            place = Place(place.line + 1, place.offset + len(line), place.file)
+            place = Cursor(place.line + 1, place.offset + len(line), place.file)
             payload = payload_of(line[:-1])
             if payload is None:
                 raise Damaged(str(path), place.line, "the line is not what was written")

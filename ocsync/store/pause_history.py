@@ -23,7 +23,7 @@ def decode(payload: bytes) -> PastPause:
     return pause
 
 
-class PastPauses:
+class PauseHistory:
     """The log at *path*, written under the run lock."""
 
     def __init__(self, path: Path, warn: Warn) -> None:

@@ -19,13 +19,13 @@ from ocsync.store.timestamps import read_stamp
 if TYPE_CHECKING:
     from ocsync.listener_attachment import Attachment
     from ocsync.pause import Pause
-    from ocsync.store.delivery_log import Deliveries
+    from ocsync.store.delivery_log import DeliveryLog
     from ocsync.store.journal import Journal
-    from ocsync.store.pause_history import PastPauses
+    from ocsync.store.pause_history import PauseHistory
     from ocsync.store.profiles import Profile
     from ocsync.store.runs import Runs
-    from ocsync.store.tombstones import Deleted
-    from ocsync.store.window_locks import Windows
+    from ocsync.store.tombstones import Tombstones
+    from ocsync.store.window_locks import WindowLocks
 
 from typing import NamedTuple
 
@@ -44,7 +44,7 @@ class Pin(NamedTuple):
     name: str
 
 
-class ProfileFolder:
+class ProfileDir:
     """Everything of one profile on disk. *warn* hears of torn last lines."""
 
     def __init__(self, path: Path, *, warn: Warn, command: str, lock_seconds: float = 0.0) -> None:
@@ -97,32 +97,32 @@ class ProfileFolder:
         return Runs(self.path / "runs", self._warn)
 
     @cached_property
-    def deliveries(self) -> Deliveries:
+    def delivery_log(self) -> DeliveryLog:
         """What arrived at a listener."""
-        from ocsync.store.delivery_log import Deliveries
+        from ocsync.store.delivery_log import DeliveryLog
 
-        return Deliveries(self.path / "delivery.jsonl")
+        return DeliveryLog(self.path / "delivery.jsonl")
 
     @property
-    def windows(self) -> Windows:
+    def window_locks(self) -> WindowLocks:
         """The windows that are open."""
-        from ocsync.store.window_locks import Windows
+        from ocsync.store.window_locks import WindowLocks
 
-        return Windows(self.path / "windows")
+        return WindowLocks(self.path / "windows")
 
     @property
-    def past_pauses(self) -> PastPauses:
+    def pause_history(self) -> PauseHistory:
         """The pauses that are over."""
-        from ocsync.store.pause_history import PastPauses
+        from ocsync.store.pause_history import PauseHistory
 
-        return PastPauses(self.path / "pauses.jsonl", self._warn)
+        return PauseHistory(self.path / "pauses.jsonl", self._warn)
 
     @property
-    def deleted(self) -> Deleted:
+    def tombstones(self) -> Tombstones:
         """What was deleted and not made again since."""
-        from ocsync.store.tombstones import Deleted
+        from ocsync.store.tombstones import Tombstones
 
-        return Deleted(self.path / "deleted.jsonl", self.journal_lock, self._warn)
+        return Tombstones(self.path / "deleted.jsonl", self.journal_lock, self._warn)
 
     @contextmanager
     def listen_lock(self, transport: str = "") -> Iterator[None]:
@@ -264,4 +264,4 @@ def read_toml(path: Path) -> dict[str, Any]:
 def write_toml(path: Path, content: dict[str, Any]) -> None:
     """Replace the file whole."""
     files.make_folder(path.parent)
-    files.replace(path, tomli_w.dumps(content).encode())
+    files.write_atomically(path, tomli_w.dumps(content).encode())

@@ -34,7 +34,7 @@ from ocsync.store.journal import Journal, read_entry
 from ocsync.store.log import Log, Warn
 from ocsync.store.timestamps import read_stamp
 
-Sort = Literal["resume", "delete", "resync"]
+RunKind = Literal["resume", "delete", "resync"]
 """What made a run."""
 
 
@@ -45,14 +45,14 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     *counts* are steps by outcome, *kinds* the same per kind; *verified* findings by sign, per kind
     in *verified_kinds*; *delivery* what arrived at the listener, and its times in seconds after the
-    unpause. *requests* counts every request sent, reads among them. *windows* are the targets that
-    were lifted at its end, with the seconds each had been paused; *undoes* the runs that its
-    entries take back. *unproven* says that it was to be verified, and
-    that this has not come to an end.
+    unpause. *requests* counts every request sent, reads among them. *paused_seconds* maps the
+    targets that were unpaused at its end to the seconds each had been paused; *reverts* are the
+    runs that its entries undo. *verification_pending* says that it was to be verified, and that
+    this has not come to an end.
     """
 
     id: str
-    sort: Sort = "resume"
+    kind: RunKind = msgspec.field(default="resume", name="sort")
     state: Literal["open", "closed"] = "open"
     started: str = ""
     ended: str = ""
@@ -71,9 +71,9 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     verified: dict[str, int] = {}
     delivery: dict[str, float] = {}
     verified_kinds: dict[str, dict[str, int]] = {}
-    windows: dict[str, float] = {}
-    undoes: tuple[str, ...] = ()
-    unproven: bool = False
+    paused_seconds: dict[str, float] = msgspec.field(default_factory=dict, name="windows")
+    reverts: tuple[str, ...] = msgspec.field(default=(), name="undoes")
+    verification_pending: bool = msgspec.field(default=False, name="unproven")
 
     def __post_init__(self) -> None:
         for stamp in filter(None, (self.started, self.ended)):
@@ -144,7 +144,9 @@ class Run:
 
     def write_info(self, info: RunInfo) -> None:
         """Replace its record."""
-        files.replace(self.path / "run.json", msgspec.json.format(_encode(info), indent=2) + b"\n")
+        files.write_atomically(
+            self.path / "run.json", msgspec.json.format(_encode(info), indent=2) + b"\n"
+        )
 
     def update(self, **facts: Any) -> RunInfo:
         """Replace some members of its record; the new one."""
@@ -163,7 +165,7 @@ class Run:
 
     def write_plan(self, steps: Iterable[Step]) -> None:
         """Write its plan, whole."""
-        with files.replacing(self.path / "plan.jsonl") as file:
+        with files.atomic_writer(self.path / "plan.jsonl") as file:
             for step in steps:
                 file.write(log.line_of(_encode(step)))
 
@@ -203,7 +205,7 @@ class Run:
 
     def write_findings(self, findings: Iterable[Finding]) -> None:
         """Replace what verification saw."""
-        with files.replacing(self.path / "findings.jsonl") as file:
+        with files.atomic_writer(self.path / "findings.jsonl") as file:
             for finding in findings:
                 file.write(log.line_of(_encode(finding)))
 
@@ -214,7 +216,7 @@ class Run:
     def write_list(self, name: str, refs: Iterable[Ref]) -> Path:
         """Write *refs* to a text file of this name, one a line; where it is."""
         path = self.path / f"{name}.txt"
-        files.replace(path, "".join(f"{ref}\n" for ref in refs).encode())
+        files.write_atomically(path, "".join(f"{ref}\n" for ref in refs).encode())
         return path
 
     def close(self) -> None:
@@ -250,28 +252,28 @@ class Runs:
         infos = [self._open(path).info for path in self._folders()]
         return sorted(infos, key=lambda i: (i.started, len(i.id), i.id), reverse=True)
 
-    def open_run(self, sort: Sort = "resume") -> Run | None:
-        """The run of this *sort* that was not finished; there is one at most."""
+    def open_run(self, kind: RunKind = "resume") -> Run | None:
+        """The run of this *kind* that was not finished; there is one at most."""
         for path in self._folders():
             run = self._open(path)
-            if run.info.state == "open" and run.info.sort == sort:
+            if run.info.state == "open" and run.info.kind == kind:
                 return run
         return None
 
-    def unproven(self) -> Run | None:
+    def pending_verification(self) -> Run | None:
         """The last run, if something came between it and its verification."""
-        last = next((info for info in self.list() if info.sort == "resume"), None)
-        return self._open(self._folder / last.id) if last and last.unproven else None
+        last = next((info for info in self.list() if info.kind == "resume"), None)
+        return self._open(self._folder / last.id) if last and last.verification_pending else None
 
-    def get(self, name: str = "", sort: Sort | None = None) -> Run:
-        """The run whose ID is, or alone begins with, *name*; the newest (of *sort*) without one.
+    def get(self, name: str = "", kind: RunKind | None = None) -> Run:
+        """The run whose ID is, or alone begins with, *name*; the newest (of *kind*) without one.
 
         Raises FileMissing when there is none, UsageError when several begin so.
         """
-        ids = [info.id for info in self.list() if name or sort in (None, info.sort)]
+        ids = [info.id for info in self.list() if name or kind in (None, info.kind)]
         found = [i for i in ids if i == name] or [i for i in ids if i.startswith(name)]
         if not found:
-            text = f"there is no run {name}" if name else f"there is no {sort or 'run'} yet"
+            text = f"there is no run {name}" if name else f"there is no {kind or 'run'} yet"
             raise FileMissing(text, hint="ocsync history")
         if name and len(found) > 1:
             raise UsageError(f"several runs begin with {name}: {', '.join(found[:5])}")
@@ -322,7 +324,7 @@ class Runs:
             else:
                 shutil.rmtree(fresh)
         for folder in (self._folder.parent, *self._folders()):
-            files.sweep(folder)
+            files.remove_stale_temps(folder)
         if self.open_run() is None:
             journal.compact()
 
@@ -356,6 +358,6 @@ class Runs:
 
 
 def _keep(folder: Path, entries: Iterable[Entry]) -> None:
-    with files.replacing(folder / "journal.jsonl") as file:
+    with files.atomic_writer(folder / "journal.jsonl") as file:
         for entry in entries:
             file.write(log.line_of(_encode(entry)))

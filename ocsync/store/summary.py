@@ -17,7 +17,7 @@ from ocsync.store.number_ranges import forget
 from ocsync.store.timestamps import read_stamp
 
 
-class Glance(NamedTuple):
+class JournalSummary(NamedTuple):
     """How many entries and refs are staged, and since when (UTC, ISO 8601; empty for none)."""
 
     entries: int
@@ -25,7 +25,7 @@ class Glance(NamedTuple):
     since: str
 
 
-def glance(folder: Path, warn: log.Warn) -> Glance:
+def summarize_journal(folder: Path, warn: log.Warn) -> JournalSummary:
     """Count the living entries of the journal in *folder*; the journal's module has the rules.
 
     Raises Damaged for what no reader of the journal could take.
@@ -37,7 +37,9 @@ def glance(folder: Path, warn: log.Warn) -> Glance:
                 living[entry[0]] = entry[1:]
             forget(living, seqs)
     stamps = [at for _, at in living.values() if at]
-    return Glance(len(living), len({ref for ref, _ in living.values()}), min(stamps, default=""))
+    return JournalSummary(
+        len(living), len({ref for ref, _ in living.values()}), min(stamps, default="")
+    )
 
 
 def _decode(payload: bytes) -> tuple[tuple[int, str, str] | None, list[tuple[int, int]]]:
@@ -65,7 +67,7 @@ def _number(thing: Any) -> int:
     return thing
 
 
-class Due(StrEnum):
+class OverduePause(StrEnum):
     """Why a pause should have ended by now; `expire` lifts those of the first two."""
 
     LEASE = "lease"
@@ -73,24 +75,24 @@ class Due(StrEnum):
     AGE = "age"
 
 
-def forgotten(
+def overdue_pauses(
     pauses: Mapping[str, Mapping[str, Any]],
     now: datetime,
     is_open: Callable[[str], bool],
     *,
     max_age: float = 0.0,
-) -> dict[str, Due]:
+) -> dict[str, OverduePause]:
     """The targets whose pause has outlived its lease, its window's process, or *max_age* seconds
     (0: no such limit). *pauses* are as `pause.toml` has them; *is_open* tells if a window lives.
     """
     due = {}
     for name, pause in pauses.items():
         if pause.get("until") and read_stamp(pause["until"]) <= now:
-            due[name] = Due.LEASE
+            due[name] = OverduePause.LEASE
         elif pause.get("window") and not is_open(str(pause["window"])):
-            due[name] = Due.WINDOW
+            due[name] = OverduePause.WINDOW
         elif max_age and (now - read_stamp(pause["since"])).total_seconds() > max_age:
-            due[name] = Due.AGE
+            due[name] = OverduePause.AGE
     return due
 
 

@@ -12,17 +12,17 @@ from pathlib import Path
 
 import msgspec
 
-from ocsync.models import Gone, Ref
+from ocsync.models import Ref, Tombstone
 from ocsync.store import files, log
 from ocsync.store.log import Warn
 
 Lock = Callable[[], AbstractContextManager[None]]
 
 _encode = msgspec.json.Encoder().encode
-decode = msgspec.json.Decoder(Gone).decode
+decode = msgspec.json.Decoder(Tombstone).decode
 
 
-class Deleted:
+class Tombstones:
     """The file at *path*, replaced whole; every change takes *lock* itself."""
 
     def __init__(self, path: Path, lock: Lock, warn: Warn) -> None:
@@ -30,14 +30,14 @@ class Deleted:
         self._lock = lock
         self._warn = warn
 
-    def read(self) -> dict[str, Gone]:
+    def read(self) -> dict[str, Tombstone]:
         """What is gone, by its ref in lower case. Raises Damaged."""
         gone = log.records(self._path, decode, self._warn, whole=True)
         return {one.ref.casefold(): one for one in gone}
 
     def doom(self, run: str, refs: Iterable[Ref], at: str) -> None:
         """*run* is about to delete *refs*."""
-        new = {ref.casefold(): Gone(ref=ref, run=run, at=at) for ref in refs}
+        new = {ref.casefold(): Tombstone(ref=ref, run=run, at=at) for ref in refs}
         with self._lock():
             self._write({**self.read(), **new})
 
@@ -48,8 +48,8 @@ class Deleted:
             kept = self.read()
             for name, one in [*kept.items()]:
                 if one.run == run and name in sure:
-                    kept[name] = msgspec.structs.replace(one, sure=True)
-                elif one.run == run and not one.sure:
+                    kept[name] = msgspec.structs.replace(one, confirmed=True)
+                elif one.run == run and not one.confirmed:
                     del kept[name]
             self._write(kept)
 
@@ -64,7 +64,7 @@ class Deleted:
             if len(kept) < len(known):
                 self._write(kept)
 
-    def _write(self, kept: dict[str, Gone]) -> None:
-        with files.replacing(self._path) as file:
+    def _write(self, kept: dict[str, Tombstone]) -> None:
+        with files.atomic_writer(self._path) as file:
             for one in kept.values():
                 file.write(log.line_of(_encode(one)))

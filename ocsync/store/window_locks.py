@@ -17,7 +17,7 @@ OLD_SECONDS = 3600.0
 """A lock younger than this may be of a window that is just being opened."""
 
 
-class Windows:
+class WindowLocks:
     """The windows whose locks are in *folder*."""
 
     def __init__(self, folder: Path) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ocsync.errors import ConfigError, TrustRequired, UsageError
 from ocsync.store import files
 from ocsync.store.log import Warn
-from ocsync.store.profile_dir import ProfileFolder, read_toml, without_null, write_toml
+from ocsync.store.profile_dir import ProfileDir, read_toml, without_null, write_toml
 
 if TYPE_CHECKING:
     from ocsync.store.profiles import Profile
@@ -55,7 +55,7 @@ class Workspace:
         self.check_format()
         if not self.exists:
             files.make_folder(self.root)
-            files.replace(self.root / ".gitignore", b"*\n")
+            files.write_atomically(self.root / ".gitignore", b"*\n")
             write_toml(self.root / "workspace.toml", {"format": FORMAT})
 
     @property
@@ -74,11 +74,11 @@ class Workspace:
 
     def open(
         self, name: str, *, warn: Warn, command: str = "", lock_seconds: float = 0.0
-    ) -> ProfileFolder:
+    ) -> ProfileDir:
         """The folder of profile *name*, else of the current one. Raises ConfigError."""
         self.check_format()
         path = self._path(name or self.current)
-        return ProfileFolder(path, warn=warn, command=command, lock_seconds=lock_seconds)
+        return ProfileDir(path, warn=warn, command=command, lock_seconds=lock_seconds)
 
     def add(self, profile: Profile) -> None:
         """Write a new profile; the first one becomes current. Whoever adds it trusts it."""

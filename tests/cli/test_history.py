@@ -301,7 +301,7 @@ def test_an_old_record_without_the_new_facts_is_read(ocsync: Run) -> None:
     (folder / "run.json").write_text(json.dumps(facts))
     assert ocsync("history").code == 0
     assert ocsync("history", "--steps").code == 0
-    assert RunInfo(id="x").windows == {}
+    assert RunInfo(id="x").paused_seconds == {}
 
 
 def test_deletes_can_be_verified(ocsync: Run, shop: Shop) -> None:

@@ -87,7 +87,7 @@ def test_a_full_disk_is_told_in_a_line(ocsync: Run, monkeypatch: pytest.MonkeyPa
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "/x/journal")
 
-    monkeypatch.setattr("ocsync.store.files.replacing", full)
+    monkeypatch.setattr("ocsync.store.files.atomic_writer", full)
     result = ocsync("stage", "set", "catalog/C", "Name=x")
     assert (result.code, result.err.splitlines()[0]) == (1, "✗ /x/journal: No space left on device")
     assert "unexpected" not in result.err

@@ -19,7 +19,7 @@ import pytest
 
 from ocsync.delivery.http_listener import MAX_BODY, Groups
 from ocsync.models import Delivery
-from ocsync.store.delivery_log import Deliveries
+from ocsync.store.delivery_log import DeliveryLog
 from tests.builders import HTTP
 from tests.conftest import Run
 from tests.delivery.listeners import LOG, SECRET, envelope, lines, listening, wait_for_lines
@@ -136,10 +136,10 @@ def test_what_was_answered_is_in_the_log_after_a_kill(ocsync: Run) -> None:
         listener.process.kill()
         assert listener.process.wait().code == -signal.SIGKILL
     assert 0 < len(answered) < 400
-    kept = {message.payload["ID"] for message in Deliveries(LOG).read()}
+    kept = {message.payload["ID"] for message in DeliveryLog(LOG).read()}
     assert set(answered) <= kept
-    Deliveries(LOG).append([Delivery(at="t", namespace="n", payload={"ID": "more"})])
-    assert len(list(Deliveries(LOG).read())) >= len(answered) + 1
+    DeliveryLog(LOG).append([Delivery(at="t", namespace="n", payload={"ID": "more"})])
+    assert len(list(DeliveryLog(LOG).read())) >= len(answered) + 1
 
 
 def test_each_of_a_lost_group_is_told() -> None:
@@ -175,8 +175,8 @@ WRITER = """
 import sys
 from pathlib import Path
 from ocsync.models import Delivery
-from ocsync.store.delivery_log import Deliveries
-log = Deliveries(Path(sys.argv[1]))
+from ocsync.store.delivery_log import DeliveryLog
+log = DeliveryLog(Path(sys.argv[1]))
 for n in range(60):
     log.append([Delivery(at="t", namespace=sys.argv[2], payload={"n": n, "fill": "x" * 3000})] * 3)
 """
@@ -187,7 +187,7 @@ def test_two_listeners_write_one_log_while_it_is_read(tmp_path: Path) -> None:
     writers = [
         subprocess.Popen([sys.executable, "-c", WRITER, str(path), name]) for name in ("a", "b")
     ]
-    log, read = Deliveries(path), list[Delivery]()
+    log, read = DeliveryLog(path), list[Delivery]()
     while any(writer.poll() is None for writer in writers):
         read += log.read_from(len(read))
     read += log.read_from(len(read))
@@ -202,7 +202,7 @@ def test_two_listeners_write_one_log_while_it_is_read(tmp_path: Path) -> None:
 def test_the_log_shows_each_message_once(ocsync: Run) -> None:
     namespace = "sitecore.ordercloud.messages.entitysync.inventoryrecord.updated"
     now = datetime.now(UTC).isoformat()
-    Deliveries(LOG).append([
+    DeliveryLog(LOG).append([
         Delivery(at=now, namespace=namespace, payload={"ID": record, "ProductID": "P"})
         for record in ("R1", "R2", "R1", "R1")
     ])  # fmt: skip
@@ -223,7 +223,7 @@ def test_the_log_shows_each_message_once(ocsync: Run) -> None:
 
 
 def test_following_starts_again_where_the_log_was_removed(tmp_path: Path) -> None:
-    log = Deliveries(tmp_path / "delivery.jsonl")
+    log = DeliveryLog(tmp_path / "delivery.jsonl")
     log.append([Delivery(at="t", namespace=str(n), payload={}) for n in range(3)])
     assert [m.namespace for m in log.read_from(1)] == ["1", "2"]
     assert list(log.read_from(3)) == []
@@ -236,7 +236,7 @@ def test_following_starts_again_where_the_log_was_removed(tmp_path: Path) -> Non
 
 
 def test_what_a_kafka_listener_reads_again_is_one_message(tmp_path: Path) -> None:
-    log = Deliveries(tmp_path / "delivery.jsonl")
+    log = DeliveryLog(tmp_path / "delivery.jsonl")
     one = Delivery(at="t", namespace="n", payload={}, origin="oc/0@1 5")
     other = Delivery(at="t", namespace="n", payload={}, origin="oc/0@2 5")
     log.append([one, other])

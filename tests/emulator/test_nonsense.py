@@ -29,7 +29,7 @@ IDS = sorted({name for kind in ALL.values() for name in kind.ids})
 BODIES = st.one_of(VALUES, st.dictionaries(st.sampled_from([*NAMES, *IDS]), VALUES, max_size=6))
 PATHS = [
     *(k.path for k in ALL.values()), *(k.collection for k in ALL.values()),
-    *(k.removal.partition("?")[0] for k in ALL.values() if k.removal),
+    *(k.delete_path.partition("?")[0] for k in ALL.values() if k.delete_path),
     *(t.path for t in TARGETS.values()), *(t.sync_path for t in TARGETS.values()),
     "/integrations/OrderSync", "/integrations/deliveryconfig", "/integrations/deliveryconfig/emulator-log",
     "/products/{ProductID}/variants/generate", "/priceschedules/{PriceScheduleID}/PriceBreaks",

@@ -12,9 +12,9 @@ from ocsync.client import Api, Connection, Limits, open_client
 from ocsync.engine.recorder import Recorder
 from ocsync.engine.resume.conductor import resume
 from ocsync.engine.resume.options import Options
-from ocsync.engine.session import Work
+from ocsync.engine.session import Session
 from ocsync.models import Intent
-from ocsync.store import ProfileFolder, Workspace
+from ocsync.store import ProfileDir, Workspace
 from tests.builders import Shop
 from tests.conftest import Run
 
@@ -27,7 +27,7 @@ def die(*args: Any, **more: Any) -> Any:
     raise Killed
 
 
-def folder() -> ProfileFolder:
+def folder() -> ProfileDir:
     """The profile's folder of the workspace here."""
     return Workspace(Path(".ocsync").absolute()).open("", warn=pytest.fail)
 
@@ -45,7 +45,7 @@ def carry_out(
     async def go() -> Any:
         connection = Connection(shop.url, shop.url, "emulator", lambda: "emulator")
         async with open_client(connection, limits=Limits(**limits), sleep=nap) as api:
-            work = Work(api, where, lambda event: None, lambda question: False, sleep=nap)
+            work = Session(api, where, lambda event: None, lambda question: False, sleep=nap)
             return await resume(work, options or Options(verify=True))
 
     return asyncio.run(go())

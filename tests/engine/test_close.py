@@ -57,7 +57,7 @@ def test_a_crash_while_closing(ocsync: Run, shop: Shop, point: str) -> None:
 
             patch.setattr(Journal, "give_back", then_die)
         else:
-            patch.setattr(module, "lift", die)
+            patch.setattr(module, "unpause_target", die)
         with pytest.raises(Killed):
             carry_out(shop)
     report = carry_out(shop)
@@ -114,7 +114,7 @@ def test_a_pause_that_a_run_made_for_itself_outlives_nothing(
     ocsync("stage", "put", "product/N", "Name=n", "Inventory.Enabled=true")
     ocsync("stage", "put", "inventory/N/R", "AddressID=wh-0")
     options = Options(targets=(TARGETS["inventory"],))
-    cut_off(module, "lift", options, shop)
+    cut_off(module, "unpause_target", options, shop)
     assert all(map(shop.paused, paths.values()))
     if needed:
         ocsync("stage", "set", "product/N", "Name=again")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ocsync.engine.doctor import LOCAL, Check, Level, Needs, Setup, examine
-from ocsync.engine.doctor.check import fine
+from ocsync.engine.doctor.check import passed
 from ocsync.engine.doctor.environment import _mismatch
 from ocsync.engine.doctor.leftovers import next_restore, restore
 from ocsync.errors import ExitCode
@@ -281,11 +281,11 @@ def setup_of(now: str) -> Setup:
 
 def test_a_check_that_fails_says_so_and_stops_no_other() -> None:
     def broken(_: Setup) -> Iterator[Any]:
-        yield fine("so far")
+        yield passed("so far")
         raise ZeroDivisionError("oh")
 
-    checks = [Check("a", broken), Check("b", lambda _: [fine("b")]),
-              Check("c", lambda _: [fine("c")], Needs.PROFILE)]  # fmt: skip
+    checks = [Check("a", broken), Check("b", lambda _: [passed("b")]),
+              Check("c", lambda _: [passed("c")], Needs.PROFILE)]  # fmt: skip
     found = examine(setup_of("2026-01-01T00:00:00+00:00"), checks)
     assert [(one.id, one.level) for one in found.said] == [
         ("a", Level.FINE), ("a", Level.WRONG), ("b", Level.FINE),

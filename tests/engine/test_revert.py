@@ -8,7 +8,7 @@ import pytest
 
 from ocsync.diff import mismatches
 from ocsync.engine.rollback.recreate import make_again
-from ocsync.engine.rollback.revert import Back, way_back
+from ocsync.engine.rollback.revert import Reversal, reversal_of
 from ocsync.engine.rollback.wrote import written
 from ocsync.models import Change, Intent, Op, Outcome, State, Step
 
@@ -34,7 +34,7 @@ def wrote(ref: str, *requests: dict[str, Any]) -> Any:
     return written(steps, records).get(ref)
 
 
-def entries(back: Back) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
+def entries(back: Reversal) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
     return [(e.op.value, e.fields, e.expect) for e in back.entries]
 
 
@@ -72,11 +72,11 @@ def test_fields_go_back(
     if way == "nothing":
         assert one is None
         return
-    back = way_back(one, None, now, forced=False)
+    back = reversal_of(one, None, now, forced=False)
     if isinstance(way, str):
         assert back.entries == ()
         assert way in f"{back.why} was {next(v['before'] for v in back.clash.values())}"
-        forced = way_back(one, None, now, forced=True)
+        forced = reversal_of(one, None, now, forced=True)
         assert forced.entries, "by name it is taken back all the same"
     else:
         assert entries(back) == way
@@ -93,7 +93,7 @@ def test_two_requests_of_a_ref_are_one_way_back() -> None:
     }
     first = {"sent": {"NotificationPoint": 5, "OrderCanExceed": True},
              "before": {"NotificationPoint": 1, "OrderCanExceed": False}}  # fmt: skip
-    back = way_back(
+    back = reversal_of(
         wrote(R, first, point), None, {"NotificationPoint": 7, "OrderCanExceed": True}, forced=False
     )
     assert entries(back)[0][1] == {"NotificationPoint": 1, "OrderCanExceed": False}
@@ -113,7 +113,7 @@ def test_a_sum_after_a_put_is_no_sum() -> None:
         "adjust": ["QuantityAvailable"],
     }
     before = {"ID": "R", "AddressID": "a", "QuantityAvailable": 7}
-    back = way_back(
+    back = reversal_of(
         wrote(R, put, add), before, {"AddressID": "a", "QuantityAvailable": 1}, forced=False
     )
     assert entries(back) == [("adjust", {"QuantityAvailable": 6}, {})]
@@ -123,35 +123,35 @@ def test_a_second_put_takes_what_the_first_one_left() -> None:
     first = {"op": "put", "absent": True, "sent": {"Name": "b", "Active": True, "xp.a": 1}}
     made = wrote("buyer/B", first, {"op": "put", "sent": {"Name": "b"}})
     now = {"Name": "b", "Active": False, "DefaultCatalogID": None, "xp": None}
-    assert way_back(made, None, now, forced=False).made == ("buyer/B", "catalog/B")
+    assert reversal_of(made, None, now, forced=False).made == ("buyer/B", "catalog/B")
 
 
 def test_what_was_made_is_for_a_delete() -> None:
     made = wrote("buyer/B", {"op": "put", "absent": True, "sent": {"Name": "b"}})
-    assert way_back(made, None, {"Name": "b"}, forced=False).made == ("buyer/B", "catalog/B")
-    assert way_back(made, None, None, forced=False) == Back("buyer/B"), "it is gone already"
-    renamed = way_back(made, None, {"Name": "somebody's"}, forced=False)
+    assert reversal_of(made, None, {"Name": "b"}, forced=False).made == ("buyer/B", "catalog/B")
+    assert reversal_of(made, None, None, forced=False) == Reversal("buyer/B"), "it is gone already"
+    renamed = reversal_of(made, None, {"Name": "somebody's"}, forced=False)
     assert (renamed.made, list(renamed.clash)) == ((), ["Name"])
     own = wrote(
         "buyer/B", {"op": "put", "absent": True, "sent": {"Name": "b", "DefaultCatalogID": "C"}}
     )
-    assert way_back(own, None, {"Name": "b", "DefaultCatalogID": "C"}, forced=False).made == (
+    assert reversal_of(own, None, {"Name": "b", "DefaultCatalogID": "C"}, forced=False).made == (
         "buyer/B",
     )
     place = wrote(
         "category-product/C/K/P", {"op": "assign", "absent": True, "sent": {"ListOrder": None}}
     )
-    assert "catalog-product/C/P may have come" in way_back(place, None, {}, forced=False).lost[0]
+    assert "catalog-product/C/P may have come" in reversal_of(place, None, {}, forced=False).lost[0]
 
 
 def test_an_assignment_goes_back_whole() -> None:
     ref, both = "catalog-assignment/C/B", {"ViewAllCategories": True, "ViewAllProducts": True}
     one = wrote(ref, {"op": "assign", "sent": dict.fromkeys(both, False), "before": both})
     now = dict.fromkeys(both, False)
-    assert entries(way_back(one, None, now, forced=False)) == [("assign", both, now)]
-    assert way_back(one, None, both, forced=False).entries == ()
-    assert way_back(one, None, {**now, "ViewAllProducts": None}, forced=False).entries
-    assert way_back(one, None, None, forced=False).why == "it is not there any more"
+    assert entries(reversal_of(one, None, now, forced=False)) == [("assign", both, now)]
+    assert reversal_of(one, None, both, forced=False).entries == ()
+    assert reversal_of(one, None, {**now, "ViewAllProducts": None}, forced=False).entries
+    assert reversal_of(one, None, None, forced=False).why == "it is not there any more"
 
 
 CATALOG = {
@@ -184,7 +184,7 @@ def test_a_put_over_an_entity_goes_back(
 ) -> None:
     before = {**CATALOG, **({"?": 1} if "?" in now else {})}
     one = wrote("catalog/C", {"op": "put", "sent": sent, "before": {}})
-    back = way_back(one, before, now, forced=False)
+    back = reversal_of(one, before, now, forced=False)
     if isinstance(way, str):
         assert list(back.clash) == [way]
         return

@@ -16,7 +16,7 @@ from ocsync.errors import InputError
 from ocsync.field_paths import join
 from ocsync.intake import read_file
 from ocsync.intake.export import csv_lines, json_lines
-from ocsync.intake.field_values import faults_of
+from ocsync.intake.field_values import validate
 from ocsync.models import Entry, Op
 from ocsync.schema import KINDS, Field, Type, make_ref
 from tests.builders import entry
@@ -71,7 +71,7 @@ def entries(draw: st.DrawFn) -> Entry:
                  replace=op is Op.PUT and draw(st.booleans()))  # fmt: skip
 
 
-stageable = entries().filter(lambda one: not list(faults_of(one)))
+stageable = entries().filter(lambda one: not list(validate(one)))
 
 
 def facts(entries: Iterable[Entry]) -> list[bytes]:

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from ocsync.errors import Damaged
 from ocsync.models import Intent, Outcome, State
 from ocsync.store import RunInfo, Runs
-from ocsync.store.delivery_log import Deliveries
+from ocsync.store.delivery_log import DeliveryLog
 from ocsync.store.log import line_of
 from ocsync.store.runs import Run
-from ocsync.store.summary import glance
+from ocsync.store.summary import summarize_journal
 from tests.store.test_journal import journal, some
 
 HUGE = 10**30
@@ -56,7 +56,7 @@ def test_a_record_that_makes_no_sense_is_damage(tmp_path: Path, odd: Any) -> Non
     path = segment(tmp_path, {"type": "segment", "next": 1}, ENTRY, odd)
     damaged(lambda: journal(tmp_path).entries(), path, 3)
     if odd in ODD:
-        damaged(lambda: glance(path.parent, pytest.fail), path, 3)
+        damaged(lambda: summarize_journal(path.parent, pytest.fail), path, 3)
 
 
 def test_nested_without_end_is_damage(tmp_path: Path) -> None:
@@ -64,13 +64,13 @@ def test_nested_without_end_is_damage(tmp_path: Path) -> None:
     deep = b'{"type":"entry","xp":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     path.write_bytes(path.read_bytes() + line_of(deep))
     damaged(lambda: journal(tmp_path).entries(), path, 2)
-    damaged(lambda: glance(path.parent, pytest.fail), path, 2)
+    damaged(lambda: summarize_journal(path.parent, pytest.fail), path, 2)
 
 
 def test_a_range_wider_than_the_journal_ends(tmp_path: Path) -> None:
     path = segment(tmp_path, ENTRY, {**ENTRY, "seq": 9}, {"type": "drop", "seqs": [[2, 2**62]]})
     assert [e.seq for e in journal(tmp_path).entries()] == [1]
-    assert glance(path.parent, pytest.fail).entries == 1
+    assert summarize_journal(path.parent, pytest.fail).entries == 1
 
 
 VALUES = st.recursive(
@@ -101,7 +101,7 @@ def test_two_readers_of_any_records_agree_or_refuse(
             return "damaged"
 
     full = outcome(lambda: len(journal(folder, []).entries()))
-    quick = outcome(lambda: glance(path.parent, lambda text: None).entries)
+    quick = outcome(lambda: summarize_journal(path.parent, lambda text: None).entries)
     assert full == "damaged" or full == quick
 
 
@@ -176,4 +176,4 @@ def test_odd_records_of_a_run(
 def test_odd_messages_of_a_listener(tmp_path: Path) -> None:
     path = tmp_path / "delivery.jsonl"
     path.write_bytes(line_of(b'{"at":5}'))
-    damaged(lambda: list(Deliveries(path).read()), path, 1)
+    damaged(lambda: list(DeliveryLog(path).read()), path, 1)

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from ocsync.errors import Damaged
 from ocsync.models import Entry
 from ocsync.store import Journal, RunInfo, Runs
-from ocsync.store.summary import glance
+from ocsync.store.summary import summarize_journal
 from tests.builders import entry
 
 
@@ -210,7 +210,7 @@ class JournalMachine(RuleBasedStateMachine):
     def same_as_the_model(self) -> None:
         found = [(e.seq, e.fields["Name"]) for e in self.book.entries()]
         assert found == self.model
-        seen = glance(self.folder / "journal", pytest.fail)
+        seen = summarize_journal(self.folder / "journal", pytest.fail)
         assert seen.entries == len(self.model)
 
 
@@ -224,8 +224,8 @@ def test_a_glance_loads_no_heavy_module(tmp_path: Path) -> None:
     book = journal(tmp_path)
     book.append(some(2))
     code = (
-        "import sys; from pathlib import Path; from ocsync.store.summary import glance;"
-        "print(glance(Path(sys.argv[1]), print).entries,"
+        "import sys; from pathlib import Path; from ocsync.store.summary import summarize_journal;"
+        "print(summarize_journal(Path(sys.argv[1]), print).entries,"
         "[m for m in ('msgspec','httpx','asyncio','rich') if m in sys.modules])"
     )
     done = subprocess.run(

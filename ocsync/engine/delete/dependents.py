@@ -21,7 +21,7 @@ _MOST = 50
 _PAGE = {"pageSize": "100"}
 
 
-class Along(NamedTuple):
+class Dependents(NamedTuple):
     """What hangs on one ref: how many of each kind, and the documents of those on a first page.
 
     *subtree* are those of its own kind below it. *unread* are the kinds that could not be listed.
@@ -38,9 +38,9 @@ class Along(NamedTuple):
         return {name: (number, known[name]) for name, number in self.counts.items()}
 
 
-async def read_along(api: Api, ref: Ref, document: Document) -> Along:
+async def read_dependents(api: Api, ref: Ref, document: Document) -> Dependents:
     """What goes along with *ref*. Raises TryLater and SignInError; nothing is changed."""
-    found = Along({}, {}, [], [])
+    found = Dependents({}, {}, [], [])
     if kind_of(ref).subtree and document.get("ChildCount") != 0:
         await _read_subtree(api, ref, found)
     for one in [ref, *found.subtree]:
@@ -64,7 +64,7 @@ def _hanging_on(kind: Kind) -> list[Kind]:
     ]
 
 
-async def _read_subtree(api: Api, ref: Ref, found: Along) -> None:
+async def _read_subtree(api: Api, ref: Ref, found: Dependents) -> None:
     kind, ids = kind_of(ref), ids_of(ref)
     level, seen = [ref.rpartition("/")[2]], {ref.casefold()}
     while level:
@@ -82,7 +82,7 @@ async def _read_subtree(api: Api, ref: Ref, found: Along) -> None:
         found.counts[kind.name] = len(found.subtree)
 
 
-async def _count(api: Api, kind: Kind, ref: Ref, found: Along) -> None:
+async def _count(api: Api, kind: Kind, ref: Ref, found: Dependents) -> None:
     """Add the number of *kind* below *ref* by the total of its lists, and their first pages."""
     async for ids in _places(api, kind, ids_of(ref)):
         path, query = _list_of(kind, ids)

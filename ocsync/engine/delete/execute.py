@@ -16,20 +16,20 @@ from itertools import groupby
 from typing import NamedTuple
 
 from ocsync.client import read_current
-from ocsync.engine.delete.impact import Doomed, Survey
+from ocsync.engine.delete.impact import DeleteImpact, DeleteRow
 from ocsync.engine.recorder import Recorder
 from ocsync.engine.run_log import (
-    Spent,
+    SessionCost,
+    add_up,
     by_kind,
-    code_of,
     count_outcomes,
-    ended,
-    left_off,
+    exit_code_for,
+    load_progress,
     new_info,
-    tally,
+    outcome_now,
 )
-from ocsync.engine.session import Work
-from ocsync.engine.worker_pool import each
+from ocsync.engine.session import Session
+from ocsync.engine.worker_pool import run_all
 from ocsync.errors import (
     ApiError,
     ExitCode,
@@ -43,9 +43,9 @@ from ocsync.errors import (
 from ocsync.events import Planned, WaveStarted
 from ocsync.models import Change, Intent, Op, Outcome, Ref, State, Step
 from ocsync.plan import METHODS, waves
-from ocsync.schema import KINDS, kind_of, references_of, removal_of
+from ocsync.schema import KINDS, delete_url_of, kind_of, references_of
 from ocsync.store import Run, RunInfo
-from ocsync.tombstones import Fallen, fall
+from ocsync.tombstones import AffectedEntries, split_by_deletion
 
 _RANK = {name: place for place, name in enumerate(reversed(KINDS))}
 
@@ -55,7 +55,7 @@ class Report(NamedTuple):
 
     run: RunInfo
     problems: list[Outcome]
-    fallen: Fallen
+    fallen: AffectedEntries
     unsent: int
 
     @property
@@ -64,13 +64,13 @@ class Report(NamedTuple):
         return ExitCode(self.run.exit_code)
 
 
-async def delete(work: Work, survey: Survey, *, workers: int) -> Report:
+async def delete(work: Session, survey: DeleteImpact, *, workers: int) -> Report:
     """Delete what was surveyed.
 
     Raises TryLater, SignInError and Interrupted when not all was sent; what was is on disk, and
     the same command again does the rest.
     """
-    spent = Spent.since_now(work)
+    spent = SessionCost.start(work)
     trouble: OcsyncError | None = None
     with _begin(work, survey) as run:
         steps = list(run.steps())
@@ -80,8 +80,8 @@ async def delete(work: Work, survey: Survey, *, workers: int) -> Report:
                 await _Deletes(work, survey, recorder).run(steps, workers)
         except OcsyncError as error:
             trouble = error
-        spent.keep_in(run)
-        if trouble and left_off(run).dangling:
+        spent.add_to(run)
+        if trouble and load_progress(run).dangling:
             trouble.hint = "the same command again settles what is unknown, and deletes the rest"
             raise trouble
         report = _close(work, run, interrupted=trouble.exit_code if trouble else None)
@@ -97,21 +97,21 @@ def _counted(trouble: OcsyncError, info: RunInfo) -> OcsyncError:
     return trouble
 
 
-def _begin(work: Work, survey: Survey) -> Run:
+def _begin(work: Session, survey: DeleteImpact) -> Run:
     """The run's folder: its steps, what will be gone, and the staged entries that may fall."""
     steps = _steps(survey.rows)
-    info = new_info(work, sort="delete", command="delete", steps=len(steps))
+    info = new_info(work, kind="delete", command="delete", steps=len(steps))
     staged = sorted((*survey.fallen.dropped, *survey.fallen.kept), key=lambda entry: entry.seq)
     run = work.folder.runs.begin(info, steps, staged)
     documents = {row.ref: row.document for row in survey.there}
     along = {ref: one for row in survey.there for ref, one in row.along.documents.items()}
     run.record_before({**along, **documents}.items())
     subtrees = [ref for row in survey.there for ref in row.along.subtree]
-    work.folder.deleted.doom(run.id, [*documents, *subtrees], work.stamp())
+    work.folder.tombstones.doom(run.id, [*documents, *subtrees], work.timestamp())
     return run
 
 
-def _steps(rows: list[Doomed]) -> list[Step]:
+def _steps(rows: list[DeleteRow]) -> list[Step]:
     """A step a row: whatever names another row, or hangs on it, goes first."""
     place = {row.ref.casefold(): i for i, row in enumerate(rows)}
     first: list[set[int]] = [set() for _ in rows]
@@ -131,7 +131,7 @@ def _steps(rows: list[Doomed]) -> list[Step]:
             wave=wave[i],
             change=Change(op=Op.DELETE, ref=rows[i].ref),
             method=METHODS[Op.DELETE],
-            path=removal_of(rows[i].ref),
+            path=delete_url_of(rows[i].ref),
             needs=tuple(sorted(number[n] for n in first[i])),
         )
         for i in order
@@ -141,7 +141,7 @@ def _steps(rows: list[Doomed]) -> list[Step]:
 class _Deletes:
     """The requests of one run."""
 
-    def __init__(self, work: Work, survey: Survey, recorder: Recorder) -> None:
+    def __init__(self, work: Session, survey: DeleteImpact, recorder: Recorder) -> None:
         self._work = work
         self._rows = {row.ref: row for row in survey.rows}
         self._recorder = recorder
@@ -153,7 +153,7 @@ class _Deletes:
             waiting = list(group)
             self._work.emit(WaveStarted(wave, steps[-1].wave, by_kind(waiting)))
             crew = min(workers, len(waiting))
-            await each(waiting, self._take, workers=crew, stop=self._work.stop)
+            await run_all(waiting, self._take, workers=crew, stop=self._work.stop)
             if self._work.stop.is_set():
                 raise Interrupted("stopped")
 
@@ -161,20 +161,20 @@ class _Deletes:
         outcome = await self._outcome(step)
         self._recorder.ended(outcome)
         if not outcome.state.settled:
-            self._because[step.number] = outcome.because or step.ref
+            self._because[step.number] = outcome.blocked_by or step.ref
 
     async def _outcome(self, step: Step) -> Outcome:
-        row, end = self._rows[step.ref], partial(ended, self._work, step)
+        row, end = self._rows[step.ref], partial(outcome_now, self._work, step)
         cause = next((self._because[n] for n in step.needs if n in self._because), "")
         if cause:
-            return end(State.BLOCKED, because=cause)
-        if row.document is None and not kind_of(step.ref).lags:
+            return end(State.BLOCKED, blocked_by=cause)
+        if row.document is None and not kind_of(step.ref).eventually_consistent:
             return end(State.UNCHANGED, message="was not there")
-        intent = Intent(number=step.number, ref=step.ref, at=self._work.stamp())
+        intent = Intent(number=step.number, ref=step.ref, at=self._work.timestamp())
         await self._recorder.intend(intent)
         try:
             reply = await self._work.api.delete(step.path)
-            return end(State.DONE, status=reply.status, along=row.along.kept())
+            return end(State.DONE, status=reply.status, cascaded=row.along.kept())
         except NotFound as gone:
             more = " any more" if row.document is not None else ""
             return end(State.UNCHANGED, status=gone.status, message=f"was not there{more}")
@@ -187,9 +187,9 @@ class _Deletes:
             return end(State.FAILED, **said)
 
 
-async def _settled(work: Work, step: Step, why: str) -> Outcome:
+async def _settled(work: Session, step: Step, why: str) -> Outcome:
     """The outcome of a delete whose answer is not known, by reading."""
-    end = partial(ended, work, step)
+    end = partial(outcome_now, work, step)
     async for _, found in read_current(work.api, [step.ref]):
         if isinstance(found, ApiError):
             return end(State.UNKNOWN, message=f"{why}; {found.message}")
@@ -197,41 +197,41 @@ async def _settled(work: Work, step: Step, why: str) -> Outcome:
             raise found
         if found is None:
             return end(State.DONE, message="found gone; the answer was lost")
-    if kind_of(step.ref).lags:
+    if kind_of(step.ref).eventually_consistent:
         return end(State.UNKNOWN, message=f"{why}; it is still shown, but reads of it lag")
     return end(State.FAILED, message=f"{why}; it is still there")
 
 
-async def close_open(work: Work) -> None:
+async def close_open(work: Session) -> None:
     """Close the run of deletes that a crash left open, if there is one. Call it after sign-in."""
     run = work.folder.runs.open_run("delete")
     if run is None:
         return
     with run:
         steps = {step.number: step for step in run.steps()}
-        for number in left_off(run).dangling:
+        for number in load_progress(run).dangling:
             run.record([await _settled(work, steps[number], "cut off in the middle")])
         report = _close(work, run, interrupted=ExitCode.INTERRUPTED)
     done = sum(report.run.counts.get(state.value, 0) for state in State if state.settled)
     text = f"run {run.id} of deletes was not finished: {done:,} of {report.run.steps:,} are gone"
-    work.say("▶", f"{text}; it is closed now")
+    work.notify("▶", f"{text}; it is closed now")
 
 
-def _close(work: Work, run: Run, *, interrupted: ExitCode | None) -> Report:
+def _close(work: Session, run: Run, *, interrupted: ExitCode | None) -> Report:
     """What follows from the outcomes, each act of which may be done twice; then the run is over."""
     kinds, problems = count_outcomes(run)
-    outcomes = left_off(run).ended.values()
+    outcomes = load_progress(run).ended.values()
     gone = {outcome.ref for outcome in outcomes if outcome.state.settled}
-    gone |= went_along(run, gone)
-    work.folder.deleted.settle(run.id, gone)
-    fallen = fall(run.entries(), gone)
+    gone |= cascaded_refs(run, gone)
+    work.folder.tombstones.settle(run.id, gone)
+    fallen = split_by_deletion(run.entries(), gone)
     work.folder.journal.drop([entry.seq for entry in fallen.dropped])
     unsent = run.info.steps - len(outcomes)
-    code = interrupted if interrupted and unsent else code_of(problems)
+    code = interrupted if interrupted and unsent else exit_code_for(problems)
     info = run.update(
         state="closed",
-        ended=work.stamp(),
-        counts=tally(kinds),
+        ended=work.timestamp(),
+        counts=add_up(kinds),
         kinds=kinds,
         entries=len(fallen.dropped),
         exit_code=int(code),
@@ -239,7 +239,7 @@ def _close(work: Work, run: Run, *, interrupted: ExitCode | None) -> Report:
     return Report(info, problems, fallen, unsent)
 
 
-def went_along(run: Run, gone: set[Ref]) -> set[Ref]:
+def cascaded_refs(run: Run, gone: set[Ref]) -> set[Ref]:
     """What went with *gone* and is not below it by its IDs: categories."""
     trees = [(ref, doc) for ref, doc in run.before() if kind_of(ref).subtree]
     names = {ref.casefold() for ref in gone}

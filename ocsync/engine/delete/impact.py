@@ -6,23 +6,23 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ocsync.client import Identity, read_current, ref_of
-from ocsync.engine.delete.dependents import Along, Document, read_along
-from ocsync.engine.delete.notified_targets import Heard, hearing_of
-from ocsync.engine.session import Work
-from ocsync.engine.worker_pool import each
+from ocsync.engine.delete.dependents import Dependents, Document, read_dependents
+from ocsync.engine.delete.notified_targets import TargetNotification, notified_targets
+from ocsync.engine.session import Session
+from ocsync.engine.worker_pool import run_all
 from ocsync.errors import ApiError, Conflict, Interrupted, OcsyncError, Refused
 from ocsync.events import ReadDone, Reading
 from ocsync.models import Entry, Ref
 from ocsync.schema import (
     KINDS,
-    Named,
+    ReferencedBy,
     ids_of,
     kind_of,
 )
-from ocsync.tombstones import Fallen, below, fall, names_one
+from ocsync.tombstones import AffectedEntries, below, names_one, split_by_deletion
 
 
-class Held(NamedTuple):
+class Referrer(NamedTuple):
     """What names a ref in one of its fields: *number* of *kind*, such as *refs*.
 
     *refuses* is why the platform will refuse the delete; empty where what happens to the name is
@@ -35,7 +35,7 @@ class Held(NamedTuple):
     refs: tuple[Ref, ...]
 
 
-class Doomed(NamedTuple):
+class DeleteRow(NamedTuple):
     """One ref that is to go. *document* is None when it is not there.
 
     *gone_by* is the run of ours that deleted it already. *stays* are what once came with it and
@@ -44,31 +44,31 @@ class Doomed(NamedTuple):
 
     ref: Ref
     document: Document | None
-    along: Along
+    along: Dependents
     gone_by: str = ""
-    held: tuple[Held, ...] = ()
+    held: tuple[Referrer, ...] = ()
     stays: tuple[Ref, ...] = ()
 
     @property
-    def refused(self) -> list[Held]:
+    def refused(self) -> list[Referrer]:
         """What the platform will refuse it for."""
         return [held for held in self.held if held.refuses]
 
 
-class Survey(NamedTuple):
+class DeleteImpact(NamedTuple):
     """What deleting would do. *fallen* and *naming* are about what is staged.
 
     *counted* is false when what goes along was not read.
     """
 
-    rows: list[Doomed]
-    heard: list[Heard]
-    fallen: Fallen
+    rows: list[DeleteRow]
+    heard: list[TargetNotification]
+    fallen: AffectedEntries
     naming: list[Entry]
     counted: bool
 
     @property
-    def there(self) -> list[Doomed]:
+    def there(self) -> list[DeleteRow]:
         """The rows of what is there."""
         return [row for row in self.rows if row.document is not None]
 
@@ -83,9 +83,9 @@ class Survey(NamedTuple):
         return len(known) + more
 
 
-async def survey_deletes(
-    work: Work, identity: Identity, refs: Sequence[Ref], *, counting: bool, workers: int
-) -> Survey:
+async def delete_impact(
+    work: Session, identity: Identity, refs: Sequence[Ref], *, counting: bool, workers: int
+) -> DeleteImpact:
     """What deleting *refs* would do; with *counting* false only the refs themselves are read.
 
     Raises Conflict when a run that is not finished still writes one of them, Refused when one is
@@ -98,9 +98,9 @@ async def survey_deletes(
         if isinstance(found, OcsyncError):
             raise found
         current[ref] = found
-    known = {name: one.run for name, one in work.folder.deleted.read().items()}
+    known = {name: one.run for name, one in work.folder.tombstones.read().items()}
     rows = {
-        ref: Doomed(ref, current[ref], Along({}, {}, [], []), known.get(ref.casefold(), ""))
+        ref: DeleteRow(ref, current[ref], Dependents({}, {}, [], []), known.get(ref.casefold(), ""))
         for ref in refs
     }
     there = [ref for ref in refs if current[ref] is not None]
@@ -115,23 +115,25 @@ async def survey_deletes(
         work.emit(Reading(done, len(there)))
 
     if counting:
-        await each(there, look, workers=min(workers, len(there)), stop=work.stop)
+        await run_all(there, look, workers=min(workers, len(there)), stop=work.stop)
         if work.stop.is_set():
             raise Interrupted("stopped; nothing was deleted")
     work.emit(ReadDone(len(refs), 0))
     gone = {ref.casefold() for row in rows.values() for ref in (row.ref, *row.along.subtree)}
     entries = work.folder.journal.entries()
-    fallen = fall(entries, gone)
+    fallen = split_by_deletion(entries, gone)
     naming = [e for e in entries if names_one(e, gone) and not below(e.ref, gone)]
     kinds = {kind_of(ref).name for ref in there}
     kinds |= {name for row in rows.values() for name in row.along.counts}
-    heard = await hearing_of(work, [KINDS[name] for name in kinds])
-    return Survey(list(rows.values()), heard, fallen, naming, counting)
+    heard = await notified_targets(work, [KINDS[name] for name in kinds])
+    return DeleteImpact(list(rows.values()), heard, fallen, naming, counting)
 
 
-async def _look(work: Work, row: Doomed, wanted: Collection[str]) -> Doomed:
-    along = await read_along(work.api, row.ref, row.document or {})
-    held = [await _held(work, row.ref, named, wanted, along) for named in kind_of(row.ref).named_by]
+async def _look(work: Session, row: DeleteRow, wanted: Collection[str]) -> DeleteRow:
+    along = await read_dependents(work.api, row.ref, row.document or {})
+    held = [
+        await _held(work, row.ref, named, wanted, along) for named in kind_of(row.ref).referenced_by
+    ]
     stays = []
     made = [ref for ref in _brought(row.ref) if not below(ref, wanted)]
     async for ref, found in read_current(work.api, made):
@@ -151,7 +153,9 @@ def _brought(ref: Ref) -> Iterator[Ref]:
             yield other
 
 
-async def _held(work: Work, ref: Ref, named: Named, wanted: Collection[str], along: Along) -> Held:
+async def _held(
+    work: Session, ref: Ref, named: ReferencedBy, wanted: Collection[str], along: Dependents
+) -> Referrer:
     """What names *ref* in a field and is not to go itself."""
     query = {named.query: ref.rpartition("/")[2], "pageSize": "100"}
     try:
@@ -165,8 +169,8 @@ async def _held(work: Work, ref: Ref, named: Named, wanted: Collection[str], alo
             left += staying
     except ApiError:
         along.unread.append(named.kind)
-        return Held(named.kind, "", 0, ())
-    return Held(named.kind, named.refuses, page.total - released, tuple(left))
+        return Referrer(named.kind, "", 0, ())
+    return Referrer(named.kind, named.refuses, page.total - released, tuple(left))
 
 
 def _goes(ref: Ref, wanted: Collection[str]) -> bool:
@@ -174,7 +178,7 @@ def _goes(ref: Ref, wanted: Collection[str]) -> bool:
 
 
 async def _holders(
-    work: Work, named: Named, item: Document, ref: Ref, wanted: Collection[str]
+    work: Session, named: ReferencedBy, item: Document, ref: Ref, wanted: Collection[str]
 ) -> list[Ref]:
     """The refs that an item of the list *named* stands for: itself, or those below it."""
     if named.kind not in KINDS:
@@ -192,7 +196,7 @@ async def _holders(
     return found or [holder]
 
 
-def _refuse_running(work: Work, refs: Sequence[Ref]) -> None:
+def _refuse_running(work: Session, refs: Sequence[Ref]) -> None:
     run = work.folder.runs.open_run()
     if run is None:
         return

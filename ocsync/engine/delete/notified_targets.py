@@ -7,13 +7,13 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from ocsync.client import read_targets
-from ocsync.engine.session import Work
+from ocsync.engine.session import Session
 from ocsync.errors import ApiError
 from ocsync.models import TargetState
 from ocsync.schema import TARGETS, Kind, Target
 
 
-class Hearing(StrEnum):
+class NotificationRule(StrEnum):
     """What a target hears of a delete."""
 
     DELETED = "deleted"
@@ -24,22 +24,22 @@ class Hearing(StrEnum):
     UNREAD = "unread"
 
 
-class Heard(NamedTuple):
+class TargetNotification(NamedTuple):
     """What *target* hears; *paused* does not keep it from hearing."""
 
     target: str
-    hearing: Hearing
+    hearing: NotificationRule
     paused: bool = False
 
 
-_LOUDEST = (Hearing.DELETED, Hearing.UNSURE, Hearing.CHANGED)
+_LOUDEST = (NotificationRule.DELETED, NotificationRule.UNSURE, NotificationRule.CHANGED)
 
 
-async def hearing_of(work: Work, kinds: Iterable[Kind]) -> list[Heard]:
+async def notified_targets(work: Session, kinds: Iterable[Kind]) -> list[TargetNotification]:
     """What the targets that *kinds* feed hear when some of each are deleted."""
-    loud: dict[str, Hearing] = {}
+    loud: dict[str, NotificationRule] = {}
     for kind in kinds:
-        for name in kind.direct:
+        for name in kind.direct_targets:
             one = _of(kind, TARGETS[name])
             loud[name] = min(one, loud.get(name, one), key=_LOUDEST.index)
     found = []
@@ -47,20 +47,20 @@ async def hearing_of(work: Work, kinds: Iterable[Kind]) -> list[Heard]:
         try:
             server = (await read_targets(work.api, [TARGETS[name]]))[name]
         except ApiError:
-            found.append(Heard(name, Hearing.UNREAD))
+            found.append(TargetNotification(name, NotificationRule.UNREAD))
             continue
-        found.append(Heard(name, _with(loud[name], server), server.paused))
+        found.append(TargetNotification(name, _with(loud[name], server), server.paused))
     return found
 
 
-def _of(kind: Kind, target: Target) -> Hearing:
+def _of(kind: Kind, target: Target) -> NotificationRule:
     if kind.assignment:
-        return Hearing.CHANGED
-    return Hearing.DELETED if target.deleted else Hearing.UNSURE
+        return NotificationRule.CHANGED
+    return NotificationRule.DELETED if target.deleted else NotificationRule.UNSURE
 
 
-def _with(hearing: Hearing, server: TargetState) -> Hearing:
+def _with(hearing: NotificationRule, server: TargetState) -> NotificationRule:
     if not server.exists:
-        return Hearing.NO_CONFIG
-    on = server.changed if hearing is Hearing.CHANGED else server.deleted
-    return hearing if on else Hearing.OFF
+        return NotificationRule.NO_CONFIG
+    on = server.changed if hearing is NotificationRule.CHANGED else server.deleted
+    return hearing if on else NotificationRule.OFF

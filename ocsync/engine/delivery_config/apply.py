@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ocsync.engine.delivery_config.diff import Draft, body_of, draft, faults_of
-from ocsync.engine.delivery_config.patch_probe import PATH, Keeps, probe
-from ocsync.engine.session import Work
+from ocsync.engine.delivery_config.diff import Draft, body_of, draft, validate
+from ocsync.engine.delivery_config.patch_probe import PATH, PatchSemantics, probe
+from ocsync.engine.session import Session
 from ocsync.errors import (
     ConfigError,
     Conflict,
@@ -28,10 +28,12 @@ from ocsync.secrets import SecretSource, resolve
 Secrets = dict[SecretSource, str]
 
 
-async def drafts(work: Work, label: str, wanted: Iterable[Wanted], *, secrets: bool) -> list[Draft]:
+async def drafts(
+    work: Session, label: str, wanted: Iterable[Wanted], *, secrets: bool
+) -> list[Draft]:
     """Hold *wanted*, of file *label*, against the marketplace. Raises InputError, Refused."""
     found = [draft(one, await _found(work, one.id), secrets=secrets) for one in wanted]
-    problems = [problem(label, one.wanted.id, fault) for one in found for fault in faults_of(one)]
+    problems = [problem(label, one.wanted.id, fault) for one in found for fault in validate(one)]
     if problems:
         raise refused(problems)
     ours = {key.casefold() for key in work.folder.raw_attachments()}
@@ -71,7 +73,7 @@ def resolved(label: str, found: Iterable[Draft], *, run_commands: bool) -> Secre
     return secrets
 
 
-async def apply(work: Work, found: Sequence[Draft], secrets: Mapping[SecretSource, str]) -> None:
+async def apply(work: Session, found: Sequence[Draft], secrets: Mapping[SecretSource, str]) -> None:
     """Send what differs. Raises Refused, before anything is sent, where a PATCH would lose what
     cannot be put back; Conflict when somebody changed a configuration meanwhile.
     """
@@ -87,7 +89,7 @@ def _relies(one: Draft) -> bool:
     return one.found is not None and bool(one.changed) and not one.whole
 
 
-def _names_every(one: Draft, keeps: Keeps) -> bool:
+def _names_every(one: Draft, keeps: PatchSemantics) -> bool:
     """Whether the PATCH has to name every target. Raises Refused where something would be lost."""
     if not _relies(one):
         return False
@@ -104,7 +106,7 @@ def _names_every(one: Draft, keeps: Keeps) -> bool:
     return not keeps.others
 
 
-async def _send(work: Work, one: Draft, body: Any) -> None:
+async def _send(work: Session, one: Draft, body: Any) -> None:
     own = one.wanted.id
     if not equal(await _found(work, own), one.found):
         text = f"{own} was changed by somebody else meanwhile; it was not sent"
@@ -116,7 +118,7 @@ async def _send(work: Work, one: Draft, body: Any) -> None:
         raise Conflict(f"{own} was sent, but does not show it: {paths}")
 
 
-async def _found(work: Work, own: str) -> dict[str, Any] | None:
+async def _found(work: Session, own: str) -> dict[str, Any] | None:
     try:
         return await work.api.get(f"{PATH}/{own}")
     except NotFound:

@@ -13,7 +13,7 @@ import msgspec
 from ocsync.client import read_targets
 from ocsync.engine.delivery_config.bindings import show
 from ocsync.engine.delivery_config.patch_probe import PATH, probe, tidy
-from ocsync.engine.session import Work
+from ocsync.engine.session import Session
 from ocsync.errors import ApiError, ConfigError, NotFound, OcsyncError, Refused, TryLater
 from ocsync.field_paths import equal
 from ocsync.listener_attachment import (
@@ -54,7 +54,7 @@ class Detached(NamedTuple):
     changed: tuple[str, ...] = ()
 
 
-async def attach(work: Work, targets: Sequence[Target], listener: Listener) -> list[Attachment]:
+async def attach(work: Session, targets: Sequence[Target], listener: Listener) -> list[Attachment]:
     """Add *listener* to each configuration that delivers *targets*.
 
     Nothing is sent when one has such a target already that is not ours, or when the platform would
@@ -66,7 +66,7 @@ async def attach(work: Work, targets: Sequence[Target], listener: Listener) -> l
     _refuse_others(found, known, listener.slot)
     for document in found:
         if document.get("Enabled") is False:
-            work.say("!", f"{document['ID']} is disabled: it delivers nothing")
+            work.notify("!", f"{document['ID']} is disabled: it delivers nothing")
     await _check_platform(work)
     return [
         await _attach(work, document, listener, known, names)
@@ -74,7 +74,7 @@ async def attach(work: Work, targets: Sequence[Target], listener: Listener) -> l
     ]
 
 
-async def survey(work: Work) -> dict[str, Attachment]:
+async def survey(work: Session) -> dict[str, Attachment]:
     """What is attached by us, by key; what a crash left open is settled by asking the platform.
 
     The run lock must be held.
@@ -86,13 +86,15 @@ async def survey(work: Work) -> dict[str, Attachment]:
         if settled := settle(mine, document):
             kept[key] = settled
         elif target_in(document, mine.slot):
-            work.say("!", _not_ours(mine))
+            work.notify("!", _not_ours(mine))
     if kept != known:
         work.folder.write_attachments(kept)
     return kept
 
 
-async def detach(work: Work, targets: Sequence[Target] = (), endpoint: str = "") -> list[Detached]:
+async def detach(
+    work: Session, targets: Sequence[Target] = (), endpoint: str = ""
+) -> list[Detached]:
     """Take away what is attached by us: all of it, or what is attached for *targets*, or at
     *endpoint*. Raises the first refusal, after the others are taken away.
     """
@@ -114,7 +116,7 @@ async def detach(work: Work, targets: Sequence[Target] = (), endpoint: str = "")
     return done
 
 
-async def strangers(work: Work, targets: Sequence[Target], endpoint: str) -> list[str]:
+async def strangers(work: Session, targets: Sequence[Target], endpoint: str) -> list[str]:
     """The configurations of *targets* with an Http target at *endpoint* that is not ours to know.
 
     Such a one is left when the workspace that attached it is lost.
@@ -125,7 +127,7 @@ async def strangers(work: Work, targets: Sequence[Target], endpoint: str) -> lis
     return [d["ID"] for d in found if target_in(d, "Http").get("Endpoint") == endpoint]
 
 
-async def remove(work: Work, names: Sequence[str], slot: str) -> None:
+async def remove(work: Session, names: Sequence[str], slot: str) -> None:
     """Take the targets of type *slot* out of the configurations *names*, whoever put them there.
 
     Raises Refused where the platform would take away more.
@@ -135,7 +137,7 @@ async def remove(work: Work, names: Sequence[str], slot: str) -> None:
         await _remove(work, name, slot)
 
 
-async def _check_platform(work: Work) -> None:
+async def _check_platform(work: Session) -> None:
     """Refuse a platform on which a target cannot come and go without harm to the others."""
     keeps = await probe(work)
     if not (keeps.others and keeps.removes):
@@ -144,13 +146,13 @@ async def _check_platform(work: Work) -> None:
         raise Refused(text, hint="PUT the whole configuration, secrets and all, by other means")
 
 
-async def _remove(work: Work, name: str, slot: str) -> None:
+async def _remove(work: Session, name: str, slot: str) -> None:
     await work.api.write("PATCH", f"{PATH}/{name}", {"DeliveryTargets": {slot: None}})
     await _confirm(work, name, lambda document: not target_in(document, slot))
 
 
 async def _attach(
-    work: Work,
+    work: Session,
     found: dict[str, Any],
     listener: Listener,
     known: Mapping[str, Attachment],
@@ -163,7 +165,7 @@ async def _attach(
         slot=slot,
         shown=listener.shown,
         phase=Phase.ATTACHING,
-        since=work.stamp(),
+        since=work.timestamp(),
         by=work.by,
         targets=sorted({*names, *(old.targets if old else ())}),
         was=old.shown if old else {},
@@ -178,7 +180,7 @@ async def _attach(
     return mine
 
 
-async def _detach(work: Work, mine: Attachment) -> Detached:
+async def _detach(work: Session, mine: Attachment) -> Detached:
     document = await _found(work, mine.config)
     was = standing(mine, document, mine.slot)
     if was is Standing.OURS:
@@ -221,7 +223,7 @@ def _refuse_others(
 
 
 async def _configs_of(
-    work: Work, targets: Sequence[Target], *, strict: bool = True
+    work: Session, targets: Sequence[Target], *, strict: bool = True
 ) -> dict[str, list[str]]:
     """The configurations that deliver *targets*, in lower case, each with their names.
 
@@ -241,7 +243,7 @@ async def _configs_of(
     return found
 
 
-async def _found(work: Work, name: str) -> dict[str, Any]:
+async def _found(work: Session, name: str) -> dict[str, Any]:
     """The configuration *name*; empty when it is not there any more."""
     try:
         return await show(work, name)
@@ -249,7 +251,7 @@ async def _found(work: Work, name: str) -> dict[str, Any]:
         return {}
 
 
-async def _confirm(work: Work, name: str, shows: Callable[[dict[str, Any]], bool]) -> None:
+async def _confirm(work: Session, name: str, shows: Callable[[dict[str, Any]], bool]) -> None:
     async def is_so() -> bool:
         return shows(await _found(work, name))
 
@@ -267,10 +269,10 @@ def _not_ours(mine: Attachment) -> str:
     return f"{mine.config}: its {mine.slot} target is not our listener any more; left as it is"
 
 
-def _remember(work: Work, mine: Attachment) -> None:
+def _remember(work: Session, mine: Attachment) -> None:
     work.folder.write_attachments({**work.folder.read_attachments(), mine.key: mine})
 
 
-def _forget(work: Work, mine: Attachment) -> None:
+def _forget(work: Session, mine: Attachment) -> None:
     known = work.folder.read_attachments()
     work.folder.write_attachments({key: a for key, a in known.items() if key != mine.key})

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from ocsync.client import read_targets
 from ocsync.engine.delivery_config.patch_probe import PATH
-from ocsync.engine.pause.pausing import survey
-from ocsync.engine.session import Work
+from ocsync.engine.pause.pausing import read_status
+from ocsync.engine.session import Session
 from ocsync.errors import Conflict, PausedByOther
 from ocsync.models import TargetState
 from ocsync.pause import Standing
@@ -36,7 +36,7 @@ class Bound(NamedTuple):
     paused: bool = False
 
 
-async def list_configured(work: Work, targets: Sequence[Target]) -> list[Configured]:
+async def list_configured(work: Session, targets: Sequence[Target]) -> list[Configured]:
     """Every delivery configuration with what uses it."""
     states = await read_targets(work.api, targets)
     found = []
@@ -48,19 +48,19 @@ async def list_configured(work: Work, targets: Sequence[Target]) -> list[Configu
     return found
 
 
-async def show(work: Work, name: str) -> dict[str, Any]:
+async def show(work: Session, name: str) -> dict[str, Any]:
     """One delivery configuration; the platform shows no secrets. Raises NotFound."""
     return await work.api.get(f"{PATH}/{name}") or {}
 
 
-async def bind(work: Work, targets: Sequence[Target], name: str) -> list[Bound]:
+async def bind(work: Session, targets: Sequence[Target], name: str) -> list[Bound]:
     """Let *targets* deliver by the configuration *name*; one without a sync config gets one.
 
     Only that is changed: a PATCH keeps flags and pause. Raises NotFound.
     """
     document = await show(work, name)
     if document.get("Enabled") is False:
-        work.say("!", f"{name} is disabled: it delivers nothing")
+        work.notify("!", f"{name} is disabled: it delivers nothing")
     states = await read_targets(work.api, targets)
     done = []
     for target in targets:
@@ -74,13 +74,13 @@ async def bind(work: Work, targets: Sequence[Target], name: str) -> list[Bound]:
     return done
 
 
-async def bound(work: Work, targets: Sequence[Target]) -> list[TargetState]:
+async def bound(work: Session, targets: Sequence[Target]) -> list[TargetState]:
     """The sync configs of *targets* that can be removed: those that are there.
 
     Raises Conflict for one that we have paused, PausedByOther for one that somebody else has: what
     is held for it would be lost.
     """
-    seen = (await survey(work, targets)).values()
+    seen = (await read_status(work, targets)).values()
     ours = [s.target.name for s in seen if s.pause and s.server.exists]
     if ours:
         raise Conflict(
@@ -96,7 +96,7 @@ async def bound(work: Work, targets: Sequence[Target]) -> list[TargetState]:
     return [one.server for one in seen if one.server.exists]
 
 
-async def unbind(work: Work, targets: Sequence[Target]) -> None:
+async def unbind(work: Session, targets: Sequence[Target]) -> None:
     """Remove the sync configs of *targets*: nothing is delivered for them any more."""
     for target in targets:
         await work.api.delete(target.path)

@@ -89,7 +89,7 @@ def draft(wanted: Wanted, found: dict[str, Any] | None, *, secrets: bool) -> Dra
     return Draft(wanted, found, tuple(edits), tuple(hidden), tuple(stays), tuple(changed))
 
 
-def faults_of(draft: Draft) -> Iterator[Fault]:
+def validate(draft: Draft) -> Iterator[Fault]:
     """What keeps *draft* from being sent: fields that a new configuration or target must have."""
     wanted, found = draft.wanted, draft.found
     if found is None and "Name" not in wanted.fields:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from ocsync.engine.session import Work
+from ocsync.engine.session import Session
 from ocsync.errors import ApiError, NotFound, TryLater
 
 PATH = "/integrations/deliveryconfig"
@@ -18,7 +18,7 @@ _DUMMY = {"Endpoint": "https://nowhere.invalid", "Secret": "none"}
 _CUSTOM = {"CustomAuthHeaderName": "X-Probe", "CustomAuthHeaderValue": "none"}
 
 
-class Keeps(NamedTuple):
+class PatchSemantics(NamedTuple):
     """What a PATCH of `DeliveryTargets` does.
 
     *others*: targets that it does not name stay. *fields*: so do fields of those that it names.
@@ -30,7 +30,7 @@ class Keeps(NamedTuple):
     removes: bool
 
 
-async def probe(work: Work) -> Keeps:
+async def probe(work: Session) -> PatchSemantics:
     """Try it. Raises TryLater when somebody else tries at the same time."""
     path = f"{PATH}/{PROBE}"
     both = {"MessageSender": _DUMMY, "Http": {**_DUMMY, **_CUSTOM}}
@@ -41,7 +41,7 @@ async def probe(work: Work) -> Keeps:
         whole = await _after(work, {"Http": {**_DUMMY, **_CUSTOM}})
         others = bool(whole.get("MessageSender") and whole.get("Http"))
         none = await _after(work, {"Http": None})
-        return Keeps(
+        return PatchSemantics(
             others, others and fields, bool(none.get("MessageSender")) and not none.get("Http")
         )
     except NotFound as error:
@@ -52,7 +52,7 @@ async def probe(work: Work) -> Keeps:
             await work.api.delete(path)
 
 
-async def _after(work: Work, targets: dict[str, Any]) -> dict[str, Any]:
+async def _after(work: Session, targets: dict[str, Any]) -> dict[str, Any]:
     """The probe's targets after a PATCH with *targets*; empty when it was refused."""
     path = f"{PATH}/{PROBE}"
     try:
@@ -65,7 +65,7 @@ async def _after(work: Work, targets: dict[str, Any]) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-async def tidy(work: Work) -> None:
+async def tidy(work: Session) -> None:
     """Remove what a crash in the middle of trying may have left."""
     with suppress(ApiError):
         await work.api.delete(f"{PATH}/{PROBE}")

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from ocsync.engine.doctor import environment, leftovers, listeners, log_repair, profile, workspace
 from ocsync.engine.doctor.check import LOGS, failed
 from ocsync.engine.doctor.check import Check as Check
+from ocsync.engine.doctor.check import CheckResult as CheckResult
 from ocsync.engine.doctor.check import Examination as Examination
 from ocsync.engine.doctor.check import Level as Level
 from ocsync.engine.doctor.check import Needs as Needs
-from ocsync.engine.doctor.check import Said as Said
 from ocsync.engine.doctor.check import Setup as Setup
 from ocsync.engine.doctor.check import examine as examine
 from ocsync.errors import OcsyncError
@@ -62,7 +62,7 @@ def can_ask(found: Examination) -> bool:
     return not bad and not any(name in found.skipped for name in BEFORE_ASKING)
 
 
-def repair(found: Examination, ask: Callable[[Said], bool]) -> Iterator[Said]:
+def repair(found: Examination, ask: Callable[[CheckResult], bool]) -> Iterator[CheckResult]:
     """Repair what can be; what was done, or why not. Where something is lost by a repair, *ask* has
     to show what that is, and to get a yes.
     """

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ocsync.errors import ExitCode, OcsyncError, first_of
 from ocsync.models import Entry
-from ocsync.store import Profile, ProfileFolder, Workspace
+from ocsync.store import Profile, ProfileDir, Workspace
 from ocsync.store.lock import read_holder
 
 
@@ -35,7 +35,7 @@ class Repair(NamedTuple):
     ask: str = ""
 
 
-class Said(NamedTuple):
+class CheckResult(NamedTuple):
     """One line of the answer: what is so, why it matters, what to type.
 
     *details* are the lines that it stands on. *code* is what the command exits with for it.
@@ -51,17 +51,17 @@ class Said(NamedTuple):
     id: str = ""
 
 
-def fine(what: str) -> Said:
+def passed(what: str) -> CheckResult:
     """All is well."""
-    return Said(Level.FINE, what)
+    return CheckResult(Level.FINE, what)
 
 
-def note(what: str, why: str = "", fix: str = "", *, repair: Repair | None = None) -> Said:
+def note(what: str, why: str = "", fix: str = "", *, repair: Repair | None = None) -> CheckResult:
     """Something to know; nothing is wrong."""
-    return Said(Level.NOTE, what, why, fix, repair=repair)
+    return CheckResult(Level.NOTE, what, why, fix, repair=repair)
 
 
-def wrong(
+def problem(
     what: str,
     why: str = "",
     fix: str = "",
@@ -69,14 +69,14 @@ def wrong(
     code: ExitCode = ExitCode.FAILED,
     repair: Repair | None = None,
     details: Sequence[str] = (),
-) -> Said:
+) -> CheckResult:
     """Something that will not work, or is in danger."""
-    return Said(Level.WRONG, what, why, fix, code, repair, tuple(details))
+    return CheckResult(Level.WRONG, what, why, fix, code, repair, tuple(details))
 
 
-def of_error(error: OcsyncError, why: str = "") -> Said:
+def of_error(error: OcsyncError, why: str = "") -> CheckResult:
     """What an error says, as a line of the answer."""
-    return wrong(error.message, why, error.hint, code=error.exit_code)
+    return problem(error.message, why, error.hint, code=error.exit_code)
 
 
 @dataclass
@@ -97,7 +97,7 @@ class Setup:
         return str(path.relative_to(self.cwd) if path.is_relative_to(self.cwd) else path)
 
     @cached_property
-    def folder(self) -> ProfileFolder:
+    def folder(self) -> ProfileDir:
         """The profile's folder. Raises ConfigError."""
         return self.workspace.open(self.profile_name, warn=self.torn.append, command=self.command)
 
@@ -137,14 +137,14 @@ class Check(NamedTuple):
     """A check: its name, what it needs, and what it finds."""
 
     id: str
-    look: Callable[[Setup], Iterable[Said]]
+    look: Callable[[Setup], Iterable[CheckResult]]
     needs: Needs = Needs.NOTHING
 
 
 class Examination(NamedTuple):
     """What the checks said; *skipped* were not made: id -> what was not there for them."""
 
-    said: list[Said]
+    said: list[CheckResult]
     skipped: dict[str, str]
 
     @property
@@ -189,8 +189,8 @@ def _missing(setup: Setup) -> Needs:
     return Needs.SIGN_IN
 
 
-def _made(check: Check, setup: Setup) -> list[Said]:
-    said: list[Said] = []
+def _made(check: Check, setup: Setup) -> list[CheckResult]:
+    said: list[CheckResult] = []
     try:
         said.extend(one._replace(id=check.id) for one in check.look(setup))
     except Exception as error:  # noqa: BLE001 - a check that fails is told, and the others go on
@@ -198,16 +198,16 @@ def _made(check: Check, setup: Setup) -> list[Said]:
     return said
 
 
-def failed(name: str, error: Exception) -> Said:
+def failed(name: str, error: Exception) -> CheckResult:
     """A check that could not be made to its end."""
     if isinstance(error, OcsyncError):
         said = of_error(error, "whatever needs it cannot go on")
     elif isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
-        said = wrong(f"{place}{error.strerror or error}", "it cannot be looked at")
+        said = problem(f"{place}{error.strerror or error}", "it cannot be looked at")
     else:
         where = traceback.extract_tb(error.__traceback__)[-1]
-        said = wrong(
+        said = problem(
             f"this check failed itself: {type(error).__name__}: {error}",
             "it says nothing about the set-up; the other checks are not touched by it",
             f"report it, with {Path(where.filename).name}:{where.lineno}",

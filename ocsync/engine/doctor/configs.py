@@ -7,15 +7,15 @@ from importlib.util import find_spec
 
 from ocsync.client.sync_configs import read_target
 from ocsync.engine.delivery_config.bindings import show
-from ocsync.engine.doctor.check import Said, fine, note, wrong
-from ocsync.engine.doctor.server_context import Asked, Use
-from ocsync.engine.pause.pausing import Surveyed, drift
+from ocsync.engine.doctor.check import CheckResult, note, passed, problem
+from ocsync.engine.doctor.server_context import ServerContext, Use
+from ocsync.engine.pause.pausing import TargetStatus, drift
 from ocsync.errors import ApiError, NotFound, RoleMissing
 from ocsync.pause import Standing, settle, standing
 from ocsync.schema import TARGETS
 
 
-async def targets(asked: Asked) -> AsyncIterator[Said]:
+async def targets(asked: ServerContext) -> AsyncIterator[CheckResult]:
     """How each sync config stands to what this workspace did and wants."""
     pauses = asked.setup.folder.read_pauses()
     unread: dict[str, str] = {}
@@ -30,7 +30,7 @@ async def targets(asked: Asked) -> AsyncIterator[Said]:
             unread[name] = error.message
             continue
         mine = settle(pauses.get(name), state)
-        for said in _target(Surveyed(target, state, mine, standing(mine, state)), asked.use):
+        for said in _target(TargetStatus(target, state, mine, standing(mine, state)), asked.use):
             well = False
             yield said
     for name, why in unread.items():
@@ -39,16 +39,16 @@ async def targets(asked: Asked) -> AsyncIterator[Said]:
             yield note(f"{name} could not be looked at: {why}", "whether it is paused is not known")
     if well:
         there = [n for n, s in asked.states.items() if s.exists]
-        yield fine(f"{len(there)} sync configs, none at odds with this workspace")
+        yield passed(f"{len(there)} sync configs, none at odds with this workspace")
 
 
-def _target(seen: Surveyed, use: Use) -> list[Said]:
+def _target(seen: TargetStatus, use: Use) -> list[CheckResult]:
     name, state = seen.target.name, seen.server
     used = name in use.targets
-    found: list[Said] = []
+    found: list[CheckResult] = []
     if seen.standing is Standing.LIFTED:
         found.append(
-            wrong(
+            problem(
                 f"somebody else lifted our pause of {name}",
                 "its targets hear of changes one by one again",
                 f"ocsync pause {name}, or ocsync unpause {name} to forget it",
@@ -56,7 +56,7 @@ def _target(seen: Surveyed, use: Use) -> list[Said]:
         )
     elif seen.standing is Standing.NO_CONFIG and seen.pause:
         found.append(
-            wrong(
+            problem(
                 f"{name} was paused, and has no sync config any more",
                 "there is nothing to lift, and nothing hears of its changes",
                 f"ocsync unpause {name} to forget it, or set the config up again",
@@ -98,7 +98,7 @@ def _target(seen: Surveyed, use: Use) -> list[Said]:
     return found
 
 
-async def delivery(asked: Asked) -> AsyncIterator[Said]:
+async def delivery(asked: ServerContext) -> AsyncIterator[CheckResult]:
     """Whether the delivery configurations of what is in use are there and enabled."""
     users: dict[str, list[str]] = {}
     for name in asked.use.targets:
@@ -111,16 +111,16 @@ async def delivery(asked: Asked) -> AsyncIterator[Said]:
             well = False
             yield said
     if well:
-        yield fine(f"{len(users)} in use, enabled" if users else "none in use")
+        yield passed(f"{len(users)} in use, enabled" if users else "none in use")
 
 
-async def _delivery(asked: Asked, config: str, names: str) -> list[Said]:
+async def _delivery(asked: ServerContext, config: str, names: str) -> list[CheckResult]:
     why = f"nothing of {names} is delivered"
     try:
         found = await show(asked.work, config)
     except NotFound:
         return [
-            wrong(
+            problem(
                 f"delivery configuration {config} of {names} does not exist",
                 why,
                 f"ocsync delivery list, then ocsync delivery bind {names} CONFIG",
@@ -137,7 +137,7 @@ async def _delivery(asked: Asked, config: str, names: str) -> list[Said]:
     said = []
     if found.get("Enabled") is False:
         said.append(
-            wrong(
+            problem(
                 f"delivery configuration {config} of {names} is disabled",
                 why,
                 f"ocsync delivery show {config}, then set Enabled=true",

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from ocsync import __version__
-from ocsync.engine.doctor.check import Said, Setup, fine, note, wrong
+from ocsync.engine.doctor.check import CheckResult, Setup, note, passed, problem
 from ocsync.errors import ExitCode
 
 OLDEST = (3, 11)
@@ -27,17 +27,17 @@ _SILENT = {
 }
 
 
-def python(_: Setup) -> Iterator[Said]:
+def python(_: Setup) -> Iterator[CheckResult]:
     """Whether this Python is new enough."""
     found = f"Python {platform.python_version()}, ocsync {__version__}"
     if sys.version_info < OLDEST:
-        yield wrong(found, "3.11 or newer is needed", "install a newer Python, then ocsync again",
+        yield problem(found, "3.11 or newer is needed", "install a newer Python, then ocsync again",
                     code=ExitCode.BAD_CONFIG)  # fmt: skip
     else:
-        yield fine(found)
+        yield passed(found)
 
 
-def packages(_: Setup) -> Iterator[Said]:
+def packages(_: Setup) -> Iterator[CheckResult]:
     """Whether the packages that it stands on are of versions that it was made for."""
     try:
         needed = metadata.requires("ocsync") or []
@@ -46,14 +46,14 @@ def packages(_: Setup) -> Iterator[Said]:
         return
     bad = [text for line in needed if (text := _mismatch(line))]
     if bad:
-        yield wrong(
+        yield problem(
             "; ".join(bad),
             "ocsync was not made for these versions",
             "pip install --upgrade --force-reinstall ocsync, in an environment of its own",
             code=ExitCode.BAD_CONFIG,
         )
     else:
-        yield fine("of the right versions")
+        yield passed("of the right versions")
 
 
 def _mismatch(requirement: str) -> str:
@@ -82,7 +82,7 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in plain[0].split(".")) if plain else (0,)
 
 
-def terminal(setup: Setup) -> Iterator[Said]:
+def terminal(setup: Setup) -> Iterator[CheckResult]:
     """Whether the output can show the signs."""
     try:
         "‖▶✓✗".encode(setup.encoding)
@@ -93,24 +93,24 @@ def terminal(setup: Setup) -> Iterator[Said]:
             "export PYTHONUTF8=1, or a UTF-8 locale",
         )
     else:
-        yield fine(setup.encoding)
+        yield passed(setup.encoding)
 
 
-def environment(setup: Setup) -> Iterator[Said]:
+def environment(setup: Setup) -> Iterator[CheckResult]:
     """Settings that are in force unseen."""
     set_here = {name: why for name, why in _SILENT.items() if setup.environ.get(name)}
     for name, why in set_here.items():
         yield note(f"{name} is set", why, f"unset {name}, if that is not meant")
     if not set_here:
-        yield fine("nothing set that surprises")
+        yield passed("nothing set that surprises")
 
 
-def proxy(setup: Setup) -> Iterator[Said]:
+def proxy(setup: Setup) -> Iterator[CheckResult]:
     """Whether traffic takes a way of its own."""
     parts = urlsplit(setup.profile.api_url)
     found = getproxies().get(parts.scheme) or getproxies().get("all")
     if not found or proxy_bypass(parts.hostname or ""):
-        yield fine("none on the way")
+        yield passed("none on the way")
         return
     via = urlsplit(found)
     yield note(
@@ -120,7 +120,7 @@ def proxy(setup: Setup) -> Iterator[Said]:
     )
 
 
-def who(_: Setup) -> Iterator[Said]:
+def who(_: Setup) -> Iterator[CheckResult]:
     """Whether it runs as root, whose files nobody else can use afterwards."""
     if hasattr(os, "geteuid") and os.geteuid() == 0 and os.environ.get("SUDO_USER"):
         yield note(
@@ -129,4 +129,4 @@ def who(_: Setup) -> Iterator[Said]:
             f"sudo -u {os.environ['SUDO_USER']} ocsync ..., or without sudo",
         )
     else:
-        yield fine("yourself")
+        yield passed("yourself")

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from ocsync.engine.doctor.check import Repair, Said, Setup, fine, note, of_error, wrong
+from ocsync.engine.doctor.check import CheckResult, Repair, Setup, note, of_error, passed, problem
 from ocsync.errors import Damaged, OcsyncError
 from ocsync.models import Outcome
-from ocsync.store import ProfileFolder, Run, integrity
+from ocsync.store import ProfileDir, Run, integrity
 from ocsync.store.lock import read_holder
 from ocsync.store.profiles import environment_of
-from ocsync.store.summary import glance
+from ocsync.store.summary import summarize_journal
 
 FORGOTTEN = timedelta(days=1)
 """A pause without an end that is older has probably been forgotten."""
@@ -28,7 +28,7 @@ _GO_ON = {"resume": "ocsync resume", "delete": "the same ocsync delete again",
           "resync": "ocsync resync"}  # fmt: skip
 
 
-def locks(setup: Setup) -> Iterator[Said]:
+def locks(setup: Setup) -> Iterator[CheckResult]:
     """Who holds a lock."""
     held = False
     for name, what in _LOCKS.items():
@@ -43,10 +43,10 @@ def locks(setup: Setup) -> Iterator[Said]:
             why = f"{what} waits for it{unsure}"
             yield note(f"{holder.text()} holds {name}", why, "ocsync ... --lock-timeout 5m")
     if not held:
-        yield fine("nobody holds one")
+        yield passed("nobody holds one")
 
 
-def runs(setup: Setup) -> Iterator[Said]:
+def runs(setup: Setup) -> Iterator[CheckResult]:
     """Runs that are not finished."""
     number, well = 0, True
     for folder in integrity.run_folders(setup.folder.path):
@@ -59,15 +59,15 @@ def runs(setup: Setup) -> Iterator[Said]:
         if info.state != "open":
             continue
         well = False
-        text = f"run {run.id} ({info.sort}) is not finished{_progress(run)}"
+        text = f"run {run.id} ({info.kind}) is not finished{_progress(run)}"
         if setup.busy:
             yield note(text, "a command is at work", "")
         else:
             why = "what it began waits, and so do its pauses; nothing is lost"
-            yield wrong(text, why, f"{_GO_ON.get(info.sort, 'ocsync resume')} goes on with it")
+            yield problem(text, why, f"{_GO_ON.get(info.kind, 'ocsync resume')} goes on with it")
     if well:
         every = "1 run, finished" if number == 1 else f"{number:,} runs, all finished"
-        yield fine(every if number else "there was none yet")
+        yield passed(every if number else "there was none yet")
 
 
 def _progress(run: Run) -> str:
@@ -78,11 +78,11 @@ def _progress(run: Run) -> str:
         return ""
 
 
-def seals(setup: Setup) -> Iterator[Said]:
+def seals(setup: Setup) -> Iterator[CheckResult]:
     """Runs whose making a crash cut short."""
     found = integrity.half_sealed(setup.folder.path)
     if not found or setup.busy:
-        yield fine("none is half made" if not found else "one is being made")
+        yield passed("none is half made" if not found else "one is being made")
         return
 
     def do() -> str:
@@ -97,7 +97,7 @@ def seals(setup: Setup) -> Iterator[Said]:
     )
 
 
-def pauses(setup: Setup) -> Iterator[Said]:
+def pauses(setup: Setup) -> Iterator[CheckResult]:
     """Pauses that are overdue, forgotten, or not settled."""
     try:
         pauses = setup.folder.raw_pauses()
@@ -112,27 +112,27 @@ def pauses(setup: Setup) -> Iterator[Said]:
     for name, facts in pauses.items():
         yield from _pause(setup, name, facts)
     if not pauses:
-        yield fine("nothing is paused by this workspace")
+        yield passed("nothing is paused by this workspace")
 
 
-def _pause(setup: Setup, name: str, facts: dict[str, Any]) -> Iterator[Said]:
+def _pause(setup: Setup, name: str, facts: dict[str, Any]) -> Iterator[CheckResult]:
     age = setup.now - datetime.fromisoformat(facts["since"])
     until = facts.get("until", "")
     if facts.get("phase") != "paused" and not setup.busy:
-        yield wrong(
+        yield problem(
             f"{name}: {facts.get('phase')} was begun and not confirmed",
             "a command died there; what the server did is not known yet",
             f"ocsync pause {name}, or ocsync unpause {name}: either settles it",
         )
     elif until and datetime.fromisoformat(until) <= setup.now:
         late = _days(setup.now - datetime.fromisoformat(until))
-        yield wrong(
+        yield problem(
             f"{name} is paused, {late} longer than it should be",
             "its targets hear of no change until it is lifted",
             "ocsync resume, or ocsync expire",
         )
-    elif (window := facts.get("window")) and not setup.folder.windows.is_open(str(window)):
-        yield wrong(
+    elif (window := facts.get("window")) and not setup.folder.window_locks.is_open(str(window)):
+        yield problem(
             f"{name} is still paused by a window that died",
             "its targets hear of no change until it is lifted",
             "ocsync expire, or ocsync resume",
@@ -145,7 +145,7 @@ def _pause(setup: Setup, name: str, facts: dict[str, Any]) -> Iterator[Said]:
         )
     else:
         end = f" until {datetime.fromisoformat(until).astimezone():%Y-%m-%d %H:%M}" if until else ""
-        yield fine(f"{name} is paused{end}")
+        yield passed(f"{name} is paused{end}")
 
 
 def _days(age: timedelta) -> str:
@@ -155,10 +155,10 @@ def _days(age: timedelta) -> str:
     return f"{hours} h" if hours else f"{max(int(age.total_seconds() // 60), 1)} min"
 
 
-def restore(setup: Setup) -> Iterator[Said]:
+def restore(setup: Setup) -> Iterator[CheckResult]:
     """Staging is overwritten from production every Sunday 03:00 UTC (api-facts 1.1)."""
     if not environment_of(setup.profile.api_url).endswith("-staging"):
-        yield fine("not a staging environment")
+        yield passed("not a staging environment")
         return
     after = next_restore(setup.now)
     before = after - timedelta(days=7)
@@ -166,7 +166,7 @@ def restore(setup: Setup) -> Iterator[Said]:
     stale = [what for what, since in pending.items() if since and since < before]
     why = "what OrderCloud restores over it (data, perhaps configs) is not what you staged against"
     if stale:
-        yield wrong(
+        yield problem(
             f"{', '.join(stale)} from before staging was restored ({before:%a %d %b %H:%M} UTC)",
             why,
             "ocsync status, ocsync plan --diff; then ocsync resume, or stage clear and unpause",
@@ -178,7 +178,7 @@ def restore(setup: Setup) -> Iterator[Said]:
             "ocsync resume before that, or ocsync unpause and begin again afterwards",
         )
     else:
-        yield fine(f"next restore {after:%a %d %b %H:%M} UTC")
+        yield passed(f"next restore {after:%a %d %b %H:%M} UTC")
 
 
 def next_restore(now: datetime) -> datetime:
@@ -188,16 +188,16 @@ def next_restore(now: datetime) -> datetime:
     return day if day > now else day + timedelta(days=7)
 
 
-def _pending(folder: ProfileFolder) -> Iterator[tuple[str, datetime | None]]:
+def _pending(folder: ProfileDir) -> Iterator[tuple[str, datetime | None]]:
     for name, facts in folder.raw_pauses().items():
         yield f"the pause of {name}", datetime.fromisoformat(facts["since"])
-    staged = glance(folder.path / "journal", lambda _: None)
+    staged = summarize_journal(folder.path / "journal", lambda _: None)
     if staged.entries:
         since = datetime.fromisoformat(staged.since) if staged.since else None
         yield f"{staged.entries:,} staged entries", since
 
 
-def others(setup: Setup) -> Iterator[Said]:
+def others(setup: Setup) -> Iterator[CheckResult]:
     """Profiles beside this one: can they be read, and did they leave anything paused or begun?"""
     names = [n for n in setup.workspace.profiles() if n != setup.folder.path.name]
     well = True
@@ -209,16 +209,16 @@ def others(setup: Setup) -> Iterator[Said]:
                 fix = f"{said.fix} (with --profile {name})" if said.fix else ""
                 yield said._replace(what=f"profile {name}: {said.what}", fix=fix)
     if well:
-        yield fine(f"{len(names):,} others, nothing left in them" if names else "there are none")
+        yield passed(f"{len(names):,} others, nothing left in them" if names else "there are none")
 
 
-def _of_other(other: Setup, look: Any) -> Iterator[Said]:
+def _of_other(other: Setup, look: Any) -> Iterator[CheckResult]:
     try:
         yield from (said for said in look(other) if said.level != "fine")
     except OcsyncError as error:
         yield of_error(error)
 
 
-def _readable(other: Setup) -> Iterator[Said]:
+def _readable(other: Setup) -> Iterator[CheckResult]:
     other.profile  # noqa: B018 - reading it is the check
-    yield fine("")
+    yield passed("")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from ocsync.engine.doctor.check import Said, Setup, fine, note, of_error, wrong
+from ocsync.engine.doctor.check import CheckResult, Setup, note, of_error, passed, problem
 from ocsync.errors import Damaged
 from ocsync.listener_attachment import place_of
 
@@ -15,7 +15,7 @@ FORGOTTEN = timedelta(days=1)
 _DETACH = "ocsync delivery detach"
 
 
-def listeners(setup: Setup) -> Iterator[Said]:
+def listeners(setup: Setup) -> Iterator[CheckResult]:
     """What this workspace has attached and not taken away yet."""
     try:
         attached = setup.folder.raw_attachments()
@@ -28,13 +28,13 @@ def listeners(setup: Setup) -> Iterator[Said]:
     for key, facts in attached.items():
         yield _listener(setup, key.partition("/")[0], facts)
     if not attached:
-        yield fine("no listener is attached by this workspace")
+        yield passed("no listener is attached by this workspace")
 
 
-def _listener(setup: Setup, config: str, facts: dict[str, Any]) -> Said:
+def _listener(setup: Setup, config: str, facts: dict[str, Any]) -> CheckResult:
     place, age = place_of(facts["shown"]), setup.now - datetime.fromisoformat(facts["since"])
     if facts.get("phase") != "attached" and not setup.busy:
-        return wrong(
+        return problem(
             f"{config}: {facts.get('phase')} {place} was begun and not confirmed",
             "a command died there; whether OrderCloud delivers there is not known yet",
             f"{_DETACH}, which settles it",
@@ -45,4 +45,4 @@ def _listener(setup: Setup, config: str, facts: dict[str, Any]) -> Said:
             "OrderCloud goes on sending there, whether anybody listens or not",
             _DETACH,
         )
-    return fine(f"{config} delivers to our listener too ({place})")
+    return passed(f"{config} delivers to our listener too ({place})")

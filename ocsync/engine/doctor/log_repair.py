@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 
 from ocsync.consolidate import consolidate
-from ocsync.engine.doctor.check import Repair, Said, Setup, fine, note, wrong
+from ocsync.engine.doctor.check import CheckResult, Repair, Setup, note, passed, problem
 from ocsync.errors import Damaged, ExitCode, OcsyncError
 from ocsync.models import Intent, Op, Outcome, Step
 from ocsync.plan import build
@@ -37,7 +37,7 @@ _BESIDE = {
 _FIX = "ocsync doctor --fix, which asks first; or restore the file from a copy"
 
 
-def records(setup: Setup) -> Iterator[Said]:
+def records(setup: Setup) -> Iterator[CheckResult]:
     """Every log and every run's record, line by line."""
     lines = files = 0
     well = True
@@ -58,10 +58,10 @@ def records(setup: Setup) -> Iterator[Said]:
             yield _record(setup, folder, error)
     if well:
         text = f"{lines:,} lines in {files:,} logs are as they were written"
-        yield fine(text if files else "there are none yet")
+        yield passed(text if files else "there are none yet")
 
 
-def _torn(setup: Setup, found: Damage) -> Said:
+def _torn(setup: Setup, found: Damage) -> CheckResult:
     name = _name(setup, found.path)
 
     def do() -> str:
@@ -77,13 +77,13 @@ def _torn(setup: Setup, found: Damage) -> Said:
     )
 
 
-def _damaged(setup: Setup, found: Damage) -> Said:
+def _damaged(setup: Setup, found: Damage) -> CheckResult:
     name = _name(setup, found.path)
     lost = found.lost
     places = ", ".join(str(line.number) for line in lost[:_SHOWN])
     more = f" and {len(lost) - _SHOWN:,} more" if len(lost) > _SHOWN else ""
     why, repair = _outlook(setup, found, name)
-    return wrong(
+    return problem(
         f"{name}: line {places}{more} of {found.kept + len(lost):,} is not what was written",
         why,
         _FIX if repair else "restore the file from a copy",
@@ -121,7 +121,7 @@ def _outlook(setup: Setup, found: Damage, name: str) -> tuple[str, Repair | None
 
 
 def _journal(setup: Setup, found: Damage, name: str) -> tuple[str, Repair]:
-    seen = journal_repair.outlook(setup.folder)
+    seen = journal_repair.preview_repair(setup.folder)
     texts = [f"would be left staged: {seen.staged:,}"]
     if seen.sealed:
         texts.append(f"unstaged again, as a run has them: {seen.sealed:,}")
@@ -154,7 +154,7 @@ def _plan(run: Run, path: Path, name: str) -> tuple[str, Repair | None]:
 
 def _plan_again(run: Run, path: Path) -> Sequence[Step] | None:
     """The plan of *run* made anew, if every good line of the damaged one is in it."""
-    if run.info.sort != "resume":  # its steps do not come from staged entries
+    if run.info.kind != "resume":  # its steps do not come from staged entries
         return None
     try:
         entries = list(run.entries())
@@ -206,7 +206,7 @@ def _sealed(run: Run) -> str:
     return f"entries could not be staged again if their step fails{which}"
 
 
-def _record(setup: Setup, folder: Path, error: Damaged) -> Said:
+def _record(setup: Setup, folder: Path, error: Damaged) -> CheckResult:
     run, name = Run(folder, setup.torn.append), _name(setup, folder / "run.json")
     again = _record_again(run)
 
@@ -223,14 +223,14 @@ def _record(setup: Setup, folder: Path, error: Damaged) -> Said:
         state = (
             "is over"
             if again.state == "closed"
-            else f"is not finished: {again.sort} goes on with it"
+            else f"is not finished: {again.kind} goes on with it"
         )
         why = f"by its logs run {run.id} {state}; who, when and how long would be lost"
         repair = Repair(rebuild, f"Make {name} again from the logs of run {run.id}?")
     else:
         why = f"no command can read run {run.id}; its folder would be renamed, all files kept"
         repair = Repair(move, f"Move run {run.id} out of the way?")
-    return wrong(error.message, why, _FIX, code=ExitCode.BAD_CONFIG, repair=repair)
+    return problem(error.message, why, _FIX, code=ExitCode.BAD_CONFIG, repair=repair)
 
 
 def _record_again(run: Run) -> RunInfo | None:
@@ -247,7 +247,7 @@ def _record_again(run: Run) -> RunInfo | None:
     stamps = [entry.at for entry in entries if entry.at]
     return RunInfo(
         id=run.id,
-        sort="delete" if deletes else "resume",
+        kind="delete" if deletes else "resume",
         state="closed" if over else "open",
         started=max(stamps, default=""),
         entries=0 if deletes else len(entries),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
-from ocsync.engine.doctor.check import Said, Setup, fine, note, of_error, wrong
+from ocsync.engine.doctor.check import CheckResult, Setup, note, of_error, passed, problem
 from ocsync.errors import ExitCode, OcsyncError
 from ocsync.store.profiles import ENVIRONMENTS, environment_of, is_loopback
 from ocsync.store.workspace import check_trust
@@ -16,11 +16,11 @@ from ocsync.store.workspace import check_trust
 _BAD = ExitCode.BAD_CONFIG
 
 
-def whole(setup: Setup) -> Iterator[Said]:
+def whole(setup: Setup) -> Iterator[CheckResult]:
     """Whether there is one, it can be read, and says all that is needed."""
     name = setup.profile_name or setup.workspace.current
     if not setup.workspace.profiles():
-        yield wrong(
+        yield problem(
             "there is no profile",
             "nothing says which marketplace is meant, and as whom",
             "ocsync profile add NAME --environment useast-sandbox --client-id ID --secret-env VAR",
@@ -28,7 +28,7 @@ def whole(setup: Setup) -> Iterator[Said]:
         )
         return
     if not name:
-        yield wrong(
+        yield problem(
             "no profile is current",
             "commands do not know which one is meant",
             f"ocsync profile use {setup.workspace.profiles()[0]}",
@@ -46,9 +46,9 @@ def whole(setup: Setup) -> Iterator[Said]:
         yield of_error(error, "which marketplace it belongs to is not known")
     path = setup.short(setup.folder.path / "profile.toml")
     if not profile.client_id.strip():
-        yield wrong(f"{name} has no client ID", "nothing can sign in", f"mend {path}", code=_BAD)
+        yield problem(f"{name} has no client ID", "nothing can sign in", f"mend {path}", code=_BAD)
     if profile.environment and ENVIRONMENTS.get(profile.environment) != profile.api_url:
-        yield wrong(
+        yield problem(
             f"{name} says {profile.environment}, but its URL is {profile.api_url}",
             "one of them is not what was meant",
             f"mend {path}",
@@ -67,10 +67,10 @@ def whole(setup: Setup) -> Iterator[Said]:
             "a misspelt setting is not in force",
             f"mend {path}",
         )
-    yield fine(f"{name}, client ID {profile.client_id}")
+    yield passed(f"{name}, client ID {profile.client_id}")
 
 
-def host(setup: Setup) -> Iterator[Said]:
+def host(setup: Setup) -> Iterator[CheckResult]:
     """Whether its URLs are OrderCloud's."""
     profile = setup.profile
     api, auth = (urlsplit(url).hostname or "" for url in (profile.api_url, profile.auth_url))
@@ -101,10 +101,10 @@ def host(setup: Setup) -> Iterator[Said]:
             "https, or an ssh tunnel to 127.0.0.1",
         )
     if environment:
-        yield fine(environment)
+        yield passed(environment)
 
 
-def secret(setup: Setup) -> Iterator[Said]:
+def secret(setup: Setup) -> Iterator[CheckResult]:
     """Whether the secret's source is there. It is not asked for; signing in does that."""
     source = setup.profile.secret
     given = [bool(source.env), bool(source.command), source.keyring].count(True)
@@ -112,10 +112,10 @@ def secret(setup: Setup) -> Iterator[Said]:
     why = "nothing can sign in without the secret"
     if given != 1:
         text = "no source" if given == 0 else "several sources"
-        yield wrong(f"{text} of the secret in {path}", why, f"mend {path}", code=_BAD)
+        yield problem(f"{text} of the secret in {path}", why, f"mend {path}", code=_BAD)
     elif source.env and not setup.environ.get(source.env):
         text = f"environment variable {source.env} is not set"
-        yield wrong(text, why, f"export {source.env}=...", code=_BAD)
+        yield problem(text, why, f"export {source.env}=...", code=_BAD)
     elif source.env and setup.environ[source.env] != setup.environ[source.env].strip():
         yield note(
             f"environment variable {source.env} begins or ends with white space",
@@ -124,12 +124,12 @@ def secret(setup: Setup) -> Iterator[Said]:
         )
     elif source.command and not _runs(source.command):
         text = f"`{source.command}` names no program that is there"
-        yield wrong(text, why, "install it, or mend the command in the profile", code=_BAD)
+        yield problem(text, why, "install it, or mend the command in the profile", code=_BAD)
     elif source.keyring and find_spec("keyring") is None:
         text = "the secret is in the keyring, but keyring is not installed"
-        yield wrong(text, why, "pip install 'ocsync[keyring]'", code=_BAD)
+        yield problem(text, why, "pip install 'ocsync[keyring]'", code=_BAD)
     else:
-        yield fine(source.text())
+        yield passed(source.text())
 
 
 def _runs(command: str) -> bool:
@@ -140,17 +140,17 @@ def _runs(command: str) -> bool:
     return bool(words) and shutil.which(words[0]) is not None
 
 
-def trust(setup: Setup) -> Iterator[Said]:
+def trust(setup: Setup) -> Iterator[CheckResult]:
     """Whether the profile may do what it says."""
     try:
         check_trust(setup.folder.path, setup.profile, setup.environ)
     except OcsyncError as error:
         yield of_error(error, "a folder that came from elsewhere must not run or send anything")
     else:
-        yield fine("as it is now")
+        yield passed("as it is now")
 
 
-def extras(setup: Setup) -> Iterator[Said]:
+def extras(setup: Setup) -> Iterator[CheckResult]:
     """Whether what this workspace has used before is still installed."""
     sources = {entry.source.rpartition(":")[0] for entry in setup.entries}
     sheets = [s for s in sources if s.partition("!")[0].lower().endswith((".xlsx", ".xls", ".ods"))]
@@ -161,4 +161,4 @@ def extras(setup: Setup) -> Iterator[Said]:
             "pip install 'ocsync[xlsx]'",
         )
     else:
-        yield fine("none is missing")
+        yield passed("none is missing")

@@ -11,17 +11,17 @@ from urllib.parse import urlsplit
 from ocsync.client import Identity
 from ocsync.engine.doctor import configs
 from ocsync.engine.doctor.check import (
+    CheckResult,
     Examination,
     Needs,
-    Said,
     Setup,
     failed,
-    fine,
     of_error,
-    wrong,
+    passed,
+    problem,
 )
-from ocsync.engine.doctor.server_context import Asked, Look, in_use
-from ocsync.engine.session import Work
+from ocsync.engine.doctor.server_context import Look, ServerContext, in_use
+from ocsync.engine.session import Session
 from ocsync.errors import ExitCode, OcsyncError, TryLater
 from ocsync.schema import KINDS, TARGETS, Kind
 
@@ -33,7 +33,7 @@ _GIVE = (
 )
 
 
-async def ask(work: Work, setup: Setup) -> Examination:
+async def ask(work: Session, setup: Setup) -> Examination:
     """Sign in and make every check that asks the server."""
     found = Examination([], {})
     try:
@@ -46,7 +46,7 @@ async def ask(work: Work, setup: Setup) -> Examination:
         found.skipped.update(dict.fromkeys(CHECKS, Needs.SIGN_IN.value))
         return found
     found.said.append(_signed_in(identity)._replace(id="sign-in"))
-    asked = Asked(work, setup, identity, in_use(setup))
+    asked = ServerContext(work, setup, identity, in_use(setup))
     for name, look in CHECKS.items():
         try:
             async for said in look(asked):
@@ -56,35 +56,35 @@ async def ask(work: Work, setup: Setup) -> Examination:
     return found
 
 
-def _signed_in(identity: Identity) -> Said:
+def _signed_in(identity: Identity) -> CheckResult:
     text = f"{identity.username or 'unnamed'} on {identity.name}"
     if identity.kind and identity.kind != "admin":
-        return wrong(
+        return problem(
             f"{text}, a {identity.kind} user",
             "only admin users may change what belongs to the seller",
             "give the API client an admin user as its default context user",
             code=ExitCode.SIGN_IN,
         )
-    return fine(text)
+    return passed(text)
 
 
-async def marketplace(asked: Asked) -> AsyncIterator[Said]:
+async def marketplace(asked: ServerContext) -> AsyncIterator[CheckResult]:
     """Whether the sign-in is for the marketplace that journal and pauses belong to."""
     pin = asked.setup.folder.pin()
     expected = asked.setup.profile.marketplace or (pin.id if pin else "")
     found = asked.identity.marketplace
     if expected and expected.casefold() != found.casefold():
-        yield wrong(
+        yield problem(
             f"the profile belongs to {expected}, this sign-in is for {found}",
             "journal and pauses of one marketplace must not meet another",
             "check the client ID, or make a new profile: ocsync profile add",
             code=ExitCode.CONFLICT,
         )
     else:
-        yield fine(found + ("" if expected else ", not pinned yet"))
+        yield passed(found + ("" if expected else ", not pinned yet"))
 
 
-async def audience(asked: Asked) -> AsyncIterator[Said]:
+async def audience(asked: ServerContext) -> AsyncIterator[CheckResult]:
     """Whether the token is for the host that it is sent to."""
     host = urlsplit(asked.setup.profile.api_url).hostname
     path = asked.setup.short(asked.setup.folder.path / "profile.toml")
@@ -92,37 +92,37 @@ async def audience(asked: Asked) -> AsyncIterator[Said]:
         text for text in asked.identity.audience if urlsplit(text).hostname not in (host, None)
     ]
     if others and len(others) == len(asked.identity.audience):
-        yield wrong(
+        yield problem(
             f"the token is for {', '.join(others)}, but goes to {host}",
             "a token of another environment is worth nothing there, or the profile mixes two",
             f"compare api_url and auth_url in {path}",
             code=ExitCode.BAD_CONFIG,
         )
     else:
-        yield fine(f"the token is for {host}")
+        yield passed(f"the token is for {host}")
 
 
-async def clock(asked: Asked) -> AsyncIterator[Said]:
+async def clock(asked: ServerContext) -> AsyncIterator[CheckResult]:
     """How far the clocks are apart."""
     skew = asked.work.api.skew
     if skew is None:
-        yield fine("the server does not say what time it has")
+        yield passed("the server does not say what time it has")
     elif abs(skew) > MOST_SKEW:
         way = "behind" if skew > 0 else "ahead of"
-        yield wrong(
+        yield problem(
             f"this machine's clock is {abs(skew):,.0f} s {way} the server's",
             "leases (pause --for) and expire go by it, and so do the times in every record",
             "timedatectl set-ntp true, or set the clock",
         )
     else:
-        yield fine(f"within {max(abs(skew), 1):.0f} s of the server's")
+        yield passed(f"within {max(abs(skew), 1):.0f} s of the server's")
 
 
-async def roles(asked: Asked) -> AsyncIterator[Said]:
+async def roles(asked: ServerContext) -> AsyncIterator[CheckResult]:
     """Whether what is in use can be read and written."""
     have = set(asked.identity.roles)
     if "FullAccess" in have:
-        yield fine("FullAccess")
+        yield passed("FullAccess")
         return
     well = True
     for name, why in asked.use.kinds.items():
@@ -132,7 +132,7 @@ async def roles(asked: Asked) -> AsyncIterator[Said]:
     for name, why in asked.use.targets.items():
         if TARGETS[name].role not in have:
             well = False
-            yield wrong(
+            yield problem(
                 f"no role to pause {name} ({why}): {TARGETS[name].role}",
                 "pause, resume and status cannot see or change its sync config",
                 _GIVE,
@@ -142,17 +142,17 @@ async def roles(asked: Asked) -> AsyncIterator[Said]:
         what = (
             "all that is in use" if asked.use.kinds or asked.use.targets else "nothing in use yet"
         )
-        yield fine(f"{len(have)} held, enough for {what} (ocsync profile check: for everything)")
+        yield passed(f"{len(have)} held, enough for {what} (ocsync profile check: for everything)")
 
 
-def _kind_roles(kind: Kind, why: str, have: set[str]) -> list[Said]:
+def _kind_roles(kind: Kind, why: str, have: set[str]) -> list[CheckResult]:
     if have & set(kind.writers):
         return []
     if why == "staged" or not have & set(kind.readers):
         verb = "write" if why == "staged" else "read"
         needed = " or ".join(kind.writers if why == "staged" else kind.readers)
         return [
-            wrong(
+            problem(
                 f"no role to {verb} {kind.name} ({why}): {needed}",
                 "every step of it would fail with 403",
                 _GIVE,

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ocsync.client import Identity
-from ocsync.engine.doctor.check import Said, Setup
-from ocsync.engine.session import Work
+from ocsync.engine.doctor.check import CheckResult, Setup
+from ocsync.engine.session import Session
 from ocsync.errors import OcsyncError
 from ocsync.models import TargetState
 from ocsync.schema import KINDS, TARGETS
@@ -24,17 +24,17 @@ class Use(NamedTuple):
 
 
 @dataclass
-class Asked:
+class ServerContext:
     """What the checks share: who is signed in, what is in use, and each target that was read."""
 
-    work: Work
+    work: Session
     setup: Setup
     identity: Identity
     use: Use
     states: dict[str, TargetState] = field(default_factory=dict)
 
 
-Look = Callable[[Asked], AsyncIterator[Said]]
+Look = Callable[[ServerContext], AsyncIterator[CheckResult]]
 
 
 def in_use(setup: Setup) -> Use:
@@ -47,7 +47,7 @@ def in_use(setup: Setup) -> Use:
     refs = _or_nothing(lambda: {e.ref for e in setup.entries}) or set()
     kinds |= dict.fromkeys({ref.partition("/")[0] for ref in refs}, "staged")
     for kind, why in kinds.items():
-        targets |= dict.fromkeys(KINDS[kind].direct, why)
+        targets |= dict.fromkeys(KINDS[kind].direct_targets, why)
     pauses = _or_nothing(setup.folder.raw_pauses) or {}
     targets |= dict.fromkeys((name for name in pauses if name in TARGETS), "paused")
     return Use(kinds, targets)

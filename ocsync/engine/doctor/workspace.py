@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ocsync.engine.doctor.check import Repair, Said, Setup, fine, note, wrong
+from ocsync.engine.doctor.check import CheckResult, Repair, Setup, note, passed, problem
 from ocsync.errors import ExitCode, OcsyncError
 from ocsync.store import integrity
 from ocsync.store.workspace import FOLDER, data_folder
@@ -14,20 +14,20 @@ LITTLE, VERY_LITTLE = 500 * 2**20, 20 * 2**20
 """Bytes that should be free, and those without which nothing should be begun."""
 
 
-def found(setup: Setup) -> Iterator[Said]:
+def found(setup: Setup) -> Iterator[CheckResult]:
     """Which workspace is used, and by which rule."""
     root = setup.workspace.root
     if setup.workspace.exists:
-        yield fine(f"{root}, {_rule(setup)}")
+        yield passed(f"{root}, {_rule(setup)}")
     elif root.is_dir():
-        yield wrong(
+        yield problem(
             f"{setup.short(root)} has no workspace.toml",
             "nothing says what format it has and which profile is current",
             "ocsync profile use NAME writes it",
             code=ExitCode.BAD_CONFIG,
         )
     else:
-        yield wrong(
+        yield problem(
             f"there is no workspace; it would be {root}, {_rule(setup)}",
             "a profile, the journal and the runs live in one",
             "ocsync init, then ocsync profile add NAME --environment REGION-ENV ...",
@@ -62,41 +62,41 @@ def _passed_over(setup: Setup) -> Iterator[Path]:
             yield place
 
 
-def format_known(setup: Setup) -> Iterator[Said]:
+def format_known(setup: Setup) -> Iterator[CheckResult]:
     """Whether this ocsync knows its format."""
     try:
         setup.workspace.check_format()
     except OcsyncError as error:
-        yield wrong(error.message, "no command touches it", error.hint, code=error.exit_code)
+        yield problem(error.message, "no command touches it", error.hint, code=error.exit_code)
     else:
-        yield fine("known")
+        yield passed("known")
 
 
-def owner(setup: Setup) -> Iterator[Said]:
+def owner(setup: Setup) -> Iterator[CheckResult]:
     """Whether all of it is the user's own."""
     others = integrity.foreign(setup.workspace.root)
     if others:
-        yield wrong(
+        yield problem(
             f"{setup.short(others[0])}{_more(others)} not yours",
             "a command run as somebody else (sudo?) wrote there, and others will fail",
             f"sudo chown -R $(id -un) {setup.short(setup.workspace.root)}",
         )
     else:
-        yield fine("yours")
+        yield passed("yours")
 
 
 def _more(paths: list[Path]) -> str:
     return f" and {len(paths) - 1:,} more are" if len(paths) > 1 else " is"
 
 
-def modes(setup: Setup) -> Iterator[Said]:
+def modes(setup: Setup) -> Iterator[CheckResult]:
     """Whether others may read or write it."""
     root = setup.workspace.root
     writable, readable = integrity.exposed(root)
     private = Repair(lambda: f"made private: {integrity.make_private(root):,}")
     fix = f"chmod -R go= {setup.short(root)}"
     if writable:
-        yield wrong(
+        yield problem(
             f"others may write {_these(setup, writable)}",
             "whoever writes the journal decides what is sent",
             fix,
@@ -110,19 +110,19 @@ def modes(setup: Setup) -> Iterator[Said]:
             repair=private,
         )
     else:
-        yield fine("for you alone")
+        yield passed("for you alone")
 
 
 def _these(setup: Setup, paths: list[Path]) -> str:
     return setup.short(paths[0]) + (f" and {len(paths) - 1:,} more" if len(paths) > 1 else "")
 
 
-def ignored(setup: Setup) -> Iterator[Said]:
+def ignored(setup: Setup) -> Iterator[CheckResult]:
     """Whether it stays out of a repository."""
     root = setup.workspace.root
     name = setup.short(root / ".gitignore")
     if integrity.ignores_all(root):
-        yield fine("*")
+        yield passed("*")
         return
 
     def do() -> str:
@@ -137,11 +137,11 @@ def ignored(setup: Setup) -> Iterator[Said]:
     )
 
 
-def leftovers(setup: Setup) -> Iterator[Said]:
+def leftovers(setup: Setup) -> Iterator[CheckResult]:
     """Files of commands that died while writing."""
     found = integrity.leftovers(setup.workspace.root, setup.now.timestamp())
     if not found:
-        yield fine("none")
+        yield passed("none")
         return
 
     def do() -> str:
@@ -157,11 +157,11 @@ def leftovers(setup: Setup) -> Iterator[Said]:
     )
 
 
-def room(setup: Setup) -> Iterator[Said]:
+def room(setup: Setup) -> Iterator[CheckResult]:
     """Whether there is room on the disk, and whether it takes a file."""
     for place in (setup.workspace.root, data_folder(setup.environ)):
         if not integrity.is_writable(place):
-            yield wrong(
+            yield problem(
                 f"{place} cannot be written",
                 "nothing can be staged, paused or recorded",
                 f"ls -ld {place}",
@@ -172,8 +172,8 @@ def room(setup: Setup) -> Iterator[Said]:
     text = f"{free / 2**20:,.0f} MB free at {setup.workspace.root}"
     why = "a run keeps the values before and its log; it stops, unharmed, when the disk is full"
     if free < VERY_LITTLE:
-        yield wrong(text, why, f"df -h {setup.workspace.root}")
+        yield problem(text, why, f"df -h {setup.workspace.root}")
     elif free < LITTLE:
         yield note(text, why, f"df -h {setup.workspace.root}")
     else:
-        yield fine(f"{free / 2**30:,.0f} GB free")
+        yield passed(f"{free / 2**30:,.0f} GB free")

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from ocsync.client import read_targets, set_paused
-from ocsync.engine.session import Work
+from ocsync.engine.session import Session
 from ocsync.errors import ConfigError, FileMissing, OcsyncError, PausedByOther, TryLater
 from ocsync.events import PauseChanged
 from ocsync.models import TargetState
@@ -26,7 +26,7 @@ CONFIRM_SECONDS = 20.0
 """How long a changed `Paused` may take to be seen (api-facts 3.3: not documented)."""
 
 
-class Surveyed(NamedTuple):
+class TargetStatus(NamedTuple):
     """A target as the server has it, with what this workspace remembers of it."""
 
     target: Target
@@ -35,9 +35,9 @@ class Surveyed(NamedTuple):
     standing: Standing
 
 
-async def survey(
-    work: Work, targets: Iterable[Target], *, settles: bool = True
-) -> dict[str, Surveyed]:
+async def read_status(
+    work: Session, targets: Iterable[Target], *, settles: bool = True
+) -> dict[str, TargetStatus]:
     """Ask the server about *targets*, and settle what a crash left open.
 
     With *settles* that is written down, for which the run lock must be held.
@@ -55,11 +55,11 @@ async def survey(
     found = {}
     for target in wanted:
         mine, server = settled[target.name], states[target.name]
-        found[target.name] = Surveyed(target, server, mine, standing(mine, server))
+        found[target.name] = TargetStatus(target, server, mine, standing(mine, server))
     return found
 
 
-def drift(seen: Surveyed) -> list[str]:
+def drift(seen: TargetStatus) -> list[str]:
     """What of the config is not as it was when we paused, but for the pause itself."""
     if seen.pause is None or not seen.server.exists:
         return []
@@ -72,36 +72,38 @@ def drift(seen: Surveyed) -> list[str]:
 
 
 async def pause(
-    work: Work,
+    work: Session,
     direct: Sequence[Target],
     grouped: Sequence[Target],
     *,
     reason: str = "",
     until: str = "",
     adopt: bool = False,
-) -> list[Surveyed]:
+) -> list[TargetStatus]:
     """Pause *direct* and those of *grouped* that have a config; the state of each afterwards.
 
     Nothing is paused when one cannot be: PausedByOther when somebody else holds it and *adopt* is
     false, ConfigError when one named directly has no config.
     """
-    before = await survey(work, [*direct, *grouped])
-    refuse(before, {t.name for t in direct}, adopt=adopt)
+    before = await read_status(work, [*direct, *grouped])
+    refuse_others_pauses(before, {t.name for t in direct}, adopt=adopt)
     for seen in before.values():
         if seen.standing is Standing.THEIRS:
             take_over(work, seen, reason=reason, until=until)
         elif seen.standing in (Standing.RUNNING, Standing.LIFTED):
-            await hold(work, seen, reason=reason, until=until)
+            await pause_target(work, seen, reason=reason, until=until)
         elif seen.standing is Standing.OURS and seen.pause:
             _ask_again(work, seen.pause, reason, until)
-    return list((await survey(work, [*direct, *grouped])).values())
+    return list((await read_status(work, [*direct, *grouped])).values())
 
 
-def _ask_again(work: Work, pause: Pause, reason: str, until: str) -> None:
+def _ask_again(work: Session, pause: Pause, reason: str, until: str) -> None:
     """A pause of ours that is asked for again; one that a dead window left is a plain one now."""
     open_ = in_window(work, pause)
     if open_:
-        work.say("!", f"{pause.target} is held by a window, which lifts it when its command ends")
+        work.notify(
+            "!", f"{pause.target} is held by a window, which lifts it when its command ends"
+        )
     changes = {
         "reason": reason or pause.reason,
         "until": until or pause.until,
@@ -109,15 +111,17 @@ def _ask_again(work: Work, pause: Pause, reason: str, until: str) -> None:
     }
     again = msgspec.structs.replace(pause, **changes)
     if again != pause:
-        remember(work, again)
+        save_pause(work, again)
 
 
-def in_window(work: Work, pause: Pause | None) -> bool:
+def in_window(work: Session, pause: Pause | None) -> bool:
     """Whether *pause* belongs to a window that is open: that alone lifts it, at its end."""
-    return pause is not None and work.folder.windows.is_open(pause.window)
+    return pause is not None and work.folder.window_locks.is_open(pause.window)
 
 
-def refuse(seen: dict[str, Surveyed], direct: Collection[str], *, adopt: bool) -> None:
+def refuse_others_pauses(
+    seen: dict[str, TargetStatus], direct: Collection[str], *, adopt: bool
+) -> None:
     """Raise for somebody else's pause, unless to *adopt*; for one of *direct* without config."""
     theirs = [s.target.name for s in seen.values() if s.standing is Standing.THEIRS]
     if theirs and not adopt:
@@ -134,16 +138,16 @@ def refuse(seen: dict[str, Surveyed], direct: Collection[str], *, adopt: bool) -
 
 
 def take_over(
-    work: Work, seen: Surveyed, *, reason: str = "", until: str = "", window: str = ""
+    work: Session, seen: TargetStatus, *, reason: str = "", until: str = "", window: str = ""
 ) -> None:
     """Make somebody else's pause ours."""
     pause = _new(work, seen, reason, until, Phase.PAUSED, window=window, adopted=True)
-    remember(work, pause)
+    save_pause(work, pause)
 
 
-async def hold(
-    work: Work,
-    seen: Surveyed,
+async def pause_target(
+    work: Session,
+    seen: TargetStatus,
     *,
     reason: str = "",
     until: str = "",
@@ -152,14 +156,14 @@ async def hold(
 ) -> None:
     """Take one running target from running to paused, and remember that we did."""
     intent = _new(work, seen, reason, until, Phase.PAUSING, run=run, window=window)
-    remember(work, intent)
+    save_pause(work, intent)
     await set_paused(work.api, seen.target, paused=True)
     await _confirm(work, seen.target, paused=True)
-    remember(work, msgspec.structs.replace(intent, phase=Phase.PAUSED))
+    save_pause(work, msgspec.structs.replace(intent, phase=Phase.PAUSED))
     work.emit(PauseChanged(seen.target.name, paused=True))
 
 
-async def lift(work: Work, seen: Surveyed) -> float:
+async def unpause_target(work: Session, seen: TargetStatus) -> float:
     """Lift a pause of ours; the seconds that it lasted.
 
     That it is over is written down before, as what it held may arrive at once.
@@ -167,80 +171,80 @@ async def lift(work: Work, seen: Surveyed) -> float:
     pause = seen.pause
     if pause is None:
         return 0.0
-    remember(work, msgspec.structs.replace(pause, phase=Phase.LIFTING))
-    work.folder.past_pauses.append(
-        PastPause(target=pause.target, since=pause.since, until=work.moment())
+    save_pause(work, msgspec.structs.replace(pause, phase=Phase.LIFTING))
+    work.folder.pause_history.append(
+        PastPause(target=pause.target, since=pause.since, until=work.precise_timestamp())
     )
     await set_paused(work.api, seen.target, paused=False)
     await _confirm(work, seen.target, paused=False)
-    forget(work, [pause.target])
+    drop_pauses(work, [pause.target])
     seconds = pause.seconds(work.now())
     _note_window(work, pause, seconds)
     work.emit(PauseChanged(pause.target, paused=False, seconds=seconds))
     return seconds
 
 
-def _note_window(work: Work, pause: Pause, seconds: float) -> None:
+def _note_window(work: Session, pause: Pause, seconds: float) -> None:
     """Write down how long the target was paused with the run that paused it, if it is there."""
     if pause.run:
         with suppress(FileMissing), work.folder.runs.get(pause.run) as run:
-            run.update(windows={**run.info.windows, pause.target: seconds})
+            run.update(paused_seconds={**run.info.paused_seconds, pause.target: seconds})
 
 
-class Lifted(NamedTuple):
+class UnpausedTarget(NamedTuple):
     """A target that runs again, and how many seconds it had been paused."""
 
     target: str
     seconds: float
 
 
-class Kept(NamedTuple):
+class KeptPause(NamedTuple):
     """A target that stays paused, and why."""
 
     target: str
     why: str
 
 
-class Lifting(NamedTuple):
+class UnpauseResult(NamedTuple):
     """What lifting several came to: the seconds that each had lasted, and what failed, and why."""
 
-    lifted: list[tuple[Surveyed, float]]
-    failed: list[tuple[Surveyed, OcsyncError]]
+    lifted: list[tuple[TargetStatus, float]]
+    failed: list[tuple[TargetStatus, OcsyncError]]
 
 
-async def lift_each(work: Work, seen: Iterable[Surveyed]) -> Lifting:
+async def unpause_all(work: Session, seen: Iterable[TargetStatus]) -> UnpauseResult:
     """Lift pauses of ours, each whatever becomes of the others."""
 
-    async def one(seen: Surveyed) -> tuple[Surveyed, float | OcsyncError]:
+    async def one(seen: TargetStatus) -> tuple[TargetStatus, float | OcsyncError]:
         try:
-            return seen, await lift(work, seen)
+            return seen, await unpause_target(work, seen)
         except OcsyncError as error:
             return seen, error
 
     ended = await asyncio.gather(*map(one, seen))
-    return Lifting(
+    return UnpauseResult(
         [(s, end) for s, end in ended if not isinstance(end, OcsyncError)],
         [(s, end) for s, end in ended if isinstance(end, OcsyncError)],
     )
 
 
 async def unpause(
-    work: Work, targets: Sequence[Target], *, force: bool = False
-) -> list[tuple[Surveyed, float]]:
+    work: Session, targets: Sequence[Target], *, force: bool = False
+) -> list[tuple[TargetStatus, float]]:
     """Lift what is ours of *targets*; with *force* also what is not, and what an open window holds.
     The seconds each had lasted.
 
     Raises PausedByOther, after the others are lifted, naming those that were left.
     """
-    seen = await survey(work, targets)
+    seen = await read_status(work, targets)
     left: dict[str, str] = {}
-    lifted: list[tuple[Surveyed, float]] = []
+    lifted: list[tuple[TargetStatus, float]] = []
     for name, one in seen.items():
         if one.standing is Standing.OURS and in_window(work, one.pause) and not force:
-            holder = work.folder.windows.holder(one.pause.window) if one.pause else ""
+            holder = work.folder.window_locks.holder(one.pause.window) if one.pause else ""
             left[name] = f"held by a window until its command ends ({holder})"
         elif one.standing is Standing.OURS:
-            lifted.append((one, await lift(work, one)))
+            lifted.append((one, await unpause_target(work, one)))
         elif one.standing is Standing.THEIRS and not force:
             left[name] = "paused by someone else, left as it is"
         elif one.standing is Standing.THEIRS:
@@ -249,7 +253,7 @@ async def unpause(
             work.emit(PauseChanged(one.target.name, paused=False))
             lifted.append((one, 0.0))
         elif one.standing in (Standing.LIFTED, Standing.NO_CONFIG) and one.pause:
-            forget(work, [one.target.name])
+            drop_pauses(work, [one.target.name])
     if left:
         whys = {why: [n for n, w in left.items() if w == why] for why in left.values()}
         raise PausedByOther(
@@ -259,22 +263,22 @@ async def unpause(
     return lifted
 
 
-async def expire(work: Work, due: Iterable[str], *, dry_run: bool = False) -> Lifting:
+async def expire(work: Session, due: Iterable[str], *, dry_run: bool = False) -> UnpauseResult:
     """Lift the pauses of ours that are *due*; with *dry_run* tell which those are.
 
     What somebody else lifted meanwhile is forgotten.
     """
-    seen = await survey(work, [TARGETS[name] for name in due], settles=not dry_run)
+    seen = await read_status(work, [TARGETS[name] for name in due], settles=not dry_run)
     ours = [s for s in seen.values() if s.standing is Standing.OURS]
     if dry_run:
         now = work.now()
-        return Lifting([(s, s.pause.seconds(now)) for s in ours if s.pause], [])
+        return UnpauseResult([(s, s.pause.seconds(now)) for s in ours if s.pause], [])
     gone = (Standing.LIFTED, Standing.NO_CONFIG)
-    forget(work, [n for n, s in seen.items() if s.standing in gone])
-    return await lift_each(work, ours)
+    drop_pauses(work, [n for n, s in seen.items() if s.standing in gone])
+    return await unpause_all(work, ours)
 
 
-def forget(work: Work, names: Iterable[str]) -> None:
+def drop_pauses(work: Session, names: Iterable[str]) -> None:
     """These targets are none of ours any more."""
     gone = set(names)
     pauses = work.folder.read_pauses()
@@ -282,14 +286,14 @@ def forget(work: Work, names: Iterable[str]) -> None:
         work.folder.write_pauses({n: p for n, p in pauses.items() if n not in gone})
 
 
-def remember(work: Work, pause: Pause) -> None:
+def save_pause(work: Session, pause: Pause) -> None:
     """Write down a pause of ours."""
     work.folder.write_pauses({**work.folder.read_pauses(), pause.target: pause})
 
 
 def _new(
-    work: Work,
-    seen: Surveyed,
+    work: Session,
+    seen: TargetStatus,
     reason: str,
     until: str,
     phase: Phase,
@@ -302,7 +306,7 @@ def _new(
     return Pause(
         target=seen.target.name,
         phase=phase,
-        since=work.moment(),
+        since=work.precise_timestamp(),
         by=work.by,
         job=work.job,
         reason=reason or (old.reason if old else ""),
@@ -314,7 +318,7 @@ def _new(
     )
 
 
-async def _confirm(work: Work, target: Target, *, paused: bool) -> None:
+async def _confirm(work: Session, target: Target, *, paused: bool) -> None:
     async def is_so() -> bool:
         return (await read_targets(work.api, [target]))[target.name].paused is paused
 

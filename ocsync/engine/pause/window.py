@@ -20,23 +20,23 @@ import msgspec
 from ocsync.client import read_targets
 from ocsync.engine.pause import pausing
 from ocsync.engine.pause.child_process import Command, Signals, run
-from ocsync.engine.pause.pausing import Lifted, Surveyed
-from ocsync.engine.session import Work, before_writing, sign_in
+from ocsync.engine.pause.pausing import TargetStatus, UnpausedTarget
+from ocsync.engine.session import Session, confirm_production, sign_in
 from ocsync.errors import ExitCode, Locked, OcsyncError, PausedByOther, first_of
 from ocsync.pause import Standing
 from ocsync.schema import TARGETS, Target
-from ocsync.store import ProfileFolder
+from ocsync.store import ProfileDir
 
 LIFT_SECONDS = 600.0
 """How long the end of a window waits at least for another command to leave the run lock."""
 
-Sessions = Callable[[], AbstractAsyncContextManager[Work]]
+Sessions = Callable[[], AbstractAsyncContextManager[Session]]
 """Opens the way to the marketplace, as often as needed: a command may run for longer than a token
 or a connection lasts."""
 Say = Callable[[str, str], None]
 
 
-class Order(NamedTuple):
+class WindowRequest(NamedTuple):
     """What to pause and how. *seconds* is the lease (0: none), *patience* how long to wait for the
     run lock. *enclosing* are the windows that this one runs in, whose pauses it may rely on.
     """
@@ -66,7 +66,7 @@ class Closed(NamedTuple):
     and what of the configs changed meanwhile; each by target.
     """
 
-    lifted: tuple[Lifted, ...] = ()
+    lifted: tuple[UnpausedTarget, ...] = ()
     gone: tuple[str, ...] = ()
     left: Mapping[str, OcsyncError] = {}
     changed: Mapping[str, list[str]] = {}
@@ -98,8 +98,8 @@ class Ended(NamedTuple):
 
 async def window(
     sessions: Sessions,
-    folder: ProfileFolder,
-    order: Order,
+    folder: ProfileDir,
+    order: WindowRequest,
     command: Callable[[str, Opened], Command],
     say: Say,
 ) -> Ended:
@@ -113,8 +113,8 @@ async def window(
     with ExitStack() as stack:
         async with sessions() as work:
             await sign_in(work)
-            before_writing(work)
-            hold = folder.windows.hold(work.now(), what=folder.command, used=used)
+            confirm_production(work)
+            hold = folder.window_locks.hold(work.now(), what=folder.command, used=used)
             name = stack.enter_context(hold)
             signals.start()
             stack.callback(signals.stop)
@@ -135,11 +135,11 @@ async def window(
         return Ended(code, failure, closed, time.monotonic() - start, tuple(signals.seen))
 
 
-async def _open(work: Work, order: Order, name: str, say: Say) -> Opened:
+async def _open(work: Session, order: WindowRequest, name: str, say: Say) -> Opened:
     async with _locked(work, order.patience, say):
         until = pausing.lease_end(work.now(), order.seconds) if order.seconds else ""
-        seen = await pausing.survey(work, [*order.direct, *order.grouped])
-        pausing.refuse(seen, {t.name for t in order.direct}, adopt=order.adopt)
+        seen = await pausing.read_status(work, [*order.direct, *order.grouped])
+        pausing.refuse_others_pauses(seen, {t.name for t in order.direct}, adopt=order.adopt)
         _refuse_other_windows(work, seen, order.enclosing)
         held = []
         for target, one in seen.items():
@@ -154,37 +154,39 @@ async def _open(work: Work, order: Order, name: str, say: Say) -> Opened:
     )
 
 
-async def _hold(work: Work, seen: Surveyed, name: str, order: Order, until: str, say: Say) -> bool:
+async def _hold(
+    work: Session, seen: TargetStatus, name: str, order: WindowRequest, until: str, say: Say
+) -> bool:
     """Make the target's pause this window's; false for what is ours already, or has no config."""
     how = {"reason": order.reason, "until": until, "window": name}
     match seen.standing:
         case Standing.THEIRS:
             pausing.take_over(work, seen, **how)
         case Standing.RUNNING:
-            await pausing.hold(work, seen, **how)
+            await pausing.pause_target(work, seen, **how)
         case Standing.LIFTED:
             say("!", f"{seen.target.name}: somebody else had lifted our pause")
-            await pausing.hold(work, seen._replace(pause=None), **how)
+            await pausing.pause_target(work, seen._replace(pause=None), **how)
         case Standing.OURS if seen.pause and _dead(work, seen):
             say("!", f"{seen.target.name} was left paused by a window that died; taken over")
-            pausing.remember(work, msgspec.structs.replace(seen.pause, **how))
+            pausing.save_pause(work, msgspec.structs.replace(seen.pause, **how))
         case _:
             return False
     return True
 
 
-def _dead(work: Work, seen: Surveyed) -> bool:
+def _dead(work: Session, seen: TargetStatus) -> bool:
     return bool(seen.pause and seen.pause.window) and not pausing.in_window(work, seen.pause)
 
 
 def _refuse_other_windows(
-    work: Work, seen: Mapping[str, Surveyed], enclosing: Sequence[str]
+    work: Session, seen: Mapping[str, TargetStatus], enclosing: Sequence[str]
 ) -> None:
     """A window lifts its pauses when its own command ends, so that another cannot rely on them."""
     for name, one in seen.items():
         pause = one.pause
         if pause and pausing.in_window(work, pause) and pause.window not in enclosing:
-            holder = work.folder.windows.holder(pause.window)
+            holder = work.folder.window_locks.holder(pause.window)
             raise PausedByOther(
                 f"{name}: another window is open on it ({holder})",
                 hint="run this one when that has ended; ocsync status",
@@ -193,7 +195,7 @@ def _refuse_other_windows(
 
 async def _insisting(
     closing: Coroutine[Any, Any, Closed],
-    folder: ProfileFolder,
+    folder: ProfileDir,
     name: str,
     signals: Signals,
     say: Say,
@@ -209,13 +211,13 @@ async def _insisting(
         return Closed(left=dict.fromkeys(_of_window(folder, name), error))
 
 
-def _of_window(folder: ProfileFolder, name: str) -> list[str]:
+def _of_window(folder: ProfileDir, name: str) -> list[str]:
     return [target for target, pause in folder.read_pauses().items() if pause.window == name]
 
 
 async def _close(
     sessions: Sessions,
-    folder: ProfileFolder,
+    folder: ProfileDir,
     name: str,
     held: Sequence[str],
     patience: float,
@@ -226,14 +228,14 @@ async def _close(
     async with sessions() as work, _locked(work, patience, say):
         await sign_in(work)
         targets = [TARGETS[target] for target in _of_window(folder, name)]
-        seen = await pausing.survey(work, targets)
+        seen = await pausing.read_status(work, targets)
         ours = {n: one for n, one in seen.items() if one.standing is Standing.OURS}
-        pausing.forget(work, seen.keys() - ours.keys())
-        lifted, failed = await pausing.lift_each(work, ours.values())
+        pausing.drop_pauses(work, seen.keys() - ours.keys())
+        lifted, failed = await pausing.unpause_all(work, ours.values())
         after = await read_targets(work.api, [one.target for one, _ in lifted])
     changed = {n: pausing.drift(ours[n]._replace(server=server)) for n, server in after.items()}
     return Closed(
-        tuple(Lifted(one.target.name, seconds) for one, seconds in lifted),
+        tuple(UnpausedTarget(one.target.name, seconds) for one, seconds in lifted),
         tuple(n for n in held if n not in ours),
         {one.target.name: error for one, error in failed},
         {n: lines for n, lines in changed.items() if lines},
@@ -241,7 +243,7 @@ async def _close(
 
 
 @asynccontextmanager
-async def _locked(work: Work, patience: float, say: Say) -> AsyncIterator[None]:
+async def _locked(work: Session, patience: float, say: Say) -> AsyncIterator[None]:
     """The run lock, waited for without standing in the way of signals. Raises Locked."""
     with ExitStack() as stack:
         waited = 0.0

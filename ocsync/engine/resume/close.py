@@ -6,12 +6,20 @@ from typing import NamedTuple
 
 import msgspec
 
-from ocsync.engine.pause.pausing import Kept, Lifted, drift, forget, in_window, lift, survey
+from ocsync.engine.pause.pausing import (
+    KeptPause,
+    UnpausedTarget,
+    drift,
+    drop_pauses,
+    in_window,
+    read_status,
+    unpause_target,
+)
 from ocsync.engine.resume.drafting import draft
 from ocsync.engine.resume.options import Options
 from ocsync.engine.resume.preflight import Clash
-from ocsync.engine.run_log import code_of, count_outcomes, tally
-from ocsync.engine.session import Work
+from ocsync.engine.run_log import add_up, count_outcomes, exit_code_for
+from ocsync.engine.session import Session
 from ocsync.engine.verify.delivery_proof import Proof
 from ocsync.engine.verify.readback import Verification
 from ocsync.engine.verify.verification import Examined, examine
@@ -33,22 +41,28 @@ class Report(NamedTuple):
     run: RunInfo | None
     problems: list[Outcome]
     clashes: list[Clash]
-    lifted: list[Lifted]
-    kept: list[Kept]
+    lifted: list[UnpausedTarget]
+    kept: list[KeptPause]
     verification: Verification | None
     staged: int
     exit_code: ExitCode
     proof: Proof | None = None
 
 
-def more_to_come(work: Work, options: Options) -> bool:
+def more_to_come(work: Session, options: Options) -> bool:
     """Whether a run of what is staged comes next; the pauses are lifted after that one then."""
     names = [target.name for target in options.targets]
     return bool(draft(work.folder.journal.entries(), names).plan.steps)
 
 
 async def finish(
-    work: Work, run: Run, steps: list[Step], clashes: list[Clash], options: Options, *, fresh: bool
+    work: Session,
+    run: Run,
+    steps: list[Step],
+    clashes: list[Clash],
+    options: Options,
+    *,
+    fresh: bool,
 ) -> Report:
     """Close *run*, whose *steps* have all ended: give back, lift, verify; the report."""
     problems = _close(work, run, steps, options)
@@ -56,15 +70,20 @@ async def finish(
     done = not problems or options.unpause_anyway
     sent = (State.DONE, State.UNKNOWN, State.FAILED)
     nothing_sent = not any(counts.get(state.value) for state in sent)
-    lifted: list[Lifted] = []
-    kept: list[Kept] = []
+    lifted: list[UnpausedTarget] = []
+    kept: list[KeptPause] = []
     lifts = fresh or bool(problems) or not more_to_come(work, options)
     if lifts:
         lifted, kept = await _lift_all(work, run, options, done=done, for_run=nothing_sent)
-        run.update(windows={**run.info.windows, **{one.target: one.seconds for one in lifted}})
-    code = code_of(problems)
+        run.update(
+            paused_seconds={
+                **run.info.paused_seconds,
+                **{one.target: one.seconds for one in lifted},
+            }
+        )
+    code = exit_code_for(problems)
     verification, proof = None, None
-    if run.info.unproven:
+    if run.info.verification_pending:
         examined = await _examine(work, run, options)
         verification, proof = examined
         code = first_of([code, examined.exit_code])
@@ -74,14 +93,14 @@ async def finish(
     return Report(info, problems[:_SHOWN], clashes, lifted, kept, verification, staged, code, proof)
 
 
-async def _examine(work: Work, run: Run, options: Options) -> Examined:
+async def _examine(work: Session, run: Run, options: Options) -> Examined:
     return await examine(
         work, run, settle=options.settle, patience=options.delivery_timeout,
         redeliver=options.redeliver,
     )  # fmt: skip
 
 
-def _close(work: Work, run: Run, steps: list[Step], options: Options) -> list[Outcome]:
+def _close(work: Session, run: Run, steps: list[Step], options: Options) -> list[Outcome]:
     """Give back the entries of what is not settled, and close the run; the unsettled outcomes."""
     kinds, problems = count_outcomes(run)
     numbers = {problem.number for problem in problems}
@@ -89,15 +108,15 @@ def _close(work: Work, run: Run, steps: list[Step], options: Options) -> list[Ou
     if left:
         work.folder.journal.give_back(run.id, _entries_of(run, left, _unsure(run)))
     made = [s.ref for s in steps if s.change.op in MAKERS and s.number not in numbers]
-    work.folder.deleted.lift(made)
-    counts = tally(kinds)
+    work.folder.tombstones.lift(made)
+    counts = add_up(kinds)
     run.update(
         state="closed",
-        ended=work.stamp(),
+        ended=work.timestamp(),
         counts=counts,
         kinds=kinds,
-        exit_code=int(code_of(problems)),
-        unproven=options.verify and any(s.value in counts for s in State if s.settled),
+        exit_code=int(exit_code_for(problems)),
+        verification_pending=options.verify and any(s.value in counts for s in State if s.settled),
     )
     return problems
 
@@ -141,8 +160,8 @@ def _entries_of(run: Run, left: list[Step], unsure: dict[int, Intent]) -> list[E
 
 
 async def _lift_all(
-    work: Work, run: Run | None, options: Options, *, done: bool, for_run: bool = False
-) -> tuple[list[Lifted], list[Kept]]:
+    work: Session, run: Run | None, options: Options, *, done: bool, for_run: bool = False
+) -> tuple[list[UnpausedTarget], list[KeptPause]]:
     """Lift ours when all is *done*; otherwise only what was paused *for_run* alone, if it is so.
 
     Where targets are named, others are left alone, but for those that a run paused for itself and
@@ -163,39 +182,39 @@ async def _lift_all(
             or (run_id and pause.run == run_id and (done or for_run))
         )
     ]
-    seen = await survey(work, wanted)
+    seen = await read_status(work, wanted)
     gone = [name for name, one in seen.items() if one.standing is Standing.LIFTED]
-    forget(work, gone)
+    drop_pauses(work, gone)
     if gone:
         text = f"{', '.join(gone)}: somebody else lifted our pause meanwhile"
-        work.say("!", f"{text}; targets may have seen changes one by one")
+        work.notify("!", f"{text}; targets may have seen changes one by one")
     for one in seen.values():
         for change in drift(one):
-            work.say("!", f"{one.target.name}: its config was changed meanwhile: {change}")
+            work.notify("!", f"{one.target.name}: its config was changed meanwhile: {change}")
     lifted = [
-        Lifted(name, await lift(work, one))
+        UnpausedTarget(name, await unpause_target(work, one))
         for name, one in seen.items()
         if one.standing is Standing.OURS
     ]
     why = "not all is done" if not done else "not named in this resume"
     kept = [
-        Kept(name, "its window is open, and lifts it at its end" if name in held else why)
+        KeptPause(name, "its window is open, and lifts it at its end" if name in held else why)
         for name in work.folder.read_pauses()
     ]
     return lifted, kept
 
 
-async def nothing_staged(work: Work, options: Options) -> Report:
+async def nothing_staged(work: Session, options: Options) -> Report:
     """Nothing is staged: what is ours is lifted all the same, as the operator is done.
 
     A last run that was cut off before it was verified is verified now.
     """
     lifted, kept = await _lift_all(work, None, options, done=True)
     staged = len(work.folder.journal.entries())
-    run = work.folder.runs.unproven() if options.verify else None
+    run = work.folder.runs.pending_verification() if options.verify else None
     if run is None:
         return Report(None, [], [], lifted, kept, None, staged, ExitCode.DONE)
-    work.say("▶", f"run {run.id} was not verified; doing it now")
+    work.notify("▶", f"run {run.id} was not verified; doing it now")
     examined = await _examine(work, run, options)
     code = examined.exit_code
     info = run.update(exit_code=int(first_of([ExitCode(run.info.exit_code), code])))

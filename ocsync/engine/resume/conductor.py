@@ -21,7 +21,7 @@ from collections.abc import Iterable, Sequence
 from ocsync.client import Identity
 from ocsync.consolidate import consolidate
 from ocsync.engine.delete.execute import close_open
-from ocsync.engine.pause.pausing import hold, survey
+from ocsync.engine.pause.pausing import pause_target, read_status
 from ocsync.engine.recorder import Recorder
 from ocsync.engine.resume.close import Report, finish, more_to_come, nothing_staged
 from ocsync.engine.resume.drafting import Draft, draft, is_stale
@@ -29,8 +29,8 @@ from ocsync.engine.resume.options import OnConflict, Options
 from ocsync.engine.resume.preflight import Clash, Inspection, inspect
 from ocsync.engine.resume.replay import Replay
 from ocsync.engine.rollback.rollback import undone_by
-from ocsync.engine.run_log import Spent, left_off, new_info
-from ocsync.engine.session import Work, before_writing, sign_in
+from ocsync.engine.run_log import SessionCost, load_progress, new_info
+from ocsync.engine.session import Session, confirm_production, sign_in
 from ocsync.errors import ExitCode, PausedByOther, Refused, StalePlan, UsageError, first_of
 from ocsync.events import Planned
 from ocsync.models import Intent, Outcome, State, Step
@@ -40,7 +40,7 @@ from ocsync.schema import TARGETS, Target
 from ocsync.store import Run
 
 
-async def resume(work: Work, options: Options) -> Report:
+async def resume(work: Session, options: Options) -> Report:
     """Replay, lift, verify; see the module's head.
 
     Raises what stops it as a whole: Conflict (marketplace), StalePlan, PlanCycle, PausedByOther
@@ -52,8 +52,8 @@ async def resume(work: Work, options: Options) -> Report:
     await close_open(work)
     crashed = work.folder.runs.open_run()
     if crashed:
-        work.say("▶", f"run {crashed.id} was not finished; going on with it")
-        before_writing(work)
+        work.notify("▶", f"run {crashed.id} was not finished; going on with it")
+        confirm_production(work)
         _read_through(work, crashed)
         with crashed:
             report = await _carry_out(work, crashed, options, fresh=False)
@@ -62,7 +62,9 @@ async def resume(work: Work, options: Options) -> Report:
         earlier = ExitCode.DONE if report.problems else report.exit_code
         ended = "trying again what the server had no answer for" if report.problems else (
             "going on with what was staged since")  # fmt: skip
-        work.say("▶" if report.problems or earlier else "✓", f"run {crashed.id} is over; {ended}")
+        work.notify(
+            "▶" if report.problems or earlier else "✓", f"run {crashed.id} is over; {ended}"
+        )
     run = await _seal(work, options, identity)
     if run is None:
         return await nothing_staged(work, options)
@@ -80,13 +82,13 @@ def _passing(report: Report) -> bool:
     )
 
 
-def _read_through(work: Work, run: Run) -> None:
+def _read_through(work: Session, run: Run) -> None:
     """Read what giving entries back will need: damage is told before anything is sent."""
     work.folder.journal.entries()
     run.check_whole()
 
 
-async def _seal(work: Work, options: Options, identity: Identity) -> Run | None:
+async def _seal(work: Session, options: Options, identity: Identity) -> Run | None:
     """A new run of what is staged, or None when nothing is. Guards and pauses come before."""
     names = [target.name for target in options.targets]
     drafted = draft(work.folder.journal.entries(), names)
@@ -98,7 +100,7 @@ async def _seal(work: Work, options: Options, identity: Identity) -> Run | None:
     if not drafted.plan.steps:
         return None
     _guard(drafted.plan.steps, options, identity)
-    before_writing(work)
+    confirm_production(work)
     await _check_pauses(work, _concerned(work, drafted.plan.steps, options), options)
     return _new_run(work, drafted, options)
 
@@ -116,14 +118,14 @@ def _guard(steps: Sequence[Step], options: Options, identity: Identity) -> None:
             raise Refused(f"{risk.text}, such as {risk.refs[0]}", hint=hint)
 
 
-def _new_run(work: Work, drafted: Draft, options: Options) -> Run:
+def _new_run(work: Session, drafted: Draft, options: Options) -> Run:
     info = new_info(
         work,
         command=options.command,
         targets=tuple(target.name for target in options.targets),
         steps=len(drafted.plan.steps),
         on_conflict=options.on_conflict.value,
-        undoes=undone_by(drafted.entries),
+        reverts=undone_by(drafted.entries),
     )
     chosen = {entry.seq for entry in drafted.entries}
     run = work.folder.runs.seal(work.folder.journal, info, chosen)
@@ -131,7 +133,7 @@ def _new_run(work: Work, drafted: Draft, options: Options) -> Run:
     return run
 
 
-def _concerned(work: Work, steps: Iterable[Step], options: Options) -> list[Target]:
+def _concerned(work: Session, steps: Iterable[Step], options: Options) -> list[Target]:
     """The targets that *steps* feed directly, and those whose pause is to be lifted at the end."""
     names = set(feeds(step.ref for step in steps).direct)
     mine = work.folder.read_pauses()
@@ -139,16 +141,18 @@ def _concerned(work: Work, steps: Iterable[Step], options: Options) -> list[Targ
     return [target for name, target in TARGETS.items() if name in names]
 
 
-async def _check_pauses(work: Work, targets: list[Target], options: Options) -> None:
+async def _check_pauses(work: Session, targets: list[Target], options: Options) -> None:
     """Raise PausedByOther when a pause of ours is gone and nobody wants it back."""
     if not options.pause and not work.folder.read_pauses():
         return  # no config is asked for, so no role for configs is needed
-    seen = await survey(work, targets)
+    seen = await read_status(work, targets)
     lifted = [name for name, one in seen.items() if one.standing is Standing.LIFTED]
     if not lifted or not options.pause:
         return
     names = ", ".join(lifted)
-    work.say("!", f"{names}: somebody else lifted our pause; targets may have seen changes since")
+    work.notify(
+        "!", f"{names}: somebody else lifted our pause; targets may have seen changes since"
+    )
     if not (options.repause or _wanted(work, f"Pause {names} again for the replay?")):
         raise PausedByOther(
             f"{names}: our pause was lifted by someone else",
@@ -156,7 +160,7 @@ async def _check_pauses(work: Work, targets: list[Target], options: Options) -> 
         )
 
 
-def _wanted(work: Work, question: str) -> bool:
+def _wanted(work: Session, question: str) -> bool:
     """A yes; where nobody can be asked that is a no, which has an exit code of its own here."""
     try:
         return work.ask(question)
@@ -164,8 +168,8 @@ def _wanted(work: Work, question: str) -> bool:
         return False
 
 
-async def _carry_out(work: Work, run: Run, options: Options, *, fresh: bool) -> Report:
-    spent = Spent.since_now(work)
+async def _carry_out(work: Session, run: Run, options: Options, *, fresh: bool) -> Report:
+    spent = SessionCost.start(work)
     if not run.has_plan:
         plan = build(consolidate(run.entries()))
         run.update(steps=len(plan.steps))
@@ -174,7 +178,7 @@ async def _carry_out(work: Work, run: Run, options: Options, *, fresh: bool) -> 
     if not fresh:
         options = options._replace(on_conflict=OnConflict(run.info.on_conflict or "fail"))
         await _check_pauses(work, _concerned(work, steps, options), options)
-    ended, dangling, lagging = left_off(run)
+    ended, dangling, lagging = load_progress(run)
     waves = max((step.wave for step in steps), default=0)
     work.emit(Planned(run.id, len(steps), waves, resumed=not fresh))
     waiting = [s for s in steps if s.number not in ended and s.number not in dangling]
@@ -201,7 +205,7 @@ async def _carry_out(work: Work, run: Run, options: Options, *, fresh: bool) -> 
         else:
             _all_conflicts(work, run, waiting, clashes)
     finally:
-        spent.keep_in(run)
+        spent.add_to(run)
     return await finish(work, run, steps, clashes, options, fresh=fresh)
 
 
@@ -211,31 +215,36 @@ def _will_write(waiting: list[Step], found: Inspection, dangling: dict[int, Inte
     return bool(dangling) or same < len(waiting)
 
 
-async def _hold_all(work: Work, run: Run, steps: list[Step], options: Options) -> None:
+async def _hold_all(work: Session, run: Run, steps: list[Step], options: Options) -> None:
     """Pause what the steps feed directly and what nobody has paused."""
     if not options.pause:
         return
-    seen = await survey(work, _concerned(work, steps, options))
+    seen = await read_status(work, _concerned(work, steps, options))
     for one in seen.values():
         if one.standing in (Standing.RUNNING, Standing.LIFTED):
             mine = one.pause.run if one.pause else run.id
-            await hold(work, one, reason=f"replay of run {run.id}", run=mine)
+            await pause_target(work, one, reason=f"replay of run {run.id}", run=mine)
         elif one.standing is Standing.NO_CONFIG:
-            work.say("!", f"{one.target.name} has no sync config: nothing to pause")
+            work.notify("!", f"{one.target.name} has no sync config: nothing to pause")
         elif one.standing is Standing.THEIRS:
-            work.say("‖", f"{one.target.name} is paused by someone else and will stay so")
+            work.notify("‖", f"{one.target.name} is paused by someone else and will stay so")
 
 
-def _all_conflicts(work: Work, run: Run, steps: list[Step], clashes: list[Clash]) -> None:
+def _all_conflicts(work: Session, run: Run, steps: list[Step], clashes: list[Clash]) -> None:
     """Nothing is sent: each clash is a conflict, and everything else waits with it."""
     reasons = {clash.number: clash.text() for clash in clashes}
-    at, first = work.stamp(), clashes[0].ref
+    at, first = work.timestamp(), clashes[0].ref
 
     def ended(step: Step) -> Outcome:
         why = reasons.get(step.number)
         state, because = (State.CONFLICT, "") if why else (State.BLOCKED, first)
         return Outcome(
-            number=step.number, ref=step.ref, state=state, message=why or "", because=because, at=at
+            number=step.number,
+            ref=step.ref,
+            state=state,
+            message=why or "",
+            blocked_by=because,
+            at=at,
         )
 
     run.record([ended(step) for step in steps])

@@ -11,7 +11,7 @@ import msgspec
 from ocsync.consolidate import consolidate
 from ocsync.models import Change, Entry, Ref
 from ocsync.plan import Plan, build, select
-from ocsync.store import ProfileFolder
+from ocsync.store import ProfileDir
 
 
 class Draft(NamedTuple):
@@ -36,7 +36,7 @@ def _of(changes: Sequence[Change], refs: set[Ref]) -> list[Change]:
     return [change for change in changes if change.ref in refs]
 
 
-def fingerprint(plan: Plan, folder: ProfileFolder, *, pinned: bool = True) -> str:
+def fingerprint(plan: Plan, folder: ProfileDir, *, pinned: bool = True) -> str:
     """A plan's identity: its steps (the journal is in them), the profile, the marketplace.
 
     Without *pinned* as it was before the first sign-in, when no marketplace was known.
@@ -49,6 +49,6 @@ def fingerprint(plan: Plan, folder: ProfileFolder, *, pinned: bool = True) -> st
     return digest.hexdigest()[:32]
 
 
-def is_stale(saved: str, plan: Plan, folder: ProfileFolder) -> bool:
+def is_stale(saved: str, plan: Plan, folder: ProfileDir) -> bool:
     """Whether the plan that was *saved* under this fingerprint is another than *plan*."""
     return saved not in [fingerprint(plan, folder, pinned=pinned) for pinned in (True, False)]

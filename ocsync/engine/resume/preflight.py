@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ocsync.client import read_current
-from ocsync.diff import Document, before, mismatches, to_send, unchanged
-from ocsync.engine.session import Work
+from ocsync.diff import Document, before, mismatches, resolve_values, unchanged
+from ocsync.engine.session import Session
 from ocsync.errors import NotFound, OcsyncError
 from ocsync.events import ReadDone, Reading
 from ocsync.field_paths import value_at
@@ -56,8 +56,8 @@ def prepare(step: Step, current: Document | None) -> Prepared:
 
     A kind whose reads lag is never called the same: a stale read does not prove a write needless.
     """
-    sent = to_send(step.change, current)
-    same = unchanged(step.change, sent, current) and not kind_of(step.ref).lags
+    sent = resolve_values(step.change, current)
+    same = unchanged(step.change, sent, current) and not kind_of(step.ref).eventually_consistent
     puts = step.change.op is Op.PUT and not step.change.replace
     return Prepared(
         sent,
@@ -87,7 +87,7 @@ _SUMS = {"product": "inventory", "variant": "variant-inventory"}
 """Kinds whose quantity is the sum of records of another kind, where there are any (api-facts 7)."""
 
 
-async def _sum_of_records(work: Work, step: Step, current: Document | None) -> Clash | None:
+async def _sum_of_records(work: Session, step: Step, current: Document | None) -> Clash | None:
     """A clash where a quantity is a sum: a write of it would be accepted and never be seen."""
     path = "Inventory.QuantityAvailable"
     records = KINDS.get(_SUMS.get(kind_of(step.ref).name, ""))
@@ -112,7 +112,7 @@ class Inspection(NamedTuple):
     clashes: list[Clash]
 
 
-async def inspect(work: Work, steps: Sequence[Step], run: Run | None = None) -> Inspection:
+async def inspect(work: Session, steps: Sequence[Step], run: Run | None = None) -> Inspection:
     """Read what *steps* write, and hold each against it; documents are kept in *run* if given.
 
     Of a ref with several steps only the first is held against what is there now. A ref that cannot
@@ -125,7 +125,7 @@ async def inspect(work: Work, steps: Sequence[Step], run: Run | None = None) -> 
     group: list[tuple[Ref, Document | None]] = []
     done = same = 0
     async for ref, current in read_current(work.api, list(first)):
-        work.go_on()
+        work.raise_if_stopped()
         done += 1
         if done % _GROUP == 0:
             work.emit(Reading(done, len(first)))

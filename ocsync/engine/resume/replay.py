@@ -18,12 +18,12 @@ from itertools import groupby
 from typing import Any
 
 from ocsync.client import Reply, read_current
-from ocsync.diff import Document, before, body, caught_up, differing
+from ocsync.diff import Document, before, body, diff, with_own_writes
 from ocsync.engine.recorder import Recorder
 from ocsync.engine.resume.preflight import Prepared, clash_of, prepare
-from ocsync.engine.run_log import by_kind, ended
-from ocsync.engine.session import Work
-from ocsync.engine.worker_pool import each
+from ocsync.engine.run_log import by_kind, outcome_now
+from ocsync.engine.session import Session
+from ocsync.engine.worker_pool import run_all
 from ocsync.errors import ApiError, LostAnswer, OcsyncError, SignInError, TryLater
 from ocsync.events import WaveStarted
 from ocsync.models import Intent, Outcome, Ref, State, Step
@@ -40,7 +40,7 @@ class Replay:
 
     def __init__(
         self,
-        work: Work,
+        work: Session,
         recorder: Recorder,
         steps: list[Step],
         *,
@@ -61,12 +61,12 @@ class Replay:
         self._first = _first_steps(steps)
         self._ended = set(ended)
         self._because: dict[int, Ref] = {
-            n: outcome.because or outcome.ref
+            n: outcome.blocked_by or outcome.ref
             for n, outcome in ended.items()
             if not outcome.state.settled
         }
         later = (step.ref for step in steps if self._first[step.ref] != step.number)
-        self._lagging = {ref for ref in later if kind_of(ref).lags}
+        self._lagging = {ref for ref in later if kind_of(ref).eventually_consistent}
         self._written: dict[Ref, list[Intent]] = {}
         for intent in written:
             self._remember(intent)
@@ -89,19 +89,19 @@ class Replay:
             outcome = await self._outcome(step, conflicts)
             self._recorder.ended(outcome)
             if not outcome.state.settled:
-                self._because[step.number] = outcome.because or step.ref
+                self._because[step.number] = outcome.blocked_by or step.ref
             self._prepared.pop(step.number, None)
 
         workers = min(self._workers, len(steps))
         try:
-            await each(steps, take, workers=workers, stop=self._work.stop)
+            await run_all(steps, take, workers=workers, stop=self._work.stop)
         finally:
-            self._work.go_on()
+            self._work.raise_if_stopped()
 
     async def _outcome(self, step: Step, conflicts: dict[int, str]) -> Outcome:
         cause = next((self._because[n] for n in step.needs if n in self._because), "")
         if cause:
-            return self._end(step, State.BLOCKED, because=cause)
+            return self._end(step, State.BLOCKED, blocked_by=cause)
         if step.number in conflicts:
             return self._end(step, State.CONFLICT, message=conflicts[step.number])
         try:
@@ -124,7 +124,7 @@ class Replay:
     def _is_late(self, step: Step) -> bool:
         """Whether what is there counts until the last moment: reading it early would not do."""
         fields = kind_of(step.ref).fields
-        moving = any(path in fields and fields[path].moves for path in step.change.expect)
+        moving = any(path in fields and fields[path].volatile for path in step.change.expect)
         return bool(step.change.adjust) or moving or self._first[step.ref] != step.number
 
     async def _read(self, ref: Ref) -> Document | None:
@@ -135,7 +135,7 @@ class Replay:
                 raise current
             found = current
         for intent in self._written.get(ref, ()):
-            found = caught_up(found, intent.sent, intent.before)
+            found = with_own_writes(found, intent.sent, intent.before)
         return found
 
     def _remember(self, intent: Intent) -> None:
@@ -152,7 +152,7 @@ class Replay:
             sent=prepared.sent,
             before=prepared.before,
             absent=prepared.absent,
-            at=self._work.moment(),
+            at=self._work.precise_timestamp(),
         )
         await self._recorder.intend(intent)
         for attempt in range(_TRIES):
@@ -177,7 +177,7 @@ class Replay:
         except ApiError as error:
             text = f"sent, but what came of it cannot be read: {error.message}"
             return self._unknown(step, intent, text, None, status=error.status, code=error.code)
-        if found is not None and not differing(step.ref, intent.sent, found):
+        if found is not None and not diff(step.ref, intent.sent, found):
             self._remember(intent)
             return self._end(step, State.DONE, sent=intent.sent)
         untouched = found is None if intent.absent else _as_before(step.ref, intent, found)
@@ -199,7 +199,7 @@ class Replay:
 
     def _done(self, step: Step, intent: Intent, reply: Reply) -> Outcome:
         self._remember(intent)
-        answered = isinstance(reply.body, dict) and not differing(step.ref, intent.sent, reply.body)
+        answered = isinstance(reply.body, dict) and not diff(step.ref, intent.sent, reply.body)
         return self._end(step, State.DONE, status=reply.status, sent=intent.sent, answered=answered)
 
     def _failed(self, step: Step, error: ApiError) -> Outcome:
@@ -208,7 +208,7 @@ class Replay:
         )
 
     def _end(self, step: Step, state: State, **facts: Any) -> Outcome:
-        return ended(self._work, step, state, **facts)
+        return outcome_now(self._work, step, state, **facts)
 
 
 def _again(intent: Intent) -> Prepared:
@@ -218,7 +218,7 @@ def _again(intent: Intent) -> Prepared:
 
 def _as_before(ref: Ref, intent: Intent, found: Document | None) -> bool:
     wanted = {path: intent.before.get(path) for path in intent.sent}
-    return found is not None and not differing(ref, wanted, found)
+    return found is not None and not diff(ref, wanted, found)
 
 
 def _first_steps(steps: Iterable[Step]) -> dict[Ref, int]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from ocsync.engine.resync.affected_products import touched_products
-from ocsync.engine.session import Work
+from ocsync.engine.session import Session
 from ocsync.errors import NotFound, UsageError
 from ocsync.events import Reading
 from ocsync.models import Ref
@@ -24,7 +24,7 @@ _ACROSS: dict[str, tuple[str, Mapping[str, str]]] = {
 
 
 async def listed(
-    work: Work, target: Target, *, catalog: str = "", since: datetime | None = None
+    work: Session, target: Target, *, catalog: str = "", since: datetime | None = None
 ) -> list[Ref]:
     """The entities of *target* in *catalog*, or dated *since*, or (records) both.
 
@@ -41,7 +41,7 @@ async def listed(
 
 
 async def each(
-    work: Work, things: Sequence[T], act: Callable[[T], Awaitable[list[Ref]]]
+    work: Session, things: Sequence[T], act: Callable[[T], Awaitable[list[Ref]]]
 ) -> list[list[Ref]]:
     """What *act* gives for each of *things*, in their order; some are asked for at a time."""
     found: list[list[Ref]] = []
@@ -53,7 +53,9 @@ async def each(
     return found
 
 
-def _dated(work: Work, target: Target, kind: Kind, since: datetime, catalog: str) -> dict[str, str]:
+def _dated(
+    work: Session, target: Target, kind: Kind, since: datetime, catalog: str
+) -> dict[str, str]:
     """The filter for what is dated *since*."""
     field = next((name for name in _DATED if name in kind.fields), "")
     if not field:
@@ -63,12 +65,12 @@ def _dated(work: Work, target: Target, kind: Kind, since: datetime, catalog: str
         text = "records are listed within one product only"
         raise UsageError(f"{target.name}: {text}", hint="--since with --catalog C, or --run")
     if field == "DateCreated":
-        work.say("!", f"{target.name}: by DateCreated, as a {kind.noun} has no other date")
+        work.notify("!", f"{target.name}: by DateCreated, as a {kind.noun} has no other date")
     return {field: ">" + since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 
 async def _in_catalog(
-    work: Work, target: Target, catalog: str, query: Mapping[str, str]
+    work: Session, target: Target, catalog: str, query: Mapping[str, str]
 ) -> list[Ref]:
     """Everything of *target* in *catalog*: itself, its categories, its products, their records."""
     own = make_ref("catalog", {"CatalogID": catalog})
@@ -86,7 +88,7 @@ async def _in_catalog(
     return [ref for refs in found for ref in refs]
 
 
-async def _everywhere(work: Work, kind: Kind, query: Mapping[str, str]) -> list[Ref]:
+async def _everywhere(work: Session, kind: Kind, query: Mapping[str, str]) -> list[Ref]:
     """All of *kind*, across its parents."""
     if kind.name in _ACROSS:
         path, names = _ACROSS[kind.name]
@@ -104,7 +106,7 @@ async def _everywhere(work: Work, kind: Kind, query: Mapping[str, str]) -> list[
 
 
 async def _below(
-    work: Work, kind: Kind, ids: Mapping[str, str], query: Mapping[str, str]
+    work: Session, kind: Kind, ids: Mapping[str, str], query: Mapping[str, str]
 ) -> list[Ref]:
     path = kind.collection.format_map(ids)
     found: list[Ref] = []

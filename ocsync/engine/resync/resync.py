@@ -12,9 +12,9 @@ from typing import NamedTuple
 from ocsync.client import read_targets, sync_one
 from ocsync.engine.delivery_config.bindings import show
 from ocsync.engine.recorder import Recorder
-from ocsync.engine.run_log import Spent, count_outcomes, left_off, new_info, tally
-from ocsync.engine.session import Work
-from ocsync.engine.worker_pool import each
+from ocsync.engine.run_log import SessionCost, add_up, count_outcomes, load_progress, new_info
+from ocsync.engine.session import Session
+from ocsync.engine.worker_pool import run_all
 from ocsync.errors import (
     ApiError,
     ConfigError,
@@ -66,32 +66,32 @@ class Report(NamedTuple):
         return first_of([*codes, *(error.exit_code for error in self.closed)])
 
 
-def begin(work: Work, syncs: Iterable[tuple[Target, Ref]], command: str) -> Run:
+def begin(work: Session, syncs: Iterable[tuple[Target, Ref]], command: str) -> Run:
     """A new run that will send *syncs*; *command* tells whether another is the same."""
     steps = [
         Step(number=n, wave=1, change=Change(op=Op.SET, ref=r), method="POST", path=t.sync_path)
         for n, (t, r) in enumerate(syncs, 1)
     ]
     names = tuple(n for n, t in TARGETS.items() if t.sync_path in {s.path for s in steps})
-    info = new_info(work, sort="resync", command=command, targets=names, steps=len(steps))
+    info = new_info(work, kind="resync", command=command, targets=names, steps=len(steps))
     return work.folder.runs.begin(info, steps)
 
 
 def left(run: Run) -> Iterator[Sync]:
     """What *run* has still to send."""
-    ended = left_off(run).ended
+    ended = load_progress(run).ended
     for step in run.steps():
         if step.number not in ended:
             yield Sync(step.number, _BY_PATH[step.path], step.ref)
 
 
-async def carry_out(work: Work, run: Run, *, workers: int) -> Report:
+async def carry_out(work: Session, run: Run, *, workers: int) -> Report:
     """Send what is left of *run*, and close it; the report.
 
     Raises TryLater and SignInError when the way to the server is gone, Interrupted when the
     operator stops it; what ended is on disk, and the run can be continued.
     """
-    spent, syncs = Spent.since_now(work), list(left(run))
+    spent, syncs = SessionCost.start(work), list(left(run))
     done = run.info.steps - len(syncs)
     failed = 0
     try:
@@ -109,31 +109,35 @@ async def carry_out(work: Work, run: Run, *, workers: int) -> Report:
         text = f"stopped; {done:,} of {run.info.steps:,} sync requests have ended"
         raise Interrupted(text, hint="ocsync resync goes on from here") from stop
     finally:
-        spent.keep_in(run)
+        spent.add_to(run)
     return _close(work, run, closed)
 
 
 def give_up(run: Run) -> int:
     """Close *run* as it is; how many were not sent."""
     number = sum(1 for _ in left(run))
-    ended = max((o.at for o in left_off(run).ended.values()), default=run.info.started)
+    ended = max((o.at for o in load_progress(run).ended.values()), default=run.info.started)
     _tally(run, ended)
     run.update(exit_code=int(ExitCode.PARTLY))
     return number
 
 
-def _close(work: Work, run: Run, closed: list[OcsyncError]) -> Report:
-    report = Report(*_tally(run, work.stamp()), closed)
+def _close(work: Session, run: Run, closed: list[OcsyncError]) -> Report:
+    report = Report(*_tally(run, work.timestamp()), closed)
     return report._replace(run=run.update(exit_code=int(report.exit_code)))
 
 
 def _tally(run: Run, ended: str) -> tuple[RunInfo, list[Outcome]]:
     kinds, failed = count_outcomes(run)
-    return run.update(state="closed", ended=ended, counts=tally(kinds), kinds=kinds), failed
+    return run.update(state="closed", ended=ended, counts=add_up(kinds), kinds=kinds), failed
 
 
 async def send(
-    work: Work, syncs: Sequence[Sync], *, workers: int, keep: Callable[[Outcome], Awaitable[None]]
+    work: Session,
+    syncs: Sequence[Sync],
+    *,
+    workers: int,
+    keep: Callable[[Outcome], Awaitable[None]],
 ) -> list[OcsyncError]:
     """Send *syncs*, handing each outcome to *keep*; what closed a whole target to us.
 
@@ -141,7 +145,7 @@ async def send(
     """
     sender = _Sender(work, keep)
     crew = min(workers, len(syncs))
-    await each(syncs, sender.take, workers=crew, stop=work.stop)
+    await run_all(syncs, sender.take, workers=crew, stop=work.stop)
     if work.stop.is_set():
         raise Interrupted("stopped; what was under way has ended", hint="the same command again")
     return list(sender.closed.values())
@@ -150,7 +154,7 @@ async def send(
 class _Sender:
     """What the workers of one `send` share."""
 
-    def __init__(self, work: Work, keep: Callable[[Outcome], Awaitable[None]]) -> None:
+    def __init__(self, work: Session, keep: Callable[[Outcome], Awaitable[None]]) -> None:
         self._work = work
         self._keep = keep
         self._lost = 0
@@ -180,16 +184,16 @@ class _Sender:
             return self._failed(one, unsure)
         self._lost = 0
         return Outcome(number=one.number, ref=one.ref, state=State.DONE, status=reply.status,
-                       at=self._work.stamp())  # fmt: skip
+                       at=self._work.timestamp())  # fmt: skip
 
     def _failed(self, one: Sync, error: OcsyncError) -> Outcome:
         status, code = (error.status, error.code) if isinstance(error, ApiError) else (0, "")
         text = error.message.removesuffix(f" (POST {one.target.sync_path})")
         return Outcome(number=one.number, ref=one.ref, state=State.FAILED, status=status,
-                       code=code, message=text, at=self._work.stamp())  # fmt: skip
+                       code=code, message=text, at=self._work.timestamp())  # fmt: skip
 
 
-async def _explained(work: Work, target: Target, error: OcsyncError) -> OcsyncError:
+async def _explained(work: Session, target: Target, error: OcsyncError) -> OcsyncError:
     """Why *target* takes no sync requests, as far as its configuration tells."""
     if not isinstance(error, NotEnabled):
         return error
@@ -212,7 +216,7 @@ async def _explained(work: Work, target: Target, error: OcsyncError) -> OcsyncEr
     return error
 
 
-def advise(work: Work, number: int) -> None:
+def advise(work: Session, number: int) -> None:
     """Tell OrderCloud's own advice."""
-    work.say("!", f"{number:,} single sync requests: OrderCloud means them for quick repair;")
-    work.say(" ", "for a whole catalog it has a full sync in the Portal's self-service")
+    work.notify("!", f"{number:,} single sync requests: OrderCloud means them for quick repair;")
+    work.notify(" ", "for a whole catalog it has a full sync in the Portal's self-service")

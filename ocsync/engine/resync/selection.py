@@ -12,7 +12,7 @@ from ocsync.client import read_targets
 from ocsync.delivery.messages import has_sync_request, published_by
 from ocsync.engine.resync.affected_products import touched_products, touches
 from ocsync.engine.resync.entity_lists import each, listed
-from ocsync.engine.session import Work
+from ocsync.engine.session import Session
 from ocsync.errors import ConfigError, InputError, Problem, UsageError
 from ocsync.models import Outcome, Ref, State
 from ocsync.schema import GROUPS, ID_PATTERN, KINDS, TARGETS, Target, kind_of, read_ref
@@ -85,7 +85,7 @@ def _read_word(target: Target | None, text: str) -> Ref:
     return ref
 
 
-async def select(work: Work, wanted: Wanted) -> Selection:
+async def select(work: Session, wanted: Wanted) -> Selection:
     """What *wanted* names, without what has no sync config; that is told.
 
     Raises ConfigError when a target that was named has none, UsageError where a list cannot tell,
@@ -119,7 +119,7 @@ def _published(refs: Iterable[Ref]) -> list[tuple[Target, Ref]]:
     return [(t, e) for ref in refs for t, e in published_by(ref) if has_sync_request(e)]
 
 
-async def _there(work: Work, names: set[str], wanted: Wanted) -> set[str]:
+async def _there(work: Session, names: set[str], wanted: Wanted) -> set[str]:
     """Which of the targets *names* have a sync config; paused ones are told."""
     order = [target for target in TARGETS.values() if target.name in names]
     states = await read_targets(work.api, order)
@@ -128,14 +128,14 @@ async def _there(work: Work, names: set[str], wanted: Wanted) -> set[str]:
         text = f"{', '.join(refused)}: no sync config on this marketplace, so nothing is sent"
         raise ConfigError(text, hint="ocsync targets shows which targets are configured")
     if gone:
-        work.say("!", f"{', '.join(gone)}: no sync config, left out")
+        work.notify("!", f"{', '.join(gone)}: no sync config, left out")
     if paused := [name for name, state in states.items() if state.paused]:
         text = "whether sync requests go out meanwhile is not documented"
-        work.say("‖", f"{', '.join(paused)}: paused; {text}")
+        work.notify("‖", f"{', '.join(paused)}: paused; {text}")
     return names - set(gone)
 
 
-async def _around(work: Work, refs: Iterable[Ref]) -> list[tuple[Target, Ref]]:
+async def _around(work: Session, refs: Iterable[Ref]) -> list[tuple[Target, Ref]]:
     """The products that *refs* touch; which and why is told."""
     causes: dict[Ref, list[Ref]] = defaultdict(list)
     for ref in refs:
@@ -147,15 +147,15 @@ async def _around(work: Work, refs: Iterable[Ref]) -> list[tuple[Target, Ref]]:
         these = causes[whole]
         if touched and touched != [whole]:
             more = f" and {len(these) - 1:,} more" if len(these) > 1 else ""
-            work.say("+", f"{len(touched):,} of products, touched by {these[0]}{more}")
+            work.notify("+", f"{len(touched):,} of products, touched by {these[0]}{more}")
     if bare := sum(len(causes[whole]) for whole in wholes if kind_of(whole).name == "product"):
-        work.say("!", f"{bare:,} variant records: no sync request of their own, so products go")
+        work.notify("!", f"{bare:,} variant records: no sync request of their own, so products go")
     return [(TARGETS["products"], product) for touched in products for product in touched]
 
 
 def _changed(run: Run) -> list[Ref]:
     """What *run* changed, or may have; of what it deleted only assignments can be sent again."""
-    sort = run.info.sort
+    sort = run.info.kind
     ended = (State.DONE, State.UNKNOWN) if sort == "resume" else (State.DONE, State.FAILED)
     found = dict.fromkeys(
         record.ref

@@ -11,12 +11,12 @@ from functools import partial
 
 import msgspec
 
-from ocsync.diff import Document, differing
-from ocsync.engine.delete.execute import went_along
-from ocsync.engine.rollback.revert import Back, staged_back
+from ocsync.diff import Document, diff
+from ocsync.engine.delete.execute import cascaded_refs
+from ocsync.engine.rollback.revert import Reversal, staged_back
 from ocsync.engine.rollback.wrote import writable
-from ocsync.engine.session import Work
-from ocsync.engine.stale_reads import read_now
+from ocsync.engine.session import Session
+from ocsync.engine.stale_reads import read_settled
 from ocsync.errors import OcsyncError
 from ocsync.field_paths import value_at
 from ocsync.models import Change, Entry, Op, Outcome, Ref, State
@@ -27,29 +27,29 @@ from ocsync.tombstones import below
 
 
 async def remake(
-    work: Work, run: Run, done: Collection[Ref], *, forced: Collection[str], settle: float
-) -> list[Back]:
+    work: Session, run: Run, done: Collection[Ref], *, forced: Collection[str], settle: float
+) -> list[Reversal]:
     """What a run of deletes took is to be made again, where all above it is."""
     ended = {o.ref: o for o in run.outcomes() if isinstance(o, Outcome) and o.state is State.DONE}
-    gone = {ref.casefold() for ref in (*ended, *went_along(run, set(ended)))}
+    gone = {ref.casefold() for ref in (*ended, *cascaded_refs(run, set(ended)))}
     documents = {ref: doc for ref, doc in run.before() if doc is not None and below(ref, gone)}
-    known = {name for name, one in work.folder.deleted.read().items() if one.run == run.id}
+    known = {name for name, one in work.folder.tombstones.read().items() if one.run == run.id}
     late = {
         ref: partial(_is_as, ref, document)
         for ref, document in documents.items()
-        if kind_of(ref).lags and ref.casefold() in known
+        if kind_of(ref).eventually_consistent and ref.casefold() in known
     }
-    found = await read_now(work, [ref for ref in documents if ref not in done], late, settle)
+    found = await read_settled(work, [ref for ref in documents if ref not in done], late, settle)
     summed = _sums_of_records(documents)
-    backs: dict[Ref, Back] = {}
+    backs: dict[Ref, Reversal] = {}
     for ref, now in found.items():
         document = documents[ref]
         if isinstance(now, OcsyncError):
-            backs[ref] = Back(ref, why=f"cannot be read: {now.message}")
+            backs[ref] = Reversal(ref, why=f"cannot be read: {now.message}")
         elif _is_as(ref, document, now):
-            backs[ref] = Back(ref)
+            backs[ref] = Reversal(ref)
         elif now is not None and ref.casefold() not in forced:
-            backs[ref] = Back(ref, why="it is there again, and not as it was")
+            backs[ref] = Reversal(ref, why="it is there again, and not as it was")
         else:
             replace = now is not None
             backs[ref] = make_again(ref, document, summed=ref in summed, replace=replace)
@@ -61,8 +61,8 @@ def _is_as(ref: Ref, document: Document, now: Document | None) -> bool:
     """Whether *now* is what was deleted, but for what moves by itself."""
     kind = kind_of(ref)
     fields = writable(kind, document)
-    still = {p: v for p, v in fields.items() if p not in kind.fields or not kind.fields[p].moves}
-    return now is not None and not differing(ref, still, now)
+    still = {p: v for p, v in fields.items() if p not in kind.fields or not kind.fields[p].volatile}
+    return now is not None and not diff(ref, still, now)
 
 
 def _sums_of_records(documents: Mapping[Ref, Document]) -> set[Ref]:
@@ -74,8 +74,8 @@ def _sums_of_records(documents: Mapping[Ref, Document]) -> set[Ref]:
 
 
 def _with_parents(
-    backs: Mapping[Ref, Back], gone: Collection[str], done: Collection[Ref]
-) -> dict[Ref, Back]:
+    backs: Mapping[Ref, Reversal], gone: Collection[str], done: Collection[Ref]
+) -> dict[Ref, Reversal]:
     """*backs*, but for those that hang on something which does not come back."""
     coming = {ref.casefold() for ref, back in backs.items() if not back.gone}
     coming |= {ref.casefold() for ref in done}
@@ -92,15 +92,15 @@ def _with_parents(
             return result
         for ref, parent in lone.items():
             why = f"cannot be made again without {parent}"
-            result[ref] = Back(ref, lost=(why,), gone=True)
+            result[ref] = Reversal(ref, lost=(why,), gone=True)
         coming -= {ref.casefold() for ref in lone}
 
 
-def _with_lost(back: Back, outcome: Outcome | None) -> Back:
+def _with_lost(back: Reversal, outcome: Outcome | None) -> Reversal:
     """*back*, with what went along and is not known any more."""
     lost = [
         f"{number - kept:,} of {number:,} below it ({name}) were not kept"
-        for name, (number, kept) in (outcome.along if outcome else {}).items()
+        for name, (number, kept) in (outcome.cascaded if outcome else {}).items()
         if kept < number
     ]
     return msgspec.structs.replace(back, lost=(*back.lost, *lost)) if lost else back
@@ -109,16 +109,16 @@ def _with_lost(back: Back, outcome: Outcome | None) -> Back:
 _RECORDS = ("inventory", "variant-inventory")
 
 
-def make_again(ref: Ref, document: Document, *, summed: bool, replace: bool) -> Back:
+def make_again(ref: Ref, document: Document, *, summed: bool, replace: bool) -> Reversal:
     """How a deleted *ref* is made again, or with *replace* put over another.
 
     *summed* says that its stock was the sum of records below it.
     """
     kind = kind_of(ref)
-    if not (kind.assignment or kind.puts):
+    if not (kind.assignment or kind.allows_put):
         secret = any(field.write_only for field in kind.fields.values())
         why = "its password is write-only" if secret else "it comes from specs (generate)"
-        return Back(ref, lost=(f"cannot be made again from here: {why}",), gone=True)
+        return Reversal(ref, lost=(f"cannot be made again from here: {why}",), gone=True)
     fields = {p: v for p, v in writable(kind, document, creating=True).items() if v is not None}
     if summed:
         fields.pop("Inventory.QuantityAvailable", None)

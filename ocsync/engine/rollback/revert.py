@@ -17,13 +17,13 @@ import msgspec
 from ocsync.diff import Document
 from ocsync.engine.rollback.wrote import Wrote, default_of, writable
 from ocsync.field_paths import MISSING, equal, value_at
-from ocsync.intake.field_values import faults_of
+from ocsync.intake.field_values import validate
 from ocsync.models import Entry, Fields, Op, Ref
 from ocsync.schema import Kind, field_at, ids_of, kind_of
 from ocsync.tombstones import below
 
 
-class Back(msgspec.Struct, frozen=True, omit_defaults=True):
+class Reversal(msgspec.Struct, frozen=True, omit_defaults=True):
     """The way back of *ref*: *entries* to stage, or why there is none.
 
     *clash* maps path -> before, left and now; *why* says it where no field does. *made* are refs
@@ -40,17 +40,19 @@ class Back(msgspec.Struct, frozen=True, omit_defaults=True):
     gone: bool = False
 
 
-def way_back(
+def reversal_of(
     wrote: Wrote, document: Document | None, now: Document | None, *, forced: bool
-) -> Back:
+) -> Reversal:
     """How *wrote* is taken back, with *now* there; *document* is the whole of what was before."""
     if now is None:
-        return Back(wrote.ref, why="" if wrote.absent else "it is not there any more")
+        return Reversal(wrote.ref, why="" if wrote.absent else "it is not there any more")
     if wrote.whole and not wrote.absent:
         wrote = _all_of(wrote, document or {})
     clash = {} if forced else _clashes(wrote, now)
     if clash:
-        return Back(wrote.ref, clash=clash, why="its outcome is unknown" if wrote.unsure else "")
+        return Reversal(
+            wrote.ref, clash=clash, why="its outcome is unknown" if wrote.unsure else ""
+        )
     if wrote.absent:
         return _unmake(wrote)
     if kind_of(wrote.ref).assignment:
@@ -69,7 +71,7 @@ def _all_of(wrote: Wrote, document: Document) -> Wrote:
     )
 
 
-def _unmake(wrote: Wrote) -> Back:
+def _unmake(wrote: Wrote) -> Reversal:
     ids = ids_of(wrote.ref)
     made = [ref for ref in wrote.brought if not below(ref, {wrote.ref.casefold()})]
     beside = [
@@ -78,19 +80,19 @@ def _unmake(wrote: Wrote) -> Back:
         if not other.unless
     ]
     lost = [f"{ref} may have come with it, and stays" for ref in beside]
-    return Back(wrote.ref, made=(wrote.ref, *made), lost=(*lost, *_lasting(wrote)))
+    return Reversal(wrote.ref, made=(wrote.ref, *made), lost=(*lost, *_lasting(wrote)))
 
 
-def _reassign(wrote: Wrote, now: Document) -> Back:
+def _reassign(wrote: Wrote, now: Document) -> Reversal:
     if all(equal(value_at(now, path), wrote.before.get(path)) for path in wrote.left):
-        return Back(wrote.ref)
+        return Reversal(wrote.ref)
     fields = {path: value for path, value in wrote.before.items() if value is not None}
     expect = {path: _plain(value_at(now, path)) for path in wrote.left}
     again = Entry(op=Op.ASSIGN, ref=wrote.ref, fields=fields, expect=expect)
     return staged_back(wrote.ref, [again], [])
 
 
-def _reset(wrote: Wrote, now: Document) -> Back:
+def _reset(wrote: Wrote, now: Document) -> Reversal:
     """Set the fields back that the run set; add what it took, take what it added."""
     sums = dict(_sums(wrote, now))
     fields = {
@@ -107,7 +109,7 @@ def _reset(wrote: Wrote, now: Document) -> Back:
 _NULLED = "{} was not there; it becomes null, as PATCH cannot remove it"
 
 
-def _restore(wrote: Wrote, document: Document, now: Document) -> Back:
+def _restore(wrote: Wrote, document: Document, now: Document) -> Reversal:
     """The whole of it as it was, after a put: by a put where nobody else's is lost by that."""
     kind = kind_of(wrote.ref)
     was, found = writable(kind, document), writable(kind, now)
@@ -165,13 +167,13 @@ def _sums(wrote: Wrote, now: Document) -> Iterator[tuple[str, Any]]:
 def _lasting(wrote: Wrote) -> Iterator[str]:
     for path, value in wrote.left.items():
         field = field_at(kind_of(wrote.ref), path)
-        if field and field.lasts and value and value != wrote.before.get(path):
+        if field and field.has_side_effect and value and value != wrote.before.get(path):
             yield f"what {path}={value} brought along stays"
 
 
 def _moves(ref: Ref, path: str) -> bool:
     field = field_at(kind_of(ref), path)
-    return bool(field and field.moves)
+    return bool(field and field.volatile)
 
 
 def _numbers(*values: Any) -> bool:
@@ -182,7 +184,7 @@ def _plain(value: Any) -> Any:
     return None if value is MISSING else value
 
 
-def _entries(ref: Ref, fields: Fields, sums: Fields, now: Document, lost: list[str]) -> Back:
+def _entries(ref: Ref, fields: Fields, sums: Fields, now: Document, lost: list[str]) -> Reversal:
     entries = []
     if fields:
         expect = {path: _plain(value_at(now, path)) for path in fields}
@@ -192,11 +194,11 @@ def _entries(ref: Ref, fields: Fields, sums: Fields, now: Document, lost: list[s
     return staged_back(ref, entries, lost if entries else [])
 
 
-def staged_back(ref: Ref, entries: list[Entry], lost: Sequence[str]) -> Back:
+def staged_back(ref: Ref, entries: list[Entry], lost: Sequence[str]) -> Reversal:
     """The way back, or what is wrong with it: a value that we could not stage by hand either."""
     faults = [
-        " ".join(filter(None, [fault.field, fault.why])) for e in entries for fault in faults_of(e)
+        " ".join(filter(None, [fault.field, fault.why])) for e in entries for fault in validate(e)
     ]
     if faults:
-        return Back(ref, lost=tuple(faults), gone=True)
-    return Back(ref, entries=tuple(entries), lost=tuple(lost))
+        return Reversal(ref, lost=tuple(faults), gone=True)
+    return Reversal(ref, entries=tuple(entries), lost=tuple(lost))

@@ -15,13 +15,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from ocsync.diff import Document, differing
+from ocsync.diff import Document, diff
 from ocsync.engine.rollback.recreate import remake
-from ocsync.engine.rollback.revert import Back, way_back
+from ocsync.engine.rollback.revert import Reversal, reversal_of
 from ocsync.engine.rollback.wrote import Wrote, written
-from ocsync.engine.session import Work
+from ocsync.engine.session import Session
 from ocsync.engine.staging import checked, lift
-from ocsync.engine.stale_reads import read_now
+from ocsync.engine.stale_reads import read_settled
 from ocsync.engine.verify.readback import is_fresh
 from ocsync.errors import Conflict, ExitCode, FileMissing, OcsyncError, UsageError
 from ocsync.field_paths import equal, value_at
@@ -41,7 +41,7 @@ class Rollback(NamedTuple):
 
     run: str
     sort: str
-    backs: list[Back]
+    backs: list[Reversal]
     already: list[Ref]
     undone: list[Ref]
 
@@ -56,12 +56,12 @@ class Rollback(NamedTuple):
         return [ref for back in self.backs for ref in back.made]
 
     @property
-    def clashes(self) -> list[Back]:
+    def clashes(self) -> list[Reversal]:
         """What others changed since."""
         return [back for back in self.backs if back.clash or back.why]
 
     @property
-    def gone(self) -> list[Back]:
+    def gone(self) -> list[Reversal]:
         """What cannot be taken back at all."""
         return [back for back in self.backs if back.gone]
 
@@ -81,14 +81,14 @@ def choose(runs: Runs, name: str) -> Run:
     """
     unfinished = runs.open_run() or runs.open_run("delete")
     if unfinished:
-        command = f"ocsync {unfinished.info.sort}"
+        command = f"ocsync {unfinished.info.kind}"
         raise Conflict(f"run {unfinished.id} is not finished", hint=f"{command}, then roll back")
     if name:
         run = runs.get(name)
-        if run.info.sort == "resync":
+        if run.info.kind == "resync":
             raise UsageError(f"run {run.id} only sent sync requests: there is nothing to take back")
         return run
-    changed = (i for i in runs.list() if i.sort == "resume" and i.counts.get(State.DONE))
+    changed = (i for i in runs.list() if i.kind == "resume" and i.counts.get(State.DONE))
     newest = next(changed, None)
     if newest is None:
         raise FileMissing("no run has changed anything yet", hint="ocsync history")
@@ -101,7 +101,9 @@ def undone_by(entries: Iterable[Entry]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-async def roll_back(work: Work, run: Run, *, overwrite: Collection[Ref], settle: float) -> Rollback:
+async def roll_back(
+    work: Session, run: Run, *, overwrite: Collection[Ref], settle: float
+) -> Rollback:
     """The way back of *run* as things are now; *overwrite* names refs to take back all the same.
 
     Reads that lag behind a fresh run are given *settle* seconds to show what it left. Raises
@@ -114,17 +116,17 @@ async def roll_back(work: Work, run: Run, *, overwrite: Collection[Ref], settle:
     undone = _undone(work.folder.runs, run)
     if not is_fresh(work, run):
         settle = 0.0
-    if run.info.sort == "delete":
+    if run.info.kind == "delete":
         backs = await remake(work, run, ours | undone, forced=forced, settle=settle)
     else:
         backs = await _resumed(work, run, ours | undone, forced=forced, settle=settle)
     _refuse_staged(backs, [entry for entry in staged if entry.source != tag])
-    return Rollback(run.id, run.info.sort, backs, sorted(ours), sorted(undone - ours))
+    return Rollback(run.id, run.info.kind, backs, sorted(ours), sorted(undone - ours))
 
 
-def stage(work: Work, found: Rollback) -> list[Entry]:
+def stage(work: Session, found: Rollback) -> list[Entry]:
     """Stage the way back, all of it or nothing; the entries."""
-    at, tag = work.stamp(), _TAG + found.run
+    at, tag = work.timestamp(), _TAG + found.run
     entries = [
         msgspec.structs.replace(entry, at=at, by=work.by, source=tag) for entry in found.entries
     ]
@@ -138,8 +140,8 @@ def stage(work: Work, found: Rollback) -> list[Entry]:
 
 
 async def _resumed(
-    work: Work, run: Run, done: Collection[Ref], *, forced: Collection[str], settle: float
-) -> list[Back]:
+    work: Session, run: Run, done: Collection[Ref], *, forced: Collection[str], settle: float
+) -> list[Reversal]:
     wrote = {
         ref: one for ref, one in written(run.steps(), run.outcomes()).items() if ref not in done
     }
@@ -148,16 +150,20 @@ async def _resumed(
     for ref, document in run.before():
         if ref in whole:
             documents.setdefault(ref, document)
-    late = {ref: partial(_shows_before, one) for ref, one in wrote.items() if kind_of(ref).lags}
-    found = await read_now(work, wrote, late, settle)
+    late = {
+        ref: partial(_shows_before, one)
+        for ref, one in wrote.items()
+        if kind_of(ref).eventually_consistent
+    }
+    found = await read_settled(work, wrote, late, settle)
     backs = []
     for ref, one in wrote.items():
         now = found[ref]
         if isinstance(now, OcsyncError):
-            backs.append(Back(ref, why=f"cannot be read: {now.message}"))
+            backs.append(Reversal(ref, why=f"cannot be read: {now.message}"))
         else:
             force = ref.casefold() in forced
-            backs.append(way_back(one, documents.get(ref), now, forced=force))
+            backs.append(reversal_of(one, documents.get(ref), now, forced=force))
     return backs
 
 
@@ -165,11 +171,11 @@ def _shows_before(wrote: Wrote, now: Document | None) -> bool:
     """Whether *now* may be what was there before the run."""
     if now is None:
         return wrote.absent
-    paths = differing(wrote.ref, wrote.left, now)
+    paths = diff(wrote.ref, wrote.left, now)
     return bool(paths) and all(equal(value_at(now, p), wrote.before.get(p)) for p in paths)
 
 
-def _refuse_staged(backs: Iterable[Back], others: Iterable[Entry]) -> None:
+def _refuse_staged(backs: Iterable[Reversal], others: Iterable[Entry]) -> None:
     """A way back is staged whole or not at all: not into edits of the same ref."""
     staged = {entry.ref.casefold() for entry in others}
     both = [back.ref for back in backs if back.entries and back.ref.casefold() in staged]
@@ -182,12 +188,12 @@ def _refuse_staged(backs: Iterable[Back], others: Iterable[Entry]) -> None:
 
 def _undone(runs: Runs, run: Run) -> set[Ref]:
     """The refs of *run* that later runs took back, and that none of these was taken back for."""
-    if run.info.sort == "delete":
+    if run.info.kind == "delete":
         return set()
     forward = {run.id: True}
     found: set[Ref] = set()
     for info in reversed(runs.list()):
-        for name in info.undoes:
+        for name in info.reverts:
             if name not in forward:
                 continue
             forward[info.id] = not forward[name]

@@ -16,8 +16,8 @@ from ocsync.client import read_current
 from ocsync.delivery.matching import Arrival, Delivered, Matched, Matcher
 from ocsync.delivery.messages import has_sync_request
 from ocsync.engine.resync.resync import ADVICE, Sync, advise, send
-from ocsync.engine.session import Work
-from ocsync.engine.verify.expected_messages import Coming, coming
+from ocsync.engine.session import Session
+from ocsync.engine.verify.expected_messages import ExpectedDelivery, expected_delivery
 from ocsync.errors import ExitCode, Interrupted, Locked
 from ocsync.events import Arriving, Sent
 from ocsync.models import Finding, Outcome, Ref, Sign, State
@@ -37,7 +37,7 @@ class Proof(NamedTuple):
     """
 
     delivered: Delivered
-    coming: Coming
+    coming: ExpectedDelivery
     drain: Mapping[str, float] = {}
     redelivered: int = 0
     refused: Mapping[Ref, str] = {}
@@ -91,20 +91,20 @@ class Proof(NamedTuple):
         )
 
 
-async def prove(work: Work, run: Run, *, patience: float, redeliver: bool) -> Proof | None:
+async def prove(work: Session, run: Run, *, patience: float, redeliver: bool) -> Proof | None:
     """Wait for every message of *run* until none has come for *patience* seconds.
 
     None where nothing is to be had: nobody listens and nothing has arrived since, or nothing was
     changed. Raises Interrupted.
     """
     listens = _listens(work)
-    if not (listens or redeliver or work.folder.deliveries.path.exists()):
+    if not (listens or redeliver or work.folder.delivery_log.path.exists()):
         return None  # nothing is to be held against the sync configs, so no role for them is needed
-    found = await coming(work, run)
+    found = await expected_delivery(work, run)
     if found is None or not (listens or _has_heard(work, found.start)):
         if redeliver and found:
-            work.say("!", "nobody listens, so what is to be sent again is not known")
-            work.say(" ", f"ocsync resync --run {run.id} sends all of it again")
+            work.notify("!", "nobody listens, so what is to be sent again is not known")
+            work.notify(" ", f"ocsync resync --run {run.id} sends all of it again")
         return None
     proof = Proof(Delivered([]), found, listens=listens)
     if not found.expected:
@@ -122,7 +122,7 @@ async def prove(work: Work, run: Run, *, patience: float, redeliver: bool) -> Pr
     return proof
 
 
-def _listens(work: Work) -> bool:
+def _listens(work: Session) -> bool:
     try:
         with work.folder.listen_lock():
             return False
@@ -130,16 +130,16 @@ def _listens(work: Work) -> bool:
         return True
 
 
-def _has_heard(work: Work, start: datetime) -> bool:
-    return any(datetime.fromisoformat(m.at) >= start for m in work.folder.deliveries.read())
+def _has_heard(work: Session, start: datetime) -> bool:
+    return any(datetime.fromisoformat(m.at) >= start for m in work.folder.delivery_log.read())
 
 
-async def _wait(work: Work, matcher: Matcher, heard: int, patience: float) -> int:
+async def _wait(work: Session, matcher: Matcher, heard: int, patience: float) -> int:
     """Take messages but for the first *heard*, until all is well or none was news for *patience*
     seconds; how many there are then."""
     quiet, best, step = 0.0, -1, FIRST_POLL
     while True:
-        for message in work.folder.deliveries.read_from(heard):
+        for message in work.folder.delivery_log.read_from(heard):
             matcher.take(message)
             heard += 1
         found = matcher.result()
@@ -159,7 +159,7 @@ async def _wait(work: Work, matcher: Matcher, heard: int, patience: float) -> in
         quiet, step = quiet + nap, min(2 * step, POLL_SECONDS)
 
 
-async def _judged(work: Work, matcher: Matcher) -> Delivered:
+async def _judged(work: Session, matcher: Matcher) -> Delivered:
     """What arrived; what looks stale is held against what the marketplace has now, too."""
     stale = [one.expected.ref for one in matcher.result().of(Arrival.STALE)]
     current = {
@@ -168,7 +168,7 @@ async def _judged(work: Work, matcher: Matcher) -> Delivered:
     return matcher.result(current)
 
 
-async def _send_again(work: Work, lacking: Sequence[Matched]) -> tuple[int, dict[Ref, str]]:
+async def _send_again(work: Session, lacking: Sequence[Matched]) -> tuple[int, dict[Ref, str]]:
     """Sync requests for what did not arrive: how many were taken, and why others were not."""
     refused: dict[Ref, str] = {}
     syncs: list[Sync] = []
@@ -192,6 +192,6 @@ async def _send_again(work: Work, lacking: Sequence[Matched]) -> tuple[int, dict
         work.emit(Sent(outcome.ref, sent + len(refused), len(syncs), failed=len(refused)))
 
     for error in await send(work, syncs, workers=_WORKERS, keep=keep):
-        work.say("!", error.message)
-        work.say(" ", error.hint)
+        work.notify("!", error.message)
+        work.notify(" ", error.hint)
     return sent, refused

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ocsync.client import read_targets
 from ocsync.delivery.matching import Expected
 from ocsync.delivery.messages import Key, key_of, published_by
-from ocsync.engine.session import Work
+from ocsync.engine.session import Session
 from ocsync.engine.verify.written import Written, merged, read_written
 from ocsync.models import Ref
 from ocsync.pause import PastPause, Pause
@@ -21,7 +21,7 @@ from ocsync.schema import TARGETS, kind_of
 from ocsync.store import Run
 
 
-class Coming(NamedTuple):
+class ExpectedDelivery(NamedTuple):
     """What is to come.
 
     *held* targets are paused still, so nothing of them can have come; those that are *off* publish
@@ -37,7 +37,7 @@ class Coming(NamedTuple):
     runs: tuple[str, ...] = ()
 
 
-async def coming(work: Work, run: Run) -> Coming | None:
+async def expected_delivery(work: Session, run: Run) -> ExpectedDelivery | None:
     """What is to arrive for *run*; None when it changed nothing. Raises Damaged, TryLater."""
     own = read_written(run)
     written, runs = _with_earlier(work, run, own)
@@ -51,15 +51,15 @@ async def coming(work: Work, run: Run) -> Coming | None:
 
 
 def _with_earlier(
-    work: Work, run: Run, own: Mapping[Ref, Written]
+    work: Session, run: Run, own: Mapping[Ref, Written]
 ) -> tuple[dict[Ref, Written], tuple[str, ...]]:
     """What *run* wrote, and what earlier runs had, whose messages the same pause still held.
 
     A run that ends partly done leaves its targets paused; the next one lifts them.
     """
-    started = datetime.fromisoformat(run.info.started or work.stamp())
+    started = datetime.fromisoformat(run.info.started or work.timestamp())
     began = min((one.at for one in own.values() if one.at), default=started)
-    spanning = [pause for pause in work.folder.past_pauses.read() if pause.holds(began)]
+    spanning = [pause for pause in work.folder.pause_history.read() if pause.holds(began)]
     start = min((datetime.fromisoformat(p.since) for p in spanning), default=began)
     start = start.replace(microsecond=0)  # as runs are stamped
     written: dict[Ref, Written] = {}
@@ -68,7 +68,7 @@ def _with_earlier(
     older = infos[[info.id for info in infos].index(run.id) + 1 :] if infos else []
     for info in reversed(older):
         over = info.ended or info.started
-        if info.sort != "resume" or (over and datetime.fromisoformat(over) < start):
+        if info.kind != "resume" or (over and datetime.fromisoformat(over) < start):
             continue
         with work.folder.runs.get(info.id) as earlier:
             held = {r: w for r, w in read_written(earlier).items() if _is_held(r, w, spanning)}
@@ -83,7 +83,9 @@ def _is_held(ref: Ref, written: Written, pauses: Sequence[PastPause]) -> bool:
     return at is not None and any(p.target in names and p.holds(at) for p in pauses)
 
 
-async def _expected(work: Work, sends: Mapping[Ref, Written], start: datetime) -> Coming:
+async def _expected(
+    work: Session, sends: Mapping[Ref, Written], start: datetime
+) -> ExpectedDelivery:
     """The messages to come, of targets that can have sent them."""
     causes: dict[tuple[str, Key], list[Ref]] = defaultdict(list)
     entities: dict[tuple[str, Key], Ref] = {}
@@ -95,7 +97,7 @@ async def _expected(work: Work, sends: Mapping[Ref, Written], start: datetime) -
     names = {name for name, _ in causes}
     states = await read_targets(work.api, [t for t in TARGETS.values() if t.name in names])
     past: dict[str, list[PastPause]] = defaultdict(list)
-    for pause in work.folder.past_pauses.read():
+    for pause in work.folder.pause_history.read():
         past[pause.target].append(pause)
     pauses = work.folder.read_pauses()
     found: list[Expected] = []
@@ -110,7 +112,7 @@ async def _expected(work: Work, sends: Mapping[Ref, Written], start: datetime) -
         else:
             found.append(one)
     off = tuple(name for name, state in states.items() if state.exists and not state.changed)
-    return Coming(found, start, tuple(held), off)
+    return ExpectedDelivery(found, start, tuple(held), off)
 
 
 def _is_held_now(one: Expected, pause: Pause | None) -> bool:

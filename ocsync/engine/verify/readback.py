@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from ocsync.client import read_current
-from ocsync.diff import Document, differing, sold
-from ocsync.engine.session import Work
+from ocsync.diff import Document, diff, sold
+from ocsync.engine.session import Session
 from ocsync.engine.verify.written import Written, read_written
 from ocsync.errors import ExitCode, OcsyncError
 from ocsync.events import Found, Verifying
@@ -41,19 +41,19 @@ class Verification(NamedTuple):
         return ExitCode.TRY_LATER if Sign.UNREAD in signs else ExitCode.DONE
 
 
-async def verify(work: Work, run: Run, *, settle: float) -> Verification:
+async def verify(work: Session, run: Run, *, settle: float) -> Verification:
     """Read back what *run* wrote or found as staged; findings go to its folder."""
     wanted = read_written(run)
     result = Verification({}, [])
     late: set[Ref] = set()
     done = 0
     async for ref, found in read_current(work.api, list(wanted)):
-        work.go_on()
+        work.raise_if_stopped()
         done += 1
         if done % 100 == 0 or done == len(wanted):
             work.emit(Verifying(done, len(wanted)))
         finding = judge(ref, wanted[ref], found)
-        if finding.sign in (Sign.DIFFERS, Sign.MISSING) and kind_of(ref).lags:
+        if finding.sign in (Sign.DIFFERS, Sign.MISSING) and kind_of(ref).eventually_consistent:
             late.add(ref)
         else:
             _count(work, result, finding)
@@ -74,7 +74,7 @@ def judge(ref: Ref, wanted: Written, found: Document | OcsyncError | None) -> Fi
         return Finding(ref=ref, sign=Sign.DIFFERS if there else Sign.SAME, message=text)
     if found is None:
         return Finding(ref=ref, sign=Sign.MISSING)
-    fields = differing(ref, wanted.fields, found)
+    fields = diff(ref, wanted.fields, found)
     if not fields:
         return Finding(ref=ref, sign=Sign.SAME)
     moved = all(sold(ref, path, pair) for path, pair in fields.items())
@@ -82,7 +82,7 @@ def judge(ref: Ref, wanted: Written, found: Document | OcsyncError | None) -> Fi
 
 
 async def _await_reads(
-    work: Work, run: Run, wanted: dict[Ref, Written], late: set[Ref], settle: float
+    work: Session, run: Run, wanted: dict[Ref, Written], late: set[Ref], settle: float
 ) -> list[Finding]:
     """Read lagging refs again until they are the same or *settle* seconds have gone."""
     findings: dict[Ref, Finding] = {}
@@ -93,7 +93,7 @@ async def _await_reads(
             findings[ref] = _by_answer(work, run, wanted[ref], finding, found)
         late = {r for r in late if findings[r].sign in (Sign.DIFFERS, Sign.MISSING)
                 or findings[r].message}  # fmt: skip
-        work.go_on()
+        work.raise_if_stopped()
         if waited >= settle:
             break
         if late:
@@ -103,7 +103,7 @@ async def _await_reads(
 
 
 def _by_answer(
-    work: Work, run: Run, wanted: Written, finding: Finding, found: Document | OcsyncError | None
+    work: Session, run: Run, wanted: Written, finding: Finding, found: Document | OcsyncError | None
 ) -> Finding:
     fresh = is_fresh(work, run)
     stale = wanted.absent if found is None else all(
@@ -116,7 +116,7 @@ def _by_answer(
     return finding
 
 
-def is_fresh(work: Work, run: Run) -> bool:
+def is_fresh(work: Session, run: Run) -> bool:
     """Whether *run* ended so lately that a read may not show it yet."""
     ended = run.info.ended
     return not ended or (
@@ -124,7 +124,7 @@ def is_fresh(work: Work, run: Run) -> bool:
     )
 
 
-def _count(work: Work, result: Verification, finding: Finding) -> None:
+def _count(work: Session, result: Verification, finding: Finding) -> None:
     signs = result.kinds.setdefault(kind_of(finding.ref).name, {})
     signs[finding.sign.value] = signs.get(finding.sign.value, 0) + 1
     if finding.sign is not Sign.SAME:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ocsync.engine.run_log import tally
-from ocsync.engine.session import Work
+from ocsync.engine.run_log import add_up
+from ocsync.engine.session import Session
 from ocsync.engine.verify.delivery_proof import Proof, prove
 from ocsync.engine.verify.readback import Verification, verify
 from ocsync.errors import ExitCode, first_of
@@ -28,7 +28,7 @@ class Examined(NamedTuple):
 
 
 async def examine(
-    work: Work, run: Run, *, settle: float, patience: float, redeliver: bool
+    work: Session, run: Run, *, settle: float, patience: float, redeliver: bool
 ) -> Examined:
     """Verify *run*, then wait for its delivery, and keep both in its record and findings.
 
@@ -37,8 +37,10 @@ async def examine(
     found = await verify(work, run, settle=settle)
     over = run.info.state == "closed"  # the record of one that goes on is its resume's
     if over:
-        run.update(verified=tally(found.kinds), verified_kinds=found.kinds, unproven=False)
-    if run.info.sort != "resume":  # a delete has no message of an update
+        run.update(
+            verified=add_up(found.kinds), verified_kinds=found.kinds, verification_pending=False
+        )
+    if run.info.kind != "resume":  # a delete has no message of an update
         return Examined(found, None)
     proof = await prove(work, run, patience=patience, redeliver=redeliver)
     if proof:
