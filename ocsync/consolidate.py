@@ -55,17 +55,17 @@ class _RefAccumulator:
     """The entries of one ref, folded as they come.
 
     The request in the making is *op*, *fields* and *sums*. Requests that have to go before it are
-    *done*; *left* is what these leave in the entity, and *put* says that one of all is a put, so
-    that fields nobody named are at the server's defaults; *lasting* that one of *done* leaves
-    something behind that nothing later undoes.
+    *finished*; *left* is what these leave in the entity. *put* says that one of all is a put, so
+    that fields nobody named are at the server's defaults; *has_side_effect* says that one of
+    *finished* leaves something behind that nothing later undoes.
     """
 
     def __init__(self, ref: Ref) -> None:
         self.ref = ref
-        self.done: list[Change] = []
+        self.finished: list[Change] = []
         self.left: Fields = {}
         self.put = False
-        self.lasting = False
+        self.has_side_effect = False
         self.expect: Fields = {}
         self.broken: list[ContradictedExpectation] = []
         self._begin(Op.SET)
@@ -92,8 +92,10 @@ class _RefAccumulator:
     def changes(self) -> list[Change]:
         """The requests, in order; what is expected, and what cannot be, is the first one's."""
         self._finish()
-        first = msgspec.structs.replace(self.done[0], expect=self.expect, broken=tuple(self.broken))
-        return [first, *self.done[1:]]
+        first = msgspec.structs.replace(
+            self.finished[0], expect=self.expect, contradicted=tuple(self.broken)
+        )
+        return [first, *self.finished[1:]]
 
     def _set(self, entry: Entry) -> None:
         decides = self.op is Op.PUT and self._deciding() & entry.fields.keys()
@@ -117,14 +119,14 @@ class _RefAccumulator:
         decided = self.put and bool(self._deciding())
         if self._lasts(entry.fields) or (decided and self.op is Op.PUT):
             self._finish()
-        keeps = decided or self.lasting
+        keeps = decided or self.has_side_effect
         replace = entry.replace
         if self.put and not keeps:
-            replace = self.done[0].replace if self.done else self.replace
+            replace = self.finished[0].replace if self.finished else self.replace
         entries = self.entries
         if not keeps:
-            entries = [n for c in self.done for n in c.entries] + entries
-            self.done, self.left = [], {}
+            entries = [n for c in self.finished for n in c.entries] + entries
+            self.finished, self.left = [], {}
         self._begin(entry.op, replace=replace or keeps)
         self.put = entry.op is Op.PUT
         self.fields, self.entries = dict(entry.fields), entries
@@ -146,9 +148,9 @@ class _RefAccumulator:
         )
 
     def _finish(self) -> None:
-        if not self.entries and self.done:
+        if not self.entries and self.finished:
             return
-        self.done.append(
+        self.finished.append(
             Change(
                 op=self.op,
                 ref=self.ref,
@@ -158,7 +160,7 @@ class _RefAccumulator:
                 entries=tuple(self.entries),
             )
         )
-        self.lasting |= self._lasts({})
+        self.has_side_effect |= self._lasts({})
         for path, value in self.fields.items():
             merge(self.left, path, value)
         self._begin(Op.SET)

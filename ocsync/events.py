@@ -17,7 +17,7 @@ class Event(msgspec.Struct, frozen=True, tag_field="type", tag=str.lower):
     """The root of all events; in JSON `type` is the class's name in lower case."""
 
 
-class Said(Event, frozen=True):
+class Notice(Event, frozen=True, tag="said"):
     """A line for the operator; *sign* is one of the signs of the interface (`!`, `‖`, ...)."""
 
     sign: str
@@ -68,11 +68,11 @@ class Waiting(Event, frozen=True):
     why: str
 
 
-class Flight(Event, frozen=True):
+class InFlight(Event, frozen=True, tag="flight"):
     """How many requests are under way, and how many the pace allows."""
 
     now: int
-    window: int
+    limit: int = msgspec.field(name="window")
 
 
 class PauseChanged(Event, frozen=True):
@@ -90,13 +90,13 @@ class Verifying(Event, frozen=True):
     total: int
 
 
-class Found(Event, frozen=True):
+class FindingReported(Event, frozen=True, tag="found"):
     """Verification has a finding that is not plain sameness."""
 
     finding: Finding
 
 
-class Arriving(Event, frozen=True):
+class DeliveryProgress(Event, frozen=True, tag="arriving"):
     """*done* of *total* changed entities have arrived at the listener as written.
 
     Some came twice, *stale* ones only with older content; *left* is how many seconds may pass yet
@@ -110,7 +110,7 @@ class Arriving(Event, frozen=True):
     left: float = 0.0
 
 
-class Sent(Event, frozen=True):
+class RequestEnded(Event, frozen=True, tag="sent"):
     """One of many alike (a resync, a delete): *what*, and the error's text if it failed.
 
     *done* of *total* have ended, *failed* of them badly; where those are counted, a report names

@@ -16,7 +16,7 @@ import msgspec
 from ocsync.field_paths import equal
 
 
-class Phase(StrEnum):
+class AttachmentPhase(StrEnum):
     """How far it has come; the first and the last are intents."""
 
     ATTACHING = "attaching"
@@ -24,7 +24,7 @@ class Phase(StrEnum):
     DETACHING = "detaching"
 
 
-class Standing(StrEnum):
+class AttachmentState(StrEnum):
     """Whose a configuration's target of one type is."""
 
     FREE = "free"
@@ -43,7 +43,7 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     config: str
     slot: str
     shown: dict[str, str]
-    phase: Phase
+    phase: AttachmentPhase
     since: str
     by: str = ""
     targets: list[str] = []
@@ -70,20 +70,20 @@ def target_in(document: Mapping[str, Any], slot: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def standing(mine: Attachment | None, document: Mapping[str, Any], slot: str) -> Standing:
+def standing(mine: Attachment | None, document: Mapping[str, Any], slot: str) -> AttachmentState:
     """Whose the target of type *slot* in *document* is, as the platform shows it now."""
     there = target_in(document, slot)
     if not there:
-        return Standing.FREE
+        return AttachmentState.FREE
     known = [shown for shown in (mine.shown, mine.was) if shown] if mine else []
     same = any(all(equal(there.get(n), v) for n, v in shown.items()) for shown in known)
-    return Standing.OURS if same else Standing.THEIRS
+    return AttachmentState.OURS if same else AttachmentState.THEIRS
 
 
-def settle(mine: Attachment, document: Mapping[str, Any]) -> Attachment | None:
+def resolve_intent(mine: Attachment, document: Mapping[str, Any]) -> Attachment | None:
     """What remains of *mine* once the platform has told; None when nothing of ours is there."""
-    if standing(mine, document, mine.slot) is not Standing.OURS:
+    if standing(mine, document, mine.slot) is not AttachmentState.OURS:
         return None
     there = target_in(document, mine.slot)
     shown = {name: str(there.get(name) or "") for name in mine.shown}
-    return msgspec.structs.replace(mine, phase=Phase.ATTACHED, shown=shown, was={})
+    return msgspec.structs.replace(mine, phase=AttachmentPhase.ATTACHED, shown=shown, was={})

@@ -74,7 +74,7 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     expect: Fields = {}
     replace: bool = False
     entries: tuple[int, ...] = ()
-    broken: tuple[ContradictedExpectation, ...] = ()
+    contradicted: tuple[ContradictedExpectation, ...] = msgspec.field(default=(), name="broken")
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -107,7 +107,7 @@ class State(StrEnum):
     UNKNOWN = "unknown"
 
     @property
-    def settled(self) -> bool:
+    def succeeded(self) -> bool:
         """Whether the marketplace now has what was staged."""
         return self in (State.DONE, State.UNCHANGED)
 
@@ -164,7 +164,7 @@ class Sign(StrEnum):
 class Finding(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What verification saw of one ref: its worst sign, and each field that is not the same.
 
-    *fields* maps path -> {"wanted": value, "found": value}. *place* says where it was looked for:
+    *fields* maps path -> {"wanted": value, "found": value}. *where* says where it was looked for:
     in the marketplace, or at the `delivery` target.
     """
 
@@ -172,7 +172,7 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     sign: Sign
     fields: dict[str, dict[str, Any]] = {}
     message: str = ""
-    place: str = ""
+    where: str = msgspec.field(default="", name="place")
 
 
 class Tombstone(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

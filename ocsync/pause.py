@@ -17,12 +17,12 @@ from ocsync.models import TargetState
 from ocsync.schema import TARGETS
 
 
-class Phase(StrEnum):
+class PausePhase(StrEnum):
     """How far a pause has come; the first and the last are intents."""
 
     PAUSING = "pausing"
     PAUSED = "paused"
-    LIFTING = "lifting"
+    UNPAUSING = "lifting"
 
 
 class Pause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -33,7 +33,7 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     target: str
-    phase: Phase
+    phase: PausePhase
     since: str
     by: str = ""
     job: str = ""
@@ -66,31 +66,31 @@ class PastPause(msgspec.Struct, frozen=True, kw_only=True):
         return datetime.fromisoformat(self.since) <= moment <= datetime.fromisoformat(self.until)
 
 
-class Standing(StrEnum):
+class PauseState(StrEnum):
     """How a target stands: what the server says, held against what is remembered."""
 
     NO_CONFIG = "no config"
     RUNNING = "running"
-    OURS = "paused by us"
-    THEIRS = "paused by someone else"
-    LIFTED = "lifted by someone else"
+    PAUSED_BY_US = "paused by us"
+    PAUSED_BY_OTHER = "paused by someone else"
+    UNPAUSED_BY_OTHER = "lifted by someone else"
 
 
-def settle(pause: Pause | None, server: TargetState) -> Pause | None:
+def resolve_intent(pause: Pause | None, server: TargetState) -> Pause | None:
     """What remains of *pause* once the server has told how its open intent ended.
 
     An unsent or lost pause is forgotten, an arrived one is ours; a lift that did not arrive leaves
     the pause ours. A finished pause stays as it is, also when somebody else lifted it.
     """
-    if pause is None or pause.phase is Phase.PAUSED:
+    if pause is None or pause.phase is PausePhase.PAUSED:
         return pause
-    return msgspec.structs.replace(pause, phase=Phase.PAUSED) if server.paused else None
+    return msgspec.structs.replace(pause, phase=PausePhase.PAUSED) if server.paused else None
 
 
-def standing(pause: Pause | None, server: TargetState) -> Standing:
+def pause_state(pause: Pause | None, server: TargetState) -> PauseState:
     """How the target stands; *pause* is settled."""
     if not server.exists:
-        return Standing.NO_CONFIG
+        return PauseState.NO_CONFIG
     if pause is None:
-        return Standing.THEIRS if server.paused else Standing.RUNNING
-    return Standing.OURS if server.paused else Standing.LIFTED
+        return PauseState.PAUSED_BY_OTHER if server.paused else PauseState.RUNNING
+    return PauseState.PAUSED_BY_US if server.paused else PauseState.UNPAUSED_BY_OTHER

@@ -179,19 +179,19 @@ def totals(steps: Iterable[Step]) -> list[KindTotal]:
     return [KindTotal(name, entries[name], requests[name]) for name in KINDS if name in requests]
 
 
-class Fed(NamedTuple):
+class FedTargets(NamedTuple):
     """The targets that a plan feeds: *direct* ones, and those it may make resend."""
 
     direct: tuple[str, ...]
-    possible: tuple[str, ...]
+    indirect: tuple[str, ...]
 
 
-def feeds(refs: Iterable[Ref]) -> Fed:
+def feeds(refs: Iterable[Ref]) -> FedTargets:
     """Which targets the kinds of *refs* feed; a target fed directly is not listed as possible."""
     kinds = [KINDS[name] for name in {ref.partition("/")[0] for ref in refs}]
     direct = {target for kind in kinds for target in kind.direct_targets}
     possible = {target for kind in kinds for target in kind.indirect_targets} - direct
-    return Fed(tuple(sorted(direct)), tuple(sorted(possible)))
+    return FedTargets(tuple(sorted(direct)), tuple(sorted(possible)))
 
 
 ZERO_STOCK, OWN_USER = "zero-stock", "own-user"
@@ -229,7 +229,7 @@ def risks(steps: Sequence[Step]) -> list[Risk]:
 
 
 def _broken(steps: Sequence[Step]) -> Risk | None:
-    refs = tuple(step.ref for step in steps if step.change.broken)
+    refs = tuple(step.ref for step in steps if step.change.contradicted)
     text = f"refs with an expectation that staged entries contradict: {len(refs):,}"
     return Risk("broken-expectation", text, refs, "ocsync plan --explain REF") if refs else None
 

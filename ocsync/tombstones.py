@@ -61,7 +61,7 @@ def names_one(entry: Entry, names: Collection[str]) -> bool:
     return any(ref.casefold() in names for ref in references_of(entry.ref, entry.fields))
 
 
-def refuse_gone(
+def refuse_deleted(
     entries: Iterable[Entry], staged: Iterable[Entry], gone: Mapping[str, Tombstone]
 ) -> Iterator[Entry]:
     """*entries* as they are, after holding each against what is *gone* (by ref, in lower case).

@@ -157,12 +157,12 @@ def test_an_expectation_on_what_the_server_has_is_carried() -> None:
         set_({QUANTITY: 4}, expect={QUANTITY: 3, "xp.a": 1}), entry("put", REF, {"AddressID": "A"})
     )
     assert change.expect == {QUANTITY: 3, "xp.a": 1}
-    assert not change.broken
+    assert not change.contradicted
 
 
 def test_an_expectation_on_what_was_staged_is_checked() -> None:
     [change] = net(set_({QUANTITY: 4}), set_({QUANTITY: 5}, expect={QUANTITY: 3}))
-    assert change.broken == (ContradictedExpectation(2, QUANTITY, 3, 4),)
+    assert change.contradicted == (ContradictedExpectation(2, QUANTITY, 3, 4),)
     assert not change.expect
 
 
@@ -173,7 +173,7 @@ def test_an_expectation_after_a_sum_speaks_of_the_base() -> None:
 
 def test_two_expectations_that_contradict_each_other_are_broken() -> None:
     [change] = net(set_({"a": 1}, expect={QUANTITY: 3}), set_({"b": 1}, expect={QUANTITY: 4}))
-    assert change.broken == (ContradictedExpectation(2, QUANTITY, 4, 3),)
+    assert change.contradicted == (ContradictedExpectation(2, QUANTITY, 4, 3),)
 
 
 def test_after_a_put_the_defaults_of_the_table_are_known() -> None:
@@ -182,4 +182,4 @@ def test_after_a_put_the_defaults_of_the_table_are_known() -> None:
         set_({"a": 1}, expect={"AllowAllBuyers": True, "xp.z": None}),
         set_({"a": 2}, expect={"AllowAllBuyers": False}),
     )
-    assert change.broken == (ContradictedExpectation(3, "AllowAllBuyers", False, True),)
+    assert change.contradicted == (ContradictedExpectation(3, "AllowAllBuyers", False, True),)

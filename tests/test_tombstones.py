@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ocsync.errors import InputError
 from ocsync.models import Entry, Ref, Tombstone
 from ocsync.schema import parents_of
-from ocsync.tombstones import MAKERS, below, refuse_gone, split_by_deletion
+from ocsync.tombstones import MAKERS, below, refuse_deleted, split_by_deletion
 from tests.builders import entry, numbered
 
 REFS = [
@@ -82,10 +82,10 @@ CASES = [
 )
 def test_edits_of_what_is_gone_are_refused(one: Entry, why: str, hint: str) -> None:
     if not why:
-        assert list(refuse_gone([one], [], GONE)) == [one]
+        assert list(refuse_deleted([one], [], GONE)) == [one]
         return
     with pytest.raises(InputError) as caught:
-        list(refuse_gone([one], [], GONE))
+        list(refuse_deleted([one], [], GONE))
     assert why in caught.value.problems[0].why
     assert hint in caught.value.hint
     assert ("stage put" in caught.value.hint) is ("buyer-user" not in one.ref)
@@ -96,7 +96,7 @@ def test_what_is_staged_before_lifts_it() -> None:
         entry("put", "product/P"),
         [entry("set", "product/P"), entry("put", "inventory/P/R")],
     )
-    assert len(list(refuse_gone(edits, [put], GONE))) == 2
-    assert len(list(refuse_gone([put, *edits], [], GONE))) == 3
+    assert len(list(refuse_deleted(edits, [put], GONE))) == 2
+    assert len(list(refuse_deleted([put, *edits], [], GONE))) == 3
     with pytest.raises(InputError):
-        list(refuse_gone([*edits, put], [], GONE))
+        list(refuse_deleted([*edits, put], [], GONE))

@@ -130,10 +130,10 @@ class Context:
         import asyncio
 
         async def main() -> T:
-            async with self.session(limits=limits, stream=stream) as work:
-                with _stopping(work, self.console, writes=locked) as stopped:
+            async with self.session(limits=limits, stream=stream) as session:
+                with _stopping(session, self.console, writes=locked) as stopped:
                     try:
-                        return await task(work)
+                        return await task(session)
                     except Interrupted as error:
                         raise _as_signal(error, stopped) from None
 
@@ -216,7 +216,7 @@ async def _nap(stop: Event, seconds: float) -> None:
 
 
 @contextmanager
-def _stopping(work: Session, console: Console, *, writes: bool) -> Iterator[list[int]]:
+def _stopping(session: Session, console: Console, *, writes: bool) -> Iterator[list[int]]:
     """Signals set the stop of work that *writes*, and a second one leaves at once.
 
     Work that only reads is left at the first.
@@ -234,10 +234,10 @@ def _stopping(work: Session, console: Console, *, writes: bool) -> Iterator[list
             return
         seen.append(number)
         if len(seen) > 1:
-            console.fault(_unknown(work.api.under_way))
+            console.fault(_unknown(session.api.under_way))
             os._exit(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED)
         console.fault("stopping; waiting for the requests under way (again to leave at once)", "!")
-        work.stop.set()
+        session.stop.set()
 
     signals = (signal.SIGINT, signal.SIGTERM) if writes and os.name == "posix" else ()
     for number in signals:

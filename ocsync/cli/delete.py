@@ -57,7 +57,7 @@ def register(app: typer.Typer) -> None:
         go first. Staged edits of what is gone are dropped, puts of it kept.
         """
         from ocsync.client import Limits
-        from ocsync.engine.delete.execute import Report, close_open
+        from ocsync.engine.delete.execute import DeleteReport, close_crashed_run
         from ocsync.engine.delete.execute import delete as carry_out
         from ocsync.engine.delete.impact import delete_impact
         from ocsync.engine.session import Session, confirm_production, sign_in
@@ -68,23 +68,23 @@ def register(app: typer.Typer) -> None:
         named = _read(refs or [], file)
         ctx.yes, ctx.confirmed, ctx.lock_seconds = yes, confirm, seconds_of(lock_timeout)
 
-        async def work_on(work: Session) -> tuple[DeleteImpact, Report | None]:
-            identity = await sign_in(work)
-            work.folder.runs.recover(work.folder.journal)
-            await close_open(work)
+        async def work_on(session: Session) -> tuple[DeleteImpact, DeleteReport | None]:
+            identity = await sign_in(session)
+            session.folder.runs.recover(session.folder.journal)
+            await close_crashed_run(session)
             found = await delete_impact(
-                work, identity, named, counting=not no_count, workers=concurrency
+                session, identity, named, counting=not no_count, workers=concurrency
             )
             ctx.console.event(shown.survey_data(found))
             for sign, line in () if ctx.console.json else shown.survey(found):
                 ctx.console.talk(line, sign)
-            if dry_run or not (found.there or found.fallen.dropped):
+            if dry_run or not (found.there or found.affected.dropped):
                 return found, None
             _check_number(found.number, max_delete)
-            confirm_production(work)
+            confirm_production(session)
             if not ctx.ask(_question(found)):
                 raise UsageError("nothing was deleted")
-            return found, await carry_out(work, found, workers=concurrency)
+            return found, await carry_out(session, found, workers=concurrency)
 
         limits = Limits(concurrency, max_rate)
         found, result = ctx.online(work_on, limits=limits, locked=True, stream=True)
@@ -128,7 +128,7 @@ def _question(found: DeleteImpact) -> str:
 
     refs, more = len(found.there), found.number - len(found.there)
     if not refs:
-        return f"Drop {count(len(found.fallen.dropped), 'staged entry')} of what is not there?"
+        return f"Drop {count(len(found.affected.dropped), 'staged entry')} of what is not there?"
     below = f", and {more:,} below," if more else ""
     return f"Delete {count(refs, 'ref')}{below} now?"
 

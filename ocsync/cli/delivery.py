@@ -29,14 +29,14 @@ def _register_looking(group: typer.Typer) -> None:
     @command(group, "list")
     def list_(ctx: Context) -> None:
         """List the delivery configurations, and what each delivers."""
-        from ocsync.engine.delivery_config.bindings import Configured, list_configured
+        from ocsync.engine.delivery_config.bindings import DeliveryConfig, list_configured
         from ocsync.engine.session import Session, sign_in
         from ocsync.render import delivery as shown
         from ocsync.schema import TARGETS
 
-        async def read(work: Session) -> list[Configured]:
-            await sign_in(work)
-            return await list_configured(work, list(TARGETS.values()))
+        async def read(session: Session) -> list[DeliveryConfig]:
+            await sign_in(session)
+            return await list_configured(session, list(TARGETS.values()))
 
         found = ctx.online(read)
         ours = ctx.folder().raw_attachments()
@@ -58,9 +58,9 @@ def _register_looking(group: typer.Typer) -> None:
         from ocsync.engine.delivery_config import bindings
         from ocsync.engine.session import Session, sign_in
 
-        async def read(work: Session) -> dict[str, object]:
-            await sign_in(work)
-            return await bindings.show(work, name)
+        async def read(session: Session) -> dict[str, object]:
+            await sign_in(session)
+            return await bindings.read_config(session, name)
 
         found = ctx.online(read)
         ctx.console.document("delivery show", found)
@@ -88,10 +88,10 @@ def _register_binding(group: typer.Typer) -> None:
         wanted = read_all(targets)
         ctx.lock_seconds, ctx.confirmed = seconds_of(lock_timeout), confirm
 
-        async def write(work: Session) -> list[bindings.Bound]:
-            await sign_in(work)
-            confirm_production(work)
-            return await bindings.bind(work, wanted, name)
+        async def write(session: Session) -> list[bindings.BindResult]:
+            await sign_in(session)
+            confirm_production(session)
+            return await bindings.bind(session, wanted, name)
 
         done = ctx.online(write, locked=True)
         facts = [{"target": one.target.name, "was": one.was or None} for one in done]
@@ -125,20 +125,20 @@ def _register_binding(group: typer.Typer) -> None:
         wanted = read_all(targets)
         ctx.yes, ctx.lock_seconds, ctx.confirmed = yes, seconds_of(lock_timeout), confirm
 
-        async def write(work: Session) -> list[dict[str, object]]:
-            await sign_in(work)
-            there = await bindings.bound(work, wanted)
+        async def write(session: Session) -> list[dict[str, object]]:
+            await sign_in(session)
+            there = await bindings.targets_bound_to(session, wanted)
             names = ", ".join(state.name for state in there)
             for state in there:
                 ctx.console.talk(f"{state.name}  {sync_config(state.config)}", "-")
             if not there:
                 return []
-            confirm_production(work)
+            confirm_production(session)
             ctx.console.talk("  Nothing is delivered for it then, and what changes meanwhile", "!")
             ctx.console.talk("    does not come later: this is no pause (ocsync pause holds it)")
             if not ctx.ask(f"Remove the sync config of {names}?"):
                 raise UsageError("nothing was removed")
-            await bindings.unbind(work, [TARGETS[state.name] for state in there])
+            await bindings.unbind(session, [TARGETS[state.name] for state in there])
             return [{"target": state.name, "found": state.config} for state in there]
 
         done = ctx.online(write, locked=True)

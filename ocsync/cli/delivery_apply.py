@@ -12,7 +12,7 @@ from ocsync.cli.options import Confirm, LockTimeout, Yes, command, seconds_of
 from ocsync.errors import ExitCode, FileMissing, UsageError
 
 if TYPE_CHECKING:
-    from ocsync.engine.delivery_config.diff import Draft
+    from ocsync.engine.delivery_config.diff import ConfigChange
     from ocsync.engine.session import Session
 
 
@@ -57,19 +57,19 @@ def register(group: typer.Typer) -> None:
         wanted = read_deliveries(label, _read(file))
         ctx.yes, ctx.lock_seconds, ctx.confirmed = yes, seconds_of(lock_timeout), confirm
 
-        async def work_on(work: Session) -> list[Draft]:
-            await sign_in(work)
-            found = await apply.drafts(work, label, wanted, secrets=secrets)
+        async def work_on(session: Session) -> list[ConfigChange]:
+            await sign_in(session)
+            found = await apply.plan_changes(session, label, wanted, secrets=secrets)
             for sign, line in shown.differences(found):
                 ctx.console.data(line, sign)
             changing = [one for one in found if one.edits]
             if dry_run or not changing:
                 return found
             known = apply.resolved(label, changing, run_commands=run_commands)
-            confirm_production(work)
+            confirm_production(session)
             if not ctx.ask(f"Send this to {shown.configurations(len(changing))}?"):
                 raise UsageError("nothing was sent")
-            await apply.apply(work, changing, known)
+            await apply.apply(session, changing, known)
             return found
 
         found = ctx.online(work_on, locked=not dry_run)

@@ -81,10 +81,10 @@ def _register_attach(group: typer.Typer) -> None:
         _check_reach(ctx, listener)
         ctx.lock_seconds, ctx.confirmed = seconds_of(lock_timeout), confirm
 
-        async def write(work: Session) -> list[Attachment]:
-            await sign_in(work)
-            confirm_production(work)
-            return await attach.attach(work, wanted, listener)
+        async def write(session: Session) -> list[Attachment]:
+            await sign_in(session)
+            confirm_production(session)
+            return await attach.attach(session, wanted, listener)
 
         done = ctx.online(write, locked=True)
         facts = [
@@ -120,16 +120,16 @@ def _register_detach(group: typer.Typer) -> None:
         wanted = read_all(targets) if targets else []
         ctx.yes, ctx.lock_seconds, ctx.confirmed = yes, seconds_of(lock_timeout), confirm
 
-        async def write(work: Session) -> tuple[list[Detached], list[str]]:
-            await sign_in(work)
-            confirm_production(work)
-            done = await attach.detach(work, wanted, endpoint)
-            left = await attach.strangers(work, wanted, endpoint) if wanted and endpoint else []
+        async def write(session: Session) -> tuple[list[Detached], list[str]]:
+            await sign_in(session)
+            confirm_production(session)
+            done = await attach.detach(session, wanted, endpoint)
+            left = await attach.strangers(session, wanted, endpoint) if wanted and endpoint else []
             if left:
                 names = ", ".join(left)
                 if not ctx.ask(f"{names}: remove the Http target {endpoint}, not from here?"):
                     raise UsageError(f"{names}: left as it is")
-                await attach.remove(work, left, "Http")
+                await attach.remove(session, left, "Http")
             return done, left
 
         done, left = ctx.online(write, locked=True)
@@ -151,13 +151,13 @@ def _facts(mine: Attachment) -> dict[str, Any]:
 
 
 def _tell(ctx: Context, one: Detached) -> None:
-    from ocsync.listener_attachment import Standing, place_of
+    from ocsync.listener_attachment import AttachmentState, place_of
 
     mine = one.attachment
     place = place_of(mine.shown)
-    if one.was is Standing.OURS:
+    if one.was is AttachmentState.OURS:
         ctx.console.data(f"{mine.config}  does not deliver to {place} any more", "-")
-    elif one.was is Standing.FREE:
+    elif one.was is AttachmentState.FREE:
         ctx.console.data(f"{mine.config}  delivered to {place} no more already", "=")
     else:
         text = f"its {mine.slot} target is not our listener any more; left as it is"

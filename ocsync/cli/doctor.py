@@ -16,7 +16,7 @@ from ocsync.cli.options import ONLINE, Yes, command
 from ocsync.errors import ExitCode, Locked, OcsyncError, UsageError, first_of
 
 if TYPE_CHECKING:
-    from ocsync.engine.doctor import CheckResult, Examination, Setup
+    from ocsync.engine.doctor import CheckResult, DoctorReport, Setup
 
 _MAX_WAIT = 8.0
 
@@ -81,10 +81,10 @@ def _profile(ctx: Context) -> str:
         return ""
 
 
-def _examined(ctx: Context, setup: Setup, *, offline: bool) -> Examination:
-    from ocsync.engine.doctor import LOCAL, Examination, can_ask, examine
+def _examined(ctx: Context, setup: Setup, *, offline: bool) -> DoctorReport:
+    from ocsync.engine.doctor import LOCAL, DoctorReport, can_ask, run_checks
 
-    found = examine(setup, LOCAL)
+    found = run_checks(setup, LOCAL)
     if offline:
         return found
     from ocsync.client import Limits
@@ -94,17 +94,18 @@ def _examined(ctx: Context, setup: Setup, *, offline: bool) -> Examination:
     if not can_ask(found):
         why = found.skipped.get("secret", "a profile that can sign in")
         skipped = dict.fromkeys(("sign-in", *server.CHECKS), why)
-        return Examination(found.said, {**found.skipped, **skipped})
+        return DoctorReport(found.said, {**found.skipped, **skipped})
     try:
         asked = ctx.online(
-            lambda work: server.ask(work, setup), limits=Limits(max_wait=_MAX_WAIT, timeout=15.0)
+            lambda session: server.read_server(session, setup),
+            limits=Limits(max_wait=_MAX_WAIT, timeout=15.0),
         )
     except OcsyncError as error:
-        asked = Examination([failed("sign-in", error)], {})
-    return Examination([*found.said, *asked.said], {**found.skipped, **asked.skipped})
+        asked = DoctorReport([failed("sign-in", error)], {})
+    return DoctorReport([*found.said, *asked.said], {**found.skipped, **asked.skipped})
 
 
-def _repaired(ctx: Context, found: Examination) -> tuple[list[CheckResult], ExitCode]:
+def _repaired(ctx: Context, found: DoctorReport) -> tuple[list[CheckResult], ExitCode]:
     """What was repaired, under the run lock where there is a profile."""
     from ocsync.engine.doctor import repair
     from ocsync.render import doctor as shown
@@ -138,7 +139,7 @@ def _columns(stream: TextIO) -> int:
     return min(shutil.get_terminal_size().columns, 100) if stream.isatty() else 0
 
 
-def _show(ctx: Context, found: Examination, repaired: list[CheckResult]) -> None:
+def _show(ctx: Context, found: DoctorReport, repaired: list[CheckResult]) -> None:
     from ocsync.render import doctor as shown
 
     for one in repaired:

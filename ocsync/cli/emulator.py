@@ -16,7 +16,7 @@ _START, _TROUBLE, _UNKNOWN = "The marketplace", "Pace and trouble", "What OrderC
 
 
 def _of(panel: str, name: str, text: str, metavar: str | None = None, **more: Any) -> Any:
-    """An option of *panel*; what it does not say here is what `Options` says."""
+    """An option of *panel*; what it does not say here is what `ResumeOptions` says."""
     return typer.Option(f"--{name}", help=text, metavar=metavar, rich_help_panel=panel, **more)
 
 

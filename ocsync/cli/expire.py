@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
         """
         from datetime import UTC, datetime
 
-        from ocsync.store.summary import OverduePause, overdue_pauses
+        from ocsync.store.summary import OverdueReason, overdue_pauses
 
         ctx.lock_seconds = seconds_of(lock_timeout)
         folder = ctx.folder()
@@ -46,8 +46,8 @@ def register(app: typer.Typer) -> None:
                 ctx.console.talk("no lease has run out, and no window died", "=")
             return ExitCode.DONE
 
-        async def work_on(work: Session) -> tuple[str, UnpauseResult | None]:
-            return await _expire(work, list(due), dry_run=dry_run)
+        async def work_on(session: Session) -> tuple[str, UnpauseResult | None]:
+            return await _expire(session, list(due), dry_run=dry_run)
 
         run, done = ctx.online(work_on, locked=not dry_run)
         ctx.console.document("expire", _facts(done, run, dry_run=dry_run))
@@ -57,23 +57,23 @@ def register(app: typer.Typer) -> None:
             ctx.console.next("ocsync resume")
             return ExitCode.PARTLY
         whys = {
-            OverduePause.LEASE: "its lease had run out",
-            OverduePause.WINDOW: "its window had died",
+            OverdueReason.LEASE: "its lease had run out",
+            OverdueReason.WINDOW: "its window had died",
         }
         return _tell(ctx, done, {name: whys[why] for name, why in due.items()}, dry_run=dry_run)
 
 
 async def _expire(
-    work: Session, due: list[str], *, dry_run: bool
+    session: Session, due: list[str], *, dry_run: bool
 ) -> tuple[str, UnpauseResult | None]:
     from ocsync.engine.pause import pausing
     from ocsync.engine.session import sign_in
 
-    unfinished = work.folder.runs.open_run()
+    unfinished = session.folder.runs.open_run()
     if unfinished:
         return unfinished.id, None
-    await sign_in(work)
-    return "", await pausing.expire(work, due, dry_run=dry_run)
+    await sign_in(session)
+    return "", await pausing.expire(session, due, dry_run=dry_run)
 
 
 def _facts(done: UnpauseResult | None, run: str, *, dry_run: bool) -> dict[str, object]:

@@ -25,7 +25,7 @@ _LIST, _STEPS = 20, 50
 
 
 class _Showing(TyperGroup):
-    """Without the name of a command, `show` is meant: `history`, `history RUN`."""
+    """Without the name of a command, `read_config` is meant: `history`, `history RUN`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the command's name in where it is left out."""
@@ -117,7 +117,7 @@ def _which(since: str, state: str, target: str, sort: str) -> RunFilter:
     if since:
         try:
             seconds = seconds_of(since) if since[-1] in "smhd" else None
-            stamp = history.since(since, now, seconds)
+            stamp = history.parse_since(since, now, seconds)
         except (ValueError, typer.BadParameter):
             text = f'"{since}" is neither a time such as 7d nor a day such as {now:%Y-%m-%d}'
             raise UsageError(text) from None
@@ -154,7 +154,7 @@ def _show(ctx: Context, told: RunDetails, limit: int | None, *, steps: bool, fil
     from ocsync.models import State
     from ocsync.render import history as shown
 
-    settled = [state.value for state in State if state.settled]
+    settled = [state.value for state in State if state.succeeded]
     facts: dict[str, Any] = {
         "run": msgspec.to_builtins(told.info),
         "problems": msgspec.to_builtins([row for row in told.steps if row.state not in settled]),

@@ -39,7 +39,7 @@ def register(group: typer.Typer) -> None:
         Never one that is not finished. With both options a run goes only if
         neither keeps it. What was deleted stays known to stage.
         """
-        from ocsync.engine.history import Retention, expendable
+        from ocsync.engine.history import Retention, prunable_runs
         from ocsync.engine.session import utc_now
 
         if keep is None and not older_than:
@@ -49,7 +49,7 @@ def register(group: typer.Typer) -> None:
         folder = ctx.folder()
         with folder.run_lock():
             held = {pause.run for pause in folder.read_pauses().values()}
-            gone = expendable(folder.runs.list(), retention, utc_now(), held)
+            gone = prunable_runs(folder.runs.list(), retention, utc_now(), held)
             size = sum(folder.runs.size(info.id) for info in gone)
             _going(ctx, gone, size)
             if gone and not dry_run:

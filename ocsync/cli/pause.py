@@ -40,7 +40,7 @@ def register(app: typer.Typer) -> None:
         """Pause targets; their changes then come as one batch."""
         from ocsync.engine.pause import pausing
         from ocsync.engine.session import Session, confirm_production, sign_in, utc_now
-        from ocsync.pause import Standing
+        from ocsync.pause import PauseState
         from ocsync.schema import read_targets
 
         direct, grouped = read_targets(targets)
@@ -49,12 +49,12 @@ def register(app: typer.Typer) -> None:
         if lease and not seconds:
             raise UsageError("a lease has to last longer than nothing", hint="--for 2h")
 
-        async def work_on(work: Session) -> list[pausing.TargetStatus]:
-            await sign_in(work)
-            confirm_production(work)
-            until = pausing.lease_end(work.now(), seconds) if seconds else ""
+        async def work_on(session: Session) -> list[pausing.TargetStatus]:
+            await sign_in(session)
+            confirm_production(session)
+            until = pausing.lease_end(session.now(), seconds) if seconds else ""
             return await pausing.pause(
-                work, direct, grouped, reason=reason, until=until, adopt=adopt
+                session, direct, grouped, reason=reason, until=until, adopt=adopt
             )
 
         folder = ctx.folder()
@@ -66,7 +66,7 @@ def register(app: typer.Typer) -> None:
         place, now = place_of(folder), utc_now()
         width = max(len(seen.target.name) for seen in found)
         for seen in found:
-            if seen.standing is Standing.NO_CONFIG:
+            if seen.state is PauseState.NO_CONFIG:
                 ctx.console.talk(
                     f"{seen.target.name:<{width}}  skipped: it has no sync config", "!"
                 )

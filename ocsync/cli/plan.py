@@ -12,8 +12,8 @@ from ocsync.cli.options import LOCAL, command
 from ocsync.errors import ExitCode, FileMissing
 
 if TYPE_CHECKING:
-    from ocsync.engine.resume.drafting import Draft
-    from ocsync.engine.resume.preflight import Inspection
+    from ocsync.engine.resume.drafting import PlanDraft
+    from ocsync.engine.resume.preflight import Preflight
     from ocsync.render.plan import Pace
     from ocsync.store import ProfileDir
 
@@ -49,14 +49,14 @@ def register(app: typer.Typer) -> None:
 
         Works offline; --diff asks the server.
         """
-        from ocsync.engine.resume.drafting import draft, fingerprint
+        from ocsync.engine.resume.drafting import draft_plan, fingerprint
         from ocsync.engine.session import utc_now
         from ocsync.render import plan as shown
         from ocsync.schema import read_targets
 
         folder = ctx.folder()
         names = [target.name for found in read_targets(targets or ()) for target in found]
-        drafted = draft(folder.journal.entries(), names)
+        drafted = draft_plan(folder.journal.entries(), names)
         if explain:
             return _explain(ctx, drafted, explain)
         view = shown.View(title(folder), drafted, folder.read_pauses(), _pace(folder), utc_now())
@@ -66,7 +66,7 @@ def register(app: typer.Typer) -> None:
         facts["open_run"] = unfinished.info.id if unfinished else ""
         steps = drafted.plan.steps
         something = bool(steps)
-        found: Inspection | None = None
+        found: Preflight | None = None
         if diff and steps:
             found = inspected(ctx, drafted)
             facts["changes"] = shown.differences_data(steps, found)
@@ -90,11 +90,11 @@ def register(app: typer.Typer) -> None:
         return ExitCode.SOMETHING if exit_code and something else ExitCode.DONE
 
 
-def _more(drafted: Draft, *, unfinished: bool) -> tuple[str, ...]:
+def _more(drafted: PlanDraft, *, unfinished: bool) -> tuple[str, ...]:
     """What to type where there is nothing to send."""
     if unfinished:
         return ("ocsync resume --verify",)
-    if drafted.left:
+    if drafted.remaining:
         return ("ocsync plan",)
     return ("ocsync stage set REF FIELD=VALUE", "ocsync stage import FILE")
 
@@ -106,19 +106,19 @@ def title(folder: ProfileDir) -> str:
     return " · ".join(dict.fromkeys(filter(None, parts)))
 
 
-def inspected(ctx: Context, drafted: Draft, *, stream: bool = False) -> Inspection:
+def inspected(ctx: Context, drafted: PlanDraft, *, stream: bool = False) -> Preflight:
     """What the server has of what a plan writes; nothing is changed."""
-    from ocsync.engine.resume.preflight import inspect
+    from ocsync.engine.resume.preflight import run_preflight
     from ocsync.engine.session import Session, sign_in
 
-    async def read(work: Session) -> Inspection:
-        await sign_in(work)
-        return await inspect(work, drafted.plan.steps)
+    async def read(session: Session) -> Preflight:
+        await sign_in(session)
+        return await run_preflight(session, drafted.plan.steps)
 
     return ctx.online(read, stream=stream)
 
 
-def _explain(ctx: Context, drafted: Draft, ref: str) -> ExitCode:
+def _explain(ctx: Context, drafted: PlanDraft, ref: str) -> ExitCode:
     import msgspec
 
     from ocsync.engine.session import utc_now
@@ -147,7 +147,7 @@ def _pace(folder: ProfileDir) -> Pace | None:
     return None
 
 
-def _save(path: Path, print_id: str, drafted: Draft, targets: list[str]) -> None:
+def _save(path: Path, print_id: str, drafted: PlanDraft, targets: list[str]) -> None:
     import msgspec
 
     from ocsync.store.files import write_atomically

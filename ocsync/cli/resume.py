@@ -97,7 +97,7 @@ def register(app: typer.Typer) -> None:
         """
         from ocsync.client import Limits
         from ocsync.engine.resume.conductor import resume as carry_out
-        from ocsync.engine.resume.options import OnConflict, Options
+        from ocsync.engine.resume.options import OnConflict, ResumeOptions
         from ocsync.plan import OWN_USER, ZERO_STOCK
         from ocsync.render import resume as shown
         from ocsync.schema import read_targets
@@ -110,7 +110,7 @@ def register(app: typer.Typer) -> None:
         ctx.lock_seconds, ctx.yes, ctx.confirmed = seconds_of(lock_timeout), yes, confirm
         if dry_run:
             return _dry_run(ctx, [t.name for t in (*direct, *grouped)])
-        options = Options(
+        options = ResumeOptions(
             targets=(*direct, *grouped),
             verify=verify or redeliver,
             on_conflict=OnConflict(on_conflict),
@@ -127,7 +127,7 @@ def register(app: typer.Typer) -> None:
         )
         limits = Limits(concurrency, max_rate, seconds_of(max_wait))
         report = ctx.online(
-            lambda work: carry_out(work, options), limits=limits, locked=True, stream=True
+            lambda session: carry_out(session, options), limits=limits, locked=True, stream=True
         )
         folder = ctx.folder().path / "runs" / report.run.id if report.run else None
         ctx.console.event(shown.document(report, folder))
@@ -154,10 +154,10 @@ def _fingerprint(path: Path) -> str:
 
 
 def _dry_run(ctx: Context, targets: list[str]) -> ExitCode:
-    from ocsync.engine.resume.drafting import draft
+    from ocsync.engine.resume.drafting import draft_plan
     from ocsync.render import plan as shown
 
-    drafted = draft(ctx.folder().journal.entries(), targets)
+    drafted = draft_plan(ctx.folder().journal.entries(), targets)
     found = inspected(ctx, drafted, stream=True)
     steps = drafted.plan.steps
     facts = {"type": "dry-run", "changes": shown.differences_data(steps, found)}
@@ -165,4 +165,4 @@ def _dry_run(ctx: Context, targets: list[str]) -> ExitCode:
     for sign, line in () if ctx.console.json else shown.differences(steps, found):
         ctx.console.data(line, sign)
     ctx.console.talk("this was a dry run: nothing was sent", "=")
-    return ExitCode.CONFLICT if found.clashes else ExitCode.DONE
+    return ExitCode.CONFLICT if found.conflicts else ExitCode.DONE

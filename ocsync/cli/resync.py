@@ -21,8 +21,8 @@ from ocsync.cli.options import (
 from ocsync.errors import ExitCode, Refused, UsageError
 
 if TYPE_CHECKING:
-    from ocsync.engine.resync.resync import Report
-    from ocsync.engine.resync.selection import Selection, Wanted
+    from ocsync.engine.resync.resync import ResyncReport
+    from ocsync.engine.resync.selection import Selection, SelectionRequest
     from ocsync.engine.session import Session
     from ocsync.store import Run
 
@@ -68,26 +68,26 @@ def register(app: typer.Typer) -> None:
         catalog-wide changes touch. Whatever interrupts it: ocsync resync, and it goes on.
         """
         from ocsync.client import Limits
-        from ocsync.engine.resync.selection import Wanted
+        from ocsync.engine.resync.selection import SelectionRequest
         from ocsync.render import resync as shown
 
         ctx.yes, ctx.confirmed, ctx.lock_seconds = yes, confirm, seconds_of(lock_timeout)
         if drop:
             return _drop(ctx)
         wanted = _wanted(words or [], catalog, run, since)
-        if dry_run and wanted == Wanted():
+        if dry_run and wanted == SelectionRequest():
             raise UsageError("a dry run of what? Name a target and IDs, or refs")
         text = _command(wanted, since)
         limits = Limits(concurrency, max_rate)
         if dry_run:
-            found = ctx.online(lambda work: _select(work, wanted), stream=True)
+            found = ctx.online(lambda session: _select(session, wanted), stream=True)
             ctx.console.event(shown.dry_run(found))
             for sign, line in () if ctx.console.json else shown.selection(found):
                 ctx.console.data(line, sign)
             ctx.console.talk("this was a dry run: nothing was sent", "=")
             return ExitCode.DONE
         report = ctx.online(
-            lambda work: _carry_out(work, wanted, text, concurrency),
+            lambda session: _carry_out(session, wanted, text, concurrency),
             limits=limits, locked=True, stream=True,
         )  # fmt: skip
         if report is None:
@@ -102,9 +102,9 @@ def register(app: typer.Typer) -> None:
         return report.exit_code
 
 
-def _wanted(words: list[str], catalog: str, run: str, since: str) -> Wanted:
+def _wanted(words: list[str], catalog: str, run: str, since: str) -> SelectionRequest:
     """What the command line asks for; all of it empty: to go on. Raises UsageError, InputError."""
-    from ocsync.engine.resync.selection import Wanted, read_words
+    from ocsync.engine.resync.selection import SelectionRequest, read_entities
     from ocsync.schema import read_ref, read_targets
 
     named = words[:1] if words and "/" not in words[0] and words[0] != "-" else []
@@ -123,14 +123,14 @@ def _wanted(words: list[str], catalog: str, run: str, since: str) -> Wanted:
         read_ref(f"catalog/{catalog}")
     stdin = given == ["-"]
     source, where = (sys.stdin, "standard input") if stdin else (given, "argument")
-    refs = read_words(targets[0] if targets else None, source, where) if given else []
+    refs = read_entities(targets[0] if targets else None, source, where) if given else []
     if given and not refs:
         raise UsageError("there is no ID in what was given")
     moment = moment_of(since) if since else None
-    return Wanted(targets, grouped, tuple(refs), catalog, run, moment)
+    return SelectionRequest(targets, grouped, tuple(refs), catalog, run, moment)
 
 
-def _command(wanted: Wanted, since: str) -> str:
+def _command(wanted: SelectionRequest, since: str) -> str:
     """The command as its run remembers it; the same again goes on with that run."""
     import hashlib
 
@@ -146,57 +146,59 @@ def _command(wanted: Wanted, since: str) -> str:
     return " ".join(parts) if len(parts) > 1 else ""
 
 
-async def _select(work: Session, wanted: Wanted) -> Selection:
+async def _select(session: Session, wanted: SelectionRequest) -> Selection:
     from ocsync.engine.resync.selection import select
     from ocsync.engine.session import sign_in
 
-    await sign_in(work)
-    return await select(work, wanted)
+    await sign_in(session)
+    return await select(session, wanted)
 
 
-async def _carry_out(work: Session, wanted: Wanted, text: str, workers: int) -> Report | None:
+async def _carry_out(
+    session: Session, wanted: SelectionRequest, text: str, workers: int
+) -> ResyncReport | None:
     """Go on with the resync that is not finished, or begin one; None when there is nothing."""
-    from ocsync.engine.resync.resync import begin, carry_out, left
+    from ocsync.engine.resync.resync import begin_resync, remaining_requests, run_resync
     from ocsync.engine.session import confirm_production, sign_in
 
-    open_run = work.folder.runs.open_run("resync")
+    open_run = session.folder.runs.open_run("resync")
     if open_run:
-        rest = sum(1 for _ in left(open_run))
+        rest = sum(1 for _ in remaining_requests(open_run))
         what = f"run {open_run.id} is not finished, {rest:,} left"
         if text not in ("", open_run.info.command):
             hint = "ocsync resync goes on with it; --drop gives it up"
             raise Refused(f"{what} ({open_run.info.command})", hint=hint)
-        await sign_in(work)
-        work.notify("▶", f"{what}; going on with it")
-        work.notify(" ", f"({open_run.info.command})")
+        await sign_in(session)
+        session.notify("▶", f"{what}; going on with it")
+        session.notify(" ", f"({open_run.info.command})")
     elif not text:
         raise UsageError("no resync is unfinished", hint="ocsync resync TARGET ID...")
     else:
-        found = await _select(work, wanted)
+        found = await _select(session, wanted)
         if not found.syncs:
             return None
-        _ask(work, len(found.syncs))
-    confirm_production(work)
-    with open_run or begin(work, found.syncs, text) as run:
-        return await carry_out(work, run, workers=workers)
+        _ask(session, len(found.syncs))
+    confirm_production(session)
+    with open_run or begin_resync(session, found.syncs, text) as run:
+        return await run_resync(session, run, workers=workers)
 
 
-def _ask(work: Session, number: int) -> None:
-    from ocsync.engine.resync.resync import ADVICE, QUESTION, advise
+def _ask(session: Session, number: int) -> None:
+    from ocsync.engine.resync.resync import ADVICE, QUESTION, advise_full_sync
 
     if number > ADVICE:
-        advise(work, number)
-    if number > QUESTION and not work.ask("Send them one by one all the same?"):
+        advise_full_sync(session, number)
+    if number > QUESTION and not session.ask("Send them one by one all the same?"):
         raise UsageError("nothing was sent")
 
 
 def _drop(ctx: Context) -> ExitCode:
-    from ocsync.engine.resync.resync import give_up
+    from ocsync.engine.resync.resync import abandon
 
     folder = ctx.folder()
     with folder.run_lock():
         run: Run | None = folder.runs.open_run("resync")
-        dropped = give_up(run) if run else 0
+        dropped = abandon(run) if run else 0
     ctx.console.document("resync", {"dropped": dropped, "run": run.id if run else ""})
     if run:
         ctx.console.data(f"run {run.id} is given up; {dropped:,} were not sent", "-")

@@ -43,7 +43,7 @@ def register(app: typer.Typer) -> None:
         Stock goes back by the difference, so sales since stay. What others
         changed since is left out. What the run made is listed for delete.
         """
-        from ocsync.engine.rollback.rollback import Rollback, choose, roll_back, stage
+        from ocsync.engine.rollback.rollback import Rollback, choose_run, roll_back, stage_rollback
         from ocsync.engine.session import Session, sign_in
         from ocsync.models import Entry
         from ocsync.render import rollback as shown
@@ -51,19 +51,23 @@ def register(app: typer.Typer) -> None:
 
         seconds, forced = seconds_of(settle), [read_ref(ref) for ref in overwrite or ()]
         runs = ctx.folder().runs
-        with choose(runs, name) as run:
+        with choose_run(runs, name) as run:
             newest = runs.list()[0]
             if not name and newest.kind == "delete":
                 text = f"the newest run is one of deletes: ocsync rollback {newest.id}"
                 ctx.console.talk(f"{text} makes those again", "!")
 
-            async def work_on(work: Session) -> tuple[Rollback, list[Entry]]:
-                await sign_in(work)
-                found = await roll_back(work, run, overwrite=forced, settle=seconds)
-                return found, [] if dry_run else stage(work, found)
+            async def work_on(session: Session) -> tuple[Rollback, list[Entry]]:
+                await sign_in(session)
+                found = await roll_back(session, run, overwrite=forced, settle=seconds)
+                return found, [] if dry_run else stage_rollback(session, found)
 
             found, staged = ctx.online(work_on)
-            file = _here(run.write_list("made", found.made)) if found.made and not dry_run else ""
+            file = (
+                _here(run.write_list("made", found.created))
+                if found.created and not dry_run
+                else ""
+            )
         ctx.console.document("rollback", shown.data(found, staged, file, dry_run=dry_run))
         if not ctx.console.json:
             for sign, line in shown.lines(found, verbose=ctx.console.verbose):

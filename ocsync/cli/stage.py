@@ -135,7 +135,7 @@ def register(app: typer.Typer) -> None:
     @command(group, "show", exits=_FILED)
     def show(ctx: Context, ref: Ref) -> None:
         """Show the entries of a ref, in order, and the step they come to."""
-        from ocsync.engine.resume.drafting import draft
+        from ocsync.engine.resume.drafting import draft_plan
         from ocsync.engine.session import utc_now
         from ocsync.render.plan import explain
 
@@ -146,7 +146,7 @@ def register(app: typer.Typer) -> None:
 
         ctx.console.document("stage show", {"ref": ref, "entries": msgspec.to_builtins(found)})
         by_number: dict[int, Entry] = {e.seq: e for e in found}
-        steps = draft(found).plan.steps
+        steps = draft_plan(found).plan.steps
         if not ctx.console.json:
             ctx.console.lines(explain(steps, by_number, utc_now()))
 
@@ -207,7 +207,7 @@ def _stage(
 ) -> None:
     import msgspec
 
-    from ocsync.engine.staging import checked, lift
+    from ocsync.engine.staging import check_entries, clear_tombstones
     from ocsync.models import Op
     from ocsync.render.text import assignment
 
@@ -218,9 +218,9 @@ def _stage(
     journal = folder.journal
     staged = journal.entries()
     there = recreated or expect_current
-    good = checked(folder, [entry], staged, recreated=there)
+    good = check_entries(folder, [entry], staged, recreated=there)
     [kept] = journal.append(list(stamped(good)))
-    lift(folder, [kept], recreated=there)
+    clear_tombstones(folder, [kept], recreated=there)
     ctx.console.document(
         f"stage {kept.op.value}", {"entry": msgspec.to_builtins(kept), **totals([*staged, kept])}
     )
@@ -236,12 +236,12 @@ def _current(ctx: Context, entry: Entry) -> dict[str, Any]:
     from ocsync.diff import before
     from ocsync.engine.session import Session, sign_in
 
-    async def read(work: Session) -> dict[str, Any]:
+    async def read(session: Session) -> dict[str, Any]:
         from ocsync.client import read_current
         from ocsync.errors import OcsyncError
 
-        await sign_in(work)
-        async for _, found in read_current(work.api, [entry.ref]):
+        await sign_in(session)
+        async for _, found in read_current(session.api, [entry.ref]):
             if isinstance(found, OcsyncError):
                 raise found
             if found is None:

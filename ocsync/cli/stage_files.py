@@ -14,7 +14,7 @@ from ocsync.cli.options import LOCAL, command
 from ocsync.errors import ExitCode, FileMissing, InputError, Refused, UsageError
 
 if TYPE_CHECKING:
-    from ocsync.intake.column_report import Report
+    from ocsync.intake.column_report import ColumnReport
     from ocsync.models import Entry
 
 _EXITS = (*LOCAL, ExitCode.BAD_INPUT, ExitCode.NO_FILE)
@@ -78,9 +78,9 @@ def register(group: typer.Typer) -> None:
 
         --dry-run stages nothing, and tells what each column holds.
         """
-        from ocsync.engine.staging import checked, lift
+        from ocsync.engine.staging import check_entries, clear_tombstones
         from ocsync.intake import read_file
-        from ocsync.intake.column_report import Report
+        from ocsync.intake.column_report import ColumnReport
         from ocsync.intake.reader import FORMATS
 
         if form and form not in FORMATS:
@@ -88,18 +88,18 @@ def register(group: typer.Typer) -> None:
         folder = ctx.folder()
         journal = folder.journal
         staged = journal.entries()
-        report = Report()
+        report = ColumnReport()
         with _open(file) as stream:
             read = read_file(
                 file, stream, kind=kind, form=form, sheet=sheet, note=ctx.warn,
                 see=report.see if dry_run else lambda _: None,
             )  # fmt: skip
-            good = checked(folder, read, staged, recreated=recreated)
+            good = check_entries(folder, read, staged, recreated=recreated)
             if dry_run:
                 return _tried(ctx, file, good, staged, report)
             number = journal.add_segment(stamped(good))
         after = journal.entries()
-        lift(folder, after[len(staged) :] if number else [], recreated=recreated)
+        clear_tombstones(folder, after[len(staged) :] if number else [], recreated=recreated)
         return _imported(ctx, file, number, after, len(staged))
 
     @command(group, "export", exits=_EXITS)
@@ -218,18 +218,18 @@ def _imported(ctx: Context, file: str, number: int, after: Sequence[Entry], befo
 
 
 def _tried(
-    ctx: Context, file: str, read: Iterable[Entry], staged: Sequence[Entry], report: Report
+    ctx: Context, file: str, read: Iterable[Entry], staged: Sequence[Entry], report: ColumnReport
 ) -> None:
     """Read it all, tell what it holds, and raise what is wrong with it."""
-    from ocsync.engine.resume.drafting import draft
+    from ocsync.engine.resume.drafting import draft_plan
     from ocsync.render import stage as shown
 
     wrong: InputError | None = None
     new: list[Entry] = []
     try:
         new = list(read)
-        alone = draft(shown.numbered(new))
-        both = draft(shown.numbered([*staged, *new])) if staged else alone
+        alone = draft_plan(shown.numbered(new))
+        both = draft_plan(shown.numbered([*staged, *new])) if staged else alone
     except InputError as error:
         wrong = error
     facts = shown.report_data(_named(file), report)

@@ -43,7 +43,7 @@ def register(app: typer.Typer) -> None:
         from ocsync.store.summary import last_run, overdue_pauses, summarize_journal
 
         age = seconds_of(max_age) if max_age else 0.0
-        found = None if offline else ctx.online(lambda work: _status(work, age))
+        found = None if offline else ctx.online(lambda session: _status(session, age))
         folder = ctx.folder()
         pauses, listeners = folder.raw_pauses(), folder.raw_attachments()
         staged = summarize_journal(folder.path / "journal", ctx.warn)
@@ -79,7 +79,7 @@ def register(app: typer.Typer) -> None:
         return ExitCode.SOMETHING if exit_code and something else ExitCode.DONE
 
 
-async def _status(work: Session, max_age: float) -> Status:
+async def _status(session: Session, max_age: float) -> Status:
     from ocsync.engine.status import status
 
-    return await status(work, max_age=max_age)
+    return await status(session, max_age=max_age)

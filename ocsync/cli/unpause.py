@@ -34,11 +34,11 @@ def register(app: typer.Typer) -> None:
         direct, grouped = read_targets(targets)
         ctx.lock_seconds, ctx.confirmed = seconds_of(lock_timeout), confirm
 
-        async def work_on(work: Session) -> list[tuple[pausing.TargetStatus, float]]:
-            await sign_in(work)
+        async def work_on(session: Session) -> list[tuple[pausing.TargetStatus, float]]:
+            await sign_in(session)
             if force:  # ours was confirmed when it was made
-                confirm_production(work)
-            return await pausing.unpause(work, [*direct, *grouped], force=force)
+                confirm_production(session)
+            return await pausing.unpause(session, [*direct, *grouped], force=force)
 
         lifted = ctx.online(work_on, locked=True)
         facts = [{"target": seen.target.name, "seconds": seconds} for seen, seconds in lifted]

@@ -44,7 +44,7 @@ def register(app: typer.Typer) -> None:
         Read-only but for --redeliver.
         """
         from ocsync.engine.session import Session, confirm_production, sign_in
-        from ocsync.engine.verify.verification import Examined, examine
+        from ocsync.engine.verify.verification import VerificationReport, verify_run
         from ocsync.render import delivery_proof, resume
 
         ctx.confirmed, ctx.lock_seconds = confirm, seconds_of(lock_timeout)
@@ -53,12 +53,12 @@ def register(app: typer.Typer) -> None:
             if found.info.kind == "resync":
                 raise UsageError(f"run {found.id} is a resync, not a resume: it wrote nothing")
 
-            async def work_on(work: Session) -> Examined:
-                await sign_in(work)
+            async def work_on(session: Session) -> VerificationReport:
+                await sign_in(session)
                 if redeliver:
-                    confirm_production(work)
-                return await examine(
-                    work, found, settle=seconds, patience=patience, redeliver=redeliver
+                    confirm_production(session)
+                return await verify_run(
+                    session, found, settle=seconds, patience=patience, redeliver=redeliver
                 )
 
             examined = ctx.online(work_on, stream=True, locked=redeliver)

@@ -17,8 +17,8 @@ from ocsync.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ocsync.engine.pause.child_process import Command
-    from ocsync.engine.pause.window import Opened
+    from ocsync.engine.pause.child_process import ChildCommand
+    from ocsync.engine.pause.window import OpenedWindow
 
 
 PATIENT_SECONDS = 300.0
@@ -95,7 +95,7 @@ def register(app: typer.Typer) -> None:
         def say(sign: str, text: str) -> None:
             (ctx.console.fault if sign in ("!", "✗") else ctx.console.talk)(text, sign)
 
-        def opened(window: str, found: Opened) -> Command:
+        def opened(window: str, found: OpenedWindow) -> ChildCommand:
             for sign, line in shown.opened(found, plain.name, place_of(folder)):
                 say(sign, line)
             return plain.told(
@@ -125,15 +125,15 @@ def _divided(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return targets, program
 
 
-def _command(ctx: Context, words: list[str]) -> Command:
+def _command(ctx: Context, words: list[str]) -> ChildCommand:
     """The command as this profile's window runs it."""
-    from ocsync.engine.pause.child_process import Command
+    from ocsync.engine.pause.child_process import ChildCommand
 
     whose = {
         "OCSYNC_WORKSPACE": str(ctx.workspace.root),
         "OCSYNC_PROFILE": ctx.folder().path.name,
     }
     stdout = sys.stderr.fileno() if ctx.console.json else None
-    found = Command(tuple(words), {**os.environ, **whose}, stdout)
+    found = ChildCommand(tuple(words), {**os.environ, **whose}, stdout)
     found.check()
     return found

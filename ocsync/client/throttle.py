@@ -12,7 +12,7 @@ import aiohttp
 import httpx
 
 from ocsync.client.pacing import Pace
-from ocsync.events import Emit, Flight, Waiting
+from ocsync.events import Emit, InFlight, Waiting
 
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of an answer; more than any page of a list can have."""
@@ -114,7 +114,7 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
             self.sent += 1
             if now - self._told >= _FLIGHT_SECONDS:
                 self._told = now
-                self._emit(Flight(self._pace.in_flight, int(self._pace.window)))
+                self._emit(InFlight(self._pace.in_flight, int(self._pace.window)))
 
     async def _read(self, response: httpx.Response) -> httpx.Response:
         try:

@@ -38,7 +38,7 @@ class Arrival(StrEnum):
     NOT_DUE = "not due"
 
 
-class Expected(NamedTuple):
+class ExpectedMessage(NamedTuple):
     """A message that is to come: of *ref*, because *causes* were written at *wrote*.
 
     *fields* are what was written in *ref* itself, *before* what was there. *since* is when the
@@ -57,7 +57,7 @@ class Expected(NamedTuple):
     due: bool = True
 
 
-class Matched(NamedTuple):
+class MatchResult(NamedTuple):
     """An expected message and what became of it.
 
     *times* is how often it came as written (if it ever did) after *since*, *early* how often before
@@ -65,7 +65,7 @@ class Matched(NamedTuple):
     *fields* has what a stale one shows: path -> wanted and found.
     """
 
-    expected: Expected
+    expected: ExpectedMessage
     arrival: Arrival
     times: int = 0
     early: int = 0
@@ -74,18 +74,18 @@ class Matched(NamedTuple):
     fields: Mapping[str, dict[str, Any]] = {}
 
 
-class Delivered(NamedTuple):
+class DeliveryResult(NamedTuple):
     """All of it.
 
     *strangers* counts messages about what nobody wrote. *heard* are the targets of which anything
     was ever heard.
     """
 
-    matched: list[Matched]
+    matched: list[MatchResult]
     strangers: int = 0
     heard: frozenset[str] = frozenset()
 
-    def of(self, *arrivals: Arrival) -> list[Matched]:
+    def of(self, *arrivals: Arrival) -> list[MatchResult]:
         """Those that ended as one of *arrivals*."""
         return [one for one in self.matched if one.arrival in arrivals]
 
@@ -125,7 +125,7 @@ class _ReceivedMessages:
 class Matcher:
     """Holds messages, in the order they came, against what is *expected*."""
 
-    def __init__(self, expected: list[Expected]) -> None:
+    def __init__(self, expected: list[ExpectedMessage]) -> None:
         self._expected = expected
         self._came = [_ReceivedMessages() for _ in expected]
         self._by_own: dict[tuple[str, str | None], list[int]] = defaultdict(list)
@@ -172,7 +172,7 @@ class Matcher:
         if what is not ContentMatch.NOTHING:
             came.last = document
 
-    def result(self, current: Mapping[Ref, Mapping[str, Any]] | None = None) -> Delivered:
+    def result(self, current: Mapping[Ref, Mapping[str, Any]] | None = None) -> DeliveryResult:
         """What became of each; *current* has documents as the marketplace has them now.
 
         What shows the same as the marketplace is not stale, whoever wrote it since.
@@ -181,19 +181,19 @@ class Matcher:
             _judge(expected, came, (current or {}).get(expected.ref))
             for expected, came in zip(self._expected, self._came, strict=True)
         ]
-        return Delivered(found, self._strangers, frozenset(self._heard))
+        return DeliveryResult(found, self._strangers, frozenset(self._heard))
 
 
 def _judge(
-    expected: Expected, came: _ReceivedMessages, current: Mapping[str, Any] | None
-) -> Matched:
+    expected: ExpectedMessage, came: _ReceivedMessages, current: Mapping[str, Any] | None
+) -> MatchResult:
     good = [s for s, what in came.times if what in (ContentMatch.WRITTEN, ContentMatch.NOTHING)]
     told = [what for _, what in came.times if what is not ContentMatch.NOTHING]
     last = came.times[-1][0] if came.times else None
     first = min(good, default=last)
     if not came.times:
         absent = Arrival.MISSING if expected.due else Arrival.NOT_DUE
-        return Matched(expected, Arrival.ARRIVED if came.early else absent, early=came.early)
+        return MatchResult(expected, Arrival.ARRIVED if came.early else absent, early=came.early)
     fields: dict[str, dict[str, Any]] = {}
     if (told and told[-1] is ContentMatch.BEFORE) or not good:
         fields = _not_as(expected, came.last)
@@ -203,10 +203,10 @@ def _judge(
             fields = {}
     arrival = Arrival.STALE if fields else Arrival.ARRIVED
     times = len(good or came.times)
-    return Matched(expected, arrival, times, came.early, first, last, fields)
+    return MatchResult(expected, arrival, times, came.early, first, last, fields)
 
 
-def content_match(expected: Expected, document: Mapping[str, Any]) -> ContentMatch:
+def content_match(expected: ExpectedMessage, document: Mapping[str, Any]) -> ContentMatch:
     """What *document* shows of the write, as far as it carries it.
 
     Less stock than was written is stock sold since, unless it is just what was there before.
@@ -222,16 +222,16 @@ def content_match(expected: Expected, document: Mapping[str, Any]) -> ContentMat
     return ContentMatch.BEFORE if same_as_before else ContentMatch.OTHER
 
 
-def _carried(expected: Expected, document: Mapping[str, Any]) -> Fields:
+def _carried(expected: ExpectedMessage, document: Mapping[str, Any]) -> Fields:
     return {p: v for p, v in expected.fields.items() if value_at(document, p) is not MISSING}
 
 
-def _not_as(expected: Expected, document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _not_as(expected: ExpectedMessage, document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Each path that *document* carries with another value than was written."""
     found = diff(expected.ref, _carried(expected, document), {**document})
     return {path: pair for path, pair in found.items() if not _sold(expected, path, pair)}
 
 
-def _sold(expected: Expected, path: str, pair: Mapping[str, Any]) -> bool:
+def _sold(expected: ExpectedMessage, path: str, pair: Mapping[str, Any]) -> bool:
     """Stock sold since the write; not when it is just what was there before it."""
     return sold(expected.ref, path, pair) and pair["found"] != expected.before.get(path)

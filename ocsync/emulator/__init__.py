@@ -8,7 +8,7 @@ is shown in `showing`. Every write goes through `sync`, which decides who is tol
 `kinds`.
 
 What it does and does not do is in the README. What OrderCloud's documentation leaves open is a
-switch of `Options`, with each behaviour.
+switch of `ResumeOptions`, with each behaviour.
 """
 
 from __future__ import annotations

@@ -32,20 +32,20 @@ class RunFilter(NamedTuple):
         """Whether *info* is one of them."""
         return (
             (not self.since or info.started >= self.since)
-            and self.state in ("", state_of(info))
-            and (not self.target or self.target in targets_of(info))
+            and self.state in ("", run_state(info))
+            and (not self.target or self.target in run_targets(info))
             and self.kind in ("", info.kind)
         )
 
 
-def state_of(info: RunInfo) -> str:
+def run_state(info: RunInfo) -> str:
     """`open`, `done` or `failed`."""
     if info.state == "open":
         return "open"
     return "failed" if info.exit_code else "done"
 
 
-def targets_of(info: RunInfo) -> set[str]:
+def run_targets(info: RunInfo) -> set[str]:
     """The targets that a run was limited to, fed directly, or lifted at its end."""
     fed = {target for name in info.kinds if name in KINDS for target in KINDS[name].direct_targets}
     return {*info.targets, *info.paused_seconds, *fed}
@@ -118,7 +118,7 @@ def _row(row: StepRow, outcome: Outcome | None, begun: str, finding: Finding | N
         facts["message"] = "begun; how it ended is not known yet"
     if finding and finding.sign is not Sign.SAME:
         facts |= {"sign": finding.sign.value, "found": finding.fields}
-        facts |= {"said": finding.message, "place": finding.place}
+        facts |= {"said": finding.message, "place": finding.where}
     return msgspec.structs.replace(row, **facts)
 
 
@@ -143,7 +143,7 @@ class Retention(NamedTuple):
     older_than: float | None = None
 
 
-def expendable(
+def prunable_runs(
     infos: Sequence[RunInfo], retention: Retention, now: datetime, held: Collection[str]
 ) -> list[RunInfo]:
     """Those of *infos*, newest first, that may go: never an open one, nor one of *held*."""
@@ -162,7 +162,7 @@ def _stamp(now: datetime, seconds: float) -> str:
     return (now - timedelta(seconds=seconds)).isoformat()
 
 
-def since(text: str, now: datetime, seconds: float | None) -> str:
+def parse_since(text: str, now: datetime, seconds: float | None) -> str:
     """The stamp that *text* names, a day or a time in the operator's zone, or *seconds* ago.
 
     Raises ValueError for text that names none.

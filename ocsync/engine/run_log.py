@@ -16,13 +16,13 @@ Kinds = dict[str, dict[str, int]]
 """Counts per kind."""
 
 
-def new_info(work: Session, **facts: Any) -> RunInfo:
+def new_info(session: Session, **facts: Any) -> RunInfo:
     """The record of a run that begins now, by whoever works here; *facts* are its own members."""
-    pin = work.folder.pin()
+    pin = session.folder.pin()
     return RunInfo(
-        id=work.folder.runs.new_id(work.now(), work.folder.journal.runs()),
-        started=work.timestamp(),
-        user=work.by,
+        id=session.folder.runs.new_id(session.now(), session.folder.journal.runs()),
+        started=session.timestamp(),
+        user=session.by,
         marketplace=pin.id if pin else "",
         **facts,
     )
@@ -31,19 +31,19 @@ def new_info(work: Session, **facts: Any) -> RunInfo:
 class SessionCost(NamedTuple):
     """When a sitting of a run began, and how many requests had been sent by then."""
 
-    work: Session
+    session: Session
     started: float
     sent: int
 
     @classmethod
-    def start(cls, work: Session) -> SessionCost:
+    def start(cls, session: Session) -> SessionCost:
         """A sitting that begins now."""
-        return cls(work, time.monotonic(), work.api.sent)
+        return cls(session, time.monotonic(), session.api.sent)
 
     def add_to(self, run: Run) -> None:
         """Add the time and the requests of this sitting to the record of *run*."""
         info = run.info
-        seconds, requests = time.monotonic() - self.started, self.work.api.sent - self.sent
+        seconds, requests = time.monotonic() - self.started, self.session.api.sent - self.sent
         run.update(seconds=info.seconds + seconds, requests=info.requests + requests)
 
 
@@ -72,9 +72,9 @@ def load_progress(run: Run) -> RunProgress:
     return found
 
 
-def outcome_now(work: Session, step: Step, state: State, **facts: Any) -> Outcome:
+def outcome_now(session: Session, step: Step, state: State, **facts: Any) -> Outcome:
     """The outcome of *step* as of now."""
-    return Outcome(number=step.number, ref=step.ref, state=state, at=work.timestamp(), **facts)
+    return Outcome(number=step.number, ref=step.ref, state=state, at=session.timestamp(), **facts)
 
 
 def by_kind(steps: Iterable[Step]) -> dict[str, int]:
@@ -94,7 +94,7 @@ def count_outcomes(run: Run) -> tuple[Kinds, list[Outcome]]:
         if isinstance(record, Outcome):
             counts = kinds.setdefault(kind_of(record.ref).name, {})
             counts[record.state.value] = counts.get(record.state.value, 0) + 1
-            if not record.state.settled:
+            if not record.state.succeeded:
                 problems.append(record)
     return kinds, problems
 

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ocsync.errors import Conflict, Interrupted, SignInError
-from ocsync.events import Emit, Said
+from ocsync.events import Emit, Notice
 from ocsync.schema import KINDS, TARGETS
 from ocsync.store import Pin, ProfileDir
-from ocsync.store.identity import job_url
+from ocsync.store.identity import ci_job_url
 from ocsync.store.identity import operator as operator
 
 if TYPE_CHECKING:  # the HTTP stack is loaded by whoever opens a client, not by who plans offline
@@ -44,7 +44,7 @@ class Session:
     now: Callable[[], datetime] = utc_now
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     by: str = field(default_factory=operator)
-    job: str = field(default_factory=lambda: job_url(os.environ))
+    job: str = field(default_factory=lambda: ci_job_url(os.environ))
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     def timestamp(self) -> str:
@@ -75,38 +75,38 @@ class Session:
 
     def notify(self, sign: str, text: str) -> None:
         """Tell the operator a line."""
-        self.emit(Said(sign, text))
+        self.emit(Notice(sign, text))
 
 
-async def sign_in(work: Session) -> Identity:
+async def sign_in(session: Session) -> Identity:
     """Sign in, and make sure that the token belongs to the profile's marketplace.
 
     The first sign-in pins the marketplace. Raises Conflict when it is another one than before:
     a journal and a pause belong to one marketplace alone; SignInError when it is not said.
     """
-    identity = await work.api.identity()
+    identity = await session.api.identity()
     if not identity.marketplace:
         raise SignInError(
             "the sign-in does not say which marketplace it is for (Seller.ID of GET /me)",
             hint="the API client needs an admin user as its default context user",
         )
-    pin = work.folder.pin()
-    expected = work.folder.profile.marketplace or (pin.id if pin else "")
+    pin = session.folder.pin()
+    expected = session.folder.profile.marketplace or (pin.id if pin else "")
     if expected and expected.casefold() != identity.marketplace.casefold():
         raise Conflict(
-            f"profile {work.folder.profile.name} belongs to marketplace {expected}, "
+            f"profile {session.folder.profile.name} belongs to marketplace {expected}, "
             f"but this sign-in is for {identity.marketplace}",
             hint="check the profile's client ID, or make a new profile: ocsync profile add",
         )
     if pin is None:
-        work.folder.write_pin(Pin(id=identity.marketplace, name=identity.name))
+        session.folder.write_pin(Pin(id=identity.marketplace, name=identity.name))
     return identity
 
 
-def confirm_production(work: Session) -> None:
+def confirm_production(session: Session) -> None:
     """Make sure that writing to this marketplace is meant; after `sign_in`. Raises UsageError."""
-    pin = work.folder.pin()
-    work.confirm(pin.id if pin else "")
+    pin = session.folder.pin()
+    session.confirm(pin.id if pin else "")
 
 
 def missing_roles(identity: Identity) -> list[str]:

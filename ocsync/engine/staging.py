@@ -8,10 +8,10 @@ from ocsync.intake import check_against_staged
 from ocsync.models import Entry
 from ocsync.schema import lineage
 from ocsync.store import ProfileDir
-from ocsync.tombstones import refuse_gone
+from ocsync.tombstones import refuse_deleted
 
 
-def checked(
+def check_entries(
     folder: ProfileDir, entries: Iterable[Entry], staged: Sequence[Entry], *, recreated: bool
 ) -> Iterator[Entry]:
     """*entries* as they are; what was deleted from here counts as there when it is *recreated*.
@@ -22,10 +22,10 @@ def checked(
     gone = {} if recreated else folder.tombstones.read()
     run = folder.runs.open_run() if gone else None
     sealed = list(run.entries()) if run else []
-    return refuse_gone(check_against_staged(entries, staged), [*sealed, *staged], gone)
+    return refuse_deleted(check_against_staged(entries, staged), [*sealed, *staged], gone)
 
 
-def lift(folder: ProfileDir, entries: Iterable[Entry], *, recreated: bool) -> None:
+def clear_tombstones(folder: ProfileDir, entries: Iterable[Entry], *, recreated: bool) -> None:
     """When *recreated*, what *entries* are for is not gone any more, nor is anything above it."""
     if recreated:
-        folder.tombstones.lift(ref for entry in entries for ref in lineage(entry.ref))
+        folder.tombstones.remove(ref for entry in entries for ref in lineage(entry.ref))

@@ -17,7 +17,7 @@ Stale = Callable[[Document | None], bool]
 
 
 async def read_settled(
-    work: Session, refs: Iterable[Ref], late: Mapping[Ref, Stale], settle: float
+    session: Session, refs: Iterable[Ref], late: Mapping[Ref, Stale], settle: float
 ) -> dict[Ref, Document | OcsyncError | None]:
     """What is there now. Those that are *late* are read again while they may be stale.
 
@@ -28,16 +28,16 @@ async def read_settled(
     total = len(wanted)
     while wanted:
         again = []
-        async for ref, now in read_current(work.api, wanted):
+        async for ref, now in read_current(session.api, wanted):
             found[ref] = now
             if len(found) % 200 == 0:
-                work.emit(Reading(len(found), total))
+                session.emit(Reading(len(found), total))
             if ref in late and not isinstance(now, OcsyncError) and late[ref](now):
                 again.append(ref)
         wanted = again
-        if not wanted or waited >= settle or work.stop.is_set():
+        if not wanted or waited >= settle or session.stop.is_set():
             break
-        await work.sleep(POLL_SECONDS)
+        await session.sleep(POLL_SECONDS)
         waited += POLL_SECONDS
-    work.emit(ReadDone(total, 0))
+    session.emit(ReadDone(total, 0))
     return found

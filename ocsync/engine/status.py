@@ -7,9 +7,9 @@ from typing import NamedTuple
 from ocsync.client import Identity
 from ocsync.engine.pause.pausing import TargetStatus, read_status
 from ocsync.engine.session import Session, sign_in
-from ocsync.pause import Standing
+from ocsync.pause import PauseState
 from ocsync.schema import TARGETS
-from ocsync.store.summary import OverduePause, overdue_pauses
+from ocsync.store.summary import OverdueReason, overdue_pauses
 
 
 class Status(NamedTuple):
@@ -20,7 +20,7 @@ class Status(NamedTuple):
 
     identity: Identity
     targets: dict[str, TargetStatus]
-    overdue: dict[str, OverduePause]
+    overdue: dict[str, OverdueReason]
     drifted: tuple[str, ...]
     aged: bool = False
 
@@ -30,25 +30,29 @@ class Status(NamedTuple):
 
         Of somebody else's pause nobody knows the age, so it counts always.
         """
-        counts = (Standing.THEIRS,) if self.aged else (Standing.OURS, Standing.THEIRS)
-        paused = any(s.standing in counts for s in self.targets.values())
+        counts = (
+            (PauseState.PAUSED_BY_OTHER,)
+            if self.aged
+            else (PauseState.PAUSED_BY_US, PauseState.PAUSED_BY_OTHER)
+        )
+        paused = any(s.state in counts for s in self.targets.values())
         return bool(paused or self.overdue or self.drifted)
 
 
-async def status(work: Session, *, max_age: float = 0.0) -> Status:
+async def status(session: Session, *, max_age: float = 0.0) -> Status:
     """Ask the server about every target. Pauses older than *max_age* seconds (0: no such limit) are
     overdue, as those are whose lease has run out and those that a dead window left.
 
     Drifted are those that somebody else lifted, or whose config went away while we held them.
     """
-    identity = await sign_in(work)
-    seen = await read_status(work, TARGETS.values(), settles=False)
-    pauses = work.folder.read_pauses()
+    identity = await sign_in(session)
+    seen = await read_status(session, TARGETS.values(), save=False)
+    pauses = session.folder.read_pauses()
     drifted = [
         name
         for name, one in seen.items()
-        if one.standing is Standing.LIFTED or (name in pauses and not one.server.exists)
+        if one.state is PauseState.UNPAUSED_BY_OTHER or (name in pauses and not one.server.exists)
     ]
-    is_open = work.folder.window_locks.is_open
-    overdue = overdue_pauses(work.folder.raw_pauses(), work.now(), is_open, max_age=max_age)
+    is_open = session.folder.window_locks.is_open
+    overdue = overdue_pauses(session.folder.raw_pauses(), session.now(), is_open, max_age=max_age)
     return Status(identity, seen, overdue, tuple(drifted), aged=bool(max_age))

@@ -66,7 +66,7 @@ def _less(one: Any, other: Any) -> bool:
     return isinstance(other, str)
 
 
-class Report:
+class ColumnReport:
     """Gathers; hand *see* to `read_file`."""
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from ocsync.errors import InputError, Problem
-from ocsync.intake.field_values import Fault, why_not
+from ocsync.intake.field_values import FieldError, why_not
 from ocsync.schema import (
     CUSTOM_HEADER,
     DELIVERY_CONFIG,
@@ -39,7 +39,7 @@ _JSON = re.compile(r"\s*(\{|\[\s*[{\]])")
 _AT = re.compile(r"\(at line (\d+), column (\d+)\)")
 
 
-class Wanted(NamedTuple):
+class DesiredConfig(NamedTuple):
     """A delivery configuration as a file has it.
 
     *fields* are those of its own that are given. *targets* are documents by type, None where one is
@@ -51,7 +51,7 @@ class Wanted(NamedTuple):
     targets: dict[str, dict[str, Any] | None]
 
 
-def read_deliveries(name: str, data: bytes) -> list[Wanted]:
+def read_deliveries(name: str, data: bytes) -> list[DesiredConfig]:
     """The configurations in a file. Raises InputError with every fault, but without a secret."""
     label = PurePath(name).name
     found, problems, seen = [], list[Problem](), set[str]()
@@ -60,7 +60,7 @@ def read_deliveries(name: str, data: bytes) -> list[Wanted]:
         place = own if isinstance(own, str) and own else f"deliveries[{number}]"
         faults = list(_faults(item))
         if place.casefold() in seen:
-            faults.append(Fault("ID", place, "is in the file twice"))
+            faults.append(FieldError("ID", place, "is in the file twice"))
         seen.add(place.casefold())
         problems += [problem(label, place, fault) for fault in faults]
         if not faults:
@@ -70,7 +70,7 @@ def read_deliveries(name: str, data: bytes) -> list[Wanted]:
     return found
 
 
-def problem(label: str, place: str, fault: Fault) -> Problem:
+def problem(label: str, place: str, fault: FieldError) -> Problem:
     """*fault* of the configuration *place* in file *label*."""
     return Problem(label, 0, 0, ".".join(filter(None, [place, fault.field])), *fault[1:])
 
@@ -123,62 +123,64 @@ def _items(label: str, document: Any) -> list[Any]:
     return items
 
 
-def _faults(item: Any) -> Iterator[Fault]:
+def _faults(item: Any) -> Iterator[FieldError]:
     if not isinstance(item, dict):
-        yield Fault("", _shown(item), "is no delivery configuration")
+        yield FieldError("", _shown(item), "is no delivery configuration")
         return
     own = item.get("ID")
     if own is None:
-        yield Fault("ID", "", "is missing")
+        yield FieldError("ID", "", "is missing")
     elif not isinstance(own, str) or not ID_PATTERN.fullmatch(own):
-        yield Fault("ID", _shown(own), "an ID has letters, digits, - and _ only, 1 to 100 of them")
+        yield FieldError(
+            "ID", _shown(own), "an ID has letters, digits, - and _ only, 1 to 100 of them"
+        )
     for name, value in item.items():
         if name == "targets":
-            yield Fault(name, "", "is what ocsync delivery bind sets; leave it out")
+            yield FieldError(name, "", "is what ocsync delivery bind sets; leave it out")
         elif name not in _ITEM:
-            yield Fault(name, "", f"is unknown; there are {', '.join(_ITEM)}")
+            yield FieldError(name, "", f"is unknown; there are {', '.join(_ITEM)}")
         elif name in DELIVERY_CONFIG and (why := why_not(DELIVERY_CONFIG[name], name, value)):
-            yield Fault(name, _shown(value), why)
+            yield FieldError(name, _shown(value), why)
     targets = item.get("DeliveryTargets")
     for slot, target in targets.items() if isinstance(targets, dict) else ():
         for fault in _target_faults(slot, target):
             yield fault._replace(field=".".join(filter(None, [slot, fault.field])))
 
 
-def _target_faults(slot: str, target: Any) -> Iterator[Fault]:
+def _target_faults(slot: str, target: Any) -> Iterator[FieldError]:
     fields = DELIVERY_TARGETS.get(slot)
     if fields is None:
-        yield Fault("", "", f"is no delivery target; there are {', '.join(DELIVERY_TARGETS)}")
+        yield FieldError("", "", f"is no delivery target; there are {', '.join(DELIVERY_TARGETS)}")
         return
     if target is None or target is False:
         return
     if not isinstance(target, dict):
-        yield Fault("", _shown(target), "is neither a target nor false, which takes it away")
+        yield FieldError("", _shown(target), "is neither a target nor false, which takes it away")
         return
     for name, field in fields.items():
         if field.required and not field.write_only and target.get(name) is None:
-            yield Fault(name, "", "is missing")
+            yield FieldError(name, "", "is missing")
     for name, value in target.items():
         if name not in fields:
-            yield Fault(name, "", f"is unknown; {slot} has {', '.join(fields)}")
+            yield FieldError(name, "", f"is unknown; {slot} has {', '.join(fields)}")
         elif name not in SECRET_FIELDS and value is not None:
             if _is_source(value) and (why := why_not(fields[name], name, value)):
-                yield Fault(name, "", f"{why}; only secrets are written as a reference")
+                yield FieldError(name, "", f"{why}; only secrets are written as a reference")
             elif why := why_not(fields[name], name, value):
-                yield Fault(name, _shown(value), why)
+                yield FieldError(name, _shown(value), why)
     yield from _literals(target)
     name, value = CUSTOM_HEADER
     if target.get(value) and not target.get(name):
-        yield Fault(value, "", f"goes with {name} only")
+        yield FieldError(value, "", f"goes with {name} only")
 
 
-def _literals(document: Mapping[str, Any], path: str = "") -> Iterator[Fault]:
+def _literals(document: Mapping[str, Any], path: str = "") -> Iterator[FieldError]:
     """Secrets that stand in the file themselves, at any depth; they are not shown."""
     for name, value in document.items():
         here = f"{path}{name}"
         if name in SECRET_FIELDS:
             if value is not None and not _is_source(value):
-                yield Fault(here, "", _LITERAL)
+                yield FieldError(here, "", _LITERAL)
         elif isinstance(value, dict):
             yield from _literals(value, here + ".")
 
@@ -191,11 +193,11 @@ def _is_source(value: Any) -> bool:
     return name in ("env", "command") and isinstance(said, str) and bool(said.strip())
 
 
-def _wanted(item: dict[str, Any]) -> Wanted:
+def _wanted(item: dict[str, Any]) -> DesiredConfig:
     fields = {n: item[n] for n in ("Name", "Enabled") if item.get(n) is not None}
     targets = item.get("DeliveryTargets") or {}
     there = {n: None if t is None or t is False else _sourced(t) for n, t in targets.items()}
-    return Wanted(item["ID"], fields, there)
+    return DesiredConfig(item["ID"], fields, there)
 
 
 def _sourced(document: Mapping[str, Any]) -> dict[str, Any]:

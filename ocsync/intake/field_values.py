@@ -29,7 +29,7 @@ _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)")
 _FLAGS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
 
 
-class Fault(NamedTuple):
+class FieldError(NamedTuple):
     """One thing wrong with an entry: the field, the value as text, the reason."""
 
     field: str
@@ -145,32 +145,32 @@ def opened(kind: Kind, document: Fields) -> Fields:
     return flat
 
 
-def validate(entry: Entry) -> Iterator[Fault]:
+def validate(entry: Entry) -> Iterator[FieldError]:
     """Everything that keeps *entry* from being staged."""
     kind = kind_of(entry.ref)
     if entry.op not in kind.ops:
-        yield Fault("op", entry.op.value, _why_not_op(kind, entry.op))
+        yield FieldError("op", entry.op.value, _why_not_op(kind, entry.op))
         return
     if entry.op in (Op.SET, Op.ADJUST) and not entry.fields:
-        yield Fault("", "", "no field is named")
+        yield FieldError("", "", "no field is named")
     for path, value in entry.fields.items():
         yield from _field_faults(kind, entry.op, path, value)
     yield from _crossing(entry.fields)
     for path, value in entry.expect.items():
         field = field_at(kind, path)
         if field is None or field.write_only:
-            yield Fault(f"expect.{path}", _text(value), _unknown(kind, path))
+            yield FieldError(f"expect.{path}", _text(value), _unknown(kind, path))
         elif why := why_not(field._replace(required=False, max=None, min=None), path, value):
-            yield Fault(f"expect.{path}", _text(value), why)
+            yield FieldError(f"expect.{path}", _text(value), why)
     yield from _missing(kind, entry)
     size = len(msgspec.json.encode({p: v for p, v in entry.fields.items() if p.startswith("xp.")}))
     if size > XP_LIMIT:
-        yield Fault("xp", f"{size:,} bytes", f"is more than {XP_LIMIT:,} bytes")
+        yield FieldError("xp", f"{size:,} bytes", f"is more than {XP_LIMIT:,} bytes")
     if is_deeper(nest({**entry.expect, **entry.fields}), XP_LEVELS):
-        yield Fault("xp", "", f"is nested more than {XP_LEVELS} levels deep")
+        yield FieldError("xp", "", f"is nested more than {XP_LEVELS} levels deep")
 
 
-def _field_faults(kind: Kind, op: Op, path: str, value: Any) -> Iterator[Fault]:
+def _field_faults(kind: Kind, op: Op, path: str, value: Any) -> Iterator[FieldError]:
     field = field_at(kind, path)
     if path == "ID":
         why = "renames an entity, which is out of scope; the ref holds the ID"
@@ -191,7 +191,7 @@ def _field_faults(kind: Kind, op: Op, path: str, value: Any) -> Iterator[Fault]:
     else:
         why = why_not(field._replace(min=None, max=None) if op is Op.ADJUST else field, path, value)
     if why:
-        yield Fault(path, _text(value), why)
+        yield FieldError(path, _text(value), why)
 
 
 def _unknown(kind: Kind, path: str) -> str:
@@ -210,21 +210,21 @@ def _why_not_op(kind: Kind, op: Op) -> str:
     return f"{kind.noun_with_article} is an entity: use set, put or adjust"
 
 
-def _missing(kind: Kind, entry: Entry) -> Iterator[Fault]:
+def _missing(kind: Kind, entry: Entry) -> Iterator[FieldError]:
     for path, field in kind.fields.items():
         due = field.required if entry.op is Op.PUT else field.required_on_assign
         if due and entry.op in (Op.PUT, Op.ASSIGN) and entry.fields.get(path) is None:
-            yield Fault(path, "", "is required")
+            yield FieldError(path, "", "is required")
 
 
-def _crossing(fields: Fields) -> Iterator[Fault]:
+def _crossing(fields: Fields) -> Iterator[FieldError]:
     deep = [path for path in fields if path.startswith("xp.")]
     for path in deep:
         if len(split(path)) < 2 or not all(split(path)):
-            yield Fault(path, "", "has an empty name in it")
+            yield FieldError(path, "", "has an empty name in it")
         for other in deep:
             if inside(path, other):
-                yield Fault(path, "", f"lies inside {other}, which is named as well")
+                yield FieldError(path, "", f"lies inside {other}, which is named as well")
 
 
 def _text(value: Any) -> str:

@@ -16,7 +16,7 @@ from ocsync.render.verify import Line
 from ocsync.schema import KINDS, kind_of
 
 if TYPE_CHECKING:
-    from ocsync.engine.delete.execute import Report
+    from ocsync.engine.delete.execute import DeleteReport
     from ocsync.engine.delete.impact import DeleteImpact, DeleteRow
 
 _SHOWN = 10
@@ -44,8 +44,8 @@ def survey(found: DeleteImpact) -> Iterator[Line]:
     yield from _staged(found)
     yield from _unread(found)
     for hearing, text in _HEARS.items():
-        names = [one.target for one in found.heard if one.hearing == hearing]
-        paused = any(one.paused for one in found.heard if one.hearing == hearing)
+        names = [one.target for one in found.notified if one.hearing == hearing]
+        paused = any(one.paused for one in found.notified if one.hearing == hearing)
         if names:
             yield from _wrapped(
                 f"{text}{', although paused' if paused else ''}: {', '.join(names)}"
@@ -55,14 +55,14 @@ def survey(found: DeleteImpact) -> Iterator[Line]:
 def _going(found: DeleteImpact) -> Iterator[Line]:
     if len(found.there) <= _SHOWN:
         for row in found.there:
-            yield from _with_along(row.ref, row.along.counts)
+            yield from _with_along(row.ref, row.dependents.counts)
         return
     groups: dict[str, list[DeleteRow]] = {}
     for row in found.there:
         groups.setdefault(kind_of(row.ref).name, []).append(row)
     for name, rows in groups.items():
         refs = shortened([row.ref for row in rows])
-        along = sum((Counter(row.along.counts) for row in rows), Counter[str]())
+        along = sum((Counter(row.dependents.counts) for row in rows), Counter[str]())
         yield from _with_along(f"{count(len(rows), KINDS[name].noun)}: {refs}", along)
 
 
@@ -77,7 +77,7 @@ def _with_along(what: str, counts: Mapping[str, int]) -> Iterator[Line]:
 
 def _remarks(rows: Sequence[DeleteRow]) -> Iterator[Line]:
     for row in rows:
-        for held in row.held:
+        for held in row.referrers:
             noun = KINDS[held.kind].noun if held.kind in KINDS else held.kind
             if held.refuses:
                 refs = f" ({shortened(held.refs)})" if held.refs else ""
@@ -85,7 +85,7 @@ def _remarks(rows: Sequence[DeleteRow]) -> Iterator[Line]:
             else:
                 by = count(held.number, noun)
                 yield "!", f"{row.ref}  is named by {by}; what becomes of that is not documented"
-        for ref in row.stays:
+        for ref in row.remaining:
             yield "!", f"{row.ref}  leaves {ref} behind (ocsync delete {ref})"
 
 
@@ -96,7 +96,7 @@ def _shortened(lines: list[Line]) -> Iterator[Line]:
 
 
 def _staged(found: DeleteImpact) -> Iterator[Line]:
-    yield from staged(found.fallen.dropped, found.fallen.kept)
+    yield from staged(found.affected.dropped, found.affected.kept)
     if found.naming:
         names = shortened(_refs(found.naming))
         yield from _wrapped(f"is still named by what is staged for {names}")
@@ -126,7 +126,7 @@ def _refs(entries: Sequence[Entry]) -> list[str]:
 def _unread(found: DeleteImpact) -> Iterator[Line]:
     if not found.counted:
         yield "!", "what goes along was not read (--no-count)"
-    names = sorted({name for row in found.there for name in row.along.unread})
+    names = sorted({name for row in found.there for name in row.dependents.unread})
     if names:
         yield from _wrapped(
             f"not everything could be read: {', '.join(names)} (is a role missing?)"
@@ -147,30 +147,30 @@ def survey_data(found: DeleteImpact) -> dict[str, Any]:
                 "ref": row.ref,
                 "there": row.document is not None,
                 "gone_by": row.gone_by,
-                "along": row.along.counts,
-                "refused": [held._asdict() for held in row.held if held.refuses],
-                "named_by": [held._asdict() for held in row.held if not held.refuses],
-                "stays": list(row.stays),
-                "unread": row.along.unread,
+                "along": row.dependents.counts,
+                "refused": [held._asdict() for held in row.referrers if held.refuses],
+                "named_by": [held._asdict() for held in row.referrers if not held.refuses],
+                "stays": list(row.remaining),
+                "unread": row.dependents.unread,
             }
             for row in found.rows
         ],
         "number": found.number,
         "counted": found.counted,
-        "targets": [one._asdict() for one in found.heard],
-        "dropped": msgspec.to_builtins(found.fallen.dropped),
-        "kept": msgspec.to_builtins(found.fallen.kept),
+        "targets": [one._asdict() for one in found.notified],
+        "dropped": msgspec.to_builtins(found.affected.dropped),
+        "kept": msgspec.to_builtins(found.affected.kept),
         "naming": _refs(found.naming),
     }
 
 
-def report(result: Report) -> Iterator[Line]:
+def report(result: DeleteReport) -> Iterator[Line]:
     """What a run of deletes came to."""
     for outcome in result.problems[:_SHOWN]:
         yield "!", problem(outcome)
     if len(result.problems) > _SHOWN:
         yield "", f"  ... and {len(result.problems) - _SHOWN:,} more"
-    for sign, line in staged(result.fallen.dropped, result.fallen.kept):
+    for sign, line in staged(result.affected.dropped, result.affected.kept):
         yield sign, line.replace("drops", "dropped").replace("keeps", "kept")
     counts = result.run.counts
     done, absent = counts.get(State.DONE.value, 0), counts.get(State.UNCHANGED.value, 0)
@@ -184,13 +184,15 @@ def report(result: Report) -> Iterator[Line]:
         yield "=", "nothing was there to delete"
 
 
-def next_commands(result: Report) -> list[str]:
+def next_commands(result: DeleteReport) -> list[str]:
     """What to type next."""
     done = result.run.counts.get(State.DONE.value, 0)
     return [f"ocsync history {result.run.id}", *([f"ocsync rollback {result.run.id}"] * bool(done))]
 
 
-def report_data(result: Report | None, found: DeleteImpact, *, dry_run: bool) -> dict[str, Any]:
+def report_data(
+    result: DeleteReport | None, found: DeleteImpact, *, dry_run: bool
+) -> dict[str, Any]:
     """The last event of a delete."""
     counts = result.run.counts if result else {}
     return {
@@ -204,6 +206,6 @@ def report_data(result: Report | None, found: DeleteImpact, *, dry_run: bool) ->
             {"ref": o.ref, "state": o.state.value, "message": o.message, "because": o.blocked_by}
             for o in (result.problems if result else ())
         ],
-        "dropped": len(result.fallen.dropped) if result else 0,
-        "kept": len(result.fallen.kept) if result else 0,
+        "dropped": len(result.affected.dropped) if result else 0,
+        "kept": len(result.affected.kept) if result else 0,
     }

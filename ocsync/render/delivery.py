@@ -16,8 +16,8 @@ from ocsync.render.text import clock, columns, count, value, width
 from ocsync.secrets import SecretSource
 
 if TYPE_CHECKING:
-    from ocsync.engine.delivery_config.bindings import Configured
-    from ocsync.engine.delivery_config.diff import Draft, Edit
+    from ocsync.engine.delivery_config.bindings import DeliveryConfig
+    from ocsync.engine.delivery_config.diff import ConfigChange, Edit
 
 
 _WIDTH = 80
@@ -54,7 +54,7 @@ def _kind(message: Delivery) -> str:
     return message.namespace.removeprefix(_PREFIX)
 
 
-def configured(found: Sequence[Configured], ours: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def configured(found: Sequence[DeliveryConfig], ours: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """A row a delivery configuration, with our listener below it."""
     heads = columns(
         [
@@ -89,7 +89,7 @@ def configurations(number: int) -> str:
     return count(number, "delivery configuration")
 
 
-def differences(drafts: Iterable[Draft]) -> Iterator[tuple[str, str]]:
+def differences(drafts: Iterable[ConfigChange]) -> Iterator[tuple[str, str]]:
     """What a file would change, configuration by configuration."""
     for one in drafts:
         yield _head(one)
@@ -106,7 +106,7 @@ def differences(drafts: Iterable[Draft]) -> Iterator[tuple[str, str]]:
             yield "=", f"  {', '.join(one.stays)}  not in the file; stays"
 
 
-def _head(one: Draft) -> tuple[str, str]:
+def _head(one: ConfigChange) -> tuple[str, str]:
     if one.found is None:
         return "+", f"{one.wanted.id}  is new"
     if not one.edits:
@@ -124,7 +124,7 @@ def _change(edit: Edit) -> str:
     return now if edit.before is MISSING else f"{value(edit.before)} → {now}"
 
 
-def facts(one: Draft) -> dict[str, Any]:
+def facts(one: ConfigChange) -> dict[str, Any]:
     """A draft as data, without secrets."""
     action = "create" if one.found is None else "change" if one.edits else "none"
     return {

@@ -9,31 +9,31 @@ from ocsync.render.text import count, duration
 from ocsync.render.verify import Line, findings
 
 if TYPE_CHECKING:
-    from ocsync.engine.verify.delivery_proof import Proof
+    from ocsync.engine.verify.delivery_proof import DeliveryProof
 
 _AT_ONCE = 0.1
 """Seconds; below, there is nothing to tell apart."""
 
 
-def lines(proof: Proof | None, run: str) -> Iterator[Line]:
+def lines(proof: DeliveryProof | None, run: str) -> Iterator[Line]:
     """What came of waiting for the messages of *run*."""
     if proof is None:
         return
     if proof.delivered.matched:
         yield from numbers(proof.facts(), from_write=not proof.was_held)
-    if proof.coming.runs:
-        yield "", f"    with what run {', '.join(proof.coming.runs)} wrote in the same pause"
-    if proof.lacking and not proof.listens:
+    if proof.expected.runs:
+        yield "", f"    with what run {', '.join(proof.expected.runs)} wrote in the same pause"
+    if proof.undelivered and not proof.listens:
         yield "!", "  the listener is not running: what comes now is not heard, nor sent again"
-    for target in proof.unheard:
+    for target in proof.silent_targets:
         yield "!", f"  nothing of {target} was ever heard: does its delivery have the listener?"
     yield from findings(proof.findings())
-    for kind, number in proof.coming.silent.items():
+    for kind, number in proof.expected.silent.items():
         yield "=", f"  {count(number, kind)} written: no message of its own"
         yield "", f"    (ocsync resync --run {run} sends the products that show it)"
-    for target in proof.coming.off:
+    for target in proof.expected.off:
         yield "=", f"  {target} publishes no changes: they are switched off in its sync config"
-    for target in proof.coming.held:
+    for target in proof.expected.held:
         yield "‖", f"  {target} is paused: nothing of it is delivered yet"
 
 
@@ -62,26 +62,26 @@ def _times(facts: Mapping[str, float]) -> str:
     return f"half in {half}, 95 % in {most}, the last in {last}"
 
 
-def next_commands(run: str, proof: Proof | None) -> list[str]:
+def next_commands(run: str, proof: DeliveryProof | None) -> list[str]:
     """What to type after a look at *run*."""
-    if proof and proof.lacking and not proof.redelivered:
+    if proof and proof.undelivered and not proof.redelivered:
         return [f"ocsync verify {run} --redeliver"]
-    if proof and proof.coming.held:
+    if proof and proof.expected.held:
         return [f"ocsync resume, then ocsync verify {run}"]
     return [f"ocsync history {run}"]
 
 
-def document(proof: Proof | None) -> dict[str, Any] | None:
+def document(proof: DeliveryProof | None) -> dict[str, Any] | None:
     """The proof as data: its numbers, and every ref that is missing or stale."""
     if proof is None:
         return None
     import msgspec
 
     more = {
-        "held": list(proof.coming.held),
-        "off": list(proof.coming.off),
-        "silent": dict(proof.coming.silent),
-        "runs": list(proof.coming.runs),
+        "held": list(proof.expected.held),
+        "off": list(proof.expected.off),
+        "silent": dict(proof.expected.silent),
+        "runs": list(proof.expected.runs),
         "refused": dict(proof.refused),
         "listens": proof.listens,
     }

@@ -10,13 +10,13 @@ from ocsync.render.text import count, width
 from ocsync.render.verify import Line
 
 if TYPE_CHECKING:
-    from ocsync.engine.doctor import CheckResult, Examination
+    from ocsync.engine.doctor import CheckResult, DoctorReport
 
 _SIGNS = {"fine": "✓", "note": "!", "wrong": "✗"}
 _DETAILS = 3
 
 
-def lines(found: Examination, columns: int, *, all_of_it: bool) -> Iterator[Line]:
+def lines(found: DoctorReport, columns: int, *, all_of_it: bool) -> Iterator[Line]:
     """A line a finding, and below it why it matters and what to type; *columns* 0 wraps nothing.
 
     Without *all_of_it* what is fine is only counted.
@@ -70,7 +70,7 @@ def _cut(text: str, columns: int, used: int) -> list[str]:
     return [text if len(text) <= most else text[: most - 1] + "…"]
 
 
-def closing(found: Examination) -> Line:
+def closing(found: DoctorReport) -> Line:
     """The one line that sums it up."""
     counts = {level: sum(one.level == level for one in found.said) for level in _SIGNS}
     notes = f", {count(counts['note'], 'note')}" if counts["note"] else ""
@@ -80,7 +80,7 @@ def closing(found: Examination) -> Line:
     return "✓", f"nothing is wrong{notes}; {counts['fine']} fine"
 
 
-def document(found: Examination, repaired: Iterable[CheckResult]) -> dict[str, Any]:
+def document(found: DoctorReport, repaired: Iterable[CheckResult]) -> dict[str, Any]:
     """The same as data."""
     return {
         "checks": [_facts(one) for one in found.said],

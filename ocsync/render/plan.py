@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ocsync.engine.resume.drafting import Draft
+from ocsync.engine.resume.drafting import PlanDraft
 from ocsync.models import Entry, Op, Step
 from ocsync.pause import Pause
 from ocsync.plan import Risk, feeds, risks, totals
@@ -16,7 +16,7 @@ from ocsync.render.verify import Line
 _SHOWN = 20
 
 if TYPE_CHECKING:
-    from ocsync.engine.resume.preflight import Inspection
+    from ocsync.engine.resume.preflight import Preflight
 
 
 class Pace(NamedTuple):
@@ -29,7 +29,7 @@ class View(NamedTuple):
     """What a plan's screen shows."""
 
     title: str
-    draft: Draft
+    draft: PlanDraft
     pauses: Mapping[str, Pause]
     pace: Pace | None
     now: datetime
@@ -60,18 +60,18 @@ def screen(view: View) -> Iterator[Line]:
         yield "!", f"  {risk.text}"
         if risk.advice:
             yield "", f"    ({risk.advice})"
-    if view.draft.left:
-        stay = "stays" if view.draft.left == 1 else "stay"
-        yield "", f"  {count(view.draft.left, 'entry')} of other targets {stay} staged"
+    if view.draft.remaining:
+        stay = "stays" if view.draft.remaining == 1 else "stay"
+        yield "", f"  {count(view.draft.remaining, 'entry')} of other targets {stay} staged"
 
 
-def nothing(draft: Draft, targets: Sequence[str]) -> str:
+def nothing(draft: PlanDraft, targets: Sequence[str]) -> str:
     """Why there is nothing to send."""
-    if not draft.left:
+    if not draft.remaining:
         return "nothing is staged"
-    stay = "stays" if draft.left == 1 else "stay"
+    stay = "stays" if draft.remaining == 1 else "stay"
     text = f"nothing that is staged feeds {shortened(targets)}"
-    return f"{text}; {count(draft.left, 'entry')} of other targets {stay} staged"
+    return f"{text}; {count(draft.remaining, 'entry')} of other targets {stay} staged"
 
 
 def _forecast(view: View) -> str:
@@ -93,8 +93,8 @@ def _targets(view: View) -> Iterator[Line]:
             continue
         until = f", until {clock(pause.until, view.now)}" if pause.until else ""
         yield "‖", f"  {name}  paused by you for {duration(pause.seconds(view.now))}{until}"
-    loose = [name for name in fed.possible if name not in view.pauses]
-    held = [name for name in fed.possible if name in view.pauses]
+    loose = [name for name in fed.indirect if name not in view.pauses]
+    held = [name for name in fed.indirect if name in view.pauses]
     if loose:
         are = "is" if len(loose) == 1 else "are"
         yield "!", f"  may also resend {', '.join(loose)}, which {are} not paused by us"
@@ -111,11 +111,11 @@ def document(view: View, fingerprint: str) -> dict[str, Any]:
         "entries": len(view.draft.entries),
         "steps": len(steps),
         "waves": view.draft.plan.waves,
-        "left": view.draft.left,
+        "left": view.draft.remaining,
         "kinds": [row._asdict() for row in totals(steps)],
         "targets": {
             "direct": list(fed.direct),
-            "possible": list(fed.possible),
+            "possible": list(fed.indirect),
             "paused_by_us": sorted(view.pauses),
         },
         "seconds": len(steps) / view.pace.per_second if view.pace else None,
@@ -135,7 +135,7 @@ def explain(steps: Sequence[Step], entries: Mapping[int, Entry], now: datetime) 
         rows = [(e.source or _who(e, now), _said(e)) for e in folded]
         for line in columns(rows, "<<"):
             yield "  " + line
-        for broken in step.change.broken:
+        for broken in step.change.contradicted:
             yield (
                 f"  ! entry {broken.seq} expects {assignment(broken.field, broken.expected)}, "
                 f"but earlier entries leave {value(broken.staged)}"
@@ -161,10 +161,10 @@ def _said(entry: Entry) -> str:
     return " ".join(words)
 
 
-def differences(steps: Sequence[Step], found: Inspection) -> Iterator[Line]:
+def differences(steps: Sequence[Step], found: Preflight) -> Iterator[Line]:
     """What replaying would change, over what is there now."""
     shown = same = 0
-    clashes = {clash.number: clash for clash in found.clashes}
+    clashes = {clash.number: clash for clash in found.conflicts}
     for step in steps:
         prepared = found.prepared.get(step.number)
         if prepared and prepared.same:
@@ -190,9 +190,9 @@ def differences(steps: Sequence[Step], found: Inspection) -> Iterator[Line]:
     yield "=", f"  {count(same, 'ref')} already as staged, {shown:,} would change"
 
 
-def differences_data(steps: Sequence[Step], found: Inspection) -> list[dict[str, Any]]:
+def differences_data(steps: Sequence[Step], found: Preflight) -> list[dict[str, Any]]:
     """The same as data, all of it."""
-    clashes = {clash.number: clash.text() for clash in found.clashes}
+    clashes = {clash.number: clash.text() for clash in found.conflicts}
     rows = []
     for step in steps:
         prepared = found.prepared.get(step.number)

@@ -8,16 +8,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ocsync.events import (
-    Arriving,
+    DeliveryProgress,
     Emit,
     Event,
-    Flight,
+    InFlight,
+    Notice,
     PauseChanged,
     Planned,
     ReadDone,
     Reading,
-    Said,
-    Sent,
+    RequestEnded,
     StepEnded,
     Verifying,
     Waiting,
@@ -154,18 +154,18 @@ class _Teller:
         self._running = False
         self._waits: dict[str, tuple[float, float]] = {}
         self._tell: dict[type[Event], Callable[..., object]] = {
-            Said: self._said,
+            Notice: self._said,
             Planned: self._planned,
             Reading: lambda e: self._count("reading", e.done, e.total),
             ReadDone: self._read,
             WaveStarted: self._wave,
             StepEnded: self._ended,
             Waiting: self._waiting,
-            Flight: self._flight,
+            InFlight: self._flight,
             PauseChanged: self._pause,
             Verifying: lambda e: self._count("verifying", e.done, e.total),
-            Arriving: self._arriving,
-            Sent: self._sent,
+            DeliveryProgress: self._arriving,
+            RequestEnded: self._sent,
         }
 
     def __call__(self, event: Event) -> None:
@@ -192,7 +192,7 @@ class _Teller:
             self._shown = now
             self._view.show(self._meter)
 
-    def _said(self, event: Said) -> None:
+    def _said(self, event: Notice) -> None:
         self._console.talk(f"  {event.text}", event.sign)
 
     def _planned(self, event: Planned) -> None:
@@ -226,7 +226,7 @@ class _Teller:
             self._waits[event.why] = now + LINE_SECONDS, event.seconds
             self._console.talk(f"  {event.why}, waiting {duration(event.seconds)}", "!")
 
-    def _flight(self, event: Flight) -> None:
+    def _flight(self, event: InFlight) -> None:
         if self._meter:
             self._meter.flight = event.now
 
@@ -234,13 +234,13 @@ class _Teller:
         if event.paused and self._running:
             self._console.talk(f"  {event.target}  paused", "‖")
 
-    def _sent(self, event: Sent) -> None:
+    def _sent(self, event: RequestEnded) -> None:
         if event.error and (self._console.verbose or not event.failed):
             self._console.fault(f"  {event.what}  {event.error}", "!")
         meter = self._count("sent", event.done, event.total, event.done - 1)
         meter.note = f"{event.failed:,} failed" if event.failed else ""
 
-    def _arriving(self, event: Arriving) -> None:
+    def _arriving(self, event: DeliveryProgress) -> None:
         doubled = f"{event.duplicates:,} twice" if event.duplicates else ""
         stale = f"{event.stale:,} stale" if event.stale else ""
         meter = self._count("arrived", event.done, event.total)

@@ -15,8 +15,8 @@ from ocsync.render.verify import Line, findings, signs
 from ocsync.store import RunInfo
 
 if TYPE_CHECKING:
-    from ocsync.engine.resume.close import Report
-    from ocsync.engine.verify.delivery_proof import Proof
+    from ocsync.engine.resume.close import ResumeReport
+    from ocsync.engine.verify.delivery_proof import DeliveryProof
     from ocsync.engine.verify.readback import Verification
 
 _SHOWN = 10
@@ -24,11 +24,11 @@ _COLUMNS = (State.DONE, State.UNCHANGED, State.FAILED, State.CONFLICT, State.BLO
 _ALWAYS = (State.DONE, State.UNCHANGED, State.FAILED)
 
 
-def report(result: Report) -> Iterator[Line]:
+def report(result: ResumeReport) -> Iterator[Line]:
     """What a resume came to."""
     if result.run is None:
         yield from _pauses(result)
-        if not result.lifted:
+        if not result.unpaused:
             yield "=", "nothing is staged, and no target is paused by this workspace"
         return
     info = result.run
@@ -40,7 +40,7 @@ def report(result: Report) -> Iterator[Line]:
     if result.verification:
         yield from findings(result.verification.findings)
     yield from _pauses(result)
-    yield from delivery_proof.lines(result.proof, info.id)
+    yield from delivery_proof.lines(result.delivery_proof, info.id)
     yield closing(result)
 
 
@@ -61,7 +61,7 @@ def table(info: RunInfo) -> Iterator[Line]:
 def _unsettled(problems: Sequence[Outcome], info: RunInfo) -> Iterator[Line]:
     """What is not settled: the causes first, then what waits for them, as far as there is room."""
     waiting = info.counts.get(State.BLOCKED.value, 0)
-    causes = sum(info.counts.get(s.value, 0) for s in State if not s.settled) - waiting
+    causes = sum(info.counts.get(s.value, 0) for s in State if not s.succeeded) - waiting
     told = [one for one in problems if one.state is not State.BLOCKED or not _untried(info)]
     for outcome in told[:_SHOWN]:
         yield "!", problem(outcome)
@@ -95,21 +95,21 @@ def problem(outcome: Outcome) -> str:
     return f"{outcome.ref}   {outcome.message or outcome.state.value}"
 
 
-def _pauses(result: Report) -> Iterator[Line]:
-    if result.lifted:
-        names = ", ".join(name for name, _ in result.lifted)
-        longest = max(seconds for _, seconds in result.lifted)
+def _pauses(result: ResumeReport) -> Iterator[Line]:
+    if result.unpaused:
+        names = ", ".join(name for name, _ in result.unpaused)
+        longest = max(seconds for _, seconds in result.unpaused)
         yield "▶", f"  {names}  running again; paused for {duration(longest)}"
-    for target, why in result.kept:
+    for target, why in result.still_paused:
         yield "‖", f"  {target}  stays paused: {why}"
 
 
-def closing(result: Report) -> Line:
+def closing(result: ResumeReport) -> Line:
     """The last line: complete, or not."""
     info = result.run
     if info is None:
         return "✓", "nothing to do"
-    settled = sum(info.counts.get(s.value, 0) for s in State if s.settled)
+    settled = sum(info.counts.get(s.value, 0) for s in State if s.succeeded)
     sent = info.counts.get(State.DONE.value, 0)
     took = duration(info.seconds)
     if result.problems:
@@ -118,8 +118,8 @@ def closing(result: Report) -> Line:
         tried = sent or info.counts.get(State.FAILED.value)
         text = f"partly done: {settled:,} of {info.steps:,}" if tried else "nothing was sent"
         return "✗", f"{text}; {count(back, 'ref')} {are} back in the journal"
-    if result.proof and result.proof.exit_code:
-        lacking = count(len(result.proof.lacking), "message")
+    if result.delivery_proof and result.delivery_proof.exit_code:
+        lacking = count(len(result.delivery_proof.undelivered), "message")
         return "✗", f"sent, but {lacking} did not arrive as written"
     if result.verification and result.verification.exit_code:
         text = (
@@ -131,7 +131,7 @@ def closing(result: Report) -> Line:
     return "✓", f"complete: {count(info.entries, 'edit')} in {count(sent, 'request')}, {took}"
 
 
-def next_commands(result: Report) -> list[str]:
+def next_commands(result: ResumeReport) -> list[str]:
     """What to type next."""
     if result.run is None:
         return []
@@ -141,10 +141,10 @@ def next_commands(result: Report) -> list[str]:
         if first.state is State.CONFLICT:
             way = f" --on-conflict {'overwrite' if result.run.on_conflict == 'skip' else 'skip'}"
         return [f"ocsync stage show {first.ref}", f"ocsync resume{way}"]
-    return delivery_proof.next_commands(result.run.id, result.proof)
+    return delivery_proof.next_commands(result.run.id, result.delivery_proof)
 
 
-def document(result: Report, folder: Path | None = None) -> dict[str, Any]:
+def document(result: ResumeReport, folder: Path | None = None) -> dict[str, Any]:
     """The report as data; the last event of a resume. *folder* has the run's files."""
     verification = result.verification
     return {
@@ -152,11 +152,11 @@ def document(result: Report, folder: Path | None = None) -> dict[str, Any]:
         "exit_code": int(result.exit_code),
         "run": msgspec.to_builtins(result.run) if result.run else None,
         "problems": msgspec.to_builtins(result.problems),
-        "conflicts": [clash._asdict() for clash in result.clashes],
-        "lifted": [row._asdict() for row in result.lifted],
-        "kept": [row._asdict() for row in result.kept],
+        "conflicts": [clash._asdict() for clash in result.conflicts],
+        "lifted": [row._asdict() for row in result.unpaused],
+        "kept": [row._asdict() for row in result.still_paused],
         "verified": verified(verification) if verification else None,
-        "delivery": delivery_proof.document(result.proof),
+        "delivery": delivery_proof.document(result.delivery_proof),
         "staged": result.staged,
         "folder": str(folder) if folder else "",
     }
@@ -172,7 +172,7 @@ def verified(verification: Verification) -> dict[str, Any]:
 
 
 def verification_lines(
-    info: RunInfo, verification: Verification, proof: Proof | None
+    info: RunInfo, verification: Verification, proof: DeliveryProof | None
 ) -> Iterator[Line]:
     """A verification on its own, with what arrived."""
     if not verification.kinds:
@@ -184,7 +184,7 @@ def verification_lines(
         yield "", "  " + line
     yield from findings(verification.findings)
     yield from delivery_proof.lines(proof, info.id)
-    lacking = len(proof.lacking) if proof else 0
+    lacking = len(proof.undelivered) if proof else 0
     text = "not everything" if verification.exit_code else "everything"
     text += " is as it was written"
     if lacking:

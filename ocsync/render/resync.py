@@ -11,7 +11,7 @@ from ocsync.render.text import columns, count, duration
 from ocsync.render.verify import SHOWN, Line
 
 if TYPE_CHECKING:
-    from ocsync.engine.resync.resync import Report
+    from ocsync.engine.resync.resync import ResyncReport
     from ocsync.engine.resync.selection import Selection
 
 
@@ -32,7 +32,7 @@ def dry_run(found: Selection) -> dict[str, Any]:
     return {"type": "dry-run", "targets": dict(found.by_target()), "syncs": refs}
 
 
-def report(result: Report) -> Iterator[Line]:
+def report(result: ResyncReport) -> Iterator[Line]:
     """What a resync came to."""
     info = result.run
     done = info.counts.get("done", 0)
@@ -58,7 +58,7 @@ def _failed(counts: Mapping[str, int]) -> str:
     return f"{number:,} failed" if number else ""
 
 
-def document(result: Report) -> dict[str, Any]:
+def document(result: ResyncReport) -> dict[str, Any]:
     """The report as data; the last event of a resync."""
     info = result.run
     return {

@@ -30,18 +30,18 @@ def lines(found: Rollback, *, verbose: bool) -> Iterator[Line]:
             yield "", f"    {_entry(entry)}"
         if len(found.entries) > _SHOWN and not verbose:
             yield "", f"    ... and {len(found.entries) - _SHOWN:,} more (--verbose)"
-    idle = [back for back in found.backs if back == type(back)(back.ref)]
+    idle = [back for back in found.reversals if back == type(back)(back.ref)]
     if idle:
         yield "=", f"{count(len(idle), 'ref')} as before already"
     if found.already:
         yield "=", f"{count(len(found.already), 'ref')} staged by a rollback already"
     if found.undone:
         yield "=", f"{count(len(found.undone), 'ref')} taken back by a later run already"
-    if found.made:
-        text = f"{count(len(found.made), 'ref')} made by it, for ocsync delete"
-        yield "-", f"{text}: {shortened(found.made)}"
-    yield from _some([f"{back.ref}  {lost}" for back in found.backs for lost in back.lost], "!")
-    yield from _some([f"{back.ref}  {_clash(back)}" for back in found.clashes], "!")
+    if found.created:
+        text = f"{count(len(found.created), 'ref')} made by it, for ocsync delete"
+        yield "-", f"{text}: {shortened(found.created)}"
+    yield from _some([f"{back.ref}  {lost}" for back in found.reversals for lost in back.lost], "!")
+    yield from _some([f"{back.ref}  {_clash(back)}" for back in found.conflicts], "!")
 
 
 def _entry(entry: Entry) -> str:
@@ -60,7 +60,7 @@ def _fields(entry: Entry) -> Iterator[str]:
 def _clash(back: Reversal) -> str:
     parts = [
         f"{path} was {value(v['before'])}, left {value(v['left'])}, is {value(v['now'])}"
-        for path, v in back.clash.items()
+        for path, v in back.conflicts.items()
     ]
     return "; ".join(filter(None, [back.why, *parts]))
 
@@ -77,15 +77,15 @@ def closing(found: Rollback, *, dry_run: bool) -> Line:
     number = len({entry.ref for entry in found.entries})
     if dry_run:
         return "=", "this was a dry run: nothing was staged"
-    left = len(found.clashes) + len(found.gone)
+    left = len(found.conflicts) + len(found.irreversible)
     whole = f"{count(number, 'ref')} of run {found.run} staged" if number else "nothing to stage"
     if not left:
         return "✓", whole
     why = []
-    if found.clashes:
-        why.append(f"{count(len(found.clashes), 'ref')} changed since (--overwrite REF)")
-    if found.gone:
-        why.append(f"{count(len(found.gone), 'ref')} cannot come back")
+    if found.conflicts:
+        why.append(f"{count(len(found.conflicts), 'ref')} changed since (--overwrite REF)")
+    if found.irreversible:
+        why.append(f"{count(len(found.irreversible), 'ref')} cannot come back")
     return "✗", f"{whole}; {', '.join(why)}"
 
 
@@ -94,8 +94,8 @@ def next_commands(found: Rollback, file: str, *, dry_run: bool) -> list[str]:
     if dry_run:
         return [f"ocsync rollback {found.run}"]
     commands = ["ocsync plan --diff", "ocsync resume --verify"] if found.entries else []
-    if found.made:
-        what = " ".join(found.made) if len(found.made) <= _INLINE else f"--file {file}"
+    if found.created:
+        what = " ".join(found.created) if len(found.created) <= _INLINE else f"--file {file}"
         commands.append(f"ocsync delete {what}")
     return commands
 
@@ -104,16 +104,18 @@ def data(found: Rollback, staged: Sequence[Entry], file: str, *, dry_run: bool) 
     """The way back as data."""
     return {
         "run": found.run,
-        "sort": found.sort,
+        "sort": found.kind,
         "dry_run": dry_run,
         "staged": msgspec.to_builtins(list(staged or found.entries)),
-        "made": found.made,
+        "made": found.created,
         "file": file,
         "conflicts": [
-            {"ref": back.ref, "fields": back.clash, "why": back.why} for back in found.clashes
+            {"ref": back.ref, "fields": back.conflicts, "why": back.why} for back in found.conflicts
         ],
         "lost": [
-            {"ref": b.ref, "what": list(b.lost), "gone": b.gone} for b in found.backs if b.lost
+            {"ref": b.ref, "what": list(b.lost), "gone": b.irreversible}
+            for b in found.reversals
+            if b.lost
         ],
         "already": found.already,
         "undone": found.undone,

@@ -11,8 +11,8 @@ from ocsync.render.text import columns, count, value, width
 from ocsync.render.verify import Line
 
 if TYPE_CHECKING:
-    from ocsync.engine.resume.drafting import Draft
-    from ocsync.intake.column_report import Column, Report
+    from ocsync.engine.resume.drafting import PlanDraft
+    from ocsync.intake.column_report import Column, ColumnReport
     from ocsync.models import Entry
 
 _NAME = 26
@@ -25,7 +25,7 @@ def numbered(entries: Iterable[Entry]) -> list[Entry]:
     return [msgspec.structs.replace(entry, seq=seq) for seq, entry in enumerate(entries, 1)]
 
 
-def report_lines(source: str, report: Report) -> Iterator[str]:
+def report_lines(source: str, report: ColumnReport) -> Iterator[str]:
     """A row a column; what is wrong with it below."""
     found = report.listed()
     if not found:
@@ -66,7 +66,7 @@ def _short(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def report_data(source: str, report: Report) -> dict[str, Any]:
+def report_data(source: str, report: ColumnReport) -> dict[str, Any]:
     """The same as data."""
     return {
         "dry_run": True,
@@ -77,7 +77,7 @@ def report_data(source: str, report: Report) -> dict[str, Any]:
     }
 
 
-def _column(report: Report, column: Column) -> dict[str, Any]:
+def _column(report: ColumnReport, column: Column) -> dict[str, Any]:
     return {
         "name": column.name,
         "type": column.type,
@@ -92,12 +92,12 @@ def _column(report: Report, column: Column) -> dict[str, Any]:
     }
 
 
-def outcome_data(alone: Draft, both: Draft) -> dict[str, Any]:
+def outcome_data(alone: PlanDraft, both: PlanDraft) -> dict[str, Any]:
     """What the file comes to, by itself and with what is staged already."""
     return {"alone": _outcome(alone), "with_staged": _outcome(both)}
 
 
-def _outcome(draft: Draft) -> dict[str, int]:
+def _outcome(draft: PlanDraft) -> dict[str, int]:
     refs = {entry.ref for entry in draft.entries}
     return {"entries": len(draft.entries), "refs": len(refs), "steps": len(draft.plan.steps)}
 

@@ -12,7 +12,7 @@ from ocsync.store.identity import operator
 if TYPE_CHECKING:
     from ocsync.engine.status import Status
     from ocsync.store import JournalSummary
-    from ocsync.store.summary import OverduePause
+    from ocsync.store.summary import OverdueReason
 
 Line = tuple[str, str]
 Pauses = Mapping[str, Mapping[str, Any]]
@@ -34,7 +34,7 @@ _ENDINGS = {
 }
 
 
-def offline(pauses: Pauses, due: Mapping[str, OverduePause], now: datetime) -> Iterator[Line]:
+def offline(pauses: Pauses, due: Mapping[str, OverdueReason], now: datetime) -> Iterator[Line]:
     """The pauses that this workspace remembers, and which of them are *due* to end."""
     ours = [row for name, pause in pauses.items() for row in _ours(name, pause, now)]
     yield from _aligned([*ours, *_overdue(due)])
@@ -48,7 +48,7 @@ def online(status: Status, pauses: Pauses, now: datetime) -> Iterator[Line]:
     missing: list[str] = []
     told: list[_Row] = []
     for name, seen in status.targets.items():
-        match seen.standing.value:
+        match seen.state.value:
             case "no config" if name in pauses:
                 told.append(("!", name, "we paused it, but its sync config is gone"))
             case "no config":
@@ -76,7 +76,7 @@ def _aligned(rows: Sequence[_Row]) -> Iterator[Line]:
         yield sign, f"{'  ' if sign else '    '}{name:<{size}}  {text}"
 
 
-def _overdue(due: Mapping[str, OverduePause]) -> Iterator[_Row]:
+def _overdue(due: Mapping[str, OverdueReason]) -> Iterator[_Row]:
     """The pauses that should have ended by now, why, and what ends them."""
     for name, why in due.items():
         yield "!", name, f"overdue: {_WHY[why]}"
@@ -168,7 +168,7 @@ def document(status: Status, pauses: Mapping[str, Any]) -> dict[str, Any]:
         "targets": [
             {
                 "name": name,
-                "standing": seen.standing.value,
+                "standing": seen.state.value,
                 "exists": seen.server.exists,
                 "paused": seen.server.paused,
                 "ours": dict(pauses[name]) if name in pauses else None,

@@ -39,6 +39,6 @@ def _said(one: Finding) -> str:
         f"{assignment(path, pair['found'])} instead of {value(pair['wanted'])}"
         for path, pair in one.fields.items()
     ]
-    if one.place:
+    if one.where:
         return ": ".join(filter(None, [one.message, ", ".join(parts)]))
     return ", ".join(parts) or one.message or "is not there"

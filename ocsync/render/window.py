@@ -11,10 +11,10 @@ from ocsync.render.text import clock, duration
 from ocsync.render.verify import Line
 
 if TYPE_CHECKING:
-    from ocsync.engine.pause.window import Ended, Opened
+    from ocsync.engine.pause.window import OpenedWindow, WindowResult
 
 
-def opened(found: Opened, name: str, place: str) -> Iterator[Line]:
+def opened(found: OpenedWindow, name: str, place: str) -> Iterator[Line]:
     """Before the command begins."""
     if found.held:
         until = f", until {clock(found.until, datetime.now(UTC))}" if found.until else ""
@@ -25,12 +25,12 @@ def opened(found: Opened, name: str, place: str) -> Iterator[Line]:
         yield "!", f"{target}  skipped: it has no sync config"
 
 
-def ended(window: Ended, name: str) -> Iterator[Line]:
+def ended(window: WindowResult, name: str) -> Iterator[Line]:
     """How the command and the window ended; what is left paused comes last."""
     closed = window.closed
-    if closed.lifted:
+    if closed.unpaused:
         as_found = "" if closed.changed else ", the config as it was"
-        yield "▶", f"{', '.join(one.target for one in closed.lifted)}  running again{as_found}"
+        yield "▶", f"{', '.join(one.target for one in closed.unpaused)}  running again{as_found}"
     for target, changes in closed.changed.items():
         for change in changes:
             yield "!", f"{target}  its config was changed meanwhile: {change}"
@@ -44,7 +44,7 @@ def ended(window: Ended, name: str) -> Iterator[Line]:
         yield "", "  next: ocsync expire lifts it; ocsync status"
 
 
-def _end(code: int, window: Ended, name: str) -> Line:
+def _end(code: int, window: WindowResult, name: str) -> Line:
     how = f"was ended by {_signal(code - 128)}" if code > 128 else f"ended with {code}"
     text = f"{name} {how}; the window was open for {duration(window.seconds)}"
     if window.exit_code != code:
@@ -59,7 +59,7 @@ def _signal(number: int) -> str:
         return f"exit code {number + 128}"
 
 
-def document(window: Ended) -> dict[str, Any]:
+def document(window: WindowResult) -> dict[str, Any]:
     """The same as data."""
     closed = window.closed
     return {
@@ -67,7 +67,7 @@ def document(window: Ended) -> dict[str, Any]:
         "command_exit_code": window.code,
         "seconds": round(window.seconds, 1),
         "signals": [signal.Signals(number).name for number in window.signals],
-        "lifted": [one._asdict() for one in closed.lifted],
+        "lifted": [one._asdict() for one in closed.unpaused],
         "gone": list(closed.gone),
         "changed": dict(closed.changed),
         "failed": [

@@ -27,7 +27,7 @@ def operator() -> str:
     return f"{name}@{socket.gethostname()}"
 
 
-def job_url(environ: Mapping[str, str]) -> str:
+def ci_job_url(environ: Mapping[str, str]) -> str:
     """The address of the CI job that this runs in, or nothing."""
     for address in _JOBS:
         names = [name for _, name, _, _ in Formatter().parse(address) if name]

@@ -25,19 +25,19 @@ _OLD_SECONDS = 600.0
 _TEXT = 240
 
 
-class Lost(NamedTuple):
+class DamagedLine(NamedTuple):
     """A line that is not what was written: its number, and what stands there now, if anything."""
 
     number: int
     text: str
 
 
-class Damage(NamedTuple):
+class LogDamage(NamedTuple):
     """What a look at a log found. *kept* lines are as written; *torn* says that the last is cut."""
 
     path: Path
     kept: int
-    lost: list[Lost]
+    lost: list[DamagedLine]
     torn: bool
 
 
@@ -121,9 +121,9 @@ def logs(profile: Path) -> Iterator[Path]:
     yield from (path for name in BESIDE if (path := profile / name).is_file())
 
 
-def damage(path: Path) -> Damage:
+def find_damage(path: Path) -> LogDamage:
     """Look at every line of a log, and whether all of it is there. Raises OSError."""
-    kept, lost, torn = 0, list[Lost](), False
+    kept, lost, torn = 0, list[DamagedLine](), False
     number, whole, decode = 0, is_written_whole(path), _decoder(path)
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
@@ -132,10 +132,10 @@ def damage(path: Path) -> Damage:
             elif not line.endswith(b"\n") and not whole:
                 torn = True
             else:
-                lost.append(Lost(number, line[:_TEXT].decode("utf-8", "replace").strip()))
+                lost.append(DamagedLine(number, line[:_TEXT].decode("utf-8", "replace").strip()))
     if not lost and whole and _ends_early(path, kept):
-        lost.append(Lost(number + 1, ""))
-    return Damage(path, kept, lost, torn)
+        lost.append(DamagedLine(number + 1, ""))
+    return LogDamage(path, kept, lost, torn)
 
 
 def is_written_whole(path: Path) -> bool:

@@ -28,7 +28,7 @@ from ocsync.models import Entry
 from ocsync.schema import is_ref
 from ocsync.store import files, log
 from ocsync.store.log import Log, Warn
-from ocsync.store.number_ranges import forget, ranges
+from ocsync.store.number_ranges import ranges, remove_ranges
 from ocsync.store.timestamps import read_stamp
 
 Lock = Callable[[], AbstractContextManager[None]]
@@ -66,7 +66,7 @@ _record = msgspec.json.Decoder(Record).decode
 _encode = msgspec.json.Encoder().encode
 
 
-class _State:
+class _JournalState:
     """What the segments come to when they are read in order."""
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class _State:
                 if record.returned:
                     self.returned.add(record.returned)
             case Drop() | Sealed():
-                forget(self.living, record.seqs)
+                remove_ranges(self.living, record.seqs)
                 if isinstance(record, Sealed):
                     self.sealed.add(record.run)
 
@@ -174,7 +174,7 @@ class Journal:
         state = self._read()
         return state.sealed | state.returned
 
-    def give_back(self, run: str, entries: Sequence[Entry]) -> None:
+    def return_entries(self, run: str, entries: Sequence[Entry]) -> None:
         """Stage *entries* of *run* again, in one act; the second time for a run does nothing."""
         with self._lock():
             state = self._read()
@@ -190,7 +190,7 @@ class Journal:
         """The numbers of living entries that belong to one of *runs* (run -> numbers) all the same,
         as the record of its seal was lost with a damaged line.
         """
-        state = _State()
+        state = _JournalState()
         back: dict[str, set[int]] = {}
         for path in self._segments():
             returned = ""
@@ -220,21 +220,21 @@ class Journal:
     def _segments(self) -> list[Path]:
         return sorted(self._folder.glob("[0-9]*.jsonl")) if self._folder.is_dir() else []
 
-    def _read(self) -> _State:
-        state = _State()
+    def _read(self) -> _JournalState:
+        state = _JournalState()
         for path in self._segments():
             state.last, state.last_closed = path, False
             for record in _records(path, self._warn):
                 state.take(record)
         return state
 
-    def _next_path(self, state: _State) -> Path:
+    def _next_path(self, state: _JournalState) -> Path:
         files.make_folder(self._folder)
         files.remove_stale_temps(self._folder)
         number = int(state.last.stem) + 1 if state.last else 1
         return self._folder / f"{number:06}.jsonl"
 
-    def _append(self, state: _State, records: Iterable[Any]) -> None:
+    def _append(self, state: _JournalState, records: Iterable[Any]) -> None:
         if state.last is None or state.last_closed:
             path = self._next_path(state)
             with files.atomic_writer(path) as file:

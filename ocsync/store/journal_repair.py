@@ -42,7 +42,7 @@ def preview_repair(folder: ProfileDir) -> RepairPreview:
         return RepairPreview(len(journal.entries()) - len(sealed), len(sealed))
 
 
-def mend_journal(folder: ProfileDir, path: Path) -> Path:
+def repair_journal(folder: ProfileDir, path: Path) -> Path:
     """Keep the good lines of *path*, one of the journal's segments; where the damaged file is.
 
     Call it under the run lock; it takes the journal's. What runs have is unstaged when the whole
@@ -50,7 +50,7 @@ def mend_journal(folder: ProfileDir, path: Path) -> Path:
     """
     with folder.journal_lock():
         beside = integrity.keep_good_lines(path, partial(_mended, next=_next_number(folder.path)))
-    others = [integrity.damage(p) for p in (folder.path / "journal").glob("[0-9]*.jsonl")]
+    others = [integrity.find_damage(p) for p in (folder.path / "journal").glob("[0-9]*.jsonl")]
     if not any(found.lost for found in others):
         folder.journal.drop(folder.journal.unsealed(sealed_numbers(folder.path)))
     return beside

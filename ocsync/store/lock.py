@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ocsync.errors import Locked
-from ocsync.store.identity import job_url, operator
+from ocsync.store.identity import ci_job_url, operator
 
 _WAIT = "wait for it, or give --lock-timeout 5m; a holder that died does not block"
 
@@ -78,7 +78,7 @@ def _me(what: str, environ: Mapping[str, str]) -> dict[str, str]:
         "pid": str(os.getpid()),
         "command": what,
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
-        "job": job_url(environ),
+        "job": ci_job_url(environ),
     }
 
 

@@ -17,7 +17,7 @@ def ranges(seqs: Iterable[int]) -> list[tuple[int, int]]:
     return found
 
 
-def forget(living: MutableMapping[int, Any], seqs: Iterable[tuple[int, int]]) -> None:
+def remove_ranges(living: MutableMapping[int, Any], seqs: Iterable[tuple[int, int]]) -> None:
     """Take the entries numbered *seqs* out of *living*; a range may be wider than what lives."""
     for first, last in seqs:
         wide = last - first > len(living)

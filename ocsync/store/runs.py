@@ -80,7 +80,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
             read_stamp(stamp)
 
 
-class Before(msgspec.Struct, frozen=True):
+class DocumentBefore(msgspec.Struct, frozen=True):
     """A document as it was before a run; None for one that was not there."""
 
     ref: Ref
@@ -109,7 +109,7 @@ DECODERS: dict[str, Callable[[bytes], Any]] = {
     "journal": lambda payload: read_entry(_entry(payload)),
     "plan": _reader(Step),
     "outcomes": _reader(Intent | Outcome),
-    "before": _reader(Before),
+    "before": _reader(DocumentBefore),
     "findings": _reader(Finding),
 }
 """What reads a record of each log. It raises ValueError."""
@@ -183,7 +183,9 @@ class Run:
 
     def record_before(self, documents: Iterable[tuple[Ref, dict[str, Any] | None]]) -> None:
         """Append documents as they were before this run; None for what was not there."""
-        self._log("before").append(_encode(Before(ref, document)) for ref, document in documents)
+        self._log("before").append(
+            _encode(DocumentBefore(ref, document)) for ref, document in documents
+        )
 
     def before(self) -> Iterator[tuple[Ref, dict[str, Any] | None]]:
         """The documents before; of a ref that comes twice the first counts."""

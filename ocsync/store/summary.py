@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ocsync.errors import Damaged
 from ocsync.store import log
-from ocsync.store.number_ranges import forget
+from ocsync.store.number_ranges import remove_ranges
 from ocsync.store.timestamps import read_stamp
 
 
@@ -35,7 +35,7 @@ def summarize_journal(folder: Path, warn: log.Warn) -> JournalSummary:
         for entry, seqs in log.records(path, _decode, warn):
             if entry:
                 living[entry[0]] = entry[1:]
-            forget(living, seqs)
+            remove_ranges(living, seqs)
     stamps = [at for _, at in living.values() if at]
     return JournalSummary(
         len(living), len({ref for ref, _ in living.values()}), min(stamps, default="")
@@ -67,7 +67,7 @@ def _number(thing: Any) -> int:
     return thing
 
 
-class OverduePause(StrEnum):
+class OverdueReason(StrEnum):
     """Why a pause should have ended by now; `expire` lifts those of the first two."""
 
     LEASE = "lease"
@@ -81,18 +81,18 @@ def overdue_pauses(
     is_open: Callable[[str], bool],
     *,
     max_age: float = 0.0,
-) -> dict[str, OverduePause]:
+) -> dict[str, OverdueReason]:
     """The targets whose pause has outlived its lease, its window's process, or *max_age* seconds
     (0: no such limit). *pauses* are as `pause.toml` has them; *is_open* tells if a window lives.
     """
     due = {}
     for name, pause in pauses.items():
         if pause.get("until") and read_stamp(pause["until"]) <= now:
-            due[name] = OverduePause.LEASE
+            due[name] = OverdueReason.LEASE
         elif pause.get("window") and not is_open(str(pause["window"])):
-            due[name] = OverduePause.WINDOW
+            due[name] = OverdueReason.WINDOW
         elif max_age and (now - read_stamp(pause["since"])).total_seconds() > max_age:
-            due[name] = OverduePause.AGE
+            due[name] = OverdueReason.AGE
     return due
 
 

@@ -35,13 +35,13 @@ class Tombstones:
         gone = log.records(self._path, decode, self._warn, whole=True)
         return {one.ref.casefold(): one for one in gone}
 
-    def doom(self, run: str, refs: Iterable[Ref], at: str) -> None:
+    def add_pending(self, run: str, refs: Iterable[Ref], at: str) -> None:
         """*run* is about to delete *refs*."""
         new = {ref.casefold(): Tombstone(ref=ref, run=run, at=at) for ref in refs}
         with self._lock():
             self._write({**self.read(), **new})
 
-    def settle(self, run: str, gone: Collection[Ref]) -> None:
+    def confirm(self, run: str, gone: Collection[Ref]) -> None:
         """Of what *run* was about to delete *gone* is gone indeed, and the rest is not."""
         sure = {ref.casefold() for ref in gone}
         with self._lock():
@@ -53,7 +53,7 @@ class Tombstones:
                     del kept[name]
             self._write(kept)
 
-    def lift(self, refs: Iterable[Ref]) -> None:
+    def remove(self, refs: Iterable[Ref]) -> None:
         """*refs* were made again."""
         back = {ref.casefold() for ref in refs}
         if not back or not self._path.exists():

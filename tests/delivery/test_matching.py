@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocsync.delivery.decoding import open_messages
-from ocsync.delivery.matching import Arrival, Delivered, Expected, Matcher
+from ocsync.delivery.matching import Arrival, DeliveryResult, ExpectedMessage, Matcher
 from ocsync.delivery.messages import is_signed, key_of, published_by, sign
 from ocsync.errors import InputError
 from ocsync.models import Delivery
@@ -57,7 +57,7 @@ def test_a_payload_may_be_a_string() -> None:
     assert open_messages(body, {}, "now")[0].payload == {"ID": "x"}
 
 
-def match(expected: list[Expected], messages: Iterable[Delivery]) -> Delivered:
+def match(expected: list[ExpectedMessage], messages: Iterable[Delivery]) -> DeliveryResult:
     matcher = Matcher(expected)
     for message in messages:
         matcher.take(message)
@@ -67,12 +67,12 @@ def match(expected: list[Expected], messages: Iterable[Delivery]) -> Delivered:
 def expected(
     ref: str, fields: dict[str, Any] | None = None, before: dict[str, Any] | None = None,
     *, held: bool = True, due: bool = True,
-) -> Expected:  # fmt: skip
+) -> ExpectedMessage:  # fmt: skip
     """A message to come of *ref*, written two seconds before START, when its target ran again."""
     [(target, entity)] = published_by(ref)
     wrote = START - timedelta(seconds=2)
     key = key_of(target, entity)
-    return Expected(target.name, entity, key, (ref,), fields or {}, before or {}, wrote=wrote,
+    return ExpectedMessage(target.name, entity, key, (ref,), fields or {}, before or {}, wrote=wrote,
                     since=START if held else wrote, due=due)  # fmt: skip
 
 

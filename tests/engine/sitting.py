@@ -11,7 +11,7 @@ import pytest
 from ocsync.client import Api, Connection, Limits, open_client
 from ocsync.engine.recorder import Recorder
 from ocsync.engine.resume.conductor import resume
-from ocsync.engine.resume.options import Options
+from ocsync.engine.resume.options import ResumeOptions
 from ocsync.engine.session import Session
 from ocsync.models import Intent
 from ocsync.store import ProfileDir, Workspace
@@ -33,7 +33,7 @@ def folder() -> ProfileDir:
 
 
 def carry_out(
-    shop: Shop, options: Options | None = None, longest: float = 0.005, **limits: Any
+    shop: Shop, options: ResumeOptions | None = None, longest: float = 0.005, **limits: Any
 ) -> Any:
     """A resume in this process, with waits of no time."""
 
@@ -45,8 +45,8 @@ def carry_out(
     async def go() -> Any:
         connection = Connection(shop.url, shop.url, "emulator", lambda: "emulator")
         async with open_client(connection, limits=Limits(**limits), sleep=nap) as api:
-            work = Session(api, where, lambda event: None, lambda question: False, sleep=nap)
-            return await resume(work, options or Options(verify=True))
+            session = Session(api, where, lambda event: None, lambda question: False, sleep=nap)
+            return await resume(session, options or ResumeOptions(verify=True))
 
     return asyncio.run(go())
 
@@ -76,7 +76,7 @@ def crash(run: Run, shop: Shop, *, sent: bool, after: int = 1) -> None:
             carry_out(shop)
 
 
-def cut_off(place: Any, name: str, options: Options, shop: Shop) -> None:
+def cut_off(place: Any, name: str, options: ResumeOptions, shop: Shop) -> None:
     """A resume that dies when it comes to *name*."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(place, name, die)

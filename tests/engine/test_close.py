@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ocsync.engine.resume.options import Options
+from ocsync.engine.resume.options import ResumeOptions
 from ocsync.errors import ExitCode
 from ocsync.store import Run as RunFolder
 from tests.builders import Shop
@@ -49,7 +49,7 @@ def test_a_crash_while_closing(ocsync: Run, shop: Shop, point: str) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         if point == "give_back":
-            real = Journal.give_back
+            real = Journal.return_entries
 
             def then_die(self: Journal, *args: Any) -> None:
                 real(self, *args)
@@ -75,7 +75,7 @@ def test_a_verification_that_was_cut_off_is_made_up_for(ocsync: Run, shop: Shop)
     refs = shop.stock(records=3, products=1)
     for ref in refs:
         ocsync("stage", "set", ref, "NotificationPoint=7")
-    cut_off(module, "verify", Options(verify=True), shop)
+    cut_off(module, "verify", ResumeOptions(verify=True), shop)
     shop.call("PATCH", "/products/P0/inventoryrecords/R1", {"NotificationPoint": 1})
     assert ocsync("resume").code == 0, "nobody asked"
     result = ocsync("resume", "--verify")
@@ -92,10 +92,10 @@ def test_what_verification_found_in_a_crashed_run_is_not_lost_in_the_next(
 
     refs = shop.stock(records=2, products=1)
     ocsync("stage", "set", refs[0], "NotificationPoint=7")
-    cut_off(module, "finish", Options(verify=True), shop)
+    cut_off(module, "finish", ResumeOptions(verify=True), shop)
     shop.call("PATCH", "/products/P0/inventoryrecords/R0", {"NotificationPoint": 1})
     ocsync("stage", "set", refs[1], "NotificationPoint=8")
-    report = carry_out(shop, Options(verify=True))
+    report = carry_out(shop, ResumeOptions(verify=True))
     assert (report.exit_code, report.staged, shop.paused()) == (ExitCode.DIFFERS, 0, False)
     assert shop.get("/products/P0/inventoryrecords/R1")["NotificationPoint"] == 8
 
@@ -113,7 +113,7 @@ def test_a_pause_that_a_run_made_for_itself_outlives_nothing(
     ocsync("pause", "catalogs")
     ocsync("stage", "put", "product/N", "Name=n", "Inventory.Enabled=true")
     ocsync("stage", "put", "inventory/N/R", "AddressID=wh-0")
-    options = Options(targets=(TARGETS["inventory"],))
+    options = ResumeOptions(targets=(TARGETS["inventory"],))
     cut_off(module, "unpause_target", options, shop)
     assert all(map(shop.paused, paths.values()))
     if needed:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ocsync.engine.doctor import LOCAL, Check, Level, Needs, Setup, examine
+from ocsync.engine.doctor import LOCAL, Check, Level, Needs, Setup, run_checks
 from ocsync.engine.doctor.check import passed
 from ocsync.engine.doctor.environment import _mismatch
 from ocsync.engine.doctor.leftovers import next_restore, restore
@@ -286,7 +286,7 @@ def test_a_check_that_fails_says_so_and_stops_no_other() -> None:
 
     checks = [Check("a", broken), Check("b", lambda _: [passed("b")]),
               Check("c", lambda _: [passed("c")], Needs.PROFILE)]  # fmt: skip
-    found = examine(setup_of("2026-01-01T00:00:00+00:00"), checks)
+    found = run_checks(setup_of("2026-01-01T00:00:00+00:00"), checks)
     assert [(one.id, one.level) for one in found.said] == [
         ("a", Level.FINE), ("a", Level.WRONG), ("b", Level.FINE),
     ]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ocsync.diff import mismatches
-from ocsync.engine.rollback.recreate import make_again
+from ocsync.engine.rollback.recreate import recreate_entity
 from ocsync.engine.rollback.revert import Reversal, reversal_of
 from ocsync.engine.rollback.wrote import written
 from ocsync.models import Change, Intent, Op, Outcome, State, Step
@@ -75,12 +75,12 @@ def test_fields_go_back(
     back = reversal_of(one, None, now, forced=False)
     if isinstance(way, str):
         assert back.entries == ()
-        assert way in f"{back.why} was {next(v['before'] for v in back.clash.values())}"
+        assert way in f"{back.why} was {next(v['before'] for v in back.conflicts.values())}"
         forced = reversal_of(one, None, now, forced=True)
         assert forced.entries, "by name it is taken back all the same"
     else:
         assert entries(back) == way
-        assert not back.clash
+        assert not back.conflicts
     assert bool(back.lost) is ("xp.a" in request_["sent"])
 
 
@@ -123,19 +123,19 @@ def test_a_second_put_takes_what_the_first_one_left() -> None:
     first = {"op": "put", "absent": True, "sent": {"Name": "b", "Active": True, "xp.a": 1}}
     made = wrote("buyer/B", first, {"op": "put", "sent": {"Name": "b"}})
     now = {"Name": "b", "Active": False, "DefaultCatalogID": None, "xp": None}
-    assert reversal_of(made, None, now, forced=False).made == ("buyer/B", "catalog/B")
+    assert reversal_of(made, None, now, forced=False).created == ("buyer/B", "catalog/B")
 
 
 def test_what_was_made_is_for_a_delete() -> None:
     made = wrote("buyer/B", {"op": "put", "absent": True, "sent": {"Name": "b"}})
-    assert reversal_of(made, None, {"Name": "b"}, forced=False).made == ("buyer/B", "catalog/B")
+    assert reversal_of(made, None, {"Name": "b"}, forced=False).created == ("buyer/B", "catalog/B")
     assert reversal_of(made, None, None, forced=False) == Reversal("buyer/B"), "it is gone already"
     renamed = reversal_of(made, None, {"Name": "somebody's"}, forced=False)
-    assert (renamed.made, list(renamed.clash)) == ((), ["Name"])
+    assert (renamed.created, list(renamed.conflicts)) == ((), ["Name"])
     own = wrote(
         "buyer/B", {"op": "put", "absent": True, "sent": {"Name": "b", "DefaultCatalogID": "C"}}
     )
-    assert reversal_of(own, None, {"Name": "b", "DefaultCatalogID": "C"}, forced=False).made == (
+    assert reversal_of(own, None, {"Name": "b", "DefaultCatalogID": "C"}, forced=False).created == (
         "buyer/B",
     )
     place = wrote(
@@ -186,7 +186,7 @@ def test_a_put_over_an_entity_goes_back(
     one = wrote("catalog/C", {"op": "put", "sent": sent, "before": {}})
     back = reversal_of(one, before, now, forced=False)
     if isinstance(way, str):
-        assert list(back.clash) == [way]
+        assert list(back.conflicts) == [way]
         return
     [entry] = back.entries
     assert (entry.op.value, entry.fields) == way
@@ -197,7 +197,7 @@ def test_a_put_over_an_entity_goes_back(
 
 
 def test_what_is_made_again_has_all_that_can_be_staged() -> None:
-    [put] = make_again("catalog/C", CATALOG, summed=False, replace=False).entries
+    [put] = recreate_entity("catalog/C", CATALOG, summed=False, replace=False).entries
     assert put.fields == {
         "OwnerID": "me",
         "Name": "old",
@@ -211,16 +211,16 @@ def test_what_is_made_again_has_all_that_can_be_staged() -> None:
         "SpecCount": 2,
         "xp": {},
     }
-    [put] = make_again("product/P", stock, summed=True, replace=False).entries
+    [put] = recreate_entity("product/P", stock, summed=True, replace=False).entries
     assert put.fields == {"Name": "p", "Inventory.Enabled": True, "xp": {}}
-    lone = make_again(
+    lone = recreate_entity(
         "buyer/B", {"Name": "b", "DefaultCatalogID": None}, summed=False, replace=False
     )
     assert [e.fields for e in lone.entries] == [{"Name": "b"}, {"DefaultCatalogID": None}]
     assert lone.lost[0] == "making it again brings catalog/B along"
-    user = make_again("buyer-user/B/U", {"Username": "u"}, summed=False, replace=False)
-    assert (user.entries, user.gone, "write-only" in user.lost[0]) == ((), True, True)
-    variant = make_again("variant/P/V", {"Name": "v"}, summed=False, replace=False)
+    user = recreate_entity("buyer-user/B/U", {"Username": "u"}, summed=False, replace=False)
+    assert (user.entries, user.irreversible, "write-only" in user.lost[0]) == ((), True, True)
+    variant = recreate_entity("variant/P/V", {"Name": "v"}, summed=False, replace=False)
     assert "specs" in variant.lost[0]
-    nameless = make_again("catalog/C", {"ID": "C"}, summed=False, replace=False)
-    assert (nameless.gone, nameless.lost) == (True, ("Name is required",))
+    nameless = recreate_entity("catalog/C", {"ID": "C"}, summed=False, replace=False)
+    assert (nameless.irreversible, nameless.lost) == (True, ("Name is required",))

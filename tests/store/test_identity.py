@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ocsync.store.identity import job_url
+from ocsync.store.identity import ci_job_url
 
 
 @pytest.mark.parametrize(("environ", "address"), [
@@ -26,4 +26,4 @@ from ocsync.store.identity import job_url
      "https://jenkins.example/job/shop/17/"),
 ])  # fmt: skip
 def test_the_address_of_a_job(environ: dict[str, str], address: str) -> None:
-    assert job_url(environ) == address
+    assert ci_job_url(environ) == address

@@ -99,11 +99,11 @@ def test_given_back_entries_stand_at_the_head_and_only_once(tmp_path: Path) -> N
     book.append(some(1, 3))
 
     back = [e for e in run.entries() if e.seq == 2]
-    book.give_back("r", back)
-    book.give_back("r", back)
+    book.return_entries("r", back)
+    book.return_entries("r", back)
     assert names(book.entries()) == ["1", "3"]
     book.drop([2])
-    book.give_back("r", back)
+    book.return_entries("r", back)
     assert names(book.entries()) == ["3"], "what was dropped since stays dropped"
 
 
@@ -201,7 +201,7 @@ class JournalMachine(RuleBasedStateMachine):
         entries = self.sealed[name]
         book = self.book
         before = book.entries()
-        book.give_back(name, entries)
+        book.return_entries(name, entries)
         if book.entries() != before:
             self.model = sorted({*self.model, *((e.seq, e.fields["Name"]) for e in entries)})
         self.sealed[name] = []

@@ -50,12 +50,12 @@ from ocsync.tombstones import AffectedEntries, split_by_deletion
 _RANK = {name: place for place, name in enumerate(reversed(KINDS))}
 
 
-class Report(NamedTuple):
-    """What a run of deletes came to. *fallen* is what became of staged entries."""
+class DeleteReport(NamedTuple):
+    """What a run of deletes came to. *affected* is what became of staged entries."""
 
     run: RunInfo
     problems: list[Outcome]
-    fallen: AffectedEntries
+    affected: AffectedEntries
     unsent: int
 
     @property
@@ -64,27 +64,27 @@ class Report(NamedTuple):
         return ExitCode(self.run.exit_code)
 
 
-async def delete(work: Session, survey: DeleteImpact, *, workers: int) -> Report:
+async def delete(session: Session, impact: DeleteImpact, *, workers: int) -> DeleteReport:
     """Delete what was surveyed.
 
     Raises TryLater, SignInError and Interrupted when not all was sent; what was is on disk, and
     the same command again does the rest.
     """
-    spent = SessionCost.start(work)
+    spent = SessionCost.start(session)
     trouble: OcsyncError | None = None
-    with _begin(work, survey) as run:
+    with _begin(session, impact) as run:
         steps = list(run.steps())
-        work.emit(Planned(run.id, len(steps), max(step.wave for step in steps)))
+        session.emit(Planned(run.id, len(steps), max(step.wave for step in steps)))
         try:
-            async with Recorder(run, work.emit) as recorder:
-                await _Deletes(work, survey, recorder).run(steps, workers)
+            async with Recorder(run, session.emit) as recorder:
+                await _Deletes(session, impact, recorder).run(steps, workers)
         except OcsyncError as error:
             trouble = error
         spent.add_to(run)
         if trouble and load_progress(run).dangling:
             trouble.hint = "the same command again settles what is unknown, and deletes the rest"
             raise trouble
-        report = _close(work, run, interrupted=trouble.exit_code if trouble else None)
+        report = _close(session, run, interrupted=trouble.exit_code if trouble else None)
     if trouble and report.unsent:
         raise _counted(trouble, report.run)
     return report
@@ -97,17 +97,17 @@ def _counted(trouble: OcsyncError, info: RunInfo) -> OcsyncError:
     return trouble
 
 
-def _begin(work: Session, survey: DeleteImpact) -> Run:
+def _begin(session: Session, impact: DeleteImpact) -> Run:
     """The run's folder: its steps, what will be gone, and the staged entries that may fall."""
-    steps = _steps(survey.rows)
-    info = new_info(work, kind="delete", command="delete", steps=len(steps))
-    staged = sorted((*survey.fallen.dropped, *survey.fallen.kept), key=lambda entry: entry.seq)
-    run = work.folder.runs.begin(info, steps, staged)
-    documents = {row.ref: row.document for row in survey.there}
-    along = {ref: one for row in survey.there for ref, one in row.along.documents.items()}
+    steps = _steps(impact.rows)
+    info = new_info(session, kind="delete", command="delete", steps=len(steps))
+    staged = sorted((*impact.affected.dropped, *impact.affected.kept), key=lambda entry: entry.seq)
+    run = session.folder.runs.begin(info, steps, staged)
+    documents = {row.ref: row.document for row in impact.there}
+    along = {ref: one for row in impact.there for ref, one in row.dependents.documents.items()}
     run.record_before({**along, **documents}.items())
-    subtrees = [ref for row in survey.there for ref in row.along.subtree]
-    work.folder.tombstones.doom(run.id, [*documents, *subtrees], work.timestamp())
+    subtrees = [ref for row in impact.there for ref in row.dependents.subtree]
+    session.folder.tombstones.add_pending(run.id, [*documents, *subtrees], session.timestamp())
     return run
 
 
@@ -119,7 +119,7 @@ def _steps(rows: list[DeleteRow]) -> list[Step]:
         for named in references_of(row.ref, row.document or {}):
             if named.casefold() in place:
                 first[place[named.casefold()]].add(i)
-        first[i] |= {place[r.casefold()] for r in row.along.documents if r.casefold() in place}
+        first[i] |= {place[r.casefold()] for r in row.dependents.documents if r.casefold() in place}
     for i, before in enumerate(first):
         before.discard(i)
     wave = waves([row.ref for row in rows], first)
@@ -141,9 +141,9 @@ def _steps(rows: list[DeleteRow]) -> list[Step]:
 class _Deletes:
     """The requests of one run."""
 
-    def __init__(self, work: Session, survey: DeleteImpact, recorder: Recorder) -> None:
-        self._work = work
-        self._rows = {row.ref: row for row in survey.rows}
+    def __init__(self, session: Session, impact: DeleteImpact, recorder: Recorder) -> None:
+        self._session = session
+        self._rows = {row.ref: row for row in impact.rows}
         self._recorder = recorder
         self._because: dict[int, Ref] = {}
 
@@ -151,35 +151,35 @@ class _Deletes:
         """Delete wave by wave. Raises what stops it: the way to the server gone, Interrupted."""
         for wave, group in groupby(steps, key=lambda step: step.wave):
             waiting = list(group)
-            self._work.emit(WaveStarted(wave, steps[-1].wave, by_kind(waiting)))
+            self._session.emit(WaveStarted(wave, steps[-1].wave, by_kind(waiting)))
             crew = min(workers, len(waiting))
-            await run_all(waiting, self._take, workers=crew, stop=self._work.stop)
-            if self._work.stop.is_set():
+            await run_all(waiting, self._take, workers=crew, stop=self._session.stop)
+            if self._session.stop.is_set():
                 raise Interrupted("stopped")
 
     async def _take(self, step: Step) -> None:
         outcome = await self._outcome(step)
         self._recorder.ended(outcome)
-        if not outcome.state.settled:
+        if not outcome.state.succeeded:
             self._because[step.number] = outcome.blocked_by or step.ref
 
     async def _outcome(self, step: Step) -> Outcome:
-        row, end = self._rows[step.ref], partial(outcome_now, self._work, step)
+        row, end = self._rows[step.ref], partial(outcome_now, self._session, step)
         cause = next((self._because[n] for n in step.needs if n in self._because), "")
         if cause:
             return end(State.BLOCKED, blocked_by=cause)
         if row.document is None and not kind_of(step.ref).eventually_consistent:
             return end(State.UNCHANGED, message="was not there")
-        intent = Intent(number=step.number, ref=step.ref, at=self._work.timestamp())
+        intent = Intent(number=step.number, ref=step.ref, at=self._session.timestamp())
         await self._recorder.intend(intent)
         try:
-            reply = await self._work.api.delete(step.path)
-            return end(State.DONE, status=reply.status, cascaded=row.along.kept())
+            reply = await self._session.api.delete(step.path)
+            return end(State.DONE, status=reply.status, cascaded=row.dependents.kept())
         except NotFound as gone:
             more = " any more" if row.document is not None else ""
             return end(State.UNCHANGED, status=gone.status, message=f"was not there{more}")
         except LostAnswer as lost:
-            return await _settled(self._work, step, lost.message)
+            return await _outcome_by_reading(self._session, step, lost.message)
         except (TryLater, SignInError):
             raise
         except ApiError as refused:
@@ -187,10 +187,10 @@ class _Deletes:
             return end(State.FAILED, **said)
 
 
-async def _settled(work: Session, step: Step, why: str) -> Outcome:
+async def _outcome_by_reading(session: Session, step: Step, why: str) -> Outcome:
     """The outcome of a delete whose answer is not known, by reading."""
-    end = partial(outcome_now, work, step)
-    async for _, found in read_current(work.api, [step.ref]):
+    end = partial(outcome_now, session, step)
+    async for _, found in read_current(session.api, [step.ref]):
         if isinstance(found, ApiError):
             return end(State.UNKNOWN, message=f"{why}; {found.message}")
         if isinstance(found, OcsyncError):
@@ -202,41 +202,41 @@ async def _settled(work: Session, step: Step, why: str) -> Outcome:
     return end(State.FAILED, message=f"{why}; it is still there")
 
 
-async def close_open(work: Session) -> None:
+async def close_crashed_run(session: Session) -> None:
     """Close the run of deletes that a crash left open, if there is one. Call it after sign-in."""
-    run = work.folder.runs.open_run("delete")
+    run = session.folder.runs.open_run("delete")
     if run is None:
         return
     with run:
         steps = {step.number: step for step in run.steps()}
         for number in load_progress(run).dangling:
-            run.record([await _settled(work, steps[number], "cut off in the middle")])
-        report = _close(work, run, interrupted=ExitCode.INTERRUPTED)
-    done = sum(report.run.counts.get(state.value, 0) for state in State if state.settled)
+            run.record([await _outcome_by_reading(session, steps[number], "cut off in the middle")])
+        report = _close(session, run, interrupted=ExitCode.INTERRUPTED)
+    done = sum(report.run.counts.get(state.value, 0) for state in State if state.succeeded)
     text = f"run {run.id} of deletes was not finished: {done:,} of {report.run.steps:,} are gone"
-    work.notify("▶", f"{text}; it is closed now")
+    session.notify("▶", f"{text}; it is closed now")
 
 
-def _close(work: Session, run: Run, *, interrupted: ExitCode | None) -> Report:
+def _close(session: Session, run: Run, *, interrupted: ExitCode | None) -> DeleteReport:
     """What follows from the outcomes, each act of which may be done twice; then the run is over."""
     kinds, problems = count_outcomes(run)
     outcomes = load_progress(run).ended.values()
-    gone = {outcome.ref for outcome in outcomes if outcome.state.settled}
+    gone = {outcome.ref for outcome in outcomes if outcome.state.succeeded}
     gone |= cascaded_refs(run, gone)
-    work.folder.tombstones.settle(run.id, gone)
+    session.folder.tombstones.confirm(run.id, gone)
     fallen = split_by_deletion(run.entries(), gone)
-    work.folder.journal.drop([entry.seq for entry in fallen.dropped])
+    session.folder.journal.drop([entry.seq for entry in fallen.dropped])
     unsent = run.info.steps - len(outcomes)
     code = interrupted if interrupted and unsent else exit_code_for(problems)
     info = run.update(
         state="closed",
-        ended=work.timestamp(),
+        ended=session.timestamp(),
         counts=add_up(kinds),
         kinds=kinds,
         entries=len(fallen.dropped),
         exit_code=int(code),
     )
-    return Report(info, problems, fallen, unsent)
+    return DeleteReport(info, problems, fallen, unsent)
 
 
 def cascaded_refs(run: Run, gone: set[Ref]) -> set[Ref]:

@@ -38,32 +38,32 @@ class Referrer(NamedTuple):
 class DeleteRow(NamedTuple):
     """One ref that is to go. *document* is None when it is not there.
 
-    *gone_by* is the run of ours that deleted it already. *stays* are what once came with it and
+    *gone_by* is the run of ours that deleted it already. *remaining* are what once came with it and
     will not go with it.
     """
 
     ref: Ref
     document: Document | None
-    along: Dependents
+    dependents: Dependents
     gone_by: str = ""
-    held: tuple[Referrer, ...] = ()
-    stays: tuple[Ref, ...] = ()
+    referrers: tuple[Referrer, ...] = ()
+    remaining: tuple[Ref, ...] = ()
 
     @property
     def refused(self) -> list[Referrer]:
         """What the platform will refuse it for."""
-        return [held for held in self.held if held.refuses]
+        return [held for held in self.referrers if held.refuses]
 
 
 class DeleteImpact(NamedTuple):
-    """What deleting would do. *fallen* and *naming* are about what is staged.
+    """What deleting would do. *affected* and *naming* are about what is staged.
 
     *counted* is false when what goes along was not read.
     """
 
     rows: list[DeleteRow]
-    heard: list[TargetNotification]
-    fallen: AffectedEntries
+    notified: list[TargetNotification]
+    affected: AffectedEntries
     naming: list[Entry]
     counted: bool
 
@@ -78,27 +78,27 @@ class DeleteImpact(NamedTuple):
         known = {row.ref.casefold() for row in self.there}
         more = 0
         for row in self.there:
-            known |= {ref.casefold() for ref in row.along.documents}
-            more += sum(row.along.counts.values()) - len(row.along.documents)
+            known |= {ref.casefold() for ref in row.dependents.documents}
+            more += sum(row.dependents.counts.values()) - len(row.dependents.documents)
         return len(known) + more
 
 
 async def delete_impact(
-    work: Session, identity: Identity, refs: Sequence[Ref], *, counting: bool, workers: int
+    session: Session, identity: Identity, refs: Sequence[Ref], *, counting: bool, workers: int
 ) -> DeleteImpact:
     """What deleting *refs* would do; with *counting* false only the refs themselves are read.
 
     Raises Conflict when a run that is not finished still writes one of them, Refused when one is
     the user that is signed in, ApiError when one may not be read.
     """
-    _refuse_running(work, refs)
+    _refuse_running(session, refs)
     _refuse_own_user(identity, refs)
     current: dict[Ref, Document | None] = {}
-    async for ref, found in read_current(work.api, refs):
+    async for ref, found in read_current(session.api, refs):
         if isinstance(found, OcsyncError):
             raise found
         current[ref] = found
-    known = {name: one.run for name, one in work.folder.tombstones.read().items()}
+    known = {name: one.run for name, one in session.folder.tombstones.read().items()}
     rows = {
         ref: DeleteRow(ref, current[ref], Dependents({}, {}, [], []), known.get(ref.casefold(), ""))
         for ref in refs
@@ -110,37 +110,40 @@ async def delete_impact(
 
     async def look(ref: Ref) -> None:
         nonlocal done
-        rows[ref] = await _look(work, rows[ref], wanted)
+        rows[ref] = await _look(session, rows[ref], wanted)
         done += 1
-        work.emit(Reading(done, len(there)))
+        session.emit(Reading(done, len(there)))
 
     if counting:
-        await run_all(there, look, workers=min(workers, len(there)), stop=work.stop)
-        if work.stop.is_set():
+        await run_all(there, look, workers=min(workers, len(there)), stop=session.stop)
+        if session.stop.is_set():
             raise Interrupted("stopped; nothing was deleted")
-    work.emit(ReadDone(len(refs), 0))
-    gone = {ref.casefold() for row in rows.values() for ref in (row.ref, *row.along.subtree)}
-    entries = work.folder.journal.entries()
+    session.emit(ReadDone(len(refs), 0))
+    gone = {ref.casefold() for row in rows.values() for ref in (row.ref, *row.dependents.subtree)}
+    entries = session.folder.journal.entries()
     fallen = split_by_deletion(entries, gone)
     naming = [e for e in entries if names_one(e, gone) and not below(e.ref, gone)]
     kinds = {kind_of(ref).name for ref in there}
-    kinds |= {name for row in rows.values() for name in row.along.counts}
-    heard = await notified_targets(work, [KINDS[name] for name in kinds])
+    kinds |= {name for row in rows.values() for name in row.dependents.counts}
+    heard = await notified_targets(session, [KINDS[name] for name in kinds])
     return DeleteImpact(list(rows.values()), heard, fallen, naming, counting)
 
 
-async def _look(work: Session, row: DeleteRow, wanted: Collection[str]) -> DeleteRow:
-    along = await read_dependents(work.api, row.ref, row.document or {})
+async def _look(session: Session, row: DeleteRow, wanted: Collection[str]) -> DeleteRow:
+    along = await read_dependents(session.api, row.ref, row.document or {})
     held = [
-        await _held(work, row.ref, named, wanted, along) for named in kind_of(row.ref).referenced_by
+        await _held(session, row.ref, named, wanted, along)
+        for named in kind_of(row.ref).referenced_by
     ]
     stays = []
     made = [ref for ref in _brought(row.ref) if not below(ref, wanted)]
-    async for ref, found in read_current(work.api, made):
+    async for ref, found in read_current(session.api, made):
         if isinstance(found, dict):
             stays.append(ref)
     return row._replace(
-        along=along, held=tuple(one for one in held if one.number), stays=tuple(sorted(stays))
+        dependents=along,
+        referrers=tuple(one for one in held if one.number),
+        remaining=tuple(sorted(stays)),
     )
 
 
@@ -154,16 +157,16 @@ def _brought(ref: Ref) -> Iterator[Ref]:
 
 
 async def _held(
-    work: Session, ref: Ref, named: ReferencedBy, wanted: Collection[str], along: Dependents
+    session: Session, ref: Ref, named: ReferencedBy, wanted: Collection[str], along: Dependents
 ) -> Referrer:
     """What names *ref* in a field and is not to go itself."""
     query = {named.query: ref.rpartition("/")[2], "pageSize": "100"}
     try:
-        page = await work.api.page(named.path, query)
+        page = await session.api.page(named.path, query)
         left: list[Ref] = []
         released = 0
         for item in page.items:
-            holders = await _holders(work, named, item, ref, wanted)
+            holders = await _holders(session, named, item, ref, wanted)
             staying = [one for one in holders if not _goes(one, wanted)]
             released += not staying
             left += staying
@@ -178,7 +181,7 @@ def _goes(ref: Ref, wanted: Collection[str]) -> bool:
 
 
 async def _holders(
-    work: Session, named: ReferencedBy, item: Document, ref: Ref, wanted: Collection[str]
+    session: Session, named: ReferencedBy, item: Document, ref: Ref, wanted: Collection[str]
 ) -> list[Ref]:
     """The refs that an item of the list *named* stands for: itself, or those below it."""
     if named.kind not in KINDS:
@@ -191,13 +194,13 @@ async def _holders(
     [field] = [r.ids[0] for r in inner.references if r.kind == kind_of(ref).name]
     path = inner.collection.format_map(ids_of(holder))
     query = {field: ref.rpartition("/")[2]}
-    pages = work.api.pages(path, query, key="ID")
+    pages = session.api.pages(path, query, key="ID")
     found = [ref_of(inner, ids_of(holder), one) async for page in pages for one in page]
     return found or [holder]
 
 
-def _refuse_running(work: Session, refs: Sequence[Ref]) -> None:
-    run = work.folder.runs.open_run()
+def _refuse_running(session: Session, refs: Sequence[Ref]) -> None:
+    run = session.folder.runs.open_run()
     if run is None:
         return
     wanted = {ref.casefold() for ref in refs}

@@ -35,7 +35,7 @@ class TargetNotification(NamedTuple):
 _LOUDEST = (NotificationRule.DELETED, NotificationRule.UNSURE, NotificationRule.CHANGED)
 
 
-async def notified_targets(work: Session, kinds: Iterable[Kind]) -> list[TargetNotification]:
+async def notified_targets(session: Session, kinds: Iterable[Kind]) -> list[TargetNotification]:
     """What the targets that *kinds* feed hear when some of each are deleted."""
     loud: dict[str, NotificationRule] = {}
     for kind in kinds:
@@ -45,7 +45,7 @@ async def notified_targets(work: Session, kinds: Iterable[Kind]) -> list[TargetN
     found = []
     for name in (name for name in TARGETS if name in loud):
         try:
-            server = (await read_targets(work.api, [TARGETS[name]]))[name]
+            server = (await read_targets(session.api, [TARGETS[name]]))[name]
         except ApiError:
             found.append(TargetNotification(name, NotificationRule.UNREAD))
             continue

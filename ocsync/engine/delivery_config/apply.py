@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ocsync.engine.delivery_config.diff import Draft, body_of, draft, validate
-from ocsync.engine.delivery_config.patch_probe import PATH, PatchSemantics, probe
+from ocsync.engine.delivery_config.diff import ConfigChange, body_of, plan_change, validate
+from ocsync.engine.delivery_config.patch_probe import PATH, PatchSemantics, probe_patch
 from ocsync.engine.session import Session
 from ocsync.errors import (
     ConfigError,
@@ -20,23 +20,23 @@ from ocsync.errors import (
     TrustRequired,
 )
 from ocsync.field_paths import equal
-from ocsync.intake.delivery_file import Wanted, problem, refused
-from ocsync.intake.field_values import Fault
+from ocsync.intake.delivery_file import DesiredConfig, problem, refused
+from ocsync.intake.field_values import FieldError
 from ocsync.schema import DELIVERY_TARGETS
 from ocsync.secrets import SecretSource, resolve
 
 Secrets = dict[SecretSource, str]
 
 
-async def drafts(
-    work: Session, label: str, wanted: Iterable[Wanted], *, secrets: bool
-) -> list[Draft]:
+async def plan_changes(
+    session: Session, label: str, wanted: Iterable[DesiredConfig], *, secrets: bool
+) -> list[ConfigChange]:
     """Hold *wanted*, of file *label*, against the marketplace. Raises InputError, Refused."""
-    found = [draft(one, await _found(work, one.id), secrets=secrets) for one in wanted]
+    found = [plan_change(one, await _found(session, one.id), secrets=secrets) for one in wanted]
     problems = [problem(label, one.wanted.id, fault) for one in found for fault in validate(one)]
     if problems:
         raise refused(problems)
-    ours = {key.casefold() for key in work.folder.raw_attachments()}
+    ours = {key.casefold() for key in session.folder.raw_attachments()}
     taken = [
         f"{one.wanted.id} {slot}"
         for one in found for slot in one.changed if f"{one.wanted.id}/{slot}".casefold() in ours
@@ -47,7 +47,7 @@ async def drafts(
     return found
 
 
-def resolved(label: str, found: Iterable[Draft], *, run_commands: bool) -> Secrets:
+def resolved(label: str, found: Iterable[ConfigChange], *, run_commands: bool) -> Secrets:
     """Every secret that is to be sent. Raises TrustRequired for commands that nobody allowed, and
     InputError with all that cannot be had or is too long.
     """
@@ -67,29 +67,31 @@ def resolved(label: str, found: Iterable[Draft], *, run_commands: bool) -> Secre
         except ConfigError as error:
             why = error.message
         if why:
-            problems.append(problem(label, own, Fault(path, "", why)))
+            problems.append(problem(label, own, FieldError(path, "", why)))
     if problems:
         raise refused(problems)
     return secrets
 
 
-async def apply(work: Session, found: Sequence[Draft], secrets: Mapping[SecretSource, str]) -> None:
+async def apply(
+    session: Session, found: Sequence[ConfigChange], secrets: Mapping[SecretSource, str]
+) -> None:
     """Send what differs. Raises Refused, before anything is sent, where a PATCH would lose what
     cannot be put back; Conflict when somebody changed a configuration meanwhile.
     """
-    keeps = await probe(work) if any(map(_relies, found)) else None
+    keeps = await probe_patch(session) if any(map(_relies, found)) else None
     every = {one.wanted.id: keeps is not None and _names_every(one, keeps) for one in found}
     for one in found:
         if one.edits:
-            await _send(work, one, body_of(one, secrets, every=every[one.wanted.id]))
+            await _send(session, one, body_of(one, secrets, every=every[one.wanted.id]))
 
 
-def _relies(one: Draft) -> bool:
+def _relies(one: ConfigChange) -> bool:
     """Whether it matters what a PATCH does to what it does not name."""
     return one.found is not None and bool(one.changed) and not one.whole
 
 
-def _names_every(one: Draft, keeps: PatchSemantics) -> bool:
+def _names_every(one: ConfigChange, keeps: PatchSemantics) -> bool:
     """Whether the PATCH has to name every target. Raises Refused where something would be lost."""
     if not _relies(one):
         return False
@@ -106,21 +108,21 @@ def _names_every(one: Draft, keeps: PatchSemantics) -> bool:
     return not keeps.others
 
 
-async def _send(work: Session, one: Draft, body: Any) -> None:
+async def _send(session: Session, one: ConfigChange, body: Any) -> None:
     own = one.wanted.id
-    if not equal(await _found(work, own), one.found):
+    if not equal(await _found(session, own), one.found):
         text = f"{own} was changed by somebody else meanwhile; it was not sent"
         raise Conflict(text, hint="the same command again shows how it stands")
-    await work.api.write("PATCH" if one.found is not None else "PUT", f"{PATH}/{own}", body)
-    left = draft(one.wanted, await _found(work, own), secrets=False)
+    await session.api.write("PATCH" if one.found is not None else "PUT", f"{PATH}/{own}", body)
+    left = plan_change(one.wanted, await _found(session, own), secrets=False)
     if left.edits:
         paths = ", ".join(edit.path for edit in left.edits)
         raise Conflict(f"{own} was sent, but does not show it: {paths}")
 
 
-async def _found(work: Session, own: str) -> dict[str, Any] | None:
+async def _found(session: Session, own: str) -> dict[str, Any] | None:
     try:
-        return await work.api.get(f"{PATH}/{own}")
+        return await session.api.get(f"{PATH}/{own}")
     except NotFound:
         return None
 

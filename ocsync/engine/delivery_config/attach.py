@@ -11,17 +11,17 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ocsync.client import read_targets
-from ocsync.engine.delivery_config.bindings import show
-from ocsync.engine.delivery_config.patch_probe import PATH, probe, tidy
+from ocsync.engine.delivery_config.bindings import read_config
+from ocsync.engine.delivery_config.patch_probe import PATH, probe_patch, remove_probe
 from ocsync.engine.session import Session
 from ocsync.errors import ApiError, ConfigError, NotFound, OcsyncError, Refused, TryLater
 from ocsync.field_paths import equal
 from ocsync.listener_attachment import (
     Attachment,
-    Phase,
-    Standing,
+    AttachmentPhase,
+    AttachmentState,
     place_of,
-    settle,
+    resolve_intent,
     standing,
     target_in,
 )
@@ -50,109 +50,111 @@ class Detached(NamedTuple):
     """
 
     attachment: Attachment
-    was: Standing
+    was: AttachmentState
     changed: tuple[str, ...] = ()
 
 
-async def attach(work: Session, targets: Sequence[Target], listener: Listener) -> list[Attachment]:
+async def attach(
+    session: Session, targets: Sequence[Target], listener: Listener
+) -> list[Attachment]:
     """Add *listener* to each configuration that delivers *targets*.
 
     Nothing is sent when one has such a target already that is not ours, or when the platform would
     not keep the others: Refused. One of ours that is there is changed.
     """
-    known = await survey(work)
-    configs = await _configs_of(work, targets)
-    found = [await show(work, name) for name in configs]
+    known = await survey(session)
+    configs = await _configs_of(session, targets)
+    found = [await read_config(session, name) for name in configs]
     _refuse_others(found, known, listener.slot)
     for document in found:
         if document.get("Enabled") is False:
-            work.notify("!", f"{document['ID']} is disabled: it delivers nothing")
-    await _check_platform(work)
+            session.notify("!", f"{document['ID']} is disabled: it delivers nothing")
+    await _check_platform(session)
     return [
-        await _attach(work, document, listener, known, names)
+        await _attach(session, document, listener, known, names)
         for document, names in zip(found, configs.values(), strict=True)
     ]
 
 
-async def survey(work: Session) -> dict[str, Attachment]:
+async def survey(session: Session) -> dict[str, Attachment]:
     """What is attached by us, by key; what a crash left open is settled by asking the platform.
 
     The run lock must be held.
     """
-    known = work.folder.read_attachments()
+    known = session.folder.read_attachments()
     kept = {}
     for key, mine in known.items():
-        document = await _found(work, mine.config)
-        if settled := settle(mine, document):
+        document = await _found(session, mine.config)
+        if settled := resolve_intent(mine, document):
             kept[key] = settled
         elif target_in(document, mine.slot):
-            work.notify("!", _not_ours(mine))
+            session.notify("!", _not_ours(mine))
     if kept != known:
-        work.folder.write_attachments(kept)
+        session.folder.write_attachments(kept)
     return kept
 
 
 async def detach(
-    work: Session, targets: Sequence[Target] = (), endpoint: str = ""
+    session: Session, targets: Sequence[Target] = (), endpoint: str = ""
 ) -> list[Detached]:
     """Take away what is attached by us: all of it, or what is attached for *targets*, or at
     *endpoint*. Raises the first refusal, after the others are taken away.
     """
     wanted = {target.name for target in targets}
-    delivering = set(await _configs_of(work, targets, strict=False)) if wanted else set()
+    delivering = set(await _configs_of(session, targets, strict=False)) if wanted else set()
     done, refused = [], list[OcsyncError]()
-    for mine in work.folder.read_attachments().values():
+    for mine in session.folder.read_attachments().values():
         by_name = mine.config.casefold() in delivering or wanted & set(mine.targets)
         if (wanted and not by_name) or (endpoint and endpoint not in _endpoints(mine)):
             continue
         try:
-            done.append(await _detach(work, mine))
+            done.append(await _detach(session, mine))
         except ApiError as error:
             refused.append(error)
     if not (wanted or endpoint):
-        await tidy(work)
+        await remove_probe(session)
     if refused:
         raise refused[0]
     return done
 
 
-async def strangers(work: Session, targets: Sequence[Target], endpoint: str) -> list[str]:
+async def strangers(session: Session, targets: Sequence[Target], endpoint: str) -> list[str]:
     """The configurations of *targets* with an Http target at *endpoint* that is not ours to know.
 
     Such a one is left when the workspace that attached it is lost.
     """
-    mine = {a.config.casefold() for a in work.folder.read_attachments().values()}
-    names = [name for name in await _configs_of(work, targets, strict=False) if name not in mine]
-    found = [await _found(work, name) for name in names]
+    mine = {a.config.casefold() for a in session.folder.read_attachments().values()}
+    names = [name for name in await _configs_of(session, targets, strict=False) if name not in mine]
+    found = [await _found(session, name) for name in names]
     return [d["ID"] for d in found if target_in(d, "Http").get("Endpoint") == endpoint]
 
 
-async def remove(work: Session, names: Sequence[str], slot: str) -> None:
+async def remove(session: Session, names: Sequence[str], slot: str) -> None:
     """Take the targets of type *slot* out of the configurations *names*, whoever put them there.
 
     Raises Refused where the platform would take away more.
     """
-    await _check_platform(work)
+    await _check_platform(session)
     for name in names:
-        await _remove(work, name, slot)
+        await _remove(session, name, slot)
 
 
-async def _check_platform(work: Session) -> None:
+async def _check_platform(session: Session) -> None:
     """Refuse a platform on which a target cannot come and go without harm to the others."""
-    keeps = await probe(work)
+    keeps = await probe_patch(session)
     if not (keeps.others and keeps.removes):
         lacking = "does not take a target away again" if keeps.others else _DROPS
         text = f"this platform {lacking}; nothing was changed"
         raise Refused(text, hint="PUT the whole configuration, secrets and all, by other means")
 
 
-async def _remove(work: Session, name: str, slot: str) -> None:
-    await work.api.write("PATCH", f"{PATH}/{name}", {"DeliveryTargets": {slot: None}})
-    await _confirm(work, name, lambda document: not target_in(document, slot))
+async def _remove(session: Session, name: str, slot: str) -> None:
+    await session.api.write("PATCH", f"{PATH}/{name}", {"DeliveryTargets": {slot: None}})
+    await _confirm(session, name, lambda document: not target_in(document, slot))
 
 
 async def _attach(
-    work: Session,
+    session: Session,
     found: dict[str, Any],
     listener: Listener,
     known: Mapping[str, Attachment],
@@ -164,32 +166,32 @@ async def _attach(
         config=config,
         slot=slot,
         shown=listener.shown,
-        phase=Phase.ATTACHING,
-        since=work.timestamp(),
-        by=work.by,
+        phase=AttachmentPhase.ATTACHING,
+        since=session.timestamp(),
+        by=session.by,
         targets=sorted({*names, *(old.targets if old else ())}),
         was=old.shown if old else {},
         found=old.found if old else found,
     )
-    _remember(work, intent)
+    _remember(session, intent)
     body = {"DeliveryTargets": {slot: {**listener.shown, **listener.secrets}}}
-    await work.api.write("PATCH", f"{PATH}/{config}", body)
-    mine = msgspec.structs.replace(intent, phase=Phase.ATTACHED, was={})
-    await _confirm(work, config, lambda now: standing(mine, now, slot) is Standing.OURS)
-    _remember(work, mine)
+    await session.api.write("PATCH", f"{PATH}/{config}", body)
+    mine = msgspec.structs.replace(intent, phase=AttachmentPhase.ATTACHED, was={})
+    await _confirm(session, config, lambda now: standing(mine, now, slot) is AttachmentState.OURS)
+    _remember(session, mine)
     return mine
 
 
-async def _detach(work: Session, mine: Attachment) -> Detached:
-    document = await _found(work, mine.config)
+async def _detach(session: Session, mine: Attachment) -> Detached:
+    document = await _found(session, mine.config)
     was = standing(mine, document, mine.slot)
-    if was is Standing.OURS:
-        _remember(work, msgspec.structs.replace(mine, phase=Phase.DETACHING))
-        await _remove(work, mine.config, mine.slot)
-        document = await _found(work, mine.config)
-    _forget(work, mine)
+    if was is AttachmentState.OURS:
+        _remember(session, msgspec.structs.replace(mine, phase=AttachmentPhase.DETACHING))
+        await _remove(session, mine.config, mine.slot)
+        document = await _found(session, mine.config)
+    _forget(session, mine)
     changed = _differences(mine.found, document) if document else []
-    theirs = mine.slot if was is Standing.THEIRS else ""
+    theirs = mine.slot if was is AttachmentState.THEIRS else ""
     return Detached(mine, was, tuple(name for name in changed if name != theirs))
 
 
@@ -213,7 +215,7 @@ def _refuse_others(
     taken = []
     for document in found:
         mine = known.get(f"{document['ID']}/{slot}")
-        if standing(mine, document, slot) is Standing.THEIRS:
+        if standing(mine, document, slot) is AttachmentState.THEIRS:
             place = place_of(target_in(document, slot))
             article = "an HTTP" if slot == "Http" else f"a {slot}"
             taken.append(f"{document['ID']} has {article} target already ({place})")
@@ -223,13 +225,13 @@ def _refuse_others(
 
 
 async def _configs_of(
-    work: Session, targets: Sequence[Target], *, strict: bool = True
+    session: Session, targets: Sequence[Target], *, strict: bool = True
 ) -> dict[str, list[str]]:
     """The configurations that deliver *targets*, in lower case, each with their names.
 
     Raises ConfigError for a target without a sync config, if *strict*.
     """
-    states = await read_targets(work.api, targets)
+    states = await read_targets(session.api, targets)
     missing = [name for name, state in states.items() if not state.exists]
     if missing and strict:
         raise ConfigError(
@@ -243,19 +245,19 @@ async def _configs_of(
     return found
 
 
-async def _found(work: Session, name: str) -> dict[str, Any]:
+async def _found(session: Session, name: str) -> dict[str, Any]:
     """The configuration *name*; empty when it is not there any more."""
     try:
-        return await show(work, name)
+        return await read_config(session, name)
     except NotFound:
         return {}
 
 
-async def _confirm(work: Session, name: str, shows: Callable[[dict[str, Any]], bool]) -> None:
+async def _confirm(session: Session, name: str, shows: Callable[[dict[str, Any]], bool]) -> None:
     async def is_so() -> bool:
-        return shows(await _found(work, name))
+        return shows(await _found(session, name))
 
-    waited = await work.in_vain(is_so, CONFIRM_SECONDS)
+    waited = await session.in_vain(is_so, CONFIRM_SECONDS)
     if waited is not None:
         text = f"delivery configuration {name} does not show the change after {waited:.0f} s"
         raise TryLater(text, hint="ocsync delivery show, then the same command again")
@@ -269,10 +271,10 @@ def _not_ours(mine: Attachment) -> str:
     return f"{mine.config}: its {mine.slot} target is not our listener any more; left as it is"
 
 
-def _remember(work: Session, mine: Attachment) -> None:
-    work.folder.write_attachments({**work.folder.read_attachments(), mine.key: mine})
+def _remember(session: Session, mine: Attachment) -> None:
+    session.folder.write_attachments({**session.folder.read_attachments(), mine.key: mine})
 
 
-def _forget(work: Session, mine: Attachment) -> None:
-    known = work.folder.read_attachments()
-    work.folder.write_attachments({key: a for key, a in known.items() if key != mine.key})
+def _forget(session: Session, mine: Attachment) -> None:
+    known = session.folder.read_attachments()
+    session.folder.write_attachments({key: a for key, a in known.items() if key != mine.key})

@@ -11,11 +11,11 @@ from ocsync.engine.pause.pausing import read_status
 from ocsync.engine.session import Session
 from ocsync.errors import Conflict, PausedByOther
 from ocsync.models import TargetState
-from ocsync.pause import Standing
+from ocsync.pause import PauseState
 from ocsync.schema import Target
 
 
-class Configured(NamedTuple):
+class DeliveryConfig(NamedTuple):
     """A delivery configuration, and the sync targets that use it."""
 
     document: dict[str, Any]
@@ -28,7 +28,7 @@ class Configured(NamedTuple):
         return [name for name, value in found.items() if value] if isinstance(found, dict) else []
 
 
-class Bound(NamedTuple):
+class BindResult(NamedTuple):
     """A sync target that delivers by a configuration now, and by which it did (empty for none)."""
 
     target: Target
@@ -36,58 +36,58 @@ class Bound(NamedTuple):
     paused: bool = False
 
 
-async def list_configured(work: Session, targets: Sequence[Target]) -> list[Configured]:
+async def list_configured(session: Session, targets: Sequence[Target]) -> list[DeliveryConfig]:
     """Every delivery configuration with what uses it."""
-    states = await read_targets(work.api, targets)
+    states = await read_targets(session.api, targets)
     found = []
-    async for page in work.api.pages(PATH, key="ID"):
+    async for page in session.api.pages(PATH, key="ID"):
         for document in page:
             own = str(document["ID"]).casefold()
             users = tuple(n for n, s in states.items() if s.exists and s.delivery.casefold() == own)
-            found.append(Configured(document, users))
+            found.append(DeliveryConfig(document, users))
     return found
 
 
-async def show(work: Session, name: str) -> dict[str, Any]:
+async def read_config(session: Session, name: str) -> dict[str, Any]:
     """One delivery configuration; the platform shows no secrets. Raises NotFound."""
-    return await work.api.get(f"{PATH}/{name}") or {}
+    return await session.api.get(f"{PATH}/{name}") or {}
 
 
-async def bind(work: Session, targets: Sequence[Target], name: str) -> list[Bound]:
+async def bind(session: Session, targets: Sequence[Target], name: str) -> list[BindResult]:
     """Let *targets* deliver by the configuration *name*; one without a sync config gets one.
 
     Only that is changed: a PATCH keeps flags and pause. Raises NotFound.
     """
-    document = await show(work, name)
+    document = await read_config(session, name)
     if document.get("Enabled") is False:
-        work.notify("!", f"{name} is disabled: it delivers nothing")
-    states = await read_targets(work.api, targets)
+        session.notify("!", f"{name} is disabled: it delivers nothing")
+    states = await read_targets(session.api, targets)
     done = []
     for target in targets:
         state = states[target.name]
         if not state.exists:
             flags = dict.fromkeys(target.flags, True)
-            await work.api.write("PUT", target.path, {"DeliveryConfigID": name, **flags})
+            await session.api.write("PUT", target.path, {"DeliveryConfigID": name, **flags})
         elif state.delivery.casefold() != name.casefold():
-            await work.api.write("PATCH", target.path, {"DeliveryConfigID": name})
-        done.append(Bound(target, state.delivery, state.paused))
+            await session.api.write("PATCH", target.path, {"DeliveryConfigID": name})
+        done.append(BindResult(target, state.delivery, state.paused))
     return done
 
 
-async def bound(work: Session, targets: Sequence[Target]) -> list[TargetState]:
+async def targets_bound_to(session: Session, targets: Sequence[Target]) -> list[TargetState]:
     """The sync configs of *targets* that can be removed: those that are there.
 
     Raises Conflict for one that we have paused, PausedByOther for one that somebody else has: what
     is held for it would be lost.
     """
-    seen = (await read_status(work, targets)).values()
+    seen = (await read_status(session, targets)).values()
     ours = [s.target.name for s in seen if s.pause and s.server.exists]
     if ours:
         raise Conflict(
             f"{', '.join(ours)}: paused by this workspace; what is held would be lost",
             hint=f"ocsync resume, or ocsync unpause {' '.join(ours)}",
         )
-    theirs = [s.target.name for s in seen if s.standing is Standing.THEIRS]
+    theirs = [s.target.name for s in seen if s.state is PauseState.PAUSED_BY_OTHER]
     if theirs:
         raise PausedByOther(
             f"{', '.join(theirs)}: paused by someone else; what is held would be lost",
@@ -96,7 +96,7 @@ async def bound(work: Session, targets: Sequence[Target]) -> list[TargetState]:
     return [one.server for one in seen if one.server.exists]
 
 
-async def unbind(work: Session, targets: Sequence[Target]) -> None:
+async def unbind(session: Session, targets: Sequence[Target]) -> None:
     """Remove the sync configs of *targets*: nothing is delivered for them any more."""
     for target in targets:
-        await work.api.delete(target.path)
+        await session.api.delete(target.path)

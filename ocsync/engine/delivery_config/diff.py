@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ocsync.field_paths import MISSING, equal, join
-from ocsync.intake.delivery_file import Wanted
-from ocsync.intake.field_values import Fault
+from ocsync.intake.delivery_file import DesiredConfig
+from ocsync.intake.field_values import FieldError
 from ocsync.listener_attachment import target_in
 from ocsync.schema import CUSTOM_HEADER, DELIVERY_TARGETS, INTEGRATIONS
 from ocsync.secrets import SecretSource
@@ -31,14 +31,14 @@ class Edit(NamedTuple):
     after: Any
 
 
-class Draft(NamedTuple):
+class ConfigChange(NamedTuple):
     """What a file wants of one configuration, held against what is *found* (None: not there).
 
     *hidden* are secrets of the file that cannot be compared and are not sent. *stays* are targets
     that the file does not name. *changed* are the types of those to be sent.
     """
 
-    wanted: Wanted
+    wanted: DesiredConfig
     found: dict[str, Any] | None
     edits: tuple[Edit, ...]
     hidden: tuple[str, ...]
@@ -71,7 +71,9 @@ class Draft(NamedTuple):
         ]
 
 
-def draft(wanted: Wanted, found: dict[str, Any] | None, *, secrets: bool) -> Draft:
+def plan_change(
+    wanted: DesiredConfig, found: dict[str, Any] | None, *, secrets: bool
+) -> ConfigChange:
     """Compare; with *secrets* those of targets that do not change are sent too."""
     edits = [*_own_edits(wanted, found)]
     hidden, changed = list[str](), list[str]()
@@ -86,27 +88,27 @@ def draft(wanted: Wanted, found: dict[str, Any] | None, *, secrets: bool) -> Dra
         else:
             hidden += [path for path, _ in unseen]
     stays = sorted(_there(found) - wanted.targets.keys())
-    return Draft(wanted, found, tuple(edits), tuple(hidden), tuple(stays), tuple(changed))
+    return ConfigChange(wanted, found, tuple(edits), tuple(hidden), tuple(stays), tuple(changed))
 
 
-def validate(draft: Draft) -> Iterator[Fault]:
+def validate(draft: ConfigChange) -> Iterator[FieldError]:
     """What keeps *draft* from being sent: fields that a new configuration or target must have."""
     wanted, found = draft.wanted, draft.found
     if found is None and "Name" not in wanted.fields:
-        yield Fault("Name", "", "is missing: there is no such configuration yet")
+        yield FieldError("Name", "", "is missing: there is no such configuration yet")
     for slot, target in wanted.targets.items():
         if target is not None:
             there = target_in(found or {}, slot)
             for name, why in _lacking(slot, target, there, sent=slot in draft.changed):
-                yield Fault(f"{slot}.{name}", "", why)
+                yield FieldError(f"{slot}.{name}", "", why)
     both = {*draft.stays, *(s for s, t in wanted.targets.items() if t is not None)}
     if len(known := sorted(both.intersection(INTEGRATIONS))) > 1:
         why = f"would have {' and '.join(known)}: only one of {', '.join(INTEGRATIONS)} is allowed"
-        yield Fault("DeliveryTargets", "", why)
+        yield FieldError("DeliveryTargets", "", why)
     kept = [slot for slot, target in wanted.targets.items() if target is not None]
     if not (draft.stays or kept):
         why = "is missing" if found is None else "would be empty: it must have a target"
-        yield Fault("DeliveryTargets", "", why)
+        yield FieldError("DeliveryTargets", "", why)
 
 
 def _lacking(
@@ -125,7 +127,7 @@ def _lacking(
 
 
 def body_of(
-    draft: Draft, secrets: Mapping[SecretSource, str], *, every: bool = False
+    draft: ConfigChange, secrets: Mapping[SecretSource, str], *, every: bool = False
 ) -> dict[str, Any]:
     """The request's body: a PUT's for a new one, else a PATCH's; *every* target is named, or only
     those that change.
@@ -144,7 +146,7 @@ def body_of(
     return {**fields, **({"DeliveryTargets": targets} if targets else {})}
 
 
-def _own_edits(wanted: Wanted, found: dict[str, Any] | None) -> Iterator[Edit]:
+def _own_edits(wanted: DesiredConfig, found: dict[str, Any] | None) -> Iterator[Edit]:
     if found is None:
         for name, value in {"Enabled": True, **wanted.fields}.items():
             yield Edit("+", name, MISSING, value)

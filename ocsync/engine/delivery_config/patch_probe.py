@@ -30,17 +30,17 @@ class PatchSemantics(NamedTuple):
     removes: bool
 
 
-async def probe(work: Session) -> PatchSemantics:
+async def probe_patch(session: Session) -> PatchSemantics:
     """Try it. Raises TryLater when somebody else tries at the same time."""
     path = f"{PATH}/{PROBE}"
     both = {"MessageSender": _DUMMY, "Http": {**_DUMMY, **_CUSTOM}}
-    await work.api.write("PUT", path, {"Name": PROBE, "Enabled": False, "DeliveryTargets": both})
+    await session.api.write("PUT", path, {"Name": PROBE, "Enabled": False, "DeliveryTargets": both})
     try:
-        part = await _after(work, {"Http": {"Endpoint": "https://else.invalid"}})
+        part = await _after(session, {"Http": {"Endpoint": "https://else.invalid"}})
         fields = bool((part.get("Http") or {}).get("CustomAuthHeaderName"))
-        whole = await _after(work, {"Http": {**_DUMMY, **_CUSTOM}})
+        whole = await _after(session, {"Http": {**_DUMMY, **_CUSTOM}})
         others = bool(whole.get("MessageSender") and whole.get("Http"))
-        none = await _after(work, {"Http": None})
+        none = await _after(session, {"Http": None})
         return PatchSemantics(
             others, others and fields, bool(none.get("MessageSender")) and not none.get("Http")
         )
@@ -49,23 +49,23 @@ async def probe(work: Session) -> PatchSemantics:
         raise TryLater(text, hint="the same command again") from error
     finally:
         with suppress(NotFound):
-            await work.api.delete(path)
+            await session.api.delete(path)
 
 
-async def _after(work: Session, targets: dict[str, Any]) -> dict[str, Any]:
+async def _after(session: Session, targets: dict[str, Any]) -> dict[str, Any]:
     """The probe's targets after a PATCH with *targets*; empty when it was refused."""
     path = f"{PATH}/{PROBE}"
     try:
-        await work.api.write("PATCH", path, {"DeliveryTargets": targets})
+        await session.api.write("PATCH", path, {"DeliveryTargets": targets})
     except NotFound:
         raise
     except ApiError:
         return {}
-    found = (await work.api.get(path) or {}).get("DeliveryTargets")
+    found = (await session.api.get(path) or {}).get("DeliveryTargets")
     return found if isinstance(found, dict) else {}
 
 
-async def tidy(work: Session) -> None:
+async def remove_probe(session: Session) -> None:
     """Remove what a crash in the middle of trying may have left."""
     with suppress(ApiError):
-        await work.api.delete(f"{PATH}/{PROBE}")
+        await session.api.delete(f"{PATH}/{PROBE}")

@@ -14,11 +14,11 @@ from ocsync.engine.doctor import environment, leftovers, listeners, log_repair, 
 from ocsync.engine.doctor.check import LOGS, failed
 from ocsync.engine.doctor.check import Check as Check
 from ocsync.engine.doctor.check import CheckResult as CheckResult
-from ocsync.engine.doctor.check import Examination as Examination
+from ocsync.engine.doctor.check import DoctorReport as DoctorReport
 from ocsync.engine.doctor.check import Level as Level
 from ocsync.engine.doctor.check import Needs as Needs
 from ocsync.engine.doctor.check import Setup as Setup
-from ocsync.engine.doctor.check import examine as examine
+from ocsync.engine.doctor.check import run_checks as run_checks
 from ocsync.errors import OcsyncError
 
 _W, _F, _P, _L = Needs.WORKSPACE, Needs.FOLDER, Needs.PROFILE, Needs.LOGS
@@ -56,13 +56,13 @@ BEFORE_ASKING = ("profile", "secret", "trust")
 """What must not be wrong, or the server is not asked."""
 
 
-def can_ask(found: Examination) -> bool:
+def can_ask(found: DoctorReport) -> bool:
     """Whether signing in makes sense after what was found here."""
     bad = any(one.level is Level.WRONG and one.id in BEFORE_ASKING for one in found.said)
     return not bad and not any(name in found.skipped for name in BEFORE_ASKING)
 
 
-def repair(found: Examination, ask: Callable[[CheckResult], bool]) -> Iterator[CheckResult]:
+def repair(found: DoctorReport, ask: Callable[[CheckResult], bool]) -> Iterator[CheckResult]:
     """Repair what can be; what was done, or why not. Where something is lost by a repair, *ask* has
     to show what that is, and to get a yes.
     """

@@ -56,7 +56,9 @@ def passed(what: str) -> CheckResult:
     return CheckResult(Level.FINE, what)
 
 
-def note(what: str, why: str = "", fix: str = "", *, repair: Repair | None = None) -> CheckResult:
+def warning(
+    what: str, why: str = "", fix: str = "", *, repair: Repair | None = None
+) -> CheckResult:
     """Something to know; nothing is wrong."""
     return CheckResult(Level.NOTE, what, why, fix, repair=repair)
 
@@ -141,7 +143,7 @@ class Check(NamedTuple):
     needs: Needs = Needs.NOTHING
 
 
-class Examination(NamedTuple):
+class DoctorReport(NamedTuple):
     """What the checks said; *skipped* were not made: id -> what was not there for them."""
 
     said: list[CheckResult]
@@ -157,10 +159,10 @@ class Examination(NamedTuple):
         return sum(one.level is level for one in self.said)
 
 
-def examine(setup: Setup, checks: Iterable[Check]) -> Examination:
+def run_checks(setup: Setup, checks: Iterable[Check]) -> DoctorReport:
     """Make every check that makes sense."""
     missing = _missing(setup)
-    found = Examination([], {})
+    found = DoctorReport([], {})
     order = list(Needs)
     for check in checks:
         if order.index(check.needs) < order.index(missing):

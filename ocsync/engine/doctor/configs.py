@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from importlib.util import find_spec
 
 from ocsync.client.sync_configs import read_target
-from ocsync.engine.delivery_config.bindings import show
-from ocsync.engine.doctor.check import CheckResult, note, passed, problem
+from ocsync.engine.delivery_config.bindings import read_config
+from ocsync.engine.doctor.check import CheckResult, passed, problem, warning
 from ocsync.engine.doctor.server_context import ServerContext, Use
-from ocsync.engine.pause.pausing import TargetStatus, drift
+from ocsync.engine.pause.pausing import TargetStatus, config_changes
 from ocsync.errors import ApiError, NotFound, RoleMissing
-from ocsync.pause import Standing, settle, standing
+from ocsync.pause import PauseState, pause_state, resolve_intent
 from ocsync.schema import TARGETS
 
 
@@ -22,21 +22,23 @@ async def targets(asked: ServerContext) -> AsyncIterator[CheckResult]:
     well = True
     for name, target in TARGETS.items():
         try:
-            asked.states[name] = state = await read_target(asked.work.api, target)
+            asked.states[name] = state = await read_target(asked.session.api, target)
         except RoleMissing:
             unread[name] = f"needs {target.role}"
             continue
         except ApiError as error:
             unread[name] = error.message
             continue
-        mine = settle(pauses.get(name), state)
-        for said in _target(TargetStatus(target, state, mine, standing(mine, state)), asked.use):
+        mine = resolve_intent(pauses.get(name), state)
+        for said in _target(TargetStatus(target, state, mine, pause_state(mine, state)), asked.use):
             well = False
             yield said
     for name, why in unread.items():
         if name in asked.use.targets or not why.startswith("needs"):
             well = False
-            yield note(f"{name} could not be looked at: {why}", "whether it is paused is not known")
+            yield warning(
+                f"{name} could not be looked at: {why}", "whether it is paused is not known"
+            )
     if well:
         there = [n for n, s in asked.states.items() if s.exists]
         yield passed(f"{len(there)} sync configs, none at odds with this workspace")
@@ -46,7 +48,7 @@ def _target(seen: TargetStatus, use: Use) -> list[CheckResult]:
     name, state = seen.target.name, seen.server
     used = name in use.targets
     found: list[CheckResult] = []
-    if seen.standing is Standing.LIFTED:
+    if seen.state is PauseState.UNPAUSED_BY_OTHER:
         found.append(
             problem(
                 f"somebody else lifted our pause of {name}",
@@ -54,7 +56,7 @@ def _target(seen: TargetStatus, use: Use) -> list[CheckResult]:
                 f"ocsync pause {name}, or ocsync unpause {name} to forget it",
             )
         )
-    elif seen.standing is Standing.NO_CONFIG and seen.pause:
+    elif seen.state is PauseState.NO_CONFIG and seen.pause:
         found.append(
             problem(
                 f"{name} was paused, and has no sync config any more",
@@ -62,26 +64,26 @@ def _target(seen: TargetStatus, use: Use) -> list[CheckResult]:
                 f"ocsync unpause {name} to forget it, or set the config up again",
             )
         )
-    elif seen.standing is Standing.NO_CONFIG and used:
+    elif seen.state is PauseState.NO_CONFIG and used:
         found.append(
-            note(
+            warning(
                 f"{name} ({use.targets[name]}) has no sync config",
                 "no delivery target hears of its changes; there is nothing to pause",
                 f"ocsync delivery bind {name} CONFIG, if that is not meant",
             )
         )
-    elif seen.standing is Standing.THEIRS and used:
+    elif seen.state is PauseState.PAUSED_BY_OTHER and used:
         found.append(
-            note(
+            warning(
                 f"{name} ({use.targets[name]}) is paused, and not by this workspace",
                 "what is resumed reaches its targets when that pause is lifted, not before",
                 f"ocsync pause {name} --adopt, or ocsync unpause {name} --force",
             )
         )
-    changed = drift(seen)
+    changed = config_changes(seen)
     if changed:
         found.append(
-            note(
+            warning(
                 f"the config of {name} is not as it was when it was paused: {'; '.join(changed)}",
                 "somebody else works on it; lifting the pause leaves that as it is",
                 "ocsync targets",
@@ -89,7 +91,7 @@ def _target(seen: TargetStatus, use: Use) -> list[CheckResult]:
         )
     if state.exists and used and not state.changed:
         found.append(
-            note(
+            warning(
                 f"{name} has {seen.target.flags[0]}=false",
                 "its changes are not sent at all, only what is synced by hand",
                 f"set it true in the config of {name}, or: ocsync resync {name} ID...",
@@ -117,7 +119,7 @@ async def delivery(asked: ServerContext) -> AsyncIterator[CheckResult]:
 async def _delivery(asked: ServerContext, config: str, names: str) -> list[CheckResult]:
     why = f"nothing of {names} is delivered"
     try:
-        found = await show(asked.work, config)
+        found = await read_config(asked.session, config)
     except NotFound:
         return [
             problem(
@@ -128,7 +130,7 @@ async def _delivery(asked: ServerContext, config: str, names: str) -> list[Check
         ]
     except RoleMissing:
         return [
-            note(
+            warning(
                 f"delivery configuration {config} of {names} cannot be looked at",
                 "whether it is enabled is not known",
                 "DeliveryConfigAdmin would show it",
@@ -147,7 +149,7 @@ async def _delivery(asked: ServerContext, config: str, names: str) -> list[Check
     kafka = isinstance(ways, dict) and bool(ways.get("Kafka"))
     if kafka and find_spec("confluent_kafka") is None:
         said.append(
-            note(
+            warning(
                 f"{names} deliver to Kafka, and confluent-kafka is not installed",
                 "what arrives there cannot be listened to",
                 "pip install 'ocsync[kafka]'",

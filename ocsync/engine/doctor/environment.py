@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from ocsync import __version__
-from ocsync.engine.doctor.check import CheckResult, Setup, note, passed, problem
+from ocsync.engine.doctor.check import CheckResult, Setup, passed, problem, warning
 from ocsync.errors import ExitCode
 
 OLDEST = (3, 11)
@@ -42,7 +42,7 @@ def packages(_: Setup) -> Iterator[CheckResult]:
     try:
         needed = metadata.requires("ocsync") or []
     except metadata.PackageNotFoundError:
-        yield note("ocsync is not installed as a package", "its needs cannot be compared", "")
+        yield warning("ocsync is not installed as a package", "its needs cannot be compared", "")
         return
     bad = [text for line in needed if (text := _mismatch(line))]
     if bad:
@@ -87,7 +87,7 @@ def terminal(setup: Setup) -> Iterator[CheckResult]:
     try:
         "‖▶✓✗".encode(setup.encoding)
     except (UnicodeEncodeError, LookupError):
-        yield note(
+        yield warning(
             f"the output takes {setup.encoding}, which has no such signs as ‖ and ✓",
             "ASCII twins are shown, and names in other scripts as question marks",
             "export PYTHONUTF8=1, or a UTF-8 locale",
@@ -100,7 +100,7 @@ def environment(setup: Setup) -> Iterator[CheckResult]:
     """Settings that are in force unseen."""
     set_here = {name: why for name, why in _SILENT.items() if setup.environ.get(name)}
     for name, why in set_here.items():
-        yield note(f"{name} is set", why, f"unset {name}, if that is not meant")
+        yield warning(f"{name} is set", why, f"unset {name}, if that is not meant")
     if not set_here:
         yield passed("nothing set that surprises")
 
@@ -113,7 +113,7 @@ def proxy(setup: Setup) -> Iterator[CheckResult]:
         yield passed("none on the way")
         return
     via = urlsplit(found)
-    yield note(
+    yield warning(
         f"requests go through the proxy {via.hostname}:{via.port or ''}".rstrip(":"),
         "what fails on the way may be the proxy's doing",
         f"export NO_PROXY={parts.hostname}, to go straight there",
@@ -123,7 +123,7 @@ def proxy(setup: Setup) -> Iterator[CheckResult]:
 def who(_: Setup) -> Iterator[CheckResult]:
     """Whether it runs as root, whose files nobody else can use afterwards."""
     if hasattr(os, "geteuid") and os.geteuid() == 0 and os.environ.get("SUDO_USER"):
-        yield note(
+        yield warning(
             "this is run by sudo",
             "what it writes belongs to root afterwards",
             f"sudo -u {os.environ['SUDO_USER']} ocsync ..., or without sudo",

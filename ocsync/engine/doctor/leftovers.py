@@ -7,7 +7,15 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from ocsync.engine.doctor.check import CheckResult, Repair, Setup, note, of_error, passed, problem
+from ocsync.engine.doctor.check import (
+    CheckResult,
+    Repair,
+    Setup,
+    of_error,
+    passed,
+    problem,
+    warning,
+)
 from ocsync.errors import Damaged, OcsyncError
 from ocsync.models import Outcome
 from ocsync.store import ProfileDir, Run, integrity
@@ -37,11 +45,13 @@ def locks(setup: Setup) -> Iterator[CheckResult]:
             continue
         held = True
         if holder.lives is False:
-            yield note(f"{holder.text()} held {name} and died", "a dead holder blocks nobody", "")
+            yield warning(
+                f"{holder.text()} held {name} and died", "a dead holder blocks nobody", ""
+            )
         else:
             unsure = "" if holder.lives else " (on another machine: it may have ended)"
             why = f"{what} waits for it{unsure}"
-            yield note(f"{holder.text()} holds {name}", why, "ocsync ... --lock-timeout 5m")
+            yield warning(f"{holder.text()} holds {name}", why, "ocsync ... --lock-timeout 5m")
     if not held:
         yield passed("nobody holds one")
 
@@ -61,7 +71,7 @@ def runs(setup: Setup) -> Iterator[CheckResult]:
         well = False
         text = f"run {run.id} ({info.kind}) is not finished{_progress(run)}"
         if setup.busy:
-            yield note(text, "a command is at work", "")
+            yield warning(text, "a command is at work", "")
         else:
             why = "what it began waits, and so do its pauses; nothing is lost"
             yield problem(text, why, f"{_GO_ON.get(info.kind, 'ocsync resume')} goes on with it")
@@ -89,7 +99,7 @@ def seals(setup: Setup) -> Iterator[CheckResult]:
         setup.folder.runs.recover(setup.folder.journal)
         return "finished, or undone; every entry is staged or in a run"
 
-    yield note(
+    yield warning(
         f"{', '.join(path.name for path in found)}: a run that was half made",
         "a crash came between; the next resume finishes or undoes it",
         "ocsync doctor --fix, or ocsync resume",
@@ -138,7 +148,7 @@ def _pause(setup: Setup, name: str, facts: dict[str, Any]) -> Iterator[CheckResu
             "ocsync expire, or ocsync resume",
         )
     elif not until and age > FORGOTTEN:
-        yield note(
+        yield warning(
             f"{name} has been paused for {_days(age)}, without an end",
             "its targets hear of no change until it is lifted",
             f"ocsync resume, or ocsync unpause {name}",
@@ -172,7 +182,7 @@ def restore(setup: Setup) -> Iterator[CheckResult]:
             "ocsync status, ocsync plan --diff; then ocsync resume, or stage clear and unpause",
         )
     elif pending and after - setup.now < _NEAR:
-        yield note(
+        yield warning(
             f"staging is restored in {_days(after - setup.now)}; pending: {', '.join(pending)}",
             why,
             "ocsync resume before that, or ocsync unpause and begin again afterwards",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from ocsync.engine.doctor.check import CheckResult, Setup, note, of_error, passed, problem
+from ocsync.engine.doctor.check import CheckResult, Setup, of_error, passed, problem, warning
 from ocsync.errors import Damaged
 from ocsync.listener_attachment import place_of
 
@@ -40,7 +40,7 @@ def _listener(setup: Setup, config: str, facts: dict[str, Any]) -> CheckResult:
             f"{_DETACH}, which settles it",
         )
     if age > FORGOTTEN:
-        return note(
+        return warning(
             f"{config} has delivered to our listener too for {age.days} d ({place})",
             "OrderCloud goes on sending there, whether anybody listens or not",
             _DETACH,

@@ -21,12 +21,12 @@ from pathlib import Path
 import msgspec
 
 from ocsync.consolidate import consolidate
-from ocsync.engine.doctor.check import CheckResult, Repair, Setup, note, passed, problem
+from ocsync.engine.doctor.check import CheckResult, Repair, Setup, passed, problem, warning
 from ocsync.errors import Damaged, ExitCode, OcsyncError
 from ocsync.models import Intent, Op, Outcome, Step
 from ocsync.plan import build
 from ocsync.store import Run, RunInfo, integrity, journal_repair
-from ocsync.store.integrity import Damage
+from ocsync.store.integrity import LogDamage
 
 _SHOWN = 5
 _BESIDE = {
@@ -42,7 +42,7 @@ def records(setup: Setup) -> Iterator[CheckResult]:
     lines = files = 0
     well = True
     for path in integrity.logs(setup.folder.path):
-        found = integrity.damage(path)
+        found = integrity.find_damage(path)
         lines, files = lines + found.kept, files + 1
         if found.torn and not found.lost and not setup.busy:
             well = False
@@ -61,7 +61,7 @@ def records(setup: Setup) -> Iterator[CheckResult]:
         yield passed(text if files else "there are none yet")
 
 
-def _torn(setup: Setup, found: Damage) -> CheckResult:
+def _torn(setup: Setup, found: LogDamage) -> CheckResult:
     name = _name(setup, found.path)
 
     def do() -> str:
@@ -69,7 +69,7 @@ def _torn(setup: Setup, found: Damage) -> CheckResult:
             integrity.cut_torn_tail(found.path)
         return f"the torn end of {name} is cut off"
 
-    return note(
+    return warning(
         f"the last line of {name} is torn",
         "a command died while it wrote; the line was never acknowledged, and readers drop it",
         "ocsync doctor --fix cuts it off, as the next write would",
@@ -77,7 +77,7 @@ def _torn(setup: Setup, found: Damage) -> CheckResult:
     )
 
 
-def _damaged(setup: Setup, found: Damage) -> CheckResult:
+def _damaged(setup: Setup, found: LogDamage) -> CheckResult:
     name = _name(setup, found.path)
     lost = found.lost
     places = ", ".join(str(line.number) for line in lost[:_SHOWN])
@@ -96,7 +96,7 @@ def _damaged(setup: Setup, found: Damage) -> CheckResult:
     )
 
 
-def _outlook(setup: Setup, found: Damage, name: str) -> tuple[str, Repair | None]:
+def _outlook(setup: Setup, found: LogDamage, name: str) -> tuple[str, Repair | None]:
     """What leaving the lines out would lose, and the repair that does it, if there is one."""
     path = found.path
     if path.parent.name == "journal":
@@ -120,7 +120,7 @@ def _outlook(setup: Setup, found: Damage, name: str) -> tuple[str, Repair | None
             return text, Repair(keep, _ask(name, found))
 
 
-def _journal(setup: Setup, found: Damage, name: str) -> tuple[str, Repair]:
+def _journal(setup: Setup, found: LogDamage, name: str) -> tuple[str, Repair]:
     seen = journal_repair.preview_repair(setup.folder)
     texts = [f"would be left staged: {seen.staged:,}"]
     if seen.sealed:
@@ -131,7 +131,7 @@ def _journal(setup: Setup, found: Damage, name: str) -> tuple[str, Repair]:
         texts.append("edits in these lines would be lost: stage them again")
 
     def do() -> str:
-        beside = journal_repair.mend_journal(setup.folder, found.path)
+        beside = journal_repair.repair_journal(setup.folder, found.path)
         return _done(name, beside)
 
     return "; ".join(texts), Repair(do, _ask(name, found))
@@ -279,7 +279,7 @@ def _heard(setup: Setup, path: Path, name: str) -> str:
         return _kept(path, name)
 
 
-def _ask(name: str, found: Damage) -> str:
+def _ask(name: str, found: LogDamage) -> str:
     lines = f"{len(found.lost):,} damaged line" + "s" * (len(found.lost) != 1)
     return f"Leave {lines} out of {name} (a copy is kept)?"
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
-from ocsync.engine.doctor.check import CheckResult, Setup, note, of_error, passed, problem
+from ocsync.engine.doctor.check import CheckResult, Setup, of_error, passed, problem, warning
 from ocsync.errors import ExitCode, OcsyncError
 from ocsync.store.profiles import ENVIRONMENTS, environment_of, is_loopback
 from ocsync.store.workspace import check_trust
@@ -55,14 +55,14 @@ def whole(setup: Setup) -> Iterator[CheckResult]:
             code=_BAD,
         )
     if profile.name != setup.folder.path.name:
-        yield note(
+        yield warning(
             f"the folder {setup.folder.path.name} holds a profile named {profile.name}",
             "commands know it by the folder's name",
             f"mend {path}",
         )
     unknown = setup.folder.unknown_keys()
     if unknown:
-        yield note(
+        yield warning(
             f"{path} has {', '.join(unknown)}, which mean nothing",
             "a misspelt setting is not in force",
             f"mend {path}",
@@ -76,26 +76,26 @@ def host(setup: Setup) -> Iterator[CheckResult]:
     api, auth = (urlsplit(url).hostname or "" for url in (profile.api_url, profile.auth_url))
     environment = environment_of(profile.api_url)
     if is_loopback(api):
-        yield note(
+        yield warning(
             f"{profile.api_url} is this machine",
             "an emulator or a tunnel: nothing here reaches a marketplace by itself",
             "ocsync profile use NAME, if another is meant",
         )
     elif not environment:
-        yield note(
+        yield warning(
             f"{api} is not one of OrderCloud's hosts",
             "it gets the secret; a proxy of your own may be meant",
             "ocsync profile show, then compare with the Portal's API URL",
         )
     if auth != api and environment:
-        yield note(
+        yield warning(
             f"it signs in at {auth}, not at its API's host",
             "OrderCloud takes sign-ins at the API's host",
             f"mend auth_url in {setup.short(setup.folder.path / 'profile.toml')} if sign-in fails",
         )
     plain = [url for url in (profile.api_url, profile.auth_url) if url.startswith("http:")]
     if plain and not is_loopback(urlsplit(plain[0]).hostname or ""):
-        yield note(
+        yield warning(
             f"{plain[0]} is plain http",
             "everybody on the way can read the secret and the token",
             "https, or an ssh tunnel to 127.0.0.1",
@@ -117,7 +117,7 @@ def secret(setup: Setup) -> Iterator[CheckResult]:
         text = f"environment variable {source.env} is not set"
         yield problem(text, why, f"export {source.env}=...", code=_BAD)
     elif source.env and setup.environ[source.env] != setup.environ[source.env].strip():
-        yield note(
+        yield warning(
             f"environment variable {source.env} begins or ends with white space",
             "it is sent as it is, and may be refused for it",
             f"set {source.env} again without it",
@@ -155,7 +155,7 @@ def extras(setup: Setup) -> Iterator[CheckResult]:
     sources = {entry.source.rpartition(":")[0] for entry in setup.entries}
     sheets = [s for s in sources if s.partition("!")[0].lower().endswith((".xlsx", ".xls", ".ods"))]
     if sheets and find_spec("python_calamine") is None:
-        yield note(
+        yield warning(
             f"{sheets[0]} was staged, but spreadsheets can no longer be read",
             "importing it again would be refused",
             "pip install 'ocsync[xlsx]'",

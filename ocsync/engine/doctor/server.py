@@ -12,7 +12,7 @@ from ocsync.client import Identity
 from ocsync.engine.doctor import configs
 from ocsync.engine.doctor.check import (
     CheckResult,
-    Examination,
+    DoctorReport,
     Needs,
     Setup,
     failed,
@@ -33,11 +33,11 @@ _GIVE = (
 )
 
 
-async def ask(work: Session, setup: Setup) -> Examination:
+async def read_server(session: Session, setup: Setup) -> DoctorReport:
     """Sign in and make every check that asks the server."""
-    found = Examination([], {})
+    found = DoctorReport([], {})
     try:
-        identity = await work.api.identity()
+        identity = await session.api.identity()
     except OcsyncError as error:
         said = of_error(error, "every command that asks the server fails so")
         if isinstance(error, TryLater):
@@ -46,7 +46,7 @@ async def ask(work: Session, setup: Setup) -> Examination:
         found.skipped.update(dict.fromkeys(CHECKS, Needs.SIGN_IN.value))
         return found
     found.said.append(_signed_in(identity)._replace(id="sign-in"))
-    asked = ServerContext(work, setup, identity, in_use(setup))
+    asked = ServerContext(session, setup, identity, in_use(setup))
     for name, look in CHECKS.items():
         try:
             async for said in look(asked):
@@ -104,7 +104,7 @@ async def audience(asked: ServerContext) -> AsyncIterator[CheckResult]:
 
 async def clock(asked: ServerContext) -> AsyncIterator[CheckResult]:
     """How far the clocks are apart."""
-    skew = asked.work.api.skew
+    skew = asked.session.api.skew
     if skew is None:
         yield passed("the server does not say what time it has")
     elif abs(skew) > MOST_SKEW:

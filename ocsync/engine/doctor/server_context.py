@@ -27,7 +27,7 @@ class Use(NamedTuple):
 class ServerContext:
     """What the checks share: who is signed in, what is in use, and each target that was read."""
 
-    work: Session
+    session: Session
     setup: Setup
     identity: Identity
     use: Use

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ocsync.engine.doctor.check import CheckResult, Repair, Setup, note, passed, problem
+from ocsync.engine.doctor.check import CheckResult, Repair, Setup, passed, problem, warning
 from ocsync.errors import ExitCode, OcsyncError
 from ocsync.store import integrity
 from ocsync.store.workspace import FOLDER, data_folder
@@ -34,7 +34,7 @@ def found(setup: Setup) -> Iterator[CheckResult]:
             code=ExitCode.BAD_CONFIG,
         )
     for path in _passed_over(setup):
-        yield note(
+        yield warning(
             f"{path} belongs to another user and is passed over",
             "a folder of somebody else's must not decide what is sent where",
             f"ocsync ... --workspace {path}, if it is meant",
@@ -103,7 +103,7 @@ def modes(setup: Setup) -> Iterator[CheckResult]:
             repair=private,
         )
     elif readable:
-        yield note(
+        yield warning(
             f"others may read {_these(setup, readable)}",
             "prices, users and stock that are not out yet stand there",
             fix,
@@ -129,7 +129,7 @@ def ignored(setup: Setup) -> Iterator[CheckResult]:
         integrity.ignore_all(root)
         return f"{name} written"
 
-    yield note(
+    yield warning(
         f"{name} does not say *",
         "the workspace could be committed by mistake",
         f"echo '*' > {name}",
@@ -149,7 +149,7 @@ def leftovers(setup: Setup) -> Iterator[CheckResult]:
             path.unlink(missing_ok=True)
         return f"{len(found):,} removed"
 
-    yield note(
+    yield warning(
         f"{_these(setup, found)}: half written",
         "a command died while it wrote; what it replaced is whole",
         "ocsync doctor --fix removes them",
@@ -174,6 +174,6 @@ def room(setup: Setup) -> Iterator[CheckResult]:
     if free < VERY_LITTLE:
         yield problem(text, why, f"df -h {setup.workspace.root}")
     elif free < LITTLE:
-        yield note(text, why, f"df -h {setup.workspace.root}")
+        yield warning(text, why, f"df -h {setup.workspace.root}")
     else:
         yield passed(f"{free / 2**30:,.0f} GB free")

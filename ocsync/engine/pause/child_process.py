@@ -18,7 +18,7 @@ _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
 _FROM_KEYS = ("SIGINT", "SIGQUIT")
 
 
-class Command(NamedTuple):
+class ChildCommand(NamedTuple):
     """A program and its arguments, no shell between; *stdout* is a descriptor, or None for ours."""
 
     words: tuple[str, ...]
@@ -30,7 +30,7 @@ class Command(NamedTuple):
         """What it is called; arguments may be secret and are never shown."""
         return Path(self.words[0]).name
 
-    def told(self, **more: str) -> Command:
+    def told(self, **more: str) -> ChildCommand:
         """The same, with *more* in its environment."""
         return self._replace(environ={**self.environ, **more})
 
@@ -122,7 +122,7 @@ def _stopped(number: int) -> Interrupted:
     return kind(f"stopped by {signal.Signals(number).name}")
 
 
-async def run(command: Command, signals: Signals) -> int:
+async def run(command: ChildCommand, signals: Signals) -> int:
     """Run *command* and wait for it; its exit code, 128 + n when signal n ended it.
 
     Raises CommandMissing, NotExecutable; Interrupted when a signal came before it began.

@@ -19,7 +19,7 @@ from ocsync.engine.session import Session
 from ocsync.errors import ConfigError, FileMissing, OcsyncError, PausedByOther, TryLater
 from ocsync.events import PauseChanged
 from ocsync.models import TargetState
-from ocsync.pause import PastPause, Pause, Phase, Standing, settle, standing
+from ocsync.pause import PastPause, Pause, PausePhase, PauseState, pause_state, resolve_intent
 from ocsync.schema import TARGETS, Target
 
 CONFIRM_SECONDS = 20.0
@@ -32,34 +32,34 @@ class TargetStatus(NamedTuple):
     target: Target
     server: TargetState
     pause: Pause | None
-    standing: Standing
+    state: PauseState
 
 
 async def read_status(
-    work: Session, targets: Iterable[Target], *, settles: bool = True
+    session: Session, targets: Iterable[Target], *, save: bool = True
 ) -> dict[str, TargetStatus]:
     """Ask the server about *targets*, and settle what a crash left open.
 
-    With *settles* that is written down, for which the run lock must be held.
+    With *save* that is written down, for which the run lock must be held.
     """
     wanted = list(targets)
-    states = await read_targets(work.api, wanted)
-    pauses = work.folder.read_pauses()
-    settled = {name: settle(pauses.get(name), states[name]) for name in states}
+    states = await read_targets(session.api, wanted)
+    pauses = session.folder.read_pauses()
+    settled = {name: resolve_intent(pauses.get(name), states[name]) for name in states}
     kept = {**pauses, **{name: pause for name, pause in settled.items() if pause}}
     for name, pause in settled.items():
         if pause is None:
             kept.pop(name, None)
-    if settles and kept != pauses:
-        work.folder.write_pauses(kept)
+    if save and kept != pauses:
+        session.folder.write_pauses(kept)
     found = {}
     for target in wanted:
         mine, server = settled[target.name], states[target.name]
-        found[target.name] = TargetStatus(target, server, mine, standing(mine, server))
+        found[target.name] = TargetStatus(target, server, mine, pause_state(mine, server))
     return found
 
 
-def drift(seen: TargetStatus) -> list[str]:
+def config_changes(seen: TargetStatus) -> list[str]:
     """What of the config is not as it was when we paused, but for the pause itself."""
     if seen.pause is None or not seen.server.exists:
         return []
@@ -72,7 +72,7 @@ def drift(seen: TargetStatus) -> list[str]:
 
 
 async def pause(
-    work: Session,
+    session: Session,
     direct: Sequence[Target],
     grouped: Sequence[Target],
     *,
@@ -85,23 +85,23 @@ async def pause(
     Nothing is paused when one cannot be: PausedByOther when somebody else holds it and *adopt* is
     false, ConfigError when one named directly has no config.
     """
-    before = await read_status(work, [*direct, *grouped])
+    before = await read_status(session, [*direct, *grouped])
     refuse_others_pauses(before, {t.name for t in direct}, adopt=adopt)
     for seen in before.values():
-        if seen.standing is Standing.THEIRS:
-            take_over(work, seen, reason=reason, until=until)
-        elif seen.standing in (Standing.RUNNING, Standing.LIFTED):
-            await pause_target(work, seen, reason=reason, until=until)
-        elif seen.standing is Standing.OURS and seen.pause:
-            _ask_again(work, seen.pause, reason, until)
-    return list((await read_status(work, [*direct, *grouped])).values())
+        if seen.state is PauseState.PAUSED_BY_OTHER:
+            adopt_pause(session, seen, reason=reason, until=until)
+        elif seen.state in (PauseState.RUNNING, PauseState.UNPAUSED_BY_OTHER):
+            await pause_target(session, seen, reason=reason, until=until)
+        elif seen.state is PauseState.PAUSED_BY_US and seen.pause:
+            _extend_pause(session, seen.pause, reason, until)
+    return list((await read_status(session, [*direct, *grouped])).values())
 
 
-def _ask_again(work: Session, pause: Pause, reason: str, until: str) -> None:
+def _extend_pause(session: Session, pause: Pause, reason: str, until: str) -> None:
     """A pause of ours that is asked for again; one that a dead window left is a plain one now."""
-    open_ = in_window(work, pause)
+    open_ = in_window(session, pause)
     if open_:
-        work.notify(
+        session.notify(
             "!", f"{pause.target} is held by a window, which lifts it when its command ends"
         )
     changes = {
@@ -111,25 +111,25 @@ def _ask_again(work: Session, pause: Pause, reason: str, until: str) -> None:
     }
     again = msgspec.structs.replace(pause, **changes)
     if again != pause:
-        save_pause(work, again)
+        save_pause(session, again)
 
 
-def in_window(work: Session, pause: Pause | None) -> bool:
+def in_window(session: Session, pause: Pause | None) -> bool:
     """Whether *pause* belongs to a window that is open: that alone lifts it, at its end."""
-    return pause is not None and work.folder.window_locks.is_open(pause.window)
+    return pause is not None and session.folder.window_locks.is_open(pause.window)
 
 
 def refuse_others_pauses(
     seen: dict[str, TargetStatus], direct: Collection[str], *, adopt: bool
 ) -> None:
     """Raise for somebody else's pause, unless to *adopt*; for one of *direct* without config."""
-    theirs = [s.target.name for s in seen.values() if s.standing is Standing.THEIRS]
+    theirs = [s.target.name for s in seen.values() if s.state is PauseState.PAUSED_BY_OTHER]
     if theirs and not adopt:
         raise PausedByOther(
             f"{', '.join(theirs)}: already paused, and not by this workspace",
             hint="ocsync pause ... --adopt makes the pause yours, to be lifted at the end",
         )
-    missing = [n for n, s in seen.items() if s.standing is Standing.NO_CONFIG and n in direct]
+    missing = [n for n, s in seen.items() if s.state is PauseState.NO_CONFIG and n in direct]
     if missing:
         raise ConfigError(
             f"{', '.join(missing)}: no sync config on this marketplace, so nothing to pause",
@@ -137,16 +137,16 @@ def refuse_others_pauses(
         )
 
 
-def take_over(
-    work: Session, seen: TargetStatus, *, reason: str = "", until: str = "", window: str = ""
+def adopt_pause(
+    session: Session, seen: TargetStatus, *, reason: str = "", until: str = "", window: str = ""
 ) -> None:
     """Make somebody else's pause ours."""
-    pause = _new(work, seen, reason, until, Phase.PAUSED, window=window, adopted=True)
-    save_pause(work, pause)
+    pause = _new(session, seen, reason, until, PausePhase.PAUSED, window=window, adopted=True)
+    save_pause(session, pause)
 
 
 async def pause_target(
-    work: Session,
+    session: Session,
     seen: TargetStatus,
     *,
     reason: str = "",
@@ -155,15 +155,15 @@ async def pause_target(
     window: str = "",
 ) -> None:
     """Take one running target from running to paused, and remember that we did."""
-    intent = _new(work, seen, reason, until, Phase.PAUSING, run=run, window=window)
-    save_pause(work, intent)
-    await set_paused(work.api, seen.target, paused=True)
-    await _confirm(work, seen.target, paused=True)
-    save_pause(work, msgspec.structs.replace(intent, phase=Phase.PAUSED))
-    work.emit(PauseChanged(seen.target.name, paused=True))
+    intent = _new(session, seen, reason, until, PausePhase.PAUSING, run=run, window=window)
+    save_pause(session, intent)
+    await set_paused(session.api, seen.target, paused=True)
+    await _confirm(session, seen.target, paused=True)
+    save_pause(session, msgspec.structs.replace(intent, phase=PausePhase.PAUSED))
+    session.emit(PauseChanged(seen.target.name, paused=True))
 
 
-async def unpause_target(work: Session, seen: TargetStatus) -> float:
+async def unpause_target(session: Session, seen: TargetStatus) -> float:
     """Lift a pause of ours; the seconds that it lasted.
 
     That it is over is written down before, as what it held may arrive at once.
@@ -171,23 +171,23 @@ async def unpause_target(work: Session, seen: TargetStatus) -> float:
     pause = seen.pause
     if pause is None:
         return 0.0
-    save_pause(work, msgspec.structs.replace(pause, phase=Phase.LIFTING))
-    work.folder.pause_history.append(
-        PastPause(target=pause.target, since=pause.since, until=work.precise_timestamp())
+    save_pause(session, msgspec.structs.replace(pause, phase=PausePhase.UNPAUSING))
+    session.folder.pause_history.append(
+        PastPause(target=pause.target, since=pause.since, until=session.precise_timestamp())
     )
-    await set_paused(work.api, seen.target, paused=False)
-    await _confirm(work, seen.target, paused=False)
-    drop_pauses(work, [pause.target])
-    seconds = pause.seconds(work.now())
-    _note_window(work, pause, seconds)
-    work.emit(PauseChanged(pause.target, paused=False, seconds=seconds))
+    await set_paused(session.api, seen.target, paused=False)
+    await _confirm(session, seen.target, paused=False)
+    drop_pauses(session, [pause.target])
+    seconds = pause.seconds(session.now())
+    _record_paused_seconds(session, pause, seconds)
+    session.emit(PauseChanged(pause.target, paused=False, seconds=seconds))
     return seconds
 
 
-def _note_window(work: Session, pause: Pause, seconds: float) -> None:
+def _record_paused_seconds(session: Session, pause: Pause, seconds: float) -> None:
     """Write down how long the target was paused with the run that paused it, if it is there."""
     if pause.run:
-        with suppress(FileMissing), work.folder.runs.get(pause.run) as run:
+        with suppress(FileMissing), session.folder.runs.get(pause.run) as run:
             run.update(paused_seconds={**run.info.paused_seconds, pause.target: seconds})
 
 
@@ -208,16 +208,16 @@ class KeptPause(NamedTuple):
 class UnpauseResult(NamedTuple):
     """What lifting several came to: the seconds that each had lasted, and what failed, and why."""
 
-    lifted: list[tuple[TargetStatus, float]]
+    unpaused: list[tuple[TargetStatus, float]]
     failed: list[tuple[TargetStatus, OcsyncError]]
 
 
-async def unpause_all(work: Session, seen: Iterable[TargetStatus]) -> UnpauseResult:
+async def unpause_all(session: Session, seen: Iterable[TargetStatus]) -> UnpauseResult:
     """Lift pauses of ours, each whatever becomes of the others."""
 
     async def one(seen: TargetStatus) -> tuple[TargetStatus, float | OcsyncError]:
         try:
-            return seen, await unpause_target(work, seen)
+            return seen, await unpause_target(session, seen)
         except OcsyncError as error:
             return seen, error
 
@@ -229,31 +229,31 @@ async def unpause_all(work: Session, seen: Iterable[TargetStatus]) -> UnpauseRes
 
 
 async def unpause(
-    work: Session, targets: Sequence[Target], *, force: bool = False
+    session: Session, targets: Sequence[Target], *, force: bool = False
 ) -> list[tuple[TargetStatus, float]]:
     """Lift what is ours of *targets*; with *force* also what is not, and what an open window holds.
     The seconds each had lasted.
 
     Raises PausedByOther, after the others are lifted, naming those that were left.
     """
-    seen = await read_status(work, targets)
+    seen = await read_status(session, targets)
     left: dict[str, str] = {}
     lifted: list[tuple[TargetStatus, float]] = []
     for name, one in seen.items():
-        if one.standing is Standing.OURS and in_window(work, one.pause) and not force:
-            holder = work.folder.window_locks.holder(one.pause.window) if one.pause else ""
+        if one.state is PauseState.PAUSED_BY_US and in_window(session, one.pause) and not force:
+            holder = session.folder.window_locks.holder(one.pause.window) if one.pause else ""
             left[name] = f"held by a window until its command ends ({holder})"
-        elif one.standing is Standing.OURS:
-            lifted.append((one, await unpause_target(work, one)))
-        elif one.standing is Standing.THEIRS and not force:
+        elif one.state is PauseState.PAUSED_BY_US:
+            lifted.append((one, await unpause_target(session, one)))
+        elif one.state is PauseState.PAUSED_BY_OTHER and not force:
             left[name] = "paused by someone else, left as it is"
-        elif one.standing is Standing.THEIRS:
-            await set_paused(work.api, one.target, paused=False)
-            await _confirm(work, one.target, paused=False)
-            work.emit(PauseChanged(one.target.name, paused=False))
+        elif one.state is PauseState.PAUSED_BY_OTHER:
+            await set_paused(session.api, one.target, paused=False)
+            await _confirm(session, one.target, paused=False)
+            session.emit(PauseChanged(one.target.name, paused=False))
             lifted.append((one, 0.0))
-        elif one.standing in (Standing.LIFTED, Standing.NO_CONFIG) and one.pause:
-            drop_pauses(work, [one.target.name])
+        elif one.state in (PauseState.UNPAUSED_BY_OTHER, PauseState.NO_CONFIG) and one.pause:
+            drop_pauses(session, [one.target.name])
     if left:
         whys = {why: [n for n, w in left.items() if w == why] for why in left.values()}
         raise PausedByOther(
@@ -263,40 +263,40 @@ async def unpause(
     return lifted
 
 
-async def expire(work: Session, due: Iterable[str], *, dry_run: bool = False) -> UnpauseResult:
+async def expire(session: Session, due: Iterable[str], *, dry_run: bool = False) -> UnpauseResult:
     """Lift the pauses of ours that are *due*; with *dry_run* tell which those are.
 
     What somebody else lifted meanwhile is forgotten.
     """
-    seen = await read_status(work, [TARGETS[name] for name in due], settles=not dry_run)
-    ours = [s for s in seen.values() if s.standing is Standing.OURS]
+    seen = await read_status(session, [TARGETS[name] for name in due], save=not dry_run)
+    ours = [s for s in seen.values() if s.state is PauseState.PAUSED_BY_US]
     if dry_run:
-        now = work.now()
+        now = session.now()
         return UnpauseResult([(s, s.pause.seconds(now)) for s in ours if s.pause], [])
-    gone = (Standing.LIFTED, Standing.NO_CONFIG)
-    drop_pauses(work, [n for n, s in seen.items() if s.standing in gone])
-    return await unpause_all(work, ours)
+    gone = (PauseState.UNPAUSED_BY_OTHER, PauseState.NO_CONFIG)
+    drop_pauses(session, [n for n, s in seen.items() if s.state in gone])
+    return await unpause_all(session, ours)
 
 
-def drop_pauses(work: Session, names: Iterable[str]) -> None:
+def drop_pauses(session: Session, names: Iterable[str]) -> None:
     """These targets are none of ours any more."""
     gone = set(names)
-    pauses = work.folder.read_pauses()
+    pauses = session.folder.read_pauses()
     if gone & pauses.keys():
-        work.folder.write_pauses({n: p for n, p in pauses.items() if n not in gone})
+        session.folder.write_pauses({n: p for n, p in pauses.items() if n not in gone})
 
 
-def save_pause(work: Session, pause: Pause) -> None:
+def save_pause(session: Session, pause: Pause) -> None:
     """Write down a pause of ours."""
-    work.folder.write_pauses({**work.folder.read_pauses(), pause.target: pause})
+    session.folder.write_pauses({**session.folder.read_pauses(), pause.target: pause})
 
 
 def _new(
-    work: Session,
+    session: Session,
     seen: TargetStatus,
     reason: str,
     until: str,
-    phase: Phase,
+    phase: PausePhase,
     *,
     run: str = "",
     window: str = "",
@@ -306,23 +306,23 @@ def _new(
     return Pause(
         target=seen.target.name,
         phase=phase,
-        since=work.precise_timestamp(),
-        by=work.by,
-        job=work.job,
+        since=session.precise_timestamp(),
+        by=session.by,
+        job=session.job,
         reason=reason or (old.reason if old else ""),
         until=until or (old.until if old else ""),
         run=run,
-        window=window or (old.window if old and in_window(work, old) else ""),
+        window=window or (old.window if old and in_window(session, old) else ""),
         adopted=adopted,
         found=seen.server.config,
     )
 
 
-async def _confirm(work: Session, target: Target, *, paused: bool) -> None:
+async def _confirm(session: Session, target: Target, *, paused: bool) -> None:
     async def is_so() -> bool:
-        return (await read_targets(work.api, [target]))[target.name].paused is paused
+        return (await read_targets(session.api, [target]))[target.name].paused is paused
 
-    waited = await work.in_vain(is_so, CONFIRM_SECONDS)
+    waited = await session.in_vain(is_so, CONFIRM_SECONDS)
     if waited is not None:
         word = "paused" if paused else "running"
         raise TryLater(

@@ -19,15 +19,15 @@ import msgspec
 
 from ocsync.client import read_targets
 from ocsync.engine.pause import pausing
-from ocsync.engine.pause.child_process import Command, Signals, run
+from ocsync.engine.pause.child_process import ChildCommand, Signals, run
 from ocsync.engine.pause.pausing import TargetStatus, UnpausedTarget
 from ocsync.engine.session import Session, confirm_production, sign_in
 from ocsync.errors import ExitCode, Locked, OcsyncError, PausedByOther, first_of
-from ocsync.pause import Standing
+from ocsync.pause import PauseState
 from ocsync.schema import TARGETS, Target
 from ocsync.store import ProfileDir
 
-LIFT_SECONDS = 600.0
+UNPAUSE_SECONDS = 600.0
 """How long the end of a window waits at least for another command to leave the run lock."""
 
 Sessions = Callable[[], AbstractAsyncContextManager[Session]]
@@ -50,7 +50,7 @@ class WindowRequest(NamedTuple):
     enclosing: Sequence[str] = ()
 
 
-class Opened(NamedTuple):
+class OpenedWindow(NamedTuple):
     """What the window holds, and until when; what is paused already and stays so; what has no
     config.
     """
@@ -61,12 +61,12 @@ class Opened(NamedTuple):
     missing: tuple[str, ...]
 
 
-class Closed(NamedTuple):
+class ClosedWindow(NamedTuple):
     """What was lifted, what had been lifted before the command ended, what is left paused and why,
     and what of the configs changed meanwhile; each by target.
     """
 
-    lifted: tuple[UnpausedTarget, ...] = ()
+    unpaused: tuple[UnpausedTarget, ...] = ()
     gone: tuple[str, ...] = ()
     left: Mapping[str, OcsyncError] = {}
     changed: Mapping[str, list[str]] = {}
@@ -79,14 +79,14 @@ class Closed(NamedTuple):
         return first_of(codes)
 
 
-class Ended(NamedTuple):
+class WindowResult(NamedTuple):
     """What became of a window: of its command, whose exit *code* is None when it never ran because
     of *error*; and of its pauses. *seconds* is how long it was open, *signals* are those that came.
     """
 
     code: int | None
     error: OcsyncError | None
-    closed: Closed
+    closed: ClosedWindow
     seconds: float
     signals: tuple[int, ...]
 
@@ -100,9 +100,9 @@ async def window(
     sessions: Sessions,
     folder: ProfileDir,
     order: WindowRequest,
-    command: Callable[[str, Opened], Command],
+    command: Callable[[str, OpenedWindow], ChildCommand],
     say: Say,
-) -> Ended:
+) -> WindowResult:
     """Pause, run, lift; see the module's head. *command* is asked for when the window is open, with
     its name; *say* hears signs and lines for the operator.
 
@@ -111,16 +111,16 @@ async def window(
     signals, opened, code, failure = Signals(), None, None, None
     used = {pause.window for pause in folder.read_pauses().values()}
     with ExitStack() as stack:
-        async with sessions() as work:
-            await sign_in(work)
-            confirm_production(work)
-            hold = folder.window_locks.hold(work.now(), what=folder.command, used=used)
+        async with sessions() as session:
+            await sign_in(session)
+            confirm_production(session)
+            hold = folder.window_locks.hold(session.now(), what=folder.command, used=used)
             name = stack.enter_context(hold)
             signals.start()
             stack.callback(signals.stop)
             start = time.monotonic()
             try:
-                opened = await signals.cancelling(_open(work, order, name, say))
+                opened = await signals.cancelling(_open(session, order, name, say))
             except OcsyncError as error:
                 failure = error
         if opened:
@@ -128,25 +128,25 @@ async def window(
                 code = await run(command(name, opened), signals)
             except OcsyncError as error:
                 failure = error
-        patience = max(order.patience, LIFT_SECONDS)
+        patience = max(order.patience, UNPAUSE_SECONDS)
         held = opened.held if opened else ()
         closing = _close(sessions, folder, name, held, patience, say)
         closed = await _insisting(closing, folder, name, signals, say)
-        return Ended(code, failure, closed, time.monotonic() - start, tuple(signals.seen))
+        return WindowResult(code, failure, closed, time.monotonic() - start, tuple(signals.seen))
 
 
-async def _open(work: Session, order: WindowRequest, name: str, say: Say) -> Opened:
-    async with _locked(work, order.patience, say):
-        until = pausing.lease_end(work.now(), order.seconds) if order.seconds else ""
-        seen = await pausing.read_status(work, [*order.direct, *order.grouped])
+async def _open(session: Session, order: WindowRequest, name: str, say: Say) -> OpenedWindow:
+    async with _locked(session, order.patience, say):
+        until = pausing.lease_end(session.now(), order.seconds) if order.seconds else ""
+        seen = await pausing.read_status(session, [*order.direct, *order.grouped])
         pausing.refuse_others_pauses(seen, {t.name for t in order.direct}, adopt=order.adopt)
-        _refuse_other_windows(work, seen, order.enclosing)
+        _refuse_other_windows(session, seen, order.enclosing)
         held = []
         for target, one in seen.items():
-            if await _hold(work, one, name, order, until, say):
+            if await _hold(session, one, name, order, until, say):
                 held.append(target)
-    paused = [n for n, one in seen.items() if one.standing is not Standing.NO_CONFIG]
-    return Opened(
+    paused = [n for n, one in seen.items() if one.state is not PauseState.NO_CONFIG]
+    return OpenedWindow(
         tuple(held),
         until,
         tuple(n for n in paused if n not in held),
@@ -155,38 +155,38 @@ async def _open(work: Session, order: WindowRequest, name: str, say: Say) -> Ope
 
 
 async def _hold(
-    work: Session, seen: TargetStatus, name: str, order: WindowRequest, until: str, say: Say
+    session: Session, seen: TargetStatus, name: str, order: WindowRequest, until: str, say: Say
 ) -> bool:
     """Make the target's pause this window's; false for what is ours already, or has no config."""
     how = {"reason": order.reason, "until": until, "window": name}
-    match seen.standing:
-        case Standing.THEIRS:
-            pausing.take_over(work, seen, **how)
-        case Standing.RUNNING:
-            await pausing.pause_target(work, seen, **how)
-        case Standing.LIFTED:
+    match seen.state:
+        case PauseState.PAUSED_BY_OTHER:
+            pausing.adopt_pause(session, seen, **how)
+        case PauseState.RUNNING:
+            await pausing.pause_target(session, seen, **how)
+        case PauseState.UNPAUSED_BY_OTHER:
             say("!", f"{seen.target.name}: somebody else had lifted our pause")
-            await pausing.pause_target(work, seen._replace(pause=None), **how)
-        case Standing.OURS if seen.pause and _dead(work, seen):
+            await pausing.pause_target(session, seen._replace(pause=None), **how)
+        case PauseState.PAUSED_BY_US if seen.pause and _dead(session, seen):
             say("!", f"{seen.target.name} was left paused by a window that died; taken over")
-            pausing.save_pause(work, msgspec.structs.replace(seen.pause, **how))
+            pausing.save_pause(session, msgspec.structs.replace(seen.pause, **how))
         case _:
             return False
     return True
 
 
-def _dead(work: Session, seen: TargetStatus) -> bool:
-    return bool(seen.pause and seen.pause.window) and not pausing.in_window(work, seen.pause)
+def _dead(session: Session, seen: TargetStatus) -> bool:
+    return bool(seen.pause and seen.pause.window) and not pausing.in_window(session, seen.pause)
 
 
 def _refuse_other_windows(
-    work: Session, seen: Mapping[str, TargetStatus], enclosing: Sequence[str]
+    session: Session, seen: Mapping[str, TargetStatus], enclosing: Sequence[str]
 ) -> None:
     """A window lifts its pauses when its own command ends, so that another cannot rely on them."""
     for name, one in seen.items():
         pause = one.pause
-        if pause and pausing.in_window(work, pause) and pause.window not in enclosing:
-            holder = work.folder.window_locks.holder(pause.window)
+        if pause and pausing.in_window(session, pause) and pause.window not in enclosing:
+            holder = session.folder.window_locks.holder(pause.window)
             raise PausedByOther(
                 f"{name}: another window is open on it ({holder})",
                 hint="run this one when that has ended; ocsync status",
@@ -194,12 +194,12 @@ def _refuse_other_windows(
 
 
 async def _insisting(
-    closing: Coroutine[Any, Any, Closed],
+    closing: Coroutine[Any, Any, ClosedWindow],
     folder: ProfileDir,
     name: str,
     signals: Signals,
     say: Say,
-) -> Closed:
+) -> ClosedWindow:
     """Close, also when a signal comes; the next one leaves it undone. What is left is told."""
 
     def first() -> None:
@@ -208,7 +208,7 @@ async def _insisting(
     try:
         return await signals.cancelling(closing, first=first)
     except OcsyncError as error:
-        return Closed(left=dict.fromkeys(_of_window(folder, name), error))
+        return ClosedWindow(left=dict.fromkeys(_of_window(folder, name), error))
 
 
 def _of_window(folder: ProfileDir, name: str) -> list[str]:
@@ -222,19 +222,21 @@ async def _close(
     held: Sequence[str],
     patience: float,
     say: Say,
-) -> Closed:
+) -> ClosedWindow:
     if not _of_window(folder, name):
-        return Closed(gone=tuple(held))
-    async with sessions() as work, _locked(work, patience, say):
-        await sign_in(work)
+        return ClosedWindow(gone=tuple(held))
+    async with sessions() as session, _locked(session, patience, say):
+        await sign_in(session)
         targets = [TARGETS[target] for target in _of_window(folder, name)]
-        seen = await pausing.read_status(work, targets)
-        ours = {n: one for n, one in seen.items() if one.standing is Standing.OURS}
-        pausing.drop_pauses(work, seen.keys() - ours.keys())
-        lifted, failed = await pausing.unpause_all(work, ours.values())
-        after = await read_targets(work.api, [one.target for one, _ in lifted])
-    changed = {n: pausing.drift(ours[n]._replace(server=server)) for n, server in after.items()}
-    return Closed(
+        seen = await pausing.read_status(session, targets)
+        ours = {n: one for n, one in seen.items() if one.state is PauseState.PAUSED_BY_US}
+        pausing.drop_pauses(session, seen.keys() - ours.keys())
+        lifted, failed = await pausing.unpause_all(session, ours.values())
+        after = await read_targets(session.api, [one.target for one, _ in lifted])
+    changed = {
+        n: pausing.config_changes(ours[n]._replace(server=server)) for n, server in after.items()
+    }
+    return ClosedWindow(
         tuple(UnpausedTarget(one.target.name, seconds) for one, seconds in lifted),
         tuple(n for n in held if n not in ours),
         {one.target.name: error for one, error in failed},
@@ -243,19 +245,19 @@ async def _close(
 
 
 @asynccontextmanager
-async def _locked(work: Session, patience: float, say: Say) -> AsyncIterator[None]:
+async def _locked(session: Session, patience: float, say: Say) -> AsyncIterator[None]:
     """The run lock, waited for without standing in the way of signals. Raises Locked."""
     with ExitStack() as stack:
         waited = 0.0
         while True:
             try:
-                stack.enter_context(work.folder.run_lock())
+                stack.enter_context(session.folder.run_lock())
                 break
             except Locked as busy:
                 if waited >= patience:
                     raise
                 if not waited:
                     say("!", f"waiting: {busy.message}")
-            await work.sleep(0.5)
+            await session.sleep(0.5)
             waited += 0.5
         yield

@@ -9,23 +9,23 @@ import msgspec
 from ocsync.engine.pause.pausing import (
     KeptPause,
     UnpausedTarget,
-    drift,
+    config_changes,
     drop_pauses,
     in_window,
     read_status,
     unpause_target,
 )
-from ocsync.engine.resume.drafting import draft
-from ocsync.engine.resume.options import Options
-from ocsync.engine.resume.preflight import Clash
+from ocsync.engine.resume.drafting import draft_plan
+from ocsync.engine.resume.options import ResumeOptions
+from ocsync.engine.resume.preflight import StepConflict
 from ocsync.engine.run_log import add_up, count_outcomes, exit_code_for
 from ocsync.engine.session import Session
-from ocsync.engine.verify.delivery_proof import Proof
+from ocsync.engine.verify.delivery_proof import DeliveryProof
 from ocsync.engine.verify.readback import Verification
-from ocsync.engine.verify.verification import Examined, examine
+from ocsync.engine.verify.verification import VerificationReport, verify_run
 from ocsync.errors import ExitCode, first_of
 from ocsync.models import Entry, Intent, Outcome, State, Step
-from ocsync.pause import Standing
+from ocsync.pause import PauseState
 from ocsync.plan import feeds
 from ocsync.schema import TARGETS
 from ocsync.store import Run, RunInfo
@@ -35,46 +35,46 @@ _SHOWN = 1000
 """How many unsettled steps a report names; all of them are in the run's folder."""
 
 
-class Report(NamedTuple):
+class ResumeReport(NamedTuple):
     """What a resume came to. *run* is None when there was nothing to replay."""
 
     run: RunInfo | None
     problems: list[Outcome]
-    clashes: list[Clash]
-    lifted: list[UnpausedTarget]
-    kept: list[KeptPause]
+    conflicts: list[StepConflict]
+    unpaused: list[UnpausedTarget]
+    still_paused: list[KeptPause]
     verification: Verification | None
     staged: int
     exit_code: ExitCode
-    proof: Proof | None = None
+    delivery_proof: DeliveryProof | None = None
 
 
-def more_to_come(work: Session, options: Options) -> bool:
+def has_more_to_send(session: Session, options: ResumeOptions) -> bool:
     """Whether a run of what is staged comes next; the pauses are lifted after that one then."""
     names = [target.name for target in options.targets]
-    return bool(draft(work.folder.journal.entries(), names).plan.steps)
+    return bool(draft_plan(session.folder.journal.entries(), names).plan.steps)
 
 
-async def finish(
-    work: Session,
+async def close_run(
+    session: Session,
     run: Run,
     steps: list[Step],
-    clashes: list[Clash],
-    options: Options,
+    clashes: list[StepConflict],
+    options: ResumeOptions,
     *,
     fresh: bool,
-) -> Report:
+) -> ResumeReport:
     """Close *run*, whose *steps* have all ended: give back, lift, verify; the report."""
-    problems = _close(work, run, steps, options)
+    problems = _close(session, run, steps, options)
     counts = run.info.counts
     done = not problems or options.unpause_anyway
     sent = (State.DONE, State.UNKNOWN, State.FAILED)
     nothing_sent = not any(counts.get(state.value) for state in sent)
     lifted: list[UnpausedTarget] = []
     kept: list[KeptPause] = []
-    lifts = fresh or bool(problems) or not more_to_come(work, options)
+    lifts = fresh or bool(problems) or not has_more_to_send(session, options)
     if lifts:
-        lifted, kept = await _lift_all(work, run, options, done=done, for_run=nothing_sent)
+        lifted, kept = await _unpause_ours(session, run, options, done=done, for_run=nothing_sent)
         run.update(
             paused_seconds={
                 **run.info.paused_seconds,
@@ -84,39 +84,42 @@ async def finish(
     code = exit_code_for(problems)
     verification, proof = None, None
     if run.info.verification_pending:
-        examined = await _examine(work, run, options)
+        examined = await _examine(session, run, options)
         verification, proof = examined
         code = first_of([code, examined.exit_code])
     problems.sort(key=lambda problem: problem.state is State.BLOCKED)  # the causes first
     info = run.update(exit_code=int(code))
-    staged = len(work.folder.journal.entries())
-    return Report(info, problems[:_SHOWN], clashes, lifted, kept, verification, staged, code, proof)
+    staged = len(session.folder.journal.entries())
+    return ResumeReport(
+        info, problems[:_SHOWN], clashes, lifted, kept, verification, staged, code, proof
+    )
 
 
-async def _examine(work: Session, run: Run, options: Options) -> Examined:
-    return await examine(
-        work, run, settle=options.settle, patience=options.delivery_timeout,
+async def _examine(session: Session, run: Run, options: ResumeOptions) -> VerificationReport:
+    return await verify_run(
+        session, run, settle=options.settle, patience=options.delivery_timeout,
         redeliver=options.redeliver,
     )  # fmt: skip
 
 
-def _close(work: Session, run: Run, steps: list[Step], options: Options) -> list[Outcome]:
+def _close(session: Session, run: Run, steps: list[Step], options: ResumeOptions) -> list[Outcome]:
     """Give back the entries of what is not settled, and close the run; the unsettled outcomes."""
     kinds, problems = count_outcomes(run)
     numbers = {problem.number for problem in problems}
     left = [step for step in steps if step.number in numbers]
     if left:
-        work.folder.journal.give_back(run.id, _entries_of(run, left, _unsure(run)))
+        session.folder.journal.return_entries(run.id, _entries_of(run, left, _unsure(run)))
     made = [s.ref for s in steps if s.change.op in MAKERS and s.number not in numbers]
-    work.folder.tombstones.lift(made)
+    session.folder.tombstones.remove(made)
     counts = add_up(kinds)
     run.update(
         state="closed",
-        ended=work.timestamp(),
+        ended=session.timestamp(),
         counts=counts,
         kinds=kinds,
         exit_code=int(exit_code_for(problems)),
-        verification_pending=options.verify and any(s.value in counts for s in State if s.settled),
+        verification_pending=options.verify
+        and any(s.value in counts for s in State if s.succeeded),
     )
     return problems
 
@@ -159,8 +162,8 @@ def _entries_of(run: Run, left: list[Step], unsure: dict[int, Intent]) -> list[E
     ]
 
 
-async def _lift_all(
-    work: Session, run: Run | None, options: Options, *, done: bool, for_run: bool = False
+async def _unpause_ours(
+    session: Session, run: Run | None, options: ResumeOptions, *, done: bool, for_run: bool = False
 ) -> tuple[list[UnpausedTarget], list[KeptPause]]:
     """Lift ours when all is *done*; otherwise only what was paused *for_run* alone, if it is so.
 
@@ -168,10 +171,10 @@ async def _lift_all(
     that nothing staged needs any more.
     What an open window holds is left to it.
     """
-    mine = work.folder.read_pauses()
-    held = {name for name, pause in mine.items() if in_window(work, pause)}
+    mine = session.folder.read_pauses()
+    held = {name for name, pause in mine.items() if in_window(session, pause)}
     named = {target.name for target in options.targets}
-    needed = feeds(entry.ref for entry in work.folder.journal.entries()).direct if named else ()
+    needed = feeds(entry.ref for entry in session.folder.journal.entries()).direct if named else ()
     run_id = run.id if run else ""
     wanted = [
         TARGETS[name]
@@ -182,41 +185,41 @@ async def _lift_all(
             or (run_id and pause.run == run_id and (done or for_run))
         )
     ]
-    seen = await read_status(work, wanted)
-    gone = [name for name, one in seen.items() if one.standing is Standing.LIFTED]
-    drop_pauses(work, gone)
+    seen = await read_status(session, wanted)
+    gone = [name for name, one in seen.items() if one.state is PauseState.UNPAUSED_BY_OTHER]
+    drop_pauses(session, gone)
     if gone:
         text = f"{', '.join(gone)}: somebody else lifted our pause meanwhile"
-        work.notify("!", f"{text}; targets may have seen changes one by one")
+        session.notify("!", f"{text}; targets may have seen changes one by one")
     for one in seen.values():
-        for change in drift(one):
-            work.notify("!", f"{one.target.name}: its config was changed meanwhile: {change}")
+        for change in config_changes(one):
+            session.notify("!", f"{one.target.name}: its config was changed meanwhile: {change}")
     lifted = [
-        UnpausedTarget(name, await unpause_target(work, one))
+        UnpausedTarget(name, await unpause_target(session, one))
         for name, one in seen.items()
-        if one.standing is Standing.OURS
+        if one.state is PauseState.PAUSED_BY_US
     ]
     why = "not all is done" if not done else "not named in this resume"
     kept = [
         KeptPause(name, "its window is open, and lifts it at its end" if name in held else why)
-        for name in work.folder.read_pauses()
+        for name in session.folder.read_pauses()
     ]
     return lifted, kept
 
 
-async def nothing_staged(work: Session, options: Options) -> Report:
+async def close_without_run(session: Session, options: ResumeOptions) -> ResumeReport:
     """Nothing is staged: what is ours is lifted all the same, as the operator is done.
 
     A last run that was cut off before it was verified is verified now.
     """
-    lifted, kept = await _lift_all(work, None, options, done=True)
-    staged = len(work.folder.journal.entries())
-    run = work.folder.runs.pending_verification() if options.verify else None
+    lifted, kept = await _unpause_ours(session, None, options, done=True)
+    staged = len(session.folder.journal.entries())
+    run = session.folder.runs.pending_verification() if options.verify else None
     if run is None:
-        return Report(None, [], [], lifted, kept, None, staged, ExitCode.DONE)
-    work.notify("▶", f"run {run.id} was not verified; doing it now")
-    examined = await _examine(work, run, options)
+        return ResumeReport(None, [], [], lifted, kept, None, staged, ExitCode.DONE)
+    session.notify("▶", f"run {run.id} was not verified; doing it now")
+    examined = await _examine(session, run, options)
     code = examined.exit_code
     info = run.update(exit_code=int(first_of([ExitCode(run.info.exit_code), code])))
     verification, proof = examined
-    return Report(info, [], [], lifted, kept, verification, staged, code, proof)
+    return ResumeReport(info, [], [], lifted, kept, verification, staged, code, proof)

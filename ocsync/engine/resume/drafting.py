@@ -14,22 +14,22 @@ from ocsync.plan import Plan, build, select
 from ocsync.store import ProfileDir
 
 
-class Draft(NamedTuple):
-    """A plan, and the entries that it was made of; *left* is how many others stay staged."""
+class PlanDraft(NamedTuple):
+    """A plan, and the entries that it was made of; *remaining* is how many others stay staged."""
 
     plan: Plan
     entries: tuple[Entry, ...]
-    left: int
+    remaining: int
 
 
-def draft(entries: Sequence[Entry], targets: Collection[str] = ()) -> Draft:
+def draft_plan(entries: Sequence[Entry], targets: Collection[str] = ()) -> PlanDraft:
     """The plan of *entries*; with *targets*, of those that feed them and what these wait for."""
     changes = consolidate(entries)
     if not targets:
-        return Draft(build(changes), tuple(entries), 0)
+        return PlanDraft(build(changes), tuple(entries), 0)
     refs = select(changes, targets)
     taken = tuple(entry for entry in entries if entry.ref in refs)
-    return Draft(build(_of(changes, refs)), taken, len(entries) - len(taken))
+    return PlanDraft(build(_of(changes, refs)), taken, len(entries) - len(taken))
 
 
 def _of(changes: Sequence[Change], refs: set[Ref]) -> list[Change]:

@@ -16,7 +16,7 @@ class OnConflict(StrEnum):
     OVERWRITE = "overwrite"
 
 
-class Options(NamedTuple):
+class ResumeOptions(NamedTuple):
     """How to resume. *targets* limits what is taken; *settle* is seconds lagging reads may take.
 
     *delivery_timeout* is how many seconds may pass without news from a listener, *redeliver* sends

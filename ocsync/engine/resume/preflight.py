@@ -22,7 +22,7 @@ from ocsync.store import Run
 _GROUP = 200
 
 
-class Clash(NamedTuple):
+class StepConflict(NamedTuple):
     """A step whose expectations do not hold: *fields* maps path -> expected and found.
 
     *why* says it in words where no field does (it exists already, it cannot be read).
@@ -41,7 +41,7 @@ class Clash(NamedTuple):
         return ", ".join(filter(None, [self.why, *parts]))
 
 
-class Prepared(NamedTuple):
+class PreparedRequest(NamedTuple):
     """What one step would send, over what is there; *same* when it would change nothing."""
 
     sent: Fields
@@ -51,7 +51,7 @@ class Prepared(NamedTuple):
     exists_already: bool
 
 
-def prepare(step: Step, current: Document | None) -> Prepared:
+def prepare_request(step: Step, current: Document | None) -> PreparedRequest:
     """Hold *step* against *current*.
 
     A kind whose reads lag is never called the same: a stale read does not prove a write needless.
@@ -59,7 +59,7 @@ def prepare(step: Step, current: Document | None) -> Prepared:
     sent = resolve_values(step.change, current)
     same = unchanged(step.change, sent, current) and not kind_of(step.ref).eventually_consistent
     puts = step.change.op is Op.PUT and not step.change.replace
-    return Prepared(
+    return PreparedRequest(
         sent,
         before(sent, current),
         current is None,
@@ -68,26 +68,30 @@ def prepare(step: Step, current: Document | None) -> Prepared:
     )
 
 
-def clash_of(step: Step, prepared: Prepared, current: Document | None) -> Clash | None:
+def conflict_of(
+    step: Step, prepared: PreparedRequest, current: Document | None
+) -> StepConflict | None:
     """Why *step* should not be sent as things are, or None."""
     wrong = {
         path: {"expected": step.change.expect[path], "found": found}
         for path, found in mismatches(step.ref, step.change.expect, current).items()
     }
-    for broken in step.change.broken:
+    for broken in step.change.contradicted:
         wrong[broken.field] = {"expected": broken.expected, "found": broken.staged}
     exists = "it exists already (stage put --replace to replace it)"
     why = exists if prepared.exists_already else ""
     if step.change.expect and current is None:
         why = "it does not exist"
-    return Clash(step.number, step.ref, wrong, why) if wrong or why else None
+    return StepConflict(step.number, step.ref, wrong, why) if wrong or why else None
 
 
 _SUMS = {"product": "inventory", "variant": "variant-inventory"}
 """Kinds whose quantity is the sum of records of another kind, where there are any (api-facts 7)."""
 
 
-async def _sum_of_records(work: Session, step: Step, current: Document | None) -> Clash | None:
+async def _sum_of_records(
+    session: Session, step: Step, current: Document | None
+) -> StepConflict | None:
     """A clash where a quantity is a sum: a write of it would be accepted and never be seen."""
     path = "Inventory.QuantityAvailable"
     records = KINDS.get(_SUMS.get(kind_of(step.ref).name, ""))
@@ -95,24 +99,26 @@ async def _sum_of_records(work: Session, step: Step, current: Document | None) -
         return None
     if value_at(current, "Inventory.VariantLevelTracking") is True:
         why = f"{path} is the sum over its variants: stage those instead"
-        return Clash(step.number, step.ref, {}, why)
+        return StepConflict(step.number, step.ref, {}, why)
     try:
         place = records.collection.format_map(ids_of(step.ref))
-        number = (await work.api.page(place, {"pageSize": "1"})).total
+        number = (await session.api.page(place, {"pageSize": "1"})).total
     except NotFound:
         return None
     why = f"{path} is the sum of its {number:,} inventory records: stage those instead"
-    return Clash(step.number, step.ref, {}, why) if number else None
+    return StepConflict(step.number, step.ref, {}, why) if number else None
 
 
-class Inspection(NamedTuple):
+class Preflight(NamedTuple):
     """What the reading found, by step number."""
 
-    prepared: dict[int, Prepared]
-    clashes: list[Clash]
+    prepared: dict[int, PreparedRequest]
+    conflicts: list[StepConflict]
 
 
-async def inspect(work: Session, steps: Sequence[Step], run: Run | None = None) -> Inspection:
+async def run_preflight(
+    session: Session, steps: Sequence[Step], run: Run | None = None
+) -> Preflight:
     """Read what *steps* write, and hold each against it; documents are kept in *run* if given.
 
     Of a ref with several steps only the first is held against what is there now. A ref that cannot
@@ -121,29 +127,31 @@ async def inspect(work: Session, steps: Sequence[Step], run: Run | None = None) 
     first: dict[Ref, Step] = {}
     for step in steps:
         first.setdefault(step.ref, step)
-    found = Inspection({}, [])
+    found = Preflight({}, [])
     group: list[tuple[Ref, Document | None]] = []
     done = same = 0
-    async for ref, current in read_current(work.api, list(first)):
-        work.raise_if_stopped()
+    async for ref, current in read_current(session.api, list(first)):
+        session.raise_if_stopped()
         done += 1
         if done % _GROUP == 0:
-            work.emit(Reading(done, len(first)))
+            session.emit(Reading(done, len(first)))
         if isinstance(current, OcsyncError):
             continue
         step = first[ref]
-        prepared = prepare(step, current)
+        prepared = prepare_request(step, current)
         same += prepared.same
         found.prepared[step.number] = prepared
-        clash = clash_of(step, prepared, current) or await _sum_of_records(work, step, current)
+        clash = conflict_of(step, prepared, current) or await _sum_of_records(
+            session, step, current
+        )
         if clash:
-            found.clashes.append(clash)
+            found.conflicts.append(clash)
         group.append((ref, current))
         if run and len(group) >= _GROUP:
             run.record_before(group)
             group = []
     if run and group:
         run.record_before(group)
-    work.emit(ReadDone(done, same))
-    found.clashes.sort()
+    session.emit(ReadDone(done, same))
+    found.conflicts.sort()
     return found

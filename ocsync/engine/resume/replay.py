@@ -20,7 +20,7 @@ from typing import Any
 from ocsync.client import Reply, read_current
 from ocsync.diff import Document, before, body, diff, with_own_writes
 from ocsync.engine.recorder import Recorder
-from ocsync.engine.resume.preflight import Prepared, clash_of, prepare
+from ocsync.engine.resume.preflight import PreparedRequest, conflict_of, prepare_request
 from ocsync.engine.run_log import by_kind, outcome_now
 from ocsync.engine.session import Session
 from ocsync.engine.worker_pool import run_all
@@ -40,18 +40,18 @@ class Replay:
 
     def __init__(
         self,
-        work: Session,
+        session: Session,
         recorder: Recorder,
         steps: list[Step],
         *,
-        prepared: dict[int, Prepared],
+        prepared: dict[int, PreparedRequest],
         ended: dict[int, Outcome],
         dangling: dict[int, Intent],
         written: Iterable[Intent] = (),
         workers: int,
         overwrite: bool = False,
     ) -> None:
-        self._work = work
+        self._session = session
         self._recorder = recorder
         self._steps = steps
         self._prepared = prepared
@@ -63,7 +63,7 @@ class Replay:
         self._because: dict[int, Ref] = {
             n: outcome.blocked_by or outcome.ref
             for n, outcome in ended.items()
-            if not outcome.state.settled
+            if not outcome.state.succeeded
         }
         later = (step.ref for step in steps if self._first[step.ref] != step.number)
         self._lagging = {ref for ref in later if kind_of(ref).eventually_consistent}
@@ -81,22 +81,22 @@ class Replay:
         for number, wave in groupby(self._steps, key=lambda step: step.wave):
             waiting = [step for step in wave if step.number not in self._ended]
             if waiting:
-                self._work.emit(WaveStarted(number, of, by_kind(waiting)))
+                self._session.emit(WaveStarted(number, of, by_kind(waiting)))
                 await self._wave(waiting, conflicts)
 
     async def _wave(self, steps: list[Step], conflicts: dict[int, str]) -> None:
         async def take(step: Step) -> None:
             outcome = await self._outcome(step, conflicts)
             self._recorder.ended(outcome)
-            if not outcome.state.settled:
+            if not outcome.state.succeeded:
                 self._because[step.number] = outcome.blocked_by or step.ref
             self._prepared.pop(step.number, None)
 
         workers = min(self._workers, len(steps))
         try:
-            await run_all(steps, take, workers=workers, stop=self._work.stop)
+            await run_all(steps, take, workers=workers, stop=self._session.stop)
         finally:
-            self._work.raise_if_stopped()
+            self._session.raise_if_stopped()
 
     async def _outcome(self, step: Step, conflicts: dict[int, str]) -> Outcome:
         cause = next((self._because[n] for n in step.needs if n in self._because), "")
@@ -111,8 +111,8 @@ class Replay:
             prepared = self._prepared.get(step.number)
             if prepared is None or self._is_late(step):
                 current = await self._read(step.ref)
-                prepared = prepare(step, current)
-                clash = clash_of(step, prepared, current)
+                prepared = prepare_request(step, current)
+                clash = conflict_of(step, prepared, current)
                 if clash and not self._overwrite:
                     return self._end(step, State.CONFLICT, message=clash.text())
             return await self._send(step, prepared)
@@ -130,7 +130,7 @@ class Replay:
     async def _read(self, ref: Ref) -> Document | None:
         """What is there now, our own writes of this run among it, however far the read lags."""
         found: Document | None = None
-        async for _, current in read_current(self._work.api, [ref]):
+        async for _, current in read_current(self._session.api, [ref]):
             if isinstance(current, OcsyncError):
                 raise current
             found = current
@@ -142,7 +142,7 @@ class Replay:
         if intent.ref in self._lagging:
             self._written.setdefault(intent.ref, []).append(intent)
 
-    async def _send(self, step: Step, prepared: Prepared) -> Outcome:
+    async def _send(self, step: Step, prepared: PreparedRequest) -> Outcome:
         if prepared.same:
             return self._end(step, State.UNCHANGED, sent=prepared.sent)
         request = body(step.change, prepared.sent)
@@ -152,12 +152,12 @@ class Replay:
             sent=prepared.sent,
             before=prepared.before,
             absent=prepared.absent,
-            at=self._work.precise_timestamp(),
+            at=self._session.precise_timestamp(),
         )
         await self._recorder.intend(intent)
         for attempt in range(_TRIES):
             try:
-                reply = await self._work.api.write(
+                reply = await self._session.api.write(
                     step.method, step.path, request, repeatable=not step.change.adjust
                 )
                 return self._done(step, intent, reply)
@@ -167,7 +167,7 @@ class Replay:
                     return settled
                 if not step.change.adjust or attempt == _TRIES - 1:
                     return self._end(step, State.FAILED, message=lost.message)
-                await self._work.sleep(random.uniform(0, 0.2 * 2**attempt))
+                await self._session.sleep(random.uniform(0, 0.2 * 2**attempt))
         raise AssertionError("unreachable")
 
     async def _settle(self, step: Step, intent: Intent) -> Outcome | None:
@@ -208,12 +208,14 @@ class Replay:
         )
 
     def _end(self, step: Step, state: State, **facts: Any) -> Outcome:
-        return outcome_now(self._work, step, state, **facts)
+        return outcome_now(self._session, step, state, **facts)
 
 
-def _again(intent: Intent) -> Prepared:
+def _again(intent: Intent) -> PreparedRequest:
     """The same once more: values that were summed up then are not summed up anew."""
-    return Prepared(intent.sent, intent.before, intent.absent, same=False, exists_already=False)
+    return PreparedRequest(
+        intent.sent, intent.before, intent.absent, same=False, exists_already=False
+    )
 
 
 def _as_before(ref: Ref, intent: Intent, found: Document | None) -> bool:

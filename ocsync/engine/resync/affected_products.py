@@ -42,7 +42,7 @@ _TOUCHED: dict[str, tuple[_Listing, ...]] = {
 }
 
 
-def touches(ref: Ref) -> Ref | None:
+def product_scope_of(ref: Ref) -> Ref | None:
     """What decides which products *ref* touches: refs with the same one touch the same; or None."""
     kind = kind_of(ref).name
     if kind == "variant-inventory":
@@ -53,8 +53,8 @@ def touches(ref: Ref) -> Ref | None:
     return make_ref(whole, ids_of(ref))
 
 
-async def touched_products(api: Api, ref: Ref) -> list[Ref]:
-    """The products that *ref*, which `touches` gave, is about; none for what is gone by now.
+async def affected_products(api: Api, ref: Ref) -> list[Ref]:
+    """Return the products that *ref*, from `product_scope_of`, is about; none if it is gone by now.
 
     A variant's inventory record has no sync request of its own, but its product has its stock.
     """
@@ -71,6 +71,6 @@ async def touched_products(api: Api, ref: Ref) -> list[Ref]:
             continue
         for row in rows:
             other = f"{one.kind}/{row[one.field]}"
-            below = [other] if one.kind == "product" else await touched_products(api, other)
+            below = [other] if one.kind == "product" else await affected_products(api, other)
             found.update(dict.fromkeys(below))
     return list(found)

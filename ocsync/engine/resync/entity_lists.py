@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from ocsync.engine.resync.affected_products import touched_products
+from ocsync.engine.resync.affected_products import affected_products
 from ocsync.engine.session import Session
 from ocsync.errors import NotFound, UsageError
 from ocsync.events import Reading
@@ -23,38 +23,38 @@ _ACROSS: dict[str, tuple[str, Mapping[str, str]]] = {
 """Lists across all parents, and their names for the IDs."""
 
 
-async def listed(
-    work: Session, target: Target, *, catalog: str = "", since: datetime | None = None
+async def list_entities(
+    session: Session, target: Target, *, catalog: str = "", since: datetime | None = None
 ) -> list[Ref]:
     """The entities of *target* in *catalog*, or dated *since*, or (records) both.
 
     Raises UsageError, with the reason, where no list can tell.
     """
     kind = KINDS[target.entity]
-    query = _dated(work, target, kind, since, catalog) if since else {}
+    query = _dated(session, target, kind, since, catalog) if since else {}
     if not catalog:
-        return await _everywhere(work, kind, query)
+        return await _everywhere(session, kind, query)
     if query and kind.name != "inventory":
         text = "--catalog with --since is for inventory"
         raise UsageError(f"{target.name}: {text}", hint="give one of them")
-    return await _in_catalog(work, target, catalog, query)
+    return await _in_catalog(session, target, catalog, query)
 
 
-async def each(
-    work: Session, things: Sequence[T], act: Callable[[T], Awaitable[list[Ref]]]
+async def gather_in_batches(
+    session: Session, things: Sequence[T], act: Callable[[T], Awaitable[list[Ref]]]
 ) -> list[list[Ref]]:
     """What *act* gives for each of *things*, in their order; some are asked for at a time."""
     found: list[list[Ref]] = []
-    for start in range(0, len(things), work.api.width):
-        group = things[start : start + work.api.width]
+    for start in range(0, len(things), session.api.width):
+        group = things[start : start + session.api.width]
         found += await asyncio.gather(*map(act, group))
         if len(things) > 1:
-            work.emit(Reading(len(found), len(things)))
+            session.emit(Reading(len(found), len(things)))
     return found
 
 
 def _dated(
-    work: Session, target: Target, kind: Kind, since: datetime, catalog: str
+    session: Session, target: Target, kind: Kind, since: datetime, catalog: str
 ) -> dict[str, str]:
     """The filter for what is dated *since*."""
     field = next((name for name in _DATED if name in kind.fields), "")
@@ -65,52 +65,56 @@ def _dated(
         text = "records are listed within one product only"
         raise UsageError(f"{target.name}: {text}", hint="--since with --catalog C, or --run")
     if field == "DateCreated":
-        work.notify("!", f"{target.name}: by DateCreated, as a {kind.noun} has no other date")
+        session.notify("!", f"{target.name}: by DateCreated, as a {kind.noun} has no other date")
     return {field: ">" + since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 
 async def _in_catalog(
-    work: Session, target: Target, catalog: str, query: Mapping[str, str]
+    session: Session, target: Target, catalog: str, query: Mapping[str, str]
 ) -> list[Ref]:
     """Everything of *target* in *catalog*: itself, its categories, its products, their records."""
     own = make_ref("catalog", {"CatalogID": catalog})
     if target.entity == "catalog":
         return [own]
     if target.entity == "category":
-        return await _below(work, KINDS["category"], {"CatalogID": catalog}, {})
+        return await _below(session, KINDS["category"], {"CatalogID": catalog}, {})
     if target.entity not in ("product", "inventory"):
         raise UsageError(f"{target.name}: nothing of it is in a catalog", hint="name IDs")
-    products = await touched_products(work.api, own)
+    products = await affected_products(session.api, own)
     if target.entity == "product":
         return products
     records = KINDS["inventory"]
-    found = await each(work, products, lambda one: _below(work, records, ids_of(one), query))
+    found = await gather_in_batches(
+        session, products, lambda one: _below(session, records, ids_of(one), query)
+    )
     return [ref for refs in found for ref in refs]
 
 
-async def _everywhere(work: Session, kind: Kind, query: Mapping[str, str]) -> list[Ref]:
+async def _everywhere(session: Session, kind: Kind, query: Mapping[str, str]) -> list[Ref]:
     """All of *kind*, across its parents."""
     if kind.name in _ACROSS:
         path, names = _ACROSS[kind.name]
-        rows = [row async for page in work.api.pages(path, query, key="ID") for row in page]
+        rows = [row async for page in session.api.pages(path, query, key="ID") for row in page]
         refs = [make_ref(kind, {i: str(r.get(name) or "") for i, name in names.items()})
                 for r in rows]  # fmt: skip
         return [ref for ref in refs if ref.count("/") == len(kind.ids)]
     parents = kind.ids[:-1]
     above = next((k for k in KINDS.values() if k.ids == parents and not k.assignment), None)
     if above is None:
-        return await _below(work, kind, {}, query)
-    places = await _below(work, above, {}, {})
-    found = await each(work, places, lambda one: _below(work, kind, ids_of(one), query))
+        return await _below(session, kind, {}, query)
+    places = await _below(session, above, {}, {})
+    found = await gather_in_batches(
+        session, places, lambda one: _below(session, kind, ids_of(one), query)
+    )
     return [ref for refs in found for ref in refs]
 
 
 async def _below(
-    work: Session, kind: Kind, ids: Mapping[str, str], query: Mapping[str, str]
+    session: Session, kind: Kind, ids: Mapping[str, str], query: Mapping[str, str]
 ) -> list[Ref]:
     path = kind.collection.format_map(ids)
     found: list[Ref] = []
     with suppress(NotFound):  # what it is below is gone since
-        async for page in work.api.pages(path, {**kind.list_query, **query}, key="ID"):
+        async for page in session.api.pages(path, {**kind.list_query, **query}, key="ID"):
             found += [make_ref(kind, {**ids, kind.ids[-1]: row["ID"]}) for row in page]
     return found

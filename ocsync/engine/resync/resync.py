@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ocsync.client import read_targets, sync_one
-from ocsync.engine.delivery_config.bindings import show
+from ocsync.engine.delivery_config.bindings import read_config
 from ocsync.engine.recorder import Recorder
 from ocsync.engine.run_log import SessionCost, add_up, count_outcomes, load_progress, new_info
 from ocsync.engine.session import Session
@@ -26,7 +26,7 @@ from ocsync.errors import (
     RoleMissing,
     first_of,
 )
-from ocsync.events import Sent, ignore
+from ocsync.events import RequestEnded, ignore
 from ocsync.models import Change, Op, Outcome, Ref, State, Step
 from ocsync.schema import TARGETS, Target, ids_of
 from ocsync.store import Run, RunInfo
@@ -38,7 +38,7 @@ _LOST = 16
 _BY_PATH = {target.sync_path: target for target in TARGETS.values()}
 
 
-class Sync(NamedTuple):
+class SyncRequest(NamedTuple):
     """One sync request: *ref* is an entity of *target*."""
 
     number: int
@@ -52,7 +52,7 @@ class Sync(NamedTuple):
         return {name: known[name] for name in self.target.sync_ids}
 
 
-class Report(NamedTuple):
+class ResyncReport(NamedTuple):
     """What a resync came to; *closed* are the errors of targets that refused every request."""
 
     run: RunInfo
@@ -66,32 +66,32 @@ class Report(NamedTuple):
         return first_of([*codes, *(error.exit_code for error in self.closed)])
 
 
-def begin(work: Session, syncs: Iterable[tuple[Target, Ref]], command: str) -> Run:
+def begin_resync(session: Session, syncs: Iterable[tuple[Target, Ref]], command: str) -> Run:
     """A new run that will send *syncs*; *command* tells whether another is the same."""
     steps = [
         Step(number=n, wave=1, change=Change(op=Op.SET, ref=r), method="POST", path=t.sync_path)
         for n, (t, r) in enumerate(syncs, 1)
     ]
     names = tuple(n for n, t in TARGETS.items() if t.sync_path in {s.path for s in steps})
-    info = new_info(work, kind="resync", command=command, targets=names, steps=len(steps))
-    return work.folder.runs.begin(info, steps)
+    info = new_info(session, kind="resync", command=command, targets=names, steps=len(steps))
+    return session.folder.runs.begin(info, steps)
 
 
-def left(run: Run) -> Iterator[Sync]:
+def remaining_requests(run: Run) -> Iterator[SyncRequest]:
     """What *run* has still to send."""
     ended = load_progress(run).ended
     for step in run.steps():
         if step.number not in ended:
-            yield Sync(step.number, _BY_PATH[step.path], step.ref)
+            yield SyncRequest(step.number, _BY_PATH[step.path], step.ref)
 
 
-async def carry_out(work: Session, run: Run, *, workers: int) -> Report:
+async def run_resync(session: Session, run: Run, *, workers: int) -> ResyncReport:
     """Send what is left of *run*, and close it; the report.
 
     Raises TryLater and SignInError when the way to the server is gone, Interrupted when the
     operator stops it; what ended is on disk, and the run can be continued.
     """
-    spent, syncs = SessionCost.start(work), list(left(run))
+    spent, syncs = SessionCost.start(session), list(remaining_requests(run))
     done = run.info.steps - len(syncs)
     failed = 0
     try:
@@ -102,78 +102,78 @@ async def carry_out(work: Session, run: Run, *, workers: int) -> Report:
                 await recorder.keep(outcome)
                 done, failed = done + 1, failed + (outcome.state is State.FAILED)
                 error = outcome.message if outcome.state is State.FAILED else ""
-                work.emit(Sent(outcome.ref, done, run.info.steps, error, failed))
+                session.emit(RequestEnded(outcome.ref, done, run.info.steps, error, failed))
 
-            closed = await send(work, syncs, workers=workers, keep=keep)
+            closed = await send_requests(session, syncs, workers=workers, keep=keep)
     except Interrupted as stop:
         text = f"stopped; {done:,} of {run.info.steps:,} sync requests have ended"
         raise Interrupted(text, hint="ocsync resync goes on from here") from stop
     finally:
         spent.add_to(run)
-    return _close(work, run, closed)
+    return _close(session, run, closed)
 
 
-def give_up(run: Run) -> int:
+def abandon(run: Run) -> int:
     """Close *run* as it is; how many were not sent."""
-    number = sum(1 for _ in left(run))
+    number = sum(1 for _ in remaining_requests(run))
     ended = max((o.at for o in load_progress(run).ended.values()), default=run.info.started)
-    _tally(run, ended)
+    _close_counted(run, ended)
     run.update(exit_code=int(ExitCode.PARTLY))
     return number
 
 
-def _close(work: Session, run: Run, closed: list[OcsyncError]) -> Report:
-    report = Report(*_tally(run, work.timestamp()), closed)
+def _close(session: Session, run: Run, closed: list[OcsyncError]) -> ResyncReport:
+    report = ResyncReport(*_close_counted(run, session.timestamp()), closed)
     return report._replace(run=run.update(exit_code=int(report.exit_code)))
 
 
-def _tally(run: Run, ended: str) -> tuple[RunInfo, list[Outcome]]:
+def _close_counted(run: Run, ended: str) -> tuple[RunInfo, list[Outcome]]:
     kinds, failed = count_outcomes(run)
     return run.update(state="closed", ended=ended, counts=add_up(kinds), kinds=kinds), failed
 
 
-async def send(
-    work: Session,
-    syncs: Sequence[Sync],
+async def send_requests(
+    session: Session,
+    syncs: Sequence[SyncRequest],
     *,
     workers: int,
     keep: Callable[[Outcome], Awaitable[None]],
 ) -> list[OcsyncError]:
     """Send *syncs*, handing each outcome to *keep*; what closed a whole target to us.
 
-    One that is refused does not stop the others. Raises as `carry_out` says.
+    One that is refused does not stop the others. Raises as `run_resync` says.
     """
-    sender = _Sender(work, keep)
+    sender = _Sender(session, keep)
     crew = min(workers, len(syncs))
-    await run_all(syncs, sender.take, workers=crew, stop=work.stop)
-    if work.stop.is_set():
+    await run_all(syncs, sender.take, workers=crew, stop=session.stop)
+    if session.stop.is_set():
         raise Interrupted("stopped; what was under way has ended", hint="the same command again")
     return list(sender.closed.values())
 
 
 class _Sender:
-    """What the workers of one `send` share."""
+    """What the workers of one `send_requests` share."""
 
-    def __init__(self, work: Session, keep: Callable[[Outcome], Awaitable[None]]) -> None:
-        self._work = work
+    def __init__(self, session: Session, keep: Callable[[Outcome], Awaitable[None]]) -> None:
+        self._session = session
         self._keep = keep
         self._lost = 0
         self.closed: dict[str, OcsyncError] = {}
 
-    async def take(self, one: Sync) -> None:
+    async def take(self, one: SyncRequest) -> None:
         """Send *one*, and hand its outcome on."""
         await self._keep(await self._outcome(one))
 
-    async def _outcome(self, one: Sync) -> Outcome:
+    async def _outcome(self, one: SyncRequest) -> Outcome:
         name = one.target.name
         if name in self.closed:
             return self._failed(one, self.closed[name])
         try:
-            reply = await sync_one(self._work.api, one.target, one.ids)
+            reply = await sync_one(self._session.api, one.target, one.ids)
         except (ConfigError, RoleMissing) as refused:
             if name not in self.closed:
                 self.closed[name] = refused
-                self.closed[name] = await _explained(self._work, one.target, refused)
+                self.closed[name] = await _explained(self._session, one.target, refused)
             return self._failed(one, self.closed[name])
         except ApiError as refused:
             return self._failed(one, refused)
@@ -184,20 +184,20 @@ class _Sender:
             return self._failed(one, unsure)
         self._lost = 0
         return Outcome(number=one.number, ref=one.ref, state=State.DONE, status=reply.status,
-                       at=self._work.timestamp())  # fmt: skip
+                       at=self._session.timestamp())  # fmt: skip
 
-    def _failed(self, one: Sync, error: OcsyncError) -> Outcome:
+    def _failed(self, one: SyncRequest, error: OcsyncError) -> Outcome:
         status, code = (error.status, error.code) if isinstance(error, ApiError) else (0, "")
         text = error.message.removesuffix(f" (POST {one.target.sync_path})")
         return Outcome(number=one.number, ref=one.ref, state=State.FAILED, status=status,
-                       code=code, message=text, at=self._work.timestamp())  # fmt: skip
+                       code=code, message=text, at=self._session.timestamp())  # fmt: skip
 
 
-async def _explained(work: Session, target: Target, error: OcsyncError) -> OcsyncError:
+async def _explained(session: Session, target: Target, error: OcsyncError) -> OcsyncError:
     """Why *target* takes no sync requests, as far as its configuration tells."""
     if not isinstance(error, NotEnabled):
         return error
-    state = (await read_targets(work.api, [target]))[target.name]
+    state = (await read_targets(session.api, [target]))[target.name]
     if not state.exists:
         hint = f"ocsync delivery bind {target.name} CONFIG makes one"
         return ConfigError(f"{target.name}: there is no sync config to send by", hint=hint)
@@ -206,7 +206,7 @@ async def _explained(work: Session, target: Target, error: OcsyncError) -> Ocsyn
         hint = f"ocsync resume or ocsync unpause {target.name}, then the same command again"
         return ConfigError(text, hint=hint)
     try:
-        delivery = await show(work, state.delivery)
+        delivery = await read_config(session, state.delivery)
     except ApiError:
         return error  # the role for it may be missing
     if delivery.get("Enabled") is False:
@@ -216,7 +216,7 @@ async def _explained(work: Session, target: Target, error: OcsyncError) -> Ocsyn
     return error
 
 
-def advise(work: Session, number: int) -> None:
+def advise_full_sync(session: Session, number: int) -> None:
     """Tell OrderCloud's own advice."""
-    work.notify("!", f"{number:,} single sync requests: OrderCloud means them for quick repair;")
-    work.notify(" ", "for a whole catalog it has a full sync in the Portal's self-service")
+    session.notify("!", f"{number:,} single sync requests: OrderCloud means them for quick repair;")
+    session.notify(" ", "for a whole catalog it has a full sync in the Portal's self-service")

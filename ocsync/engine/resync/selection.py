@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from ocsync.client import read_targets
 from ocsync.delivery.messages import has_sync_request, published_by
-from ocsync.engine.resync.affected_products import touched_products, touches
-from ocsync.engine.resync.entity_lists import each, listed
+from ocsync.engine.resync.affected_products import affected_products, product_scope_of
+from ocsync.engine.resync.entity_lists import gather_in_batches, list_entities
 from ocsync.engine.session import Session
 from ocsync.errors import ConfigError, InputError, Problem, UsageError
 from ocsync.models import Outcome, Ref, State
@@ -21,7 +21,7 @@ from ocsync.store import Run
 _TOLD = 10
 
 
-class Wanted(NamedTuple):
+class SelectionRequest(NamedTuple):
     """What to send: one of *refs*, *catalog*, *run*; or *since*, alone or in *catalog*.
 
     *targets* are those that were named, *grouped* those of a group; none of either: what fits.
@@ -48,7 +48,7 @@ class Selection(NamedTuple):
         return counts
 
 
-def read_words(target: Target | None, words: Iterable[str], where: str) -> list[Ref]:
+def read_entities(target: Target | None, words: Iterable[str], where: str) -> list[Ref]:
     """*words* as entities of *target*: `ID`, `PARENT/ID`, or a ref; without a target refs alone.
 
     Empty words and comments (`#`) are skipped. Raises InputError naming every word that is none.
@@ -77,7 +77,9 @@ def _read_word(target: Target | None, text: str) -> Ref:
     if target and values[0] not in KINDS:
         raise UsageError(f"is not {'/'.join(target.sync_ids)}")
     ref = read_ref(text)
-    sends = {t.name for t, _ in _published([ref])} or ({"products"} if touches(ref) else set())
+    sends = {t.name for t, _ in _published([ref])} or (
+        {"products"} if product_scope_of(ref) else set()
+    )
     if not sends:
         raise UsageError("has no message of its own; name what shows it")
     if target and target.name not in sends:
@@ -85,7 +87,7 @@ def _read_word(target: Target | None, text: str) -> Ref:
     return ref
 
 
-async def select(work: Session, wanted: Wanted) -> Selection:
+async def select(session: Session, wanted: SelectionRequest) -> Selection:
     """What *wanted* names, without what has no sync config; that is told.
 
     Raises ConfigError when a target that was named has none, UsageError where a list cannot tell,
@@ -93,25 +95,25 @@ async def select(work: Session, wanted: Wanted) -> Selection:
     """
     names = [*wanted.targets, *wanted.grouped]
     if wanted.run:
-        with work.folder.runs.get(wanted.run) as run:
+        with session.folder.runs.get(wanted.run) as run:
             refs = _changed(run)
         syncs = _published(refs)
         if not names or TARGETS["products"] in names:
-            syncs += await _around(work, refs)
+            syncs += await _around(session, refs)
     elif wanted.refs:
         bare = [ref for ref in wanted.refs if not _published([ref])]
-        syncs = [*_published(wanted.refs), *await _around(work, bare)]
+        syncs = [*_published(wanted.refs), *await _around(session, bare)]
     else:
         if wanted.catalog:
-            await work.api.get(f"/catalogs/{wanted.catalog}")
+            await session.api.get(f"/catalogs/{wanted.catalog}")
         whole = [TARGETS[name] for name in GROUPS["catalog-wide"]]
         syncs = [
             (t, ref)
             for t in names or whole
-            for ref in await listed(work, t, catalog=wanted.catalog, since=wanted.since)
+            for ref in await list_entities(session, t, catalog=wanted.catalog, since=wanted.since)
         ]
     found = list(dict.fromkeys(one for one in syncs if not names or one[0] in names))
-    there = await _there(work, {target.name for target, _ in found}, wanted)
+    there = await _there(session, {target.name for target, _ in found}, wanted)
     return Selection([one for one in found if one[0].name in there])
 
 
@@ -119,37 +121,39 @@ def _published(refs: Iterable[Ref]) -> list[tuple[Target, Ref]]:
     return [(t, e) for ref in refs for t, e in published_by(ref) if has_sync_request(e)]
 
 
-async def _there(work: Session, names: set[str], wanted: Wanted) -> set[str]:
+async def _there(session: Session, names: set[str], wanted: SelectionRequest) -> set[str]:
     """Which of the targets *names* have a sync config; paused ones are told."""
     order = [target for target in TARGETS.values() if target.name in names]
-    states = await read_targets(work.api, order)
+    states = await read_targets(session.api, order)
     gone = [name for name, state in states.items() if not state.exists]
     if refused := [target.name for target in wanted.targets if target.name in gone]:
         text = f"{', '.join(refused)}: no sync config on this marketplace, so nothing is sent"
         raise ConfigError(text, hint="ocsync targets shows which targets are configured")
     if gone:
-        work.notify("!", f"{', '.join(gone)}: no sync config, left out")
+        session.notify("!", f"{', '.join(gone)}: no sync config, left out")
     if paused := [name for name, state in states.items() if state.paused]:
         text = "whether sync requests go out meanwhile is not documented"
-        work.notify("‖", f"{', '.join(paused)}: paused; {text}")
+        session.notify("‖", f"{', '.join(paused)}: paused; {text}")
     return names - set(gone)
 
 
-async def _around(work: Session, refs: Iterable[Ref]) -> list[tuple[Target, Ref]]:
+async def _around(session: Session, refs: Iterable[Ref]) -> list[tuple[Target, Ref]]:
     """The products that *refs* touch; which and why is told."""
     causes: dict[Ref, list[Ref]] = defaultdict(list)
     for ref in refs:
-        if whole := touches(ref):
+        if whole := product_scope_of(ref):
             causes[whole].append(ref)
     wholes = list(causes)
-    products = await each(work, wholes, partial(touched_products, work.api))
+    products = await gather_in_batches(session, wholes, partial(affected_products, session.api))
     for whole, touched in list(zip(wholes, products, strict=True))[:_TOLD]:
         these = causes[whole]
         if touched and touched != [whole]:
             more = f" and {len(these) - 1:,} more" if len(these) > 1 else ""
-            work.notify("+", f"{len(touched):,} of products, touched by {these[0]}{more}")
+            session.notify("+", f"{len(touched):,} of products, touched by {these[0]}{more}")
     if bare := sum(len(causes[whole]) for whole in wholes if kind_of(whole).name == "product"):
-        work.notify("!", f"{bare:,} variant records: no sync request of their own, so products go")
+        session.notify(
+            "!", f"{bare:,} variant records: no sync request of their own, so products go"
+        )
     return [(TARGETS["products"], product) for touched in products for product in touched]
 
 

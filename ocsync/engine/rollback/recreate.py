@@ -13,7 +13,7 @@ import msgspec
 
 from ocsync.diff import Document, diff
 from ocsync.engine.delete.execute import cascaded_refs
-from ocsync.engine.rollback.revert import Reversal, staged_back
+from ocsync.engine.rollback.revert import Reversal, checked_reversal
 from ocsync.engine.rollback.wrote import writable
 from ocsync.engine.session import Session
 from ocsync.engine.stale_reads import read_settled
@@ -26,20 +26,20 @@ from ocsync.store import Run
 from ocsync.tombstones import below
 
 
-async def remake(
-    work: Session, run: Run, done: Collection[Ref], *, forced: Collection[str], settle: float
+async def recreate_deleted(
+    session: Session, run: Run, done: Collection[Ref], *, forced: Collection[str], settle: float
 ) -> list[Reversal]:
     """What a run of deletes took is to be made again, where all above it is."""
     ended = {o.ref: o for o in run.outcomes() if isinstance(o, Outcome) and o.state is State.DONE}
     gone = {ref.casefold() for ref in (*ended, *cascaded_refs(run, set(ended)))}
     documents = {ref: doc for ref, doc in run.before() if doc is not None and below(ref, gone)}
-    known = {name for name, one in work.folder.tombstones.read().items() if one.run == run.id}
+    known = {name for name, one in session.folder.tombstones.read().items() if one.run == run.id}
     late = {
         ref: partial(_is_as, ref, document)
         for ref, document in documents.items()
         if kind_of(ref).eventually_consistent and ref.casefold() in known
     }
-    found = await read_settled(work, [ref for ref in documents if ref not in done], late, settle)
+    found = await read_settled(session, [ref for ref in documents if ref not in done], late, settle)
     summed = _sums_of_records(documents)
     backs: dict[Ref, Reversal] = {}
     for ref, now in found.items():
@@ -52,7 +52,7 @@ async def remake(
             backs[ref] = Reversal(ref, why="it is there again, and not as it was")
         else:
             replace = now is not None
-            backs[ref] = make_again(ref, document, summed=ref in summed, replace=replace)
+            backs[ref] = recreate_entity(ref, document, summed=ref in summed, replace=replace)
     backs = _with_parents(backs, gone, done)
     return [_with_lost(back, ended.get(back.ref)) for back in backs.values()]
 
@@ -77,7 +77,7 @@ def _with_parents(
     backs: Mapping[Ref, Reversal], gone: Collection[str], done: Collection[Ref]
 ) -> dict[Ref, Reversal]:
     """*backs*, but for those that hang on something which does not come back."""
-    coming = {ref.casefold() for ref, back in backs.items() if not back.gone}
+    coming = {ref.casefold() for ref, back in backs.items() if not back.irreversible}
     coming |= {ref.casefold() for ref in done}
     result = dict(backs)
     while True:
@@ -92,7 +92,7 @@ def _with_parents(
             return result
         for ref, parent in lone.items():
             why = f"cannot be made again without {parent}"
-            result[ref] = Reversal(ref, lost=(why,), gone=True)
+            result[ref] = Reversal(ref, lost=(why,), irreversible=True)
         coming -= {ref.casefold() for ref in lone}
 
 
@@ -109,7 +109,7 @@ def _with_lost(back: Reversal, outcome: Outcome | None) -> Reversal:
 _RECORDS = ("inventory", "variant-inventory")
 
 
-def make_again(ref: Ref, document: Document, *, summed: bool, replace: bool) -> Reversal:
+def recreate_entity(ref: Ref, document: Document, *, summed: bool, replace: bool) -> Reversal:
     """How a deleted *ref* is made again, or with *replace* put over another.
 
     *summed* says that its stock was the sum of records below it.
@@ -118,7 +118,7 @@ def make_again(ref: Ref, document: Document, *, summed: bool, replace: bool) -> 
     if not (kind.assignment or kind.allows_put):
         secret = any(field.write_only for field in kind.fields.values())
         why = "its password is write-only" if secret else "it comes from specs (generate)"
-        return Reversal(ref, lost=(f"cannot be made again from here: {why}",), gone=True)
+        return Reversal(ref, lost=(f"cannot be made again from here: {why}",), irreversible=True)
     fields = {p: v for p, v in writable(kind, document, creating=True).items() if v is not None}
     if summed:
         fields.pop("Inventory.QuantityAvailable", None)
@@ -129,4 +129,4 @@ def make_again(ref: Ref, document: Document, *, summed: bool, replace: bool) -> 
     if unset:  # making it fills this in, with something new
         again.append(Entry(op=Op.SET, ref=ref, fields=unset))
     brought = created(Change(op=Op.PUT, ref=ref, fields=fields)) if unset else []
-    return staged_back(ref, again, [f"making it again brings {one} along" for one in brought])
+    return checked_reversal(ref, again, [f"making it again brings {one} along" for one in brought])

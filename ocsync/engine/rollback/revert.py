@@ -26,18 +26,18 @@ from ocsync.tombstones import below
 class Reversal(msgspec.Struct, frozen=True, omit_defaults=True):
     """The way back of *ref*: *entries* to stage, or why there is none.
 
-    *clash* maps path -> before, left and now; *why* says it where no field does. *made* are refs
-    that came into being, for `ocsync delete`. *lost* says what cannot be as it was; with *gone* the
-    ref as a whole cannot. With none of all these there is nothing to do.
+    *conflicts* maps path -> before, left and now; *why* says it where no field does. *created* are
+    refs that came into being, for `ocsync delete`. *lost* says what cannot be as it was; with
+    *irreversible* the ref as a whole cannot. With none of all these there is nothing to do.
     """
 
     ref: Ref
     entries: tuple[Entry, ...] = ()
-    clash: dict[str, dict[str, Any]] = {}
+    conflicts: dict[str, dict[str, Any]] = {}
     why: str = ""
-    made: tuple[Ref, ...] = ()
+    created: tuple[Ref, ...] = ()
     lost: tuple[str, ...] = ()
-    gone: bool = False
+    irreversible: bool = False
 
 
 def reversal_of(
@@ -51,7 +51,7 @@ def reversal_of(
     clash = {} if forced else _clashes(wrote, now)
     if clash:
         return Reversal(
-            wrote.ref, clash=clash, why="its outcome is unknown" if wrote.unsure else ""
+            wrote.ref, conflicts=clash, why="its outcome is unknown" if wrote.unsure else ""
         )
     if wrote.absent:
         return _unmake(wrote)
@@ -80,7 +80,7 @@ def _unmake(wrote: Wrote) -> Reversal:
         if not other.unless
     ]
     lost = [f"{ref} may have come with it, and stays" for ref in beside]
-    return Reversal(wrote.ref, made=(wrote.ref, *made), lost=(*lost, *_lasting(wrote)))
+    return Reversal(wrote.ref, created=(wrote.ref, *made), lost=(*lost, *_lasting(wrote)))
 
 
 def _reassign(wrote: Wrote, now: Document) -> Reversal:
@@ -89,7 +89,7 @@ def _reassign(wrote: Wrote, now: Document) -> Reversal:
     fields = {path: value for path, value in wrote.before.items() if value is not None}
     expect = {path: _plain(value_at(now, path)) for path in wrote.left}
     again = Entry(op=Op.ASSIGN, ref=wrote.ref, fields=fields, expect=expect)
-    return staged_back(wrote.ref, [again], [])
+    return checked_reversal(wrote.ref, [again], [])
 
 
 def _reset(wrote: Wrote, now: Document) -> Reversal:
@@ -123,7 +123,7 @@ def _restore(wrote: Wrote, document: Document, now: Document) -> Reversal:
         fields |= {path: found[path] + amount for path, amount in sums.items()}
         expect = {path: found.get(path) for path in paths}
         put = Entry(op=Op.PUT, ref=wrote.ref, fields=fields, expect=expect, replace=True)
-        return staged_back(wrote.ref, [put], list(_lasting(wrote)))
+        return checked_reversal(wrote.ref, [put], list(_lasting(wrote)))
     fields = {path: was.get(path) for path in ours if path not in sums and path != "xp"}
     lost = [_NULLED.format(path) for path in added]
     return _entries(wrote.ref, fields, sums, now, [*lost, *_lasting(wrote)])
@@ -191,14 +191,14 @@ def _entries(ref: Ref, fields: Fields, sums: Fields, now: Document, lost: list[s
         entries.append(Entry(op=Op.SET, ref=ref, fields=fields, expect=expect))
     if sums := {path: amount for path, amount in sums.items() if amount}:
         entries.append(Entry(op=Op.ADJUST, ref=ref, fields=sums))
-    return staged_back(ref, entries, lost if entries else [])
+    return checked_reversal(ref, entries, lost if entries else [])
 
 
-def staged_back(ref: Ref, entries: list[Entry], lost: Sequence[str]) -> Reversal:
+def checked_reversal(ref: Ref, entries: list[Entry], lost: Sequence[str]) -> Reversal:
     """The way back, or what is wrong with it: a value that we could not stage by hand either."""
     faults = [
         " ".join(filter(None, [fault.field, fault.why])) for e in entries for fault in validate(e)
     ]
     if faults:
-        return Reversal(ref, lost=tuple(faults), gone=True)
+        return Reversal(ref, lost=tuple(faults), irreversible=True)
     return Reversal(ref, entries=tuple(entries), lost=tuple(lost))

@@ -16,11 +16,11 @@ from typing import NamedTuple
 import msgspec
 
 from ocsync.diff import Document, diff
-from ocsync.engine.rollback.recreate import remake
+from ocsync.engine.rollback.recreate import recreate_deleted
 from ocsync.engine.rollback.revert import Reversal, reversal_of
 from ocsync.engine.rollback.wrote import Wrote, written
 from ocsync.engine.session import Session
-from ocsync.engine.staging import checked, lift
+from ocsync.engine.staging import check_entries, clear_tombstones
 from ocsync.engine.stale_reads import read_settled
 from ocsync.engine.verify.readback import is_fresh
 from ocsync.errors import Conflict, ExitCode, FileMissing, OcsyncError, UsageError
@@ -34,46 +34,46 @@ _TAG = "rollback "
 
 
 class Rollback(NamedTuple):
-    """The way back of *run*: *backs* in the order of the plan, and refs that need none.
+    """The way back of *run*: *reversals* in the order of the plan, and refs that need none.
 
     *already* are staged by a rollback of this run before; *undone* were taken back by later runs.
     """
 
     run: str
-    sort: str
-    backs: list[Reversal]
+    kind: str
+    reversals: list[Reversal]
     already: list[Ref]
     undone: list[Ref]
 
     @property
     def entries(self) -> list[Entry]:
         """What is to be staged."""
-        return [entry for back in self.backs for entry in back.entries]
+        return [entry for back in self.reversals for entry in back.entries]
 
     @property
-    def made(self) -> list[Ref]:
+    def created(self) -> list[Ref]:
         """What the run created, for `ocsync delete`."""
-        return [ref for back in self.backs for ref in back.made]
+        return [ref for back in self.reversals for ref in back.created]
 
     @property
-    def clashes(self) -> list[Reversal]:
+    def conflicts(self) -> list[Reversal]:
         """What others changed since."""
-        return [back for back in self.backs if back.clash or back.why]
+        return [back for back in self.reversals if back.conflicts or back.why]
 
     @property
-    def gone(self) -> list[Reversal]:
+    def irreversible(self) -> list[Reversal]:
         """What cannot be taken back at all."""
-        return [back for back in self.backs if back.gone]
+        return [back for back in self.reversals if back.irreversible]
 
     @property
     def exit_code(self) -> ExitCode:
         """CONFLICT when something is left out for others' changes, PARTLY when it cannot be."""
-        if self.clashes:
+        if self.conflicts:
             return ExitCode.CONFLICT
-        return ExitCode.PARTLY if self.gone else ExitCode.DONE
+        return ExitCode.PARTLY if self.irreversible else ExitCode.DONE
 
 
-def choose(runs: Runs, name: str) -> Run:
+def choose_run(runs: Runs, name: str) -> Run:
     """The run to take back: the one named, or the last resume that changed something.
 
     Raises FileMissing when there is none, UsageError for one that cannot be taken back, Conflict
@@ -95,14 +95,14 @@ def choose(runs: Runs, name: str) -> Run:
     return runs.get(newest.id)
 
 
-def undone_by(entries: Iterable[Entry]) -> tuple[str, ...]:
+def reverted_runs(entries: Iterable[Entry]) -> tuple[str, ...]:
     """The runs that *entries* take back."""
     found = {e.source.removeprefix(_TAG) for e in entries if e.source.startswith(_TAG)}
     return tuple(sorted(found))
 
 
 async def roll_back(
-    work: Session, run: Run, *, overwrite: Collection[Ref], settle: float
+    session: Session, run: Run, *, overwrite: Collection[Ref], settle: float
 ) -> Rollback:
     """The way back of *run* as things are now; *overwrite* names refs to take back all the same.
 
@@ -111,36 +111,36 @@ async def roll_back(
     """
     forced = {ref.casefold() for ref in overwrite}
     tag = _TAG + run.id
-    staged = work.folder.journal.entries()
+    staged = session.folder.journal.entries()
     ours = {entry.ref for entry in staged if entry.source == tag}
-    undone = _undone(work.folder.runs, run)
-    if not is_fresh(work, run):
+    undone = _undone(session.folder.runs, run)
+    if not is_fresh(session, run):
         settle = 0.0
     if run.info.kind == "delete":
-        backs = await remake(work, run, ours | undone, forced=forced, settle=settle)
+        backs = await recreate_deleted(session, run, ours | undone, forced=forced, settle=settle)
     else:
-        backs = await _resumed(work, run, ours | undone, forced=forced, settle=settle)
+        backs = await _resumed(session, run, ours | undone, forced=forced, settle=settle)
     _refuse_staged(backs, [entry for entry in staged if entry.source != tag])
     return Rollback(run.id, run.info.kind, backs, sorted(ours), sorted(undone - ours))
 
 
-def stage(work: Session, found: Rollback) -> list[Entry]:
+def stage_rollback(session: Session, found: Rollback) -> list[Entry]:
     """Stage the way back, all of it or nothing; the entries."""
-    at, tag = work.timestamp(), _TAG + found.run
+    at, tag = session.timestamp(), _TAG + found.run
     entries = [
-        msgspec.structs.replace(entry, at=at, by=work.by, source=tag) for entry in found.entries
+        msgspec.structs.replace(entry, at=at, by=session.by, source=tag) for entry in found.entries
     ]
     if entries:
-        staged = work.folder.journal.entries()
-        good = checked(work.folder, entries, staged, recreated=True)
-        work.folder.journal.add_segment(good)
+        staged = session.folder.journal.entries()
+        good = check_entries(session.folder, entries, staged, recreated=True)
+        session.folder.journal.add_segment(good)
         there = [entry for entry in entries if entry.op not in MAKERS]
-        lift(work.folder, there, recreated=True)
+        clear_tombstones(session.folder, there, recreated=True)
     return entries
 
 
 async def _resumed(
-    work: Session, run: Run, done: Collection[Ref], *, forced: Collection[str], settle: float
+    session: Session, run: Run, done: Collection[Ref], *, forced: Collection[str], settle: float
 ) -> list[Reversal]:
     wrote = {
         ref: one for ref, one in written(run.steps(), run.outcomes()).items() if ref not in done
@@ -155,7 +155,7 @@ async def _resumed(
         for ref, one in wrote.items()
         if kind_of(ref).eventually_consistent
     }
-    found = await read_settled(work, wrote, late, settle)
+    found = await read_settled(session, wrote, late, settle)
     backs = []
     for ref, one in wrote.items():
         now = found[ref]
@@ -206,4 +206,4 @@ def _undone(runs: Runs, run: Run) -> set[Ref]:
 def _taken_back(run: Run, name: str) -> set[Ref]:
     tagged = {entry.ref for entry in run.entries() if entry.source == _TAG + name}
     records = [record for record in run.outcomes() if isinstance(record, Outcome)]
-    return tagged & {record.ref for record in records if record.state.settled}
+    return tagged & {record.ref for record in records if record.state.succeeded}

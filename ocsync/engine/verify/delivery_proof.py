@@ -13,13 +13,13 @@ from datetime import datetime
 from typing import NamedTuple
 
 from ocsync.client import read_current
-from ocsync.delivery.matching import Arrival, Delivered, Matched, Matcher
+from ocsync.delivery.matching import Arrival, DeliveryResult, Matcher, MatchResult
 from ocsync.delivery.messages import has_sync_request
-from ocsync.engine.resync.resync import ADVICE, Sync, advise, send
+from ocsync.engine.resync.resync import ADVICE, SyncRequest, advise_full_sync, send_requests
 from ocsync.engine.session import Session
 from ocsync.engine.verify.expected_messages import ExpectedDelivery, expected_delivery
 from ocsync.errors import ExitCode, Interrupted, Locked
-from ocsync.events import Arriving, Sent
+from ocsync.events import DeliveryProgress, RequestEnded
 from ocsync.models import Finding, Outcome, Ref, Sign, State
 from ocsync.schema import TARGETS, ids_of
 from ocsync.store import Run
@@ -29,22 +29,22 @@ _WORKERS = 8
 """Sync requests are for quick repair of single entities (api-facts 3.1): few at a time."""
 
 
-class Proof(NamedTuple):
+class DeliveryProof(NamedTuple):
     """What came of waiting.
 
-    *drain* are the times before anything was sent again, of which *redelivered* were. *refused*
-    maps what could not be sent again to why. *listens* says whether a listener runs.
+    *drain_seconds* are the times before anything was sent again, of which *redelivered* were.
+    *refused* maps what could not be sent again to why. *listens* says whether a listener runs.
     """
 
-    delivered: Delivered
-    coming: ExpectedDelivery
-    drain: Mapping[str, float] = {}
+    delivered: DeliveryResult
+    expected: ExpectedDelivery
+    drain_seconds: Mapping[str, float] = {}
     redelivered: int = 0
     refused: Mapping[Ref, str] = {}
     listens: bool = True
 
     @property
-    def lacking(self) -> list[Matched]:
+    def undelivered(self) -> list[MatchResult]:
         """What did not arrive as it was written."""
         return self.delivered.of(Arrival.MISSING, Arrival.STALE)
 
@@ -54,27 +54,27 @@ class Proof(NamedTuple):
         return any(one.expected.since > one.expected.wrote for one in self.delivered.matched)
 
     @property
-    def unheard(self) -> list[str]:
+    def silent_targets(self) -> list[str]:
         """The targets of which nothing was ever heard, though something was to come."""
-        return sorted({one.expected.target for one in self.lacking} - self.delivered.heard)
+        return sorted({one.expected.target for one in self.undelivered} - self.delivered.heard)
 
     @property
     def exit_code(self) -> ExitCode:
         """DIFFERS unless everything arrived as it was written."""
-        return ExitCode.DIFFERS if self.lacking else ExitCode.DONE
+        return ExitCode.DIFFERS if self.undelivered else ExitCode.DONE
 
     def facts(self) -> dict[str, float]:
         """The numbers, for the run's record; times in seconds."""
         found = self.delivered
         counts = {arrival.name.lower(): len(found.of(arrival)) for arrival in Arrival}
         more = {"duplicates": found.duplicates, "strangers": found.strangers, "early": found.early}
-        return {**counts, **more, "redelivered": self.redelivered, **self.drain}
+        return {**counts, **more, "redelivered": self.redelivered, **self.drain_seconds}
 
     def findings(self) -> list[Finding]:
         """What did not arrive as written, by name."""
-        return sorted(map(self._finding, self.lacking), key=lambda finding: finding.ref)
+        return sorted(map(self._finding, self.undelivered), key=lambda finding: finding.ref)
 
-    def _finding(self, one: Matched) -> Finding:
+    def _finding(self, one: MatchResult) -> Finding:
         ref = one.expected.ref
         missing = one.arrival is Arrival.MISSING
         text = "did not arrive" if missing else "arrived with older content"
@@ -87,59 +87,61 @@ class Proof(NamedTuple):
             sign=Sign.MISSING if missing else Sign.DIFFERS,
             fields=dict(one.fields),
             message=f"{text}; {why}" if why else text,
-            place="delivery",
+            where="delivery",
         )
 
 
-async def prove(work: Session, run: Run, *, patience: float, redeliver: bool) -> Proof | None:
+async def prove_delivery(
+    session: Session, run: Run, *, patience: float, redeliver: bool
+) -> DeliveryProof | None:
     """Wait for every message of *run* until none has come for *patience* seconds.
 
     None where nothing is to be had: nobody listens and nothing has arrived since, or nothing was
     changed. Raises Interrupted.
     """
-    listens = _listens(work)
-    if not (listens or redeliver or work.folder.delivery_log.path.exists()):
+    listens = _listens(session)
+    if not (listens or redeliver or session.folder.delivery_log.path.exists()):
         return None  # nothing is to be held against the sync configs, so no role for them is needed
-    found = await expected_delivery(work, run)
-    if found is None or not (listens or _has_heard(work, found.start)):
+    found = await expected_delivery(session, run)
+    if found is None or not (listens or _has_heard(session, found.start)):
         if redeliver and found:
-            work.notify("!", "nobody listens, so what is to be sent again is not known")
-            work.notify(" ", f"ocsync resync --run {run.id} sends all of it again")
+            session.notify("!", "nobody listens, so what is to be sent again is not known")
+            session.notify(" ", f"ocsync resync --run {run.id} sends all of it again")
         return None
-    proof = Proof(Delivered([]), found, listens=listens)
+    proof = DeliveryProof(DeliveryResult([]), found, listens=listens)
     if not found.expected:
         return proof if found.held or found.off or found.silent else None
     matcher, patience = Matcher(found.expected), patience if listens else 0.0
-    heard = await _wait(work, matcher, 0, patience)
-    proof = proof._replace(delivered=await _judged(work, matcher))
-    proof = proof._replace(drain=proof.delivered.drain())
-    if redeliver and proof.lacking and listens:
-        sent, refused = await _send_again(work, proof.lacking)
+    heard = await _wait(session, matcher, 0, patience)
+    proof = proof._replace(delivered=await _judged(session, matcher))
+    proof = proof._replace(drain_seconds=proof.delivered.drain())
+    if redeliver and proof.undelivered and listens:
+        sent, refused = await _send_again(session, proof.undelivered)
         if sent:
-            await _wait(work, matcher, heard, patience)
-        again = await _judged(work, matcher)
+            await _wait(session, matcher, heard, patience)
+        again = await _judged(session, matcher)
         proof = proof._replace(delivered=again, redelivered=sent, refused=refused)
     return proof
 
 
-def _listens(work: Session) -> bool:
+def _listens(session: Session) -> bool:
     try:
-        with work.folder.listen_lock():
+        with session.folder.listen_lock():
             return False
     except Locked:
         return True
 
 
-def _has_heard(work: Session, start: datetime) -> bool:
-    return any(datetime.fromisoformat(m.at) >= start for m in work.folder.delivery_log.read())
+def _has_heard(session: Session, start: datetime) -> bool:
+    return any(datetime.fromisoformat(m.at) >= start for m in session.folder.delivery_log.read())
 
 
-async def _wait(work: Session, matcher: Matcher, heard: int, patience: float) -> int:
+async def _wait(session: Session, matcher: Matcher, heard: int, patience: float) -> int:
     """Take messages but for the first *heard*, until all is well or none was news for *patience*
     seconds; how many there are then."""
     quiet, best, step = 0.0, -1, FIRST_POLL
     while True:
-        for message in work.folder.delivery_log.read_from(heard):
+        for message in session.folder.delivery_log.read_from(heard):
             matcher.take(message)
             heard += 1
         found = matcher.result()
@@ -147,40 +149,44 @@ async def _wait(work: Session, matcher: Matcher, heard: int, patience: float) ->
         if arrived > best:
             best, quiet, step = arrived, 0.0, FIRST_POLL
         stale = len(found.of(Arrival.STALE))
-        work.emit(Arriving(arrived, due, found.duplicates, stale, max(0.0, patience - quiet)))
+        session.emit(
+            DeliveryProgress(arrived, due, found.duplicates, stale, max(0.0, patience - quiet))
+        )
         if arrived >= due or quiet >= patience:
             return heard
-        if work.stop.is_set():
+        if session.stop.is_set():
             raise Interrupted("stopped waiting for the delivery; the run itself is complete",
                               hint="ocsync verify waits for it again")  # fmt: skip
         nap = min(step, patience - quiet)
         with suppress(Interrupted):  # told above, and better
-            await work.sleep(nap)
+            await session.sleep(nap)
         quiet, step = quiet + nap, min(2 * step, POLL_SECONDS)
 
 
-async def _judged(work: Session, matcher: Matcher) -> Delivered:
+async def _judged(session: Session, matcher: Matcher) -> DeliveryResult:
     """What arrived; what looks stale is held against what the marketplace has now, too."""
     stale = [one.expected.ref for one in matcher.result().of(Arrival.STALE)]
     current = {
-        ref: doc async for ref, doc in read_current(work.api, stale) if isinstance(doc, dict)
+        ref: doc async for ref, doc in read_current(session.api, stale) if isinstance(doc, dict)
     }
     return matcher.result(current)
 
 
-async def _send_again(work: Session, lacking: Sequence[Matched]) -> tuple[int, dict[Ref, str]]:
+async def _send_again(
+    session: Session, lacking: Sequence[MatchResult]
+) -> tuple[int, dict[Ref, str]]:
     """Sync requests for what did not arrive: how many were taken, and why others were not."""
     refused: dict[Ref, str] = {}
-    syncs: list[Sync] = []
+    syncs: list[SyncRequest] = []
     for one in lacking:
         ref = one.expected.ref
         if has_sync_request(ref):
-            syncs.append(Sync(len(syncs) + 1, TARGETS[one.expected.target], ref))
+            syncs.append(SyncRequest(len(syncs) + 1, TARGETS[one.expected.target], ref))
         else:
             product = ids_of(ref)["ProductID"]
             refused[ref] = f"no sync request: ocsync resync products {product}"
     if len(syncs) > ADVICE:
-        advise(work, len(syncs))
+        advise_full_sync(session, len(syncs))
     sent = 0
 
     async def keep(outcome: Outcome) -> None:
@@ -189,9 +195,11 @@ async def _send_again(work: Session, lacking: Sequence[Matched]) -> tuple[int, d
             sent += 1
         else:
             refused[outcome.ref] = outcome.message
-        work.emit(Sent(outcome.ref, sent + len(refused), len(syncs), failed=len(refused)))
+        session.emit(
+            RequestEnded(outcome.ref, sent + len(refused), len(syncs), failed=len(refused))
+        )
 
-    for error in await send(work, syncs, workers=_WORKERS, keep=keep):
-        work.notify("!", error.message)
-        work.notify(" ", error.hint)
+    for error in await send_requests(session, syncs, workers=_WORKERS, keep=keep):
+        session.notify("!", error.message)
+        session.notify(" ", error.hint)
     return sent, refused

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from ocsync.client import read_targets
-from ocsync.delivery.matching import Expected
+from ocsync.delivery.matching import ExpectedMessage
 from ocsync.delivery.messages import Key, key_of, published_by
 from ocsync.engine.session import Session
 from ocsync.engine.verify.written import Written, merged, read_written
@@ -29,7 +29,7 @@ class ExpectedDelivery(NamedTuple):
     are earlier ones whose writes the same pause had held. *start* is the first of the writes.
     """
 
-    expected: list[Expected]
+    expected: list[ExpectedMessage]
     start: datetime
     held: tuple[str, ...] = ()
     off: tuple[str, ...] = ()
@@ -37,40 +37,40 @@ class ExpectedDelivery(NamedTuple):
     runs: tuple[str, ...] = ()
 
 
-async def expected_delivery(work: Session, run: Run) -> ExpectedDelivery | None:
+async def expected_delivery(session: Session, run: Run) -> ExpectedDelivery | None:
     """What is to arrive for *run*; None when it changed nothing. Raises Damaged, TryLater."""
     own = read_written(run)
-    written, runs = _with_earlier(work, run, own)
+    written, runs = _with_earlier(session, run, own)
     sends = {ref: one for ref, one in written.items() if one.at}
     if not sends:
         return None
     start = min(one.at for one in sends.values() if one.at)
     silent = Counter(kind_of(ref).name for ref in own if own[ref].at and not published_by(ref))
-    found = await _expected(work, sends, start)
+    found = await _expected(session, sends, start)
     return found._replace(silent=silent, runs=runs)
 
 
 def _with_earlier(
-    work: Session, run: Run, own: Mapping[Ref, Written]
+    session: Session, run: Run, own: Mapping[Ref, Written]
 ) -> tuple[dict[Ref, Written], tuple[str, ...]]:
     """What *run* wrote, and what earlier runs had, whose messages the same pause still held.
 
     A run that ends partly done leaves its targets paused; the next one lifts them.
     """
-    started = datetime.fromisoformat(run.info.started or work.timestamp())
+    started = datetime.fromisoformat(run.info.started or session.timestamp())
     began = min((one.at for one in own.values() if one.at), default=started)
-    spanning = [pause for pause in work.folder.pause_history.read() if pause.holds(began)]
+    spanning = [pause for pause in session.folder.pause_history.read() if pause.holds(began)]
     start = min((datetime.fromisoformat(p.since) for p in spanning), default=began)
     start = start.replace(microsecond=0)  # as runs are stamped
     written: dict[Ref, Written] = {}
     runs: list[str] = []
-    infos = work.folder.runs.list() if spanning else []  # newest first
+    infos = session.folder.runs.list() if spanning else []  # newest first
     older = infos[[info.id for info in infos].index(run.id) + 1 :] if infos else []
     for info in reversed(older):
         over = info.ended or info.started
         if info.kind != "resume" or (over and datetime.fromisoformat(over) < start):
             continue
-        with work.folder.runs.get(info.id) as earlier:
+        with session.folder.runs.get(info.id) as earlier:
             held = {r: w for r, w in read_written(earlier).items() if _is_held(r, w, spanning)}
         written.update({ref: merged(written.get(ref), one) for ref, one in held.items()})
         runs += [info.id] if held else []
@@ -84,7 +84,7 @@ def _is_held(ref: Ref, written: Written, pauses: Sequence[PastPause]) -> bool:
 
 
 async def _expected(
-    work: Session, sends: Mapping[Ref, Written], start: datetime
+    session: Session, sends: Mapping[Ref, Written], start: datetime
 ) -> ExpectedDelivery:
     """The messages to come, of targets that can have sent them."""
     causes: dict[tuple[str, Key], list[Ref]] = defaultdict(list)
@@ -95,12 +95,12 @@ async def _expected(
             causes[place].append(ref)
             entities.setdefault(place, entity)
     names = {name for name, _ in causes}
-    states = await read_targets(work.api, [t for t in TARGETS.values() if t.name in names])
+    states = await read_targets(session.api, [t for t in TARGETS.values() if t.name in names])
     past: dict[str, list[PastPause]] = defaultdict(list)
-    for pause in work.folder.pause_history.read():
+    for pause in session.folder.pause_history.read():
         past[pause.target].append(pause)
-    pauses = work.folder.read_pauses()
-    found: list[Expected] = []
+    pauses = session.folder.read_pauses()
+    found: list[ExpectedMessage] = []
     held: dict[str, None] = {}
     for (name, key), refs in causes.items():
         state = states[name]
@@ -115,7 +115,7 @@ async def _expected(
     return ExpectedDelivery(found, start, tuple(held), off)
 
 
-def _is_held_now(one: Expected, pause: Pause | None) -> bool:
+def _is_held_now(one: ExpectedMessage, pause: Pause | None) -> bool:
     """Whether a pause that goes on holds the message; not one that was over, or began later."""
     began_later = pause is not None and datetime.fromisoformat(pause.since) > one.wrote
     return one.since == one.wrote and not began_later
@@ -124,10 +124,10 @@ def _is_held_now(one: Expected, pause: Pause | None) -> bool:
 def _one(
     target: str, key: Key, entity: Ref, refs: list[Ref], sends: Mapping[Ref, Written],
     past: Sequence[PastPause],
-) -> Expected:  # fmt: skip
+) -> ExpectedMessage:  # fmt: skip
     mine = sends.get(entity)
     times = [at for ref in refs if (at := sends[ref].at)]
-    return Expected(
+    return ExpectedMessage(
         target, entity, key, tuple(refs), mine.fields if mine else {}, mine.before if mine else {},
         wrote=min(times), since=max(_since(at, past) for at in times),
         due=any(sends[ref].changed for ref in refs),

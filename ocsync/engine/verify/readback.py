@@ -15,7 +15,7 @@ from ocsync.diff import Document, diff, sold
 from ocsync.engine.session import Session
 from ocsync.engine.verify.written import Written, read_written
 from ocsync.errors import ExitCode, OcsyncError
-from ocsync.events import Found, Verifying
+from ocsync.events import FindingReported, Verifying
 from ocsync.field_paths import equal, value_at
 from ocsync.models import Finding, Ref, Sign
 from ocsync.schema import kind_of
@@ -41,24 +41,24 @@ class Verification(NamedTuple):
         return ExitCode.TRY_LATER if Sign.UNREAD in signs else ExitCode.DONE
 
 
-async def verify(work: Session, run: Run, *, settle: float) -> Verification:
+async def read_back(session: Session, run: Run, *, settle: float) -> Verification:
     """Read back what *run* wrote or found as staged; findings go to its folder."""
     wanted = read_written(run)
     result = Verification({}, [])
     late: set[Ref] = set()
     done = 0
-    async for ref, found in read_current(work.api, list(wanted)):
-        work.raise_if_stopped()
+    async for ref, found in read_current(session.api, list(wanted)):
+        session.raise_if_stopped()
         done += 1
         if done % 100 == 0 or done == len(wanted):
-            work.emit(Verifying(done, len(wanted)))
+            session.emit(Verifying(done, len(wanted)))
         finding = judge(ref, wanted[ref], found)
         if finding.sign in (Sign.DIFFERS, Sign.MISSING) and kind_of(ref).eventually_consistent:
             late.add(ref)
         else:
-            _count(work, result, finding)
-    for finding in await _await_reads(work, run, wanted, late, settle):
-        _count(work, result, finding)
+            _count(session, result, finding)
+    for finding in await _await_reads(session, run, wanted, late, settle):
+        _count(session, result, finding)
     result.findings.sort(key=lambda finding: finding.ref)
     run.write_findings(result.findings)
     return result
@@ -82,30 +82,34 @@ def judge(ref: Ref, wanted: Written, found: Document | OcsyncError | None) -> Fi
 
 
 async def _await_reads(
-    work: Session, run: Run, wanted: dict[Ref, Written], late: set[Ref], settle: float
+    session: Session, run: Run, wanted: dict[Ref, Written], late: set[Ref], settle: float
 ) -> list[Finding]:
     """Read lagging refs again until they are the same or *settle* seconds have gone."""
     findings: dict[Ref, Finding] = {}
     waited = 0.0
     while late:
-        async for ref, found in read_current(work.api, list(late)):
+        async for ref, found in read_current(session.api, list(late)):
             finding = judge(ref, wanted[ref], found)
-            findings[ref] = _by_answer(work, run, wanted[ref], finding, found)
+            findings[ref] = _by_answer(session, run, wanted[ref], finding, found)
         late = {r for r in late if findings[r].sign in (Sign.DIFFERS, Sign.MISSING)
                 or findings[r].message}  # fmt: skip
-        work.raise_if_stopped()
+        session.raise_if_stopped()
         if waited >= settle:
             break
         if late:
-            await work.sleep(POLL_SECONDS)
+            await session.sleep(POLL_SECONDS)
             waited += POLL_SECONDS
     return list(findings.values())
 
 
 def _by_answer(
-    work: Session, run: Run, wanted: Written, finding: Finding, found: Document | OcsyncError | None
+    session: Session,
+    run: Run,
+    wanted: Written,
+    finding: Finding,
+    found: Document | OcsyncError | None,
 ) -> Finding:
-    fresh = is_fresh(work, run)
+    fresh = is_fresh(session, run)
     stale = wanted.absent if found is None else all(
         any(equal(value_at(found, path), was) for was in wanted.earlier.get(path, ()))
         for path in finding.fields
@@ -116,17 +120,17 @@ def _by_answer(
     return finding
 
 
-def is_fresh(work: Session, run: Run) -> bool:
+def is_fresh(session: Session, run: Run) -> bool:
     """Whether *run* ended so lately that a read may not show it yet."""
     ended = run.info.ended
     return not ended or (
-        (work.now() - datetime.fromisoformat(ended)).total_seconds() < FRESH_SECONDS
+        (session.now() - datetime.fromisoformat(ended)).total_seconds() < FRESH_SECONDS
     )
 
 
-def _count(work: Session, result: Verification, finding: Finding) -> None:
+def _count(session: Session, result: Verification, finding: Finding) -> None:
     signs = result.kinds.setdefault(kind_of(finding.ref).name, {})
     signs[finding.sign.value] = signs.get(finding.sign.value, 0) + 1
     if finding.sign is not Sign.SAME:
         result.findings.append(finding)
-        work.emit(Found(finding))
+        session.emit(FindingReported(finding))

@@ -9,17 +9,17 @@ from typing import NamedTuple
 
 from ocsync.engine.run_log import add_up
 from ocsync.engine.session import Session
-from ocsync.engine.verify.delivery_proof import Proof, prove
-from ocsync.engine.verify.readback import Verification, verify
+from ocsync.engine.verify.delivery_proof import DeliveryProof, prove_delivery
+from ocsync.engine.verify.readback import Verification, read_back
 from ocsync.errors import ExitCode, first_of
 from ocsync.store import Run
 
 
-class Examined(NamedTuple):
-    """What was read back, and what arrived; *proof* is None where nobody listens."""
+class VerificationReport(NamedTuple):
+    """What was read back, and what arrived; *delivery_proof* is None where nobody listens."""
 
     verification: Verification
-    proof: Proof | None
+    delivery_proof: DeliveryProof | None
 
     @property
     def exit_code(self) -> ExitCode:
@@ -27,24 +27,24 @@ class Examined(NamedTuple):
         return first_of(one.exit_code for one in self if one)
 
 
-async def examine(
-    work: Session, run: Run, *, settle: float, patience: float, redeliver: bool
-) -> Examined:
+async def verify_run(
+    session: Session, run: Run, *, settle: float, patience: float, redeliver: bool
+) -> VerificationReport:
     """Verify *run*, then wait for its delivery, and keep both in its record and findings.
 
     Raises Interrupted when the operator does not want to wait for the delivery any longer.
     """
-    found = await verify(work, run, settle=settle)
+    found = await read_back(session, run, settle=settle)
     over = run.info.state == "closed"  # the record of one that goes on is its resume's
     if over:
         run.update(
             verified=add_up(found.kinds), verified_kinds=found.kinds, verification_pending=False
         )
     if run.info.kind != "resume":  # a delete has no message of an update
-        return Examined(found, None)
-    proof = await prove(work, run, patience=patience, redeliver=redeliver)
+        return VerificationReport(found, None)
+    proof = await prove_delivery(session, run, patience=patience, redeliver=redeliver)
     if proof:
         run.write_findings([*found.findings, *proof.findings()])
         if over:
             run.update(delivery=proof.facts())
-    return Examined(found, proof)
+    return VerificationReport(found, proof)

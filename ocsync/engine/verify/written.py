@@ -47,7 +47,7 @@ def read_written(run: Run) -> dict[Ref, Written]:
     for record in run.outcomes():
         if isinstance(record, Intent):
             intents[record.number] = record
-        elif record.state.settled:
+        elif record.state.succeeded:
             intent = intents.pop(record.number, None)
             written[record.ref] = _after(written.get(record.ref), intent, record)
     if run.info.kind == "delete":
