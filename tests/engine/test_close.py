@@ -55,7 +55,7 @@ def test_a_crash_while_closing(ocsync: Run, shop: Shop, point: str) -> None:
                 real(self, *args)
                 raise Killed
 
-            patch.setattr(Journal, "give_back", then_die)
+            patch.setattr(Journal, "return_entries", then_die)
         else:
             patch.setattr(module, "unpause_target", die)
         with pytest.raises(Killed):
@@ -92,7 +92,7 @@ def test_what_verification_found_in_a_crashed_run_is_not_lost_in_the_next(
 
     refs = shop.stock(records=2, products=1)
     ocsync("stage", "set", refs[0], "NotificationPoint=7")
-    cut_off(module, "finish", ResumeOptions(verify=True), shop)
+    cut_off(module, "close_run", ResumeOptions(verify=True), shop)
     shop.call("PATCH", "/products/P0/inventoryrecords/R0", {"NotificationPoint": 1})
     ocsync("stage", "set", refs[1], "NotificationPoint=8")
     report = carry_out(shop, ResumeOptions(verify=True))
