@@ -63,7 +63,7 @@ def register(app: typer.Typer) -> None:
         print_id = fingerprint(drafted.plan, folder)
         facts = shown.document(view, print_id)
         unfinished = folder.runs.open_run()
-        facts["open_run"] = unfinished.info.id if unfinished else ""
+        facts["open_run"] = unfinished.read_info().id if unfinished else ""
         steps = drafted.plan.steps
         something = bool(steps)
         found: Preflight | None = None
@@ -75,7 +75,7 @@ def register(app: typer.Typer) -> None:
             _save(out, print_id, drafted, names)
         ctx.console.document("plan", facts)
         if unfinished and not ctx.console.json:
-            text = f"run {unfinished.info.id} is not finished; resume goes on with it first"
+            text = f"run {unfinished.read_info().id} is not finished; resume goes on with it first"
             ctx.console.data(text, "!")
         if not steps:
             ctx.console.data(shown.nothing(drafted, names), "=")

@@ -165,12 +165,12 @@ async def _carry_out(
     if open_run:
         rest = sum(1 for _ in remaining_requests(open_run))
         what = f"run {open_run.id} is not finished, {rest:,} left"
-        if text not in ("", open_run.info.command):
+        if text not in ("", open_run.read_info().command):
             hint = "ocsync resync goes on with it; --drop gives it up"
-            raise Refused(f"{what} ({open_run.info.command})", hint=hint)
+            raise Refused(f"{what} ({open_run.read_info().command})", hint=hint)
         await sign_in(session)
         session.notify("▶", f"{what}; going on with it")
-        session.notify(" ", f"({open_run.info.command})")
+        session.notify(" ", f"({open_run.read_info().command})")
     elif not text:
         raise UsageError("no resync is unfinished", hint="ocsync resync TARGET ID...")
     else:

@@ -50,7 +50,7 @@ def register(app: typer.Typer) -> None:
         ctx.confirmed, ctx.lock_seconds = confirm, seconds_of(lock_timeout)
         seconds, patience = seconds_of(settle), seconds_of(delivery_timeout)
         with ctx.folder().runs.get(name, "resume") as found:
-            if found.info.kind == "resync":
+            if found.read_info().kind == "resync":
                 raise UsageError(f"run {found.id} is a resync, not a resume: it wrote nothing")
 
             async def work_on(session: Session) -> VerificationReport:
@@ -62,7 +62,7 @@ def register(app: typer.Typer) -> None:
                 )
 
             examined = ctx.online(work_on, stream=True, locked=redeliver)
-            code, info = examined.exit_code, found.info
+            code, info = examined.exit_code, found.read_info()
             if info.state == "closed" and info.exit_code in (ExitCode.DONE, ExitCode.DIFFERS):
                 found.update(exit_code=int(code))
         verification, proof = examined

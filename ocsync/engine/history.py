@@ -103,7 +103,7 @@ def run_details(run: Run) -> RunDetails:
         )
         for step in run.steps()
     ]
-    return RunDetails(run.info, steps, findings, str(run.path))
+    return RunDetails(run.read_info(), steps, findings, str(run.path))
 
 
 def _row(row: StepRow, outcome: Outcome | None, begun: str, finding: Finding | None) -> StepRow:

@@ -42,7 +42,7 @@ class SessionCost(NamedTuple):
 
     def add_to(self, run: Run) -> None:
         """Add the time and the requests of this sitting to the record of *run*."""
-        info = run.info
+        info = run.read_info()
         seconds, requests = time.monotonic() - self.started, self.session.api.sent - self.sent
         run.update(seconds=info.seconds + seconds, requests=info.requests + requests)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Generic, TypeVar
+
+T = TypeVar("T")
+Signature = tuple[int, int, int]
 
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
 
@@ -55,6 +58,40 @@ def write_atomically(path: Path, data: bytes) -> None:
     """Replace *path* by *data*: a reader sees the old file or the new one, never a part."""
     with atomic_writer(path) as file:
         file.write(data)
+
+
+def signature(path: Path) -> Signature | None:
+    """Return inode, size and modification time of *path*, or None when there is no such file."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+class ParsedFile(Generic[T]):
+    """The content of a small file, parsed again only when the file has changed.
+
+    A file counts as unchanged while its signature is the same: a small file of the workspace is
+    only ever replaced by a new one. *parse* gets the path, which need not exist; what it returns
+    is shared by all callers, who must not change it.
+    """
+
+    def __init__(self, path: Path, parse: Callable[[Path], T]) -> None:
+        self.path = path
+        self._parse = parse
+        self._parsed: tuple[Signature | None, T] | None = None
+
+    def read(self) -> T:
+        """Return the content. Raises whatever *parse* raises."""
+        now = signature(self.path)
+        if self._parsed is None or self._parsed[0] != now:
+            self._parsed = now, self._parse(self.path)
+        return self._parsed[1]
+
+    def written(self, content: T) -> None:
+        """Take *content* as what the file holds now, as the caller has just written it."""
+        self._parsed = signature(self.path), content
 
 
 def remove_stale_temps(folder: Path) -> None:

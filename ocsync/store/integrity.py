@@ -155,7 +155,7 @@ def _ends_early(path: Path, kept: int) -> bool:
         return not isinstance(end, End) or end.entries != kept - 2
     run = Run(path.parent, lambda _: None)
     try:
-        info = run.info
+        info = run.read_info()
     except Damaged:
         return False
     wanted = {"journal": info.entries, "plan": info.steps}.get(path.stem, kept)

@@ -17,9 +17,8 @@ starts over with an empty segment.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import msgspec
 
@@ -62,6 +61,7 @@ class Sealed(msgspec.Struct, frozen=True, tag_field="type", tag="sealed"):
 
 
 Record = Entry | Segment | Drop | Sealed | End
+_SegmentSignature = tuple[str, files.Signature | None]
 _record = msgspec.json.Decoder(Record).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -97,12 +97,16 @@ class _JournalState:
 
 
 class Journal:
-    """The journal in *folder*; every change takes *lock* itself."""
+    """The journal in *folder*; every change takes *lock* itself.
+
+    The segments are read once, and again only when another process has changed one of them.
+    """
 
     def __init__(self, folder: Path, lock: Lock, warn: Warn) -> None:
         self._folder = folder
         self._lock = lock
         self._warn = warn
+        self._read_state: tuple[list[_SegmentSignature], _JournalState] | None = None
 
     def entries(self) -> list[Entry]:
         """The living entries, in order."""
@@ -123,14 +127,13 @@ class Journal:
         """Add *entries* as one segment: all, or none when iterating fails; how many they were."""
         with self._lock():
             state = self._read()
-            seq = state.next
-            with files.atomic_writer(self._next_path(state)) as file:
-                _write(file, Segment(next=seq, closed=True))
-                for entry in entries:
-                    _write(file, msgspec.structs.replace(entry, seq=seq))
-                    seq += 1
-                _write(file, End(seq - state.next))
-        return seq - state.next
+            first = state.next
+            with self._new_segment(state, Segment(next=first, closed=True)) as write:
+                for seq, entry in enumerate(entries, first):
+                    write(msgspec.structs.replace(entry, seq=seq))
+                number = state.next - first
+                write(End(number))
+        return number
 
     def drop(self, seqs: Collection[int]) -> int:
         """Unstage the entries with these numbers; how many of them were staged."""
@@ -180,11 +183,11 @@ class Journal:
             state = self._read()
             if run in state.returned:
                 return
-            with files.atomic_writer(self._next_path(state)) as file:
-                _write(file, Segment(next=state.next, returned=run, closed=True))
+            head = Segment(next=state.next, returned=run, closed=True)
+            with self._new_segment(state, head) as write:
                 for entry in entries:
-                    _write(file, entry)
-                _write(file, End(len(entries)))
+                    write(entry)
+                write(End(len(entries)))
 
     def unsealed(self, runs: Mapping[str, Collection[int]]) -> set[int]:
         """The numbers of living entries that belong to one of *runs* (run -> numbers) all the same,
@@ -211,22 +214,51 @@ class Journal:
             old = self._segments()
             if state.living or len(old) < 2:
                 return
-            with files.atomic_writer(self._next_path(state)) as file:
-                _write(file, Segment(next=state.next))
+            with self._new_segment(state, Segment(next=state.next)):
+                pass
             for path in old:
                 path.unlink()
             files.sync_folder(self._folder)
+            self._read_state = None
 
     def _segments(self) -> list[Path]:
         return sorted(self._folder.glob("[0-9]*.jsonl")) if self._folder.is_dir() else []
 
     def _read(self) -> _JournalState:
-        state = _JournalState()
-        for path in self._segments():
-            state.last, state.last_closed = path, False
-            for record in _records(path, self._warn):
+        """Return what the segments come to. Raises Damaged."""
+        segments = self._segments()
+        signatures = [(path.name, files.signature(path)) for path in segments]
+        if self._read_state is None or self._read_state[0] != signatures:
+            state = _JournalState()
+            for path in segments:
+                state.last, state.last_closed = path, False
+                for record in _records(path, self._warn):
+                    state.take(record)
+            self._read_state = signatures, state
+        return self._read_state[1]
+
+    def _written(self, state: _JournalState) -> None:
+        """Take *state* as what the segments come to now, as this process has just written them."""
+        signatures = [(path.name, files.signature(path)) for path in self._segments()]
+        self._read_state = signatures, state
+
+    @contextmanager
+    def _new_segment(
+        self, state: _JournalState, head: Segment
+    ) -> Iterator[Callable[[Record], None]]:
+        """Write a new segment: all that the block writes, or nothing when the block fails."""
+        path = self._next_path(state)
+        self._read_state = None
+        with files.atomic_writer(path) as file:
+
+            def write(record: Record) -> None:
+                file.write(log.line_of(_encode(record)))
                 state.take(record)
-        return state
+
+            write(head)
+            yield write
+        state.last = path
+        self._written(state)
 
     def _next_path(self, state: _JournalState) -> Path:
         files.make_folder(self._folder)
@@ -234,19 +266,18 @@ class Journal:
         number = int(state.last.stem) + 1 if state.last else 1
         return self._folder / f"{number:06}.jsonl"
 
-    def _append(self, state: _JournalState, records: Iterable[Any]) -> None:
+    def _append(self, state: _JournalState, records: Sequence[Record]) -> None:
         if state.last is None or state.last_closed:
-            path = self._next_path(state)
-            with files.atomic_writer(path) as file:
-                _write(file, Segment(next=state.next))
-        else:
-            path = state.last
-        with Log(path) as opened:
+            with self._new_segment(state, Segment(next=state.next)):
+                pass
+        if state.last is None:
+            raise AssertionError("a new segment is the last one")
+        self._read_state = None
+        with Log(state.last) as opened:
             opened.append(map(_encode, records))
-
-
-def _write(file: BinaryIO, record: Any) -> None:
-    file.write(log.line_of(_encode(record)))
+        for record in records:
+            state.take(record)
+        self._written(state)
 
 
 def read_entry(entry: Entry) -> Entry:

@@ -52,6 +52,7 @@ class ProfileDir:
         self.command = command
         self._warn = warn
         self._lock_seconds = lock_seconds
+        self._pauses = files.ParsedFile(path / "pause.toml", _read_pauses)
 
     @property
     def profile(self) -> Profile:
@@ -82,14 +83,14 @@ class ProfileDir:
             *(f"secret.{n}" for n in inner if n not in SecretSource.__struct_fields__),
         ]
 
-    @property
+    @cached_property
     def journal(self) -> Journal:
         """What is staged."""
         from ocsync.store.journal import Journal
 
         return Journal(self.path / "journal", self.journal_lock, self._warn)
 
-    @property
+    @cached_property
     def runs(self) -> Runs:
         """What was resumed."""
         from ocsync.store.runs import Runs
@@ -155,17 +156,7 @@ class ProfileDir:
 
     def raw_pauses(self) -> dict[str, dict[str, Any]]:
         """`pause.toml` as it stands: target -> what is remembered of its pause. Raises Damaged."""
-        path = self.path / "pause.toml"
-        pauses = read_toml(path)
-        try:
-            for facts in pauses.values():
-                for stamp in (facts["since"], facts.get("until", facts["since"])):
-                    read_stamp(stamp)
-        except KeyError as error:
-            raise Damaged(str(path), 1, "not a pause: it does not say since when") from error
-        except (ValueError, TypeError, AttributeError) as error:
-            raise Damaged(str(path), 1, f"not a pause: {error}") from error
-        return pauses
+        return self._pauses.read()
 
     def read_pauses(self) -> dict[str, Pause]:
         """The pauses of ours, by target."""
@@ -239,7 +230,22 @@ class ProfileDir:
         facts = {name: without_null(msgspec.to_builtins(p)) for name, p in sorted(pauses.items())}
         for fact in facts.values():
             fact.pop("target", None)
-        write_toml(self.path / "pause.toml", facts)
+        write_toml(self._pauses.path, facts)
+        self._pauses.written(facts)
+
+
+def _read_pauses(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the pauses in *path*, each with stamps that can be read. Raises Damaged."""
+    pauses = read_toml(path)
+    try:
+        for facts in pauses.values():
+            for stamp in (facts["since"], facts.get("until", facts["since"])):
+                read_stamp(stamp)
+    except KeyError as error:
+        raise Damaged(str(path), 1, "not a pause: it does not say since when") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise Damaged(str(path), 1, f"not a pause: {error}") from error
+    return pauses
 
 
 def without_null(thing: Any) -> Any:

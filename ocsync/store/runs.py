@@ -30,6 +30,7 @@ from ocsync.errors import Damaged, FileMissing, UsageError
 from ocsync.models import Entry, Finding, Intent, Outcome, Ref, Step
 from ocsync.schema import is_ref
 from ocsync.store import files, log
+from ocsync.store.files import ParsedFile
 from ocsync.store.journal import Journal, read_entry
 from ocsync.store.log import Log, Warn
 from ocsync.store.timestamps import read_stamp
@@ -88,7 +89,21 @@ class DocumentBefore(msgspec.Struct, frozen=True):
 
 
 _encode = msgspec.json.Encoder().encode
-_info = msgspec.json.Decoder(RunInfo).decode
+_decode_info = msgspec.json.Decoder(RunInfo).decode
+
+
+def _read_info(path: Path) -> RunInfo:
+    """Return the record in *path*, or an empty one when there is none. Raises Damaged."""
+    run = path.parent.name.removesuffix(".new")
+    try:
+        info = _decode_info(path.read_bytes())
+    except FileNotFoundError:
+        return RunInfo(id=run)
+    except ValueError as error:
+        raise Damaged(str(path), 1, f"not a run's record: {error}") from error
+    if info.id != run:
+        raise Damaged(str(path), 1, f"the record of run {info.id} in the folder of another")
+    return info
 
 
 def _reader(kind: Any) -> Callable[[bytes], Any]:
@@ -118,39 +133,31 @@ DECODERS: dict[str, Callable[[bytes], Any]] = {
 class Run:
     """One run's folder. Its logs stay open while it is written; use it with `with`."""
 
-    def __init__(self, path: Path, warn: Warn) -> None:
+    def __init__(self, path: Path, warn: Warn, record: ParsedFile[RunInfo] | None = None) -> None:
         self.path = path
         self._warn = warn
         self._logs: dict[str, Log] = {}
+        self._record = record or ParsedFile(path / "run.json", _read_info)
 
     @property
     def id(self) -> str:
         """Its name, `MMDD-HHMM`."""
         return self.path.name
 
-    @property
-    def info(self) -> RunInfo:
-        """What it came to so far."""
-        path = self.path / "run.json"
-        try:
-            info = _info(path.read_bytes())
-        except FileNotFoundError:
-            return RunInfo(id=self.id)
-        except ValueError as error:
-            raise Damaged(str(path), 1, f"not a run's record: {error}") from error
-        if info.id != self.id.removesuffix(".new"):
-            raise Damaged(str(path), 1, f"the record of run {info.id} in the folder of another")
-        return info
+    def read_info(self) -> RunInfo:
+        """Return the record of the run so far. Raises Damaged."""
+        return self._record.read()
 
     def write_info(self, info: RunInfo) -> None:
         """Replace its record."""
         files.write_atomically(
             self.path / "run.json", msgspec.json.format(_encode(info), indent=2) + b"\n"
         )
+        self._record.written(info)
 
     def update(self, **facts: Any) -> RunInfo:
         """Replace some members of its record; the new one."""
-        info = msgspec.structs.replace(self.info, **facts)
+        info = msgspec.structs.replace(self.read_info(), **facts)
         self.write_info(info)
         return info
 
@@ -194,7 +201,8 @@ class Run:
 
     def check_whole(self) -> None:
         """Raise Damaged when a resume's entries or steps are not all there, or are not readable."""
-        for name, number in (("journal", self.info.entries), ("plan", self.info.steps)):
+        info = self.read_info()
+        for name, number in (("journal", info.entries), ("plan", info.steps)):
             path = self.path / f"{name}.jsonl"
             seen = sum(1 for _ in self._read(name, whole=True))
             if seen != number and (name == "journal" or self.has_plan):
@@ -248,17 +256,19 @@ class Runs:
     def __init__(self, folder: Path, warn: Warn) -> None:
         self._folder = folder
         self._warn = warn
+        self._records: dict[Path, ParsedFile[RunInfo]] = {}
 
     def list(self) -> list[RunInfo]:
         """Every run's record, newest first."""
-        infos = [self._open(path).info for path in self._folders()]
+        infos = [self._open(path).read_info() for path in self._folders()]
         return sorted(infos, key=lambda i: (i.started, len(i.id), i.id), reverse=True)
 
     def open_run(self, kind: RunKind = "resume") -> Run | None:
         """The run of this *kind* that was not finished; there is one at most."""
         for path in self._folders():
             run = self._open(path)
-            if run.info.state == "open" and run.info.kind == kind:
+            info = run.read_info()
+            if info.state == "open" and info.kind == kind:
                 return run
         return None
 
@@ -352,7 +362,10 @@ class Runs:
         return self._open(path)
 
     def _open(self, path: Path) -> Run:
-        return Run(path, self._warn)
+        record = self._records.get(path)
+        if record is None:
+            record = self._records[path] = ParsedFile(path / "run.json", _read_info)
+        return Run(path, self._warn, record)
 
     def _folders(self) -> Iterator[Path]:
         if self._folder.is_dir():

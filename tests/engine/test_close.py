@@ -75,7 +75,7 @@ def test_a_verification_that_was_cut_off_is_made_up_for(ocsync: Run, shop: Shop)
     refs = shop.stock(records=3, products=1)
     for ref in refs:
         ocsync("stage", "set", ref, "NotificationPoint=7")
-    cut_off(module, "verify", ResumeOptions(verify=True), shop)
+    cut_off(module, "read_back", ResumeOptions(verify=True), shop)
     shop.call("PATCH", "/products/P0/inventoryrecords/R1", {"NotificationPoint": 1})
     assert ocsync("resume").code == 0, "nobody asked"
     result = ocsync("resume", "--verify")

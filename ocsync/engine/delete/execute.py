@@ -226,7 +226,7 @@ def _close(session: Session, run: Run, *, interrupted: ExitCode | None) -> Delet
     session.folder.tombstones.confirm(run.id, gone)
     fallen = split_by_deletion(run.entries(), gone)
     session.folder.journal.drop([entry.seq for entry in fallen.dropped])
-    unsent = run.info.steps - len(outcomes)
+    unsent = run.read_info().steps - len(outcomes)
     code = interrupted if interrupted and unsent else exit_code_for(problems)
     info = run.update(
         state="closed",

@@ -63,7 +63,7 @@ def runs(setup: Setup) -> Iterator[CheckResult]:
         number += 1
         run = Run(folder, setup.torn.append)
         try:
-            info = run.info
+            info = run.read_info()
         except OcsyncError:
             continue  # told with the damaged files
         if info.state != "open":
@@ -83,7 +83,7 @@ def runs(setup: Setup) -> Iterator[CheckResult]:
 def _progress(run: Run) -> str:
     try:
         ended = sum(isinstance(record, Outcome) for record in run.outcomes())
-        return f": {ended:,} of {run.info.steps:,} steps ended"
+        return f": {ended:,} of {run.read_info().steps:,} steps ended"
     except OcsyncError:
         return ""
 

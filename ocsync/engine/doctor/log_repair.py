@@ -52,7 +52,7 @@ def records(setup: Setup) -> Iterator[CheckResult]:
             yield _damaged(setup, found)
     for folder in integrity.run_folders(setup.folder.path):
         try:
-            Run(folder, setup.torn.append).info  # noqa: B018 - reading it is the check
+            Run(folder, setup.torn.append).read_info()
         except Damaged as error:
             well = False
             yield _record(setup, folder, error)
@@ -154,7 +154,7 @@ def _plan(run: Run, path: Path, name: str) -> tuple[str, Repair | None]:
 
 def _plan_again(run: Run, path: Path) -> Sequence[Step] | None:
     """The plan of *run* made anew, if every good line of the damaged one is in it."""
-    if run.info.kind != "resume":  # its steps do not come from staged entries
+    if run.read_info().kind != "resume":  # its steps do not come from staged entries
         return None
     try:
         entries = list(run.entries())
@@ -257,7 +257,7 @@ def _record_again(run: Run) -> RunInfo | None:
 
 def _is_open(run: Run) -> bool:
     try:
-        return run.info.state == "open"
+        return run.read_info().state == "open"
     except Damaged:
         return True
 

@@ -188,7 +188,7 @@ def _record_paused_seconds(session: Session, pause: Pause, seconds: float) -> No
     """Write down how long the target was paused with the run that paused it, if it is there."""
     if pause.run:
         with suppress(FileMissing), session.folder.runs.get(pause.run) as run:
-            run.update(paused_seconds={**run.info.paused_seconds, pause.target: seconds})
+            run.update(paused_seconds={**run.read_info().paused_seconds, pause.target: seconds})
 
 
 class UnpausedTarget(NamedTuple):

@@ -66,7 +66,7 @@ async def close_run(
 ) -> ResumeReport:
     """Close *run*, whose *steps* have all ended: give back, lift, verify; the report."""
     problems = _close(session, run, steps, options)
-    counts = run.info.counts
+    counts = run.read_info().counts
     done = not problems or options.unpause_anyway
     sent = (State.DONE, State.UNKNOWN, State.FAILED)
     nothing_sent = not any(counts.get(state.value) for state in sent)
@@ -77,13 +77,13 @@ async def close_run(
         lifted, kept = await _unpause_ours(session, run, options, done=done, for_run=nothing_sent)
         run.update(
             paused_seconds={
-                **run.info.paused_seconds,
+                **run.read_info().paused_seconds,
                 **{one.target: one.seconds for one in lifted},
             }
         )
     code = exit_code_for(problems)
     verification, proof = None, None
-    if run.info.verification_pending:
+    if run.read_info().verification_pending:
         examined = await _examine(session, run, options)
         verification, proof = examined
         code = first_of([code, examined.exit_code])
@@ -220,6 +220,6 @@ async def close_without_run(session: Session, options: ResumeOptions) -> ResumeR
     session.notify("▶", f"run {run.id} was not verified; doing it now")
     examined = await _examine(session, run, options)
     code = examined.exit_code
-    info = run.update(exit_code=int(first_of([ExitCode(run.info.exit_code), code])))
+    info = run.update(exit_code=int(first_of([ExitCode(run.read_info().exit_code), code])))
     verification, proof = examined
     return ResumeReport(info, [], [], lifted, kept, verification, staged, code, proof)

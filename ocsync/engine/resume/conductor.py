@@ -178,7 +178,7 @@ async def _carry_out(
         run.write_plan(plan.steps)
     steps = list(run.steps())
     if not fresh:
-        options = options._replace(on_conflict=OnConflict(run.info.on_conflict or "fail"))
+        options = options._replace(on_conflict=OnConflict(run.read_info().on_conflict or "fail"))
         await _check_pauses(session, _targets_of(session, steps, options), options)
     ended, dangling, lagging = load_progress(run)
     waves = max((step.wave for step in steps), default=0)

@@ -92,7 +92,7 @@ async def run_resync(session: Session, run: Run, *, workers: int) -> ResyncRepor
     operator stops it; what ended is on disk, and the run can be continued.
     """
     spent, syncs = SessionCost.start(session), list(remaining_requests(run))
-    done = run.info.steps - len(syncs)
+    done = run.read_info().steps - len(syncs)
     failed = 0
     try:
         async with Recorder(run, ignore) as recorder:
@@ -102,11 +102,11 @@ async def run_resync(session: Session, run: Run, *, workers: int) -> ResyncRepor
                 await recorder.keep(outcome)
                 done, failed = done + 1, failed + (outcome.state is State.FAILED)
                 error = outcome.message if outcome.state is State.FAILED else ""
-                session.emit(RequestEnded(outcome.ref, done, run.info.steps, error, failed))
+                session.emit(RequestEnded(outcome.ref, done, run.read_info().steps, error, failed))
 
             closed = await send_requests(session, syncs, workers=workers, keep=keep)
     except Interrupted as stop:
-        text = f"stopped; {done:,} of {run.info.steps:,} sync requests have ended"
+        text = f"stopped; {done:,} of {run.read_info().steps:,} sync requests have ended"
         raise Interrupted(text, hint="ocsync resync goes on from here") from stop
     finally:
         spent.add_to(run)
@@ -116,7 +116,7 @@ async def run_resync(session: Session, run: Run, *, workers: int) -> ResyncRepor
 def abandon(run: Run) -> int:
     """Close *run* as it is; how many were not sent."""
     number = sum(1 for _ in remaining_requests(run))
-    ended = max((o.at for o in load_progress(run).ended.values()), default=run.info.started)
+    ended = max((o.at for o in load_progress(run).ended.values()), default=run.read_info().started)
     _close_counted(run, ended)
     run.update(exit_code=int(ExitCode.PARTLY))
     return number

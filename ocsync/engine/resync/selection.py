@@ -159,7 +159,7 @@ async def _around(session: Session, refs: Iterable[Ref]) -> list[tuple[Target, R
 
 def _changed(run: Run) -> list[Ref]:
     """What *run* changed, or may have; of what it deleted only assignments can be sent again."""
-    sort = run.info.kind
+    sort = run.read_info().kind
     ended = (State.DONE, State.UNKNOWN) if sort == "resume" else (State.DONE, State.FAILED)
     found = dict.fromkeys(
         record.ref

@@ -81,11 +81,11 @@ def choose_run(runs: Runs, name: str) -> Run:
     """
     unfinished = runs.open_run() or runs.open_run("delete")
     if unfinished:
-        command = f"ocsync {unfinished.info.kind}"
+        command = f"ocsync {unfinished.read_info().kind}"
         raise Conflict(f"run {unfinished.id} is not finished", hint=f"{command}, then roll back")
     if name:
         run = runs.get(name)
-        if run.info.kind == "resync":
+        if run.read_info().kind == "resync":
             raise UsageError(f"run {run.id} only sent sync requests: there is nothing to take back")
         return run
     changed = (i for i in runs.list() if i.kind == "resume" and i.counts.get(State.DONE))
@@ -116,12 +116,12 @@ async def roll_back(
     undone = _undone(session.folder.runs, run)
     if not is_fresh(session, run):
         settle = 0.0
-    if run.info.kind == "delete":
+    if run.read_info().kind == "delete":
         backs = await recreate_deleted(session, run, ours | undone, forced=forced, settle=settle)
     else:
         backs = await _resumed(session, run, ours | undone, forced=forced, settle=settle)
     _refuse_staged(backs, [entry for entry in staged if entry.source != tag])
-    return Rollback(run.id, run.info.kind, backs, sorted(ours), sorted(undone - ours))
+    return Rollback(run.id, run.read_info().kind, backs, sorted(ours), sorted(undone - ours))
 
 
 def stage_rollback(session: Session, found: Rollback) -> list[Entry]:
@@ -188,7 +188,7 @@ def _refuse_staged(backs: Iterable[Reversal], others: Iterable[Entry]) -> None:
 
 def _undone(runs: Runs, run: Run) -> set[Ref]:
     """The refs of *run* that later runs took back, and that none of these was taken back for."""
-    if run.info.kind == "delete":
+    if run.read_info().kind == "delete":
         return set()
     forward = {run.id: True}
     found: set[Ref] = set()

@@ -57,7 +57,7 @@ def _with_earlier(
 
     A run that ends partly done leaves its targets paused; the next one lifts them.
     """
-    started = datetime.fromisoformat(run.info.started or session.timestamp())
+    started = datetime.fromisoformat(run.read_info().started or session.timestamp())
     began = min((one.at for one in own.values() if one.at), default=started)
     spanning = [pause for pause in session.folder.pause_history.read() if pause.holds(began)]
     start = min((datetime.fromisoformat(p.since) for p in spanning), default=began)

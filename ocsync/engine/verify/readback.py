@@ -122,7 +122,7 @@ def _by_answer(
 
 def is_fresh(session: Session, run: Run) -> bool:
     """Whether *run* ended so lately that a read may not show it yet."""
-    ended = run.info.ended
+    ended = run.read_info().ended
     return not ended or (
         (session.now() - datetime.fromisoformat(ended)).total_seconds() < FRESH_SECONDS
     )

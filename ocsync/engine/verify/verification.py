@@ -35,12 +35,12 @@ async def verify_run(
     Raises Interrupted when the operator does not want to wait for the delivery any longer.
     """
     found = await read_back(session, run, settle=settle)
-    over = run.info.state == "closed"  # the record of one that goes on is its resume's
+    over = run.read_info().state == "closed"  # the record of one that goes on is its resume's
     if over:
         run.update(
             verified=add_up(found.kinds), verified_kinds=found.kinds, verification_pending=False
         )
-    if run.info.kind != "resume":  # a delete has no message of an update
+    if run.read_info().kind != "resume":  # a delete has no message of an update
         return VerificationReport(found, None)
     proof = await prove_delivery(session, run, patience=patience, redeliver=redeliver)
     if proof:

@@ -50,7 +50,7 @@ def read_written(run: Run) -> dict[Ref, Written]:
         elif record.state.succeeded:
             intent = intents.pop(record.number, None)
             written[record.ref] = _after(written.get(record.ref), intent, record)
-    if run.info.kind == "delete":
+    if run.read_info().kind == "delete":
         return {ref: one._replace(deleted=True) for ref, one in written.items()}
     return written
 
