@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.help import COMMON, Command
+from ocsync.cli.help_format import COMMON, Command
 from ocsync.errors import ExitCode
 
 if TYPE_CHECKING:

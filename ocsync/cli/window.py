@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.help import Command as Described
+from ocsync.cli.help_format import Command as Described
 from ocsync.cli.options import Adopt, Confirm, LockTimeout, Reason, command, seconds_of
 from ocsync.errors import ExitCode, UsageError
 
