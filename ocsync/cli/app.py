@@ -83,7 +83,7 @@ def run(arguments: list[str] | None = None) -> int:
     own = words[: words.index("--")] if "--" in words else words
     console = Console(json="--json" in own or os.environ.get("OCSYNC_JSON") == "1")
     try:
-        code = _tree()(words, standalone_mode=False)
+        code = _tree()(words, prog_name="ocsync", standalone_mode=False)
         return int(code or 0)
     except OcsyncError as error:
         return _told(console, error)

@@ -237,6 +237,11 @@ def test_without_a_profile_the_way_is_told(run: Run) -> None:
         assert "ocsync profile add" in result.err
 
 
+def test_help_and_hints_name_ocsync_however_it_is_started(run: Run) -> None:
+    assert run("plan", "--help").out.startswith("Usage: ocsync plan ")
+    assert "next: ocsync plan --help" in run("plan", "--nope").err
+
+
 def test_a_fatal_error_as_json_is_one_object_on_stderr(run: Run) -> None:
     result = run("plan", "--json")
     error = json.loads(result.err)
