@@ -81,7 +81,7 @@ def run(arguments: list[str] | None = None) -> int:
     """Run the command line; every error becomes a line on stderr and an exit code."""
     words = sys.argv[1:] if arguments is None else arguments
     own = words[: words.index("--")] if "--" in words else words
-    console = Console(json="--json" in own or os.environ.get("OCSYNC_JSON") == "1")
+    console = Console(json="--json" in own or _is_true(os.environ.get("OCSYNC_JSON", "")))
     try:
         code = _tree()(words, prog_name="ocsync", standalone_mode=False)
         return int(code or 0)
@@ -99,6 +99,11 @@ def run(arguments: list[str] | None = None) -> int:
         if isinstance(error, _USAGE_ERROR):
             return _usage(console, error)
         return _unexpected(console, error)
+
+
+def _is_true(text: str) -> bool:
+    """Return whether *text*, a variable's, turns an option on; as typer reads it."""
+    return text.strip().casefold() in ("1", "true", "t", "yes", "y", "on")
 
 
 def _of_disk(error: OSError) -> OcsyncError | None:

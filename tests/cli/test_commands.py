@@ -249,6 +249,15 @@ def test_a_fatal_error_as_json_is_one_object_on_stderr(run: Run) -> None:
     assert (error["type"], error["exit_code"]) == ("error", 78)
 
 
+@pytest.mark.parametrize("value", ["1", "true", "YES", "on", "0", "no"])
+def test_a_variable_asks_for_json_of_answers_and_errors_alike(
+    run: Run, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("OCSYNC_JSON", value)
+    answer, error = run("init").out, run("plan").err
+    assert answer.startswith("{") == error.startswith("{") == (value not in ("0", "no"))
+
+
 @pytest.mark.parametrize("words", [("--help",), ("stage", "list"), ("plan",)], ids=" ".join)
 def test_nobody_reads_on(
     ocsync: Run, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
