@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.options import ONLINE, Yes, command
 from ocsync.errors import ExitCode, Locked, OcsyncError, UsageError, first_of
+from ocsync.render.console import terminal_columns
 
 if TYPE_CHECKING:
     from ocsync.engine.doctor import CheckResult, DoctorReport, Setup
@@ -112,7 +112,7 @@ def _repaired(ctx: Context, found: DoctorReport) -> tuple[list[CheckResult], Exi
 
     def ask(one: CheckResult) -> bool:
         question = one.repair.ask if one.repair else ""
-        for sign, line in shown.told(one, _columns(sys.stderr)):
+        for sign, line in shown.told(one, terminal_columns(sys.stderr)):
             ctx.console.fault(line, sign)
         try:
             return ctx.ask(question)
@@ -134,17 +134,14 @@ def _repaired(ctx: Context, found: DoctorReport) -> tuple[list[CheckResult], Exi
         return [], ExitCode.LOCKED
 
 
-def _columns(stream: TextIO) -> int:
-    """How wide *stream* is; 0 for what is no terminal."""
-    return min(shutil.get_terminal_size().columns, 100) if stream.isatty() else 0
-
-
 def _show(ctx: Context, found: DoctorReport, repaired: list[CheckResult]) -> None:
     from ocsync.render import doctor as shown
 
     for one in repaired:
         ctx.console.data(f"  {one.id}: {one.what}", "+")
-    for sign, line in shown.lines(found, _columns(sys.stdout), all_of_it=not ctx.console.quiet):
+    for sign, line in shown.lines(
+        found, terminal_columns(sys.stdout), all_of_it=not ctx.console.quiet
+    ):
         ctx.console.data(line, sign)
     sign, line = shown.closing(found)
     ctx.console.data(line, sign)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ FORMAT = 1
 
 _TWINS = str.maketrans({
     "‖": "||", "▶": ">", "✓": "ok", "✗": "x", "·": "-", "→": "->", "…": "...", "━": "=", "≈": "~",
+    "•": "*",
 })  # fmt: skip
 _CONTROLS = {code: "?" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
 _COLOURS = {
@@ -96,6 +98,14 @@ class Console:
         for line in lines:
             self.data(line)
 
+    def page(self, text: str) -> None:
+        """A page of Markdown on stdout: drawn on a terminal, as it is elsewhere."""
+        if columns := terminal_columns(sys.stdout):
+            from ocsync.render.markdown import draw
+
+            text = draw(text, sys.stdout, columns, colour=self.colour(sys.stdout))
+        put(sys.stdout, fit(text, sys.stdout))
+
     def colour(self, stream: TextIO) -> bool:
         """Whether *stream* gets colour."""
         if self.no_color:
@@ -131,6 +141,11 @@ class Console:
         if self.ci:
             line = escape_ci_commands(line)
         put(stream, fit(line, stream) + "\n")
+
+
+def terminal_columns(stream: TextIO) -> int:
+    """The columns of text on *stream*, 100 at most; 0 if it is not a terminal."""
+    return min(shutil.get_terminal_size().columns, 100) if stream.isatty() else 0
 
 
 def put(stream: TextIO, text: str, *, flush: bool = False) -> None:
