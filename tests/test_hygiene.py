@@ -57,6 +57,7 @@ def test_short_commands_load_nothing_heavy(run: Run) -> None:
     assert loaded("status", "--offline") == "[]"
     assert loaded("resume", "--help") == "[]"
     assert loaded("--help") == "[]"
+    assert loaded("help", "exit-codes") == "[]"
 
 
 def test_planning_loads_no_http(run: Run) -> None:

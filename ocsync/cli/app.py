@@ -23,7 +23,7 @@ from ocsync.render.console import Console
 _COMMANDS = (
     "init", "profile", "targets", "pause", "stage", "plan", "resume", "verify", "status",
     "unpause", "window", "expire", "delete", "rollback", "resync", "history", "doctor",
-    "delivery", "listen", "emulator", "demo",
+    "delivery", "listen", "emulator", "demo", "help",
 )  # fmt: skip
 _SHOWN_PROBLEMS = 20
 _CHOICES = ("one of ", "kinds: ", "targets: ", "profiles here: ", "a profile's name ")
@@ -44,7 +44,7 @@ app = typer.Typer(
     name="ocsync",
     cls=_InOrder,
     help="Pause OrderCloud sync, stage changes, review the plan, resume, and prove what arrived.",
-    epilog="Start with: ocsync demo. Exit codes are listed by each command's --help.",
+    epilog="Start with: ocsync demo. Topics such as exit codes: ocsync help.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
@@ -72,7 +72,7 @@ for _name in _COMMANDS:
 
 
 @functools.cache
-def _tree() -> Any:
+def tree() -> Any:
     """The commands, put together once however often they are run in a process."""
     return get_command(app)
 
@@ -83,7 +83,7 @@ def run(arguments: list[str] | None = None) -> int:
     own = words[: words.index("--")] if "--" in words else words
     console = Console(json="--json" in own or _is_true(os.environ.get("OCSYNC_JSON", "")))
     try:
-        code = _tree()(words, prog_name="ocsync", standalone_mode=False)
+        code = tree()(words, prog_name="ocsync", standalone_mode=False)
         return int(code or 0)
     except OcsyncError as error:
         return _told(console, error)

@@ -1,0 +1,80 @@
+"""The pages of `ocsync help TOPIC` say what the code does."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ocsync.cli.app import tree
+from ocsync.errors import _PRECEDENCE, ExitCode
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted((ROOT / "ocsync").rglob("*.py"))
+
+
+def page(topic: str) -> str:
+    return (ROOT / "ocsync" / "guide" / f"{topic}.md").read_text(encoding="utf-8")
+
+
+def test_every_exit_code_is_explained() -> None:
+    codes = re.findall(r"^\| (\d+) \| .+ \| .+ \|$", page("exit-codes"), re.MULTILINE)
+    assert [int(code) for code in codes] == sorted(ExitCode)
+
+
+def test_the_first_of_several_exit_codes_is_told() -> None:
+    [order] = re.findall(r"the first of these that does: ([\d,\s]+)\.", page("exit-codes"))
+    assert [int(code) for code in re.split(r",\s+", order)] == list(_PRECEDENCE)
+
+
+def options(command: Any) -> Iterator[tuple[str, str]]:
+    """The variables of *command* and those below it, each with its option."""
+    for parameter in getattr(command, "params", ()):
+        if parameter.envvar:
+            yield parameter.envvar, next(o for o in parameter.opts if o.startswith("--"))
+    for one in getattr(command, "commands", {}).values():
+        yield from options(one)
+
+
+def test_every_variable_of_an_option_is_on_the_page() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| `(--[\w-]+)` \|", page("environment"), re.MULTILINE)
+    assert len(rows) == len(set(rows))
+    assert set(rows) == set(options(tree()))
+
+
+def test_variables_of_ours_are_those_of_the_code() -> None:
+    code = "".join(source.read_text(encoding="utf-8") for source in SOURCES)
+    ours = re.compile(r"OCSYNC_[A-Z_]+")
+    assert set(ours.findall(page("environment"))) == set(ours.findall(code))
+
+
+def read_from_the_environment(tree: ast.AST) -> Iterator[str]:
+    """The names in `environ["NAME"]` and `environ.get("NAME")`."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Subscript(value=mapping, slice=ast.Constant(value=str(name))):
+                pass
+            case ast.Call(
+                func=ast.Attribute(value=mapping, attr="get"),
+                args=[ast.Constant(value=str(name)), *_],
+            ):
+                pass
+            case _:
+                continue
+        if ast.unparse(mapping).rpartition(".")[2] == "environ":
+            yield name
+
+
+def test_every_other_variable_that_is_read_is_on_the_page() -> None:
+    from ocsync.store.owner import _JOBS
+
+    read = {
+        name
+        for source in SOURCES
+        for name in read_from_the_environment(ast.parse(source.read_text(encoding="utf-8")))
+    }
+    assert {"SSL_CERT_FILE", "TF_BUILD", "CI"} <= read, "the search finds them"
+    read |= {name for address in _JOBS for name in re.findall(r"{(\w+)}", address)}
+    assert not read - set(re.findall(r"\w+", page("environment")))
