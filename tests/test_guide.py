@@ -78,3 +78,24 @@ def test_every_other_variable_that_is_read_is_on_the_page() -> None:
     assert {"SSL_CERT_FILE", "TF_BUILD", "CI"} <= read, "the search finds them"
     read |= {name for address in _JOBS for name in re.findall(r"{(\w+)}", address)}
     assert not read - set(re.findall(r"\w+", page("environment")))
+
+
+NUMBER = r"\d+(?:\.\d+)*"
+CITED = re.compile(rf"api-facts\b(?:\s+(?:# )?({NUMBER}(?:(?:,| and| to)\s+{NUMBER})*))?")
+"""A citation, with its sections: `guide/ordercloud.md 5.3`, `3.4, 4.4`, `1.2 to 1.4`."""
+
+
+def test_every_cited_section_of_the_api_page_exists() -> None:
+    text = page("ordercloud")
+    headings = re.findall(r"^#{2,3} (\d+(?:\.\d+)?) ", text, re.MULTILINE)
+    sections = {*headings, *re.findall(r"^\| (12\.\d+) \|", text, re.MULTILINE)}
+    assert len(headings) == len(set(headings))
+    here = Path(__file__)
+    cited = [
+        (source.relative_to(ROOT), found[0], re.findall(NUMBER, found[1] or ""))
+        for source in [*SOURCES, *(one for one in sorted(here.parent.rglob("*.py")) if one != here)]
+        for found in CITED.finditer(source.read_text(encoding="utf-8"))
+    ]
+    assert len(cited) > 30, "the search finds them"
+    assert not [one for one in cited if not one[2]], "a citation names its section"
+    assert not [one for one in cited if not sections.issuperset(one[2])]
