@@ -68,7 +68,7 @@ def read_from_the_environment(tree: ast.AST) -> Iterator[str]:
 
 
 def test_every_other_variable_that_is_read_is_on_the_page() -> None:
-    from ocsync.store.owner import _JOBS
+    from ocsync.store.identity import _JOBS
 
     read = {
         name

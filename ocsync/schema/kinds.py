@@ -1,7 +1,7 @@
 """The kinds of entity and assignment, a row each.
 
 Planner, intake, client and emulator read the same row and know nothing else of a kind; a new kind
-is one more row here. Facts are from api-facts (sections 4.3, 5.2 and 6); *feeds* is inferred from
+is one more row here. Facts are from api-facts 4.3, 5.2 and 6; *feeds* is inferred from
 section 3.4.
 
 Names in braces in a path are ID names; a kind's own ID is the last of its *ids*.
