@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ocsync.models import Finding, Intent, Outcome, Ref, Sign
+from ocsync.engine.run_log import Attempt, attempts
+from ocsync.models import Finding, Outcome, Ref, Sign
 from ocsync.schema import KINDS
 from ocsync.store import Run, RunInfo
 
@@ -85,20 +86,13 @@ class RunDetails(NamedTuple):
 
 def run_details(run: Run) -> RunDetails:
     """What became of *run*. Raises Damaged."""
-    ended: dict[int, Outcome] = {}
-    begun: dict[int, str] = {}
-    for record in run.outcomes():
-        if isinstance(record, Intent):
-            begun[record.number] = record.at
-        else:
-            ended[record.number] = record
+    log = {attempt.number: attempt for attempt in attempts(run.outcomes())}
     findings = list(run.findings())
     seen = {finding.ref: finding for finding in reversed(findings)}  # of several the first
     steps = [
         _row(
             StepRow(number=step.number, wave=step.wave, ref=step.ref, method=step.method),
-            ended.get(step.number),
-            begun.get(step.number, ""),
+            log.get(step.number),
             seen.get(step.ref),
         )
         for step in run.steps()
@@ -106,15 +100,17 @@ def run_details(run: Run) -> RunDetails:
     return RunDetails(run.read_info(), steps, findings, str(run.path))
 
 
-def _row(row: StepRow, outcome: Outcome | None, begun: str, finding: Finding | None) -> StepRow:
+def _row(row: StepRow, attempt: Attempt | None, finding: Finding | None) -> StepRow:
     facts: dict[str, Any] = {}
+    outcome = attempt.outcome if attempt else None
+    begun = attempt.intent.at if attempt and attempt.intent else ""
     if outcome:
         names = ("status", "code", "message", "blocked_by")
         facts = {name: getattr(outcome, name) for name in names}
         facts["state"] = outcome.state.value
         facts["message"] = outcome.message or _taken_along(outcome)
         facts["seconds"] = _between(begun, outcome.at)
-    elif begun:
+    elif attempt:
         facts["message"] = "begun; how it ended is not known yet"
     if finding and finding.sign is not Sign.SAME:
         facts |= {"sign": finding.sign.value, "found": finding.fields}

@@ -1,23 +1,32 @@
-"""What runs of every sort have in common: how one begins, where it was left, what it came to."""
+"""A run's log, folded: how far the run has come, and what it wrote.
+
+A run's log has an intent before each request and an outcome after it. Everything that asks a run
+what became of its steps asks here.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
+from ocsync.consolidate import merge
 from ocsync.engine.session import Session
 from ocsync.errors import ExitCode, first_of
-from ocsync.models import Intent, Outcome, State, Step
-from ocsync.schema import kind_of
+from ocsync.field_paths import equal, flatten, nest
+from ocsync.models import Change, Fields, Intent, Op, Outcome, Ref, State, Step
+from ocsync.plan import created
+from ocsync.schema import field_at, kind_of
 from ocsync.store import Run, RunInfo
 
+SUCCEEDED = tuple(state for state in State if state.succeeded)
 Kinds = dict[str, dict[str, int]]
 """Counts per kind."""
 
 
 def new_info(session: Session, **facts: Any) -> RunInfo:
-    """The record of a run that begins now, by whoever works here; *facts* are its own members."""
+    """Return the record of a run that begins now; *facts* are its own members."""
     pin = session.folder.pin()
     return RunInfo(
         id=session.folder.runs.new_id(session.now(), session.folder.journal.runs()),
@@ -29,7 +38,7 @@ def new_info(session: Session, **facts: Any) -> RunInfo:
 
 
 class SessionCost(NamedTuple):
-    """When a sitting of a run began, and how many requests had been sent by then."""
+    """The time at which a command began to work on a run, and the requests sent by then."""
 
     session: Session
     started: float
@@ -37,18 +46,46 @@ class SessionCost(NamedTuple):
 
     @classmethod
     def start(cls, session: Session) -> SessionCost:
-        """A sitting that begins now."""
+        """Return the cost of nothing, as of now."""
         return cls(session, time.monotonic(), session.api.sent)
 
     def add_to(self, run: Run) -> None:
-        """Add the time and the requests of this sitting to the record of *run*."""
+        """Add the time and the requests since the start to the record of *run*."""
         info = run.read_info()
         seconds, requests = time.monotonic() - self.started, self.session.api.sent - self.sent
         run.update(seconds=info.seconds + seconds, requests=info.requests + requests)
 
 
+class Attempt(NamedTuple):
+    """One step of a run as its log has it.
+
+    Without an *outcome* the step was begun and not ended; without an *intent* no request was sent
+    for it.
+    """
+
+    number: int
+    ref: Ref
+    intent: Intent | None
+    outcome: Outcome | None
+
+
+def attempts(records: Iterable[Intent | Outcome]) -> Iterator[Attempt]:
+    """Yield each step of a log once: those that ended, in the order in which they did, then those
+    that did not.
+    """
+    intents: dict[int, Intent] = {}
+    for record in records:
+        if isinstance(record, Intent):
+            intents[record.number] = record
+        else:
+            intent = intents.pop(record.number, None)
+            yield Attempt(record.number, record.ref, intent, record)
+    for intent in intents.values():
+        yield Attempt(intent.number, intent.ref, intent, None)
+
+
 class RunProgress(NamedTuple):
-    """Where a run is: by number the outcomes so far, and the intents without one.
+    """How far a run has come: by step number the outcomes so far, and the intents without one.
 
     *lagging* are the intents of steps that are done, of kinds whose reads lag behind writes.
     """
@@ -59,26 +96,151 @@ class RunProgress(NamedTuple):
 
 
 def load_progress(run: Run) -> RunProgress:
-    """How far *run* has come. Raises Damaged."""
-    found = RunProgress({}, {}, [])
-    for record in run.outcomes():
-        if isinstance(record, Intent):
-            found.dangling[record.number] = record
-            continue
-        found.ended[record.number] = record
-        intent = found.dangling.pop(record.number, None)
-        if intent and record.state is State.DONE and kind_of(record.ref).eventually_consistent:
-            found.lagging.append(intent)
-    return found
+    """Return how far *run* has come. Raises Damaged."""
+    progress = RunProgress({}, {}, [])
+    for number, ref, intent, outcome in attempts(run.outcomes()):
+        if outcome:
+            progress.ended[number] = outcome
+            if intent and outcome.state is State.DONE and kind_of(ref).eventually_consistent:
+                progress.lagging.append(intent)
+        elif intent:
+            progress.dangling[number] = intent
+    return progress
+
+
+class RefWrite(NamedTuple):
+    """The net effect of a run's requests on one ref.
+
+    *fields* are the values that the run left, and *before* those that it found, both flat;
+    *earlier* maps a path to the values there before each write of it. *absent* says that the ref
+    did not exist before, *created* names what came into being with it; *replaced* says that a put
+    replaced all of it. *added* are the sums of fields that were only ever adjusted. *answered* says
+    that the answers of all requests showed the values. *sent_at* is the time of the last request
+    that took effect, None when none was sent. *uncertain* says that an outcome is unknown.
+    """
+
+    ref: Ref
+    fields: Fields
+    before: Fields
+    earlier: Mapping[str, tuple[Any, ...]] = {}
+    absent: bool = False
+    replaced: bool = False
+    created: tuple[Ref, ...] = ()
+    added: Mapping[str, Any] = {}
+    answered: bool = True
+    sent_at: datetime | None = None
+    uncertain: bool = False
+    deleted: bool = False
+
+    @property
+    def changed(self) -> bool:
+        """Whether what was sent differs from what a read had shown before."""
+        return not self.fields or any(
+            path not in self.before or not equal(value, self.before[path])
+            for path, value in self.fields.items()
+        )
+
+
+def ref_writes(
+    steps: Iterable[Step], records: Iterable[Intent | Outcome], states: Collection[State]
+) -> dict[Ref, RefWrite]:
+    """Return what the steps that ended in one of *states* wrote, by ref."""
+    changes = {step.number: step.change for step in steps}
+    writes: dict[Ref, RefWrite] = {}
+    for number, ref, intent, outcome in attempts(records):
+        if outcome and outcome.state in states:
+            write = _ref_write(changes[number], intent, outcome)
+            earlier = writes.get(ref)
+            writes[ref] = _then(earlier, write) if earlier else write
+    return writes
+
+
+def read_writes(run: Run, states: Collection[State] = SUCCEEDED) -> dict[Ref, RefWrite]:
+    """Return what *run* wrote, by ref, with steps that ended in one of *states*. Raises Damaged."""
+    return ref_writes(run.steps(), run.outcomes(), states)
+
+
+def _ref_write(change: Change, intent: Intent | None, outcome: Outcome) -> RefWrite:
+    """Return what one request wrote; what needed no request was there before."""
+    models = kind_of(change.ref).models
+    sent = flatten(nest(intent.sent if intent else outcome.sent), models)
+    before = flatten(nest(intent.before), models) if intent else dict(sent)
+    absent = bool(intent and intent.absent)
+    took_effect = outcome.state is State.DONE
+    return RefWrite(
+        change.ref,
+        sent,
+        before,
+        earlier={path: (before.get(path),) for path in sent},
+        absent=absent,
+        replaced=change.op is Op.PUT,
+        created=tuple(created(change)) if absent else (),
+        added={path: sum_ for path, sum_ in change.adjust.items() if path not in change.fields},
+        answered=outcome.answered,
+        sent_at=datetime.fromisoformat(intent.at) if took_effect and intent and intent.at else None,
+        uncertain=outcome.state is State.UNKNOWN,
+        deleted=change.op is Op.DELETE,
+    )
+
+
+def _then(first: RefWrite, second: RefWrite) -> RefWrite:
+    """Return two writes of one ref as one.
+
+    A put makes what the first write left fall to the defaults. Sums stay sums only while nothing
+    else sets the field.
+    """
+    replaced = first.replaced or second.replaced
+    fields = dict(first.fields)
+    if second.replaced:
+        fields = {path: default_of(first.ref, path) for path in fields}
+    for path, value in second.fields.items():
+        merge(fields, path, value)
+    sums = {
+        path: first.added.get(path, 0) + second.added.get(path, 0)
+        for path in ({**first.added, **second.added} if not replaced else ())
+        if (path in first.added or path not in first.fields)
+        and (path in second.added or path not in second.fields)
+    }
+    found = {path: v for path, v in second.before.items() if path not in first.fields}
+    paths = first.earlier.keys() | second.earlier.keys()
+    return first._replace(
+        fields=flatten(nest(fields), kind_of(first.ref).models),
+        before={**found, **first.before},
+        earlier={p: (*first.earlier.get(p, ()), *second.earlier.get(p, ())) for p in paths},
+        replaced=replaced,
+        added=sums,
+        answered=first.answered and second.answered,
+        sent_at=second.sent_at or first.sent_at,
+        uncertain=first.uncertain or second.uncertain,
+    )
+
+
+def in_sequence(first: RefWrite | None, second: RefWrite) -> RefWrite:
+    """Return the writes of two runs as one, by the times of the *second* run."""
+    if first is None:
+        return second
+    return RefWrite(
+        second.ref,
+        {**first.fields, **second.fields},
+        {**second.before, **first.before},
+        answered=second.answered,
+        sent_at=second.sent_at or first.sent_at,
+    )
+
+
+def default_of(ref: Ref, path: str) -> Any:
+    """Return the value that a put which leaves *path* out ends with there, as far as is known."""
+    field = field_at(kind_of(ref), path)
+    return field.default if field and not path.startswith("xp.") else None
 
 
 def outcome_now(session: Session, step: Step, state: State, **facts: Any) -> Outcome:
-    """The outcome of *step* as of now."""
+    """Return the outcome of *step* as of now."""
     return Outcome(number=step.number, ref=step.ref, state=state, at=session.timestamp(), **facts)
 
 
 def by_kind(steps: Iterable[Step]) -> dict[str, int]:
-    """How many of *steps* each kind has."""
+    """Count *steps* by kind."""
     counts: dict[str, int] = {}
     for step in steps:
         name = kind_of(step.ref).name
@@ -87,20 +249,20 @@ def by_kind(steps: Iterable[Step]) -> dict[str, int]:
 
 
 def count_outcomes(run: Run) -> tuple[Kinds, list[Outcome]]:
-    """*run*'s outcomes counted by kind and state, and those that are not settled."""
+    """Return the outcomes of *run* counted by kind and state, and those that are no success."""
     kinds: Kinds = {}
     problems: list[Outcome] = []
-    for record in run.outcomes():
-        if isinstance(record, Outcome):
-            counts = kinds.setdefault(kind_of(record.ref).name, {})
-            counts[record.state.value] = counts.get(record.state.value, 0) + 1
-            if not record.state.succeeded:
-                problems.append(record)
+    for _, ref, _, outcome in attempts(run.outcomes()):
+        if outcome:
+            counts = kinds.setdefault(kind_of(ref).name, {})
+            counts[outcome.state.value] = counts.get(outcome.state.value, 0) + 1
+            if not outcome.state.succeeded:
+                problems.append(outcome)
     return kinds, problems
 
 
 def add_up(kinds: Kinds) -> dict[str, int]:
-    """The counts of all *kinds* added up."""
+    """Return the counts of all *kinds* added up."""
     total: dict[str, int] = {}
     for counts in kinds.values():
         for key, number in counts.items():
@@ -109,7 +271,7 @@ def add_up(kinds: Kinds) -> dict[str, int]:
 
 
 def exit_code_for(problems: Iterable[Outcome]) -> ExitCode:
-    """What a run with these *problems* exits with."""
+    """Return the exit code of a run with these *problems*."""
     codes = {
         State.FAILED: ExitCode.PARTLY,
         State.BLOCKED: ExitCode.PARTLY,

@@ -9,7 +9,7 @@ import pytest
 from ocsync.diff import mismatches
 from ocsync.engine.rollback.recreate import recreate_entity
 from ocsync.engine.rollback.revert import Reversal, reversal_of
-from ocsync.engine.rollback.wrote import written
+from ocsync.engine.run_log import ref_writes
 from ocsync.models import Change, Intent, Op, Outcome, State, Step
 
 R = "inventory/P/R"
@@ -31,7 +31,7 @@ def wrote(ref: str, *requests: dict[str, Any]) -> Any:
             )
         )
         records.append(Outcome(number=number, ref=ref, state=one.get("state", State.DONE)))
-    return written(steps, records).get(ref)
+    return ref_writes(steps, records, (State.DONE, State.UNKNOWN)).get(ref)
 
 
 def entries(back: Reversal) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:

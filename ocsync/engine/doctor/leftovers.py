@@ -16,8 +16,8 @@ from ocsync.engine.doctor.check import (
     problem,
     warning,
 )
+from ocsync.engine.run_log import load_progress
 from ocsync.errors import Damaged, OcsyncError
-from ocsync.models import Outcome
 from ocsync.store import ProfileDir, Run, integrity
 from ocsync.store.lock import read_holder
 from ocsync.store.profiles import environment_of
@@ -82,7 +82,7 @@ def runs(setup: Setup) -> Iterator[CheckResult]:
 
 def _progress(run: Run) -> str:
     try:
-        ended = sum(isinstance(record, Outcome) for record in run.outcomes())
+        ended = len(load_progress(run).ended)
         return f": {ended:,} of {run.read_info().steps:,} steps ended"
     except OcsyncError:
         return ""

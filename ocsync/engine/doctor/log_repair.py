@@ -22,6 +22,7 @@ import msgspec
 
 from ocsync.consolidate import consolidate
 from ocsync.engine.doctor.check import CheckResult, Repair, Setup, passed, problem, warning
+from ocsync.engine.run_log import attempts
 from ocsync.errors import Damaged, ExitCode, OcsyncError
 from ocsync.models import Intent, Op, Outcome, Step
 from ocsync.plan import build
@@ -184,14 +185,12 @@ def _outcomes(run: Run) -> str:
 
 
 def _ended(run: Run) -> tuple[set[int], set[int]]:
-    """The steps with an outcome, and those with an intent, in the good lines."""
+    """Return the numbers of the steps with an outcome, and with an intent, in the good lines."""
     decode = msgspec.json.Decoder(Intent | Outcome).decode
-    ended, begun = set[int](), set[int]()
     path = run.path / "outcomes.jsonl"
-    for _, payload in integrity.good_lines(path) if path.is_file() else ():
-        record = decode(payload)
-        (begun if isinstance(record, Intent) else ended).add(record.number)
-    return ended, begun
+    payloads = integrity.good_lines(path) if path.is_file() else ()
+    log = list(attempts(decode(payload) for _, payload in payloads))
+    return {a.number for a in log if a.outcome}, {a.number for a in log if a.intent}
 
 
 def _sealed(run: Run) -> str:

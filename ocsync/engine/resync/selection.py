@@ -12,9 +12,10 @@ from ocsync.client import read_targets
 from ocsync.delivery.messages import has_sync_request, published_by
 from ocsync.engine.resync.affected_products import affected_products, product_scope_of
 from ocsync.engine.resync.entity_lists import gather_in_batches, list_entities
+from ocsync.engine.run_log import attempts
 from ocsync.engine.session import Session
 from ocsync.errors import ConfigError, InputError, Problem, UsageError
-from ocsync.models import Outcome, Ref, State
+from ocsync.models import Ref, State
 from ocsync.schema import GROUPS, ID_PATTERN, KINDS, TARGETS, Target, kind_of, read_ref
 from ocsync.store import Run
 
@@ -161,9 +162,6 @@ def _changed(run: Run) -> list[Ref]:
     """What *run* changed, or may have; of what it deleted only assignments can be sent again."""
     sort = run.read_info().kind
     ended = (State.DONE, State.UNKNOWN) if sort == "resume" else (State.DONE, State.FAILED)
-    found = dict.fromkeys(
-        record.ref
-        for record in run.outcomes()
-        if isinstance(record, Outcome) and record.state in ended
-    )
+    log = attempts(run.outcomes())
+    found = dict.fromkeys(ref for _, ref, _, end in log if end and end.state in ended)
     return [ref for ref in found if sort != "delete" or kind_of(ref).assignment]

@@ -13,8 +13,7 @@ import msgspec
 
 from ocsync.diff import Document, diff
 from ocsync.engine.delete.execute import cascaded_refs
-from ocsync.engine.rollback.revert import Reversal, checked_reversal
-from ocsync.engine.rollback.wrote import writable
+from ocsync.engine.rollback.revert import Reversal, checked_reversal, writable
 from ocsync.engine.session import Session
 from ocsync.engine.stale_reads import read_settled
 from ocsync.errors import OcsyncError

@@ -1,6 +1,6 @@
-"""The way back of one ref: what a run wrote, what was there before, what is there now. Pure.
+"""The way back of one ref: what a run write, what was there before, what is there now. Pure.
 
-Only what the run wrote is taken back. A field that is not as the run left it was changed by
+Only what the run write is taken back. A field that is not as the run left it was changed by
 somebody else since: a conflict, and then nothing of that ref is taken back unless it is forced.
 Numbers that move by themselves (stock) go back by the difference, so that what was sold since stays
 sold. What was created is for `ocsync delete`. Entries expect what is there now, so that `resume`
@@ -9,14 +9,14 @@ guards them once more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from ocsync.diff import Document
-from ocsync.engine.rollback.wrote import Wrote, default_of, writable
-from ocsync.field_paths import MISSING, equal, value_at
+from ocsync.engine.run_log import RefWrite, default_of
+from ocsync.field_paths import MISSING, equal, flatten, value_at
 from ocsync.intake.field_values import validate
 from ocsync.models import Entry, Fields, Op, Ref
 from ocsync.schema import Kind, field_at, ids_of, kind_of
@@ -41,92 +41,107 @@ class Reversal(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def reversal_of(
-    wrote: Wrote, document: Document | None, now: Document | None, *, forced: bool
+    write: RefWrite, document: Document | None, now: Document | None, *, forced: bool
 ) -> Reversal:
-    """How *wrote* is taken back, with *now* there; *document* is the whole of what was before."""
+    """How *write* is taken back, with *now* there; *document* is the whole of what was before."""
     if now is None:
-        return Reversal(wrote.ref, why="" if wrote.absent else "it is not there any more")
-    if wrote.whole and not wrote.absent:
-        wrote = _all_of(wrote, document or {})
-    clash = {} if forced else _clashes(wrote, now)
+        return Reversal(write.ref, why="" if write.absent else "it is not there any more")
+    if write.replaced and not write.absent:
+        write = _all_of(write, document or {})
+    clash = {} if forced else _clashes(write, now)
     if clash:
         return Reversal(
-            wrote.ref, conflicts=clash, why="its outcome is unknown" if wrote.unsure else ""
+            write.ref, conflicts=clash, why="its outcome is unknown" if write.uncertain else ""
         )
-    if wrote.absent:
-        return _unmake(wrote)
-    if kind_of(wrote.ref).assignment:
-        return _reassign(wrote, now)
-    return _restore(wrote, document or {}, now) if wrote.whole else _reset(wrote, now)
+    if write.absent:
+        return _unmake(write)
+    if kind_of(write.ref).assignment:
+        return _reassign(write, now)
+    return _restore(write, document or {}, now) if write.replaced else _reset(write, now)
 
 
-def _all_of(wrote: Wrote, document: Document) -> Wrote:
-    """A put that replaced an entity also wrote every field that it left out."""
-    was = writable(kind_of(wrote.ref), document)
-    left = {path: default_of(wrote.ref, path) for path in was}
-    before = {path: value_at(document, path) for path in {**was, **wrote.left}}
-    return wrote._replace(
+def _all_of(write: RefWrite, document: Document) -> RefWrite:
+    """A put that replaced an entity also write every field that it left out."""
+    was = writable(kind_of(write.ref), document)
+    left = {path: default_of(write.ref, path) for path in was}
+    before = {path: value_at(document, path) for path in {**was, **write.fields}}
+    return write._replace(
         before={path: value for path, value in before.items() if value is not MISSING},
-        left={**left, **wrote.left},
+        fields={**left, **write.fields},
     )
 
 
-def _unmake(wrote: Wrote) -> Reversal:
-    ids = ids_of(wrote.ref)
-    made = [ref for ref in wrote.brought if not below(ref, {wrote.ref.casefold()})]
+def _unmake(write: RefWrite) -> Reversal:
+    ids = ids_of(write.ref)
+    made = [ref for ref in write.created if not below(ref, {write.ref.casefold()})]
     beside = [
         "/".join([other.kind, *(ids[name] for name in other.ids)])
-        for other in kind_of(wrote.ref).creates
+        for other in kind_of(write.ref).creates
         if not other.unless
     ]
     lost = [f"{ref} may have come with it, and stays" for ref in beside]
-    return Reversal(wrote.ref, created=(wrote.ref, *made), lost=(*lost, *_lasting(wrote)))
+    return Reversal(write.ref, created=(write.ref, *made), lost=(*lost, *_lasting(write)))
 
 
-def _reassign(wrote: Wrote, now: Document) -> Reversal:
-    if all(equal(value_at(now, path), wrote.before.get(path)) for path in wrote.left):
-        return Reversal(wrote.ref)
-    fields = {path: value for path, value in wrote.before.items() if value is not None}
-    expect = {path: _plain(value_at(now, path)) for path in wrote.left}
-    again = Entry(op=Op.ASSIGN, ref=wrote.ref, fields=fields, expect=expect)
-    return checked_reversal(wrote.ref, [again], [])
+def _reassign(write: RefWrite, now: Document) -> Reversal:
+    if all(equal(value_at(now, path), write.before.get(path)) for path in write.fields):
+        return Reversal(write.ref)
+    fields = {path: value for path, value in write.before.items() if value is not None}
+    expect = {path: _plain(value_at(now, path)) for path in write.fields}
+    again = Entry(op=Op.ASSIGN, ref=write.ref, fields=fields, expect=expect)
+    return checked_reversal(write.ref, [again], [])
 
 
-def _reset(wrote: Wrote, now: Document) -> Reversal:
+def _reset(write: RefWrite, now: Document) -> Reversal:
     """Set the fields back that the run set; add what it took, take what it added."""
-    sums = dict(_sums(wrote, now))
+    sums = dict(_sums(write, now))
     fields = {
-        path: _plain(wrote.before.get(path, MISSING))
-        for path in wrote.left
+        path: _plain(write.before.get(path, MISSING))
+        for path in write.fields
         if path != "xp"
         and path not in sums
-        and not equal(value_at(now, path), wrote.before.get(path))
+        and not equal(value_at(now, path), write.before.get(path))
     }
-    lost = [_NULLED.format(path) for path in fields if path not in wrote.before]
-    return _entries(wrote.ref, fields, sums, now, [*lost, *_lasting(wrote)])
+    lost = [_NULLED.format(path) for path in fields if path not in write.before]
+    return _entries(write.ref, fields, sums, now, [*lost, *_lasting(write)])
 
 
 _NULLED = "{} was not there; it becomes null, as PATCH cannot remove it"
 
 
-def _restore(wrote: Wrote, document: Document, now: Document) -> Reversal:
+def _restore(write: RefWrite, document: Document, now: Document) -> Reversal:
     """The whole of it as it was, after a put: by a put where nobody else's is lost by that."""
-    kind = kind_of(wrote.ref)
+    kind = kind_of(write.ref)
     was, found = writable(kind, document), writable(kind, now)
     paths = [p for p in {**was, **found} if not equal(was.get(p), found.get(p))]
-    sums = {path: amount for path, amount in _sums(wrote, now) if path in paths}
-    ours = [path for path in paths if path in wrote.left]
+    sums = {path: amount for path, amount in _sums(write, now) if path in paths}
+    ours = [path for path in paths if path in write.fields]
     added = [path for path in ours if path.startswith("xp.") and path not in was]
     if added and ours == paths and _is_plain(kind, document):
         fields = {p: value for p, value in was.items() if value is not None or p in paths}
         fields |= {"xp": {}} if document.get("xp") == {} else {}
         fields |= {path: found[path] + amount for path, amount in sums.items()}
         expect = {path: found.get(path) for path in paths}
-        put = Entry(op=Op.PUT, ref=wrote.ref, fields=fields, expect=expect, replace=True)
-        return checked_reversal(wrote.ref, [put], list(_lasting(wrote)))
+        put = Entry(op=Op.PUT, ref=write.ref, fields=fields, expect=expect, replace=True)
+        return checked_reversal(write.ref, [put], list(_lasting(write)))
     fields = {path: was.get(path) for path in ours if path not in sums and path != "xp"}
     lost = [_NULLED.format(path) for path in added]
-    return _entries(wrote.ref, fields, sums, now, [*lost, *_lasting(wrote)])
+    return _entries(write.ref, fields, sums, now, [*lost, *_lasting(write)])
+
+
+def writable(kind: Kind, document: Mapping[str, Any], *, creating: bool = False) -> Fields:
+    """Return *document* flat, without what cannot be staged or the tables do not know."""
+    found: Fields = {}
+    for path, value in flatten(document, kind.models).items():
+        field = field_at(kind, path)
+        if field is None or field.read_only or field.write_only:
+            continue
+        if not creating and (field.create_only or path == "xp"):
+            continue
+        if path == "xp" and value != {}:
+            continue
+        found[path] = value
+    return found
 
 
 def _is_plain(kind: Kind, document: Document) -> bool:
@@ -135,16 +150,16 @@ def _is_plain(kind: Kind, document: Document) -> bool:
     return document.keys() <= known and not document.get("ParentID")
 
 
-def _clashes(wrote: Wrote, now: Document) -> dict[str, dict[str, Any]]:
+def _clashes(write: RefWrite, now: Document) -> dict[str, dict[str, Any]]:
     """The fields that are neither as the run left them nor as they were; sold stock is no clash."""
     found = {}
-    for path, left in wrote.left.items():
-        value, old = value_at(now, path), wrote.before.get(path, MISSING)
+    for path, left in write.fields.items():
+        value, old = value_at(now, path), write.before.get(path, MISSING)
         as_left = equal(value, left) or (left in _EMPTY and _plain(value) in _EMPTY)
-        as_left = as_left or (wrote.absent and left is None)  # the server filled it in
-        as_before = equal(value, old) and not wrote.absent
-        sold = _moves(wrote.ref, path) and _numbers(value, left) and value < left
-        if as_before or as_left or (not wrote.unsure and (sold or path in wrote.added)):
+        as_left = as_left or (write.absent and left is None)  # the server filled it in
+        as_before = equal(value, old) and not write.absent
+        sold = _moves(write.ref, path) and _numbers(value, left) and value < left
+        if as_before or as_left or (not write.uncertain and (sold or path in write.added)):
             continue
         found[path] = {"before": _plain(old), "left": left, "now": _plain(value)}
     return found
@@ -154,20 +169,20 @@ _EMPTY: tuple[Any, ...] = (None, False, 0, {})
 """What a field may be after a put that left it out."""
 
 
-def _sums(wrote: Wrote, now: Document) -> Iterator[tuple[str, Any]]:
+def _sums(write: RefWrite, now: Document) -> Iterator[tuple[str, Any]]:
     """What to add to the fields that go back by the difference."""
-    for path, left in wrote.left.items() if not wrote.unsure else ():
-        found, old = value_at(now, path), wrote.before.get(path, MISSING)
-        if path in wrote.added and _numbers(found):
-            yield path, -wrote.added[path]
-        elif _moves(wrote.ref, path) and _numbers(found, old, left) and not equal(found, old):
+    for path, left in write.fields.items() if not write.uncertain else ():
+        found, old = value_at(now, path), write.before.get(path, MISSING)
+        if path in write.added and _numbers(found):
+            yield path, -write.added[path]
+        elif _moves(write.ref, path) and _numbers(found, old, left) and not equal(found, old):
             yield path, old - left
 
 
-def _lasting(wrote: Wrote) -> Iterator[str]:
-    for path, value in wrote.left.items():
-        field = field_at(kind_of(wrote.ref), path)
-        if field and field.has_side_effect and value and value != wrote.before.get(path):
+def _lasting(write: RefWrite) -> Iterator[str]:
+    for path, value in write.fields.items():
+        field = field_at(kind_of(write.ref), path)
+        if field and field.has_side_effect and value and value != write.before.get(path):
             yield f"what {path}={value} brought along stays"
 
 

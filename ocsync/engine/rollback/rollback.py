@@ -18,14 +18,14 @@ import msgspec
 from ocsync.diff import Document, diff
 from ocsync.engine.rollback.recreate import recreate_deleted
 from ocsync.engine.rollback.revert import Reversal, reversal_of
-from ocsync.engine.rollback.wrote import Wrote, written
+from ocsync.engine.run_log import RefWrite, attempts, read_writes
 from ocsync.engine.session import Session
 from ocsync.engine.staging import check_entries, clear_tombstones
 from ocsync.engine.stale_reads import read_settled
 from ocsync.engine.verify.readback import is_fresh
 from ocsync.errors import Conflict, ExitCode, FileMissing, OcsyncError, UsageError
 from ocsync.field_paths import equal, value_at
-from ocsync.models import Entry, Outcome, Ref, State
+from ocsync.models import Entry, Ref, State
 from ocsync.schema import kind_of
 from ocsync.store import Run, Runs
 from ocsync.tombstones import MAKERS
@@ -142,37 +142,36 @@ def stage_rollback(session: Session, found: Rollback) -> list[Entry]:
 async def _resumed(
     session: Session, run: Run, done: Collection[Ref], *, forced: Collection[str], settle: float
 ) -> list[Reversal]:
-    wrote = {
-        ref: one for ref, one in written(run.steps(), run.outcomes()).items() if ref not in done
-    }
-    whole = {ref for ref, one in wrote.items() if one.whole}
+    every = read_writes(run, (State.DONE, State.UNKNOWN))
+    writes = {ref: write for ref, write in every.items() if ref not in done}
+    whole = {ref for ref, write in writes.items() if write.replaced}
     documents: dict[Ref, Document | None] = {}
     for ref, document in run.before():
         if ref in whole:
             documents.setdefault(ref, document)
     late = {
-        ref: partial(_shows_before, one)
-        for ref, one in wrote.items()
+        ref: partial(_shows_before, write)
+        for ref, write in writes.items()
         if kind_of(ref).eventually_consistent
     }
-    found = await read_settled(session, wrote, late, settle)
+    found = await read_settled(session, writes, late, settle)
     backs = []
-    for ref, one in wrote.items():
+    for ref, write in writes.items():
         now = found[ref]
         if isinstance(now, OcsyncError):
             backs.append(Reversal(ref, why=f"cannot be read: {now.message}"))
         else:
             force = ref.casefold() in forced
-            backs.append(reversal_of(one, documents.get(ref), now, forced=force))
+            backs.append(reversal_of(write, documents.get(ref), now, forced=force))
     return backs
 
 
-def _shows_before(wrote: Wrote, now: Document | None) -> bool:
-    """Whether *now* may be what was there before the run."""
+def _shows_before(write: RefWrite, now: Document | None) -> bool:
+    """Return whether *now* may be what was there before the run."""
     if now is None:
-        return wrote.absent
-    paths = diff(wrote.ref, wrote.left, now)
-    return bool(paths) and all(equal(value_at(now, p), wrote.before.get(p)) for p in paths)
+        return write.absent
+    paths = diff(write.ref, write.fields, now)
+    return bool(paths) and all(equal(value_at(now, p), write.before.get(p)) for p in paths)
 
 
 def _refuse_staged(backs: Iterable[Reversal], others: Iterable[Entry]) -> None:
@@ -205,5 +204,5 @@ def _undone(runs: Runs, run: Run) -> set[Ref]:
 
 def _taken_back(run: Run, name: str) -> set[Ref]:
     tagged = {entry.ref for entry in run.entries() if entry.source == _TAG + name}
-    records = [record for record in run.outcomes() if isinstance(record, Outcome)]
-    return tagged & {record.ref for record in records if record.state.succeeded}
+    log = attempts(run.outcomes())
+    return tagged & {ref for _, ref, _, end in log if end and end.state.succeeded}

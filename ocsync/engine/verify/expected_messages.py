@@ -13,8 +13,8 @@ from typing import NamedTuple
 from ocsync.client import read_targets
 from ocsync.delivery.matching import ExpectedMessage
 from ocsync.delivery.messages import Key, key_of, published_by
+from ocsync.engine.run_log import RefWrite, in_sequence, read_writes
 from ocsync.engine.session import Session
-from ocsync.engine.verify.written import Written, merged, read_written
 from ocsync.models import Ref
 from ocsync.pause import PastPause, Pause
 from ocsync.schema import TARGETS, kind_of
@@ -39,30 +39,30 @@ class ExpectedDelivery(NamedTuple):
 
 async def expected_delivery(session: Session, run: Run) -> ExpectedDelivery | None:
     """What is to arrive for *run*; None when it changed nothing. Raises Damaged, TryLater."""
-    own = read_written(run)
+    own = read_writes(run)
     written, runs = _with_earlier(session, run, own)
-    sends = {ref: one for ref, one in written.items() if one.at}
+    sends = {ref: one for ref, one in written.items() if one.sent_at}
     if not sends:
         return None
-    start = min(one.at for one in sends.values() if one.at)
-    silent = Counter(kind_of(ref).name for ref in own if own[ref].at and not published_by(ref))
+    start = min(one.sent_at for one in sends.values() if one.sent_at)
+    silent = Counter(kind_of(ref).name for ref in own if own[ref].sent_at and not published_by(ref))
     found = await _expected(session, sends, start)
     return found._replace(silent=silent, runs=runs)
 
 
 def _with_earlier(
-    session: Session, run: Run, own: Mapping[Ref, Written]
-) -> tuple[dict[Ref, Written], tuple[str, ...]]:
+    session: Session, run: Run, own: Mapping[Ref, RefWrite]
+) -> tuple[dict[Ref, RefWrite], tuple[str, ...]]:
     """What *run* wrote, and what earlier runs had, whose messages the same pause still held.
 
     A run that ends partly done leaves its targets paused; the next one lifts them.
     """
     started = datetime.fromisoformat(run.read_info().started or session.timestamp())
-    began = min((one.at for one in own.values() if one.at), default=started)
+    began = min((one.sent_at for one in own.values() if one.sent_at), default=started)
     spanning = [pause for pause in session.folder.pause_history.read() if pause.holds(began)]
     start = min((datetime.fromisoformat(p.since) for p in spanning), default=began)
     start = start.replace(microsecond=0)  # as runs are stamped
-    written: dict[Ref, Written] = {}
+    written: dict[Ref, RefWrite] = {}
     runs: list[str] = []
     infos = session.folder.runs.list() if spanning else []  # newest first
     older = infos[[info.id for info in infos].index(run.id) + 1 :] if infos else []
@@ -71,20 +71,20 @@ def _with_earlier(
         if info.kind != "resume" or (over and datetime.fromisoformat(over) < start):
             continue
         with session.folder.runs.get(info.id) as earlier:
-            held = {r: w for r, w in read_written(earlier).items() if _is_held(r, w, spanning)}
-        written.update({ref: merged(written.get(ref), one) for ref, one in held.items()})
+            held = {r: w for r, w in read_writes(earlier).items() if _is_held(r, w, spanning)}
+        written.update({ref: in_sequence(written.get(ref), one) for ref, one in held.items()})
         runs += [info.id] if held else []
-    return {**written, **{r: merged(written.get(r), w) for r, w in own.items()}}, tuple(runs)
+    return {**written, **{r: in_sequence(written.get(r), w) for r, w in own.items()}}, tuple(runs)
 
 
-def _is_held(ref: Ref, written: Written, pauses: Sequence[PastPause]) -> bool:
+def _is_held(ref: Ref, written: RefWrite, pauses: Sequence[PastPause]) -> bool:
     names = {target.name for target, _ in published_by(ref)}
-    at = written.at
+    at = written.sent_at
     return at is not None and any(p.target in names and p.holds(at) for p in pauses)
 
 
 async def _expected(
-    session: Session, sends: Mapping[Ref, Written], start: datetime
+    session: Session, sends: Mapping[Ref, RefWrite], start: datetime
 ) -> ExpectedDelivery:
     """The messages to come, of targets that can have sent them."""
     causes: dict[tuple[str, Key], list[Ref]] = defaultdict(list)
@@ -122,11 +122,11 @@ def _is_held_now(one: ExpectedMessage, pause: Pause | None) -> bool:
 
 
 def _one(
-    target: str, key: Key, entity: Ref, refs: list[Ref], sends: Mapping[Ref, Written],
+    target: str, key: Key, entity: Ref, refs: list[Ref], sends: Mapping[Ref, RefWrite],
     past: Sequence[PastPause],
 ) -> ExpectedMessage:  # fmt: skip
     mine = sends.get(entity)
-    times = [at for ref in refs if (at := sends[ref].at)]
+    times = [at for ref in refs if (at := sends[ref].sent_at)]
     return ExpectedMessage(
         target, entity, key, tuple(refs), mine.fields if mine else {}, mine.before if mine else {},
         wrote=min(times), since=max(_since(at, past) for at in times),

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from ocsync.client import read_current
 from ocsync.diff import Document, diff, sold
+from ocsync.engine.run_log import RefWrite, read_writes
 from ocsync.engine.session import Session
-from ocsync.engine.verify.written import Written, read_written
 from ocsync.errors import ExitCode, OcsyncError
 from ocsync.events import FindingReported, Verifying
 from ocsync.field_paths import equal, value_at
@@ -43,7 +43,7 @@ class Verification(NamedTuple):
 
 async def read_back(session: Session, run: Run, *, settle: float) -> Verification:
     """Read back what *run* wrote or found as staged; findings go to its folder."""
-    wanted = read_written(run)
+    wanted = read_writes(run)
     result = Verification({}, [])
     late: set[Ref] = set()
     done = 0
@@ -64,7 +64,7 @@ async def read_back(session: Session, run: Run, *, settle: float) -> Verificatio
     return result
 
 
-def judge(ref: Ref, wanted: Written, found: Document | OcsyncError | None) -> Finding:
+def judge(ref: Ref, wanted: RefWrite, found: Document | OcsyncError | None) -> Finding:
     """Hold what was *found* against what is *wanted* in *ref*."""
     if isinstance(found, OcsyncError):
         return Finding(ref=ref, sign=Sign.UNREAD, message=found.message)
@@ -82,7 +82,7 @@ def judge(ref: Ref, wanted: Written, found: Document | OcsyncError | None) -> Fi
 
 
 async def _await_reads(
-    session: Session, run: Run, wanted: dict[Ref, Written], late: set[Ref], settle: float
+    session: Session, run: Run, wanted: dict[Ref, RefWrite], late: set[Ref], settle: float
 ) -> list[Finding]:
     """Read lagging refs again until they are the same or *settle* seconds have gone."""
     findings: dict[Ref, Finding] = {}
@@ -105,7 +105,7 @@ async def _await_reads(
 def _by_answer(
     session: Session,
     run: Run,
-    wanted: Written,
+    wanted: RefWrite,
     finding: Finding,
     found: Document | OcsyncError | None,
 ) -> Finding:
