@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ocsync.errors import Conflict, Interrupted, SignInError
-from ocsync.events import Emit, Notice
+from ocsync.events import Emit, Notice, StepEnded
+from ocsync.models import Outcome
 from ocsync.schema import KINDS, TARGETS
 from ocsync.store import Pin, ProfileDir
 from ocsync.store.identity import ci_job_url
@@ -61,17 +62,9 @@ class Session:
             raise Interrupted("stopped; what was under way has ended and is on disk",
                               hint="the same command goes on from here")  # fmt: skip
 
-    async def in_vain(self, is_so: Callable[[], Awaitable[bool]], seconds: float) -> float | None:
-        """Ask *is_so* until it says yes, ever less often: None; else after *seconds* at least the
-        seconds that were waited.
-        """
-        waited, step = 0.0, 0.2
-        while not await is_so():
-            if waited >= seconds:
-                return waited
-            await self.sleep(step)
-            waited, step = waited + step, min(step * 2, 5.0)
-        return None
+    def step_ended(self, outcome: Outcome) -> None:
+        """Announce that a step ended with *outcome*, which is on disk."""
+        self.emit(StepEnded(outcome))
 
     def notify(self, sign: str, text: str) -> None:
         """Tell the operator a line."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from ocsync.client import read_current
 from ocsync.diff import Document
+from ocsync.engine.polling import poll
 from ocsync.engine.session import Session
 from ocsync.errors import OcsyncError
 from ocsync.events import ReadDone, Reading
@@ -19,25 +20,27 @@ Stale = Callable[[Document | None], bool]
 async def read_settled(
     session: Session, refs: Iterable[Ref], late: Mapping[Ref, Stale], settle: float
 ) -> dict[Ref, Document | OcsyncError | None]:
-    """What is there now. Those that are *late* are read again while they may be stale.
+    """Return what the server has of *refs*; those in *late* are read again while they are stale.
 
-    After *settle* seconds what they show counts all the same. Raises TryLater, SignInError.
+    *late* maps a ref to the test whether a document is stale. After *settle* seconds a stale one
+    counts all the same. Raises TryLater, SignInError, Interrupted.
     """
-    found: dict[Ref, Document | OcsyncError | None] = {}
-    wanted, waited = list(refs), 0.0
+    documents: dict[Ref, Document | OcsyncError | None] = {}
+    wanted = list(refs)
     total = len(wanted)
-    while wanted:
-        again = []
+
+    async def all_fresh() -> bool:
+        nonlocal wanted
+        stale = []
         async for ref, now in read_current(session.api, wanted):
-            found[ref] = now
-            if len(found) % 200 == 0:
-                session.emit(Reading(len(found), total))
+            documents[ref] = now
+            if len(documents) % 200 == 0:
+                session.emit(Reading(len(documents), total))
             if ref in late and not isinstance(now, OcsyncError) and late[ref](now):
-                again.append(ref)
-        wanted = again
-        if not wanted or waited >= settle or session.stop.is_set():
-            break
-        await session.sleep(POLL_SECONDS)
-        waited += POLL_SECONDS
+                stale.append(ref)
+        wanted = stale
+        return not wanted
+
+    await poll(session, all_fresh, patience=settle, first=POLL_SECONDS, longest=POLL_SECONDS)
     session.emit(ReadDone(total, 0))
-    return found
+    return documents

@@ -13,6 +13,7 @@ import msgspec
 from ocsync.client import read_targets
 from ocsync.engine.delivery_config.bindings import read_config
 from ocsync.engine.delivery_config.patch_probe import PATH, probe_patch, remove_probe
+from ocsync.engine.polling import poll
 from ocsync.engine.session import Session
 from ocsync.errors import ApiError, ConfigError, NotFound, OcsyncError, Refused, TryLater
 from ocsync.field_paths import equal
@@ -257,9 +258,8 @@ async def _confirm(session: Session, name: str, shows: Callable[[dict[str, Any]]
     async def is_so() -> bool:
         return shows(await _found(session, name))
 
-    waited = await session.in_vain(is_so, CONFIRM_SECONDS)
-    if waited is not None:
-        text = f"delivery configuration {name} does not show the change after {waited:.0f} s"
+    if not await poll(session, is_so, patience=CONFIRM_SECONDS):
+        text = f"delivery configuration {name} does not show the change after {CONFIRM_SECONDS:g} s"
         raise TryLater(text, hint="ocsync delivery show, then the same command again")
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from ocsync.client import read_targets, set_paused
+from ocsync.engine.polling import poll
 from ocsync.engine.session import Session
 from ocsync.errors import ConfigError, FileMissing, OcsyncError, PausedByOther, TryLater
 from ocsync.events import PauseChanged
@@ -322,11 +323,11 @@ async def _confirm(session: Session, target: Target, *, paused: bool) -> None:
     async def is_so() -> bool:
         return (await read_targets(session.api, [target]))[target.name].paused is paused
 
-    waited = await session.in_vain(is_so, CONFIRM_SECONDS)
-    if waited is not None:
+    if not await poll(session, is_so, patience=CONFIRM_SECONDS):
         word = "paused" if paused else "running"
         raise TryLater(
-            f"{target.name} was told to be {word}, but does not show it after {waited:.0f} s",
+            f"{target.name} was told to be {word}, but does not show it after "
+            f"{CONFIRM_SECONDS:.0f} s",
             hint="ocsync status, then the same command again",
         )
 

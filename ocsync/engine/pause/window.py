@@ -21,6 +21,7 @@ from ocsync.client import read_targets
 from ocsync.engine.pause import pausing
 from ocsync.engine.pause.child_process import ChildCommand, Signals, run
 from ocsync.engine.pause.pausing import TargetStatus, UnpausedTarget
+from ocsync.engine.polling import waits
 from ocsync.engine.session import Session, confirm_production, sign_in
 from ocsync.errors import ExitCode, Locked, OcsyncError, PausedByOther, first_of
 from ocsync.pause import PauseState
@@ -246,10 +247,9 @@ async def _close(
 
 @asynccontextmanager
 async def _locked(session: Session, patience: float, say: Say) -> AsyncIterator[None]:
-    """The run lock, waited for without standing in the way of signals. Raises Locked."""
+    """Hold the run lock, waited for without standing in the way of signals. Raises Locked."""
     with ExitStack() as stack:
-        waited = 0.0
-        while True:
+        async for waited in waits(session, first=0.5, longest=0.5, patience=patience):
             try:
                 stack.enter_context(session.folder.run_lock())
                 break
@@ -258,6 +258,4 @@ async def _locked(session: Session, patience: float, say: Say) -> AsyncIterator[
                     raise
                 if not waited:
                     say("!", f"waiting: {busy.message}")
-            await session.sleep(0.5)
-            waited += 0.5
         yield

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from ocsync.client import read_current
 from ocsync.diff import Document, diff, sold
+from ocsync.engine.polling import poll
 from ocsync.engine.run_log import RefWrite, read_writes
 from ocsync.engine.session import Session
 from ocsync.errors import ExitCode, OcsyncError
@@ -84,21 +85,21 @@ def judge(ref: Ref, wanted: RefWrite, found: Document | OcsyncError | None) -> F
 async def _await_reads(
     session: Session, run: Run, wanted: dict[Ref, RefWrite], late: set[Ref], settle: float
 ) -> list[Finding]:
-    """Read lagging refs again until they are the same or *settle* seconds have gone."""
+    """Read lagging refs again until they are the same or *settle* seconds have passed."""
     findings: dict[Ref, Finding] = {}
-    waited = 0.0
-    while late:
+
+    async def all_same() -> bool:
+        nonlocal late
         async for ref, found in read_current(session.api, list(late)):
             finding = judge(ref, wanted[ref], found)
             findings[ref] = _by_answer(session, run, wanted[ref], finding, found)
         late = {r for r in late if findings[r].sign in (Sign.DIFFERS, Sign.MISSING)
                 or findings[r].message}  # fmt: skip
         session.raise_if_stopped()
-        if waited >= settle:
-            break
-        if late:
-            await session.sleep(POLL_SECONDS)
-            waited += POLL_SECONDS
+        return not late
+
+    if late:
+        await poll(session, all_same, patience=settle, first=POLL_SECONDS, longest=POLL_SECONDS)
     return list(findings.values())
 
 
