@@ -16,13 +16,14 @@ Fields = dict[str, Any]
 
 
 class Op(StrEnum):
-    """What an entry does to its ref; a delete is a step, but can never be staged."""
+    """The effect of an entry on its ref. Deletes and sync requests are steps, but never staged."""
 
     SET = "set"
     PUT = "put"
     ADJUST = "adjust"
     ASSIGN = "assign"
     DELETE = "delete"
+    SYNC = "sync"
 
 
 class Entry(

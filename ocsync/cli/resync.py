@@ -158,12 +158,12 @@ async def _carry_out(
     session: Session, wanted: SelectionRequest, text: str, workers: int
 ) -> ResyncReport | None:
     """Go on with the resync that is not finished, or begin one; None when there is nothing."""
-    from ocsync.engine.resync.resync import begin_resync, remaining_requests, run_resync
+    from ocsync.engine.resync.resync import begin_resync, remaining_steps, run_resync
     from ocsync.engine.session import confirm_production, sign_in
 
     open_run = session.folder.runs.open_run("resync")
     if open_run:
-        rest = sum(1 for _ in remaining_requests(open_run))
+        rest = len(remaining_steps(open_run))
         what = f"run {open_run.id} is not finished, {rest:,} left"
         if text not in ("", open_run.read_info().command):
             hint = "ocsync resync goes on with it; --drop gives it up"

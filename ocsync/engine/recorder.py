@@ -1,17 +1,17 @@
 """The one place that writes a run's log while requests are under way.
 
-Workers hand in intents and wait until they are on disk; outcomes they hand in and go on. What has
-come together meanwhile is written as one group, with one sync: a group commit.
+Workers hand in intents and wait until these are on disk; they hand in outcomes and do not wait.
+Everything handed in meanwhile is written as one group, with one sync: a group commit.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from ocsync.errors import OcsyncError
-from ocsync.events import Emit, StepEnded
 from ocsync.models import Intent, Outcome
 from ocsync.store import Run
 
@@ -19,11 +19,14 @@ _Waiting = tuple[Intent | Outcome, "asyncio.Future[None] | None"]
 
 
 class Recorder:
-    """Writes intents and outcomes of *run* in groups; use it with `async with`."""
+    """The writer of one run's log; use it with `async with`.
 
-    def __init__(self, run: Run, emit: Emit) -> None:
+    *announce* gets each outcome once it is on disk.
+    """
+
+    def __init__(self, run: Run, announce: Callable[[Outcome], None]) -> None:
         self._run = run
-        self._emit = emit
+        self._announce_one = announce
         self._waiting: list[_Waiting] = []
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -48,20 +51,20 @@ class Recorder:
             raise self._broken
 
     async def intend(self, intent: Intent) -> None:
-        """Return when *intent* is on disk. Raises OcsyncError when the disk does not take it."""
-        await self._kept(intent)
+        """Return when *intent* is on disk. Raises OcsyncError when it cannot be written."""
+        await self._write_and_wait(intent)
 
     async def keep(self, outcome: Outcome) -> None:
         """Return when *outcome* is on disk and announced. Raises OcsyncError as `intend` does."""
-        await self._kept(outcome)
+        await self._write_and_wait(outcome)
 
-    async def _kept(self, record: Intent | Outcome) -> None:
-        done = asyncio.get_running_loop().create_future()
-        self._hand_in(record, done)
-        await done
+    async def _write_and_wait(self, record: Intent | Outcome) -> None:
+        written = asyncio.get_running_loop().create_future()
+        self._hand_in(record, written)
+        await written
 
-    def ended(self, outcome: Outcome) -> None:
-        """*outcome* will be on disk with the next group, and announced then."""
+    async def end(self, outcome: Outcome) -> None:
+        """Have *outcome* written with the next group, and announced then; do not wait for that."""
         self._hand_in(outcome, None)
 
     def _hand_in(self, record: Intent | Outcome, done: asyncio.Future[None] | None) -> None:
@@ -98,7 +101,7 @@ class Recorder:
             if done and not done.done():
                 done.set_result(None)
             if isinstance(record, Outcome):
-                self._emit(StepEnded(record))
+                self._announce_one(record)
 
     def _fail(self, group: list[_Waiting], error: Exception) -> None:
         self._broken = error

@@ -11,7 +11,6 @@ import sys
 import pytest
 
 from ocsync.engine.recorder import Recorder
-from ocsync.events import Event
 from ocsync.models import Intent, Outcome, State
 from tests.builders import Shop
 from tests.conftest import Run
@@ -47,17 +46,17 @@ def test_a_listener_that_breaks_leaves_nobody_waiting(ocsync: Run, shop: Shop) -
     from ocsync.store import RunInfo
     from tests.engine.sitting import folder
 
-    def broken(event: Event) -> None:
+    def broken(outcome: Outcome) -> None:
         raise ZeroDivisionError
 
     async def go() -> None:
         with folder().runs.begin(RunInfo(id="r"), []) as run:
             async with asyncio.timeout(5), Recorder(run, broken) as recorder:
-                recorder.ended(Outcome(number=1, ref="catalog/C", state=State.DONE))
+                await recorder.end(Outcome(number=1, ref="catalog/C", state=State.DONE))
                 await asyncio.sleep(0)
                 with pytest.raises(ZeroDivisionError):
                     await recorder.intend(Intent(number=2, ref="catalog/D"))
-                recorder.ended(Outcome(number=3, ref="catalog/E", state=State.DONE))
+                await recorder.end(Outcome(number=3, ref="catalog/E", state=State.DONE))
 
     with pytest.raises(ZeroDivisionError):
         asyncio.run(go())

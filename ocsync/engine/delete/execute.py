@@ -12,7 +12,6 @@ what has an intent and no outcome is read; what was never sent stays undone.
 from __future__ import annotations
 
 from functools import partial
-from itertools import groupby
 from typing import NamedTuple
 
 from ocsync.client import read_current
@@ -21,7 +20,6 @@ from ocsync.engine.recorder import Recorder
 from ocsync.engine.run_log import (
     SessionCost,
     add_up,
-    by_kind,
     count_outcomes,
     exit_code_for,
     load_progress,
@@ -29,18 +27,17 @@ from ocsync.engine.run_log import (
     outcome_now,
 )
 from ocsync.engine.session import Session
-from ocsync.engine.worker_pool import run_all
+from ocsync.engine.step_runner import StepRunner
 from ocsync.errors import (
     ApiError,
     ExitCode,
-    Interrupted,
     LostAnswer,
     NotFound,
     OcsyncError,
     SignInError,
     TryLater,
 )
-from ocsync.events import Planned, WaveStarted
+from ocsync.events import Planned
 from ocsync.models import Change, Intent, Op, Outcome, Ref, State, Step
 from ocsync.plan import METHODS, waves
 from ocsync.schema import KINDS, delete_url_of, kind_of, references_of
@@ -76,8 +73,10 @@ async def delete(session: Session, impact: DeleteImpact, *, workers: int) -> Del
         steps = list(run.steps())
         session.emit(Planned(run.id, len(steps), max(step.wave for step in steps)))
         try:
-            async with Recorder(run, session.emit) as recorder:
-                await _Deletes(session, impact, recorder).run(steps, workers)
+            async with Recorder(run, session.step_ended) as recorder:
+                deletes = _Deletes(session, impact, recorder)
+                runner = StepRunner(session, deletes.execute, recorder.end, workers=workers)
+                await runner.run(steps)
         except OcsyncError as error:
             trouble = error
         spent.add_to(run)
@@ -139,35 +138,16 @@ def _steps(rows: list[DeleteRow]) -> list[Step]:
 
 
 class _Deletes:
-    """The requests of one run."""
+    """The requests of one run of deletes."""
 
     def __init__(self, session: Session, impact: DeleteImpact, recorder: Recorder) -> None:
         self._session = session
         self._rows = {row.ref: row for row in impact.rows}
         self._recorder = recorder
-        self._because: dict[int, Ref] = {}
 
-    async def run(self, steps: list[Step], workers: int) -> None:
-        """Delete wave by wave. Raises what stops it: the way to the server gone, Interrupted."""
-        for wave, group in groupby(steps, key=lambda step: step.wave):
-            waiting = list(group)
-            self._session.emit(WaveStarted(wave, steps[-1].wave, by_kind(waiting)))
-            crew = min(workers, len(waiting))
-            await run_all(waiting, self._take, workers=crew, stop=self._session.stop)
-            if self._session.stop.is_set():
-                raise Interrupted("stopped")
-
-    async def _take(self, step: Step) -> None:
-        outcome = await self._outcome(step)
-        self._recorder.ended(outcome)
-        if not outcome.state.succeeded:
-            self._because[step.number] = outcome.blocked_by or step.ref
-
-    async def _outcome(self, step: Step) -> Outcome:
+    async def execute(self, step: Step) -> Outcome:
+        """Delete one entity. Raises TryLater and SignInError when the server cannot be reached."""
         row, end = self._rows[step.ref], partial(outcome_now, self._session, step)
-        cause = next((self._because[n] for n in step.needs if n in self._because), "")
-        if cause:
-            return end(State.BLOCKED, blocked_by=cause)
         if row.document is None and not kind_of(step.ref).eventually_consistent:
             return end(State.UNCHANGED, message="was not there")
         intent = Intent(number=step.number, ref=step.ref, at=self._session.timestamp())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -15,10 +16,9 @@ from ocsync.engine.pause.pausing import (
     read_status,
     unpause_target,
 )
-from ocsync.engine.resume.drafting import draft_plan
 from ocsync.engine.resume.options import ResumeOptions
 from ocsync.engine.resume.preflight import StepConflict
-from ocsync.engine.run_log import add_up, count_outcomes, exit_code_for
+from ocsync.engine.run_log import add_up, attempts, count_outcomes, exit_code_for
 from ocsync.engine.session import Session
 from ocsync.engine.verify.delivery_proof import DeliveryProof
 from ocsync.engine.verify.readback import Verification
@@ -49,50 +49,60 @@ class ResumeReport(NamedTuple):
     delivery_proof: DeliveryProof | None = None
 
 
-def has_more_to_send(session: Session, options: ResumeOptions) -> bool:
-    """Whether a run of what is staged comes next; the pauses are lifted after that one then."""
-    names = [target.name for target in options.targets]
-    return bool(draft_plan(session.folder.journal.entries(), names).plan.steps)
+class RunEnd(NamedTuple):
+    """The steps of a run that ended without success, and the conflicts found before it wrote."""
+
+    problems: list[Outcome]
+    conflicts: list[StepConflict]
 
 
-async def close_run(
-    session: Session,
-    run: Run,
-    steps: list[Step],
-    clashes: list[StepConflict],
-    options: ResumeOptions,
-    *,
-    fresh: bool,
+async def finish_run(
+    session: Session, run: Run, end: RunEnd, options: ResumeOptions, *, unpause: bool
 ) -> ResumeReport:
-    """Close *run*, whose *steps* have all ended: give back, lift, verify; the report."""
-    problems = _close(session, run, steps, options)
-    counts = run.read_info().counts
-    done = not problems or options.unpause_anyway
-    sent = (State.DONE, State.UNKNOWN, State.FAILED)
-    nothing_sent = not any(counts.get(state.value) for state in sent)
-    lifted: list[UnpausedTarget] = []
-    kept: list[KeptPause] = []
-    lifts = fresh or bool(problems) or not has_more_to_send(session, options)
-    if lifts:
-        lifted, kept = await _unpause_ours(session, run, options, done=done, for_run=nothing_sent)
-        run.update(
-            paused_seconds={
-                **run.read_info().paused_seconds,
-                **{one.target: one.seconds for one in lifted},
-            }
-        )
-    code = exit_code_for(problems)
+    """Unpause, verify and report a *run* that is closed.
+
+    Without *unpause* the targets stay paused for what is sent next.
+    """
+    unpaused: list[UnpausedTarget] = []
+    still_paused: list[KeptPause] = []
+    if unpause:
+        unpaused, still_paused = await _unpause_after(session, run, end, options)
+    code = exit_code_for(end.problems)
     verification, proof = None, None
     if run.read_info().verification_pending:
         examined = await _examine(session, run, options)
         verification, proof = examined
         code = first_of([code, examined.exit_code])
-    problems.sort(key=lambda problem: problem.state is State.BLOCKED)  # the causes first
-    info = run.update(exit_code=int(code))
-    staged = len(session.folder.journal.entries())
+    causes_first = sorted(end.problems, key=lambda outcome: outcome.state is State.BLOCKED)
     return ResumeReport(
-        info, problems[:_SHOWN], clashes, lifted, kept, verification, staged, code, proof
+        run.update(exit_code=int(code)),
+        causes_first[:_SHOWN],
+        end.conflicts,
+        unpaused,
+        still_paused,
+        verification,
+        len(session.folder.journal.entries()),
+        code,
+        proof,
     )
+
+
+async def _unpause_after(
+    session: Session, run: Run, end: RunEnd, options: ResumeOptions
+) -> tuple[list[UnpausedTarget], list[KeptPause]]:
+    """Unpause what *run* leaves to be unpaused, and note in its record how long each was paused."""
+    info = run.read_info()
+    sent = (State.DONE, State.UNKNOWN, State.FAILED)
+    unpaused, still_paused = await _unpause_ours(
+        session,
+        run,
+        options,
+        done=not end.problems or options.unpause_anyway,
+        for_run=not any(info.counts.get(state.value) for state in sent),
+    )
+    seconds = {one.target: one.seconds for one in unpaused}
+    run.update(paused_seconds={**run.read_info().paused_seconds, **seconds})
+    return unpaused, still_paused
 
 
 async def _examine(session: Session, run: Run, options: ResumeOptions) -> VerificationReport:
@@ -102,8 +112,13 @@ async def _examine(session: Session, run: Run, options: ResumeOptions) -> Verifi
     )  # fmt: skip
 
 
-def _close(session: Session, run: Run, steps: list[Step], options: ResumeOptions) -> list[Outcome]:
-    """Give back the entries of what is not settled, and close the run; the unsettled outcomes."""
+def close_run(
+    session: Session, run: Run, steps: Sequence[Step], options: ResumeOptions
+) -> list[Outcome]:
+    """Close *run*, whose *steps* have all ended; return the outcomes without success.
+
+    Their entries are staged again, in one act.
+    """
     kinds, problems = count_outcomes(run)
     numbers = {problem.number for problem in problems}
     left = [step for step in steps if step.number in numbers]
@@ -125,15 +140,12 @@ def _close(session: Session, run: Run, steps: list[Step], options: ResumeOptions
 
 
 def _unsure(run: Run) -> dict[int, Intent]:
-    """The intents of the steps that are not settled, but may have taken effect."""
-    sent: dict[int, Intent] = {}
-    unsure: dict[int, Intent] = {}
-    for record in run.outcomes():
-        if isinstance(record, Intent):
-            sent[record.number] = record
-        elif (intent := sent.pop(record.number, None)) and _may_have_taken_effect(record):
-            unsure[record.number] = intent
-    return unsure
+    """Return the intents, by step number, of the steps that failed but may have taken effect."""
+    return {
+        number: intent
+        for number, _, intent, outcome in attempts(run.outcomes())
+        if intent and outcome and _may_have_taken_effect(outcome)
+    }
 
 
 def _may_have_taken_effect(outcome: Outcome) -> bool:

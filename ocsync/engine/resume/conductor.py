@@ -1,35 +1,48 @@
 """Resume: the conductor of the whole operation.
 
     1. sign in; the token must belong to the profile's marketplace
-    2. close a crashed run of deletes, continue a crashed run; otherwise plan what is staged
-    3. look at the pauses: one of ours that somebody lifted is paused again only when that is wanted
+    2. close a crashed run of deletes; continue a crashed run
+    3. draft the plan of what is staged, check its limits, and look at the pauses: one of this
+       workspace that somebody else lifted is paused again only when that is wanted
     4. seal: the planned entries leave the journal for the run's folder (staging can go on)
-    5. inspect: read what is there; expectations are all checked before the first write
+    5. preflight: read what is there; expected values are all checked before the first write
     6. pause what the plan feeds directly, if nobody has
-    7. replay (see `replay`), intents and outcomes on disk
-    8. close: entries of what is not settled go back to the head of the journal, in one act
-    9. lift what is ours, if everything is settled
-    10. verify, if asked
+    7. replay, with intents and outcomes on disk
+    8. close: entries of steps without success go back to the head of the journal, in one act
+    9. unpause what this workspace paused, if every step has succeeded
+    10. verify, if asked, and report
 
-Whatever ends it, the same command goes on from there.
+Whatever ends it, the same command continues from there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ocsync.client import Identity
 from ocsync.consolidate import consolidate
 from ocsync.engine.delete.execute import close_crashed_run
 from ocsync.engine.pause.pausing import pause_target, read_status
 from ocsync.engine.recorder import Recorder
-from ocsync.engine.resume.close import ResumeReport, close_run, close_without_run, has_more_to_send
+from ocsync.engine.resume.close import (
+    ResumeReport,
+    RunEnd,
+    close_run,
+    close_without_run,
+    finish_run,
+)
 from ocsync.engine.resume.drafting import PlanDraft, draft_plan, is_stale
 from ocsync.engine.resume.options import OnConflict, ResumeOptions
 from ocsync.engine.resume.preflight import Preflight, StepConflict, run_preflight
 from ocsync.engine.resume.replay import Replay
 from ocsync.engine.rollback.rollback import reverted_runs
-from ocsync.engine.run_log import SessionCost, load_progress, new_info
+from ocsync.engine.run_log import (
+    RunProgress,
+    SessionCost,
+    load_progress,
+    new_info,
+    outcome_now,
+)
 from ocsync.engine.session import Session, confirm_production, sign_in
 from ocsync.errors import ExitCode, PausedByOther, Refused, StalePlan, UsageError, first_of
 from ocsync.events import Planned
@@ -41,36 +54,88 @@ from ocsync.store import Run
 
 
 async def resume(session: Session, options: ResumeOptions) -> ResumeReport:
-    """Replay, lift, verify; see the module's head.
+    """Send what is staged, unpause and verify; see the module's head.
 
-    Raises what stops it as a whole: Conflict (marketplace), StalePlan, PlanCycle, PausedByOther
-    (a pause of ours was lifted), TryLater and SignInError (the way to the server), Interrupted.
+    Raises what stops it as a whole: Conflict (another marketplace), StalePlan, PlanCycle,
+    PausedByOther (a pause of this workspace was lifted), TryLater and SignInError (the server
+    cannot be reached), Interrupted.
     """
-    earlier = ExitCode.DONE
     identity = await sign_in(session)
     session.folder.runs.recover(session.folder.journal)
     await close_crashed_run(session)
     crashed = session.folder.runs.open_run()
-    if crashed:
-        session.notify("▶", f"run {crashed.id} was not finished; going on with it")
-        confirm_production(session)
-        _read_through(session, crashed)
-        with crashed:
-            report = await _carry_out(session, crashed, options, fresh=False)
-        if not _only_transient_problems(report) or not has_more_to_send(session, options):
-            return report
-        earlier = ExitCode.DONE if report.problems else report.exit_code
-        ended = "trying again what the server had no answer for" if report.problems else (
-            "going on with what was staged since")  # fmt: skip
-        session.notify(
-            "▶" if report.problems or earlier else "✓", f"run {crashed.id} is over; {ended}"
-        )
-    run = await _seal(session, options, identity)
-    if run is None:
-        return await close_without_run(session, options)
-    with run:
-        report = await _carry_out(session, run, options, fresh=True)
+    if crashed is None:
+        return await _start_run(session, options, identity, _draft(session, options))
+    report, drafted = await _continue_run(session, crashed, options)
+    if drafted is None:
+        return report
+    earlier = ExitCode.DONE if report.problems else report.exit_code
+    report = await _start_run(session, options, identity, drafted)
     return report._replace(exit_code=first_of([earlier, report.exit_code]))
+
+
+async def _start_run(
+    session: Session, options: ResumeOptions, identity: Identity, drafted: PlanDraft
+) -> ResumeReport:
+    """Send what is *drafted* in a run of its own."""
+    steps = drafted.plan.steps
+    if options.plan and is_stale(options.plan, drafted.plan, session.folder):
+        raise StalePlan(
+            "the saved plan is stale: journal, profile or marketplace have changed since",
+            hint="ocsync plan --out FILE, review it, then resume with it",
+        )
+    if not steps:
+        return await close_without_run(session, options)
+    _check_limits(steps, options, identity)
+    confirm_production(session)
+    await _check_pauses(session, _targets_of(session, steps, options), options)
+    with _seal(session, drafted, options) as run:
+        end = await _carry_out(session, run, steps, options, resumed=False)
+        return await finish_run(session, run, end, options, unpause=True)
+
+
+async def _continue_run(
+    session: Session, run: Run, options: ResumeOptions
+) -> tuple[ResumeReport, PlanDraft | None]:
+    """Continue the crashed *run*; return its report, and the plan of what is to be sent next.
+
+    Where something comes next, the targets stay paused for it.
+    """
+    session.notify("▶", f"run {run.id} was not finished; going on with it")
+    confirm_production(session)
+    _read_through(session, run)
+    with run:
+        steps = _plan_of(run)
+        own = options._replace(on_conflict=OnConflict(run.read_info().on_conflict or "fail"))
+        await _check_pauses(session, _targets_of(session, steps, own), own)
+        end = await _carry_out(session, run, steps, own, resumed=True)
+        drafted = _draft(session, options)
+        more = bool(drafted.plan.steps)
+        report = await finish_run(session, run, end, own, unpause=bool(end.problems) or not more)
+    if not more or not _only_transient_problems(report):
+        return report, None
+    sign = "▶" if report.problems or report.exit_code else "✓"
+    what = (
+        "trying again what the server had no answer for"
+        if report.problems
+        else "going on with what was staged since"
+    )
+    session.notify(sign, f"run {run.id} is over; {what}")
+    return report, drafted
+
+
+def _draft(session: Session, options: ResumeOptions) -> PlanDraft:
+    names = [target.name for target in options.targets]
+    return draft_plan(session.folder.journal.entries(), names)
+
+
+def _plan_of(run: Run) -> list[Step]:
+    """Return the plan of a sealed *run*; a crash right after the seal left none."""
+    if not run.has_plan:
+        plan = build(consolidate(run.entries()))
+        run.update(steps=len(plan.steps))
+        run.write_plan(plan.steps)
+    return list(run.steps())
 
 
 def _only_transient_problems(report: ResumeReport) -> bool:
@@ -88,21 +153,20 @@ def _read_through(session: Session, run: Run) -> None:
     run.check_whole()
 
 
-async def _seal(session: Session, options: ResumeOptions, identity: Identity) -> Run | None:
-    """A new run of what is staged, or None when nothing is. Guards and pauses come before."""
-    names = [target.name for target in options.targets]
-    drafted = draft_plan(session.folder.journal.entries(), names)
-    if options.plan and is_stale(options.plan, drafted.plan, session.folder):
-        raise StalePlan(
-            "the saved plan is stale: journal, profile or marketplace have changed since",
-            hint="ocsync plan --out FILE, review it, then resume with it",
-        )
-    if not drafted.plan.steps:
-        return None
-    _check_limits(drafted.plan.steps, options, identity)
-    confirm_production(session)
-    await _check_pauses(session, _targets_of(session, drafted.plan.steps, options), options)
-    return _new_run(session, drafted, options)
+def _seal(session: Session, drafted: PlanDraft, options: ResumeOptions) -> Run:
+    """Return a new run that has the *drafted* entries and their plan."""
+    info = new_info(
+        session,
+        command=options.command,
+        targets=tuple(target.name for target in options.targets),
+        steps=len(drafted.plan.steps),
+        on_conflict=options.on_conflict.value,
+        reverts=reverted_runs(drafted.entries),
+    )
+    chosen = {entry.seq for entry in drafted.entries}
+    run = session.folder.runs.seal(session.folder.journal, info, chosen)
+    run.write_plan(drafted.plan.steps)
+    return run
 
 
 def _check_limits(steps: Sequence[Step], options: ResumeOptions, identity: Identity) -> None:
@@ -116,21 +180,6 @@ def _check_limits(steps: Sequence[Step], options: ResumeOptions, identity: Ident
         if risk and risk.code in (OWN_USER, ZERO_STOCK) and risk.code not in options.allowed:
             hint = f"ocsync plan; --allow-risky {risk.code} if you mean it"
             raise Refused(f"{risk.text}, such as {risk.refs[0]}", hint=hint)
-
-
-def _new_run(session: Session, drafted: PlanDraft, options: ResumeOptions) -> Run:
-    info = new_info(
-        session,
-        command=options.command,
-        targets=tuple(target.name for target in options.targets),
-        steps=len(drafted.plan.steps),
-        on_conflict=options.on_conflict.value,
-        reverts=reverted_runs(drafted.entries),
-    )
-    chosen = {entry.seq for entry in drafted.entries}
-    run = session.folder.runs.seal(session.folder.journal, info, chosen)
-    run.write_plan(drafted.plan.steps)
-    return run
 
 
 def _targets_of(session: Session, steps: Iterable[Step], options: ResumeOptions) -> list[Target]:
@@ -169,56 +218,62 @@ def _confirmed(session: Session, question: str) -> bool:
 
 
 async def _carry_out(
-    session: Session, run: Run, options: ResumeOptions, *, fresh: bool
-) -> ResumeReport:
-    spent = SessionCost.start(session)
-    if not run.has_plan:
-        plan = build(consolidate(run.entries()))
-        run.update(steps=len(plan.steps))
-        run.write_plan(plan.steps)
-    steps = list(run.steps())
-    if not fresh:
-        options = options._replace(on_conflict=OnConflict(run.read_info().on_conflict or "fail"))
-        await _check_pauses(session, _targets_of(session, steps, options), options)
-    ended, dangling, lagging = load_progress(run)
+    session: Session, run: Run, steps: Sequence[Step], options: ResumeOptions, *, resumed: bool
+) -> RunEnd:
+    """Read, pause and replay the *steps* of *run* that have not ended, and close it."""
+    cost = SessionCost.start(session)
+    progress = load_progress(run)
     waves = max((step.wave for step in steps), default=0)
-    session.emit(Planned(run.id, len(steps), waves, resumed=not fresh))
-    waiting = [s for s in steps if s.number not in ended and s.number not in dangling]
-    found = await run_preflight(session, waiting, run)
-    clashes = [] if options.on_conflict is OnConflict.OVERWRITE else found.conflicts
-    untouched = not ended and not dangling
+    session.emit(Planned(run.id, len(steps), waves, resumed=resumed))
+    begun = progress.ended.keys() | progress.dangling.keys()
+    waiting = [step for step in steps if step.number not in begun]
+    preflight = await run_preflight(session, waiting, run)
+    conflicts = [] if options.on_conflict is OnConflict.OVERWRITE else preflight.conflicts
     try:
-        if not (clashes and untouched and options.on_conflict is OnConflict.FAIL):
-            if _will_write(waiting, found, dangling):
-                await _pause_targets(session, run, steps, options)
-            conflicts = {clash.number: clash.text() for clash in clashes}
-            async with Recorder(run, session.emit) as recorder:
-                await Replay(
-                    session,
-                    recorder,
-                    steps,
-                    prepared=found.prepared,
-                    ended=ended,
-                    dangling=dangling,
-                    written=lagging,
-                    workers=2 * options.workers,
-                    overwrite=options.on_conflict is OnConflict.OVERWRITE,
-                ).run(conflicts=conflicts)
+        if conflicts and not begun and options.on_conflict is OnConflict.FAIL:
+            _record_conflicts(session, run, waiting, conflicts)
         else:
-            _record_conflicts(session, run, waiting, clashes)
+            if _will_write(waiting, preflight, progress.dangling):
+                await _pause_targets(session, run, steps, options)
+            await _replay(session, run, steps, progress, preflight, conflicts, options)
     finally:
-        spent.add_to(run)
-    return await close_run(session, run, steps, clashes, options, fresh=fresh)
+        cost.add_to(run)
+    return RunEnd(close_run(session, run, steps, options), conflicts)
 
 
-def _will_write(waiting: list[Step], found: Preflight, dangling: dict[int, Intent]) -> bool:
-    """Whether a request may be sent at all: where everything is as staged no pause is needed."""
-    same = sum(1 for prepared in found.prepared.values() if prepared.same)
+async def _replay(
+    session: Session,
+    run: Run,
+    steps: Sequence[Step],
+    progress: RunProgress,
+    preflight: Preflight,
+    conflicts: Iterable[StepConflict],
+    options: ResumeOptions,
+) -> None:
+    async with Recorder(run, session.step_ended) as recorder:
+        replay = Replay(
+            session,
+            recorder,
+            steps,
+            progress,
+            prepared=preflight.prepared,
+            conflicts={conflict.number: conflict.text() for conflict in conflicts},
+            workers=2 * options.workers,
+            overwrite=options.on_conflict is OnConflict.OVERWRITE,
+        )
+        await replay.run()
+
+
+def _will_write(
+    waiting: Sequence[Step], preflight: Preflight, dangling: Mapping[int, Intent]
+) -> bool:
+    """Return whether a request may be sent at all; otherwise no pause is needed."""
+    same = sum(1 for prepared in preflight.prepared.values() if prepared.same)
     return bool(dangling) or same < len(waiting)
 
 
 async def _pause_targets(
-    session: Session, run: Run, steps: list[Step], options: ResumeOptions
+    session: Session, run: Run, steps: Sequence[Step], options: ResumeOptions
 ) -> None:
     """Pause what the steps feed directly and what nobody has paused."""
     if not options.pause:
@@ -235,22 +290,14 @@ async def _pause_targets(
 
 
 def _record_conflicts(
-    session: Session, run: Run, steps: list[Step], clashes: list[StepConflict]
+    session: Session, run: Run, steps: Sequence[Step], conflicts: Sequence[StepConflict]
 ) -> None:
-    """Nothing is sent: each clash is a conflict, and everything else waits with it."""
-    reasons = {clash.number: clash.text() for clash in clashes}
-    at, first = session.timestamp(), clashes[0].ref
+    """Record that nothing is sent: a conflict is a conflict, and every other step is blocked."""
+    reasons = {conflict.number: conflict.text() for conflict in conflicts}
 
-    def ended(step: Step) -> Outcome:
-        why = reasons.get(step.number)
-        state, because = (State.CONFLICT, "") if why else (State.BLOCKED, first)
-        return Outcome(
-            number=step.number,
-            ref=step.ref,
-            state=state,
-            message=why or "",
-            blocked_by=because,
-            at=at,
-        )
+    def outcome_of(step: Step) -> Outcome:
+        if step.number in reasons:
+            return outcome_now(session, step, State.CONFLICT, message=reasons[step.number])
+        return outcome_now(session, step, State.BLOCKED, blocked_by=conflicts[0].ref)
 
-    run.record([ended(step) for step in steps])
+    run.record([outcome_of(step) for step in steps])

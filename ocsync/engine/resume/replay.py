@@ -13,19 +13,17 @@ way to the server stops a replay; whatever is wrong with one step is that step's
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
-from itertools import groupby
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ocsync.client import Reply, read_current
 from ocsync.diff import Document, before, body, diff, with_own_writes
 from ocsync.engine.recorder import Recorder
 from ocsync.engine.resume.preflight import PreparedRequest, conflict_of, prepare_request
-from ocsync.engine.run_log import by_kind, outcome_now
+from ocsync.engine.run_log import RunProgress, outcome_now
 from ocsync.engine.session import Session
-from ocsync.engine.worker_pool import run_all
+from ocsync.engine.step_runner import StepRunner
 from ocsync.errors import ApiError, LostAnswer, OcsyncError, SignInError, TryLater
-from ocsync.events import WaveStarted
 from ocsync.models import Intent, Outcome, Ref, State, Step
 from ocsync.schema import kind_of
 
@@ -33,88 +31,68 @@ _TRIES = 6
 
 
 class Replay:
-    """The replay of one run: *steps* in plan order, and what earlier sittings left of them.
+    """The replay of one run: *steps* in plan order, of which *progress* tells what has ended.
 
-    *written* are the intents of steps that are done.
+    *prepared* has what was read before the first write, by step number, and *conflicts* the steps
+    to leave out: step number -> the reason.
     """
 
     def __init__(
         self,
         session: Session,
         recorder: Recorder,
-        steps: list[Step],
+        steps: Sequence[Step],
+        progress: RunProgress,
         *,
-        prepared: dict[int, PreparedRequest],
-        ended: dict[int, Outcome],
-        dangling: dict[int, Intent],
-        written: Iterable[Intent] = (),
+        prepared: Mapping[int, PreparedRequest],
+        conflicts: Mapping[int, str],
         workers: int,
         overwrite: bool = False,
     ) -> None:
         self._session = session
         self._recorder = recorder
         self._steps = steps
-        self._prepared = prepared
-        self._dangling = dangling
+        self._progress = progress
+        self._prepared = dict(prepared)
+        self._conflicts = conflicts
         self._workers = workers
         self._overwrite = overwrite
         self._first = _first_steps(steps)
-        self._ended = set(ended)
-        self._because: dict[int, Ref] = {
-            n: outcome.blocked_by or outcome.ref
-            for n, outcome in ended.items()
-            if not outcome.state.succeeded
-        }
         later = (step.ref for step in steps if self._first[step.ref] != step.number)
         self._lagging = {ref for ref in later if kind_of(ref).eventually_consistent}
         self._written: dict[Ref, list[Intent]] = {}
-        for intent in written:
+        for intent in progress.lagging:
             self._remember(intent)
 
-    async def run(self, *, conflicts: dict[int, str]) -> None:
-        """Replay what has no outcome yet, leaving out *conflicts*: step number -> the reason.
+    async def run(self) -> None:
+        """Replay the steps that have no outcome yet.
 
-        Raises TryLater or SignInError when the way to the server is gone, Interrupted when the
-        operator stopped it; either way whatever ended is on disk, and the run can be continued.
+        Raises TryLater or SignInError when the server cannot be reached, Interrupted when the
+        operator stops it; the steps that ended are on disk, and the run can be continued.
         """
-        of = max((step.wave for step in self._steps), default=0)
-        for number, wave in groupby(self._steps, key=lambda step: step.wave):
-            waiting = [step for step in wave if step.number not in self._ended]
-            if waiting:
-                self._session.emit(WaveStarted(number, of, by_kind(waiting)))
-                await self._wave(waiting, conflicts)
+        runner = StepRunner(
+            self._session,
+            self._execute,
+            self._recorder.end,
+            workers=self._workers,
+            ended=self._progress.ended,
+        )
+        await runner.run(self._steps)
 
-    async def _wave(self, steps: list[Step], conflicts: dict[int, str]) -> None:
-        async def take(step: Step) -> None:
-            outcome = await self._outcome(step, conflicts)
-            self._recorder.ended(outcome)
-            if not outcome.state.succeeded:
-                self._because[step.number] = outcome.blocked_by or step.ref
-            self._prepared.pop(step.number, None)
-
-        workers = min(self._workers, len(steps))
+    async def _execute(self, step: Step) -> Outcome:
+        if step.number in self._conflicts:
+            return self._end(step, State.CONFLICT, message=self._conflicts[step.number])
         try:
-            await run_all(steps, take, workers=workers, stop=self._session.stop)
-        finally:
-            self._session.raise_if_stopped()
-
-    async def _outcome(self, step: Step, conflicts: dict[int, str]) -> Outcome:
-        cause = next((self._because[n] for n in step.needs if n in self._because), "")
-        if cause:
-            return self._end(step, State.BLOCKED, blocked_by=cause)
-        if step.number in conflicts:
-            return self._end(step, State.CONFLICT, message=conflicts[step.number])
-        try:
-            intent = self._dangling.pop(step.number, None)
+            intent = self._progress.dangling.get(step.number)
             if intent:
                 return await self._settle(step, intent) or await self._send(step, _again(intent))
-            prepared = self._prepared.get(step.number)
+            prepared = self._prepared.pop(step.number, None)
             if prepared is None or self._is_late(step):
                 current = await self._read(step.ref)
                 prepared = prepare_request(step, current)
-                clash = conflict_of(step, prepared, current)
-                if clash and not self._overwrite:
-                    return self._end(step, State.CONFLICT, message=clash.text())
+                conflict = conflict_of(step, prepared, current)
+                if conflict and not self._overwrite:
+                    return self._end(step, State.CONFLICT, message=conflict.text())
             return await self._send(step, prepared)
         except (TryLater, SignInError):
             raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from typing import TypeVar
 
 from ocsync.engine.resync.affected_products import affected_products
 from ocsync.engine.session import Session
+from ocsync.engine.worker_pool import map_all
 from ocsync.errors import NotFound, UsageError
 from ocsync.events import Reading
 from ocsync.models import Ref
@@ -40,17 +40,23 @@ async def list_entities(
     return await _in_catalog(session, target, catalog, query)
 
 
-async def gather_in_batches(
-    session: Session, things: Sequence[T], act: Callable[[T], Awaitable[list[Ref]]]
+async def list_each(
+    session: Session, items: Sequence[T], act: Callable[[T], Awaitable[list[Ref]]]
 ) -> list[list[Ref]]:
-    """What *act* gives for each of *things*, in their order; some are asked for at a time."""
-    found: list[list[Ref]] = []
-    for start in range(0, len(things), session.api.width):
-        group = things[start : start + session.api.width]
-        found += await asyncio.gather(*map(act, group))
-        if len(things) > 1:
-            session.emit(Reading(len(found), len(things)))
-    return found
+    """Return the refs that *act* lists for each of *items*, in their order. Raises Interrupted."""
+    done = 0
+
+    async def list_one(item: T) -> list[Ref]:
+        nonlocal done
+        refs = await act(item)
+        done += 1
+        if len(items) > 1:
+            session.emit(Reading(done, len(items)))
+        return refs
+
+    lists = await map_all(items, list_one, workers=session.api.width, stop=session.stop)
+    session.raise_if_stopped()
+    return lists
 
 
 def _dated(
@@ -84,7 +90,7 @@ async def _in_catalog(
     if target.entity == "product":
         return products
     records = KINDS["inventory"]
-    found = await gather_in_batches(
+    found = await list_each(
         session, products, lambda one: _below(session, records, ids_of(one), query)
     )
     return [ref for refs in found for ref in refs]
@@ -103,9 +109,7 @@ async def _everywhere(session: Session, kind: Kind, query: Mapping[str, str]) ->
     if above is None:
         return await _below(session, kind, {}, query)
     places = await _below(session, above, {}, {})
-    found = await gather_in_batches(
-        session, places, lambda one: _below(session, kind, ids_of(one), query)
-    )
+    found = await list_each(session, places, lambda one: _below(session, kind, ids_of(one), query))
     return [ref for refs in found for ref in refs]
 
 

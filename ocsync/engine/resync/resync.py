@@ -1,20 +1,28 @@
 """Resync by hand: single sync requests, paced by the client, each outcome on disk.
 
-A resync is a run of its own sort: its plan are the requests, and what has no outcome yet is what is
-left of it. A request that was under way when it ended is sent again, which does no harm.
+A resync is a run of its own kind: its plan are the sync requests, and those without an outcome
+remain to be sent. A request that was under way when the command ended is sent again, which does no
+harm.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ocsync.client import read_targets, sync_one
 from ocsync.engine.delivery_config.bindings import read_config
 from ocsync.engine.recorder import Recorder
-from ocsync.engine.run_log import SessionCost, add_up, count_outcomes, load_progress, new_info
+from ocsync.engine.run_log import (
+    SessionCost,
+    add_up,
+    count_outcomes,
+    load_progress,
+    new_info,
+    outcome_now,
+)
 from ocsync.engine.session import Session
-from ocsync.engine.worker_pool import run_all
+from ocsync.engine.step_runner import Record, StepRunner
 from ocsync.errors import (
     ApiError,
     ConfigError,
@@ -26,7 +34,7 @@ from ocsync.errors import (
     RoleMissing,
     first_of,
 )
-from ocsync.events import RequestEnded, ignore
+from ocsync.events import RequestEnded
 from ocsync.models import Change, Op, Outcome, Ref, State, Step
 from ocsync.schema import TARGETS, Target, ids_of
 from ocsync.store import Run, RunInfo
@@ -36,20 +44,6 @@ ADVICE, QUESTION = 100, 1000
 _LOST = 16
 """So many lost answers in a row are the server's trouble, not an entity's."""
 _BY_PATH = {target.sync_path: target for target in TARGETS.values()}
-
-
-class SyncRequest(NamedTuple):
-    """One sync request: *ref* is an entity of *target*."""
-
-    number: int
-    target: Target
-    ref: Ref
-
-    @property
-    def ids(self) -> dict[str, str]:
-        """The request's body."""
-        known = ids_of(self.ref)
-        return {name: known[name] for name in self.target.sync_ids}
 
 
 class ResyncReport(NamedTuple):
@@ -66,56 +60,68 @@ class ResyncReport(NamedTuple):
         return first_of([*codes, *(error.exit_code for error in self.closed)])
 
 
-def begin_resync(session: Session, syncs: Iterable[tuple[Target, Ref]], command: str) -> Run:
-    """A new run that will send *syncs*; *command* tells whether another is the same."""
-    steps = [
-        Step(number=n, wave=1, change=Change(op=Op.SET, ref=r), method="POST", path=t.sync_path)
-        for n, (t, r) in enumerate(syncs, 1)
-    ]
-    names = tuple(n for n, t in TARGETS.items() if t.sync_path in {s.path for s in steps})
+def begin_resync(session: Session, entities: Iterable[tuple[Target, Ref]], command: str) -> Run:
+    """Return a new run that will send a sync request for each of *entities*.
+
+    *command* tells whether another command asks for the same.
+    """
+    steps = sync_steps(entities)
+    paths = {step.path for step in steps}
+    names = tuple(name for name, target in TARGETS.items() if target.sync_path in paths)
     info = new_info(session, kind="resync", command=command, targets=names, steps=len(steps))
     return session.folder.runs.begin(info, steps)
 
 
-def remaining_requests(run: Run) -> Iterator[SyncRequest]:
-    """What *run* has still to send."""
+def sync_steps(entities: Iterable[tuple[Target, Ref]]) -> list[Step]:
+    """Return a step for each of *entities*, all in one wave."""
+    return [
+        Step(
+            number=number,
+            wave=1,
+            change=Change(op=Op.SYNC, ref=ref),
+            method="POST",
+            path=target.sync_path,
+        )
+        for number, (target, ref) in enumerate(entities, 1)
+    ]
+
+
+def remaining_steps(run: Run) -> list[Step]:
+    """Return the steps of *run* that have not ended. Raises Damaged."""
     ended = load_progress(run).ended
-    for step in run.steps():
-        if step.number not in ended:
-            yield SyncRequest(step.number, _BY_PATH[step.path], step.ref)
+    return [step for step in run.steps() if step.number not in ended]
 
 
 async def run_resync(session: Session, run: Run, *, workers: int) -> ResyncReport:
-    """Send what is left of *run*, and close it; the report.
+    """Send what remains of *run*, close it and return the report.
 
-    Raises TryLater and SignInError when the way to the server is gone, Interrupted when the
-    operator stops it; what ended is on disk, and the run can be continued.
+    Raises TryLater and SignInError when the server cannot be reached, Interrupted when the
+    operator stops it; the steps that ended are on disk, and the run can be continued.
     """
-    spent, syncs = SessionCost.start(session), list(remaining_requests(run))
-    done = run.read_info().steps - len(syncs)
-    failed = 0
+    cost, steps = SessionCost.start(session), remaining_steps(run)
+    total = run.read_info().steps
+    done, failed = total - len(steps), 0
+
+    def announce(outcome: Outcome) -> None:
+        nonlocal done, failed
+        done, failed = done + 1, failed + (outcome.state is State.FAILED)
+        error = outcome.message if outcome.state is State.FAILED else ""
+        session.emit(RequestEnded(outcome.ref, done, total, error, failed))
+
     try:
-        async with Recorder(run, ignore) as recorder:
-
-            async def keep(outcome: Outcome) -> None:
-                nonlocal done, failed
-                await recorder.keep(outcome)
-                done, failed = done + 1, failed + (outcome.state is State.FAILED)
-                error = outcome.message if outcome.state is State.FAILED else ""
-                session.emit(RequestEnded(outcome.ref, done, run.read_info().steps, error, failed))
-
-            closed = await send_requests(session, syncs, workers=workers, keep=keep)
+        async with Recorder(run, announce) as recorder:
+            closed = await send_requests(session, steps, recorder.keep, workers=workers)
     except Interrupted as stop:
-        text = f"stopped; {done:,} of {run.read_info().steps:,} sync requests have ended"
+        text = f"stopped; {done:,} of {total:,} sync requests have ended"
         raise Interrupted(text, hint="ocsync resync goes on from here") from stop
     finally:
-        spent.add_to(run)
+        cost.add_to(run)
     return _close(session, run, closed)
 
 
 def abandon(run: Run) -> int:
     """Close *run* as it is; how many were not sent."""
-    number = sum(1 for _ in remaining_requests(run))
+    number = len(remaining_steps(run))
     ended = max((o.at for o in load_progress(run).ended.values()), default=run.read_info().started)
     _close_counted(run, ended)
     run.update(exit_code=int(ExitCode.PARTLY))
@@ -133,64 +139,61 @@ def _close_counted(run: Run, ended: str) -> tuple[RunInfo, list[Outcome]]:
 
 
 async def send_requests(
-    session: Session,
-    syncs: Sequence[SyncRequest],
-    *,
-    workers: int,
-    keep: Callable[[Outcome], Awaitable[None]],
+    session: Session, steps: Sequence[Step], record: Record, *, workers: int
 ) -> list[OcsyncError]:
-    """Send *syncs*, handing each outcome to *keep*; what closed a whole target to us.
+    """Send *steps*, handing each outcome to *record*; return the errors of the targets that
+    refused every request.
 
     One that is refused does not stop the others. Raises as `run_resync` says.
     """
-    sender = _Sender(session, keep)
-    crew = min(workers, len(syncs))
-    await run_all(syncs, sender.take, workers=crew, stop=session.stop)
-    if session.stop.is_set():
-        raise Interrupted("stopped; what was under way has ended", hint="the same command again")
+    sender = _Sender(session)
+    runner = StepRunner(session, sender.execute, record, workers=workers)
+    await runner.run(steps, announce=False)
     return list(sender.closed.values())
 
 
 class _Sender:
-    """What the workers of one `send_requests` share."""
+    """The sync requests of one `send_requests`; *closed* are the targets that refused one."""
 
-    def __init__(self, session: Session, keep: Callable[[Outcome], Awaitable[None]]) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
-        self._keep = keep
         self._lost = 0
         self.closed: dict[str, OcsyncError] = {}
 
-    async def take(self, one: SyncRequest) -> None:
-        """Send *one*, and hand its outcome on."""
-        await self._keep(await self._outcome(one))
-
-    async def _outcome(self, one: SyncRequest) -> Outcome:
-        name = one.target.name
-        if name in self.closed:
-            return self._failed(one, self.closed[name])
+    async def execute(self, step: Step) -> Outcome:
+        """Send one sync request. Raises LostAnswer when many in a row had no answer."""
+        target = _BY_PATH[step.path]
+        if target.name in self.closed:
+            return self._failed(step, self.closed[target.name])
         try:
-            reply = await sync_one(self._session.api, one.target, one.ids)
+            reply = await sync_one(self._session.api, target, _body(target, step.ref))
         except (ConfigError, RoleMissing) as refused:
-            if name not in self.closed:
-                self.closed[name] = refused
-                self.closed[name] = await _explained(self._session, one.target, refused)
-            return self._failed(one, self.closed[name])
+            if target.name not in self.closed:
+                self.closed[target.name] = refused
+                self.closed[target.name] = await _explained(self._session, target, refused)
+            return self._failed(step, self.closed[target.name])
         except ApiError as refused:
-            return self._failed(one, refused)
-        except LostAnswer as unsure:
+            return self._failed(step, refused)
+        except LostAnswer as lost:
             self._lost += 1
             if self._lost >= _LOST:
                 raise
-            return self._failed(one, unsure)
+            return self._failed(step, lost)
         self._lost = 0
-        return Outcome(number=one.number, ref=one.ref, state=State.DONE, status=reply.status,
-                       at=self._session.timestamp())  # fmt: skip
+        return outcome_now(self._session, step, State.DONE, status=reply.status)
 
-    def _failed(self, one: SyncRequest, error: OcsyncError) -> Outcome:
+    def _failed(self, step: Step, error: OcsyncError) -> Outcome:
         status, code = (error.status, error.code) if isinstance(error, ApiError) else (0, "")
-        text = error.message.removesuffix(f" (POST {one.target.sync_path})")
-        return Outcome(number=one.number, ref=one.ref, state=State.FAILED, status=status,
-                       code=code, message=text, at=self._session.timestamp())  # fmt: skip
+        text = error.message.removesuffix(f" (POST {step.path})")
+        return outcome_now(
+            self._session, step, State.FAILED, status=status, code=code, message=text
+        )
+
+
+def _body(target: Target, ref: Ref) -> dict[str, str]:
+    """Return the body of the sync request for *ref*."""
+    ids = ids_of(ref)
+    return {name: ids[name] for name in target.sync_ids}
 
 
 async def _explained(session: Session, target: Target, error: OcsyncError) -> OcsyncError:

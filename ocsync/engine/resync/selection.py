@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ocsync.client import read_targets
 from ocsync.delivery.messages import has_sync_request, published_by
 from ocsync.engine.resync.affected_products import affected_products, product_scope_of
-from ocsync.engine.resync.entity_lists import gather_in_batches, list_entities
+from ocsync.engine.resync.entity_lists import list_each, list_entities
 from ocsync.engine.run_log import attempts
 from ocsync.engine.session import Session
 from ocsync.errors import ConfigError, InputError, Problem, UsageError
@@ -145,7 +145,7 @@ async def _around(session: Session, refs: Iterable[Ref]) -> list[tuple[Target, R
         if whole := product_scope_of(ref):
             causes[whole].append(ref)
     wholes = list(causes)
-    products = await gather_in_batches(session, wholes, partial(affected_products, session.api))
+    products = await list_each(session, wholes, partial(affected_products, session.api))
     for whole, touched in list(zip(wholes, products, strict=True))[:_TOLD]:
         these = causes[whole]
         if touched and touched != [whole]:

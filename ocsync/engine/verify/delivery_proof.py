@@ -8,20 +8,20 @@ OrderCloud's sync requests, where its kind has one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 
 from ocsync.client import read_current
 from ocsync.delivery.matching import Arrival, DeliveryResult, Matcher, MatchResult
 from ocsync.delivery.messages import has_sync_request
-from ocsync.engine.resync.resync import ADVICE, SyncRequest, advise_full_sync, send_requests
+from ocsync.engine.polling import waits
+from ocsync.engine.resync.resync import ADVICE, advise_full_sync, send_requests, sync_steps
 from ocsync.engine.session import Session
 from ocsync.engine.verify.expected_messages import ExpectedDelivery, expected_delivery
 from ocsync.errors import ExitCode, Interrupted, Locked
 from ocsync.events import DeliveryProgress, RequestEnded
 from ocsync.models import Finding, Outcome, Ref, Sign, State
-from ocsync.schema import TARGETS, ids_of
+from ocsync.schema import TARGETS, Target, ids_of
 from ocsync.store import Run
 
 FIRST_POLL, POLL_SECONDS = 0.05, 1.0
@@ -137,30 +137,29 @@ def _has_heard(session: Session, start: datetime) -> bool:
 
 
 async def _wait(session: Session, matcher: Matcher, heard: int, patience: float) -> int:
-    """Take messages but for the first *heard*, until all is well or none was news for *patience*
-    seconds; how many there are then."""
-    quiet, best, step = 0.0, -1, FIRST_POLL
-    while True:
-        for message in session.folder.delivery_log.read_from(heard):
-            matcher.take(message)
-            heard += 1
-        found = matcher.result()
-        arrived, due = len(found.of(Arrival.ARRIVED)), found.due
-        if arrived > best:
-            best, quiet, step = arrived, 0.0, FIRST_POLL
-        stale = len(found.of(Arrival.STALE))
-        session.emit(
-            DeliveryProgress(arrived, due, found.duplicates, stale, max(0.0, patience - quiet))
-        )
-        if arrived >= due or quiet >= patience:
-            return heard
-        if session.stop.is_set():
-            raise Interrupted("stopped waiting for the delivery; the run itself is complete",
-                              hint="ocsync verify waits for it again")  # fmt: skip
-        nap = min(step, patience - quiet)
-        with suppress(Interrupted):  # told above, and better
-            await session.sleep(nap)
-        quiet, step = quiet + nap, min(2 * step, POLL_SECONDS)
+    """Take messages after the first *heard*, until every one due has arrived or none has come for
+    *patience* seconds; return the number of messages then. Raises Interrupted.
+    """
+    best, news = -1, 0.0
+    longest = min(POLL_SECONDS, max(patience / 4, FIRST_POLL))
+    try:
+        async for waited in waits(session, first=FIRST_POLL, longest=longest):
+            for message in session.folder.delivery_log.read_from(heard):
+                matcher.take(message)
+                heard += 1
+            result = matcher.result()
+            arrived, due = len(result.of(Arrival.ARRIVED)), result.due
+            if arrived > best:
+                best, news = arrived, waited
+            stale, left = len(result.of(Arrival.STALE)), max(0.0, patience - (waited - news))
+            session.emit(DeliveryProgress(arrived, due, result.duplicates, stale, left))
+            if arrived >= due or not left:
+                break
+            session.raise_if_stopped()
+    except Interrupted as stop:
+        raise Interrupted("stopped waiting for the delivery; the run itself is complete",
+                          hint="ocsync verify waits for it again") from stop  # fmt: skip
+    return heard
 
 
 async def _judged(session: Session, matcher: Matcher) -> DeliveryResult:
@@ -177,29 +176,28 @@ async def _send_again(
 ) -> tuple[int, dict[Ref, str]]:
     """Sync requests for what did not arrive: how many were taken, and why others were not."""
     refused: dict[Ref, str] = {}
-    syncs: list[SyncRequest] = []
+    entities: list[tuple[Target, Ref]] = []
     for one in lacking:
         ref = one.expected.ref
         if has_sync_request(ref):
-            syncs.append(SyncRequest(len(syncs) + 1, TARGETS[one.expected.target], ref))
+            entities.append((TARGETS[one.expected.target], ref))
         else:
             product = ids_of(ref)["ProductID"]
             refused[ref] = f"no sync request: ocsync resync products {product}"
-    if len(syncs) > ADVICE:
-        advise_full_sync(session, len(syncs))
+    if len(entities) > ADVICE:
+        advise_full_sync(session, len(entities))
     sent = 0
 
-    async def keep(outcome: Outcome) -> None:
+    async def record(outcome: Outcome) -> None:
         nonlocal sent
         if outcome.state is State.DONE:
             sent += 1
         else:
             refused[outcome.ref] = outcome.message
-        session.emit(
-            RequestEnded(outcome.ref, sent + len(refused), len(syncs), failed=len(refused))
-        )
+        done = sent + len(refused)
+        session.emit(RequestEnded(outcome.ref, done, len(entities), failed=len(refused)))
 
-    for error in await send_requests(session, syncs, workers=_WORKERS, keep=keep):
+    for error in await send_requests(session, sync_steps(entities), record, workers=_WORKERS):
         session.notify("!", error.message)
         session.notify(" ", error.hint)
     return sent, refused

@@ -1,0 +1,78 @@
+"""The run of a plan's steps, wave by wave: replays, deletes and resyncs alike.
+
+What one step does is its operation's business. Here is the order, the number of steps under way,
+and what a failed step blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import groupby
+
+from ocsync.engine.run_log import by_kind, outcome_now
+from ocsync.engine.session import Session
+from ocsync.engine.worker_pool import run_all
+from ocsync.events import WaveStarted
+from ocsync.models import Outcome, Ref, State, Step
+
+Execute = Callable[[Step], Awaitable[Outcome]]
+Record = Callable[[Outcome], Awaitable[None]]
+
+
+class StepRunner:
+    """The steps of one plan, some of which may have *ended* before.
+
+    *execute* carries out one step and returns its outcome, and *record* gets the outcome. A step
+    that needs one without success is blocked and never executed.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        execute: Execute,
+        record: Record,
+        *,
+        workers: int,
+        ended: Mapping[int, Outcome] | None = None,
+    ) -> None:
+        self._session = session
+        self._execute = execute
+        self._record = record
+        self._workers = workers
+        self._ended = frozenset(ended or ())
+        self._causes: dict[int, Ref] = {}
+        for outcome in (ended or {}).values():
+            self._note(outcome)
+
+    async def run(self, steps: Sequence[Step], *, announce: bool = True) -> None:
+        """Run those of *steps*, which are in plan order, that have not ended.
+
+        With *announce* an event tells of each wave. Raises what *execute* raises, once the steps
+        under way have ended; Interrupted when the operator stops it.
+        """
+        last = max((step.wave for step in steps), default=0)
+        for number, wave in groupby(steps, key=lambda step: step.wave):
+            waiting = [step for step in wave if step.number not in self._ended]
+            if waiting and announce:
+                self._session.emit(WaveStarted(number, last, by_kind(waiting)))
+            await self._run_wave(waiting)
+
+    async def _run_wave(self, steps: Sequence[Step]) -> None:
+        workers = min(self._workers, len(steps))
+        try:
+            await run_all(steps, self._run_step, workers=workers, stop=self._session.stop)
+        finally:
+            self._session.raise_if_stopped()
+
+    async def _run_step(self, step: Step) -> None:
+        cause = next((self._causes[n] for n in step.needs if n in self._causes), "")
+        if cause:
+            outcome = outcome_now(self._session, step, State.BLOCKED, blocked_by=cause)
+        else:
+            outcome = await self._execute(step)
+        await self._record(outcome)
+        self._note(outcome)
+
+    def _note(self, outcome: Outcome) -> None:
+        if not outcome.state.succeeded:
+            self._causes[outcome.number] = outcome.blocked_by or outcome.ref
