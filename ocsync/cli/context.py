@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from ocsync.errors import Damaged, ExitCode, Interrupted, Refused, Terminated, UsageError
+from ocsync.errors import Damaged, ExitCode, Interrupted, Refused, UsageError
 from ocsync.render.console import Console, put
 from ocsync.store import Workspace
 
@@ -182,24 +182,13 @@ def _left_by_windows(folder: ProfileDir) -> list[str]:
 def _asked(question: str) -> str:
     sys.stderr.write(question)
     sys.stderr.flush()
-    with _leaving():
+    from ocsync.engine.signals import handled, interruption
+
+    def leave(number: int) -> None:  # at once: the loop, which stops in order, stands still
+        raise interruption(number, "left at the question; nothing is half done")
+
+    with handled(leave):
         return sys.stdin.readline().strip()
-
-
-@contextmanager
-def _leaving() -> Iterator[None]:
-    """Ctrl-C and SIGTERM leave a question at once: the loop, which stops in order, stands still."""
-
-    def leave(number: int, _: object) -> None:
-        kind = Interrupted if number == signal.SIGINT else Terminated
-        raise kind("left at the question; nothing is half done")
-
-    kept = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
 
 
 async def _nap(stop: Event, seconds: float) -> None:
@@ -217,36 +206,34 @@ async def _nap(stop: Event, seconds: float) -> None:
 
 @contextmanager
 def _stopping(session: Session, console: Console, *, writes: bool) -> Iterator[list[int]]:
-    """Signals set the stop of work that *writes*, and a second one leaves at once.
+    """Let a signal stop work that *writes* in good order, and a second one leave at once.
 
-    Work that only reads is left at the first.
+    Work that only reads is left at the first. Yield the signals that came.
     """
-    import asyncio
+    from ocsync.engine.signals import Signals
 
-    loop, seen = asyncio.get_running_loop(), list[int]()
-
-    last = float("-inf")
+    signals, last = Signals(), float("-inf")
+    counted: list[int] = []
 
     def stop(number: int) -> None:
         nonlocal last
         last, before = time.monotonic(), last
         if last - before < TOGETHER_SECONDS:
             return
-        seen.append(number)
-        if len(seen) > 1:
+        counted.append(number)
+        if len(counted) > 1:
             console.fault(_unknown(session.api.under_way))
             os._exit(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED)
         console.fault("stopping; waiting for the requests under way (again to leave at once)", "!")
         session.stop.set()
 
-    signals = (signal.SIGINT, signal.SIGTERM) if writes and os.name == "posix" else ()
-    for number in signals:
-        loop.add_signal_handler(number, stop, number)
+    if writes:
+        signals.start()
     try:
-        yield seen
+        with signals.going_to(stop):
+            yield counted
     finally:
-        for number in signals:
-            loop.remove_signal_handler(number)
+        signals.stop()
 
 
 def _unknown(under_way: int) -> str:
@@ -257,7 +244,9 @@ def _unknown(under_way: int) -> str:
 
 
 def _as_signal(error: Interrupted, stopped: list[int]) -> Interrupted:
-    if isinstance(error, Terminated):
+    """Return *error* as what the signal that came means."""
+    from ocsync.engine.signals import interruption
+
+    if not stopped:
         return error
-    kind = Terminated if signal.SIGTERM in stopped else Interrupted
-    return kind(error.message, hint=error.hint)
+    return interruption(stopped[-1], error.message, error.hint)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
@@ -129,6 +128,7 @@ def _register_kafka(group: typer.Typer) -> None:
         start = moment_of(since) if since else None
         try:
             from ocsync.delivery.kafka_listener import TopicReader
+            from ocsync.engine.signals import handled
         except ImportError as error:
             text = "confluent-kafka, which reads topics, is not installed"
             raise ConfigError(text, hint="pip install 'ocsync[kafka]'") from error
@@ -140,7 +140,8 @@ def _register_kafka(group: typer.Typer) -> None:
         folder = ctx.folder()
         counts, heard = _counting(ctx, "waiting for room; the topic keeps the rest")
         append = folder.delivery_log.append
-        with folder.listen_lock("kafka"), _stopped_by_signals() as stopped:
+        signals: list[int] = []
+        with folder.listen_lock("kafka"), handled(signals.append):
             reader = TopicReader(brokers, wanted, append, heard, ctx.tell)
             with closing(reader):
                 ctx.console.talk(f"connecting to {brokers.servers} ...")
@@ -150,7 +151,7 @@ def _register_kafka(group: typer.Typer) -> None:
                 ctx.console.document("listen kafka", {**facts, "log": log})
                 _say_begun(ctx, f"to {', '.join(wanted)} at {brokers.servers}")
                 _say_next(ctx, f"--servers {brokers.servers} --topic {wanted[0]} ...")
-                reader.run(stopped)
+                reader.run(lambda: bool(signals))
         _say_ended(ctx, counts)
 
 
@@ -249,23 +250,11 @@ def _say_ended(ctx: Context, counts: Counter[str]) -> None:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """SIGINT and SIGTERM are the ways to end the block, and no errors."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with suppress(KeyboardInterrupt):
-            yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    """End the block, without an error, at SIGINT or SIGTERM."""
+    from ocsync.engine.signals import handled
 
+    def end(number: int) -> None:
+        raise KeyboardInterrupt(number)
 
-@contextmanager
-def _stopped_by_signals() -> Iterator[Callable[[], bool]]:
-    """For the block SIGINT and SIGTERM only set what the callable tells."""
-    seen: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda number, _: seen.append(number)) for number in numbers]
-    try:
-        yield lambda: bool(seen)
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
+    with suppress(KeyboardInterrupt), handled(end):
+        yield

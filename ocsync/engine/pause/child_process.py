@@ -1,4 +1,4 @@
-"""Somebody else's command, and the signals that are passed on to it."""
+"""The command that a window runs, and the signals passed on to it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
-from ocsync.errors import CommandMissing, Interrupted, NotExecutable, OcsyncError, Terminated
+from ocsync.engine.signals import Signals, stopped_by
+from ocsync.errors import CommandMissing, NotExecutable, OcsyncError
 
-T = TypeVar("T")
-_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
+PASSED_ON = tuple(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
+    if hasattr(signal, name)
+)
+"""The signals that a window passes on, as far as the platform has them."""
 _FROM_KEYS = ("SIGINT", "SIGQUIT")
 
 
@@ -49,86 +54,13 @@ def _cannot_run(word: str, why: str = "", *, there: bool) -> OcsyncError:
     return CommandMissing(text, hint="ocsync window TARGET... -- COMMAND, a path or a name on PATH")
 
 
-class Signals:
-    """From `start` to `stop` a signal ends nothing by itself: it goes to whoever is in charge.
-
-    Those that this process was started to ignore (nohup) stay ignored, by the command too.
-    """
-
-    def __init__(self) -> None:
-        self.seen: list[int] = []
-        self._react: Callable[[int], None] | None = None
-        self._caught: list[int] = []
-
-    def start(self) -> None:
-        """Catch them."""
-        if os.name != "posix":
-            return
-        loop = asyncio.get_running_loop()
-        for number in (getattr(signal, name) for name in _NAMES):
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                loop.add_signal_handler(number, self._come, number)
-                self._caught.append(number)
-
-    def stop(self) -> None:
-        """Give them back."""
-        loop = asyncio.get_running_loop()
-        for number in self._caught:
-            loop.remove_signal_handler(number)
-        self._caught.clear()
-
-    @contextmanager
-    def going_to(self, react: Callable[[int], None]) -> Iterator[None]:
-        """Whoever is in charge within the block."""
-        before, self._react = self._react, react
-        try:
-            yield
-        finally:
-            self._react = before
-
-    async def cancelling(
-        self, work: Coroutine[Any, Any, T], *, first: Callable[[], None] | None = None
-    ) -> T:
-        """Do *work*, which a signal breaks off: Interrupted. With *first* that is called for the
-        first signal, and the next one breaks off.
-        """
-        task = asyncio.ensure_future(work)
-        patience, broken = [first] if first else [], False
-
-        def react(number: int) -> None:
-            nonlocal broken
-            del number
-            if patience:
-                patience.pop()()
-            else:
-                broken = task.cancel()
-
-        with self.going_to(react):
-            try:
-                return await task
-            except asyncio.CancelledError:
-                if not broken:
-                    raise
-                raise _stopped(self.seen[-1]) from None
-
-    def _come(self, number: int) -> None:
-        self.seen.append(number)
-        if self._react:
-            self._react(number)
-
-
-def _stopped(number: int) -> Interrupted:
-    kind = Interrupted if number == signal.SIGINT else Terminated
-    return kind(f"stopped by {signal.Signals(number).name}")
-
-
 async def run(command: ChildCommand, signals: Signals) -> int:
     """Run *command* and wait for it; its exit code, 128 + n when signal n ended it.
 
     Raises CommandMissing, NotExecutable; Interrupted when a signal came before it began.
     """
     if signals.seen:
-        raise _stopped(signals.seen[0])
+        raise stopped_by(signals.seen[0])
     early: list[int] = []
     with signals.going_to(early.append):
         try:

@@ -19,10 +19,11 @@ import msgspec
 
 from ocsync.client import read_targets
 from ocsync.engine.pause import pausing
-from ocsync.engine.pause.child_process import ChildCommand, Signals, run
+from ocsync.engine.pause.child_process import PASSED_ON, ChildCommand, run
 from ocsync.engine.pause.pausing import TargetStatus, UnpausedTarget
 from ocsync.engine.polling import waits
 from ocsync.engine.session import Session, confirm_production, sign_in
+from ocsync.engine.signals import Signals
 from ocsync.errors import ExitCode, Locked, OcsyncError, PausedByOther, first_of
 from ocsync.pause import PauseState
 from ocsync.schema import TARGETS, Target
@@ -109,7 +110,7 @@ async def window(
 
     Raises what stops it before anything was paused. Whatever comes later is in the answer.
     """
-    signals, opened, code, failure = Signals(), None, None, None
+    signals, opened, code, failure = Signals(PASSED_ON), None, None, None
     used = {pause.window for pause in folder.read_pauses().values()}
     with ExitStack() as stack:
         async with sessions() as session:
