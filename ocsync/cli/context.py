@@ -44,6 +44,7 @@ class Context:
     lock_seconds: float = 0.0
     confirmed: str = ""
     _warned: set[str] = field(default_factory=set)
+    _opened: tuple[tuple[str, float], ProfileDir] | None = None
 
     @classmethod
     def start(
@@ -74,6 +75,12 @@ class Context:
 
         Whatever the command, it tells of a pause that a window left behind.
         """
+        key = (self.profile_name, self.lock_seconds)
+        if self._opened is None or self._opened[0] != key:
+            self._opened = key, self._open_folder()
+        return self._opened[1]
+
+    def _open_folder(self) -> ProfileDir:
         folder = self.workspace.open(
             self.profile_name, warn=self.warn, command=f"ocsync {self.command}",
             lock_seconds=self.lock_seconds,

@@ -236,7 +236,9 @@ def default_of(ref: Ref, path: str) -> Any:
 
 def outcome_now(session: Session, step: Step, state: State, **facts: Any) -> Outcome:
     """Return the outcome of *step* as of now."""
-    return Outcome(number=step.number, ref=step.ref, state=state, at=session.timestamp(), **facts)
+    return Outcome(
+        number=step.number, ref=step.ref, state=state, at=session.precise_timestamp(), **facts
+    )
 
 
 def by_kind(steps: Iterable[Step]) -> dict[str, int]:

@@ -109,6 +109,7 @@ def test_what_is_wrong_is_told_with_its_fix(
     ocsync: Run, monkeypatch: pytest.MonkeyPatch, name: str, spoil: Any, what: str, fix: str
 ) -> None:
     monkeypatch.setenv(SECRET, "emulator")
+    monkeypatch.setitem(sys.modules, "keyring", None)  # as where that extra is not installed
     spoil()
     result = ocsync("doctor", "--json")
     found = [c for c in said(result, name) if c["level"] == "wrong"]

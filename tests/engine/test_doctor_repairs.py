@@ -14,6 +14,7 @@ from ocsync.engine.doctor.check import passed
 from ocsync.engine.doctor.environment import _mismatch
 from ocsync.engine.doctor.leftovers import next_restore, restore
 from ocsync.errors import ExitCode
+from ocsync.models import Delivery
 from ocsync.store import Workspace
 from tests.builders import Result, Shop, csv_of
 from tests.cli.test_damage import crashed, meddled
@@ -21,6 +22,7 @@ from tests.cli.test_doctor import FOLDER, look, said
 from tests.cli.test_hostile import fair
 from tests.conftest import Run
 from tests.engine.sitting import crash
+from tests.engine.sitting import folder as session_folder
 
 __all__ = ["crashed"]
 JOURNAL = FOLDER / "journal/000001.jsonl"
@@ -394,3 +396,18 @@ def test_a_record_that_makes_no_sense_is_damage_too(ocsync: Run) -> None:
     assert ocsync("stage", "list").code == 78
     mended(ocsync)
     assert staged(ocsync) == ["catalog/C"]
+
+
+def test_the_delivery_log_is_not_mended_under_a_running_listener(ocsync: Run, shop: Shop) -> None:
+    """What the listener logs between reading and replacing the file would be lost."""
+    log = session_folder().delivery_log
+    log.append([Delivery(at="2026-01-01T00:00:00+00:00", namespace="n", payload={}) for _ in "123"])
+    spoil(log.path, 2)
+    damaged = log.path.read_bytes()
+    with session_folder().listen_lock("http"):
+        result = look(ocsync, "--fix", "--yes")
+        assert result.code == 78
+        assert "not repaired" in result.out + result.err
+        assert log.path.read_bytes() == damaged
+    mended(ocsync)
+    assert len(log.path.read_bytes().splitlines()) == 2

@@ -71,6 +71,29 @@ def test_lagging_reads_never_suppress_a_write_and_the_answer_counts(
         assert stale.exit_code == ExitCode.DONE, "the write's own answer counts"
 
 
+def test_a_product_that_somebody_else_changed_since_the_run_differs(ocsync: Run) -> None:
+    """The write's own answer excuses a read of the value before, and of no other value."""
+    from ocsync.emulator import Options as Switches
+    from ocsync.emulator import running
+    from tests.conftest import add_profile
+
+    with running(Switches(product_lag=0.0, lag_get=True)) as emulator:
+        shop = Shop(emulator.url, emulator.emulator)
+        shop.seed(targets="all", product=[{"ID": "P", "Name": "old"}])
+        add_profile(ocsync, shop, "lag")
+        ocsync("profile", "use", "lag")
+        ocsync("stage", "set", "product/P", "Name=new")
+        assert ocsync("resume", "--verify").code == 0
+        shop.call("PATCH", "/products/P", {"Name": "theirs"})
+
+        result = ocsync("verify", "--settle", "0s", "--json")
+
+        assert result.code == 5
+        [finding] = result.events[-1]["findings"]
+        assert finding["sign"] == "*"
+        assert finding["fields"] == {"Name": {"wanted": "new", "found": "theirs"}}
+
+
 @pytest.mark.parametrize("crashed", [False, True])
 def test_a_second_step_of_what_is_read_late_builds_on_the_first(ocsync: Run, crashed: bool) -> None:
     """An index that shows what was there before our first write must not undo it."""

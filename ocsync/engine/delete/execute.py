@@ -150,7 +150,7 @@ class _Deletes:
         row, end = self._rows[step.ref], partial(outcome_now, self._session, step)
         if row.document is None and not kind_of(step.ref).eventually_consistent:
             return end(State.UNCHANGED, message="was not there")
-        intent = Intent(number=step.number, ref=step.ref, at=self._session.timestamp())
+        intent = Intent(number=step.number, ref=step.ref, at=self._session.precise_timestamp())
         await self._recorder.intend(intent)
         try:
             reply = await self._session.api.delete(step.path)

@@ -14,7 +14,7 @@ depends on what the log is for:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -66,7 +66,7 @@ def _torn(setup: Setup, found: LogDamage) -> CheckResult:
     name = _name(setup, found.path)
 
     def do() -> str:
-        with setup.folder.journal_lock():
+        with _lock_of(setup, found.path):
             integrity.cut_torn_tail(found.path)
         return f"the torn end of {name} is cut off"
 
@@ -102,7 +102,7 @@ def _outlook(setup: Setup, found: LogDamage, name: str) -> tuple[str, Repair | N
     path = found.path
     if path.parent.name == "journal":
         return _journal(setup, found, name)
-    keep = partial(_kept, path, name)
+    keep = partial(_kept, setup, path, name)
     if path.name in _BESIDE:
         return _BESIDE[path.name], Repair(keep, _ask(name, found))
     run = Run(path.parent, setup.torn.append)
@@ -261,21 +261,25 @@ def _is_open(run: Run) -> bool:
         return True
 
 
-def _kept(path: Path, name: str) -> str:
-    beside = integrity.keep_good_lines(path)
+def _kept(setup: Setup, path: Path, name: str) -> str:
+    """Leave the damaged lines out of a log; return what was done. Raises Locked."""
+    with _lock_of(setup, path):
+        beside = integrity.keep_good_lines(path)
     if path.stem in ("journal", "plan"):
         with suppress(Damaged):  # a record that is damaged as well is made again from the logs
             Run(path.parent, lambda _: None).recount()
     return _done(name, beside)
 
 
+def _lock_of(setup: Setup, path: Path) -> AbstractContextManager[None]:
+    """Return the lock of whoever appends to the log *path* outside the run lock."""
+    if path == setup.folder.delivery_log.path:
+        return setup.folder.listen_lock()
+    return setup.folder.journal_lock()
+
+
 def _done(name: str, beside: Path) -> str:
     return f"{name} has its good lines; the copy: {beside.name}"
-
-
-def _heard(setup: Setup, path: Path, name: str) -> str:
-    with setup.folder.listen_lock():
-        return _kept(path, name)
 
 
 def _ask(name: str, found: LogDamage) -> str:
