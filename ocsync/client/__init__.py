@@ -20,5 +20,5 @@ from ocsync.client.factory import Connection as Connection
 from ocsync.client.factory import Limits as Limits
 from ocsync.client.factory import open_client as open_client
 from ocsync.client.sync_configs import read_targets as read_targets
+from ocsync.client.sync_configs import request_sync as request_sync
 from ocsync.client.sync_configs import set_paused as set_paused
-from ocsync.client.sync_configs import sync_one as sync_one

@@ -22,11 +22,11 @@ import msgspec
 from ocsync.client.responses import decode, first_error
 from ocsync.errors import OcsyncError, SignInError, TryLater
 
-_EARLY_SECONDS = 30.0
-_LONGEST = 10.0**9
-_SECRET_LENGTH = 6
+_RENEW_BEFORE_SECONDS = 30.0
+_MAX_LIFETIME = 10.0**9
+_MIN_SECRET_LENGTH = 6
 """What is shorter is no secret, and hiding it would garble every other word."""
-_TOKENS = 2
+_MAX_RENEWALS = 2
 """Refused tokens that a request may be sent again after."""
 _HINTS = {
     "ApiClient.InvalidClientID": "check the profile's client ID",
@@ -52,9 +52,9 @@ class OrderCloudAuth(httpx.Auth):
         self._now = now
         self._lock = asyncio.Lock()
         self._token = ""
-        self._ends = 0.0
-        self._hidden: set[bytes] = set()
-        self._tries = 0
+        self._expires_at = 0.0
+        self._secrets: set[bytes] = set()
+        self._sign_ins = 0
         self._failure: OcsyncError = TryLater("not signed in yet")
 
     async def async_auth_flow(
@@ -65,35 +65,35 @@ class OrderCloudAuth(httpx.Auth):
         A token that was refused is replaced by whoever is first; ours is sent again with the new
         one, which may be refused once more where tokens are being revoked.
         """
-        token, tries = self._token, self._tries
-        if not token or self._now() >= self._ends:
+        token, tries = self._token, self._sign_ins
+        if not token or self._now() >= self._expires_at:
             async with self._lock:
-                if self._due(token, tries):
-                    self._take((yield await self._token_request()))
+                if self._must_sign_in(token, tries):
+                    self._accept_token((yield await self._token_request()))
             token = self._token
-        for _ in range(_TOKENS):
+        for _ in range(_MAX_RENEWALS):
             request.headers["Authorization"] = f"Bearer {token}"
             response = yield request
             if response.status_code != 401:
                 return
-            tries = self._tries
+            tries = self._sign_ins
             async with self._lock:
-                if self._due(token, tries):
-                    self._take((yield await self._token_request()))
+                if self._must_sign_in(token, tries):
+                    self._accept_token((yield await self._token_request()))
             token = self._token
         request.headers["Authorization"] = f"Bearer {token}"
         yield request
 
-    def _due(self, token: str, tries: int) -> bool:
+    def _must_sign_in(self, token: str, tries: int) -> bool:
         """Whether it is on us to ask for a token in place of *token*.
 
         Raises what it came to when somebody asked in vain while we waited, since *tries*.
         """
         if self._token != token:
             return False
-        if self._tries != tries:
+        if self._sign_ins != tries:
             raise self._failure
-        self._tries += 1
+        self._sign_ins += 1
         self._failure = TryLater("signing in did not succeed", hint="the same command, later")
         return True
 
@@ -115,7 +115,7 @@ class OrderCloudAuth(httpx.Auth):
     def register_secret(self, secrets: Iterable[str]) -> None:
         """Hide *secrets*, in any form that an answer may repeat them in."""
         for text in secrets:
-            self._hidden |= {
+            self._secrets |= {
                 text.encode(),
                 quote_plus(text).encode(),
                 msgspec.json.encode(text)[1:-1],
@@ -123,27 +123,31 @@ class OrderCloudAuth(httpx.Auth):
 
     def redact(self, answer: bytes) -> bytes:
         """*answer* without the secrets and the tokens that were sent."""
-        for word in sorted(self._hidden, key=len, reverse=True):
-            answer = answer.replace(word, b"(hidden)") if len(word) >= _SECRET_LENGTH else answer
+        for word in sorted(self._secrets, key=len, reverse=True):
+            answer = (
+                answer.replace(word, b"(hidden)") if len(word) >= _MIN_SECRET_LENGTH else answer
+            )
         return answer
 
-    def _take(self, response: httpx.Response) -> None:
+    def _accept_token(self, response: httpx.Response) -> None:
         failed = response.status_code != 200
         body = decode(self.redact(response.content) if failed else response.content)
         if response.status_code != 200 or not isinstance(body, dict):
-            self._failure = self._refused(response, body)
+            self._failure = self._sign_in_error(response, body)
             raise self._failure
         token, seconds = body.get("access_token"), body.get("expires_in")
         if not isinstance(token, str) or not token:
             text = "the token endpoint answered without a token"
             self._failure = SignInError(text, hint="check the auth URL")
             raise self._failure
-        lifetime = float(min(seconds, _LONGEST)) if isinstance(seconds, int | float) else 60.0
+        lifetime = float(min(seconds, _MAX_LIFETIME)) if isinstance(seconds, int | float) else 60.0
         self._token = token
         self.register_secret([token])
-        self._ends = self._now() + max(lifetime - _EARLY_SECONDS, lifetime * 0.9 - 1.0, 0.0)
+        self._expires_at = self._now() + max(
+            lifetime - _RENEW_BEFORE_SECONDS, lifetime * 0.9 - 1.0, 0.0
+        )
 
-    def _refused(self, response: httpx.Response, body: Any) -> OcsyncError:
+    def _sign_in_error(self, response: httpx.Response, body: Any) -> OcsyncError:
         if response.status_code >= 500 or response.status_code in (408, 429):
             return TryLater(f"the token endpoint answered {response.status_code}")
         code, message, _ = first_error(body)

@@ -20,7 +20,7 @@ from httpx_aiohttp import AiohttpTransport
 from ocsync import __version__
 from ocsync.client.api import Api
 from ocsync.client.auth import OrderCloudAuth
-from ocsync.client.pacing import Pace
+from ocsync.client.pacing import Pacer
 from ocsync.client.retry import RetryTransport
 from ocsync.client.throttle import ThrottleTransport
 from ocsync.errors import ConfigError
@@ -49,22 +49,27 @@ class Limits(NamedTuple):
     timeout: float = 45.0
 
 
-DEFAULT = Limits()
+DEFAULT_LIMITS = Limits()
 
 
 @asynccontextmanager
 async def open_client(
     connection: Connection,
     *,
-    limits: Limits = DEFAULT,
+    limits: Limits = DEFAULT_LIMITS,
     emit: Emit = ignore,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     now: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[Api]:
     """The platform at *connection*. Nothing is sent before the first call."""
-    pace = Pace(limits.concurrency, limits.max_rate)
+    pace = Pacer(limits.concurrency, limits.max_rate)
     throttle = ThrottleTransport(
-        _transport(connection), pace, total=limits.timeout, emit=emit, sleep=sleep, now=now
+        _transport(connection),
+        pace,
+        attempt_seconds=limits.timeout,
+        emit=emit,
+        sleep=sleep,
+        now=now,
     )
     retry = RetryTransport(throttle, max_wait=limits.max_wait, emit=emit, sleep=sleep, now=now)
     token_url = connection.auth_url + "/oauth/token"
@@ -87,7 +92,7 @@ def _transport(connection: Connection) -> AiohttpTransport:
     silent second sending when a kept connection turns out to be dead (that one is ours to decide).
     """
     secure = any(u.startswith("https:") for u in (connection.api_url, connection.auth_url))
-    trust = _trust() if secure else None
+    trust = _trust_store() if secure else None
 
     def session() -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=25.0, ssl=trust or True)
@@ -106,7 +111,7 @@ def _proxy(url: str) -> httpx.Proxy | None:
     return None if not found or proxy_bypass(parts.hostname or "") else httpx.Proxy(found)
 
 
-def _trust() -> ssl.SSLContext:
+def _trust_store() -> ssl.SSLContext:
     """The system's trust store, `SSL_CERT_FILE` and `SSL_CERT_DIR` honoured.
 
     Certifi's list where there is no store at all. Raises ConfigError for a named file that has

@@ -18,9 +18,9 @@ from ocsync.field_paths import is_deeper
 
 NOT_JSON = object()
 """What `decode` gives for a body that is no JSON, or none that a platform would send."""
-MOST_LEVELS = 100
+MAX_DEPTH = 100
 """How deep an answer may be nested: deeper than any entity, and safe to walk."""
-_SHOWN = 500
+_MAX_TEXT = 500
 """Characters of an error's text that are shown."""
 _BOM = b"\xef\xbb\xbf"
 
@@ -34,7 +34,7 @@ def decode(body: bytes) -> Any:
         value = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return NOT_JSON
-    return NOT_JSON if is_deeper(value, MOST_LEVELS) else value
+    return NOT_JSON if is_deeper(value, MAX_DEPTH) else value
 
 
 def first_error(body: Any) -> tuple[str, str, Any]:
@@ -48,14 +48,14 @@ def first_error(body: Any) -> tuple[str, str, Any]:
     return str(body.get("error") or ""), str(body.get("error_description") or ""), None
 
 
-def error_of(status: int, raw: bytes, what: str) -> OcsyncError:
-    """The error that an answer of *status* >= 300 to the request *what* means."""
-    body = decode(raw)
+def error_of(status: int, content: bytes, request: str) -> OcsyncError:
+    """The error that an answer of *status* >= 300 to the request *request* means."""
+    body = decode(content)
     code, message, data = first_error(body)
     if not message and body is NOT_JSON:
-        message = raw[:_SHOWN].decode("utf-8", "replace")
+        message = content[:_MAX_TEXT].decode("utf-8", "replace")
     said = " ".join(" ".join([str(status), code, message]).split())
-    text = said[:_SHOWN] + ("..." if len(said) > _SHOWN else "") + f" ({what})"
+    text = said[:_MAX_TEXT] + ("..." if len(said) > _MAX_TEXT else "") + f" ({request})"
     if 300 <= status < 400:
         hint = "check the profile's API URL; a token is never sent on to another address"
         return ApiError(
@@ -66,12 +66,12 @@ def error_of(status: int, raw: bytes, what: str) -> OcsyncError:
             f"the token is not accepted: {text}", code=code, hint="ocsync profile check"
         )
     if status == 403 or code.endswith(("InsufficientRole", "InsufficientRoles")):
-        return RoleMissing(status, code, text + _roles(data), data=data,
+        return RoleMissing(status, code, text + _required_roles(data), data=data,
                            hint="ocsync profile check shows the roles of this sign-in")  # fmt: skip
     kind = {404: NotFound, 409: AlreadyExists}.get(status, ApiError)
     return kind(status, code, text, data=data)
 
 
-def _roles(data: Any) -> str:
+def _required_roles(data: Any) -> str:
     wanted = data.get("SufficientRoles") if isinstance(data, dict) else None
     return f": one of {', '.join(map(str, wanted))} is needed" if isinstance(wanted, list) else ""

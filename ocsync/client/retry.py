@@ -16,15 +16,15 @@ import aiohttp
 import httpx
 
 from ocsync.client.pacing import backoff
-from ocsync.client.throttle import NoTurn, retry_after
+from ocsync.client.throttle import GateClosed, retry_after
 from ocsync.errors import ConfigError, LostAnswer, OcsyncError, TryLater
 from ocsync.events import Emit, Waiting
 
-_REFUSED = (429, 503)
-_UNSURE = (408, 500, 502, 504)
-_UNSURE_TRIES = 7
+_REFUSAL_STATUSES = (429, 503)
+_UNKNOWN_STATUSES = (408, 500, 502, 504)
+_MAX_UNKNOWN = 7
 """A server that answers 500 again and again (about 30 s) will not be persuaded by more."""
-_NEVER_SENT = (
+_NOT_SENT_ERRORS = (
     aiohttp.ClientConnectorError,
     aiohttp.ConnectionTimeoutError,
     aiohttp.ClientProxyConnectionError,
@@ -61,27 +61,27 @@ class RetryTransport(httpx.AsyncBaseTransport):
             response = asked = None
             try:
                 response = await self._inner.handle_async_request(request)
-            except NoTurn as error:
+            except GateClosed as error:
                 never_sent, wait, why = True, error.seconds, str(error)
             except httpx.TransportError as error:
-                _check_trust(error)
-                never_sent = isinstance(error.__cause__, _NEVER_SENT)
-                wait, why = backoff(attempt - 1), describe(error)
+                _raise_if_untrusted(error)
+                never_sent = isinstance(error.__cause__, _NOT_SENT_ERRORS)
+                wait, why = backoff(attempt - 1), describe_failure(error)
             else:
-                if response.status_code not in (*_REFUSED, *_UNSURE):
+                if response.status_code not in (*_REFUSAL_STATUSES, *_UNKNOWN_STATUSES):
                     response.extensions["attempts"] = attempt
                     return response
-                never_sent = response.status_code in _REFUSED
+                never_sent = response.status_code in _REFUSAL_STATUSES
                 asked = retry_after(response)
-                wait = backoff(attempt - 1) if asked is None else _at_least(asked, attempt)
+                wait = backoff(attempt - 1) if asked is None else _wait_before(asked, attempt)
                 why = f"OrderCloud answered {response.status_code}"
-                if response.status_code in _UNSURE and attempt >= _UNSURE_TRIES:
+                if response.status_code in _UNKNOWN_STATUSES and attempt >= _MAX_UNKNOWN:
                     wait = math.inf
             lost = lost or not never_sent
             late = self._now() + wait > request.extensions["deadline"]
             if late or (not never_sent and not repeatable):
-                raise _given_up(why, attempt, asked, lost=lost)
-            if wait >= 1 and not _gates(response):
+                raise _final_error(why, attempt, asked, lost=lost)
+            if wait >= 1 and not _closes_gate(response):
                 self._emit(Waiting(wait, why))
             await self._sleep(wait)
 
@@ -90,18 +90,18 @@ class RetryTransport(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
-def _at_least(asked: float, attempt: int) -> float:
+def _wait_before(asked: float, attempt: int) -> float:
     """The wait that the server asks for; where that is none, it is not asked without a pause."""
-    return asked if attempt == 1 else max(asked, backoff(attempt - 2, first=0.1, most=1.0))
+    return asked if attempt == 1 else max(asked, backoff(attempt - 2, first=0.1, maximum=1.0))
 
 
-def _gates(response: httpx.Response | None) -> bool:
+def _closes_gate(response: httpx.Response | None) -> bool:
     """Whether everybody waits for this answer's `Retry-After`, which the throttle tells once."""
-    refused = response is not None and response.status_code in _REFUSED
+    refused = response is not None and response.status_code in _REFUSAL_STATUSES
     return refused and response is not None and retry_after(response) is not None
 
 
-def _check_trust(error: httpx.TransportError) -> None:
+def _raise_if_untrusted(error: httpx.TransportError) -> None:
     """A certificate that cannot be trusted will not be trusted later either.
 
     Other trouble of a handshake is the network's: it is cut off where a connection is.
@@ -112,9 +112,11 @@ def _check_trust(error: httpx.TransportError) -> None:
         raise ConfigError(text, hint=hint) from error
 
 
-def describe(error: httpx.TransportError) -> str:
+def describe_failure(error: httpx.TransportError) -> str:
     """What happened on the way, in words."""
-    if isinstance(error, httpx.TimeoutException) and not isinstance(error.__cause__, _NEVER_SENT):
+    if isinstance(error, httpx.TimeoutException) and not isinstance(
+        error.__cause__, _NOT_SENT_ERRORS
+    ):
         return "no answer in time"
     cause = error.__cause__
     if isinstance(cause, aiohttp.ClientConnectorError) and cause.host:
@@ -124,11 +126,11 @@ def describe(error: httpx.TransportError) -> str:
     return f"the network failed ({str(error) or type(error).__name__})"
 
 
-def _given_up(why: str, attempts: int, asked: float | None, *, lost: bool) -> OcsyncError:
+def _final_error(reason: str, attempts: int, asked: float | None, *, lost: bool) -> OcsyncError:
     times = "once" if attempts == 1 else f"{attempts} times"
     times += f"; it wants to be left alone for {asked:,.0f} s" if asked and asked >= 1 else ""
     hint = "the same command goes on from here, later"
     if lost:
-        text = f"{why}, tried {times}; whether the request took effect is not known"
+        text = f"{reason}, tried {times}; whether the request took effect is not known"
         return LostAnswer(text, hint=hint)
-    return TryLater(f"{why}, tried {times}", hint=hint)
+    return TryLater(f"{reason}, tried {times}", hint=hint)

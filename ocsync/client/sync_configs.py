@@ -48,7 +48,7 @@ async def set_paused(api: Api, target: Target, *, paused: bool) -> None:
     await api.write("PATCH", target.path, {"Paused": paused})
 
 
-async def sync_one(api: Api, target: Target, ids: Mapping[str, str]) -> Reply:
+async def request_sync(api: Api, target: Target, ids: Mapping[str, str]) -> Reply:
     """Ask for one entity to be sent to the target's delivery configuration.
 
     Raises NotEnabled and ConfigError where no entity of *target* can be asked for, TryLater where
@@ -57,10 +57,10 @@ async def sync_one(api: Api, target: Target, ids: Mapping[str, str]) -> Reply:
     try:
         return await api.write("POST", target.sync_path, dict(ids))
     except ApiError as error:
-        raise _refusal(target, error) or error from error
+        raise _sync_error(target, error) or error from error
 
 
-def _refusal(target: Target, error: ApiError) -> OcsyncError | None:
+def _sync_error(target: Target, error: ApiError) -> OcsyncError | None:
     """What a refusal means that is none of one entity's (api-facts 2.3)."""
     code, name = error.code, target.name
     if code == _DISABLED or (code.startswith("Synchronize.") and code.endswith("NotEnabled")):

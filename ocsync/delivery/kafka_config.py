@@ -34,7 +34,7 @@ def is_loopback(host: str) -> bool:
     return host == "localhost"
 
 
-def read_servers(text: str) -> str:
+def parse_servers(text: str) -> str:
     """*text* as `host:port`, with commas. Raises UsageError."""
     servers = [one.strip() for one in text.split(",")]
     for one in servers:
@@ -44,12 +44,12 @@ def read_servers(text: str) -> str:
     return ",".join(servers)
 
 
-def event_hubs(connection: str) -> tuple[Brokers, str]:
-    """The brokers of an Event Hubs *connection* string, and the hub that it names, if it does.
+def parse_event_hubs(connection_string: str) -> tuple[Brokers, str]:
+    """The brokers of an Event Hubs *connection_string*, and the hub that it names, if it does.
 
     Raises UsageError, which does not show the string: it holds a key.
     """
-    parts = dict(part.partition("=")[::2] for part in connection.strip().split(";") if part)
+    parts = dict(part.partition("=")[::2] for part in connection_string.strip().split(";") if part)
     low = {name.strip().casefold(): value.strip() for name, value in parts.items()}
     host = low.get("endpoint", "").partition("://")[2].partition("/")[0].partition(":")[0]
     if not host or not low.get("sharedaccesskey"):
@@ -58,10 +58,10 @@ def event_hubs(connection: str) -> tuple[Brokers, str]:
             hint="Endpoint=sb://NAMESPACE.servicebus.windows.net/;SharedAccessKeyName=...;...",
         )
     servers = f"{host}:{_EVENT_HUBS_PORT}"
-    return Brokers(servers, EVENT_HUBS_USER, connection.strip()), low.get("entitypath", "")
+    return Brokers(servers, EVENT_HUBS_USER, connection_string.strip()), low.get("entitypath", "")
 
 
-def settings_of(brokers: Brokers, environ: Mapping[str, str]) -> dict[str, Any]:
+def librdkafka_settings(brokers: Brokers, environ: Mapping[str, str]) -> dict[str, Any]:
     """librdkafka's settings for reading: TLS unless every server is on loopback, SASL where there
     is a user. `SSL_CERT_FILE` is honoured. Nothing is committed.
     """

@@ -14,7 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from ocsync.delivery.messages import Key, MessageSubject, same_entity, subjects_of
+from ocsync.delivery.messages import EntityKey, MessageSubject, same_entity, subjects_of
 from ocsync.diff import diff, sold
 from ocsync.field_paths import MISSING, value_at
 from ocsync.models import Delivery, Fields, Ref
@@ -39,20 +39,20 @@ class Arrival(StrEnum):
 
 
 class ExpectedMessage(NamedTuple):
-    """A message that is to come: of *ref*, because *causes* were written at *wrote*.
+    """A message that is to come: of *ref*, because *causes* were written at *written_at*.
 
     *fields* are what was written in *ref* itself, *before* what was there. *since* is when the
-    target began to run again; where it was not paused by us, it is *wrote*. *due* is false when the
-    write may have changed nothing, for which the platform may send nothing.
+    target began to run again; where it was not paused by us, it is *written_at*. *due* is false
+    when the write may have changed nothing, for which the platform may send nothing.
     """
 
     target: str
     ref: Ref
-    key: Key
+    key: EntityKey
     causes: tuple[Ref, ...]
     fields: Fields
     before: Fields
-    wrote: datetime
+    written_at: datetime
     since: datetime
     due: bool = True
 
@@ -77,22 +77,22 @@ class MatchResult(NamedTuple):
 class DeliveryResult(NamedTuple):
     """All of it.
 
-    *strangers* counts messages about what nobody wrote. *heard* are the targets of which anything
-    was ever heard.
+    *unexpected* counts messages about what nobody wrote. *targets_seen* are the targets of which
+    anything was ever heard.
     """
 
     matched: list[MatchResult]
-    strangers: int = 0
-    heard: frozenset[str] = frozenset()
+    unexpected: int = 0
+    targets_seen: frozenset[str] = frozenset()
 
-    def of(self, *arrivals: Arrival) -> list[MatchResult]:
+    def having(self, *arrivals: Arrival) -> list[MatchResult]:
         """Those that ended as one of *arrivals*."""
         return [one for one in self.matched if one.arrival in arrivals]
 
     @property
     def due(self) -> int:
         """How many messages there should be."""
-        return len(self.matched) - len(self.of(Arrival.NOT_DUE))
+        return len(self.matched) - len(self.having(Arrival.NOT_DUE))
 
     @property
     def duplicates(self) -> int:
@@ -104,16 +104,16 @@ class DeliveryResult(NamedTuple):
         """Entities whose write was seen at the target while the pause should have held it."""
         return sum(1 for one in self.matched if one.early)
 
-    def drain(self) -> dict[str, float]:
+    def arrival_times(self) -> dict[str, float]:
         """Seconds until the first, half, 95 of 100, and the last had arrived; empty for none."""
-        times = sorted(one.first for one in self.of(Arrival.ARRIVED) if one.first is not None)
+        times = sorted(one.first for one in self.having(Arrival.ARRIVED) if one.first is not None)
         at = {"first": 0.0, "p50": 0.5, "p95": 0.95, "last": 1.0} if times else {}
         return {
             name: times[max(0, math.ceil(share * len(times)) - 1)] for name, share in at.items()
         }
 
 
-class _ReceivedMessages:
+class _Received:
     """What came for one expected message."""
 
     def __init__(self) -> None:
@@ -127,42 +127,42 @@ class Matcher:
 
     def __init__(self, expected: list[ExpectedMessage]) -> None:
         self._expected = expected
-        self._came = [_ReceivedMessages() for _ in expected]
-        self._by_own: dict[tuple[str, str | None], list[int]] = defaultdict(list)
+        self._received = [_Received() for _ in expected]
+        self._by_own_id: dict[tuple[str, str | None], list[int]] = defaultdict(list)
         for number, one in enumerate(expected):
-            self._by_own[one.target, one.key[-1]].append(number)
+            self._by_own_id[one.target, one.key[-1]].append(number)
         self._start = min((one.since for one in expected), default=None)
-        self._strangers = 0
-        self._heard: set[str] = set()
+        self._unexpected = 0
+        self._targets_seen: set[str] = set()
 
-    def take(self, message: Delivery) -> None:
+    def add(self, message: Delivery) -> None:
         """Another message."""
         at = datetime.fromisoformat(message.at)
         for told in subjects_of(message):
-            self._heard.add(told.target)
-            numbers = self._about(told)
+            self._targets_seen.add(told.target)
+            numbers = self._candidates(told)
             if not numbers:
-                self._strangers += self._start is not None and at >= self._start
+                self._unexpected += self._start is not None and at >= self._start
                 continue
-            number = self._owner(numbers, told.document)
-            if at >= self._expected[number].wrote:
-                self._keep(number, at, told.document)
+            number = self._best_candidate(numbers, told.document)
+            if at >= self._expected[number].written_at:
+                self._record(number, at, told.document)
 
-    def _about(self, told: MessageSubject) -> list[int]:
-        numbers = self._by_own.get((told.target, told.key[-1]), ())
+    def _candidates(self, told: MessageSubject) -> list[int]:
+        numbers = self._by_own_id.get((told.target, told.key[-1]), ())
         return [n for n in numbers if same_entity(self._expected[n].key, told.key)]
 
-    def _owner(self, numbers: list[int], document: Mapping[str, Any]) -> int:
+    def _best_candidate(self, numbers: list[int], document: Mapping[str, Any]) -> int:
         """Of several that a message can be about, as parents are not told, the likeliest."""
         if len(numbers) == 1:
             return numbers[0]
         shown = [
             n for n in numbers if content_match(self._expected[n], document) is ContentMatch.WRITTEN
         ]
-        return min(shown or numbers, key=lambda n: len(self._came[n].times))
+        return min(shown or numbers, key=lambda n: len(self._received[n].times))
 
-    def _keep(self, number: int, at: datetime, document: Mapping[str, Any]) -> None:
-        expected, came = self._expected[number], self._came[number]
+    def _record(self, number: int, at: datetime, document: Mapping[str, Any]) -> None:
+        expected, came = self._expected[number], self._received[number]
         what = content_match(expected, document)
         seconds = (at - expected.since).total_seconds()
         if seconds < 0:
@@ -178,14 +178,14 @@ class Matcher:
         What shows the same as the marketplace is not stale, whoever wrote it since.
         """
         found = [
-            _judge(expected, came, (current or {}).get(expected.ref))
-            for expected, came in zip(self._expected, self._came, strict=True)
+            _match_result(expected, came, (current or {}).get(expected.ref))
+            for expected, came in zip(self._expected, self._received, strict=True)
         ]
-        return DeliveryResult(found, self._strangers, frozenset(self._heard))
+        return DeliveryResult(found, self._unexpected, frozenset(self._targets_seen))
 
 
-def _judge(
-    expected: ExpectedMessage, came: _ReceivedMessages, current: Mapping[str, Any] | None
+def _match_result(
+    expected: ExpectedMessage, came: _Received, current: Mapping[str, Any] | None
 ) -> MatchResult:
     good = [s for s, what in came.times if what in (ContentMatch.WRITTEN, ContentMatch.NOTHING)]
     told = [what for _, what in came.times if what is not ContentMatch.NOTHING]
@@ -196,7 +196,7 @@ def _judge(
         return MatchResult(expected, Arrival.ARRIVED if came.early else absent, early=came.early)
     fields: dict[str, dict[str, Any]] = {}
     if (told and told[-1] is ContentMatch.BEFORE) or not good:
-        fields = _not_as(expected, came.last)
+        fields = _differences(expected, came.last)
         if current is not None and not diff(
             expected.ref, {p: pair["found"] for p, pair in fields.items()}, dict(current)
         ):
@@ -211,10 +211,10 @@ def content_match(expected: ExpectedMessage, document: Mapping[str, Any]) -> Con
 
     Less stock than was written is stock sold since, unless it is just what was there before.
     """
-    carried = _carried(expected, document)
+    carried = _carried_fields(expected, document)
     if not carried:
         return ContentMatch.NOTHING
-    wrong = _not_as(expected, document)
+    wrong = _differences(expected, document)
     if not wrong:
         return ContentMatch.WRITTEN
     older = {path: expected.before[path] for path in wrong if path in expected.before}
@@ -222,13 +222,15 @@ def content_match(expected: ExpectedMessage, document: Mapping[str, Any]) -> Con
     return ContentMatch.BEFORE if same_as_before else ContentMatch.OTHER
 
 
-def _carried(expected: ExpectedMessage, document: Mapping[str, Any]) -> Fields:
+def _carried_fields(expected: ExpectedMessage, document: Mapping[str, Any]) -> Fields:
     return {p: v for p, v in expected.fields.items() if value_at(document, p) is not MISSING}
 
 
-def _not_as(expected: ExpectedMessage, document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _differences(
+    expected: ExpectedMessage, document: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
     """Each path that *document* carries with another value than was written."""
-    found = diff(expected.ref, _carried(expected, document), {**document})
+    found = diff(expected.ref, _carried_fields(expected, document), {**document})
     return {path: pair for path, pair in found.items() if not _sold(expected, path, pair)}
 
 

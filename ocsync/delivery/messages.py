@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 from ocsync.models import Delivery, Ref
 from ocsync.schema import KINDS, TARGETS, Target, ids_of, kind_of, make_ref
 
-Key = tuple[str | None, ...]
+EntityKey = tuple[str | None, ...]
 """An entity's IDs, case folded, in the order of its target's payload names; None: not told."""
 
-_NAMED: dict[str, dict[str, str]] = {
+_PAYLOAD_IDS: dict[str, dict[str, str]] = {
     "products": {"ProductID": "ProductID"},
     "catalogs": {"CatalogID": "ID"},
     "categories": {"CatalogID": "CatalogID", "CategoryID": "ID"},
@@ -40,7 +40,7 @@ class MessageSubject(NamedTuple):
     """The entity that an *updated* message is about, and its document."""
 
     target: str
-    key: Key
+    key: EntityKey
     document: Mapping[str, Any]
 
 
@@ -73,15 +73,15 @@ def _own_id(document: Mapping[str, Any]) -> dict[str, Any]:
     return {"id": document["ID"]} if "ID" in document else {}
 
 
-def _key_in(target: Target, payload: Mapping[str, Any]) -> Key:
-    found = [payload.get(name.casefold()) for name in _NAMED[target.name].values()]
+def _key_in(target: Target, payload: Mapping[str, Any]) -> EntityKey:
+    found = [payload.get(name.casefold()) for name in _PAYLOAD_IDS[target.name].values()]
     return tuple(one.casefold() if isinstance(one, str) and one else None for one in found)
 
 
-def key_of(target: Target, ref: Ref) -> Key:
+def key_of(target: Target, ref: Ref) -> EntityKey:
     """The key of the entity *ref*, as messages of *target* tell it."""
     ids = ids_of(ref)
-    return tuple(ids.get(name, "").casefold() for name in _NAMED[target.name])
+    return tuple(ids.get(name, "").casefold() for name in _PAYLOAD_IDS[target.name])
 
 
 def published_by(ref: Ref) -> list[tuple[Target, Ref]]:
@@ -98,11 +98,11 @@ def published_by(ref: Ref) -> list[tuple[Target, Ref]]:
     return found
 
 
-def has_sync_request(ref: Ref) -> bool:
+def can_request_sync(ref: Ref) -> bool:
     """Whether *ref*, an entity, can be asked for: a variant's record cannot (api-facts 3.1)."""
     return any(target.entity == kind_of(ref).name for target in TARGETS.values())
 
 
-def same_entity(key: Key, told: Key) -> bool:
-    """Whether a message that told *told* can be about *key*."""
-    return all(other in (None, one) for one, other in zip(key, told, strict=True))
+def same_entity(key: EntityKey, subject_key: EntityKey) -> bool:
+    """Whether a message that told *subject_key* can be about *key*."""
+    return all(other in (None, one) for one, other in zip(key, subject_key, strict=True))
