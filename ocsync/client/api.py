@@ -1,4 +1,4 @@
-"""The calls. Paths are below `/v1`, bodies are plain JSON values, errors are ours."""
+"""The calls of the API. Paths are below `/v1`, bodies are plain JSON values."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ocsync.schema import secrets_in
 
 PAGE_SIZE = 100
 MAX_PAGE_NUMBER = 30
-"""Beyond this page the last-ID method takes over (api-facts 6)."""
+"""The last page that is asked for by number; the last ID leads on from there (api-facts 6)."""
 _MAX_PAGES = 100_000
 
 
 class Reply(NamedTuple):
-    """The answer to a write; *body* is None when it was empty."""
+    """The answer to a request; *body* is None when it was empty."""
 
     status: int
     body: Any
@@ -31,9 +31,10 @@ class Reply(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """Who is signed in. *marketplace* is `Seller.ID`; *roles* are the token's.
+    """The signed-in user and its marketplace, whose ID is `Seller.ID`.
 
-    *audience* names the APIs that the token is for (api-facts 1.1); empty when it does not say.
+    *roles* are the token's. *audience* names the APIs that the token is for (api-facts 1.1); it is
+    empty when the token names none.
     """
 
     marketplace: str
@@ -46,7 +47,7 @@ class Identity(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A page of a list; *total_pages* and *total_items* are what its Meta says of the whole."""
+    """A page of a list; the totals are those that its Meta states for the whole list."""
 
     items: list[dict[str, Any]]
     total_pages: int
@@ -54,7 +55,7 @@ class Page(NamedTuple):
 
 
 class Api:
-    """The platform, as this profile's user sees it."""
+    """The API of OrderCloud, as the user of this profile may call it."""
 
     def __init__(
         self,
@@ -70,20 +71,20 @@ class Api:
         self._throttle = throttle
         self.max_parallel_reads = max_parallel_reads
         self.clock_skew: float | None = None
-        """Seconds that the server's clock is before ours, by its last answer; None if unsaid."""
+        """Seconds that the server's clock is ahead, by its last answer; None without a date."""
 
     @property
     def requests_sent(self) -> int:
-        """Requests sent so far, every attempt counted."""
+        """The number of requests sent so far; every attempt counts."""
         return self._throttle.requests_sent
 
     @property
     def in_flight(self) -> int:
-        """Requests sent whose answer has not come yet."""
+        """The number of requests sent whose answer has not arrived yet."""
         return self._throttle.in_flight
 
     async def identity(self) -> Identity:
-        """Sign in, and ask who we are (`GET /me`)."""
+        """Sign in and return the user and its marketplace (`GET /me`)."""
         me = await self.get("/me") or {}
         claims = self._auth.claims
         role = claims.get("role", [])
@@ -102,14 +103,14 @@ class Api:
         )
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any] | None:
-        """The object at *path*, or None when the answer is empty. Raises ApiError, TryLater."""
+        """Return the object at *path*, None for an empty answer. Raises ApiError, TryLater."""
         body = (await self._call("GET", path, query=query)).body
         if body is not None and not isinstance(body, dict):
             raise _unexpected_answer(path)
         return body
 
     async def page(self, path: str, query: Mapping[str, str] | None = None) -> Page:
-        """One page of the list at *path*. Raises ApiError, TryLater."""
+        """Return one page of the list at *path*. Raises ApiError, TryLater."""
         answer = await self.get(path, query) or {}
         items, meta = answer.get("Items") or [], answer.get("Meta") or {}
         if not isinstance(items, list) or not isinstance(meta, dict):
@@ -124,14 +125,15 @@ class Api:
     async def write(
         self, method: str, path: str, body: Any = None, *, repeatable: bool = True
     ) -> Reply:
-        """Send *body*. With *repeatable* false it is sent once, and LostAnswer tells of a lost one.
+        """Send *body* and return the answer.
 
-        Raises ApiError for a refusal, TryLater when there was no getting through.
+        With *repeatable* false the request is sent once; an answer that never arrived raises
+        LostAnswer. Raises ApiError for a refusal, TryLater when the request did not get through.
         """
         return await self._call(method, path, body=body, repeatable=repeatable)
 
     async def delete(self, path: str) -> Reply:
-        """Delete; a 404 is a success when an earlier attempt may have done it."""
+        """Delete the object at *path*; a 404 after a lost answer counts as success."""
         reply = await self._send("DELETE", path)
         attempts = int(reply.extensions["attempts"])
         if reply.status_code == 404 and attempts > 1:
@@ -141,10 +143,10 @@ class Api:
     async def pages(
         self, path: str, query: Mapping[str, str] | None = None, *, key: str = ""
     ) -> AsyncIterator[list[dict[str, Any]]]:
-        """A list, page by page, in the order of the IDs where there are any.
+        """Yield the items of a list page by page, ordered by ID where they have one.
 
-        Past page 30 the last ID leads on; what has none (assignments) is paged by number. Raises
-        TryLater when the list does not end, or when an item has no text at *key*.
+        Beyond page 30 the last ID leads on; items without an ID (assignments) are paged by number.
+        Raises TryLater when the list does not end, or when an item has no text at *key*.
         """
         base, page, last = {**(query or {}), "pageSize": str(PAGE_SIZE)}, 1, ""
         for _ in range(_MAX_PAGES):
@@ -209,7 +211,7 @@ class Api:
 
 
 def _list_of_texts(claim: Any) -> tuple[str, ...]:
-    """A claim that is text, or a list of texts."""
+    """Return the texts of a claim that is a text or a list of texts."""
     return tuple(c for c in (claim if isinstance(claim, list) else [claim]) if isinstance(c, str))
 
 

@@ -1,9 +1,9 @@
-"""Signing in: client credentials, a token for each request, one renewal at a time.
+"""Authentication: client credentials, a token for each request, one renewal at a time.
 
-A token is renewed before it ends, by the `expires_in` of its answer, and once after a 401. Whoever
-comes while a renewal is under way waits for it, and uses its token, or fails as it failed: trying
-again one after the other would multiply the longest wait. Tokens live in memory only; where an
-error's answer repeats one, or the secret, it is hidden before anybody reads it.
+A token is renewed before it expires, by the `expires_in` of its answer, and once after a 401.
+Requests that come while a renewal is under way wait for it and use its token, or fail as it failed:
+if each tried again in turn, the longest wait would multiply. Tokens live in memory only. Where the
+body of an error repeats a token or the secret, it is redacted before anything reads it.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from ocsync.errors import OcsyncError, SignInError, TryLater
 _RENEW_BEFORE_SECONDS = 30.0
 _MAX_LIFETIME = 10.0**9
 _MIN_SECRET_LENGTH = 6
-"""What is shorter is no secret, and hiding it would garble every other word."""
+"""The length below which a secret is not redacted: to hide a short one would garble other words."""
 _MAX_RENEWALS = 2
-"""Refused tokens that a request may be sent again after."""
+"""The number of refused tokens after which a request is sent again with a new one."""
 _HINTS = {
     "ApiClient.InvalidClientID": "check the profile's client ID",
     "Auth.InvalidUsernameOrPassword": "check where the profile's secret comes from",
@@ -36,7 +36,7 @@ _HINTS = {
 
 
 class OrderCloudAuth(httpx.Auth):
-    """Puts a bearer token on each request. *secret* is called only to sign in."""
+    """An httpx auth that sets a bearer token on each request; only a sign-in calls *secret*."""
 
     def __init__(
         self,
@@ -60,10 +60,10 @@ class OrderCloudAuth(httpx.Auth):
     async def async_auth_flow(
         self, request: httpx.Request
     ) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Yields the token request when one is due, ours, and both again after a 401.
+        """Yield the token request when one is due, the request, and both again after a 401.
 
-        A token that was refused is replaced by whoever is first; ours is sent again with the new
-        one, which may be refused once more where tokens are being revoked.
+        The first request whose token was refused renews it; the others are sent again with the new
+        token, which may be refused once more while tokens are being revoked.
         """
         token, tries = self._token, self._sign_ins
         if not token or self._now() >= self._expires_at:
@@ -85,9 +85,9 @@ class OrderCloudAuth(httpx.Auth):
         yield request
 
     def _must_sign_in(self, token: str, tries: int) -> bool:
-        """Whether it is on us to ask for a token in place of *token*.
+        """Return whether this request must fetch a token in place of *token*.
 
-        Raises what it came to when somebody asked in vain while we waited, since *tries*.
+        Raises the error of a sign-in that failed while this request waited, since *tries*.
         """
         if self._token != token:
             return False
@@ -99,7 +99,7 @@ class OrderCloudAuth(httpx.Auth):
 
     @property
     def claims(self) -> dict[str, Any]:
-        """What the token says of its bearer; empty when it cannot be read."""
+        """The claims of the token; empty when it cannot be read."""
         return claims_of(self._token)
 
     async def _token_request(self) -> httpx.Request:
@@ -113,7 +113,7 @@ class OrderCloudAuth(httpx.Auth):
         return httpx.Request("POST", self._url, data=form, extensions={"repeatable": True})
 
     def register_secret(self, secrets: Iterable[str]) -> None:
-        """Hide *secrets*, in any form that an answer may repeat them in."""
+        """Register *secrets* for redaction, in every form in which an answer may repeat them."""
         for text in secrets:
             self._secrets |= {
                 text.encode(),
@@ -122,7 +122,7 @@ class OrderCloudAuth(httpx.Auth):
             }
 
     def redact(self, answer: bytes) -> bytes:
-        """*answer* without the secrets and the tokens that were sent."""
+        """Return *answer* without the registered secrets."""
         for word in sorted(self._secrets, key=len, reverse=True):
             answer = (
                 answer.replace(word, b"(hidden)") if len(word) >= _MIN_SECRET_LENGTH else answer
@@ -159,7 +159,7 @@ class OrderCloudAuth(httpx.Auth):
 
 
 def claims_of(token: str) -> dict[str, Any]:
-    """The claims of a JWT, unchecked: the server checks it, we only read."""
+    """Return the claims of a JWT, unverified, as the server verifies it; empty if unreadable."""
     parts = token.split(".")
     if len(parts) != 3:
         return {}

@@ -1,8 +1,8 @@
-"""Reading many refs with few requests.
+"""Reads of many refs with few requests.
 
-Refs of one list are read by `ID=a|b|c`, a single one by GET; what lags behind its writes always by
-GET, as its list may leave entities out (api-facts 5.3). Assignments have no GET: they are listed by
-the parameters that their kind has (api-facts 6).
+Refs of one list are read by `ID=a|b|c`, a single one by GET. An eventually consistent kind is
+always read by GET, as its list may leave entities out (api-facts 5.3). Assignments have no GET:
+they are listed by the parameters of their kind (api-facts 6).
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ from ocsync.schema import Kind, ids_of, kind_of, make_ref, url_of
 
 MAX_IDS = 100
 MAX_URL_LENGTH = 2000
-"""Characters of a URL, `|` counted as the three that it is sent as (api-facts 2.4)."""
+"""Characters of a URL; `|` counts as the three that it is sent as (api-facts 2.4)."""
 
 CurrentDocument = dict[str, Any] | None
 ReadResult = tuple[Ref, CurrentDocument | OcsyncError]
 
 
 async def read_current(api: Api, refs: Iterable[Ref]) -> AsyncIterator[ReadResult]:
-    """Each ref with what is there now (None: nothing), in any order, a bounded number at a time.
+    """Yield each ref with its current document, or None if it does not exist, in any order.
 
-    A ref that the platform refuses to show comes with its ApiError. Raises TryLater, SignInError.
+    A ref that the platform refuses to show comes with its ApiError. The number of requests at a
+    time is bounded. Raises TryLater, SignInError.
     """
     batches = _batches(refs)
     pending: set[asyncio.Task[list[ReadResult]]] = set()
@@ -50,7 +51,7 @@ async def read_current(api: Api, refs: Iterable[Ref]) -> AsyncIterator[ReadResul
 
 
 def _batches(refs: Iterable[Ref]) -> Iterator[list[Ref]]:
-    """Refs that one request (or one list) can answer together."""
+    """Yield groups of refs that one request (or one list) can answer."""
     groups: dict[tuple[str, ...], list[Ref]] = defaultdict(list)
     for ref in refs:
         kind = kind_of(ref)
@@ -63,7 +64,7 @@ def _batches(refs: Iterable[Ref]) -> Iterator[list[Ref]]:
 
 
 def _list_key(kind: Kind, ref: Ref) -> tuple[str, ...]:
-    """What refs of the same list have in common."""
+    """Return a key that the refs of one list share."""
     if not kind.assignment:
         return tuple(ref.split("/")[:-1])
     ids = ids_of(ref)
@@ -115,7 +116,7 @@ async def _read_by_list(api: Api, kind: Kind, batch: list[Ref]) -> list[ReadResu
 
 
 async def _read_assignments(api: Api, kind: Kind, batch: list[Ref]) -> list[ReadResult]:
-    """A group with the same first ID by one list, when that list is no longer than the group."""
+    """Read a group with the same first ID by one list, unless that has more pages than refs."""
     if len(batch) > 1:
         ids = ids_of(batch[0])
         parameter, name = next(iter(kind.listed_by.items()))
@@ -146,9 +147,10 @@ def _match_items(kind: Kind, batch: list[Ref], items: Iterable[dict[str, Any]]) 
 
 
 def ref_of(kind: Kind, ids: Mapping[str, str], item: Mapping[str, Any]) -> Ref:
-    """The ref of a list's *item*; *ids* are those that the list's path holds.
+    """Return the ref of a list's *item*; *ids* are those in the path of the list.
 
-    An assignment's optional ID that is null is none. The ref of a strange item lacks IDs.
+    An optional ID of an assignment that is null counts as absent. The ref of an unexpected item
+    lacks IDs.
     """
     in_path = [name for name in kind.ids if "{" + name + "}" in kind.collection]
     shown = {kind.ids[-1]: item.get("ID")}

@@ -1,10 +1,10 @@
-"""How fast to send: a window of requests in flight, a gate, and a pacer. Pure; time is an argument.
+"""The pacer: a window of requests in flight, a gate and a rate. Pure; time is an argument.
 
 The window starts small and doubles each round trip until the first 429 or a rise of latency, then
 grows by one a round trip and is halved, at most once a round trip, when the server pushes back. A
-429 that says when to come back closes the gate for everybody until then, and from there on starts
-are paced just below the rate that got through; the pace grows again, the faster the longer nothing
-is refused. OrderCloud documents no limit and no header (api-facts 2.4), so all of it is learned.
+429 with a `Retry-After` closes the gate for all requests until then, and from there on starts are
+paced just below the rate that got through; the rate grows again, the faster the longer nothing is
+refused. OrderCloud documents no limit and no header (api-facts 2.4), so all of it is measured.
 """
 
 from __future__ import annotations
@@ -18,26 +18,29 @@ _RATE_SAMPLE_SECONDS = 3.0
 _RATE_MARGIN = 0.97
 _RATE_GROWTH = 0.02
 _NEAR_CEILING, _SLOW_GROWTH, _SLOW_GROWTH_SECONDS = 0.95, 0.1, 30.0
-"""From this share of what got through at the last refusal on, the pace grows this much slower."""
+"""The share of the measured limit above which the rate grows this much slower, and for how long."""
 _MIN_RATE = 5.0
-"""Starts a second that no refusal paces below: some refuse for other reasons than the rate, and one
-that takes fewer says when to come back, which closes the gate."""
+"""The rate, in starts a second, below which no refusal sets it.
+
+Some servers refuse for other reasons than the rate, and one that takes fewer requests sends a
+`Retry-After`, which closes the gate."""
 _LATENCY_SMOOTHING = 0.1
 
 
 def backoff(
     attempt: int, *, first: float = 0.5, maximum: float = 30.0, jitter: float = -1.0
 ) -> float:
-    """Seconds to wait after the *attempt*-th failure, from 0: capped, and anywhere up to double.
+    """Return the seconds to wait after failure number *attempt*, counted from 0.
 
-    *jitter* in [0, 1) makes it certain; left out it is drawn.
+    They double up to *maximum*, and vary from half of that to all of it by *jitter* in [0, 1),
+    which is random when negative.
     """
     roll = random.random() if jitter < 0 else jitter
     return min(maximum, first * 2.0 ** min(attempt, 16)) * (0.5 + roll / 2)
 
 
 class Pacer:
-    """The pace of one client, up to *max_window* in flight and *max_rate* a second (0: any)."""
+    """The pacer of one client, up to *max_window* in flight and *max_rate* a second (0: any)."""
 
     def __init__(self, max_window: int, max_rate: float = 0.0) -> None:
         self.window = min(INITIAL_WINDOW, float(max_window))
@@ -57,7 +60,7 @@ class Pacer:
         self._successes: deque[float] = deque()
 
     def delay(self, now: float) -> float:
-        """Seconds until another request may start; 0 for at once, inf for when one has ended."""
+        """Return the seconds until a request may start; inf: as soon as another has ended."""
         if self.in_flight >= int(self.window):
             return math.inf
         if now < self._gate_opens:
@@ -65,18 +68,18 @@ class Pacer:
         return max(0.0, self._next_start - now) if self._rate else 0.0
 
     def gate_seconds(self, now: float) -> float:
-        """Seconds for which the server wants nobody to send."""
+        """Return the seconds for which the server wants no requests at all."""
         return max(0.0, self._gate_opens - now)
 
     def started(self, now: float) -> None:
-        """A request is on its way."""
+        """Record that a request was sent."""
         self.in_flight += 1
         if self._rate:
             self._grow_rate(now)
             self._next_start = max(now, self._next_start) + 1.0 / self._rate
 
     def succeeded(self, now: float, latency: float) -> None:
-        """A request got through, after *latency* seconds."""
+        """Record an answer that arrived after *latency* seconds."""
         self._ended()
         self._record_success(now)
         self._latency += (
@@ -96,11 +99,11 @@ class Pacer:
             self.window = min(self._max_window, self.window + grow)
 
     def failed(self) -> None:
-        """A request ended with nothing learned about the pace."""
+        """Record the end of a request that tells nothing about the pace."""
         self._ended()
 
     def throttled(self, now: float, retry_after: float | None) -> None:
-        """The server refused a request for the rate; *retry_after* seconds, if it said so."""
+        """Record a refusal for the rate; *retry_after* is in seconds, None without one."""
         self._ended()
         self._shrink(now)
         if retry_after is None:

@@ -1,4 +1,4 @@
-"""Answers -> values and errors. Bodies may begin with a BOM, and a gateway's may be no JSON."""
+"""Decoding of answers. Bodies may begin with a BOM, and a gateway's body may not be JSON."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from ocsync.errors import (
 from ocsync.field_paths import is_deeper
 
 NOT_JSON = object()
-"""What `decode` gives for a body that is no JSON, or none that a platform would send."""
+"""The value that `decode` returns for a body that is not JSON, or is nested too deeply."""
 MAX_DEPTH = 100
-"""How deep an answer may be nested: deeper than any entity, and safe to walk."""
+"""The deepest nesting of an answer: deeper than any entity, and safe to walk."""
 _MAX_TEXT = 500
 """Characters of an error's text that are shown."""
 _BOM = b"\xef\xbb\xbf"
 
 
 def decode(body: bytes) -> Any:
-    """The JSON in *body*; None for an empty one, NOT_JSON for what is none."""
+    """Return the JSON in *body*, None for an empty body, NOT_JSON for anything else."""
     text = body.removeprefix(_BOM)
     if not text.strip():
         return None
@@ -38,7 +38,7 @@ def decode(body: bytes) -> Any:
 
 
 def first_error(body: Any) -> tuple[str, str, Any]:
-    """Code, message and data of the first of `Errors`, or of an OAuth error; empty without one."""
+    """Return code, message and data of the first of `Errors`, or of an OAuth error; else empty."""
     if not isinstance(body, dict):
         return "", "", None
     errors = body.get("Errors")
@@ -49,7 +49,7 @@ def first_error(body: Any) -> tuple[str, str, Any]:
 
 
 def error_of(status: int, content: bytes, request: str) -> OcsyncError:
-    """The error that an answer of *status* >= 300 to the request *request* means."""
+    """Return the error for an answer of *status* >= 300 to *request* (`GET /path`)."""
     body = decode(content)
     code, message, data = first_error(body)
     if not message and body is NOT_JSON:

@@ -1,9 +1,9 @@
-"""Trying again, only where a repeat is safe.
+"""Retries, only where a repeat is safe.
 
-A request that never left, or that was refused before it was worked on (429, 503), can always be
-sent again. One whose answer is lost can be sent again when it says the same as before: GET, DELETE,
-PUT, PATCH with absolute values, an assignment's POST. A request marked `repeatable: False` raises
-LostAnswer instead. The loop is our own as one pace decides for all workers how long to wait.
+A request that was never sent, or that was refused before it was processed (429, 503), can always be
+repeated. A request whose answer was lost can be repeated if it is idempotent: GET, DELETE, PUT,
+PATCH with absolute values, POST of an assignment. A request marked `repeatable: False` raises
+LostAnswer instead. The loop is our own because one pacer decides for all workers how long to wait.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ocsync.events import Emit, Waiting
 _REFUSAL_STATUSES = (429, 503)
 _UNKNOWN_STATUSES = (408, 500, 502, 504)
 _MAX_UNKNOWN = 7
-"""A server that answers 500 again and again (about 30 s) will not be persuaded by more."""
+"""Attempts at which a request gives up on such answers (after about 30 s)."""
 _NOT_SENT_ERRORS = (
     aiohttp.ClientConnectorError,
     aiohttp.ConnectionTimeoutError,
@@ -33,7 +33,7 @@ _NOT_SENT_ERRORS = (
 
 
 class RetryTransport(httpx.AsyncBaseTransport):
-    """Repeats attempts for up to *max_wait* seconds a request; long waits are told."""
+    """A transport that repeats attempts for up to *max_wait* seconds a request."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class RetryTransport(httpx.AsyncBaseTransport):
         self._now = now
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """The answer, with `attempts` in its extensions. Raises TryLater or LostAnswer."""
+        """Return the answer, with `attempts` in its extensions. Raises TryLater or LostAnswer."""
         request.extensions["deadline"] = self._now() + self._max_wait
         repeatable = bool(request.extensions.get("repeatable", True))
         attempt, lost = 0, False
@@ -91,20 +91,20 @@ class RetryTransport(httpx.AsyncBaseTransport):
 
 
 def _wait_before(asked: float, attempt: int) -> float:
-    """The wait that the server asks for; where that is none, it is not asked without a pause."""
+    """Return the seconds to wait when the server *asked* for some; never 0 again and again."""
     return asked if attempt == 1 else max(asked, backoff(attempt - 2, first=0.1, maximum=1.0))
 
 
 def _closes_gate(response: httpx.Response | None) -> bool:
-    """Whether everybody waits for this answer's `Retry-After`, which the throttle tells once."""
+    """Return whether the answer closes the gate for all, which the throttle reports once."""
     refused = response is not None and response.status_code in _REFUSAL_STATUSES
     return refused and response is not None and retry_after(response) is not None
 
 
 def _raise_if_untrusted(error: httpx.TransportError) -> None:
-    """A certificate that cannot be trusted will not be trusted later either.
+    """Raise ConfigError for a certificate that cannot be trusted, as waiting does not change it.
 
-    Other trouble of a handshake is the network's: it is cut off where a connection is.
+    Other failures of a handshake are treated as the network's, like a connection that was cut off.
     """
     if isinstance(error.__cause__, aiohttp.ClientConnectorCertificateError):
         text = f"the server's certificate cannot be trusted: {error}"
@@ -113,7 +113,7 @@ def _raise_if_untrusted(error: httpx.TransportError) -> None:
 
 
 def describe_failure(error: httpx.TransportError) -> str:
-    """What happened on the way, in words."""
+    """Return a description of the failure for the operator."""
     if isinstance(error, httpx.TimeoutException) and not isinstance(
         error.__cause__, _NOT_SENT_ERRORS
     ):

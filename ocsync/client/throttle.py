@@ -1,4 +1,4 @@
-"""A slot for every attempt: one pace for all workers, first come, first served."""
+"""Slots for attempts: one pacer for all workers, first come, first served."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _REPORT_SECONDS = 0.2
 
 
 class GateClosed(httpx.PoolTimeout):
-    """Nobody may send for *seconds*, which is longer than this request may wait; it never left."""
+    """The gate stays closed for *seconds*, longer than this request may wait; it was never sent."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"OrderCloud wants nobody to send for {seconds:,.0f} s")
@@ -28,9 +28,9 @@ class GateClosed(httpx.PoolTimeout):
 
 
 class ThrottleTransport(httpx.AsyncBaseTransport):
-    """Bounds what is in flight, reads each answer whole, and tells the pace how it went.
+    """A transport that bounds the requests in flight, and reads each answer whole.
 
-    *attempt_seconds* bounds an attempt from its first byte to the last of its answer, in seconds.
+    *attempt_seconds* bounds an attempt from its first byte to the last byte of its answer.
     """
 
     def __init__(
@@ -57,14 +57,14 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
 
     @property
     def in_flight(self) -> int:
-        """Attempts sent whose answer has not come yet."""
+        """The number of attempts sent whose answer has not arrived yet."""
         return self._pacer.in_flight
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """One attempt. Raises httpx.TransportError.
+        """Make one attempt. Raises httpx.TransportError.
 
-        The request's `deadline` bounds how long the server may keep it waiting. Time that our own
-        pace takes is added to it: where requests get through one after the other, none is waiting.
+        The request's `deadline` bounds how long the server may delay it. Time in our own queue is
+        added to it, as the server does not cause that.
         """
         queued, held = self._now(), self._gated_seconds
         await self._acquire_slot(request.extensions.get("deadline", math.inf))
@@ -140,7 +140,7 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
 
 
 def retry_after(response: httpx.Response) -> float | None:
-    """The seconds of a `Retry-After`, given as a number or a date; None without a sensible one."""
+    """Return the seconds of a `Retry-After` (a number or a date), or None if it has none."""
     text = response.headers.get("retry-after", "").strip()
     if not text:
         return None

@@ -1,7 +1,7 @@
-"""What arrives -> messages: over HTTP in an envelope, in a topic with a header. Pure.
+"""Decoding of messages: an envelope over HTTP, a header in a Kafka topic. Pure.
 
-Where the namespace stands is Sitecore's sample's reading, not a promise (api-facts 4.5); its author
-was not sure of Kafka either. So each form is taken from each transport.
+The place of the namespace follows Sitecore's sample, which is not a promise (api-facts 4.5) and was
+unsure of Kafka. So each transport accepts each form.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from ocsync.errors import InputError
 from ocsync.models import Delivery
 
 AppendMessages = Callable[[Sequence[Delivery]], None]
-"""Keeps a group of messages; durable when it returns. Raises OSError."""
+"""A function that appends messages to the log, durably when it returns. Raises OSError."""
 ReportMessage = Callable[[int, str], None]
-"""Is told what became of a message: a status, and its namespace or what is wrong."""
+"""A function that takes the status of a message, and its namespace or the reason of a refusal."""
 
 _NAMESPACE_PREFIX = "sitecore.ordercloud."
-"""What namespaces begin with; a payload's own field may be called `type` too."""
+"""The prefix of every namespace; a payload may have a field `type` of its own."""
 _HEADER_FIELDS = ("type", "ce_type", "ce-type")
 _BODY_FIELDS = ("type", "eventtype", "event_type", "messagetype", "message_type")
-"""Where a message may say its namespace, the likeliest first."""
+"""Fields that may hold the namespace, the likeliest first."""
 _ID_FIELDS = ("catalogid", "buyerid", "companyid", "productid", "variantid", "id")
 _BOM = b"\xef\xbb\xbf"
 
@@ -32,9 +32,10 @@ _BOM = b"\xef\xbb\xbf"
 def decode_messages(
     body: bytes, headers: Mapping[str, str], received_at: str, origin: str = ""
 ) -> list[Delivery]:
-    """The messages in *body*, which came with *headers*. Raises InputError for what is none.
+    """Return the messages in *body*, which came with *headers*.
 
-    A body may hold several in a list. *origin* is where in a topic it stood.
+    A body may hold several in a list. *origin* is its position in a topic. Raises InputError for a
+    body that holds no message.
     """
     try:
         found = msgspec.json.decode(body.removeprefix(_BOM))
@@ -66,7 +67,7 @@ def _decode_message(
 
 
 def _unwrap_envelope(document: Any) -> tuple[Mapping[str, Any], Any]:
-    """An envelope's headers and payload; what is no envelope is the payload itself."""
+    """Return an envelope's headers and payload; anything else is a payload itself."""
     if isinstance(document, dict):
         low = {name.casefold(): value for name, value in document.items()}
         if "payload" in low and isinstance(low.get("headers"), dict):
@@ -75,14 +76,14 @@ def _unwrap_envelope(document: Any) -> tuple[Mapping[str, Any], Any]:
 
 
 def _first_text(names: Sequence[str], place: Mapping[str, Any], prefix: str = "") -> str:
-    """What the first of *names* in *place* that says something, whatever its case, says."""
+    """Return the first text in *place* under one of *names*, in any case, that has *prefix*."""
     low = {name.casefold(): value for name, value in place.items()}
     found = (low.get(name) for name in names)
     return next((s for s in found if isinstance(s, str) and s and s.startswith(prefix)), "")
 
 
 class DistinctMessage(NamedTuple):
-    """A message, how often the very same came, and when it came first and last."""
+    """A message, the number of its copies, and the times of the first and the last one."""
 
     message: Delivery
     times: int
@@ -90,13 +91,13 @@ class DistinctMessage(NamedTuple):
     last: str
 
     def facts(self) -> dict[str, Any]:
-        """All of it, for a program."""
+        """Return the message and its numbers as a JSON object."""
         message = {"namespace": self.message.namespace, "payload": self.message.payload}
         return {"first": self.first, "last": self.last, "times": self.times, **message}
 
 
 def distinct_messages(messages: Iterable[Delivery]) -> list[DistinctMessage]:
-    """*messages* without their repetitions: each namespace and content once, as they came first."""
+    """Return *messages* without repetitions of namespace and content, in order of arrival."""
     found: dict[bytes, DistinctMessage] = {}
     for one in messages:
         content = msgspec.json.encode((one.namespace, one.payload), order="deterministic")
@@ -107,7 +108,7 @@ def distinct_messages(messages: Iterable[Delivery]) -> list[DistinctMessage]:
 
 
 def entity_ids(message: Delivery) -> str:
-    """The IDs of what *message* is about, as far as it names them, parents first."""
+    """Return the IDs of the entity that *message* is about, as far as named, parents first."""
     low = {name.casefold(): value for name, value in message.payload.items()}
     found = [value for name in _ID_FIELDS if isinstance(value := low.get(name), str) and value]
     return "/".join(dict.fromkeys(found))

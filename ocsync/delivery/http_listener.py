@@ -1,7 +1,7 @@
-"""The receiver of an HTTP delivery target: signature, envelope, log, answer.
+"""The listener for an HTTP delivery target: signature, envelope, log, answer.
 
-A message is on disk before it is answered with 200; those that come together are written together.
-What cannot be kept is answered with 503, so that the platform sends it again.
+A message is on disk before it is answered with 200; messages that arrive together are written
+together. One that cannot be stored is answered with 503, so that the platform sends it again.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from ocsync.errors import ConfigError, InputError
 from ocsync.models import Delivery
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
-"""Bytes of one request."""
+"""Bytes of one request's body."""
 _GREETING = b"ocsync listens here for an OrderCloud delivery target\n"
 
 
 class RequestCheck(NamedTuple):
-    """What a request must show: the signature with *secret*, and the header *name* with *value*.
+    """The proofs that a request must carry: a signature with *secret*, and a header *name*.
 
-    What is empty is not asked for.
+    The header must have *value*. An empty field is not checked.
     """
 
     secret: str = ""
@@ -39,17 +39,17 @@ class RequestCheck(NamedTuple):
     value: str = ""
 
     def passes(self, headers: dict[str, str], body: bytes) -> bool:
-        """Whether it does; takes the same time whatever the secrets are."""
+        """Return whether a request carries them, in a time that does not depend on the secrets."""
         signed = not self.secret or is_signed(self.secret, body, headers.get("x-oc-hash", ""))
         shown = headers.get(self.name.lower(), "") if self.name else ""
         return signed and hmac.compare_digest(shown.encode("latin-1"), self.value.encode())
 
 
 class HttpListener:
-    """The application: takes messages that pass *check*, and hands them to *append* in groups.
+    """The ASGI application: takes messages that pass *check*, and hands them to *append*.
 
-    *report* is told each answer: its status, and the namespace or what is wrong. Every path takes
-    messages; a GET tells only that somebody listens.
+    *report* is called with each answer's status, and the namespace or the reason of a refusal.
+    Every path takes messages; a GET answers only that a listener runs here.
     """
 
     def __init__(self, check: RequestCheck, append: AppendMessages, report: ReportMessage) -> None:
@@ -94,7 +94,7 @@ class _Batch:
 
 
 class GroupCommit:
-    """Messages that wait for the disk; those that come while it is busy go together."""
+    """Messages that wait for the disk; all that arrive while it is busy are written together."""
 
     def __init__(self, append: AppendMessages) -> None:
         self._append = append
@@ -102,7 +102,7 @@ class GroupCommit:
         self._disk = asyncio.Lock()
 
     async def append(self, messages: Sequence[Delivery]) -> None:
-        """Durable when it returns. Raises what *append* raises, to each whose messages are lost."""
+        """Append *messages* durably. Each caller whose messages are lost gets the error."""
         group = self._next
         group.messages += messages
         if group.written is None:
@@ -116,7 +116,7 @@ class GroupCommit:
 
 
 async def _read_body(receive: Receive) -> bytes | None:
-    """The body of a request; None for one that is too large."""
+    """Return the body of a request, or None if it is too large."""
     message = await receive()
     body: bytes = message.get("body", b"")
     while message.get("more_body") and len(body) <= MAX_BODY_BYTES:
@@ -134,7 +134,7 @@ async def _send_response(send: Send, status: int, body: bytes = b"") -> None:
 
 
 def open_socket(host: str, port: int, secret: str) -> socket.socket:
-    """A listening socket. Raises ConfigError for a port that is taken, or a risk nobody wants."""
+    """Return a listening socket. Raises ConfigError for a port in use, or an unsafe address."""
     if not is_loopback(host) and not secret:
         raise ConfigError(
             f"without a secret anybody who reaches {host} could send messages",
@@ -153,13 +153,13 @@ def open_socket(host: str, port: int, secret: str) -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """The URL at which *listener* is reached."""
+    """Return the URL of *listener*."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
 def serve(application: HttpListener, listener: socket.socket) -> None:
-    """Receive until SIGINT or SIGTERM, which is raised again once what has come is answered."""
+    """Serve until SIGINT or SIGTERM, which is raised again once received messages are answered."""
     config = uvicorn.Config(
         application, log_level="critical", access_log=False, lifespan="off", server_header=False,
         date_header=False, proxy_headers=False, ws="none", interface="asgi3",

@@ -1,6 +1,6 @@
-"""A Kafka cluster, looked at: which partitions there are, where to begin, what comes.
+"""Access to a Kafka cluster: its partitions, the offsets to begin at, its records.
 
-Partitions are assigned and no offset is committed, so nobody's consumer group is touched.
+Partitions are assigned and no offset is committed, so no consumer group is affected.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from ocsync.delivery.kafka_config import Brokers, librdkafka_settings
 from ocsync.errors import ConfigError, OcsyncError, SignInError, TryLater
 
 CONNECT_SECONDS = 10.0
-"""How long a broker may take to answer at the start."""
+"""Seconds that a broker may take to answer at the start."""
 ANSWER_SECONDS = 2.0
-"""How long it may take later on."""
+"""Seconds that a broker may take to answer later on."""
 _BATCH_SIZE, _POLL_SECONDS = 1000, 0.2
 _ACCESS_ERRORS = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED,
            KafkaError.TOPIC_AUTHORIZATION_FAILED}  # fmt: skip
@@ -34,7 +34,7 @@ Partition = tuple[str, int]
 
 
 class OffsetRange(NamedTuple):
-    """What is read of a partition: from offset *start*; what is before *end* was there already."""
+    """The offset *start* to read a partition from, and its *end* when the listener began."""
 
     start: int
     end: int
@@ -51,7 +51,7 @@ class ReceivedRecord(NamedTuple):
 
 
 class KafkaClient:
-    """The cluster of *brokers*; *report_lost* is told when it does not answer any more."""
+    """A client of the cluster of *brokers*; *report_lost* is called when it stops answering."""
 
     def __init__(self, brokers: Brokers, report_lost: Callable[[str], None]) -> None:
         self.servers = brokers.servers
@@ -64,11 +64,11 @@ class KafkaClient:
             raise ConfigError(f"Kafka's client does not take that: {_error_text(error)}") from error
 
     def find_partitions(self, topics: Sequence[str]) -> list[Partition]:
-        """The partitions of *topics*. Raises TryLater, SignInError, ConfigError."""
+        """Return the partitions of *topics*. Raises TryLater, SignInError, ConfigError."""
         return [place for topic in topics for place in self._wait_for_partitions(topic)]
 
     def list_partitions(self, topics: Sequence[str]) -> list[Partition]:
-        """The partitions of *topics* as they are now. Raises TryLater when nobody answers."""
+        """Return the current partitions of *topics*. Raises TryLater when no broker answers."""
         try:
             found = [self._metadata(topic) for topic in topics]
         except KafkaException as error:
@@ -80,7 +80,7 @@ class KafkaClient:
     def offset_ranges(
         self, places: Sequence[Partition], since: float
     ) -> dict[Partition, OffsetRange]:
-        """Where to begin in each of *places*: at what came *since* (seconds), or its end for 0.
+        """Return where to begin in each of *partitions*: at *since* (seconds), or its end for 0.
 
         Raises TryLater.
         """
@@ -90,11 +90,11 @@ class KafkaClient:
             raise self._translate_error(_error_text(error)) from error
 
     def assign(self, offsets: Mapping[Partition, int]) -> None:
-        """Go on from *offsets*."""
+        """Read from *offsets* on."""
         self._consumer.assign([TopicPartition(*place, at) for place, at in offsets.items()])
 
     def poll(self) -> list[ReceivedRecord]:
-        """What has come; it waits a moment for something. *report_lost* hears of trouble."""
+        """Return new records, after a short wait for some; *report_lost* is called on a failure."""
         found = []
         try:
             for message in self._consumer.consume(_BATCH_SIZE, _POLL_SECONDS):
@@ -107,7 +107,7 @@ class KafkaClient:
         return found
 
     def close(self) -> None:
-        """Leave it."""
+        """Close the connections."""
         self._consumer.close()
 
     def _on_error(self, error: KafkaError) -> None:
@@ -167,10 +167,10 @@ class KafkaClient:
     def _may_be_recent(
         self, places: Sequence[Partition], spans: Mapping[Partition, OffsetRange], since: int
     ) -> set[Partition]:
-        """Those of *places* whose last record is as young as *since*, or cannot be had.
+        """Return those of *partitions* whose last record may be as recent as *since*.
 
-        A broker answers "none" when nothing is that young, but also when it keeps no index of
-        times: then all of the partition is read, and what is too old left out.
+        A broker answers "none" when no record is that recent, but also when it has no index of
+        times; then all of the partition is read, and records that are too old are left out.
         """
         left = set(places)
         self._consumer.assign([TopicPartition(*p, spans[p].end - 1) for p in places])
@@ -184,7 +184,7 @@ class KafkaClient:
         return left
 
     def _translate_error(self, why: str) -> OcsyncError:
-        """What the client's last error means."""
+        """Return the error for the client's last failure."""
         code = self._last_error.code() if self._last_error else 0
         why = self._last_error.str() if self._last_error else why
         if code in _ACCESS_ERRORS:

@@ -1,6 +1,6 @@
-"""Where a Kafka topic is, and how a client signs in there. Pure.
+"""Addresses and credentials of Kafka brokers. Pure.
 
-Azure Event Hubs answers Kafka's protocol at port 9093 of its namespace: the user name is the word
+Azure Event Hubs speaks Kafka's protocol at port 9093 of its namespace: the user name is the word
 `$ConnectionString`, the password is the connection string itself.
 """
 
@@ -19,7 +19,7 @@ _EVENT_HUBS_PORT = 9093
 
 
 class Brokers(NamedTuple):
-    """*servers* are `host:port`, with commas; without a *username* nobody signs in."""
+    """Brokers: *servers* are `host:port`, with commas; without a *username* there is no sign-in."""
 
     servers: str
     username: str = ""
@@ -28,14 +28,14 @@ class Brokers(NamedTuple):
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches *host*."""
+    """Return whether only this machine can reach *host*."""
     with suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
     return host == "localhost"
 
 
 def parse_servers(text: str) -> str:
-    """*text* as `host:port`, with commas. Raises UsageError."""
+    """Return *text* as `host:port`, with commas. Raises UsageError."""
     servers = [one.strip() for one in text.split(",")]
     for one in servers:
         host, _, port = one.rpartition(":")
@@ -45,9 +45,9 @@ def parse_servers(text: str) -> str:
 
 
 def parse_event_hubs(connection_string: str) -> tuple[Brokers, str]:
-    """The brokers of an Event Hubs *connection_string*, and the hub that it names, if it does.
+    """Return the brokers of an Event Hubs *connection_string*, and the hub it names, if any.
 
-    Raises UsageError, which does not show the string: it holds a key.
+    Raises UsageError, which does not show the string, as it holds a key.
     """
     parts = dict(part.partition("=")[::2] for part in connection_string.strip().split(";") if part)
     low = {name.strip().casefold(): value.strip() for name, value in parts.items()}
@@ -62,8 +62,10 @@ def parse_event_hubs(connection_string: str) -> tuple[Brokers, str]:
 
 
 def librdkafka_settings(brokers: Brokers, environ: Mapping[str, str]) -> dict[str, Any]:
-    """librdkafka's settings for reading: TLS unless every server is on loopback, SASL where there
-    is a user. `SSL_CERT_FILE` is honoured. Nothing is committed.
+    """Return librdkafka's settings for reading without committing offsets.
+
+    TLS is used unless every server is on loopback, SASL where there is a user. `SSL_CERT_FILE`
+    applies.
     """
     hosts = [one.rpartition(":")[0].strip("[]") for one in brokers.servers.split(",")]
     secure = not all(map(is_loopback, hosts))

@@ -1,6 +1,6 @@
-"""The reader of Kafka topics: every partition, from now or from a point in time, into the log.
+"""The listener for Kafka topics: it reads every partition, from now or from a point in time.
 
-A broker that goes away is waited for; what it kept meanwhile is read then.
+It waits for brokers that went away, and then reads the records that they kept meanwhile.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from ocsync.errors import InputError, TryLater
 from ocsync.models import Delivery
 
 REFRESH_SECONDS = 60.0
-"""How often new partitions are looked for."""
+"""Seconds between searches for new partitions."""
 _RETRY_SECONDS = 1.0
 
 
 class KafkaListener:
-    """Reads *topics* and hands their messages to *append* in groups.
+    """A reader of *topics* that hands their messages to *append* in groups.
 
-    *report* is told each message as a receiver's answer would be: 200 and its namespace, 400 and
-    what is wrong, 503 and why the log cannot be written. *tell* gets a line when the brokers are
-    lost and when they are back.
+    *report* is called with each message as with an HTTP listener's answer: 200 and its namespace,
+    400 and the reason of a refusal, 503 and why the log cannot be written. *tell* gets a line when
+    the brokers are lost and when they are back.
     """
 
     def __init__(
@@ -46,9 +46,9 @@ class KafkaListener:
         self._client = KafkaClient(brokers, self._report_lost)
 
     def open(self, since: datetime | None) -> int:
-        """Find where to begin: now, or what came *since*; the number of partitions.
+        """Find where to begin, at now or at *since*, and return the number of partitions.
 
-        From then on nothing is missed. Raises TryLater, SignInError, ConfigError.
+        From then on no message is missed. Raises TryLater, SignInError, ConfigError.
         """
         self._since = since.timestamp() if since else 0.0
         places = self._client.find_partitions(self._topics)
@@ -59,13 +59,13 @@ class KafkaListener:
         return len(self._next_offsets)
 
     def run(self, stop: Callable[[], bool]) -> None:
-        """Read until *stop* says so."""
+        """Read until *stop* returns true."""
         while not stop():
             self._append_records(self._client.poll(), stop)
             self._refresh_partitions()
 
     def close(self) -> None:
-        """Leave the brokers."""
+        """Close the connections."""
         self._client.close()
 
     def _report_lost(self, why: str) -> None:
@@ -74,7 +74,7 @@ class KafkaListener:
             self._lost_reason = why
 
     def _refresh_partitions(self) -> None:
-        """Look for new partitions now and then; for lost brokers often."""
+        """Search for new partitions now and then, and often while the brokers are lost."""
         now = time.monotonic()
         if now - self._refreshed_at < (ANSWER_SECONDS if self._lost_reason else REFRESH_SECONDS):
             return
@@ -98,7 +98,7 @@ class KafkaListener:
                 self._report(200, one.namespace)
 
     def _append_messages(self, found: list[Delivery], stop: Callable[[], bool]) -> bool:
-        """Whether they are on disk; a full disk is waited for, the topic keeps the rest."""
+        """Append *messages* and return whether they are on disk; wait while the disk is full."""
         while True:
             try:
                 self._append(found)
@@ -124,10 +124,10 @@ class KafkaListener:
             return []
 
     def _arrival_time(self, came: ReceivedRecord) -> float | None:
-        """When it arrived; None for what is too old, or has no time of its own to tell.
+        """Return when a record arrived, or None if that is too long ago or not known.
 
-        What comes while we listen arrives now, by our clock, which is also the runs'; what was
-        there before arrived when the topic says.
+        A record that comes while we listen arrives now, by our clock, which is also that of the
+        runs; an older one arrived at the topic's own time.
         """
         if came.offset >= self._initial_ends.get(came.partition, 0):
             return time.time()

@@ -1,8 +1,8 @@
-"""What arrived of what was to arrive: as written, stale, or not at all. Pure.
+"""Matching of received messages to expected ones: as written, stale, or missing. Pure.
 
-Messages hold neither version nor time (api-facts 4.4): all that tells which write one shows is its
-content. It is held against what was written and what was there before; an entity's last word
-counts, as targets keep what came last.
+Messages hold neither version nor time (api-facts 4.4): only the content shows which write a message
+reflects. It is compared with the written values and with those before the write; the last message
+of an entity counts, as targets keep the last one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ocsync.models import Delivery, Fields, Ref
 
 
 class ContentMatch(StrEnum):
-    """What a message shows of a write: it, what was before it, something else, or none of it."""
+    """The state that a message shows: as written, as before, another one, or none of the fields."""
 
     WRITTEN = "written"
     BEFORE = "before"
@@ -30,7 +30,7 @@ class ContentMatch(StrEnum):
 
 
 class Arrival(StrEnum):
-    """What became of an expected message; *not due* may be absent, as its write changed nothing."""
+    """The fate of an expected message; *not due* may be absent, as its write changed nothing."""
 
     ARRIVED = "arrived"
     STALE = "stale"
@@ -39,11 +39,11 @@ class Arrival(StrEnum):
 
 
 class ExpectedMessage(NamedTuple):
-    """A message that is to come: of *ref*, because *causes* were written at *written_at*.
+    """A message that should arrive for *ref*, because *causes* were written at *written_at*.
 
-    *fields* are what was written in *ref* itself, *before* what was there. *since* is when the
-    target began to run again; where it was not paused by us, it is *written_at*. *due* is false
-    when the write may have changed nothing, for which the platform may send nothing.
+    *fields* are the values written in *ref* itself, *before* those before the write. *since* is
+    when the target was unpaused; if this workspace had not paused it, it is *written_at*. *due* is
+    false when the write may have changed nothing, for which the platform may send nothing.
     """
 
     target: str
@@ -58,11 +58,11 @@ class ExpectedMessage(NamedTuple):
 
 
 class MatchResult(NamedTuple):
-    """An expected message and what became of it.
+    """An expected message and its arrival.
 
-    *times* is how often it came as written (if it ever did) after *since*, *early* how often before
-    that. *first* is the seconds after *since* of the first that counts, *last* of the last at all.
-    *fields* has what a stale one shows: path -> wanted and found.
+    *times* counts the copies as written (any copies if none was as written) after *since*, *early*
+    those before. *first* is the seconds from *since* to the first that counts, *last* to the last
+    copy of any kind. *fields* holds the differences of a stale message: path -> wanted and found.
     """
 
     expected: ExpectedMessage
@@ -75,10 +75,10 @@ class MatchResult(NamedTuple):
 
 
 class DeliveryResult(NamedTuple):
-    """All of it.
+    """The results for all expected messages.
 
-    *unexpected* counts messages about what nobody wrote. *targets_seen* are the targets of which
-    anything was ever heard.
+    *unexpected* counts messages about entities that the run did not write. *targets_seen* are the
+    targets with at least one message.
     """
 
     matched: list[MatchResult]
@@ -86,26 +86,26 @@ class DeliveryResult(NamedTuple):
     targets_seen: frozenset[str] = frozenset()
 
     def having(self, *arrivals: Arrival) -> list[MatchResult]:
-        """Those that ended as one of *arrivals*."""
+        """Return the results with one of *arrivals*."""
         return [one for one in self.matched if one.arrival in arrivals]
 
     @property
     def due(self) -> int:
-        """How many messages there should be."""
+        """The number of messages that should arrive."""
         return len(self.matched) - len(self.having(Arrival.NOT_DUE))
 
     @property
     def duplicates(self) -> int:
-        """Messages that nobody needed, as the same had come."""
+        """The number of redundant copies of messages."""
         return sum(max(0, one.times - 1) for one in self.matched)
 
     @property
     def early(self) -> int:
-        """Entities whose write was seen at the target while the pause should have held it."""
+        """The number of entities that reached the target while the pause should have held them."""
         return sum(1 for one in self.matched if one.early)
 
     def arrival_times(self) -> dict[str, float]:
-        """Seconds until the first, half, 95 of 100, and the last had arrived; empty for none."""
+        """Return seconds until the first, half, 95 of 100 and the last arrived; empty for none."""
         times = sorted(one.first for one in self.having(Arrival.ARRIVED) if one.first is not None)
         at = {"first": 0.0, "p50": 0.5, "p95": 0.95, "last": 1.0} if times else {}
         return {
@@ -114,7 +114,7 @@ class DeliveryResult(NamedTuple):
 
 
 class _Received:
-    """What came for one expected message."""
+    """The messages received for one expected message."""
 
     def __init__(self) -> None:
         self.early = 0
@@ -123,7 +123,7 @@ class _Received:
 
 
 class Matcher:
-    """Holds messages, in the order they came, against what is *expected*."""
+    """A matcher of messages, in order of arrival, with *expected* ones."""
 
     def __init__(self, expected: list[ExpectedMessage]) -> None:
         self._expected = expected
@@ -136,7 +136,7 @@ class Matcher:
         self._targets_seen: set[str] = set()
 
     def add(self, message: Delivery) -> None:
-        """Another message."""
+        """Match another message."""
         at = datetime.fromisoformat(message.at)
         for told in subjects_of(message):
             self._targets_seen.add(told.target)
@@ -153,7 +153,7 @@ class Matcher:
         return [n for n in numbers if same_entity(self._expected[n].key, told.key)]
 
     def _best_candidate(self, numbers: list[int], document: Mapping[str, Any]) -> int:
-        """Of several that a message can be about, as parents are not told, the likeliest."""
+        """Return the likeliest of *numbers*, as messages may leave parents' IDs out."""
         if len(numbers) == 1:
             return numbers[0]
         shown = [
@@ -173,9 +173,9 @@ class Matcher:
             came.last = document
 
     def result(self, current: Mapping[Ref, Mapping[str, Any]] | None = None) -> DeliveryResult:
-        """What became of each; *current* has documents as the marketplace has them now.
+        """Return the result of each; *current* has the marketplace's current documents.
 
-        What shows the same as the marketplace is not stale, whoever wrote it since.
+        A message that shows the same as the marketplace is not stale, whoever wrote it since.
         """
         found = [
             _match_result(expected, came, (current or {}).get(expected.ref))
@@ -207,9 +207,9 @@ def _match_result(
 
 
 def content_match(expected: ExpectedMessage, document: Mapping[str, Any]) -> ContentMatch:
-    """What *document* shows of the write, as far as it carries it.
+    """Return which state *document* shows, as far as it carries the written fields.
 
-    Less stock than was written is stock sold since, unless it is just what was there before.
+    Less stock than was written counts as sold since, unless it is exactly the stock before.
     """
     carried = _carried_fields(expected, document)
     if not carried:
@@ -229,11 +229,11 @@ def _carried_fields(expected: ExpectedMessage, document: Mapping[str, Any]) -> F
 def _differences(
     expected: ExpectedMessage, document: Mapping[str, Any]
 ) -> dict[str, dict[str, Any]]:
-    """Each path that *document* carries with another value than was written."""
+    """Return the paths that *document* carries with another value than written."""
     found = diff(expected.ref, _carried_fields(expected, document), {**document})
     return {path: pair for path, pair in found.items() if not _sold(expected, path, pair)}
 
 
 def _sold(expected: ExpectedMessage, path: str, pair: Mapping[str, Any]) -> bool:
-    """Stock sold since the write; not when it is just what was there before it."""
+    """Return whether a lower quantity is stock sold since; not if it is exactly the one before."""
     return sold(expected.ref, path, pair) and pair["found"] != expected.before.get(path)

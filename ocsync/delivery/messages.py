@@ -1,4 +1,4 @@
-"""Messages: their signature, and which entity each is about. Pure.
+"""Signatures of messages, and the entity that each is about. Pure.
 
 Sources: api-facts 4.3 to 4.5. IDs are compared without regard to case.
 """
@@ -15,7 +15,7 @@ from ocsync.models import Delivery, Ref
 from ocsync.schema import KINDS, TARGETS, Target, ids_of, kind_of, make_ref
 
 EntityKey = tuple[str | None, ...]
-"""An entity's IDs, case folded, in the order of its target's payload names; None: not told."""
+"""An entity's IDs, case folded, in the order of its target's payload names; None if not named."""
 
 _PAYLOAD_IDS: dict[str, dict[str, str]] = {
     "products": {"ProductID": "ProductID"},
@@ -29,7 +29,7 @@ _PAYLOAD_IDS: dict[str, dict[str, str]] = {
     "supplier-users": {"SupplierID": "CompanyID", "UserID": "ID"},
     "admin-users": {"UserID": "ID"},
 }
-"""By ID name, the payload's name for it; parents' IDs may be missing there (api-facts 4.4)."""
+"""The payload's name of each ID; the IDs of parents may be missing there (api-facts 4.4)."""
 _BY_NAMESPACE = {target.updated: target for target in TARGETS.values()}
 _BY_NAMESPACE[TARGETS["inventory"].updated.replace(".updated", ".full.updated")] = TARGETS[
     "inventory"
@@ -45,17 +45,17 @@ class MessageSubject(NamedTuple):
 
 
 def sign(secret: str, body: bytes) -> str:
-    """The `X-oc-hash` of a request's raw *body*: HMAC-SHA256 in base64."""
+    """Return the `X-oc-hash` of a request's raw *body*: HMAC-SHA256 in base64."""
     return base64.b64encode(hmac.digest(secret.encode(), body, hashlib.sha256)).decode()
 
 
 def is_signed(secret: str, body: bytes, header: str) -> bool:
-    """Whether *header* is the signature of *body*; takes the same time either way."""
+    """Return whether *header* is the signature of *body*, in constant time."""
     return hmac.compare_digest(sign(secret, body).encode(), header.strip().encode())
 
 
 def subjects_of(message: Delivery) -> list[MessageSubject]:
-    """What an *updated* message is about: one entity, or (after a full sync) all of a product."""
+    """Return the subjects of an *updated* message: one, or after a full sync all of a product."""
     target = _BY_NAMESPACE.get(message.namespace)
     if target is None:
         return []
@@ -79,13 +79,13 @@ def _key_in(target: Target, payload: Mapping[str, Any]) -> EntityKey:
 
 
 def key_of(target: Target, ref: Ref) -> EntityKey:
-    """The key of the entity *ref*, as messages of *target* tell it."""
+    """Return the key of the entity *ref* in messages of *target*."""
     ids = ids_of(ref)
     return tuple(ids.get(name, "").casefold() for name in _PAYLOAD_IDS[target.name])
 
 
 def published_by(ref: Ref) -> list[tuple[Target, Ref]]:
-    """The targets that publish when *ref* is written, each with the entity that it sends.
+    """Return the targets that publish when *ref* is written, each with the entity it sends.
 
     A variant's inventory record is an entity of its own.
     """
@@ -99,10 +99,10 @@ def published_by(ref: Ref) -> list[tuple[Target, Ref]]:
 
 
 def can_request_sync(ref: Ref) -> bool:
-    """Whether *ref*, an entity, can be asked for: a variant's record cannot (api-facts 3.1)."""
+    """Return whether *ref* has a sync request: a variant's record has none (api-facts 3.1)."""
     return any(target.entity == kind_of(ref).name for target in TARGETS.values())
 
 
 def same_entity(key: EntityKey, subject_key: EntityKey) -> bool:
-    """Whether a message that told *subject_key* can be about *key*."""
+    """Return whether a message about *subject_key* can be about *key*."""
     return all(other in (None, one) for one, other in zip(key, subject_key, strict=True))
