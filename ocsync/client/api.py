@@ -150,17 +150,17 @@ class Api:
         """
         base, page, last = {**(query or {}), "pageSize": str(PAGE_SIZE)}, 1, ""
         for _ in range(_MAX_PAGES):
-            where = {"ID": f">{last}", "sortBy": "ID"} if last else {"page": str(page)}
-            found = await self.page(path, {**base, **where})
-            if not found.items:
+            position = {"ID": f">{last}", "sortBy": "ID"} if last else {"page": str(page)}
+            answer = await self.page(path, {**base, **position})
+            if not answer.items:
                 return
-            if key and not all(isinstance(item.get(key), str) for item in found.items):
+            if key and not all(isinstance(item.get(key), str) for item in answer.items):
                 raise _unexpected_answer(path)
-            yield found.items
+            yield answer.items
             page += 1
             by_id = last or page > MAX_PAGE_NUMBER
-            last = str(found.items[-1].get("ID") or "") if by_id else ""
-            if not last and page > found.total_pages:
+            last = str(answer.items[-1].get("ID") or "") if by_id else ""
+            if not last and page > answer.total_pages:
                 return
         raise TryLater(f"the list {path} does not end")
 

@@ -100,19 +100,19 @@ async def _read_batch(api: Api, batch: list[Ref]) -> list[ReadResult]:
 
 
 async def _read_by_list(api: Api, kind: Kind, batch: list[Ref]) -> list[ReadResult]:
-    wanted = {ref.rpartition("/")[2].casefold(): ref for ref in batch}
+    by_id = {ref.rpartition("/")[2].casefold(): ref for ref in batch}
     query = {
         **kind.list_query,
         "ID": "|".join(ref.rpartition("/")[2] for ref in batch),
         "pageSize": str(PAGE_SIZE),
     }
     page = await api.page(kind.collection.format_map(ids_of(batch[0])), query)
-    found: dict[Ref, CurrentDocument] = dict.fromkeys(batch)
+    documents: dict[Ref, CurrentDocument] = dict.fromkeys(batch)
     for item in page.items:
-        ref = wanted.get(str(item.get("ID", "")).casefold())
+        ref = by_id.get(str(item.get("ID", "")).casefold())
         if ref:
-            found[ref] = item
-    return list(found.items())
+            documents[ref] = item
+    return list(documents.items())
 
 
 async def _read_assignments(api: Api, kind: Kind, batch: list[Ref]) -> list[ReadResult]:
@@ -127,10 +127,10 @@ async def _read_assignments(api: Api, kind: Kind, batch: list[Ref]) -> list[Read
             for number in range(2, first.total_pages + 1):
                 items += (await api.page(path, {**query, "page": str(number)})).items
             return _match_items(kind, batch, items)
-    found: list[ReadResult] = []
+    results: list[ReadResult] = []
     for ref in batch:
-        found += _match_items(kind, [ref], await _list_assignment(api, kind, ref))
-    return found
+        results += _match_items(kind, [ref], await _list_assignment(api, kind, ref))
+    return results
 
 
 async def _list_assignment(api: Api, kind: Kind, ref: Ref) -> list[dict[str, Any]]:

@@ -43,8 +43,9 @@ def first_error(body: Any) -> tuple[str, str, Any]:
         return "", "", None
     errors = body.get("Errors")
     if isinstance(errors, list) and errors and isinstance(errors[0], dict):
-        one = errors[0]
-        return str(one.get("ErrorCode") or ""), str(one.get("Message") or ""), one.get("Data")
+        first = errors[0]
+        code, message = first.get("ErrorCode"), first.get("Message")
+        return str(code or ""), str(message or ""), first.get("Data")
     return str(body.get("error") or ""), str(body.get("error_description") or ""), None
 
 
@@ -54,8 +55,8 @@ def error_of(status: int, content: bytes, request: str) -> OcsyncError:
     code, message, data = first_error(body)
     if not message and body is NOT_JSON:
         message = content[:_MAX_TEXT].decode("utf-8", "replace")
-    said = " ".join(" ".join([str(status), code, message]).split())
-    text = said[:_MAX_TEXT] + ("..." if len(said) > _MAX_TEXT else "") + f" ({request})"
+    summary = " ".join(" ".join([str(status), code, message]).split())
+    text = summary[:_MAX_TEXT] + ("..." if len(summary) > _MAX_TEXT else "") + f" ({request})"
     if 300 <= status < 400:
         hint = "check the profile's API URL; a token is never sent on to another address"
         return ApiError(
@@ -73,5 +74,5 @@ def error_of(status: int, content: bytes, request: str) -> OcsyncError:
 
 
 def _required_roles(data: Any) -> str:
-    wanted = data.get("SufficientRoles") if isinstance(data, dict) else None
-    return f": one of {', '.join(map(str, wanted))} is needed" if isinstance(wanted, list) else ""
+    roles = data.get("SufficientRoles") if isinstance(data, dict) else None
+    return f": one of {', '.join(map(str, roles))} is needed" if isinstance(roles, list) else ""

@@ -62,11 +62,11 @@ class RetryTransport(httpx.AsyncBaseTransport):
             try:
                 response = await self._inner.handle_async_request(request)
             except GateClosed as error:
-                never_sent, wait, why = True, error.seconds, str(error)
+                never_sent, wait, reason = True, error.seconds, str(error)
             except httpx.TransportError as error:
                 _raise_if_untrusted(error)
                 never_sent = isinstance(error.__cause__, _NOT_SENT_ERRORS)
-                wait, why = backoff(attempt - 1), describe_failure(error)
+                wait, reason = backoff(attempt - 1), describe_failure(error)
             else:
                 if response.status_code not in (*_REFUSAL_STATUSES, *_UNKNOWN_STATUSES):
                     response.extensions["attempts"] = attempt
@@ -74,15 +74,15 @@ class RetryTransport(httpx.AsyncBaseTransport):
                 never_sent = response.status_code in _REFUSAL_STATUSES
                 asked = retry_after(response)
                 wait = backoff(attempt - 1) if asked is None else _wait_before(asked, attempt)
-                why = f"OrderCloud answered {response.status_code}"
+                reason = f"OrderCloud answered {response.status_code}"
                 if response.status_code in _UNKNOWN_STATUSES and attempt >= _MAX_UNKNOWN:
                     wait = math.inf
             lost = lost or not never_sent
-            late = self._now() + wait > request.extensions["deadline"]
-            if late or (not never_sent and not repeatable):
-                raise _final_error(why, attempt, asked, lost=lost)
+            too_late = self._now() + wait > request.extensions["deadline"]
+            if too_late or (not never_sent and not repeatable):
+                raise _final_error(reason, attempt, asked, lost=lost)
             if wait >= 1 and not _closes_gate(response):
-                self._emit(Waiting(wait, why))
+                self._emit(Waiting(wait, reason))
             await self._sleep(wait)
 
     async def aclose(self) -> None:
@@ -121,8 +121,10 @@ def describe_failure(error: httpx.TransportError) -> str:
     cause = error.__cause__
     if isinstance(cause, aiohttp.ClientConnectorError) and cause.host:
         number = cause.os_error.errno or 0
-        why = os.strerror(number) if number > 0 else str(cause.os_error.strerror or cause.os_error)
-        return f"the network failed (no connection to {cause.host}:{cause.port}: {why})"
+        reason = (
+            os.strerror(number) if number > 0 else str(cause.os_error.strerror or cause.os_error)
+        )
+        return f"the network failed (no connection to {cause.host}:{cause.port}: {reason})"
     return f"the network failed ({str(error) or type(error).__name__})"
 
 

@@ -38,14 +38,14 @@ def decode_messages(
     body that holds no message.
     """
     try:
-        found = msgspec.json.decode(body.removeprefix(_BOM))
-        if not isinstance(found, list):
-            return [_decode_message(found, headers, received_at, origin)]
-        if not found:
+        document = msgspec.json.decode(body.removeprefix(_BOM))
+        if not isinstance(document, list):
+            return [_decode_message(document, headers, received_at, origin)]
+        if not document:
             raise InputError("not a message: an empty list")
         return [
-            _decode_message(one, headers, received_at, f"{origin} {n}" if origin else "")
-            for n, one in enumerate(found)
+            _decode_message(item, headers, received_at, f"{origin} {n}" if origin else "")
+            for n, item in enumerate(document)
         ]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"not a message: {error}") from error
@@ -75,11 +75,11 @@ def _unwrap_envelope(document: Any) -> tuple[Mapping[str, Any], Any]:
     return {}, document
 
 
-def _first_text(names: Sequence[str], place: Mapping[str, Any], prefix: str = "") -> str:
-    """Return the first text in *place* under one of *names*, in any case, that has *prefix*."""
-    low = {name.casefold(): value for name, value in place.items()}
-    found = (low.get(name) for name in names)
-    return next((s for s in found if isinstance(s, str) and s and s.startswith(prefix)), "")
+def _first_text(names: Sequence[str], fields: Mapping[str, Any], prefix: str = "") -> str:
+    """Return the first text in *fields* under one of *names*, in any case, that has *prefix*."""
+    low = {name.casefold(): value for name, value in fields.items()}
+    values = (low.get(name) for name in names)
+    return next((s for s in values if isinstance(s, str) and s and s.startswith(prefix)), "")
 
 
 class DistinctMessage(NamedTuple):
@@ -98,17 +98,17 @@ class DistinctMessage(NamedTuple):
 
 def distinct_messages(messages: Iterable[Delivery]) -> list[DistinctMessage]:
     """Return *messages* without repetitions of namespace and content, in order of arrival."""
-    found: dict[bytes, DistinctMessage] = {}
-    for one in messages:
-        content = msgspec.json.encode((one.namespace, one.payload), order="deterministic")
+    by_digest: dict[bytes, DistinctMessage] = {}
+    for message in messages:
+        content = msgspec.json.encode((message.namespace, message.payload), order="deterministic")
         digest = hashlib.sha256(content).digest()
-        old = found.get(digest, DistinctMessage(one, 0, one.at, one.at))
-        found[digest] = DistinctMessage(old.message, old.times + 1, old.first, one.at)
-    return list(found.values())
+        old = by_digest.get(digest, DistinctMessage(message, 0, message.at, message.at))
+        by_digest[digest] = DistinctMessage(old.message, old.times + 1, old.first, message.at)
+    return list(by_digest.values())
 
 
 def entity_ids(message: Delivery) -> str:
     """Return the IDs of the entity that *message* is about, as far as named, parents first."""
     low = {name.casefold(): value for name, value in message.payload.items()}
-    found = [value for name in _ID_FIELDS if isinstance(value := low.get(name), str) and value]
-    return "/".join(dict.fromkeys(found))
+    ids = [value for name in _ID_FIELDS if isinstance(value := low.get(name), str) and value]
+    return "/".join(dict.fromkeys(ids))

@@ -65,46 +65,46 @@ class KafkaClient:
 
     def find_partitions(self, topics: Sequence[str]) -> list[Partition]:
         """Return the partitions of *topics*. Raises TryLater, SignInError, ConfigError."""
-        return [place for topic in topics for place in self._wait_for_partitions(topic)]
+        return [partition for topic in topics for partition in self._wait_for_partitions(topic)]
 
     def list_partitions(self, topics: Sequence[str]) -> list[Partition]:
         """Return the current partitions of *topics*. Raises TryLater when no broker answers."""
         try:
-            found = [self._metadata(topic) for topic in topics]
+            metadata = [self._metadata(topic) for topic in topics]
         except KafkaException as error:
             raise TryLater(_error_text(error)) from error
-        if wrong := next((one.error for one in found if one.error), None):
-            raise TryLater(wrong.str())
-        return [(one.topic, number) for one in found for number in one.partitions]
+        if failure := next((t.error for t in metadata if t.error), None):
+            raise TryLater(failure.str())
+        return [(topic.topic, number) for topic in metadata for number in topic.partitions]
 
     def offset_ranges(
-        self, places: Sequence[Partition], since: float
+        self, partitions: Sequence[Partition], since: float
     ) -> dict[Partition, OffsetRange]:
         """Return where to begin in each of *partitions*: at *since* (seconds), or its end for 0.
 
         Raises TryLater.
         """
         try:
-            return self._offset_ranges(places, int(since * 1000))
+            return self._offset_ranges(partitions, int(since * 1000))
         except KafkaException as error:
             raise self._translate_error(_error_text(error)) from error
 
     def assign(self, offsets: Mapping[Partition, int]) -> None:
         """Read from *offsets* on."""
-        self._consumer.assign([TopicPartition(*place, at) for place, at in offsets.items()])
+        self._consumer.assign([TopicPartition(*partition, at) for partition, at in offsets.items()])
 
     def poll(self) -> list[ReceivedRecord]:
         """Return new records, after a short wait for some; *report_lost* is called on a failure."""
-        found = []
+        records = []
         try:
             for message in self._consumer.consume(_BATCH_SIZE, _POLL_SECONDS):
-                if wrong := message.error():
-                    self._report_lost(wrong.str())
+                if failure := message.error():
+                    self._report_lost(failure.str())
                 else:
-                    found.append(_received_record(message))
+                    records.append(_received_record(message))
         except KafkaException as error:
             self._report_lost(_error_text(error))
-        return found
+        return records
 
     def close(self) -> None:
         """Close the connections."""
@@ -122,78 +122,78 @@ class KafkaClient:
         waited = 0.0
         while True:
             try:
-                found = self._metadata(topic)
+                metadata = self._metadata(topic)
                 break
             except KafkaException as error:
                 waited += ANSWER_SECONDS
-                self._consumer.poll(0.1)  # lets the client say what is wrong
+                self._consumer.poll(0.1)  # lets the client report the cause
                 denied = self._last_error is not None and self._last_error.code() in _ACCESS_ERRORS
                 if denied or waited >= CONNECT_SECONDS:
                     raise self._translate_error(_error_text(error)) from error
-        if found.error is not None and found.error.code() in _ACCESS_ERRORS:
-            raise SignInError(f"topic {topic} at {self.servers}: {found.error.str()}")
-        if found.error is not None or not found.partitions:
+        if metadata.error is not None and metadata.error.code() in _ACCESS_ERRORS:
+            raise SignInError(f"topic {topic} at {self.servers}: {metadata.error.str()}")
+        if metadata.error is not None or not metadata.partitions:
             text = f"there is no topic {topic} at {self.servers}"
             raise ConfigError(text, hint="it is the Topic of the delivery configuration")
-        return [(topic, number) for number in sorted(found.partitions)]
+        return [(topic, number) for number in sorted(metadata.partitions)]
 
     def _offset_ranges(
-        self, places: Sequence[Partition], since: int
+        self, partitions: Sequence[Partition], since: int
     ) -> dict[Partition, OffsetRange]:
-        marks = {
-            place: self._consumer.get_watermark_offsets(
-                TopicPartition(*place), timeout=CONNECT_SECONDS
+        watermarks = {
+            partition: self._consumer.get_watermark_offsets(
+                TopicPartition(*partition), timeout=CONNECT_SECONDS
             )
-            for place in places
+            for partition in partitions
         }
-        spans = {place: OffsetRange(end, end) for place, (_, end) in marks.items()}
-        filled = [place for place, (low, end) in marks.items() if low < end]
-        if not (since and filled):
+        spans = {partition: OffsetRange(end, end) for partition, (_, end) in watermarks.items()}
+        nonempty = [partition for partition, (low, end) in watermarks.items() if low < end]
+        if not (since and nonempty):
             return spans
-        wanted = [TopicPartition(*place, since) for place in filled]
-        unsure = []
-        for found in self._consumer.offsets_for_times(wanted, timeout=CONNECT_SECONDS):
-            place = found.topic, found.partition
-            if found.error:
-                raise KafkaException(found.error)
-            if found.offset >= 0:
-                spans[place] = spans[place]._replace(start=found.offset)
+        queries = [TopicPartition(*partition, since) for partition in nonempty]
+        undecided = []
+        for answer in self._consumer.offsets_for_times(queries, timeout=CONNECT_SECONDS):
+            partition = answer.topic, answer.partition
+            if answer.error:
+                raise KafkaException(answer.error)
+            if answer.offset >= 0:
+                spans[partition] = spans[partition]._replace(start=answer.offset)
             else:
-                unsure.append(place)
-        for place in self._may_be_recent(unsure, spans, since):
-            spans[place] = spans[place]._replace(start=marks[place][0])
+                undecided.append(partition)
+        for partition in self._may_be_recent(undecided, spans, since):
+            spans[partition] = spans[partition]._replace(start=watermarks[partition][0])
         return spans
 
     def _may_be_recent(
-        self, places: Sequence[Partition], spans: Mapping[Partition, OffsetRange], since: int
+        self, partitions: Sequence[Partition], spans: Mapping[Partition, OffsetRange], since: int
     ) -> set[Partition]:
         """Return those of *partitions* whose last record may be as recent as *since*.
 
         A broker answers "none" when no record is that recent, but also when it has no index of
         times; then all of the partition is read, and records that are too old are left out.
         """
-        left = set(places)
-        self._consumer.assign([TopicPartition(*p, spans[p].end - 1) for p in places])
-        until = time.monotonic() + ANSWER_SECONDS
-        seen: set[Partition] = set()
-        while left - seen and time.monotonic() < until:
-            for came in self.poll():
-                if came.partition not in seen and came.timestamp < since:
-                    left.discard(came.partition)
-                seen.add(came.partition)
-        return left
+        recent = set(partitions)
+        self._consumer.assign([TopicPartition(*p, spans[p].end - 1) for p in partitions])
+        deadline = time.monotonic() + ANSWER_SECONDS
+        checked: set[Partition] = set()
+        while recent - checked and time.monotonic() < deadline:
+            for record in self.poll():
+                if record.partition not in checked and record.timestamp < since:
+                    recent.discard(record.partition)
+                checked.add(record.partition)
+        return recent
 
-    def _translate_error(self, why: str) -> OcsyncError:
+    def _translate_error(self, reason: str) -> OcsyncError:
         """Return the error for the client's last failure."""
         code = self._last_error.code() if self._last_error else 0
-        why = self._last_error.str() if self._last_error else why
+        reason = self._last_error.str() if self._last_error else reason
         if code in _ACCESS_ERRORS:
-            text = f"{self.servers} does not let us in: {why}"
+            text = f"{self.servers} does not let us in: {reason}"
             return SignInError(text, hint="check user name, password and --mechanism")
         if code == KafkaError._SSL:
-            text = f"{self.servers}: no trusted connection: {why}"
+            text = f"{self.servers}: no trusted connection: {reason}"
             return ConfigError(text, hint="SSL_CERT_FILE names a file of further certificates")
-        return TryLater(f"no Kafka broker answers at {self.servers}: {why}")
+        return TryLater(f"no Kafka broker answers at {self.servers}: {reason}")
 
 
 def _received_record(message: Message) -> ReceivedRecord:

@@ -36,11 +36,11 @@ def is_loopback(host: str) -> bool:
 
 def parse_servers(text: str) -> str:
     """Return *text* as `host:port`, with commas. Raises UsageError."""
-    servers = [one.strip() for one in text.split(",")]
-    for one in servers:
-        host, _, port = one.rpartition(":")
+    servers = [server.strip() for server in text.split(",")]
+    for server in servers:
+        host, _, port = server.rpartition(":")
         if not (host and port.isdecimal() and 0 < int(port) < 65536):
-            raise UsageError(f'"{one}" is not a broker such as kafka.example:9093')
+            raise UsageError(f'"{server}" is not a broker such as kafka.example:9093')
     return ",".join(servers)
 
 

@@ -51,9 +51,9 @@ class KafkaListener:
         From then on no message is missed. Raises TryLater, SignInError, ConfigError.
         """
         self._since = since.timestamp() if since else 0.0
-        places = self._client.find_partitions(self._topics)
-        for place, span in self._client.offset_ranges(places, self._since).items():
-            self._next_offsets[place], self._initial_ends[place] = span
+        partitions = self._client.find_partitions(self._topics)
+        for partition, span in self._client.offset_ranges(partitions, self._since).items():
+            self._next_offsets[partition], self._initial_ends[partition] = span
         self._client.assign(self._next_offsets)
         self._refreshed_at = time.monotonic()
         return len(self._next_offsets)
@@ -68,10 +68,10 @@ class KafkaListener:
         """Close the connections."""
         self._client.close()
 
-    def _report_lost(self, why: str) -> None:
+    def _report_lost(self, reason: str) -> None:
         if self._refreshed_at and not self._lost_reason:
-            self._tell(f"{self._client.servers} does not answer ({why}); waiting for it")
-            self._lost_reason = why
+            self._tell(f"{self._client.servers} does not answer ({reason}); waiting for it")
+            self._lost_reason = reason
 
     def _refresh_partitions(self) -> None:
         """Search for new partitions now and then, and often while the brokers are lost."""
@@ -80,28 +80,28 @@ class KafkaListener:
             return
         self._refreshed_at = now
         try:
-            new = set(self._client.list_partitions(self._topics)) - self._next_offsets.keys()
+            added = set(self._client.list_partitions(self._topics)) - self._next_offsets.keys()
         except TryLater as error:
             self._report_lost(error.message)
             return
         if self._lost_reason:
             self._tell(f"{self._client.servers} is back")
             self._lost_reason = ""
-        if new:
-            self._next_offsets |= dict.fromkeys(new, 0)
+        if added:
+            self._next_offsets |= dict.fromkeys(added, 0)
             self._client.assign(self._next_offsets)
 
     def _append_records(self, batch: list[ReceivedRecord], stop: Callable[[], bool]) -> None:
-        found = [message for came in batch for message in self._decode(came)]
-        if found and self._append_messages(found, stop):
-            for one in found:
-                self._report(200, one.namespace)
+        messages = [message for record in batch for message in self._decode(record)]
+        if messages and self._append_messages(messages, stop):
+            for message in messages:
+                self._report(200, message.namespace)
 
-    def _append_messages(self, found: list[Delivery], stop: Callable[[], bool]) -> bool:
+    def _append_messages(self, messages: list[Delivery], stop: Callable[[], bool]) -> bool:
         """Append *messages* and return whether they are on disk; wait while the disk is full."""
         while True:
             try:
-                self._append(found)
+                self._append(messages)
             except OSError as error:
                 self._report(503, error.strerror or str(error))
             else:
@@ -110,26 +110,28 @@ class KafkaListener:
                 return False
             self._sleep(_RETRY_SECONDS)
 
-    def _decode(self, came: ReceivedRecord) -> list[Delivery]:
-        self._next_offsets[came.partition] = came.offset + 1
-        seconds = self._arrival_time(came)
+    def _decode(self, record: ReceivedRecord) -> list[Delivery]:
+        self._next_offsets[record.partition] = record.offset + 1
+        seconds = self._arrival_time(record)
         if seconds is None:
             return []
-        place = f"{came.partition[0]}/{came.partition[1]}@{came.offset}"
+        position = f"{record.partition[0]}/{record.partition[1]}@{record.offset}"
         at = datetime.fromtimestamp(seconds, UTC).isoformat()
         try:
-            return decode_messages(came.body, came.headers, at, f"{place} {came.timestamp}")
+            return decode_messages(
+                record.body, record.headers, at, f"{position} {record.timestamp}"
+            )
         except InputError as error:
-            self._report(400, f"{place}: {error.message}")
+            self._report(400, f"{position}: {error.message}")
             return []
 
-    def _arrival_time(self, came: ReceivedRecord) -> float | None:
+    def _arrival_time(self, record: ReceivedRecord) -> float | None:
         """Return when a record arrived, or None if that is too long ago or not known.
 
         A record that comes while we listen arrives now, by our clock, which is also that of the
         runs; an older one arrived at the topic's own time.
         """
-        if came.offset >= self._initial_ends.get(came.partition, 0):
+        if record.offset >= self._initial_ends.get(record.partition, 0):
             return time.time()
-        seconds = came.timestamp / 1000
-        return seconds if came.timestamp and seconds >= self._since else None
+        seconds = record.timestamp / 1000
+        return seconds if record.timestamp and seconds >= self._since else None

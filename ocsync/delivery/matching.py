@@ -138,19 +138,19 @@ class Matcher:
     def add(self, message: Delivery) -> None:
         """Match another message."""
         at = datetime.fromisoformat(message.at)
-        for told in subjects_of(message):
-            self._targets_seen.add(told.target)
-            numbers = self._candidates(told)
+        for subject in subjects_of(message):
+            self._targets_seen.add(subject.target)
+            numbers = self._candidates(subject)
             if not numbers:
                 self._unexpected += self._start is not None and at >= self._start
                 continue
-            number = self._best_candidate(numbers, told.document)
+            number = self._best_candidate(numbers, subject.document)
             if at >= self._expected[number].written_at:
-                self._record(number, at, told.document)
+                self._record(number, at, subject.document)
 
-    def _candidates(self, told: MessageSubject) -> list[int]:
-        numbers = self._by_own_id.get((told.target, told.key[-1]), ())
-        return [n for n in numbers if same_entity(self._expected[n].key, told.key)]
+    def _candidates(self, subject: MessageSubject) -> list[int]:
+        numbers = self._by_own_id.get((subject.target, subject.key[-1]), ())
+        return [n for n in numbers if same_entity(self._expected[n].key, subject.key)]
 
     def _best_candidate(self, numbers: list[int], document: Mapping[str, Any]) -> int:
         """Return the likeliest of *numbers*, as messages may leave parents' IDs out."""
@@ -162,15 +162,15 @@ class Matcher:
         return min(shown or numbers, key=lambda n: len(self._received[n].times))
 
     def _record(self, number: int, at: datetime, document: Mapping[str, Any]) -> None:
-        expected, came = self._expected[number], self._received[number]
-        what = content_match(expected, document)
+        expected, received = self._expected[number], self._received[number]
+        match = content_match(expected, document)
         seconds = (at - expected.since).total_seconds()
         if seconds < 0:
-            came.early += what is ContentMatch.WRITTEN
+            received.early += match is ContentMatch.WRITTEN
             return
-        came.times.append((seconds, what))
-        if what is not ContentMatch.NOTHING:
-            came.last = document
+        received.times.append((seconds, match))
+        if match is not ContentMatch.NOTHING:
+            received.last = document
 
     def result(self, current: Mapping[Ref, Mapping[str, Any]] | None = None) -> DeliveryResult:
         """Return the result of each; *current* has the marketplace's current documents.
@@ -178,32 +178,36 @@ class Matcher:
         A message that shows the same as the marketplace is not stale, whoever wrote it since.
         """
         found = [
-            _match_result(expected, came, (current or {}).get(expected.ref))
-            for expected, came in zip(self._expected, self._received, strict=True)
+            _match_result(expected, received, (current or {}).get(expected.ref))
+            for expected, received in zip(self._expected, self._received, strict=True)
         ]
         return DeliveryResult(found, self._unexpected, frozenset(self._targets_seen))
 
 
 def _match_result(
-    expected: ExpectedMessage, came: _Received, current: Mapping[str, Any] | None
+    expected: ExpectedMessage, received: _Received, current: Mapping[str, Any] | None
 ) -> MatchResult:
-    good = [s for s, what in came.times if what in (ContentMatch.WRITTEN, ContentMatch.NOTHING)]
-    told = [what for _, what in came.times if what is not ContentMatch.NOTHING]
-    last = came.times[-1][0] if came.times else None
-    first = min(good, default=last)
-    if not came.times:
+    valid = [
+        s for s, match in received.times if match in (ContentMatch.WRITTEN, ContentMatch.NOTHING)
+    ]
+    shown = [match for _, match in received.times if match is not ContentMatch.NOTHING]
+    last = received.times[-1][0] if received.times else None
+    first = min(valid, default=last)
+    if not received.times:
         absent = Arrival.MISSING if expected.due else Arrival.NOT_DUE
-        return MatchResult(expected, Arrival.ARRIVED if came.early else absent, early=came.early)
+        return MatchResult(
+            expected, Arrival.ARRIVED if received.early else absent, early=received.early
+        )
     fields: dict[str, dict[str, Any]] = {}
-    if (told and told[-1] is ContentMatch.BEFORE) or not good:
-        fields = _differences(expected, came.last)
+    if (shown and shown[-1] is ContentMatch.BEFORE) or not valid:
+        fields = _differences(expected, received.last)
         if current is not None and not diff(
             expected.ref, {p: pair["found"] for p, pair in fields.items()}, dict(current)
         ):
             fields = {}
     arrival = Arrival.STALE if fields else Arrival.ARRIVED
-    times = len(good or came.times)
-    return MatchResult(expected, arrival, times, came.early, first, last, fields)
+    times = len(valid or received.times)
+    return MatchResult(expected, arrival, times, received.early, first, last, fields)
 
 
 def content_match(expected: ExpectedMessage, document: Mapping[str, Any]) -> ContentMatch:

@@ -61,10 +61,11 @@ def subjects_of(message: Delivery) -> list[MessageSubject]:
         return []
     payload = {name.casefold(): value for name, value in message.payload.items()}
     records = payload.get("inventoryrecords")
-    found = [one for one in records if isinstance(one, dict)] if isinstance(records, list) else []
+    rows = records if isinstance(records, list) else []
+    documents = [row for row in rows if isinstance(row, dict)]
     return [
         MessageSubject(target.name, key, document)
-        for document in found or [message.payload]
+        for document in documents or [message.payload]
         if (key := _key_in(target, {**payload, **_own_id(document)}))[-1] is not None
     ]
 
@@ -74,8 +75,8 @@ def _own_id(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _key_in(target: Target, payload: Mapping[str, Any]) -> EntityKey:
-    found = [payload.get(name.casefold()) for name in _PAYLOAD_IDS[target.name].values()]
-    return tuple(one.casefold() if isinstance(one, str) and one else None for one in found)
+    values = [payload.get(name.casefold()) for name in _PAYLOAD_IDS[target.name].values()]
+    return tuple(v.casefold() if isinstance(v, str) and v else None for v in values)
 
 
 def key_of(target: Target, ref: Ref) -> EntityKey:
@@ -90,12 +91,12 @@ def published_by(ref: Ref) -> list[tuple[Target, Ref]]:
     A variant's inventory record is an entity of its own.
     """
     kind = kind_of(ref)
-    found: list[tuple[Target, Ref]] = []
+    publications: list[tuple[Target, Ref]] = []
     for name in kind.direct_targets:
         entity = KINDS[TARGETS[name].entity]
         own = not kind.assignment and kind.ids[-1] == entity.ids[-1]
-        found.append((TARGETS[name], ref if own else make_ref(entity, ids_of(ref))))
-    return found
+        publications.append((TARGETS[name], ref if own else make_ref(entity, ids_of(ref))))
+    return publications
 
 
 def can_request_sync(ref: Ref) -> bool:
