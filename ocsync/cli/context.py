@@ -229,7 +229,7 @@ def _stopping(session: Session, console: Console, *, writes: bool) -> Iterator[l
             return
         counted.append(number)
         if len(counted) > 1:
-            console.fault(_unknown(session.api.under_way))
+            console.fault(_unknown(session.api.in_flight))
             os._exit(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED)
         console.fault("stopping; waiting for the requests under way (again to leave at once)", "!")
         session.stop.set()

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from ocsync.client import Api, Connection, open_client, read_current, set_paused
 from ocsync.consolidate import consolidate
-from ocsync.delivery.http_listener import Check, Receiver
+from ocsync.delivery.http_listener import HttpListener, RequestCheck
 from ocsync.diff import body, resolve_values
 from ocsync.emulator import Options, Running, answering, running
 from ocsync.emulator.seeds import load_seed
@@ -57,7 +57,7 @@ class Way(NamedTuple):
 def by_hand(name: str, seed: dict[str, Any]) -> Iterator[Way]:
     """A way without ocsync, with its marketplace and its listener for the time of the block."""
     taken: list[Any] = []
-    receiver = Receiver(Check(SECRET), taken.extend, lambda *_: None)
+    receiver = HttpListener(RequestCheck(SECRET), taken.extend, lambda *_: None)
     with answering(receiver) as url, running(Options()) as market:
         http = {"Http": {"Endpoint": url, "Secret": SECRET}}
         deliveries = [{**one, "DeliveryTargets": http} for one in seed["deliveries"]]

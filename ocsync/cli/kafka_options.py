@@ -49,7 +49,12 @@ class Given(NamedTuple):
 
         Raises UsageError, ConfigError.
         """
-        from ocsync.delivery.kafka_config import MECHANISMS, Brokers, event_hubs, read_servers
+        from ocsync.delivery.kafka_config import (
+            MECHANISMS,
+            Brokers,
+            parse_event_hubs,
+            parse_servers,
+        )
 
         by_string = bool(self.connection_env or self.connection_command)
         if bool(self.servers) == by_string:
@@ -58,10 +63,10 @@ class Given(NamedTuple):
             if self.username or self.username_env or self.password_env or self.password_command:
                 raise UsageError("an Event Hubs connection string is user name and password")
             words = self.connection_env, self.connection_command
-            return event_hubs(secret_of(*words, "the connection string", "--connection"))
+            return parse_event_hubs(secret_of(*words, "the connection string", "--connection"))
         if self.mechanism not in MECHANISMS:
             raise UsageError(f'"{self.mechanism}" is none of {", ".join(MECHANISMS)}')
-        servers, username = read_servers(self.servers), self._user()
+        servers, username = parse_servers(self.servers), self._user()
         if not username:
             if self.password_env or self.password_command:
                 raise UsageError("a password needs --username NAME or --username-env VAR")

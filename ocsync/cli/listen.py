@@ -17,7 +17,7 @@ from ocsync.cli.secret_options import secret_of
 from ocsync.errors import ConfigError, ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from ocsync.delivery.decoding import Heard
+    from ocsync.delivery.decoding import ReportMessage
 
 Since = Annotated[
     str,
@@ -73,7 +73,13 @@ def _register_http(group: typer.Typer) -> None:
         tunnel or a proxy with TLS in front. It can run beside listen kafka.
         """
         try:
-            from ocsync.delivery.http_listener import Check, Receiver, listen, serve, url_of
+            from ocsync.delivery.http_listener import (
+                HttpListener,
+                RequestCheck,
+                open_socket,
+                serve,
+                url_of,
+            )
         except ImportError as error:
             text = "starlette and uvicorn, which receive, are not installed"
             raise ConfigError(text, hint="pip install 'ocsync[emulator]'") from error
@@ -87,14 +93,14 @@ def _register_http(group: typer.Typer) -> None:
         folder = ctx.folder()
         counts, heard = _counting(ctx, "answered 503, so that it is sent again")
         locked = folder.listen_lock("http")
-        with _ended_by_signals(), locked, listen(bind, port, secret) as listener:
+        with _ended_by_signals(), locked, open_socket(bind, port, secret) as listener:
             url = url_of(listener)
             ctx.console.document("listen http", {"url": url, "log": str(folder.delivery_log.path)})
             _say_begun(ctx, f"at {url}")
             _say_how_to_reach(ctx, url, bind)
             _say_next(ctx, f"--endpoint URL --secret-env {secret_env or 'VAR'}")
-            check = Check(secret, auth_header, value)
-            serve(Receiver(check, folder.delivery_log.append, heard), listener)
+            check = RequestCheck(secret, auth_header, value)
+            serve(HttpListener(check, folder.delivery_log.append, heard), listener)
         _say_ended(ctx, counts)
 
 
@@ -127,7 +133,7 @@ def _register_kafka(group: typer.Typer) -> None:
                          mechanism, connection_env, connection_command)  # fmt: skip
         start = moment_of(since) if since else None
         try:
-            from ocsync.delivery.kafka_listener import TopicReader
+            from ocsync.delivery.kafka_listener import KafkaListener
             from ocsync.engine.signals import handled
         except ImportError as error:
             text = "confluent-kafka, which reads topics, is not installed"
@@ -142,7 +148,7 @@ def _register_kafka(group: typer.Typer) -> None:
         append = folder.delivery_log.append
         signals: list[int] = []
         with folder.listen_lock("kafka"), handled(signals.append):
-            reader = TopicReader(brokers, wanted, append, heard, ctx.tell)
+            reader = KafkaListener(brokers, wanted, append, heard, ctx.tell)
             with closing(reader):
                 ctx.console.talk(f"connecting to {brokers.servers} ...")
                 partitions = reader.open(start)
@@ -170,14 +176,14 @@ def _register_log(group: typer.Typer) -> None:
         """
         import msgspec
 
-        from ocsync.delivery.decoding import distinct
+        from ocsync.delivery.decoding import distinct_messages
         from ocsync.engine.session import utc_now
         from ocsync.render import delivery as shown
 
         start = moment_of(since) if since else None
         came = ctx.folder().delivery_log.read()
         kept = [one for one in came if not start or datetime.fromisoformat(one.at) >= start]
-        once = distinct(kept)
+        once = distinct_messages(kept)
         facts = {"messages": len(kept), "distinct": len(once)}
         if ctx.console.json:
             rows = kept if every else [one.facts() for one in once]
@@ -188,7 +194,7 @@ def _register_log(group: typer.Typer) -> None:
         ctx.console.talk(shown.received(len(kept), again) if kept else "nothing was received", "=")
 
 
-def _counting(ctx: Context, when_full: str) -> tuple[Counter[str], Heard]:
+def _counting(ctx: Context, when_full: str) -> tuple[Counter[str], ReportMessage]:
     """Counts of what was heard, and the ear that tells what an operator should know."""
     counts: Counter[str] = Counter()
 

@@ -1,11 +1,11 @@
-"""Everything on the wire. httpx stays inside: neither its types nor its errors leave this package.
+"""The HTTP client. Neither httpx's types nor its errors leave this package.
 
-The stack, outermost first; it is put together in `open_client` and nowhere else:
+The stack, outermost first, as `open_client` alone puts it together:
 
-    Api              the calls, typed errors
-    OrderCloudAuth   a token for each request, renewed before it ends and once after a 401
-    RetryTransport   tries again, where a repeat is safe; a waiting retry holds no slot
-    ThrottleTransport  a slot for each attempt, from the one pace of all workers
+    Api                the calls and their typed errors
+    OrderCloudAuth     a token for each request, renewed before it expires and once after a 401
+    RetryTransport     repeats of attempts, where a repeat is safe; a waiting retry holds no slot
+    ThrottleTransport  a slot for each attempt, from one pacer that all workers share
     AiohttpTransport   one round trip
 """
 
@@ -20,5 +20,5 @@ from ocsync.client.factory import Connection as Connection
 from ocsync.client.factory import Limits as Limits
 from ocsync.client.factory import open_client as open_client
 from ocsync.client.sync_configs import read_targets as read_targets
+from ocsync.client.sync_configs import request_sync as request_sync
 from ocsync.client.sync_configs import set_paused as set_paused
-from ocsync.client.sync_configs import sync_one as sync_one

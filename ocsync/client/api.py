@@ -1,4 +1,4 @@
-"""The calls. Paths are below `/v1`, bodies are plain JSON values, errors are ours."""
+"""The calls of the API. Paths are below `/v1`, bodies are plain JSON values."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ocsync.client.throttle import ThrottleTransport
 from ocsync.errors import LostAnswer, TryLater
 from ocsync.schema import secrets_in
 
-PAGE = 100
-DEEP = 30
-"""Beyond this page the last-ID method takes over (api-facts 6)."""
-_MOST_PAGES = 100_000
+PAGE_SIZE = 100
+MAX_PAGE_NUMBER = 30
+"""The last page that is asked for by number; the last ID leads on from there (api-facts 6)."""
+_MAX_PAGES = 100_000
 
 
 class Reply(NamedTuple):
-    """The answer to a write; *body* is None when it was empty."""
+    """The answer to a request; *body* is None when it was empty."""
 
     status: int
     body: Any
@@ -31,65 +31,66 @@ class Reply(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """Who is signed in. *marketplace* is `Seller.ID`; *roles* are the token's; *id* the user's.
+    """The signed-in user and its marketplace, whose ID is `Seller.ID`.
 
-    *audience* names the APIs that the token is for (api-facts 1.1); empty when it does not say.
+    *roles* are the token's. *audience* names the APIs that the token is for (api-facts 1.1); it is
+    empty when the token names none.
     """
 
     marketplace: str
     name: str
     username: str
     roles: tuple[str, ...]
-    kind: str
-    id: str = ""
+    user_type: str
+    user_id: str = ""
     audience: tuple[str, ...] = ()
 
 
 class Page(NamedTuple):
-    """A page of a list; *pages* and *total* are what its Meta says of the whole."""
+    """A page of a list; the totals are those that its Meta states for the whole list."""
 
     items: list[dict[str, Any]]
-    pages: int
-    total: int
+    total_pages: int
+    total_items: int
 
 
 class Api:
-    """The platform, as this profile's user sees it."""
+    """The API of OrderCloud, as the user of this profile may call it."""
 
     def __init__(
         self,
         client: httpx.AsyncClient,
-        base: str,
+        api_url: str,
         auth: OrderCloudAuth,
         throttle: ThrottleTransport,
-        width: int,
+        max_parallel_reads: int,
     ) -> None:
         self._client = client
-        self._base = base + "/v1"
+        self._base = api_url + "/v1"
         self._auth = auth
         self._throttle = throttle
-        self.width = width
-        self.skew: float | None = None
-        """Seconds that the server's clock is before ours, by its last answer; None if unsaid."""
+        self.max_parallel_reads = max_parallel_reads
+        self.clock_skew: float | None = None
+        """Seconds that the server's clock is ahead, by its last answer; None without a date."""
 
     @property
-    def sent(self) -> int:
-        """Requests sent so far, every attempt counted."""
-        return self._throttle.sent
+    def requests_sent(self) -> int:
+        """The number of requests sent so far; every attempt counts."""
+        return self._throttle.requests_sent
 
     @property
-    def under_way(self) -> int:
-        """Requests sent whose answer has not come yet."""
-        return self._throttle.under_way
+    def in_flight(self) -> int:
+        """The number of requests sent whose answer has not arrived yet."""
+        return self._throttle.in_flight
 
     async def identity(self) -> Identity:
-        """Sign in, and ask who we are (`GET /me`)."""
+        """Sign in and return the user and its marketplace (`GET /me`)."""
         me = await self.get("/me") or {}
         claims = self._auth.claims
         role = claims.get("role", [])
         seller = me.get("Seller") or {}
         if not isinstance(seller, dict) or not isinstance(role, str | list):
-            raise _strange("/me")
+            raise _unexpected_answer("/me")
         marketplace = str(seller.get("ID") or "")
         return Identity(
             marketplace,
@@ -98,67 +99,68 @@ class Api:
             (role,) if isinstance(role, str) else tuple(map(str, role)),
             str(claims.get("usrtype") or ""),
             str(me.get("ID") or ""),
-            _texts(claims.get("aud")),
+            _list_of_texts(claims.get("aud")),
         )
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any] | None:
-        """The object at *path*, or None when the answer is empty. Raises ApiError, TryLater."""
+        """Return the object at *path*, None for an empty answer. Raises ApiError, TryLater."""
         body = (await self._call("GET", path, query=query)).body
         if body is not None and not isinstance(body, dict):
-            raise _strange(path)
+            raise _unexpected_answer(path)
         return body
 
     async def page(self, path: str, query: Mapping[str, str] | None = None) -> Page:
-        """One page of the list at *path*. Raises ApiError, TryLater."""
+        """Return one page of the list at *path*. Raises ApiError, TryLater."""
         answer = await self.get(path, query) or {}
         items, meta = answer.get("Items") or [], answer.get("Meta") or {}
         if not isinstance(items, list) or not isinstance(meta, dict):
-            raise _strange(path)
+            raise _unexpected_answer(path)
         pages, total = meta.get("TotalPages") or 0, meta.get("TotalCount") or 0
         if not all(isinstance(n, int) for n in (pages, total)):
-            raise _strange(path)
+            raise _unexpected_answer(path)
         if not all(isinstance(item, dict) for item in items):
-            raise _strange(path)
+            raise _unexpected_answer(path)
         return Page(items, pages, total)
 
     async def write(
         self, method: str, path: str, body: Any = None, *, repeatable: bool = True
     ) -> Reply:
-        """Send *body*. With *repeatable* false it is sent once, and LostAnswer tells of a lost one.
+        """Send *body* and return the answer.
 
-        Raises ApiError for a refusal, TryLater when there was no getting through.
+        With *repeatable* false the request is sent once; an answer that never arrived raises
+        LostAnswer. Raises ApiError for a refusal, TryLater when the request did not get through.
         """
         return await self._call(method, path, body=body, repeatable=repeatable)
 
     async def delete(self, path: str) -> Reply:
-        """Delete; a 404 is a success when an earlier attempt may have done it."""
+        """Delete the object at *path*; a 404 after a lost answer counts as success."""
         reply = await self._send("DELETE", path)
         attempts = int(reply.extensions["attempts"])
         if reply.status_code == 404 and attempts > 1:
             return Reply(204, None, attempts)
-        return self._checked(reply, "DELETE", path)
+        return self._parse_reply(reply, "DELETE", path)
 
     async def pages(
         self, path: str, query: Mapping[str, str] | None = None, *, key: str = ""
     ) -> AsyncIterator[list[dict[str, Any]]]:
-        """A list, page by page, in the order of the IDs where there are any.
+        """Yield the items of a list page by page, ordered by ID where they have one.
 
-        Past page 30 the last ID leads on; what has none (assignments) is paged by number. Raises
-        TryLater when the list does not end, or when an item has no text at *key*.
+        Beyond page 30 the last ID leads on; items without an ID (assignments) are paged by number.
+        Raises TryLater when the list does not end, or when an item has no text at *key*.
         """
-        base, page, last = {**(query or {}), "pageSize": str(PAGE)}, 1, ""
-        for _ in range(_MOST_PAGES):
-            where = {"ID": f">{last}", "sortBy": "ID"} if last else {"page": str(page)}
-            found = await self.page(path, {**base, **where})
-            if not found.items:
+        base, page, last = {**(query or {}), "pageSize": str(PAGE_SIZE)}, 1, ""
+        for _ in range(_MAX_PAGES):
+            position = {"ID": f">{last}", "sortBy": "ID"} if last else {"page": str(page)}
+            answer = await self.page(path, {**base, **position})
+            if not answer.items:
                 return
-            if key and not all(isinstance(item.get(key), str) for item in found.items):
-                raise _strange(path)
-            yield found.items
+            if key and not all(isinstance(item.get(key), str) for item in answer.items):
+                raise _unexpected_answer(path)
+            yield answer.items
             page += 1
-            by_id = last or page > DEEP
-            last = str(found.items[-1].get("ID") or "") if by_id else ""
-            if not last and page > found.pages:
+            by_id = last or page > MAX_PAGE_NUMBER
+            last = str(answer.items[-1].get("ID") or "") if by_id else ""
+            if not last and page > answer.total_pages:
                 return
         raise TryLater(f"the list {path} does not end")
 
@@ -172,7 +174,7 @@ class Api:
         repeatable: bool = True,
     ) -> Reply:
         response = await self._send(method, path, query=query, body=body, repeatable=repeatable)
-        return self._checked(response, method, path)
+        return self._parse_reply(response, method, path)
 
     async def _send(
         self,
@@ -193,10 +195,10 @@ class Api:
             extensions={"repeatable": repeatable},
         )
         response = await self._client.send(request)
-        self.skew = _skew(response, time.time())
+        self.clock_skew = _clock_skew(response, time.time())
         return response
 
-    def _checked(self, response: httpx.Response, method: str, path: str) -> Reply:
+    def _parse_reply(self, response: httpx.Response, method: str, path: str) -> Reply:
         if response.status_code >= 300:
             raw = self._auth.redact(response.content)
             raise error_of(response.status_code, raw, f"{method} {path}")
@@ -208,18 +210,18 @@ class Api:
         return Reply(response.status_code, body, int(response.extensions["attempts"]))
 
 
-def _texts(claim: Any) -> tuple[str, ...]:
-    """A claim that is text, or a list of texts."""
+def _list_of_texts(claim: Any) -> tuple[str, ...]:
+    """Return the texts of a claim that is a text or a list of texts."""
     return tuple(c for c in (claim if isinstance(claim, list) else [claim]) if isinstance(c, str))
 
 
-def _skew(response: httpx.Response, now: float) -> float | None:
+def _clock_skew(response: httpx.Response, now: float) -> float | None:
     try:
         return parsedate_to_datetime(response.headers["date"]).timestamp() - now
     except (KeyError, ValueError, TypeError, OverflowError):
         return None
 
 
-def _strange(path: str) -> TryLater:
+def _unexpected_answer(path: str) -> TryLater:
     text = f"the answer to GET {path} is JSON, but not what OrderCloud sends"
     return TryLater(text, hint="a proxy may stand in between; check the profile's API URL")

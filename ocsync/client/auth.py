@@ -1,9 +1,9 @@
-"""Signing in: client credentials, a token for each request, one renewal at a time.
+"""Authentication: client credentials, a token for each request, one renewal at a time.
 
-A token is renewed before it ends, by the `expires_in` of its answer, and once after a 401. Whoever
-comes while a renewal is under way waits for it, and uses its token, or fails as it failed: trying
-again one after the other would multiply the longest wait. Tokens live in memory only; where an
-error's answer repeats one, or the secret, it is hidden before anybody reads it.
+A token is renewed before it expires, by the `expires_in` of its answer, and once after a 401.
+Requests that come while a renewal is under way wait for it and use its token, or fail as it failed:
+if each tried again in turn, the longest wait would multiply. Tokens live in memory only. Where the
+body of an error repeats a token or the secret, it is redacted before anything reads it.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ import msgspec
 from ocsync.client.responses import decode, first_error
 from ocsync.errors import OcsyncError, SignInError, TryLater
 
-_EARLY_SECONDS = 30.0
-_LONGEST = 10.0**9
-_SECRET_LENGTH = 6
-"""What is shorter is no secret, and hiding it would garble every other word."""
-_TOKENS = 2
-"""Refused tokens that a request may be sent again after."""
+_RENEW_BEFORE_SECONDS = 30.0
+_MAX_LIFETIME = 10.0**9
+_MIN_SECRET_LENGTH = 6
+"""The length below which a secret is not redacted: to hide a short one would garble other words."""
+_MAX_RENEWALS = 2
+"""The number of refused tokens after which a request is sent again with a new one."""
 _HINTS = {
     "ApiClient.InvalidClientID": "check the profile's client ID",
     "Auth.InvalidUsernameOrPassword": "check where the profile's secret comes from",
@@ -36,7 +36,7 @@ _HINTS = {
 
 
 class OrderCloudAuth(httpx.Auth):
-    """Puts a bearer token on each request. *secret* is called only to sign in."""
+    """An httpx auth that sets a bearer token on each request; only a sign-in calls *secret*."""
 
     def __init__(
         self,
@@ -52,54 +52,54 @@ class OrderCloudAuth(httpx.Auth):
         self._now = now
         self._lock = asyncio.Lock()
         self._token = ""
-        self._ends = 0.0
-        self._hidden: set[bytes] = set()
-        self._tries = 0
+        self._expires_at = 0.0
+        self._secrets: set[bytes] = set()
+        self._sign_ins = 0
         self._failure: OcsyncError = TryLater("not signed in yet")
 
     async def async_auth_flow(
         self, request: httpx.Request
     ) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Yields the token request when one is due, ours, and both again after a 401.
+        """Yield the token request when one is due, the request, and both again after a 401.
 
-        A token that was refused is replaced by whoever is first; ours is sent again with the new
-        one, which may be refused once more where tokens are being revoked.
+        The first request whose token was refused renews it; the others are sent again with the new
+        token, which may be refused once more while tokens are being revoked.
         """
-        token, tries = self._token, self._tries
-        if not token or self._now() >= self._ends:
+        token, tries = self._token, self._sign_ins
+        if not token or self._now() >= self._expires_at:
             async with self._lock:
-                if self._due(token, tries):
-                    self._take((yield await self._token_request()))
+                if self._must_sign_in(token, tries):
+                    self._accept_token((yield await self._token_request()))
             token = self._token
-        for _ in range(_TOKENS):
+        for _ in range(_MAX_RENEWALS):
             request.headers["Authorization"] = f"Bearer {token}"
             response = yield request
             if response.status_code != 401:
                 return
-            tries = self._tries
+            tries = self._sign_ins
             async with self._lock:
-                if self._due(token, tries):
-                    self._take((yield await self._token_request()))
+                if self._must_sign_in(token, tries):
+                    self._accept_token((yield await self._token_request()))
             token = self._token
         request.headers["Authorization"] = f"Bearer {token}"
         yield request
 
-    def _due(self, token: str, tries: int) -> bool:
-        """Whether it is on us to ask for a token in place of *token*.
+    def _must_sign_in(self, token: str, tries: int) -> bool:
+        """Return whether this request must fetch a token in place of *token*.
 
-        Raises what it came to when somebody asked in vain while we waited, since *tries*.
+        Raises the error of a sign-in that failed while this request waited, since *tries*.
         """
         if self._token != token:
             return False
-        if self._tries != tries:
+        if self._sign_ins != tries:
             raise self._failure
-        self._tries += 1
+        self._sign_ins += 1
         self._failure = TryLater("signing in did not succeed", hint="the same command, later")
         return True
 
     @property
     def claims(self) -> dict[str, Any]:
-        """What the token says of its bearer; empty when it cannot be read."""
+        """The claims of the token; empty when it cannot be read."""
         return claims_of(self._token)
 
     async def _token_request(self) -> httpx.Request:
@@ -113,37 +113,41 @@ class OrderCloudAuth(httpx.Auth):
         return httpx.Request("POST", self._url, data=form, extensions={"repeatable": True})
 
     def register_secret(self, secrets: Iterable[str]) -> None:
-        """Hide *secrets*, in any form that an answer may repeat them in."""
+        """Register *secrets* for redaction, in every form in which an answer may repeat them."""
         for text in secrets:
-            self._hidden |= {
+            self._secrets |= {
                 text.encode(),
                 quote_plus(text).encode(),
                 msgspec.json.encode(text)[1:-1],
             }
 
     def redact(self, answer: bytes) -> bytes:
-        """*answer* without the secrets and the tokens that were sent."""
-        for word in sorted(self._hidden, key=len, reverse=True):
-            answer = answer.replace(word, b"(hidden)") if len(word) >= _SECRET_LENGTH else answer
+        """Return *answer* without the registered secrets."""
+        for word in sorted(self._secrets, key=len, reverse=True):
+            answer = (
+                answer.replace(word, b"(hidden)") if len(word) >= _MIN_SECRET_LENGTH else answer
+            )
         return answer
 
-    def _take(self, response: httpx.Response) -> None:
+    def _accept_token(self, response: httpx.Response) -> None:
         failed = response.status_code != 200
         body = decode(self.redact(response.content) if failed else response.content)
         if response.status_code != 200 or not isinstance(body, dict):
-            self._failure = self._refused(response, body)
+            self._failure = self._sign_in_error(response, body)
             raise self._failure
         token, seconds = body.get("access_token"), body.get("expires_in")
         if not isinstance(token, str) or not token:
             text = "the token endpoint answered without a token"
             self._failure = SignInError(text, hint="check the auth URL")
             raise self._failure
-        lifetime = float(min(seconds, _LONGEST)) if isinstance(seconds, int | float) else 60.0
+        lifetime = float(min(seconds, _MAX_LIFETIME)) if isinstance(seconds, int | float) else 60.0
         self._token = token
         self.register_secret([token])
-        self._ends = self._now() + max(lifetime - _EARLY_SECONDS, lifetime * 0.9 - 1.0, 0.0)
+        self._expires_at = self._now() + max(
+            lifetime - _RENEW_BEFORE_SECONDS, lifetime * 0.9 - 1.0, 0.0
+        )
 
-    def _refused(self, response: httpx.Response, body: Any) -> OcsyncError:
+    def _sign_in_error(self, response: httpx.Response, body: Any) -> OcsyncError:
         if response.status_code >= 500 or response.status_code in (408, 429):
             return TryLater(f"the token endpoint answered {response.status_code}")
         code, message, _ = first_error(body)
@@ -155,7 +159,7 @@ class OrderCloudAuth(httpx.Auth):
 
 
 def claims_of(token: str) -> dict[str, Any]:
-    """The claims of a JWT, unchecked: the server checks it, we only read."""
+    """Return the claims of a JWT, unverified, as the server verifies it; empty if unreadable."""
     parts = token.split(".")
     if len(parts) != 3:
         return {}

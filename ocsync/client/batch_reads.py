@@ -1,8 +1,8 @@
-"""Reading many refs with few requests.
+"""Reads of many refs with few requests.
 
-Refs of one list are read by `ID=a|b|c`, a single one by GET; what lags behind its writes always by
-GET, as its list may leave entities out (api-facts 5.3). Assignments have no GET: they are listed by
-the parameters that their kind has (api-facts 6).
+Refs of one list are read by `ID=a|b|c`, a single one by GET. An eventually consistent kind is
+always read by GET, as its list may leave entities out (api-facts 5.3). Assignments have no GET:
+they are listed by the parameters of their kind (api-facts 6).
 """
 
 from __future__ import annotations
@@ -13,30 +13,31 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from ocsync.client.api import PAGE, Api
+from ocsync.client.api import PAGE_SIZE, Api
 from ocsync.errors import ApiError, NotFound, OcsyncError
 from ocsync.models import Ref
 from ocsync.schema import Kind, ids_of, kind_of, make_ref, url_of
 
-MOST_IDS = 100
-MOST_URL = 2000
-"""Characters of a URL, `|` counted as the three that it is sent as (api-facts 2.4)."""
+MAX_IDS = 100
+MAX_URL_LENGTH = 2000
+"""Characters of a URL; `|` counts as the three that it is sent as (api-facts 2.4)."""
 
-Current = dict[str, Any] | None
-Pair = tuple[Ref, Current | OcsyncError]
+CurrentDocument = dict[str, Any] | None
+ReadResult = tuple[Ref, CurrentDocument | OcsyncError]
 
 
-async def read_current(api: Api, refs: Iterable[Ref]) -> AsyncIterator[Pair]:
-    """Each ref with what is there now (None: nothing), in any order, a bounded number at a time.
+async def read_current(api: Api, refs: Iterable[Ref]) -> AsyncIterator[ReadResult]:
+    """Yield each ref with its current document, or None if it does not exist, in any order.
 
-    A ref that the platform refuses to show comes with its ApiError. Raises TryLater, SignInError.
+    A ref that the platform refuses to show comes with its ApiError. The number of requests at a
+    time is bounded. Raises TryLater, SignInError.
     """
     batches = _batches(refs)
-    pending: set[asyncio.Task[list[Pair]]] = set()
+    pending: set[asyncio.Task[list[ReadResult]]] = set()
     try:
         while True:
-            for batch in islice(batches, api.width - len(pending)):
-                pending.add(asyncio.create_task(_read(api, batch)))
+            for batch in islice(batches, api.max_parallel_reads - len(pending)):
+                pending.add(asyncio.create_task(_read_batch(api, batch)))
             if not pending:
                 return
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
@@ -50,20 +51,20 @@ async def read_current(api: Api, refs: Iterable[Ref]) -> AsyncIterator[Pair]:
 
 
 def _batches(refs: Iterable[Ref]) -> Iterator[list[Ref]]:
-    """Refs that one request (or one list) can answer together."""
+    """Yield groups of refs that one request (or one list) can answer."""
     groups: dict[tuple[str, ...], list[Ref]] = defaultdict(list)
     for ref in refs:
         kind = kind_of(ref)
         if kind.eventually_consistent:
             yield [ref]
         else:
-            groups[_list_of(kind, ref)].append(ref)
+            groups[_list_key(kind, ref)].append(ref)
     for group in groups.values():
-        yield from [group] if kind_of(group[0]).assignment else _by_length(group)
+        yield from [group] if kind_of(group[0]).assignment else _split_by_url_length(group)
 
 
-def _list_of(kind: Kind, ref: Ref) -> tuple[str, ...]:
-    """What refs of the same list have in common."""
+def _list_key(kind: Kind, ref: Ref) -> tuple[str, ...]:
+    """Return a key that the refs of one list share."""
     if not kind.assignment:
         return tuple(ref.split("/")[:-1])
     ids = ids_of(ref)
@@ -71,12 +72,12 @@ def _list_of(kind: Kind, ref: Ref) -> tuple[str, ...]:
     return (kind.name, kind.path.format_map(ids), ids[first])
 
 
-def _by_length(group: Sequence[Ref]) -> Iterator[list[Ref]]:
+def _split_by_url_length(group: Sequence[Ref]) -> Iterator[list[Ref]]:
     batch: list[Ref] = []
     length = base = len(url_of(group[0])) + 200
     for ref in group:
         size = len(ref.rpartition("/")[2]) + 3
-        if batch and (len(batch) == MOST_IDS or length + size > MOST_URL):
+        if batch and (len(batch) == MAX_IDS or length + size > MAX_URL_LENGTH):
             yield batch
             batch, length = [], base
         batch.append(ref)
@@ -84,71 +85,72 @@ def _by_length(group: Sequence[Ref]) -> Iterator[list[Ref]]:
     yield batch
 
 
-async def _read(api: Api, batch: list[Ref]) -> list[Pair]:
+async def _read_batch(api: Api, batch: list[Ref]) -> list[ReadResult]:
     kind = kind_of(batch[0])
     try:
         if kind.assignment:
-            return await _assignments(api, kind, batch)
+            return await _read_assignments(api, kind, batch)
         if len(batch) == 1:
             return [(batch[0], await api.get(url_of(batch[0])))]
-        return await _listed(api, kind, batch)
+        return await _read_by_list(api, kind, batch)
     except NotFound:
         return [(ref, None) for ref in batch]
     except ApiError as error:
         return [(ref, error) for ref in batch]
 
 
-async def _listed(api: Api, kind: Kind, batch: list[Ref]) -> list[Pair]:
-    wanted = {ref.rpartition("/")[2].casefold(): ref for ref in batch}
+async def _read_by_list(api: Api, kind: Kind, batch: list[Ref]) -> list[ReadResult]:
+    by_id = {ref.rpartition("/")[2].casefold(): ref for ref in batch}
     query = {
         **kind.list_query,
         "ID": "|".join(ref.rpartition("/")[2] for ref in batch),
-        "pageSize": str(PAGE),
+        "pageSize": str(PAGE_SIZE),
     }
     page = await api.page(kind.collection.format_map(ids_of(batch[0])), query)
-    found: dict[Ref, Current] = dict.fromkeys(batch)
+    documents: dict[Ref, CurrentDocument] = dict.fromkeys(batch)
     for item in page.items:
-        ref = wanted.get(str(item.get("ID", "")).casefold())
+        ref = by_id.get(str(item.get("ID", "")).casefold())
         if ref:
-            found[ref] = item
-    return list(found.items())
+            documents[ref] = item
+    return list(documents.items())
 
 
-async def _assignments(api: Api, kind: Kind, batch: list[Ref]) -> list[Pair]:
-    """A group with the same first ID by one list, when that list is no longer than the group."""
+async def _read_assignments(api: Api, kind: Kind, batch: list[Ref]) -> list[ReadResult]:
+    """Read a group with the same first ID by one list, unless that has more pages than refs."""
     if len(batch) > 1:
         ids = ids_of(batch[0])
         parameter, name = next(iter(kind.listed_by.items()))
-        path, query = kind.path.format_map(ids), {parameter: ids[name], "pageSize": str(PAGE)}
+        path, query = kind.path.format_map(ids), {parameter: ids[name], "pageSize": str(PAGE_SIZE)}
         first = await api.page(path, query)
-        if first.pages <= len(batch):
+        if first.total_pages <= len(batch):
             items = list(first.items)
-            for number in range(2, first.pages + 1):
+            for number in range(2, first.total_pages + 1):
                 items += (await api.page(path, {**query, "page": str(number)})).items
-            return _matched(kind, batch, items)
-    found: list[Pair] = []
+            return _match_items(kind, batch, items)
+    results: list[ReadResult] = []
     for ref in batch:
-        found += _matched(kind, [ref], await _one_assignment(api, kind, ref))
-    return found
+        results += _match_items(kind, [ref], await _list_assignment(api, kind, ref))
+    return results
 
 
-async def _one_assignment(api: Api, kind: Kind, ref: Ref) -> list[dict[str, Any]]:
+async def _list_assignment(api: Api, kind: Kind, ref: Ref) -> list[dict[str, Any]]:
     ids = ids_of(ref)
     query = {p: ids[name] for p, name in kind.listed_by.items() if name in ids}
     path = kind.path.format_map(ids)
     return [item async for page in api.pages(path, query) for item in page]
 
 
-def _matched(kind: Kind, batch: list[Ref], items: Iterable[dict[str, Any]]) -> list[Pair]:
+def _match_items(kind: Kind, batch: list[Ref], items: Iterable[dict[str, Any]]) -> list[ReadResult]:
     ids = ids_of(batch[0])
     by_ref = {ref_of(kind, ids, item).casefold(): item for item in items}
     return [(ref, by_ref.get(ref.casefold())) for ref in batch]
 
 
 def ref_of(kind: Kind, ids: Mapping[str, str], item: Mapping[str, Any]) -> Ref:
-    """The ref of a list's *item*; *ids* are those that the list's path holds.
+    """Return the ref of a list's *item*; *ids* are those in the path of the list.
 
-    An assignment's optional ID that is null is none. The ref of a strange item lacks IDs.
+    An optional ID of an assignment that is null counts as absent. The ref of an unexpected item
+    lacks IDs.
     """
     in_path = [name for name in kind.ids if "{" + name + "}" in kind.collection]
     shown = {kind.ids[-1]: item.get("ID")}

@@ -1,4 +1,4 @@
-"""Putting the stack together: connection, proxy, trust, pace."""
+"""Construction of the client: connection, proxy, trust store, pacer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from httpx_aiohttp import AiohttpTransport
 from ocsync import __version__
 from ocsync.client.api import Api
 from ocsync.client.auth import OrderCloudAuth
-from ocsync.client.pacing import Pace
+from ocsync.client.pacing import Pacer
 from ocsync.client.retry import RetryTransport
 from ocsync.client.throttle import ThrottleTransport
 from ocsync.errors import ConfigError
@@ -28,7 +28,7 @@ from ocsync.events import Emit, ignore
 
 
 class Connection(NamedTuple):
-    """Where and as whom: URLs without `/v1`; *secret* is called only when signing in."""
+    """The server and the credentials: URLs without `/v1`; *secret* is called only to sign in."""
 
     api_url: str
     auth_url: str
@@ -37,10 +37,11 @@ class Connection(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """*concurrency*: most requests in flight. *max_rate*: requests a second, 0 for no cap.
+    """Limits of the client.
 
-    *max_wait*: seconds a request may wait for retries and throttling. *timeout*: seconds for one
-    attempt, above the server's own 30 (api-facts 2.4).
+    *concurrency* is the most requests in flight, *max_rate* the most requests a second (0: any).
+    *max_wait* is the seconds that a request may wait for retries and throttling, *timeout* the
+    seconds for one attempt, above the server's own 30 (api-facts 2.4).
     """
 
     concurrency: int = 16
@@ -49,22 +50,27 @@ class Limits(NamedTuple):
     timeout: float = 45.0
 
 
-DEFAULT = Limits()
+DEFAULT_LIMITS = Limits()
 
 
 @asynccontextmanager
 async def open_client(
     connection: Connection,
     *,
-    limits: Limits = DEFAULT,
+    limits: Limits = DEFAULT_LIMITS,
     emit: Emit = ignore,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     now: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[Api]:
-    """The platform at *connection*. Nothing is sent before the first call."""
-    pace = Pace(limits.concurrency, limits.max_rate)
+    """Yield a client of the API at *connection*. Nothing is sent before the first call."""
+    pace = Pacer(limits.concurrency, limits.max_rate)
     throttle = ThrottleTransport(
-        _transport(connection), pace, total=limits.timeout, emit=emit, sleep=sleep, now=now
+        _transport(connection),
+        pace,
+        attempt_seconds=limits.timeout,
+        emit=emit,
+        sleep=sleep,
+        now=now,
     )
     retry = RetryTransport(throttle, max_wait=limits.max_wait, emit=emit, sleep=sleep, now=now)
     token_url = connection.auth_url + "/oauth/token"
@@ -81,13 +87,14 @@ async def open_client(
 
 
 def _transport(connection: Connection) -> AiohttpTransport:
-    """One round trip over aiohttp.
+    """Return the transport for one round trip over aiohttp.
 
-    The session is our own: no bound on connections but the pace's, no cookies, no netrc, and no
-    silent second sending when a kept connection turns out to be dead (that one is ours to decide).
+    Its session bounds no connections, as the pacer does; it keeps no cookies, reads no netrc, and
+    never repeats a request silently when a kept connection turns out to be dead: the retry
+    transport decides that.
     """
     secure = any(u.startswith("https:") for u in (connection.api_url, connection.auth_url))
-    trust = _trust() if secure else None
+    trust = _trust_store() if secure else None
 
     def session() -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=25.0, ssl=trust or True)
@@ -100,17 +107,18 @@ def _transport(connection: Connection) -> AiohttpTransport:
 
 
 def _proxy(url: str) -> httpx.Proxy | None:
-    """The environment's proxy for *url* (`HTTPS_PROXY`, `NO_PROXY`, ...)."""
+    """Return the environment's proxy for *url* (`HTTPS_PROXY`, `NO_PROXY`, ...)."""
     parts = urlsplit(url)
     found = getproxies().get(parts.scheme) or getproxies().get("all")
     return None if not found or proxy_bypass(parts.hostname or "") else httpx.Proxy(found)
 
 
-def _trust() -> ssl.SSLContext:
-    """The system's trust store, `SSL_CERT_FILE` and `SSL_CERT_DIR` honoured.
+def _trust_store() -> ssl.SSLContext:
+    """Return the system's trust store; `SSL_CERT_FILE` and `SSL_CERT_DIR` apply.
 
-    Certifi's list where there is no store at all. Raises ConfigError for a named file that has
-    no certificate: another list in its place would trust whom the operator does not.
+    Certifi's list is used where the system has no store at all. Raises ConfigError for a named file
+    that holds no certificate: with another list in its place, the client would trust servers that
+    the operator does not.
     """
     context = ssl.create_default_context()
     if context.cert_store_stats()["x509_ca"]:

@@ -1,10 +1,10 @@
-"""How fast to send: a window of requests in flight, a gate, and a pacer. Pure; time is an argument.
+"""The pacer: a window of requests in flight, a gate and a rate. Pure; time is an argument.
 
 The window starts small and doubles each round trip until the first 429 or a rise of latency, then
 grows by one a round trip and is halved, at most once a round trip, when the server pushes back. A
-429 that says when to come back closes the gate for everybody until then, and from there on starts
-are paced just below the rate that got through; the pace grows again, the faster the longer nothing
-is refused. OrderCloud documents no limit and no header (api-facts 2.4), so all of it is learned.
+429 with a `Retry-After` closes the gate for all requests until then, and from there on starts are
+paced just below the rate that got through; the rate grows again, the faster the longer nothing is
+refused. OrderCloud documents no limit and no header (api-facts 2.4), so all of it is measured.
 """
 
 from __future__ import annotations
@@ -13,116 +13,127 @@ import math
 import random
 from collections import deque
 
-START = 4.0
-_MEASURED_SECONDS = 3.0
-_BELOW = 0.97
-_GROWTH = 0.02
-_NEAR, _CAREFUL, _CAREFUL_SECONDS = 0.95, 0.1, 30.0
-"""From this share of what got through at the last refusal on, the pace grows this much slower."""
-_SLOWEST = 5.0
-"""Starts a second that no refusal paces below: some refuse for other reasons than the rate, and one
-that takes fewer says when to come back, which closes the gate."""
-_SMOOTH = 0.1
+INITIAL_WINDOW = 4.0
+_RATE_SAMPLE_SECONDS = 3.0
+_RATE_MARGIN = 0.97
+_RATE_GROWTH = 0.02
+_NEAR_CEILING, _SLOW_GROWTH, _SLOW_GROWTH_SECONDS = 0.95, 0.1, 30.0
+"""The share of the measured limit above which the rate grows this much slower, and for how long."""
+_MIN_RATE = 5.0
+"""The rate, in starts a second, below which no refusal sets it.
+
+Some servers refuse for other reasons than the rate, and one that takes fewer requests sends a
+`Retry-After`, which closes the gate."""
+_LATENCY_SMOOTHING = 0.1
 
 
-def backoff(attempt: int, *, first: float = 0.5, most: float = 30.0, jitter: float = -1.0) -> float:
-    """Seconds to wait after the *attempt*-th failure, from 0: capped, and anywhere up to double.
+def backoff(
+    attempt: int, *, first: float = 0.5, maximum: float = 30.0, jitter: float = -1.0
+) -> float:
+    """Return the seconds to wait after failure number *attempt*, counted from 0.
 
-    *jitter* in [0, 1) makes it certain; left out it is drawn.
+    They double up to *maximum*, and vary from half of that to all of it by *jitter* in [0, 1),
+    which is random when negative.
     """
     roll = random.random() if jitter < 0 else jitter
-    return min(most, first * 2.0 ** min(attempt, 16)) * (0.5 + roll / 2)
+    return min(maximum, first * 2.0 ** min(attempt, 16)) * (0.5 + roll / 2)
 
 
-class Pace:
-    """The pace of one client. *cap* is the largest window, *max_rate* starts a second (0: none)."""
+class Pacer:
+    """The pacer of one client, up to *max_window* in flight and *max_rate* a second (0: any)."""
 
-    def __init__(self, cap: int, max_rate: float = 0.0) -> None:
-        self.window = min(START, float(cap))
+    def __init__(self, max_window: int, max_rate: float = 0.0) -> None:
+        self.window = min(INITIAL_WINDOW, float(max_window))
         self.in_flight = 0
-        self._cap = float(cap)
+        self._max_window = float(max_window)
         self._max_rate = max_rate
         self._rate = max_rate
         self._rate_set = 0.0
-        self._ceiling = math.inf
+        self._measured_limit = math.inf
         self._calm_since = 0.0
         self._next_start = 0.0
-        self._gate = 0.0
+        self._gate_opens = 0.0
         self._slow_start = True
-        self._cut = -math.inf
-        self._smooth = 0.0
-        self._floor = math.inf
-        self._got_through: deque[float] = deque()
+        self._last_shrink = -math.inf
+        self._latency = 0.0
+        self._min_latency = math.inf
+        self._successes: deque[float] = deque()
 
     def delay(self, now: float) -> float:
-        """Seconds until another request may start; 0 for at once, inf for when one has ended."""
+        """Return the seconds until a request may start; inf: as soon as another has ended."""
         if self.in_flight >= int(self.window):
             return math.inf
-        if now < self._gate:
-            return self._gate - now
+        if now < self._gate_opens:
+            return self._gate_opens - now
         return max(0.0, self._next_start - now) if self._rate else 0.0
 
-    def gated(self, now: float) -> float:
-        """Seconds for which the server wants nobody to send."""
-        return max(0.0, self._gate - now)
+    def gate_seconds(self, now: float) -> float:
+        """Return the seconds for which the server wants no requests at all."""
+        return max(0.0, self._gate_opens - now)
 
     def started(self, now: float) -> None:
-        """A request is on its way."""
+        """Record that a request was sent."""
         self.in_flight += 1
         if self._rate:
             self._grow_rate(now)
             self._next_start = max(now, self._next_start) + 1.0 / self._rate
 
     def succeeded(self, now: float, latency: float) -> None:
-        """A request got through, after *latency* seconds."""
+        """Record an answer that arrived after *latency* seconds."""
         self._ended()
-        self._remember(now)
-        self._smooth += _SMOOTH * (latency - self._smooth) if self._smooth else latency
-        self._floor = min(self._floor, self._smooth)
-        if self._slow_start and self._smooth > 2 * self._floor + 0.02 and self.window > START:
+        self._record_success(now)
+        self._latency += (
+            _LATENCY_SMOOTHING * (latency - self._latency) if self._latency else latency
+        )
+        self._min_latency = min(self._min_latency, self._latency)
+        if (
+            self._slow_start
+            and self._latency > 2 * self._min_latency + 0.02
+            and self.window > INITIAL_WINDOW
+        ):
             self._slow_start = False
-        if self._smooth > 4 * self._floor + 0.5:
+        if self._latency > 4 * self._min_latency + 0.5:
             self._shrink(now)
         elif self.in_flight + 1 >= self.window / 2:  # a window that is not used proves nothing
             grow = 1.0 if self._slow_start else 1.0 / self.window
-            self.window = min(self._cap, self.window + grow)
+            self.window = min(self._max_window, self.window + grow)
 
     def failed(self) -> None:
-        """A request ended with nothing learned about the pace."""
+        """Record the end of a request that tells nothing about the pace."""
         self._ended()
 
     def throttled(self, now: float, retry_after: float | None) -> None:
-        """The server refused a request for the rate; *retry_after* seconds, if it said so."""
+        """Record a refusal for the rate; *retry_after* is in seconds, None without one."""
         self._ended()
         self._shrink(now)
         if retry_after is None:
             return
-        if now + retry_after > self._gate + 0.05:
-            self._pace_from_now(now)
-        self._gate = max(self._gate, now + retry_after)
-        self._calm_since = self._gate
+        if now + retry_after > self._gate_opens + 0.05:
+            self._set_rate(now)
+        self._gate_opens = max(self._gate_opens, now + retry_after)
+        self._calm_since = self._gate_opens
 
     def _ended(self) -> None:
         self.in_flight -= 1
 
-    def _remember(self, now: float) -> None:
-        self._got_through.append(now)
-        while self._got_through[0] < now - _MEASURED_SECONDS:
-            self._got_through.popleft()
+    def _record_success(self, now: float) -> None:
+        self._successes.append(now)
+        while self._successes[0] < now - _RATE_SAMPLE_SECONDS:
+            self._successes.popleft()
 
     def _shrink(self, now: float) -> None:
         self._slow_start = False
-        if now - self._cut >= max(self._smooth, 0.05):
-            self._cut = now
+        if now - self._last_shrink >= max(self._latency, 0.05):
+            self._last_shrink = now
             self.window = max(1.0, self.window / 2)
 
-    def _pace_from_now(self, now: float) -> None:
-        recent = [at for at in self._got_through if at >= now - _MEASURED_SECONDS]
+    def _set_rate(self, now: float) -> None:
+        recent = [at for at in self._successes if at >= now - _RATE_SAMPLE_SECONDS]
         if len(recent) >= 2:
             measured = len(recent) / max(now - recent[0], 0.5)
-            calm = now - max(recent[0], self._gate)
-            self._ceiling = measured if calm > _MEASURED_SECONDS / 2 else math.inf
-            self._rate = min(max(measured * _BELOW, _SLOWEST), self._max_rate or math.inf)
+            calm = now - max(recent[0], self._gate_opens)
+            self._measured_limit = measured if calm > _RATE_SAMPLE_SECONDS / 2 else math.inf
+            self._rate = min(max(measured * _RATE_MARGIN, _MIN_RATE), self._max_rate or math.inf)
             self._rate_set = now
 
     def _grow_rate(self, now: float) -> None:
@@ -130,9 +141,9 @@ class Pace:
             return
         calm = now - self._calm_since
         seconds = now - max(self._rate_set, self._calm_since)
-        growth = _GROWTH + _GROWTH * min(calm, 10.0)
-        if self._rate > _NEAR * self._ceiling and calm < _CAREFUL_SECONDS:
-            growth *= _CAREFUL
+        growth = _RATE_GROWTH + _RATE_GROWTH * min(calm, 10.0)
+        if self._rate > _NEAR_CEILING * self._measured_limit and calm < _SLOW_GROWTH_SECONDS:
+            growth *= _SLOW_GROWTH
         self._rate *= 1.0 + growth * max(seconds, 0.0)
         self._rate = min(self._rate, self._max_rate or math.inf)
         self._rate_set = now

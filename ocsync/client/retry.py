@@ -1,9 +1,9 @@
-"""Trying again, only where a repeat is safe.
+"""Retries, only where a repeat is safe.
 
-A request that never left, or that was refused before it was worked on (429, 503), can always be
-sent again. One whose answer is lost can be sent again when it says the same as before: GET, DELETE,
-PUT, PATCH with absolute values, an assignment's POST. A request marked `repeatable: False` raises
-LostAnswer instead. The loop is our own as one pace decides for all workers how long to wait.
+A request that was never sent, or that was refused before it was processed (429, 503), can always be
+repeated. A request whose answer was lost can be repeated if it is idempotent: GET, DELETE, PUT,
+PATCH with absolute values, POST of an assignment. A request marked `repeatable: False` raises
+LostAnswer instead. The loop is our own because one pacer decides for all workers how long to wait.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ import aiohttp
 import httpx
 
 from ocsync.client.pacing import backoff
-from ocsync.client.throttle import NoTurn, retry_after
+from ocsync.client.throttle import GateClosed, retry_after
 from ocsync.errors import ConfigError, LostAnswer, OcsyncError, TryLater
 from ocsync.events import Emit, Waiting
 
-_REFUSED = (429, 503)
-_UNSURE = (408, 500, 502, 504)
-_UNSURE_TRIES = 7
-"""A server that answers 500 again and again (about 30 s) will not be persuaded by more."""
-_NEVER_SENT = (
+_REFUSAL_STATUSES = (429, 503)
+_UNKNOWN_STATUSES = (408, 500, 502, 504)
+_MAX_UNKNOWN = 7
+"""Attempts at which a request gives up on such answers (after about 30 s)."""
+_NOT_SENT_ERRORS = (
     aiohttp.ClientConnectorError,
     aiohttp.ConnectionTimeoutError,
     aiohttp.ClientProxyConnectionError,
@@ -33,7 +33,7 @@ _NEVER_SENT = (
 
 
 class RetryTransport(httpx.AsyncBaseTransport):
-    """Repeats attempts for up to *max_wait* seconds a request; long waits are told."""
+    """A transport that repeats attempts for up to *max_wait* seconds a request."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class RetryTransport(httpx.AsyncBaseTransport):
         self._now = now
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """The answer, with `attempts` in its extensions. Raises TryLater or LostAnswer."""
+        """Return the answer, with `attempts` in its extensions. Raises TryLater or LostAnswer."""
         request.extensions["deadline"] = self._now() + self._max_wait
         repeatable = bool(request.extensions.get("repeatable", True))
         attempt, lost = 0, False
@@ -61,28 +61,28 @@ class RetryTransport(httpx.AsyncBaseTransport):
             response = asked = None
             try:
                 response = await self._inner.handle_async_request(request)
-            except NoTurn as error:
-                never_sent, wait, why = True, error.seconds, str(error)
+            except GateClosed as error:
+                never_sent, wait, reason = True, error.seconds, str(error)
             except httpx.TransportError as error:
-                _check_trust(error)
-                never_sent = isinstance(error.__cause__, _NEVER_SENT)
-                wait, why = backoff(attempt - 1), describe(error)
+                _raise_if_untrusted(error)
+                never_sent = isinstance(error.__cause__, _NOT_SENT_ERRORS)
+                wait, reason = backoff(attempt - 1), describe_failure(error)
             else:
-                if response.status_code not in (*_REFUSED, *_UNSURE):
+                if response.status_code not in (*_REFUSAL_STATUSES, *_UNKNOWN_STATUSES):
                     response.extensions["attempts"] = attempt
                     return response
-                never_sent = response.status_code in _REFUSED
+                never_sent = response.status_code in _REFUSAL_STATUSES
                 asked = retry_after(response)
-                wait = backoff(attempt - 1) if asked is None else _at_least(asked, attempt)
-                why = f"OrderCloud answered {response.status_code}"
-                if response.status_code in _UNSURE and attempt >= _UNSURE_TRIES:
+                wait = backoff(attempt - 1) if asked is None else _wait_before(asked, attempt)
+                reason = f"OrderCloud answered {response.status_code}"
+                if response.status_code in _UNKNOWN_STATUSES and attempt >= _MAX_UNKNOWN:
                     wait = math.inf
             lost = lost or not never_sent
-            late = self._now() + wait > request.extensions["deadline"]
-            if late or (not never_sent and not repeatable):
-                raise _given_up(why, attempt, asked, lost=lost)
-            if wait >= 1 and not _gates(response):
-                self._emit(Waiting(wait, why))
+            too_late = self._now() + wait > request.extensions["deadline"]
+            if too_late or (not never_sent and not repeatable):
+                raise _final_error(reason, attempt, asked, lost=lost)
+            if wait >= 1 and not _closes_gate(response):
+                self._emit(Waiting(wait, reason))
             await self._sleep(wait)
 
     async def aclose(self) -> None:
@@ -90,21 +90,21 @@ class RetryTransport(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
-def _at_least(asked: float, attempt: int) -> float:
-    """The wait that the server asks for; where that is none, it is not asked without a pause."""
-    return asked if attempt == 1 else max(asked, backoff(attempt - 2, first=0.1, most=1.0))
+def _wait_before(asked: float, attempt: int) -> float:
+    """Return the seconds to wait when the server *asked* for some; never 0 again and again."""
+    return asked if attempt == 1 else max(asked, backoff(attempt - 2, first=0.1, maximum=1.0))
 
 
-def _gates(response: httpx.Response | None) -> bool:
-    """Whether everybody waits for this answer's `Retry-After`, which the throttle tells once."""
-    refused = response is not None and response.status_code in _REFUSED
+def _closes_gate(response: httpx.Response | None) -> bool:
+    """Return whether the answer closes the gate for all, which the throttle reports once."""
+    refused = response is not None and response.status_code in _REFUSAL_STATUSES
     return refused and response is not None and retry_after(response) is not None
 
 
-def _check_trust(error: httpx.TransportError) -> None:
-    """A certificate that cannot be trusted will not be trusted later either.
+def _raise_if_untrusted(error: httpx.TransportError) -> None:
+    """Raise ConfigError for a certificate that cannot be trusted, as waiting does not change it.
 
-    Other trouble of a handshake is the network's: it is cut off where a connection is.
+    Other failures of a handshake are treated as the network's, like a connection that was cut off.
     """
     if isinstance(error.__cause__, aiohttp.ClientConnectorCertificateError):
         text = f"the server's certificate cannot be trusted: {error}"
@@ -112,23 +112,27 @@ def _check_trust(error: httpx.TransportError) -> None:
         raise ConfigError(text, hint=hint) from error
 
 
-def describe(error: httpx.TransportError) -> str:
-    """What happened on the way, in words."""
-    if isinstance(error, httpx.TimeoutException) and not isinstance(error.__cause__, _NEVER_SENT):
+def describe_failure(error: httpx.TransportError) -> str:
+    """Return a description of the failure for the operator."""
+    if isinstance(error, httpx.TimeoutException) and not isinstance(
+        error.__cause__, _NOT_SENT_ERRORS
+    ):
         return "no answer in time"
     cause = error.__cause__
     if isinstance(cause, aiohttp.ClientConnectorError) and cause.host:
         number = cause.os_error.errno or 0
-        why = os.strerror(number) if number > 0 else str(cause.os_error.strerror or cause.os_error)
-        return f"the network failed (no connection to {cause.host}:{cause.port}: {why})"
+        reason = (
+            os.strerror(number) if number > 0 else str(cause.os_error.strerror or cause.os_error)
+        )
+        return f"the network failed (no connection to {cause.host}:{cause.port}: {reason})"
     return f"the network failed ({str(error) or type(error).__name__})"
 
 
-def _given_up(why: str, attempts: int, asked: float | None, *, lost: bool) -> OcsyncError:
+def _final_error(reason: str, attempts: int, asked: float | None, *, lost: bool) -> OcsyncError:
     times = "once" if attempts == 1 else f"{attempts} times"
     times += f"; it wants to be left alone for {asked:,.0f} s" if asked and asked >= 1 else ""
     hint = "the same command goes on from here, later"
     if lost:
-        text = f"{why}, tried {times}; whether the request took effect is not known"
+        text = f"{reason}, tried {times}; whether the request took effect is not known"
         return LostAnswer(text, hint=hint)
-    return TryLater(f"{why}, tried {times}", hint=hint)
+    return TryLater(f"{reason}, tried {times}", hint=hint)

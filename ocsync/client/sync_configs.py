@@ -14,10 +14,10 @@ _DISABLED = "DeliveryConfig.ConfigurationDisabled"
 
 
 async def read_target(api: Api, target: Target) -> TargetState:
-    """The config of *target* as it is now.
+    """Return the state of *target*'s sync configuration.
 
-    A 404, an empty body and one without a delivery configuration all mean that there is none: which
-    of them the platform gives is not documented (api-facts 3.2).
+    A 404, an empty body and a config without a delivery configuration all mean that there is none;
+    which of them the platform sends is not documented (api-facts 3.2).
     """
     try:
         config = await api.get(target.path)
@@ -38,30 +38,30 @@ async def read_target(api: Api, target: Target) -> TargetState:
 
 
 async def read_targets(api: Api, targets: Iterable[Target]) -> dict[str, TargetState]:
-    """The configs of all *targets*, by name, in their order."""
+    """Return the states of all *targets* by name, in their order."""
     states = await asyncio.gather(*(read_target(api, target) for target in targets))
     return {state.name: state for state in states}
 
 
 async def set_paused(api: Api, target: Target, *, paused: bool) -> None:
-    """Tell the server; only this one field is sent, so what GET hides is not lost."""
+    """Pause or unpause *target* by a PATCH of this one field, as GET hides others."""
     await api.write("PATCH", target.path, {"Paused": paused})
 
 
-async def sync_one(api: Api, target: Target, ids: Mapping[str, str]) -> Reply:
-    """Ask for one entity to be sent to the target's delivery configuration.
+async def request_sync(api: Api, target: Target, ids: Mapping[str, str]) -> Reply:
+    """Request that one entity is sent to the target's delivery configuration.
 
-    Raises NotEnabled and ConfigError where no entity of *target* can be asked for, TryLater where
-    none can for now.
+    Raises NotEnabled and ConfigError when *target* takes no sync requests, TryLater when it takes
+    none for now.
     """
     try:
         return await api.write("POST", target.sync_path, dict(ids))
     except ApiError as error:
-        raise _refusal(target, error) or error from error
+        raise _sync_error(target, error) or error from error
 
 
-def _refusal(target: Target, error: ApiError) -> OcsyncError | None:
-    """What a refusal means that is none of one entity's (api-facts 2.3)."""
+def _sync_error(target: Target, error: ApiError) -> OcsyncError | None:
+    """Return the error for a refusal of the whole target, not one entity (api-facts 2.3)."""
     code, name = error.code, target.name
     if code == _DISABLED or (code.startswith("Synchronize.") and code.endswith("NotEnabled")):
         return NotEnabled(f"{name}: sync is not enabled ({code})", hint="ocsync targets")

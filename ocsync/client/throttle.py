@@ -1,4 +1,4 @@
-"""A slot for every attempt: one pace for all workers, first come, first served."""
+"""Slots for attempts: one pacer for all workers, first come, first served."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from time import time
 import aiohttp
 import httpx
 
-from ocsync.client.pacing import Pace
+from ocsync.client.pacing import Pacer
 from ocsync.events import Emit, InFlight, Waiting
 
-MAX_BODY = 64 * 1024 * 1024
+MAX_BODY_BYTES = 64 * 1024 * 1024
 """Bytes of an answer; more than any page of a list can have."""
-_FLIGHT_SECONDS = 0.2
+_REPORT_SECONDS = 0.2
 
 
-class NoTurn(httpx.PoolTimeout):
-    """Nobody may send for *seconds*, which is longer than this request may wait; it never left."""
+class GateClosed(httpx.PoolTimeout):
+    """The gate stays closed for *seconds*, longer than this request may wait; it was never sent."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"OrderCloud wants nobody to send for {seconds:,.0f} s")
@@ -28,101 +28,101 @@ class NoTurn(httpx.PoolTimeout):
 
 
 class ThrottleTransport(httpx.AsyncBaseTransport):
-    """Bounds what is in flight, reads each answer whole, and tells the pace how it went.
+    """A transport that bounds the requests in flight, and reads each answer whole.
 
-    *total* bounds an attempt from its first byte to the last of its answer, in seconds.
+    *attempt_seconds* bounds an attempt from its first byte to the last byte of its answer.
     """
 
     def __init__(
         self,
         inner: httpx.AsyncBaseTransport,
-        pace: Pace,
+        pacer: Pacer,
         *,
-        total: float,
+        attempt_seconds: float,
         emit: Emit,
         sleep: Callable[[float], Awaitable[None]],
         now: Callable[[], float],
     ) -> None:
         self._inner = inner
-        self._pace = pace
-        self._total = total
+        self._pacer = pacer
+        self._attempt_seconds = attempt_seconds
         self._emit = emit
         self._sleep = sleep
         self._now = now
-        self._turn = asyncio.Lock()
-        self._freed = asyncio.Event()
-        self._told = -math.inf
-        self._held = 0.0
-        self.sent = 0
+        self._queue = asyncio.Lock()
+        self._slot_freed = asyncio.Event()
+        self._reported_at = -math.inf
+        self._gated_seconds = 0.0
+        self.requests_sent = 0
 
     @property
-    def under_way(self) -> int:
-        """Attempts sent whose answer has not come yet."""
-        return self._pace.in_flight
+    def in_flight(self) -> int:
+        """The number of attempts sent whose answer has not arrived yet."""
+        return self._pacer.in_flight
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """One attempt. Raises httpx.TransportError.
+        """Make one attempt. Raises httpx.TransportError.
 
-        The request's `deadline` bounds how long the server may keep it waiting. Time that our own
-        pace takes is added to it: where requests get through one after the other, none is waiting.
+        The request's `deadline` bounds how long the server may delay it. Time in our own queue is
+        added to it, as the server does not cause that.
         """
-        queued, held = self._now(), self._held
-        await self._enter(request.extensions.get("deadline", math.inf))
-        own = self._now() - queued - (self._held - held)
+        queued, held = self._now(), self._gated_seconds
+        await self._acquire_slot(request.extensions.get("deadline", math.inf))
+        own = self._now() - queued - (self._gated_seconds - held)
         if "deadline" in request.extensions:
             request.extensions["deadline"] += max(own, 0.0)
         start = self._now()
         try:
-            async with asyncio.timeout(self._total):
-                response = await self._read(await self._inner.handle_async_request(request))
+            async with asyncio.timeout(self._attempt_seconds):
+                response = await self._read_whole(await self._inner.handle_async_request(request))
         except TimeoutError as late:
-            self._pace.failed()
-            raise httpx.ReadTimeout(f"no answer within {self._total:.0f} s") from late
+            self._pacer.failed()
+            raise httpx.ReadTimeout(f"no answer within {self._attempt_seconds:.0f} s") from late
         except (aiohttp.ClientError, OSError) as error:  # what the transport does not translate
-            self._pace.failed()
+            self._pacer.failed()
             text = str(error) or type(error).__name__
             raise httpx.RemoteProtocolError(text.splitlines()[0]) from error
         except BaseException:
-            self._pace.failed()
+            self._pacer.failed()
             raise
         finally:
-            self._freed.set()
-        self._learn(response, self._now() - start)
+            self._slot_freed.set()
+        self._update_pacer(response, self._now() - start)
         return response
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._inner.aclose()
 
-    async def _enter(self, deadline: float) -> None:
-        async with self._turn:
-            while (delay := self._pace.delay(self._now())) > 0:
+    async def _acquire_slot(self, deadline: float) -> None:
+        async with self._queue:
+            while (delay := self._pacer.delay(self._now())) > 0:
                 if delay == math.inf:
-                    self._freed.clear()
-                    await self._freed.wait()
+                    self._slot_freed.clear()
+                    await self._slot_freed.wait()
                 else:
-                    gated = self._pace.gated(self._now())
+                    gated = self._pacer.gate_seconds(self._now())
                     if gated and self._now() + gated > deadline:
-                        raise NoTurn(gated)
+                        raise GateClosed(gated)
                     if gated >= 1:
                         self._emit(Waiting(gated, "throttled by OrderCloud"))
                     before = self._now()
                     await self._sleep(delay)
-                    self._held += self._now() - before if gated else 0.0
+                    self._gated_seconds += self._now() - before if gated else 0.0
             now = self._now()
-            self._pace.started(now)
-            self.sent += 1
-            if now - self._told >= _FLIGHT_SECONDS:
-                self._told = now
-                self._emit(InFlight(self._pace.in_flight, int(self._pace.window)))
+            self._pacer.started(now)
+            self.requests_sent += 1
+            if now - self._reported_at >= _REPORT_SECONDS:
+                self._reported_at = now
+                self._emit(InFlight(self._pacer.in_flight, int(self._pacer.window)))
 
-    async def _read(self, response: httpx.Response) -> httpx.Response:
+    async def _read_whole(self, response: httpx.Response) -> httpx.Response:
         try:
             parts, size = [], 0
             async for part in response.aiter_raw():
                 size += len(part)
-                if size > MAX_BODY:
-                    raise httpx.ReadError(f"the answer is larger than {MAX_BODY:,} bytes")
+                if size > MAX_BODY_BYTES:
+                    raise httpx.ReadError(f"the answer is larger than {MAX_BODY_BYTES:,} bytes")
                 parts.append(part)
         finally:
             await response.aclose()
@@ -130,17 +130,17 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
             response.status_code, headers=response.headers, content=b"".join(parts)
         )
 
-    def _learn(self, response: httpx.Response, latency: float) -> None:
+    def _update_pacer(self, response: httpx.Response, latency: float) -> None:
         if response.status_code in (429, 503):
-            self._pace.throttled(self._now(), retry_after(response))
+            self._pacer.throttled(self._now(), retry_after(response))
         elif response.status_code >= 500:
-            self._pace.failed()
+            self._pacer.failed()
         else:
-            self._pace.succeeded(self._now(), latency)
+            self._pacer.succeeded(self._now(), latency)
 
 
 def retry_after(response: httpx.Response) -> float | None:
-    """The seconds of a `Retry-After`, given as a number or a date; None without a sensible one."""
+    """Return the seconds of a `Retry-After` (a number or a date), or None if it has none."""
     text = response.headers.get("retry-after", "").strip()
     if not text:
         return None

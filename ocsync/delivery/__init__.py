@@ -1,3 +1,3 @@
-"""What arrives at a delivery target: the receiver, signatures, and matching messages to writes."""
+"""Listeners for delivery targets, signatures, and matching of messages to writes."""
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What arrives -> messages: over HTTP in an envelope, in a topic with a header. Pure.
+"""Decoding of messages: an envelope over HTTP, a header in a Kafka topic. Pure.
 
-Where the namespace stands is Sitecore's sample's reading, not a promise (api-facts 4.5); its author
-was not sure of Kafka either. So each form is taken from each transport.
+The place of the namespace follows Sitecore's sample, which is not a promise (api-facts 4.5) and was
+unsure of Kafka. So each transport accepts each form.
 """
 
 from __future__ import annotations
@@ -15,56 +15,59 @@ import msgspec
 from ocsync.errors import InputError
 from ocsync.models import Delivery
 
-Record = Callable[[Sequence[Delivery]], None]
-"""Keeps a group of messages; durable when it returns. Raises OSError."""
-Heard = Callable[[int, str], None]
-"""Is told what became of a message: a status, and its namespace or what is wrong."""
+AppendMessages = Callable[[Sequence[Delivery]], None]
+"""A function that appends messages to the log, durably when it returns. Raises OSError."""
+ReportMessage = Callable[[int, str], None]
+"""A function that takes the status of a message, and its namespace or the reason of a refusal."""
 
-_NAMESPACES = "sitecore.ordercloud."
-"""What namespaces begin with; a payload's own field may be called `type` too."""
-_IN_HEADERS = ("type", "ce_type", "ce-type")
-_IN_BODY = ("type", "eventtype", "event_type", "messagetype", "message_type")
-"""Where a message may say its namespace, the likeliest first."""
-_IDS = ("catalogid", "buyerid", "companyid", "productid", "variantid", "id")
+_NAMESPACE_PREFIX = "sitecore.ordercloud."
+"""The prefix of every namespace; a payload may have a field `type` of its own."""
+_HEADER_FIELDS = ("type", "ce_type", "ce-type")
+_BODY_FIELDS = ("type", "eventtype", "event_type", "messagetype", "message_type")
+"""Fields that may hold the namespace, the likeliest first."""
+_ID_FIELDS = ("catalogid", "buyerid", "companyid", "productid", "variantid", "id")
 _BOM = b"\xef\xbb\xbf"
 
 
-def open_messages(
-    body: bytes, headers: Mapping[str, str], at: str, origin: str = ""
+def decode_messages(
+    body: bytes, headers: Mapping[str, str], received_at: str, origin: str = ""
 ) -> list[Delivery]:
-    """The messages in *body*, which came with *headers*. Raises InputError for what is none.
+    """Return the messages in *body*, which came with *headers*.
 
-    A body may hold several in a list. *origin* is where in a topic it stood.
+    A body may hold several in a list. *origin* is its position in a topic. Raises InputError for a
+    body that holds no message.
     """
     try:
-        found = msgspec.json.decode(body.removeprefix(_BOM))
-        if not isinstance(found, list):
-            return [_opened(found, headers, at, origin)]
-        if not found:
+        document = msgspec.json.decode(body.removeprefix(_BOM))
+        if not isinstance(document, list):
+            return [_decode_message(document, headers, received_at, origin)]
+        if not document:
             raise InputError("not a message: an empty list")
         return [
-            _opened(one, headers, at, f"{origin} {n}" if origin else "")
-            for n, one in enumerate(found)
+            _decode_message(item, headers, received_at, f"{origin} {n}" if origin else "")
+            for n, item in enumerate(document)
         ]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"not a message: {error}") from error
 
 
-def _opened(document: Any, headers: Mapping[str, str], at: str, origin: str) -> Delivery:
-    inner, payload = _unwrapped(document)
+def _decode_message(
+    document: Any, headers: Mapping[str, str], received_at: str, origin: str
+) -> Delivery:
+    inner, payload = _unwrap_envelope(document)
     if isinstance(payload, str):
         payload = msgspec.json.decode(payload)
     if not isinstance(payload, dict):
         raise InputError("not a message: its payload is no object")
-    namespace = _first_of(_IN_HEADERS, headers) or _first_of(_IN_HEADERS, inner)
-    namespace = namespace or _first_of(_IN_BODY, payload, _NAMESPACES)
+    namespace = _first_text(_HEADER_FIELDS, headers) or _first_text(_HEADER_FIELDS, inner)
+    namespace = namespace or _first_text(_BODY_FIELDS, payload, _NAMESPACE_PREFIX)
     if not namespace:
         raise InputError("not a message: neither its headers nor its body name a namespace")
-    return Delivery(at=at, namespace=namespace, payload=payload, origin=origin)
+    return Delivery(at=received_at, namespace=namespace, payload=payload, origin=origin)
 
 
-def _unwrapped(document: Any) -> tuple[Mapping[str, Any], Any]:
-    """An envelope's headers and payload; what is no envelope is the payload itself."""
+def _unwrap_envelope(document: Any) -> tuple[Mapping[str, Any], Any]:
+    """Return an envelope's headers and payload; anything else is a payload itself."""
     if isinstance(document, dict):
         low = {name.casefold(): value for name, value in document.items()}
         if "payload" in low and isinstance(low.get("headers"), dict):
@@ -72,15 +75,15 @@ def _unwrapped(document: Any) -> tuple[Mapping[str, Any], Any]:
     return {}, document
 
 
-def _first_of(names: Sequence[str], place: Mapping[str, Any], prefix: str = "") -> str:
-    """What the first of *names* in *place* that says something, whatever its case, says."""
-    low = {name.casefold(): value for name, value in place.items()}
-    found = (low.get(name) for name in names)
-    return next((s for s in found if isinstance(s, str) and s and s.startswith(prefix)), "")
+def _first_text(names: Sequence[str], fields: Mapping[str, Any], prefix: str = "") -> str:
+    """Return the first text in *fields* under one of *names*, in any case, that has *prefix*."""
+    low = {name.casefold(): value for name, value in fields.items()}
+    values = (low.get(name) for name in names)
+    return next((s for s in values if isinstance(s, str) and s and s.startswith(prefix)), "")
 
 
-class Distinct(NamedTuple):
-    """A message, how often the very same came, and when it came first and last."""
+class DistinctMessage(NamedTuple):
+    """A message, the number of its copies, and the times of the first and the last one."""
 
     message: Delivery
     times: int
@@ -88,24 +91,24 @@ class Distinct(NamedTuple):
     last: str
 
     def facts(self) -> dict[str, Any]:
-        """All of it, for a program."""
+        """Return the message and its numbers as a JSON object."""
         message = {"namespace": self.message.namespace, "payload": self.message.payload}
         return {"first": self.first, "last": self.last, "times": self.times, **message}
 
 
-def distinct(messages: Iterable[Delivery]) -> list[Distinct]:
-    """*messages* without their repetitions: each namespace and content once, as they came first."""
-    found: dict[bytes, Distinct] = {}
-    for one in messages:
-        content = msgspec.json.encode((one.namespace, one.payload), order="deterministic")
+def distinct_messages(messages: Iterable[Delivery]) -> list[DistinctMessage]:
+    """Return *messages* without repetitions of namespace and content, in order of arrival."""
+    by_digest: dict[bytes, DistinctMessage] = {}
+    for message in messages:
+        content = msgspec.json.encode((message.namespace, message.payload), order="deterministic")
         digest = hashlib.sha256(content).digest()
-        old = found.get(digest, Distinct(one, 0, one.at, one.at))
-        found[digest] = Distinct(old.message, old.times + 1, old.first, one.at)
-    return list(found.values())
+        old = by_digest.get(digest, DistinctMessage(message, 0, message.at, message.at))
+        by_digest[digest] = DistinctMessage(old.message, old.times + 1, old.first, message.at)
+    return list(by_digest.values())
 
 
-def about(message: Delivery) -> str:
-    """The IDs of what *message* is about, as far as it names them, parents first."""
+def entity_ids(message: Delivery) -> str:
+    """Return the IDs of the entity that *message* is about, as far as named, parents first."""
     low = {name.casefold(): value for name, value in message.payload.items()}
-    found = [value for name in _IDS if isinstance(value := low.get(name), str) and value]
-    return "/".join(dict.fromkeys(found))
+    ids = [value for name in _ID_FIELDS if isinstance(value := low.get(name), str) and value]
+    return "/".join(dict.fromkeys(ids))

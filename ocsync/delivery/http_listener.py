@@ -1,7 +1,7 @@
-"""The receiver of an HTTP delivery target: signature, envelope, log, answer.
+"""The listener for an HTTP delivery target: signature, envelope, log, answer.
 
-A message is on disk before it is answered with 200; those that come together are written together.
-What cannot be kept is answered with 503, so that the platform sends it again.
+A message is on disk before it is answered with 200; messages that arrive together are written
+together. One that cannot be stored is answered with 503, so that the platform sends it again.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from typing import NamedTuple
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from ocsync.delivery.decoding import Heard, Record, open_messages
+from ocsync.delivery.decoding import AppendMessages, ReportMessage, decode_messages
 from ocsync.delivery.kafka_config import is_loopback
 from ocsync.delivery.messages import is_signed
 from ocsync.errors import ConfigError, InputError
 from ocsync.models import Delivery
 
-MAX_BODY = 8 * 1024 * 1024
-"""Bytes of one request."""
+MAX_BODY_BYTES = 8 * 1024 * 1024
+"""Bytes of one request's body."""
 _GREETING = b"ocsync listens here for an OrderCloud delivery target\n"
 
 
-class Check(NamedTuple):
-    """What a request must show: the signature with *secret*, and the header *name* with *value*.
+class RequestCheck(NamedTuple):
+    """The proofs that a request must carry: a signature with *secret*, and a header *name*.
 
-    What is empty is not asked for.
+    The header must have *value*. An empty field is not checked.
     """
 
     secret: str = ""
@@ -39,23 +39,23 @@ class Check(NamedTuple):
     value: str = ""
 
     def passes(self, headers: dict[str, str], body: bytes) -> bool:
-        """Whether it does; takes the same time whatever the secrets are."""
+        """Return whether a request carries them, in a time that does not depend on the secrets."""
         signed = not self.secret or is_signed(self.secret, body, headers.get("x-oc-hash", ""))
         shown = headers.get(self.name.lower(), "") if self.name else ""
         return signed and hmac.compare_digest(shown.encode("latin-1"), self.value.encode())
 
 
-class Receiver:
-    """The application: takes messages that pass *check*, and hands them to *record* in groups.
+class HttpListener:
+    """The ASGI application: takes messages that pass *check*, and hands them to *append*.
 
-    *heard* is told each answer: its status, and the namespace or what is wrong. Every path takes
-    messages; a GET tells only that somebody listens.
+    *report* is called with each answer's status, and the namespace or the reason of a refusal.
+    Every path takes messages; a GET answers only that a listener runs here.
     """
 
-    def __init__(self, check: Check, record: Record, heard: Heard) -> None:
+    def __init__(self, check: RequestCheck, append: AppendMessages, report: ReportMessage) -> None:
         self._check = check
-        self._groups = Groups(record)
-        self._heard = heard
+        self._log = GroupCommit(append)
+        self._report = report
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -63,69 +63,69 @@ class Receiver:
             return
         if scope["method"] != "POST":
             looking = scope["method"] in ("GET", "HEAD")
-            await _answer(send, 200 if looking else 405, _GREETING if looking else b"")
+            await _send_response(send, 200 if looking else 405, _GREETING if looking else b"")
             return
-        status, about = await self._take(scope, receive)
-        await _answer(send, status)
-        self._heard(status, about)
+        status, about = await self._receive_message(scope, receive)
+        await _send_response(send, status)
+        self._report(status, about)
 
-    async def _take(self, scope: Scope, receive: Receive) -> tuple[int, str]:
-        body = await _read(receive)
+    async def _receive_message(self, scope: Scope, receive: Receive) -> tuple[int, str]:
+        body = await _read_body(receive)
         if body is None:
-            return 413, f"it has more than {MAX_BODY // 2**20} MiB"
+            return 413, f"it has more than {MAX_BODY_BYTES // 2**20} MiB"
         headers = {n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]}
         if not self._check.passes(headers, body):
             return 401, ""
         try:
-            messages = open_messages(body, headers, datetime.now(UTC).isoformat())
+            messages = decode_messages(body, headers, datetime.now(UTC).isoformat())
         except InputError as error:
             return 400, error.message
         try:
-            await self._groups.keep(messages)
+            await self._log.append(messages)
         except OSError as error:
             return 503, error.strerror or str(error)
         return 200, messages[-1].namespace
 
 
 @dataclass
-class _Group:
+class _Batch:
     messages: list[Delivery] = field(default_factory=list)
     written: asyncio.Future[None] | None = None
 
 
-class Groups:
-    """Messages that wait for the disk; those that come while it is busy go together."""
+class GroupCommit:
+    """Messages that wait for the disk; all that arrive while it is busy are written together."""
 
-    def __init__(self, record: Record) -> None:
-        self._record = record
-        self._next = _Group()
-        self._turn = asyncio.Lock()
+    def __init__(self, append: AppendMessages) -> None:
+        self._append = append
+        self._next = _Batch()
+        self._disk = asyncio.Lock()
 
-    async def keep(self, messages: Sequence[Delivery]) -> None:
-        """Durable when it returns. Raises what *record* raises, to each whose messages are lost."""
+    async def append(self, messages: Sequence[Delivery]) -> None:
+        """Append *messages* durably. Each caller whose messages are lost gets the error."""
         group = self._next
         group.messages += messages
         if group.written is None:
             group.written = asyncio.ensure_future(self._write(group))
         await asyncio.shield(group.written)
 
-    async def _write(self, group: _Group) -> None:
-        async with self._turn:
-            self._next = _Group()
-            await asyncio.to_thread(self._record, group.messages)
+    async def _write(self, group: _Batch) -> None:
+        async with self._disk:
+            self._next = _Batch()
+            await asyncio.to_thread(self._append, group.messages)
 
 
-async def _read(receive: Receive) -> bytes | None:
-    """The body of a request; None for one that is too large."""
+async def _read_body(receive: Receive) -> bytes | None:
+    """Return the body of a request, or None if it is too large."""
     message = await receive()
     body: bytes = message.get("body", b"")
-    while message.get("more_body") and len(body) <= MAX_BODY:
+    while message.get("more_body") and len(body) <= MAX_BODY_BYTES:
         message = await receive()
         body += message.get("body", b"")
-    return body if len(body) <= MAX_BODY else None
+    return body if len(body) <= MAX_BODY_BYTES else None
 
 
-async def _answer(send: Send, status: int, body: bytes = b"") -> None:
+async def _send_response(send: Send, status: int, body: bytes = b"") -> None:
     headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"text/plain")]
     if status == 413:
         headers.append((b"connection", b"close"))  # the rest of it is not read
@@ -133,8 +133,8 @@ async def _answer(send: Send, status: int, body: bytes = b"") -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def listen(host: str, port: int, secret: str) -> socket.socket:
-    """A listening socket. Raises ConfigError for a port that is taken, or a risk nobody wants."""
+def open_socket(host: str, port: int, secret: str) -> socket.socket:
+    """Return a listening socket. Raises ConfigError for a port in use, or an unsafe address."""
     if not is_loopback(host) and not secret:
         raise ConfigError(
             f"without a secret anybody who reaches {host} could send messages",
@@ -153,15 +153,15 @@ def listen(host: str, port: int, secret: str) -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """The URL at which *listener* is reached."""
+    """Return the URL of *listener*."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-def serve(receiver: Receiver, listener: socket.socket) -> None:
-    """Receive until SIGINT or SIGTERM, which is raised again once what has come is answered."""
+def serve(application: HttpListener, listener: socket.socket) -> None:
+    """Serve until SIGINT or SIGTERM, which is raised again once received messages are answered."""
     config = uvicorn.Config(
-        receiver, log_level="critical", access_log=False, lifespan="off", server_header=False,
+        application, log_level="critical", access_log=False, lifespan="off", server_header=False,
         date_header=False, proxy_headers=False, ws="none", interface="asgi3",
         timeout_keep_alive=75, timeout_graceful_shutdown=2,
     )  # fmt: skip

@@ -1,6 +1,6 @@
-"""A Kafka cluster, looked at: which partitions there are, where to begin, what comes.
+"""Access to a Kafka cluster: its partitions, the offsets to begin at, its records.
 
-Partitions are assigned and no offset is committed, so nobody's consumer group is touched.
+Partitions are assigned and no offset is committed, so no consumer group is affected.
 """
 
 from __future__ import annotations
@@ -12,182 +12,191 @@ from typing import Any, NamedTuple, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from ocsync.delivery.kafka_config import Brokers, settings_of
+from ocsync.delivery.kafka_config import Brokers, librdkafka_settings
 from ocsync.errors import ConfigError, OcsyncError, SignInError, TryLater
 
 CONNECT_SECONDS = 10.0
-"""How long a broker may take to answer at the start."""
+"""Seconds that a broker may take to answer at the start."""
 ANSWER_SECONDS = 2.0
-"""How long it may take later on."""
-_BATCH, _WAIT = 1000, 0.2
-_DENIED = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED,
+"""Seconds that a broker may take to answer later on."""
+_BATCH_SIZE, _POLL_SECONDS = 1000, 0.2
+_ACCESS_ERRORS = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED,
            KafkaError.TOPIC_AUTHORIZATION_FAILED}  # fmt: skip
-_LOST = {KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE, KafkaError._SSL, *_DENIED}
+_CONNECTION_ERRORS = {
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._RESOLVE,
+    KafkaError._SSL,
+    *_ACCESS_ERRORS,
+}
 
-Place = tuple[str, int]
+Partition = tuple[str, int]
 """A topic and the number of one of its partitions."""
 
 
-class Span(NamedTuple):
-    """What is read of a partition: from offset *start*; what is before *end* was there already."""
+class OffsetRange(NamedTuple):
+    """The offset *start* to read a partition from, and its *end* when the listener began."""
 
     start: int
     end: int
 
 
 class ReceivedRecord(NamedTuple):
-    """A record of a partition. *time* is the topic's own, in milliseconds; 0 where it has none."""
+    """A record of a partition. *timestamp* is the topic's own, in ms; 0 where it has none."""
 
-    place: Place
+    partition: Partition
     offset: int
-    time: int
+    timestamp: int
     headers: Mapping[str, str]
     body: bytes
 
 
-class Cluster:
-    """The cluster that *brokers* belong to; *lost* is told when it does not answer any more."""
+class KafkaClient:
+    """A client of the cluster of *brokers*; *report_lost* is called when it stops answering."""
 
-    def __init__(self, brokers: Brokers, lost: Callable[[str], None]) -> None:
+    def __init__(self, brokers: Brokers, report_lost: Callable[[str], None]) -> None:
         self.servers = brokers.servers
-        self._lost = lost
-        self._error: KafkaError | None = None
-        settings = {**settings_of(brokers, os.environ), "error_cb": self._on_error}
+        self._report_lost = report_lost
+        self._last_error: KafkaError | None = None
+        settings = {**librdkafka_settings(brokers, os.environ), "error_cb": self._on_error}
         try:
             self._consumer = Consumer(settings)
         except KafkaException as error:
-            raise ConfigError(f"Kafka's client does not take that: {_why(error)}") from error
+            raise ConfigError(f"Kafka's client does not take that: {_error_text(error)}") from error
 
-    def find(self, topics: Sequence[str]) -> list[Place]:
-        """The partitions of *topics*. Raises TryLater, SignInError, ConfigError."""
-        return [place for topic in topics for place in self._find(topic)]
+    def find_partitions(self, topics: Sequence[str]) -> list[Partition]:
+        """Return the partitions of *topics*. Raises TryLater, SignInError, ConfigError."""
+        return [partition for topic in topics for partition in self._wait_for_partitions(topic)]
 
-    def look(self, topics: Sequence[str]) -> list[Place]:
-        """The partitions of *topics* as they are now. Raises TryLater when nobody answers."""
+    def list_partitions(self, topics: Sequence[str]) -> list[Partition]:
+        """Return the current partitions of *topics*. Raises TryLater when no broker answers."""
         try:
-            found = [self._metadata(topic) for topic in topics]
+            metadata = [self._metadata(topic) for topic in topics]
         except KafkaException as error:
-            raise TryLater(_why(error)) from error
-        if wrong := next((one.error for one in found if one.error), None):
-            raise TryLater(wrong.str())
-        return [(one.topic, number) for one in found for number in one.partitions]
+            raise TryLater(_error_text(error)) from error
+        if failure := next((t.error for t in metadata if t.error), None):
+            raise TryLater(failure.str())
+        return [(topic.topic, number) for topic in metadata for number in topic.partitions]
 
-    def spans(self, places: Sequence[Place], since: float) -> dict[Place, Span]:
-        """Where to begin in each of *places*: at what came *since* (seconds), or its end for 0.
+    def offset_ranges(
+        self, partitions: Sequence[Partition], since: float
+    ) -> dict[Partition, OffsetRange]:
+        """Return where to begin in each of *partitions*: at *since* (seconds), or its end for 0.
 
         Raises TryLater.
         """
         try:
-            return self._spans(places, int(since * 1000))
+            return self._offset_ranges(partitions, int(since * 1000))
         except KafkaException as error:
-            raise self._trouble(_why(error)) from error
+            raise self._translate_error(_error_text(error)) from error
 
-    def assign(self, offsets: Mapping[Place, int]) -> None:
-        """Go on from *offsets*."""
-        self._consumer.assign([TopicPartition(*place, at) for place, at in offsets.items()])
+    def assign(self, offsets: Mapping[Partition, int]) -> None:
+        """Read from *offsets* on."""
+        self._consumer.assign([TopicPartition(*partition, at) for partition, at in offsets.items()])
 
-    def take(self) -> list[ReceivedRecord]:
-        """What has come; it waits a moment for something. *lost* hears of trouble."""
-        found = []
+    def poll(self) -> list[ReceivedRecord]:
+        """Return new records, after a short wait for some; *report_lost* is called on a failure."""
+        records = []
         try:
-            for message in self._consumer.consume(_BATCH, _WAIT):
-                if wrong := message.error():
-                    self._lost(wrong.str())
+            for message in self._consumer.consume(_BATCH_SIZE, _POLL_SECONDS):
+                if failure := message.error():
+                    self._report_lost(failure.str())
                 else:
-                    found.append(_came(message))
+                    records.append(_received_record(message))
         except KafkaException as error:
-            self._lost(_why(error))
-        return found
+            self._report_lost(_error_text(error))
+        return records
 
     def close(self) -> None:
-        """Leave it."""
+        """Close the connections."""
         self._consumer.close()
 
     def _on_error(self, error: KafkaError) -> None:
-        self._error = error
-        if error.code() in _LOST:
-            self._lost(error.str())
+        self._last_error = error
+        if error.code() in _CONNECTION_ERRORS:
+            self._report_lost(error.str())
 
     def _metadata(self, topic: str) -> Any:
         return self._consumer.list_topics(topic, timeout=ANSWER_SECONDS).topics[topic]
 
-    def _find(self, topic: str) -> list[Place]:
+    def _wait_for_partitions(self, topic: str) -> list[Partition]:
         waited = 0.0
         while True:
             try:
-                found = self._metadata(topic)
+                metadata = self._metadata(topic)
                 break
             except KafkaException as error:
                 waited += ANSWER_SECONDS
-                self._consumer.poll(0.1)  # lets the client say what is wrong
-                denied = self._error is not None and self._error.code() in _DENIED
+                self._consumer.poll(0.1)  # lets the client report the cause
+                denied = self._last_error is not None and self._last_error.code() in _ACCESS_ERRORS
                 if denied or waited >= CONNECT_SECONDS:
-                    raise self._trouble(_why(error)) from error
-        if found.error is not None and found.error.code() in _DENIED:
-            raise SignInError(f"topic {topic} at {self.servers}: {found.error.str()}")
-        if found.error is not None or not found.partitions:
+                    raise self._translate_error(_error_text(error)) from error
+        if metadata.error is not None and metadata.error.code() in _ACCESS_ERRORS:
+            raise SignInError(f"topic {topic} at {self.servers}: {metadata.error.str()}")
+        if metadata.error is not None or not metadata.partitions:
             text = f"there is no topic {topic} at {self.servers}"
             raise ConfigError(text, hint="it is the Topic of the delivery configuration")
-        return [(topic, number) for number in sorted(found.partitions)]
+        return [(topic, number) for number in sorted(metadata.partitions)]
 
-    def _spans(self, places: Sequence[Place], since: int) -> dict[Place, Span]:
-        marks = {
-            place: self._consumer.get_watermark_offsets(
-                TopicPartition(*place), timeout=CONNECT_SECONDS
+    def _offset_ranges(
+        self, partitions: Sequence[Partition], since: int
+    ) -> dict[Partition, OffsetRange]:
+        watermarks = {
+            partition: self._consumer.get_watermark_offsets(
+                TopicPartition(*partition), timeout=CONNECT_SECONDS
             )
-            for place in places
+            for partition in partitions
         }
-        spans = {place: Span(end, end) for place, (_, end) in marks.items()}
-        filled = [place for place, (low, end) in marks.items() if low < end]
-        if not (since and filled):
+        spans = {partition: OffsetRange(end, end) for partition, (_, end) in watermarks.items()}
+        nonempty = [partition for partition, (low, end) in watermarks.items() if low < end]
+        if not (since and nonempty):
             return spans
-        wanted = [TopicPartition(*place, since) for place in filled]
-        unsure = []
-        for found in self._consumer.offsets_for_times(wanted, timeout=CONNECT_SECONDS):
-            place = found.topic, found.partition
-            if found.error:
-                raise KafkaException(found.error)
-            if found.offset >= 0:
-                spans[place] = spans[place]._replace(start=found.offset)
+        queries = [TopicPartition(*partition, since) for partition in nonempty]
+        undecided = []
+        for answer in self._consumer.offsets_for_times(queries, timeout=CONNECT_SECONDS):
+            partition = answer.topic, answer.partition
+            if answer.error:
+                raise KafkaException(answer.error)
+            if answer.offset >= 0:
+                spans[partition] = spans[partition]._replace(start=answer.offset)
             else:
-                unsure.append(place)
-        for place in self._may_be_young(unsure, spans, since):
-            spans[place] = spans[place]._replace(start=marks[place][0])
+                undecided.append(partition)
+        for partition in self._may_be_recent(undecided, spans, since):
+            spans[partition] = spans[partition]._replace(start=watermarks[partition][0])
         return spans
 
-    def _may_be_young(
-        self, places: Sequence[Place], spans: Mapping[Place, Span], since: int
-    ) -> set[Place]:
-        """Those of *places* whose last record is as young as *since*, or cannot be had.
+    def _may_be_recent(
+        self, partitions: Sequence[Partition], spans: Mapping[Partition, OffsetRange], since: int
+    ) -> set[Partition]:
+        """Return those of *partitions* whose last record may be as recent as *since*.
 
-        A broker answers "none" when nothing is that young, but also when it keeps no index of
-        times: then all of the partition is read, and what is too old left out.
+        A broker answers "none" when no record is that recent, but also when it has no index of
+        times; then all of the partition is read, and records that are too old are left out.
         """
-        left = set(places)
-        self._consumer.assign([TopicPartition(*p, spans[p].end - 1) for p in places])
-        until = time.monotonic() + ANSWER_SECONDS
-        seen: set[Place] = set()
-        while left - seen and time.monotonic() < until:
-            for came in self.take():
-                if came.place not in seen and came.time < since:
-                    left.discard(came.place)
-                seen.add(came.place)
-        return left
+        recent = set(partitions)
+        self._consumer.assign([TopicPartition(*p, spans[p].end - 1) for p in partitions])
+        deadline = time.monotonic() + ANSWER_SECONDS
+        checked: set[Partition] = set()
+        while recent - checked and time.monotonic() < deadline:
+            for record in self.poll():
+                if record.partition not in checked and record.timestamp < since:
+                    recent.discard(record.partition)
+                checked.add(record.partition)
+        return recent
 
-    def _trouble(self, why: str) -> OcsyncError:
-        """What the client's last error means."""
-        code = self._error.code() if self._error else 0
-        why = self._error.str() if self._error else why
-        if code in _DENIED:
-            text = f"{self.servers} does not let us in: {why}"
+    def _translate_error(self, reason: str) -> OcsyncError:
+        """Return the error for the client's last failure."""
+        code = self._last_error.code() if self._last_error else 0
+        reason = self._last_error.str() if self._last_error else reason
+        if code in _ACCESS_ERRORS:
+            text = f"{self.servers} does not let us in: {reason}"
             return SignInError(text, hint="check user name, password and --mechanism")
         if code == KafkaError._SSL:
-            text = f"{self.servers}: no trusted connection: {why}"
+            text = f"{self.servers}: no trusted connection: {reason}"
             return ConfigError(text, hint="SSL_CERT_FILE names a file of further certificates")
-        return TryLater(f"no Kafka broker answers at {self.servers}: {why}")
+        return TryLater(f"no Kafka broker answers at {self.servers}: {reason}")
 
 
-def _came(message: Message) -> ReceivedRecord:
+def _received_record(message: Message) -> ReceivedRecord:
     headers = cast("list[tuple[str, bytes | None]]", message.headers() or [])
     kind, stamp = message.timestamp()
     return ReceivedRecord(
@@ -199,6 +208,6 @@ def _came(message: Message) -> ReceivedRecord:
     )
 
 
-def _why(error: KafkaException) -> str:
+def _error_text(error: KafkaException) -> str:
     first = error.args[0] if error.args else error
     return first.str() if isinstance(first, KafkaError) else str(first)

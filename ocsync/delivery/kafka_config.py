@@ -1,6 +1,6 @@
-"""Where a Kafka topic is, and how a client signs in there. Pure.
+"""Addresses and credentials of Kafka brokers. Pure.
 
-Azure Event Hubs answers Kafka's protocol at port 9093 of its namespace: the user name is the word
+Azure Event Hubs speaks Kafka's protocol at port 9093 of its namespace: the user name is the word
 `$ConnectionString`, the password is the connection string itself.
 """
 
@@ -19,7 +19,7 @@ _EVENT_HUBS_PORT = 9093
 
 
 class Brokers(NamedTuple):
-    """*servers* are `host:port`, with commas; without a *username* nobody signs in."""
+    """Brokers: *servers* are `host:port`, with commas; without a *username* there is no sign-in."""
 
     servers: str
     username: str = ""
@@ -28,28 +28,28 @@ class Brokers(NamedTuple):
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches *host*."""
+    """Return whether only this machine can reach *host*."""
     with suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
     return host == "localhost"
 
 
-def read_servers(text: str) -> str:
-    """*text* as `host:port`, with commas. Raises UsageError."""
-    servers = [one.strip() for one in text.split(",")]
-    for one in servers:
-        host, _, port = one.rpartition(":")
+def parse_servers(text: str) -> str:
+    """Return *text* as `host:port`, with commas. Raises UsageError."""
+    servers = [server.strip() for server in text.split(",")]
+    for server in servers:
+        host, _, port = server.rpartition(":")
         if not (host and port.isdecimal() and 0 < int(port) < 65536):
-            raise UsageError(f'"{one}" is not a broker such as kafka.example:9093')
+            raise UsageError(f'"{server}" is not a broker such as kafka.example:9093')
     return ",".join(servers)
 
 
-def event_hubs(connection: str) -> tuple[Brokers, str]:
-    """The brokers of an Event Hubs *connection* string, and the hub that it names, if it does.
+def parse_event_hubs(connection_string: str) -> tuple[Brokers, str]:
+    """Return the brokers of an Event Hubs *connection_string*, and the hub it names, if any.
 
-    Raises UsageError, which does not show the string: it holds a key.
+    Raises UsageError, which does not show the string, as it holds a key.
     """
-    parts = dict(part.partition("=")[::2] for part in connection.strip().split(";") if part)
+    parts = dict(part.partition("=")[::2] for part in connection_string.strip().split(";") if part)
     low = {name.strip().casefold(): value.strip() for name, value in parts.items()}
     host = low.get("endpoint", "").partition("://")[2].partition("/")[0].partition(":")[0]
     if not host or not low.get("sharedaccesskey"):
@@ -58,12 +58,14 @@ def event_hubs(connection: str) -> tuple[Brokers, str]:
             hint="Endpoint=sb://NAMESPACE.servicebus.windows.net/;SharedAccessKeyName=...;...",
         )
     servers = f"{host}:{_EVENT_HUBS_PORT}"
-    return Brokers(servers, EVENT_HUBS_USER, connection.strip()), low.get("entitypath", "")
+    return Brokers(servers, EVENT_HUBS_USER, connection_string.strip()), low.get("entitypath", "")
 
 
-def settings_of(brokers: Brokers, environ: Mapping[str, str]) -> dict[str, Any]:
-    """librdkafka's settings for reading: TLS unless every server is on loopback, SASL where there
-    is a user. `SSL_CERT_FILE` is honoured. Nothing is committed.
+def librdkafka_settings(brokers: Brokers, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return librdkafka's settings for reading without committing offsets.
+
+    TLS is used unless every server is on loopback, SASL where there is a user. `SSL_CERT_FILE`
+    applies.
     """
     hosts = [one.rpartition(":")[0].strip("[]") for one in brokers.servers.split(",")]
     secure = not all(map(is_loopback, hosts))

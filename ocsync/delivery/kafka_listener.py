@@ -1,6 +1,6 @@
-"""The reader of Kafka topics: every partition, from now or from a point in time, into the log.
+"""The listener for Kafka topics: it reads every partition, from now or from a point in time.
 
-A broker that goes away is waited for; what it kept meanwhile is read then.
+It waits for brokers that went away, and then reads the records that they kept meanwhile.
 """
 
 from __future__ import annotations
@@ -9,127 +9,129 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from ocsync.delivery.decoding import Heard, Record, open_messages
-from ocsync.delivery.kafka_client import ANSWER_SECONDS, Cluster, Place, ReceivedRecord
+from ocsync.delivery.decoding import AppendMessages, ReportMessage, decode_messages
+from ocsync.delivery.kafka_client import ANSWER_SECONDS, KafkaClient, Partition, ReceivedRecord
 from ocsync.delivery.kafka_config import Brokers
 from ocsync.errors import InputError, TryLater
 from ocsync.models import Delivery
 
-LOOK_SECONDS = 60.0
-"""How often new partitions are looked for."""
-_AGAIN = 1.0
+REFRESH_SECONDS = 60.0
+"""Seconds between searches for new partitions."""
+_RETRY_SECONDS = 1.0
 
 
-class TopicReader:
-    """Reads *topics* and hands their messages to *record* in groups.
+class KafkaListener:
+    """A reader of *topics* that hands their messages to *append* in groups.
 
-    *heard* is told each message as a receiver's answer would be: 200 and its namespace, 400 and
-    what is wrong, 503 and why the log cannot be written. *tell* gets a line when the brokers are
-    lost and when they are back.
+    *report* is called with each message as with an HTTP listener's answer: 200 and its namespace,
+    400 and the reason of a refusal, 503 and why the log cannot be written. *tell* gets a line when
+    the brokers are lost and when they are back.
     """
 
     def __init__(
         self,
         brokers: Brokers,
         topics: Sequence[str],
-        record: Record,
-        heard: Heard,
+        append: AppendMessages,
+        report: ReportMessage,
         tell: Callable[[str], None],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._topics = tuple(topics)
-        self._record, self._heard, self._tell, self._sleep = record, heard, tell, sleep
-        self._lost = ""
-        self._looked = self._since = 0.0
-        self._ends: dict[Place, int] = {}
-        self._next: dict[Place, int] = {}
-        self._cluster = Cluster(brokers, self._lose)
+        self._append, self._report, self._tell, self._sleep = append, report, tell, sleep
+        self._lost_reason = ""
+        self._refreshed_at = self._since = 0.0
+        self._initial_ends: dict[Partition, int] = {}
+        self._next_offsets: dict[Partition, int] = {}
+        self._client = KafkaClient(brokers, self._report_lost)
 
     def open(self, since: datetime | None) -> int:
-        """Find where to begin: now, or what came *since*; the number of partitions.
+        """Find where to begin, at now or at *since*, and return the number of partitions.
 
-        From then on nothing is missed. Raises TryLater, SignInError, ConfigError.
+        From then on no message is missed. Raises TryLater, SignInError, ConfigError.
         """
         self._since = since.timestamp() if since else 0.0
-        places = self._cluster.find(self._topics)
-        for place, span in self._cluster.spans(places, self._since).items():
-            self._next[place], self._ends[place] = span
-        self._cluster.assign(self._next)
-        self._looked = time.monotonic()
-        return len(self._next)
+        partitions = self._client.find_partitions(self._topics)
+        for partition, span in self._client.offset_ranges(partitions, self._since).items():
+            self._next_offsets[partition], self._initial_ends[partition] = span
+        self._client.assign(self._next_offsets)
+        self._refreshed_at = time.monotonic()
+        return len(self._next_offsets)
 
     def run(self, stop: Callable[[], bool]) -> None:
-        """Read until *stop* says so."""
+        """Read until *stop* returns true."""
         while not stop():
-            self._take(self._cluster.take(), stop)
-            self._look()
+            self._append_records(self._client.poll(), stop)
+            self._refresh_partitions()
 
     def close(self) -> None:
-        """Leave the brokers."""
-        self._cluster.close()
+        """Close the connections."""
+        self._client.close()
 
-    def _lose(self, why: str) -> None:
-        if self._looked and not self._lost:
-            self._tell(f"{self._cluster.servers} does not answer ({why}); waiting for it")
-            self._lost = why
+    def _report_lost(self, reason: str) -> None:
+        if self._refreshed_at and not self._lost_reason:
+            self._tell(f"{self._client.servers} does not answer ({reason}); waiting for it")
+            self._lost_reason = reason
 
-    def _look(self) -> None:
-        """Look for new partitions now and then; for lost brokers often."""
+    def _refresh_partitions(self) -> None:
+        """Search for new partitions now and then, and often while the brokers are lost."""
         now = time.monotonic()
-        if now - self._looked < (ANSWER_SECONDS if self._lost else LOOK_SECONDS):
+        if now - self._refreshed_at < (ANSWER_SECONDS if self._lost_reason else REFRESH_SECONDS):
             return
-        self._looked = now
+        self._refreshed_at = now
         try:
-            new = set(self._cluster.look(self._topics)) - self._next.keys()
+            added = set(self._client.list_partitions(self._topics)) - self._next_offsets.keys()
         except TryLater as error:
-            self._lose(error.message)
+            self._report_lost(error.message)
             return
-        if self._lost:
-            self._tell(f"{self._cluster.servers} is back")
-            self._lost = ""
-        if new:
-            self._next |= dict.fromkeys(new, 0)
-            self._cluster.assign(self._next)
+        if self._lost_reason:
+            self._tell(f"{self._client.servers} is back")
+            self._lost_reason = ""
+        if added:
+            self._next_offsets |= dict.fromkeys(added, 0)
+            self._client.assign(self._next_offsets)
 
-    def _take(self, batch: list[ReceivedRecord], stop: Callable[[], bool]) -> None:
-        found = [message for came in batch for message in self._opened(came)]
-        if found and self._kept(found, stop):
-            for one in found:
-                self._heard(200, one.namespace)
+    def _append_records(self, batch: list[ReceivedRecord], stop: Callable[[], bool]) -> None:
+        messages = [message for record in batch for message in self._decode(record)]
+        if messages and self._append_messages(messages, stop):
+            for message in messages:
+                self._report(200, message.namespace)
 
-    def _kept(self, found: list[Delivery], stop: Callable[[], bool]) -> bool:
-        """Whether they are on disk; a full disk is waited for, the topic keeps the rest."""
+    def _append_messages(self, messages: list[Delivery], stop: Callable[[], bool]) -> bool:
+        """Append *messages* and return whether they are on disk; wait while the disk is full."""
         while True:
             try:
-                self._record(found)
+                self._append(messages)
             except OSError as error:
-                self._heard(503, error.strerror or str(error))
+                self._report(503, error.strerror or str(error))
             else:
                 return True
             if stop():
                 return False
-            self._sleep(_AGAIN)
+            self._sleep(_RETRY_SECONDS)
 
-    def _opened(self, came: ReceivedRecord) -> list[Delivery]:
-        self._next[came.place] = came.offset + 1
-        seconds = self._arrival(came)
+    def _decode(self, record: ReceivedRecord) -> list[Delivery]:
+        self._next_offsets[record.partition] = record.offset + 1
+        seconds = self._arrival_time(record)
         if seconds is None:
             return []
-        place = f"{came.place[0]}/{came.place[1]}@{came.offset}"
+        position = f"{record.partition[0]}/{record.partition[1]}@{record.offset}"
         at = datetime.fromtimestamp(seconds, UTC).isoformat()
         try:
-            return open_messages(came.body, came.headers, at, f"{place} {came.time}")
+            return decode_messages(
+                record.body, record.headers, at, f"{position} {record.timestamp}"
+            )
         except InputError as error:
-            self._heard(400, f"{place}: {error.message}")
+            self._report(400, f"{position}: {error.message}")
             return []
 
-    def _arrival(self, came: ReceivedRecord) -> float | None:
-        """When it arrived; None for what is too old, or has no time of its own to tell.
+    def _arrival_time(self, record: ReceivedRecord) -> float | None:
+        """Return when a record arrived, or None if that is too long ago or not known.
 
-        What comes while we listen arrives now, by our clock, which is also the runs'; what was
-        there before arrived when the topic says.
+        A record that comes while we listen arrives now, by our clock, which is also that of the
+        runs; an older one arrived at the topic's own time.
         """
-        if came.offset >= self._ends.get(came.place, 0):
+        if record.offset >= self._initial_ends.get(record.partition, 0):
             return time.time()
-        seconds = came.time / 1000
-        return seconds if came.time and seconds >= self._since else None
+        seconds = record.timestamp / 1000
+        return seconds if record.timestamp and seconds >= self._since else None

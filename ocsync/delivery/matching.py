@@ -1,8 +1,8 @@
-"""What arrived of what was to arrive: as written, stale, or not at all. Pure.
+"""Matching of received messages to expected ones: as written, stale, or missing. Pure.
 
-Messages hold neither version nor time (api-facts 4.4): all that tells which write one shows is its
-content. It is held against what was written and what was there before; an entity's last word
-counts, as targets keep what came last.
+Messages hold neither version nor time (api-facts 4.4): only the content shows which write a message
+reflects. It is compared with the written values and with those before the write; the last message
+of an entity counts, as targets keep the last one.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from ocsync.delivery.messages import Key, MessageSubject, same_entity, subjects_of
+from ocsync.delivery.messages import EntityKey, MessageSubject, same_entity, subjects_of
 from ocsync.diff import diff, sold
 from ocsync.field_paths import MISSING, value_at
 from ocsync.models import Delivery, Fields, Ref
 
 
 class ContentMatch(StrEnum):
-    """What a message shows of a write: it, what was before it, something else, or none of it."""
+    """The state that a message shows: as written, as before, another one, or none of the fields."""
 
     WRITTEN = "written"
     BEFORE = "before"
@@ -30,7 +30,7 @@ class ContentMatch(StrEnum):
 
 
 class Arrival(StrEnum):
-    """What became of an expected message; *not due* may be absent, as its write changed nothing."""
+    """The fate of an expected message; *not due* may be absent, as its write changed nothing."""
 
     ARRIVED = "arrived"
     STALE = "stale"
@@ -39,30 +39,30 @@ class Arrival(StrEnum):
 
 
 class ExpectedMessage(NamedTuple):
-    """A message that is to come: of *ref*, because *causes* were written at *wrote*.
+    """A message that should arrive for *ref*, because *causes* were written at *written_at*.
 
-    *fields* are what was written in *ref* itself, *before* what was there. *since* is when the
-    target began to run again; where it was not paused by us, it is *wrote*. *due* is false when the
-    write may have changed nothing, for which the platform may send nothing.
+    *fields* are the values written in *ref* itself, *before* those before the write. *since* is
+    when the target was unpaused; if this workspace had not paused it, it is *written_at*. *due* is
+    false when the write may have changed nothing, for which the platform may send nothing.
     """
 
     target: str
     ref: Ref
-    key: Key
+    key: EntityKey
     causes: tuple[Ref, ...]
     fields: Fields
     before: Fields
-    wrote: datetime
+    written_at: datetime
     since: datetime
     due: bool = True
 
 
 class MatchResult(NamedTuple):
-    """An expected message and what became of it.
+    """An expected message and its arrival.
 
-    *times* is how often it came as written (if it ever did) after *since*, *early* how often before
-    that. *first* is the seconds after *since* of the first that counts, *last* of the last at all.
-    *fields* has what a stale one shows: path -> wanted and found.
+    *times* counts the copies as written (any copies if none was as written) after *since*, *early*
+    those before. *first* is the seconds from *since* to the first that counts, *last* to the last
+    copy of any kind. *fields* holds the differences of a stale message: path -> wanted and found.
     """
 
     expected: ExpectedMessage
@@ -75,46 +75,46 @@ class MatchResult(NamedTuple):
 
 
 class DeliveryResult(NamedTuple):
-    """All of it.
+    """The results for all expected messages.
 
-    *strangers* counts messages about what nobody wrote. *heard* are the targets of which anything
-    was ever heard.
+    *unexpected* counts messages about entities that the run did not write. *targets_seen* are the
+    targets with at least one message.
     """
 
     matched: list[MatchResult]
-    strangers: int = 0
-    heard: frozenset[str] = frozenset()
+    unexpected: int = 0
+    targets_seen: frozenset[str] = frozenset()
 
-    def of(self, *arrivals: Arrival) -> list[MatchResult]:
-        """Those that ended as one of *arrivals*."""
+    def having(self, *arrivals: Arrival) -> list[MatchResult]:
+        """Return the results with one of *arrivals*."""
         return [one for one in self.matched if one.arrival in arrivals]
 
     @property
     def due(self) -> int:
-        """How many messages there should be."""
-        return len(self.matched) - len(self.of(Arrival.NOT_DUE))
+        """The number of messages that should arrive."""
+        return len(self.matched) - len(self.having(Arrival.NOT_DUE))
 
     @property
     def duplicates(self) -> int:
-        """Messages that nobody needed, as the same had come."""
+        """The number of redundant copies of messages."""
         return sum(max(0, one.times - 1) for one in self.matched)
 
     @property
     def early(self) -> int:
-        """Entities whose write was seen at the target while the pause should have held it."""
+        """The number of entities that reached the target while the pause should have held them."""
         return sum(1 for one in self.matched if one.early)
 
-    def drain(self) -> dict[str, float]:
-        """Seconds until the first, half, 95 of 100, and the last had arrived; empty for none."""
-        times = sorted(one.first for one in self.of(Arrival.ARRIVED) if one.first is not None)
+    def arrival_times(self) -> dict[str, float]:
+        """Return seconds until the first, half, 95 of 100 and the last arrived; empty for none."""
+        times = sorted(one.first for one in self.having(Arrival.ARRIVED) if one.first is not None)
         at = {"first": 0.0, "p50": 0.5, "p95": 0.95, "last": 1.0} if times else {}
         return {
             name: times[max(0, math.ceil(share * len(times)) - 1)] for name, share in at.items()
         }
 
 
-class _ReceivedMessages:
-    """What came for one expected message."""
+class _Received:
+    """The messages received for one expected message."""
 
     def __init__(self) -> None:
         self.early = 0
@@ -123,98 +123,102 @@ class _ReceivedMessages:
 
 
 class Matcher:
-    """Holds messages, in the order they came, against what is *expected*."""
+    """A matcher of messages, in order of arrival, with *expected* ones."""
 
     def __init__(self, expected: list[ExpectedMessage]) -> None:
         self._expected = expected
-        self._came = [_ReceivedMessages() for _ in expected]
-        self._by_own: dict[tuple[str, str | None], list[int]] = defaultdict(list)
+        self._received = [_Received() for _ in expected]
+        self._by_own_id: dict[tuple[str, str | None], list[int]] = defaultdict(list)
         for number, one in enumerate(expected):
-            self._by_own[one.target, one.key[-1]].append(number)
+            self._by_own_id[one.target, one.key[-1]].append(number)
         self._start = min((one.since for one in expected), default=None)
-        self._strangers = 0
-        self._heard: set[str] = set()
+        self._unexpected = 0
+        self._targets_seen: set[str] = set()
 
-    def take(self, message: Delivery) -> None:
-        """Another message."""
+    def add(self, message: Delivery) -> None:
+        """Match another message."""
         at = datetime.fromisoformat(message.at)
-        for told in subjects_of(message):
-            self._heard.add(told.target)
-            numbers = self._about(told)
+        for subject in subjects_of(message):
+            self._targets_seen.add(subject.target)
+            numbers = self._candidates(subject)
             if not numbers:
-                self._strangers += self._start is not None and at >= self._start
+                self._unexpected += self._start is not None and at >= self._start
                 continue
-            number = self._owner(numbers, told.document)
-            if at >= self._expected[number].wrote:
-                self._keep(number, at, told.document)
+            number = self._best_candidate(numbers, subject.document)
+            if at >= self._expected[number].written_at:
+                self._record(number, at, subject.document)
 
-    def _about(self, told: MessageSubject) -> list[int]:
-        numbers = self._by_own.get((told.target, told.key[-1]), ())
-        return [n for n in numbers if same_entity(self._expected[n].key, told.key)]
+    def _candidates(self, subject: MessageSubject) -> list[int]:
+        numbers = self._by_own_id.get((subject.target, subject.key[-1]), ())
+        return [n for n in numbers if same_entity(self._expected[n].key, subject.key)]
 
-    def _owner(self, numbers: list[int], document: Mapping[str, Any]) -> int:
-        """Of several that a message can be about, as parents are not told, the likeliest."""
+    def _best_candidate(self, numbers: list[int], document: Mapping[str, Any]) -> int:
+        """Return the likeliest of *numbers*, as messages may leave parents' IDs out."""
         if len(numbers) == 1:
             return numbers[0]
         shown = [
             n for n in numbers if content_match(self._expected[n], document) is ContentMatch.WRITTEN
         ]
-        return min(shown or numbers, key=lambda n: len(self._came[n].times))
+        return min(shown or numbers, key=lambda n: len(self._received[n].times))
 
-    def _keep(self, number: int, at: datetime, document: Mapping[str, Any]) -> None:
-        expected, came = self._expected[number], self._came[number]
-        what = content_match(expected, document)
+    def _record(self, number: int, at: datetime, document: Mapping[str, Any]) -> None:
+        expected, received = self._expected[number], self._received[number]
+        match = content_match(expected, document)
         seconds = (at - expected.since).total_seconds()
         if seconds < 0:
-            came.early += what is ContentMatch.WRITTEN
+            received.early += match is ContentMatch.WRITTEN
             return
-        came.times.append((seconds, what))
-        if what is not ContentMatch.NOTHING:
-            came.last = document
+        received.times.append((seconds, match))
+        if match is not ContentMatch.NOTHING:
+            received.last = document
 
     def result(self, current: Mapping[Ref, Mapping[str, Any]] | None = None) -> DeliveryResult:
-        """What became of each; *current* has documents as the marketplace has them now.
+        """Return the result of each; *current* has the marketplace's current documents.
 
-        What shows the same as the marketplace is not stale, whoever wrote it since.
+        A message that shows the same as the marketplace is not stale, whoever wrote it since.
         """
         found = [
-            _judge(expected, came, (current or {}).get(expected.ref))
-            for expected, came in zip(self._expected, self._came, strict=True)
+            _match_result(expected, received, (current or {}).get(expected.ref))
+            for expected, received in zip(self._expected, self._received, strict=True)
         ]
-        return DeliveryResult(found, self._strangers, frozenset(self._heard))
+        return DeliveryResult(found, self._unexpected, frozenset(self._targets_seen))
 
 
-def _judge(
-    expected: ExpectedMessage, came: _ReceivedMessages, current: Mapping[str, Any] | None
+def _match_result(
+    expected: ExpectedMessage, received: _Received, current: Mapping[str, Any] | None
 ) -> MatchResult:
-    good = [s for s, what in came.times if what in (ContentMatch.WRITTEN, ContentMatch.NOTHING)]
-    told = [what for _, what in came.times if what is not ContentMatch.NOTHING]
-    last = came.times[-1][0] if came.times else None
-    first = min(good, default=last)
-    if not came.times:
+    valid = [
+        s for s, match in received.times if match in (ContentMatch.WRITTEN, ContentMatch.NOTHING)
+    ]
+    shown = [match for _, match in received.times if match is not ContentMatch.NOTHING]
+    last = received.times[-1][0] if received.times else None
+    first = min(valid, default=last)
+    if not received.times:
         absent = Arrival.MISSING if expected.due else Arrival.NOT_DUE
-        return MatchResult(expected, Arrival.ARRIVED if came.early else absent, early=came.early)
+        return MatchResult(
+            expected, Arrival.ARRIVED if received.early else absent, early=received.early
+        )
     fields: dict[str, dict[str, Any]] = {}
-    if (told and told[-1] is ContentMatch.BEFORE) or not good:
-        fields = _not_as(expected, came.last)
+    if (shown and shown[-1] is ContentMatch.BEFORE) or not valid:
+        fields = _differences(expected, received.last)
         if current is not None and not diff(
             expected.ref, {p: pair["found"] for p, pair in fields.items()}, dict(current)
         ):
             fields = {}
     arrival = Arrival.STALE if fields else Arrival.ARRIVED
-    times = len(good or came.times)
-    return MatchResult(expected, arrival, times, came.early, first, last, fields)
+    times = len(valid or received.times)
+    return MatchResult(expected, arrival, times, received.early, first, last, fields)
 
 
 def content_match(expected: ExpectedMessage, document: Mapping[str, Any]) -> ContentMatch:
-    """What *document* shows of the write, as far as it carries it.
+    """Return which state *document* shows, as far as it carries the written fields.
 
-    Less stock than was written is stock sold since, unless it is just what was there before.
+    Less stock than was written counts as sold since, unless it is exactly the stock before.
     """
-    carried = _carried(expected, document)
+    carried = _carried_fields(expected, document)
     if not carried:
         return ContentMatch.NOTHING
-    wrong = _not_as(expected, document)
+    wrong = _differences(expected, document)
     if not wrong:
         return ContentMatch.WRITTEN
     older = {path: expected.before[path] for path in wrong if path in expected.before}
@@ -222,16 +226,18 @@ def content_match(expected: ExpectedMessage, document: Mapping[str, Any]) -> Con
     return ContentMatch.BEFORE if same_as_before else ContentMatch.OTHER
 
 
-def _carried(expected: ExpectedMessage, document: Mapping[str, Any]) -> Fields:
+def _carried_fields(expected: ExpectedMessage, document: Mapping[str, Any]) -> Fields:
     return {p: v for p, v in expected.fields.items() if value_at(document, p) is not MISSING}
 
 
-def _not_as(expected: ExpectedMessage, document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Each path that *document* carries with another value than was written."""
-    found = diff(expected.ref, _carried(expected, document), {**document})
+def _differences(
+    expected: ExpectedMessage, document: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Return the paths that *document* carries with another value than written."""
+    found = diff(expected.ref, _carried_fields(expected, document), {**document})
     return {path: pair for path, pair in found.items() if not _sold(expected, path, pair)}
 
 
 def _sold(expected: ExpectedMessage, path: str, pair: Mapping[str, Any]) -> bool:
-    """Stock sold since the write; not when it is just what was there before it."""
+    """Return whether a lower quantity is stock sold since; not if it is exactly the one before."""
     return sold(expected.ref, path, pair) and pair["found"] != expected.before.get(path)

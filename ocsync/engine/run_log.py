@@ -47,12 +47,13 @@ class SessionCost(NamedTuple):
     @classmethod
     def start(cls, session: Session) -> SessionCost:
         """Return the cost of nothing, as of now."""
-        return cls(session, time.monotonic(), session.api.sent)
+        return cls(session, time.monotonic(), session.api.requests_sent)
 
     def add_to(self, run: Run) -> None:
         """Add the time and the requests since the start to the record of *run*."""
         info = run.read_info()
-        seconds, requests = time.monotonic() - self.started, self.session.api.sent - self.sent
+        seconds = time.monotonic() - self.started
+        requests = self.session.api.requests_sent - self.sent
         run.update(seconds=info.seconds + seconds, requests=info.requests + requests)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ocsync.delivery.decoding import Distinct, about
+from ocsync.delivery.decoding import DistinctMessage, entity_ids
 from ocsync.field_paths import MISSING
 from ocsync.listener_attachment import place_of
 from ocsync.models import Delivery
@@ -24,14 +24,14 @@ _WIDTH = 80
 _PREFIX = "sitecore.ordercloud.messages."
 
 
-def once(found: Iterable[Distinct], now: datetime) -> list[str]:
+def once(found: Iterable[DistinctMessage], now: datetime) -> list[str]:
     """A row a message: when it came first, how often, what it is about."""
     rows = [
         (
             clock(one.first, now, seconds=True),
             "" if one.times == 1 else f"{one.times:,} times",
             _kind(one.message),
-            about(one.message),
+            entity_ids(one.message),
         )
         for one in found
     ]
@@ -40,7 +40,7 @@ def once(found: Iterable[Distinct], now: datetime) -> list[str]:
 
 def messages(found: Iterable[Delivery], now: datetime) -> list[str]:
     """A row for each message that came."""
-    rows = [(clock(one.at, now, seconds=True), _kind(one), about(one)) for one in found]
+    rows = [(clock(one.at, now, seconds=True), _kind(one), entity_ids(one)) for one in found]
     return columns(rows, "<<<")
 
 

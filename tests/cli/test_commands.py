@@ -294,7 +294,7 @@ def test_nobody_at_the_other_end(ocsync: Run, shop: Shop) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(factory.Limits, "__new__", factory.Limits.__new__)
-        patch.setattr("ocsync.client.factory.DEFAULT", factory.Limits(max_wait=0.1))
+        patch.setattr("ocsync.client.factory.DEFAULT_LIMITS", factory.Limits(max_wait=0.1))
         patch.setattr("ocsync.client.Limits", lambda *a: factory.Limits(max_wait=0.1))
         result = ocsync("status")
     assert result.code == 75

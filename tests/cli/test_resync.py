@@ -295,7 +295,7 @@ def test_a_lost_answer_is_one_entity_s_until_there_are_many(ocsync: Run, stocked
     from ocsync.client import retry
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(retry, "_UNSURE_TRIES", 1)
+        patch.setattr(retry, "_MAX_UNKNOWN", 1)
         stocked.faults({"path": "/sync", "status": 500, "times": 1})
         one = ocsync("resync", "products", "P0", "P1", "P2", "--concurrency", "1")
         assert (one.code, "product/P0   OrderCloud answered 500" in one.out) == (3, True), one

@@ -14,7 +14,15 @@ import aiohttp
 import httpx
 import pytest
 
-from ocsync.client import Api, Connection, Limits, open_client, read_current, set_paused, sync_one
+from ocsync.client import (
+    Api,
+    Connection,
+    Limits,
+    open_client,
+    read_current,
+    request_sync,
+    set_paused,
+)
 from ocsync.client.sync_configs import read_target
 from ocsync.emulator import Options, running
 from ocsync.errors import (
@@ -294,7 +302,7 @@ def test_nobody_there_is_try_again_later() -> None:
 def test_every_transport_error_has_a_translation() -> None:
     """Whatever httpx can raise on the way becomes one of ours."""
     from ocsync.client.retry import RetryTransport
-    from ocsync.client.throttle import NoTurn
+    from ocsync.client.throttle import GateClosed
 
     def tree(kind: type[Exception]) -> Iterator[type[Exception]]:
         yield kind
@@ -311,7 +319,7 @@ def test_every_transport_error_has_a_translation() -> None:
     async def nap(seconds: float) -> None:
         return None
 
-    for kind in {*tree(httpx.TransportError)} - {NoTurn}:
+    for kind in {*tree(httpx.TransportError)} - {GateClosed}:
         transport = RetryTransport(
             Broken(kind("x")), max_wait=0.0, emit=lambda e: None, sleep=nap, now=lambda: 0.0
         )
@@ -323,14 +331,14 @@ def test_every_transport_error_has_a_translation() -> None:
 @pytest.mark.parametrize("error", [OSError(), ConnectionResetError(), aiohttp.ClientError()])
 def test_an_error_without_a_word_has_one(error: Exception) -> None:
     """What aiohttp lets through, with and without a text."""
-    from ocsync.client.pacing import Pace
+    from ocsync.client.pacing import Pacer
     from ocsync.client.throttle import ThrottleTransport
 
     class Broken(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
             raise error
 
-    transport = ThrottleTransport(Broken(), Pace(4), total=1.0, emit=lambda e: None,
+    transport = ThrottleTransport(Broken(), Pacer(4), attempt_seconds=1.0, emit=lambda e: None,
                                   sleep=asyncio.sleep, now=lambda: 0.0)  # fmt: skip
     with pytest.raises(httpx.TransportError, match=type(error).__name__):
         asyncio.run(transport.handle_async_request(httpx.Request("GET", "http://127.0.0.1")))
@@ -349,7 +357,7 @@ def test_pages_are_walked_to_the_end(shop: Shop) -> None:
 def test_a_list_that_does_not_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     from ocsync.client import api as module
 
-    monkeypatch.setattr(module, "_MOST_PAGES", 20)
+    monkeypatch.setattr(module, "_MAX_PAGES", 20)
     body = b'{"Meta":{"TotalPages":9999999},"Items":[{"X":1}]}'
     with raw_server(http("200 OK", body)) as (url, _):
 
@@ -420,7 +428,7 @@ def test_pausing_sends_one_field(shop: Shop) -> None:
 def test_a_sync_request_without_a_config_says_so(shop: Shop) -> None:
     shop.call("DELETE", "/integrations/entitysync/suppliers")
     with pytest.raises(ConfigError, match="not enabled"):
-        talk(shop.url, lambda api: sync_one(api, TARGETS["suppliers"], {"SupplierID": "S"}))
+        talk(shop.url, lambda api: request_sync(api, TARGETS["suppliers"], {"SupplierID": "S"}))
 
 
 def test_the_environments_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocsync.client.pacing import Pace, backoff
+from ocsync.client.pacing import Pacer, backoff
 
 
 class Bucket:
@@ -28,7 +28,7 @@ class Bucket:
         return True
 
 
-def simulate(pace: Pace, server: Bucket | None, requests: int, seed: int = 1) -> tuple[float, int]:
+def simulate(pace: Pacer, server: Bucket | None, requests: int, seed: int = 1) -> tuple[float, int]:
     """Seconds until all got through, and how many 429s that took."""
     dice = random.Random(seed)
     now, refused, waiting, done = 0.0, 0, requests, 0
@@ -60,14 +60,14 @@ def simulate(pace: Pace, server: Bucket | None, requests: int, seed: int = 1) ->
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_limited_server_is_kept_busy_with_few_refusals(seed: int) -> None:
     ideal = (5000 - 100) / 100
-    seconds, refused = simulate(Pace(64), Bucket(100, 100), 5000, seed)
+    seconds, refused = simulate(Pacer(64), Bucket(100, 100), 5000, seed)
 
     assert seconds <= 1.1 * ideal
     assert refused / 5000 <= 0.05
 
 
 def test_a_server_that_does_not_say_when_to_come_back() -> None:
-    seconds, refused = simulate(Pace(64), Bucket(100, 100, header=False), 5000)
+    seconds, refused = simulate(Pacer(64), Bucket(100, 100, header=False), 5000)
     assert seconds <= 1.3 * 49
     assert refused / 5000 <= 0.5
 
@@ -76,18 +76,18 @@ def test_a_server_that_does_not_say_when_to_come_back() -> None:
 def test_without_a_limit_the_window_is_used(cap: int) -> None:
     """Ordinary jitter is no rise of latency."""
     ideal = 5000 * 0.09 / cap
-    seconds, refused = simulate(Pace(cap), None, 5000)
+    seconds, refused = simulate(Pacer(cap), None, 5000)
     assert seconds <= 1.1 * ideal + 0.5
     assert refused == 0
 
 
 def test_a_rate_of_the_operators_is_kept() -> None:
-    seconds, _ = simulate(Pace(64, max_rate=50.0), None, 500)
+    seconds, _ = simulate(Pacer(64, max_rate=50.0), None, 500)
     assert seconds >= 499 / 50
 
 
 def test_the_window_starts_small_and_is_halved_once_a_round_trip() -> None:
-    pace = Pace(16)
+    pace = Pacer(16)
     assert pace.window == 4
     for _ in range(4):
         pace.started(0.0)
@@ -99,11 +99,11 @@ def test_the_window_starts_small_and_is_halved_once_a_round_trip() -> None:
 
 
 def test_a_gate_holds_everybody() -> None:
-    pace = Pace(16)
+    pace = Pacer(16)
     pace.started(0.0)
     pace.throttled(1.0, 3.0)
     assert pace.delay(2.0) == 2.0
-    assert pace.gated(4.0) == 0
+    assert pace.gate_seconds(4.0) == 0
 
 
 @given(st.integers(0, 60), st.floats(0, 0.999))

@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ocsync.delivery.http_listener import MAX_BODY, Groups
+from ocsync.delivery.http_listener import MAX_BODY_BYTES, GroupCommit
 from ocsync.models import Delivery
 from ocsync.store.delivery_log import DeliveryLog
 from tests.builders import HTTP
@@ -50,7 +50,7 @@ def test_what_is_taken_and_what_is_refused(ocsync: Run) -> None:
         )
         assert changed.status_code == 401, "it is the raw body that is signed"
         assert listener.post(b"{}", **{"X-Key": "k1"}) == 400
-        assert listener.post(b" " * (MAX_BODY + 1), **{"X-Key": "k1"}) == 413
+        assert listener.post(b" " * (MAX_BODY_BYTES + 1), **{"X-Key": "k1"}) == 413
         hello = HTTP.get(listener.url)
         assert (hello.status_code, "ocsync listens" in hello.text) == (200, True)
         assert HTTP.delete(listener.url).status_code == 405
@@ -153,11 +153,11 @@ def test_each_of_a_lost_group_is_told() -> None:
         written.extend(messages)
 
     async def all_at_once() -> list[BaseException | None]:
-        groups = Groups(record)
+        groups = GroupCommit(record)
 
         async def keep(number: int) -> None:
             await asyncio.sleep(0 if number == 0 else 0.001)
-            await groups.keep([Delivery(at="", namespace=str(number), payload={})])
+            await groups.append([Delivery(at="", namespace=str(number), payload={})])
 
         first = await asyncio.gather(*map(keep, range(6)), return_exceptions=True)
         await keep(6)

@@ -15,7 +15,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ocsync.delivery.kafka_config import Brokers, event_hubs, read_servers, settings_of
+from ocsync.delivery.kafka_config import (
+    Brokers,
+    librdkafka_settings,
+    parse_event_hubs,
+    parse_servers,
+)
 from ocsync.errors import UsageError
 from ocsync.models import Delivery
 from tests.builders import Shop, csv_of
@@ -58,12 +63,12 @@ class Reading:
         self, cluster: Cluster, topic: str, since: datetime | None = None,
         tell: Callable[[str], Any] = pytest.fail,
     ) -> None:  # fmt: skip
-        from ocsync.delivery.kafka_listener import TopicReader
+        from ocsync.delivery.kafka_listener import KafkaListener
 
         self.kept: list[Delivery] = []
         self.heard: list[tuple[int, str]] = []
         self.full = 0
-        self.reader = TopicReader(
+        self.reader = KafkaListener(
             Brokers(cluster.servers), [topic], self.record, lambda *w: self.heard.append(w),
             tell, lambda _: None,
         )  # fmt: skip
@@ -228,7 +233,7 @@ def test_a_listener_goes_on_when_its_broker_is_back(
     from ocsync.delivery import kafka_listener
 
     said: list[str] = []
-    monkeypatch.setattr(kafka_listener, "LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(kafka_listener, "REFRESH_SECONDS", 0.2)
     with broker() as (process, servers):
         reading = Reading(Cluster(servers, None), "t", tell=said.append)
         process.send_signal(signal.SIGSTOP)
@@ -305,8 +310,8 @@ def test_without_its_library_it_says_what_to_install(
     ("kafka.example:9092", "", "SSL"), ("kafka.example:9092", "u", "SASL_SSL"), ("127.0.0.1:9092,kafka.example:9092", "u", "SASL_SSL"),
 ])  # fmt: skip
 def test_beyond_loopback_there_is_tls(servers: str, username: str, protocol: str) -> None:
-    brokers = Brokers(read_servers(servers), username, "p", "SCRAM-SHA-256")
-    found = settings_of(brokers, {"SSL_CERT_FILE": "/ca.pem"})
+    brokers = Brokers(parse_servers(servers), username, "p", "SCRAM-SHA-256")
+    found = librdkafka_settings(brokers, {"SSL_CERT_FILE": "/ca.pem"})
     assert found["security.protocol"] == protocol
     assert (found.get("sasl.mechanism") == "SCRAM-SHA-256") is bool(username)
     assert ("ssl.ca.location" in found) is protocol.endswith("SSL")
@@ -315,15 +320,15 @@ def test_beyond_loopback_there_is_tls(servers: str, username: str, protocol: str
 
 
 def test_an_event_hub_is_a_topic() -> None:
-    brokers, hub = event_hubs(HUB + ";EntityPath=oc")
+    brokers, hub = parse_event_hubs(HUB + ";EntityPath=oc")
     assert brokers == Brokers(
         "acme.servicebus.windows.net:9093", "$ConnectionString", HUB + ";EntityPath=oc"
     )
     assert hub == "oc"
-    found = settings_of(brokers, {})
+    found = librdkafka_settings(brokers, {})
     assert (found["security.protocol"], found["sasl.mechanism"]) == ("SASL_SSL", "PLAIN")
-    assert event_hubs(HUB)[1] == ""
+    assert parse_event_hubs(HUB)[1] == ""
     for wrong in ("", "x", "Endpoint=sb://a.example/", "SharedAccessKey=x", HUB.replace("://", "")):
         with pytest.raises(UsageError) as raised:
-            event_hubs(wrong)
+            parse_event_hubs(wrong)
         assert "k==" not in raised.value.message

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocsync.delivery.decoding import open_messages
+from ocsync.delivery.decoding import decode_messages
 from ocsync.delivery.matching import Arrival, DeliveryResult, ExpectedMessage, Matcher
 from ocsync.delivery.messages import is_signed, key_of, published_by, sign
 from ocsync.errors import InputError
@@ -49,18 +49,18 @@ def test_only_the_right_body_is_signed(secret: str, body: bytes, other: bytes) -
 ])  # fmt: skip
 def test_what_is_no_message(body: bytes) -> None:
     with pytest.raises(InputError):
-        open_messages(body, {}, "now")
+        decode_messages(body, {}, "now")
 
 
 def test_a_payload_may_be_a_string() -> None:
     body = json.dumps({"Headers": {"type": "t"}, "Payload": '{"ID": "x"}'}).encode()
-    assert open_messages(body, {}, "now")[0].payload == {"ID": "x"}
+    assert decode_messages(body, {}, "now")[0].payload == {"ID": "x"}
 
 
 def match(expected: list[ExpectedMessage], messages: Iterable[Delivery]) -> DeliveryResult:
     matcher = Matcher(expected)
     for message in messages:
-        matcher.take(message)
+        matcher.add(message)
     return matcher.result()
 
 
@@ -72,7 +72,7 @@ def expected(
     [(target, entity)] = published_by(ref)
     wrote = START - timedelta(seconds=2)
     key = key_of(target, entity)
-    return ExpectedMessage(target.name, entity, key, (ref,), fields or {}, before or {}, wrote=wrote,
+    return ExpectedMessage(target.name, entity, key, (ref,), fields or {}, before or {}, written_at=wrote,
                     since=START if held else wrote, due=due)  # fmt: skip
 
 
@@ -90,8 +90,8 @@ def test_each_kind_is_found_in_its_message(ref: str, target: str, payload: dict[
     assert [one.arrival for one in result.matched] == [Arrival.ARRIVED]
     other = {n: "zz" if isinstance(v, str) else [{"ID": "zz"}] for n, v in payload.items()}
     missed = match([expected(ref)], [message(target, other)])
-    assert missed.of(Arrival.MISSING)
-    assert missed.strangers == 1
+    assert missed.having(Arrival.MISSING)
+    assert missed.unexpected == 1
 
 
 def test_a_full_sync_shows_every_record_of_a_product() -> None:
@@ -137,12 +137,12 @@ def test_the_last_word_counts(contents: str, arrival: str, first: int | None) ->
 def test_what_the_marketplace_has_now_is_not_stale() -> None:
     wanted = expected("catalog/C", {"Name": "ours"}, {"Name": "old"})
     matcher = Matcher([wanted])
-    matcher.take(message("catalogs", {"ID": "C", "Name": "theirs"}))
-    assert matcher.result().of(Arrival.STALE)[0].fields == {
+    matcher.add(message("catalogs", {"ID": "C", "Name": "theirs"}))
+    assert matcher.result().having(Arrival.STALE)[0].fields == {
         "Name": {"wanted": "ours", "found": "theirs"}
     }
-    assert matcher.result({"catalog/C": {"Name": "theirs"}}).of(Arrival.ARRIVED)
-    assert matcher.result({"catalog/C": {"Name": "ours"}}).of(Arrival.STALE)
+    assert matcher.result({"catalog/C": {"Name": "theirs"}}).having(Arrival.ARRIVED)
+    assert matcher.result({"catalog/C": {"Name": "ours"}}).having(Arrival.STALE)
 
 
 def test_early_ones_are_counted_and_prove_only_what_they_show() -> None:
@@ -153,13 +153,13 @@ def test_early_ones_are_counted_and_prove_only_what_they_show() -> None:
     ]  # fmt: skip
     result = match(wanted, came)
     assert [one.arrival.value for one in result.matched] == ["arrived", "missing", "missing"]
-    assert (result.early, result.matched[0].times, result.strangers) == (1, 1, 0)
-    assert match(wanted[:1], came[:1]).of(Arrival.ARRIVED), "the target has it, early or not"
+    assert (result.early, result.matched[0].times, result.unexpected) == (1, 1, 0)
+    assert match(wanted[:1], came[:1]).having(Arrival.ARRIVED), "the target has it, early or not"
 
 
 def test_without_a_pause_times_count_from_the_write() -> None:
     result = match([expected("catalog/C", held=False)], [message("catalogs", {"ID": "C"}, 1)])
-    assert result.drain() == {"first": 3.0, "p50": 3.0, "p95": 3.0, "last": 3.0}
+    assert result.arrival_times() == {"first": 3.0, "p50": 3.0, "p95": 3.0, "last": 3.0}
 
 
 def test_what_changed_nothing_is_not_due() -> None:
@@ -182,7 +182,7 @@ def test_of_two_that_look_alike_each_gets_its_own() -> None:
     groups = [expected(f"category/{c}/K") for c in "AB"]
     came = [message("categories", {"ID": "K"})] * 2
     assert [one.times for one in match(groups, came).matched] == [1, 1]
-    assert len(match(groups, came[:1]).of(Arrival.MISSING)) == 1
+    assert len(match(groups, came[:1]).having(Arrival.MISSING)) == 1
 
 
 def test_duplicates_strangers_and_times() -> None:
@@ -199,8 +199,8 @@ def test_duplicates_strangers_and_times() -> None:
         ("arrived", 1),
         ("missing", 0),
     ]
-    assert (result.duplicates, result.strangers) == (1, 1)
-    assert result.drain() == {"first": 3.0, "p50": 3.0, "p95": 4.0, "last": 4.0}
+    assert (result.duplicates, result.unexpected) == (1, 1)
+    assert result.arrival_times() == {"first": 3.0, "p50": 3.0, "p95": 4.0, "last": 4.0}
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=40), st.randoms())
@@ -215,11 +215,11 @@ def test_whatever_the_order_and_the_repetitions(came: list[tuple[int, bool]], di
     result = match(wanted, messages)
     ours = [n for n, known in came if known]
     assert {n for n, one in enumerate(result.matched) if one.arrival is Arrival.ARRIVED} == {*ours}
-    assert len(result.of(Arrival.MISSING)) == 5 - len({*ours})
+    assert len(result.having(Arrival.MISSING)) == 5 - len({*ours})
     assert result.duplicates == len(ours) - len({*ours})
-    assert result.strangers == len(came) - len(ours)
+    assert result.unexpected == len(came) - len(ours)
 
 
 def test_nothing_expected_and_nothing_told() -> None:
     nothing = match([], [message("catalogs", {"ID": "C"}), message("catalogs", {"Name": "no ID"})])
-    assert (nothing.matched, nothing.drain()) == ([], {})
+    assert (nothing.matched, nothing.arrival_times()) == ([], {})

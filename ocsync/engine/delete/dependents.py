@@ -87,8 +87,8 @@ async def _count(api: Api, kind: Kind, ref: Ref, found: Dependents) -> None:
     async for ids in _places(api, kind, ids_of(ref)):
         path, query = _list_of(kind, ids)
         page = await api.page(path, {**query, **_PAGE})
-        if page.total:
-            found.counts[kind.name] = found.counts.get(kind.name, 0) + page.total
+        if page.total_items:
+            found.counts[kind.name] = found.counts.get(kind.name, 0) + page.total_items
         refs = [(ref_of(kind, ids, item), item) for item in page.items]
         found.documents.update((one, item) for one, item in refs if is_whole(one))
 

@@ -173,7 +173,7 @@ async def _held(
     except ApiError:
         along.unread.append(named.kind)
         return Referrer(named.kind, "", 0, ())
-    return Referrer(named.kind, named.refuses, page.total - released, tuple(left))
+    return Referrer(named.kind, named.refuses, page.total_items - released, tuple(left))
 
 
 def _goes(ref: Ref, wanted: Collection[str]) -> bool:
@@ -215,7 +215,11 @@ def _refuse_running(session: Session, refs: Sequence[Ref]) -> None:
 
 def _refuse_own_user(identity: Identity, refs: Iterable[Ref]) -> None:
     """The one way to lock oneself out that no other command could mend."""
-    own = {f"{identity.kind}-user/{identity.id}".casefold()}
+    own = {f"{identity.user_type}-user/{identity.user_id}".casefold()}
     for ref in refs:
-        if identity.id and kind_of(ref).name == f"{identity.kind}-user" and below(ref, own):
+        if (
+            identity.user_id
+            and kind_of(ref).name == f"{identity.user_type}-user"
+            and below(ref, own)
+        ):
             raise Refused(f"{ref} is the user that you are signed in as", hint="sign in as another")

@@ -58,9 +58,9 @@ async def read_server(session: Session, setup: Setup) -> DoctorReport:
 
 def _signed_in(identity: Identity) -> CheckResult:
     text = f"{identity.username or 'unnamed'} on {identity.name}"
-    if identity.kind and identity.kind != "admin":
+    if identity.user_type and identity.user_type != "admin":
         return problem(
-            f"{text}, a {identity.kind} user",
+            f"{text}, a {identity.user_type} user",
             "only admin users may change what belongs to the seller",
             "give the API client an admin user as its default context user",
             code=ExitCode.SIGN_IN,
@@ -104,7 +104,7 @@ async def audience(asked: ServerContext) -> AsyncIterator[CheckResult]:
 
 async def clock(asked: ServerContext) -> AsyncIterator[CheckResult]:
     """How far the clocks are apart."""
-    skew = asked.session.api.skew
+    skew = asked.session.api.clock_skew
     if skew is None:
         yield passed("the server does not say what time it has")
     elif abs(skew) > MOST_SKEW:

@@ -175,7 +175,7 @@ def _check_limits(steps: Sequence[Step], options: ResumeOptions, identity: Ident
     if most is not None and len(steps) > most:
         text = f"the plan has {len(steps):,} requests; --max-changes is {most:,}"
         raise Refused(text, hint="ocsync plan; --max-changes with a larger number if you mean it")
-    found = [own_user(steps, f"{identity.kind}-user", identity.id), *risks(steps)]
+    found = [own_user(steps, f"{identity.user_type}-user", identity.user_id), *risks(steps)]
     for risk in found:
         if risk and risk.code in (OWN_USER, ZERO_STOCK) and risk.code not in options.allowed:
             hint = f"ocsync plan; --allow-risky {risk.code} if you mean it"

@@ -102,7 +102,7 @@ async def _sum_of_records(
         return StepConflict(step.number, step.ref, {}, why)
     try:
         place = records.collection.format_map(ids_of(step.ref))
-        number = (await session.api.page(place, {"pageSize": "1"})).total
+        number = (await session.api.page(place, {"pageSize": "1"})).total_items
     except NotFound:
         return None
     why = f"{path} is the sum of its {number:,} inventory records: stage those instead"

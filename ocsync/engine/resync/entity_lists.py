@@ -54,7 +54,9 @@ async def list_each(
             session.emit(Reading(done, len(items)))
         return refs
 
-    lists = await map_all(items, list_one, workers=session.api.width, stop=session.stop)
+    lists = await map_all(
+        items, list_one, workers=session.api.max_parallel_reads, stop=session.stop
+    )
     session.raise_if_stopped()
     return lists
 

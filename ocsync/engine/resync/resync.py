@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from ocsync.client import read_targets, sync_one
+from ocsync.client import read_targets, request_sync
 from ocsync.engine.delivery_config.bindings import read_config
 from ocsync.engine.recorder import Recorder
 from ocsync.engine.run_log import (
@@ -166,7 +166,7 @@ class _Sender:
         if target.name in self.closed:
             return self._failed(step, self.closed[target.name])
         try:
-            reply = await sync_one(self._session.api, target, _body(target, step.ref))
+            reply = await request_sync(self._session.api, target, _body(target, step.ref))
         except (ConfigError, RoleMissing) as refused:
             if target.name not in self.closed:
                 self.closed[target.name] = refused

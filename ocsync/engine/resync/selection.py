@@ -9,7 +9,7 @@ from functools import partial
 from typing import NamedTuple
 
 from ocsync.client import read_targets
-from ocsync.delivery.messages import has_sync_request, published_by
+from ocsync.delivery.messages import can_request_sync, published_by
 from ocsync.engine.resync.affected_products import affected_products, product_scope_of
 from ocsync.engine.resync.entity_lists import list_each, list_entities
 from ocsync.engine.run_log import attempts
@@ -119,7 +119,7 @@ async def select(session: Session, wanted: SelectionRequest) -> Selection:
 
 
 def _published(refs: Iterable[Ref]) -> list[tuple[Target, Ref]]:
-    return [(t, e) for ref in refs for t, e in published_by(ref) if has_sync_request(e)]
+    return [(t, e) for ref in refs for t, e in published_by(ref) if can_request_sync(e)]
 
 
 async def _there(session: Session, names: set[str], wanted: SelectionRequest) -> set[str]:

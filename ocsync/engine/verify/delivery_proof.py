@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ocsync.client import read_current
 from ocsync.delivery.matching import Arrival, DeliveryResult, Matcher, MatchResult
-from ocsync.delivery.messages import has_sync_request
+from ocsync.delivery.messages import can_request_sync
 from ocsync.engine.polling import waits
 from ocsync.engine.resync.resync import ADVICE, advise_full_sync, send_requests, sync_steps
 from ocsync.engine.session import Session
@@ -46,17 +46,19 @@ class DeliveryProof(NamedTuple):
     @property
     def undelivered(self) -> list[MatchResult]:
         """What did not arrive as it was written."""
-        return self.delivered.of(Arrival.MISSING, Arrival.STALE)
+        return self.delivered.having(Arrival.MISSING, Arrival.STALE)
 
     @property
     def was_held(self) -> bool:
         """Whether a pause of ours had held any of it, so that times count from its end."""
-        return any(one.expected.since > one.expected.wrote for one in self.delivered.matched)
+        return any(one.expected.since > one.expected.written_at for one in self.delivered.matched)
 
     @property
     def silent_targets(self) -> list[str]:
         """The targets of which nothing was ever heard, though something was to come."""
-        return sorted({one.expected.target for one in self.undelivered} - self.delivered.heard)
+        return sorted(
+            {one.expected.target for one in self.undelivered} - self.delivered.targets_seen
+        )
 
     @property
     def exit_code(self) -> ExitCode:
@@ -66,8 +68,8 @@ class DeliveryProof(NamedTuple):
     def facts(self) -> dict[str, float]:
         """The numbers, for the run's record; times in seconds."""
         found = self.delivered
-        counts = {arrival.name.lower(): len(found.of(arrival)) for arrival in Arrival}
-        more = {"duplicates": found.duplicates, "strangers": found.strangers, "early": found.early}
+        counts = {arrival.name.lower(): len(found.having(arrival)) for arrival in Arrival}
+        more = {"duplicates": found.duplicates, "strangers": found.unexpected, "early": found.early}
         return {**counts, **more, "redelivered": self.redelivered, **self.drain_seconds}
 
     def findings(self) -> list[Finding]:
@@ -114,7 +116,7 @@ async def prove_delivery(
     matcher, patience = Matcher(found.expected), patience if listens else 0.0
     heard = await _wait(session, matcher, 0, patience)
     proof = proof._replace(delivered=await _judged(session, matcher))
-    proof = proof._replace(drain_seconds=proof.delivered.drain())
+    proof = proof._replace(drain_seconds=proof.delivered.arrival_times())
     if redeliver and proof.undelivered and listens:
         sent, refused = await _send_again(session, proof.undelivered)
         if sent:
@@ -145,13 +147,13 @@ async def _wait(session: Session, matcher: Matcher, heard: int, patience: float)
     try:
         async for waited in waits(session, first=FIRST_POLL, longest=longest):
             for message in session.folder.delivery_log.read_from(heard):
-                matcher.take(message)
+                matcher.add(message)
                 heard += 1
             result = matcher.result()
-            arrived, due = len(result.of(Arrival.ARRIVED)), result.due
+            arrived, due = len(result.having(Arrival.ARRIVED)), result.due
             if arrived > best:
                 best, news = arrived, waited
-            stale, left = len(result.of(Arrival.STALE)), max(0.0, patience - (waited - news))
+            stale, left = len(result.having(Arrival.STALE)), max(0.0, patience - (waited - news))
             session.emit(DeliveryProgress(arrived, due, result.duplicates, stale, left))
             if arrived >= due or not left:
                 break
@@ -164,7 +166,7 @@ async def _wait(session: Session, matcher: Matcher, heard: int, patience: float)
 
 async def _judged(session: Session, matcher: Matcher) -> DeliveryResult:
     """What arrived; what looks stale is held against what the marketplace has now, too."""
-    stale = [one.expected.ref for one in matcher.result().of(Arrival.STALE)]
+    stale = [one.expected.ref for one in matcher.result().having(Arrival.STALE)]
     current = {
         ref: doc async for ref, doc in read_current(session.api, stale) if isinstance(doc, dict)
     }
@@ -179,7 +181,7 @@ async def _send_again(
     entities: list[tuple[Target, Ref]] = []
     for one in lacking:
         ref = one.expected.ref
-        if has_sync_request(ref):
+        if can_request_sync(ref):
             entities.append((TARGETS[one.expected.target], ref))
         else:
             product = ids_of(ref)["ProductID"]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ocsync.client import read_targets
 from ocsync.delivery.matching import ExpectedMessage
-from ocsync.delivery.messages import Key, key_of, published_by
+from ocsync.delivery.messages import EntityKey, key_of, published_by
 from ocsync.engine.run_log import RefWrite, in_sequence, read_writes
 from ocsync.engine.session import Session
 from ocsync.models import Ref
@@ -87,8 +87,8 @@ async def _expected(
     session: Session, sends: Mapping[Ref, RefWrite], start: datetime
 ) -> ExpectedDelivery:
     """The messages to come, of targets that can have sent them."""
-    causes: dict[tuple[str, Key], list[Ref]] = defaultdict(list)
-    entities: dict[tuple[str, Key], Ref] = {}
+    causes: dict[tuple[str, EntityKey], list[Ref]] = defaultdict(list)
+    entities: dict[tuple[str, EntityKey], Ref] = {}
     for ref in sends:
         for target, entity in published_by(ref):
             place = (target.name, key_of(target, entity))
@@ -117,19 +117,19 @@ async def _expected(
 
 def _is_held_now(one: ExpectedMessage, pause: Pause | None) -> bool:
     """Whether a pause that goes on holds the message; not one that was over, or began later."""
-    began_later = pause is not None and datetime.fromisoformat(pause.since) > one.wrote
-    return one.since == one.wrote and not began_later
+    began_later = pause is not None and datetime.fromisoformat(pause.since) > one.written_at
+    return one.since == one.written_at and not began_later
 
 
 def _one(
-    target: str, key: Key, entity: Ref, refs: list[Ref], sends: Mapping[Ref, RefWrite],
+    target: str, key: EntityKey, entity: Ref, refs: list[Ref], sends: Mapping[Ref, RefWrite],
     past: Sequence[PastPause],
 ) -> ExpectedMessage:  # fmt: skip
     mine = sends.get(entity)
     times = [at for ref in refs if (at := sends[ref].sent_at)]
     return ExpectedMessage(
         target, entity, key, tuple(refs), mine.fields if mine else {}, mine.before if mine else {},
-        wrote=min(times), since=max(_since(at, past) for at in times),
+        written_at=min(times), since=max(_since(at, past) for at in times),
         due=any(sends[ref].changed for ref in refs),
     )  # fmt: skip
 
