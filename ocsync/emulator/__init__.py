@@ -13,8 +13,8 @@ switch of `ResumeOptions`, with each behaviour.
 
 from __future__ import annotations
 
-from ocsync.emulator.options import Options as Options
-from ocsync.emulator.server import Running as Running
-from ocsync.emulator.server import answering as answering
-from ocsync.emulator.server import running as running
+from ocsync.emulator.options import EmulatorOptions as EmulatorOptions
+from ocsync.emulator.server import RunningEmulator as RunningEmulator
 from ocsync.emulator.server import serve as serve
+from ocsync.emulator.server import serve_app_in_thread as serve_app_in_thread
+from ocsync.emulator.server import serve_in_thread as serve_in_thread

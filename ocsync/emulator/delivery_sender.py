@@ -19,11 +19,11 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 
-from ocsync.emulator.options import Options
+from ocsync.emulator.options import EmulatorOptions
 from ocsync.emulator.state import Document
 
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
-_PAUSES = (0.2, 1.0, None)
+_RETRY_DELAYS = (0.2, 1.0, None)
 _TIMEOUT = aiohttp.ClientTimeout(total=10)
 _BATCH = 100
 
@@ -40,41 +40,41 @@ class Message(NamedTuple):
 class DeliverySender:
     """Takes messages at any time; carries them while `run` runs."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: EmulatorOptions) -> None:
         self.options = options
         self.counts: Counter[str] = Counter()
-        self._waiting: deque[Message] = deque()
+        self._queue: deque[Message] = deque()
         self._wake = asyncio.Event()
-        self._taken = 0
+        self._accepted = 0
         self._random = random.Random(0)
         self._producers: dict[str, Any] = {}
 
-    def take(self, targets: Document, namespace: str, payload: Document) -> None:
+    def enqueue(self, targets: Document, namespace: str, payload: Document) -> None:
         """Accept a message for every target that can be reached."""
-        reachable = {n: t for n, t in targets.items() if t and self._reaches(n, t)}
+        reachable = {n: t for n, t in targets.items() if t and self._may_send_to(n, t)}
         if not reachable:
             return
-        self._taken += 1
+        self._accepted += 1
         due = asyncio.get_running_loop().time() + self.options.delivery_delay
-        again = self.options.duplicates and self._taken % self.options.duplicates == 0
-        for _ in range(2 if again else 1):
-            self._waiting.append(Message(reachable, namespace, payload, due))
+        is_duplicated = self.options.duplicates and self._accepted % self.options.duplicates == 0
+        for _ in range(2 if is_duplicated else 1):
+            self._queue.append(Message(reachable, namespace, payload, due))
         self._wake.set()
 
     async def run(self) -> None:
         """Carry messages until cancelled."""
         async with aiohttp.ClientSession(timeout=_TIMEOUT, trust_env=False) as session:
             while True:
-                await self._woken()
-                while self._waiting:
-                    await self._carry(session, self._batch())
+                await self._wait_for_messages()
+                while self._queue:
+                    await self._send(session, self._batch())
 
     @property
-    def waiting(self) -> int:
+    def backlog(self) -> int:
         """Messages that have not been tried yet."""
-        return len(self._waiting)
+        return len(self._queue)
 
-    async def _woken(self) -> None:
+    async def _wait_for_messages(self) -> None:
         """Wait for work; Kafka's reports come in meanwhile."""
         while not self._wake.is_set():
             if not self._producers:
@@ -86,13 +86,13 @@ class DeliverySender:
         self._wake.clear()
 
     def _batch(self) -> list[Message]:
-        size = min(_BATCH if self.options.reorder else 1, len(self._waiting))
-        batch = [self._waiting.popleft() for _ in range(size)]
+        size = min(_BATCH if self.options.reorder else 1, len(self._queue))
+        batch = [self._queue.popleft() for _ in range(size)]
         if self.options.reorder:
             self._random.shuffle(batch)
         return batch
 
-    async def _carry(self, session: aiohttp.ClientSession, batch: list[Message]) -> None:
+    async def _send(self, session: aiohttp.ClientSession, batch: list[Message]) -> None:
         for message in batch:
             await asyncio.sleep(max(0.0, message.due - asyncio.get_running_loop().time()))
             if http := message.targets.get("Http"):
@@ -106,18 +106,18 @@ class DeliverySender:
         headers = {"Content-Type": "application/json", "X-oc-hash": signature(http["Secret"], body)}
         if http.get("CustomAuthHeaderName"):
             headers[http["CustomAuthHeaderName"]] = http["CustomAuthHeaderValue"]
-        for pause in _PAUSES:
+        for delay in _RETRY_DELAYS:
             try:
                 async with session.post(
                     http["Endpoint"], data=body, headers=headers, allow_redirects=False
-                ) as answer:
-                    if answer.status < 300:
+                ) as response:
+                    if response.status < 300:
                         self.counts["http"] += 1
                         return
             except (aiohttp.ClientError, TimeoutError, OSError):
                 pass  # counted below when no try succeeds
-            if pause is not None:
-                await asyncio.sleep(pause)
+            if delay is not None:
+                await asyncio.sleep(delay)
         self.counts["undelivered"] += 1
 
     def _produce(self, kafka: Document, message: Message) -> None:
@@ -128,23 +128,23 @@ class DeliverySender:
             return
         servers = kafka["BootstrapServers"]
         if servers not in self._producers:
-            local = all(_host(one) in _LOOPBACK for one in servers.split(","))
+            is_local = all(_host(server) in _LOOPBACK for server in servers.split(","))
             sasl = {"security.protocol": "SASL_SSL", "sasl.mechanism": "PLAIN",
                     "sasl.username": kafka["SaslUsername"],
                     "sasl.password": kafka["SaslPassword"]}  # fmt: skip
             settings = {"bootstrap.servers": servers, "log_level": 0, "linger.ms": 5}
-            self._producers[servers] = Producer(settings if local else settings | sasl)
+            self._producers[servers] = Producer(settings if is_local else settings | sasl)
 
         def reported(error: Any, _: Any) -> None:
             self.counts["undelivered" if error else "kafka"] += 1
 
         header = self.options.kafka_type
-        inside = {"type": message.namespace} if header == "body" else {}
-        outside = [] if inside else [(header, message.namespace.encode())]
+        body_fields = {"type": message.namespace} if header == "body" else {}
+        headers = [] if body_fields else [(header, message.namespace.encode())]
         try:
             self._producers[servers].produce(
-                kafka["Topic"], msgspec.json.encode({**message.payload, **inside}),
-                headers=outside, on_delivery=reported,
+                kafka["Topic"], msgspec.json.encode({**message.payload, **body_fields}),
+                headers=headers, on_delivery=reported,
             )  # fmt: skip
             self._producers[servers].poll(0)
         except (BufferError, KafkaException):
@@ -155,7 +155,7 @@ class DeliverySender:
         for producer in self._producers.values():
             producer.flush(1.0)
 
-    def _reaches(self, name: str, target: Document) -> bool:
+    def _may_send_to(self, name: str, target: Document) -> bool:
         if name == "Http":
             hosts = {urlsplit(str(target.get("Endpoint"))).hostname or ""}
         elif name == "Kafka":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-class Refusal(Exception):
+class ErrorResponse(Exception):
     """An answer that is an error."""
 
     def __init__(self, status: int, code: str, message: str, data: Any = None) -> None:
@@ -20,12 +20,12 @@ class Refusal(Exception):
         return {"Errors": [{"ErrorCode": self.code, "Message": self.message, "Data": self.data}]}
 
 
-def not_found(noun: str, name: str) -> Refusal:
-    """404 for the object *name* of the type *noun*."""
-    data = {"ObjectType": noun, "ObjectID": name}
-    return Refusal(404, "NotFound", f'{noun} "{name}" does not exist', data)
+def not_found(type_name: str, name: str) -> ErrorResponse:
+    """404 for the object *name* of the type *type_name*."""
+    data = {"ObjectType": type_name, "ObjectID": name}
+    return ErrorResponse(404, "NotFound", f'{type_name} "{name}" does not exist', data)
 
 
-def invalid(field: str, why: str) -> Refusal:
+def invalid(field: str, reason: str) -> ErrorResponse:
     """400 for one field."""
-    return Refusal(400, "ValidationFailure", f"{field}: {why}", {"Field": field})
+    return ErrorResponse(400, "ValidationFailure", f"{field}: {reason}", {"Field": field})

@@ -44,15 +44,15 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True):
     seconds: float = 0.0
 
 
-class Faults:
+class FaultInjector:
     """The rules in force, in order; the first that matches is used."""
 
     def __init__(self) -> None:
         self.rules: list[Fault] = []
-        self.struck = 0
+        self.hits = 0
         self._random = random.Random(0)
 
-    def set(self, rules: Any) -> None:
+    def replace_rules(self, rules: Any) -> None:
         """Replace all rules. Raises msgspec.ValidationError."""
         self.rules = msgspec.convert(rules, list[Fault])
         self._random.seed(0)
@@ -60,16 +60,16 @@ class Faults:
             if rule.times is None:
                 rule.times = 1 if rule.rate >= 1 else 2**62
 
-    def read(self, path: Path) -> None:
+    def load(self, path: Path) -> None:
         """Take the rules of a JSON file. Raises FileMissing and InputError."""
         try:
-            self.set(msgspec.json.decode(path.read_bytes()))
+            self.replace_rules(msgspec.json.decode(path.read_bytes()))
         except OSError as error:
             raise FileMissing(f"{path}: {error.strerror}") from error
         except msgspec.MsgspecError as error:
             raise InputError(f"{path}: no list of faults: {error}") from error
 
-    def strike(self, method: str, path: str) -> Fault | None:
+    def next_fault(self, method: str, path: str) -> Fault | None:
         """The fault for this request, counted."""
         for rule in self.rules:
             if not rule.times or rule.method not in ("", method) or rule.path not in path:
@@ -80,6 +80,6 @@ class Faults:
             if rule.rate < 1 and self._random.random() >= rule.rate:
                 continue
             rule.times -= 1
-            self.struck += 1
+            self.hits += 1
             return rule
         return None

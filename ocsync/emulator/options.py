@@ -8,7 +8,7 @@ from typing import Literal
 
 
 @dataclass(kw_only=True)
-class Options:
+class EmulatorOptions:
     """An emulator's options. Times are seconds, rates are per second, 0 means none.
 
     *port* 0 takes a free one. *products* is the size of a synthetic marketplace to begin with;

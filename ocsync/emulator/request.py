@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ocsync.emulator.errors import Refusal
+from ocsync.emulator.errors import ErrorResponse
 from ocsync.emulator.state import Document
 
 
@@ -13,12 +13,12 @@ class Caller(NamedTuple):
 
     client: str
     user: str
-    sort: str
+    user_type: str
     company: str
     roles: tuple[str, ...]
 
 
-class Call(NamedTuple):
+class ApiRequest(NamedTuple):
     """A request under way: its path's IDs by name, its query, its decoded body."""
 
     ids: dict[str, str]
@@ -29,16 +29,16 @@ class Call(NamedTuple):
     def document(self) -> Document:
         """The body, which must be an object."""
         if not isinstance(self.body, dict):
-            raise Refusal(400, "Request.InvalidRequestBody", "the body is not a JSON object")
+            raise ErrorResponse(400, "Request.InvalidRequestBody", "the body is not a JSON object")
         return self.body
 
     def parameter(self, name: str) -> str:
         """A query parameter, in whatever case it came; empty without one."""
-        wanted = name.casefold()
-        return next((v[-1] for n, v in self.query.items() if n.casefold() == wanted), "")
+        folded = name.casefold()
+        return next((v[-1] for n, v in self.query.items() if n.casefold() == folded), "")
 
 
-class Answer(NamedTuple):
+class ApiResponse(NamedTuple):
     """A status, and a body unless it is None."""
 
     status: int
