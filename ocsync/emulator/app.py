@@ -1,4 +1,4 @@
-"""The ASGI application: sign-in, the API, and what only an emulator has (`/_emulator/*`)."""
+"""The ASGI application: sign-in, the API, and the emulator's own control paths (`/_emulator/*`)."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ _WRITES = {"PUT", "PATCH", "POST", "DELETE"}
 _TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path
 _PREFIXES = ("/v1/", "/_emulator/", _TOKEN_PATH)
 _SAVE_INTERVAL, _SAVE_FACTOR = 2.0, 10
-"""Seconds between looks at whether the state has changed and is to be written; where that takes
-long, so many times as long.
+"""Seconds between checks whether the state has changed and must be saved; where a save takes long,
+the wait is `_SAVE_FACTOR` times its duration.
 """
 
 
@@ -62,7 +62,7 @@ class Emulator:
         self.save_state()
 
     def reset(self, state: Path | None = None) -> None:
-        """Start over, as the options say or as it was *state*; logs and faults are emptied."""
+        """Start over from the options, or from the saved *state*; empty the logs and the faults."""
         for field in dataclasses.fields(EmulatorOptions):
             setattr(self.options, field.name, getattr(self._initial_options, field.name))
         self.market = Marketplace()
@@ -92,7 +92,7 @@ class Emulator:
         )
 
     def app(self) -> Starlette:
-        """The application."""
+        """Return the ASGI application."""
         return Starlette(
             routes=[
                 Mount("/v1", self._api),
@@ -105,13 +105,13 @@ class Emulator:
         )
 
     def save_state(self) -> None:
-        """Write the state, if a file for it is named. Raises ConfigError where it cannot be."""
+        """Write the state to the options' state file, if there is one. Raises ConfigError."""
         if self.options.state:
             seeds.write_state(self.options.state, seeds.dump_seed(self.market, self.publisher))
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        """What goes on beside requests."""
+        """Run the background jobs (sender, sales, saving) for as long as the application runs."""
         jobs = [self.sender.run(), self._simulate_sales(), self._save_periodically()]
         tasks = [asyncio.create_task(job) for job in jobs]
         yield
@@ -181,7 +181,7 @@ class Emulator:
             return await result if inspect.isawaitable(result) else result
         except ErrorResponse as refusal:
             return ApiResponse(refusal.status, refusal.body())
-        except Exception:  # noqa: BLE001 - an error of the emulator's own: told here, answered as such
+        except Exception:  # noqa: BLE001 - a defect of the emulator: printed here, answered as 500
             traceback.print_exc()
             return ApiResponse(500, ErrorResponse(500, "ServerError", "the emulator failed").body())
 
@@ -225,7 +225,7 @@ class Emulator:
 
 
 def _authorize(endpoint: routes.Endpoint, caller: Caller, ids: dict[str, str], method: str) -> None:
-    """403 with the roles that would do (api-facts 1.3)."""
+    """Raise a 403 that names the sufficient roles when *caller* has none (api-facts 1.3)."""
     if not endpoint.roles:
         return
     if "FullAccess" not in caller.roles and not set(endpoint.roles) & set(caller.roles):
@@ -241,7 +241,7 @@ def _authorize(endpoint: routes.Endpoint, caller: Caller, ids: dict[str, str], m
 
 
 class _CaseInsensitivePaths:
-    """Finds sign-in and the API whatever the case of their paths; the tree sees to the rest."""
+    """Middleware that routes sign-in and the API in any case, as `routes` does below them."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

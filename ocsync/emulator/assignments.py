@@ -1,4 +1,4 @@
-"""Assignments: upserts without a name of their own (api-facts 5.1), and links put at a path."""
+"""Assignments: upserts without an ID of their own (api-facts 5.1), and links put at a path."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Ids = dict[str, str]
 
 
 class Assignments:
-    """The verbs of assignments, over the rows that *entities* keeps."""
+    """The handlers of assignments; rows are saved through *entities*."""
 
     def __init__(self, entities: Entities) -> None:
         self.entities = entities
         self.market = entities.market
 
     def list_rows(self, kind: Kind, request: ApiRequest) -> ApiResponse:
-        """GET a list, by the parameters that its kind has."""
+        """Handle a GET of the list, filtered by the parameters of *kind*."""
         query = {name.casefold(): texts[-1] for name, texts in request.query.items()}
         parameters = {
             n: query[p.casefold()] for p, n in kind.listed_by.items() if query.get(p.casefold())
@@ -41,7 +41,7 @@ class Assignments:
         )
 
     def assign(self, kind: Kind, request: ApiRequest) -> ApiResponse:
-        """POST an assignment: an upsert."""
+        """Handle a POST of an assignment, which is an upsert."""
         body = request.document()
         ids: Ids = {}
         for name in kind.ids:
@@ -53,7 +53,7 @@ class Assignments:
         return ApiResponse(204)
 
     def unassign(self, kind: Kind, request: ApiRequest) -> ApiResponse:
-        """DELETE an assignment; the IDs that its path lacks come by the query."""
+        """Handle a DELETE of an assignment; IDs that are not in its path come from the query."""
         ids = {name: request.ids.get(name) or request.parameter(name) for name in kind.ids}
         row = self.market.find_row(kind, ids)
         if row is None:
@@ -62,13 +62,13 @@ class Assignments:
         return ApiResponse(204)
 
     def link(self, kind: Kind, request: ApiRequest) -> ApiResponse:
-        """PUT a link at its path; its fields come by the query."""
+        """Handle a PUT of a link at its path; its fields come from the query."""
         fields = {n: request.parameter(n) for n in kind.fields if request.parameter(n)}
         self._save(kind, dict(request.ids), fields, request)
         return ApiResponse(204)
 
     def list_links(self, kind: Kind, request: ApiRequest) -> ApiResponse:
-        """GET what is linked: the entities at the other end, with the link's own fields."""
+        """Handle a GET of linked entities: those at the other end, with the link's own fields."""
         other_kind = next(r.kind for r in kind.references if r.ids == (LINK_KINDS[kind.name],))
         index = kind.ids.index(LINK_KINDS[kind.name])
         items = []

@@ -1,5 +1,7 @@
-"""Bulk jobs (api-facts 11; beta). The body's wrapper, the roles and the path of a job's errors are
-not documented: a bare array and `{"Items": [...]}` both do, and errors are at `.../errors`.
+"""Bulk jobs (api-facts 11; beta).
+
+The documentation leaves open the body's wrapper, the roles, and the path of a job's errors. The
+emulator accepts a bare array and `{"Items": [...]}`, and serves errors at `.../errors`.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ BULK_KINDS = {
 
 
 class BulkJobs:
-    """Takes jobs, works them off beside other requests, tells how they stand."""
+    """Bulk jobs and their errors, by job ID; each job runs beside other requests."""
 
     def __init__(self, assignments: Assignments) -> None:
         self.assignments = assignments
@@ -39,7 +41,7 @@ class BulkJobs:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def submit(self, kind: Kind, operation: str, request: ApiRequest) -> ApiResponse:
-        """POST a job: 202."""
+        """Handle a POST of a job: start it and respond 202."""
         items = request.body.get("Items") if isinstance(request.body, dict) else request.body
         if not isinstance(items, list) or not items or len(items) > MAX_ITEMS:
             text = f"1 to {MAX_ITEMS:,} items"
@@ -61,11 +63,11 @@ class BulkJobs:
         return ApiResponse(202, self.jobs[job_id])
 
     def get(self, request: ApiRequest) -> ApiResponse:
-        """GET how a job stands."""
+        """Handle a GET of a job's progress."""
         return ApiResponse(200, self._require_job(request))
 
     def list_errors(self, request: ApiRequest) -> ApiResponse:
-        """GET what failed in a job."""
+        """Handle a GET of the errors of a job's items."""
         self._require_job(request)
         return ApiResponse(
             200, lists.filtered_page(self.errors[request.ids["JobID"]], request.query, {})
@@ -113,7 +115,7 @@ class BulkJobs:
 
 
 def bulk_routes(bulk: BulkJobs) -> list[tuple[str, Kind, Callable[[ApiRequest], ApiResponse]]]:
-    """Each path that takes jobs, the kind that it is about, and its handler."""
+    """Return each path that accepts jobs, the kind of its items, and its handler."""
 
     def handler(kind: Kind, operation: str) -> Callable[[ApiRequest], ApiResponse]:
         return lambda request: bulk.submit(kind, operation, request)

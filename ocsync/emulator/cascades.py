@@ -1,4 +1,4 @@
-"""What a write brings along, and what a delete takes along. Sources: api-facts 5.2 and 7."""
+"""Rows that are created with a write or deleted with a row. Sources: api-facts 5.2 and 7."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CreatedRows = list[tuple[Kind, Row]]
 
 
 def _buyer(market: Marketplace, row: Row, old: Row | None) -> CreatedRows:
-    """A buyer without a default catalog gets one with its own ID, and sees all of it."""
+    """Return a default catalog and its assignment for a buyer that was created without one."""
     if old or row.document.get("DefaultCatalogID"):
         return []
     name = row.ids[0]
@@ -34,7 +34,7 @@ def _buyer(market: Marketplace, row: Row, old: Row | None) -> CreatedRows:
 
 
 def _category_product(market: Marketplace, row: Row, _: Row | None) -> CreatedRows:
-    """A product in a category is in the catalog too."""
+    """Return the catalog assignment of a product that is assigned to a category."""
     catalog, _category, product = row.ids
     if market.tables["catalog-product"].get([catalog, product]):
         return []
@@ -43,7 +43,7 @@ def _category_product(market: Marketplace, row: Row, _: Row | None) -> CreatedRo
 
 
 def _product(market: Marketplace, row: Row, _: Row | None) -> CreatedRows:
-    """A product's default supplier is linked to it."""
+    """Return the link to a product's default supplier."""
     supplier = row.document.get("DefaultSupplierID")
     if not supplier or market.tables["product-supplier"].get([row.ids[0], supplier]):
         return []
@@ -57,11 +57,14 @@ WRITE_CASCADES: dict[str, Callable[[Marketplace, Row, Row | None], CreatedRows]]
     "category-product": _category_product,
     "product": _product,
 }
-"""What a write of the kind makes beside it: rows that were not there."""
+"""Functions, by kind, that return the rows a write creates in addition."""
 
 
 def children_of(market: Marketplace, kind: Kind, row: Row) -> list[tuple[Kind, Key]]:
-    """What has *row*'s IDs in its own: it cannot be without it, and follows a rename."""
+    """Return the rows that have *row*'s IDs in their own.
+
+    They cannot exist without *row*, and a rename of *row* changes their IDs.
+    """
     children: list[tuple[Kind, Key]] = []
     own_ids = dict(zip(kind.ids, key_of(row.ids), strict=True))
     for other in ALL_KINDS.values():
@@ -74,7 +77,7 @@ def children_of(market: Marketplace, kind: Kind, row: Row) -> list[tuple[Kind, K
 
 
 def deleted_with(market: Marketplace, kind: Kind, row: Row) -> list[tuple[Kind, Key]]:
-    """What a delete of *row* takes along: what hangs on it, and the categories below a category."""
+    """Return the rows deleted with *row*: its children, and the subcategories of a category."""
     deleted = children_of(market, kind, row)
     if kind.name == "category":
         for subcategory in [
@@ -85,7 +88,7 @@ def deleted_with(market: Marketplace, kind: Kind, row: Row) -> list[tuple[Kind, 
 
 
 class Referrer(NamedTuple):
-    """A row that names another one in *field*, not in its own IDs."""
+    """A row that refers to another one in *field*, not in its own IDs."""
 
     kind: Kind
     row: Row
@@ -93,9 +96,12 @@ class Referrer(NamedTuple):
 
 
 def referrers_of(market: Marketplace, kind: Kind, row: Row) -> Iterator[Referrer]:
-    """What names *row* in a field: it follows a rename, and is left with null by a delete."""
+    """Yield the rows that refer to *row* in a field.
+
+    A rename of *row* changes that field; a delete sets it to null.
+    """
     if kind.name == "product" and not row.document.get("IsParent"):
-        return  # it has no child that could name it
+        return  # only a parent product has children
     key = key_of(row.ids)
     for other in ALL_KINDS.values():
         for reference in other.references:

@@ -1,8 +1,8 @@
-"""What only an emulator has: `/_emulator/*`, without a token and not logged.
+"""The emulator's own paths, `/_emulator/*`: no token is needed and requests are not logged.
 
 GET health (200 when ready), requests and messages (JSON arrays, oldest first, `?after=N`), counts,
 sales (pieces by record), state (the marketplace as a seed), faults. POST seed, reset, revoke (all
-tokens), unpause (as somebody else). PUT or DELETE faults. PATCH options, of a running emulator.
+tokens), unpause (as another user). PUT or DELETE faults. PATCH options of the running emulator.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from ocsync.emulator.app import Emulator
 
 _FIXED = {"port", "seed", "products", "state", "faults"}
-"""Options that only count at the start."""
+"""Options that only have an effect at the start."""
 
 
 def routes(emulator: Emulator) -> list[Route]:
-    """The routes below `/_emulator`."""
+    """Return the routes below `/_emulator`."""
     return [
         Route(f"/{path}", partial(_answer, emulator, handler), methods=[verb])
         for verb, path, handler in _HANDLERS

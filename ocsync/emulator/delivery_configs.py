@@ -1,4 +1,4 @@
-"""Delivery configurations (api-facts 4.1, 4.2); their secrets are kept and never shown."""
+"""Delivery configurations (api-facts 4.1, 4.2); their secrets are stored and never shown."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ from ocsync.schema import (
 
 
 class DeliveryConfigs:
-    """The verbs of `/integrations/deliveryconfig`."""
+    """The handlers of `/integrations/deliveryconfig`."""
 
     def __init__(self, market: Marketplace, options: EmulatorOptions) -> None:
         self.market = market
         self.options = options
 
     def list_all(self, request: ApiRequest) -> ApiResponse:
-        """GET the delivery configurations."""
+        """Handle a GET of all delivery configurations."""
         items = [without_secrets(config) for config in self.market.delivery_configs.values()]
         return ApiResponse(200, filtered_page(items, request.query, DELIVERY_CONFIG))
 
     def get(self, request: ApiRequest) -> ApiResponse:
-        """GET one, without its secrets."""
+        """Handle a GET of one, without its secrets."""
         return ApiResponse(200, without_secrets(self.require(request.ids["DeliveryConfigID"])))
 
     def post(self, request: ApiRequest) -> ApiResponse:
-        """POST a new one."""
+        """Handle a POST of a new one."""
         config_id = validate_id(request.document().get("ID") or generate_id())
         if config_id.casefold() in self.market.delivery_configs:
             raise ErrorResponse(409, "IdExists", f"DeliveryConfig {config_id} is there already")
         return ApiResponse(201, self._save({"ID": config_id, "Enabled": False}, request.document()))
 
     def put(self, request: ApiRequest) -> ApiResponse:
-        """PUT one: replaces it whole, secrets and all."""
+        """Handle a PUT of one: replace all of it, secrets included."""
         config_id = validate_id(request.ids["DeliveryConfigID"])
         return ApiResponse(200, self._save({"ID": config_id, "Enabled": False}, request.document()))
 
     def patch(self, request: ApiRequest) -> ApiResponse:
-        """PATCH one; whether targets and fields that are left out stay is a switch."""
+        """Handle a PATCH of one; `nested_targets` decides whether omitted values stay."""
         document, body = self.require(request.ids["DeliveryConfigID"]), request.document()
         targets, mode = body.get("DeliveryTargets"), self.options.nested_targets
         if isinstance(targets, dict) and mode != "replace":
@@ -61,7 +61,7 @@ class DeliveryConfigs:
         return ApiResponse(200, self._save(document, body))
 
     def delete(self, request: ApiRequest) -> ApiResponse:
-        """DELETE one that nothing uses."""
+        """Handle a DELETE of one that no sync configuration uses."""
         name = request.ids["DeliveryConfigID"].casefold()
         self.require(name)
         if any(
@@ -74,7 +74,7 @@ class DeliveryConfigs:
         return ApiResponse(204)
 
     def require(self, name: Any) -> Document:
-        """The delivery configuration *name*, or 404."""
+        """Return the delivery configuration *name*, or raise a 404."""
         config = self.market.delivery_configs.get(str(name).casefold())
         if config is None:
             raise not_found("DeliveryConfig", str(name))
@@ -89,7 +89,7 @@ class DeliveryConfigs:
 
 
 def validate_delivery_config(document: Document) -> None:
-    """Refuse a delivery configuration that breaks a rule of its fields."""
+    """Raise a 400 for a delivery configuration that breaks a rule of its fields."""
     validate_fields(DELIVERY_CONFIG, document)
     targets = {name: target for name, target in document["DeliveryTargets"].items() if target}
     if not targets:
@@ -105,7 +105,7 @@ def validate_delivery_config(document: Document) -> None:
 
 
 def without_secrets(value: Any) -> Any:
-    """A document without what is write-only."""
+    """Return *value* without write-only fields, at every depth."""
     if isinstance(value, dict):
         return {n: without_secrets(v) for n, v in value.items() if n not in SECRET_FIELDS}
     return value

@@ -1,8 +1,8 @@
-"""Delivery: messages to HTTP and Kafka targets, in the platform's envelopes (api-facts 4.5).
+"""Delivery of messages to HTTP and Kafka targets, in the platform's envelopes (api-facts 4.5).
 
-Only hosts on loopback are sent to, and those that the options name: a rehearsal must not reach the
-real consumers. What OrderCloud does about retries, order and delay is unknown; here a message is
-tried three times, in order unless the options ask otherwise.
+Messages go only to loopback hosts and to hosts that the options name: a rehearsal must not reach
+the real consumers. OrderCloud's retries, order and delay are unknown; the emulator tries a message
+three times, and keeps the order unless the options say otherwise.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _BATCH = 100
 
 
 class Message(NamedTuple):
-    """What shall arrive where, not before *due* on the loop's clock."""
+    """A message for *targets*, to be sent not before *due* on the loop's clock."""
 
     targets: Document
     namespace: str
@@ -38,7 +38,7 @@ class Message(NamedTuple):
 
 
 class DeliverySender:
-    """Takes messages at any time; carries them while `run` runs."""
+    """A queue of messages; `run` sends them."""
 
     def __init__(self, options: EmulatorOptions) -> None:
         self.options = options
@@ -50,7 +50,7 @@ class DeliverySender:
         self._producers: dict[str, Any] = {}
 
     def enqueue(self, targets: Document, namespace: str, payload: Document) -> None:
-        """Accept a message for every target that can be reached."""
+        """Queue a message for the targets that it may be sent to."""
         reachable = {n: t for n, t in targets.items() if t and self._may_send_to(n, t)}
         if not reachable:
             return
@@ -62,7 +62,7 @@ class DeliverySender:
         self._wake.set()
 
     async def run(self) -> None:
-        """Carry messages until cancelled."""
+        """Send messages until cancelled."""
         async with aiohttp.ClientSession(timeout=_TIMEOUT, trust_env=False) as session:
             while True:
                 await self._wait_for_messages()
@@ -71,11 +71,11 @@ class DeliverySender:
 
     @property
     def backlog(self) -> int:
-        """Messages that have not been tried yet."""
+        """The number of messages that have not been tried yet."""
         return len(self._queue)
 
     async def _wait_for_messages(self) -> None:
-        """Wait for work; Kafka's reports come in meanwhile."""
+        """Wait until a message is queued, and handle Kafka's delivery reports meanwhile."""
         while not self._wake.is_set():
             if not self._producers:
                 await self._wake.wait()
@@ -115,7 +115,7 @@ class DeliverySender:
                         self.counts["http"] += 1
                         return
             except (aiohttp.ClientError, TimeoutError, OSError):
-                pass  # counted below when no try succeeds
+                pass  # counted below when every attempt fails
             if delay is not None:
                 await asyncio.sleep(delay)
         self.counts["undelivered"] += 1
@@ -151,7 +151,7 @@ class DeliverySender:
             self.counts["undelivered"] += 1
 
     def close(self) -> None:
-        """Hand over what Kafka's producers still hold, for a second at most."""
+        """Flush Kafka's producers, for one second at most."""
         for producer in self._producers.values():
             producer.flush(1.0)
 
@@ -166,7 +166,7 @@ class DeliverySender:
 
 
 def signature(secret: str, body: bytes) -> str:
-    """The `X-oc-hash` of *body*."""
+    """Return the `X-oc-hash` of *body*."""
     return base64.b64encode(hmac.digest(secret.encode(), body, hashlib.sha256)).decode()
 
 

@@ -1,4 +1,4 @@
-"""Documents under the rules of the tables: new ones, PATCH, and what is refused in them."""
+"""Documents under the rules of the tables: blank documents, PATCH, and validation."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TYPES: dict[Type, tuple[type, ...]] = {
 
 
 def fields_by_model(kind: Kind) -> dict[str, dict[str, Field]]:
-    """The fields of *kind* by model; the plain ones are under the empty name."""
+    """Return the fields of *kind* by model; plain fields are under the empty name."""
     return _fields_by_model(kind.name)
 
 
@@ -41,12 +41,12 @@ def _fields_by_model(name: str) -> dict[str, dict[str, Field]]:
 
 
 def generate_id() -> str:
-    """An ID as the platform makes them."""
+    """Return a random ID in the platform's form."""
     return secrets.token_urlsafe(16).replace("-", "a").replace("_", "b")[:22]
 
 
 def blank_document(kind: Kind) -> Document:
-    """A document of *kind* with nothing given."""
+    """Return a document of *kind* in which every field has its default."""
     document = dict(_blank_template(kind.name))
     if "DateCreated" in document:
         document["DateCreated"] = timestamp()
@@ -71,9 +71,9 @@ def _default(kind: Kind, field: Field) -> Any:
 def apply_patch(
     kind: Kind, current: Document, body: Mapping[str, Any], options: EmulatorOptions
 ) -> Document:
-    """*current* after a PATCH with *body*.
+    """Return *current* after a PATCH with *body*.
 
-    What is unknown, read-only or fixed at creation in it is ignored.
+    Unknown, read-only and create-only fields of *body* are ignored.
     """
     result = dict(current)
     models = fields_by_model(kind)
@@ -109,7 +109,7 @@ def _patch_xp(current: Any, value: Any, options: EmulatorOptions) -> Any:
     if value is None:
         return None if options.xp_null == "clears" else current
     if not isinstance(value, dict):
-        return value  # refused when the document is checked
+        return value  # validation refuses it
     return (
         _merge_deep(current or {}, value)
         if options.nested_xp == "merge"
@@ -127,12 +127,12 @@ def _merge_deep(base: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
 
 
 def validate(kind: Kind, document: Document) -> None:
-    """Refuse a document that breaks a rule of its fields."""
+    """Raise a 400 for a document that breaks a rule of *kind*'s fields."""
     validate_fields(kind.fields, document)
 
 
 def validate_fields(fields: Mapping[str, Field], document: Document) -> None:
-    """Refuse a document that breaks a rule of *fields*."""
+    """Raise a 400 for a document that breaks a rule of *fields*."""
     for path, field in fields.items():
         model, _, name = path.rpartition(".")
         section = document if not model else document.get(model)
@@ -159,7 +159,7 @@ def _validate_value(path: str, field: Field, value: Any) -> None:
 
 
 def validate_id(value: Any) -> str:
-    """*value* as an ID, or a refusal."""
+    """Return *value*, or raise a 400 when it is not an ID."""
     if not isinstance(value, str) or not ID_PATTERN.fullmatch(value):
         raise invalid("ID", "has letters, digits, - and _ only, 1 to 100 of them")
     return value

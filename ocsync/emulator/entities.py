@@ -1,4 +1,4 @@
-"""The verbs for every kind: one handler a verb, the kind is its argument."""
+"""The handlers of entities: one method for each verb, with the kind as its argument."""
 
 from __future__ import annotations
 
@@ -58,11 +58,13 @@ LIST_PARAMETERS: dict[
     },
     "buyer-user": {frozenset(("userGroupID",)): _in_group},
 }
-"""What a list takes beside filters, and the keys that it then holds (all of them if None)."""
+"""List parameters that are not filters, by kind. Each function returns the keys that the list is
+limited to, or None when the request has none of its parameters.
+"""
 
 
 class Entities:
-    """Reads and writes the rows of a marketplace."""
+    """The handlers of entities, and the only way to save or remove a row."""
 
     def __init__(self, market: Marketplace, publisher: Publisher, options: EmulatorOptions) -> None:
         self.market = market
@@ -70,7 +72,7 @@ class Entities:
         self.options = options
 
     def list_rows(self, kind: Kind, request: ApiRequest) -> ApiResponse:
-        """GET a collection."""
+        """Handle a GET of a collection."""
         self._check_parents(kind, request.ids)
         parameters = LIST_PARAMETERS.get(kind.name, {})
         query = lists.parse_query(request.query, kind.fields, frozenset().union(*parameters))
@@ -85,7 +87,10 @@ class Entities:
     def page(
         self, kind: Kind, rows: list[Row], query: lists.ListQuery, request: ApiRequest
     ) -> Document:
-        """The page of *rows*; only what decides or is on it is worked out."""
+        """Return one page of *rows*.
+
+        Views are computed only for the rows on the page and where a filter or the order needs them.
+        """
         visible: dict[int, Document | None] = {}
         if kind.eventually_consistent:
             visible = {id(row): row.read(stale=True) for row in rows}
@@ -119,7 +124,7 @@ class Entities:
         return page
 
     def get(self, kind: Kind, request: ApiRequest) -> ApiResponse:
-        """GET one."""
+        """Handle a GET of one entity."""
         self._check_parents(kind, request.ids)
         stale = kind.eventually_consistent and self.options.lag_get
         row = self.market.find_row(kind, request.ids)
@@ -131,7 +136,7 @@ class Entities:
         return ApiResponse(200, view_of(self.market, kind, row, document))
 
     def post(self, kind: Kind, request: ApiRequest) -> ApiResponse:
-        """POST to a collection: creates, with an ID of its own where none is given."""
+        """Handle a POST to a collection: create an entity, with a generated ID if none is sent."""
         body = request.document()
         entity_id = documents.validate_id(body.get("ID") or documents.generate_id())
         ids = {**request.ids, kind.ids[-1]: entity_id}
@@ -140,11 +145,11 @@ class Entities:
         return ApiResponse(201, self.put_document(kind, ids, body, request))
 
     def put(self, kind: Kind, request: ApiRequest) -> ApiResponse:
-        """PUT one: creates it, or replaces it whole."""
+        """Handle a PUT: create the entity, or replace all of it."""
         return ApiResponse(200, self.put_document(kind, request.ids, request.document(), request))
 
     def patch(self, kind: Kind, request: ApiRequest) -> ApiResponse:
-        """PATCH one: what is sent changes; an `ID` renames."""
+        """Handle a PATCH: change the fields that are sent; an `ID` renames the entity."""
         self._check_parents(kind, request.ids)
         row = rules.require_row(self.market, kind, request.ids)
         body = request.document()
@@ -153,7 +158,7 @@ class Entities:
         return ApiResponse(200, self._validate_and_save(kind, ids, document, row, request))
 
     def delete(self, kind: Kind, request: ApiRequest) -> ApiResponse:
-        """DELETE one, and what cannot be without it."""
+        """Handle a DELETE of an entity and of the rows that cannot exist without it."""
         self._check_parents(kind, request.ids)
         self.remove(kind, rules.require_row(self.market, kind, request.ids))
         return ApiResponse(204)
@@ -161,10 +166,13 @@ class Entities:
     def put_document(
         self, kind: Kind, ids: Ids, body: Document, request: ApiRequest | None = None
     ) -> Document:
-        """Put *body* at *ids*, or where a variant's `ID` says; the document as it is shown."""
+        """Create or replace the entity at *ids* and return its view.
+
+        An `ID` in *body* renames a variant.
+        """
         self._check_parents(kind, ids)
         old = self.market.find_row(kind, ids)
-        if old is None and not kind.deletable:  # a variant is generated, never put
+        if old is None and not kind.deletable:  # variants are generated, never created by PUT
             raise not_found(type_name(kind), ids[kind.ids[-1]])
         if old and not kind.deletable:
             ids = self._ids_after_rename(kind, old, ids, body.get("ID"))
@@ -185,7 +193,7 @@ class Entities:
         return self._validate_and_save(kind, ids, document, old, request)
 
     def save(self, kind: Kind, row: Row, old: Row | None) -> None:
-        """Keep *row* and what it brings along, and publish."""
+        """Save *row* and the rows created with it, and publish them."""
         written = [(kind, row)]
         if old and key_of(old.ids) != key_of(row.ids):
             self._move_references(kind, old, row)
@@ -201,7 +209,7 @@ class Entities:
                 self.publisher.publish_write(written_kind, written_row)
 
     def remove(self, kind: Kind, row: Row) -> None:
-        """Delete *row* and what goes along, and publish."""
+        """Delete *row* and the rows deleted with it, and publish that."""
         check_delete = rules.DELETE_RULES.get(kind.name)
         if check_delete:
             check_delete(self.market, row)
@@ -220,7 +228,7 @@ class Entities:
                 self.publisher.publish_write(referrer.kind, referrer.row)
 
     def check_rules(self, kind: Kind, ids: Ids, document: Document, old: Row | None) -> None:
-        """Refuse what a rule of the kind refuses."""
+        """Apply the write rule of *kind*, which raises when it refuses the write."""
         check = rules.WRITE_RULES.get(kind.name)
         if check:
             check(rules.ProposedWrite(self.market, ids, document, old.document if old else None))
@@ -241,7 +249,7 @@ class Entities:
         return view_of(self.market, kind, row)
 
     def _shift_siblings(self, kind: Kind, row: Row, request: ApiRequest) -> None:
-        """`adjustListOrders` moves every later sibling on by one, each a write of its own."""
+        """Move every later sibling on by one for `adjustListOrders`, each in a write of its own."""
         if request.parameter("adjustListOrders").casefold() != "true":
             return
         list_order, parent = row.document["ListOrder"], row.document["ParentID"]
@@ -258,7 +266,10 @@ class Entities:
     def _candidates(
         self, kind: Kind, ids: Ids, query: lists.ListQuery
     ) -> tuple[list[Row], lists.ListQuery]:
-        """The rows that can be in the list, by their keys where the query allows it."""
+        """Return the rows that can be in the list, and the part of *query* still to be applied.
+
+        Rows are found by key where the query allows it.
+        """
         table, parents = self.market.tables[kind.name], [ids[name] for name in kind.ids[:-1]]
         if plain := lists.split_id_filter(query):
             ids_asked, query = plain
@@ -272,7 +283,7 @@ class Entities:
         return [*table.rows_under(parents), *self._stale_deletes(table)], query
 
     def _has_page_keys(self, kind: Kind, query: lists.ListQuery) -> bool:
-        """Whether the list can be read on by `pageKey`."""
+        """Return whether the list can be continued by `pageKey`."""
         return kind.name == "product" and self.options.page_keys == "given" and not query.sort_by
 
     def _check_parents(self, kind: Kind, ids: Ids) -> None:
@@ -280,7 +291,10 @@ class Entities:
         rules.check_references(self.market, kind, parents, {})
 
     def _ids_after_rename(self, kind: Kind, row: Row, ids: Ids, new_id: Any) -> Ids:
-        """*ids* under the name *own*, if it is another than *row*'s; 409 where that is taken."""
+        """Return *ids* with *new_id* as the last, if one is sent and differs from *row*'s.
+
+        Raises a 409 when another row has the new ID.
+        """
         if not new_id or new_id == row.ids[-1]:
             return ids
         ids = {**ids, kind.ids[-1]: documents.validate_id(new_id)}
@@ -289,7 +303,7 @@ class Entities:
         return ids
 
     def _move_references(self, kind: Kind, old: Row, new: Row) -> None:
-        """Move *old*'s place to *new*'s: what hangs on it goes along, what names it follows."""
+        """Give *old*'s children and referrers the IDs of *new*, and remove *old*."""
         children = cascades.children_of(self.market, kind, old)
         for referrer in [*cascades.referrers_of(self.market, kind, old)]:
             referrer.row.document[referrer.field] = new.ids[-1]

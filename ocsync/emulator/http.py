@@ -1,4 +1,4 @@
-"""Bytes in and out, and what a scripted fault does to them."""
+"""Reading and writing of HTTP bodies, and the effect of a scripted fault on them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _JSON = b"application/json; charset=utf-8"
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """HTTP whose requests know their transport, so that a fault can break it off."""
+    """HTTP whose requests know their transport, so that a fault can abort the connection."""
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -29,7 +29,7 @@ class HttpProtocol(HttpToolsProtocol):
 
 
 async def read_body(receive: Receive) -> bytes:
-    """The body of a request."""
+    """Return the body of a request."""
     message = await receive()
     body: bytes = message.get("body", b"")
     while message.get("more_body"):
@@ -39,7 +39,7 @@ async def read_body(receive: Receive) -> bytes:
 
 
 def decode_json(raw: bytes) -> Any:
-    """A body as JSON, None if there is none. Raises Refusal."""
+    """Return a body as JSON, or None if it is empty. Raises ErrorResponse."""
     if not raw:
         return None
     try:
@@ -49,15 +49,16 @@ def decode_json(raw: bytes) -> Any:
 
 
 def json_response(content: Any, status: int = 200) -> Response:
-    """*content* as an answer outside of the API."""
+    """Return *content* as a response outside of the API."""
     return Response(_encode(content), status, media_type="application/json")
 
 
 async def send_response(
     scope: Scope, send: Send, answer: ApiResponse, fault: Fault | None, retry_after: float
 ) -> None:
-    """Send *answer*, or what *fault* makes of it; *retry_after* goes into the headers, as whole
-    seconds unless a fault asks for less.
+    """Send *answer*, changed by *fault* if there is one.
+
+    *retry_after* goes into the headers, as whole seconds unless the fault has a shorter time.
     """
     retry_after = math.ceil(retry_after)
     body = b"" if answer.body is None else _encode(answer.body)

@@ -1,7 +1,7 @@
-"""What the platform has beside the kinds of the tables: rows in the same form.
+"""Kinds of the platform that the product's tables do not have, as rows of the same form.
 
-`ALL_KINDS` is what an emulator holds. Facts are from api-facts 5.2; specs, bundles and discounts, which
-are there only as much as variants, assignments and bulk jobs need them, from the public SDKs.
+`ALL_KINDS` has both. Facts are from api-facts 5.2; specs, bundles and discounts, which are only as
+complete as variants, assignments and bulk jobs need, are from the public SDKs.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ ORDER_SYNC = Target(
     "orders", "order", "/integrations/OrderSync", "", (), "", "", "", "",
     role="OrderSyncConfigAdmin", flags=(),
 )  # fmt: skip
-"""Order sync: a config without `Paused`, flags or sync requests (api-facts 3.2)."""
+"""Order sync: a configuration without `Paused`, flags or sync requests (api-facts 3.2)."""
 
 _TYPE_NAMES = {
     "inventory": "InventoryRecord",
@@ -132,5 +132,5 @@ _TYPE_NAMES = {
 
 
 def type_name(kind: Kind) -> str:
-    """The platform's name of the kind, as in `Data.ObjectType`."""
+    """Return the platform's name of *kind*, as in `Data.ObjectType`."""
     return _TYPE_NAMES.get(kind.name) or kind.noun.title().replace(" ", "")

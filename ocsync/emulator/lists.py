@@ -1,7 +1,7 @@
 """Lists: filters, order and pages (api-facts 6).
 
-Filters on IDs, and the way past page 30 by the last ID, are answered from the keys; everything else
-looks at each row.
+Filters on IDs, and the pages beyond page 30 by the last ID, are found by key; everything else
+reads each row.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ocsync.schema import Field, Type
 
 DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 20, 100
 MAX_RESULTS = 100_000
-"""A list does not reach beyond so many (`Search.ResultSetTooLarge`)."""
+"""The last position that a list can reach (`Search.ResultSetTooLarge`)."""
 _RESERVED = {"page", "pagesize", "pagekey", "sortby", "search", "searchon", "searchtype", "depth",
         "level", "includeaddress"}  # fmt: skip
 _SEARCH_FIELDS = ("ID", "Name", "Description", "Username", "FirstName", "LastName", "Email")
@@ -27,7 +27,7 @@ _Row = TypeVar("_Row")
 
 
 class ListQuery(NamedTuple):
-    """What a query asks for: *filters* by field, *sort_by* as field and whether it goes down."""
+    """A parsed list query: *filters* by field, *sort_by* as field and whether it is descending."""
 
     filters: list[tuple[str, str]]
     search: list[str]
@@ -41,7 +41,10 @@ class ListQuery(NamedTuple):
 def parse_query(
     parameters: Parameters, fields: Mapping[str, Field], ignored: frozenset[str] = frozenset()
 ) -> ListQuery:
-    """*query* as what it asks for; *parameters* are parameters of the list that are no fields."""
+    """Return *parameters* as a ListQuery; *ignored* are parameters that are not fields.
+
+    Raises a 400 for parameters that the list does not accept.
+    """
     filters = [(n, t) for n, texts in parameters.items()
                if n.casefold() not in _RESERVED and n not in ignored for t in texts]  # fmt: skip
     for name, text in filters:
@@ -69,7 +72,7 @@ def parse_query(
 
 
 def split_id_filter(query: ListQuery) -> tuple[list[str], ListQuery] | None:
-    """The IDs that a filter asks for one by one, and what is left to look for."""
+    """Return the IDs that a filter lists one by one, and the query without it."""
     for name, text in query.filters:
         if name == "ID" and not _OPERATORS - {"|"} & set(text):
             rest = [condition for condition in query.filters if condition != (name, text)]
@@ -78,7 +81,7 @@ def split_id_filter(query: ListQuery) -> tuple[list[str], ListQuery] | None:
 
 
 def split_start(query: ListQuery) -> tuple[str, ListQuery] | None:
-    """The ID after which a list in the order of IDs shall begin, and what is left to look for."""
+    """Return the ID after which a list ordered by ID begins, and the query without it."""
     if query.after_id:
         return query.after_id, query._replace(after_id="", sort_by=[])
     if query.sort_by != [("ID", False)]:
@@ -91,13 +94,13 @@ def split_start(query: ListQuery) -> tuple[str, ListQuery] | None:
 
 
 def deciding_fields(query: ListQuery) -> set[str]:
-    """The fields that decide which rows are on the page, and where."""
+    """Return the fields that decide which rows are on the page, and their order."""
     names = {field for name, _ in query.filters for field in name.split("|")}
     return names | {name for name, _ in query.sort_by} | set(query.search and query.search_on)
 
 
 def matches(query: ListQuery, document: Document) -> bool:
-    """Whether *document* is in the list."""
+    """Return whether *document* is in the list."""
     for name, text in query.filters:
         if not any(matches_filter(value_at(document, field), text) for field in name.split("|")):
             return False
@@ -118,9 +121,9 @@ def make_page(
     *,
     by_keys: bool = False,
 ) -> Document:
-    """The page of *rows*, with its Meta; only what is on it is shown.
+    """Return the page of *rows*, with its Meta; *view* is called for rows on it only.
 
-    With *by_keys* the rows are in the order of their IDs, and the page tells how to go on.
+    With *by_keys* the rows are ordered by ID, and the page has the key of the next one.
     """
     ordered = list(rows)
     for name, down in reversed(query.sort_by):
@@ -143,7 +146,7 @@ def make_page(
 def filtered_page(
     documents: Sequence[Document], parameters: Parameters, fields: Mapping[str, Field]
 ) -> Document:
-    """The page of *documents* that are as they are shown."""
+    """Return the page of *documents*, which are already in the form that is shown."""
     query = parse_query(parameters, fields)
     matching = [document for document in documents if matches(query, document)]
     return make_page(matching, query, value_at, lambda document: document)
@@ -162,7 +165,7 @@ def _parse_page_key(key: str) -> tuple[int, str]:
 
 
 def paging_parameters(parameters: Parameters) -> Parameters:
-    """What an assignment list takes beside its own parameters."""
+    """Return the parameters that every assignment list accepts."""
     own = ("page", "pagesize")
     return {name: texts for name, texts in parameters.items() if name.casefold() in own}
 
@@ -214,9 +217,9 @@ def _number(parameters: Parameters, name: str, default: int) -> int:
 
 
 def matches_filter(value: Any, expression: str) -> bool:
-    """Whether *value_of* fits a filter: `a|b`, `!a`, `*a*`, `>1`, `!<1`, `*` (has one), `!*`.
+    """Return whether *value* matches a filter: `a|b`, `!a`, `*a*`, `>1`, `!<1`, `*` (not null).
 
-    Of a list it is enough that one member does.
+    A list matches when one of its members does.
     """
     if isinstance(value, list):
         return any(matches_filter(member, expression) for member in value)
@@ -255,7 +258,7 @@ def _sort_key(value: Any) -> tuple[int, Any]:
 
 
 def value_at(document: Any, path: str) -> Any:
-    """The value at a dotted path, or None; of a list, its members' values."""
+    """Return the value at a dotted path, or None; for a list, the values of its members."""
     for part in path.split("."):
         if isinstance(document, list):
             document = [member.get(part) for member in document if isinstance(member, dict)]

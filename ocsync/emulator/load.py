@@ -1,4 +1,4 @@
-"""A limit on requests, and orders that sell stock meanwhile."""
+"""Load on the marketplace: a limit on requests, and simulated orders that sell stock."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ from ocsync.emulator.options import EmulatorOptions
 from ocsync.emulator.state import Key, Row, timestamp
 
 _BURST = 0.25
-"""Seconds' worth of requests that may come at once."""
+"""Seconds of the rate that may be used at once."""
 
 
 class TokenBucket:
-    """A token bucket; *now* is a clock in seconds."""
+    """A token bucket that limits requests per second."""
 
     def __init__(self) -> None:
         self._tokens = float("inf")
         self._last = time.monotonic()
 
     def acquire(self, rate: float) -> float:
-        """Seconds until a request is welcome; 0 takes it. *rate* per second, 0 for no limit."""
+        """Take a token and return 0, or return the seconds until there is one.
+
+        *rate* is in requests per second; 0 is no limit.
+        """
         if not rate:
             return 0.0
         now = time.monotonic()
@@ -36,10 +39,10 @@ class TokenBucket:
 
 
 class SalesSimulator:
-    """Orders: each takes one piece of a random record that has one, paused or not."""
+    """Simulated orders: each takes one piece of a random record that has one, paused or not."""
 
     interval = 0.02
-    """Seconds between their visits."""
+    """Seconds between two calls of `sell`."""
 
     def __init__(self, entities: Entities, options: EmulatorOptions) -> None:
         self._entities = entities
@@ -49,7 +52,7 @@ class SalesSimulator:
         self._keys: list[Key] = []
 
     def sell(self) -> None:
-        """What is sold in one visit."""
+        """Sell the pieces that are due since the last call."""
         self._due = min(self._due + self._options.sales * self.interval, 1000.0)
         while self._due >= 1:
             self._due -= 1

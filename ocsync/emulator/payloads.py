@@ -1,4 +1,4 @@
-"""What messages carry (api-facts 4.4), and which products a write touches (3.4)."""
+"""Contents of messages (api-facts 4.4), and the products that a write affects (api-facts 3.4)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NOT_SENT = ("Password", "LastActive", "FailedLoginAttempts", "CategoryCount", "
 
 
 def updated_payload(market: Marketplace, kind: Kind, row: Row) -> Document:
-    """The payload of an *updated* message, but for who did it."""
+    """Return the payload of an *updated* message, without the user."""
     document = view_of(market, kind, row)
     if kind.name == "product":
         return {**document, "ProductID": row.ids[0], **_product_context(market, row)}
@@ -34,7 +34,7 @@ def updated_payload(market: Marketplace, kind: Kind, row: Row) -> Document:
 
 
 def deleted_payload(kind: Kind, row: Row) -> Document:
-    """The payload of a *deleted* message, but for who did it."""
+    """Return the payload of a *deleted* message, without the user."""
     if kind.name == "product":
         return {"ProductID": row.ids[-1]}
     if kind.name == "category":
@@ -45,7 +45,7 @@ def deleted_payload(kind: Kind, row: Row) -> Document:
 
 
 def user_context(market: Marketplace, name: str) -> Document:
-    """Who did it: the ID of the user *name*, or the name of a client that has no user."""
+    """Return the context of the user *name*: its ID, or the name of a client without a user."""
     user = market.find_user(name)
     return {"UserContext": {"ID": user[1].ids[-1] if user else name, "AnonymousId": None}}
 
@@ -91,7 +91,7 @@ def _product_context(market: Marketplace, row: Row) -> Document:
 
 
 def affected_products(market: Marketplace, kind: Kind, ids: tuple[str, ...]) -> Iterator[Key]:
-    """The keys of the products whose message carries what *kind* is."""
+    """Yield the keys of the products whose message contains the row of *kind* with *ids*."""
     find = _AFFECTED_BY.get(kind.name)
     if find:
         yield from dict.fromkeys(key_of([one]) for one in find(market, *ids))

@@ -1,7 +1,7 @@
-"""Sync: which writes feed which targets, what a pause holds, what is published (api-facts 3, 4).
+"""Publishing: the targets that a write feeds, and what a pause holds (api-facts 3, 4).
 
-A message is logged when it is published. Updates made while a target is paused are held, once an
-entity, and published after the resume; deletes are published at once.
+A message is logged when it is published. Updates made while a target is paused are held, one for
+each entity, and published when it is unpaused; deletes are published at once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ocsync.emulator.state import Document, Key, Marketplace, Row, key_of, times
 from ocsync.schema import TARGETS, Kind, Target
 
 LOG_LIMIT = 200_000
-"""Records that each log keeps."""
+"""The number of records that each log keeps."""
 
 
 class TargetEntity(NamedTuple):
@@ -32,9 +32,9 @@ class TargetEntity(NamedTuple):
 
 
 class Publisher:
-    """Publishes for one marketplace, and keeps the log of messages.
+    """The publisher of one marketplace, with its log of messages.
 
-    *user* is the name of whoever is at work, as messages tell.
+    *user* is the name of the user whose request is being handled; messages contain it.
     """
 
     def __init__(
@@ -51,14 +51,14 @@ class Publisher:
         self._number = 0
 
     def publish_write(self, kind: Kind, row: Row) -> None:
-        """*row* was created or changed."""
+        """Publish or hold an update for every target that the created or changed *row* feeds."""
         for fed in self._entities_fed_by(kind, row.ids):
             config = self._enabled_config(fed.target, fed.target.flags[0])
             if config is not None:
                 self._hold_or_publish(fed, hold=bool(config.get("Paused")))
 
     def publish_delete(self, kind: Kind, row: Row) -> None:
-        """*row* is gone. Its own target hears of it at once; what it was part of has changed."""
+        """Publish the delete of *row* at once, and an update of the entity that it was part of."""
         for fed in self._entities_fed_by(kind, row.ids):
             target = fed.target
             if fed.kind.name != kind.name:
@@ -74,13 +74,13 @@ class Publisher:
                 held[kind.name, fed.key] = payloads.updated_payload(self.market, kind, row)
 
     def publish_sync(self, target: Target, key: Key) -> None:
-        """A sync request for one entity was taken."""
+        """Publish or hold the entity that a sync request names."""
         paused = bool(self.market.sync_configs[target.name].get("Paused"))
         hold = paused and self.options.sync_while_paused == "hold"
         self._hold_or_publish(TargetEntity(target, ALL_KINDS[target.entity], key), hold=hold)
 
     def publish_held(self, target: Target) -> None:
-        """The target runs again: what was held goes out, as a batch, once an entity."""
+        """Publish the updates held for *target*, in one batch, one for each entity."""
         for (name, key), payload in self.held.pop(target.name, {}).items():
             if payload is None:
                 self._publish_updated(TargetEntity(target, ALL_KINDS[name], key), held=True)
@@ -88,9 +88,9 @@ class Publisher:
                 self._publish(target, target.updated, payload, held=True)
 
     def set_paused(self, target: Target, config: Document, *, paused: bool) -> None:
-        """Let the switch take effect, after the delay that the options ask for.
+        """Set `Paused`, after the delay that the options ask for.
 
-        The answer does not wait for it: what is unknown is how long the platform's parts take.
+        The response does not wait: how long the platform's parts take is unknown.
         """
         if self.options.pause_delay:
             take_effect = partial(self._set_paused, target, config, paused=paused)
@@ -99,7 +99,7 @@ class Publisher:
             self._set_paused(target, config, paused=paused)
 
     def unpause_all(self) -> None:
-        """Somebody else unpauses everything."""
+        """Unpause every target, as another user would."""
         for name, config in self.market.sync_configs.items():
             if name in TARGETS and config.get("Paused"):
                 self._set_paused(TARGETS[name], config, paused=False)
@@ -115,7 +115,7 @@ class Publisher:
             target = TARGETS[name]
             entity = ALL_KINDS[target.entity]
             if not kind.assignment and kind.ids[-1] == entity.ids[-1]:
-                entity = kind  # a variant's record is an entity of its own
+                entity = kind  # variant inventory has its own messages
             yield TargetEntity(
                 target, entity, key_of(ids_by_name[id_name] for id_name in entity.ids)
             )

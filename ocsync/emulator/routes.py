@@ -1,4 +1,4 @@
-"""Paths -> endpoints: a tree of path parts, made from the tables; literals match in any case."""
+"""The tree of path parts with the endpoints, built from the tables; literals match in any case."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Handler = Callable[[ApiRequest], ApiResponse | Awaitable[ApiResponse]]
 
 
 class Endpoint(NamedTuple):
-    """A verb at a path: the names in the path, what answers, the roles that may; none: anybody."""
+    """A verb at a path: the names of its IDs, its handler, and the roles allowed (none: all)."""
 
     parameters: tuple[str, ...]
     handler: Handler
@@ -36,7 +36,7 @@ class PathNode:
         self.verbs: dict[str, Endpoint] = {}
 
     def insert(self, parts: Iterable[str]) -> PathNode:
-        """The node at *parts*, made if need be; parts in braces are names."""
+        """Return the node at *parts*, creating it if necessary; parts in braces are parameters."""
         node = self
         for part in parts:
             if part.startswith("{"):
@@ -47,7 +47,7 @@ class PathNode:
         return node
 
     def match(self, parts: list[str]) -> tuple[PathNode, list[str]] | None:
-        """The node at *parts*, and what stands at its names; literals go before names."""
+        """Return the node that *parts* lead to, and its parameters' values; literals go first."""
         if not parts:
             return (self, []) if self.verbs else None
         literal = self.literals.get(parts[0].casefold())
@@ -59,7 +59,7 @@ class PathNode:
 
 
 class Handlers(NamedTuple):
-    """All that answers."""
+    """The objects whose methods handle requests."""
 
     entities: Entities
     assignments: Assignments
@@ -70,7 +70,7 @@ class Handlers(NamedTuple):
 
 
 def build_routes(handlers: Handlers) -> PathNode:
-    """The tree of all paths below `/v1`."""
+    """Return the tree of all paths below `/v1`."""
     root = PathNode()
 
     def add(path: str, reads: Iterable[str], writes: Iterable[str], **verbs: Handler) -> None:
@@ -127,7 +127,7 @@ def _kind_paths(kind: Kind, handlers: Handlers) -> list[tuple[str, dict[str, Cal
 
 
 def _special_paths(endpoints: SpecialEndpoints) -> list[tuple[str, str, str, Handler]]:
-    """Path, the kind whose roles it takes, verb, handler."""
+    """Return path, kind whose roles are required, verb and handler of each special endpoint."""
     breaks_path, user_path = (
         "/priceschedules/{PriceScheduleID}/PriceBreaks",
         "/buyers/{BuyerID}/users/{UserID}",

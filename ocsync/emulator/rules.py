@@ -1,7 +1,7 @@
-"""What is refused: what must exist before a write, and what a write or a delete may not do.
+"""Rules that refuse writes and deletes.
 
 Each rule is one small function in a table by kind. Codes are the documented ones (api-facts 2.3);
-where only a code's name is documented, the rule is what the name says.
+where only a code's name is documented, the rule follows from the name.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PRICE_SCHEDULE_FIELDS = {
 
 
 def require_row(market: Marketplace, kind: Kind, ids: Mapping[str, str]) -> Row:
-    """The row of *kind*, or 404."""
+    """Return the row of *kind* with *ids*, or raise a 404."""
     row = market.find_row(kind, ids)
     if row is None:
         raise not_found(type_name(kind), ids.get(kind.ids[-1], ""))
@@ -31,7 +31,7 @@ def require_row(market: Marketplace, kind: Kind, ids: Mapping[str, str]) -> Row:
 
 
 def check_references(market: Marketplace, kind: Kind, ids: Ids, document: Document) -> None:
-    """Everything that *kind* names, in its IDs or its fields, must be there."""
+    """Raise a 404 unless every object that the IDs and fields refer to exists."""
     values = {**document, **ids}
     for reference in kind.references:
         referenced = [v for name in reference.ids if isinstance(v := values.get(name), str) and v]
@@ -42,14 +42,14 @@ def check_references(market: Marketplace, kind: Kind, ids: Ids, document: Docume
 
 
 def _exists(market: Marketplace, reference: Reference, fields: Document, values: list[str]) -> bool:
-    """Whether what is named exists; an address has to be the owner's."""
+    """Return whether the referenced object exists; an address must be the owner's."""
     if reference.kind == "address":
         return address_of(market, fields.get("OwnerID"), values[0]) is not None
     return market.tables[reference.kind].get(values) is not None
 
 
 class ProposedWrite(NamedTuple):
-    """A write about to be kept: where, what, and what was there."""
+    """A write before it is saved: IDs, new document, and the document that it replaces."""
 
     market: Marketplace
     ids: Ids
@@ -57,12 +57,12 @@ class ProposedWrite(NamedTuple):
     old: Document | None
 
     def changes(self, *names: str) -> bool:
-        """Whether one of the fields gets another value than an existing one has."""
+        """Return whether the write changes one of the fields *names* of an existing document."""
         old = self.old
         return old is not None and any(old.get(n) != self.document.get(n) for n in names)
 
     def product(self) -> Document:
-        """The product that the IDs name."""
+        """Return the product that the IDs name."""
         row = self.market.tables["product"].get([self.ids["ProductID"]])
         return row.document if row else {}
 
@@ -157,7 +157,7 @@ def _check_price_schedule(write: ProposedWrite) -> None:
 
 
 def _is_assigned(market: Marketplace, schedule: str) -> bool:
-    """Whether a product or an assignment has this price schedule."""
+    """Return whether a product or an assignment has this price schedule."""
     return any(
         str(row.document.get(name) or "").casefold() == schedule
         for kind, name in PRICE_SCHEDULE_FIELDS.items()
@@ -187,7 +187,7 @@ def _refuse_child_product(code: str) -> Callable[[ProposedWrite], None]:
 
 
 def _check_category_assignment(write: ProposedWrite) -> None:
-    """The buyer needs the catalog first; what the platform answers is not documented."""
+    """Raise unless the buyer has the catalog; the platform's response is not documented."""
     ids = [write.ids["CatalogID"], write.ids["BuyerID"]]
     if not write.market.tables["catalog-assignment"].get(ids):
         raise not_found("CatalogAssignment", "/".join(ids))
@@ -217,7 +217,7 @@ WRITE_RULES: dict[str, Callable[[ProposedWrite], None]] = {
     "catalog-product": _refuse_child_product("Catalog.CannotAssignChildProduct"),
     "category-product": _refuse_child_product("Category.CannotAssignChildProduct"),
 }
-"""What a write of the kind may not do."""
+"""Rules for writes, by kind; each raises ErrorResponse when it refuses the write."""
 
 
 def _refers_to(value: Any, row: Row) -> bool:
@@ -265,4 +265,4 @@ DELETE_RULES: dict[str, Callable[[Marketplace, Row], None]] = {
     "supplier-user": _check_user_delete,
     "admin-user": _check_user_delete,
 }
-"""What keeps a row of the kind from being deleted."""
+"""Rules for deletes, by kind; each raises ErrorResponse when it refuses the delete."""

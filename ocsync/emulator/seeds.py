@@ -1,4 +1,4 @@
-"""Seeds: a marketplace as a JSON or TOML document, to begin with and as it is kept.
+"""Seeds: a marketplace as a JSON or TOML document, to begin with or as saved state.
 
     {"marketplace": "acme", "name": "Acme",
      "clients": [{"ID": "ci", "Secret": "...", "Roles": ["ProductAdmin"], "User": "robot"}],
@@ -10,10 +10,10 @@
      "inventory": [{"ProductID": "P1", "ID": "R1", "AddressID": "wh-1", "QuantityAvailable": 5}],
      "catalog-assignment": [{"CatalogID": "C", "BuyerID": "B", ...}]}
 
-Everything may be left out. Keys of data are the kinds' names; parents' IDs go by their names. A
-target without a config of its own delivers to the emulator's log. *User* is the name of the user
-that a client acts as; users may have a `Password`. *held* are updates that wait for the end of a
-pause. Nothing is published and nothing is checked beyond IDs and names.
+Every key is optional. Keys of data are the kinds' names; parents' IDs have their own names. A
+target without a configuration of its own delivers to the emulator's log. *User* is the name of the
+user that a client acts as; users may have a `Password`. *held* are updates that are published when
+the target is unpaused. Loading publishes nothing and checks nothing beyond IDs and names.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _SETTINGS = {"marketplace", "name", "targets", "paused", "clients", "deliveries"
 
 
 def read_seed(path: Path) -> dict[str, Any]:
-    """The seed in *path*. Raises FileMissing, and InputError for what is neither JSON nor TOML."""
+    """Return the seed in *path*. Raises FileMissing, and InputError unless it is JSON or TOML."""
     try:
         text = path.read_bytes()
         if path.suffix == ".toml":
@@ -52,7 +52,7 @@ def read_seed(path: Path) -> dict[str, Any]:
 def load_seed(
     market: Marketplace, seed: dict[str, Any], publisher: Publisher | None = None
 ) -> None:
-    """Add *seed* to *market*. Raises InputError for what cannot be in one."""
+    """Add *seed* to *market*. Raises InputError for keys or values that a seed cannot have."""
     unknown = seed.keys() - ALL_KINDS.keys() - _SETTINGS
     if unknown:
         raise InputError(f"a seed has no {', '.join(sorted(unknown))}")
@@ -84,7 +84,7 @@ def _set_targets(market: Marketplace, given: Any, paused: set[str]) -> None:
         config = given[name] if isinstance(given, dict) else {}
         market.sync_configs[name] = {"DeliveryConfigID": LOG_CONFIG_ID, **flags, **config}
         if market.sync_configs[name]["DeliveryConfigID"] == LOG_CONFIG_ID:
-            # only logged; it leaves the places of HTTP and Kafka to a listener beside it
+            # logs only; leaves HTTP and Kafka free for a listener in the same configuration
             hub = {"EventHub": {"EventHubName": "log", "ConnectionString": "none"}}
             log = {"ID": LOG_CONFIG_ID, "Name": "the emulator's log", "Enabled": True}
             market.delivery_configs.setdefault(LOG_CONFIG_ID, {**log, "DeliveryTargets": hub})
@@ -104,7 +104,7 @@ def _row(market: Marketplace, kind: Kind, given: Document) -> Row:
 
 
 def fill_document(market: Marketplace, kind: Kind, given: Document) -> Document:
-    """A document of *kind* with what is *given*, also where a request could not set it."""
+    """Return a document of *kind* with the values *given*, also those that no request can set."""
     document = blank_document(kind)
     if "OwnerID" in document:
         document["OwnerID"] = market.id
@@ -118,7 +118,7 @@ def fill_document(market: Marketplace, kind: Kind, given: Document) -> Document:
 
 
 def dump_seed(market: Marketplace, publisher: Publisher) -> dict[str, Any]:
-    """The marketplace as a seed; `load_seed` of it gives the same one."""
+    """Return the marketplace as a seed; `load_seed` of it gives an equal marketplace."""
     seed: dict[str, Any] = {
         "marketplace": market.id,
         "name": market.name,
@@ -143,9 +143,9 @@ def dump_seed(market: Marketplace, publisher: Publisher) -> dict[str, Any]:
 
 
 def write_state(path: Path, seed: dict[str, Any]) -> None:
-    """Write *seed* beside *path*, and put it in its place. It has secrets: for its owner alone.
+    """Write *seed* to *path* atomically, readable by its owner only because it contains secrets.
 
-    Raises ConfigError where that cannot be done.
+    Raises ConfigError when that fails.
     """
     beside = path.with_name(path.name + ".new")
     data = msgspec.json.encode(seed)

@@ -1,4 +1,4 @@
-"""Serving an emulator on 127.0.0.1: until told to stop, or for the time of a block."""
+"""Servers on 127.0.0.1 that run until a signal, or for the duration of a block."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ _START_TIMEOUT = 10.0
 
 
 class RunningEmulator(NamedTuple):
-    """An emulator that answers at *url*."""
+    """An emulator and the URL that it listens on."""
 
     url: str
     emulator: Emulator
 
 
 def serve(options: EmulatorOptions, ready: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM; *ready* is called with the URL once it can be reached.
+    """Serve until SIGINT or SIGTERM; *ready* is called with the URL once it accepts requests.
 
     Raises ConfigError when the port is taken.
     """
     with closing(_open_listener(options.port)) as listener:
         server = _server(Emulator(options).app(), lifespan="on", http=HttpProtocol)
         ready(_url_of(listener))
-        with suppress(KeyboardInterrupt):  # the way to end it
+        with suppress(KeyboardInterrupt):  # Ctrl-C ends it
             server.run(sockets=[listener])
 
 
 @contextmanager
 def serve_in_thread(options: EmulatorOptions) -> Iterator[RunningEmulator]:
-    """An emulator in a thread, for the time of the block."""
+    """Serve an emulator in a thread for the duration of the block."""
     emulator = Emulator(options)
     with _run_in_thread(
         _server(emulator.app(), lifespan="on", http=HttpProtocol), options.port
@@ -51,14 +51,14 @@ def serve_in_thread(options: EmulatorOptions) -> Iterator[RunningEmulator]:
 
 @contextmanager
 def serve_app_in_thread(app: Any) -> Iterator[str]:
-    """Any ASGI application in a thread, for the time of the block, at the URL."""
+    """Serve any ASGI application in a thread for the duration of the block, and yield its URL."""
     with _run_in_thread(_server(app, lifespan="off", http="auto"), 0) as url:
         yield url
 
 
 @contextmanager
 def _run_in_thread(server: uvicorn.Server, port: int) -> Iterator[str]:
-    """*server* in a thread, at the URL. Raises OcsyncError when it does not start."""
+    """Run *server* in a thread and yield its URL. Raises OcsyncError when it does not start."""
     listener = _open_listener(port)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""Paths that are no plain verb of a kind (api-facts 5.2)."""
+"""Endpoints that are not plain verbs of a kind (api-facts 5.2)."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ocsync.emulator.views import view_of
 
 
 class SpecialEndpoints:
-    """What can be done beside reading and writing one entity."""
+    """The handlers of these endpoints."""
 
     def __init__(self, entities: Entities) -> None:
         self.entities = entities
         self.market = entities.market
 
     def me(self, request: ApiRequest) -> ApiResponse:
-        """GET the user that is signed in."""
+        """Handle a GET of the signed-in user."""
         seller = {"ID": self.market.id, "Name": self.market.name}
         user = self.market.find_user(request.caller.user)
         if user is None:  # a client without a user of its own
@@ -42,14 +42,14 @@ class SpecialEndpoints:
         })  # fmt: skip
 
     def list_buyer_users(self, request: ApiRequest) -> ApiResponse:
-        """GET users of all buyers."""
+        """Handle a GET of the users of all buyers."""
         kind = ALL_KINDS["buyer-user"]
         rows = [*self.market.tables[kind.name].rows.values()]
         query = lists.parse_query(request.query, kind.fields)
         return ApiResponse(200, self.entities.page(kind, rows, query, request))
 
     def move_user(self, request: ApiRequest) -> ApiResponse:
-        """POST a user to another buyer; the groups of the old one are left behind."""
+        """Handle a POST that moves a user to another buyer, without its group memberships."""
         kind = ALL_KINDS["buyer-user"]
         row = rules.require_row(self.market, kind, request.ids)
         new = self.market.tables["buyer"].get([request.ids["NewBuyerID"]])
@@ -67,7 +67,7 @@ class SpecialEndpoints:
         return ApiResponse(201, view_of(self.market, kind, moved))
 
     def list_sellers(self, request: ApiRequest) -> ApiResponse:
-        """GET who sells to a buyer: the marketplace, and the suppliers linked to it."""
+        """Handle a GET of a buyer's sellers: the marketplace, and the suppliers linked to it."""
         rules.require_row(self.market, ALL_KINDS["buyer"], request.ids)
         items = [{"ID": self.market.id, "Name": self.market.name}]
         for link in self.market.links("supplier-buyer", BuyerID=request.ids["BuyerID"]):
@@ -78,7 +78,7 @@ class SpecialEndpoints:
         )
 
     def list_specs(self, request: ApiRequest) -> ApiResponse:
-        """GET the specs of a product."""
+        """Handle a GET of the specs of a product."""
         rules.require_row(self.market, ALL_KINDS["product"], request.ids)
         items = [
             view_of(self.market, ALL_KINDS["spec"], spec)
@@ -87,10 +87,10 @@ class SpecialEndpoints:
         return ApiResponse(200, lists.filtered_page(items, request.query, ALL_KINDS["spec"].fields))
 
     def generate_variants(self, request: ApiRequest) -> ApiResponse:
-        """POST .../variants/generate: a variant for each combination of the options.
+        """Handle a POST that generates a variant for each combination of spec options.
 
-        A product without specs has one combination, the empty one. With `overwriteExisting` what
-        fits no combination goes, and the others are as new.
+        A product without specs has one combination, the empty one. With `overwriteExisting` all
+        variants are deleted first, so those of the combinations start from new documents.
         """
         kind, product = (
             ALL_KINDS["variant"],
@@ -111,7 +111,7 @@ class SpecialEndpoints:
         return self.entities.get(ALL_KINDS["product"], request)
 
     def save_price_break(self, request: ApiRequest) -> ApiResponse:
-        """POST one price break: an upsert by its quantity."""
+        """Handle a POST of one price break, which is an upsert by its quantity."""
         body = request.document()
         if not isinstance(body.get("Quantity"), int):
             raise invalid("Quantity", "is required")
@@ -124,7 +124,7 @@ class SpecialEndpoints:
         return ApiResponse(201, self._set_breaks(request, breaks))
 
     def delete_price_break(self, request: ApiRequest) -> ApiResponse:
-        """DELETE one price break, but not the last."""
+        """Handle a DELETE of one price break; the last one cannot be deleted."""
         breaks = self._breaks(request)
         remaining = [
             price_break
@@ -152,7 +152,7 @@ class SpecialEndpoints:
         return [self.market.tables["spec"].rows[key_of(link.ids[:1])] for link in links]
 
     def _combinations(self, product: str) -> dict[str, list[Document]]:
-        """Variant IDs, and the options that each is made of."""
+        """Return the ID of each variant, and the spec options that it consists of."""
         choices = []
         for spec in self._specs(product):
             options = self.market.tables["spec-option"].rows_under(spec.ids)

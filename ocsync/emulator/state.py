@@ -1,4 +1,4 @@
-"""What the marketplace holds, in memory: a table per kind, keyed by IDs without regard to case."""
+"""The marketplace in memory: a table for each kind, keyed by IDs in lower case."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ Key = tuple[str, ...]
 
 
 def key_of(ids: Iterable[str]) -> Key:
-    """IDs as a key."""
+    """Return *ids* as a key."""
     return tuple(one.casefold() for one in ids)
 
 
 def timestamp() -> str:
-    """Now, as the platform writes it."""
+    """Return the current time in the platform's format."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass(slots=True)
 class Row:
-    """An entity or assignment: its IDs as they were written, its document, what it was before.
+    """An entity or assignment: its IDs as they were written, and its document.
 
-    *previous* is what a stale read shows until *visible_at*; None where there was nothing. A row
-    that is not *indexed* is left out of lists.
+    *previous* is the document that a stale read shows until *visible_at*, None for a new row. A row
+    that is not *indexed* is missing from lists.
     """
 
     ids: tuple[str, ...]
@@ -42,7 +42,7 @@ class Row:
     indexed: bool = True
 
     def read(self, *, stale: bool) -> Document | None:
-        """The document as a read sees it; a *stale* one lives in the past for a while."""
+        """Return the document; a *stale* read returns the previous one until `visible_at`."""
         if stale and self.visible_at and time.monotonic() < self.visible_at:
             return self.previous
         return self.document
@@ -52,8 +52,8 @@ class Row:
 class Table:
     """The rows of one kind.
 
-    *indexes* holds keys by the value at each place of the IDs that is searched by: the parents' of
-    an entity, every one of an assignment. *stale_deletes* are deleted rows that stale reads still
+    *indexes* has, for each position in the IDs that is searched by, the keys by value: an entity's
+    parents, and every ID of an assignment. *stale_deletes* are deleted rows that stale reads still
     show.
     """
 
@@ -77,11 +77,11 @@ class Table:
         self.rows[key] = row
 
     def get(self, ids: Iterable[str]) -> Row | None:
-        """The row with *ids*."""
+        """Return the row with *ids*."""
         return self.rows.get(key_of(ids))
 
     def pop(self, key: Key) -> Row | None:
-        """Remove the row at *key*."""
+        """Remove and return the row at *key*."""
         row = self.rows.pop(key, None)
         if row:
             for index, value in zip(self.indexes, key, strict=False):
@@ -90,21 +90,21 @@ class Table:
         return row
 
     def keys_with(self, values: Mapping[int, str]) -> list[Key]:
-        """The keys that have these values (case folded) at these places."""
+        """Return the keys that have these values (case folded) at these positions."""
         sets = [self.indexes[place].get(value, {}) for place, value in values.items()
                 if place < len(self.indexes)]  # fmt: skip
         keys = min(sets, key=len) if sets else self.rows
         return [key for key in keys if all(key[place] == v for place, v in values.items())]
 
     def rows_under(self, parents: Iterable[str]) -> list[Row]:
-        """The rows whose first IDs are *parents*."""
+        """Return the rows whose first IDs are *parents*."""
         values = dict(enumerate(key_of(parents)))
         return (
             [self.rows[key] for key in self.keys_with(values)] if values else [*self.rows.values()]
         )
 
     def rows_after(self, parents: Iterable[str], last: str) -> list[Row]:
-        """The rows below *parents* (all but the last ID) whose ID sorts after *last*, in order."""
+        """Return the rows under *parents* (all but the last ID) that sort after *last*, sorted."""
         prefix = key_of(parents)
         sorted_ids = self.sorted_ids.get(prefix)
         if sorted_ids is None:
@@ -118,7 +118,7 @@ class Table:
 
 
 class Client(NamedTuple):
-    """An API client: its secret, its roles, the user it acts as unless one signs in."""
+    """An API client: its secret, its roles, and the user it acts as unless one signs in."""
 
     secret: str
     roles: tuple[str, ...]
@@ -126,7 +126,7 @@ class Client(NamedTuple):
 
 
 class Marketplace:
-    """All tables, the sync configs, the delivery configs, and the clients that may sign in."""
+    """All tables, the sync and delivery configurations, and the clients that may sign in."""
 
     def __init__(self) -> None:
         self.id = "emulator"
@@ -140,11 +140,11 @@ class Marketplace:
         self._index_types: dict[str, type] = {}
 
     def find_row(self, kind: Kind, ids: Mapping[str, str]) -> Row | None:
-        """The row of *kind* with *ids* by name; a missing optional one is none."""
+        """Return the row of *kind* with *ids* by name; an optional ID may be missing."""
         return self.tables[kind.name].get(ids.get(name, "") for name in kind.ids)
 
     def put_row(self, kind: Kind, row: Row) -> None:
-        """Add or replace a row, and take its user name if it has one."""
+        """Add or replace a row, and register its user name if it has one."""
         if "Username" in kind.fields:
             self.remove_row(kind, key_of(row.ids))
             name = str(row.document["Username"]).casefold()
@@ -154,7 +154,7 @@ class Marketplace:
         self.tables[kind.name].put(row)
 
     def _fits_index(self, xp: Document) -> bool:
-        """Whether each xp value has the type that the index has for it: the first one it saw."""
+        """Return whether each xp value has the type that the index first saw under its name."""
         types = {n: float if type(v) is int else type(v) for n, v in xp.items() if v is not None}
         indexed_types = {
             name: self._index_types.setdefault(name, kind) for name, kind in types.items()
@@ -162,19 +162,19 @@ class Marketplace:
         return indexed_types == types
 
     def remove_row(self, kind: Kind, key: Key) -> Row | None:
-        """Remove a row, and free its user name if it has one."""
+        """Remove and return a row, and release its user name if it has one."""
         row = self.tables[kind.name].pop(key)
         if row and "Username" in kind.fields:
             self.usernames.pop(str(row.document["Username"]).casefold(), None)
         return row
 
     def find_user(self, name: str) -> tuple[Kind, Row] | None:
-        """The user with this user name."""
+        """Return the user with this user name, and its kind."""
         kind, key = self.usernames.get(name.casefold(), (None, ()))
         return (kind, self.tables[kind.name].rows[key]) if kind else None
 
     def links(self, name: str, **ids: str) -> Iterator[Row]:
-        """The rows of an assignment kind that have these IDs."""
+        """Return the rows of an assignment kind that have these IDs."""
         table = self.tables[name]
         values = {table.kind.ids.index(i): value.casefold() for i, value in ids.items()}
         return (table.rows[key] for key in table.keys_with(values))

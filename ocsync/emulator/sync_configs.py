@@ -20,7 +20,7 @@ _TYPES = {name: Field(Type.FLAG) for name in (*_FLAGS, "Paused", "ExcludePriceSc
 
 
 class SyncConfigs:
-    """The singletons under `/integrations`."""
+    """The handlers of the configurations under `/integrations`, one for each target."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class SyncConfigs:
         self.options = options
 
     def get(self, target: Target, _: ApiRequest) -> ApiResponse:
-        """GET a sync config."""
+        """Handle a GET of a sync configuration."""
         config = self.market.sync_configs.get(target.name)
         if config is None:
             if self.options.missing_config == "empty":
@@ -44,7 +44,7 @@ class SyncConfigs:
         return ApiResponse(200, config)
 
     def put(self, target: Target, request: ApiRequest) -> ApiResponse:
-        """PUT a sync config: replaces it whole, so a `Paused` left out is cleared."""
+        """Handle a PUT of a sync configuration: replace all of it; without `Paused` it unpauses."""
         body = request.document()
         for name in ("DeliveryConfigID", *target.flags):
             if body.get(name) is None:
@@ -60,7 +60,7 @@ class SyncConfigs:
         return ApiResponse(200, new)
 
     def patch(self, target: Target, request: ApiRequest) -> ApiResponse:
-        """PATCH a sync config."""
+        """Handle a PATCH of a sync configuration."""
         config = self.market.sync_configs.get(target.name)
         if config is None:
             raise _config_not_found(target)
@@ -80,14 +80,14 @@ class SyncConfigs:
             self.deliveries.require(body["DeliveryConfigID"])
 
     def delete(self, target: Target, _: ApiRequest) -> ApiResponse:
-        """DELETE a sync config; what it held is lost."""
+        """Handle a DELETE of a sync configuration; updates that it held are lost."""
         if self.market.sync_configs.pop(target.name, None) is None:
             raise _config_not_found(target)
         self.publisher.held.pop(target.name, None)
         return ApiResponse(204)
 
     def request_sync(self, target: Target, request: ApiRequest) -> ApiResponse:
-        """POST a sync request for one entity."""
+        """Handle a POST of a sync request for one entity."""
         body = request.document()
         config = self.market.sync_configs.get(target.name) or {}
         delivery = (
@@ -110,7 +110,7 @@ class SyncConfigs:
 
 
 def _fields(target: Target) -> tuple[str, ...]:
-    """What a config has beside its delivery configuration."""
+    """Return the fields of a configuration other than its delivery configuration."""
     if target is ORDER_SYNC:
         return ("ConfigData",)
     more = ("ConfigData", "ExcludePriceSchedules") if target.entity == "product" else ()

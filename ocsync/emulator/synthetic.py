@@ -1,7 +1,7 @@
 """A synthetic marketplace of any size: products with three inventory records each.
 
-`P000017` has the records `P000017-0` to `-2` in the warehouses `wh-0` to `wh-2`; all are in the
-catalog `main`, which the buyer `acme` sees; each has one of 100 price schedules.
+`P000017` has the records `P000017-0` to `-2` in the warehouses `wh-0` to `wh-2`; all products are
+in the catalog `main`, which is assigned to the buyer `acme`; each has one of 100 price schedules.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PLACE = {"Street1": "1 Dock Road", "City": "Hamburg", "Zip": "20457", "Country"
 
 
 def generate(market: Marketplace, products: int) -> None:
-    """Add *products* of them, and what they need, to *market*; all targets are on."""
+    """Add *products* products, and what they refer to, to *market*; all targets are configured."""
     schedules = min(_SCHEDULES, products)
     setup: dict[str, Any] = {
         "targets": "all",

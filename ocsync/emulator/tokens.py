@@ -1,4 +1,4 @@
-"""Sign-in: three grants for a token in the shape of a JWT (api-facts 1.2 to 1.4)."""
+"""Sign-in: three grants that return a token in the form of a JWT (api-facts 1.2 to 1.4)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _SignInRefused(Exception):
 
 
 class TokenIssuer:
-    """The tokens of one emulator."""
+    """The access and refresh tokens of one emulator."""
 
     def __init__(self, market: Marketplace, options: EmulatorOptions) -> None:
         self._market = market
@@ -40,7 +40,7 @@ class TokenIssuer:
         self._revoked: set[str] = set()
 
     def sign_in(self, form: bytes, kind: str, url: str) -> ApiResponse:
-        """`POST /oauth/token` with a body of the media type *kind*."""
+        """Handle `POST /oauth/token` with the body *form* of the media type *kind*."""
         fields = {n: v[-1] for n, v in parse_qs(form.decode("utf-8", "replace")).items()}
         try:
             if kind.partition(";")[0].strip().casefold() != "application/x-www-form-urlencoded":
@@ -51,7 +51,7 @@ class TokenIssuer:
             return refused.answer
 
     def authenticate(self, header: str) -> Caller:
-        """Who the bearer is, or 401."""
+        """Return the caller that a bearer token belongs to, or raise a 401."""
         scheme, _, token = header.partition(" ")
         ends, caller = self._access.get(token, (0.0, None))
         if token in self._revoked:
@@ -61,7 +61,7 @@ class TokenIssuer:
         return caller
 
     def revoke_all(self) -> None:
-        """No token that was given out is good any more."""
+        """Revoke every token that was issued."""
         self._revoked |= self._access.keys()
         self._access.clear()
         self._refresh.clear()
@@ -101,7 +101,7 @@ class TokenIssuer:
         )
 
     def _find_user_type(self, name: str, fields: dict[str, str] | None) -> tuple[str, str]:
-        """The sort of user and its organisation; with *fields* its password is checked."""
+        """Return a user's type and organisation; with *fields*, check its password."""
         if not name and fields is None:
             return "admin", self._market.id
         if fields is not None and not (name and fields.get("password")):
@@ -122,7 +122,7 @@ class TokenIssuer:
         return _USER_TYPES[kind.name], row.ids[0] if len(row.ids) > 1 else self._market.id
 
     def _roles(self, client: Client, fields: dict[str, str]) -> tuple[str, ...]:
-        """The roles of the scope, all that there are without one."""
+        """Return the roles of the requested scope, or all of the client's without one."""
         requested = tuple(fields.get("scope", "").split())
         if missing := [
             r for r in requested if r not in client.roles and "FullAccess" not in client.roles

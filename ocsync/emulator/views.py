@@ -1,4 +1,4 @@
-"""A row as the platform shows it: nothing write-only, sums and counts worked out, values inherited.
+"""Rows in the form that responses show: computed counts and sums, inherited values, no passwords.
 
 Sources: api-facts 5.2 (read-only fields, child products) and 7 (sums of inventory records).
 """
@@ -21,28 +21,28 @@ _COMPUTED = {
 
 
 def is_computed(kind: Kind, path: str) -> bool:
-    """Whether the field at *path* is not in the row's document as it is kept."""
+    """Return whether the field at *path* is computed, and not in the document that is stored."""
     return path.partition(".")[0] in _COMPUTED.get(kind.name, ())
 
 
 def view_of(
     market: Marketplace, kind: Kind, row: Row, document: Document | None = None
 ) -> Document:
-    """The row (or another *document* of it) as it is shown."""
+    """Return the view of *row*, or of another *document* of it."""
     view = _VIEWS.get(kind.name)
     source = row.document if document is None else document
     return view(market, row, source) if view else source
 
 
 def inventory_of(market: Marketplace, product: Row) -> list[Document]:
-    """The inventory records that count for a product: its own, or its variants'."""
+    """Return the inventory records that count for a product: its own, or its variants'."""
     inventory = product.document.get("Inventory") or {}
     name = "variant-inventory" if inventory.get("VariantLevelTracking") else "inventory"
     return [record.document for record in market.tables[name].rows_under(product.ids)]
 
 
 def address_of(market: Marketplace, owner: str | None, name: str | None) -> Document | None:
-    """The address *name* of *owner*: the marketplace's, or a supplier's own."""
+    """Return the address *name* of *owner*: the marketplace's, or a supplier's own."""
     is_marketplace = not owner or owner.casefold() == market.id.casefold()
     table = market.tables["address" if is_marketplace else "supplier-address"]
     row = table.get([name or ""] if is_marketplace else [owner or "", name or ""])
@@ -63,7 +63,7 @@ def _product(market: Marketplace, row: Row, document: Document) -> Document:
 
 
 def _with_parent_values(market: Marketplace, document: Document) -> Document:
-    """A child product has its parent's value wherever its own is null."""
+    """Return a child product's document with its parent's values where its own are null."""
     parent = market.tables["product"].get([document.get("ParentID") or ""])
     if parent is None:
         return document
