@@ -153,7 +153,7 @@ class Entities:
         self._check_parents(kind, request.ids)
         row = rules.require_row(self.market, kind, request.ids)
         body = request.document()
-        ids = self._ids_after_rename(kind, row, request.ids, body.get("ID"))
+        ids = self._ids_after_rename(kind, row, body.get("ID"))
         document = documents.apply_patch(kind, row.document, body, self.options)
         return ApiResponse(200, self._validate_and_save(kind, ids, document, row, request))
 
@@ -175,7 +175,7 @@ class Entities:
         if old is None and not kind.deletable:  # variants are generated, never created by PUT
             raise not_found(type_name(kind), ids[kind.ids[-1]])
         if old and not kind.deletable:
-            ids = self._ids_after_rename(kind, old, ids, body.get("ID"))
+            ids = self._ids_after_rename(kind, old, body.get("ID"))
         document_before = {
             "ID": documents.validate_id(ids[kind.ids[-1]]),
             **documents.blank_document(kind),
@@ -290,14 +290,16 @@ class Entities:
         parents = {name: ids[name] for name in kind.ids[:-1]}
         rules.check_references(self.market, kind, parents, {})
 
-    def _ids_after_rename(self, kind: Kind, row: Row, ids: Ids, new_id: Any) -> Ids:
-        """Return *ids* with *new_id* as the last, if one is sent and differs from *row*'s.
+    def _ids_after_rename(self, kind: Kind, row: Row, new_id: Any) -> Ids:
+        """Return *row*'s IDs, with *new_id* as the last if one is sent.
 
-        Raises a 409 when another row has the new ID.
+        The spelling of the request's path does not count: IDs are equal in any case. Raises a
+        409 when another row has the new ID.
         """
+        ids = _ids_of(kind, row)
         if not new_id or new_id == row.ids[-1]:
             return ids
-        ids = {**ids, kind.ids[-1]: documents.validate_id(new_id)}
+        ids |= {kind.ids[-1]: documents.validate_id(new_id)}
         if new_id.casefold() != row.ids[-1].casefold() and self.market.find_row(kind, ids):
             raise ErrorResponse(409, "IdExists", f"{type_name(kind)} {new_id} is there already")
         return ids
