@@ -63,7 +63,9 @@ class Shop(NamedTuple):
 
     def all_paused(self) -> list[str]:
         """The targets that are paused."""
-        return sorted(n for n, config in self.emulator.market.configs.items() if config["Paused"])
+        return sorted(
+            n for n, config in self.emulator.market.sync_configs.items() if config["Paused"]
+        )
 
     def refusal(self, method: str, path: str, body: Any = None) -> tuple[int, str]:
         """The status of a request that is refused, and its error code."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ocsync.emulator import Options, running
+from ocsync.emulator import EmulatorOptions, serve_in_thread
 from tests.builders import Result, Shop
 
 SECRET = "TEST_SECRET"
@@ -49,7 +49,7 @@ def _guards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def _emulator() -> Iterator[Shop]:
-    with running(Options()) as emulator:
+    with serve_in_thread(EmulatorOptions()) as emulator:
         yield Shop(emulator.url, emulator.emulator)
 
 

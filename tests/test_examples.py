@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from ocsync.emulator import Options, running
+from ocsync.emulator import EmulatorOptions, serve_in_thread
 from tests.builders import Shop
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -42,7 +42,7 @@ class Place(NamedTuple):
         return [record["QuantityAvailable"] for record in records]
 
     def paused(self) -> list[str]:
-        configs = self.shop.emulator.market.configs
+        configs = self.shop.emulator.market.sync_configs
         return [name for name, config in configs.items() if config["Paused"]]
 
 
@@ -56,7 +56,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     (tmp_path / "bin" / "pip").write_text('#!/bin/sh\necho pip "$@"\n')
     (tmp_path / "bin" / "pip").chmod(0o755)
     path = [str(tmp_path / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
-    with running(Options(seed=seed)) as emulator:
+    with serve_in_thread(EmulatorOptions(seed=seed)) as emulator:
         environ = {
             **os.environ,
             "OCSYNC_URL": emulator.url,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ocsync.client import Api, Connection, open_client, read_current
 from ocsync.consolidate import consolidate
 from ocsync.diff import body, resolve_values
-from ocsync.emulator import Options, running
+from ocsync.emulator import EmulatorOptions, serve_in_thread
 from ocsync.emulator.app import Emulator
 from ocsync.emulator.seeds import load_seed
 from ocsync.errors import ApiError
@@ -135,8 +135,8 @@ def timeless(document: Any) -> Any:
 @pytest.fixture(scope="module", params=["replace", "merge"])
 def pair_of(request: pytest.FixtureRequest) -> Any:
     with (
-        running(Options(nested_xp=request.param)) as one,
-        running(Options(nested_xp=request.param)) as two,
+        serve_in_thread(EmulatorOptions(nested_xp=request.param)) as one,
+        serve_in_thread(EmulatorOptions(nested_xp=request.param)) as two,
     ):
         yield one, two
 

@@ -16,7 +16,7 @@ from ocsync.client import Api, Connection, open_client, read_current, set_paused
 from ocsync.consolidate import consolidate
 from ocsync.delivery.http_listener import HttpListener, RequestCheck
 from ocsync.diff import body, resolve_values
-from ocsync.emulator import Options, Running, answering, running
+from ocsync.emulator import EmulatorOptions, RunningEmulator, serve_app_in_thread, serve_in_thread
 from ocsync.emulator.seeds import load_seed
 from ocsync.errors import OcsyncError
 from ocsync.models import Entry
@@ -39,7 +39,7 @@ class Way(NamedTuple):
     """A way: its marketplace, and how many messages its listener has taken."""
 
     name: str
-    market: Running
+    market: RunningEmulator
     heard: Callable[[], int]
 
     def counted(self) -> Cost:
@@ -58,7 +58,7 @@ def by_hand(name: str, seed: dict[str, Any]) -> Iterator[Way]:
     """A way without ocsync, with its marketplace and its listener for the time of the block."""
     taken: list[Any] = []
     receiver = HttpListener(RequestCheck(SECRET), taken.extend, lambda *_: None)
-    with answering(receiver) as url, running(Options()) as market:
+    with serve_app_in_thread(receiver) as url, serve_in_thread(EmulatorOptions()) as market:
         http = {"Http": {"Endpoint": url, "Secret": SECRET}}
         deliveries = [{**one, "DeliveryTargets": http} for one in seed["deliveries"]]
         load_seed(market.emulator.market, {**seed, "deliveries": deliveries})

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from ocsync.cli.app import run as ocsync
 from ocsync.cli.demo_comparison import Cost, Way, by_hand, differences, one_by_one
-from ocsync.emulator import Options, running
+from ocsync.emulator import EmulatorOptions, serve_in_thread
 from ocsync.emulator.seeds import load_seed
 from ocsync.errors import ExitCode, OcsyncError
 from ocsync.render.console import Console
@@ -165,7 +165,7 @@ def run(console: Console) -> ExitCode:
         tempfile.TemporaryDirectory(prefix="ocsync-demo-") as name,
         contextlib.chdir(name),
         _variables(Path(name)),
-        running(Options()) as market,
+        serve_in_thread(EmulatorOptions()) as market,
         by_hand("one by one, not paused", seed()) as unpaused,
         by_hand("one by one, while paused", seed()) as paused,
     ):

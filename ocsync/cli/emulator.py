@@ -67,7 +67,7 @@ def register(app: typer.Typer) -> None:
         """
         given = {name: value for name, value in locals().items() if name not in ("ctx", "app")}
         try:
-            from ocsync.emulator import Options, serve
+            from ocsync.emulator import EmulatorOptions, serve
         except ImportError as error:
             raise needs_extra() from error
 
@@ -80,7 +80,7 @@ def register(app: typer.Typer) -> None:
 
         for name in _MILLISECONDS:
             given[name] /= 1000
-        serve(Options(**{**given, "deliver_to": tuple(deliver_to)}), ready)
+        serve(EmulatorOptions(**{**given, "deliver_to": tuple(deliver_to)}), ready)
 
 
 _MILLISECONDS = ("latency", "product_lag", "delivery_delay", "pause_delay")

@@ -1,90 +1,100 @@
-"""Assignments: upserts without a name of their own (api-facts 5.1), and links put at a path."""
+"""Assignments: upserts without an ID of their own (api-facts 5.1), and links put at a path."""
 
 from __future__ import annotations
 
 from ocsync.emulator import documents, lists, rules
 from ocsync.emulator.entities import Entities
 from ocsync.emulator.errors import invalid, not_found
-from ocsync.emulator.kinds import ALL, LINKS, noun
-from ocsync.emulator.request import Answer, Call
+from ocsync.emulator.kinds import ALL_KINDS, LINK_KINDS, type_name
+from ocsync.emulator.request import ApiRequest, ApiResponse
 from ocsync.emulator.state import Row
-from ocsync.emulator.views import shown
+from ocsync.emulator.views import view_of
 from ocsync.schema import Kind
 
 Ids = dict[str, str]
 
 
 class Assignments:
-    """The verbs of assignments, over the rows that *entities* keeps."""
+    """The handlers of assignments; rows are saved through *entities*."""
 
     def __init__(self, entities: Entities) -> None:
         self.entities = entities
         self.market = entities.market
 
-    def list_rows(self, kind: Kind, call: Call) -> Answer:
-        """GET a list, by the parameters that its kind has."""
-        query = {name.casefold(): texts[-1] for name, texts in call.query.items()}
-        wanted = {
+    def list_rows(self, kind: Kind, request: ApiRequest) -> ApiResponse:
+        """Handle a GET of the list, filtered by the parameters of *kind*."""
+        query = {name.casefold(): texts[-1] for name, texts in request.query.items()}
+        parameters = {
             n: query[p.casefold()] for p, n in kind.listed_by.items() if query.get(p.casefold())
         }
-        values = {kind.ids.index(n): v.casefold() for n, v in {**wanted, **call.ids}.items()}
+        values = {kind.ids.index(n): v.casefold() for n, v in {**parameters, **request.ids}.items()}
         table = self.market.tables[kind.name]
-        rows = [table.rows[key] for key in table.matching(values)]
+        rows = [table.rows[key] for key in table.keys_with(values)]
         level = query.get("level", "").casefold()
         if level and kind.optional:
             rows = [row for row in rows if bool(row.ids[-1]) == (level == "group")]
         if price := query.get("pricescheduleid", "").casefold():
             rows = [r for r in rows if str(r.document.get("PriceScheduleID")).casefold() == price]
-        found = [row.document for row in rows]
-        return Answer(200, lists.plain_page(found, lists.paging(call.query), kind.fields))
-
-    def assign(self, kind: Kind, call: Call) -> Answer:
-        """POST an assignment: an upsert."""
-        body = call.document()
-        ids: Ids = {}
-        for name in kind.ids:
-            value = call.ids.get(name) or body.get(name) or ""
-            if not value and name not in kind.ids[len(kind.ids) - kind.optional :]:
-                raise invalid(name, "is required")
-            ids[name] = documents.check_id(value) if value else ""
-        self._keep(kind, ids, {n: body[n] for n in kind.fields if n in body}, call)
-        return Answer(204)
-
-    def unassign(self, kind: Kind, call: Call) -> Answer:
-        """DELETE an assignment; the IDs that its path lacks come by the query."""
-        ids = {name: call.ids.get(name) or call.parameter(name) for name in kind.ids}
-        row = self.market.of(kind, ids)
-        if row is None:
-            raise not_found(noun(kind), "/".join(filter(None, ids.values())))
-        self.entities.remove(kind, row)
-        return Answer(204)
-
-    def link(self, kind: Kind, call: Call) -> Answer:
-        """PUT a link at its path; its fields come by the query."""
-        given = {n: call.parameter(n) for n in kind.fields if call.parameter(n)}
-        self._keep(kind, dict(call.ids), given, call)
-        return Answer(204)
-
-    def list_linked(self, kind: Kind, call: Call) -> Answer:
-        """GET what is linked: the entities at the other end, with the link's own fields."""
-        other = next(r.kind for r in kind.references if r.ids == (LINKS[kind.name],))
-        place = kind.ids.index(LINKS[kind.name])
-        found = []
-        for link in self.market.linked(kind.name, **call.ids):
-            row = self.market.tables[other].rows[(link.ids[place].casefold(),)]
-            own = {n: link.document[n] for n in kind.fields}
-            found.append({**shown(self.market, ALL[other], row), **own})
-        return Answer(
-            200, lists.plain_page(found, call.query, {**ALL[other].fields, **kind.fields})
+        items = [row.document for row in rows]
+        return ApiResponse(
+            200, lists.filtered_page(items, lists.paging_parameters(request.query), kind.fields)
         )
 
-    def _keep(self, kind: Kind, ids: Ids, given: Ids, call: Call) -> None:
-        rules.check_references(self.market, kind, ids, given)
-        old = self.market.of(kind, ids)
-        kept = old.document if old and self.entities.options.omitted == "unchanged" else {}
-        named = {name: value or None for name, value in ids.items() if name not in call.ids}
+    def assign(self, kind: Kind, request: ApiRequest) -> ApiResponse:
+        """Handle a POST of an assignment, which is an upsert."""
+        body = request.document()
+        ids: Ids = {}
+        for name in kind.ids:
+            value = request.ids.get(name) or body.get(name) or ""
+            if not value and name not in kind.ids[len(kind.ids) - kind.optional :]:
+                raise invalid(name, "is required")
+            ids[name] = documents.validate_id(value) if value else ""
+        self._save(kind, ids, {n: body[n] for n in kind.fields if n in body}, request)
+        return ApiResponse(204)
+
+    def unassign(self, kind: Kind, request: ApiRequest) -> ApiResponse:
+        """Handle a DELETE of an assignment; IDs that are not in its path come from the query."""
+        ids = {name: request.ids.get(name) or request.parameter(name) for name in kind.ids}
+        row = self.market.find_row(kind, ids)
+        if row is None:
+            raise not_found(type_name(kind), "/".join(filter(None, ids.values())))
+        self.entities.remove(kind, row)
+        return ApiResponse(204)
+
+    def link(self, kind: Kind, request: ApiRequest) -> ApiResponse:
+        """Handle a PUT of a link at its path; its fields come from the query."""
+        fields = {n: request.parameter(n) for n in kind.fields if request.parameter(n)}
+        self._save(kind, dict(request.ids), fields, request)
+        return ApiResponse(204)
+
+    def list_links(self, kind: Kind, request: ApiRequest) -> ApiResponse:
+        """Handle a GET of linked entities: those at the other end, with the link's own fields."""
+        other_kind = next(r.kind for r in kind.references if r.ids == (LINK_KINDS[kind.name],))
+        index = kind.ids.index(LINK_KINDS[kind.name])
+        items = []
+        for link in self.market.links(kind.name, **request.ids):
+            row = self.market.tables[other_kind].rows[(link.ids[index].casefold(),)]
+            fields = {n: link.document[n] for n in kind.fields}
+            items.append({**view_of(self.market, ALL_KINDS[other_kind], row), **fields})
+        return ApiResponse(
+            200,
+            lists.filtered_page(
+                items, request.query, {**ALL_KINDS[other_kind].fields, **kind.fields}
+            ),
+        )
+
+    def _save(self, kind: Kind, ids: Ids, fields: Ids, request: ApiRequest) -> None:
+        rules.check_references(self.market, kind, ids, fields)
+        old = self.market.find_row(kind, ids)
+        kept_fields = old.document if old and self.entities.options.omitted == "unchanged" else {}
+        id_fields = {name: value or None for name, value in ids.items() if name not in request.ids}
         defaults = {n: False if f.required_on_assign else None for n, f in kind.fields.items()}
-        document = {**named, **defaults, **{n: kept[n] for n in kept if n in kind.fields}, **given}
-        documents.check(kind, document)
-        self.entities.check(kind, ids, document, old)
-        self.entities.keep(kind, Row(tuple(ids.values()), document), old)
+        document = {
+            **id_fields,
+            **defaults,
+            **{n: kept_fields[n] for n in kept_fields if n in kind.fields},
+            **fields,
+        }
+        documents.validate(kind, document)
+        self.entities.check_rules(kind, ids, document, old)
+        self.entities.save(kind, Row(tuple(ids.values()), document), old)

@@ -1,5 +1,7 @@
-"""Bulk jobs (api-facts 11; beta). The body's wrapper, the roles and the path of a job's errors are
-not documented: a bare array and `{"Items": [...]}` both do, and errors are at `.../errors`.
+"""Bulk jobs (api-facts 11; beta).
+
+The documentation leaves open the body's wrapper, the roles, and the path of a job's errors. The
+emulator accepts a bare array and `{"Items": [...]}`, and serves errors at `.../errors`.
 """
 
 from __future__ import annotations
@@ -12,24 +14,24 @@ import msgspec
 
 from ocsync.emulator import documents, lists, rules
 from ocsync.emulator.assignments import Assignments
-from ocsync.emulator.errors import Refusal, invalid, not_found
-from ocsync.emulator.kinds import ALL
-from ocsync.emulator.request import Answer, Call
-from ocsync.emulator.state import Document, stamp
+from ocsync.emulator.errors import ErrorResponse, invalid, not_found
+from ocsync.emulator.kinds import ALL_KINDS
+from ocsync.emulator.request import ApiRequest, ApiResponse
+from ocsync.emulator.state import Document, timestamp
 from ocsync.schema import Kind
 
-MOST_ITEMS, MOST_BYTES = 50_000, 25_000_000
-_TOGETHER = 200
+MAX_ITEMS, MAX_BYTES = 50_000, 25_000_000
+_ITEMS_PER_TURN = 200
 
-RESOURCES = {
+BULK_KINDS = {
     "priceschedules": "price-schedule",
     "discounts": "discount",
     "discounts/assignments": "discount-assignment",
 }
 
 
-class Bulk:
-    """Takes jobs, works them off beside other requests, tells how they stand."""
+class BulkJobs:
+    """Bulk jobs and their errors, by job ID; each job runs beside other requests."""
 
     def __init__(self, assignments: Assignments) -> None:
         self.assignments = assignments
@@ -38,84 +40,88 @@ class Bulk:
         self.errors: dict[str, list[Document]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def take(self, kind: Kind, operation: str, call: Call) -> Answer:
-        """POST a job: 202."""
-        items = call.body.get("Items") if isinstance(call.body, dict) else call.body
-        if not isinstance(items, list) or not items or len(items) > MOST_ITEMS:
-            text = f"1 to {MOST_ITEMS:,} items"
-            raise Refusal(400, "Request.InvalidRequestBody", text)
-        if len(msgspec.json.encode(items)) > MOST_BYTES:
-            raise Refusal(400, "Request.InvalidRequestBody", f"more than {MOST_BYTES:,} bytes")
-        job = documents.new_id()
+    def submit(self, kind: Kind, operation: str, request: ApiRequest) -> ApiResponse:
+        """Handle a POST of a job: start it and respond 202."""
+        items = request.body.get("Items") if isinstance(request.body, dict) else request.body
+        if not isinstance(items, list) or not items or len(items) > MAX_ITEMS:
+            text = f"1 to {MAX_ITEMS:,} items"
+            raise ErrorResponse(400, "Request.InvalidRequestBody", text)
+        if len(msgspec.json.encode(items)) > MAX_BYTES:
+            raise ErrorResponse(400, "Request.InvalidRequestBody", f"more than {MAX_BYTES:,} bytes")
+        job_id = documents.generate_id()
         counts = dict.fromkeys(("ItemsCompleted", "ItemsSucceeded", "ItemsFailed"), 0)
-        self.jobs[job] = {
-            "JobID": job, "Resource": kind.name, "Operation": operation, "Status": "Queued",
+        self.jobs[job_id] = {
+            "JobID": job_id, "Resource": kind.name, "Operation": operation, "Status": "Queued",
             "ItemsReceived": len(items), **counts,
-            "DateReceived": stamp(), "DateStarted": None, "DateCompleted": None,
+            "DateReceived": timestamp(), "DateStarted": None, "DateCompleted": None,
         }  # fmt: skip
-        self.errors[job] = []
+        self.errors[job_id] = []
         verb = self._upsert if operation == "upsert" else self._delete
-        task = asyncio.get_running_loop().create_task(self._work(job, kind, verb, items, call))
+        task = asyncio.get_running_loop().create_task(self._run(job_id, kind, verb, items, request))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return Answer(202, self.jobs[job])
+        return ApiResponse(202, self.jobs[job_id])
 
-    def get(self, call: Call) -> Answer:
-        """GET how a job stands."""
-        return Answer(200, self._job(call))
+    def get(self, request: ApiRequest) -> ApiResponse:
+        """Handle a GET of a job's progress."""
+        return ApiResponse(200, self._require_job(request))
 
-    def list_errors(self, call: Call) -> Answer:
-        """GET what failed in a job."""
-        self._job(call)
-        return Answer(200, lists.plain_page(self.errors[call.ids["JobID"]], call.query, {}))
+    def list_errors(self, request: ApiRequest) -> ApiResponse:
+        """Handle a GET of the errors of a job's items."""
+        self._require_job(request)
+        return ApiResponse(
+            200, lists.filtered_page(self.errors[request.ids["JobID"]], request.query, {})
+        )
 
-    def _job(self, call: Call) -> Document:
-        job = self.jobs.get(call.ids["JobID"])
+    def _require_job(self, request: ApiRequest) -> Document:
+        job = self.jobs.get(request.ids["JobID"])
         if job is None:
-            raise not_found("BulkJob", call.ids["JobID"])
+            raise not_found("BulkJob", request.ids["JobID"])
         return job
 
-    async def _work(
-        self, name: str, kind: Kind, verb: Callable[[Kind, Document, Call], Any],
-        items: list[Any], call: Call,
+    async def _run(
+        self, job_id: str, kind: Kind, verb: Callable[[Kind, Document, ApiRequest], Any],
+        items: list[Any], request: ApiRequest,
     ) -> None:  # fmt: skip
-        job = self.jobs[name]
-        job |= {"Status": "Running", "DateStarted": stamp()}
+        job = self.jobs[job_id]
+        job |= {"Status": "Running", "DateStarted": timestamp()}
         for index, item in enumerate(items):
-            if index % _TOGETHER == 0:
+            if index % _ITEMS_PER_TURN == 0:
                 await asyncio.sleep(0)
             try:
-                verb(kind, item if isinstance(item, dict) else {}, call)
+                verb(kind, item if isinstance(item, dict) else {}, request)
                 job["ItemsSucceeded"] += 1
-            except Refusal as refusal:
+            except ErrorResponse as refusal:
                 job["ItemsFailed"] += 1
-                self.errors[name].append({"ItemIndex": index, **refusal.body()["Errors"][0]})
+                self.errors[job_id].append({"ItemIndex": index, **refusal.body()["Errors"][0]})
             job["ItemsCompleted"] += 1
-        job |= {"Status": "Completed", "DateCompleted": stamp()}
+        job |= {"Status": "Completed", "DateCompleted": timestamp()}
 
-    def _upsert(self, kind: Kind, item: Document, call: Call) -> None:
+    def _upsert(self, kind: Kind, item: Document, request: ApiRequest) -> None:
         if kind.assignment:
-            self.assignments.assign(kind, call._replace(ids={}, body=item))
+            self.assignments.assign(kind, request._replace(ids={}, body=item))
         else:
-            self.entities.replace(kind, {kind.ids[-1]: documents.check_id(item.get("ID"))}, item)
+            self.entities.put_document(
+                kind, {kind.ids[-1]: documents.validate_id(item.get("ID"))}, item
+            )
 
-    def _delete(self, kind: Kind, item: Document, _: Call) -> None:
+    def _delete(self, kind: Kind, item: Document, _: ApiRequest) -> None:
         ids = {name: str(item.get(name) or "") for name in kind.ids}
         if not kind.assignment:
-            ids = {kind.ids[-1]: documents.check_id(item.get("ID"))}
+            ids = {kind.ids[-1]: documents.validate_id(item.get("ID"))}
         elif not ids[kind.ids[0]]:
             raise invalid(kind.ids[0], "is required")
-        self.entities.remove(kind, rules.require(self.entities.market, kind, ids))
+        self.entities.remove(kind, rules.require_row(self.entities.market, kind, ids))
 
 
-def jobs_of(bulk: Bulk) -> list[tuple[str, Kind, Callable[[Call], Answer]]]:
-    """Each path that takes jobs, the kind that it is about, and its handler."""
+def bulk_routes(bulk: BulkJobs) -> list[tuple[str, Kind, Callable[[ApiRequest], ApiResponse]]]:
+    """Return each path that accepts jobs, the kind of its items, and its handler."""
 
-    def handler(kind: Kind, operation: str) -> Callable[[Call], Answer]:
-        return lambda call: bulk.take(kind, operation, call)
+    def handler(kind: Kind, operation: str) -> Callable[[ApiRequest], ApiResponse]:
+        return lambda request: bulk.submit(kind, operation, request)
 
     return [
-        (f"/bulk/{path}/{operation}", ALL[name], handler(ALL[name], operation))
-        for path, name in RESOURCES.items()
+        (f"/bulk/{path}/{operation}", ALL_KINDS[name], handler(ALL_KINDS[name], operation))
+        for path, name in BULK_KINDS.items()
         for operation in ("upsert", "delete")
     ]

@@ -1,8 +1,8 @@
-"""What only an emulator has: `/_emulator/*`, without a token and not logged.
+"""The emulator's own paths, `/_emulator/*`: no token is needed and requests are not logged.
 
 GET health (200 when ready), requests and messages (JSON arrays, oldest first, `?after=N`), counts,
 sales (pieces by record), state (the marketplace as a seed), faults. POST seed, reset, revoke (all
-tokens), unpause (as somebody else). PUT or DELETE faults. PATCH options, of a running emulator.
+tokens), unpause (as another user). PUT or DELETE faults. PATCH options of the running emulator.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from starlette.routing import Route
 
 from ocsync.emulator import seeds
 from ocsync.emulator.http import json_response
-from ocsync.emulator.options import Options
+from ocsync.emulator.options import EmulatorOptions
 from ocsync.errors import InputError
 
 if TYPE_CHECKING:
     from ocsync.emulator.app import Emulator
 
 _FIXED = {"port", "seed", "products", "state", "faults"}
-"""Options that only count at the start."""
+"""Options that only have an effect at the start."""
 
 
 def routes(emulator: Emulator) -> list[Route]:
-    """The routes below `/_emulator`."""
+    """Return the routes below `/_emulator`."""
     return [
         Route(f"/{path}", partial(_answer, emulator, handler), methods=[verb])
         for verb, path, handler in _HANDLERS
@@ -41,7 +41,7 @@ async def _answer(emulator: Emulator, handler: Callable[..., Any], request: Requ
         result = handler(emulator, await request.body(), request.query_params.get("after", "0"))
     except (InputError, ValueError, msgspec.MsgspecError) as error:
         return json_response({"error": str(error)}, 400)
-    emulator.touched += request.method != "GET"
+    emulator.changes += request.method != "GET"
     return Response(status_code=204) if result is None else json_response(result)
 
 
@@ -58,7 +58,7 @@ def _messages(emulator: Emulator, _: bytes, after: str) -> Any:
 
 
 def _counts(emulator: Emulator, *_: Any) -> Any:
-    publisher, courier = emulator.publisher, emulator.courier
+    publisher, sender = emulator.publisher, emulator.sender
     seconds = max(emulator.last_write - emulator.first_write, 1e-9)
     return {
         "requests": dict(emulator.counts),
@@ -67,9 +67,9 @@ def _counts(emulator: Emulator, *_: Any) -> Any:
         "delivered": sum(publisher.counts.values()),
         "held": sum(map(len, publisher.held.values())),
         "dropped": publisher.dropped,
-        "carried": dict(courier.counts),
-        "waiting": courier.waiting,
-        "faults": emulator.faults.struck,
+        "carried": dict(sender.counts),
+        "waiting": sender.backlog,
+        "faults": emulator.faults.hits,
         "sold": sum(emulator.market.sold.values()),
     }
 
@@ -79,7 +79,7 @@ def _sales(emulator: Emulator, *_: Any) -> Any:
 
 
 def _state(emulator: Emulator, *_: Any) -> Any:
-    return seeds.kept(emulator.market, emulator.publisher)
+    return seeds.dump_seed(emulator.market, emulator.publisher)
 
 
 def _faults(emulator: Emulator, *_: Any) -> Any:
@@ -87,7 +87,7 @@ def _faults(emulator: Emulator, *_: Any) -> Any:
 
 
 def _set_faults(emulator: Emulator, body: bytes, _: str) -> None:
-    emulator.faults.set(msgspec.json.decode(body or b"[]"))
+    emulator.faults.replace_rules(msgspec.json.decode(body or b"[]"))
 
 
 def _seed(emulator: Emulator, body: bytes, _: str) -> None:
@@ -96,7 +96,7 @@ def _seed(emulator: Emulator, body: bytes, _: str) -> None:
 
 
 def _options(emulator: Emulator, body: bytes, _: str) -> None:
-    types = {n: t for n, t in get_type_hints(Options).items() if n not in _FIXED}
+    types = {n: t for n, t in get_type_hints(EmulatorOptions).items() if n not in _FIXED}
     given = msgspec.json.decode(body, type=dict[str, Any])
     if unknown := given.keys() - types.keys():
         raise InputError(f"no option to change: {', '.join(sorted(unknown))}")
@@ -114,7 +114,7 @@ def _revoke(emulator: Emulator, *_: Any) -> None:
 
 
 def _unpause(emulator: Emulator, *_: Any) -> None:
-    emulator.publisher.lift_all()
+    emulator.publisher.unpause_all()
 
 
 _HANDLERS: list[tuple[str, str, Callable[..., Any]]] = [

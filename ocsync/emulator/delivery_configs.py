@@ -1,14 +1,14 @@
-"""Delivery configurations (api-facts 4.1, 4.2); their secrets are kept and never shown."""
+"""Delivery configurations (api-facts 4.1, 4.2); their secrets are stored and never shown."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ocsync.emulator.documents import check_fields, check_id, new_id
-from ocsync.emulator.errors import Refusal, invalid, not_found
-from ocsync.emulator.lists import plain_page
-from ocsync.emulator.options import Options
-from ocsync.emulator.request import Answer, Call
+from ocsync.emulator.documents import generate_id, validate_fields, validate_id
+from ocsync.emulator.errors import ErrorResponse, invalid, not_found
+from ocsync.emulator.lists import filtered_page
+from ocsync.emulator.options import EmulatorOptions
+from ocsync.emulator.request import ApiRequest, ApiResponse
 from ocsync.emulator.state import Document, Marketplace
 from ocsync.schema import (
     CUSTOM_HEADER,
@@ -19,72 +19,78 @@ from ocsync.schema import (
 )
 
 
-class Deliveries:
-    """The verbs of `/integrations/deliveryconfig`."""
+class DeliveryConfigs:
+    """The handlers of `/integrations/deliveryconfig`."""
 
-    def __init__(self, market: Marketplace, options: Options) -> None:
+    def __init__(self, market: Marketplace, options: EmulatorOptions) -> None:
         self.market = market
         self.options = options
 
-    def list_all(self, call: Call) -> Answer:
-        """GET the delivery configurations."""
-        found = [without_secrets(one) for one in self.market.deliveries.values()]
-        return Answer(200, plain_page(found, call.query, DELIVERY_CONFIG))
+    def list_all(self, request: ApiRequest) -> ApiResponse:
+        """Handle a GET of all delivery configurations."""
+        items = [without_secrets(config) for config in self.market.delivery_configs.values()]
+        return ApiResponse(200, filtered_page(items, request.query, DELIVERY_CONFIG))
 
-    def get(self, call: Call) -> Answer:
-        """GET one, without its secrets."""
-        return Answer(200, without_secrets(self.require(call.ids["DeliveryConfigID"])))
+    def get(self, request: ApiRequest) -> ApiResponse:
+        """Handle a GET of one, without its secrets."""
+        return ApiResponse(200, without_secrets(self.require(request.ids["DeliveryConfigID"])))
 
-    def post(self, call: Call) -> Answer:
-        """POST a new one."""
-        own = check_id(call.document().get("ID") or new_id())
-        if own.casefold() in self.market.deliveries:
-            raise Refusal(409, "IdExists", f"DeliveryConfig {own} is there already")
-        return Answer(201, self._keep({"ID": own, "Enabled": False}, call.document()))
+    def post(self, request: ApiRequest) -> ApiResponse:
+        """Handle a POST of a new one."""
+        config_id = validate_id(request.document().get("ID") or generate_id())
+        if config_id.casefold() in self.market.delivery_configs:
+            raise ErrorResponse(409, "IdExists", f"DeliveryConfig {config_id} is there already")
+        return ApiResponse(201, self._save({"ID": config_id, "Enabled": False}, request.document()))
 
-    def put(self, call: Call) -> Answer:
-        """PUT one: replaces it whole, secrets and all."""
-        own = check_id(call.ids["DeliveryConfigID"])
-        return Answer(200, self._keep({"ID": own, "Enabled": False}, call.document()))
+    def put(self, request: ApiRequest) -> ApiResponse:
+        """Handle a PUT of one: replace all of it, secrets included."""
+        config_id = validate_id(request.ids["DeliveryConfigID"])
+        return ApiResponse(200, self._save({"ID": config_id, "Enabled": False}, request.document()))
 
-    def patch(self, call: Call) -> Answer:
-        """PATCH one; whether targets and fields that are left out stay is a switch."""
-        document, body = self.require(call.ids["DeliveryConfigID"]), call.document()
-        targets, way = body.get("DeliveryTargets"), self.options.nested_targets
-        if isinstance(targets, dict) and way != "replace":
-            now = document["DeliveryTargets"]
-            if way == "merge":
-                targets = {name: _merged(now.get(name), one) for name, one in targets.items()}
-            body = {**body, "DeliveryTargets": now | targets}
-        return Answer(200, self._keep(document, body))
+    def patch(self, request: ApiRequest) -> ApiResponse:
+        """Handle a PATCH of one; `nested_targets` decides whether omitted values stay."""
+        document, body = self.require(request.ids["DeliveryConfigID"]), request.document()
+        targets, mode = body.get("DeliveryTargets"), self.options.nested_targets
+        if isinstance(targets, dict) and mode != "replace":
+            current = document["DeliveryTargets"]
+            if mode == "merge":
+                targets = {
+                    name: _merge_target(current.get(name), one) for name, one in targets.items()
+                }
+            body = {**body, "DeliveryTargets": current | targets}
+        return ApiResponse(200, self._save(document, body))
 
-    def delete(self, call: Call) -> Answer:
-        """DELETE one that nothing uses."""
-        name = call.ids["DeliveryConfigID"].casefold()
+    def delete(self, request: ApiRequest) -> ApiResponse:
+        """Handle a DELETE of one that no sync configuration uses."""
+        name = request.ids["DeliveryConfigID"].casefold()
         self.require(name)
-        if any(str(c["DeliveryConfigID"]).casefold() == name for c in self.market.configs.values()):
-            raise Refusal(400, "DeliveryConfig.CannotDeleteConfigInUse", "a sync config uses it")
-        del self.market.deliveries[name]
-        return Answer(204)
+        if any(
+            str(c["DeliveryConfigID"]).casefold() == name for c in self.market.sync_configs.values()
+        ):
+            raise ErrorResponse(
+                400, "DeliveryConfig.CannotDeleteConfigInUse", "a sync config uses it"
+            )
+        del self.market.delivery_configs[name]
+        return ApiResponse(204)
 
     def require(self, name: Any) -> Document:
-        """The delivery configuration *name*, or 404."""
-        found = self.market.deliveries.get(str(name).casefold())
-        if found is None:
+        """Return the delivery configuration *name*, or raise a 404."""
+        config = self.market.delivery_configs.get(str(name).casefold())
+        if config is None:
             raise not_found("DeliveryConfig", str(name))
-        return found
+        return config
 
-    def _keep(self, now: Document, body: Document) -> Document:
+    def _save(self, current: Document, body: Document) -> Document:
         names = ("Name", "Enabled", "DeliveryTargets")
-        document = {**now, **{name: body[name] for name in names if name in body}}
-        check(document)
-        self.market.deliveries[document["ID"].casefold()] = document
+        document = {**current, **{name: body[name] for name in names if name in body}}
+        validate_delivery_config(document)
+        self.market.delivery_configs[document["ID"].casefold()] = document
         return dict(without_secrets(document))
 
 
-def check(document: Document) -> None:
-    """Refuse a delivery configuration that breaks a rule of its fields."""
-    check_fields(DELIVERY_CONFIG, document)
+def validate_delivery_config(document: Document) -> None:
+    """Raise a 400 for a delivery configuration that breaks a rule of its fields."""
+    validate_fields(DELIVERY_CONFIG, document)
     targets = {name: target for name, target in document["DeliveryTargets"].items() if target}
     if not targets:
         raise invalid("DeliveryTargets", "is required")
@@ -93,17 +99,19 @@ def check(document: Document) -> None:
     for name, target in targets.items():
         if not isinstance(target, dict) or name not in DELIVERY_TARGETS:
             raise invalid(f"DeliveryTargets.{name}", "is not a delivery target")
-        check_fields(DELIVERY_TARGETS[name], target)
-        if len([one for one in CUSTOM_HEADER if target.get(one)]) == 1:
+        validate_fields(DELIVERY_TARGETS[name], target)
+        if len([field for field in CUSTOM_HEADER if target.get(field)]) == 1:
             raise invalid(f"{name}.CustomAuthHeaderName", "goes with its value only")
 
 
-def without_secrets(thing: Any) -> Any:
-    """A document without what is write-only."""
-    if isinstance(thing, dict):
-        return {n: without_secrets(v) for n, v in thing.items() if n not in SECRET_FIELDS}
-    return thing
+def without_secrets(value: Any) -> Any:
+    """Return *value* without write-only fields, at every depth."""
+    if isinstance(value, dict):
+        return {n: without_secrets(v) for n, v in value.items() if n not in SECRET_FIELDS}
+    return value
 
 
-def _merged(now: Any, target: Any) -> Any:
-    return {**now, **target} if isinstance(now, dict) and isinstance(target, dict) else target
+def _merge_target(current: Any, target: Any) -> Any:
+    return (
+        {**current, **target} if isinstance(current, dict) and isinstance(target, dict) else target
+    )

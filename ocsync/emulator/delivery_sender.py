@@ -1,8 +1,8 @@
-"""Delivery: messages to HTTP and Kafka targets, in the platform's envelopes (api-facts 4.5).
+"""Delivery of messages to HTTP and Kafka targets, in the platform's envelopes (api-facts 4.5).
 
-Only hosts on loopback are sent to, and those that the options name: a rehearsal must not reach the
-real consumers. What OrderCloud does about retries, order and delay is unknown; here a message is
-tried three times, in order unless the options ask otherwise.
+Messages go only to loopback hosts and to hosts that the options name: a rehearsal must not reach
+the real consumers. OrderCloud's retries, order and delay are unknown; the emulator tries a message
+three times, and keeps the order unless the options say otherwise.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 
-from ocsync.emulator.options import Options
+from ocsync.emulator.options import EmulatorOptions
 from ocsync.emulator.state import Document
 
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
-_PAUSES = (0.2, 1.0, None)
+_RETRY_DELAYS = (0.2, 1.0, None)
 _TIMEOUT = aiohttp.ClientTimeout(total=10)
 _BATCH = 100
 
 
 class Message(NamedTuple):
-    """What shall arrive where, not before *due* on the loop's clock."""
+    """A message for *targets*, to be sent not before *due* on the loop's clock."""
 
     targets: Document
     namespace: str
@@ -38,44 +38,44 @@ class Message(NamedTuple):
 
 
 class DeliverySender:
-    """Takes messages at any time; carries them while `run` runs."""
+    """A queue of messages; `run` sends them."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: EmulatorOptions) -> None:
         self.options = options
         self.counts: Counter[str] = Counter()
-        self._waiting: deque[Message] = deque()
+        self._queue: deque[Message] = deque()
         self._wake = asyncio.Event()
-        self._taken = 0
+        self._accepted = 0
         self._random = random.Random(0)
         self._producers: dict[str, Any] = {}
 
-    def take(self, targets: Document, namespace: str, payload: Document) -> None:
-        """Accept a message for every target that can be reached."""
-        reachable = {n: t for n, t in targets.items() if t and self._reaches(n, t)}
+    def enqueue(self, targets: Document, namespace: str, payload: Document) -> None:
+        """Queue a message for the targets that it may be sent to."""
+        reachable = {n: t for n, t in targets.items() if t and self._may_send_to(n, t)}
         if not reachable:
             return
-        self._taken += 1
+        self._accepted += 1
         due = asyncio.get_running_loop().time() + self.options.delivery_delay
-        again = self.options.duplicates and self._taken % self.options.duplicates == 0
-        for _ in range(2 if again else 1):
-            self._waiting.append(Message(reachable, namespace, payload, due))
+        is_duplicated = self.options.duplicates and self._accepted % self.options.duplicates == 0
+        for _ in range(2 if is_duplicated else 1):
+            self._queue.append(Message(reachable, namespace, payload, due))
         self._wake.set()
 
     async def run(self) -> None:
-        """Carry messages until cancelled."""
+        """Send messages until cancelled."""
         async with aiohttp.ClientSession(timeout=_TIMEOUT, trust_env=False) as session:
             while True:
-                await self._woken()
-                while self._waiting:
-                    await self._carry(session, self._batch())
+                await self._wait_for_messages()
+                while self._queue:
+                    await self._send(session, self._batch())
 
     @property
-    def waiting(self) -> int:
-        """Messages that have not been tried yet."""
-        return len(self._waiting)
+    def backlog(self) -> int:
+        """The number of messages that have not been tried yet."""
+        return len(self._queue)
 
-    async def _woken(self) -> None:
-        """Wait for work; Kafka's reports come in meanwhile."""
+    async def _wait_for_messages(self) -> None:
+        """Wait until a message is queued, and handle Kafka's delivery reports meanwhile."""
         while not self._wake.is_set():
             if not self._producers:
                 await self._wake.wait()
@@ -86,13 +86,13 @@ class DeliverySender:
         self._wake.clear()
 
     def _batch(self) -> list[Message]:
-        size = min(_BATCH if self.options.reorder else 1, len(self._waiting))
-        batch = [self._waiting.popleft() for _ in range(size)]
+        size = min(_BATCH if self.options.reorder else 1, len(self._queue))
+        batch = [self._queue.popleft() for _ in range(size)]
         if self.options.reorder:
             self._random.shuffle(batch)
         return batch
 
-    async def _carry(self, session: aiohttp.ClientSession, batch: list[Message]) -> None:
+    async def _send(self, session: aiohttp.ClientSession, batch: list[Message]) -> None:
         for message in batch:
             await asyncio.sleep(max(0.0, message.due - asyncio.get_running_loop().time()))
             if http := message.targets.get("Http"):
@@ -106,18 +106,18 @@ class DeliverySender:
         headers = {"Content-Type": "application/json", "X-oc-hash": signature(http["Secret"], body)}
         if http.get("CustomAuthHeaderName"):
             headers[http["CustomAuthHeaderName"]] = http["CustomAuthHeaderValue"]
-        for pause in _PAUSES:
+        for delay in _RETRY_DELAYS:
             try:
                 async with session.post(
                     http["Endpoint"], data=body, headers=headers, allow_redirects=False
-                ) as answer:
-                    if answer.status < 300:
+                ) as response:
+                    if response.status < 300:
                         self.counts["http"] += 1
                         return
             except (aiohttp.ClientError, TimeoutError, OSError):
-                pass  # counted below when no try succeeds
-            if pause is not None:
-                await asyncio.sleep(pause)
+                pass  # counted below when every attempt fails
+            if delay is not None:
+                await asyncio.sleep(delay)
         self.counts["undelivered"] += 1
 
     def _produce(self, kafka: Document, message: Message) -> None:
@@ -128,34 +128,34 @@ class DeliverySender:
             return
         servers = kafka["BootstrapServers"]
         if servers not in self._producers:
-            local = all(_host(one) in _LOOPBACK for one in servers.split(","))
+            is_local = all(_host(server) in _LOOPBACK for server in servers.split(","))
             sasl = {"security.protocol": "SASL_SSL", "sasl.mechanism": "PLAIN",
                     "sasl.username": kafka["SaslUsername"],
                     "sasl.password": kafka["SaslPassword"]}  # fmt: skip
             settings = {"bootstrap.servers": servers, "log_level": 0, "linger.ms": 5}
-            self._producers[servers] = Producer(settings if local else settings | sasl)
+            self._producers[servers] = Producer(settings if is_local else settings | sasl)
 
         def reported(error: Any, _: Any) -> None:
             self.counts["undelivered" if error else "kafka"] += 1
 
         header = self.options.kafka_type
-        inside = {"type": message.namespace} if header == "body" else {}
-        outside = [] if inside else [(header, message.namespace.encode())]
+        body_fields = {"type": message.namespace} if header == "body" else {}
+        headers = [] if body_fields else [(header, message.namespace.encode())]
         try:
             self._producers[servers].produce(
-                kafka["Topic"], msgspec.json.encode({**message.payload, **inside}),
-                headers=outside, on_delivery=reported,
+                kafka["Topic"], msgspec.json.encode({**message.payload, **body_fields}),
+                headers=headers, on_delivery=reported,
             )  # fmt: skip
             self._producers[servers].poll(0)
         except (BufferError, KafkaException):
             self.counts["undelivered"] += 1
 
     def close(self) -> None:
-        """Hand over what Kafka's producers still hold, for a second at most."""
+        """Flush Kafka's producers, for one second at most."""
         for producer in self._producers.values():
             producer.flush(1.0)
 
-    def _reaches(self, name: str, target: Document) -> bool:
+    def _may_send_to(self, name: str, target: Document) -> bool:
         if name == "Http":
             hosts = {urlsplit(str(target.get("Endpoint"))).hostname or ""}
         elif name == "Kafka":
@@ -166,7 +166,7 @@ class DeliverySender:
 
 
 def signature(secret: str, body: bytes) -> str:
-    """The `X-oc-hash` of *body*."""
+    """Return the `X-oc-hash` of *body*."""
     return base64.b64encode(hmac.digest(secret.encode(), body, hashlib.sha256)).decode()
 
 

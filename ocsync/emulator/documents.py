@@ -1,4 +1,4 @@
-"""Documents under the rules of the tables: new ones, PATCH, and what is refused in them."""
+"""Documents under the rules of the tables: blank documents, PATCH, and validation."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from ocsync.emulator.errors import invalid
-from ocsync.emulator.kinds import ALL
-from ocsync.emulator.options import Options
-from ocsync.emulator.state import Document, stamp
+from ocsync.emulator.kinds import ALL_KINDS
+from ocsync.emulator.options import EmulatorOptions
+from ocsync.emulator.state import Document, timestamp
 from ocsync.schema import ID_PATTERN, WHOLE_MAX, WHOLE_MIN, XP_LIMIT, Field, Kind, Type
 
 _TYPES: dict[Type, tuple[type, ...]] = {
@@ -26,38 +26,38 @@ _TYPES: dict[Type, tuple[type, ...]] = {
 }
 
 
-def members(kind: Kind) -> dict[str, dict[str, Field]]:
-    """The fields of *kind* by model; the plain ones are under the empty name."""
-    return _members(kind.name)
+def fields_by_model(kind: Kind) -> dict[str, dict[str, Field]]:
+    """Return the fields of *kind* by model; plain fields are under the empty name."""
+    return _fields_by_model(kind.name)
 
 
 @cache
-def _members(name: str) -> dict[str, dict[str, Field]]:
-    found: dict[str, dict[str, Field]] = {"": {}}
-    for path, field in ALL[name].fields.items():
+def _fields_by_model(name: str) -> dict[str, dict[str, Field]]:
+    models: dict[str, dict[str, Field]] = {"": {}}
+    for path, field in ALL_KINDS[name].fields.items():
         model, _, member = path.rpartition(".")
-        found.setdefault(model, {})[member] = field
-    return found
+        models.setdefault(model, {})[member] = field
+    return models
 
 
-def new_id() -> str:
-    """An ID as the platform makes them."""
+def generate_id() -> str:
+    """Return a random ID in the platform's form."""
     return secrets.token_urlsafe(16).replace("-", "a").replace("_", "b")[:22]
 
 
-def blank(kind: Kind) -> Document:
-    """A document of *kind* with nothing given."""
-    document = dict(_template(kind.name))
+def blank_document(kind: Kind) -> Document:
+    """Return a document of *kind* in which every field has its default."""
+    document = dict(_blank_template(kind.name))
     if "DateCreated" in document:
-        document["DateCreated"] = stamp()
+        document["DateCreated"] = timestamp()
     return document
 
 
 @cache
-def _template(name: str) -> Document:
-    kind = ALL[name]
-    plain = {path: _default(kind, field) for path, field in members(kind)[""].items()}
-    return plain | {model: None for model in members(kind) if model}
+def _blank_template(name: str) -> Document:
+    kind = ALL_KINDS[name]
+    plain = {path: _default(kind, field) for path, field in fields_by_model(kind)[""].items()}
+    return plain | {model: None for model in fields_by_model(kind) if model}
 
 
 def _default(kind: Kind, field: Field) -> Any:
@@ -68,76 +68,82 @@ def _default(kind: Kind, field: Field) -> Any:
     return False if field.type is Type.FLAG and not kind.assignment else None
 
 
-def merged(kind: Kind, document: Document, body: Mapping[str, Any], options: Options) -> Document:
-    """*document* after a PATCH with *body*.
+def apply_patch(
+    kind: Kind, current: Document, body: Mapping[str, Any], options: EmulatorOptions
+) -> Document:
+    """Return *current* after a PATCH with *body*.
 
-    What is unknown, read-only or fixed at creation in it is ignored.
+    Unknown, read-only and create-only fields of *body* are ignored.
     """
-    result = dict(document)
-    models = members(kind)
+    result = dict(current)
+    models = fields_by_model(kind)
     plain = models[""]
     for name, value in body.items():
         if name in plain:
             field = plain[name]
             if field.type is Type.XP and not field.read_only:
-                result[name] = _merged_xp(result.get(name), value, options)
+                result[name] = _patch_xp(result.get(name), value, options)
             elif not (field.read_only or (field.create_only and result.get(name))):
                 result[name] = value
         elif name in models and name:
-            result[name] = _merged_model(result.get(name), models[name], value)
+            result[name] = _patch_model(result.get(name), models[name], value)
     for model, fields in models.items():
-        place = result.get(model) if model else result
-        if place is not None and "LastUpdated" in fields:
-            place["LastUpdated"] = stamp()
+        section = result.get(model) if model else result
+        if section is not None and "LastUpdated" in fields:
+            section["LastUpdated"] = timestamp()
     if result.get("Inventory") and result["Inventory"].get("Enabled"):
         inventory = result["Inventory"]
         inventory["QuantityAvailable"] = inventory.get("QuantityAvailable") or 0
     return result
 
 
-def _merged_model(now: Any, fields: dict[str, Field], value: Any) -> Any:
+def _patch_model(current: Any, fields: dict[str, Field], value: Any) -> Any:
     if not isinstance(value, dict):
         return None
-    start = now or {n: False if f.type is Type.FLAG else f.default for n, f in fields.items()}
+    base = current or {n: False if f.type is Type.FLAG else f.default for n, f in fields.items()}
     given = {n: v for n, v in value.items() if n in fields and not fields[n].read_only}
-    return {**start, **given}
+    return {**base, **given}
 
 
-def _merged_xp(now: Any, value: Any, options: Options) -> Any:
+def _patch_xp(current: Any, value: Any, options: EmulatorOptions) -> Any:
     if value is None:
-        return None if options.xp_null == "clears" else now
+        return None if options.xp_null == "clears" else current
     if not isinstance(value, dict):
-        return value  # refused when the document is checked
-    return _deep(now or {}, value) if options.nested_xp == "merge" else {**(now or {}), **value}
+        return value  # validation refuses it
+    return (
+        _merge_deep(current or {}, value)
+        if options.nested_xp == "merge"
+        else {**(current or {}), **value}
+    )
 
 
-def _deep(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    result = dict(one)
-    for name, value in other.items():
+def _merge_deep(base: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
+    result = dict(base)
+    for name, value in update.items():
         old = result.get(name)
-        both = isinstance(old, dict) and isinstance(value, dict)
-        result[name] = _deep(old, value) if both else value  # type: ignore[arg-type]
+        are_objects = isinstance(old, dict) and isinstance(value, dict)
+        result[name] = _merge_deep(old, value) if are_objects else value  # type: ignore[arg-type]
     return result
 
 
-def check(kind: Kind, document: Document) -> None:
-    """Refuse a document that breaks a rule of its fields."""
-    check_fields(kind.fields, document)
+def validate(kind: Kind, document: Document) -> None:
+    """Raise a 400 for a document that breaks a rule of *kind*'s fields."""
+    validate_fields(kind.fields, document)
 
 
-def check_fields(fields: Mapping[str, Field], document: Document) -> None:
-    """Refuse a document that breaks a rule of *fields*."""
+def validate_fields(fields: Mapping[str, Field], document: Document) -> None:
+    """Raise a 400 for a document that breaks a rule of *fields*."""
     for path, field in fields.items():
         model, _, name = path.rpartition(".")
-        place = document if not model else document.get(model)
-        value = None if place is None else place.get(name)
+        section = document if not model else document.get(model)
+        value = None if section is None else section.get(name)
         if field.required and value in (None, ""):
             raise invalid(path, "is required")
         if value is not None and not field.read_only:
-            _check_value(path, field, value)
+            _validate_value(path, field, value)
 
 
-def _check_value(path: str, field: Field, value: Any) -> None:
+def _validate_value(path: str, field: Field, value: Any) -> None:
     wrong = isinstance(value, bool) and field.type is not Type.FLAG
     if wrong or not isinstance(value, _TYPES[field.type]):
         raise invalid(path, f"is not a {field.type.value}")
@@ -152,8 +158,8 @@ def _check_value(path: str, field: Field, value: Any) -> None:
         raise invalid(path, f"is more than {XP_LIMIT} bytes")
 
 
-def check_id(value: Any) -> str:
-    """*value* as an ID, or a refusal."""
+def validate_id(value: Any) -> str:
+    """Return *value*, or raise a 400 when it is not an ID."""
     if not isinstance(value, str) or not ID_PATTERN.fullmatch(value):
         raise invalid("ID", "has letters, digits, - and _ only, 1 to 100 of them")
     return value

@@ -1,4 +1,4 @@
-"""The verbs for every kind: one handler a verb, the kind is its argument."""
+"""The handlers of entities: one method for each verb, with the kind as its argument."""
 
 from __future__ import annotations
 
@@ -7,327 +7,355 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ocsync.emulator import cascades, documents, lists, rules
-from ocsync.emulator.errors import Refusal, not_found
-from ocsync.emulator.kinds import noun
-from ocsync.emulator.options import Options
+from ocsync.emulator.errors import ErrorResponse, not_found
+from ocsync.emulator.kinds import type_name
+from ocsync.emulator.options import EmulatorOptions
 from ocsync.emulator.publisher import Publisher
-from ocsync.emulator.request import Answer, Call
+from ocsync.emulator.request import ApiRequest, ApiResponse
 from ocsync.emulator.state import Document, Key, Marketplace, Row, Table, key_of
-from ocsync.emulator.views import address_of, records_of, shown, worked_out
+from ocsync.emulator.views import address_of, inventory_of, is_computed, view_of
 from ocsync.schema import Kind
 
 Ids = dict[str, str]
 
 
-def _in_catalog(market: Marketplace, call: Call) -> set[Key] | None:
-    catalog, category = call.parameter("catalogID"), call.parameter("categoryID")
+def _in_catalog(market: Marketplace, request: ApiRequest) -> set[Key] | None:
+    catalog, category = request.parameter("catalogID"), request.parameter("categoryID")
     if category and not catalog:
         code = "Product.CategoryFilterRequiresCatalogID"
-        raise Refusal(400, code, "categoryID needs catalogID beside it")
+        raise ErrorResponse(400, code, "categoryID needs catalogID beside it")
     if category:
-        rows = market.linked("category-product", CatalogID=catalog, CategoryID=category)
+        rows = market.links("category-product", CatalogID=catalog, CategoryID=category)
     elif catalog:
-        rows = market.linked("catalog-product", CatalogID=catalog)
+        rows = market.links("catalog-product", CatalogID=catalog)
     else:
         return None
     return {(row.ids[-1].casefold(),) for row in rows}
 
 
-def _of_supplier(market: Marketplace, call: Call) -> set[Key] | None:
-    supplier = call.parameter("supplierID")
+def _of_supplier(market: Marketplace, request: ApiRequest) -> set[Key] | None:
+    supplier = request.parameter("supplierID")
     if not supplier:
         return None
-    rows = market.linked("product-supplier", SupplierID=supplier)
+    rows = market.links("product-supplier", SupplierID=supplier)
     return {(row.ids[0].casefold(),) for row in rows}
 
 
-def _in_group(market: Marketplace, call: Call) -> set[Key] | None:
-    group, buyer = call.parameter("userGroupID"), call.ids.get("BuyerID", "")
+def _in_group(market: Marketplace, request: ApiRequest) -> set[Key] | None:
+    group, buyer = request.parameter("userGroupID"), request.ids.get("BuyerID", "")
     if not group:
         return None
-    rows = market.linked("usergroup-assignment", BuyerID=buyer, UserGroupID=group)
+    rows = market.links("usergroup-assignment", BuyerID=buyer, UserGroupID=group)
     return {key_of((buyer, row.ids[-1])) for row in rows}
 
 
-PARAMETERS: dict[str, dict[frozenset[str], Callable[[Marketplace, Call], set[Key] | None]]] = {
+LIST_PARAMETERS: dict[
+    str, dict[frozenset[str], Callable[[Marketplace, ApiRequest], set[Key] | None]]
+] = {
     "product": {
         frozenset(("catalogID", "categoryID")): _in_catalog,
         frozenset(("supplierID",)): _of_supplier,
     },
     "buyer-user": {frozenset(("userGroupID",)): _in_group},
 }
-"""What a list takes beside filters, and the keys that it then holds (all of them if None)."""
+"""List parameters that are not filters, by kind. Each function returns the keys that the list is
+limited to, or None when the request has none of its parameters.
+"""
 
 
 class Entities:
-    """Reads and writes the rows of a marketplace."""
+    """The handlers of entities, and the only way to save or remove a row."""
 
-    def __init__(self, market: Marketplace, publisher: Publisher, options: Options) -> None:
+    def __init__(self, market: Marketplace, publisher: Publisher, options: EmulatorOptions) -> None:
         self.market = market
         self.publisher = publisher
         self.options = options
 
-    def list_rows(self, kind: Kind, call: Call) -> Answer:
-        """GET a collection."""
-        self._check_parents(kind, call.ids)
-        own = PARAMETERS.get(kind.name, {})
-        wanted = lists.read(call.query, kind.fields, frozenset().union(*own))
-        rows, wanted = self._candidates(kind, call.ids, wanted)
-        for narrow in own.values():
-            keys = narrow(self.market, call)
+    def list_rows(self, kind: Kind, request: ApiRequest) -> ApiResponse:
+        """Handle a GET of a collection."""
+        self._check_parents(kind, request.ids)
+        parameters = LIST_PARAMETERS.get(kind.name, {})
+        query = lists.parse_query(request.query, kind.fields, frozenset().union(*parameters))
+        rows, query = self._candidates(kind, request.ids, query)
+        for narrow in parameters.values():
+            keys = narrow(self.market, request)
             rows = rows if keys is None else [row for row in rows if key_of(row.ids) in keys]
         if kind.name == "category":
-            rows = _to_depth(rows, call.parameter("depth") or "1")
-        return Answer(200, self.page(kind, rows, wanted, call))
+            rows = _down_to_depth(rows, request.parameter("depth") or "1")
+        return ApiResponse(200, self.page(kind, rows, query, request))
 
-    def page(self, kind: Kind, rows: list[Row], wanted: lists.Wanted, call: Call) -> Document:
-        """The page of *rows*; only what decides or is on it is worked out."""
-        seen = (
-            {id(row): row.seen(stale=kind.eventually_consistent) for row in rows}
-            if kind.eventually_consistent
-            else {}
-        )
-        if seen:
-            rows = [row for row in rows if row.indexed and seen[id(row)] is not None]
-        names = lists.needs_all(wanted)
-        all_shown = any(worked_out(kind, name) for name in names)
+    def page(
+        self, kind: Kind, rows: list[Row], query: lists.ListQuery, request: ApiRequest
+    ) -> Document:
+        """Return one page of *rows*.
 
-        def show(row: Row) -> Document:
-            document = shown(self.market, kind, row, seen.get(id(row)))
-            if call.parameter("includeAddress").casefold() == "true":
-                place = address_of(self.market, document.get("OwnerID"), document.get("AddressID"))
-                document = {**document, "Address": place}
+        Views are computed only for the rows on the page and where a filter or the order needs them.
+        """
+        visible: dict[int, Document | None] = {}
+        if kind.eventually_consistent:
+            visible = {id(row): row.read(stale=True) for row in rows}
+            rows = [row for row in rows if row.indexed and visible[id(row)] is not None]
+        fields = lists.deciding_fields(query)
+        needs_view = any(is_computed(kind, name) for name in fields)
+
+        def view(row: Row) -> Document:
+            document = view_of(self.market, kind, row, visible.get(id(row)))
+            if request.parameter("includeAddress").casefold() == "true":
+                address = address_of(
+                    self.market, document.get("OwnerID"), document.get("AddressID")
+                )
+                document = {**document, "Address": address}
             return document
 
-        def looked_at(row: Row) -> Document:
-            document = show(row) if all_shown else (seen.get(id(row)) or row.document)
-            if any(name.startswith("InventoryRecords.") for name in names):
-                document = {**document, "InventoryRecords": records_of(self.market, row)}
+        def filtered_document(row: Row) -> Document:
+            document = view(row) if needs_view else (visible.get(id(row)) or row.document)
+            if any(name.startswith("InventoryRecords.") for name in fields):
+                document = {**document, "InventoryRecords": inventory_of(self.market, row)}
             return document
 
-        if names:
-            rows = [row for row in rows if lists.fits(wanted, looked_at(row))]
-        page = lists.page_of(
-            rows, wanted, lambda row, name: lists.value_at(looked_at(row), name), show,
-            keys=self._by_keys(kind, wanted),
+        if fields:
+            rows = [row for row in rows if lists.matches(query, filtered_document(row))]
+        page = lists.make_page(
+            rows, query, lambda row, name: lists.value_at(filtered_document(row), name), view,
+            by_keys=self._has_page_keys(kind, query),
         )  # fmt: skip
         if kind.name == "product":
             page["Meta"]["Facets"] = []
         return page
 
-    def get(self, kind: Kind, call: Call) -> Answer:
-        """GET one."""
-        self._check_parents(kind, call.ids)
+    def get(self, kind: Kind, request: ApiRequest) -> ApiResponse:
+        """Handle a GET of one entity."""
+        self._check_parents(kind, request.ids)
         stale = kind.eventually_consistent and self.options.lag_get
-        row = self.market.of(kind, call.ids)
+        row = self.market.find_row(kind, request.ids)
         if stale and row is None:
-            row = self._ghost(kind, call.ids)
-        document = row.seen(stale=stale) if row else None
+            row = self._find_stale_delete(kind, request.ids)
+        document = row.read(stale=stale) if row else None
         if row is None or document is None:
-            raise not_found(noun(kind), call.ids[kind.ids[-1]])
-        return Answer(200, shown(self.market, kind, row, document))
+            raise not_found(type_name(kind), request.ids[kind.ids[-1]])
+        return ApiResponse(200, view_of(self.market, kind, row, document))
 
-    def post(self, kind: Kind, call: Call) -> Answer:
-        """POST to a collection: creates, with an ID of its own where none is given."""
-        body = call.document()
-        own = documents.check_id(body.get("ID") or documents.new_id())
-        ids = {**call.ids, kind.ids[-1]: own}
-        if self.market.of(kind, ids):
-            raise Refusal(409, "IdExists", f"{noun(kind)} {own} is there already")
-        return Answer(201, self.replace(kind, ids, body, call))
+    def post(self, kind: Kind, request: ApiRequest) -> ApiResponse:
+        """Handle a POST to a collection: create an entity, with a generated ID if none is sent."""
+        body = request.document()
+        entity_id = documents.validate_id(body.get("ID") or documents.generate_id())
+        ids = {**request.ids, kind.ids[-1]: entity_id}
+        if self.market.find_row(kind, ids):
+            raise ErrorResponse(409, "IdExists", f"{type_name(kind)} {entity_id} is there already")
+        return ApiResponse(201, self.put_document(kind, ids, body, request))
 
-    def put(self, kind: Kind, call: Call) -> Answer:
-        """PUT one: creates it, or replaces it whole."""
-        return Answer(200, self.replace(kind, call.ids, call.document(), call))
+    def put(self, kind: Kind, request: ApiRequest) -> ApiResponse:
+        """Handle a PUT: create the entity, or replace all of it."""
+        return ApiResponse(200, self.put_document(kind, request.ids, request.document(), request))
 
-    def patch(self, kind: Kind, call: Call) -> Answer:
-        """PATCH one: what is sent changes; an `ID` renames."""
-        self._check_parents(kind, call.ids)
-        row = rules.require(self.market, kind, call.ids)
-        body = call.document()
-        ids = self._renamed(kind, row, call.ids, body.get("ID"))
-        document = documents.merged(kind, row.document, body, self.options)
-        return Answer(200, self._store(kind, ids, document, row, call))
+    def patch(self, kind: Kind, request: ApiRequest) -> ApiResponse:
+        """Handle a PATCH: change the fields that are sent; an `ID` renames the entity."""
+        self._check_parents(kind, request.ids)
+        row = rules.require_row(self.market, kind, request.ids)
+        body = request.document()
+        ids = self._ids_after_rename(kind, row, body.get("ID"))
+        document = documents.apply_patch(kind, row.document, body, self.options)
+        return ApiResponse(200, self._validate_and_save(kind, ids, document, row, request))
 
-    def delete(self, kind: Kind, call: Call) -> Answer:
-        """DELETE one, and what cannot be without it."""
-        self._check_parents(kind, call.ids)
-        self.remove(kind, rules.require(self.market, kind, call.ids))
-        return Answer(204)
+    def delete(self, kind: Kind, request: ApiRequest) -> ApiResponse:
+        """Handle a DELETE of an entity and of the rows that cannot exist without it."""
+        self._check_parents(kind, request.ids)
+        self.remove(kind, rules.require_row(self.market, kind, request.ids))
+        return ApiResponse(204)
 
-    def replace(self, kind: Kind, ids: Ids, body: Document, call: Call | None = None) -> Document:
-        """Put *body* at *ids*, or where a variant's `ID` says; the document as it is shown."""
+    def put_document(
+        self, kind: Kind, ids: Ids, body: Document, request: ApiRequest | None = None
+    ) -> Document:
+        """Create or replace the entity at *ids* and return its view.
+
+        An `ID` in *body* renames a variant.
+        """
         self._check_parents(kind, ids)
-        old = self.market.of(kind, ids)
-        if old is None and not kind.deletable:  # a variant is generated, never put
-            raise not_found(noun(kind), ids[kind.ids[-1]])
+        old = self.market.find_row(kind, ids)
+        if old is None and not kind.deletable:  # variants are generated, never created by PUT
+            raise not_found(type_name(kind), ids[kind.ids[-1]])
         if old and not kind.deletable:
-            ids = self._renamed(kind, old, ids, body.get("ID"))
-        start = {"ID": documents.check_id(ids[kind.ids[-1]]), **documents.blank(kind)}
+            ids = self._ids_after_rename(kind, old, body.get("ID"))
+        document_before = {
+            "ID": documents.validate_id(ids[kind.ids[-1]]),
+            **documents.blank_document(kind),
+        }
         if "OwnerID" in kind.fields:
-            start["OwnerID"] = None
+            document_before["OwnerID"] = None
         if old:
             kept = {n for n, f in kind.fields.items() if f.create_only or f.read_only}
             if self.options.put_password == "kept":  # noqa: S105 - the name of a behaviour
                 kept.add("Password")
-            start |= {name: old.document[name] for name in kept & old.document.keys()}
-        document = documents.merged(kind, start, body, self.options)
+            document_before |= {name: old.document[name] for name in kept & old.document.keys()}
+        document = documents.apply_patch(kind, document_before, body, self.options)
         if "OwnerID" in kind.fields:
             document["OwnerID"] = document["OwnerID"] or self.market.id
-        return self._store(kind, ids, document, old, call)
+        return self._validate_and_save(kind, ids, document, old, request)
 
-    def keep(self, kind: Kind, row: Row, old: Row | None) -> None:
-        """Keep *row* and what it brings along, and publish."""
-        made = [(kind, row)]
+    def save(self, kind: Kind, row: Row, old: Row | None) -> None:
+        """Save *row* and the rows created with it, and publish them."""
+        written = [(kind, row)]
         if old and key_of(old.ids) != key_of(row.ids):
-            self._rename(kind, old, row)
-        self.market.put_in(kind, row)
-        if kind.name in cascades.EFFECTS:
-            made += cascades.EFFECTS[kind.name](self.market, row, old)
-        for other, beside in made[1:]:
-            self.market.put_in(other, beside)
-        same = old is not None and _plain(old.document) == _plain(row.document)
-        if not (same and self.options.no_op == "silent"):
-            for written, one in made:
-                self.publisher.written(written, one)
+            self._move_references(kind, old, row)
+        self.market.put_row(kind, row)
+        if kind.name in cascades.WRITE_CASCADES:
+            written += cascades.WRITE_CASCADES[kind.name](self.market, row, old)
+        for other, created in written[1:]:
+            self.market.put_row(other, created)
+        before = _without_timestamp(old.document) if old else None
+        unchanged = before == _without_timestamp(row.document)
+        if not (unchanged and self.options.no_op == "silent"):
+            for written_kind, written_row in written:
+                self.publisher.publish_write(written_kind, written_row)
 
     def remove(self, kind: Kind, row: Row) -> None:
-        """Delete *row* and what goes along, and publish."""
-        goes = rules.GOES.get(kind.name)
-        if goes:
-            goes(self.market, row)
-        along = cascades.takes_along(self.market, kind, row)
-        gone: list[tuple[Kind, Key]] = [(kind, key_of(row.ids)), *along]
-        left = [*cascades.naming(self.market, kind, row)]
-        removed = [(k, self.market.take_out(k, key)) for k, key in gone]
-        for one in left:
-            one.row.document[one.field] = None
+        """Delete *row* and the rows deleted with it, and publish that."""
+        check_delete = rules.DELETE_RULES.get(kind.name)
+        if check_delete:
+            check_delete(self.market, row)
+        cascaded = cascades.deleted_with(self.market, kind, row)
+        deleted: list[tuple[Kind, Key]] = [(kind, key_of(row.ids)), *cascaded]
+        referrers = [*cascades.referrers_of(self.market, kind, row)]
+        removed = [(k, self.market.remove_row(k, key)) for k, key in deleted]
+        for referrer in referrers:
+            referrer.row.document[referrer.field] = None
         for other, old in removed:
             if old:
-                self._haunt(other, old)
-                self.publisher.removed(other, old)
-        for one in left if self.options.product_resync == "touched" else ():
-            if (one.kind, key_of(one.row.ids)) not in gone:
-                self.publisher.written(one.kind, one.row)
+                self._keep_stale_delete(other, old)
+                self.publisher.publish_delete(other, old)
+        for referrer in referrers if self.options.product_resync == "touched" else ():
+            if (referrer.kind, key_of(referrer.row.ids)) not in deleted:
+                self.publisher.publish_write(referrer.kind, referrer.row)
 
-    def check(self, kind: Kind, ids: Ids, document: Document, old: Row | None) -> None:
-        """Refuse what a rule of the kind refuses."""
-        check = rules.CHECKS.get(kind.name)
+    def check_rules(self, kind: Kind, ids: Ids, document: Document, old: Row | None) -> None:
+        """Apply the write rule of *kind*, which raises when it refuses the write."""
+        check = rules.WRITE_RULES.get(kind.name)
         if check:
-            check(rules.Wanted(self.market, ids, document, old.document if old else None))
+            check(rules.ProposedWrite(self.market, ids, document, old.document if old else None))
 
-    def _store(
-        self, kind: Kind, ids: Ids, document: Document, old: Row | None, call: Call | None
+    def _validate_and_save(
+        self, kind: Kind, ids: Ids, document: Document, old: Row | None, request: ApiRequest | None
     ) -> Document:
-        documents.check(kind, document)
+        documents.validate(kind, document)
         rules.check_references(self.market, kind, ids, document)
-        self.check(kind, ids if old is None else _named(kind, old), document, old)
+        self.check_rules(kind, ids if old is None else _ids_of(kind, old), document, old)
         row = Row(tuple(ids[name] for name in kind.ids), {**document, "ID": ids[kind.ids[-1]]})
-        self.keep(kind, row, old)
-        if call and kind.name == "category":
-            self._adjust_orders(kind, row, call)
+        self.save(kind, row, old)
+        if request and kind.name == "category":
+            self._shift_siblings(kind, row, request)
         if kind.eventually_consistent and self.options.product_lag:
-            row.old = old.document if old else None
-            row.shown_at = time.monotonic() + self.options.product_lag
-        return shown(self.market, kind, row)
+            row.previous = old.document if old else None
+            row.visible_at = time.monotonic() + self.options.product_lag
+        return view_of(self.market, kind, row)
 
-    def _adjust_orders(self, kind: Kind, row: Row, call: Call) -> None:
-        """`adjustListOrders` moves every later sibling on by one, each a write of its own."""
-        if call.parameter("adjustListOrders").casefold() != "true":
+    def _shift_siblings(self, kind: Kind, row: Row, request: ApiRequest) -> None:
+        """Move every later sibling on by one for `adjustListOrders`, each in a write of its own."""
+        if request.parameter("adjustListOrders").casefold() != "true":
             return
-        place, above = row.document["ListOrder"], row.document["ParentID"]
-        for other in self.market.tables[kind.name].below(row.ids[:-1]):
-            mine = other.document
-            if other is not row and mine["ParentID"] == above and mine["ListOrder"] >= place:
-                moved = {**mine, "ListOrder": mine["ListOrder"] + 1}
-                self.keep(kind, Row(other.ids, moved), other)
+        list_order, parent = row.document["ListOrder"], row.document["ParentID"]
+        for other in self.market.tables[kind.name].rows_under(row.ids[:-1]):
+            document = other.document
+            if (
+                other is not row
+                and document["ParentID"] == parent
+                and document["ListOrder"] >= list_order
+            ):
+                moved = {**document, "ListOrder": document["ListOrder"] + 1}
+                self.save(kind, Row(other.ids, moved), other)
 
     def _candidates(
-        self, kind: Kind, ids: Ids, wanted: lists.Wanted
-    ) -> tuple[list[Row], lists.Wanted]:
-        """The rows that can be in the list, by their keys where the query allows it."""
-        table, parents = self.market.tables[kind.name], [ids[name] for name in kind.ids[:-1]]
-        if plain := lists.plain_ids(wanted):
-            names, wanted = plain
-            keys = dict.fromkeys(key_of((*parents, name)) for name in names)
-            return [row for key in keys if (row := table.rows.get(key))], wanted
-        if after := lists.last_id(wanted):
-            last, wanted = after
-            return table.beyond(parents, last), wanted
-        if self._by_keys(kind, wanted):
-            return table.beyond(parents, ""), wanted
-        return [*table.below(parents), *self._ghosts(table)], wanted
+        self, kind: Kind, ids: Ids, query: lists.ListQuery
+    ) -> tuple[list[Row], lists.ListQuery]:
+        """Return the rows that can be in the list, and the part of *query* still to be applied.
 
-    def _by_keys(self, kind: Kind, wanted: lists.Wanted) -> bool:
-        """Whether the list can be read on by `pageKey`."""
-        return kind.name == "product" and self.options.page_keys == "given" and not wanted.order
+        Rows are found by key where the query allows it.
+        """
+        table, parents = self.market.tables[kind.name], [ids[name] for name in kind.ids[:-1]]
+        if plain := lists.split_id_filter(query):
+            ids_asked, query = plain
+            keys = dict.fromkeys(key_of((*parents, name)) for name in ids_asked)
+            return [row for key in keys if (row := table.rows.get(key))], query
+        if after := lists.split_start(query):
+            last, query = after
+            return table.rows_after(parents, last), query
+        if self._has_page_keys(kind, query):
+            return table.rows_after(parents, ""), query
+        return [*table.rows_under(parents), *self._stale_deletes(table)], query
+
+    def _has_page_keys(self, kind: Kind, query: lists.ListQuery) -> bool:
+        """Return whether the list can be continued by `pageKey`."""
+        return kind.name == "product" and self.options.page_keys == "given" and not query.sort_by
 
     def _check_parents(self, kind: Kind, ids: Ids) -> None:
-        named = {name: ids[name] for name in kind.ids[:-1]}
-        rules.check_references(self.market, kind, named, {})
+        parents = {name: ids[name] for name in kind.ids[:-1]}
+        rules.check_references(self.market, kind, parents, {})
 
-    def _renamed(self, kind: Kind, row: Row, ids: Ids, own: Any) -> Ids:
-        """*ids* under the name *own*, if it is another than *row*'s; 409 where that is taken."""
-        if not own or own == row.ids[-1]:
+    def _ids_after_rename(self, kind: Kind, row: Row, new_id: Any) -> Ids:
+        """Return *row*'s IDs, with *new_id* as the last if one is sent.
+
+        The spelling of the request's path does not count: IDs are equal in any case. Raises a
+        409 when another row has the new ID.
+        """
+        ids = _ids_of(kind, row)
+        if not new_id or new_id == row.ids[-1]:
             return ids
-        ids = {**ids, kind.ids[-1]: documents.check_id(own)}
-        if own.casefold() != row.ids[-1].casefold() and self.market.of(kind, ids):
-            raise Refusal(409, "IdExists", f"{noun(kind)} {own} is there already")
+        ids |= {kind.ids[-1]: documents.validate_id(new_id)}
+        if new_id.casefold() != row.ids[-1].casefold() and self.market.find_row(kind, ids):
+            raise ErrorResponse(409, "IdExists", f"{type_name(kind)} {new_id} is there already")
         return ids
 
-    def _rename(self, kind: Kind, old: Row, new: Row) -> None:
-        """Move *old*'s place to *new*'s: what hangs on it goes along, what names it follows."""
-        along = cascades.hanging(self.market, kind, old)
-        for one in [*cascades.naming(self.market, kind, old)]:
-            one.row.document[one.field] = new.ids[-1]
-        self.market.take_out(kind, key_of(old.ids))
-        for other, key in along:
-            row = self.market.take_out(other, key)
+    def _move_references(self, kind: Kind, old: Row, new: Row) -> None:
+        """Give *old*'s children and referrers the IDs of *new*, and remove *old*."""
+        children = cascades.children_of(self.market, kind, old)
+        for referrer in [*cascades.referrers_of(self.market, kind, old)]:
+            referrer.row.document[referrer.field] = new.ids[-1]
+        self.market.remove_row(kind, key_of(old.ids))
+        for other, key in children:
+            row = self.market.remove_row(other, key)
             if row is None:
                 continue
-            named = dict(zip(other.ids, row.ids, strict=True))
-            moved = {n: v for n, v in zip(kind.ids, new.ids, strict=True) if n in named}
+            ids_by_name = dict(zip(other.ids, row.ids, strict=True))
+            moved = {n: v for n, v in zip(kind.ids, new.ids, strict=True) if n in ids_by_name}
             document = row.document | {n: v for n, v in moved.items() if n in row.document}
-            self.market.put_in(other, Row(tuple({**named, **moved}.values()), document))
+            self.market.put_row(other, Row(tuple({**ids_by_name, **moved}.values()), document))
 
-    def _haunt(self, kind: Kind, row: Row) -> None:
+    def _keep_stale_delete(self, kind: Kind, row: Row) -> None:
         if kind.eventually_consistent and self.options.product_lag:
-            shown_at = time.monotonic() + self.options.product_lag
-            ghost = Row(row.ids, row.document, row.document, shown_at)
-            self.market.tables[kind.name].ghosts[key_of(row.ids)] = ghost
+            visible_at = time.monotonic() + self.options.product_lag
+            stale_row = Row(row.ids, row.document, row.document, visible_at)
+            self.market.tables[kind.name].stale_deletes[key_of(row.ids)] = stale_row
 
-    def _ghost(self, kind: Kind, ids: Ids) -> Row | None:
+    def _find_stale_delete(self, kind: Kind, ids: Ids) -> Row | None:
         key = key_of(ids[name] for name in kind.ids)
-        return next(
-            (g for g in self._ghosts(self.market.tables[kind.name]) if key_of(g.ids) == key), None
-        )
+        rows = self._stale_deletes(self.market.tables[kind.name])
+        return next((row for row in rows if key_of(row.ids) == key), None)
 
-    def _ghosts(self, table: Table) -> Iterable[Row]:
+    def _stale_deletes(self, table: Table) -> Iterable[Row]:
         now = time.monotonic()
-        for key, ghost in [*table.ghosts.items()]:
-            if ghost.shown_at <= now or key in table.rows:
-                del table.ghosts[key]
+        for key, row in [*table.stale_deletes.items()]:
+            if row.visible_at <= now or key in table.rows:
+                del table.stale_deletes[key]
             else:
-                yield ghost
+                yield row
 
 
-def _named(kind: Kind, row: Row) -> Ids:
+def _ids_of(kind: Kind, row: Row) -> Ids:
     return dict(zip(kind.ids, row.ids, strict=True))
 
 
-def _to_depth(rows: list[Row], depth: str) -> list[Row]:
+def _down_to_depth(rows: list[Row], depth: str) -> list[Row]:
     if depth.casefold() == "all":
         return rows
     if not depth.isdigit() or not int(depth):
-        raise Refusal(400, "List.InvalidType", "depth is a number above 0, or all")
-    found = {row.ids[-1].casefold(): row for row in rows}
+        raise ErrorResponse(400, "List.InvalidType", "depth is a number above 0, or all")
+    rows_by_id = {row.ids[-1].casefold(): row for row in rows}
 
     def level(row: Row) -> int:
-        above: Any = found.get(str(row.document.get("ParentID") or "").casefold())
-        return 1 + (level(above) if above else 0)
+        parent: Any = rows_by_id.get(str(row.document.get("ParentID") or "").casefold())
+        return 1 + (level(parent) if parent else 0)
 
     return [row for row in rows if level(row) <= int(depth)]
 
 
-def _plain(document: Document) -> Document:
+def _without_timestamp(document: Document) -> Document:
     return {name: value for name, value in document.items() if name != "LastUpdated"}

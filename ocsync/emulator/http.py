@@ -1,4 +1,4 @@
-"""Bytes in and out, and what a scripted fault does to them."""
+"""Reading and writing of HTTP bodies, and the effect of a scripted fault on them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from ocsync.emulator.errors import Refusal
+from ocsync.emulator.errors import ErrorResponse
 from ocsync.emulator.faults import Fault
-from ocsync.emulator.request import Answer
+from ocsync.emulator.request import ApiResponse
 
 _encode = msgspec.json.Encoder().encode
 _JSON = b"application/json; charset=utf-8"
 
 
-class Protocol(HttpToolsProtocol):
-    """HTTP whose requests know their transport, so that a fault can break it off."""
+class HttpProtocol(HttpToolsProtocol):
+    """HTTP whose requests know their transport, so that a fault can abort the connection."""
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -29,7 +29,7 @@ class Protocol(HttpToolsProtocol):
 
 
 async def read_body(receive: Receive) -> bytes:
-    """The body of a request."""
+    """Return the body of a request."""
     message = await receive()
     body: bytes = message.get("body", b"")
     while message.get("more_body"):
@@ -38,26 +38,27 @@ async def read_body(receive: Receive) -> bytes:
     return body
 
 
-def decoded(raw: bytes) -> Any:
-    """A body as JSON, None if there is none. Raises Refusal."""
+def decode_json(raw: bytes) -> Any:
+    """Return a body as JSON, or None if it is empty. Raises ErrorResponse."""
     if not raw:
         return None
     try:
         return msgspec.json.decode(raw)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise Refusal(400, "Request.InvalidRequestBody", str(error)) from error
+        raise ErrorResponse(400, "Request.InvalidRequestBody", str(error)) from error
 
 
 def json_response(content: Any, status: int = 200) -> Response:
-    """*content* as an answer outside of the API."""
+    """Return *content* as a response outside of the API."""
     return Response(_encode(content), status, media_type="application/json")
 
 
-async def send_answer(
-    scope: Scope, send: Send, answer: Answer, fault: Fault | None, retry_after: float
+async def send_response(
+    scope: Scope, send: Send, answer: ApiResponse, fault: Fault | None, retry_after: float
 ) -> None:
-    """Send *answer*, or what *fault* makes of it; *retry_after* goes into the headers, as whole
-    seconds unless a fault asks for less.
+    """Send *answer*, changed by *fault* if there is one.
+
+    *retry_after* goes into the headers, as whole seconds unless the fault has a shorter time.
     """
     retry_after = math.ceil(retry_after)
     body = b"" if answer.body is None else _encode(answer.body)
@@ -67,42 +68,44 @@ async def send_answer(
     if fault.action == "reset":
         scope["extensions"]["transport"]["raw"].abort()
         return
-    status, kind = fault.status or answer.status, _JSON
+    status, media_type = fault.status or answer.status, _JSON
     if fault.status:
-        body = _encode(Refusal(fault.status, fault.code, "a scripted fault").body())
+        body = _encode(ErrorResponse(fault.status, fault.code, "a scripted fault").body())
     if fault.action == "html":
-        body, kind = b"<html><body>gateway</body></html>", b"text/html"
+        body, media_type = b"<html><body>gateway</body></html>", b"text/html"
     elif fault.action == "bom":
         body = b"\xef\xbb\xbf" + body
     delay = fault.seconds / max(len(body), 1) if fault.action == "slow" else 0.0
-    after = fault.retry_after or retry_after
+    retry_after = fault.retry_after or retry_after
     if fault.action == "cut":
-        await _start(send, status, len(body), kind, after)
-        await send(_piece(body[: len(body) // 2], more=True))
+        await _start(send, status, len(body), media_type, retry_after)
+        await send(_body_message(body[: len(body) // 2], more=True))
         scope["extensions"]["transport"]["raw"].close()
     elif delay:
-        await _start(send, status, len(body), kind, after)
-        for place in range(len(body)):
+        await _start(send, status, len(body), media_type, retry_after)
+        for index in range(len(body)):
             await asyncio.sleep(delay)
-            await send(_piece(body[place : place + 1], more=True))
-        await send(_piece(b""))
+            await send(_body_message(body[index : index + 1], more=True))
+        await send(_body_message(b""))
     else:
-        await _send(send, status, body, kind, after)
+        await _send(send, status, body, media_type, retry_after)
 
 
-async def _send(send: Send, status: int, body: bytes, kind: bytes, retry_after: float) -> None:
-    await _start(send, status, len(body), kind, retry_after)
-    await send(_piece(body))
+async def _send(
+    send: Send, status: int, body: bytes, media_type: bytes, retry_after: float
+) -> None:
+    await _start(send, status, len(body), media_type, retry_after)
+    await send(_body_message(body))
 
 
-async def _start(send: Send, status: int, size: int, kind: bytes, retry_after: float) -> None:
+async def _start(send: Send, status: int, size: int, media_type: bytes, retry_after: float) -> None:
     headers = [(b"content-length", b"%d" % size)] if status != 204 else []
     if size:
-        headers.append((b"content-type", kind))
+        headers.append((b"content-type", media_type))
     if retry_after:
         headers.append((b"retry-after", b"%g" % retry_after))
     await send({"type": "http.response.start", "status": status, "headers": headers})
 
 
-def _piece(body: bytes, *, more: bool = False) -> dict[str, Any]:
+def _body_message(body: bytes, *, more: bool = False) -> dict[str, Any]:
     return {"type": "http.response.body", "body": body, "more_body": more}

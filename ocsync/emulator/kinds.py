@@ -1,7 +1,7 @@
-"""What the platform has beside the kinds of the tables: rows in the same form.
+"""Kinds of the platform that the product's tables do not have, as rows of the same form.
 
-`ALL` is what an emulator holds. Facts are from api-facts 5.2; specs, bundles and discounts, which
-are there only as much as variants, assignments and bulk jobs need them, from the public SDKs.
+`ALL_KINDS` has both. Facts are from api-facts 5.2; specs, bundles and discounts, which are only as
+complete as variants, assignments and bulk jobs need, are from the public SDKs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _by(*names: str) -> dict[str, str]:
 
 # Rows are aligned as a table; the formatter would break them.
 # fmt: off
-_OTHERS = (
+_MORE_KINDS = (
     Kind("supplier-address", "supplier address", ("SupplierID", "AddressID"), "/suppliers/{SupplierID}/addresses/{AddressID}", _ADDRESS,
          role_prefix="SupplierAddress", references=(Reference("supplier", ("SupplierID",)),)),
     Kind("buyer-address", "buyer address", ("BuyerID", "AddressID"), "/buyers/{BuyerID}/addresses/{AddressID}", _ADDRESS,
@@ -110,18 +110,18 @@ _OTHERS = (
 )
 # fmt: on
 
-ALL: dict[str, Kind] = {**KINDS, **{kind.name: kind for kind in _OTHERS}}
+ALL_KINDS: dict[str, Kind] = {**KINDS, **{kind.name: kind for kind in _MORE_KINDS}}
 
-LINKS = {"product-supplier": "SupplierID", "supplier-buyer": "BuyerID"}
+LINK_KINDS = {"product-supplier": "SupplierID", "supplier-buyer": "BuyerID"}
 """Assignments that are put at a path of their own and listed as the entity at their other end."""
 
-ORDERS = Target(
+ORDER_SYNC = Target(
     "orders", "order", "/integrations/OrderSync", "", (), "", "", "", "",
     role="OrderSyncConfigAdmin", flags=(),
 )  # fmt: skip
-"""Order sync: a config without `Paused`, flags or sync requests (api-facts 3.2)."""
+"""Order sync: a configuration without `Paused`, flags or sync requests (api-facts 3.2)."""
 
-_NOUNS = {
+_TYPE_NAMES = {
     "inventory": "InventoryRecord",
     "variant-inventory": "InventoryRecord",
     "usergroup": "UserGroup",
@@ -131,6 +131,6 @@ _NOUNS = {
 }
 
 
-def noun(kind: Kind) -> str:
-    """The platform's name of the kind, as in `Data.ObjectType`."""
-    return _NOUNS.get(kind.name) or kind.noun.title().replace(" ", "")
+def type_name(kind: Kind) -> str:
+    """Return the platform's name of *kind*, as in `Data.ObjectType`."""
+    return _TYPE_NAMES.get(kind.name) or kind.noun.title().replace(" ", "")

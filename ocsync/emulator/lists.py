@@ -1,7 +1,7 @@
 """Lists: filters, order and pages (api-facts 6).
 
-Filters on IDs, and the way past page 30 by the last ID, are answered from the keys; everything else
-looks at each row.
+Filters on IDs, and the pages beyond page 30 by the last ID, are found by key; everything else
+reads each row.
 """
 
 from __future__ import annotations
@@ -11,156 +11,166 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from ocsync.emulator.errors import Refusal
+from ocsync.emulator.errors import ErrorResponse
 from ocsync.emulator.state import Document
 from ocsync.schema import Field, Type
 
-DEFAULT_PAGE, MOST_PAGE = 20, 100
-MOST_FOUND = 100_000
-"""A list does not reach beyond so many (`Search.ResultSetTooLarge`)."""
-_OWN = {"page", "pagesize", "pagekey", "sortby", "search", "searchon", "searchtype", "depth",
+DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 20, 100
+MAX_RESULTS = 100_000
+"""The last position that a list can reach (`Search.ResultSetTooLarge`)."""
+_RESERVED = {"page", "pagesize", "pagekey", "sortby", "search", "searchon", "searchtype", "depth",
         "level", "includeaddress"}  # fmt: skip
-_SEARCHED = ("ID", "Name", "Description", "Username", "FirstName", "LastName", "Email")
-_SIGNS = set("|!*<>")
-Query = Mapping[str, list[str]]
+_SEARCH_FIELDS = ("ID", "Name", "Description", "Username", "FirstName", "LastName", "Email")
+_OPERATORS = set("|!*<>")
+Parameters = Mapping[str, list[str]]
 _Row = TypeVar("_Row")
 
 
-class Wanted(NamedTuple):
-    """What a query asks for: *filters* by field, *order* as field and whether it goes down."""
+class ListQuery(NamedTuple):
+    """A parsed list query: *filters* by field, *sort_by* as field and whether it is descending."""
 
     filters: list[tuple[str, str]]
     search: list[str]
     search_on: tuple[str, ...]
-    order: list[tuple[str, bool]]
+    sort_by: list[tuple[str, bool]]
     page: int
-    size: int
-    after: str
+    page_size: int
+    after_id: str
 
 
-def read(query: Query, fields: Mapping[str, Field], also: frozenset[str] = frozenset()) -> Wanted:
-    """*query* as what it asks for; *also* are parameters of the list that are no fields."""
-    filters = [(n, t) for n, texts in query.items()
-               if n.casefold() not in _OWN and n not in also for t in texts]  # fmt: skip
+def parse_query(
+    parameters: Parameters, fields: Mapping[str, Field], ignored: frozenset[str] = frozenset()
+) -> ListQuery:
+    """Return *parameters* as a ListQuery; *ignored* are parameters that are not fields.
+
+    Raises a 400 for parameters that the list does not accept.
+    """
+    filters = [(n, t) for n, texts in parameters.items()
+               if n.casefold() not in _RESERVED and n not in ignored for t in texts]  # fmt: skip
     for name, text in filters:
-        for one in name.split("|"):
-            _check_filter(one, text, fields)
-    order = [(word.lstrip("!"), word.startswith("!")) for word in _words(query, "sortBy")]
-    searched = _words(query, "searchOn")
-    for names, code in (([n for n, _ in order], "Sort"), (searched, "Search")):
+        for field in name.split("|"):
+            _check_filter(field, text, fields)
+    sort_by = [(word.lstrip("!"), word.startswith("!")) for word in _words(parameters, "sortBy")]
+    search_on = tuple(_words(parameters, "searchOn"))
+    for names, code in (([n for n, _ in sort_by], "Sort"), (search_on, "Search")):
         for name in names:
-            if not _known(name, fields):
+            if not _is_property(name, fields):
                 text = f"{name} is not a property of this list"
-                raise Refusal(400, f"List.Invalid{code}Property", text)
-    page, size = _number(query, "page", 1), _number(query, "pageSize", DEFAULT_PAGE)
-    if not 1 <= size <= MOST_PAGE or page < 1:
-        raise Refusal(400, "List.InvalidPageSize", f"pageSize is 1 to {MOST_PAGE}")
-    if page * size > MOST_FOUND:
-        text = f"a list does not reach beyond {MOST_FOUND:,} items"
-        raise Refusal(400, "Search.ResultSetTooLarge", text)
-    after = ""
-    if key := _last(query, "pageKey"):
-        size, after = _opened(key)
-    search_on = tuple(searched) or _SEARCHED
-    return Wanted(filters, list(query.get("search", ())), search_on, order, page, size, after)
+                raise ErrorResponse(400, f"List.Invalid{code}Property", text)
+    page = _number(parameters, "page", 1)
+    size = _number(parameters, "pageSize", DEFAULT_PAGE_SIZE)
+    if not 1 <= size <= MAX_PAGE_SIZE or page < 1:
+        raise ErrorResponse(400, "List.InvalidPageSize", f"pageSize is 1 to {MAX_PAGE_SIZE}")
+    if page * size > MAX_RESULTS:
+        text = f"a list does not reach beyond {MAX_RESULTS:,} items"
+        raise ErrorResponse(400, "Search.ResultSetTooLarge", text)
+    after_id = ""
+    if key := _last(parameters, "pageKey"):
+        size, after_id = _parse_page_key(key)
+    search = list(parameters.get("search", ()))
+    return ListQuery(filters, search, search_on or _SEARCH_FIELDS, sort_by, page, size, after_id)
 
 
-def plain_ids(wanted: Wanted) -> tuple[list[str], Wanted] | None:
-    """The IDs that a filter asks for one by one, and what is left to look for."""
-    for name, text in wanted.filters:
-        if name == "ID" and not _SIGNS - {"|"} & set(text):
-            rest = [one for one in wanted.filters if one != (name, text)]
-            return text.split("|"), wanted._replace(filters=rest)
+def split_id_filter(query: ListQuery) -> tuple[list[str], ListQuery] | None:
+    """Return the IDs that a filter lists one by one, and the query without it."""
+    for name, text in query.filters:
+        if name == "ID" and not _OPERATORS - {"|"} & set(text):
+            rest = [condition for condition in query.filters if condition != (name, text)]
+            return text.split("|"), query._replace(filters=rest)
     return None
 
 
-def last_id(wanted: Wanted) -> tuple[str, Wanted] | None:
-    """The ID after which a list in the order of IDs shall begin, and what is left to look for."""
-    if wanted.after:
-        return wanted.after, wanted._replace(after="", order=[])
-    if wanted.order != [("ID", False)]:
+def split_start(query: ListQuery) -> tuple[str, ListQuery] | None:
+    """Return the ID after which a list ordered by ID begins, and the query without it."""
+    if query.after_id:
+        return query.after_id, query._replace(after_id="", sort_by=[])
+    if query.sort_by != [("ID", False)]:
         return None
-    for name, text in wanted.filters:
-        if name == "ID" and text.startswith(">") and not _SIGNS & set(text[1:]):
-            rest = [one for one in wanted.filters if one != (name, text)]
-            return text[1:], wanted._replace(filters=rest, order=[])
+    for name, text in query.filters:
+        if name == "ID" and text.startswith(">") and not _OPERATORS & set(text[1:]):
+            rest = [condition for condition in query.filters if condition != (name, text)]
+            return text[1:], query._replace(filters=rest, sort_by=[])
     return None
 
 
-def needs_all(wanted: Wanted) -> set[str]:
-    """The fields that decide which rows are on the page, and where."""
-    names = {one for name, _ in wanted.filters for one in name.split("|")}
-    return names | {name for name, _ in wanted.order} | set(wanted.search and wanted.search_on)
+def deciding_fields(query: ListQuery) -> set[str]:
+    """Return the fields that decide which rows are on the page, and their order."""
+    names = {field for name, _ in query.filters for field in name.split("|")}
+    return names | {name for name, _ in query.sort_by} | set(query.search and query.search_on)
 
 
-def fits(wanted: Wanted, document: Document) -> bool:
-    """Whether *document* is in the list."""
-    for name, text in wanted.filters:
-        if not any(holds(value_at(document, one), text) for one in name.split("|")):
+def matches(query: ListQuery, document: Document) -> bool:
+    """Return whether *document* is in the list."""
+    for name, text in query.filters:
+        if not any(matches_filter(value_at(document, field), text) for field in name.split("|")):
             return False
-    for text in wanted.search:
-        if not any(_text(text) in _text(value_at(document, name)) for name in wanted.search_on):
+    for text in query.search:
+        if not any(
+            _comparable_text(text) in _comparable_text(value_at(document, name))
+            for name in query.search_on
+        ):
             return False
     return True
 
 
-def page_of(
+def make_page(
     rows: Sequence[_Row],
-    wanted: Wanted,
-    value: Callable[[_Row, str], Any],
-    show: Callable[[_Row], Document],
+    query: ListQuery,
+    value_of: Callable[[_Row, str], Any],
+    view: Callable[[_Row], Document],
     *,
-    keys: bool = False,
+    by_keys: bool = False,
 ) -> Document:
-    """The page of *rows*, with its Meta; only what is on it is shown.
+    """Return the page of *rows*, with its Meta; *view* is called for rows on it only.
 
-    With *keys* the rows are in the order of their IDs, and the page tells how to go on.
+    With *by_keys* the rows are ordered by ID, and the page has the key of the next one.
     """
-    found = list(rows)
-    for name, down in reversed(wanted.order):
-        found.sort(key=lambda row, n=name: _order(value(row, n)), reverse=down)  # type: ignore[misc]
-    start = (wanted.page - 1) * wanted.size
-    items = [show(row) for row in found[start : start + wanted.size]]
-    more = start + len(items) < len(found)
-    key = _page_key(wanted.size, items[-1]["ID"]) if keys and more else None
+    ordered = list(rows)
+    for name, down in reversed(query.sort_by):
+        ordered.sort(key=lambda row, n=name: _sort_key(value_of(row, n)), reverse=down)  # type: ignore[misc]
+    start = (query.page - 1) * query.page_size
+    items = [view(row) for row in ordered[start : start + query.page_size]]
+    more = start + len(items) < len(ordered)
+    key = _page_key(query.page_size, items[-1]["ID"]) if by_keys and more else None
     meta = {
-        "Page": wanted.page,
-        "PageSize": wanted.size,
-        "TotalCount": len(found),
-        "TotalPages": math.ceil(len(found) / wanted.size),
+        "Page": query.page,
+        "PageSize": query.page_size,
+        "TotalCount": len(ordered),
+        "TotalPages": math.ceil(len(ordered) / query.page_size),
         "ItemRange": [start + 1, start + len(items)] if items else [1, 0],
         "NextPageKey": key,
     }
     return {"Meta": meta, "Items": items}
 
 
-def plain_page(
-    documents: Sequence[Document], query: Query, fields: Mapping[str, Field]
+def filtered_page(
+    documents: Sequence[Document], parameters: Parameters, fields: Mapping[str, Field]
 ) -> Document:
-    """The page of *documents* that are as they are shown."""
-    wanted = read(query, fields)
-    found = [one for one in documents if fits(wanted, one)]
-    return page_of(found, wanted, value_at, lambda one: one)
+    """Return the page of *documents*, which are already in the form that is shown."""
+    query = parse_query(parameters, fields)
+    matching = [document for document in documents if matches(query, document)]
+    return make_page(matching, query, value_at, lambda document: document)
 
 
 def _page_key(size: int, last: str) -> str:
     return base64.urlsafe_b64encode(f"{size}:{last}".encode()).decode()
 
 
-def _opened(key: str) -> tuple[int, str]:
+def _parse_page_key(key: str) -> tuple[int, str]:
     try:
         size, _, last = base64.urlsafe_b64decode(key).decode().partition(":")
         return int(size), last
     except ValueError:
-        raise Refusal(400, "Search.InvalidQuery", "this pageKey was never given") from None
+        raise ErrorResponse(400, "Search.InvalidQuery", "this pageKey was never given") from None
 
 
-def paging(query: Query) -> Query:
-    """What an assignment list takes beside its own parameters."""
-    return {name: texts for name, texts in query.items() if name.casefold() in ("page", "pagesize")}
+def paging_parameters(parameters: Parameters) -> Parameters:
+    """Return the parameters that every assignment list accepts."""
+    own = ("page", "pagesize")
+    return {name: texts for name, texts in parameters.items() if name.casefold() in own}
 
 
-def _known(name: str, fields: Mapping[str, Field]) -> bool:
+def _is_property(name: str, fields: Mapping[str, Field]) -> bool:
     top = name.partition(".")[0]
     if top in ("xp", "InventoryRecords"):
         return top == "InventoryRecords" or "xp" in fields
@@ -168,8 +178,8 @@ def _known(name: str, fields: Mapping[str, Field]) -> bool:
 
 
 def _check_filter(name: str, text: str, fields: Mapping[str, Field]) -> None:
-    if not _known(name, fields):
-        raise Refusal(400, "List.InvalidProperty", f"{name} is not a property of this list")
+    if not _is_property(name, fields):
+        raise ErrorResponse(400, "List.InvalidProperty", f"{name} is not a property of this list")
     field = fields.get(name)
     for part in text.split("|"):
         value = part.lstrip("!<>")
@@ -178,7 +188,9 @@ def _check_filter(name: str, text: str, fields: Mapping[str, Field]) -> None:
         flag = field.type is Type.FLAG and value.casefold() not in ("true", "false")
         number = field.type in (Type.WHOLE, Type.NUMBER) and not _is_number(value)
         if flag or number:
-            raise Refusal(400, "List.InvalidType", f'{name}: "{value}" is not a {field.type.value}')
+            raise ErrorResponse(
+                400, "List.InvalidType", f'{name}: "{value}" is not a {field.type.value}'
+            )
 
 
 def _is_number(text: str) -> bool:
@@ -189,67 +201,67 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _last(query: Query, name: str) -> str | None:
-    return next((v[-1] for n, v in query.items() if n.casefold() == name.casefold()), None)
+def _last(parameters: Parameters, name: str) -> str | None:
+    return next((v[-1] for n, v in parameters.items() if n.casefold() == name.casefold()), None)
 
 
-def _words(query: Query, name: str) -> list[str]:
-    return [word for word in (_last(query, name) or "").split(",") if word]
+def _words(parameters: Parameters, name: str) -> list[str]:
+    return [word for word in (_last(parameters, name) or "").split(",") if word]
 
 
-def _number(query: Query, name: str, default: int) -> int:
+def _number(parameters: Parameters, name: str, default: int) -> int:
     try:
-        return int(_last(query, name) or default)
+        return int(_last(parameters, name) or default)
     except ValueError:
-        raise Refusal(400, "List.InvalidType", f"{name} is not a number") from None
+        raise ErrorResponse(400, "List.InvalidType", f"{name} is not a number") from None
 
 
-def holds(value: Any, expression: str) -> bool:
-    """Whether *value* fits a filter: `a|b`, `!a`, `*a*`, `>1`, `!<1`, `*` (has one), `!*`.
+def matches_filter(value: Any, expression: str) -> bool:
+    """Return whether *value* matches a filter: `a|b`, `!a`, `*a*`, `>1`, `!<1`, `*` (not null).
 
-    Of a list it is enough that one member does.
+    A list matches when one of its members does.
     """
     if isinstance(value, list):
-        return any(holds(one, expression) for one in value)
-    return any(_holds(value, part) for part in expression.split("|"))
+        return any(matches_filter(member, expression) for member in value)
+    return any(_matches_part(value, part) for part in expression.split("|"))
 
 
-def _holds(value: Any, text: str) -> bool:
+def _matches_part(value: Any, text: str) -> bool:
     if text.startswith("!"):
-        return not _holds(value, text[1:])
+        return not _matches_part(value, text[1:])
     if text == "*":
         return value is not None
     if text[:1] in (">", "<"):
-        mine, other = _order(value), _order(_typed(value, text[1:]))
-        return value is not None and (mine > other if text[0] == ">" else mine < other)
-    mine_text, wanted = _text(value), _text(text)
-    core = wanted.strip("*")
-    if wanted.startswith("*") and wanted.endswith("*"):
-        return core in mine_text
-    if wanted.startswith("*"):
-        return mine_text.endswith(core)
-    return mine_text.startswith(core) if wanted.endswith("*") else mine_text == wanted
+        own, other = _sort_key(value), _sort_key(_like(value, text[1:]))
+        return value is not None and (own > other if text[0] == ">" else own < other)
+    comparable, pattern = _comparable_text(value), _comparable_text(text)
+    core = pattern.strip("*")
+    if pattern.startswith("*") and pattern.endswith("*"):
+        return core in comparable
+    if pattern.startswith("*"):
+        return comparable.endswith(core)
+    return comparable.startswith(core) if pattern.endswith("*") else comparable == pattern
 
 
-def _text(value: Any) -> str:
+def _comparable_text(value: Any) -> str:
     return "" if value is None else str(value).casefold()
 
 
-def _typed(value: Any, text: str) -> Any:
+def _like(value: Any, text: str) -> Any:
     return float(text) if isinstance(value, int | float) and _is_number(text) else text
 
 
-def _order(value: Any) -> tuple[int, Any]:
+def _sort_key(value: Any) -> tuple[int, Any]:
     if isinstance(value, int | float):
         return (1, value)
     return (0, "") if value is None else (2, str(value).casefold())
 
 
 def value_at(document: Any, path: str) -> Any:
-    """The value at a dotted path, or None; of a list, its members' values."""
+    """Return the value at a dotted path, or None; for a list, the values of its members."""
     for part in path.split("."):
         if isinstance(document, list):
-            document = [one.get(part) for one in document if isinstance(one, dict)]
+            document = [member.get(part) for member in document if isinstance(member, dict)]
         else:
             document = document.get(part) if isinstance(document, dict) else None
     return document

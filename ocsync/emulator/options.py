@@ -1,4 +1,4 @@
-"""How an emulator behaves: its address, its pace, and what OrderCloud leaves open."""
+"""Options of an emulator: its address, its pace, and behaviours that OrderCloud leaves open."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Literal
 
 
 @dataclass(kw_only=True)
-class Options:
-    """An emulator's options. Times are seconds, rates are per second, 0 means none.
+class EmulatorOptions:
+    """The options of an emulator. Times are seconds, rates are per second, 0 means none.
 
-    *port* 0 takes a free one. *products* is the size of a synthetic marketplace to begin with;
-    *state* is read at the start, if it is there, in place of seed and products, and written as the
+    *port* 0 takes a free one. *products* is the size of a synthetic marketplace to begin with.
+    *state* replaces seed and products at the start if the file exists, and is written as the
     marketplace changes.
     *deliver_to* names hosts beyond loopback that messages may be sent to.
-    *rate* limits requests, *sales* sell one piece of a record each.
-    *duplicates* sends every so-manieth message twice. *product_lag* makes product lists stale after
-    a write, as the search index is, with *lag_get* the GET of one too.
+    *rate* limits requests; *sales* sell one piece of a record each.
+    *duplicates* N sends every Nth message twice. *product_lag* makes product lists stale after a
+    write, as the search index is; with *lag_get* the GET of one product too.
 
-    The others are unknowns of the platform (api-facts 2 to 7), each with all its behaviours; the
-    first is what is likeliest.
+    The others are unknown behaviours of the platform (api-facts 2 to 7), each with all its
+    possibilities; the first is the likeliest.
     """
 
     port: int = 0

@@ -1,7 +1,7 @@
-"""Sync: which writes feed which targets, what a pause holds, what is published (api-facts 3, 4).
+"""Publishing: the targets that a write feeds, and what a pause holds (api-facts 3, 4).
 
-A message is logged when it is published. Updates made while a target is paused are held, once an
-entity, and published after the resume; deletes are published at once.
+A message is logged when it is published. Updates made while a target is paused are held, one for
+each entity, and published when it is unpaused; deletes are published at once.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import Any, NamedTuple
 
 from ocsync.emulator import payloads
 from ocsync.emulator.delivery_sender import DeliverySender
-from ocsync.emulator.kinds import ALL
-from ocsync.emulator.options import Options
-from ocsync.emulator.state import Document, Key, Marketplace, Row, key_of, stamp
+from ocsync.emulator.kinds import ALL_KINDS
+from ocsync.emulator.options import EmulatorOptions
+from ocsync.emulator.state import Document, Key, Marketplace, Row, key_of, timestamp
 from ocsync.schema import TARGETS, Kind, Target
 
-KEPT = 200_000
-"""Records that each log keeps."""
+LOG_LIMIT = 200_000
+"""The number of records that each log keeps."""
 
 
-class Fed(NamedTuple):
+class TargetEntity(NamedTuple):
     """An entity that a target publishes."""
 
     target: Target
@@ -32,61 +32,65 @@ class Fed(NamedTuple):
 
 
 class Publisher:
-    """Publishes for one marketplace, and keeps the log of messages.
+    """The publisher of one marketplace, with its log of messages.
 
-    *user* is the name of whoever is at work, as messages tell.
+    *user* is the name of the user whose request is being handled; messages contain it.
     """
 
-    def __init__(self, market: Marketplace, options: Options, courier: DeliverySender) -> None:
+    def __init__(
+        self, market: Marketplace, options: EmulatorOptions, sender: DeliverySender
+    ) -> None:
         self.market = market
         self.options = options
-        self.courier = courier
-        self.messages: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self.sender = sender
+        self.messages: deque[dict[str, Any]] = deque(maxlen=LOG_LIMIT)
         self.counts: Counter[str] = Counter()
         self.dropped = 0
         self.user = "emulator"
         self.held: dict[str, dict[tuple[str, Key], Document | None]] = {}
         self._number = 0
 
-    def written(self, kind: Kind, row: Row) -> None:
-        """*row* was created or changed."""
-        for fed in self._fed(kind, row.ids):
-            config = self._enabled(fed.target, fed.target.flags[0])
+    def publish_write(self, kind: Kind, row: Row) -> None:
+        """Publish or hold an update for every target that the created or changed *row* feeds."""
+        for fed in self._entities_fed_by(kind, row.ids):
+            config = self._enabled_config(fed.target, fed.target.flags[0])
             if config is not None:
-                self._updated(fed, hold=bool(config.get("Paused")))
+                self._hold_or_publish(fed, hold=bool(config.get("Paused")))
 
-    def removed(self, kind: Kind, row: Row) -> None:
-        """*row* is gone. Its own target hears of it at once; what it was part of has changed."""
-        for fed in self._fed(kind, row.ids):
+    def publish_delete(self, kind: Kind, row: Row) -> None:
+        """Publish the delete of *row* at once, and an update of the entity that it was part of."""
+        for fed in self._entities_fed_by(kind, row.ids):
             target = fed.target
             if fed.kind.name != kind.name:
-                if part_of := self.market.tables[fed.kind.name].rows.get(fed.key):
-                    self.written(fed.kind, part_of)
+                if container := self.market.tables[fed.kind.name].rows.get(fed.key):
+                    self.publish_write(fed.kind, container)
                 continue
-            if target.deleted and self._enabled(target, target.flags[1]) is not None:
-                self._publish(target, target.deleted, payloads.deleted(kind, row), held=False)
+            if target.deleted and self._enabled_config(target, target.flags[1]) is not None:
+                self._publish(
+                    target, target.deleted, payloads.deleted_payload(kind, row), held=False
+                )
             held = self.held.get(target.name, {})
             if (kind.name, fed.key) in held and self.options.updated_after_delete == "sent":
-                held[kind.name, fed.key] = payloads.updated(self.market, kind, row)
+                held[kind.name, fed.key] = payloads.updated_payload(self.market, kind, row)
 
-    def synced(self, target: Target, key: Key) -> None:
-        """A sync request for one entity was taken."""
-        paused = bool(self.market.configs[target.name].get("Paused"))
+    def publish_sync(self, target: Target, key: Key) -> None:
+        """Publish or hold the entity that a sync request names."""
+        paused = bool(self.market.sync_configs[target.name].get("Paused"))
         hold = paused and self.options.sync_while_paused == "hold"
-        self._updated(Fed(target, ALL[target.entity], key), hold=hold)
+        self._hold_or_publish(TargetEntity(target, ALL_KINDS[target.entity], key), hold=hold)
 
-    def resumed(self, target: Target) -> None:
-        """The target runs again: what was held goes out, as a batch, once an entity."""
+    def publish_held(self, target: Target) -> None:
+        """Publish the updates held for *target*, in one batch, one for each entity."""
         for (name, key), payload in self.held.pop(target.name, {}).items():
             if payload is None:
-                self._publish_updated(Fed(target, ALL[name], key), held=True)
+                self._publish_updated(TargetEntity(target, ALL_KINDS[name], key), held=True)
             else:
                 self._publish(target, target.updated, payload, held=True)
 
     def set_paused(self, target: Target, config: Document, *, paused: bool) -> None:
-        """Let the switch take effect, after the delay that the options ask for.
+        """Set `Paused`, after the delay that the options ask for.
 
-        The answer does not wait for it: what is unknown is how long the platform's parts take.
+        The response does not wait: how long the platform's parts take is unknown.
         """
         if self.options.pause_delay:
             take_effect = partial(self._set_paused, target, config, paused=paused)
@@ -94,37 +98,39 @@ class Publisher:
         else:
             self._set_paused(target, config, paused=paused)
 
-    def lift_all(self) -> None:
-        """Somebody else unpauses everything."""
-        for name, config in self.market.configs.items():
+    def unpause_all(self) -> None:
+        """Unpause every target, as another user would."""
+        for name, config in self.market.sync_configs.items():
             if name in TARGETS and config.get("Paused"):
                 self._set_paused(TARGETS[name], config, paused=False)
 
     def _set_paused(self, target: Target, config: Document, *, paused: bool) -> None:
         was, config["Paused"] = config.get("Paused"), paused
         if was and not paused:
-            self.resumed(target)
+            self.publish_held(target)
 
-    def _fed(self, kind: Kind, ids: tuple[str, ...]) -> Iterator[Fed]:
-        named = dict(zip(kind.ids, ids, strict=True))
+    def _entities_fed_by(self, kind: Kind, ids: tuple[str, ...]) -> Iterator[TargetEntity]:
+        ids_by_name = dict(zip(kind.ids, ids, strict=True))
         for name in kind.direct_targets:
             target = TARGETS[name]
-            entity = ALL[target.entity]
+            entity = ALL_KINDS[target.entity]
             if not kind.assignment and kind.ids[-1] == entity.ids[-1]:
-                entity = kind  # a variant's record is an entity of its own
-            yield Fed(target, entity, key_of(named[i] for i in entity.ids))
+                entity = kind  # variant inventory has its own messages
+            yield TargetEntity(
+                target, entity, key_of(ids_by_name[id_name] for id_name in entity.ids)
+            )
         if self.options.product_resync == "touched":
-            for key in payloads.touched_products(self.market, kind, ids):
-                yield Fed(TARGETS["products"], ALL["product"], key)
+            for key in payloads.affected_products(self.market, kind, ids):
+                yield TargetEntity(TARGETS["products"], ALL_KINDS["product"], key)
 
-    def _enabled(self, target: Target, flag: str) -> Document | None:
-        config = self.market.configs.get(target.name)
+    def _enabled_config(self, target: Target, flag: str) -> Document | None:
+        config = self.market.sync_configs.get(target.name)
         if config is None or config.get(flag) is False:
             return None
-        delivery = self.market.deliveries.get(str(config.get("DeliveryConfigID")).casefold())
+        delivery = self.market.delivery_configs.get(str(config.get("DeliveryConfigID")).casefold())
         return config if delivery and delivery.get("Enabled") else None
 
-    def _updated(self, fed: Fed, *, hold: bool) -> None:
+    def _hold_or_publish(self, fed: TargetEntity, *, hold: bool) -> None:
         if not hold:
             self._publish_updated(fed, held=False)
         elif self.options.while_paused == "drop":
@@ -132,11 +138,11 @@ class Publisher:
         else:
             self.held.setdefault(fed.target.name, {})[fed.kind.name, fed.key] = None
 
-    def _publish_updated(self, fed: Fed, *, held: bool) -> None:
+    def _publish_updated(self, fed: TargetEntity, *, held: bool) -> None:
         row = self.market.tables[fed.kind.name].rows.get(fed.key)
         if row:
-            payload = payloads.updated(self.market, fed.kind, row)
-            config = self.market.configs[fed.target.name]
+            payload = payloads.updated_payload(self.market, fed.kind, row)
+            config = self.market.sync_configs[fed.target.name]
             if config.get("ExcludePriceSchedules"):
                 payload = {n: v for n, v in payload.items() if "PriceSchedule" not in n}
             self._publish(fed.target, fed.target.updated, payload, held=held)
@@ -145,9 +151,14 @@ class Publisher:
         self._number += 1
         self.counts[target.name] += 1
         payload = {**payload, **payloads.user_context(self.market, self.user)}
-        record = {"n": self._number, "at": stamp(), "target": target.name, "namespace": namespace}
+        record = {
+            "n": self._number,
+            "at": timestamp(),
+            "target": target.name,
+            "namespace": namespace,
+        }
         self.messages.append({**record, "held": held, "payload": payload})
-        config = self.market.configs.get(target.name) or {}
-        delivery = self.market.deliveries.get(str(config.get("DeliveryConfigID")).casefold())
+        config = self.market.sync_configs.get(target.name) or {}
+        delivery = self.market.delivery_configs.get(str(config.get("DeliveryConfigID")).casefold())
         if delivery:
-            self.courier.take(delivery["DeliveryTargets"], namespace, payload)
+            self.sender.enqueue(delivery["DeliveryTargets"], namespace, payload)

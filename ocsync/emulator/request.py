@@ -1,25 +1,25 @@
-"""A request under way and its answer, as handlers see them."""
+"""An API request and its response, as handlers see them."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ocsync.emulator.errors import Refusal
+from ocsync.emulator.errors import ErrorResponse
 from ocsync.emulator.state import Document
 
 
 class Caller(NamedTuple):
-    """Who asks: the client, the user it acts as, what sort of user that is, and the roles."""
+    """The caller of a request: client, user, type and organisation of the user, and roles."""
 
     client: str
     user: str
-    sort: str
+    user_type: str
     company: str
     roles: tuple[str, ...]
 
 
-class Call(NamedTuple):
-    """A request under way: its path's IDs by name, its query, its decoded body."""
+class ApiRequest(NamedTuple):
+    """An API request: the IDs in its path by name, its query, its decoded body."""
 
     ids: dict[str, str]
     query: dict[str, list[str]]
@@ -27,18 +27,18 @@ class Call(NamedTuple):
     caller: Caller
 
     def document(self) -> Document:
-        """The body, which must be an object."""
+        """Return the body, or raise a 400 when it is not an object."""
         if not isinstance(self.body, dict):
-            raise Refusal(400, "Request.InvalidRequestBody", "the body is not a JSON object")
+            raise ErrorResponse(400, "Request.InvalidRequestBody", "the body is not a JSON object")
         return self.body
 
     def parameter(self, name: str) -> str:
-        """A query parameter, in whatever case it came; empty without one."""
-        wanted = name.casefold()
-        return next((v[-1] for n, v in self.query.items() if n.casefold() == wanted), "")
+        """Return a query parameter, whose name may be in any case; empty without one."""
+        folded = name.casefold()
+        return next((v[-1] for n, v in self.query.items() if n.casefold() == folded), "")
 
 
-class Answer(NamedTuple):
+class ApiResponse(NamedTuple):
     """A status, and a body unless it is None."""
 
     status: int

@@ -1,4 +1,4 @@
-"""Paths -> endpoints: a tree of path parts, made from the tables; literals match in any case."""
+"""The tree of path parts with the endpoints, built from the tables; literals match in any case."""
 
 from __future__ import annotations
 
@@ -7,137 +7,138 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from ocsync.emulator.assignments import Assignments
-from ocsync.emulator.bulk import Bulk, jobs_of
-from ocsync.emulator.delivery_configs import Deliveries
+from ocsync.emulator.bulk import BulkJobs, bulk_routes
+from ocsync.emulator.delivery_configs import DeliveryConfigs
 from ocsync.emulator.entities import Entities
-from ocsync.emulator.kinds import ALL, LINKS, ORDERS
-from ocsync.emulator.request import Answer, Call
-from ocsync.emulator.special_endpoints import Actions
-from ocsync.emulator.sync_configs import Configs
+from ocsync.emulator.kinds import ALL_KINDS, LINK_KINDS, ORDER_SYNC
+from ocsync.emulator.request import ApiRequest, ApiResponse
+from ocsync.emulator.special_endpoints import SpecialEndpoints
+from ocsync.emulator.sync_configs import SyncConfigs
 from ocsync.schema import TARGETS, Kind
 
-Handler = Callable[[Call], Answer | Awaitable[Answer]]
+Handler = Callable[[ApiRequest], ApiResponse | Awaitable[ApiResponse]]
 
 
 class Endpoint(NamedTuple):
-    """A verb at a path: the names in the path, what answers, the roles that may; none: anybody."""
+    """A verb at a path: the names of its IDs, its handler, and the roles allowed (none: all)."""
 
-    names: tuple[str, ...]
+    parameters: tuple[str, ...]
     handler: Handler
     roles: tuple[str, ...]
 
 
-class Node:
+class PathNode:
     """One part of a path."""
 
     def __init__(self) -> None:
-        self.literal: dict[str, Node] = {}
-        self.named: Node | None = None
+        self.literals: dict[str, PathNode] = {}
+        self.parameter: PathNode | None = None
         self.verbs: dict[str, Endpoint] = {}
 
-    def at(self, parts: Iterable[str]) -> Node:
-        """The node at *parts*, made if need be; parts in braces are names."""
+    def insert(self, parts: Iterable[str]) -> PathNode:
+        """Return the node at *parts*, creating it if necessary; parts in braces are parameters."""
         node = self
         for part in parts:
             if part.startswith("{"):
-                node.named = node.named or Node()
-                node = node.named
+                node.parameter = node.parameter or PathNode()
+                node = node.parameter
             else:
-                node = node.literal.setdefault(part.casefold(), Node())
+                node = node.literals.setdefault(part.casefold(), PathNode())
         return node
 
-    def find(self, parts: list[str]) -> tuple[Node, list[str]] | None:
-        """The node at *parts*, and what stands at its names; literals go before names."""
+    def match(self, parts: list[str]) -> tuple[PathNode, list[str]] | None:
+        """Return the node that *parts* lead to, and its parameters' values; literals go first."""
         if not parts:
             return (self, []) if self.verbs else None
-        literal = self.literal.get(parts[0].casefold())
-        found = literal.find(parts[1:]) if literal else None
-        if found or self.named is None:
-            return found
-        below = self.named.find(parts[1:])
-        return (below[0], [parts[0], *below[1]]) if below else None
+        literal = self.literals.get(parts[0].casefold())
+        result = literal.match(parts[1:]) if literal else None
+        if result or self.parameter is None:
+            return result
+        rest = self.parameter.match(parts[1:])
+        return (rest[0], [parts[0], *rest[1]]) if rest else None
 
 
 class Handlers(NamedTuple):
-    """All that answers."""
+    """The objects whose methods handle requests."""
 
     entities: Entities
     assignments: Assignments
-    actions: Actions
-    configs: Configs
-    deliveries: Deliveries
-    bulk: Bulk
+    special_endpoints: SpecialEndpoints
+    sync_configs: SyncConfigs
+    delivery_configs: DeliveryConfigs
+    bulk: BulkJobs
 
 
-def build(handlers: Handlers) -> Node:
-    """The tree of all paths below `/v1`."""
-    root = Node()
+def build_routes(handlers: Handlers) -> PathNode:
+    """Return the tree of all paths below `/v1`."""
+    root = PathNode()
 
     def add(path: str, reads: Iterable[str], writes: Iterable[str], **verbs: Handler) -> None:
         parts = path.strip("/").split("/")
         names = tuple(part[1:-1] for part in parts if part.startswith("{"))
-        node = root.at(parts)
+        node = root.insert(parts)
         for verb, handler in verbs.items():
             roles = tuple(reads if verb == "get" else writes)
             node.verbs[verb.upper()] = Endpoint(names, handler, roles)
 
-    for kind in ALL.values():
-        for path, verbs in _paths(kind, handlers):
+    for kind in ALL_KINDS.values():
+        for path, verbs in _kind_paths(kind, handlers):
             bound = {verb: partial(handler, kind) for verb, handler in verbs.items()}
             add(path, kind.readers, kind.writers, **bound)
-    c = handlers.configs
-    for target in (*TARGETS.values(), ORDERS):
-        bound = {v: partial(getattr(c, v), target) for v in ("get", "put", "patch", "delete")}
+    syncs = handlers.sync_configs
+    for target in (*TARGETS.values(), ORDER_SYNC):
+        bound = {v: partial(getattr(syncs, v), target) for v in ("get", "put", "patch", "delete")}
         add(target.path, [target.role], [target.role], **bound)
         if target.sync_path:
-            add(target.sync_path, (), [target.role], post=partial(c.sync, target))
-    d, role = handlers.deliveries, ["DeliveryConfigAdmin"]
-    add("/integrations/deliveryconfig", role, role, get=d.list_all, post=d.post)
-    one = "/integrations/deliveryconfig/{DeliveryConfigID}"
-    add(one, role, role, get=d.get, put=d.put, patch=d.patch, delete=d.delete)
-    for path, name, verb, handler in _actions(handlers.actions):
-        area = ALL[name] if name else None
-        add(path, area.readers if area else (), area.writers if area else (), **{verb: handler})
-    for path, kind, take in jobs_of(handlers.bulk):
-        add(path, (), kind.writers, post=take)
+            add(target.sync_path, (), [target.role], post=partial(syncs.request_sync, target))
+    deliveries, role = handlers.delivery_configs, ["DeliveryConfigAdmin"]
+    path = "/integrations/deliveryconfig"
+    add(path, role, role, get=deliveries.list_all, post=deliveries.post)
+    bound = {v: getattr(deliveries, v) for v in ("get", "put", "patch", "delete")}
+    add(path + "/{DeliveryConfigID}", role, role, **bound)
+    for path, name, verb, handler in _special_paths(handlers.special_endpoints):
+        reads, writes = (ALL_KINDS[name].readers, ALL_KINDS[name].writers) if name else ((), ())
+        add(path, reads, writes, **{verb: handler})
+    for path, kind, submit in bulk_routes(handlers.bulk):
+        add(path, (), kind.writers, post=submit)
     add("/bulk/jobs/{JobID}", ["BulkReader"], (), get=handlers.bulk.get)
     add("/bulk/jobs/{JobID}/errors", ["BulkReader"], (), get=handlers.bulk.list_errors)
     return root
 
 
-def _paths(kind: Kind, handlers: Handlers) -> list[tuple[str, dict[str, Callable[..., Any]]]]:
-    e, a = handlers.entities, handlers.assignments
-    removal = kind.delete_path.partition("?")[0]
-    if kind.name in LINKS:
+def _kind_paths(kind: Kind, handlers: Handlers) -> list[tuple[str, dict[str, Callable[..., Any]]]]:
+    entities, assignments = handlers.entities, handlers.assignments
+    delete_path = kind.delete_path.partition("?")[0]
+    if kind.name in LINK_KINDS:
         return [
-            (kind.path, {"get": a.list_linked}),
-            (removal, {"put": a.link, "delete": a.unassign}),
+            (kind.path, {"get": assignments.list_links}),
+            (delete_path, {"put": assignments.link, "delete": assignments.unassign}),
         ]
     if kind.assignment:
         return [
-            (kind.path, {"get": a.list_rows, "post": a.assign}),
-            (removal, {"delete": a.unassign}),
+            (kind.path, {"get": assignments.list_rows, "post": assignments.assign}),
+            (delete_path, {"delete": assignments.unassign}),
         ]
-    one = {"get": e.get, "put": e.put, "patch": e.patch}
+    entity = {"get": entities.get, "put": entities.put, "patch": entities.patch}
     if not kind.deletable:
-        return [(kind.path, one), (kind.collection, {"get": e.list_rows})]
-    both = {"get": e.list_rows, "post": e.post}
-    return [(kind.path, {**one, "delete": e.delete}), (kind.collection, both)]
+        return [(kind.path, entity), (kind.collection, {"get": entities.list_rows})]
+    collection = {"get": entities.list_rows, "post": entities.post}
+    return [(kind.path, {**entity, "delete": entities.delete}), (kind.collection, collection)]
 
 
-def _actions(a: Actions) -> list[tuple[str, str, str, Handler]]:
-    """Path, the kind whose roles it takes, verb, handler."""
-    breaks, user = (
+def _special_paths(endpoints: SpecialEndpoints) -> list[tuple[str, str, str, Handler]]:
+    """Return path, kind whose roles are required, verb and handler of each special endpoint."""
+    breaks_path, user_path = (
         "/priceschedules/{PriceScheduleID}/PriceBreaks",
         "/buyers/{BuyerID}/users/{UserID}",
     )
     return [
-        ("/me", "", "get", a.me),
-        ("/buyerusers", "buyer-user", "get", a.list_buyer_users),
-        (user + "/moveto/{NewBuyerID}", "buyer-user", "post", a.move_user),
-        ("/buyers/{BuyerID}/sellers", "buyer", "get", a.list_sellers),
-        ("/products/{ProductID}/specs", "product", "get", a.list_specs),
-        ("/products/{ProductID}/variants/generate", "product", "post", a.generate_variants),
-        (breaks, "price-schedule", "post", a.save_price_break),
-        (breaks, "price-schedule", "delete", a.delete_price_break),
+        ("/me", "", "get", endpoints.me),
+        ("/buyerusers", "buyer-user", "get", endpoints.list_buyer_users),
+        (user_path + "/moveto/{NewBuyerID}", "buyer-user", "post", endpoints.move_user),
+        ("/buyers/{BuyerID}/sellers", "buyer", "get", endpoints.list_sellers),
+        ("/products/{ProductID}/specs", "product", "get", endpoints.list_specs),
+        ("/products/{ProductID}/variants/generate", "product", "post", endpoints.generate_variants),
+        (breaks_path, "price-schedule", "post", endpoints.save_price_break),
+        (breaks_path, "price-schedule", "delete", endpoints.delete_price_break),
     ]

@@ -1,4 +1,4 @@
-"""Seeds: a marketplace as a JSON or TOML document, to begin with and as it is kept.
+"""Seeds: a marketplace as a JSON or TOML document, to begin with or as saved state.
 
     {"marketplace": "acme", "name": "Acme",
      "clients": [{"ID": "ci", "Secret": "...", "Roles": ["ProductAdmin"], "User": "robot"}],
@@ -10,10 +10,10 @@
      "inventory": [{"ProductID": "P1", "ID": "R1", "AddressID": "wh-1", "QuantityAvailable": 5}],
      "catalog-assignment": [{"CatalogID": "C", "BuyerID": "B", ...}]}
 
-Everything may be left out. Keys of data are the kinds' names; parents' IDs go by their names. A
-target without a config of its own delivers to the emulator's log. *User* is the name of the user
-that a client acts as; users may have a `Password`. *held* are updates that wait for the end of a
-pause. Nothing is published and nothing is checked beyond IDs and names.
+Every key is optional. Keys of data are the kinds' names; parents' IDs have their own names. A
+target without a configuration of its own delivers to the emulator's log. *User* is the name of the
+user that a client acts as; users may have a `Password`. *held* are updates that are published when
+the target is unpaused. Loading publishes nothing and checks nothing beyond IDs and names.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from typing import Any
 
 import msgspec
 
-from ocsync.emulator.documents import blank, members
-from ocsync.emulator.kinds import ALL, ORDERS
+from ocsync.emulator.documents import blank_document, fields_by_model
+from ocsync.emulator.kinds import ALL_KINDS, ORDER_SYNC
 from ocsync.emulator.publisher import Publisher
 from ocsync.emulator.state import Client, Document, Marketplace, Row
 from ocsync.errors import ConfigError, FileMissing, InputError
 from ocsync.schema import TARGETS, Kind
 
-DELIVERY = "emulator-log"
-_OTHER = {"marketplace", "name", "targets", "paused", "clients", "deliveries", "held"}
+LOG_CONFIG_ID = "emulator-log"
+_SETTINGS = {"marketplace", "name", "targets", "paused", "clients", "deliveries", "held"}
 
 
 def read_seed(path: Path) -> dict[str, Any]:
-    """The seed in *path*. Raises FileMissing, and InputError for what is neither JSON nor TOML."""
+    """Return the seed in *path*. Raises FileMissing, and InputError unless it is JSON or TOML."""
     try:
         text = path.read_bytes()
         if path.suffix == ".toml":
@@ -52,8 +52,8 @@ def read_seed(path: Path) -> dict[str, Any]:
 def load_seed(
     market: Marketplace, seed: dict[str, Any], publisher: Publisher | None = None
 ) -> None:
-    """Add *seed* to *market*. Raises InputError for what cannot be in one."""
-    unknown = seed.keys() - ALL.keys() - _OTHER
+    """Add *seed* to *market*. Raises InputError for keys or values that a seed cannot have."""
+    unknown = seed.keys() - ALL_KINDS.keys() - _SETTINGS
     if unknown:
         raise InputError(f"a seed has no {', '.join(sorted(unknown))}")
     market.id = seed.get("marketplace", market.id)
@@ -63,11 +63,11 @@ def load_seed(
             user = client.get("User", "")
             market.clients[client["ID"]] = Client(client["Secret"], tuple(client["Roles"]), user)
         for delivery in seed.get("deliveries", ()):
-            market.deliveries[delivery["ID"].casefold()] = {"Enabled": True, **delivery}
+            market.delivery_configs[delivery["ID"].casefold()] = {"Enabled": True, **delivery}
         _set_targets(market, seed.get("targets", ()), set(seed.get("paused", ())))
-        for name, kind in ALL.items():
+        for name, kind in ALL_KINDS.items():
             for given in seed.get(name, ()):
-                market.put_in(kind, _row(market, kind, given))
+                market.put_row(kind, _row(market, kind, given))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(f"this seed cannot be read: {type(error).__name__} {error}") from error
     for name, entries in seed.get("held", {}).items() if publisher else ():
@@ -77,38 +77,38 @@ def load_seed(
 def _set_targets(market: Marketplace, given: Any, paused: set[str]) -> None:
     names = TARGETS if given == "all" else given
     for name in names:
-        target = ORDERS if name == ORDERS.name else TARGETS[name]
+        target = ORDER_SYNC if name == ORDER_SYNC.name else TARGETS[name]
         flags = dict.fromkeys(target.flags, True)
         if target.flags:
             flags["Paused"] = name in paused
-        own = given[name] if isinstance(given, dict) else {}
-        market.configs[name] = {"DeliveryConfigID": DELIVERY, **flags, **own}
-        if market.configs[name]["DeliveryConfigID"] == DELIVERY:
-            # only logged; it leaves the places of HTTP and Kafka to a listener beside it
+        config = given[name] if isinstance(given, dict) else {}
+        market.sync_configs[name] = {"DeliveryConfigID": LOG_CONFIG_ID, **flags, **config}
+        if market.sync_configs[name]["DeliveryConfigID"] == LOG_CONFIG_ID:
+            # logs only; leaves HTTP and Kafka free for a listener in the same configuration
             hub = {"EventHub": {"EventHubName": "log", "ConnectionString": "none"}}
-            log = {"ID": DELIVERY, "Name": "the emulator's log", "Enabled": True}
-            market.deliveries.setdefault(DELIVERY, {**log, "DeliveryTargets": hub})
+            log = {"ID": LOG_CONFIG_ID, "Name": "the emulator's log", "Enabled": True}
+            market.delivery_configs.setdefault(LOG_CONFIG_ID, {**log, "DeliveryTargets": hub})
 
 
 def _row(market: Marketplace, kind: Kind, given: Document) -> Row:
-    own = kind.ids[-1]
-    names = given if kind.assignment else {own: given.get("ID", ""), **given}
+    id_name = kind.ids[-1]
+    names = given if kind.assignment else {id_name: given.get("ID", ""), **given}
     ids = tuple(str(names.get(name) or "") for name in kind.ids)
-    document = filled(market, kind, given)
+    document = fill_document(market, kind, given)
     if kind.assignment:
-        shown = {
+        id_fields = {
             n: v or None for n, v in zip(kind.ids, ids, strict=True) if "{" + n not in kind.path
         }
-        return Row(ids, {**shown, **document})
+        return Row(ids, {**id_fields, **document})
     return Row(ids, {"ID": ids[-1], **document})
 
 
-def filled(market: Marketplace, kind: Kind, given: Document) -> Document:
-    """A document of *kind* with what is *given*, also where a request could not set it."""
-    document = blank(kind)
+def fill_document(market: Marketplace, kind: Kind, given: Document) -> Document:
+    """Return a document of *kind* with the values *given*, also those that no request can set."""
+    document = blank_document(kind)
     if "OwnerID" in document:
         document["OwnerID"] = market.id
-    models = members(kind)
+    models = fields_by_model(kind)
     for name, value in given.items():
         if name in models[""]:
             document[name] = value
@@ -117,8 +117,8 @@ def filled(market: Marketplace, kind: Kind, given: Document) -> Document:
     return document
 
 
-def kept(market: Marketplace, publisher: Publisher) -> dict[str, Any]:
-    """The marketplace as a seed; `load_seed` of it gives the same one."""
+def dump_seed(market: Marketplace, publisher: Publisher) -> dict[str, Any]:
+    """Return the marketplace as a seed; `load_seed` of it gives an equal marketplace."""
     seed: dict[str, Any] = {
         "marketplace": market.id,
         "name": market.name,
@@ -126,8 +126,8 @@ def kept(market: Marketplace, publisher: Publisher) -> dict[str, Any]:
             {"ID": name, "Secret": client.secret, "Roles": client.roles, "User": client.user}
             for name, client in market.clients.items()
         ],
-        "deliveries": [*market.deliveries.values()],
-        "targets": market.configs,
+        "deliveries": [*market.delivery_configs.values()],
+        "targets": market.sync_configs,
         "held": {
             name: [[kind, *key] for kind, key in held] for name, held in publisher.held.items()
         },
@@ -143,9 +143,9 @@ def kept(market: Marketplace, publisher: Publisher) -> dict[str, Any]:
 
 
 def write_state(path: Path, seed: dict[str, Any]) -> None:
-    """Write *seed* beside *path*, and put it in its place. It has secrets: for its owner alone.
+    """Write *seed* to *path* atomically, readable by its owner only because it contains secrets.
 
-    Raises ConfigError where that cannot be done.
+    Raises ConfigError when that fails.
     """
     beside = path.with_name(path.name + ".new")
     data = msgspec.json.encode(seed)

@@ -1,4 +1,4 @@
-"""Serving an emulator on 127.0.0.1: until told to stop, or for the time of a block."""
+"""Servers on 127.0.0.1 that run until a signal, or for the duration of a block."""
 
 from __future__ import annotations
 
@@ -12,64 +12,66 @@ from typing import Any, NamedTuple
 import uvicorn
 
 from ocsync.emulator.app import Emulator
-from ocsync.emulator.http import Protocol
-from ocsync.emulator.options import Options
+from ocsync.emulator.http import HttpProtocol
+from ocsync.emulator.options import EmulatorOptions
 from ocsync.errors import ConfigError, OcsyncError
 
 HOST = "127.0.0.1"
-_START_SECONDS = 10.0
+_START_TIMEOUT = 10.0
 
 
-class Running(NamedTuple):
-    """An emulator that answers at *url*."""
+class RunningEmulator(NamedTuple):
+    """An emulator and the URL that it listens on."""
 
     url: str
     emulator: Emulator
 
 
-def serve(options: Options, ready: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM; *ready* is called with the URL once it can be reached.
+def serve(options: EmulatorOptions, ready: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM; *ready* is called with the URL once it accepts requests.
 
     Raises ConfigError when the port is taken.
     """
-    with closing(_listen(options.port)) as listener:
-        server = _server(Emulator(options).app(), lifespan="on", http=Protocol)
-        ready(_url(listener))
-        with suppress(KeyboardInterrupt):  # the way to end it
+    with closing(_open_listener(options.port)) as listener:
+        server = _server(Emulator(options).app(), lifespan="on", http=HttpProtocol)
+        ready(_url_of(listener))
+        with suppress(KeyboardInterrupt):  # Ctrl-C ends it
             server.run(sockets=[listener])
 
 
 @contextmanager
-def running(options: Options) -> Iterator[Running]:
-    """An emulator in a thread, for the time of the block."""
+def serve_in_thread(options: EmulatorOptions) -> Iterator[RunningEmulator]:
+    """Serve an emulator in a thread for the duration of the block."""
     emulator = Emulator(options)
-    with _serving(_server(emulator.app(), lifespan="on", http=Protocol), options.port) as url:
-        yield Running(url, emulator)
+    with _run_in_thread(
+        _server(emulator.app(), lifespan="on", http=HttpProtocol), options.port
+    ) as url:
+        yield RunningEmulator(url, emulator)
 
 
 @contextmanager
-def answering(app: Any) -> Iterator[str]:
-    """Any ASGI application in a thread, for the time of the block, at the URL."""
-    with _serving(_server(app, lifespan="off", http="auto"), 0) as url:
+def serve_app_in_thread(app: Any) -> Iterator[str]:
+    """Serve any ASGI application in a thread for the duration of the block, and yield its URL."""
+    with _run_in_thread(_server(app, lifespan="off", http="auto"), 0) as url:
         yield url
 
 
 @contextmanager
-def _serving(server: uvicorn.Server, port: int) -> Iterator[str]:
-    """*server* in a thread, at the URL. Raises OcsyncError when it does not start."""
-    listener = _listen(port)
+def _run_in_thread(server: uvicorn.Server, port: int) -> Iterator[str]:
+    """Run *server* in a thread and yield its URL. Raises OcsyncError when it does not start."""
+    listener = _open_listener(port)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
-    deadline = time.monotonic() + _START_SECONDS
+    deadline = time.monotonic() + _START_TIMEOUT
     while not server.started:
         if time.monotonic() > deadline or not thread.is_alive():
             raise OcsyncError("the emulator did not start")
         time.sleep(0.005)
     try:
-        yield _url(listener)
+        yield _url_of(listener)
     finally:
         server.should_exit = True
-        thread.join(_START_SECONDS)
+        thread.join(_START_TIMEOUT)
         listener.close()
 
 
@@ -86,7 +88,7 @@ def _server(app: Any, **settings: Any) -> uvicorn.Server:
     )
 
 
-def _listen(port: int) -> socket.socket:
+def _open_listener(port: int) -> socket.socket:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -99,5 +101,5 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
-def _url(listener: socket.socket) -> str:
+def _url_of(listener: socket.socket) -> str:
     return f"http://{HOST}:{listener.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""Paths that are no plain verb of a kind (api-facts 5.2)."""
+"""Endpoints that are not plain verbs of a kind (api-facts 5.2)."""
 
 from __future__ import annotations
 
@@ -7,141 +7,155 @@ from typing import Any
 
 from ocsync.emulator import documents, lists, rules
 from ocsync.emulator.entities import Entities
-from ocsync.emulator.errors import Refusal, invalid, not_found
-from ocsync.emulator.kinds import ALL
-from ocsync.emulator.request import Answer, Call
+from ocsync.emulator.errors import ErrorResponse, invalid, not_found
+from ocsync.emulator.kinds import ALL_KINDS
+from ocsync.emulator.request import ApiRequest, ApiResponse
 from ocsync.emulator.state import Document, Row, key_of
-from ocsync.emulator.views import shown
+from ocsync.emulator.views import view_of
 
 
-class Actions:
-    """What can be done beside reading and writing one entity."""
+class SpecialEndpoints:
+    """The handlers of these endpoints."""
 
     def __init__(self, entities: Entities) -> None:
         self.entities = entities
         self.market = entities.market
 
-    def me(self, call: Call) -> Answer:
-        """GET the user that is signed in."""
+    def me(self, request: ApiRequest) -> ApiResponse:
+        """Handle a GET of the signed-in user."""
         seller = {"ID": self.market.id, "Name": self.market.name}
-        found = self.market.user(call.caller.user)
-        if found is None:  # a client without a user of its own
+        user = self.market.find_user(request.caller.user)
+        if user is None:  # a client without a user of its own
             document: Document = {
-                "ID": call.caller.user,
-                "Username": call.caller.user,
+                "ID": request.caller.user,
+                "Username": request.caller.user,
                 "Active": True,
             }
         else:
-            document = shown(self.market, *found)
-        roles = list(call.caller.roles)
-        company = {"ID": call.caller.company} if call.caller.sort != "admin" else None
-        return Answer(200, {
+            document = view_of(self.market, *user)
+        roles = list(request.caller.roles)
+        company = {"ID": request.caller.company} if request.caller.user_type != "admin" else None
+        return ApiResponse(200, {
             **document, "AvailableRoles": roles, "Seller": seller,
-            "Buyer": company if call.caller.sort == "buyer" else None,
-            "Supplier": company if call.caller.sort == "supplier" else None,
+            "Buyer": company if request.caller.user_type == "buyer" else None,
+            "Supplier": company if request.caller.user_type == "supplier" else None,
         })  # fmt: skip
 
-    def list_buyer_users(self, call: Call) -> Answer:
-        """GET users of all buyers."""
-        kind = ALL["buyer-user"]
+    def list_buyer_users(self, request: ApiRequest) -> ApiResponse:
+        """Handle a GET of the users of all buyers."""
+        kind = ALL_KINDS["buyer-user"]
         rows = [*self.market.tables[kind.name].rows.values()]
-        wanted = lists.read(call.query, kind.fields)
-        return Answer(200, self.entities.page(kind, rows, wanted, call))
+        query = lists.parse_query(request.query, kind.fields)
+        return ApiResponse(200, self.entities.page(kind, rows, query, request))
 
-    def move_user(self, call: Call) -> Answer:
-        """POST a user to another buyer; the groups of the old one are left behind."""
-        kind = ALL["buyer-user"]
-        row = rules.require(self.market, kind, call.ids)
-        new = self.market.tables["buyer"].get([call.ids["NewBuyerID"]])
+    def move_user(self, request: ApiRequest) -> ApiResponse:
+        """Handle a POST that moves a user to another buyer, without its group memberships."""
+        kind = ALL_KINDS["buyer-user"]
+        row = rules.require_row(self.market, kind, request.ids)
+        new = self.market.tables["buyer"].get([request.ids["NewBuyerID"]])
         if new is None:
-            raise not_found("Buyer", call.ids["NewBuyerID"])
+            raise not_found("Buyer", request.ids["NewBuyerID"])
         if self.market.tables[kind.name].get([new.ids[0], row.ids[1]]):
-            raise Refusal(409, "IdExists", f"User {row.ids[1]} is there already")
+            raise ErrorResponse(409, "IdExists", f"User {row.ids[1]} is there already")
         for link in [
-            *self.market.linked("usergroup-assignment", BuyerID=row.ids[0], UserID=row.ids[1])
+            *self.market.links("usergroup-assignment", BuyerID=row.ids[0], UserID=row.ids[1])
         ]:
-            self.entities.remove(ALL["usergroup-assignment"], link)
-        self.market.take_out(kind, key_of(row.ids))
+            self.entities.remove(ALL_KINDS["usergroup-assignment"], link)
+        self.market.remove_row(kind, key_of(row.ids))
         moved = Row((new.ids[0], row.ids[1]), row.document)
-        self.entities.keep(kind, moved, None)
-        return Answer(201, shown(self.market, kind, moved))
+        self.entities.save(kind, moved, None)
+        return ApiResponse(201, view_of(self.market, kind, moved))
 
-    def list_sellers(self, call: Call) -> Answer:
-        """GET who sells to a buyer: the marketplace, and the suppliers linked to it."""
-        rules.require(self.market, ALL["buyer"], call.ids)
-        found = [{"ID": self.market.id, "Name": self.market.name}]
-        for link in self.market.linked("supplier-buyer", BuyerID=call.ids["BuyerID"]):
+    def list_sellers(self, request: ApiRequest) -> ApiResponse:
+        """Handle a GET of a buyer's sellers: the marketplace, and the suppliers linked to it."""
+        rules.require_row(self.market, ALL_KINDS["buyer"], request.ids)
+        items = [{"ID": self.market.id, "Name": self.market.name}]
+        for link in self.market.links("supplier-buyer", BuyerID=request.ids["BuyerID"]):
             supplier = self.market.tables["supplier"].rows[key_of(link.ids[:1])]
-            found.append({"ID": supplier.ids[0], "Name": supplier.document["Name"]})
-        return Answer(200, lists.plain_page(found, call.query, ALL["supplier"].fields))
+            items.append({"ID": supplier.ids[0], "Name": supplier.document["Name"]})
+        return ApiResponse(
+            200, lists.filtered_page(items, request.query, ALL_KINDS["supplier"].fields)
+        )
 
-    def list_specs(self, call: Call) -> Answer:
-        """GET the specs of a product."""
-        rules.require(self.market, ALL["product"], call.ids)
-        found = [
-            shown(self.market, ALL["spec"], spec) for spec in self._specs(call.ids["ProductID"])
+    def list_specs(self, request: ApiRequest) -> ApiResponse:
+        """Handle a GET of the specs of a product."""
+        rules.require_row(self.market, ALL_KINDS["product"], request.ids)
+        items = [
+            view_of(self.market, ALL_KINDS["spec"], spec)
+            for spec in self._specs(request.ids["ProductID"])
         ]
-        return Answer(200, lists.plain_page(found, call.query, ALL["spec"].fields))
+        return ApiResponse(200, lists.filtered_page(items, request.query, ALL_KINDS["spec"].fields))
 
-    def generate_variants(self, call: Call) -> Answer:
-        """POST .../variants/generate: a variant for each combination of the options.
+    def generate_variants(self, request: ApiRequest) -> ApiResponse:
+        """Handle a POST that generates a variant for each combination of spec options.
 
-        A product without specs has one combination, the empty one. With `overwriteExisting` what
-        fits no combination goes, and the others are as new.
+        A product without specs has one combination, the empty one. With `overwriteExisting` all
+        variants are deleted first, so those of the combinations start from new documents.
         """
-        kind, product = ALL["variant"], rules.require(self.market, ALL["product"], call.ids)
-        overwrite = call.parameter("overwriteExisting").casefold() == "true"
-        active = isinstance(call.body, dict) and bool(call.body.get("Active"))
-        wanted = self._combinations(product.ids[0])
+        kind, product = (
+            ALL_KINDS["variant"],
+            rules.require_row(self.market, ALL_KINDS["product"], request.ids),
+        )
+        overwrite = request.parameter("overwriteExisting").casefold() == "true"
+        active = isinstance(request.body, dict) and bool(request.body.get("Active"))
+        combinations = self._combinations(product.ids[0])
         if overwrite:
-            for row in self.market.tables[kind.name].below(product.ids):
+            for row in self.market.tables[kind.name].rows_under(product.ids):
                 self.entities.remove(kind, row)
-        for name, specs in wanted.items():
+        for name, specs in combinations.items():
             if self.market.tables[kind.name].get([product.ids[0], name]):
                 continue
             given = {"Name": " ".join(s["Value"] for s in specs) or name, "Active": active}
-            document = {"ID": name, **documents.blank(kind), **given, "Specs": specs}
-            self.entities.keep(kind, Row((product.ids[0], name), document), None)
-        return self.entities.get(ALL["product"], call)
+            document = {"ID": name, **documents.blank_document(kind), **given, "Specs": specs}
+            self.entities.save(kind, Row((product.ids[0], name), document), None)
+        return self.entities.get(ALL_KINDS["product"], request)
 
-    def save_price_break(self, call: Call) -> Answer:
-        """POST one price break: an upsert by its quantity."""
-        body = call.document()
+    def save_price_break(self, request: ApiRequest) -> ApiResponse:
+        """Handle a POST of one price break, which is an upsert by its quantity."""
+        body = request.document()
         if not isinstance(body.get("Quantity"), int):
             raise invalid("Quantity", "is required")
-        breaks = [one for one in self._breaks(call) if one["Quantity"] != body["Quantity"]]
-        breaks = sorted([*breaks, body], key=lambda one: one["Quantity"])
-        return Answer(201, self._set_breaks(call, breaks))
+        breaks = [
+            price_break
+            for price_break in self._breaks(request)
+            if price_break["Quantity"] != body["Quantity"]
+        ]
+        breaks = sorted([*breaks, body], key=lambda price_break: price_break["Quantity"])
+        return ApiResponse(201, self._set_breaks(request, breaks))
 
-    def delete_price_break(self, call: Call) -> Answer:
-        """DELETE one price break, but not the last."""
-        now = self._breaks(call)
-        left = [one for one in now if str(one["Quantity"]) != call.parameter("quantity")]
-        if len(left) == len(now):
-            raise not_found("PriceBreak", call.parameter("quantity"))
-        if not left:
+    def delete_price_break(self, request: ApiRequest) -> ApiResponse:
+        """Handle a DELETE of one price break; the last one cannot be deleted."""
+        breaks = self._breaks(request)
+        remaining = [
+            price_break
+            for price_break in breaks
+            if str(price_break["Quantity"]) != request.parameter("quantity")
+        ]
+        if len(remaining) == len(breaks):
+            raise not_found("PriceBreak", request.parameter("quantity"))
+        if not remaining:
             text = "a price schedule keeps one price break"
-            raise Refusal(400, "PriceSchedule.CannotDeleteLastPriceBreak", text)
-        self._set_breaks(call, left)
-        return Answer(204)
+            raise ErrorResponse(400, "PriceSchedule.CannotDeleteLastPriceBreak", text)
+        self._set_breaks(request, remaining)
+        return ApiResponse(204)
 
-    def _breaks(self, call: Call) -> list[Document]:
-        row = rules.require(self.market, ALL["price-schedule"], call.ids)
+    def _breaks(self, request: ApiRequest) -> list[Document]:
+        row = rules.require_row(self.market, ALL_KINDS["price-schedule"], request.ids)
         return list(row.document.get("PriceBreaks") or ())
 
-    def _set_breaks(self, call: Call, breaks: list[Document]) -> Any:
-        patch = call._replace(body={"PriceBreaks": breaks})
-        return self.entities.patch(ALL["price-schedule"], patch).body
+    def _set_breaks(self, request: ApiRequest, breaks: list[Document]) -> Any:
+        patch = request._replace(body={"PriceBreaks": breaks})
+        return self.entities.patch(ALL_KINDS["price-schedule"], patch).body
 
     def _specs(self, product: str) -> list[Row]:
-        links = self.market.linked("spec-product", ProductID=product)
+        links = self.market.links("spec-product", ProductID=product)
         return [self.market.tables["spec"].rows[key_of(link.ids[:1])] for link in links]
 
     def _combinations(self, product: str) -> dict[str, list[Document]]:
-        """Variant IDs, and the options that each is made of."""
+        """Return the ID of each variant, and the spec options that it consists of."""
         choices = []
         for spec in self._specs(product):
-            options = self.market.tables["spec-option"].below(spec.ids)
+            options = self.market.tables["spec-option"].rows_under(spec.ids)
             if spec.document.get("DefinesVariant") and options:
                 choices.append([
                     {"SpecID": spec.ids[0], "Name": spec.document["Name"], "OptionID": o.ids[1],

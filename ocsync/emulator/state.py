@@ -1,4 +1,4 @@
-"""What the marketplace holds, in memory: a table per kind, keyed by IDs without regard to case."""
+"""The marketplace in memory: a table for each kind, keyed by IDs in lower case."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from ocsync.emulator.kinds import ALL
+from ocsync.emulator.kinds import ALL_KINDS
 from ocsync.schema import Kind
 
 Document = dict[str, Any]
@@ -18,33 +18,33 @@ Key = tuple[str, ...]
 
 
 def key_of(ids: Iterable[str]) -> Key:
-    """IDs as a key."""
+    """Return *ids* as a key."""
     return tuple(one.casefold() for one in ids)
 
 
-def stamp() -> str:
-    """Now, as the platform writes it."""
+def timestamp() -> str:
+    """Return the current time in the platform's format."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass(slots=True)
 class Row:
-    """An entity or assignment: its IDs as they were written, its document, what it was before.
+    """An entity or assignment: its IDs as they were written, and its document.
 
-    *old* is what a stale read shows until *shown_at*; None where there was nothing. A row that is
-    not *indexed* is left out of lists.
+    *previous* is the document that a stale read shows until *visible_at*, None for a new row. A row
+    that is not *indexed* is missing from lists.
     """
 
     ids: tuple[str, ...]
     document: Document
-    old: Document | None = None
-    shown_at: float = 0.0
+    previous: Document | None = None
+    visible_at: float = 0.0
     indexed: bool = True
 
-    def seen(self, *, stale: bool) -> Document | None:
-        """The document as a read sees it; a *stale* one lives in the past for a while."""
-        if stale and self.shown_at and time.monotonic() < self.shown_at:
-            return self.old
+    def read(self, *, stale: bool) -> Document | None:
+        """Return the document; a *stale* read returns the previous one until `visible_at`."""
+        if stale and self.visible_at and time.monotonic() < self.visible_at:
+            return self.previous
         return self.document
 
 
@@ -52,67 +52,73 @@ class Row:
 class Table:
     """The rows of one kind.
 
-    *by* holds keys by the value at each place of the IDs that is searched by: the parents' of an
-    entity, every one of an assignment. *ghosts* are deleted rows that stale reads still show.
+    *indexes* has, for each position in the IDs that is searched by, the keys by value: an entity's
+    parents, and every ID of an assignment. *stale_deletes* are deleted rows that stale reads still
+    show.
     """
 
     kind: Kind
     rows: dict[Key, Row] = field(default_factory=dict)
-    ghosts: dict[Key, Row] = field(default_factory=dict)
-    by: list[dict[str, dict[Key, None]]] = field(default_factory=list)
-    ordered: dict[Key, list[str]] = field(default_factory=dict)
+    stale_deletes: dict[Key, Row] = field(default_factory=dict)
+    indexes: list[dict[str, dict[Key, None]]] = field(default_factory=list)
+    sorted_ids: dict[Key, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         places = len(self.kind.ids) - (not self.kind.assignment)
-        self.by = [{} for _ in range(places)]
+        self.indexes = [{} for _ in range(places)]
 
     def put(self, row: Row) -> None:
         """Add or replace *row*."""
         key = key_of(row.ids)
         if key not in self.rows:
-            for index, value in zip(self.by, key, strict=False):
+            for index, value in zip(self.indexes, key, strict=False):
                 index.setdefault(value, {})[key] = None
-            self.ordered.pop(key[:-1], None)
+            self.sorted_ids.pop(key[:-1], None)
         self.rows[key] = row
 
     def get(self, ids: Iterable[str]) -> Row | None:
-        """The row with *ids*."""
+        """Return the row with *ids*."""
         return self.rows.get(key_of(ids))
 
     def pop(self, key: Key) -> Row | None:
-        """Remove the row at *key*."""
+        """Remove and return the row at *key*."""
         row = self.rows.pop(key, None)
         if row:
-            for index, value in zip(self.by, key, strict=False):
+            for index, value in zip(self.indexes, key, strict=False):
                 index[value].pop(key)
-            self.ordered.pop(key[:-1], None)
+            self.sorted_ids.pop(key[:-1], None)
         return row
 
-    def matching(self, values: Mapping[int, str]) -> list[Key]:
-        """The keys that have these values (case folded) at these places."""
-        sets = [self.by[place].get(value, {}) for place, value in values.items()
-                if place < len(self.by)]  # fmt: skip
+    def keys_with(self, values: Mapping[int, str]) -> list[Key]:
+        """Return the keys that have these values (case folded) at these positions."""
+        sets = [self.indexes[place].get(value, {}) for place, value in values.items()
+                if place < len(self.indexes)]  # fmt: skip
         keys = min(sets, key=len) if sets else self.rows
         return [key for key in keys if all(key[place] == v for place, v in values.items())]
 
-    def below(self, parents: Iterable[str]) -> list[Row]:
-        """The rows whose first IDs are *parents*."""
+    def rows_under(self, parents: Iterable[str]) -> list[Row]:
+        """Return the rows whose first IDs are *parents*."""
         values = dict(enumerate(key_of(parents)))
         return (
-            [self.rows[key] for key in self.matching(values)] if values else [*self.rows.values()]
+            [self.rows[key] for key in self.keys_with(values)] if values else [*self.rows.values()]
         )
 
-    def beyond(self, parents: Iterable[str], last: str) -> list[Row]:
-        """The rows below *parents* (all but the last ID) whose ID sorts after *last*, in order."""
+    def rows_after(self, parents: Iterable[str], last: str) -> list[Row]:
+        """Return the rows under *parents* (all but the last ID) that sort after *last*, sorted."""
         prefix = key_of(parents)
-        order = self.ordered.get(prefix)
-        if order is None:
-            order = self.ordered[prefix] = sorted(key_of(row.ids)[-1] for row in self.below(prefix))
-        return [self.rows[*prefix, own] for own in order[bisect_right(order, last.casefold()) :]]
+        sorted_ids = self.sorted_ids.get(prefix)
+        if sorted_ids is None:
+            sorted_ids = self.sorted_ids[prefix] = sorted(
+                key_of(row.ids)[-1] for row in self.rows_under(prefix)
+            )
+        return [
+            self.rows[*prefix, row_id]
+            for row_id in sorted_ids[bisect_right(sorted_ids, last.casefold()) :]
+        ]
 
 
 class Client(NamedTuple):
-    """An API client: its secret, its roles, the user it acts as unless one signs in."""
+    """An API client: its secret, its roles, and the user it acts as unless one signs in."""
 
     secret: str
     roles: tuple[str, ...]
@@ -120,27 +126,27 @@ class Client(NamedTuple):
 
 
 class Marketplace:
-    """All tables, the sync configs, the delivery configs, and the clients that may sign in."""
+    """All tables, the sync and delivery configurations, and the clients that may sign in."""
 
     def __init__(self) -> None:
         self.id = "emulator"
         self.name = "Emulated marketplace"
-        self.tables = {name: Table(kind) for name, kind in ALL.items()}
-        self.configs: dict[str, Document] = {}
-        self.deliveries: dict[str, Document] = {}
+        self.tables = {name: Table(kind) for name, kind in ALL_KINDS.items()}
+        self.sync_configs: dict[str, Document] = {}
+        self.delivery_configs: dict[str, Document] = {}
         self.clients = {"emulator": Client("emulator", ("FullAccess",))}
         self.usernames: dict[str, tuple[Kind, Key]] = {}
         self.sold: Counter[str] = Counter()
-        self._indexed_types: dict[str, type] = {}
+        self._index_types: dict[str, type] = {}
 
-    def of(self, kind: Kind, ids: Mapping[str, str]) -> Row | None:
-        """The row of *kind* with *ids* by name; a missing optional one is none."""
+    def find_row(self, kind: Kind, ids: Mapping[str, str]) -> Row | None:
+        """Return the row of *kind* with *ids* by name; an optional ID may be missing."""
         return self.tables[kind.name].get(ids.get(name, "") for name in kind.ids)
 
-    def put_in(self, kind: Kind, row: Row) -> None:
-        """Add or replace a row, and take its user name if it has one."""
+    def put_row(self, kind: Kind, row: Row) -> None:
+        """Add or replace a row, and register its user name if it has one."""
         if "Username" in kind.fields:
-            self.take_out(kind, key_of(row.ids))
+            self.remove_row(kind, key_of(row.ids))
             name = str(row.document["Username"]).casefold()
             self.usernames[name] = (kind, key_of(row.ids))
         if kind.eventually_consistent:
@@ -148,25 +154,27 @@ class Marketplace:
         self.tables[kind.name].put(row)
 
     def _fits_index(self, xp: Document) -> bool:
-        """Whether each xp value has the type that the index has for it: the first one it saw."""
+        """Return whether each xp value has the type that the index first saw under its name."""
         types = {n: float if type(v) is int else type(v) for n, v in xp.items() if v is not None}
-        seen = {name: self._indexed_types.setdefault(name, kind) for name, kind in types.items()}
-        return seen == types
+        indexed_types = {
+            name: self._index_types.setdefault(name, kind) for name, kind in types.items()
+        }
+        return indexed_types == types
 
-    def take_out(self, kind: Kind, key: Key) -> Row | None:
-        """Remove a row, and free its user name if it has one."""
+    def remove_row(self, kind: Kind, key: Key) -> Row | None:
+        """Remove and return a row, and release its user name if it has one."""
         row = self.tables[kind.name].pop(key)
         if row and "Username" in kind.fields:
             self.usernames.pop(str(row.document["Username"]).casefold(), None)
         return row
 
-    def user(self, name: str) -> tuple[Kind, Row] | None:
-        """The user with this user name."""
+    def find_user(self, name: str) -> tuple[Kind, Row] | None:
+        """Return the user with this user name, and its kind."""
         kind, key = self.usernames.get(name.casefold(), (None, ()))
         return (kind, self.tables[kind.name].rows[key]) if kind else None
 
-    def linked(self, name: str, **ids: str) -> Iterator[Row]:
-        """The rows of an assignment kind that have these IDs."""
+    def links(self, name: str, **ids: str) -> Iterator[Row]:
+        """Return the rows of an assignment kind that have these IDs."""
         table = self.tables[name]
         values = {table.kind.ids.index(i): value.casefold() for i, value in ids.items()}
-        return (table.rows[key] for key in table.matching(values))
+        return (table.rows[key] for key in table.keys_with(values))

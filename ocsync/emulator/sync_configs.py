@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ocsync.emulator.delivery_configs import Deliveries
-from ocsync.emulator.documents import check_fields
-from ocsync.emulator.errors import Refusal, invalid, not_found
-from ocsync.emulator.kinds import ALL, ORDERS, noun
-from ocsync.emulator.options import Options
+from ocsync.emulator.delivery_configs import DeliveryConfigs
+from ocsync.emulator.documents import validate_fields
+from ocsync.emulator.errors import ErrorResponse, invalid, not_found
+from ocsync.emulator.kinds import ALL_KINDS, ORDER_SYNC, type_name
+from ocsync.emulator.options import EmulatorOptions
 from ocsync.emulator.publisher import Publisher
-from ocsync.emulator.request import Answer, Call
+from ocsync.emulator.request import ApiRequest, ApiResponse
 from ocsync.emulator.state import Document, Marketplace, key_of
 from ocsync.schema import TARGETS, Field, Target, Type
 
@@ -19,29 +19,33 @@ _TYPES = {name: Field(Type.FLAG) for name in (*_FLAGS, "Paused", "ExcludePriceSc
 }
 
 
-class Configs:
-    """The singletons under `/integrations`."""
+class SyncConfigs:
+    """The handlers of the configurations under `/integrations`, one for each target."""
 
     def __init__(
-        self, market: Marketplace, publisher: Publisher, deliveries: Deliveries, options: Options
+        self,
+        market: Marketplace,
+        publisher: Publisher,
+        deliveries: DeliveryConfigs,
+        options: EmulatorOptions,
     ) -> None:
         self.market = market
         self.publisher = publisher
         self.deliveries = deliveries
         self.options = options
 
-    def get(self, target: Target, _: Call) -> Answer:
-        """GET a sync config."""
-        config = self.market.configs.get(target.name)
+    def get(self, target: Target, _: ApiRequest) -> ApiResponse:
+        """Handle a GET of a sync configuration."""
+        config = self.market.sync_configs.get(target.name)
         if config is None:
             if self.options.missing_config == "empty":
-                return Answer(200, dict.fromkeys(["DeliveryConfigID", *_fields(target)]))
-            raise _missing(target)
-        return Answer(200, config)
+                return ApiResponse(200, dict.fromkeys(["DeliveryConfigID", *_fields(target)]))
+            raise _config_not_found(target)
+        return ApiResponse(200, config)
 
-    def put(self, target: Target, call: Call) -> Answer:
-        """PUT a sync config: replaces it whole, so a `Paused` left out is cleared."""
-        body = call.document()
+    def put(self, target: Target, request: ApiRequest) -> ApiResponse:
+        """Handle a PUT of a sync configuration: replace all of it; without `Paused` it unpauses."""
+        body = request.document()
         for name in ("DeliveryConfigID", *target.flags):
             if body.get(name) is None:
                 raise invalid(name, "is required")
@@ -49,68 +53,70 @@ class Configs:
         names = ("DeliveryConfigID", *_fields(target))
         start: Document = dict.fromkeys(names) | ({"Paused": False} if target.flags else {})
         new = start | {name: body[name] for name in names if name in body}
-        old = self.market.configs.get(target.name) or {}
-        self.market.configs[target.name] = new
+        old = self.market.sync_configs.get(target.name) or {}
+        self.market.sync_configs[target.name] = new
         if old.get("Paused") and not new["Paused"]:
-            self.publisher.resumed(target)
-        return Answer(200, new)
+            self.publisher.publish_held(target)
+        return ApiResponse(200, new)
 
-    def patch(self, target: Target, call: Call) -> Answer:
-        """PATCH a sync config."""
-        config = self.market.configs.get(target.name)
+    def patch(self, target: Target, request: ApiRequest) -> ApiResponse:
+        """Handle a PATCH of a sync configuration."""
+        config = self.market.sync_configs.get(target.name)
         if config is None:
-            raise _missing(target)
-        body = call.document()
+            raise _config_not_found(target)
+        body = request.document()
         self._check(body)
         names = {"DeliveryConfigID", *_fields(target)} - {"Paused"}
         config.update({name: body[name] for name in names if name in body})
         if "Paused" in body and target.flags:
             self.publisher.set_paused(target, config, paused=bool(body["Paused"]))
-        return Answer(200, config)
+        return ApiResponse(200, config)
 
     def _check(self, body: Document) -> None:
-        check_fields(_TYPES, body)
+        validate_fields(_TYPES, body)
         if "DeliveryConfigID" in body:
             if not body["DeliveryConfigID"]:
                 raise invalid("DeliveryConfigID", "is required")
             self.deliveries.require(body["DeliveryConfigID"])
 
-    def delete(self, target: Target, _: Call) -> Answer:
-        """DELETE a sync config; what it held is lost."""
-        if self.market.configs.pop(target.name, None) is None:
-            raise _missing(target)
+    def delete(self, target: Target, _: ApiRequest) -> ApiResponse:
+        """Handle a DELETE of a sync configuration; updates that it held are lost."""
+        if self.market.sync_configs.pop(target.name, None) is None:
+            raise _config_not_found(target)
         self.publisher.held.pop(target.name, None)
-        return Answer(204)
+        return ApiResponse(204)
 
-    def sync(self, target: Target, call: Call) -> Answer:
-        """POST a sync request for one entity."""
-        body = call.document()
-        config = self.market.configs.get(target.name) or {}
-        delivery = self.market.deliveries.get(str(config.get("DeliveryConfigID")).casefold()) or {}
+    def request_sync(self, target: Target, request: ApiRequest) -> ApiResponse:
+        """Handle a POST of a sync request for one entity."""
+        body = request.document()
+        config = self.market.sync_configs.get(target.name) or {}
+        delivery = (
+            self.market.delivery_configs.get(str(config.get("DeliveryConfigID")).casefold()) or {}
+        )
         if not delivery.get("Enabled"):
-            raise Refusal(
+            raise ErrorResponse(
                 400, target.not_enabled, "there is no config, or its delivery is disabled"
             )
         if config.get("Paused") and self.options.sync_while_paused == "refuse":
-            raise Refusal(400, target.not_enabled, "sync is paused")
+            raise ErrorResponse(400, target.not_enabled, "sync is paused")
         for name in target.sync_ids:
             if not body.get(name):
                 raise invalid(name, "is required")
         key = key_of(str(body[name]) for name in target.sync_ids)
         if key not in self.market.tables[target.entity].rows:
-            raise not_found(noun(ALL[target.entity]), key[-1])
-        self.publisher.synced(target, key)
-        return Answer(204)
+            raise not_found(type_name(ALL_KINDS[target.entity]), key[-1])
+        self.publisher.publish_sync(target, key)
+        return ApiResponse(204)
 
 
 def _fields(target: Target) -> tuple[str, ...]:
-    """What a config has beside its delivery configuration."""
-    if target is ORDERS:
+    """Return the fields of a configuration other than its delivery configuration."""
+    if target is ORDER_SYNC:
         return ("ConfigData",)
     more = ("ConfigData", "ExcludePriceSchedules") if target.entity == "product" else ()
     return (*target.flags, "Paused", *more)
 
 
-def _missing(target: Target) -> Refusal:
+def _config_not_found(target: Target) -> ErrorResponse:
     name = {"product": "ProductSyncConfig", "": "OrderSyncConfig"}
     return not_found(name.get(target.entity, "EntitySyncConfig"), target.name)

@@ -1,4 +1,4 @@
-"""A row as the platform shows it: nothing write-only, sums and counts worked out, values inherited.
+"""Rows in the form that responses show: computed counts and sums, inherited values, no passwords.
 
 Sources: api-facts 5.2 (read-only fields, child products) and 7 (sums of inventory records).
 """
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from ocsync.emulator.state import Document, Marketplace, Row
 from ocsync.schema import Kind
 
-_WORKED_OUT = {
+_COMPUTED = {
     "product": {"Inventory", "VariantCount", "SpecCount"},
     "catalog": {"CategoryCount"},
     "category": {"ChildCount"},
@@ -20,71 +20,73 @@ _WORKED_OUT = {
 }
 
 
-def worked_out(kind: Kind, path: str) -> bool:
-    """Whether the field at *path* is not in the row's document as it is kept."""
-    return path.partition(".")[0] in _WORKED_OUT.get(kind.name, ())
+def is_computed(kind: Kind, path: str) -> bool:
+    """Return whether the field at *path* is computed, and not in the document that is stored."""
+    return path.partition(".")[0] in _COMPUTED.get(kind.name, ())
 
 
-def shown(market: Marketplace, kind: Kind, row: Row, document: Document | None = None) -> Document:
-    """The row (or another *document* of it) as it is shown."""
-    show = _SHOW.get(kind.name)
-    mine = row.document if document is None else document
-    return show(market, row, mine) if show else mine
+def view_of(
+    market: Marketplace, kind: Kind, row: Row, document: Document | None = None
+) -> Document:
+    """Return the view of *row*, or of another *document* of it."""
+    view = _VIEWS.get(kind.name)
+    source = row.document if document is None else document
+    return view(market, row, source) if view else source
 
 
-def records_of(market: Marketplace, product: Row) -> list[Document]:
-    """The inventory records that count for a product: its own, or its variants'."""
+def inventory_of(market: Marketplace, product: Row) -> list[Document]:
+    """Return the inventory records that count for a product: its own, or its variants'."""
     inventory = product.document.get("Inventory") or {}
     name = "variant-inventory" if inventory.get("VariantLevelTracking") else "inventory"
-    return [record.document for record in market.tables[name].below(product.ids)]
+    return [record.document for record in market.tables[name].rows_under(product.ids)]
 
 
 def address_of(market: Marketplace, owner: str | None, name: str | None) -> Document | None:
-    """The address *name* of *owner*: the marketplace's, or a supplier's own."""
-    mine = not owner or owner.casefold() == market.id.casefold()
-    table = market.tables["address" if mine else "supplier-address"]
-    row = table.get([name or ""] if mine else [owner or "", name or ""])
+    """Return the address *name* of *owner*: the marketplace's, or a supplier's own."""
+    is_marketplace = not owner or owner.casefold() == market.id.casefold()
+    table = market.tables["address" if is_marketplace else "supplier-address"]
+    row = table.get([name or ""] if is_marketplace else [owner or "", name or ""])
     return row.document if row else None
 
 
 def _product(market: Marketplace, row: Row, document: Document) -> Document:
     counts = {
-        "VariantCount": len(market.tables["variant"].matching({0: row.ids[0].casefold()})),
-        "SpecCount": len(market.tables["spec-product"].matching({1: row.ids[0].casefold()})),
+        "VariantCount": len(market.tables["variant"].keys_with({0: row.ids[0].casefold()})),
+        "SpecCount": len(market.tables["spec-product"].keys_with({1: row.ids[0].casefold()})),
     }
-    document = {**_inherited(market, document), **counts}
+    document = {**_with_parent_values(market, document), **counts}
     inventory = document.get("Inventory")
-    if inventory is not None and (records := records_of(market, row)):
+    if inventory is not None and (records := inventory_of(market, row)):
         total = sum(record.get("QuantityAvailable") or 0 for record in records)
         document["Inventory"] = {**inventory, "QuantityAvailable": total}
     return document
 
 
-def _inherited(market: Marketplace, document: Document) -> Document:
-    """A child product has its parent's value wherever its own is null."""
+def _with_parent_values(market: Marketplace, document: Document) -> Document:
+    """Return a child product's document with its parent's values where its own are null."""
     parent = market.tables["product"].get([document.get("ParentID") or ""])
     if parent is None:
         return document
-    own = {name: value for name, value in document.items() if value is not None}
+    own_values = {name: value for name, value in document.items() if value is not None}
     xp = {**(parent.document.get("xp") or {}), **(document.get("xp") or {})} or None
-    never = {"ID": document["ID"], "IsParent": False}
-    return {**parent.document, **own, **never, "xp": xp}
+    fixed = {"ID": document["ID"], "IsParent": False}
+    return {**parent.document, **own_values, **fixed, "xp": xp}
 
 
 def _catalog(market: Marketplace, row: Row, document: Document) -> Document:
-    count = len(market.tables["category"].matching({0: row.ids[0].casefold()}))
+    count = len(market.tables["category"].keys_with({0: row.ids[0].casefold()}))
     return {**document, "CategoryCount": count}
 
 
 def _category(market: Marketplace, row: Row, document: Document) -> Document:
-    own = row.ids[-1].casefold()
-    siblings = market.tables["category"].below(row.ids[:1])
-    count = sum(str(c.document.get("ParentID") or "").casefold() == own for c in siblings)
+    category_id = row.ids[-1].casefold()
+    siblings = market.tables["category"].rows_under(row.ids[:1])
+    count = sum(str(c.document.get("ParentID") or "").casefold() == category_id for c in siblings)
     return {**document, "ChildCount": count}
 
 
 def _spec(market: Marketplace, row: Row, document: Document) -> Document:
-    options = [option.document for option in market.tables["spec-option"].below(row.ids)]
+    options = [option.document for option in market.tables["spec-option"].rows_under(row.ids)]
     return {**document, "OptionCount": len(options), "Options": options}
 
 
@@ -98,12 +100,12 @@ def _price_schedule(_: Marketplace, _row: Row, document: Document) -> Document:
 
 def _user(market: Marketplace, row: Row, document: Document) -> Document:
     company = row.ids[0] if len(row.ids) > 1 else market.id
-    shown = {**document, "CompanyID": company}
-    shown.pop("Password", None)
-    return shown
+    view = {**document, "CompanyID": company}
+    view.pop("Password", None)
+    return view
 
 
-_SHOW: dict[str, Callable[[Marketplace, Row, Document], Document]] = {
+_VIEWS: dict[str, Callable[[Marketplace, Row, Document], Document]] = {
     "product": _product,
     "catalog": _catalog,
     "category": _category,

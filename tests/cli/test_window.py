@@ -370,11 +370,11 @@ def test_the_end_waits_for_another_command_and_can_be_left(ocsync: Run, shop: Sh
 
 def test_no_way_to_the_server_at_the_end(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     from ocsync.cli import window
-    from ocsync.emulator import Options, running
+    from ocsync.emulator import EmulatorOptions, serve_in_thread
     from tests.conftest import add_profile
 
     monkeypatch.setattr(window, "PATIENT_SECONDS", 0.5)
-    with running(Options()) as emulator:
+    with serve_in_thread(EmulatorOptions()) as emulator:
         shop = Shop(emulator.url, emulator.emulator)
         shop.seed(targets="all")
         run("init")

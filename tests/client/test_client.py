@@ -24,7 +24,7 @@ from ocsync.client import (
     set_paused,
 )
 from ocsync.client.sync_configs import read_target
-from ocsync.emulator import Options, running
+from ocsync.emulator import EmulatorOptions, serve_in_thread
 from ocsync.errors import (
     AlreadyExists,
     ApiError,
@@ -97,7 +97,7 @@ def test_a_token_is_renewed_once_for_all_after_a_401(shop: Shop) -> None:
 
 
 def test_a_token_is_renewed_before_it_ends() -> None:
-    with running(Options(token_lifetime=1)) as emulator:
+    with serve_in_thread(EmulatorOptions(token_lifetime=1)) as emulator:
 
         async def go(api: Api) -> None:
             for pause in (0.4, 0.7, 0):
@@ -414,7 +414,7 @@ def test_a_ref_that_may_not_be_read_comes_with_its_error(shop: Shop) -> None:
 
 @pytest.mark.parametrize("mode", ["404", "empty"])
 def test_a_missing_config_is_none_whichever_way_it_is_told(mode: Any) -> None:
-    with running(Options(missing_config=mode)) as emulator:
+    with serve_in_thread(EmulatorOptions(missing_config=mode)) as emulator:
         state = talk(emulator.url, lambda api: read_target(api, TARGETS["inventory"]))
     assert not state.exists
 

@@ -65,7 +65,7 @@ def put(shop: Shop, targets: dict[str, Any], own: str = "emulator-log", **more: 
 
 def stored(shop: Shop, own: str = "emulator-log") -> dict[str, Any]:
     """The targets with their secrets, as nobody but the platform has them."""
-    targets = copy.deepcopy(shop.emulator.market.deliveries[own]["DeliveryTargets"])
+    targets = copy.deepcopy(shop.emulator.market.delivery_configs[own]["DeliveryTargets"])
     return {name: target for name, target in targets.items() if target}
 
 
@@ -181,7 +181,7 @@ def test_nothing_of_others_is_lost_whatever_a_patch_does(
         else:
             assert result.code == 0, result
             assert stored(shop) == then, way
-        assert "ocsync-probe" not in shop.emulator.market.deliveries
+        assert "ocsync-probe" not in shop.emulator.market.delivery_configs
 
 
 def test_a_nested_secret_that_the_file_lacks_is_asked_for(apply: Apply, shop: Shop) -> None:
@@ -369,7 +369,7 @@ def test_an_interrupted_apply_is_finished_by_the_same_command(apply: Apply, shop
     put(shop, {"Kafka": KAFKA})
     shop.faults({"method": "PATCH", "path": "emulator-log", "status": 400, "times": 1})
     assert apply(FILE, "--yes", "--run-commands").code == 1
-    assert "stock" in shop.emulator.market.deliveries, "the first had been sent"
+    assert "stock" in shop.emulator.market.delivery_configs, "the first had been sent"
     again = apply(FILE, "--yes", "--run-commands")
     assert (again.code, "stock  is as in the file" in again.out) == (0, True)
     assert stored(shop).keys() == {"Kafka", "Http"}

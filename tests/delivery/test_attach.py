@@ -38,7 +38,7 @@ def real(ocsync: Run, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 def stored(shop: Shop) -> dict[str, Any]:
     """The configuration with its secrets, as nobody but the platform has it."""
-    document = copy.deepcopy(shop.emulator.market.deliveries["emulator-log"])
+    document = copy.deepcopy(shop.emulator.market.delivery_configs["emulator-log"])
     targets = document["DeliveryTargets"]
     return {**document, "DeliveryTargets": {n: t for n, t in targets.items() if t}}
 
@@ -73,7 +73,7 @@ def test_it_comes_by_one_patch_and_leaves_nothing_behind(real: Run, shop: Shop, 
         "was": "ours", "changed": [],
     }  # fmt: skip
     assert (stored(shop), kept()) == (found, {})
-    assert list(shop.emulator.market.deliveries) == ["emulator-log"], "the probe is gone too"
+    assert list(shop.emulator.market.delivery_configs) == ["emulator-log"], "the probe is gone too"
     again = real("delivery", "detach")
     assert (again.code, "no listener is attached" in again.err) == (0, True)
 
@@ -164,7 +164,7 @@ def test_what_others_changed_meanwhile_stays(real: Run, shop: Shop) -> None:
 
 def test_a_configuration_that_is_gone_is_forgotten(real: Run, shop: Shop) -> None:
     real(*ATTACH)
-    del shop.emulator.market.deliveries["emulator-log"]
+    del shop.emulator.market.delivery_configs["emulator-log"]
     result = real("delivery", "detach")
     assert (result.code, "no more already" in result.out, kept()) == (0, True, {}), result
 
@@ -195,7 +195,7 @@ def test_a_platform_that_would_lose_something_is_left_alone(real: Run, shop: Sho
     said = "drops the targets that a PATCH does not name"
     assert (result.code, said in result.err) == (64, True), result
     assert (stored(shop), kept()) == (found, {})
-    assert list(shop.emulator.market.deliveries) == ["emulator-log"]
+    assert list(shop.emulator.market.delivery_configs) == ["emulator-log"]
 
 
 def test_it_is_told_as_long_as_it_is_there(real: Run, shop: Shop) -> None:

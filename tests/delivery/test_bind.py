@@ -103,7 +103,7 @@ def test_the_list_shows_what_delivers_what(other: Run, shop: Shop) -> None:
         one["ID"]: one["targets"] for one in other("delivery", "list", "--json").data["deliveries"]
     }
     assert facts["other"] == ["inventory"]
-    shop.emulator.market.deliveries.clear()
+    shop.emulator.market.delivery_configs.clear()
     none = other("delivery", "list")
     assert (none.code, "ocsync delivery apply FILE" in none.err) == (0, True)
     assert other("delivery", "show", "other").code == 1

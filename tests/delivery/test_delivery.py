@@ -15,7 +15,7 @@ from tests.delivery.conftest import PATH, REAL, SECRET, stage
 
 
 def delivery(shop: Shop) -> dict[str, Any]:
-    found: dict[str, Any] = shop.emulator.market.deliveries["emulator-log"]["DeliveryTargets"]
+    found: dict[str, Any] = shop.emulator.market.delivery_configs["emulator-log"]["DeliveryTargets"]
     return found
 
 
@@ -32,7 +32,7 @@ def test_a_listener_comes_and_goes_and_the_real_target_stays(
     assert listed["targets"][:2] == ["products", "catalogs"]
     assert ocsync("delivery", "detach", *words).code == 0
     assert {name for name, target in delivery(shop).items() if target} == {"Kafka"}
-    assert "ocsync-probe" not in shop.emulator.market.deliveries
+    assert "ocsync-probe" not in shop.emulator.market.delivery_configs
     assert ocsync("delivery", "detach", *words).code == 0, "again, after a crash, does no harm"
 
 
@@ -44,7 +44,7 @@ def test_it_is_not_attached_where_the_real_target_would_be_lost(
     result = ocsync("delivery", "attach", *words)
     assert (result.code, "drops the targets" in result.err) == (64, True), result
     assert delivery(shop) == REAL
-    assert list(shop.emulator.market.deliveries) == ["emulator-log"]
+    assert list(shop.emulator.market.delivery_configs) == ["emulator-log"]
     shop.switch(nested_targets="merge")
     shop.call(
         "PATCH",

@@ -65,8 +65,8 @@ def open_shop(shop: Shop, **options: Any) -> list[str]:
     shop.seed(catalog=[{"ID": "C", "Name": "C"}])
     shop.call("DELETE", "/integrations/entitysync/catalogs")
     shop.emulator.publisher.counts.clear()
-    shop.emulator.courier.counts.clear()
-    shop.emulator.courier._taken = 0
+    shop.emulator.sender.counts.clear()
+    shop.emulator.sender._accepted = 0
     shop.switch(**{name: values[0] for name, values in UNKNOWNS.items()} | options)
     for ref in refs[: RECORDS // 2]:
         _, product, record = ref.split("/")

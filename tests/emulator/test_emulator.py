@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ocsync.emulator import Options, running
+from ocsync.emulator import EmulatorOptions, serve_in_thread
 from tests.builders import HTTP, Shop
 
 FORM = {"grant_type": "client_credentials", "client_id": "emulator", "client_secret": "emulator"}
@@ -17,7 +17,7 @@ USER = {"Username": "u", "FirstName": "f", "LastName": "l", "Email": "e@x.exampl
 
 def test_it_is_there_quickly() -> None:
     start = time.monotonic()
-    with running(Options()) as one:
+    with serve_in_thread(EmulatorOptions()) as one:
         assert HTTP.get(one.url + "/_emulator/health").json()["status"] == "ready"
     assert time.monotonic() - start < 3
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ocsync.emulator import Options, running
+from ocsync.emulator import EmulatorOptions, serve_in_thread
 from tests.builders import HTTP, Shop
 
 CATALOG = "/catalogs/C"
@@ -115,6 +115,6 @@ def test_a_wrong_script_is_refused(shop: Shop, rule: Any) -> None:
 def test_faults_from_a_file(tmp_path: Path) -> None:
     script = tmp_path / "faults.json"
     script.write_text('[{"path": "me", "status": 503}]')
-    with running(Options(faults=script)) as emulator:
+    with serve_in_thread(EmulatorOptions(faults=script)) as emulator:
         shop = Shop(emulator.url, emulator.emulator)
         assert [shop.call("GET", "/me").status_code for _ in range(2)] == [503, 200]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ocsync.emulator.kinds import ALL
+from ocsync.emulator.kinds import ALL_KINDS
 from ocsync.schema import TARGETS
 from tests.builders import HTTP, Shop
 from tests.emulator.sdk_cases import SEED
@@ -22,14 +22,14 @@ VALUES = st.one_of(
     st.just({"Http": 1}), st.just({"Http": {"Endpoint": 1, "Secret": 2}}),
 )  # fmt: skip
 NAMES = sorted(
-    {path.partition(".")[0] for kind in ALL.values() for path in kind.fields}
+    {path.partition(".")[0] for kind in ALL_KINDS.values() for path in kind.fields}
     | {"ID", "DeliveryConfigID", "Enabled", "DeliveryTargets", "Paused", "Items"}
 )
-IDS = sorted({name for kind in ALL.values() for name in kind.ids})
+IDS = sorted({name for kind in ALL_KINDS.values() for name in kind.ids})
 BODIES = st.one_of(VALUES, st.dictionaries(st.sampled_from([*NAMES, *IDS]), VALUES, max_size=6))
 PATHS = [
-    *(k.path for k in ALL.values()), *(k.collection for k in ALL.values()),
-    *(k.delete_path.partition("?")[0] for k in ALL.values() if k.delete_path),
+    *(k.path for k in ALL_KINDS.values()), *(k.collection for k in ALL_KINDS.values()),
+    *(k.delete_path.partition("?")[0] for k in ALL_KINDS.values() if k.delete_path),
     *(t.path for t in TARGETS.values()), *(t.sync_path for t in TARGETS.values()),
     "/integrations/OrderSync", "/integrations/deliveryconfig", "/integrations/deliveryconfig/emulator-log",
     "/products/{ProductID}/variants/generate", "/priceschedules/{PriceScheduleID}/PriceBreaks",

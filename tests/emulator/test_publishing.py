@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ocsync.emulator import Options, running
+from ocsync.emulator import EmulatorOptions, serve_in_thread
 from tests.builders import HTTP, Shop
 from tests.emulator.test_emulator import INVENTORY, USER, plant
 
@@ -110,7 +110,7 @@ def test_letters_are_signed_and_in_the_envelope(listened: Shop, sink: Sink) -> N
 def test_a_letter_is_tried_again(
     listened: Shop, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ocsync.emulator.delivery_sender._PAUSES", (0.01, 0.02, None))
+    monkeypatch.setattr("ocsync.emulator.delivery_sender._RETRY_DELAYS", (0.01, 0.02, None))
     sink.refuse = 2
     listened.call("PATCH", "/catalogs/C", {"Name": "x"})
     wait_for(lambda: sink.letters)
@@ -322,7 +322,7 @@ def behaviour(shop: Shop, what: str) -> Any:
         path = "/integrations/deliveryconfig/emulator-log"
         part = {"DeliveryTargets": {"EventHub": {"EventHubName": "other"}}}
         status = shop.call("PATCH", path, part).status_code
-        targets = shop.emulator.market.deliveries["emulator-log"]["DeliveryTargets"]
+        targets = shop.emulator.market.delivery_configs["emulator-log"]["DeliveryTargets"]
         secret = targets["EventHub"]["ConnectionString"]
         return "kept" if (status, secret) == (200, "none") else "refused"
     start = time.monotonic()
@@ -367,7 +367,7 @@ def test_every_message_goes_to_kafka_too() -> None:
     )
     [broker] = cluster.list_topics(timeout=10).brokers.values()
     servers = f"{broker.host}:{broker.port}"
-    with running(Options()) as emulator:
+    with serve_in_thread(EmulatorOptions()) as emulator:
         shop = Shop(emulator.url, emulator.emulator)
         shop.seed(targets="all")
         plant(shop)

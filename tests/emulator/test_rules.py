@@ -186,6 +186,30 @@ def test_users_move_and_are_unique(shop: Shop) -> None:
     assert shop.call("PUT", "/adminusers/other", USER).status_code == 200
 
 
+@pytest.mark.parametrize("body", [{"QuantityAvailable": 40}, {"ID": "", "xp": {"a": 1}}])
+def test_a_patch_without_an_id_keeps_its_spelling(shop: Shop, body: Any) -> None:
+    shop.stock(records=1, products=1)
+    patched = shop.call("PATCH", "/products/p0/inventoryrecords/r0", body)
+    assert patched.json()["ID"] == "R0"
+    assert shop.get("/products/P0/inventoryrecords/R0")["ID"] == "R0"
+    assert {tuple(r[n] for n in ("ProductID", "ID")) for r in shop.state()["inventory"]} >= {
+        ("P0", "R0")
+    }
+    assert shop.messages()[-1]["payload"]["ID"] == "R0"
+
+
+def test_a_put_of_a_variant_without_an_id_keeps_its_spelling(shop: Shop) -> None:
+    shop.call("POST", "/products/V/variants/generate")
+    assert shop.call("PUT", "/products/v/variants/v", {"Name": "one"}).json()["ID"] == "V"
+
+
+def test_a_patch_with_the_id_in_another_case_renames(shop: Shop) -> None:
+    shop.stock(records=1, products=1)
+    path = "/products/P0/inventoryrecords/"
+    assert shop.call("PATCH", path + "R0", {"ID": "r0"}).json()["ID"] == "r0"
+    assert shop.get(path + "R0")["ID"] == "r0"
+
+
 def test_a_rename_takes_along_what_hangs_on_it(shop: Shop) -> None:
     shop.call("PUT", "/products/P/inventoryrecords/R", RECORD)
     shop.call("POST", "/catalogs/productassignments", {"CatalogID": "C", "ProductID": "P"})

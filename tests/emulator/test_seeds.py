@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from ocsync.emulator import Options, running
+from ocsync.emulator import EmulatorOptions, serve_in_thread
 from ocsync.schema import TARGETS
 from tests.builders import HTTP, Shop
 from tests.conftest import Run
 from tests.emulator.sdk_cases import SEED
 
 
-def market(options: Options, then: Any) -> Any:
-    with running(options) as emulator:
+def market(options: EmulatorOptions, then: Any) -> Any:
+    with serve_in_thread(options) as emulator:
         return then(Shop(emulator.url, emulator.emulator))
 
 
@@ -46,16 +46,16 @@ def test_a_marketplace_survives_a_restart(tmp_path: Path) -> None:
         assert {m["payload"]["Name"] for m in shop.messages()} >= {"changed", "with its catalog"}
         return state
 
-    before = market(Options(state=state), first)
+    before = market(EmulatorOptions(state=state), first)
     assert state.stat().st_mode & 0o777 == 0o600
-    assert market(Options(state=state), second) == before
+    assert market(EmulatorOptions(state=state), second) == before
 
 
 def test_what_was_deleted_stays_so_after_a_restart(tmp_path: Path) -> None:
     """A seed is where a marketplace begins, and no part of it once a state was kept."""
     seed, state = tmp_path / "seed.json", tmp_path / "state.json"
     seed.write_text('{"catalog": [{"ID": "C", "Name": "x"}, {"ID": "D", "Name": "x"}]}')
-    options = Options(seed=seed, state=state, products=2)
+    options = EmulatorOptions(seed=seed, state=state, products=2)
 
     def first(shop: Shop) -> None:
         for path in ("/catalogs/C", "/products/P000001"):
@@ -75,7 +75,7 @@ def test_what_was_deleted_stays_so_after_a_restart(tmp_path: Path) -> None:
 def test_the_state_is_kept_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even a killed emulator loses a few seconds at most, of whatever changed the marketplace."""
     state = tmp_path / "state.json"
-    monkeypatch.setattr("ocsync.emulator.app._KEEP_EVERY", 0.02)
+    monkeypatch.setattr("ocsync.emulator.app._SAVE_INTERVAL", 0.02)
 
     def look(shop: Shop) -> None:
         def wait_for(fits: Any) -> None:
@@ -94,7 +94,7 @@ def test_the_state_is_kept_while_it_runs(tmp_path: Path, monkeypatch: pytest.Mon
         HTTP.post(shop.url + "/_emulator/reset")
         wait_for(lambda kept: "catalog" not in kept)
 
-    market(Options(state=state), look)
+    market(EmulatorOptions(state=state), look)
 
 
 def test_a_synthetic_marketplace() -> None:
@@ -108,13 +108,16 @@ def test_a_synthetic_marketplace() -> None:
         assert shop.get("/products?catalogID=main")["Meta"]["TotalCount"] == 150
         assert shop.paused() is False
 
-    market(Options(products=150), look)
+    market(EmulatorOptions(products=150), look)
 
 
 def test_toml_and_what_is_no_seed(run: Run, tmp_path: Path) -> None:
     good = tmp_path / "seed.toml"
     good.write_text('marketplace = "acme"\n[[catalog]]\nID = "C"\nName = "x"\n')
-    assert market(Options(seed=good), lambda shop: shop.get("/catalogs/C")["OwnerID"]) == "acme"
+    assert (
+        market(EmulatorOptions(seed=good), lambda shop: shop.get("/catalogs/C")["OwnerID"])
+        == "acme"
+    )
     cases: list[tuple[str, str, int]] = [
         ("seed.json", "[1]", 65), ("seed.json", '{"produkt": []}', 65), ("seed.json", '{"catalog": [1]}', 65),
         ("seed.json", '{"targets": ["nope"]}', 65), ("seed.toml", "x = ", 65), ("none.json", "", 66),
@@ -156,5 +159,5 @@ def test_every_option_is_one_of_the_command(run: Run) -> None:
 
     names = {"product_lag": "product-index-lag", "lag_get": "product-get-lags"}
     shown = run("emulator", "--help").out
-    for field in dataclasses.fields(Options):
+    for field in dataclasses.fields(EmulatorOptions):
         assert "--" + names.get(field.name, field.name.replace("_", "-")) in shown

@@ -59,11 +59,10 @@ def test_a_plan_tells_of_a_run_that_was_not_finished(ocsync: Run, shop: Shop) ->
 
 @pytest.mark.parametrize("mode", ["queue", "drop"])
 def test_whatever_the_platform_does_with_paused_changes(run: Run, mode: Any) -> None:
-    from ocsync.emulator import Options as Switches
-    from ocsync.emulator import running
+    from ocsync.emulator import EmulatorOptions, serve_in_thread
     from tests.conftest import add_profile
 
-    with running(Switches(while_paused=mode, pause_delay=0.05)) as emulator:
+    with serve_in_thread(EmulatorOptions(while_paused=mode, pause_delay=0.05)) as emulator:
         shop = Shop(emulator.url, emulator.emulator)
         shop.seed(targets="all")
         add_profile(run, shop)

@@ -50,11 +50,10 @@ def test_lagging_reads_never_suppress_a_write_and_the_answer_counts(
 ) -> None:
     """Products are read from an index: a stale read proves nothing, and is no difference."""
     monkeypatch.setattr("ocsync.engine.verify.readback.POLL_SECONDS", 0.1)
-    from ocsync.emulator import Options as Switches
-    from ocsync.emulator import running
+    from ocsync.emulator import EmulatorOptions, serve_in_thread
     from tests.conftest import add_profile
 
-    with running(Switches(product_lag=0.3, lag_get=True)) as emulator:
+    with serve_in_thread(EmulatorOptions(product_lag=0.3, lag_get=True)) as emulator:
         shop = Shop(emulator.url, emulator.emulator)
         shop.seed(targets="all", product=[{"ID": "P", "Name": "old"}])
         add_profile(ocsync, shop, "lag")
@@ -97,11 +96,10 @@ def test_a_product_that_somebody_else_changed_since_the_run_differs(ocsync: Run)
 @pytest.mark.parametrize("crashed", [False, True])
 def test_a_second_step_of_what_is_read_late_builds_on_the_first(ocsync: Run, crashed: bool) -> None:
     """An index that shows what was there before our first write must not undo it."""
-    from ocsync.emulator import Options as Switches
-    from ocsync.emulator import running
+    from ocsync.emulator import EmulatorOptions, serve_in_thread
     from tests.conftest import add_profile
 
-    with running(Switches(product_lag=3.0, lag_get=True)) as emulator:
+    with serve_in_thread(EmulatorOptions(product_lag=3.0, lag_get=True)) as emulator:
         shop = Shop(emulator.url, emulator.emulator)
         shop.seed(targets="all", supplier=[{"ID": "S1", "Name": "s"}, {"ID": "S2", "Name": "s"}],
                   product=[{"ID": "P", "Name": "p", "xp": {"a": {"x": 0}}}])  # fmt: skip
