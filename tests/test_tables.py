@@ -76,11 +76,13 @@ def test_each_target_has_the_platforms_paths(name: str) -> None:
 
 
 def test_message_namespaces() -> None:
-    assert TARGETS["products"].updated == "sitecore.ordercloud.messages.product.updated"
-    assert TARGETS["usergroups"].updated == (
+    assert TARGETS["products"].updated_namespace == "sitecore.ordercloud.messages.product.updated"
+    assert TARGETS["usergroups"].updated_namespace == (
         "sitecore.ordercloud.messages.entitysync.buyerusergroup.updated"
     )
-    assert TARGETS["inventory"].deleted == "", "no deleted message of records is listed anywhere"
+    assert TARGETS["inventory"].deleted_namespace == "", (
+        "no deleted message of records is listed anywhere"
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda k: k.name)
@@ -91,7 +93,7 @@ def test_rows_are_whole(kind: schema.Kind) -> None:
         assert reference.kind in KINDS
         assert set(reference.ids) <= known
     for rule in kind.after:
-        assert set(rule.same) <= set(kind.ids) & set(KINDS[rule.kind].ids)
+        assert set(rule.shared_ids) <= set(kind.ids) & set(KINDS[rule.kind].ids)
     assert set(kind.direct_targets) | set(kind.indirect_targets) <= set(TARGETS)
     assert not set(kind.direct_targets) & set(kind.indirect_targets)
     if kind.assignment:

@@ -91,8 +91,8 @@ def register(group: typer.Typer) -> None:
         report = ColumnReport()
         with _open(file) as stream:
             read = read_file(
-                file, stream, kind=kind, form=form, sheet=sheet, note=ctx.warn,
-                see=report.see if dry_run else lambda _: None,
+                file, stream, kind=kind, file_format=form, sheet=sheet, note=ctx.warn,
+                observe=report.add_line if dry_run else lambda _: None,
             )  # fmt: skip
             good = check_entries(folder, read, staged, recreated=recreated)
             if dry_run:
@@ -128,12 +128,12 @@ def register(group: typer.Typer) -> None:
         JSONL holds everything; CSV says so when it cannot.
         """
         from ocsync.intake import export as exports
-        from ocsync.intake.reader import form_of
+        from ocsync.intake.reader import detect_format
         from ocsync.intake.table import kind_named
 
         if "/" in file and file.partition("/")[0] in kinds_that_begin(""):
             raise UsageError(f"{file} is a ref", hint=f"ocsync stage export - {file}")
-        form = form or (form_of(file, b"{") if file != "-" else "jsonl")
+        form = form or (detect_format(file, b"{") if file != "-" else "jsonl")
         if form not in exports.FORMATS:
             raise UsageError(f'"{form}" is no format to export', hint="csv or jsonl")
         found = _selected(
@@ -164,13 +164,13 @@ def register(group: typer.Typer) -> None:
     ) -> None:
         """Write an empty CSV for a kind, with all its writable fields."""
         from ocsync.intake.table import kind_named
-        from ocsync.intake.template import header, required
+        from ocsync.intake.template import header_for, required_fields
 
         row = kind_named(kind)
-        names = header(row, by_ref=by_ref, expect=expect or ())
+        names = header_for(row, by_ref=by_ref, expect=expect or ())
         if not ctx.console.json or file != "-":
             _write(ctx, file, [(",".join(names) + "\n").encode()], force=force)
-        facts = {"kind": kind, "file": file, "columns": names, "required": required(row),
+        facts = {"kind": kind, "file": file, "columns": names, "required": required_fields(row),
                  "ops": [op.value for op in row.ops]}  # fmt: skip
         ctx.console.document("stage template", facts)
         _explained(ctx, kind, file, facts, by_ref=by_ref)

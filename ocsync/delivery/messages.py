@@ -30,10 +30,10 @@ _NAMED: dict[str, dict[str, str]] = {
     "admin-users": {"UserID": "ID"},
 }
 """By ID name, the payload's name for it; parents' IDs may be missing there (api-facts 4.4)."""
-_BY_NAMESPACE = {target.updated: target for target in TARGETS.values()}
-_BY_NAMESPACE[TARGETS["inventory"].updated.replace(".updated", ".full.updated")] = TARGETS[
-    "inventory"
-]
+_BY_NAMESPACE = {target.updated_namespace: target for target in TARGETS.values()}
+_BY_NAMESPACE[TARGETS["inventory"].updated_namespace.replace(".updated", ".full.updated")] = (
+    TARGETS["inventory"]
+)
 
 
 class MessageSubject(NamedTuple):
@@ -92,7 +92,7 @@ def published_by(ref: Ref) -> list[tuple[Target, Ref]]:
     kind = kind_of(ref)
     found: list[tuple[Target, Ref]] = []
     for name in kind.direct_targets:
-        entity = KINDS[TARGETS[name].entity]
+        entity = KINDS[TARGETS[name].entity_kind]
         own = not kind.assignment and kind.ids[-1] == entity.ids[-1]
         found.append((TARGETS[name], ref if own else make_ref(entity, ids_of(ref))))
     return found
@@ -100,7 +100,7 @@ def published_by(ref: Ref) -> list[tuple[Target, Ref]]:
 
 def has_sync_request(ref: Ref) -> bool:
     """Whether *ref*, an entity, can be asked for: a variant's record cannot (api-facts 3.1)."""
-    return any(target.entity == kind_of(ref).name for target in TARGETS.values())
+    return any(target.entity_kind == kind_of(ref).name for target in TARGETS.values())
 
 
 def same_entity(key: Key, told: Key) -> bool:

@@ -31,7 +31,7 @@ class Assignments:
         table = self.market.tables[kind.name]
         rows = [table.rows[key] for key in table.matching(values)]
         level = query.get("level", "").casefold()
-        if level and kind.optional:
+        if level and kind.optional_ids:
             rows = [row for row in rows if bool(row.ids[-1]) == (level == "group")]
         if price := query.get("pricescheduleid", "").casefold():
             rows = [r for r in rows if str(r.document.get("PriceScheduleID")).casefold() == price]
@@ -44,7 +44,7 @@ class Assignments:
         ids: Ids = {}
         for name in kind.ids:
             value = call.ids.get(name) or body.get(name) or ""
-            if not value and name not in kind.ids[len(kind.ids) - kind.optional :]:
+            if not value and name not in kind.ids[len(kind.ids) - kind.optional_ids :]:
                 raise invalid(name, "is required")
             ids[name] = documents.check_id(value) if value else ""
         self._keep(kind, ids, {n: body[n] for n in kind.fields if n in body}, call)

@@ -11,10 +11,10 @@ from ocsync.emulator.options import Options
 from ocsync.emulator.request import Answer, Call
 from ocsync.emulator.state import Document, Marketplace
 from ocsync.schema import (
-    CUSTOM_HEADER,
-    DELIVERY_CONFIG,
+    CUSTOM_HEADER_FIELDS,
+    DELIVERY_CONFIG_FIELDS,
     DELIVERY_TARGETS,
-    INTEGRATIONS,
+    EXCLUSIVE_TARGETS,
     SECRET_FIELDS,
 )
 
@@ -29,7 +29,7 @@ class Deliveries:
     def list_all(self, call: Call) -> Answer:
         """GET the delivery configurations."""
         found = [without_secrets(one) for one in self.market.deliveries.values()]
-        return Answer(200, plain_page(found, call.query, DELIVERY_CONFIG))
+        return Answer(200, plain_page(found, call.query, DELIVERY_CONFIG_FIELDS))
 
     def get(self, call: Call) -> Answer:
         """GET one, without its secrets."""
@@ -84,17 +84,17 @@ class Deliveries:
 
 def check(document: Document) -> None:
     """Refuse a delivery configuration that breaks a rule of its fields."""
-    check_fields(DELIVERY_CONFIG, document)
+    check_fields(DELIVERY_CONFIG_FIELDS, document)
     targets = {name: target for name, target in document["DeliveryTargets"].items() if target}
     if not targets:
         raise invalid("DeliveryTargets", "is required")
-    if len(targets.keys() & set(INTEGRATIONS)) > 1:
+    if len(targets.keys() & set(EXCLUSIVE_TARGETS)) > 1:
         raise invalid("DeliveryTargets", "has more than one integration")
     for name, target in targets.items():
         if not isinstance(target, dict) or name not in DELIVERY_TARGETS:
             raise invalid(f"DeliveryTargets.{name}", "is not a delivery target")
         check_fields(DELIVERY_TARGETS[name], target)
-        if len([one for one in CUSTOM_HEADER if target.get(one)]) == 1:
+        if len([one for one in CUSTOM_HEADER_FIELDS if target.get(one)]) == 1:
             raise invalid(f"{name}.CustomAuthHeaderName", "goes with its value only")
 
 

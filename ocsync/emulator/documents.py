@@ -13,16 +13,16 @@ from ocsync.emulator.errors import invalid
 from ocsync.emulator.kinds import ALL
 from ocsync.emulator.options import Options
 from ocsync.emulator.state import Document, stamp
-from ocsync.schema import ID_PATTERN, WHOLE_MAX, WHOLE_MIN, XP_LIMIT, Field, Kind, Type
+from ocsync.schema import ID_PATTERN, INTEGER_MAX, INTEGER_MIN, XP_MAX_BYTES, Field, FieldType, Kind
 
-_TYPES: dict[Type, tuple[type, ...]] = {
-    Type.TEXT: (str,),
-    Type.DATE: (str,),
-    Type.WHOLE: (int,),
-    Type.NUMBER: (int, float),
-    Type.FLAG: (bool,),
-    Type.LIST: (list,),
-    Type.XP: (dict,),
+_TYPES: dict[FieldType, tuple[type, ...]] = {
+    FieldType.TEXT: (str,),
+    FieldType.DATE: (str,),
+    FieldType.INTEGER: (int,),
+    FieldType.NUMBER: (int, float),
+    FieldType.BOOLEAN: (bool,),
+    FieldType.LIST: (list,),
+    FieldType.OBJECT: (dict,),
 }
 
 
@@ -64,8 +64,8 @@ def _default(kind: Kind, field: Field) -> Any:
     if field.default is not None:
         return field.default
     if field.read_only:
-        return 0 if field.type is Type.WHOLE else None
-    return False if field.type is Type.FLAG and not kind.assignment else None
+        return 0 if field.type is FieldType.INTEGER else None
+    return False if field.type is FieldType.BOOLEAN and not kind.assignment else None
 
 
 def merged(kind: Kind, document: Document, body: Mapping[str, Any], options: Options) -> Document:
@@ -79,7 +79,7 @@ def merged(kind: Kind, document: Document, body: Mapping[str, Any], options: Opt
     for name, value in body.items():
         if name in plain:
             field = plain[name]
-            if field.type is Type.XP and not field.read_only:
+            if field.type is FieldType.OBJECT and not field.read_only:
                 result[name] = _merged_xp(result.get(name), value, options)
             elif not (field.read_only or (field.create_only and result.get(name))):
                 result[name] = value
@@ -98,7 +98,9 @@ def merged(kind: Kind, document: Document, body: Mapping[str, Any], options: Opt
 def _merged_model(now: Any, fields: dict[str, Field], value: Any) -> Any:
     if not isinstance(value, dict):
         return None
-    start = now or {n: False if f.type is Type.FLAG else f.default for n, f in fields.items()}
+    start = now or {
+        n: False if f.type is FieldType.BOOLEAN else f.default for n, f in fields.items()
+    }
     given = {n: v for n, v in value.items() if n in fields and not fields[n].read_only}
     return {**start, **given}
 
@@ -138,18 +140,18 @@ def check_fields(fields: Mapping[str, Field], document: Document) -> None:
 
 
 def _check_value(path: str, field: Field, value: Any) -> None:
-    wrong = isinstance(value, bool) and field.type is not Type.FLAG
+    wrong = isinstance(value, bool) and field.type is not FieldType.BOOLEAN
     if wrong or not isinstance(value, _TYPES[field.type]):
         raise invalid(path, f"is not a {field.type.value}")
-    if isinstance(value, int) and not WHOLE_MIN <= value <= WHOLE_MAX:
+    if isinstance(value, int) and not INTEGER_MIN <= value <= INTEGER_MAX:
         raise invalid(path, "is not a 32-bit number")
     size: float = len(value) if isinstance(value, str) else value  # type: ignore[assignment]
     if field.max is not None and size > field.max:
         raise invalid(path, f"is more than {field.max}")
     if field.min is not None and size < field.min:
         raise invalid(path, f"is less than {field.min}")
-    if field.type is Type.XP and len(msgspec.json.encode(value)) > XP_LIMIT:
-        raise invalid(path, f"is more than {XP_LIMIT} bytes")
+    if field.type is FieldType.OBJECT and len(msgspec.json.encode(value)) > XP_MAX_BYTES:
+        raise invalid(path, f"is more than {XP_MAX_BYTES} bytes")
 
 
 def check_id(value: Any) -> str:

@@ -63,8 +63,10 @@ class Publisher:
                 if part_of := self.market.tables[fed.kind.name].rows.get(fed.key):
                     self.written(fed.kind, part_of)
                 continue
-            if target.deleted and self._enabled(target, target.flags[1]) is not None:
-                self._publish(target, target.deleted, payloads.deleted(kind, row), held=False)
+            if target.deleted_namespace and self._enabled(target, target.flags[1]) is not None:
+                self._publish(
+                    target, target.deleted_namespace, payloads.deleted(kind, row), held=False
+                )
             held = self.held.get(target.name, {})
             if (kind.name, fed.key) in held and self.options.updated_after_delete == "sent":
                 held[kind.name, fed.key] = payloads.updated(self.market, kind, row)
@@ -73,7 +75,7 @@ class Publisher:
         """A sync request for one entity was taken."""
         paused = bool(self.market.configs[target.name].get("Paused"))
         hold = paused and self.options.sync_while_paused == "hold"
-        self._updated(Fed(target, ALL[target.entity], key), hold=hold)
+        self._updated(Fed(target, ALL[target.entity_kind], key), hold=hold)
 
     def resumed(self, target: Target) -> None:
         """The target runs again: what was held goes out, as a batch, once an entity."""
@@ -81,7 +83,7 @@ class Publisher:
             if payload is None:
                 self._publish_updated(Fed(target, ALL[name], key), held=True)
             else:
-                self._publish(target, target.updated, payload, held=True)
+                self._publish(target, target.updated_namespace, payload, held=True)
 
     def set_paused(self, target: Target, config: Document, *, paused: bool) -> None:
         """Let the switch take effect, after the delay that the options ask for.
@@ -109,7 +111,7 @@ class Publisher:
         named = dict(zip(kind.ids, ids, strict=True))
         for name in kind.direct_targets:
             target = TARGETS[name]
-            entity = ALL[target.entity]
+            entity = ALL[target.entity_kind]
             if not kind.assignment and kind.ids[-1] == entity.ids[-1]:
                 entity = kind  # a variant's record is an entity of its own
             yield Fed(target, entity, key_of(named[i] for i in entity.ids))
@@ -139,7 +141,7 @@ class Publisher:
             config = self.market.configs[fed.target.name]
             if config.get("ExcludePriceSchedules"):
                 payload = {n: v for n, v in payload.items() if "PriceSchedule" not in n}
-            self._publish(fed.target, fed.target.updated, payload, held=held)
+            self._publish(fed.target, fed.target.updated_namespace, payload, held=held)
 
     def _publish(self, target: Target, namespace: str, payload: Document, *, held: bool) -> None:
         self._number += 1

@@ -10,12 +10,14 @@ from ocsync.emulator.options import Options
 from ocsync.emulator.publisher import Publisher
 from ocsync.emulator.request import Answer, Call
 from ocsync.emulator.state import Document, Marketplace, key_of
-from ocsync.schema import TARGETS, Field, Target, Type
+from ocsync.schema import TARGETS, Field, FieldType, Target
 
 _FLAGS = {flag for target in TARGETS.values() for flag in target.flags}
-_TYPES = {name: Field(Type.FLAG) for name in (*_FLAGS, "Paused", "ExcludePriceSchedules")} | {
-    "DeliveryConfigID": Field(Type.TEXT),
-    "ConfigData": Field(Type.XP),
+_TYPES = {
+    name: Field(FieldType.BOOLEAN) for name in (*_FLAGS, "Paused", "ExcludePriceSchedules")
+} | {
+    "DeliveryConfigID": Field(FieldType.TEXT),
+    "ConfigData": Field(FieldType.OBJECT),
 }
 
 
@@ -89,16 +91,16 @@ class Configs:
         delivery = self.market.deliveries.get(str(config.get("DeliveryConfigID")).casefold()) or {}
         if not delivery.get("Enabled"):
             raise Refusal(
-                400, target.not_enabled, "there is no config, or its delivery is disabled"
+                400, target.not_enabled_code, "there is no config, or its delivery is disabled"
             )
         if config.get("Paused") and self.options.sync_while_paused == "refuse":
-            raise Refusal(400, target.not_enabled, "sync is paused")
+            raise Refusal(400, target.not_enabled_code, "sync is paused")
         for name in target.sync_ids:
             if not body.get(name):
                 raise invalid(name, "is required")
         key = key_of(str(body[name]) for name in target.sync_ids)
-        if key not in self.market.tables[target.entity].rows:
-            raise not_found(noun(ALL[target.entity]), key[-1])
+        if key not in self.market.tables[target.entity_kind].rows:
+            raise not_found(noun(ALL[target.entity_kind]), key[-1])
         self.publisher.synced(target, key)
         return Answer(204)
 
@@ -107,10 +109,10 @@ def _fields(target: Target) -> tuple[str, ...]:
     """What a config has beside its delivery configuration."""
     if target is ORDERS:
         return ("ConfigData",)
-    more = ("ConfigData", "ExcludePriceSchedules") if target.entity == "product" else ()
+    more = ("ConfigData", "ExcludePriceSchedules") if target.entity_kind == "product" else ()
     return (*target.flags, "Paused", *more)
 
 
 def _missing(target: Target) -> Refusal:
     name = {"product": "ProductSyncConfig", "": "OrderSyncConfig"}
-    return not_found(name.get(target.entity, "EntitySyncConfig"), target.name)
+    return not_found(name.get(target.entity_kind, "EntitySyncConfig"), target.name)

@@ -22,15 +22,15 @@ def check_against_staged(entries: Iterable[Entry], staged: Iterable[Entry]) -> I
     Raises InputError at the end when one sets a product's stock whose records are staged too, or
     when two refs differ in nothing but case (which the platform may take for the same).
     """
-    spelled: dict[str, Ref] = {}
+    spellings: dict[str, Ref] = {}
     summed: set[str] = set()
     recorded: set[str] = set()
     problems: list[Problem] = []
     for entry in staged:
-        spelled.setdefault(entry.ref.casefold(), entry.ref)
+        spellings.setdefault(entry.ref.casefold(), entry.ref)
         _note(entry, summed, recorded)
     for entry in entries:
-        other = spelled.setdefault(entry.ref.casefold(), entry.ref)
+        other = spellings.setdefault(entry.ref.casefold(), entry.ref)
         if other != entry.ref:
             problems.append(_problem(entry, "ref", f"differs from {other} in nothing but case"))
         _note(entry, summed, recorded)

@@ -11,7 +11,7 @@ from ocsync.models import Ref
 from ocsync.schema.kinds import KINDS, Field, Kind
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,100}")
-WHY_ID = "an ID has letters, digits, - and _ only, 1 to 100 of them"
+ID_RULE = "an ID has letters, digits, - and _ only, 1 to 100 of them"
 
 
 def kind_of(ref: Ref) -> Kind:
@@ -32,10 +32,10 @@ def make_ref(kind: Kind | str, ids: Mapping[str, str | None]) -> Ref:
     return "/".join([row.name, *(value for value in values if value)])
 
 
-def is_whole(ref: Ref) -> bool:
+def has_all_ids(ref: Ref) -> bool:
     """Whether *ref* has all the IDs that its kind needs."""
     kind = kind_of(ref)
-    return len(ids_of(ref)) >= len(kind.ids) - kind.optional
+    return len(ids_of(ref)) >= len(kind.ids) - kind.optional_ids
 
 
 def read_ref(text: str) -> Ref:
@@ -47,20 +47,20 @@ def read_ref(text: str) -> Ref:
     kind = KINDS.get(name)
     if kind is None:
         raise UsageError(f'"{name}" is not a kind', hint="kinds: " + ", ".join(KINDS))
-    shape = "/".join([name, *kind.ids[: len(kind.ids) - kind.optional]])
-    shape += "".join(f"[/{i}]" for i in kind.ids[len(kind.ids) - kind.optional :])
-    if not len(kind.ids) - kind.optional <= len(values) <= len(kind.ids):
+    shape = "/".join([name, *kind.ids[: len(kind.ids) - kind.optional_ids]])
+    shape += "".join(f"[/{i}]" for i in kind.ids[len(kind.ids) - kind.optional_ids :])
+    if not len(kind.ids) - kind.optional_ids <= len(values) <= len(kind.ids):
         raise UsageError(f"{kind.noun_with_article} is written {shape}")
     for value in values:
         if not ID_PATTERN.fullmatch(value):
-            raise UsageError(WHY_ID)
+            raise UsageError(ID_RULE)
     return text
 
 
 def is_ref(text: str) -> bool:
     """Whether *text*, once a ref, is one here: a newer version may have had more kinds."""
     kind = KINDS.get(text.partition("/")[0])
-    return kind is not None and 0 <= len(kind.ids) - text.count("/") <= kind.optional
+    return kind is not None and 0 <= len(kind.ids) - text.count("/") <= kind.optional_ids
 
 
 def references_of(ref: Ref, fields: Mapping[str, Any]) -> Iterator[Ref]:

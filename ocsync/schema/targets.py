@@ -11,7 +11,7 @@ from ocsync.errors import UsageError
 class Target(NamedTuple):
     """A sync configuration: where it is, how one entity is synced by hand, what it publishes.
 
-    *sync_ids* are the body of a sync request, all required. *entity* is the kind it publishes.
+    *sync_ids* are the body of a sync request, all required. *entity_kind* is the kind it publishes.
     *flags* are the names of the changed and deleted switches.
     """
 
@@ -20,10 +20,10 @@ class Target(NamedTuple):
     path: str
     sync_path: str
     sync_ids: tuple[str, ...]
-    entity: str
-    updated: str
-    deleted: str
-    not_enabled: str
+    entity_kind: str
+    updated_namespace: str
+    deleted_namespace: str
+    not_enabled_code: str
     role: str = "EntitySyncConfigAdmin"
     flags: tuple[str, ...] = ("SyncEntityChanged", "SyncEntityDeleted")
     by_portal: bool = False
@@ -74,15 +74,15 @@ def read_targets(names: Iterable[str]) -> tuple[list[Target], list[Target]]:
     """
     direct, grouped = set(), set()
     for name in names:
-        word = name.strip().lower()
-        if word in GROUPS:
-            grouped |= set(GROUPS[word])
+        key = name.strip().lower()
+        if key in GROUPS:
+            grouped |= set(GROUPS[key])
             continue
-        found = [t.name for t in TARGETS.values() if word in (t.name, t.singular)]
-        if not found:
+        matches = [t.name for t in TARGETS.values() if key in (t.name, t.singular)]
+        if not matches:
             hint = "targets: " + ", ".join([*TARGETS, *GROUPS])
             raise UsageError(f'"{name}" is not a sync target', hint=hint)
-        direct.add(found[0])
+        direct.add(matches[0])
     table = list(TARGETS.values())
     return (
         [t for t in table if t.name in direct],

@@ -123,8 +123,8 @@ def recreate_entity(ref: Ref, document: Document, *, summed: bool, replace: bool
         fields.pop("Inventory.QuantityAvailable", None)
     op = Op.ASSIGN if kind.assignment else Op.PUT
     again = [Entry(op=op, ref=ref, fields=fields, replace=replace)]
-    unset = {made.unless: None for made in kind.creates if made.unless and not replace
-             and made.unless not in fields}  # fmt: skip
+    unset = {made.unless_field: None for made in kind.creates if made.unless_field and not replace
+             and made.unless_field not in fields}  # fmt: skip
     if unset:  # making it fills this in, with something new
         again.append(Entry(op=Op.SET, ref=ref, fields=unset))
     brought = created(Change(op=Op.PUT, ref=ref, fields=fields)) if unset else []
