@@ -1,4 +1,4 @@
-"""The tables: every sync target, kind of entity and type of delivery target, as data."""
+"""Tables of every sync target, kind of entity and type of delivery target."""
 
 from ocsync.schema.delivery_types import CUSTOM_HEADER_FIELDS as CUSTOM_HEADER_FIELDS
 from ocsync.schema.delivery_types import DELIVERY_CONFIG_FIELDS as DELIVERY_CONFIG_FIELDS

@@ -1,4 +1,4 @@
-"""The types of delivery target that a delivery configuration may have (api-facts 4.2)."""
+"""Table of the types of delivery target that a delivery configuration may have (api-facts 4.2)."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ DELIVERY_TARGETS: dict[str, dict[str, Field]] = {
 SECRET_FIELDS = frozenset(
     n for t in DELIVERY_TARGETS.values() for n, f in t.items() if f.write_only
 )
-"""The names that hide a secret in a delivery configuration, at whatever depth (`Content.Http`)."""
+"""Names of the fields that hold a secret in a delivery configuration, at any depth."""
 EXCLUSIVE_TARGETS = ("SearchIngestion", "SendEvent", "DiscoverEvent", "Mailchimp", "ContentHub")
-"""Of these a configuration has one at most; the other targets are free to combine (api-facts 4.2)."""
+"""Types of which a configuration has at most one; all others can be combined (api-facts 4.2)."""
 CUSTOM_HEADER_FIELDS = ("CustomAuthHeaderName", "CustomAuthHeaderValue")
-"""A header that is sent along; one goes with the other only, and the second is hidden."""
+"""Name and value of a header to send; the value needs the name, and GET hides it."""
 
 
 def secrets_in(body: Any) -> Iterator[str]:
-    """The secrets in a delivery configuration's *body*: the values that GET would not show."""
+    """Yield the secrets in a delivery configuration's *body*: the values that GET does not show."""
     targets = body.get("DeliveryTargets") if isinstance(body, dict) else None
     for target_type, values in targets.items() if isinstance(targets, dict) else ():
         for name, value in values.items() if isinstance(values, dict) else ():

@@ -1,8 +1,8 @@
-"""The kinds of entity and assignment, a row each.
+"""Table of the kinds of entity and assignment, one row for each.
 
-Planner, intake, client and emulator read the same row and know nothing else of a kind; a new kind
-is one more row here. Facts are from api-facts 4.3, 5.2 and 6; *feeds* is inferred from
-section 3.4.
+Planner, intake, client and emulator read the same row and know nothing else about a kind; a new
+kind is one more row. Facts are from api-facts 4.3, 5.2 and 6; the targets that a kind notifies are
+inferred from api-facts 3.4.
 
 Names in braces in a path are ID names; a kind's own ID is the last of its *ids*.
 """
@@ -16,14 +16,15 @@ from typing import Any, NamedTuple
 from ocsync.models import Op
 
 XP_MAX_BYTES = 8000
-"""Bytes of JSON in one entity's xp."""
+"""Most bytes of JSON in one entity's xp."""
 XP_MAX_DEPTH = 50
-"""How deep xp may be nested; a bound of ours, far below what any reader takes."""
+"""Deepest nesting of xp; our own limit, far below that of any JSON reader."""
 INTEGER_MIN, INTEGER_MAX = -(2**31), 2**31 - 1
+"""Range of the platform's 32-bit integers."""
 
 
 class FieldType(StrEnum):
-    """How a field's text is read, and which JSON values it takes."""
+    """The type of a field: it decides how text is read, and which JSON values are valid."""
 
     TEXT = "text"
     INTEGER = "whole number"
@@ -35,11 +36,12 @@ class FieldType(StrEnum):
 
 
 class Field(NamedTuple):
-    """One field of a kind.
+    """A field of a kind.
 
-    *volatile* marks what the platform changes by itself (orders decrement stock).
-    *default* is what a PUT (or an assignment) that leaves the field out ends with, where known.
-    *has_side_effect* marks a field of which each value leaves something behind that a later one does not undo.
+    *max* and *min* limit the length of text and the value of numbers. *default* is the value after
+    a PUT (or an assignment) that leaves the field out, where known. *volatile*: the platform changes
+    it by itself (orders decrement stock). *has_side_effect*: setting it creates something that
+    setting another value does not remove. *required_on_assign*: an assignment must have it.
     """
 
     type: FieldType
@@ -56,21 +58,24 @@ class Field(NamedTuple):
 
 
 class Reference(NamedTuple):
-    """An ID of another kind that this one names: *ids* are ID names or fields of this kind."""
+    """A reference to an entity of *kind*; *ids* are the ID names or fields that hold its IDs."""
 
     kind: str
     ids: tuple[str, ...]
 
 
 class OrderedAfter(NamedTuple):
-    """Order only: steps of *kind* whose *shared_ids* IDs equal ours go before."""
+    """An order without dependency: steps of *kind* that have the same *shared_ids* go first."""
 
     kind: str
     shared_ids: tuple[str, ...]
 
 
 class ImplicitEntity(NamedTuple):
-    """A put of this kind brings *kind* with the IDs *ids* into being, unless it sets *unless_field*."""
+    """An entity of *kind* that a put creates as well, unless the put sets *unless_field*.
+
+    *ids* are the ID names of the put entity whose values become the created entity's IDs.
+    """
 
     kind: str
     ids: tuple[str, ...]
@@ -78,11 +83,11 @@ class ImplicitEntity(NamedTuple):
 
 
 class ReferencedBy(NamedTuple):
-    """A list of what names one of this kind in a field: *kind* at *path*, filtered by *query*.
+    """A list of entities of *kind* that refer to an entity: *path*, filtered by *query*.
 
-    *delete_refusal* is why the platform then refuses to delete it (api-facts 2.3 and 5.2); where it is
-    empty, what becomes of the name is not documented. *item_id* is the items' own ID. *nested_kind* is the
-    kind below the items which really holds the name.
+    *delete_refusal* is the platform's reason to refuse deleting the entity while it is referred to
+    (api-facts 2.3 and 5.2); empty where that is not documented. *item_id* names the ID of a listed
+    item. *nested_kind* is the kind below the listed one that really holds the reference.
     """
 
     kind: str
@@ -96,17 +101,16 @@ class ReferencedBy(NamedTuple):
 class Kind(NamedTuple):
     """A kind of entity or assignment.
 
-    *ids* are OrderCloud's names; the last *optional_ids* of them may be left out of a ref.
-    *path* is the entity, or, for an assignment, where it is posted and listed.
-    *listed_by* maps an assignment list's query parameters to ID names; *list_query* is always sent.
-    *delete_path* is the DELETE of an assignment; entities are deleted at *path*.
-    *role_prefix* is the stem of its roles (`ProductAdmin` writes, `ProductReader` reads), *extra_writer_roles* further
-    roles that may write.
-    *direct_targets* targets get a message when one is written, *indirect_targets* ones may.
-    *eventually_consistent* means that a read right after a write may be stale, so it never suppresses one.
-    Of its own kind, those whose field *parent_field* names one are deleted with it. *referenced_by* lists
-    what names it in a field; *unreadable_blockers* is what keeps one from being deleted and cannot be read
-    beforehand.
+    *noun* is its name in messages. *ids* are OrderCloud's ID names; the last *optional_ids* of them
+    may be left out of a ref. *path* is the entity's, or the one where an assignment is posted and
+    listed. *listed_by* maps query parameters of an assignment list to ID names; *list_query* is
+    always sent. *delete_path* deletes an assignment; entities are deleted at *path*.
+    *role_prefix* makes the names of roles (`ProductAdmin` writes, `ProductReader` reads);
+    *extra_writer_roles* may write too. A write sends a message to the *direct_targets*, and may send
+    one to the *indirect_targets*. *eventually_consistent*: a read right after a write may be stale,
+    so it never suppresses a write. *parent_field* names the parent of the same kind; children are
+    deleted with it. *referenced_by* lists the entities that refer to one; *unreadable_blockers* are
+    things that prevent deleting one and that no list shows.
     """
 
     name: str
@@ -135,7 +139,7 @@ class Kind(NamedTuple):
 
     @property
     def ops(self) -> tuple[Op, ...]:
-        """What can be staged for it."""
+        """The operations that can be staged for it."""
         if self.assignment:
             return (Op.ASSIGN,)
         return (Op.SET, Op.PUT, Op.ADJUST) if self.allows_put else (Op.SET, Op.ADJUST)
@@ -157,7 +161,7 @@ class Kind(NamedTuple):
 
     @property
     def collection(self) -> str:
-        """The path that lists it."""
+        """The path of the list that has it."""
         return self.path if self.assignment else self.path.rpartition("/")[0]
 
     @property
