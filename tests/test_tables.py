@@ -99,6 +99,11 @@ def test_rows_are_whole(kind: schema.Kind) -> None:
     if kind.assignment:
         assert set(kind.listed_by.values()) <= set(kind.ids)
         assert kind.delete_path
+    if kind.quantity_summed_by:
+        records = KINDS[kind.quantity_summed_by]
+        assert records.ids[:-1] == kind.ids
+        assert schema.SUMMED_QUANTITY in kind.fields
+        assert "QuantityAvailable" in records.fields
 
 
 @pytest.mark.parametrize(

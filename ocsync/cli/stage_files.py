@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ocsync.cli.context import Context
+from ocsync.cli.help_format import Command
 from ocsync.cli.options import LOCAL, command
 from ocsync.errors import ExitCode, FileMissing, InputError, Refused, UsageError
 
@@ -18,13 +19,6 @@ if TYPE_CHECKING:
     from ocsync.models import Entry
 
 _EXITS = (*LOCAL, ExitCode.BAD_INPUT, ExitCode.NO_FILE)
-_KINDS = (
-    "address, supplier, catalog, price-schedule, buyer, category, product, usergroup, buyer-user, "
-    "supplier-user, admin-user, variant, inventory, variant-inventory, catalog-assignment, "
-    "catalog-product, category-product, category-assignment, usergroup-assignment, "
-    "product-assignment"
-)
-"""The kinds, written out: to load their table would slow every command's start."""
 To = Annotated[str, typer.Argument(metavar="[FILE]", help="Where to; - for stdout.")]
 Force = Annotated[bool, typer.Option("--force", help="Write over FILE if it is there.")]
 
@@ -34,9 +28,21 @@ Recreated = Annotated[
 ]
 
 
+class _KindsInHelp(Command):
+    """A command whose help lists the kinds; their table is not loaded before that."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help with the kinds in the KIND argument's text."""
+        [argument] = [parameter for parameter in self.params if parameter.name == "kind"]
+        argument.help = f"One of {', '.join(kinds_that_begin(''))}."  # type: ignore[attr-defined]
+        super().format_help(ctx, formatter)
+
+
 def kinds_that_begin(start: str) -> list[str]:
-    """The kinds, for the shell's completion."""
-    return [name for name in _KINDS.split(", ") if name.startswith(start)]
+    """Return the kinds that begin with *start*, for the shell's completion."""
+    from ocsync.schema import KINDS
+
+    return [name for name in KINDS if name.startswith(start)]
 
 
 def register(group: typer.Typer) -> None:
@@ -143,14 +149,12 @@ def register(group: typer.Typer) -> None:
         _write(ctx, file, lines, force=force)
         _exported(ctx, file, form, found)
 
-    @command(group, "template", exits=_EXITS)
+    @command(group, "template", exits=_EXITS, cls=_KindsInHelp)
     def template(
         ctx: Context,
         kind: Annotated[
             str,
-            typer.Argument(
-                metavar="KIND", help=f"One of {_KINDS}.", autocompletion=kinds_that_begin
-            ),
+            typer.Argument(metavar="KIND", help="The kind.", autocompletion=kinds_that_begin),
         ],
         file: To = "-",
         by_ref: Annotated[

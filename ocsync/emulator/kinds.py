@@ -6,7 +6,7 @@ are there only as much as variants, assignments and bulk jobs need them, from th
 
 from __future__ import annotations
 
-from ocsync.schema import KINDS, Field, FieldType, Kind, Reference, Target
+from ocsync.schema import KINDS, RECORD_KINDS, Field, FieldType, Kind, Reference, Target
 
 _TEXT, _FLAG, _WHOLE = Field(FieldType.TEXT), Field(FieldType.BOOLEAN), Field(FieldType.INTEGER)
 _ID = Field(FieldType.TEXT, max=100)
@@ -122,8 +122,7 @@ ORDERS = Target(
 """Order sync: a config without `Paused`, flags or sync requests (api-facts 3.2)."""
 
 _NOUNS = {
-    "inventory": "InventoryRecord",
-    "variant-inventory": "InventoryRecord",
+    **dict.fromkeys(RECORD_KINDS, "InventoryRecord"),
     "usergroup": "UserGroup",
     "buyer-user": "User",
     "supplier-user": "User",

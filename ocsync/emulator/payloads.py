@@ -9,7 +9,7 @@ from ocsync.emulator.kinds import ALL
 from ocsync.emulator.rules import PRICED_BY
 from ocsync.emulator.state import Document, Key, Marketplace, Row, key_of
 from ocsync.emulator.views import address_of, shown
-from ocsync.schema import Kind
+from ocsync.schema import RECORD_KINDS, Kind
 
 _USER_TYPES = {"buyer-user": 0, "supplier-user": 1, "admin-user": 2}
 _PARTY = {"usergroup": 2, "buyer": 3}
@@ -21,7 +21,7 @@ def updated(market: Marketplace, kind: Kind, row: Row) -> Document:
     document = shown(market, kind, row)
     if kind.name == "product":
         return {**document, "ProductID": row.ids[0], **_around_product(market, row)}
-    if kind.name in ("inventory", "variant-inventory"):
+    if kind.name in RECORD_KINDS:
         names = ("OwnerID", "AddressID", "OrderCanExceed", "QuantityAvailable", "xp")
         place = address_of(market, document.get("OwnerID"), document.get("AddressID"))
         record = {"ID": row.ids[-1], **{name: document.get(name) for name in names}}
@@ -140,6 +140,5 @@ _TOUCHED: dict[str, Callable[..., Iterator[Any]]] = {
     "usergroup": _of_group,
     "price-schedule": _priced_by,
     "supplier": _supplied_by,
-    "inventory": _itself,
-    "variant-inventory": _itself,
+    **dict.fromkeys(RECORD_KINDS, _itself),
 }

@@ -13,7 +13,7 @@ from ocsync.emulator.errors import Refusal, invalid, not_found
 from ocsync.emulator.kinds import ALL, noun
 from ocsync.emulator.state import Document, Marketplace, Row, key_of
 from ocsync.emulator.views import address_of
-from ocsync.schema import Kind, Reference
+from ocsync.schema import RECORD_KINDS, Kind, Reference
 
 Ids = dict[str, str]
 PRICED_BY = {"product": "DefaultPriceScheduleID", "product-assignment": "PriceScheduleID"}
@@ -88,7 +88,7 @@ def _product(wanted: Wanted) -> None:
         raise Refusal(400, code, "not for parent and child products")
     if wanted.old and tracks is not tracked:
         own = {0: wanted.ids["ProductID"].casefold()}
-        if any(market.tables[name].matching(own) for name in ("inventory", "variant-inventory")):
+        if any(market.tables[name].matching(own) for name in RECORD_KINDS):
             code = "InventoryConfiguration.CannotChangeVariantLevelTracking"
             raise Refusal(400, code, "the product has inventory records")
 
@@ -185,8 +185,7 @@ def _address(wanted: Wanted) -> None:
 
 
 CHECKS: dict[str, Callable[[Wanted], None]] = {
-    "inventory": _record,
-    "variant-inventory": _record,
+    **dict.fromkeys(RECORD_KINDS, _record),
     "address": _address,
     "supplier-address": _address,
     "buyer-address": _address,
@@ -216,7 +215,7 @@ def _catalog_goes(market: Marketplace, row: Row) -> None:
 
 
 def _address_goes(market: Marketplace, row: Row) -> None:
-    for name in ("inventory", "variant-inventory"):
+    for name in RECORD_KINDS:
         if any(_same(r.document.get("AddressID"), row) for r in market.tables[name].rows.values()):
             code = "Address.CannotDeleteInventoryRecordAddress"
             raise Refusal(400, code, "an inventory record refers to it")

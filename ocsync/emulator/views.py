@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from ocsync.emulator.kinds import ALL
 from ocsync.emulator.state import Document, Marketplace, Row
 from ocsync.schema import Kind
 
@@ -35,8 +36,10 @@ def shown(market: Marketplace, kind: Kind, row: Row, document: Document | None =
 def records_of(market: Marketplace, product: Row) -> list[Document]:
     """The inventory records that count for a product: its own, or its variants'."""
     inventory = product.document.get("Inventory") or {}
-    name = "variant-inventory" if inventory.get("VariantLevelTracking") else "inventory"
-    return [record.document for record in market.tables[name].below(product.ids)]
+    summed = ALL["variant" if inventory.get("VariantLevelTracking") else "product"]
+    return [
+        record.document for record in market.tables[summed.quantity_summed_by].below(product.ids)
+    ]
 
 
 def address_of(market: Marketplace, owner: str | None, name: str | None) -> Document | None:

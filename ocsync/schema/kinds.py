@@ -109,7 +109,8 @@ class Kind(NamedTuple):
     *extra_writer_roles* may write too. A write sends a message to the *direct_targets*, and may send
     one to the *indirect_targets*. *eventually_consistent*: a read right after a write may be stale,
     so it never suppresses a write. *parent_field* names the parent of the same kind; children are
-    deleted with it. *referenced_by* lists the entities that refer to one; *unreadable_blockers* are
+    deleted with it. *quantity_summed_by* is the kind of inventory record below one; where there are
+    any, its `Inventory.QuantityAvailable` is their sum (api-facts 7). *referenced_by* lists the entities that refer to one; *unreadable_blockers* are
     things that prevent deleting one and that no list shows.
     """
 
@@ -134,6 +135,7 @@ class Kind(NamedTuple):
     eventually_consistent: bool = False
     deletable: bool = True
     parent_field: str = ""
+    quantity_summed_by: str = ""
     referenced_by: tuple[ReferencedBy, ...] = ()
     unreadable_blockers: str = ""
 
@@ -276,7 +278,7 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          role_prefix="Product",
          references=(Reference("price-schedule", ("DefaultPriceScheduleID",)), Reference("supplier", ("DefaultSupplierID",)),
                      Reference("address", ("ShipFromAddressID",)), Reference("product", ("ParentID",))),
-         direct_targets=("products",), eventually_consistent=True,
+         direct_targets=("products",), eventually_consistent=True, quantity_summed_by="inventory",
          referenced_by=(ReferencedBy("product", "/products", "ParentID", "it is a parent product"),
                    ReferencedBy("bundle", "/bundles/productassignments", "productID", "bundles have it", item_id="BundleID"))),
     Kind("usergroup", "user group", ("BuyerID", "UserGroupID"), "/buyers/{BuyerID}/usergroups/{UserGroupID}",
@@ -296,7 +298,8 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
             "Name": Field(FieldType.TEXT, max=100), "Description": _DESCRIPTION, "Active": _BOOLEAN, **_DIMENSIONS,
             "Inventory.QuantityAvailable": _STOCK, "Inventory.NotificationPoint": _INTEGER, "Inventory.LastUpdated": _READ_ONLY_DATE,
             "Specs": Field(FieldType.LIST, read_only=True), "xp": _XP},
-         role_prefix="Product", references=(Reference("product", ("ProductID",)),), direct_targets=("products",), allows_put=False, deletable=False),
+         role_prefix="Product", references=(Reference("product", ("ProductID",)),), direct_targets=("products",), allows_put=False, deletable=False,
+         quantity_summed_by="variant-inventory"),
     Kind("inventory", "inventory record", ("ProductID", "InventoryRecordID"),
          "/products/{ProductID}/inventoryrecords/{InventoryRecordID}", _INVENTORY_FIELDS,
          role_prefix="Product", references=(Reference("product", ("ProductID",)), Reference("address", ("AddressID",))),
@@ -346,3 +349,7 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          delete_path="/products/{ProductID}/assignments/{BuyerID}?userGroupID={UserGroupID}"),
 )}
 # fmt: on
+SUMMED_QUANTITY = "Inventory.QuantityAvailable"
+"""The field that is a sum where a kind is `quantity_summed_by` records."""
+RECORD_KINDS = frozenset(k.quantity_summed_by for k in KINDS.values() if k.quantity_summed_by)
+"""The kinds of inventory record."""
