@@ -136,7 +136,7 @@ class _RefAccumulator:
 
         A later edit of one is not folded into that put, as the put would then decide otherwise.
         """
-        return {made.unless for made in kind_of(self.ref).creates if made.unless}
+        return {made.unless_field for made in kind_of(self.ref).creates if made.unless_field}
 
     def _lasts(self, fields: Fields) -> bool:
         """Whether *fields*, in the place of ours, drop a value that leaves something behind."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from ocsync.field_paths import MISSING, equal, join, nest, replaced, split, value_at
 from ocsync.models import Change, Fields, Op, Ref
-from ocsync.schema import Type, body_ids, field_at, kind_of
+from ocsync.schema import FieldType, body_ids, field_at, kind_of
 
 Document = dict[str, Any]
 
@@ -76,7 +76,7 @@ def unchanged(change: Change, sent: Fields, current: Document | None) -> bool:
         left_out = value_at(document, path) is MISSING
         if left_out and not (field.read_only or field.write_only or field.create_only):
             found = value_at(current, path)
-            empty = found == {} and field.type is Type.XP
+            empty = found == {} and field.type is FieldType.OBJECT
             if not empty and not _same(change.ref, path, field.default, found):
                 return False
     xp, now = document.get("xp") or {}, current.get("xp") or {}
@@ -111,7 +111,7 @@ def _same(ref: Ref, path: str, one: Any, other: Any) -> bool:
     if equal(one, other):
         return True
     field = field_at(kind_of(ref), path)
-    if field and field.type is Type.DATE and isinstance(one, str) and isinstance(other, str):
+    if field and field.type is FieldType.DATE and isinstance(one, str) and isinstance(other, str):
         return _instant(one) == _instant(other)
     return False
 

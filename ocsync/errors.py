@@ -124,12 +124,12 @@ class Problem(NamedTuple):
     def place(self) -> str:
         """`file:line:column` as far as they are known; `file sheet!C7` in a spreadsheet."""
         if self.sheet:
-            return f"{self.where} {self.sheet}!{_letters(self.column)}{self.line or ''}"
+            return f"{self.where} {self.sheet}!{column_letters(self.column)}{self.line or ''}"
         return ":".join([self.where, *(str(n) for n in (self.line, self.column) if n)])
 
 
-def _letters(column: int) -> str:
-    """A spreadsheet's name of a column that counts from 1: 28 is AB."""
+def column_letters(column: int) -> str:
+    """Return a spreadsheet's name of a column that counts from 1: 28 is AB."""
     name = ""
     while column > 0:
         column, rest = divmod(column - 1, 26)

@@ -93,7 +93,7 @@ def created(change: Change) -> list[Ref]:
     return [
         "/".join([made.kind, *(ids[name] for name in made.ids)])
         for made in kind_of(change.ref).creates
-        if not change.fields.get(made.unless)
+        if not change.fields.get(made.unless_field)
     ]
 
 
@@ -103,7 +103,7 @@ _Group = tuple[str, tuple[str, ...], tuple[str, ...]]
 def _groups(nodes: Sequence[Change]) -> dict[_Group, set[int]]:
     """The changes of each kind that some `after` names, by the IDs that it goes by."""
     kinds = {kind_of(change.ref).name for change in nodes}
-    rules = {(a.kind, a.same) for name in kinds for a in KINDS[name].after}
+    rules = {(a.kind, a.shared_ids) for name in kinds for a in KINDS[name].after}
     by_kind = defaultdict(list)
     for kind, same in rules:
         by_kind[kind].append(same)
@@ -120,7 +120,7 @@ def _after(change: Change, groups: dict[_Group, set[int]]) -> set[int]:
     ids = ids_of(change.ref)
     found: set[int] = set()
     for rule in kind_of(change.ref).after:
-        key = (rule.kind, rule.same, tuple(ids[name] for name in rule.same))
+        key = (rule.kind, rule.shared_ids, tuple(ids[name] for name in rule.shared_ids))
         found |= groups.get(key, set())
     return found
 

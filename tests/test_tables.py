@@ -76,11 +76,13 @@ def test_each_target_has_the_platforms_paths(name: str) -> None:
 
 
 def test_message_namespaces() -> None:
-    assert TARGETS["products"].updated == "sitecore.ordercloud.messages.product.updated"
-    assert TARGETS["usergroups"].updated == (
+    assert TARGETS["products"].updated_namespace == "sitecore.ordercloud.messages.product.updated"
+    assert TARGETS["usergroups"].updated_namespace == (
         "sitecore.ordercloud.messages.entitysync.buyerusergroup.updated"
     )
-    assert TARGETS["inventory"].deleted == "", "no deleted message of records is listed anywhere"
+    assert TARGETS["inventory"].deleted_namespace == "", (
+        "no deleted message of records is listed anywhere"
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda k: k.name)
@@ -91,12 +93,17 @@ def test_rows_are_whole(kind: schema.Kind) -> None:
         assert reference.kind in KINDS
         assert set(reference.ids) <= known
     for rule in kind.after:
-        assert set(rule.same) <= set(kind.ids) & set(KINDS[rule.kind].ids)
+        assert set(rule.shared_ids) <= set(kind.ids) & set(KINDS[rule.kind].ids)
     assert set(kind.direct_targets) | set(kind.indirect_targets) <= set(TARGETS)
     assert not set(kind.direct_targets) & set(kind.indirect_targets)
     if kind.assignment:
         assert set(kind.listed_by.values()) <= set(kind.ids)
         assert kind.delete_path
+    if kind.quantity_summed_by:
+        records = KINDS[kind.quantity_summed_by]
+        assert records.ids[:-1] == kind.ids
+        assert schema.SUMMED_QUANTITY in kind.fields
+        assert "QuantityAvailable" in records.fields
 
 
 @pytest.mark.parametrize(

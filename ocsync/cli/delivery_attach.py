@@ -191,12 +191,12 @@ def _kafka(given: of.Given, topic: str) -> Listener:
 
 def _check_fields(listener: Listener) -> None:
     """Refuse what OrderCloud's fields do not take, without showing a secret."""
-    from ocsync.intake.field_values import why_not
+    from ocsync.intake.field_values import value_fault
     from ocsync.schema import DELIVERY_TARGETS
 
     fields = DELIVERY_TARGETS[listener.slot]
     for name, value in {**listener.shown, **listener.secrets}.items():
-        if why := why_not(fields[name], name, value):
+        if why := value_fault(fields[name], name, value):
             raise UsageError(f"{listener.slot}.{name} {why}")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ocsync.cli.context import Context
+from ocsync.cli.help_format import Command
 from ocsync.cli.options import LOCAL, command
 from ocsync.errors import ExitCode, FileMissing, InputError, Refused, UsageError
 
@@ -18,13 +19,6 @@ if TYPE_CHECKING:
     from ocsync.models import Entry
 
 _EXITS = (*LOCAL, ExitCode.BAD_INPUT, ExitCode.NO_FILE)
-_KINDS = (
-    "address, supplier, catalog, price-schedule, buyer, category, product, usergroup, buyer-user, "
-    "supplier-user, admin-user, variant, inventory, variant-inventory, catalog-assignment, "
-    "catalog-product, category-product, category-assignment, usergroup-assignment, "
-    "product-assignment"
-)
-"""The kinds, written out: to load their table would slow every command's start."""
 To = Annotated[str, typer.Argument(metavar="[FILE]", help="Where to; - for stdout.")]
 Force = Annotated[bool, typer.Option("--force", help="Write over FILE if it is there.")]
 
@@ -34,9 +28,21 @@ Recreated = Annotated[
 ]
 
 
+class _KindsInHelp(Command):
+    """A command whose help lists the kinds; their table is not loaded before that."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help with the kinds in the KIND argument's text."""
+        [argument] = [parameter for parameter in self.params if parameter.name == "kind"]
+        argument.help = f"One of {', '.join(kinds_that_begin(''))}."  # type: ignore[attr-defined]
+        super().format_help(ctx, formatter)
+
+
 def kinds_that_begin(start: str) -> list[str]:
-    """The kinds, for the shell's completion."""
-    return [name for name in _KINDS.split(", ") if name.startswith(start)]
+    """Return the kinds that begin with *start*, for the shell's completion."""
+    from ocsync.schema import KINDS
+
+    return [name for name in KINDS if name.startswith(start)]
 
 
 def register(group: typer.Typer) -> None:
@@ -91,8 +97,8 @@ def register(group: typer.Typer) -> None:
         report = ColumnReport()
         with _open(file) as stream:
             read = read_file(
-                file, stream, kind=kind, form=form, sheet=sheet, note=ctx.warn,
-                see=report.see if dry_run else lambda _: None,
+                file, stream, kind=kind, file_format=form, sheet=sheet, note=ctx.warn,
+                observe=report.add_line if dry_run else lambda _: None,
             )  # fmt: skip
             good = check_entries(folder, read, staged, recreated=recreated)
             if dry_run:
@@ -128,12 +134,12 @@ def register(group: typer.Typer) -> None:
         JSONL holds everything; CSV says so when it cannot.
         """
         from ocsync.intake import export as exports
-        from ocsync.intake.reader import form_of
+        from ocsync.intake.reader import detect_format
         from ocsync.intake.table import kind_named
 
         if "/" in file and file.partition("/")[0] in kinds_that_begin(""):
             raise UsageError(f"{file} is a ref", hint=f"ocsync stage export - {file}")
-        form = form or (form_of(file, b"{") if file != "-" else "jsonl")
+        form = form or (detect_format(file, b"{") if file != "-" else "jsonl")
         if form not in exports.FORMATS:
             raise UsageError(f'"{form}" is no format to export', hint="csv or jsonl")
         found = _selected(
@@ -143,14 +149,12 @@ def register(group: typer.Typer) -> None:
         _write(ctx, file, lines, force=force)
         _exported(ctx, file, form, found)
 
-    @command(group, "template", exits=_EXITS)
+    @command(group, "template", exits=_EXITS, cls=_KindsInHelp)
     def template(
         ctx: Context,
         kind: Annotated[
             str,
-            typer.Argument(
-                metavar="KIND", help=f"One of {_KINDS}.", autocompletion=kinds_that_begin
-            ),
+            typer.Argument(metavar="KIND", help="The kind.", autocompletion=kinds_that_begin),
         ],
         file: To = "-",
         by_ref: Annotated[
@@ -164,13 +168,13 @@ def register(group: typer.Typer) -> None:
     ) -> None:
         """Write an empty CSV for a kind, with all its writable fields."""
         from ocsync.intake.table import kind_named
-        from ocsync.intake.template import header, required
+        from ocsync.intake.template import header_for, required_fields
 
         row = kind_named(kind)
-        names = header(row, by_ref=by_ref, expect=expect or ())
+        names = header_for(row, by_ref=by_ref, expect=expect or ())
         if not ctx.console.json or file != "-":
             _write(ctx, file, [(",".join(names) + "\n").encode()], force=force)
-        facts = {"kind": kind, "file": file, "columns": names, "required": required(row),
+        facts = {"kind": kind, "file": file, "columns": names, "required": required_fields(row),
                  "ops": [op.value for op in row.ops]}  # fmt: skip
         ctx.console.document("stage template", facts)
         _explained(ctx, kind, file, facts, by_ref=by_ref)

@@ -93,7 +93,7 @@ def published_by(ref: Ref) -> list[tuple[Target, Ref]]:
     kind = kind_of(ref)
     publications: list[tuple[Target, Ref]] = []
     for name in kind.direct_targets:
-        entity = KINDS[TARGETS[name].entity]
+        entity = KINDS[TARGETS[name].entity_kind]
         own = not kind.assignment and kind.ids[-1] == entity.ids[-1]
         publications.append((TARGETS[name], ref if own else make_ref(entity, ids_of(ref))))
     return publications

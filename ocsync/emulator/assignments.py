@@ -31,7 +31,7 @@ class Assignments:
         table = self.market.tables[kind.name]
         rows = [table.rows[key] for key in table.keys_with(values)]
         level = query.get("level", "").casefold()
-        if level and kind.optional:
+        if level and kind.optional_ids:
             rows = [row for row in rows if bool(row.ids[-1]) == (level == "group")]
         if price := query.get("pricescheduleid", "").casefold():
             rows = [r for r in rows if str(r.document.get("PriceScheduleID")).casefold() == price]

@@ -11,10 +11,10 @@ from ocsync.emulator.options import EmulatorOptions
 from ocsync.emulator.request import ApiRequest, ApiResponse
 from ocsync.emulator.state import Document, Marketplace
 from ocsync.schema import (
-    CUSTOM_HEADER,
-    DELIVERY_CONFIG,
+    CUSTOM_HEADER_FIELDS,
+    DELIVERY_CONFIG_FIELDS,
     DELIVERY_TARGETS,
-    INTEGRATIONS,
+    EXCLUSIVE_TARGETS,
     SECRET_FIELDS,
 )
 
@@ -94,7 +94,7 @@ def validate_delivery_config(document: Document) -> None:
     targets = {name: target for name, target in document["DeliveryTargets"].items() if target}
     if not targets:
         raise invalid("DeliveryTargets", "is required")
-    if len(targets.keys() & set(INTEGRATIONS)) > 1:
+    if len(targets.keys() & set(EXCLUSIVE_TARGETS)) > 1:
         raise invalid("DeliveryTargets", "has more than one integration")
     for name, target in targets.items():
         if not isinstance(target, dict) or name not in DELIVERY_TARGETS:

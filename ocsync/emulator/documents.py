@@ -15,14 +15,14 @@ from ocsync.emulator.options import EmulatorOptions
 from ocsync.emulator.state import Document, timestamp
 from ocsync.schema import ID_PATTERN, WHOLE_MAX, WHOLE_MIN, XP_LIMIT, Field, Kind, Type
 
-_TYPES: dict[Type, tuple[type, ...]] = {
-    Type.TEXT: (str,),
-    Type.DATE: (str,),
-    Type.WHOLE: (int,),
-    Type.NUMBER: (int, float),
-    Type.FLAG: (bool,),
-    Type.LIST: (list,),
-    Type.XP: (dict,),
+_TYPES: dict[FieldType, tuple[type, ...]] = {
+    FieldType.TEXT: (str,),
+    FieldType.DATE: (str,),
+    FieldType.INTEGER: (int,),
+    FieldType.NUMBER: (int, float),
+    FieldType.BOOLEAN: (bool,),
+    FieldType.LIST: (list,),
+    FieldType.OBJECT: (dict,),
 }
 
 
@@ -64,8 +64,8 @@ def _default(kind: Kind, field: Field) -> Any:
     if field.default is not None:
         return field.default
     if field.read_only:
-        return 0 if field.type is Type.WHOLE else None
-    return False if field.type is Type.FLAG and not kind.assignment else None
+        return 0 if field.type is FieldType.INTEGER else None
+    return False if field.type is FieldType.BOOLEAN and not kind.assignment else None
 
 
 def apply_patch(
@@ -147,15 +147,15 @@ def _validate_value(path: str, field: Field, value: Any) -> None:
     wrong = isinstance(value, bool) and field.type is not Type.FLAG
     if wrong or not isinstance(value, _TYPES[field.type]):
         raise invalid(path, f"is not a {field.type.value}")
-    if isinstance(value, int) and not WHOLE_MIN <= value <= WHOLE_MAX:
+    if isinstance(value, int) and not INTEGER_MIN <= value <= INTEGER_MAX:
         raise invalid(path, "is not a 32-bit number")
     size: float = len(value) if isinstance(value, str) else value  # type: ignore[assignment]
     if field.max is not None and size > field.max:
         raise invalid(path, f"is more than {field.max}")
     if field.min is not None and size < field.min:
         raise invalid(path, f"is less than {field.min}")
-    if field.type is Type.XP and len(msgspec.json.encode(value)) > XP_LIMIT:
-        raise invalid(path, f"is more than {XP_LIMIT} bytes")
+    if field.type is FieldType.OBJECT and len(msgspec.json.encode(value)) > XP_MAX_BYTES:
+        raise invalid(path, f"is more than {XP_MAX_BYTES} bytes")
 
 
 def validate_id(value: Any) -> str:

@@ -6,19 +6,19 @@ complete as variants, assignments and bulk jobs need, are from the public SDKs.
 
 from __future__ import annotations
 
-from ocsync.schema import KINDS, Field, Kind, Reference, Target, Type
+from ocsync.schema import KINDS, RECORD_KINDS, Field, FieldType, Kind, Reference, Target
 
-_TEXT, _FLAG, _WHOLE = Field(Type.TEXT), Field(Type.FLAG), Field(Type.WHOLE)
-_ID = Field(Type.TEXT, max=100)
-_NAME = Field(Type.TEXT, required=True, max=100)
-_ABOUT = Field(Type.TEXT, max=2000)
-_XP = Field(Type.XP)
-_OWNER = Field(Type.TEXT, max=100, create_only=True)
-_COUNT = Field(Type.WHOLE, read_only=True)
+_TEXT, _FLAG, _WHOLE = Field(FieldType.TEXT), Field(FieldType.BOOLEAN), Field(FieldType.INTEGER)
+_ID = Field(FieldType.TEXT, max=100)
+_NAME = Field(FieldType.TEXT, required=True, max=100)
+_ABOUT = Field(FieldType.TEXT, max=2000)
+_XP = Field(FieldType.OBJECT)
+_OWNER = Field(FieldType.TEXT, max=100, create_only=True)
+_COUNT = Field(FieldType.INTEGER, read_only=True)
 _ADDRESS = KINDS["address"].fields
 _GROUP = KINDS["usergroup"].fields
 _DISCOUNT = {
-    "Description": _ABOUT, "DiscountBreaks": Field(Type.LIST, required=True), "ProductFilter": _TEXT,
+    "Description": _ABOUT, "DiscountBreaks": Field(FieldType.LIST, required=True), "ProductFilter": _TEXT,
     "CatalogID": _ID, "CategoryID": _ID, "ProductID": _ID, "Priority": _WHOLE, "xp": _XP,
 }  # fmt: skip
 
@@ -49,14 +49,14 @@ _MORE_KINDS = (
          delete_path="/suppliers/{SupplierID}/usergroups/{UserGroupID}/assignments/{UserID}"),
     Kind("inventory-assignment", "inventory record assignment", ("ProductID", "InventoryRecordID", "BuyerID", "UserGroupID"),
          "/products/{ProductID}/inventoryrecords/assignments", {},
-         role_prefix="Product", assignment=True, optional=1, listed_by=_by("InventoryRecordID", "BuyerID", "UserGroupID"),
+         role_prefix="Product", assignment=True, optional_ids=1, listed_by=_by("InventoryRecordID", "BuyerID", "UserGroupID"),
          references=(Reference("product", ("ProductID",)), Reference("inventory", ("ProductID", "InventoryRecordID")),
                      Reference("buyer", ("BuyerID",)), Reference("usergroup", ("BuyerID", "UserGroupID"))),
          delete_path="/products/{ProductID}/inventoryrecords/{InventoryRecordID}/assignments?buyerID={BuyerID}&userGroupID={UserGroupID}"),
     Kind("variant-inventory-assignment", "variant inventory record assignment",
          ("ProductID", "VariantID", "InventoryRecordID", "BuyerID", "UserGroupID"),
          "/products/{ProductID}/variants/{VariantID}/inventoryrecords/assignments", {},
-         role_prefix="Product", assignment=True, optional=1, listed_by=_by("InventoryRecordID", "BuyerID", "UserGroupID"),
+         role_prefix="Product", assignment=True, optional_ids=1, listed_by=_by("InventoryRecordID", "BuyerID", "UserGroupID"),
          references=(Reference("variant", ("ProductID", "VariantID")),
                      Reference("variant-inventory", ("ProductID", "VariantID", "InventoryRecordID")),
                      Reference("buyer", ("BuyerID",)), Reference("usergroup", ("BuyerID", "UserGroupID"))),
@@ -74,8 +74,8 @@ _MORE_KINDS = (
             "DefaultOptionID": _ID, "DefinesVariant": _FLAG, "OptionCount": _COUNT, "xp": _XP},
          role_prefix="Product"),
     Kind("spec-option", "spec option", ("SpecID", "OptionID"), "/specs/{SpecID}/options/{OptionID}", {
-            "Value": Field(Type.TEXT, required=True, max=2000), "ListOrder": _WHOLE, "IsOpenText": _FLAG, "PriceMarkupType": _TEXT,
-            "PriceMarkup": Field(Type.NUMBER), "xp": _XP},
+            "Value": Field(FieldType.TEXT, required=True, max=2000), "ListOrder": _WHOLE, "IsOpenText": _FLAG, "PriceMarkupType": _TEXT,
+            "PriceMarkup": Field(FieldType.NUMBER), "xp": _XP},
          role_prefix="Product", references=(Reference("spec", ("SpecID",)),)),
     Kind("spec-product", "spec product assignment", ("SpecID", "ProductID"), "/specs/productassignments",
          {"DefaultValue": _TEXT, "DefaultOptionID": _ID},
@@ -85,7 +85,7 @@ _MORE_KINDS = (
     Kind("bundle", "bundle", ("BundleID",), "/bundles/{BundleID}",
          {"OwnerID": _OWNER, "Name": _NAME, "Description": _ABOUT, "Active": _FLAG, "xp": _XP}, role_prefix="Bundle"),
     Kind("bundle-assignment", "bundle assignment", ("BundleID", "BuyerID", "UserGroupID"), "/bundles/assignments", {},
-         role_prefix="Bundle", extra_writer_roles=("BundleAssignmentAdmin",), assignment=True, optional=1, listed_by=_by("BundleID", "BuyerID", "UserGroupID"),
+         role_prefix="Bundle", extra_writer_roles=("BundleAssignmentAdmin",), assignment=True, optional_ids=1, listed_by=_by("BundleID", "BuyerID", "UserGroupID"),
          references=(Reference("bundle", ("BundleID",)), Reference("buyer", ("BuyerID",)), Reference("usergroup", ("BuyerID", "UserGroupID"))),
          delete_path="/bundles/{BundleID}/assignments/{BuyerID}?userGroupID={UserGroupID}"),
     Kind("bundle-product", "bundle product assignment", ("BundleID", "ProductID"), "/bundles/productassignments",
@@ -98,13 +98,13 @@ _MORE_KINDS = (
          references=(Reference("catalog", ("CatalogID",)), Reference("bundle", ("BundleID",))),
          delete_path="/catalogs/{CatalogID}/bundleassignments/{BundleID}"),
     Kind("category-bundle", "category bundle assignment", ("CatalogID", "CategoryID", "BundleID"), "/catalogs/{CatalogID}/categories/bundleassignments",
-         {"ListOrder": Field(Type.WHOLE, min=0)},
+         {"ListOrder": Field(FieldType.INTEGER, min=0)},
          role_prefix="Category", assignment=True, listed_by=_by("CategoryID", "BundleID"),
          references=(Reference("catalog", ("CatalogID",)), Reference("category", ("CatalogID", "CategoryID")), Reference("bundle", ("BundleID",))),
          delete_path="/catalogs/{CatalogID}/categories/{CategoryID}/bundleassignments/{BundleID}"),
     Kind("discount", "discount", ("DiscountID",), "/discounts/{DiscountID}", _DISCOUNT, role_prefix="Discount"),
     Kind("discount-assignment", "discount assignment", ("DiscountID", "BuyerID", "UserGroupID"), "/discounts/assignments", {},
-         role_prefix="Discount", assignment=True, optional=1, listed_by=_by("DiscountID", "BuyerID", "UserGroupID"),
+         role_prefix="Discount", assignment=True, optional_ids=1, listed_by=_by("DiscountID", "BuyerID", "UserGroupID"),
          references=(Reference("discount", ("DiscountID",)), Reference("buyer", ("BuyerID",)), Reference("usergroup", ("BuyerID", "UserGroupID"))),
          delete_path="/discounts/{DiscountID}/assignments?buyerID={BuyerID}&userGroupID={UserGroupID}"),
 )

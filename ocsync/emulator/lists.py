@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ocsync.emulator.errors import ErrorResponse
 from ocsync.emulator.state import Document
-from ocsync.schema import Field, Type
+from ocsync.schema import Field, FieldType
 
 DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 20, 100
 MAX_RESULTS = 100_000
@@ -185,8 +185,8 @@ def _check_filter(name: str, text: str, fields: Mapping[str, Field]) -> None:
         value = part.lstrip("!<>")
         if field is None or value in ("", "*"):
             continue
-        flag = field.type is Type.FLAG and value.casefold() not in ("true", "false")
-        number = field.type in (Type.WHOLE, Type.NUMBER) and not _is_number(value)
+        flag = field.type is FieldType.BOOLEAN and value.casefold() not in ("true", "false")
+        number = field.type in (FieldType.INTEGER, FieldType.NUMBER) and not _is_number(value)
         if flag or number:
             raise ErrorResponse(
                 400, "List.InvalidType", f'{name}: "{value}" is not a {field.type.value}'

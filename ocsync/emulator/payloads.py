@@ -140,6 +140,5 @@ _AFFECTED_BY: dict[str, Callable[..., Iterator[Any]]] = {
     "usergroup": _assigned_to_group,
     "price-schedule": _priced_by,
     "supplier": _supplied_by,
-    "inventory": _itself,
-    "variant-inventory": _itself,
+    **dict.fromkeys(RECORD_KINDS, _itself),
 }

@@ -85,7 +85,7 @@ class Publisher:
             if payload is None:
                 self._publish_updated(TargetEntity(target, ALL_KINDS[name], key), held=True)
             else:
-                self._publish(target, target.updated, payload, held=True)
+                self._publish(target, target.updated_namespace, payload, held=True)
 
     def set_paused(self, target: Target, config: Document, *, paused: bool) -> None:
         """Set `Paused`, after the delay that the options ask for.
@@ -145,7 +145,7 @@ class Publisher:
             config = self.market.sync_configs[fed.target.name]
             if config.get("ExcludePriceSchedules"):
                 payload = {n: v for n, v in payload.items() if "PriceSchedule" not in n}
-            self._publish(fed.target, fed.target.updated, payload, held=held)
+            self._publish(fed.target, fed.target.updated_namespace, payload, held=held)
 
     def _publish(self, target: Target, namespace: str, payload: Document, *, held: bool) -> None:
         self._number += 1

@@ -10,12 +10,14 @@ from ocsync.emulator.options import EmulatorOptions
 from ocsync.emulator.publisher import Publisher
 from ocsync.emulator.request import ApiRequest, ApiResponse
 from ocsync.emulator.state import Document, Marketplace, key_of
-from ocsync.schema import TARGETS, Field, Target, Type
+from ocsync.schema import TARGETS, Field, FieldType, Target
 
 _FLAGS = {flag for target in TARGETS.values() for flag in target.flags}
-_TYPES = {name: Field(Type.FLAG) for name in (*_FLAGS, "Paused", "ExcludePriceSchedules")} | {
-    "DeliveryConfigID": Field(Type.TEXT),
-    "ConfigData": Field(Type.XP),
+_TYPES = {
+    name: Field(FieldType.BOOLEAN) for name in (*_FLAGS, "Paused", "ExcludePriceSchedules")
+} | {
+    "DeliveryConfigID": Field(FieldType.TEXT),
+    "ConfigData": Field(FieldType.OBJECT),
 }
 
 
@@ -113,10 +115,10 @@ def _fields(target: Target) -> tuple[str, ...]:
     """Return the fields of a configuration other than its delivery configuration."""
     if target is ORDER_SYNC:
         return ("ConfigData",)
-    more = ("ConfigData", "ExcludePriceSchedules") if target.entity == "product" else ()
+    more = ("ConfigData", "ExcludePriceSchedules") if target.entity_kind == "product" else ()
     return (*target.flags, "Paused", *more)
 
 
 def _config_not_found(target: Target) -> ErrorResponse:
     name = {"product": "ProductSyncConfig", "": "OrderSyncConfig"}
-    return not_found(name.get(target.entity, "EntitySyncConfig"), target.name)
+    return not_found(name.get(target.entity_kind, "EntitySyncConfig"), target.name)

@@ -1,4 +1,7 @@
-"""Arguments and files -> entries and back, typed by the tables, every fault told at once."""
+"""Readers of arguments and files that give entries, and writers that give files.
+
+Values are read by the type of their field; every fault is reported, not the first one.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a file's columns hold, gathered as its lines pass."""
+"""Report of the values in a file's columns, collected while its lines are read."""
 
 from __future__ import annotations
 
@@ -6,125 +6,127 @@ from typing import Any
 
 import msgspec
 
-from ocsync.intake.record import Line
+from ocsync.intake.record import ParsedLine
 from ocsync.models import Entry
-from ocsync.schema import Kind, Type, field_at, ids_of, kind_of
+from ocsync.schema import FieldType, Kind, field_at, ids_of, kind_of
 
-EXAMPLES = 3
-WHOLE = "(line)"
-"""The column of what is wrong with a line as a whole."""
-_LEADING = ("ref", "op", "replace")
+MAX_EXAMPLES = 3
+WHOLE_LINE = "(line)"
+"""Name of the column that counts problems of whole lines."""
+_RESERVED = ("ref", "op", "replace")
 _JSON_TYPES = {"str": "text", "int": "number", "float": "number", "bool": "true or false",
                "list": "list"}  # fmt: skip
 
 
 class Column:
-    """One column: a field's path (`expect.` before it), or an ID.
+    """The counts of one column: a field, an expected field (`expect.PATH`) or an ID.
 
-    *low* and *high* are the least and the greatest value; *problems* are places with a reason, the
-    first few. *looked* counts the lines where it was looked at.
+    *present* counts the lines with a value, a null or a problem. *examples* holds the first
+    MAX_EXAMPLES problems as text.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.types: set[str] = set()
         self.filled = self.null = self.wrong = 0
-        self.looked = 0
-        self.low: Any = None
-        self.high: Any = None
-        self.problems: list[str] = []
-        self._seen: set[int] = set()
+        self.present = 0
+        self.least: Any = None
+        self.greatest: Any = None
+        self.examples: list[str] = []
+        self._value_hashes: set[int] = set()
 
     @property
     def distinct(self) -> int:
-        """How many values differ."""
-        return len(self._seen)
+        """The number of different values."""
+        return len(self._value_hashes)
 
     @property
     def type(self) -> str:
-        """The type of its field; where kinds differ, each."""
+        """The type of its field; all of them, where lines of different kinds disagree."""
         return ", ".join(sorted(self.types)) or "-"
 
-    def take(self, value: Any, sort: str) -> None:
-        """Count a value of a field whose type is *sort*."""
-        self.looked += 1
+    def add_value(self, value: Any, type_name: str) -> None:
+        """Count a value of a field whose type is *type_name*."""
+        self.present += 1
         if value is None:
             self.null += 1
             return
-        self.types.add(sort)
+        self.types.add(type_name)
         self.filled += 1
-        self._seen.add(hash(msgspec.json.encode(value)))
+        self._value_hashes.add(hash(msgspec.json.encode(value)))
         if isinstance(value, str | int | float):
-            self.low = value if self.low is None or _less(value, self.low) else self.low
-            self.high = value if self.high is None or _less(self.high, value) else self.high
+            self.least = value if self.least is None or _less(value, self.least) else self.least
+            self.greatest = (
+                value if self.greatest is None or _less(self.greatest, value) else self.greatest
+            )
 
 
-def _less(one: Any, other: Any) -> bool:
-    """Numbers before text; a column inside xp may hold both."""
-    if isinstance(one, str) is isinstance(other, str):
-        return bool(one < other)
-    return isinstance(other, str)
+def _less(left: Any, right: Any) -> bool:
+    """Return whether *left* sorts first: numbers before text, as an xp column may hold both."""
+    if isinstance(left, str) is isinstance(right, str):
+        return bool(left < right)
+    return isinstance(right, str)
 
 
 class ColumnReport:
-    """Gathers; hand *see* to `read_file`."""
+    """The columns of one file. Pass *add_line* to `read_file` as its observer."""
 
     def __init__(self) -> None:
-        self.lines = self.wrong = self.read = 0
+        self.lines = self.wrong = self.parsed = 0
         self.columns: dict[str, Column] = {}
-        self._places: dict[str, int] = {}
+        self._column_numbers: dict[str, int] = {}
 
-    def see(self, line: Line) -> None:
-        """Take a line in."""
+    def add_line(self, line: ParsedLine) -> None:
+        """Count the values and problems of *line*."""
         self.lines += 1
         self.wrong += bool(line.problems)
-        self._places = self._places or dict(line.columns)
+        self._column_numbers = self._column_numbers or dict(line.column_numbers)
         faulty = {p.field for p in line.problems}
         for problem in line.problems:
-            column = self._column(problem.field or WHOLE)
+            column = self._column(problem.field or WHOLE_LINE)
             column.wrong += 1
-            if len(column.problems) < EXAMPLES:
+            if len(column.examples) < MAX_EXAMPLES:
                 value = f' "{problem.value}"' if problem.value else ""
-                column.problems.append(f"{problem.place()}{value} {problem.why}")
+                column.examples.append(f"{problem.place()}{value} {problem.why}")
         if line.entry is None:
             return
-        self.read += 1
+        self.parsed += 1
         for name in faulty:
-            self._column(name or WHOLE).looked += 1
+            self._column(name or WHOLE_LINE).present += 1
         kind = kind_of(line.entry.ref)
-        for name, text in _lead(line, line.entry):
-            self._column(name).take(text, "ID" if name not in _LEADING else name)
+        for name, text in _leading_cells(line, line.entry):
+            self._column(name).add_value(text, "ID" if name not in _RESERVED else name)
         for prefix, fields in (("", line.entry.fields), ("expect.", line.entry.expect)):
             for path, value in fields.items():
                 if prefix + path not in faulty:
-                    self._column(prefix + path).take(value, _type(kind, path, value))
+                    self._column(prefix + path).add_value(value, _type_name(kind, path, value))
 
-    def listed(self) -> list[Column]:
-        """The columns in the file's order, those that are empty among them."""
-        for name in self._places:
+    def ordered_columns(self) -> list[Column]:
+        """Return the columns in the file's order, empty ones included."""
+        for name in self._column_numbers:
             self._column(name)
-        first = len(self._places)
-        return sorted(self.columns.values(), key=lambda c: self._places.get(c.name, first))
+        first = len(self._column_numbers)
+        return sorted(self.columns.values(), key=lambda c: self._column_numbers.get(c.name, first))
 
-    def empty(self, column: Column) -> int:
-        """In how many lines *column* says nothing; lines without a usable ref are not counted."""
-        return 0 if column.name == WHOLE else self.read - column.looked
+    def count_empty(self, column: Column) -> int:
+        """Return the number of lines with a usable ref in which *column* is empty."""
+        return 0 if column.name == WHOLE_LINE else self.parsed - column.present
 
     def _column(self, name: str) -> Column:
         return self.columns.setdefault(name, Column(name))
 
 
-def _lead(line: Line, entry: Entry) -> list[tuple[str, str]]:
-    """What leads the line: its IDs where they have columns of their own, else its ref."""
+def _leading_cells(line: ParsedLine, entry: Entry) -> list[tuple[str, str]]:
+    """Return the names and values of the line's ID columns, or of `ref`, and of `op`."""
     ids = ids_of(entry.ref)
-    own = [(name, ids[name]) for name in ids if name in line.columns]
-    lead = own or [("ref", entry.ref)]
-    return [*lead, ("op", entry.op.value)] if "op" in line.columns else lead
+    id_cells = [(name, ids[name]) for name in ids if name in line.column_numbers]
+    leading = id_cells or [("ref", entry.ref)]
+    return [*leading, ("op", entry.op.value)] if "op" in line.column_numbers else leading
 
 
-def _type(kind: Kind, path: str, value: Any) -> str:
-    """The type of the field; inside xp, where there is none, the value's own."""
+def _type_name(kind: Kind, path: str, value: Any) -> str:
+    """Return the type of the field at *path*; inside xp, the type of *value* itself."""
     field = field_at(kind, path)
-    if field is None or field.type is not Type.XP:
+    if field is None or field.type is not FieldType.OBJECT:
         return field.type.value if field else "-"
     return _JSON_TYPES.get(type(value).__name__, "object")

@@ -1,4 +1,4 @@
-"""CSV text -> rows: the delimiter is found in the header, quotes may span lines."""
+"""Rows of CSV text: the header tells the delimiter, and quoted cells may span lines."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from itertools import chain
 
 from ocsync.errors import InputError
-from ocsync.intake.record import Origin, Row
+from ocsync.intake.record import InputFile, Row
 
 MAX_CELL = 1_000_000
-"""Characters of one cell."""
-_TOLD = re.compile(r"sep=([,;\t])\r?\n?", re.IGNORECASE)
+"""Most characters of one cell."""
+_SEPARATOR_LINE = re.compile(r"sep=([,;\t])\r?\n?", re.IGNORECASE)
 _QUOTED = re.compile(r'"[^"]*"?')
 _FAULTS = {
     "end of data": "has a quote that is never closed",
@@ -22,17 +22,19 @@ _FAULTS = {
 }
 
 
-def rows(origin: Origin, text: Iterator[str], head: bytes) -> Iterator[Row]:
-    """The rows; blank ones are left out. Raises InputError for what is no CSV.
+def read_rows(origin: InputFile, text: Iterator[str], head: bytes) -> Iterator[Row]:
+    """Yield the rows that are not blank. Raises InputError for text that is not CSV.
 
-    A first line `sep=;`, as spreadsheets write it, names the delimiter.
+    A first line `sep=;`, which spreadsheets write, names the delimiter.
     """
     csv.field_size_limit(MAX_CELL)
     first = next(text, "")
-    told = _TOLD.fullmatch(first)
-    delimiter = told[1] if told else _delimiter(head)
-    reader = csv.reader(text if told else chain([first], text), delimiter=delimiter, strict=True)
-    skipped = 1 if told else 0
+    separator = _SEPARATOR_LINE.fullmatch(first)
+    delimiter = separator[1] if separator else _detect_delimiter(head)
+    reader = csv.reader(
+        text if separator else chain([first], text), delimiter=delimiter, strict=True
+    )
+    skipped = 1 if separator else 0
     start = 1 + skipped
     try:
         for row in reader:
@@ -40,13 +42,13 @@ def rows(origin: Origin, text: Iterator[str], head: bytes) -> Iterator[Row]:
                 yield Row(start, row)
             start = reader.line_num + skipped + 1
     except csv.Error as error:
-        why = next((text for part, text in _FAULTS.items() if part in str(error)), str(error))
-        problem = origin.problem(start, -1, "", "", why)
+        reason = next((fault for part, fault in _FAULTS.items() if part in str(error)), str(error))
+        problem = origin.problem(start, -1, "", "", reason)
         raise InputError("nothing was staged", [problem]) from error
 
 
-def _delimiter(head: bytes) -> str:
-    """Comma, semicolon or tab: the one that the first line has most of outside quotes."""
+def _detect_delimiter(head: bytes) -> str:
+    """Return the one of comma, semicolon and tab that the first line has most, outside quotes."""
     encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     first = io.StringIO(head.decode(encoding, "ignore")).readline()
     return max(",;\t", key=_QUOTED.sub("", first).count)

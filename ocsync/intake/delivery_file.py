@@ -1,4 +1,4 @@
-"""Files of delivery configurations -> what is wanted, with every fault told at once.
+"""Files of delivery configurations, read with every fault reported at once.
 
     [[deliveries]]
     ID = "search"
@@ -7,8 +7,8 @@
     Endpoint = "https://consumer.example/in"
     Secret = { env = "CONSUMER_SECRET" }         or { command = "op read ..." }
 
-The same in JSON; there a list, or one configuration alone, will do too. `Kafka = false` (or null)
-takes a target away. Secrets are only named: a literal one is refused.
+JSON has the same members; it may also be a list, or one configuration alone. `Kafka = false` (or
+null) removes a target. A secret is given by reference; a literal one is refused.
 """
 
 from __future__ import annotations
@@ -21,29 +21,30 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from ocsync.errors import InputError, Problem
-from ocsync.intake.field_values import FieldError, why_not
+from ocsync.intake.field_values import FieldError, value_fault
 from ocsync.schema import (
-    CUSTOM_HEADER,
-    DELIVERY_CONFIG,
+    CUSTOM_HEADER_FIELDS,
+    DELIVERY_CONFIG_FIELDS,
     DELIVERY_TARGETS,
     ID_PATTERN,
+    ID_RULE,
     SECRET_FIELDS,
 )
 from ocsync.secrets import SecretSource
 
-_ITEM = ("ID", *DELIVERY_CONFIG)
-_TOP = {"deliveries", "format", "command", "attached"}
-_LITERAL = 'is a secret: write { env = "NAME" } or { command = "..." } in its place'
-_JSON = re.compile(r"\s*(\{|\[\s*[{\]])")
-"""How a JSON document begins; a TOML one may begin with `[[deliveries]]`."""
-_AT = re.compile(r"\(at line (\d+), column (\d+)\)")
+_CONFIG_FIELDS = ("ID", *DELIVERY_CONFIG_FIELDS)
+_DOCUMENT_FIELDS = {"deliveries", "format", "command", "attached"}
+_LITERAL_FAULT = 'is a secret: write { env = "NAME" } or { command = "..." } in its place'
+_JSON_START = re.compile(r"\s*(\{|\[\s*[{\]])")
+"""Beginning of a JSON document; TOML may begin with `[[deliveries]]`."""
+_TOML_POSITION = re.compile(r"\(at line (\d+), column (\d+)\)")
 
 
 class DesiredConfig(NamedTuple):
-    """A delivery configuration as a file has it.
+    """A delivery configuration as a file describes it.
 
-    *fields* are those of its own that are given. *targets* are documents by type, None where one is
-    to be taken away; their secrets are SecretSources.
+    *fields* are the given ones of the configuration itself. *targets* maps a type of target to its
+    document, or to None when the target is to be removed; secrets in it are SecretSources.
     """
 
     id: str
@@ -52,166 +53,177 @@ class DesiredConfig(NamedTuple):
 
 
 def read_deliveries(name: str, data: bytes) -> list[DesiredConfig]:
-    """The configurations in a file. Raises InputError with every fault, but without a secret."""
+    """Return the configurations in a file.
+
+    Raises InputError with every fault; no secret is shown in it.
+    """
     label = PurePath(name).name
-    found, problems, seen = [], list[Problem](), set[str]()
-    for number, item in enumerate(_items(label, _parsed(label, data)), 1):
-        own = item.get("ID") if isinstance(item, dict) else None
-        place = own if isinstance(own, str) and own else f"deliveries[{number}]"
-        faults = list(_faults(item))
-        if place.casefold() in seen:
-            faults.append(FieldError("ID", place, "is in the file twice"))
-        seen.add(place.casefold())
-        problems += [problem(label, place, fault) for fault in faults]
+    configs, problems, known_ids = [], list[Problem](), set[str]()
+    for number, item in enumerate(_config_items(label, _parse(label, data)), 1):
+        given_id = item.get("ID") if isinstance(item, dict) else None
+        config_name = (
+            given_id if isinstance(given_id, str) and given_id else f"deliveries[{number}]"
+        )
+        faults = list(_config_faults(item))
+        if config_name.casefold() in known_ids:
+            faults.append(FieldError("ID", config_name, "is in the file twice"))
+        known_ids.add(config_name.casefold())
+        problems += [problem_of(label, config_name, fault) for fault in faults]
         if not faults:
-            found.append(_wanted(item))
+            configs.append(_desired_config(item))
     if problems:
-        raise refused(problems)
-    return found
+        raise refusal(problems)
+    return configs
 
 
-def problem(label: str, place: str, fault: FieldError) -> Problem:
-    """*fault* of the configuration *place* in file *label*."""
-    return Problem(label, 0, 0, ".".join(filter(None, [place, fault.field])), *fault[1:])
+def problem_of(label: str, config_name: str, fault: FieldError) -> Problem:
+    """Return *fault* as a problem of the configuration *config_name* in file *label*."""
+    return Problem(label, 0, 0, ".".join(filter(None, [config_name, fault.field])), *fault[1:])
 
 
-def refused(problems: list[Problem]) -> InputError:
-    """The error that tells all of *problems*."""
-    are = "thing is" if len(problems) == 1 else "things are"
-    return InputError(f"{len(problems):,} {are} wrong; nothing was sent", problems)
+def refusal(problems: list[Problem]) -> InputError:
+    """Return the error that lists *problems*."""
+    subject = "thing is" if len(problems) == 1 else "things are"
+    return InputError(f"{len(problems):,} {subject} wrong; nothing was sent", problems)
 
 
-def _parsed(label: str, data: bytes) -> Any:
+def _parse(label: str, data: bytes) -> Any:
     try:
         text = data.decode("utf-8-sig")
-        if not label.endswith(".toml") and (label.endswith(".json") or _JSON.match(text)):
-            return json.loads(text, object_pairs_hook=_once)
+        if not label.endswith(".toml") and (label.endswith(".json") or _JSON_START.match(text)):
+            return json.loads(text, object_pairs_hook=_unique_members)
         return tomllib.loads(text)
     except json.JSONDecodeError as error:
         raise _unreadable(label, error.lineno, error.colno, f"is not JSON: {error.msg}") from None
     except tomllib.TOMLDecodeError as error:
-        at = _AT.search(str(error))
-        line, column = (int(at[1]), int(at[2])) if at else (0, 0)
-        raise _unreadable(label, line, column, f"is not TOML: {_AT.sub('', str(error))}") from None
+        position = _TOML_POSITION.search(str(error))
+        line, column = (int(position[1]), int(position[2])) if position else (0, 0)
+        raise _unreadable(
+            label, line, column, f"is not TOML: {_TOML_POSITION.sub('', str(error))}"
+        ) from None
     except (ValueError, RecursionError) as error:
         raise _unreadable(label, 0, 0, f"cannot be read: {error}") from None
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = [name for name, _ in pairs if [n for n, _ in pairs].count(name) > 1]
-        raise ValueError(f"{twice[0]} stands twice in one object")
-    return found
+def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        repeated = [name for name, _ in pairs if [n for n, _ in pairs].count(name) > 1]
+        raise ValueError(f"{repeated[0]} stands twice in one object")
+    return members
 
 
-def _unreadable(label: str, line: int, column: int, why: str) -> InputError:
-    return refused([Problem(label, line, column, "", "", why.strip())])
+def _unreadable(label: str, line: int, column: int, reason: str) -> InputError:
+    return refusal([Problem(label, line, column, "", "", reason.strip())])
 
 
-def _items(label: str, document: Any) -> list[Any]:
-    """The configurations in a document of any of the forms."""
+def _config_items(label: str, document: Any) -> list[Any]:
+    """Return the configurations in a document, whichever form it has."""
     if isinstance(document, list):
         return document
     if isinstance(document, dict) and "ID" in document and "deliveries" not in document:
         return [{n: v for n, v in document.items() if n not in ("format", "command")}]
     items = document.get("deliveries") if isinstance(document, dict) else None
-    unknown = sorted(document.keys() - _TOP) if isinstance(document, dict) else []
+    unknown = sorted(document.keys() - _DOCUMENT_FIELDS) if isinstance(document, dict) else []
     if not isinstance(items, list) or unknown:
-        what = f"has no {', '.join(unknown)}" if unknown else "has no list of deliveries"
-        raise refused([Problem(label, 0, 0, "", "", f"a file of delivery configurations {what}")])
+        reason = f"has no {', '.join(unknown)}" if unknown else "has no list of deliveries"
+        raise refusal([Problem(label, 0, 0, "", "", f"a file of delivery configurations {reason}")])
     return items
 
 
-def _faults(item: Any) -> Iterator[FieldError]:
+def _config_faults(item: Any) -> Iterator[FieldError]:
     if not isinstance(item, dict):
-        yield FieldError("", _shown(item), "is no delivery configuration")
+        yield FieldError("", _display_text(item), "is no delivery configuration")
         return
-    own = item.get("ID")
-    if own is None:
+    given_id = item.get("ID")
+    if given_id is None:
         yield FieldError("ID", "", "is missing")
-    elif not isinstance(own, str) or not ID_PATTERN.fullmatch(own):
-        yield FieldError(
-            "ID", _shown(own), "an ID has letters, digits, - and _ only, 1 to 100 of them"
-        )
+    elif not isinstance(given_id, str) or not ID_PATTERN.fullmatch(given_id):
+        yield FieldError("ID", _display_text(given_id), ID_RULE)
     for name, value in item.items():
         if name == "targets":
             yield FieldError(name, "", "is what ocsync delivery bind sets; leave it out")
-        elif name not in _ITEM:
-            yield FieldError(name, "", f"is unknown; there are {', '.join(_ITEM)}")
-        elif name in DELIVERY_CONFIG and (why := why_not(DELIVERY_CONFIG[name], name, value)):
-            yield FieldError(name, _shown(value), why)
+        elif name not in _CONFIG_FIELDS:
+            yield FieldError(name, "", f"is unknown; there are {', '.join(_CONFIG_FIELDS)}")
+        elif name in DELIVERY_CONFIG_FIELDS and (
+            reason := value_fault(DELIVERY_CONFIG_FIELDS[name], name, value)
+        ):
+            yield FieldError(name, _display_text(value), reason)
     targets = item.get("DeliveryTargets")
-    for slot, target in targets.items() if isinstance(targets, dict) else ():
-        for fault in _target_faults(slot, target):
-            yield fault._replace(field=".".join(filter(None, [slot, fault.field])))
+    for target_type, target in targets.items() if isinstance(targets, dict) else ():
+        for fault in _target_faults(target_type, target):
+            yield fault._replace(field=".".join(filter(None, [target_type, fault.field])))
 
 
-def _target_faults(slot: str, target: Any) -> Iterator[FieldError]:
-    fields = DELIVERY_TARGETS.get(slot)
+def _target_faults(target_type: str, target: Any) -> Iterator[FieldError]:
+    fields = DELIVERY_TARGETS.get(target_type)
     if fields is None:
         yield FieldError("", "", f"is no delivery target; there are {', '.join(DELIVERY_TARGETS)}")
         return
     if target is None or target is False:
         return
     if not isinstance(target, dict):
-        yield FieldError("", _shown(target), "is neither a target nor false, which takes it away")
+        yield FieldError(
+            "", _display_text(target), "is neither a target nor false, which takes it away"
+        )
         return
     for name, field in fields.items():
         if field.required and not field.write_only and target.get(name) is None:
             yield FieldError(name, "", "is missing")
     for name, value in target.items():
         if name not in fields:
-            yield FieldError(name, "", f"is unknown; {slot} has {', '.join(fields)}")
+            yield FieldError(name, "", f"is unknown; {target_type} has {', '.join(fields)}")
         elif name not in SECRET_FIELDS and value is not None:
-            if _is_source(value) and (why := why_not(fields[name], name, value)):
-                yield FieldError(name, "", f"{why}; only secrets are written as a reference")
-            elif why := why_not(fields[name], name, value):
-                yield FieldError(name, _shown(value), why)
-    yield from _literals(target)
-    name, value = CUSTOM_HEADER
+            if _is_secret_reference(value) and (reason := value_fault(fields[name], name, value)):
+                yield FieldError(name, "", f"{reason}; only secrets are written as a reference")
+            elif reason := value_fault(fields[name], name, value):
+                yield FieldError(name, _display_text(value), reason)
+    yield from _literal_secrets(target)
+    name, value = CUSTOM_HEADER_FIELDS
     if target.get(value) and not target.get(name):
         yield FieldError(value, "", f"goes with {name} only")
 
 
-def _literals(document: Mapping[str, Any], path: str = "") -> Iterator[FieldError]:
-    """Secrets that stand in the file themselves, at any depth; they are not shown."""
+def _literal_secrets(document: Mapping[str, Any], path: str = "") -> Iterator[FieldError]:
+    """Yield a fault for each literal secret, at any depth, without its value."""
     for name, value in document.items():
-        here = f"{path}{name}"
+        member_path = f"{path}{name}"
         if name in SECRET_FIELDS:
-            if value is not None and not _is_source(value):
-                yield FieldError(here, "", _LITERAL)
+            if value is not None and not _is_secret_reference(value):
+                yield FieldError(member_path, "", _LITERAL_FAULT)
         elif isinstance(value, dict):
-            yield from _literals(value, here + ".")
+            yield from _literal_secrets(value, member_path + ".")
 
 
-def _is_source(value: Any) -> bool:
-    """Whether *value* names a secret: `{ env = "X" }` or `{ command = "x" }`."""
+def _is_secret_reference(value: Any) -> bool:
+    """Return whether *value* refers to a secret: `{ env = "X" }` or `{ command = "x" }`."""
     if not isinstance(value, dict) or len(value) != 1:
         return False
-    [(name, said)] = value.items()
-    return name in ("env", "command") and isinstance(said, str) and bool(said.strip())
+    [(name, reference)] = value.items()
+    return name in ("env", "command") and isinstance(reference, str) and bool(reference.strip())
 
 
-def _wanted(item: dict[str, Any]) -> DesiredConfig:
+def _desired_config(item: dict[str, Any]) -> DesiredConfig:
     fields = {n: item[n] for n in ("Name", "Enabled") if item.get(n) is not None}
     targets = item.get("DeliveryTargets") or {}
-    there = {n: None if t is None or t is False else _sourced(t) for n, t in targets.items()}
-    return DesiredConfig(item["ID"], fields, there)
+    documents = {
+        n: None if t is None or t is False else _with_secret_sources(t) for n, t in targets.items()
+    }
+    return DesiredConfig(item["ID"], fields, documents)
 
 
-def _sourced(document: Mapping[str, Any]) -> dict[str, Any]:
-    """*document* with a SecretSource for each reference."""
+def _with_secret_sources(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *document* with a SecretSource in place of each reference to a secret."""
     return {
         name: SecretSource(**value) if name in SECRET_FIELDS and value
-        else _sourced(value) if isinstance(value, dict)
+        else _with_secret_sources(value) if isinstance(value, dict)
         else value
         for name, value in document.items()
     }  # fmt: skip
 
 
-def _shown(value: Any) -> str:
-    """*value* as text; of what has members only the size, for there may be secrets in it."""
+def _display_text(value: Any) -> str:
+    """Return *value* as text, or "" for a list or object, which may hold secrets."""
     if isinstance(value, dict | list):
         return ""
     return value if isinstance(value, str) else json.dumps(value)

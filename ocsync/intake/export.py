@@ -1,9 +1,9 @@
-"""Entries -> JSON lines or CSV, such that importing them stages the same entries again.
+"""Writers of entries as JSON lines or CSV; importing the file stages the same entries again.
 
-JSON lines hold everything. CSV has a `ref` and an `op` column and a column a field; a field with a
-value that its text would not bring back (text in an xp key that looks like a number, an empty text,
-a list) gets a header that ends in `:`, and JSON in its cells. So does text that a spreadsheet would
-take for a formula or an error: quoted as JSON, it is none.
+JSON lines hold everything. CSV has a `ref` and an `op` column and one column for each field. Where
+plain text would not give the same value again (an empty text, a list, a number inside xp), the
+column's header ends in `:` and its cells hold JSON. The same is done for text that a spreadsheet
+would take for a formula or an error.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ import msgspec
 from ocsync.errors import InputError, Problem
 from ocsync.intake.csv_rows import MAX_CELL
 from ocsync.intake.field_values import read_text
-from ocsync.intake.table import ERRORS, NULL
+from ocsync.intake.table import ERROR_TEXTS, NULL
 from ocsync.models import Entry, Fields, Ref
 from ocsync.schema import field_at, kind_of
 
 FORMATS = ("csv", "jsonl")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _encode = msgspec.json.Encoder().encode
 
 
 def json_lines(entries: Iterable[Entry]) -> Iterator[bytes]:
-    """A line an entry."""
+    """Yield one line for each entry."""
     for entry in entries:
         record: dict[str, Any] = {"ref": entry.ref, "op": entry.op, "fields": entry.fields}
         if entry.expect:
@@ -39,33 +39,35 @@ def json_lines(entries: Iterable[Entry]) -> Iterator[bytes]:
 
 
 def csv_lines(entries: Sequence[Entry]) -> Iterator[bytes]:
-    """A header, then a line an entry. Raises InputError, with every reason, for what CSV cannot
-    hold.
+    """Yield a header, then one line for each entry.
+
+    Raises InputError with the reason for every field that CSV cannot hold.
     """
     columns = _columns(entries)
     replace = any(entry.replace for entry in entries)
-    lead = ["ref", "op", *(["replace"] if replace else [])]
-    names = [*lead, *(name + path + ":" * json for (name, path), json in columns.items())]
-    yield _line(names, quoted=any(sign in name for name in names for sign in ";\t\r"))
+    reserved = ["ref", "op", *(["replace"] if replace else [])]
+    headers = [*reserved, *(prefix + path + ":" * json for (prefix, path), json in columns.items())]
+    misleading = any(character in name for name in headers for character in ";\t\r")
+    yield _csv_line(headers, quote_all=misleading)
     for entry in entries:
         cells = [entry.ref, entry.op.value, *(["true" if entry.replace else ""] if replace else [])]
-        for (expects, path), json in columns.items():
-            fields = entry.expect if expects else entry.fields
+        for (prefix, path), json in columns.items():
+            fields = entry.expect if prefix else entry.fields
             cells.append(_cell(entry.ref, path, fields[path], json=json) if path in fields else "")
-        yield _line(cells)
+        yield _csv_line(cells)
 
 
 def _columns(entries: Iterable[Entry]) -> dict[tuple[str, str], bool]:
-    """The columns in the order in which they come up: (`expect.` or nothing, path) -> is JSON."""
+    """Return the columns in order of appearance: ("expect." or "", path) -> whether it is JSON."""
     columns: dict[tuple[str, str], bool] = {}
     problems: dict[tuple[str, str], Problem] = {}
     for entry in entries:
-        for key, value in _values(entry):
+        for key, value in _prefixed_values(entry):
             path = key[1]
-            json = path.endswith(":") or _as_text(entry.ref, path, value) is None
-            columns[key] = columns.get(key, False) or json
-            if why := _why_not(entry.ref, path, value, json=json):
-                problems.setdefault(key, Problem(entry.ref, 0, 0, "".join(key), "", why))
+            is_json = path.endswith(":") or _plain_text(entry.ref, path, value) is None
+            columns[key] = columns.get(key, False) or is_json
+            if reason := _csv_fault(entry.ref, path, value, json=is_json):
+                problems.setdefault(key, Problem(entry.ref, 0, 0, "".join(key), "", reason))
     if problems:
         raise InputError(
             "CSV cannot hold all that is staged; nothing was written",
@@ -75,40 +77,40 @@ def _columns(entries: Iterable[Entry]) -> dict[tuple[str, str], bool]:
     return columns
 
 
-def _values(entry: Entry) -> Iterator[tuple[tuple[str, str], Any]]:
+def _prefixed_values(entry: Entry) -> Iterator[tuple[tuple[str, str], Any]]:
     sides: tuple[tuple[str, Fields], ...] = (("", entry.fields), ("expect.", entry.expect))
-    for name, fields in sides:
+    for prefix, fields in sides:
         for path, value in fields.items():
-            yield (name, path), value
+            yield (prefix, path), value
 
 
-def _as_text(ref: Ref, path: str, value: Any) -> str | None:
-    """*value* as a plain cell, or None when only JSON brings it back."""
+def _plain_text(ref: Ref, path: str, value: Any) -> str | None:
+    """Return *value* as a plain cell, or None when only JSON would give the same value again."""
     if value is None:
         return NULL
     field = field_at(kind_of(ref), path)
     if isinstance(value, str):
         text = value
-        odd = text in ("", NULL, *ERRORS) or text.startswith(_FORMULA)
-        if odd or "\0" in text or "\r" in text:
+        needs_json = text in ("", NULL, *ERROR_TEXTS) or text.startswith(_FORMULA_STARTS)
+        if needs_json or "\0" in text or "\r" in text:
             return None
     else:
         text = _encode(value).decode()
     try:
-        back = read_text(field, text) if field else text
+        restored = read_text(field, text) if field else text
     except ValueError:
         return None
-    return text if type(back) is type(value) and back == value else None
+    return text if type(restored) is type(value) and restored == value else None
 
 
 def _cell(ref: Ref, path: str, value: Any, *, json: bool) -> str:
     if value is None:
         return NULL
-    return _encode(value).decode() if json else _as_text(ref, path, value) or ""
+    return _encode(value).decode() if json else _plain_text(ref, path, value) or ""
 
 
-def _why_not(ref: Ref, path: str, value: Any, *, json: bool) -> str:
-    """Why a column of CSV cannot hold *value*; empty when it can."""
+def _csv_fault(ref: Ref, path: str, value: Any, *, json: bool) -> str:
+    """Return the reason why a CSV column cannot hold *value*, or "" when it can."""
     if path != path.strip() or "\0" in path:
         return "has a name that a header does not keep (spaces at its end, or a NUL)"
     if len(_cell(ref, path, value, json=json)) > MAX_CELL - 2:
@@ -116,10 +118,12 @@ def _why_not(ref: Ref, path: str, value: Any, *, json: bool) -> str:
     return ""
 
 
-def _line(cells: list[str], *, quoted: bool = False) -> bytes:
-    """A line; all of it *quoted* where a reader could take something in it for the delimiter."""
+def _csv_line(cells: list[str], *, quote_all: bool = False) -> bytes:
+    """Return a line of CSV. *quote_all* keeps characters in a header from being taken for the
+    delimiter.
+    """
     line = io.StringIO()
     csv.writer(
-        line, lineterminator="\n", quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL
+        line, lineterminator="\n", quoting=csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL
     ).writerow(cells)
     return line.getvalue().encode()

@@ -1,4 +1,8 @@
-"""JSON lines: `{"ref": ..., "op": "set", "fields": {...}, "expect": {...}, "replace": false}`."""
+"""Entries from JSON lines.
+
+Each line is `{"ref": ..., "op": "set", "fields": {...}, "expect": {...}, "replace": false}`; only
+`ref` is required.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,8 @@ from typing import Any
 import msgspec
 
 from ocsync.errors import InputError, UsageError
-from ocsync.intake.field_values import opened
-from ocsync.intake.record import Line, Origin
+from ocsync.intake.field_values import expand_models
+from ocsync.intake.record import InputFile, ParsedLine
 from ocsync.models import Entry, Fields, Op
 from ocsync.schema import Kind, kind_of, read_ref
 
@@ -25,62 +29,67 @@ class _Record(msgspec.Struct, forbid_unknown_fields=True):
 _decode = msgspec.json.Decoder(_Record).decode
 
 
-def lines(origin: Origin, text: Iterator[str]) -> Iterator[Line]:
-    """A line a record; blank ones are left out. Raises InputError for one JSON document."""
-    begun = False
+def read_lines(origin: InputFile, text: Iterator[str]) -> Iterator[ParsedLine]:
+    """Yield a parsed line for each line that is not blank.
+
+    Raises InputError when the text is one JSON document instead.
+    """
+    started = False
     for number, line in enumerate(text, 1):
-        if not begun and line.strip():
-            begun = True
-            _check_first(origin, number, line.strip())
+        if not started and line.strip():
+            started = True
+            _refuse_document(origin, number, line.strip())
         if line.strip():
-            yield _line(origin, number, line)
+            yield _parse_line(origin, number, line)
 
 
-def _check_first(origin: Origin, number: int, text: str) -> None:
-    """Tell once, not line by line, that a file is one JSON document."""
+def _refuse_document(origin: InputFile, number: int, text: str) -> None:
+    """Raise InputError when the first line begins a JSON document, once for all its lines."""
     if text.startswith("[") or text == "{":
-        tool = "jq -c '.[]'" if text.startswith("[") else "jq -c ."
-        why = "begins a JSON document of many lines; JSON lines have one object a line"
-        problem = origin.problem(number, -1, "", text, why)
-        raise InputError("nothing was staged", [problem], hint=f"{tool} {origin.label} makes them")
+        command = "jq -c '.[]'" if text.startswith("[") else "jq -c ."
+        reason = "begins a JSON document of many lines; JSON lines have one object a line"
+        problem = origin.problem(number, -1, "", text, reason)
+        raise InputError(
+            "nothing was staged", [problem], hint=f"{command} {origin.label} makes them"
+        )
 
 
-def _line(origin: Origin, number: int, text: str) -> Line:
-    def wrong(field: str, value: str, why: str) -> Line:
-        return Line(number, None, [origin.problem(number, -1, field, value, why)])
+def _parse_line(origin: InputFile, number: int, text: str) -> ParsedLine:
+    def refused(field: str, value: str, reason: str) -> ParsedLine:
+        return ParsedLine(number, None, [origin.problem(number, -1, field, value, reason)])
 
     try:
         record = _decode(text)
         ref = read_ref(record.ref)
     except msgspec.ValidationError as error:
-        return wrong("", text.strip(), f"is not an entry: {error}")
+        return refused("", text.strip(), f"is not an entry: {error}")
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-        return wrong("", text.strip(), "is not JSON")
+        return refused("", text.strip(), "is not JSON")
     except UsageError as error:
-        return wrong("ref", record.ref, error.message)
+        return refused("ref", record.ref, error.message)
     kind = kind_of(ref)
     for name, fields in (("fields", record.fields), ("expect", record.expect)):
-        if path := _given_twice(kind, fields):
-            return wrong(path, text.strip(), f"is given twice in {name}")
+        if path := _duplicate_path(kind, fields):
+            return refused(path, text.strip(), f"is given twice in {name}")
     entry = Entry(
         op=record.op or (Op.ASSIGN if kind.assignment else Op.SET),
         ref=ref,
-        fields=opened(kind, record.fields),
-        expect=opened(kind, record.expect),
+        fields=expand_models(kind, record.fields),
+        expect=expand_models(kind, record.expect),
         replace=record.replace,
         source=origin.source(number),
     )
-    return Line(number, entry, [])
+    return ParsedLine(number, entry, [])
 
 
-def _given_twice(kind: Kind, fields: Fields) -> str:
-    """A path that *fields* have both dotted and inside a nested model; empty without one."""
+def _duplicate_path(kind: Kind, fields: Fields) -> str:
+    """Return a path that *fields* have both dotted and in a nested model, or ""."""
     if not any("." in name for name in fields):
         return ""
-    seen: set[str] = set()
+    paths: set[str] = set()
     for name, value in fields.items():
-        for path in opened(kind, {name: value}):
-            if path in seen:
+        for path in expand_models(kind, {name: value}):
+            if path in paths:
                 return path
-            seen.add(path)
+            paths.add(path)
     return ""

@@ -1,7 +1,7 @@
-"""Files -> entries: CSV, JSON lines, and spreadsheets, as a stream with every fault collected.
+"""Entries from files: CSV, JSON lines and spreadsheets, as a stream.
 
-What is wrong is told at the end of the stream, so a reader must take nothing until then; a segment
-of the journal does just that.
+Problems are collected and raised at the end of the stream. The caller must discard what it has read
+when that happens; the journal does, because it writes a segment completely or not at all.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import BinaryIO
 from ocsync.errors import InputError, Problem, UsageError
 from ocsync.intake import csv_rows, jsonl, table
 from ocsync.intake.field_values import validate
-from ocsync.intake.record import Line, Origin, See
+from ocsync.intake.record import InputFile, LineObserver, ParsedLine
 from ocsync.models import Entry
 
-KEPT = 1000
-"""Problems that are told one by one; beyond them only their number."""
+MAX_PROBLEMS = 1000
+"""Most problems that are listed; the message gives the number of all."""
 MAX_LINE = 1_000_000
-"""Characters of one line."""
+"""Most characters of one line."""
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -34,8 +34,8 @@ _SUFFIXES = {
     **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), "xlsx"),
     **dict.fromkeys((".csv", ".tsv", ".txt"), "csv"),
 }
-_SHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-"""How a zip archive begins, and a compound file: spreadsheets, whatever their name."""
+_SPREADSHEET_STARTS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""First bytes of a zip archive and of a compound file: spreadsheets, whatever their name."""
 
 
 def read_file(
@@ -43,96 +43,102 @@ def read_file(
     stream: BinaryIO,
     *,
     kind: str = "",
-    form: str = "",
+    file_format: str = "",
     sheet: str = "",
     note: Callable[[str], None] = lambda _: None,
-    see: See = lambda _: None,
+    observe: LineObserver = lambda _: None,
 ) -> Iterator[Entry]:
-    """The entries in *stream*. *kind* is for tables without a `ref` column; *form* forces a format;
-    *sheet* chooses one of a spreadsheet.
+    """Yield the entries in *stream*.
 
-    *see* gets every line, *note* what is odd but not wrong. Raises InputError, with every problem,
-    when the stream has been read to its end.
+    *kind* is for tables without a `ref` column; *file_format* overrides detection; *sheet* chooses
+    one of a spreadsheet. *observe* receives every line; *note* receives what is odd but no fault.
+    Raises InputError, with every problem, when the stream has been read to its end.
     """
     buffered = io.BufferedReader(stream) if not isinstance(stream, io.BufferedReader) else stream  # type: ignore[type-var]
     head = buffered.peek(4096)[:4096]
-    form = form or form_of(name, head)
+    file_format = file_format or detect_format(name, head)
     label = PurePath(name).name if name != "-" else "stdin"
-    if form == "xlsx":
+    if file_format == "xlsx":
         from ocsync.intake import sheets
 
-        origin, found = sheets.rows(label, buffered.read(), sheet, note)
-        yield from _collected(origin, table.lines(origin, found, kind), note, see)
+        origin, rows = sheets.read_rows(label, buffered.read(), sheet, note)
+        yield from _valid_entries(origin, table.read_lines(origin, rows, kind), note, observe)
         return
     if sheet:
         raise UsageError("--sheet is for spreadsheets", hint="or give --format xlsx")
-    origin = Origin(label)
-    with closing(_text(origin, buffered, head)) as text:
-        if form == "jsonl":
-            lines = jsonl.lines(origin, text)
+    origin = InputFile(label)
+    with closing(_decoded_lines(origin, buffered, head)) as text:
+        if file_format == "jsonl":
+            lines = jsonl.read_lines(origin, text)
         else:
-            lines = table.lines(origin, csv_rows.rows(origin, text, head), kind)
-        yield from _collected(origin, lines, note, see)
+            lines = table.read_lines(origin, csv_rows.read_rows(origin, text, head), kind)
+        yield from _valid_entries(origin, lines, note, observe)
 
 
-def _collected(
-    origin: Origin, lines: Iterator[Line], note: Callable[[str], None], see: See
+def _valid_entries(
+    origin: InputFile,
+    lines: Iterator[ParsedLine],
+    note: Callable[[str], None],
+    observe: LineObserver,
 ) -> Iterator[Entry]:
-    kept: list[Problem] = []
-    loose: dict[str, tuple[int, str]] = {}
+    problems: list[Problem] = []
+    non_text: dict[str, tuple[int, str]] = {}
     wrong = total = 0
     try:
         for line in lines:
             total += 1
-            found = line.problems
-            if line.entry is not None and not found:
-                found += [
-                    Problem(
-                        origin.label, line.number, line.columns.get(f.field, 0), *f, origin.sheet
-                    )
-                    for f in validate(line.entry)
-                ]
-            see(line)
-            for name, text in line.loose.items():
-                loose[name] = (loose.get(name, (0, ""))[0] + 1, loose.get(name, (0, text))[1])
-            if found:
+            if line.entry is not None and not line.problems:
+                line.problems.extend(_problems(origin, line, line.entry))
+            observe(line)
+            for name, text in line.non_text_cells.items():
+                number, example = non_text.get(name, (0, text))
+                non_text[name] = (number + 1, example)
+            if line.problems:
                 wrong += 1
-                kept += found[: KEPT - len(kept)]
+                problems += line.problems[: MAX_PROBLEMS - len(problems)]
             elif line.entry is not None and not wrong:
                 yield line.entry
     except InputError as error:
-        if not kept:
+        if not problems:
             raise
-        raise InputError(error.message, [*kept, *error.problems], hint=error.hint) from error
+        raise InputError(error.message, [*problems, *error.problems], hint=error.hint) from error
     finally:
-        for name, (number, text) in loose.items():
-            note(_not_text(origin, name, number, text))
+        for name, (number, text) in non_text.items():
+            note(_non_text_note(origin, name, number, text))
     if wrong:
-        are = "is" if wrong == 1 else "are"
-        raise InputError(f"{wrong:,} of {total:,} lines {are} wrong; nothing was staged", kept)
+        verb = "is" if wrong == 1 else "are"
+        raise InputError(f"{wrong:,} of {total:,} lines {verb} wrong; nothing was staged", problems)
 
 
-def _not_text(origin: Origin, name: str, number: int, text: str) -> str:
-    """What an operator has to know of cells that a spreadsheet holds as something else."""
-    cells = "is no text" if number == 1 else "are no text"
-    why = "zeros before it, and formats, are lost"
+def _problems(origin: InputFile, line: ParsedLine, entry: Entry) -> Iterator[Problem]:
+    for fault in validate(entry):
+        column = line.column_numbers.get(fault.field, 0)
+        yield Problem(origin.label, line.number, column, *fault, origin.sheet)
+
+
+def _non_text_note(origin: InputFile, name: str, number: int, text: str) -> str:
+    """Return the note on cells of a text field that a spreadsheet holds as numbers or dates."""
+    predicate = "is no text" if number == 1 else "are no text"
+    consequence = "zeros before it, and formats, are lost"
     if name.startswith(("xp.", "expect.xp.")):
-        why = f"read as text; for numbers name it {name}:"
-    return f"{origin.label} {origin.sheet}: {number:,} of {name} {cells} ({text}): {why}"
+        consequence = f"read as text; for numbers name it {name}:"
+    return (
+        f"{origin.label} {origin.sheet}: {number:,} of {name} {predicate} ({text}): {consequence}"
+    )
 
 
-def form_of(name: str, head: bytes) -> str:
-    """The format of a file that is called *name* and begins with *head*."""
-    known = _SUFFIXES.get(PurePath(name).suffix.casefold())
-    if head.startswith(_SHEETS):
+def detect_format(name: str, head: bytes) -> str:
+    """Return the format of a file that is called *name* and begins with *head*."""
+    by_suffix = _SUFFIXES.get(PurePath(name).suffix.casefold())
+    if head.startswith(_SPREADSHEET_STARTS):
         return "xlsx"
-    if known:
-        return known
+    if by_suffix:
+        return by_suffix
     return "jsonl" if head.lstrip(codecs.BOM_UTF8 + b" \r\n\t").startswith(b"{") else "csv"
 
 
-def _text(origin: Origin, stream: BinaryIO, head: bytes) -> Generator[str, None, None]:
-    """The lines, decoded, each no longer than MAX_LINE. Raises InputError for what is no text."""
+def _decoded_lines(origin: InputFile, stream: BinaryIO, head: bytes) -> Generator[str, None, None]:
+    """Yield the decoded lines. Raises InputError for bytes that are no text, and for long lines."""
     encoding = next((name for bom, name in _BOMS if head.startswith(bom)), "utf-8")
     strict = encoding == "utf-16"
     text = io.TextIOWrapper(
@@ -147,16 +153,16 @@ def _text(origin: Origin, stream: BinaryIO, head: bytes) -> Generator[str, None,
             if "\0" in line:
                 raise _unreadable(origin, number, "holds a NUL: this is not a text file in UTF-8")
             if not line.isascii():
-                line.encode()  # an undecodable byte does not pass a second time
+                line.encode()  # raises for a byte that was kept as a surrogate
             yield line
     except UnicodeError:
         number += strict
-        why = f'is not {encoding} text; save the file as "CSV UTF-8"'
-        raise _unreadable(origin, number, why) from None
+        reason = f'is not {encoding} text; save the file as "CSV UTF-8"'
+        raise _unreadable(origin, number, reason) from None
     finally:
-        with suppress(ValueError):  # it is closed already
-            text.detach()  # whoever opened the stream closes it
+        with suppress(ValueError):  # already closed
+            text.detach()  # the caller opened the stream and closes it
 
 
-def _unreadable(origin: Origin, number: int, why: str) -> InputError:
-    return InputError("nothing was staged", [origin.problem(number, -1, "", "", why)])
+def _unreadable(origin: InputFile, number: int, reason: str) -> InputError:
+    return InputError("nothing was staged", [origin.problem(number, -1, "", "", reason)])

@@ -1,4 +1,4 @@
-"""What a reader makes of one record, and where records come from."""
+"""Types that the readers share: input files, rows of a table, and parsed lines."""
 
 from __future__ import annotations
 
@@ -9,48 +9,49 @@ from ocsync.errors import Problem
 from ocsync.models import Entry
 
 
-class Line(NamedTuple):
-    """One record of a file: its entry, or what is wrong with it.
+class ParsedLine(NamedTuple):
+    """One line or row of a file: its entry, or the problems found in it.
 
-    *columns* place the cells that have a header, by path (`expect.` before an expectation's).
-    *loose* are columns for text whose cell holds something else in a spreadsheet: path -> cell.
+    *column_numbers* count from 1, by path (`expect.` before an expected field's). *non_text_cells*
+    are the cells of text fields that hold a number or a date in a spreadsheet: path -> its text.
     """
 
     number: int
     entry: Entry | None
     problems: list[Problem]
-    columns: Mapping[str, int] = {}
-    loose: Mapping[str, str] = {}
+    column_numbers: Mapping[str, int] = {}
+    non_text_cells: Mapping[str, str] = {}
 
 
-See = Callable[[Line], None]
-"""Somebody who looks at every line as it passes."""
+LineObserver = Callable[[ParsedLine], None]
+"""Function that receives every line as it is read."""
 
 
-class Origin(NamedTuple):
-    """A file, or a sheet of one, whose data begins *skipped* columns from the left."""
+class InputFile(NamedTuple):
+    """A file, or a sheet of one, whose data begins *column_offset* columns from the left."""
 
     label: str
     sheet: str = ""
-    skipped: int = 0
+    column_offset: int = 0
 
-    def problem(self, line: int, place: int, field: str, value: str, why: str) -> Problem:
-        """What is wrong at *place*, counted from 0; -1 for a whole line."""
-        column = place + 1 + self.skipped if place >= 0 else 0
-        return Problem(self.label, line, column, field, value[:60], why, self.sheet)
+    def problem(self, line: int, index: int, field: str, value: str, reason: str) -> Problem:
+        """Return the problem at cell *index*, counted from 0; -1 for a whole line."""
+        column = index + 1 + self.column_offset if index >= 0 else 0
+        return Problem(self.label, line, column, field, value[:60], reason, self.sheet)
 
     def source(self, line: int) -> str:
-        """Where an entry is from, as the journal tells it."""
+        """Return the text that an entry's `source` holds for this line."""
         return f"{self.label}!{self.sheet}:{line}" if self.sheet else f"{self.label}:{line}"
 
 
 class Row(NamedTuple):
     """A row of a table as text, with the line that it begins on.
 
-    A spreadsheet also says what sort of cell is no text, and which cells cannot be used, by place.
+    For a spreadsheet, by cell index: the type of the cells that are not text, and the reason why a
+    cell cannot be used.
     """
 
     number: int
     cells: list[str]
-    sorts: Mapping[int, str] = {}
-    wrong: Mapping[int, str] = {}
+    cell_types: Mapping[int, str] = {}
+    cell_faults: Mapping[int, str] = {}

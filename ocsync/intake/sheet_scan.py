@@ -1,7 +1,7 @@
-"""A look at a sheet's XML, for what the reader of its values does not tell.
+"""Scan of a sheet's XML for facts that the reader of its values does not give.
 
-Cells that hold an error, formulas without a calculated value, and how far the values reach (the
-reader holds the whole rectangle, and ends the process when it is too large).
+These are cells that hold an error, formulas without a calculated value, and the extent of the
+values: the reader holds the whole rectangle, and ends the process when it is too large.
 """
 
 from __future__ import annotations
@@ -15,12 +15,16 @@ from xml.parsers import expat
 from ocsync.errors import InputError
 
 MAX_UNPACKED = 4 * 1024**3
-"""Bytes that the parts of a file may come to."""
-_WORKBOOK, _RELATIONS, _ODS = "xl/workbook.xml", "xl/_rels/workbook.xml.rels", "content.xml"
+"""Most bytes of all parts of a file, unpacked."""
+_WORKBOOK, _RELATIONSHIPS, _ODS_CONTENT = (
+    "xl/workbook.xml",
+    "xl/_rels/workbook.xml.rels",
+    "content.xml",
+)
 
 
-class Scan(NamedTuple):
-    """What was seen of a sheet. Places are (row, column), from 0; *filled* cells have a value."""
+class SheetScan(NamedTuple):
+    """The result of a scan. Cells are (row, column) from 0; *filled* counts those with a value."""
 
     errors: list[tuple[int, int]]
     formulas: list[tuple[int, int]]
@@ -30,41 +34,41 @@ class Scan(NamedTuple):
 
 
 def is_archive(data: bytes) -> bool:
-    """Whether *data* is in one of the zipped formats, xlsx or ods; the binary xlsb is not meant."""
+    """Return whether *data* is a zipped spreadsheet that can be scanned: xlsx or ods, not xlsb."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return bool({_WORKBOOK, _ODS} & set(archive.namelist()))
+            return bool({_WORKBOOK, _ODS_CONTENT} & set(archive.namelist()))
     except (zipfile.BadZipFile, OSError, ValueError):
         return False
 
 
-def scan(data: bytes, sheet: str) -> Scan:
-    """What is in *sheet* of a zipped spreadsheet; nothing for other formats. Raises InputError.
+def scan_sheet(data: bytes, sheet: str) -> SheetScan:
+    """Return the scan of *sheet* in a zipped spreadsheet; an empty one for other formats.
 
-    Without a *sheet* it is all of them, where they are in one part (ods).
+    Without *sheet* all sheets are scanned where one part holds them (ods). Raises InputError.
     """
     if not is_archive(data):
-        return Scan([], [])
+        return SheetScan([], [])
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             if sum(info.file_size for info in archive.infolist()) > MAX_UNPACKED:
                 raise InputError("the spreadsheet unpacks to more than 4 GB")
-            if _ODS in archive.namelist():
-                with archive.open(_ODS) as file:
-                    return _parsed(file, _Ods(sheet)).scan()
+            if _ODS_CONTENT in archive.namelist():
+                with archive.open(_ODS_CONTENT) as file:
+                    return _parse(file, _OdsScanner(sheet)).result()
             if not sheet:
-                return Scan([], [])
-            part = _part_of(archive, sheet)
+                return SheetScan([], [])
+            part = _sheet_part(archive, sheet)
             with archive.open(part) as file:
-                return _parsed(file, _Xlsx()).scan()
+                return _parse(file, _XlsxScanner()).result()
     except (KeyError, zipfile.BadZipFile, expat.ExpatError, ValueError, OSError) as error:
         raise InputError(f"sheet {sheet} cannot be read: {error}") from error
 
 
-class _Handler:
-    """What gets the elements of a document; by itself it looks at none."""
+class _ElementHandler:
+    """Handler of a document's elements; this one ignores them all."""
 
-    def start(self, name: str, found: dict[str, str]) -> None:
+    def start(self, name: str, attributes: dict[str, str]) -> None:
         pass
 
     def end(self, name: str) -> None:
@@ -74,48 +78,50 @@ class _Handler:
         pass
 
 
-H = TypeVar("H", bound=_Handler)
+H = TypeVar("H", bound=_ElementHandler)
 
 
-def _part_of(archive: zipfile.ZipFile, sheet: str) -> str:
-    """The name of the part that holds *sheet*. Raises KeyError."""
+def _sheet_part(archive: zipfile.ZipFile, sheet: str) -> str:
+    """Return the name of the part that holds *sheet*. Raises KeyError."""
     with archive.open(_WORKBOOK) as file:
-        key = _parsed(file, _Pairs("sheet", "name", "id")).found[sheet]
-    with archive.open(_RELATIONS) as file:
-        target = _parsed(file, _Pairs("Relationship", "Id", "Target")).found[key]
+        relation_id = _parse(file, _AttributePairs("sheet", "name", "id")).pairs[sheet]
+    with archive.open(_RELATIONSHIPS) as file:
+        target = _parse(file, _AttributePairs("Relationship", "Id", "Target")).pairs[relation_id]
     return posixpath.normpath(posixpath.join("xl", target)).lstrip("/")
 
 
-def _parsed(file: IO[bytes], handler: H) -> H:
-    """*handler*, after it got every element by its name, and attributes under qualified names."""
+def _parse(file: IO[bytes], handler: H) -> H:
+    """Return *handler* after passing it every element; attributes have qualified names."""
     parser = expat.ParserCreate(namespace_separator=" ")
-    parser.StartElementHandler = lambda name, found: handler.start(name.rpartition(" ")[2], found)
+    parser.StartElementHandler = lambda name, attributes: handler.start(
+        name.rpartition(" ")[2], attributes
+    )
     parser.EndElementHandler = lambda name: handler.end(name.rpartition(" ")[2])
     parser.CharacterDataHandler = handler.text
     parser.ParseFile(file)
     return handler
 
 
-def _unqualified(found: dict[str, str]) -> dict[str, str]:
-    return {name.rpartition(" ")[2]: value for name, value in found.items()}
+def _unqualified(attributes: dict[str, str]) -> dict[str, str]:
+    return {name.rpartition(" ")[2]: value for name, value in attributes.items()}
 
 
-class _Pairs(_Handler):
-    """Collects two attributes of each *element*: the first -> the second."""
+class _AttributePairs(_ElementHandler):
+    """Handler that collects two attributes of each *element*: key -> value."""
 
     def __init__(self, element: str, key: str, value: str) -> None:
         self._names = (element, key, value)
-        self.found: dict[str, str] = {}
+        self.pairs: dict[str, str] = {}
 
-    def start(self, name: str, found: dict[str, str]) -> None:
+    def start(self, name: str, attributes: dict[str, str]) -> None:
         element, key, value = self._names
         if name == element:
-            own = _unqualified(found)
-            self.found[own.get(key, "")] = own.get(value, "")
+            unqualified = _unqualified(attributes)
+            self.pairs[unqualified.get(key, "")] = unqualified.get(value, "")
 
 
-class _Cells(_Handler):
-    """Counts rows and cells, and keeps the places of those that are odd."""
+class _CellScanner(_ElementHandler):
+    """Handler that counts rows and cells, and keeps the positions of errors and bare formulas."""
 
     def __init__(self) -> None:
         self.row = self.column = -1
@@ -123,8 +129,8 @@ class _Cells(_Handler):
         self._formulas: list[tuple[int, int]] = []
         self._rows = self._columns = self._filled = 0
 
-    def cell(self, *, error: bool, formula: bool, value: bool) -> None:
-        """The cell at the place reached has these."""
+    def add_cell(self, *, error: bool, formula: bool, value: bool) -> None:
+        """Count the cell at the current row and column."""
         if error:
             self._errors.append((self.row, self.column))
         elif formula and not value:
@@ -134,86 +140,93 @@ class _Cells(_Handler):
             self._rows = max(self._rows, self.row + 1)
             self._columns = max(self._columns, self.column + 1)
 
-    def scan(self) -> Scan:
-        return Scan(self._errors, self._formulas, self._rows, self._columns, self._filled)
+    def result(self) -> SheetScan:
+        return SheetScan(self._errors, self._formulas, self._rows, self._columns, self._filled)
 
 
-class _Xlsx(_Cells):
-    """`<row r="4"><c r="C4" t="e"><f>1/0</f><v>#DIV/0!</v></c></row>`; both `r` may be left out."""
+class _XlsxScanner(_CellScanner):
+    """Scanner of xlsx: `<row r="4"><c r="C4" t="e"><f>1/0</f><v>#DIV/0!</v></c></row>`.
+
+    Both `r` may be left out.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._sort = ""
-        self._formula = self._value = self._inside = False
+        self._cell_type = ""
+        self._has_formula = self._has_value = self._in_value = False
 
-    def start(self, name: str, found: dict[str, str]) -> None:
+    def start(self, name: str, attributes: dict[str, str]) -> None:
         if name == "row":
-            self.row = int(found.get("r", self.row + 2)) - 1
+            self.row = int(attributes.get("r", self.row + 2)) - 1
             self.column = -1
         elif name == "c":
-            self.column = _column_of(found["r"]) if "r" in found else self.column + 1
-            self._sort = found.get("t", "n")
-            self._formula = self._value = False
+            self.column = _column_index(attributes["r"]) if "r" in attributes else self.column + 1
+            self._cell_type = attributes.get("t", "n")
+            self._has_formula = self._has_value = False
         elif name in ("v", "t"):
-            self._inside = True
+            self._in_value = True
         elif name == "f":
-            self._formula = True
+            self._has_formula = True
 
     def end(self, name: str) -> None:
         if name == "c":
-            value = self._value or (self._formula and self._sort == "str")
-            self.cell(error=self._sort == "e", formula=self._formula, value=value)
+            value = self._has_value or (self._has_formula and self._cell_type == "str")
+            self.add_cell(error=self._cell_type == "e", formula=self._has_formula, value=value)
         elif name in ("v", "t"):
-            self._inside = False
+            self._in_value = False
 
     def text(self, text: str) -> None:
-        self._value = self._value or (self._inside and bool(text))
+        self._has_value = self._has_value or (self._in_value and bool(text))
 
 
-def _column_of(place: str) -> int:
-    """The column of a place such as AB12, from 0."""
+def _column_index(address: str) -> int:
+    """Return the column of an address such as AB12, from 0."""
     number = 0
-    for letter in place.rstrip("0123456789").upper():
+    for letter in address.rstrip("0123456789").upper():
         number = number * 26 + ord(letter) - ord("A") + 1
     return number - 1
 
 
-class _Ods(_Cells):
-    """`<table-row number-rows-repeated="3"><table-cell formula=... value-type="float"/>`.
+class _OdsScanner(_CellScanner):
+    """Scanner of ods: `<table-row number-rows-repeated="3"><table-cell value-type="float"/>`.
 
-    A cell's value is said by its type; an error has a type of its own, in another namespace. What
-    is repeated and empty only moves the place on.
+    A cell with a `value-type` has a value; an error has a type of its own, in another namespace.
+    Repeated empty cells and rows only advance the position.
     """
 
     def __init__(self, sheet: str) -> None:
         super().__init__()
         self._sheet = sheet
-        self._inside = self._some = False
+        self._in_sheet = self._row_has_values = False
         self._repeat = 1
 
-    def start(self, name: str, found: dict[str, str]) -> None:
+    def start(self, name: str, attributes: dict[str, str]) -> None:
         if name == "table":
-            self._inside = not self._sheet or _unqualified(found).get("name") == self._sheet
+            self._in_sheet = not self._sheet or _unqualified(attributes).get("name") == self._sheet
             self.row = -1
-        elif not self._inside or name not in ("table-row", "table-cell", "covered-table-cell"):
+        elif not self._in_sheet or name not in ("table-row", "table-cell", "covered-table-cell"):
             return
         elif name == "table-row":
-            self.row, self.column, self._some = self.row + 1, -1, False
-            self._repeat = int(_unqualified(found).get("number-rows-repeated", 1))
+            self.row, self.column, self._row_has_values = self.row + 1, -1, False
+            self._repeat = int(_unqualified(attributes).get("number-rows-repeated", 1))
         else:
-            own = _unqualified(found)
-            sorts = [v for n, v in found.items() if n.endswith(" value-type")]
+            unqualified = _unqualified(attributes)
+            value_types = [v for n, v in attributes.items() if n.endswith(" value-type")]
             self.column += 1
-            self.cell(error="error" in sorts, formula="formula" in own, value=bool(sorts))
-            self.column += int(own.get("number-columns-repeated", 1)) - 1
-            if sorts:
-                self._some = True
+            self.add_cell(
+                error="error" in value_types,
+                formula="formula" in unqualified,
+                value=bool(value_types),
+            )
+            self.column += int(unqualified.get("number-columns-repeated", 1)) - 1
+            if value_types:
+                self._row_has_values = True
                 self._columns = max(self._columns, self.column + 1)
 
     def end(self, name: str) -> None:
         if name == "table":
-            self._inside = False
-        elif name == "table-row" and self._inside:
+            self._in_sheet = False
+        elif name == "table-row" and self._in_sheet:
             self.row += self._repeat - 1
-            if self._some:
+            if self._row_has_values:
                 self._rows = max(self._rows, self.row + 1)

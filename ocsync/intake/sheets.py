@@ -1,7 +1,7 @@
-"""Spreadsheets -> rows: which sheet it is, and its cells as the text that a CSV would have.
+"""Rows of spreadsheets: choosing the sheet, and reading its cells as the text a CSV would have.
 
-python-calamine reads them. It gives an error cell, and a formula that was never calculated, as an
-empty one, which would silently leave a field alone; `sheet_scan` finds those.
+python-calamine gives an error cell, and a formula that was never calculated, as an empty cell; that
+would silently leave a field alone. `sheet_scan` finds those cells.
 """
 
 from __future__ import annotations
@@ -12,34 +12,35 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ocsync.errors import ConfigError, InputError, UsageError
-from ocsync.intake.record import Origin, Row
-from ocsync.intake.sheet_scan import Scan, is_archive, scan
-from ocsync.intake.table import ERRORS, WHY_ERROR
+from ocsync.intake.record import InputFile, Row
+from ocsync.intake.sheet_scan import SheetScan, is_archive, scan_sheet
+from ocsync.intake.table import ERROR_FAULT, ERROR_TEXTS
 
 if TYPE_CHECKING:
     from python_calamine import CalamineWorkbook, SheetMetadata
 
 MAX_CELLS = 50_000_000
-"""Cells of the rectangle that a sheet's values span; all of them are held in memory."""
-_WHY_FORMULA = "is a formula never worked out: open the file and save it"
-_WHY_MERGED = "is merged with others, which are empty then: unmerge them"
-_SORTS = {"bool": "true or false", "int": "number", "float": "number", "date": "date",
+"""Most cells of the rectangle that a sheet's values span; all of them are held in memory."""
+_FORMULA_FAULT = "is a formula never worked out: open the file and save it"
+_MERGED_FAULT = "is merged with others, which are empty then: unmerge them"
+_CELL_TYPES = {"bool": "true or false", "int": "number", "float": "number", "date": "date",
           "datetime": "date", "time": "time", "timedelta": "time"}  # fmt: skip
 
 
-def rows(
-    label: str, data: bytes, wanted: str, note: Callable[[str], None]
-) -> tuple[Origin, Iterator[Row]]:
-    """Where the rows are from, and the rows of sheet *wanted* (a name, or a number from 1).
+def read_rows(
+    label: str, data: bytes, sheet_name: str, note: Callable[[str], None]
+) -> tuple[InputFile, Iterator[Row]]:
+    """Return the sheet as an input file, and its rows.
 
-    Without one it is the only visible sheet that is not empty. Raises InputError for what is no
-    spreadsheet, UsageError when the sheet has to be named, ConfigError without python-calamine.
+    *sheet_name* is a name or a number from 1; "" chooses the only visible sheet that is not empty.
+    Raises InputError when *data* is no spreadsheet, UsageError when the sheet must be named, and
+    ConfigError without python-calamine.
     """
     calamine = _calamine()
-    _scanned(label, data, "")  # before the reader, which takes all of an ods at once
+    _scan_within_limits(label, data, "")  # before the reader, which loads all of an ods at once
     try:
         book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
-        name, seen = _chosen(label, data, book, wanted)
+        name, scan = _choose_sheet(label, data, book, sheet_name)
         if not is_archive(data):
             note(
                 f"{label}: in this format a cell with an error cannot be told from an empty one, "
@@ -48,16 +49,16 @@ def rows(
         sheet = book.get_sheet_by_name(name)
         top, left = sheet.start or (0, 0)
         table = sheet.to_python()
-        merged = _merged(table, top, left, sheet.merged_cell_ranges or ())
+        merged = _merged_cells(table, top, left, sheet.merged_cell_ranges or ())
     except calamine.PasswordError as error:
         raise InputError(f"{label} is protected by a password; save it without one") from error
     except calamine.CalamineError as error:
         hint = "--format csv, if it is one" if not is_archive(data) else ""
         raise InputError(f"{label} is not a spreadsheet: {error}", hint=hint) from error
-    faults = dict.fromkeys(seen.errors, WHY_ERROR)
-    faults |= dict.fromkeys(seen.formulas, _WHY_FORMULA)
-    faults |= dict.fromkeys(merged, _WHY_MERGED)
-    return Origin(label, name, left), _rows(table, top, left, faults)
+    faults = dict.fromkeys(scan.errors, ERROR_FAULT)
+    faults |= dict.fromkeys(scan.formulas, _FORMULA_FAULT)
+    faults |= dict.fromkeys(merged, _MERGED_FAULT)
+    return InputFile(label, name, left), _table_rows(table, top, left, faults)
 
 
 def _calamine() -> Any:
@@ -71,45 +72,47 @@ def _calamine() -> Any:
     return python_calamine
 
 
-def _chosen(label: str, data: bytes, book: CalamineWorkbook, wanted: str) -> tuple[str, Scan]:
-    """The sheet's name, and what a look at its file found. Raises UsageError, InputError."""
+def _choose_sheet(
+    label: str, data: bytes, book: CalamineWorkbook, sheet_name: str
+) -> tuple[str, SheetScan]:
+    """Return the sheet's name and its scan. Raises UsageError, InputError."""
     names = book.sheet_names
     listed = ", ".join(f"{n} {name}" for n, name in enumerate(names, 1))
-    if wanted:
-        found = [n for n in names if n == wanted] or [
-            n for n in names if n.casefold() == wanted.casefold()
+    if sheet_name:
+        matches = [n for n in names if n == sheet_name] or [
+            n for n in names if n.casefold() == sheet_name.casefold()
         ]
-        if not found and wanted.isdigit() and 0 < int(wanted) <= len(names):
-            found = [names[int(wanted) - 1]]
-        if not found:
-            raise UsageError(f'{label} has no sheet "{wanted}"', hint=f"its sheets: {listed}")
-        return found[0], _scanned(label, data, found[0])
-    shown = [m.name for m in book.sheets_metadata if _is_shown(m)] or names
-    seen = {name: _scanned(label, data, name) for name in shown}
-    full = [n for n in shown if seen[n].filled or (not is_archive(data) and _height(book, n))]
-    if len(full) > 1:
+        if not matches and sheet_name.isdigit() and 0 < int(sheet_name) <= len(names):
+            matches = [names[int(sheet_name) - 1]]
+        if not matches:
+            raise UsageError(f'{label} has no sheet "{sheet_name}"', hint=f"its sheets: {listed}")
+        return matches[0], _scan_within_limits(label, data, matches[0])
+    visible = [m.name for m in book.sheets_metadata if _is_visible(m)] or names
+    scans = {name: _scan_within_limits(label, data, name) for name in visible}
+    filled = [n for n in visible if scans[n].filled or (not is_archive(data) and _height(book, n))]
+    if len(filled) > 1:
         raise UsageError(
-            f"{label} has {len(full)} sheets that are not empty",
+            f"{label} has {len(filled)} sheets that are not empty",
             hint=f"--sheet NAME or NUMBER, one of: {listed}",
         )
-    name = (full or shown)[0]
-    return name, seen[name]
+    name = (filled or visible)[0]
+    return name, scans[name]
 
 
-def _is_shown(sheet: SheetMetadata) -> bool:
+def _is_visible(sheet: SheetMetadata) -> bool:
     from python_calamine import SheetTypeEnum, SheetVisibleEnum
 
     return sheet.visible == SheetVisibleEnum.Visible and sheet.typ == SheetTypeEnum.WorkSheet
 
 
-def _merged(
+def _merged_cells(
     table: list[list[Any]], top: int, left: int, ranges: Iterable[Any]
 ) -> set[tuple[int, int]]:
-    """The first cells of merged ones that hold a value."""
-    firsts = {first for first, _ in ranges}
+    """Return the top left cells of merged ranges that hold a value."""
+    top_left = {first for first, _ in ranges}
     return {
         (row, column)
-        for row, column in firsts
+        for row, column in top_left
         if 0 <= row - top < len(table)
         and 0 <= column - left < len(table[row - top])
         and table[row - top][column - left] != ""
@@ -120,42 +123,45 @@ def _height(book: CalamineWorkbook, name: str) -> int:
     return book.get_sheet_by_name(name).height
 
 
-def _scanned(label: str, data: bytes, name: str) -> Scan:
-    seen = scan(data, name)
-    if seen.rows * seen.columns > MAX_CELLS:
-        which = f"sheet {name}" if name else "a sheet"
+def _scan_within_limits(label: str, data: bytes, name: str) -> SheetScan:
+    result = scan_sheet(data, name)
+    if result.rows * result.columns > MAX_CELLS:
+        subject = f"sheet {name}" if name else "a sheet"
         raise InputError(
-            f"{label}: the values of {which} span {seen.rows:,} rows and {seen.columns:,} columns; "
+            f"{label}: the values of {subject} span {result.rows:,} rows and "
+            f"{result.columns:,} columns; "
             "one of them may stand far off, where nobody sees it"
         )
-    return seen
+    return result
 
 
-def _rows(
+def _table_rows(
     table: list[list[Any]], top: int, left: int, faults: dict[tuple[int, int], str]
 ) -> Iterator[Row]:
-    """The rows that are not blank. *faults* are by row and column of the sheet, from 0."""
+    """Yield the rows that are not blank. *faults* are by row and column of the sheet, from 0."""
     by_row: dict[int, dict[int, str]] = {}
-    for (row, column), why in faults.items():
+    for (row, column), reason in faults.items():
         if column >= left and row >= top:
-            by_row.setdefault(row, {})[column - left] = why
+            by_row.setdefault(row, {})[column - left] = reason
     width = max([len(table[0]) if table else 0, *(c + 1 for r in by_row.values() for c in r)])
     for number in range(top, max([top + len(table), *(row + 1 for row in by_row)])):
         values = table[number - top] if number - top < len(table) else []
-        cells = [_text(value) for value in values] + [""] * (width - len(values))
-        wrong = by_row.get(number, {})
-        wrong |= {place: WHY_ERROR for place, text in enumerate(cells) if text in ERRORS}
-        if wrong or any(cell.strip() for cell in cells):
-            sorts = {
-                place: sort
-                for place, v in enumerate(values)
-                if (sort := _SORTS.get(type(v).__name__))
+        cells = [_cell_text(value) for value in values] + [""] * (width - len(values))
+        cell_faults = by_row.get(number, {})
+        cell_faults |= {
+            index: ERROR_FAULT for index, text in enumerate(cells) if text in ERROR_TEXTS
+        }
+        if cell_faults or any(cell.strip() for cell in cells):
+            cell_types = {
+                index: cell_type
+                for index, value in enumerate(values)
+                if (cell_type := _CELL_TYPES.get(type(value).__name__))
             }
-            yield Row(number + 1, cells, sorts, wrong)
+            yield Row(number + 1, cells, cell_types, cell_faults)
 
 
-def _text(value: Any) -> str:
-    """A cell as a CSV would have it: whole numbers without a point, none with an exponent."""
+def _cell_text(value: Any) -> str:
+    """Return a cell as a CSV would have it: integers without a point, no exponents."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float):

@@ -1,4 +1,4 @@
-"""Rules across entries: what cannot stand beside what is staged already."""
+"""Rules across entries: what cannot be staged together with other entries."""
 
 from __future__ import annotations
 
@@ -6,56 +6,62 @@ from collections.abc import Iterable, Iterator
 
 from ocsync.errors import InputError, Problem
 from ocsync.models import Entry, Ref
-from ocsync.schema import ids_of
+from ocsync.schema import RECORD_KINDS, SUMMED_QUANTITY, ids_of
 
-_SUM = "Inventory.QuantityAvailable"
-_RECORDS = ("inventory", "variant-inventory")
-_WHY_SUM = "is the sum of the product's records, and records of it are staged"
-_WHY_RECORD = (
-    "cannot be staged beside its product's Inventory.QuantityAvailable, which is their sum"
-)
+_SUM_FAULT = "is the sum of the product's records, and records of it are staged"
+_RECORD_FAULT = f"cannot be staged beside its product's {SUMMED_QUANTITY}, which is their sum"
 
 
 def check_against_staged(entries: Iterable[Entry], staged: Iterable[Entry]) -> Iterator[Entry]:
-    """*entries* as they are, after holding each against the others and what is *staged*.
+    """Yield *entries* unchanged, comparing each with those before it and with *staged*.
 
     Raises InputError at the end when one sets a product's stock whose records are staged too, or
-    when two refs differ in nothing but case (which the platform may take for the same).
+    when two refs differ only in case (which the platform may take for the same).
     """
-    spelled: dict[str, Ref] = {}
-    summed: set[str] = set()
-    recorded: set[str] = set()
+    spellings: dict[str, Ref] = {}
+    products = _SummedProducts()
     problems: list[Problem] = []
     for entry in staged:
-        spelled.setdefault(entry.ref.casefold(), entry.ref)
-        _note(entry, summed, recorded)
+        spellings.setdefault(entry.ref.casefold(), entry.ref)
+        products.add(entry)
     for entry in entries:
-        other = spelled.setdefault(entry.ref.casefold(), entry.ref)
+        other = spellings.setdefault(entry.ref.casefold(), entry.ref)
         if other != entry.ref:
             problems.append(_problem(entry, "ref", f"differs from {other} in nothing but case"))
-        _note(entry, summed, recorded)
-        if entry.ref.partition("/")[0] in (*_RECORDS, "product") and _both(entry, summed, recorded):
-            part = entry.ref.partition("/")[0] in _RECORDS
-            why = ("ref", _WHY_RECORD) if part else (_SUM, _WHY_SUM)
-            problems.append(_problem(entry, *why))
+        products.add(entry)
+        if products.contradict(entry):
+            is_record = entry.ref.partition("/")[0] in RECORD_KINDS
+            fault = ("ref", _RECORD_FAULT) if is_record else (SUMMED_QUANTITY, _SUM_FAULT)
+            problems.append(_problem(entry, *fault))
         yield entry
     if problems:
         raise InputError("nothing was staged", problems[:1000])
 
 
-def _note(entry: Entry, summed: set[str], recorded: set[str]) -> None:
-    kind = entry.ref.partition("/")[0]
-    if kind in _RECORDS:
-        recorded.add(ids_of(entry.ref)["ProductID"])
-    elif kind == "product" and _SUM in entry.fields:
-        summed.add(ids_of(entry.ref)["ProductID"])
+class _SummedProducts:
+    """The IDs of products whose own quantity is staged, and of those whose records are."""
+
+    def __init__(self) -> None:
+        self._with_quantity: set[str] = set()
+        self._with_records: set[str] = set()
+
+    def add(self, entry: Entry) -> None:
+        """Note the product whose quantity, or whose records, *entry* writes."""
+        kind = entry.ref.partition("/")[0]
+        if kind in RECORD_KINDS:
+            self._with_records.add(ids_of(entry.ref)["ProductID"])
+        elif kind == "product" and SUMMED_QUANTITY in entry.fields:
+            self._with_quantity.add(ids_of(entry.ref)["ProductID"])
+
+    def contradict(self, entry: Entry) -> bool:
+        """Return whether *entry* is of a product that has both staged."""
+        kind = entry.ref.partition("/")[0]
+        if kind != "product" and kind not in RECORD_KINDS:
+            return False
+        product = ids_of(entry.ref)["ProductID"]
+        return product in self._with_quantity and product in self._with_records
 
 
-def _both(entry: Entry, summed: set[str], recorded: set[str]) -> bool:
-    product = ids_of(entry.ref)["ProductID"]
-    return product in summed and product in recorded
-
-
-def _problem(entry: Entry, field: str, why: str) -> Problem:
-    where, _, line = entry.source.rpartition(":")
-    return Problem(where or "argument", int(line or 0), 0, field, entry.ref, why)
+def _problem(entry: Entry, field: str, reason: str) -> Problem:
+    file, _, line = entry.source.rpartition(":")
+    return Problem(file or "argument", int(line or 0), 0, field, entry.ref, reason)

@@ -1,8 +1,10 @@
-r"""A table -> entries: a header, then a row an edit. CSV and spreadsheets alike.
+r"""Entries from the rows of a table: a header, then one row for each edit.
+
+CSV and spreadsheets are read alike.
 
 The header has either `ref`, or (with a kind) the kind's ID columns under OrderCloud's names; `op`
-and `replace` are optional; `expect.FIELD` holds an expectation; the rest are fields. A header that
-ends in `:` holds JSON in its cells. An empty cell leaves the field alone, `\N` is null.
+and `replace` are optional; `expect.FIELD` holds an expected value; every other column is a field. A
+column whose header ends in `:` holds JSON. An empty cell leaves the field alone, `\N` is null.
 """
 
 from __future__ import annotations
@@ -12,16 +14,16 @@ from typing import Any, NamedTuple
 
 from ocsync.errors import InputError, UsageError
 from ocsync.field_paths import split
-from ocsync.intake.field_values import opened, read_json, read_text
-from ocsync.intake.record import Line, Origin, Row
+from ocsync.intake.field_values import expand_models, read_json, read_text
+from ocsync.intake.record import InputFile, ParsedLine, Row
 from ocsync.models import Entry, Fields, Op, Ref
 from ocsync.schema import (
     ID_PATTERN,
+    ID_RULE,
     KINDS,
-    WHY_ID,
     Field,
+    FieldType,
     Kind,
-    Type,
     field_at,
     kind_of,
     make_ref,
@@ -29,138 +31,146 @@ from ocsync.schema import (
 )
 
 NULL = r"\N"
-ERRORS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!")
-"""What a spreadsheet shows in the place of a value."""
-WHY_ERROR = "is a spreadsheet's error, not a value"
-_CLOSED = ("ref", "op", "replace")
-_DIGITS = 15
-"""What a spreadsheet keeps of a number; later digits are zeros."""
-Wrong = Callable[[int, str, str, str], None]
+ERROR_TEXTS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!")
+"""Texts that a spreadsheet shows in place of a value."""
+ERROR_FAULT = "is a spreadsheet's error, not a value"
+_RESERVED = ("ref", "op", "replace")
+_NUMBER_DIGITS = 15
+"""Significant digits that a spreadsheet keeps of a number; it replaces later ones by zeros."""
+AddProblem = Callable[[int, str, str, str], None]
+"""Function that records a problem: cell index (-1 for the row), field, value, reason."""
 
 
 class _Column(NamedTuple):
-    """A field's column, its place counted from 0; *key* is its path as problems name it."""
+    """A column that holds a field. *index* counts from 0; *path* is the field's."""
 
-    place: int
+    position: int
     path: str
-    json: bool
-    expect: bool
+    is_json: bool
+    is_expectation: bool
 
     @property
     def key(self) -> str:
-        return ("expect." if self.expect else "") + self.path
+        """The name that problems and reports use: `expect.` before an expected field's path."""
+        return ("expect." if self.is_expectation else "") + self.path
 
 
-class _Layout(NamedTuple):
-    """Where things stand in a row, counted from 0; -1 for what has no column.
+class _Header(NamedTuple):
+    """The header of a table. Indexes count from 0; -1 means that there is no such column.
 
-    *places* are the columns as they are told, counted from 1.
+    *column_numbers* count from 1, by the names that problems use.
     """
 
     names: list[str]
-    ref: int
-    ids: dict[str, int]
-    op: int
-    replace: int
+    ref_index: int
+    id_indexes: dict[str, int]
+    op_index: int
+    replace_index: int
     columns: tuple[_Column, ...]
-    places: dict[str, int]
+    column_numbers: dict[str, int]
 
 
 def kind_named(name: str) -> Kind:
-    """The kind called *name*. Raises UsageError."""
+    """Return the kind called *name*. Raises UsageError when there is none."""
     if name not in KINDS:
         raise UsageError(f'"{name}" is not a kind', hint="kinds: " + ", ".join(KINDS))
     return KINDS[name]
 
 
-def lines(origin: Origin, found: Iterator[Row], kind_name: str) -> Iterator[Line]:
-    """A line a row. Raises InputError when the header itself is wrong."""
+def read_lines(origin: InputFile, rows: Iterator[Row], kind_name: str) -> Iterator[ParsedLine]:
+    """Yield a parsed line for each row. Raises InputError when the header itself is wrong."""
     kind = kind_named(kind_name) if kind_name else None
-    header = next(found, None)
-    if header is None:
-        what = f"sheet {origin.sheet}" if origin.sheet else "the file"
-        raise InputError(f"{origin.label}: {what} is empty; a header row is expected")
-    layout = _layout(origin, header, kind)
-    for row in found:
-        yield _line(origin, row, layout, kind)
+    first = next(rows, None)
+    if first is None:
+        subject = f"sheet {origin.sheet}" if origin.sheet else "the file"
+        raise InputError(f"{origin.label}: {subject} is empty; a header row is expected")
+    header = _parse_header(origin, first, kind)
+    for row in rows:
+        yield _parse_row(origin, row, header, kind)
 
 
-def _layout(origin: Origin, header: Row, kind: Kind | None) -> _Layout:
-    names = [_name(cell) for cell in header.cells]
-    at = {name: place for place, name in enumerate(names)}
-    ids = kind.ids if kind and "ref" not in at else ()
+def _parse_header(origin: InputFile, row: Row, kind: Kind | None) -> _Header:
+    names = [_header_name(cell) for cell in row.cells]
+    indexes = {name: index for index, name in enumerate(names)}
+    ids = kind.ids if kind and "ref" not in indexes else ()
     columns = tuple(
-        _column(place, name)
-        for place, name in enumerate(names)
-        if name and name not in _CLOSED and name not in ids
+        _parse_column(index, name)
+        for index, name in enumerate(names)
+        if name and name not in _RESERVED and name not in ids
     )
     problems = [
-        origin.problem(header.number, place, name, name, "stands twice" if name else "has no name")
-        for place, name in enumerate(names)
-        if not name or name in names[:place]
+        origin.problem(row.number, index, name, name, "stands twice" if name else "has no name")
+        for index, name in enumerate(names)
+        if not name or name in names[:index]
     ]
-    for name in ids[: len(ids) - kind.optional] if kind and ids else (() if kind else ("ref",)):
-        if name not in at:
-            why = "is missing; or name the kind with --kind" if name == "ref" else "is missing"
-            problems.append(origin.problem(header.number, -1, name, "", why))
-    first: dict[str, int] = {}
-    for c in columns:
-        name, why = names[c.place], ""
-        if first.setdefault(c.key, c.place) != c.place and name not in names[: c.place]:
-            why = f"stands twice, as {names[first[c.key]]} and as {name}"
-        elif kind and field_at(kind, c.path) is None and c.path not in kind.models:
-            why = f"is not a field of {kind.name}"
-        if why:
-            problems.append(origin.problem(header.number, c.place, name, c.path, why))
+    for name in ids[: len(ids) - kind.optional_ids] if kind and ids else (() if kind else ("ref",)):
+        if name not in indexes:
+            reason = "is missing; or name the kind with --kind" if name == "ref" else "is missing"
+            problems.append(origin.problem(row.number, -1, name, "", reason))
+    first_indexes: dict[str, int] = {}
+    for column in columns:
+        index, name, reason = column.position, names[column.position], ""
+        if first_indexes.setdefault(column.key, index) != index and name not in names[:index]:
+            reason = f"stands twice, as {names[first_indexes[column.key]]} and as {name}"
+        elif kind and field_at(kind, column.path) is None and column.path not in kind.models:
+            reason = f"is not a field of {kind.name}"
+        if reason:
+            problems.append(origin.problem(row.number, index, name, column.path, reason))
     if problems:
         raise InputError("the header is wrong; nothing was staged", problems)
-    return _Layout(
+    return _Header(
         names,
-        at.get("ref", -1),
-        {name: at[name] for name in ids if name in at},
-        at.get("op", -1),
-        at.get("replace", -1),
+        indexes.get("ref", -1),
+        {name: indexes[name] for name in ids if name in indexes},
+        indexes.get("op", -1),
+        indexes.get("replace", -1),
         columns,
-        {name: place + 1 + origin.skipped for name, place in _told(at, ids, columns).items()},
+        {
+            name: index + 1 + origin.column_offset
+            for name, index in _indexes_by_key(indexes, ids, columns).items()
+        },
     )
 
 
-def _told(at: dict[str, int], ids: Iterable[str], columns: Iterable[_Column]) -> dict[str, int]:
-    """The places by the names that problems and reports use."""
-    lead = {name: at[name] for name in (*_CLOSED, *ids) if name in at}
-    return dict(sorted({**lead, **{c.key: c.place for c in columns}}.items(), key=lambda n: n[1]))
+def _indexes_by_key(
+    indexes: dict[str, int], ids: Iterable[str], columns: Iterable[_Column]
+) -> dict[str, int]:
+    """Return the index of each column, in order, by the name that problems and reports use."""
+    by_key = {name: indexes[name] for name in (*_RESERVED, *ids) if name in indexes}
+    by_key |= {column.key: column.position for column in columns}
+    return dict(sorted(by_key.items(), key=lambda item: item[1]))
 
 
-def _name(cell: str) -> str:
-    """A header's name; those that are no field's are written in any case."""
+def _header_name(cell: str) -> str:
+    """Return the name in a header's cell; case does not matter for the reserved ones."""
     name = cell.strip()
-    return name.casefold() if name.casefold() in _CLOSED else name
+    return name.casefold() if name.casefold() in _RESERVED else name
 
 
-def _column(place: int, name: str) -> _Column:
+def _parse_column(index: int, name: str) -> _Column:
     path = name.removeprefix("expect.")
-    return _Column(place, path.removesuffix(":"), path.endswith(":"), path != name)
+    return _Column(index, path.removesuffix(":"), path.endswith(":"), path != name)
 
 
-def _line(origin: Origin, row: Row, layout: _Layout, kind: Kind | None) -> Line:
-    line = Line(row.number, None, [], layout.places)
+def _parse_row(origin: InputFile, row: Row, header: _Header, kind: Kind | None) -> ParsedLine:
+    line = ParsedLine(row.number, None, [], header.column_numbers)
 
-    def wrong(place: int, field: str, value: str, why: str) -> None:
-        line.problems.append(origin.problem(row.number, place, field, value, why))
+    def add_problem(index: int, field: str, value: str, reason: str) -> None:
+        line.problems.append(origin.problem(row.number, index, field, value, reason))
 
-    if len(row.cells) != len(layout.names):
-        wrong(-1, "", "", f"has {len(row.cells)} cells, the header has {len(layout.names)}")
+    if len(row.cells) != len(header.names):
+        add_problem(-1, "", "", f"has {len(row.cells)} cells, the header has {len(header.names)}")
         return line
-    for place, why in row.wrong.items():
-        wrong(place, layout.names[place], row.cells[place], why)
-    loose: dict[str, str] = {}
-    op = _op(row, layout, wrong)
-    replace = _replace(row, layout, wrong)
-    ref = _ref(row, layout, kind, loose, wrong)
+    for index, reason in row.cell_faults.items():
+        add_problem(index, header.names[index], row.cells[index], reason)
+    non_text: dict[str, str] = {}
+    op = _parse_op(row, header, add_problem)
+    replace = _parse_replace(row, header, add_problem)
+    ref = _parse_ref(row, header, kind, non_text, add_problem)
     if not ref or op is None:
         return line
     row_kind = kind_of(ref)
-    fields, expect = _fields(row, layout, row_kind, loose, wrong)
+    fields, expect = _parse_fields(row, header, row_kind, non_text, add_problem)
     entry = Entry(
         op=Op(op) if op else Op.ASSIGN if row_kind.assignment else Op.SET,
         ref=ref,
@@ -169,107 +179,120 @@ def _line(origin: Origin, row: Row, layout: _Layout, kind: Kind | None) -> Line:
         replace=replace,
         source=origin.source(row.number),
     )
-    return line._replace(entry=entry, loose=loose)
+    return line._replace(entry=entry, non_text_cells=non_text)
 
 
-def _op(row: Row, layout: _Layout, wrong: Wrong) -> str | None:
-    """The op that the row names, empty for the kind's own; None for a wrong one."""
-    op = row.cells[layout.op].strip().casefold() if layout.op >= 0 else ""
+def _parse_op(row: Row, header: _Header, add_problem: AddProblem) -> str | None:
+    """Return the op that the row names, "" for the kind's default; None for a wrong one."""
+    op = row.cells[header.op_index].strip().casefold() if header.op_index >= 0 else ""
     if op and op not in list(Op):
-        wrong(layout.op, "op", op, "is none of set, put, adjust, assign")
+        add_problem(header.op_index, "op", op, "is none of set, put, adjust, assign")
         return None
     return op
 
 
-def _replace(row: Row, layout: _Layout, wrong: Wrong) -> bool:
-    text = row.cells[layout.replace] if layout.replace >= 0 else ""
+def _parse_replace(row: Row, header: _Header, add_problem: AddProblem) -> bool:
+    text = row.cells[header.replace_index] if header.replace_index >= 0 else ""
     try:
-        return bool(text) and bool(read_text(Field(Type.FLAG), text))
+        return bool(text) and bool(read_text(Field(FieldType.BOOLEAN), text))
     except ValueError as error:
-        wrong(layout.replace, "replace", text, str(error))
+        add_problem(header.replace_index, "replace", text, str(error))
         return False
 
 
-def _ref(row: Row, layout: _Layout, kind: Kind | None, loose: dict[str, str], wrong: Wrong) -> Ref:
-    """The row's ref; empty, after saying why, when it has none."""
-    places = layout.ids if kind and layout.ref < 0 else {"ref": layout.ref}
-    if row.sorts or row.wrong:
-        usable = [_usable_id(row, name, place, loose, wrong) for name, place in places.items()]
+def _parse_ref(
+    row: Row, header: _Header, kind: Kind | None, non_text: dict[str, str], add_problem: AddProblem
+) -> Ref:
+    """Return the row's ref, or "" after adding the problem that it has none."""
+    id_indexes = header.id_indexes if kind and header.ref_index < 0 else {"ref": header.ref_index}
+    if row.cell_types or row.cell_faults:
+        usable = [
+            _can_hold_id(row, name, index, non_text, add_problem)
+            for name, index in id_indexes.items()
+        ]
         if not all(usable):
             return ""
-    if kind and layout.ref < 0:
-        return _ref_of_ids(row, layout, kind, wrong)
-    text = row.cells[layout.ref].strip()
+    if kind and header.ref_index < 0:
+        return _ref_from_ids(row, header, kind, add_problem)
+    text = row.cells[header.ref_index].strip()
     try:
         return read_ref(text)
     except UsageError as error:
-        wrong(layout.ref, "ref", text, error.message)
+        add_problem(header.ref_index, "ref", text, error.message)
         return ""
 
 
-def _ref_of_ids(row: Row, layout: _Layout, kind: Kind, wrong: Wrong) -> Ref:
-    given = {name: row.cells[place].strip() for name, place in layout.ids.items()}
-    needed = kind.ids[: len(kind.ids) - kind.optional]
-    good = True
+def _ref_from_ids(row: Row, header: _Header, kind: Kind, add_problem: AddProblem) -> Ref:
+    given = {name: row.cells[index].strip() for name, index in header.id_indexes.items()}
+    needed = kind.ids[: len(kind.ids) - kind.optional_ids]
+    valid = True
     for name, text in given.items():
         if not ID_PATTERN.fullmatch(text) and (text or name in needed):
-            wrong(layout.ids[name], name, text, WHY_ID if text else "is empty")
-            good = False
-    return make_ref(kind, given) if good else ""
+            add_problem(header.id_indexes[name], name, text, ID_RULE if text else "is empty")
+            valid = False
+    return make_ref(kind, given) if valid else ""
 
 
-def _usable_id(row: Row, name: str, place: int, loose: dict[str, str], wrong: Wrong) -> bool:
-    """Whether a spreadsheet's cell can hold an ID: text, or a number that lost no digits."""
-    sort, text = row.sorts.get(place, ""), row.cells[place]
-    if place in row.wrong:
+def _can_hold_id(
+    row: Row, name: str, index: int, non_text: dict[str, str], add_problem: AddProblem
+) -> bool:
+    """Return whether a spreadsheet's cell can hold an ID: text, or a number that lost no digits."""
+    cell_type, text = row.cell_types.get(index, ""), row.cells[index]
+    if index in row.cell_faults:
         return False
-    if sort == "number" and len(text.lstrip("-")) > _DIGITS:
-        why = f"is a number that has lost its digits after the {_DIGITS}th: format as text"
-    elif sort == "number":
-        loose[name] = text
+    if cell_type == "number" and len(text.lstrip("-")) > _NUMBER_DIGITS:
+        reason = (
+            f"is a number that has lost its digits after the {_NUMBER_DIGITS}th: format as text"
+        )
+    elif cell_type == "number":
+        non_text[name] = text
         return True
-    elif sort:
-        why = f"is a {sort}, not text: format the column as text"
+    elif cell_type:
+        reason = f"is a {cell_type}, not text: format the column as text"
     else:
         return True
-    wrong(place, name, text, why)
+    add_problem(index, name, text, reason)
     return False
 
 
-def _fields(
-    row: Row, layout: _Layout, kind: Kind, loose: dict[str, str], wrong: Wrong
+def _parse_fields(
+    row: Row, header: _Header, kind: Kind, non_text: dict[str, str], add_problem: AddProblem
 ) -> tuple[Fields, Fields]:
-    """The row's fields, and what it expects."""
+    """Return the row's fields and its expected fields."""
     fields: Fields = {}
     expect: Fields = {}
-    for column in layout.columns:
-        text = row.cells[column.place]
-        if text == "" or column.place in row.wrong:
+    for column in header.columns:
+        text = row.cells[column.position]
+        if text == "" or column.position in row.cell_faults:
             continue
         try:
-            value = None if text == NULL else _value(kind, column, text)
+            value = None if text == NULL else _parse_cell(kind, column, text)
         except ValueError as error:
-            wrong(column.place, column.key, text, str(error))
+            add_problem(column.position, column.key, text, str(error))
             continue
-        into = expect if column.expect else fields
-        for path, one in opened(kind, {column.path: value}).items():
-            if path in into:
-                wrong(column.place, path, text, "is given twice")
-            into[path] = one
-        if column.place in row.sorts and _is_text(kind, column):
-            loose[column.key] = text
+        values = expect if column.is_expectation else fields
+        for path, member in expand_models(kind, {column.path: value}).items():
+            if path in values:
+                add_problem(column.position, path, text, "is given twice")
+            values[path] = member
+        if column.position in row.cell_types and _takes_text(kind, column):
+            non_text[column.key] = text
     return fields, expect
 
 
-def _is_text(kind: Kind, column: _Column) -> bool:
+def _takes_text(kind: Kind, column: _Column) -> bool:
     field = field_at(kind, column.path)
-    return not column.json and field is not None and field.type in (Type.TEXT, Type.XP)
+    return (
+        not column.is_json
+        and field is not None
+        and field.type in (FieldType.TEXT, FieldType.OBJECT)
+    )
 
 
-def _value(kind: Kind, column: _Column, text: str) -> Any:
-    if column.json:
+def _parse_cell(kind: Kind, column: _Column, text: str) -> Any:
+    if column.is_json:
         return read_json(text)
-    if text in ERRORS:
-        raise ValueError(f"{WHY_ERROR} (quote it in a column {column.key}: if it is)")
+    if text in ERROR_TEXTS:
+        raise ValueError(f"{ERROR_FAULT} (quote it in a column {column.key}: if it is)")
     field = field_at(kind, column.path)
     return text if field is None or not all(split(column.path)) else read_text(field, text)

@@ -27,7 +27,7 @@ def numbered(entries: Iterable[Entry]) -> list[Entry]:
 
 def report_lines(source: str, report: ColumnReport) -> Iterator[str]:
     """A row a column; what is wrong with it below."""
-    found = report.listed()
+    found = report.ordered_columns()
     if not found:
         return
     yield f"{source}: {count(report.lines, 'line')}" + (
@@ -40,7 +40,7 @@ def report_lines(source: str, report: ColumnReport) -> Iterator[str]:
             _short(column.name, _NAME),
             column.type,
             column.filled,
-            report.empty(column),
+            report.count_empty(column),
             *(getattr(column, name) for name in counts),
             column.distinct,
         )
@@ -51,14 +51,14 @@ def report_lines(source: str, report: ColumnReport) -> Iterator[str]:
     for line, text in zip(lines, ["least … most", *map(_range, found)], strict=True):
         yield f"  {line}  {_short(text, room)}".rstrip()
     for column in found:
-        yield from (f"  {problem}" for problem in column.problems)
-        if column.wrong > len(column.problems):
-            yield f"  ... and {column.wrong - len(column.problems):,} more in {column.name}"
+        yield from (f"  {problem}" for problem in column.examples)
+        if column.wrong > len(column.examples):
+            yield f"  ... and {column.wrong - len(column.examples):,} more in {column.name}"
 
 
 def _range(column: Column) -> str:
     """`0 … 500`; one value where all are the same."""
-    ends = [value(end) for end in (column.low, column.high) if end is not None]
+    ends = [value(end) for end in (column.least, column.greatest) if end is not None]
     return " … ".join(dict.fromkeys(ends))
 
 
@@ -73,7 +73,7 @@ def report_data(source: str, report: ColumnReport) -> dict[str, Any]:
         "file": source,
         "lines": report.lines,
         "wrong_lines": report.wrong,
-        "columns": [_column(report, column) for column in report.listed()],
+        "columns": [_column(report, column) for column in report.ordered_columns()],
     }
 
 
@@ -82,13 +82,13 @@ def _column(report: ColumnReport, column: Column) -> dict[str, Any]:
         "name": column.name,
         "type": column.type,
         "filled": column.filled,
-        "empty": report.empty(column),
+        "empty": report.count_empty(column),
         "null": column.null,
         "wrong": column.wrong,
         "distinct": column.distinct,
-        "least": column.low,
-        "most": column.high,
-        "problems": column.problems,
+        "least": column.least,
+        "most": column.greatest,
+        "problems": column.examples,
     }
 
 

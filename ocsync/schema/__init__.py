@@ -1,31 +1,33 @@
-"""The tables: every sync target, kind of entity and type of delivery target, as data."""
+"""Tables of every sync target, kind of entity and type of delivery target."""
 
-from ocsync.schema.delivery_types import CUSTOM_HEADER as CUSTOM_HEADER
-from ocsync.schema.delivery_types import DELIVERY_CONFIG as DELIVERY_CONFIG
+from ocsync.schema.delivery_types import CUSTOM_HEADER_FIELDS as CUSTOM_HEADER_FIELDS
+from ocsync.schema.delivery_types import DELIVERY_CONFIG_FIELDS as DELIVERY_CONFIG_FIELDS
 from ocsync.schema.delivery_types import DELIVERY_TARGETS as DELIVERY_TARGETS
-from ocsync.schema.delivery_types import INTEGRATIONS as INTEGRATIONS
+from ocsync.schema.delivery_types import EXCLUSIVE_TARGETS as EXCLUSIVE_TARGETS
 from ocsync.schema.delivery_types import SECRET_FIELDS as SECRET_FIELDS
 from ocsync.schema.delivery_types import secrets_in as secrets_in
+from ocsync.schema.kinds import INTEGER_MAX as INTEGER_MAX
+from ocsync.schema.kinds import INTEGER_MIN as INTEGER_MIN
 from ocsync.schema.kinds import KINDS as KINDS
-from ocsync.schema.kinds import WHOLE_MAX as WHOLE_MAX
-from ocsync.schema.kinds import WHOLE_MIN as WHOLE_MIN
-from ocsync.schema.kinds import XP_LEVELS as XP_LEVELS
-from ocsync.schema.kinds import XP_LIMIT as XP_LIMIT
-from ocsync.schema.kinds import After as After
-from ocsync.schema.kinds import Creates as Creates
+from ocsync.schema.kinds import RECORD_KINDS as RECORD_KINDS
+from ocsync.schema.kinds import SUMMED_QUANTITY as SUMMED_QUANTITY
+from ocsync.schema.kinds import XP_MAX_BYTES as XP_MAX_BYTES
+from ocsync.schema.kinds import XP_MAX_DEPTH as XP_MAX_DEPTH
 from ocsync.schema.kinds import Field as Field
+from ocsync.schema.kinds import FieldType as FieldType
+from ocsync.schema.kinds import ImplicitEntity as ImplicitEntity
 from ocsync.schema.kinds import Kind as Kind
+from ocsync.schema.kinds import OrderedAfter as OrderedAfter
 from ocsync.schema.kinds import Reference as Reference
 from ocsync.schema.kinds import ReferencedBy as ReferencedBy
-from ocsync.schema.kinds import Type as Type
 from ocsync.schema.refs import ID_PATTERN as ID_PATTERN
-from ocsync.schema.refs import WHY_ID as WHY_ID
+from ocsync.schema.refs import ID_RULE as ID_RULE
 from ocsync.schema.refs import body_ids as body_ids
 from ocsync.schema.refs import delete_url_of as delete_url_of
 from ocsync.schema.refs import field_at as field_at
+from ocsync.schema.refs import has_all_ids as has_all_ids
 from ocsync.schema.refs import ids_of as ids_of
 from ocsync.schema.refs import is_ref as is_ref
-from ocsync.schema.refs import is_whole as is_whole
 from ocsync.schema.refs import kind_of as kind_of
 from ocsync.schema.refs import lineage as lineage
 from ocsync.schema.refs import make_ref as make_ref

@@ -1,52 +1,52 @@
-"""The types of delivery target that a delivery configuration may have (api-facts 4.2)."""
+"""Table of the types of delivery target that a delivery configuration may have (api-facts 4.2)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from ocsync.schema.kinds import Field, Type
+from ocsync.schema.kinds import Field, FieldType
 
 # Rows are aligned as a table; the formatter would break them.
 # fmt: off
-_MUST, _SECRET = Field(Type.TEXT, required=True), Field(Type.TEXT, required=True, write_only=True)
-_SHORT = _SECRET._replace(max=50)
-_HIDDEN = Field(Type.TEXT, write_only=True, max=50)
-_CONNECTION = {"ConnectionString": _SECRET}
+_REQUIRED, _REQUIRED_SECRET = Field(FieldType.TEXT, required=True), Field(FieldType.TEXT, required=True, write_only=True)
+_REQUIRED_SHORT_SECRET = _REQUIRED_SECRET._replace(max=50)
+_SHORT_SECRET = Field(FieldType.TEXT, write_only=True, max=50)
+_CONNECTION = {"ConnectionString": _REQUIRED_SECRET}
 
-DELIVERY_CONFIG: dict[str, Field] = {"Name": Field(Type.TEXT, required=True, max=128), "Enabled": Field(Type.FLAG), "DeliveryTargets": Field(Type.XP, required=True)}
+DELIVERY_CONFIG_FIELDS: dict[str, Field] = {"Name": Field(FieldType.TEXT, required=True, max=128), "Enabled": Field(FieldType.BOOLEAN), "DeliveryTargets": Field(FieldType.OBJECT, required=True)}
 
 DELIVERY_TARGETS: dict[str, dict[str, Field]] = {
-    "Http": {"Endpoint": _MUST, "Secret": _SHORT, "CustomAuthHeaderName": Field(Type.TEXT), "CustomAuthHeaderValue": _HIDDEN},
-    "Kafka": {"BootstrapServers": _MUST, "SaslUsername": _MUST, "SaslPassword": _SECRET, "Topic": _MUST},
-    "EventHub": {"EventHubName": _MUST, **_CONNECTION},
-    "AzureBlob": {**_CONNECTION, "OverrideContainerName": Field(Type.TEXT)},
-    "AzureTable": {**_CONNECTION, "OverrideTableName": Field(Type.TEXT)},
-    "CosmosDb": {**_CONNECTION, "OverrideDatabaseName": Field(Type.TEXT)},
-    "MessageSender": {"Endpoint": _MUST, "Secret": _SHORT},
-    "SearchIngestion": {"Domain": _MUST, "Source": _MUST, "Endpoint": _MUST, "Entity": _MUST, "ApiKey": _SECRET, "Content": Field(Type.XP)},
-    "SendEvent": {"SiteID": _MUST, "ServiceEndpoint": _MUST},
-    "DiscoverEvent": {"ClientID": _MUST, "ApiKey": _SECRET, "ServiceEndpoint": _MUST},
-    "Mailchimp": {"ApiKey": _HIDDEN},
-    "ContentHub": {"ApiKey": _SHORT, "Endpoint": _MUST, "TargetSchemaName": _MUST, "ConfigData": Field(Type.XP)},
+    "Http": {"Endpoint": _REQUIRED, "Secret": _REQUIRED_SHORT_SECRET, "CustomAuthHeaderName": Field(FieldType.TEXT), "CustomAuthHeaderValue": _SHORT_SECRET},
+    "Kafka": {"BootstrapServers": _REQUIRED, "SaslUsername": _REQUIRED, "SaslPassword": _REQUIRED_SECRET, "Topic": _REQUIRED},
+    "EventHub": {"EventHubName": _REQUIRED, **_CONNECTION},
+    "AzureBlob": {**_CONNECTION, "OverrideContainerName": Field(FieldType.TEXT)},
+    "AzureTable": {**_CONNECTION, "OverrideTableName": Field(FieldType.TEXT)},
+    "CosmosDb": {**_CONNECTION, "OverrideDatabaseName": Field(FieldType.TEXT)},
+    "MessageSender": {"Endpoint": _REQUIRED, "Secret": _REQUIRED_SHORT_SECRET},
+    "SearchIngestion": {"Domain": _REQUIRED, "Source": _REQUIRED, "Endpoint": _REQUIRED, "Entity": _REQUIRED, "ApiKey": _REQUIRED_SECRET, "Content": Field(FieldType.OBJECT)},
+    "SendEvent": {"SiteID": _REQUIRED, "ServiceEndpoint": _REQUIRED},
+    "DiscoverEvent": {"ClientID": _REQUIRED, "ApiKey": _REQUIRED_SECRET, "ServiceEndpoint": _REQUIRED},
+    "Mailchimp": {"ApiKey": _SHORT_SECRET},
+    "ContentHub": {"ApiKey": _REQUIRED_SHORT_SECRET, "Endpoint": _REQUIRED, "TargetSchemaName": _REQUIRED, "ConfigData": Field(FieldType.OBJECT)},
 }
 # fmt: on
 
 SECRET_FIELDS = frozenset(
     n for t in DELIVERY_TARGETS.values() for n, f in t.items() if f.write_only
 )
-"""The names that hide a secret in a delivery configuration, at whatever depth (`Content.Http`)."""
-INTEGRATIONS = ("SearchIngestion", "SendEvent", "DiscoverEvent", "Mailchimp", "ContentHub")
-"""Of these a configuration has one at most; the other targets are free to combine (api-facts 4.2)."""
-CUSTOM_HEADER = ("CustomAuthHeaderName", "CustomAuthHeaderValue")
-"""A header that is sent along; one goes with the other only, and the second is hidden."""
+"""Names of the fields that hold a secret in a delivery configuration, at any depth."""
+EXCLUSIVE_TARGETS = ("SearchIngestion", "SendEvent", "DiscoverEvent", "Mailchimp", "ContentHub")
+"""Types of which a configuration has at most one; all others can be combined (api-facts 4.2)."""
+CUSTOM_HEADER_FIELDS = ("CustomAuthHeaderName", "CustomAuthHeaderValue")
+"""Name and value of a header to send; the value needs the name, and GET hides it."""
 
 
 def secrets_in(body: Any) -> Iterator[str]:
-    """The secrets in a delivery configuration's *body*: the values that GET would not show."""
+    """Yield the secrets in a delivery configuration's *body*: the values that GET does not show."""
     targets = body.get("DeliveryTargets") if isinstance(body, dict) else None
-    for slot, values in targets.items() if isinstance(targets, dict) else ():
+    for target_type, values in targets.items() if isinstance(targets, dict) else ():
         for name, value in values.items() if isinstance(values, dict) else ():
-            field = DELIVERY_TARGETS.get(slot, {}).get(name)
+            field = DELIVERY_TARGETS.get(target_type, {}).get(name)
             if field and field.write_only and isinstance(value, str):
                 yield value

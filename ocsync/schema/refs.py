@@ -1,4 +1,4 @@
-"""Refs: reading and making them, and the paths and bodies that the tables give for one."""
+"""Refs: reading and making them, and their paths and bodies."""
 
 from __future__ import annotations
 
@@ -11,60 +11,61 @@ from ocsync.models import Ref
 from ocsync.schema.kinds import KINDS, Field, Kind
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,100}")
-WHY_ID = "an ID has letters, digits, - and _ only, 1 to 100 of them"
+ID_RULE = "an ID has letters, digits, - and _ only, 1 to 100 of them"
+"""The rule for IDs, as messages state it."""
 
 
 def kind_of(ref: Ref) -> Kind:
-    """The row of *ref*'s kind; *ref* must be one that `read_ref` gave."""
+    """Return the kind of *ref*, which must be valid (see `read_ref`)."""
     return KINDS[ref.partition("/")[0]]
 
 
 def ids_of(ref: Ref) -> dict[str, str]:
-    """*ref*'s IDs by OrderCloud's names; an optional one that is left out is not in it."""
+    """Return the IDs in *ref* by OrderCloud's names, without optional ones that it leaves out."""
     name, *values = ref.split("/")
     return dict(zip(KINDS[name].ids, values, strict=False))
 
 
 def make_ref(kind: Kind | str, ids: Mapping[str, str | None]) -> Ref:
-    """The ref of *kind* with these IDs, read under their names; extra ones are ignored."""
+    """Return the ref of *kind* with the IDs of these names; other names are ignored."""
     row = KINDS[kind] if isinstance(kind, str) else kind
     values = (ids.get(name) for name in row.ids)
     return "/".join([row.name, *(value for value in values if value)])
 
 
-def is_whole(ref: Ref) -> bool:
-    """Whether *ref* has all the IDs that its kind needs."""
+def has_all_ids(ref: Ref) -> bool:
+    """Return whether *ref* has all the IDs that its kind needs."""
     kind = kind_of(ref)
-    return len(ids_of(ref)) >= len(kind.ids) - kind.optional
+    return len(ids_of(ref)) >= len(kind.ids) - kind.optional_ids
 
 
 def read_ref(text: str) -> Ref:
-    """*text* as a ref.
+    """Return *text*, which must be a ref.
 
-    Raises UsageError with the reason: unknown kind, too few or too many IDs, a bad ID.
+    Raises UsageError with the reason: unknown kind, too few or too many IDs, an invalid ID.
     """
     name, *values = text.split("/")
     kind = KINDS.get(name)
     if kind is None:
         raise UsageError(f'"{name}" is not a kind', hint="kinds: " + ", ".join(KINDS))
-    shape = "/".join([name, *kind.ids[: len(kind.ids) - kind.optional]])
-    shape += "".join(f"[/{i}]" for i in kind.ids[len(kind.ids) - kind.optional :])
-    if not len(kind.ids) - kind.optional <= len(values) <= len(kind.ids):
+    shape = "/".join([name, *kind.ids[: len(kind.ids) - kind.optional_ids]])
+    shape += "".join(f"[/{i}]" for i in kind.ids[len(kind.ids) - kind.optional_ids :])
+    if not len(kind.ids) - kind.optional_ids <= len(values) <= len(kind.ids):
         raise UsageError(f"{kind.noun_with_article} is written {shape}")
     for value in values:
         if not ID_PATTERN.fullmatch(value):
-            raise UsageError(WHY_ID)
+            raise UsageError(ID_RULE)
     return text
 
 
 def is_ref(text: str) -> bool:
-    """Whether *text*, once a ref, is one here: a newer version may have had more kinds."""
+    """Return whether a stored ref is valid here; a newer version may have had more kinds."""
     kind = KINDS.get(text.partition("/")[0])
-    return kind is not None and 0 <= len(kind.ids) - text.count("/") <= kind.optional
+    return kind is not None and 0 <= len(kind.ids) - text.count("/") <= kind.optional_ids
 
 
 def references_of(ref: Ref, fields: Mapping[str, Any]) -> Iterator[Ref]:
-    """The refs that *ref* names, in its own IDs or in the values of *fields*."""
+    """Yield the refs that *ref* refers to, by its own IDs or by the values of *fields*."""
     known: dict[str, Any] = {**fields, **ids_of(ref)}
     for reference in kind_of(ref).references:
         values = [v for name in reference.ids if isinstance(v := known.get(name), str) and v]
@@ -75,24 +76,24 @@ def references_of(ref: Ref, fields: Mapping[str, Any]) -> Iterator[Ref]:
 
 
 def parents_of(ref: Ref) -> Iterator[Ref]:
-    """The refs without which *ref* cannot be, by its IDs alone."""
+    """Yield the refs that must exist for *ref* to exist, by its IDs alone."""
     return references_of(ref, {})
 
 
 def lineage(ref: Ref) -> Iterator[Ref]:
-    """*ref*, and everything without which it cannot be, by its IDs; some may come twice."""
+    """Yield *ref* and all its ancestors, by its IDs; some may come twice."""
     yield ref
     for parent in parents_of(ref):
         yield from lineage(parent)
 
 
 def url_of(ref: Ref) -> str:
-    """The path of an entity, or the path an assignment is posted to, below `/v1`."""
+    """Return the path of an entity, or the path an assignment is posted to, below `/v1`."""
     return kind_of(ref).path.format_map(ids_of(ref))
 
 
 def delete_url_of(ref: Ref) -> str:
-    """The path (with query) whose DELETE removes *ref*."""
+    """Return the path (with query) whose DELETE removes *ref*."""
     kind = kind_of(ref)
     ids = ids_of(ref)
     if not kind.assignment:
@@ -103,13 +104,13 @@ def delete_url_of(ref: Ref) -> str:
 
 
 def body_ids(ref: Ref) -> dict[str, str]:
-    """The IDs that go into an assignment's body: those that its path does not hold."""
+    """Return the IDs in an assignment's body: those that its path does not hold."""
     kind = kind_of(ref)
     return {name: v for name, v in ids_of(ref).items() if "{" + name + "}" not in kind.path}
 
 
 def field_at(kind: Kind, path: str) -> Field | None:
-    """The field that *path* names or is part of (`xp.a.b` is in `xp`); None without one."""
+    """Return the field that *path* names or lies in (`xp.a.b` is in `xp`), or None."""
     if path in kind.fields:
         return kind.fields[path]
     if path.startswith("xp.") and "xp" in kind.fields:

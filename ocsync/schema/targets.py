@@ -1,4 +1,4 @@
-"""The sync targets, a row each: OrderCloud's ten sync configurations (api-facts 3.1 and 3.2)."""
+"""Table of the sync targets: OrderCloud's ten sync configurations (api-facts 3.1 and 3.2)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from ocsync.errors import UsageError
 
 
 class Target(NamedTuple):
-    """A sync configuration: where it is, how one entity is synced by hand, what it publishes.
+    """A sync configuration: its paths, the kind it publishes, and the messages it sends.
 
-    *sync_ids* are the body of a sync request, all required. *entity* is the kind it publishes.
-    *flags* are the names of the changed and deleted switches.
+    *sync_path* takes a request to sync one entity; *sync_ids* are its body, all required.
+    *deleted_namespace* is empty where no such message exists. *not_enabled_code* is the error of a
+    sync request without an active configuration. *flags* are the switches for changes and deletes.
     """
 
     name: str
@@ -20,13 +21,12 @@ class Target(NamedTuple):
     path: str
     sync_path: str
     sync_ids: tuple[str, ...]
-    entity: str
-    updated: str
-    deleted: str
-    not_enabled: str
+    entity_kind: str
+    updated_namespace: str
+    deleted_namespace: str
+    not_enabled_code: str
     role: str = "EntitySyncConfigAdmin"
     flags: tuple[str, ...] = ("SyncEntityChanged", "SyncEntityDeleted")
-    by_portal: bool = False
 
 
 _ENTITY = "/integrations/entitysync"
@@ -35,12 +35,11 @@ _NOT_ENABLED = "Synchronize.EntitySyncFor{}NotEnabled"
 
 
 def _target(name: str, singular: str, part: str, ids: str, entity: str, noun: str, code: str,
-            *, sync_part: str = "", by_portal: bool = False, deletes: bool = True) -> Target:  # fmt: skip
+            *, sync_part: str = "", deletes: bool = True) -> Target:  # fmt: skip
     return Target(
         name, singular, f"{_ENTITY}/{part}", f"{_ENTITY}/{sync_part or part}/sync",
         tuple(ids.split()), entity, f"{_MESSAGE}.entitysync.{noun}.updated",
         f"{_MESSAGE}.entitysync.{noun}.deleted" if deletes else "", _NOT_ENABLED.format(code),
-        by_portal=by_portal,
     )  # fmt: skip
 
 
@@ -50,7 +49,7 @@ def _target(name: str, singular: str, part: str, ids: str, entity: str, noun: st
 TARGETS: dict[str, Target] = {t.name: t for t in (
     Target("products", "product", "/integrations/productsync", "/integrations/productsync/sync", ("ProductID",), "product",
            f"{_MESSAGE}.product.updated", f"{_MESSAGE}.product.deleted", "Synchronize.ProductSyncNotEnabled",
-           role="ProductSyncConfigAdmin", flags=("SyncProductChanged", "SyncProductDeleted"), by_portal=True),
+           role="ProductSyncConfigAdmin", flags=("SyncProductChanged", "SyncProductDeleted")),
     _target("catalogs", "catalog", "catalogs", "CatalogID", "catalog", "catalog", "Catalog"),
     _target("categories", "category", "categories", "CatalogID CategoryID", "category", "category", "Category"),
     _target("inventory", "inventory", "products/inventoryrecords", "ProductID InventoryRecordID", "inventory",
@@ -68,21 +67,21 @@ GROUPS: dict[str, tuple[str, ...]] = {"catalog-wide": ("catalogs", "categories",
 
 
 def read_targets(names: Iterable[str]) -> tuple[list[Target], list[Target]]:
-    """The targets that *names* say, in the table's order: (named directly, only by a group).
+    """Return the targets that *names* mean, in the table's order: (named directly, only by a group).
 
     Singular, plural and group names work; raises UsageError for others.
     """
     direct, grouped = set(), set()
     for name in names:
-        word = name.strip().lower()
-        if word in GROUPS:
-            grouped |= set(GROUPS[word])
+        key = name.strip().lower()
+        if key in GROUPS:
+            grouped |= set(GROUPS[key])
             continue
-        found = [t.name for t in TARGETS.values() if word in (t.name, t.singular)]
-        if not found:
+        matches = [t.name for t in TARGETS.values() if key in (t.name, t.singular)]
+        if not matches:
             hint = "targets: " + ", ".join([*TARGETS, *GROUPS])
             raise UsageError(f'"{name}" is not a sync target', hint=hint)
-        direct.add(found[0])
+        direct.add(matches[0])
     table = list(TARGETS.values())
     return (
         [t for t in table if t.name in direct],

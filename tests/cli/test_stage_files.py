@@ -11,7 +11,7 @@ import pytest
 
 from ocsync.cli.stage_files import kinds_that_begin
 from ocsync.intake import read_file
-from ocsync.intake.template import header
+from ocsync.intake.template import header_for
 from ocsync.schema import KINDS, Kind
 from tests.conftest import Run
 from tests.intake.workbooks import ERROR, workbook
@@ -172,7 +172,7 @@ def test_a_template_can_be_imported_as_it_is(ocsync: Run, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
 def test_the_header_of_every_kind_is_one_that_import_takes(kind: Kind) -> None:
-    for words in (header(kind), header(kind, by_ref=True, expect=list(kind.fields)[:1])):
+    for words in (header_for(kind), header_for(kind, by_ref=True, expect=list(kind.fields)[:1])):
         text = io.BytesIO((",".join(words) + "\n").encode())
         assert list(read_file("x.csv", text, kind=kind.name)) == []
 

@@ -23,7 +23,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 def message(target: str, payload: dict[str, Any], seconds: float = 1.0) -> Delivery:
     at = (START + timedelta(seconds=seconds)).isoformat()
-    return Delivery(at=at, namespace=TARGETS[target].updated, payload=payload)
+    return Delivery(at=at, namespace=TARGETS[target].updated_namespace, payload=payload)
 
 
 def test_the_signature_is_that_of_the_platform() -> None:

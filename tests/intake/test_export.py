@@ -18,7 +18,7 @@ from ocsync.intake import read_file
 from ocsync.intake.export import csv_lines, json_lines
 from ocsync.intake.field_values import validate
 from ocsync.models import Entry, Op
-from ocsync.schema import KINDS, Field, Type, make_ref
+from ocsync.schema import KINDS, Field, FieldType, make_ref
 from tests.builders import entry
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
@@ -31,14 +31,14 @@ anything = st.recursive(
     leaves, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(texts, inner, max_size=2),
     max_leaves=4,
 )  # fmt: skip
-BY_TYPE: dict[Type, st.SearchStrategy[Any]] = {
-    Type.TEXT: texts,
-    Type.WHOLE: st.integers(-50, 2**31 - 1),
-    Type.NUMBER: st.floats(allow_nan=False, allow_infinity=False) | st.integers(-50, 50),
-    Type.FLAG: st.booleans(),
-    Type.DATE: st.sampled_from(["2026-01-02", "2026-01-02T03:04:05Z"]),
-    Type.LIST: st.lists(anything, max_size=2),
-    Type.XP: anything,
+BY_TYPE: dict[FieldType, st.SearchStrategy[Any]] = {
+    FieldType.TEXT: texts,
+    FieldType.INTEGER: st.integers(-50, 2**31 - 1),
+    FieldType.NUMBER: st.floats(allow_nan=False, allow_infinity=False) | st.integers(-50, 50),
+    FieldType.BOOLEAN: st.booleans(),
+    FieldType.DATE: st.sampled_from(["2026-01-02", "2026-01-02T03:04:05Z"]),
+    FieldType.LIST: st.lists(anything, max_size=2),
+    FieldType.OBJECT: anything,
 }
 
 

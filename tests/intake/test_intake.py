@@ -191,7 +191,7 @@ def test_json_lines() -> None:
     assert one.fields == {"Active": True, "xp.a": 1}
     assert one.expect == {"Active": False}
     assert (two.op, two.replace, two.source) == (Op.PUT, True, "edits.jsonl:3")
-    assert read(data, "-") == read(data, "-", form="jsonl")
+    assert read(data, "-") == read(data, "-", file_format="jsonl")
 
 
 WRONG: list[tuple[bytes, int, int, str]] = [

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ocsync.client import Api, ref_of
 from ocsync.errors import ApiError, NotFound
 from ocsync.models import Ref
-from ocsync.schema import KINDS, Kind, ids_of, is_whole, kind_of
+from ocsync.schema import KINDS, Kind, has_all_ids, ids_of, kind_of
 
 Document = dict[str, Any]
 _MOST = 50
@@ -41,7 +41,7 @@ class Dependents(NamedTuple):
 async def read_dependents(api: Api, ref: Ref, document: Document) -> Dependents:
     """What goes along with *ref*. Raises TryLater and SignInError; nothing is changed."""
     found = Dependents({}, {}, [], [])
-    if kind_of(ref).subtree and document.get("ChildCount") != 0:
+    if kind_of(ref).parent_field and document.get("ChildCount") != 0:
         await _read_subtree(api, ref, found)
     for one in [ref, *found.subtree]:
         for kind in _hanging_on(kind_of(ref)):
@@ -68,7 +68,7 @@ async def _read_subtree(api: Api, ref: Ref, found: Dependents) -> None:
     kind, ids = kind_of(ref), ids_of(ref)
     level, seen = [ref.rpartition("/")[2]], {ref.casefold()}
     while level:
-        query = {**kind.list_query, kind.subtree: "|".join(level[:_MOST])}
+        query = {**kind.list_query, kind.parent_field: "|".join(level[:_MOST])}
         level = level[_MOST:]
         async for page in api.pages(kind.collection.format_map(ids), query, key="ID"):
             for item in page:
@@ -90,7 +90,7 @@ async def _count(api: Api, kind: Kind, ref: Ref, found: Dependents) -> None:
         if page.total_items:
             found.counts[kind.name] = found.counts.get(kind.name, 0) + page.total_items
         refs = [(ref_of(kind, ids, item), item) for item in page.items]
-        found.documents.update((one, item) for one, item in refs if is_whole(one))
+        found.documents.update((one, item) for one, item in refs if has_all_ids(one))
 
 
 async def _places(api: Api, kind: Kind, ids: Mapping[str, str]) -> AsyncIterator[Mapping[str, str]]:

@@ -221,7 +221,7 @@ def _close(session: Session, run: Run, *, interrupted: ExitCode | None) -> Delet
 
 def cascaded_refs(run: Run, gone: set[Ref]) -> set[Ref]:
     """What went with *gone* and is not below it by its IDs: categories."""
-    trees = [(ref, doc) for ref, doc in run.before() if kind_of(ref).subtree]
+    trees = [(ref, doc) for ref, doc in run.before() if kind_of(ref).parent_field]
     names = {ref.casefold() for ref in gone}
     found: set[Ref] = set()
     more = True

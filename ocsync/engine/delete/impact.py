@@ -185,10 +185,10 @@ async def _holders(
 ) -> list[Ref]:
     """The refs that an item of the list *named* stands for: itself, or those below it."""
     if named.kind not in KINDS:
-        return [f"{named.kind}/{item.get(named.id)}"]
+        return [f"{named.kind}/{item.get(named.item_id)}"]
     holder = ref_of(KINDS[named.kind], {}, item)
-    inner = KINDS.get(named.inner)
-    prefix = holder.casefold().replace(named.kind, named.inner, 1)
+    inner = KINDS.get(named.nested_kind)
+    prefix = holder.casefold().replace(named.kind, named.nested_kind, 1)
     if inner is None or all(name.rpartition("/")[0] != prefix for name in wanted):
         return [holder]
     [field] = [r.ids[0] for r in inner.references if r.kind == kind_of(ref).name]

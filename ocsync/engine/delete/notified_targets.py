@@ -56,7 +56,7 @@ async def notified_targets(session: Session, kinds: Iterable[Kind]) -> list[Targ
 def _of(kind: Kind, target: Target) -> NotificationRule:
     if kind.assignment:
         return NotificationRule.CHANGED
-    return NotificationRule.DELETED if target.deleted else NotificationRule.UNSURE
+    return NotificationRule.DELETED if target.deleted_namespace else NotificationRule.UNSURE
 
 
 def _with(hearing: NotificationRule, server: TargetState) -> NotificationRule:

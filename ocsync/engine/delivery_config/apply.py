@@ -20,7 +20,7 @@ from ocsync.errors import (
     TrustRequired,
 )
 from ocsync.field_paths import equal
-from ocsync.intake.delivery_file import DesiredConfig, problem, refused
+from ocsync.intake.delivery_file import DesiredConfig, problem_of, refusal
 from ocsync.intake.field_values import FieldError
 from ocsync.schema import DELIVERY_TARGETS
 from ocsync.secrets import SecretSource, resolve
@@ -33,9 +33,9 @@ async def plan_changes(
 ) -> list[ConfigChange]:
     """Hold *wanted*, of file *label*, against the marketplace. Raises InputError, Refused."""
     found = [plan_change(one, await _found(session, one.id), secrets=secrets) for one in wanted]
-    problems = [problem(label, one.wanted.id, fault) for one in found for fault in validate(one)]
+    problems = [problem_of(label, one.wanted.id, fault) for one in found for fault in validate(one)]
     if problems:
-        raise refused(problems)
+        raise refusal(problems)
     ours = {key.casefold() for key in session.folder.raw_attachments()}
     taken = [
         f"{one.wanted.id} {slot}"
@@ -67,9 +67,9 @@ def resolved(label: str, found: Iterable[ConfigChange], *, run_commands: bool) -
         except ConfigError as error:
             why = error.message
         if why:
-            problems.append(problem(label, own, FieldError(path, "", why)))
+            problems.append(problem_of(label, own, FieldError(path, "", why)))
     if problems:
-        raise refused(problems)
+        raise refusal(problems)
     return secrets
 
 

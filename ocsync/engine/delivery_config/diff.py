@@ -15,7 +15,7 @@ from ocsync.field_paths import MISSING, equal, join
 from ocsync.intake.delivery_file import DesiredConfig
 from ocsync.intake.field_values import FieldError
 from ocsync.listener_attachment import target_in
-from ocsync.schema import CUSTOM_HEADER, DELIVERY_TARGETS, INTEGRATIONS
+from ocsync.schema import CUSTOM_HEADER_FIELDS, DELIVERY_TARGETS, EXCLUSIVE_TARGETS
 from ocsync.secrets import SecretSource
 
 
@@ -102,8 +102,9 @@ def validate(draft: ConfigChange) -> Iterator[FieldError]:
             for name, why in _lacking(slot, target, there, sent=slot in draft.changed):
                 yield FieldError(f"{slot}.{name}", "", why)
     both = {*draft.stays, *(s for s, t in wanted.targets.items() if t is not None)}
-    if len(known := sorted(both.intersection(INTEGRATIONS))) > 1:
-        why = f"would have {' and '.join(known)}: only one of {', '.join(INTEGRATIONS)} is allowed"
+    if len(known := sorted(both.intersection(EXCLUSIVE_TARGETS))) > 1:
+        allowed = ", ".join(EXCLUSIVE_TARGETS)
+        why = f"would have {' and '.join(known)}: only one of {allowed} is allowed"
         yield FieldError("DeliveryTargets", "", why)
     kept = [slot for slot, target in wanted.targets.items() if target is not None]
     if not (draft.stays or kept):
@@ -118,7 +119,7 @@ def _lacking(
     for name, field in DELIVERY_TARGETS[slot].items():
         if field.required and not (there or target.get(name)):
             yield name, "is missing: the target is new"
-    name, value = CUSTOM_HEADER
+    name, value = CUSTOM_HEADER_FIELDS
     if target.get(name) and not (target.get(value) or there.get(name)):
         yield value, f"is missing: {name} needs it"
     for path in _unseen(slot, target, there) if sent else ():
@@ -191,7 +192,7 @@ def _unseen(slot: str, target: dict[str, Any], there: dict[str, Any]) -> Iterato
     """The secrets that *there* has, as far as one can tell, and *target* does not name."""
     if not there:
         return
-    name, value = CUSTOM_HEADER
+    name, value = CUSTOM_HEADER_FIELDS
     for hidden, field in DELIVERY_TARGETS[slot].items():
         if field.write_only and hidden not in target and hidden != value:
             yield hidden

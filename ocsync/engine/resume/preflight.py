@@ -16,7 +16,7 @@ from ocsync.errors import NotFound, OcsyncError
 from ocsync.events import ReadDone, Reading
 from ocsync.field_paths import value_at
 from ocsync.models import Fields, Op, Ref, Step
-from ocsync.schema import KINDS, ids_of, kind_of
+from ocsync.schema import KINDS, SUMMED_QUANTITY, ids_of, kind_of
 from ocsync.store import Run
 
 _GROUP = 200
@@ -85,16 +85,12 @@ def conflict_of(
     return StepConflict(step.number, step.ref, wrong, why) if wrong or why else None
 
 
-_SUMS = {"product": "inventory", "variant": "variant-inventory"}
-"""Kinds whose quantity is the sum of records of another kind, where there are any (api-facts 7)."""
-
-
 async def _sum_of_records(
     session: Session, step: Step, current: Document | None
 ) -> StepConflict | None:
     """A clash where a quantity is a sum: a write of it would be accepted and never be seen."""
-    path = "Inventory.QuantityAvailable"
-    records = KINDS.get(_SUMS.get(kind_of(step.ref).name, ""))
+    path = SUMMED_QUANTITY
+    records = KINDS.get(kind_of(step.ref).quantity_summed_by)
     if records is None or path not in {**step.change.fields, **step.change.adjust}:
         return None
     if value_at(current, "Inventory.VariantLevelTracking") is True:

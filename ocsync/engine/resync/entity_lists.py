@@ -30,7 +30,7 @@ async def list_entities(
 
     Raises UsageError, with the reason, where no list can tell.
     """
-    kind = KINDS[target.entity]
+    kind = KINDS[target.entity_kind]
     query = _dated(session, target, kind, since, catalog) if since else {}
     if not catalog:
         return await _everywhere(session, kind, query)
@@ -82,14 +82,14 @@ async def _in_catalog(
 ) -> list[Ref]:
     """Everything of *target* in *catalog*: itself, its categories, its products, their records."""
     own = make_ref("catalog", {"CatalogID": catalog})
-    if target.entity == "catalog":
+    if target.entity_kind == "catalog":
         return [own]
-    if target.entity == "category":
+    if target.entity_kind == "category":
         return await _below(session, KINDS["category"], {"CatalogID": catalog}, {})
-    if target.entity not in ("product", "inventory"):
+    if target.entity_kind not in ("product", "inventory"):
         raise UsageError(f"{target.name}: nothing of it is in a catalog", hint="name IDs")
     products = await affected_products(session.api, own)
-    if target.entity == "product":
+    if target.entity_kind == "product":
         return products
     records = KINDS["inventory"]
     found = await list_each(

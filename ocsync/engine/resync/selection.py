@@ -74,7 +74,7 @@ def _read_word(target: Target | None, text: str) -> Ref:
     values = text.split("/")
     shape = target and len(values) == len(target.sync_ids)
     if target and shape and all(map(ID_PATTERN.fullmatch, values)):
-        return "/".join([target.entity, *values])
+        return "/".join([target.entity_kind, *values])
     if target and values[0] not in KINDS:
         raise UsageError(f"is not {'/'.join(target.sync_ids)}")
     ref = read_ref(text)

@@ -20,7 +20,7 @@ from ocsync.errors import OcsyncError
 from ocsync.field_paths import value_at
 from ocsync.models import Change, Entry, Op, Outcome, Ref, State
 from ocsync.plan import created
-from ocsync.schema import kind_of, parents_of
+from ocsync.schema import RECORD_KINDS, SUMMED_QUANTITY, kind_of, parents_of
 from ocsync.store import Run
 from ocsync.tombstones import below
 
@@ -66,7 +66,8 @@ def _is_as(ref: Ref, document: Document, now: Document | None) -> bool:
 
 def _sums_of_records(documents: Mapping[Ref, Document]) -> set[Ref]:
     """The refs whose stock was a sum: of records, or of variants."""
-    parents = {p for ref in documents if kind_of(ref).name in _RECORDS for p in parents_of(ref)}
+    records = [ref for ref in documents if kind_of(ref).name in RECORD_KINDS]
+    parents = {parent for ref in records for parent in parents_of(ref)}
     tracked = {r for r, d in documents.items()
                if value_at(d, "Inventory.VariantLevelTracking") is True}  # fmt: skip
     return parents | tracked
@@ -105,9 +106,6 @@ def _with_lost(back: Reversal, outcome: Outcome | None) -> Reversal:
     return msgspec.structs.replace(back, lost=(*back.lost, *lost)) if lost else back
 
 
-_RECORDS = ("inventory", "variant-inventory")
-
-
 def recreate_entity(ref: Ref, document: Document, *, summed: bool, replace: bool) -> Reversal:
     """How a deleted *ref* is made again, or with *replace* put over another.
 
@@ -120,11 +118,11 @@ def recreate_entity(ref: Ref, document: Document, *, summed: bool, replace: bool
         return Reversal(ref, lost=(f"cannot be made again from here: {why}",), irreversible=True)
     fields = {p: v for p, v in writable(kind, document, creating=True).items() if v is not None}
     if summed:
-        fields.pop("Inventory.QuantityAvailable", None)
+        fields.pop(SUMMED_QUANTITY, None)
     op = Op.ASSIGN if kind.assignment else Op.PUT
     again = [Entry(op=op, ref=ref, fields=fields, replace=replace)]
-    unset = {made.unless: None for made in kind.creates if made.unless and not replace
-             and made.unless not in fields}  # fmt: skip
+    unset = {made.unless_field: None for made in kind.creates if made.unless_field and not replace
+             and made.unless_field not in fields}  # fmt: skip
     if unset:  # making it fills this in, with something new
         again.append(Entry(op=Op.SET, ref=ref, fields=unset))
     brought = created(Change(op=Op.PUT, ref=ref, fields=fields)) if unset else []

@@ -77,7 +77,7 @@ def _unmake(write: RefWrite) -> Reversal:
     beside = [
         "/".join([other.kind, *(ids[name] for name in other.ids)])
         for other in kind_of(write.ref).creates
-        if not other.unless
+        if not other.unless_field
     ]
     lost = [f"{ref} may have come with it, and stays" for ref in beside]
     return Reversal(write.ref, created=(write.ref, *made), lost=(*lost, *_lasting(write)))
@@ -212,7 +212,9 @@ def _entries(ref: Ref, fields: Fields, sums: Fields, now: Document, lost: list[s
 def checked_reversal(ref: Ref, entries: list[Entry], lost: Sequence[str]) -> Reversal:
     """The way back, or what is wrong with it: a value that we could not stage by hand either."""
     faults = [
-        " ".join(filter(None, [fault.field, fault.why])) for e in entries for fault in validate(e)
+        " ".join(filter(None, [fault.field, fault.reason]))
+        for e in entries
+        for fault in validate(e)
     ]
     if faults:
         return Reversal(ref, lost=tuple(faults), irreversible=True)
