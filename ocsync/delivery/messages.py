@@ -30,10 +30,10 @@ _PAYLOAD_IDS: dict[str, dict[str, str]] = {
     "admin-users": {"UserID": "ID"},
 }
 """The payload's name of each ID; the IDs of parents may be missing there (api-facts 4.4)."""
-_BY_NAMESPACE = {target.updated: target for target in TARGETS.values()}
-_BY_NAMESPACE[TARGETS["inventory"].updated.replace(".updated", ".full.updated")] = TARGETS[
-    "inventory"
-]
+_BY_NAMESPACE = {target.updated_namespace: target for target in TARGETS.values()}
+_BY_NAMESPACE[TARGETS["inventory"].updated_namespace.replace(".updated", ".full.updated")] = (
+    TARGETS["inventory"]
+)
 
 
 class MessageSubject(NamedTuple):
@@ -101,7 +101,7 @@ def published_by(ref: Ref) -> list[tuple[Target, Ref]]:
 
 def can_request_sync(ref: Ref) -> bool:
     """Return whether *ref* has a sync request: a variant's record has none (api-facts 3.1)."""
-    return any(target.entity == kind_of(ref).name for target in TARGETS.values())
+    return any(target.entity_kind == kind_of(ref).name for target in TARGETS.values())
 
 
 def same_entity(key: EntityKey, subject_key: EntityKey) -> bool:

@@ -46,7 +46,7 @@ class Assignments:
         ids: Ids = {}
         for name in kind.ids:
             value = request.ids.get(name) or body.get(name) or ""
-            if not value and name not in kind.ids[len(kind.ids) - kind.optional :]:
+            if not value and name not in kind.ids[len(kind.ids) - kind.optional_ids :]:
                 raise invalid(name, "is required")
             ids[name] = documents.validate_id(value) if value else ""
         self._save(kind, ids, {n: body[n] for n in kind.fields if n in body}, request)

@@ -29,7 +29,7 @@ class DeliveryConfigs:
     def list_all(self, request: ApiRequest) -> ApiResponse:
         """Handle a GET of all delivery configurations."""
         items = [without_secrets(config) for config in self.market.delivery_configs.values()]
-        return ApiResponse(200, filtered_page(items, request.query, DELIVERY_CONFIG))
+        return ApiResponse(200, filtered_page(items, request.query, DELIVERY_CONFIG_FIELDS))
 
     def get(self, request: ApiRequest) -> ApiResponse:
         """Handle a GET of one, without its secrets."""
@@ -90,7 +90,7 @@ class DeliveryConfigs:
 
 def validate_delivery_config(document: Document) -> None:
     """Raise a 400 for a delivery configuration that breaks a rule of its fields."""
-    validate_fields(DELIVERY_CONFIG, document)
+    validate_fields(DELIVERY_CONFIG_FIELDS, document)
     targets = {name: target for name, target in document["DeliveryTargets"].items() if target}
     if not targets:
         raise invalid("DeliveryTargets", "is required")
@@ -100,7 +100,7 @@ def validate_delivery_config(document: Document) -> None:
         if not isinstance(target, dict) or name not in DELIVERY_TARGETS:
             raise invalid(f"DeliveryTargets.{name}", "is not a delivery target")
         validate_fields(DELIVERY_TARGETS[name], target)
-        if len([field for field in CUSTOM_HEADER if target.get(field)]) == 1:
+        if len([field for field in CUSTOM_HEADER_FIELDS if target.get(field)]) == 1:
             raise invalid(f"{name}.CustomAuthHeaderName", "goes with its value only")
 
 

@@ -13,7 +13,7 @@ from ocsync.emulator.errors import invalid
 from ocsync.emulator.kinds import ALL_KINDS
 from ocsync.emulator.options import EmulatorOptions
 from ocsync.emulator.state import Document, timestamp
-from ocsync.schema import ID_PATTERN, WHOLE_MAX, WHOLE_MIN, XP_LIMIT, Field, Kind, Type
+from ocsync.schema import ID_PATTERN, INTEGER_MAX, INTEGER_MIN, XP_MAX_BYTES, Field, FieldType, Kind
 
 _TYPES: dict[FieldType, tuple[type, ...]] = {
     FieldType.TEXT: (str,),
@@ -81,7 +81,7 @@ def apply_patch(
     for name, value in body.items():
         if name in plain:
             field = plain[name]
-            if field.type is Type.XP and not field.read_only:
+            if field.type is FieldType.OBJECT and not field.read_only:
                 result[name] = _patch_xp(result.get(name), value, options)
             elif not (field.read_only or (field.create_only and result.get(name))):
                 result[name] = value
@@ -100,7 +100,9 @@ def apply_patch(
 def _patch_model(current: Any, fields: dict[str, Field], value: Any) -> Any:
     if not isinstance(value, dict):
         return None
-    base = current or {n: False if f.type is Type.FLAG else f.default for n, f in fields.items()}
+    base = current or {
+        n: False if f.type is FieldType.BOOLEAN else f.default for n, f in fields.items()
+    }
     given = {n: v for n, v in value.items() if n in fields and not fields[n].read_only}
     return {**base, **given}
 
@@ -144,7 +146,7 @@ def validate_fields(fields: Mapping[str, Field], document: Document) -> None:
 
 
 def _validate_value(path: str, field: Field, value: Any) -> None:
-    wrong = isinstance(value, bool) and field.type is not Type.FLAG
+    wrong = isinstance(value, bool) and field.type is not FieldType.BOOLEAN
     if wrong or not isinstance(value, _TYPES[field.type]):
         raise invalid(path, f"is not a {field.type.value}")
     if isinstance(value, int) and not INTEGER_MIN <= value <= INTEGER_MAX:

@@ -6,7 +6,7 @@ complete as variants, assignments and bulk jobs need, are from the public SDKs.
 
 from __future__ import annotations
 
-from ocsync.schema import KINDS, RECORD_KINDS, Field, FieldType, Kind, Reference, Target
+from ocsync.schema import KINDS, Field, FieldType, Kind, Reference, Target
 
 _TEXT, _FLAG, _WHOLE = Field(FieldType.TEXT), Field(FieldType.BOOLEAN), Field(FieldType.INTEGER)
 _ID = Field(FieldType.TEXT, max=100)

@@ -9,7 +9,7 @@ from ocsync.emulator.kinds import ALL_KINDS
 from ocsync.emulator.rules import PRICE_SCHEDULE_FIELDS
 from ocsync.emulator.state import Document, Key, Marketplace, Row, key_of
 from ocsync.emulator.views import address_of, view_of
-from ocsync.schema import Kind
+from ocsync.schema import RECORD_KINDS, Kind
 
 _USER_TYPES = {"buyer-user": 0, "supplier-user": 1, "admin-user": 2}
 _PARTY_TYPES = {"usergroup": 2, "buyer": 3}

@@ -65,9 +65,15 @@ class Publisher:
                 if container := self.market.tables[fed.kind.name].rows.get(fed.key):
                     self.publish_write(fed.kind, container)
                 continue
-            if target.deleted and self._enabled_config(target, target.flags[1]) is not None:
+            if (
+                target.deleted_namespace
+                and self._enabled_config(target, target.flags[1]) is not None
+            ):
                 self._publish(
-                    target, target.deleted, payloads.deleted_payload(kind, row), held=False
+                    target,
+                    target.deleted_namespace,
+                    payloads.deleted_payload(kind, row),
+                    held=False,
                 )
             held = self.held.get(target.name, {})
             if (kind.name, fed.key) in held and self.options.updated_after_delete == "sent":
@@ -77,7 +83,7 @@ class Publisher:
         """Publish or hold the entity that a sync request names."""
         paused = bool(self.market.sync_configs[target.name].get("Paused"))
         hold = paused and self.options.sync_while_paused == "hold"
-        self._hold_or_publish(TargetEntity(target, ALL_KINDS[target.entity], key), hold=hold)
+        self._hold_or_publish(TargetEntity(target, ALL_KINDS[target.entity_kind], key), hold=hold)
 
     def publish_held(self, target: Target) -> None:
         """Publish the updates held for *target*, in one batch, one for each entity."""
@@ -113,7 +119,7 @@ class Publisher:
         ids_by_name = dict(zip(kind.ids, ids, strict=True))
         for name in kind.direct_targets:
             target = TARGETS[name]
-            entity = ALL_KINDS[target.entity]
+            entity = ALL_KINDS[target.entity_kind]
             if not kind.assignment and kind.ids[-1] == entity.ids[-1]:
                 entity = kind  # variant inventory has its own messages
             yield TargetEntity(

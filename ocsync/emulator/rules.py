@@ -13,7 +13,7 @@ from ocsync.emulator.errors import ErrorResponse, invalid, not_found
 from ocsync.emulator.kinds import ALL_KINDS, type_name
 from ocsync.emulator.state import Document, Marketplace, Row, key_of
 from ocsync.emulator.views import address_of
-from ocsync.schema import RECORD_KINDS, Kind, Reference
+from ocsync.schema import Kind, Reference
 
 Ids = dict[str, str]
 PRICE_SCHEDULE_FIELDS = {

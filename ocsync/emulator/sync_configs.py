@@ -97,16 +97,16 @@ class SyncConfigs:
         )
         if not delivery.get("Enabled"):
             raise ErrorResponse(
-                400, target.not_enabled, "there is no config, or its delivery is disabled"
+                400, target.not_enabled_code, "there is no config, or its delivery is disabled"
             )
         if config.get("Paused") and self.options.sync_while_paused == "refuse":
-            raise ErrorResponse(400, target.not_enabled, "sync is paused")
+            raise ErrorResponse(400, target.not_enabled_code, "sync is paused")
         for name in target.sync_ids:
             if not body.get(name):
                 raise invalid(name, "is required")
         key = key_of(str(body[name]) for name in target.sync_ids)
-        if key not in self.market.tables[target.entity].rows:
-            raise not_found(type_name(ALL_KINDS[target.entity]), key[-1])
+        if key not in self.market.tables[target.entity_kind].rows:
+            raise not_found(type_name(ALL_KINDS[target.entity_kind]), key[-1])
         self.publisher.publish_sync(target, key)
         return ApiResponse(204)
 

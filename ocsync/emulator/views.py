@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from ocsync.emulator.kinds import ALL
 from ocsync.emulator.state import Document, Marketplace, Row
 from ocsync.schema import Kind
 

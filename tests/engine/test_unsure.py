@@ -72,11 +72,11 @@ def test_lagging_reads_never_suppress_a_write_and_the_answer_counts(
 
 def test_a_product_that_somebody_else_changed_since_the_run_differs(ocsync: Run) -> None:
     """The write's own answer excuses a read of the value before, and of no other value."""
-    from ocsync.emulator import Options as Switches
-    from ocsync.emulator import running
+    from ocsync.emulator import EmulatorOptions as Switches
+    from ocsync.emulator import serve_in_thread
     from tests.conftest import add_profile
 
-    with running(Switches(product_lag=0.0, lag_get=True)) as emulator:
+    with serve_in_thread(Switches(product_lag=0.0, lag_get=True)) as emulator:
         shop = Shop(emulator.url, emulator.emulator)
         shop.seed(targets="all", product=[{"ID": "P", "Name": "old"}])
         add_profile(ocsync, shop, "lag")

@@ -173,7 +173,7 @@ async def _held(
     except ApiError:
         along.unread.append(named.kind)
         return Referrer(named.kind, "", 0, ())
-    return Referrer(named.kind, named.refuses, page.total_items - released, tuple(left))
+    return Referrer(named.kind, named.delete_refusal, page.total_items - released, tuple(left))
 
 
 def _goes(ref: Ref, wanted: Collection[str]) -> bool:
