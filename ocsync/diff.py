@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ocsync.field_paths import MISSING, equal, join, nest, replaced, split, value_at
+from ocsync.field_paths import MISSING, equal, flatten, join, nest, replaced, split, value_at
 from ocsync.models import Change, Fields, Op, Ref
-from ocsync.schema import FieldType, body_ids, field_at, kind_of
+from ocsync.schema import FieldType, Kind, body_ids, field_at, kind_of
 
 Document = dict[str, Any]
 
@@ -81,6 +81,65 @@ def unchanged(change: Change, sent: Fields, current: Document | None) -> bool:
                 return False
     xp, now = document.get("xp") or {}, current.get("xp") or {}
     return equal(xp, now)
+
+
+def writable_fields(kind: Kind, document: Mapping[str, Any], *, creating: bool = False) -> Fields:
+    """Return *document* flat, without what cannot be staged or the tables do not know."""
+    found: Fields = {}
+    for path, value in flatten(document, kind.models).items():
+        field = field_at(kind, path)
+        if field is None or field.read_only or field.write_only:
+            continue
+        if not creating and (field.create_only or path == "xp"):
+            continue
+        if path == "xp" and value != {}:
+            continue
+        found[path] = value
+    return found
+
+
+def emptied_by(change: Change, sent: Fields, current: Document | None) -> Fields:
+    """Return the fields of *current* that sending a put empties: path -> the value there.
+
+    False, 0 and empty values are left out: a put may end with the same, and so prove nothing.
+    """
+    if change.op is not Op.PUT or current is None:
+        return {}
+    kind, document = kind_of(change.ref), nest(sent)
+    return {
+        path: value
+        for path, value in writable_fields(kind, current).items()
+        if value_at(document, path) is MISSING
+        and value not in (None, {}, [], False, 0, "")
+        and not _same(change.ref, path, value, _default(kind, path))
+    }
+
+
+def _default(kind: Kind, path: str) -> Any:
+    field = field_at(kind, path)
+    return None if field is None or path.startswith("xp.") else field.default
+
+
+def stock_stamp(ref: Ref, document: Document | None) -> str:
+    """Return the server's stamp of the last change of the stock in *document*, empty without one.
+
+    Whether an order changes it is inferred (guide/ordercloud.md 7).
+    """
+    path = next((name for name in kind_of(ref).fields if name.endswith("LastUpdated")), "")
+    stamp = value_at(document, path) if path else None
+    return stamp if isinstance(stamp, str) else ""
+
+
+def is_volatile(ref: Ref, path: str) -> bool:
+    """Return whether the platform changes the field at *path* by itself, as orders do stock."""
+    field = field_at(kind_of(ref), path)
+    return bool(field and field.volatile)
+
+
+def lacks_base(change: Change, current: Document | None) -> bool:
+    """Return whether *change* builds on an entity that *current* does not show."""
+    deep = any(len(split(path)) > 2 for path in change.fields if path.startswith("xp."))
+    return current is None and change.op is Op.SET and bool(change.adjust or deep)
 
 
 def before(sent: Iterable[str], current: Document | None) -> Fields:

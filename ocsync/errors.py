@@ -243,6 +243,14 @@ class LostAnswer(TryLater):
     """The request may or may not have taken effect: the answer never came (or was a 5xx)."""
 
 
+class NotApplied(TryLater):
+    """The server did not act on a request, or never got it; it may be made anew after *seconds*."""
+
+    def __init__(self, message: str, *, seconds: float, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.seconds = seconds
+
+
 class Interrupted(OcsyncError):
     """Stopped by the operator; what was under way is on disk."""
 

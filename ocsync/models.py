@@ -114,17 +114,20 @@ class State(StrEnum):
 
 
 class Intent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="intent"):
-    """Written before a request: step *number* is about to send *sent*, seen *before* there.
+    """The record before a request: step *number* is about to send *sent*, over *before*.
 
-    Both are flat and cover the same paths; MISSING values are left out of *before*.
-    *absent* says that the entity did not exist.
+    Both are flat and cover the same paths; MISSING values are left out of *before*. *emptied* maps
+    the paths that a put leaves out to the values there. *absent* says that the entity did not
+    exist. *updated* is the server's stamp of the entity's stock, where it has one.
     """
 
     number: int
     ref: Ref
     sent: Fields = {}
     before: Fields = {}
+    emptied: Fields = {}
     absent: bool = False
+    updated: str = ""
     at: str = ""
 
 

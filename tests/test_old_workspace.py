@@ -38,7 +38,7 @@ OLD = HERE / "workspace" / "profiles" / "acme"
 NOW = Path(".ocsync/profiles/acme")
 URL = "http://127.0.0.1:8765"
 """Where the marketplace was when the workspace was written."""
-NEW: set[str] = set()
+NEW: set[str] = {"intent.emptied", "intent.updated"}
 """Keys that files have got since, as `keys_in` names them."""
 RUNS = [
     "0303-0900", "0304-0900", "0305-0900", "0306-0900", "0307-0900", "0308-0900", "0310-0900",
@@ -64,7 +64,7 @@ def pauses(root: Path = NOW) -> dict[str, Any]:
 
 
 _DATA = {
-    "fields", "expect", "adjust", "sent", "before", "document", "payload", "found", "shown", "was",
+    "fields", "expect", "adjust", "sent", "before", "emptied", "document", "payload", "found", "shown", "was",
     "counts", "kinds", "verified", "verified_kinds", "delivery", "windows", "along", "values",
 }  # fmt: skip
 """Members whose own keys are data."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ import msgspec
 
 from ocsync.client.auth import OrderCloudAuth
 from ocsync.client.responses import NOT_JSON, decode, error_of
-from ocsync.client.throttle import ThrottleTransport
+from ocsync.client.throttle import GateClosed, ThrottleTransport
 from ocsync.errors import LostAnswer, TryLater
 from ocsync.schema import secrets_in
 
@@ -64,12 +65,15 @@ class Api:
         auth: OrderCloudAuth,
         throttle: ThrottleTransport,
         max_parallel_reads: int,
+        max_wait: float,
     ) -> None:
         self._client = client
         self._base = api_url + "/v1"
         self._auth = auth
         self._throttle = throttle
         self.max_parallel_reads = max_parallel_reads
+        self.max_wait = max_wait
+        """Seconds that one request may wait for retries and throttling."""
         self.clock_skew: float | None = None
         """Seconds that the server's clock is ahead, by its last answer; None without a date."""
 
@@ -127,10 +131,25 @@ class Api:
     ) -> Reply:
         """Send *body* and return the answer.
 
-        With *repeatable* false the request is sent once; an answer that never arrived raises
-        LostAnswer. Raises ApiError for a refusal, TryLater when the request did not get through.
+        With *repeatable* false the request is sent once: NotApplied tells that the server did not
+        act on it, LostAnswer that it may have. Raises ApiError for a refusal, TryLater when the
+        request did not get through.
         """
-        return await self._call(method, path, body=body, repeatable=repeatable)
+        return await self._call(method, path, body=body, extensions={"repeatable": repeatable})
+
+    @asynccontextmanager
+    async def turn(self, requests: int) -> AsyncIterator[None]:
+        """Wait for a turn in which the next *requests* of the block are sent without queueing.
+
+        So a value that the first one reads is as fresh as can be when the last one is sent. Raises
+        TryLater when the server wants no requests for longer than a request may wait.
+        """
+        try:
+            async with self._throttle.turn(requests, max_wait=self.max_wait):
+                yield
+        except GateClosed as closed:
+            hint = "the same command goes on from here, later"
+            raise TryLater(str(closed), hint=hint) from closed
 
     async def delete(self, path: str) -> Reply:
         """Delete the object at *path*; a 404 after a lost answer counts as success."""
@@ -171,9 +190,9 @@ class Api:
         *,
         query: Mapping[str, str] | None = None,
         body: Any = None,
-        repeatable: bool = True,
+        extensions: Mapping[str, bool] | None = None,
     ) -> Reply:
-        response = await self._send(method, path, query=query, body=body, repeatable=repeatable)
+        response = await self._send(method, path, query=query, body=body, extensions=extensions)
         return self._parse_reply(response, method, path)
 
     async def _send(
@@ -183,7 +202,7 @@ class Api:
         *,
         query: Mapping[str, str] | None = None,
         body: Any = None,
-        repeatable: bool = True,
+        extensions: Mapping[str, bool] | None = None,
     ) -> httpx.Response:
         self._auth.register_secret(secrets_in(body))
         request = self._client.build_request(
@@ -192,7 +211,7 @@ class Api:
             params=query,
             content=None if body is None else msgspec.json.encode(body),
             headers=None if body is None else {"Content-Type": "application/json; charset=utf-8"},
-            extensions={"repeatable": repeatable},
+            extensions=dict(extensions or {}),
         )
         response = await self._client.send(request)
         self.clock_skew = _clock_skew(response, time.time())

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 from ocsync.client.api import PAGE_SIZE, Api
-from ocsync.errors import ApiError, NotFound, OcsyncError
+from ocsync.errors import ApiError, NotFound, OcsyncError, TryLater
 from ocsync.models import Ref
 from ocsync.schema import Kind, ids_of, kind_of, make_ref, url_of
 
@@ -91,12 +91,24 @@ async def _read_batch(api: Api, batch: list[Ref]) -> list[ReadResult]:
         if kind.assignment:
             return await _read_assignments(api, kind, batch)
         if len(batch) == 1:
-            return [(batch[0], await api.get(url_of(batch[0])))]
+            return [(batch[0], await _read_one(api, batch[0]))]
         return await _read_by_list(api, kind, batch)
     except NotFound:
         return [(ref, None) for ref in batch]
     except ApiError as error:
         return [(ref, error) for ref in batch]
+
+
+async def _read_one(api: Api, ref: Ref) -> dict[str, Any]:
+    """Return the entity *ref*. Raises NotFound; TryLater for an answer that is not about it."""
+    path = url_of(ref)
+    document = await api.get(path)
+    shown = str((document or {}).get("ID") or "")
+    if document is None or shown.casefold() != ref.rpartition("/")[2].casefold():
+        what = f"is about {shown}" if shown else "shows no entity"
+        text = f"the answer to GET {path} {what}; nothing is based on it"
+        raise TryLater(text, hint="a proxy may stand in between; check the profile's API URL")
+    return document
 
 
 async def _read_by_list(api: Api, kind: Kind, batch: list[Ref]) -> list[ReadResult]:

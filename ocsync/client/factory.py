@@ -83,7 +83,8 @@ async def open_client(
         follow_redirects=False,
         trust_env=False,
     ) as client:
-        yield Api(client, connection.api_url, auth, throttle, 2 * limits.concurrency)
+        parallel = 2 * limits.concurrency
+        yield Api(client, connection.api_url, auth, throttle, parallel, limits.max_wait)
 
 
 def _transport(connection: Connection) -> AiohttpTransport:

@@ -71,12 +71,16 @@ class Pacer:
         """Return the seconds for which the server wants no requests at all."""
         return max(0.0, self._gate_opens - now)
 
-    def started(self, now: float) -> None:
-        """Record that a request was sent."""
+    def started(self, now: float, requests: int = 1) -> None:
+        """Record that a slot was taken for a number of *requests* that follow each other."""
         self.in_flight += 1
         if self._rate:
             self._grow_rate(now)
-            self._next_start = max(now, self._next_start) + 1.0 / self._rate
+            self._next_start = max(now, self._next_start) + requests / self._rate
+
+    def kept_slot(self) -> None:
+        """Record that the slot of a request that has just ended is kept for the next one."""
+        self.in_flight += 1
 
     def succeeded(self, now: float, latency: float) -> None:
         """Record an answer that arrived after *latency* seconds."""

@@ -17,7 +17,7 @@ import httpx
 
 from ocsync.client.pacing import backoff
 from ocsync.client.throttle import GateClosed, retry_after
-from ocsync.errors import ConfigError, LostAnswer, OcsyncError, TryLater
+from ocsync.errors import ConfigError, LostAnswer, NotApplied, OcsyncError, TryLater
 from ocsync.events import Emit, Waiting
 
 _REFUSAL_STATUSES = (429, 503)
@@ -77,6 +77,8 @@ class RetryTransport(httpx.AsyncBaseTransport):
                 reason = f"OrderCloud answered {response.status_code}"
                 if response.status_code in _UNKNOWN_STATUSES and attempt >= _MAX_UNKNOWN:
                     wait = math.inf
+            if never_sent and not repeatable:
+                raise NotApplied(reason, seconds=wait)
             lost = lost or not never_sent
             too_late = self._now() + wait > request.extensions["deadline"]
             if too_late or (not never_sent and not repeatable):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
 from time import time
 
@@ -25,6 +27,16 @@ class GateClosed(httpx.PoolTimeout):
     def __init__(self, seconds: float) -> None:
         super().__init__(f"OrderCloud wants nobody to send for {seconds:,.0f} s")
         self.seconds = seconds
+
+
+class _Turn:
+    """A slot held for a number of requests that follow each other without queueing."""
+
+    def __init__(self, requests: int) -> None:
+        self.remaining = requests
+
+
+_current_turn: ContextVar[_Turn | None] = ContextVar("current_turn", default=None)
 
 
 class ThrottleTransport(httpx.AsyncBaseTransport):
@@ -60,17 +72,50 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
         """The number of attempts sent whose answer has not arrived yet."""
         return self._pacer.in_flight
 
+    @asynccontextmanager
+    async def turn(self, requests: int, *, max_wait: float) -> AsyncIterator[None]:
+        """Take one slot for the next *requests* of the block, which then need not queue.
+
+        A request of the block that finds the gate closed is not sent at all: GateClosed. Raises
+        GateClosed when the gate stays closed for longer than *max_wait* seconds.
+        """
+        await self._acquire_slot(self._now() + max_wait, requests)
+        turn = _Turn(requests)
+        token = _current_turn.set(turn)
+        try:
+            yield
+        finally:
+            _current_turn.reset(token)
+            if turn.remaining:
+                self._pacer.failed()
+                self._slot_freed.set()
+
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Make one attempt. Raises httpx.TransportError.
 
         The request's `deadline` bounds how long the server may delay it. Time in our own queue is
         added to it, as the server does not cause that.
         """
+        turn = _current_turn.get()
+        if turn and turn.remaining:
+            if gated := self._pacer.gate_seconds(self._now()):
+                raise GateClosed(gated)
+            turn.remaining -= 1
+            self.requests_sent += 1
+            try:
+                return await self._attempt(request)
+            finally:
+                if turn.remaining:
+                    self._pacer.kept_slot()
         queued, held = self._now(), self._gated_seconds
         await self._acquire_slot(request.extensions.get("deadline", math.inf))
+        self.requests_sent += 1
         own = self._now() - queued - (self._gated_seconds - held)
         if "deadline" in request.extensions:
             request.extensions["deadline"] += max(own, 0.0)
+        return await self._attempt(request)
+
+    async def _attempt(self, request: httpx.Request) -> httpx.Response:
         start = self._now()
         try:
             async with asyncio.timeout(self._attempt_seconds):
@@ -94,7 +139,7 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
         """Close the connections."""
         await self._inner.aclose()
 
-    async def _acquire_slot(self, deadline: float) -> None:
+    async def _acquire_slot(self, deadline: float, requests: int = 1) -> None:
         async with self._queue:
             while (delay := self._pacer.delay(self._now())) > 0:
                 if delay == math.inf:
@@ -110,8 +155,7 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
                     await self._sleep(delay)
                     self._gated_seconds += self._now() - before if gated else 0.0
             now = self._now()
-            self._pacer.started(now)
-            self.requests_sent += 1
+            self._pacer.started(now, requests)
             if now - self._reported_at >= _REPORT_SECONDS:
                 self._reported_at = now
                 self._emit(InFlight(self._pacer.in_flight, int(self._pacer.window)))

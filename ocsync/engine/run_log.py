@@ -109,6 +109,33 @@ def load_progress(run: Run) -> RunProgress:
     return progress
 
 
+RECENT_SECONDS = 600.0
+"""How long after a run a read may still not show its writes; what is documented is no bound."""
+
+
+def is_recent(session: Session, info: RunInfo) -> bool:
+    """Return whether the run ended so lately that a read may not show it yet."""
+    if not info.ended:
+        return True
+    age = session.now() - datetime.fromisoformat(info.ended)
+    return age.total_seconds() < RECENT_SECONDS
+
+
+def recent_writes(session: Session, refs: Collection[Ref]) -> list[Intent]:
+    """Return the writes of *refs* by recent runs that are closed, oldest first.
+
+    Reads of kinds that lag may still show the values before them (guide/ordercloud.md 5.3).
+    """
+    names = {ref.casefold() for ref in refs}
+    writes: list[Intent] = []
+    infos = session.folder.runs.list() if names else []
+    for info in reversed(infos):
+        if info.kind == "resume" and info.state == "closed" and is_recent(session, info):
+            with session.folder.runs.get(info.id) as run:
+                writes += [i for i in load_progress(run).lagging if i.ref.casefold() in names]
+    return writes
+
+
 class RefWrite(NamedTuple):
     """The net effect of a run's requests on one ref.
 

@@ -148,9 +148,10 @@ class Journal:
         """Unstage everything; how many entries that was."""
         with self._lock():
             state = self._read()
-            if state.living:
+            number = len(state.living)
+            if number:
                 self._append(state, [Drop(ranges(state.living))])
-        return len(state.living)
+        return number
 
     def seal(self, run: str, seqs: Collection[int], keep: Callable[[list[Entry]], None]) -> None:
         """Hand the entries *seqs* over to *run*; they are gone from the journal.

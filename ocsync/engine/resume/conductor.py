@@ -34,7 +34,7 @@ from ocsync.engine.resume.close import (
 from ocsync.engine.resume.drafting import PlanDraft, draft_plan, is_stale
 from ocsync.engine.resume.options import OnConflict, ResumeOptions
 from ocsync.engine.resume.preflight import Preflight, StepConflict, run_preflight
-from ocsync.engine.resume.replay import Replay
+from ocsync.engine.resume.replay import Replay, lagging_bases
 from ocsync.engine.rollback.rollback import reverted_runs
 from ocsync.engine.run_log import (
     RunProgress,
@@ -42,6 +42,7 @@ from ocsync.engine.run_log import (
     load_progress,
     new_info,
     outcome_now,
+    recent_writes,
 )
 from ocsync.engine.session import Session, confirm_production, sign_in
 from ocsync.errors import ExitCode, PausedByOther, Refused, StalePlan, UsageError, first_of
@@ -259,6 +260,8 @@ async def _replay(
             prepared=preflight.prepared,
             conflicts={conflict.number: conflict.text() for conflict in conflicts},
             workers=2 * options.workers,
+            settle=options.settle,
+            recent=recent_writes(session, lagging_bases(steps)),
             overwrite=options.on_conflict is OnConflict.OVERWRITE,
         )
         await replay.run()

@@ -6,16 +6,24 @@ before; what is kept in memory is a step's few fields.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ocsync.client import read_current
-from ocsync.diff import Document, before, mismatches, resolve_values, unchanged
+from ocsync.diff import (
+    Document,
+    before,
+    emptied_by,
+    mismatches,
+    resolve_values,
+    stock_stamp,
+    unchanged,
+)
 from ocsync.engine.session import Session
 from ocsync.errors import NotFound, OcsyncError
 from ocsync.events import ReadDone, Reading
 from ocsync.field_paths import value_at
-from ocsync.models import Fields, Op, Ref, Step
+from ocsync.models import Fields, Intent, Op, Ref, Step
 from ocsync.schema import KINDS, SUMMED_QUANTITY, ids_of, kind_of
 from ocsync.store import Run
 
@@ -42,13 +50,32 @@ class StepConflict(NamedTuple):
 
 
 class PreparedRequest(NamedTuple):
-    """What one step would send, over what is there; *same* when it would change nothing."""
+    """The values that a step would send, over those *before*; see Intent for the rest.
+
+    *same* says that sending would change nothing, *exists_already* that a put without replace
+    meets an entity.
+    """
 
     sent: Fields
     before: Fields
-    absent: bool
-    same: bool
-    exists_already: bool
+    emptied: Mapping[str, Any] = {}
+    absent: bool = False
+    updated: str = ""
+    same: bool = False
+    exists_already: bool = False
+
+    def intent(self, step: Step, at: str) -> Intent:
+        """Return the record that *step* is about to send this."""
+        return Intent(
+            number=step.number,
+            ref=step.ref,
+            sent=self.sent,
+            before=self.before,
+            emptied=dict(self.emptied),
+            absent=self.absent,
+            updated=self.updated,
+            at=at,
+        )
 
 
 def prepare_request(step: Step, current: Document | None) -> PreparedRequest:
@@ -62,9 +89,11 @@ def prepare_request(step: Step, current: Document | None) -> PreparedRequest:
     return PreparedRequest(
         sent,
         before(sent, current),
-        current is None,
-        same,
-        puts and current is not None and not same,
+        emptied=emptied_by(step.change, sent, current),
+        absent=current is None,
+        updated=stock_stamp(step.ref, current),
+        same=same,
+        exists_already=puts and current is not None and not same,
     )
 
 

@@ -1,40 +1,64 @@
 """The replay: a run's steps, wave by wave, while the targets are paused.
 
-    seal -> inspect -> pause -> REPLAY -> close -> lift -> verify        (resume conducts)
+    seal -> preflight -> pause -> REPLAY -> close -> unpause -> verify        (resume conducts)
 
-For each step: blocked by a failed one it needs? - read again, where what is there counts until the
-last moment (adjust, an expected stock, a second step of one ref) - unchanged? - intent on disk -
-request - outcome. An answer that never came is settled by reading: it has what we sent: done; it is
-as before: the same is sent again, or failed; anything else: unknown, with all three values. A step
-with an intent and no outcome, left by a crash, is settled the same way. Only trouble of the whole
-way to the server stops a replay; whatever is wrong with one step is that step's outcome.
+For each step: read again, where the value there counts until the last moment (an adjustment, an
+expected stock, a deep xp path, a second step of one ref) - unchanged? - intent on disk - request -
+outcome. Such a step takes its turn first and reads, so that nothing queues between its reading and
+its request. A request that the server refused for the rate is made anew from a fresh read.
+
+A lost answer is settled by reading. The entity shows what was sent: done. It shows what was there
+before, with the same stamp: made anew. Stock below what was sent, and above what was there: done,
+and sold since. Anything else is unknown, and reported with all three values. A step with an intent
+and no outcome, left by a crash, is settled in the same way. Only a server that cannot be reached
+stops a replay; whatever is wrong with one step is the outcome of that step.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, NamedTuple
 
 from ocsync.client import Reply, read_current
-from ocsync.diff import Document, before, body, diff, with_own_writes
+from ocsync.diff import Document, before, body, diff, is_volatile, lacks_base, with_own_writes
+from ocsync.diff import stock_stamp as stamp_of
+from ocsync.engine.polling import poll
 from ocsync.engine.recorder import Recorder
 from ocsync.engine.resume.preflight import PreparedRequest, conflict_of, prepare_request
 from ocsync.engine.run_log import RunProgress, outcome_now
 from ocsync.engine.session import Session
 from ocsync.engine.step_runner import StepRunner
-from ocsync.errors import ApiError, LostAnswer, OcsyncError, SignInError, TryLater
+from ocsync.errors import (
+    ApiError,
+    LostAnswer,
+    NotApplied,
+    OcsyncError,
+    SignInError,
+    TryLater,
+)
+from ocsync.field_paths import equal, split, value_at
 from ocsync.models import Intent, Outcome, Ref, State, Step
 from ocsync.schema import kind_of
 
 _TRIES = 6
+"""Requests for one step whose answers were lost and which left no trace."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 8.0
+
+
+class _Lost(NamedTuple):
+    """A request whose answer never arrived."""
+
+    intent: Intent
+    error: LostAnswer
 
 
 class Replay:
     """The replay of one run: *steps* in plan order, of which *progress* tells what has ended.
 
     *prepared* has what was read before the first write, by step number, and *conflicts* the steps
-    to leave out: step number -> the reason.
+    to leave out: step number -> the reason. *settle* is how many seconds a lagging read may take.
     """
 
     def __init__(
@@ -47,7 +71,9 @@ class Replay:
         prepared: Mapping[int, PreparedRequest],
         conflicts: Mapping[int, str],
         workers: int,
+        settle: float,
         overwrite: bool = False,
+        recent: Iterable[Intent] = (),
     ) -> None:
         self._session = session
         self._recorder = recorder
@@ -56,12 +82,12 @@ class Replay:
         self._prepared = dict(prepared)
         self._conflicts = conflicts
         self._workers = workers
+        self._settle_seconds = settle
         self._overwrite = overwrite
         self._first = _first_steps(steps)
-        later = (step.ref for step in steps if self._first[step.ref] != step.number)
-        self._lagging = {ref for ref in later if kind_of(ref).eventually_consistent}
+        self._lagging = lagging_bases(steps)
         self._written: dict[Ref, list[Intent]] = {}
-        for intent in progress.lagging:
+        for intent in (*recent, *progress.lagging):
             self._remember(intent)
 
     async def run(self) -> None:
@@ -82,87 +108,140 @@ class Replay:
     async def _execute(self, step: Step) -> Outcome:
         if step.number in self._conflicts:
             return self._end(step, State.CONFLICT, message=self._conflicts[step.number])
+        prepared = self._prepared.pop(step.number, None)
+        intent = self._progress.dangling.get(step.number)
         try:
-            intent = self._progress.dangling.get(step.number)
             if intent:
-                return await self._settle(step, intent) or await self._send(step, _again(intent))
-            prepared = self._prepared.pop(step.number, None)
-            if prepared is None or self._is_late(step):
-                current = await self._read(step.ref)
-                prepared = prepare_request(step, current)
-                conflict = conflict_of(step, prepared, current)
-                if conflict and not self._overwrite:
-                    return self._end(step, State.CONFLICT, message=conflict.text())
-            return await self._send(step, prepared)
+                settled = await self._settle(step, intent)
+                if settled:
+                    return settled
+                prepared = _again(intent)
+            return await self._write(step, prepared)
         except (TryLater, SignInError):
             raise
         except ApiError as error:
             return self._failed(step, error)
 
+    async def _write(self, step: Step, prepared: PreparedRequest | None) -> Outcome:
+        """Send the request of *step*, again where that is safe, until its outcome is known."""
+        late = self._is_late(step)
+        lost = refused = 0
+        asked = 0.0
+        while True:
+            try:
+                async with self._session.api.turn(2) if late else nullcontext():
+                    ready = await self._prepare(step) if late or prepared is None else prepared
+                    attempt = await self._send(step, ready, once=late or _writes_stock(step))
+            except NotApplied as refusal:
+                refused, asked = refused + 1, asked + refusal.seconds
+                if asked > self._session.api.max_wait:
+                    hint = "the same command goes on from here, later"
+                    text = f"{refusal.message}, tried {refused} times"
+                    raise TryLater(text, hint=hint) from refusal
+                await self._session.sleep(refusal.seconds)
+                continue
+            if isinstance(attempt, Outcome):
+                return attempt
+            settled = await self._settle(step, attempt.intent)
+            lost += 1
+            if settled:
+                return settled
+            if lost == _TRIES or not (late or _writes_stock(step)):
+                return self._end(step, State.FAILED, message=attempt.error.message)
+            longest = min(_FIRST_PAUSE * 2**lost, _LONGEST_PAUSE)
+            await self._session.sleep(random.uniform(0, longest))
+
+    async def _prepare(self, step: Step) -> PreparedRequest | Outcome:
+        """Read the entity of *step*, and hold the step against it; an outcome ends the step."""
+        current = await self._read(step.ref)
+        if lacks_base(step.change, current):
+            text = f"{step.ref} does not exist, so there is nothing to build on"
+            return self._end(step, State.FAILED, status=404, message=text)
+        prepared = prepare_request(step, current)
+        conflict = conflict_of(step, prepared, current)
+        if conflict and not self._overwrite:
+            return self._end(step, State.CONFLICT, message=conflict.text())
+        return prepared
+
+    async def _send(
+        self, step: Step, prepared: PreparedRequest | Outcome, *, once: bool
+    ) -> Outcome | _Lost:
+        """Send one request, its intent on disk before; *once* leaves repeating to the caller."""
+        if isinstance(prepared, Outcome):
+            return prepared
+        if prepared.same:
+            return self._end(step, State.UNCHANGED, sent=prepared.sent)
+        intent = prepared.intent(step, self._session.precise_timestamp())
+        await self._recorder.intend(intent)
+        try:
+            request = body(step.change, prepared.sent)
+            reply = await self._session.api.write(
+                step.method, step.path, request, repeatable=not once
+            )
+        except LostAnswer as lost:
+            return _Lost(intent, lost)
+        return self._done(step, intent, reply)
+
     def _is_late(self, step: Step) -> bool:
-        """Whether what is there counts until the last moment: reading it early would not do."""
-        fields = kind_of(step.ref).fields
-        moving = any(path in fields and fields[path].volatile for path in step.change.expect)
-        return bool(step.change.adjust) or moving or self._first[step.ref] != step.number
+        """Return whether the value there counts until the last moment, so that *step* reads last.
+
+        An early read would be too old: others may have written into the same xp key since, and
+        orders go on selling.
+        """
+        expects = any(is_volatile(step.ref, path) for path in step.change.expect)
+        second = self._first[step.ref] != step.number
+        return bool(step.change.adjust) or _has_deep_path(step) or expects or second
 
     async def _read(self, ref: Ref) -> Document | None:
-        """What is there now, our own writes of this run among it, however far the read lags."""
-        found: Document | None = None
+        """Return what is there now, with this workspace's own writes however far the read lags."""
+        document: Document | None = None
         async for _, current in read_current(self._session.api, [ref]):
             if isinstance(current, OcsyncError):
                 raise current
-            found = current
+            document = current
         for intent in self._written.get(ref, ()):
-            found = with_own_writes(found, intent.sent, intent.before)
-        return found
+            document = with_own_writes(document, intent.sent, intent.before)
+        return document
 
     def _remember(self, intent: Intent) -> None:
         if intent.ref in self._lagging:
             self._written.setdefault(intent.ref, []).append(intent)
 
-    async def _send(self, step: Step, prepared: PreparedRequest) -> Outcome:
-        if prepared.same:
-            return self._end(step, State.UNCHANGED, sent=prepared.sent)
-        request = body(step.change, prepared.sent)
-        intent = Intent(
-            number=step.number,
-            ref=step.ref,
-            sent=prepared.sent,
-            before=prepared.before,
-            absent=prepared.absent,
-            at=self._session.precise_timestamp(),
-        )
-        await self._recorder.intend(intent)
-        for attempt in range(_TRIES):
-            try:
-                reply = await self._session.api.write(
-                    step.method, step.path, request, repeatable=not step.change.adjust
-                )
-                return self._done(step, intent, reply)
-            except LostAnswer as lost:
-                settled = await self._settle(step, intent)
-                if settled:
-                    return settled
-                if not step.change.adjust or attempt == _TRIES - 1:
-                    return self._end(step, State.FAILED, message=lost.message)
-                await self._session.sleep(random.uniform(0, 0.2 * 2**attempt))
-        raise AssertionError("unreachable")
-
     async def _settle(self, step: Step, intent: Intent) -> Outcome | None:
-        """The outcome of a request whose answer is not known, or None when it left no trace."""
+        """Return the outcome of a request without an answer, or None when it left no trace."""
         try:
             found = await self._read(step.ref)
+            if self._may_lag(step, intent, found):
+                found = await self._read_until_changed(step, intent)
         except ApiError as error:
             text = f"sent, but what came of it cannot be read: {error.message}"
             return self._unknown(step, intent, text, None, status=error.status, code=error.code)
-        if found is not None and not diff(step.ref, intent.sent, found):
+        if _took_effect(intent, found):
             self._remember(intent)
-            return self._end(step, State.DONE, sent=intent.sent)
-        untouched = found is None if intent.absent else _as_before(step.ref, intent, found)
-        if untouched:
+            return self._end(step, State.DONE, sent=intent.sent, answered=True)
+        if self._may_lag(step, intent, found):
+            text = "sent, and reads of it lag: they still show what was there before"
+            return self._unknown(step, intent, text, found)
+        if _left_no_trace(intent, found):
             return None
         text = "sent, but what is there now is neither that nor what was there before"
         return self._unknown(step, intent, text, found)
+
+    def _may_lag(self, step: Step, intent: Intent, found: Document | None) -> bool:
+        """Return whether *found* may hide a request that must not be made twice."""
+        lags = kind_of(step.ref).eventually_consistent and bool(step.change.adjust)
+        return lags and _left_no_trace(intent, found)
+
+    async def _read_until_changed(self, step: Step, intent: Intent) -> Document | None:
+        found: Document | None = None
+
+        async def changed() -> bool:
+            nonlocal found
+            found = await self._read(step.ref)
+            return not _left_no_trace(intent, found)
+
+        await poll(self._session, changed, patience=self._settle_seconds)
+        return found
 
     def _unknown(
         self, step: Step, intent: Intent, text: str, found: Document | None, **facts: Any
@@ -189,16 +268,74 @@ class Replay:
         return outcome_now(self._session, step, state, **facts)
 
 
-def _again(intent: Intent) -> PreparedRequest:
-    """The same once more: values that were summed up then are not summed up anew."""
-    return PreparedRequest(
-        intent.sent, intent.before, intent.absent, same=False, exists_already=False
+def lagging_bases(steps: Sequence[Step]) -> set[Ref]:
+    """Return the refs of lagging kinds with a step that builds on the value there."""
+    first = _first_steps(steps)
+    return {
+        step.ref
+        for step in steps
+        if kind_of(step.ref).eventually_consistent
+        and (first[step.ref] != step.number or step.change.adjust or _has_deep_path(step))
+    }
+
+
+def _has_deep_path(step: Step) -> bool:
+    return any(len(split(path)) > 2 for path in step.change.fields if path.startswith("xp."))
+
+
+def _writes_stock(step: Step) -> bool:
+    paths = (*step.change.fields, *step.change.adjust)
+    return any(is_volatile(step.ref, path) for path in paths)
+
+
+def _took_effect(intent: Intent, found: Document | None) -> bool:
+    """Return whether *found* shows that the request took effect.
+
+    Stock that was sold since shows it too: it is below what was sent, but above what was there
+    before, which sales alone cannot have made of it.
+    """
+    if found is None:
+        return False
+    differences = diff(intent.ref, intent.sent, found)
+    return not _still_there(intent, found) and all(
+        _was_sold(intent, path, pair["found"], pair["wanted"]) for path, pair in differences.items()
     )
 
 
-def _as_before(ref: Ref, intent: Intent, found: Document | None) -> bool:
-    wanted = {path: intent.before.get(path) for path in intent.sent}
-    return found is not None and not diff(ref, wanted, found)
+def _was_sold(intent: Intent, path: str, found: Any, sent: Any) -> bool:
+    old = intent.before.get(path)
+    numbers = all(
+        isinstance(value, int | float) and not isinstance(value, bool)
+        for value in (old, found, sent)
+    )
+    return is_volatile(intent.ref, path) and numbers and bool(old < found < sent)
+
+
+def _left_no_trace(intent: Intent, found: Document | None) -> bool:
+    """Return whether *found* is what was there before the request, untouched since."""
+    if intent.absent or found is None:
+        return intent.absent and found is None
+    stamp = stamp_of(intent.ref, found)
+    if intent.updated and stamp and stamp != intent.updated:
+        return False
+    old = {path: intent.before.get(path) for path in intent.sent}
+    return not diff(intent.ref, old, found) and _still_there(intent, found) == set(intent.emptied)
+
+
+def _still_there(intent: Intent, found: Document | None) -> set[str]:
+    """Return the paths that a put was to empty and that still have their values."""
+    return {path for path, value in intent.emptied.items() if equal(value_at(found, path), value)}
+
+
+def _again(intent: Intent) -> PreparedRequest:
+    """Return the same request once more: sums of then are not added up anew."""
+    return PreparedRequest(
+        intent.sent,
+        intent.before,
+        emptied=intent.emptied,
+        absent=intent.absent,
+        updated=intent.updated,
+    )
 
 
 def _first_steps(steps: Iterable[Step]) -> dict[Ref, int]:

@@ -11,9 +11,9 @@ from functools import partial
 
 import msgspec
 
-from ocsync.diff import Document, diff
+from ocsync.diff import Document, diff, writable_fields
 from ocsync.engine.delete.execute import cascaded_refs
-from ocsync.engine.rollback.revert import Reversal, checked_reversal, writable
+from ocsync.engine.rollback.revert import Reversal, checked_reversal
 from ocsync.engine.session import Session
 from ocsync.engine.stale_reads import read_settled
 from ocsync.errors import OcsyncError
@@ -59,7 +59,7 @@ async def recreate_deleted(
 def _is_as(ref: Ref, document: Document, now: Document | None) -> bool:
     """Whether *now* is what was deleted, but for what moves by itself."""
     kind = kind_of(ref)
-    fields = writable(kind, document)
+    fields = writable_fields(kind, document)
     still = {p: v for p, v in fields.items() if p not in kind.fields or not kind.fields[p].volatile}
     return now is not None and not diff(ref, still, now)
 
@@ -116,7 +116,9 @@ def recreate_entity(ref: Ref, document: Document, *, summed: bool, replace: bool
         secret = any(field.write_only for field in kind.fields.values())
         why = "its password is write-only" if secret else "it comes from specs (generate)"
         return Reversal(ref, lost=(f"cannot be made again from here: {why}",), irreversible=True)
-    fields = {p: v for p, v in writable(kind, document, creating=True).items() if v is not None}
+    fields = {
+        p: v for p, v in writable_fields(kind, document, creating=True).items() if v is not None
+    }
     if summed:
         fields.pop(SUMMED_QUANTITY, None)
     op = Op.ASSIGN if kind.assignment else Op.PUT

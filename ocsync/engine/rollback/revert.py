@@ -9,14 +9,14 @@ guards them once more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from ocsync.diff import Document
+from ocsync.diff import Document, writable_fields
 from ocsync.engine.run_log import RefWrite, default_of
-from ocsync.field_paths import MISSING, equal, flatten, value_at
+from ocsync.field_paths import MISSING, equal, value_at
 from ocsync.intake.field_values import validate
 from ocsync.models import Entry, Fields, Op, Ref
 from ocsync.schema import Kind, field_at, ids_of, kind_of
@@ -62,7 +62,7 @@ def reversal_of(
 
 def _all_of(write: RefWrite, document: Document) -> RefWrite:
     """A put that replaced an entity also write every field that it left out."""
-    was = writable(kind_of(write.ref), document)
+    was = writable_fields(kind_of(write.ref), document)
     left = {path: default_of(write.ref, path) for path in was}
     before = {path: value_at(document, path) for path in {**was, **write.fields}}
     return write._replace(
@@ -112,7 +112,7 @@ _NULLED = "{} was not there; it becomes null, as PATCH cannot remove it"
 def _restore(write: RefWrite, document: Document, now: Document) -> Reversal:
     """The whole of it as it was, after a put: by a put where nobody else's is lost by that."""
     kind = kind_of(write.ref)
-    was, found = writable(kind, document), writable(kind, now)
+    was, found = writable_fields(kind, document), writable_fields(kind, now)
     paths = [p for p in {**was, **found} if not equal(was.get(p), found.get(p))]
     sums = {path: amount for path, amount in _sums(write, now) if path in paths}
     ours = [path for path in paths if path in write.fields]
@@ -127,21 +127,6 @@ def _restore(write: RefWrite, document: Document, now: Document) -> Reversal:
     fields = {path: was.get(path) for path in ours if path not in sums and path != "xp"}
     lost = [_NULLED.format(path) for path in added]
     return _entries(write.ref, fields, sums, now, [*lost, *_lasting(write)])
-
-
-def writable(kind: Kind, document: Mapping[str, Any], *, creating: bool = False) -> Fields:
-    """Return *document* flat, without what cannot be staged or the tables do not know."""
-    found: Fields = {}
-    for path, value in flatten(document, kind.models).items():
-        field = field_at(kind, path)
-        if field is None or field.read_only or field.write_only:
-            continue
-        if not creating and (field.create_only or path == "xp"):
-            continue
-        if path == "xp" and value != {}:
-            continue
-        found[path] = value
-    return found
 
 
 def _is_plain(kind: Kind, document: Document) -> bool:

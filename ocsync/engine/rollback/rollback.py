@@ -18,11 +18,10 @@ import msgspec
 from ocsync.diff import Document, diff
 from ocsync.engine.rollback.recreate import recreate_deleted
 from ocsync.engine.rollback.revert import Reversal, reversal_of
-from ocsync.engine.run_log import RefWrite, attempts, read_writes
+from ocsync.engine.run_log import RefWrite, attempts, is_recent, read_writes
 from ocsync.engine.session import Session
 from ocsync.engine.staging import check_entries, clear_tombstones
 from ocsync.engine.stale_reads import read_settled
-from ocsync.engine.verify.readback import is_fresh
 from ocsync.errors import Conflict, ExitCode, FileMissing, OcsyncError, UsageError
 from ocsync.field_paths import equal, value_at
 from ocsync.models import Entry, Ref, State
@@ -114,7 +113,7 @@ async def roll_back(
     staged = session.folder.journal.entries()
     ours = {entry.ref for entry in staged if entry.source == tag}
     undone = _undone(session.folder.runs, run)
-    if not is_fresh(session, run):
+    if not is_recent(session, run.read_info()):
         settle = 0.0
     if run.read_info().kind == "delete":
         backs = await recreate_deleted(session, run, ours | undone, forced=forced, settle=settle)

@@ -7,13 +7,12 @@ documented as fresh; api-facts 5.3).
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import NamedTuple
 
 from ocsync.client import read_current
 from ocsync.diff import Document, diff, sold
 from ocsync.engine.polling import poll
-from ocsync.engine.run_log import RefWrite, read_writes
+from ocsync.engine.run_log import RefWrite, is_recent, read_writes
 from ocsync.engine.session import Session
 from ocsync.errors import ExitCode, OcsyncError
 from ocsync.events import FindingReported, Verifying
@@ -23,8 +22,6 @@ from ocsync.schema import kind_of
 from ocsync.store import Run
 
 POLL_SECONDS = 1.0
-FRESH_SECONDS = 600.0
-"""How long after a run a lagging read is an excuse."""
 
 
 class Verification(NamedTuple):
@@ -110,7 +107,7 @@ def _by_answer(
     finding: Finding,
     found: Document | OcsyncError | None,
 ) -> Finding:
-    fresh = is_fresh(session, run)
+    fresh = is_recent(session, run.read_info())
     stale = wanted.absent if found is None else all(
         any(equal(value_at(found, path), was) for was in wanted.earlier.get(path, ()))
         for path in finding.fields
@@ -119,14 +116,6 @@ def _by_answer(
         text = "by the write's own answer; reads still show the value before"
         return Finding(ref=finding.ref, sign=Sign.SAME, message=text)
     return finding
-
-
-def is_fresh(session: Session, run: Run) -> bool:
-    """Whether *run* ended so lately that a read may not show it yet."""
-    ended = run.read_info().ended
-    return not ended or (
-        (session.now() - datetime.fromisoformat(ended)).total_seconds() < FRESH_SECONDS
-    )
 
 
 def _count(session: Session, result: Verification, finding: Finding) -> None:
