@@ -120,13 +120,16 @@ def _default(kind: Kind, path: str) -> Any:
     return None if field is None or path.startswith("xp.") else field.default
 
 
-def stock_stamp(ref: Ref, document: Document | None) -> str:
-    """Return the server's stamp of the last change of the stock in *document*, empty without one.
+def stock_stamp(ref: Ref, document: Document | None) -> str | None:
+    """Return the server's stamp of the last change of the stock in *document*.
 
-    Whether an order changes it is inferred (guide/ordercloud.md 7).
+    It is empty where the document shows none, and None for a kind without one. That an order
+    changes it is inferred (guide/ordercloud.md 7).
     """
     path = next((name for name in kind_of(ref).fields if name.endswith("LastUpdated")), "")
-    stamp = value_at(document, path) if path else None
+    if not path:
+        return None
+    stamp = value_at(document, path)
     return stamp if isinstance(stamp, str) else ""
 
 

@@ -118,7 +118,7 @@ class Intent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag=
 
     Both are flat and cover the same paths; MISSING values are left out of *before*. *emptied* maps
     the paths that a put leaves out to the values there. *absent* says that the entity did not
-    exist. *updated* is the server's stamp of the entity's stock, where it has one.
+    exist. *updated* is the server's stamp of the entity's stock; None where its kind has none.
     """
 
     number: int
@@ -127,7 +127,7 @@ class Intent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag=
     before: Fields = {}
     emptied: Fields = {}
     absent: bool = False
-    updated: str = ""
+    updated: str | None = None
     at: str = ""
 
 

@@ -142,9 +142,10 @@ class RefWrite(NamedTuple):
     *fields* are the values that the run left, and *before* those that it found, both flat;
     *earlier* maps a path to the values there before each write of it. *absent* says that the ref
     did not exist before, *created* names what came into being with it; *replaced* says that a put
-    replaced all of it. *added* are the sums of fields that were only ever adjusted. *answered* says
-    that the answers of all requests showed the values. *sent_at* is the time of the last request
-    that took effect, None when none was sent. *uncertain* says that an outcome is unknown.
+    replaced all of it, and *emptied* maps paths that it left out to the values there. *added* are
+    the sums of fields that were only ever adjusted. *answered* says that the answers of all
+    requests showed the values. *sent_at* is the time of the last request that took effect, None
+    when none was sent. *uncertain* says that an outcome is unknown.
     """
 
     ref: Ref
@@ -153,6 +154,7 @@ class RefWrite(NamedTuple):
     earlier: Mapping[str, tuple[Any, ...]] = {}
     absent: bool = False
     replaced: bool = False
+    emptied: Mapping[str, Any] = {}
     created: tuple[Ref, ...] = ()
     added: Mapping[str, Any] = {}
     answered: bool = True
@@ -202,6 +204,7 @@ def _ref_write(change: Change, intent: Intent | None, outcome: Outcome) -> RefWr
         earlier={path: (before.get(path),) for path in sent},
         absent=absent,
         replaced=change.op is Op.PUT,
+        emptied=intent.emptied if intent else {},
         created=tuple(created(change)) if absent else (),
         added={path: sum_ for path, sum_ in change.adjust.items() if path not in change.fields},
         answered=outcome.answered,
@@ -236,6 +239,11 @@ def _then(first: RefWrite, second: RefWrite) -> RefWrite:
         before={**found, **first.before},
         earlier={p: (*first.earlier.get(p, ()), *second.earlier.get(p, ())) for p in paths},
         replaced=replaced,
+        emptied={
+            path: value
+            for path, value in {**first.emptied, **second.emptied}.items()
+            if path not in second.fields
+        },
         added=sums,
         answered=first.answered and second.answered,
         sent_at=second.sent_at or first.sent_at,

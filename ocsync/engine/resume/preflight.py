@@ -60,7 +60,7 @@ class PreparedRequest(NamedTuple):
     before: Fields
     emptied: Mapping[str, Any] = {}
     absent: bool = False
-    updated: str = ""
+    updated: str | None = None
     same: bool = False
     exists_already: bool = False
 

@@ -315,8 +315,7 @@ def _left_no_trace(intent: Intent, found: Document | None) -> bool:
     """Return whether *found* is what was there before the request, untouched since."""
     if intent.absent or found is None:
         return intent.absent and found is None
-    stamp = stamp_of(intent.ref, found)
-    if intent.updated and stamp and stamp != intent.updated:
+    if intent.updated is not None and stamp_of(intent.ref, found) != intent.updated:
         return False
     old = {path: intent.before.get(path) for path in intent.sent}
     return not diff(intent.ref, old, found) and _still_there(intent, found) == set(intent.emptied)

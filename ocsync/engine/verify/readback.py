@@ -7,7 +7,8 @@ documented as fresh; api-facts 5.3).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from ocsync.client import read_current
 from ocsync.diff import Document, diff, sold
@@ -73,10 +74,24 @@ def judge(ref: Ref, wanted: RefWrite, found: Document | OcsyncError | None) -> F
     if found is None:
         return Finding(ref=ref, sign=Sign.MISSING)
     fields = diff(ref, wanted.fields, found)
+    for path, value in wanted.emptied.items():
+        if equal(value_at(found, path), value):
+            fields[path] = {"wanted": None, "found": value}
     if not fields:
         return Finding(ref=ref, sign=Sign.SAME)
-    moved = all(sold(ref, path, pair) for path, pair in fields.items())
+    moved = all(_was_sold(wanted, path, pair) for path, pair in fields.items())
     return Finding(ref=ref, sign=Sign.MOVED if moved else Sign.DIFFERS, fields=fields)
+
+
+def _was_sold(write: RefWrite, path: str, pair: Mapping[str, Any]) -> bool:
+    """Return whether a difference is stock sold since the write.
+
+    A write whose own answer did not show the value may never have taken effect, and a value that
+    was there before is no sale.
+    """
+    proved = write.answered or write.sent_at is None
+    was_there = path in write.before and equal(pair["found"], write.before[path])
+    return proved and not was_there and sold(write.ref, path, pair)
 
 
 async def _await_reads(

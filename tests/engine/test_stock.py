@@ -1,0 +1,178 @@
+"""Stock and other values that others change: what is read last, and never believed blindly."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.builders import Shop
+from tests.conftest import SECRET, Run
+from tests.intercepting import Answer, Hook, Request, intercepting
+
+RECORD = "/products/P0/inventoryrecords/R0"
+REF = "inventory/P0/R0"
+PATH = "QuantityAvailable"
+
+
+@contextmanager
+def between(run: Run, shop: Shop, hook: Hook) -> Iterator[None]:
+    """Have the profile's requests go through *hook*."""
+    with intercepting(shop.url, hook) as url:
+        added = run("profile", "add", "by-proxy", "--api-url", url, "--client-id", "emulator",
+                    "--secret-env", SECRET)  # fmt: skip
+        assert added.code == 0, added
+        assert run("profile", "use", "by-proxy").code == 0
+        yield
+
+
+def once(method: str, does: Callable[[Request], Answer]) -> Hook:
+    """A hook for the first request of *method* to the record; all others are sent on."""
+    met: list[Request] = []
+
+    def hook(request: Request) -> Answer:
+        if request.method == method and request.path.endswith(RECORD) and not met:
+            met.append(request)
+            return does(request)
+        return request.forward()
+
+    return hook
+
+
+def stock(shop: Shop) -> int:
+    number: int = shop.get(RECORD)[PATH]
+    return number
+
+
+def sell(shop: Shop, pieces: int) -> None:
+    shop.call("PATCH", RECORD, {PATH: stock(shop) - pieces})
+
+
+@pytest.mark.parametrize("answer", [
+    Answer(404, b'{"Errors":[{"ErrorCode":"NotFound","Message":"x"}]}'),
+    Answer(200, b""),
+    Answer(200, b'{"ID":"OTHER","QuantityAvailable":1000}'),
+], ids=["404", "empty", "of another"])  # fmt: skip
+def test_no_sum_is_sent_onto_what_a_read_did_not_show(
+    ocsync: Run, shop: Shop, answer: Answer
+) -> None:
+    shop.stock(records=1, quantity=40)
+
+    def hook(request: Request) -> Answer:
+        hidden = request.method == "GET" and request.path.endswith(RECORD)
+        return answer if hidden else request.forward()
+
+    with between(ocsync, shop, hook):
+        ocsync("stage", "adjust", REF, "QuantityAvailable+=5")
+        assert ocsync("resume").code in (3, 75)
+        assert stock(shop) == 40
+        assert ocsync("stage", "list", "--json").data["staged_entries"] in (0, 1)
+    assert not shop.writes()[1:] or stock(shop) == 40
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("expected", [False, True])
+def test_a_refused_write_of_stock_is_made_anew_from_a_fresh_read(
+    ocsync: Run, shop: Shop, status: int, expected: bool
+) -> None:
+    """An order takes three pieces while the server wants us to wait."""
+    shop.stock(records=1, quantity=40)
+
+    def refuse(request: Request) -> Answer:
+        sell(shop, 3)
+        return Answer(status, b"", (("Retry-After", "0"),))
+
+    with between(ocsync, shop, once("PATCH", refuse)):
+        if expected:
+            ocsync("stage", "set", REF, "QuantityAvailable=45", "--expect", "QuantityAvailable=40")
+        else:
+            ocsync("stage", "adjust", REF, "QuantityAvailable+=5")
+        assert ocsync("resume", "--verify").code == (6 if expected else 0)
+    assert stock(shop) == (37 if expected else 42)
+
+
+def test_an_absolute_quantity_whose_answer_is_lost_is_not_repeated(ocsync: Run, shop: Shop) -> None:
+    """It took effect, and three pieces were sold before its answer was lost."""
+    shop.stock(records=1, quantity=40)
+
+    def lose(request: Request) -> Answer:
+        request.forward()
+        sell(shop, 3)
+        return Answer(500, b'{"Errors":[{"ErrorCode":"ServerError","Message":"timeout"}]}')
+
+    with between(ocsync, shop, once("PATCH", lose)):
+        ocsync("stage", "set", REF, "QuantityAvailable=100")
+        result = ocsync("resume", "--verify")
+    assert (result.code, stock(shop)) == (0, 97)
+    assert "sold since" in result.out
+
+
+def test_effect_and_as_many_sold_is_not_made_twice(ocsync: Run, shop: Shop) -> None:
+    """The stock is what it was before, but its stamp tells that it was written since."""
+    shop.stock(records=1, quantity=40)
+
+    def lose(request: Request) -> Answer:
+        request.forward()
+        sell(shop, 5)
+        return Answer(504)
+
+    with between(ocsync, shop, once("PATCH", lose)):
+        ocsync("stage", "adjust", REF, "QuantityAvailable+=5")
+        result = ocsync("resume")
+    assert (result.code, stock(shop)) == (6, 40)
+    assert "before=40" in result.out.replace(" ", "") or "unknown" in result.out
+
+
+def test_a_write_that_was_ignored_is_no_sale(ocsync: Run, shop: Shop) -> None:
+    shop.stock(records=1, quantity=40)
+
+    def ignore(request: Request) -> Answer:
+        return Answer(200, json.dumps(shop.get(RECORD)).encode())
+
+    with between(ocsync, shop, once("PATCH", ignore)):
+        ocsync("stage", "set", REF, "QuantityAvailable=100")
+        result = ocsync("resume", "--verify")
+    assert (result.code, stock(shop)) == (5, 40)
+    assert "sold since" not in result.out
+
+
+def test_a_deep_xp_path_keeps_what_others_wrote_since_the_first_read(
+    ocsync: Run, shop: Shop
+) -> None:
+    shop.seed(catalog=[{"ID": "C", "Name": "c", "xp": {"a": {"x": 1, "y": 2}}}])
+    met: list[str] = []
+
+    def meanwhile(request: Request) -> Answer:
+        pausing = request.method == "PATCH" and request.path.endswith("/entitysync/catalogs")
+        if pausing and not met:
+            met.append(request.path)
+            shop.call("PATCH", "/catalogs/C", {"xp": {"a": {"x": 1, "y": 2, "z": 99}}})
+        return request.forward()
+
+    with between(ocsync, shop, meanwhile):
+        ocsync("stage", "set", "catalog/C", "xp.a.x:=5")
+        assert ocsync("resume", "--verify").code == 0
+    assert met
+    assert shop.get("/catalogs/C")["xp"] == {"a": {"x": 5, "y": 2, "z": 99}}
+
+
+def test_a_put_that_only_takes_away_is_not_done_before_it_took_effect(
+    ocsync: Run, shop: Shop
+) -> None:
+    shop.seed(catalog=[{"ID": "C", "Name": "c", "Description": "long", "xp": {"a": 1}}])
+    tried: list[str] = []
+
+    def lose(request: Request) -> Answer:
+        if request.method == "PUT":
+            tried.append(request.path)
+            return Answer(204 if len(tried) == 1 else 400)  # an empty answer, and no effect
+        return request.forward()
+
+    with between(ocsync, shop, lose):
+        ocsync("stage", "put", "catalog/C", "Name=c", "--replace")
+        result = ocsync("resume", "--verify")
+    assert tried
+    assert result.code == 5, result
+    assert shop.get("/catalogs/C")["Description"] == "long"
