@@ -19,7 +19,7 @@ NOT_SENT = "not sent"
 
 
 class RunFilter(NamedTuple):
-    """Which runs are meant: begun *since*, in *state*, that fed *target*, of *kind*; empty is any.
+    """A filter for runs: begun *since*, in *state*, feeding *target*, of *kind*; empty means any.
 
     *done* is closed with exit code 0, *failed* closed with another.
     """
@@ -30,7 +30,7 @@ class RunFilter(NamedTuple):
     kind: str = ""
 
     def fits(self, info: RunInfo) -> bool:
-        """Whether *info* is one of them."""
+        """Return whether *info* passes the filter."""
         return (
             (not self.since or info.started >= self.since)
             and self.state in ("", run_state(info))
@@ -40,14 +40,14 @@ class RunFilter(NamedTuple):
 
 
 def run_state(info: RunInfo) -> str:
-    """`open`, `done` or `failed`."""
+    """Return `open`, `done` or `failed`."""
     if info.state == "open":
         return "open"
     return "failed" if info.exit_code else "done"
 
 
 def run_targets(info: RunInfo) -> set[str]:
-    """The targets that a run was limited to, fed directly, or lifted at its end."""
+    """Return the targets that a run was limited to, fed directly, or unpaused at its end."""
     fed = {target for name in info.kinds if name in KINDS for target in KINDS[name].direct_targets}
     return {*info.targets, *info.paused_seconds, *fed}
 
@@ -85,7 +85,7 @@ class RunDetails(NamedTuple):
 
 
 def run_details(run: Run) -> RunDetails:
-    """What became of *run*. Raises Damaged."""
+    """Return everything about *run*. Raises Damaged."""
     log = {attempt.number: attempt for attempt in attempts(run.outcomes())}
     findings = list(run.findings())
     seen = {finding.ref: finding for finding in reversed(findings)}  # of several the first
@@ -130,7 +130,7 @@ def _between(first: str, last: str) -> float:
 
 
 class Retention(NamedTuple):
-    """Which runs stay: the newest *keep*, and those younger than *older_than* seconds.
+    """The runs to keep: the newest *keep*, and those younger than *older_than* seconds.
 
     Where both are given a run goes only if neither keeps it.
     """
@@ -142,7 +142,9 @@ class Retention(NamedTuple):
 def prunable_runs(
     infos: Sequence[RunInfo], retention: Retention, now: datetime, held: Collection[str]
 ) -> list[RunInfo]:
-    """Those of *infos*, newest first, that may go: never an open one, nor one of *held*."""
+    """Return those of *infos*, newest first, that may be removed: never an open one, nor one of
+    *held*.
+    """
     old = "" if retention.older_than is None else _stamp(now, retention.older_than)
     return [
         info
@@ -159,7 +161,7 @@ def _stamp(now: datetime, seconds: float) -> str:
 
 
 def parse_since(text: str, now: datetime, seconds: float | None) -> str:
-    """The stamp that *text* names, a day or a time in the operator's zone, or *seconds* ago.
+    """Return the stamp that *text* names, a day or a time in the operator's zone, or *seconds* ago.
 
     Raises ValueError for text that names none.
     """

@@ -86,7 +86,7 @@ def attempts(records: Iterable[Intent | Outcome]) -> Iterator[Attempt]:
 
 
 class RunProgress(NamedTuple):
-    """How far a run has come: by step number the outcomes so far, and the intents without one.
+    """The progress of a run: by step number the outcomes so far, and the intents without one.
 
     *lagging* are the intents of steps that are done, of kinds whose reads lag behind writes.
     """
@@ -164,7 +164,7 @@ class RefWrite(NamedTuple):
 
     @property
     def changed(self) -> bool:
-        """Whether what was sent differs from what a read had shown before."""
+        """True when what was sent differs from what a read had shown before."""
         return not self.fields or any(
             path not in self.before or not equal(value, self.before[path])
             for path, value in self.fields.items()

@@ -1,4 +1,4 @@
-"""What an engine works with: the marketplace, the profile's folder, and somebody who listens."""
+"""The session of one command: the marketplace, the profile's folder, and a listener for events."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Ask = Callable[[str], bool]
 
 
 def utc_now() -> datetime:
-    """Now, in UTC."""
+    """Return the time now, in UTC."""
     return datetime.now(UTC)
 
 
@@ -49,11 +49,11 @@ class Session:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     def timestamp(self) -> str:
-        """Now, to the second, as the workspace's files write it."""
+        """Return the time now, to the second, as the workspace's files write it."""
         return self.now().isoformat(timespec="seconds")
 
     def precise_timestamp(self) -> str:
-        """Now, to the millisecond: the stamp of what is measured."""
+        """Return the time now, to the millisecond, for what is measured."""
         return self.now().isoformat(timespec="milliseconds")
 
     def raise_if_stopped(self) -> None:
@@ -103,7 +103,7 @@ def confirm_production(session: Session) -> None:
 
 
 def missing_roles(identity: Identity) -> list[str]:
-    """The roles that some command needs and this sign-in lacks (api-facts 1.3)."""
+    """Return the roles that some command needs and this sign-in lacks (api-facts 1.3)."""
     if "FullAccess" in identity.roles:
         return []
     needed = {target.role for target in TARGETS.values()} | {k.writers[0] for k in KINDS.values()}

@@ -14,7 +14,8 @@ from ocsync.tombstones import refuse_deleted
 def check_entries(
     folder: ProfileDir, entries: Iterable[Entry], staged: Sequence[Entry], *, recreated: bool
 ) -> Iterator[Entry]:
-    """*entries* as they are; what was deleted from here counts as there when it is *recreated*.
+    """Yield *entries* as they are; what was deleted by this workspace counts as existing when it is
+    *recreated*.
 
     Raises InputError at the end when some cannot be staged beside what is *staged*, or edit what is
     gone and nothing staged or under way makes again.
@@ -26,6 +27,6 @@ def check_entries(
 
 
 def clear_tombstones(folder: ProfileDir, entries: Iterable[Entry], *, recreated: bool) -> None:
-    """When *recreated*, what *entries* are for is not gone any more, nor is anything above it."""
+    """Remove the tombstones of *entries*' refs, and of everything above them, when *recreated*."""
     if recreated:
         folder.tombstones.remove(ref for entry in entries for ref in lineage(entry.ref))

@@ -26,7 +26,7 @@ class Status(NamedTuple):
 
     @property
     def something(self) -> bool:
-        """Whether a watcher should look: a pause, an overdue one, or drift.
+        """True when a watcher should look: a pause, an overdue one, or drift.
 
         Of somebody else's pause nobody knows the age, so it counts always.
         """

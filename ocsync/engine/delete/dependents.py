@@ -1,4 +1,4 @@
-"""What goes along when something is deleted: what the server lists below it.
+"""Dependents of an entity: what the server deletes with it, as far as it lists them.
 
 Documented is only that a category takes those below it (api-facts 5.2). For everything else it is
 assumed that children and assignments go with what they hang on.
@@ -22,7 +22,7 @@ _PAGE = {"pageSize": "100"}
 
 
 class Dependents(NamedTuple):
-    """What hangs on one ref: how many of each kind, and the documents of those on a first page.
+    """The dependents of one ref: how many of each kind, and the documents of those on a first page.
 
     *subtree* are those of its own kind below it. *unread* are the kinds that could not be listed.
     """
@@ -33,13 +33,13 @@ class Dependents(NamedTuple):
     unread: list[str]
 
     def kept(self) -> dict[str, tuple[int, int]]:
-        """Of each kind how many there are, and how many documents."""
+        """Count the dependents of each kind, and those whose documents are known."""
         known = Counter(kind_of(ref).name for ref in self.documents)
         return {name: (number, known[name]) for name, number in self.counts.items()}
 
 
 async def read_dependents(api: Api, ref: Ref, document: Document) -> Dependents:
-    """What goes along with *ref*. Raises TryLater and SignInError; nothing is changed."""
+    """Read the dependents of *ref*. Nothing is changed. Raises TryLater and SignInError."""
     found = Dependents({}, {}, [], [])
     if kind_of(ref).parent_field and document.get("ChildCount") != 0:
         await _read_subtree(api, ref, found)
@@ -56,7 +56,7 @@ async def read_dependents(api: Api, ref: Ref, document: Document) -> Dependents:
 
 
 def _hanging_on(kind: Kind) -> list[Kind]:
-    """The kinds that cannot be without one of *kind*, by their own IDs."""
+    """Return the kinds that cannot exist without one of *kind*, by their own IDs."""
     return [
         other
         for other in KINDS.values()
@@ -94,7 +94,8 @@ async def _count(api: Api, kind: Kind, ref: Ref, found: Dependents) -> None:
 
 
 async def _places(api: Api, kind: Kind, ids: Mapping[str, str]) -> AsyncIterator[Mapping[str, str]]:
-    """The IDs that the path of *kind*'s list needs: those of what is deleted, and others by it.
+    """Return the IDs that the path of *kind*'s list needs: those of the deleted ref, and others by
+    it.
 
     A product's place in a category is listed by catalog, so its catalogs are listed first.
     """
@@ -117,7 +118,7 @@ def _list_of(kind: Kind, ids: Mapping[str, str]) -> tuple[str, dict[str, str]]:
 
 
 def _is_listed_by(kind: Kind, ids: Mapping[str, str]) -> bool:
-    """Whether *ids* narrow the list of *kind*."""
+    """Return whether *ids* narrow the list of *kind*."""
     named = _names_in(kind.collection)
     filters = [name for name in kind.listed_by.values() if name in ids]
     return all(name in ids for name in named) and bool(named or filters)

@@ -48,7 +48,7 @@ _RANK = {name: place for place, name in enumerate(reversed(KINDS))}
 
 
 class DeleteReport(NamedTuple):
-    """What a run of deletes came to. *affected* is what became of staged entries."""
+    """The report of a run of deletes. *affected* tells what became of staged entries."""
 
     run: RunInfo
     problems: list[Outcome]
@@ -90,14 +90,16 @@ async def delete(session: Session, impact: DeleteImpact, *, workers: int) -> Del
 
 
 def _counted(trouble: OcsyncError, info: RunInfo) -> OcsyncError:
-    """*trouble* with how far the run had come."""
+    """Return *trouble* with the progress of the run in its message."""
     trouble.message += f"; {info.counts.get(State.DONE, 0):,} of {info.steps:,} were deleted"
     trouble.hint = "the same command again deletes the rest"
     return trouble
 
 
 def _begin(session: Session, impact: DeleteImpact) -> Run:
-    """The run's folder: its steps, what will be gone, and the staged entries that may fall."""
+    """Create the run's folder: its steps, the documents to be deleted, and the staged entries that
+    may be dropped.
+    """
     steps = _steps(impact.rows)
     info = new_info(session, kind="delete", command="delete", steps=len(steps))
     staged = sorted((*impact.affected.dropped, *impact.affected.kept), key=lambda entry: entry.seq)
@@ -111,7 +113,7 @@ def _begin(session: Session, impact: DeleteImpact) -> Run:
 
 
 def _steps(rows: list[DeleteRow]) -> list[Step]:
-    """A step a row: whatever names another row, or hangs on it, goes first."""
+    """Return a step for each row; a row that names another, or depends on it, comes first."""
     place = {row.ref.casefold(): i for i, row in enumerate(rows)}
     first: list[set[int]] = [set() for _ in rows]
     for i, row in enumerate(rows):
@@ -168,7 +170,7 @@ class _Deletes:
 
 
 async def _outcome_by_reading(session: Session, step: Step, why: str) -> Outcome:
-    """The outcome of a delete whose answer is not known, by reading."""
+    """Return the outcome of a delete without an answer, found by reading."""
     end = partial(outcome_now, session, step)
     async for _, found in read_current(session.api, [step.ref]):
         if isinstance(found, ApiError):
@@ -198,7 +200,9 @@ async def close_crashed_run(session: Session) -> None:
 
 
 def _close(session: Session, run: Run, *, interrupted: ExitCode | None) -> DeleteReport:
-    """What follows from the outcomes, each act of which may be done twice; then the run is over."""
+    """Close the run: drop staged entries and write tombstones by its outcomes. Each act may be
+    repeated.
+    """
     kinds, problems = count_outcomes(run)
     outcomes = load_progress(run).ended.values()
     gone = {outcome.ref for outcome in outcomes if outcome.state.succeeded}
@@ -220,7 +224,9 @@ def _close(session: Session, run: Run, *, interrupted: ExitCode | None) -> Delet
 
 
 def cascaded_refs(run: Run, gone: set[Ref]) -> set[Ref]:
-    """What went with *gone* and is not below it by its IDs: categories."""
+    """Return the refs that were deleted with *gone* without being below it by their IDs:
+    categories.
+    """
     trees = [(ref, doc) for ref, doc in run.before() if kind_of(ref).parent_field]
     names = {ref.casefold() for ref in gone}
     found: set[Ref] = set()

@@ -23,7 +23,7 @@ from ocsync.tombstones import AffectedEntries, below, names_one, split_by_deleti
 
 
 class Referrer(NamedTuple):
-    """What names a ref in one of its fields: *number* of *kind*, such as *refs*.
+    """The entities that name a ref in one of their fields: *number* of *kind*, such as *refs*.
 
     *refuses* is why the platform will refuse the delete; empty where what happens to the name is
     not documented.
@@ -51,12 +51,12 @@ class DeleteRow(NamedTuple):
 
     @property
     def refused(self) -> list[Referrer]:
-        """What the platform will refuse it for."""
+        """The referrers for which the platform will refuse the delete."""
         return [held for held in self.referrers if held.refuses]
 
 
 class DeleteImpact(NamedTuple):
-    """What deleting would do. *affected* and *naming* are about what is staged.
+    """The consequences of a delete. *affected* and *naming* are about staged entries.
 
     *counted* is false when what goes along was not read.
     """
@@ -74,7 +74,7 @@ class DeleteImpact(NamedTuple):
 
     @property
     def number(self) -> int:
-        """How many things would go, each counted once as far as they are known by name."""
+        """The number of entities to be deleted, each counted once as far as it is known by name."""
         known = {row.ref.casefold() for row in self.there}
         more = 0
         for row in self.there:
@@ -86,7 +86,7 @@ class DeleteImpact(NamedTuple):
 async def delete_impact(
     session: Session, identity: Identity, refs: Sequence[Ref], *, counting: bool, workers: int
 ) -> DeleteImpact:
-    """What deleting *refs* would do; with *counting* false only the refs themselves are read.
+    """Return the consequences of deleting *refs*; with *counting* false only the refs are read.
 
     Raises Conflict when a run that is not finished still writes one of them, Refused when one is
     the user that is signed in, ApiError when one may not be read.
@@ -148,7 +148,9 @@ async def _look(session: Session, row: DeleteRow, wanted: Collection[str]) -> De
 
 
 def _brought(ref: Ref) -> Iterator[Ref]:
-    """What its creation brought along and does not hang on it: a buyer's catalog."""
+    """Yield what the creation of a ref brought into being and does not depend on it: a buyer's
+    catalog.
+    """
     ids = ids_of(ref)
     for made in kind_of(ref).creates:
         other = "/".join([made.kind, *(ids[name] for name in made.ids)])
@@ -159,7 +161,7 @@ def _brought(ref: Ref) -> Iterator[Ref]:
 async def _held(
     session: Session, ref: Ref, named: ReferencedBy, wanted: Collection[str], along: Dependents
 ) -> Referrer:
-    """What names *ref* in a field and is not to go itself."""
+    """Return the entities that name *ref* in a field and are not to be deleted themselves."""
     query = {named.query: ref.rpartition("/")[2], "pageSize": "100"}
     try:
         page = await session.api.page(named.path, query)
@@ -183,7 +185,7 @@ def _goes(ref: Ref, wanted: Collection[str]) -> bool:
 async def _holders(
     session: Session, named: ReferencedBy, item: Document, ref: Ref, wanted: Collection[str]
 ) -> list[Ref]:
-    """The refs that an item of the list *named* stands for: itself, or those below it."""
+    """Return the refs that an item of the list *named* stands for: itself, or those below it."""
     if named.kind not in KINDS:
         return [f"{named.kind}/{item.get(named.item_id)}"]
     holder = ref_of(KINDS[named.kind], {}, item)
@@ -214,7 +216,7 @@ def _refuse_running(session: Session, refs: Sequence[Ref]) -> None:
 
 
 def _refuse_own_user(identity: Identity, refs: Iterable[Ref]) -> None:
-    """The one way to lock oneself out that no other command could mend."""
+    """Refuse to delete the user who is signed in, as no other command could undo that."""
     own = {f"{identity.user_type}-user/{identity.user_id}".casefold()}
     for ref in refs:
         if (

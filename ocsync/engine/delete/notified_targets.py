@@ -1,4 +1,4 @@
-"""What the sync targets hear of deletes: at once, paused or not (api-facts 3.3 and 4.3)."""
+"""The sync targets that are notified of deletes: at once, paused or not (api-facts 3.3 and 4.3)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ocsync.schema import TARGETS, Kind, Target
 
 
 class NotificationRule(StrEnum):
-    """What a target hears of a delete."""
+    """The kinds of message that a target may get of a delete."""
 
     DELETED = "deleted"
     UNSURE = "unsure"
@@ -25,7 +25,7 @@ class NotificationRule(StrEnum):
 
 
 class TargetNotification(NamedTuple):
-    """What *target* hears; *paused* does not keep it from hearing."""
+    """The message that *target* gets; *paused* does not hold it back."""
 
     target: str
     hearing: NotificationRule
@@ -36,7 +36,7 @@ _LOUDEST = (NotificationRule.DELETED, NotificationRule.UNSURE, NotificationRule.
 
 
 async def notified_targets(session: Session, kinds: Iterable[Kind]) -> list[TargetNotification]:
-    """What the targets that *kinds* feed hear when some of each are deleted."""
+    """Return the notifications of the targets that *kinds* feed when some of each are deleted."""
     loud: dict[str, NotificationRule] = {}
     for kind in kinds:
         for name in kind.direct_targets:

@@ -48,8 +48,8 @@ async def plan_changes(
 
 
 def resolved(label: str, found: Iterable[ConfigChange], *, run_commands: bool) -> Secrets:
-    """Every secret that is to be sent. Raises TrustRequired for commands that nobody allowed, and
-    InputError with all that cannot be had or is too long.
+    """Return every secret to be sent. Raises TrustRequired for commands that are not trusted, and
+    InputError with all secrets that cannot be had or are too long.
     """
     named = [(one.wanted.id, path, source) for one in found for path, source in one.sources]
     commands = sorted({source.command for _, _, source in named if source.command})
@@ -87,12 +87,14 @@ async def apply(
 
 
 def _relies(one: ConfigChange) -> bool:
-    """Whether it matters what a PATCH does to what it does not name."""
+    """Return whether the result depends on how a PATCH treats what it does not name."""
     return one.found is not None and bool(one.changed) and not one.whole
 
 
 def _names_every(one: ConfigChange, keeps: PatchSemantics) -> bool:
-    """Whether the PATCH has to name every target. Raises Refused where something would be lost."""
+    """Return whether the PATCH has to name every target. Raises Refused where something would be
+    lost.
+    """
     if not _relies(one):
         return False
     if keeps.others and one.removes and not keeps.removes:

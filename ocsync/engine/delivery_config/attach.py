@@ -38,7 +38,9 @@ _OTHER_WAY = {
 
 
 class Listener(NamedTuple):
-    """What is to be attached: the type of target, what the platform shows of it, its *secrets*."""
+    """A listener to attach: the type of target, its fields that the platform shows, and its
+    *secrets*.
+    """
 
     slot: str
     shown: dict[str, str]
@@ -46,8 +48,8 @@ class Listener(NamedTuple):
 
 
 class Detached(NamedTuple):
-    """What became of an attachment: whose the target was when we came, and what else of the
-    configuration is *changed* since it was found.
+    """The end of an attachment: whether the target had been there before, and what else of the
+    configuration has *changed* since it was found.
     """
 
     attachment: Attachment
@@ -78,7 +80,8 @@ async def attach(
 
 
 async def survey(session: Session) -> dict[str, Attachment]:
-    """What is attached by us, by key; what a crash left open is settled by asking the platform.
+    """Return the attachments of this workspace by key; those that a crash left open are resolved by
+    reading.
 
     The run lock must be held.
     """
@@ -120,7 +123,8 @@ async def detach(
 
 
 async def strangers(session: Session, targets: Sequence[Target], endpoint: str) -> list[str]:
-    """The configurations of *targets* with an Http target at *endpoint* that is not ours to know.
+    """Return the configurations of *targets* with an Http target at *endpoint* that this workspace
+    did not attach.
 
     Such a one is left when the workspace that attached it is lost.
     """
@@ -197,7 +201,7 @@ async def _detach(session: Session, mine: Attachment) -> Detached:
 
 
 def _differences(found: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What is not as it was found, of fields and of targets."""
+    """Return the fields and targets that are not as they were found."""
     old, new = _flat(found), _flat(now)
     return sorted(
         name for name in old.keys() | new.keys() if not equal(old.get(name), new.get(name))
@@ -228,7 +232,8 @@ def _refuse_others(
 async def _configs_of(
     session: Session, targets: Sequence[Target], *, strict: bool = True
 ) -> dict[str, list[str]]:
-    """The configurations that deliver *targets*, in lower case, each with their names.
+    """Return the configurations that deliver *targets*: lower-case name -> the names of the
+    targets.
 
     Raises ConfigError for a target without a sync config, if *strict*.
     """
@@ -247,7 +252,7 @@ async def _configs_of(
 
 
 async def _found(session: Session, name: str) -> dict[str, Any]:
-    """The configuration *name*; empty when it is not there any more."""
+    """Return the configuration *name*, empty when it does not exist any more."""
     try:
         return await read_config(session, name)
     except NotFound:

@@ -37,7 +37,7 @@ class BindResult(NamedTuple):
 
 
 async def list_configured(session: Session, targets: Sequence[Target]) -> list[DeliveryConfig]:
-    """Every delivery configuration with what uses it."""
+    """Return every delivery configuration with the targets that use it."""
     states = await read_targets(session.api, targets)
     found = []
     async for page in session.api.pages(PATH, key="ID"):
@@ -49,7 +49,7 @@ async def list_configured(session: Session, targets: Sequence[Target]) -> list[D
 
 
 async def read_config(session: Session, name: str) -> dict[str, Any]:
-    """One delivery configuration; the platform shows no secrets. Raises NotFound."""
+    """Return one delivery configuration; the platform shows no secrets. Raises NotFound."""
     return await session.api.get(f"{PATH}/{name}") or {}
 
 
@@ -75,7 +75,7 @@ async def bind(session: Session, targets: Sequence[Target], name: str) -> list[B
 
 
 async def targets_bound_to(session: Session, targets: Sequence[Target]) -> list[TargetState]:
-    """The sync configs of *targets* that can be removed: those that are there.
+    """Return the sync configs of *targets* that exist, and so can be removed.
 
     Raises Conflict for one that we have paused, PausedByOther for one that somebody else has: what
     is held for it would be lost.

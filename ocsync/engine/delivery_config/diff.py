@@ -1,4 +1,4 @@
-"""What would make a delivery configuration as a file wants it: the differences, and the request.
+"""Differences between a delivery configuration and a file, and the request that removes them.
 
 Pure. What the file does not name stays: fields, targets, and secrets, which the platform hides, so
 that they cannot be compared. A target that changes is sent whole, with the fields that show and
@@ -32,7 +32,8 @@ class Edit(NamedTuple):
 
 
 class ConfigChange(NamedTuple):
-    """What a file wants of one configuration, held against what is *found* (None: not there).
+    """The change of one configuration: a file's wishes against what is *found* (None: it does not
+    exist).
 
     *hidden* are secrets of the file that cannot be compared and are not sent. *stays* are targets
     that the file does not name. *changed* are the types of those to be sent.
@@ -57,12 +58,12 @@ class ConfigChange(NamedTuple):
 
     @property
     def whole(self) -> bool:
-        """Whether the request names every target that is there, secrets and all."""
+        """True when the request names every target that exists, secrets included."""
         named = {slot for slot in self.changed if self.wanted.targets[slot] is not None}
         return _there(self.found) <= named and not self.unseen(self.changed)
 
     def unseen(self, slots: Iterable[str]) -> list[str]:
-        """Secrets of the targets *slots* that are there, or may be, and that the file lacks."""
+        """Return the secrets of the targets *slots* that exist, or may, and that the file lacks."""
         return [
             f"{slot}.{name}"
             for slot in slots
@@ -92,7 +93,7 @@ def plan_change(
 
 
 def validate(draft: ConfigChange) -> Iterator[FieldError]:
-    """What keeps *draft* from being sent: fields that a new configuration or target must have."""
+    """Yield what keeps *draft* from being sent: required fields of a new one."""
     wanted, found = draft.wanted, draft.found
     if found is None and "Name" not in wanted.fields:
         yield FieldError("Name", "", "is missing: there is no such configuration yet")
@@ -115,7 +116,7 @@ def validate(draft: ConfigChange) -> Iterator[FieldError]:
 def _lacking(
     slot: str, target: dict[str, Any], there: dict[str, Any], *, sent: bool
 ) -> Iterator[tuple[str, str]]:
-    """Fields without which *target* cannot be, each with why."""
+    """Yield the required fields that *target* lacks, each with the reason."""
     for name, field in DELIVERY_TARGETS[slot].items():
         if field.required and not (there or target.get(name)):
             yield name, "is missing: the target is new"
@@ -130,8 +131,8 @@ def _lacking(
 def body_of(
     draft: ConfigChange, secrets: Mapping[SecretSource, str], *, every: bool = False
 ) -> dict[str, Any]:
-    """The request's body: a PUT's for a new one, else a PATCH's; *every* target is named, or only
-    those that change.
+    """Return the request's body: of a PUT for a new configuration, else of a PATCH; *every* target
+    is named, or only those that change.
     """
     wanted, found = draft.wanted, draft.found
     if found is None:
@@ -160,7 +161,7 @@ def _own_edits(wanted: DesiredConfig, found: dict[str, Any] | None) -> Iterator[
 def _target_edits(
     slot: str, target: dict[str, Any] | None, there: dict[str, Any]
 ) -> Iterator[Edit]:
-    """The differences that show."""
+    """Yield the differences that can be seen."""
     if target is None:
         if there:
             yield Edit("-", slot, there, MISSING)
@@ -189,7 +190,7 @@ def _secrets(document: Mapping[str, Any], path: str) -> Iterator[tuple[str, Secr
 
 
 def _unseen(slot: str, target: dict[str, Any], there: dict[str, Any]) -> Iterator[str]:
-    """The secrets that *there* has, as far as one can tell, and *target* does not name."""
+    """Return the secrets that *there* has, as far as can be told, and *target* does not name."""
     if not there:
         return
     name, value = CUSTOM_HEADER_FIELDS
@@ -204,18 +205,20 @@ def _unseen(slot: str, target: dict[str, Any], there: dict[str, Any]) -> Iterato
 
 
 def _there(found: dict[str, Any] | None) -> set[str]:
-    """The types of the targets that a configuration has."""
+    """Return the types of the targets that a configuration has."""
     targets = (found or {}).get("DeliveryTargets")
     return {n for n, target in targets.items() if target} if isinstance(targets, dict) else set()
 
 
 def _document(slot: str, target: dict[str, Any], there: dict[str, Any]) -> dict[str, Any]:
-    """A target as it is sent: whole, or only what the file names where a secret cannot be sent."""
+    """Return a target as it is sent: whole, or only the file's fields where a secret cannot be
+    sent.
+    """
     return target if any(_unseen(slot, target, there)) else _merged(there, target)
 
 
 def _merged(there: Mapping[str, Any], target: Mapping[str, Any]) -> dict[str, Any]:
-    """*target* with what shows and is not named in it."""
+    """Return *target* with the visible fields that it does not name."""
     result = {name: value for name, value in there.items() if value is not None}
     for name, value in target.items():
         old = result.get(name)
@@ -225,7 +228,7 @@ def _merged(there: Mapping[str, Any], target: Mapping[str, Any]) -> dict[str, An
 
 
 def _filled(thing: Any, secrets: Mapping[SecretSource, str]) -> Any:
-    """*thing* with its secrets in their places."""
+    """Return *thing* with its secrets in place of their sources."""
     if isinstance(thing, SecretSource):
         return secrets[thing]
     if isinstance(thing, dict):

@@ -1,4 +1,4 @@
-"""What a PATCH of a delivery configuration leaves alone: not documented (api-facts 4.2).
+"""A probe of what a PATCH of a delivery configuration leaves alone: not documented (api-facts 4.2).
 
 Secrets that a PATCH dropped could not be put back, for the platform does not show them; so it is
 tried on a configuration made for that, disabled, that nothing uses.
@@ -19,7 +19,7 @@ _CUSTOM = {"CustomAuthHeaderName": "X-Probe", "CustomAuthHeaderValue": "none"}
 
 
 class PatchSemantics(NamedTuple):
-    """What a PATCH of `DeliveryTargets` does.
+    """The effect of a PATCH of `DeliveryTargets` on targets that it does not name.
 
     *others*: targets that it does not name stay. *fields*: so do fields of those that it names.
     *removes*: null takes a target away, and no other.
@@ -53,7 +53,7 @@ async def probe_patch(session: Session) -> PatchSemantics:
 
 
 async def _after(session: Session, targets: dict[str, Any]) -> dict[str, Any]:
-    """The probe's targets after a PATCH with *targets*; empty when it was refused."""
+    """Return the probe's targets after a PATCH with *targets*; empty when it was refused."""
     path = f"{PATH}/{PROBE}"
     try:
         await session.api.write("PATCH", path, {"DeliveryTargets": targets})

@@ -57,7 +57,7 @@ BEFORE_ASKING = ("profile", "secret", "trust")
 
 
 def can_ask(found: DoctorReport) -> bool:
-    """Whether signing in makes sense after what was found here."""
+    """Return whether signing in makes sense after the local checks."""
     bad = any(one.level is Level.WRONG and one.id in BEFORE_ASKING for one in found.said)
     return not bad and not any(name in found.skipped for name in BEFORE_ASKING)
 

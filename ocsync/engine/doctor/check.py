@@ -1,4 +1,4 @@
-"""What a check says, and how checks are made: one after the other, none able to stop the rest."""
+"""Checks and their results; checks run one after the other, and none stops the rest."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ocsync.store.lock import read_holder
 
 
 class Level(StrEnum):
-    """How bad it is."""
+    """The severity of a result."""
 
     FINE = "fine"
     NOTE = "note"
@@ -27,8 +27,8 @@ class Level(StrEnum):
 
 
 class Repair(NamedTuple):
-    """What `--fix` does about it: *do* returns what it did. *ask* is the question put first, where
-    something is lost by it; a repair without one is safe.
+    """The repair that `--fix` makes: *do* returns a description of it. *ask* is the question put
+    first, where something is lost by it; a repair without one is safe.
     """
 
     do: Callable[[], str]
@@ -52,14 +52,14 @@ class CheckResult(NamedTuple):
 
 
 def passed(what: str) -> CheckResult:
-    """All is well."""
+    """Return the result that all is well."""
     return CheckResult(Level.FINE, what)
 
 
 def warning(
     what: str, why: str = "", fix: str = "", *, repair: Repair | None = None
 ) -> CheckResult:
-    """Something to know; nothing is wrong."""
+    """Return a result that the operator should know; nothing is wrong."""
     return CheckResult(Level.NOTE, what, why, fix, repair=repair)
 
 
@@ -72,18 +72,18 @@ def problem(
     repair: Repair | None = None,
     details: Sequence[str] = (),
 ) -> CheckResult:
-    """Something that will not work, or is in danger."""
+    """Return the result that something does not work, or is in danger."""
     return CheckResult(Level.WRONG, what, why, fix, code, repair, tuple(details))
 
 
 def of_error(error: OcsyncError, why: str = "") -> CheckResult:
-    """What an error says, as a line of the answer."""
+    """Return the result that an error gives."""
     return problem(error.message, why, error.hint, code=error.exit_code)
 
 
 @dataclass
 class Setup:
-    """What is looked at. *environ* and *cwd* are those of the process, *now* is UTC."""
+    """The setup under examination. *environ* and *cwd* are those of the process, *now* is UTC."""
 
     workspace: Workspace
     profile_name: str
@@ -95,7 +95,7 @@ class Setup:
     torn: list[str] = field(default_factory=list)
 
     def short(self, path: Path) -> str:
-        """*path* as it is typed here."""
+        """Return *path* as it would be typed here."""
         return str(path.relative_to(self.cwd) if path.is_relative_to(self.cwd) else path)
 
     @cached_property
@@ -105,12 +105,12 @@ class Setup:
 
     @cached_property
     def entries(self) -> list[Entry]:
-        """What is staged. Raises Damaged."""
+        """Return the staged entries. Raises Damaged."""
         return self.folder.journal.entries()
 
     @property
     def busy(self) -> bool:
-        """Whether another command is at work in this profile, as far as can be told from here."""
+        """True while another command works on this profile, as far as can be told on this machine."""
         holders = [read_holder(self.folder.path / name) for name in ("run.lock", "journal.lock")]
         return any(h and h.lives is not False and h.pid != os.getpid() for h in holders)
 
@@ -121,7 +121,7 @@ class Setup:
 
 
 class Needs(StrEnum):
-    """What has to be there for a check to make sense; each needs those before it, too."""
+    """The precondition of a check; each includes those before it."""
 
     NOTHING = ""
     WORKSPACE = "a workspace"
@@ -144,18 +144,20 @@ class Check(NamedTuple):
 
 
 class DoctorReport(NamedTuple):
-    """What the checks said; *skipped* were not made: id -> what was not there for them."""
+    """The results of the checks; *skipped* checks were not made: id -> the precondition they
+    lacked.
+    """
 
     said: list[CheckResult]
     skipped: dict[str, str]
 
     @property
     def exit_code(self) -> ExitCode:
-        """What to exit with: DONE when nothing is wrong."""
+        """The exit code: DONE when nothing is wrong."""
         return first_of(one.code for one in self.said if one.level is Level.WRONG)
 
     def count(self, level: Level) -> int:
-        """How many lines of this level there are."""
+        """Return the number of results of this level."""
         return sum(one.level is level for one in self.said)
 
 
@@ -176,7 +178,7 @@ def run_checks(setup: Setup, checks: Iterable[Check]) -> DoctorReport:
 
 
 def _missing(setup: Setup) -> Needs:
-    """The first thing that is not there; a sign-in never is, here."""
+    """Return the first precondition that is not met; a sign-in never is, here."""
     try:
         there = setup.workspace.exists or setup.workspace.profiles()
         if not there:
@@ -201,7 +203,7 @@ def _made(check: Check, setup: Setup) -> list[CheckResult]:
 
 
 def failed(name: str, error: Exception) -> CheckResult:
-    """A check that could not be made to its end."""
+    """Return the result of a check that could not be completed."""
     if isinstance(error, OcsyncError):
         said = of_error(error, "whatever needs it cannot go on")
     elif isinstance(error, OSError):

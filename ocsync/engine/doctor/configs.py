@@ -16,7 +16,7 @@ from ocsync.schema import TARGETS
 
 
 async def targets(asked: ServerContext) -> AsyncIterator[CheckResult]:
-    """How each sync config stands to what this workspace did and wants."""
+    """Check each sync config against what this workspace did and wants."""
     pauses = asked.setup.folder.read_pauses()
     unread: dict[str, str] = {}
     well = True
@@ -101,7 +101,7 @@ def _target(seen: TargetStatus, use: Use) -> list[CheckResult]:
 
 
 async def delivery(asked: ServerContext) -> AsyncIterator[CheckResult]:
-    """Whether the delivery configurations of what is in use are there and enabled."""
+    """Check that the delivery configurations in use exist and are enabled."""
     users: dict[str, list[str]] = {}
     for name in asked.use.targets:
         state = asked.states.get(name)

@@ -1,4 +1,4 @@
-"""What ocsync runs on: its own packages, the environment, the terminal."""
+"""Checks of the environment: the packages, the variables, the terminal, the user."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SILENT = {
 
 
 def python(_: Setup) -> Iterator[CheckResult]:
-    """Whether this Python is new enough."""
+    """Check that this Python is new enough."""
     found = f"Python {platform.python_version()}, ocsync {__version__}"
     if sys.version_info < OLDEST:
         yield problem(found, "3.11 or newer is needed", "install a newer Python, then ocsync again",
@@ -38,7 +38,7 @@ def python(_: Setup) -> Iterator[CheckResult]:
 
 
 def packages(_: Setup) -> Iterator[CheckResult]:
-    """Whether the packages that it stands on are of versions that it was made for."""
+    """Check that the required packages have versions that ocsync was made for."""
     try:
         needed = metadata.requires("ocsync") or []
     except metadata.PackageNotFoundError:
@@ -57,7 +57,7 @@ def packages(_: Setup) -> Iterator[CheckResult]:
 
 
 def _mismatch(requirement: str) -> str:
-    """What is wrong with a required package; empty when it is there as asked for."""
+    """Return what is wrong with a required package, empty when it is as asked for."""
     match = _REQUIREMENT.fullmatch(requirement.strip())
     if match is None or "extra" in (match[3] or "") or "sys_platform" in (match[3] or ""):
         return ""
@@ -83,7 +83,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def terminal(setup: Setup) -> Iterator[CheckResult]:
-    """Whether the output can show the signs."""
+    """Check that the output can show the signs."""
     try:
         "‖▶✓✗".encode(setup.encoding)
     except (UnicodeEncodeError, LookupError):
@@ -97,7 +97,7 @@ def terminal(setup: Setup) -> Iterator[CheckResult]:
 
 
 def environment(setup: Setup) -> Iterator[CheckResult]:
-    """Settings that are in force unseen."""
+    """Check for settings that are in force unseen."""
     set_here = {name: why for name, why in _SILENT.items() if setup.environ.get(name)}
     for name, why in set_here.items():
         yield warning(f"{name} is set", why, f"unset {name}, if that is not meant")
@@ -106,7 +106,7 @@ def environment(setup: Setup) -> Iterator[CheckResult]:
 
 
 def proxy(setup: Setup) -> Iterator[CheckResult]:
-    """Whether traffic takes a way of its own."""
+    """Check whether requests go through a proxy."""
     parts = urlsplit(setup.profile.api_url)
     found = getproxies().get(parts.scheme) or getproxies().get("all")
     if not found or proxy_bypass(parts.hostname or ""):
@@ -121,7 +121,7 @@ def proxy(setup: Setup) -> Iterator[CheckResult]:
 
 
 def who(_: Setup) -> Iterator[CheckResult]:
-    """Whether it runs as root, whose files nobody else can use afterwards."""
+    """Check that ocsync does not run as root, whose files nobody else can use afterwards."""
     if hasattr(os, "geteuid") and os.geteuid() == 0 and os.environ.get("SUDO_USER"):
         yield warning(
             "this is run by sudo",

@@ -1,4 +1,4 @@
-"""What commands left behind: locks, unfinished runs, seals, pauses; and what awaits staging."""
+"""Checks of what commands left behind: locks, unfinished runs, seals, pauses, staged entries."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _GO_ON = {"resume": "ocsync resume", "delete": "the same ocsync delete again",
 
 
 def locks(setup: Setup) -> Iterator[CheckResult]:
-    """Who holds a lock."""
+    """Check for locks that are held."""
     held = False
     for name, what in _LOCKS.items():
         holder = read_holder(setup.folder.path / name)
@@ -57,7 +57,7 @@ def locks(setup: Setup) -> Iterator[CheckResult]:
 
 
 def runs(setup: Setup) -> Iterator[CheckResult]:
-    """Runs that are not finished."""
+    """Check for runs that are not finished."""
     number, well = 0, True
     for folder in integrity.run_folders(setup.folder.path):
         number += 1
@@ -89,7 +89,7 @@ def _progress(run: Run) -> str:
 
 
 def seals(setup: Setup) -> Iterator[CheckResult]:
-    """Runs whose making a crash cut short."""
+    """Check for runs whose seal a crash interrupted."""
     found = integrity.half_sealed(setup.folder.path)
     if not found or setup.busy:
         yield passed("none is half made" if not found else "one is being made")
@@ -108,7 +108,7 @@ def seals(setup: Setup) -> Iterator[CheckResult]:
 
 
 def pauses(setup: Setup) -> Iterator[CheckResult]:
-    """Pauses that are overdue, forgotten, or not settled."""
+    """Check for pauses that are overdue, forgotten, or not resolved."""
     try:
         pauses = setup.folder.raw_pauses()
     except Damaged as error:
@@ -166,7 +166,9 @@ def _days(age: timedelta) -> str:
 
 
 def restore(setup: Setup) -> Iterator[CheckResult]:
-    """Staging is overwritten from production every Sunday 03:00 UTC (api-facts 1.1)."""
+    """Check that staged entries survive the restore of staging, every Sunday 03:00 UTC (api-facts
+    1.1).
+    """
     if not environment_of(setup.profile.api_url).endswith("-staging"):
         yield passed("not a staging environment")
         return
@@ -192,7 +194,7 @@ def restore(setup: Setup) -> Iterator[CheckResult]:
 
 
 def next_restore(now: datetime) -> datetime:
-    """The first Sunday 03:00 UTC after *now*, which is UTC."""
+    """Return the first Sunday 03:00 UTC after *now*, which is UTC."""
     day = now.replace(hour=3, minute=0, second=0, microsecond=0)
     day += timedelta(days=(6 - now.weekday()) % 7)
     return day if day > now else day + timedelta(days=7)
@@ -208,7 +210,7 @@ def _pending(folder: ProfileDir) -> Iterator[tuple[str, datetime | None]]:
 
 
 def others(setup: Setup) -> Iterator[CheckResult]:
-    """Profiles beside this one: can they be read, and did they leave anything paused or begun?"""
+    """Check the other profiles: whether they can be read, and what they left paused or begun."""
     names = [n for n in setup.workspace.profiles() if n != setup.folder.path.name]
     well = True
     for name in names:

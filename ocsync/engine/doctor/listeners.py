@@ -16,7 +16,7 @@ _DETACH = "ocsync delivery detach"
 
 
 def listeners(setup: Setup) -> Iterator[CheckResult]:
-    """What this workspace has attached and not taken away yet."""
+    """Check for attached listeners that were not detached."""
     try:
         attached = setup.folder.raw_attachments()
     except Damaged as error:

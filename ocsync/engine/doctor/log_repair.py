@@ -39,7 +39,7 @@ _FIX = "ocsync doctor --fix, which asks first; or restore the file from a copy"
 
 
 def records(setup: Setup) -> Iterator[CheckResult]:
-    """Every log and every run's record, line by line."""
+    """Check every log and every run's record, line by line."""
     lines = files = 0
     well = True
     for path in integrity.logs(setup.folder.path):
@@ -98,7 +98,9 @@ def _damaged(setup: Setup, found: LogDamage) -> CheckResult:
 
 
 def _outlook(setup: Setup, found: LogDamage, name: str) -> tuple[str, Repair | None]:
-    """What leaving the lines out would lose, and the repair that does it, if there is one."""
+    """Return what is lost without the damaged lines, and the repair that leaves them out, if there
+    is one.
+    """
     path = found.path
     if path.parent.name == "journal":
         return _journal(setup, found, name)
@@ -154,7 +156,7 @@ def _plan(run: Run, path: Path, name: str) -> tuple[str, Repair | None]:
 
 
 def _plan_again(run: Run, path: Path) -> Sequence[Step] | None:
-    """The plan of *run* made anew, if every good line of the damaged one is in it."""
+    """Return the plan of *run* made anew, if every good line of the damaged one is in it."""
     if run.read_info().kind != "resume":  # its steps do not come from staged entries
         return None
     try:
@@ -233,7 +235,7 @@ def _record(setup: Setup, folder: Path, error: Damaged) -> CheckResult:
 
 
 def _record_again(run: Run) -> RunInfo | None:
-    """The record of a run as its logs have it, or None where they are damaged as well."""
+    """Return the record of a run as its logs have it, or None where they are damaged as well."""
     try:
         entries, steps = list(run.entries()), list(run.steps())
     except (OcsyncError, msgspec.MsgspecError):

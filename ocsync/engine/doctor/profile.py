@@ -1,4 +1,4 @@
-"""The profile: is it whole, where does it lead, can its secret be had, is it trusted?"""
+"""Checks of the profile: whether it is whole, trusted, and has a secret that can be had."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BAD = ExitCode.BAD_CONFIG
 
 
 def whole(setup: Setup) -> Iterator[CheckResult]:
-    """Whether there is one, it can be read, and says all that is needed."""
+    """Check that the profile exists, can be read, and is complete."""
     name = setup.profile_name or setup.workspace.current
     if not setup.workspace.profiles():
         yield problem(
@@ -71,7 +71,7 @@ def whole(setup: Setup) -> Iterator[CheckResult]:
 
 
 def host(setup: Setup) -> Iterator[CheckResult]:
-    """Whether its URLs are OrderCloud's."""
+    """Check that its URLs are OrderCloud's."""
     profile = setup.profile
     api, auth = (urlsplit(url).hostname or "" for url in (profile.api_url, profile.auth_url))
     environment = environment_of(profile.api_url)
@@ -105,7 +105,7 @@ def host(setup: Setup) -> Iterator[CheckResult]:
 
 
 def secret(setup: Setup) -> Iterator[CheckResult]:
-    """Whether the secret's source is there. It is not asked for; signing in does that."""
+    """Check that the secret's source exists. The secret is not asked for; signing in does that."""
     source = setup.profile.secret
     given = [bool(source.env), bool(source.command), source.keyring].count(True)
     path = setup.short(setup.folder.path / "profile.toml")
@@ -141,7 +141,7 @@ def _runs(command: str) -> bool:
 
 
 def trust(setup: Setup) -> Iterator[CheckResult]:
-    """Whether the profile may do what it says."""
+    """Check that the profile is trusted with what it does."""
     try:
         check_trust(setup.folder.path, setup.profile, setup.environ)
     except OcsyncError as error:
@@ -151,7 +151,7 @@ def trust(setup: Setup) -> Iterator[CheckResult]:
 
 
 def extras(setup: Setup) -> Iterator[CheckResult]:
-    """Whether what this workspace has used before is still installed."""
+    """Check that the extras which this workspace has used before are installed."""
     sources = {entry.source.rpartition(":")[0] for entry in setup.entries}
     sheets = [s for s in sources if s.partition("!")[0].lower().endswith((".xlsx", ".xls", ".ods"))]
     if sheets and find_spec("python_calamine") is None:

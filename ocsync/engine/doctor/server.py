@@ -1,4 +1,4 @@
-"""What only the server can tell: sign-in, marketplace, clock, roles, sync and delivery configs.
+"""Checks that ask the server: sign-in, marketplace, clock, roles, sync and delivery configs.
 
 Nothing is written, not even the pin of the marketplace.
 """
@@ -69,7 +69,7 @@ def _signed_in(identity: Identity) -> CheckResult:
 
 
 async def marketplace(asked: ServerContext) -> AsyncIterator[CheckResult]:
-    """Whether the sign-in is for the marketplace that journal and pauses belong to."""
+    """Check that the sign-in is for the marketplace of the journal and the pauses."""
     pin = asked.setup.folder.pin()
     expected = asked.setup.profile.marketplace or (pin.id if pin else "")
     found = asked.identity.marketplace
@@ -85,7 +85,7 @@ async def marketplace(asked: ServerContext) -> AsyncIterator[CheckResult]:
 
 
 async def audience(asked: ServerContext) -> AsyncIterator[CheckResult]:
-    """Whether the token is for the host that it is sent to."""
+    """Check that the token is for the host that it is sent to."""
     host = urlsplit(asked.setup.profile.api_url).hostname
     path = asked.setup.short(asked.setup.folder.path / "profile.toml")
     others = [
@@ -103,7 +103,7 @@ async def audience(asked: ServerContext) -> AsyncIterator[CheckResult]:
 
 
 async def clock(asked: ServerContext) -> AsyncIterator[CheckResult]:
-    """How far the clocks are apart."""
+    """Check how far the clocks are apart."""
     skew = asked.session.api.clock_skew
     if skew is None:
         yield passed("the server does not say what time it has")
@@ -119,7 +119,7 @@ async def clock(asked: ServerContext) -> AsyncIterator[CheckResult]:
 
 
 async def roles(asked: ServerContext) -> AsyncIterator[CheckResult]:
-    """Whether what is in use can be read and written."""
+    """Check that everything in use can be read and written."""
     have = set(asked.identity.roles)
     if "FullAccess" in have:
         yield passed("FullAccess")

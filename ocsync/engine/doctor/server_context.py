@@ -1,4 +1,4 @@
-"""What the checks that ask the server share: the sign-in, and what the workspace is used for."""
+"""The context of checks that ask the server: the sign-in, and the uses of this workspace."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _RUNS = 5
 
 
 class Use(NamedTuple):
-    """What the workspace is used for: kind or target -> why (staged, paused, a run)."""
+    """The uses of the workspace: kind or target -> the reason (staged, paused, a run)."""
 
     kinds: dict[str, str]
     targets: dict[str, str]
@@ -25,7 +25,7 @@ class Use(NamedTuple):
 
 @dataclass
 class ServerContext:
-    """What the checks share: who is signed in, what is in use, and each target that was read."""
+    """The context that checks share: the sign-in, what is in use, and each target that was read."""
 
     session: Session
     setup: Setup
@@ -38,7 +38,7 @@ Look = Callable[[ServerContext], AsyncIterator[CheckResult]]
 
 
 def in_use(setup: Setup) -> Use:
-    """What is staged, paused, and was run lately; what cannot be read is left out."""
+    """Return what is staged, paused, and was run lately; what cannot be read is left out."""
     kinds: dict[str, str] = {}
     targets: dict[str, str] = {}
     runs = _or_nothing(lambda: setup.folder.runs.list()[:_RUNS])

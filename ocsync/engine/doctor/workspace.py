@@ -15,7 +15,7 @@ LITTLE, VERY_LITTLE = 500 * 2**20, 20 * 2**20
 
 
 def found(setup: Setup) -> Iterator[CheckResult]:
-    """Which workspace is used, and by which rule."""
+    """Check which workspace is used, and by which rule."""
     root = setup.workspace.root
     if setup.workspace.exists:
         yield passed(f"{root}, {_rule(setup)}")
@@ -63,7 +63,7 @@ def _passed_over(setup: Setup) -> Iterator[Path]:
 
 
 def format_known(setup: Setup) -> Iterator[CheckResult]:
-    """Whether this ocsync knows its format."""
+    """Check that this ocsync knows the workspace's format."""
     try:
         setup.workspace.check_format()
     except OcsyncError as error:
@@ -73,7 +73,7 @@ def format_known(setup: Setup) -> Iterator[CheckResult]:
 
 
 def owner(setup: Setup) -> Iterator[CheckResult]:
-    """Whether all of it is the user's own."""
+    """Check that all files belong to the user."""
     others = integrity.foreign(setup.workspace.root)
     if others:
         yield problem(
@@ -90,7 +90,7 @@ def _more(paths: list[Path]) -> str:
 
 
 def modes(setup: Setup) -> Iterator[CheckResult]:
-    """Whether others may read or write it."""
+    """Check that nobody else may read or write the files."""
     root = setup.workspace.root
     writable, readable = integrity.exposed(root)
     private = Repair(lambda: f"made private: {integrity.make_private(root):,}")
@@ -118,7 +118,7 @@ def _these(setup: Setup, paths: list[Path]) -> str:
 
 
 def ignored(setup: Setup) -> Iterator[CheckResult]:
-    """Whether it stays out of a repository."""
+    """Check that the workspace stays out of a repository."""
     root = setup.workspace.root
     name = setup.short(root / ".gitignore")
     if integrity.ignores_all(root):
@@ -138,7 +138,7 @@ def ignored(setup: Setup) -> Iterator[CheckResult]:
 
 
 def leftovers(setup: Setup) -> Iterator[CheckResult]:
-    """Files of commands that died while writing."""
+    """Check for files of commands that died while writing."""
     found = integrity.leftovers(setup.workspace.root, setup.now.timestamp())
     if not found:
         yield passed("none")
@@ -158,7 +158,7 @@ def leftovers(setup: Setup) -> Iterator[CheckResult]:
 
 
 def room(setup: Setup) -> Iterator[CheckResult]:
-    """Whether there is room on the disk, and whether it takes a file."""
+    """Check that the disk has room and can be written."""
     for place in (setup.workspace.root, data_folder(setup.environ)):
         if not integrity.is_writable(place):
             yield problem(

@@ -32,11 +32,11 @@ class ChildCommand(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What it is called; arguments may be secret and are never shown."""
+        """The command's name; arguments may be secret and are never shown."""
         return Path(self.words[0]).name
 
     def told(self, **more: str) -> ChildCommand:
-        """The same, with *more* in its environment."""
+        """Return the same command with *more* in its environment."""
         return self._replace(environ={**self.environ, **more})
 
     def check(self) -> None:
@@ -84,7 +84,9 @@ async def run(command: ChildCommand, signals: Signals) -> int:
 
 
 def _from_keys(number: int) -> bool:
-    """Whether a key was pressed on our terminal: then the command has had this signal already."""
+    """Return whether a key was pressed on the terminal: then the command has had this signal
+    already.
+    """
     if signal.Signals(number).name not in _FROM_KEYS:
         return False
     try:

@@ -36,7 +36,7 @@ _SHOWN = 1000
 
 
 class ResumeReport(NamedTuple):
-    """What a resume came to. *run* is None when there was nothing to replay."""
+    """The report of a resume. *run* is None when there was nothing to send."""
 
     run: RunInfo | None
     problems: list[Outcome]
@@ -154,7 +154,7 @@ def _may_have_taken_effect(outcome: Outcome) -> bool:
 
 
 def _entries_of(run: Run, left: list[Step], unsure: dict[int, Intent]) -> list[Entry]:
-    """The entries of the steps *left*.
+    """Return the entries of the steps *left*.
 
     An adjustment that may have taken effect comes back with the expectation of what was there
     before it: made once more unseen it might count twice.
@@ -177,7 +177,8 @@ def _entries_of(run: Run, left: list[Step], unsure: dict[int, Intent]) -> list[E
 async def _unpause_ours(
     session: Session, run: Run | None, options: ResumeOptions, *, done: bool, for_run: bool = False
 ) -> tuple[list[UnpausedTarget], list[KeptPause]]:
-    """Lift ours when all is *done*; otherwise only what was paused *for_run* alone, if it is so.
+    """Unpause the targets of this workspace when all is *done*; otherwise only those paused
+    *for_run* alone, if that is set.
 
     Where targets are named, others are left alone, but for those that a run paused for itself and
     that nothing staged needs any more.
@@ -220,7 +221,7 @@ async def _unpause_ours(
 
 
 async def close_without_run(session: Session, options: ResumeOptions) -> ResumeReport:
-    """Nothing is staged: what is ours is lifted all the same, as the operator is done.
+    """Unpause the targets of this workspace although nothing is staged, as the operator is done.
 
     A last run that was cut off before it was verified is verified now.
     """

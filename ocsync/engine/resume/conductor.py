@@ -140,7 +140,7 @@ def _plan_of(run: Run) -> list[Step]:
 
 
 def _only_transient_problems(report: ResumeReport) -> bool:
-    """Whether nothing went wrong but for the server's bad moment, which may be over by now."""
+    """Return whether only the server failed for a moment, which may be over by now."""
     return not report.conflicts and all(
         problem.state is State.BLOCKED
         or (problem.state is State.FAILED and (not problem.status or problem.status >= 500))
@@ -184,7 +184,7 @@ def _check_limits(steps: Sequence[Step], options: ResumeOptions, identity: Ident
 
 
 def _targets_of(session: Session, steps: Iterable[Step], options: ResumeOptions) -> list[Target]:
-    """The targets that *steps* feed directly, and those whose pause is to be lifted at the end."""
+    """Return the targets that *steps* feed directly, and those to be unpaused at the end."""
     names = set(feeds(step.ref for step in steps).direct)
     mine = session.folder.read_pauses()
     names |= {t.name for t in options.targets} & mine.keys() if options.targets else mine.keys()
@@ -211,7 +211,9 @@ async def _check_pauses(session: Session, targets: list[Target], options: Resume
 
 
 def _confirmed(session: Session, question: str) -> bool:
-    """A yes; where nobody can be asked that is a no, which has an exit code of its own here."""
+    """Return whether the answer is yes. Where nobody can be asked it is no, which has an exit code
+    of its own here.
+    """
     try:
         return session.ask(question)
     except UsageError:

@@ -23,7 +23,7 @@ class PlanDraft(NamedTuple):
 
 
 def draft_plan(entries: Sequence[Entry], targets: Collection[str] = ()) -> PlanDraft:
-    """The plan of *entries*; with *targets*, of those that feed them and what these wait for."""
+    """Return the plan of *entries*; with *targets*, of those for them and their dependencies."""
     changes = consolidate(entries)
     if not targets:
         return PlanDraft(build(changes), tuple(entries), 0)
@@ -37,7 +37,8 @@ def _of(changes: Sequence[Change], refs: set[Ref]) -> list[Change]:
 
 
 def fingerprint(plan: Plan, folder: ProfileDir, *, pinned: bool = True) -> str:
-    """A plan's identity: its steps (the journal is in them), the profile, the marketplace.
+    """Return a plan's identity: of its steps (the journal is in them), the profile, the
+    marketplace.
 
     Without *pinned* as it was before the first sign-in, when no marketplace was known.
     """
@@ -50,5 +51,5 @@ def fingerprint(plan: Plan, folder: ProfileDir, *, pinned: bool = True) -> str:
 
 
 def is_stale(saved: str, plan: Plan, folder: ProfileDir) -> bool:
-    """Whether the plan that was *saved* under this fingerprint is another than *plan*."""
+    """Return whether the plan that was *saved* under this fingerprint differs from *plan*."""
     return saved not in [fingerprint(plan, folder, pinned=pinned) for pinned in (True, False)]

@@ -1,4 +1,4 @@
-"""How to resume, as one value."""
+"""The options of a resume, as one value."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ocsync.schema import Target
 
 
 class OnConflict(StrEnum):
-    """What to do when the server is not as expected."""
+    """The reaction to a server that is not as expected."""
 
     FAIL = "fail"
     SKIP = "skip"
@@ -17,7 +17,7 @@ class OnConflict(StrEnum):
 
 
 class ResumeOptions(NamedTuple):
-    """How to resume. *targets* limits what is taken; *settle* is seconds lagging reads may take.
+    """The options of a resume. *targets* limits what is taken; *settle* is seconds lagging reads may take.
 
     *delivery_timeout* is how many seconds may pass without news from a listener, *redeliver* sends
     again what it did not hear of. *plan* is the fingerprint of a saved plan. *pause* is false for

@@ -42,7 +42,7 @@ class StepConflict(NamedTuple):
     why: str = ""
 
     def text(self) -> str:
-        """The clash as one line for the operator."""
+        """Return the conflict as one line for the operator."""
         parts = [
             f"{p} is {v['found']!r}, expected {v['expected']!r}" for p, v in self.fields.items()
         ]
@@ -100,7 +100,7 @@ def prepare_request(step: Step, current: Document | None) -> PreparedRequest:
 def conflict_of(
     step: Step, prepared: PreparedRequest, current: Document | None
 ) -> StepConflict | None:
-    """Why *step* should not be sent as things are, or None."""
+    """Return the reason not to send *step* as things are, or None."""
     wrong = {
         path: {"expected": step.change.expect[path], "found": found}
         for path, found in mismatches(step.ref, step.change.expect, current).items()
@@ -117,7 +117,9 @@ def conflict_of(
 async def _sum_of_records(
     session: Session, step: Step, current: Document | None
 ) -> StepConflict | None:
-    """A clash where a quantity is a sum: a write of it would be accepted and never be seen."""
+    """Return a conflict where a quantity is a sum: a write of it would be accepted and never be
+    seen.
+    """
     path = SUMMED_QUANTITY
     records = KINDS.get(kind_of(step.ref).quantity_summed_by)
     if records is None or path not in {**step.change.fields, **step.change.adjust}:
@@ -135,7 +137,7 @@ async def _sum_of_records(
 
 
 class Preflight(NamedTuple):
-    """What the reading found, by step number."""
+    """The results of the first reading, by step number."""
 
     prepared: dict[int, PreparedRequest]
     conflicts: list[StepConflict]

@@ -1,4 +1,4 @@
-"""Which products a change touches beside what it is of: those that a catalog resync would send.
+"""Products that a change affects beside its own entity: those that a catalog resync would send.
 
 A product's message carries its catalogs, categories, buyers and prices (api-facts 3.4, 4.4), so
 what is assigned or written around a product may show in it. Whether the platform sends the
@@ -43,7 +43,9 @@ _TOUCHED: dict[str, tuple[_Listing, ...]] = {
 
 
 def product_scope_of(ref: Ref) -> Ref | None:
-    """What decides which products *ref* touches: refs with the same one touch the same; or None."""
+    """Return the ref that decides which products *ref* affects, or None; equal scopes affect the
+    same.
+    """
     kind = kind_of(ref).name
     if kind == "variant-inventory":
         return make_ref("product", ids_of(ref))

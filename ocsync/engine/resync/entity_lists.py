@@ -26,7 +26,7 @@ _ACROSS: dict[str, tuple[str, Mapping[str, str]]] = {
 async def list_entities(
     session: Session, target: Target, *, catalog: str = "", since: datetime | None = None
 ) -> list[Ref]:
-    """The entities of *target* in *catalog*, or dated *since*, or (records) both.
+    """Return the entities of *target* in *catalog*, or dated *since*, or (records) both.
 
     Raises UsageError, with the reason, where no list can tell.
     """
@@ -64,7 +64,7 @@ async def list_each(
 def _dated(
     session: Session, target: Target, kind: Kind, since: datetime, catalog: str
 ) -> dict[str, str]:
-    """The filter for what is dated *since*."""
+    """Return the filter for entities dated *since*."""
     field = next((name for name in _DATED if name in kind.fields), "")
     if not field:
         text = f"a {kind.noun} has no date that a list could be asked for"
@@ -80,7 +80,9 @@ def _dated(
 async def _in_catalog(
     session: Session, target: Target, catalog: str, query: Mapping[str, str]
 ) -> list[Ref]:
-    """Everything of *target* in *catalog*: itself, its categories, its products, their records."""
+    """Return the entities of *target* in *catalog*: itself, its categories, its products, their
+    records.
+    """
     own = make_ref("catalog", {"CatalogID": catalog})
     if target.entity_kind == "catalog":
         return [own]
@@ -99,7 +101,7 @@ async def _in_catalog(
 
 
 async def _everywhere(session: Session, kind: Kind, query: Mapping[str, str]) -> list[Ref]:
-    """All of *kind*, across its parents."""
+    """Return all entities of *kind*, across its parents."""
     if kind.name in _ACROSS:
         path, names = _ACROSS[kind.name]
         rows = [row async for page in session.api.pages(path, query, key="ID") for row in page]

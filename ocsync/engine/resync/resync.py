@@ -47,7 +47,7 @@ _BY_PATH = {target.sync_path: target for target in TARGETS.values()}
 
 
 class ResyncReport(NamedTuple):
-    """What a resync came to; *closed* are the errors of targets that refused every request."""
+    """The report of a resync; *closed* are the errors of targets that refused every request."""
 
     run: RunInfo
     failed: list[Outcome]
@@ -197,7 +197,7 @@ def _body(target: Target, ref: Ref) -> dict[str, str]:
 
 
 async def _explained(session: Session, target: Target, error: OcsyncError) -> OcsyncError:
-    """Why *target* takes no sync requests, as far as its configuration tells."""
+    """Return the reason why *target* takes no sync requests, as far as its configuration tells."""
     if not isinstance(error, NotEnabled):
         return error
     state = (await read_targets(session.api, [target]))[target.name]

@@ -1,4 +1,4 @@
-"""What a resync is to send: entities by name, of a catalog, of a run, or dated since."""
+"""The selection of a resync: entities by name, of a catalog, of a run, or dated since."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TOLD = 10
 
 
 class SelectionRequest(NamedTuple):
-    """What to send: one of *refs*, *catalog*, *run*; or *since*, alone or in *catalog*.
+    """A request to select: one of *refs*, *catalog*, *run*; or *since*, alone or in *catalog*.
 
     *targets* are those that were named, *grouped* those of a group; none of either: what fits.
     """
@@ -42,7 +42,7 @@ class Selection(NamedTuple):
     syncs: list[tuple[Target, Ref]]
 
     def by_target(self) -> dict[str, int]:
-        """How many of each target."""
+        """Count the entities of each target."""
         counts: dict[str, int] = defaultdict(int)
         for target, _ in self.syncs:
             counts[target.name] += 1
@@ -50,7 +50,8 @@ class Selection(NamedTuple):
 
 
 def read_entities(target: Target | None, words: Iterable[str], where: str) -> list[Ref]:
-    """*words* as entities of *target*: `ID`, `PARENT/ID`, or a ref; without a target refs alone.
+    """Return *words* as entities of *target*: `ID`, `PARENT/ID`, or a ref; without a target only
+    refs.
 
     Empty words and comments (`#`) are skipped. Raises InputError naming every word that is none.
     """
@@ -89,7 +90,7 @@ def _read_word(target: Target | None, text: str) -> Ref:
 
 
 async def select(session: Session, wanted: SelectionRequest) -> Selection:
-    """What *wanted* names, without what has no sync config; that is told.
+    """Return what *wanted* selects, without targets that have no sync config, which is reported.
 
     Raises ConfigError when a target that was named has none, UsageError where a list cannot tell,
     NotFound for a catalog that is not there.
@@ -123,7 +124,7 @@ def _published(refs: Iterable[Ref]) -> list[tuple[Target, Ref]]:
 
 
 async def _there(session: Session, names: set[str], wanted: SelectionRequest) -> set[str]:
-    """Which of the targets *names* have a sync config; paused ones are told."""
+    """Return those of the targets *names* that have a sync config; paused ones are reported."""
     order = [target for target in TARGETS.values() if target.name in names]
     states = await read_targets(session.api, order)
     gone = [name for name, state in states.items() if not state.exists]
@@ -139,7 +140,7 @@ async def _there(session: Session, names: set[str], wanted: SelectionRequest) ->
 
 
 async def _around(session: Session, refs: Iterable[Ref]) -> list[tuple[Target, Ref]]:
-    """The products that *refs* touch; which and why is told."""
+    """Return the products that *refs* affect, and report which and why."""
     causes: dict[Ref, list[Ref]] = defaultdict(list)
     for ref in refs:
         if whole := product_scope_of(ref):
@@ -159,7 +160,9 @@ async def _around(session: Session, refs: Iterable[Ref]) -> list[tuple[Target, R
 
 
 def _changed(run: Run) -> list[Ref]:
-    """What *run* changed, or may have; of what it deleted only assignments can be sent again."""
+    """Return the refs that *run* changed, or may have; of its deletes only assignments can be sent
+    again.
+    """
     sort = run.read_info().kind
     ended = (State.DONE, State.UNKNOWN) if sort == "resume" else (State.DONE, State.FAILED)
     log = attempts(run.outcomes())

@@ -28,7 +28,7 @@ from ocsync.tombstones import below
 async def recreate_deleted(
     session: Session, run: Run, done: Collection[Ref], *, forced: Collection[str], settle: float
 ) -> list[Reversal]:
-    """What a run of deletes took is to be made again, where all above it is."""
+    """Return how to recreate what a run deleted, where everything above it exists."""
     ended = {o.ref: o for o in run.outcomes() if isinstance(o, Outcome) and o.state is State.DONE}
     gone = {ref.casefold() for ref in (*ended, *cascaded_refs(run, set(ended)))}
     documents = {ref: doc for ref, doc in run.before() if doc is not None and below(ref, gone)}
@@ -57,7 +57,7 @@ async def recreate_deleted(
 
 
 def _is_as(ref: Ref, document: Document, now: Document | None) -> bool:
-    """Whether *now* is what was deleted, but for what moves by itself."""
+    """Return whether *now* is what was deleted, except for volatile fields."""
     kind = kind_of(ref)
     fields = writable_fields(kind, document)
     still = {p: v for p, v in fields.items() if p not in kind.fields or not kind.fields[p].volatile}
@@ -65,7 +65,7 @@ def _is_as(ref: Ref, document: Document, now: Document | None) -> bool:
 
 
 def _sums_of_records(documents: Mapping[Ref, Document]) -> set[Ref]:
-    """The refs whose stock was a sum: of records, or of variants."""
+    """Return the refs whose stock was a sum: of records, or of variants."""
     records = [ref for ref in documents if kind_of(ref).name in RECORD_KINDS]
     parents = {parent for ref in records for parent in parents_of(ref)}
     tracked = {r for r, d in documents.items()
@@ -76,7 +76,7 @@ def _sums_of_records(documents: Mapping[Ref, Document]) -> set[Ref]:
 def _with_parents(
     backs: Mapping[Ref, Reversal], gone: Collection[str], done: Collection[Ref]
 ) -> dict[Ref, Reversal]:
-    """*backs*, but for those that hang on something which does not come back."""
+    """Return *backs* without those that depend on something which is not recreated."""
     coming = {ref.casefold() for ref, back in backs.items() if not back.irreversible}
     coming |= {ref.casefold() for ref in done}
     result = dict(backs)
@@ -97,7 +97,7 @@ def _with_parents(
 
 
 def _with_lost(back: Reversal, outcome: Outcome | None) -> Reversal:
-    """*back*, with what went along and is not known any more."""
+    """Return *back* with the dependents that were deleted and are not known any more."""
     lost = [
         f"{number - kept:,} of {number:,} below it ({name}) were not kept"
         for name, (number, kept) in (outcome.cascaded if outcome else {}).items()
@@ -107,7 +107,7 @@ def _with_lost(back: Reversal, outcome: Outcome | None) -> Reversal:
 
 
 def recreate_entity(ref: Ref, document: Document, *, summed: bool, replace: bool) -> Reversal:
-    """How a deleted *ref* is made again, or with *replace* put over another.
+    """Return how a deleted *ref* is created again, or with *replace* put over another.
 
     *summed* says that its stock was the sum of records below it.
     """

@@ -43,7 +43,7 @@ class Reversal(msgspec.Struct, frozen=True, omit_defaults=True):
 def reversal_of(
     write: RefWrite, document: Document | None, now: Document | None, *, forced: bool
 ) -> Reversal:
-    """How *write* is taken back, with *now* there; *document* is the whole of what was before."""
+    """Return how *write* is undone, with *now* there; *document* is the whole entity before it."""
     if now is None:
         return Reversal(write.ref, why="" if write.absent else "it is not there any more")
     if write.replaced and not write.absent:
@@ -61,7 +61,7 @@ def reversal_of(
 
 
 def _all_of(write: RefWrite, document: Document) -> RefWrite:
-    """A put that replaced an entity also write every field that it left out."""
+    """Return *write* with every field that a put left out, as it wrote these too."""
     was = writable_fields(kind_of(write.ref), document)
     left = {path: default_of(write.ref, path) for path in was}
     before = {path: value_at(document, path) for path in {**was, **write.fields}}
@@ -110,7 +110,7 @@ _NULLED = "{} was not there; it becomes null, as PATCH cannot remove it"
 
 
 def _restore(write: RefWrite, document: Document, now: Document) -> Reversal:
-    """The whole of it as it was, after a put: by a put where nobody else's is lost by that."""
+    """Restore the whole entity after a put: by a put where that loses nobody else's values."""
     kind = kind_of(write.ref)
     was, found = writable_fields(kind, document), writable_fields(kind, now)
     paths = [p for p in {**was, **found} if not equal(was.get(p), found.get(p))]
@@ -130,13 +130,17 @@ def _restore(write: RefWrite, document: Document, now: Document) -> Reversal:
 
 
 def _is_plain(kind: Kind, document: Document) -> bool:
-    """Whether a put of what we know of *document* is all of it, and freezes nothing inherited."""
+    """Return whether a put of the known fields of *document* is all of it, and freezes nothing
+    inherited.
+    """
     known = {path.partition(".")[0] for path in kind.fields} | {"ID"}
     return document.keys() <= known and not document.get("ParentID")
 
 
 def _clashes(write: RefWrite, now: Document) -> dict[str, dict[str, Any]]:
-    """The fields that are neither as the run left them nor as they were; sold stock is no clash."""
+    """Return the fields that are neither as the run left them nor as they were; sold stock is no
+    conflict.
+    """
     found = {}
     for path, left in write.fields.items():
         value, old = value_at(now, path), write.before.get(path, MISSING)
@@ -155,7 +159,7 @@ _EMPTY: tuple[Any, ...] = (None, False, 0, {})
 
 
 def _sums(write: RefWrite, now: Document) -> Iterator[tuple[str, Any]]:
-    """What to add to the fields that go back by the difference."""
+    """Yield the amounts to add to the fields that are restored by the difference."""
     for path, left in write.fields.items() if not write.uncertain else ():
         found, old = value_at(now, path), write.before.get(path, MISSING)
         if path in write.added and _numbers(found):
@@ -195,7 +199,9 @@ def _entries(ref: Ref, fields: Fields, sums: Fields, now: Document, lost: list[s
 
 
 def checked_reversal(ref: Ref, entries: list[Entry], lost: Sequence[str]) -> Reversal:
-    """The way back, or what is wrong with it: a value that we could not stage by hand either."""
+    """Return the reversal, or what is wrong with it: values that could not be staged by hand
+    either.
+    """
     faults = [
         " ".join(filter(None, [fault.field, fault.reason]))
         for e in entries

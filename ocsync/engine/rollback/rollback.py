@@ -46,22 +46,22 @@ class Rollback(NamedTuple):
 
     @property
     def entries(self) -> list[Entry]:
-        """What is to be staged."""
+        """The entries to be staged."""
         return [entry for back in self.reversals for entry in back.entries]
 
     @property
     def created(self) -> list[Ref]:
-        """What the run created, for `ocsync delete`."""
+        """The refs that the run created, for `ocsync delete`."""
         return [ref for back in self.reversals for ref in back.created]
 
     @property
     def conflicts(self) -> list[Reversal]:
-        """What others changed since."""
+        """The reversals of refs that others changed since."""
         return [back for back in self.reversals if back.conflicts or back.why]
 
     @property
     def irreversible(self) -> list[Reversal]:
-        """What cannot be taken back at all."""
+        """The reversals of refs that cannot be undone at all."""
         return [back for back in self.reversals if back.irreversible]
 
     @property
@@ -73,7 +73,7 @@ class Rollback(NamedTuple):
 
 
 def choose_run(runs: Runs, name: str) -> Run:
-    """The run to take back: the one named, or the last resume that changed something.
+    """Return the run to undo: the one named, or the last resume that changed something.
 
     Raises FileMissing when there is none, UsageError for one that cannot be taken back, Conflict
     when a run is not finished.
@@ -95,7 +95,7 @@ def choose_run(runs: Runs, name: str) -> Run:
 
 
 def reverted_runs(entries: Iterable[Entry]) -> tuple[str, ...]:
-    """The runs that *entries* take back."""
+    """Return the runs that *entries* undo."""
     found = {e.source.removeprefix(_TAG) for e in entries if e.source.startswith(_TAG)}
     return tuple(sorted(found))
 
@@ -103,7 +103,7 @@ def reverted_runs(entries: Iterable[Entry]) -> tuple[str, ...]:
 async def roll_back(
     session: Session, run: Run, *, overwrite: Collection[Ref], settle: float
 ) -> Rollback:
-    """The way back of *run* as things are now; *overwrite* names refs to take back all the same.
+    """Return how to undo *run* as things are now; *overwrite* names refs to undo all the same.
 
     Reads that lag behind a fresh run are given *settle* seconds to show what it left. Raises
     Conflict when something else is staged for one of its refs.
@@ -174,7 +174,7 @@ def _shows_before(write: RefWrite, now: Document | None) -> bool:
 
 
 def _refuse_staged(backs: Iterable[Reversal], others: Iterable[Entry]) -> None:
-    """A way back is staged whole or not at all: not into edits of the same ref."""
+    """Refuse a rollback of refs that have staged edits: it is staged whole or not at all."""
     staged = {entry.ref.casefold() for entry in others}
     both = [back.ref for back in backs if back.entries and back.ref.casefold() in staged]
     if both:
@@ -185,7 +185,7 @@ def _refuse_staged(backs: Iterable[Reversal], others: Iterable[Entry]) -> None:
 
 
 def _undone(runs: Runs, run: Run) -> set[Ref]:
-    """The refs of *run* that later runs took back, and that none of these was taken back for."""
+    """Return the refs of *run* that later runs undid, and whose undoing was not undone itself."""
     if run.read_info().kind == "delete":
         return set()
     forward = {run.id: True}

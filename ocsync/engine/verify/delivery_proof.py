@@ -30,7 +30,7 @@ _WORKERS = 8
 
 
 class DeliveryProof(NamedTuple):
-    """What came of waiting.
+    """The result of waiting for a run's messages.
 
     *drain_seconds* are the times before anything was sent again, of which *redelivered* were.
     *refused* maps what could not be sent again to why. *listens* says whether a listener runs.
@@ -45,12 +45,12 @@ class DeliveryProof(NamedTuple):
 
     @property
     def undelivered(self) -> list[MatchResult]:
-        """What did not arrive as it was written."""
+        """The messages that did not arrive as they were written."""
         return self.delivered.having(Arrival.MISSING, Arrival.STALE)
 
     @property
     def was_held(self) -> bool:
-        """Whether a pause of ours had held any of it, so that times count from its end."""
+        """True when a pause held any of it, so that times count from the pause's end."""
         return any(one.expected.since > one.expected.written_at for one in self.delivered.matched)
 
     @property
@@ -66,14 +66,14 @@ class DeliveryProof(NamedTuple):
         return ExitCode.DIFFERS if self.undelivered else ExitCode.DONE
 
     def facts(self) -> dict[str, float]:
-        """The numbers, for the run's record; times in seconds."""
+        """Return the numbers for the run's record; times in seconds."""
         found = self.delivered
         counts = {arrival.name.lower(): len(found.having(arrival)) for arrival in Arrival}
         more = {"duplicates": found.duplicates, "strangers": found.unexpected, "early": found.early}
         return {**counts, **more, "redelivered": self.redelivered, **self.drain_seconds}
 
     def findings(self) -> list[Finding]:
-        """What did not arrive as written, by name."""
+        """Return the entities that did not arrive as written, sorted by ref."""
         return sorted(map(self._finding, self.undelivered), key=lambda finding: finding.ref)
 
     def _finding(self, one: MatchResult) -> Finding:
@@ -165,7 +165,7 @@ async def _wait(session: Session, matcher: Matcher, heard: int, patience: float)
 
 
 async def _judged(session: Session, matcher: Matcher) -> DeliveryResult:
-    """What arrived; what looks stale is held against what the marketplace has now, too."""
+    """Return what arrived; stale content is held against what the marketplace has now, too."""
     stale = [one.expected.ref for one in matcher.result().having(Arrival.STALE)]
     current = {
         ref: doc async for ref, doc in read_current(session.api, stale) if isinstance(doc, dict)

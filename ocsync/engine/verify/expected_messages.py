@@ -1,4 +1,4 @@
-"""What is to arrive for a run: its messages, since when, and what is not to be waited for.
+"""The messages to be expected of a run: which, since when, and which not to wait for.
 
 Times count from the moment a target ran again; where we had not paused it, from the write.
 """
@@ -22,7 +22,7 @@ from ocsync.store import Run
 
 
 class ExpectedDelivery(NamedTuple):
-    """What is to come.
+    """The messages to wait for.
 
     *held* targets are paused still, so nothing of them can have come; those that are *off* publish
     no changes. *silent* counts the run's writes by kind that have no message of their own. *runs*
@@ -38,7 +38,9 @@ class ExpectedDelivery(NamedTuple):
 
 
 async def expected_delivery(session: Session, run: Run) -> ExpectedDelivery | None:
-    """What is to arrive for *run*; None when it changed nothing. Raises Damaged, TryLater."""
+    """Return the messages to wait for after *run*; None when it changed nothing. Raises Damaged,
+    TryLater.
+    """
     own = read_writes(run)
     written, runs = _with_earlier(session, run, own)
     sends = {ref: one for ref, one in written.items() if one.sent_at}
@@ -53,7 +55,7 @@ async def expected_delivery(session: Session, run: Run) -> ExpectedDelivery | No
 def _with_earlier(
     session: Session, run: Run, own: Mapping[Ref, RefWrite]
 ) -> tuple[dict[Ref, RefWrite], tuple[str, ...]]:
-    """What *run* wrote, and what earlier runs had, whose messages the same pause still held.
+    """Return what *run* wrote, and what earlier runs had, whose messages the same pause still held.
 
     A run that ends partly done leaves its targets paused; the next one lifts them.
     """
@@ -86,7 +88,7 @@ def _is_held(ref: Ref, written: RefWrite, pauses: Sequence[PastPause]) -> bool:
 async def _expected(
     session: Session, sends: Mapping[Ref, RefWrite], start: datetime
 ) -> ExpectedDelivery:
-    """The messages to come, of targets that can have sent them."""
+    """Return the messages to wait for, of targets that can have sent them."""
     causes: dict[tuple[str, EntityKey], list[Ref]] = defaultdict(list)
     entities: dict[tuple[str, EntityKey], Ref] = {}
     for ref in sends:
@@ -116,7 +118,9 @@ async def _expected(
 
 
 def _is_held_now(one: ExpectedMessage, pause: Pause | None) -> bool:
-    """Whether a pause that goes on holds the message; not one that was over, or began later."""
+    """Return whether a pause that is still on holds the message; not one that is over, or began
+    later.
+    """
     began_later = pause is not None and datetime.fromisoformat(pause.since) > one.written_at
     return one.since == one.written_at and not began_later
 
@@ -135,6 +139,8 @@ def _one(
 
 
 def _since(at: datetime, past: Sequence[PastPause]) -> datetime:
-    """When the target ran again after a write *at* some time; that time where it was running."""
+    """Return the time at which the target ran again after a write *at* some time; that time if it
+    was running.
+    """
     ends = [datetime.fromisoformat(pause.until) for pause in past if pause.holds(at)]
     return max(ends, default=at)

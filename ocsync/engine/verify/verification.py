@@ -16,7 +16,9 @@ from ocsync.store import Run
 
 
 class VerificationReport(NamedTuple):
-    """What was read back, and what arrived; *delivery_proof* is None where nobody listens."""
+    """The values read back, and the messages that arrived; *delivery_proof* is None without a
+    listener.
+    """
 
     verification: Verification
     delivery_proof: DeliveryProof | None
