@@ -110,7 +110,7 @@ class Setup:
 
     @property
     def busy(self) -> bool:
-        """True while another command works on this profile, as far as can be told on this machine."""
+        """True while another command works on this profile, as far as this machine can tell."""
         holders = [read_holder(self.folder.path / name) for name in ("run.lock", "journal.lock")]
         return any(h and h.lives is not False and h.pid != os.getpid() for h in holders)
 

@@ -17,7 +17,9 @@ class OnConflict(StrEnum):
 
 
 class ResumeOptions(NamedTuple):
-    """The options of a resume. *targets* limits what is taken; *settle* is seconds lagging reads may take.
+    """The options of a resume.
+
+    *targets* limits what is taken; *settle* is how many seconds lagging reads may take.
 
     *delivery_timeout* is how many seconds may pass without news from a listener, *redeliver* sends
     again what it did not hear of. *plan* is the fingerprint of a saved plan. *pause* is false for
