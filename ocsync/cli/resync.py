@@ -160,6 +160,7 @@ async def _carry_out(
     """Go on with the resync that is not finished, or begin one; None when there is nothing."""
     from ocsync.engine.resync.resync import begin_resync, remaining_steps, run_resync
     from ocsync.engine.session import confirm_production, sign_in
+    from ocsync.events import NoticeLevel
 
     open_run = session.folder.runs.open_run("resync")
     if open_run:
@@ -169,8 +170,8 @@ async def _carry_out(
             hint = "ocsync resync goes on with it; --drop gives it up"
             raise Refused(f"{what} ({open_run.read_info().command})", hint=hint)
         await sign_in(session)
-        session.notify("▶", f"{what}; going on with it")
-        session.notify(" ", f"({open_run.read_info().command})")
+        session.notify(NoticeLevel.RUNNING, f"{what}; going on with it")
+        session.notify(NoticeLevel.DETAIL, f"({open_run.read_info().command})")
     elif not text:
         raise UsageError("no resync is unfinished", hint="ocsync resync TARGET ID...")
     else:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ocsync.engine.pause.child_process import ChildCommand
     from ocsync.engine.pause.window import OpenedWindow
+    from ocsync.events import NoticeLevel
 
 
 PATIENT_SECONDS = 300.0
@@ -74,6 +75,7 @@ def register(app: typer.Typer) -> None:
         from ocsync.engine.pause.window import WindowRequest
         from ocsync.engine.pause.window import window as carry_out
         from ocsync.render import window as shown
+        from ocsync.render.progress import NOTICE_SIGNS
         from ocsync.schema import read_targets
 
         targets, program = _divided(words)
@@ -103,8 +105,11 @@ def register(app: typer.Typer) -> None:
                 OCSYNC_WINDOW_TARGETS=" ".join([*found.held, *found.already]),
             )
 
+        def notify(level: NoticeLevel, text: str) -> None:
+            say(NOTICE_SIGNS[level], text)
+
         sessions = partial(ctx.session, limits=Limits(max_wait=PATIENT_SECONDS))
-        ended = asyncio.run(carry_out(sessions, folder, order, opened, say))
+        ended = asyncio.run(carry_out(sessions, folder, order, opened, notify))
         for sign, line in shown.ended(ended, plain.name):
             say(sign, line)
         if ended.error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ocsync.events import (
     DeliveryProgress,
@@ -13,6 +13,7 @@ from ocsync.events import (
     Event,
     InFlight,
     Notice,
+    NoticeLevel,
     PauseChanged,
     Planned,
     ReadDone,
@@ -33,6 +34,14 @@ if TYPE_CHECKING:
 
 LINE_SECONDS = 5.0
 """How often a pipe gets a line of progress."""
+NOTICE_SIGNS = {
+    NoticeLevel.WARNING: "!",
+    NoticeLevel.PAUSED: "‖",
+    NoticeLevel.RUNNING: "▶",
+    NoticeLevel.DONE: "✓",
+    NoticeLevel.ADDED: "+",
+    NoticeLevel.DETAIL: " ",
+}
 
 
 @contextmanager
@@ -43,12 +52,19 @@ def listening(console: Console, *, stream: bool) -> Iterator[Emit]:
     """
     if console.json and stream:
         console.event({"type": "version", "format": FORMAT})
-        yield lambda event: console.event(as_data(event))
+        yield lambda event: console.event(_event_document(event))
     elif console.live():
         with _bars() as progress:
             yield _Teller(console, _Bar(progress))
     else:
         yield _Teller(console, _Lines(console))
+
+
+def _event_document(event: Event) -> dict[str, Any]:
+    """Return *event* as JSON data, in which a notice has the interface's sign for its level."""
+    if isinstance(event, Notice):
+        return {"type": "said", "sign": NOTICE_SIGNS[event.level], "text": event.text}
+    return as_data(event)
 
 
 @contextmanager
@@ -193,7 +209,7 @@ class _Teller:
             self._view.show(self._meter)
 
     def _said(self, event: Notice) -> None:
-        self._console.talk(f"  {event.text}", event.sign)
+        self._console.talk(f"  {event.text}", NOTICE_SIGNS[event.level])
 
     def _planned(self, event: Planned) -> None:
         self._running = True
