@@ -181,7 +181,7 @@ def _check_report(ctx: Context, form: str, file: str) -> None:
 
 
 def _write(form: str, file: str, told: RunDetails) -> None:
-    from ocsync.render.run_report import FORMATS
+    from ocsync.render.history_report import FORMATS
     from ocsync.store.files import write_atomically
 
     text = FORMATS[form](told)
