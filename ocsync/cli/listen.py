@@ -178,7 +178,7 @@ def _register_log(group: typer.Typer) -> None:
 
         from ocsync.delivery.decoding import distinct_messages
         from ocsync.engine.session import utc_now
-        from ocsync.render import delivery as shown
+        from ocsync.render import listen as shown
 
         start = moment_of(since) if since else None
         came = ctx.folder().delivery_log.read()

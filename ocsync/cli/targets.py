@@ -15,10 +15,11 @@ def register(app: typer.Typer) -> None:
     def targets(ctx: Context) -> None:
         """Show each sync config: is it there, is it paused, by us?"""
         from ocsync.engine.status import status
-        from ocsync.render import status as shown
+        from ocsync.render import targets as shown
+        from ocsync.render.status import document
 
         found = ctx.online(status)
         pauses = ctx.folder().raw_pauses()
-        ctx.console.document("targets", shown.document(found, pauses))
+        ctx.console.document("targets", document(found, pauses))
         if not ctx.console.json:
-            ctx.console.lines(shown.targets(found, pauses))
+            ctx.console.lines(shown.lines(found, pauses))

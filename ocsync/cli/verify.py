@@ -45,7 +45,8 @@ def register(app: typer.Typer) -> None:
         """
         from ocsync.engine.session import Session, confirm_production, sign_in
         from ocsync.engine.verify.verification import VerificationReport, verify_run
-        from ocsync.render import delivery_proof, resume
+        from ocsync.render import delivery_proof
+        from ocsync.render import verify as shown
 
         ctx.confirmed, ctx.lock_seconds = confirm, seconds_of(lock_timeout)
         seconds, patience = seconds_of(settle), seconds_of(delivery_timeout)
@@ -72,12 +73,12 @@ def register(app: typer.Typer) -> None:
                 "run": info.id,
                 "folder": str(found.path),
                 "delivery": delivery_proof.document(proof),
-                **resume.verified(verification),
+                **shown.document(verification),
                 "exit_code": int(code),
             }
         )
         if not ctx.console.json:
-            for sign, line in resume.verification_lines(info, verification, proof):
+            for sign, line in shown.lines(info, verification, proof):
                 ctx.console.data(line, sign)
             ctx.console.next(*delivery_proof.next_commands(info.id, proof))
         return code

@@ -11,8 +11,7 @@ import msgspec
 
 from ocsync.models import Entry, State
 from ocsync.render.resume import problem
-from ocsync.render.text import count, plural_of, shortened
-from ocsync.render.verify import Line
+from ocsync.render.text import Line, count, plural_of, shortened
 from ocsync.schema import KINDS, kind_of
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ocsync.render.text import count, duration
-from ocsync.render.verify import Line, findings
+from ocsync.render.findings import findings
+from ocsync.render.text import Line, count, duration
 
 if TYPE_CHECKING:
     from ocsync.engine.verify.delivery_proof import DeliveryProof

@@ -6,8 +6,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ocsync.render.text import count, width
-from ocsync.render.verify import Line
+from ocsync.render.text import Line, count, width
 
 if TYPE_CHECKING:
     from ocsync.engine.doctor import CheckResult, DoctorReport

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from ocsync.models import State
 from ocsync.render.delivery_proof import numbers
+from ocsync.render.findings import findings
 from ocsync.render.resume import table
 from ocsync.render.status import ending
-from ocsync.render.text import assignment, clock, columns, count, duration, value
-from ocsync.render.verify import Line, findings
+from ocsync.render.text import Line, assignment, clock, columns, count, duration, value
 from ocsync.store import RunInfo
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from xml.etree import ElementTree as Xml
 import msgspec
 
 from ocsync.models import Sign, State
+from ocsync.render.findings import signs
 from ocsync.render.history import why
 from ocsync.render.status import ending
 from ocsync.render.text import assignment, count, duration
-from ocsync.render.verify import signs
 
 if TYPE_CHECKING:
     from ocsync.engine.history import RunDetails, StepRow

@@ -10,8 +10,7 @@ from ocsync.engine.resume.drafting import PlanDraft
 from ocsync.models import Entry, Op, Step
 from ocsync.pause import Pause
 from ocsync.plan import Risk, feeds, risks, totals
-from ocsync.render.text import assignment, clock, columns, count, duration, shortened, value
-from ocsync.render.verify import Line
+from ocsync.render.text import Line, assignment, clock, columns, count, duration, shortened, value
 
 _SHOWN = 20
 
@@ -33,9 +32,6 @@ class View(NamedTuple):
     pauses: Mapping[str, Pause]
     pace: Pace | None
     now: datetime
-
-
-"""A sign (or none) and a text."""
 
 
 def screen(view: View) -> Iterator[Line]:

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ocsync.models import Outcome, State
-from ocsync.render import delivery_proof
-from ocsync.render.text import columns, count, duration, value
-from ocsync.render.verify import Line, findings, signs
+from ocsync.render import delivery_proof, verify
+from ocsync.render.findings import findings, signs
+from ocsync.render.text import Line, columns, count, duration, value
 from ocsync.store import RunInfo
 
 if TYPE_CHECKING:
     from ocsync.engine.resume.close import ResumeReport
-    from ocsync.engine.verify.delivery_proof import DeliveryProof
-    from ocsync.engine.verify.readback import Verification
 
 _SHOWN = 10
 _COLUMNS = (State.DONE, State.UNCHANGED, State.FAILED, State.CONFLICT, State.BLOCKED, State.UNKNOWN)
@@ -155,39 +153,8 @@ def document(result: ResumeReport, folder: Path | None = None) -> dict[str, Any]
         "conflicts": [clash._asdict() for clash in result.conflicts],
         "lifted": [row._asdict() for row in result.unpaused],
         "kept": [row._asdict() for row in result.still_paused],
-        "verified": verified(verification) if verification else None,
+        "verified": verify.document(verification) if verification else None,
         "delivery": delivery_proof.document(result.delivery_proof),
         "staged": result.staged,
         "folder": str(folder) if folder else "",
     }
-
-
-def verified(verification: Verification) -> dict[str, Any]:
-    """A verification as data."""
-    return {
-        "kinds": verification.kinds,
-        "findings": msgspec.to_builtins(verification.findings),
-        "exit_code": int(verification.exit_code),
-    }
-
-
-def verification_lines(
-    info: RunInfo, verification: Verification, proof: DeliveryProof | None
-) -> Iterator[Line]:
-    """A verification on its own, with what arrived."""
-    if not verification.kinds:
-        yield "=", f"run {info.id} changed nothing, so there is nothing to verify"
-        return
-    rows: list[Sequence[object]] = [("kind", "verified")]
-    rows += [(kind, signs(counts)) for kind, counts in verification.kinds.items()]
-    for line in columns(rows, "<<", gap=3):
-        yield "", "  " + line
-    yield from findings(verification.findings)
-    yield from delivery_proof.lines(proof, info.id)
-    lacking = len(proof.undelivered) if proof else 0
-    text = "not everything" if verification.exit_code else "everything"
-    text += " is as it was written"
-    if lacking:
-        text += f"; {count(lacking, 'message')} did not arrive as written"
-    good = not verification.exit_code and not lacking
-    yield "✓" if good else "✗", f"run {info.id}: {text}"

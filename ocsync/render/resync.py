@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ocsync.render.text import columns, count, duration
-from ocsync.render.verify import SHOWN, Line
+from ocsync.render.findings import SHOWN
+from ocsync.render.text import Line, columns, count, duration
 
 if TYPE_CHECKING:
     from ocsync.engine.resync.resync import ResyncReport

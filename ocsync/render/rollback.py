@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ocsync.models import Entry, Op
-from ocsync.render.text import assignment, count, shortened, value
-from ocsync.render.verify import Line
+from ocsync.render.text import Line, assignment, count, shortened, value
 
 if TYPE_CHECKING:
     from ocsync.engine.rollback.revert import Reversal

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ocsync.render.text import columns, count, value, width
-from ocsync.render.verify import Line
+from ocsync.render.text import Line, columns, count, value, width
 
 if TYPE_CHECKING:
     from ocsync.engine.resume.drafting import PlanDraft

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ocsync.render.text import clock, columns, count, duration, shortened
+from ocsync.render.text import Line, clock, count, duration, shortened
 from ocsync.store.identity import operator
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from ocsync.store import JournalSummary
     from ocsync.store.summary import OverdueReason
 
-Line = tuple[str, str]
 Pauses = Mapping[str, Mapping[str, Any]]
 _Row = tuple[str, str, str]
 _WHY = {
@@ -137,28 +136,6 @@ def ending(state: str, exit_code: int) -> str:
     if state == "open":
         return "not finished"
     return _ENDINGS.get(exit_code, f"exit {exit_code}")
-
-
-def targets(status: Status, pauses: Mapping[str, Any]) -> Iterator[str]:
-    """A row a target."""
-    rows = [("target", "sync config", "server", "by us", "delivery", "changed", "deleted")]
-    for name, seen in status.targets.items():
-        server = seen.server
-        if not server.exists:
-            rows.append((name, "none", "-", "-", "-", "-", "-"))
-            continue
-        rows.append(
-            (
-                name,
-                "yes",
-                "paused" if server.paused else "running",
-                "paused" if name in pauses else "-",
-                server.delivery,
-                "sent" if server.changed else "off",
-                "sent" if server.deleted else "off",
-            )
-        )
-    yield from columns(rows, "<<<<<<<")
 
 
 def document(status: Status, pauses: Mapping[str, Any]) -> dict[str, Any]:

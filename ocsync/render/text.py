@@ -8,6 +8,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+Line = tuple[str, str]
+"""A sign (or none) and a text."""
+
 
 def count(number: int, noun: str, plural: str = "") -> str:
     """`1 step`, `1,004 steps`."""

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ocsync.render.text import clock, duration
-from ocsync.render.verify import Line
+from ocsync.render.text import Line, clock, duration
 
 if TYPE_CHECKING:
     from ocsync.engine.pause.window import OpenedWindow, WindowResult
