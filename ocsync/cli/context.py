@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from ocsync.errors import Damaged, ExitCode, Interrupted, Refused, UsageError
-from ocsync.render.console import Console, put
+from ocsync.render.console import Console, write_text
 from ocsync.store import Workspace
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 TOGETHER_SECONDS = 0.2
 """Signals closer than this are one: sent to a whole group, and passed on by who runs us."""
-_TELL_THEMSELVES = ("status", "window", "expire", "doctor")
+_SHOW_ORPHANED_PAUSES = ("status", "window", "expire", "doctor")
 """The commands whose answer has the pauses that a window left behind."""
 
 
@@ -61,14 +61,16 @@ class Context:
     ) -> Context:
         """The context that the common options say."""
         console = Console(json=json, quiet=quiet, verbose=verbose, no_color=no_color)
-        found = Workspace.find(workspace, environ=os.environ, cwd=Path.cwd())
-        return cls(command, console, found, profile, no_input or bool(os.environ.get("CI")))
+        workspace_found = Workspace.find(workspace, environ=os.environ, cwd=Path.cwd())
+        return cls(
+            command, console, workspace_found, profile, no_input or bool(os.environ.get("CI"))
+        )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        put(sys.stdout, "", flush=True)
+        write_text(sys.stdout, "", flush=True)
 
     def folder(self) -> ProfileDir:
         """The profile's folder. Raises ConfigError, with how to make one.
@@ -82,22 +84,22 @@ class Context:
 
     def _open_folder(self) -> ProfileDir:
         folder = self.workspace.open(
-            self.profile_name, warn=self.warn, command=f"ocsync {self.command}",
+            self.profile_name, warn=self.warn_once, command=f"ocsync {self.command}",
             lock_seconds=self.lock_seconds,
         )  # fmt: skip
-        for name in () if self.command in _TELL_THEMSELVES else _left_by_windows(folder):
-            self.warn(f"{name} is still paused by a window that died; ocsync expire lifts it")
+        for name in () if self.command in _SHOW_ORPHANED_PAUSES else _orphaned_pauses(folder):
+            self.warn_once(f"{name} is still paused by a window that died; ocsync expire lifts it")
         return folder
 
-    def warn(self, text: str) -> None:
+    def warn_once(self, text: str) -> None:
         """Tell something once that is odd, but stops nothing."""
         if text not in self._warned:
             self._warned.add(text)
-            self.tell(text)
+            self.warn(text)
 
-    def tell(self, text: str) -> None:
+    def warn(self, text: str) -> None:
         """Tell something that is odd, each time that it happens."""
-        self.console.fault(text, "!")
+        self.console.alert(text, "!")
 
     def ask(self, question: str) -> bool:
         """Ask on the terminal; --yes answers yes. Raises UsageError where none can answer."""
@@ -105,7 +107,7 @@ class Context:
             return True
         if self.no_input or not sys.stdin.isatty():
             raise UsageError(f"{question} cannot be asked here", hint="give --yes if you mean it")
-        return _asked(f"{question} [y/N] ").casefold() in ("y", "yes")
+        return _read_answer(f"{question} [y/N] ").casefold() in ("y", "yes")
 
     def confirm(self, profile: Profile, marketplace: str) -> None:
         """Let nothing be written to production before its ID was given; --yes is not enough.
@@ -114,14 +116,16 @@ class Context:
         """
         if not profile.guarded:
             return
-        given, what = self.confirmed, f"profile {profile.name} writes to production"
+        given, question = self.confirmed, f"profile {profile.name} writes to production"
         if not given and (self.no_input or not sys.stdin.isatty()):
-            raise UsageError(what, hint=f"give --confirm {marketplace} if you mean it")
-        given = given or _asked(f"{what}: type the marketplace's ID, {marketplace}, to go on: ")
+            raise UsageError(question, hint=f"give --confirm {marketplace} if you mean it")
+        given = given or _read_answer(
+            f"{question}: type the marketplace's ID, {marketplace}, to go on: "
+        )
         if given.casefold() != marketplace.casefold():
-            raise Refused(f'{what}: its marketplace is {marketplace}, not "{given}"')
+            raise Refused(f'{question}: its marketplace is {marketplace}, not "{given}"')
 
-    def online(
+    def run_online(
         self,
         task: Callable[[Session], Awaitable[T]],
         *,
@@ -158,7 +162,7 @@ class Context:
         from ocsync.client import Connection, open_client
         from ocsync.client import Limits as Defaults
         from ocsync.engine.session import Session
-        from ocsync.render.progress import listening
+        from ocsync.render.progress import event_listener
         from ocsync.store.profiles import resolve_secret
         from ocsync.store.workspace import check_trust
 
@@ -170,23 +174,23 @@ class Context:
         )
         stop = asyncio.Event()
         nap, confirm = partial(_nap, stop), partial(self.confirm, profile)
-        with listening(self.console, stream=stream) as emit:
+        with event_listener(self.console, stream=stream) as emit:
             async with open_client(
                 connection, limits=limits or Defaults(), emit=emit, sleep=nap
             ) as api:
                 yield Session(api, folder, emit, self.ask, confirm, sleep=nap, stop=stop)
 
 
-def _left_by_windows(folder: ProfileDir) -> list[str]:
+def _orphaned_pauses(folder: ProfileDir) -> list[str]:
     try:
         pauses = folder.raw_pauses()
     except Damaged:
-        return []  # whoever needs it tells
+        return []  # the command that reads the pauses reports it
     windows = {name: str(pause["window"]) for name, pause in pauses.items() if "window" in pause}
     return [name for name, window in windows.items() if not folder.window_locks.is_open(window)]
 
 
-def _asked(question: str) -> str:
+def _read_answer(question: str) -> str:
     sys.stderr.write(question)
     sys.stderr.flush()
     from ocsync.engine.signals import handled, interruption
@@ -229,9 +233,9 @@ def _stopping(session: Session, console: Console, *, writes: bool) -> Iterator[l
             return
         counted.append(number)
         if len(counted) > 1:
-            console.fault(_unknown(session.api.in_flight))
+            console.alert(_unknown(session.api.in_flight))
             os._exit(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED)
-        console.fault("stopping; waiting for the requests under way (again to leave at once)", "!")
+        console.alert("stopping; waiting for the requests under way (again to leave at once)", "!")
         session.stop.set()
 
     if writes:

@@ -18,8 +18,8 @@ def register(app: typer.Typer) -> None:
         from ocsync.render import targets as shown
         from ocsync.render.status import document
 
-        found = ctx.online(status)
+        statuses = ctx.run_online(status)
         pauses = ctx.folder().raw_pauses()
-        ctx.console.document("targets", document(found, pauses))
+        ctx.console.document("targets", document(statuses, pauses))
         if not ctx.console.json:
-            ctx.console.lines(shown.lines(found, pauses))
+            ctx.console.print_lines(shown.table(statuses, pauses))

@@ -2,40 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from ocsync.models import Finding, Sign
-from ocsync.render.text import Line, assignment, value
+from ocsync.render.text import Line, assignment_text, limited, value_text
 
-SHOWN = 10
-_MEANING = {Sign.SAME: "same", Sign.MOVED: "sold since", Sign.DIFFERS: "differ",
-            Sign.MISSING: "missing", Sign.UNREAD: "unread"}  # fmt: skip
+_SIGN_TEXTS = {
+    Sign.SAME: "",
+    Sign.MOVED: " sold since",
+    Sign.DIFFERS: " differ",
+    Sign.MISSING: " missing",
+    Sign.UNREAD: " unread",
+}
 
 
-def signs(counts: dict[str, int]) -> str:
-    """`= 998  ~ 2 sold since`."""
-    parts = []
-    for sign in Sign:
-        number = counts.get(sign.value, 0)
-        if number:
-            meaning = "" if sign is Sign.SAME else f" {_MEANING[sign]}"
-            parts.append(f"{sign.value} {number:,}{meaning}")
+def sign_counts(counts: dict[str, int]) -> str:
+    """Return the number of refs with each sign, as in `= 998  ~ 2 sold since`."""
+    parts = [
+        f"{sign.value} {counts[sign.value]:,}{meaning}"
+        for sign, meaning in _SIGN_TEXTS.items()
+        if counts.get(sign.value)
+    ]
     return "  ".join(parts) or "-"
 
 
-def findings(found: Sequence[Finding]) -> Iterator[Line]:
-    """What is not the same, in the marketplace or at the delivery target."""
-    for one in found[:SHOWN]:
-        yield one.sign.value, f"{one.ref}   {_said(one)}"
-    if len(found) > SHOWN:
-        yield "", f"  ... and {len(found) - SHOWN:,} more findings"
+def finding_lines(findings: Sequence[Finding]) -> Iterator[Line]:
+    """Yield a line for each ref that differs, in the marketplace or at the delivery target."""
+    lines = ((one.sign.value, f"{one.ref}   {_finding_text(one)}") for one in findings)
+    yield from limited(lines, len(findings), " findings")
 
 
-def _said(one: Finding) -> str:
-    parts = [
-        f"{assignment(path, pair['found'])} instead of {value(pair['wanted'])}"
-        for path, pair in one.fields.items()
-    ]
-    if one.where:
-        return ": ".join(filter(None, [one.message, ", ".join(parts)]))
-    return ", ".join(parts) or one.message or "is not there"
+def fields_text(fields: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the fields that differ, as in `Name=a instead of b`; see `Finding.fields`."""
+    return ", ".join(
+        f"{assignment_text(path, pair['found'])} instead of {value_text(pair['wanted'])}"
+        for path, pair in fields.items()
+    )
+
+
+def _finding_text(finding: Finding) -> str:
+    fields = fields_text(finding.fields)
+    if finding.where:
+        return ": ".join(filter(None, [finding.message, fields]))
+    return fields or finding.message or "is not there"

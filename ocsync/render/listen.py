@@ -7,36 +7,39 @@ from datetime import datetime
 
 from ocsync.delivery.decoding import DistinctMessage, entity_ids
 from ocsync.models import Delivery
-from ocsync.render.text import clock, columns, count
+from ocsync.render.text import columns, count, local_time
 
 _PREFIX = "sitecore.ordercloud.messages."
 
 
-def once(found: Iterable[DistinctMessage], now: datetime) -> list[str]:
+def distinct_table(messages: Iterable[DistinctMessage], now: datetime) -> list[str]:
     """A row a message: when it came first, how often, what it is about."""
     rows = [
         (
-            clock(one.first, now, seconds=True),
-            "" if one.times == 1 else f"{one.times:,} times",
-            _kind(one.message),
-            entity_ids(one.message),
+            local_time(distinct.first, now, seconds=True),
+            "" if distinct.times == 1 else f"{distinct.times:,} times",
+            _namespace(distinct.message),
+            entity_ids(distinct.message),
         )
-        for one in found
+        for distinct in messages
     ]
     return columns(rows, "<<<<")
 
 
-def messages(found: Iterable[Delivery], now: datetime) -> list[str]:
+def message_table(messages: Iterable[Delivery], now: datetime) -> list[str]:
     """A row for each message that came."""
-    rows = [(clock(one.at, now, seconds=True), _kind(one), entity_ids(one)) for one in found]
+    rows = [
+        (local_time(one.at, now, seconds=True), _namespace(one), entity_ids(one))
+        for one in messages
+    ]
     return columns(rows, "<<<")
 
 
-def received(number: int, again: int) -> str:
+def received_text(number: int, repetitions: int) -> str:
     """How many were received, and how many of them repeated another."""
-    repeated = f", {again:,} of them a repetition" if again else ""
+    repeated = f", {repetitions:,} of them a repetition" if repetitions else ""
     return f"{count(number, 'message')} received{repeated}"
 
 
-def _kind(message: Delivery) -> str:
+def _namespace(message: Delivery) -> str:
     return message.namespace.removeprefix(_PREFIX)

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from ocsync.engine.status import Status
 
 
-def lines(status: Status, pauses: Mapping[str, Any]) -> Iterator[str]:
+def table(status: Status, pauses: Mapping[str, Any]) -> Iterator[str]:
     """A row a target."""
     rows = [("target", "sync config", "server", "by us", "delivery", "changed", "deleted")]
-    for name, seen in status.targets.items():
-        server = seen.server
+    for name, target in status.targets.items():
+        server = target.server
         if not server.exists:
             rows.append((name, "none", "-", "-", "-", "-", "-"))
             continue

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ocsync.render import delivery_proof
-from ocsync.render.findings import findings, signs
+from ocsync.render.findings import finding_lines, sign_counts
 from ocsync.render.text import Line, columns, count
 from ocsync.store import RunInfo
 
@@ -23,17 +23,17 @@ def lines(info: RunInfo, verification: Verification, proof: DeliveryProof | None
         yield "=", f"run {info.id} changed nothing, so there is nothing to verify"
         return
     rows: list[Sequence[object]] = [("kind", "verified")]
-    rows += [(kind, signs(counts)) for kind, counts in verification.kinds.items()]
+    rows += [(kind, sign_counts(counts)) for kind, counts in verification.kinds.items()]
     for line in columns(rows, "<<", gap=3):
         yield "", "  " + line
-    yield from findings(verification.findings)
+    yield from finding_lines(verification.findings)
     yield from delivery_proof.lines(proof, info.id)
-    lacking = len(proof.undelivered) if proof else 0
+    undelivered = len(proof.undelivered) if proof else 0
     text = "not everything" if verification.exit_code else "everything"
     text += " is as it was written"
-    if lacking:
-        text += f"; {count(lacking, 'message')} did not arrive as written"
-    good = not verification.exit_code and not lacking
+    if undelivered:
+        text += f"; {count(undelivered, 'message')} did not arrive as written"
+    good = not verification.exit_code and not undelivered
     yield "✓" if good else "✗", f"run {info.id}: {text}"
 
 

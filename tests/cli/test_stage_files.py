@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ocsync.cli.stage_files import kinds_that_begin
+from ocsync.cli.stage_files import complete_kind
 from ocsync.intake import read_file
 from ocsync.intake.template import header_for
 from ocsync.schema import KINDS, Kind
@@ -195,7 +195,7 @@ def test_a_template_has_what_is_required_first(ocsync: Run) -> None:
 def test_help_and_completion_name_every_kind(ocsync: Run) -> None:
     shown = " ".join(ocsync("stage", "template", "--help").out.split())
     assert ", ".join(KINDS) in shown
-    assert kinds_that_begin("variant") == ["variant", "variant-inventory"]
+    assert complete_kind("variant") == ["variant", "variant-inventory"]
 
 
 def test_a_broken_file_stages_nothing_and_tells_all(ocsync: Run) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from ocsync.events import Notice, NoticeLevel
 from ocsync.render.console import Console
-from ocsync.render.progress import listening
+from ocsync.render.progress import event_listener
 
 SIGNS = {"warning": "!", "paused": "‖", "running": "▶", "done": "✓", "added": "+", "detail": " "}
 
@@ -17,10 +17,10 @@ SIGNS = {"warning": "!", "paused": "‖", "running": "▶", "done": "✓", "adde
 def test_a_notice_has_the_sign_of_its_level(
     level: NoticeLevel, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with listening(Console(json=True), stream=True) as emit:
+    with event_listener(Console(json=True), stream=True) as emit:
         emit(Notice(level, "what happened"))
     event = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert event == {"type": "said", "sign": SIGNS[level.value], "text": "what happened"}
-    with listening(Console(), stream=False) as emit:
+    with event_listener(Console(), stream=False) as emit:
         emit(Notice(level, "what happened"))
     assert capsys.readouterr().err == f"  {SIGNS[level.value]} what happened\n"
