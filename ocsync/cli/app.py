@@ -1,4 +1,4 @@
-"""The application: the commands in the order of the working day, and the one error boundary."""
+"""The application: the commands in the order they are used, and the error boundary."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _COMMANDS = (
 )  # fmt: skip
 _PROBLEM_LIMIT = 20
 _CHOICE_PREFIXES = ("one of ", "kinds: ", "targets: ", "profiles here: ", "a profile's name ")
-"""How a hint begins that is no command."""
+"""The beginnings of hints that list choices and are not commands."""
 _DISK_ERRORS = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EIO")}
 _USAGE_ERROR = typer.BadParameter.__mro__[1]  # typer does not export the root of its usage errors
 
 
 class _OrderedGroup(TyperGroup):
-    """Lists the commands in the order of the working day."""
+    """A group that lists the commands in the order they are used."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         known = super().list_commands(ctx)
@@ -73,12 +73,12 @@ for _name in _COMMANDS:
 
 @functools.cache
 def tree() -> Any:
-    """The commands, put together once however often they are run in a process."""
+    """Return the command tree, built once per process."""
     return get_command(app)
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run the command line; every error becomes a line on stderr and an exit code."""
+    """Run the command line and return its exit code; print an error as a line on stderr."""
     words = sys.argv[1:] if arguments is None else arguments
     own = words[: words.index("--")] if "--" in words else words
     console = Console(json="--json" in own or _is_true(os.environ.get("OCSYNC_JSON", "")))
@@ -102,12 +102,12 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _is_true(text: str) -> bool:
-    """Return whether *text*, a variable's, turns an option on; as typer reads it."""
+    """Return whether *text*, the value of a variable, turns an option on, as typer reads it."""
     return text.strip().casefold() in ("1", "true", "t", "yes", "y", "on")
 
 
 def _disk_error(error: OSError) -> OcsyncError | None:
-    """A full or broken disk, or a place where we may not write, is the operator's business."""
+    """Return the error for a full or broken disk, or a path that cannot be used, if it is one."""
     text = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
     if error.errno in _DISK_ERRORS:
         return OcsyncError(text, hint="make room or mend it, then the same again")
@@ -142,7 +142,7 @@ def _report(console: Console, error: OcsyncError) -> int:
 
 
 def _hint_lines(hint: str) -> list[str]:
-    """What to type next; or, over as many lines as it takes, what there is to choose from."""
+    """Return the hint as the next command or, wrapped, as the choices that it lists."""
     if hint.startswith(_CHOICE_PREFIXES):
         from textwrap import wrap
 
@@ -163,7 +163,7 @@ def _show_problems(console: Console, error: InputError) -> None:
 
 
 def _report_unexpected(console: Console, error: Exception) -> int:
-    """A traceback goes to a file that can be sent; the operator gets a line."""
+    """Write the traceback to a file, print a line that names it, and return the exit code."""
     from pathlib import Path
 
     from ocsync.store.files import make_folder, write_atomically

@@ -1,4 +1,4 @@
-"""The composition root: where workspace, client, console and engines are put together."""
+"""The composition root: workspace, client, console and engine of one command."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 TOGETHER_SECONDS = 0.2
-"""Signals closer than this are one: sent to a whole group, and passed on by who runs us."""
+"""The seconds within which signals count as one: sent to the process group, and passed on."""
 _SHOW_ORPHANED_PAUSES = ("status", "window", "expire", "doctor")
-"""The commands whose answer has the pauses that a window left behind."""
+"""The commands that show the pauses of dead windows themselves."""
 
 
 @dataclass
 class Context:
-    """One run of one command."""
+    """The context of one command: its console, its workspace and its answers to questions."""
 
     command: str
     console: Console
@@ -59,7 +59,7 @@ class Context:
         no_color: bool,
         no_input: bool,
     ) -> Context:
-        """The context that the common options say."""
+        """Return the context that the common options describe."""
         console = Console(json=json, quiet=quiet, verbose=verbose, no_color=no_color)
         workspace_found = Workspace.find(workspace, environ=os.environ, cwd=Path.cwd())
         return cls(
@@ -73,9 +73,9 @@ class Context:
         write_text(sys.stdout, "", flush=True)
 
     def folder(self) -> ProfileDir:
-        """The profile's folder. Raises ConfigError, with how to make one.
+        """Return the profile's folder, and warn of pauses that dead windows left.
 
-        Whatever the command, it tells of a pause that a window left behind.
+        Raises ConfigError, with the command that adds a profile.
         """
         key = (self.profile_name, self.lock_seconds)
         if self._opened is None or self._opened[0] != key:
@@ -92,17 +92,17 @@ class Context:
         return folder
 
     def warn_once(self, text: str) -> None:
-        """Tell something once that is odd, but stops nothing."""
+        """Print a warning, the same text only once."""
         if text not in self._warned:
             self._warned.add(text)
             self.warn(text)
 
     def warn(self, text: str) -> None:
-        """Tell something that is odd, each time that it happens."""
+        """Print a warning."""
         self.console.alert(text, "!")
 
     def ask(self, question: str) -> bool:
-        """Ask on the terminal; --yes answers yes. Raises UsageError where none can answer."""
+        """Ask on the terminal; --yes answers yes. Raises UsageError without a terminal."""
         if self.yes:
             return True
         if self.no_input or not sys.stdin.isatty():
@@ -110,9 +110,9 @@ class Context:
         return _read_answer(f"{question} [y/N] ").casefold() in ("y", "yes")
 
     def confirm(self, profile: Profile, marketplace: str) -> None:
-        """Let nothing be written to production before its ID was given; --yes is not enough.
+        """Require the ID of a production marketplace before it is written to; ignore --yes.
 
-        Raises UsageError where nobody can be asked, Refused for another ID.
+        Raises UsageError without a terminal, Refused for another ID.
         """
         if not profile.guarded:
             return
@@ -133,10 +133,10 @@ class Context:
         locked: bool = False,
         stream: bool = False,
     ) -> T:
-        """Sign in as the profile says, do *task*, and sign off; *locked* takes the run lock,
-        *stream* lets --json show every event.
+        """Run *task* in a session and return its result.
 
-        SIGINT and SIGTERM stop it once in good order, the second time at once.
+        *locked* takes the run lock, *stream* writes every event with --json. The first SIGINT or
+        SIGTERM stops the task after the requests in flight, the second one at once.
         """
         import asyncio
 
@@ -156,7 +156,7 @@ class Context:
     async def session(
         self, *, limits: Limits | None = None, stream: bool = False
     ) -> AsyncIterator[Session]:
-        """What an engine works with, for as long as the block lasts; it signs in when it calls."""
+        """Yield the session of the profile; the first request signs in."""
         import asyncio
 
         from ocsync.client import Connection, open_client
@@ -203,7 +203,7 @@ def _read_answer(question: str) -> str:
 
 
 async def _nap(stop: Event, seconds: float) -> None:
-    """Wait; not when the operator wants to leave. Raises Interrupted."""
+    """Wait *seconds* unless the operator wants to stop. Raises Interrupted."""
     import asyncio
 
     with suppress(TimeoutError):
@@ -217,9 +217,9 @@ async def _nap(stop: Event, seconds: float) -> None:
 
 @contextmanager
 def _stopping(session: Session, console: Console, *, writes: bool) -> Iterator[list[int]]:
-    """Let a signal stop work that *writes* in good order, and a second one leave at once.
+    """Yield the signals that came; the first stops a task that *writes*, the second exits.
 
-    Work that only reads is left at the first. Yield the signals that came.
+    A task that only reads is left at the first.
     """
     from ocsync.engine.signals import Signals
 
@@ -255,7 +255,7 @@ def _unknown(under_way: int) -> str:
 
 
 def _as_signal(error: Interrupted, stopped: list[int]) -> Interrupted:
-    """Return *error* as what the signal that came means."""
+    """Return *error* as the error that stands for the last signal."""
     from ocsync.engine.signals import interruption
 
     if not stopped:

@@ -1,4 +1,4 @@
-"""`ocsync delete`."""
+"""The `ocsync delete` command."""
 
 from __future__ import annotations
 

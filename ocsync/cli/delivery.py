@@ -1,4 +1,4 @@
-"""`ocsync delivery ...`: where OrderCloud delivers, and a listener beside it."""
+"""The `ocsync delivery` commands: list, show, bind and unbind."""
 
 from __future__ import annotations
 

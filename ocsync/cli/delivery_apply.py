@@ -1,4 +1,4 @@
-"""`ocsync delivery apply`: delivery configurations as a file has them."""
+"""The `ocsync delivery apply` command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ocsync delivery attach` and `detach`: a listener beside the real delivery target."""
+"""The `ocsync delivery attach` and `ocsync delivery detach` commands."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def _kafka_listener(options: kafka_options.KafkaOptions, topic: str) -> Listener
 
 
 def _check_fields(listener: Listener) -> None:
-    """Refuse what OrderCloud's fields do not take, without showing a secret."""
+    """Raise UsageError for a value that OrderCloud refuses, without showing a secret."""
     from ocsync.intake.field_values import value_fault
     from ocsync.schema import DELIVERY_TARGETS
 
@@ -213,7 +213,7 @@ def _check_fields(listener: Listener) -> None:
 
 
 def _check_reachable(ctx: Context, listener: Listener) -> None:
-    """OrderCloud is not on this machine, unless it is the emulator."""
+    """Raise UsageError for a loopback address, unless OrderCloud is the local emulator."""
     from ocsync.delivery.kafka_config import is_loopback
 
     servers = listener.shown.get("BootstrapServers", "")

@@ -1,4 +1,4 @@
-"""`ocsync demo`: the whole cycle on a local OrderCloud, with the real commands."""
+"""The `ocsync demo` command."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The demo's stories: real commands on an emulator, and the same edits two other ways meanwhile.
+"""Stories of the demo: real commands on an emulator, beside two other strategies.
 
-What each way takes is counted at a signed HTTP listener, and all marketplaces must end alike.
+A signed HTTP listener counts the messages of each strategy, and all marketplaces must end alike.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from ocsync.store import ProfileDir, Workspace
 
 PRODUCTS, RECORDS, BUYERS, CATEGORIES = 50, 200, 4, 6
 _SECRET, _LISTENER = "OCSYNC_DEMO_SECRET", "LISTENER_SECRET"
-"""The names of variables: the API client's secret, and the listener's."""
+"""The environment variables of the API client's secret and the listener's secret."""
 
 
 _KAFKA_TARGET = {"BootstrapServers": "broker.invalid:9093", "SaslUsername": "demo",
@@ -46,7 +46,7 @@ _KAFKA_TARGET = {"BootstrapServers": "broker.invalid:9093", "SaslUsername": "dem
 
 
 class StoryResult(NamedTuple):
-    """What was counted in a story, in each way."""
+    """The result of a story: the cost of each strategy, ocsync's last."""
 
     story: str
     edits: int
@@ -54,13 +54,13 @@ class StoryResult(NamedTuple):
 
     @property
     def is_best(self) -> bool:
-        """Whether the last way, which is ocsync's, took the fewest messages and requests."""
+        """True if ocsync cost the fewest requests, and no more messages than the others."""
         *others, mine = self.costs
         return all(mine.messages <= c.messages and mine.requests < c.requests for c in others)
 
 
 def demo_seed() -> dict[str, Any]:
-    """A small marketplace: products with records, a catalog with categories, buyers."""
+    """Return the seed of a marketplace: products, inventory, a catalog with categories, buyers."""
     return {
         "marketplace": "demo",
         "name": "Demo Outdoors",
@@ -99,7 +99,7 @@ def _product_id(record: int) -> str:
 
 
 def write_stocktake(path: Path) -> None:
-    """1,000 edits of 200 records: quantities, locations, settings, and a recount."""
+    """Write 1,000 edits of 200 records: quantities, locations, settings and a recount."""
     with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         names = ["ProductID", "InventoryRecordID", "op", "QuantityAvailable", "AddressID"]
@@ -115,7 +115,7 @@ def write_stocktake(path: Path) -> None:
 
 
 def write_assignments(path: Path) -> None:
-    """Several buyers get the catalog, and its categories a new order."""
+    """Write edits that assign the catalog to buyers and reorder its categories."""
     both = {"ViewAllCategories": True, "ViewAllProducts": True}
     records: list[dict[str, Any]] = [
         {"ref": f"catalog-assignment/SUMMER/B{n}", "op": "assign", "fields": both}
@@ -128,7 +128,7 @@ def write_assignments(path: Path) -> None:
 
 
 class Story(NamedTuple):
-    """A story: its commands up to where all is staged, and those after; the targets it pauses."""
+    """A story: the targets that it pauses, and the commands that stage and send its edits."""
 
     name: str
     targets: tuple[str, ...]
@@ -170,7 +170,7 @@ STORIES = (
 
 
 def run(console: Console) -> ExitCode:
-    """Run both stories; FAILED when a command fails or the marketplaces differ."""
+    """Run all stories; return FAILED if ocsync is not best or the marketplaces differ."""
     start = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="ocsync-demo-") as name,
@@ -202,7 +202,7 @@ def run(console: Console) -> ExitCode:
 
 @contextmanager
 def _isolated_environment(folder: Path) -> Iterator[None]:
-    """The environment of a shell in which nothing but the demo's profile is set up."""
+    """Hide the user's settings from the commands and set the demo's, until the block ends."""
     kept = dict(os.environ)
     for name in kept:
         if name.startswith("OCSYNC_"):
@@ -221,20 +221,20 @@ def _isolated_environment(folder: Path) -> Iterator[None]:
 
 
 class _CommandRunner:
-    """Runs ocsync as a user would, from the same entry point, showing each command line."""
+    """A runner that prints each command line and runs it through the real entry point."""
 
     def __init__(self, console: Console, folder: Path) -> None:
         self.console = console
         self.folder = folder
 
     def print(self, line: str = "") -> None:
-        """A line of the demo's own; programs get the figures alone."""
+        """Print a line of the demo itself, unless --json is given."""
         if not self.console.json:
             self.console.print(line)
             sys.stdout.flush()
 
     def run(self, *words: str) -> None:
-        """Run a command. Raises OcsyncError when it does not end well."""
+        """Run a command. Raises OcsyncError if it fails."""
         shown = " ".join(f'"{w}"' if " " in w else w for w in words if w != "--quiet")
         self.print(f"$ ocsync {shown}")
         hidden = contextlib.redirect_stdout(io.StringIO())
@@ -248,7 +248,7 @@ class _CommandRunner:
 
     @contextmanager
     def running_listener(self) -> Iterator[str]:
-        """A listener beside, as in a terminal of its own, for the time of the block; its URL."""
+        """Run a listener in a process of its own until the block ends; yield its URL."""
         words = ["listen", "http", "--port", "0", "--secret-env", _LISTENER]
         self.print(f"$ ocsync {' '.join(words)} &")
         with subprocess.Popen(
@@ -267,11 +267,11 @@ class _CommandRunner:
 
     @property
     def profile(self) -> ProfileDir:
-        """The profile that the commands work with."""
+        """The profile that the commands use."""
         return Workspace(self.folder / ".ocsync").open("", warn=self.console.info)
 
     def received(self) -> int:
-        """How many messages the listener has taken."""
+        """Return the number of messages that the listener received."""
         return sum(1 for _ in self.profile.delivery_log.read())
 
 
@@ -282,7 +282,7 @@ def _run_story(
     paused: Strategy,
     with_ocsync: Strategy,
 ) -> StoryResult:
-    """Tell *story*; what it took, and what the same edits take the other ways meanwhile."""
+    """Run the commands of *story* beside the other strategies, and return the costs."""
     runner.print(f"-- {story.name} ".ljust(72, "-") + "\n")
     strategies = (unpaused, paused, with_ocsync)
     before = [strategy.cost() for strategy in strategies]
@@ -324,7 +324,7 @@ def _show_results(
 
 
 def _result_table(results: Sequence[StoryResult]) -> list[str]:
-    """What each way took in each story."""
+    """Return a table of the cost of each strategy in each story."""
     rows: list[tuple[object, ...]] = [("story", "edits", "way", "requests", "messages")]
     for result in results:
         first: tuple[object, ...] = (result.story, result.edits)

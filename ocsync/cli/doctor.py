@@ -1,4 +1,4 @@
-"""`ocsync doctor`."""
+"""The `ocsync doctor` command."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _run_checks(ctx: Context, setup: Setup, *, offline: bool) -> DoctorReport:
 
 
 def _repair(ctx: Context, report: DoctorReport) -> tuple[list[CheckResult], ExitCode]:
-    """What was repaired, under the run lock where there is a profile."""
+    """Repair under the run lock, if there is a profile; return what was repaired."""
     from ocsync.engine.doctor import repair
     from ocsync.render import doctor as shown
 

@@ -1,4 +1,4 @@
-"""`ocsync emulator`."""
+"""The `ocsync emulator` command."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _START_PANEL, _TROUBLE_PANEL, _UNKNOWN_PANEL = (
 
 
 def _option(panel: str, name: str, text: str, metavar: str | None = None, **more: Any) -> Any:
-    """An option of *panel*; what it does not say here is what `ResumeOptions` says."""
+    """Return an option of *panel*; `ocsync.emulator.Options` describes its values."""
     return typer.Option(f"--{name}", help=text, metavar=metavar, rich_help_panel=panel, **more)
 
 
@@ -91,6 +91,6 @@ _MILLISECONDS = ("latency", "product_lag", "delivery_delay", "pause_delay")
 
 
 def missing_extra() -> ConfigError:
-    """What to say when the emulator's libraries are missing."""
+    """Return the error for missing libraries of the emulator."""
     text = "the emulator's libraries are not installed"
     return ConfigError(text, hint="pip install 'ocsync[emulator]'")

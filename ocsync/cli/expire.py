@@ -1,4 +1,4 @@
-"""`ocsync expire`."""
+"""The `ocsync expire` command."""
 
 from __future__ import annotations
 

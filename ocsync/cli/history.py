@@ -1,4 +1,4 @@
-"""`ocsync history`."""
+"""The `ocsync history` command."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 _DEFAULT = "show"
 _STATES, _COMMANDS = "open|done|failed", "resume|delete|resync"
 _RUN_LIMIT, _STEP_LIMIT = 20, 50
-"""Runs and steps that are shown where no limit is given."""
+"""The numbers of runs and steps shown without --limit."""
 
 
 class _HistoryGroup(TyperGroup):
-    """Without the name of a command, `read_config` is meant: `history`, `history RUN`."""
+    """A group whose default command is `show`, for `history` and `history RUN`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the command's name in where it is left out."""
+        """Insert the name of the default command where none is given."""
         if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
             args = [_DEFAULT, *args]
         return super().parse_args(ctx, args)

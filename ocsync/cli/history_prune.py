@@ -1,4 +1,4 @@
-"""`ocsync history prune`."""
+"""The `ocsync history prune` command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ocsync init`."""
+"""The `ocsync init` command."""
 
 from __future__ import annotations
 

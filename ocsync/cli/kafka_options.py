@@ -1,4 +1,4 @@
-"""The options that say where a Kafka topic is and how to sign in; an Event Hub is one too."""
+"""Options for the servers of a Kafka topic or an Event Hub, and for signing in to them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ConnectionCommand = Annotated[str, _option("--connection-command", "CMD", "Print
 
 
 class KafkaOptions(NamedTuple):
-    """What was given of these options."""
+    """The values of the Kafka options."""
 
     servers: str = ""
     username: str = ""
@@ -45,7 +45,7 @@ class KafkaOptions(NamedTuple):
     connection_command: str = ""
 
     def resolve(self) -> tuple[Brokers, str]:
-        """The brokers, and the topic that an Event Hubs connection string names, if it does.
+        """Return the brokers, and the topic of an Event Hubs connection string, empty if none.
 
         Raises UsageError, ConfigError.
         """

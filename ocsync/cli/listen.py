@@ -1,4 +1,4 @@
-"""`ocsync listen ...`: receive a delivery target's messages, and look at what was received."""
+"""The `ocsync listen` commands: http, kafka and log."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ def _register_log(group: typer.Typer) -> None:
 
 
 def _counters(ctx: Context, when_full: str) -> tuple[Counter[str], ReportMessage]:
-    """Counts of what was heard, and the ear that tells what an operator should know."""
+    """Return the counts of messages by result, and the callback that counts and warns."""
     counts: Counter[str] = Counter()
 
     def heard(status: int, about: str) -> None:

@@ -1,4 +1,4 @@
-"""Options that every command has, and the decorator that gives it them."""
+"""Options that commands share, and the decorator that adds them to a command."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _EXIT_CODE_TEXTS = {
     ExitCode.TERMINATED: "terminated, state safe",
 }
 LOCAL_EXITS = (ExitCode.DONE, ExitCode.LOCKED, ExitCode.USAGE, ExitCode.BAD_CONFIG)
-"""What a command that sends nothing may exit with."""
+"""The exit codes of a command that sends nothing."""
 ONLINE_EXITS = (
     *LOCAL_EXITS,
     ExitCode.FAILED,
@@ -47,7 +47,7 @@ ONLINE_EXITS = (
     ExitCode.INTERRUPTED,
     ExitCode.TERMINATED,
 )
-"""What a command that signs in may exit with."""
+"""The exit codes of a command that signs in."""
 
 
 def _common_option(*names: str, help: str, env: str, metavar: str | None = None) -> Any:  # noqa: A002 - typer's own word
@@ -193,7 +193,10 @@ def _exit_codes_text(codes: list[ExitCode]) -> str:
 
 
 def parse_moment(text: str) -> datetime:
-    """`2h` (ago), a date, or a date and time; local unless it says otherwise."""
+    """Return the time that *text* names: `2h` ago, a date, or a date and time, local by default.
+
+    Raises typer.BadParameter.
+    """
     from datetime import UTC, datetime, timedelta
 
     try:
@@ -207,7 +210,7 @@ def parse_moment(text: str) -> datetime:
 
 
 def parse_duration(text: str) -> float:
-    """`90s`, `5m`, `2h`, `1d`, or plain seconds. Raises typer.BadParameter."""
+    """Return *text*, `90s`, `5m`, `2h`, `1d` or a number, in seconds. Raises BadParameter."""
     units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
     number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
     try:

@@ -1,4 +1,4 @@
-"""`ocsync pause`."""
+"""The `ocsync pause` command."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def register(app: typer.Typer) -> None:
 def _pause_text(
     status: TargetStatus, before: Mapping[str, Any], profile: str, now: datetime
 ) -> str:
-    """How a target stands after the command; *before* are the pauses as they were."""
+    """Return the state of a target after the command; *before* holds the pauses before it."""
     from ocsync.render.text import duration, local_time
 
     pause = status.pause
@@ -98,13 +98,13 @@ def _pause_text(
 
 
 def profile_label(folder: ProfileDir) -> str:
-    """`acme-sandbox (Acme Outdoors)`."""
+    """Return the profile with its marketplace, as in `acme-sandbox (Acme Outdoors)`."""
     pin = folder.pin()
     return f"{folder.path.name} ({pin.name})" if pin else folder.path.name
 
 
 def expand_targets(names: list[str]) -> list[Target]:
-    """The targets that *names* say, groups opened. Raises UsageError."""
+    """Return the targets of *names*, those of a group one by one. Raises UsageError."""
     from ocsync.schema import read_targets
 
     direct, grouped = read_targets(names)

@@ -1,4 +1,4 @@
-"""`ocsync plan`."""
+"""The `ocsync plan` command."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _next_commands(drafted: PlanDraft, *, unfinished: bool) -> tuple[str, ...]:
-    """What to type where there is nothing to send."""
+    """Return the commands to type when there is nothing to send."""
     if unfinished:
         return ("ocsync resume --verify",)
     if drafted.remaining:
@@ -102,14 +102,14 @@ def _next_commands(drafted: PlanDraft, *, unfinished: bool) -> tuple[str, ...]:
 
 
 def plan_title(folder: ProfileDir) -> str:
-    """`acme-sandbox · Acme Outdoors · uswest-sandbox`."""
+    """Return profile, marketplace and environment, as in `acme · Acme · uswest-sandbox`."""
     pin, profile = folder.pin(), folder.profile
     parts = [profile.name, pin.name if pin else "", profile.environment or profile.api_url]
     return " · ".join(dict.fromkeys(filter(None, parts)))
 
 
 def preflight(ctx: Context, drafted: PlanDraft, *, stream: bool = False) -> Preflight:
-    """What the server has of what a plan writes; nothing is changed."""
+    """Read what the server has of the entities that a plan writes."""
     from ocsync.engine.resume.preflight import run_preflight
     from ocsync.engine.session import Session, sign_in
 
@@ -139,7 +139,7 @@ def _explain(ctx: Context, drafted: PlanDraft, ref: str) -> ExitCode:
 
 
 def _last_rate(folder: ProfileDir) -> ReplayRate | None:
-    """Steps a second of the newest resume that sent enough to tell."""
+    """Return the rate of the newest resume that sent at least ten steps."""
     from ocsync.render.plan import ReplayRate
 
     for info in folder.runs.list():

@@ -1,4 +1,4 @@
-"""`ocsync profile ...`: which marketplace, as which API client."""
+"""The `ocsync profile` commands."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The profile.")]
 _MAX_WAIT = 10.0
-"""Seconds that a check keeps trying: what is mistyped is wrong the eighth time too."""
+"""The seconds for which a check retries; a mistyped host stays wrong, however often it is tried."""
 OptionalName = Annotated[
     str, typer.Argument(metavar="[NAME]", help="The profile; the current one without.")
 ]

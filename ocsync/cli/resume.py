@@ -1,4 +1,4 @@
-"""`ocsync resume`."""
+"""The `ocsync resume` command."""
 
 from __future__ import annotations
 

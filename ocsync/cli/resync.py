@@ -1,4 +1,4 @@
-"""`ocsync resync`."""
+"""The `ocsync resync` command."""
 
 from __future__ import annotations
 
@@ -103,7 +103,10 @@ def register(app: typer.Typer) -> None:
 
 
 def _selection_request(words: list[str], catalog: str, run: str, since: str) -> SelectionRequest:
-    """What the command line asks for; all of it empty: to go on. Raises UsageError, InputError."""
+    """Return the request of the command line, empty to continue a resync.
+
+    Raises UsageError, InputError.
+    """
     from ocsync.engine.resync.selection import SelectionRequest, read_entities
     from ocsync.schema import read_ref, read_targets
 
@@ -131,7 +134,7 @@ def _selection_request(words: list[str], catalog: str, run: str, since: str) -> 
 
 
 def _command_text(request: SelectionRequest, since: str) -> str:
-    """The command as its run remembers it; the same again goes on with that run."""
+    """Return the command as its run records it; the same command continues that run."""
     import hashlib
 
     named = [target.name for target in (*request.targets, *request.grouped)]
@@ -157,7 +160,7 @@ async def _select(session: Session, request: SelectionRequest) -> Selection:
 async def _resync(
     session: Session, request: SelectionRequest, text: str, workers: int
 ) -> ResyncReport | None:
-    """Go on with the resync that is not finished, or begin one; None when there is nothing."""
+    """Continue the unfinished resync, or begin one; return None if nothing matches."""
     from ocsync.engine.resync.resync import begin_resync, remaining_steps, run_resync
     from ocsync.engine.session import confirm_production, sign_in
     from ocsync.events import NoticeLevel

@@ -1,4 +1,4 @@
-"""`ocsync rollback`."""
+"""The `ocsync rollback` command."""
 
 from __future__ import annotations
 
@@ -79,6 +79,6 @@ def register(app: typer.Typer) -> None:
 
 
 def _typed_path(path: Path) -> str:
-    """*path* as it is typed here."""
+    """Return *path* relative to the current folder, if it is inside."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -1,4 +1,4 @@
-"""`ocsync stage ...`: the journal; nothing is sent."""
+"""The `ocsync stage` commands: set, put, adjust, assign, list, show, drop and clear."""
 
 from __future__ import annotations
 

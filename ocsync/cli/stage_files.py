@@ -1,4 +1,4 @@
-"""`ocsync stage import`, `export` and `template`: the journal and files."""
+"""The `ocsync stage import`, `ocsync stage export` and `ocsync stage template` commands."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class _KindsInHelp(Command):
 
 
 def complete_kind(start: str) -> list[str]:
-    """Return the kinds that begin with *start*, for the shell's completion."""
+    """Return the kinds that begin with *start*, for shell completion."""
     from ocsync.schema import KINDS
 
     return [name for name in KINDS if name.startswith(start)]
@@ -181,7 +181,7 @@ def register(group: typer.Typer) -> None:
 
 
 def stamp_entries(entries: Iterable[Entry]) -> Iterable[Entry]:
-    """*entries* with when and by whom."""
+    """Return *entries* with the current time and user."""
     import msgspec
 
     from ocsync.engine.session import operator, utc_now
@@ -191,12 +191,12 @@ def stamp_entries(entries: Iterable[Entry]) -> Iterable[Entry]:
 
 
 def staged_totals(entries: Sequence[Entry]) -> dict[str, int]:
-    """How much is staged, as data."""
+    """Return the numbers of staged entries and refs as JSON data."""
     return {"staged_entries": len(entries), "staged_refs": len({e.ref for e in entries})}
 
 
 def show_staged_totals(ctx: Context, entries: Sequence[Entry]) -> None:
-    """Say how much is staged, and what comes next."""
+    """Print how much is staged, and the next command."""
     from ocsync.render.text import count
 
     refs = len({e.ref for e in entries})
@@ -228,7 +228,7 @@ def _show_imported(
 def _show_dry_run(
     ctx: Context, file: str, read: Iterable[Entry], staged: Sequence[Entry], report: ColumnReport
 ) -> None:
-    """Read it all, tell what it holds, and raise what is wrong with it."""
+    """Read all lines, print the columns and the outcome, and raise InputError for problems."""
     from ocsync.engine.resume.drafting import draft_plan
     from ocsync.render import stage as shown
 
@@ -289,7 +289,7 @@ def _show_exported(ctx: Context, file: str, form: str, entries: Sequence[Entry])
 def _explain_template(
     ctx: Context, kind: str, file: str, facts: dict[str, Any], *, by_ref: bool
 ) -> None:
-    """What a header alone does not tell."""
+    """Print the rules that a header alone does not show."""
     from ocsync.schema import KINDS
 
     row = KINDS[kind]
@@ -322,7 +322,7 @@ def _open_source(file: str) -> Any:
 
 
 def _write_lines(ctx: Context, file: str, lines: Iterable[bytes], *, force: bool) -> None:
-    """Write *lines* to FILE, all or none, or to stdout; with --json nothing goes there."""
+    """Write *lines* to *file*, all or none, or to stdout; nothing to stdout with --json."""
     from ocsync.store.files import atomic_writer
 
     if file == "-":

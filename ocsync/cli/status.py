@@ -1,4 +1,4 @@
-"""`ocsync status`."""
+"""The `ocsync status` command."""
 
 from __future__ import annotations
 

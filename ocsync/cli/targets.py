@@ -1,4 +1,4 @@
-"""`ocsync targets`."""
+"""The `ocsync targets` command."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def register(app: typer.Typer) -> None:
 
     @command(app, "targets")
     def targets(ctx: Context) -> None:
-        """Show each sync config: is it there, is it paused, by us?"""
+        """Show each sync config: whether it exists, is paused, and by us."""
         from ocsync.engine.status import status
         from ocsync.render import targets as shown
         from ocsync.render.status import document

@@ -1,4 +1,4 @@
-"""`ocsync unpause`."""
+"""The `ocsync unpause` command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ocsync verify`."""
+"""The `ocsync verify` command."""
 
 from __future__ import annotations
 

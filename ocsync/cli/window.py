@@ -1,4 +1,4 @@
-"""`ocsync window`."""
+"""The `ocsync window` command."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 MAX_WAIT = 300.0
-"""How long a request may be tried again: what lifts a pause is worth insisting on."""
+"""The seconds for which a request is retried: a lost one leaves the target paused."""
 
 
 class _WindowCommand(Described):
-    """Keeps the `--` between targets and command: of two, click's parser takes the first."""
+    """A command that keeps the `--` before its program: click removes the first of two."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if "--" in args:
@@ -124,7 +124,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _split_arguments(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The targets, and the command. Raises UsageError when one of them is missing."""
+    """Return the targets and the command. Raises UsageError if one of them is missing."""
     position = words.index("--") if "--" in words else len(words)
     targets, program = list(words[:position]), list(words[position + 1 :])
     if not targets or not program:
@@ -136,7 +136,7 @@ def _split_arguments(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _child_command(ctx: Context, words: list[str]) -> ChildCommand:
-    """The command as this profile's window runs it."""
+    """Return the command with the environment of this profile's window."""
     from ocsync.engine.pause.child_process import ChildCommand
 
     variables = {

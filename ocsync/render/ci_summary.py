@@ -1,4 +1,4 @@
-"""The summary that a CI shows with the job: a plan, a resume, a verification, as Markdown."""
+"""Summaries of a plan, a resume or a verification, as Markdown that a CI shows with the job."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ JsonObject = Mapping[str, Any]
 
 
 def summary(facts: JsonObject) -> str:
-    """What *facts* come to, or nothing where there is nothing to show."""
+    """Return the summary of a document or event; empty for those that have none."""
     if facts.get("command") == "plan":
         lines = _plan(facts)
     elif isinstance(facts.get("run"), dict):
@@ -131,7 +131,7 @@ def _row(cells: Iterable[object]) -> str:
 
 
 def _escape_markdown(text: str) -> str:
-    """*text* as text: names and messages are not ours, and may hold anything."""
+    """Return *text* with Markdown escaped: names and messages of others may hold anything."""
     for character in ("\\", "|", "<", "`", "*", "_", "[", "~", "!", "#"):
         text = text.replace(character, "&lt;" if character == "<" else f"\\{character}")
     return " ".join(text.split())

@@ -1,9 +1,10 @@
-"""Two streams: what is asked for goes to stdout, talk goes to stderr.
+"""The console: answers go to standard output, all else to standard error.
 
-Lines carry a sign that survives without colour; where the encoding has no such sign its ASCII twin
-is written. Colour only on a terminal: `--no-color`, `NO_COLOR` and `TERM=dumb` turn it off,
-`FORCE_COLOR` on. Control characters, which only a server or a file can have brought, are not passed
-on. A stream that nobody reads any more is written to no more, and the work goes on.
+A line may begin with a sign, which also tells without colour what the line means; a stream whose
+encoding lacks the sign gets its ASCII form. Colour is used on a terminal only; `--no-color`,
+`NO_COLOR` and `TERM=dumb` turn it off, `FORCE_COLOR` turns it on. Control characters, which can
+only come from a server or a file, are replaced. When the reader of a stream is gone, nothing more
+is written to it, and the command continues.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any, TextIO
 from ocsync.render.ci import Ci, detect_ci, escape_ci_commands, escape_ci_json
 
 FORMAT = 1
-"""The version of every JSON document and event; it rises when a reader would break."""
+"""The format version of all JSON documents and events; an incompatible change raises it."""
 
 _ASCII_SIGNS = str.maketrans({
     "‖": "||", "▶": ">", "✓": "ok", "✗": "x", "·": "-", "→": "->", "…": "...", "━": "=", "≈": "~",
@@ -44,7 +45,7 @@ _SIGN_COLOURS = {
 
 @dataclass(frozen=True)
 class Console:
-    """Where a command speaks. *json* sends data to stdout as JSON and leaves text on stderr."""
+    """The output of a command; with *json* the answer is JSON, and text goes to stderr."""
 
     json: bool = False
     quiet: bool = False
@@ -53,55 +54,55 @@ class Console:
     ci: Ci | None = field(default_factory=detect_ci)
 
     def print(self, line: str = "", sign: str = "") -> None:
-        """A line of the answer, on stdout; with --json on stderr, as then it is talk."""
+        """Write a line of the answer to stdout, or to stderr with --json."""
         self._write(sys.stderr if self.json else sys.stdout, line, sign)
 
     def info(self, line: str, sign: str = "") -> None:
-        """A line beside the answer, on stderr; silent with --quiet."""
+        """Write a line that is not part of the answer to stderr, unless --quiet is given."""
         if not self.quiet:
             self._write(sys.stderr, line, sign)
 
     def detail(self, line: str) -> None:
-        """A line for --verbose alone."""
+        """Write a line to stderr if --verbose is given."""
         if self.verbose:
             self._write(sys.stderr, line, "")
 
     def alert(self, line: str, sign: str = "✗") -> None:
-        """A line about what went wrong; --quiet does not hide it."""
+        """Write a line about a problem to stderr, also with --quiet."""
         self._write(sys.stderr, line, sign)
 
     def suggest(self, *commands: str) -> None:
-        """The commands to type next."""
+        """Write the commands to type next."""
         if commands and not self.json:
             self.info(f"  next: {', '.join(commands)}")
 
     def document(self, command: str, facts: Mapping[str, Any]) -> None:
-        """The command's one JSON document, on stdout, if --json was given."""
+        """Write the command's only JSON document to stdout if --json is given."""
         document = {"format": FORMAT, "command": command, **facts}
         if self.json:
             self._write_json(document, sys.stdout)
         self._report_to_ci(document)
 
     def event(self, facts: Mapping[str, Any]) -> None:
-        """One line of NDJSON on stdout, if --json was given."""
+        """Write one line of NDJSON to stdout if --json is given."""
         if self.json:
             self._write_json(facts, sys.stdout)
         self._report_to_ci(facts)
 
     def error_document(self, facts: Mapping[str, Any]) -> None:
-        """The one JSON object that tells of a failure, on stderr, if --json was given."""
+        """Write the JSON object that describes a failure to stderr if --json is given."""
         document = {"format": FORMAT, "type": "error", **facts}
         if self.json:
             self._write_json(document, sys.stderr)
         self._report_to_ci(document)
 
     def print_lines(self, lines: Iterable[str]) -> None:
-        """Lines of the answer."""
+        """Write lines of the answer."""
         for line in lines:
             self.print(line)
 
     def print_page(self, text: str) -> None:
-        """A page of Markdown on stdout: drawn on a terminal, as it is elsewhere."""
+        """Write a page of Markdown to stdout: drawn on a terminal, unchanged elsewhere."""
         if columns := terminal_columns(sys.stdout):
             from ocsync.render.markdown import draw
 
@@ -109,7 +110,7 @@ class Console:
         write_text(sys.stdout, fit_encoding(text, sys.stdout))
 
     def uses_colour(self, stream: TextIO) -> bool:
-        """Whether *stream* gets colour."""
+        """Return whether *stream* gets colour."""
         if self.no_color:
             return False
         if os.environ.get("FORCE_COLOR"):
@@ -118,7 +119,7 @@ class Console:
         return not plain and stream.isatty()
 
     def can_animate(self) -> bool:
-        """Whether a bar may be drawn: on a terminal, not in CI, not for programs."""
+        """Return whether a progress bar may be drawn: on a terminal, outside of CI and --json."""
         dumb = os.environ.get("CI") or os.environ.get("TERM") == "dumb"
         return sys.stderr.isatty() and not (self.json or self.quiet or dumb)
 
@@ -146,12 +147,12 @@ class Console:
 
 
 def terminal_columns(stream: TextIO) -> int:
-    """The columns of text on *stream*, 100 at most; 0 if it is not a terminal."""
+    """Return the columns of text on *stream*, 100 at most; 0 if it is not a terminal."""
     return min(shutil.get_terminal_size().columns, 100) if stream.isatty() else 0
 
 
 def write_text(stream: TextIO, text: str, *, flush: bool = False) -> None:
-    """Write *text*; when the other end or the terminal is gone nothing is written any more."""
+    """Write *text*; if the reader or the terminal is gone, discard this and all that follows."""
     try:
         stream.write(text)
         if flush:
@@ -176,7 +177,7 @@ def _can_encode(stream: TextIO, text: str) -> bool:
 
 
 def fit_encoding(text: str, stream: TextIO) -> str:
-    """*text* as *stream* can take it: its own signs by their ASCII twins, the rest replaced."""
+    """Return *text* in the encoding of *stream*: signs in their ASCII form, the rest as `?`."""
     if _can_encode(stream, text):
         return text
     encoding = stream.encoding or "utf-8"

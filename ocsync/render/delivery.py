@@ -1,4 +1,4 @@
-"""Deliveries: what was received, and the configurations that it came by."""
+"""Delivery configurations: the list of them, and the changes that a file makes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WIDTH = 80
 def config_lines(
     configs: Sequence[DeliveryConfig], ours: Mapping[str, Mapping[str, Any]]
 ) -> list[str]:
-    """A row a delivery configuration, with our listener below it."""
+    """Return a row for each delivery configuration, with this workspace's listener below it."""
     heads = columns(
         [
             (
@@ -51,18 +51,18 @@ def config_lines(
 
 
 def sync_config_json(config: Mapping[str, Any]) -> str:
-    """A sync config on one line, as JSON, so that it can be made again."""
+    """Return a sync config as one line of JSON, from which it can be created again."""
     given = {name: value for name, value in config.items() if value is not None}
     return json.dumps(given, ensure_ascii=False)
 
 
 def count_configs(number: int) -> str:
-    """`1 delivery configuration`."""
+    """Return *number* with its noun, as in `1 delivery configuration`."""
     return count(number, "delivery configuration")
 
 
 def change_lines(changes: Iterable[ConfigChange]) -> Iterator[tuple[str, str]]:
-    """What a file would change, configuration by configuration."""
+    """Yield the changes that a file makes to each configuration."""
     for change in changes:
         yield _title_line(change)
         rows = [(edit.path, _edit_text(edit)) for edit in change.edits]
@@ -97,7 +97,7 @@ def _edit_text(edit: Edit) -> str:
 
 
 def change_document(change: ConfigChange) -> dict[str, Any]:
-    """A draft as data, without secrets."""
+    """Return the change of a configuration as JSON data, without secrets."""
     action = "create" if change.found is None else "change" if change.edits else "none"
     return {
         "ID": change.wanted.id,

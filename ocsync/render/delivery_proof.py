@@ -1,4 +1,4 @@
-"""What arrived at the listener: in numbers and times, and what did not by name."""
+"""The messages that arrived at the listener, in numbers and times, and those that are missing."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from ocsync.engine.verify.delivery_proof import DeliveryProof
 
 _IMMEDIATE_SECONDS = 0.1
-"""Seconds; below, there is nothing to tell apart."""
+"""The time, in seconds, below which delivery times are not told apart."""
 
 
 def lines(proof: DeliveryProof | None, run: str) -> Iterator[Line]:
-    """What came of waiting for the messages of *run*."""
+    """Yield the report of the delivery for *run*."""
     if proof is None:
         return
     if proof.delivered.matched:
@@ -38,7 +38,7 @@ def lines(proof: DeliveryProof | None, run: str) -> Iterator[Line]:
 
 
 def count_lines(facts: Mapping[str, float], *, from_write: bool = False) -> Iterator[Line]:
-    """The numbers of a proof, also as a run's record has them."""
+    """Yield the counts of a proof, which a run's record has too."""
     arrived, not_due = int(facts.get("arrived", 0)), int(facts.get("not_due", 0))
     due = arrived + int(facts.get("missing", 0)) + int(facts.get("stale", 0))
     parts = [f"{arrived:,} of {due:,} heard by the listener"]
@@ -63,7 +63,7 @@ def _times_text(facts: Mapping[str, float]) -> str:
 
 
 def next_commands(run: str, proof: DeliveryProof | None) -> list[str]:
-    """What to type after a look at *run*."""
+    """Return the commands to type after *run* was verified."""
     if proof and proof.undelivered and not proof.redelivered:
         return [f"ocsync verify {run} --redeliver"]
     if proof and proof.expected.held:
@@ -72,7 +72,7 @@ def next_commands(run: str, proof: DeliveryProof | None) -> list[str]:
 
 
 def document(proof: DeliveryProof | None) -> dict[str, Any] | None:
-    """The proof as data: its numbers, and every ref that is missing or stale."""
+    """Return the proof as JSON data: its counts, and every ref that is missing or stale."""
     if proof is None:
         return None
     import msgspec

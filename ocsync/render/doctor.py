@@ -1,4 +1,4 @@
-"""What the doctor says, as lines and as data."""
+"""Results of the doctor's checks, as lines and as JSON data."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _DETAIL_LIMIT = 3
 
 
 def lines(report: DoctorReport, columns: int, *, show_fine: bool) -> Iterator[Line]:
-    """A line a finding, and below it why it matters and what to type; *columns* 0 wraps nothing.
+    """Yield each result with its reason and its fix below; *columns* 0 wraps nothing.
 
-    Without *all_of_it* what is fine is only counted.
+    Without *show_fine* the checks that found nothing are left out.
     """
     names = [one.id for one in report.said] + list(report.skipped)
     gap = max(map(len, names), default=0)
@@ -34,7 +34,7 @@ def lines(report: DoctorReport, columns: int, *, show_fine: bool) -> Iterator[Li
 
 
 def check_lines(result: CheckResult, columns: int) -> Iterator[Line]:
-    """One finding, with every line that it stands on."""
+    """Yield one result with all of its details."""
     yield from _result_lines(result._replace(fix=""), len(result.id), columns, whole=True)
 
 
@@ -72,7 +72,7 @@ def _cut(text: str, columns: int, used: int) -> list[str]:
 
 
 def closing_line(report: DoctorReport) -> Line:
-    """The one line that sums it up."""
+    """Return the last line: the number of problems and notes."""
     counts = {level: sum(one.level == level for one in report.said) for level in _SIGNS}
     notes = f", {count(counts['note'], 'note')}" if counts["note"] else ""
     if counts["wrong"]:
@@ -82,7 +82,7 @@ def closing_line(report: DoctorReport) -> Line:
 
 
 def document(report: DoctorReport, repaired: Iterable[CheckResult]) -> dict[str, Any]:
-    """The same as data."""
+    """Return the results, and those that were repaired, as JSON data."""
     return {
         "checks": [_result_document(one) for one in report.said],
         "skipped": [{"id": name, "needs": needs} for name, needs in report.skipped.items()],

@@ -1,4 +1,4 @@
-"""The runs: the list, and one of them with its steps."""
+"""Runs: the list of them, and one run with its steps."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SIGNS = {"done": "+", "unchanged": "=", "failed": "!", "conflict": "!", "unknow
 
 
 def run_table(infos: Sequence[RunInfo], now: datetime) -> Iterator[str]:
-    """The runs, newest first, a line each."""
+    """Yield a table of the runs, newest first."""
     rows: list[Sequence[object]] = [
         ("run", "sort", "started", "edits", "steps", "sent", "took", "ended")
     ]
@@ -36,7 +36,7 @@ def run_table(infos: Sequence[RunInfo], now: datetime) -> Iterator[str]:
 
 
 def lines(details: RunDetails, now: datetime, *, steps: int | None) -> Iterator[Line]:
-    """One run; with *steps* every step up to that number, else those that are not settled."""
+    """Yield one run with its first *steps* steps; with None only those that failed."""
     info = details.info
     yield from (("", line) for line in title_lines(info, now))
     if info.reverts:
@@ -56,7 +56,7 @@ def lines(details: RunDetails, now: datetime, *, steps: int | None) -> Iterator[
 
 
 def title_lines(info: RunInfo, now: datetime) -> Iterator[str]:
-    """`run 1123-1504 · resume by mara@host at 15:04`, and below it how much it was."""
+    """Yield `run 1123-1504 · resume by mara@host at 15:04`, and the size of the run."""
     by = f" by {info.user}" if info.user else ""
     at = f" at {local_time(info.started, now)}" if info.started else ""
     parts = [count(info.entries, "edit")] if info.kind == "resume" else []
@@ -85,7 +85,10 @@ def _step_lines(steps: Sequence[StepRow], limit: int) -> Iterator[Line]:
 
 
 def step_remark(row: StepRow, *, plain: bool = False) -> str:
-    """What there is to say of a step, without its state where that is shown beside it."""
+    """Return the error and the finding of a step, or its state if it has neither.
+
+    With *plain* the state is left out, as it is shown beside the remark.
+    """
     parts = [f"blocked by {row.blocked_by}" if row.blocked_by else row.message]
     if row.sign:
         where, finding = row.place or "verified", fields_text(row.found) or row.said

@@ -1,4 +1,4 @@
-"""A run as a report for other tools: JUnit XML, Markdown, CSV."""
+"""Reports of a run for other tools: JUnit XML, Markdown, CSV."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ocsync.engine.history import RunDetails, StepRow
 
 _PROBLEM_LIMIT = 1000
-"""Problems that a Markdown report names: a job's summary holds a mebibyte."""
+"""The number of problems in a Markdown report: GitHub takes a summary of one mebibyte."""
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _FAILURES = (State.FAILED.value, State.CONFLICT.value)
 _SIGN_WORDS = {
@@ -35,10 +35,10 @@ _SIGN_WORDS = {
 
 
 def junit(details: RunDetails) -> str:
-    """A test suite with a case a step.
+    """Return JUnit XML: a test suite with a case for each step.
 
-    Failed and conflicting steps, and those that verification found different, are failures; unknown
-    and unread ones errors; blocked ones, and those that were never sent, are skipped.
+    Steps that failed, conflicted or differ in the verification are failures. Those with an unknown
+    outcome or unread by the verification are errors. Those blocked or never sent are skipped.
     """
     info = details.info
     suite = Xml.Element(
@@ -69,7 +69,7 @@ def junit(details: RunDetails) -> str:
 
 
 def _add_case(suite: Xml.Element, row: StepRow) -> str:
-    """Add the case of *row*; the tag that says what is wrong with it."""
+    """Add the case of *row* to *suite*; return its tag for a problem, empty if there is none."""
     case = Xml.SubElement(suite, "testcase", classname=row.ref.partition("/")[0])
     case.set("name", _xml_text(f"{row.method} {row.ref}"))
     case.set("time", f"{row.seconds:.3f}")
@@ -98,17 +98,17 @@ def _verdict(row: StepRow) -> tuple[str, str]:
 
 
 def _xml_text(text: str) -> str:
-    """*text* without what XML cannot hold."""
+    """Return *text* with the characters that XML cannot hold replaced."""
     return _NOT_XML.sub("\ufffd", text)
 
 
 def _utc_text(timestamp: str) -> str:
-    """A stamp without its zone, which JUnit's schema does not know: UTC."""
+    """Return *timestamp* in UTC without a zone, for which JUnit's schema has no place."""
     return datetime.fromisoformat(timestamp).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def markdown(details: RunDetails) -> str:
-    """A summary for people: what came of it, a row a kind, and what is wrong."""
+    """Return Markdown: the end of the run, a row for each kind, and the problems."""
     return "\n".join(_markdown_lines(details)) + "\n"
 
 
@@ -154,7 +154,7 @@ _FIELDS = ("number", "wave", "ref", "method", "state", "status", "code", "messag
 
 
 def csv_table(details: RunDetails) -> str:
-    """CSV, a row a step."""
+    """Return CSV with a row for each step."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("kind", *_FIELDS, "seconds", "verified", "found"))

@@ -13,7 +13,7 @@ _PREFIX = "sitecore.ordercloud.messages."
 
 
 def distinct_table(messages: Iterable[DistinctMessage], now: datetime) -> list[str]:
-    """A row a message: when it came first, how often, what it is about."""
+    """Return a row for each distinct message: its first time, repetitions, kind and entity."""
     rows = [
         (
             local_time(distinct.first, now, seconds=True),
@@ -27,7 +27,7 @@ def distinct_table(messages: Iterable[DistinctMessage], now: datetime) -> list[s
 
 
 def message_table(messages: Iterable[Delivery], now: datetime) -> list[str]:
-    """A row for each message that came."""
+    """Return a row for each message: its time, kind and entity."""
     rows = [
         (local_time(one.at, now, seconds=True), _namespace(one), entity_ids(one))
         for one in messages
@@ -36,7 +36,7 @@ def message_table(messages: Iterable[Delivery], now: datetime) -> list[str]:
 
 
 def received_text(number: int, repetitions: int) -> str:
-    """How many were received, and how many of them repeated another."""
+    """Return the number of messages received and, among them, of repetitions."""
     repeated = f", {repetitions:,} of them a repetition" if repetitions else ""
     return f"{count(number, 'message')} received{repeated}"
 

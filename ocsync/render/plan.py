@@ -1,4 +1,4 @@
-"""The plan on one screen, one ref explained, and what a plan would change."""
+"""A plan: its overview, the steps of one ref explained, and the changes it would make."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 
 class ReplayRate(NamedTuple):
-    """Steps a second, measured by the last run."""
+    """The number of steps per second of the last run."""
 
     per_second: float
 
 
 class PlanView(NamedTuple):
-    """What a plan's screen shows."""
+    """The facts that the overview of a plan shows."""
 
     title: str
     draft: PlanDraft
@@ -44,7 +44,7 @@ class PlanView(NamedTuple):
 
 
 def lines(view: PlanView) -> Iterator[Line]:
-    """The plan, 80 columns wide."""
+    """Yield the overview of a plan, 80 columns wide."""
     steps, entries = view.draft.plan.steps, view.draft.entries
     since = min((e.at for e in entries if e.at), default="")
     yield "", view.title + (f" · staged since {local_time(since, view.now)}" if since else "")
@@ -71,7 +71,7 @@ def lines(view: PlanView) -> Iterator[Line]:
 
 
 def nothing_to_send(draft: PlanDraft, targets: Sequence[str]) -> str:
-    """Why there is nothing to send."""
+    """Return the reason for a plan without steps."""
     if not draft.remaining:
         return "nothing is staged"
     stay = "stays" if draft.remaining == 1 else "stay"
@@ -108,7 +108,7 @@ def _target_lines(view: PlanView) -> Iterator[Line]:
 
 
 def document(view: PlanView, fingerprint: str) -> dict[str, Any]:
-    """The plan as data."""
+    """Return the plan as JSON data."""
     steps = view.draft.plan.steps
     fed = feeds(step.ref for step in steps)
     return {
@@ -133,7 +133,7 @@ def _risk_document(risk: Risk) -> dict[str, Any]:
 
 
 def explain(steps: Sequence[Step], entries: Mapping[int, Entry], now: datetime) -> Iterator[str]:
-    """The steps of one ref, each with the journal's lines that were folded into it."""
+    """Yield the steps of one ref, each with the entries that were folded into it."""
     for step in steps:
         yield f"{step.ref}   {step.method}  {assignments_text(step)}".rstrip()
         folded = [entries[seq] for seq in step.change.entries if seq in entries]
@@ -149,7 +149,7 @@ def explain(steps: Sequence[Step], entries: Mapping[int, Entry], now: datetime) 
 
 
 def assignments_text(step: Step) -> str:
-    """What a step does to its fields."""
+    """Return the values that a step sets and adds, as in `Active=true  Quantity+=2`."""
     change = step.change
     parts = [assignment_text(p, v) for p, v in change.fields.items()]
     parts += [assignment_text(p, v, "+=") for p, v in change.adjust.items()]
@@ -168,7 +168,7 @@ def _entry_text(entry: Entry) -> str:
 
 
 def difference_lines(steps: Sequence[Step], preflight: Preflight) -> Iterator[Line]:
-    """What replaying would change, over what is there now."""
+    """Yield the change that each step would make to the values on the server now."""
     differing = same = 0
     conflicts = {conflict.number: conflict for conflict in preflight.conflicts}
     for step in steps:
@@ -197,7 +197,7 @@ def difference_lines(steps: Sequence[Step], preflight: Preflight) -> Iterator[Li
 
 
 def difference_documents(steps: Sequence[Step], preflight: Preflight) -> list[dict[str, Any]]:
-    """The same as data, all of it."""
+    """Return the change of each step as JSON data."""
     conflicts = {conflict.number: conflict.text() for conflict in preflight.conflicts}
     rows = []
     for step in steps:

@@ -1,4 +1,4 @@
-"""Listeners for the engines' events: a bar on a terminal, lines in a pipe, NDJSON for programs."""
+"""Listeners for events: a progress bar on a terminal, lines in a pipe, NDJSON for programs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 LINE_INTERVAL = 5.0
-"""How often a pipe gets a line of progress."""
+"""The seconds between two lines of progress in a pipe."""
 NOTICE_SIGNS = {
     NoticeLevel.WARNING: "!",
     NoticeLevel.PAUSED: "‖",
@@ -46,9 +46,9 @@ NOTICE_SIGNS = {
 
 @contextmanager
 def event_listener(console: Console, *, stream: bool) -> Iterator[Emit]:
-    """The listener that fits *console*; what it draws is gone at the end.
+    """Yield the listener that suits *console*; a progress bar is removed at the end.
 
-    With --json events go to stdout only where the command's answer is a *stream* of them.
+    With --json, events go to stdout only if the command's answer is a *stream* of them.
     """
     if console.json and stream:
         console.event({"type": "version", "format": FORMAT})
@@ -85,7 +85,7 @@ def _progress_bar() -> Iterator[Progress]:
 
 
 class _Counter:
-    """One counted stretch of work: how far, how quick, how long yet."""
+    """A counter for the progress of one piece of work: done, total, pace, time left."""
 
     def __init__(self, name: str, total: int, before: int = 0) -> None:
         self.name = name
@@ -98,9 +98,9 @@ class _Counter:
         self._start = time.monotonic()
 
     def pace_text(self) -> str:
-        """`24/s  3 failed  12 in flight  0:12 left`, as far as it can be told.
+        """Return the pace as in `24/s  3 failed  12 in flight  0:12 left`, as far as it is known.
 
-        Where one waits for others there is no pace, but a time after which one gives up.
+        A counter that waits for messages has no pace, but a time after which the wait ends.
         """
         if self.seconds_left is not None:
             return _join(self.note, f"{_clock_text(self.seconds_left)} to wait")
@@ -124,7 +124,7 @@ def _join(*parts: str) -> str:
 
 
 class _BarView:
-    """A meter drawn by rich."""
+    """A view that draws the counter as a bar, with rich."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -144,7 +144,7 @@ class _BarView:
 
 
 class _LineView:
-    """A meter told in plain lines, now and then."""
+    """A view that writes the counter as a line every few seconds."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -160,7 +160,7 @@ class _LineView:
 
 
 class _EventPrinter:
-    """Tells people what happens: lines for what matters, a meter for what is many."""
+    """A listener that prints single events as lines and counts repeated ones in a view."""
 
     def __init__(self, console: Console, view: _BarView | _LineView) -> None:
         self._console = console
@@ -235,7 +235,7 @@ class _EventPrinter:
             self._console.detail(f"  {outcome.state.value:<9} {outcome.ref}  {outcome.message}")
 
     def _on_waiting(self, event: Waiting) -> None:
-        """One line for the waits of many for one reason, and another when they get much longer."""
+        """Write one line for all waits with one reason, and another if they get much longer."""
         now = time.monotonic()
         until, longest = self._waits.get(event.why, (0.0, 0.0))
         if event.seconds >= 1 and (now >= until or event.seconds >= 2 * longest):

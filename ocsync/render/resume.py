@@ -1,4 +1,4 @@
-"""A run: what a resume came to, what verification saw, and the list of runs."""
+"""A resume: its outcomes by kind, its problems and its end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ALWAYS = (State.DONE, State.UNCHANGED, State.FAILED)
 
 
 def lines(result: ResumeReport) -> Iterator[Line]:
-    """What a resume came to."""
+    """Yield the report of a resume."""
     if result.run is None:
         yield from _pause_lines(result)
         if not result.unpaused:
@@ -42,7 +42,7 @@ def lines(result: ResumeReport) -> Iterator[Line]:
 
 
 def outcome_table(info: RunInfo) -> Iterator[Line]:
-    """A row a kind: its outcomes, and what verification saw."""
+    """Yield a row for each kind, with its outcomes and, if verified, its findings."""
     used = [s for s in _COLUMNS if s in _ALWAYS or info.counts.get(s.value)]
     verified = ["verified"] if info.verified_kinds else []
     rows: list[Sequence[object]] = [("kind", *(s.value for s in used), *verified)]
@@ -56,7 +56,7 @@ def outcome_table(info: RunInfo) -> Iterator[Line]:
 
 
 def _unsettled_lines(problems: Sequence[Outcome], info: RunInfo) -> Iterator[Line]:
-    """What is not settled: the causes first, then what waits for them, as far as there is room."""
+    """Yield the steps that failed and, unless nothing was sent, those that they block."""
     waiting = info.counts.get(State.BLOCKED.value, 0)
     causes = sum(info.counts.get(s.value, 0) for s in State if not s.succeeded) - waiting
     nothing_sent = _nothing_was_sent(info)
@@ -72,14 +72,14 @@ def _unsettled_lines(problems: Sequence[Outcome], info: RunInfo) -> Iterator[Lin
 
 
 def _nothing_was_sent(info: RunInfo) -> bool:
-    """Whether a conflict kept everything from being sent."""
+    """Return whether a conflict stopped the run before it sent anything."""
     tried = (State.DONE, State.FAILED, State.UNKNOWN)
     conflict = info.on_conflict == "fail" and bool(info.counts.get(State.CONFLICT.value))
     return conflict and not any(info.counts.get(state.value) for state in tried)
 
 
 def problem_text(outcome: Outcome) -> str:
-    """A step that is not settled, and why."""
+    """Return the ref of a failed or blocked step and the reason."""
     if outcome.state is State.BLOCKED:
         return f"{outcome.ref}   blocked by {outcome.blocked_by}"
     if outcome.state is State.UNKNOWN:
@@ -102,7 +102,7 @@ def _pause_lines(result: ResumeReport) -> Iterator[Line]:
 
 
 def closing_line(result: ResumeReport) -> Line:
-    """The last line: complete, or not."""
+    """Return the last line of the report: complete, or the reason why not."""
     info = result.run
     if info is None:
         return "✓", "nothing to do"
@@ -127,7 +127,7 @@ def closing_line(result: ResumeReport) -> Line:
 
 
 def next_commands(result: ResumeReport) -> list[str]:
-    """What to type next."""
+    """Return the commands to type next."""
     if result.run is None:
         return []
     if result.problems:
@@ -141,7 +141,7 @@ def next_commands(result: ResumeReport) -> list[str]:
 
 
 def document(result: ResumeReport, folder: Path | None = None) -> dict[str, Any]:
-    """The report as data; the last event of a resume. *folder* has the run's files."""
+    """Return the last event of a resume; *folder* is the run's folder."""
     verification = result.verification
     return {
         "type": "summary",

@@ -1,4 +1,4 @@
-"""A resync: what it would send, what it came to."""
+"""A resync: the entities that it would send, and the report after it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def selection_lines(selection: Selection) -> Iterator[Line]:
-    """What would be sent: how many of each target, and some by name."""
+    """Yield the number of entities of each target, and the first refs."""
     rows = list(selection.by_target().items())
     for line in columns(rows, "<>", gap=3):
         yield "", "  " + line
@@ -26,13 +26,13 @@ def selection_lines(selection: Selection) -> Iterator[Line]:
 
 
 def selection_document(selection: Selection) -> dict[str, Any]:
-    """The same as data, all of it."""
+    """Return all entities that would be sent as JSON data."""
     refs = [{"target": target.name, "ref": ref} for target, ref in selection.syncs]
     return {"type": "dry-run", "targets": dict(selection.by_target()), "syncs": refs}
 
 
 def lines(result: ResyncReport) -> Iterator[Line]:
-    """What a resync came to."""
+    """Yield the report of a resync."""
     info = result.run
     done = info.counts.get("done", 0)
     rows = [
@@ -57,7 +57,7 @@ def _failed_text(counts: Mapping[str, int]) -> str:
 
 
 def document(result: ResyncReport) -> dict[str, Any]:
-    """The report as data; the last event of a resync."""
+    """Return the last event of a resync."""
     info = result.run
     return {
         "type": "summary",

@@ -1,4 +1,4 @@
-"""A rollback: what is staged, what is for a delete, what others changed, what is lost."""
+"""A rollback: staged entries, refs to delete, conflicts with others' changes, and losses."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 _WIDTH = 75
 _INLINE = 3
-"""How many refs a command line may name."""
+"""The number of refs that a suggested command line names at most."""
 
 
 def lines(rollback: Rollback, *, verbose: bool) -> Iterator[Line]:
-    """The way back, the most important last."""
+    """Yield what a rollback stages and what it cannot undo, the most important last."""
     refs = list(dict.fromkeys(entry.ref for entry in rollback.entries))
     if refs:
         text = f"{count(len(rollback.entries), 'entry')} for {count(len(refs), 'ref')}"
@@ -77,7 +77,7 @@ def _conflict_text(reversal: Reversal) -> str:
 
 
 def closing_line(rollback: Rollback, *, dry_run: bool) -> Line:
-    """The last line."""
+    """Return the last line: what is staged, and what cannot be undone."""
     number = len({entry.ref for entry in rollback.entries})
     if dry_run:
         return "=", "this was a dry run: nothing was staged"
@@ -91,7 +91,7 @@ def closing_line(rollback: Rollback, *, dry_run: bool) -> Line:
 
 
 def next_commands(rollback: Rollback, file: str, *, dry_run: bool) -> list[str]:
-    """What to type next."""
+    """Return the commands to type next."""
     if dry_run:
         return [f"ocsync rollback {rollback.run}"]
     commands = ["ocsync plan --diff", "ocsync resume --verify"] if rollback.entries else []
@@ -104,7 +104,7 @@ def next_commands(rollback: Rollback, file: str, *, dry_run: bool) -> list[str]:
 def document(
     rollback: Rollback, staged: Sequence[Entry], file: str, *, dry_run: bool
 ) -> dict[str, Any]:
-    """The way back as data."""
+    """Return the rollback as JSON data."""
     return {
         "run": rollback.run,
         "sort": rollback.kind,

@@ -1,4 +1,4 @@
-"""What a file would stage, column by column, as lines and as data."""
+"""The dry run of an import: the columns of a file, and the edits that it would stage."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 _NAME_WIDTH = 26
 _WIDTH, _MIN_VALUE_WIDTH = 76, 14
-"""Columns for a row, and those that its values get at least."""
+"""The terminal columns of a row, and those that its values get at least."""
 
 
 def number_entries(entries: Iterable[Entry]) -> list[Entry]:
-    """*entries* as the journal would number them, after nothing else."""
+    """Return *entries* with the numbers that an empty journal would give them."""
     return [msgspec.structs.replace(entry, seq=seq) for seq, entry in enumerate(entries, 1)]
 
 
 def column_lines(source: str, report: ColumnReport) -> Iterator[str]:
-    """A row a column; what is wrong with it below."""
+    """Yield a row for each column of the file, and below them their problems."""
     columns_shown = report.ordered_columns()
     if not columns_shown:
         return
@@ -56,7 +56,7 @@ def column_lines(source: str, report: ColumnReport) -> Iterator[str]:
 
 
 def _range_text(column: Column) -> str:
-    """`0 … 500`; one value where all are the same."""
+    """Return the least and the greatest value, as in `0 … 500`; one value if all are equal."""
     ends = [value_text(end) for end in (column.least, column.greatest) if end is not None]
     return " … ".join(dict.fromkeys(ends))
 
@@ -66,7 +66,7 @@ def _truncate(text: str, limit: int) -> str:
 
 
 def column_document(source: str, report: ColumnReport) -> dict[str, Any]:
-    """The same as data."""
+    """Return the columns of the file as JSON data."""
     return {
         "dry_run": True,
         "file": source,
@@ -92,7 +92,7 @@ def _column_facts(report: ColumnReport, column: Column) -> dict[str, Any]:
 
 
 def outcome_document(alone: PlanDraft, both: PlanDraft) -> dict[str, Any]:
-    """What the file comes to, by itself and with what is staged already."""
+    """Return the counts that the file comes to, alone and with what is staged already."""
     return {"alone": _draft_counts(alone), "with_staged": _draft_counts(both)}
 
 
@@ -102,7 +102,7 @@ def _draft_counts(draft: PlanDraft) -> dict[str, int]:
 
 
 def outcome_lines(source: str, document: dict[str, Any]) -> Iterator[Line]:
-    """The same as lines."""
+    """Yield the counts of `outcome_document` as lines."""
     alone, both = document["alone"], document["with_staged"]
     yield "+", f"{source} would stage {_counts_text(alone)}"
     if both != alone:

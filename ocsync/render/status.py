@@ -1,4 +1,4 @@
-"""Status and targets as lines and as data. Light: the offline status loads no more than this."""
+"""The status of targets, the journal and the last run; imported for the offline status too."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _ENDINGS = {
 def offline_lines(
     pauses: PauseDocuments, due: Mapping[str, OverdueReason], now: datetime
 ) -> Iterator[Line]:
-    """The pauses that this workspace remembers, and which of them are *due* to end."""
+    """Yield the pauses that this workspace recorded, and those that are overdue."""
     rows = [row for name, pause in pauses.items() for row in _pause_rows(name, pause, now)]
     yield from _align([*rows, *_overdue_rows(due)])
     if not pauses:
@@ -44,7 +44,7 @@ def offline_lines(
 
 
 def online_lines(status: Status, pauses: PauseDocuments, now: datetime) -> Iterator[Line]:
-    """Every target as the server has it."""
+    """Yield the pauses on the server, the targets running, and those without a config."""
     running = 0
     missing: list[str] = []
     rows: list[_Row] = []
@@ -78,7 +78,7 @@ def _align(rows: Sequence[_Row]) -> Iterator[Line]:
 
 
 def _overdue_rows(due: Mapping[str, OverdueReason]) -> Iterator[_Row]:
-    """The pauses that should have ended by now, why, and what ends them."""
+    """Yield the overdue pauses, each with the reason and the command that ends it."""
     for name, reason in due.items():
         yield "!", name, f"overdue: {_OVERDUE_TEXTS[reason]}"
 
@@ -105,7 +105,7 @@ def _pause_text(pause: Mapping[str, Any], now: datetime) -> str:
 
 
 def staged_lines(journal: JournalSummary, run: Mapping[str, Any], now: datetime) -> Iterator[Line]:
-    """What is staged, and the last run."""
+    """Yield the number of staged entries, and the last run."""
     if journal.entries:
         since = f", since {local_time(journal.since, now)}" if journal.since else ""
         text = f"{count(journal.entries, 'entry')}, {count(journal.refs, 'ref')}{since}"
@@ -119,7 +119,7 @@ def staged_lines(journal: JournalSummary, run: Mapping[str, Any], now: datetime)
 
 
 def attachment_lines(listeners: Mapping[str, Mapping[str, Any]], now: datetime) -> Iterator[Line]:
-    """The listeners that this workspace has put beside real targets."""
+    """Yield the listeners that this workspace attached to delivery configurations."""
     if not listeners:
         return
     from ocsync.listener_attachment import place_of
@@ -134,14 +134,14 @@ def attachment_lines(listeners: Mapping[str, Mapping[str, Any]], now: datetime) 
 
 
 def ending_text(state: str, exit_code: int) -> str:
-    """How a run ended, in words."""
+    """Return the end of a run in words."""
     if state == "open":
         return "not finished"
     return _ENDINGS.get(exit_code, f"exit {exit_code}")
 
 
 def document(status: Status, pauses: Mapping[str, Any]) -> dict[str, Any]:
-    """Every target as data."""
+    """Return the status of every target as JSON data."""
     return {
         "marketplace": status.identity.marketplace,
         "targets": [

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def table(status: Status, pauses: Mapping[str, Any]) -> Iterator[str]:
-    """A row a target."""
+    """Yield a row for each target."""
     rows = [("target", "sync config", "server", "by us", "delivery", "changed", "deleted")]
     for name, target in status.targets.items():
         server = target.server

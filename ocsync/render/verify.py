@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def lines(info: RunInfo, verification: Verification, proof: DeliveryProof | None) -> Iterator[Line]:
-    """A verification on its own, with what arrived."""
+    """Yield the report of a verification and, if a listener is attached, of the delivery."""
     if not verification.kinds:
         yield "=", f"run {info.id} changed nothing, so there is nothing to verify"
         return
@@ -38,7 +38,7 @@ def lines(info: RunInfo, verification: Verification, proof: DeliveryProof | None
 
 
 def document(verification: Verification) -> dict[str, Any]:
-    """A verification as data."""
+    """Return a verification as JSON data."""
     return {
         "kinds": verification.kinds,
         "findings": msgspec.to_builtins(verification.findings),

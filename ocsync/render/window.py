@@ -1,4 +1,4 @@
-"""A window: what it holds while the command runs, and how it ended."""
+"""A window: its pauses while the command runs, and its end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def opened_lines(opened: OpenedWindow, name: str, profile: str) -> Iterator[Line]:
-    """Before the command begins."""
+    """Yield the pauses of the window, before command *name* begins."""
     if opened.held:
         until = f", until {local_time(opened.until, datetime.now(UTC))}" if opened.until else ""
         yield "‖", f"{', '.join(opened.held)}  paused on {profile} while {name} runs{until}"
@@ -25,7 +25,7 @@ def opened_lines(opened: OpenedWindow, name: str, profile: str) -> Iterator[Line
 
 
 def closed_lines(result: WindowResult, name: str) -> Iterator[Line]:
-    """How the command and the window ended; what is left paused comes last."""
+    """Yield the end of the command and of the window; targets left paused come last."""
     closed = result.closed
     if closed.unpaused:
         as_found = "" if closed.changed else ", the config as it was"
@@ -59,7 +59,7 @@ def _signal_name(number: int) -> str:
 
 
 def document(result: WindowResult) -> dict[str, Any]:
-    """The same as data."""
+    """Return the end of the command and of the window as JSON data."""
     closed = result.closed
     return {
         "exit_code": result.exit_code,
