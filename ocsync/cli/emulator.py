@@ -20,7 +20,7 @@ _START_PANEL, _TROUBLE_PANEL, _UNKNOWN_PANEL = (
 
 
 def _option(panel: str, name: str, text: str, metavar: str | None = None, **more: Any) -> Any:
-    """Return an option of *panel*; `ocsync.emulator.Options` describes its values."""
+    """Return an option of *panel*; `ocsync.emulator.EmulatorOptions` describes its values."""
     return typer.Option(f"--{name}", help=text, metavar=metavar, rich_help_panel=panel, **more)
 
 
