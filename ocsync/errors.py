@@ -32,7 +32,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
-from pathlib import PurePath
 from typing import Any, ClassVar, NamedTuple
 
 
@@ -183,20 +182,10 @@ class TrustRequired(ConfigError):
 
 
 class Damaged(ConfigError):
-    """A file of the workspace does not hold what was written to it; *path* and *line* say where."""
+    """A file of the workspace that does not hold what was written to it, at *path* and *line*."""
 
-    def __init__(self, path: str, line: int, why: str) -> None:
-        parts = PurePath(path).parts
-        if "journal" in parts:
-            hint = "restore the file from a copy, or move it away and stage its entries again"
-        elif "runs" in parts:
-            hint = (
-                "restore the file from a copy, or move the run's folder away: the entries in its "
-                "journal.jsonl that are not sent yet are to be staged again"
-            )
-        else:
-            hint = "restore the file from a copy, or mend it by hand"
-        super().__init__(f"{path}:{line}: {why}", hint=hint)
+    def __init__(self, path: str, line: int, reason: str, *, hint: str) -> None:
+        super().__init__(f"{path}:{line}: {reason}", hint=hint)
         self.path = path
         self.line = line
 

@@ -6,6 +6,7 @@ An engine is given one callable, `emit`, and knows nothing of who listens.
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -17,10 +18,21 @@ class Event(msgspec.Struct, frozen=True, tag_field="type", tag=str.lower):
     """The root of all events; in JSON `type` is the class's name in lower case."""
 
 
-class Notice(Event, frozen=True, tag="said"):
-    """A line for the operator; *sign* is one of the signs of the interface (`!`, `‖`, ...)."""
+class NoticeLevel(StrEnum):
+    """The meanings of a notice; the interface has a sign for each."""
 
-    sign: str
+    WARNING = "warning"
+    PAUSED = "paused"
+    RUNNING = "running"
+    DONE = "done"
+    ADDED = "added"
+    DETAIL = "detail"
+
+
+class Notice(Event, frozen=True, tag="said"):
+    """A line for the operator; DETAIL continues the notice before it."""
+
+    level: NoticeLevel
     text: str
 
 

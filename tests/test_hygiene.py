@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from inspect import cleandoc
 from pathlib import Path
 
 import pytest
@@ -161,3 +164,53 @@ def test_the_demo_proves_itself(tmp_path: Path) -> None:
     assert figures.pop().startswith("✓ all marketplaces ended alike")
     readme = (ROOT / "README.md").read_text()
     assert "".join(f"    {line}\n" for line in figures) in readme, "the README has its very table"
+
+
+DESCRIBED = ("render", "cli")
+"""The packages whose docstrings are held to the rules below."""
+CLAUSE = re.compile(
+    r"(What|How|Where|Who|Whom|Whose|Which|When|Whenever|Whether|Whatever|Why|That|If|Those that)\b"
+)
+NO_VERB = re.compile(
+    r"(The|An?|Those|These|This|That|Its?|Their|Our|Each|Every|Some|Any|All|Both|No|None|Not|Of|In|On"
+    r"|At|By|For|From|To|With|Without|As|After|Before|Between|Under|Over|True|False|One|Two)\b|[^A-Z]"
+)
+PROPERTIES = {"property", "cached_property", "functools.cached_property"}
+THIRD_PERSON = re.compile(r"[A-Z][a-z]*[^s\W]s\b")
+
+
+def docstrings(path: Path) -> Iterator[tuple[int, bool, str]]:
+    """The docstrings of a file and the strings below its constants and fields.
+
+    Each with its line, and whether it is a function's (a property is described as a noun is).
+    """
+    described = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, described):
+            decorators = {ast.unparse(one) for one in getattr(node, "decorator_list", ())}
+            is_function = "Function" in type(node).__name__ and not decorators & PROPERTIES
+            for statement in node.body:
+                match statement:
+                    case ast.Expr(value=ast.Constant(value=str(text))):
+                        yield statement.lineno, is_function, cleandoc(text)
+                    case _:
+                        pass
+
+
+@pytest.mark.parametrize("package", DESCRIBED)
+def test_docstrings_are_sentences(package: str) -> None:
+    """A function's begins with a verb, every other one with a noun; none is a bare clause."""
+    wrong = []
+    for path in sorted((ROOT / "ocsync").glob(f"{package}/**/*.py")):
+        for line, function, text in docstrings(path):
+            first = text.partition("\n\n")[0]
+            faults = [
+                "does not end with a period" * (not first.endswith(".")),
+                "begins with a bare clause" * bool(CLAUSE.match(first)),
+                "begins with no verb" * bool(function and NO_VERB.match(first)),
+                "begins with no imperative" * bool(function and THIRD_PERSON.match(first)),
+            ]
+            wrong += [
+                f"{path.relative_to(ROOT)}:{line} {fault}: {first}" for fault in faults if fault
+            ]
+    assert not wrong, "\n".join(["these docstrings are no sentences:", *wrong])

@@ -60,7 +60,11 @@ def test_each_kind_has_the_platforms_path(ref: str) -> None:
 
 
 def test_every_kind_is_pinned() -> None:
-    assert {ref.partition("/")[0] for ref in PATHS} == set(KINDS)
+    missing = set(KINDS) - {ref.partition("/")[0] for ref in PATHS}
+    assert not missing, f"add a ref of {', '.join(missing)} and its path to PATHS"
+    missing = {kind.name for kind in KINDS.values() if kind.delete_path}
+    missing -= {ref.partition("/")[0] for ref in REMOVALS}
+    assert not missing, f"add a ref of {', '.join(missing)} and its path to REMOVALS"
     assert set(SYNCS) == set(TARGETS)
 
 

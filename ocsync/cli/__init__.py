@@ -1,10 +1,10 @@
-"""The command line: one file a command, each reads options, calls the core, shows what came."""
+"""The command line: a module for each command, which reads options, calls the engine and prints."""
 
 from __future__ import annotations
 
 
 def main() -> None:
-    """The entry point."""
+    """Run the command line and exit with its code."""
     from ocsync.cli.app import run
 
     raise SystemExit(run())

@@ -1,4 +1,4 @@
-"""The application: the commands in the order of the working day, and the one error boundary."""
+"""The application: the commands in the order they are used, and the error boundary."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _COMMANDS = (
     "unpause", "window", "expire", "delete", "rollback", "resync", "history", "doctor",
     "delivery", "listen", "emulator", "demo", "help",
 )  # fmt: skip
-_SHOWN_PROBLEMS = 20
-_CHOICES = ("one of ", "kinds: ", "targets: ", "profiles here: ", "a profile's name ")
-"""How a hint begins that is no command."""
-_FULL = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EIO")}
+_PROBLEM_LIMIT = 20
+_CHOICE_PREFIXES = ("one of ", "kinds: ", "targets: ", "profiles here: ", "a profile's name ")
+"""The beginnings of hints that list choices and are not commands."""
+_DISK_ERRORS = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EIO")}
 _USAGE_ERROR = typer.BadParameter.__mro__[1]  # typer does not export the root of its usage errors
 
 
-class _InOrder(TyperGroup):
-    """Lists the commands in the order of the working day."""
+class _OrderedGroup(TyperGroup):
+    """A group that lists the commands in the order they are used."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         known = super().list_commands(ctx)
@@ -42,7 +42,7 @@ class _InOrder(TyperGroup):
 
 app = typer.Typer(
     name="ocsync",
-    cls=_InOrder,
+    cls=_OrderedGroup,
     help="Pause OrderCloud sync, stage changes, review the plan, resume, and prove what arrived.",
     epilog="Start with: ocsync demo. Topics such as exit codes: ocsync help.",
     rich_markup_mode=None,
@@ -73,12 +73,12 @@ for _name in _COMMANDS:
 
 @functools.cache
 def tree() -> Any:
-    """The commands, put together once however often they are run in a process."""
+    """Return the command tree, built once per process."""
     return get_command(app)
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run the command line; every error becomes a line on stderr and an exit code."""
+    """Run the command line and return its exit code; print an error as a line on stderr."""
     words = sys.argv[1:] if arguments is None else arguments
     own = words[: words.index("--")] if "--" in words else words
     console = Console(json="--json" in own or _is_true(os.environ.get("OCSYNC_JSON", "")))
@@ -86,84 +86,84 @@ def run(arguments: list[str] | None = None) -> int:
         code = tree()(words, prog_name="ocsync", standalone_mode=False)
         return int(code or 0)
     except OcsyncError as error:
-        return _told(console, error)
+        return _report(console, error)
     except (KeyboardInterrupt, typer.Abort):
-        console.fault("interrupted; nothing is half done")
+        console.alert("interrupted; nothing is half done")
         return ExitCode.INTERRUPTED
-    except SystemExit:  # typer's way to say that nobody reads its help any more
+    except SystemExit:  # typer raises it when the reader of its help is gone
         return ExitCode.DONE
     except OSError as error:
-        told = _of_disk(error)
-        return _told(console, told) if told else _unexpected(console, error)
-    except Exception as error:  # noqa: BLE001 - the boundary: nobody else may see a traceback
+        expected = _disk_error(error)
+        return _report(console, expected) if expected else _report_unexpected(console, error)
+    except Exception as error:  # noqa: BLE001 - the boundary: a traceback goes no further
         if isinstance(error, _USAGE_ERROR):
-            return _usage(console, error)
-        return _unexpected(console, error)
+            return _report_usage(console, error)
+        return _report_unexpected(console, error)
 
 
 def _is_true(text: str) -> bool:
-    """Return whether *text*, a variable's, turns an option on; as typer reads it."""
+    """Return whether *text*, the value of a variable, turns an option on, as typer reads it."""
     return text.strip().casefold() in ("1", "true", "t", "yes", "y", "on")
 
 
-def _of_disk(error: OSError) -> OcsyncError | None:
-    """A full or broken disk, or a place where we may not write, is the operator's business."""
+def _disk_error(error: OSError) -> OcsyncError | None:
+    """Return the error for a full or broken disk, or a path that cannot be used, if it is one."""
     text = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
-    if error.errno in _FULL:
+    if error.errno in _DISK_ERRORS:
         return OcsyncError(text, hint="make room or mend it, then the same again")
     return ConfigError(text, hint="ocsync doctor") if error.filename else None
 
 
-def _usage(console: Console, error: BaseException) -> int:
+def _report_usage(console: Console, error: BaseException) -> int:
     context = getattr(error, "ctx", None)
     message = getattr(error, "format_message", lambda: str(error))()
     if type(error).__name__ == "NoArgsIsHelpError":
         sys.stdout.write(message + "\n")
         return ExitCode.DONE
     path = context.command_path if context else "ocsync"
-    console.error({"exit_code": 64, "message": message, "hint": f"{path} --help"})
+    console.error_document({"exit_code": 64, "message": message, "hint": f"{path} --help"})
     if not console.json:
-        console.fault(message)
-        console.fault(f"  next: {path} --help", "")
+        console.alert(message)
+        console.alert(f"  next: {path} --help", "")
     return ExitCode.USAGE
 
 
-def _told(console: Console, error: OcsyncError) -> int:
+def _report(console: Console, error: OcsyncError) -> int:
     facts = {"exit_code": int(error.exit_code), "message": error.message, "hint": error.hint}
-    console.error({**facts, **error.details()})
+    console.error_document({**facts, **error.details()})
     if console.json:
         return error.exit_code
     if isinstance(error, InputError):
-        _problems(console, error)
-    console.fault(error.message)
-    for line in _advice(error.hint):
-        console.fault(f"  {line}", "")
+        _show_problems(console, error)
+    console.alert(error.message)
+    for line in _hint_lines(error.hint):
+        console.alert(f"  {line}", "")
     return error.exit_code
 
 
-def _advice(hint: str) -> list[str]:
-    """What to type next; or, over as many lines as it takes, what there is to choose from."""
-    if hint.startswith(_CHOICES):
+def _hint_lines(hint: str) -> list[str]:
+    """Return the hint as the next command or, wrapped, as the choices that it lists."""
+    if hint.startswith(_CHOICE_PREFIXES):
         from textwrap import wrap
 
         return wrap(hint, 76, break_on_hyphens=False)
     return [f"next: {hint}"] if hint else []
 
 
-def _problems(console: Console, error: InputError) -> None:
-    from ocsync.render.text import clipped, columns
+def _show_problems(console: Console, error: InputError) -> None:
+    from ocsync.render.text import columns, truncate
 
-    shown = error.problems[:_SHOWN_PROBLEMS]
-    rows = [(p.place(), p.field, f'"{clipped(p.value)}"' if p.value else "", p.why) for p in shown]
-    used = [place for place in range(4) if any(row[place] for row in rows)]
-    for line in columns([[row[place] for place in used] for row in rows], "<" * len(used)):
-        console.fault(line, "")
+    shown = error.problems[:_PROBLEM_LIMIT]
+    rows = [(p.place(), p.field, f'"{truncate(p.value)}"' if p.value else "", p.why) for p in shown]
+    used = [column for column in range(4) if any(row[column] for row in rows)]
+    for line in columns([[row[column] for column in used] for row in rows], "<" * len(used)):
+        console.alert(line, "")
     if len(error.problems) > len(shown):
-        console.fault(f"... and {len(error.problems) - len(shown):,} more (all with --json)", "")
+        console.alert(f"... and {len(error.problems) - len(shown):,} more (all with --json)", "")
 
 
-def _unexpected(console: Console, error: Exception) -> int:
-    """A traceback goes to a file that can be sent; the operator gets a line."""
+def _report_unexpected(console: Console, error: Exception) -> int:
+    """Write the traceback to a file, print a line that names it, and return the exit code."""
     from pathlib import Path
 
     from ocsync.store.files import make_folder, write_atomically
@@ -174,15 +174,15 @@ def _unexpected(console: Console, error: Exception) -> int:
         f"ocsync {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
         + "".join(traceback.format_exception(error))
     )
-    place: Path | None = data_folder(os.environ) / "errors" / f"{stamp}-{os.getpid()}.txt"
+    path: Path | None = data_folder(os.environ) / "errors" / f"{stamp}-{os.getpid()}.txt"
     try:
-        make_folder(place.parent)  # type: ignore[union-attr]
-        write_atomically(place, text.encode())  # type: ignore[arg-type]
+        make_folder(path.parent)  # type: ignore[union-attr]
+        write_atomically(path, text.encode())  # type: ignore[arg-type]
     except OSError:
-        place = None
-    where = f"; see {place}" if place else ""
+        path = None
+    where = f"; see {path}" if path else ""
     message = f"unexpected: {type(error).__name__}: {str(error)[:200]}{where}"
-    console.error({"exit_code": 1, "message": message, "hint": ""})
+    console.error_document({"exit_code": 1, "message": message, "hint": ""})
     if not console.json:
-        console.fault(message)
+        console.alert(message)
     return ExitCode.FAILED

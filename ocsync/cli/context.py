@@ -1,4 +1,4 @@
-"""The composition root: where workspace, client, console and engines are put together."""
+"""The composition root: workspace, client, console and engine of one command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from ocsync.errors import Damaged, ExitCode, Interrupted, Refused, UsageError
-from ocsync.render.console import Console, put
+from ocsync.render.console import Console, write_text
 from ocsync.store import Workspace
 
 if TYPE_CHECKING:
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 TOGETHER_SECONDS = 0.2
-"""Signals closer than this are one: sent to a whole group, and passed on by who runs us."""
-_TELL_THEMSELVES = ("status", "window", "expire", "doctor")
-"""The commands whose answer has the pauses that a window left behind."""
+"""The seconds within which signals count as one: sent to the process group, and passed on."""
+_SHOW_ORPHANED_PAUSES = ("status", "window", "expire", "doctor")
+"""The commands that show the pauses of dead windows themselves."""
 
 
 @dataclass
 class Context:
-    """One run of one command."""
+    """The context of one command: its console, its workspace and its answers to questions."""
 
     command: str
     console: Console
@@ -59,21 +59,23 @@ class Context:
         no_color: bool,
         no_input: bool,
     ) -> Context:
-        """The context that the common options say."""
+        """Return the context that the common options describe."""
         console = Console(json=json, quiet=quiet, verbose=verbose, no_color=no_color)
-        found = Workspace.find(workspace, environ=os.environ, cwd=Path.cwd())
-        return cls(command, console, found, profile, no_input or bool(os.environ.get("CI")))
+        workspace_found = Workspace.find(workspace, environ=os.environ, cwd=Path.cwd())
+        return cls(
+            command, console, workspace_found, profile, no_input or bool(os.environ.get("CI"))
+        )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        put(sys.stdout, "", flush=True)
+        write_text(sys.stdout, "", flush=True)
 
     def folder(self) -> ProfileDir:
-        """The profile's folder. Raises ConfigError, with how to make one.
+        """Return the profile's folder, and warn of pauses that dead windows left.
 
-        Whatever the command, it tells of a pause that a window left behind.
+        Raises ConfigError, with the command that adds a profile.
         """
         key = (self.profile_name, self.lock_seconds)
         if self._opened is None or self._opened[0] != key:
@@ -82,46 +84,48 @@ class Context:
 
     def _open_folder(self) -> ProfileDir:
         folder = self.workspace.open(
-            self.profile_name, warn=self.warn, command=f"ocsync {self.command}",
+            self.profile_name, warn=self.warn_once, command=f"ocsync {self.command}",
             lock_seconds=self.lock_seconds,
         )  # fmt: skip
-        for name in () if self.command in _TELL_THEMSELVES else _left_by_windows(folder):
-            self.warn(f"{name} is still paused by a window that died; ocsync expire lifts it")
+        for name in () if self.command in _SHOW_ORPHANED_PAUSES else _orphaned_pauses(folder):
+            self.warn_once(f"{name} is still paused by a window that died; ocsync expire lifts it")
         return folder
 
-    def warn(self, text: str) -> None:
-        """Tell something once that is odd, but stops nothing."""
+    def warn_once(self, text: str) -> None:
+        """Print a warning, the same text only once."""
         if text not in self._warned:
             self._warned.add(text)
-            self.tell(text)
+            self.warn(text)
 
-    def tell(self, text: str) -> None:
-        """Tell something that is odd, each time that it happens."""
-        self.console.fault(text, "!")
+    def warn(self, text: str) -> None:
+        """Print a warning."""
+        self.console.alert(text, "!")
 
     def ask(self, question: str) -> bool:
-        """Ask on the terminal; --yes answers yes. Raises UsageError where none can answer."""
+        """Ask on the terminal; --yes answers yes. Raises UsageError without a terminal."""
         if self.yes:
             return True
         if self.no_input or not sys.stdin.isatty():
             raise UsageError(f"{question} cannot be asked here", hint="give --yes if you mean it")
-        return _asked(f"{question} [y/N] ").casefold() in ("y", "yes")
+        return _read_answer(f"{question} [y/N] ").casefold() in ("y", "yes")
 
     def confirm(self, profile: Profile, marketplace: str) -> None:
-        """Let nothing be written to production before its ID was given; --yes is not enough.
+        """Require the ID of a production marketplace before it is written to; ignore --yes.
 
-        Raises UsageError where nobody can be asked, Refused for another ID.
+        Raises UsageError without a terminal, Refused for another ID.
         """
         if not profile.guarded:
             return
-        given, what = self.confirmed, f"profile {profile.name} writes to production"
+        given, question = self.confirmed, f"profile {profile.name} writes to production"
         if not given and (self.no_input or not sys.stdin.isatty()):
-            raise UsageError(what, hint=f"give --confirm {marketplace} if you mean it")
-        given = given or _asked(f"{what}: type the marketplace's ID, {marketplace}, to go on: ")
+            raise UsageError(question, hint=f"give --confirm {marketplace} if you mean it")
+        given = given or _read_answer(
+            f"{question}: type the marketplace's ID, {marketplace}, to go on: "
+        )
         if given.casefold() != marketplace.casefold():
-            raise Refused(f'{what}: its marketplace is {marketplace}, not "{given}"')
+            raise Refused(f'{question}: its marketplace is {marketplace}, not "{given}"')
 
-    def online(
+    def run_online(
         self,
         task: Callable[[Session], Awaitable[T]],
         *,
@@ -129,10 +133,10 @@ class Context:
         locked: bool = False,
         stream: bool = False,
     ) -> T:
-        """Sign in as the profile says, do *task*, and sign off; *locked* takes the run lock,
-        *stream* lets --json show every event.
+        """Run *task* in a session and return its result.
 
-        SIGINT and SIGTERM stop it once in good order, the second time at once.
+        *locked* takes the run lock, *stream* writes every event with --json. The first SIGINT or
+        SIGTERM stops the task after the requests in flight, the second one at once.
         """
         import asyncio
 
@@ -152,13 +156,13 @@ class Context:
     async def session(
         self, *, limits: Limits | None = None, stream: bool = False
     ) -> AsyncIterator[Session]:
-        """What an engine works with, for as long as the block lasts; it signs in when it calls."""
+        """Yield the session of the profile; the first request signs in."""
         import asyncio
 
         from ocsync.client import Connection, open_client
         from ocsync.client import Limits as Defaults
         from ocsync.engine.session import Session
-        from ocsync.render.progress import listening
+        from ocsync.render.progress import event_listener
         from ocsync.store.profiles import resolve_secret
         from ocsync.store.workspace import check_trust
 
@@ -170,23 +174,23 @@ class Context:
         )
         stop = asyncio.Event()
         nap, confirm = partial(_nap, stop), partial(self.confirm, profile)
-        with listening(self.console, stream=stream) as emit:
+        with event_listener(self.console, stream=stream) as emit:
             async with open_client(
                 connection, limits=limits or Defaults(), emit=emit, sleep=nap
             ) as api:
                 yield Session(api, folder, emit, self.ask, confirm, sleep=nap, stop=stop)
 
 
-def _left_by_windows(folder: ProfileDir) -> list[str]:
+def _orphaned_pauses(folder: ProfileDir) -> list[str]:
     try:
         pauses = folder.raw_pauses()
     except Damaged:
-        return []  # whoever needs it tells
+        return []  # the command that reads the pauses reports it
     windows = {name: str(pause["window"]) for name, pause in pauses.items() if "window" in pause}
     return [name for name, window in windows.items() if not folder.window_locks.is_open(window)]
 
 
-def _asked(question: str) -> str:
+def _read_answer(question: str) -> str:
     sys.stderr.write(question)
     sys.stderr.flush()
     from ocsync.engine.signals import handled, interruption
@@ -199,7 +203,7 @@ def _asked(question: str) -> str:
 
 
 async def _nap(stop: Event, seconds: float) -> None:
-    """Wait; not when the operator wants to leave. Raises Interrupted."""
+    """Wait *seconds* unless the operator wants to stop. Raises Interrupted."""
     import asyncio
 
     with suppress(TimeoutError):
@@ -213,9 +217,9 @@ async def _nap(stop: Event, seconds: float) -> None:
 
 @contextmanager
 def _stopping(session: Session, console: Console, *, writes: bool) -> Iterator[list[int]]:
-    """Let a signal stop work that *writes* in good order, and a second one leave at once.
+    """Yield the signals that came; the first stops a task that *writes*, the second exits.
 
-    Work that only reads is left at the first. Yield the signals that came.
+    A task that only reads is left at the first.
     """
     from ocsync.engine.signals import Signals
 
@@ -229,9 +233,9 @@ def _stopping(session: Session, console: Console, *, writes: bool) -> Iterator[l
             return
         counted.append(number)
         if len(counted) > 1:
-            console.fault(_unknown(session.api.in_flight))
+            console.alert(_unknown(session.api.in_flight))
             os._exit(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED)
-        console.fault("stopping; waiting for the requests under way (again to leave at once)", "!")
+        console.alert("stopping; waiting for the requests under way (again to leave at once)", "!")
         session.stop.set()
 
     if writes:
@@ -251,7 +255,7 @@ def _unknown(under_way: int) -> str:
 
 
 def _as_signal(error: Interrupted, stopped: list[int]) -> Interrupted:
-    """Return *error* as what the signal that came means."""
+    """Return *error* as the error that stands for the last signal."""
     from ocsync.engine.signals import interruption
 
     if not stopped:

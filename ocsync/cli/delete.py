@@ -1,4 +1,4 @@
-"""`ocsync delete`."""
+"""The `ocsync delete` command."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import Concurrency, Confirm, LockTimeout, MaxRate, Yes, command, seconds_of
+from ocsync.cli.options import (
+    Concurrency,
+    Confirm,
+    LockTimeout,
+    MaxRate,
+    Yes,
+    command,
+    parse_duration,
+)
 from ocsync.errors import ExitCode, FileMissing, InputError, Refused, UsageError
 
 if TYPE_CHECKING:
@@ -65,43 +73,43 @@ def register(app: typer.Typer) -> None:
 
         if max_delete is not None and no_count:
             raise UsageError("--max-delete counts what goes along, so not with --no-count")
-        named = _read(refs or [], file)
-        ctx.yes, ctx.confirmed, ctx.lock_seconds = yes, confirm, seconds_of(lock_timeout)
+        refs_read = _read_refs(refs or [], file)
+        ctx.yes, ctx.confirmed, ctx.lock_seconds = yes, confirm, parse_duration(lock_timeout)
 
         async def work_on(session: Session) -> tuple[DeleteImpact, DeleteReport | None]:
             identity = await sign_in(session)
             session.folder.runs.recover(session.folder.journal)
             await close_crashed_run(session)
-            found = await delete_impact(
-                session, identity, named, counting=not no_count, workers=concurrency
+            impact = await delete_impact(
+                session, identity, refs_read, counting=not no_count, workers=concurrency
             )
-            ctx.console.event(shown.survey_data(found))
-            for sign, line in () if ctx.console.json else shown.survey(found):
-                ctx.console.talk(line, sign)
-            if dry_run or not (found.there or found.affected.dropped):
-                return found, None
-            _check_number(found.number, max_delete)
+            ctx.console.event(shown.impact_document(impact))
+            for sign, line in () if ctx.console.json else shown.impact_lines(impact):
+                ctx.console.info(line, sign)
+            if dry_run or not (impact.there or impact.affected.dropped):
+                return impact, None
+            _check_limit(impact.number, max_delete)
             confirm_production(session)
-            if not ctx.ask(_question(found)):
+            if not ctx.ask(_question(impact)):
                 raise UsageError("nothing was deleted")
-            return found, await carry_out(session, found, workers=concurrency)
+            return impact, await carry_out(session, impact, workers=concurrency)
 
         limits = Limits(concurrency, max_rate)
-        found, result = ctx.online(work_on, limits=limits, locked=True, stream=True)
-        ctx.console.event(shown.report_data(result, found, dry_run=dry_run))
+        impact, result = ctx.run_online(work_on, limits=limits, locked=True, stream=True)
+        ctx.console.event(shown.document(result, impact, dry_run=dry_run))
         if ctx.console.json:
             return result.exit_code if result else ExitCode.DONE
         if result is None:
-            said = "this was a dry run: nothing was deleted" if dry_run else "nothing to delete"
-            ctx.console.data(said, "=")
+            text = "this was a dry run: nothing was deleted" if dry_run else "nothing to delete"
+            ctx.console.print(text, "=")
             return ExitCode.DONE
-        for sign, line in shown.report(result):
-            ctx.console.data(line, sign)
-        ctx.console.next(*shown.next_commands(result))
+        for sign, line in shown.lines(result):
+            ctx.console.print(line, sign)
+        ctx.console.suggest(*shown.next_commands(result))
         return result.exit_code
 
 
-def _read(words: list[str], file: str) -> list[str]:
+def _read_refs(words: list[str], file: str) -> list[str]:
     from ocsync.intake.ref_list import read_ref_lines, read_refs
 
     if bool(words) == bool(file):
@@ -123,17 +131,17 @@ def _read(words: list[str], file: str) -> list[str]:
         raise InputError(f"{name}: not UTF-8 text; nothing was deleted") from error
 
 
-def _question(found: DeleteImpact) -> str:
+def _question(impact: DeleteImpact) -> str:
     from ocsync.render.text import count
 
-    refs, more = len(found.there), found.number - len(found.there)
+    refs, more = len(impact.there), impact.number - len(impact.there)
     if not refs:
-        return f"Drop {count(len(found.affected.dropped), 'staged entry')} of what is not there?"
+        return f"Drop {count(len(impact.affected.dropped), 'staged entry')} of what is not there?"
     below = f", and {more:,} below," if more else ""
     return f"Delete {count(refs, 'ref')}{below} now?"
 
 
-def _check_number(number: int, most: int | None) -> None:
+def _check_limit(number: int, most: int | None) -> None:
     if most is not None and number > most:
         text = f"this would delete {number:,}, what goes along counted; --max-delete is {most:,}"
         raise Refused(text, hint=f"--max-delete {number} if you mean it")

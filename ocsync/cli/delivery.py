@@ -1,4 +1,4 @@
-"""`ocsync delivery ...`: where OrderCloud delivers, and a listener beside it."""
+"""The `ocsync delivery` commands: list, show, bind and unbind."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import typer
 
 from ocsync.cli import delivery_apply, delivery_attach
 from ocsync.cli.context import Context
-from ocsync.cli.options import Confirm, LockTimeout, Yes, command, seconds_of
-from ocsync.cli.pause import Targets, read_all
+from ocsync.cli.options import Confirm, LockTimeout, Yes, command, parse_duration
+from ocsync.cli.pause import Targets, expand_targets
 from ocsync.errors import ExitCode, UsageError
 
 Config = Annotated[str, typer.Argument(metavar="CONFIG", help="The delivery configuration's ID.")]
@@ -19,13 +19,13 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(name="delivery", help="Where OrderCloud delivers to.", no_args_is_help=True)
     app.add_typer(group, name="delivery")
-    _register_looking(group)
+    _register_reading(group)
     delivery_apply.register(group)
     _register_binding(group)
     delivery_attach.register(group)
 
 
-def _register_looking(group: typer.Typer) -> None:
+def _register_reading(group: typer.Typer) -> None:
     @command(group, "list")
     def list_(ctx: Context) -> None:
         """List the delivery configurations, and what each delivers."""
@@ -38,14 +38,14 @@ def _register_looking(group: typer.Typer) -> None:
             await sign_in(session)
             return await list_configured(session, list(TARGETS.values()))
 
-        found = ctx.online(read)
+        configs = ctx.run_online(read)
         ours = ctx.folder().raw_attachments()
-        rows = [{**one.document, "targets": list(one.targets)} for one in found]
+        rows = [{**config.document, "targets": list(config.targets)} for config in configs]
         ctx.console.document("delivery list", {"deliveries": rows, "attached": ours})
-        ctx.console.lines(shown.configured(found, ours))
-        if not found:
-            ctx.console.talk("there is no delivery configuration", "=")
-            ctx.console.next("ocsync delivery apply FILE")
+        ctx.console.print_lines(shown.config_lines(configs, ours))
+        if not configs:
+            ctx.console.info("there is no delivery configuration", "=")
+            ctx.console.suggest("ocsync delivery apply FILE")
 
     @command(group, "show")
     def show(ctx: Context, name: Config) -> None:
@@ -62,10 +62,10 @@ def _register_looking(group: typer.Typer) -> None:
             await sign_in(session)
             return await bindings.read_config(session, name)
 
-        found = ctx.online(read)
-        ctx.console.document("delivery show", found)
+        configs = ctx.run_online(read)
+        ctx.console.document("delivery show", configs)
         if not ctx.console.json:
-            ctx.console.lines(json.dumps(found, indent=2, ensure_ascii=False).splitlines())
+            ctx.console.print_lines(json.dumps(configs, indent=2, ensure_ascii=False).splitlines())
 
 
 def _register_binding(group: typer.Typer) -> None:
@@ -85,23 +85,23 @@ def _register_binding(group: typer.Typer) -> None:
         from ocsync.engine.delivery_config import bindings
         from ocsync.engine.session import Session, confirm_production, sign_in
 
-        wanted = read_all(targets)
-        ctx.lock_seconds, ctx.confirmed = seconds_of(lock_timeout), confirm
+        expanded = expand_targets(targets)
+        ctx.lock_seconds, ctx.confirmed = parse_duration(lock_timeout), confirm
 
         async def write(session: Session) -> list[bindings.BindResult]:
             await sign_in(session)
             confirm_production(session)
-            return await bindings.bind(session, wanted, name)
+            return await bindings.bind(session, expanded, name)
 
-        done = ctx.online(write, locked=True)
-        facts = [{"target": one.target.name, "was": one.was or None} for one in done]
+        results = ctx.run_online(write, locked=True)
+        facts = [{"target": result.target.name, "was": result.was or None} for result in results]
         ctx.console.document("delivery bind", {"delivery": name, "targets": facts})
-        for one in done:
-            same = one.was.casefold() == name.casefold()
-            was = f" (by {one.was} before)" if one.was and not same else ""
+        for result in results:
+            same = result.was.casefold() == name.casefold()
+            was = f" (by {result.was} before)" if result.was and not same else ""
             text = "delivers by" if not same else "delivers already by"
-            sign = "=" if same else "‖" if one.paused else "▶"
-            ctx.console.data(f"{one.target.name}  {text} {name}{was}", sign)
+            sign = "=" if same else "‖" if result.paused else "▶"
+            ctx.console.print(f"{result.target.name}  {text} {name}{was}", sign)
 
     @command(group, "unbind", ExitCode.CONFLICT, ExitCode.LOCKED)
     def unbind(
@@ -119,34 +119,34 @@ def _register_binding(group: typer.Typer) -> None:
         """
         from ocsync.engine.delivery_config import bindings
         from ocsync.engine.session import Session, confirm_production, sign_in
-        from ocsync.render.delivery import sync_config
+        from ocsync.render.delivery import sync_config_json
         from ocsync.schema import TARGETS
 
-        wanted = read_all(targets)
-        ctx.yes, ctx.lock_seconds, ctx.confirmed = yes, seconds_of(lock_timeout), confirm
+        expanded = expand_targets(targets)
+        ctx.yes, ctx.lock_seconds, ctx.confirmed = yes, parse_duration(lock_timeout), confirm
 
         async def write(session: Session) -> list[dict[str, object]]:
             await sign_in(session)
-            there = await bindings.targets_bound_to(session, wanted)
-            names = ", ".join(state.name for state in there)
-            for state in there:
-                ctx.console.talk(f"{state.name}  {sync_config(state.config)}", "-")
-            if not there:
+            bound = await bindings.targets_bound_to(session, expanded)
+            names = ", ".join(state.name for state in bound)
+            for state in bound:
+                ctx.console.info(f"{state.name}  {sync_config_json(state.config)}", "-")
+            if not bound:
                 return []
             confirm_production(session)
-            ctx.console.talk("  Nothing is delivered for it then, and what changes meanwhile", "!")
-            ctx.console.talk("    does not come later: this is no pause (ocsync pause holds it)")
+            ctx.console.info("  Nothing is delivered for it then, and what changes meanwhile", "!")
+            ctx.console.info("    does not come later: this is no pause (ocsync pause holds it)")
             if not ctx.ask(f"Remove the sync config of {names}?"):
                 raise UsageError("nothing was removed")
-            await bindings.unbind(session, [TARGETS[state.name] for state in there])
-            return [{"target": state.name, "found": state.config} for state in there]
+            await bindings.unbind(session, [TARGETS[state.name] for state in bound])
+            return [{"target": state.name, "found": state.config} for state in bound]
 
-        done = ctx.online(write, locked=True)
-        ctx.console.document("delivery unbind", {"removed": done})
-        for one in done:
-            ctx.console.data(f"{one['target']}  gets nothing any more", "-")
-        if done:
-            names = " ".join(str(one["target"]) for one in done)
-            ctx.console.next(f"ocsync delivery bind {names} CONFIG")
+        removed = ctx.run_online(write, locked=True)
+        ctx.console.document("delivery unbind", {"removed": removed})
+        for row in removed:
+            ctx.console.print(f"{row['target']}  gets nothing any more", "-")
+        if removed:
+            names = " ".join(str(row["target"]) for row in removed)
+            ctx.console.suggest(f"ocsync delivery bind {names} CONFIG")
         else:
-            ctx.console.data("none of them has a sync config", "=")
+            ctx.console.print("none of them has a sync config", "=")

@@ -1,4 +1,4 @@
-"""`ocsync delivery apply`: delivery configurations as a file has them."""
+"""The `ocsync delivery apply` command."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import Confirm, LockTimeout, Yes, command, seconds_of
+from ocsync.cli.options import Confirm, LockTimeout, Yes, command, parse_duration
 from ocsync.errors import ExitCode, FileMissing, UsageError
 
 if TYPE_CHECKING:
@@ -54,39 +54,39 @@ def register(group: typer.Typer) -> None:
         from ocsync.render import delivery as shown
 
         label = "standard input" if file == "-" else file
-        wanted = read_deliveries(label, _read(file))
-        ctx.yes, ctx.lock_seconds, ctx.confirmed = yes, seconds_of(lock_timeout), confirm
+        configs = read_deliveries(label, _read_source(file))
+        ctx.yes, ctx.lock_seconds, ctx.confirmed = yes, parse_duration(lock_timeout), confirm
 
         async def work_on(session: Session) -> list[ConfigChange]:
             await sign_in(session)
-            found = await apply.plan_changes(session, label, wanted, secrets=secrets)
-            for sign, line in shown.differences(found):
-                ctx.console.data(line, sign)
-            changing = [one for one in found if one.edits]
+            changes = await apply.plan_changes(session, label, configs, secrets=secrets)
+            for sign, line in shown.change_lines(changes):
+                ctx.console.print(line, sign)
+            changing = [one for one in changes if one.edits]
             if dry_run or not changing:
-                return found
-            known = apply.resolved(label, changing, run_commands=run_commands)
+                return changes
+            secret_values = apply.resolved(label, changing, run_commands=run_commands)
             confirm_production(session)
-            if not ctx.ask(f"Send this to {shown.configurations(len(changing))}?"):
+            if not ctx.ask(f"Send this to {shown.count_configs(len(changing))}?"):
                 raise UsageError("nothing was sent")
-            await apply.apply(session, changing, known)
-            return found
+            await apply.apply(session, changing, secret_values)
+            return changes
 
-        found = ctx.online(work_on, locked=not dry_run)
-        changed = [one for one in found if one.edits]
+        changes = ctx.run_online(work_on, locked=not dry_run)
+        changed = [one for one in changes if one.edits]
         ctx.console.document("delivery apply", {
             "sent": bool(changed) and not dry_run, "dry_run": dry_run,
-            "deliveries": [shown.facts(one) for one in found],
+            "deliveries": [shown.change_document(one) for one in changes],
         })  # fmt: skip
         if dry_run and changed:
-            ctx.console.talk("this was a dry run: nothing was sent", "=")
+            ctx.console.info("this was a dry run: nothing was sent", "=")
         elif changed:
-            ctx.console.data(f"{shown.configurations(len(changed))} now as in {label}", "✓")
-            new = [one.wanted.id for one in found if one.found is None]
-            ctx.console.next(*(f"ocsync delivery bind TARGET {name}" for name in new[:1]))
+            ctx.console.print(f"{shown.count_configs(len(changed))} now as in {label}", "✓")
+            new = [one.wanted.id for one in changes if one.found is None]
+            ctx.console.suggest(*(f"ocsync delivery bind TARGET {name}" for name in new[:1]))
 
 
-def _read(file: str) -> bytes:
+def _read_source(file: str) -> bytes:
     from pathlib import Path
 
     if file == "-":

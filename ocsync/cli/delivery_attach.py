@@ -1,4 +1,4 @@
-"""`ocsync delivery attach` and `detach`: a listener beside the real delivery target."""
+"""The `ocsync delivery attach` and `ocsync delivery detach` commands."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 import typer
 
-from ocsync.cli import kafka_options as of
+from ocsync.cli import kafka_options
 from ocsync.cli.context import Context
-from ocsync.cli.options import Confirm, LockTimeout, SecretCommand, Yes, command, seconds_of
-from ocsync.cli.pause import Targets, read_all
+from ocsync.cli.options import Confirm, LockTimeout, SecretCommand, Yes, command, parse_duration
+from ocsync.cli.pause import Targets, expand_targets
 from ocsync.cli.secret_options import secret_of
 from ocsync.errors import UsageError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Endpoint = Annotated[
     str, typer.Option("--endpoint", metavar="URL", help="Where OrderCloud reaches the listener.")
 ]
-MaybeTargets = Annotated[
+OptionalTargets = Annotated[
     list[str] | None,
     typer.Argument(metavar="[TARGET...]", help="Only what was attached for these; else all."),
 ]
@@ -46,13 +46,13 @@ def _register_attach(group: typer.Typer) -> None:
         topic: Annotated[
             str, typer.Option("--topic", metavar="TOPIC", help="Instead: a Kafka topic, or a hub.")
         ] = "",
-        servers: of.Servers = "",
-        username: of.Username = "",
-        username_env: of.UsernameEnv = "",
-        password_env: of.PasswordEnv = "",
-        password_command: of.PasswordCommand = "",
-        connection_env: of.ConnectionEnv = "",
-        connection_command: of.ConnectionCommand = "",
+        servers: kafka_options.Servers = "",
+        username: kafka_options.Username = "",
+        username_env: kafka_options.UsernameEnv = "",
+        password_env: kafka_options.PasswordEnv = "",
+        password_command: kafka_options.PasswordCommand = "",
+        connection_env: kafka_options.ConnectionEnv = "",
+        connection_command: kafka_options.ConnectionCommand = "",
         confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
     ) -> None:
@@ -68,42 +68,45 @@ def _register_attach(group: typer.Typer) -> None:
         from ocsync.engine.session import Session, confirm_production, sign_in
         from ocsync.listener_attachment import place_of
 
-        given = of.Given(servers, username, username_env, password_env, password_command,
-                         "PLAIN", connection_env, connection_command)  # fmt: skip
-        wanted = read_all(targets)
-        if bool(endpoint) == (given != of.Given()):
+        options = kafka_options.KafkaOptions(
+            servers=servers,
+            username=username,
+            username_env=username_env,
+            password_env=password_env,
+            password_command=password_command,
+            connection_env=connection_env,
+            connection_command=connection_command,
+        )
+        expanded = expand_targets(targets)
+        if bool(endpoint) == (options != kafka_options.KafkaOptions()):
             raise UsageError("give --endpoint URL, or --servers HOST:PORT and --topic TOPIC")
         if endpoint:
-            listener = _http(endpoint, secret_of(secret_env, secret_command, "its secret"))
+            listener = _http_listener(endpoint, secret_of(secret_env, secret_command, "its secret"))
         else:
-            listener = _kafka(given, topic)
+            listener = _kafka_listener(options, topic)
         _check_fields(listener)
-        _check_reach(ctx, listener)
-        ctx.lock_seconds, ctx.confirmed = seconds_of(lock_timeout), confirm
+        _check_reachable(ctx, listener)
+        ctx.lock_seconds, ctx.confirmed = parse_duration(lock_timeout), confirm
 
         async def write(session: Session) -> list[Attachment]:
             await sign_in(session)
             confirm_production(session)
-            return await attach.attach(session, wanted, listener)
+            return await attach.attach(session, expanded, listener)
 
-        done = ctx.online(write, locked=True)
-        facts = [
-            {"config": a.config, "type": a.slot, **a.shown, "targets": a.targets} for a in done
-        ]
+        attachments = ctx.run_online(write, locked=True)
+        facts = [_attachment_document(attachment) for attachment in attachments]
         ctx.console.document("delivery attach", {"attached": facts})
-        for one in done:
-            ctx.console.data(
-                f"{one.config}  delivers to {place_of(one.shown)} too ({', '.join(one.targets)})",
-                "+",
-            )
-        ctx.console.next("ocsync resume --verify", "ocsync delivery detach")
+        for attachment in attachments:
+            where, names = place_of(attachment.shown), ", ".join(attachment.targets)
+            ctx.console.print(f"{attachment.config}  delivers to {where} too ({names})", "+")
+        ctx.console.suggest("ocsync resume --verify", "ocsync delivery detach")
 
 
 def _register_detach(group: typer.Typer) -> None:
     @command(group, "detach")
     def detach(
         ctx: Context,
-        targets: MaybeTargets = None,
+        targets: OptionalTargets = None,
         endpoint: Endpoint = "",
         yes: Yes = False,
         confirm: Confirm = "",
@@ -117,57 +120,66 @@ def _register_detach(group: typer.Typer) -> None:
         from ocsync.engine.delivery_config import attach
         from ocsync.engine.session import Session, confirm_production, sign_in
 
-        wanted = read_all(targets) if targets else []
-        ctx.yes, ctx.lock_seconds, ctx.confirmed = yes, seconds_of(lock_timeout), confirm
+        expanded = expand_targets(targets) if targets else []
+        ctx.yes, ctx.lock_seconds, ctx.confirmed = yes, parse_duration(lock_timeout), confirm
 
         async def write(session: Session) -> tuple[list[Detached], list[str]]:
             await sign_in(session)
             confirm_production(session)
-            done = await attach.detach(session, wanted, endpoint)
-            left = await attach.strangers(session, wanted, endpoint) if wanted and endpoint else []
+            detached = await attach.detach(session, expanded, endpoint)
+            left = []
+            if expanded and endpoint:
+                left = await attach.strangers(session, expanded, endpoint)
             if left:
                 names = ", ".join(left)
                 if not ctx.ask(f"{names}: remove the Http target {endpoint}, not from here?"):
                     raise UsageError(f"{names}: left as it is")
                 await attach.remove(session, left, "Http")
-            return done, left
+            return detached, left
 
-        done, left = ctx.online(write, locked=True)
-        facts = [
-            {**_facts(one.attachment), "was": one.was.value, "changed": list(one.changed)}
-            for one in done
-        ]
+        detached, left = ctx.run_online(write, locked=True)
+        facts = [_detached_document(one) for one in detached]
         ctx.console.document("delivery detach", {"detached": facts, "removed": left})
-        for one in done:
-            _tell(ctx, one)
+        for one in detached:
+            _show_detached(ctx, one)
         for name in left:
-            ctx.console.data(f"{name}  does not deliver to {endpoint} any more", "-")
-        if not (done or left):
-            ctx.console.talk("no listener is attached from here", "=")
+            ctx.console.print(f"{name}  does not deliver to {endpoint} any more", "-")
+        if not (detached or left):
+            ctx.console.info("no listener is attached from here", "=")
 
 
-def _facts(mine: Attachment) -> dict[str, Any]:
-    return {"config": mine.config, "type": mine.slot, **mine.shown, "targets": mine.targets}
+def _attachment_document(attachment: Attachment) -> dict[str, Any]:
+    return {
+        "config": attachment.config,
+        "type": attachment.slot,
+        **attachment.shown,
+        "targets": attachment.targets,
+    }
 
 
-def _tell(ctx: Context, one: Detached) -> None:
+def _detached_document(detached: Detached) -> dict[str, Any]:
+    facts = {"was": detached.was.value, "changed": list(detached.changed)}
+    return {**_attachment_document(detached.attachment), **facts}
+
+
+def _show_detached(ctx: Context, detached: Detached) -> None:
     from ocsync.listener_attachment import AttachmentState, place_of
 
-    mine = one.attachment
-    place = place_of(mine.shown)
-    if one.was is AttachmentState.OURS:
-        ctx.console.data(f"{mine.config}  does not deliver to {place} any more", "-")
-    elif one.was is AttachmentState.FREE:
-        ctx.console.data(f"{mine.config}  delivered to {place} no more already", "=")
+    attachment = detached.attachment
+    where = place_of(attachment.shown)
+    if detached.was is AttachmentState.OURS:
+        ctx.console.print(f"{attachment.config}  does not deliver to {where} any more", "-")
+    elif detached.was is AttachmentState.FREE:
+        ctx.console.print(f"{attachment.config}  delivered to {where} no more already", "=")
     else:
-        text = f"its {mine.slot} target is not our listener any more; left as it is"
-        ctx.console.data(f"{mine.config}  {text}", "!")
-    if one.changed:
-        names = ", ".join(one.changed)
-        ctx.console.talk(f"  somebody changed it meanwhile, and that stays: {names}", "!")
+        text = f"its {attachment.slot} target is not our listener any more; left as it is"
+        ctx.console.print(f"{attachment.config}  {text}", "!")
+    if detached.changed:
+        names = ", ".join(detached.changed)
+        ctx.console.info(f"  somebody changed it meanwhile, and that stays: {names}", "!")
 
 
-def _http(endpoint: str, secret: str) -> Listener:
+def _http_listener(endpoint: str, secret: str) -> Listener:
     from ocsync.engine.delivery_config.attach import Listener
 
     parts = urlsplit(endpoint)
@@ -176,10 +188,10 @@ def _http(endpoint: str, secret: str) -> Listener:
     return Listener("Http", {"Endpoint": endpoint}, {"Secret": secret})
 
 
-def _kafka(given: of.Given, topic: str) -> Listener:
+def _kafka_listener(options: kafka_options.KafkaOptions, topic: str) -> Listener:
     from ocsync.engine.delivery_config.attach import Listener
 
-    brokers, hub = given.read()
+    brokers, hub = options.resolve()
     if not (topic or hub):
         raise UsageError("give --topic TOPIC")
     if not brokers.username:
@@ -190,18 +202,18 @@ def _kafka(given: of.Given, topic: str) -> Listener:
 
 
 def _check_fields(listener: Listener) -> None:
-    """Refuse what OrderCloud's fields do not take, without showing a secret."""
+    """Raise UsageError for a value that OrderCloud refuses, without showing a secret."""
     from ocsync.intake.field_values import value_fault
     from ocsync.schema import DELIVERY_TARGETS
 
     fields = DELIVERY_TARGETS[listener.slot]
     for name, value in {**listener.shown, **listener.secrets}.items():
-        if why := value_fault(fields[name], name, value):
-            raise UsageError(f"{listener.slot}.{name} {why}")
+        if reason := value_fault(fields[name], name, value):
+            raise UsageError(f"{listener.slot}.{name} {reason}")
 
 
-def _check_reach(ctx: Context, listener: Listener) -> None:
-    """OrderCloud is not on this machine, unless it is the emulator."""
+def _check_reachable(ctx: Context, listener: Listener) -> None:
+    """Raise UsageError for a loopback address, unless OrderCloud is the local emulator."""
     from ocsync.delivery.kafka_config import is_loopback
 
     servers = listener.shown.get("BootstrapServers", "")

@@ -1,11 +1,11 @@
-"""`ocsync demo`: the whole cycle on a local OrderCloud, with the real commands."""
+"""The `ocsync demo` command."""
 
 from __future__ import annotations
 
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.emulator import needs_extra
+from ocsync.cli.emulator import missing_extra
 from ocsync.cli.options import command
 from ocsync.errors import ExitCode
 
@@ -19,5 +19,5 @@ def register(app: typer.Typer) -> None:
         try:
             from ocsync.cli.demo_stories import run
         except ImportError as error:
-            raise needs_extra() from error
+            raise missing_extra() from error
         return run(ctx.console)

@@ -1,7 +1,7 @@
-"""Three ways to make the same edits, and what each costs: counted, not claimed.
+"""Strategies to make the same edits, compared by the requests and messages that each one costs.
 
-Each way has a marketplace of its own, whose messages go to a signed HTTP listener of its own. One
-by one means every edit as a request, in order, as a script would; with ocsync they are staged.
+Each strategy has its own marketplace, which delivers to its own signed HTTP listener. The edits are
+either sent one by one, a request for each, as a script would, or staged with ocsync.
 """
 
 from __future__ import annotations
@@ -24,53 +24,59 @@ from ocsync.plan import METHODS
 from ocsync.schema import Target, url_of
 
 SECRET = "a listener's secret"  # noqa: S105 - of a marketplace that lives for seconds
-_ARRIVE_SECONDS = 20.0
+_ARRIVAL_TIMEOUT = 20.0
 
 
-class Cost(NamedTuple):
-    """What a way took: requests that wrote, and messages that its listener took."""
+class StrategyCost(NamedTuple):
+    """The cost of a strategy: write requests, and messages that its listener received."""
 
-    way: str
+    strategy: str
     requests: int
     messages: int
 
+    def document(self) -> dict[str, Any]:
+        """Return the cost as JSON data."""
+        return {"way": self.strategy, "requests": self.requests, "messages": self.messages}
 
-class Way(NamedTuple):
-    """A way: its marketplace, and how many messages its listener has taken."""
+
+class Strategy(NamedTuple):
+    """A strategy: its marketplace, and the count of messages that its listener received."""
 
     name: str
     market: RunningEmulator
-    heard: Callable[[], int]
+    received: Callable[[], int]
 
-    def counted(self) -> Cost:
-        """What it took so far, when all that was published has arrived. Raises OcsyncError."""
+    def cost(self) -> StrategyCost:
+        """Return the cost so far, once all messages have arrived. Raises OcsyncError."""
         emulator = self.market.emulator
-        deadline = time.monotonic() + _ARRIVE_SECONDS
-        while (heard := self.heard()) < sum(emulator.publisher.counts.values()):
+        deadline = time.monotonic() + _ARRIVAL_TIMEOUT
+        while (received := self.received()) < sum(emulator.publisher.counts.values()):
             if time.monotonic() > deadline:
                 raise OcsyncError(f"{self.name}: not every message came to the listener")
             time.sleep(0.02)
-        return Cost(self.name, emulator.counts["writes"], heard)
+        return StrategyCost(self.name, emulator.counts["writes"], received)
 
 
 @contextmanager
-def by_hand(name: str, seed: dict[str, Any]) -> Iterator[Way]:
-    """A way without ocsync, with its marketplace and its listener for the time of the block."""
-    taken: list[Any] = []
-    receiver = HttpListener(RequestCheck(SECRET), taken.extend, lambda *_: None)
-    with serve_app_in_thread(receiver) as url, serve_in_thread(EmulatorOptions()) as market:
+def without_ocsync(name: str, seed: dict[str, Any]) -> Iterator[Strategy]:
+    """Yield a strategy without ocsync, whose marketplace and listener run until the block ends."""
+    received: list[Any] = []
+    listener = HttpListener(RequestCheck(SECRET), received.extend, lambda *_: None)
+    with serve_app_in_thread(listener) as url, serve_in_thread(EmulatorOptions()) as market:
         http = {"Http": {"Endpoint": url, "Secret": SECRET}}
         deliveries = [{**one, "DeliveryTargets": http} for one in seed["deliveries"]]
         load_seed(market.emulator.market, {**seed, "deliveries": deliveries})
-        yield Way(name, market, lambda: len(taken))
+        yield Strategy(name, market, lambda: len(received))
 
 
-def one_by_one(way: Way, entries: Sequence[Entry], paused: Sequence[Target] = ()) -> None:
-    """Send every entry as a request of its own, while *paused* are paused."""
-    asyncio.run(_one_by_one(way.market.url, entries, paused))
+def send_one_by_one(
+    strategy: Strategy, entries: Sequence[Entry], paused: Sequence[Target] = ()
+) -> None:
+    """Send each entry as its own request, while the targets in *paused* are paused."""
+    asyncio.run(_send_all(strategy.market.url, entries, paused))
 
 
-async def _one_by_one(url: str, entries: Sequence[Entry], paused: Sequence[Target]) -> None:
+async def _send_all(url: str, entries: Sequence[Entry], paused: Sequence[Target]) -> None:
     connection = Connection(url, url, "emulator", lambda: "emulator")
     async with open_client(connection) as api:
         for target in paused:
@@ -91,23 +97,25 @@ async def _send(api: Api, entry: Entry) -> None:
     await api.write(METHODS[change.op], url_of(entry.ref), request)
 
 
-def differences(one: Way, other: Way) -> list[str]:
-    """The refs whose documents are not the same in both marketplaces, time stamps apart."""
-    found = []
-    for name, table in one.market.emulator.market.tables.items():
-        twin = other.market.emulator.market.tables[name].rows
+def differing_refs(first: Strategy, second: Strategy) -> list[str]:
+    """Return the refs whose documents differ between both marketplaces, timestamps aside."""
+    refs = []
+    for name, table in first.market.emulator.market.tables.items():
+        twin = second.market.emulator.market.tables[name].rows
         for key in table.rows.keys() | twin.keys():
             pair = [
-                _timeless(rows[key].document) if key in rows else None
+                _without_timestamps(rows[key].document) if key in rows else None
                 for rows in (table.rows, twin)
             ]
             if pair[0] != pair[1]:
-                found.append("/".join([name, *key]))
-    return found
+                refs.append("/".join([name, *key]))
+    return refs
 
 
-def _timeless(document: Any) -> Any:
+def _without_timestamps(document: Any) -> Any:
     if not isinstance(document, dict):
         return document
     stamps = ("LastUpdated", "DateCreated")
-    return {name: _timeless(value) for name, value in document.items() if name not in stamps}
+    return {
+        name: _without_timestamps(value) for name, value in document.items() if name not in stamps
+    }

@@ -1,6 +1,6 @@
-"""The demo's stories: real commands on an emulator, and the same edits two other ways meanwhile.
+"""Stories of the demo: real commands on an emulator, beside two other strategies.
 
-What each way takes is counted at a signed HTTP listener, and all marketplaces must end alike.
+A signed HTTP listener counts the messages of each strategy, and all marketplaces must end alike.
 """
 
 from __future__ import annotations
@@ -21,7 +21,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ocsync.cli.app import run as ocsync
-from ocsync.cli.demo_comparison import Cost, Way, by_hand, differences, one_by_one
+from ocsync.cli.demo_comparison import (
+    Strategy,
+    StrategyCost,
+    differing_refs,
+    send_one_by_one,
+    without_ocsync,
+)
 from ocsync.emulator import EmulatorOptions, serve_in_thread
 from ocsync.emulator.seeds import load_seed
 from ocsync.errors import ExitCode, OcsyncError
@@ -32,34 +38,34 @@ from ocsync.store import ProfileDir, Workspace
 
 PRODUCTS, RECORDS, BUYERS, CATEGORIES = 50, 200, 4, 6
 _SECRET, _LISTENER = "OCSYNC_DEMO_SECRET", "LISTENER_SECRET"
-"""The names of variables: the API client's secret, and the listener's."""
+"""The environment variables of the API client's secret and the listener's secret."""
 
 
-_FEED = {"BootstrapServers": "broker.invalid:9093", "SaslUsername": "demo",
+_KAFKA_TARGET = {"BootstrapServers": "broker.invalid:9093", "SaslUsername": "demo",
          "SaslPassword": "of the real consumer", "Topic": "catalog"}  # fmt: skip
 
 
-class Figures(NamedTuple):
-    """What was counted in a story, in each way."""
+class StoryResult(NamedTuple):
+    """The result of a story: the cost of each strategy, ocsync's last."""
 
     story: str
     edits: int
-    costs: list[Cost]
+    costs: list[StrategyCost]
 
     @property
-    def good(self) -> bool:
-        """Whether the last way, which is ocsync's, took the fewest messages and requests."""
+    def is_best(self) -> bool:
+        """True if ocsync cost the fewest requests, and no more messages than the others."""
         *others, mine = self.costs
         return all(mine.messages <= c.messages and mine.requests < c.requests for c in others)
 
 
-def seed() -> dict[str, Any]:
-    """A small marketplace: products with records, a catalog with categories, buyers."""
+def demo_seed() -> dict[str, Any]:
+    """Return the seed of a marketplace: products, inventory, a catalog with categories, buyers."""
     return {
         "marketplace": "demo",
         "name": "Demo Outdoors",
         "deliveries": [
-            {"ID": "search", "Name": "Search feed", "DeliveryTargets": {"Kafka": _FEED}}
+            {"ID": "search", "Name": "Search feed", "DeliveryTargets": {"Kafka": _KAFKA_TARGET}}
         ],
         "targets": {name: {"DeliveryConfigID": "search"} for name in TARGETS},
         "address": [
@@ -71,7 +77,12 @@ def seed() -> dict[str, Any]:
             for n in range(PRODUCTS)
         ],
         "inventory": [
-            {"ProductID": _product(n), "ID": f"R{n}", "AddressID": "wh-0", "QuantityAvailable": 10}
+            {
+                "ProductID": _product_id(n),
+                "ID": f"R{n}",
+                "AddressID": "wh-0",
+                "QuantityAvailable": 10,
+            }
             for n in range(RECORDS)
         ],
         "catalog": [{"ID": "SUMMER", "Name": "Summer", "Active": False}],
@@ -83,12 +94,12 @@ def seed() -> dict[str, Any]:
     }
 
 
-def _product(record: int) -> str:
+def _product_id(record: int) -> str:
     return f"P{record * PRODUCTS // RECORDS}"
 
 
-def stocktake(path: Path) -> None:
-    """1,000 edits of 200 records: quantities, locations, settings, and a recount."""
+def write_stocktake(path: Path) -> None:
+    """Write 1,000 edits of 200 records: quantities, locations, settings and a recount."""
     with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         names = ["ProductID", "InventoryRecordID", "op", "QuantityAvailable", "AddressID"]
@@ -100,11 +111,11 @@ def stocktake(path: Path) -> None:
             ("set", "", "", "", 5),
             ("adjust", 2, "", "", ""),
         ):
-            rows.writerows([_product(n), f"R{n}", *cells] for n in range(RECORDS))
+            rows.writerows([_product_id(n), f"R{n}", *cells] for n in range(RECORDS))
 
 
-def assignments(path: Path) -> None:
-    """Several buyers get the catalog, and its categories a new order."""
+def write_assignments(path: Path) -> None:
+    """Write edits that assign the catalog to buyers and reorder its categories."""
     both = {"ViewAllCategories": True, "ViewAllProducts": True}
     records: list[dict[str, Any]] = [
         {"ref": f"catalog-assignment/SUMMER/B{n}", "op": "assign", "fields": both}
@@ -117,7 +128,7 @@ def assignments(path: Path) -> None:
 
 
 class Story(NamedTuple):
-    """A story: its commands up to where all is staged, and those after; the targets it pauses."""
+    """A story: the targets that it pauses, and the commands that stage and send its edits."""
 
     name: str
     targets: tuple[str, ...]
@@ -159,35 +170,39 @@ STORIES = (
 
 
 def run(console: Console) -> ExitCode:
-    """Run both stories; FAILED when a command fails or the marketplaces differ."""
+    """Run all stories; return FAILED if ocsync is not best or the marketplaces differ."""
     start = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="ocsync-demo-") as name,
         contextlib.chdir(name),
-        _variables(Path(name)),
+        _isolated_environment(Path(name)),
         serve_in_thread(EmulatorOptions()) as market,
-        by_hand("one by one, not paused", seed()) as unpaused,
-        by_hand("one by one, while paused", seed()) as paused,
+        without_ocsync("one by one, not paused", demo_seed()) as unpaused,
+        without_ocsync("one by one, while paused", demo_seed()) as paused,
     ):
-        load_seed(market.emulator.market, seed())
-        shell = _Shell(console, Path(name))
-        stocktake(shell.folder / "stocktake.csv")
-        assignments(shell.folder / "summer.jsonl")
-        shell.run("profile", "add", "demo", "--api-url", market.url, "--client-id", "emulator",
+        load_seed(market.emulator.market, demo_seed())
+        runner = _CommandRunner(console, Path(name))
+        write_stocktake(runner.folder / "stocktake.csv")
+        write_assignments(runner.folder / "summer.jsonl")
+        runner.run("profile", "add", "demo", "--api-url", market.url, "--client-id", "emulator",
                   "--secret-env", _SECRET)  # fmt: skip
-        with shell.listening() as url:
-            shell.run("delivery", "attach", "inventory", "catalog-wide", "--endpoint", url,
+        with runner.running_listener() as url:
+            runner.run("delivery", "attach", "inventory", "catalog-wide", "--endpoint", url,
                       "--secret-env", _LISTENER)  # fmt: skip
-            mine = Way("with ocsync", market, shell.heard)
-            figures = [_figures(shell, story, unpaused, paused, mine) for story in STORIES]
-        differ = [ref for way in (unpaused, paused) for ref in differences(mine, way)]
-    _tell(console, figures, differ, time.monotonic() - start)
-    return ExitCode.DONE if not differ and all(f.good for f in figures) else ExitCode.FAILED
+            with_ocsync = Strategy("with ocsync", market, runner.received)
+            results = [
+                _run_story(runner, story, unpaused, paused, with_ocsync) for story in STORIES
+            ]
+        differing = [
+            ref for other in (unpaused, paused) for ref in differing_refs(with_ocsync, other)
+        ]
+    _show_results(console, results, differing, time.monotonic() - start)
+    return ExitCode.DONE if not differing and all(f.is_best for f in results) else ExitCode.FAILED
 
 
 @contextmanager
-def _variables(folder: Path) -> Iterator[None]:
-    """The environment of a shell in which nothing but the demo's profile is set up."""
+def _isolated_environment(folder: Path) -> Iterator[None]:
+    """Hide the user's settings from the commands and set the demo's, until the block ends."""
     kept = dict(os.environ)
     for name in kept:
         if name.startswith("OCSYNC_"):
@@ -205,23 +220,23 @@ def _variables(folder: Path) -> Iterator[None]:
         os.environ.update(kept)
 
 
-class _Shell:
-    """Runs ocsync as a user would, from the same entry point, showing each command line."""
+class _CommandRunner:
+    """A runner that prints each command line and runs it through the real entry point."""
 
     def __init__(self, console: Console, folder: Path) -> None:
         self.console = console
         self.folder = folder
 
-    def show(self, line: str = "") -> None:
-        """A line of the demo's own; programs get the figures alone."""
+    def print(self, line: str = "") -> None:
+        """Print a line of the demo itself, unless --json is given."""
         if not self.console.json:
-            self.console.data(line)
+            self.console.print(line)
             sys.stdout.flush()
 
     def run(self, *words: str) -> None:
-        """Run a command. Raises OcsyncError when it does not end well."""
+        """Run a command. Raises OcsyncError if it fails."""
         shown = " ".join(f'"{w}"' if " " in w else w for w in words if w != "--quiet")
-        self.show(f"$ ocsync {shown}")
+        self.print(f"$ ocsync {shown}")
         hidden = contextlib.redirect_stdout(io.StringIO())
         with hidden if self.console.json else contextlib.nullcontext():
             code = ocsync(list(words))
@@ -229,81 +244,91 @@ class _Shell:
             raise KeyboardInterrupt
         if code:
             raise OcsyncError(f"ocsync {shown} ended with exit code {code}")
-        self.show()
+        self.print()
 
     @contextmanager
-    def listening(self) -> Iterator[str]:
-        """A listener beside, as in a terminal of its own, for the time of the block; its URL."""
+    def running_listener(self) -> Iterator[str]:
+        """Run a listener in a process of its own until the block ends; yield its URL."""
         words = ["listen", "http", "--port", "0", "--secret-env", _LISTENER]
-        self.show(f"$ ocsync {' '.join(words)} &")
+        self.print(f"$ ocsync {' '.join(words)} &")
         with subprocess.Popen(
             [sys.executable, "-m", "ocsync", *words, "--json"],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         ) as listener:  # fmt: skip
             try:
-                said = listener.stdout.readline() if listener.stdout else ""
-                if not said:
+                line = listener.stdout.readline() if listener.stdout else ""
+                if not line:
                     raise OcsyncError("the listener did not start")
-                url = str(json.loads(said)["url"])
-                self.show(f"listening at {url}\n")
+                url = str(json.loads(line)["url"])
+                self.print(f"listening at {url}\n")
                 yield url
             finally:
                 listener.terminate()
 
     @property
     def profile(self) -> ProfileDir:
-        """The profile that the commands work with."""
-        return Workspace(self.folder / ".ocsync").open("", warn=self.console.talk)
+        """The profile that the commands use."""
+        return Workspace(self.folder / ".ocsync").open("", warn=self.console.info)
 
-    def heard(self) -> int:
-        """How many messages the listener has taken."""
+    def received(self) -> int:
+        """Return the number of messages that the listener received."""
         return sum(1 for _ in self.profile.delivery_log.read())
 
 
-def _figures(shell: _Shell, story: Story, unpaused: Way, paused: Way, mine: Way) -> Figures:
-    """Tell *story*; what it took, and what the same edits take the other ways meanwhile."""
-    shell.show(f"-- {story.name} ".ljust(72, "-") + "\n")
-    ways = (unpaused, paused, mine)
-    before = [way.counted() for way in ways]
+def _run_story(
+    runner: _CommandRunner,
+    story: Story,
+    unpaused: Strategy,
+    paused: Strategy,
+    with_ocsync: Strategy,
+) -> StoryResult:
+    """Run the commands of *story* beside the other strategies, and return the costs."""
+    runner.print(f"-- {story.name} ".ljust(72, "-") + "\n")
+    strategies = (unpaused, paused, with_ocsync)
+    before = [strategy.cost() for strategy in strategies]
     for words in story.stage:
-        shell.run(*words)
-    entries = shell.profile.journal.entries()
+        runner.run(*words)
+    entries = runner.profile.journal.entries()
     direct, grouped = read_targets(story.targets)
     others = [(unpaused, ()), (paused, (*direct, *grouped))]
     with ThreadPoolExecutor() as pool:
-        beside = [pool.submit(one_by_one, way, entries, targets) for way, targets in others]
+        futures = [
+            pool.submit(send_one_by_one, strategy, entries, targets) for strategy, targets in others
+        ]
         for words in story.resume:
-            shell.run(*words)
-        for other in beside:
-            other.result()
-    after = [way.counted() for way in ways]
+            runner.run(*words)
+        for future in futures:
+            future.result()
+    after = [strategy.cost() for strategy in strategies]
     costs = [
-        Cost(way.name, b.requests - a.requests, b.messages - a.messages)
-        for way, a, b in zip(ways, before, after, strict=True)
+        StrategyCost(one.strategy, two.requests - one.requests, two.messages - one.messages)
+        for one, two in zip(before, after, strict=True)
     ]
-    return Figures(story.name, len(entries), costs)
+    return StoryResult(story.name, len(entries), costs)
 
 
-def _tell(console: Console, figures: list[Figures], differ: list[str], seconds: float) -> None:
-    stories = [{**f._asdict(), "costs": [cost._asdict() for cost in f.costs]} for f in figures]
-    console.document("demo", {"stories": stories, "differences": differ, "seconds": seconds})
+def _show_results(
+    console: Console, results: list[StoryResult], differing: list[str], seconds: float
+) -> None:
+    stories = [{**f._asdict(), "costs": [cost.document() for cost in f.costs]} for f in results]
+    console.document("demo", {"stories": stories, "differences": differing, "seconds": seconds})
     if console.json:
         return
-    console.data("-- figures ".ljust(72, "-"))
-    console.lines(_table(figures))
-    if differ:
-        console.data(f"the marketplaces differ: {', '.join(differ[:5])}", "✗")
+    console.print("-- figures ".ljust(72, "-"))
+    console.print_lines(_result_table(results))
+    if differing:
+        console.print(f"the marketplaces differ: {', '.join(differing[:5])}", "✗")
     else:
         text = f"all marketplaces ended alike; {duration(seconds)}, everything temporary is gone"
-        console.data(text, "✓")
+        console.print(text, "✓")
 
 
-def _table(figures: Sequence[Figures]) -> list[str]:
-    """What each way took in each story."""
+def _result_table(results: Sequence[StoryResult]) -> list[str]:
+    """Return a table of the cost of each strategy in each story."""
     rows: list[tuple[object, ...]] = [("story", "edits", "way", "requests", "messages")]
-    for one in figures:
-        first: tuple[object, ...] = (one.story, one.edits)
-        for cost in one.costs:
+    for result in results:
+        first: tuple[object, ...] = (result.story, result.edits)
+        for cost in result.costs:
             rows.append((*first, *cost))
             first = ("", "")
     return columns(rows, "<><>>", gap=3)

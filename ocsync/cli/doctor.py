@@ -1,4 +1,4 @@
-"""`ocsync doctor`."""
+"""The `ocsync doctor` command."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import ONLINE, Yes, command
+from ocsync.cli.options import ONLINE_EXITS, Yes, command
 from ocsync.errors import ExitCode, Locked, OcsyncError, UsageError, first_of
 from ocsync.render.console import terminal_columns
 
@@ -24,7 +24,7 @@ _MAX_WAIT = 8.0
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
-    @command(app, "doctor", exits=ONLINE)
+    @command(app, "doctor", exits=ONLINE_EXITS)
     def doctor(
         ctx: Context,
         offline: Annotated[
@@ -44,23 +44,23 @@ def register(app: typer.Typer) -> None:
         from ocsync.render import doctor as shown
 
         ctx.yes = yes
-        found = _examined(ctx, _setup(ctx), offline=offline)
+        report = _run_checks(ctx, _setup(ctx), offline=offline)
         repaired: list[CheckResult] = []
         locked = ExitCode.DONE
         if fix:
-            repaired, locked = _repaired(ctx, found)
+            repaired, locked = _repair(ctx, report)
         if repaired:
-            found = _examined(ctx, _setup(ctx), offline=offline)
+            report = _run_checks(ctx, _setup(ctx), offline=offline)
         facts = {
             "workspace": str(ctx.workspace.root),
-            "profile": _profile(ctx),
+            "profile": _profile_name(ctx),
             "offline": offline,
-            **shown.document(found, repaired),
+            **shown.document(report, repaired),
         }
         ctx.console.document("doctor", facts)
         if not ctx.console.json:
-            _show(ctx, found, repaired)
-        return first_of([locked, found.exit_code])
+            _show(ctx, report, repaired)
+        return first_of([locked, report.exit_code])
 
 
 def _setup(ctx: Context) -> Setup:
@@ -74,53 +74,53 @@ def _setup(ctx: Context) -> Setup:
     )  # fmt: skip
 
 
-def _profile(ctx: Context) -> str:
+def _profile_name(ctx: Context) -> str:
     try:
         return ctx.profile_name or ctx.workspace.current
     except OcsyncError:
         return ""
 
 
-def _examined(ctx: Context, setup: Setup, *, offline: bool) -> DoctorReport:
+def _run_checks(ctx: Context, setup: Setup, *, offline: bool) -> DoctorReport:
     from ocsync.engine.doctor import LOCAL, DoctorReport, can_ask, run_checks
 
-    found = run_checks(setup, LOCAL)
+    report = run_checks(setup, LOCAL)
     if offline:
-        return found
+        return report
     from ocsync.client import Limits
     from ocsync.engine.doctor import server
     from ocsync.engine.doctor.check import failed
 
-    if not can_ask(found):
-        why = found.skipped.get("secret", "a profile that can sign in")
-        skipped = dict.fromkeys(("sign-in", *server.CHECKS), why)
-        return DoctorReport(found.said, {**found.skipped, **skipped})
+    if not can_ask(report):
+        reason = report.skipped.get("secret", "a profile that can sign in")
+        skipped = dict.fromkeys(("sign-in", *server.CHECKS), reason)
+        return DoctorReport(report.said, {**report.skipped, **skipped})
     try:
-        asked = ctx.online(
+        online = ctx.run_online(
             lambda session: server.read_server(session, setup),
             limits=Limits(max_wait=_MAX_WAIT, timeout=15.0),
         )
     except OcsyncError as error:
-        asked = DoctorReport([failed("sign-in", error)], {})
-    return DoctorReport([*found.said, *asked.said], {**found.skipped, **asked.skipped})
+        online = DoctorReport([failed("sign-in", error)], {})
+    return DoctorReport([*report.said, *online.said], {**report.skipped, **online.skipped})
 
 
-def _repaired(ctx: Context, found: DoctorReport) -> tuple[list[CheckResult], ExitCode]:
-    """What was repaired, under the run lock where there is a profile."""
+def _repair(ctx: Context, report: DoctorReport) -> tuple[list[CheckResult], ExitCode]:
+    """Repair under the run lock, if there is a profile; return what was repaired."""
     from ocsync.engine.doctor import repair
     from ocsync.render import doctor as shown
 
-    def ask(one: CheckResult) -> bool:
-        question = one.repair.ask if one.repair else ""
-        for sign, line in shown.told(one, terminal_columns(sys.stderr)):
-            ctx.console.fault(line, sign)
+    def ask(result: CheckResult) -> bool:
+        question = result.repair.ask if result.repair else ""
+        for sign, line in shown.check_lines(result, terminal_columns(sys.stderr)):
+            ctx.console.alert(line, sign)
         try:
             return ctx.ask(question)
         except UsageError:
-            ctx.warn(f"not repaired, as nobody can be asked (--yes): {question}")
+            ctx.warn_once(f"not repaired, as nobody can be asked (--yes): {question}")
             return False
 
-    if not any(one.repair for one in found.said):
+    if not any(one.repair for one in report.said):
         return [], ExitCode.DONE
     try:
         lock = ctx.folder().run_lock()
@@ -128,22 +128,22 @@ def _repaired(ctx: Context, found: DoctorReport) -> tuple[list[CheckResult], Exi
         lock = nullcontext()
     try:
         with lock:
-            return list(repair(found, ask)), ExitCode.DONE
+            return list(repair(report, ask)), ExitCode.DONE
     except Locked as error:
-        ctx.warn(f"nothing was repaired: {error.message}")
+        ctx.warn_once(f"nothing was repaired: {error.message}")
         return [], ExitCode.LOCKED
 
 
-def _show(ctx: Context, found: DoctorReport, repaired: list[CheckResult]) -> None:
+def _show(ctx: Context, report: DoctorReport, repaired: list[CheckResult]) -> None:
     from ocsync.render import doctor as shown
 
-    for one in repaired:
-        ctx.console.data(f"  {one.id}: {one.what}", "+")
+    for result in repaired:
+        ctx.console.print(f"  {result.id}: {result.what}", "+")
     for sign, line in shown.lines(
-        found, terminal_columns(sys.stdout), all_of_it=not ctx.console.quiet
+        report, terminal_columns(sys.stdout), show_fine=not ctx.console.quiet
     ):
-        ctx.console.data(line, sign)
-    sign, line = shown.closing(found)
-    ctx.console.data(line, sign)
-    if not repaired and any(one.repair for one in found.said):
-        ctx.console.next("ocsync doctor --fix")
+        ctx.console.print(line, sign)
+    sign, line = shown.closing_line(report)
+    ctx.console.print(line, sign)
+    if not repaired and any(result.repair for result in report.said):
+        ctx.console.suggest("ocsync doctor --fix")

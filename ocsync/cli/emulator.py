@@ -1,4 +1,4 @@
-"""`ocsync emulator`."""
+"""The `ocsync emulator` command."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ from ocsync.cli.options import command
 from ocsync.errors import ConfigError, ExitCode
 
 _EXITS = (ExitCode.DONE, ExitCode.USAGE, ExitCode.BAD_INPUT, ExitCode.NO_FILE, ExitCode.BAD_CONFIG)
-_START, _TROUBLE, _UNKNOWN = "The marketplace", "Pace and trouble", "What OrderCloud leaves open"
+_START_PANEL, _TROUBLE_PANEL, _UNKNOWN_PANEL = (
+    "The marketplace",
+    "Pace and trouble",
+    "What OrderCloud leaves open",
+)
 
 
-def _of(panel: str, name: str, text: str, metavar: str | None = None, **more: Any) -> Any:
-    """An option of *panel*; what it does not say here is what `ResumeOptions` says."""
+def _option(panel: str, name: str, text: str, metavar: str | None = None, **more: Any) -> Any:
+    """Return an option of *panel*; `ocsync.emulator.EmulatorOptions` describes its values."""
     return typer.Option(f"--{name}", help=text, metavar=metavar, rich_help_panel=panel, **more)
 
 
@@ -27,37 +31,37 @@ def register(app: typer.Typer) -> None:
     @command(app, "emulator", exits=_EXITS)
     def emulator(
         ctx: Context,
-        port: Annotated[int, _of(_START, "port", "0 takes a free one.", "N", min=0, max=65535)] = 8765,
-        seed: Annotated[Path | None, _of(_START, "seed", "JSON or TOML to begin with.", "FILE")] = None,
-        products: Annotated[int, _of(_START, "products", "Begin with N products, 3 records each.", "N", min=0)] = 0,
-        state: Annotated[Path | None, _of(_START, "state", "Keep the marketplace here, and go on from it.", "FILE")] = None,
-        deliver_to: Annotated[list[str], _of(_START, "deliver-to", "Also send messages to this host; loopback always.", "HOST")] = [],  # noqa: B006
-        faults: Annotated[Path | None, _of(_TROUBLE, "faults", "JSON list of scripted faults.", "FILE")] = None,
-        latency: Annotated[float, _of(_TROUBLE, "latency", "Before each answer.", "MS", min=0)] = 0.0,
-        rate: Annotated[float, _of(_TROUBLE, "rate", "Requests a second; more are answered 429.", "N", min=0)] = 0.0,
-        retry_after: Annotated[Literal["given", "absent"], _of(_TROUBLE, "retry-after", "In those answers.")] = "given",
-        sales: Annotated[float, _of(_TROUBLE, "sales", "Pieces a second that orders take from records.", "N", min=0)] = 0.0,
-        token_lifetime: Annotated[int, _of(_TROUBLE, "token-lifetime", "Of access tokens.", "S", min=1)] = 36000,
-        refresh_lifetime: Annotated[int, _of(_TROUBLE, "refresh-lifetime", "Of refresh tokens; 0 gives none.", "S", min=0)] = 0,
-        product_lag: Annotated[float, _of(_TROUBLE, "product-index-lag", "How long product lists are stale.", "MS", min=0)] = 0.0,
-        lag_get: Annotated[bool, _of(_TROUBLE, "product-get-lags", "The GET of one product too.")] = False,
-        delivery_delay: Annotated[float, _of(_TROUBLE, "delivery-delay", "Before a message is sent.", "MS", min=0)] = 0.0,
-        duplicates: Annotated[int, _of(_TROUBLE, "duplicates", "Send every Nth message twice.", "N", min=0)] = 0,
-        reorder: Annotated[bool, _of(_TROUBLE, "reorder", "Send messages in another order.")] = False,
-        pause_delay: Annotated[float, _of(_TROUBLE, "pause-delay", "Until a change of Paused counts.", "MS", min=0)] = 0.0,
-        while_paused: Annotated[Literal["queue", "drop"], _of(_UNKNOWN, "while-paused", "Changes while paused.")] = "queue",
-        updated_after_delete: Annotated[Literal["dropped", "sent"], _of(_UNKNOWN, "updated-after-delete", "The update held when its entity was deleted.")] = "dropped",
-        sync_while_paused: Annotated[Literal["deliver", "hold", "refuse"], _of(_UNKNOWN, "sync-while-paused", "A sync request while paused.")] = "deliver",
-        no_op: Annotated[Literal["deliver", "silent"], _of(_UNKNOWN, "no-op", "A write that changes nothing.")] = "deliver",
-        product_resync: Annotated[Literal["own", "touched"], _of(_UNKNOWN, "product-resync", "Products are sent for their own writes, or also for those of catalogs, prices, ...")] = "own",
-        missing_config: Annotated[Literal["404", "empty"], _of(_UNKNOWN, "missing-config", "GET of a sync config that is not there.")] = "404",
-        nested_xp: Annotated[Literal["replace", "merge"], _of(_UNKNOWN, "nested-xp", "PATCH below the top level of xp.")] = "replace",
-        xp_null: Annotated[Literal["clears", "ignored"], _of(_UNKNOWN, "xp-null", "PATCH of xp with null.")] = "clears",
-        put_password: Annotated[Literal["kept", "cleared"], _of(_UNKNOWN, "put-password", "PUT of a user without a password.")] = "kept",
-        omitted: Annotated[Literal["false", "unchanged"], _of(_UNKNOWN, "omitted", "Fields left out of an assignment's POST.")] = "false",
-        nested_targets: Annotated[Literal["merge", "targets", "replace"], _of(_UNKNOWN, "nested-targets", "PATCH of delivery targets: fields merge, targets are replaced, or all of them.")] = "merge",
-        kafka_type: Annotated[Literal["type", "ce_type", "body"], _of(_UNKNOWN, "kafka-type", "Where a Kafka message names its namespace.")] = "type",
-        page_keys: Annotated[Literal["none", "given"], _of(_UNKNOWN, "page-keys", "NextPageKey in product lists.")] = "none",
+        port: Annotated[int, _option(_START_PANEL, "port", "0 takes a free one.", "N", min=0, max=65535)] = 8765,
+        seed: Annotated[Path | None, _option(_START_PANEL, "seed", "JSON or TOML to begin with.", "FILE")] = None,
+        products: Annotated[int, _option(_START_PANEL, "products", "Begin with N products, 3 records each.", "N", min=0)] = 0,
+        state: Annotated[Path | None, _option(_START_PANEL, "state", "Keep the marketplace here, and go on from it.", "FILE")] = None,
+        deliver_to: Annotated[list[str], _option(_START_PANEL, "deliver-to", "Also send messages to this host; loopback always.", "HOST")] = [],  # noqa: B006
+        faults: Annotated[Path | None, _option(_TROUBLE_PANEL, "faults", "JSON list of scripted faults.", "FILE")] = None,
+        latency: Annotated[float, _option(_TROUBLE_PANEL, "latency", "Before each answer.", "MS", min=0)] = 0.0,
+        rate: Annotated[float, _option(_TROUBLE_PANEL, "rate", "Requests a second; more are answered 429.", "N", min=0)] = 0.0,
+        retry_after: Annotated[Literal["given", "absent"], _option(_TROUBLE_PANEL, "retry-after", "In those answers.")] = "given",
+        sales: Annotated[float, _option(_TROUBLE_PANEL, "sales", "Pieces a second that orders take from records.", "N", min=0)] = 0.0,
+        token_lifetime: Annotated[int, _option(_TROUBLE_PANEL, "token-lifetime", "Of access tokens.", "S", min=1)] = 36000,
+        refresh_lifetime: Annotated[int, _option(_TROUBLE_PANEL, "refresh-lifetime", "Of refresh tokens; 0 gives none.", "S", min=0)] = 0,
+        product_lag: Annotated[float, _option(_TROUBLE_PANEL, "product-index-lag", "How long product lists are stale.", "MS", min=0)] = 0.0,
+        lag_get: Annotated[bool, _option(_TROUBLE_PANEL, "product-get-lags", "The GET of one product too.")] = False,
+        delivery_delay: Annotated[float, _option(_TROUBLE_PANEL, "delivery-delay", "Before a message is sent.", "MS", min=0)] = 0.0,
+        duplicates: Annotated[int, _option(_TROUBLE_PANEL, "duplicates", "Send every Nth message twice.", "N", min=0)] = 0,
+        reorder: Annotated[bool, _option(_TROUBLE_PANEL, "reorder", "Send messages in another order.")] = False,
+        pause_delay: Annotated[float, _option(_TROUBLE_PANEL, "pause-delay", "Until a change of Paused counts.", "MS", min=0)] = 0.0,
+        while_paused: Annotated[Literal["queue", "drop"], _option(_UNKNOWN_PANEL, "while-paused", "Changes while paused.")] = "queue",
+        updated_after_delete: Annotated[Literal["dropped", "sent"], _option(_UNKNOWN_PANEL, "updated-after-delete", "The update held when its entity was deleted.")] = "dropped",
+        sync_while_paused: Annotated[Literal["deliver", "hold", "refuse"], _option(_UNKNOWN_PANEL, "sync-while-paused", "A sync request while paused.")] = "deliver",
+        no_op: Annotated[Literal["deliver", "silent"], _option(_UNKNOWN_PANEL, "no-op", "A write that changes nothing.")] = "deliver",
+        product_resync: Annotated[Literal["own", "touched"], _option(_UNKNOWN_PANEL, "product-resync", "Products are sent for their own writes, or also for those of catalogs, prices, ...")] = "own",
+        missing_config: Annotated[Literal["404", "empty"], _option(_UNKNOWN_PANEL, "missing-config", "GET of a sync config that is not there.")] = "404",
+        nested_xp: Annotated[Literal["replace", "merge"], _option(_UNKNOWN_PANEL, "nested-xp", "PATCH below the top level of xp.")] = "replace",
+        xp_null: Annotated[Literal["clears", "ignored"], _option(_UNKNOWN_PANEL, "xp-null", "PATCH of xp with null.")] = "clears",
+        put_password: Annotated[Literal["kept", "cleared"], _option(_UNKNOWN_PANEL, "put-password", "PUT of a user without a password.")] = "kept",
+        omitted: Annotated[Literal["false", "unchanged"], _option(_UNKNOWN_PANEL, "omitted", "Fields left out of an assignment's POST.")] = "false",
+        nested_targets: Annotated[Literal["merge", "targets", "replace"], _option(_UNKNOWN_PANEL, "nested-targets", "PATCH of delivery targets: fields merge, targets are replaced, or all of them.")] = "merge",
+        kafka_type: Annotated[Literal["type", "ce_type", "body"], _option(_UNKNOWN_PANEL, "kafka-type", "Where a Kafka message names its namespace.")] = "type",
+        page_keys: Annotated[Literal["none", "given"], _option(_UNKNOWN_PANEL, "page-keys", "NextPageKey in product lists.")] = "none",
     ) -> None:
         # fmt: on
         """Run a local OrderCloud, for trying out, rehearsals and tests.
@@ -69,12 +73,12 @@ def register(app: typer.Typer) -> None:
         try:
             from ocsync.emulator import EmulatorOptions, serve
         except ImportError as error:
-            raise needs_extra() from error
+            raise missing_extra() from error
 
         def ready(url: str) -> None:
             ctx.console.document("emulator", {"url": url})
-            ctx.console.data(f"emulator at {url} (Ctrl-C ends it)", "▶")
-            ctx.console.next(
+            ctx.console.print(f"emulator at {url} (Ctrl-C ends it)", "▶")
+            ctx.console.suggest(
                 f"ocsync profile add local --api-url {url} --client-id emulator --secret-env VAR"
             )
 
@@ -86,7 +90,7 @@ def register(app: typer.Typer) -> None:
 _MILLISECONDS = ("latency", "product_lag", "delivery_delay", "pause_delay")
 
 
-def needs_extra() -> ConfigError:
-    """What to say when the emulator's libraries are missing."""
+def missing_extra() -> ConfigError:
+    """Return the error for missing libraries of the emulator."""
     text = "the emulator's libraries are not installed"
     return ConfigError(text, hint="pip install 'ocsync[emulator]'")

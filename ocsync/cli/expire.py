@@ -1,4 +1,4 @@
-"""`ocsync expire`."""
+"""The `ocsync expire` command."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import LockTimeout, command, seconds_of
+from ocsync.cli.options import LockTimeout, command, parse_duration
 from ocsync.errors import ExitCode, first_of
 
 if TYPE_CHECKING:
@@ -37,30 +37,32 @@ def register(app: typer.Typer) -> None:
 
         from ocsync.store.summary import OverdueReason, overdue_pauses
 
-        ctx.lock_seconds = seconds_of(lock_timeout)
+        ctx.lock_seconds = parse_duration(lock_timeout)
         folder = ctx.folder()
         due = overdue_pauses(folder.raw_pauses(), datetime.now(UTC), folder.window_locks.is_open)
         if not due:
-            ctx.console.document("expire", _facts(None, "", dry_run=dry_run))
+            ctx.console.document("expire", _document(None, "", dry_run=dry_run))
             if sys.stderr.isatty():
-                ctx.console.talk("no lease has run out, and no window died", "=")
+                ctx.console.info("no lease has run out, and no window died", "=")
             return ExitCode.DONE
 
         async def work_on(session: Session) -> tuple[str, UnpauseResult | None]:
             return await _expire(session, list(due), dry_run=dry_run)
 
-        run, done = ctx.online(work_on, locked=not dry_run)
-        ctx.console.document("expire", _facts(done, run, dry_run=dry_run))
+        run, done = ctx.run_online(work_on, locked=not dry_run)
+        ctx.console.document("expire", _document(done, run, dry_run=dry_run))
         if run:
             text = f"run {run} is not finished: nothing is lifted before it is"
-            ctx.console.fault(f"{', '.join(due)} overdue, but {text}", "!")
-            ctx.console.next("ocsync resume")
+            ctx.console.alert(f"{', '.join(due)} overdue, but {text}", "!")
+            ctx.console.suggest("ocsync resume")
             return ExitCode.PARTLY
         whys = {
             OverdueReason.LEASE: "its lease had run out",
             OverdueReason.WINDOW: "its window had died",
         }
-        return _tell(ctx, done, {name: whys[why] for name, why in due.items()}, dry_run=dry_run)
+        return _show_result(
+            ctx, done, {name: whys[why] for name, why in due.items()}, dry_run=dry_run
+        )
 
 
 async def _expire(
@@ -76,26 +78,26 @@ async def _expire(
     return "", await pausing.expire(session, due, dry_run=dry_run)
 
 
-def _facts(done: UnpauseResult | None, run: str, *, dry_run: bool) -> dict[str, object]:
-    lifted, failed = done or ([], [])
+def _document(result: UnpauseResult | None, run: str, *, dry_run: bool) -> dict[str, object]:
+    lifted, failed = result or ([], [])
     return {
-        "lifted": [{"target": seen.target.name, "seconds": seconds} for seen, seconds in lifted],
-        "failed": [{"ref": seen.target.name, "message": e.message} for seen, e in failed],
+        "lifted": [{"target": one.target.name, "seconds": seconds} for one, seconds in lifted],
+        "failed": [{"ref": one.target.name, "message": e.message} for one, e in failed],
         "open_run": run,
         "dry_run": dry_run,
     }
 
 
-def _tell(
-    ctx: Context, done: UnpauseResult | None, whys: dict[str, str], *, dry_run: bool
+def _show_result(
+    ctx: Context, result: UnpauseResult | None, reasons: dict[str, str], *, dry_run: bool
 ) -> ExitCode:
     from ocsync.render.text import duration
 
-    lifted, failed = done or ([], [])
-    for seen, seconds in lifted:
-        name, lasted = seen.target.name, f"paused for {duration(seconds)}"
+    lifted, failed = result or ([], [])
+    for status, seconds in lifted:
+        name, lasted = status.target.name, f"paused for {duration(seconds)}"
         word = "would run again" if dry_run else "running again"
-        ctx.console.data(f"{name}  {word}: {whys[name]}; {lasted}", "‖" if dry_run else "▶")
-    for seen, error in failed:
-        ctx.console.fault(f"{seen.target.name} is still paused: {error.message}")
+        ctx.console.print(f"{name}  {word}: {reasons[name]}; {lasted}", "‖" if dry_run else "▶")
+    for status, error in failed:
+        ctx.console.alert(f"{status.target.name} is still paused: {error.message}")
     return first_of(error.exit_code for _, error in failed)

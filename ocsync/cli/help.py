@@ -39,12 +39,12 @@ def register(app: typer.Typer) -> None:
         elif (text := _help_of(words or ())) is not None:
             ctx.console.document("help", {"topic": name, "text": text})
             if not ctx.console.json:
-                ctx.console.lines(text.splitlines())
+                ctx.console.print_lines(text.splitlines())
         elif page := topics.get(name):
             text = page.read_text(encoding="utf-8")
             ctx.console.document("help", {"topic": name, "text": text})
             if not ctx.console.json:
-                ctx.console.page(text)
+                ctx.console.print_page(text)
         else:
             raise _unknown(name, topics)
 
@@ -67,10 +67,12 @@ def _list(ctx: Context, topics: dict[str, Traversable]) -> None:
     rows = [{"topic": name, "title": title} for name, title in titles.items()]
     ctx.console.document("help", {"topics": rows})
     if not ctx.console.json:
-        ctx.console.lines(["Topics:", *columns([("", *row) for row in titles.items()], "<<<")])
-        ctx.console.lines(["", "ocsync help TOPIC    shows a topic"])
-        ctx.console.lines(["ocsync help COMMAND  shows a command's options and exit codes"])
-        ctx.console.lines(["ocsync --help        lists the commands"])
+        ctx.console.print_lines(
+            ["Topics:", *columns([("", *row) for row in titles.items()], "<<<")]
+        )
+        ctx.console.print_lines(["", "ocsync help TOPIC    shows a topic"])
+        ctx.console.print_lines(["ocsync help COMMAND  shows a command's options and exit codes"])
+        ctx.console.print_lines(["ocsync --help        lists the commands"])
 
 
 def _help_of(words: Sequence[str]) -> str | None:

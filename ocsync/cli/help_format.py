@@ -1,4 +1,4 @@
-"""Help as people read it: options under their headings, names and ranges without decoration."""
+"""The format of help: options under their headings, names and ranges without decoration."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Command(TyperCommand):
     """A command whose help has a section for each heading (`rich_help_panel`) of its options."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """The words after the command's name, as `REF [FIELD=VALUE...]`."""
+        """Return the words after the command's name, as `REF [FIELD=VALUE...]`."""
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
@@ -39,6 +39,6 @@ def _heading(parameter: Any) -> str:
 
 
 def _plain(text: str) -> str:
-    """The line without what the usage says already, and ranges in words."""
+    """Return *text* without what the usage line shows, and with ranges in words."""
     text = re.sub(r"; x>=\d+|  \[x>=\d+\]|  \[required\]$", "", text)
     return re.sub(r"(\d+)<=x<=(\d+)", r"\1 to \2", text.replace("default: 0.0", "default: 0"))

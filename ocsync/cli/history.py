@@ -1,4 +1,4 @@
-"""`ocsync history`."""
+"""The `ocsync history` command."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from ocsync.cli import history_prune
 from ocsync.cli.context import Context
-from ocsync.cli.options import LOCAL, command, seconds_of
+from ocsync.cli.options import LOCAL_EXITS, command, parse_duration
 from ocsync.errors import ExitCode, FileMissing, UsageError
 
 if TYPE_CHECKING:
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from ocsync.store import RunInfo
 
 _DEFAULT = "show"
-_STATES, _SORTS = "open|done|failed", "resume|delete|resync"
-_LIST, _STEPS = 20, 50
-"""Runs and steps that are shown where no limit is given."""
+_STATES, _COMMANDS = "open|done|failed", "resume|delete|resync"
+_RUN_LIMIT, _STEP_LIMIT = 20, 50
+"""The numbers of runs and steps shown without --limit."""
 
 
-class _Showing(TyperGroup):
-    """Without the name of a command, `read_config` is meant: `history`, `history RUN`."""
+class _HistoryGroup(TyperGroup):
+    """A group whose default command is `show`, for `history` and `history RUN`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the command's name in where it is left out."""
+        """Insert the name of the default command where none is given."""
         if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
             args = [_DEFAULT, *args]
         return super().parse_args(ctx, args)
@@ -37,13 +37,13 @@ class _Showing(TyperGroup):
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(
-        cls=_Showing,
+        cls=_HistoryGroup,
         help="The runs: list them, show one, write a report; prune old ones.",
         epilog="ocsync history [RUN] is short for ocsync history show [RUN].",
     )
     app.add_typer(group, name="history")
 
-    @command(group, _DEFAULT, ExitCode.NO_FILE, exits=LOCAL)
+    @command(group, _DEFAULT, ExitCode.NO_FILE, exits=LOCAL_EXITS)
     def show(
         ctx: Context,
         name: Annotated[str, typer.Argument(metavar="[RUN]", help="One run.")] = "",
@@ -59,7 +59,7 @@ def register(app: typer.Typer) -> None:
             str, typer.Option("--target", metavar="TARGET", help="Only runs that fed it.")
         ] = "",
         sort: Annotated[
-            str, typer.Option("--sort", metavar=_SORTS, help="Only runs of this command.")
+            str, typer.Option("--sort", metavar=_COMMANDS, help="Only runs of this command.")
         ] = "",
         limit: Annotated[
             int | None,
@@ -83,40 +83,40 @@ def register(app: typer.Typer) -> None:
         """
         form, file = report or ("", "")
         _check_report(ctx, form, file)
-        which = _which(since, "failed" if failed else state, target, sort)
-        if name and any(which):
+        run_filter = _run_filter(since, "failed" if failed else state, target, sort)
+        if name and any(run_filter):
             raise UsageError("a RUN and what narrows the list do not go together")
         folder = ctx.folder()
-        found = [info for info in folder.runs.list() if which.fits(info)] if not name else []
+        runs = [info for info in folder.runs.list() if run_filter.fits(info)] if not name else []
         if not (name or steps or report):
-            return _list(ctx, found, limit, narrowed=any(which))
-        if not (name or found):
+            return _show_list(ctx, runs, limit, narrowed=any(run_filter))
+        if not (name or runs):
             raise FileMissing("there is no such run", hint="ocsync history")
-        with folder.runs.get(name or found[0].id) as run:
+        with folder.runs.get(name or runs[0].id) as run:
             from ocsync.engine.history import run_details
 
-            told = run_details(run)
+            details = run_details(run)
         if form:
-            _write(form, file, told)
+            _write_report(form, file, details)
         if file != "-":
-            _show(ctx, told, limit, steps=steps, file=file)
+            _show_run(ctx, details, limit, steps=steps, file=file)
         return None
 
     history_prune.register(group)
 
 
-def _which(since: str, state: str, target: str, sort: str) -> RunFilter:
+def _run_filter(since: str, state: str, target: str, sort: str) -> RunFilter:
     from ocsync.engine import history
     from ocsync.engine.session import utc_now
     from ocsync.schema import read_targets
 
-    for text, choices in ((state, _STATES), (sort, _SORTS)):
+    for text, choices in ((state, _STATES), (sort, _COMMANDS)):
         if text and text not in choices.split("|"):
             raise UsageError(f'"{text}" is none of {", ".join(choices.split("|"))}')
     stamp, now = "", utc_now()
     if since:
         try:
-            seconds = seconds_of(since) if since[-1] in "smhd" else None
+            seconds = parse_duration(since) if since[-1] in "smhd" else None
             stamp = history.parse_since(since, now, seconds)
         except (ValueError, typer.BadParameter):
             text = f'"{since}" is neither a time such as 7d nor a day such as {now:%Y-%m-%d}'
@@ -127,27 +127,29 @@ def _which(since: str, state: str, target: str, sort: str) -> RunFilter:
     return history.RunFilter(stamp, state, direct[0].name if direct else "", sort)
 
 
-def _list(ctx: Context, found: list[RunInfo], limit: int | None, *, narrowed: bool) -> None:
+def _show_list(ctx: Context, runs: list[RunInfo], limit: int | None, *, narrowed: bool) -> None:
     import msgspec
 
     from ocsync.engine.session import utc_now
     from ocsync.render import history as shown
     from ocsync.render.text import count
 
-    chosen = found[: limit or None] if limit is not None else found
+    chosen = runs[: limit or None] if limit is not None else runs
     ctx.console.document("history", {"runs": msgspec.to_builtins(chosen)})
     if ctx.console.json:
         return
-    if not found:
-        ctx.console.lines(["no such run" if narrowed else "no run yet"])
+    if not runs:
+        ctx.console.print_lines(["no such run" if narrowed else "no run yet"])
         return
-    visible = found[: _LIST if limit is None else limit or None]
-    ctx.console.lines(shown.runs(visible, utc_now()))
-    if len(visible) < len(found):
-        ctx.console.talk(f"... and {count(len(found) - len(visible), 'run')} more (--limit 0)")
+    visible = runs[: _RUN_LIMIT if limit is None else limit or None]
+    ctx.console.print_lines(shown.run_table(visible, utc_now()))
+    if len(visible) < len(runs):
+        ctx.console.info(f"... and {count(len(runs) - len(visible), 'run')} more (--limit 0)")
 
 
-def _show(ctx: Context, told: RunDetails, limit: int | None, *, steps: bool, file: str) -> None:
+def _show_run(
+    ctx: Context, details: RunDetails, limit: int | None, *, steps: bool, file: str
+) -> None:
     import msgspec
 
     from ocsync.engine.session import utc_now
@@ -156,21 +158,21 @@ def _show(ctx: Context, told: RunDetails, limit: int | None, *, steps: bool, fil
 
     settled = [state.value for state in State if state.succeeded]
     facts: dict[str, Any] = {
-        "run": msgspec.to_builtins(told.info),
-        "problems": msgspec.to_builtins([row for row in told.steps if row.state not in settled]),
-        "findings": msgspec.to_builtins(told.findings),
-        "folder": told.folder,
+        "run": msgspec.to_builtins(details.info),
+        "problems": msgspec.to_builtins([row for row in details.steps if row.state not in settled]),
+        "findings": msgspec.to_builtins(details.findings),
+        "folder": details.folder,
     }
     if steps:
-        facts["steps"] = msgspec.to_builtins(told.steps)
+        facts["steps"] = msgspec.to_builtins(details.steps)
     ctx.console.document("history", facts)
     if ctx.console.json:
         return
-    most = (_STEPS if limit is None else limit) if steps else None
-    for sign, line in shown.one(told, utc_now(), steps=most):
-        ctx.console.data(line, sign)
+    most = (_STEP_LIMIT if limit is None else limit) if steps else None
+    for sign, line in shown.lines(details, utc_now(), steps=most):
+        ctx.console.print(line, sign)
     if file:
-        ctx.console.talk(f"written to {file}", "+")
+        ctx.console.info(f"written to {file}", "+")
 
 
 def _check_report(ctx: Context, form: str, file: str) -> None:
@@ -180,11 +182,11 @@ def _check_report(ctx: Context, form: str, file: str) -> None:
         raise UsageError("a report and --json cannot share standard output")
 
 
-def _write(form: str, file: str, told: RunDetails) -> None:
-    from ocsync.render.run_report import FORMATS
+def _write_report(form: str, file: str, details: RunDetails) -> None:
+    from ocsync.render.history_report import FORMATS
     from ocsync.store.files import write_atomically
 
-    text = FORMATS[form](told)
+    text = FORMATS[form](details)
     if file == "-":
         sys.stdout.flush()
         sys.stdout.buffer.write(text.encode())

@@ -1,4 +1,4 @@
-"""`ocsync history prune`."""
+"""The `ocsync history prune` command."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import LOCAL, LockTimeout, Yes, command, seconds_of
+from ocsync.cli.options import LOCAL_EXITS, LockTimeout, Yes, command, parse_duration
 from ocsync.errors import UsageError
 
 if TYPE_CHECKING:
     from ocsync.store import RunInfo
 
-_LIST = 20
+_RUN_LIMIT = 20
 
 
 def register(group: typer.Typer) -> None:
     """Add the command."""
 
-    @command(group, "prune", exits=LOCAL)
+    @command(group, "prune", exits=LOCAL_EXITS)
     def prune(
         ctx: Context,
         keep: Annotated[
@@ -44,46 +44,46 @@ def register(group: typer.Typer) -> None:
 
         if keep is None and not older_than:
             raise UsageError("say which stay", hint="--keep 50, or --older-than 90d, or both")
-        ctx.yes, ctx.lock_seconds = yes, seconds_of(lock_timeout)
-        retention = Retention(keep, seconds_of(older_than) if older_than else None)
+        ctx.yes, ctx.lock_seconds = yes, parse_duration(lock_timeout)
+        retention = Retention(keep, parse_duration(older_than) if older_than else None)
         folder = ctx.folder()
         with folder.run_lock():
             held = {pause.run for pause in folder.read_pauses().values()}
-            gone = prunable_runs(folder.runs.list(), retention, utc_now(), held)
-            size = sum(folder.runs.size(info.id) for info in gone)
-            _going(ctx, gone, size)
-            if gone and not dry_run:
+            prunable = prunable_runs(folder.runs.list(), retention, utc_now(), held)
+            size = sum(folder.runs.size(info.id) for info in prunable)
+            _show_candidates(ctx, prunable, size)
+            if prunable and not dry_run:
                 if not ctx.ask("Remove them? They cannot be rolled back or verified then."):
                     raise UsageError("nothing was removed")
-                folder.runs.remove([info.id for info in gone])
-        facts = {"removed": [] if dry_run else [i.id for i in gone], "bytes": size,
-                 "dry_run": dry_run, "found": [info.id for info in gone]}  # fmt: skip
+                folder.runs.remove([info.id for info in prunable])
+        facts = {"removed": [] if dry_run else [i.id for i in prunable], "bytes": size,
+                 "dry_run": dry_run, "found": [info.id for info in prunable]}  # fmt: skip
         ctx.console.document("history prune", facts)
-        _gone(ctx, gone, dry_run=dry_run)
+        _show_result(ctx, prunable, dry_run=dry_run)
 
 
-def _going(ctx: Context, gone: list[RunInfo], size: int) -> None:
+def _show_candidates(ctx: Context, runs: list[RunInfo], size: int) -> None:
     from ocsync.engine.session import utc_now
     from ocsync.render import history as shown
     from ocsync.render.text import count
 
-    if not gone or ctx.console.json:
+    if not runs or ctx.console.json:
         return
-    ctx.console.lines(shown.runs(gone[:_LIST], utc_now()))
-    if len(gone) > _LIST:
-        ctx.console.data(f"... and {count(len(gone) - _LIST, 'run')} more")
+    ctx.console.print_lines(shown.run_table(runs[:_RUN_LIMIT], utc_now()))
+    if len(runs) > _RUN_LIMIT:
+        ctx.console.print(f"... and {count(len(runs) - _RUN_LIMIT, 'run')} more")
     much = f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:,.0f} kB"
-    ctx.console.data(f"{count(len(gone), 'run')}, {much}", "-")
+    ctx.console.print(f"{count(len(runs), 'run')}, {much}", "-")
 
 
-def _gone(ctx: Context, gone: list[RunInfo], *, dry_run: bool) -> None:
+def _show_result(ctx: Context, runs: list[RunInfo], *, dry_run: bool) -> None:
     from ocsync.render.text import count
 
     if ctx.console.json:
         return
-    if not gone:
-        ctx.console.data("no run may go", "=")
+    if not runs:
+        ctx.console.print("no run may go", "=")
     elif dry_run:
-        ctx.console.data("this was a dry run: nothing was removed", "=")
+        ctx.console.print("this was a dry run: nothing was removed", "=")
     else:
-        ctx.console.data(f"{count(len(gone), 'run')} removed", "✓")
+        ctx.console.print(f"{count(len(runs), 'run')} removed", "✓")

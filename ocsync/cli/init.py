@@ -1,4 +1,4 @@
-"""`ocsync init`."""
+"""The `ocsync init` command."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import LOCAL, command
+from ocsync.cli.options import LOCAL_EXITS, command
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
-    @command(app, "init", exits=LOCAL)
+    @command(app, "init", exits=LOCAL_EXITS)
     def init(
         ctx: Context,
         folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where.")] = Path(),
@@ -26,5 +26,5 @@ def register(app: typer.Typer) -> None:
         was_there = workspace.exists
         workspace.create()
         ctx.console.document("init", {"workspace": str(workspace.root), "made": not was_there})
-        ctx.console.data(f"workspace {workspace.root}", "=" if was_there else "+")
-        ctx.console.next("ocsync profile add NAME --environment useast-sandbox ...")
+        ctx.console.print(f"workspace {workspace.root}", "=" if was_there else "+")
+        ctx.console.suggest("ocsync profile add NAME --environment useast-sandbox ...")

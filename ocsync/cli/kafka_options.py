@@ -1,4 +1,4 @@
-"""The options that say where a Kafka topic is and how to sign in; an Event Hub is one too."""
+"""Options for the servers of a Kafka topic or an Event Hub, and for signing in to them."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ ConnectionEnv = Annotated[
 ConnectionCommand = Annotated[str, _option("--connection-command", "CMD", "Prints it instead.")]
 
 
-class Given(NamedTuple):
-    """What was given of these options."""
+class KafkaOptions(NamedTuple):
+    """The values of the Kafka options."""
 
     servers: str = ""
     username: str = ""
@@ -44,8 +44,8 @@ class Given(NamedTuple):
     connection_env: str = ""
     connection_command: str = ""
 
-    def read(self) -> tuple[Brokers, str]:
-        """The brokers, and the topic that an Event Hubs connection string names, if it does.
+    def resolve(self) -> tuple[Brokers, str]:
+        """Return the brokers, and the topic of an Event Hubs connection string, empty if none.
 
         Raises UsageError, ConfigError.
         """
@@ -66,7 +66,7 @@ class Given(NamedTuple):
             return parse_event_hubs(secret_of(*words, "the connection string", "--connection"))
         if self.mechanism not in MECHANISMS:
             raise UsageError(f'"{self.mechanism}" is none of {", ".join(MECHANISMS)}')
-        servers, username = parse_servers(self.servers), self._user()
+        servers, username = parse_servers(self.servers), self._user_name()
         if not username:
             if self.password_env or self.password_command:
                 raise UsageError("a password needs --username NAME or --username-env VAR")
@@ -75,7 +75,7 @@ class Given(NamedTuple):
         password = secret_of(*words, "the SASL password", "--password")
         return Brokers(servers, username, password, self.mechanism), ""
 
-    def _user(self) -> str:
+    def _user_name(self) -> str:
         if self.username and self.username_env:
             raise UsageError("give --username NAME or --username-env VAR, not both")
         if self.username_env and not os.environ.get(self.username_env):

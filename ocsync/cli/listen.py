@@ -1,4 +1,4 @@
-"""`ocsync listen ...`: receive a delivery target's messages, and look at what was received."""
+"""The `ocsync listen` commands: http, kafka and log."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ocsync.cli import kafka_options as of
+from ocsync.cli import kafka_options
 from ocsync.cli.context import Context
-from ocsync.cli.options import LOCAL, SecretCommand, command, moment_of
+from ocsync.cli.options import LOCAL_EXITS, SecretCommand, command, parse_moment
 from ocsync.cli.secret_options import secret_of
 from ocsync.errors import ConfigError, ExitCode, UsageError
 
@@ -39,7 +39,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _register_http(group: typer.Typer) -> None:
-    @command(group, "http", exits=LOCAL)
+    @command(group, "http", exits=LOCAL_EXITS)
     def http(
         ctx: Context,
         port: Annotated[
@@ -91,35 +91,35 @@ def _register_http(group: typer.Typer) -> None:
         secret = "" if unsigned else secret_of(secret_env, secret_command, "the target's secret")
         value = secret_of(auth_value_env, "", "the header's value") if auth_header else ""
         folder = ctx.folder()
-        counts, heard = _counting(ctx, "answered 503, so that it is sent again")
+        counts, heard = _counters(ctx, "answered 503, so that it is sent again")
         locked = folder.listen_lock("http")
         with _ended_by_signals(), locked, open_socket(bind, port, secret) as listener:
             url = url_of(listener)
             ctx.console.document("listen http", {"url": url, "log": str(folder.delivery_log.path)})
-            _say_begun(ctx, f"at {url}")
-            _say_how_to_reach(ctx, url, bind)
-            _say_next(ctx, f"--endpoint URL --secret-env {secret_env or 'VAR'}")
+            _show_start(ctx, f"at {url}")
+            _show_how_to_reach(ctx, url, bind)
+            _suggest_next(ctx, f"--endpoint URL --secret-env {secret_env or 'VAR'}")
             check = RequestCheck(secret, auth_header, value)
             serve(HttpListener(check, folder.delivery_log.append, heard), listener)
-        _say_ended(ctx, counts)
+        _show_end(ctx, counts)
 
 
 def _register_kafka(group: typer.Typer) -> None:
-    @command(group, "kafka", ExitCode.SIGN_IN, ExitCode.TRY_LATER, exits=LOCAL)
+    @command(group, "kafka", ExitCode.SIGN_IN, ExitCode.TRY_LATER, exits=LOCAL_EXITS)
     def kafka(
         ctx: Context,
         topics: Annotated[
             list[str] | None,
             typer.Option("--topic", metavar="TOPIC", help="Topic or Event Hub; may be repeated."),
         ] = None,
-        servers: of.Servers = "",
-        username: of.Username = "",
-        username_env: of.UsernameEnv = "",
-        password_env: of.PasswordEnv = "",
-        password_command: of.PasswordCommand = "",
-        mechanism: of.Mechanism = "PLAIN",
-        connection_env: of.ConnectionEnv = "",
-        connection_command: of.ConnectionCommand = "",
+        servers: kafka_options.Servers = "",
+        username: kafka_options.Username = "",
+        username_env: kafka_options.UsernameEnv = "",
+        password_env: kafka_options.PasswordEnv = "",
+        password_command: kafka_options.PasswordCommand = "",
+        mechanism: kafka_options.Mechanism = "PLAIN",
+        connection_env: kafka_options.ConnectionEnv = "",
+        connection_command: kafka_options.ConnectionCommand = "",
         since: Since = "",
     ) -> None:
         """Receive messages from a Kafka topic or an Azure Event Hub.
@@ -129,9 +129,17 @@ def _register_kafka(group: typer.Typer) -> None:
         on loopback. With --connection-env it reads an Event Hub. A broker that
         goes away is waited for. It can run beside listen http.
         """
-        given = of.Given(servers, username, username_env, password_env, password_command,
-                         mechanism, connection_env, connection_command)  # fmt: skip
-        start = moment_of(since) if since else None
+        options = kafka_options.KafkaOptions(
+            servers=servers,
+            username=username,
+            username_env=username_env,
+            password_env=password_env,
+            password_command=password_command,
+            mechanism=mechanism,
+            connection_env=connection_env,
+            connection_command=connection_command,
+        )
+        start = parse_moment(since) if since else None
         try:
             from ocsync.delivery.kafka_listener import KafkaListener
             from ocsync.engine.signals import handled
@@ -139,30 +147,30 @@ def _register_kafka(group: typer.Typer) -> None:
             text = "confluent-kafka, which reads topics, is not installed"
             raise ConfigError(text, hint="pip install 'ocsync[kafka]'") from error
 
-        brokers, hub = given.read()
-        wanted = list(dict.fromkeys(topics or filter(None, [hub])))
-        if not wanted:
+        brokers, hub = options.resolve()
+        names = list(dict.fromkeys(topics or filter(None, [hub])))
+        if not names:
             raise UsageError("give --topic TOPIC")
         folder = ctx.folder()
-        counts, heard = _counting(ctx, "waiting for room; the topic keeps the rest")
+        counts, heard = _counters(ctx, "waiting for room; the topic keeps the rest")
         append = folder.delivery_log.append
         signals: list[int] = []
         with folder.listen_lock("kafka"), handled(signals.append):
-            reader = KafkaListener(brokers, wanted, append, heard, ctx.tell)
+            reader = KafkaListener(brokers, names, append, heard, ctx.warn)
             with closing(reader):
-                ctx.console.talk(f"connecting to {brokers.servers} ...")
+                ctx.console.info(f"connecting to {brokers.servers} ...")
                 partitions = reader.open(start)
-                facts = {"servers": brokers.servers, "topics": wanted, "partitions": partitions}
+                facts = {"servers": brokers.servers, "topics": names, "partitions": partitions}
                 log = str(folder.delivery_log.path)
                 ctx.console.document("listen kafka", {**facts, "log": log})
-                _say_begun(ctx, f"to {', '.join(wanted)} at {brokers.servers}")
-                _say_next(ctx, f"--servers {brokers.servers} --topic {wanted[0]} ...")
+                _show_start(ctx, f"to {', '.join(names)} at {brokers.servers}")
+                _suggest_next(ctx, f"--servers {brokers.servers} --topic {names[0]} ...")
                 reader.run(lambda: bool(signals))
-        _say_ended(ctx, counts)
+        _show_end(ctx, counts)
 
 
 def _register_log(group: typer.Typer) -> None:
-    @command(group, "log", ExitCode.BAD_CONFIG, exits=LOCAL)
+    @command(group, "log", ExitCode.BAD_CONFIG, exits=LOCAL_EXITS)
     def log(
         ctx: Context,
         since: Since = "",
@@ -178,24 +186,27 @@ def _register_log(group: typer.Typer) -> None:
 
         from ocsync.delivery.decoding import distinct_messages
         from ocsync.engine.session import utc_now
-        from ocsync.render import delivery as shown
+        from ocsync.render import listen as shown
 
-        start = moment_of(since) if since else None
-        came = ctx.folder().delivery_log.read()
-        kept = [one for one in came if not start or datetime.fromisoformat(one.at) >= start]
-        once = distinct_messages(kept)
-        facts = {"messages": len(kept), "distinct": len(once)}
+        start = parse_moment(since) if since else None
+        received = ctx.folder().delivery_log.read()
+        selected = [one for one in received if not start or datetime.fromisoformat(one.at) >= start]
+        unique = distinct_messages(selected)
+        facts = {"messages": len(selected), "distinct": len(unique)}
         if ctx.console.json:
-            rows = kept if every else [one.facts() for one in once]
+            rows = selected if every else [one.facts() for one in unique]
             ctx.console.document("listen log", {**facts, "log": msgspec.to_builtins(rows)})
             return
-        ctx.console.lines(shown.messages(kept, utc_now()) if every else shown.once(once, utc_now()))
-        again = len(kept) - len(once)
-        ctx.console.talk(shown.received(len(kept), again) if kept else "nothing was received", "=")
+        now = utc_now()
+        ctx.console.print_lines(
+            shown.message_table(selected, now) if every else shown.distinct_table(unique, now)
+        )
+        text = shown.received_text(len(selected), len(selected) - len(unique))
+        ctx.console.info(text if selected else "nothing was received", "=")
 
 
-def _counting(ctx: Context, when_full: str) -> tuple[Counter[str], ReportMessage]:
-    """Counts of what was heard, and the ear that tells what an operator should know."""
+def _counters(ctx: Context, when_full: str) -> tuple[Counter[str], ReportMessage]:
+    """Return the counts of messages by result, and the callback that counts and warns."""
     counts: Counter[str] = Counter()
 
     def heard(status: int, about: str) -> None:
@@ -205,53 +216,53 @@ def _counting(ctx: Context, when_full: str) -> tuple[Counter[str], ReportMessage
 
     def tell(status: int, about: str) -> None:
         if status == 503:
-            ctx.warn(f"the log cannot be written ({about}): {when_full}")
+            ctx.warn_once(f"the log cannot be written ({about}): {when_full}")
         elif status == 401:
-            ctx.warn("a request without the right signature or header was refused (401)")
+            ctx.warn_once("a request without the right signature or header was refused (401)")
         elif status != 200:
-            ctx.warn(f"refused: {about}")
+            ctx.warn_once(f"refused: {about}")
         elif ctx.console.verbose:
-            ctx.console.talk(about, "+")
+            ctx.console.info(about, "+")
 
     return counts, heard
 
 
-def _say_begun(ctx: Context, where: str) -> None:
+def _show_start(ctx: Context, where: str) -> None:
     name = ctx.folder().profile.name
-    ctx.console.data(f"listening {where} for profile {name} (Ctrl-C ends it)", "▶")
+    ctx.console.print(f"listening {where} for profile {name} (Ctrl-C ends it)", "▶")
 
 
-def _say_how_to_reach(ctx: Context, url: str, bind: str) -> None:
+def _show_how_to_reach(ctx: Context, url: str, bind: str) -> None:
     from ocsync.delivery.kafka_config import is_loopback
 
     if is_loopback(bind):
-        ctx.console.talk(
+        ctx.console.info(
             "  Only this machine reaches it. For OrderCloud put a tunnel or a proxy with"
         )
-        ctx.console.talk(f"  TLS in front, such as: cloudflared tunnel --url {url}")
-        ctx.console.talk("  The tunnel's address is the URL of the delivery target.")
+        ctx.console.info(f"  TLS in front, such as: cloudflared tunnel --url {url}")
+        ctx.console.info("  The tunnel's address is the URL of the delivery target.")
         return
-    ctx.console.talk(
+    ctx.console.info(
         "  Everybody whom the firewall lets through reaches it, over plain http: what", "!"
     )
-    ctx.console.talk("  comes can be read on the way. Better leave it on loopback, behind TLS.")
+    ctx.console.info("  comes can be read on the way. Better leave it on loopback, behind TLS.")
 
 
-def _say_next(ctx: Context, options: str) -> None:
-    ctx.console.next(f"ocsync delivery attach TARGET {options}")
-    ctx.console.next("ocsync resume --verify")
+def _suggest_next(ctx: Context, options: str) -> None:
+    ctx.console.suggest(f"ocsync delivery attach TARGET {options}")
+    ctx.console.suggest("ocsync resume --verify")
 
 
-def _say_ended(ctx: Context, counts: Counter[str]) -> None:
+def _show_end(ctx: Context, counts: Counter[str]) -> None:
     from ocsync.render.text import count
 
     back = f", {counts['kept back']:,} kept back" if counts["kept back"] else ""
     taken = count(counts["taken"], "message")
-    ctx.console.talk(f"{taken} taken, {counts['refused']:,} refused{back}", "=")
+    ctx.console.info(f"{taken} taken, {counts['refused']:,} refused{back}", "=")
     if left := ctx.folder().raw_attachments():
         names = ", ".join(key.partition("/")[0] for key in left)
-        ctx.console.talk(f"{names}: OrderCloud still delivers to a listener of ours", "!")
-        ctx.console.next("ocsync delivery detach")
+        ctx.console.info(f"{names}: OrderCloud still delivers to a listener of ours", "!")
+        ctx.console.suggest("ocsync delivery detach")
 
 
 @contextmanager

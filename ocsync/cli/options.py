@@ -1,4 +1,4 @@
-"""Options that every command has, and the decorator that gives it them."""
+"""Options that commands share, and the decorator that adds them to a command."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ocsync.errors import ExitCode
 if TYPE_CHECKING:
     from datetime import datetime
 
-_CODES = {
+_EXIT_CODE_TEXTS = {
     ExitCode.DONE: "done, also when there was nothing to do",
     ExitCode.FAILED: "failed",
     ExitCode.SOMETHING: "with --exit-code: there is something",
@@ -36,35 +36,46 @@ _CODES = {
     ExitCode.INTERRUPTED: "interrupted, state safe",
     ExitCode.TERMINATED: "terminated, state safe",
 }
-LOCAL = (ExitCode.DONE, ExitCode.LOCKED, ExitCode.USAGE, ExitCode.BAD_CONFIG)
-"""What a command that sends nothing may exit with."""
-ONLINE = (*LOCAL, ExitCode.FAILED, ExitCode.SIGN_IN, ExitCode.CONFLICT, ExitCode.TRY_LATER,
-          ExitCode.INTERRUPTED, ExitCode.TERMINATED)  # fmt: skip
-"""What a command that signs in may exit with."""
+LOCAL_EXITS = (ExitCode.DONE, ExitCode.LOCKED, ExitCode.USAGE, ExitCode.BAD_CONFIG)
+"""The exit codes of a command that sends nothing."""
+ONLINE_EXITS = (
+    *LOCAL_EXITS,
+    ExitCode.FAILED,
+    ExitCode.SIGN_IN,
+    ExitCode.CONFLICT,
+    ExitCode.TRY_LATER,
+    ExitCode.INTERRUPTED,
+    ExitCode.TERMINATED,
+)
+"""The exit codes of a command that signs in."""
 
 
-def _option(*names: str, help: str, env: str, metavar: str | None = None) -> Any:  # noqa: A002 - typer's own word
+def _common_option(*names: str, help: str, env: str, metavar: str | None = None) -> Any:  # noqa: A002 - typer's own word
     return typer.Option(
         *names, help=help, metavar=metavar, envvar=env, show_envvar=False, rich_help_panel=COMMON
     )
 
 
-_COMMON: dict[str, tuple[Any, Any]] = {
+_COMMON_OPTIONS: dict[str, tuple[Any, Any]] = {
     "json": (
-        Annotated[bool, _option("--json", help="Data as JSON on stdout.", env="OCSYNC_JSON")],
+        Annotated[
+            bool, _common_option("--json", help="Data as JSON on stdout.", env="OCSYNC_JSON")
+        ],
         False,
     ),
     "profile": (
         Annotated[
             str,
-            _option("--profile", help="The profile to use.", metavar="NAME", env="OCSYNC_PROFILE"),
+            _common_option(
+                "--profile", help="The profile to use.", metavar="NAME", env="OCSYNC_PROFILE"
+            ),
         ],
         "",
     ),
     "workspace": (
         Annotated[
             Path | None,
-            _option(
+            _common_option(
                 "--workspace",
                 help="The .ocsync folder to use.",
                 metavar="DIR",
@@ -74,19 +85,23 @@ _COMMON: dict[str, tuple[Any, Any]] = {
         None,
     ),
     "quiet": (
-        Annotated[bool, _option("--quiet", "-q", help="Only the answer.", env="OCSYNC_QUIET")],
+        Annotated[
+            bool, _common_option("--quiet", "-q", help="Only the answer.", env="OCSYNC_QUIET")
+        ],
         False,
     ),
     "verbose": (
-        Annotated[bool, _option("--verbose", "-v", help="Every step.", env="OCSYNC_VERBOSE")],
+        Annotated[
+            bool, _common_option("--verbose", "-v", help="Every step.", env="OCSYNC_VERBOSE")
+        ],
         False,
     ),
     "no_color": (
-        Annotated[bool, _option("--no-color", help="No colour.", env="OCSYNC_NO_COLOR")],
+        Annotated[bool, _common_option("--no-color", help="No colour.", env="OCSYNC_NO_COLOR")],
         False,
     ),
     "no_input": (
-        Annotated[bool, _option("--no-input", help="Never ask.", env="OCSYNC_NO_INPUT")],
+        Annotated[bool, _common_option("--no-input", help="Never ask.", env="OCSYNC_NO_INPUT")],
         False,
     ),
 }
@@ -137,7 +152,7 @@ def command(
     app: typer.Typer,
     name: str,
     *codes: ExitCode,
-    exits: tuple[ExitCode, ...] = ONLINE,
+    exits: tuple[ExitCode, ...] = ONLINE_EXITS,
     cls: type[Command] = Command,
 ) -> Callable[[Callable[..., int | None]], Callable[..., None]]:
     """Register `f(ctx, ...)` as command *name* with the common options and its exit codes."""
@@ -149,12 +164,12 @@ def command(
         own = [p for p in signature.parameters.values() if p.name != "ctx"]
         common = [
             inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-            for n, (kind, default) in _COMMON.items()
+            for n, (kind, default) in _COMMON_OPTIONS.items()
         ]
 
         @functools.wraps(function)
         def run(**given: Any) -> None:
-            shared = {n: given.pop(n) for n in _COMMON}
+            shared = {n: given.pop(n) for n in _COMMON_OPTIONS}
             context = Context.start(f"{noun} {name}".strip(), **shared)
             with context:
                 code = function(context, **given)
@@ -165,18 +180,23 @@ def command(
             parameters=[*keyword, *common], return_annotation=None
         )
         run.__annotations__ = {p.name: p.annotation for p in [*keyword, *common]}
-        app.command(name, cls=cls, epilog=_epilog(sorted({*exits, *codes})))(run)
+        app.command(name, cls=cls, epilog=_exit_codes_text(sorted({*exits, *codes})))(run)
         return run
 
     return register
 
 
-def _epilog(codes: list[ExitCode]) -> str:
-    return "Exit codes: " + "; ".join(f"{int(code)} {_CODES[code]}" for code in codes) + "."
+def _exit_codes_text(codes: list[ExitCode]) -> str:
+    return (
+        "Exit codes: " + "; ".join(f"{int(code)} {_EXIT_CODE_TEXTS[code]}" for code in codes) + "."
+    )
 
 
-def moment_of(text: str) -> datetime:
-    """`2h` (ago), a date, or a date and time; local unless it says otherwise."""
+def parse_moment(text: str) -> datetime:
+    """Return the time that *text* names: `2h` ago, a date, or a date and time, local by default.
+
+    Raises typer.BadParameter.
+    """
     from datetime import UTC, datetime, timedelta
 
     try:
@@ -184,13 +204,13 @@ def moment_of(text: str) -> datetime:
     except ValueError:
         pass
     try:
-        return datetime.now(UTC) - timedelta(seconds=seconds_of(text))
+        return datetime.now(UTC) - timedelta(seconds=parse_duration(text))
     except typer.BadParameter:
         raise typer.BadParameter(f'"{text}" is no time such as 2h or 2027-01-31T16:00') from None
 
 
-def seconds_of(text: str) -> float:
-    """`90s`, `5m`, `2h`, `1d`, or plain seconds. Raises typer.BadParameter."""
+def parse_duration(text: str) -> float:
+    """Return *text*, `90s`, `5m`, `2h`, `1d` or a number, in seconds. Raises BadParameter."""
     units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
     number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
     try:

@@ -1,4 +1,4 @@
-"""`ocsync pause`."""
+"""The `ocsync pause` command."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import Adopt, Confirm, LockTimeout, Reason, command, seconds_of
+from ocsync.cli.options import Adopt, Confirm, LockTimeout, Reason, command, parse_duration
 from ocsync.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def register(app: typer.Typer) -> None:
         from ocsync.schema import read_targets
 
         direct, grouped = read_targets(targets)
-        ctx.lock_seconds, ctx.confirmed = seconds_of(lock_timeout), confirm
-        seconds = seconds_of(lease) if lease else 0.0
+        ctx.lock_seconds, ctx.confirmed = parse_duration(lock_timeout), confirm
+        seconds = parse_duration(lease) if lease else 0.0
         if lease and not seconds:
             raise UsageError("a lease has to last longer than nothing", hint="--for 2h")
 
@@ -59,51 +59,52 @@ def register(app: typer.Typer) -> None:
 
         folder = ctx.folder()
         before = folder.raw_pauses()
-        found = ctx.online(work_on, locked=True)
+        statuses = ctx.run_online(work_on, locked=True)
         pauses = folder.raw_pauses()
-        facts = {seen.target.name: pauses.get(seen.target.name) for seen in found}
+        facts = {status.target.name: pauses.get(status.target.name) for status in statuses}
         ctx.console.document("pause", {"targets": facts})
-        place, now = place_of(folder), utc_now()
-        width = max(len(seen.target.name) for seen in found)
-        for seen in found:
-            if seen.state is PauseState.NO_CONFIG:
-                ctx.console.talk(
-                    f"{seen.target.name:<{width}}  skipped: it has no sync config", "!"
-                )
+        profile, now = profile_label(folder), utc_now()
+        width = max(len(status.target.name) for status in statuses)
+        for status in statuses:
+            name = status.target.name
+            if status.state is PauseState.NO_CONFIG:
+                ctx.console.info(f"{name:<{width}}  skipped: it has no sync config", "!")
                 continue
-            text = _told(seen, before, place, now)
-            ctx.console.data(f"{seen.target.name:<{width}}  {text}", "‖")
-            if not seen.server.changed:
-                flag = f"{seen.target.flags[0]}=false"
-                ctx.console.talk(f"  {flag}: {seen.target.name} gets no changes, later either", "!")
-        ctx.console.talk(
+            text = _pause_text(status, before, profile, now)
+            ctx.console.print(f"{name:<{width}}  {text}", "‖")
+            if not status.server.changed:
+                flag = f"{status.target.flags[0]}=false"
+                ctx.console.info(f"  {flag}: {name} gets no changes, later either", "!")
+        ctx.console.info(
             "  A pause does not hold deletes, webhooks, integration events, order sync,"
         )
-        ctx.console.talk("  the inventory integration or the search index.")
-        ctx.console.next("ocsync stage import FILE", "ocsync plan", "ocsync resume --verify")
+        ctx.console.info("  the inventory integration or the search index.")
+        ctx.console.suggest("ocsync stage import FILE", "ocsync plan", "ocsync resume --verify")
 
 
-def _told(seen: TargetStatus, before: Mapping[str, Any], place: str, now: datetime) -> str:
-    """How a target stands after the command; *before* are the pauses as they were."""
-    from ocsync.render.text import clock, duration
+def _pause_text(
+    status: TargetStatus, before: Mapping[str, Any], profile: str, now: datetime
+) -> str:
+    """Return the state of a target after the command; *before* holds the pauses before it."""
+    from ocsync.render.text import duration, local_time
 
-    pause = seen.pause
-    until = f" until {clock(pause.until, now)}" if pause and pause.until else ""
-    if pause and pause.since == before.get(seen.target.name, {}).get("since"):
+    pause = status.pause
+    until = f" until {local_time(pause.until, now)}" if pause and pause.until else ""
+    if pause and pause.since == before.get(status.target.name, {}).get("since"):
         return f"already paused by us, for {duration(pause.seconds(now))}{until and ','}{until}"
     if pause and pause.adopted:
-        return f"adopted{until} on {place}: ours to lift"
-    return f"paused{until} on {place}"
+        return f"adopted{until} on {profile}: ours to lift"
+    return f"paused{until} on {profile}"
 
 
-def place_of(folder: ProfileDir) -> str:
-    """`acme-sandbox (Acme Outdoors)`."""
+def profile_label(folder: ProfileDir) -> str:
+    """Return the profile with its marketplace, as in `acme-sandbox (Acme Outdoors)`."""
     pin = folder.pin()
     return f"{folder.path.name} ({pin.name})" if pin else folder.path.name
 
 
-def read_all(names: list[str]) -> list[Target]:
-    """The targets that *names* say, groups opened. Raises UsageError."""
+def expand_targets(names: list[str]) -> list[Target]:
+    """Return the targets of *names*, those of a group one by one. Raises UsageError."""
     from ocsync.schema import read_targets
 
     direct, grouped = read_targets(names)

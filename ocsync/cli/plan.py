@@ -1,4 +1,4 @@
-"""`ocsync plan`."""
+"""The `ocsync plan` command."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import LOCAL, command
+from ocsync.cli.options import LOCAL_EXITS, command
 from ocsync.errors import ExitCode, FileMissing
 
 if TYPE_CHECKING:
     from ocsync.engine.resume.drafting import PlanDraft
     from ocsync.engine.resume.preflight import Preflight
-    from ocsync.render.plan import Pace
+    from ocsync.render.plan import ReplayRate
     from ocsync.store import ProfileDir
 
 Targets = Annotated[
     list[str] | None,
     typer.Argument(metavar="[TARGET...]", help="Only what feeds these, and what it waits for."),
 ]
-_EXITS = (*LOCAL, ExitCode.SOMETHING, ExitCode.BAD_INPUT, ExitCode.NO_FILE, ExitCode.SIGN_IN,
+_EXITS = (*LOCAL_EXITS, ExitCode.SOMETHING, ExitCode.BAD_INPUT, ExitCode.NO_FILE, ExitCode.SIGN_IN,
           ExitCode.CONFLICT, ExitCode.TRY_LATER)  # fmt: skip
 
 
@@ -59,39 +59,41 @@ def register(app: typer.Typer) -> None:
         drafted = draft_plan(folder.journal.entries(), names)
         if explain:
             return _explain(ctx, drafted, explain)
-        view = shown.View(title(folder), drafted, folder.read_pauses(), _pace(folder), utc_now())
-        print_id = fingerprint(drafted.plan, folder)
-        facts = shown.document(view, print_id)
+        view = shown.PlanView(
+            plan_title(folder), drafted, folder.read_pauses(), _last_rate(folder), utc_now()
+        )
+        digest = fingerprint(drafted.plan, folder)
+        facts = shown.document(view, digest)
         unfinished = folder.runs.open_run()
         facts["open_run"] = unfinished.read_info().id if unfinished else ""
         steps = drafted.plan.steps
         something = bool(steps)
-        found: Preflight | None = None
+        result: Preflight | None = None
         if diff and steps:
-            found = inspected(ctx, drafted)
-            facts["changes"] = shown.differences_data(steps, found)
+            result = preflight(ctx, drafted)
+            facts["changes"] = shown.difference_documents(steps, result)
             something = any(not row["same"] for row in facts["changes"])
         if out:
-            _save(out, print_id, drafted, names)
+            _save(out, digest, drafted, names)
         ctx.console.document("plan", facts)
         if unfinished and not ctx.console.json:
             text = f"run {unfinished.read_info().id} is not finished; resume goes on with it first"
-            ctx.console.data(text, "!")
+            ctx.console.print(text, "!")
         if not steps:
-            ctx.console.data(shown.nothing(drafted, names), "=")
-            ctx.console.next(*_more(drafted, unfinished=bool(unfinished)))
+            ctx.console.print(shown.nothing_to_send(drafted, names), "=")
+            ctx.console.suggest(*_next_commands(drafted, unfinished=bool(unfinished)))
         elif not ctx.console.json:
-            for sign, line in shown.screen(view):
-                ctx.console.data(line, sign)
-            for sign, line in shown.differences(steps, found) if found else ():
-                ctx.console.data(line, sign)
+            for sign, line in shown.lines(view):
+                ctx.console.print(line, sign)
+            for sign, line in shown.difference_lines(steps, result) if result else ():
+                ctx.console.print(line, sign)
             more = [] if diff else ["ocsync plan --diff"]
-            ctx.console.next(*more, "ocsync resume --verify")
+            ctx.console.suggest(*more, "ocsync resume --verify")
         return ExitCode.SOMETHING if exit_code and something else ExitCode.DONE
 
 
-def _more(drafted: PlanDraft, *, unfinished: bool) -> tuple[str, ...]:
-    """What to type where there is nothing to send."""
+def _next_commands(drafted: PlanDraft, *, unfinished: bool) -> tuple[str, ...]:
+    """Return the commands to type when there is nothing to send."""
     if unfinished:
         return ("ocsync resume --verify",)
     if drafted.remaining:
@@ -99,15 +101,15 @@ def _more(drafted: PlanDraft, *, unfinished: bool) -> tuple[str, ...]:
     return ("ocsync stage set REF FIELD=VALUE", "ocsync stage import FILE")
 
 
-def title(folder: ProfileDir) -> str:
-    """`acme-sandbox · Acme Outdoors · uswest-sandbox`."""
+def plan_title(folder: ProfileDir) -> str:
+    """Return profile, marketplace and environment, as in `acme · Acme · uswest-sandbox`."""
     pin, profile = folder.pin(), folder.profile
     parts = [profile.name, pin.name if pin else "", profile.environment or profile.api_url]
     return " · ".join(dict.fromkeys(filter(None, parts)))
 
 
-def inspected(ctx: Context, drafted: PlanDraft, *, stream: bool = False) -> Preflight:
-    """What the server has of what a plan writes; nothing is changed."""
+def preflight(ctx: Context, drafted: PlanDraft, *, stream: bool = False) -> Preflight:
+    """Read what the server has of the entities that a plan writes."""
     from ocsync.engine.resume.preflight import run_preflight
     from ocsync.engine.session import Session, sign_in
 
@@ -115,7 +117,7 @@ def inspected(ctx: Context, drafted: PlanDraft, *, stream: bool = False) -> Pref
         await sign_in(session)
         return await run_preflight(session, drafted.plan.steps)
 
-    return ctx.online(read, stream=stream)
+    return ctx.run_online(read, stream=stream)
 
 
 def _explain(ctx: Context, drafted: PlanDraft, ref: str) -> ExitCode:
@@ -132,27 +134,27 @@ def _explain(ctx: Context, drafted: PlanDraft, ref: str) -> ExitCode:
              "entries": msgspec.to_builtins(list(entries.values()))}  # fmt: skip
     ctx.console.document("plan explain", facts)
     if not ctx.console.json:
-        ctx.console.lines(shown.explain(steps, entries, utc_now()))
+        ctx.console.print_lines(shown.explain(steps, entries, utc_now()))
     return ExitCode.DONE
 
 
-def _pace(folder: ProfileDir) -> Pace | None:
-    """Steps a second of the newest resume that sent enough to tell."""
-    from ocsync.render.plan import Pace
+def _last_rate(folder: ProfileDir) -> ReplayRate | None:
+    """Return the rate of the newest resume that sent at least ten steps."""
+    from ocsync.render.plan import ReplayRate
 
     for info in folder.runs.list():
         done = info.counts.get("done", 0)
         if info.kind == "resume" and done >= 10 and info.seconds > 0:
-            return Pace(done / info.seconds)
+            return ReplayRate(done / info.seconds)
     return None
 
 
-def _save(path: Path, print_id: str, drafted: PlanDraft, targets: list[str]) -> None:
+def _save(path: Path, digest: str, drafted: PlanDraft, targets: list[str]) -> None:
     import msgspec
 
     from ocsync.store.files import write_atomically
 
-    facts: dict[str, Any] = {"format": 1, "fingerprint": print_id, "targets": targets}
+    facts: dict[str, Any] = {"format": 1, "fingerprint": digest, "targets": targets}
     facts["steps"] = msgspec.to_builtins(drafted.plan.steps)
     try:
         write_atomically(path.absolute(), msgspec.json.format(msgspec.json.encode(facts)) + b"\n")

@@ -1,4 +1,4 @@
-"""`ocsync profile ...`: which marketplace, as which API client."""
+"""The `ocsync profile` commands."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import LOCAL, Yes, command
+from ocsync.cli.options import LOCAL_EXITS, Yes, command
 from ocsync.errors import Conflict, ExitCode, UsageError
 
 if TYPE_CHECKING:
     from ocsync.store import Profile
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The profile.")]
-_PATIENCE = 10.0
-"""Seconds that a check keeps trying: what is mistyped is wrong the eighth time too."""
-MaybeName = Annotated[
+_MAX_WAIT = 10.0
+"""The seconds for which a check retries; a mistyped host stays wrong, however often it is tried."""
+OptionalName = Annotated[
     str, typer.Argument(metavar="[NAME]", help="The profile; the current one without.")
 ]
 
@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
     )
     app.add_typer(group, name="profile")
 
-    @command(group, "add", exits=LOCAL)
+    @command(group, "add", exits=LOCAL_EXITS)
     def add(
         ctx: Context,
         name: Name,
@@ -101,52 +101,50 @@ def register(app: typer.Typer) -> None:
         )
         ctx.workspace.add(profile)
         current = ctx.workspace.current == name
-        ctx.console.document("profile add", {**_facts(profile), "current": current})
-        ctx.console.data(f"{name}  {url}" + ("  (current)" if current else ""), "+")
-        ctx.console.next("ocsync profile check" if current else f"ocsync profile use {name}")
+        ctx.console.document("profile add", {**_profile_document(profile), "current": current})
+        ctx.console.print(f"{name}  {url}" + ("  (current)" if current else ""), "+")
+        ctx.console.suggest("ocsync profile check" if current else f"ocsync profile use {name}")
 
-    @command(group, "list", exits=LOCAL)
+    @command(group, "list", exits=LOCAL_EXITS)
     def list_(ctx: Context) -> None:
         """List the profiles of this workspace."""
         from ocsync.render.text import columns
 
         current = ctx.workspace.current
-        found = [_open(ctx, name).profile for name in ctx.workspace.profiles()]
+        profiles = [_open(ctx, name).profile for name in ctx.workspace.profiles()]
         rows = [
-            ("*" if p.name == current else "", p.name, p.environment or p.api_url) for p in found
+            ("*" if p.name == current else "", p.name, p.environment or p.api_url) for p in profiles
         ]
-        ctx.console.document(
-            "profile list",
-            {"profiles": [{**_facts(p), "current": p.name == current} for p in found]},
-        )
-        ctx.console.lines(columns(rows, "<<<"))
-        if not found:
-            ctx.console.talk("no profile yet")
-            ctx.console.next("ocsync profile add NAME --environment useast-sandbox ...")
+        documents = [{**_profile_document(p), "current": p.name == current} for p in profiles]
+        ctx.console.document("profile list", {"profiles": documents})
+        ctx.console.print_lines(columns(rows, "<<<"))
+        if not profiles:
+            ctx.console.info("no profile yet")
+            ctx.console.suggest("ocsync profile add NAME --environment useast-sandbox ...")
 
-    @command(group, "show", exits=LOCAL)
-    def show(ctx: Context, name: MaybeName = "") -> None:
+    @command(group, "show", exits=LOCAL_EXITS)
+    def show(ctx: Context, name: OptionalName = "") -> None:
         """Show a profile; its secret is only named."""
         from ocsync.render.text import columns
 
         folder = _open(ctx, name)
         pin = folder.pin()
         facts = {
-            **_facts(folder.profile),
+            **_profile_document(folder.profile),
             "pinned": pin.id if pin else "",
             "folder": str(folder.path),
         }
         ctx.console.document("profile show", facts)
-        ctx.console.lines(columns([(k, v) for k, v in facts.items() if v], "<<"))
+        ctx.console.print_lines(columns([(k, v) for k, v in facts.items() if v], "<<"))
 
-    @command(group, "use", exits=LOCAL)
+    @command(group, "use", exits=LOCAL_EXITS)
     def use(ctx: Context, name: Name) -> None:
         """Make a profile the current one."""
         ctx.workspace.use(name)
         ctx.console.document("profile use", {"profile": name})
-        ctx.console.data(f"{name} is current", "=")
+        ctx.console.print(f"{name} is current", "=")
 
-    @command(group, "remove", exits=LOCAL)
+    @command(group, "remove", exits=LOCAL_EXITS)
     def remove(ctx: Context, name: Name, yes: Yes = False) -> None:
         """Remove a profile with its journal and runs.
 
@@ -156,7 +154,7 @@ def register(app: typer.Typer) -> None:
 
         ctx.yes = yes
         folder = _open(ctx, name)
-        with folder.run_lock():  # a resume under way would go on in a folder that is gone
+        with folder.run_lock():  # a running resume must not lose its folder
             if folder.raw_pauses():
                 raise Conflict(
                     f"profile {name} has paused {', '.join(folder.raw_pauses())}",
@@ -167,23 +165,23 @@ def register(app: typer.Typer) -> None:
                     f"profile {name} has attached a listener: {attached}",
                     hint=f"ocsync delivery detach --profile {name}",
                 )
-            staged = summarize_journal(folder.path / "journal", ctx.warn).entries
+            staged = summarize_journal(folder.path / "journal", ctx.warn_once).entries
             what = f" with {staged:,} staged entries" if staged else ""
             if not ctx.ask(f"Remove profile {name}{what} and its runs?"):
                 raise UsageError("nothing was removed")
         ctx.workspace.remove(name)
         ctx.console.document("profile remove", {"profile": name})
-        ctx.console.data(f"{name} removed", "-")
+        ctx.console.print(f"{name} removed", "-")
 
     @command(group, "check")
-    def check(ctx: Context, name: MaybeName = "") -> ExitCode:
+    def check(ctx: Context, name: OptionalName = "") -> ExitCode:
         """Sign in; show who, which marketplace, and which roles are missing."""
         from ocsync.client import Limits
         from ocsync.engine.session import missing_roles, sign_in
         from ocsync.render.text import columns
 
         ctx.profile_name = name or ctx.profile_name
-        identity = ctx.online(sign_in, limits=Limits(max_wait=_PATIENCE))
+        identity = ctx.run_online(sign_in, limits=Limits(max_wait=_MAX_WAIT))
         missing = missing_roles(identity)
         facts = {
             "profile": ctx.folder().profile.name,
@@ -199,11 +197,11 @@ def register(app: typer.Typer) -> None:
             "roles": ", ".join(identity.roles),
             "missing": ", ".join(missing) or "none",
         }
-        ctx.console.lines(columns(list(shown.items()), "<<"))
+        ctx.console.print_lines(columns(list(shown.items()), "<<"))
         return ExitCode.SIGN_IN if missing else ExitCode.DONE
 
-    @command(group, "trust", exits=LOCAL)
-    def trust(ctx: Context, name: MaybeName = "", yes: Yes = False) -> None:
+    @command(group, "trust", exits=LOCAL_EXITS)
+    def trust(ctx: Context, name: OptionalName = "", yes: Yes = False) -> None:
         """Trust a profile that came with a folder.
 
         Its command may run then, and its host get the secret.
@@ -213,20 +211,22 @@ def register(app: typer.Typer) -> None:
 
         ctx.yes = yes
         folder = _open(ctx, name)
-        why = needs_trust(folder.profile)
-        ctx.console.talk(f"{folder.path / 'profile.toml'}: {why or 'needs no trust'}")
-        if why and not ctx.ask(f"Trust profile {folder.profile.name} as it is now?"):
+        reason = needs_trust(folder.profile)
+        ctx.console.info(f"{folder.path / 'profile.toml'}: {reason or 'needs no trust'}")
+        if reason and not ctx.ask(f"Trust profile {folder.profile.name} as it is now?"):
             raise UsageError("the profile is not trusted")
         trust_folder(folder.path, os.environ)
-        ctx.console.document("profile trust", {"profile": folder.profile.name, "why": why})
-        ctx.console.data(f"{folder.profile.name} is trusted as it is now", "✓")
+        ctx.console.document("profile trust", {"profile": folder.profile.name, "why": reason})
+        ctx.console.print(f"{folder.profile.name} is trusted as it is now", "✓")
 
 
 def _open(ctx: Context, name: str) -> Any:
-    return ctx.workspace.open(name or ctx.profile_name, warn=ctx.warn, command="ocsync profile")
+    return ctx.workspace.open(
+        name or ctx.profile_name, warn=ctx.warn_once, command="ocsync profile"
+    )
 
 
-def _facts(profile: Profile) -> dict[str, Any]:
+def _profile_document(profile: Profile) -> dict[str, Any]:
     return {
         "name": profile.name,
         "environment": profile.environment,

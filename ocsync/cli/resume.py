@@ -1,4 +1,4 @@
-"""`ocsync resume`."""
+"""The `ocsync resume` command."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ocsync.cli.options import (
     Redeliver,
     Yes,
     command,
-    seconds_of,
+    parse_duration,
 )
-from ocsync.cli.plan import Targets, inspected
+from ocsync.cli.plan import Targets, preflight
 from ocsync.errors import ExitCode, FileMissing, InputError, UsageError
 
 
@@ -107,7 +107,7 @@ def register(app: typer.Typer) -> None:
         if unknown := set(allow_risky or ()) - {OWN_USER, ZERO_STOCK}:
             raise UsageError(f"no risk is called {', '.join(unknown)}: {OWN_USER}, {ZERO_STOCK}")
         direct, grouped = read_targets(targets or ())
-        ctx.lock_seconds, ctx.yes, ctx.confirmed = seconds_of(lock_timeout), yes, confirm
+        ctx.lock_seconds, ctx.yes, ctx.confirmed = parse_duration(lock_timeout), yes, confirm
         if dry_run:
             return _dry_run(ctx, [t.name for t in (*direct, *grouped)])
         options = ResumeOptions(
@@ -118,23 +118,23 @@ def register(app: typer.Typer) -> None:
             pause=not no_pause,
             unpause_anyway=unpause_anyway,
             workers=concurrency,
-            settle=seconds_of(settle),
+            settle=parse_duration(settle),
             plan=_fingerprint(plan) if plan else "",
             redeliver=redeliver,
-            delivery_timeout=seconds_of(delivery_timeout),
+            delivery_timeout=parse_duration(delivery_timeout),
             max_changes=max_changes,
             allowed=frozenset(allow_risky or ()),
         )
-        limits = Limits(concurrency, max_rate, seconds_of(max_wait))
-        report = ctx.online(
+        limits = Limits(concurrency, max_rate, parse_duration(max_wait))
+        report = ctx.run_online(
             lambda session: carry_out(session, options), limits=limits, locked=True, stream=True
         )
         folder = ctx.folder().path / "runs" / report.run.id if report.run else None
         ctx.console.event(shown.document(report, folder))
-        for sign, line in () if ctx.console.json else shown.report(report):
-            ctx.console.data(line, sign)
+        for sign, line in () if ctx.console.json else shown.lines(report):
+            ctx.console.print(line, sign)
         left = ["ocsync delivery detach"] if ctx.folder().raw_attachments() else []
-        ctx.console.next(*shown.next_commands(report), *left)
+        ctx.console.suggest(*shown.next_commands(report), *left)
         return report.exit_code
 
 
@@ -147,10 +147,10 @@ def _fingerprint(path: Path) -> str:
         raise FileMissing(f"{path}: {error.strerror}") from error
     except ValueError as error:
         raise InputError(f"{path}: not a saved plan: {error}") from error
-    found = saved.get("fingerprint") if isinstance(saved, dict) else None
-    if not isinstance(found, str) or not found:
+    fingerprint = saved.get("fingerprint") if isinstance(saved, dict) else None
+    if not isinstance(fingerprint, str) or not fingerprint:
         raise InputError(f"{path}: not a saved plan", hint="ocsync plan --out FILE")
-    return found
+    return fingerprint
 
 
 def _dry_run(ctx: Context, targets: list[str]) -> ExitCode:
@@ -158,11 +158,11 @@ def _dry_run(ctx: Context, targets: list[str]) -> ExitCode:
     from ocsync.render import plan as shown
 
     drafted = draft_plan(ctx.folder().journal.entries(), targets)
-    found = inspected(ctx, drafted, stream=True)
+    result = preflight(ctx, drafted, stream=True)
     steps = drafted.plan.steps
-    facts = {"type": "dry-run", "changes": shown.differences_data(steps, found)}
+    facts = {"type": "dry-run", "changes": shown.difference_documents(steps, result)}
     ctx.console.event(facts)
-    for sign, line in () if ctx.console.json else shown.differences(steps, found):
-        ctx.console.data(line, sign)
-    ctx.console.talk("this was a dry run: nothing was sent", "=")
-    return ExitCode.CONFLICT if found.conflicts else ExitCode.DONE
+    for sign, line in () if ctx.console.json else shown.difference_lines(steps, result):
+        ctx.console.print(line, sign)
+    ctx.console.info("this was a dry run: nothing was sent", "=")
+    return ExitCode.CONFLICT if result.conflicts else ExitCode.DONE

@@ -1,4 +1,4 @@
-"""`ocsync resync`."""
+"""The `ocsync resync` command."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ocsync.cli.options import (
     MaxRate,
     Yes,
     command,
-    moment_of,
-    seconds_of,
+    parse_duration,
+    parse_moment,
 )
 from ocsync.errors import ExitCode, Refused, UsageError
 
@@ -71,39 +71,42 @@ def register(app: typer.Typer) -> None:
         from ocsync.engine.resync.selection import SelectionRequest
         from ocsync.render import resync as shown
 
-        ctx.yes, ctx.confirmed, ctx.lock_seconds = yes, confirm, seconds_of(lock_timeout)
+        ctx.yes, ctx.confirmed, ctx.lock_seconds = yes, confirm, parse_duration(lock_timeout)
         if drop:
-            return _drop(ctx)
-        wanted = _wanted(words or [], catalog, run, since)
-        if dry_run and wanted == SelectionRequest():
+            return _abandon(ctx)
+        request = _selection_request(words or [], catalog, run, since)
+        if dry_run and request == SelectionRequest():
             raise UsageError("a dry run of what? Name a target and IDs, or refs")
-        text = _command(wanted, since)
+        text = _command_text(request, since)
         limits = Limits(concurrency, max_rate)
         if dry_run:
-            found = ctx.online(lambda session: _select(session, wanted), stream=True)
-            ctx.console.event(shown.dry_run(found))
-            for sign, line in () if ctx.console.json else shown.selection(found):
-                ctx.console.data(line, sign)
-            ctx.console.talk("this was a dry run: nothing was sent", "=")
+            selection = ctx.run_online(lambda session: _select(session, request), stream=True)
+            ctx.console.event(shown.selection_document(selection))
+            for sign, line in () if ctx.console.json else shown.selection_lines(selection):
+                ctx.console.print(line, sign)
+            ctx.console.info("this was a dry run: nothing was sent", "=")
             return ExitCode.DONE
-        report = ctx.online(
-            lambda session: _carry_out(session, wanted, text, concurrency),
+        report = ctx.run_online(
+            lambda session: _resync(session, request, text, concurrency),
             limits=limits, locked=True, stream=True,
         )  # fmt: skip
         if report is None:
             ctx.console.event({"type": "summary", "exit_code": 0, "done": 0, "failed": []})
-            ctx.console.talk("nothing of it is there to send", "=")
+            ctx.console.info("nothing of it is there to send", "=")
             return ExitCode.DONE
         ctx.console.event(shown.document(report))
-        for sign, line in () if ctx.console.json else shown.report(report):
-            ctx.console.data(line, sign)
+        for sign, line in () if ctx.console.json else shown.lines(report):
+            ctx.console.print(line, sign)
         if report.failed:
-            ctx.console.next(f"ocsync history {report.run.id}")
+            ctx.console.suggest(f"ocsync history {report.run.id}")
         return report.exit_code
 
 
-def _wanted(words: list[str], catalog: str, run: str, since: str) -> SelectionRequest:
-    """What the command line asks for; all of it empty: to go on. Raises UsageError, InputError."""
+def _selection_request(words: list[str], catalog: str, run: str, since: str) -> SelectionRequest:
+    """Return the request of the command line, empty to continue a resync.
+
+    Raises UsageError, InputError.
+    """
     from ocsync.engine.resync.selection import SelectionRequest, read_entities
     from ocsync.schema import read_ref, read_targets
 
@@ -126,40 +129,41 @@ def _wanted(words: list[str], catalog: str, run: str, since: str) -> SelectionRe
     refs = read_entities(targets[0] if targets else None, source, where) if given else []
     if given and not refs:
         raise UsageError("there is no ID in what was given")
-    moment = moment_of(since) if since else None
+    moment = parse_moment(since) if since else None
     return SelectionRequest(targets, grouped, tuple(refs), catalog, run, moment)
 
 
-def _command(wanted: SelectionRequest, since: str) -> str:
-    """The command as its run remembers it; the same again goes on with that run."""
+def _command_text(request: SelectionRequest, since: str) -> str:
+    """Return the command as its run records it; the same command continues that run."""
     import hashlib
 
-    named = [target.name for target in (*wanted.targets, *wanted.grouped)]
+    named = [target.name for target in (*request.targets, *request.grouped)]
     parts = ["resync", *named]
-    if len(wanted.refs) > 3:
-        digest = hashlib.sha256("\n".join(wanted.refs).encode()).hexdigest()[:8]
-        parts.append(f"({len(wanted.refs):,} refs, {digest})")
+    if len(request.refs) > 3:
+        digest = hashlib.sha256("\n".join(request.refs).encode()).hexdigest()[:8]
+        parts.append(f"({len(request.refs):,} refs, {digest})")
     else:
-        parts += wanted.refs
-    options = {"catalog": wanted.catalog, "run": wanted.run, "since": since}
+        parts += request.refs
+    options = {"catalog": request.catalog, "run": request.run, "since": since}
     parts += [f"--{name} {value}" for name, value in options.items() if value]
     return " ".join(parts) if len(parts) > 1 else ""
 
 
-async def _select(session: Session, wanted: SelectionRequest) -> Selection:
+async def _select(session: Session, request: SelectionRequest) -> Selection:
     from ocsync.engine.resync.selection import select
     from ocsync.engine.session import sign_in
 
     await sign_in(session)
-    return await select(session, wanted)
+    return await select(session, request)
 
 
-async def _carry_out(
-    session: Session, wanted: SelectionRequest, text: str, workers: int
+async def _resync(
+    session: Session, request: SelectionRequest, text: str, workers: int
 ) -> ResyncReport | None:
-    """Go on with the resync that is not finished, or begin one; None when there is nothing."""
+    """Continue the unfinished resync, or begin one; return None if nothing matches."""
     from ocsync.engine.resync.resync import begin_resync, remaining_steps, run_resync
     from ocsync.engine.session import confirm_production, sign_in
+    from ocsync.events import NoticeLevel
 
     open_run = session.folder.runs.open_run("resync")
     if open_run:
@@ -169,21 +173,21 @@ async def _carry_out(
             hint = "ocsync resync goes on with it; --drop gives it up"
             raise Refused(f"{what} ({open_run.read_info().command})", hint=hint)
         await sign_in(session)
-        session.notify("▶", f"{what}; going on with it")
-        session.notify(" ", f"({open_run.read_info().command})")
+        session.notify(NoticeLevel.RUNNING, f"{what}; going on with it")
+        session.notify(NoticeLevel.DETAIL, f"({open_run.read_info().command})")
     elif not text:
         raise UsageError("no resync is unfinished", hint="ocsync resync TARGET ID...")
     else:
-        found = await _select(session, wanted)
-        if not found.syncs:
+        selection = await _select(session, request)
+        if not selection.syncs:
             return None
-        _ask(session, len(found.syncs))
+        _confirm_number(session, len(selection.syncs))
     confirm_production(session)
-    with open_run or begin_resync(session, found.syncs, text) as run:
+    with open_run or begin_resync(session, selection.syncs, text) as run:
         return await run_resync(session, run, workers=workers)
 
 
-def _ask(session: Session, number: int) -> None:
+def _confirm_number(session: Session, number: int) -> None:
     from ocsync.engine.resync.resync import ADVICE, QUESTION, advise_full_sync
 
     if number > ADVICE:
@@ -192,7 +196,7 @@ def _ask(session: Session, number: int) -> None:
         raise UsageError("nothing was sent")
 
 
-def _drop(ctx: Context) -> ExitCode:
+def _abandon(ctx: Context) -> ExitCode:
     from ocsync.engine.resync.resync import abandon
 
     folder = ctx.folder()
@@ -201,7 +205,7 @@ def _drop(ctx: Context) -> ExitCode:
         dropped = abandon(run) if run else 0
     ctx.console.document("resync", {"dropped": dropped, "run": run.id if run else ""})
     if run:
-        ctx.console.data(f"run {run.id} is given up; {dropped:,} were not sent", "-")
+        ctx.console.print(f"run {run.id} is given up; {dropped:,} were not sent", "-")
     else:
-        ctx.console.talk("no resync is unfinished", "=")
+        ctx.console.info("no resync is unfinished", "=")
     return ExitCode.DONE

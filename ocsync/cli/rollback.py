@@ -1,4 +1,4 @@
-"""`ocsync rollback`."""
+"""The `ocsync rollback` command."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import command, seconds_of
+from ocsync.cli.options import command, parse_duration
 from ocsync.errors import ExitCode
 
 
@@ -49,36 +49,36 @@ def register(app: typer.Typer) -> None:
         from ocsync.render import rollback as shown
         from ocsync.schema import read_ref
 
-        seconds, forced = seconds_of(settle), [read_ref(ref) for ref in overwrite or ()]
+        seconds, forced = parse_duration(settle), [read_ref(ref) for ref in overwrite or ()]
         runs = ctx.folder().runs
         with choose_run(runs, name) as run:
             newest = runs.list()[0]
             if not name and newest.kind == "delete":
                 text = f"the newest run is one of deletes: ocsync rollback {newest.id}"
-                ctx.console.talk(f"{text} makes those again", "!")
+                ctx.console.info(f"{text} makes those again", "!")
 
             async def work_on(session: Session) -> tuple[Rollback, list[Entry]]:
                 await sign_in(session)
-                found = await roll_back(session, run, overwrite=forced, settle=seconds)
-                return found, [] if dry_run else stage_rollback(session, found)
+                result = await roll_back(session, run, overwrite=forced, settle=seconds)
+                return result, [] if dry_run else stage_rollback(session, result)
 
-            found, staged = ctx.online(work_on)
+            result, staged = ctx.run_online(work_on)
             file = (
-                _here(run.write_list("made", found.created))
-                if found.created and not dry_run
+                _typed_path(run.write_list("made", result.created))
+                if result.created and not dry_run
                 else ""
             )
-        ctx.console.document("rollback", shown.data(found, staged, file, dry_run=dry_run))
+        ctx.console.document("rollback", shown.document(result, staged, file, dry_run=dry_run))
         if not ctx.console.json:
-            for sign, line in shown.lines(found, verbose=ctx.console.verbose):
-                ctx.console.data(line, sign)
-            sign, line = shown.closing(found, dry_run=dry_run)
-            ctx.console.data(line, sign)
-            ctx.console.next(*shown.next_commands(found, file, dry_run=dry_run))
-        return found.exit_code
+            for sign, line in shown.lines(result, verbose=ctx.console.verbose):
+                ctx.console.print(line, sign)
+            sign, line = shown.closing_line(result, dry_run=dry_run)
+            ctx.console.print(line, sign)
+            ctx.console.suggest(*shown.next_commands(result, file, dry_run=dry_run))
+        return result.exit_code
 
 
-def _here(path: Path) -> str:
-    """*path* as it is typed here."""
+def _typed_path(path: Path) -> str:
+    """Return *path* relative to the current folder, if it is inside."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)

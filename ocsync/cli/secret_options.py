@@ -1,4 +1,4 @@
-"""Secrets on the command line: only by the name of a variable or a command, never themselves."""
+"""Secrets on the command line, given as the name of a variable or a command, never as text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ocsync.errors import UsageError
 
 
 def secret_of(env: str, command: str, what: str, option: str = "--secret") -> str:
-    """The secret *what*, from variable *env* or *command*. Raises UsageError, ConfigError."""
+    """Return the secret *what* from variable *env* or *command*. Raises UsageError, ConfigError."""
     from ocsync.secrets import SecretSource, resolve
 
     if bool(env) == bool(command):

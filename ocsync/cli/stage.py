@@ -1,4 +1,4 @@
-"""`ocsync stage ...`: the journal; nothing is sent."""
+"""The `ocsync stage` commands: set, put, adjust, assign, list, show, drop and clear."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import typer
 
 from ocsync.cli import stage_files
 from ocsync.cli.context import Context
-from ocsync.cli.options import LOCAL, Yes, command
-from ocsync.cli.stage_files import Recreated, staged_now, stamped, totals
+from ocsync.cli.options import LOCAL_EXITS, Yes, command
+from ocsync.cli.stage_files import Recreated, show_staged_totals, staged_totals, stamp_entries
 from ocsync.errors import ExitCode, FileMissing, UsageError
 
 if TYPE_CHECKING:
     from ocsync.models import Entry
 
 Ref = Annotated[str, typer.Argument(metavar="REF", help="kind/ID[/ID...], as in catalog/SUMMER.")]
-Words = Annotated[
+Assignments = Annotated[
     list[str] | None,
     typer.Argument(metavar="FIELD=VALUE...", help="FIELD=TEXT by its type, or FIELD:=JSON."),
 ]
@@ -28,8 +28,8 @@ Expect = Annotated[
 ExpectCurrent = Annotated[
     bool, typer.Option("--expect-current", help="Expect what is there now (asks the server).")
 ]
-_FILED = (*LOCAL, ExitCode.BAD_INPUT, ExitCode.NO_FILE)
-_SET = (*LOCAL, ExitCode.BAD_INPUT, ExitCode.SIGN_IN, ExitCode.TRY_LATER)
+_FILE_EXITS = (*LOCAL_EXITS, ExitCode.BAD_INPUT, ExitCode.NO_FILE)
+_SET_EXITS = (*LOCAL_EXITS, ExitCode.BAD_INPUT, ExitCode.SIGN_IN, ExitCode.TRY_LATER)
 
 
 def register(app: typer.Typer) -> None:
@@ -41,11 +41,11 @@ def register(app: typer.Typer) -> None:
     )
     app.add_typer(group, name="stage")
 
-    @command(group, "set", exits=_SET)
+    @command(group, "set", exits=_SET_EXITS)
     def set_(
         ctx: Context,
         ref: Ref,
-        fields: Words = None,
+        fields: Assignments = None,
         expect: Expect = None,
         expect_current: ExpectCurrent = False,
         recreated: Recreated = False,
@@ -57,11 +57,11 @@ def register(app: typer.Typer) -> None:
         entry = _entry("set", ref, fields, expect)
         _stage(ctx, entry, expect_current=expect_current, recreated=recreated)
 
-    @command(group, "put", exits=_SET)
+    @command(group, "put", exits=_SET_EXITS)
     def put(
         ctx: Context,
         ref: Ref,
-        fields: Words = None,
+        fields: Assignments = None,
         expect: Expect = None,
         expect_current: ExpectCurrent = False,
         replace: Annotated[
@@ -76,11 +76,11 @@ def register(app: typer.Typer) -> None:
         entry = _entry("put", ref, fields, expect, replace=replace)
         _stage(ctx, entry, expect_current=expect_current, recreated=recreated)
 
-    @command(group, "adjust", exits=_SET)
+    @command(group, "adjust", exits=_SET_EXITS)
     def adjust(
         ctx: Context,
         ref: Ref,
-        fields: Words = None,
+        fields: Assignments = None,
         expect: Expect = None,
         expect_current: ExpectCurrent = False,
         recreated: Recreated = False,
@@ -92,11 +92,11 @@ def register(app: typer.Typer) -> None:
         entry = _entry("adjust", ref, fields, expect)
         _stage(ctx, entry, expect_current=expect_current, recreated=recreated)
 
-    @command(group, "assign", exits=_SET)
+    @command(group, "assign", exits=_SET_EXITS)
     def assign(
         ctx: Context,
         ref: Ref,
-        fields: Words = None,
+        fields: Assignments = None,
         expect: Expect = None,
         recreated: Recreated = False,
     ) -> None:
@@ -108,7 +108,7 @@ def register(app: typer.Typer) -> None:
 
     stage_files.register(group)
 
-    @command(group, "list", exits=LOCAL)
+    @command(group, "list", exits=LOCAL_EXITS)
     def list_(
         ctx: Context,
         limit: Annotated[
@@ -123,34 +123,34 @@ def register(app: typer.Typer) -> None:
         for entry in entries:
             groups.setdefault(entry.ref, []).append(entry)
         facts = [{"ref": ref, "entries": [e.seq for e in some]} for ref, some in groups.items()]
-        ctx.console.document("stage list", {**totals(entries), "staged": facts})
+        ctx.console.document("stage list", {**staged_totals(entries), "staged": facts})
         shown = list(groups.items())[: limit or None]
         if not ctx.console.json:
-            ctx.console.lines(columns([(r, len(e), e[-1].op.value) for r, e in shown], "<><"))
+            ctx.console.print_lines(columns([(r, len(e), e[-1].op.value) for r, e in shown], "<><"))
         if len(groups) > len(shown):
-            ctx.console.talk(f"... and {count(len(groups) - len(shown), 'ref')} more (--limit 0)")
+            ctx.console.info(f"... and {count(len(groups) - len(shown), 'ref')} more (--limit 0)")
         if not entries:
-            ctx.console.talk("nothing is staged", "=")
+            ctx.console.info("nothing is staged", "=")
 
-    @command(group, "show", exits=_FILED)
+    @command(group, "show", exits=_FILE_EXITS)
     def show(ctx: Context, ref: Ref) -> None:
         """Show the entries of a ref, in order, and the step they come to."""
         from ocsync.engine.resume.drafting import draft_plan
         from ocsync.engine.session import utc_now
         from ocsync.render.plan import explain
 
-        found = [e for e in ctx.folder().journal.entries() if e.ref == ref]
-        if not found:
+        entries = [e for e in ctx.folder().journal.entries() if e.ref == ref]
+        if not entries:
             raise FileMissing(f"nothing is staged for {ref}", hint="ocsync stage list")
         import msgspec
 
-        ctx.console.document("stage show", {"ref": ref, "entries": msgspec.to_builtins(found)})
-        by_number: dict[int, Entry] = {e.seq: e for e in found}
-        steps = draft_plan(found).plan.steps
+        ctx.console.document("stage show", {"ref": ref, "entries": msgspec.to_builtins(entries)})
+        by_number: dict[int, Entry] = {e.seq: e for e in entries}
+        steps = draft_plan(entries).plan.steps
         if not ctx.console.json:
-            ctx.console.lines(explain(steps, by_number, utc_now()))
+            ctx.console.print_lines(explain(steps, by_number, utc_now()))
 
-    @command(group, "drop", exits=_FILED)
+    @command(group, "drop", exits=_FILE_EXITS)
     def drop(
         ctx: Context,
         refs: Annotated[
@@ -163,17 +163,17 @@ def register(app: typer.Typer) -> None:
         journal = ctx.folder().journal
         entries = journal.entries()
         numbers = {int(word) for word in refs if word.isdigit()}
-        gone = {e.seq for e in entries if e.ref in refs or e.seq in numbers}
+        dropped = {e.seq for e in entries if e.ref in refs or e.seq in numbers}
         known = {e.ref for e in entries} | {str(e.seq) for e in entries}
         missing = [word for word in refs if word not in known]
         if missing:
             raise FileMissing(f"not staged: {', '.join(missing)}", hint="ocsync stage list")
-        number = journal.drop(gone)
+        number = journal.drop(dropped)
         ctx.console.document("stage drop", {"dropped": number})
-        ctx.console.data(f"{count(number, 'entry')} dropped", "-")
-        staged_now(ctx, journal.entries())
+        ctx.console.print(f"{count(number, 'entry')} dropped", "-")
+        show_staged_totals(ctx, journal.entries())
 
-    @command(group, "clear", exits=LOCAL)
+    @command(group, "clear", exits=LOCAL_EXITS)
     def clear(ctx: Context, yes: Yes = False) -> None:
         """Unstage everything."""
         from ocsync.render.text import count
@@ -185,7 +185,7 @@ def register(app: typer.Typer) -> None:
             raise UsageError("nothing was dropped")
         number = journal.clear()
         ctx.console.document("stage clear", {"dropped": number})
-        ctx.console.data(f"{count(number, 'entry')} dropped", "-")
+        ctx.console.print(f"{count(number, 'entry')} dropped", "-")
 
 
 def _entry(
@@ -209,30 +209,33 @@ def _stage(
 
     from ocsync.engine.staging import check_entries, clear_tombstones
     from ocsync.models import Op
-    from ocsync.render.text import assignment
+    from ocsync.render.text import assignment_text
 
     if expect_current:
-        current = _current(ctx, entry)
+        current = _current_values(ctx, entry)
         entry = msgspec.structs.replace(entry, expect={**current, **entry.expect})
     folder = ctx.folder()
     journal = folder.journal
     staged = journal.entries()
     there = recreated or expect_current
     good = check_entries(folder, [entry], staged, recreated=there)
-    [kept] = journal.append(list(stamped(good)))
+    [kept] = journal.append(list(stamp_entries(good)))
     clear_tombstones(folder, [kept], recreated=there)
     ctx.console.document(
-        f"stage {kept.op.value}", {"entry": msgspec.to_builtins(kept), **totals([*staged, kept])}
+        f"stage {kept.op.value}",
+        {"entry": msgspec.to_builtins(kept), **staged_totals([*staged, kept])},
     )
     sign = "+=" if kept.op is Op.ADJUST else "="
-    said = "  ".join(assignment(path, value, sign) for path, value in kept.fields.items())
-    ctx.console.data(f"{kept.seq}  {kept.op.value} {kept.ref}  {said}".rstrip(), "+")
+    fields = "  ".join(assignment_text(path, value, sign) for path, value in kept.fields.items())
+    ctx.console.print(f"{kept.seq}  {kept.op.value} {kept.ref}  {fields}".rstrip(), "+")
     if kept.expect:
-        ctx.console.talk("  expects " + ", ".join(assignment(p, v) for p, v in kept.expect.items()))
-    staged_now(ctx, [*staged, kept])
+        ctx.console.info(
+            "  expects " + ", ".join(assignment_text(p, v) for p, v in kept.expect.items())
+        )
+    show_staged_totals(ctx, [*staged, kept])
 
 
-def _current(ctx: Context, entry: Entry) -> dict[str, Any]:
+def _current_values(ctx: Context, entry: Entry) -> dict[str, Any]:
     from ocsync.diff import before
     from ocsync.engine.session import Session, sign_in
 
@@ -241,12 +244,12 @@ def _current(ctx: Context, entry: Entry) -> dict[str, Any]:
         from ocsync.errors import OcsyncError
 
         await sign_in(session)
-        async for _, found in read_current(session.api, [entry.ref]):
-            if isinstance(found, OcsyncError):
-                raise found
-            if found is None:
+        async for _, document in read_current(session.api, [entry.ref]):
+            if isinstance(document, OcsyncError):
+                raise document
+            if document is None:
                 raise FileMissing(f"{entry.ref} does not exist, so nothing can be expected of it")
-            return {**dict.fromkeys(entry.fields), **before(entry.fields, found)}
+            return {**dict.fromkeys(entry.fields), **before(entry.fields, document)}
         return {}
 
-    return ctx.online(read)
+    return ctx.run_online(read)

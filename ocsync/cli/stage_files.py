@@ -1,4 +1,4 @@
-"""`ocsync stage import`, `export` and `template`: the journal and files."""
+"""The `ocsync stage import`, `ocsync stage export` and `ocsync stage template` commands."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.help_format import Command
-from ocsync.cli.options import LOCAL, command
+from ocsync.cli.options import LOCAL_EXITS, command
 from ocsync.errors import ExitCode, FileMissing, InputError, Refused, UsageError
 
 if TYPE_CHECKING:
     from ocsync.intake.column_report import ColumnReport
     from ocsync.models import Entry
 
-_EXITS = (*LOCAL, ExitCode.BAD_INPUT, ExitCode.NO_FILE)
-To = Annotated[str, typer.Argument(metavar="[FILE]", help="Where to; - for stdout.")]
+_EXITS = (*LOCAL_EXITS, ExitCode.BAD_INPUT, ExitCode.NO_FILE)
+OutputFile = Annotated[str, typer.Argument(metavar="[FILE]", help="Where to; - for stdout.")]
 Force = Annotated[bool, typer.Option("--force", help="Write over FILE if it is there.")]
 
 Recreated = Annotated[
@@ -34,12 +34,12 @@ class _KindsInHelp(Command):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help with the kinds in the KIND argument's text."""
         [argument] = [parameter for parameter in self.params if parameter.name == "kind"]
-        argument.help = f"One of {', '.join(kinds_that_begin(''))}."  # type: ignore[attr-defined]
+        argument.help = f"One of {', '.join(complete_kind(''))}."  # type: ignore[attr-defined]
         super().format_help(ctx, formatter)
 
 
-def kinds_that_begin(start: str) -> list[str]:
-    """Return the kinds that begin with *start*, for the shell's completion."""
+def complete_kind(start: str) -> list[str]:
+    """Return the kinds that begin with *start*, for shell completion."""
     from ocsync.schema import KINDS
 
     return [name for name in KINDS if name.startswith(start)]
@@ -60,7 +60,7 @@ def register(group: typer.Typer) -> None:
                 "--kind",
                 metavar="KIND",
                 help="For a table without a ref column: the rows' kind.",
-                autocompletion=kinds_that_begin,
+                autocompletion=complete_kind,
             ),
         ] = "",
         form: Annotated[
@@ -95,30 +95,30 @@ def register(group: typer.Typer) -> None:
         journal = folder.journal
         staged = journal.entries()
         report = ColumnReport()
-        with _open(file) as stream:
+        with _open_source(file) as stream:
             read = read_file(
-                file, stream, kind=kind, file_format=form, sheet=sheet, note=ctx.warn,
+                file, stream, kind=kind, file_format=form, sheet=sheet, note=ctx.warn_once,
                 observe=report.add_line if dry_run else lambda _: None,
             )  # fmt: skip
             good = check_entries(folder, read, staged, recreated=recreated)
             if dry_run:
-                return _tried(ctx, file, good, staged, report)
-            number = journal.add_segment(stamped(good))
+                return _show_dry_run(ctx, file, good, staged, report)
+            number = journal.add_segment(stamp_entries(good))
         after = journal.entries()
         clear_tombstones(folder, after[len(staged) :] if number else [], recreated=recreated)
-        return _imported(ctx, file, number, after, len(staged))
+        return _show_imported(ctx, file, number, after, len(staged))
 
     @command(group, "export", exits=_EXITS)
     def export(
         ctx: Context,
-        file: To = "-",
+        file: OutputFile = "-",
         refs: Annotated[
             list[str] | None, typer.Argument(metavar="[REF...]", help="Only these refs.")
         ] = None,
         kind: Annotated[
             str,
             typer.Option(
-                "--kind", metavar="KIND", help="Only this kind.", autocompletion=kinds_that_begin
+                "--kind", metavar="KIND", help="Only this kind.", autocompletion=complete_kind
             ),
         ] = "",
         form: Annotated[
@@ -137,26 +137,26 @@ def register(group: typer.Typer) -> None:
         from ocsync.intake.reader import detect_format
         from ocsync.intake.table import kind_named
 
-        if "/" in file and file.partition("/")[0] in kinds_that_begin(""):
+        if "/" in file and file.partition("/")[0] in complete_kind(""):
             raise UsageError(f"{file} is a ref", hint=f"ocsync stage export - {file}")
         form = form or (detect_format(file, b"{") if file != "-" else "jsonl")
         if form not in exports.FORMATS:
             raise UsageError(f'"{form}" is no format to export', hint="csv or jsonl")
-        found = _selected(
+        entries = _select_entries(
             ctx.folder().journal.entries(), refs or (), kind and kind_named(kind).name
         )
-        lines = exports.csv_lines(found) if form == "csv" else exports.json_lines(found)
-        _write(ctx, file, lines, force=force)
-        _exported(ctx, file, form, found)
+        lines = exports.csv_lines(entries) if form == "csv" else exports.json_lines(entries)
+        _write_lines(ctx, file, lines, force=force)
+        _show_exported(ctx, file, form, entries)
 
     @command(group, "template", exits=_EXITS, cls=_KindsInHelp)
     def template(
         ctx: Context,
         kind: Annotated[
             str,
-            typer.Argument(metavar="KIND", help="The kind.", autocompletion=kinds_that_begin),
+            typer.Argument(metavar="KIND", help="The kind.", autocompletion=complete_kind),
         ],
-        file: To = "-",
+        file: OutputFile = "-",
         by_ref: Annotated[
             bool, typer.Option("--ref", help="One ref column in place of the IDs.")
         ] = False,
@@ -173,15 +173,15 @@ def register(group: typer.Typer) -> None:
         row = kind_named(kind)
         names = header_for(row, by_ref=by_ref, expect=expect or ())
         if not ctx.console.json or file != "-":
-            _write(ctx, file, [(",".join(names) + "\n").encode()], force=force)
+            _write_lines(ctx, file, [(",".join(names) + "\n").encode()], force=force)
         facts = {"kind": kind, "file": file, "columns": names, "required": required_fields(row),
                  "ops": [op.value for op in row.ops]}  # fmt: skip
         ctx.console.document("stage template", facts)
-        _explained(ctx, kind, file, facts, by_ref=by_ref)
+        _explain_template(ctx, kind, file, facts, by_ref=by_ref)
 
 
-def stamped(entries: Iterable[Entry]) -> Iterable[Entry]:
-    """*entries* with when and by whom."""
+def stamp_entries(entries: Iterable[Entry]) -> Iterable[Entry]:
+    """Return *entries* with the current time and user."""
     import msgspec
 
     from ocsync.engine.session import operator, utc_now
@@ -190,41 +190,45 @@ def stamped(entries: Iterable[Entry]) -> Iterable[Entry]:
     return (msgspec.structs.replace(entry, at=at, by=by) for entry in entries)
 
 
-def totals(entries: Sequence[Entry]) -> dict[str, int]:
-    """How much is staged, as data."""
+def staged_totals(entries: Sequence[Entry]) -> dict[str, int]:
+    """Return the numbers of staged entries and refs as JSON data."""
     return {"staged_entries": len(entries), "staged_refs": len({e.ref for e in entries})}
 
 
-def staged_now(ctx: Context, entries: Sequence[Entry]) -> None:
-    """Say how much is staged, and what comes next."""
+def show_staged_totals(ctx: Context, entries: Sequence[Entry]) -> None:
+    """Print how much is staged, and the next command."""
     from ocsync.render.text import count
 
     refs = len({e.ref for e in entries})
-    ctx.console.talk(f"  staged now: {count(len(entries), 'entry')}, {count(refs, 'ref')}")
-    ctx.console.next("ocsync plan")
+    ctx.console.info(f"  staged now: {count(len(entries), 'entry')}, {count(refs, 'ref')}")
+    ctx.console.suggest("ocsync plan")
 
 
-def _imported(ctx: Context, file: str, number: int, after: Sequence[Entry], before: int) -> None:
+def _show_imported(
+    ctx: Context, file: str, number: int, after: Sequence[Entry], before: int
+) -> None:
     from ocsync.render.text import count
     from ocsync.schema import KINDS
 
     new = after[before:] if number else []
     kinds = {entry.ref.partition("/")[0] for entry in new}
     refs = {entry.ref for entry in new}
-    ctx.console.document("stage import", {"entries": number, "refs": len(refs), **totals(after)})
-    source = _named(file)
+    ctx.console.document(
+        "stage import", {"entries": number, "refs": len(refs), **staged_totals(after)}
+    )
+    source = _source_name(file)
     if not number:
-        ctx.console.data(f"there is no line in {source}; nothing was staged", "=")
+        ctx.console.print(f"there is no line in {source}; nothing was staged", "=")
         return
     what = KINDS[next(iter(kinds))].noun if len(kinds) == 1 else "ref"
-    ctx.console.data(f"{count(number, 'entry')} for {count(len(refs), what)} from {source}", "+")
-    staged_now(ctx, after)
+    ctx.console.print(f"{count(number, 'entry')} for {count(len(refs), what)} from {source}", "+")
+    show_staged_totals(ctx, after)
 
 
-def _tried(
+def _show_dry_run(
     ctx: Context, file: str, read: Iterable[Entry], staged: Sequence[Entry], report: ColumnReport
 ) -> None:
-    """Read it all, tell what it holds, and raise what is wrong with it."""
+    """Read all lines, print the columns and the outcome, and raise InputError for problems."""
     from ocsync.engine.resume.drafting import draft_plan
     from ocsync.render import stage as shown
 
@@ -232,25 +236,27 @@ def _tried(
     new: list[Entry] = []
     try:
         new = list(read)
-        alone = draft_plan(shown.numbered(new))
-        both = draft_plan(shown.numbered([*staged, *new])) if staged else alone
+        alone = draft_plan(shown.number_entries(new))
+        both = draft_plan(shown.number_entries([*staged, *new])) if staged else alone
     except InputError as error:
         wrong = error
-    facts = shown.report_data(_named(file), report)
+    facts = shown.column_document(_source_name(file), report)
     if wrong is None:
-        facts |= shown.outcome_data(alone, both)
+        facts |= shown.outcome_document(alone, both)
     if report.lines or wrong is None:
         ctx.console.document("stage import", facts)
         if not ctx.console.json:
-            ctx.console.lines(shown.report_lines(_named(file), report))
-            for sign, line in shown.outcome_lines(_named(file), facts) if wrong is None else ():
-                ctx.console.data(line, sign)
+            ctx.console.print_lines(shown.column_lines(_source_name(file), report))
+            for sign, line in (
+                shown.outcome_lines(_source_name(file), facts) if wrong is None else ()
+            ):
+                ctx.console.print(line, sign)
     if wrong is not None:
         listed = ctx.console.json or not report.wrong
         raise InputError(wrong.message, wrong.problems if listed else (), hint=wrong.hint)
 
 
-def _selected(entries: Sequence[Entry], refs: Sequence[str], kind: str) -> list[Entry]:
+def _select_entries(entries: Sequence[Entry], refs: Sequence[str], kind: str) -> list[Entry]:
     known = {entry.ref for entry in entries}
     missing = [ref for ref in refs if ref not in known]
     if missing:
@@ -262,47 +268,49 @@ def _selected(entries: Sequence[Entry], refs: Sequence[str], kind: str) -> list[
     ]
 
 
-def _exported(ctx: Context, file: str, form: str, found: Sequence[Entry]) -> None:
+def _show_exported(ctx: Context, file: str, form: str, entries: Sequence[Entry]) -> None:
     import msgspec
 
     from ocsync.render.text import count
 
-    refs = len({entry.ref for entry in found})
-    facts: dict[str, Any] = {"file": file, "form": form, "entries": len(found), "refs": refs}
+    refs = len({entry.ref for entry in entries})
+    facts: dict[str, Any] = {"file": file, "form": form, "entries": len(entries), "refs": refs}
     if file == "-":
-        facts["exported"] = msgspec.to_builtins(found)
+        facts["exported"] = msgspec.to_builtins(entries)
     ctx.console.document("stage export", facts)
-    text = f"{count(len(found), 'entry')} for {count(refs, 'ref')}"
+    text = f"{count(len(entries), 'entry')} for {count(refs, 'ref')}"
     if file == "-":
-        ctx.console.talk(text, "=")
+        ctx.console.info(text, "=")
     else:
-        ctx.console.data(f"{text} to {_named(file)}", "+")
-        ctx.console.next(f"ocsync stage import {file}")
+        ctx.console.print(f"{text} to {_source_name(file)}", "+")
+        ctx.console.suggest(f"ocsync stage import {file}")
 
 
-def _explained(ctx: Context, kind: str, file: str, facts: dict[str, Any], *, by_ref: bool) -> None:
-    """What a header alone does not tell."""
+def _explain_template(
+    ctx: Context, kind: str, file: str, facts: dict[str, Any], *, by_ref: bool
+) -> None:
+    """Print the rules that a header alone does not show."""
     from ocsync.schema import KINDS
 
     row = KINDS[kind]
     if len(row.ops) > 1:
         ops = ", ".join(op.value for op in row.ops)
-        ctx.console.talk(f"  op is one of {ops}; empty is {row.ops[0].value}")
+        ctx.console.info(f"  op is one of {ops}; empty is {row.ops[0].value}")
     if facts["required"]:
         verb = "an assign" if row.assignment else "a put"
-        ctx.console.talk(f"  {verb} must have {', '.join(facts['required'])}")
+        ctx.console.info(f"  {verb} must have {', '.join(facts['required'])}")
     if "xp" in row.fields:
-        ctx.console.talk("  xp: add columns such as xp.color (text) and xp.size: (JSON)")
-    ctx.console.talk("  an empty cell leaves the field alone, \\N is null")
+        ctx.console.info("  xp: add columns such as xp.color (text) and xp.size: (JSON)")
+    ctx.console.info("  an empty cell leaves the field alone, \\N is null")
     name = file if file != "-" else f"{kind}.csv"
-    ctx.console.next(f"ocsync stage import {name}" + (f" --kind {kind}" if not by_ref else ""))
+    ctx.console.suggest(f"ocsync stage import {name}" + (f" --kind {kind}" if not by_ref else ""))
 
 
-def _named(file: str) -> str:
+def _source_name(file: str) -> str:
     return {"-": "standard input"}.get(file, Path(file).name)
 
 
-def _open(file: str) -> Any:
+def _open_source(file: str) -> Any:
     if file == "-":
         if sys.stdin.isatty():
             raise UsageError("standard input is a terminal; pipe a file in, or name one")
@@ -313,8 +321,8 @@ def _open(file: str) -> Any:
         raise FileMissing(f"{file}: {error.strerror}") from error
 
 
-def _write(ctx: Context, file: str, lines: Iterable[bytes], *, force: bool) -> None:
-    """Write *lines* to FILE, all or none, or to stdout; with --json nothing goes there."""
+def _write_lines(ctx: Context, file: str, lines: Iterable[bytes], *, force: bool) -> None:
+    """Write *lines* to *file*, all or none, or to stdout; nothing to stdout with --json."""
     from ocsync.store.files import atomic_writer
 
     if file == "-":

@@ -1,4 +1,4 @@
-"""`ocsync status`."""
+"""The `ocsync status` command."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import command, seconds_of
+from ocsync.cli.options import command, parse_duration
 from ocsync.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -42,15 +42,15 @@ def register(app: typer.Typer) -> None:
         from ocsync.render import status as shown
         from ocsync.store.summary import last_run, overdue_pauses, summarize_journal
 
-        age = seconds_of(max_age) if max_age else 0.0
-        found = None if offline else ctx.online(lambda session: _status(session, age))
+        age = parse_duration(max_age) if max_age else 0.0
+        result = None if offline else ctx.run_online(lambda session: _status(session, age))
         folder = ctx.folder()
         pauses, listeners = folder.raw_pauses(), folder.raw_attachments()
-        staged = summarize_journal(folder.path / "journal", ctx.warn)
+        staged = summarize_journal(folder.path / "journal", ctx.warn_once)
         run = last_run(folder.path / "runs")
         now = datetime.now(UTC)
         is_open = folder.window_locks.is_open
-        due = found.overdue if found else overdue_pauses(pauses, now, is_open, max_age=age)
+        due = result.overdue if result else overdue_pauses(pauses, now, is_open, max_age=age)
         pin = folder.pin()
         facts = {
             "profile": folder.path.name,
@@ -59,23 +59,27 @@ def register(app: typer.Typer) -> None:
             "attached": listeners,
             "staged": staged._asdict(),
             "last_run": run,
-            **(shown.document(found, pauses) if found else {}),
+            **(shown.document(result, pauses) if result else {}),
             "overdue": list(due),
             "due": dict(due),
         }
         ctx.console.document("status", facts)
         if not ctx.console.json:
             names = " · ".join(filter(None, [folder.path.name, pin.name if pin else ""]))
-            ctx.console.data(f"{names} · workspace {ctx.workspace.root}")
-            lines = shown.online(found, pauses, now) if found else shown.offline(pauses, due, now)
+            ctx.console.print(f"{names} · workspace {ctx.workspace.root}")
+            lines = (
+                shown.online_lines(result, pauses, now)
+                if result
+                else shown.offline_lines(pauses, due, now)
+            )
             for sign, line in lines:
-                ctx.console.data(line, sign)
+                ctx.console.print(line, sign)
             for sign, line in (
-                *shown.attached(listeners, now),
-                *shown.staged(staged, run, now),
+                *shown.attachment_lines(listeners, now),
+                *shown.staged_lines(staged, run, now),
             ):
-                ctx.console.data(line, sign)
-        something = found.something if found else bool(due if age else pauses)
+                ctx.console.print(line, sign)
+        something = result.something if result else bool(due if age else pauses)
         return ExitCode.SOMETHING if exit_code and something else ExitCode.DONE
 
 

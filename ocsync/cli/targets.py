@@ -1,4 +1,4 @@
-"""`ocsync targets`."""
+"""The `ocsync targets` command."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ def register(app: typer.Typer) -> None:
 
     @command(app, "targets")
     def targets(ctx: Context) -> None:
-        """Show each sync config: is it there, is it paused, by us?"""
+        """Show each sync config: whether it exists, is paused, and by us."""
         from ocsync.engine.status import status
-        from ocsync.render import status as shown
+        from ocsync.render import targets as shown
+        from ocsync.render.status import document
 
-        found = ctx.online(status)
+        statuses = ctx.run_online(status)
         pauses = ctx.folder().raw_pauses()
-        ctx.console.document("targets", shown.document(found, pauses))
+        ctx.console.document("targets", document(statuses, pauses))
         if not ctx.console.json:
-            ctx.console.lines(shown.targets(found, pauses))
+            ctx.console.print_lines(shown.table(statuses, pauses))

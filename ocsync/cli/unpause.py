@@ -1,4 +1,4 @@
-"""`ocsync unpause`."""
+"""The `ocsync unpause` command."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import Confirm, LockTimeout, command, seconds_of
+from ocsync.cli.options import Confirm, LockTimeout, command, parse_duration
 from ocsync.cli.pause import Targets
 from ocsync.errors import ExitCode
 
@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
         from ocsync.schema import read_targets
 
         direct, grouped = read_targets(targets)
-        ctx.lock_seconds, ctx.confirmed = seconds_of(lock_timeout), confirm
+        ctx.lock_seconds, ctx.confirmed = parse_duration(lock_timeout), confirm
 
         async def work_on(session: Session) -> list[tuple[pausing.TargetStatus, float]]:
             await sign_in(session)
@@ -40,11 +40,11 @@ def register(app: typer.Typer) -> None:
                 confirm_production(session)
             return await pausing.unpause(session, [*direct, *grouped], force=force)
 
-        lifted = ctx.online(work_on, locked=True)
-        facts = [{"target": seen.target.name, "seconds": seconds} for seen, seconds in lifted]
+        lifted = ctx.run_online(work_on, locked=True)
+        facts = [{"target": status.target.name, "seconds": seconds} for status, seconds in lifted]
         ctx.console.document("unpause", {"lifted": facts})
-        for seen, seconds in lifted:
+        for status, seconds in lifted:
             after = f"; paused for {duration(seconds)}" if seconds else ""
-            ctx.console.data(f"{seen.target.name}  running again{after}", "▶")
+            ctx.console.print(f"{status.target.name}  running again{after}", "▶")
         if not lifted:
-            ctx.console.data("none of them was paused", "=")
+            ctx.console.print("none of them was paused", "=")

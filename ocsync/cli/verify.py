@@ -1,4 +1,4 @@
-"""`ocsync verify`."""
+"""The `ocsync verify` command."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ocsync.cli.options import (
     LockTimeout,
     Redeliver,
     command,
-    seconds_of,
+    parse_duration,
 )
 from ocsync.errors import ExitCode, UsageError
 
@@ -45,39 +45,40 @@ def register(app: typer.Typer) -> None:
         """
         from ocsync.engine.session import Session, confirm_production, sign_in
         from ocsync.engine.verify.verification import VerificationReport, verify_run
-        from ocsync.render import delivery_proof, resume
+        from ocsync.render import delivery_proof
+        from ocsync.render import verify as shown
 
-        ctx.confirmed, ctx.lock_seconds = confirm, seconds_of(lock_timeout)
-        seconds, patience = seconds_of(settle), seconds_of(delivery_timeout)
-        with ctx.folder().runs.get(name, "resume") as found:
-            if found.read_info().kind == "resync":
-                raise UsageError(f"run {found.id} is a resync, not a resume: it wrote nothing")
+        ctx.confirmed, ctx.lock_seconds = confirm, parse_duration(lock_timeout)
+        seconds, patience = parse_duration(settle), parse_duration(delivery_timeout)
+        with ctx.folder().runs.get(name, "resume") as run:
+            if run.read_info().kind == "resync":
+                raise UsageError(f"run {run.id} is a resync, not a resume: it wrote nothing")
 
             async def work_on(session: Session) -> VerificationReport:
                 await sign_in(session)
                 if redeliver:
                     confirm_production(session)
                 return await verify_run(
-                    session, found, settle=seconds, patience=patience, redeliver=redeliver
+                    session, run, settle=seconds, patience=patience, redeliver=redeliver
                 )
 
-            examined = ctx.online(work_on, stream=True, locked=redeliver)
-            code, info = examined.exit_code, found.read_info()
+            report = ctx.run_online(work_on, stream=True, locked=redeliver)
+            code, info = report.exit_code, run.read_info()
             if info.state == "closed" and info.exit_code in (ExitCode.DONE, ExitCode.DIFFERS):
-                found.update(exit_code=int(code))
-        verification, proof = examined
+                run.update(exit_code=int(code))
+        verification, proof = report
         ctx.console.event(
             {
                 "type": "summary",
                 "run": info.id,
-                "folder": str(found.path),
+                "folder": str(run.path),
                 "delivery": delivery_proof.document(proof),
-                **resume.verified(verification),
+                **shown.document(verification),
                 "exit_code": int(code),
             }
         )
         if not ctx.console.json:
-            for sign, line in resume.verification_lines(info, verification, proof):
-                ctx.console.data(line, sign)
-            ctx.console.next(*delivery_proof.next_commands(info.id, proof))
+            for sign, line in shown.lines(info, verification, proof):
+                ctx.console.print(line, sign)
+            ctx.console.suggest(*delivery_proof.next_commands(info.id, proof))
         return code

@@ -1,4 +1,4 @@
-"""`ocsync window`."""
+"""The `ocsync window` command."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.help_format import Command as Described
-from ocsync.cli.options import Adopt, Confirm, LockTimeout, Reason, command, seconds_of
+from ocsync.cli.options import Adopt, Confirm, LockTimeout, Reason, command, parse_duration
 from ocsync.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 
     from ocsync.engine.pause.child_process import ChildCommand
     from ocsync.engine.pause.window import OpenedWindow
+    from ocsync.events import NoticeLevel
 
 
-PATIENT_SECONDS = 300.0
-"""How long a request may be tried again: what lifts a pause is worth insisting on."""
+MAX_WAIT = 300.0
+"""The seconds for which a request is retried: a lost one leaves the target paused."""
 
 
-class _Divided(Described):
-    """Keeps the `--` between targets and command: of two, click's parser takes the first."""
+class _WindowCommand(Described):
+    """A command that keeps the `--` before its program: click removes the first of two."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if "--" in args:
@@ -38,7 +39,12 @@ def register(app: typer.Typer) -> None:
     """Add the command."""
 
     @command(
-        app, "window", ExitCode.DIFFERS, ExitCode.NOT_EXECUTABLE, ExitCode.NO_COMMAND, cls=_Divided
+        app,
+        "window",
+        ExitCode.DIFFERS,
+        ExitCode.NOT_EXECUTABLE,
+        ExitCode.NO_COMMAND,
+        cls=_WindowCommand,
     )
     def window(
         ctx: Context,
@@ -69,54 +75,58 @@ def register(app: typer.Typer) -> None:
         """
         import asyncio
 
-        from ocsync.cli.pause import place_of
+        from ocsync.cli.pause import profile_label
         from ocsync.client import Limits
         from ocsync.engine.pause.window import WindowRequest
-        from ocsync.engine.pause.window import window as carry_out
+        from ocsync.engine.pause.window import window as run_window
         from ocsync.render import window as shown
+        from ocsync.render.progress import NOTICE_SIGNS
         from ocsync.schema import read_targets
 
-        targets, program = _divided(words)
+        targets, program = _split_arguments(words)
         direct, grouped = read_targets(targets)
         ctx.confirmed = confirm
         folder = ctx.folder()
-        plain = _command(ctx, program)
+        child = _child_command(ctx, program)
         enclosing = os.environ.get("OCSYNC_WINDOW", "").split()
-        order = WindowRequest(
+        request = WindowRequest(
             direct=direct,
             grouped=grouped,
-            reason=reason or f"window: {plain.name}",
-            seconds=seconds_of(lease) if lease else 0.0,
+            reason=reason or f"window: {child.name}",
+            seconds=parse_duration(lease) if lease else 0.0,
             adopt=adopt,
-            patience=seconds_of(lock_timeout),
+            patience=parse_duration(lock_timeout),
             enclosing=enclosing,
         )
 
-        def say(sign: str, text: str) -> None:
-            (ctx.console.fault if sign in ("!", "✗") else ctx.console.talk)(text, sign)
+        def print_line(sign: str, text: str) -> None:
+            (ctx.console.alert if sign in ("!", "✗") else ctx.console.info)(text, sign)
 
-        def opened(window: str, found: OpenedWindow) -> ChildCommand:
-            for sign, line in shown.opened(found, plain.name, place_of(folder)):
-                say(sign, line)
-            return plain.told(
-                OCSYNC_WINDOW=" ".join([*enclosing, window]),
-                OCSYNC_WINDOW_TARGETS=" ".join([*found.held, *found.already]),
+        def notify(level: NoticeLevel, text: str) -> None:
+            print_line(NOTICE_SIGNS[level], text)
+
+        def on_open(name: str, window: OpenedWindow) -> ChildCommand:
+            for sign, line in shown.opened_lines(window, child.name, profile_label(folder)):
+                print_line(sign, line)
+            return child.told(
+                OCSYNC_WINDOW=" ".join([*enclosing, name]),
+                OCSYNC_WINDOW_TARGETS=" ".join([*window.held, *window.already]),
             )
 
-        sessions = partial(ctx.session, limits=Limits(max_wait=PATIENT_SECONDS))
-        ended = asyncio.run(carry_out(sessions, folder, order, opened, say))
-        for sign, line in shown.ended(ended, plain.name):
-            say(sign, line)
-        if ended.error:
-            raise ended.error
-        ctx.console.document("window", shown.document(ended))
-        return ended.exit_code
+        sessions = partial(ctx.session, limits=Limits(max_wait=MAX_WAIT))
+        result = asyncio.run(run_window(sessions, folder, request, on_open, notify))
+        for sign, line in shown.closed_lines(result, child.name):
+            print_line(sign, line)
+        if result.error:
+            raise result.error
+        ctx.console.document("window", shown.document(result))
+        return result.exit_code
 
 
-def _divided(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The targets, and the command. Raises UsageError when one of them is missing."""
-    place = words.index("--") if "--" in words else len(words)
-    targets, program = list(words[:place]), list(words[place + 1 :])
+def _split_arguments(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the targets and the command. Raises UsageError if one of them is missing."""
+    position = words.index("--") if "--" in words else len(words)
+    targets, program = list(words[:position]), list(words[position + 1 :])
     if not targets or not program:
         missing = "command" if targets else "target"
         raise UsageError(
@@ -125,15 +135,15 @@ def _divided(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return targets, program
 
 
-def _command(ctx: Context, words: list[str]) -> ChildCommand:
-    """The command as this profile's window runs it."""
+def _child_command(ctx: Context, words: list[str]) -> ChildCommand:
+    """Return the command with the environment of this profile's window."""
     from ocsync.engine.pause.child_process import ChildCommand
 
-    whose = {
+    variables = {
         "OCSYNC_WORKSPACE": str(ctx.workspace.root),
         "OCSYNC_PROFILE": ctx.folder().path.name,
     }
     stdout = sys.stderr.fileno() if ctx.console.json else None
-    found = ChildCommand(tuple(words), {**os.environ, **whose}, stdout)
-    found.check()
-    return found
+    child = ChildCommand(tuple(words), {**os.environ, **variables}, stdout)
+    child.check()
+    return child

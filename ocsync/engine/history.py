@@ -13,7 +13,6 @@ from ocsync.models import Finding, Outcome, Ref, Sign
 from ocsync.schema import KINDS
 from ocsync.store import Run, RunInfo
 
-STATES = ("open", "done", "failed")
 NOT_SENT = "not sent"
 """The state of a step that has no outcome."""
 

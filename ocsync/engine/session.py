@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ocsync.errors import Conflict, Interrupted, SignInError
-from ocsync.events import Emit, Notice, StepEnded
+from ocsync.events import Emit, Notice, NoticeLevel, StepEnded
 from ocsync.models import Outcome
 from ocsync.schema import KINDS, TARGETS
 from ocsync.store import Pin, ProfileDir
@@ -66,9 +66,9 @@ class Session:
         """Announce that a step ended with *outcome*, which is on disk."""
         self.emit(StepEnded(outcome))
 
-    def notify(self, sign: str, text: str) -> None:
-        """Tell the operator a line."""
-        self.emit(Notice(sign, text))
+    def notify(self, level: NoticeLevel, text: str) -> None:
+        """Emit a notice for the operator."""
+        self.emit(Notice(level, text))
 
 
 async def sign_in(session: Session) -> Identity:

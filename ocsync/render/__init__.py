@@ -1,1 +1,5 @@
-"""Values and events -> people or programs. Light: rich is imported only where a bar is drawn."""
+"""Output: reports and events as lines for people and as JSON data for programs.
+
+The module of a command has its name. `lines` yields its report as signs and texts, `document`
+returns it as JSON data. Imports stay light: rich is loaded only to draw a progress bar.
+"""

@@ -1,8 +1,8 @@
-"""What a CI is told beside the text: annotations and a summary, made of the facts that --json has.
+"""Annotations and a summary for the CI that runs the command, made from the data of --json.
 
-GitHub Actions and Azure Pipelines take commands out of what a step writes, from standard output and
-standard error alike. Standard output stays data, so they go to standard error. GitHub shows ten
-errors and ten warnings of a step and drops the rest unsaid, so no more are sent.
+GitHub Actions and Azure Pipelines read commands from the standard output and the standard error of
+a step. Standard output is kept for data, so the commands go to standard error. GitHub shows ten
+errors and ten warnings of a step and drops the rest silently, so no more than ten are sent.
 
     ::error file=stock.csv,line=17,col=2::QuantityAvailable "many" is not a whole number
     ##vso[task.logissue type=error;sourcepath=stock.csv;linenumber=17;columnnumber=2;]...
@@ -17,21 +17,23 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ocsync.render import ci_summary
 
-MOST = 10
-"""How many annotations of a level one command sends."""
+ANNOTATION_LIMIT = 10
+"""The number of annotations of each level that one command sends at most."""
 _COMMAND = re.compile(r"^\s*::|##(?=\[|vso\[)", re.MULTILINE)
 
-Facts = Mapping[str, Any]
-_TOLD = ("error", "summary", "dry-run", "plan", "status", "window", "expire")
-"""The types of events and the commands whose facts are passed on."""
+JsonObject = Mapping[str, Any]
+"""A document, an event or an error as --json writes it."""
+_REPORTED = ("error", "summary", "dry-run", "plan", "status", "window", "expire")
+"""The types of events, and the commands, whose data is reported to the CI."""
 
 
-class Note(NamedTuple):
+class Annotation(NamedTuple):
     """An annotation; *level* is `error` or `warning`, *line* and *column* count from 1."""
 
     level: str
@@ -41,86 +43,97 @@ class Note(NamedTuple):
     column: int = 0
 
 
-def notes(facts: Facts) -> Iterator[Note]:
-    """What of a command's answer, or its error, deserves an annotation; the worst first."""
-    found = [note for key, read in _READERS.items() if facts.get(key) for note in read(facts[key])]
-    yield from sorted(found, key=lambda note: note.level)
+_Annotator = Callable[[Any], Iterator[Annotation]]
 
 
-def _message(text: str) -> Iterator[Note]:
-    yield Note("error", text)
+def collect_annotations(facts: JsonObject) -> Iterator[Annotation]:
+    """Yield the annotations for a document, an event or an error: errors, then warnings."""
+    unsorted = [
+        annotation
+        for key, annotate in _ANNOTATORS.items()
+        if facts.get(key)
+        for annotation in annotate(facts[key])
+    ]
+    yield from sorted(unsorted, key=lambda annotation: annotation.level)
 
 
-def _problems(rows: Iterable[Facts]) -> Iterator[Note]:
-    """What is wrong with the input, by its place; or the steps that are not settled."""
+def _message_annotations(text: str) -> Iterator[Annotation]:
+    yield Annotation("error", text)
+
+
+def _problem_annotations(rows: Iterable[JsonObject]) -> Iterator[Annotation]:
+    """Yield an error for each problem of the input, at its place, or for each failed step."""
     for row in rows:
         if "where" in row:
             value = f'"{row["value"]}"' if row["value"] else ""
             text = " ".join(filter(None, [row["field"], value, row["why"]]))
-            yield Note("error", text, row["where"], row["line"], row["column"])
+            yield Annotation("error", text, row["where"], row["line"], row["column"])
         elif row["state"] == "blocked":
-            yield Note("error", f"{row['ref']}: blocked by {row.get('because')}")
+            yield Annotation("error", f"{row['ref']}: blocked by {row.get('because')}")
         else:
-            why = row.get("message") or f"HTTP {row.get('status')}"
-            yield Note("error", f"{row['ref']}: {row['state']}: {why}")
+            reason = row.get("message") or f"HTTP {row.get('status')}"
+            yield Annotation("error", f"{row['ref']}: {row['state']}: {reason}")
 
 
-def _findings(rows: Iterable[Facts]) -> Iterator[Note]:
-    words = {"*": "differs from what was written", "-": "is missing", "!": "could not be read"}
+def _finding_annotations(rows: Iterable[JsonObject]) -> Iterator[Annotation]:
+    meanings = {"*": "differs from what was written", "-": "is missing", "!": "could not be read"}
     for row in rows:
-        if row["sign"] in words:
+        if row["sign"] in meanings:
             fields = ", ".join(row.get("fields", ()))
-            yield Note("error", f"{row['ref']} {words[row['sign']]} {fields}".rstrip())
+            yield Annotation("error", f"{row['ref']} {meanings[row['sign']]} {fields}".rstrip())
 
 
-def _delivery(facts: Facts) -> Iterator[Note]:
+def _delivery_annotations(facts: JsonObject) -> Iterator[Annotation]:
     if lacking := int(facts["missing"] + facts["stale"]):
-        yield Note("error", f"{lacking:,} messages did not arrive as written")
+        yield Annotation("error", f"{lacking:,} messages did not arrive as written")
 
 
-def _each(level: str, say: Callable[[Any], str]) -> Callable[[Iterable[Any]], Iterator[Note]]:
-    def read(rows: Iterable[Any]) -> Iterator[Note]:
-        yield from (Note(level, text) for row in rows if (text := say(row)))
-
-    return read
+def _errors(text_of: Callable[[Any], str]) -> _Annotator:
+    """Return an annotator that makes an error from the text of each row, if it has one."""
+    return lambda rows: (Annotation("error", text) for row in rows if (text := text_of(row)))
 
 
-_READERS: dict[str, Callable[[Any], Iterator[Note]]] = {
-    "message": _message,
-    "problems": _problems,
-    "findings": _findings,
-    "verified": lambda facts: _findings(facts["findings"]),
-    "delivery": _delivery,
-    "failed": _each("error", lambda row: f"{row['ref']}: {row['message']}"),
-    "changes": _each("error", lambda row: row["conflict"] and f"{row['ref']}: {row['conflict']}"),
-    "risks": _each("warning", lambda risk: risk["text"]),
-    "overdue": _each("warning", lambda name: f"{name} is paused and overdue: ocsync status"),
-    "drifted": _each("warning", lambda name: f"{name}: our pause was lifted by somebody else"),
-    "gone": _each("warning", lambda name: f"{name} was lifted before the command ended"),
-    "changed": _each("warning", lambda name: f"{name}: its sync config was changed meanwhile"),
+def _warnings(text_of: Callable[[Any], str]) -> _Annotator:
+    """Return an annotator that makes a warning from the text of each row."""
+    return lambda rows: (Annotation("warning", text_of(row)) for row in rows)
+
+
+_ANNOTATORS: dict[str, _Annotator] = {
+    "message": _message_annotations,
+    "problems": _problem_annotations,
+    "findings": _finding_annotations,
+    "verified": lambda facts: _finding_annotations(facts["findings"]),
+    "delivery": _delivery_annotations,
+    "failed": _errors(lambda row: f"{row['ref']}: {row['message']}"),
+    "changes": _errors(lambda row: row["conflict"] and f"{row['ref']}: {row['conflict']}"),
+    "risks": _warnings(lambda risk: risk["text"]),
+    "overdue": _warnings(lambda name: f"{name} is paused and overdue: ocsync status"),
+    "drifted": _warnings(lambda name: f"{name}: our pause was lifted by somebody else"),
+    "gone": _warnings(lambda name: f"{name} was lifted before the command ended"),
+    "changed": _warnings(lambda name: f"{name}: its sync config was changed meanwhile"),
 }
-"""What the members of an answer say; the same name means the same in every command's."""
+"""The annotators by the member that they read; a member means the same in every document."""
 
 
-def _escaped(value: object, more: str = "", *, percent: str = "%25") -> str:
+def _escape(value: object, extra: str = "", *, percent: str = "%25") -> str:
     text = str(value).replace("%", percent)
-    for sign in "\r\n" + more:
-        text = text.replace(sign, f"%{ord(sign):02X}")
+    for character in "\r\n" + extra:
+        text = text.replace(character, f"%{ord(character):02X}")
     return text
 
 
 def escape_ci_commands(text: str) -> str:
-    """*text* without anything that a CI would carry out: names and messages are not ours."""
-    return _COMMAND.sub(lambda found: found[0][:-1] + " " + found[0][-1], text)
+    """Return *text* without CI commands, which a name or a message of others may contain."""
+    return _COMMAND.sub(lambda match: match[0][:-1] + " " + match[0][-1], text)
 
 
-def harmless_json(text: str) -> str:
-    """The same for JSON, which stays the same data."""
+def escape_ci_json(text: str) -> str:
+    """Return JSON *text* without CI commands and with the same data."""
     return text.replace("##[", "##\\u005b").replace("##vso[", "##vso\\u005b")
 
 
 class Ci(ABC):
-    """The CI that this command runs in. *argv* tells which file the name in a problem means."""
+    """A CI that runs this command; *argv* has the path of a file that a problem names."""
 
     root_variable = ""
 
@@ -130,49 +143,55 @@ class Ci(ABC):
         self._sent: Counter[str] = Counter()
 
     @abstractmethod
-    def annotation(self, note: Note) -> str:
-        """The command for *note*."""
+    def annotation_command(self, annotation: Annotation) -> str:
+        """Return the CI's command for *annotation*."""
 
     @abstractmethod
-    def summarise(self, text: str, facts: Facts) -> None:
-        """Give it *text*, Markdown, to show with the job. Raises OSError."""
+    def add_summary(self, text: str, facts: JsonObject) -> None:
+        """Add *text*, Markdown, to what the CI shows with the job. Raises OSError."""
 
-    def hear(self, facts: Facts) -> None:
-        """Pass on what an answer, an event or an error has for the CI."""
-        if facts.get("type", facts.get("command")) not in _TOLD:
+    def report(self, facts: JsonObject) -> None:
+        """Send the annotations and the summary of a document, an event or an error."""
+        if facts.get("type", facts.get("command")) not in _REPORTED:
             return
-        found = list(notes(facts))
-        for level in ("error", "warning"):
-            self._send([note for note in found if note.level == level], level)
+        by_level = groupby(collect_annotations(facts), key=lambda annotation: annotation.level)
+        for level, group in by_level:
+            self._annotate(list(group), level)
         text = ci_summary.summary(facts)
         if text:
             with suppress(OSError):  # a summary that cannot be written fails nothing
-                self.summarise(text, facts)
+                self.add_summary(text, facts)
 
-    def write(self, line: str) -> None:
-        """Send a command."""
+    def send_command(self, line: str) -> None:
+        """Write *line*, a command, to standard error."""
         with suppress(OSError):
             sys.stderr.write(line + "\n")
 
-    def _send(self, found: list[Note], level: str) -> None:
-        room = MOST - self._sent[level]
-        if len(found) > room > 0:
-            more = len(found) - room + 1
-            found = [*found[: room - 1], Note(level, f"and {more:,} more, in the log")]
-        for note in found[: max(room, 0)]:
+    def _annotate(self, batch: list[Annotation], level: str) -> None:
+        """Send *batch*, as many as there is room for; the last one counts the rest."""
+        room = ANNOTATION_LIMIT - self._sent[level]
+        if len(batch) > room > 0:
+            rest = f"and {len(batch) - room + 1:,} more, in the log"
+            batch = [*batch[: room - 1], Annotation(level, rest)]
+        for annotation in batch[: max(room, 0)]:
             self._sent[level] += 1
-            self.write(self.annotation(self._placed(note)))
+            self.send_command(self.annotation_command(self._with_repository_path(annotation)))
 
-    def _placed(self, note: Note) -> Note:
-        """The file by its path in the repository, as far as the command line tells it."""
-        word = next((w for w in self._argv if note.file and Path(w).name == note.file), "")
+    def _with_repository_path(self, annotation: Annotation) -> Annotation:
+        """Return *annotation* with its file's path in the repository.
+
+        Where no argument of the command line names the file, the text begins with its name.
+        """
+        word = next(
+            (w for w in self._argv if annotation.file and Path(w).name == annotation.file), ""
+        )
         if not word:
-            place = ":".join(str(part) for part in (note.file, note.line) if part)
-            return Note(note.level, f"{place} {note.text}".strip())
+            position = ":".join(str(part) for part in (annotation.file, annotation.line) if part)
+            return Annotation(annotation.level, f"{position} {annotation.text}".strip())
         path, root = Path(word).absolute(), self.environ.get(self.root_variable)
         if root and path.is_relative_to(root):
             word = path.relative_to(root).as_posix()
-        return note._replace(file=word)
+        return annotation._replace(file=word)
 
 
 class GitHub(Ci):
@@ -180,17 +199,22 @@ class GitHub(Ci):
 
     root_variable = "GITHUB_WORKSPACE"
 
-    def annotation(self, note: Note) -> str:
-        """`::error file=...::`."""
-        places = {"file": note.file, "line": note.line, "col": note.column, "title": "ocsync"}
-        within = [f"{name}={_escaped(value, ':,')}" for name, value in places.items() if value]
-        return f"::{note.level} {','.join(within)}::{_escaped(note.text)}"
+    def annotation_command(self, annotation: Annotation) -> str:
+        """Return `::error file=...::TEXT`."""
+        properties = {
+            "file": annotation.file,
+            "line": annotation.line,
+            "col": annotation.column,
+            "title": "ocsync",
+        }
+        pairs = [f"{name}={_escape(value, ':,')}" for name, value in properties.items() if value]
+        return f"::{annotation.level} {','.join(pairs)}::{_escape(annotation.text)}"
 
-    def summarise(self, text: str, facts: Facts) -> None:
-        """Append it to the step's summary."""
+    def add_summary(self, text: str, facts: JsonObject) -> None:
+        """Append *text* to the step's summary."""
         del facts
-        if place := self.environ.get("GITHUB_STEP_SUMMARY"):
-            with Path(place).open("a", encoding="utf-8") as file:
+        if path := self.environ.get("GITHUB_STEP_SUMMARY"):
+            with Path(path).open("a", encoding="utf-8") as file:
                 file.write(text + "\n")
 
 
@@ -199,31 +223,35 @@ class Azure(Ci):
 
     root_variable = "BUILD_SOURCESDIRECTORY"
 
-    def annotation(self, note: Note) -> str:
-        """`##vso[task.logissue ...]`."""
-        places = {"type": note.level, "sourcepath": note.file, "linenumber": note.line,
-                  "columnnumber": note.column}  # fmt: skip
-        within = "".join(
-            f"{name}={_escaped(value, ';]', percent='%AZP25')};"
-            for name, value in places.items()
+    def annotation_command(self, annotation: Annotation) -> str:
+        """Return `##vso[task.logissue ...]TEXT`."""
+        properties = {
+            "type": annotation.level,
+            "sourcepath": annotation.file,
+            "linenumber": annotation.line,
+            "columnnumber": annotation.column,
+        }
+        pairs = "".join(
+            f"{name}={_escape(value, ';]', percent='%AZP25')};"
+            for name, value in properties.items()
             if value
         )
-        return f"##vso[task.logissue {within}]{_escaped(note.text, percent='%AZP25')}"
+        return f"##vso[task.logissue {pairs}]{_escape(annotation.text, percent='%AZP25')}"
 
-    def summarise(self, text: str, facts: Facts) -> None:
-        """Write it into the run's folder, else a temporary one, and tell where."""
+    def add_summary(self, text: str, facts: JsonObject) -> None:
+        """Write *text* into the run's folder, or a temporary one, and upload the file."""
         import tempfile
 
         from ocsync.store.files import write_atomically
 
-        place = facts.get("folder") or self.environ.get("AGENT_TEMPDIRECTORY")
-        path = Path(place or tempfile.gettempdir()).absolute() / f"summary-{os.getpid()}.md"
+        folder = facts.get("folder") or self.environ.get("AGENT_TEMPDIRECTORY")
+        path = Path(folder or tempfile.gettempdir()).absolute() / f"summary-{os.getpid()}.md"
         write_atomically(path, text.encode())
-        self.write(f"##vso[task.uploadsummary]{path}")
+        self.send_command(f"##vso[task.uploadsummary]{path}")
 
 
-def here() -> Ci | None:
-    """The CI that this runs in, if it is one that can be told something."""
+def detect_ci() -> Ci | None:
+    """Return the CI that this command runs in, if it takes annotations."""
     if os.environ.get("GITHUB_ACTIONS") == "true":
         return GitHub(os.environ, sys.argv)
     if os.environ.get("TF_BUILD", "").casefold() == "true":

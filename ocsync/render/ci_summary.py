@@ -1,21 +1,21 @@
-"""The summary that a CI shows with the job: a plan, a resume, a verification, as Markdown."""
+"""Summaries of a plan, a resume or a verification, as Markdown that a CI shows with the job."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ocsync.render.status import ending
-from ocsync.render.text import count, duration, value
+from ocsync.render.status import ending_text
+from ocsync.render.text import count, duration, value_text
 
-_SHOWN = 50
+_ROW_LIMIT = 50
 _STATES = ("done", "unchanged", "failed", "conflict", "blocked", "unknown")
 
-Facts = Mapping[str, Any]
+JsonObject = Mapping[str, Any]
 
 
-def summary(facts: Facts) -> str:
-    """What *facts* come to, or nothing where there is nothing to show."""
+def summary(facts: JsonObject) -> str:
+    """Return the summary of a document or event; empty for those that have none."""
     if facts.get("command") == "plan":
         lines = _plan(facts)
     elif isinstance(facts.get("run"), dict):
@@ -27,7 +27,7 @@ def summary(facts: Facts) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _plan(facts: Facts) -> Iterator[str]:
+def _plan(facts: JsonObject) -> Iterator[str]:
     edits, steps = count(facts["entries"], "edit"), count(facts["steps"], "request")
     yield f"### ocsync plan: {edits}, {steps}" if facts["steps"] else "### ocsync plan: nothing"
     if not facts["steps"]:
@@ -40,36 +40,36 @@ def _plan(facts: Facts) -> Iterator[str]:
     yield ""
     direct = ", ".join(facts["targets"]["direct"]) or "no target"
     yield f"- feeds {direct}"
-    yield from (f"- ⚠ {_plain(risk['text'])}" for risk in facts["risks"])
+    yield from (f"- ⚠ {_escape_markdown(risk['text'])}" for risk in facts["risks"])
     changes = [row for row in facts.get("changes", ()) if not row["same"]]
     if changes:
         yield ""
         yield from _table(("ref", "change"), [(row["ref"], _change(row)) for row in changes])
 
 
-def _change(row: Facts) -> str:
+def _change(row: JsonObject) -> str:
     if row["conflict"]:
         return f"⚠ {row['conflict']}"
     before, after = row["before"] or {}, row["after"] or {}
     parts = [
-        f"{path} {value(before.get(path))} → {value(new)}"
+        f"{path} {value_text(before.get(path))} → {value_text(new)}"
         for path, new in after.items()
         if path not in before or before[path] != new
     ]
     return ("new: " if row["absent"] else "") + ", ".join(parts)
 
 
-def _resume(facts: Facts) -> Iterator[str]:
+def _resume(facts: JsonObject) -> Iterator[str]:
     info, problems = facts["run"], facts["problems"]
-    yield f"### ocsync resume: {ending(info['state'], facts['exit_code'])} (run {info['id']})"
+    yield f"### ocsync resume: {ending_text(info['state'], facts['exit_code'])} (run {info['id']})"
     yield ""
-    seen = info.get("verified_kinds") or {}
-    head = ("kind", *_STATES, *(["verified"] if seen else []))
+    verified = info.get("verified_kinds") or {}
+    head = ("kind", *_STATES, *(["verified"] if verified else []))
     rows = [
         (
             kind,
             *(counts.get(state, 0) for state in _STATES),
-            *([_signs(seen.get(kind))] if seen else []),
+            *([_signs(verified.get(kind))] if verified else []),
         )
         for kind, counts in (info.get("kinds") or {}).items()
     ]
@@ -80,28 +80,30 @@ def _resume(facts: Facts) -> Iterator[str]:
         longest = max(row["seconds"] for row in facts["lifted"])
         names = ", ".join(row["target"] for row in facts["lifted"])
         yield f"- {names} running again, paused for {duration(longest)}"
-    yield from (f"- ⚠ {row['target']} stays paused: {_plain(row['why'])}" for row in facts["kept"])
+    for row in facts["kept"]:
+        yield f"- ⚠ {row['target']} stays paused: {_escape_markdown(row['why'])}"
     if problems:
         yield ""
-        whys = [(p["ref"], p["state"], p.get("message") or p.get("because", "")) for p in problems]
-        yield from _table(("ref", "outcome", "why"), whys)
+        reasons = [p.get("message") or p.get("because", "") for p in problems]
+        cells = [(p["ref"], p["state"], r) for p, r in zip(problems, reasons, strict=True)]
+        yield from _table(("ref", "outcome", "why"), cells)
     yield from _findings(facts["verified"]["findings"] if facts["verified"] else ())
 
 
-def _verify(facts: Facts) -> Iterator[str]:
-    yield f"### ocsync verify: {ending('closed', facts['exit_code'])} (run {facts['run']})"
+def _verify(facts: JsonObject) -> Iterator[str]:
+    yield f"### ocsync verify: {ending_text('closed', facts['exit_code'])} (run {facts['run']})"
     yield ""
     rows = [(kind, _signs(signs)) for kind, signs in facts["kinds"].items()]
     yield from _table(("kind", "verified"), rows)
     yield from _findings(facts["findings"])
 
 
-def _findings(rows: Sequence[Facts]) -> Iterator[str]:
+def _findings(rows: Sequence[JsonObject]) -> Iterator[str]:
     if rows:
         yield ""
         pairs = [
             (row["sign"], row["ref"], ", ".join(
-                f"{path} {value(pair['found'])} instead of {value(pair['wanted'])}"
+                f"{path} {value_text(pair['found'])} instead of {value_text(pair['wanted'])}"
                 for path, pair in row.get("fields", {}).items()
             ) or row.get("message", ""))
             for row in rows
@@ -109,7 +111,7 @@ def _findings(rows: Sequence[Facts]) -> Iterator[str]:
         yield from _table(("", "ref", "found"), pairs)
 
 
-def _signs(counts: Facts | None) -> str:
+def _signs(counts: JsonObject | None) -> str:
     return "  ".join(f"{sign} {number:,}" for sign, number in (counts or {}).items() if number)
 
 
@@ -117,18 +119,19 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[st
     yield _row(head)
     numbers = rows[0] if rows else head
     yield _row(["---:" if isinstance(cell, int) else "---" for cell in numbers])
-    yield from map(_row, rows[:_SHOWN])
-    if len(rows) > _SHOWN:
+    yield from map(_row, rows[:_ROW_LIMIT])
+    if len(rows) > _ROW_LIMIT:
         yield ""
-        yield f"... and {len(rows) - _SHOWN:,} more"
+        yield f"... and {len(rows) - _ROW_LIMIT:,} more"
 
 
 def _row(cells: Iterable[object]) -> str:
-    return "| " + " | ".join(_plain(f"{c:,}" if type(c) is int else str(c)) for c in cells) + " |"
+    texts = (_escape_markdown(f"{c:,}" if type(c) is int else str(c)) for c in cells)
+    return f"| {' | '.join(texts)} |"
 
 
-def _plain(text: str) -> str:
-    """*text* as text: names and messages are not ours, and may hold anything."""
-    for sign in ("\\", "|", "<", "`", "*", "_", "[", "~", "!", "#"):
-        text = text.replace(sign, "&lt;" if sign == "<" else f"\\{sign}")
+def _escape_markdown(text: str) -> str:
+    """Return *text* with Markdown escaped: names and messages of others may hold anything."""
+    for character in ("\\", "|", "<", "`", "*", "_", "[", "~", "!", "#"):
+        text = text.replace(character, "&lt;" if character == "<" else f"\\{character}")
     return " ".join(text.split())

@@ -1,9 +1,10 @@
-"""Two streams: what is asked for goes to stdout, talk goes to stderr.
+"""The console: answers go to standard output, all else to standard error.
 
-Lines carry a sign that survives without colour; where the encoding has no such sign its ASCII twin
-is written. Colour only on a terminal: `--no-color`, `NO_COLOR` and `TERM=dumb` turn it off,
-`FORCE_COLOR` on. Control characters, which only a server or a file can have brought, are not passed
-on. A stream that nobody reads any more is written to no more, and the work goes on.
+A line may begin with a sign, which also tells without colour what the line means; a stream whose
+encoding lacks the sign gets its ASCII form. Colour is used on a terminal only; `--no-color`,
+`NO_COLOR` and `TERM=dumb` turn it off, `FORCE_COLOR` turns it on. Control characters, which can
+only come from a server or a file, are replaced. When the reader of a stream is gone, nothing more
+is written to it, and the command continues.
 """
 
 from __future__ import annotations
@@ -17,17 +18,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
-from ocsync.render.ci import Ci, escape_ci_commands, harmless_json, here
+from ocsync.render.ci import Ci, detect_ci, escape_ci_commands, escape_ci_json
 
 FORMAT = 1
-"""The version of every JSON document and event; it rises when a reader would break."""
+"""The format version of all JSON documents and events; an incompatible change raises it."""
 
-_TWINS = str.maketrans({
+_ASCII_SIGNS = str.maketrans({
     "‖": "||", "▶": ">", "✓": "ok", "✗": "x", "·": "-", "→": "->", "…": "...", "━": "=", "≈": "~",
     "•": "*",
 })  # fmt: skip
-_CONTROLS = {code: "?" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
-_COLOURS = {
+_CONTROL_CHARACTERS = {
+    code: "?" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"
+}
+_SIGN_COLOURS = {
     "‖": "33",
     "▶": "32",
     "✓": "32",
@@ -42,72 +45,72 @@ _COLOURS = {
 
 @dataclass(frozen=True)
 class Console:
-    """Where a command speaks. *json* sends data to stdout as JSON and leaves text on stderr."""
+    """The output of a command; with *json* the answer is JSON, and text goes to stderr."""
 
     json: bool = False
     quiet: bool = False
     verbose: bool = False
     no_color: bool = False
-    ci: Ci | None = field(default_factory=here)
+    ci: Ci | None = field(default_factory=detect_ci)
 
-    def data(self, line: str = "", sign: str = "") -> None:
-        """A line of the answer, on stdout; with --json on stderr, as then it is talk."""
+    def print(self, line: str = "", sign: str = "") -> None:
+        """Write a line of the answer to stdout, or to stderr with --json."""
         self._write(sys.stderr if self.json else sys.stdout, line, sign)
 
-    def talk(self, line: str, sign: str = "") -> None:
-        """A line beside the answer, on stderr; silent with --quiet."""
+    def info(self, line: str, sign: str = "") -> None:
+        """Write a line that is not part of the answer to stderr, unless --quiet is given."""
         if not self.quiet:
             self._write(sys.stderr, line, sign)
 
     def detail(self, line: str) -> None:
-        """A line for --verbose alone."""
+        """Write a line to stderr if --verbose is given."""
         if self.verbose:
             self._write(sys.stderr, line, "")
 
-    def fault(self, line: str, sign: str = "✗") -> None:
-        """A line about what went wrong; --quiet does not hide it."""
+    def alert(self, line: str, sign: str = "✗") -> None:
+        """Write a line about a problem to stderr, also with --quiet."""
         self._write(sys.stderr, line, sign)
 
-    def next(self, *commands: str) -> None:
-        """The commands to type next."""
+    def suggest(self, *commands: str) -> None:
+        """Write the commands to type next."""
         if commands and not self.json:
-            self.talk(f"  next: {', '.join(commands)}")
+            self.info(f"  next: {', '.join(commands)}")
 
     def document(self, command: str, facts: Mapping[str, Any]) -> None:
-        """The command's one JSON document, on stdout, if --json was given."""
+        """Write the command's only JSON document to stdout if --json is given."""
         document = {"format": FORMAT, "command": command, **facts}
         if self.json:
-            self._dump(document, sys.stdout)
-        self._tell_ci(document)
+            self._write_json(document, sys.stdout)
+        self._report_to_ci(document)
 
     def event(self, facts: Mapping[str, Any]) -> None:
-        """One line of NDJSON on stdout, if --json was given."""
+        """Write one line of NDJSON to stdout if --json is given."""
         if self.json:
-            self._dump(facts, sys.stdout)
-        self._tell_ci(facts)
+            self._write_json(facts, sys.stdout)
+        self._report_to_ci(facts)
 
-    def error(self, facts: Mapping[str, Any]) -> None:
-        """The one JSON object that tells of a failure, on stderr, if --json was given."""
-        told = {"format": FORMAT, "type": "error", **facts}
+    def error_document(self, facts: Mapping[str, Any]) -> None:
+        """Write the JSON object that describes a failure to stderr if --json is given."""
+        document = {"format": FORMAT, "type": "error", **facts}
         if self.json:
-            self._dump(told, sys.stderr)
-        self._tell_ci(told)
+            self._write_json(document, sys.stderr)
+        self._report_to_ci(document)
 
-    def lines(self, lines: Iterable[str]) -> None:
-        """Lines of the answer."""
+    def print_lines(self, lines: Iterable[str]) -> None:
+        """Write lines of the answer."""
         for line in lines:
-            self.data(line)
+            self.print(line)
 
-    def page(self, text: str) -> None:
-        """A page of Markdown on stdout: drawn on a terminal, as it is elsewhere."""
+    def print_page(self, text: str) -> None:
+        """Write a page of Markdown to stdout: drawn on a terminal, unchanged elsewhere."""
         if columns := terminal_columns(sys.stdout):
             from ocsync.render.markdown import draw
 
-            text = draw(text, sys.stdout, columns, colour=self.colour(sys.stdout))
-        put(sys.stdout, fit(text, sys.stdout))
+            text = draw(text, sys.stdout, columns, colour=self.uses_colour(sys.stdout))
+        write_text(sys.stdout, fit_encoding(text, sys.stdout))
 
-    def colour(self, stream: TextIO) -> bool:
-        """Whether *stream* gets colour."""
+    def uses_colour(self, stream: TextIO) -> bool:
+        """Return whether *stream* gets colour."""
         if self.no_color:
             return False
         if os.environ.get("FORCE_COLOR"):
@@ -115,41 +118,41 @@ class Console:
         plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
         return not plain and stream.isatty()
 
-    def live(self) -> bool:
-        """Whether a bar may be drawn: on a terminal, not in CI, not for programs."""
+    def can_animate(self) -> bool:
+        """Return whether a progress bar may be drawn: on a terminal, outside of CI and --json."""
         dumb = os.environ.get("CI") or os.environ.get("TERM") == "dumb"
         return sys.stderr.isatty() and not (self.json or self.quiet or dumb)
 
-    def _dump(self, facts: Mapping[str, Any], stream: TextIO) -> None:
-        text = _json(facts, stream)
-        put(stream, harmless_json(text) if self.ci else text, flush=True)
+    def _write_json(self, facts: Mapping[str, Any], stream: TextIO) -> None:
+        text = _json_line(facts, stream)
+        write_text(stream, escape_ci_json(text) if self.ci else text, flush=True)
 
-    def _tell_ci(self, facts: Mapping[str, Any]) -> None:
+    def _report_to_ci(self, facts: Mapping[str, Any]) -> None:
         if self.ci:
-            self.ci.hear(facts)
+            self.ci.report(facts)
 
     def _write(self, stream: TextIO, line: str, sign: str) -> None:
-        line = line.translate(_CONTROLS)
+        line = line.translate(_CONTROL_CHARACTERS)
         if sign:
             indent = line[: len(line) - len(line.lstrip())]
-            mark = fit(sign, stream)
-            if self.colour(stream) and sign in _COLOURS:
-                mark = f"\x1b[{_COLOURS[sign]}m{mark}\x1b[0m"
+            mark = fit_encoding(sign, stream)
+            if self.uses_colour(stream) and sign in _SIGN_COLOURS:
+                mark = f"\x1b[{_SIGN_COLOURS[sign]}m{mark}\x1b[0m"
             line = f"{indent}{mark} {line.lstrip()}"
         if stream is sys.stderr:
-            put(sys.stdout, "", flush=True)  # so that a log of both has the lines in their order
+            write_text(sys.stdout, "", flush=True)  # a log of both streams keeps their order
         if self.ci:
             line = escape_ci_commands(line)
-        put(stream, fit(line, stream) + "\n")
+        write_text(stream, fit_encoding(line, stream) + "\n")
 
 
 def terminal_columns(stream: TextIO) -> int:
-    """The columns of text on *stream*, 100 at most; 0 if it is not a terminal."""
+    """Return the columns of text on *stream*, 100 at most; 0 if it is not a terminal."""
     return min(shutil.get_terminal_size().columns, 100) if stream.isatty() else 0
 
 
-def put(stream: TextIO, text: str, *, flush: bool = False) -> None:
-    """Write *text*; when the other end or the terminal is gone nothing is written any more."""
+def write_text(stream: TextIO, text: str, *, flush: bool = False) -> None:
+    """Write *text*; if the reader or the terminal is gone, discard this and all that follows."""
     try:
         stream.write(text)
         if flush:
@@ -160,12 +163,12 @@ def put(stream: TextIO, text: str, *, flush: bool = False) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def _json(facts: Mapping[str, Any], stream: TextIO) -> str:
+def _json_line(facts: Mapping[str, Any], stream: TextIO) -> str:
     text = json.dumps(facts, ensure_ascii=False, default=str) + "\n"
-    return text if _takes(stream, text) else json.dumps(facts, default=str) + "\n"
+    return text if _can_encode(stream, text) else json.dumps(facts, default=str) + "\n"
 
 
-def _takes(stream: TextIO, text: str) -> bool:
+def _can_encode(stream: TextIO, text: str) -> bool:
     try:
         text.encode(stream.encoding or "utf-8")
     except UnicodeEncodeError:
@@ -173,9 +176,9 @@ def _takes(stream: TextIO, text: str) -> bool:
     return True
 
 
-def fit(text: str, stream: TextIO) -> str:
-    """*text* as *stream* can take it: its own signs by their ASCII twins, the rest replaced."""
-    if _takes(stream, text):
+def fit_encoding(text: str, stream: TextIO) -> str:
+    """Return *text* in the encoding of *stream*: signs in their ASCII form, the rest as `?`."""
+    if _can_encode(stream, text):
         return text
     encoding = stream.encoding or "utf-8"
-    return text.translate(_TWINS).encode(encoding, "replace").decode(encoding)
+    return text.translate(_ASCII_SIGNS).encode(encoding, "replace").decode(encoding)

@@ -1,4 +1,4 @@
-"""A delete: what it would do, and what it came to."""
+"""A delete: its impact before it is sent, and the report after it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ocsync.models import Entry, State
-from ocsync.render.resume import problem
-from ocsync.render.text import count, plural_of, shortened
-from ocsync.render.verify import Line
+from ocsync.render.resume import problem_text
+from ocsync.render.text import LINE_LIMIT, Line, count, first_few, limited, plural_of
 from ocsync.schema import KINDS, kind_of
 
 if TYPE_CHECKING:
     from ocsync.engine.delete.execute import DeleteReport
     from ocsync.engine.delete.impact import DeleteImpact, DeleteRow
 
-_SHOWN = 10
-_HEARS = {
+_NOTIFICATION_TEXTS = {
     "deleted": "seen at once",
     "unsure": "no message of a delete is documented for",
     "changed": "may hear of removed assignments at once",
@@ -31,115 +29,107 @@ _HEARS = {
 _WIDTH = 78
 
 
-def survey(found: DeleteImpact) -> Iterator[Line]:
-    """What goes, what goes along, what will be refused, what stays, what is staged for it."""
-    yield from _going(found)
-    absent = [row for row in found.rows if row.document is None]
-    for row in absent[:_SHOWN]:
-        why = f"is gone already, by run {row.gone_by}" if row.gone_by else "is not there"
-        yield "=", f"{row.ref}  {why}"
-    if len(absent) > _SHOWN:
-        yield "", f"  ... and {count(len(absent) - _SHOWN, 'ref')} more that are not there"
-    yield from _shortened(list(_remarks(found.there)))
-    yield from _staged(found)
-    yield from _unread(found)
-    for hearing, text in _HEARS.items():
-        names = [one.target for one in found.notified if one.hearing == hearing]
-        paused = any(one.paused for one in found.notified if one.hearing == hearing)
+def impact_lines(impact: DeleteImpact) -> Iterator[Line]:
+    """Yield what will be deleted, refused, left over and unstaged, and the targets notified."""
+    yield from _deleted_lines(impact)
+    absent = [row for row in impact.rows if row.document is None]
+    for row in absent[:LINE_LIMIT]:
+        reason = f"is gone already, by run {row.gone_by}" if row.gone_by else "is not there"
+        yield "=", f"{row.ref}  {reason}"
+    if len(absent) > LINE_LIMIT:
+        yield "", f"  ... and {count(len(absent) - LINE_LIMIT, 'ref')} more that are not there"
+    remarks = list(_remark_lines(impact.there))
+    yield from limited(remarks, len(remarks), " remarks (all with --json)")
+    yield from _staged_impact_lines(impact)
+    yield from _unread_lines(impact)
+    for hearing, text in _NOTIFICATION_TEXTS.items():
+        names = [one.target for one in impact.notified if one.hearing == hearing]
+        paused = any(one.paused for one in impact.notified if one.hearing == hearing)
         if names:
-            yield from _wrapped(
-                f"{text}{', although paused' if paused else ''}: {', '.join(names)}"
-            )
+            yield from _wrap(f"{text}{', although paused' if paused else ''}: {', '.join(names)}")
 
 
-def _going(found: DeleteImpact) -> Iterator[Line]:
-    if len(found.there) <= _SHOWN:
-        for row in found.there:
-            yield from _with_along(row.ref, row.dependents.counts)
+def _deleted_lines(impact: DeleteImpact) -> Iterator[Line]:
+    if len(impact.there) <= LINE_LIMIT:
+        for row in impact.there:
+            yield from _with_dependents(row.ref, row.dependents.counts)
         return
     groups: dict[str, list[DeleteRow]] = {}
-    for row in found.there:
+    for row in impact.there:
         groups.setdefault(kind_of(row.ref).name, []).append(row)
     for name, rows in groups.items():
-        refs = shortened([row.ref for row in rows])
-        along = sum((Counter(row.dependents.counts) for row in rows), Counter[str]())
-        yield from _with_along(f"{count(len(rows), KINDS[name].noun)}: {refs}", along)
+        refs = first_few([row.ref for row in rows])
+        counts = sum((Counter(row.dependents.counts) for row in rows), Counter[str]())
+        yield from _with_dependents(f"{count(len(rows), KINDS[name].noun)}: {refs}", counts)
 
 
-def _with_along(what: str, counts: Mapping[str, int]) -> Iterator[Line]:
+def _with_dependents(refs: str, counts: Mapping[str, int]) -> Iterator[Line]:
+    """Yield *refs* and the number of their dependents of each kind."""
     parts = [count(counts[name], KINDS[name].noun) for name in KINDS if counts.get(name)]
-    yield "-", what
+    yield "-", refs
     if parts:
         text = ", ".join(part.replace(" ", "\u00a0") for part in parts)
         for line in wrap(f"takes along {text}", _WIDTH - 4, break_on_hyphens=False):
             yield "", "    " + line.replace("\u00a0", " ")
 
 
-def _remarks(rows: Sequence[DeleteRow]) -> Iterator[Line]:
+def _remark_lines(rows: Sequence[DeleteRow]) -> Iterator[Line]:
     for row in rows:
-        for held in row.referrers:
-            noun = KINDS[held.kind].noun if held.kind in KINDS else held.kind
-            if held.refuses:
-                refs = f" ({shortened(held.refs)})" if held.refs else ""
-                yield "!", f"{row.ref}  will be refused: {held.refuses}{refs}"
+        for referrer in row.referrers:
+            noun = KINDS[referrer.kind].noun if referrer.kind in KINDS else referrer.kind
+            if referrer.refuses:
+                refs = f" ({first_few(referrer.refs)})" if referrer.refs else ""
+                yield "!", f"{row.ref}  will be refused: {referrer.refuses}{refs}"
             else:
-                by = count(held.number, noun)
+                by = count(referrer.number, noun)
                 yield "!", f"{row.ref}  is named by {by}; what becomes of that is not documented"
         for ref in row.remaining:
             yield "!", f"{row.ref}  leaves {ref} behind (ocsync delete {ref})"
 
 
-def _shortened(lines: list[Line]) -> Iterator[Line]:
-    yield from lines[:_SHOWN]
-    if len(lines) > _SHOWN:
-        yield "", f"  ... and {len(lines) - _SHOWN:,} more remarks (all with --json)"
+def _staged_impact_lines(impact: DeleteImpact) -> Iterator[Line]:
+    yield from staged_lines(impact.affected.dropped, impact.affected.kept)
+    if impact.naming:
+        names = first_few(_distinct_refs(impact.naming))
+        yield from _wrap(f"is still named by what is staged for {names}")
 
 
-def _staged(found: DeleteImpact) -> Iterator[Line]:
-    yield from staged(found.affected.dropped, found.affected.kept)
-    if found.naming:
-        names = shortened(_refs(found.naming))
-        yield from _wrapped(f"is still named by what is staged for {names}")
-
-
-def staged(dropped: Sequence[Entry], kept: Sequence[Entry]) -> Iterator[Line]:
-    """What becomes of staged entries."""
+def staged_lines(dropped: Sequence[Entry], kept: Sequence[Entry]) -> Iterator[Line]:
+    """Yield the staged entries that are dropped, and those that are kept."""
     if dropped:
-        text = f"drops {count(len(dropped), 'staged entry')}: {shortened(_refs(dropped))}"
-        yield from _wrapped(text)
+        text = f"drops {count(len(dropped), 'staged entry')}: {first_few(_distinct_refs(dropped))}"
+        yield from _wrap(text)
     if kept:
         text = f"keeps {count(len(kept), 'staged entry')}, which would make it again"
-        yield from _wrapped(f"{text}: {shortened(_refs(kept))}")
+        yield from _wrap(f"{text}: {first_few(_distinct_refs(kept))}")
 
 
-def _wrapped(text: str) -> Iterator[Line]:
+def _wrap(text: str) -> Iterator[Line]:
     first, *more = wrap(text, _WIDTH - 2, break_long_words=False, break_on_hyphens=False)
     yield "!", first
     for line in more:
         yield "", f"    {line}"
 
 
-def _refs(entries: Sequence[Entry]) -> list[str]:
+def _distinct_refs(entries: Sequence[Entry]) -> list[str]:
     return list(dict.fromkeys(entry.ref for entry in entries))
 
 
-def _unread(found: DeleteImpact) -> Iterator[Line]:
-    if not found.counted:
+def _unread_lines(impact: DeleteImpact) -> Iterator[Line]:
+    if not impact.counted:
         yield "!", "what goes along was not read (--no-count)"
-    names = sorted({name for row in found.there for name in row.dependents.unread})
+    names = sorted({name for row in impact.there for name in row.dependents.unread})
     if names:
-        yield from _wrapped(
-            f"not everything could be read: {', '.join(names)} (is a role missing?)"
-        )
-    for name in dict.fromkeys(kind_of(row.ref).name for row in found.there):
+        yield from _wrap(f"not everything could be read: {', '.join(names)} (is a role missing?)")
+    for name in dict.fromkeys(kind_of(row.ref).name for row in impact.there):
         kind = KINDS[name]
         if kind.unreadable_blockers:
             text = f"{plural_of(kind.noun)}: may be refused for {kind.unreadable_blockers}"
             yield "!", f"{text} (cannot be read)"
 
 
-def survey_data(found: DeleteImpact) -> dict[str, Any]:
-    """The survey as data."""
+def impact_document(impact: DeleteImpact) -> dict[str, Any]:
+    """Return the impact of a delete as JSON data."""
     return {
         "type": "survey",
         "refs": [
@@ -148,29 +138,27 @@ def survey_data(found: DeleteImpact) -> dict[str, Any]:
                 "there": row.document is not None,
                 "gone_by": row.gone_by,
                 "along": row.dependents.counts,
-                "refused": [held._asdict() for held in row.referrers if held.refuses],
-                "named_by": [held._asdict() for held in row.referrers if not held.refuses],
+                "refused": [one._asdict() for one in row.referrers if one.refuses],
+                "named_by": [one._asdict() for one in row.referrers if not one.refuses],
                 "stays": list(row.remaining),
                 "unread": row.dependents.unread,
             }
-            for row in found.rows
+            for row in impact.rows
         ],
-        "number": found.number,
-        "counted": found.counted,
-        "targets": [one._asdict() for one in found.notified],
-        "dropped": msgspec.to_builtins(found.affected.dropped),
-        "kept": msgspec.to_builtins(found.affected.kept),
-        "naming": _refs(found.naming),
+        "number": impact.number,
+        "counted": impact.counted,
+        "targets": [one._asdict() for one in impact.notified],
+        "dropped": msgspec.to_builtins(impact.affected.dropped),
+        "kept": msgspec.to_builtins(impact.affected.kept),
+        "naming": _distinct_refs(impact.naming),
     }
 
 
-def report(result: DeleteReport) -> Iterator[Line]:
-    """What a run of deletes came to."""
-    for outcome in result.problems[:_SHOWN]:
-        yield "!", problem(outcome)
-    if len(result.problems) > _SHOWN:
-        yield "", f"  ... and {len(result.problems) - _SHOWN:,} more"
-    for sign, line in staged(result.affected.dropped, result.affected.kept):
+def lines(result: DeleteReport) -> Iterator[Line]:
+    """Yield the report of a run of deletes."""
+    problems = (("!", problem_text(outcome)) for outcome in result.problems)
+    yield from limited(problems, len(result.problems))
+    for sign, line in staged_lines(result.affected.dropped, result.affected.kept):
         yield sign, line.replace("drops", "dropped").replace("keeps", "kept")
     counts = result.run.counts
     done, absent = counts.get(State.DONE.value, 0), counts.get(State.UNCHANGED.value, 0)
@@ -185,15 +173,13 @@ def report(result: DeleteReport) -> Iterator[Line]:
 
 
 def next_commands(result: DeleteReport) -> list[str]:
-    """What to type next."""
+    """Return the commands to type next."""
     done = result.run.counts.get(State.DONE.value, 0)
     return [f"ocsync history {result.run.id}", *([f"ocsync rollback {result.run.id}"] * bool(done))]
 
 
-def report_data(
-    result: DeleteReport | None, found: DeleteImpact, *, dry_run: bool
-) -> dict[str, Any]:
-    """The last event of a delete."""
+def document(result: DeleteReport | None, impact: DeleteImpact, *, dry_run: bool) -> dict[str, Any]:
+    """Return the last event of a delete; without *result* nothing was sent."""
     counts = result.run.counts if result else {}
     return {
         "type": "summary",
@@ -201,7 +187,7 @@ def report_data(
         "dry_run": dry_run,
         "run": msgspec.to_builtins(result.run) if result else None,
         "deleted": counts.get(State.DONE.value, 0),
-        "not_there": len(found.rows) - len(found.there),
+        "not_there": len(impact.rows) - len(impact.there),
         "failed": [
             {"ref": o.ref, "state": o.state.value, "message": o.message, "because": o.blocked_by}
             for o in (result.problems if result else ())

@@ -1,18 +1,15 @@
-"""Deliveries: what was received, and the configurations that it came by."""
+"""Delivery configurations: the list of them, and the changes that a file makes."""
 
 from __future__ import annotations
 
 import json
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ocsync.delivery.decoding import DistinctMessage, entity_ids
 from ocsync.field_paths import MISSING
 from ocsync.listener_attachment import place_of
-from ocsync.models import Delivery
-from ocsync.render.text import clock, columns, count, value, width
+from ocsync.render.text import columns, count, display_width, value_text
 from ocsync.secrets import SecretSource
 
 if TYPE_CHECKING:
@@ -21,122 +18,97 @@ if TYPE_CHECKING:
 
 
 _WIDTH = 80
-_PREFIX = "sitecore.ordercloud.messages."
 
 
-def once(found: Iterable[DistinctMessage], now: datetime) -> list[str]:
-    """A row a message: when it came first, how often, what it is about."""
-    rows = [
-        (
-            clock(one.first, now, seconds=True),
-            "" if one.times == 1 else f"{one.times:,} times",
-            _kind(one.message),
-            entity_ids(one.message),
-        )
-        for one in found
-    ]
-    return columns(rows, "<<<<")
-
-
-def messages(found: Iterable[Delivery], now: datetime) -> list[str]:
-    """A row for each message that came."""
-    rows = [(clock(one.at, now, seconds=True), _kind(one), entity_ids(one)) for one in found]
-    return columns(rows, "<<<")
-
-
-def received(number: int, again: int) -> str:
-    """How many were received, and how many of them repeated another."""
-    repeated = f", {again:,} of them a repetition" if again else ""
-    return f"{count(number, 'message')} received{repeated}"
-
-
-def _kind(message: Delivery) -> str:
-    return message.namespace.removeprefix(_PREFIX)
-
-
-def configured(found: Sequence[DeliveryConfig], ours: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """A row a delivery configuration, with our listener below it."""
+def config_lines(
+    configs: Sequence[DeliveryConfig], ours: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    """Return a row for each delivery configuration, with this workspace's listener below it."""
     heads = columns(
         [
-            ("▶" if one.document.get("Enabled") else "✗", one.document["ID"], ", ".join(one.kinds))
-            for one in found
+            (
+                "▶" if config.document.get("Enabled") else "✗",
+                config.document["ID"],
+                ", ".join(config.kinds),
+            )
+            for config in configs
         ],
         "<<<",
     )
-    room = max(map(width, heads), default=0) + 2
+    room = max(map(display_width, heads), default=0) + 2
     lines = []
-    for one, head in zip(found, heads, strict=True):
-        said = ", ".join(one.targets) or "nothing"
-        names = textwrap.wrap(said, max(_WIDTH - room, 20), break_on_hyphens=False)
-        lines.append(head + " " * (room - width(head)) + names[0])
+    for config, head in zip(configs, heads, strict=True):
+        delivered = ", ".join(config.targets) or "nothing"
+        names = textwrap.wrap(delivered, max(_WIDTH - room, 20), break_on_hyphens=False)
+        lines.append(head + " " * (room - display_width(head)) + names[0])
         lines += [" " * room + more for more in names[1:]]
         lines += [
             f"   + {key.partition('/')[2]} is our listener: {place_of(facts['shown'])}"
             for key, facts in ours.items()
-            if key.partition("/")[0] == one.document["ID"]
+            if key.partition("/")[0] == config.document["ID"]
         ]
     return lines
 
 
-def sync_config(config: Mapping[str, Any]) -> str:
-    """A sync config on one line, as JSON, so that it can be made again."""
-    said = {name: value for name, value in config.items() if value is not None}
-    return json.dumps(said, ensure_ascii=False)
+def sync_config_json(config: Mapping[str, Any]) -> str:
+    """Return a sync config as one line of JSON, from which it can be created again."""
+    given = {name: value for name, value in config.items() if value is not None}
+    return json.dumps(given, ensure_ascii=False)
 
 
-def configurations(number: int) -> str:
-    """`1 delivery configuration`."""
+def count_configs(number: int) -> str:
+    """Return *number* with its noun, as in `1 delivery configuration`."""
     return count(number, "delivery configuration")
 
 
-def differences(drafts: Iterable[ConfigChange]) -> Iterator[tuple[str, str]]:
-    """What a file would change, configuration by configuration."""
-    for one in drafts:
-        yield _head(one)
-        rows = [(edit.path, _change(edit)) for edit in one.edits]
-        for edit, line in zip(one.edits, columns(rows, "<<"), strict=True):
+def change_lines(changes: Iterable[ConfigChange]) -> Iterator[tuple[str, str]]:
+    """Yield the changes that a file makes to each configuration."""
+    for change in changes:
+        yield _title_line(change)
+        rows = [(edit.path, _edit_text(edit)) for edit in change.edits]
+        for edit, line in zip(change.edits, columns(rows, "<<"), strict=True):
             yield edit.sign, f"  {line}"
-        if any(edit.path == "Enabled" and edit.after is False for edit in one.edits):
+        if any(edit.path == "Enabled" and edit.after is False for edit in change.edits):
             yield "!", "  what changes while it is disabled is probably lost: this is no pause"
-        if any(edit.sign == "-" for edit in one.edits):
+        if any(edit.sign == "-" for edit in change.edits):
             yield "!", "  what is taken away cannot be put back: OrderCloud hides its secrets"
-        for path in one.hidden:
+        for path in change.hidden:
             yield "=", f"  {path}  cannot be compared; --secrets sends it"
-        if one.stays and one.edits:
-            yield "=", f"  {', '.join(one.stays)}  not in the file; stays"
+        if change.stays and change.edits:
+            yield "=", f"  {', '.join(change.stays)}  not in the file; stays"
 
 
-def _head(one: ConfigChange) -> tuple[str, str]:
-    if one.found is None:
-        return "+", f"{one.wanted.id}  is new"
-    if not one.edits:
-        return "=", f"{one.wanted.id}  is as in the file, as far as OrderCloud shows it"
-    return "~", f"{one.wanted.id}  {count(len(one.edits), 'change')}"
+def _title_line(change: ConfigChange) -> tuple[str, str]:
+    if change.found is None:
+        return "+", f"{change.wanted.id}  is new"
+    if not change.edits:
+        return "=", f"{change.wanted.id}  is as in the file, as far as OrderCloud shows it"
+    return "~", f"{change.wanted.id}  {count(len(change.edits), 'change')}"
 
 
-def _change(edit: Edit) -> str:
+def _edit_text(edit: Edit) -> str:
     if isinstance(edit.after, SecretSource):
         again = "cannot be compared; is sent, " if edit.sign == "~" else ""
         return f"{again}from {edit.after.text()}"
     if edit.sign == "-":
         return f"taken away ({place_of(edit.before) or 'its secrets go with it'})"
-    now = value(edit.after)
-    return now if edit.before is MISSING else f"{value(edit.before)} → {now}"
+    now = value_text(edit.after)
+    return now if edit.before is MISSING else f"{value_text(edit.before)} → {now}"
 
 
-def facts(one: ConfigChange) -> dict[str, Any]:
-    """A draft as data, without secrets."""
-    action = "create" if one.found is None else "change" if one.edits else "none"
+def change_document(change: ConfigChange) -> dict[str, Any]:
+    """Return the change of a configuration as JSON data, without secrets."""
+    action = "create" if change.found is None else "change" if change.edits else "none"
     return {
-        "ID": one.wanted.id,
+        "ID": change.wanted.id,
         "action": action,
-        "edits": [_edit_facts(edit) for edit in one.edits],
-        "secrets_not_compared": list(one.hidden),
-        "stays": list(one.stays),
+        "edits": [_edit_document(edit) for edit in change.edits],
+        "secrets_not_compared": list(change.hidden),
+        "stays": list(change.stays),
     }
 
 
-def _edit_facts(edit: Edit) -> dict[str, Any]:
+def _edit_document(edit: Edit) -> dict[str, Any]:
     secret = isinstance(edit.after, SecretSource)
     after = None if secret or edit.after is MISSING else edit.after
     before = None if edit.before is MISSING else edit.before

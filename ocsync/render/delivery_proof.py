@@ -1,33 +1,33 @@
-"""What arrived at the listener: in numbers and times, and what did not by name."""
+"""The messages that arrived at the listener, in numbers and times, and those that are missing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ocsync.render.text import count, duration
-from ocsync.render.verify import Line, findings
+from ocsync.render.findings import finding_lines
+from ocsync.render.text import Line, count, duration
 
 if TYPE_CHECKING:
     from ocsync.engine.verify.delivery_proof import DeliveryProof
 
-_AT_ONCE = 0.1
-"""Seconds; below, there is nothing to tell apart."""
+_IMMEDIATE_SECONDS = 0.1
+"""The time, in seconds, below which delivery times are not told apart."""
 
 
 def lines(proof: DeliveryProof | None, run: str) -> Iterator[Line]:
-    """What came of waiting for the messages of *run*."""
+    """Yield the report of the delivery for *run*."""
     if proof is None:
         return
     if proof.delivered.matched:
-        yield from numbers(proof.facts(), from_write=not proof.was_held)
+        yield from count_lines(proof.facts(), from_write=not proof.was_held)
     if proof.expected.runs:
         yield "", f"    with what run {', '.join(proof.expected.runs)} wrote in the same pause"
     if proof.undelivered and not proof.listens:
         yield "!", "  the listener is not running: what comes now is not heard, nor sent again"
     for target in proof.silent_targets:
         yield "!", f"  nothing of {target} was ever heard: does its delivery have the listener?"
-    yield from findings(proof.findings())
+    yield from finding_lines(proof.findings())
     for kind, number in proof.expected.silent.items():
         yield "=", f"  {count(number, kind)} written: no message of its own"
         yield "", f"    (ocsync resync --run {run} sends the products that show it)"
@@ -37,8 +37,8 @@ def lines(proof: DeliveryProof | None, run: str) -> Iterator[Line]:
         yield "‖", f"  {target} is paused: nothing of it is delivered yet"
 
 
-def numbers(facts: Mapping[str, float], *, from_write: bool = False) -> Iterator[Line]:
-    """The numbers of a proof, also as a run's record has them."""
+def count_lines(facts: Mapping[str, float], *, from_write: bool = False) -> Iterator[Line]:
+    """Yield the counts of a proof, which a run's record has too."""
     arrived, not_due = int(facts.get("arrived", 0)), int(facts.get("not_due", 0))
     due = arrived + int(facts.get("missing", 0)) + int(facts.get("stale", 0))
     parts = [f"{arrived:,} of {due:,} heard by the listener"]
@@ -48,22 +48,22 @@ def numbers(facts: Mapping[str, float], *, from_write: bool = False) -> Iterator
         parts.append(f"{again:,} sent again")
     yield "✓" if arrived == due else "!", "  delivered  " + ", ".join(parts)
     if "last" in facts:
-        yield "", f"    after the {'write' if from_write else 'unpause'}: {_times(facts)}"
+        yield "", f"    after the {'write' if from_write else 'unpause'}: {_times_text(facts)}"
     if early := int(facts.get("early", 0)):
         yield "!", f"  {early:,} arrived before the unpause: the pause did not hold them"
     if not_due:
         yield "=", f"  {not_due:,} more changed nothing, so no message is due"
 
 
-def _times(facts: Mapping[str, float]) -> str:
-    if facts["last"] < _AT_ONCE:
-        return f"all within {duration(_AT_ONCE)}"
+def _times_text(facts: Mapping[str, float]) -> str:
+    if facts["last"] < _IMMEDIATE_SECONDS:
+        return f"all within {duration(_IMMEDIATE_SECONDS)}"
     half, most, last = (duration(facts[name]) for name in ("p50", "p95", "last"))
     return f"half in {half}, 95 % in {most}, the last in {last}"
 
 
 def next_commands(run: str, proof: DeliveryProof | None) -> list[str]:
-    """What to type after a look at *run*."""
+    """Return the commands to type after *run* was verified."""
     if proof and proof.undelivered and not proof.redelivered:
         return [f"ocsync verify {run} --redeliver"]
     if proof and proof.expected.held:
@@ -72,7 +72,7 @@ def next_commands(run: str, proof: DeliveryProof | None) -> list[str]:
 
 
 def document(proof: DeliveryProof | None) -> dict[str, Any] | None:
-    """The proof as data: its numbers, and every ref that is missing or stale."""
+    """Return the proof as JSON data: its counts, and every ref that is missing or stale."""
     if proof is None:
         return None
     import msgspec

@@ -1,4 +1,4 @@
-"""The plan on one screen, one ref explained, and what a plan would change."""
+"""A plan: its overview, the steps of one ref explained, and the changes it would make."""
 
 from __future__ import annotations
 
@@ -10,52 +10,57 @@ from ocsync.engine.resume.drafting import PlanDraft
 from ocsync.models import Entry, Op, Step
 from ocsync.pause import Pause
 from ocsync.plan import Risk, feeds, risks, totals
-from ocsync.render.text import assignment, clock, columns, count, duration, shortened, value
-from ocsync.render.verify import Line
+from ocsync.render.text import (
+    Line,
+    assignment_text,
+    columns,
+    count,
+    duration,
+    first_few,
+    local_time,
+    value_text,
+)
 
-_SHOWN = 20
+_REF_LIMIT = 20
 
 if TYPE_CHECKING:
     from ocsync.engine.resume.preflight import Preflight
 
 
-class Pace(NamedTuple):
-    """Steps a second, measured by the last run."""
+class ReplayRate(NamedTuple):
+    """The number of steps per second of the last run."""
 
     per_second: float
 
 
-class View(NamedTuple):
-    """What a plan's screen shows."""
+class PlanView(NamedTuple):
+    """The facts that the overview of a plan shows."""
 
     title: str
     draft: PlanDraft
     pauses: Mapping[str, Pause]
-    pace: Pace | None
+    rate: ReplayRate | None
     now: datetime
 
 
-"""A sign (or none) and a text."""
-
-
-def screen(view: View) -> Iterator[Line]:
-    """The plan, 80 columns wide."""
+def lines(view: PlanView) -> Iterator[Line]:
+    """Yield the overview of a plan, 80 columns wide."""
     steps, entries = view.draft.plan.steps, view.draft.entries
     since = min((e.at for e in entries if e.at), default="")
-    yield "", view.title + (f" · staged since {clock(since, view.now)}" if since else "")
+    yield "", view.title + (f" · staged since {local_time(since, view.now)}" if since else "")
     yield "", ""
     rows: list[Sequence[object]] = [("kind", "entries", "steps", "saved")]
     rows += [(t.kind, t.entries, t.steps, t.entries - t.steps) for t in totals(steps)]
     saved = len(entries) - len(steps)
     rows.append(("", len(entries), len(steps), saved))
-    lines = columns(rows, "<>>>", gap=3)
-    for line in lines[:-1]:
+    *head, last = columns(rows, "<>>>", gap=3)
+    for line in head:
         yield "", "  " + line
     percent = f"   {100 * saved // len(entries)} % fewer requests" if saved > 0 else ""
-    yield "", "  " + lines[-1] + percent
+    yield "", "  " + last + percent
     yield "", ""
     yield "", f"  in {count(view.draft.plan.waves, 'wave')}{_forecast(view)}"
-    yield from _targets(view)
+    yield from _target_lines(view)
     for risk in risks(steps):
         yield "!", f"  {risk.text}"
         if risk.advice:
@@ -65,45 +70,45 @@ def screen(view: View) -> Iterator[Line]:
         yield "", f"  {count(view.draft.remaining, 'entry')} of other targets {stay} staged"
 
 
-def nothing(draft: PlanDraft, targets: Sequence[str]) -> str:
-    """Why there is nothing to send."""
+def nothing_to_send(draft: PlanDraft, targets: Sequence[str]) -> str:
+    """Return the reason for a plan without steps."""
     if not draft.remaining:
         return "nothing is staged"
     stay = "stays" if draft.remaining == 1 else "stay"
-    text = f"nothing that is staged feeds {shortened(targets)}"
+    text = f"nothing that is staged feeds {first_few(targets)}"
     return f"{text}; {count(draft.remaining, 'entry')} of other targets {stay} staged"
 
 
-def _forecast(view: View) -> str:
-    if view.pace is None:
+def _forecast(view: PlanView) -> str:
+    if view.rate is None:
         return ", time not known before a first run"
-    seconds = len(view.draft.plan.steps) / view.pace.per_second
+    seconds = len(view.draft.plan.steps) / view.rate.per_second
     return (
         f", about {duration(max(seconds, 1))} at the pace of the last run "
-        f"({view.pace.per_second:,.0f} a second)"
+        f"({view.rate.per_second:,.0f} a second)"
     )
 
 
-def _targets(view: View) -> Iterator[Line]:
+def _target_lines(view: PlanView) -> Iterator[Line]:
     fed = feeds(step.ref for step in view.draft.plan.steps)
     for name in fed.direct:
         pause = view.pauses.get(name)
         if pause is None:
             yield "▶", f"  {name}  not paused by us; will be paused for the replay"
             continue
-        until = f", until {clock(pause.until, view.now)}" if pause.until else ""
+        until = f", until {local_time(pause.until, view.now)}" if pause.until else ""
         yield "‖", f"  {name}  paused by you for {duration(pause.seconds(view.now))}{until}"
-    loose = [name for name in fed.indirect if name not in view.pauses]
-    held = [name for name in fed.indirect if name in view.pauses]
-    if loose:
-        are = "is" if len(loose) == 1 else "are"
-        yield "!", f"  may also resend {', '.join(loose)}, which {are} not paused by us"
-    if held:
-        yield "‖", f"  may also resend {', '.join(held)}, paused by you"
+    running = [name for name in fed.indirect if name not in view.pauses]
+    paused = [name for name in fed.indirect if name in view.pauses]
+    if running:
+        are = "is" if len(running) == 1 else "are"
+        yield "!", f"  may also resend {', '.join(running)}, which {are} not paused by us"
+    if paused:
+        yield "‖", f"  may also resend {', '.join(paused)}, paused by you"
 
 
-def document(view: View, fingerprint: str) -> dict[str, Any]:
-    """The plan as data."""
+def document(view: PlanView, fingerprint: str) -> dict[str, Any]:
+    """Return the plan as JSON data."""
     steps = view.draft.plan.steps
     fed = feeds(step.ref for step in steps)
     return {
@@ -118,84 +123,85 @@ def document(view: View, fingerprint: str) -> dict[str, Any]:
             "possible": list(fed.indirect),
             "paused_by_us": sorted(view.pauses),
         },
-        "seconds": len(steps) / view.pace.per_second if view.pace else None,
-        "risks": [_risk(risk) for risk in risks(steps)],
+        "seconds": len(steps) / view.rate.per_second if view.rate else None,
+        "risks": [_risk_document(risk) for risk in risks(steps)],
     }
 
 
-def _risk(risk: Risk) -> dict[str, Any]:
+def _risk_document(risk: Risk) -> dict[str, Any]:
     return {**risk._asdict(), "refs": list(risk.refs[:100]), "count": len(risk.refs)}
 
 
 def explain(steps: Sequence[Step], entries: Mapping[int, Entry], now: datetime) -> Iterator[str]:
-    """The steps of one ref, each with the journal's lines that were folded into it."""
+    """Yield the steps of one ref, each with the entries that were folded into it."""
     for step in steps:
-        yield f"{step.ref}   {step.method}  {what(step)}".rstrip()
+        yield f"{step.ref}   {step.method}  {assignments_text(step)}".rstrip()
         folded = [entries[seq] for seq in step.change.entries if seq in entries]
-        rows = [(e.source or _who(e, now), _said(e)) for e in folded]
+        rows = [(e.source or _author(e, now), _entry_text(e)) for e in folded]
         for line in columns(rows, "<<"):
             yield "  " + line
-        for broken in step.change.contradicted:
+        for conflict in step.change.contradicted:
             yield (
-                f"  ! entry {broken.seq} expects {assignment(broken.field, broken.expected)}, "
-                f"but earlier entries leave {value(broken.staged)}"
+                f"  ! entry {conflict.seq} expects "
+                f"{assignment_text(conflict.field, conflict.expected)}, "
+                f"but earlier entries leave {value_text(conflict.staged)}"
             )
 
 
-def what(step: Step) -> str:
-    """What a step does to its fields."""
+def assignments_text(step: Step) -> str:
+    """Return the values that a step sets and adds, as in `Active=true  Quantity+=2`."""
     change = step.change
-    parts = [assignment(p, v) for p, v in change.fields.items()]
-    parts += [assignment(p, v, "+=") for p, v in change.adjust.items()]
+    parts = [assignment_text(p, v) for p, v in change.fields.items()]
+    parts += [assignment_text(p, v, "+=") for p, v in change.adjust.items()]
     return "  ".join(parts)
 
 
-def _who(entry: Entry, now: datetime) -> str:
-    return f"{clock(entry.at, now)} {entry.by.partition('@')[0]}" if entry.at else entry.by
+def _author(entry: Entry, now: datetime) -> str:
+    return f"{local_time(entry.at, now)} {entry.by.partition('@')[0]}" if entry.at else entry.by
 
 
-def _said(entry: Entry) -> str:
+def _entry_text(entry: Entry) -> str:
     sign = "+=" if entry.op is Op.ADJUST else "="
-    words = [entry.op.value, *(assignment(p, v, sign) for p, v in entry.fields.items())]
-    words += [f"--expect {assignment(p, v)}" for p, v in entry.expect.items()]
+    words = [entry.op.value, *(assignment_text(p, v, sign) for p, v in entry.fields.items())]
+    words += [f"--expect {assignment_text(p, v)}" for p, v in entry.expect.items()]
     return " ".join(words)
 
 
-def differences(steps: Sequence[Step], found: Preflight) -> Iterator[Line]:
-    """What replaying would change, over what is there now."""
-    shown = same = 0
-    clashes = {clash.number: clash for clash in found.conflicts}
+def difference_lines(steps: Sequence[Step], preflight: Preflight) -> Iterator[Line]:
+    """Yield the change that each step would make to the values on the server now."""
+    differing = same = 0
+    conflicts = {conflict.number: conflict for conflict in preflight.conflicts}
     for step in steps:
-        prepared = found.prepared.get(step.number)
+        prepared = preflight.prepared.get(step.number)
         if prepared and prepared.same:
             same += 1
             continue
-        shown += 1
-        if shown > _SHOWN:
+        differing += 1
+        if differing > _REF_LIMIT:
             continue
-        if step.number in clashes:
-            yield "!", f"  {step.ref}  {clashes[step.number].text()}"
+        if step.number in conflicts:
+            yield "!", f"  {step.ref}  {conflicts[step.number].text()}"
             continue
         if prepared is None:
-            yield "~", f"  {step.ref}  {what(step)}"
+            yield "~", f"  {step.ref}  {assignments_text(step)}"
             continue
         changes = [
-            f"{path} {value(prepared.before.get(path))} -> {value(new)}"
+            f"{path} {value_text(prepared.before.get(path))} -> {value_text(new)}"
             for path, new in prepared.sent.items()
             if path not in prepared.before or prepared.before[path] != new
         ]
         yield "+" if prepared.absent else "~", f"  {step.ref}  {', '.join(changes)}".rstrip()
-    if shown > _SHOWN:
-        yield "", f"  ... and {shown - _SHOWN:,} more"
-    yield "=", f"  {count(same, 'ref')} already as staged, {shown:,} would change"
+    if differing > _REF_LIMIT:
+        yield "", f"  ... and {differing - _REF_LIMIT:,} more"
+    yield "=", f"  {count(same, 'ref')} already as staged, {differing:,} would change"
 
 
-def differences_data(steps: Sequence[Step], found: Preflight) -> list[dict[str, Any]]:
-    """The same as data, all of it."""
-    clashes = {clash.number: clash.text() for clash in found.conflicts}
+def difference_documents(steps: Sequence[Step], preflight: Preflight) -> list[dict[str, Any]]:
+    """Return the change of each step as JSON data."""
+    conflicts = {conflict.number: conflict.text() for conflict in preflight.conflicts}
     rows = []
     for step in steps:
-        prepared = found.prepared.get(step.number)
+        prepared = preflight.prepared.get(step.number)
         rows.append(
             {
                 "ref": step.ref,
@@ -203,7 +209,7 @@ def differences_data(steps: Sequence[Step], found: Preflight) -> list[dict[str, 
                 "absent": bool(prepared and prepared.absent),
                 "before": prepared.before if prepared else None,
                 "after": prepared.sent if prepared else None,
-                "conflict": clashes.get(step.number, ""),
+                "conflict": conflicts.get(step.number, ""),
             }
         )
     return rows

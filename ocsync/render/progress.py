@@ -1,11 +1,11 @@
-"""Listeners for the engines' events: a bar on a terminal, lines in a pipe, NDJSON for programs."""
+"""Listeners for events: a progress bar on a terminal, lines in a pipe, NDJSON for programs."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ocsync.events import (
     DeliveryProgress,
@@ -13,6 +13,7 @@ from ocsync.events import (
     Event,
     InFlight,
     Notice,
+    NoticeLevel,
     PauseChanged,
     Planned,
     ReadDone,
@@ -31,28 +32,43 @@ from ocsync.render.text import count, duration
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-LINE_SECONDS = 5.0
-"""How often a pipe gets a line of progress."""
+LINE_INTERVAL = 5.0
+"""The seconds between two lines of progress in a pipe."""
+NOTICE_SIGNS = {
+    NoticeLevel.WARNING: "!",
+    NoticeLevel.PAUSED: "‖",
+    NoticeLevel.RUNNING: "▶",
+    NoticeLevel.DONE: "✓",
+    NoticeLevel.ADDED: "+",
+    NoticeLevel.DETAIL: " ",
+}
 
 
 @contextmanager
-def listening(console: Console, *, stream: bool) -> Iterator[Emit]:
-    """The listener that fits *console*; what it draws is gone at the end.
+def event_listener(console: Console, *, stream: bool) -> Iterator[Emit]:
+    """Yield the listener that suits *console*; a progress bar is removed at the end.
 
-    With --json events go to stdout only where the command's answer is a *stream* of them.
+    With --json, events go to stdout only if the command's answer is a *stream* of them.
     """
     if console.json and stream:
         console.event({"type": "version", "format": FORMAT})
-        yield lambda event: console.event(as_data(event))
-    elif console.live():
-        with _bars() as progress:
-            yield _Teller(console, _Bar(progress))
+        yield lambda event: console.event(_event_document(event))
+    elif console.can_animate():
+        with _progress_bar() as progress:
+            yield _EventPrinter(console, _BarView(progress))
     else:
-        yield _Teller(console, _Lines(console))
+        yield _EventPrinter(console, _LineView(console))
+
+
+def _event_document(event: Event) -> dict[str, Any]:
+    """Return *event* as JSON data, in which a notice has the interface's sign for its level."""
+    if isinstance(event, Notice):
+        return {"type": "said", "sign": NOTICE_SIGNS[event.level], "text": event.text}
+    return as_data(event)
 
 
 @contextmanager
-def _bars() -> Iterator[Progress]:
+def _progress_bar() -> Iterator[Progress]:
     from rich.console import Console as Terminal
     from rich.progress import BarColumn, Progress, TextColumn
 
@@ -68,180 +84,180 @@ def _bars() -> Iterator[Progress]:
         yield progress
 
 
-class _Meter:
-    """One counted stretch of work: how far, how quick, how long yet."""
+class _Counter:
+    """A counter for the progress of one piece of work: done, total, pace, time left."""
 
     def __init__(self, name: str, total: int, before: int = 0) -> None:
         self.name = name
         self.total = total
         self.done = before
-        self.flight = 0
+        self.in_flight = 0
         self.note = ""
-        self.patience: float | None = None
-        self._before = before  # what an earlier sitting did says nothing of today's pace
+        self.seconds_left: float | None = None
+        self._done_before = before  # steps of an earlier attempt say nothing about the pace
         self._start = time.monotonic()
 
-    def pace(self) -> str:
-        """`24/s  3 failed  12 in flight  0:12 left`, as far as it can be told.
+    def pace_text(self) -> str:
+        """Return the pace as in `24/s  3 failed  12 in flight  0:12 left`, as far as it is known.
 
-        Where one waits for others there is no pace, but a time after which one gives up.
+        A counter that waits for messages has no pace, but a time after which the wait ends.
         """
-        if self.patience is not None:
-            return _joined(self.note, f"{_clock(self.patience)} to wait")
-        seconds, done = time.monotonic() - self._start, self.done - self._before
+        if self.seconds_left is not None:
+            return _join(self.note, f"{_clock_text(self.seconds_left)} to wait")
+        seconds, done = time.monotonic() - self._start, self.done - self._done_before
         if seconds < 0.5 or not done:
             return self.note
         rate = done / seconds
-        flight = f"{self.flight} in flight" if self.flight else ""
-        left = _clock((self.total - self.done) / rate)
-        return _joined(f"{rate:,.0f}/s", self.note, flight, f"{left} left")
+        flight = f"{self.in_flight} in flight" if self.in_flight else ""
+        left = _clock_text((self.total - self.done) / rate)
+        return _join(f"{rate:,.0f}/s", self.note, flight, f"{left} left")
 
 
-def _clock(seconds: float) -> str:
+def _clock_text(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours = f"{minutes // 60}:{minutes % 60:02}" if minutes >= 60 else f"{minutes}"
     return f"{hours}:{rest:02}"
 
 
-def _joined(*parts: str) -> str:
+def _join(*parts: str) -> str:
     return "  ".join(filter(None, parts))
 
 
-class _Bar:
-    """A meter drawn by rich."""
+class _BarView:
+    """A view that draws the counter as a bar, with rich."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._task: TaskID | None = None
-        self._meter: _Meter | None = None
+        self._counter: _Counter | None = None
 
-    def show(self, meter: _Meter | None) -> None:
-        if self._task is not None and meter is not self._meter:
+    def show(self, counter: _Counter | None) -> None:
+        if self._task is not None and counter is not self._counter:
             self._progress.remove_task(self._task)
             self._task = None
-        self._meter = meter
-        if meter is None:
+        self._counter = counter
+        if counter is None:
             return
         if self._task is None:
-            self._task = self._progress.add_task(meter.name, total=meter.total, pace="")
-        self._progress.update(self._task, completed=meter.done, pace=meter.pace())
+            self._task = self._progress.add_task(counter.name, total=counter.total, pace="")
+        self._progress.update(self._task, completed=counter.done, pace=counter.pace_text())
 
 
-class _Lines:
-    """A meter told in plain lines, now and then."""
+class _LineView:
+    """A view that writes the counter as a line every few seconds."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._told = time.monotonic()
+        self._last = time.monotonic()
 
-    def show(self, meter: _Meter | None) -> None:
+    def show(self, counter: _Counter | None) -> None:
         now = time.monotonic()
-        waits = meter and meter.patience is not None
-        if meter and (meter.done or waits) and now - self._told >= LINE_SECONDS:
-            self._told = now
-            text = f"  {meter.name}  {meter.done:,}/{meter.total:,}  {meter.pace()}"
-            self._console.talk(text.rstrip())
+        waits = counter and counter.seconds_left is not None
+        if counter and (counter.done or waits) and now - self._last >= LINE_INTERVAL:
+            self._last = now
+            text = f"  {counter.name}  {counter.done:,}/{counter.total:,}  {counter.pace_text()}"
+            self._console.info(text.rstrip())
 
 
-class _Teller:
-    """Tells people what happens: lines for what matters, a meter for what is many."""
+class _EventPrinter:
+    """A listener that prints single events as lines and counts repeated ones in a view."""
 
-    def __init__(self, console: Console, view: _Bar | _Lines) -> None:
+    def __init__(self, console: Console, view: _BarView | _LineView) -> None:
         self._console = console
         self._view = view
-        self._meter: _Meter | None = None
-        self._shown = 0.0
-        self._running = False
+        self._counter: _Counter | None = None
+        self._refreshed = 0.0
+        self._run_started = False
         self._waits: dict[str, tuple[float, float]] = {}
-        self._tell: dict[type[Event], Callable[..., object]] = {
-            Notice: self._said,
-            Planned: self._planned,
+        self._handlers: dict[type[Event], Callable[..., object]] = {
+            Notice: self._on_notice,
+            Planned: self._on_planned,
             Reading: lambda e: self._count("reading", e.done, e.total),
-            ReadDone: self._read,
-            WaveStarted: self._wave,
-            StepEnded: self._ended,
-            Waiting: self._waiting,
-            InFlight: self._flight,
-            PauseChanged: self._pause,
+            ReadDone: self._on_read_done,
+            WaveStarted: self._on_wave_started,
+            StepEnded: self._on_step_ended,
+            Waiting: self._on_waiting,
+            InFlight: self._on_in_flight,
+            PauseChanged: self._on_pause_changed,
             Verifying: lambda e: self._count("verifying", e.done, e.total),
-            DeliveryProgress: self._arriving,
-            RequestEnded: self._sent,
+            DeliveryProgress: self._on_delivery_progress,
+            RequestEnded: self._on_request_ended,
         }
 
     def __call__(self, event: Event) -> None:
-        tell = self._tell.get(type(event))
-        if tell:
-            tell(event)
+        handler = self._handlers.get(type(event))
+        if handler:
+            handler(event)
 
-    def _start(self, name: str, total: int, before: int = 0) -> _Meter:
-        self._meter = _Meter(name, total, before)
-        self._view.show(self._meter)
-        return self._meter
+    def _start_counter(self, name: str, total: int, before: int = 0) -> _Counter:
+        self._counter = _Counter(name, total, before)
+        self._view.show(self._counter)
+        return self._counter
 
-    def _count(self, name: str, done: int, total: int, before: int = 0) -> _Meter:
-        meter = self._meter
-        if meter is None or (meter.name, meter.total) != (name, total):
-            meter = self._start(name, total, before)
-        meter.done = done
+    def _count(self, name: str, done: int, total: int, before: int = 0) -> _Counter:
+        counter = self._counter
+        if counter is None or (counter.name, counter.total) != (name, total):
+            counter = self._start_counter(name, total, before)
+        counter.done = done
         self._refresh(force=done == total)
-        return meter
+        return counter
 
     def _refresh(self, *, force: bool = False) -> None:
         now = time.monotonic()
-        if force or now - self._shown > 0.2:
-            self._shown = now
-            self._view.show(self._meter)
+        if force or now - self._refreshed > 0.2:
+            self._refreshed = now
+            self._view.show(self._counter)
 
-    def _said(self, event: Notice) -> None:
-        self._console.talk(f"  {event.text}", event.sign)
+    def _on_notice(self, event: Notice) -> None:
+        self._console.info(f"  {event.text}", NOTICE_SIGNS[event.level])
 
-    def _planned(self, event: Planned) -> None:
-        self._running = True
-        self._console.talk(f"run {event.run} · {count(event.steps, 'step')}")
+    def _on_planned(self, event: Planned) -> None:
+        self._run_started = True
+        self._console.info(f"run {event.run} · {count(event.steps, 'step')}")
 
-    def _read(self, event: ReadDone) -> None:
+    def _on_read_done(self, event: ReadDone) -> None:
         self._view.show(None)
-        self._meter = None
+        self._counter = None
         if event.total:
             same = f", {event.same:,} already as staged" if event.same else ""
-            self._console.talk(f"  read       {count(event.total, 'ref')}{same}")
+            self._console.info(f"  read       {count(event.total, 'ref')}{same}")
 
-    def _wave(self, event: WaveStarted) -> None:
+    def _on_wave_started(self, event: WaveStarted) -> None:
         name = f"wave {event.number}/{event.of}   {', '.join(event.kinds)}"
-        self._start(name, sum(event.kinds.values()))
+        self._start_counter(name, sum(event.kinds.values()))
 
-    def _ended(self, event: StepEnded) -> None:
+    def _on_step_ended(self, event: StepEnded) -> None:
         outcome = event.outcome
-        if self._meter:
-            self._meter.done += 1
-            self._refresh(force=self._meter.done == self._meter.total)
+        if self._counter:
+            self._counter.done += 1
+            self._refresh(force=self._counter.done == self._counter.total)
         if self._console.verbose or outcome.state in (State.FAILED, State.UNKNOWN):
             self._console.detail(f"  {outcome.state.value:<9} {outcome.ref}  {outcome.message}")
 
-    def _waiting(self, event: Waiting) -> None:
-        """One line for the waits of many for one reason, and another when they get much longer."""
+    def _on_waiting(self, event: Waiting) -> None:
+        """Write one line for all waits with one reason, and another if they get much longer."""
         now = time.monotonic()
         until, longest = self._waits.get(event.why, (0.0, 0.0))
         if event.seconds >= 1 and (now >= until or event.seconds >= 2 * longest):
-            self._waits[event.why] = now + LINE_SECONDS, event.seconds
-            self._console.talk(f"  {event.why}, waiting {duration(event.seconds)}", "!")
+            self._waits[event.why] = now + LINE_INTERVAL, event.seconds
+            self._console.info(f"  {event.why}, waiting {duration(event.seconds)}", "!")
 
-    def _flight(self, event: InFlight) -> None:
-        if self._meter:
-            self._meter.flight = event.now
+    def _on_in_flight(self, event: InFlight) -> None:
+        if self._counter:
+            self._counter.in_flight = event.now
 
-    def _pause(self, event: PauseChanged) -> None:
-        if event.paused and self._running:
-            self._console.talk(f"  {event.target}  paused", "‖")
+    def _on_pause_changed(self, event: PauseChanged) -> None:
+        if event.paused and self._run_started:
+            self._console.info(f"  {event.target}  paused", "‖")
 
-    def _sent(self, event: RequestEnded) -> None:
+    def _on_request_ended(self, event: RequestEnded) -> None:
         if event.error and (self._console.verbose or not event.failed):
-            self._console.fault(f"  {event.what}  {event.error}", "!")
-        meter = self._count("sent", event.done, event.total, event.done - 1)
-        meter.note = f"{event.failed:,} failed" if event.failed else ""
+            self._console.alert(f"  {event.what}  {event.error}", "!")
+        counter = self._count("sent", event.done, event.total, event.done - 1)
+        counter.note = f"{event.failed:,} failed" if event.failed else ""
 
-    def _arriving(self, event: DeliveryProgress) -> None:
-        doubled = f"{event.duplicates:,} twice" if event.duplicates else ""
+    def _on_delivery_progress(self, event: DeliveryProgress) -> None:
+        duplicates = f"{event.duplicates:,} twice" if event.duplicates else ""
         stale = f"{event.stale:,} stale" if event.stale else ""
-        meter = self._count("arrived", event.done, event.total)
-        meter.note, meter.patience = _joined(doubled, stale), event.left
+        counter = self._count("arrived", event.done, event.total)
+        counter.note, counter.seconds_left = _join(duplicates, stale), event.left

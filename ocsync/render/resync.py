@@ -1,4 +1,4 @@
-"""A resync: what it would send, what it came to."""
+"""A resync: the entities that it would send, and the report after it."""
 
 from __future__ import annotations
 
@@ -7,45 +7,43 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ocsync.render.text import columns, count, duration
-from ocsync.render.verify import SHOWN, Line
+from ocsync.render.text import LINE_LIMIT, Line, columns, count, duration, limited
 
 if TYPE_CHECKING:
     from ocsync.engine.resync.resync import ResyncReport
     from ocsync.engine.resync.selection import Selection
 
 
-def selection(found: Selection) -> Iterator[Line]:
-    """What would be sent: how many of each target, and some by name."""
-    rows = list(found.by_target().items())
+def selection_lines(selection: Selection) -> Iterator[Line]:
+    """Yield the number of entities of each target, and the first refs."""
+    rows = list(selection.by_target().items())
     for line in columns(rows, "<>", gap=3):
         yield "", "  " + line
-    for _, ref in found.syncs[:SHOWN]:
+    for _, ref in selection.syncs[:LINE_LIMIT]:
         yield "", f"    {ref}"
-    if len(found.syncs) > SHOWN:
-        yield "", f"    ... and {len(found.syncs) - SHOWN:,} more"
+    if len(selection.syncs) > LINE_LIMIT:
+        yield "", f"    ... and {len(selection.syncs) - LINE_LIMIT:,} more"
 
 
-def dry_run(found: Selection) -> dict[str, Any]:
-    """The same as data, all of it."""
-    refs = [{"target": target.name, "ref": ref} for target, ref in found.syncs]
-    return {"type": "dry-run", "targets": dict(found.by_target()), "syncs": refs}
+def selection_document(selection: Selection) -> dict[str, Any]:
+    """Return all entities that would be sent as JSON data."""
+    refs = [{"target": target.name, "ref": ref} for target, ref in selection.syncs]
+    return {"type": "dry-run", "targets": dict(selection.by_target()), "syncs": refs}
 
 
-def report(result: ResyncReport) -> Iterator[Line]:
-    """What a resync came to."""
+def lines(result: ResyncReport) -> Iterator[Line]:
+    """Yield the report of a resync."""
     info = result.run
     done = info.counts.get("done", 0)
     rows = [
-        (kind, f"{counts.get('done', 0):,} taken", _failed(counts))
+        (kind, f"{counts.get('done', 0):,} taken", _failed_text(counts))
         for kind, counts in info.kinds.items()
     ]
     for line in columns(rows, "<><", gap=3):
         yield "", "  " + line
-    for outcome in [] if result.closed else result.failed[:SHOWN]:
-        yield "!", f"{outcome.ref}   {outcome.message}"
-    if not result.closed and len(result.failed) > SHOWN:
-        yield "", f"  ... and {len(result.failed) - SHOWN:,} more"
+    if not result.closed:
+        failed = (("!", f"{outcome.ref}   {outcome.message}") for outcome in result.failed)
+        yield from limited(failed, len(result.failed))
     for error in result.closed:
         yield "!", error.message
         yield "", f"    ({error.hint})"
@@ -53,13 +51,13 @@ def report(result: ResyncReport) -> Iterator[Line]:
     yield "✗" if result.failed else "✓", f"{text}, {duration(info.seconds)}"
 
 
-def _failed(counts: Mapping[str, int]) -> str:
+def _failed_text(counts: Mapping[str, int]) -> str:
     number = counts.get("failed", 0)
     return f"{number:,} failed" if number else ""
 
 
 def document(result: ResyncReport) -> dict[str, Any]:
-    """The report as data; the last event of a resync."""
+    """Return the last event of a resync."""
     info = result.run
     return {
         "type": "summary",

@@ -1,4 +1,4 @@
-"""A rollback: what is staged, what is for a delete, what others changed, what is lost."""
+"""A rollback: staged entries, refs to delete, conflicts with others' changes, and losses."""
 
 from __future__ import annotations
 
@@ -8,116 +8,120 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ocsync.models import Entry, Op
-from ocsync.render.text import assignment, count, shortened, value
-from ocsync.render.verify import Line
+from ocsync.render.text import (
+    LINE_LIMIT,
+    Line,
+    assignment_text,
+    count,
+    first_few,
+    limited,
+    truncate,
+    value_text,
+)
 
 if TYPE_CHECKING:
     from ocsync.engine.rollback.revert import Reversal
     from ocsync.engine.rollback.rollback import Rollback
 
-_SHOWN, _WIDTH = 10, 75
+_WIDTH = 75
 _INLINE = 3
-"""How many refs a command line may name."""
+"""The number of refs that a suggested command line names at most."""
 
 
-def lines(found: Rollback, *, verbose: bool) -> Iterator[Line]:
-    """The way back, the most important last."""
-    refs = list(dict.fromkeys(entry.ref for entry in found.entries))
+def lines(rollback: Rollback, *, verbose: bool) -> Iterator[Line]:
+    """Yield what a rollback stages and what it cannot undo, the most important last."""
+    refs = list(dict.fromkeys(entry.ref for entry in rollback.entries))
     if refs:
-        text = f"{count(len(found.entries), 'entry')} for {count(len(refs), 'ref')}"
-        yield "+", f"{text}, to take back run {found.run}"
-        for entry in found.entries[: None if verbose else _SHOWN]:
-            yield "", f"    {_entry(entry)}"
-        if len(found.entries) > _SHOWN and not verbose:
-            yield "", f"    ... and {len(found.entries) - _SHOWN:,} more (--verbose)"
-    idle = [back for back in found.reversals if back == type(back)(back.ref)]
-    if idle:
-        yield "=", f"{count(len(idle), 'ref')} as before already"
-    if found.already:
-        yield "=", f"{count(len(found.already), 'ref')} staged by a rollback already"
-    if found.undone:
-        yield "=", f"{count(len(found.undone), 'ref')} taken back by a later run already"
-    if found.created:
-        text = f"{count(len(found.created), 'ref')} made by it, for ocsync delete"
-        yield "-", f"{text}: {shortened(found.created)}"
-    yield from _some([f"{back.ref}  {lost}" for back in found.reversals for lost in back.lost], "!")
-    yield from _some([f"{back.ref}  {_clash(back)}" for back in found.conflicts], "!")
+        text = f"{count(len(rollback.entries), 'entry')} for {count(len(refs), 'ref')}"
+        yield "+", f"{text}, to take back run {rollback.run}"
+        for entry in rollback.entries[: None if verbose else LINE_LIMIT]:
+            yield "", f"    {_entry_text(entry)}"
+        if len(rollback.entries) > LINE_LIMIT and not verbose:
+            yield "", f"    ... and {len(rollback.entries) - LINE_LIMIT:,} more (--verbose)"
+    unchanged = [back for back in rollback.reversals if back == type(back)(back.ref)]
+    if unchanged:
+        yield "=", f"{count(len(unchanged), 'ref')} as before already"
+    if rollback.already:
+        yield "=", f"{count(len(rollback.already), 'ref')} staged by a rollback already"
+    if rollback.undone:
+        yield "=", f"{count(len(rollback.undone), 'ref')} taken back by a later run already"
+    if rollback.created:
+        text = f"{count(len(rollback.created), 'ref')} made by it, for ocsync delete"
+        yield "-", f"{text}: {first_few(rollback.created)}"
+    losses = [f"{back.ref}  {lost}" for back in rollback.reversals for lost in back.lost]
+    conflicts = [f"{back.ref}  {_conflict_text(back)}" for back in rollback.conflicts]
+    for texts in (losses, conflicts):
+        yield from limited((("!", text) for text in texts), len(texts), " (all with --json)")
 
 
-def _entry(entry: Entry) -> str:
-    text = f"{entry.op.value:<6} {entry.ref}  {'  '.join(_fields(entry))}".rstrip()
-    return text if len(text) <= _WIDTH else text[: _WIDTH - 3] + "..."
+def _entry_text(entry: Entry) -> str:
+    text = f"{entry.op.value:<6} {entry.ref}  {'  '.join(_field_texts(entry))}".rstrip()
+    return truncate(text, _WIDTH)
 
 
-def _fields(entry: Entry) -> Iterator[str]:
-    for path, thing in entry.fields.items():
+def _field_texts(entry: Entry) -> Iterator[str]:
+    for path, value in entry.fields.items():
         if entry.op is not Op.ADJUST:
-            yield assignment(path, thing)
+            yield assignment_text(path, value)
         else:
-            yield assignment(path, abs(thing), "-=" if thing < 0 else "+=")
+            yield assignment_text(path, abs(value), "-=" if value < 0 else "+=")
 
 
-def _clash(back: Reversal) -> str:
+def _conflict_text(reversal: Reversal) -> str:
     parts = [
-        f"{path} was {value(v['before'])}, left {value(v['left'])}, is {value(v['now'])}"
-        for path, v in back.conflicts.items()
+        f"{path} was {value_text(v['before'])}, left {value_text(v['left'])}, "
+        f"is {value_text(v['now'])}"
+        for path, v in reversal.conflicts.items()
     ]
-    return "; ".join(filter(None, [back.why, *parts]))
+    return "; ".join(filter(None, [reversal.why, *parts]))
 
 
-def _some(texts: Sequence[str], sign: str) -> Iterator[Line]:
-    for text in texts[:_SHOWN]:
-        yield sign, text
-    if len(texts) > _SHOWN:
-        yield "", f"  ... and {len(texts) - _SHOWN:,} more (all with --json)"
-
-
-def closing(found: Rollback, *, dry_run: bool) -> Line:
-    """The last line."""
-    number = len({entry.ref for entry in found.entries})
+def closing_line(rollback: Rollback, *, dry_run: bool) -> Line:
+    """Return the last line: what is staged, and what cannot be undone."""
+    number = len({entry.ref for entry in rollback.entries})
     if dry_run:
         return "=", "this was a dry run: nothing was staged"
-    left = len(found.conflicts) + len(found.irreversible)
-    whole = f"{count(number, 'ref')} of run {found.run} staged" if number else "nothing to stage"
-    if not left:
-        return "✓", whole
-    why = []
-    if found.conflicts:
-        why.append(f"{count(len(found.conflicts), 'ref')} changed since (--overwrite REF)")
-    if found.irreversible:
-        why.append(f"{count(len(found.irreversible), 'ref')} cannot come back")
-    return "✗", f"{whole}; {', '.join(why)}"
+    text = f"{count(number, 'ref')} of run {rollback.run} staged" if number else "nothing to stage"
+    reasons = []
+    if rollback.conflicts:
+        reasons.append(f"{count(len(rollback.conflicts), 'ref')} changed since (--overwrite REF)")
+    if rollback.irreversible:
+        reasons.append(f"{count(len(rollback.irreversible), 'ref')} cannot come back")
+    return ("✗", f"{text}; {', '.join(reasons)}") if reasons else ("✓", text)
 
 
-def next_commands(found: Rollback, file: str, *, dry_run: bool) -> list[str]:
-    """What to type next."""
+def next_commands(rollback: Rollback, file: str, *, dry_run: bool) -> list[str]:
+    """Return the commands to type next."""
     if dry_run:
-        return [f"ocsync rollback {found.run}"]
-    commands = ["ocsync plan --diff", "ocsync resume --verify"] if found.entries else []
-    if found.created:
-        what = " ".join(found.created) if len(found.created) <= _INLINE else f"--file {file}"
-        commands.append(f"ocsync delete {what}")
+        return [f"ocsync rollback {rollback.run}"]
+    commands = ["ocsync plan --diff", "ocsync resume --verify"] if rollback.entries else []
+    if rollback.created:
+        few = len(rollback.created) <= _INLINE
+        commands.append(f"ocsync delete {' '.join(rollback.created) if few else f'--file {file}'}")
     return commands
 
 
-def data(found: Rollback, staged: Sequence[Entry], file: str, *, dry_run: bool) -> dict[str, Any]:
-    """The way back as data."""
+def document(
+    rollback: Rollback, staged: Sequence[Entry], file: str, *, dry_run: bool
+) -> dict[str, Any]:
+    """Return the rollback as JSON data."""
     return {
-        "run": found.run,
-        "sort": found.kind,
+        "run": rollback.run,
+        "sort": rollback.kind,
         "dry_run": dry_run,
-        "staged": msgspec.to_builtins(list(staged or found.entries)),
-        "made": found.created,
+        "staged": msgspec.to_builtins(list(staged or rollback.entries)),
+        "made": rollback.created,
         "file": file,
         "conflicts": [
-            {"ref": back.ref, "fields": back.conflicts, "why": back.why} for back in found.conflicts
+            {"ref": back.ref, "fields": back.conflicts, "why": back.why}
+            for back in rollback.conflicts
         ],
         "lost": [
             {"ref": b.ref, "what": list(b.lost), "gone": b.irreversible}
-            for b in found.reversals
+            for b in rollback.reversals
             if b.lost
         ],
-        "already": found.already,
-        "undone": found.undone,
-        "exit_code": int(found.exit_code),
+        "already": rollback.already,
+        "undone": rollback.undone,
+        "exit_code": int(rollback.exit_code),
     }

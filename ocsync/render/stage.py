@@ -1,4 +1,4 @@
-"""What a file would stage, column by column, as lines and as data."""
+"""The dry run of an import: the columns of a file, and the edits that it would stage."""
 
 from __future__ import annotations
 
@@ -7,77 +7,76 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ocsync.render.text import columns, count, value, width
-from ocsync.render.verify import Line
+from ocsync.render.text import Line, columns, count, display_width, value_text
 
 if TYPE_CHECKING:
     from ocsync.engine.resume.drafting import PlanDraft
     from ocsync.intake.column_report import Column, ColumnReport
     from ocsync.models import Entry
 
-_NAME = 26
-_WIDTH, _LEAST = 76, 14
-"""Columns for a row, and those that its values get at least."""
+_NAME_WIDTH = 26
+_WIDTH, _MIN_VALUE_WIDTH = 76, 14
+"""The terminal columns of a row, and those that its values get at least."""
 
 
-def numbered(entries: Iterable[Entry]) -> list[Entry]:
-    """*entries* as the journal would number them, after nothing else."""
+def number_entries(entries: Iterable[Entry]) -> list[Entry]:
+    """Return *entries* with the numbers that an empty journal would give them."""
     return [msgspec.structs.replace(entry, seq=seq) for seq, entry in enumerate(entries, 1)]
 
 
-def report_lines(source: str, report: ColumnReport) -> Iterator[str]:
-    """A row a column; what is wrong with it below."""
-    found = report.ordered_columns()
-    if not found:
+def column_lines(source: str, report: ColumnReport) -> Iterator[str]:
+    """Yield a row for each column of the file, and below them their problems."""
+    columns_shown = report.ordered_columns()
+    if not columns_shown:
         return
     yield f"{source}: {count(report.lines, 'line')}" + (
         f", {report.wrong:,} wrong" * bool(report.wrong)
     )
-    counts = [name for name in ("null", "wrong") if any(getattr(c, name) for c in found)]
+    counts = [name for name in ("null", "wrong") if any(getattr(c, name) for c in columns_shown)]
     head = ("column", "type", "filled", "empty", *counts, "differ")
     rows = [
         (
-            _short(column.name, _NAME),
+            _truncate(column.name, _NAME_WIDTH),
             column.type,
             column.filled,
             report.count_empty(column),
             *(getattr(column, name) for name in counts),
             column.distinct,
         )
-        for column in found
+        for column in columns_shown
     ]
     lines = columns([head, *rows], "<<>>" + ">" * len(counts) + ">")
-    room = max(_WIDTH - max(map(width, lines)), _LEAST)
-    for line, text in zip(lines, ["least … most", *map(_range, found)], strict=True):
-        yield f"  {line}  {_short(text, room)}".rstrip()
-    for column in found:
+    room = max(_WIDTH - max(map(display_width, lines)), _MIN_VALUE_WIDTH)
+    for line, text in zip(lines, ["least … most", *map(_range_text, columns_shown)], strict=True):
+        yield f"  {line}  {_truncate(text, room)}".rstrip()
+    for column in columns_shown:
         yield from (f"  {problem}" for problem in column.examples)
         if column.wrong > len(column.examples):
             yield f"  ... and {column.wrong - len(column.examples):,} more in {column.name}"
 
 
-def _range(column: Column) -> str:
-    """`0 … 500`; one value where all are the same."""
-    ends = [value(end) for end in (column.least, column.greatest) if end is not None]
+def _range_text(column: Column) -> str:
+    """Return the least and the greatest value, as in `0 … 500`; one value if all are equal."""
+    ends = [value_text(end) for end in (column.least, column.greatest) if end is not None]
     return " … ".join(dict.fromkeys(ends))
 
 
-def _short(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+def _truncate(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def report_data(source: str, report: ColumnReport) -> dict[str, Any]:
-    """The same as data."""
+def column_document(source: str, report: ColumnReport) -> dict[str, Any]:
+    """Return the columns of the file as JSON data."""
     return {
         "dry_run": True,
         "file": source,
         "lines": report.lines,
         "wrong_lines": report.wrong,
-        "columns": [_column(report, column) for column in report.ordered_columns()],
+        "columns": [_column_facts(report, column) for column in report.ordered_columns()],
     }
 
 
-def _column(report: ColumnReport, column: Column) -> dict[str, Any]:
+def _column_facts(report: ColumnReport, column: Column) -> dict[str, Any]:
     return {
         "name": column.name,
         "type": column.type,
@@ -92,25 +91,25 @@ def _column(report: ColumnReport, column: Column) -> dict[str, Any]:
     }
 
 
-def outcome_data(alone: PlanDraft, both: PlanDraft) -> dict[str, Any]:
-    """What the file comes to, by itself and with what is staged already."""
-    return {"alone": _outcome(alone), "with_staged": _outcome(both)}
+def outcome_document(alone: PlanDraft, both: PlanDraft) -> dict[str, Any]:
+    """Return the counts that the file comes to, alone and with what is staged already."""
+    return {"alone": _draft_counts(alone), "with_staged": _draft_counts(both)}
 
 
-def _outcome(draft: PlanDraft) -> dict[str, int]:
+def _draft_counts(draft: PlanDraft) -> dict[str, int]:
     refs = {entry.ref for entry in draft.entries}
     return {"entries": len(draft.entries), "refs": len(refs), "steps": len(draft.plan.steps)}
 
 
-def outcome_lines(source: str, facts: dict[str, Any]) -> Iterator[Line]:
-    """The same as lines."""
-    alone, both = facts["alone"], facts["with_staged"]
-    yield "+", f"{source} would stage {_said(alone)}"
+def outcome_lines(source: str, document: dict[str, Any]) -> Iterator[Line]:
+    """Yield the counts of `outcome_document` as lines."""
+    alone, both = document["alone"], document["with_staged"]
+    yield "+", f"{source} would stage {_counts_text(alone)}"
     if both != alone:
-        yield "", f"  with what is staged already: {_said(both)}"
+        yield "", f"  with what is staged already: {_counts_text(both)}"
     yield "=", "dry run: nothing was staged"
 
 
-def _said(facts: dict[str, int]) -> str:
+def _counts_text(facts: dict[str, int]) -> str:
     parts = ((facts["entries"], "entry"), (facts["refs"], "ref"), (facts["steps"], "step"))
     return ", ".join(count(number, noun) for number, noun in parts)

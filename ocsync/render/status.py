@@ -1,4 +1,4 @@
-"""Status and targets as lines and as data. Light: the offline status loads no more than this."""
+"""The status of targets, the journal and the last run; imported for the offline status too."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ocsync.render.text import clock, columns, count, duration, shortened
+from ocsync.render.text import Line, count, duration, first_few, local_time
 from ocsync.store.identity import operator
 
 if TYPE_CHECKING:
@@ -14,10 +14,9 @@ if TYPE_CHECKING:
     from ocsync.store import JournalSummary
     from ocsync.store.summary import OverdueReason
 
-Line = tuple[str, str]
-Pauses = Mapping[str, Mapping[str, Any]]
+PauseDocuments = Mapping[str, Mapping[str, Any]]
 _Row = tuple[str, str, str]
-_WHY = {
+_OVERDUE_TEXTS = {
     "lease": "its lease has run out (ocsync expire, or ocsync resume)",
     "window": "its window died (ocsync expire, or ocsync resume)",
     "age": "it is older than --max-age (ocsync resume, or ocsync unpause)",
@@ -34,61 +33,63 @@ _ENDINGS = {
 }
 
 
-def offline(pauses: Pauses, due: Mapping[str, OverdueReason], now: datetime) -> Iterator[Line]:
-    """The pauses that this workspace remembers, and which of them are *due* to end."""
-    ours = [row for name, pause in pauses.items() for row in _ours(name, pause, now)]
-    yield from _aligned([*ours, *_overdue(due)])
+def offline_lines(
+    pauses: PauseDocuments, due: Mapping[str, OverdueReason], now: datetime
+) -> Iterator[Line]:
+    """Yield the pauses that this workspace recorded, and those that are overdue."""
+    rows = [row for name, pause in pauses.items() for row in _pause_rows(name, pause, now)]
+    yield from _align([*rows, *_overdue_rows(due)])
     if not pauses:
         yield "=", "  no target is paused by this workspace"
 
 
-def online(status: Status, pauses: Pauses, now: datetime) -> Iterator[Line]:
-    """Every target as the server has it."""
+def online_lines(status: Status, pauses: PauseDocuments, now: datetime) -> Iterator[Line]:
+    """Yield the pauses on the server, the targets running, and those without a config."""
     running = 0
     missing: list[str] = []
-    told: list[_Row] = []
-    for name, seen in status.targets.items():
-        match seen.state.value:
+    rows: list[_Row] = []
+    for name, target in status.targets.items():
+        match target.state.value:
             case "no config" if name in pauses:
-                told.append(("!", name, "we paused it, but its sync config is gone"))
+                rows.append(("!", name, "we paused it, but its sync config is gone"))
             case "no config":
                 missing.append(name)
             case "running":
                 running += 1
             case "paused by us":
-                told += _ours(name, pauses.get(name, {}), now)
+                rows += _pause_rows(name, pauses.get(name, {}), now)
             case "paused by someone else":
-                told.append(("‖", name, "by someone else (not by this workspace)"))
+                rows.append(("‖", name, "by someone else (not by this workspace)"))
             case _:
-                told.append(("!", name, "we paused it, but someone else lifted it"))
-    yield from _aligned([*told, *_overdue(status.overdue)])
+                rows.append(("!", name, "we paused it, but someone else lifted it"))
+    yield from _align([*rows, *_overdue_rows(status.overdue)])
     if running:
-        others = "other target" if told else "target"
+        others = "other target" if rows else "target"
         yield "▶", f"  {count(running, others)} running"
     if missing:
         has = "has" if len(missing) == 1 else "have"
-        yield "", f"    {shortened(missing)} {has} no sync config"
+        yield "", f"    {first_few(missing)} {has} no sync config"
 
 
-def _aligned(rows: Sequence[_Row]) -> Iterator[Line]:
+def _align(rows: Sequence[_Row]) -> Iterator[Line]:
     size = max((len(name) for _, name, _ in rows), default=0)
     for sign, name, text in rows:
         yield sign, f"{'  ' if sign else '    '}{name:<{size}}  {text}"
 
 
-def _overdue(due: Mapping[str, OverdueReason]) -> Iterator[_Row]:
-    """The pauses that should have ended by now, why, and what ends them."""
-    for name, why in due.items():
-        yield "!", name, f"overdue: {_WHY[why]}"
+def _overdue_rows(due: Mapping[str, OverdueReason]) -> Iterator[_Row]:
+    """Yield the overdue pauses, each with the reason and the command that ends it."""
+    for name, reason in due.items():
+        yield "!", name, f"overdue: {_OVERDUE_TEXTS[reason]}"
 
 
-def _ours(name: str, pause: Mapping[str, Any], now: datetime) -> Iterator[_Row]:
-    yield "‖", name, _facts(pause, now)
+def _pause_rows(name: str, pause: Mapping[str, Any], now: datetime) -> Iterator[_Row]:
+    yield "‖", name, _pause_text(pause, now)
     if pause.get("job"):
         yield "", "", str(pause["job"])
 
 
-def _facts(pause: Mapping[str, Any], now: datetime) -> str:
+def _pause_text(pause: Mapping[str, Any], now: datetime) -> str:
     by = str(pause.get("by", ""))
     parts = ["by you" if by == operator() else f"by {by.partition('@')[0] or 'us'}"]
     if pause.get("reason"):
@@ -97,28 +98,28 @@ def _facts(pause: Mapping[str, Any], now: datetime) -> str:
         seconds = (now - datetime.fromisoformat(str(pause["since"]))).total_seconds()
         parts.append(duration(max(seconds, 0)))
     if pause.get("until"):
-        parts.append(f"until {clock(str(pause['until']), now)}")
+        parts.append(f"until {local_time(str(pause['until']), now)}")
     if pause.get("phase") != "paused":
         parts.append(f"({pause.get('phase')}: not settled yet)")
     return ", ".join(parts)
 
 
-def staged(glance: JournalSummary, run: Mapping[str, Any], now: datetime) -> Iterator[Line]:
-    """What is staged, and the last run."""
-    if glance.entries:
-        since = f", since {clock(glance.since, now)}" if glance.since else ""
-        text = f"{count(glance.entries, 'entry')}, {count(glance.refs, 'ref')}{since}"
+def staged_lines(journal: JournalSummary, run: Mapping[str, Any], now: datetime) -> Iterator[Line]:
+    """Yield the number of staged entries, and the last run."""
+    if journal.entries:
+        since = f", since {local_time(journal.since, now)}" if journal.since else ""
+        text = f"{count(journal.entries, 'entry')}, {count(journal.refs, 'ref')}{since}"
     else:
         text = "nothing"
     yield "", f"    staged     {text}"
     if run:
-        end = ending(str(run.get("state")), int(run.get("exit_code", 0)))
-        at = clock(str(run["started"]), now) if run.get("started") else ""
+        end = ending_text(str(run.get("state")), int(run.get("exit_code", 0)))
+        at = local_time(str(run["started"]), now) if run.get("started") else ""
         yield "", f"    last run   {run['id']}, {end}, {at}".rstrip(", ")
 
 
-def attached(listeners: Mapping[str, Mapping[str, Any]], now: datetime) -> Iterator[Line]:
-    """The listeners that this workspace has put beside real targets."""
+def attachment_lines(listeners: Mapping[str, Mapping[str, Any]], now: datetime) -> Iterator[Line]:
+    """Yield the listeners that this workspace attached to delivery configurations."""
     if not listeners:
         return
     from ocsync.listener_attachment import place_of
@@ -132,51 +133,29 @@ def attached(listeners: Mapping[str, Mapping[str, Any]], now: datetime) -> Itera
         yield "", f"      {place_of(facts['shown'])}; ocsync delivery detach takes it away"
 
 
-def ending(state: str, exit_code: int) -> str:
-    """How a run ended, in words."""
+def ending_text(state: str, exit_code: int) -> str:
+    """Return the end of a run in words."""
     if state == "open":
         return "not finished"
     return _ENDINGS.get(exit_code, f"exit {exit_code}")
 
 
-def targets(status: Status, pauses: Mapping[str, Any]) -> Iterator[str]:
-    """A row a target."""
-    rows = [("target", "sync config", "server", "by us", "delivery", "changed", "deleted")]
-    for name, seen in status.targets.items():
-        server = seen.server
-        if not server.exists:
-            rows.append((name, "none", "-", "-", "-", "-", "-"))
-            continue
-        rows.append(
-            (
-                name,
-                "yes",
-                "paused" if server.paused else "running",
-                "paused" if name in pauses else "-",
-                server.delivery,
-                "sent" if server.changed else "off",
-                "sent" if server.deleted else "off",
-            )
-        )
-    yield from columns(rows, "<<<<<<<")
-
-
 def document(status: Status, pauses: Mapping[str, Any]) -> dict[str, Any]:
-    """Every target as data."""
+    """Return the status of every target as JSON data."""
     return {
         "marketplace": status.identity.marketplace,
         "targets": [
             {
                 "name": name,
-                "standing": seen.state.value,
-                "exists": seen.server.exists,
-                "paused": seen.server.paused,
+                "standing": target.state.value,
+                "exists": target.server.exists,
+                "paused": target.server.paused,
                 "ours": dict(pauses[name]) if name in pauses else None,
-                "delivery": seen.server.delivery,
-                "changed": seen.server.changed,
-                "deleted": seen.server.deleted,
+                "delivery": target.server.delivery,
+                "changed": target.server.changed,
+                "deleted": target.server.deleted,
             }
-            for name, seen in status.targets.items()
+            for name, target in status.targets.items()
         ],
         "overdue": list(status.overdue),
         "drifted": list(status.drifted),

@@ -1,28 +1,34 @@
-"""Numbers, times and columns as people write them. Pure."""
+"""Numbers, times, values and columns as text for people."""
 
 from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
+
+Line = tuple[str, str]
+"""A sign (or none) and a text."""
+LINE_LIMIT = 10
+"""The number of lines that a list of problems or refs shows at most."""
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
-    """`1 step`, `1,004 steps`."""
+    """Return *number* with its noun, as in `1 step` or `1,004 steps`."""
     return f"{number:,} {noun if number == 1 else plural or plural_of(noun)}"
 
 
 def plural_of(noun: str) -> str:
-    """`entry` -> `entries`."""
+    """Return the plural of *noun*, as `entries` for `entry`."""
     if noun.endswith("y") and noun[-2:-1] not in "aeiou":
         return noun[:-1] + "ies"
     return noun + ("es" if noun.endswith(("s", "ch", "x")) else "s")
 
 
 def duration(seconds: float) -> str:
-    """`52 s`, `14 min 20 s`, `2 h 5 min`, `3 d 4 h`; under ten seconds with a tenth."""
+    """Return *seconds* in the two largest units, as in `14 min 20 s`; tenths below ten seconds."""
     if seconds < 9.95:
         return f"{seconds:.1f} s".replace(".0 s", " s")
     whole = round(seconds)
@@ -37,40 +43,43 @@ def duration(seconds: float) -> str:
     return f"{whole} s"
 
 
-def clock(stamp: str, now: datetime, *, seconds: bool = False) -> str:
-    """A UTC stamp in the operator's time: `15:05`, with the date unless it is today."""
-    moment, here = datetime.fromisoformat(stamp).astimezone(), now.astimezone()
+def local_time(timestamp: str, now: datetime, *, seconds: bool = False) -> str:
+    """Return a UTC *timestamp* in local time, as in `15:05`; with the date unless it is today."""
+    moment, here = datetime.fromisoformat(timestamp).astimezone(), now.astimezone()
     date = "" if moment.date() == here.date() else "%Y-%m-%d "
     return moment.strftime(date + ("%H:%M:%S" if seconds else "%H:%M"))
 
 
-def value(thing: Any) -> str:
-    """A JSON value as it is typed on the command line: text bare, all else as JSON."""
-    if isinstance(thing, str) and thing and thing == thing.strip() and "\n" not in thing:
-        return thing
-    return json.dumps(thing, ensure_ascii=False)
+def value_text(value: Any) -> str:
+    """Return a JSON value as it is typed on the command line: text bare, all else as JSON."""
+    if isinstance(value, str) and value and value == value.strip() and "\n" not in value:
+        return value
+    return json.dumps(value, ensure_ascii=False)
 
 
-def assignment(path: str, thing: Any, sign: str = "=") -> str:
-    """`QuantityAvailable=42`."""
-    return f"{path}{sign}{value(thing)}"
+def assignment_text(path: str, value: Any, sign: str = "=") -> str:
+    """Return a field with its value, as in `QuantityAvailable=42`."""
+    return f"{path}{sign}{value_text(value)}"
 
 
-def width(text: str) -> int:
-    """The terminal columns that *text* takes; wide characters take two."""
+def display_width(text: str) -> int:
+    """Return the number of terminal columns that *text* takes; wide characters take two."""
     return sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
 
 
 def columns(rows: Iterable[Sequence[object]], align: str, gap: int = 2) -> list[str]:
-    """*rows* as aligned lines; *align* has `<` or `>` for each column. Integers are grouped."""
+    """Return *rows* as aligned lines; *align* has `<` or `>` for each column.
+
+    Integers get thousands separators.
+    """
     texts = [[f"{c:,}" if type(c) is int else str(c) for c in row] for row in rows]
     if not texts:
         return []
-    widths = [max(map(width, column)) for column in zip(*texts, strict=True)]
+    widths = [max(map(display_width, column)) for column in zip(*texts, strict=True)]
 
-    def cell(text: str, size: int, way: str) -> str:
-        pad = " " * (size - width(text))
-        return pad + text if way == ">" else text + pad
+    def cell(text: str, size: int, alignment: str) -> str:
+        pad = " " * (size - display_width(text))
+        return pad + text if alignment == ">" else text + pad
 
     spacer = " " * gap
     return [
@@ -79,12 +88,22 @@ def columns(rows: Iterable[Sequence[object]], align: str, gap: int = 2) -> list[
     ]
 
 
-def shortened(names: Sequence[str], most: int = 3) -> str:
-    """`a, b, c and 7 more`."""
-    text = ", ".join(names[:most])
-    return text if len(names) <= most else f"{text} and {len(names) - most:,} more"
+def first_few(names: Sequence[str], limit: int = 3) -> str:
+    """Return the first *limit* names and the number of the others, as in `a, b, c and 7 more`."""
+    text = ", ".join(names[:limit])
+    return text if len(names) <= limit else f"{text} and {len(names) - limit:,} more"
 
 
-def clipped(text: str, most: int = 60) -> str:
-    """*text*, or its beginning when it is longer than *most* characters."""
-    return text if len(text) <= most else f"{text[: most - 3]}..."
+def truncate(text: str, limit: int = 60) -> str:
+    """Return *text*, or its beginning and `...` if it is longer than *limit* characters."""
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def limited(lines: Iterable[Line], total: int, remark: str = "") -> Iterator[Line]:
+    """Yield the first of *total* lines and, if that is not all, the number of the others.
+
+    *remark* follows the number, as in `... and 7 more (--verbose)`.
+    """
+    yield from islice(lines, LINE_LIMIT)
+    if total > LINE_LIMIT:
+        yield "", f"  ... and {total - LINE_LIMIT:,} more{remark}"

@@ -1,44 +1,46 @@
-"""Lines that more than one view has: what verification saw, in signs and by name."""
+"""A verification: its counts and findings, and the messages that arrived."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
-from ocsync.models import Finding, Sign
-from ocsync.render.text import assignment, value
+import msgspec
 
-SHOWN = 10
-_MEANING = {Sign.SAME: "same", Sign.MOVED: "sold since", Sign.DIFFERS: "differ",
-            Sign.MISSING: "missing", Sign.UNREAD: "unread"}  # fmt: skip
+from ocsync.render import delivery_proof
+from ocsync.render.findings import finding_lines, sign_counts
+from ocsync.render.text import Line, columns, count
+from ocsync.store import RunInfo
 
-Line = tuple[str, str]
-"""A sign (or none) and a text."""
-
-
-def signs(counts: dict[str, int]) -> str:
-    """`= 998  ~ 2 sold since`."""
-    parts = []
-    for sign in Sign:
-        number = counts.get(sign.value, 0)
-        if number:
-            meaning = "" if sign is Sign.SAME else f" {_MEANING[sign]}"
-            parts.append(f"{sign.value} {number:,}{meaning}")
-    return "  ".join(parts) or "-"
+if TYPE_CHECKING:
+    from ocsync.engine.verify.delivery_proof import DeliveryProof
+    from ocsync.engine.verify.readback import Verification
 
 
-def findings(found: Sequence[Finding]) -> Iterator[Line]:
-    """What is not the same, in the marketplace or at the delivery target."""
-    for one in found[:SHOWN]:
-        yield one.sign.value, f"{one.ref}   {_said(one)}"
-    if len(found) > SHOWN:
-        yield "", f"  ... and {len(found) - SHOWN:,} more findings"
+def lines(info: RunInfo, verification: Verification, proof: DeliveryProof | None) -> Iterator[Line]:
+    """Yield the report of a verification and, if a listener is attached, of the delivery."""
+    if not verification.kinds:
+        yield "=", f"run {info.id} changed nothing, so there is nothing to verify"
+        return
+    rows: list[Sequence[object]] = [("kind", "verified")]
+    rows += [(kind, sign_counts(counts)) for kind, counts in verification.kinds.items()]
+    for line in columns(rows, "<<", gap=3):
+        yield "", "  " + line
+    yield from finding_lines(verification.findings)
+    yield from delivery_proof.lines(proof, info.id)
+    undelivered = len(proof.undelivered) if proof else 0
+    text = "not everything" if verification.exit_code else "everything"
+    text += " is as it was written"
+    if undelivered:
+        text += f"; {count(undelivered, 'message')} did not arrive as written"
+    good = not verification.exit_code and not undelivered
+    yield "✓" if good else "✗", f"run {info.id}: {text}"
 
 
-def _said(one: Finding) -> str:
-    parts = [
-        f"{assignment(path, pair['found'])} instead of {value(pair['wanted'])}"
-        for path, pair in one.fields.items()
-    ]
-    if one.where:
-        return ": ".join(filter(None, [one.message, ", ".join(parts)]))
-    return ", ".join(parts) or one.message or "is not there"
+def document(verification: Verification) -> dict[str, Any]:
+    """Return a verification as JSON data."""
+    return {
+        "kinds": verification.kinds,
+        "findings": msgspec.to_builtins(verification.findings),
+        "exit_code": int(verification.exit_code),
+    }

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from ocsync.errors import Damaged
 from ocsync.models import Delivery
 from ocsync.store import files, lock, log
+from ocsync.store.damage import damaged
 from ocsync.store.log import Cursor, Log
 
 _encode = msgspec.json.Encoder().encode
@@ -62,4 +62,4 @@ class DeliveryLog:
         try:
             return decode(payload)
         except ValueError as error:
-            raise Damaged(str(self.path), place.line, f"not a message: {error}") from error
+            raise damaged(self.path, place.line, f"not a message: {error}") from error

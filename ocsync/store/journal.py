@@ -22,10 +22,11 @@ from pathlib import Path
 
 import msgspec
 
-from ocsync.errors import Damaged, StalePlan
+from ocsync.errors import StalePlan
 from ocsync.models import Entry
 from ocsync.schema import is_ref
 from ocsync.store import files, log
+from ocsync.store.damage import damaged
 from ocsync.store.log import Log, Warn
 from ocsync.store.number_ranges import ranges, remove_ranges
 from ocsync.store.timestamps import read_stamp
@@ -305,9 +306,9 @@ def _records(path: Path, warn: Warn) -> Iterator[Record]:
         if isinstance(record, End):
             open_end = False
             if record.entries != entries:
-                raise Damaged(str(path), number, f"{record.entries:,} entries were written here")
+                raise damaged(path, number, f"{record.entries:,} entries were written here")
         yield record
     if open_end:
-        raise Damaged(str(path), entries + 2, "the rest of the segment is missing")
+        raise damaged(path, entries + 2, "the rest of the segment is missing")
     for text in said:
         warn(text)

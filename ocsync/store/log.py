@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from zlib import crc32
 
-from ocsync.errors import Damaged
 from ocsync.store import files
+from ocsync.store.damage import damaged
 
 Warn = Callable[[str], None]
 T = TypeVar("T")
@@ -55,7 +55,7 @@ def read(path: Path, warn: Warn, *, whole: bool = False) -> Iterator[bytes]:
             payload = payload_of(line[:-1]) if line.endswith(b"\n") else None
             if payload is None:
                 if line.endswith(b"\n") or whole or file.read(1):
-                    raise Damaged(str(path), number, "the line is not what was written")
+                    raise damaged(path, number, "the line is not what was written")
                 warn(f"{path}:{number}: a torn last line was dropped; it was never acknowledged")
                 return
             yield payload
@@ -90,7 +90,7 @@ def follow(path: Path, place: Cursor) -> Iterator[tuple[Cursor, bytes]]:
             place = Cursor(place.line + 1, place.offset + len(line), place.file)
             payload = payload_of(line[:-1])
             if payload is None:
-                raise Damaged(str(path), place.line, "the line is not what was written")
+                raise damaged(path, place.line, "the line is not what was written")
             yield place, payload
 
 
@@ -103,7 +103,7 @@ def records(
             record = decode(payload)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             text = str(error) if isinstance(error, ValueError) else "a member is missing or odd"
-            raise Damaged(str(path), number, f"not a record of this log: {text}") from error
+            raise damaged(path, number, f"not a record of this log: {text}") from error
         yield record
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import tomli_w
 
-from ocsync.errors import Damaged, UsageError
+from ocsync.errors import UsageError
 from ocsync.store import files, lock
+from ocsync.store.damage import damaged
 from ocsync.store.log import Warn
 from ocsync.store.timestamps import read_stamp
 
@@ -67,7 +68,7 @@ class ProfileDir:
             for url in (profile.api_url, profile.auth_url):
                 read_url(url, profile.plain_http)
         except (msgspec.ValidationError, UsageError) as error:
-            raise Damaged(str(path), 1, f"not a profile: {error}") from error
+            raise damaged(path, 1, f"not a profile: {error}") from error
         return profile
 
     def unknown_keys(self) -> list[str]:
@@ -173,7 +174,7 @@ class ProfileDir:
                 pause.check()
             return pauses
         except (msgspec.ValidationError, ValueError, TypeError) as error:
-            raise Damaged(str(self.path / "pause.toml"), 1, f"not a pause: {error}") from error
+            raise damaged(self.path / "pause.toml", 1, f"not a pause: {error}") from error
 
     def raw_attachments(self) -> dict[str, dict[str, Any]]:
         """`attached.toml` as it stands: configuration/type -> what is remembered of a listener.
@@ -191,7 +192,7 @@ class ProfileDir:
                 if not isinstance(facts["shown"], dict):
                     raise TypeError("shown is a table")
         except (KeyError, ValueError, TypeError, AttributeError) as error:
-            raise Damaged(str(path), 1, f"not a listener of ours: {error}") from error
+            raise damaged(path, 1, f"not a listener of ours: {error}") from error
         return found
 
     def read_attachments(self) -> dict[str, Attachment]:
@@ -210,7 +211,7 @@ class ProfileDir:
             }
         except msgspec.ValidationError as error:
             path = self.path / "attached.toml"
-            raise Damaged(str(path), 1, f"not a listener of ours: {error}") from error
+            raise damaged(path, 1, f"not a listener of ours: {error}") from error
 
     def write_attachments(self, attachments: dict[str, Attachment]) -> None:
         """Replace the listeners of ours."""
@@ -242,9 +243,9 @@ def _read_pauses(path: Path) -> dict[str, dict[str, Any]]:
             for stamp in (facts["since"], facts.get("until", facts["since"])):
                 read_stamp(stamp)
     except KeyError as error:
-        raise Damaged(str(path), 1, "not a pause: it does not say since when") from error
+        raise damaged(path, 1, "not a pause: it does not say since when") from error
     except (ValueError, TypeError, AttributeError) as error:
-        raise Damaged(str(path), 1, f"not a pause: {error}") from error
+        raise damaged(path, 1, f"not a pause: {error}") from error
     return pauses
 
 
@@ -264,7 +265,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Damaged(str(path), getattr(error, "lineno", 1), f"not TOML: {error}") from error
+        raise damaged(path, getattr(error, "lineno", 1), f"not TOML: {error}") from error
 
 
 def write_toml(path: Path, content: dict[str, Any]) -> None:

@@ -26,10 +26,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from ocsync.errors import Damaged, FileMissing, UsageError
+from ocsync.errors import FileMissing, UsageError
 from ocsync.models import Entry, Finding, Intent, Outcome, Ref, Step
 from ocsync.schema import is_ref
 from ocsync.store import files, log
+from ocsync.store.damage import damaged
 from ocsync.store.files import ParsedFile
 from ocsync.store.journal import Journal, read_entry
 from ocsync.store.log import Log, Warn
@@ -100,9 +101,9 @@ def _read_info(path: Path) -> RunInfo:
     except FileNotFoundError:
         return RunInfo(id=run)
     except ValueError as error:
-        raise Damaged(str(path), 1, f"not a run's record: {error}") from error
+        raise damaged(path, 1, f"not a run's record: {error}") from error
     if info.id != run:
-        raise Damaged(str(path), 1, f"the record of run {info.id} in the folder of another")
+        raise damaged(path, 1, f"the record of run {info.id} in the folder of another")
     return info
 
 
@@ -206,7 +207,7 @@ class Run:
             path = self.path / f"{name}.jsonl"
             seen = sum(1 for _ in self._read(name, whole=True))
             if seen != number and (name == "journal" or self.has_plan):
-                raise Damaged(str(path), seen + 1, f"{number:,} records were written here")
+                raise damaged(path, seen + 1, f"{number:,} records were written here")
 
     def recount(self) -> None:
         """Let its record have as many entries and steps as there are, after a repair."""

@@ -11,8 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ocsync.errors import Damaged
 from ocsync.store import log
+from ocsync.store.damage import damaged
 from ocsync.store.number_ranges import remove_ranges
 from ocsync.store.timestamps import read_stamp
 
@@ -127,5 +127,5 @@ def _record(path: Path) -> dict[str, Any]:
         for stamp in filter(None, (record["started"], record.get("ended", ""))):
             read_stamp(stamp)
     except (ValueError, TypeError, RecursionError) as error:
-        raise Damaged(str(path), 1, f"not a run's record: {error}") from error
+        raise damaged(path, 1, f"not a run's record: {error}") from error
     return record

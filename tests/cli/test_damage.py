@@ -168,3 +168,14 @@ def test_a_pause_of_no_target_is_damage(ocsync: Run, crashed: Path) -> None:
     folder = Workspace(crashed.absolute()).open("", warn=pytest.fail)
     with pytest.raises(Damaged, match="not a sync target"):
         folder.read_pauses()
+
+
+def test_damage_in_the_journal_names_file_and_line(ocsync: Run) -> None:
+    ocsync("stage", "set", "catalog/C", "Active=true")
+    ocsync("stage", "set", "catalog/D", "Active=true")
+    [file] = Path(".ocsync/profiles/test/journal").iterdir()
+    file.write_text(file.read_text().replace("catalog/C", "catalog/X"))
+    for words in (("plan",), ("status", "--offline"), ("stage", "list"), ("resume",)):
+        result = ocsync(*words)
+        assert result.code == 78
+        assert "000001.jsonl:2" in result.err

@@ -385,3 +385,41 @@ def test_down_at_every_point(run: Run, family: Shop, seed: dict[str, Any], then:
         dying(point[0], str(point[1]), point[2], "delete", *REFS, "--yes")
         check(run, family, then, point)
     print(f"\ndied at points of {counted}: all came right")
+
+
+def test_delete_is_guarded_immediate_and_drops_what_is_staged(ocsync: Run, shop: Shop) -> None:
+    refs = shop.stock(records=2, products=1)
+    ocsync("pause", "products", "inventory")
+    ocsync("stage", "set", refs[0], "QuantityAvailable=9")
+    ocsync("stage", "set", "address/wh-0", "City=x")
+    asked = ocsync("delete", "product/P0")
+    assert asked.code == 64
+    assert "takes along 2 inventory records" in asked.err
+    assert "seen at once, although paused: products" in asked.err
+    assert shop.call("GET", "/products/P0").status_code == 200
+
+    result = ocsync("delete", "product/P0", "catalog/NONE", "--yes")
+    assert result.code == 0
+    assert shop.call("GET", "/products/P0").status_code == 404
+    assert [m["namespace"] for m in shop.messages()] == [
+        "sitecore.ordercloud.messages.product.deleted"
+    ]
+    staged = ocsync("stage", "list", "--json").data["staged"]
+    assert [row["ref"] for row in staged] == ["address/wh-0"]
+
+
+def test_deletes_that_are_refused_are_told(ocsync: Run, shop: Shop) -> None:
+    shop.stock(records=1)
+    shop.seed(catalog=[{"ID": "C", "Name": "C"}])
+    result = ocsync("delete", "address/wh-0", "catalog/C", "--yes")
+    assert result.code == 3
+    assert "will be refused: inventory records refer to it (product/P0)" in result.err
+    assert "CannotDeleteInventoryRecordAddress" in result.out
+    assert shop.call("GET", "/catalogs/C").status_code == 404
+    assert ocsync("delete", "variant/P/V", "--yes").code == 65
+
+
+def test_an_assignment_is_removed_by_delete(ocsync: Run, shop: Shop) -> None:
+    shop.seed(**{"catalog-product": [{"CatalogID": "C", "ProductID": "P"}]})
+    assert ocsync("delete", "catalog-product/C/P", "--yes").code == 0
+    assert shop.get("/catalogs/productassignments")["Items"] == []

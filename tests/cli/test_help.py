@@ -14,7 +14,7 @@ import pytest
 
 import ocsync
 from ocsync.cli.app import tree
-from ocsync.render.text import width
+from ocsync.render.text import display_width
 from tests.conftest import Run
 
 GUIDE = Path(ocsync.__file__).parent / "guide"
@@ -111,7 +111,7 @@ def test_a_terminal_shows_pages_at_its_width(
     pages = shown.split("== end\n")[:-1]
     assert len(pages) == len(TOPICS)
     for topic, page in zip(TOPICS, pages, strict=True):
-        assert max(width(line) for line in page.splitlines()) <= min(columns, 100), topic
+        assert max(display_width(line) for line in page.splitlines()) <= min(columns, 100), topic
         assert "…" not in page, "nothing is cut off"
         source = (GUIDE / f"{topic}.md").read_text(encoding="utf-8")
         for heading in re.findall(r"^#+ (.+)$", source, re.MULTILINE):

@@ -313,3 +313,15 @@ def test_deletes_can_be_verified(ocsync: Run, shop: Shop) -> None:
     again = ocsync("verify", name)
     assert (again.code, "catalog/D   it is there again" in again.out) == (5, True)
     assert ocsync("verify").code == 66, "no resume yet"
+
+
+def test_history_of_all_and_of_one(ocsync: Run, shop: Shop) -> None:
+    assert "no run yet" in ocsync("history").out
+    assert ocsync("history", "0101").code == 66
+    [ref] = shop.stock(records=1)
+    ocsync("stage", "set", ref, "AddressID=none")
+    ocsync("resume")
+    name = ocsync("history", "--json").data["runs"][0]["id"]
+    shown = ocsync("history", name)
+    assert "partly done" in shown.out
+    assert "404 NotFound" in shown.out

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ocsync.cli.stage_files import kinds_that_begin
+from ocsync.cli.stage_files import complete_kind
 from ocsync.intake import read_file
 from ocsync.intake.template import header_for
 from ocsync.schema import KINDS, Kind
@@ -193,6 +193,23 @@ def test_a_template_has_what_is_required_first(ocsync: Run) -> None:
 
 
 def test_help_and_completion_name_every_kind(ocsync: Run) -> None:
-    shown = " ".join(ocsync("stage", "template", "--help").out.split())
-    assert ", ".join(KINDS) in shown
-    assert kinds_that_begin("variant") == ["variant", "variant-inventory"]
+    shown = "".join(ocsync("stage", "template", "--help").out.split())  # lines break at hyphens too
+    assert ",".join(KINDS) in shown
+    assert complete_kind("variant") == ["variant", "variant-inventory"]
+
+
+def test_a_broken_file_stages_nothing_and_tells_all(ocsync: Run) -> None:
+    Path("broken.csv").write_text(
+        "ref,QuantityAvailable\ninventory/P/R,1.0E+05\ninventory/P 1/R,1\n"
+    )
+    result = ocsync("stage", "import", "broken.csv")
+
+    assert result.code == 65
+    assert 'broken.csv:2:2  QuantityAvailable  "1.0E+05"' in result.err
+    assert "an ID has letters, digits, - and _ only" in result.err
+    assert "2 of 2 lines are wrong; nothing was staged" in result.err
+    assert ocsync("stage", "list", "--json").data["staged_entries"] == 0
+    assert ocsync("stage", "import", "missing.csv").code == 66
+    failed = ocsync("stage", "import", "broken.csv", "--json")
+    assert failed.out == ""
+    assert len(json.loads(failed.err)["problems"]) == 2

@@ -373,7 +373,7 @@ def test_no_way_to_the_server_at_the_end(run: Run, monkeypatch: pytest.MonkeyPat
     from ocsync.emulator import EmulatorOptions, serve_in_thread
     from tests.conftest import add_profile
 
-    monkeypatch.setattr(window, "PATIENT_SECONDS", 0.5)
+    monkeypatch.setattr(window, "MAX_WAIT", 0.5)
     with serve_in_thread(EmulatorOptions()) as emulator:
         shop = Shop(emulator.url, emulator.emulator)
         shop.seed(targets="all")

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocsync.render.ci import Azure, GitHub, Note, escape_ci_commands, harmless_json
+from ocsync.render.ci import Annotation, Azure, GitHub, escape_ci_commands, escape_ci_json
 from ocsync.render.ci_summary import summary
 from tests.builders import Shop, csv_of
 from tests.conftest import Run
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=30)
 NOTES = st.builds(
-    Note, st.sampled_from(["error", "warning"]), TEXTS.filter(bool), TEXTS, st.integers(0, 9),
+    Annotation, st.sampled_from(["error", "warning"]), TEXTS.filter(bool), TEXTS, st.integers(0, 9),
     st.integers(0, 9),
 )  # fmt: skip
 
@@ -47,8 +47,8 @@ def plain(text: str, signs: str) -> str:
 
 
 @given(NOTES)
-def test_github_reads_what_was_meant(note: Note) -> None:
-    line = GitHub({}, []).annotation(note)
+def test_github_reads_what_was_meant(note: Annotation) -> None:
+    line = GitHub({}, []).annotation_command(note)
     level, places, text = read_github(line)
     assert "\n" not in line
     assert "\r" not in line
@@ -59,8 +59,8 @@ def test_github_reads_what_was_meant(note: Note) -> None:
 
 
 @given(NOTES)
-def test_azure_reads_what_was_meant(note: Note) -> None:
-    places, text = read_azure(Azure({}, []).annotation(note))
+def test_azure_reads_what_was_meant(note: Annotation) -> None:
+    places, text = read_azure(Azure({}, []).annotation_command(note))
     assert (places["type"], text) == (note.level, note.text)
     assert places.get("sourcepath", "") == note.file
     assert int(places.get("linenumber", 0)) == note.line
@@ -72,7 +72,7 @@ def test_no_text_of_others_is_a_command(text: str) -> None:
     assert "##[" not in told
     assert "##vso[" not in told
     assert not any(line.lstrip().startswith("::") for line in told.split("\n"))
-    packed = harmless_json(json.dumps({"x": text}))
+    packed = escape_ci_json(json.dumps({"x": text}))
     assert json.loads(packed) == {"x": text}
     assert "##[" not in packed
     assert "##vso[" not in packed

@@ -37,7 +37,7 @@ from ocsync.errors import (
     SignInError,
     TryLater,
 )
-from ocsync.events import Planned
+from ocsync.events import NoticeLevel, Planned
 from ocsync.models import Change, Intent, Op, Outcome, Ref, State, Step
 from ocsync.plan import METHODS, waves
 from ocsync.schema import KINDS, delete_url_of, kind_of, references_of
@@ -196,7 +196,7 @@ async def close_crashed_run(session: Session) -> None:
         report = _close(session, run, interrupted=ExitCode.INTERRUPTED)
     done = sum(report.run.counts.get(state.value, 0) for state in State if state.succeeded)
     text = f"run {run.id} of deletes was not finished: {done:,} of {report.run.steps:,} are gone"
-    session.notify("▶", f"{text}; it is closed now")
+    session.notify(NoticeLevel.RUNNING, f"{text}; it is closed now")
 
 
 def _close(session: Session, run: Run, *, interrupted: ExitCode | None) -> DeleteReport:

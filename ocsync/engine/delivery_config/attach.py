@@ -16,6 +16,7 @@ from ocsync.engine.delivery_config.patch_probe import PATH, probe_patch, remove_
 from ocsync.engine.polling import poll
 from ocsync.engine.session import Session
 from ocsync.errors import ApiError, ConfigError, NotFound, OcsyncError, Refused, TryLater
+from ocsync.events import NoticeLevel
 from ocsync.field_paths import equal
 from ocsync.listener_attachment import (
     Attachment,
@@ -71,7 +72,9 @@ async def attach(
     _refuse_others(found, known, listener.slot)
     for document in found:
         if document.get("Enabled") is False:
-            session.notify("!", f"{document['ID']} is disabled: it delivers nothing")
+            session.notify(
+                NoticeLevel.WARNING, f"{document['ID']} is disabled: it delivers nothing"
+            )
     await _check_platform(session)
     return [
         await _attach(session, document, listener, known, names)
@@ -92,7 +95,7 @@ async def survey(session: Session) -> dict[str, Attachment]:
         if settled := resolve_intent(mine, document):
             kept[key] = settled
         elif target_in(document, mine.slot):
-            session.notify("!", _not_ours(mine))
+            session.notify(NoticeLevel.WARNING, _not_ours(mine))
     if kept != known:
         session.folder.write_attachments(kept)
     return kept

@@ -10,6 +10,7 @@ from ocsync.engine.delivery_config.patch_probe import PATH
 from ocsync.engine.pause.pausing import read_status
 from ocsync.engine.session import Session
 from ocsync.errors import Conflict, PausedByOther
+from ocsync.events import NoticeLevel
 from ocsync.models import TargetState
 from ocsync.pause import PauseState
 from ocsync.schema import Target
@@ -60,7 +61,7 @@ async def bind(session: Session, targets: Sequence[Target], name: str) -> list[B
     """
     document = await read_config(session, name)
     if document.get("Enabled") is False:
-        session.notify("!", f"{name} is disabled: it delivers nothing")
+        session.notify(NoticeLevel.WARNING, f"{name} is disabled: it delivers nothing")
     states = await read_targets(session.api, targets)
     done = []
     for target in targets:

@@ -18,7 +18,7 @@ from ocsync.client import read_targets, set_paused
 from ocsync.engine.polling import poll
 from ocsync.engine.session import Session
 from ocsync.errors import ConfigError, FileMissing, OcsyncError, PausedByOther, TryLater
-from ocsync.events import PauseChanged
+from ocsync.events import NoticeLevel, PauseChanged
 from ocsync.models import TargetState
 from ocsync.pause import PastPause, Pause, PausePhase, PauseState, pause_state, resolve_intent
 from ocsync.schema import TARGETS, Target
@@ -103,7 +103,8 @@ def _extend_pause(session: Session, pause: Pause, reason: str, until: str) -> No
     open_ = in_window(session, pause)
     if open_:
         session.notify(
-            "!", f"{pause.target} is held by a window, which lifts it when its command ends"
+            NoticeLevel.WARNING,
+            f"{pause.target} is held by a window, which lifts it when its command ends",
         )
     changes = {
         "reason": reason or pause.reason,

@@ -25,6 +25,7 @@ from ocsync.engine.polling import waits
 from ocsync.engine.session import Session, confirm_production, sign_in
 from ocsync.engine.signals import Signals
 from ocsync.errors import ExitCode, Locked, OcsyncError, PausedByOther, first_of
+from ocsync.events import NoticeLevel
 from ocsync.pause import PauseState
 from ocsync.schema import TARGETS, Target
 from ocsync.store import ProfileDir
@@ -35,7 +36,7 @@ UNPAUSE_SECONDS = 600.0
 Sessions = Callable[[], AbstractAsyncContextManager[Session]]
 """Opens the way to the marketplace, as often as needed: a command may run for longer than a token
 or a connection lasts."""
-Say = Callable[[str, str], None]
+Say = Callable[[NoticeLevel, str], None]
 
 
 class WindowRequest(NamedTuple):
@@ -106,7 +107,7 @@ async def window(
     say: Say,
 ) -> WindowResult:
     """Pause, run, lift; see the module's head. *command* is asked for when the window is open, with
-    its name; *say* hears signs and lines for the operator.
+    its name; *say* gets notices for the operator.
 
     Raises what stops it before anything was paused. Whatever comes later is in the answer.
     """
@@ -167,10 +168,13 @@ async def _hold(
         case PauseState.RUNNING:
             await pausing.pause_target(session, seen, **how)
         case PauseState.UNPAUSED_BY_OTHER:
-            say("!", f"{seen.target.name}: somebody else had lifted our pause")
+            say(NoticeLevel.WARNING, f"{seen.target.name}: somebody else had lifted our pause")
             await pausing.pause_target(session, seen._replace(pause=None), **how)
         case PauseState.PAUSED_BY_US if seen.pause and _dead(session, seen):
-            say("!", f"{seen.target.name} was left paused by a window that died; taken over")
+            say(
+                NoticeLevel.WARNING,
+                f"{seen.target.name} was left paused by a window that died; taken over",
+            )
             pausing.save_pause(session, msgspec.structs.replace(seen.pause, **how))
         case _:
             return False
@@ -205,7 +209,7 @@ async def _insisting(
     """Close, also when a signal comes; the next one leaves it undone. What is left is told."""
 
     def first() -> None:
-        say("!", "lifting the pause first (again to leave at once, and paused)")
+        say(NoticeLevel.WARNING, "lifting the pause first (again to leave at once, and paused)")
 
     try:
         return await signals.cancelling(closing, first=first)
@@ -258,5 +262,5 @@ async def _locked(session: Session, patience: float, say: Say) -> AsyncIterator[
                 if waited >= patience:
                     raise
                 if not waited:
-                    say("!", f"waiting: {busy.message}")
+                    say(NoticeLevel.WARNING, f"waiting: {busy.message}")
         yield

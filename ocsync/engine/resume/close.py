@@ -24,6 +24,7 @@ from ocsync.engine.verify.delivery_proof import DeliveryProof
 from ocsync.engine.verify.readback import Verification
 from ocsync.engine.verify.verification import VerificationReport, verify_run
 from ocsync.errors import ExitCode, first_of
+from ocsync.events import NoticeLevel
 from ocsync.models import Entry, Intent, Outcome, State, Step
 from ocsync.pause import PauseState
 from ocsync.plan import feeds
@@ -203,10 +204,13 @@ async def _unpause_ours(
     drop_pauses(session, gone)
     if gone:
         text = f"{', '.join(gone)}: somebody else lifted our pause meanwhile"
-        session.notify("!", f"{text}; targets may have seen changes one by one")
+        session.notify(NoticeLevel.WARNING, f"{text}; targets may have seen changes one by one")
     for one in seen.values():
         for change in config_changes(one):
-            session.notify("!", f"{one.target.name}: its config was changed meanwhile: {change}")
+            session.notify(
+                NoticeLevel.WARNING,
+                f"{one.target.name}: its config was changed meanwhile: {change}",
+            )
     lifted = [
         UnpausedTarget(name, await unpause_target(session, one))
         for name, one in seen.items()
@@ -230,7 +234,7 @@ async def close_without_run(session: Session, options: ResumeOptions) -> ResumeR
     run = session.folder.runs.pending_verification() if options.verify else None
     if run is None:
         return ResumeReport(None, [], [], lifted, kept, None, staged, ExitCode.DONE)
-    session.notify("▶", f"run {run.id} was not verified; doing it now")
+    session.notify(NoticeLevel.RUNNING, f"run {run.id} was not verified; doing it now")
     examined = await _examine(session, run, options)
     code = examined.exit_code
     info = run.update(exit_code=int(first_of([ExitCode(run.read_info().exit_code), code])))

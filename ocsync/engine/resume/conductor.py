@@ -46,7 +46,7 @@ from ocsync.engine.run_log import (
 )
 from ocsync.engine.session import Session, confirm_production, sign_in
 from ocsync.errors import ExitCode, PausedByOther, Refused, StalePlan, UsageError, first_of
-from ocsync.events import Planned
+from ocsync.events import NoticeLevel, Planned
 from ocsync.models import Intent, Outcome, State, Step
 from ocsync.pause import PauseState
 from ocsync.plan import OWN_USER, ZERO_STOCK, build, feeds, own_user, risks
@@ -102,7 +102,7 @@ async def _continue_run(
 
     Where something comes next, the targets stay paused for it.
     """
-    session.notify("▶", f"run {run.id} was not finished; going on with it")
+    session.notify(NoticeLevel.RUNNING, f"run {run.id} was not finished; going on with it")
     confirm_production(session)
     _read_through(session, run)
     with run:
@@ -115,13 +115,13 @@ async def _continue_run(
         report = await finish_run(session, run, end, own, unpause=bool(end.problems) or not more)
     if not more or not _only_transient_problems(report):
         return report, None
-    sign = "▶" if report.problems or report.exit_code else "✓"
+    level = NoticeLevel.RUNNING if report.problems or report.exit_code else NoticeLevel.DONE
     what = (
         "trying again what the server had no answer for"
         if report.problems
         else "going on with what was staged since"
     )
-    session.notify(sign, f"run {run.id} is over; {what}")
+    session.notify(level, f"run {run.id} is over; {what}")
     return report, drafted
 
 
@@ -201,7 +201,8 @@ async def _check_pauses(session: Session, targets: list[Target], options: Resume
         return
     names = ", ".join(lifted)
     session.notify(
-        "!", f"{names}: somebody else lifted our pause; targets may have seen changes since"
+        NoticeLevel.WARNING,
+        f"{names}: somebody else lifted our pause; targets may have seen changes since",
     )
     if not (options.repause or _confirmed(session, f"Pause {names} again for the replay?")):
         raise PausedByOther(
@@ -289,9 +290,13 @@ async def _pause_targets(
             mine = one.pause.run if one.pause else run.id
             await pause_target(session, one, reason=f"replay of run {run.id}", run=mine)
         elif one.state is PauseState.NO_CONFIG:
-            session.notify("!", f"{one.target.name} has no sync config: nothing to pause")
+            session.notify(
+                NoticeLevel.WARNING, f"{one.target.name} has no sync config: nothing to pause"
+            )
         elif one.state is PauseState.PAUSED_BY_OTHER:
-            session.notify("‖", f"{one.target.name} is paused by someone else and will stay so")
+            session.notify(
+                NoticeLevel.PAUSED, f"{one.target.name} is paused by someone else and will stay so"
+            )
 
 
 def _record_conflicts(

@@ -11,7 +11,7 @@ from ocsync.engine.resync.affected_products import affected_products
 from ocsync.engine.session import Session
 from ocsync.engine.worker_pool import map_all
 from ocsync.errors import NotFound, UsageError
-from ocsync.events import Reading
+from ocsync.events import NoticeLevel, Reading
 from ocsync.models import Ref
 from ocsync.schema import KINDS, Kind, Target, ids_of, make_ref
 
@@ -73,7 +73,10 @@ def _dated(
         text = "records are listed within one product only"
         raise UsageError(f"{target.name}: {text}", hint="--since with --catalog C, or --run")
     if field == "DateCreated":
-        session.notify("!", f"{target.name}: by DateCreated, as a {kind.noun} has no other date")
+        session.notify(
+            NoticeLevel.WARNING,
+            f"{target.name}: by DateCreated, as a {kind.noun} has no other date",
+        )
     return {field: ">" + since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 

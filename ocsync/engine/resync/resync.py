@@ -34,7 +34,7 @@ from ocsync.errors import (
     RoleMissing,
     first_of,
 )
-from ocsync.events import RequestEnded
+from ocsync.events import NoticeLevel, RequestEnded
 from ocsync.models import Change, Op, Outcome, Ref, State, Step
 from ocsync.schema import TARGETS, Target, ids_of
 from ocsync.store import Run, RunInfo
@@ -221,5 +221,10 @@ async def _explained(session: Session, target: Target, error: OcsyncError) -> Oc
 
 def advise_full_sync(session: Session, number: int) -> None:
     """Tell OrderCloud's own advice."""
-    session.notify("!", f"{number:,} single sync requests: OrderCloud means them for quick repair;")
-    session.notify(" ", "for a whole catalog it has a full sync in the Portal's self-service")
+    session.notify(
+        NoticeLevel.WARNING,
+        f"{number:,} single sync requests: OrderCloud means them for quick repair;",
+    )
+    session.notify(
+        NoticeLevel.DETAIL, "for a whole catalog it has a full sync in the Portal's self-service"
+    )

@@ -15,6 +15,7 @@ from ocsync.engine.resync.entity_lists import list_each, list_entities
 from ocsync.engine.run_log import attempts
 from ocsync.engine.session import Session
 from ocsync.errors import ConfigError, InputError, Problem, UsageError
+from ocsync.events import NoticeLevel
 from ocsync.models import Ref, State
 from ocsync.schema import GROUPS, ID_PATTERN, KINDS, TARGETS, Target, kind_of, read_ref
 from ocsync.store import Run
@@ -132,10 +133,10 @@ async def _there(session: Session, names: set[str], wanted: SelectionRequest) ->
         text = f"{', '.join(refused)}: no sync config on this marketplace, so nothing is sent"
         raise ConfigError(text, hint="ocsync targets shows which targets are configured")
     if gone:
-        session.notify("!", f"{', '.join(gone)}: no sync config, left out")
+        session.notify(NoticeLevel.WARNING, f"{', '.join(gone)}: no sync config, left out")
     if paused := [name for name, state in states.items() if state.paused]:
         text = "whether sync requests go out meanwhile is not documented"
-        session.notify("‖", f"{', '.join(paused)}: paused; {text}")
+        session.notify(NoticeLevel.PAUSED, f"{', '.join(paused)}: paused; {text}")
     return names - set(gone)
 
 
@@ -151,10 +152,13 @@ async def _around(session: Session, refs: Iterable[Ref]) -> list[tuple[Target, R
         these = causes[whole]
         if touched and touched != [whole]:
             more = f" and {len(these) - 1:,} more" if len(these) > 1 else ""
-            session.notify("+", f"{len(touched):,} of products, touched by {these[0]}{more}")
+            session.notify(
+                NoticeLevel.ADDED, f"{len(touched):,} of products, touched by {these[0]}{more}"
+            )
     if bare := sum(len(causes[whole]) for whole in wholes if kind_of(whole).name == "product"):
         session.notify(
-            "!", f"{bare:,} variant records: no sync request of their own, so products go"
+            NoticeLevel.WARNING,
+            f"{bare:,} variant records: no sync request of their own, so products go",
         )
     return [(TARGETS["products"], product) for touched in products for product in touched]
 

@@ -19,7 +19,7 @@ from ocsync.engine.resync.resync import ADVICE, advise_full_sync, send_requests,
 from ocsync.engine.session import Session
 from ocsync.engine.verify.expected_messages import ExpectedDelivery, expected_delivery
 from ocsync.errors import ExitCode, Interrupted, Locked
-from ocsync.events import DeliveryProgress, RequestEnded
+from ocsync.events import DeliveryProgress, NoticeLevel, RequestEnded
 from ocsync.models import Finding, Outcome, Ref, Sign, State
 from ocsync.schema import TARGETS, Target, ids_of
 from ocsync.store import Run
@@ -107,8 +107,12 @@ async def prove_delivery(
     found = await expected_delivery(session, run)
     if found is None or not (listens or _has_heard(session, found.start)):
         if redeliver and found:
-            session.notify("!", "nobody listens, so what is to be sent again is not known")
-            session.notify(" ", f"ocsync resync --run {run.id} sends all of it again")
+            session.notify(
+                NoticeLevel.WARNING, "nobody listens, so what is to be sent again is not known"
+            )
+            session.notify(
+                NoticeLevel.DETAIL, f"ocsync resync --run {run.id} sends all of it again"
+            )
         return None
     proof = DeliveryProof(DeliveryResult([]), found, listens=listens)
     if not found.expected:
@@ -200,6 +204,6 @@ async def _send_again(
         session.emit(RequestEnded(outcome.ref, done, len(entities), failed=len(refused)))
 
     for error in await send_requests(session, sync_steps(entities), record, workers=_WORKERS):
-        session.notify("!", error.message)
-        session.notify(" ", error.hint)
+        session.notify(NoticeLevel.WARNING, error.message)
+        session.notify(NoticeLevel.DETAIL, error.hint)
     return sent, refused

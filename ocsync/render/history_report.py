@@ -1,4 +1,4 @@
-"""A run as a report for other tools: JUnit XML, Markdown, CSV."""
+"""Reports of a run for other tools: JUnit XML, Markdown, CSV."""
 
 from __future__ import annotations
 
@@ -14,46 +14,50 @@ from xml.etree import ElementTree as Xml
 import msgspec
 
 from ocsync.models import Sign, State
-from ocsync.render.history import why
-from ocsync.render.status import ending
-from ocsync.render.text import assignment, count, duration
-from ocsync.render.verify import signs
+from ocsync.render.findings import sign_counts
+from ocsync.render.history import step_remark
+from ocsync.render.status import ending_text
+from ocsync.render.text import assignment_text, count, duration
 
 if TYPE_CHECKING:
     from ocsync.engine.history import RunDetails, StepRow
 
-_MOST = 1000
-"""Problems that a Markdown report names: a job's summary holds a mebibyte."""
+_PROBLEM_LIMIT = 1000
+"""The number of problems in a Markdown report: GitHub takes a summary of one mebibyte."""
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _FAILURES = (State.FAILED.value, State.CONFLICT.value)
-_WORDS = {Sign.MOVED.value: "moved", Sign.DIFFERS.value: "differs", Sign.MISSING.value: "missing",
-          Sign.UNREAD.value: "unread"}  # fmt: skip
+_SIGN_WORDS = {
+    Sign.MOVED.value: "moved",
+    Sign.DIFFERS.value: "differs",
+    Sign.MISSING.value: "missing",
+    Sign.UNREAD.value: "unread",
+}
 
 
-def junit(found: RunDetails) -> str:
-    """A test suite with a case a step.
+def junit(details: RunDetails) -> str:
+    """Return JUnit XML: a test suite with a case for each step.
 
-    Failed and conflicting steps, and those that verification found different, are failures; unknown
-    and unread ones errors; blocked ones, and those that were never sent, are skipped.
+    Steps that failed, conflicted or differ in the verification are failures. Those with an unknown
+    outcome or unread by the verification are errors. Those blocked or never sent are skipped.
     """
-    info = found.info
+    info = details.info
     suite = Xml.Element(
         "testsuite",
-        name=_xml(f"ocsync {info.kind} {info.id}"),
-        tests=str(len(found.steps)),
+        name=_xml_text(f"ocsync {info.kind} {info.id}"),
+        tests=str(len(details.steps)),
         time=f"{info.seconds:.3f}",
     )
     if info.started:
-        suite.set("timestamp", _utc(info.started))
+        suite.set("timestamp", _utc_text(info.started))
     properties = Xml.SubElement(suite, "properties")
     names = ("marketplace", "user", "command", "requests", "exit_code")
     facts = {name: getattr(info, name) for name in names}
     facts |= {f"paused.{name}": f"{seconds:.0f}" for name, seconds in info.paused_seconds.items()}
     for name, value in facts.items():
-        Xml.SubElement(properties, "property", name=name, value=_xml(str(value)))
+        Xml.SubElement(properties, "property", name=name, value=_xml_text(str(value)))
     counts = Counter({"failure": 0, "error": 0, "skipped": 0})
-    for row in found.steps:
-        tag = _case(suite, row)
+    for row in details.steps:
+        tag = _add_case(suite, row)
         counts[tag] += bool(tag)
     suite.set("failures", str(counts["failure"]))
     suite.set("errors", str(counts["error"]))
@@ -64,20 +68,20 @@ def junit(found: RunDetails) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + Xml.tostring(root, "unicode") + "\n"
 
 
-def _case(suite: Xml.Element, row: StepRow) -> str:
-    """Add the case of *row*; the tag that says what is wrong with it."""
+def _add_case(suite: Xml.Element, row: StepRow) -> str:
+    """Add the case of *row* to *suite*; return its tag for a problem, empty if there is none."""
     case = Xml.SubElement(suite, "testcase", classname=row.ref.partition("/")[0])
-    case.set("name", _xml(f"{row.method} {row.ref}"))
+    case.set("name", _xml_text(f"{row.method} {row.ref}"))
     case.set("time", f"{row.seconds:.3f}")
     tag, kind = _verdict(row)
     if tag:
-        said = _xml(why(row))
-        wrong = Xml.SubElement(case, tag, message=said)
+        remark = _xml_text(step_remark(row))
+        element = Xml.SubElement(case, tag, message=remark)
         if tag != "skipped":
-            wrong.set("type", _xml(row.code or kind))
-            wrong.text = said
-    elif text := why(row, plain=True):
-        Xml.SubElement(case, "system-out").text = _xml(text)
+            element.set("type", _xml_text(row.code or kind))
+            element.text = remark
+    elif text := step_remark(row, plain=True):
+        Xml.SubElement(case, "system-out").text = _xml_text(text)
     return tag
 
 
@@ -89,28 +93,28 @@ def _verdict(row: StepRow) -> tuple[str, str]:
     if row.state not in (State.DONE.value, State.UNCHANGED.value):
         return "skipped", row.state
     if row.sign in (Sign.DIFFERS.value, Sign.MISSING.value):
-        return "failure", _WORDS[row.sign]
+        return "failure", _SIGN_WORDS[row.sign]
     return ("error", "unread") if row.sign == Sign.UNREAD.value else ("", "")
 
 
-def _xml(text: str) -> str:
-    """*text* without what XML cannot hold."""
+def _xml_text(text: str) -> str:
+    """Return *text* with the characters that XML cannot hold replaced."""
     return _NOT_XML.sub("\ufffd", text)
 
 
-def _utc(stamp: str) -> str:
-    """A stamp without its zone, which JUnit's schema does not know: UTC."""
-    return datetime.fromisoformat(stamp).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+def _utc_text(timestamp: str) -> str:
+    """Return *timestamp* in UTC without a zone, for which JUnit's schema has no place."""
+    return datetime.fromisoformat(timestamp).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def markdown(found: RunDetails) -> str:
-    """A summary for people: what came of it, a row a kind, and what is wrong."""
-    return "\n".join(_markdown(found)) + "\n"
+def markdown(details: RunDetails) -> str:
+    """Return Markdown: the end of the run, a row for each kind, and the problems."""
+    return "\n".join(_markdown_lines(details)) + "\n"
 
 
-def _markdown(found: RunDetails) -> Iterator[str]:
-    info = found.info
-    yield f"## ocsync {info.kind} {info.id}: {ending(info.state, info.exit_code)}"
+def _markdown_lines(details: RunDetails) -> Iterator[str]:
+    info = details.info
+    yield f"## ocsync {info.kind} {info.id}: {ending_text(info.state, info.exit_code)}"
     yield ""
     facts = [count(info.steps, "step"), count(info.requests, "request"), duration(info.seconds)]
     yield f"{_cell(info.marketplace)}, {', '.join(facts)}, by {_cell(info.user)}"
@@ -121,21 +125,21 @@ def _markdown(found: RunDetails) -> Iterator[str]:
         yield _row("---", *("---:" for _ in used), "---")
         for kind, counts in info.kinds.items():
             cells = [f"{counts.get(state, 0):,}" for state in used]
-            yield _row(kind, *cells, signs(info.verified_kinds.get(kind, {})))
+            yield _row(kind, *cells, sign_counts(info.verified_kinds.get(kind, {})))
         yield ""
     for name, seconds in info.paused_seconds.items():
         yield f"- {name} was paused for {duration(seconds)}"
     if info.paused_seconds:
         yield ""
-    wrong = [row for row in found.steps if _verdict(row)[0]]
-    if wrong:
+    problems = [row for row in details.steps if _verdict(row)[0]]
+    if problems:
         yield _row("step", "ref", "state", "why")
         yield _row("---:", "---", "---", "---")
-        for row in wrong[:_MOST]:
-            yield _row(str(row.number), f"`{row.ref}`", row.state, why(row, plain=True))
-        if len(wrong) > _MOST:
+        for row in problems[:_PROBLEM_LIMIT]:
+            yield _row(str(row.number), f"`{row.ref}`", row.state, step_remark(row, plain=True))
+        if len(problems) > _PROBLEM_LIMIT:
             yield ""
-            yield f"... and {len(wrong) - _MOST:,} more"
+            yield f"... and {len(problems) - _PROBLEM_LIMIT:,} more"
 
 
 def _row(*cells: str) -> str:
@@ -149,23 +153,23 @@ def _cell(text: str) -> str:
 _FIELDS = ("number", "wave", "ref", "method", "state", "status", "code", "message", "because")
 
 
-def table(found: RunDetails) -> str:
-    """CSV, a row a step."""
+def csv_table(details: RunDetails) -> str:
+    """Return CSV with a row for each step."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("kind", *_FIELDS, "seconds", "verified", "found"))
-    for row in found.steps:
+    for row in details.steps:
         kind = row.ref.partition("/")[0]
         facts = msgspec.to_builtins(row)
         cells = [facts[name] for name in _FIELDS]
-        differing = "; ".join(assignment(path, v["found"]) for path, v in row.found.items())
-        seen = _WORDS.get(row.sign, "")
-        writer.writerow((kind, *cells, f"{row.seconds:g}", seen, differing))
+        differing = "; ".join(assignment_text(path, v["found"]) for path, v in row.found.items())
+        verified = _SIGN_WORDS.get(row.sign, "")
+        writer.writerow((kind, *cells, f"{row.seconds:g}", verified, differing))
     return text.getvalue()
 
 
 FORMATS: dict[str, Callable[[RunDetails], str]] = {
     "junit": junit,
     "markdown": markdown,
-    "csv": table,
+    "csv": csv_table,
 }

@@ -1,0 +1,48 @@
+"""Findings of a verification: counted by sign, and listed by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ocsync.models import Finding, Sign
+from ocsync.render.text import Line, assignment_text, limited, value_text
+
+_SIGN_TEXTS = {
+    Sign.SAME: "",
+    Sign.MOVED: " sold since",
+    Sign.DIFFERS: " differ",
+    Sign.MISSING: " missing",
+    Sign.UNREAD: " unread",
+}
+
+
+def sign_counts(counts: dict[str, int]) -> str:
+    """Return the number of refs with each sign, as in `= 998  ~ 2 sold since`."""
+    parts = [
+        f"{sign.value} {counts[sign.value]:,}{meaning}"
+        for sign, meaning in _SIGN_TEXTS.items()
+        if counts.get(sign.value)
+    ]
+    return "  ".join(parts) or "-"
+
+
+def finding_lines(findings: Sequence[Finding]) -> Iterator[Line]:
+    """Yield a line for each ref that differs, in the marketplace or at the delivery target."""
+    lines = ((one.sign.value, f"{one.ref}   {_finding_text(one)}") for one in findings)
+    yield from limited(lines, len(findings), " findings")
+
+
+def fields_text(fields: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the fields that differ, as in `Name=a instead of b`; see `Finding.fields`."""
+    return ", ".join(
+        f"{assignment_text(path, pair['found'])} instead of {value_text(pair['wanted'])}"
+        for path, pair in fields.items()
+    )
+
+
+def _finding_text(finding: Finding) -> str:
+    fields = fields_text(finding.fields)
+    if finding.where:
+        return ": ".join(filter(None, [finding.message, fields]))
+    return fields or finding.message or "is not there"

@@ -1,0 +1,45 @@
+"""Messages that the listeners received."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from ocsync.delivery.decoding import DistinctMessage, entity_ids
+from ocsync.models import Delivery
+from ocsync.render.text import columns, count, local_time
+
+_PREFIX = "sitecore.ordercloud.messages."
+
+
+def distinct_table(messages: Iterable[DistinctMessage], now: datetime) -> list[str]:
+    """Return a row for each distinct message: its first time, repetitions, kind and entity."""
+    rows = [
+        (
+            local_time(distinct.first, now, seconds=True),
+            "" if distinct.times == 1 else f"{distinct.times:,} times",
+            _namespace(distinct.message),
+            entity_ids(distinct.message),
+        )
+        for distinct in messages
+    ]
+    return columns(rows, "<<<<")
+
+
+def message_table(messages: Iterable[Delivery], now: datetime) -> list[str]:
+    """Return a row for each message: its time, kind and entity."""
+    rows = [
+        (local_time(one.at, now, seconds=True), _namespace(one), entity_ids(one))
+        for one in messages
+    ]
+    return columns(rows, "<<<")
+
+
+def received_text(number: int, repetitions: int) -> str:
+    """Return the number of messages received and, among them, of repetitions."""
+    repeated = f", {repetitions:,} of them a repetition" if repetitions else ""
+    return f"{count(number, 'message')} received{repeated}"
+
+
+def _namespace(message: Delivery) -> str:
+    return message.namespace.removeprefix(_PREFIX)

@@ -1,0 +1,38 @@
+"""The plan as it is shown, and edits that cannot be planned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.builders import Shop
+from tests.conftest import Run
+
+
+def test_a_circle_is_told_before_anything_is_sealed(ocsync: Run, shop: Shop) -> None:
+    ocsync("stage", "set", "category/C/A", "ParentID=B")
+    ocsync("stage", "set", "category/C/B", "ParentID=A")
+    for words in (("plan",), ("resume",)):
+        result = ocsync(*words)
+        assert result.code == 65
+        assert "category/C/A -> category/C/B -> category/C/A" in result.err
+    assert ocsync("stage", "list", "--json").data["staged_entries"] == 2
+
+
+def test_plan_explains_and_warns(ocsync: Run) -> None:
+    Path("s.csv").write_text(
+        "ref,QuantityAvailable,AddressID\ninventory/P/R,40,\ninventory/P/R,,wh-2\n"
+    )
+    ocsync("stage", "import", "s.csv")
+    ocsync("stage", "adjust", "inventory/P/R", "QuantityAvailable+=2")
+    shown = ocsync("plan")
+    explained = ocsync("plan", "--explain", "inventory/P/R").out
+
+    assert ocsync("plan", "--exit-code").code == 2
+    assert "a single change: pausing is not worth it" in shown.out
+    assert "quantities without an expectation: 1" in shown.out
+    assert "may also resend products" in shown.out
+    assert "PATCH  QuantityAvailable=42  AddressID=wh-2" in explained
+    assert "s.csv:2" in explained
+    assert "adjust QuantityAvailable+=2" in explained
+    assert all(len(line) <= 80 for line in shown.out.splitlines()[1:])
+    assert ocsync("plan", "--explain", "catalog/C").code == 66
