@@ -32,7 +32,7 @@ from typing import Any
 
 from confluent_kafka import Producer
 
-from ocsync.emulator import Options, running
+from ocsync.emulator import EmulatorOptions, serve_in_thread
 from ocsync.store.log import line_of, payload_of
 from tests.builders import Shop
 from tests.crash_points import CrashPoint, crash
@@ -530,7 +530,7 @@ def main() -> None:
             os.environ.pop(name, None)
         clock = Clock()
         clock.begin("2025-03-03T08:00")
-        with running(Options(port=PORT, seed=Path("seed.json"))) as emulator:
+        with serve_in_thread(EmulatorOptions(port=PORT, seed=Path("seed.json"))) as emulator:
             shop = Shop(emulator.url, emulator.emulator)
             play(clock, shop)
             keep(Neutral(clock, PROFILE), shop.state())
