@@ -13,6 +13,7 @@ from ocsync.models import Intent, Outcome
 from ocsync.store import Runs
 from tests.builders import Shop, csv_of
 from tests.conftest import Run
+from tests.crash_points import CrashPoint, crash_resume
 from tests.processes import Started
 
 
@@ -70,11 +71,10 @@ def in_flight(folder: Path) -> set[tuple[str, str]]:
     return {(ref.split("/")[1], ref.split("/")[2]) for ref in open_.values()}
 
 
-def leave_intent(run: Run, shop: Shop, ref: str, *, sent: bool, sold: int = 0) -> None:
+def leave_intent(shop: Shop, ref: str, *, sent: bool, sold: int = 0) -> None:
     """A run that was killed right after (or right before) its one request went out."""
-    from tests.engine.sitting import crash
 
-    crash(run, shop, sent=sent)
+    crash_resume(shop, CrashPoint("request", 1, "after" if sent else "before"))
     if sold:
         _, product, record = ref.split("/")
         path = f"/products/{product}/inventoryrecords/{record}"
@@ -91,7 +91,7 @@ def test_an_adjustment_cut_off_is_settled_by_reading(
     """Done, sent again, or unknown with its three values; never guessed, never twice."""
     [ref] = shop.stock(records=1, quantity=10)
     ocsync("stage", "adjust", ref, "QuantityAvailable+=5")
-    leave_intent(ocsync, shop, ref, sent=sent, sold=sold)
+    leave_intent(shop, ref, sent=sent, sold=sold)
 
     result = ocsync("resume")
 

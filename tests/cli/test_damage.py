@@ -15,7 +15,7 @@ from ocsync.store import Workspace
 from tests.builders import Result, Shop
 from tests.cli.test_hostile import fair
 from tests.conftest import Run
-from tests.engine.sitting import crash
+from tests.crash_points import CrashPoint, crash_resume
 
 Words = tuple[str, ...]
 OFFLINE: Words = ("status", "--offline")
@@ -45,7 +45,7 @@ def crashed(ocsync: Run, shop: Shop) -> Path:
     ocsync("pause", "inventory")
     for ref in refs[3:]:
         ocsync("stage", "set", ref, "QuantityAvailable=8")
-    crash(ocsync, shop, sent=True)
+    crash_resume(shop, CrashPoint("request", 1, "after"))
     ocsync("stage", "set", refs[0], "QuantityAvailable=7")
     Path("more.csv").write_text("ref,NotificationPoint\n" + "".join(f"{ref},5\n" for ref in refs))
     assert ocsync("stage", "import", "more.csv").code == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import signal
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 from tests.builders import Result, Shop
 from tests.cli.test_crashes import wait_for_writes
 from tests.conftest import SECRET, Run, add_profile
-from tests.dying import dying, points
+from tests.crash_points import CrashPoint, crash, crash_points
 from tests.processes import Started
 
 
@@ -332,9 +331,11 @@ def check(run: Run, family: Shop, then: str, what: object) -> None:
     assert run("stage", "set", "catalog/C", "Active=true").code == 0, what
 
 
-SAMPLE: list[tuple[str, int, str, str]] = [
-    ("delete", 2, "after", "delete"), ("delete", 4, "after", "resume"), ("write", 4, "half", "delete"),
-]  # fmt: skip
+SAMPLE = [
+    (CrashPoint("request", 2, "after"), "delete"),
+    (CrashPoint("request", 4, "after"), "resume"),
+    (CrashPoint("write", 4, "half"), "delete"),
+]
 
 
 @pytest.fixture
@@ -344,17 +345,17 @@ def seed(family: Shop) -> dict[str, Any]:
 
 def test_down_at_some_points(run: Run, family: Shop, seed: dict[str, Any]) -> None:
     prepared(run, family)
-    for operation, number, when, then in SAMPLE:
+    for point, then in SAMPLE:
         again(family, seed)
-        dead = dying(operation, str(number), when, "delete", *REFS, "--yes")
-        assert dead.code == -9, (operation, number, dead)
-        check(run, family, then, (operation, number, when))
+        crashed = crash("delete", *REFS, "--yes", at=point)
+        assert crashed.code == -9, (point, crashed)
+        check(run, family, then, point)
 
 
 def test_the_doctor_knows_a_run_of_deletes(run: Run, family: Shop) -> None:
     """Its record is made again as what it is, and its plan never from staged entries."""
     prepared(run, family)
-    assert dying("delete", "2", "after", "delete", *REFS, "--yes").code == -9
+    assert crash("delete", *REFS, "--yes", at=CrashPoint("request", 2, "after")).code == -9
     [folder] = Path(".ocsync/profiles/test/runs").iterdir()
     record, gone = folder / "run.json", Path(".ocsync/profiles/test/deleted.jsonl")
     record.write_text(record.read_text().replace("{", "(", 1))
@@ -373,18 +374,12 @@ def test_the_doctor_knows_a_run_of_deletes(run: Run, family: Shop) -> None:
 @pytest.mark.parametrize("then", ["delete", "resume"])
 def test_down_at_every_point(run: Run, family: Shop, seed: dict[str, Any], then: str) -> None:
     prepared(run, family)
-    counted = {}
-    for operation in ("write", "sync", "rename", "move", "delete"):
+    points = crash_points(crash("delete", *REFS, "--yes").operations)
+    for point in points:
         again(family, seed)
-        said = dying(operation, "100000", "before", "delete", *REFS, "--yes")
-        times = re.search(r"came to \w+ (\d+) times", said.err)
-        assert times, said
-        counted[operation] = int(times[1])
-    for point in points(counted):
-        again(family, seed)
-        dying(point[0], str(point[1]), point[2], "delete", *REFS, "--yes")
+        assert crash("delete", *REFS, "--yes", at=point).code == -9, point
         check(run, family, then, point)
-    print(f"\ndied at points of {counted}: all came right")
+    print(f"\ndied at {len(points)} points: all came right")
 
 
 def test_delete_is_guarded_immediate_and_drops_what_is_staged(ocsync: Run, shop: Shop) -> None:

@@ -19,6 +19,7 @@ from ocsync.engine.doctor.server import CHECKS
 from tests.builders import Result, Shop
 from tests.cli.test_hostile import Liar
 from tests.conftest import SECRET, Run
+from tests.crash_points import CrashPoint, crash_resume
 
 FOLDER = Path(".ocsync/profiles/test")
 PROFILE = FOLDER / "profile.toml"
@@ -279,11 +280,9 @@ def test_what_another_profile_left_is_told(ocsync: Run, shop: Shop) -> None:
 
 
 def test_a_run_that_was_cut_off_is_told(ocsync: Run, shop: Shop) -> None:
-    from tests.engine.sitting import crash
-
     [ref, *_] = shop.stock(records=2)
     ocsync("stage", "set", ref, "QuantityAvailable=9")
-    crash(ocsync, shop, sent=True)
+    crash_resume(shop, CrashPoint("request", 1, "after"))
     result = ocsync("doctor", "--json")
     assert result.code == 1
     [found] = said(result, "runs")

@@ -11,7 +11,7 @@ from ocsync.client import Limits
 from ocsync.store import lock
 from tests.builders import Shop
 from tests.conftest import Run
-from tests.engine.sitting import crash
+from tests.crash_points import CrashPoint, crash_resume
 
 CONFIG = "/integrations/entitysync/products/inventoryrecords"
 PAUSES = Path(".ocsync/profiles/test/pause.toml")
@@ -74,7 +74,7 @@ def test_nothing_is_lifted_during_a_run(ocsync: Run, shop: Shop) -> None:
     assert (busy.code, busy.out) == (7, "")
     assert "runs `ocsync resume`" in busy.err
     ocsync("stage", "set", "inventory/P0/R0", "QuantityAvailable=9")
-    crash(ocsync, shop, sent=False)
+    crash_resume(shop, CrashPoint("request"))
     waiting = ocsync("expire")
     assert waiting.code == 3
     assert "inventory overdue, but run" in waiting.err

@@ -16,8 +16,7 @@ from ocsync.models import Finding, Sign
 from ocsync.store import RunInfo, Runs
 from tests.builders import Shop
 from tests.conftest import Run
-from tests.dying import dying
-from tests.engine.sitting import crash
+from tests.crash_points import CrashPoint, crash, crash_resume
 
 RUNS = Path(".ocsync/profiles/test/runs")
 
@@ -175,7 +174,7 @@ def test_no_text_breaks_a_report(ocsync: Run, shop: Shop) -> None:
     """What a platform says may hold anything; a report stays XML, a table, a row."""
     [ref] = shop.stock(records=1)
     ocsync("stage", "set", ref, "QuantityAvailable=9")
-    crash(ocsync, shop, sent=False)
+    crash_resume(shop, CrashPoint("request"))
     [folder] = RUNS.iterdir()
     from ocsync.models import Outcome, State
 
@@ -199,7 +198,7 @@ def test_a_run_cut_short_has_a_report_as_well(ocsync: Run, shop: Shop) -> None:
     refs = shop.stock(records=2)
     for ref in refs:
         ocsync("stage", "set", ref, "QuantityAvailable=9")
-    crash(ocsync, shop, sent=False)
+    crash_resume(shop, CrashPoint("request"))
     junit = Xml.fromstring(ocsync("history", "--report", "junit", "-").out.encode())
     assert junit[0].get("skipped") == "2"
     assert "how it ended is not known yet" in Xml.tostring(junit, "unicode")
@@ -248,7 +247,7 @@ def test_what_is_still_needed_never_goes(ocsync: Run, shop: Shop) -> None:
     assert ocsync("history", "prune", "--keep", "0", "--yes", "--json").data["removed"] == []
     assert ocsync("unpause", "inventory").code == 0
     ocsync("stage", "set", refs[1], "QuantityAvailable=9")
-    crash(ocsync, shop, sent=True)
+    crash_resume(shop, CrashPoint("request", 1, "after"))
     assert len(ocsync("history", "prune", "--keep", "0", "--yes", "--json").data["removed"]) == 1
     assert ocsync("resume").code == 0
     assert ocsync("delete", refs[0], "--yes").code == 0
@@ -275,21 +274,19 @@ def test_down_in_the_middle_of_a_prune(three: Run) -> None:
     """What is removed only in part is no run; the next prune sweeps it up."""
     three("unpause", "inventory")
     before = names(three)
-    for operation, number, when in (
-        ("move", 1, "after"),
-        ("move", 2, "before"),
-        ("move", 2, "after"),
+    words = ("history", "prune", "--keep", "1", "--yes")
+    for point in (
+        CrashPoint("rename", 1, "after"),
+        CrashPoint("rename", 2, "before"),
+        CrashPoint("rename", 2, "after"),
     ):
-        assert (
-            dying(operation, str(number), when, "history", "prune", "--keep", "1", "--yes").code
-            == -9
-        )
+        assert crash(*words, at=point).code == -9
         assert set(names(three)) <= set(before)
         assert three("resume").code == 0
         assert three("status", "--offline").code == 0
         for path in RUNS.glob("*.gone"):
             os.rename(path, path.with_suffix(""))  # noqa: PTH104
-    assert dying("move", "2", "after", "history", "prune", "--keep", "1", "--yes").code == -9
+    assert crash(*words, at=CrashPoint("rename", 2, "after")).code == -9
     assert three("history", "prune", "--keep", "0", "--yes").code == 0
     assert list(RUNS.iterdir()) == []
 

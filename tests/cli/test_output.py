@@ -14,6 +14,7 @@ from ocsync.engine.recorder import Recorder
 from ocsync.models import Intent, Outcome, State
 from tests.builders import Shop
 from tests.conftest import Run
+from tests.in_process import profile_dir
 
 
 def started(*words: str, **environ: str) -> subprocess.Popen[bytes]:
@@ -44,13 +45,12 @@ def test_a_reader_who_leaves_does_not_stop_a_resume(ocsync: Run, shop: Shop, str
 def test_a_listener_that_breaks_leaves_nobody_waiting(ocsync: Run, shop: Shop) -> None:
     """Who waits for the disk hears of it when the recorder cannot go on, whatever the reason."""
     from ocsync.store import RunInfo
-    from tests.engine.sitting import folder
 
     def broken(outcome: Outcome) -> None:
         raise ZeroDivisionError
 
     async def go() -> None:
-        with folder().runs.begin(RunInfo(id="r"), []) as run:
+        with profile_dir().runs.begin(RunInfo(id="r"), []) as run:
             async with asyncio.timeout(5), Recorder(run, broken) as recorder:
                 await recorder.end(Outcome(number=1, ref="catalog/C", state=State.DONE))
                 await asyncio.sleep(0)

@@ -14,7 +14,7 @@ import pytest
 from tests.builders import Result, Shop, csv_of, entry
 from tests.cli.test_crashes import wait_for_writes
 from tests.conftest import Run, add_profile
-from tests.engine.sitting import folder
+from tests.in_process import profile_dir
 from tests.processes import Started
 
 ORDERS = sorted({
@@ -137,7 +137,7 @@ def test_what_is_unstaged_while_a_resume_begins_is_not_sent(
 
     async def meanwhile(*given: Any) -> None:
         await look(*given)
-        journal = folder().journal
+        journal = profile_dir().journal
         journal.drop([1])
         journal.append([entry("set", refs[1], {"NotificationPoint": 1})])
 

@@ -14,7 +14,8 @@ import pytest
 
 from tests.builders import HTTP, Shop
 from tests.conftest import Run
-from tests.processes import Started, call
+from tests.crash_points import CrashPoint, crash
+from tests.processes import Started
 
 TABLES: dict[str, Any] = {
     "catalog": [{"ID": c, "Name": c} for c in "CD"],
@@ -274,15 +275,13 @@ def test_stopped_in_the_middle_it_goes_on(ocsync: Run, shop: Shop, stop: signal.
 
 
 @pytest.mark.parametrize("point", [
-    ("move", 1, "before"), ("move", 1, "after"), ("write", 3, "half"), ("request", 1, "after"), ("request", 3, "before"), ("rename", 3, "before"),
-], ids=str)  # fmt: skip
-def test_down_at_some_point_it_comes_right(
-    ocsync: Run, stocked: Shop, point: tuple[str, int, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    CrashPoint("rename", 5), CrashPoint("rename", 5, "after"), CrashPoint("write", 3, "half"),
+    CrashPoint("config", 1, "after"), CrashPoint("config", 3), CrashPoint("rename", 3),
+], ids=lambda point: "-".join(map(str, point)))  # fmt: skip
+def test_down_at_some_point_it_comes_right(ocsync: Run, stocked: Shop, point: CrashPoint) -> None:
     words = ("resync", "products", "P0", "P1", "P2", "P3", "--concurrency", "1")
-    dead = call(*map(str, point), *words, program="tests.dying")
-    assert dead.code == -signal.SIGKILL, dead
+    crashed = crash(*words, at=point)
+    assert crashed.code == -signal.SIGKILL, crashed
     assert ocsync(*words).code == 0
     sent = Counter(asked_for(stocked))
     assert set(sent) == {f"productsync/P{n}" for n in range(4)}

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ocsync.models import Entry
 from tests.builders import Result, Shop
 from tests.conftest import Run, add_profile
+from tests.crash_points import CrashPoint, crash_resume
 from tests.test_law import SEED, entries, marketplace
 
 NO_SHRINK = (Phase.explicit, Phase.reuse, Phase.generate)
@@ -136,11 +137,9 @@ def test_runs_that_cannot_be_taken_back(ocsync: Run, shop: Shop) -> None:
 
 
 def test_a_run_that_is_not_finished_comes_first(ocsync: Run, shop: Shop) -> None:
-    from tests.engine.sitting import crash
-
     [ref] = shop.stock(records=1)
     ocsync("stage", "set", ref, "QuantityAvailable=9")
-    crash(ocsync, shop, sent=True)
+    crash_resume(shop, CrashPoint("request", 1, "after"))
     result = ocsync("rollback", newest(ocsync))
     assert (result.code, "ocsync resume" in result.err) == (6, True)
 

@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,8 @@ from ocsync.store.identity import operator
 from ocsync.store.lock import hold
 from tests.builders import Shop
 from tests.conftest import SECRET, Run
-from tests.processes import Done, Started, call
+from tests.crash_points import CrashPoint, crash
+from tests.processes import Done, Started
 
 CONFIG = "/integrations/entitysync/products/inventoryrecords"
 PAUSES = Path(".ocsync/profiles/test/pause.toml")
@@ -326,12 +328,12 @@ def leave(ocsync: Run) -> None:
     PAUSES.write_text(PAUSES.read_text().replace("[inventory]", left, 1))
 
 
-@pytest.mark.parametrize("point", [1, 2])
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_killed_at_either_switch(ocsync: Run, shop: Shop, point: int, when: str) -> None:
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_killed_at_either_switch(ocsync: Run, shop: Shop, number: int, moment: Any) -> None:
     """The intent is on disk before the request: whatever the moment, expire ends the pause."""
-    words = ("pause", str(point), when, "window", "inventory", "--", "true")
-    assert call(*words, program="tests.dying").code == -signal.SIGKILL
+    point = CrashPoint("config", number, moment)
+    assert crash("window", "inventory", "--", "true", at=point).code == -signal.SIGKILL
     assert "inventory" in remembered()
     assert ocsync("expire").code == 0
     assert not shop.paused()

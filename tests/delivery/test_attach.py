@@ -11,7 +11,7 @@ import pytest
 
 from tests.builders import Shop
 from tests.conftest import Run
-from tests.processes import call
+from tests.crash_points import CrashPoint, crash
 
 SECRET = "sesame-open-up"
 LISTENER = "http://127.0.0.1:8766/"
@@ -98,24 +98,24 @@ def test_a_kafka_listener_goes_beside_an_http_target(real: Run, shop: Shop) -> N
 
 
 CRASHES = [
-    ("attach", "request", 5, "before", False), ("attach", "request", 5, "after", True), ("attach", "rename", 3, "before", True),
-    ("detach", "request", 1, "before", True), ("detach", "request", 1, "after", False), ("detach", "rename", 2, "before", False),
+    ("attach", CrashPoint("config", 6), False), ("attach", CrashPoint("config", 6, "after"), True), ("attach", CrashPoint("rename", 3), True),
+    ("detach", CrashPoint("config", 1), True), ("detach", CrashPoint("config", 1, "after"), False), ("detach", CrashPoint("rename", 2), False),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("verb", "operation", "number", "when", "there"), CRASHES, ids=["-".join(map(str, c[:4])) for c in CRASHES]
+    ("verb", "point", "there"), CRASHES, ids=["-".join(map(str, (c[0], *c[1]))) for c in CRASHES]
 )  # fmt: skip
 def test_it_is_taken_away_after_a_crash(
-    real: Run, shop: Shop, verb: str, operation: str, number: int, when: str, there: bool
+    real: Run, shop: Shop, verb: str, point: CrashPoint, there: bool
 ) -> None:
     """Wherever the machine went down: it is told, and one command leaves all as it was found."""
     found = stored(shop)
     if verb == "detach":
         assert real(*ATTACH).code == 0
     words = ATTACH if verb == "attach" else ("delivery", "detach")
-    died = call(operation, str(number), when, *words, program="tests.dying")
-    assert died.code == -9, died
+    crashed = crash(*words, at=point)
+    assert crashed.code == -9, crashed
     assert ("Http" in stored(shop)["DeliveryTargets"]) is there
     assert "delivers to our listener too" in real("status", "--offline").out
     result = real("delivery", "detach")

@@ -19,7 +19,7 @@ import pytest
 
 from tests.builders import Shop
 from tests.conftest import Run, add_profile
-from tests.outage import die, points
+from tests.crash_points import CrashPoint, crash, crash_points, crash_resume
 from tests.processes import Started
 
 RECORD = "/products/P0/inventoryrecords/R0"
@@ -65,8 +65,8 @@ def conflict(run: Run, shop: Shop) -> None:
 def recovering(run: Run, shop: Shop) -> None:
     """A run that was cut off with requests under way, and edits staged since."""
     complete(run, shop)
-    died = die("resume", at=6, of="answer")
-    assert died.code == -9
+    crashed = crash("resume", at=CrashPoint("request", 4, "after"))
+    assert crashed.code == -9
     assert 0 < len(shop.writes()) < len(STAGED)
     stage(
         run,
@@ -79,9 +79,7 @@ def unsure(run: Run, shop: Shop) -> None:
     """An adjustment that was cut off, and so many sales since that nothing is proved."""
     run("pause", "inventory")
     stage(run, STAGED[0], STAGED[1])
-    from tests.engine.sitting import crash
-
-    crash(run, shop, sent=True, after=2)
+    crash_resume(shop, CrashPoint("request", 2, "after"))
     shop.call("PATCH", RECORD, {"QuantityAvailable": 1})
 
 
@@ -224,17 +222,17 @@ def again_and_compare(case: Case, run: Run, shop: Shop, what: Any) -> None:
         assert not shop.all_paused()
 
 
-def die_everywhere(case: Case, run: Run, shop: Shop, every: int = 1, first: int = 0) -> int:
+def crash_everywhere(case: Case, run: Run, shop: Shop, every: int = 1, first: int = 0) -> int:
     restore(case, shop)
-    quiet = die(*case.story.words)
-    assert quiet.code == case.story.code, quiet.err
-    chosen = points(quiet.operations)[first::every]
-    for number, how in chosen:
+    whole = crash(*case.story.words)
+    assert whole.code == case.story.code, whole.err
+    points = crash_points(whole.operations)[first::every]
+    for point in points:
         restore(case, shop)
-        died = die(*case.story.words, at=number, how=how)
-        assert died.code in (-9, case.story.code), died.err
-        again_and_compare(case, run, shop, (number, how, quiet.operations[number - 1 : number]))
-    return len(chosen)
+        crashed = crash(*case.story.words, at=point)
+        assert crashed.code in (-9, case.story.code), crashed.err
+        again_and_compare(case, run, shop, point)
+    return len(points)
 
 
 STORIES = {**RESUMES, **PAUSES, **OTHERS}
@@ -243,7 +241,7 @@ STORIES = {**RESUMES, **PAUSES, **OTHERS}
 @pytest.mark.parametrize("name", STORIES)
 def test_down_at_some_points(run: Run, shop: Shop, tmp_path: Path, name: str) -> None:
     case = ready(STORIES[name], run, shop, tmp_path / "kept")
-    die_everywhere(case, run, shop, every=41, first=len(name))
+    crash_everywhere(case, run, shop, every=41, first=len(name))
 
 
 @pytest.mark.slow
@@ -251,7 +249,7 @@ def test_down_at_some_points(run: Run, shop: Shop, tmp_path: Path, name: str) ->
 @pytest.mark.parametrize("name", STORIES)
 def test_down_at_every_point(run: Run, shop: Shop, tmp_path: Path, name: str) -> None:
     case = ready(STORIES[name], run, shop, tmp_path / "kept")
-    number = die_everywhere(case, run, shop)
+    number = crash_everywhere(case, run, shop)
     print(f"\n{name}: died at {number} points, all came right")
 
 
@@ -293,15 +291,15 @@ def test_staging_is_all_or_nothing(run: Run, shop: Shop, tmp_path: Path, name: s
     stage(run, ("set", "catalog/C", "Name=first"), ("set", "catalog/D", "Name=first"))
     Path("edits.csv").write_text("ref,Name\n" + "".join(f"catalog/C{n},x\n" for n in range(50)))
     shutil.copytree(".ocsync", tmp_path / "kept")
-    quiet, seen = die(*words), set()
-    for number, how in points(quiet.operations):
+    seen = set()
+    for point in crash_points(crash(*words).operations):
         shutil.rmtree(".ocsync")
         shutil.copytree(tmp_path / "kept", ".ocsync")
-        died = die(*words, at=number, how=how)
+        crashed = crash(*words, at=point)
         staged = run("stage", "list", "--json").data["staged_entries"]
-        assert staged in sizes, (number, how)
-        acknowledged = "staged now" in died.err or number > len(quiet.operations)
-        assert not acknowledged or staged != 2, (number, how, died)
+        assert staged in sizes, point
+        acknowledged = "staged now" in crashed.err or point.operation == "exit"
+        assert not acknowledged or staged != 2, (point, crashed)
         seen.add(staged)
         stage(run, ("set", "catalog/C", "Name=last"))
         assert run("stage", "list", "--json").data["staged_entries"] == staged + 1

@@ -35,6 +35,7 @@ from confluent_kafka import Producer
 from ocsync.emulator import EmulatorOptions, serve_in_thread
 from ocsync.store.log import line_of, payload_of
 from tests.builders import Shop
+from tests.crash_points import CrashPoint, crash
 from tests.processes import Done, Started, call
 
 HERE = Path(__file__).parent
@@ -128,10 +129,10 @@ def ocsync(*words: str, code: int = 0, **env: str) -> Done:
     return done
 
 
-def dying(*words: str) -> None:
-    """Run a command that kills itself; its first words say where (see `tests.dying`)."""
-    done = call(*words, program="tests.dying")
-    assert done.code == -9, (words, done)
+def dying(point: CrashPoint, *words: str) -> None:
+    """Run a command that kills itself at *point*."""
+    crashed = crash(*words, at=point)
+    assert crashed.code == -9, (words, crashed)
 
 
 def killed(*words: str, when: Callable[[], object], **env: str) -> None:
@@ -353,7 +354,7 @@ def a_run_that_ended_in_every_way(shop: Shop) -> None:
 def an_undo_that_was_not_verified() -> None:
     """Undo a run, and kill that before its verification; then stage the undo of the undo."""
     ocsync("rollback", next(one.name for one in PROFILE.glob("runs/*") if has_made(one)))
-    dying("pause", "3", "after", "resume", "catalogs", "products", "--verify")
+    dying(CrashPoint("config", 3, "after"), "resume", "catalogs", "products", "--verify")
     ocsync("unpause", "catalogs", "products")
     ocsync("rollback", newest())
 
@@ -370,8 +371,8 @@ def listeners_that_were_to_change() -> None:
     ocsync(*attach, "buyers", "--endpoint", "https://listener.example/crm")
     ocsync(*attach, "suppliers", "--endpoint", "https://listener.example/pim")
     moved = ("buyers", "--endpoint", "https://listener.example/moved")
-    dying("request", "5", "before", *attach, *moved)
-    dying("request", "1", "before", "delivery", "detach", "suppliers")
+    dying(CrashPoint("config", 6), *attach, *moved)
+    dying(CrashPoint("config"), "delivery", "detach", "suppliers")
 
 
 def pauses(shop: Shop) -> None:
@@ -380,9 +381,9 @@ def pauses(shop: Shop) -> None:
     ocsync("pause", "suppliers", "--adopt")
     ocsync("pause", "catalogs")
     shop.call("PATCH", "/integrations/entitysync/catalogs", {"Paused": False})
-    dying("pause", "1", "after", "pause", "usergroups")
+    dying(CrashPoint("config", 1, "after"), "pause", "usergroups")
     ocsync("pause", "buyer-users")
-    dying("pause", "1", "before", "unpause", "buyer-users")
+    dying(CrashPoint("config"), "unpause", "buyer-users")
     script = "touch ran; while [ ! -e go ]; do sleep 0.02; done"
     words = ("window", "categories", "--reason", "price import", "--", "sh", "-c", script)
     killed(*words, when=Path("ran").exists)

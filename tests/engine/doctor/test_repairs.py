@@ -21,8 +21,8 @@ from tests.cli.test_damage import crashed, meddled
 from tests.cli.test_doctor import FOLDER, look, said
 from tests.cli.test_hostile import fair
 from tests.conftest import Run
-from tests.engine.sitting import crash
-from tests.engine.sitting import folder as session_folder
+from tests.crash_points import CrashPoint, crash_resume
+from tests.in_process import profile_dir
 
 __all__ = ["crashed"]
 JOURNAL = FOLDER / "journal/000001.jsonl"
@@ -93,7 +93,7 @@ def test_what_a_run_was_given_does_not_come_back(ocsync: Run, shop: Shop) -> Non
     """A lost seal would stage again what was sent already: an adjust would be added twice."""
     refs = shop.stock(records=3)
     ocsync("stage", "adjust", refs[0], "QuantityAvailable+=1")
-    crash(ocsync, shop, sent=True)
+    crash_resume(shop, CrashPoint("request", 1, "after"))
     ocsync("stage", "set", refs[1], "QuantityAvailable=9")
     assert b'"sealed"' in JOURNAL.read_bytes().splitlines()[2]
     spoil(JOURNAL, 3)
@@ -153,7 +153,7 @@ def cut_off(ocsync: Run, shop: Shop) -> Path:
     ocsync("stage", "set", refs[0], "QuantityAvailable=9")
     ocsync("stage", "adjust", refs[1], "QuantityAvailable+=1")
     ocsync("stage", "set", refs[2], "xp.a=1")
-    crash(ocsync, shop, sent=True)
+    crash_resume(shop, CrashPoint("request", 1, "after"))
     [folder] = [p for p in FOLDER.glob("runs/*") if p.is_dir()]
     return folder
 
@@ -373,7 +373,7 @@ def test_an_open_run_that_lacks_a_line_is_damage_too(ocsync: Run, shop: Shop, na
     refs = shop.stock(records=3)
     for ref in refs:
         ocsync("stage", "set", ref, "QuantityAvailable=9")
-    crash(ocsync, shop, sent=False)
+    crash_resume(shop, CrashPoint("request"))
     [path] = FOLDER.glob(f"runs/*/{name}.jsonl")
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
     result = ocsync("resume")
@@ -400,11 +400,11 @@ def test_a_record_that_makes_no_sense_is_damage_too(ocsync: Run) -> None:
 
 def test_the_delivery_log_is_not_mended_under_a_running_listener(ocsync: Run, shop: Shop) -> None:
     """What the listener logs between reading and replacing the file would be lost."""
-    log = session_folder().delivery_log
+    log = profile_dir().delivery_log
     log.append([Delivery(at="2026-01-01T00:00:00+00:00", namespace="n", payload={}) for _ in "123"])
     spoil(log.path, 2)
     damaged = log.path.read_bytes()
-    with session_folder().listen_lock("http"):
+    with profile_dir().listen_lock("http"):
         result = look(ocsync, "--fix", "--yes")
         assert result.code == 78
         assert "not repaired" in result.out + result.err

@@ -13,7 +13,8 @@ from ocsync.errors import ExitCode
 from ocsync.models import Intent
 from tests.builders import Shop
 from tests.conftest import Run
-from tests.engine.sitting import carry_out, crash
+from tests.crash_points import CrashPoint, crash_resume
+from tests.in_process import resume
 
 LOST = [
     ({"status": 500, "effect": True, "times": 1}, "done"),
@@ -34,7 +35,7 @@ def test_a_lost_answer_is_settled_by_reading(
     for ref in refs:
         ocsync("stage", op, ref, "QuantityAvailable=7")
     shop.faults({**fault, "method": "PATCH", "path": "/inventoryrecords/R1"})
-    report = carry_out(shop)
+    report = resume(shop)
     shop.faults()
 
     expected = 17 if op == "adjust" else 7
@@ -61,12 +62,12 @@ def test_lagging_reads_never_suppress_a_write_and_the_answer_counts(
         shop.call("PATCH", "/products/P", {"Name": "between"})
         ocsync("stage", "set", "product/P", "Name=old")
 
-        report = carry_out(shop, ResumeOptions(verify=True, settle=5.0), longest=1.0)
+        report = resume(shop, ResumeOptions(verify=True, settle=5.0), longest=1.0)
 
         assert report.exit_code == ExitCode.DONE
         assert report.run.counts == {"done": 1}, "the stale read said that it was old already"
         ocsync("stage", "set", "product/P", "Name=new")
-        stale = carry_out(shop, ResumeOptions(verify=True, settle=0.0))
+        stale = resume(shop, ResumeOptions(verify=True, settle=0.0))
         assert stale.exit_code == ExitCode.DONE, "the write's own answer counts"
 
 
@@ -108,9 +109,9 @@ def test_a_second_step_of_what_is_read_late_builds_on_the_first(ocsync: Run, cra
         ocsync("stage", "set", "product/P", "DefaultSupplierID=S1", "xp.a.b:=1")
         ocsync("stage", "set", "product/P", "DefaultSupplierID=S2", "xp.a.c:=2")
         if crashed:
-            crash(ocsync, shop, sent=True, after=2)
+            crash_resume(shop, CrashPoint("request", 2, "after"))
 
-        report = carry_out(shop, ResumeOptions(verify=True, settle=0.0))
+        report = resume(shop, ResumeOptions(verify=True, settle=0.0))
 
         assert report.exit_code == ExitCode.DONE, report
         sent = [json.loads(r["body"]) for r in shop.writes()]
@@ -127,10 +128,10 @@ def test_what_cannot_be_read_is_unknown_and_not_made_twice(
     place = "/inventoryrecords/R0"
     shop.faults({"status": 504, "effect": True, "method": "PATCH", "path": place},
                 {"status": status, "method": "GET", "path": place, "after": 2})  # fmt: skip
-    report = carry_out(shop, ResumeOptions())
+    report = resume(shop, ResumeOptions())
     assert report.exit_code == code, report
     assert report.run.counts == {"unknown": 1}
-    again = carry_out(shop, ResumeOptions())
+    again = resume(shop, ResumeOptions())
     assert (again.exit_code, again.run.counts) == (ExitCode.CONFLICT, {"conflict": 1})
     assert shop.get("/products/P0/inventoryrecords/R0")["QuantityAvailable"] == 15
     assert shop.paused(), "until somebody has decided"
@@ -146,10 +147,10 @@ def test_an_effect_that_comes_after_the_answer_was_given_up(ocsync: Run, shop: S
     ocsync("stage", "adjust", ref, "QuantityAvailable+=5")
     ocsync("stage", "adjust", ref, "QuantityAvailable+=1", "NotificationPoint+=2")
     shop.faults({"status": 504, "method": "PATCH", "path": place, "times": 99})
-    assert carry_out(shop, ResumeOptions()).run.counts == {"failed": 1}
+    assert resume(shop, ResumeOptions()).run.counts == {"failed": 1}
     shop.faults()
     shop.call("PATCH", place, {"QuantityAvailable": 16, "NotificationPoint": 2})
-    report = carry_out(shop, ResumeOptions())
+    report = resume(shop, ResumeOptions())
     assert (report.exit_code, report.run.counts) == (ExitCode.CONFLICT, {"conflict": 1})
     assert ocsync("resume", "--on-conflict", "overwrite").code == 0, "asked for by name"
     assert shop.get(place)["QuantityAvailable"] == 22
@@ -170,7 +171,7 @@ def test_a_sale_after_the_reading_is_seen_by_an_expectation(ocsync: Run, shop: S
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Recorder, "intend", sell)
-        report = carry_out(shop, ResumeOptions(workers=1))
+        report = resume(shop, ResumeOptions(workers=1))
     assert (report.exit_code, report.run.counts) == (ExitCode.CONFLICT, {"conflict": 1, "done": 39})
     assert report.problems[0].message == "QuantityAvailable is 9, expected 10"
     assert shop.get(place)["QuantityAvailable"] == 9
@@ -186,7 +187,7 @@ def test_what_cannot_be_listed_is_still_held_against_what_is_expected(
     ocsync("stage", "put", "inventory/P0/R9", "AddressID=wh-0")
     shop.seed(inventory=[{"ProductID": "P0", "ID": "R9", "AddressID": "wh-1"}])
     shop.faults({"status": 400, "method": "GET", "path": "/products/P0/inventoryrecords"})
-    report = carry_out(shop, ResumeOptions())
+    report = resume(shop, ResumeOptions())
     assert (report.exit_code, report.run.counts) == (ExitCode.CONFLICT, {"conflict": 5})
     assert shop.writes() == []
 
@@ -195,5 +196,5 @@ def test_a_second_step_may_reach_into_what_the_first_left_empty(ocsync: Run, sho
     shop.seed(supplier=[{"ID": "S1", "Name": "s"}, {"ID": "S2", "Name": "s"}])
     ocsync("stage", "put", "product/P", "Name=p", "DefaultSupplierID=S1", "xp:={}")
     ocsync("stage", "set", "product/P", "DefaultSupplierID=S2", "xp.b:=1")
-    report = carry_out(shop, ResumeOptions(verify=True, settle=0.0))
+    report = resume(shop, ResumeOptions(verify=True, settle=0.0))
     assert (report.exit_code, report.run.steps) == (ExitCode.DONE, 2), report

@@ -11,7 +11,8 @@ from ocsync.errors import ExitCode, OcsyncError
 from ocsync.store import Run as RunFolder
 from tests.builders import Shop
 from tests.conftest import Run
-from tests.engine.sitting import carry_out, crash
+from tests.crash_points import CrashPoint, crash_resume
+from tests.in_process import resume
 
 
 def test_a_dead_server_stops_the_run_and_it_can_go_on(ocsync: Run, shop: Shop) -> None:
@@ -20,12 +21,12 @@ def test_a_dead_server_stops_the_run_and_it_can_go_on(ocsync: Run, shop: Shop) -
         ocsync("stage", "set", ref, "QuantityAvailable=7")
     shop.faults({"status": 503, "times": 10**6, "after": 25})
     with pytest.raises(OcsyncError) as caught:
-        carry_out(shop, max_wait=1.0)
+        resume(shop, max_wait=1.0)
     shop.faults()
 
     assert caught.value.exit_code == ExitCode.TRY_LATER
     assert shop.paused()
-    assert carry_out(shop).exit_code == ExitCode.DONE
+    assert resume(shop).exit_code == ExitCode.DONE
     assert not shop.paused()
 
 
@@ -33,20 +34,20 @@ def test_a_token_revoked_in_mid_run_is_renewed(ocsync: Run, shop: Shop) -> None:
     for ref in shop.stock(records=30):
         ocsync("stage", "set", ref, "QuantityAvailable=7")
     shop.faults({"status": 401, "times": 3, "after": 20})
-    assert carry_out(shop).exit_code == ExitCode.DONE
+    assert resume(shop).exit_code == ExitCode.DONE
 
 
 def test_a_missing_role_is_said_with_its_own_code(ocsync: Run, shop: Shop) -> None:
     [ref] = shop.stock(records=1)
     ocsync("stage", "set", ref, "QuantityAvailable=7")
     shop.faults({"status": 403, "times": 1, "method": "PATCH", "path": "inventoryrecords/R0"})
-    assert carry_out(shop).exit_code == ExitCode.SIGN_IN
+    assert resume(shop).exit_code == ExitCode.SIGN_IN
 
 
 def test_a_plan_tells_of_a_run_that_was_not_finished(ocsync: Run, shop: Shop) -> None:
     [ref] = shop.stock(records=1)
     ocsync("stage", "set", ref, "QuantityAvailable=9")
-    crash(ocsync, shop, sent=False)
+    crash_resume(shop, CrashPoint("request"))
     empty = ocsync("plan")
     assert "is not finished; resume goes on with it first" in empty.out
     assert "next: ocsync resume" in empty.err
@@ -88,7 +89,7 @@ def test_a_full_disk_stops_the_run_before_anything_unrecorded(ocsync: Run, shop:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RunFolder, "record", full)
         with pytest.raises(OcsyncError, match="No space left"):
-            carry_out(shop)
+            resume(shop)
     intended = {r.ref for group in calls[:2] for r in group}
     assert {"/".join(["inventory", *r["path"].split("/")[3::2]]) for r in shop.writes()} <= intended
-    assert carry_out(shop).exit_code == ExitCode.DONE
+    assert resume(shop).exit_code == ExitCode.DONE
