@@ -120,6 +120,14 @@ def _default(kind: Kind, path: str) -> Any:
     return None if field is None or path.startswith("xp.") else field.default
 
 
+def is_as_created(change: Change, sent: Fields, current: Document | None) -> bool:
+    """Return whether *current* is what a put of *change* creates, with the server's defaults."""
+    if current is None or diff(change.ref, sent, current):
+        return False
+    filled_in = {made.unless_field for made in kind_of(change.ref).creates}
+    return emptied_by(change, sent, current).keys() <= filled_in
+
+
 def stock_stamp(ref: Ref, document: Document | None) -> str | None:
     """Return the server's stamp of the last change of the stock in *document*.
 

@@ -72,10 +72,9 @@ class Api:
         self._auth = auth
         self._throttle = throttle
         self.max_parallel_reads = max_parallel_reads
-        self.max_wait = max_wait
-        """Seconds that one request may wait for retries and throttling."""
+        self.max_wait = max_wait  # seconds that one request may wait for retries and throttling
+        # seconds that the server\'s clock is ahead, by its last answer; None without a date
         self.clock_skew: float | None = None
-        """Seconds that the server's clock is ahead, by its last answer; None without a date."""
 
     @property
     def requests_sent(self) -> int:

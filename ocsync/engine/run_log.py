@@ -110,7 +110,7 @@ def load_progress(run: Run) -> RunProgress:
 
 
 RECENT_SECONDS = 600.0
-"""How long after a run a read may still not show its writes; what is documented is no bound."""
+"""The time after a run in which a read may not show its writes; no bound is documented."""
 
 
 def is_recent(session: Session, info: RunInfo) -> bool:

@@ -170,7 +170,8 @@ def _entry_text(entry: Entry) -> str:
 def difference_lines(steps: Sequence[Step], preflight: Preflight) -> Iterator[Line]:
     """Yield the change that each step would make to the values on the server now."""
     differing = same = 0
-    conflicts = {conflict.number: conflict for conflict in preflight.conflicts}
+    problems = (*preflight.conflicts, *preflight.missing)
+    conflicts = {conflict.number: conflict for conflict in problems}
     for step in steps:
         prepared = preflight.prepared.get(step.number)
         if prepared and prepared.same:
@@ -198,7 +199,8 @@ def difference_lines(steps: Sequence[Step], preflight: Preflight) -> Iterator[Li
 
 def difference_documents(steps: Sequence[Step], preflight: Preflight) -> list[dict[str, Any]]:
     """Return the change of each step as JSON data."""
-    conflicts = {conflict.number: conflict.text() for conflict in preflight.conflicts}
+    problems = (*preflight.conflicts, *preflight.missing)
+    conflicts = {conflict.number: conflict.text() for conflict in problems}
     rows = []
     for step in steps:
         prepared = preflight.prepared.get(step.number)

@@ -30,7 +30,7 @@ from ocsync.listener_attachment import (
 from ocsync.schema import Target
 
 CONFIRM_SECONDS = 20.0
-"""How long a changed configuration may take to be seen; not documented."""
+"""The time that a changed configuration may take to be seen; not documented."""
 _DROPS = "drops the targets that a PATCH does not name"
 _OTHER_WAY = {
     "Http": "use its Kafka target (--servers, --topic), or have that consumer pass messages on",

@@ -53,7 +53,7 @@ LOCAL: tuple[Check, ...] = (
 )
 
 BEFORE_ASKING = ("profile", "secret", "trust")
-"""What must not be wrong, or the server is not asked."""
+"""The checks without which the server is not asked."""
 
 
 def can_ask(found: DoctorReport) -> bool:

@@ -33,7 +33,7 @@ from ocsync.store import Run, RunInfo
 from ocsync.tombstones import MAKERS
 
 _SHOWN = 1000
-"""How many unsettled steps a report names; all of them are in the run's folder."""
+"""The number of problems that a report names; all of them are in the run's folder."""
 
 
 class ResumeReport(NamedTuple):

@@ -232,7 +232,7 @@ async def _carry_out(
     begun = progress.ended.keys() | progress.dangling.keys()
     waiting = [step for step in steps if step.number not in begun]
     preflight = await run_preflight(session, waiting, run)
-    conflicts = [] if options.on_conflict is OnConflict.OVERWRITE else preflight.conflicts
+    conflicts = _conflicts_of(session, steps, preflight, options)
     try:
         if conflicts and not begun and options.on_conflict is OnConflict.FAIL:
             _record_conflicts(session, run, waiting, conflicts)
@@ -243,6 +243,26 @@ async def _carry_out(
     finally:
         cost.add_to(run)
     return RunEnd(close_run(session, run, steps, options), conflicts)
+
+
+def _conflicts_of(
+    session: Session, steps: Sequence[Step], preflight: Preflight, options: ResumeOptions
+) -> list[StepConflict]:
+    """Return the steps that are not to be sent as things are.
+
+    Edits of what does not exist are sent all the same, to fail, when the operator says so.
+    """
+    if options.on_conflict is OnConflict.OVERWRITE:
+        return []
+    recent = recent_writes(session, [conflict.ref for conflict in preflight.missing])
+    hidden = {intent.ref.casefold() for intent in recent}  # created lately, and not shown yet
+    missing = [one for one in preflight.missing if one.ref.casefold() not in hidden]
+    if missing and options.on_conflict is OnConflict.FAIL:
+        number = f"{len(missing):,} of {len(steps):,} steps edit what does not exist"
+        session.notify(NoticeLevel.WARNING, f"{number}, such as {missing[0].ref}")
+        if _confirmed(session, "Send the plan all the same? These steps will fail."):
+            return preflight.conflicts
+    return sorted([*preflight.conflicts, *missing])
 
 
 async def _replay(

@@ -6,7 +6,7 @@ before; what is kept in memory is a step's few fields.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ocsync.client import read_current
@@ -14,6 +14,7 @@ from ocsync.diff import (
     Document,
     before,
     emptied_by,
+    is_as_created,
     mismatches,
     resolve_values,
     stock_stamp,
@@ -24,8 +25,10 @@ from ocsync.errors import NotFound, OcsyncError
 from ocsync.events import ReadDone, Reading
 from ocsync.field_paths import value_at
 from ocsync.models import Fields, Intent, Op, Ref, Step
+from ocsync.plan import created
 from ocsync.schema import KINDS, SUMMED_QUANTITY, ids_of, kind_of
 from ocsync.store import Run
+from ocsync.tombstones import MAKERS
 
 _GROUP = 200
 
@@ -86,6 +89,8 @@ def prepare_request(step: Step, current: Document | None) -> PreparedRequest:
     sent = resolve_values(step.change, current)
     same = unchanged(step.change, sent, current) and not kind_of(step.ref).eventually_consistent
     puts = step.change.op is Op.PUT and not step.change.replace
+    if puts and is_as_created(step.change, sent, current):
+        same = True  # it would be refused as existing, so that a stale read does no harm
     return PreparedRequest(
         sent,
         before(sent, current),
@@ -137,10 +142,21 @@ async def _sum_of_records(
 
 
 class Preflight(NamedTuple):
-    """The results of the first reading, by step number."""
+    """The results of the first reading, by step number.
+
+    *missing* are the edits of what does not exist, and is not created by this plan either.
+    """
 
     prepared: dict[int, PreparedRequest]
     conflicts: list[StepConflict]
+    missing: list[StepConflict]
+
+
+def _created_by(steps: Iterable[Step]) -> set[str]:
+    """Return the refs that *steps* create, without case."""
+    makers = [step.change for step in steps if step.change.op in MAKERS]
+    refs = (ref for change in makers for ref in (change.ref, *created(change)))
+    return {ref.casefold() for ref in refs}
 
 
 async def run_preflight(
@@ -154,7 +170,8 @@ async def run_preflight(
     first: dict[Ref, Step] = {}
     for step in steps:
         first.setdefault(step.ref, step)
-    found = Preflight({}, [])
+    found = Preflight({}, [], [])
+    creates = _created_by(steps)
     group: list[tuple[Ref, Document | None]] = []
     done = same = 0
     async for ref, current in read_current(session.api, list(first)):
@@ -173,6 +190,9 @@ async def run_preflight(
         )
         if clash:
             found.conflicts.append(clash)
+        elif current is None and step.change.op is Op.SET and ref.casefold() not in creates:
+            why = "it does not exist, and set cannot create it (stage put)"
+            found.missing.append(StepConflict(step.number, ref, {}, why))
         group.append((ref, current))
         if run and len(group) >= _GROUP:
             run.record_before(group)
@@ -181,4 +201,5 @@ async def run_preflight(
         run.record_before(group)
     session.emit(ReadDone(done, same))
     found.conflicts.sort()
+    found.missing.sort()
     return found

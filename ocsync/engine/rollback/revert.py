@@ -155,7 +155,7 @@ def _clashes(write: RefWrite, now: Document) -> dict[str, dict[str, Any]]:
 
 
 _EMPTY: tuple[Any, ...] = (None, False, 0, {})
-"""What a field may be after a put that left it out."""
+"""The values that a field may have after a put that left it out."""
 
 
 def _sums(write: RefWrite, now: Document) -> Iterator[tuple[str, Any]]:

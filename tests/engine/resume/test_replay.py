@@ -54,7 +54,7 @@ def test_a_plan_tells_of_a_run_that_was_not_finished(ocsync: Run, shop: Shop) ->
     ocsync("stage", "set", "catalog/C", "Name=x")
     run_id = ocsync("plan", "--json").data["open_run"]
     assert f"run {run_id} is not finished" in ocsync("plan").out
-    assert ocsync("resume").code == 3, "there is no catalog C"
+    assert ocsync("resume").code == 6, "there is no catalog C"
     assert ocsync("plan", "--json").data["open_run"] == ""
 
 
