@@ -33,7 +33,7 @@ class AttachmentState(StrEnum):
 
 
 class Attachment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A listener of ours in delivery configuration *config*, as its target of type *slot*.
+    """A listener of ours in delivery configuration *config*, as its target of type *target_type*.
 
     *shown* is what the platform shows of it, *was* what it showed before a change under way: never
     its secrets. *targets* are the sync targets it was attached for, *found* is the configuration
@@ -41,7 +41,7 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     config: str
-    slot: str
+    target_type: str
     shown: dict[str, str]
     phase: AttachmentPhase
     since: str
@@ -53,7 +53,7 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def key(self) -> str:
         """The name it is kept under."""
-        return f"{self.config}/{self.slot}"
+        return f"{self.config}/{self.target_type}"
 
 
 def place_of(shown: Mapping[str, Any]) -> str:
@@ -63,16 +63,18 @@ def place_of(shown: Mapping[str, Any]) -> str:
     return str(shown.get("Endpoint") or "")
 
 
-def target_in(document: Mapping[str, Any], slot: str) -> dict[str, Any]:
-    """The target of type *slot* in a delivery configuration; empty for none."""
+def target_in(document: Mapping[str, Any], target_type: str) -> dict[str, Any]:
+    """The target of type *target_type* in a delivery configuration; empty for none."""
     targets = document.get("DeliveryTargets")
-    found = targets.get(slot) if isinstance(targets, dict) else None
+    found = targets.get(target_type) if isinstance(targets, dict) else None
     return found if isinstance(found, dict) else {}
 
 
-def standing(mine: Attachment | None, document: Mapping[str, Any], slot: str) -> AttachmentState:
-    """Whose the target of type *slot* in *document* is, as the platform shows it now."""
-    there = target_in(document, slot)
+def standing(
+    mine: Attachment | None, document: Mapping[str, Any], target_type: str
+) -> AttachmentState:
+    """Whose the target of type *target_type* in *document* is, as the platform shows it now."""
+    there = target_in(document, target_type)
     if not there:
         return AttachmentState.FREE
     known = [shown for shown in (mine.shown, mine.was) if shown] if mine else []
@@ -82,8 +84,8 @@ def standing(mine: Attachment | None, document: Mapping[str, Any], slot: str) ->
 
 def resolve_intent(mine: Attachment, document: Mapping[str, Any]) -> Attachment | None:
     """What remains of *mine* once the platform has told; None when nothing of ours is there."""
-    if standing(mine, document, mine.slot) is not AttachmentState.OURS:
+    if standing(mine, document, mine.target_type) is not AttachmentState.OURS:
         return None
-    there = target_in(document, mine.slot)
+    there = target_in(document, mine.target_type)
     shown = {name: str(there.get(name) or "") for name in mine.shown}
     return msgspec.structs.replace(mine, phase=AttachmentPhase.ATTACHED, shown=shown, was={})

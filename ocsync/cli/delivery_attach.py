@@ -129,7 +129,7 @@ def _register_detach(group: typer.Typer) -> None:
             detached = await attach.detach(session, expanded, endpoint)
             left = []
             if expanded and endpoint:
-                left = await attach.strangers(session, expanded, endpoint)
+                left = await attach.unknown_listeners(session, expanded, endpoint)
             if left:
                 names = ", ".join(left)
                 if not ctx.ask(f"{names}: remove the Http target {endpoint}, not from here?"):
@@ -151,7 +151,7 @@ def _register_detach(group: typer.Typer) -> None:
 def _attachment_document(attachment: Attachment) -> dict[str, Any]:
     return {
         "config": attachment.config,
-        "type": attachment.slot,
+        "type": attachment.target_type,
         **attachment.shown,
         "targets": attachment.targets,
     }
@@ -172,7 +172,7 @@ def _show_detached(ctx: Context, detached: Detached) -> None:
     elif detached.was is AttachmentState.FREE:
         ctx.console.print(f"{attachment.config}  delivered to {where} no more already", "=")
     else:
-        text = f"its {attachment.slot} target is not our listener any more; left as it is"
+        text = f"its {attachment.target_type} target is not our listener any more; left as it is"
         ctx.console.print(f"{attachment.config}  {text}", "!")
     if detached.changed:
         names = ", ".join(detached.changed)
@@ -206,10 +206,10 @@ def _check_fields(listener: Listener) -> None:
     from ocsync.intake.field_values import value_fault
     from ocsync.schema import DELIVERY_TARGETS
 
-    fields = DELIVERY_TARGETS[listener.slot]
+    fields = DELIVERY_TARGETS[listener.target_type]
     for name, value in {**listener.shown, **listener.secrets}.items():
         if reason := value_fault(fields[name], name, value):
-            raise UsageError(f"{listener.slot}.{name} {reason}")
+            raise UsageError(f"{listener.target_type}.{name} {reason}")
 
 
 def _check_reachable(ctx: Context, listener: Listener) -> None:

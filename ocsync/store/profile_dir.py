@@ -186,8 +186,8 @@ class ProfileDir:
         try:
             for key, facts in found.items():
                 read_stamp(facts["since"])
-                config, _, slot = key.partition("/")
-                if not (config and slot):
+                config, _, target_type = key.partition("/")
+                if not (config and target_type):
                     raise ValueError(f"{key} is no CONFIG/TYPE")
                 if not isinstance(facts["shown"], dict):
                     raise TypeError("shown is a table")
@@ -204,7 +204,11 @@ class ProfileDir:
         try:
             return {
                 key: msgspec.convert(
-                    {"config": key.partition("/")[0], "slot": key.partition("/")[2], **facts},
+                    {
+                        "config": key.partition("/")[0],
+                        "target_type": key.partition("/")[2],
+                        **facts,
+                    },
                     Attachment,
                 )
                 for key, facts in self.raw_attachments().items()
@@ -221,7 +225,7 @@ class ProfileDir:
             key: without_null(msgspec.to_builtins(one)) for key, one in sorted(attachments.items())
         }
         for fact in facts.values():
-            del fact["config"], fact["slot"]
+            del fact["config"], fact["target_type"]
         write_toml(self.path / "attached.toml", facts)
 
     def write_pauses(self, pauses: dict[str, Pause]) -> None:

@@ -38,9 +38,11 @@ async def plan_changes(
         raise refusal(problems)
     ours = {key.casefold() for key in session.folder.raw_attachments()}
     taken = [
-        f"{one.wanted.id} {slot}"
-        for one in found for slot in one.changed if f"{one.wanted.id}/{slot}".casefold() in ours
-    ]  # fmt: skip
+        f"{change.wanted.id} {target_type}"
+        for change in found
+        for target_type in change.changed
+        if f"{change.wanted.id}/{target_type}".casefold() in ours
+    ]
     if taken:
         text = f"{', '.join(taken)}: that is the listener that this workspace has attached"
         raise Refused(text, hint="ocsync delivery detach")
@@ -130,7 +132,7 @@ async def _found(session: Session, own: str) -> dict[str, Any] | None:
 
 
 def _too_long(path: str, secret: str) -> str:
-    slot, _, name = path.partition(".")
-    field = DELIVERY_TARGETS[slot].get(name)
+    target_type, _, name = path.partition(".")
+    field = DELIVERY_TARGETS[target_type].get(name)
     most = field.max if field else None
     return f"is more than {most} characters" if most and len(secret) > most else ""

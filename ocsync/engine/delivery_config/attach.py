@@ -43,7 +43,7 @@ class Listener(NamedTuple):
     *secrets*.
     """
 
-    slot: str
+    target_type: str
     shown: dict[str, str]
     secrets: dict[str, str]
 
@@ -66,10 +66,10 @@ async def attach(
     Nothing is sent when one has such a target already that is not ours, or when the platform would
     not keep the others: Refused. One of ours that is there is changed.
     """
-    known = await survey(session)
+    known = await resolve_attachments(session)
     configs = await _configs_of(session, targets)
     found = [await read_config(session, name) for name in configs]
-    _refuse_others(found, known, listener.slot)
+    _refuse_others(found, known, listener.target_type)
     for document in found:
         if document.get("Enabled") is False:
             session.notify(
@@ -82,7 +82,7 @@ async def attach(
     ]
 
 
-async def survey(session: Session) -> dict[str, Attachment]:
+async def resolve_attachments(session: Session) -> dict[str, Attachment]:
     """Return the attachments of this workspace by key; those that a crash left open are resolved by
     reading.
 
@@ -94,7 +94,7 @@ async def survey(session: Session) -> dict[str, Attachment]:
         document = await _found(session, mine.config)
         if settled := resolve_intent(mine, document):
             kept[key] = settled
-        elif target_in(document, mine.slot):
+        elif target_in(document, mine.target_type):
             session.notify(NoticeLevel.WARNING, _not_ours(mine))
     if kept != known:
         session.folder.write_attachments(kept)
@@ -125,7 +125,9 @@ async def detach(
     return done
 
 
-async def strangers(session: Session, targets: Sequence[Target], endpoint: str) -> list[str]:
+async def unknown_listeners(
+    session: Session, targets: Sequence[Target], endpoint: str
+) -> list[str]:
     """Return the configurations of *targets* with an Http target at *endpoint* that this workspace
     did not attach.
 
@@ -137,14 +139,14 @@ async def strangers(session: Session, targets: Sequence[Target], endpoint: str) 
     return [d["ID"] for d in found if target_in(d, "Http").get("Endpoint") == endpoint]
 
 
-async def remove(session: Session, names: Sequence[str], slot: str) -> None:
-    """Take the targets of type *slot* out of the configurations *names*, whoever put them there.
+async def remove(session: Session, names: Sequence[str], target_type: str) -> None:
+    """Remove the targets of type *target_type* from the configurations *names*, whoever added them.
 
     Raises Refused where the platform would take away more.
     """
     await _check_platform(session)
     for name in names:
-        await _remove(session, name, slot)
+        await _remove(session, name, target_type)
 
 
 async def _check_platform(session: Session) -> None:
@@ -156,9 +158,9 @@ async def _check_platform(session: Session) -> None:
         raise Refused(text, hint="PUT the whole configuration, secrets and all, by other means")
 
 
-async def _remove(session: Session, name: str, slot: str) -> None:
-    await session.api.write("PATCH", f"{PATH}/{name}", {"DeliveryTargets": {slot: None}})
-    await _confirm(session, name, lambda document: not target_in(document, slot))
+async def _remove(session: Session, name: str, target_type: str) -> None:
+    await session.api.write("PATCH", f"{PATH}/{name}", {"DeliveryTargets": {target_type: None}})
+    await _confirm(session, name, lambda document: not target_in(document, target_type))
 
 
 async def _attach(
@@ -168,11 +170,11 @@ async def _attach(
     known: Mapping[str, Attachment],
     names: list[str],
 ) -> Attachment:
-    config, slot = str(found["ID"]), listener.slot
-    old = known.get(f"{config}/{slot}")
+    config, target_type = str(found["ID"]), listener.target_type
+    old = known.get(f"{config}/{target_type}")
     intent = Attachment(
         config=config,
-        slot=slot,
+        target_type=target_type,
         shown=listener.shown,
         phase=AttachmentPhase.ATTACHING,
         since=session.timestamp(),
@@ -182,24 +184,26 @@ async def _attach(
         found=old.found if old else found,
     )
     _remember(session, intent)
-    body = {"DeliveryTargets": {slot: {**listener.shown, **listener.secrets}}}
+    body = {"DeliveryTargets": {target_type: {**listener.shown, **listener.secrets}}}
     await session.api.write("PATCH", f"{PATH}/{config}", body)
     mine = msgspec.structs.replace(intent, phase=AttachmentPhase.ATTACHED, was={})
-    await _confirm(session, config, lambda now: standing(mine, now, slot) is AttachmentState.OURS)
+    await _confirm(
+        session, config, lambda now: standing(mine, now, target_type) is AttachmentState.OURS
+    )
     _remember(session, mine)
     return mine
 
 
 async def _detach(session: Session, mine: Attachment) -> Detached:
     document = await _found(session, mine.config)
-    was = standing(mine, document, mine.slot)
+    was = standing(mine, document, mine.target_type)
     if was is AttachmentState.OURS:
         _remember(session, msgspec.structs.replace(mine, phase=AttachmentPhase.DETACHING))
-        await _remove(session, mine.config, mine.slot)
+        await _remove(session, mine.config, mine.target_type)
         document = await _found(session, mine.config)
     _forget(session, mine)
     changed = _differences(mine.found, document) if document else []
-    theirs = mine.slot if was is AttachmentState.THEIRS else ""
+    theirs = mine.target_type if was is AttachmentState.THEIRS else ""
     return Detached(mine, was, tuple(name for name in changed if name != theirs))
 
 
@@ -218,18 +222,18 @@ def _flat(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_others(
-    found: Sequence[dict[str, Any]], known: Mapping[str, Attachment], slot: str
+    found: Sequence[dict[str, Any]], known: Mapping[str, Attachment], target_type: str
 ) -> None:
     taken = []
     for document in found:
-        mine = known.get(f"{document['ID']}/{slot}")
-        if standing(mine, document, slot) is AttachmentState.THEIRS:
-            place = place_of(target_in(document, slot))
-            article = "an HTTP" if slot == "Http" else f"a {slot}"
+        mine = known.get(f"{document['ID']}/{target_type}")
+        if standing(mine, document, target_type) is AttachmentState.THEIRS:
+            place = place_of(target_in(document, target_type))
+            article = "an HTTP" if target_type == "Http" else f"a {target_type}"
             taken.append(f"{document['ID']} has {article} target already ({place})")
     if taken:
         text = f"{'; '.join(taken)}: a configuration has one of each type, and it is not ours"
-        raise Refused(text, hint=_OTHER_WAY[slot])
+        raise Refused(text, hint=_OTHER_WAY[target_type])
 
 
 async def _configs_of(
@@ -276,7 +280,9 @@ def _endpoints(mine: Attachment) -> list[str]:
 
 
 def _not_ours(mine: Attachment) -> str:
-    return f"{mine.config}: its {mine.slot} target is not our listener any more; left as it is"
+    return (
+        f"{mine.config}: its {mine.target_type} target is not our listener any more; left as it is"
+    )
 
 
 def _remember(session: Session, mine: Attachment) -> None:

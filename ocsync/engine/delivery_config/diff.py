@@ -54,21 +54,27 @@ class ConfigChange(NamedTuple):
     @property
     def removes(self) -> tuple[str, ...]:
         """The types of the targets that are taken away."""
-        return tuple(slot for slot in self.changed if self.wanted.targets[slot] is None)
+        return tuple(
+            target_type for target_type in self.changed if self.wanted.targets[target_type] is None
+        )
 
     @property
     def whole(self) -> bool:
         """True when the request names every target that exists, secrets included."""
-        named = {slot for slot in self.changed if self.wanted.targets[slot] is not None}
+        named = {
+            target_type
+            for target_type in self.changed
+            if self.wanted.targets[target_type] is not None
+        }
         return _there(self.found) <= named and not self.unseen(self.changed)
 
-    def unseen(self, slots: Iterable[str]) -> list[str]:
-        """Return the secrets of the targets *slots* that exist, or may, and that the file lacks."""
+    def unseen(self, target_types: Iterable[str]) -> list[str]:
+        """Return the secrets of *target_types* that exist, or may, and that the file lacks."""
         return [
-            f"{slot}.{name}"
-            for slot in slots
-            if (target := self.wanted.targets[slot]) is not None
-            for name in _unseen(slot, target, target_in(self.found or {}, slot))
+            f"{target_type}.{name}"
+            for target_type in target_types
+            if (target := self.wanted.targets[target_type]) is not None
+            for name in _unseen(target_type, target, target_in(self.found or {}, target_type))
         ]
 
 
@@ -78,12 +84,12 @@ def plan_change(
     """Compare; with *secrets* those of targets that do not change are sent too."""
     edits = [*_own_edits(wanted, found)]
     hidden, changed = list[str](), list[str]()
-    for slot, target in wanted.targets.items():
-        there = target_in(found or {}, slot)
-        own = list(_target_edits(slot, target, there))
-        unseen = [] if target is None else list(_secrets(target, slot))
+    for target_type, target in wanted.targets.items():
+        there = target_in(found or {}, target_type)
+        own = list(_target_edits(target_type, target, there))
+        unseen = [] if target is None else list(_secrets(target, target_type))
         if own or (secrets and unseen):
-            changed.append(slot)
+            changed.append(target_type)
             sign = "~" if there else "+"
             edits += [*own, *(Edit(sign, path, MISSING, source) for path, source in unseen)]
         else:
@@ -97,33 +103,35 @@ def validate(draft: ConfigChange) -> Iterator[FieldError]:
     wanted, found = draft.wanted, draft.found
     if found is None and "Name" not in wanted.fields:
         yield FieldError("Name", "", "is missing: there is no such configuration yet")
-    for slot, target in wanted.targets.items():
+    for target_type, target in wanted.targets.items():
         if target is not None:
-            there = target_in(found or {}, slot)
-            for name, why in _lacking(slot, target, there, sent=slot in draft.changed):
-                yield FieldError(f"{slot}.{name}", "", why)
+            there = target_in(found or {}, target_type)
+            for name, why in _lacking(
+                target_type, target, there, sent=target_type in draft.changed
+            ):
+                yield FieldError(f"{target_type}.{name}", "", why)
     both = {*draft.stays, *(s for s, t in wanted.targets.items() if t is not None)}
     if len(known := sorted(both.intersection(EXCLUSIVE_TARGETS))) > 1:
         allowed = ", ".join(EXCLUSIVE_TARGETS)
         why = f"would have {' and '.join(known)}: only one of {allowed} is allowed"
         yield FieldError("DeliveryTargets", "", why)
-    kept = [slot for slot, target in wanted.targets.items() if target is not None]
+    kept = [target_type for target_type, target in wanted.targets.items() if target is not None]
     if not (draft.stays or kept):
         why = "is missing" if found is None else "would be empty: it must have a target"
         yield FieldError("DeliveryTargets", "", why)
 
 
 def _lacking(
-    slot: str, target: dict[str, Any], there: dict[str, Any], *, sent: bool
+    target_type: str, target: dict[str, Any], there: dict[str, Any], *, sent: bool
 ) -> Iterator[tuple[str, str]]:
     """Yield the required fields that *target* lacks, each with the reason."""
-    for name, field in DELIVERY_TARGETS[slot].items():
+    for name, field in DELIVERY_TARGETS[target_type].items():
         if field.required and not (there or target.get(name)):
             yield name, "is missing: the target is new"
     name, value = CUSTOM_HEADER_FIELDS
     if target.get(name) and not (target.get(value) or there.get(name)):
         yield value, f"is missing: {name} needs it"
-    for path in _unseen(slot, target, there) if sent else ():
+    for path in _unseen(target_type, target, there) if sent else ():
         if "." in path and path.partition(".")[0] in target:
             yield path, "is missing: OrderCloud hides the one it has"
 
@@ -141,9 +149,10 @@ def body_of(
         now = found
         fields = {n: v for n, v in wanted.fields.items() if not equal(now.get(n), v)}
     targets = {
-        slot: target and _filled(_document(slot, target, target_in(found or {}, slot)), secrets)
-        for slot, target in wanted.targets.items()
-        if (target is not None if every else slot in draft.changed)
+        target_type: target
+        and _filled(_document(target_type, target, target_in(found or {}, target_type)), secrets)
+        for target_type, target in wanted.targets.items()
+        if (target is not None if every else target_type in draft.changed)
     }
     return {**fields, **({"DeliveryTargets": targets} if targets else {})}
 
@@ -159,17 +168,17 @@ def _own_edits(wanted: DesiredConfig, found: dict[str, Any] | None) -> Iterator[
 
 
 def _target_edits(
-    slot: str, target: dict[str, Any] | None, there: dict[str, Any]
+    target_type: str, target: dict[str, Any] | None, there: dict[str, Any]
 ) -> Iterator[Edit]:
     """Yield the differences that can be seen."""
     if target is None:
         if there:
-            yield Edit("-", slot, there, MISSING)
+            yield Edit("-", target_type, there, MISSING)
         return
     if not (there or target):
-        yield Edit("+", slot, MISSING, target)
-    old = dict(_leaves(there, slot))
-    for path, value in _leaves(target, slot):
+        yield Edit("+", target_type, MISSING, target)
+    old = dict(_leaves(there, target_type))
+    for path, value in _leaves(target, target_type):
         if not isinstance(value, SecretSource) and not equal(old.get(path), value):
             yield Edit("~" if there else "+", path, old.get(path, MISSING), value)
 
@@ -189,12 +198,12 @@ def _secrets(document: Mapping[str, Any], path: str) -> Iterator[tuple[str, Secr
             yield here, value
 
 
-def _unseen(slot: str, target: dict[str, Any], there: dict[str, Any]) -> Iterator[str]:
+def _unseen(target_type: str, target: dict[str, Any], there: dict[str, Any]) -> Iterator[str]:
     """Return the secrets that *there* has, as far as can be told, and *target* does not name."""
     if not there:
         return
     name, value = CUSTOM_HEADER_FIELDS
-    for hidden, field in DELIVERY_TARGETS[slot].items():
+    for hidden, field in DELIVERY_TARGETS[target_type].items():
         if field.write_only and hidden not in target and hidden != value:
             yield hidden
     given = dict(_leaves(target, ""))
@@ -210,11 +219,11 @@ def _there(found: dict[str, Any] | None) -> set[str]:
     return {n for n, target in targets.items() if target} if isinstance(targets, dict) else set()
 
 
-def _document(slot: str, target: dict[str, Any], there: dict[str, Any]) -> dict[str, Any]:
+def _document(target_type: str, target: dict[str, Any], there: dict[str, Any]) -> dict[str, Any]:
     """Return a target as it is sent: whole, or only the file's fields where a secret cannot be
     sent.
     """
-    return target if any(_unseen(slot, target, there)) else _merged(there, target)
+    return target if any(_unseen(target_type, target, there)) else _merged(there, target)
 
 
 def _merged(there: Mapping[str, Any], target: Mapping[str, Any]) -> dict[str, Any]:
