@@ -37,6 +37,15 @@ class Place(NamedTuple):
             check=False,
         )  # fmt: skip
 
+    def check(self, code: int, *words: str, **environ: str) -> str:
+        """Run the command, which must end with *code*; what it wrote."""
+        done = self.run(*words, **environ)
+        written = done.stdout + done.stderr
+        assert done.returncode == code, (
+            f"{' '.join(words)} ended with {done.returncode} instead of {code}:\n{written}"
+        )
+        return written
+
     def stock(self) -> list[int]:
         records = self.shop.get("/products/tent/inventoryrecords?sortBy=ID")["Items"]
         return [record["QuantityAvailable"] for record in records]
@@ -51,12 +60,13 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     """The example that the test's parameter names."""
     folder = tmp_path / "example"
     shutil.copytree(EXAMPLES / request.param, folder)
-    seed = next(p for p in (folder / "seed.toml", folder / "rehearsal.toml") if p.exists())
+    seeds = [p for p in (folder / "seed.toml", folder / "rehearsal.toml") if p.exists()]
+    assert seeds, f"examples/{request.param} has neither seed.toml nor rehearsal.toml"
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "pip").write_text('#!/bin/sh\necho pip "$@"\n')
     (tmp_path / "bin" / "pip").chmod(0o755)
     path = [str(tmp_path / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
-    with serve_in_thread(EmulatorOptions(seed=seed)) as emulator:
+    with serve_in_thread(EmulatorOptions(seed=seeds[0])) as emulator:
         environ = {
             **os.environ,
             "OCSYNC_URL": emulator.url,
@@ -72,9 +82,7 @@ def example(name: str) -> pytest.MarkDecorator:
 
 @example("stocktake")
 def test_a_stocktake(place: Place) -> None:
-    done = place.run("./run.sh")
-    assert done.returncode == 0, done
-    assert "✓ complete" in done.stdout
+    assert "✓ complete" in place.check(0, "./run.sh")
     record = place.shop.get("/products/tent/inventoryrecords/shelf-2")
     assert (record["QuantityAvailable"], record["xp"]) == (11, {"counted": "2027-01-04"})
     assert not place.paused()
@@ -82,8 +90,7 @@ def test_a_stocktake(place: Place) -> None:
 
 @example("season-switch")
 def test_the_season_switch(place: Place) -> None:
-    done = place.run("./run.sh")
-    assert done.returncode == 0, done
+    place.check(0, "./run.sh")
     active = [place.shop.get(f"/catalogs/{name}")["Active"] for name in ("summer", "winter")]
     assert active == [True, False]
     assert not place.paused()
@@ -91,55 +98,49 @@ def test_the_season_switch(place: Place) -> None:
 
 @example("nightly-inventory")
 def test_the_nightly_inventory(place: Place) -> None:
-    first = place.run("./run.sh")
-    assert first.returncode == 0, first
-    assert "everything arrived" in first.stdout
+    assert "everything arrived" in place.check(0, "./run.sh")
     assert place.stock() == [43, 9]
     assert [p.name for p in (place.folder / "taken").iterdir()] == ["warehouse.csv"]
     assert not place.paused()
 
     bad = "ProductID,InventoryRecordID,QuantityAvailable\ntent,no-shelf,1\ntent,shelf-1,40\n"
     (place.folder / "incoming" / "bad.csv").write_text(bad)
-    second = place.run("./run.sh")
-    assert second.returncode == 3, second
-    assert "it is staged again, and inventory stays paused" in second.stdout
+    second = place.check(3, "./run.sh")
+    assert "it is staged again, and inventory stays paused" in second
     assert place.stock() == [40, 9]
 
 
 @example("import-window")
 def test_the_import_window(place: Place) -> None:
-    done = place.run("./run.sh")
-    assert done.returncode == 0, done
-    assert "tent shelf-1: 43" in done.stdout
+    assert "tent shelf-1: 43" in place.check(0, "./run.sh")
     assert place.stock() == [43, 9]
     assert [m["payload"]["ID"] for m in place.shop.messages()] == ["shelf-1", "shelf-2"]
     assert not place.paused()
 
     (place.folder / "stock.csv").write_text("tent,no-shelf,1\n")
-    failed = place.run("./run.sh")
-    assert failed.returncode == 22, "curl's own"
-    assert "the import failed with 22; the target runs again" in failed.stdout
+    failed = place.check(22, "./run.sh")  # curl's own
+    assert "the import failed with 22; the target runs again" in failed
     assert not place.paused()
 
 
 @example("forgotten-pause")
 def test_forgotten_pauses(place: Place) -> None:
-    silent = place.run("./run.sh")
-    assert (silent.returncode, silent.stdout, silent.stderr) == (0, "", "")
-    secret = {"EXAMPLE_SECRET": "emulator"}
-    assert place.run("ocsync", "pause", "inventory", "--for", "0.01s", **secret).returncode == 0
+    silent = place.check(0, "./run.sh")
+    assert not silent, f"run.sh writes although no pause is forgotten:\n{silent}"
+    place.check(0, "ocsync", "pause", "inventory", "--for", "0.01s", EXAMPLE_SECRET="emulator")
     place.shop.call("PATCH", "/integrations/productsync", {"Paused": True})
-    told = place.run("./run.sh")
-    assert told.returncode == 2, told
-    assert "▶ inventory  running again: its lease had run out" in told.stdout
-    assert "somebody should look at these pauses:" in told.stdout
-    assert "products  by someone else" in told.stdout
+    written = place.check(2, "./run.sh")
+    assert "▶ inventory  running again: its lease had run out" in written
+    assert "somebody should look at these pauses:" in written
+    assert "products  by someone else" in written
     assert place.paused() == ["products"]
 
 
 def test_every_example_is_in_the_list() -> None:
     listed = (EXAMPLES / "README.md").read_text()
-    assert all(f"`{p.name}`" in listed for p in EXAMPLES.iterdir() if p.is_dir())
+    folders = sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir())
+    missing = [name for name in folders if f"`{name}`" not in listed]
+    assert not missing, f"examples/README.md does not list: {', '.join(missing)}"
 
 
 class Job(NamedTuple):
@@ -244,7 +245,7 @@ def test_a_pipeline(place: Place, kind: str) -> None:
 
 
 def run_job(place: Place, ci: Kind, job: Job, **more: str) -> str:
-    """Run the steps as the CI's own shell would; what they said."""
+    """Run the steps as the CI's own shell would; what they wrote."""
     known = {
         "ORDERCLOUD_URL": place.shop.url,
         "ORDERCLOUD_CLIENT_ID": "emulator",
@@ -257,15 +258,18 @@ def run_job(place: Place, ci: Kind, job: Job, **more: str) -> str:
 
     def value(found: re.Match[str]) -> str:
         text = known.get(found[1]) or known.get(found[1].rpartition(".")[2])
-        return text or pytest.fail(f"the pipeline uses {found[0]}, which nobody sets")
+        return text or pytest.fail(
+            f"{ci.file} uses {found[0]}, which this test does not set: add it to *known*"
+        )
 
-    said = ""
+    written = ""
     plain = {} if ci.file.startswith("github") else known
     for script, variables in job.steps:
-        assert not re.search(r"\$\{\{|\$\([A-Z]\w+\.", script), "variables, not text in a script"
+        inline = re.findall(r"\$\{\{.*?\}\}|\$\([A-Z]\w+\.[^)]*\)", script)
+        assert not inline, f"{ci.file} has values in a script, and not in its variables: {inline}"
         environ = {name: re.sub(ci.reference, value, text) for name, text in variables.items()}
         done = place.run("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script,
                          **{**ci.environ, **plain, **environ, **more})  # fmt: skip
-        said += done.stdout + done.stderr
-        assert done.returncode == 0, said
-    return said
+        written += done.stdout + done.stderr
+        assert done.returncode == 0, f"a step of job {job.name} in {ci.file} failed:\n{written}"
+    return written
