@@ -158,6 +158,16 @@ def test_the_demo_proves_itself(tmp_path: Path) -> None:
     assert table in README, f"README.md does not have the table that the demo shows:\n{table}"
 
 
+def test_the_contributing_guide_names_what_exists() -> None:
+    guide = (ROOT / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = re.findall(r"\b(?:ocsync|tests)/[\w/.]*\b/?|\.ci/\w+", guide)
+    missing = [path for path in paths if "NAME" not in path and not (ROOT / path).exists()]
+    assert not missing, f".github/CONTRIBUTING.md names files that do not exist: {missing}"
+    code = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("tests/**/*.py"))
+    unknown = [name for name in re.findall(r"`(test_\w+)`", guide) if f"def {name}(" not in code]
+    assert not unknown, f".github/CONTRIBUTING.md names tests that do not exist: {unknown}"
+
+
 DESCRIBED = ("cli", "client", "delivery", "emulator", "engine", "intake", "render", "schema")
 """The packages whose docstrings are held to the rules below."""
 CLAUSE = re.compile(
