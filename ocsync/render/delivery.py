@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocsync.field_paths import MISSING
 from ocsync.listener_attachment import place_of
-from ocsync.render.text import columns, count, display_width, value_text
+from ocsync.render.text import Line, columns, count, display_width, value_text
 from ocsync.secrets import SecretSource
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def count_configs(number: int) -> str:
     return count(number, "delivery configuration")
 
 
-def change_lines(changes: Iterable[ConfigChange]) -> Iterator[tuple[str, str]]:
+def change_lines(changes: Iterable[ConfigChange]) -> Iterator[Line]:
     """Yield the changes that a file makes to each configuration."""
     for change in changes:
         yield _title_line(change)
@@ -78,7 +78,7 @@ def change_lines(changes: Iterable[ConfigChange]) -> Iterator[tuple[str, str]]:
             yield "=", f"  {', '.join(change.stays)}  not in the file; stays"
 
 
-def _title_line(change: ConfigChange) -> tuple[str, str]:
+def _title_line(change: ConfigChange) -> Line:
     if change.found is None:
         return "+", f"{change.wanted.id}  is new"
     if not change.edits:
