@@ -145,7 +145,7 @@ def test_a_run_is_told_and_summed_up(ocsync: Run, shop: Shop, ci: str) -> None:
     for ref in [*refs, "inventory/P0/NONE"]:
         ocsync("stage", "set", ref, "QuantityAvailable=7")
     planned = ocsync("plan", "--diff")
-    result = ocsync("resume", "--verify", "--json")
+    result = ocsync("resume", "--verify", "--json", "--yes")
 
     assert heard(planned.err, "warning")[0].startswith("quantities without an expectation: 4")
     assert result.code == 3
