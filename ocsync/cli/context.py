@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from ocsync.characters import escape_invisible
 from ocsync.errors import Damaged, ExitCode, Interrupted, Refused, UsageError
 from ocsync.render.console import Console, write_text
 from ocsync.store import Workspace
@@ -191,7 +192,7 @@ def _orphaned_pauses(folder: ProfileDir) -> list[str]:
 
 
 def _read_answer(question: str) -> str:
-    sys.stderr.write(question)
+    sys.stderr.write(escape_invisible(question))
     sys.stderr.flush()
     from ocsync.engine.signals import handled, interruption
 
