@@ -13,6 +13,7 @@ from contextlib import closing, suppress
 from pathlib import PurePath
 from typing import BinaryIO
 
+from ocsync.characters import replace_undecodable
 from ocsync.errors import InputError, Problem, UsageError
 from ocsync.intake import csv_rows, jsonl, table
 from ocsync.intake.field_values import validate
@@ -57,7 +58,7 @@ def read_file(
     buffered = io.BufferedReader(stream) if not isinstance(stream, io.BufferedReader) else stream  # type: ignore[type-var]
     head = buffered.peek(4096)[:4096]
     file_format = file_format or detect_format(name, head)
-    label = PurePath(name).name if name != "-" else "stdin"
+    label = replace_undecodable(PurePath(name).name) if name != "-" else "stdin"
     if file_format == "xlsx":
         from ocsync.intake import sheets
 

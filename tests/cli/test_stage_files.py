@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -213,3 +214,35 @@ def test_a_broken_file_stages_nothing_and_tells_all(ocsync: Run) -> None:
     failed = ocsync("stage", "import", "broken.csv", "--json")
     assert failed.out == ""
     assert len(json.loads(failed.err)["problems"]) == 2
+
+
+def test_a_file_name_that_is_not_utf_8_is_a_name_like_any_other(ocsync: Run) -> None:
+    name, shown = os.fsdecode(b"K\xf6ln.csv"), "K?ln.csv"
+    Path(name).write_text("ref,QuantityAvailable\ninventory/P/R,40\n")
+    assert f"from {shown}" in ocsync("stage", "import", name).out
+    assert f"{shown}:2" in ocsync("stage", "show", "inventory/P/R").out
+    assert f"{shown} would stage" in ocsync("stage", "import", name, "-n").out
+    assert ocsync("stage", "export", name, "--force", "--json").data["file"] == shown
+    assert Path(name).read_text().startswith("ref,op")
+    assert shown in ocsync("stage", "export", name).err
+    assert ocsync("stage", "template", "inventory", name, "--force").code == 0
+    wrong = ocsync("stage", "import", name, "--kind", "catalog")
+    assert (wrong.code, f"{shown}:1" in wrong.err) == (65, True)
+    assert f"{shown}: No such file" in ocsync("stage", "import", "x" + name).err
+    assert ocsync("plan", "--out", name + ".plan").code == 0
+    Path(name).write_text("product/none\n")
+    assert ocsync("delete", "--file", name, "--yes").code == 0
+
+
+def test_a_folder_and_a_reason_that_are_not_utf_8(
+    ocsync: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(os.fsdecode(b"K\xf6ln")).absolute()
+    url = ocsync("profile", "show", "--json").data["api_url"]
+    monkeypatch.setenv("OCSYNC_WORKSPACE", str(folder / ".ocsync"))
+    secret = ("--secret-command", "echo emulator")
+    add = ("profile", "add", "p", "--api-url", url, "--client-id", "emulator", *secret)
+    assert ocsync(*add).code == 0
+    paused = ocsync("pause", "inventory", "--reason", os.fsdecode(b"caf\xe9"))
+    assert paused.code == 0, paused.err
+    assert r'"caf\udce9"' in ocsync("status").out
