@@ -14,6 +14,7 @@ from ocsync.errors import InputError, OcsyncError
 from ocsync.intake import check_against_staged, entry_from_arguments, read_file
 from ocsync.models import Entry, Op
 from tests.builders import entry
+from tests.intake.workbooks import workbook
 
 REF = "inventory/P/R"
 
@@ -140,6 +141,39 @@ def test_the_dialects_of_csv(data: bytes) -> None:
     assert (found.ref, found.op) == (REF, Op.SET)
     assert (found.fields, found.expect) == ({"QuantityAvailable": 40}, {"QuantityAvailable": 38})
     assert found.source == "edits.csv:2"
+
+
+class _Piecemeal(io.RawIOBase):
+    """A pipe that gives one byte at each read."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = io.BytesIO(data)
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        return self._data.read(min(size, 1))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        CSV,
+        CSV.replace(b",", b";"),
+        b"\n \n" + CSV.replace(b",", b"\t"),
+        b"sep=;\n" + CSV.replace(b",", b";"),
+        b'ref,"xp.a\n;;;;;",QuantityAvailable,expect.QuantityAvailable\ninventory/P/R,,40,38\n',
+        b"\xef\xbb\xbf" + CSV.replace(b",", b";"),
+        CSV.replace(b",", b";").decode().encode("utf-16"),
+        b'\n  {"ref":"inventory/P/R","fields":{"QuantityAvailable":40},"expect":{"QuantityAvailable":38}}',
+        workbook([["ref", "QuantityAvailable", "expect.QuantityAvailable"], [REF, 40, 38]]),
+    ],
+    ids=["comma", "semicolon", "blank first", "sep", "quoted", "bom", "utf-16", "json", "xlsx"],
+)
+def test_input_is_judged_alike_however_its_bytes_come(data: bytes) -> None:
+    [found] = read_file("-", _Piecemeal(data))  # type: ignore[arg-type]
+    assert (found.fields, found.expect) == ({"QuantityAvailable": 40}, {"QuantityAvailable": 38})
 
 
 def test_a_spreadsheets_own_word_for_the_delimiter() -> None:
