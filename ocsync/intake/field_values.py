@@ -188,7 +188,7 @@ def _field_faults(kind: Kind, op: Op, path: str, value: Any) -> Iterator[FieldEr
     elif field.create_only and op is Op.SET:
         reason = "can only be given when the entity is created (stage put)"
     elif path == "xp":
-        reason = "cannot be staged whole: name its keys, as in xp.color=red" if value != {} else ""
+        reason = _whole_xp_fault(kind, op, value)
     elif op is Op.ADJUST and field.type not in (FieldType.INTEGER, FieldType.NUMBER):
         reason = "cannot be adjusted, as it is no number"
     else:
@@ -197,6 +197,18 @@ def _field_faults(kind: Kind, op: Op, path: str, value: Any) -> Iterator[FieldEr
         )
     if reason:
         yield FieldError(path, _abbreviated(value), reason)
+
+
+def _whole_xp_fault(kind: Kind, op: Op, value: Any) -> str:
+    """Return the reason why xp cannot have *value*: `{}`, in a PUT, is the only one that it can."""
+    if value != {}:
+        return "cannot be staged whole: name its keys, as in xp.color=red"
+    if op in (Op.PUT, Op.ASSIGN):
+        return ""
+    remedy = "set the keys to null, as in xp.color:=null"
+    if kind.allows_put:
+        remedy = "stage put --replace with every field to keep, without xp"
+    return f"cannot be emptied by {op.value}, which keeps the keys that it does not name; {remedy}"
 
 
 def _unknown_field(kind: Kind, path: str) -> str:
