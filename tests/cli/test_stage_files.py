@@ -67,6 +67,13 @@ def test_a_dry_run_tells_what_each_column_holds_and_stages_nothing(ocsync: Run) 
     assert len(staged(ocsync)) == 1
 
 
+def test_a_dry_run_counts_cells_that_show_nothing_as_empty(ocsync: Run) -> None:
+    Path("p.csv").write_text("ProductID,Name,Description\nP, ,x\nQ,\u200b,y\nR,n,\u00a0\n")
+    found = ocsync("stage", "import", "p.csv", "--kind", "product", "-n", "--json").data
+    numbers = {c["name"]: (c["filled"], c["empty"]) for c in found["columns"]}
+    assert numbers == {"ProductID": (3, 0), "Name": (1, 2), "Description": (2, 1)}
+
+
 def test_a_dry_run_of_a_wrong_file_counts_and_shows_what_is_wrong(ocsync: Run) -> None:
     rows = "".join(f"P,R{n},{'x' if n % 2 else n},,\n" for n in range(10)) + "P,R 1,1,,\n"
     Path("stock.csv").write_text(STOCK + rows)
