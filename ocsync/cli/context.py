@@ -102,12 +102,12 @@ class Context:
         """Print a warning."""
         self.console.alert(text, "!")
 
-    def ask(self, question: str) -> bool:
+    def ask(self, question: str, *, hint: str = "give --yes if you mean it") -> bool:
         """Ask on the terminal; --yes answers yes. Raises UsageError without a terminal."""
         if self.yes:
             return True
         if self.no_input or not sys.stdin.isatty():
-            raise UsageError(f"{question} cannot be asked here", hint="give --yes if you mean it")
+            raise UsageError(f"{question} cannot be asked here", hint=hint)
         return _read_answer(f"{question} [y/N] ").casefold() in ("y", "yes")
 
     def confirm(self, profile: Profile, marketplace: str) -> None:

@@ -14,6 +14,7 @@ from ocsync.cli.stage_files import complete_kind
 from ocsync.intake import read_file
 from ocsync.intake.template import header_for
 from ocsync.schema import KINDS, Kind
+from tests.builders import Shop
 from tests.conftest import Run
 from tests.intake.workbooks import ERROR, workbook
 
@@ -253,3 +254,60 @@ def test_a_folder_and_a_reason_that_are_not_utf_8(
     paused = ocsync("pause", "inventory", "--reason", os.fsdecode(b"caf\xe9"))
     assert paused.code == 0, paused.err
     assert r'"caf\udce9"' in ocsync("status").out
+
+
+def test_adjustments_that_are_still_staged_are_not_staged_twice_unasked(ocsync: Run) -> None:
+    """The edits count, not the file's name or form; what is dropped or sent is no repeat."""
+    edits = [f'{{"ref":"inventory/P/{r}","op":"adjust","fields":{{"QuantityAvailable":{n}}}}}'
+             for r, n in (("R", -5), ("S", -2))]  # fmt: skip
+    Path("sold.jsonl").write_text("\n".join(edits))
+    Path("sold.csv").write_text("ref,op,QuantityAvailable\ninventory/P/R,adjust,-5\n"
+                                "inventory/P/S,adjust,-2\n")  # fmt: skip
+    assert ocsync("stage", "import", "sold.csv").code == 0
+    for file in ("sold.csv", "sold.jsonl"):
+        asked = ocsync("stage", "import", file, "--no-input")
+        assert asked.code == 64
+        assert f"{file} (2 entries) was imported already at " in asked.err
+        assert "2 are still staged" in asked.err
+        assert "next: ocsync resume sends what is staged; --yes stages it again" in asked.err
+    assert len(staged(ocsync)) == 2
+    tried = ocsync("stage", "import", "sold.csv", "--dry-run")
+    assert (tried.code, "2 are still staged; 2 adjustments count twice" in tried.err) == (0, True)
+    ocsync("stage", "drop", "inventory/P/S")
+    assert "1 is still staged. Stage it again" in ocsync("stage", "import", "sold.csv").err
+    assert ocsync("stage", "import", "-", stdin=Path("sold.csv").read_bytes()).code == 64
+    assert ocsync("stage", "import", "sold.csv", "--yes").code == 0
+    assert len(staged(ocsync)) == 3
+    ocsync("stage", "clear", "--yes")
+    assert ocsync("stage", "import", "sold.csv").code == 0
+
+
+def test_absolute_values_that_are_staged_twice_are_noted(ocsync: Run) -> None:
+    Path("stock.csv").write_text(STOCK + "P,R,40,wh,1\nP,S,4,wh,1\n")
+    first = ocsync("stage", "import", "stock.csv", "--kind", "inventory")
+    again = ocsync("stage", "import", "stock.csv", "--kind", "inventory")
+    assert (first.code, again.code) == (0, 0)
+    assert "imported already" not in first.err
+    assert "2 are still staged; the same values are staged once more" in again.err
+    Path("stock.csv").write_text(STOCK + "P,R,40,wh,1\nP,S,5,wh,1\n")
+    other = ocsync("stage", "import", "stock.csv", "--kind", "inventory")
+    assert (other.code, "imported already" in other.err) == (0, False)
+
+
+def test_adjustments_in_an_unfinished_run_are_not_staged_twice_unasked(
+    ocsync: Run, shop: Shop
+) -> None:
+    """A job that imports and resumes is repeated after exit 75: the file counts once."""
+    refs = shop.stock(records=2, products=1)
+    Path("sold.csv").write_text(
+        "ref,op,QuantityAvailable\n" + "".join(f"{r},adjust,-5\n" for r in refs)
+    )
+    ocsync("stage", "import", "sold.csv")
+    shop.faults({"method": "PATCH", "path": "/inventoryrecords", "status": 503, "retry_after": 60})
+    assert ocsync("resume", "--max-wait", "1s").code == 75
+    shop.faults()
+    asked = ocsync("stage", "import", "sold.csv")
+    assert (asked.code, "2 are in the unfinished run" in asked.err) == (64, True)
+    assert ocsync("resume").code == 0
+    later = ocsync("stage", "import", "sold.csv")
+    assert (later.code, "imported already" in later.err) == (0, False)
