@@ -28,6 +28,8 @@ Expect = Annotated[
 ExpectCurrent = Annotated[
     bool, typer.Option("--expect-current", help="Expect what is there now (asks the server).")
 ]
+_SHOWN_NUMBERS = 8
+"""Most entry numbers that a line of `stage list` shows."""
 _FILE_EXITS = (*LOCAL_EXITS, ExitCode.BAD_INPUT, ExitCode.NO_FILE)
 _SET_EXITS = (*LOCAL_EXITS, ExitCode.BAD_INPUT, ExitCode.SIGN_IN, ExitCode.TRY_LATER)
 
@@ -115,8 +117,12 @@ def register(app: typer.Typer) -> None:
             int, typer.Option("--limit", metavar="N", help="Refs to show; 0 for all.")
         ] = 50,
     ) -> None:
-        """List the staged refs, with how many entries each has."""
-        from ocsync.render.text import columns, count
+        """List the staged refs, each with its entries.
+
+        Shows the number of entries, the last operation, and the numbers
+        that `stage drop` takes.
+        """
+        from ocsync.render.text import columns, count, first_few
 
         entries = ctx.folder().journal.entries()
         groups: dict[str, list[Entry]] = {}
@@ -125,8 +131,13 @@ def register(app: typer.Typer) -> None:
         facts = [{"ref": ref, "entries": [e.seq for e in some]} for ref, some in groups.items()]
         ctx.console.document("stage list", {**staged_totals(entries), "staged": facts})
         shown = list(groups.items())[: limit or None]
+        rows = []
+        for ref, some in shown:
+            numbers = first_few([str(entry.seq) for entry in some], _SHOWN_NUMBERS)
+            label = "entry" if len(some) == 1 else "entries"
+            rows.append((ref, len(some), some[-1].op.value, f"{label} {numbers}"))
         if not ctx.console.json:
-            ctx.console.print_lines(columns([(r, len(e), e[-1].op.value) for r, e in shown], "<><"))
+            ctx.console.print_lines(columns(rows, "<><<"))
         if len(groups) > len(shown):
             ctx.console.info(f"... and {count(len(groups) - len(shown), 'ref')} more (--limit 0)")
         if not entries:

@@ -324,7 +324,10 @@ def _show_exported(ctx: Context, file: str, form: str, entries: Sequence[Entry])
         ctx.console.info(text, "=")
     else:
         ctx.console.print(f"{text} to {_source_name(file)}", "+")
-        ctx.console.suggest(f"ocsync stage import {file}")
+        if entries:
+            verb = "is" if len(entries) == 1 else "are"
+            advice = f"to import {_source_name(file)} here, run ocsync stage clear first"
+            ctx.console.info(f"  {count(len(entries), 'entry')} {verb} still staged; {advice}")
 
 
 def _explain_template(

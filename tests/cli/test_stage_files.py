@@ -267,7 +267,7 @@ def test_adjustments_that_are_still_staged_are_not_staged_twice_unasked(ocsync: 
     for file in ("sold.csv", "sold.jsonl"):
         asked = ocsync("stage", "import", file, "--no-input")
         assert asked.code == 64
-        assert f"{file} (2 entries) was imported already at " in asked.err
+        assert f"the 2 entries of {file} were staged already at " in asked.err
         assert "2 are still staged" in asked.err
         assert "next: ocsync resume sends what is staged; --yes stages it again" in asked.err
     assert len(staged(ocsync)) == 2
@@ -287,11 +287,11 @@ def test_absolute_values_that_are_staged_twice_are_noted(ocsync: Run) -> None:
     first = ocsync("stage", "import", "stock.csv", "--kind", "inventory")
     again = ocsync("stage", "import", "stock.csv", "--kind", "inventory")
     assert (first.code, again.code) == (0, 0)
-    assert "imported already" not in first.err
+    assert "staged already" not in first.err
     assert "2 are still staged; the same values are staged once more" in again.err
     Path("stock.csv").write_text(STOCK + "P,R,40,wh,1\nP,S,5,wh,1\n")
     other = ocsync("stage", "import", "stock.csv", "--kind", "inventory")
-    assert (other.code, "imported already" in other.err) == (0, False)
+    assert (other.code, "staged already" in other.err) == (0, False)
 
 
 def test_adjustments_in_an_unfinished_run_are_not_staged_twice_unasked(
@@ -310,4 +310,31 @@ def test_adjustments_in_an_unfinished_run_are_not_staged_twice_unasked(
     assert (asked.code, "2 are in the unfinished run" in asked.err) == (64, True)
     assert ocsync("resume").code == 0
     later = ocsync("stage", "import", "sold.csv")
-    assert (later.code, "imported already" in later.err) == (0, False)
+    assert (later.code, "staged already" in later.err) == (0, False)
+
+
+def test_the_list_shows_the_numbers_that_drop_takes(ocsync: Run) -> None:
+    for ref in ("inventory/P/R", "catalog/C", "inventory/P/R"):
+        ocsync("stage", "set", ref, "xp.a=1")
+    assert ocsync("stage", "list").out.splitlines() == [
+        "inventory/P/R  2  set  entries 1, 3",
+        "catalog/C      1  set  entry 2",
+    ]
+    assert ocsync("stage", "drop", "3", "2").code == 0
+    assert ocsync("stage", "list").out.splitlines() == ["inventory/P/R  1  set  entry 1"]
+    for _ in range(9):
+        ocsync("stage", "set", "inventory/P/R", "xp.a=1")
+    assert ocsync("stage", "list").out.endswith("entries 1, 4, 5, 6, 7, 8, 9, 10 and 2 more\n")
+
+
+def test_an_export_proposes_no_second_import_here(ocsync: Run) -> None:
+    """What is exported stays staged: an import beside it would count every adjustment twice."""
+    ocsync("stage", "adjust", "inventory/P/R", "QuantityAvailable+=5")
+    result = ocsync("stage", "export", "edits.jsonl")
+    assert result.code == 0
+    assert "next:" not in result.err
+    assert "still staged; to import edits.jsonl here, run ocsync stage clear first" in result.err
+    asked = ocsync("stage", "import", "edits.jsonl")
+    assert (asked.code, "1 is still staged. Stage it again" in asked.err) == (64, True)
+    ocsync("stage", "clear", "--yes")
+    assert ocsync("stage", "import", "edits.jsonl").code == 0
