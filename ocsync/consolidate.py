@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 
+from ocsync.errors import InputError, Problem
 from ocsync.field_paths import MISSING, equal, inside, nest, replaced, split, value_at
 from ocsync.models import Change, ContradictedExpectation, Entry, Fields, Op, Ref
 from ocsync.schema import field_at, kind_of
@@ -34,6 +35,27 @@ def consolidate(entries: Iterable[Entry]) -> list[Change]:
             net = nets[entry.ref] = _RefAccumulator(entry.ref)
         net.fold(entry)
     return [change for net in nets.values() for change in net.changes()]
+
+
+def expect_current(earlier: Iterable[Entry], entry: Entry, current: Fields) -> Fields:
+    """Return *current*, the server's values, as the values just before *entry* is applied.
+
+    *earlier* are the staged entries; those of the same ref change a value that they set or adjust,
+    and a run then checks the result. Raises InputError for a value that would contradict them.
+    """
+    net = _RefAccumulator(entry.ref)
+    for other in earlier:
+        if other.ref == entry.ref:
+            net.fold(other)
+    expected, problems = Fields(), []
+    for path, value in current.items():
+        expected[path], reason = net.expect_current(path, value)
+        if reason:
+            text = msgspec.json.encode(value).decode()
+            problems.append(Problem(entry.ref, 0, 0, path, text, reason))
+    if problems:
+        raise InputError("nothing was staged", problems, hint=f"ocsync stage show {entry.ref}")
+    return expected
 
 
 def merge(fields: Fields, path: str, value: Any) -> None:
@@ -164,6 +186,22 @@ class _RefAccumulator:
         for path, value in self.fields.items():
             merge(self.left, path, value)
         self._begin(Op.SET)
+
+    def expect_current(self, path: str, current: Any) -> tuple[Any, str]:
+        """Return the value at *path* after the entries so far, where the server has *current*.
+
+        With it, the reason why it cannot be expected, or "".
+        """
+        staged = self._staged(path)
+        if staged is not MISSING:
+            return staged, ""
+        amount = self.sums.get(path, 0)
+        if amount and current is None:
+            return None, f"is on the server, and a staged adjustment adds {amount} to it"
+        if not equal(self.expect.get(path, current), current):
+            value = msgspec.json.encode(self.expect[path]).decode()
+            return current, f"is on the server, but a staged edit expects {value}"
+        return current + amount if amount else current, ""
 
     def _expect(self, seq: int, path: str, expected: Any) -> None:
         staged = self._staged(path)

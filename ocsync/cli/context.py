@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from ocsync.characters import escape_invisible
 from ocsync.errors import Damaged, ExitCode, Interrupted, Refused, UsageError
 from ocsync.render.console import Console, write_text
 from ocsync.store import Workspace
@@ -101,12 +102,12 @@ class Context:
         """Print a warning."""
         self.console.alert(text, "!")
 
-    def ask(self, question: str) -> bool:
+    def ask(self, question: str, *, hint: str = "give --yes if you mean it") -> bool:
         """Ask on the terminal; --yes answers yes. Raises UsageError without a terminal."""
         if self.yes:
             return True
         if self.no_input or not sys.stdin.isatty():
-            raise UsageError(f"{question} cannot be asked here", hint="give --yes if you mean it")
+            raise UsageError(f"{question} cannot be asked here", hint=hint)
         return _read_answer(f"{question} [y/N] ").casefold() in ("y", "yes")
 
     def confirm(self, profile: Profile, marketplace: str) -> None:
@@ -191,7 +192,7 @@ def _orphaned_pauses(folder: ProfileDir) -> list[str]:
 
 
 def _read_answer(question: str) -> str:
-    sys.stderr.write(question)
+    sys.stderr.write(escape_invisible(question))
     sys.stderr.flush()
     from ocsync.engine.signals import handled, interruption
 

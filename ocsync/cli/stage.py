@@ -26,8 +26,11 @@ Expect = Annotated[
     typer.Option("--expect", metavar="FIELD=VALUE", help="What should be there just before."),
 ]
 ExpectCurrent = Annotated[
-    bool, typer.Option("--expect-current", help="Expect what is there now (asks the server).")
+    bool,
+    typer.Option("--expect-current", help="Expect the server's value, as staged edits change it."),
 ]
+_SHOWN_NUMBERS = 8
+"""Most entry numbers that a line of `stage list` shows."""
 _FILE_EXITS = (*LOCAL_EXITS, ExitCode.BAD_INPUT, ExitCode.NO_FILE)
 _SET_EXITS = (*LOCAL_EXITS, ExitCode.BAD_INPUT, ExitCode.SIGN_IN, ExitCode.TRY_LATER)
 
@@ -115,8 +118,12 @@ def register(app: typer.Typer) -> None:
             int, typer.Option("--limit", metavar="N", help="Refs to show; 0 for all.")
         ] = 50,
     ) -> None:
-        """List the staged refs, with how many entries each has."""
-        from ocsync.render.text import columns, count
+        """List the staged refs, each with its entries.
+
+        Shows the number of entries, the last operation, and the numbers
+        that `stage drop` takes.
+        """
+        from ocsync.render.text import columns, count, first_few
 
         entries = ctx.folder().journal.entries()
         groups: dict[str, list[Entry]] = {}
@@ -125,8 +132,13 @@ def register(app: typer.Typer) -> None:
         facts = [{"ref": ref, "entries": [e.seq for e in some]} for ref, some in groups.items()]
         ctx.console.document("stage list", {**staged_totals(entries), "staged": facts})
         shown = list(groups.items())[: limit or None]
+        rows = []
+        for ref, some in shown:
+            numbers = first_few([str(entry.seq) for entry in some], _SHOWN_NUMBERS)
+            label = "entry" if len(some) == 1 else "entries"
+            rows.append((ref, len(some), some[-1].op.value, f"{label} {numbers}"))
         if not ctx.console.json:
-            ctx.console.print_lines(columns([(r, len(e), e[-1].op.value) for r, e in shown], "<><"))
+            ctx.console.print_lines(columns(rows, "<><<"))
         if len(groups) > len(shown):
             ctx.console.info(f"... and {count(len(groups) - len(shown), 'ref')} more (--limit 0)")
         if not entries:
@@ -211,13 +223,13 @@ def _stage(
     from ocsync.models import Op
     from ocsync.render.text import assignment_text
 
-    if expect_current:
-        current = _current_values(ctx, entry)
-        entry = msgspec.structs.replace(entry, expect={**current, **entry.expect})
     folder = ctx.folder()
     journal = folder.journal
     staged = journal.entries()
-    there = recreated or expect_current
+    exists = False
+    if expect_current:
+        exists, entry = _with_current(ctx, entry, staged)
+    there = recreated or exists
     good = check_entries(folder, [entry], staged, recreated=there)
     [kept] = journal.append(list(stamp_entries(good)))
     clear_tombstones(folder, [kept], recreated=there)
@@ -235,21 +247,49 @@ def _stage(
     show_staged_totals(ctx, [*staged, kept])
 
 
-def _current_values(ctx: Context, entry: Entry) -> dict[str, Any]:
+def _with_current(ctx: Context, entry: Entry, staged: Sequence[Entry]) -> tuple[bool, Entry]:
+    """Return whether the entity exists, and *entry* with its current values expected.
+
+    Where earlier staged edits change a value, the expected value is the changed one. Raises
+    UsageError while an unfinished run writes the entity: its values are about to change.
+    """
+    import msgspec
+
+    from ocsync.consolidate import expect_current
     from ocsync.diff import before
+    from ocsync.models import Op
+    from ocsync.render.text import value_text
+
+    run = ctx.folder().runs.open_run()
+    if run and any(sealed.ref == entry.ref for sealed in run.entries()):
+        text = f"the unfinished run {run.id} writes {entry.ref}; its current value is not final"
+        raise UsageError(text, hint="ocsync resume, then stage it")
+    document = _read_entity(ctx, entry.ref)
+    if document is None and not any(e.ref == entry.ref and e.op is Op.PUT for e in staged):
+        raise FileMissing(f"{entry.ref} does not exist, so nothing can be expected of it")
+    paths = [path for path in entry.fields if path not in entry.expect]
+    current = {**dict.fromkeys(paths), **before(paths, document or {})}
+    expected = expect_current(staged, entry, current)
+    for path in paths:
+        if expected[path] != current[path]:
+            server, changed = value_text(current[path]), value_text(expected[path])
+            ctx.console.info(f"  {path} is {server} on the server; staged edits make it {changed}")
+    entry = msgspec.structs.replace(entry, expect={**expected, **entry.expect})
+    return document is not None, entry
+
+
+def _read_entity(ctx: Context, ref: str) -> dict[str, Any] | None:
     from ocsync.engine.session import Session, sign_in
 
-    async def read(session: Session) -> dict[str, Any]:
+    async def read(session: Session) -> dict[str, Any] | None:
         from ocsync.client import read_current
         from ocsync.errors import OcsyncError
 
         await sign_in(session)
-        async for _, document in read_current(session.api, [entry.ref]):
+        async for _, document in read_current(session.api, [ref]):
             if isinstance(document, OcsyncError):
                 raise document
-            if document is None:
-                raise FileMissing(f"{entry.ref} does not exist, so nothing can be expected of it")
-            return {**dict.fromkeys(entry.fields), **before(entry.fields, document)}
-        return {}
+            return document
+        return None
 
     return ctx.run_online(read)

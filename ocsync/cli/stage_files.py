@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,10 +12,11 @@ import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.help_format import Command
-from ocsync.cli.options import LOCAL_EXITS, command
+from ocsync.cli.options import LOCAL_EXITS, Yes, command
 from ocsync.errors import ExitCode, FileMissing, InputError, Refused, UsageError
 
 if TYPE_CHECKING:
+    from ocsync.engine.staging import RepeatedImport
     from ocsync.intake.column_report import ColumnReport
     from ocsync.models import Entry
 
@@ -36,6 +38,14 @@ class _KindsInHelp(Command):
         [argument] = [parameter for parameter in self.params if parameter.name == "kind"]
         argument.help = f"One of {', '.join(complete_kind(''))}."  # type: ignore[attr-defined]
         super().format_help(ctx, formatter)
+
+
+class _CountsTwice(Exception):
+    """A refusal to stage adjustments again that are not sent yet."""
+
+    def __init__(self, repeat: RepeatedImport) -> None:
+        super().__init__()
+        self.repeat = repeat
 
 
 def complete_kind(start: str) -> list[str]:
@@ -79,34 +89,65 @@ def register(group: typer.Typer) -> None:
             bool, typer.Option("--dry-run", "-n", help="Only tell what each column holds.")
         ] = False,
         recreated: Recreated = False,
+        yes: Yes = False,
     ) -> None:
         """Stage every line of a file, or none of them if one is wrong.
 
-        --dry-run stages nothing, and tells what each column holds.
+        --dry-run stages nothing, and tells what each column holds. Asks
+        before it stages adjustments again that the same file has left
+        staged, or in an unfinished run: they would count twice.
         """
-        from ocsync.engine.staging import check_entries, clear_tombstones
+        from ocsync.engine.session import utc_now
+        from ocsync.engine.staging import ImportContent, check_entries, clear_tombstones
         from ocsync.intake import read_file
         from ocsync.intake.column_report import ColumnReport
         from ocsync.intake.reader import FORMATS
+        from ocsync.render.stage import repeat_note, repeat_question
 
         if form and form not in FORMATS:
             raise UsageError(f'"{form}" is no format', hint=f"one of {', '.join(FORMATS)}")
+        ctx.yes = yes
         folder = ctx.folder()
         journal = folder.journal
         staged = journal.entries()
         report = ColumnReport()
-        with _open_source(file) as stream:
-            read = read_file(
-                file, stream, kind=kind, file_format=form, sheet=sheet, note=ctx.warn_once,
-                observe=report.add_line if dry_run else lambda _: None,
-            )  # fmt: skip
-            good = check_entries(folder, read, staged, recreated=recreated)
-            if dry_run:
-                return _show_dry_run(ctx, file, good, staged, report)
-            number = journal.add_segment(stamp_entries(good))
+
+        def stage(on_repeat: Callable[[RepeatedImport], None]) -> int:
+            content = ImportContent(folder, staged, on_repeat)
+            with _open_source(file) as stream:
+                read = read_file(
+                    file, stream, kind=kind, file_format=form, sheet=sheet, note=ctx.warn_once,
+                    observe=report.add_line if dry_run else lambda _: None,
+                )  # fmt: skip
+                good = check_entries(folder, read, staged, recreated=recreated)
+                new = content.collect(good)
+                if dry_run:
+                    _show_dry_run(ctx, file, new, staged, report)
+                    return 0
+                return journal.add_segment(stamp_entries(new), content.digest)
+
+        def note(repeat: RepeatedImport) -> None:
+            ctx.warn_once(repeat_note(_source_name(file), repeat, utc_now()))
+
+        def refuse(repeat: RepeatedImport) -> None:
+            if repeat.adjusts:
+                raise _CountsTwice(repeat)
+            note(repeat)
+
+        if dry_run:
+            stage(note)
+            return
+        try:
+            number = stage(note if yes else refuse)
+        except _CountsTwice as error:  # asked when the journal's lock is free again
+            question = repeat_question(_source_name(file), error.repeat, utc_now())
+            hint = "ocsync resume sends what is staged; --yes stages it again"
+            if not ctx.ask(question, hint=hint):
+                raise UsageError("nothing was staged") from None
+            number = stage(lambda _: None)
         after = journal.entries()
         clear_tombstones(folder, after[len(staged) :] if number else [], recreated=recreated)
-        return _show_imported(ctx, file, number, after, len(staged))
+        _show_imported(ctx, file, number, after, len(staged))
 
     @command(group, "export", exits=_EXITS)
     def export(
@@ -283,7 +324,10 @@ def _show_exported(ctx: Context, file: str, form: str, entries: Sequence[Entry])
         ctx.console.info(text, "=")
     else:
         ctx.console.print(f"{text} to {_source_name(file)}", "+")
-        ctx.console.suggest(f"ocsync stage import {file}")
+        if entries:
+            verb = "is" if len(entries) == 1 else "are"
+            advice = f"to import {_source_name(file)} here, run ocsync stage clear first"
+            ctx.console.info(f"  {count(len(entries), 'entry')} {verb} still staged; {advice}")
 
 
 def _explain_template(
@@ -314,7 +358,7 @@ def _open_source(file: str) -> Any:
     if file == "-":
         if sys.stdin.isatty():
             raise UsageError("standard input is a terminal; pipe a file in, or name one")
-        return sys.stdin.buffer
+        return nullcontext(sys.stdin.buffer)
     try:
         return Path(file).open("rb")
     except OSError as error:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, islice
 
+from ocsync.characters import is_blank
 from ocsync.errors import InputError
 from ocsync.intake.record import InputFile, Row
 
 MAX_CELL = 1_000_000
 """Most characters of one cell."""
+_MAX_HEADER_LINES = 100
+"""Most lines that are read for the header, blank ones before it included."""
 _SEPARATOR_LINE = re.compile(r"sep=([,;\t])\r?\n?", re.IGNORECASE)
 _QUOTED = re.compile(r'"[^"]*"?')
 _FAULTS = {
@@ -22,7 +24,7 @@ _FAULTS = {
 }
 
 
-def read_rows(origin: InputFile, text: Iterator[str], head: bytes) -> Iterator[Row]:
+def read_rows(origin: InputFile, text: Iterator[str]) -> Iterator[Row]:
     """Yield the rows that are not blank. Raises InputError for text that is not CSV.
 
     A first line `sep=;`, which spreadsheets write, names the delimiter.
@@ -30,15 +32,14 @@ def read_rows(origin: InputFile, text: Iterator[str], head: bytes) -> Iterator[R
     csv.field_size_limit(MAX_CELL)
     first = next(text, "")
     separator = _SEPARATOR_LINE.fullmatch(first)
-    delimiter = separator[1] if separator else _detect_delimiter(head)
-    reader = csv.reader(
-        text if separator else chain([first], text), delimiter=delimiter, strict=True
-    )
+    header = [] if separator else _header_lines(chain([first], text))
+    delimiter = separator[1] if separator else _detect_delimiter("".join(header))
+    reader = csv.reader(chain(header, text), delimiter=delimiter, strict=True)
     skipped = 1 if separator else 0
     start = 1 + skipped
     try:
         for row in reader:
-            if any(cell.strip() for cell in row):
+            if not all(map(is_blank, row)):
                 yield Row(start, row)
             start = reader.line_num + skipped + 1
     except csv.Error as error:
@@ -47,8 +48,17 @@ def read_rows(origin: InputFile, text: Iterator[str], head: bytes) -> Iterator[R
         raise InputError("nothing was staged", [problem]) from error
 
 
-def _detect_delimiter(head: bytes) -> str:
-    """Return the one of comma, semicolon and tab that the first line has most, outside quotes."""
-    encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    first = io.StringIO(head.decode(encoding, "ignore")).readline()
-    return max(",;\t", key=_QUOTED.sub("", first).count)
+def _header_lines(text: Iterator[str]) -> list[str]:
+    """Return the header's lines, and blank ones before it; a quoted name may span lines."""
+    lines, header = list[str](), ""
+    for line in islice(text, _MAX_HEADER_LINES):
+        lines.append(line)
+        header += line
+        if not is_blank(header) and header.count('"') % 2 == 0:
+            break
+    return lines
+
+
+def _detect_delimiter(header: str) -> str:
+    """Return the one of comma, semicolon and tab that *header* has most, outside quotes."""
+    return max(",;\t", key=_QUOTED.sub("", header).count)

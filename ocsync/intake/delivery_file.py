@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
+from ocsync.characters import replace_undecodable
 from ocsync.errors import InputError, Problem
 from ocsync.intake.field_values import FieldError, value_fault
 from ocsync.schema import (
@@ -57,7 +58,7 @@ def read_deliveries(name: str, data: bytes) -> list[DesiredConfig]:
 
     Raises InputError with every fault; no secret is shown in it.
     """
-    label = PurePath(name).name
+    label = replace_undecodable(PurePath(name).name)
     configs, problems, known_ids = [], list[Problem](), set[str]()
     for number, item in enumerate(_config_items(label, _parse(label, data)), 1):
         given_id = item.get("ID") if isinstance(item, dict) else None

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from ocsync.characters import is_blank
 from ocsync.errors import InputError, Problem
 from ocsync.intake.csv_rows import MAX_CELL
 from ocsync.intake.field_values import read_text
@@ -91,7 +92,8 @@ def _plain_text(ref: Ref, path: str, value: Any) -> str | None:
     field = field_at(kind_of(ref), path)
     if isinstance(value, str):
         text = value
-        needs_json = text in ("", NULL, *ERROR_TEXTS) or text.startswith(_FORMULA_STARTS)
+        needs_json = is_blank(text) or text in (NULL, *ERROR_TEXTS)
+        needs_json = needs_json or text.startswith(_FORMULA_STARTS)
         if needs_json or "\0" in text or "\r" in text:
             return None
     else:

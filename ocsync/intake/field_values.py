@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from ocsync.characters import is_blank
 from ocsync.field_paths import flatten, inside, is_deeper, nest, split
 from ocsync.models import Entry, Fields, Op
 from ocsync.schema import (
@@ -97,8 +98,8 @@ def value_fault(field: Field, path: str, value: Any) -> str:
         return ""
     if value is None:
         return "cannot be null, it is required" if field.required else ""
-    if value == "" and field.required:
-        return "cannot be empty, it is required"
+    if field.required and isinstance(value, str) and is_blank(value):
+        return f"cannot be {'blank' if value else 'empty'}, it is required"
     if not _TYPE_CHECKS[field.type](value):
         return f"is not a {field.type.value}".replace("a object", "an object").replace(
             "a true or false", "true or false"
@@ -155,7 +156,7 @@ def validate(entry: Entry) -> Iterator[FieldError]:
         yield FieldError("op", entry.op.value, _op_fault(kind, entry.op))
         return
     if entry.op in (Op.SET, Op.ADJUST) and not entry.fields:
-        yield FieldError("", "", "no field is named")
+        yield FieldError("", "", "has no value for any field")
     for path, value in entry.fields.items():
         yield from _field_faults(kind, entry.op, path, value)
     yield from _overlapping_paths(entry.fields)
@@ -188,7 +189,7 @@ def _field_faults(kind: Kind, op: Op, path: str, value: Any) -> Iterator[FieldEr
     elif field.create_only and op is Op.SET:
         reason = "can only be given when the entity is created (stage put)"
     elif path == "xp":
-        reason = "cannot be staged whole: name its keys, as in xp.color=red" if value != {} else ""
+        reason = _whole_xp_fault(kind, op, value)
     elif op is Op.ADJUST and field.type not in (FieldType.INTEGER, FieldType.NUMBER):
         reason = "cannot be adjusted, as it is no number"
     else:
@@ -197,6 +198,18 @@ def _field_faults(kind: Kind, op: Op, path: str, value: Any) -> Iterator[FieldEr
         )
     if reason:
         yield FieldError(path, _abbreviated(value), reason)
+
+
+def _whole_xp_fault(kind: Kind, op: Op, value: Any) -> str:
+    """Return the reason why xp cannot have *value*: `{}`, in a PUT, is the only one that it can."""
+    if value != {}:
+        return "cannot be staged whole: name its keys, as in xp.color=red"
+    if op in (Op.PUT, Op.ASSIGN):
+        return ""
+    remedy = "set the keys to null, as in xp.color:=null"
+    if kind.allows_put:
+        remedy = "stage put --replace with every field to keep, without xp"
+    return f"cannot be emptied by {op.value}, which keeps the keys that it does not name; {remedy}"
 
 
 def _unknown_field(kind: Kind, path: str) -> str:

@@ -11,8 +11,9 @@ import io
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
 from pathlib import PurePath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from ocsync.characters import replace_undecodable
 from ocsync.errors import InputError, Problem, UsageError
 from ocsync.intake import csv_rows, jsonl, table
 from ocsync.intake.field_values import validate
@@ -28,6 +29,10 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_BLANK_BYTES = codecs.BOM_UTF8 + codecs.BOM_UTF16_LE + b"\0 \r\n\t"
+"""Bytes that may come before the first character, which tells the format: marks and blanks."""
+_BUFFER = 65_536
+"""Bytes that are read at a time."""
 FORMATS = ("csv", "jsonl", "xlsx")
 _SUFFIXES = {
     **dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl"),
@@ -36,6 +41,8 @@ _SUFFIXES = {
 }
 _SPREADSHEET_STARTS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """First bytes of a zip archive and of a compound file: spreadsheets, whatever their name."""
+_LONGEST_MARK = 4
+"""Bytes that tell the encoding, or a spreadsheet."""
 
 
 def read_file(
@@ -54,10 +61,10 @@ def read_file(
     one of a spreadsheet. *observe* receives every line; *note* receives what is odd but no fault.
     Raises InputError, with every problem, when the stream has been read to its end.
     """
-    buffered = io.BufferedReader(stream) if not isinstance(stream, io.BufferedReader) else stream  # type: ignore[type-var]
-    head = buffered.peek(4096)[:4096]
+    rejoined = _Rejoined(stream)
+    buffered, head = io.BufferedReader(rejoined, _BUFFER), rejoined.head
     file_format = file_format or detect_format(name, head)
-    label = PurePath(name).name if name != "-" else "stdin"
+    label = replace_undecodable(PurePath(name).name) if name != "-" else "stdin"
     if file_format == "xlsx":
         from ocsync.intake import sheets
 
@@ -71,8 +78,42 @@ def read_file(
         if file_format == "jsonl":
             lines = jsonl.read_lines(origin, text)
         else:
-            lines = table.read_lines(origin, csv_rows.read_rows(origin, text, head), kind)
+            lines = table.read_lines(origin, csv_rows.read_rows(origin, text), kind)
         yield from _valid_entries(origin, lines, note, observe)
+
+
+class _Rejoined(io.RawIOBase):
+    """A stream whose first bytes, *head*, have been read already and are given once more.
+
+    *head* is long enough to tell the encoding and the format, however slowly the bytes come: it
+    ends after the first character that is not blank, or with the stream.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.head = b""
+        while len(self.head) < _BUFFER and (piece := _read_some(stream)):
+            self.head += piece
+            if len(self.head) >= _LONGEST_MARK and self.head.strip(_BLANK_BYTES):
+                break
+        self._rest = self.head
+
+    def readable(self) -> bool:
+        """Return true: it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill *buffer* as far as bytes are there, and return their number; 0 at the end."""
+        piece = self._rest[: len(buffer)] or _read_some(self._stream, len(buffer))
+        self._rest = self._rest[len(piece) :]
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+def _read_some(stream: BinaryIO, size: int = _BUFFER) -> bytes:
+    """Return up to *size* bytes, as soon as there are any; none at the end of the stream."""
+    read = getattr(stream, "read1", stream.read)
+    return read(size) or b""
 
 
 def _valid_entries(
@@ -106,8 +147,8 @@ def _valid_entries(
         for name, (number, text) in non_text.items():
             note(_non_text_note(origin, name, number, text))
     if wrong:
-        verb = "is" if wrong == 1 else "are"
-        raise InputError(f"{wrong:,} of {total:,} lines {verb} wrong; nothing was staged", problems)
+        lines_are = f"line{'s' if total > 1 else ''} {'is' if wrong == 1 else 'are'}"
+        raise InputError(f"{wrong:,} of {total:,} {lines_are} wrong; nothing was staged", problems)
 
 
 def _problems(origin: InputFile, line: ParsedLine, entry: Entry) -> Iterator[Problem]:
@@ -134,7 +175,7 @@ def detect_format(name: str, head: bytes) -> str:
         return "xlsx"
     if by_suffix:
         return by_suffix
-    return "jsonl" if head.lstrip(codecs.BOM_UTF8 + b" \r\n\t").startswith(b"{") else "csv"
+    return "jsonl" if head.lstrip(_BLANK_BYTES).startswith(b"{") else "csv"
 
 
 def _decoded_lines(origin: InputFile, stream: BinaryIO, head: bytes) -> Generator[str, None, None]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from ocsync.characters import is_blank
 from ocsync.errors import ConfigError, InputError, UsageError
 from ocsync.intake.record import InputFile, Row
 from ocsync.intake.sheet_scan import SheetScan, is_archive, scan_sheet
@@ -115,7 +116,7 @@ def _merged_cells(
         for row, column in top_left
         if 0 <= row - top < len(table)
         and 0 <= column - left < len(table[row - top])
-        and table[row - top][column - left] != ""
+        and not is_blank(_cell_text(table[row - top][column - left]))
     }
 
 
@@ -151,7 +152,7 @@ def _table_rows(
         cell_faults |= {
             index: ERROR_FAULT for index, text in enumerate(cells) if text in ERROR_TEXTS
         }
-        if cell_faults or any(cell.strip() for cell in cells):
+        if cell_faults or not all(map(is_blank, cells)):
             cell_types = {
                 index: cell_type
                 for index, value in enumerate(values)

@@ -4,7 +4,8 @@ CSV and spreadsheets are read alike.
 
 The header has either `ref`, or (with a kind) the kind's ID columns under OrderCloud's names; `op`
 and `replace` are optional; `expect.FIELD` holds an expected value; every other column is a field. A
-column whose header ends in `:` holds JSON. An empty cell leaves the field alone, `\N` is null.
+column whose header ends in `:` holds JSON. An empty cell leaves the field alone, and so does a cell
+in which nothing can be seen; `\N` is null. Columns without a name must be empty.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from ocsync.characters import is_blank
 from ocsync.errors import InputError, UsageError
 from ocsync.field_paths import split
 from ocsync.intake.field_values import expand_models, read_json, read_text
@@ -67,6 +69,7 @@ class _Header(NamedTuple):
     op_index: int
     replace_index: int
     columns: tuple[_Column, ...]
+    unnamed: tuple[int, ...]
     column_numbers: dict[str, int]
 
 
@@ -78,7 +81,10 @@ def kind_named(name: str) -> Kind:
 
 
 def read_lines(origin: InputFile, rows: Iterator[Row], kind_name: str) -> Iterator[ParsedLine]:
-    """Yield a parsed line for each row. Raises InputError when the header itself is wrong."""
+    """Yield a parsed line for each row.
+
+    Raises InputError when the header is wrong, also at the first value in a column without a name.
+    """
     kind = kind_named(kind_name) if kind_name else None
     first = next(rows, None)
     if first is None:
@@ -99,9 +105,9 @@ def _parse_header(origin: InputFile, row: Row, kind: Kind | None) -> _Header:
         if name and name not in _RESERVED and name not in ids
     )
     problems = [
-        origin.problem(row.number, index, name, name, "stands twice" if name else "has no name")
+        origin.problem(row.number, index, name, name, "stands twice")
         for index, name in enumerate(names)
-        if not name or name in names[:index]
+        if name and name in names[:index]
     ]
     for name in ids[: len(ids) - kind.optional_ids] if kind and ids else (() if kind else ("ref",)):
         if name not in indexes:
@@ -125,6 +131,7 @@ def _parse_header(origin: InputFile, row: Row, kind: Kind | None) -> _Header:
         indexes.get("op", -1),
         indexes.get("replace", -1),
         columns,
+        tuple(index for index, name in enumerate(names) if not name),
         {
             name: index + 1 + origin.column_offset
             for name, index in _indexes_by_key(indexes, ids, columns).items()
@@ -143,8 +150,13 @@ def _indexes_by_key(
 
 def _header_name(cell: str) -> str:
     """Return the name in a header's cell; case does not matter for the reserved ones."""
-    name = cell.strip()
+    name = _stripped(cell)
     return name.casefold() if name.casefold() in _RESERVED else name
+
+
+def _stripped(cell: str) -> str:
+    """Return the text in *cell* without blanks around it; "" when nothing in it can be seen."""
+    return "" if is_blank(cell) else cell.strip()
 
 
 def _parse_column(index: int, name: str) -> _Column:
@@ -158,9 +170,13 @@ def _parse_row(origin: InputFile, row: Row, header: _Header, kind: Kind | None) 
     def add_problem(index: int, field: str, value: str, reason: str) -> None:
         line.problems.append(origin.problem(row.number, index, field, value, reason))
 
-    if len(row.cells) != len(header.names):
+    if len(row.cells) < len(header.names) or not all(map(is_blank, row.cells[len(header.names) :])):
         add_problem(-1, "", "", f"has {len(row.cells)} cells, the header has {len(header.names)}")
         return line
+    if unnamed := [i for i in header.unnamed if not is_blank(row.cells[i])]:
+        reason = "stands in a column without a name: name the column, or remove it"
+        problems = [origin.problem(row.number, i, "", row.cells[i], reason) for i in unnamed]
+        raise InputError("the header is wrong; nothing was staged", problems)
     for index, reason in row.cell_faults.items():
         add_problem(index, header.names[index], row.cells[index], reason)
     non_text: dict[str, str] = {}
@@ -184,7 +200,7 @@ def _parse_row(origin: InputFile, row: Row, header: _Header, kind: Kind | None) 
 
 def _parse_op(row: Row, header: _Header, add_problem: AddProblem) -> str | None:
     """Return the op that the row names, "" for the kind's default; None for a wrong one."""
-    op = row.cells[header.op_index].strip().casefold() if header.op_index >= 0 else ""
+    op = _stripped(row.cells[header.op_index]).casefold() if header.op_index >= 0 else ""
     if op and op not in list(Op):
         add_problem(header.op_index, "op", op, "is none of set, put, adjust, assign")
         return None
@@ -192,7 +208,7 @@ def _parse_op(row: Row, header: _Header, add_problem: AddProblem) -> str | None:
 
 
 def _parse_replace(row: Row, header: _Header, add_problem: AddProblem) -> bool:
-    text = row.cells[header.replace_index] if header.replace_index >= 0 else ""
+    text = _stripped(row.cells[header.replace_index]) if header.replace_index >= 0 else ""
     try:
         return bool(text) and bool(read_text(Field(FieldType.BOOLEAN), text))
     except ValueError as error:
@@ -214,7 +230,10 @@ def _parse_ref(
             return ""
     if kind and header.ref_index < 0:
         return _ref_from_ids(row, header, kind, add_problem)
-    text = row.cells[header.ref_index].strip()
+    text = _stripped(row.cells[header.ref_index])
+    if not text:
+        add_problem(header.ref_index, "ref", "", "is empty")
+        return ""
     try:
         return read_ref(text)
     except UsageError as error:
@@ -223,7 +242,7 @@ def _parse_ref(
 
 
 def _ref_from_ids(row: Row, header: _Header, kind: Kind, add_problem: AddProblem) -> Ref:
-    given = {name: row.cells[index].strip() for name, index in header.id_indexes.items()}
+    given = {name: _stripped(row.cells[index]) for name, index in header.id_indexes.items()}
     needed = kind.ids[: len(kind.ids) - kind.optional_ids]
     valid = True
     for name, text in given.items():
@@ -263,7 +282,7 @@ def _parse_fields(
     expect: Fields = {}
     for column in header.columns:
         text = row.cells[column.position]
-        if text == "" or column.position in row.cell_faults:
+        if is_blank(text) or column.position in row.cell_faults:
             continue
         try:
             value = None if text == NULL else _parse_cell(kind, column, text)

@@ -21,6 +21,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ocsync.characters import escape_invisible, replace_undecodable
 from ocsync.render import ci_summary
 
 ANNOTATION_LIMIT = 10
@@ -157,7 +158,7 @@ class Ci(ABC):
         by_level = groupby(collect_annotations(facts), key=lambda annotation: annotation.level)
         for level, group in by_level:
             self._annotate(list(group), level)
-        text = ci_summary.summary(facts)
+        text = escape_invisible(ci_summary.summary(facts), keep="\n\t")
         if text:
             with suppress(OSError):  # a summary that cannot be written fails nothing
                 self.add_summary(text, facts)
@@ -165,7 +166,7 @@ class Ci(ABC):
     def send_command(self, line: str) -> None:
         """Write *line*, a command, to standard error."""
         with suppress(OSError):
-            sys.stderr.write(line + "\n")
+            sys.stderr.write(replace_undecodable(line) + "\n")
 
     def _annotate(self, batch: list[Annotation], level: str) -> None:
         """Send *batch*, as many as there is room for; the last one counts the rest."""
@@ -175,7 +176,9 @@ class Ci(ABC):
             batch = [*batch[: room - 1], Annotation(level, rest)]
         for annotation in batch[: max(room, 0)]:
             self._sent[level] += 1
-            self.send_command(self.annotation_command(self._with_repository_path(annotation)))
+            text = escape_invisible(annotation.text, keep="\n")
+            shown = self._with_repository_path(annotation._replace(text=text))
+            self.send_command(self.annotation_command(shown))
 
     def _with_repository_path(self, annotation: Annotation) -> Annotation:
         """Return *annotation* with its file's path in the repository.

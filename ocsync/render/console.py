@@ -2,9 +2,10 @@
 
 A line may begin with a sign, which also tells without colour what the line means; a stream whose
 encoding lacks the sign gets its ASCII form. Colour is used on a terminal only; `--no-color`,
-`NO_COLOR` and `TERM=dumb` turn it off, `FORCE_COLOR` turns it on. Control characters, which can
-only come from a server or a file, are replaced. When the reader of a stream is gone, nothing more
-is written to it, and the command continues.
+`NO_COLOR` and `TERM=dumb` turn it off, `FORCE_COLOR` turns it on. Characters that cannot be seen,
+which can only come from a server or a file, are written as escapes: some would drive the terminal,
+the others hide a difference. When the reader of a stream is gone, nothing more is written to it,
+and the command continues.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
+from ocsync.characters import escape_invisible, replace_undecodable
 from ocsync.render.ci import Ci, detect_ci, escape_ci_commands, escape_ci_json
 
 FORMAT = 1
@@ -27,9 +30,7 @@ _ASCII_SIGNS = str.maketrans({
     "‖": "||", "▶": ">", "✓": "ok", "✗": "x", "·": "-", "→": "->", "…": "...", "━": "=", "≈": "~",
     "•": "*",
 })  # fmt: skip
-_CONTROL_CHARACTERS = {
-    code: "?" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"
-}
+_NOT_ASCII = re.compile(r"[^\x20-\x7e]+")
 _SIGN_COLOURS = {
     "‖": "33",
     "▶": "32",
@@ -132,7 +133,7 @@ class Console:
             self.ci.report(facts)
 
     def _write(self, stream: TextIO, line: str, sign: str) -> None:
-        line = line.translate(_CONTROL_CHARACTERS)
+        line = escape_invisible(line, keep="\t\n")
         if sign:
             indent = line[: len(line) - len(line.lstrip())]
             mark = fit_encoding(sign, stream)
@@ -164,8 +165,15 @@ def write_text(stream: TextIO, text: str, *, flush: bool = False) -> None:
 
 
 def _json_line(facts: Mapping[str, Any], stream: TextIO) -> str:
-    text = json.dumps(facts, ensure_ascii=False, default=str) + "\n"
-    return text if _can_encode(stream, text) else json.dumps(facts, default=str) + "\n"
+    """Return *facts* as a line of JSON; what cannot be seen is escaped, which changes no value."""
+    text = json.dumps(facts, ensure_ascii=False, default=str)
+    text = _NOT_ASCII.sub(_escape_in_json, text)
+    return (text if _can_encode(stream, text) else json.dumps(facts, default=str)) + "\n"
+
+
+def _escape_in_json(found: re.Match[str]) -> str:
+    text = replace_undecodable(found[0])
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
 
 
 def _can_encode(stream: TextIO, text: str) -> bool:

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ocsync.render.text import Line, columns, count, display_width, value_text
+from ocsync.render.text import Line, columns, count, display_width, local_time, value_text
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ocsync.engine.resume.drafting import PlanDraft
+    from ocsync.engine.staging import RepeatedImport
     from ocsync.intake.column_report import Column, ColumnReport
     from ocsync.models import Entry
 
@@ -22,6 +25,33 @@ _WIDTH, _MIN_VALUE_WIDTH = 76, 14
 def number_entries(entries: Iterable[Entry]) -> list[Entry]:
     """Return *entries* with the numbers that an empty journal would give them."""
     return [msgspec.structs.replace(entry, seq=seq) for seq, entry in enumerate(entries, 1)]
+
+
+def repeat_note(source: str, repeat: RepeatedImport, now: datetime) -> str:
+    """Return the note that the edits of *source* are staged once more."""
+    effect = "the same values are staged once more"
+    if repeat.adjusts:
+        verb = "counts" if repeat.adjusts == 1 else "count"
+        effect = f"{count(repeat.adjusts, 'adjustment')} {verb} twice"
+    return f"{_staged_earlier(source, repeat, now)}; {effect}"
+
+
+def repeat_question(source: str, repeat: RepeatedImport, now: datetime) -> str:
+    """Return the question whether to stage adjustments that would count twice."""
+    adjustments = count(repeat.adjusts, "adjustment")
+    return f"{_staged_earlier(source, repeat, now)}. Stage it again, to count {adjustments} twice?"
+
+
+def _staged_earlier(source: str, repeat: RepeatedImport, now: datetime) -> str:
+    states = {"still staged": repeat.staged, f"in the unfinished run {repeat.run}": repeat.running}
+    parts = [
+        f"{number:,} {'is' if number == 1 else 'are'} {state}"
+        for state, number in states.items()
+        if number
+    ]
+    verb = "was" if repeat.entries == 1 else "were"
+    entries = f"the {count(repeat.entries, 'entry')} of {source}"
+    return f"{entries} {verb} staged already at {local_time(repeat.at, now)}: {', '.join(parts)}"
 
 
 def column_lines(source: str, report: ColumnReport) -> Iterator[str]:

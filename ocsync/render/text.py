@@ -9,6 +9,8 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
+from ocsync.characters import escape_invisible
+
 Line = tuple[str, str]
 """A sign (or none) and a text."""
 LINE_LIMIT = 10
@@ -72,7 +74,9 @@ def columns(rows: Iterable[Sequence[object]], align: str, gap: int = 2) -> list[
 
     Integers get thousands separators.
     """
-    texts = [[f"{c:,}" if type(c) is int else str(c) for c in row] for row in rows]
+    texts = [
+        [f"{c:,}" if type(c) is int else escape_invisible(str(c)) for c in row] for row in rows
+    ]
     if not texts:
         return []
     widths = [max(map(display_width, column)) for column in zip(*texts, strict=True)]

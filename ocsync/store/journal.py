@@ -42,10 +42,14 @@ class Segment(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type",
     closed: bool = False
 
 
-class End(msgspec.Struct, frozen=True, tag_field="type", tag="end"):
-    """The last record of a closed segment: how many entries it has."""
+class End(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="end"):
+    """The last record of a closed segment: how many entries it has.
+
+    *content* is a digest of them when they were imported; the same edits have the same one.
+    """
 
     entries: int
+    content: str = ""
 
 
 class Drop(msgspec.Struct, frozen=True, tag_field="type", tag="drop"):
@@ -77,6 +81,8 @@ class _JournalState:
         self.returned: set[str] = set()
         self.last: Path | None = None
         self.last_closed = False
+        self.imports: dict[str, list[range]] = {}
+        self._first = 1
 
     def take(self, record: Record) -> None:
         match record:
@@ -85,6 +91,7 @@ class _JournalState:
                 self.next = max(self.next, record.seq + 1)
             case Segment():
                 self.next = max(self.next, record.next)
+                self._first = record.next
                 self.last_closed = record.closed
                 if record.returned:
                     self.returned.add(record.returned)
@@ -92,6 +99,9 @@ class _JournalState:
                 remove_ranges(self.living, record.seqs)
                 if isinstance(record, Sealed):
                     self.sealed.add(record.run)
+            case End() if record.content:
+                numbers = range(self._first, self._first + record.entries)
+                self.imports.setdefault(record.content, []).append(numbers)
 
     def entries(self) -> list[Entry]:
         return [self.living[seq] for seq in sorted(self.living)]
@@ -124,8 +134,12 @@ class Journal:
             self._append(state, numbered)
         return numbered
 
-    def add_segment(self, entries: Iterable[Entry]) -> int:
-        """Add *entries* as one segment: all, or none when iterating fails; how many they were."""
+    def add_segment(self, entries: Iterable[Entry], content: Callable[[], str] = lambda: "") -> int:
+        """Add *entries* as one segment, and return their number.
+
+        When iterating fails, none of them is added. *content* is called after the last one and
+        gives their digest.
+        """
         with self._lock():
             state = self._read()
             first = state.next
@@ -133,8 +147,12 @@ class Journal:
                 for seq, entry in enumerate(entries, first):
                     write(msgspec.structs.replace(entry, seq=seq))
                 number = state.next - first
-                write(End(number))
+                write(End(number, content() if number else ""))
         return number
+
+    def imports(self) -> Mapping[str, Sequence[range]]:
+        """Return the numbers of the entries of each import, by the digest of its content."""
+        return self._read().imports
 
     def drop(self, seqs: Collection[int]) -> int:
         """Unstage the entries with these numbers; how many of them were staged."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import tomli_w
 
+from ocsync.characters import escape_undecodable
 from ocsync.errors import UsageError
 from ocsync.store import files, lock
 from ocsync.store.damage import damaged
@@ -273,6 +274,14 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def write_toml(path: Path, content: dict[str, Any]) -> None:
-    """Replace the file whole."""
+    """Replace the file whole. Text that is not UTF-8, as a path may be, is written escaped."""
     files.make_folder(path.parent)
-    files.write_atomically(path, tomli_w.dumps(content).encode())
+    files.write_atomically(path, tomli_w.dumps(_storable(content)).encode())
+
+
+def _storable(thing: Any) -> Any:
+    if isinstance(thing, dict):
+        return {_storable(name): _storable(value) for name, value in thing.items()}
+    if isinstance(thing, list):
+        return [_storable(value) for value in thing]
+    return escape_undecodable(thing) if isinstance(thing, str) else thing

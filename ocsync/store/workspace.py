@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ocsync.characters import escape_undecodable
 from ocsync.errors import ConfigError, TrustRequired, UsageError
 from ocsync.store import files
 from ocsync.store.log import Warn
@@ -150,10 +151,14 @@ def _seal_of(path: Path) -> str:
     return hashlib.sha256((path / "profile.toml").read_bytes()).hexdigest()
 
 
+def _trusted_name(path: Path) -> str:
+    return escape_undecodable(str(path.resolve()))
+
+
 def trust(path: Path, environ: Mapping[str, str]) -> None:
     """Trust the profile in *path* as its file is now."""
     book = data_folder(environ) / "trusted.toml"
-    write_toml(book, {**read_toml(book), str(path.resolve()): _seal_of(path)})
+    write_toml(book, {**read_toml(book), _trusted_name(path): _seal_of(path)})
 
 
 def check_trust(path: Path, profile: Profile, environ: Mapping[str, str]) -> None:
@@ -161,9 +166,8 @@ def check_trust(path: Path, profile: Profile, environ: Mapping[str, str]) -> Non
     from ocsync.store.profiles import needs_trust
 
     why = needs_trust(profile)
-    if why and read_toml(data_folder(environ) / "trusted.toml").get(
-        str(path.resolve())
-    ) != _seal_of(path):
+    trusted = read_toml(data_folder(environ) / "trusted.toml") if why else {}
+    if why and trusted.get(_trusted_name(path)) != _seal_of(path):
         raise TrustRequired(
             f"profile {profile.name} is not trusted: {why}",
             hint=f"look at {path / 'profile.toml'}, then: ocsync profile trust {profile.name}",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -73,13 +75,39 @@ def test_signs_and_data_in_an_encoding_that_lacks_them(ocsync: Run, shop: Shop) 
 
 
 def test_a_server_cannot_steer_the_terminal(ocsync: Run, shop: Shop) -> None:
-    """Escape sequences in what the platform says are shown as what they are: nothing."""
+    """Escape sequences in what the platform says are written as text."""
     shop.seed(catalog=[{"ID": "C", "Name": "x"}])
     ocsync("stage", "set", "catalog/C", "Name=y")
     shop.faults({"method": "PATCH", "path": "/catalogs/C", "status": 400, "code": "\x1b[2J\x9b1m"})
     result = ocsync("resume")
-    assert (result.code, "[2J" in result.out) == (3, True), result
+    assert (result.code, r"\u001b[2J\u009b1m" in result.out) == (3, True), result
     assert not {"\x1b", "\x9b"} & set(result.out + result.err)
+
+
+@pytest.mark.parametrize("unseen", ["\u200b", "\u00a0", "\u202e", "\x7f"])
+def test_a_message_shows_characters_that_cannot_be_seen(ocsync: Run, unseen: str) -> None:
+    """A quoted value would look right otherwise; in JSON an escape is the same value."""
+    Path("p.csv").write_text(f"ProductID,Name\nmu{unseen}g,Mug\n")
+    escape = f"\\u{ord(unseen):04x}"
+    wrong = ocsync("stage", "import", "p.csv", "--kind", "product")
+    assert wrong.code == 65
+    assert f'"mu{escape}g"' in wrong.err
+    assert f"mu{escape}g" in ocsync("delete", f"product/mu{unseen}g", "--yes").err
+    as_json = ocsync("stage", "import", "p.csv", "--kind", "product", "--json")
+    assert unseen not in as_json.err
+    assert json.loads(as_json.err)["problems"][0]["value"] == f"mu{unseen}g"
+    ocsync("stage", "set", "product/mug", f"Name=M{unseen}g")
+    assert f"Name=M{escape}g" in ocsync("stage", "show", "product/mug").out
+
+
+def test_annotations_show_characters_that_cannot_be_seen(
+    ocsync: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    Path("p.csv").write_text("ProductID,Name\nmug\u202e,Mug\n")
+    err = ocsync("stage", "import", "p.csv", "--kind", "product").err
+    assert r'ProductID "mug\u202e" an ID has' in err
+    assert "\u202e" not in err
 
 
 def test_a_full_disk_is_told_in_a_line(ocsync: Run, monkeypatch: pytest.MonkeyPatch) -> None:

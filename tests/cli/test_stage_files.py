@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from ocsync.cli.stage_files import complete_kind
 from ocsync.intake import read_file
 from ocsync.intake.template import header_for
 from ocsync.schema import KINDS, Kind
+from tests.builders import Shop
 from tests.conftest import Run
 from tests.intake.workbooks import ERROR, workbook
 
@@ -64,6 +66,13 @@ def test_a_dry_run_tells_what_each_column_holds_and_stages_nothing(ocsync: Run) 
     assert "with what is staged already: 4 entries, 2 refs, 2 steps" in shown.out
     assert all(len(line) <= 80 for line in shown.out.splitlines())
     assert len(staged(ocsync)) == 1
+
+
+def test_a_dry_run_counts_cells_that_show_nothing_as_empty(ocsync: Run) -> None:
+    Path("p.csv").write_text("ProductID,Name,Description\nP, ,x\nQ,\u200b,y\nR,n,\u00a0\n")
+    found = ocsync("stage", "import", "p.csv", "--kind", "product", "-n", "--json").data
+    numbers = {c["name"]: (c["filled"], c["empty"]) for c in found["columns"]}
+    assert numbers == {"ProductID": (3, 0), "Name": (1, 2), "Description": (2, 1)}
 
 
 def test_a_dry_run_of_a_wrong_file_counts_and_shows_what_is_wrong(ocsync: Run) -> None:
@@ -213,3 +222,119 @@ def test_a_broken_file_stages_nothing_and_tells_all(ocsync: Run) -> None:
     failed = ocsync("stage", "import", "broken.csv", "--json")
     assert failed.out == ""
     assert len(json.loads(failed.err)["problems"]) == 2
+
+
+def test_a_file_name_that_is_not_utf_8_is_a_name_like_any_other(ocsync: Run) -> None:
+    name, shown = os.fsdecode(b"K\xf6ln.csv"), "K?ln.csv"
+    Path(name).write_text("ref,QuantityAvailable\ninventory/P/R,40\n")
+    assert f"from {shown}" in ocsync("stage", "import", name).out
+    assert f"{shown}:2" in ocsync("stage", "show", "inventory/P/R").out
+    assert f"{shown} would stage" in ocsync("stage", "import", name, "-n").out
+    assert ocsync("stage", "export", name, "--force", "--json").data["file"] == shown
+    assert Path(name).read_text().startswith("ref,op")
+    assert shown in ocsync("stage", "export", name).err
+    assert ocsync("stage", "template", "inventory", name, "--force").code == 0
+    wrong = ocsync("stage", "import", name, "--kind", "catalog")
+    assert (wrong.code, f"{shown}:1" in wrong.err) == (65, True)
+    assert f"{shown}: No such file" in ocsync("stage", "import", "x" + name).err
+    assert ocsync("plan", "--out", name + ".plan").code == 0
+    Path(name).write_text("product/none\n")
+    assert ocsync("delete", "--file", name, "--yes").code == 0
+
+
+def test_a_folder_and_a_reason_that_are_not_utf_8(
+    ocsync: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(os.fsdecode(b"K\xf6ln")).absolute()
+    url = ocsync("profile", "show", "--json").data["api_url"]
+    monkeypatch.setenv("OCSYNC_WORKSPACE", str(folder / ".ocsync"))
+    secret = ("--secret-command", "echo emulator")
+    add = ("profile", "add", "p", "--api-url", url, "--client-id", "emulator", *secret)
+    assert ocsync(*add).code == 0
+    paused = ocsync("pause", "inventory", "--reason", os.fsdecode(b"caf\xe9"))
+    assert paused.code == 0, paused.err
+    assert r'"caf\udce9"' in ocsync("status").out
+
+
+def test_adjustments_that_are_still_staged_are_not_staged_twice_unasked(ocsync: Run) -> None:
+    """The edits count, not the file's name or form; what is dropped or sent is no repeat."""
+    edits = [f'{{"ref":"inventory/P/{r}","op":"adjust","fields":{{"QuantityAvailable":{n}}}}}'
+             for r, n in (("R", -5), ("S", -2))]  # fmt: skip
+    Path("sold.jsonl").write_text("\n".join(edits))
+    Path("sold.csv").write_text("ref,op,QuantityAvailable\ninventory/P/R,adjust,-5\n"
+                                "inventory/P/S,adjust,-2\n")  # fmt: skip
+    assert ocsync("stage", "import", "sold.csv").code == 0
+    for file in ("sold.csv", "sold.jsonl"):
+        asked = ocsync("stage", "import", file, "--no-input")
+        assert asked.code == 64
+        assert f"the 2 entries of {file} were staged already at " in asked.err
+        assert "2 are still staged" in asked.err
+        assert "next: ocsync resume sends what is staged; --yes stages it again" in asked.err
+    assert len(staged(ocsync)) == 2
+    tried = ocsync("stage", "import", "sold.csv", "--dry-run")
+    assert (tried.code, "2 are still staged; 2 adjustments count twice" in tried.err) == (0, True)
+    ocsync("stage", "drop", "inventory/P/S")
+    assert "1 is still staged. Stage it again" in ocsync("stage", "import", "sold.csv").err
+    assert ocsync("stage", "import", "-", stdin=Path("sold.csv").read_bytes()).code == 64
+    assert ocsync("stage", "import", "sold.csv", "--yes").code == 0
+    assert len(staged(ocsync)) == 3
+    ocsync("stage", "clear", "--yes")
+    assert ocsync("stage", "import", "sold.csv").code == 0
+
+
+def test_absolute_values_that_are_staged_twice_are_noted(ocsync: Run) -> None:
+    Path("stock.csv").write_text(STOCK + "P,R,40,wh,1\nP,S,4,wh,1\n")
+    first = ocsync("stage", "import", "stock.csv", "--kind", "inventory")
+    again = ocsync("stage", "import", "stock.csv", "--kind", "inventory")
+    assert (first.code, again.code) == (0, 0)
+    assert "staged already" not in first.err
+    assert "2 are still staged; the same values are staged once more" in again.err
+    Path("stock.csv").write_text(STOCK + "P,R,40,wh,1\nP,S,5,wh,1\n")
+    other = ocsync("stage", "import", "stock.csv", "--kind", "inventory")
+    assert (other.code, "staged already" in other.err) == (0, False)
+
+
+def test_adjustments_in_an_unfinished_run_are_not_staged_twice_unasked(
+    ocsync: Run, shop: Shop
+) -> None:
+    """A job that imports and resumes is repeated after exit 75: the file counts once."""
+    refs = shop.stock(records=2, products=1)
+    Path("sold.csv").write_text(
+        "ref,op,QuantityAvailable\n" + "".join(f"{r},adjust,-5\n" for r in refs)
+    )
+    ocsync("stage", "import", "sold.csv")
+    shop.faults({"method": "PATCH", "path": "/inventoryrecords", "status": 503, "retry_after": 60})
+    assert ocsync("resume", "--max-wait", "1s").code == 75
+    shop.faults()
+    asked = ocsync("stage", "import", "sold.csv")
+    assert (asked.code, "2 are in the unfinished run" in asked.err) == (64, True)
+    assert ocsync("resume").code == 0
+    later = ocsync("stage", "import", "sold.csv")
+    assert (later.code, "staged already" in later.err) == (0, False)
+
+
+def test_the_list_shows_the_numbers_that_drop_takes(ocsync: Run) -> None:
+    for ref in ("inventory/P/R", "catalog/C", "inventory/P/R"):
+        ocsync("stage", "set", ref, "xp.a=1")
+    assert ocsync("stage", "list").out.splitlines() == [
+        "inventory/P/R  2  set  entries 1, 3",
+        "catalog/C      1  set  entry 2",
+    ]
+    assert ocsync("stage", "drop", "3", "2").code == 0
+    assert ocsync("stage", "list").out.splitlines() == ["inventory/P/R  1  set  entry 1"]
+    for _ in range(9):
+        ocsync("stage", "set", "inventory/P/R", "xp.a=1")
+    assert ocsync("stage", "list").out.endswith("entries 1, 4, 5, 6, 7, 8, 9, 10 and 2 more\n")
+
+
+def test_an_export_proposes_no_second_import_here(ocsync: Run) -> None:
+    """What is exported stays staged: an import beside it would count every adjustment twice."""
+    ocsync("stage", "adjust", "inventory/P/R", "QuantityAvailable+=5")
+    result = ocsync("stage", "export", "edits.jsonl")
+    assert result.code == 0
+    assert "next:" not in result.err
+    assert "still staged; to import edits.jsonl here, run ocsync stage clear first" in result.err
+    asked = ocsync("stage", "import", "edits.jsonl")
+    assert (asked.code, "1 is still staged. Stage it again" in asked.err) == (64, True)
+    ocsync("stage", "clear", "--yes")
+    assert ocsync("stage", "import", "edits.jsonl").code == 0

@@ -168,3 +168,20 @@ def test_questions_are_asked_on_the_terminal(run: Run, shop: Shop) -> None:
         child.expect(pexpect.EOF)
         child.close()
         assert shop.call("GET", "/products/P0/inventoryrecords/R0").status_code == there
+
+
+def test_staging_the_same_adjustments_again_is_asked(run: Run, shop: Shop) -> None:
+    run("init")
+    add_profile(run, shop)
+    Path("sold.csv").write_text("ref,op,QuantityAvailable\ninventory/P/R,adjust,-5\n")
+    run("stage", "import", "sold.csv")
+    for answer, code, entries in (("n", 64, 1), ("y", 0, 2)):
+        child = terminal("stage", "import", "sold.csv")
+        child.expect("1 is still staged. Stage it again, to count 1 adjustment twice\\? \\[y/N\\] ")
+        run("stage", "set", "catalog/C", "Active=true")  # the journal is not locked meanwhile
+        run("stage", "drop", "catalog/C")
+        child.sendline(answer)
+        child.expect(pexpect.EOF)
+        child.close()
+        assert child.exitstatus == code, child.before
+        assert run("stage", "list", "--json").data["staged_entries"] == entries

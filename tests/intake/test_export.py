@@ -115,6 +115,12 @@ def test_a_cell_is_plain_where_its_text_says_it_all() -> None:
     ]
 
 
+@pytest.mark.parametrize("text", ["", "  ", "\u00a0", "\u200b", "\t"])
+def test_text_that_cannot_be_seen_is_no_empty_cell(text: str) -> None:
+    staged = [entry("set", "catalog/C", {"Description": text, "xp.a": text})]
+    assert back(b"".join(csv_lines(staged)), "x.csv") == facts(staged)
+
+
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-5", "@SUM(A1)", "\t=1", "\r=1", "#N/A"])
 def test_no_cell_of_text_is_a_formula_to_a_spreadsheet(text: str) -> None:
     staged = [entry("set", "catalog/C", {"Name": text, "xp.a": text}),

@@ -14,6 +14,7 @@ from ocsync.errors import InputError, OcsyncError
 from ocsync.intake import check_against_staged, entry_from_arguments, read_file
 from ocsync.models import Entry, Op
 from tests.builders import entry
+from tests.intake.workbooks import workbook
 
 REF = "inventory/P/R"
 
@@ -74,7 +75,13 @@ REFUSED: list[tuple[str, str, list[str], str]] = [
     ("set", REF, ["xp.a.=1"], "empty name"),
     ("set", REF, ["xp.a=1", "xp.a.b=2"], "lies inside"),
     ("set", REF, [f"xp.a={'x' * 8001}"], "more than 8,000 bytes"),
-    ("set", REF, [], "no field"),
+    ("set", REF, ["AddressID=  "], "cannot be blank, it is required"),
+    ("set", "product/P", ["Name=\u00a0\u200b"], "cannot be blank, it is required"),
+    ("put", "product/P", ["Name=\t"], "cannot be blank, it is required"),
+    ("set", "product/P", ["xp:={}"], "stage put --replace"),
+    ("adjust", "product/P", ["xp:={}"], "cannot be emptied by adjust"),
+    ("set", "variant/P/V", ["xp:={}"], "set the keys to null, as in xp.color:=null"),
+    ("set", REF, [], "no value for any field"),
     ("set", REF, ["QuantityAvailable"], "is not FIELD=VALUE"),
     ("set", REF, ["QuantityAvailable+=1"], "is not FIELD=VALUE"),
     ("set", REF, ["QuantityAvailable=1", "QuantityAvailable=2"], "given twice"),
@@ -142,6 +149,39 @@ def test_the_dialects_of_csv(data: bytes) -> None:
     assert found.source == "edits.csv:2"
 
 
+class _Piecemeal(io.RawIOBase):
+    """A pipe that gives one byte at each read."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = io.BytesIO(data)
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        return self._data.read(min(size, 1))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        CSV,
+        CSV.replace(b",", b";"),
+        b"\n \n" + CSV.replace(b",", b"\t"),
+        b"sep=;\n" + CSV.replace(b",", b";"),
+        b'ref,"xp.a\n;;;;;",QuantityAvailable,expect.QuantityAvailable\ninventory/P/R,,40,38\n',
+        b"\xef\xbb\xbf" + CSV.replace(b",", b";"),
+        CSV.replace(b",", b";").decode().encode("utf-16"),
+        b'\n  {"ref":"inventory/P/R","fields":{"QuantityAvailable":40},"expect":{"QuantityAvailable":38}}',
+        workbook([["ref", "QuantityAvailable", "expect.QuantityAvailable"], [REF, 40, 38]]),
+    ],
+    ids=["comma", "semicolon", "blank first", "sep", "quoted", "bom", "utf-16", "json", "xlsx"],
+)
+def test_input_is_judged_alike_however_its_bytes_come(data: bytes) -> None:
+    [found] = read_file("-", _Piecemeal(data))  # type: ignore[arg-type]
+    assert (found.fields, found.expect) == ({"QuantityAvailable": 40}, {"QuantityAvailable": 38})
+
+
 def test_a_spreadsheets_own_word_for_the_delimiter() -> None:
     """Its line counts, so that faults are told where they stand."""
     data = b"sep=;\nref;QuantityAvailable\ninventory/P/R;40\n"
@@ -173,6 +213,55 @@ def test_ids_in_columns_ops_json_and_null() -> None:
         ("inventory/P/R", Op.ADJUST, {"QuantityAvailable": -2}),
         ("inventory/P/R", Op.SET, {"NotificationPoint": None}),
     ]
+
+
+BLANKS = ["", "   ", "\t", "\u00a0", "\u200b", "\ufeff", " \u2003\u2060 "]
+
+
+@pytest.mark.parametrize("blank", BLANKS, ids=ascii)
+def test_a_cell_in_which_nothing_can_be_seen_is_empty(blank: str) -> None:
+    """It wipes nothing, names no operation and no optional ID, and expects nothing."""
+    header = "ProductID;BuyerID;UserGroupID;op;replace;PriceScheduleID;expect.PriceScheduleID\n"
+    rows = f"P;B;{blank};{blank};{blank};PS;{blank}\n{';'.join([blank] * 7)}\n"
+    [found] = read((header + rows).encode(), kind="product-assignment")
+    assert (found.ref, found.op, found.replace) == ("product-assignment/P/B", Op.ASSIGN, False)
+    assert (found.fields, found.expect) == ({"PriceScheduleID": "PS"}, {})
+    names = f"ref;Name;Description;xp.a:;ShipWeight;Active\nproduct/P;{blank};x;" + f"{blank};" * 2
+    assert read((names + blank).encode())[0].fields == {"Description": "x"}
+
+
+@pytest.mark.parametrize("blank", BLANKS, ids=ascii)
+def test_an_id_that_cannot_be_seen_is_missing(blank: str) -> None:
+    by_ids = f"ProductID;InventoryRecordID;QuantityAvailable\nP;{blank};1\n".encode()
+    [problem] = refused(by_ids, kind="inventory").problems
+    assert (problem.field, problem.why) == ("InventoryRecordID", "is empty")
+    [problem] = refused(f"ref;QuantityAvailable\n{blank};1\n".encode()).problems
+    assert (problem.field, problem.why) == ("ref", "is empty")
+
+
+def test_columns_without_a_name_must_be_empty() -> None:
+    data = b"ref,QuantityAvailable,,\ninventory/P/R,40, ,\ninventory/P/S,41,,,\n"
+    assert [found.fields for found in read(data)] == [
+        {"QuantityAvailable": 40},
+        {"QuantityAvailable": 41},
+    ]
+    error = refused(data + b"inventory/P/T,42,,x\ninventory/P/U,43,,y\n")
+    assert [p.place() for p in error.problems] == ["edits.csv:4:4"]
+    assert "without a name" in error.problems[0].why
+
+
+def test_required_text_and_xp_are_no_blanks_in_json_lines_either() -> None:
+    lines = (
+        '{"ref":"product/P","fields":{"Name":" \u200b"}}\n'
+        '{"ref":"product/P","fields":{"xp":{}}}\n'
+        '{"ref":"product/P","op":"put","fields":{"Name":"x","xp":{}}}\n'
+    )
+    problems = refused(lines.encode(), "edits.jsonl").problems
+    assert [(p.line, p.field, p.why.partition(",")[0]) for p in problems] == [
+        (1, "Name", "cannot be blank"),
+        (2, "xp", "cannot be emptied by set"),
+    ]
+    assert refused(b"ref,xp:\nproduct/P,{}\n").problems[0].column == 2
 
 
 def test_an_optional_id_may_be_empty() -> None:

@@ -53,6 +53,17 @@ def test_faults_are_told_by_the_name_of_the_cell() -> None:
     ]  # fmt: skip
 
 
+def test_cells_in_which_nothing_can_be_seen_are_empty() -> None:
+    rows: Rows = [["ref", "Name", "Description", None], ["product/P", " \u00a0", "x", None],
+                  [None, None, None, "\u200b"], ["product/Q", "q", "\t", None]]  # fmt: skip
+    [one, two] = read(workbook(rows), "edits.xlsx")
+    assert (one.fields, two.fields) == ({"Description": "x"}, {"Name": "q"})
+    rows[2] = [None, None, None, "stray"]
+    assert places(workbook(rows)) == [
+        ("edits.xlsx s1!D3", "stands in a column without a name: name the column, or remove it")
+    ]
+
+
 def test_an_error_alone_in_its_row_or_past_the_values_is_seen() -> None:
     rows: Rows = [*GOOD, [None, None], [None, ERROR], ["inventory/P/R", 2], [None, ERROR]]
     assert [place for place, why in places(workbook(rows)) if "error" in why] == [
