@@ -77,7 +77,7 @@ def register(app: typer.Typer) -> None:
         """Add a profile; the first one becomes current. The secret itself is never stored."""
         from ocsync.secrets import SecretSource
         from ocsync.store import ENVIRONMENTS, Profile
-        from ocsync.store.profiles import environment_of, read_url
+        from ocsync.store.profiles import environment_of
 
         if bool(environment) == bool(api_url):
             raise UsageError("give either --environment or --api-url")
@@ -87,11 +87,11 @@ def register(app: typer.Typer) -> None:
             )
         if [bool(secret_env), bool(secret_command), secret_keyring].count(True) != 1:
             raise UsageError("give one of --secret-env, --secret-command and --secret-keyring")
-        url = ENVIRONMENTS[environment] if environment else read_url(api_url, allow_http)
+        url = ENVIRONMENTS[environment] if environment else _url("--api-url", api_url, allow_http)
         profile = Profile(
             name=name,
             api_url=url,
-            auth_url=read_url(auth_url, allow_http) if auth_url else url,
+            auth_url=_url("--auth-url", auth_url, allow_http) if auth_url else url,
             client_id=client_id,
             secret=SecretSource(secret_env, secret_command, secret_keyring),
             environment=environment or environment_of(url),
@@ -132,6 +132,7 @@ def register(app: typer.Typer) -> None:
         facts = {
             **_profile_document(folder.profile),
             "pinned": pin.id if pin else "",
+            "pinned_url": pin.api_url if pin else "",
             "folder": str(folder.path),
         }
         ctx.console.document("profile show", facts)
@@ -224,6 +225,16 @@ def _open(ctx: Context, name: str) -> Any:
     return ctx.workspace.open(
         name or ctx.profile_name, warn=ctx.warn_once, command="ocsync profile"
     )
+
+
+def _url(option: str, text: str, plain_http: str) -> str:
+    """Return the URL that *option* was given. Raises UsageError."""
+    from ocsync.store.profiles import read_url
+
+    try:
+        return read_url(text, plain_http)
+    except UsageError as error:
+        raise UsageError(f"{option}: {error.message}", hint=error.hint) from error
 
 
 def _profile_document(profile: Profile) -> dict[str, Any]:

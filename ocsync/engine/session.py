@@ -16,6 +16,7 @@ from ocsync.schema import KINDS, TARGETS
 from ocsync.store import Pin, ProfileDir
 from ocsync.store.identity import ci_job_url
 from ocsync.store.identity import operator as operator
+from ocsync.store.profiles import same_place
 
 if TYPE_CHECKING:  # the HTTP stack is loaded by whoever opens a client, not by who plans offline
     from ocsync.client import Api, Identity
@@ -74,9 +75,11 @@ class Session:
 async def sign_in(session: Session) -> Identity:
     """Sign in, and make sure that the token belongs to the profile's marketplace.
 
-    The first sign-in pins the marketplace. Raises Conflict when it is another one than before:
-    a journal and a pause belong to one marketplace alone; SignInError when it is not said.
+    The first sign-in pins the marketplace and the URL of its API. Raises Conflict when either is
+    another one than before: a journal and a pause belong to one marketplace alone; SignInError when
+    it is not said.
     """
+    check_pinned_url(session.folder)
     identity = await session.api.identity()
     if not identity.marketplace:
         raise SignInError(
@@ -91,9 +94,28 @@ async def sign_in(session: Session) -> Identity:
             f"but this sign-in is for {identity.marketplace}",
             hint="check the profile's client ID, or make a new profile: ocsync profile add",
         )
-    if pin is None:
-        session.folder.write_pin(Pin(id=identity.marketplace, name=identity.name))
+    url = session.folder.profile.api_url
+    if pin is None or pin.api_url != url:
+        session.folder.write_pin(Pin(identity.marketplace, identity.name, url))
     return identity
+
+
+def check_pinned_url(folder: ProfileDir) -> None:
+    """Raise Conflict when the profile names another API than the one that its work belongs to.
+
+    Two environments can have a marketplace with one ID, such as staging with its copy of
+    production, so the ID alone does not tell them apart. The secret is not sent before this.
+    """
+    pin, profile = folder.pin(), folder.profile
+    if pin is None or not pin.api_url or same_place(pin.api_url, profile.api_url):
+        return
+    if work := folder.unfinished_work():
+        raise Conflict(
+            f"profile {profile.name} now points to {profile.api_url}, but its work belongs to "
+            f"{pin.api_url}: {work}",
+            hint=f"set api_url in {folder.path / 'profile.toml'} back to {pin.api_url}, "
+            "or make a new profile: ocsync profile add",
+        )
 
 
 def confirm_production(session: Session) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 
 from ocsync.characters import escape_undecodable
-from ocsync.errors import UsageError
+from ocsync.errors import ConfigError, UsageError
 from ocsync.store import files, lock
 from ocsync.store.damage import damaged
 from ocsync.store.log import Warn
@@ -40,10 +40,14 @@ LOOK_SECONDS = 0.5
 
 
 class Pin(NamedTuple):
-    """The marketplace that the first sign-in was for."""
+    """The marketplace that the first sign-in was for, and the URL of its API.
+
+    *api_url* is empty where an earlier version wrote the pin.
+    """
 
     id: str
     name: str
+    api_url: str = ""
 
 
 class ProfileDir:
@@ -58,7 +62,10 @@ class ProfileDir:
 
     @property
     def profile(self) -> Profile:
-        """The profile as its file has it. Raises Damaged for a file that is none."""
+        """The profile as its file has it, each URL in its one spelling.
+
+        Raises Damaged for a file that is none, ConfigError for a URL that cannot be used.
+        """
         import msgspec
 
         from ocsync.store.profiles import Profile, read_url
@@ -66,11 +73,17 @@ class ProfileDir:
         path = self.path / "profile.toml"
         try:
             profile = msgspec.convert(read_toml(path), Profile)
-            for url in (profile.api_url, profile.auth_url):
-                read_url(url, profile.plain_http)
-        except (msgspec.ValidationError, UsageError) as error:
+        except msgspec.ValidationError as error:
             raise damaged(path, 1, f"not a profile: {error}") from error
-        return profile
+        urls = {}
+        for key in ("api_url", "auth_url"):
+            try:
+                urls[key] = read_url(getattr(profile, key), profile.plain_http)
+            except UsageError as error:
+                raise ConfigError(
+                    f"{path}: {key}: {error.message}", hint=f"change {key} in {path}: {error.hint}"
+                ) from error
+        return msgspec.structs.replace(profile, **urls)
 
     def unknown_keys(self) -> list[str]:
         """What `profile.toml` says that means nothing to this ocsync. Raises Damaged."""
@@ -150,11 +163,28 @@ class ProfileDir:
     def pin(self) -> Pin | None:
         """The marketplace pinned at the first sign-in."""
         found = read_toml(self.path / "marketplace.toml")
-        return Pin(str(found.get("id", "")), str(found.get("name", ""))) if found else None
+        return Pin(*(str(found.get(key, "")) for key in Pin._fields)) if found else None
 
     def write_pin(self, pin: Pin) -> None:
         """Pin the marketplace."""
         write_toml(self.path / "marketplace.toml", pin._asdict())
+
+    def unfinished_work(self) -> str:
+        """Return what ties this profile to its marketplace, in words; empty for nothing.
+
+        That are staged edits, runs that are not closed, pauses and attached listeners.
+        """
+        from ocsync.store.summary import summarize_journal
+
+        staged = summarize_journal(self.path / "journal", self._warn).entries
+        runs = [info.id for info in self.runs.list() if info.state == "open"]
+        work = {
+            f"{staged:,} staged {'edit' if staged == 1 else 'edits'}": staged,
+            f"unfinished run {', '.join(runs)}": runs,
+            f"a pause of {', '.join(self.raw_pauses())}": self.raw_pauses(),
+            f"a listener attached to {', '.join(self.raw_attachments())}": self.raw_attachments(),
+        }
+        return "; ".join(text for text, there in work.items() if there)
 
     def raw_pauses(self) -> dict[str, dict[str, Any]]:
         """`pause.toml` as it stands: target -> what is remembered of its pause. Raises Damaged."""

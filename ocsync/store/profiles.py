@@ -15,7 +15,9 @@ api-facts 1.1.
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+import re
+from ipaddress import AddressValueError, IPv6Address
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
@@ -33,6 +35,16 @@ ENVIRONMENTS: dict[str, str] = {
         for stage in ("production", "staging", "sandbox")
     },
 }
+_BY_HOST = {
+    **{str(urlsplit(url).hostname): name for name, url in ENVIRONMENTS.items()},
+    **{f"uswest-{s}.ordercloud.io": f"uswest-{s}" for s in ("production", "staging", "sandbox")},
+}
+"""OrderCloud's hosts; US West has two names for each (guide/ordercloud.md 12.1)."""
+_ORDERCLOUD = re.compile(r"(.+\.)?ordercloud\.io")
+_REHEARSAL = re.compile(r"((staging|sandbox)api|[a-z]+-(staging|sandbox))\.ordercloud\.io")
+"""The hosts that are clearly no production."""
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+_PORTS = {"http": 80, "https": 443}
 _AUTH_HOSTS = ("auth.ordercloud.io", "stagingauth.ordercloud.io", "sandboxauth.ordercloud.io")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -57,25 +69,62 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def guarded(self) -> bool:
         """Whether a first write has to be confirmed by the marketplace's ID."""
-        return self.production or environment_of(self.api_url).endswith("-production")
+        by_name = self.environment.endswith("-production")
+        return self.production or by_name or is_production(self.api_url)
 
 
 def read_url(text: str, plain_http: str = "") -> str:
-    """A platform URL, with or without `/v1`, as profiles hold it. Raises UsageError."""
-    url = text.strip().rstrip("/").removesuffix("/v1").rstrip("/")
-    parts = urlsplit(url)
+    """Return a platform URL, with or without `/v1`, as profiles hold it.
+
+    Host and scheme are in lower case, without a final dot and the scheme's own port, so that one
+    place has one spelling. Raises UsageError; what may be secret in *text* is not shown.
+    """
     try:
-        parts.port  # noqa: B018 - reading it is the check
+        parts = urlsplit(text.strip())
+        port = parts.port
+        host = _host_of(parts)
     except ValueError as error:
-        raise UsageError(f'"{text}" is not a URL: {error}') from error
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
-        raise UsageError(f'"{text}" is not a URL such as https://useast-sandbox.ordercloud.io')
-    if parts.scheme == "http" and parts.hostname not in (*_LOOPBACK, plain_http):
+        raise UsageError(f"not a URL: {error}", hint=f"such as {_EXAMPLE}") from error
+    if parts.scheme not in _PORTS or not host:
+        raise UsageError("not a URL with http or https and a host", hint=f"such as {_EXAMPLE}")
+    url = f"{parts.scheme}://{f'[{host}]' if ':' in host else host}"
+    url += f":{port}" if port not in (None, _PORTS[parts.scheme]) else ""
+    beyond = {
+        "a user name before its host": "@" in parts.netloc,
+        "a path after its host": parts.path.strip("/").casefold() not in ("", "v1"),
+        "a query": "?" in text,
+        "a fragment": "#" in text,
+    }
+    if wrong := [what for what, there in beyond.items() if there]:
+        raise UsageError(
+            f"the URL has {' and '.join(wrong)}; the URL of the API ends at its host",
+            hint=f"use {url}",
+        )
+    if parts.scheme == "http" and host not in (*_LOOPBACK, plain_http):
         raise UsageError(
             f"{url}: plain http would show the secret to everybody on the way",
-            hint=f"if that must be: profile add --allow-http {parts.hostname}",
+            hint=f"if that must be: profile add --allow-http {host}",
         )
     return url
+
+
+_EXAMPLE = "https://useast-sandbox.ordercloud.io"
+
+
+def _host_of(parts: SplitResult) -> str:
+    """Return the host in lower case, without a final dot. Raises ValueError.
+
+    Only ASCII is taken: other scripts have letters that a resolver reads as those of another host.
+    """
+    host = (parts.hostname or "").removesuffix(".")
+    if ":" in host:
+        try:
+            return IPv6Address(host).compressed
+        except AddressValueError as error:
+            raise ValueError(f"{error}") from error
+    if host and not _HOST.fullmatch(host):
+        raise ValueError(f"{host!a} is not a host name in ASCII")
+    return host
 
 
 def is_loopback(host: str) -> bool:
@@ -84,8 +133,20 @@ def is_loopback(host: str) -> bool:
 
 
 def environment_of(api_url: str) -> str:
-    """The name of OrderCloud's environment at *api_url*; empty for any other place."""
-    return next((name for name, url in ENVIRONMENTS.items() if url == api_url), "")
+    """Return the name of OrderCloud's environment at *api_url*; empty for any other place."""
+    return _BY_HOST.get(urlsplit(api_url).hostname or "", "")
+
+
+def is_production(api_url: str) -> bool:
+    """Return whether *api_url* is a host of OrderCloud's that is not clearly staging or sandbox."""
+    host = urlsplit(api_url).hostname or ""
+    return bool(_ORDERCLOUD.fullmatch(host)) and not _REHEARSAL.fullmatch(host)
+
+
+def same_place(one: str, other: str) -> bool:
+    """Return whether two URLs that `read_url` returned lead to one API."""
+    environment = environment_of(one)
+    return one == other or (bool(environment) and environment == environment_of(other))
 
 
 def resolve_secret(profile: Profile) -> str:
@@ -116,9 +177,10 @@ def needs_trust(profile: Profile) -> str:
     """
     if profile.secret.command:
         return f"it runs the command `{profile.secret.command}`"
-    known = {urlsplit(url).hostname for url in ENVIRONMENTS.values()} | {*_AUTH_HOSTS, *_LOOPBACK}
     for url in (profile.api_url, profile.auth_url):
-        host = urlsplit(url).hostname
-        if host not in known:
+        host = urlsplit(url).hostname or ""
+        if host not in (*_BY_HOST, *_AUTH_HOSTS, *_LOOPBACK):
             return f"it sends the secret to {host}, which is not one of OrderCloud's hosts"
+        if urlsplit(url).scheme == "http" and not is_loopback(host):
+            return f"it sends the secret to {host} over plain http"
     return ""

@@ -9,6 +9,8 @@ import pytest
 
 from tests.builders import Shop
 from tests.conftest import SECRET, Run
+from tests.engine.sitting import crash
+from tests.intercepting import intercepting
 
 USER = {
     "FirstName": "f",
@@ -171,6 +173,69 @@ def test_http_is_for_loopback_or_a_host_that_is_named(run: Run) -> None:
     assert (refused.code, "--allow-http proxy.internal" in refused.err) == (64, True)
     assert run(*words, "--allow-http", "other.internal").code == 64
     assert run(*words, "--allow-http", "proxy.internal").code == 0
+
+
+POINTED = Path(".ocsync/profiles/test/profile.toml")
+
+
+def repoint(old: str, new: str) -> None:
+    """Change a URL in the profile by hand."""
+    POINTED.write_text(POINTED.read_text().replace(old, new))
+
+
+@pytest.mark.parametrize("work", ["staged", "paused", "open run", "attached", "nothing", "old pin"])
+def test_a_profile_that_points_elsewhere(ocsync: Run, shop: Shop, work: str) -> None:
+    """Another environment may have a marketplace with the same ID: its copy of production."""
+    [ref] = shop.stock(records=1)
+    pin = Path(".ocsync/profiles/test/marketplace.toml")
+    ocsync("profile", "check")
+    if work in ("staged", "old pin"):
+        ocsync("stage", "set", ref, "QuantityAvailable=9")
+    elif work == "paused":
+        ocsync("pause", "inventory")
+    elif work == "open run":
+        ocsync("stage", "set", ref, "QuantityAvailable=9")
+        crash(ocsync, shop, sent=True)
+    elif work == "attached":
+        (POINTED.parent / "attached.toml").write_text(
+            '["stock/HttpTargets"]\nphase = "attached"\nsince = "2026-01-01T00:00:00+00:00"\n'
+            "shown = {}\n"
+        )
+    if work == "old pin":
+        pin.write_text("".join(x for x in pin.read_text().splitlines(True) if "api_url" not in x))
+    before = POINTED.read_text()
+    with intercepting(shop.url, lambda request: request.forward()) as elsewhere:
+        repoint(shop.url, elsewhere)
+        sent = len(shop.requests())
+        result = ocsync("resume")
+        if work in ("nothing", "old pin"):
+            assert result.code == 0, result
+            assert elsewhere in pin.read_text()
+            return
+        assert (result.code, shop.url in result.err, elsewhere in result.err) == (6, True, True)
+        assert "back to" in result.err
+        assert len(shop.requests()) == sent, "nor was the secret sent there"
+        assert ocsync("status").code == ocsync("profile", "check").code == 6
+        assert shop.url in ocsync("doctor", "--offline").out
+        POINTED.write_text(before)
+    assert ocsync("status").code == 0
+
+
+@pytest.mark.parametrize("ending", ["/v1/products", "?x=1", "#x"])
+def test_a_url_ends_at_its_host(ocsync: Run, shop: Shop, ending: str) -> None:
+    words = ("--client-id", "x", "--secret-env", SECRET)
+    for option in ("--api-url", "--auth-url"):
+        urls = ("--api-url", shop.url, option, shop.url + ending)
+        refused = ocsync("profile", "add", "x", *urls, *words)
+        assert (refused.code, option in refused.err, f"use {shop.url}" in refused.err) == (
+            64, True, True,
+        )  # fmt: skip
+    repoint(f'auth_url = "{shop.url}"', f'auth_url = "{shop.url}{ending}"')
+    for words in (("status",), ("doctor", "--offline")):
+        broken = ocsync(*words)
+        assert broken.code == 78, broken
+        assert "change auth_url in" in broken.out + broken.err
+        assert f"use {shop.url}" in broken.out + broken.err
 
 
 SUMS: list[tuple[str, dict[str, Any], str]] = [

@@ -10,7 +10,7 @@ import pytest
 from ocsync.errors import ConfigError, TrustRequired, UsageError
 from ocsync.secrets import SecretSource
 from ocsync.store import ENVIRONMENTS, Profile, Workspace
-from ocsync.store.profiles import needs_trust, read_url, resolve_secret
+from ocsync.store.profiles import environment_of, needs_trust, read_url, resolve_secret, same_place
 from ocsync.store.workspace import check_trust, trust
 
 
@@ -81,18 +81,55 @@ def test_the_first_profile_becomes_current(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("text", "url"), [
     ("https://api.ordercloud.io/v1/", "https://api.ordercloud.io"),
     ("https://api.ordercloud.io", "https://api.ordercloud.io"),
-    ("http://127.0.0.1:80/v1", "http://127.0.0.1:80"),
+    ("http://127.0.0.1:80/v1", "http://127.0.0.1"),
+    (" HTTPS://API.OrderCloud.io.:443/V1/ ", "https://api.ordercloud.io"),
+    ("https://api.ordercloud.io:8443", "https://api.ordercloud.io:8443"),
+    ("https://api.order\ncloud.io", "https://api.ordercloud.io"), ("http://[0:0::1]:80", "http://[::1]"),
 ])  # fmt: skip
-def test_urls_are_taken_with_or_without_v1(text: str, url: str) -> None:
+def test_urls_have_one_spelling(text: str, url: str) -> None:
     assert read_url(text) == url
 
 
 @pytest.mark.parametrize(
-    "text", ["api.ordercloud.io", "http://api.ordercloud.io", "ftp://x", "https://a:b@x"]
-)
+    "text",
+    [
+        "api.ordercloud.io", "http://api.ordercloud.io", "ftp://x", "https://u:sesame@x", "https://@x",
+        "https://x/v1/products", "https://x/v2", "https://x/?t=sesame", "https://x?", "https://x#sesame",
+        "https://[::1", "https://[::g]", "https://x:port", "https://x:99999", "https://", "https://a..b",
+        "https://evil\\@api.ordercloud.io", "https://api%2Eordercloud.io", "https://\uff41pi.ordercloud.io",
+        "https://api\u3002ordercloud.io",
+    ],
+)  # fmt: skip
 def test_urls_that_would_leak_or_mean_nothing(text: str) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError) as caught:
         read_url(text)
+    assert "sesame" not in caught.value.message + caught.value.hint
+
+
+@pytest.mark.parametrize(("text", "production", "environment"), [
+    *((url, name.endswith("-production"), name) for name, url in ENVIRONMENTS.items()),
+    ("https://API.ordercloud.io:443/V1", True, "uswest-production"),
+    ("https://api.ordercloud.io.", True, "uswest-production"),
+    ("https://uswest-production.ordercloud.io", True, "uswest-production"),
+    ("https://uswest-sandbox.ordercloud.io", False, "uswest-sandbox"),
+    ("https://useast-production.ordercloud.io:8443", True, "useast-production"),
+    ("https://ordercloud.io", True, ""), ("https://sandbox.api.ordercloud.io", True, ""),
+    ("https://sandbox-production.ordercloud.io", True, ""), ("https://new.ordercloud.io", True, ""),
+    ("https://notordercloud.io", False, ""), ("https://api.ordercloud.io.proxy.example", False, ""),
+    ("https://europewest-sandbox.ordercloud.io", False, ""),
+])  # fmt: skip
+def test_every_host_of_ordercloud_counts_as_production_unless_it_is_clearly_none(
+    text: str, production: bool, environment: str
+) -> None:
+    url = read_url(text)
+    assert environment_of(url) == environment
+    assert profile(url=url).guarded is production
+
+
+def test_one_api_under_two_names() -> None:
+    assert same_place("https://api.ordercloud.io", "https://uswest-production.ordercloud.io")
+    assert not same_place("https://api.ordercloud.io", "https://stagingapi.ordercloud.io")
+    assert not same_place("https://one.example", "https://other.example")
 
 
 def test_fifteen_environments() -> None:

@@ -9,8 +9,9 @@ from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from ocsync.engine.doctor.check import CheckResult, Setup, of_error, passed, problem, warning
-from ocsync.errors import ExitCode, OcsyncError
-from ocsync.store.profiles import ENVIRONMENTS, environment_of, is_loopback
+from ocsync.engine.session import check_pinned_url
+from ocsync.errors import Conflict, ExitCode, OcsyncError
+from ocsync.store.profiles import environment_of, is_loopback
 from ocsync.store.workspace import check_trust
 
 _BAD = ExitCode.BAD_CONFIG
@@ -41,13 +42,15 @@ def whole(setup: Setup) -> Iterator[CheckResult]:
         yield of_error(error, "no command can use it")
         return
     try:
-        setup.folder.pin()
+        check_pinned_url(setup.folder)
+    except Conflict as error:
+        yield of_error(error, "the work of one marketplace must not be sent to another")
     except OcsyncError as error:
         yield of_error(error, "which marketplace it belongs to is not known")
     path = setup.short(setup.folder.path / "profile.toml")
     if not profile.client_id.strip():
         yield problem(f"{name} has no client ID", "nothing can sign in", f"mend {path}", code=_BAD)
-    if profile.environment and ENVIRONMENTS.get(profile.environment) != profile.api_url:
+    if profile.environment and environment_of(profile.api_url) != profile.environment:
         yield problem(
             f"{name} says {profile.environment}, but its URL is {profile.api_url}",
             "one of them is not what was meant",
