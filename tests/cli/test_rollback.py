@@ -229,7 +229,7 @@ def there_and_back(run: Run, shop: Shop, sequence: list[Entry]) -> None:
     given_ = run("stage", "import", "-", stdin="\n".join(lines).encode())
     if given_.code == 65:
         return
-    assert run("resume", "--no-pause", "--allow-risky", "zero-stock").code in (0, 3)
+    assert run("resume", "--yes", "--no-pause", "--allow-risky", "zero-stock").code in (0, 3)
     run("stage", "clear", "--yes")
     after = comparable(shop)
     first = run("rollback", "--json")
