@@ -23,16 +23,20 @@ import msgspec
 from ocsync.errors import InputError, Problem
 from ocsync.field_paths import MISSING, equal, inside, nest, replaced, split, value_at
 from ocsync.models import Change, ContradictedExpectation, Entry, Fields, Op, Ref
-from ocsync.schema import field_at, kind_of
+from ocsync.schema import field_at, kind_of, ref_key
 
 
 def consolidate(entries: Iterable[Entry]) -> list[Change]:
-    """The changes, in the order in which their refs first appear; those of one ref are adjacent."""
-    nets: dict[Ref, _RefAccumulator] = {}
+    """Return the changes, in the order in which their refs first appear; those of one are adjacent.
+
+    A ref keeps the spelling that it has first.
+    """
+    nets: dict[str, _RefAccumulator] = {}
     for entry in entries:
-        net = nets.get(entry.ref)
+        key = ref_key(entry.ref)
+        net = nets.get(key)
         if net is None:
-            net = nets[entry.ref] = _RefAccumulator(entry.ref)
+            net = nets[key] = _RefAccumulator(entry.ref)
         net.fold(entry)
     return [change for net in nets.values() for change in net.changes()]
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ocsync.errors import PlanCycle
 from ocsync.models import Change, Op, Ref, Step
-from ocsync.schema import KINDS, ids_of, kind_of, references_of, url_of
+from ocsync.schema import KINDS, ids_of, kind_of, ref_key, references_of, url_of
 
 METHODS = {Op.SET: "PATCH", Op.PUT: "PUT", Op.ASSIGN: "POST", Op.DELETE: "DELETE"}
 _RANK = {name: place for place, name in enumerate(KINDS)}
@@ -55,7 +55,7 @@ def build(changes: Iterable[Change]) -> Plan:
 
 
 def select(changes: Sequence[Change], targets: Collection[str]) -> set[Ref]:
-    """The refs that feed one of *targets* directly, and every staged ref that they wait for."""
+    """Return the refs that feed one of *targets* directly, and the staged refs they wait for."""
     wanted = [i for i, c in enumerate(changes) if set(kind_of(c.ref).direct_targets) & set(targets)]
     first, chosen = _graph(changes).first, set[int]()
     while wanted:
@@ -67,15 +67,16 @@ def select(changes: Sequence[Change], targets: Collection[str]) -> set[Ref]:
 
 
 def _graph(nodes: Sequence[Change]) -> _Graph:
-    last = {change.ref: i for i, change in enumerate(nodes)}
+    last = {ref_key(change.ref): i for i, change in enumerate(nodes)}
     groups = _groups(nodes)
     needs: list[set[int]] = [set() for _ in nodes]
     first: list[set[int]] = [set() for _ in nodes]
     for i, change in enumerate(nodes):
         if i and nodes[i - 1].ref == change.ref:
             needs[i].add(i - 1)
-        needs[i] |= {last[ref] for ref in references_of(change.ref, change.fields) if ref in last}
-        for child in created(change):
+        named = map(ref_key, references_of(change.ref, change.fields))
+        needs[i] |= {last[key] for key in named if key in last}
+        for child in map(ref_key, created(change)):
             if child in last:
                 needs[last[child]].add(i)
         first[i] |= _after(change, groups)
@@ -111,16 +112,20 @@ def _groups(nodes: Sequence[Change]) -> dict[_Group, set[int]]:
     for i, change in enumerate(nodes):
         kind = kind_of(change.ref).name
         for same in by_kind.get(kind, ()):
-            ids = ids_of(change.ref)
-            groups[kind, same, tuple(ids[name] for name in same)].add(i)
+            groups[kind, same, _values(change.ref, same)].add(i)
     return groups
 
 
+def _values(ref: Ref, names: Iterable[str]) -> tuple[str, ...]:
+    """Return the values of the IDs *names* in *ref*, as keys."""
+    ids = ids_of(ref)
+    return tuple(ids[name].casefold() for name in names)
+
+
 def _after(change: Change, groups: dict[_Group, set[int]]) -> set[int]:
-    ids = ids_of(change.ref)
     found: set[int] = set()
     for rule in kind_of(change.ref).after:
-        key = (rule.kind, rule.shared_ids, tuple(ids[name] for name in rule.shared_ids))
+        key = (rule.kind, rule.shared_ids, _values(change.ref, rule.shared_ids))
         found |= groups.get(key, set())
     return found
 

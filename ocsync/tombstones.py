@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ocsync.errors import InputError, Problem
 from ocsync.models import Entry, Op, Ref, Tombstone
-from ocsync.schema import kind_of, lineage, parents_of, references_of
+from ocsync.schema import kind_of, lineage, parents_of, ref_key, references_of
 
 MAKERS = (Op.PUT, Op.ASSIGN)
 """The operations that make a ref, whatever was there."""
@@ -31,16 +31,16 @@ def split_by_deletion(entries: Iterable[Entry], gone: Collection[Ref]) -> Affect
 
     Entries that have nothing to do with these refs are in neither.
     """
-    wanted = {ref.casefold() for ref in gone}
-    groups: dict[Ref, list[Entry]] = defaultdict(list)
+    wanted = {ref_key(ref) for ref in gone}
+    groups: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
-        groups[entry.ref].append(entry)
+        groups[ref_key(entry.ref)].append(entry)
     hit = [ref for ref in groups if below(ref, wanted)]
-    makers = {ref.casefold() for ref in hit if any(e.op in MAKERS for e in groups[ref])}
+    makers = {ref for ref in hit if any(e.op in MAKERS for e in groups[ref])}
 
     def returns(ref: Ref) -> bool:
         above = (parent for parent in parents_of(ref) if below(parent, wanted))
-        return ref.casefold() in makers and all(map(returns, above))
+        return ref_key(ref) in makers and all(map(returns, above))
 
     found = AffectedEntries([], [])
     for ref in hit:
@@ -53,12 +53,12 @@ def split_by_deletion(entries: Iterable[Entry], gone: Collection[Ref]) -> Affect
 
 def below(ref: Ref, names: Collection[str]) -> bool:
     """Whether *ref* is one of *names* (in lower case), or cannot be without one of them."""
-    return any(one.casefold() in names for one in lineage(ref))
+    return any(ref_key(one) in names for one in lineage(ref))
 
 
 def names_one(entry: Entry, names: Collection[str]) -> bool:
     """Whether *entry* names one of *names* (in lower case), in its IDs or in a field."""
-    return any(ref.casefold() in names for ref in references_of(entry.ref, entry.fields))
+    return any(ref_key(ref) in names for ref in references_of(entry.ref, entry.fields))
 
 
 def refuse_deleted(
@@ -69,12 +69,12 @@ def refuse_deleted(
     Raises InputError at the end when one edits or names something that is gone, and nothing that is
     staged before it makes that again.
     """
-    makers = {entry.ref.casefold() for entry in staged if gone and entry.op in MAKERS}
+    makers = {ref_key(entry.ref) for entry in staged if gone and entry.op in MAKERS}
     problems: list[Problem] = []
     hint = ""
     for entry in entries:
         if entry.op in MAKERS:
-            makers.add(entry.ref.casefold())
+            makers.add(ref_key(entry.ref))
         lost = next((gone[n] for n in _above(entry) if n in gone and n not in makers), None)
         if lost:
             problems.append(_problem(entry, lost))
@@ -86,14 +86,14 @@ def refuse_deleted(
 
 def _above(entry: Entry) -> Iterator[str]:
     """Everything that must be there for *entry*, in lower case, itself first."""
-    yield entry.ref.casefold()
+    yield ref_key(entry.ref)
     for ref in references_of(entry.ref, entry.fields):
-        yield from map(str.casefold, lineage(ref))
+        yield from map(ref_key, lineage(ref))
 
 
 def _problem(entry: Entry, lost: Tombstone) -> Problem:
     where, _, line = entry.source.rpartition(":")
-    what = "was" if lost.ref.casefold() == entry.ref.casefold() else f"needs {lost.ref}, which was"
+    what = "was" if ref_key(lost.ref) == ref_key(entry.ref) else f"needs {lost.ref}, which was"
     ended = "deleted by" if lost.confirmed else "about to be deleted by the unfinished"
     why = f"{what} {ended} run {lost.run}"
     return Problem(where or "argument", int(line or 0), 0, "ref", entry.ref, why)

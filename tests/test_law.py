@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import random
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,7 +21,7 @@ from ocsync.emulator.seeds import load_seed
 from ocsync.errors import ApiError
 from ocsync.models import Change, Entry, Op
 from ocsync.plan import METHODS, build
-from ocsync.schema import url_of
+from ocsync.schema import KINDS, url_of
 from tests.builders import numbered
 
 SEED: dict[str, Any] = {
@@ -118,11 +121,14 @@ async def send(api: Api, change: Change) -> None:
 
 
 def marketplace(emulator: Emulator) -> dict[str, Any]:
-    return {
+    """What is there, in lower case: the spelling of an ID is the first or the last writer's."""
+    found = {
         "/".join([name, *key]): timeless(row.document)
         for name, table in emulator.market.tables.items()
         for key, row in table.rows.items()
     }
+    folded: dict[str, Any] = json.loads(json.dumps(found).casefold())
+    return folded
 
 
 def timeless(document: Any) -> Any:
@@ -146,6 +152,31 @@ def pair_of(request: pytest.FixtureRequest) -> Any:
 def test_consolidated_and_one_by_one_end_alike(pair_of: Any, sequence: list[Entry]) -> None:
     """What the server refuses one by one is left out: the law speaks of what it accepts."""
     hold(pair_of, sequence)
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+@given(st.lists(entries(), min_size=1, max_size=8), st.randoms(use_true_random=False))
+def test_the_case_of_ids_changes_nothing(
+    pair_of: Any, sequence: list[Entry], chance: random.Random
+) -> None:
+    """OrderCloud takes IDs that differ only in case for the same."""
+    hold(pair_of, [recased(one, chance) for one in sequence])
+
+
+def recased(one: Entry, chance: random.Random) -> Entry:
+    """*one* with its IDs, and those that its fields hold, in upper or lower case by chance."""
+    kind, *ids = one.ref.split("/")
+    named = {name for reference in KINDS[kind].references for name in reference.ids}
+    values = {
+        name: either_case(value, chance) if name in named and value else value
+        for name, value in one.fields.items()
+    }
+    ref = "/".join([kind, *(either_case(value, chance) for value in ids)])
+    return msgspec.structs.replace(one, ref=ref, fields=values)
+
+
+def either_case(text: str, chance: random.Random) -> str:
+    return chance.choice([text.upper(), text.lower()])
 
 
 def hold(pair_of: Any, sequence: list[Entry]) -> None:

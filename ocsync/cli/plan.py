@@ -125,11 +125,12 @@ def _explain(ctx: Context, drafted: PlanDraft, ref: str) -> ExitCode:
 
     from ocsync.engine.session import utc_now
     from ocsync.render import plan as shown
+    from ocsync.schema import ref_key
 
-    steps = [step for step in drafted.plan.steps if step.ref == ref]
+    steps = [step for step in drafted.plan.steps if ref_key(step.ref) == ref_key(ref)]
     if not steps:
         raise FileMissing(f"nothing is staged for {ref}", hint="ocsync stage list")
-    entries = {entry.seq: entry for entry in drafted.entries if entry.ref == ref}
+    entries = {entry.seq: entry for entry in drafted.entries if ref_key(entry.ref) == ref_key(ref)}
     facts = {"ref": ref, "steps": msgspec.to_builtins(steps),
              "entries": msgspec.to_builtins(list(entries.values()))}  # fmt: skip
     ctx.console.document("plan explain", facts)

@@ -124,14 +124,16 @@ def register(app: typer.Typer) -> None:
         that `stage drop` takes.
         """
         from ocsync.render.text import columns, count, first_few
+        from ocsync.schema import ref_key
 
         entries = ctx.folder().journal.entries()
         groups: dict[str, list[Entry]] = {}
         for entry in entries:
-            groups.setdefault(entry.ref, []).append(entry)
-        facts = [{"ref": ref, "entries": [e.seq for e in some]} for ref, some in groups.items()]
+            groups.setdefault(ref_key(entry.ref), []).append(entry)
+        staged = [(some[0].ref, some) for some in groups.values()]
+        facts = [{"ref": ref, "entries": [e.seq for e in some]} for ref, some in staged]
         ctx.console.document("stage list", {**staged_totals(entries), "staged": facts})
-        shown = list(groups.items())[: limit or None]
+        shown = staged[: limit or None]
         rows = []
         for ref, some in shown:
             numbers = first_few([str(entry.seq) for entry in some], _SHOWN_NUMBERS)
@@ -150,8 +152,9 @@ def register(app: typer.Typer) -> None:
         from ocsync.engine.resume.drafting import draft_plan
         from ocsync.engine.session import utc_now
         from ocsync.render.plan import explain
+        from ocsync.schema import ref_key
 
-        entries = [e for e in ctx.folder().journal.entries() if e.ref == ref]
+        entries = [e for e in ctx.folder().journal.entries() if ref_key(e.ref) == ref_key(ref)]
         if not entries:
             raise FileMissing(f"nothing is staged for {ref}", hint="ocsync stage list")
         import msgspec
@@ -171,13 +174,15 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Unstage all entries of refs, or single entries by number."""
         from ocsync.render.text import count
+        from ocsync.schema import ref_key
 
         journal = ctx.folder().journal
         entries = journal.entries()
         numbers = {int(word) for word in refs if word.isdigit()}
-        dropped = {e.seq for e in entries if e.ref in refs or e.seq in numbers}
-        known = {e.ref for e in entries} | {str(e.seq) for e in entries}
-        missing = [word for word in refs if word not in known]
+        keys = {ref_key(word) for word in refs}
+        dropped = {e.seq for e in entries if ref_key(e.ref) in keys or e.seq in numbers}
+        known = {ref_key(e.ref) for e in entries} | {str(e.seq) for e in entries}
+        missing = [word for word in refs if ref_key(word) not in known]
         if missing:
             raise FileMissing(f"not staged: {', '.join(missing)}", hint="ocsync stage list")
         number = journal.drop(dropped)

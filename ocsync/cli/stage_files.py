@@ -233,14 +233,20 @@ def stamp_entries(entries: Iterable[Entry]) -> Iterable[Entry]:
 
 def staged_totals(entries: Sequence[Entry]) -> dict[str, int]:
     """Return the numbers of staged entries and refs as JSON data."""
-    return {"staged_entries": len(entries), "staged_refs": len({e.ref for e in entries})}
+    from ocsync.schema import distinct_refs
+
+    return {
+        "staged_entries": len(entries),
+        "staged_refs": len(distinct_refs(e.ref for e in entries)),
+    }
 
 
 def show_staged_totals(ctx: Context, entries: Sequence[Entry]) -> None:
     """Print how much is staged, and the next command."""
     from ocsync.render.text import count
+    from ocsync.schema import distinct_refs
 
-    refs = len({e.ref for e in entries})
+    refs = len(distinct_refs(e.ref for e in entries))
     ctx.console.info(f"  staged now: {count(len(entries), 'entry')}, {count(refs, 'ref')}")
     ctx.console.suggest("ocsync plan")
 
@@ -249,11 +255,11 @@ def _show_imported(
     ctx: Context, file: str, number: int, after: Sequence[Entry], before: int
 ) -> None:
     from ocsync.render.text import count
-    from ocsync.schema import KINDS
+    from ocsync.schema import KINDS, distinct_refs
 
     new = after[before:] if number else []
     kinds = {entry.ref.partition("/")[0] for entry in new}
-    refs = {entry.ref for entry in new}
+    refs = distinct_refs(entry.ref for entry in new)
     ctx.console.document(
         "stage import", {"entries": number, "refs": len(refs), **staged_totals(after)}
     )
@@ -298,14 +304,17 @@ def _show_dry_run(
 
 
 def _select_entries(entries: Sequence[Entry], refs: Sequence[str], kind: str) -> list[Entry]:
-    known = {entry.ref for entry in entries}
-    missing = [ref for ref in refs if ref not in known]
+    from ocsync.schema import ref_key
+
+    known, keys = {ref_key(entry.ref) for entry in entries}, {ref_key(ref) for ref in refs}
+    missing = [ref for ref in refs if ref_key(ref) not in known]
     if missing:
         raise FileMissing(f"not staged: {', '.join(missing)}", hint="ocsync stage list")
     return [
         entry
         for entry in entries
-        if (not refs or entry.ref in refs) and (not kind or entry.ref.partition("/")[0] == kind)
+        if (not keys or ref_key(entry.ref) in keys)
+        and (not kind or entry.ref.partition("/")[0] == kind)
     ]
 
 
@@ -313,8 +322,9 @@ def _show_exported(ctx: Context, file: str, form: str, entries: Sequence[Entry])
     import msgspec
 
     from ocsync.render.text import count
+    from ocsync.schema import distinct_refs
 
-    refs = len({entry.ref for entry in entries})
+    refs = len(distinct_refs(entry.ref for entry in entries))
     facts: dict[str, Any] = {"file": file, "form": form, "entries": len(entries), "refs": refs}
     if file == "-":
         facts["exported"] = msgspec.to_builtins(entries)

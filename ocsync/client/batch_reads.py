@@ -16,7 +16,7 @@ from typing import Any
 from ocsync.client.api import PAGE_SIZE, Api
 from ocsync.errors import ApiError, NotFound, OcsyncError, TryLater
 from ocsync.models import Ref
-from ocsync.schema import Kind, ids_of, kind_of, make_ref, url_of
+from ocsync.schema import Kind, ids_of, kind_of, make_ref, ref_key, url_of
 
 MAX_IDS = 100
 MAX_URL_LENGTH = 2000
@@ -154,8 +154,8 @@ async def _list_assignment(api: Api, kind: Kind, ref: Ref) -> list[dict[str, Any
 
 def _match_items(kind: Kind, batch: list[Ref], items: Iterable[dict[str, Any]]) -> list[ReadResult]:
     ids = ids_of(batch[0])
-    by_ref = {ref_of(kind, ids, item).casefold(): item for item in items}
-    return [(ref, by_ref.get(ref.casefold())) for ref in batch]
+    by_ref = {ref_key(ref_of(kind, ids, item)): item for item in items}
+    return [(ref, by_ref.get(ref_key(ref))) for ref in batch]
 
 
 def ref_of(kind: Kind, ids: Mapping[str, str], item: Mapping[str, Any]) -> Ref:

@@ -10,7 +10,7 @@ import msgspec
 
 from ocsync.engine.run_log import Attempt, attempts
 from ocsync.models import Finding, Outcome, Ref, Sign
-from ocsync.schema import KINDS
+from ocsync.schema import KINDS, ref_key
 from ocsync.store import Run, RunInfo
 
 NOT_SENT = "not sent"
@@ -87,12 +87,12 @@ def run_details(run: Run) -> RunDetails:
     """Return everything about *run*. Raises Damaged."""
     log = {attempt.number: attempt for attempt in attempts(run.outcomes())}
     findings = list(run.findings())
-    seen = {finding.ref: finding for finding in reversed(findings)}  # of several the first
+    seen = {ref_key(finding.ref): finding for finding in reversed(findings)}  # of several the first
     steps = [
         _row(
             StepRow(number=step.number, wave=step.wave, ref=step.ref, method=step.method),
             log.get(step.number),
-            seen.get(step.ref),
+            seen.get(ref_key(step.ref)),
         )
         for step in run.steps()
     ]

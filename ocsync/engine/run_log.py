@@ -17,7 +17,7 @@ from ocsync.errors import ExitCode, first_of
 from ocsync.field_paths import equal, flatten, nest
 from ocsync.models import Change, Fields, Intent, Op, Outcome, Ref, State, Step
 from ocsync.plan import created
-from ocsync.schema import field_at, kind_of
+from ocsync.schema import field_at, kind_of, ref_key
 from ocsync.store import Run, RunInfo
 
 SUCCEEDED = tuple(state for state in State if state.succeeded)
@@ -126,13 +126,13 @@ def recent_writes(session: Session, refs: Collection[Ref]) -> list[Intent]:
 
     Reads of kinds that lag may still show the values before them (guide/ordercloud.md 5.3).
     """
-    names = {ref.casefold() for ref in refs}
+    names = {ref_key(ref) for ref in refs}
     writes: list[Intent] = []
     infos = session.folder.runs.list() if names else []
     for info in reversed(infos):
         if info.kind == "resume" and info.state == "closed" and is_recent(session, info):
             with session.folder.runs.get(info.id) as run:
-                writes += [i for i in load_progress(run).lagging if i.ref.casefold() in names]
+                writes += [i for i in load_progress(run).lagging if ref_key(i.ref) in names]
     return writes
 
 
@@ -176,13 +176,13 @@ def ref_writes(
 ) -> dict[Ref, RefWrite]:
     """Return what the steps that ended in one of *states* wrote, by ref."""
     changes = {step.number: step.change for step in steps}
-    writes: dict[Ref, RefWrite] = {}
+    writes: dict[str, RefWrite] = {}
     for number, ref, intent, outcome in attempts(records):
         if outcome and outcome.state in states:
             write = _ref_write(changes[number], intent, outcome)
-            earlier = writes.get(ref)
-            writes[ref] = _then(earlier, write) if earlier else write
-    return writes
+            earlier = writes.get(ref_key(ref))
+            writes[ref_key(ref)] = _then(earlier, write) if earlier else write
+    return {write.ref: write for write in writes.values()}
 
 
 def read_writes(run: Run, states: Collection[State] = SUCCEEDED) -> dict[Ref, RefWrite]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ocsync.errors import InputError, Problem, UsageError
 from ocsync.models import Ref
-from ocsync.schema import kind_of, read_ref
+from ocsync.schema import kind_of, read_ref, ref_key
 
 NumberedText = tuple[int, str]
 """A line number, 0 for an argument, and the text there."""
@@ -49,7 +49,7 @@ def _parse_refs(texts: Iterable[NumberedText], source: str) -> list[Ref]:
             ref = read_ref(text)
             if not kind_of(ref).deletable:
                 raise UsageError("cannot be deleted: variants come and go with generate")
-            refs.setdefault(ref.casefold(), ref)
+            refs.setdefault(ref_key(ref), ref)
         except UsageError as error:
             problems.append(Problem(source, number, 0, "ref", text[:100], error.message))
     if problems:

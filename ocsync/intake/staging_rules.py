@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ocsync.errors import InputError, Problem
-from ocsync.models import Entry, Ref
+from ocsync.models import Entry
 from ocsync.schema import RECORD_KINDS, SUMMED_QUANTITY, ids_of
 
 _SUM_FAULT = "is the sum of the product's records, and records of it are staged"
@@ -15,19 +15,13 @@ _RECORD_FAULT = f"cannot be staged beside its product's {SUMMED_QUANTITY}, which
 def check_against_staged(entries: Iterable[Entry], staged: Iterable[Entry]) -> Iterator[Entry]:
     """Yield *entries* unchanged, comparing each with those before it and with *staged*.
 
-    Raises InputError at the end when one sets a product's stock whose records are staged too, or
-    when two refs differ only in case (which the platform may take for the same).
+    Raises InputError at the end when one sets a product's stock whose records are staged too.
     """
-    spellings: dict[str, Ref] = {}
     products = _SummedProducts()
     problems: list[Problem] = []
     for entry in staged:
-        spellings.setdefault(entry.ref.casefold(), entry.ref)
         products.add(entry)
     for entry in entries:
-        other = spellings.setdefault(entry.ref.casefold(), entry.ref)
-        if other != entry.ref:
-            problems.append(_problem(entry, "ref", f"differs from {other} in nothing but case"))
         products.add(entry)
         if products.contradict(entry):
             is_record = entry.ref.partition("/")[0] in RECORD_KINDS
@@ -49,17 +43,22 @@ class _SummedProducts:
         """Note the product whose quantity, or whose records, *entry* writes."""
         kind = entry.ref.partition("/")[0]
         if kind in RECORD_KINDS:
-            self._with_records.add(ids_of(entry.ref)["ProductID"])
+            self._with_records.add(_product_of(entry))
         elif kind == "product" and SUMMED_QUANTITY in entry.fields:
-            self._with_quantity.add(ids_of(entry.ref)["ProductID"])
+            self._with_quantity.add(_product_of(entry))
 
     def contradict(self, entry: Entry) -> bool:
         """Return whether *entry* is of a product that has both staged."""
         kind = entry.ref.partition("/")[0]
         if kind != "product" and kind not in RECORD_KINDS:
             return False
-        product = ids_of(entry.ref)["ProductID"]
+        product = _product_of(entry)
         return product in self._with_quantity and product in self._with_records
+
+
+def _product_of(entry: Entry) -> str:
+    """Return the ID of the product that *entry* is about, as a key."""
+    return ids_of(entry.ref)["ProductID"].casefold()
 
 
 def _problem(entry: Entry, field: str, reason: str) -> Problem:

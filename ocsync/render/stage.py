@@ -127,7 +127,7 @@ def outcome_document(alone: PlanDraft, both: PlanDraft) -> dict[str, Any]:
 
 
 def _draft_counts(draft: PlanDraft) -> dict[str, int]:
-    refs = {entry.ref for entry in draft.entries}
+    refs = {step.ref for step in draft.plan.steps}
     return {"entries": len(draft.entries), "refs": len(refs), "steps": len(draft.plan.steps)}
 
 

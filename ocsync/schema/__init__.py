@@ -24,6 +24,7 @@ from ocsync.schema.refs import ID_PATTERN as ID_PATTERN
 from ocsync.schema.refs import ID_RULE as ID_RULE
 from ocsync.schema.refs import body_ids as body_ids
 from ocsync.schema.refs import delete_url_of as delete_url_of
+from ocsync.schema.refs import distinct_refs as distinct_refs
 from ocsync.schema.refs import field_at as field_at
 from ocsync.schema.refs import has_all_ids as has_all_ids
 from ocsync.schema.refs import ids_of as ids_of
@@ -33,6 +34,7 @@ from ocsync.schema.refs import lineage as lineage
 from ocsync.schema.refs import make_ref as make_ref
 from ocsync.schema.refs import parents_of as parents_of
 from ocsync.schema.refs import read_ref as read_ref
+from ocsync.schema.refs import ref_key as ref_key
 from ocsync.schema.refs import references_of as references_of
 from ocsync.schema.refs import url_of as url_of
 from ocsync.schema.targets import GROUPS as GROUPS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ocsync.errors import UsageError
@@ -13,6 +13,22 @@ from ocsync.schema.kinds import KINDS, Field, Kind
 ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,100}")
 ID_RULE = "an ID has letters, digits, - and _ only, 1 to 100 of them"
 """The rule for IDs, as messages state it."""
+
+
+def ref_key(ref: Ref) -> str:
+    """Return *ref* as a key: refs that differ only in case have the same one.
+
+    OrderCloud probably takes IDs that differ only in case for the same (guide/ordercloud.md 5.1).
+    """
+    return ref.casefold()
+
+
+def distinct_refs(refs: Iterable[Ref]) -> list[Ref]:
+    """Return *refs* without repetition, each as it is spelled first."""
+    spelled: dict[str, Ref] = {}
+    for ref in refs:
+        spelled.setdefault(ref_key(ref), ref)
+    return list(spelled.values())
 
 
 def kind_of(ref: Ref) -> Kind:
@@ -71,7 +87,7 @@ def references_of(ref: Ref, fields: Mapping[str, Any]) -> Iterator[Ref]:
         values = [v for name in reference.ids if isinstance(v := known.get(name), str) and v]
         if len(values) == len(reference.ids):
             other = "/".join([reference.kind, *values])
-            if other != ref:
+            if ref_key(other) != ref_key(ref):
                 yield other
 
 

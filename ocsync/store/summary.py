@@ -38,7 +38,7 @@ def summarize_journal(folder: Path, warn: log.Warn) -> JournalSummary:
             remove_ranges(living, seqs)
     stamps = [at for _, at in living.values() if at]
     return JournalSummary(
-        len(living), len({ref for ref, _ in living.values()}), min(stamps, default="")
+        len(living), len({ref.casefold() for ref, _ in living.values()}), min(stamps, default="")
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from ocsync.models import Ref, Tombstone
+from ocsync.schema import ref_key
 from ocsync.store import files, log
 from ocsync.store.log import Warn
 
@@ -33,17 +34,17 @@ class Tombstones:
     def read(self) -> dict[str, Tombstone]:
         """What is gone, by its ref in lower case. Raises Damaged."""
         gone = log.records(self._path, decode, self._warn, whole=True)
-        return {one.ref.casefold(): one for one in gone}
+        return {ref_key(one.ref): one for one in gone}
 
     def add_pending(self, run: str, refs: Iterable[Ref], at: str) -> None:
         """*run* is about to delete *refs*."""
-        new = {ref.casefold(): Tombstone(ref=ref, run=run, at=at) for ref in refs}
+        new = {ref_key(ref): Tombstone(ref=ref, run=run, at=at) for ref in refs}
         with self._lock():
             self._write({**self.read(), **new})
 
     def confirm(self, run: str, gone: Collection[Ref]) -> None:
         """Of what *run* was about to delete *gone* is gone indeed, and the rest is not."""
-        sure = {ref.casefold() for ref in gone}
+        sure = {ref_key(ref) for ref in gone}
         with self._lock():
             kept = self.read()
             for name, one in [*kept.items()]:
@@ -55,7 +56,7 @@ class Tombstones:
 
     def remove(self, refs: Iterable[Ref]) -> None:
         """*refs* were made again."""
-        back = {ref.casefold() for ref in refs}
+        back = {ref_key(ref) for ref in refs}
         if not back or not self._path.exists():
             return
         with self._lock():

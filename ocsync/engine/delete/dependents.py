@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ocsync.client import Api, ref_of
 from ocsync.errors import ApiError, NotFound
 from ocsync.models import Ref
-from ocsync.schema import KINDS, Kind, has_all_ids, ids_of, kind_of
+from ocsync.schema import KINDS, Kind, has_all_ids, ids_of, kind_of, ref_key
 
 Document = dict[str, Any]
 _MOST = 50
@@ -66,15 +66,15 @@ def _hanging_on(kind: Kind) -> list[Kind]:
 
 async def _read_subtree(api: Api, ref: Ref, found: Dependents) -> None:
     kind, ids = kind_of(ref), ids_of(ref)
-    level, seen = [ref.rpartition("/")[2]], {ref.casefold()}
+    level, seen = [ref.rpartition("/")[2]], {ref_key(ref)}
     while level:
         query = {**kind.list_query, kind.parent_field: "|".join(level[:_MOST])}
         level = level[_MOST:]
         async for page in api.pages(kind.collection.format_map(ids), query, key="ID"):
             for item in page:
                 below = ref_of(kind, ids, item)
-                if below.casefold() not in seen:
-                    seen.add(below.casefold())
+                if ref_key(below) not in seen:
+                    seen.add(ref_key(below))
                     found.subtree.append(below)
                     found.documents[below] = item
                     level.append(item["ID"])

@@ -40,7 +40,7 @@ from ocsync.errors import (
 from ocsync.events import NoticeLevel, Planned
 from ocsync.models import Change, Intent, Op, Outcome, Ref, State, Step
 from ocsync.plan import METHODS, waves
-from ocsync.schema import KINDS, delete_url_of, kind_of, references_of
+from ocsync.schema import KINDS, delete_url_of, kind_of, ref_key, references_of
 from ocsync.store import Run, RunInfo
 from ocsync.tombstones import AffectedEntries, split_by_deletion
 
@@ -114,13 +114,13 @@ def _begin(session: Session, impact: DeleteImpact) -> Run:
 
 def _steps(rows: list[DeleteRow]) -> list[Step]:
     """Return a step for each row; a row that names another, or depends on it, comes first."""
-    place = {row.ref.casefold(): i for i, row in enumerate(rows)}
+    place = {ref_key(row.ref): i for i, row in enumerate(rows)}
     first: list[set[int]] = [set() for _ in rows]
     for i, row in enumerate(rows):
         for named in references_of(row.ref, row.document or {}):
-            if named.casefold() in place:
-                first[place[named.casefold()]].add(i)
-        first[i] |= {place[r.casefold()] for r in row.dependents.documents if r.casefold() in place}
+            if ref_key(named) in place:
+                first[place[ref_key(named)]].add(i)
+        first[i] |= {place[ref_key(r)] for r in row.dependents.documents if ref_key(r) in place}
     for i, before in enumerate(first):
         before.discard(i)
     wave = waves([row.ref for row in rows], first)
@@ -228,15 +228,15 @@ def cascaded_refs(run: Run, gone: set[Ref]) -> set[Ref]:
     categories.
     """
     trees = [(ref, doc) for ref, doc in run.before() if kind_of(ref).parent_field]
-    names = {ref.casefold() for ref in gone}
+    names = {ref_key(ref) for ref in gone}
     found: set[Ref] = set()
     more = True
     while more:
         more = False
         for ref, document in trees:
-            above = {r.casefold() for r in references_of(ref, document or {})}
-            if ref.casefold() not in names and above & names:
-                names.add(ref.casefold())
+            above = {ref_key(r) for r in references_of(ref, document or {})}
+            if ref_key(ref) not in names and above & names:
+                names.add(ref_key(ref))
                 found.add(ref)
                 more = True
     return found

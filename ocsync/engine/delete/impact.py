@@ -13,12 +13,7 @@ from ocsync.engine.worker_pool import run_all
 from ocsync.errors import ApiError, Conflict, Interrupted, OcsyncError, Refused
 from ocsync.events import ReadDone, Reading
 from ocsync.models import Entry, Ref
-from ocsync.schema import (
-    KINDS,
-    ReferencedBy,
-    ids_of,
-    kind_of,
-)
+from ocsync.schema import KINDS, ReferencedBy, ids_of, kind_of, ref_key
 from ocsync.tombstones import AffectedEntries, below, names_one, split_by_deletion
 
 
@@ -75,10 +70,10 @@ class DeleteImpact(NamedTuple):
     @property
     def number(self) -> int:
         """The number of entities to be deleted, each counted once as far as it is known by name."""
-        known = {row.ref.casefold() for row in self.there}
+        known = {ref_key(row.ref) for row in self.there}
         more = 0
         for row in self.there:
-            known |= {ref.casefold() for ref in row.dependents.documents}
+            known |= {ref_key(ref) for ref in row.dependents.documents}
             more += sum(row.dependents.counts.values()) - len(row.dependents.documents)
         return len(known) + more
 
@@ -100,11 +95,11 @@ async def delete_impact(
         current[ref] = found
     known = {name: one.run for name, one in session.folder.tombstones.read().items()}
     rows = {
-        ref: DeleteRow(ref, current[ref], Dependents({}, {}, [], []), known.get(ref.casefold(), ""))
+        ref: DeleteRow(ref, current[ref], Dependents({}, {}, [], []), known.get(ref_key(ref), ""))
         for ref in refs
     }
     there = [ref for ref in refs if current[ref] is not None]
-    wanted = {ref.casefold() for ref in refs}
+    wanted = {ref_key(ref) for ref in refs}
 
     done = 0
 
@@ -119,7 +114,7 @@ async def delete_impact(
         if session.stop.is_set():
             raise Interrupted("stopped; nothing was deleted")
     session.emit(ReadDone(len(refs), 0))
-    gone = {ref.casefold() for row in rows.values() for ref in (row.ref, *row.dependents.subtree)}
+    gone = {ref_key(ref) for row in rows.values() for ref in (row.ref, *row.dependents.subtree)}
     entries = session.folder.journal.entries()
     fallen = split_by_deletion(entries, gone)
     naming = [e for e in entries if names_one(e, gone) and not below(e.ref, gone)]
@@ -154,7 +149,7 @@ def _brought(ref: Ref) -> Iterator[Ref]:
     ids = ids_of(ref)
     for made in kind_of(ref).creates:
         other = "/".join([made.kind, *(ids[name] for name in made.ids)])
-        if not below(other, {ref.casefold()}):
+        if not below(other, {ref_key(ref)}):
             yield other
 
 
@@ -205,7 +200,7 @@ def _refuse_running(session: Session, refs: Sequence[Ref]) -> None:
     run = session.folder.runs.open_run()
     if run is None:
         return
-    wanted = {ref.casefold() for ref in refs}
+    wanted = {ref_key(ref) for ref in refs}
     with run:
         touched = {entry.ref for entry in run.entries() if below(entry.ref, wanted)}
     if touched:

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import msgspec
 
 from ocsync.consolidate import consolidate
-from ocsync.models import Change, Entry, Ref
+from ocsync.models import Entry
 from ocsync.plan import Plan, build, select
+from ocsync.schema import ref_key
 from ocsync.store import ProfileDir
 
 
@@ -28,12 +29,10 @@ def draft_plan(entries: Sequence[Entry], targets: Collection[str] = ()) -> PlanD
     if not targets:
         return PlanDraft(build(changes), tuple(entries), 0)
     refs = select(changes, targets)
-    taken = tuple(entry for entry in entries if entry.ref in refs)
-    return PlanDraft(build(_of(changes, refs)), taken, len(entries) - len(taken))
-
-
-def _of(changes: Sequence[Change], refs: set[Ref]) -> list[Change]:
-    return [change for change in changes if change.ref in refs]
+    keys = set(map(ref_key, refs))
+    taken = tuple(entry for entry in entries if ref_key(entry.ref) in keys)
+    plan = build(change for change in changes if change.ref in refs)
+    return PlanDraft(plan, taken, len(entries) - len(taken))
 
 
 def fingerprint(plan: Plan, folder: ProfileDir, *, pinned: bool = True) -> str:

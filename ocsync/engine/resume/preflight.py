@@ -26,7 +26,7 @@ from ocsync.events import ReadDone, Reading
 from ocsync.field_paths import value_at
 from ocsync.models import Fields, Intent, Op, Ref, Step
 from ocsync.plan import created
-from ocsync.schema import KINDS, SUMMED_QUANTITY, ids_of, kind_of
+from ocsync.schema import KINDS, SUMMED_QUANTITY, ids_of, kind_of, ref_key
 from ocsync.store import Run
 from ocsync.tombstones import MAKERS
 
@@ -167,21 +167,21 @@ async def run_preflight(
     Of a ref with several steps only the first is held against what is there now. A ref that cannot
     be read is left unprepared: its step reads again when its turn comes.
     """
-    first: dict[Ref, Step] = {}
+    first: dict[str, Step] = {}
     for step in steps:
-        first.setdefault(step.ref, step)
+        first.setdefault(ref_key(step.ref), step)
     found = Preflight({}, [], [])
     creates = _created_by(steps)
     group: list[tuple[Ref, Document | None]] = []
     done = same = 0
-    async for ref, current in read_current(session.api, list(first)):
+    async for ref, current in read_current(session.api, [step.ref for step in first.values()]):
         session.raise_if_stopped()
         done += 1
         if done % _GROUP == 0:
             session.emit(Reading(done, len(first)))
         if isinstance(current, OcsyncError):
             continue
-        step = first[ref]
+        step = first[ref_key(ref)]
         prepared = prepare_request(step, current)
         same += prepared.same
         found.prepared[step.number] = prepared

@@ -40,7 +40,7 @@ from ocsync.errors import (
 )
 from ocsync.field_paths import equal, split, value_at
 from ocsync.models import Intent, Outcome, Ref, State, Step
-from ocsync.schema import kind_of
+from ocsync.schema import kind_of, ref_key
 
 _TRIES = 6
 """Requests for one step whose answers were lost and which left no trace."""
@@ -85,8 +85,8 @@ class Replay:
         self._settle_seconds = settle
         self._overwrite = overwrite
         self._first = _first_steps(steps)
-        self._lagging = lagging_bases(steps)
-        self._written: dict[Ref, list[Intent]] = {}
+        self._lagging = {ref_key(ref) for ref in lagging_bases(steps)}
+        self._written: dict[str, list[Intent]] = {}
         for intent in (*recent, *progress.lagging):
             self._remember(intent)
 
@@ -189,7 +189,7 @@ class Replay:
         orders go on selling.
         """
         expects = any(is_volatile(step.ref, path) for path in step.change.expect)
-        second = self._first[step.ref] != step.number
+        second = self._first[ref_key(step.ref)] != step.number
         return bool(step.change.adjust) or _has_deep_path(step) or expects or second
 
     async def _read(self, ref: Ref) -> Document | None:
@@ -199,13 +199,14 @@ class Replay:
             if isinstance(current, OcsyncError):
                 raise current
             document = current
-        for intent in self._written.get(ref, ()):
+        for intent in self._written.get(ref_key(ref), ()):
             document = with_own_writes(document, intent.sent, intent.before)
         return document
 
     def _remember(self, intent: Intent) -> None:
-        if intent.ref in self._lagging:
-            self._written.setdefault(intent.ref, []).append(intent)
+        key = ref_key(intent.ref)
+        if key in self._lagging:
+            self._written.setdefault(key, []).append(intent)
 
     async def _settle(self, step: Step, intent: Intent) -> Outcome | None:
         """Return the outcome of a request without an answer, or None when it left no trace."""
@@ -275,7 +276,7 @@ def lagging_bases(steps: Sequence[Step]) -> set[Ref]:
         step.ref
         for step in steps
         if kind_of(step.ref).eventually_consistent
-        and (first[step.ref] != step.number or step.change.adjust or _has_deep_path(step))
+        and (first[ref_key(step.ref)] != step.number or step.change.adjust or _has_deep_path(step))
     }
 
 
@@ -337,8 +338,9 @@ def _again(intent: Intent) -> PreparedRequest:
     )
 
 
-def _first_steps(steps: Iterable[Step]) -> dict[Ref, int]:
-    first: dict[Ref, int] = {}
+def _first_steps(steps: Iterable[Step]) -> dict[str, int]:
+    """Return the number of the first step of each ref, by its key."""
+    first: dict[str, int] = {}
     for step in steps:
-        first.setdefault(step.ref, step.number)
+        first.setdefault(ref_key(step.ref), step.number)
     return first

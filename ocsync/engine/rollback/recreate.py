@@ -20,25 +20,31 @@ from ocsync.errors import OcsyncError
 from ocsync.field_paths import value_at
 from ocsync.models import Change, Entry, Op, Outcome, Ref, State
 from ocsync.plan import created
-from ocsync.schema import RECORD_KINDS, SUMMED_QUANTITY, kind_of, parents_of
+from ocsync.schema import RECORD_KINDS, SUMMED_QUANTITY, kind_of, parents_of, ref_key
 from ocsync.store import Run
 from ocsync.tombstones import below
 
 
 async def recreate_deleted(
-    session: Session, run: Run, done: Collection[Ref], *, forced: Collection[str], settle: float
+    session: Session, run: Run, done: Collection[str], *, forced: Collection[str], settle: float
 ) -> list[Reversal]:
     """Return how to recreate what a run deleted, where everything above it exists."""
-    ended = {o.ref: o for o in run.outcomes() if isinstance(o, Outcome) and o.state is State.DONE}
-    gone = {ref.casefold() for ref in (*ended, *cascaded_refs(run, set(ended)))}
-    documents = {ref: doc for ref, doc in run.before() if doc is not None and below(ref, gone)}
+    outcomes = (o for o in run.outcomes() if isinstance(o, Outcome))
+    ended = {ref_key(o.ref): o for o in outcomes if o.state is State.DONE}
+    gone = {*ended, *map(ref_key, cascaded_refs(run, set(ended)))}
+    kept: dict[str, tuple[Ref, Document]] = {}
+    for ref, doc in run.before():
+        if doc is not None and below(ref, gone):
+            kept.setdefault(ref_key(ref), (ref, doc))
+    documents = dict(kept.values())
     known = {name for name, one in session.folder.tombstones.read().items() if one.run == run.id}
     late = {
         ref: partial(_is_as, ref, document)
         for ref, document in documents.items()
-        if kind_of(ref).eventually_consistent and ref.casefold() in known
+        if kind_of(ref).eventually_consistent and ref_key(ref) in known
     }
-    found = await read_settled(session, [ref for ref in documents if ref not in done], late, settle)
+    wanted = [ref for ref in documents if ref_key(ref) not in done]
+    found = await read_settled(session, wanted, late, settle)
     summed = _sums_of_records(documents)
     backs: dict[Ref, Reversal] = {}
     for ref, now in found.items():
@@ -47,13 +53,15 @@ async def recreate_deleted(
             backs[ref] = Reversal(ref, why=f"cannot be read: {now.message}")
         elif _is_as(ref, document, now):
             backs[ref] = Reversal(ref)
-        elif now is not None and ref.casefold() not in forced:
+        elif now is not None and ref_key(ref) not in forced:
             backs[ref] = Reversal(ref, why="it is there again, and not as it was")
         else:
             replace = now is not None
-            backs[ref] = recreate_entity(ref, document, summed=ref in summed, replace=replace)
+            backs[ref] = recreate_entity(
+                ref, document, summed=ref_key(ref) in summed, replace=replace
+            )
     backs = _with_parents(backs, gone, done)
-    return [_with_lost(back, ended.get(back.ref)) for back in backs.values()]
+    return [_with_lost(back, ended.get(ref_key(back.ref))) for back in backs.values()]
 
 
 def _is_as(ref: Ref, document: Document, now: Document | None) -> bool:
@@ -64,21 +72,21 @@ def _is_as(ref: Ref, document: Document, now: Document | None) -> bool:
     return now is not None and not diff(ref, still, now)
 
 
-def _sums_of_records(documents: Mapping[Ref, Document]) -> set[Ref]:
-    """Return the refs whose stock was a sum: of records, or of variants."""
+def _sums_of_records(documents: Mapping[Ref, Document]) -> set[str]:
+    """Return the keys of the refs whose stock was a sum: of records, or of variants."""
     records = [ref for ref in documents if kind_of(ref).name in RECORD_KINDS]
-    parents = {parent for ref in records for parent in parents_of(ref)}
-    tracked = {r for r, d in documents.items()
+    parents = {ref_key(parent) for ref in records for parent in parents_of(ref)}
+    tracked = {ref_key(r) for r, d in documents.items()
                if value_at(d, "Inventory.VariantLevelTracking") is True}  # fmt: skip
     return parents | tracked
 
 
 def _with_parents(
-    backs: Mapping[Ref, Reversal], gone: Collection[str], done: Collection[Ref]
+    backs: Mapping[Ref, Reversal], gone: Collection[str], done: Collection[str]
 ) -> dict[Ref, Reversal]:
     """Return *backs* without those that depend on something which is not recreated."""
-    coming = {ref.casefold() for ref, back in backs.items() if not back.irreversible}
-    coming |= {ref.casefold() for ref in done}
+    coming = {ref_key(ref) for ref, back in backs.items() if not back.irreversible}
+    coming |= set(done)
     result = dict(backs)
     while True:
         lone = {
@@ -86,14 +94,14 @@ def _with_parents(
             for ref, back in result.items()
             if back.entries
             for parent in parents_of(ref)
-            if below(parent, gone) and parent.casefold() not in coming
+            if below(parent, gone) and ref_key(parent) not in coming
         }
         if not lone:
             return result
         for ref, parent in lone.items():
             why = f"cannot be made again without {parent}"
             result[ref] = Reversal(ref, lost=(why,), irreversible=True)
-        coming -= {ref.casefold() for ref in lone}
+        coming -= {ref_key(ref) for ref in lone}
 
 
 def _with_lost(back: Reversal, outcome: Outcome | None) -> Reversal:

@@ -19,7 +19,7 @@ from ocsync.engine.run_log import RefWrite, default_of
 from ocsync.field_paths import MISSING, equal, value_at
 from ocsync.intake.field_values import validate
 from ocsync.models import Entry, Fields, Op, Ref
-from ocsync.schema import Kind, field_at, ids_of, kind_of
+from ocsync.schema import Kind, field_at, ids_of, kind_of, ref_key
 from ocsync.tombstones import below
 
 
@@ -73,7 +73,7 @@ def _all_of(write: RefWrite, document: Document) -> RefWrite:
 
 def _unmake(write: RefWrite) -> Reversal:
     ids = ids_of(write.ref)
-    made = [ref for ref in write.created if not below(ref, {write.ref.casefold()})]
+    made = [ref for ref in write.created if not below(ref, {ref_key(write.ref)})]
     beside = [
         "/".join([other.kind, *(ids[name] for name in other.ids)])
         for other in kind_of(write.ref).creates

@@ -25,7 +25,7 @@ from ocsync.engine.stale_reads import read_settled
 from ocsync.errors import Conflict, ExitCode, FileMissing, OcsyncError, UsageError
 from ocsync.field_paths import equal, value_at
 from ocsync.models import Entry, Ref, State
-from ocsync.schema import kind_of
+from ocsync.schema import kind_of, ref_key
 from ocsync.store import Run, Runs
 from ocsync.tombstones import MAKERS
 
@@ -108,19 +108,20 @@ async def roll_back(
     Reads that lag behind a fresh run are given *settle* seconds to show what it left. Raises
     Conflict when something else is staged for one of its refs.
     """
-    forced = {ref.casefold() for ref in overwrite}
+    forced = {ref_key(ref) for ref in overwrite}
     tag = _TAG + run.id
     staged = session.folder.journal.entries()
-    ours = {entry.ref for entry in staged if entry.source == tag}
+    ours = {ref_key(e.ref): e.ref for e in staged if e.source == tag}
     undone = _undone(session.folder.runs, run)
     if not is_recent(session, run.read_info()):
         settle = 0.0
     if run.read_info().kind == "delete":
-        backs = await recreate_deleted(session, run, ours | undone, forced=forced, settle=settle)
+        backs = await recreate_deleted(session, run, {*ours, *undone}, forced=forced, settle=settle)
     else:
-        backs = await _resumed(session, run, ours | undone, forced=forced, settle=settle)
+        backs = await _resumed(session, run, {*ours, *undone}, forced=forced, settle=settle)
     _refuse_staged(backs, [entry for entry in staged if entry.source != tag])
-    return Rollback(run.id, run.read_info().kind, backs, sorted(ours), sorted(undone - ours))
+    later = [ref for key, ref in undone.items() if key not in ours]
+    return Rollback(run.id, run.read_info().kind, backs, sorted(ours.values()), sorted(later))
 
 
 def stage_rollback(session: Session, found: Rollback) -> list[Entry]:
@@ -139,10 +140,10 @@ def stage_rollback(session: Session, found: Rollback) -> list[Entry]:
 
 
 async def _resumed(
-    session: Session, run: Run, done: Collection[Ref], *, forced: Collection[str], settle: float
+    session: Session, run: Run, done: Collection[str], *, forced: Collection[str], settle: float
 ) -> list[Reversal]:
     every = read_writes(run, (State.DONE, State.UNKNOWN))
-    writes = {ref: write for ref, write in every.items() if ref not in done}
+    writes = {ref: write for ref, write in every.items() if ref_key(ref) not in done}
     whole = {ref for ref, write in writes.items() if write.replaced}
     documents: dict[Ref, Document | None] = {}
     for ref, document in run.before():
@@ -160,7 +161,7 @@ async def _resumed(
         if isinstance(now, OcsyncError):
             backs.append(Reversal(ref, why=f"cannot be read: {now.message}"))
         else:
-            force = ref.casefold() in forced
+            force = ref_key(ref) in forced
             backs.append(reversal_of(write, documents.get(ref), now, forced=force))
     return backs
 
@@ -175,8 +176,8 @@ def _shows_before(write: RefWrite, now: Document | None) -> bool:
 
 def _refuse_staged(backs: Iterable[Reversal], others: Iterable[Entry]) -> None:
     """Refuse a rollback of refs that have staged edits: it is staged whole or not at all."""
-    staged = {entry.ref.casefold() for entry in others}
-    both = [back.ref for back in backs if back.entries and back.ref.casefold() in staged]
+    staged = {ref_key(entry.ref) for entry in others}
+    both = [back.ref for back in backs if back.entries and ref_key(back.ref) in staged]
     if both:
         raise Conflict(
             f"{len(both):,} of its refs are staged already, such as {both[0]}; nothing was staged",
@@ -184,12 +185,15 @@ def _refuse_staged(backs: Iterable[Reversal], others: Iterable[Entry]) -> None:
         )
 
 
-def _undone(runs: Runs, run: Run) -> set[Ref]:
-    """Return the refs of *run* that later runs undid, and whose undoing was not undone itself."""
+def _undone(runs: Runs, run: Run) -> dict[str, Ref]:
+    """Return the refs of *run* that later runs undid, and whose undoing was not undone itself.
+
+    They are by key.
+    """
     if run.read_info().kind == "delete":
-        return set()
+        return {}
     forward = {run.id: True}
-    found: set[Ref] = set()
+    found: dict[str, Ref] = {}
     for info in reversed(runs.list()):
         for name in info.reverts:
             if name not in forward:
@@ -197,11 +201,15 @@ def _undone(runs: Runs, run: Run) -> set[Ref]:
             forward[info.id] = not forward[name]
             with runs.get(info.id) as later:
                 refs = _taken_back(later, name)
-            found = found | refs if forward[name] else found - refs
+            if forward[name]:
+                found |= refs
+            else:
+                found = {key: ref for key, ref in found.items() if key not in refs}
     return found
 
 
-def _taken_back(run: Run, name: str) -> set[Ref]:
-    tagged = {entry.ref for entry in run.entries() if entry.source == _TAG + name}
+def _taken_back(run: Run, name: str) -> dict[str, Ref]:
+    tagged = {ref_key(entry.ref) for entry in run.entries() if entry.source == _TAG + name}
     log = attempts(run.outcomes())
-    return tagged & {ref for _, ref, _, end in log if end and end.state.succeeded}
+    ended = (ref for _, ref, _, end in log if end and end.state.succeeded)
+    return {ref_key(ref): ref for ref in ended if ref_key(ref) in tagged}

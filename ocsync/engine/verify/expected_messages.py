@@ -17,7 +17,7 @@ from ocsync.engine.run_log import RefWrite, in_sequence, read_writes
 from ocsync.engine.session import Session
 from ocsync.models import Ref
 from ocsync.pause import PastPause, Pause
-from ocsync.schema import TARGETS, kind_of
+from ocsync.schema import TARGETS, kind_of, ref_key
 from ocsync.store import Run
 
 
@@ -64,7 +64,7 @@ def _with_earlier(
     spanning = [pause for pause in session.folder.pause_history.read() if pause.holds(began)]
     start = min((datetime.fromisoformat(p.since) for p in spanning), default=began)
     start = start.replace(microsecond=0)  # as runs are stamped
-    written: dict[Ref, RefWrite] = {}
+    written: dict[str, RefWrite] = {}
     runs: list[str] = []
     infos = session.folder.runs.list() if spanning else []  # newest first
     older = infos[[info.id for info in infos].index(run.id) + 1 :] if infos else []
@@ -74,9 +74,16 @@ def _with_earlier(
             continue
         with session.folder.runs.get(info.id) as earlier:
             held = {r: w for r, w in read_writes(earlier).items() if _is_held(r, w, spanning)}
-        written.update({ref: in_sequence(written.get(ref), one) for ref, one in held.items()})
+        _add(written, held)
         runs += [info.id] if held else []
-    return {**written, **{r: in_sequence(written.get(r), w) for r, w in own.items()}}, tuple(runs)
+    _add(written, own)
+    return {write.ref: write for write in written.values()}, tuple(runs)
+
+
+def _add(written: dict[str, RefWrite], later: Mapping[Ref, RefWrite]) -> None:
+    """Add the writes of a *later* run to those *written* so far, which are by key."""
+    for ref, write in later.items():
+        written[ref_key(ref)] = in_sequence(written.get(ref_key(ref)), write)
 
 
 def _is_held(ref: Ref, written: RefWrite, pauses: Sequence[PastPause]) -> bool:
@@ -97,6 +104,7 @@ async def _expected(
             causes[place].append(ref)
             entities.setdefault(place, entity)
     names = {name for name, _ in causes}
+    own = {ref_key(ref): write for ref, write in sends.items()}
     states = await read_targets(session.api, [t for t in TARGETS.values() if t.name in names])
     past: dict[str, list[PastPause]] = defaultdict(list)
     for pause in session.folder.pause_history.read():
@@ -108,7 +116,7 @@ async def _expected(
         state = states[name]
         if not (state.exists and state.changed):
             continue
-        one = _one(name, key, entities[name, key], refs, sends, past[name])
+        one = _one(name, key, entities[name, key], refs, own, past[name])
         if state.paused and _is_held_now(one, pauses.get(name)):
             held[name] = None
         else:
@@ -126,15 +134,15 @@ def _is_held_now(one: ExpectedMessage, pause: Pause | None) -> bool:
 
 
 def _one(
-    target: str, key: EntityKey, entity: Ref, refs: list[Ref], sends: Mapping[Ref, RefWrite],
+    target: str, key: EntityKey, entity: Ref, refs: list[Ref], sends: Mapping[str, RefWrite],
     past: Sequence[PastPause],
 ) -> ExpectedMessage:  # fmt: skip
-    mine = sends.get(entity)
-    times = [at for ref in refs if (at := sends[ref].sent_at)]
+    mine = sends.get(ref_key(entity))
+    times = [at for ref in refs if (at := sends[ref_key(ref)].sent_at)]
     return ExpectedMessage(
         target, entity, key, tuple(refs), mine.fields if mine else {}, mine.before if mine else {},
         written_at=min(times), since=max(_since(at, past) for at in times),
-        due=any(sends[ref].changed for ref in refs),
+        due=any(sends[ref_key(ref)].changed for ref in refs),
     )  # fmt: skip
 
 
