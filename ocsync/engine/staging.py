@@ -32,7 +32,7 @@ def check_entries(
 
 
 def clear_tombstones(folder: ProfileDir, entries: Iterable[Entry], *, recreated: bool) -> None:
-    """Forget, when *recreated*, that the refs of *entries* and their ancestors were deleted."""
+    """Forget that the refs of *entries*, and their ancestors, were deleted, when *recreated*."""
     if recreated:
         folder.tombstones.remove(ref for entry in entries for ref in lineage(entry.ref))
 

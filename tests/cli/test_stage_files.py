@@ -274,7 +274,7 @@ def test_adjustments_that_are_still_staged_are_not_staged_twice_unasked(ocsync: 
     tried = ocsync("stage", "import", "sold.csv", "--dry-run")
     assert (tried.code, "2 are still staged; 2 adjustments count twice" in tried.err) == (0, True)
     ocsync("stage", "drop", "inventory/P/S")
-    assert "1 is still staged. Stage it again" in ocsync("stage", "import", "sold.csv").err
+    assert "1 is still staged. Stage the file again" in ocsync("stage", "import", "sold.csv").err
     assert ocsync("stage", "import", "-", stdin=Path("sold.csv").read_bytes()).code == 64
     assert ocsync("stage", "import", "sold.csv", "--yes").code == 0
     assert len(staged(ocsync)) == 3
@@ -335,6 +335,6 @@ def test_an_export_proposes_no_second_import_here(ocsync: Run) -> None:
     assert "next:" not in result.err
     assert "still staged; to import edits.jsonl here, run ocsync stage clear first" in result.err
     asked = ocsync("stage", "import", "edits.jsonl")
-    assert (asked.code, "1 is still staged. Stage it again" in asked.err) == (64, True)
+    assert (asked.code, "1 is still staged. Stage the file again" in asked.err) == (64, True)
     ocsync("stage", "clear", "--yes")
     assert ocsync("stage", "import", "edits.jsonl").code == 0

@@ -177,7 +177,9 @@ def test_staging_the_same_adjustments_again_is_asked(run: Run, shop: Shop) -> No
     run("stage", "import", "sold.csv")
     for answer, code, entries in (("n", 64, 1), ("y", 0, 2)):
         child = terminal("stage", "import", "sold.csv")
-        child.expect("1 is still staged. Stage it again, to count 1 adjustment twice\\? \\[y/N\\] ")
+        child.expect(
+            "1 is still staged. Stage the file again, to count 1 adjustment twice\\? \\[y/N\\] "
+        )
         run("stage", "set", "catalog/C", "Active=true")  # the journal is not locked meanwhile
         run("stage", "drop", "catalog/C")
         child.sendline(answer)
