@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from ocsync.delivery.decoding import decode_messages
 from ocsync.delivery.http_listener import MAX_BODY_BYTES, GroupCommit
 from ocsync.models import Delivery
 from ocsync.store.delivery_log import DeliveryLog
@@ -243,3 +244,21 @@ def test_what_a_kafka_listener_reads_again_is_one_message(tmp_path: Path) -> Non
     read = list(log.read())
     log.append([one, Delivery(at="t", namespace="n", payload={})])
     assert (len(read), len(list(log.read_from(2))), len(list(log.read()))) == (2, 1, 3)
+
+
+@pytest.mark.parametrize(("number", "kept"), [
+    ("18446744073709551616", 2**64), ("-9223372036854775809", -(2**63) - 1),
+    ("1" * 40, int("1" * 40)), ("1e400", "1e400"), ("-1.5E+999", "-1.5E+999"),
+    ("9" * 5000, "9" * 5000), ("1e-400", 0.0),
+])  # fmt: skip
+def test_numbers_of_any_size_are_kept(tmp_path: Path, number: str, kept: object) -> None:
+    """One that no machine number holds is kept as its text, in an envelope, a string or a list."""
+    payload = f'{{"ID":"x","xp":{{"n":[{number}]}}}}'
+    whole, inner = (
+        f'{{"Headers":{{"type":"n"}},"Payload":{text}}}' for text in (payload, json.dumps(payload))
+    )
+    bodies = [whole, inner, f"[{whole}]"]
+    log = DeliveryLog(tmp_path / "delivery.jsonl")
+    for body in bodies:
+        log.append(decode_messages(body.encode(), {}, "t"))
+    assert [message.payload["xp"]["n"] for message in DeliveryLog(log.path).read()] == [[kept]] * 3
