@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from ocsync.delivery import http_listener
 from ocsync.delivery.decoding import decode_messages
 from ocsync.delivery.http_listener import MAX_BODY_BYTES, GroupCommit
 from ocsync.models import Delivery
@@ -244,6 +245,43 @@ def test_what_a_kafka_listener_reads_again_is_one_message(tmp_path: Path) -> Non
     read = list(log.read())
     log.append([one, Delivery(at="t", namespace="n", payload={})])
     assert (len(read), len(list(log.read_from(2))), len(list(log.read()))) == (2, 1, 3)
+
+
+HEADERS = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 30\r\n"
+HELLO = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize(("first", "data", "answer"), [
+    (b"", b"", b""), (b"", b"\r\n\r\n", b""), (b"", HEADERS, b""),
+    (b"", HEADERS + b"\r\n{", b"HTTP/1.1 408"),
+    (HELLO, b"\r\n", b""), (HELLO, b"POST", b""),
+])  # fmt: skip
+def test_a_connection_that_sends_no_request_is_closed(
+    monkeypatch: pytest.MonkeyPatch, first: bytes, data: bytes, answer: bytes
+) -> None:
+    """Neither before its first request nor between two, whatever it sends instead."""
+    monkeypatch.setattr(http_listener, "HEADER_SECONDS", 0.1)
+    monkeypatch.setattr(http_listener, "BODY_SECONDS", 0.1)
+    server = http_listener.server_of(
+        http_listener.HttpListener(http_listener.RequestCheck(), lambda _: None, lambda *_: None)
+    )
+
+    async def go() -> bytes:
+        with http_listener.open_socket("127.0.0.1", 0, "") as listener:
+            serving = asyncio.create_task(server.serve(sockets=[listener]))
+            reader, writer = await asyncio.open_connection(*listener.getsockname())
+            async with asyncio.timeout(5):
+                writer.write(first)
+                if first:
+                    await reader.readuntil(b"delivery target\n")
+                writer.write(data)
+                rest = await reader.read()
+            writer.close()
+            server.should_exit = True
+            await serving
+        return rest
+
+    assert asyncio.run(go()).startswith(answer)
 
 
 @pytest.mark.parametrize(("number", "kept"), [
