@@ -14,18 +14,16 @@ import binascii
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable
 from typing import Any
-from urllib.parse import quote_plus
 
 import httpx
 import msgspec
 
+from ocsync.client.redaction import Secret
 from ocsync.client.responses import decode, first_error
 from ocsync.errors import OcsyncError, SignInError, TryLater
 
 _RENEW_BEFORE_SECONDS = 30.0
 _MAX_LIFETIME = 10.0**9
-_MIN_SECRET_LENGTH = 6
-"""The length below which a secret is not redacted: to hide a short one would garble other words."""
 _MAX_RENEWALS = 2
 """The number of refused tokens after which a request is sent again with a new one."""
 _HINTS = {
@@ -53,7 +51,7 @@ class OrderCloudAuth(httpx.Auth):
         self._lock = asyncio.Lock()
         self._token = ""
         self._expires_at = 0.0
-        self._secrets: set[bytes] = set()
+        self._secrets: dict[str, Secret] = {}
         self._sign_ins = 0
         self._failure: OcsyncError = TryLater("not signed in yet")
 
@@ -115,18 +113,12 @@ class OrderCloudAuth(httpx.Auth):
     def register_secret(self, secrets: Iterable[str]) -> None:
         """Register *secrets* for redaction, in every form in which an answer may repeat them."""
         for text in secrets:
-            self._secrets |= {
-                text.encode(),
-                quote_plus(text).encode(),
-                msgspec.json.encode(text)[1:-1],
-            }
+            self._secrets.setdefault(text, Secret(text))
 
     def redact(self, answer: bytes) -> bytes:
         """Return *answer* without the registered secrets."""
-        for word in sorted(self._secrets, key=len, reverse=True):
-            answer = (
-                answer.replace(word, b"(hidden)") if len(word) >= _MIN_SECRET_LENGTH else answer
-            )
+        for text in sorted(self._secrets, key=len, reverse=True):
+            answer = self._secrets[text].hide(answer)
         return answer
 
     def _accept_token(self, response: httpx.Response) -> None:
