@@ -23,6 +23,7 @@
     └─ ApiError                 1   the platform said no
        ├─ NotFound              1
        ├─ AlreadyExists         1
+       ├─ GatewayRefusal       75   a proxy or firewall said no, not the platform
        └─ RoleMissing           4
 
 Each error carries a hint: what to type next. Foreign errors are translated where they are met.
@@ -289,6 +290,12 @@ class NotFound(ApiError):
 
 class AlreadyExists(ApiError):
     """409: an entity with this ID (or a unique name) is there already."""
+
+
+class GatewayRefusal(ApiError):
+    """A write that a proxy or firewall refused; OrderCloud has not seen it."""
+
+    exit_code = ExitCode.TRY_LATER
 
 
 class RoleMissing(ApiError):

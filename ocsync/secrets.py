@@ -36,10 +36,15 @@ def resolve(source: SecretSource, what: str = "the secret") -> str:
 
 
 def _from_env(name: str, what: str) -> str:
-    secret = os.environ.get(name, "")
+    secret = os.environ.get(name, "").strip()  # files and stores end it with a line break
     if not secret:
-        text = f"environment variable {name} is not set; it should hold {what}"
+        state = "is empty" if name in os.environ else "is not set"
+        text = f"environment variable {name} {state}; it should hold {what}"
         raise ConfigError(text, hint=f"export {name}=...")
+    if not secret.isprintable():
+        text = f"environment variable {name} holds line breaks, control characters or bytes"
+        hint = f"set {name} to {what} alone, on one line"
+        raise ConfigError(f"{text} that are not UTF-8; it should hold {what}", hint=hint)
     return secret
 
 

@@ -12,9 +12,16 @@ import httpx
 import msgspec
 
 from ocsync.client.auth import OrderCloudAuth
-from ocsync.client.responses import NOT_JSON, decode, error_of
+from ocsync.client.responses import (
+    GATEWAY_HINT,
+    NOT_JSON,
+    decode,
+    error_code,
+    error_of,
+    visible_text,
+)
 from ocsync.client.throttle import GateClosed, ThrottleTransport
-from ocsync.errors import LostAnswer, TryLater
+from ocsync.errors import GatewayRefusal, LostAnswer, TryLater
 from ocsync.schema import secrets_in
 
 PAGE_SIZE = 100
@@ -73,7 +80,7 @@ class Api:
         self._throttle = throttle
         self.max_parallel_reads = max_parallel_reads
         self.max_wait = max_wait  # seconds that one request may wait for retries and throttling
-        # seconds that the server\'s clock is ahead, by its last answer; None without a date
+        # seconds that the server's clock is ahead, by its last answer; None without a date
         self.clock_skew: float | None = None
 
     @property
@@ -154,7 +161,7 @@ class Api:
         """Delete the object at *path*; a 404 after a lost answer counts as success."""
         reply = await self._send("DELETE", path)
         attempts = int(reply.extensions["attempts"])
-        if reply.status_code == 404 and attempts > 1:
+        if reply.status_code == 404 and attempts > 1 and error_code(reply.content):
             return Reply(204, None, attempts)
         return self._parse_reply(reply, "DELETE", path)
 
@@ -192,7 +199,13 @@ class Api:
         extensions: Mapping[str, bool] | None = None,
     ) -> Reply:
         response = await self._send(method, path, query=query, body=body, extensions=extensions)
-        return self._parse_reply(response, method, path)
+        try:
+            return self._parse_reply(response, method, path)
+        except GatewayRefusal as error:
+            if (extensions or {}).get("repeatable", True):
+                raise
+            # a gateway's word for it is not enough where a repeat would count twice
+            raise LostAnswer(error.message, hint=error.hint) from error
 
     async def _send(
         self,
@@ -218,13 +231,17 @@ class Api:
 
     def _parse_reply(self, response: httpx.Response, method: str, path: str) -> Reply:
         if response.status_code >= 300:
-            raw = self._auth.redact(response.content)
-            raise error_of(response.status_code, raw, f"{method} {path}")
+            content, location = response.content, response.headers.get("location", "")
+            raise error_of(
+                response.status_code, self._auth.redact(content), f"{method} {path}", location
+            )
         body = decode(response.content)
         if body is NOT_JSON:
             text = f"the answer to {method} {path} is not JSON"
-            hint = "a proxy may stand in between; check the profile's API URL"
-            raise TryLater(text, hint=hint) if method == "GET" else LostAnswer(text, hint=hint)
+            if words := visible_text(self._auth.redact(response.content)):
+                text += f': "{words}"'
+            kind = TryLater if method == "GET" else LostAnswer
+            raise kind(text, hint=GATEWAY_HINT)
         return Reply(response.status_code, body, int(response.extensions["attempts"]))
 
 
@@ -242,4 +259,4 @@ def _clock_skew(response: httpx.Response, now: float) -> float | None:
 
 def _unexpected_answer(path: str) -> TryLater:
     text = f"the answer to GET {path} is JSON, but not what OrderCloud sends"
-    return TryLater(text, hint="a proxy may stand in between; check the profile's API URL")
+    return TryLater(text, hint=GATEWAY_HINT)

@@ -11,23 +11,29 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import re
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable
 from typing import Any
-from urllib.parse import quote_plus
 
 import httpx
 import msgspec
 
-from ocsync.client.responses import decode, first_error
+from ocsync.client.redaction import Secret
+from ocsync.client.responses import (
+    GATEWAY_HINT,
+    decode,
+    describe_page,
+    first_error,
+    visible_text,
+)
 from ocsync.errors import OcsyncError, SignInError, TryLater
 
 _RENEW_BEFORE_SECONDS = 30.0
 _MAX_LIFETIME = 10.0**9
-_MIN_SECRET_LENGTH = 6
-"""The length below which a secret is not redacted: to hide a short one would garble other words."""
 _MAX_RENEWALS = 2
 """The number of refused tokens after which a request is sent again with a new one."""
+_SENDABLE = re.compile(r"[!-~]+")
 _HINTS = {
     "ApiClient.InvalidClientID": "check the profile's client ID",
     "Auth.InvalidUsernameOrPassword": "check where the profile's secret comes from",
@@ -53,7 +59,7 @@ class OrderCloudAuth(httpx.Auth):
         self._lock = asyncio.Lock()
         self._token = ""
         self._expires_at = 0.0
-        self._secrets: set[bytes] = set()
+        self._secrets: dict[str, Secret] = {}
         self._sign_ins = 0
         self._failure: OcsyncError = TryLater("not signed in yet")
 
@@ -110,36 +116,38 @@ class OrderCloudAuth(httpx.Auth):
             "client_id": self._client_id,
             "client_secret": secret,
         }
-        return httpx.Request("POST", self._url, data=form, extensions={"repeatable": True})
+        extensions = {"repeatable": True, "reads": True}
+        return httpx.Request("POST", self._url, data=form, extensions=extensions)
 
     def register_secret(self, secrets: Iterable[str]) -> None:
         """Register *secrets* for redaction, in every form in which an answer may repeat them."""
         for text in secrets:
-            self._secrets |= {
-                text.encode(),
-                quote_plus(text).encode(),
-                msgspec.json.encode(text)[1:-1],
-            }
+            self._secrets.setdefault(text, Secret(text))
 
     def redact(self, answer: bytes) -> bytes:
         """Return *answer* without the registered secrets."""
-        for word in sorted(self._secrets, key=len, reverse=True):
-            answer = (
-                answer.replace(word, b"(hidden)") if len(word) >= _MIN_SECRET_LENGTH else answer
-            )
+        for text in sorted(self._secrets, key=len, reverse=True):
+            answer = self._secrets[text].hide(answer)
         return answer
 
     def _accept_token(self, response: httpx.Response) -> None:
-        failed = response.status_code != 200
-        body = decode(self.redact(response.content) if failed else response.content)
+        try:
+            self._accept_answer(response)
+        except OcsyncError as error:
+            self._failure = error
+            raise
+
+    def _accept_answer(self, response: httpx.Response) -> None:
+        body = decode(response.content)
         if response.status_code != 200 or not isinstance(body, dict):
-            self._failure = self._sign_in_error(response, body)
-            raise self._failure
+            raise self._sign_in_error(response)
         token, seconds = body.get("access_token"), body.get("expires_in")
         if not isinstance(token, str) or not token:
             text = "the token endpoint answered without a token"
-            self._failure = SignInError(text, hint="check the auth URL")
-            raise self._failure
+            raise SignInError(text, hint="check the profile's auth URL")
+        if not _SENDABLE.fullmatch(token):
+            text = "the token endpoint answered with a token that a header cannot hold"
+            raise TryLater(text, hint=GATEWAY_HINT)
         lifetime = float(min(seconds, _MAX_LIFETIME)) if isinstance(seconds, int | float) else 60.0
         self._token = token
         self.register_secret([token])
@@ -147,11 +155,20 @@ class OrderCloudAuth(httpx.Auth):
             lifetime - _RENEW_BEFORE_SECONDS, lifetime * 0.9 - 1.0, 0.0
         )
 
-    def _sign_in_error(self, response: httpx.Response, body: Any) -> OcsyncError:
-        if response.status_code >= 500 or response.status_code in (408, 429):
-            return TryLater(f"the token endpoint answered {response.status_code}")
-        code, message, _ = first_error(body)
-        text = f"not signed in: {message or code or f'HTTP {response.status_code}'}"
+    def _sign_in_error(self, response: httpx.Response) -> OcsyncError:
+        """Return the error for a refused sign-in, or for an answer that is not OrderCloud's."""
+        content, status = self.redact(response.content), response.status_code
+        code, message, _ = first_error(decode(content))
+        if status == 200:
+            words = visible_text(content)
+            text = "the answer to the sign-in is not JSON" + (f': "{words}"' if words else "")
+            return TryLater(text, hint=GATEWAY_HINT)
+        if not code:
+            text = describe_page(status, content, response.headers.get("location", ""))
+            return TryLater(f"not signed in: {text}", hint=GATEWAY_HINT)
+        if status >= 500 or status in (408, 429):
+            return TryLater(f"the token endpoint answered {status}")
+        text = f"not signed in: {message or code}"
         hint = _HINTS.get(code, "ocsync profile check shows what the profile uses")
         return SignInError(
             text + (f" ({code})" if code and code not in text else ""), code=code, hint=hint

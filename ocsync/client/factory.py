@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx
@@ -21,10 +20,14 @@ from ocsync import __version__
 from ocsync.client.api import Api
 from ocsync.client.auth import OrderCloudAuth
 from ocsync.client.pacing import Pacer
+from ocsync.client.proxy import Proxy, is_host, proxy_for
 from ocsync.client.retry import RetryTransport
-from ocsync.client.throttle import ThrottleTransport
+from ocsync.client.throttle import ACCEPTED_ENCODINGS, ThrottleTransport
 from ocsync.errors import ConfigError
 from ocsync.events import Emit, ignore
+
+_Origin = tuple[str, str, int | None]
+"""The scheme, host and port of a URL."""
 
 
 class Connection(NamedTuple):
@@ -64,22 +67,34 @@ async def open_client(
 ) -> AsyncIterator[Api]:
     """Yield a client of the API at *connection*. Nothing is sent before the first call."""
     pace = Pacer(limits.concurrency, limits.max_rate)
+    routes = _routes(connection)
     throttle = ThrottleTransport(
-        _transport(connection),
+        _RoutedTransport(routes),
         pace,
         attempt_seconds=limits.timeout,
         emit=emit,
         sleep=sleep,
         now=now,
     )
-    retry = RetryTransport(throttle, max_wait=limits.max_wait, emit=emit, sleep=sleep, now=now)
+    retry = RetryTransport(
+        throttle,
+        max_wait=limits.max_wait,
+        emit=emit,
+        sleep=sleep,
+        now=now,
+        proxy_of=lambda url: routes[_origin(url)],
+    )
     token_url = connection.auth_url + "/oauth/token"
     auth = OrderCloudAuth(token_url, connection.client_id, connection.secret, now=now)
     async with httpx.AsyncClient(
         transport=retry,
         auth=auth,
         timeout=httpx.Timeout(limits.timeout, pool=None),
-        headers={"User-Agent": f"ocsync/{__version__}", "Accept": "application/json"},
+        headers={
+            "User-Agent": f"ocsync/{__version__}",
+            "Accept": "application/json",
+            "Accept-Encoding": ", ".join(ACCEPTED_ENCODINGS),
+        },
         follow_redirects=False,
         trust_env=False,
     ) as client:
@@ -87,15 +102,53 @@ async def open_client(
         yield Api(client, connection.api_url, auth, throttle, parallel, limits.max_wait)
 
 
-def _transport(connection: Connection) -> AiohttpTransport:
+def _routes(connection: Connection) -> dict[_Origin, Proxy | None]:
+    """Return the proxy of each URL of *connection*. Raises ConfigError for an unusable one."""
+    urls = (connection.api_url, connection.auth_url)
+    return {_origin(_parse_url(url)): proxy_for(url) for url in urls}
+
+
+def _parse_url(text: str) -> httpx.URL:
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        url = httpx.URL()
+    if url.scheme not in ("http", "https") or not is_host(url.host):
+        raise ConfigError(f"{text} is not a URL of a server", hint="ocsync profile add another")
+    return url
+
+
+def _origin(url: httpx.URL) -> _Origin:
+    return url.scheme, url.host, url.port
+
+
+class _RoutedTransport(httpx.AsyncBaseTransport):
+    """A transport that sends each request by the proxy of its URL, and nowhere else."""
+
+    def __init__(self, routes: Mapping[_Origin, Proxy | None]) -> None:
+        schemes = {scheme for scheme, *_ in routes} | {p.scheme for p in routes.values() if p}
+        trust = _trust_store() if "https" in schemes else None
+        self._by_proxy = {proxy: _transport(proxy, trust) for proxy in {*routes.values()}}
+        self._routes = routes
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Make one round trip. Raises httpx.TransportError."""
+        proxy = self._routes[_origin(request.url)]
+        return await self._by_proxy[proxy].handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        for transport in self._by_proxy.values():
+            await transport.aclose()
+
+
+def _transport(proxy: Proxy | None, trust: ssl.SSLContext | None) -> AiohttpTransport:
     """Return the transport for one round trip over aiohttp.
 
     Its session bounds no connections, as the pacer does; it keeps no cookies, reads no netrc, and
     never repeats a request silently when a kept connection turns out to be dead: the retry
     transport decides that.
     """
-    secure = any(u.startswith("https:") for u in (connection.api_url, connection.auth_url))
-    trust = _trust_store() if secure else None
 
     def session() -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=25.0, ssl=trust or True)
@@ -103,15 +156,17 @@ def _transport(connection: Connection) -> AiohttpTransport:
         made._retry_connection = False
         return made
 
-    proxy = _proxy(connection.api_url)
-    return AiohttpTransport(client=session, verify=trust or False, proxy=proxy)
+    return AiohttpTransport(client=session, verify=trust or False, proxy=_httpx_proxy(proxy))
 
 
-def _proxy(url: str) -> httpx.Proxy | None:
-    """Return the environment's proxy for *url* (`HTTPS_PROXY`, `NO_PROXY`, ...)."""
-    parts = urlsplit(url)
-    found = getproxies().get(parts.scheme) or getproxies().get("all")
-    return None if not found or proxy_bypass(parts.hostname or "") else httpx.Proxy(found)
+def _httpx_proxy(proxy: Proxy | None) -> httpx.Proxy | None:
+    if proxy is None:
+        return None
+    headers = {}
+    if proxy.username or proxy.password:
+        credentials = base64.b64encode(f"{proxy.username}:{proxy.password}".encode()).decode()
+        headers["Authorization"] = f"Basic {credentials}"  # aiohttp makes it Proxy-Authorization
+    return httpx.Proxy(f"{proxy.scheme}://{proxy.address}", headers=headers)
 
 
 def _trust_store() -> ssl.SSLContext:

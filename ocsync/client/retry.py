@@ -1,39 +1,83 @@
 """Retries, only where a repeat is safe.
 
-A request that was never sent, or that was refused before it was processed (429, 503), can always be
-repeated. A request whose answer was lost can be repeated if it is idempotent: GET, DELETE, PUT,
-PATCH with absolute values, POST of an assignment. A request marked `repeatable: False` raises
-LostAnswer instead. The loop is our own because one pacer decides for all workers how long to wait.
+A request that was never sent, or that was refused before it was processed, can always be repeated.
+One whose answer was lost, or whose effect the answer leaves open, can be repeated if it is
+idempotent: GET, DELETE, PUT, PATCH with absolute values, POST of an assignment. A request marked
+`repeatable: False` raises LostAnswer instead. A failure that waiting does not end is not retried.
+The loop is our own because one pacer decides for all workers how long to wait.
 """
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Awaitable, Callable
+from enum import Enum
 
-import aiohttp
 import httpx
 
+from ocsync.client.failures import (
+    Failure,
+    answer_of_tls_port,
+    failure_of,
+    misdirected,
+    permanent_error,
+    proxy_refusal,
+)
 from ocsync.client.pacing import backoff
+from ocsync.client.proxy import Proxy
+from ocsync.client.responses import error_code
 from ocsync.client.throttle import GateClosed, retry_after
-from ocsync.errors import ConfigError, LostAnswer, NotApplied, OcsyncError, TryLater
+from ocsync.errors import LostAnswer, NotApplied, OcsyncError, TryLater
 from ocsync.events import Emit, Waiting
 
-_REFUSAL_STATUSES = (429, 503)
-_UNKNOWN_STATUSES = (408, 500, 502, 504)
 _MAX_UNKNOWN = 7
-"""Attempts at which a request gives up on such answers (after about 30 s)."""
-_NOT_SENT_ERRORS = (
-    aiohttp.ClientConnectorError,
-    aiohttp.ConnectionTimeoutError,
-    aiohttp.ClientProxyConnectionError,
-    aiohttp.ClientHttpProxyError,
-)
+"""Attempts at which a request gives up on answers that leave its effect open (after about 30 s)."""
+_MAX_FIRST_CONTACTS = 3
+"""Attempts to connect to a server that has not answered yet (about 1 s)."""
+_AGAIN = "run the same command again later; it continues where it stopped"
+_OPEN_STATUSES = (408, 500, 502, 504)
+"""Statuses that leave the effect open; a 500 may be OrderCloud's timeout (api-facts 2.2)."""
+_OPEN_CODES = ("", "ServerError")
+"""Error codes that do not say that a request was refused."""
+
+
+class Verdict(Enum):
+    """The effect of a request, by its answer."""
+
+    FINAL = "final"
+    REFUSED = "refused"
+    OPEN = "open"
+
+
+def verdict_of(response: httpx.Response) -> Verdict:
+    """Return whether *response* is final, refuses the request for now, or leaves its effect open.
+
+    A 5xx is final only with an error code of OrderCloud: a gateway answers 520 or 524 also when the
+    request has reached the server. A 503 is a refusal with such a code, or with `Retry-After`.
+    """
+    status = response.status_code
+    if status == 429:
+        return Verdict.REFUSED
+    if status in _OPEN_STATUSES:
+        return Verdict.OPEN
+    if status < 500:
+        return Verdict.FINAL
+    refused = error_code(response.content) not in _OPEN_CODES
+    if status == 503:
+        return Verdict.REFUSED if refused or retry_after(response) is not None else Verdict.OPEN
+    return Verdict.FINAL if refused else Verdict.OPEN
+
+
+def no_proxy(_: httpx.URL) -> Proxy | None:
+    """Return no proxy for any URL."""
+    return None
 
 
 class RetryTransport(httpx.AsyncBaseTransport):
-    """A transport that repeats attempts for up to *max_wait* seconds a request."""
+    """A transport that repeats attempts for up to *max_wait* seconds a request.
+
+    *proxy_of* returns the proxy that a URL is reached by.
+    """
 
     def __init__(
         self,
@@ -43,53 +87,90 @@ class RetryTransport(httpx.AsyncBaseTransport):
         emit: Emit,
         sleep: Callable[[float], Awaitable[None]],
         now: Callable[[], float],
+        proxy_of: Callable[[httpx.URL], Proxy | None] = no_proxy,
     ) -> None:
         self._inner = inner
         self._max_wait = max_wait
         self._emit = emit
         self._sleep = sleep
         self._now = now
+        self._proxy_of = proxy_of
+        self._answered: set[tuple[str, int | None]] = set()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Return the answer, with `attempts` in its extensions. Raises TryLater or LostAnswer."""
+        """Return the answer, with `attempts` in its extensions.
+
+        Raises TryLater, LostAnswer, and ConfigError for a failure that waiting does not end.
+        """
         request.extensions["deadline"] = self._now() + self._max_wait
         repeatable = bool(request.extensions.get("repeatable", True))
         attempt, lost = 0, False
-        response: httpx.Response | None
         while True:
             attempt += 1
-            response = asked = None
+            response: httpx.Response | None = None
+            asked: float | None = None
             try:
                 response = await self._inner.handle_async_request(request)
             except GateClosed as error:
-                never_sent, wait, reason = True, error.seconds, str(error)
+                failure, wait = Failure(str(error), sent=False), error.seconds
             except httpx.TransportError as error:
-                _raise_if_untrusted(error)
-                never_sent = isinstance(error.__cause__, _NOT_SENT_ERRORS)
-                wait, reason = backoff(attempt - 1), describe_failure(error)
+                failure = await self._failure(error, request)
+                wait = backoff(attempt - 1)
+                if not failure.connected and not self._has_answered(request.url):
+                    wait = math.inf if attempt >= _MAX_FIRST_CONTACTS else wait
             else:
-                if response.status_code not in (*_REFUSAL_STATUSES, *_UNKNOWN_STATUSES):
+                self._answered.add((request.url.host, request.url.port))
+                self._raise_if_misdirected(response, request.url)
+                verdict = verdict_of(response)
+                if verdict is Verdict.FINAL:
                     response.extensions["attempts"] = attempt
                     return response
-                never_sent = response.status_code in _REFUSAL_STATUSES
                 asked = retry_after(response)
                 wait = backoff(attempt - 1) if asked is None else _wait_before(asked, attempt)
-                reason = f"OrderCloud answered {response.status_code}"
-                if response.status_code in _UNKNOWN_STATUSES and attempt >= _MAX_UNKNOWN:
+                sent = verdict is Verdict.OPEN
+                failure = Failure(f"the server answered {response.status_code}", sent=sent)
+                if sent and attempt >= _MAX_UNKNOWN:
                     wait = math.inf
-            if never_sent and not repeatable:
-                raise NotApplied(reason, seconds=wait)
-            lost = lost or not never_sent
+            if not failure.sent and not repeatable:
+                raise NotApplied(failure.reason, seconds=wait)
+            lost = lost or failure.sent
             too_late = self._now() + wait > request.extensions["deadline"]
-            if too_late or (not never_sent and not repeatable):
-                raise _final_error(reason, attempt, asked, lost=lost)
+            if too_late or (failure.sent and not repeatable):
+                raise _final_error(failure, attempt, asked, lost=lost and _writes(request))
             if wait >= 1 and not _closes_gate(response):
-                self._emit(Waiting(wait, reason))
+                self._emit(Waiting(wait, failure.reason))
             await self._sleep(wait)
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._inner.aclose()
+
+    def _has_answered(self, url: httpx.URL) -> bool:
+        return (url.host, url.port) in self._answered
+
+    async def _failure(self, error: httpx.TransportError, request: httpx.Request) -> Failure:
+        """Return what *error* means. Raises ConfigError where waiting does not end it."""
+        proxy = self._proxy_of(request.url)
+        if permanent := permanent_error(error, request.url, proxy):
+            raise permanent from error
+        failure = failure_of(error, request.url, proxy)
+        if failure.sent and not self._has_answered(request.url):
+            permanent = await misdirected(error, request.url, proxy)
+            if permanent:
+                raise permanent from error
+        return failure
+
+    def _raise_if_misdirected(self, response: httpx.Response, url: httpx.URL) -> None:
+        """Raise ConfigError for an answer of a proxy that wants a password, or of a TLS port."""
+        error = answer_of_tls_port(response, url)
+        if response.status_code == 407:
+            error = proxy_refusal(407, url, self._proxy_of(url))
+        if error:
+            raise error
+
+
+def _writes(request: httpx.Request) -> bool:
+    return request.method != "GET" and not request.extensions.get("reads", False)
 
 
 def _wait_before(asked: float, attempt: int) -> float:
@@ -99,42 +180,22 @@ def _wait_before(asked: float, attempt: int) -> float:
 
 def _closes_gate(response: httpx.Response | None) -> bool:
     """Return whether the answer closes the gate for all, which the throttle reports once."""
-    refused = response is not None and response.status_code in _REFUSAL_STATUSES
-    return refused and response is not None and retry_after(response) is not None
+    if response is None or response.status_code not in (429, 503):
+        return False
+    return retry_after(response) is not None
 
 
-def _raise_if_untrusted(error: httpx.TransportError) -> None:
-    """Raise ConfigError for a certificate that cannot be trusted, as waiting does not change it.
-
-    Other failures of a handshake are treated as the network's, like a connection that was cut off.
-    """
-    if isinstance(error.__cause__, aiohttp.ClientConnectorCertificateError):
-        text = f"the server's certificate cannot be trusted: {error}"
-        hint = "SSL_CERT_FILE names a file with your own authorities"
-        raise ConfigError(text, hint=hint) from error
-
-
-def describe_failure(error: httpx.TransportError) -> str:
-    """Return a description of the failure for the operator."""
-    if isinstance(error, httpx.TimeoutException) and not isinstance(
-        error.__cause__, _NOT_SENT_ERRORS
-    ):
-        return "no answer in time"
-    cause = error.__cause__
-    if isinstance(cause, aiohttp.ClientConnectorError) and cause.host:
-        number = cause.os_error.errno or 0
-        reason = (
-            os.strerror(number) if number > 0 else str(cause.os_error.strerror or cause.os_error)
-        )
-        return f"the network failed (no connection to {cause.host}:{cause.port}: {reason})"
-    return f"the network failed ({str(error) or type(error).__name__})"
-
-
-def _final_error(reason: str, attempts: int, asked: float | None, *, lost: bool) -> OcsyncError:
-    times = "once" if attempts == 1 else f"{attempts} times"
-    times += f"; it wants to be left alone for {asked:,.0f} s" if asked and asked >= 1 else ""
-    hint = "the same command goes on from here, later"
+def _final_error(
+    failure: Failure, attempts: int, asked: float | None, *, lost: bool
+) -> OcsyncError:
+    times = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+    text = f"{failure.reason}; gave up after {times}"
+    if asked and asked >= 1:
+        text += f", as it asks for a pause of {asked:,.0f} s"
     if lost:
-        text = f"{reason}, tried {times}; whether the request took effect is not known"
-        return LostAnswer(text, hint=hint)
-    return TryLater(f"{reason}, tried {times}", hint=hint)
+        text += "; it is not known whether the request took effect"
+        return LostAnswer(text, hint=_AGAIN)
+    if not failure.connected:
+        hint = "check the network and the profile's API URL, then run the same command again"
+        return TryLater(text, hint=hint)
+    return TryLater(text, hint=_AGAIN)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -18,6 +19,7 @@ from ocsync.events import Emit, InFlight, Waiting
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """Bytes of an answer; more than any page of a list can have."""
+ACCEPTED_ENCODINGS = ("gzip", "deflate")
 _REPORT_SECONDS = 0.2
 
 
@@ -25,7 +27,7 @@ class GateClosed(httpx.PoolTimeout):
     """The gate stays closed for *seconds*, longer than this request may wait; it was never sent."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"OrderCloud wants nobody to send for {seconds:,.0f} s")
+        super().__init__(f"OrderCloud asks for a pause of {seconds:,.0f} s")
         self.seconds = seconds
 
 
@@ -170,9 +172,9 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
                 parts.append(part)
         finally:
             await response.aclose()
-        return httpx.Response(
-            response.status_code, headers=response.headers, content=b"".join(parts)
-        )
+        headers = response.headers.copy()
+        content = _decompress(b"".join(parts), headers.pop("content-encoding", ""))
+        return httpx.Response(response.status_code, headers=headers, content=content)
 
     def _update_pacer(self, response: httpx.Response, latency: float) -> None:
         if response.status_code in (429, 503):
@@ -181,6 +183,27 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
             self._pacer.failed()
         else:
             self._pacer.succeeded(self._now(), latency)
+
+
+def _decompress(content: bytes, encoding: str) -> bytes:
+    """Return *content* without its *encoding*.
+
+    One that is mislabelled becomes a text that says so, which no reader takes for JSON. Raises
+    httpx.ReadError for one that is too large.
+    """
+    encoding = encoding.strip().lower()
+    if not content or encoding in ("", "identity"):
+        return content
+    if encoding not in ACCEPTED_ENCODINGS:
+        return f"(it is encoded as {encoding[:20]!r}, which was not asked for)".encode()
+    reader = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+    try:
+        text = reader.decompress(content, MAX_BODY_BYTES + 1)
+    except zlib.error:
+        return f"(it is labelled {encoding}, but is not {encoding})".encode()
+    if len(text) > MAX_BODY_BYTES:
+        raise httpx.ReadError(f"the answer is larger than {MAX_BODY_BYTES:,} bytes")
+    return text if reader.eof else f"(it is labelled {encoding}, but ends too early)".encode()
 
 
 def retry_after(response: httpx.Response) -> float | None:

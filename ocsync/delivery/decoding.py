@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ocsync.errors import InputError
+from ocsync.json_text import decode_json
 from ocsync.models import Delivery
 
 AppendMessages = Callable[[Sequence[Delivery]], None]
@@ -38,7 +39,7 @@ def decode_messages(
     body that holds no message.
     """
     try:
-        document = msgspec.json.decode(body.removeprefix(_BOM))
+        document = decode_json(body.removeprefix(_BOM))
         if not isinstance(document, list):
             return [_decode_message(document, headers, received_at, origin)]
         if not document:
@@ -47,7 +48,7 @@ def decode_messages(
             _decode_message(item, headers, received_at, f"{origin} {n}" if origin else "")
             for n, item in enumerate(document)
         ]
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"not a message: {error}") from error
 
 
@@ -56,7 +57,7 @@ def _decode_message(
 ) -> Delivery:
     inner, payload = _unwrap_envelope(document)
     if isinstance(payload, str):
-        payload = msgspec.json.decode(payload)
+        payload = decode_json(payload.encode())
     if not isinstance(payload, dict):
         raise InputError("not a message: its payload is no object")
     namespace = _first_text(_HEADER_FIELDS, headers) or _first_text(_HEADER_FIELDS, inner)

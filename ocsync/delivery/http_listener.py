@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import uvicorn
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ocsync.delivery.decoding import AppendMessages, ReportMessage, decode_messages
 from ocsync.delivery.kafka_config import is_loopback
@@ -25,6 +26,10 @@ from ocsync.models import Delivery
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 """Bytes of one request's body."""
+HEADER_SECONDS = 10.0
+"""Seconds for the headers of a request, from the connection or from its first byte on."""
+BODY_SECONDS = 60.0
+"""Seconds for the body of a request."""
 _GREETING = b"ocsync listens here for an OrderCloud delivery target\n"
 
 
@@ -70,7 +75,11 @@ class HttpListener:
         self._report(status, about)
 
     async def _receive_message(self, scope: Scope, receive: Receive) -> tuple[int, str]:
-        body = await _read_body(receive)
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await _read_body(receive)
+        except TimeoutError:
+            return 408, f"its body did not arrive within {BODY_SECONDS:.0f} s"
         if body is None:
             return 413, f"it has more than {MAX_BODY_BYTES // 2**20} MiB"
         headers = {n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]}
@@ -127,7 +136,7 @@ async def _read_body(receive: Receive) -> bytes | None:
 
 async def _send_response(send: Send, status: int, body: bytes = b"") -> None:
     headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"text/plain")]
-    if status == 413:
+    if status in (408, 413):
         headers.append((b"connection", b"close"))  # the rest of it is not read
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
@@ -160,9 +169,55 @@ def url_of(listener: socket.socket) -> str:
 
 def serve(application: HttpListener, listener: socket.socket) -> None:
     """Serve until SIGINT or SIGTERM, which is raised again once received messages are answered."""
+    server_of(application).run(sockets=[listener])
+
+
+def server_of(application: HttpListener) -> uvicorn.Server:
+    """Return the server of *application*; a connection that sends no request is closed."""
     config = uvicorn.Config(
         application, log_level="critical", access_log=False, lifespan="off", server_header=False,
-        date_header=False, proxy_headers=False, ws="none", interface="asgi3",
+        date_header=False, proxy_headers=False, ws="none", interface="asgi3", http=_Protocol,
         timeout_keep_alive=75, timeout_graceful_shutdown=2,
     )  # fmt: skip
-    uvicorn.Server(config).run(sockets=[listener])
+    return uvicorn.Server(config)
+
+
+class _Protocol(HttpToolsProtocol):
+    """HTTP that closes a connection whose request headers do not arrive in time.
+
+    uvicorn bounds only the time between two requests; without this, connections that send nothing
+    would use up the process's file descriptors.
+    """
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self._await_headers()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes, the first of which begin a request unless one is being answered."""
+        if self.cycle is None or self.cycle.response_complete:
+            self._await_headers()
+        super().data_received(data)
+
+    def on_headers_complete(self) -> None:
+        """Answer a request whose headers are complete."""
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def _await_headers(self) -> None:
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(HEADER_SECONDS, self.transport.abort)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -317,6 +317,6 @@ def exit_code_for(problems: Iterable[Outcome]) -> ExitCode:
         State.UNKNOWN: ExitCode.CONFLICT,
     }
     found = [codes[problem.state] for problem in problems]
-    if any(problem.status == 403 for problem in problems):
+    if any(problem.status == 403 and problem.code for problem in problems):  # not a gateway's
         found.append(ExitCode.SIGN_IN)
     return first_of(found)

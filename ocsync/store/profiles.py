@@ -162,12 +162,13 @@ def _from_keyring(profile: Profile) -> str:
         text = "the secret is in the keyring, but keyring is not installed"
         raise ConfigError(text, hint="pip install 'ocsync[keyring]'") from error
     secret = keyring.get_password("ocsync", f"{profile.api_url} {profile.client_id}")
+    secret = str(secret or "").strip()
     if not secret:
         raise ConfigError(
             "the keyring has no secret for this profile",
             hint=f"keyring set ocsync '{profile.api_url} {profile.client_id}'",
         )
-    return str(secret)
+    return secret
 
 
 def needs_trust(profile: Profile) -> str:

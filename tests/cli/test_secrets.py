@@ -159,3 +159,42 @@ def test_the_process_list_shows_no_secret(
         shown = Path(f"/proc/{process.pid}/cmdline").read_bytes()
         process.terminate()
     assert SECRET.encode() not in shown
+
+
+@pytest.mark.parametrize("source", ["env", "command", "keyring"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n", " \n\n"])
+def test_a_secret_from_a_file_may_end_in_a_line_break(
+    run: Run, shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, ending: str
+) -> None:
+    keeper = tmp_path / "keeper"
+    keeper.write_text(f"emulator{ending}")
+    (tmp_path / "keyring.py").write_text(KEYRING.format(keeper=str(keeper)))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "keyring", raising=False)
+    monkeypatch.setenv("KEPT", f"emulator{ending}")
+    words = {
+        "env": ("--secret-env", "KEPT"),
+        "command": ("--secret-command", f"cat {keeper}"),
+        "keyring": ("--secret-keyring",),
+    }[source]
+    run("init")
+    run("profile", "add", "x", "--api-url", shop.url, "--client-id", "emulator", *words)
+    run("profile", "trust", "x", "--yes")
+    assert run("status").code == 0
+
+
+@pytest.mark.parametrize(("value", "said"), [
+    ("", "KEPT is empty"), ("\n", "KEPT is empty"), ("one\ntwo", "KEPT holds line breaks"),
+    ("hunter2\x1b[0m", "KEPT holds line breaks"), ("hunter2\udcff", "bytes that are not UTF-8"),
+])  # fmt: skip
+def test_a_secret_that_cannot_be_sent_is_told(
+    run: Run, shop: Shop, monkeypatch: pytest.MonkeyPatch, value: str, said: str
+) -> None:
+    monkeypatch.setenv("KEPT", value)
+    run("init")
+    run("profile", "add", "x", "--api-url", shop.url, "--client-id", "emulator",
+        "--secret-env", "KEPT")  # fmt: skip
+    result = run("status")
+    assert (result.code, said in result.err) == (78, True), result
+    assert "hunter2" not in result.err
+    assert not shop.requests()

@@ -178,7 +178,7 @@ def test_no_wait_is_longer_than_the_operator_allows(asked: str, most: int) -> No
     assert all(isinstance(answer, TryLater) for answer in answers)
     assert len(seen) <= most, "and the server is not asked again and again meanwhile"
     if asked == "3600":
-        assert "left alone for 3,600 s" in str(answers[0])
+        assert "asks for a pause of 3,600 s" in str(answers[0])
 
 
 def test_a_slow_pace_of_our_own_is_no_wait(shop: Shop) -> None:
@@ -280,7 +280,7 @@ TOKEN = http(
 def test_a_redirect_is_an_error_and_the_token_stays_home(shop: Shop) -> None:
     with raw_server(http("302 Found", b"", f"Location: {shop.url}/v1/me")) as (url, _):
         before = len(shop.requests())
-        with pytest.raises(ApiError, match="redirected"):
+        with pytest.raises(TryLater, match="a gateway redirected the request to"):
             talk(url, lambda api: api.get("/me"))
     assert len(shop.requests()) == before
 
@@ -299,8 +299,8 @@ def test_a_silent_server_times_out() -> None:
 
 
 def test_nobody_there_is_try_again_later() -> None:
-    with pytest.raises(TryLater, match="network"):
-        talk("http://127.0.0.1:9", lambda api: api.get("/me"), max_wait=0.5)
+    with pytest.raises(TryLater, match=r"cannot connect to 127\.0\.0\.1:9 \(connection refused\)"):
+        talk("http://127.0.0.1:9", lambda api: api.get("/me"), max_wait=600)
 
 
 def test_every_transport_error_has_a_translation() -> None:
@@ -435,15 +435,6 @@ def test_a_sync_request_without_a_config_says_so(shop: Shop) -> None:
         talk(shop.url, lambda api: request_sync(api, TARGETS["suppliers"], {"SupplierID": "S"}))
 
 
-def test_the_environments_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ocsync.client.factory import _proxy
-
-    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
-    monkeypatch.setenv("NO_PROXY", "useast-sandbox.ordercloud.io")
-    assert str(_proxy("https://api.ordercloud.io").url) == "http://127.0.0.1:3128"  # type: ignore[union-attr]
-    assert _proxy("https://useast-sandbox.ordercloud.io") is None
-
-
 def test_signing_in_in_vain_is_not_tried_by_everybody_in_turn() -> None:
     """Who waited for a token that did not come does not wait for another one as long again."""
 
@@ -457,7 +448,7 @@ def test_signing_in_in_vain_is_not_tried_by_everybody_in_turn() -> None:
 
     answers = asyncio.run(go())
     assert all(isinstance(answer, TryLater) for answer in answers)
-    assert "network" in str(answers[0])
+    assert "cannot connect to 127.0.0.1:9" in str(answers[0])
 
 
 def test_a_token_that_lasts_for_ever_is_a_token(shop: Shop) -> None:

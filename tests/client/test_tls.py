@@ -29,8 +29,13 @@ def authority() -> trustme.CA:
 
 
 @contextmanager
-def served(certificate: trustme.LeafCert | None, last_words: bytes = b"") -> Iterator[str]:
-    """The URL of a server with *certificate*; without one it hangs up in the handshake."""
+def served(
+    certificate: trustme.LeafCert | None, last_words: bytes = b"", plain: bytes = b""
+) -> Iterator[str]:
+    """The URL of a server with *certificate*; without one it hangs up after *last_words*.
+
+    *plain* is what it answers to bytes that do not begin a handshake.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     if certificate:
         certificate.configure_cert(context)
@@ -45,6 +50,11 @@ def served(certificate: trustme.LeafCert | None, last_words: bytes = b"") -> Ite
                 if not certificate:
                     raw.recv(65536)
                     raw.sendall(last_words)
+                    raw.close()
+                    continue
+                if raw.recv(1, socket.MSG_PEEK) != b"\x16":
+                    raw.recv(65536)
+                    raw.sendall(plain)
                     raw.close()
                     continue
                 with context.wrap_socket(raw, server_side=True) as other:
@@ -102,13 +112,37 @@ def test_whom_nobody_vouches_for_is_not_told_the_secret(
     assert "SSL_CERT_FILE" in err
 
 
-@pytest.mark.parametrize("last_words", [b"", b"HTTP/1.1 502 Bad Gateway\r\n\r\n"])
-def test_a_handshake_that_is_cut_off_is_the_networks_trouble(run: Run, last_words: bytes) -> None:
+@pytest.mark.parametrize(("last_words", "code", "said"), [
+    (b"", 75, "cannot connect to 127.0.0.1:"),
+    (b"HTTP/1.1 400 Bad Request\r\n\r\n", 78, "does not speak TLS (wrong version number)"),
+    (b"SSH-2.0-OpenSSH_9.6\r\n", 78, "does not speak TLS"),
+    (b"\x15\x03\x03\x00\x02\x02\x28", 78, "no TLS connection to 127.0.0.1:"),
+])  # fmt: skip
+def test_a_handshake_that_was_cut_off_differs_from_a_port_without_tls(
+    run: Run, last_words: bytes, code: int, said: str
+) -> None:
     with served(None, last_words) as url:
-        run("init")
-        run("profile", "add", "x", "--api-url", url, "--client-id", "c", "--secret-env", SECRET)
-        result = run("resume", "--max-wait", "0.5s")
-    assert (result.code, "the network failed" in result.err) == (75, True), result.err
+        result_code, err = check(run, url)
+    assert (result_code, said in err) == (code, True), err
+
+
+@pytest.mark.parametrize("answer", [
+    b"",
+    b"\x15\x03\x01\x00\x02\x02\x46",
+    b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
+])  # fmt: skip
+def test_plain_http_on_a_tls_port_is_told_at_once(
+    run: Run, authority: trustme.CA, answer: bytes
+) -> None:
+    with served(authority.issue_cert(HOST), plain=answer) as url:
+        code, err = check(run, url.replace("https:", "http:"))
+    assert (code, "speaks TLS, but the profile's URL begins with http://" in err) == (78, True), err
+
+
+def test_a_port_that_speaks_something_else_is_told_at_once(run: Run) -> None:
+    with served(None, b"SSH-2.0-OpenSSH_9.6\r\n") as url:
+        code, err = check(run, url.replace("https:", "http:"))
+    assert (code, "does not speak HTTP" in err) == (78, True), err
 
 
 @pytest.mark.parametrize("content", [None, "", "no certificate\n"])

@@ -17,6 +17,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from ocsync.delivery import http_listener
+from ocsync.delivery.decoding import decode_messages
 from ocsync.delivery.http_listener import MAX_BODY_BYTES, GroupCommit
 from ocsync.models import Delivery
 from ocsync.store.delivery_log import DeliveryLog
@@ -243,3 +245,58 @@ def test_what_a_kafka_listener_reads_again_is_one_message(tmp_path: Path) -> Non
     read = list(log.read())
     log.append([one, Delivery(at="t", namespace="n", payload={})])
     assert (len(read), len(list(log.read_from(2))), len(list(log.read()))) == (2, 1, 3)
+
+
+HEADERS = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 30\r\n"
+HELLO = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize(("first", "data", "answer"), [
+    (b"", b"", b""), (b"", b"\r\n\r\n", b""), (b"", HEADERS, b""),
+    (b"", HEADERS + b"\r\n{", b"HTTP/1.1 408"),
+    (HELLO, b"\r\n", b""), (HELLO, b"POST", b""),
+])  # fmt: skip
+def test_a_connection_that_sends_no_request_is_closed(
+    monkeypatch: pytest.MonkeyPatch, first: bytes, data: bytes, answer: bytes
+) -> None:
+    """Neither before its first request nor between two, whatever it sends instead."""
+    monkeypatch.setattr(http_listener, "HEADER_SECONDS", 0.1)
+    monkeypatch.setattr(http_listener, "BODY_SECONDS", 0.1)
+    server = http_listener.server_of(
+        http_listener.HttpListener(http_listener.RequestCheck(), lambda _: None, lambda *_: None)
+    )
+
+    async def go() -> bytes:
+        with http_listener.open_socket("127.0.0.1", 0, "") as listener:
+            serving = asyncio.create_task(server.serve(sockets=[listener]))
+            reader, writer = await asyncio.open_connection(*listener.getsockname())
+            async with asyncio.timeout(5):
+                writer.write(first)
+                if first:
+                    await reader.readuntil(b"delivery target\n")
+                writer.write(data)
+                rest = await reader.read()
+            writer.close()
+            server.should_exit = True
+            await serving
+        return rest
+
+    assert asyncio.run(go()).startswith(answer)
+
+
+@pytest.mark.parametrize(("number", "kept"), [
+    ("18446744073709551616", 2**64), ("-9223372036854775809", -(2**63) - 1),
+    ("1" * 40, int("1" * 40)), ("1e400", "1e400"), ("-1.5E+999", "-1.5E+999"),
+    ("9" * 5000, "9" * 5000), ("1e-400", 0.0),
+])  # fmt: skip
+def test_numbers_of_any_size_are_kept(tmp_path: Path, number: str, kept: object) -> None:
+    """One that no machine number holds is kept as its text, in an envelope, a string or a list."""
+    payload = f'{{"ID":"x","xp":{{"n":[{number}]}}}}'
+    whole, inner = (
+        f'{{"Headers":{{"type":"n"}},"Payload":{text}}}' for text in (payload, json.dumps(payload))
+    )
+    bodies = [whole, inner, f"[{whole}]"]
+    log = DeliveryLog(tmp_path / "delivery.jsonl")
+    for body in bodies:
+        log.append(decode_messages(body.encode(), {}, "t"))
+    assert [message.payload["xp"]["n"] for message in DeliveryLog(log.path).read()] == [[kept]] * 3

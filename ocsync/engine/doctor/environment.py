@@ -9,11 +9,11 @@ import sys
 from collections.abc import Iterator
 from importlib import metadata
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from ocsync import __version__
-from ocsync.engine.doctor.check import CheckResult, Setup, passed, problem, warning
-from ocsync.errors import ExitCode
+from ocsync.client.proxy import Proxy, proxy_for
+from ocsync.engine.doctor.check import CheckResult, Setup, of_error, passed, problem, warning
+from ocsync.errors import ConfigError, ExitCode
 
 OLDEST = (3, 11)
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?\s*\(?([^;)]*)\)?\s*(;.*)?")
@@ -106,18 +106,25 @@ def environment(setup: Setup) -> Iterator[CheckResult]:
 
 
 def proxy(setup: Setup) -> Iterator[CheckResult]:
-    """Check whether requests go through a proxy."""
-    parts = urlsplit(setup.profile.api_url)
-    found = getproxies().get(parts.scheme) or getproxies().get("all")
-    if not found or proxy_bypass(parts.hostname or ""):
-        yield passed("none on the way")
-        return
-    via = urlsplit(found)
-    yield warning(
-        f"requests go through the proxy {via.hostname}:{via.port or ''}".rstrip(":"),
-        "what fails on the way may be the proxy's doing",
-        f"export NO_PROXY={parts.hostname}, to go straight there",
-    )
+    """Check whether requests go through a proxy that can be used."""
+    profile = setup.profile
+    hosts: dict[Proxy, list[str]] = {}
+    for url in dict.fromkeys((profile.api_url, profile.auth_url)):
+        try:
+            route = proxy_for(url)
+        except ConfigError as error:
+            yield of_error(error, "every command that asks the server fails")
+            return
+        if route:
+            hosts.setdefault(route, []).append(urlsplit(url).hostname or "")
+    for route, names in hosts.items():
+        yield warning(
+            f"{route.setting} sends requests to {', '.join(names)} by the proxy {route.address}",
+            "a failure on the way may be the proxy's",
+            f"export NO_PROXY={','.join(names)}, to connect directly",
+        )
+    if not hosts:
+        yield passed("no proxy")
 
 
 def who(_: Setup) -> Iterator[CheckResult]:
