@@ -39,7 +39,8 @@ def repeat_note(source: str, repeat: RepeatedImport, now: datetime) -> str:
 def repeat_question(source: str, repeat: RepeatedImport, now: datetime) -> str:
     """Return the question whether to stage adjustments that would count twice."""
     adjustments = count(repeat.adjusts, "adjustment")
-    return f"{_staged_earlier(source, repeat, now)}. Stage the file again, to count {adjustments} twice?"
+    question = f"Stage the file again, to count {adjustments} twice?"
+    return f"{_staged_earlier(source, repeat, now)}. {question}"
 
 
 def _staged_earlier(source: str, repeat: RepeatedImport, now: datetime) -> str:

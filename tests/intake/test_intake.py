@@ -380,7 +380,9 @@ STAGED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("new", "staged", "why"), STAGED, ids=["product", "record", "in another case"])
+@pytest.mark.parametrize(
+    ("new", "staged", "why"), STAGED, ids=["product", "record", "in another case"]
+)
 def test_what_cannot_stand_beside_what_is_staged(
     new: list[Entry], staged: list[Entry], why: str
 ) -> None:
