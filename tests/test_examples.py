@@ -105,8 +105,8 @@ def test_the_nightly_inventory(place: Place) -> None:
 
     bad = "ProductID,InventoryRecordID,QuantityAvailable\ntent,no-shelf,1\ntent,shelf-1,40\n"
     (place.folder / "incoming" / "bad.csv").write_text(bad)
-    second = place.check(3, "./run.sh")
-    assert "it is staged again, and inventory stays paused" in second
+    second = place.check(6, "./run.sh")
+    assert "they are staged again, and inventory stays paused" in second
     assert place.stock() == [40, 9]
 
 

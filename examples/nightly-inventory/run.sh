@@ -17,12 +17,13 @@ for file in incoming/*.csv; do
 done
 
 code=0
-ocsync resume inventory --verify --lock-timeout 5m --max-changes 10000 || code=$?
+ocsync resume inventory --verify --on-conflict skip --lock-timeout 5m --max-changes 10000 ||
+  code=$?
 case $code in
 0) echo "everything arrived" ;;
 3) echo "some of it was refused; it is staged again, and inventory stays paused: ocsync stage list" ;;
 5) echo "sent, but not there as sent: ocsync history" ;;
-6) echo "somebody else changed the same records; what was not sent is staged again: ocsync plan --diff" ;;
+6) echo "some records do not exist, or were changed by others; they are staged again, and inventory stays paused: ocsync plan --diff" ;;
 7) echo "another command is at work, or somebody else lifted or made a pause: ocsync status" ;;
 75) echo "no way to OrderCloud now; the next run goes on from here" ;;
 *) echo "failed with $code" ;;

@@ -160,9 +160,12 @@ def _created_by(steps: Iterable[Step]) -> set[str]:
 
 
 async def run_preflight(
-    session: Session, steps: Sequence[Step], run: Run | None = None
+    session: Session,
+    steps: Sequence[Step],
+    run: Run | None = None,
+    plan: Sequence[Step] = (),
 ) -> Preflight:
-    """Read what *steps* write, and hold each against it; documents are kept in *run* if given.
+    """Read what *steps* of *plan* write, and hold each against it; *run* keeps the documents.
 
     Of a ref with several steps only the first is held against what is there now. A ref that cannot
     be read is left unprepared: its step reads again when its turn comes.
@@ -171,7 +174,7 @@ async def run_preflight(
     for step in steps:
         first.setdefault(ref_key(step.ref), step)
     found = Preflight({}, [], [])
-    creates = _created_by(steps)
+    creates = _created_by([*plan, *steps])
     group: list[tuple[Ref, Document | None]] = []
     done = same = 0
     async for ref, current in read_current(session.api, [step.ref for step in first.values()]):
