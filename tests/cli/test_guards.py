@@ -9,7 +9,7 @@ import pytest
 
 from tests.builders import Shop
 from tests.conftest import SECRET, Run
-from tests.engine.sitting import crash
+from tests.crash_points import CrashPoint, crash_resume
 from tests.intercepting import intercepting
 
 USER = {
@@ -195,7 +195,7 @@ def test_a_profile_that_points_elsewhere(ocsync: Run, shop: Shop, work: str) -> 
         ocsync("pause", "inventory")
     elif work == "open run":
         ocsync("stage", "set", ref, "QuantityAvailable=9")
-        crash(ocsync, shop, sent=True)
+        crash_resume(shop, CrashPoint("request", moment="after"))
     elif work == "attached":
         (POINTED.parent / "attached.toml").write_text(
             '["stock/HttpTargets"]\nphase = "attached"\nsince = "2026-01-01T00:00:00+00:00"\n'
@@ -231,8 +231,8 @@ def test_a_url_ends_at_its_host(ocsync: Run, shop: Shop, ending: str) -> None:
             64, True, True,
         )  # fmt: skip
     repoint(f'auth_url = "{shop.url}"', f'auth_url = "{shop.url}{ending}"')
-    for words in (("status",), ("doctor", "--offline")):
-        broken = ocsync(*words)
+    for command in (("status",), ("doctor", "--offline")):
+        broken = ocsync(*command)
         assert broken.code == 78, broken
         assert "change auth_url in" in broken.out + broken.err
         assert f"use {shop.url}" in broken.out + broken.err
@@ -275,7 +275,7 @@ def test_what_somebody_did_meanwhile_is_told(ocsync: Run, shop: Shop) -> None:
     shop.call("PATCH", path, {"SyncEntityDeleted": False})
     shop.faults({"method": "PATCH", "path": "inventoryrecords/R20", "action": "unpause"})
     result = ocsync("resume")
-    assert result.code == 0, result
+    assert result.code == 7, result
     assert "somebody else lifted our pause meanwhile" in result.err
     assert not shop.paused()
     told_targets = {t["name"]: t for t in ocsync("status", "--json").data["targets"]}
