@@ -100,8 +100,8 @@ def _pause_lines(result: ResumeReport) -> Iterator[Line]:
         yield "▶", f"  {names}  running again; paused for {duration(longest)}"
     for one in result.lost_pauses:
         yield "!", f"  {one.target}  was not paused any more before the last change was sent"
-    for target, reason in result.still_paused:
-        yield "‖", f"  {target}  stays paused: {reason}"
+    for kept in result.still_paused:
+        yield "‖", f"  {kept.target}  stays paused: {kept.why}"
 
 
 def closing_line(result: ResumeReport) -> Line:
