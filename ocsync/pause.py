@@ -1,8 +1,11 @@
 """The pause of a target: what this workspace remembers of it, and how it stands to the server.
 
 Pure. A pause is written down before the server is told (`pausing`), and again before it is lifted
-(`lifting`); a crash in between is settled by what the server says. What is remembered is what is
-ours to lift: transitions from running to paused that we made, and those we were told to adopt.
+(`lifting`). After a crash in between the server says how a `pausing` ended. A `lifting` whose
+target is still paused cannot be told: the request may not have arrived, or someone else may have
+paused since. What is remembered is what is ours to lift: transitions from running to paused that we
+made, and those we were told to adopt. That ends for good once the target was seen not paused
+(`lost`).
 """
 
 from __future__ import annotations
@@ -29,7 +32,8 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A pause of ours. *since* and *until* are UTC, ISO 8601; *found* is the config before it.
 
     *job* is the address of the CI job that paused. *run* is the run that paused for its own replay,
-    *window* the window that did for its command; *adopted* that somebody else had paused it.
+    *window* the window that did for its command; *adopted* that somebody else had paused it. *lost*
+    is when the target was seen without this pause: what pauses it from then on is not ours.
     """
 
     target: str
@@ -42,6 +46,7 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     run: str = ""
     window: str = ""
     adopted: bool = False
+    lost: str = ""
     found: dict[str, Any] = {}
 
     def check(self) -> None:
@@ -74,23 +79,38 @@ class PauseState(StrEnum):
     PAUSED_BY_US = "paused by us"
     PAUSED_BY_OTHER = "paused by someone else"
     UNPAUSED_BY_OTHER = "lifted by someone else"
+    UNCERTAIN = "paused, perhaps by someone else"
 
 
 def resolve_intent(pause: Pause | None, server: TargetState) -> Pause | None:
     """What remains of *pause* once the server has told how its open intent ended.
 
-    An unsent or lost pause is forgotten, an arrived one is ours; a lift that did not arrive leaves
-    the pause ours. A finished pause stays as it is, also when somebody else lifted it.
+    A pause that did not arrive is forgotten, and one that did is ours. A lift that arrived ends the
+    pause. Where the target is still paused the intent stays open, as that may be someone else's
+    pause. A finished pause stays as it is, also when somebody else lifted it.
     """
-    if pause is None or pause.phase is PausePhase.PAUSED:
+    if pause is None or pause.phase is PausePhase.PAUSED or pause.lost:
         return pause
-    return msgspec.structs.replace(pause, phase=PausePhase.PAUSED) if server.paused else None
+    if not server.paused:
+        return None
+    if pause.phase is PausePhase.UNPAUSING:
+        return pause
+    return msgspec.structs.replace(pause, phase=PausePhase.PAUSED)
+
+
+def is_lost(pause: Pause | None, server: TargetState) -> bool:
+    """Return whether *server* shows that a finished *pause* of ours has ended without us."""
+    held = pause is not None and pause.phase is PausePhase.PAUSED and not pause.lost
+    return held and not server.paused
 
 
 def pause_state(pause: Pause | None, server: TargetState) -> PauseState:
-    """How the target stands; *pause* is settled."""
+    """Return how the target stands; *pause* is what `resolve_intent` left of it."""
     if not server.exists:
         return PauseState.NO_CONFIG
-    if pause is None:
-        return PauseState.PAUSED_BY_OTHER if server.paused else PauseState.RUNNING
-    return PauseState.PAUSED_BY_US if server.paused else PauseState.UNPAUSED_BY_OTHER
+    if not server.paused:
+        return PauseState.UNPAUSED_BY_OTHER if pause else PauseState.RUNNING
+    if pause is None or pause.lost:
+        return PauseState.PAUSED_BY_OTHER
+    uncertain = pause.phase is PausePhase.UNPAUSING
+    return PauseState.UNCERTAIN if uncertain else PauseState.PAUSED_BY_US

@@ -38,7 +38,15 @@ OLD = HERE / "workspace" / "profiles" / "acme"
 NOW = Path(".ocsync/profiles/acme")
 URL = "http://127.0.0.1:8765"
 """Where the marketplace was when the workspace was written."""
-NEW: set[str] = {"intent.emptied", "intent.updated", "marketplace.api_url"}
+NEW: set[str] = {
+    "intent.emptied",
+    "intent.updated",
+    "marketplace.api_url",
+    "pause.lost",
+    "json.held",
+    "catalogs.since",
+    "catalogs.at",
+}
 """Keys that files have got since, as `keys_in` names them."""
 RUNS = [
     "0303-0900", "0304-0900", "0305-0900", "0306-0900", "0307-0900", "0308-0900", "0310-0900",
@@ -148,7 +156,7 @@ def answer(run: Run, *words: str, code: int = 0) -> Any:
 
 def finish(run: Run) -> Any:
     """Continue the run that was cut off, and send all that is staged."""
-    return summary(run, "resume", "--repause", "--verify")
+    return summary(run, "resume", "--repause", "--verify", "--yes")
 
 
 def files() -> dict[Path, tuple[int, int, bytes]]:
@@ -243,7 +251,7 @@ def test_staging_continues(untouched: Run) -> None:
 
 def test_the_runs(untouched: Run) -> None:
     shown = answer(untouched, "history")["runs"]
-    assert shown == [record(name) for name in reversed(RUNS)]
+    assert shown == [{**record(name), "held": []} for name in reversed(RUNS)]
     for name, words in {
         "0310-1100 0306-0900": ["--sort", "resync"],
         "0310-0930 0305-0900": ["--sort", "delete"],
@@ -261,7 +269,7 @@ def test_each_run(untouched: Run) -> None:
     for name in RUNS:
         folder = OLD / "runs" / name
         shown = answer(untouched, "history", name, "--steps")
-        assert shown["run"] == record(name)
+        assert shown["run"] == {**record(name), "held": []}
         assert shown["findings"] == records(folder / "findings.jsonl")
         log = records(folder / "outcomes.jsonl")
         begun = {one["number"]: one["at"] for one in log if one["type"] == "intent"}
@@ -319,8 +327,8 @@ def test_reports_of_a_run(untouched: Run) -> None:
 
 def test_doctor(old: Run) -> None:
     lines = sum(len(records(path)) for path in OLD.rglob("*.jsonl"))
-    for words, more in (["--offline"], []), ([], ["targets"]):
-        checks = answer(old, "doctor", *words, code=1)["checks"]
+    for words, more in (["--offline"], []), ([], ["targets", "targets"]):
+        checks = answer(old, "doctor", *words, code=7 if more else 1)["checks"]
         wrong = [one["id"] for one in checks if one["level"] == "wrong"]
         assert wrong == ["pauses", "pauses", *more], "a lease and a window, and no damage"
         [logs] = [one for one in checks if one["id"] == "logs"]
@@ -343,7 +351,8 @@ def test_status_and_targets(old: Run) -> None:
     for command in ("status", "targets"):
         found = answer(old, command)
         rows = {row["name"]: row for row in found["targets"]}
-        assert {name: row["ours"] for name, row in rows.items() if row["ours"]} == pauses(OLD)
+        ours = {name: row["ours"] for name, row in rows.items() if row["ours"]}
+        assert ours == {n: pause for n, pause in pauses(OLD).items() if n != "catalogs"}
         assert sorted(name for name, row in rows.items() if row["paused"]) == [
             "buyer-users", "buyers", "categories", "inventory", "products", "suppliers", "usergroups",
         ]  # fmt: skip
@@ -426,7 +435,8 @@ def test_resume_continues_the_run_and_sends_what_is_staged(old: Run, shop: Shop)
 def test_resume_reports_what_it_cannot_know(old: Run, shop: Shop) -> None:
     """Someone changed what the cut-off run was adjusting; then the other ways to fail."""
     shop.call("PATCH", SHELF.format("tent"), {"QuantityAvailable": 99})
-    result = summary(old, "resume", "--repause", code=6)
+    assert old("resume", "--repause").code == 7, "an unpause was cut off"
+    result = summary(old, "resume", "--repause", "--yes", code=6)
     [unknown] = result["problems"]
     numbers = {"QuantityAvailable": {"before": 18, "sent": 23, "found": 99}}
     assert (unknown["state"], unknown["values"]) == ("unknown", numbers)
@@ -451,7 +461,7 @@ def test_resume_reports_what_it_cannot_know(old: Run, shop: Shop) -> None:
 
 
 def test_a_saved_plan_is_held_against_what_is_staged(old: Run, shop: Shop) -> None:
-    stale = old("resume", "--plan", "plan.json", "--repause", "--json")
+    stale = old("resume", "--plan", "plan.json", "--repause", "--yes", "--json")
     assert stale.code == 6, "the profile's URL is another one"
     assert stale.events[-1]["type"] != "summary"
     assert record("0310-0900", NOW)["state"] == "closed", "that run comes first all the same"
@@ -464,7 +474,7 @@ def test_a_saved_plan_is_held_against_what_is_staged(old: Run, shop: Shop) -> No
 
 
 def test_dry_runs(old: Run, shop: Shop) -> None:
-    assert old("profile", "check").code == 0, "the API's URL is pinned at the next sign-in"
+    assert old("status").code == 0, "the URL is pinned, and the pause that is lost is noted"
     before = files()
     changes = summary(old, "resume", "--dry-run")["changes"]
     assert len(changes) == 15
@@ -592,12 +602,14 @@ def test_expire_unpauses_what_is_over(old: Run, shop: Shop) -> None:
 
 
 def test_pause_and_unpause(old: Run, shop: Shop) -> None:
-    taken = answer(old, "pause", "usergroups", "buyer-users", "buyers", "--reason", "move")
+    refused = old("pause", "usergroups", "buyer-users")
+    assert (refused.code, "an unpause was cut off" in refused.err) == (7, True)
+    taken = answer(old, "pause", "usergroups", "buyers", "--reason", "move")
     before, again = pauses(OLD), {"phase": "paused", "reason": "move"}
     asked = {name: {**before[name], **again} for name in taken["targets"]}
     assert taken["targets"] == asked
     assert pauses() == {**before, **asked}, "nothing else is lost"
-    words = ("unpause", *(set(before) - {"inventory"}))
+    words = ("unpause", "--yes", *(set(before) - {"inventory"}))
     lifted = {one["target"]: one["seconds"] for one in answer(old, *words)["lifted"]}
     assert sorted(lifted) == [
         "buyer-users", "buyers", "categories", "products", "suppliers", "usergroups",

@@ -184,7 +184,7 @@ class Context:
 
 def _orphaned_pauses(folder: ProfileDir) -> list[str]:
     try:
-        pauses = folder.raw_pauses()
+        pauses = folder.claims()
     except Damaged:
         return []  # the command that reads the pauses reports it
     windows = {name: str(pause["window"]) for name, pause in pauses.items() if "window" in pause}

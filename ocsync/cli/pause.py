@@ -75,6 +75,11 @@ def register(app: typer.Typer) -> None:
             if not status.server.changed:
                 flag = f"{status.target.flags[0]}=false"
                 ctx.console.info(f"  {flag}: {name} gets no changes, later either", "!")
+        if adopted := [s.target.name for s in statuses if s.pause and s.pause.adopted]:
+            ctx.console.info(
+                "  Whoever had paused can still unpause, as does the end of their --for;", "!"
+            )
+            ctx.console.info(f"  there: ocsync unpause {' '.join(adopted)} --leave-paused")
         ctx.console.info(
             "  A pause does not hold deletes, webhooks, integration events, order sync,"
         )

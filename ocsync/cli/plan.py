@@ -12,6 +12,7 @@ from ocsync.cli.options import LOCAL_EXITS, command
 from ocsync.errors import ExitCode, FileMissing
 
 if TYPE_CHECKING:
+    from ocsync.engine.pause.pausing import TargetStatus
     from ocsync.engine.resume.drafting import PlanDraft
     from ocsync.engine.resume.preflight import Preflight
     from ocsync.render.plan import ReplayRate
@@ -59,18 +60,22 @@ def register(app: typer.Typer) -> None:
         drafted = draft_plan(folder.journal.entries(), names)
         if explain:
             return _explain(ctx, drafted, explain)
+        pauses, is_open = folder.read_pauses(), folder.window_locks.is_open
         view = shown.PlanView(
-            plan_title(folder), drafted, folder.read_pauses(), _last_rate(folder), utc_now()
-        )
+            plan_title(folder), drafted, pauses, _last_rate(folder), utc_now(), names,
+            [name for name, pause in pauses.items() if pause.window and is_open(pause.window)],
+        )  # fmt: skip
         digest = fingerprint(drafted.plan, folder)
+        steps = drafted.plan.steps
+        result: Preflight | None = None
+        if diff and (steps or pauses):
+            result, statuses = preflight(ctx, drafted)
+            view = view._replace(statuses=statuses, pauses=folder.read_pauses())
         facts = shown.document(view, digest)
         unfinished = folder.runs.open_run()
         facts["open_run"] = unfinished.read_info().id if unfinished else ""
-        steps = drafted.plan.steps
         something = bool(steps)
-        result: Preflight | None = None
-        if diff and steps:
-            result = preflight(ctx, drafted)
+        if result and steps:
             facts["changes"] = shown.difference_documents(steps, result)
             something = any(not row["same"] for row in facts["changes"])
         if out:
@@ -81,6 +86,8 @@ def register(app: typer.Typer) -> None:
             ctx.console.print(text, "!")
         if not steps:
             ctx.console.print(shown.nothing_to_send(drafted, names), "=")
+            for sign, line in shown.target_lines(view):
+                ctx.console.print(line, sign)
             ctx.console.suggest(*_next_commands(drafted, unfinished=bool(unfinished)))
         elif not ctx.console.json:
             for sign, line in shown.lines(view):
@@ -108,14 +115,30 @@ def plan_title(folder: ProfileDir) -> str:
     return " · ".join(dict.fromkeys(filter(None, parts)))
 
 
-def preflight(ctx: Context, drafted: PlanDraft, *, stream: bool = False) -> Preflight:
-    """Read what the server has of the entities that a plan writes."""
+def preflight(
+    ctx: Context, drafted: PlanDraft, *, stream: bool = False
+) -> tuple[Preflight, dict[str, TargetStatus] | None]:
+    """Read what the server has of the entities that a plan writes, and of its targets.
+
+    The latter is None for a sign-in that may not read the sync configs.
+    """
+    from ocsync.engine.pause.pausing import read_status
     from ocsync.engine.resume.preflight import run_preflight
     from ocsync.engine.session import Session, sign_in
+    from ocsync.errors import RoleMissing
+    from ocsync.plan import feeds
+    from ocsync.schema import TARGETS
 
-    async def read(session: Session) -> Preflight:
+    async def read(session: Session) -> tuple[Preflight, dict[str, TargetStatus] | None]:
         await sign_in(session)
-        return await run_preflight(session, drafted.plan.steps)
+        found = await run_preflight(session, drafted.plan.steps)
+        fed = feeds(step.ref for step in drafted.plan.steps)
+        named = {*fed.direct, *session.folder.read_pauses()}
+        try:
+            targets = [target for name, target in TARGETS.items() if name in named]
+            return found, await read_status(session, targets, save=False)
+        except RoleMissing:
+            return found, None
 
     return ctx.run_online(read, stream=stream)
 

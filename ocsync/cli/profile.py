@@ -156,10 +156,10 @@ def register(app: typer.Typer) -> None:
         ctx.yes = yes
         folder = _open(ctx, name)
         with folder.run_lock():  # a running resume must not lose its folder
-            if folder.raw_pauses():
+            if paused := folder.claims():
                 raise Conflict(
-                    f"profile {name} has paused {', '.join(folder.raw_pauses())}",
-                    hint=f"ocsync unpause {' '.join(folder.raw_pauses())} --profile {name}",
+                    f"profile {name} has paused {', '.join(paused)}",
+                    hint=f"ocsync unpause {' '.join(paused)} --profile {name}",
                 )
             if attached := ", ".join(folder.raw_attachments()):
                 raise Conflict(

@@ -158,7 +158,7 @@ def _dry_run(ctx: Context, targets: list[str]) -> ExitCode:
     from ocsync.render import plan as shown
 
     drafted = draft_plan(ctx.folder().journal.entries(), targets)
-    result = preflight(ctx, drafted, stream=True)
+    result, _ = preflight(ctx, drafted, stream=True)
     steps = drafted.plan.steps
     facts = {"type": "dry-run", "changes": shown.difference_documents(steps, result)}
     ctx.console.event(facts)

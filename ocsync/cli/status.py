@@ -79,7 +79,8 @@ def register(app: typer.Typer) -> None:
                 *shown.staged_lines(staged, run, now),
             ):
                 ctx.console.print(line, sign)
-        something = result.something if result else bool(due if age else pauses)
+        lost = [name for name, pause in pauses.items() if pause.get("lost")]
+        something = result.something if result else bool((due or lost) if age else pauses)
         return ExitCode.SOMETHING if exit_code and something else ExitCode.DONE
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import Confirm, LockTimeout, command, parse_duration
+from ocsync.cli.options import Confirm, LockTimeout, Yes, command, parse_duration
 from ocsync.cli.pause import Targets
 from ocsync.errors import ExitCode
 
@@ -22,8 +22,16 @@ def register(app: typer.Typer) -> None:
         force: Annotated[
             bool, typer.Option("--force", help="Also lift pauses that are not ours.")
         ] = False,
+        leave_paused: Annotated[
+            bool,
+            typer.Option(
+                "--leave-paused",
+                help="Only forget the pause: someone else has taken it over.",
+            ),
+        ] = False,
         confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
+        yes: Yes = False,
     ) -> None:
         """Lift our pauses; what is staged stays staged."""
         from ocsync.engine.pause import pausing
@@ -32,7 +40,9 @@ def register(app: typer.Typer) -> None:
         from ocsync.schema import read_targets
 
         direct, grouped = read_targets(targets)
-        ctx.lock_seconds, ctx.confirmed = parse_duration(lock_timeout), confirm
+        ctx.lock_seconds, ctx.confirmed, ctx.yes = parse_duration(lock_timeout), confirm, yes
+        if leave_paused:
+            return _leave_paused(ctx, [target.name for target in (*direct, *grouped)])
 
         async def work_on(session: Session) -> list[tuple[pausing.TargetStatus, float]]:
             await sign_in(session)
@@ -48,3 +58,18 @@ def register(app: typer.Typer) -> None:
             ctx.console.print(f"{status.target.name}  running again{after}", "▶")
         if not lifted:
             ctx.console.print("none of them was paused", "=")
+        return None
+
+
+def _leave_paused(ctx: Context, names: list[str]) -> None:
+    """Forget this workspace's pauses of the targets *names*; the server is not asked."""
+    folder = ctx.folder()
+    with folder.run_lock():
+        pauses = folder.read_pauses()
+        forgotten = [name for name in names if name in pauses]
+        folder.write_pauses({n: pause for n, pause in pauses.items() if n not in forgotten})
+    ctx.console.document("unpause", {"lifted": [], "forgotten": forgotten})
+    for name in forgotten:
+        ctx.console.print(f"{name}  left as it is; this workspace will not unpause it", "‖")
+    if not forgotten:
+        ctx.console.print("this workspace paused none of them", "=")

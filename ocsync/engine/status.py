@@ -31,9 +31,9 @@ class Status(NamedTuple):
         Of somebody else's pause nobody knows the age, so it counts always.
         """
         counts = (
-            (PauseState.PAUSED_BY_OTHER,)
+            (PauseState.PAUSED_BY_OTHER, PauseState.UNCERTAIN)
             if self.aged
-            else (PauseState.PAUSED_BY_US, PauseState.PAUSED_BY_OTHER)
+            else (PauseState.PAUSED_BY_US, PauseState.PAUSED_BY_OTHER, PauseState.UNCERTAIN)
         )
         paused = any(s.state in counts for s in self.targets.values())
         return bool(paused or self.overdue or self.drifted)
@@ -51,7 +51,8 @@ async def status(session: Session, *, max_age: float = 0.0) -> Status:
     drifted = [
         name
         for name, one in seen.items()
-        if one.state is PauseState.UNPAUSED_BY_OTHER or (name in pauses and not one.server.exists)
+        if one.state is PauseState.UNPAUSED_BY_OTHER
+        or (name in pauses and (pauses[name].lost or not one.server.exists))
     ]
     is_open = session.folder.window_locks.is_open
     overdue = overdue_pauses(session.folder.raw_pauses(), session.now(), is_open, max_age=max_age)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ocsync.engine.resume.drafting import PlanDraft
 from ocsync.models import Entry, Op, Step
-from ocsync.pause import Pause
+from ocsync.pause import Pause, PausePhase, PauseState
 from ocsync.plan import Risk, feeds, risks, totals
 from ocsync.render.text import (
     Line,
@@ -24,6 +24,7 @@ from ocsync.render.text import (
 _REF_LIMIT = 20
 
 if TYPE_CHECKING:
+    from ocsync.engine.pause.pausing import TargetStatus
     from ocsync.engine.resume.preflight import Preflight
 
 
@@ -34,13 +35,20 @@ class ReplayRate(NamedTuple):
 
 
 class PlanView(NamedTuple):
-    """The facts that the overview of a plan shows."""
+    """The facts that the overview of a plan shows.
+
+    *named* are the targets that the plan is limited to, *windows* the targets that an open window
+    holds, *statuses* what the server says of its targets, None where it was not asked.
+    """
 
     title: str
     draft: PlanDraft
     pauses: Mapping[str, Pause]
     rate: ReplayRate | None
     now: datetime
+    named: Sequence[str] = ()
+    windows: Collection[str] = ()
+    statuses: Mapping[str, TargetStatus] | None = None
 
 
 def lines(view: PlanView) -> Iterator[Line]:
@@ -60,7 +68,7 @@ def lines(view: PlanView) -> Iterator[Line]:
     yield "", "  " + last + percent
     yield "", ""
     yield "", f"  in {count(view.draft.plan.waves, 'wave')}{_forecast(view)}"
-    yield from _target_lines(view)
+    yield from target_lines(view)
     for risk in risks(steps):
         yield "!", f"  {risk.text}"
         if risk.advice:
@@ -89,22 +97,81 @@ def _forecast(view: PlanView) -> str:
     )
 
 
-def _target_lines(view: PlanView) -> Iterator[Line]:
+_STATE_TEXTS = {
+    PauseState.NO_CONFIG: ("!", "no sync config: nothing to pause, and nothing is delivered"),
+    PauseState.PAUSED_BY_OTHER: ("‖", "paused by someone else; resume leaves it so"),
+    PauseState.UNPAUSED_BY_OTHER: ("!", "someone else unpaused it; resume asks before it goes on"),
+    PauseState.UNCERTAIN: ("!", "an unpause was cut off; resume asks whose the pause is"),
+}
+
+
+def target_lines(view: PlanView) -> Iterator[Line]:
+    """Yield how the targets of a plan stand, and each pause that resume will end."""
     fed = feeds(step.ref for step in view.draft.plan.steps)
+    unpaused = _unpaused_by_resume(view)
     for name in fed.direct:
-        pause = view.pauses.get(name)
-        if pause is None:
-            yield "▶", f"  {name}  not paused by us; will be paused for the replay"
-            continue
-        until = f", until {local_time(pause.until, view.now)}" if pause.until else ""
-        yield "‖", f"  {name}  paused by you for {duration(pause.seconds(view.now))}{until}"
-    running = [name for name in fed.indirect if name not in view.pauses]
-    paused = [name for name in fed.indirect if name in view.pauses]
+        state, pause = _state_of(view, name), view.pauses.get(name)
+        if state in _STATE_TEXTS:
+            sign, text = _STATE_TEXTS[state]
+            yield sign, f"  {name}  {text}"
+        elif pause is None:
+            where = "running" if view.statuses is not None else "not paused by us"
+            yield "▶", f"  {name}  {where}; will be paused for the replay"
+        else:
+            yield "‖", f"  {name}  {_pause_text(view, pause)}"
+    for name in unpaused:
+        if name not in fed.direct:
+            text = _pause_text(view, view.pauses[name])
+            yield "‖", f"  {name}  {text}; resume will unpause it too"
+    mine = [name for name in fed.indirect if _is_ours(view, name)]
+    running = [name for name in fed.indirect if name not in mine]
     if running:
         are = "is" if len(running) == 1 else "are"
         yield "!", f"  may also resend {', '.join(running)}, which {are} not paused by us"
-    if paused:
-        yield "‖", f"  may also resend {', '.join(paused)}, paused by you"
+    if mine:
+        yield "‖", f"  may also resend {', '.join(mine)}, paused by you"
+    if as_of := _as_of(view):
+        source = "from the server" if view.statuses else "recorded here; --diff asks the server"
+        yield "", f"  targets as of {local_time(as_of, view.now)}, {source}"
+
+
+def _pause_text(view: PlanView, pause: Pause) -> str:
+    until = f", until {local_time(pause.until, view.now)}" if pause.until else ""
+    return f"paused by you for {duration(max(pause.seconds(view.now), 0))}{until}"
+
+
+def _state_of(view: PlanView, name: str) -> PauseState:
+    """Return how a target stands: as the server said, else as this workspace recorded it."""
+    if view.statuses and name in view.statuses:
+        return view.statuses[name].state
+    pause = view.pauses.get(name)
+    if pause is None:
+        return PauseState.RUNNING
+    if pause.lost:
+        return PauseState.UNPAUSED_BY_OTHER
+    uncertain = pause.phase is PausePhase.UNPAUSING
+    return PauseState.UNCERTAIN if uncertain else PauseState.PAUSED_BY_US
+
+
+def _is_ours(view: PlanView, name: str) -> bool:
+    return _state_of(view, name) is PauseState.PAUSED_BY_US
+
+
+def _unpaused_by_resume(view: PlanView) -> list[str]:
+    """Return the targets whose pause of ours a resume that succeeds ends."""
+    return [
+        name
+        for name, pause in view.pauses.items()
+        if _is_ours(view, name) and name not in view.windows
+        if not view.named or name in view.named or pause.run
+    ]
+
+
+def _as_of(view: PlanView) -> str:
+    """Return the time that what is said of the targets is from; empty where nothing is known."""
+    if view.statuses:
+        return view.now.isoformat()
+    return max((pause.lost or pause.since for pause in view.pauses.values()), default="")
 
 
 def document(view: PlanView, fingerprint: str) -> dict[str, Any]:
@@ -121,7 +188,9 @@ def document(view: PlanView, fingerprint: str) -> dict[str, Any]:
         "targets": {
             "direct": list(fed.direct),
             "possible": list(fed.indirect),
-            "paused_by_us": sorted(view.pauses),
+            "paused_by_us": sorted(n for n, pause in view.pauses.items() if not pause.lost),
+            "will_unpause": _unpaused_by_resume(view),
+            "as_of": _as_of(view),
         },
         "seconds": len(steps) / view.rate.per_second if view.rate else None,
         "risks": [_risk_document(risk) for risk in risks(steps)],

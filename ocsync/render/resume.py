@@ -16,6 +16,7 @@ from ocsync.store import RunInfo
 
 if TYPE_CHECKING:
     from ocsync.engine.resume.close import ResumeReport
+    from ocsync.engine.resume.pause_survey import LostPause
 
 _COLUMNS = (State.DONE, State.UNCHANGED, State.FAILED, State.CONFLICT, State.BLOCKED, State.UNKNOWN)
 _ALWAYS = (State.DONE, State.UNCHANGED, State.FAILED)
@@ -25,7 +26,7 @@ def lines(result: ResumeReport) -> Iterator[Line]:
     """Yield the report of a resume."""
     if result.run is None:
         yield from _pause_lines(result)
-        if not result.unpaused:
+        if not (result.unpaused or result.still_paused):
             yield "=", "nothing is staged, and no target is paused by this workspace"
         return
     info = result.run
@@ -97,8 +98,10 @@ def _pause_lines(result: ResumeReport) -> Iterator[Line]:
         names = ", ".join(name for name, _ in result.unpaused)
         longest = max(seconds for _, seconds in result.unpaused)
         yield "▶", f"  {names}  running again; paused for {duration(longest)}"
-    for target, reason in result.still_paused:
-        yield "‖", f"  {target}  stays paused: {reason}"
+    for one in result.lost_pauses:
+        yield "!", f"  {one.target}  was not paused any more before the last change was sent"
+    for kept in result.still_paused:
+        yield "‖", f"  {kept.target}  stays paused: {kept.why}"
 
 
 def closing_line(result: ResumeReport) -> Line:
@@ -117,13 +120,28 @@ def closing_line(result: ResumeReport) -> Line:
     if result.delivery_proof and result.delivery_proof.exit_code:
         lacking = count(len(result.delivery_proof.undelivered), "message")
         return "✗", f"sent, but {lacking} did not arrive as written"
+    if result.lost_pauses:
+        return "✗", f"sent, but not all of it while paused: {_singly(result.lost_pauses)}"
     if result.verification and result.verification.exit_code:
         differences = count(len(result.verification.findings), "difference")
         return "✗", f"sent, but verification found {differences}"
     if not sent:
         return "✓", f"complete: {count(info.steps, 'step')}, nothing differed from what is staged"
     edits, requests = count(info.entries, "edit"), count(sent, "request")
+    if theirs := [row.target for row in result.still_paused if row.by_other]:
+        stay = "stays" if len(theirs) == 1 else "stay"
+        return "‖", f"sent {edits} in {requests}, but {', '.join(theirs)} {stay} paused"
     return "✓", f"complete: {edits} in {requests}, {duration(info.seconds)}"
+
+
+def _singly(lost: Sequence[LostPause]) -> str:
+    """Return the number of changes that may have been delivered one by one, by target."""
+    parts = []
+    for one in lost:
+        got = f" (the listener received {one.received:,})" if one.received is not None else ""
+        changes = count(one.sent, "change")
+        parts.append(f"up to {changes} of {one.target} may have been delivered one by one{got}")
+    return "; ".join(parts)
 
 
 def next_commands(result: ResumeReport) -> list[str]:
@@ -151,6 +169,7 @@ def document(result: ResumeReport, folder: Path | None = None) -> dict[str, Any]
         "conflicts": [conflict._asdict() for conflict in result.conflicts],
         "lifted": [row._asdict() for row in result.unpaused],
         "kept": [row._asdict() for row in result.still_paused],
+        "lost_pauses": [row._asdict() for row in result.lost_pauses],
         "verified": verify.document(verification) if verification else None,
         "delivery": delivery_proof.document(result.delivery_proof),
         "staged": result.staged,

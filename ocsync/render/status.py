@@ -27,6 +27,7 @@ _ENDINGS = {
     4: "a role is missing",
     5: "differences found",
     6: "conflict",
+    7: "the pause ended too early",
     75: "the way to the server was gone",
     130: "stopped",
     143: "stopped",
@@ -37,7 +38,11 @@ def offline_lines(
     pauses: PauseDocuments, due: Mapping[str, OverdueReason], now: datetime
 ) -> Iterator[Line]:
     """Yield the pauses that this workspace recorded, and those that are overdue."""
-    rows = [row for name, pause in pauses.items() for row in _pause_rows(name, pause, now)]
+    rows: list[_Row] = []
+    for name, pause in pauses.items():
+        rows += (
+            [_lost_row(name, pause, now)] if pause.get("lost") else _pause_rows(name, pause, now)
+        )
     yield from _align([*rows, *_overdue_rows(due)])
     if not pauses:
         yield "=", "  no target is paused by this workspace"
@@ -58,8 +63,17 @@ def online_lines(status: Status, pauses: PauseDocuments, now: datetime) -> Itera
                 running += 1
             case "paused by us":
                 rows += _pause_rows(name, pauses.get(name, {}), now)
+            case "paused by someone else" if name in pauses:
+                rows.append(("‖", name, "by someone else, after this workspace's pause was lifted"))
             case "paused by someone else":
                 rows.append(("‖", name, "by someone else (not by this workspace)"))
+            case "paused, perhaps by someone else":
+                rows.append(
+                    ("!", name, "an unpause was cut off; someone else may have paused since")
+                )
+                rows.append(
+                    ("", "", f"ocsync unpause {name} --force, or ocsync pause {name} --adopt")
+                )
             case _:
                 rows.append(("!", name, "we paused it, but someone else lifted it"))
     yield from _align([*rows, *_overdue_rows(status.overdue)])
@@ -81,6 +95,11 @@ def _overdue_rows(due: Mapping[str, OverdueReason]) -> Iterator[_Row]:
     """Yield the overdue pauses, each with the reason and the command that ends it."""
     for name, reason in due.items():
         yield "!", name, f"overdue: {_OVERDUE_TEXTS[reason]}"
+
+
+def _lost_row(name: str, pause: Mapping[str, Any], now: datetime) -> _Row:
+    seen = local_time(str(pause["lost"]), now)
+    return "!", name, f"we paused it, but someone else lifted it (seen {seen})"
 
 
 def _pause_rows(name: str, pause: Mapping[str, Any], now: datetime) -> Iterator[_Row]:
@@ -142,6 +161,7 @@ def ending_text(state: str, exit_code: int) -> str:
 
 def document(status: Status, pauses: Mapping[str, Any]) -> dict[str, Any]:
     """Return the status of every target as JSON data."""
+    ours = {name: pause for name, pause in pauses.items() if not pause.get("lost")}
     return {
         "marketplace": status.identity.marketplace,
         "targets": [
@@ -150,7 +170,7 @@ def document(status: Status, pauses: Mapping[str, Any]) -> dict[str, Any]:
                 "standing": target.state.value,
                 "exists": target.server.exists,
                 "paused": target.server.paused,
-                "ours": dict(pauses[name]) if name in pauses else None,
+                "ours": dict(ours[name]) if name in ours else None,
                 "delivery": target.server.delivery,
                 "changed": target.server.changed,
                 "deleted": target.server.deleted,

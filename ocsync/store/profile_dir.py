@@ -35,6 +35,8 @@ JOURNAL_SECONDS = 30.0
 """How long to wait for the journal: its holders are quick."""
 TRANSPORTS = ("http", "kafka")
 """What a listener listens to; one of each may run at a time."""
+_LOST = "lost-pauses"
+"""The folder of the notes that a pause of ours was seen ended, one a target."""
 LOOK_SECONDS = 0.5
 """How long a listener waits for its lock: whoever asks whether one listens holds it a moment."""
 
@@ -181,14 +183,42 @@ class ProfileDir:
         work = {
             f"{staged:,} staged {'edit' if staged == 1 else 'edits'}": staged,
             f"unfinished run {', '.join(runs)}": runs,
-            f"a pause of {', '.join(self.raw_pauses())}": self.raw_pauses(),
+            f"a pause of {', '.join(self.claims())}": self.claims(),
             f"a listener attached to {', '.join(self.raw_attachments())}": self.raw_attachments(),
         }
         return "; ".join(text for text, there in work.items() if there)
 
     def raw_pauses(self) -> dict[str, dict[str, Any]]:
-        """`pause.toml` as it stands: target -> what is remembered of its pause. Raises Damaged."""
-        return self._pauses.read()
+        """`pause.toml` as it stands: target -> what is remembered of its pause. Raises Damaged.
+
+        A pause that `note_lost` names says so.
+        """
+        pauses = self._pauses.read()
+        if not pauses or not (self.path / _LOST).is_dir():
+            return pauses
+        notes = {name: read_toml(self._note_of(name)) for name in pauses}
+        lost = {
+            name: {**facts, "lost": str(notes[name]["at"])}
+            for name, facts in pauses.items()
+            if not facts.get("lost") and "at" in notes[name]
+            if notes[name].get("since") == facts["since"]
+        }
+        return {**pauses, **lost}
+
+    def claims(self) -> dict[str, dict[str, Any]]:
+        """Return those of `raw_pauses` that are not lost: the pauses that are ours to lift."""
+        return {name: facts for name, facts in self.raw_pauses().items() if not facts.get("lost")}
+
+    def note_lost(self, target: str, since: str, at: str) -> None:
+        """Note that our pause of *target* that began at *since* was seen ended.
+
+        That takes no lock, so that a command that only looks can say it beside one that works: it
+        is a file of its own, and counts for that very pause alone. Raises OSError.
+        """
+        write_toml(self._note_of(target), {"since": since, "at": at})
+
+    def _note_of(self, target: str) -> Path:
+        return self.path / _LOST / f"{target}.toml"
 
     def read_pauses(self) -> dict[str, Pause]:
         """The pauses of ours, by target."""
@@ -268,6 +298,10 @@ class ProfileDir:
             fact.pop("target", None)
         write_toml(self._pauses.path, facts)
         self._pauses.written(facts)
+        for note in (self.path / _LOST).glob("*.toml"):
+            pause = pauses.get(note.stem)
+            if pause is None or pause.lost or read_toml(note).get("since") != pause.since:
+                note.unlink(missing_ok=True)
 
 
 def _read_pauses(path: Path) -> dict[str, dict[str, Any]]:

@@ -50,7 +50,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     unpause. *requests* counts every request sent, reads among them. *paused_seconds* maps the
     targets that were unpaused at its end to the seconds each had been paused; *reverts* are the
     runs that its entries undo. *verification_pending* says that it was to be verified, and that
-    this has not come to an end.
+    this has not come to an end. *held* are the targets that were paused, by whomever, when it began
+    to send.
     """
 
     id: str
@@ -76,6 +77,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     paused_seconds: dict[str, float] = msgspec.field(default_factory=dict, name="windows")
     reverts: tuple[str, ...] = msgspec.field(default=(), name="undoes")
     verification_pending: bool = msgspec.field(default=False, name="unproven")
+    held: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for stamp in filter(None, (self.started, self.ended)):

@@ -87,6 +87,8 @@ def overdue_pauses(
     """
     due = {}
     for name, pause in pauses.items():
+        if pause.get("lost"):
+            continue  # it has ended: what pauses the target now is not ours to judge
         if pause.get("until") and read_stamp(pause["until"]) <= now:
             due[name] = OverdueReason.LEASE
         elif pause.get("window") and not is_open(str(pause["window"])):

@@ -60,7 +60,8 @@ def test_every_order_of_two_machines(
             assert "somebody else lifted our pause" in result.err
             holders.remove(name)
         else:
-            assert result.code == 0, (act, result)
+            held = bool(holders) and name not in holders
+            assert result.code == (3 if held else 0), (act, result)
             if name in holders:
                 holders.remove(name)
             elif holders:
@@ -86,7 +87,7 @@ def test_two_machines_at_the_same_moment(run: Run, shop: Shop) -> None:
     places = {name: {"OCSYNC_WORKSPACE": str(Path(name).absolute())} for name in "AB"}
     with Started("resume", **places["A"]) as one, Started("resume", **places["B"]) as other:
         ended = [one.wait(), other.wait()]
-    assert [done.code for done in ended] == [0, 0], ended
+    assert {done.code for done in ended} <= {0, 3, 7}, ended
     assert not shop.paused()
     assert len(shop.writes()) == 60
     assert all("lifted" in done.err or "paused" in done.err for done in ended), "each is told"
@@ -206,7 +207,7 @@ def test_two_profiles_at_once(run: Run, shop: Shop) -> None:
         second = run("resume", "--profile", "two")
         shop.switch(latency=0)
         first = process.wait(30)
-    assert (second.code, first.code) == (0, 0), (first, second)
+    assert {second.code, first.code} <= {0, 3, 7}, (first, second)
     assert not shop.paused()
 
 

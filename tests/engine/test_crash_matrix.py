@@ -210,6 +210,8 @@ def differences(wanted: Any, found: Any, path: str = "") -> Iterator[str]:
 
 def again_and_compare(case: Case, run: Run, shop: Shop, what: Any) -> None:
     result = run(*case.story.words)
+    if result.code == 7 and "an unpause was cut off" in result.out + result.err:
+        result = run(*_answered(case, run))
     assert result.code == case.story.code, (what, result)
     assert "Traceback" not in result.err
     assert "unexpected" not in result.err, (what, result)
@@ -220,6 +222,16 @@ def again_and_compare(case: Case, run: Run, shop: Shop, what: Any) -> None:
     if case.story in PAUSES.values():
         assert run("unpause", "inventory", "catalogs").code == 0, "it is ours, or nobody's"
         assert not shop.all_paused()
+
+
+def _answered(case: Case, run: Run) -> tuple[str, ...]:
+    """Return the command that says that a pause in doubt is this workspace's."""
+    if case.story in (*RESUMES.values(), PAUSES["unpause"]):
+        return (*case.story.words, "--yes")
+    if case.story is PAUSES["expire"]:
+        return ("unpause", "inventory", "catalogs", "--yes")
+    assert run("unpause", "inventory", "--yes").code == 0
+    return case.story.words
 
 
 def crash_everywhere(case: Case, run: Run, shop: Shop, every: int = 1, first: int = 0) -> int:

@@ -82,7 +82,8 @@ async def targets_bound_to(session: Session, targets: Sequence[Target]) -> list[
     is held for it would be lost.
     """
     seen = (await read_status(session, targets)).values()
-    ours = [s.target.name for s in seen if s.pause and s.server.exists]
+    held = (PauseState.PAUSED_BY_US, PauseState.UNCERTAIN)
+    ours = [s.target.name for s in seen if s.state in held]
     if ours:
         raise Conflict(
             f"{', '.join(ours)}: paused by this workspace; what is held would be lost",

@@ -7,11 +7,11 @@ from importlib.util import find_spec
 
 from ocsync.client.sync_configs import read_target
 from ocsync.engine.delivery_config.bindings import read_config
-from ocsync.engine.doctor.check import CheckResult, passed, problem, warning
+from ocsync.engine.doctor.check import CheckResult, of_error, passed, problem, warning
 from ocsync.engine.doctor.server_context import ServerContext, Use
-from ocsync.engine.pause.pausing import TargetStatus, config_changes
+from ocsync.engine.pause.pausing import TargetStatus, config_changes, judge, note_lost, uncertain
 from ocsync.errors import ApiError, NotFound, RoleMissing
-from ocsync.pause import PauseState, pause_state, resolve_intent
+from ocsync.pause import PauseState
 from ocsync.schema import TARGETS
 
 
@@ -29,8 +29,9 @@ async def targets(asked: ServerContext) -> AsyncIterator[CheckResult]:
         except ApiError as error:
             unread[name] = error.message
             continue
-        mine = resolve_intent(pauses.get(name), state)
-        for said in _target(TargetStatus(target, state, mine, pause_state(mine, state)), asked.use):
+        seen = judge(asked.session, target, state, pauses)
+        note_lost(asked.session, [seen])
+        for said in _target(seen, asked.use):
             well = False
             yield said
     for name, why in unread.items():
@@ -56,6 +57,9 @@ def _target(seen: TargetStatus, use: Use) -> list[CheckResult]:
                 f"ocsync pause {name}, or ocsync unpause {name} to forget it",
             )
         )
+    elif seen.state is PauseState.UNCERTAIN:
+        error = uncertain([name])
+        found.append(of_error(error, "what cannot be told apart is never unpaused unasked"))
     elif seen.state is PauseState.NO_CONFIG and seen.pause:
         found.append(
             problem(

@@ -25,6 +25,8 @@ from ocsync.store.summary import summarize_journal
 
 FORGOTTEN = timedelta(days=1)
 """A pause without an end that is older has probably been forgotten."""
+_SKEW = timedelta(seconds=60)
+"""A start in the future by less is the clock of another machine with the same workspace."""
 _LOCKS = {
     "run.lock": "whatever writes to the marketplace",
     "journal.lock": "staging",
@@ -128,11 +130,25 @@ def pauses(setup: Setup) -> Iterator[CheckResult]:
 def _pause(setup: Setup, name: str, facts: dict[str, Any]) -> Iterator[CheckResult]:
     age = setup.now - datetime.fromisoformat(facts["since"])
     until = facts.get("until", "")
-    if facts.get("phase") != "paused" and not setup.busy:
+    if facts.get("lost"):
+        yield problem(
+            f"somebody else lifted our pause of {name}",
+            "changes are delivered one by one again, unless someone paused it since",
+            f"ocsync pause {name}, or ocsync unpause {name} to forget it",
+        )
+    elif age < -_SKEW:
+        yield problem(
+            f"the pause of {name} begins in the future ({_days(-age)} from now)",
+            "this machine's clock was set back since, or was ahead then: leases go by it",
+            f"set the clock; if it is right: ocsync unpause {name}, or pause it again",
+        )
+    elif facts.get("phase") != "paused" and not setup.busy:
         yield problem(
             f"{name}: {facts.get('phase')} was begun and not confirmed",
             "a command died there; what the server did is not known yet",
-            f"ocsync pause {name}, or ocsync unpause {name}: either settles it",
+            f"ocsync unpause {name}"
+            if facts.get("phase") == "lifting"
+            else f"ocsync pause {name}, or ocsync unpause {name}: either settles it",
         )
     elif until and datetime.fromisoformat(until) <= setup.now:
         late = _days(setup.now - datetime.fromisoformat(until))
@@ -201,7 +217,7 @@ def next_restore(now: datetime) -> datetime:
 
 
 def _pending(folder: ProfileDir) -> Iterator[tuple[str, datetime | None]]:
-    for name, facts in folder.raw_pauses().items():
+    for name, facts in folder.claims().items():
         yield f"the pause of {name}", datetime.fromisoformat(facts["since"])
     staged = summarize_journal(folder.path / "journal", lambda _: None)
     if staged.entries:

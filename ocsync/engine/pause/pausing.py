@@ -7,7 +7,7 @@ end. A config is only ever patched: GET hides what is write-only, so a PUT would
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
@@ -17,10 +17,30 @@ import msgspec
 from ocsync.client import read_targets, set_paused
 from ocsync.engine.polling import poll
 from ocsync.engine.session import Session
-from ocsync.errors import ConfigError, FileMissing, OcsyncError, PausedByOther, TryLater
+from ocsync.errors import (
+    ApiError,
+    ConfigError,
+    ExitCode,
+    FileMissing,
+    LostAnswer,
+    OcsyncError,
+    PausedByOther,
+    SignInError,
+    TryLater,
+    UsageError,
+    first_of,
+)
 from ocsync.events import NoticeLevel, PauseChanged
 from ocsync.models import TargetState
-from ocsync.pause import PastPause, Pause, PausePhase, PauseState, pause_state, resolve_intent
+from ocsync.pause import (
+    PastPause,
+    Pause,
+    PausePhase,
+    PauseState,
+    is_lost,
+    pause_state,
+    resolve_intent,
+)
 from ocsync.schema import TARGETS, Target
 
 CONFIRM_SECONDS = 20.0
@@ -41,28 +61,52 @@ async def read_status(
 ) -> dict[str, TargetStatus]:
     """Ask the server about *targets*, and settle what a crash left open.
 
-    With *save* that is written down, for which the run lock must be held.
+    A pause of ours that is not there any more is lost for good, whoever pauses next. With *save*
+    all that is written down, for which the run lock must be held; without it the loss alone is
+    noted.
     """
     wanted = list(targets)
+    before = session.folder.read_pauses()
     states = await read_targets(session.api, wanted)
     pauses = session.folder.read_pauses()
-    settled = {name: resolve_intent(pauses.get(name), states[name]) for name in states}
-    kept = {**pauses, **{name: pause for name, pause in settled.items() if pause}}
-    for name, pause in settled.items():
-        if pause is None:
+    found = {t.name: judge(session, t, states[t.name], before) for t in wanted}
+    kept = {**pauses, **{name: seen.pause for name, seen in found.items() if seen.pause}}
+    for name, seen in found.items():
+        if seen.pause is None:
             kept.pop(name, None)
-    if save and kept != pauses:
+    if not save:
+        note_lost(session, found.values())
+    elif kept != pauses:
         session.folder.write_pauses(kept)
-    found = {}
-    for target in wanted:
-        mine, server = settled[target.name], states[target.name]
-        found[target.name] = TargetStatus(target, server, mine, pause_state(mine, server))
     return found
+
+
+def judge(
+    session: Session, target: Target, server: TargetState, before: Mapping[str, Pause]
+) -> TargetStatus:
+    """Return how *target* stands, which the *server* has shown; *before* are the pauses of ours
+    from before it was asked.
+
+    A pause that a command beside this one has just made or ended was not seen lost.
+    """
+    pause = resolve_intent(session.folder.read_pauses().get(target.name), server)
+    if pause and is_lost(pause, server) and pause == before.get(target.name):
+        pause = msgspec.structs.replace(pause, lost=session.timestamp())
+    return TargetStatus(target, server, pause, pause_state(pause, server))
+
+
+def note_lost(session: Session, seen: Iterable[TargetStatus]) -> None:
+    """Note the pauses of ours that were seen lost, without the run lock."""
+    remembered = session.folder.claims()
+    for one in seen:
+        if one.pause and one.pause.lost and one.target.name in remembered:
+            with suppress(OSError):  # a workspace that cannot be written can still be looked at
+                session.folder.note_lost(one.target.name, one.pause.since, one.pause.lost)
 
 
 def config_changes(seen: TargetStatus) -> list[str]:
     """What of the config is not as it was when we paused, but for the pause itself."""
-    if seen.pause is None or not seen.server.exists:
+    if seen.pause is None or seen.pause.lost or not seen.server.exists:
         return []
     old, new = seen.pause.found, seen.server.config
     return [
@@ -88,14 +132,48 @@ async def pause(
     """
     before = await read_status(session, [*direct, *grouped])
     refuse_others_pauses(before, {t.name for t in direct}, adopt=adopt)
+    running = [s for s in before.values() if s.state in _RUNNING]
+    await pause_all(session, running, reason=reason, until=until)
     for seen in before.values():
-        if seen.state is PauseState.PAUSED_BY_OTHER:
+        if seen.state in _NOT_OURS:
             adopt_pause(session, seen, reason=reason, until=until)
-        elif seen.state in (PauseState.RUNNING, PauseState.UNPAUSED_BY_OTHER):
-            await pause_target(session, seen, reason=reason, until=until)
         elif seen.state is PauseState.PAUSED_BY_US and seen.pause:
             _extend_pause(session, seen.pause, reason, until)
     return list((await read_status(session, [*direct, *grouped])).values())
+
+
+_RUNNING = (PauseState.RUNNING, PauseState.UNPAUSED_BY_OTHER)
+_NOT_OURS = (PauseState.PAUSED_BY_OTHER, PauseState.UNCERTAIN)
+
+
+async def pause_all(
+    session: Session, running: Iterable[TargetStatus], *, reason: str = "", until: str = "",
+    run: str = "",
+) -> None:  # fmt: skip
+    """Pause the targets *running*, one after the other.
+
+    The error for one of them names those that are paused by then, as they stay so.
+    """
+    paused: list[str] = []
+    for seen in running:
+        try:
+            mine = seen.pause.run if seen.pause else run
+            await pause_target(session, seen, reason=reason, until=until, run=mine)
+        except OcsyncError as error:
+            raise _partly_paused(error, paused) from error
+        paused.append(seen.target.name)
+
+
+def _partly_paused(error: OcsyncError, paused: Sequence[str]) -> OcsyncError:
+    """Return *error*, which also says that the targets *paused* are paused."""
+    if paused:
+        stay = "was paused before that and stays" if len(paused) == 1 else (
+            "were paused before that and stay")  # fmt: skip
+        error.message += f"; {', '.join(paused)} {stay} paused"
+        way_back = f"ocsync unpause {' '.join(paused)}"
+        error.hint = f"{way_back}; {error.hint}" if error.hint else way_back
+        error.exit_code = first_of([error.exit_code, ExitCode.PARTLY])
+    return error
 
 
 def _extend_pause(session: Session, pause: Pause, reason: str, until: str) -> None:
@@ -125,6 +203,9 @@ def refuse_others_pauses(
     seen: dict[str, TargetStatus], direct: Collection[str], *, adopt: bool
 ) -> None:
     """Raise for somebody else's pause, unless to *adopt*; for one of *direct* without config."""
+    unsure = [s.target.name for s in seen.values() if s.state is PauseState.UNCERTAIN]
+    if unsure and not adopt:
+        raise uncertain(unsure)
     theirs = [s.target.name for s in seen.values() if s.state is PauseState.PAUSED_BY_OTHER]
     if theirs and not adopt:
         raise PausedByOther(
@@ -139,11 +220,40 @@ def refuse_others_pauses(
         )
 
 
+def uncertain(names: Sequence[str]) -> PausedByOther:
+    """Return the error for targets that may be paused by this workspace or by someone else."""
+    is_, listed = "is" if len(names) == 1 else "are", " ".join(names)
+    return PausedByOther(
+        f"{', '.join(names)}: an unpause was cut off, and {is_} still paused; "
+        "someone else may have paused since",
+        hint=f"ocsync unpause {listed} --force, or to keep the pause: "
+        f"ocsync pause {listed} --adopt",
+    )
+
+
+def confirmed(session: Session, question: str) -> bool:
+    """Return whether the answer is yes; where nobody can be asked it is no."""
+    try:
+        return session.ask(question)
+    except UsageError:
+        return False
+
+
+def claim_if_confirmed(session: Session, seen: TargetStatus) -> bool:
+    """Ask whether an uncertain pause is this workspace's, and write down that it is."""
+    text = f"An unpause of {seen.target.name} was cut off, and it is still paused. "
+    if seen.pause is None or not confirmed(session, text + "Is the pause this workspace's?"):
+        return False
+    save_pause(session, msgspec.structs.replace(seen.pause, phase=PausePhase.PAUSED))
+    return True
+
+
 def adopt_pause(
     session: Session, seen: TargetStatus, *, reason: str = "", until: str = "", window: str = ""
 ) -> None:
     """Make somebody else's pause ours."""
-    pause = _new(session, seen, reason, until, PausePhase.PAUSED, window=window, adopted=True)
+    fresh = seen._replace(pause=None)  # a lease of before was another pause's
+    pause = _new(session, fresh, reason, until, PausePhase.PAUSED, window=window, adopted=True)
     save_pause(session, pause)
 
 
@@ -156,10 +266,18 @@ async def pause_target(
     run: str = "",
     window: str = "",
 ) -> None:
-    """Take one running target from running to paused, and remember that we did."""
+    """Take one running target from running to paused, and remember that we did.
+
+    A request that the server refused leaves no intent behind.
+    """
     intent = _new(session, seen, reason, until, PausePhase.PAUSING, run=run, window=window)
     save_pause(session, intent)
-    await set_paused(session.api, seen.target, paused=True)
+    try:
+        await set_paused(session.api, seen.target, paused=True)
+    except OcsyncError as error:
+        if _had_no_effect(error):
+            restore_pause(session, seen)
+        raise
     await _confirm(session, seen.target, paused=True)
     save_pause(session, msgspec.structs.replace(intent, phase=PausePhase.PAUSED))
     session.emit(PauseChanged(seen.target.name, paused=True))
@@ -177,13 +295,35 @@ async def unpause_target(session: Session, seen: TargetStatus) -> float:
     session.folder.pause_history.append(
         PastPause(target=pause.target, since=pause.since, until=session.precise_timestamp())
     )
-    await set_paused(session.api, seen.target, paused=False)
+    try:
+        await set_paused(session.api, seen.target, paused=False)
+    except LostAnswer:
+        if (await read_targets(session.api, [seen.target]))[pause.target].paused:
+            raise
+    except OcsyncError as error:
+        if _had_no_effect(error):
+            save_pause(session, msgspec.structs.replace(pause, phase=PausePhase.PAUSED))
+        raise
     await _confirm(session, seen.target, paused=False)
     drop_pauses(session, [pause.target])
     seconds = pause.seconds(session.now())
     _record_paused_seconds(session, pause, seconds)
     session.emit(PauseChanged(pause.target, paused=False, seconds=seconds))
     return seconds
+
+
+def _had_no_effect(error: OcsyncError) -> bool:
+    """Return whether the server refused the request, or never got it."""
+    refused = isinstance(error, ApiError | SignInError | TryLater)
+    return refused and not isinstance(error, LostAnswer)
+
+
+def restore_pause(session: Session, seen: TargetStatus) -> None:
+    """Write down what was remembered of a target before."""
+    if seen.pause:
+        save_pause(session, seen.pause)
+    else:
+        drop_pauses(session, [seen.target.name])
 
 
 def _record_paused_seconds(session: Session, pause: Pause, seconds: float) -> None:
@@ -201,10 +341,11 @@ class UnpausedTarget(NamedTuple):
 
 
 class KeptPause(NamedTuple):
-    """A target that stays paused, and why."""
+    """A target that stays paused, and why; *by_other* says that someone else paused it."""
 
     target: str
     why: str
+    by_other: bool = False
 
 
 class UnpauseResult(NamedTuple):
@@ -245,11 +386,17 @@ async def unpause(
         if one.state is PauseState.PAUSED_BY_US and in_window(session, one.pause) and not force:
             holder = session.folder.window_locks.holder(one.pause.window) if one.pause else ""
             left[name] = f"held by a window until its command ends ({holder})"
-        elif one.state is PauseState.PAUSED_BY_US:
+        elif one.state is PauseState.PAUSED_BY_US or (
+            one.state is PauseState.UNCERTAIN and (force or claim_if_confirmed(session, one))
+        ):
             lifted.append((one, await unpause_target(session, one)))
+        elif one.state is PauseState.UNCERTAIN:
+            left[name] = uncertain([name]).message.partition(": ")[2]
         elif one.state is PauseState.PAUSED_BY_OTHER and not force:
             left[name] = "paused by someone else, left as it is"
+            drop_pauses(session, [name])
         elif one.state is PauseState.PAUSED_BY_OTHER:
+            drop_pauses(session, [name])
             await set_paused(session.api, one.target, paused=False)
             await _confirm(session, one.target, paused=False)
             session.emit(PauseChanged(one.target.name, paused=False))
@@ -277,7 +424,11 @@ async def expire(session: Session, due: Iterable[str], *, dry_run: bool = False)
         return UnpauseResult([(s, s.pause.seconds(now)) for s in ours if s.pause], [])
     gone = (PauseState.UNPAUSED_BY_OTHER, PauseState.NO_CONFIG)
     drop_pauses(session, [n for n, s in seen.items() if s.state in gone])
-    return await unpause_all(session, ours)
+    unsure: list[tuple[TargetStatus, OcsyncError]] = [
+        (s, uncertain([n])) for n, s in seen.items() if s.state is PauseState.UNCERTAIN
+    ]
+    result = await unpause_all(session, ours)
+    return result._replace(failed=[*result.failed, *unsure])
 
 
 def drop_pauses(session: Session, names: Iterable[str]) -> None:
@@ -305,6 +456,8 @@ def _new(
     adopted: bool = False,
 ) -> Pause:
     old = seen.pause
+    if old and old.until and old.lost and datetime.fromisoformat(old.until) <= session.now():
+        old = msgspec.structs.replace(old, until="")
     return Pause(
         target=seen.target.name,
         phase=phase,

@@ -163,7 +163,7 @@ async def _hold(
     """Make the target's pause this window's; false for what is ours already, or has no config."""
     how = {"reason": order.reason, "until": until, "window": name}
     match seen.state:
-        case PauseState.PAUSED_BY_OTHER:
+        case PauseState.PAUSED_BY_OTHER | PauseState.UNCERTAIN:
             pausing.adopt_pause(session, seen, **how)
         case PauseState.RUNNING:
             await pausing.pause_target(session, seen, **how)
@@ -236,7 +236,8 @@ async def _close(
         targets = [TARGETS[target] for target in _of_window(folder, name)]
         seen = await pausing.read_status(session, targets)
         ours = {n: one for n, one in seen.items() if one.state is PauseState.PAUSED_BY_US}
-        pausing.drop_pauses(session, seen.keys() - ours.keys())
+        unsure = [n for n, one in seen.items() if one.state is PauseState.UNCERTAIN]
+        pausing.drop_pauses(session, seen.keys() - ours.keys() - set(unsure))
         lifted, failed = await pausing.unpause_all(session, ours.values())
         after = await read_targets(session.api, [one.target for one, _ in lifted])
     changed = {
@@ -244,8 +245,11 @@ async def _close(
     }
     return ClosedWindow(
         tuple(UnpausedTarget(one.target.name, seconds) for one, seconds in lifted),
-        tuple(n for n in held if n not in ours),
-        {one.target.name: error for one, error in failed},
+        tuple(n for n in held if n not in (*ours, *unsure)),
+        {
+            **{one.target.name: error for one, error in failed},
+            **{name: pausing.uncertain([name]) for name in unsure},
+        },
         {n: lines for n, lines in changed.items() if lines},
     )
 

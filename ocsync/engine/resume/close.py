@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from ocsync.engine.pause.pausing import (
     KeptPause,
+    TargetStatus,
     UnpausedTarget,
+    claim_if_confirmed,
     config_changes,
     drop_pauses,
     in_window,
     read_status,
+    uncertain,
     unpause_target,
 )
 from ocsync.engine.resume.options import ResumeOptions
+from ocsync.engine.resume.pause_survey import LostPause
 from ocsync.engine.resume.preflight import StepConflict
 from ocsync.engine.run_log import add_up, attempts, count_outcomes, exit_code_for
 from ocsync.engine.session import Session
@@ -32,9 +36,6 @@ from ocsync.schema import TARGETS
 from ocsync.store import Run, RunInfo
 from ocsync.tombstones import MAKERS
 
-_SHOWN = 1000
-"""The number of problems that a report names; all of them are in the run's folder."""
-
 
 class ResumeReport(NamedTuple):
     """The report of a resume. *run* is None when there was nothing to send."""
@@ -48,13 +49,25 @@ class ResumeReport(NamedTuple):
     staged: int
     exit_code: ExitCode
     delivery_proof: DeliveryProof | None = None
+    lost_pauses: tuple[LostPause, ...] = ()
 
 
 class RunEnd(NamedTuple):
-    """The steps of a run that ended without success, and the conflicts found before it wrote."""
+    """The steps of a run that ended without success, the conflicts found before it wrote, and the
+    targets whose pause ended before it did.
+    """
 
     problems: list[Outcome]
     conflicts: list[StepConflict]
+    lost_pauses: tuple[LostPause, ...] = ()
+
+
+class UnpauseReport(NamedTuple):
+    """The targets that run again, and those that stay paused; with the exit code for these."""
+
+    unpaused: list[UnpausedTarget]
+    still_paused: list[KeptPause]
+    exit_code: ExitCode = ExitCode.DONE
 
 
 async def finish_run(
@@ -64,11 +77,11 @@ async def finish_run(
 
     Without *unpause* the targets stay paused for what is sent next.
     """
-    unpaused: list[UnpausedTarget] = []
-    still_paused: list[KeptPause] = []
+    pauses = UnpauseReport([], [])
     if unpause:
-        unpaused, still_paused = await _unpause_after(session, run, end, options)
-    code = exit_code_for(end.problems)
+        pauses = await _unpause_after(session, run, end, options)
+    lost = ExitCode.LOCKED if end.lost_pauses else ExitCode.DONE
+    code = first_of([exit_code_for(end.problems), pauses.exit_code, lost])
     verification, proof = None, None
     if run.read_info().verification_pending:
         examined = await _examine(session, run, options)
@@ -77,33 +90,34 @@ async def finish_run(
     causes_first = sorted(end.problems, key=lambda outcome: outcome.state is State.BLOCKED)
     return ResumeReport(
         run.update(exit_code=int(code)),
-        causes_first[:_SHOWN],
+        causes_first,
         end.conflicts,
-        unpaused,
-        still_paused,
+        pauses.unpaused,
+        pauses.still_paused,
         verification,
         len(session.folder.journal.entries()),
         code,
         proof,
+        end.lost_pauses,
     )
 
 
 async def _unpause_after(
     session: Session, run: Run, end: RunEnd, options: ResumeOptions
-) -> tuple[list[UnpausedTarget], list[KeptPause]]:
+) -> UnpauseReport:
     """Unpause what *run* leaves to be unpaused, and note in its record how long each was paused."""
     info = run.read_info()
     sent = (State.DONE, State.UNKNOWN, State.FAILED)
-    unpaused, still_paused = await _unpause_ours(
+    report = await _unpause_ours(
         session,
         run,
         options,
         done=not end.problems or options.unpause_anyway,
         for_run=not any(info.counts.get(state.value) for state in sent),
     )
-    seconds = {one.target: one.seconds for one in unpaused}
+    seconds = {one.target: one.seconds for one in report.unpaused}
     run.update(paused_seconds={**run.read_info().paused_seconds, **seconds})
-    return unpaused, still_paused
+    return report
 
 
 async def _examine(session: Session, run: Run, options: ResumeOptions) -> VerificationReport:
@@ -177,13 +191,14 @@ def _entries_of(run: Run, left: list[Step], unsure: dict[int, Intent]) -> list[E
 
 async def _unpause_ours(
     session: Session, run: Run | None, options: ResumeOptions, *, done: bool, for_run: bool = False
-) -> tuple[list[UnpausedTarget], list[KeptPause]]:
+) -> UnpauseReport:
     """Unpause the targets of this workspace when all is *done*; otherwise only those paused
     *for_run* alone, if that is set.
 
     Where targets are named, others are left alone, but for those that a run paused for itself and
     that nothing staged needs any more.
-    What an open window holds is left to it.
+    What an open window holds is left to it. A pause that may be someone else's is asked about.
+    Of the targets that *run* relied on, those paused by someone else are reported too.
     """
     mine = session.folder.read_pauses()
     held = {name for name, pause in mine.items() if in_window(session, pause)}
@@ -199,12 +214,11 @@ async def _unpause_ours(
             or (run_id and pause.run == run_id and (done or for_run))
         )
     ]
-    seen = await read_status(session, wanted)
-    gone = [name for name, one in seen.items() if one.state is PauseState.UNPAUSED_BY_OTHER]
-    drop_pauses(session, gone)
-    if gone:
-        text = f"{', '.join(gone)}: somebody else lifted our pause meanwhile"
-        session.notify(NoticeLevel.WARNING, f"{text}; targets may have seen changes one by one")
+    relied_on = [TARGETS[name] for name in (run.read_info().held if run else ())]
+    asked = dict.fromkeys([*wanted, *relied_on])
+    everything = await read_status(session, asked)
+    seen = {target.name: everything[target.name] for target in wanted}
+    _forget_lost(session, seen)
     for one in seen.values():
         for change in config_changes(one):
             session.notify(
@@ -215,13 +229,37 @@ async def _unpause_ours(
         UnpausedTarget(name, await unpause_target(session, one))
         for name, one in seen.items()
         if one.state is PauseState.PAUSED_BY_US
+        or (one.state is PauseState.UNCERTAIN and claim_if_confirmed(session, one))
     ]
     why = "not all is done" if not done else "not named in this resume"
-    kept = [
-        KeptPause(name, "its window is open, and lifts it at its end" if name in held else why)
-        for name in session.folder.read_pauses()
-    ]
-    return lifted, kept
+    reasons = dict.fromkeys(session.folder.claims(), why)
+    reasons |= dict.fromkeys(reasons.keys() & held, "its window is open, and lifts it at its end")
+    unsure = [name for name in reasons if _is_uncertain(everything.get(name))]
+    reasons |= {name: uncertain([name]).message.partition(": ")[2] for name in unsure}
+    theirs = [n for n, one in everything.items() if one.state is PauseState.PAUSED_BY_OTHER]
+    kept = [KeptPause(name, reason) for name, reason in reasons.items() if name not in theirs]
+    kept += [KeptPause(name, "paused by someone else", by_other=True) for name in theirs]
+    codes = [ExitCode.LOCKED] * bool(unsure) + [ExitCode.PARTLY] * bool(theirs)
+    return UnpauseReport(lifted, kept, first_of(codes))
+
+
+def _is_uncertain(status: TargetStatus | None) -> bool:
+    return status is not None and status.state is PauseState.UNCERTAIN
+
+
+def _forget_lost(session: Session, seen: Mapping[str, TargetStatus]) -> None:
+    """Say which pauses of ours have ended without us, and forget them."""
+    ended = {
+        PauseState.UNPAUSED_BY_OTHER: "somebody else lifted our pause meanwhile; targets may have "
+        "seen changes one by one",
+        PauseState.PAUSED_BY_OTHER: "somebody else lifted our pause meanwhile and paused it since",
+        PauseState.NO_CONFIG: "its sync config is gone, and our pause with it",
+    }
+    for state, text in ended.items():
+        names = [name for name, one in seen.items() if one.state is state and one.pause]
+        if names:
+            session.notify(NoticeLevel.WARNING, f"{', '.join(names)}: {text}")
+            drop_pauses(session, names)
 
 
 async def close_without_run(session: Session, options: ResumeOptions) -> ResumeReport:
@@ -229,14 +267,15 @@ async def close_without_run(session: Session, options: ResumeOptions) -> ResumeR
 
     A last run that was cut off before it was verified is verified now.
     """
-    lifted, kept = await _unpause_ours(session, None, options, done=True)
+    pauses = await _unpause_ours(session, None, options, done=True)
+    lifted, kept, code = pauses
     staged = len(session.folder.journal.entries())
     run = session.folder.runs.pending_verification() if options.verify else None
     if run is None:
-        return ResumeReport(None, [], [], lifted, kept, None, staged, ExitCode.DONE)
+        return ResumeReport(None, [], [], lifted, kept, None, staged, code)
     session.notify(NoticeLevel.RUNNING, f"run {run.id} was not verified; doing it now")
     examined = await _examine(session, run, options)
-    code = examined.exit_code
+    code = first_of([code, examined.exit_code])
     info = run.update(exit_code=int(first_of([ExitCode(run.read_info().exit_code), code])))
     verification, proof = examined
     return ResumeReport(info, [], [], lifted, kept, verification, staged, code, proof)

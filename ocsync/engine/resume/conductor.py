@@ -22,7 +22,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from ocsync.client import Identity
 from ocsync.consolidate import consolidate
 from ocsync.engine.delete.execute import close_crashed_run
-from ocsync.engine.pause.pausing import pause_target, read_status
+from ocsync.engine.pause.pausing import (
+    claim_if_confirmed,
+    confirmed,
+    pause_all,
+    read_status,
+    uncertain,
+)
 from ocsync.engine.recorder import Recorder
 from ocsync.engine.resume.close import (
     ResumeReport,
@@ -33,6 +39,7 @@ from ocsync.engine.resume.close import (
 )
 from ocsync.engine.resume.drafting import PlanDraft, draft_plan, is_stale
 from ocsync.engine.resume.options import OnConflict, ResumeOptions
+from ocsync.engine.resume.pause_survey import survey_pauses
 from ocsync.engine.resume.preflight import Preflight, StepConflict, run_preflight
 from ocsync.engine.resume.replay import Replay, lagging_bases
 from ocsync.engine.rollback.rollback import reverted_runs
@@ -45,7 +52,7 @@ from ocsync.engine.run_log import (
     recent_writes,
 )
 from ocsync.engine.session import Session, confirm_production, sign_in
-from ocsync.errors import ExitCode, PausedByOther, Refused, StalePlan, UsageError, first_of
+from ocsync.errors import ExitCode, PausedByOther, Refused, StalePlan, first_of
 from ocsync.events import NoticeLevel, Planned
 from ocsync.models import Intent, Outcome, State, Step
 from ocsync.pause import PauseState
@@ -196,6 +203,9 @@ async def _check_pauses(session: Session, targets: list[Target], options: Resume
     if not options.pause and not session.folder.read_pauses():
         return  # no config is asked for, so no role for configs is needed
     seen = await read_status(session, targets)
+    unsure = [one for one in seen.values() if one.state is PauseState.UNCERTAIN]
+    if left := [s.target.name for s in unsure if not claim_if_confirmed(session, s)]:
+        raise uncertain(left)
     lifted = [name for name, one in seen.items() if one.state is PauseState.UNPAUSED_BY_OTHER]
     if not lifted or not options.pause:
         return
@@ -204,21 +214,11 @@ async def _check_pauses(session: Session, targets: list[Target], options: Resume
         NoticeLevel.WARNING,
         f"{names}: somebody else lifted our pause; targets may have seen changes since",
     )
-    if not (options.repause or _confirmed(session, f"Pause {names} again for the replay?")):
+    if not (options.repause or confirmed(session, f"Pause {names} again for the replay?")):
         raise PausedByOther(
             f"{names}: our pause was lifted by someone else",
             hint="ocsync resume --repause pauses again; --no-pause replays unpaused",
         )
-
-
-def _confirmed(session: Session, question: str) -> bool:
-    """Return whether the answer is yes. Where nobody can be asked it is no, which has an exit code
-    of its own here.
-    """
-    try:
-        return session.ask(question)
-    except UsageError:
-        return False
 
 
 async def _carry_out(
@@ -234,15 +234,17 @@ async def _carry_out(
     preflight = await run_preflight(session, waiting, run, steps)
     conflicts = _conflicts_of(session, steps, preflight, options)
     try:
+        gone: list[str] = []
         if conflicts and not begun and options.on_conflict is OnConflict.FAIL:
             _record_conflicts(session, run, waiting, conflicts)
         else:
             if _will_write(waiting, preflight, progress.dangling):
-                await _pause_targets(session, run, steps, options)
+                gone = await _pause_targets(session, run, steps, options)
             await _replay(session, run, steps, progress, preflight, conflicts, options)
+        lost = await survey_pauses(session, run, gone)
     finally:
         cost.add_to(run)
-    return RunEnd(close_run(session, run, steps, options), conflicts)
+    return RunEnd(close_run(session, run, steps, options), conflicts, tuple(lost))
 
 
 def _conflicts_of(
@@ -260,7 +262,7 @@ def _conflicts_of(
     if missing and options.on_conflict is OnConflict.FAIL:
         number = f"{len(missing):,} of {len(steps):,} steps edit what does not exist"
         session.notify(NoticeLevel.WARNING, f"{number}, such as {missing[0].ref}")
-        if _confirmed(session, "Send the plan all the same? These steps will fail."):
+        if confirmed(session, "Send the plan all the same? These steps will fail."):
             return preflight.conflicts
     return sorted([*preflight.conflicts, *missing])
 
@@ -300,16 +302,29 @@ def _will_write(
 
 async def _pause_targets(
     session: Session, run: Run, steps: Sequence[Step], options: ResumeOptions
-) -> None:
-    """Pause what the steps feed directly and what nobody has paused."""
-    if not options.pause:
-        return
+) -> list[str]:
+    """Pause what the steps feed directly and what nobody has paused; record what is held then.
+
+    Return the targets that an earlier part of the run relied on, and that were running now although
+    this workspace had not paused them.
+    """
+    if not options.pause and not session.folder.claims():
+        return []  # no config is asked for, so no role for configs is needed
     seen = await read_status(session, _targets_of(session, steps, options))
+    still = (PauseState.RUNNING, PauseState.UNPAUSED_BY_OTHER)
+    running = [one for one in seen.values() if one.state in still and options.pause]
+    await pause_all(session, running, reason=f"replay of run {run.id}", run=run.id)
+    earlier, fed = run.read_info().held, feeds(step.ref for step in steps).direct
+    held = {
+        name
+        for name, one in seen.items()
+        if name in fed and one.state is not PauseState.NO_CONFIG
+        if options.pause or one.state is PauseState.PAUSED_BY_US
+    }
+    run.update(held=tuple(name for name in TARGETS if name in {*held, *earlier}))
+    gone = [n for n in earlier if n in seen and seen[n].state is PauseState.RUNNING]
     for one in seen.values():
-        if one.state in (PauseState.RUNNING, PauseState.UNPAUSED_BY_OTHER):
-            mine = one.pause.run if one.pause else run.id
-            await pause_target(session, one, reason=f"replay of run {run.id}", run=mine)
-        elif one.state is PauseState.NO_CONFIG:
+        if one.state is PauseState.NO_CONFIG:
             session.notify(
                 NoticeLevel.WARNING, f"{one.target.name} has no sync config: nothing to pause"
             )
@@ -317,6 +332,7 @@ async def _pause_targets(
             session.notify(
                 NoticeLevel.PAUSED, f"{one.target.name} is paused by someone else and will stay so"
             )
+    return gone
 
 
 def _record_conflicts(

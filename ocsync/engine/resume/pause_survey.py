@@ -1,0 +1,91 @@
+"""The survey after a replay: whether the targets that had to be paused were, up to its end."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from ocsync.delivery.messages import EntityKey, key_of, published_by, same_entity, subjects_of
+from ocsync.engine.pause.pausing import TargetStatus, read_status
+from ocsync.engine.run_log import attempts
+from ocsync.engine.session import Session
+from ocsync.models import State
+from ocsync.pause import PauseState
+from ocsync.schema import TARGETS
+from ocsync.store import Run
+
+
+class LostPause(NamedTuple):
+    """A target whose pause ended before the replay did.
+
+    *sent* of the run's changes feed it, each of which may have been delivered singly; *received*
+    counts the entities that the listener got since the run began, None where there is no listener.
+    """
+
+    target: str
+    sent: int
+    received: int | None
+
+
+async def survey_pauses(session: Session, run: Run, gone: Iterable[str]) -> list[LostPause]:
+    """Return the targets that *run* relied on to be paused, whoever had paused them, and that are
+    not so any more, or were not before (*gone*).
+    """
+    held = run.read_info().held
+    seen = await read_status(session, [TARGETS[name] for name in held]) if held else {}
+    lost = [name for name, status in seen.items() if _was_lost(status)]
+    return _count(session, run, dict.fromkeys([*gone, *lost]))
+
+
+def _was_lost(status: TargetStatus) -> bool:
+    """Return whether a target that had to be paused is running, or was meanwhile."""
+    running = status.state in (PauseState.RUNNING, PauseState.UNPAUSED_BY_OTHER)
+    replaced = status.state is PauseState.PAUSED_BY_OTHER and status.pause is not None
+    return running or replaced
+
+
+def _count(session: Session, run: Run, names: Iterable[str]) -> list[LostPause]:
+    """Count the changes of *run* that may have been delivered singly, for each target of *names*.
+
+    A target that none of them feeds is left out.
+    """
+    keys: dict[str, set[EntityKey]] = {name: set() for name in names}
+    if not keys:
+        return []
+    sent: dict[str, int] = defaultdict(int)
+    for _, ref, _, outcome in attempts(run.outcomes()):
+        if outcome and outcome.state in (State.DONE, State.UNKNOWN):
+            for target, entity in published_by(ref):
+                if target.name in keys:
+                    keys[target.name].add(key_of(target, entity))
+                    sent[target.name] += 1
+    received = _received(session, datetime.fromisoformat(run.read_info().started), keys)
+    return [
+        LostPause(name, sent[name], None if received is None else received[name])
+        for name in keys
+        if sent[name]
+    ]
+
+
+def _received(
+    session: Session, start: datetime, keys: Mapping[str, set[EntityKey]]
+) -> dict[str, int] | None:
+    """Count per target the entities of *keys* that a listener has received since *start*."""
+    log = session.folder.delivery_log
+    if not log.path.exists():
+        return None
+    by_id: dict[tuple[str, str | None], list[EntityKey]] = defaultdict(list)
+    for name, members in keys.items():
+        for key in members:
+            by_id[name, key[-1]].append(key)
+    found: dict[str, set[EntityKey]] = {name: set() for name in keys}
+    for message in log.read():
+        if datetime.fromisoformat(message.at) >= start:
+            for subject in subjects_of(message):
+                near = by_id.get((subject.target, subject.key[-1]), ())
+                found.get(subject.target, set()).update(
+                    key for key in near if same_entity(key, subject.key)
+                )
+    return {name: len(members) for name, members in found.items()}
