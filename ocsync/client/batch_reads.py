@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any
 
 from ocsync.client.api import PAGE_SIZE, Api
+from ocsync.client.responses import GATEWAY_HINT
 from ocsync.errors import ApiError, NotFound, OcsyncError, TryLater
 from ocsync.models import Ref
 from ocsync.schema import Kind, ids_of, kind_of, make_ref, ref_key, url_of
@@ -107,7 +108,7 @@ async def _read_one(api: Api, ref: Ref) -> dict[str, Any]:
     if document is None or shown.casefold() != ref.rpartition("/")[2].casefold():
         what = f"is about {shown}" if shown else "shows no entity"
         text = f"the answer to GET {path} {what}; nothing is based on it"
-        raise TryLater(text, hint="a proxy may stand in between; check the profile's API URL")
+        raise TryLater(text, hint=GATEWAY_HINT)
     return document
 
 
