@@ -145,7 +145,8 @@ class RefWrite(NamedTuple):
     replaced all of it, and *emptied* maps paths that it left out to the values there. *added* are
     the sums of fields that were only ever adjusted. *answered* says that the answers of all
     requests showed the values. *sent_at* is the time of the last request that took effect, None
-    when none was sent. *uncertain* says that an outcome is unknown.
+    when none was sent; *updated* is the stamp of the stock before it, None without one.
+    *uncertain* says that an outcome is unknown.
     """
 
     ref: Ref
@@ -159,6 +160,7 @@ class RefWrite(NamedTuple):
     added: Mapping[str, Any] = {}
     answered: bool = True
     sent_at: datetime | None = None
+    updated: str | None = None
     uncertain: bool = False
     deleted: bool = False
 
@@ -209,6 +211,7 @@ def _ref_write(change: Change, intent: Intent | None, outcome: Outcome) -> RefWr
         added={path: sum_ for path, sum_ in change.adjust.items() if path not in change.fields},
         answered=outcome.answered,
         sent_at=datetime.fromisoformat(intent.at) if took_effect and intent and intent.at else None,
+        updated=intent.updated if intent else None,
         uncertain=outcome.state is State.UNKNOWN,
         deleted=change.op is Op.DELETE,
     )
@@ -247,6 +250,7 @@ def _then(first: RefWrite, second: RefWrite) -> RefWrite:
         added=sums,
         answered=first.answered and second.answered,
         sent_at=second.sent_at or first.sent_at,
+        updated=second.updated if second.sent_at else first.updated,
         uncertain=first.uncertain or second.uncertain,
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ocsync.client import read_current
-from ocsync.diff import Document, diff, sold
+from ocsync.diff import Document, diff, sold, stock_stamp
 from ocsync.engine.polling import poll
 from ocsync.engine.run_log import RefWrite, is_recent, read_writes
 from ocsync.engine.session import Session
@@ -79,19 +79,20 @@ def judge(ref: Ref, wanted: RefWrite, found: Document | OcsyncError | None) -> F
             fields[path] = {"wanted": None, "found": value}
     if not fields:
         return Finding(ref=ref, sign=Sign.SAME)
-    moved = all(_was_sold(wanted, path, pair) for path, pair in fields.items())
+    moved = all(_was_sold(wanted, path, pair, found) for path, pair in fields.items())
     return Finding(ref=ref, sign=Sign.MOVED if moved else Sign.DIFFERS, fields=fields)
 
 
-def _was_sold(write: RefWrite, path: str, pair: Mapping[str, Any]) -> bool:
+def _was_sold(write: RefWrite, path: str, pair: Mapping[str, Any], found: Document) -> bool:
     """Return whether a difference is stock sold since the write.
 
-    A write whose own answer did not show the value may never have taken effect, and a value that
-    was there before is no sale.
+    A write whose own answer did not show the value may never have taken effect. The value that was
+    there before is no sale, unless the stamp tells that the stock was changed since then.
     """
     proved = write.answered or write.sent_at is None
     was_there = path in write.before and equal(pair["found"], write.before[path])
-    return proved and not was_there and sold(write.ref, path, pair)
+    untouched = write.updated is None or stock_stamp(write.ref, found) == write.updated
+    return proved and not (was_there and untouched) and sold(write.ref, path, pair)
 
 
 async def _await_reads(
