@@ -192,14 +192,14 @@ def _orphaned_pauses(folder: ProfileDir) -> list[str]:
 
 
 def _read_answer(question: str) -> str:
-    sys.stderr.write(escape_invisible(question))
-    sys.stderr.flush()
     from ocsync.engine.signals import handled, interruption
 
     def leave(number: int) -> None:  # at once: the loop, which stops in order, stands still
         raise interruption(number, "left at the question; nothing is half done")
 
     with handled(leave):
+        sys.stderr.write(escape_invisible(question))
+        sys.stderr.flush()
         return sys.stdin.readline().strip()
 
 
