@@ -48,6 +48,16 @@ def _guards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
+def executable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An `ocsync` for shell scripts, which takes no time to start."""
+    from tests.processes import write_executable
+
+    path = tmp_path_factory.mktemp("bin") / "ocsync"
+    write_executable(path)
+    return path
+
+
+@pytest.fixture(scope="session")
 def _emulator() -> Iterator[Shop]:
     with serve_in_thread(EmulatorOptions()) as emulator:
         yield Shop(emulator.url, emulator.emulator)

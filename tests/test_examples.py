@@ -56,7 +56,7 @@ class Place(NamedTuple):
 
 
 @pytest.fixture
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+def place(request: pytest.FixtureRequest, tmp_path: Path, executable: Path) -> Iterator[Place]:
     """The example that the test's parameter names."""
     folder = tmp_path / "example"
     shutil.copytree(EXAMPLES / request.param, folder)
@@ -65,7 +65,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "pip").write_text('#!/bin/sh\necho pip "$@"\n')
     (tmp_path / "bin" / "pip").chmod(0o755)
-    path = [str(tmp_path / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
+    python = str(Path(sys.executable).parent)
+    path = [str(tmp_path / "bin"), str(executable.parent), python, os.environ["PATH"]]
     with serve_in_thread(EmulatorOptions(seed=seeds[0])) as emulator:
         environ = {
             **os.environ,

@@ -19,22 +19,16 @@ from tests.conftest import Run
 from tests.in_process import profile_dir
 
 
-def started(*words: str, **environ: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "ocsync", *words],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **environ},
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
-def test_a_reader_who_leaves_does_not_stop_a_resume(ocsync: Run, shop: Shop, stream: str) -> None:
+def test_a_reader_who_leaves_does_not_stop_a_resume(
+    ocsync: Run, shop: Shop, executable: Path, stream: str
+) -> None:
     """`ocsync resume --json | head -1`: the work goes on, with the exit code that it deserves."""
     for ref in shop.stock(records=30, products=3):
         ocsync("stage", "set", ref, "QuantityAvailable=9")
     shop.switch(latency=0.03)
-    with started(
-        "resume", "--verify", "--verbose", *(["--json"] * (stream == "stdout"))
-    ) as process:
+    words = [str(executable), "resume", "--verify", "--verbose", *(["--json"] * (stream == "stdout"))]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         pipe = process.stdout if stream == "stdout" else process.stderr
         assert pipe
         assert pipe.readline()
@@ -67,11 +61,13 @@ def test_a_listener_that_breaks_leaves_nobody_waiting(ocsync: Run, shop: Shop) -
 def test_signs_and_data_in_an_encoding_that_lacks_them(ocsync: Run, shop: Shop) -> None:
     ocsync("pause", "inventory", "--reason", "Ünïts ☃")
     for words in (("status",), ("status", "--json"), ("status", "--offline")):
-        with started(*words, PYTHONIOENCODING="ascii", PYTHONUTF8="0") as process:
-            out, err = process.communicate(timeout=20)
-        assert (process.returncode, err) == (0, b""), words
-        assert b"inventory" in out
-        out.decode("ascii")
+        done = subprocess.run(
+            [sys.executable, "-m", "ocsync", *words], capture_output=True, check=False, timeout=20,
+            env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, b""), words
+        assert b"inventory" in done.stdout
+        done.stdout.decode("ascii")
 
 
 def test_a_server_cannot_steer_the_terminal(ocsync: Run, shop: Shop) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,9 @@ from tests.builders import Shop, csv_of
 from tests.cli.test_crashes import wait_for_writes
 from tests.cli.test_window import until
 from tests.conftest import SECRET, Run, add_profile
+from tests.processes import Terminal
 
-pexpect: Any = pytest.importorskip("pexpect", reason="there is no terminal to test with on Windows")
-
-
-def terminal(*words: str) -> Any:
-    return pexpect.spawn(
-        sys.executable, ["-m", "ocsync", *words], timeout=20, dimensions=(40, 100), encoding="utf-8"
-    )
+pytest.importorskip("pexpect", reason="there is no terminal to test with on Windows")
 
 
 @pytest.fixture
@@ -44,13 +38,12 @@ def busy(run: Run, shop: Shop) -> Run:
     ("stop", "code"), [("key", 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"]
 )
 def test_the_first_stops_in_good_order(busy: Run, shop: Shop, stop: Any, code: int) -> None:
-    child = terminal("resume")
+    child = Terminal("resume")
     wait_for_writes(shop, 10)
-    child.sendintr() if stop == "key" else child.kill(stop)
+    child.interrupt() if stop == "key" else child.signal(stop)
     child.expect("stopping; waiting for the requests under way")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == code, child.before
+    ended = child.wait()
+    assert ended.code == code, ended
     shop.switch(latency=0)
     before = len(shop.writes())
     assert before < 100
@@ -59,18 +52,16 @@ def test_the_first_stops_in_good_order(busy: Run, shop: Shop, stop: Any, code: i
 
 
 def test_the_second_leaves_at_once_and_says_what_is_unknown(busy: Run, shop: Shop) -> None:
-    child = terminal("resume")
+    child = Terminal("resume")
     wait_for_writes(shop, 10)
     shop.faults({"method": "PATCH", "action": "hang", "seconds": 5, "times": 1000})
     wait_for_writes(shop, 12)
-    child.sendintr()
+    child.interrupt()
     child.expect("stopping")
     time.sleep(0.3)
-    child.sendintr()
+    child.interrupt()
     child.expect(r"left at once; \d+ requests were under way, the same command", timeout=3)
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 130
+    assert child.wait().code == 130
     shop.faults()
     shop.switch(latency=0)
     assert busy("resume", "--verify").code == 0
@@ -80,15 +71,13 @@ def test_the_second_leaves_at_once_and_says_what_is_unknown(busy: Run, shop: Sho
 def test_a_key_reaches_a_windows_command_once(ocsync: Run, shop: Shop) -> None:
     """The terminal signals both of us, so that passing it on would make it two."""
     loop = "trap 'echo one >> ints' INT; touch ran; while [ ! -e go ]; do sleep 0.05; done"
-    child = terminal("window", "inventory", "--", "sh", "-c", loop)
+    child = Terminal("window", "inventory", "--", "sh", "-c", loop)
     until(lambda: Path("ran").exists())
-    child.sendintr()
+    child.interrupt()
     until(lambda: Path("ints").exists())
     Path("go").touch()
     child.expect("sh ended with 0; the window was open for")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
+    assert child.wait().code == 0
     assert Path("ints").read_text() == "one\n"
     assert not shop.paused()
 
@@ -104,15 +93,14 @@ WAITS: dict[str, list[dict[str, Any]]] = {
 def test_nobody_waits_for_a_turn_once_told_to_stop(busy: Run, shop: Shop, wait: str) -> None:
     """Requests under way may end; waits for another attempt, for a turn, for a list do not go on."""
     shop.faults(*WAITS[wait])
-    child = terminal("resume", "--concurrency", "2")
+    child = Terminal("resume", "--concurrency", "2")
     child.expect(r"run \d+")
     time.sleep(0.3)
-    child.sendintr()
+    child.interrupt()
     child.expect("stopping")
     start = time.monotonic()
-    child.expect(pexpect.EOF)
-    child.close()
-    assert (child.exitstatus, time.monotonic() - start < 4) == (130, True), child.before
+    ended = child.wait()
+    assert (ended.code, time.monotonic() - start < 4) == (130, True), ended
     shop.faults()
     shop.switch(latency=0)
     assert busy("resume", "--verify").code == 0
@@ -127,13 +115,12 @@ def test_a_question_can_be_left(ocsync: Run, shop: Shop, stop: Any, code: int) -
     ocsync("stage", "set", ref, "QuantityAvailable=9")
     ocsync("pause", "inventory")
     shop.call("PATCH", "/integrations/entitysync/products/inventoryrecords", {"Paused": False})
-    child = terminal("resume")
+    child = Terminal("resume")
     child.expect(r"Pause inventory again for the replay\? \[y/N\]")
-    child.sendintr() if stop == "key" else child.kill(stop)
+    child.interrupt() if stop == "key" else child.signal(stop)
     child.expect("left at the question; nothing is half done")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == code, child.before
+    ended = child.wait()
+    assert ended.code == code, ended
     assert (shop.writes(), shop.paused()) == ([], False)
     assert ocsync("resume", "--repause").code == 0
 
@@ -154,19 +141,17 @@ def test_questions_are_asked_on_the_terminal(run: Run, shop: Shop) -> None:
         "--production",
     )
     for answer, code in (("acme", 64), ("emulator", 0)):
-        child = terminal("pause", "inventory")
+        child = Terminal("pause", "inventory")
         child.expect("type the marketplace's ID, emulator, to go on: ")
-        child.sendline(answer)
-        child.expect(pexpect.EOF)
-        child.close()
-        assert child.exitstatus == code, child.before
+        child.type_line(answer)
+        ended = child.wait()
+        assert ended.code == code, ended
     assert shop.paused()
     for answer, there in (("n", 200), ("y", 404)):
-        child = terminal("delete", ref, "--confirm", "emulator")
+        child = Terminal("delete", ref, "--confirm", "emulator")
         child.expect(r"Delete 1 ref now\? \[y/N\]")
-        child.sendline(answer)
-        child.expect(pexpect.EOF)
-        child.close()
+        child.type_line(answer)
+        child.wait()
         assert shop.call("GET", "/products/P0/inventoryrecords/R0").status_code == there
 
 
@@ -176,14 +161,13 @@ def test_staging_the_same_adjustments_again_is_asked(run: Run, shop: Shop) -> No
     Path("sold.csv").write_text("ref,op,QuantityAvailable\ninventory/P/R,adjust,-5\n")
     run("stage", "import", "sold.csv")
     for answer, code, entries in (("n", 64, 1), ("y", 0, 2)):
-        child = terminal("stage", "import", "sold.csv")
+        child = Terminal("stage", "import", "sold.csv")
         child.expect(
             "1 is still staged. Stage the file again, to count 1 adjustment twice\\? \\[y/N\\] "
         )
         run("stage", "set", "catalog/C", "Active=true")  # the journal is not locked meanwhile
         run("stage", "drop", "catalog/C")
-        child.sendline(answer)
-        child.expect(pexpect.EOF)
-        child.close()
-        assert child.exitstatus == code, child.before
+        child.type_line(answer)
+        ended = child.wait()
+        assert ended.code == code, ended
         assert run("stage", "list", "--json").data["staged_entries"] == entries

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterator
@@ -23,7 +22,6 @@ from tests.processes import Done, Started
 
 CONFIG = "/integrations/entitysync/products/inventoryrecords"
 PAUSES = Path(".ocsync/profiles/test/pause.toml")
-OCSYNC = f"{sys.executable} -m ocsync"
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the commands are a shell's")
 
@@ -148,15 +146,17 @@ def test_a_target_without_config(ocsync: Run, shop: Shop) -> None:
     assert set(allowed.out.split()) == {"categories", "products"}
 
 
-def test_ocsync_inside_leaves_the_pause_to_the_window(ocsync: Run, shop: Shop) -> None:
+def test_ocsync_inside_leaves_the_pause_to_the_window(
+    ocsync: Run, shop: Shop, executable: Path
+) -> None:
     """Nothing waits for a lock, the same profile is used, and only --force lifts before the end."""
     [ref] = shop.stock(records=1)
     ocsync("profile", "add", "other", "--api-url", shop.url, "--client-id", "emulator",
            "--secret-env", SECRET)  # fmt: skip
     ocsync("profile", "use", "other")
     inside = (
-        f"cd /; {OCSYNC} stage set {ref} QuantityAvailable=9 && {OCSYNC} resume --verify; "
-        f"{OCSYNC} unpause inventory; echo $?"
+        f"cd /; {executable} stage set {ref} QuantityAvailable=9 && {executable} resume --verify; "
+        f"{executable} unpause inventory; echo $?"
     )
     result = ocsync(
         "window", "inventory", "--profile", "test", "--workspace", ".ocsync", "--", "sh", "-c",
@@ -171,8 +171,8 @@ def test_ocsync_inside_leaves_the_pause_to_the_window(ocsync: Run, shop: Shop) -
     assert [r["body"] for r in shop.writes()] == ['{"QuantityAvailable":9}']
 
 
-def test_a_window_in_a_window(ocsync: Run, shop: Shop) -> None:
-    inside = f"{OCSYNC} window inventory catalogs -- {OCSYNC} window inventory -- true"
+def test_a_window_in_a_window(ocsync: Run, shop: Shop, executable: Path) -> None:
+    inside = f"{executable} window inventory catalogs -- {executable} window inventory -- true"
     result = ocsync("window", "inventory", "--", *inside.split())
     assert result.code == 0, result
     assert switches(shop) == [PAUSE, PAUSE, LIFT, LIFT]

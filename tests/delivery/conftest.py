@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 
 from tests.builders import Shop, csv_of
 from tests.conftest import Run
+from tests.delivery.listeners import SECRET, listening
 
-SECRET = "sesame"
 REAL = {
     "Kafka": {
         "BootstrapServers": "k.example:1",
@@ -29,19 +26,8 @@ def heard(ocsync: Run, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     """A listener of this workspace, beside the real target of all syncs; its URL."""
     monkeypatch.setenv("LISTENER", SECRET)
     shop.call("PUT", PATH, {"Name": "real", "Enabled": True, "DeliveryTargets": REAL})
-    words = ["listen", "http", "--port", "0", "--secret-env", "LISTENER", "--json"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "ocsync", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout
-        url = json.loads(process.stdout.readline())["url"]
-        yield url
-        process.send_signal(2)
-        _, said = process.communicate(timeout=10)
-    assert process.returncode == 0, said
+    with listening("http", "--port", "0", "--secret-env", "LISTENER") as listener:
+        yield listener.url
 
 
 @pytest.fixture

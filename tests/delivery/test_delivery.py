@@ -11,7 +11,8 @@ import pytest
 from ocsync.delivery.messages import sign
 from tests.builders import HTTP, Shop
 from tests.conftest import Run
-from tests.delivery.conftest import PATH, REAL, SECRET, stage
+from tests.delivery.conftest import PATH, REAL, stage
+from tests.delivery.listeners import SECRET
 
 
 def delivery(shop: Shop) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ from typing import Any
 from tests.builders import Shop
 from tests.conftest import Run
 from tests.delivery.conftest import PATH, REAL, stage
+from tests.delivery.listeners import wait_for
+from tests.processes import Started
 
 SOON = ("--delivery-timeout", "0.8s")
 
@@ -164,16 +165,11 @@ def test_waiting_can_be_left(attached: Run, shop: Shop) -> None:
     """Ctrl-C while it waits: the run is complete, and nothing is paused."""
     shop.switch(while_paused="drop")
     stage(attached, shop.stock(records=1))
-    with subprocess.Popen(
-        [sys.executable, "-m", "ocsync", "resume", "--verify", "--json"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
-        assert process.stdout
-        while "arriving" not in process.stdout.readline():
-            pass
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=20)
-    assert (process.returncode, "the run itself is complete" in said) == (130, True), said
+    with Started("resume", "--verify", "--json") as process:
+        wait_for(lambda: "arriving" in process.said()[0])
+        process.signal(signal.SIGINT)
+        ended = process.wait(20)
+    assert (ended.code, "the run itself is complete" in ended.err) == (130, True), ended
     assert not shop.paused()
     assert (last_run(attached)["state"], attached("resume").code) == ("closed", 0)
 
