@@ -476,8 +476,10 @@ def test_a_saved_plan_is_held_against_what_is_staged(old: Run, shop: Shop) -> No
 def test_dry_runs(old: Run, shop: Shop) -> None:
     assert old("status").code == 0, "the URL is pinned, and the pause that is lost is noted"
     before = files()
-    changes = summary(old, "resume", "--dry-run")["changes"]
-    assert len(changes) == 15
+    found = summary(old, "resume", "--dry-run", code=3)
+    [unfinished] = [run for run in found["unfinished"] if run["kind"] == "resume"]
+    assert (unfinished["ended"], unfinished["steps"]) == (2, 6)
+    assert len(found["changes"]) == 15 + 4
     assert answer(old, "expire", "--dry-run", code=3)["open_run"] == "0310-0900"
     assert files() == before
     assert shop.writes() == []
@@ -617,7 +619,8 @@ def test_pause_and_unpause(old: Run, shop: Shop) -> None:
     assert min(lifted.values()) > 86400 * 365
     assert shop.all_paused() == ["inventory"]
     assert pauses() == {"inventory": before["inventory"]}
-    assert old("unpause", "inventory").code == 0
+    assert old("unpause", "inventory").code == 64, "its run is not finished"
+    assert old("unpause", "inventory", "--yes").code == 0
     assert list(record("0310-0900", NOW)["windows"]) == ["inventory"], "its run paused it"
 
 
@@ -630,7 +633,7 @@ def test_a_window_that_is_open_holds_its_target(old: Run, shop: Shop) -> None:
     name = pauses(OLD)["categories"]["window"]
     with FileLock(NOW / "windows" / f"{name}.lock"):
         assert answer(old, "status", "--offline")["due"] == {"products": "lease"}
-        refused = old("unpause", "categories")
+        refused = old("unpause", "categories", "--yes")
         assert refused.code == 7
         for text in ("mara@warehouse", "4711", "ocsync window", "2025-03-10T08:00:0"):
             assert text in refused.err

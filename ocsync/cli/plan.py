@@ -54,6 +54,7 @@ def register(app: typer.Typer) -> None:
         from ocsync.engine.session import utc_now
         from ocsync.render import plan as shown
         from ocsync.schema import read_targets
+        from ocsync.store.summary import unfinished_runs
 
         folder = ctx.folder()
         names = [target.name for found in read_targets(targets or ()) for target in found]
@@ -72,18 +73,19 @@ def register(app: typer.Typer) -> None:
             result, statuses = preflight(ctx, drafted)
             view = view._replace(statuses=statuses, pauses=folder.read_pauses())
         facts = shown.document(view, digest)
-        unfinished = folder.runs.open_run()
-        facts["open_run"] = unfinished.read_info().id if unfinished else ""
-        something = bool(steps)
+        unfinished = [
+            run for run in unfinished_runs(folder.path, ctx.warn_once) if run.kind == "resume"
+        ]
+        facts["open_run"] = unfinished[0].id if unfinished else ""
+        something = bool(steps or unfinished)
         if result and steps:
             facts["changes"] = shown.difference_documents(steps, result)
-            something = any(not row["same"] for row in facts["changes"])
+            something = bool(unfinished) or any(not row["same"] for row in facts["changes"])
         if out:
             _save(out, digest, drafted, names)
         ctx.console.document("plan", facts)
         if unfinished and not ctx.console.json:
-            text = f"run {unfinished.read_info().id} is not finished; resume goes on with it first"
-            ctx.console.print(text, "!")
+            ctx.console.print(f"{unfinished[0].text()}; resume continues it first", "!")
         if not steps:
             ctx.console.print(shown.nothing_to_send(drafted, names), "=")
             for sign, line in shown.target_lines(view):

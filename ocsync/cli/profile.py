@@ -151,7 +151,7 @@ def register(app: typer.Typer) -> None:
 
         Refused while it holds a pause, or a listener beside a real target.
         """
-        from ocsync.store.summary import summarize_journal
+        from ocsync.store.summary import summarize_journal, unfinished_runs
 
         ctx.yes = yes
         folder = _open(ctx, name)
@@ -167,7 +167,9 @@ def register(app: typer.Typer) -> None:
                     hint=f"ocsync delivery detach --profile {name}",
                 )
             staged = summarize_journal(folder.path / "journal", ctx.warn_once).entries
+            unfinished = [run.id for run in unfinished_runs(folder.path, ctx.warn_once)]
             what = f" with {staged:,} staged entries" if staged else ""
+            what += f", unfinished run {', '.join(unfinished)}" if unfinished else ""
             if not ctx.ask(f"Remove profile {name}{what} and its runs?"):
                 raise UsageError("nothing was removed")
         ctx.workspace.remove(name)

@@ -20,7 +20,7 @@ from ocsync.cli.options import (
     parse_duration,
 )
 from ocsync.cli.plan import Targets, preflight
-from ocsync.errors import ExitCode, FileMissing, InputError, UsageError
+from ocsync.errors import ExitCode, FileMissing, InputError, UsageError, first_of
 
 
 def register(app: typer.Typer) -> None:
@@ -155,14 +155,32 @@ def _fingerprint(path: Path) -> str:
 
 def _dry_run(ctx: Context, targets: list[str]) -> ExitCode:
     from ocsync.engine.resume.drafting import draft_plan
+    from ocsync.engine.run_log import load_progress
     from ocsync.render import plan as shown
+    from ocsync.store.summary import unfinished_runs
 
-    drafted = draft_plan(ctx.folder().journal.entries(), targets)
-    result, _ = preflight(ctx, drafted, stream=True)
-    steps = drafted.plan.steps
-    facts = {"type": "dry-run", "changes": shown.difference_documents(steps, result)}
+    folder = ctx.folder()
+    unfinished = [
+        run for run in unfinished_runs(folder.path, ctx.warn_once) if run.kind == "resume"
+    ]
+    drafts = [draft_plan(folder.journal.entries(), targets)]
+    open_run = folder.runs.open_run()
+    if open_run and open_run.has_plan:
+        ended = load_progress(open_run).ended
+        rest = tuple(step for step in open_run.steps() if step.number not in ended)
+        drafts.insert(0, drafts[0]._replace(plan=drafts[0].plan._replace(steps=rest)))
+    results = [(draft.plan.steps, preflight(ctx, draft, stream=True)[0]) for draft in drafts]
+    changes = [row for found in results for row in shown.difference_documents(*found)]
+    facts = {"type": "dry-run", "changes": changes}
+    facts["unfinished"] = [run._asdict() for run in unfinished]
     ctx.console.event(facts)
-    for sign, line in () if ctx.console.json else shown.difference_lines(steps, result):
-        ctx.console.print(line, sign)
+    if not ctx.console.json:
+        for run in unfinished:
+            ctx.console.print(f"{run.text()}; resume continues it first", "!")
+        for found in results:
+            if found[0] or len(results) == 1:
+                for sign, line in shown.difference_lines(*found):
+                    ctx.console.print(line, sign)
     ctx.console.info("this was a dry run: nothing was sent", "=")
-    return ExitCode.CONFLICT if result.conflicts else ExitCode.DONE
+    codes = [ExitCode.CONFLICT] * any(result.conflicts for _, result in results)
+    return first_of([*codes, *[ExitCode.PARTLY] * bool(unfinished)])

@@ -29,7 +29,8 @@ def register(app: typer.Typer) -> None:
             typer.Option("--max-age", metavar="TIME", help="Older pauses are overdue, such as 4h."),
         ] = "",
         exit_code: Annotated[
-            bool, typer.Option("--exit-code", help="Exit 2 if paused, overdue or drifted.")
+            bool,
+            typer.Option("--exit-code", help="Exit 2 if there is something to look at."),
         ] = False,
     ) -> ExitCode:
         """Show what is paused, what is staged, and the last run.
@@ -40,7 +41,13 @@ def register(app: typer.Typer) -> None:
         from datetime import UTC, datetime
 
         from ocsync.render import status as shown
-        from ocsync.store.summary import last_run, overdue_pauses, summarize_journal
+        from ocsync.store.lock import read_holder
+        from ocsync.store.summary import (
+            last_run,
+            overdue_pauses,
+            summarize_journal,
+            unfinished_runs,
+        )
 
         age = parse_duration(max_age) if max_age else 0.0
         result = None if offline else ctx.run_online(lambda session: _status(session, age))
@@ -48,6 +55,9 @@ def register(app: typer.Typer) -> None:
         pauses, listeners = folder.raw_pauses(), folder.raw_attachments()
         staged = summarize_journal(folder.path / "journal", ctx.warn_once)
         run = last_run(folder.path / "runs")
+        unfinished = unfinished_runs(folder.path, ctx.warn_once)
+        holder = read_holder(folder.path / "run.lock")
+        at_work = holder.text() if holder and holder.lives is not False else ""
         now = datetime.now(UTC)
         is_open = folder.window_locks.is_open
         due = result.overdue if result else overdue_pauses(pauses, now, is_open, max_age=age)
@@ -59,6 +69,7 @@ def register(app: typer.Typer) -> None:
             "attached": listeners,
             "staged": staged._asdict(),
             "last_run": run,
+            "unfinished": [one._asdict() for one in unfinished],
             **(shown.document(result, pauses) if result else {}),
             "overdue": list(due),
             "due": dict(due),
@@ -72,7 +83,7 @@ def register(app: typer.Typer) -> None:
                 if result
                 else shown.offline_lines(pauses, due, now)
             )
-            for sign, line in lines:
+            for sign, line in (*shown.unfinished_lines(unfinished, at_work), *lines):
                 ctx.console.print(line, sign)
             for sign, line in (
                 *shown.attachment_lines(listeners, now),
@@ -80,7 +91,8 @@ def register(app: typer.Typer) -> None:
             ):
                 ctx.console.print(line, sign)
         lost = [name for name, pause in pauses.items() if pause.get("lost")]
-        something = result.something if result else bool((due or lost) if age else pauses)
+        paused = result.something if result else bool((due or lost) if age else pauses)
+        something = paused or (bool(unfinished) and not at_work)
         return ExitCode.SOMETHING if exit_code and something else ExitCode.DONE
 
 

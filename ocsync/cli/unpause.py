@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.options import Confirm, LockTimeout, Yes, command, parse_duration
 from ocsync.cli.pause import Targets
-from ocsync.errors import ExitCode
+from ocsync.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from ocsync.engine.session import Session
 
 
 def register(app: typer.Typer) -> None:
@@ -35,7 +38,7 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Lift our pauses; what is staged stays staged."""
         from ocsync.engine.pause import pausing
-        from ocsync.engine.session import Session, confirm_production, sign_in
+        from ocsync.engine.session import confirm_production, sign_in
         from ocsync.render.text import duration
         from ocsync.schema import read_targets
 
@@ -48,6 +51,7 @@ def register(app: typer.Typer) -> None:
             await sign_in(session)
             if force:  # ours was confirmed when it was made
                 confirm_production(session)
+            _ask_if_unfinished(session, [target.name for target in (*direct, *grouped)])
             return await pausing.unpause(session, [*direct, *grouped], force=force)
 
         lifted = ctx.run_online(work_on, locked=True)
@@ -59,6 +63,22 @@ def register(app: typer.Typer) -> None:
         if not lifted:
             ctx.console.print("none of them was paused", "=")
         return None
+
+
+def _ask_if_unfinished(session: Session, names: list[str]) -> None:
+    """Ask before a target runs again that an unfinished run needs paused.
+
+    Raises UsageError for a no, and where nobody can be asked.
+    """
+    from ocsync.store.summary import unfinished_runs
+
+    folder = session.folder
+    held = {name for name in names if name in folder.claims()}
+    for run in unfinished_runs(folder.path, lambda _: None):
+        if run.kind == "resume" and (held or set(run.held) & set(names)):
+            question = f"{run.text()}, and ocsync resume continues it. Unpause all the same?"
+            if not session.ask(question):
+                raise UsageError("nothing was unpaused", hint="ocsync resume")
 
 
 def _leave_paused(ctx: Context, names: list[str]) -> None:

@@ -15,7 +15,7 @@ from ocsync.cli.options import (
     command,
     parse_duration,
 )
-from ocsync.errors import ExitCode, UsageError
+from ocsync.errors import ExitCode, UsageError, first_of
 
 RunName = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; without, the last resume.")]
 
@@ -23,7 +23,7 @@ RunName = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; without,
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
-    @command(app, "verify", ExitCode.DIFFERS, ExitCode.NO_FILE)
+    @command(app, "verify", ExitCode.PARTLY, ExitCode.DIFFERS, ExitCode.NO_FILE)
     def verify(
         ctx: Context,
         name: RunName = "",
@@ -47,9 +47,12 @@ def register(app: typer.Typer) -> None:
         from ocsync.engine.verify.verification import VerificationReport, verify_run
         from ocsync.render import delivery_proof
         from ocsync.render import verify as shown
+        from ocsync.render.status import unfinished_lines
+        from ocsync.store.summary import unfinished_runs
 
         ctx.confirmed, ctx.lock_seconds = confirm, parse_duration(lock_timeout)
         seconds, patience = parse_duration(settle), parse_duration(delivery_timeout)
+        unfinished = unfinished_runs(ctx.folder().path, ctx.warn_once)
         with ctx.folder().runs.get(name, "resume") as run:
             if run.read_info().kind == "resync":
                 raise UsageError(f"run {run.id} is a resync, not a resume: it wrote nothing")
@@ -64,6 +67,8 @@ def register(app: typer.Typer) -> None:
 
             report = ctx.run_online(work_on, stream=True, locked=redeliver)
             code, info = report.exit_code, run.read_info()
+            if info.state == "open":
+                code = first_of([code, ExitCode.PARTLY])
             if info.state == "closed" and info.exit_code in (ExitCode.DONE, ExitCode.DIFFERS):
                 run.update(exit_code=int(code))
         verification, proof = report
@@ -74,11 +79,16 @@ def register(app: typer.Typer) -> None:
                 "folder": str(run.path),
                 "delivery": delivery_proof.document(proof),
                 **shown.document(verification),
+                "unfinished": [one._asdict() for one in unfinished],
                 "exit_code": int(code),
             }
         )
         if not ctx.console.json:
-            for sign, line in shown.lines(info, verification, proof):
+            for sign, line in (
+                *unfinished_lines(unfinished),
+                *shown.lines(info, verification, proof),
+            ):
                 ctx.console.print(line, sign)
-            ctx.console.suggest(*delivery_proof.next_commands(info.id, proof))
+            more = ["ocsync resume --verify"] if info.state == "open" else []
+            ctx.console.suggest(*more, *delivery_proof.next_commands(info.id, proof))
         return code

@@ -23,7 +23,11 @@ _ALWAYS = (State.DONE, State.UNCHANGED, State.FAILED)
 
 
 def lines(result: ResumeReport) -> Iterator[Line]:
-    """Yield the report of a resume."""
+    """Yield the report of a resume, after that of the run that it continued first."""
+    if result.continued and result.continued.run:
+        yield "", f"run {result.continued.run.id}, continued:"
+        yield from lines(result.continued)
+        yield "", f"run {result.run.id}:" if result.run else ""
     if result.run is None:
         yield from _pause_lines(result)
         if not (result.unpaused or result.still_paused):
@@ -173,5 +177,6 @@ def document(result: ResumeReport, folder: Path | None = None) -> dict[str, Any]
         "verified": verify.document(verification) if verification else None,
         "delivery": delivery_proof.document(result.delivery_proof),
         "staged": result.staged,
+        "continued": document(result.continued) if result.continued else None,
         "folder": str(folder) if folder else "",
     }

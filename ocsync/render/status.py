@@ -12,7 +12,7 @@ from ocsync.store.identity import operator
 if TYPE_CHECKING:
     from ocsync.engine.status import Status
     from ocsync.store import JournalSummary
-    from ocsync.store.summary import OverdueReason
+    from ocsync.store.summary import OverdueReason, UnfinishedRun
 
 PauseDocuments = Mapping[str, Mapping[str, Any]]
 _Row = tuple[str, str, str]
@@ -121,6 +121,21 @@ def _pause_text(pause: Mapping[str, Any], now: datetime) -> str:
     if pause.get("phase") != "paused":
         parts.append(f"({pause.get('phase')}: not settled yet)")
     return ", ".join(parts)
+
+
+_CONTINUES = {"resume": "ocsync resume", "delete": "the same ocsync delete",
+              "resync": "ocsync resync"}  # fmt: skip
+
+
+def unfinished_lines(runs: Sequence[UnfinishedRun], at_work: str = "") -> Iterator[Line]:
+    """Yield the runs that are not finished, each with the command that continues it.
+
+    *at_work* names the command that is working on them, if one is.
+    """
+    for run in runs:
+        command = _CONTINUES.get(run.kind, "ocsync resume")
+        way = f"{at_work} is at work" if at_work else f"{command} continues it"
+        yield "▶" if at_work else "!", f"  {run.text()}; {way}"
 
 
 def staged_lines(journal: JournalSummary, run: Mapping[str, Any], now: datetime) -> Iterator[Line]:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def lines(info: RunInfo, verification: Verification, proof: DeliveryProof | None) -> Iterator[Line]:
     """Yield the report of a verification and, if a listener is attached, of the delivery."""
     if not verification.kinds:
-        yield "=", f"run {info.id} changed nothing, so there is nothing to verify"
+        what = "wrote nothing so far" if info.state == "open" else "changed nothing"
+        yield "=", f"run {info.id} {what}, so there is nothing to verify"
         return
     rows: list[Sequence[object]] = [("kind", "verified")]
     rows += [(kind, sign_counts(counts)) for kind, counts in verification.kinds.items()]
@@ -30,10 +31,11 @@ def lines(info: RunInfo, verification: Verification, proof: DeliveryProof | None
     yield from delivery_proof.lines(proof, info.id)
     undelivered = len(proof.undelivered) if proof else 0
     text = "not everything" if verification.exit_code else "everything"
+    text += " that it wrote so far" if info.state == "open" else ""
     text += " is as it was written"
     if undelivered:
         text += f"; {count(undelivered, 'message')} did not arrive as written"
-    good = not verification.exit_code and not undelivered
+    good = not (verification.exit_code or undelivered or info.state == "open")
     yield "✓" if good else "✗", f"run {info.id}: {text}"
 
 

@@ -176,10 +176,10 @@ class ProfileDir:
 
         That are staged edits, runs that are not closed, pauses and attached listeners.
         """
-        from ocsync.store.summary import summarize_journal
+        from ocsync.store.summary import summarize_journal, unfinished_runs
 
         staged = summarize_journal(self.path / "journal", self._warn).entries
-        runs = [info.id for info in self.runs.list() if info.state == "open"]
+        runs = [run.id for run in unfinished_runs(self.path, self._warn)]
         work = {
             f"{staged:,} staged {'edit' if staged == 1 else 'edits'}": staged,
             f"unfinished run {', '.join(runs)}": runs,

@@ -5,7 +5,7 @@ quick commands.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -99,22 +99,85 @@ def overdue_pauses(
 
 
 def last_run(folder: Path) -> dict[str, Any]:
-    """`run.json` of the newest resume in *folder*, as it stands; empty when there is none.
+    """Return `run.json` of the newest resume in *folder*, as it stands; empty when there is none.
 
     Raises Damaged for one that is not a JSON object.
     """
-    records = (path for path in folder.glob("*/run.json") if not path.parent.suffix)
-    for path in sorted(records, key=_begun, reverse=True):
-        record = _record(path)
-        if record.get("sort", "resume") == "resume":
-            return record
-    return {}
+    resumes = [r for r in _run_records(folder) if r.get("sort", "resume") == "resume"]
+    return max(resumes, key=lambda r: (r["started"], len(r["id"]), r["id"]), default={})
 
 
-def _begun(path: Path) -> float:
-    """When the run began: its plan is written once, its record at every look at it."""
-    plan = path.with_name("plan.jsonl")
-    return (plan if plan.exists() else path).stat().st_mtime
+class UnfinishedRun(NamedTuple):
+    """A run that is not finished: how many of its *steps* have *ended*.
+
+    *entries* are the edits in it, *kind* is resume, delete or resync, *held* the targets that it
+    needs paused. A run that a crash cut off before its plan was written has no steps yet.
+    """
+
+    id: str
+    kind: str
+    ended: int
+    steps: int
+    entries: int
+    held: tuple[str, ...] = ()
+
+    def text(self) -> str:
+        """Return the sentence that says so."""
+        if self.steps:
+            have = "step has" if self.steps == 1 else "steps have"
+            numbers = f"{self.ended:,} of {self.steps:,} {have} ended"
+        else:
+            edits = "its edit is" if self.entries == 1 else f"its {self.entries:,} edits are"
+            numbers = f"{edits} not sent yet"
+        return f"run {self.id} is not finished: {numbers}"
+
+
+def unfinished_runs(profile: Path, warn: log.Warn) -> list[UnfinishedRun]:
+    """Return the runs of a profile that are not finished. Raises Damaged.
+
+    One whose seal a crash cut off after its edits had left the journal is one of them.
+    """
+    found = []
+    for record in _run_records(profile / "runs", sealed=lambda: _sealed(profile, warn)):
+        if record["state"] == "open":
+            outcomes = profile / "runs" / record["id"] / "outcomes.jsonl"
+            ended = sum(log.records(outcomes, _is_outcome, warn)) if outcomes.exists() else 0
+            found.append(
+                UnfinishedRun(
+                    record["id"], record.get("sort", "resume"), ended, record.get("steps", 0),
+                    record.get("entries", 0), tuple(record.get("held", ())),
+                )
+            )  # fmt: skip
+    return found
+
+
+def _is_outcome(payload: bytes) -> bool:
+    return bool(json.loads(payload)["type"] == "outcome")
+
+
+def _sealed(profile: Path, warn: log.Warn) -> set[str]:
+    """Return the runs whose edits have left the journal."""
+    names = (
+        name
+        for path in sorted((profile / "journal").glob("[0-9]*.jsonl"))
+        for name in log.records(path, _sealed_run, warn)
+    )
+    return set(names) - {""}
+
+
+def _sealed_run(payload: bytes) -> str:
+    record = json.loads(payload)
+    return str(record["run"]) if record["type"] == "sealed" else ""
+
+
+def _run_records(
+    folder: Path, *, sealed: Callable[[], Collection[str]] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield the record of each run in *folder*; half-made ones only if they are *sealed*."""
+    for path in sorted(folder.glob("*/run.json")):
+        half_made = path.parent.suffix == ".new"
+        if not path.parent.suffix or (half_made and sealed and path.parent.stem in sealed()):
+            yield _record(path)
 
 
 def _record(path: Path) -> dict[str, Any]:
@@ -122,7 +185,7 @@ def _record(path: Path) -> dict[str, Any]:
         record = dict(json.loads(path.read_bytes()))
         if not all(isinstance(record.get(name), str) for name in ("id", "state", "started")):
             raise ValueError("id, state and started are expected")
-        if record["id"] != path.parent.name:
+        if record["id"] != path.parent.name.removesuffix(".new"):
             raise ValueError(f"it is the one of run {record['id']}")
         if not isinstance(record.get("exit_code", 0), int):
             raise ValueError("exit_code is a number")

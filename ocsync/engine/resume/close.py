@@ -38,7 +38,10 @@ from ocsync.tombstones import MAKERS
 
 
 class ResumeReport(NamedTuple):
-    """The report of a resume. *run* is None when there was nothing to send."""
+    """The report of a resume. *run* is None when there was nothing to send.
+
+    *continued* is the report of the unfinished run that was continued before this one began.
+    """
 
     run: RunInfo | None
     problems: list[Outcome]
@@ -50,6 +53,7 @@ class ResumeReport(NamedTuple):
     exit_code: ExitCode
     delivery_proof: DeliveryProof | None = None
     lost_pauses: tuple[LostPause, ...] = ()
+    continued: ResumeReport | None = None
 
 
 class RunEnd(NamedTuple):

@@ -74,12 +74,13 @@ async def resume(session: Session, options: ResumeOptions) -> ResumeReport:
     crashed = session.folder.runs.open_run()
     if crashed is None:
         return await _start_run(session, options, identity, _draft(session, options))
-    report, drafted = await _continue_run(session, crashed, options)
+    first, drafted = await _continue_run(session, crashed, options)
     if drafted is None:
-        return report
-    earlier = ExitCode.DONE if report.problems else report.exit_code
+        return first
+    earlier = ExitCode.DONE if first.problems else first.exit_code
     report = await _start_run(session, options, identity, drafted)
-    return report._replace(exit_code=first_of([earlier, report.exit_code]))
+    code = first_of([earlier, report.exit_code])
+    return report._replace(exit_code=code, continued=first)
 
 
 async def _start_run(
@@ -128,7 +129,10 @@ async def _continue_run(
         if report.problems
         else "going on with what was staged since"
     )
-    session.notify(level, f"run {run.id} is over; {what}")
+    info = run.read_info()
+    done = sum(info.counts.get(state.value, 0) for state in State if state.succeeded)
+    numbers = f"{done:,} of {info.steps:,} steps are done"
+    session.notify(level, f"run {run.id} is over, {numbers}; {what}")
     return report, drafted
 
 
