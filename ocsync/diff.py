@@ -9,7 +9,16 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ocsync.field_paths import MISSING, equal, flatten, join, nest, replaced, split, value_at
+from ocsync.field_paths import (
+    MISSING,
+    flatten,
+    join_path,
+    json_equal,
+    nest,
+    split_path,
+    value_at,
+    with_value,
+)
 from ocsync.models import Change, Fields, Op, Ref
 from ocsync.schema import FieldType, Kind, body_ids, field_at, kind_of
 
@@ -32,24 +41,24 @@ def resolve_values(change: Change, current: Document | None) -> Fields:
         found = value_at(base, path)
         fields[path] = (found if isinstance(found, int | float) else 0) + amount
     if change.op is Op.SET:
-        return _whole_keys(fields, base)
+        return _complete_xp(fields, base)
     return fields
 
 
-def _whole_keys(fields: Fields, current: Document) -> Fields:
+def _complete_xp(fields: Fields, current: Document) -> Fields:
     whole: Fields = {}
     for path, value in fields.items():
-        parts = split(path)
+        parts = split_path(path)
         if parts[0] != "xp" or len(parts) < 3:
             whole[path] = value
             continue
-        top = join(parts[:2])
+        top = join_path(parts[:2])
         start = whole.get(top, value_at(current, top))
-        whole[top] = replaced(None if start is MISSING else start, parts[2:], value)
+        whole[top] = with_value(None if start is MISSING else start, parts[2:], value)
     return whole
 
 
-def body(change: Change, sent: Fields) -> Document:
+def request_body(change: Change, sent: Fields) -> Document:
     """The request's body for the values *sent*."""
     return {**body_ids(change.ref), **nest(sent)} if change.op is Op.ASSIGN else nest(sent)
 
@@ -59,13 +68,13 @@ def diff(ref: Ref, wanted: Fields, found: Document | None) -> dict[str, dict[str
     differences = {}
     for path, value in wanted.items():
         seen = value_at(found, path)
-        if not _same(ref, path, value, seen):
+        if not _same_value(ref, path, value, seen):
             seen = None if seen is MISSING else seen
             differences[path] = {"wanted": value, "found": seen}
     return differences
 
 
-def unchanged(change: Change, sent: Fields, current: Document | None) -> bool:
+def is_unchanged(change: Change, sent: Fields, current: Document | None) -> bool:
     """Whether sending would change nothing; for a put, that no field it leaves out would fall."""
     if current is None or diff(change.ref, sent, current):
         return False
@@ -77,10 +86,10 @@ def unchanged(change: Change, sent: Fields, current: Document | None) -> bool:
         if left_out and not (field.read_only or field.write_only or field.create_only):
             found = value_at(current, path)
             empty = found == {} and field.type is FieldType.OBJECT
-            if not empty and not _same(change.ref, path, field.default, found):
+            if not empty and not _same_value(change.ref, path, field.default, found):
                 return False
     xp, now = document.get("xp") or {}, current.get("xp") or {}
-    return equal(xp, now)
+    return json_equal(xp, now)
 
 
 def writable_fields(kind: Kind, document: Mapping[str, Any], *, creating: bool = False) -> Fields:
@@ -111,7 +120,7 @@ def emptied_by(change: Change, sent: Fields, current: Document | None) -> Fields
         for path, value in writable_fields(kind, current).items()
         if value_at(document, path) is MISSING
         and value not in (None, {}, [], False, 0, "")
-        and not _same(change.ref, path, value, _default(kind, path))
+        and not _same_value(change.ref, path, value, _default(kind, path))
     }
 
 
@@ -149,11 +158,11 @@ def is_volatile(ref: Ref, path: str) -> bool:
 
 def lacks_base(change: Change, current: Document | None) -> bool:
     """Return whether *change* builds on an entity that *current* does not show."""
-    deep = any(len(split(path)) > 2 for path in change.fields if path.startswith("xp."))
+    deep = any(len(split_path(path)) > 2 for path in change.fields if path.startswith("xp."))
     return current is None and change.op is Op.SET and bool(change.adjust or deep)
 
 
-def before(sent: Iterable[str], current: Document | None) -> Fields:
+def values_before(sent: Iterable[str], current: Document | None) -> Fields:
     """The values that *current* has at the paths *sent*; absent ones are left out."""
     values = {path: value_at(current, path) for path in sent}
     return {path: value for path, value in values.items() if value is not MISSING}
@@ -161,15 +170,15 @@ def before(sent: Iterable[str], current: Document | None) -> Fields:
 
 def with_own_writes(current: Document | None, sent: Fields, was: Fields) -> Document | None:
     """*current* with *sent* in it, if it still shows all that *was* there before that write."""
-    if not all(equal(value_at(current, path), was.get(path)) for path in sent):
+    if not all(json_equal(value_at(current, path), was.get(path)) for path in sent):
         return current
     document: Any = current
     for path, value in sent.items():
-        document = replaced(document, split(path), value)
+        document = with_value(document, split_path(path), value)
     return document  # type: ignore[no-any-return]
 
 
-def sold(ref: Ref, path: str, pair: Mapping[str, Any]) -> bool:
+def is_sale(ref: Ref, path: str, pair: Mapping[str, Any]) -> bool:
     """Whether a difference is stock that went down after our write: orders go on meanwhile."""
     field, numbers = field_at(kind_of(ref), path), (pair["wanted"], pair["found"])
     if not field or not field.volatile or not all(isinstance(n, int | float) for n in numbers):
@@ -177,16 +186,16 @@ def sold(ref: Ref, path: str, pair: Mapping[str, Any]) -> bool:
     return bool(pair["found"] < pair["wanted"])
 
 
-def _same(ref: Ref, path: str, one: Any, other: Any) -> bool:
-    if equal(one, other):
+def _same_value(ref: Ref, path: str, one: Any, other: Any) -> bool:
+    if json_equal(one, other):
         return True
     field = field_at(kind_of(ref), path)
     if field and field.type is FieldType.DATE and isinstance(one, str) and isinstance(other, str):
-        return _instant(one) == _instant(other)
+        return _parse_instant(one) == _parse_instant(other)
     return False
 
 
-def _instant(text: str) -> datetime | str:
+def _parse_instant(text: str) -> datetime | str:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -194,6 +203,6 @@ def _instant(text: str) -> datetime | str:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def mismatches(ref: Ref, expect: Mapping[str, Any], current: Document | None) -> Fields:
+def unmet_expectations(ref: Ref, expect: Mapping[str, Any], current: Document | None) -> Fields:
     """The expectations that *current* does not meet: path -> the value it has."""
     return {path: pair["found"] for path, pair in diff(ref, dict(expect), current).items()}

@@ -24,7 +24,7 @@ MISSING: Final = Absent()
 """What a document has where it has nothing: not null, nothing."""
 
 
-def split(path: str) -> list[str]:
+def split_path(path: str) -> list[str]:
     r"""The member names of *path*: `xp.a\.b` has two, `xp` and `a.b`."""
     if "\\" not in path:
         return path.split(".")
@@ -39,7 +39,7 @@ def split(path: str) -> list[str]:
     return parts
 
 
-def join(parts: Iterable[str]) -> str:
+def join_path(parts: Iterable[str]) -> str:
     """The path with these member names; `split(join(parts)) == parts`."""
     return ".".join(part.replace("\\", "\\\\").replace(".", "\\.") for part in parts)
 
@@ -53,9 +53,9 @@ def flatten(document: Mapping[str, Any], models: Container[str]) -> dict[str, An
     for name, value in document.items():
         if name in models and isinstance(value, dict) and value:
             for member, inner in value.items():
-                flat[join((name, member))] = inner
+                flat[join_path((name, member))] = inner
         else:
-            flat[name if "." not in name else join((name,))] = value
+            flat[name if "." not in name else join_path((name,))] = value
     return flat
 
 
@@ -63,20 +63,20 @@ def nest(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The document that *fields* spell; a deeper path overrides what stands at a shallower one."""
     document: dict[str, Any] = {}
     for path in sorted(fields, key=lambda p: p.count(".")):
-        document = replaced(document, split(path), fields[path])
+        document = with_value(document, split_path(path), fields[path])
     return document
 
 
 def value_at(document: Any, path: str) -> Any:
     """The value at *path*, or MISSING."""
-    for part in split(path):
+    for part in split_path(path):
         if not isinstance(document, dict) or part not in document:
             return MISSING
         document = document[part]
     return document
 
 
-def replaced(document: Any, parts: list[str], value: Any) -> Any:
+def with_value(document: Any, parts: list[str], value: Any) -> Any:
     """*document* with *value* at the place *parts*; what is no object on the way becomes one."""
     if not parts:
         return value
@@ -90,12 +90,12 @@ def replaced(document: Any, parts: list[str], value: Any) -> Any:
     return top
 
 
-def inside(path: str, outer: str) -> bool:
+def is_below(path: str, outer: str) -> bool:
     """Whether *path* lies below *outer*."""
     return path.startswith(outer + ".")
 
 
-def equal(one: Any, other: Any) -> bool:
+def json_equal(one: Any, other: Any) -> bool:
     """Whether two JSON values are the same: 5 is 5.0, true is not 1, nothing is null."""
     pairs = [(one, other)]
     while pairs:
@@ -118,7 +118,7 @@ def equal(one: Any, other: Any) -> bool:
     return True
 
 
-def is_deeper(value: Any, levels: int) -> bool:
+def exceeds_depth(value: Any, levels: int) -> bool:
     """Whether objects and lists in *value* are nested more than *levels* deep."""
     inner = [value]
     for _ in range(levels + 1):

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from ocsync.field_paths import equal
+from ocsync.field_paths import json_equal
 
 
 class AttachmentPhase(StrEnum):
@@ -56,7 +56,7 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return f"{self.config}/{self.target_type}"
 
 
-def place_of(shown: Mapping[str, Any]) -> str:
+def destination_of(shown: Mapping[str, Any]) -> str:
     """Where a delivery target of what is *shown* delivers to, in words."""
     if shown.get("Topic"):
         return f"topic {shown['Topic']} at {shown.get('BootstrapServers')}"
@@ -70,7 +70,7 @@ def target_in(document: Mapping[str, Any], target_type: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def standing(
+def attachment_state(
     mine: Attachment | None, document: Mapping[str, Any], target_type: str
 ) -> AttachmentState:
     """Whose the target of type *target_type* in *document* is, as the platform shows it now."""
@@ -78,13 +78,13 @@ def standing(
     if not there:
         return AttachmentState.FREE
     known = [shown for shown in (mine.shown, mine.was) if shown] if mine else []
-    same = any(all(equal(there.get(n), v) for n, v in shown.items()) for shown in known)
+    same = any(all(json_equal(there.get(n), v) for n, v in shown.items()) for shown in known)
     return AttachmentState.OURS if same else AttachmentState.THEIRS
 
 
 def resolve_intent(mine: Attachment, document: Mapping[str, Any]) -> Attachment | None:
     """What remains of *mine* once the platform has told; None when nothing of ours is there."""
-    if standing(mine, document, mine.target_type) is not AttachmentState.OURS:
+    if attachment_state(mine, document, mine.target_type) is not AttachmentState.OURS:
         return None
     there = target_in(document, mine.target_type)
     shown = {name: str(there.get(name) or "") for name in mine.shown}

@@ -198,8 +198,8 @@ class TargetState(msgspec.Struct, frozen=True, kw_only=True):
     exists: bool
     paused: bool = False
     delivery: str = ""
-    changed: bool = True
-    deleted: bool = True
+    sends_changes: bool = True
+    sends_deletes: bool = True
     config: dict[str, Any] = {}
 
 

@@ -44,7 +44,7 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     adopted: bool = False
     found: dict[str, Any] = {}
 
-    def check(self) -> None:
+    def check_target(self) -> None:
         """Raise ValueError for a target that is none."""
         if self.target not in TARGETS:
             raise ValueError(f"{self.target} is not a sync target")
@@ -61,7 +61,7 @@ class PastPause(msgspec.Struct, frozen=True, kw_only=True):
     since: str
     until: str
 
-    def holds(self, moment: datetime) -> bool:
+    def covers(self, moment: datetime) -> bool:
         """Whether *moment* was in it."""
         return datetime.fromisoformat(self.since) <= moment <= datetime.fromisoformat(self.until)
 

@@ -30,14 +30,14 @@ class _Graph(NamedTuple):
     """Which changes come before which, by index; *needs* is the part whose failure blocks."""
 
     needs: list[set[int]]
-    first: list[set[int]]
+    predecessors: list[set[int]]
 
 
 def build(changes: Iterable[Change]) -> Plan:
     """The plan of *changes*. Raises PlanCycle, naming its members, when they wait in a circle."""
     nodes = list(changes)
-    graph = _graph(nodes)
-    wave = waves([node.ref for node in nodes], graph.first)
+    graph = _build_graph(nodes)
+    wave = assign_waves([node.ref for node in nodes], graph.predecessors)
     order = sorted(range(len(nodes)), key=lambda i: (wave[i], _RANK[kind_of(nodes[i].ref).name], i))
     number = {node: place for place, node in enumerate(order, 1)}
     steps = tuple(
@@ -54,10 +54,10 @@ def build(changes: Iterable[Change]) -> Plan:
     return Plan(steps, max(wave, default=0))
 
 
-def select(changes: Sequence[Change], targets: Collection[str]) -> set[Ref]:
+def refs_feeding(changes: Sequence[Change], targets: Collection[str]) -> set[Ref]:
     """Return the refs that feed one of *targets* directly, and the staged refs they wait for."""
     wanted = [i for i, c in enumerate(changes) if set(kind_of(c.ref).direct_targets) & set(targets)]
-    first, chosen = _graph(changes).first, set[int]()
+    first, chosen = _build_graph(changes).predecessors, set[int]()
     while wanted:
         node = wanted.pop()
         if node not in chosen:
@@ -66,9 +66,9 @@ def select(changes: Sequence[Change], targets: Collection[str]) -> set[Ref]:
     return {changes[i].ref for i in chosen}
 
 
-def _graph(nodes: Sequence[Change]) -> _Graph:
+def _build_graph(nodes: Sequence[Change]) -> _Graph:
     last = {ref_key(change.ref): i for i, change in enumerate(nodes)}
-    groups = _groups(nodes)
+    groups = _index_for_after(nodes)
     needs: list[set[int]] = [set() for _ in nodes]
     first: list[set[int]] = [set() for _ in nodes]
     for i, change in enumerate(nodes):
@@ -76,17 +76,17 @@ def _graph(nodes: Sequence[Change]) -> _Graph:
             needs[i].add(i - 1)
         named = map(ref_key, references_of(change.ref, change.fields))
         needs[i] |= {last[key] for key in named if key in last}
-        for child in map(ref_key, created(change)):
+        for child in map(ref_key, created_refs(change)):
             if child in last:
                 needs[last[child]].add(i)
-        first[i] |= _after(change, groups)
+        first[i] |= _after_rules(change, groups)
     for node in range(len(nodes)):
         needs[node].discard(node)
         first[node] |= needs[node]
     return _Graph(needs, first)
 
 
-def created(change: Change) -> list[Ref]:
+def created_refs(change: Change) -> list[Ref]:
     """What a put of *change*'s ref makes on its own (a buyer its catalog; api-facts 5.2)."""
     if change.op is not Op.PUT:
         return []
@@ -101,7 +101,7 @@ def created(change: Change) -> list[Ref]:
 _Group = tuple[str, tuple[str, ...], tuple[str, ...]]
 
 
-def _groups(nodes: Sequence[Change]) -> dict[_Group, set[int]]:
+def _index_for_after(nodes: Sequence[Change]) -> dict[_Group, set[int]]:
     """The changes of each kind that some `after` names, by the IDs that it goes by."""
     kinds = {kind_of(change.ref).name for change in nodes}
     rules = {(a.kind, a.shared_ids) for name in kinds for a in KINDS[name].after}
@@ -122,7 +122,7 @@ def _values(ref: Ref, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(ids[name].casefold() for name in names)
 
 
-def _after(change: Change, groups: dict[_Group, set[int]]) -> set[int]:
+def _after_rules(change: Change, groups: dict[_Group, set[int]]) -> set[int]:
     found: set[int] = set()
     for rule in kind_of(change.ref).after:
         key = (rule.kind, rule.shared_ids, _values(change.ref, rule.shared_ids))
@@ -130,8 +130,8 @@ def _after(change: Change, groups: dict[_Group, set[int]]) -> set[int]:
     return found
 
 
-def waves(refs: Sequence[Ref], first: Sequence[Collection[int]]) -> list[int]:
-    """The wave of each of *refs*, from 1: one after those that come *first*, by their places.
+def assign_waves(refs: Sequence[Ref], first: Sequence[Collection[int]]) -> list[int]:
+    """Return the wave of each of *refs*, from 1: one more than that of its latest predecessor.
 
     Raises PlanCycle when they wait in a circle.
     """
@@ -149,11 +149,11 @@ def waves(refs: Sequence[Ref], first: Sequence[Collection[int]]) -> list[int]:
             if not waiting[follower]:
                 ready.append(follower)
     if len(ready) < len(refs):
-        raise PlanCycle(_circle(refs, first, {n for n, count in enumerate(waiting) if count}))
+        raise PlanCycle(_find_cycle(refs, first, {n for n, count in enumerate(waiting) if count}))
     return wave
 
 
-def _circle(
+def _find_cycle(
     refs: Sequence[Ref], first: Sequence[Collection[int]], stuck: Collection[int]
 ) -> list[Ref]:
     """One circle among the *stuck*: walk back from any of them until a place comes again."""
@@ -173,7 +173,7 @@ class KindTotal(NamedTuple):
     steps: int
 
 
-def totals(steps: Iterable[Step]) -> list[KindTotal]:
+def count_by_kind(steps: Iterable[Step]) -> list[KindTotal]:
     """A row per kind, in the table's order."""
     entries: Counter[str] = Counter()
     requests: Counter[str] = Counter()
@@ -191,7 +191,7 @@ class FedTargets(NamedTuple):
     indirect: tuple[str, ...]
 
 
-def feeds(refs: Iterable[Ref]) -> FedTargets:
+def fed_targets(refs: Iterable[Ref]) -> FedTargets:
     """Which targets the kinds of *refs* feed; a target fed directly is not listed as possible."""
     kinds = [KINDS[name] for name in {ref.partition("/")[0] for ref in refs}]
     direct = {target for kind in kinds for target in kind.direct_targets}
@@ -212,14 +212,14 @@ class Risk(NamedTuple):
     advice: str = ""
 
 
-def risks(steps: Sequence[Step]) -> list[Risk]:
+def find_risks(steps: Sequence[Step]) -> list[Risk]:
     """What is risky in *steps*, and when pausing for them is not worth it."""
     found = [
-        _broken(steps),
-        _zeroed(steps),
-        _blind(steps),
-        _lists_of_members(steps),
-        _urgent(steps),
+        _contradicted(steps),
+        _zero_stock(steps),
+        _blind_quantities(steps),
+        _xp_objects(steps),
+        _time_critical(steps),
     ]
     if len(steps) == 1:
         found.append(
@@ -233,13 +233,13 @@ def risks(steps: Sequence[Step]) -> list[Risk]:
     return [risk for risk in found if risk]
 
 
-def _broken(steps: Sequence[Step]) -> Risk | None:
+def _contradicted(steps: Sequence[Step]) -> Risk | None:
     refs = tuple(step.ref for step in steps if step.change.contradicted)
     text = f"refs with an expectation that staged entries contradict: {len(refs):,}"
     return Risk("broken-expectation", text, refs, "ocsync plan --explain REF") if refs else None
 
 
-def _blind(steps: Sequence[Step]) -> Risk | None:
+def _blind_quantities(steps: Sequence[Step]) -> Risk | None:
     """Orders go on decrementing stock while sync is paused; a blind value would oversell."""
     refs = []
     for step in steps:
@@ -253,7 +253,7 @@ def _blind(steps: Sequence[Step]) -> Risk | None:
     return Risk("blind-quantity", text, tuple(refs), advice) if refs else None
 
 
-def _zeroed(steps: Sequence[Step]) -> Risk | None:
+def _zero_stock(steps: Sequence[Step]) -> Risk | None:
     """More than half of the quantities that the plan touches would be none: a wrong file, often."""
     touched, zero = 0, []
     for step in steps:
@@ -273,7 +273,7 @@ def _zeroed(steps: Sequence[Step]) -> Risk | None:
     return Risk(ZERO_STOCK, text, tuple(zero), f"resume needs --allow-risky {ZERO_STOCK}")
 
 
-def own_user(steps: Iterable[Step], kind: str, name: str) -> Risk | None:
+def own_user_risk(steps: Iterable[Step], kind: str, name: str) -> Risk | None:
     """*steps* switch off the user of *kind* with the ID *name*, as whom they would be sent."""
     mine = [s for s in steps if kind_of(s.ref).name == kind and s.ref.rpartition("/")[2].casefold()
             == name.casefold() and s.change.fields.get("Active") is False]  # fmt: skip
@@ -282,7 +282,7 @@ def own_user(steps: Iterable[Step], kind: str, name: str) -> Risk | None:
     return Risk(OWN_USER, text, (mine[0].ref,), advice) if mine else None
 
 
-def _lists_of_members(steps: Sequence[Step]) -> Risk | None:
+def _xp_objects(steps: Sequence[Step]) -> Risk | None:
     refs = tuple(
         step.ref
         for step in steps
@@ -293,16 +293,18 @@ def _lists_of_members(steps: Sequence[Step]) -> Risk | None:
     return Risk("xp-members", text, refs) if refs else None
 
 
-_URGENT = {"Active": (False,), "IsOnSale": (True,)}
-_DATED = ("SaleStart", "SaleEnd")
+_URGENT_VALUES = {"Active": (False,), "IsOnSale": (True,)}
+_DATE_FIELDS = ("SaleStart", "SaleEnd")
 
 
-def _urgent(steps: Sequence[Step]) -> Risk | None:
+def _time_critical(steps: Sequence[Step]) -> Risk | None:
     refs = tuple(
         step.ref
         for step in steps
-        if any(step.change.fields.get(name, ...) in values for name, values in _URGENT.items())
-        or any(name in step.change.fields for name in _DATED)
+        if any(
+            step.change.fields.get(name, ...) in values for name, values in _URGENT_VALUES.items()
+        )
+        or any(name in step.change.fields for name in _DATE_FIELDS)
     )
     text = f"time-critical changes (switched off, or dated): {len(refs):,}; they arrive late"
     advice = "resume soon, or send them with --no-pause"

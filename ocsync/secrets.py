@@ -23,7 +23,7 @@ class SecretSource(msgspec.Struct, frozen=True, omit_defaults=True):
     command: str = ""
     keyring: bool = False
 
-    def text(self) -> str:
+    def describe(self) -> str:
         """The source in words."""
         if self.env:
             return f"environment variable {self.env}"

@@ -15,7 +15,7 @@ from ocsync.errors import InputError, Problem
 from ocsync.models import Entry, Op, Ref, Tombstone
 from ocsync.schema import kind_of, lineage, parents_of, ref_key, references_of
 
-MAKERS = (Op.PUT, Op.ASSIGN)
+CREATING_OPS = (Op.PUT, Op.ASSIGN)
 """The operations that make a ref, whatever was there."""
 
 
@@ -35,28 +35,28 @@ def split_by_deletion(entries: Iterable[Entry], gone: Collection[Ref]) -> Affect
     groups: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         groups[ref_key(entry.ref)].append(entry)
-    hit = [ref for ref in groups if below(ref, wanted)]
-    makers = {ref for ref in hit if any(e.op in MAKERS for e in groups[ref])}
+    hit = [ref for ref in groups if depends_on_any(ref, wanted)]
+    makers = {ref for ref in hit if any(e.op in CREATING_OPS for e in groups[ref])}
 
     def returns(ref: Ref) -> bool:
-        above = (parent for parent in parents_of(ref) if below(parent, wanted))
+        above = (parent for parent in parents_of(ref) if depends_on_any(parent, wanted))
         return ref_key(ref) in makers and all(map(returns, above))
 
     found = AffectedEntries([], [])
     for ref in hit:
         again, kept = returns(ref), False
         for entry in groups[ref]:
-            kept = kept or (again and entry.op in MAKERS)
+            kept = kept or (again and entry.op in CREATING_OPS)
             (found.kept if kept else found.dropped).append(entry)
     return found
 
 
-def below(ref: Ref, names: Collection[str]) -> bool:
+def depends_on_any(ref: Ref, names: Collection[str]) -> bool:
     """Whether *ref* is one of *names* (in lower case), or cannot be without one of them."""
     return any(ref_key(one) in names for one in lineage(ref))
 
 
-def names_one(entry: Entry, names: Collection[str]) -> bool:
+def mentions_any(entry: Entry, names: Collection[str]) -> bool:
     """Whether *entry* names one of *names* (in lower case), in its IDs or in a field."""
     return any(ref_key(ref) in names for ref in references_of(entry.ref, entry.fields))
 
@@ -69,22 +69,22 @@ def refuse_deleted(
     Raises InputError at the end when one edits or names something that is gone, and nothing that is
     staged before it makes that again.
     """
-    makers = {ref_key(entry.ref) for entry in staged if gone and entry.op in MAKERS}
+    makers = {ref_key(entry.ref) for entry in staged if gone and entry.op in CREATING_OPS}
     problems: list[Problem] = []
     hint = ""
     for entry in entries:
-        if entry.op in MAKERS:
+        if entry.op in CREATING_OPS:
             makers.add(ref_key(entry.ref))
-        lost = next((gone[n] for n in _above(entry) if n in gone and n not in makers), None)
+        lost = next((gone[n] for n in _required_refs(entry) if n in gone and n not in makers), None)
         if lost:
             problems.append(_problem(entry, lost))
-            hint = hint or _way_out(lost.ref)
+            hint = hint or _hint_for(lost.ref)
         yield entry
     if problems:
         raise InputError("nothing was staged", problems[:1000], hint=hint)
 
 
-def _above(entry: Entry) -> Iterator[str]:
+def _required_refs(entry: Entry) -> Iterator[str]:
     """Everything that must be there for *entry*, in lower case, itself first."""
     yield ref_key(entry.ref)
     for ref in references_of(entry.ref, entry.fields):
@@ -99,7 +99,7 @@ def _problem(entry: Entry, lost: Tombstone) -> Problem:
     return Problem(where or "argument", int(line or 0), 0, "ref", entry.ref, why)
 
 
-def _way_out(ref: Ref) -> str:
+def _hint_for(ref: Ref) -> str:
     kind = kind_of(ref)
     verb = "assign" if kind.assignment else "put"
     anew = (

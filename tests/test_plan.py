@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ocsync.errors import PlanCycle
 from ocsync.models import Change, Op
-from ocsync.plan import build, feeds, risks, select, totals
+from ocsync.plan import build, count_by_kind, fed_targets, find_risks, refs_feeding
 from tests.builders import change
 
 BEFORE = [
@@ -134,13 +134,13 @@ def test_selecting_a_target_takes_what_its_steps_wait_for() -> None:
         change("inventory/P/R", {"AddressID": "A"}), change("address/A", {"City": "x"}),
         change("catalog/C", {"Name": "x"}), change("supplier/S", {"Name": "x"}),
     ]  # fmt: skip
-    assert select(changes, ["inventory"]) == {"inventory/P/R", "address/A"}
-    assert select(changes, ["catalogs", "suppliers"]) == {"catalog/C", "supplier/S"}
+    assert refs_feeding(changes, ["inventory"]) == {"inventory/P/R", "address/A"}
+    assert refs_feeding(changes, ["catalogs", "suppliers"]) == {"catalog/C", "supplier/S"}
 
 
 def test_direct_and_possible_targets() -> None:
-    assert feeds(["inventory/P/R"]) == (("inventory",), ("products",))
-    assert feeds(["inventory/P/R", "product/P"]) == (("inventory", "products"), ())
+    assert fed_targets(["inventory/P/R"]) == (("inventory",), ("products",))
+    assert fed_targets(["inventory/P/R", "product/P"]) == (("inventory", "products"), ())
 
 
 RISKS = [
@@ -163,10 +163,13 @@ RISKS = [
 @pytest.mark.parametrize(("code", "changes", "there"), RISKS)
 def test_risks(code: str, changes: list[Change], there: bool) -> None:
     steps = [s for c in changes for s in build([c]).steps]
-    assert (code in {risk.code for risk in risks(steps)}) is there
+    assert (code in {risk.code for risk in find_risks(steps)}) is there
 
 
 def test_totals_count_entries_and_steps_by_kind() -> None:
     two = Change(op=Op.SET, ref="catalog/C", fields={"Name": "x"}, entries=(1, 2))
     plan = build([two, change("inventory/P/R", {"QuantityAvailable": 1})])
-    assert [tuple(row) for row in totals(plan.steps)] == [("catalog", 2, 1), ("inventory", 1, 1)]
+    assert [tuple(row) for row in count_by_kind(plan.steps)] == [
+        ("catalog", 2, 1),
+        ("inventory", 1, 1),
+    ]

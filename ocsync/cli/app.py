@@ -167,14 +167,14 @@ def _report_unexpected(console: Console, error: Exception) -> int:
     from pathlib import Path
 
     from ocsync.store.files import make_folder, write_atomically
-    from ocsync.store.workspace import data_folder
+    from ocsync.store.workspace import user_data_folder
 
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     text = (
         f"ocsync {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
         + "".join(traceback.format_exception(error))
     )
-    path: Path | None = data_folder(os.environ) / "errors" / f"{stamp}-{os.getpid()}.txt"
+    path: Path | None = user_data_folder(os.environ) / "errors" / f"{stamp}-{os.getpid()}.txt"
     try:
         make_folder(path.parent)  # type: ignore[union-attr]
         write_atomically(path, text.encode())  # type: ignore[arg-type]

@@ -84,7 +84,7 @@ class Context:
         return self._opened[1]
 
     def _open_folder(self) -> ProfileDir:
-        folder = self.workspace.open(
+        folder = self.workspace.open_profile(
             self.profile_name, warn=self.warn_once, command=f"ocsync {self.command}",
             lock_seconds=self.lock_seconds,
         )  # fmt: skip
@@ -184,7 +184,7 @@ class Context:
 
 def _orphaned_pauses(folder: ProfileDir) -> list[str]:
     try:
-        pauses = folder.raw_pauses()
+        pauses = folder.read_raw_pauses()
     except Damaged:
         return []  # the command that reads the pauses reports it
     windows = {name: str(pause["window"]) for name, pause in pauses.items() if "window" in pause}

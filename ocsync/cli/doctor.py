@@ -76,7 +76,7 @@ def _setup(ctx: Context) -> Setup:
 
 def _profile_name(ctx: Context) -> str:
     try:
-        return ctx.profile_name or ctx.workspace.current
+        return ctx.profile_name or ctx.workspace.current_profile
     except OcsyncError:
         return ""
 

@@ -87,7 +87,9 @@ def register(app: typer.Typer) -> None:
         if name and any(run_filter):
             raise UsageError("a RUN and what narrows the list do not go together")
         folder = ctx.folder()
-        runs = [info for info in folder.runs.list() if run_filter.fits(info)] if not name else []
+        runs = (
+            [info for info in folder.runs.read_all() if run_filter.fits(info)] if not name else []
+        )
         if not (name or steps or report):
             return _show_list(ctx, runs, limit, narrowed=any(run_filter))
         if not (name or runs):

@@ -49,8 +49,8 @@ def register(group: typer.Typer) -> None:
         folder = ctx.folder()
         with folder.run_lock():
             held = {pause.run for pause in folder.read_pauses().values()}
-            prunable = prunable_runs(folder.runs.list(), retention, utc_now(), held)
-            size = sum(folder.runs.size(info.id) for info in prunable)
+            prunable = prunable_runs(folder.runs.read_all(), retention, utc_now(), held)
+            size = sum(folder.runs.size_of(info.id) for info in prunable)
             _show_candidates(ctx, prunable, size)
             if prunable and not dry_run:
                 if not ctx.ask("Remove them? They cannot be rolled back or verified then."):

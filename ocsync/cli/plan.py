@@ -64,7 +64,7 @@ def register(app: typer.Typer) -> None:
         )
         digest = fingerprint(drafted.plan, folder)
         facts = shown.document(view, digest)
-        unfinished = folder.runs.open_run()
+        unfinished = folder.runs.find_unfinished()
         facts["open_run"] = unfinished.read_info().id if unfinished else ""
         steps = drafted.plan.steps
         something = bool(steps)
@@ -103,7 +103,7 @@ def _next_commands(drafted: PlanDraft, *, unfinished: bool) -> tuple[str, ...]:
 
 def plan_title(folder: ProfileDir) -> str:
     """Return profile, marketplace and environment, as in `acme · Acme · uswest-sandbox`."""
-    pin, profile = folder.pin(), folder.profile
+    pin, profile = folder.read_pin(), folder.profile
     parts = [profile.name, pin.name if pin else "", profile.environment or profile.api_url]
     return " · ".join(dict.fromkeys(filter(None, parts)))
 
@@ -143,7 +143,7 @@ def _last_rate(folder: ProfileDir) -> ReplayRate | None:
     """Return the rate of the newest resume that sent at least ten steps."""
     from ocsync.render.plan import ReplayRate
 
-    for info in folder.runs.list():
+    for info in folder.runs.read_all():
         done = info.counts.get("done", 0)
         if info.kind == "resume" and done >= 10 and info.seconds > 0:
             return ReplayRate(done / info.seconds)

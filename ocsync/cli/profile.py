@@ -12,7 +12,7 @@ from ocsync.cli.options import LOCAL_EXITS, Yes, command
 from ocsync.errors import Conflict, ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from ocsync.store import Profile
+    from ocsync.store import Profile, ProfileDir
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The profile.")]
 _MAX_WAIT = 10.0
@@ -99,8 +99,8 @@ def register(app: typer.Typer) -> None:
             production=production,
             plain_http=allow_http,
         )
-        ctx.workspace.add(profile)
-        current = ctx.workspace.current == name
+        ctx.workspace.add_profile(profile)
+        current = ctx.workspace.current_profile == name
         ctx.console.document("profile add", {**_profile_document(profile), "current": current})
         ctx.console.print(f"{name}  {url}" + ("  (current)" if current else ""), "+")
         ctx.console.suggest("ocsync profile check" if current else f"ocsync profile use {name}")
@@ -110,8 +110,8 @@ def register(app: typer.Typer) -> None:
         """List the profiles of this workspace."""
         from ocsync.render.text import columns
 
-        current = ctx.workspace.current
-        profiles = [_open(ctx, name).profile for name in ctx.workspace.profiles()]
+        current = ctx.workspace.current_profile
+        profiles = [_open(ctx, name).profile for name in ctx.workspace.profile_names()]
         rows = [
             ("*" if p.name == current else "", p.name, p.environment or p.api_url) for p in profiles
         ]
@@ -128,7 +128,7 @@ def register(app: typer.Typer) -> None:
         from ocsync.render.text import columns
 
         folder = _open(ctx, name)
-        pin = folder.pin()
+        pin = folder.read_pin()
         facts = {
             **_profile_document(folder.profile),
             "pinned": pin.id if pin else "",
@@ -141,7 +141,7 @@ def register(app: typer.Typer) -> None:
     @command(group, "use", exits=LOCAL_EXITS)
     def use(ctx: Context, name: Name) -> None:
         """Make a profile the current one."""
-        ctx.workspace.use(name)
+        ctx.workspace.use_profile(name)
         ctx.console.document("profile use", {"profile": name})
         ctx.console.print(f"{name} is current", "=")
 
@@ -156,12 +156,12 @@ def register(app: typer.Typer) -> None:
         ctx.yes = yes
         folder = _open(ctx, name)
         with folder.run_lock():  # a running resume must not lose its folder
-            if folder.raw_pauses():
+            if folder.read_raw_pauses():
                 raise Conflict(
-                    f"profile {name} has paused {', '.join(folder.raw_pauses())}",
-                    hint=f"ocsync unpause {' '.join(folder.raw_pauses())} --profile {name}",
+                    f"profile {name} has paused {', '.join(folder.read_raw_pauses())}",
+                    hint=f"ocsync unpause {' '.join(folder.read_raw_pauses())} --profile {name}",
                 )
-            if attached := ", ".join(folder.raw_attachments()):
+            if attached := ", ".join(folder.read_raw_attachments()):
                 raise Conflict(
                     f"profile {name} has attached a listener: {attached}",
                     hint=f"ocsync delivery detach --profile {name}",
@@ -170,7 +170,7 @@ def register(app: typer.Typer) -> None:
             what = f" with {staged:,} staged entries" if staged else ""
             if not ctx.ask(f"Remove profile {name}{what} and its runs?"):
                 raise UsageError("nothing was removed")
-        ctx.workspace.remove(name)
+        ctx.workspace.remove_profile(name)
         ctx.console.document("profile remove", {"profile": name})
         ctx.console.print(f"{name} removed", "-")
 
@@ -207,12 +207,12 @@ def register(app: typer.Typer) -> None:
 
         Its command may run then, and its host get the secret.
         """
-        from ocsync.store.profiles import needs_trust
-        from ocsync.store.workspace import trust as trust_folder
+        from ocsync.store.profiles import trust_risk
+        from ocsync.store.workspace import trust_profile as trust_folder
 
         ctx.yes = yes
         folder = _open(ctx, name)
-        reason = needs_trust(folder.profile)
+        reason = trust_risk(folder.profile)
         ctx.console.info(f"{folder.path / 'profile.toml'}: {reason or 'needs no trust'}")
         if reason and not ctx.ask(f"Trust profile {folder.profile.name} as it is now?"):
             raise UsageError("the profile is not trusted")
@@ -221,18 +221,18 @@ def register(app: typer.Typer) -> None:
         ctx.console.print(f"{folder.profile.name} is trusted as it is now", "✓")
 
 
-def _open(ctx: Context, name: str) -> Any:
-    return ctx.workspace.open(
+def _open(ctx: Context, name: str) -> ProfileDir:
+    return ctx.workspace.open_profile(
         name or ctx.profile_name, warn=ctx.warn_once, command="ocsync profile"
     )
 
 
 def _url(option: str, text: str, plain_http: str) -> str:
     """Return the URL that *option* was given. Raises UsageError."""
-    from ocsync.store.profiles import read_url
+    from ocsync.store.profiles import parse_url
 
     try:
-        return read_url(text, plain_http)
+        return parse_url(text, plain_http)
     except UsageError as error:
         raise UsageError(f"{option}: {error.message}", hint=error.hint) from error
 
@@ -244,6 +244,6 @@ def _profile_document(profile: Profile) -> dict[str, Any]:
         "api_url": profile.api_url,
         "auth_url": profile.auth_url,
         "client_id": profile.client_id,
-        "secret": profile.secret.text(),
+        "secret": profile.secret.describe(),
         "marketplace": profile.marketplace,
     }

@@ -133,7 +133,7 @@ def register(app: typer.Typer) -> None:
         ctx.console.event(shown.document(report, folder))
         for sign, line in () if ctx.console.json else shown.lines(report):
             ctx.console.print(line, sign)
-        left = ["ocsync delivery detach"] if ctx.folder().raw_attachments() else []
+        left = ["ocsync delivery detach"] if ctx.folder().read_raw_attachments() else []
         ctx.console.suggest(*shown.next_commands(report), *left)
         return report.exit_code
 

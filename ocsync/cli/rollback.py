@@ -52,7 +52,7 @@ def register(app: typer.Typer) -> None:
         seconds, forced = parse_duration(settle), [read_ref(ref) for ref in overwrite or ()]
         runs = ctx.folder().runs
         with choose_run(runs, name) as run:
-            newest = runs.list()[0]
+            newest = runs.read_all()[0]
             if not name and newest.kind == "delete":
                 text = f"the newest run is one of deletes: ocsync rollback {newest.id}"
                 ctx.console.info(f"{text} makes those again", "!")

@@ -261,11 +261,11 @@ def _with_current(ctx: Context, entry: Entry, staged: Sequence[Entry]) -> tuple[
     import msgspec
 
     from ocsync.consolidate import expect_current
-    from ocsync.diff import before
+    from ocsync.diff import values_before
     from ocsync.models import Op
     from ocsync.render.text import value_text
 
-    run = ctx.folder().runs.open_run()
+    run = ctx.folder().runs.find_unfinished()
     if run and any(sealed.ref == entry.ref for sealed in run.entries()):
         text = f"the unfinished run {run.id} writes {entry.ref}; its current value is not final"
         raise UsageError(text, hint="ocsync resume, then stage it")
@@ -273,7 +273,7 @@ def _with_current(ctx: Context, entry: Entry, staged: Sequence[Entry]) -> tuple[
     if document is None and not any(e.ref == entry.ref and e.op is Op.PUT for e in staged):
         raise FileMissing(f"{entry.ref} does not exist, so nothing can be expected of it")
     paths = [path for path in entry.fields if path not in entry.expect]
-    current = {**dict.fromkeys(paths), **before(paths, document or {})}
+    current = {**dict.fromkeys(paths), **values_before(paths, document or {})}
     expected = expect_current(staged, entry, current)
     for path in paths:
         if expected[path] != current[path]:

@@ -40,18 +40,18 @@ def register(app: typer.Typer) -> None:
         from datetime import UTC, datetime
 
         from ocsync.render import status as shown
-        from ocsync.store.summary import last_run, overdue_pauses, summarize_journal
+        from ocsync.store.summary import overdue_pauses, read_last_run, summarize_journal
 
         age = parse_duration(max_age) if max_age else 0.0
         result = None if offline else ctx.run_online(lambda session: _status(session, age))
         folder = ctx.folder()
-        pauses, listeners = folder.raw_pauses(), folder.raw_attachments()
+        pauses, listeners = folder.read_raw_pauses(), folder.read_raw_attachments()
         staged = summarize_journal(folder.path / "journal", ctx.warn_once)
-        run = last_run(folder.path / "runs")
+        run = read_last_run(folder.path / "runs")
         now = datetime.now(UTC)
         is_open = folder.window_locks.is_open
         due = result.overdue if result else overdue_pauses(pauses, now, is_open, max_age=age)
-        pin = folder.pin()
+        pin = folder.read_pin()
         facts = {
             "profile": folder.path.name,
             "workspace": str(ctx.workspace.root),

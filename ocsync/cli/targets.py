@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
         from ocsync.render.status import document
 
         statuses = ctx.run_online(status)
-        pauses = ctx.folder().raw_pauses()
+        pauses = ctx.folder().read_raw_pauses()
         ctx.console.document("targets", document(statuses, pauses))
         if not ctx.console.json:
             ctx.console.print_lines(shown.table(statuses, pauses))

@@ -54,5 +54,7 @@ async def status(session: Session, *, max_age: float = 0.0) -> Status:
         if one.state is PauseState.UNPAUSED_BY_OTHER or (name in pauses and not one.server.exists)
     ]
     is_open = session.folder.window_locks.is_open
-    overdue = overdue_pauses(session.folder.raw_pauses(), session.now(), is_open, max_age=max_age)
+    overdue = overdue_pauses(
+        session.folder.read_raw_pauses(), session.now(), is_open, max_age=max_age
+    )
     return Status(identity, seen, overdue, tuple(drifted), aged=bool(max_age))

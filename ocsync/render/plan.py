@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ocsync.engine.resume.drafting import PlanDraft
 from ocsync.models import Entry, Op, Step
 from ocsync.pause import Pause
-from ocsync.plan import Risk, feeds, risks, totals
+from ocsync.plan import Risk, count_by_kind, fed_targets, find_risks
 from ocsync.render.text import (
     Line,
     assignment_text,
@@ -50,7 +50,7 @@ def lines(view: PlanView) -> Iterator[Line]:
     yield "", view.title + (f" · staged since {local_time(since, view.now)}" if since else "")
     yield "", ""
     rows: list[Sequence[object]] = [("kind", "entries", "steps", "saved")]
-    rows += [(t.kind, t.entries, t.steps, t.entries - t.steps) for t in totals(steps)]
+    rows += [(t.kind, t.entries, t.steps, t.entries - t.steps) for t in count_by_kind(steps)]
     saved = len(entries) - len(steps)
     rows.append(("", len(entries), len(steps), saved))
     *head, last = columns(rows, "<>>>", gap=3)
@@ -61,7 +61,7 @@ def lines(view: PlanView) -> Iterator[Line]:
     yield "", ""
     yield "", f"  in {count(view.draft.plan.waves, 'wave')}{_forecast(view)}"
     yield from _target_lines(view)
-    for risk in risks(steps):
+    for risk in find_risks(steps):
         yield "!", f"  {risk.text}"
         if risk.advice:
             yield "", f"    ({risk.advice})"
@@ -90,7 +90,7 @@ def _forecast(view: PlanView) -> str:
 
 
 def _target_lines(view: PlanView) -> Iterator[Line]:
-    fed = feeds(step.ref for step in view.draft.plan.steps)
+    fed = fed_targets(step.ref for step in view.draft.plan.steps)
     for name in fed.direct:
         pause = view.pauses.get(name)
         if pause is None:
@@ -110,21 +110,21 @@ def _target_lines(view: PlanView) -> Iterator[Line]:
 def document(view: PlanView, fingerprint: str) -> dict[str, Any]:
     """Return the plan as JSON data."""
     steps = view.draft.plan.steps
-    fed = feeds(step.ref for step in steps)
+    fed = fed_targets(step.ref for step in steps)
     return {
         "fingerprint": fingerprint,
         "entries": len(view.draft.entries),
         "steps": len(steps),
         "waves": view.draft.plan.waves,
         "left": view.draft.remaining,
-        "kinds": [row._asdict() for row in totals(steps)],
+        "kinds": [row._asdict() for row in count_by_kind(steps)],
         "targets": {
             "direct": list(fed.direct),
             "possible": list(fed.indirect),
             "paused_by_us": sorted(view.pauses),
         },
         "seconds": len(steps) / view.rate.per_second if view.rate else None,
-        "risks": [_risk_document(risk) for risk in risks(steps)],
+        "risks": [_risk_document(risk) for risk in find_risks(steps)],
     }
 
 

@@ -122,7 +122,7 @@ def attachment_lines(listeners: Mapping[str, Mapping[str, Any]], now: datetime) 
     """Yield the listeners that this workspace attached to delivery configurations."""
     if not listeners:
         return
-    from ocsync.listener_attachment import place_of
+    from ocsync.listener_attachment import destination_of
 
     for key, facts in listeners.items():
         config = key.partition("/")[0]
@@ -130,7 +130,7 @@ def attachment_lines(listeners: Mapping[str, Mapping[str, Any]], now: datetime) 
         unsettled = "" if phase == "attached" else f" ({phase}: not settled yet)"
         since = duration((now - datetime.fromisoformat(str(facts["since"]))).total_seconds())
         yield "+", f"  {config} delivers to our listener too, {since}{unsettled}"
-        yield "", f"      {place_of(facts['shown'])}; ocsync delivery detach takes it away"
+        yield "", f"      {destination_of(facts['shown'])}; ocsync delivery detach takes it away"
 
 
 def ending_text(state: str, exit_code: int) -> str:
@@ -152,8 +152,8 @@ def document(status: Status, pauses: Mapping[str, Any]) -> dict[str, Any]:
                 "paused": target.server.paused,
                 "ours": dict(pauses[name]) if name in pauses else None,
                 "delivery": target.server.delivery,
-                "changed": target.server.changed,
-                "deleted": target.server.deleted,
+                "changed": target.server.sends_changes,
+                "deleted": target.server.sends_deletes,
             }
             for name, target in status.targets.items()
         ],

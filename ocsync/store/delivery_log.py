@@ -24,8 +24,8 @@ class DeliveryLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = lock.brief(path.with_suffix(".lock"))
-        self._place = Cursor()
+        self._lock = lock.short_lock(path.with_suffix(".lock"))
+        self._cursor = Cursor()
         self._read = 0
         self._origins: set[str] = set()
 
@@ -45,10 +45,10 @@ class DeliveryLog:
         What a Kafka listener read a second time, as one started again may, is one message.
         """
         known = skip and skip == self._read
-        place, count = (self._place, self._read) if known else (Cursor(), 0)
+        place, count = (self._cursor, self._read) if known else (Cursor(), 0)
         origins = set(self._origins) if known else set[str]()
-        for place, payload in log.follow(self.path, place):  # noqa: B020 - the place moves on
-            message = self._decoded(payload, place)
+        for place, payload in log.read_after(self.path, place):  # noqa: B020 - the place moves on
+            message = self._decode(payload, place)
             if message.origin in origins:
                 continue
             if message.origin:
@@ -56,9 +56,9 @@ class DeliveryLog:
             count += 1
             if count > skip:
                 yield message
-        self._place, self._read, self._origins = place, count, origins
+        self._cursor, self._read, self._origins = place, count, origins
 
-    def _decoded(self, payload: bytes, place: Cursor) -> Delivery:
+    def _decode(self, payload: bytes, place: Cursor) -> Delivery:
         try:
             return decode(payload)
         except ValueError as error:

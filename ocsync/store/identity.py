@@ -7,7 +7,7 @@ import socket
 from collections.abc import Mapping
 from string import Formatter
 
-_JOBS = (
+_JOB_URLS = (
     "{GITHUB_SERVER_URL}/{GITHUB_REPOSITORY}/actions/runs/{GITHUB_RUN_ID}",
     "{CI_JOB_URL}",  # GitLab
     "{SYSTEM_TEAMFOUNDATIONCOLLECTIONURI}{SYSTEM_TEAMPROJECT}/_build/results?buildId={BUILD_BUILDID}",
@@ -29,7 +29,7 @@ def operator() -> str:
 
 def ci_job_url(environ: Mapping[str, str]) -> str:
     """The address of the CI job that this runs in, or nothing."""
-    for address in _JOBS:
+    for address in _JOB_URLS:
         names = [name for _, name, _, _ in Formatter().parse(address) if name]
         if all(environ.get(name) for name in names):
             return address.format_map(environ).replace(" ", "%20")

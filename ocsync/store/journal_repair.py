@@ -34,11 +34,11 @@ def preview_repair(folder: ProfileDir) -> RepairPreview:
     """What would be staged if every damaged line of the journal were left out. Changes nothing."""
     with tempfile.TemporaryDirectory() as place:
         for path in (folder.path / "journal").glob("[0-9]*.jsonl"):
-            good = (payload for _, payload in integrity.good_lines(path))
-            lines = map(log.line_of, _mended(good, next=1))
+            good = (payload for _, payload in integrity.read_good_lines(path))
+            lines = map(log.encode_line, _repaired(good, next=1))
             (Path(place) / path.name).write_bytes(b"".join(lines))
         journal = Journal(Path(place), nullcontext, lambda _: None)
-        sealed = journal.unsealed(sealed_numbers(folder.path))
+        sealed = journal.find_unsealed(sealed_numbers(folder.path))
         return RepairPreview(len(journal.entries()) - len(sealed), len(sealed))
 
 
@@ -49,14 +49,14 @@ def repair_journal(folder: ProfileDir, path: Path) -> Path:
     journal can be read again.
     """
     with folder.journal_lock():
-        beside = integrity.keep_good_lines(path, partial(_mended, next=_next_number(folder.path)))
+        beside = integrity.keep_good_lines(path, partial(_repaired, next=_next_number(folder.path)))
     others = [integrity.find_damage(p) for p in (folder.path / "journal").glob("[0-9]*.jsonl")]
     if not any(found.lost for found in others):
-        folder.journal.drop(folder.journal.unsealed(sealed_numbers(folder.path)))
+        folder.journal.drop(folder.journal.find_unsealed(sealed_numbers(folder.path)))
     return beside
 
 
-def _mended(payloads: Iterable[bytes], *, next: int) -> Iterator[bytes]:  # noqa: A002 - its name
+def _repaired(payloads: Iterable[bytes], *, next: int) -> Iterator[bytes]:  # noqa: A002 - its name
     """A segment's good records: with a head, and where that says so with an end that fits."""
     entries, closed = 0, None
     for payload in payloads:
@@ -80,7 +80,7 @@ def sealed_numbers(profile: Path) -> dict[str, set[int]]:
     for run in integrity.run_folders(profile):
         path = run / "journal.jsonl"
         if path.is_file():
-            found[run.name] = {int(r.get("seq", 0)) for r in _records(path)}
+            found[run.name] = {int(r.get("seq", 0)) for r in _good_records(path)}
     return found
 
 
@@ -88,11 +88,11 @@ def _next_number(profile: Path) -> int:
     """A number that no entry has had, in the journal or in a run."""
     taken = {seq for seqs in sealed_numbers(profile).values() for seq in seqs}
     for path in (profile / "journal").glob("[0-9]*.jsonl"):
-        for record in _records(path):
+        for record in _good_records(path):
             taken.add(int(record.get("seq", 0)))
             taken.add(int(record.get("next", 1)) - 1)
     return max(taken, default=0) + 1
 
 
-def _records(path: Path) -> list[dict[str, int]]:
-    return [json.loads(payload) for _, payload in integrity.good_lines(path)]
+def _good_records(path: Path) -> list[dict[str, int]]:
+    return [json.loads(payload) for _, payload in integrity.read_good_lines(path)]

@@ -30,12 +30,12 @@ def hold(path: Path, *, what: str, timeout: float = 0.0, hint: str = _WAIT) -> I
         lock.acquire()
     except Timeout as busy:
         raise Locked(
-            f"{holder(path)} holds the lock of this profile",
+            f"{describe_holder(path)} holds the lock of this profile",
             hint=hint,
         ) from busy
-    note = beside(path)
+    note = holder_path(path)
     try:
-        note.write_text(json.dumps(_me(what, os.environ)), encoding="utf-8")
+        note.write_text(json.dumps(_own_note(what, os.environ)), encoding="utf-8")
         note.chmod(0o600)
         yield
     finally:
@@ -57,7 +57,7 @@ def is_held(path: Path) -> bool:
         return True
 
 
-def brief(path: Path, timeout: float = 30.0) -> AbstractContextManager[object]:
+def short_lock(path: Path, timeout: float = 30.0) -> AbstractContextManager[object]:
     """The lock *path*, to be held again and again, each time for a moment; it names nobody.
 
     Entering it raises TimeoutError, which is an OSError, when that takes longer than *timeout*.
@@ -67,12 +67,12 @@ def brief(path: Path, timeout: float = 30.0) -> AbstractContextManager[object]:
     return FileLock(path, timeout=timeout, mode=0o600, poll_interval=0.002)
 
 
-def beside(path: Path) -> Path:
+def holder_path(path: Path) -> Path:
     """Where the holder is named: on Windows a locked file cannot be read by others."""
     return path.with_name(path.name + ".holder")
 
 
-def _me(what: str, environ: Mapping[str, str]) -> dict[str, str]:
+def _own_note(what: str, environ: Mapping[str, str]) -> dict[str, str]:
     return {
         "who": operator(),
         "pid": str(os.getpid()),
@@ -82,7 +82,7 @@ def _me(what: str, environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def holder(path: Path) -> str:
+def describe_holder(path: Path) -> str:
     """Who holds the lock *path*, what with and since when, as they noted it."""
     note = read_holder(path)
     if note is None:
@@ -92,16 +92,16 @@ def holder(path: Path) -> str:
 
 
 class Holder(NamedTuple):
-    """Who holds a lock, or held it and died. *lives* is None when that cannot be told from here."""
+    """Who holds a lock, or held it and died. *alive* is None when that cannot be told from here."""
 
     who: str
     pid: int
     command: str
     since: str
-    lives: bool | None
+    alive: bool | None
     job: str = ""
 
-    def text(self) -> str:
+    def describe(self) -> str:
         """In words."""
         return f"{self.who} (pid {self.pid}, `{self.command}`, since {self.since})"
 
@@ -109,7 +109,7 @@ class Holder(NamedTuple):
 def read_holder(path: Path) -> Holder | None:
     """Who is named beside the lock *path*, which is not touched; None when nobody is."""
     try:
-        note = json.loads(beside(path).read_text(encoding="utf-8"))
+        note = json.loads(holder_path(path).read_text(encoding="utf-8"))
         who, pid = str(note["who"]), int(note["pid"])
         here = who.rpartition("@")[2] == socket.gethostname()
         return Holder(who, pid, str(note["command"]), str(note["since"]),

@@ -26,13 +26,13 @@ T = TypeVar("T")
 _HEAD = len(b'{"crc":"xxxxxxxx",')
 
 
-def line_of(payload: bytes) -> bytes:
+def encode_line(payload: bytes) -> bytes:
     """The log line of *payload*, which is the JSON text of an object that is not empty."""
     rest = payload[1:]
     return b'{"crc":"%08x",' % crc32(rest) + rest + b"\n"
 
 
-def payload_of(line: bytes) -> bytes | None:
+def decode_line(line: bytes) -> bytes | None:
     """The JSON text in *line* (without its newline), or None when it is not what was written."""
     rest = line[_HEAD:]
     if rest and line[:_HEAD] == b'{"crc":"%08x",' % crc32(rest):
@@ -40,7 +40,7 @@ def payload_of(line: bytes) -> bytes | None:
     return None
 
 
-def read(path: Path, warn: Warn, *, whole: bool = False) -> Iterator[bytes]:
+def read_payloads(path: Path, warn: Warn, *, whole: bool = False) -> Iterator[bytes]:
     """The records of *path*, oldest first; nothing when there is no such file.
 
     Raises Damaged, with file and line, for any line but a torn last one; for that too, when the
@@ -52,7 +52,7 @@ def read(path: Path, warn: Warn, *, whole: bool = False) -> Iterator[bytes]:
         return
     with file:
         for number, line in enumerate(file, 1):
-            payload = payload_of(line[:-1]) if line.endswith(b"\n") else None
+            payload = decode_line(line[:-1]) if line.endswith(b"\n") else None
             if payload is None:
                 if line.endswith(b"\n") or whole or file.read(1):
                     raise damaged(path, number, "the line is not what was written")
@@ -66,10 +66,10 @@ class Cursor(NamedTuple):
 
     line: int = 0
     offset: int = 0
-    file: int = 0
+    inode: int = 0
 
 
-def follow(path: Path, place: Cursor) -> Iterator[tuple[Cursor, bytes]]:
+def read_after(path: Path, place: Cursor) -> Iterator[tuple[Cursor, bytes]]:
     """The records of *path* after *place*, each with the place after it, while it is written.
 
     A last line that is not complete is left for the next time. A log that was removed, cut or
@@ -81,24 +81,24 @@ def follow(path: Path, place: Cursor) -> Iterator[tuple[Cursor, bytes]]:
         return
     with file:
         now = os.fstat(file.fileno())
-        if now.st_ino != place.file or now.st_size < place.offset:
-            place = Cursor(file=now.st_ino)
+        if now.st_ino != place.inode or now.st_size < place.offset:
+            place = Cursor(inode=now.st_ino)
         file.seek(place.offset)
         for line in file:
             if not line.endswith(b"\n"):
                 return
-            place = Cursor(place.line + 1, place.offset + len(line), place.file)
-            payload = payload_of(line[:-1])
+            place = Cursor(place.line + 1, place.offset + len(line), place.inode)
+            payload = decode_line(line[:-1])
             if payload is None:
                 raise damaged(path, place.line, "the line is not what was written")
             yield place, payload
 
 
-def records(
+def read_records(
     path: Path, decode: Callable[[bytes], T], warn: Warn, *, whole: bool = False
 ) -> Iterator[T]:
     """The records of *path*, decoded. Raises Damaged also for one that *decode* does not take."""
-    for number, payload in enumerate(read(path, warn, whole=whole), 1):
+    for number, payload in enumerate(read_payloads(path, warn, whole=whole), 1):
         try:
             record = decode(payload)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -125,7 +125,7 @@ class Log:
 
     def write(self, payloads: Iterable[bytes]) -> None:
         """Append without making it durable: for what is a help and not a promise."""
-        files.write_all(self._handle, map(line_of, payloads))
+        files.write_all(self._handle, map(encode_line, payloads))
 
     def close(self) -> None:
         """Give the file back."""

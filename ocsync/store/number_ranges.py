@@ -6,7 +6,7 @@ from collections.abc import Iterable, MutableMapping
 from typing import Any
 
 
-def ranges(seqs: Iterable[int]) -> list[tuple[int, int]]:
+def to_ranges(seqs: Iterable[int]) -> list[tuple[int, int]]:
     """*seqs* as ranges: 1, 2, 3, 7 -> (1, 3), (7, 7)."""
     found: list[tuple[int, int]] = []
     for seq in sorted(seqs):
@@ -17,9 +17,9 @@ def ranges(seqs: Iterable[int]) -> list[tuple[int, int]]:
     return found
 
 
-def remove_ranges(living: MutableMapping[int, Any], seqs: Iterable[tuple[int, int]]) -> None:
-    """Take the entries numbered *seqs* out of *living*; a range may be wider than what lives."""
+def remove_ranges(numbered: MutableMapping[int, Any], seqs: Iterable[tuple[int, int]]) -> None:
+    """Take the entries numbered *seqs* out of *numbered*; a range may be wider than what lives."""
     for first, last in seqs:
-        wide = last - first > len(living)
-        for seq in [n for n in living if first <= n <= last] if wide else range(first, last + 1):
-            living.pop(seq, None)
+        wide = last - first > len(numbered)
+        for seq in [n for n in numbered if first <= n <= last] if wide else range(first, last + 1):
+            numbered.pop(seq, None)

@@ -9,7 +9,7 @@ import msgspec
 from ocsync.pause import PastPause
 from ocsync.store import files, log
 from ocsync.store.log import Log, Warn
-from ocsync.store.timestamps import read_stamp
+from ocsync.store.timestamps import parse_timestamp
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(PastPause).decode
@@ -19,7 +19,7 @@ def decode(payload: bytes) -> PastPause:
     """A record of the log. Raises ValueError."""
     pause = _decode(payload)
     for stamp in (pause.since, pause.until):
-        read_stamp(stamp)
+        parse_timestamp(stamp)
     return pause
 
 
@@ -42,6 +42,6 @@ class PauseHistory:
         One that a crash kept from ending is there again, with the end that it came to.
         """
         found: dict[tuple[str, str], PastPause] = {}
-        for pause in log.records(self.path, decode, self._warn):
+        for pause in log.read_records(self.path, decode, self._warn):
             found[pause.target, pause.since] = pause
         return list(found.values())

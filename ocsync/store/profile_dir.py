@@ -16,7 +16,7 @@ from ocsync.errors import ConfigError, UsageError
 from ocsync.store import files, lock
 from ocsync.store.damage import damaged
 from ocsync.store.log import Warn
-from ocsync.store.timestamps import read_stamp
+from ocsync.store.timestamps import parse_timestamp
 
 if TYPE_CHECKING:
     from ocsync.listener_attachment import Attachment
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 from typing import NamedTuple
 
-JOURNAL_SECONDS = 30.0
+JOURNAL_LOCK_SECONDS = 30.0
 """How long to wait for the journal: its holders are quick."""
 TRANSPORTS = ("http", "kafka")
 """What a listener listens to; one of each may run at a time."""
-LOOK_SECONDS = 0.5
+LISTENER_LOCK_SECONDS = 0.5
 """How long a listener waits for its lock: whoever asks whether one listens holds it a moment."""
 
 
@@ -68,7 +68,7 @@ class ProfileDir:
         """
         import msgspec
 
-        from ocsync.store.profiles import Profile, read_url
+        from ocsync.store.profiles import Profile, parse_url
 
         path = self.path / "profile.toml"
         try:
@@ -78,7 +78,7 @@ class ProfileDir:
         urls = {}
         for key in ("api_url", "auth_url"):
             try:
-                urls[key] = read_url(getattr(profile, key), profile.plain_http)
+                urls[key] = parse_url(getattr(profile, key), profile.plain_http)
             except UsageError as error:
                 raise ConfigError(
                     f"{path}: {key}: {error.message}", hint=f"change {key} in {path}: {error.hint}"
@@ -143,7 +143,7 @@ class ProfileDir:
     @contextmanager
     def listen_lock(self, transport: str = "") -> Iterator[None]:
         """The lock of the one listener over *transport*, or of both. Raises Locked: one listens."""
-        patience = max(self._lock_seconds, LOOK_SECONDS) if transport else 0.0
+        patience = max(self._lock_seconds, LISTENER_LOCK_SECONDS) if transport else 0.0
         with ExitStack() as held:
             for name in [transport] if transport else TRANSPORTS:
                 path, hint = self.path / f"listen-{name}.lock", f"one {name} listener is enough"
@@ -158,9 +158,11 @@ class ProfileDir:
 
     def journal_lock(self) -> AbstractContextManager[None]:
         """The lock of an append or a seal. Raises Locked."""
-        return lock.hold(self.path / "journal.lock", what=self.command, timeout=JOURNAL_SECONDS)
+        return lock.hold(
+            self.path / "journal.lock", what=self.command, timeout=JOURNAL_LOCK_SECONDS
+        )
 
-    def pin(self) -> Pin | None:
+    def read_pin(self) -> Pin | None:
         """The marketplace pinned at the first sign-in."""
         found = read_toml(self.path / "marketplace.toml")
         return Pin(*(str(found.get(key, "")) for key in Pin._fields)) if found else None
@@ -177,16 +179,17 @@ class ProfileDir:
         from ocsync.store.summary import summarize_journal
 
         staged = summarize_journal(self.path / "journal", self._warn).entries
-        runs = [info.id for info in self.runs.list() if info.state == "open"]
+        runs = [info.id for info in self.runs.read_all() if info.state == "open"]
+        pauses, attachments = self.read_raw_pauses(), self.read_raw_attachments()
         work = {
             f"{staged:,} staged {'edit' if staged == 1 else 'edits'}": staged,
             f"unfinished run {', '.join(runs)}": runs,
-            f"a pause of {', '.join(self.raw_pauses())}": self.raw_pauses(),
-            f"a listener attached to {', '.join(self.raw_attachments())}": self.raw_attachments(),
+            f"a pause of {', '.join(pauses)}": pauses,
+            f"a listener attached to {', '.join(attachments)}": attachments,
         }
         return "; ".join(text for text, there in work.items() if there)
 
-    def raw_pauses(self) -> dict[str, dict[str, Any]]:
+    def read_raw_pauses(self) -> dict[str, dict[str, Any]]:
         """`pause.toml` as it stands: target -> what is remembered of its pause. Raises Damaged."""
         return self._pauses.read()
 
@@ -199,15 +202,15 @@ class ProfileDir:
         try:
             pauses = {
                 name: msgspec.convert({"target": name, **facts}, Pause)
-                for name, facts in self.raw_pauses().items()
+                for name, facts in self.read_raw_pauses().items()
             }
             for pause in pauses.values():
-                pause.check()
+                pause.check_target()
             return pauses
         except (msgspec.ValidationError, ValueError, TypeError) as error:
             raise damaged(self.path / "pause.toml", 1, f"not a pause: {error}") from error
 
-    def raw_attachments(self) -> dict[str, dict[str, Any]]:
+    def read_raw_attachments(self) -> dict[str, dict[str, Any]]:
         """`attached.toml` as it stands: configuration/type -> what is remembered of a listener.
 
         Raises Damaged.
@@ -216,7 +219,7 @@ class ProfileDir:
         found = read_toml(path)
         try:
             for key, facts in found.items():
-                read_stamp(facts["since"])
+                parse_timestamp(facts["since"])
                 config, _, target_type = key.partition("/")
                 if not (config and target_type):
                     raise ValueError(f"{key} is no CONFIG/TYPE")
@@ -242,7 +245,7 @@ class ProfileDir:
                     },
                     Attachment,
                 )
-                for key, facts in self.raw_attachments().items()
+                for key, facts in self.read_raw_attachments().items()
             }
         except msgspec.ValidationError as error:
             path = self.path / "attached.toml"
@@ -253,7 +256,7 @@ class ProfileDir:
         import msgspec
 
         facts = {
-            key: without_null(msgspec.to_builtins(one)) for key, one in sorted(attachments.items())
+            key: drop_nulls(msgspec.to_builtins(one)) for key, one in sorted(attachments.items())
         }
         for fact in facts.values():
             del fact["config"], fact["target_type"]
@@ -263,7 +266,7 @@ class ProfileDir:
         """Replace the pauses of ours."""
         import msgspec
 
-        facts = {name: without_null(msgspec.to_builtins(p)) for name, p in sorted(pauses.items())}
+        facts = {name: drop_nulls(msgspec.to_builtins(p)) for name, p in sorted(pauses.items())}
         for fact in facts.values():
             fact.pop("target", None)
         write_toml(self._pauses.path, facts)
@@ -276,7 +279,7 @@ def _read_pauses(path: Path) -> dict[str, dict[str, Any]]:
     try:
         for facts in pauses.values():
             for stamp in (facts["since"], facts.get("until", facts["since"])):
-                read_stamp(stamp)
+                parse_timestamp(stamp)
     except KeyError as error:
         raise damaged(path, 1, "not a pause: it does not say since when") from error
     except (ValueError, TypeError, AttributeError) as error:
@@ -284,12 +287,12 @@ def _read_pauses(path: Path) -> dict[str, dict[str, Any]]:
     return pauses
 
 
-def without_null(thing: Any) -> Any:
+def drop_nulls(thing: Any) -> Any:
     """*thing* without the members that are null, which TOML cannot hold."""
     if isinstance(thing, dict):
-        return {name: without_null(value) for name, value in thing.items() if value is not None}
+        return {name: drop_nulls(value) for name, value in thing.items() if value is not None}
     if isinstance(thing, list):
-        return [without_null(value) for value in thing if value is not None]
+        return [drop_nulls(value) for value in thing if value is not None]
     return thing
 
 

@@ -73,7 +73,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.production or by_name or is_production(self.api_url)
 
 
-def read_url(text: str, plain_http: str = "") -> str:
+def parse_url(text: str, plain_http: str = "") -> str:
     """Return a platform URL, with or without `/v1`, as profiles hold it.
 
     Host and scheme are in lower case, without a final dot and the scheme's own port, so that one
@@ -144,7 +144,7 @@ def is_production(api_url: str) -> bool:
 
 
 def same_place(one: str, other: str) -> bool:
-    """Return whether two URLs that `read_url` returned lead to one API."""
+    """Return whether two URLs that `parse_url` returned lead to one API."""
     environment = environment_of(one)
     return one == other or (bool(environment) and environment == environment_of(other))
 
@@ -171,7 +171,7 @@ def _from_keyring(profile: Profile) -> str:
     return secret
 
 
-def needs_trust(profile: Profile) -> str:
+def trust_risk(profile: Profile) -> str:
     """Why this profile must be trusted by hand when it is found in a folder; empty if it need not.
 
     A cloned repository must not run code, nor send a secret to a host of its choice.

@@ -32,9 +32,9 @@ from ocsync.schema import is_ref
 from ocsync.store import files, log
 from ocsync.store.damage import damaged
 from ocsync.store.files import ParsedFile
-from ocsync.store.journal import Journal, read_entry
+from ocsync.store.journal import Journal, check_entry
 from ocsync.store.log import Log, Warn
-from ocsync.store.timestamps import read_stamp
+from ocsync.store.timestamps import parse_timestamp
 
 RunKind = Literal["resume", "delete", "resync"]
 """What made a run."""
@@ -79,7 +79,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         for stamp in filter(None, (self.started, self.ended)):
-            read_stamp(stamp)
+            parse_timestamp(stamp)
 
 
 class DocumentBefore(msgspec.Struct, frozen=True):
@@ -107,7 +107,7 @@ def _read_info(path: Path) -> RunInfo:
     return info
 
 
-def _reader(kind: Any) -> Callable[[bytes], Any]:
+def _ref_decoder(kind: Any) -> Callable[[bytes], Any]:
     """A decoder of records that each have a *ref*, which must be one. It raises ValueError."""
     decode = msgspec.json.Decoder(kind).decode
 
@@ -120,13 +120,13 @@ def _reader(kind: Any) -> Callable[[bytes], Any]:
     return read
 
 
-_entry = _reader(Entry)
+_decode_entry = _ref_decoder(Entry)
 DECODERS: dict[str, Callable[[bytes], Any]] = {
-    "journal": lambda payload: read_entry(_entry(payload)),
-    "plan": _reader(Step),
-    "outcomes": _reader(Intent | Outcome),
-    "before": _reader(DocumentBefore),
-    "findings": _reader(Finding),
+    "journal": lambda payload: check_entry(_decode_entry(payload)),
+    "plan": _ref_decoder(Step),
+    "outcomes": _ref_decoder(Intent | Outcome),
+    "before": _ref_decoder(DocumentBefore),
+    "findings": _ref_decoder(Finding),
 }
 """What reads a record of each log. It raises ValueError."""
 
@@ -175,7 +175,7 @@ class Run:
         """Write its plan, whole."""
         with files.atomic_writer(self.path / "plan.jsonl") as file:
             for step in steps:
-                file.write(log.line_of(_encode(step)))
+                file.write(log.encode_line(_encode(step)))
 
     def steps(self) -> Iterator[Step]:
         """Its plan, in order. Raises Damaged."""
@@ -218,7 +218,7 @@ class Run:
         """Replace what verification saw."""
         with files.atomic_writer(self.path / "findings.jsonl") as file:
             for finding in findings:
-                file.write(log.line_of(_encode(finding)))
+                file.write(log.encode_line(_encode(finding)))
 
     def findings(self) -> Iterator[Finding]:
         """What the last verification saw, where it was not plain sameness."""
@@ -248,7 +248,9 @@ class Run:
         return self._logs[name]
 
     def _read(self, name: str, *, whole: bool = False) -> Any:
-        return log.records(self.path / f"{name}.jsonl", DECODERS[name], self._warn, whole=whole)
+        return log.read_records(
+            self.path / f"{name}.jsonl", DECODERS[name], self._warn, whole=whole
+        )
 
 
 class Runs:
@@ -259,12 +261,12 @@ class Runs:
         self._warn = warn
         self._records: dict[Path, ParsedFile[RunInfo]] = {}
 
-    def list(self) -> list[RunInfo]:
+    def read_all(self) -> list[RunInfo]:
         """Every run's record, newest first."""
         infos = [self._open(path).read_info() for path in self._folders()]
         return sorted(infos, key=lambda i: (i.started, len(i.id), i.id), reverse=True)
 
-    def open_run(self, kind: RunKind = "resume") -> Run | None:
+    def find_unfinished(self, kind: RunKind = "resume") -> Run | None:
         """The run of this *kind* that was not finished; there is one at most."""
         for path in self._folders():
             run = self._open(path)
@@ -275,7 +277,7 @@ class Runs:
 
     def pending_verification(self) -> Run | None:
         """The last run, if something came between it and its verification."""
-        last = next((info for info in self.list() if info.kind == "resume"), None)
+        last = next((info for info in self.read_all() if info.kind == "resume"), None)
         return self._open(self._folder / last.id) if last and last.verification_pending else None
 
     def get(self, name: str = "", kind: RunKind | None = None) -> Run:
@@ -283,7 +285,7 @@ class Runs:
 
         Raises FileMissing when there is none, UsageError when several begin so.
         """
-        ids = [info.id for info in self.list() if name or kind in (None, info.kind)]
+        ids = [info.id for info in self.read_all() if name or kind in (None, info.kind)]
         found = [i for i in ids if i == name] or [i for i in ids if i.startswith(name)]
         if not found:
             text = f"there is no run {name}" if name else f"there is no {kind or 'run'} yet"
@@ -314,34 +316,34 @@ class Runs:
         def keep(entries: Sequence[Entry]) -> None:
             files.make_folder(fresh)
             self._open(fresh).write_info(msgspec.structs.replace(info, entries=len(entries)))
-            _keep(fresh, entries)
+            _write_entries(fresh, entries)
 
         journal.seal(info.id, seqs, keep)
-        return self._adopt(fresh)
+        return self._commit(fresh)
 
-    def begin(self, info: RunInfo, steps: Iterable[Step], entries: Sequence[Entry] = ()) -> Run:
+    def create(self, info: RunInfo, steps: Iterable[Step], entries: Sequence[Entry] = ()) -> Run:
         """A new run that takes no staged entries, with its plan; copies of *entries* go with it."""
         fresh = self._folder / f"{info.id}.new"
         files.make_folder(fresh)
         run, plan = self._open(fresh), list(steps)
         run.write_info(msgspec.structs.replace(info, steps=len(plan), entries=len(entries)))
         run.write_plan(plan)
-        _keep(fresh, entries)
-        return self._adopt(fresh)
+        _write_entries(fresh, entries)
+        return self._commit(fresh)
 
     def recover(self, journal: Journal) -> None:
         """Finish, or undo, a seal that a crash cut short. Call it under the run lock."""
         for fresh in sorted(self._folder.glob("*.new")) if self._folder.is_dir() else []:
             if journal.is_sealed(fresh.name.removesuffix(".new")):
-                self._adopt(fresh)
+                self._commit(fresh)
             else:
                 shutil.rmtree(fresh)
         for folder in (self._folder.parent, *self._folders()):
             files.remove_stale_temps(folder)
-        if self.open_run() is None:
+        if self.find_unfinished() is None:
             journal.compact()
 
-    def size(self, name: str) -> int:
+    def size_of(self, name: str) -> int:
         """The bytes that the run *name* takes on disk."""
         return sum(p.stat().st_size for p in (self._folder / name).rglob("*") if p.is_file())
 
@@ -356,7 +358,7 @@ class Runs:
         for gone in self._folder.glob("*.gone"):
             shutil.rmtree(gone)
 
-    def _adopt(self, fresh: Path) -> Run:
+    def _commit(self, fresh: Path) -> Run:
         path = fresh.with_suffix("")
         os.rename(fresh, path)  # noqa: PTH104 - the commit's last act, spelled as what it is
         files.sync_folder(self._folder)
@@ -373,7 +375,7 @@ class Runs:
             yield from (p for p in sorted(self._folder.iterdir()) if p.is_dir() and not p.suffix)
 
 
-def _keep(folder: Path, entries: Iterable[Entry]) -> None:
+def _write_entries(folder: Path, entries: Iterable[Entry]) -> None:
     with files.atomic_writer(folder / "journal.jsonl") as file:
         for entry in entries:
-            file.write(log.line_of(_encode(entry)))
+            file.write(log.encode_line(_encode(entry)))

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ocsync.store import log
 from ocsync.store.damage import damaged
 from ocsync.store.number_ranges import remove_ranges
-from ocsync.store.timestamps import read_stamp
+from ocsync.store.timestamps import parse_timestamp
 
 
 class JournalSummary(NamedTuple):
@@ -32,7 +32,7 @@ def summarize_journal(folder: Path, warn: log.Warn) -> JournalSummary:
     """
     living: dict[int, tuple[str, str]] = {}
     for path in sorted(folder.glob("[0-9]*.jsonl")):
-        for entry, seqs in log.records(path, _decode, warn):
+        for entry, seqs in log.read_records(path, _decode, warn):
             if entry:
                 living[entry[0]] = entry[1:]
             remove_ranges(living, seqs)
@@ -51,7 +51,7 @@ def _decode(payload: bytes) -> tuple[tuple[int, str, str] | None, list[tuple[int
             if not isinstance(ref, str) or not isinstance(at, str):
                 raise ValueError("ref and at are text")
             if at:
-                read_stamp(at)
+                parse_timestamp(at)
             return (_number(record["seq"]), ref, at), []
         case "drop" | "sealed":
             return None, [(_number(first), _number(last)) for first, last in record["seqs"]]
@@ -87,35 +87,35 @@ def overdue_pauses(
     """
     due = {}
     for name, pause in pauses.items():
-        if pause.get("until") and read_stamp(pause["until"]) <= now:
+        if pause.get("until") and parse_timestamp(pause["until"]) <= now:
             due[name] = OverdueReason.LEASE
         elif pause.get("window") and not is_open(str(pause["window"])):
             due[name] = OverdueReason.WINDOW
-        elif max_age and (now - read_stamp(pause["since"])).total_seconds() > max_age:
+        elif max_age and (now - parse_timestamp(pause["since"])).total_seconds() > max_age:
             due[name] = OverdueReason.AGE
     return due
 
 
-def last_run(folder: Path) -> dict[str, Any]:
+def read_last_run(folder: Path) -> dict[str, Any]:
     """`run.json` of the newest resume in *folder*, as it stands; empty when there is none.
 
     Raises Damaged for one that is not a JSON object.
     """
     records = (path for path in folder.glob("*/run.json") if not path.parent.suffix)
-    for path in sorted(records, key=_begun, reverse=True):
-        record = _record(path)
+    for path in sorted(records, key=_start_time, reverse=True):
+        record = _read_record(path)
         if record.get("sort", "resume") == "resume":
             return record
     return {}
 
 
-def _begun(path: Path) -> float:
+def _start_time(path: Path) -> float:
     """When the run began: its plan is written once, its record at every look at it."""
     plan = path.with_name("plan.jsonl")
     return (plan if plan.exists() else path).stat().st_mtime
 
 
-def _record(path: Path) -> dict[str, Any]:
+def _read_record(path: Path) -> dict[str, Any]:
     try:
         record = dict(json.loads(path.read_bytes()))
         if not all(isinstance(record.get(name), str) for name in ("id", "state", "started")):
@@ -125,7 +125,7 @@ def _record(path: Path) -> dict[str, Any]:
         if not isinstance(record.get("exit_code", 0), int):
             raise ValueError("exit_code is a number")
         for stamp in filter(None, (record["started"], record.get("ended", ""))):
-            read_stamp(stamp)
+            parse_timestamp(stamp)
     except (ValueError, TypeError, RecursionError) as error:
         raise damaged(path, 1, f"not a run's record: {error}") from error
     return record

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-_FIRST, _LAST = 2, 9998
+_FIRST_YEAR, _LAST_YEAR = 2, 9998
 """Years; beyond them a time zone's hours may leave the calendar."""
 
 
-def read_stamp(text: str) -> datetime:
+def parse_timestamp(text: str) -> datetime:
     """The point in time that *text* names. Raises ValueError for text that names none."""
     stamp = datetime.fromisoformat(text)
     if stamp.tzinfo is None:
         raise ValueError(f"{text} has no time zone")
-    if not _FIRST <= stamp.year <= _LAST:
+    if not _FIRST_YEAR <= stamp.year <= _LAST_YEAR:
         raise ValueError(f"{text} is not of our time")
     return stamp

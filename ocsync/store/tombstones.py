@@ -33,7 +33,7 @@ class Tombstones:
 
     def read(self) -> dict[str, Tombstone]:
         """What is gone, by its ref in lower case. Raises Damaged."""
-        gone = log.records(self._path, decode, self._warn, whole=True)
+        gone = log.read_records(self._path, decode, self._warn, whole=True)
         return {ref_key(one.ref): one for one in gone}
 
     def add_pending(self, run: str, refs: Iterable[Ref], at: str) -> None:
@@ -68,4 +68,4 @@ class Tombstones:
     def _write(self, kept: dict[str, Tombstone]) -> None:
         with files.atomic_writer(self._path) as file:
             for one in kept.values():
-                file.write(log.line_of(_encode(one)))
+                file.write(log.encode_line(_encode(one)))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ocsync.store import files, lock
 
-OLD_SECONDS = 3600.0
+STALE_SECONDS = 3600.0
 """A lock younger than this may be of a window that is just being opened."""
 
 
@@ -31,7 +31,7 @@ class WindowLocks:
         """
         files.make_folder(self._folder)
         for path in self._folder.glob("*.lock"):
-            old = now.timestamp() - path.stat().st_mtime > OLD_SECONDS
+            old = now.timestamp() - path.stat().st_mtime > STALE_SECONDS
             if old and path.stem not in used and not self.is_open(path.stem):
                 self._remove(path)
         name = now.strftime("%m%d-%H%M%S-") + str(os.getpid())
@@ -44,14 +44,14 @@ class WindowLocks:
         """Whether the window's process lives."""
         return bool(name) and lock.is_held(self._path(name))
 
-    def holder(self, name: str) -> str:
+    def describe_holder(self, name: str) -> str:
         """Whose window it is, what with and since when."""
-        return lock.holder(self._path(name))
+        return lock.describe_holder(self._path(name))
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{Path(name).name}.lock"
 
     @staticmethod
     def _remove(path: Path) -> None:
-        lock.beside(path).unlink(missing_ok=True)
+        lock.holder_path(path).unlink(missing_ok=True)
         path.unlink(missing_ok=True)

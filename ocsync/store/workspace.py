@@ -17,7 +17,7 @@ from ocsync.characters import escape_undecodable
 from ocsync.errors import ConfigError, TrustRequired, UsageError
 from ocsync.store import files
 from ocsync.store.log import Warn
-from ocsync.store.profile_dir import ProfileDir, read_toml, without_null, write_toml
+from ocsync.store.profile_dir import ProfileDir, drop_nulls, read_toml, write_toml
 
 if TYPE_CHECKING:
     from ocsync.store.profiles import Profile
@@ -42,9 +42,9 @@ class Workspace:
         if named:
             return cls(named.expanduser().absolute())
         for folder in (cwd, *cwd.parents):
-            if (folder / FOLDER).is_dir() and _is_ours(folder / FOLDER):
+            if (folder / FOLDER).is_dir() and _is_own(folder / FOLDER):
                 return cls(folder / FOLDER)
-        return cls(data_folder(environ) / "workspace")
+        return cls(user_data_folder(environ) / "workspace")
 
     @property
     def exists(self) -> bool:
@@ -60,34 +60,34 @@ class Workspace:
             write_toml(self.root / "workspace.toml", {"format": FORMAT})
 
     @property
-    def current(self) -> str:
+    def current_profile(self) -> str:
         """The current profile's name; empty when there is none."""
         return str(self._settings().get("profile", ""))
 
-    def use(self, name: str) -> None:
+    def use_profile(self, name: str) -> None:
         """Make *name* the current profile. Raises ConfigError when there is no such profile."""
-        self._path(name)
+        self._profile_path(name)
         write_toml(self.root / "workspace.toml", {**self._settings(), "profile": name})
 
-    def profiles(self) -> list[str]:
+    def profile_names(self) -> list[str]:
         """The names of the profiles, sorted."""
         return sorted(path.parent.name for path in self.root.glob("profiles/*/profile.toml"))
 
-    def open(
+    def open_profile(
         self, name: str, *, warn: Warn, command: str = "", lock_seconds: float = 0.0
     ) -> ProfileDir:
         """The folder of profile *name*, else of the current one. Raises ConfigError."""
         self.check_format()
-        path = self._path(name or self.current)
+        path = self._profile_path(name or self.current_profile)
         return ProfileDir(path, warn=warn, command=command, lock_seconds=lock_seconds)
 
-    def add(self, profile: Profile) -> None:
+    def add_profile(self, profile: Profile) -> None:
         """Write a new profile; the first one becomes current. Whoever adds it trusts it."""
         import msgspec
 
         if not profile.name.replace("-", "").replace("_", "").isalnum():
             raise UsageError(f'"{profile.name}" cannot be a profile\'s name', hint=_NAME_HINT)
-        if profile.name in self.profiles():
+        if profile.name in self.profile_names():
             raise UsageError(
                 f"there is a profile {profile.name} already",
                 hint=f"ocsync profile remove {profile.name}, or choose another name",
@@ -95,28 +95,28 @@ class Workspace:
         self.create()
         path = self.root / "profiles" / profile.name
         files.make_folder(path)
-        write_toml(path / "profile.toml", without_null(msgspec.to_builtins(profile)))
-        trust(path, os.environ)
-        if not self.current:
-            self.use(profile.name)
+        write_toml(path / "profile.toml", drop_nulls(msgspec.to_builtins(profile)))
+        trust_profile(path, os.environ)
+        if not self.current_profile:
+            self.use_profile(profile.name)
 
-    def remove(self, name: str) -> None:
+    def remove_profile(self, name: str) -> None:
         """Delete a profile's folder with its journal and runs."""
-        path = self._path(name)
+        path = self._profile_path(name)
         shutil.rmtree(path)
-        if self.current == name:
+        if self.current_profile == name:
             rest = {k: v for k, v in self._settings().items() if k != "profile"}
             write_toml(self.root / "workspace.toml", rest)
 
-    def _path(self, name: str) -> Path:
+    def _profile_path(self, name: str) -> Path:
         if not name:
             raise ConfigError(
                 f"no profile in workspace {self.root}",
                 hint="ocsync profile add NAME --environment useast-sandbox --client-id ID "
                 "--secret-env VAR",
             )
-        if name not in self.profiles():
-            known = ", ".join(self.profiles()) or "none"
+        if name not in self.profile_names():
+            known = ", ".join(self.profile_names()) or "none"
             raise ConfigError(f"there is no profile {name}", hint=f"profiles here: {known}")
         return self.root / "profiles" / name
 
@@ -133,11 +133,11 @@ class Workspace:
             )
 
 
-def _is_ours(path: Path) -> bool:
+def _is_own(path: Path) -> bool:
     return not hasattr(os, "getuid") or path.stat().st_uid == os.getuid()
 
 
-def data_folder(environ: Mapping[str, str]) -> Path:
+def user_data_folder(environ: Mapping[str, str]) -> Path:
     """The user's own folder for what is no workspace: trust, logs of unexpected errors."""
     named = environ.get("OCSYNC_DATA_DIR", "")
     if named:
@@ -147,7 +147,7 @@ def data_folder(environ: Mapping[str, str]) -> Path:
     return user_data_path("ocsync", appauthor=False)
 
 
-def _seal_of(path: Path) -> str:
+def _fingerprint(path: Path) -> str:
     return hashlib.sha256((path / "profile.toml").read_bytes()).hexdigest()
 
 
@@ -155,19 +155,19 @@ def _trusted_name(path: Path) -> str:
     return escape_undecodable(str(path.resolve()))
 
 
-def trust(path: Path, environ: Mapping[str, str]) -> None:
+def trust_profile(path: Path, environ: Mapping[str, str]) -> None:
     """Trust the profile in *path* as its file is now."""
-    book = data_folder(environ) / "trusted.toml"
-    write_toml(book, {**read_toml(book), _trusted_name(path): _seal_of(path)})
+    book = user_data_folder(environ) / "trusted.toml"
+    write_toml(book, {**read_toml(book), _trusted_name(path): _fingerprint(path)})
 
 
 def check_trust(path: Path, profile: Profile, environ: Mapping[str, str]) -> None:
     """Raise TrustRequired when the profile could do harm and was not trusted as it is now."""
-    from ocsync.store.profiles import needs_trust
+    from ocsync.store.profiles import trust_risk
 
-    why = needs_trust(profile)
-    trusted = read_toml(data_folder(environ) / "trusted.toml") if why else {}
-    if why and trusted.get(_trusted_name(path)) != _seal_of(path):
+    why = trust_risk(profile)
+    trusted = read_toml(user_data_folder(environ) / "trusted.toml") if why else {}
+    if why and trusted.get(_trusted_name(path)) != _fingerprint(path):
         raise TrustRequired(
             f"profile {profile.name} is not trusted: {why}",
             hint=f"look at {path / 'profile.toml'}, then: ocsync profile trust {profile.name}",

@@ -10,8 +10,8 @@ import pytest
 from ocsync.errors import ConfigError, TrustRequired, UsageError
 from ocsync.secrets import SecretSource
 from ocsync.store import ENVIRONMENTS, Profile, Workspace
-from ocsync.store.profiles import environment_of, needs_trust, read_url, resolve_secret, same_place
-from ocsync.store.workspace import check_trust, trust
+from ocsync.store.profiles import environment_of, parse_url, resolve_secret, same_place, trust_risk
+from ocsync.store.workspace import check_trust, trust_profile
 
 
 def profile(name: str = "p", url: str = "https://api.ordercloud.io", **more: object) -> Profile:
@@ -46,7 +46,7 @@ def test_somebody_elses_workspace_is_passed_over(
 
 def test_it_is_private_and_not_committed(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / ".ocsync")
-    workspace.add(profile())
+    workspace.add_profile(profile())
     folder = workspace.root / "profiles/p"
 
     assert (workspace.root / ".gitignore").read_text() == "*\n"
@@ -60,22 +60,22 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     workspace.create()
     (workspace.root / "workspace.toml").write_text("format = 2\n")
     with pytest.raises(ConfigError, match="format 2"):
-        workspace.open("", warn=pytest.fail)
+        workspace.open_profile("", warn=pytest.fail)
 
 
 def test_the_first_profile_becomes_current(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / ".ocsync")
-    workspace.add(profile("a"))
-    workspace.add(profile("b"))
-    assert (workspace.current, workspace.profiles()) == ("a", ["a", "b"])
-    workspace.use("b")
-    assert workspace.open("", warn=pytest.fail).profile.name == "b"
+    workspace.add_profile(profile("a"))
+    workspace.add_profile(profile("b"))
+    assert (workspace.current_profile, workspace.profile_names()) == ("a", ["a", "b"])
+    workspace.use_profile("b")
+    assert workspace.open_profile("", warn=pytest.fail).profile.name == "b"
     with pytest.raises(UsageError, match="already"):
-        workspace.add(profile("a"))
+        workspace.add_profile(profile("a"))
     with pytest.raises(UsageError, match="cannot be"):
-        workspace.add(profile("../a"))
+        workspace.add_profile(profile("../a"))
     with pytest.raises(ConfigError, match="no profile c"):
-        workspace.use("c")
+        workspace.use_profile("c")
 
 
 @pytest.mark.parametrize(("text", "url"), [
@@ -87,7 +87,7 @@ def test_the_first_profile_becomes_current(tmp_path: Path) -> None:
     ("https://api.order\ncloud.io", "https://api.ordercloud.io"), ("http://[0:0::1]:80", "http://[::1]"),
 ])  # fmt: skip
 def test_urls_have_one_spelling(text: str, url: str) -> None:
-    assert read_url(text) == url
+    assert parse_url(text) == url
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_urls_have_one_spelling(text: str, url: str) -> None:
 )  # fmt: skip
 def test_urls_that_would_leak_or_mean_nothing(text: str) -> None:
     with pytest.raises(UsageError) as caught:
-        read_url(text)
+        parse_url(text)
     assert "sesame" not in caught.value.message + caught.value.hint
 
 
@@ -121,7 +121,7 @@ def test_urls_that_would_leak_or_mean_nothing(text: str) -> None:
 def test_every_host_of_ordercloud_counts_as_production_unless_it_is_clearly_none(
     text: str, production: bool, environment: str
 ) -> None:
-    url = read_url(text)
+    url = parse_url(text)
     assert environment_of(url) == environment
     assert profile(url=url).guarded is production
 
@@ -155,21 +155,21 @@ def test_secrets_come_from_where_the_profile_says(monkeypatch: pytest.MonkeyPatc
 
 def test_what_must_be_trusted(tmp_path: Path) -> None:
     """A folder from elsewhere must not run code nor send the secret to a host of its choice."""
-    assert not needs_trust(profile())
-    assert not needs_trust(profile(url="http://127.0.0.1:1"))
-    assert "runs the command" in needs_trust(profile(secret=SecretSource(command="x")))
-    assert "evil.example" in needs_trust(profile(url="https://evil.example"))
-    assert "evil.example" in needs_trust(profile(auth_url="https://evil.example"))
+    assert not trust_risk(profile())
+    assert not trust_risk(profile(url="http://127.0.0.1:1"))
+    assert "runs the command" in trust_risk(profile(secret=SecretSource(command="x")))
+    assert "evil.example" in trust_risk(profile(url="https://evil.example"))
+    assert "evil.example" in trust_risk(profile(auth_url="https://evil.example"))
 
 
 def test_trust_is_for_one_folder_and_one_content(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / ".ocsync")
     mine = profile(url="https://proxy.example")
-    workspace.add(mine)
+    workspace.add_profile(mine)
     folder = workspace.root / "profiles/p"
     check_trust(folder, mine, os.environ)
     (folder / "profile.toml").write_text((folder / "profile.toml").read_text() + "\n")
     with pytest.raises(TrustRequired, match="not trusted"):
         check_trust(folder, mine, os.environ)
-    trust(folder, os.environ)
+    trust_profile(folder, os.environ)
     check_trust(folder, mine, os.environ)

@@ -44,14 +44,14 @@ def locks(setup: Setup) -> Iterator[CheckResult]:
         if holder is None or holder.pid == os.getpid():
             continue
         held = True
-        if holder.lives is False:
+        if holder.alive is False:
             yield warning(
-                f"{holder.text()} held {name} and died", "a dead holder blocks nobody", ""
+                f"{holder.describe()} held {name} and died", "a dead holder blocks nobody", ""
             )
         else:
-            unsure = "" if holder.lives else " (on another machine: it may have ended)"
+            unsure = "" if holder.alive else " (on another machine: it may have ended)"
             why = f"{what} waits for it{unsure}"
-            yield warning(f"{holder.text()} holds {name}", why, "ocsync ... --lock-timeout 5m")
+            yield warning(f"{holder.describe()} holds {name}", why, "ocsync ... --lock-timeout 5m")
     if not held:
         yield passed("nobody holds one")
 
@@ -90,7 +90,7 @@ def _progress(run: Run) -> str:
 
 def seals(setup: Setup) -> Iterator[CheckResult]:
     """Check for runs whose seal a crash interrupted."""
-    found = integrity.half_sealed(setup.folder.path)
+    found = integrity.find_interrupted_seals(setup.folder.path)
     if not found or setup.busy:
         yield passed("none is half made" if not found else "one is being made")
         return
@@ -110,7 +110,7 @@ def seals(setup: Setup) -> Iterator[CheckResult]:
 def pauses(setup: Setup) -> Iterator[CheckResult]:
     """Check for pauses that are overdue, forgotten, or not resolved."""
     try:
-        pauses = setup.folder.raw_pauses()
+        pauses = setup.folder.read_raw_pauses()
     except Damaged as error:
         path = setup.short(setup.folder.path / "pause.toml")
         yield of_error(
@@ -201,7 +201,7 @@ def next_restore(now: datetime) -> datetime:
 
 
 def _pending(folder: ProfileDir) -> Iterator[tuple[str, datetime | None]]:
-    for name, facts in folder.raw_pauses().items():
+    for name, facts in folder.read_raw_pauses().items():
         yield f"the pause of {name}", datetime.fromisoformat(facts["since"])
     staged = summarize_journal(folder.path / "journal", lambda _: None)
     if staged.entries:
@@ -211,7 +211,7 @@ def _pending(folder: ProfileDir) -> Iterator[tuple[str, datetime | None]]:
 
 def others(setup: Setup) -> Iterator[CheckResult]:
     """Check the other profiles: whether they can be read, and what they left paused or begun."""
-    names = [n for n in setup.workspace.profiles() if n != setup.folder.path.name]
+    names = [n for n in setup.workspace.profile_names() if n != setup.folder.path.name]
     well = True
     for name in names:
         other = Setup(setup.workspace, name, setup.environ, setup.cwd, setup.now)

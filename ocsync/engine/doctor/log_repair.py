@@ -42,7 +42,7 @@ def records(setup: Setup) -> Iterator[CheckResult]:
     """Check every log and every run's record, line by line."""
     lines = files = 0
     well = True
-    for path in integrity.logs(setup.folder.path):
+    for path in integrity.find_logs(setup.folder.path):
         found = integrity.find_damage(path)
         lines, files = lines + found.kept, files + 1
         if found.torn and not found.lost and not setup.busy:
@@ -146,7 +146,7 @@ def _plan(run: Run, path: Path, name: str) -> tuple[str, Repair | None]:
         return f"run {run.id} cannot go on without its plan", None
 
     def do() -> str:
-        beside = integrity.set_aside(path)
+        beside = integrity.copy_aside(path)
         run.write_plan(steps)
         return f"{name} is made again from the run's entries; the copy: {beside.name}"
 
@@ -165,7 +165,7 @@ def _plan_again(run: Run, path: Path) -> Sequence[Step] | None:
     except (OcsyncError, msgspec.MsgspecError):
         return None
     again = {msgspec.json.encode(step) for step in steps}
-    good = {payload for _, payload in integrity.good_lines(path)}
+    good = {payload for _, payload in integrity.read_good_lines(path)}
     return steps if entries and good <= again else None
 
 
@@ -190,7 +190,7 @@ def _ended(run: Run) -> tuple[set[int], set[int]]:
     """Return the numbers of the steps with an outcome, and with an intent, in the good lines."""
     decode = msgspec.json.Decoder(Intent | Outcome).decode
     path = run.path / "outcomes.jsonl"
-    payloads = integrity.good_lines(path) if path.is_file() else ()
+    payloads = integrity.read_good_lines(path) if path.is_file() else ()
     log = list(attempts(decode(payload) for _, payload in payloads))
     return {a.number for a in log if a.outcome}, {a.number for a in log if a.intent}
 
@@ -212,13 +212,13 @@ def _record(setup: Setup, folder: Path, error: Damaged) -> CheckResult:
     again = _record_again(run)
 
     def rebuild() -> str:
-        beside = integrity.set_aside(folder / "run.json")
+        beside = integrity.copy_aside(folder / "run.json")
         if again:
             run.write_info(again)
         return f"{name} is made again from the run's logs; the copy: {beside.name}"
 
     def move() -> str:
-        return f"run {run.id} is out of the way: {integrity.move_away(folder).name}"
+        return f"run {run.id} is out of the way: {integrity.move_aside(folder).name}"
 
     if again:
         state = (

@@ -19,8 +19,8 @@ _BAD = ExitCode.BAD_CONFIG
 
 def whole(setup: Setup) -> Iterator[CheckResult]:
     """Check that the profile exists, can be read, and is complete."""
-    name = setup.profile_name or setup.workspace.current
-    if not setup.workspace.profiles():
+    name = setup.profile_name or setup.workspace.current_profile
+    if not setup.workspace.profile_names():
         yield problem(
             "there is no profile",
             "nothing says which marketplace is meant, and as whom",
@@ -32,7 +32,7 @@ def whole(setup: Setup) -> Iterator[CheckResult]:
         yield problem(
             "no profile is current",
             "commands do not know which one is meant",
-            f"ocsync profile use {setup.workspace.profiles()[0]}",
+            f"ocsync profile use {setup.workspace.profile_names()[0]}",
             code=_BAD,
         )
         return
@@ -132,7 +132,7 @@ def secret(setup: Setup) -> Iterator[CheckResult]:
         text = "the secret is in the keyring, but keyring is not installed"
         yield problem(text, why, "pip install 'ocsync[keyring]'", code=_BAD)
     else:
-        yield passed(source.text())
+        yield passed(source.describe())
 
 
 def _runs(command: str) -> bool:

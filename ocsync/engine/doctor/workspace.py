@@ -8,7 +8,7 @@ from pathlib import Path
 from ocsync.engine.doctor.check import CheckResult, Repair, Setup, passed, problem, warning
 from ocsync.errors import ExitCode, OcsyncError
 from ocsync.store import integrity
-from ocsync.store.workspace import FOLDER, data_folder
+from ocsync.store.workspace import FOLDER, user_data_folder
 
 LITTLE, VERY_LITTLE = 500 * 2**20, 20 * 2**20
 """Bytes that should be free, and those without which nothing should be begun."""
@@ -48,7 +48,7 @@ def _rule(setup: Setup) -> str:
         return "by OCSYNC_WORKSPACE"
     if root.name == FOLDER and root.parent in (setup.cwd, *setup.cwd.parents):
         return "the nearest one upwards"
-    if root == data_folder(setup.environ) / "workspace":
+    if root == user_data_folder(setup.environ) / "workspace":
         return "the user's own, as there is none upwards"
     return "by --workspace"
 
@@ -58,7 +58,7 @@ def _passed_over(setup: Setup) -> Iterator[Path]:
         place = folder / FOLDER
         if place == setup.workspace.root:
             return
-        if place.is_dir() and integrity.foreign(place)[:1] == [place]:
+        if place.is_dir() and integrity.find_foreign(place)[:1] == [place]:
             yield place
 
 
@@ -74,7 +74,7 @@ def format_known(setup: Setup) -> Iterator[CheckResult]:
 
 def owner(setup: Setup) -> Iterator[CheckResult]:
     """Check that all files belong to the user."""
-    others = integrity.foreign(setup.workspace.root)
+    others = integrity.find_foreign(setup.workspace.root)
     if others:
         yield problem(
             f"{setup.short(others[0])}{_more(others)} not yours",
@@ -92,7 +92,7 @@ def _more(paths: list[Path]) -> str:
 def modes(setup: Setup) -> Iterator[CheckResult]:
     """Check that nobody else may read or write the files."""
     root = setup.workspace.root
-    writable, readable = integrity.exposed(root)
+    writable, readable = integrity.find_exposed(root)
     private = Repair(lambda: f"made private: {integrity.make_private(root):,}")
     fix = f"chmod -R go= {setup.short(root)}"
     if writable:
@@ -121,12 +121,12 @@ def ignored(setup: Setup) -> Iterator[CheckResult]:
     """Check that the workspace stays out of a repository."""
     root = setup.workspace.root
     name = setup.short(root / ".gitignore")
-    if integrity.ignores_all(root):
+    if integrity.is_git_ignored(root):
         yield passed("*")
         return
 
     def do() -> str:
-        integrity.ignore_all(root)
+        integrity.write_gitignore(root)
         return f"{name} written"
 
     yield warning(
@@ -139,7 +139,7 @@ def ignored(setup: Setup) -> Iterator[CheckResult]:
 
 def leftovers(setup: Setup) -> Iterator[CheckResult]:
     """Check for files of commands that died while writing."""
-    found = integrity.leftovers(setup.workspace.root, setup.now.timestamp())
+    found = integrity.find_stale_temps(setup.workspace.root, setup.now.timestamp())
     if not found:
         yield passed("none")
         return
@@ -159,7 +159,7 @@ def leftovers(setup: Setup) -> Iterator[CheckResult]:
 
 def room(setup: Setup) -> Iterator[CheckResult]:
     """Check that the disk has room and can be written."""
-    for place in (setup.workspace.root, data_folder(setup.environ)):
+    for place in (setup.workspace.root, user_data_folder(setup.environ)):
         if not integrity.is_writable(place):
             yield problem(
                 f"{place} cannot be written",

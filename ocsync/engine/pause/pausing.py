@@ -243,7 +243,9 @@ async def unpause(
     lifted: list[tuple[TargetStatus, float]] = []
     for name, one in seen.items():
         if one.state is PauseState.PAUSED_BY_US and in_window(session, one.pause) and not force:
-            holder = session.folder.window_locks.holder(one.pause.window) if one.pause else ""
+            holder = (
+                session.folder.window_locks.describe_holder(one.pause.window) if one.pause else ""
+            )
             left[name] = f"held by a window until its command ends ({holder})"
         elif one.state is PauseState.PAUSED_BY_US:
             lifted.append((one, await unpause_target(session, one)))

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ocsync.client import read_current
-from ocsync.diff import Document, diff, sold
+from ocsync.diff import Document, diff, is_sale
 from ocsync.engine.polling import poll
 from ocsync.engine.run_log import RefWrite, is_recent, read_writes
 from ocsync.engine.session import Session
 from ocsync.errors import ExitCode, OcsyncError
 from ocsync.events import FindingReported, Verifying
-from ocsync.field_paths import equal, value_at
+from ocsync.field_paths import json_equal, value_at
 from ocsync.models import Finding, Ref, Sign
 from ocsync.schema import kind_of
 from ocsync.store import Run
@@ -75,7 +75,7 @@ def judge(ref: Ref, wanted: RefWrite, found: Document | OcsyncError | None) -> F
         return Finding(ref=ref, sign=Sign.MISSING)
     fields = diff(ref, wanted.fields, found)
     for path, value in wanted.emptied.items():
-        if equal(value_at(found, path), value):
+        if json_equal(value_at(found, path), value):
             fields[path] = {"wanted": None, "found": value}
     if not fields:
         return Finding(ref=ref, sign=Sign.SAME)
@@ -90,8 +90,8 @@ def _was_sold(write: RefWrite, path: str, pair: Mapping[str, Any]) -> bool:
     was there before is no sale.
     """
     proved = write.answered or write.sent_at is None
-    was_there = path in write.before and equal(pair["found"], write.before[path])
-    return proved and not was_there and sold(write.ref, path, pair)
+    was_there = path in write.before and json_equal(pair["found"], write.before[path])
+    return proved and not was_there and is_sale(write.ref, path, pair)
 
 
 async def _await_reads(
@@ -124,7 +124,7 @@ def _by_answer(
 ) -> Finding:
     fresh = is_recent(session, run.read_info())
     stale = wanted.absent if found is None else all(
-        any(equal(value_at(found, path), was) for was in wanted.earlier.get(path, ()))
+        any(json_equal(value_at(found, path), was) for was in wanted.earlier.get(path, ()))
         for path in finding.fields
     )  # fmt: skip
     if finding.sign in (Sign.DIFFERS, Sign.MISSING) and wanted.answered and fresh and stale:
