@@ -1,12 +1,13 @@
-"""Entries -> changes: the net effect of what is staged, one ref at a time. Pure.
+"""Consolidation of entries into changes: the net effect on each ref. Pure.
 
 The law: for a sequence of entries that the server accepts, and nobody else writing, sending the
 changes leaves the marketplace exactly as sending every entry, one by one, would have.
 
 - set after set: later fields win; `xp.a.b` stays a path, or goes into an `xp.a` staged before.
-- put: replaces what came before. set after put: folded into it. A put that brings something else
-  into being (a buyer its catalog) is kept apart from later edits of the field that decides it; so
-  is a value that leaves something behind (a product stays linked to each default supplier it had).
+- put: replaces what came before. set after put: folded into it. A put that creates something else
+  too (a buyer its catalog) is kept apart from later edits of the field that decides it; so is a
+  value with an effect that a later one does not undo (a product stays linked to each default
+  supplier it had).
 - adjust: sums up; set then adjust is a set of the sum, adjust then set is the set; after a put that
   leaves the field to the server it is a second change, to be sent after the first.
 - assign: replaces an earlier assign whole.
@@ -63,7 +64,10 @@ def expect_current(earlier: Iterable[Entry], entry: Entry, current: Fields) -> F
 
 
 def merge(fields: Fields, path: str, value: Any) -> None:
-    """Write *value* at *path*, inside a path that *fields* has, or in place of deeper ones."""
+    """Write *value* at *path* of *fields*, in place of deeper paths.
+
+    If *fields* has a path above *path*, *value* goes into that one's value.
+    """
     if "." not in path:
         fields[path] = value
         return
@@ -116,7 +120,10 @@ class _RefAccumulator:
         self.entries.append(entry.seq)
 
     def changes(self) -> list[Change]:
-        """The requests, in order; what is expected, and what cannot be, is the first one's."""
+        """Return the requests, in order.
+
+        Expectations and contradictions belong to the first one.
+        """
         self._finish()
         first = msgspec.structs.replace(
             self.finished[0], expect=self.expect, contradicted=tuple(self.contradicted)
@@ -141,7 +148,10 @@ class _RefAccumulator:
                 self.sums[path] = self.sums.get(path, 0) + amount
 
     def _replace(self, entry: Entry) -> None:
-        """A put or assign makes what came before needless, but for what an earlier put decided."""
+        """Start over from a put or an assign.
+
+        It makes earlier entries needless, except for what an earlier put created.
+        """
         decided = self.has_put and bool(self._deciding_fields())
         if self._drops_side_effect(entry.fields) or (decided and self.op is Op.PUT):
             self._finish()
@@ -158,14 +168,14 @@ class _RefAccumulator:
         self.fields, self.entries = dict(entry.fields), entries
 
     def _deciding_fields(self) -> set[str]:
-        """The fields by which a put that creates decides whether it brings something else along.
+        """Return the fields by which a creating put decides whether it creates something else too.
 
         A later edit of one is not folded into that put, as the put would then decide otherwise.
         """
         return {made.unless_field for made in kind_of(self.ref).creates if made.unless_field}
 
     def _drops_side_effect(self, fields: Fields) -> bool:
-        """Whether *fields*, in the place of ours, drop a value that leaves something behind."""
+        """Return whether *fields*, in place of these, drop a value with a side effect."""
         known = kind_of(self.ref).fields
         return any(
             known[path].has_side_effect and value is not None and value != fields.get(path)
@@ -218,7 +228,7 @@ class _RefAccumulator:
             self.contradicted.append(ContradictedExpectation(seq, path, expected, staged))
 
     def _staged_value(self, path: str) -> Any:
-        """The value that the entries so far leave at *path*, or MISSING when the server has it."""
+        """Return the value that the entries leave at *path*; MISSING if the server has it."""
         known = dict(self.finished_fields)
         for name, value in self.fields.items():
             merge(known, name, value)

@@ -1,6 +1,6 @@
-"""What a change means against a document that was read: what to send, and what differs. Pure.
+"""Comparison of a change with a document that was read: what to send, and what differs. Pure.
 
-A document is what the server answered, nested; None when the entity is not there.
+A document is the nested JSON that the server answered; None for an entity that does not exist.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ Document = dict[str, Any]
 
 
 def resolve_values(change: Change, current: Document | None) -> Fields:
-    """The values to write, absolute: sums added to *current*, `xp.a.b` made a complete `xp.a`.
+    """Return the values to write, absolute.
 
-    What PATCH does below the top level of xp is not documented; a complete top-level value comes
-    out the same whether the platform replaces or merges (api-facts 7). An assignment carries all
-    its fields, null where none was staged, as the effect of leaving one out is not known either.
+    Sums are added to *current*, `xp.a.b` becomes a complete `xp.a`: PATCH below the top level of xp
+    is not documented; a complete top-level value comes out the same whether the platform replaces
+    or merges (api-facts 7). An assignment carries all its fields, null where none was staged, as
+    the effect of leaving one out is not known either.
     """
     fields = dict(change.fields)
     if change.op is Op.ASSIGN:
@@ -59,12 +60,12 @@ def _complete_xp(fields: Fields, current: Document) -> Fields:
 
 
 def request_body(change: Change, sent: Fields) -> Document:
-    """The request's body for the values *sent*."""
+    """Return the request's body for the values *sent*."""
     return {**body_ids(change.ref), **nest(sent)} if change.op is Op.ASSIGN else nest(sent)
 
 
 def diff(ref: Ref, wanted: Fields, found: Document | None) -> dict[str, dict[str, Any]]:
-    """Each path of *wanted* whose value in *found* is another: path -> wanted and found."""
+    """Return each path of *wanted* whose value in *found* differs: path -> wanted and found."""
     differences = {}
     for path, value in wanted.items():
         seen = value_at(found, path)
@@ -75,7 +76,7 @@ def diff(ref: Ref, wanted: Fields, found: Document | None) -> dict[str, dict[str
 
 
 def is_unchanged(change: Change, sent: Fields, current: Document | None) -> bool:
-    """Whether sending would change nothing; for a put, that no field it leaves out would fall."""
+    """Return whether sending would change nothing, a put's omitted fields included."""
     if current is None or diff(change.ref, sent, current):
         return False
     if change.op is not Op.PUT:
@@ -163,13 +164,13 @@ def lacks_base(change: Change, current: Document | None) -> bool:
 
 
 def values_before(sent: Iterable[str], current: Document | None) -> Fields:
-    """The values that *current* has at the paths *sent*; absent ones are left out."""
+    """Return the values that *current* has at the paths *sent*, without absent ones."""
     values = {path: value_at(current, path) for path in sent}
     return {path: value for path, value in values.items() if value is not MISSING}
 
 
 def with_own_writes(current: Document | None, sent: Fields, was: Fields) -> Document | None:
-    """*current* with *sent* in it, if it still shows all that *was* there before that write."""
+    """Return *current* with *sent* in it, if it still shows what *was* there before the write."""
     if not all(json_equal(value_at(current, path), was.get(path)) for path in sent):
         return current
     document: Any = current
@@ -179,7 +180,10 @@ def with_own_writes(current: Document | None, sent: Fields, was: Fields) -> Docu
 
 
 def is_sale(ref: Ref, path: str, pair: Mapping[str, Any]) -> bool:
-    """Whether a difference is stock that went down after our write: orders go on meanwhile."""
+    """Return whether a difference is stock that went down after the write.
+
+    Orders go on while a target is paused.
+    """
     field, numbers = field_at(kind_of(ref), path), (pair["wanted"], pair["found"])
     if not field or not field.volatile or not all(isinstance(n, int | float) for n in numbers):
         return False
@@ -204,5 +208,5 @@ def _parse_instant(text: str) -> datetime | str:
 
 
 def unmet_expectations(ref: Ref, expect: Mapping[str, Any], current: Document | None) -> Fields:
-    """The expectations that *current* does not meet: path -> the value it has."""
+    """Return the expectations that *current* does not meet: path -> the value it has."""
     return {path: pair["found"] for path, pair in diff(ref, dict(expect), current).items()}

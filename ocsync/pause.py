@@ -1,8 +1,8 @@
-"""The pause of a target: what this workspace remembers of it, and how it stands to the server.
+"""The pause of a target: this workspace's record of it, compared with the server. Pure.
 
-Pure. A pause is written down before the server is told (`pausing`), and again before it is lifted
-(`lifting`); a crash in between is settled by what the server says. What is remembered is what is
-ours to lift: transitions from running to paused that we made, and those we were told to adopt.
+A pause is recorded before the server is asked (`pausing`), and again before it is unpaused
+(`lifting`); the server's state settles a crash in between. This workspace unpauses only what it
+recorded: its own transitions from running to paused, and those it was told to adopt.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ocsync.schema import TARGETS
 
 
 class PausePhase(StrEnum):
-    """How far a pause has come; the first and the last are intents."""
+    """Progress of a pause; the first and the last are intents."""
 
     PAUSING = "pausing"
     PAUSED = "paused"
@@ -26,10 +26,11 @@ class PausePhase(StrEnum):
 
 
 class Pause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A pause of ours. *since* and *until* are UTC, ISO 8601; *found* is the config before it.
+    """Pause made by this workspace. *since* and *until* are UTC, ISO 8601.
 
-    *job* is the address of the CI job that paused. *run* is the run that paused for its own replay,
-    *window* the window that did for its command; *adopted* that somebody else had paused it.
+    *found* is the config before it. *job* is the address of the CI job that paused. *run* is the
+    run that paused for its own replay, *window* the window that did for its command; *adopted* says
+    that someone else had paused it.
     """
 
     target: str
@@ -45,29 +46,29 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     found: dict[str, Any] = {}
 
     def check_target(self) -> None:
-        """Raise ValueError for a target that is none."""
+        """Raise ValueError if *target* is not a sync target."""
         if self.target not in TARGETS:
             raise ValueError(f"{self.target} is not a sync target")
 
     def seconds(self, now: datetime) -> float:
-        """How long it has lasted."""
+        """Return how many seconds it has lasted."""
         return (now - datetime.fromisoformat(self.since)).total_seconds()
 
 
 class PastPause(msgspec.Struct, frozen=True, kw_only=True):
-    """A pause of ours that is over. Stamps are UTC, ISO 8601; *until* is when it was lifted."""
+    """Ended pause of this workspace. Stamps are UTC, ISO 8601; *until* is when it was unpaused."""
 
     target: str
     since: str
     until: str
 
     def covers(self, moment: datetime) -> bool:
-        """Whether *moment* was in it."""
+        """Return whether *moment* was in it."""
         return datetime.fromisoformat(self.since) <= moment <= datetime.fromisoformat(self.until)
 
 
 class PauseState(StrEnum):
-    """How a target stands: what the server says, held against what is remembered."""
+    """State of a target: the server's, compared with this workspace's record."""
 
     NO_CONFIG = "no config"
     RUNNING = "running"
@@ -77,10 +78,11 @@ class PauseState(StrEnum):
 
 
 def resolve_intent(pause: Pause | None, server: TargetState) -> Pause | None:
-    """What remains of *pause* once the server has told how its open intent ended.
+    """Return *pause* as the server's state settles its open intent; None for no pause.
 
-    An unsent or lost pause is forgotten, an arrived one is ours; a lift that did not arrive leaves
-    the pause ours. A finished pause stays as it is, also when somebody else lifted it.
+    A pause that was not sent, or was lost, is forgotten; one that arrived is kept, and so is one
+    whose unpause did not arrive. A finished pause stays as it is, even if someone else unpaused the
+    target.
     """
     if pause is None or pause.phase is PausePhase.PAUSED:
         return pause
@@ -88,7 +90,7 @@ def resolve_intent(pause: Pause | None, server: TargetState) -> Pause | None:
 
 
 def pause_state(pause: Pause | None, server: TargetState) -> PauseState:
-    """How the target stands; *pause* is settled."""
+    """Return the state of the target; *pause* has no open intent."""
     if not server.exists:
         return PauseState.NO_CONFIG
     if pause is None:

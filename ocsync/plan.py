@@ -1,8 +1,8 @@
-"""Changes -> ordered steps in waves. Pure and stable: the same changes give the same plan.
+"""Plan of changes: ordered steps in waves. Pure and stable: equal changes give an equal plan.
 
 A step waits for the staged refs that its own names (`references`, whose failure blocks it), for
-those that only come first (`after`), and for what a put brings into being (`creates`). Its wave is
-its longest way through these; inside a wave steps run side by side.
+those that only come first (`after`), and for what a put creates (`creates`). Its wave is its
+longest path through these; inside a wave steps run concurrently.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ class Plan(NamedTuple):
 
 
 class _Graph(NamedTuple):
-    """Which changes come before which, by index; *needs* is the part whose failure blocks."""
+    """Order of changes, by index; *needs* are the predecessors whose failure blocks."""
 
     needs: list[set[int]]
     predecessors: list[set[int]]
 
 
 def build(changes: Iterable[Change]) -> Plan:
-    """The plan of *changes*. Raises PlanCycle, naming its members, when they wait in a circle."""
+    """Return the plan of *changes*. Raises PlanCycle, naming its members, if they form one."""
     nodes = list(changes)
     graph = _build_graph(nodes)
     wave = assign_waves([node.ref for node in nodes], graph.predecessors)
@@ -87,7 +87,10 @@ def _build_graph(nodes: Sequence[Change]) -> _Graph:
 
 
 def created_refs(change: Change) -> list[Ref]:
-    """What a put of *change*'s ref makes on its own (a buyer its catalog; api-facts 5.2)."""
+    """Return the refs that a put of *change*'s ref creates on its own.
+
+    A buyer brings its catalog (api-facts 5.2).
+    """
     if change.op is not Op.PUT:
         return []
     ids = ids_of(change.ref)
@@ -102,7 +105,7 @@ _Group = tuple[str, tuple[str, ...], tuple[str, ...]]
 
 
 def _index_for_after(nodes: Sequence[Change]) -> dict[_Group, set[int]]:
-    """The changes of each kind that some `after` names, by the IDs that it goes by."""
+    """Return the changes of each kind that some `after` names, keyed by the rule's IDs."""
     kinds = {kind_of(change.ref).name for change in nodes}
     rules = {(a.kind, a.shared_ids) for name in kinds for a in KINDS[name].after}
     by_kind = defaultdict(list)
@@ -156,7 +159,7 @@ def assign_waves(refs: Sequence[Ref], first: Sequence[Collection[int]]) -> list[
 def _find_cycle(
     refs: Sequence[Ref], first: Sequence[Collection[int]], stuck: Collection[int]
 ) -> list[Ref]:
-    """One circle among the *stuck*: walk back from any of them until a place comes again."""
+    """Return one cycle among the *stuck*: walk back from any of them until a node repeats."""
     walk: list[int] = [min(stuck)]
     while True:
         before = min(n for n in first[walk[-1]] if n in stuck)
@@ -166,7 +169,7 @@ def _find_cycle(
 
 
 class KindTotal(NamedTuple):
-    """One row of the plan: entries folded into steps of one kind."""
+    """Row of the plan: entries folded into steps of one kind."""
 
     kind: str
     entries: int
@@ -174,7 +177,7 @@ class KindTotal(NamedTuple):
 
 
 def count_by_kind(steps: Iterable[Step]) -> list[KindTotal]:
-    """A row per kind, in the table's order."""
+    """Return a row per kind, in the table's order."""
     entries: Counter[str] = Counter()
     requests: Counter[str] = Counter()
     for step in steps:
@@ -185,14 +188,14 @@ def count_by_kind(steps: Iterable[Step]) -> list[KindTotal]:
 
 
 class FedTargets(NamedTuple):
-    """The targets that a plan feeds: *direct* ones, and those it may make resend."""
+    """Targets that a plan feeds: *direct* ones, and those it may make resend."""
 
     direct: tuple[str, ...]
     indirect: tuple[str, ...]
 
 
 def fed_targets(refs: Iterable[Ref]) -> FedTargets:
-    """Which targets the kinds of *refs* feed; a target fed directly is not listed as possible."""
+    """Return the targets that the kinds of *refs* feed; a direct one is not indirect too."""
     kinds = [KINDS[name] for name in {ref.partition("/")[0] for ref in refs}]
     direct = {target for kind in kinds for target in kind.direct_targets}
     possible = {target for kind in kinds for target in kind.indirect_targets} - direct
@@ -204,7 +207,7 @@ ZERO_STOCK, OWN_USER = "zero-stock", "own-user"
 
 
 class Risk(NamedTuple):
-    """Something the operator should know before resuming: *code* for programs, and its refs."""
+    """Reason to think twice before resuming: *code* for programs, and the refs concerned."""
 
     code: str
     text: str
@@ -213,7 +216,7 @@ class Risk(NamedTuple):
 
 
 def find_risks(steps: Sequence[Step]) -> list[Risk]:
-    """What is risky in *steps*, and when pausing for them is not worth it."""
+    """Return the risks of *steps*, a pause that is not worth it among them."""
     found = [
         _contradicted(steps),
         _zero_stock(steps),
@@ -240,7 +243,10 @@ def _contradicted(steps: Sequence[Step]) -> Risk | None:
 
 
 def _blind_quantities(steps: Sequence[Step]) -> Risk | None:
-    """Orders go on decrementing stock while sync is paused; a blind value would oversell."""
+    """Return the risk of quantities without an expected value.
+
+    Orders go on decrementing stock while sync is paused; a blind value would oversell.
+    """
     refs = []
     for step in steps:
         fields = kind_of(step.ref).fields
@@ -254,7 +260,10 @@ def _blind_quantities(steps: Sequence[Step]) -> Risk | None:
 
 
 def _zero_stock(steps: Sequence[Step]) -> Risk | None:
-    """More than half of the quantities that the plan touches would be none: a wrong file, often."""
+    """Return the risk that more than half of the plan's quantities become zero.
+
+    That is often a wrong file.
+    """
     touched, zero = 0, []
     for step in steps:
         change, fields = step.change, kind_of(step.ref).fields
@@ -274,7 +283,7 @@ def _zero_stock(steps: Sequence[Step]) -> Risk | None:
 
 
 def own_user_risk(steps: Iterable[Step], kind: str, name: str) -> Risk | None:
-    """*steps* switch off the user of *kind* with the ID *name*, as whom they would be sent."""
+    """Return the risk that *steps* deactivate the signed-in user, *name* of *kind*."""
     mine = [s for s in steps if kind_of(s.ref).name == kind and s.ref.rpartition("/")[2].casefold()
             == name.casefold() and s.change.fields.get("Active") is False]  # fmt: skip
     text = "this deactivates the user that you are signed in as"

@@ -1,4 +1,4 @@
-"""Secrets: where one comes from, and getting it from there. The secret itself is never kept.
+"""Sources of secrets, and reading a secret from one. The secret itself is never kept.
 
 { env = "NAME" }    { command = "op read ..." }    { keyring = true } (profiles only)
 """
@@ -17,21 +17,21 @@ COMMAND_SECONDS = 60.0
 
 
 class SecretSource(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where a secret comes from; exactly one is set. Never the secret itself."""
+    """Source of a secret; exactly one is set. Never the secret itself."""
 
     env: str = ""
     command: str = ""
     keyring: bool = False
 
     def describe(self) -> str:
-        """The source in words."""
+        """Return the source in words."""
         if self.env:
             return f"environment variable {self.env}"
         return f"command `{self.command}`" if self.command else "the system's keyring"
 
 
 def resolve(source: SecretSource, what: str = "the secret") -> str:
-    """The secret *what* from its variable or command. Raises ConfigError; never shows it."""
+    """Return the secret *what* from its variable or command. Raises ConfigError; never shows it."""
     return _from_env(source.env, what) if source.env else _from_command(source.command, what)
 
 
@@ -49,7 +49,10 @@ def _from_env(name: str, what: str) -> str:
 
 
 def _from_command(command: str, what: str) -> str:
-    """The first line that *command* prints; it is split as a shell would, but no shell runs it."""
+    """Return the first line that *command* prints.
+
+    It is split as a shell would, but no shell runs it.
+    """
     hint = "run the command by hand to see what is wrong"
     try:
         done = subprocess.run(

@@ -1,8 +1,9 @@
-"""What a delete means for what is staged: then, and for what is staged after it. Pure.
+"""Effect of a delete on staged edits: those staged before it, and those staged after. Pure.
 
-A staged put (or an assignment's assign) makes its ref again, if everything above it is there or is
-made again too. So of the entries below a deleted ref those from the first such one on are kept, and
-all else falls; and an edit of what is gone is refused unless something staged makes it again.
+A staged put (or an assignment's assign) creates its ref again, if everything above it exists or is
+created again too. So of the entries below a deleted ref those from the first such one on are kept,
+and the others are dropped; an edit of a deleted ref is refused unless an entry before it creates
+the ref again.
 """
 
 from __future__ import annotations
@@ -16,20 +17,20 @@ from ocsync.models import Entry, Op, Ref, Tombstone
 from ocsync.schema import kind_of, lineage, parents_of, ref_key, references_of
 
 CREATING_OPS = (Op.PUT, Op.ASSIGN)
-"""The operations that make a ref, whatever was there."""
+"""Operations that create a ref, whatever was there."""
 
 
 class AffectedEntries(NamedTuple):
-    """What becomes of staged entries when refs are gone."""
+    """Staged entries below deleted refs: those to drop, and those to keep."""
 
     dropped: list[Entry]
     kept: list[Entry]
 
 
 def split_by_deletion(entries: Iterable[Entry], gone: Collection[Ref]) -> AffectedEntries:
-    """Which of *entries*, in journal order, fall with the refs *gone*, and which make them again.
+    """Split *entries*, in journal order, by what the delete of the refs *gone* does to them.
 
-    Entries that have nothing to do with these refs are in neither.
+    Entries that have nothing to do with these refs are in neither list.
     """
     wanted = {ref_key(ref) for ref in gone}
     groups: dict[str, list[Entry]] = defaultdict(list)
@@ -52,22 +53,22 @@ def split_by_deletion(entries: Iterable[Entry], gone: Collection[Ref]) -> Affect
 
 
 def depends_on_any(ref: Ref, names: Collection[str]) -> bool:
-    """Whether *ref* is one of *names* (in lower case), or cannot be without one of them."""
+    """Return whether *ref* is, or cannot exist without, one of *names* (in lower case)."""
     return any(ref_key(one) in names for one in lineage(ref))
 
 
 def mentions_any(entry: Entry, names: Collection[str]) -> bool:
-    """Whether *entry* names one of *names* (in lower case), in its IDs or in a field."""
+    """Return whether *entry* names one of *names* (in lower case), in its IDs or in a field."""
     return any(ref_key(ref) in names for ref in references_of(entry.ref, entry.fields))
 
 
 def refuse_deleted(
     entries: Iterable[Entry], staged: Iterable[Entry], gone: Mapping[str, Tombstone]
 ) -> Iterator[Entry]:
-    """*entries* as they are, after holding each against what is *gone* (by ref, in lower case).
+    """Yield *entries* unchanged, after checking each against *gone* (by ref, in lower case).
 
-    Raises InputError at the end when one edits or names something that is gone, and nothing that is
-    staged before it makes that again.
+    Raises InputError at the end when one edits or names a deleted ref, and no entry staged before
+    it creates that again.
     """
     makers = {ref_key(entry.ref) for entry in staged if gone and entry.op in CREATING_OPS}
     problems: list[Problem] = []
@@ -85,7 +86,7 @@ def refuse_deleted(
 
 
 def _required_refs(entry: Entry) -> Iterator[str]:
-    """Everything that must be there for *entry*, in lower case, itself first."""
+    """Yield every ref that must exist for *entry*, in lower case, its own first."""
     yield ref_key(entry.ref)
     for ref in references_of(entry.ref, entry.fields):
         yield from map(ref_key, lineage(ref))

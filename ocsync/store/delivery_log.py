@@ -1,4 +1,4 @@
-"""The delivery log: every message that a listener took, one a line, in the profile's folder.
+"""The delivery log: every message that a listener received, one a line, in the profile's folder.
 
 Listeners over HTTP and over Kafka write it side by side, each group of messages under a lock.
 """
@@ -20,7 +20,7 @@ decode = msgspec.json.Decoder(Delivery).decode
 
 
 class DeliveryLog:
-    """The log at *path*. It remembers how far it has read, so that following it stays cheap."""
+    """Log at *path*. It remembers how far it has read, so that reading on stays cheap."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -36,13 +36,13 @@ class DeliveryLog:
             opened.append(map(_encode, messages))
 
     def read(self) -> Iterator[Delivery]:
-        """The messages, as they came. Raises Damaged."""
+        """Yield the messages, oldest first. Raises Damaged."""
         return self.read_from(0)
 
     def read_from(self, skip: int) -> Iterator[Delivery]:
-        """The messages but for the first *skip* of them. Raises Damaged.
+        """Yield the messages after the first *skip* of them. Raises Damaged.
 
-        What a Kafka listener read a second time, as one started again may, is one message.
+        A message that a restarted Kafka listener read again counts once.
         """
         known = skip and skip == self._read
         place, count = (self._cursor, self._read) if known else (Cursor(), 0)

@@ -1,4 +1,4 @@
-"""The few verbs for files: make a folder, replace a small file whole, write a large one whole."""
+"""Operations on files: make a folder, replace a small file whole, write a large one whole."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
 
 
 def make_folder(path: Path) -> None:
-    """Make *path* and what is missing above it, for the user alone."""
+    """Make *path* and its missing parents, private to the user."""
     if not path.is_dir():
         make_folder(path.parent)
         path.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
@@ -34,13 +34,13 @@ def sync_folder(path: Path) -> None:
 
 
 def open_private(path: Path, flags: int) -> int:
-    """A file descriptor of *path*, which only the user may read."""
+    """Return a file descriptor of *path*, created readable by the user alone."""
     return os.open(path, flags | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0), 0o600)
 
 
 @contextmanager
 def atomic_writer(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes *path*'s place, whole and durable, when the block ends without an error."""
+    """Yield a file that replaces *path*, whole and durable, when the block ends without error."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with os.fdopen(open_private(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
@@ -95,7 +95,7 @@ class ParsedFile(Generic[T]):
 
 
 def remove_stale_temps(folder: Path) -> None:
-    """Remove what processes that died had written beside files of *folder*."""
+    """Remove temporary files in *folder* of processes that died."""
     if os.name == "posix":
         for path in folder.glob(".*.tmp"):
             pid = path.suffixes[-2][1:] if len(path.suffixes) > 1 else ""
@@ -114,7 +114,7 @@ def _lives(pid: int) -> bool:
 
 
 def write_all(handle: int, data: bytes | Iterable[bytes]) -> None:
-    """Write everything, however many calls it takes."""
+    """Write everything, in as many calls as it takes."""
     view = memoryview(data if isinstance(data, bytes) else b"".join(data))
     while view:
         view = view[os.write(handle, view) :]

@@ -1,4 +1,4 @@
-"""Who works here: the user and the machine, and the CI job where there is one."""
+"""Identity of the operator: the user and the machine, and the CI job if there is one."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _JOB_URLS = (
     "{CIRCLE_BUILD_URL}",
     "{BUILD_URL}",  # Jenkins
 )
-"""The address of a job, made of the variables that each CI sets; the first that can be made."""
+"""Addresses of a job, built from the variables that each CI sets; the first complete one counts."""
 
 
 def operator() -> str:
-    """Who works here, as `name@host`."""
+    """Return the operator as `name@host`."""
     try:
         name = getpass.getuser()
     except (KeyError, OSError):
@@ -28,7 +28,7 @@ def operator() -> str:
 
 
 def ci_job_url(environ: Mapping[str, str]) -> str:
-    """The address of the CI job that this runs in, or nothing."""
+    """Return the address of the present CI job; empty for none."""
     for address in _JOB_URLS:
         names = [name for _, name, _, _ in Formatter().parse(address) if name]
         if all(environ.get(name) for name in names):

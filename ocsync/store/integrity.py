@@ -1,6 +1,6 @@
-"""The state of the workspace's files: who may read them, what was left behind, what is damaged.
+"""Inspection of the workspace's files: permissions, leftovers of crashes, damage.
 
-Everything here looks first; what changes a file is a verb of its own and is called under the locks.
+Inspection changes nothing; the verbs that change a file are separate, and run under the locks.
 """
 
 from __future__ import annotations
@@ -26,14 +26,17 @@ _SHOWN_BYTES = 240
 
 
 class DamagedLine(NamedTuple):
-    """A line that is not what was written: its number, and what stands there now, if anything."""
+    """Line that fails its checksum or makes no sense: its number, and its text if there is any."""
 
     number: int
     text: str
 
 
 class LogDamage(NamedTuple):
-    """What a look at a log found. *kept* lines are as written; *torn* says that the last is cut."""
+    """Result of inspecting a log.
+
+    *kept* counts intact lines; *torn* says that the last line is incomplete.
+    """
 
     path: Path
     kept: int
@@ -42,8 +45,9 @@ class LogDamage(NamedTuple):
 
 
 def find_exposed(root: Path) -> tuple[list[Path], list[Path]]:
-    """What others than the owner may write, and what they may only read; nothing where files have
-    no such modes.
+    """Return the paths that others than the owner may write, and those they may only read.
+
+    Both are empty where files have no such modes.
     """
     if os.name != "posix":
         return [], []
@@ -57,7 +61,7 @@ def find_exposed(root: Path) -> tuple[list[Path], list[Path]]:
 
 
 def make_private(root: Path) -> int:
-    """Let nobody but the owner read or write what is in *root*; how many files were changed."""
+    """Remove all access of others to *root*'s files; return how many were changed."""
     writable, readable = find_exposed(root)
     for path in (*writable, *readable):
         path.chmod(files.PRIVATE_FOLDER if path.is_dir() else files.PRIVATE_FILE)
@@ -65,14 +69,14 @@ def make_private(root: Path) -> int:
 
 
 def find_foreign(root: Path) -> list[Path]:
-    """What belongs to another user."""
+    """Return the paths in *root* that belong to another user."""
     if not hasattr(os, "getuid"):
         return []
     return [path for path in _walk(root) if path.lstat().st_uid != os.getuid()]
 
 
 def is_git_ignored(root: Path) -> bool:
-    """Whether the workspace's `.gitignore` keeps all of it out of a repository."""
+    """Return whether the workspace's `.gitignore` keeps all of it out of a repository."""
     try:
         return "*" in (root / ".gitignore").read_text(encoding="utf-8").split()
     except (OSError, UnicodeDecodeError):
@@ -85,7 +89,10 @@ def write_gitignore(root: Path) -> None:
 
 
 def find_stale_temps(root: Path, now: float) -> list[Path]:
-    """Half-written files of commands that died; those of the last ten minutes may be at work."""
+    """Return temporary files of commands that died.
+
+    Those of the last ten minutes may be in use.
+    """
     return [
         path
         for path in _walk(root)
@@ -94,12 +101,15 @@ def find_stale_temps(root: Path, now: float) -> list[Path]:
 
 
 def find_interrupted_seals(profile: Path) -> list[Path]:
-    """Runs whose seal a crash cut short; `Runs.recover` finishes or undoes it."""
+    """Return the runs whose seal a crash interrupted.
+
+    `Runs.recover` finishes or undoes it.
+    """
     return sorted(path for path in profile.glob("runs/*.new") if path.is_dir())
 
 
 def run_folders(profile: Path) -> list[Path]:
-    """The folders of the runs, oldest name first."""
+    """Return the folders of the runs, oldest name first."""
     return sorted(p for p in profile.glob("runs/*") if p.is_dir() and not p.suffix)
 
 
@@ -109,12 +119,12 @@ _PROFILE_DECODERS: dict[str, Callable[[bytes], Any]] = {
     "deleted": tombstones.decode,
 }
 PROFILE_LOGS = tuple(f"{name}.jsonl" for name in _PROFILE_DECODERS)
-"""The logs that are neither the journal's nor a run's."""
+"""Logs in the profile's folder itself, beside the journal's and the runs'."""
 _DECODERS = {**DECODERS, **_PROFILE_DECODERS}
 
 
 def find_logs(profile: Path) -> Iterator[Path]:
-    """Every log of a profile."""
+    """Yield every log of a profile."""
     yield from sorted(profile.glob("journal/[0-9]*.jsonl"))
     for folder in run_folders(profile):
         yield from sorted(folder.glob("*.jsonl"))
@@ -122,7 +132,7 @@ def find_logs(profile: Path) -> Iterator[Path]:
 
 
 def find_damage(path: Path) -> LogDamage:
-    """Look at every line of a log, and whether all of it is there. Raises OSError."""
+    """Return the damage of a log, missing lines included. Raises OSError."""
     kept, lost, torn = 0, list[DamagedLine](), False
     number, whole, decode = 0, is_written_whole(path), _decoder(path)
     with path.open("rb") as file:
@@ -141,7 +151,7 @@ def find_damage(path: Path) -> LogDamage:
 
 
 def is_written_whole(path: Path) -> bool:
-    """Whether a crash cannot have left a part of *path*, as it came to its place in one act."""
+    """Return whether *path* was put in place in one act, so that a crash leaves no part of it."""
     if path.parent.name != "journal":
         return path.stem in ("journal", "plan", "findings", "deleted")
     head = next((payload for _, payload in read_good_lines(path)), b"")
@@ -150,7 +160,7 @@ def is_written_whole(path: Path) -> bool:
 
 
 def _ends_early(path: Path, kept: int) -> bool:
-    """Whether there were more lines once than the *kept* ones, which are all good."""
+    """Return whether lines are missing after the *kept* ones, which are all intact."""
     if path.parent.name == "journal":
         *_, last = read_good_lines(path)
         end = decode_segment(last[1])
@@ -165,7 +175,7 @@ def _ends_early(path: Path, kept: int) -> bool:
 
 
 def read_good_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The records of a log that are as they were written and make sense, each with its line."""
+    """Yield the intact records of a log, each with its line number."""
     decode = _decoder(path)
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
@@ -191,12 +201,12 @@ def _decoder(path: Path) -> Callable[[bytes], Any]:
 
 
 def cut_torn_tail(path: Path) -> None:
-    """Cut a line off that was never acknowledged, as the next append would."""
+    """Cut off an incomplete last line, as the next append would."""
     Log(path).close()
 
 
 def copy_aside(path: Path) -> Path:
-    """Copy *path* beside itself under a name that nothing reads; that name."""
+    """Copy *path* beside itself under a name that nothing reads; return that path."""
     beside = _free_name(path)
     with files.atomic_writer(beside) as copy, path.open("rb") as original:
         shutil.copyfileobj(original, copy)
@@ -206,9 +216,9 @@ def copy_aside(path: Path) -> Path:
 def keep_good_lines(
     path: Path, repair: Callable[[Iterator[bytes]], Iterable[bytes]] = iter
 ) -> Path:
-    """Replace a damaged log by its good records, as *repair* gives them back.
+    """Replace a damaged log by its intact records, as *repair* returns them.
 
-    The damaged file is kept; where.
+    Returns the path that the damaged file was copied to.
     """
     beside = copy_aside(path)
     good = [payload for _, payload in read_good_lines(path)]
@@ -219,7 +229,7 @@ def keep_good_lines(
 
 
 def move_aside(folder: Path) -> Path:
-    """Give a run's folder a name under which it is no run any more; that name."""
+    """Rename a run's folder so that it is no run any more; return the new path."""
     beside = _free_name(folder)
     folder.rename(beside)
     files.sync_folder(folder.parent)
@@ -227,7 +237,7 @@ def move_aside(folder: Path) -> Path:
 
 
 def _free_name(path: Path) -> Path:
-    """A name beside *path* for what is damaged, which nothing has."""
+    """Return an unused path beside *path* for its damaged copy."""
     number, beside = 1, path.with_name(path.name + ".damaged")
     while beside.exists():
         number += 1
@@ -236,17 +246,17 @@ def _free_name(path: Path) -> Path:
 
 
 def free_bytes(root: Path) -> int:
-    """Bytes that are free where *root* is, or would be. Raises OSError."""
+    """Return the free bytes where *root* is, or would be. Raises OSError."""
     return shutil.disk_usage(_nearest_existing(root)).free
 
 
 def is_writable(root: Path) -> bool:
-    """Whether a file can be made in *root*, or the nearest folder above it that exists."""
+    """Return whether a file can be made in *root*, or in its nearest existing parent."""
     return os.access(_nearest_existing(root), os.W_OK | os.X_OK)
 
 
 def _nearest_existing(root: Path) -> Path:
-    """*root*, or the nearest folder above it that exists."""
+    """Return *root*, or its nearest existing parent."""
     return next(place for place in (root, *root.parents) if place.exists())
 
 

@@ -1,4 +1,4 @@
-"""The journal: what is staged, as segments of a log.
+"""The journal: staged edits, as segments of a log.
 
     journal/000001.jsonl   {"type":"segment","next":1}          the head: the next free number
                            {"type":"entry","seq":1,...}
@@ -8,10 +8,10 @@
 
 Segments sort by name; a single edit is appended to the last one, an import is a segment of its own,
 written beside and renamed: all of it or nothing. Such a segment is closed, by its head and its last
-record, so that one which was cut later is told from a whole one. Nothing is ever rewritten. Living
-entries are those that no later tombstone names, in the order of their numbers; so entries that a
-run gives back under their old numbers stand at the head. When nothing lives any more, the next seal
-starts over with an empty segment.
+record, so that one which was cut later can be told from a whole one. Nothing is ever rewritten.
+Live entries are those that no later tombstone names, in the order of their numbers; so entries that
+a run returns under their old numbers come first. When no entry is live, the next seal starts over
+with an empty segment.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Lock = Callable[[], AbstractContextManager[None]]
 
 
 class Segment(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="segment"):
-    """A segment's head. *returned* names the run that gave its entries back."""
+    """Head of a segment. *returned* names the run that returned its entries."""
 
     next: int
     returned: str = ""
@@ -43,7 +43,7 @@ class Segment(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type",
 
 
 class End(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="end"):
-    """The last record of a closed segment: how many entries it has.
+    """Last record of a closed segment: the number of its entries.
 
     *content* is a digest of them when they were imported; the same edits have the same one.
     """
@@ -53,13 +53,13 @@ class End(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag
 
 
 class Drop(msgspec.Struct, frozen=True, tag_field="type", tag="drop"):
-    """These numbers are not staged any more; ranges, both ends included."""
+    """Numbers that are not staged any more; ranges, both ends included."""
 
     seqs: list[tuple[int, int]]
 
 
 class Sealed(msgspec.Struct, frozen=True, tag_field="type", tag="sealed"):
-    """These numbers belong to *run* now. This record is the commit of a seal."""
+    """Numbers that belong to *run* now. This record commits a seal."""
 
     run: str
     seqs: list[tuple[int, int]]
@@ -72,7 +72,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class _JournalState:
-    """What the segments come to when they are read in order."""
+    """Result of reading the segments in order."""
 
     def __init__(self) -> None:
         self.live: dict[int, Entry] = {}
@@ -120,7 +120,7 @@ class Journal:
         self._read_state: tuple[list[_SegmentSignature], _JournalState] | None = None
 
     def entries(self) -> list[Entry]:
-        """The living entries, in order."""
+        """Return the live entries, in order. Raises Damaged."""
         return self._read().entries()
 
     def append(self, entries: Sequence[Entry]) -> list[Entry]:
@@ -155,7 +155,7 @@ class Journal:
         return self._read().imports
 
     def drop(self, seqs: Collection[int]) -> int:
-        """Unstage the entries with these numbers; how many of them were staged."""
+        """Unstage the entries with these numbers; return how many of them were staged."""
         with self._lock():
             state = self._read()
             gone = state.live.keys() & set(seqs)
@@ -164,7 +164,7 @@ class Journal:
         return len(gone)
 
     def clear(self) -> int:
-        """Unstage everything; how many entries that was."""
+        """Unstage everything; return how many entries that was."""
         with self._lock():
             state = self._read()
             number = len(state.live)
@@ -173,7 +173,7 @@ class Journal:
         return number
 
     def seal(self, run: str, seqs: Collection[int], save: Callable[[list[Entry]], None]) -> None:
-        """Hand the entries *seqs* over to *run*; they are gone from the journal.
+        """Hand the entries *seqs* over to *run*; they leave the journal.
 
         *save* must have made them durable elsewhere when it returns. One record commits: a crash
         before it leaves the journal as it was, after it the run has them. Raises StalePlan when one
@@ -189,16 +189,16 @@ class Journal:
             self._append(state, [Sealed(run, to_ranges(entry.seq for entry in taken))])
 
     def is_sealed(self, run: str) -> bool:
-        """Whether the seal of *run* was committed."""
+        """Return whether the seal of *run* was committed."""
         return run in self._read().sealed
 
     def run_ids(self) -> set[str]:
-        """The runs whose seal or return it remembers: no other run may have their names."""
+        """Return the runs whose seal or return it records: their IDs are taken."""
         state = self._read()
         return state.sealed | state.returned
 
     def return_entries(self, run: str, entries: Sequence[Entry]) -> None:
-        """Stage *entries* of *run* again, in one act; the second time for a run does nothing."""
+        """Stage *entries* of *run* again, in one act; a second call for a run does nothing."""
         with self._lock():
             state = self._read()
             if run in state.returned:
@@ -302,7 +302,7 @@ class Journal:
 
 
 def check_entry(entry: Entry) -> Entry:
-    """*entry*, if it makes sense here. Raises ValueError."""
+    """Return *entry* if its ref and stamp are valid. Raises ValueError."""
     if not is_ref(entry.ref):
         raise ValueError(f"{entry.ref} is no ref that this ocsync knows")
     if entry.at:
@@ -311,13 +311,13 @@ def check_entry(entry: Entry) -> Entry:
 
 
 def decode(payload: bytes) -> Record:
-    """The record in *payload*. Raises ValueError."""
+    """Return the record in *payload*. Raises ValueError."""
     record = _record(payload)
     return check_entry(record) if isinstance(record, Entry) else record
 
 
 def _read_segment(path: Path, warn: Warn) -> Iterator[Record]:
-    """The records of a segment. Raises Damaged, also for a closed one that is not whole."""
+    """Yield the records of a segment. Raises Damaged, also for a closed one that is not whole."""
     entries, open_end, said = 0, False, list[str]()
     for number, record in enumerate(log.read_records(path, decode, said.append), 1):
         entries += isinstance(record, Entry)

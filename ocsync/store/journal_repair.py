@@ -1,8 +1,9 @@
-"""A damaged journal, mended: its good lines stay, the damaged file is kept beside them.
+"""Repair of a damaged journal: intact lines stay, the damaged file is kept beside them.
 
 A lost line may have been an entry: then that edit is not staged any more. It may have been a
-tombstone: then what it unstaged would come back. What a run was given is known from the run, and is
-unstaged again; what `stage drop` or `clear` unstaged is not known, and has to be looked at.
+tombstone: then the edits it unstaged would come back. Entries that runs have are known from the
+runs, and are unstaged again; those that `stage drop` or `clear` unstaged are not known, and have
+to be checked by hand.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ from ocsync.store.profile_dir import ProfileDir
 
 
 class RepairPreview(NamedTuple):
-    """What the good lines of a journal come to: entries staged, and of runs that have them."""
+    """Effect of a repair: how many entries stay staged, and how many belong to runs."""
 
     staged: int
     sealed: int
 
 
 def preview_repair(folder: ProfileDir) -> RepairPreview:
-    """What would be staged if every damaged line of the journal were left out. Changes nothing."""
+    """Return the effect of leaving out every damaged line. Changes nothing."""
     with tempfile.TemporaryDirectory() as place:
         for path in (folder.path / "journal").glob("[0-9]*.jsonl"):
             good = (payload for _, payload in integrity.read_good_lines(path))
@@ -43,10 +44,10 @@ def preview_repair(folder: ProfileDir) -> RepairPreview:
 
 
 def repair_journal(folder: ProfileDir, path: Path) -> Path:
-    """Keep the good lines of *path*, one of the journal's segments; where the damaged file is.
+    """Keep the intact lines of *path*, a segment of the journal; return the damaged copy's path.
 
-    Call it under the run lock; it takes the journal's. What runs have is unstaged when the whole
-    journal can be read again.
+    Call it under the run lock; it takes the journal's. Entries that runs have are unstaged once the
+    whole journal can be read again.
     """
     with folder.journal_lock():
         beside = integrity.keep_good_lines(path, partial(_repaired, next=_next_number(folder.path)))
@@ -57,7 +58,7 @@ def repair_journal(folder: ProfileDir, path: Path) -> Path:
 
 
 def _repaired(payloads: Iterable[bytes], *, next: int) -> Iterator[bytes]:  # noqa: A002 - its name
-    """A segment's good records: with a head, and where that says so with an end that fits."""
+    """Yield a segment's intact records with a head, and with an end if the head says so."""
     entries, closed = 0, None
     for payload in payloads:
         record = decode(payload)
@@ -75,7 +76,7 @@ def _repaired(payloads: Iterable[bytes], *, next: int) -> Iterator[bytes]:  # no
 
 
 def sealed_numbers(profile: Path) -> dict[str, set[int]]:
-    """The entries that each run was given, as far as its own file can be read."""
+    """Return the entries that each run was given, as far as its own file can be read."""
     found: dict[str, set[int]] = {}
     for run in integrity.run_folders(profile):
         path = run / "journal.jsonl"
@@ -85,7 +86,7 @@ def sealed_numbers(profile: Path) -> dict[str, set[int]]:
 
 
 def _next_number(profile: Path) -> int:
-    """A number that no entry has had, in the journal or in a run."""
+    """Return a number that no entry of the journal or of a run has had."""
     taken = {seq for seqs in sealed_numbers(profile).values() for seq in seqs}
     for path in (profile / "journal").glob("[0-9]*.jsonl"):
         for record in _good_records(path):

@@ -1,4 +1,4 @@
-"""Kernel locks, which end with their holder however it dies; who holds one is written beside it."""
+"""Kernel locks, which end with their holder however it dies; a note beside one names the holder."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ def hold(path: Path, *, what: str, timeout: float = 0.0, hint: str = _WAIT) -> I
 
 
 def is_held(path: Path) -> bool:
-    """Whether somebody holds the lock *path*; not for a lock that many look at all the time."""
+    """Return whether somebody holds the lock *path*.
+
+    Asking takes the lock for a moment, so do not use it for a lock that many ask about.
+    """
     from filelock import FileLock, Timeout
 
     if not path.exists():
@@ -58,7 +61,7 @@ def is_held(path: Path) -> bool:
 
 
 def short_lock(path: Path, timeout: float = 30.0) -> AbstractContextManager[object]:
-    """The lock *path*, to be held again and again, each time for a moment; it names nobody.
+    """Return the lock *path*, to be held repeatedly, each time for a moment; it has no note.
 
     Entering it raises TimeoutError, which is an OSError, when that takes longer than *timeout*.
     """
@@ -68,7 +71,7 @@ def short_lock(path: Path, timeout: float = 30.0) -> AbstractContextManager[obje
 
 
 def holder_path(path: Path) -> Path:
-    """Where the holder is named: on Windows a locked file cannot be read by others."""
+    """Return the path of the holder's note; on Windows a locked file cannot be read by others."""
     return path.with_name(path.name + ".holder")
 
 
@@ -83,7 +86,7 @@ def _own_note(what: str, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def describe_holder(path: Path) -> str:
-    """Who holds the lock *path*, what with and since when, as they noted it."""
+    """Return, in words, the holder of the lock *path*, its command and start."""
     note = read_holder(path)
     if note is None:
         return "another command"
@@ -92,7 +95,10 @@ def describe_holder(path: Path) -> str:
 
 
 class Holder(NamedTuple):
-    """Who holds a lock, or held it and died. *alive* is None when that cannot be told from here."""
+    """Holder of a lock, dead or alive.
+
+    *alive* is None when that cannot be told from this machine.
+    """
 
     who: str
     pid: int
@@ -102,12 +108,12 @@ class Holder(NamedTuple):
     job: str = ""
 
     def describe(self) -> str:
-        """In words."""
+        """Return the holder in words."""
         return f"{self.who} (pid {self.pid}, `{self.command}`, since {self.since})"
 
 
 def read_holder(path: Path) -> Holder | None:
-    """Who is named beside the lock *path*, which is not touched; None when nobody is."""
+    """Return the holder that the note beside *path* names, or None; the lock is not touched."""
     try:
         note = json.loads(holder_path(path).read_text(encoding="utf-8"))
         who, pid = str(note["who"]), int(note["pid"])

@@ -27,13 +27,13 @@ _HEAD = len(b'{"crc":"xxxxxxxx",')
 
 
 def encode_line(payload: bytes) -> bytes:
-    """The log line of *payload*, which is the JSON text of an object that is not empty."""
+    """Return the log line of *payload*, the JSON text of an object that is not empty."""
     rest = payload[1:]
     return b'{"crc":"%08x",' % crc32(rest) + rest + b"\n"
 
 
 def decode_line(line: bytes) -> bytes | None:
-    """The JSON text in *line* (without its newline), or None when it is not what was written."""
+    """Return the JSON text in *line* (without its newline), or None if its checksum fails."""
     rest = line[_HEAD:]
     if rest and line[:_HEAD] == b'{"crc":"%08x",' % crc32(rest):
         return b"{" + rest
@@ -41,7 +41,7 @@ def decode_line(line: bytes) -> bytes | None:
 
 
 def read_payloads(path: Path, warn: Warn, *, whole: bool = False) -> Iterator[bytes]:
-    """The records of *path*, oldest first; nothing when there is no such file.
+    """Yield the payloads of *path*, oldest first; none if the file does not exist.
 
     Raises Damaged, with file and line, for any line but a torn last one; for that too, when the
     file was written *whole*.
@@ -62,7 +62,7 @@ def read_payloads(path: Path, warn: Warn, *, whole: bool = False) -> Iterator[by
 
 
 class Cursor(NamedTuple):
-    """Where a reader of a growing log has come to: lines and bytes read, of which file."""
+    """Position of a reader in a growing log: lines and bytes read, and the file's inode."""
 
     line: int = 0
     offset: int = 0
@@ -70,10 +70,10 @@ class Cursor(NamedTuple):
 
 
 def read_after(path: Path, place: Cursor) -> Iterator[tuple[Cursor, bytes]]:
-    """The records of *path* after *place*, each with the place after it, while it is written.
+    """Yield the payloads of *path* after *cursor*, each with the cursor after it.
 
-    A last line that is not complete is left for the next time. A log that was removed, cut or
-    replaced is read from its beginning. Raises Damaged.
+    The log may be growing: an incomplete last line is left for the next time. A log that was
+    removed, cut or replaced is read from its beginning. Raises Damaged.
     """
     try:
         file = path.open("rb")
@@ -97,7 +97,7 @@ def read_after(path: Path, place: Cursor) -> Iterator[tuple[Cursor, bytes]]:
 def read_records(
     path: Path, decode: Callable[[bytes], T], warn: Warn, *, whole: bool = False
 ) -> Iterator[T]:
-    """The records of *path*, decoded. Raises Damaged also for one that *decode* does not take."""
+    """Yield the decoded records of *path*. Raises Damaged also for one that *decode* refuses."""
     for number, payload in enumerate(read_payloads(path, warn, whole=whole), 1):
         try:
             record = decode(payload)
@@ -108,7 +108,7 @@ def read_records(
 
 
 class Log:
-    """A log open for appending; *path* is made when it is not there. Use it under a lock."""
+    """Log open for appending; the file is made if it does not exist. Use it under a lock."""
 
     def __init__(self, path: Path) -> None:
         is_new = not path.exists()
@@ -124,11 +124,11 @@ class Log:
         os.fsync(self._handle)
 
     def write(self, payloads: Iterable[bytes]) -> None:
-        """Append without making it durable: for what is a help and not a promise."""
+        """Append without making it durable: for records that nothing depends on."""
         files.write_all(self._handle, map(encode_line, payloads))
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1

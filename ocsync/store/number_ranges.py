@@ -1,4 +1,4 @@
-"""Entry numbers as ranges, both ends included: how tombstones name them."""
+"""Ranges of entry numbers, both ends included, as tombstones name them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def to_ranges(seqs: Iterable[int]) -> list[tuple[int, int]]:
-    """*seqs* as ranges: 1, 2, 3, 7 -> (1, 3), (7, 7)."""
+    """Return *seqs* as ranges: 1, 2, 3, 7 -> (1, 3), (7, 7)."""
     found: list[tuple[int, int]] = []
     for seq in sorted(seqs):
         if found and seq == found[-1][1] + 1:
@@ -18,7 +18,7 @@ def to_ranges(seqs: Iterable[int]) -> list[tuple[int, int]]:
 
 
 def remove_ranges(numbered: MutableMapping[int, Any], seqs: Iterable[tuple[int, int]]) -> None:
-    """Take the entries numbered *seqs* out of *numbered*; a range may be wider than what lives."""
+    """Remove the numbers in *seqs* from *numbered*; a range may be wider than it."""
     for first, last in seqs:
         wide = last - first > len(numbered)
         for seq in [n for n in numbered if first <= n <= last] if wide else range(first, last + 1):

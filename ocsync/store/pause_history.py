@@ -1,4 +1,4 @@
-"""The pauses that are over, one a line: since when a target has run again after a write."""
+"""The ended pauses, one a line: they tell since when a target has run again after a write."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _decode = msgspec.json.Decoder(PastPause).decode
 
 
 def decode(payload: bytes) -> PastPause:
-    """A record of the log. Raises ValueError."""
+    """Return the record in *payload*. Raises ValueError."""
     pause = _decode(payload)
     for stamp in (pause.since, pause.until):
         parse_timestamp(stamp)
@@ -24,7 +24,7 @@ def decode(payload: bytes) -> PastPause:
 
 
 class PauseHistory:
-    """The log at *path*, written under the run lock."""
+    """Log at *path*, written under the run lock."""
 
     def __init__(self, path: Path, warn: Warn) -> None:
         self.path = path
@@ -37,9 +37,9 @@ class PauseHistory:
             opened.append([_encode(pause)])
 
     def read(self) -> list[PastPause]:
-        """The pauses, oldest first. Raises Damaged.
+        """Return the pauses, oldest first. Raises Damaged.
 
-        One that a crash kept from ending is there again, with the end that it came to.
+        A pause that a crash recorded twice counts once, with its last end.
         """
         found: dict[tuple[str, str], PastPause] = {}
         for pause in log.read_records(self.path, decode, self._warn):

@@ -1,4 +1,4 @@
-"""One profile's folder: `profile.toml`, `pause.toml`, the pin, the journal, the runs, the locks."""
+"""The folder of a profile: `profile.toml`, `pause.toml`, the pin, the journal, runs and locks."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 from typing import NamedTuple
 
 JOURNAL_LOCK_SECONDS = 30.0
-"""How long to wait for the journal: its holders are quick."""
+"""Seconds to wait for the journal's lock: its holders are quick."""
 TRANSPORTS = ("http", "kafka")
-"""What a listener listens to; one of each may run at a time."""
+"""Transports of a listener; one of each may run at a time."""
 LISTENER_LOCK_SECONDS = 0.5
-"""How long a listener waits for its lock: whoever asks whether one listens holds it a moment."""
+"""Seconds a listener waits for its lock: asking whether one runs holds it for a moment."""
 
 
 class Pin(NamedTuple):
-    """The marketplace that the first sign-in was for, and the URL of its API.
+    """Marketplace of the first sign-in, and the URL of its API.
 
     *api_url* is empty where an earlier version wrote the pin.
     """
@@ -51,7 +51,7 @@ class Pin(NamedTuple):
 
 
 class ProfileDir:
-    """Everything of one profile on disk. *warn* hears of torn last lines."""
+    """Files of one profile. *warn* receives a warning for each torn last line."""
 
     def __init__(self, path: Path, *, warn: Warn, command: str, lock_seconds: float = 0.0) -> None:
         self.path = path
@@ -62,7 +62,7 @@ class ProfileDir:
 
     @property
     def profile(self) -> Profile:
-        """The profile as its file has it, each URL in its one spelling.
+        """Profile as its file has it, each URL in its one spelling.
 
         Raises Damaged for a file that is none, ConfigError for a URL that cannot be used.
         """
@@ -86,7 +86,7 @@ class ProfileDir:
         return msgspec.structs.replace(profile, **urls)
 
     def unknown_keys(self) -> list[str]:
-        """What `profile.toml` says that means nothing to this ocsync. Raises Damaged."""
+        """Return the keys of `profile.toml` that this ocsync does not know. Raises Damaged."""
         from ocsync.secrets import SecretSource
         from ocsync.store.profiles import Profile
 
@@ -100,49 +100,49 @@ class ProfileDir:
 
     @cached_property
     def journal(self) -> Journal:
-        """What is staged."""
+        """Journal of the staged edits."""
         from ocsync.store.journal import Journal
 
         return Journal(self.path / "journal", self.journal_lock, self._warn)
 
     @cached_property
     def runs(self) -> Runs:
-        """What was resumed."""
+        """Runs of the profile."""
         from ocsync.store.runs import Runs
 
         return Runs(self.path / "runs", self._warn)
 
     @cached_property
     def delivery_log(self) -> DeliveryLog:
-        """What arrived at a listener."""
+        """Log of the messages that a listener received."""
         from ocsync.store.delivery_log import DeliveryLog
 
         return DeliveryLog(self.path / "delivery.jsonl")
 
     @property
     def window_locks(self) -> WindowLocks:
-        """The windows that are open."""
+        """Locks of the open windows."""
         from ocsync.store.window_locks import WindowLocks
 
         return WindowLocks(self.path / "windows")
 
     @property
     def pause_history(self) -> PauseHistory:
-        """The pauses that are over."""
+        """Log of the ended pauses."""
         from ocsync.store.pause_history import PauseHistory
 
         return PauseHistory(self.path / "pauses.jsonl", self._warn)
 
     @property
     def tombstones(self) -> Tombstones:
-        """What was deleted and not made again since."""
+        """Refs that were deleted and not created again since."""
         from ocsync.store.tombstones import Tombstones
 
         return Tombstones(self.path / "deleted.jsonl", self.journal_lock, self._warn)
 
     @contextmanager
     def listen_lock(self, transport: str = "") -> Iterator[None]:
-        """The lock of the one listener over *transport*, or of both. Raises Locked: one listens."""
+        """Hold the lock of the listener over *transport*, or of both. Raises Locked if one runs."""
         patience = max(self._lock_seconds, LISTENER_LOCK_SECONDS) if transport else 0.0
         with ExitStack() as held:
             for name in [transport] if transport else TRANSPORTS:
@@ -152,18 +152,18 @@ class ProfileDir:
             yield
 
     def run_lock(self) -> AbstractContextManager[None]:
-        """The lock of everything that writes to the marketplace. Raises Locked."""
+        """Return the lock of everything that writes to the marketplace; entering raises Locked."""
         path = self.path / "run.lock"
         return lock.hold(path, what=self.command, timeout=self._lock_seconds)
 
     def journal_lock(self) -> AbstractContextManager[None]:
-        """The lock of an append or a seal. Raises Locked."""
+        """Return the lock of an append or a seal; entering raises Locked."""
         return lock.hold(
             self.path / "journal.lock", what=self.command, timeout=JOURNAL_LOCK_SECONDS
         )
 
     def read_pin(self) -> Pin | None:
-        """The marketplace pinned at the first sign-in."""
+        """Return the marketplace pinned at the first sign-in, or None."""
         found = read_toml(self.path / "marketplace.toml")
         return Pin(*(str(found.get(key, "")) for key in Pin._fields)) if found else None
 
@@ -190,11 +190,11 @@ class ProfileDir:
         return "; ".join(text for text, there in work.items() if there)
 
     def read_raw_pauses(self) -> dict[str, dict[str, Any]]:
-        """`pause.toml` as it stands: target -> what is remembered of its pause. Raises Damaged."""
+        """Return `pause.toml` as it stands: target -> the pause's members. Raises Damaged."""
         return self._pauses.read()
 
     def read_pauses(self) -> dict[str, Pause]:
-        """The pauses of ours, by target."""
+        """Return the pauses of this workspace, by target. Raises Damaged."""
         import msgspec
 
         from ocsync.pause import Pause
@@ -211,7 +211,7 @@ class ProfileDir:
             raise damaged(self.path / "pause.toml", 1, f"not a pause: {error}") from error
 
     def read_raw_attachments(self) -> dict[str, dict[str, Any]]:
-        """`attached.toml` as it stands: configuration/type -> what is remembered of a listener.
+        """Return `attached.toml` as it stands: CONFIG/TYPE -> the attachment's members.
 
         Raises Damaged.
         """
@@ -230,7 +230,7 @@ class ProfileDir:
         return found
 
     def read_attachments(self) -> dict[str, Attachment]:
-        """The listeners of ours beside real targets, by configuration and type. Raises Damaged."""
+        """Return the attached listeners, by CONFIG/TYPE. Raises Damaged."""
         import msgspec
 
         from ocsync.listener_attachment import Attachment
@@ -252,7 +252,7 @@ class ProfileDir:
             raise damaged(path, 1, f"not a listener of ours: {error}") from error
 
     def write_attachments(self, attachments: dict[str, Attachment]) -> None:
-        """Replace the listeners of ours."""
+        """Replace the attached listeners."""
         import msgspec
 
         facts = {
@@ -263,7 +263,7 @@ class ProfileDir:
         write_toml(self.path / "attached.toml", facts)
 
     def write_pauses(self, pauses: dict[str, Pause]) -> None:
-        """Replace the pauses of ours."""
+        """Replace the pauses of this workspace."""
         import msgspec
 
         facts = {name: drop_nulls(msgspec.to_builtins(p)) for name, p in sorted(pauses.items())}
@@ -288,7 +288,7 @@ def _read_pauses(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def drop_nulls(thing: Any) -> Any:
-    """*thing* without the members that are null, which TOML cannot hold."""
+    """Return *thing* without the members that are null, which TOML cannot hold."""
     if isinstance(thing, dict):
         return {name: drop_nulls(value) for name, value in thing.items() if value is not None}
     if isinstance(thing, list):
@@ -297,7 +297,7 @@ def drop_nulls(thing: Any) -> Any:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The file's content; empty when there is none. Raises Damaged when it is not TOML."""
+    """Return the file's content; empty when there is none. Raises Damaged when it is not TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

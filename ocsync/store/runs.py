@@ -1,18 +1,18 @@
-"""The runs of a profile: one folder each, with all that a resume planned, did and saw.
+"""The runs of a profile: one folder each, with the plan, outcomes and findings of a resume.
 
-Deletes and resyncs keep a run too, of their own sort: without sealed entries, their plan the
+Deletes and resyncs keep a run too, of their own kind: without sealed entries, their plan the
 requests that they set out to send.
 
-    runs/1123-1504/  run.json        what it is and came to; replaced whole
+    runs/1123-1504/  run.json        its record; replaced whole
                      journal.jsonl   the sealed entries
                      plan.jsonl      the steps
                      outcomes.jsonl  intents and outcomes, as they happened
                      before.jsonl    the documents as they were
-                     findings.jsonl  what verification saw, where it was not plain sameness
+                     findings.jsonl  the findings of verification other than plain sameness
                      made.txt        what a rollback of it leaves to `ocsync delete`
 
 A seal has three acts: the folder under the name `<id>.new`, the journal's record (which commits),
-the folder's rename. `recover` finishes or undoes what a crash left between them.
+the folder's rename. `recover` finishes or undoes a seal that a crash interrupted.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ from ocsync.store.log import Log, Warn
 from ocsync.store.timestamps import parse_timestamp
 
 RunKind = Literal["resume", "delete", "resync"]
-"""What made a run."""
+"""Command that made a run."""
 
 
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run is and came to. Stamps are UTC, ISO 8601; *seconds* is the time worked on it.
+    """Record of a run. Stamps are UTC, ISO 8601; *seconds* is the time worked on it.
 
-    Raises ValueError for a stamp that is none, so that a damaged record is not believed.
+    Raises ValueError for an invalid stamp, so that a damaged record is not believed.
 
     *counts* are steps by outcome, *kinds* the same per kind; *verified* findings by sign, per kind
-    in *verified_kinds*; *delivery* what arrived at the listener, and its times in seconds after the
+    in *verified_kinds*; *delivery* the listener's messages, and their times in seconds after the
     unpause. *requests* counts every request sent, reads among them. *paused_seconds* maps the
     targets that were unpaused at its end to the seconds each had been paused; *reverts* are the
     runs that its entries undo. *verification_pending* says that it was to be verified, and that
@@ -83,7 +83,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DocumentBefore(msgspec.Struct, frozen=True):
-    """A document as it was before a run; None for one that was not there."""
+    """Document as it was before a run; None for one that did not exist."""
 
     ref: Ref
     document: dict[str, Any] | None
@@ -108,7 +108,7 @@ def _read_info(path: Path) -> RunInfo:
 
 
 def _ref_decoder(kind: Any) -> Callable[[bytes], Any]:
-    """A decoder of records that each have a *ref*, which must be one. It raises ValueError."""
+    """Return a decoder of records of *kind* with a valid *ref*. It raises ValueError."""
     decode = msgspec.json.Decoder(kind).decode
 
     def read(payload: bytes) -> Any:
@@ -128,11 +128,11 @@ DECODERS: dict[str, Callable[[bytes], Any]] = {
     "before": _ref_decoder(DocumentBefore),
     "findings": _ref_decoder(Finding),
 }
-"""What reads a record of each log. It raises ValueError."""
+"""Decoder of a record, by log. It raises ValueError."""
 
 
 class Run:
-    """One run's folder. Its logs stay open while it is written; use it with `with`."""
+    """Folder of one run. Its logs stay open while it is written; use it with `with`."""
 
     def __init__(self, path: Path, warn: Warn, record: ParsedFile[RunInfo] | None = None) -> None:
         self.path = path
@@ -142,11 +142,11 @@ class Run:
 
     @property
     def id(self) -> str:
-        """Its name, `MMDD-HHMM`."""
+        """Name of its folder, `MMDD-HHMM`."""
         return self.path.name
 
     def read_info(self) -> RunInfo:
-        """Return the record of the run so far. Raises Damaged."""
+        """Record of its progress so far. Raises Damaged."""
         return self._record.read()
 
     def write_info(self, info: RunInfo) -> None:
@@ -157,13 +157,13 @@ class Run:
         self._record.written(info)
 
     def update(self, **facts: Any) -> RunInfo:
-        """Replace some members of its record; the new one."""
+        """Replace some members of its record; return the new record."""
         info = msgspec.structs.replace(self.read_info(), **facts)
         self.write_info(info)
         return info
 
     def entries(self) -> Iterator[Entry]:
-        """The sealed entries, in order. Raises Damaged."""
+        """Yield the sealed entries, in order. Raises Damaged."""
         yield from self._read("journal", whole=True)
 
     @property
@@ -178,7 +178,7 @@ class Run:
                 file.write(log.encode_line(_encode(step)))
 
     def steps(self) -> Iterator[Step]:
-        """Its plan, in order. Raises Damaged."""
+        """Yield its plan, in order. Raises Damaged."""
         yield from self._read("plan", whole=True)
 
     def record(self, records: Sequence[Intent | Outcome]) -> None:
@@ -186,22 +186,22 @@ class Run:
         self._log("outcomes").append(map(_encode, records))
 
     def outcomes(self) -> Iterator[Intent | Outcome]:
-        """Intents and outcomes, as they happened."""
+        """Yield intents and outcomes, as they happened."""
         yield from self._read("outcomes")
 
     def record_before(self, documents: Iterable[tuple[Ref, dict[str, Any] | None]]) -> None:
-        """Append documents as they were before this run; None for what was not there."""
+        """Append documents as they were before this run; None for one that did not exist."""
         self._log("before").append(
             _encode(DocumentBefore(ref, document)) for ref, document in documents
         )
 
     def before(self) -> Iterator[tuple[Ref, dict[str, Any] | None]]:
-        """The documents before; of a ref that comes twice the first counts."""
+        """Yield the documents before the run; of a ref that comes twice the first counts."""
         for record in self._read("before"):
             yield record.ref, record.document
 
     def check_whole(self) -> None:
-        """Raise Damaged when a resume's entries or steps are not all there, or are not readable."""
+        """Raise Damaged when a resume's entries or steps are not complete and readable."""
         info = self.read_info()
         for name, number in (("journal", info.entries), ("plan", info.steps)):
             path = self.path / f"{name}.jsonl"
@@ -210,28 +210,28 @@ class Run:
                 raise damaged(path, seen + 1, f"{number:,} records were written here")
 
     def recount(self) -> None:
-        """Let its record have as many entries and steps as there are, after a repair."""
+        """Set the numbers of entries and steps in its record to the actual ones, after a repair."""
         counts = {name: sum(1 for _ in self._read(name)) for name in ("journal", "plan")}
         self.update(entries=counts["journal"], steps=counts["plan"])
 
     def write_findings(self, findings: Iterable[Finding]) -> None:
-        """Replace what verification saw."""
+        """Replace the findings of verification."""
         with files.atomic_writer(self.path / "findings.jsonl") as file:
             for finding in findings:
                 file.write(log.encode_line(_encode(finding)))
 
     def findings(self) -> Iterator[Finding]:
-        """What the last verification saw, where it was not plain sameness."""
+        """Yield the findings of the last verification other than plain sameness."""
         yield from self._read("findings", whole=True)
 
     def write_list(self, name: str, refs: Iterable[Ref]) -> Path:
-        """Write *refs* to a text file of this name, one a line; where it is."""
+        """Write *refs* to the text file *name*, one a line; return its path."""
         path = self.path / f"{name}.txt"
         files.write_atomically(path, "".join(f"{ref}\n" for ref in refs).encode())
         return path
 
     def close(self) -> None:
-        """Give its files back."""
+        """Close its logs."""
         for opened in self._logs.values():
             opened.close()
         self._logs.clear()
@@ -254,7 +254,7 @@ class Run:
 
 
 class Runs:
-    """All runs of a profile, in *folder*."""
+    """Runs of a profile, in *folder*."""
 
     def __init__(self, folder: Path, warn: Warn) -> None:
         self._folder = folder
@@ -262,12 +262,12 @@ class Runs:
         self._records: dict[Path, ParsedFile[RunInfo]] = {}
 
     def read_all(self) -> list[RunInfo]:
-        """Every run's record, newest first."""
+        """Return every run's record, newest first. Raises Damaged."""
         infos = [self._open(path).read_info() for path in self._folders()]
         return sorted(infos, key=lambda i: (i.started, len(i.id), i.id), reverse=True)
 
     def find_unfinished(self, kind: RunKind = "resume") -> Run | None:
-        """The run of this *kind* that was not finished; there is one at most."""
+        """Return the unfinished run of this *kind*, or None; there is one at most."""
         for path in self._folders():
             run = self._open(path)
             info = run.read_info()
@@ -276,14 +276,15 @@ class Runs:
         return None
 
     def pending_verification(self) -> Run | None:
-        """The last run, if something came between it and its verification."""
+        """Return the last resume if its verification was interrupted, else None."""
         last = next((info for info in self.read_all() if info.kind == "resume"), None)
         return self._open(self._folder / last.id) if last and last.verification_pending else None
 
     def get(self, name: str = "", kind: RunKind | None = None) -> Run:
-        """The run whose ID is, or alone begins with, *name*; the newest (of *kind*) without one.
+        """Return the run whose ID is *name*, or alone begins with it; without, the newest.
 
-        Raises FileMissing when there is none, UsageError when several begin so.
+        *kind* is that of the newest. Raises FileMissing when there is none, UsageError when several
+        IDs begin with *name*.
         """
         ids = [info.id for info in self.read_all() if name or kind in (None, info.kind)]
         found = [i for i in ids if i == name] or [i for i in ids if i.startswith(name)]
@@ -295,9 +296,9 @@ class Runs:
         return self._open(self._folder / found[0])
 
     def new_id(self, now: datetime, taken: Collection[str] = ()) -> str:
-        """An ID that no run has: `MMDD-HHMM`, then `MMDD-HHMM-2`...
+        """Return an unused ID: `MMDD-HHMM`, then `MMDD-HHMM-2`...
 
-        *taken* are the names of runs that the journal remembers, although they may be removed.
+        *taken* are the IDs of runs that the journal records, although they may be removed.
         """
         stem = now.astimezone().strftime("%m%d-%H%M")
         number, name = 1, stem
@@ -307,7 +308,7 @@ class Runs:
         return name
 
     def seal(self, journal: Journal, info: RunInfo, seqs: Collection[int]) -> Run:
-        """A new run with the journal's entries *seqs*, which leave the journal in one act.
+        """Return a new run with the journal's entries *seqs*, which leave the journal in one act.
 
         Raises StalePlan, with nothing done, when one of them is not staged any more.
         """
@@ -322,7 +323,7 @@ class Runs:
         return self._commit(fresh)
 
     def create(self, info: RunInfo, steps: Iterable[Step], entries: Sequence[Entry] = ()) -> Run:
-        """A new run that takes no staged entries, with its plan; copies of *entries* go with it."""
+        """Return a new run with a plan; *entries* are copied into it, the journal keeps them."""
         fresh = self._folder / f"{info.id}.new"
         files.make_folder(fresh)
         run, plan = self._open(fresh), list(steps)
@@ -332,7 +333,7 @@ class Runs:
         return self._commit(fresh)
 
     def recover(self, journal: Journal) -> None:
-        """Finish, or undo, a seal that a crash cut short. Call it under the run lock."""
+        """Finish or undo a seal that a crash interrupted. Call it under the run lock."""
         for fresh in sorted(self._folder.glob("*.new")) if self._folder.is_dir() else []:
             if journal.is_sealed(fresh.name.removesuffix(".new")):
                 self._commit(fresh)
@@ -344,13 +345,13 @@ class Runs:
             journal.compact()
 
     def size_of(self, name: str) -> int:
-        """The bytes that the run *name* takes on disk."""
+        """Return the bytes that the run *name* takes on disk."""
         return sum(p.stat().st_size for p in (self._folder / name).rglob("*") if p.is_file())
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove these runs for good. Call it under the run lock; a crash leaves none of them half.
+        """Remove these runs for good. Call it under the run lock.
 
-        Each is renamed first, so that what is removed only in part is no run any more.
+        Each is renamed first, so that a crash leaves no run with only some of its files.
         """
         for name in names:
             os.rename(self._folder / name, self._folder / f"{name}.gone")  # noqa: PTH104

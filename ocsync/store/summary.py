@@ -1,5 +1,6 @@
-"""What is staged and which pauses are forgotten, at a glance: without the typed readers, for the
-quick commands.
+"""Summary of the staged edits, overdue pauses and the last run.
+
+It does without the typed readers, for the quick commands.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from ocsync.store.timestamps import parse_timestamp
 
 
 class JournalSummary(NamedTuple):
-    """How many entries and refs are staged, and since when (UTC, ISO 8601; empty for none)."""
+    """Number of staged entries and refs, and the oldest stamp (UTC, ISO 8601; empty for none)."""
 
     entries: int
     refs: int
@@ -26,9 +27,9 @@ class JournalSummary(NamedTuple):
 
 
 def summarize_journal(folder: Path, warn: log.Warn) -> JournalSummary:
-    """Count the living entries of the journal in *folder*; the journal's module has the rules.
+    """Count the live entries of the journal in *folder*, by the rules of `ocsync.store.journal`.
 
-    Raises Damaged for what no reader of the journal could take.
+    Raises Damaged for a record that the journal's reader would refuse.
     """
     living: dict[int, tuple[str, str]] = {}
     for path in sorted(folder.glob("[0-9]*.jsonl")):
@@ -43,7 +44,7 @@ def summarize_journal(folder: Path, warn: log.Warn) -> JournalSummary:
 
 
 def _decode(payload: bytes) -> tuple[tuple[int, str, str] | None, list[tuple[int, int]]]:
-    """The entry in a record (number, ref, stamp), and the numbers that it takes out."""
+    """Return the entry in a record (number, ref, stamp), and the numbers that it unstages."""
     record = json.loads(payload)
     match record["type"]:
         case "entry":
@@ -68,7 +69,7 @@ def _number(thing: Any) -> int:
 
 
 class OverdueReason(StrEnum):
-    """Why a pause should have ended by now; `expire` lifts those of the first two."""
+    """Reason why a pause should have ended; `expire` unpauses for the first two."""
 
     LEASE = "lease"
     WINDOW = "window"
@@ -82,8 +83,10 @@ def overdue_pauses(
     *,
     max_age: float = 0.0,
 ) -> dict[str, OverdueReason]:
-    """The targets whose pause has outlived its lease, its window's process, or *max_age* seconds
-    (0: no such limit). *pauses* are as `pause.toml` has them; *is_open* tells if a window lives.
+    """Return the targets whose pause has outlived its lease, its window or *max_age* seconds.
+
+    *pauses* are as `pause.toml` has them; *is_open* tells whether a window's process is alive. A
+    *max_age* of 0 is no limit.
     """
     due = {}
     for name, pause in pauses.items():
@@ -97,9 +100,9 @@ def overdue_pauses(
 
 
 def read_last_run(folder: Path) -> dict[str, Any]:
-    """`run.json` of the newest resume in *folder*, as it stands; empty when there is none.
+    """Return `run.json` of the newest resume in *folder*, as it stands; empty for none.
 
-    Raises Damaged for one that is not a JSON object.
+    Raises Damaged for one that is not a run's record.
     """
     records = (path for path in folder.glob("*/run.json") if not path.parent.suffix)
     for path in sorted(records, key=_start_time, reverse=True):
@@ -110,7 +113,10 @@ def read_last_run(folder: Path) -> dict[str, Any]:
 
 
 def _start_time(path: Path) -> float:
-    """When the run began: its plan is written once, its record at every look at it."""
+    """Return when the run began.
+
+    Its plan is written once, its record again and again.
+    """
     plan = path.with_name("plan.jsonl")
     return (plan if plan.exists() else path).stat().st_mtime
 

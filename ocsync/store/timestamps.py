@@ -1,4 +1,4 @@
-"""Points in time as the workspace's files write them: UTC, ISO 8601."""
+"""Timestamps as the workspace's files write them: UTC, ISO 8601."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _FIRST_YEAR, _LAST_YEAR = 2, 9998
 
 
 def parse_timestamp(text: str) -> datetime:
-    """The point in time that *text* names. Raises ValueError for text that names none."""
+    """Return the point in time in *text*. Raises ValueError if it is none."""
     stamp = datetime.fromisoformat(text)
     if stamp.tzinfo is None:
         raise ValueError(f"{text} has no time zone")

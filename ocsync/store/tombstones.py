@@ -1,7 +1,8 @@
-"""What was deleted by us and not made again since: `deleted.jsonl` in the profile's folder.
+"""Deleted refs that were not created again since: `deleted.jsonl` in the profile's folder.
 
-Staging refuses edits of it. A ref is written down before its delete is sent, and made sure or taken
-out when the run is closed; so a crash in between leaves what may be gone, never what is forgotten.
+Staging refuses edits of them. A ref is recorded before its delete is sent, and confirmed or removed
+when the run is closed; so after a crash in between a ref may be listed that still exists, never the
+reverse.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ decode = msgspec.json.Decoder(Tombstone).decode
 
 
 class Tombstones:
-    """The file at *path*, replaced whole; every change takes *lock* itself."""
+    """File at *path*, replaced whole; every change takes *lock* itself."""
 
     def __init__(self, path: Path, lock: Lock, warn: Warn) -> None:
         self._path = path
@@ -32,18 +33,18 @@ class Tombstones:
         self._warn = warn
 
     def read(self) -> dict[str, Tombstone]:
-        """What is gone, by its ref in lower case. Raises Damaged."""
+        """Return the tombstones, by ref in lower case. Raises Damaged."""
         gone = log.read_records(self._path, decode, self._warn, whole=True)
         return {ref_key(one.ref): one for one in gone}
 
     def add_pending(self, run: str, refs: Iterable[Ref], at: str) -> None:
-        """*run* is about to delete *refs*."""
+        """Record that *run* is about to delete *refs*."""
         new = {ref_key(ref): Tombstone(ref=ref, run=run, at=at) for ref in refs}
         with self._lock():
             self._write({**self.read(), **new})
 
     def confirm(self, run: str, gone: Collection[Ref]) -> None:
-        """Of what *run* was about to delete *gone* is gone indeed, and the rest is not."""
+        """Confirm that *run* deleted the refs *gone*, and drop its other pending ones."""
         sure = {ref_key(ref) for ref in gone}
         with self._lock():
             kept = self.read()
@@ -55,7 +56,7 @@ class Tombstones:
             self._write(kept)
 
     def remove(self, refs: Iterable[Ref]) -> None:
-        """*refs* were made again."""
+        """Drop the tombstones of *refs*, which were created again."""
         back = {ref_key(ref) for ref in refs}
         if not back or not self._path.exists():
             return

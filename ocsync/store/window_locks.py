@@ -1,6 +1,6 @@
-"""The windows of a profile: a kernel lock each, held for as long as the window's process lives.
+"""The locks of a profile's windows: each is held for as long as the window's process lives.
 
-A pause that names a window whose lock nobody holds was left behind: the process died.
+A pause whose window's lock nobody holds was left behind: the process died.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from pathlib import Path
 from ocsync.store import files, lock
 
 STALE_SECONDS = 3600.0
-"""A lock younger than this may be of a window that is just being opened."""
+"""Seconds after which a lock cannot be of a window that is only being opened."""
 
 
 class WindowLocks:
-    """The windows whose locks are in *folder*."""
+    """Locks in *folder*, one a window."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     @contextmanager
     def hold(self, now: datetime, *, what: str, used: Collection[str]) -> Iterator[str]:
-        """Open a window for as long as the block lasts; its name.
+        """Open a window for as long as the block lasts; yield its name.
 
-        What windows that died long ago left here goes, but for those in *used*.
+        Locks of windows that died long ago are removed, except those in *used*.
         """
         files.make_folder(self._folder)
         for path in self._folder.glob("*.lock"):
@@ -41,11 +41,11 @@ class WindowLocks:
         self._remove(path)
 
     def is_open(self, name: str) -> bool:
-        """Whether the window's process lives."""
+        """Return whether the window's process is alive."""
         return bool(name) and lock.is_held(self._path(name))
 
     def describe_holder(self, name: str) -> str:
-        """Whose window it is, what with and since when."""
+        """Return, in words, whose window it is, its command and start."""
         return lock.describe_holder(self._path(name))
 
     def _path(self, name: str) -> Path:

@@ -1,4 +1,4 @@
-"""The workspace: where it is, and which profiles it has.
+"""The workspace: its place, and its profiles.
 
 `--workspace`, else `OCSYNC_WORKSPACE` (the `.ocsync` folder itself), else the nearest `.ocsync`
 upwards that the current user owns, else the user's data folder.
@@ -28,7 +28,7 @@ _NAME_HINT = "a profile's name has letters, digits, - and _ only"
 
 
 class Workspace:
-    """The workspace at *root*, which need not exist yet."""
+    """Workspace at *root*, which need not exist yet."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -37,7 +37,7 @@ class Workspace:
     def find(
         cls, explicit: Path | None = None, *, environ: Mapping[str, str], cwd: Path
     ) -> Workspace:
-        """The workspace to use; see the module's head for the order."""
+        """Return the workspace to use; the module's docstring has the order."""
         named = explicit or (Path(p) if (p := environ.get("OCSYNC_WORKSPACE", "")) else None)
         if named:
             return cls(named.expanduser().absolute())
@@ -48,11 +48,11 @@ class Workspace:
 
     @property
     def exists(self) -> bool:
-        """Whether it is there."""
+        """Whether the workspace has been made."""
         return (self.root / "workspace.toml").is_file()
 
     def create(self) -> None:
-        """Make it, if it is not there. Raises ConfigError when its format is a newer one."""
+        """Make it if it does not exist. Raises ConfigError when its format is a newer one."""
         self.check_format()
         if not self.exists:
             files.make_folder(self.root)
@@ -61,7 +61,7 @@ class Workspace:
 
     @property
     def current_profile(self) -> str:
-        """The current profile's name; empty when there is none."""
+        """Name of the current profile; empty when there is none."""
         return str(self._settings().get("profile", ""))
 
     def use_profile(self, name: str) -> None:
@@ -70,19 +70,22 @@ class Workspace:
         write_toml(self.root / "workspace.toml", {**self._settings(), "profile": name})
 
     def profile_names(self) -> list[str]:
-        """The names of the profiles, sorted."""
+        """Return the names of the profiles, sorted."""
         return sorted(path.parent.name for path in self.root.glob("profiles/*/profile.toml"))
 
     def open_profile(
         self, name: str, *, warn: Warn, command: str = "", lock_seconds: float = 0.0
     ) -> ProfileDir:
-        """The folder of profile *name*, else of the current one. Raises ConfigError."""
+        """Return the folder of profile *name*, else of the current one. Raises ConfigError."""
         self.check_format()
         path = self._profile_path(name or self.current_profile)
         return ProfileDir(path, warn=warn, command=command, lock_seconds=lock_seconds)
 
     def add_profile(self, profile: Profile) -> None:
-        """Write a new profile; the first one becomes current. Whoever adds it trusts it."""
+        """Write a new profile and trust it; the first one becomes current.
+
+        Raises UsageError for a name that is invalid or taken.
+        """
         import msgspec
 
         if not profile.name.replace("-", "").replace("_", "").isalnum():
@@ -138,7 +141,7 @@ def _is_own(path: Path) -> bool:
 
 
 def user_data_folder(environ: Mapping[str, str]) -> Path:
-    """The user's own folder for what is no workspace: trust, logs of unexpected errors."""
+    """Return the user's own folder, outside workspaces: trust, reports of unexpected errors."""
     named = environ.get("OCSYNC_DATA_DIR", "")
     if named:
         return Path(named)
@@ -156,13 +159,13 @@ def _trusted_name(path: Path) -> str:
 
 
 def trust_profile(path: Path, environ: Mapping[str, str]) -> None:
-    """Trust the profile in *path* as its file is now."""
+    """Trust the profile in *path* with its file's present content."""
     book = user_data_folder(environ) / "trusted.toml"
     write_toml(book, {**read_toml(book), _trusted_name(path): _fingerprint(path)})
 
 
 def check_trust(path: Path, profile: Profile, environ: Mapping[str, str]) -> None:
-    """Raise TrustRequired when the profile could do harm and was not trusted as it is now."""
+    """Raise TrustRequired when the profile could do harm and its content is not trusted."""
     from ocsync.store.profiles import trust_risk
 
     why = trust_risk(profile)
