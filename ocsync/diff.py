@@ -39,8 +39,8 @@ def resolve_values(change: Change, current: Document | None) -> Fields:
         return {name: fields.get(name) for name in writable}
     base = current or {}
     for path, amount in change.adjust.items():
-        found = value_at(base, path)
-        fields[path] = (found if isinstance(found, int | float) else 0) + amount
+        number = value_at(base, path)
+        fields[path] = (number if isinstance(number, int | float) else 0) + amount
     if change.op is Op.SET:
         return _complete_xp(fields, base)
     return fields
@@ -68,10 +68,10 @@ def diff(ref: Ref, wanted: Fields, found: Document | None) -> dict[str, dict[str
     """Return each path of *wanted* whose value in *found* differs: path -> wanted and found."""
     differences = {}
     for path, value in wanted.items():
-        seen = value_at(found, path)
-        if not _same_value(ref, path, value, seen):
-            seen = None if seen is MISSING else seen
-            differences[path] = {"wanted": value, "found": seen}
+        actual = value_at(found, path)
+        if not _same_value(ref, path, value, actual):
+            actual = None if actual is MISSING else actual
+            differences[path] = {"wanted": value, "found": actual}
     return differences
 
 

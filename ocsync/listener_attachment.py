@@ -66,19 +66,19 @@ def destination_of(shown: Mapping[str, Any]) -> str:
 def target_in(document: Mapping[str, Any], target_type: str) -> dict[str, Any]:
     """Return the target of type *target_type* in a delivery configuration; empty for none."""
     targets = document.get("DeliveryTargets")
-    found = targets.get(target_type) if isinstance(targets, dict) else None
-    return found if isinstance(found, dict) else {}
+    target = targets.get(target_type) if isinstance(targets, dict) else None
+    return target if isinstance(target, dict) else {}
 
 
 def attachment_state(
     mine: Attachment | None, document: Mapping[str, Any], target_type: str
 ) -> AttachmentState:
     """Return the owner of *document*'s target of type *target_type*, as the platform shows it."""
-    there = target_in(document, target_type)
-    if not there:
+    target = target_in(document, target_type)
+    if not target:
         return AttachmentState.FREE
     known = [shown for shown in (mine.shown, mine.was) if shown] if mine else []
-    same = any(all(json_equal(there.get(n), v) for n, v in shown.items()) for shown in known)
+    same = any(all(json_equal(target.get(n), v) for n, v in shown.items()) for shown in known)
     return AttachmentState.OURS if same else AttachmentState.THEIRS
 
 
@@ -86,6 +86,6 @@ def resolve_intent(mine: Attachment, document: Mapping[str, Any]) -> Attachment 
     """Return *mine* as *document* confirms it; None if this workspace has nothing there."""
     if attachment_state(mine, document, mine.target_type) is not AttachmentState.OURS:
         return None
-    there = target_in(document, mine.target_type)
-    shown = {name: str(there.get(name) or "") for name in mine.shown}
+    target = target_in(document, mine.target_type)
+    shown = {name: str(target.get(name) or "") for name in mine.shown}
     return msgspec.structs.replace(mine, phase=AttachmentPhase.ATTACHED, shown=shown, was={})

@@ -39,7 +39,7 @@ def build(changes: Iterable[Change]) -> Plan:
     graph = _build_graph(nodes)
     wave = assign_waves([node.ref for node in nodes], graph.predecessors)
     order = sorted(range(len(nodes)), key=lambda i: (wave[i], _RANK[kind_of(nodes[i].ref).name], i))
-    number = {node: place for place, node in enumerate(order, 1)}
+    number = {node: position for position, node in enumerate(order, 1)}
     steps = tuple(
         Step(
             number=number[i],
@@ -56,13 +56,13 @@ def build(changes: Iterable[Change]) -> Plan:
 
 def refs_feeding(changes: Sequence[Change], targets: Collection[str]) -> set[Ref]:
     """Return the refs that feed one of *targets* directly, and the staged refs they wait for."""
-    wanted = [i for i, c in enumerate(changes) if set(kind_of(c.ref).direct_targets) & set(targets)]
-    first, chosen = _build_graph(changes).predecessors, set[int]()
-    while wanted:
-        node = wanted.pop()
+    queue = [i for i, c in enumerate(changes) if set(kind_of(c.ref).direct_targets) & set(targets)]
+    predecessors, chosen = _build_graph(changes).predecessors, set[int]()
+    while queue:
+        node = queue.pop()
         if node not in chosen:
             chosen.add(node)
-            wanted += first[node]
+            queue += predecessors[node]
     return {changes[i].ref for i in chosen}
 
 
@@ -70,7 +70,7 @@ def _build_graph(nodes: Sequence[Change]) -> _Graph:
     last = {ref_key(change.ref): i for i, change in enumerate(nodes)}
     groups = _index_for_after(nodes)
     needs: list[set[int]] = [set() for _ in nodes]
-    first: list[set[int]] = [set() for _ in nodes]
+    predecessors: list[set[int]] = [set() for _ in nodes]
     for i, change in enumerate(nodes):
         if i and nodes[i - 1].ref == change.ref:
             needs[i].add(i - 1)
@@ -79,11 +79,11 @@ def _build_graph(nodes: Sequence[Change]) -> _Graph:
         for child in map(ref_key, created_refs(change)):
             if child in last:
                 needs[last[child]].add(i)
-        first[i] |= _after_rules(change, groups)
+        predecessors[i] |= _after_rules(change, groups)
     for node in range(len(nodes)):
         needs[node].discard(node)
-        first[node] |= needs[node]
-    return _Graph(needs, first)
+        predecessors[node] |= needs[node]
+    return _Graph(needs, predecessors)
 
 
 def created_refs(change: Change) -> list[Ref]:
@@ -126,22 +126,22 @@ def _values(ref: Ref, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _after_rules(change: Change, groups: dict[_Group, set[int]]) -> set[int]:
-    found: set[int] = set()
+    before: set[int] = set()
     for rule in kind_of(change.ref).after:
         key = (rule.kind, rule.shared_ids, _values(change.ref, rule.shared_ids))
-        found |= groups.get(key, set())
-    return found
+        before |= groups.get(key, set())
+    return before
 
 
-def assign_waves(refs: Sequence[Ref], first: Sequence[Collection[int]]) -> list[int]:
+def assign_waves(refs: Sequence[Ref], predecessors: Sequence[Collection[int]]) -> list[int]:
     """Return the wave of each of *refs*, from 1: one more than that of its latest predecessor.
 
     Raises PlanCycle when they wait in a circle.
     """
     wave = [1] * len(refs)
-    waiting = [len(before) for before in first]
+    waiting = [len(before) for before in predecessors]
     followers: list[list[int]] = [[] for _ in refs]
-    for node, before in enumerate(first):
+    for node, before in enumerate(predecessors):
         for other in before:
             followers[other].append(node)
     ready = [node for node, count in enumerate(waiting) if not count]
@@ -152,17 +152,19 @@ def assign_waves(refs: Sequence[Ref], first: Sequence[Collection[int]]) -> list[
             if not waiting[follower]:
                 ready.append(follower)
     if len(ready) < len(refs):
-        raise PlanCycle(_find_cycle(refs, first, {n for n, count in enumerate(waiting) if count}))
+        raise PlanCycle(
+            _find_cycle(refs, predecessors, {n for n, count in enumerate(waiting) if count})
+        )
     return wave
 
 
 def _find_cycle(
-    refs: Sequence[Ref], first: Sequence[Collection[int]], stuck: Collection[int]
+    refs: Sequence[Ref], predecessors: Sequence[Collection[int]], stuck: Collection[int]
 ) -> list[Ref]:
     """Return one cycle among the *stuck*: walk back from any of them until a node repeats."""
     walk: list[int] = [min(stuck)]
     while True:
-        before = min(n for n in first[walk[-1]] if n in stuck)
+        before = min(n for n in predecessors[walk[-1]] if n in stuck)
         if before in walk:
             return [refs[n] for n in walk[walk.index(before) :]]
         walk.append(before)
@@ -284,11 +286,17 @@ def _zero_stock(steps: Sequence[Step]) -> Risk | None:
 
 def own_user_risk(steps: Iterable[Step], kind: str, name: str) -> Risk | None:
     """Return the risk that *steps* deactivate the signed-in user, *name* of *kind*."""
-    mine = [s for s in steps if kind_of(s.ref).name == kind and s.ref.rpartition("/")[2].casefold()
-            == name.casefold() and s.change.fields.get("Active") is False]  # fmt: skip
+    user = name.casefold()
+    refs = tuple(
+        step.ref
+        for step in steps
+        if kind_of(step.ref).name == kind
+        and step.ref.rpartition("/")[2].casefold() == user
+        and step.change.fields.get("Active") is False
+    )
     text = "this deactivates the user that you are signed in as"
     advice = f"resume needs --allow-risky {OWN_USER}"
-    return Risk(OWN_USER, text, (mine[0].ref,), advice) if mine else None
+    return Risk(OWN_USER, text, refs[:1], advice) if refs else None
 
 
 def _xp_objects(steps: Sequence[Step]) -> Risk | None:

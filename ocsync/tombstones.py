@@ -32,24 +32,24 @@ def split_by_deletion(entries: Iterable[Entry], gone: Collection[Ref]) -> Affect
 
     Entries that have nothing to do with these refs are in neither list.
     """
-    wanted = {ref_key(ref) for ref in gone}
+    deleted = {ref_key(ref) for ref in gone}
     groups: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         groups[ref_key(entry.ref)].append(entry)
-    hit = [ref for ref in groups if depends_on_any(ref, wanted)]
-    makers = {ref for ref in hit if any(e.op in CREATING_OPS for e in groups[ref])}
+    below = [ref for ref in groups if depends_on_any(ref, deleted)]
+    makers = {ref for ref in below if any(e.op in CREATING_OPS for e in groups[ref])}
 
     def returns(ref: Ref) -> bool:
-        above = (parent for parent in parents_of(ref) if depends_on_any(parent, wanted))
+        above = (parent for parent in parents_of(ref) if depends_on_any(parent, deleted))
         return ref_key(ref) in makers and all(map(returns, above))
 
-    found = AffectedEntries([], [])
-    for ref in hit:
-        again, kept = returns(ref), False
+    affected = AffectedEntries([], [])
+    for ref in below:
+        is_created, kept = returns(ref), False
         for entry in groups[ref]:
-            kept = kept or (again and entry.op in CREATING_OPS)
-            (found.kept if kept else found.dropped).append(entry)
-    return found
+            kept = kept or (is_created and entry.op in CREATING_OPS)
+            (affected.kept if kept else affected.dropped).append(entry)
+    return affected
 
 
 def depends_on_any(ref: Ref, names: Collection[str]) -> bool:
@@ -76,10 +76,12 @@ def refuse_deleted(
     for entry in entries:
         if entry.op in CREATING_OPS:
             makers.add(ref_key(entry.ref))
-        lost = next((gone[n] for n in _required_refs(entry) if n in gone and n not in makers), None)
-        if lost:
-            problems.append(_problem(entry, lost))
-            hint = hint or _hint_for(lost.ref)
+        tombstone = next(
+            (gone[n] for n in _required_refs(entry) if n in gone and n not in makers), None
+        )
+        if tombstone:
+            problems.append(_problem(entry, tombstone))
+            hint = hint or _hint_for(tombstone.ref)
         yield entry
     if problems:
         raise InputError("nothing was staged", problems[:1000], hint=hint)
@@ -92,12 +94,16 @@ def _required_refs(entry: Entry) -> Iterator[str]:
         yield from map(ref_key, lineage(ref))
 
 
-def _problem(entry: Entry, lost: Tombstone) -> Problem:
+def _problem(entry: Entry, tombstone: Tombstone) -> Problem:
     where, _, line = entry.source.rpartition(":")
-    what = "was" if ref_key(lost.ref) == ref_key(entry.ref) else f"needs {lost.ref}, which was"
-    ended = "deleted by" if lost.confirmed else "about to be deleted by the unfinished"
-    why = f"{what} {ended} run {lost.run}"
-    return Problem(where or "argument", int(line or 0), 0, "ref", entry.ref, why)
+    what = (
+        "was"
+        if ref_key(tombstone.ref) == ref_key(entry.ref)
+        else f"needs {tombstone.ref}, which was"
+    )
+    ended = "deleted by" if tombstone.confirmed else "about to be deleted by the unfinished"
+    reason = f"{what} {ended} run {tombstone.run}"
+    return Problem(where or "argument", int(line or 0), 0, "ref", entry.ref, reason)
 
 
 def _hint_for(ref: Ref) -> str:

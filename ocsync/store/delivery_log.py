@@ -45,10 +45,10 @@ class DeliveryLog:
         A message that a restarted Kafka listener read again counts once.
         """
         known = skip and skip == self._read
-        place, count = (self._cursor, self._read) if known else (Cursor(), 0)
+        cursor, count = (self._cursor, self._read) if known else (Cursor(), 0)
         origins = set(self._origins) if known else set[str]()
-        for place, payload in log.read_after(self.path, place):  # noqa: B020 - the place moves on
-            message = self._decode(payload, place)
+        for cursor, payload in log.read_after(self.path, cursor):  # noqa: B020 - the cursor moves on
+            message = self._decode(payload, cursor)
             if message.origin in origins:
                 continue
             if message.origin:
@@ -56,10 +56,10 @@ class DeliveryLog:
             count += 1
             if count > skip:
                 yield message
-        self._cursor, self._read, self._origins = place, count, origins
+        self._cursor, self._read, self._origins = cursor, count, origins
 
-    def _decode(self, payload: bytes, place: Cursor) -> Delivery:
+    def _decode(self, payload: bytes, cursor: Cursor) -> Delivery:
         try:
             return decode(payload)
         except ValueError as error:
-            raise damaged(self.path, place.line, f"not a message: {error}") from error
+            raise damaged(self.path, cursor.line, f"not a message: {error}") from error

@@ -133,21 +133,21 @@ def find_logs(profile: Path) -> Iterator[Path]:
 
 def find_damage(path: Path) -> LogDamage:
     """Return the damage of a log, missing lines included. Raises OSError."""
-    kept, lost, torn = 0, list[DamagedLine](), False
+    intact, lost, torn = 0, list[DamagedLine](), False
     number, whole, decode = 0, is_written_whole(path), _decoder(path)
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if _decodable_payload(line, decode) is not None:
-                kept += 1
+                intact += 1
             elif not line.endswith(b"\n") and not whole:
                 torn = True
             else:
                 lost.append(
                     DamagedLine(number, line[:_SHOWN_BYTES].decode("utf-8", "replace").strip())
                 )
-    if not lost and whole and _ends_early(path, kept):
+    if not lost and whole and _ends_early(path, intact):
         lost.append(DamagedLine(number + 1, ""))
-    return LogDamage(path, kept, lost, torn)
+    return LogDamage(path, intact, lost, torn)
 
 
 def is_written_whole(path: Path) -> bool:
@@ -159,19 +159,19 @@ def is_written_whole(path: Path) -> bool:
     return isinstance(record, Segment) and record.closed
 
 
-def _ends_early(path: Path, kept: int) -> bool:
-    """Return whether lines are missing after the *kept* ones, which are all intact."""
+def _ends_early(path: Path, intact: int) -> bool:
+    """Return whether lines are missing after the *intact* first ones."""
     if path.parent.name == "journal":
         *_, last = read_good_lines(path)
         end = decode_segment(last[1])
-        return not isinstance(end, End) or end.entries != kept - 2
+        return not isinstance(end, End) or end.entries != intact - 2
     run = Run(path.parent, lambda _: None)
     try:
         info = run.read_info()
     except Damaged:
         return False
-    wanted = {"journal": info.entries, "plan": info.steps}.get(path.stem, kept)
-    return info.kind == "resume" and kept < wanted
+    expected = {"journal": info.entries, "plan": info.steps}.get(path.stem, intact)
+    return info.kind == "resume" and intact < expected
 
 
 def read_good_lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -207,10 +207,10 @@ def cut_torn_tail(path: Path) -> None:
 
 def copy_aside(path: Path) -> Path:
     """Copy *path* beside itself under a name that nothing reads; return that path."""
-    beside = _free_name(path)
-    with files.atomic_writer(beside) as copy, path.open("rb") as original:
-        shutil.copyfileobj(original, copy)
-    return beside
+    copy = _free_name(path)
+    with files.atomic_writer(copy) as target, path.open("rb") as original:
+        shutil.copyfileobj(original, target)
+    return copy
 
 
 def keep_good_lines(
@@ -220,29 +220,29 @@ def keep_good_lines(
 
     Returns the path that the damaged file was copied to.
     """
-    beside = copy_aside(path)
+    copy = copy_aside(path)
     good = [payload for _, payload in read_good_lines(path)]
     with files.atomic_writer(path) as file:
         for payload in repair(iter(good)):
             file.write(log.encode_line(payload))
-    return beside
+    return copy
 
 
 def move_aside(folder: Path) -> Path:
     """Rename a run's folder so that it is no run any more; return the new path."""
-    beside = _free_name(folder)
-    folder.rename(beside)
+    new_path = _free_name(folder)
+    folder.rename(new_path)
     files.sync_folder(folder.parent)
-    return beside
+    return new_path
 
 
 def _free_name(path: Path) -> Path:
     """Return an unused path beside *path* for its damaged copy."""
-    number, beside = 1, path.with_name(path.name + ".damaged")
-    while beside.exists():
+    number, name = 1, path.with_name(path.name + ".damaged")
+    while name.exists():
         number += 1
-        beside = path.with_name(f"{path.name}.damaged-{number}")
-    return beside
+        name = path.with_name(f"{path.name}.damaged-{number}")
+    return name
 
 
 def free_bytes(root: Path) -> int:
@@ -257,7 +257,7 @@ def is_writable(root: Path) -> bool:
 
 def _nearest_existing(root: Path) -> Path:
     """Return *root*, or its nearest existing parent."""
-    return next(place for place in (root, *root.parents) if place.exists())
+    return next(path for path in (root, *root.parents) if path.exists())
 
 
 def _walk(root: Path) -> Iterator[Path]:

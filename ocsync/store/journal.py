@@ -158,10 +158,10 @@ class Journal:
         """Unstage the entries with these numbers; return how many of them were staged."""
         with self._lock():
             state = self._read()
-            gone = state.live.keys() & set(seqs)
-            if gone:
-                self._append(state, [Drop(to_ranges(gone))])
-        return len(gone)
+            staged = state.live.keys() & set(seqs)
+            if staged:
+                self._append(state, [Drop(to_ranges(staged))])
+        return len(staged)
 
     def clear(self) -> int:
         """Unstage everything; return how many entries that was."""
@@ -181,8 +181,8 @@ class Journal:
         """
         with self._lock():
             state = self._read()
-            if gone := set(seqs) - state.live.keys():
-                text = f"{len(gone):,} of the planned entries were unstaged meanwhile"
+            if unstaged := set(seqs) - state.live.keys():
+                text = f"{len(unstaged):,} of the planned entries were unstaged meanwhile"
                 raise StalePlan(text, hint="ocsync plan, then the same command again")
             taken = [state.live[seq] for seq in sorted(seqs)]
             save(taken)
@@ -215,7 +215,7 @@ class Journal:
         They are live because a damaged line took the record of the run's seal with it.
         """
         state = _JournalState()
-        back: dict[str, set[int]] = {}
+        returned_by_run: dict[str, set[int]] = {}
         for path in self._segments():
             returned = ""
             for record in _read_segment(path, self._warn):
@@ -223,9 +223,11 @@ class Journal:
                 if isinstance(record, Segment):
                     returned = record.returned
                 elif isinstance(record, Entry) and returned:
-                    back.setdefault(returned, set()).add(record.seq)
-        lost = {run: set(seqs) for run, seqs in runs.items() if run not in state.sealed}
-        theirs = {seq for run, seqs in lost.items() for seq in seqs - back.get(run, set())}
+                    returned_by_run.setdefault(returned, set()).add(record.seq)
+        unsealed = {run: set(seqs) for run, seqs in runs.items() if run not in state.sealed}
+        theirs = {
+            seq for run, seqs in unsealed.items() for seq in seqs - returned_by_run.get(run, set())
+        }
         return state.live.keys() & theirs
 
     def compact(self) -> None:
@@ -318,8 +320,8 @@ def decode(payload: bytes) -> Record:
 
 def _read_segment(path: Path, warn: Warn) -> Iterator[Record]:
     """Yield the records of a segment. Raises Damaged, also for a closed one that is not whole."""
-    entries, open_end, said = 0, False, list[str]()
-    for number, record in enumerate(log.read_records(path, decode, said.append), 1):
+    entries, open_end, warnings = 0, False, list[str]()
+    for number, record in enumerate(log.read_records(path, decode, warnings.append), 1):
         entries += isinstance(record, Entry)
         open_end = record.closed if isinstance(record, Segment) else open_end
         if isinstance(record, End):
@@ -329,5 +331,5 @@ def _read_segment(path: Path, warn: Warn) -> Iterator[Record]:
         yield record
     if open_end:
         raise damaged(path, entries + 2, "the rest of the segment is missing")
-    for text in said:
+    for text in warnings:
         warn(text)

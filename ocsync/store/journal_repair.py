@@ -50,11 +50,11 @@ def repair_journal(folder: ProfileDir, path: Path) -> Path:
     whole journal can be read again.
     """
     with folder.journal_lock():
-        beside = integrity.keep_good_lines(path, partial(_repaired, next=_next_number(folder.path)))
+        copy = integrity.keep_good_lines(path, partial(_repaired, next=_next_number(folder.path)))
     others = [integrity.find_damage(p) for p in (folder.path / "journal").glob("[0-9]*.jsonl")]
-    if not any(found.lost for found in others):
+    if not any(damage.lost for damage in others):
         folder.journal.drop(folder.journal.find_unsealed(sealed_numbers(folder.path)))
-    return beside
+    return copy
 
 
 def _repaired(payloads: Iterable[bytes], *, next: int) -> Iterator[bytes]:  # noqa: A002 - its name
@@ -77,12 +77,12 @@ def _repaired(payloads: Iterable[bytes], *, next: int) -> Iterator[bytes]:  # no
 
 def sealed_numbers(profile: Path) -> dict[str, set[int]]:
     """Return the entries that each run was given, as far as its own file can be read."""
-    found: dict[str, set[int]] = {}
+    numbers: dict[str, set[int]] = {}
     for run in integrity.run_folders(profile):
         path = run / "journal.jsonl"
         if path.is_file():
-            found[run.name] = {int(r.get("seq", 0)) for r in _good_records(path)}
-    return found
+            numbers[run.name] = {int(r.get("seq", 0)) for r in _good_records(path)}
+    return numbers
 
 
 def _next_number(profile: Path) -> int:

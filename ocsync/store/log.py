@@ -69,7 +69,7 @@ class Cursor(NamedTuple):
     inode: int = 0
 
 
-def read_after(path: Path, place: Cursor) -> Iterator[tuple[Cursor, bytes]]:
+def read_after(path: Path, cursor: Cursor) -> Iterator[tuple[Cursor, bytes]]:
     """Yield the payloads of *path* after *cursor*, each with the cursor after it.
 
     The log may be growing: an incomplete last line is left for the next time. A log that was
@@ -80,18 +80,18 @@ def read_after(path: Path, place: Cursor) -> Iterator[tuple[Cursor, bytes]]:
     except FileNotFoundError:
         return
     with file:
-        now = os.fstat(file.fileno())
-        if now.st_ino != place.inode or now.st_size < place.offset:
-            place = Cursor(inode=now.st_ino)
-        file.seek(place.offset)
+        status = os.fstat(file.fileno())
+        if status.st_ino != cursor.inode or status.st_size < cursor.offset:
+            cursor = Cursor(inode=status.st_ino)
+        file.seek(cursor.offset)
         for line in file:
             if not line.endswith(b"\n"):
                 return
-            place = Cursor(place.line + 1, place.offset + len(line), place.inode)
+            cursor = Cursor(cursor.line + 1, cursor.offset + len(line), cursor.inode)
             payload = decode_line(line[:-1])
             if payload is None:
-                raise damaged(path, place.line, "the line is not what was written")
-            yield place, payload
+                raise damaged(path, cursor.line, "the line is not what was written")
+            yield cursor, payload
 
 
 def read_records(

@@ -164,8 +164,8 @@ class ProfileDir:
 
     def read_pin(self) -> Pin | None:
         """Return the marketplace pinned at the first sign-in, or None."""
-        found = read_toml(self.path / "marketplace.toml")
-        return Pin(*(str(found.get(key, "")) for key in Pin._fields)) if found else None
+        facts = read_toml(self.path / "marketplace.toml")
+        return Pin(*(str(facts.get(key, "")) for key in Pin._fields)) if facts else None
 
     def write_pin(self, pin: Pin) -> None:
         """Pin the marketplace."""
@@ -216,9 +216,9 @@ class ProfileDir:
         Raises Damaged.
         """
         path = self.path / "attached.toml"
-        found = read_toml(path)
+        attachments = read_toml(path)
         try:
-            for key, facts in found.items():
+            for key, facts in attachments.items():
                 parse_timestamp(facts["since"])
                 config, _, target_type = key.partition("/")
                 if not (config and target_type):
@@ -227,7 +227,7 @@ class ProfileDir:
                     raise TypeError("shown is a table")
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise damaged(path, 1, f"not a listener of ours: {error}") from error
-        return found
+        return attachments
 
     def read_attachments(self) -> dict[str, Attachment]:
         """Return the attached listeners, by CONFIG/TYPE. Raises Damaged."""

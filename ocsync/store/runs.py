@@ -287,13 +287,13 @@ class Runs:
         IDs begin with *name*.
         """
         ids = [info.id for info in self.read_all() if name or kind in (None, info.kind)]
-        found = [i for i in ids if i == name] or [i for i in ids if i.startswith(name)]
-        if not found:
+        matches = [i for i in ids if i == name] or [i for i in ids if i.startswith(name)]
+        if not matches:
             text = f"there is no run {name}" if name else f"there is no {kind or 'run'} yet"
             raise FileMissing(text, hint="ocsync history")
-        if name and len(found) > 1:
-            raise UsageError(f"several runs begin with {name}: {', '.join(found[:5])}")
-        return self._open(self._folder / found[0])
+        if name and len(matches) > 1:
+            raise UsageError(f"several runs begin with {name}: {', '.join(matches[:5])}")
+        return self._open(self._folder / matches[0])
 
     def new_id(self, now: datetime, taken: Collection[str] = ()) -> str:
         """Return an unused ID: `MMDD-HHMM`, then `MMDD-HHMM-2`...
@@ -312,33 +312,33 @@ class Runs:
 
         Raises StalePlan, with nothing done, when one of them is not staged any more.
         """
-        fresh = self._folder / f"{info.id}.new"
+        folder = self._folder / f"{info.id}.new"
 
         def keep(entries: Sequence[Entry]) -> None:
-            files.make_folder(fresh)
-            self._open(fresh).write_info(msgspec.structs.replace(info, entries=len(entries)))
-            _write_entries(fresh, entries)
+            files.make_folder(folder)
+            self._open(folder).write_info(msgspec.structs.replace(info, entries=len(entries)))
+            _write_entries(folder, entries)
 
         journal.seal(info.id, seqs, keep)
-        return self._commit(fresh)
+        return self._commit(folder)
 
     def create(self, info: RunInfo, steps: Iterable[Step], entries: Sequence[Entry] = ()) -> Run:
         """Return a new run with a plan; *entries* are copied into it, the journal keeps them."""
-        fresh = self._folder / f"{info.id}.new"
-        files.make_folder(fresh)
-        run, plan = self._open(fresh), list(steps)
+        folder = self._folder / f"{info.id}.new"
+        files.make_folder(folder)
+        run, plan = self._open(folder), list(steps)
         run.write_info(msgspec.structs.replace(info, steps=len(plan), entries=len(entries)))
         run.write_plan(plan)
-        _write_entries(fresh, entries)
-        return self._commit(fresh)
+        _write_entries(folder, entries)
+        return self._commit(folder)
 
     def recover(self, journal: Journal) -> None:
         """Finish or undo a seal that a crash interrupted. Call it under the run lock."""
-        for fresh in sorted(self._folder.glob("*.new")) if self._folder.is_dir() else []:
-            if journal.is_sealed(fresh.name.removesuffix(".new")):
-                self._commit(fresh)
+        for folder in sorted(self._folder.glob("*.new")) if self._folder.is_dir() else []:
+            if journal.is_sealed(folder.name.removesuffix(".new")):
+                self._commit(folder)
             else:
-                shutil.rmtree(fresh)
+                shutil.rmtree(folder)
         for folder in (self._folder.parent, *self._folders()):
             files.remove_stale_temps(folder)
         if self.find_unfinished() is None:
@@ -356,12 +356,12 @@ class Runs:
         for name in names:
             os.rename(self._folder / name, self._folder / f"{name}.gone")  # noqa: PTH104
         files.sync_folder(self._folder)
-        for gone in self._folder.glob("*.gone"):
-            shutil.rmtree(gone)
+        for folder in self._folder.glob("*.gone"):
+            shutil.rmtree(folder)
 
-    def _commit(self, fresh: Path) -> Run:
-        path = fresh.with_suffix("")
-        os.rename(fresh, path)  # noqa: PTH104 - the commit's last act, spelled as what it is
+    def _commit(self, folder: Path) -> Run:
+        path = folder.with_suffix("")
+        os.rename(folder, path)  # noqa: PTH104 - the commit's last act, spelled as what it is
         files.sync_folder(self._folder)
         return self._open(path)
 

@@ -34,8 +34,8 @@ class Tombstones:
 
     def read(self) -> dict[str, Tombstone]:
         """Return the tombstones, by ref in lower case. Raises Damaged."""
-        gone = log.read_records(self._path, decode, self._warn, whole=True)
-        return {ref_key(one.ref): one for one in gone}
+        tombstones = log.read_records(self._path, decode, self._warn, whole=True)
+        return {ref_key(one.ref): one for one in tombstones}
 
     def add_pending(self, run: str, refs: Iterable[Ref], at: str) -> None:
         """Record that *run* is about to delete *refs*."""
@@ -45,28 +45,28 @@ class Tombstones:
 
     def confirm(self, run: str, gone: Collection[Ref]) -> None:
         """Confirm that *run* deleted the refs *gone*, and drop its other pending ones."""
-        sure = {ref_key(ref) for ref in gone}
+        confirmed = {ref_key(ref) for ref in gone}
         with self._lock():
-            kept = self.read()
-            for name, one in [*kept.items()]:
-                if one.run == run and name in sure:
-                    kept[name] = msgspec.structs.replace(one, confirmed=True)
-                elif one.run == run and not one.confirmed:
-                    del kept[name]
-            self._write(kept)
+            tombstones = self.read()
+            for name, tombstone in [*tombstones.items()]:
+                if tombstone.run == run and name in confirmed:
+                    tombstones[name] = msgspec.structs.replace(tombstone, confirmed=True)
+                elif tombstone.run == run and not tombstone.confirmed:
+                    del tombstones[name]
+            self._write(tombstones)
 
     def remove(self, refs: Iterable[Ref]) -> None:
         """Drop the tombstones of *refs*, which were created again."""
-        back = {ref_key(ref) for ref in refs}
-        if not back or not self._path.exists():
+        created = {ref_key(ref) for ref in refs}
+        if not created or not self._path.exists():
             return
         with self._lock():
-            known = self.read()
-            kept = {name: one for name, one in known.items() if name not in back}
-            if len(kept) < len(known):
-                self._write(kept)
+            tombstones = self.read()
+            rest = {name: one for name, one in tombstones.items() if name not in created}
+            if len(rest) < len(tombstones):
+                self._write(rest)
 
-    def _write(self, kept: dict[str, Tombstone]) -> None:
+    def _write(self, tombstones: dict[str, Tombstone]) -> None:
         with files.atomic_writer(self._path) as file:
-            for one in kept.values():
-                file.write(log.encode_line(_encode(one)))
+            for tombstone in tombstones.values():
+                file.write(log.encode_line(_encode(tombstone)))

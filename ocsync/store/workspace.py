@@ -128,10 +128,10 @@ class Workspace:
 
     def check_format(self) -> None:
         """Raise ConfigError when the format is a newer one, Damaged when the file is no TOML."""
-        found = self._settings().get("format", FORMAT)
-        if not isinstance(found, int) or not 1 <= found <= FORMAT:
+        version = self._settings().get("format", FORMAT)
+        if not isinstance(version, int) or not 1 <= version <= FORMAT:
             raise ConfigError(
-                f"workspace {self.root} has format {found}, this ocsync knows up to {FORMAT}",
+                f"workspace {self.root} has format {version}, this ocsync knows up to {FORMAT}",
                 hint="install the newest ocsync, or name another folder with --workspace",
             )
 
@@ -168,10 +168,10 @@ def check_trust(path: Path, profile: Profile, environ: Mapping[str, str]) -> Non
     """Raise TrustRequired when the profile could do harm and its content is not trusted."""
     from ocsync.store.profiles import trust_risk
 
-    why = trust_risk(profile)
-    trusted = read_toml(user_data_folder(environ) / "trusted.toml") if why else {}
-    if why and trusted.get(_trusted_name(path)) != _fingerprint(path):
+    risk = trust_risk(profile)
+    trusted = read_toml(user_data_folder(environ) / "trusted.toml") if risk else {}
+    if risk and trusted.get(_trusted_name(path)) != _fingerprint(path):
         raise TrustRequired(
-            f"profile {profile.name} is not trusted: {why}",
+            f"profile {profile.name} is not trusted: {risk}",
             hint=f"look at {path / 'profile.toml'}, then: ocsync profile trust {profile.name}",
         )
