@@ -1,4 +1,4 @@
-"""Plans: what comes before what, who blocks whom, circles, risks."""
+"""Plans: what comes before what, who blocks whom, circles."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ocsync.errors import PlanCycle
 from ocsync.models import Change, Op
-from ocsync.plan import build, count_by_kind, fed_targets, find_risks, refs_feeding
+from ocsync.plan import build, count_by_kind, fed_targets, refs_feeding
 from tests.builders import change
 
 BEFORE = [
@@ -141,29 +141,6 @@ def test_selecting_a_target_takes_what_its_steps_wait_for() -> None:
 def test_direct_and_possible_targets() -> None:
     assert fed_targets(["inventory/P/R"]) == (("inventory",), ("products",))
     assert fed_targets(["inventory/P/R", "product/P"]) == (("inventory", "products"), ())
-
-
-RISKS = [
-    ("blind-quantity", [change("inventory/P/R", {"QuantityAvailable": 1})] * 2, True),
-    ("blind-quantity", [change("inventory/P/R", {"QuantityAvailable": 1}, expect={"QuantityAvailable": 2})], False),
-    ("blind-quantity", [change("inventory/P/R", adjust={"QuantityAvailable": 1})], False),
-    ("blind-quantity", [change("product/P", {"Inventory.QuantityAvailable": 1})], True),
-    ("blind-quantity", [change("inventory/P/R", {"QuantityAvailable": 1}, "put", replace=True)], True),
-    ("blind-quantity", [change("inventory/P/R", {"QuantityAvailable": 1}, "put")], False),
-    ("single-change", [change("catalog/C", {"Name": "x"})], True),
-    ("single-change", [change("catalog/C", {"Name": "x"}), change("catalog/D", {"Name": "x"})], False),
-    ("time-critical", [change("product/P", {"Active": False})], True),
-    ("time-critical", [change("price-schedule/P", {"SaleStart": "2027-01-01"})], True),
-    ("time-critical", [change("product/P", {"Active": True})], False),
-    ("xp-members", [change("catalog/C", {"xp.a": {"b": 1}})], True),
-    ("xp-members", [change("catalog/C", {"xp.a": 1})], False),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("code", "changes", "there"), RISKS)
-def test_risks(code: str, changes: list[Change], there: bool) -> None:
-    steps = [s for c in changes for s in build([c]).steps]
-    assert (code in {risk.code for risk in find_risks(steps)}) is there
 
 
 def test_totals_count_entries_and_steps_by_kind() -> None:

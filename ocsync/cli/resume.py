@@ -98,8 +98,8 @@ def register(app: typer.Typer) -> None:
         from ocsync.client import Limits
         from ocsync.engine.resume.conductor import resume as carry_out
         from ocsync.engine.resume.options import OnConflict, ResumeOptions
-        from ocsync.plan import OWN_USER, ZERO_STOCK
         from ocsync.render import resume as shown
+        from ocsync.risks import OWN_USER, ZERO_STOCK
         from ocsync.schema import read_targets
 
         if on_conflict not in list(OnConflict):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ocsync.engine.resume.drafting import PlanDraft
 from ocsync.models import Entry, Op, Step
 from ocsync.pause import Pause
-from ocsync.plan import Risk, count_by_kind, fed_targets, find_risks
+from ocsync.plan import count_by_kind, fed_targets
 from ocsync.render.text import (
     Line,
     assignment_text,
@@ -20,6 +20,7 @@ from ocsync.render.text import (
     local_time,
     value_text,
 )
+from ocsync.risks import Risk, find_risks
 
 _REF_LIMIT = 20
 

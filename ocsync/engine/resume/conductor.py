@@ -49,7 +49,8 @@ from ocsync.errors import ExitCode, PausedByOther, Refused, StalePlan, UsageErro
 from ocsync.events import NoticeLevel, Planned
 from ocsync.models import Intent, Outcome, State, Step
 from ocsync.pause import PauseState
-from ocsync.plan import OWN_USER, ZERO_STOCK, build, fed_targets, find_risks, own_user_risk
+from ocsync.plan import build, fed_targets
+from ocsync.risks import OWN_USER, ZERO_STOCK, find_risks, own_user_risk
 from ocsync.schema import TARGETS, Target
 from ocsync.store import Run
 
