@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Generic, TypeVar
 
+from ocsync.store.processes import is_alive
+
 T = TypeVar("T")
 Signature = tuple[int, int, int]
 
@@ -98,21 +100,10 @@ class ParsedFile(Generic[T]):
 
 def remove_stale_temps(folder: Path) -> None:
     """Remove temporary files in *folder* of processes that died."""
-    if os.name == "posix":
-        for path in folder.glob(".*.tmp"):
-            pid = path.suffixes[-2][1:] if len(path.suffixes) > 1 else ""
-            if pid.isdigit() and not _lives(int(pid)):
-                path.unlink(missing_ok=True)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    for path in folder.glob(".*.tmp"):
+        pid = path.suffixes[-2][1:] if len(path.suffixes) > 1 else ""
+        if pid.isdigit() and is_alive(int(pid)) is False:
+            path.unlink(missing_ok=True)
 
 
 def write_all(handle: int, data: bytes | Iterable[bytes]) -> None:

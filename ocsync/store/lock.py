@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from ocsync.errors import Locked
 from ocsync.store.identity import ci_job_url, operator
+from ocsync.store.processes import is_alive
 
-_WAIT = "wait for it, or give --lock-timeout 5m; a holder that died does not block"
+_WAIT = "wait for it, or give --lock-timeout 5m; a lock left by a dead process is ignored"
 
 
 @contextmanager
@@ -30,7 +31,7 @@ def hold(path: Path, *, what: str, timeout: float = 0.0, hint: str = _WAIT) -> I
         lock.acquire()
     except Timeout as busy:
         raise Locked(
-            f"{describe_holder(path)} holds the lock of this profile",
+            f"this profile is locked by {describe_holder(path)}",
             hint=hint,
         ) from busy
     note = holder_path(path)
@@ -85,15 +86,6 @@ def _own_note(what: str, environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def describe_holder(path: Path) -> str:
-    """Return, in words, the holder of the lock *path*, its command and start."""
-    note = read_holder(path)
-    if note is None:
-        return "another command"
-    text = f"{note.who} (pid {note.pid}) runs `{note.command}` since {note.since}"
-    return f"{text}, {note.job}," if note.job else text
-
-
 class Holder(NamedTuple):
     """Holder of a lock, dead or alive.
 
@@ -108,8 +100,9 @@ class Holder(NamedTuple):
     job: str = ""
 
     def describe(self) -> str:
-        """Return the holder in words."""
-        return f"{self.who} (pid {self.pid}, `{self.command}`, since {self.since})"
+        """Return the holder in words: its command, user, process, start and CI job."""
+        facts = [self.who, f"pid {self.pid}", f"since {self.since}", *filter(None, [self.job])]
+        return f"`{self.command}` ({', '.join(facts)})"
 
 
 def read_holder(path: Path) -> Holder | None:
@@ -119,18 +112,12 @@ def read_holder(path: Path) -> Holder | None:
         who, pid = str(note["who"]), int(note["pid"])
         here = who.rpartition("@")[2] == socket.gethostname()
         return Holder(who, pid, str(note["command"]), str(note["since"]),
-                      _lives(pid) if here else None, str(note.get("job") or ""))  # fmt: skip
+                      is_alive(pid) if here else None, str(note.get("job") or ""))  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _lives(pid: int) -> bool | None:
-    if os.name != "posix":
-        return None  # there, asking would be a signal
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass
-    return True
+def describe_holder(path: Path) -> str:
+    """Return, in words, the command that holds the lock *path*, its user and start."""
+    note = read_holder(path)
+    return note.describe() if note else "another command"

@@ -191,7 +191,9 @@ def test_a_holder_is_named_and_a_dead_one_blocks_nobody(ocsync: Run) -> None:
         [found] = said(result, "locks")
         return f"{found['what']}; {found['why']}"
 
-    assert f"mara@{here} (pid {os.getppid()}, `ocsync resume`" in held(f"mara@{here}", os.getppid())
+    assert f"`ocsync resume` (mara@{here}, pid {os.getppid()}," in held(
+        f"mara@{here}", os.getppid()
+    )
     assert "blocks nobody" in held(f"mara@{here}", gone.pid)
     assert "on another machine" in held("mara@elsewhere", 1)
 
