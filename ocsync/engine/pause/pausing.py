@@ -246,7 +246,7 @@ async def unpause(
             holder = (
                 session.folder.window_locks.describe_holder(one.pause.window) if one.pause else ""
             )
-            left[name] = f"held by a window until its command ends ({holder})"
+            left[name] = f"held by a window until its command ends: {holder}"
         elif one.state is PauseState.PAUSED_BY_US:
             lifted.append((one, await unpause_target(session, one)))
         elif one.state is PauseState.PAUSED_BY_OTHER and not force:

@@ -194,7 +194,7 @@ def _refuse_other_windows(
         if pause and pausing.in_window(session, pause) and pause.window not in enclosing:
             holder = session.folder.window_locks.describe_holder(pause.window)
             raise PausedByOther(
-                f"{name}: another window is open on it ({holder})",
+                f"{name}: another window is open on it: {holder}",
                 hint="run this one when that has ended; ocsync status",
             )
 
