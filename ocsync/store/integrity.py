@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ocsync.errors import Damaged
+from ocsync.errors import ConfigError, Damaged
 from ocsync.store import delivery_log, files, log, pause_history, tombstones
 from ocsync.store.journal import End, Segment
 from ocsync.store.journal import decode as decode_segment
@@ -78,8 +78,8 @@ def find_foreign(root: Path) -> list[Path]:
 def is_git_ignored(root: Path) -> bool:
     """Return whether the workspace's `.gitignore` keeps all of it out of a repository."""
     try:
-        return "*" in (root / ".gitignore").read_text(encoding="utf-8").split()
-    except (OSError, UnicodeDecodeError):
+        return b"*" in files.read_bytes(root / ".gitignore").split()
+    except (OSError, ConfigError):
         return False
 
 
@@ -105,12 +105,12 @@ def find_interrupted_seals(profile: Path) -> list[Path]:
 
     `Runs.recover` finishes or undoes it.
     """
-    return sorted(path for path in profile.glob("runs/*.new") if path.is_dir())
+    return [path for path in files.list_folder(profile / "runs", "*.new") if path.is_dir()]
 
 
 def run_folders(profile: Path) -> list[Path]:
     """Return the folders of the runs, oldest name first."""
-    return sorted(p for p in profile.glob("runs/*") if p.is_dir() and not p.suffix)
+    return [p for p in files.list_folder(profile / "runs") if p.is_dir() and not p.suffix]
 
 
 _PROFILE_DECODERS: dict[str, Callable[[bytes], Any]] = {
@@ -125,17 +125,17 @@ _DECODERS = {**DECODERS, **_PROFILE_DECODERS}
 
 def find_logs(profile: Path) -> Iterator[Path]:
     """Yield every log of a profile."""
-    yield from sorted(profile.glob("journal/[0-9]*.jsonl"))
+    yield from log.list_segments(profile / "journal")
     for folder in run_folders(profile):
-        yield from sorted(folder.glob("*.jsonl"))
-    yield from (path for name in PROFILE_LOGS if (path := profile / name).is_file())
+        yield from (p for p in files.list_folder(folder, "*.jsonl") if p.stem in DECODERS)
+    yield from (path for name in PROFILE_LOGS if os.path.lexists(path := profile / name))
 
 
 def find_damage(path: Path) -> LogDamage:
     """Return the damage of a log, missing lines included. Raises OSError."""
     intact, lost, torn = 0, list[DamagedLine](), False
     number, whole, decode = 0, is_written_whole(path), _decoder(path)
-    with path.open("rb") as file:
+    with files.open_for_reading(path) as file:
         for number, line in enumerate(file, 1):
             if _decodable_payload(line, decode) is not None:
                 intact += 1
@@ -177,7 +177,7 @@ def _ends_early(path: Path, intact: int) -> bool:
 def read_good_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yield the intact records of a log, each with its line number."""
     decode = _decoder(path)
-    with path.open("rb") as file:
+    with files.open_for_reading(path) as file:
         for number, line in enumerate(file, 1):
             payload = _decodable_payload(line, decode)
             if payload is not None:
@@ -208,7 +208,7 @@ def cut_torn_tail(path: Path) -> None:
 def copy_aside(path: Path) -> Path:
     """Copy *path* beside itself under a name that nothing reads; return that path."""
     copy = _free_name(path)
-    with files.atomic_writer(copy) as target, path.open("rb") as original:
+    with files.atomic_writer(copy) as target, files.open_for_reading(path) as original:
         shutil.copyfileobj(original, target)
     return copy
 
@@ -231,8 +231,7 @@ def keep_good_lines(
 def move_aside(folder: Path) -> Path:
     """Rename a run's folder so that it is no run any more; return the new path."""
     new_path = _free_name(folder)
-    folder.rename(new_path)
-    files.sync_folder(folder.parent)
+    files.rename(folder, new_path)
     return new_path
 
 

@@ -240,12 +240,12 @@ class Journal:
             with self._new_segment(state, Segment(next=state.next_number)):
                 pass
             for path in old:
-                path.unlink()
+                files.remove_file(path)
             files.sync_folder(self._folder)
             self._read_state = None
 
     def _segments(self) -> list[Path]:
-        return sorted(self._folder.glob("[0-9]*.jsonl")) if self._folder.is_dir() else []
+        return log.list_segments(self._folder)
 
     def _read(self) -> _JournalState:
         """Return what the segments come to. Raises Damaged."""

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import msgspec
 
 from ocsync.models import Entry
-from ocsync.store import integrity, log
+from ocsync.store import files, integrity, log
 from ocsync.store.journal import End, Journal, Segment, decode
 from ocsync.store.profile_dir import ProfileDir
 
@@ -33,12 +33,13 @@ class RepairPreview(NamedTuple):
 
 def preview_repair(folder: ProfileDir) -> RepairPreview:
     """Return the effect of leaving out every damaged line. Changes nothing."""
-    with tempfile.TemporaryDirectory() as place:
-        for path in (folder.path / "journal").glob("[0-9]*.jsonl"):
+    with tempfile.TemporaryDirectory() as name:
+        scratch = files.real_path(Path(name))
+        for path in log.list_segments(folder.path / "journal"):
             good = (payload for _, payload in integrity.read_good_lines(path))
             lines = map(log.encode_line, _repaired(good, next=1))
-            (Path(place) / path.name).write_bytes(b"".join(lines))
-        journal = Journal(Path(place), nullcontext, lambda _: None)
+            (scratch / path.name).write_bytes(b"".join(lines))
+        journal = Journal(scratch, nullcontext, lambda _: None)
         sealed = journal.find_unsealed(sealed_numbers(folder.path))
         return RepairPreview(len(journal.entries()) - len(sealed), len(sealed))
 
@@ -51,8 +52,8 @@ def repair_journal(folder: ProfileDir, path: Path) -> Path:
     """
     with folder.journal_lock():
         copy = integrity.keep_good_lines(path, partial(_repaired, next=_next_number(folder.path)))
-    others = [integrity.find_damage(p) for p in (folder.path / "journal").glob("[0-9]*.jsonl")]
-    if not any(damage.lost for damage in others):
+    segments = log.list_segments(folder.path / "journal")
+    if not any(integrity.find_damage(segment).lost for segment in segments):
         folder.journal.drop(folder.journal.find_unsealed(sealed_numbers(folder.path)))
     return copy
 
@@ -88,7 +89,7 @@ def sealed_numbers(profile: Path) -> dict[str, set[int]]:
 def _next_number(profile: Path) -> int:
     """Return a number that no entry of the journal or of a run has had."""
     taken = {seq for seqs in sealed_numbers(profile).values() for seq in seqs}
-    for path in (profile / "journal").glob("[0-9]*.jsonl"):
+    for path in log.list_segments(profile / "journal"):
         for record in _good_records(path):
             taken.add(int(record.get("seq", 0)))
             taken.add(int(record.get("next", 1)) - 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -11,11 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from ocsync.errors import Locked
+from ocsync.errors import ConfigError, Locked
+from ocsync.store import files
 from ocsync.store.identity import ci_job_url, operator
 from ocsync.store.processes import is_alive
 
 _WAIT = "wait for it, or give --lock-timeout 5m; a lock left by a dead process is ignored"
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 @contextmanager
@@ -23,26 +26,24 @@ def hold(path: Path, *, what: str, timeout: float = 0.0, hint: str = _WAIT) -> I
     """Hold the lock *path* for *what*, waiting for it up to *timeout* seconds.
 
     Raises Locked, naming the holder, when somebody else has it; *hint* is what to do then.
+    Raises ConfigError where the file system has no locks.
     """
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(path, timeout=timeout, mode=0o600)
+    held = _Lock(path, timeout)
     try:
-        lock.acquire()
-    except Timeout as busy:
+        held.acquire()
+    except TimeoutError as busy:
         raise Locked(
             f"this profile is locked by {describe_holder(path)}",
             hint=hint,
         ) from busy
     note = holder_path(path)
     try:
-        note.write_text(json.dumps(_own_note(what, os.environ)), encoding="utf-8")
-        note.chmod(0o600)
+        files.write_note(note, json.dumps(_own_note(what, os.environ)).encode())
         yield
     finally:
         with suppress(OSError):
             note.unlink(missing_ok=True)
-        lock.release()
+        held.release()
 
 
 def is_held(path: Path) -> bool:
@@ -50,14 +51,12 @@ def is_held(path: Path) -> bool:
 
     Asking takes the lock for a moment, so do not use it for a lock that many ask about.
     """
-    from filelock import FileLock, Timeout
-
     if not path.exists():
         return False
     try:
-        with FileLock(path, timeout=0.05, mode=0o600):
+        with _Lock(path, timeout=0.05):
             return False
-    except Timeout:
+    except TimeoutError:
         return True
 
 
@@ -66,9 +65,43 @@ def short_lock(path: Path, timeout: float = 30.0) -> AbstractContextManager[obje
 
     Entering it raises TimeoutError, which is an OSError, when that takes longer than *timeout*.
     """
-    from filelock import FileLock
+    return _Lock(path, timeout, poll=0.002)
 
-    return FileLock(path, timeout=timeout, mode=0o600, poll_interval=0.002)
+
+class _Lock:
+    """Kernel lock on *path*, a regular file that is made if it is missing.
+
+    A file system without locks is an error: a marker file in their place would outlive its holder.
+    """
+
+    def __init__(self, path: Path, timeout: float, poll: float = 0.05) -> None:
+        from filelock import FileLock
+
+        self._path = path
+        self._lock = FileLock(
+            path, timeout=timeout, mode=0o600, poll_interval=poll, fallback_to_soft=False
+        )
+
+    def acquire(self) -> None:
+        """Take the lock. Raises TimeoutError, ConfigError."""
+        files.check_file(self._path)
+        try:
+            self._lock.acquire()
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                text = f"{self._path.parent} cannot be locked ({error.strerror})"
+                raise ConfigError(text, hint=files.ELSEWHERE_HINT) from error
+            raise
+
+    def release(self) -> None:
+        """Give the lock back."""
+        self._lock.release()
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self.release()
 
 
 def holder_path(path: Path) -> Path:
@@ -108,12 +141,12 @@ class Holder(NamedTuple):
 def read_holder(path: Path) -> Holder | None:
     """Return the holder that the note beside *path* names, or None; the lock is not touched."""
     try:
-        note = json.loads(holder_path(path).read_text(encoding="utf-8"))
+        note = json.loads(files.read_bytes(holder_path(path)))
         who, pid = str(note["who"]), int(note["pid"])
         here = who.rpartition("@")[2] == socket.gethostname()
         return Holder(who, pid, str(note["command"]), str(note["since"]),
                       is_alive(pid) if here else None, str(note.get("job") or ""))  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ConfigError, ValueError, KeyError, TypeError):
         return None
 
 

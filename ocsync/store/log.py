@@ -12,6 +12,7 @@ so does a torn line in a file that was written whole, as a crash leaves none the
 from __future__ import annotations
 
 import os
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -40,6 +41,16 @@ def decode_line(line: bytes) -> bytes | None:
     return None
 
 
+CONVERTED = "only the line ends were changed (CRLF); every record is whole"
+
+
+def restore_line(line: bytes) -> bytes:
+    """Return *line* as it was written, without what an editor adds: a CR, a byte order mark."""
+    if line.endswith(b"\r\n") and decode_line(line.removeprefix(BOM_UTF8)[:-2]) is not None:
+        line = line[:-2] + b"\n"
+    return line.removeprefix(BOM_UTF8)
+
+
 def read_payloads(path: Path, warn: Warn, *, whole: bool = False) -> Iterator[bytes]:
     """Yield the payloads of *path*, oldest first; none if the file does not exist.
 
@@ -47,18 +58,32 @@ def read_payloads(path: Path, warn: Warn, *, whole: bool = False) -> Iterator[by
     file was written *whole*.
     """
     try:
-        file = path.open("rb")
+        file = files.open_for_reading(path)
     except FileNotFoundError:
         return
+    converted = False
     with file:
         for number, line in enumerate(file, 1):
-            payload = decode_line(line[:-1]) if line.endswith(b"\n") else None
+            original = restore_line(line)
+            converted = converted or original != line
+            payload = decode_line(original[:-1]) if line.endswith(b"\n") else None
             if payload is None:
                 if line.endswith(b"\n") or whole or file.read(1):
                     raise damaged(path, number, "the line is not what was written")
                 warn(f"{path}:{number}: a torn last line was dropped; it was never acknowledged")
-                return
+                break
             yield payload
+    if converted:
+        warn(f"{path}: {CONVERTED}; ocsync doctor --fix restores them")
+
+
+def list_segments(folder: Path) -> list[Path]:
+    """Return the segments of the log in *folder*, in order; other files, such as copies, are not.
+
+    Raises ConfigError if a link leads to *folder*.
+    """
+    paths = files.list_folder(folder, "[0-9]*.jsonl")
+    return [path for path in paths if path.stem.isascii() and path.stem.isdigit()]
 
 
 class Cursor(NamedTuple):
@@ -76,7 +101,7 @@ def read_after(path: Path, cursor: Cursor) -> Iterator[tuple[Cursor, bytes]]:
     removed, cut or replaced is read from its beginning. Raises Damaged.
     """
     try:
-        file = path.open("rb")
+        file = files.open_for_reading(path)
     except FileNotFoundError:
         return
     with file:
@@ -88,7 +113,7 @@ def read_after(path: Path, cursor: Cursor) -> Iterator[tuple[Cursor, bytes]]:
             if not line.endswith(b"\n"):
                 return
             cursor = Cursor(cursor.line + 1, cursor.offset + len(line), cursor.inode)
-            payload = decode_line(line[:-1])
+            payload = decode_line(restore_line(line)[:-1])
             if payload is None:
                 raise damaged(path, cursor.line, "the line is not what was written")
             yield cursor, payload
@@ -111,21 +136,22 @@ class Log:
     """Log open for appending; the file is made if it does not exist. Use it under a lock."""
 
     def __init__(self, path: Path) -> None:
-        is_new = not path.exists()
-        self._handle = files.open_private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        is_new = files.signature(path) is None
+        self._path = path
+        self._handle = files.open_file(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         self._cut_torn_line()
         if is_new:
-            os.fsync(self._handle)
+            files.sync(self._handle, path)
             files.sync_folder(path.parent)
 
     def append(self, payloads: Iterable[bytes]) -> None:
         """Append all *payloads* as one group; they are durable when this returns."""
         self.write(payloads)
-        os.fsync(self._handle)
+        files.sync(self._handle, self._path)
 
     def write(self, payloads: Iterable[bytes]) -> None:
         """Append without making it durable: for records that nothing depends on."""
-        files.write_all(self._handle, map(encode_line, payloads))
+        files.write_all(self._handle, self._path, map(encode_line, payloads))
 
     def close(self) -> None:
         """Close the file."""

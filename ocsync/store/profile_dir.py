@@ -299,17 +299,24 @@ def drop_nulls(thing: Any) -> Any:
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the file's content; empty when there is none. Raises Damaged when it is not TOML."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(files.read_bytes(path).decode("utf-8-sig"))
     except FileNotFoundError:
         return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise damaged(path, 1, "not TOML: it is nested too deep") from error
+    except ValueError as error:  # also text that is no UTF-8, and numbers of thousands of digits
         raise damaged(path, getattr(error, "lineno", 1), f"not TOML: {error}") from error
 
 
 def write_toml(path: Path, content: dict[str, Any]) -> None:
     """Replace the file whole. Text that is not UTF-8, as a path may be, is written escaped."""
     files.make_folder(path.parent)
-    files.write_atomically(path, tomli_w.dumps(_storable(content)).encode())
+    files.write_atomically(path, encode_toml(content))
+
+
+def encode_toml(content: dict[str, Any]) -> bytes:
+    """Return the bytes of a TOML file; text that is no UTF-8 is escaped."""
+    return tomli_w.dumps(_storable(content)).encode()
 
 
 def _storable(thing: Any) -> Any:

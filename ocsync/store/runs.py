@@ -17,8 +17,6 @@ the folder's rename. `recover` finishes or undoes a seal that a crash interrupte
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -97,7 +95,7 @@ def _read_info(path: Path) -> RunInfo:
     """Return the record in *path*, or an empty one when there is none. Raises Damaged."""
     run = path.parent.name.removesuffix(".new")
     try:
-        info = _decode_info(path.read_bytes())
+        info = _decode_info(files.read_bytes(path))
     except FileNotFoundError:
         return RunInfo(id=run)
     except ValueError as error:
@@ -334,11 +332,11 @@ class Runs:
 
     def recover(self, journal: Journal) -> None:
         """Finish or undo a seal that a crash interrupted. Call it under the run lock."""
-        for folder in sorted(self._folder.glob("*.new")) if self._folder.is_dir() else []:
+        for folder in files.list_folder(self._folder, "*.new"):
             if journal.is_sealed(folder.name.removesuffix(".new")):
                 self._commit(folder)
             else:
-                shutil.rmtree(folder)
+                files.remove_folder(folder)
         for folder in (self._folder.parent, *self._folders()):
             files.remove_stale_temps(folder)
         if self.find_unfinished() is None:
@@ -354,15 +352,13 @@ class Runs:
         Each is renamed first, so that a crash leaves no run with only some of its files.
         """
         for name in names:
-            os.rename(self._folder / name, self._folder / f"{name}.gone")  # noqa: PTH104
-        files.sync_folder(self._folder)
-        for folder in self._folder.glob("*.gone"):
-            shutil.rmtree(folder)
+            files.rename(self._folder / name, self._folder / f"{name}.gone")
+        for folder in files.list_folder(self._folder, "*.gone"):
+            files.remove_folder(folder)
 
     def _commit(self, folder: Path) -> Run:
         path = folder.with_suffix("")
-        os.rename(folder, path)  # noqa: PTH104 - the commit's last act, spelled as what it is
-        files.sync_folder(self._folder)
+        files.rename(folder, path)
         return self._open(path)
 
     def _open(self, path: Path) -> Run:
@@ -372,8 +368,7 @@ class Runs:
         return Run(path, self._warn, record)
 
     def _folders(self) -> Iterator[Path]:
-        if self._folder.is_dir():
-            yield from (p for p in sorted(self._folder.iterdir()) if p.is_dir() and not p.suffix)
+        yield from (p for p in files.list_folder(self._folder) if p.is_dir() and not p.suffix)
 
 
 def _write_entries(folder: Path, entries: Iterable[Entry]) -> None:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ocsync.store import log
+from ocsync.store import files, log
 from ocsync.store.damage import damaged
 from ocsync.store.number_ranges import remove_ranges
 from ocsync.store.timestamps import parse_timestamp
@@ -32,7 +32,7 @@ def summarize_journal(folder: Path, warn: log.Warn) -> JournalSummary:
     Raises Damaged for a record that the journal's reader would refuse.
     """
     living: dict[int, tuple[str, str]] = {}
-    for path in sorted(folder.glob("[0-9]*.jsonl")):
+    for path in log.list_segments(folder):
         for entry, seqs in log.read_records(path, _decode, warn):
             if entry:
                 living[entry[0]] = entry[1:]
@@ -104,7 +104,8 @@ def read_last_run(folder: Path) -> dict[str, Any]:
 
     Raises Damaged for one that is not a run's record.
     """
-    records = (path for path in folder.glob("*/run.json") if not path.parent.suffix)
+    runs = (path for path in files.list_folder(folder) if not path.suffix)
+    records = (path for run in runs if (path := run / "run.json").is_file())
     for path in sorted(records, key=_start_time, reverse=True):
         record = _read_record(path)
         if record.get("sort", "resume") == "resume":
@@ -123,7 +124,7 @@ def _start_time(path: Path) -> float:
 
 def _read_record(path: Path) -> dict[str, Any]:
     try:
-        record = dict(json.loads(path.read_bytes()))
+        record = dict(json.loads(files.read_bytes(path)))
         if not all(isinstance(record.get(name), str) for name in ("id", "state", "started")):
             raise ValueError("id, state and started are expected")
         if record["id"] != path.parent.name:

@@ -30,8 +30,8 @@ class WindowLocks:
         Locks of windows that died long ago are removed, except those in *used*.
         """
         files.make_folder(self._folder)
-        for path in self._folder.glob("*.lock"):
-            old = now.timestamp() - path.stat().st_mtime > STALE_SECONDS
+        for path in files.list_folder(self._folder, "*.lock"):
+            old = now.timestamp() - path.lstat().st_mtime > STALE_SECONDS
             if old and path.stem not in used and not self.is_open(path.stem):
                 self._remove(path)
         name = now.strftime("%m%d-%H%M%S-") + str(os.getpid())
@@ -53,5 +53,5 @@ class WindowLocks:
 
     @staticmethod
     def _remove(path: Path) -> None:
-        lock.holder_path(path).unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
+        files.remove_file(lock.holder_path(path))
+        files.remove_file(path)

@@ -23,7 +23,7 @@ import msgspec
 from ocsync.consolidate import consolidate
 from ocsync.engine.doctor.check import CheckResult, Repair, Setup, passed, problem, warning
 from ocsync.engine.run_log import attempts
-from ocsync.errors import Damaged, ExitCode, OcsyncError
+from ocsync.errors import ConfigError, Damaged, ExitCode, OcsyncError
 from ocsync.models import Intent, Op, Outcome, Step
 from ocsync.plan import build
 from ocsync.store import Run, RunInfo, integrity, journal_repair
@@ -43,7 +43,10 @@ def records(setup: Setup) -> Iterator[CheckResult]:
     lines = files = 0
     well = True
     for path in integrity.find_logs(setup.folder.path):
-        found = integrity.find_damage(path)
+        try:
+            found = integrity.find_damage(path)
+        except ConfigError:
+            continue  # the check of the files names it
         lines, files = lines + found.kept, files + 1
         if found.torn and not found.lost and not setup.busy:
             well = False
