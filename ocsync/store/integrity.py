@@ -35,13 +35,15 @@ class DamagedLine(NamedTuple):
 class LogDamage(NamedTuple):
     """Result of inspecting a log.
 
-    *kept* counts intact lines; *torn* says that the last line is incomplete.
+    *kept* counts intact lines; *torn* says that the last line is incomplete, *converted* that line
+    ends were changed, which readers see through.
     """
 
     path: Path
     kept: int
     lost: list[DamagedLine]
     torn: bool
+    converted: bool = False
 
 
 def find_exposed(root: Path) -> tuple[list[Path], list[Path]]:
@@ -133,10 +135,11 @@ def find_logs(profile: Path) -> Iterator[Path]:
 
 def find_damage(path: Path) -> LogDamage:
     """Return the damage of a log, missing lines included. Raises OSError."""
-    intact, lost, torn = 0, list[DamagedLine](), False
+    intact, lost, torn, converted = 0, list[DamagedLine](), False, False
     number, whole, decode = 0, is_written_whole(path), _decoder(path)
     with files.open_for_reading(path) as file:
         for number, line in enumerate(file, 1):
+            converted = converted or log.restore_line(line) != line
             if _decodable_payload(line, decode) is not None:
                 intact += 1
             elif not line.endswith(b"\n") and not whole:
@@ -147,7 +150,7 @@ def find_damage(path: Path) -> LogDamage:
                 )
     if not lost and whole and _ends_early(path, intact):
         lost.append(DamagedLine(number + 1, ""))
-    return LogDamage(path, intact, lost, torn)
+    return LogDamage(path, intact, lost, torn, converted)
 
 
 def is_written_whole(path: Path) -> bool:
@@ -185,7 +188,7 @@ def read_good_lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _decodable_payload(line: bytes, decode: Callable[[bytes], Any]) -> bytes | None:
-    payload = log.decode_line(line[:-1]) if line.endswith(b"\n") else None
+    payload = log.decode_line(log.restore_line(line)[:-1]) if line.endswith(b"\n") else None
     if payload is not None:
         try:
             decode(payload)
@@ -203,6 +206,13 @@ def _decoder(path: Path) -> Callable[[bytes], Any]:
 def cut_torn_tail(path: Path) -> None:
     """Cut off an incomplete last line, as the next append would."""
     Log(path).close()
+
+
+def restore_line_ends(path: Path) -> None:
+    """Write every line of a log as it was before its line ends were changed; nothing is lost."""
+    with files.open_for_reading(path) as converted, files.atomic_writer(path) as file:
+        for line in converted:
+            file.write(log.restore_line(line))
 
 
 def copy_aside(path: Path) -> Path:

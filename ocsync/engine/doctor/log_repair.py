@@ -28,6 +28,7 @@ from ocsync.models import Intent, Op, Outcome, Step
 from ocsync.plan import build
 from ocsync.store import Run, RunInfo, integrity, journal_repair
 from ocsync.store.integrity import LogDamage
+from ocsync.store.log import CONVERTED
 
 _SHOWN = 5
 _BESIDE = {
@@ -54,6 +55,9 @@ def records(setup: Setup) -> Iterator[CheckResult]:
         if found.lost:
             well = False
             yield _damaged(setup, found)
+        elif found.converted:
+            well = False
+            yield _converted(setup, found)
     for folder in integrity.run_folders(setup.folder.path):
         try:
             Run(folder, setup.torn.append).read_info()
@@ -77,6 +81,22 @@ def _torn(setup: Setup, found: LogDamage) -> CheckResult:
         f"the last line of {name} is torn",
         "a command died while it wrote; the line was never acknowledged, and readers drop it",
         "ocsync doctor --fix cuts it off, as the next write would",
+        repair=Repair(do),
+    )
+
+
+def _converted(setup: Setup, found: LogDamage) -> CheckResult:
+    name = _name(setup, found.path)
+
+    def do() -> str:
+        with _lock_of(setup, found.path):
+            integrity.restore_line_ends(found.path)
+        return f"the line ends of {name} are restored; nothing was lost"
+
+    return warning(
+        f"{name}: {CONVERTED}",
+        "an editor or a tool did that; every command reads the log all the same",
+        "ocsync doctor --fix restores the line ends",
         repair=Repair(do),
     )
 
