@@ -51,8 +51,8 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             raise ValueError(f"{self.target} is not a sync target")
 
     def seconds(self, now: datetime) -> float:
-        """Return how many seconds it has lasted."""
-        return (now - datetime.fromisoformat(self.since)).total_seconds()
+        """Return how many seconds it has lasted; 0 if it begins after *now*."""
+        return max((now - datetime.fromisoformat(self.since)).total_seconds(), 0.0)
 
 
 class PastPause(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocsync.render.text import Line, count, duration, first_few, local_time
 from ocsync.store.identity import operator
+from ocsync.store.timestamps import seconds_between
 
 if TYPE_CHECKING:
     from ocsync.engine.status import Status
@@ -95,8 +96,7 @@ def _pause_text(pause: Mapping[str, Any], now: datetime) -> str:
     if pause.get("reason"):
         parts.append(f'"{pause["reason"]}"')
     if pause.get("since"):
-        seconds = (now - datetime.fromisoformat(str(pause["since"]))).total_seconds()
-        parts.append(duration(max(seconds, 0)))
+        parts.append(duration(seconds_between(str(pause["since"]), now)))
     if pause.get("until"):
         parts.append(f"until {local_time(str(pause['until']), now)}")
     if pause.get("phase") != "paused":
@@ -128,7 +128,7 @@ def attachment_lines(listeners: Mapping[str, Mapping[str, Any]], now: datetime) 
         config = key.partition("/")[0]
         phase = str(facts.get("phase"))
         unsettled = "" if phase == "attached" else f" ({phase}: not settled yet)"
-        since = duration((now - datetime.fromisoformat(str(facts["since"]))).total_seconds())
+        since = duration(seconds_between(str(facts["since"]), now))
         yield "+", f"  {config} delivers to our listener too, {since}{unsettled}"
         yield "", f"      {destination_of(facts['shown'])}; ocsync delivery detach takes it away"
 

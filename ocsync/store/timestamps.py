@@ -16,3 +16,8 @@ def parse_timestamp(text: str) -> datetime:
     if not _FIRST_YEAR <= stamp.year <= _LAST_YEAR:
         raise ValueError(f"{text} is not of our time")
     return stamp
+
+
+def seconds_between(earlier: str, later: datetime) -> float:
+    """Return the seconds from *earlier* to *later*; 0 if a clock was set back in between."""
+    return max((later - datetime.fromisoformat(earlier)).total_seconds(), 0.0)
