@@ -45,7 +45,9 @@ def register(group: typer.Typer) -> None:
         if keep is None and not older_than:
             raise UsageError("say which stay", hint="--keep 50, or --older-than 90d, or both")
         ctx.yes, ctx.lock_seconds = yes, parse_duration(lock_timeout)
-        retention = Retention(keep, parse_duration(older_than) if older_than else None)
+        retention = Retention(
+            keep, parse_duration(older_than, unit_needed=True) if older_than else None
+        )
         folder = ctx.folder()
         with folder.run_lock():
             held = {pause.run for pause in folder.read_pauses().values()}

@@ -45,7 +45,7 @@ def register(app: typer.Typer) -> None:
 
         direct, grouped = read_targets(targets)
         ctx.lock_seconds, ctx.confirmed = parse_duration(lock_timeout), confirm
-        seconds = parse_duration(lease) if lease else 0.0
+        seconds = parse_duration(lease, unit_needed=True) if lease else 0.0
         if lease and not seconds:
             raise UsageError("a lease has to last longer than nothing", hint="--for 2h")
 

@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
         from ocsync.render import status as shown
         from ocsync.store.summary import overdue_pauses, read_last_run, summarize_journal
 
-        age = parse_duration(max_age) if max_age else 0.0
+        age = parse_duration(max_age, unit_needed=True) if max_age else 0.0
         result = None if offline else ctx.run_online(lambda session: _status(session, age))
         folder = ctx.folder()
         pauses, listeners = folder.read_raw_pauses(), folder.read_raw_attachments()
