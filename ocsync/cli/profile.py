@@ -78,6 +78,7 @@ def register(app: typer.Typer) -> None:
         from ocsync.secrets import SecretSource
         from ocsync.store import ENVIRONMENTS, Profile
         from ocsync.store.profiles import environment_of
+        from ocsync.store.workspace import user_data_folder
 
         if bool(environment) == bool(api_url):
             raise UsageError("give either --environment or --api-url")
@@ -103,6 +104,12 @@ def register(app: typer.Typer) -> None:
         current = ctx.workspace.current_profile == name
         ctx.console.document("profile add", {**_profile_document(profile), "current": current})
         ctx.console.print(f"{name}  {url}" + ("  (current)" if current else ""), "+")
+        if not ctx.workspace.is_recorded(ctx.workspace.root / "profiles" / name):
+            ctx.warn(
+                f"{user_data_folder(os.environ)} cannot be written, so it is not recorded that you "
+                "added this profile; name the workspace in later commands (OCSYNC_WORKSPACE), or "
+                "set OCSYNC_DATA_DIR to a folder that you can write"
+            )
         ctx.console.suggest("ocsync profile check" if current else f"ocsync profile use {name}")
 
     @command(group, "list", exits=LOCAL_EXITS)
@@ -207,16 +214,13 @@ def register(app: typer.Typer) -> None:
 
         Its command may run then, and its host get the secret.
         """
-        from ocsync.store.profiles import trust_risk
-        from ocsync.store.workspace import trust_profile as trust_folder
-
         ctx.yes = yes
         folder = _open(ctx, name)
-        reason = trust_risk(folder.profile)
+        reason = ctx.workspace.untrusted_reason(folder.path, folder.profile)
         ctx.console.info(f"{folder.path / 'profile.toml'}: {reason or 'needs no trust'}")
         if reason and not ctx.ask(f"Trust profile {folder.profile.name} as it is now?"):
             raise UsageError("the profile is not trusted")
-        trust_folder(folder.path, os.environ)
+        ctx.workspace.trust(folder.path)
         ctx.console.document("profile trust", {"profile": folder.profile.name, "why": reason})
         ctx.console.print(f"{folder.profile.name} is trusted as it is now", "✓")
 

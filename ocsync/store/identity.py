@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 from string import Formatter
 
 _JOB_URLS = (
@@ -25,6 +26,16 @@ def operator() -> str:
     except (KeyError, OSError):
         name = "unknown"
     return f"{name}@{socket.gethostname()}"
+
+
+def owner_of(path: Path) -> str:
+    """Return, in words, the other user that owns *path*; a link is not followed."""
+    try:
+        import pwd
+
+        return f"another user ({pwd.getpwuid(path.lstat().st_uid).pw_name})"
+    except (ImportError, KeyError, OSError):
+        return "another user"
 
 
 def ci_job_url(environ: Mapping[str, str]) -> str:

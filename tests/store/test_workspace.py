@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,6 @@ from ocsync.errors import ConfigError, TrustRequired, UsageError
 from ocsync.secrets import SecretSource
 from ocsync.store import ENVIRONMENTS, Profile, Workspace
 from ocsync.store.profiles import environment_of, parse_url, resolve_secret, same_place, trust_risk
-from ocsync.store.workspace import check_trust, trust_profile
 
 
 def profile(name: str = "p", url: str = "https://api.ordercloud.io", **more: object) -> Profile:
@@ -167,9 +167,111 @@ def test_trust_is_for_one_folder_and_one_content(tmp_path: Path) -> None:
     mine = profile(url="https://proxy.example")
     workspace.add_profile(mine)
     folder = workspace.root / "profiles/p"
-    check_trust(folder, mine, os.environ)
+    workspace.check_trust(folder, mine)
     (folder / "profile.toml").write_text((folder / "profile.toml").read_text() + "\n")
     with pytest.raises(TrustRequired, match="not trusted"):
-        check_trust(folder, mine, os.environ)
-    trust_profile(folder, os.environ)
-    check_trust(folder, mine, os.environ)
+        workspace.check_trust(folder, mine)
+    workspace.trust(folder)
+    workspace.check_trust(folder, mine)
+
+
+def test_a_profile_that_came_with_a_folder_is_trusted_by_hand_first(tmp_path: Path) -> None:
+    """Nobody named the folder, and this user did not add the profile."""
+    made = Workspace(tmp_path / "made/.ocsync")
+    made.add_profile(profile())
+    shutil.copytree(tmp_path / "made", tmp_path / "clone")
+
+    def check(workspace: Workspace) -> None:
+        folder = workspace.open_profile("p", warn=pytest.fail)
+        workspace.check_trust(folder.path, folder.profile)
+
+    def find(place: str, explicit: Path | None = None) -> Workspace:
+        return Workspace.find(explicit, environ=os.environ, cwd=tmp_path / place)
+
+    check(find("made"))
+    check(find("clone", tmp_path / "clone/.ocsync"))
+    clone = find("clone")
+    with pytest.raises(TrustRequired, match="came with this folder") as caught:
+        check(clone)
+    assert "ocsync profile trust p" in caught.value.hint
+    clone.trust(clone.root / "profiles/p")
+    check(find("clone"))
+    with (clone.root / "profiles/p/profile.toml").open("a") as file:
+        file.write("# a remark\n")
+    check(find("clone"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs users of the system")
+def test_a_workspace_of_unknown_origin_with_links_is_refused(tmp_path: Path) -> None:
+    made = Workspace(tmp_path / "made/.ocsync")
+    made.add_profile(profile())
+    (made.root / "profiles/p/runs").mkdir()
+    (made.root / "profiles/p/runs/deep").symlink_to(tmp_path)
+    shutil.copytree(tmp_path / "made", tmp_path / "clone", symlinks=True)
+
+    def open_in(place: str) -> None:
+        found = Workspace.find(environ=os.environ, cwd=tmp_path / place)
+        found.open_profile("p", warn=pytest.fail)
+
+    open_in("made")  # what this user made is checked file by file, as each is opened
+    with pytest.raises(ConfigError, match="deep is a symbolic link, and this workspace is not"):
+        open_in("clone")
+
+
+def test_a_workspace_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    made = Workspace(tmp_path / "elsewhere")
+    made.add_profile(profile())
+    (tmp_path / "clone").mkdir()
+    (tmp_path / "clone/.ocsync").symlink_to(tmp_path / "elsewhere")
+    found = Workspace.find(environ=os.environ, cwd=tmp_path / "clone")
+    for use in (lambda: found.open_profile("p", warn=pytest.fail), found.create):
+        with pytest.raises(ConfigError, match=r"\.ocsync is a symbolic link"):
+            use()
+    named = Workspace.find(tmp_path / "clone/.ocsync", environ=os.environ, cwd=tmp_path)
+    assert named.open_profile("p", warn=pytest.fail).path == tmp_path / "elsewhere/profiles/p"
+
+
+def test_a_removed_folder_finds_no_workspace_but_a_named_one(tmp_path: Path) -> None:
+    assert Workspace.find(tmp_path / "x", environ={}, cwd=None).root == tmp_path / "x"
+    with pytest.raises(ConfigError, match="the current folder was removed"):
+        Workspace.find(environ={}, cwd=None)
+
+
+def test_a_profile_is_added_where_trust_cannot_be_recorded(tmp_path: Path) -> None:
+    """Not one that cannot be used without trust: then nothing is written."""
+    (tmp_path / "file").touch()
+    environ = {"OCSYNC_DATA_DIR": str(tmp_path / "file/data")}
+    workspace = Workspace(tmp_path / ".ocsync", environ=environ)
+    with pytest.raises(ConfigError) as caught:
+        workspace.add_profile(profile("risky", url="https://proxy.example"))
+    assert "OCSYNC_DATA_DIR" in caught.value.hint
+    assert not workspace.root.exists()
+    workspace.add_profile(profile())
+    folder = workspace.open_profile("p", warn=pytest.fail)
+    workspace.check_trust(folder.path, folder.profile)
+    assert not workspace.is_recorded(folder.path)
+
+
+@pytest.mark.parametrize(
+    "name", ["con", "NUL", "com1", "Lpt9", "-x", "../x", "x/y", ".", "a b", "", "x\n", "①", "ﬁ", "a" * 101]
+)  # fmt: skip
+def test_names_that_are_no_folder_everywhere(tmp_path: Path, name: str) -> None:
+    workspace = Workspace(tmp_path / ".ocsync")
+    with pytest.raises(UsageError):
+        workspace.add_profile(profile(name))
+    assert not workspace.root.exists()
+
+
+def test_an_odd_name_of_an_earlier_version_still_opens(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / ".ocsync")
+    workspace.add_profile(profile("a"))
+    (workspace.root / "profiles/a").rename(workspace.root / "profiles/con")
+    assert workspace.open_profile("con", warn=pytest.fail).profile.name == "a"
+
+
+def test_names_that_differ_by_case_are_one(tmp_path: Path) -> None:
+    """They are one folder on Windows and macOS."""
+    workspace = Workspace(tmp_path / ".ocsync")
+    workspace.add_profile(profile("acme"))
+    with pytest.raises(UsageError, match="a profile acme already"):
+        workspace.add_profile(profile("ACME"))

@@ -12,7 +12,6 @@ from ocsync.engine.doctor.check import CheckResult, Setup, of_error, passed, pro
 from ocsync.engine.session import check_pinned_url
 from ocsync.errors import Conflict, ExitCode, OcsyncError
 from ocsync.store.profiles import environment_of, is_loopback
-from ocsync.store.workspace import check_trust
 
 _BAD = ExitCode.BAD_CONFIG
 
@@ -146,7 +145,7 @@ def _runs(command: str) -> bool:
 def trust(setup: Setup) -> Iterator[CheckResult]:
     """Check that the profile is trusted with what it does."""
     try:
-        check_trust(setup.folder.path, setup.profile, setup.environ)
+        setup.workspace.check_trust(setup.folder.path, setup.profile)
     except OcsyncError as error:
         yield of_error(error, "a folder that came from elsewhere must not run or send anything")
     else:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from ocsync.engine.doctor.check import CheckResult, Repair, Setup, passed, problem, warning
 from ocsync.errors import ExitCode, OcsyncError
-from ocsync.store import integrity
-from ocsync.store.workspace import FOLDER, user_data_folder
+from ocsync.store import files, integrity
+from ocsync.store.identity import owner_of
+from ocsync.store.workspace import user_data_folder
 
 LITTLE, VERY_LITTLE = 500 * 2**20, 20 * 2**20
 """Bytes that should be free, and those without which nothing should be begun."""
@@ -33,9 +34,9 @@ def found(setup: Setup) -> Iterator[CheckResult]:
             "ocsync init, then ocsync profile add NAME --environment REGION-ENV ...",
             code=ExitCode.BAD_CONFIG,
         )
-    for path in _passed_over(setup):
+    for path in setup.workspace.passed_over:
         yield warning(
-            f"{path} belongs to another user and is passed over",
+            f"{path} belongs to {owner_of(path)} and is not used",
             "a folder of somebody else's must not decide what is sent where",
             f"ocsync ... --workspace {path}, if it is meant",
         )
@@ -44,22 +45,13 @@ def found(setup: Setup) -> Iterator[CheckResult]:
 def _rule(setup: Setup) -> str:
     root = setup.workspace.root
     named = setup.environ.get("OCSYNC_WORKSPACE", "")
-    if named and Path(named).expanduser().absolute() == root:
-        return "by OCSYNC_WORKSPACE"
-    if root.name == FOLDER and root.parent in (setup.cwd, *setup.cwd.parents):
+    if setup.workspace.is_found:
         return "the nearest one upwards"
-    if root == user_data_folder(setup.environ) / "workspace":
+    if named and files.real_path(Path(named).expanduser()) == root:
+        return "by OCSYNC_WORKSPACE"
+    if root == files.real_path(user_data_folder(setup.environ) / "workspace"):
         return "the user's own, as there is none upwards"
     return "by --workspace"
-
-
-def _passed_over(setup: Setup) -> Iterator[Path]:
-    for folder in (setup.cwd, *setup.cwd.parents):
-        place = folder / FOLDER
-        if place == setup.workspace.root:
-            return
-        if place.is_dir() and integrity.find_foreign(place)[:1] == [place]:
-            yield place
 
 
 def format_known(setup: Setup) -> Iterator[CheckResult]:
@@ -87,6 +79,21 @@ def owner(setup: Setup) -> Iterator[CheckResult]:
 
 def _more(paths: list[Path]) -> str:
     return f" and {len(paths) - 1:,} more are" if len(paths) > 1 else " is"
+
+
+def file_kinds(setup: Setup) -> Iterator[CheckResult]:
+    """Return whether the workspace has only regular files and folders."""
+    root, well = setup.workspace.root, True
+    for path, reason in files.find_unsafe(root, others=False):
+        well = False
+        yield problem(
+            f"{setup.short(path)} {reason}",
+            "a workspace has only files and folders; commands that need this one refuse it",
+            f"ls -ld {setup.short(path)}; replace it by a copy of the real file, or remove it",
+            code=ExitCode.BAD_CONFIG,
+        )
+    if well:
+        yield passed("regular")
 
 
 def modes(setup: Setup) -> Iterator[CheckResult]:
