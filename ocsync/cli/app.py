@@ -109,6 +109,10 @@ def _is_true(text: str) -> bool:
 def _disk_error(error: OSError) -> OcsyncError | None:
     """Return the error for a full or broken disk, or a path that cannot be used, if it is one."""
     text = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+    if error.errno == errno.EFBIG:
+        return OcsyncError(text, hint="raise the limit on the size of files: ulimit -f unlimited")
+    if isinstance(error, FileNotFoundError) and not error.filename:
+        return ConfigError("the current folder was removed", hint="cd to a folder that exists")
     if error.errno in _DISK_ERRORS:
         return OcsyncError(text, hint="make room or mend it, then the same again")
     return ConfigError(text, hint="ocsync doctor") if error.filename else None

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ocsync.cli.context import Context
+from ocsync.cli.context import Context, current_folder
 from ocsync.cli.options import command, parse_duration
 from ocsync.errors import ExitCode
 
@@ -80,5 +80,5 @@ def register(app: typer.Typer) -> None:
 
 def _typed_path(path: Path) -> str:
     """Return *path* relative to the current folder, if it is inside."""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    here = current_folder()
+    return str(path.relative_to(here) if here and path.is_relative_to(here) else path)
