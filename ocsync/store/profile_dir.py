@@ -302,10 +302,13 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(files.read_bytes(path).decode("utf-8-sig"))
     except FileNotFoundError:
         return {}
-    except RecursionError as error:
-        raise damaged(path, 1, "not TOML: it is nested too deep") from error
-    except ValueError as error:  # also text that is no UTF-8, and numbers of thousands of digits
+    except tomllib.TOMLDecodeError as error:
         raise damaged(path, getattr(error, "lineno", 1), f"not TOML: {error}") from error
+    except UnicodeDecodeError as error:
+        raise damaged(path, 1, "not TOML: it is not UTF-8 text") from error
+    except (RecursionError, ValueError) as error:  # from the depth or a number's digits
+        text = "not TOML: it is nested too deep, or has a number of too many digits"
+        raise damaged(path, 1, text) from error
 
 
 def write_toml(path: Path, content: dict[str, Any]) -> None:
