@@ -170,7 +170,7 @@ def _report_unexpected(console: Console, error: Exception) -> int:
     """Write the traceback to a file, print a line that names it, and return the exit code."""
     from pathlib import Path
 
-    from ocsync.store.files import make_folder, write_atomically
+    from ocsync.store.files import make_folder, real_path, write_atomically
     from ocsync.store.workspace import user_data_folder
 
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
@@ -178,11 +178,12 @@ def _report_unexpected(console: Console, error: Exception) -> int:
         f"ocsync {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
         + "".join(traceback.format_exception(error))
     )
-    path: Path | None = user_data_folder(os.environ) / "errors" / f"{stamp}-{os.getpid()}.txt"
+    folder = real_path(user_data_folder(os.environ))
+    path: Path | None = folder / "errors" / f"{stamp}-{os.getpid()}.txt"
     try:
         make_folder(path.parent)  # type: ignore[union-attr]
         write_atomically(path, text.encode())  # type: ignore[arg-type]
-    except OSError:
+    except (OSError, OcsyncError):
         path = None
     where = f"; see {path}" if path else ""
     message = f"unexpected: {type(error).__name__}: {str(error)[:200]}{where}"

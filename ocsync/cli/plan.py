@@ -153,11 +153,12 @@ def _last_rate(folder: ProfileDir) -> ReplayRate | None:
 def _save(path: Path, digest: str, drafted: PlanDraft, targets: list[str]) -> None:
     import msgspec
 
-    from ocsync.store.files import write_atomically
+    from ocsync.store.files import real_path, write_atomically
 
     facts: dict[str, Any] = {"format": 1, "fingerprint": digest, "targets": targets}
     facts["steps"] = msgspec.to_builtins(drafted.plan.steps)
     try:
-        write_atomically(path.absolute(), msgspec.json.format(msgspec.json.encode(facts)) + b"\n")
+        text = msgspec.json.format(msgspec.json.encode(facts)) + b"\n"
+        write_atomically(real_path(path), text)
     except OSError as error:
         raise FileMissing(f"{path}: {error.strerror}") from error
