@@ -71,7 +71,7 @@ class Context:
             from ocsync.store.identity import owner_of
 
             text = f"{path} belongs to {owner_of(path)} and is not used"
-            context.warn(f"{text}; this command uses {found.root}")
+            context.warn_once(f"{text}; this command uses {found.root}")
         return context
 
     def __enter__(self) -> Self:

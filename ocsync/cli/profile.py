@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.options import LOCAL_EXITS, Yes, command
-from ocsync.errors import Conflict, ExitCode, UsageError
+from ocsync.errors import Conflict, Damaged, ExitCode, UsageError
 
 if TYPE_CHECKING:
     from ocsync.store import Profile, ProfileDir
@@ -105,7 +106,7 @@ def register(app: typer.Typer) -> None:
         ctx.console.document("profile add", {**_profile_document(profile), "current": current})
         ctx.console.print(f"{name}  {url}" + ("  (current)" if current else ""), "+")
         if not ctx.workspace.is_recorded(ctx.workspace.root / "profiles" / name):
-            ctx.warn(
+            ctx.warn_once(
                 f"{user_data_folder(os.environ)} cannot be written, so it is not recorded that you "
                 "added this profile; name the workspace in later commands (OCSYNC_WORKSPACE), or "
                 "set OCSYNC_DATA_DIR to a folder that you can write"
@@ -153,29 +154,51 @@ def register(app: typer.Typer) -> None:
         ctx.console.print(f"{name} is current", "=")
 
     @command(group, "remove", exits=LOCAL_EXITS)
-    def remove(ctx: Context, name: Name, yes: Yes = False) -> None:
+    def remove(
+        ctx: Context,
+        name: Name,
+        forget_pauses: Annotated[
+            bool,
+            typer.Option(
+                "--forget-pauses", help="Remove it although targets stay paused on the server."
+            ),
+        ] = False,
+        forget_listeners: Annotated[
+            bool,
+            typer.Option(
+                "--forget-listeners", help="Remove it although its listeners stay attached."
+            ),
+        ] = False,
+        yes: Yes = False,
+    ) -> None:
         """Remove a profile with its journal and runs.
 
-        Refused while it holds a pause, or a listener beside a real target.
+        Refused while targets that it paused are paused, or a listener that it
+        attached is there. If they cannot be unpaused or detached any more,
+        the --forget options remove the profile all the same.
         """
-        from ocsync.store.summary import summarize_journal
-
         ctx.yes = yes
         folder = _open(ctx, name)
         with folder.run_lock():  # a running resume must not lose its folder
-            if folder.read_raw_pauses():
+            paused = _names(folder.read_raw_pauses, forget=forget_pauses)
+            if paused and not forget_pauses:
                 raise Conflict(
-                    f"profile {name} has paused {', '.join(folder.read_raw_pauses())}",
-                    hint=f"ocsync unpause {' '.join(folder.read_raw_pauses())} --profile {name}",
+                    f"profile {name} has paused {', '.join(paused)}",
+                    hint=f"ocsync unpause {' '.join(paused)} --profile {name}; if that is no "
+                    f"longer possible: ocsync profile remove {name} --forget-pauses",
                 )
-            if attached := ", ".join(folder.read_raw_attachments()):
+            attached = _names(folder.read_raw_attachments, forget=forget_listeners)
+            if attached and not forget_listeners:
                 raise Conflict(
-                    f"profile {name} has attached a listener: {attached}",
-                    hint=f"ocsync delivery detach --profile {name}",
+                    f"profile {name} has attached a listener: {', '.join(attached)}",
+                    hint=f"ocsync delivery detach --profile {name}; if that is no longer "
+                    f"possible: ocsync profile remove {name} --forget-listeners",
                 )
-            staged = summarize_journal(folder.path / "journal", ctx.warn_once).entries
-            what = f" with {staged:,} staged entries" if staged else ""
-            if not ctx.ask(f"Remove profile {name}{what} and its runs?"):
+            for target in paused:
+                ctx.warn_once(f"{target} stays paused on the server; no workspace will unpause it")
+            for listener in attached:
+                ctx.warn_once(f"{listener} stays attached; OrderCloud goes on delivering to it")
+            if not ctx.ask(f"Remove profile {name}{_staged(folder)} and its runs?"):
                 raise UsageError("nothing was removed")
         ctx.workspace.remove_profile(name)
         ctx.console.document("profile remove", {"profile": name})
@@ -223,6 +246,28 @@ def register(app: typer.Typer) -> None:
         ctx.workspace.trust(folder.path)
         ctx.console.document("profile trust", {"profile": folder.profile.name, "why": reason})
         ctx.console.print(f"{folder.profile.name} is trusted as it is now", "✓")
+
+
+def _names(read: Callable[[], Mapping[str, Any]], *, forget: bool) -> list[str]:
+    """Return the names in a file of the profile; none if it is to be forgotten and is damaged."""
+    try:
+        return list(read())
+    except Damaged:
+        if forget:
+            return []
+        raise
+
+
+def _staged(folder: ProfileDir) -> str:
+    """Return, in words, what is staged and would be lost."""
+    from ocsync.render.text import count
+    from ocsync.store.summary import summarize_journal
+
+    try:
+        number = summarize_journal(folder.path / "journal", lambda _: None).entries
+    except Damaged:
+        return " with a damaged journal"
+    return f" with {count(number, 'staged entry')}" if number else ""
 
 
 def _open(ctx: Context, name: str) -> ProfileDir:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ocsync.cli.context import Context, current_folder
-from ocsync.cli.options import command, parse_duration
+from ocsync.cli.options import Yes, command, parse_duration
 from ocsync.errors import ExitCode
 
 
@@ -37,6 +37,7 @@ def register(app: typer.Typer) -> None:
         dry_run: Annotated[
             bool, typer.Option("--dry-run", "-n", help="Show the way back; stage nothing.")
         ] = False,
+        yes: Yes = False,
     ) -> ExitCode:
         """Stage the way back from a run; nothing is sent.
 
@@ -49,6 +50,7 @@ def register(app: typer.Typer) -> None:
         from ocsync.render import rollback as shown
         from ocsync.schema import read_ref
 
+        ctx.yes = yes
         seconds, forced = parse_duration(settle), [read_ref(ref) for ref in overwrite or ()]
         runs = ctx.folder().runs
         with choose_run(runs, name) as run:

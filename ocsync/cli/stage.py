@@ -171,14 +171,16 @@ def register(app: typer.Typer) -> None:
         refs: Annotated[
             list[str], typer.Argument(metavar="REF...", help="Refs, or entry numbers.")
         ],
+        yes: Yes = False,
     ) -> None:
         """Unstage all entries of refs, or single entries by number."""
         from ocsync.render.text import count
         from ocsync.schema import ref_key
 
+        ctx.yes = yes
         journal = ctx.folder().journal
         entries = journal.entries()
-        numbers = {int(word) for word in refs if word.isdigit()}
+        numbers = {int(word) for word in refs if word.isdecimal()}
         keys = {ref_key(word) for word in refs}
         dropped = {e.seq for e in entries if ref_key(e.ref) in keys or e.seq in numbers}
         known = {ref_key(e.ref) for e in entries} | {str(e.seq) for e in entries}

@@ -11,6 +11,7 @@ workspace must have no links and no files of others, and the profile may not sig
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -152,10 +153,11 @@ class Workspace:
             self.use_profile(profile.name)
 
     def _check_name(self, name: str) -> None:
+        shown = json.dumps(name, ensure_ascii=False)
         if not name.replace("-", "").replace("_", "").isalnum() or name.startswith("-"):
-            raise UsageError(f'"{name}" cannot be a profile\'s name', hint=_NAME_HINT)
+            raise UsageError(f"{shown} cannot be a profile's name", hint=_NAME_HINT)
         if name.casefold() in _RESERVED_NAMES or unicodedata.normalize("NFKC", name) != name:
-            text = f'"{name}" cannot be the name of a folder on every system'
+            text = f"{shown} cannot be the name of a folder on every system"
             raise UsageError(text, hint=_NAME_HINT)
         if len(name.encode()) > _LONGEST_NAME:
             raise UsageError(f"a profile's name has at most {_LONGEST_NAME} bytes", hint=_NAME_HINT)
@@ -216,11 +218,13 @@ class Workspace:
         """
         from ocsync.store.profiles import trust_risk
 
+        risk = trust_risk(profile)
+        if not (risk or self.is_found):
+            return ""
         recorded = self._read_record().get(_record_key(path))
         if recorded == _fingerprint(files.read_bytes(path / "profile.toml")):
             return ""
-        unknown = "it came with this folder; you have not added it" if self.is_found else ""
-        return trust_risk(profile) or ("" if recorded else unknown)
+        return risk or ("" if recorded else "it came with this folder; you have not added it")
 
     def check_trust(self, path: Path, profile: Profile) -> None:
         """Raise TrustRequired when *profile* in *path* must be trusted by hand first."""
