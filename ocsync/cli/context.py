@@ -158,7 +158,10 @@ class Context:
 
         lock = self.folder().run_lock() if locked else nullcontext()
         with lock:
-            return asyncio.run(main())
+            try:
+                return asyncio.run(main())
+            except KeyboardInterrupt:  # only while nothing is written; typer would end in silence
+                raise Interrupted("interrupted; nothing was changed") from None
 
     @asynccontextmanager
     async def session(
@@ -237,6 +240,7 @@ def _stopping(session: Session, console: Console, *, writes: bool) -> Iterator[l
     A task that only reads is left at the first.
     """
     from ocsync.engine.signals import Signals
+    from ocsync.secrets import stop_commands
 
     signals, last = Signals(), float("-inf")
     counted: list[int] = []
@@ -252,6 +256,7 @@ def _stopping(session: Session, console: Console, *, writes: bool) -> Iterator[l
             os._exit(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED)
         console.alert("stopping; waiting for the requests under way (again to leave at once)", "!")
         session.stop.set()
+        stop_commands()
 
     if writes:
         signals.start()
