@@ -38,7 +38,7 @@ def preview_repair(folder: ProfileDir) -> RepairPreview:
         for path in log.list_segments(folder.path / "journal"):
             good = (payload for _, payload in integrity.read_good_lines(path))
             lines = map(log.encode_line, _repaired(good, next=1))
-            (scratch / path.name).write_bytes(b"".join(lines))
+            files.write_note(scratch / path.name, b"".join(lines))
         journal = Journal(scratch, nullcontext, lambda _: None)
         sealed = journal.find_unsealed(sealed_numbers(folder.path))
         return RepairPreview(len(journal.entries()) - len(sealed), len(sealed))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -169,3 +170,15 @@ def test_a_failed_write_names_its_file(tmp_path: Path, monkeypatch: pytest.Monke
     with log, pytest.raises(OSError, match="File too large") as caught:
         log.append([b'{"a":1}'])
     assert caught.value.filename == str(tmp_path / "log.jsonl")
+
+
+def test_no_other_module_opens_a_file_of_the_workspace() -> None:
+    """A second way to open one would follow what this one does not."""
+    opens = re.compile(
+        r"[.](open|read_bytes|read_text|write_bytes|write_text|touch|rename|rmtree)\("
+    )
+    allowed = ("files.", "tomllib.", "os.fdopen")
+    for path in Path(files.__file__).parent.glob("*.py"):
+        for line in path.read_text().splitlines() if path.name != "files.py" else ():
+            used = opens.search(line)
+            assert not used or any(name in line for name in allowed), f"{path.name}: {line}"
