@@ -1,4 +1,4 @@
-"""`python -m ocsync`."""
+"""The entry point of `python -m ocsync`."""
 
 from ocsync.cli import main
 

@@ -1,12 +1,13 @@
-"""Entries -> changes: the net effect of what is staged, one ref at a time. Pure.
+"""Consolidation of entries into changes: the net effect on each ref. Pure.
 
 The law: for a sequence of entries that the server accepts, and nobody else writing, sending the
 changes leaves the marketplace exactly as sending every entry, one by one, would have.
 
 - set after set: later fields win; `xp.a.b` stays a path, or goes into an `xp.a` staged before.
-- put: replaces what came before. set after put: folded into it. A put that brings something else
-  into being (a buyer its catalog) is kept apart from later edits of the field that decides it; so
-  is a value that leaves something behind (a product stays linked to each default supplier it had).
+- put: replaces what came before. set after put: folded into it. A put that creates something else
+  too (a buyer its catalog) is kept apart from later edits of the field that decides it; so is a
+  value with an effect that a later one does not undo (a product stays linked to each default
+  supplier it had).
 - adjust: sums up; set then adjust is a set of the sum, adjust then set is the set; after a put that
   leaves the field to the server it is a second change, to be sent after the first.
 - assign: replaces an earlier assign whole.
@@ -21,7 +22,7 @@ from typing import Any
 import msgspec
 
 from ocsync.errors import InputError, Problem
-from ocsync.field_paths import MISSING, equal, inside, nest, replaced, split, value_at
+from ocsync.field_paths import MISSING, is_below, json_equal, nest, split_path, value_at, with_value
 from ocsync.models import Change, ContradictedExpectation, Entry, Fields, Op, Ref
 from ocsync.schema import field_at, kind_of, ref_key
 
@@ -63,37 +64,40 @@ def expect_current(earlier: Iterable[Entry], entry: Entry, current: Fields) -> F
 
 
 def merge(fields: Fields, path: str, value: Any) -> None:
-    """Write *value* at *path*, inside a path that *fields* has, or in place of deeper ones."""
+    """Write *value* at *path* of *fields*, in place of deeper paths.
+
+    If *fields* has a path above *path*, *value* goes into that one's value.
+    """
     if "." not in path:
         fields[path] = value
         return
-    for deeper in [p for p in fields if inside(p, path)]:
+    for deeper in [p for p in fields if is_below(p, path)]:
         del fields[deeper]
     for outer in fields:
-        if inside(path, outer):
-            below = split(path)[len(split(outer)) :]
-            fields[outer] = replaced(fields[outer], below, value)
+        if is_below(path, outer):
+            below = split_path(path)[len(split_path(outer)) :]
+            fields[outer] = with_value(fields[outer], below, value)
             return
     fields[path] = value
 
 
 class _RefAccumulator:
-    """The entries of one ref, folded as they come.
+    """The entries of one ref, folded in order.
 
     The request in the making is *op*, *fields* and *sums*. Requests that have to go before it are
-    *finished*; *left* is what these leave in the entity. *put* says that one of all is a put, so
-    that fields nobody named are at the server's defaults; *has_side_effect* says that one of
-    *finished* leaves something behind that nothing later undoes.
+    *finished*; *finished_fields* are the values that these leave in the entity. *has_put* says that
+    one of all is a put, so that fields nobody named are at the server's defaults; *has_side_effect*
+    says that one of *finished* has an effect that nothing later undoes.
     """
 
     def __init__(self, ref: Ref) -> None:
         self.ref = ref
         self.finished: list[Change] = []
-        self.left: Fields = {}
-        self.put = False
+        self.finished_fields: Fields = {}
+        self.has_put = False
         self.has_side_effect = False
         self.expect: Fields = {}
-        self.broken: list[ContradictedExpectation] = []
+        self.contradicted: list[ContradictedExpectation] = []
         self._begin(Op.SET)
 
     def _begin(self, op: Op, *, replace: bool = False) -> None:
@@ -116,16 +120,19 @@ class _RefAccumulator:
         self.entries.append(entry.seq)
 
     def changes(self) -> list[Change]:
-        """The requests, in order; what is expected, and what cannot be, is the first one's."""
+        """Return the requests, in order.
+
+        Expectations and contradictions belong to the first one.
+        """
         self._finish()
         first = msgspec.structs.replace(
-            self.finished[0], expect=self.expect, contradicted=tuple(self.broken)
+            self.finished[0], expect=self.expect, contradicted=tuple(self.contradicted)
         )
         return [first, *self.finished[1:]]
 
     def _set(self, entry: Entry) -> None:
-        decides = self.op is Op.PUT and self._deciding() & entry.fields.keys()
-        if decides or self._lasts({**self.fields, **entry.fields}):
+        decides = self.op is Op.PUT and self._deciding_fields() & entry.fields.keys()
+        if decides or self._drops_side_effect({**self.fields, **entry.fields}):
             self._finish()
         for path, value in entry.fields.items():
             self.sums.pop(path, None)
@@ -141,31 +148,34 @@ class _RefAccumulator:
                 self.sums[path] = self.sums.get(path, 0) + amount
 
     def _replace(self, entry: Entry) -> None:
-        """A put or assign makes what came before needless, but for what an earlier put decided."""
-        decided = self.put and bool(self._deciding())
-        if self._lasts(entry.fields) or (decided and self.op is Op.PUT):
+        """Start over from a put or an assign.
+
+        It makes earlier entries needless, except for what an earlier put created.
+        """
+        decided = self.has_put and bool(self._deciding_fields())
+        if self._drops_side_effect(entry.fields) or (decided and self.op is Op.PUT):
             self._finish()
         keeps = decided or self.has_side_effect
         replace = entry.replace
-        if self.put and not keeps:
+        if self.has_put and not keeps:
             replace = self.finished[0].replace if self.finished else self.replace
         entries = self.entries
         if not keeps:
             entries = [n for c in self.finished for n in c.entries] + entries
-            self.finished, self.left = [], {}
+            self.finished, self.finished_fields = [], {}
         self._begin(entry.op, replace=replace or keeps)
-        self.put = entry.op is Op.PUT
+        self.has_put = entry.op is Op.PUT
         self.fields, self.entries = dict(entry.fields), entries
 
-    def _deciding(self) -> set[str]:
-        """The fields by which a put that creates decides whether it brings something else along.
+    def _deciding_fields(self) -> set[str]:
+        """Return the fields by which a creating put decides whether it creates something else too.
 
         A later edit of one is not folded into that put, as the put would then decide otherwise.
         """
         return {made.unless_field for made in kind_of(self.ref).creates if made.unless_field}
 
-    def _lasts(self, fields: Fields) -> bool:
-        """Whether *fields*, in the place of ours, drop a value that leaves something behind."""
+    def _drops_side_effect(self, fields: Fields) -> bool:
+        """Return whether *fields*, in place of these, drop a value with a side effect."""
         known = kind_of(self.ref).fields
         return any(
             known[path].has_side_effect and value is not None and value != fields.get(path)
@@ -186,9 +196,9 @@ class _RefAccumulator:
                 entries=tuple(self.entries),
             )
         )
-        self.has_side_effect |= self._lasts({})
+        self.has_side_effect |= self._drops_side_effect({})
         for path, value in self.fields.items():
-            merge(self.left, path, value)
+            merge(self.finished_fields, path, value)
         self._begin(Op.SET)
 
     def expect_current(self, path: str, current: Any) -> tuple[Any, str]:
@@ -196,34 +206,34 @@ class _RefAccumulator:
 
         With it, the reason why it cannot be expected, or "".
         """
-        staged = self._staged(path)
+        staged = self._staged_value(path)
         if staged is not MISSING:
             return staged, ""
         amount = self.sums.get(path, 0)
         if amount and current is None:
             return None, f"is on the server, and a staged adjustment adds {amount} to it"
-        if not equal(self.expect.get(path, current), current):
+        if not json_equal(self.expect.get(path, current), current):
             value = msgspec.json.encode(self.expect[path]).decode()
             return current, f"is on the server, but a staged edit expects {value}"
         return current + amount if amount else current, ""
 
     def _expect(self, seq: int, path: str, expected: Any) -> None:
-        staged = self._staged(path)
+        staged = self._staged_value(path)
         if staged is MISSING:
             amount = self.sums.get(path, 0)
             before = expected - amount if amount and isinstance(expected, int | float) else expected
             staged = self.expect.setdefault(path, before)
             expected = before
-        if not equal(staged, expected):
-            self.broken.append(ContradictedExpectation(seq, path, expected, staged))
+        if not json_equal(staged, expected):
+            self.contradicted.append(ContradictedExpectation(seq, path, expected, staged))
 
-    def _staged(self, path: str) -> Any:
-        """The value that the entries so far leave at *path*, or MISSING when the server has it."""
-        known = dict(self.left)
+    def _staged_value(self, path: str) -> Any:
+        """Return the value that the entries leave at *path*; MISSING if the server has it."""
+        known = dict(self.finished_fields)
         for name, value in self.fields.items():
             merge(known, name, value)
         found = known[path] if path in known else value_at(nest(known), path)
-        if found is MISSING and self.put:
+        if found is MISSING and self.has_put:
             field = field_at(kind_of(self.ref), path)
             found = field.default if field else None
         if found is MISSING or path not in self.sums:

@@ -1,6 +1,6 @@
-"""What a change means against a document that was read: what to send, and what differs. Pure.
+"""Comparison of a change with a document that was read: what to send, and what differs. Pure.
 
-A document is what the server answered, nested; None when the entity is not there.
+A document is the nested JSON that the server answered; None for an entity that does not exist.
 """
 
 from __future__ import annotations
@@ -9,7 +9,16 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ocsync.field_paths import MISSING, equal, flatten, join, nest, replaced, split, value_at
+from ocsync.field_paths import (
+    MISSING,
+    flatten,
+    join_path,
+    json_equal,
+    nest,
+    split_path,
+    value_at,
+    with_value,
+)
 from ocsync.models import Change, Fields, Op, Ref
 from ocsync.schema import FieldType, Kind, body_ids, field_at, kind_of
 
@@ -17,11 +26,12 @@ Document = dict[str, Any]
 
 
 def resolve_values(change: Change, current: Document | None) -> Fields:
-    """The values to write, absolute: sums added to *current*, `xp.a.b` made a complete `xp.a`.
+    """Return the values to write, absolute.
 
-    What PATCH does below the top level of xp is not documented; a complete top-level value comes
-    out the same whether the platform replaces or merges (api-facts 7). An assignment carries all
-    its fields, null where none was staged, as the effect of leaving one out is not known either.
+    Sums are added to *current*, `xp.a.b` becomes a complete `xp.a`: PATCH below the top level of xp
+    is not documented; a complete top-level value comes out the same whether the platform replaces
+    or merges (api-facts 7). An assignment carries all its fields, null where none was staged, as
+    the effect of leaving one out is not known either.
     """
     fields = dict(change.fields)
     if change.op is Op.ASSIGN:
@@ -29,44 +39,44 @@ def resolve_values(change: Change, current: Document | None) -> Fields:
         return {name: fields.get(name) for name in writable}
     base = current or {}
     for path, amount in change.adjust.items():
-        found = value_at(base, path)
-        fields[path] = (found if isinstance(found, int | float) else 0) + amount
+        number = value_at(base, path)
+        fields[path] = (number if isinstance(number, int | float) else 0) + amount
     if change.op is Op.SET:
-        return _whole_keys(fields, base)
+        return _complete_xp(fields, base)
     return fields
 
 
-def _whole_keys(fields: Fields, current: Document) -> Fields:
+def _complete_xp(fields: Fields, current: Document) -> Fields:
     whole: Fields = {}
     for path, value in fields.items():
-        parts = split(path)
+        parts = split_path(path)
         if parts[0] != "xp" or len(parts) < 3:
             whole[path] = value
             continue
-        top = join(parts[:2])
+        top = join_path(parts[:2])
         start = whole.get(top, value_at(current, top))
-        whole[top] = replaced(None if start is MISSING else start, parts[2:], value)
+        whole[top] = with_value(None if start is MISSING else start, parts[2:], value)
     return whole
 
 
-def body(change: Change, sent: Fields) -> Document:
-    """The request's body for the values *sent*."""
+def request_body(change: Change, sent: Fields) -> Document:
+    """Return the request's body for the values *sent*."""
     return {**body_ids(change.ref), **nest(sent)} if change.op is Op.ASSIGN else nest(sent)
 
 
 def diff(ref: Ref, wanted: Fields, found: Document | None) -> dict[str, dict[str, Any]]:
-    """Each path of *wanted* whose value in *found* is another: path -> wanted and found."""
+    """Return each path of *wanted* whose value in *found* differs: path -> wanted and found."""
     differences = {}
     for path, value in wanted.items():
-        seen = value_at(found, path)
-        if not _same(ref, path, value, seen):
-            seen = None if seen is MISSING else seen
-            differences[path] = {"wanted": value, "found": seen}
+        actual = value_at(found, path)
+        if not _same_value(ref, path, value, actual):
+            actual = None if actual is MISSING else actual
+            differences[path] = {"wanted": value, "found": actual}
     return differences
 
 
-def unchanged(change: Change, sent: Fields, current: Document | None) -> bool:
-    """Whether sending would change nothing; for a put, that no field it leaves out would fall."""
+def is_unchanged(change: Change, sent: Fields, current: Document | None) -> bool:
+    """Return whether sending would change nothing, a put's omitted fields included."""
     if current is None or diff(change.ref, sent, current):
         return False
     if change.op is not Op.PUT:
@@ -77,10 +87,10 @@ def unchanged(change: Change, sent: Fields, current: Document | None) -> bool:
         if left_out and not (field.read_only or field.write_only or field.create_only):
             found = value_at(current, path)
             empty = found == {} and field.type is FieldType.OBJECT
-            if not empty and not _same(change.ref, path, field.default, found):
+            if not empty and not _same_value(change.ref, path, field.default, found):
                 return False
     xp, now = document.get("xp") or {}, current.get("xp") or {}
-    return equal(xp, now)
+    return json_equal(xp, now)
 
 
 def writable_fields(kind: Kind, document: Mapping[str, Any], *, creating: bool = False) -> Fields:
@@ -111,7 +121,7 @@ def emptied_by(change: Change, sent: Fields, current: Document | None) -> Fields
         for path, value in writable_fields(kind, current).items()
         if value_at(document, path) is MISSING
         and value not in (None, {}, [], False, 0, "")
-        and not _same(change.ref, path, value, _default(kind, path))
+        and not _same_value(change.ref, path, value, _default(kind, path))
     }
 
 
@@ -149,44 +159,47 @@ def is_volatile(ref: Ref, path: str) -> bool:
 
 def lacks_base(change: Change, current: Document | None) -> bool:
     """Return whether *change* builds on an entity that *current* does not show."""
-    deep = any(len(split(path)) > 2 for path in change.fields if path.startswith("xp."))
+    deep = any(len(split_path(path)) > 2 for path in change.fields if path.startswith("xp."))
     return current is None and change.op is Op.SET and bool(change.adjust or deep)
 
 
-def before(sent: Iterable[str], current: Document | None) -> Fields:
-    """The values that *current* has at the paths *sent*; absent ones are left out."""
+def values_before(sent: Iterable[str], current: Document | None) -> Fields:
+    """Return the values that *current* has at the paths *sent*, without absent ones."""
     values = {path: value_at(current, path) for path in sent}
     return {path: value for path, value in values.items() if value is not MISSING}
 
 
 def with_own_writes(current: Document | None, sent: Fields, was: Fields) -> Document | None:
-    """*current* with *sent* in it, if it still shows all that *was* there before that write."""
-    if not all(equal(value_at(current, path), was.get(path)) for path in sent):
+    """Return *current* with *sent* in it, if it still shows what *was* there before the write."""
+    if not all(json_equal(value_at(current, path), was.get(path)) for path in sent):
         return current
     document: Any = current
     for path, value in sent.items():
-        document = replaced(document, split(path), value)
+        document = with_value(document, split_path(path), value)
     return document  # type: ignore[no-any-return]
 
 
-def sold(ref: Ref, path: str, pair: Mapping[str, Any]) -> bool:
-    """Whether a difference is stock that went down after our write: orders go on meanwhile."""
+def is_sale(ref: Ref, path: str, pair: Mapping[str, Any]) -> bool:
+    """Return whether a difference is stock that went down after the write.
+
+    Orders go on while a target is paused.
+    """
     field, numbers = field_at(kind_of(ref), path), (pair["wanted"], pair["found"])
     if not field or not field.volatile or not all(isinstance(n, int | float) for n in numbers):
         return False
     return bool(pair["found"] < pair["wanted"])
 
 
-def _same(ref: Ref, path: str, one: Any, other: Any) -> bool:
-    if equal(one, other):
+def _same_value(ref: Ref, path: str, one: Any, other: Any) -> bool:
+    if json_equal(one, other):
         return True
     field = field_at(kind_of(ref), path)
     if field and field.type is FieldType.DATE and isinstance(one, str) and isinstance(other, str):
-        return _instant(one) == _instant(other)
+        return _parse_instant(one) == _parse_instant(other)
     return False
 
 
-def _instant(text: str) -> datetime | str:
+def _parse_instant(text: str) -> datetime | str:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -194,6 +207,6 @@ def _instant(text: str) -> datetime | str:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def mismatches(ref: Ref, expect: Mapping[str, Any], current: Document | None) -> Fields:
-    """The expectations that *current* does not meet: path -> the value it has."""
+def unmet_expectations(ref: Ref, expect: Mapping[str, Any], current: Document | None) -> Fields:
+    """Return the expectations that *current* does not meet: path -> the value it has."""
     return {path: pair["found"] for path, pair in diff(ref, dict(expect), current).items()}

@@ -1,6 +1,6 @@
-"""What the engines announce while they work; frozen, and the same for people and programs.
+"""Events that the engines emit while they work; frozen, and the same for people and programs.
 
-An engine is given one callable, `emit`, and knows nothing of who listens.
+An engine is given one callable, `emit`, and does not know who receives the events.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Notice(Event, frozen=True, tag="said"):
 
 
 class Planned(Event, frozen=True):
-    """A run is about to start (or, *resumed*, to go on): how many steps in how many waves."""
+    """Run about to start or, if *resumed*, to continue: the number of its steps and waves."""
 
     run: str
     steps: int
@@ -46,21 +46,21 @@ class Planned(Event, frozen=True):
 
 
 class Reading(Event, frozen=True):
-    """*done* of *total* refs have been read."""
+    """Progress of reading: *done* of *total* refs."""
 
     done: int
     total: int
 
 
 class ReadDone(Event, frozen=True):
-    """Reading ended: *total* refs, *same* of which already hold what is staged."""
+    """End of reading: *total* refs, *same* of which already have the staged values."""
 
     total: int
     same: int
 
 
 class WaveStarted(Event, frozen=True):
-    """Wave *number* of *of* begins; *kinds* maps each kind to its number of steps."""
+    """Start of wave *number* of *of*; *kinds* maps each kind to its number of steps."""
 
     number: int
     of: int
@@ -68,27 +68,27 @@ class WaveStarted(Event, frozen=True):
 
 
 class StepEnded(Event, frozen=True):
-    """A step has its outcome, and it is on disk."""
+    """Outcome of a step, once it is on disk."""
 
     outcome: Outcome
 
 
 class Waiting(Event, frozen=True):
-    """Nothing is sent for *seconds* because of *why* (throttling, a retry)."""
+    """Pause in sending, for *seconds*, because of *why* (throttling, a retry)."""
 
     seconds: float
     why: str
 
 
 class InFlight(Event, frozen=True, tag="flight"):
-    """How many requests are under way, and how many the pace allows."""
+    """Number of requests in flight, and the number that the pace allows."""
 
     now: int
     limit: int = msgspec.field(name="window")
 
 
 class PauseChanged(Event, frozen=True):
-    """A target was paused or lifted; *seconds* is how long it had been paused, when known."""
+    """Target that was paused or unpaused; *seconds* is how long it had been paused, if known."""
 
     target: str
     paused: bool
@@ -96,23 +96,23 @@ class PauseChanged(Event, frozen=True):
 
 
 class Verifying(Event, frozen=True):
-    """*done* of *total* refs have been read back."""
+    """Progress of verification: *done* of *total* refs read back."""
 
     done: int
     total: int
 
 
 class FindingReported(Event, frozen=True, tag="found"):
-    """Verification has a finding that is not plain sameness."""
+    """Finding of verification other than plain sameness."""
 
     finding: Finding
 
 
 class DeliveryProgress(Event, frozen=True, tag="arriving"):
-    """*done* of *total* changed entities have arrived at the listener as written.
+    """Progress at the listener: *done* of *total* changed entities arrived as written.
 
-    Some came twice, *stale* ones only with older content; *left* is how many seconds may pass yet
-    without news.
+    *duplicates* came more than once, *stale* ones only with older content; *left* is how many more
+    seconds may pass without a new message.
     """
 
     done: int
@@ -123,10 +123,10 @@ class DeliveryProgress(Event, frozen=True, tag="arriving"):
 
 
 class RequestEnded(Event, frozen=True, tag="sent"):
-    """One of many alike (a resync, a delete): *what*, and the error's text if it failed.
+    """End of one of many similar requests (a resync, a delete): *what*, and the error's text.
 
-    *done* of *total* have ended, *failed* of them badly; where those are counted, a report names
-    them at the end.
+    *done* of *total* have ended, *failed* of them with an error; where those are counted, a report
+    names them at the end.
     """
 
     what: str
@@ -140,11 +140,11 @@ Emit = Callable[[Event], None]
 
 
 def ignore(event: Event) -> None:
-    """The listener that does not listen."""
+    """Ignore *event*."""
     del event
 
 
 def as_data(event: Event) -> dict[str, Any]:
-    """The event as plain JSON data."""
+    """Return the event as plain JSON data."""
     data: dict[str, Any] = msgspec.to_builtins(event)
     return data

@@ -21,11 +21,11 @@ class Absent:
 
 
 MISSING: Final = Absent()
-"""What a document has where it has nothing: not null, nothing."""
+"""Value of a member that a document does not have; null is a value."""
 
 
-def split(path: str) -> list[str]:
-    r"""The member names of *path*: `xp.a\.b` has two, `xp` and `a.b`."""
+def split_path(path: str) -> list[str]:
+    r"""Return the member names of *path*: `xp.a\.b` has two, `xp` and `a.b`."""
     if "\\" not in path:
         return path.split(".")
     parts, start = [], 0
@@ -39,13 +39,13 @@ def split(path: str) -> list[str]:
     return parts
 
 
-def join(parts: Iterable[str]) -> str:
-    """The path with these member names; `split(join(parts)) == parts`."""
+def join_path(parts: Iterable[str]) -> str:
+    """Return the path with these member names; `split_path(join_path(parts)) == parts`."""
     return ".".join(part.replace("\\", "\\\\").replace(".", "\\.") for part in parts)
 
 
 def flatten(document: Mapping[str, Any], models: Container[str]) -> dict[str, Any]:
-    """*document* as one value per path; members named in *models* are opened one level.
+    """Return *document* as one value per path; members named in *models* are opened one level.
 
     An empty or null model has no members, so it stays as it is: `{"Inventory": null}`.
     """
@@ -53,31 +53,31 @@ def flatten(document: Mapping[str, Any], models: Container[str]) -> dict[str, An
     for name, value in document.items():
         if name in models and isinstance(value, dict) and value:
             for member, inner in value.items():
-                flat[join((name, member))] = inner
+                flat[join_path((name, member))] = inner
         else:
-            flat[name if "." not in name else join((name,))] = value
+            flat[name if "." not in name else join_path((name,))] = value
     return flat
 
 
 def nest(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The document that *fields* spell; a deeper path overrides what stands at a shallower one."""
+    """Return the document that *fields* describe; deeper paths override shallower ones."""
     document: dict[str, Any] = {}
     for path in sorted(fields, key=lambda p: p.count(".")):
-        document = replaced(document, split(path), fields[path])
+        document = with_value(document, split_path(path), fields[path])
     return document
 
 
 def value_at(document: Any, path: str) -> Any:
-    """The value at *path*, or MISSING."""
-    for part in split(path):
+    """Return the value at *path*, or MISSING."""
+    for part in split_path(path):
         if not isinstance(document, dict) or part not in document:
             return MISSING
         document = document[part]
     return document
 
 
-def replaced(document: Any, parts: list[str], value: Any) -> Any:
-    """*document* with *value* at the place *parts*; what is no object on the way becomes one."""
+def with_value(document: Any, parts: list[str], value: Any) -> Any:
+    """Return *document* with *value* at *parts*; anything on the way becomes an object."""
     if not parts:
         return value
     top = dict(document) if isinstance(document, dict) else {}
@@ -90,13 +90,13 @@ def replaced(document: Any, parts: list[str], value: Any) -> Any:
     return top
 
 
-def inside(path: str, outer: str) -> bool:
-    """Whether *path* lies below *outer*."""
+def is_below(path: str, outer: str) -> bool:
+    """Return whether *path* is below *outer*."""
     return path.startswith(outer + ".")
 
 
-def equal(one: Any, other: Any) -> bool:
-    """Whether two JSON values are the same: 5 is 5.0, true is not 1, nothing is null."""
+def json_equal(one: Any, other: Any) -> bool:
+    """Return whether two JSON values are equal: 5 is 5.0, true is not 1, absent is null."""
     pairs = [(one, other)]
     while pairs:
         one, other = pairs.pop()
@@ -118,8 +118,8 @@ def equal(one: Any, other: Any) -> bool:
     return True
 
 
-def is_deeper(value: Any, levels: int) -> bool:
-    """Whether objects and lists in *value* are nested more than *levels* deep."""
+def exceeds_depth(value: Any, levels: int) -> bool:
+    """Return whether objects and lists in *value* are nested more than *levels* deep."""
     inner = [value]
     for _ in range(levels + 1):
         nested = [v for v in inner if isinstance(v, dict | list)]

@@ -1,8 +1,8 @@
-"""A listener beside the real delivery target: what this workspace remembers of it.
+"""Attachment of a listener beside the real delivery target, as this workspace recorded it.
 
-Pure. It is written down before the platform is told (`attaching`), and again before it is taken
-away (`detaching`); a crash in between is settled by what the platform says. What is remembered is
-what is ours to take away.
+Pure. It is recorded before the platform is asked (`attaching`), and again before it is removed
+(`detaching`); the platform's state settles a crash in between. This workspace removes only what it
+recorded.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 
 import msgspec
 
-from ocsync.field_paths import equal
+from ocsync.field_paths import json_equal
 
 
 class AttachmentPhase(StrEnum):
-    """How far it has come; the first and the last are intents."""
+    """Progress of an attachment; the first and the last are intents."""
 
     ATTACHING = "attaching"
     ATTACHED = "attached"
@@ -25,7 +25,7 @@ class AttachmentPhase(StrEnum):
 
 
 class AttachmentState(StrEnum):
-    """Whose a configuration's target of one type is."""
+    """Owner of a configuration's target of one type."""
 
     FREE = "free"
     OURS = "ours"
@@ -33,9 +33,9 @@ class AttachmentState(StrEnum):
 
 
 class Attachment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A listener of ours in delivery configuration *config*, as its target of type *target_type*.
+    """Listener of this workspace in configuration *config*, as its target of type *target_type*.
 
-    *shown* is what the platform shows of it, *was* what it showed before a change under way: never
+    *shown* is the target as the platform shows it, *was* the same before a change under way: never
     its secrets. *targets* are the sync targets it was attached for, *found* is the configuration
     before. *since* is UTC, ISO 8601.
     """
@@ -52,40 +52,40 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def key(self) -> str:
-        """The name it is kept under."""
+        """Name under which it is recorded: CONFIG/TYPE."""
         return f"{self.config}/{self.target_type}"
 
 
-def place_of(shown: Mapping[str, Any]) -> str:
-    """Where a delivery target of what is *shown* delivers to, in words."""
+def destination_of(shown: Mapping[str, Any]) -> str:
+    """Return, in words, where the delivery target *shown* delivers to."""
     if shown.get("Topic"):
         return f"topic {shown['Topic']} at {shown.get('BootstrapServers')}"
     return str(shown.get("Endpoint") or "")
 
 
 def target_in(document: Mapping[str, Any], target_type: str) -> dict[str, Any]:
-    """The target of type *target_type* in a delivery configuration; empty for none."""
+    """Return the target of type *target_type* in a delivery configuration; empty for none."""
     targets = document.get("DeliveryTargets")
-    found = targets.get(target_type) if isinstance(targets, dict) else None
-    return found if isinstance(found, dict) else {}
+    target = targets.get(target_type) if isinstance(targets, dict) else None
+    return target if isinstance(target, dict) else {}
 
 
-def standing(
+def attachment_state(
     mine: Attachment | None, document: Mapping[str, Any], target_type: str
 ) -> AttachmentState:
-    """Whose the target of type *target_type* in *document* is, as the platform shows it now."""
-    there = target_in(document, target_type)
-    if not there:
+    """Return the owner of *document*'s target of type *target_type*, as the platform shows it."""
+    target = target_in(document, target_type)
+    if not target:
         return AttachmentState.FREE
     known = [shown for shown in (mine.shown, mine.was) if shown] if mine else []
-    same = any(all(equal(there.get(n), v) for n, v in shown.items()) for shown in known)
+    same = any(all(json_equal(target.get(n), v) for n, v in shown.items()) for shown in known)
     return AttachmentState.OURS if same else AttachmentState.THEIRS
 
 
 def resolve_intent(mine: Attachment, document: Mapping[str, Any]) -> Attachment | None:
-    """What remains of *mine* once the platform has told; None when nothing of ours is there."""
-    if standing(mine, document, mine.target_type) is not AttachmentState.OURS:
+    """Return *mine* as *document* confirms it; None if this workspace has nothing there."""
+    if attachment_state(mine, document, mine.target_type) is not AttachmentState.OURS:
         return None
-    there = target_in(document, mine.target_type)
-    shown = {name: str(there.get(name) or "") for name in mine.shown}
+    target = target_in(document, mine.target_type)
+    shown = {name: str(target.get(name) or "") for name in mine.shown}
     return msgspec.structs.replace(mine, phase=AttachmentPhase.ATTACHED, shown=shown, was={})

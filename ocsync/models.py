@@ -1,7 +1,7 @@
-"""The nouns that cross layers: Entry -> Change -> Step -> Outcome -> Finding.
+"""Nouns that cross layers: Entry -> Change -> Step -> Outcome -> Finding.
 
 All are frozen. A *ref* is text, `kind/ID[/ID...]`, its kind and IDs in the table's order; IDs
-hold no slash. *Fields* are flat documents (see `document`): path -> JSON value.
+hold no slash. *Fields* are flat documents (see `field_paths`): path -> JSON value.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Fields = dict[str, Any]
 
 
 class Op(StrEnum):
-    """The effect of an entry on its ref. Deletes and sync requests are steps, but never staged."""
+    """Operation on a ref. Deletes and sync requests are steps, but are never staged."""
 
     SET = "set"
     PUT = "put"
@@ -31,9 +31,9 @@ class Entry(
 ):
     """One staged edit, one line of the journal.
 
-    *seq* orders the journal and never repeats in a profile; 0 until the journal gives one.
-    *at* is UTC, ISO 8601. *source* is `FILE:LINE` for imports, `rollback RUN` for what takes a run
-    back. *expect* holds what the operator believes is on the server just before this entry.
+    *seq* orders the journal and never repeats in a profile; 0 until the journal gives one. *at* is
+    UTC, ISO 8601. *source* is `FILE:LINE` for imports, `rollback RUN` for an edit that undoes a
+    run. *expect* holds the values that the operator expects on the server just before this entry.
     *replace* lets a put meet an existing entity.
     """
 
@@ -49,7 +49,7 @@ class Entry(
 
 
 class ContradictedExpectation(msgspec.Struct, frozen=True):
-    """An expectation that the staged entries themselves contradict, found without the server.
+    """Expectation that the staged entries themselves contradict, found without the server.
 
     *staged* is the value that earlier entries leave in *field* just before entry *seq*.
     """
@@ -61,11 +61,11 @@ class ContradictedExpectation(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """The net effect of entries of one ref, in one request.
+    """Net effect of the entries of one ref, in one request.
 
     *op* is set, put or assign; delete in a run of deletes. *fields* are absolute values; `xp.a.b`
-    paths stay until `xp.a` has been read. *adjust* are sums to add to what the server has. *expect*
-    is to hold before the request. *entries* are the journal's numbers folded in, in order.
+    paths stay until `xp.a` has been read. *adjust* are sums to add to the server's values. *expect*
+    must hold before the request. *entries* are the numbers of the folded entries, in order.
     """
 
     op: Op
@@ -93,12 +93,12 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     @property
     def ref(self) -> Ref:
-        """The ref that this step writes."""
+        """Ref that this step writes."""
         return self.change.ref
 
 
 class State(StrEnum):
-    """What became of a step."""
+    """End state of a step."""
 
     DONE = "done"
     UNCHANGED = "unchanged"
@@ -109,12 +109,12 @@ class State(StrEnum):
 
     @property
     def succeeded(self) -> bool:
-        """Whether the marketplace now has what was staged."""
+        """Whether the marketplace now has the staged values."""
         return self in (State.DONE, State.UNCHANGED)
 
 
 class Intent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="intent"):
-    """The record before a request: step *number* is about to send *sent*, over *before*.
+    """Record written before a request: step *number* is about to send *sent*, over *before*.
 
     Both are flat and cover the same paths; MISSING values are left out of *before*. *emptied* maps
     the paths that a put leaves out to the values there. *absent* says that the entity did not
@@ -132,7 +132,7 @@ class Intent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag=
 
 
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="outcome"):
-    """How a step ended.
+    """End of a step.
 
     *status*, *code* and *message* are the platform's, where it answered. *blocked_by* is the ref
     whose failure blocked it. *sent* holds the values that were written (or found, when unchanged);
@@ -156,7 +156,7 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag
 
 
 class Sign(StrEnum):
-    """What verification saw."""
+    """Sign of a finding."""
 
     SAME = "="
     MOVED = "~"
@@ -166,7 +166,7 @@ class Sign(StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What verification saw of one ref: its worst sign, and each field that is not the same.
+    """Finding of verification about one ref: its worst sign, and each field that differs.
 
     *fields* maps path -> {"wanted": value, "found": value}. *where* says where it was looked for:
     in the marketplace, or at the `delivery` target.
@@ -180,7 +180,7 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Tombstone(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A ref that *run* deleted and that nothing of ours has made again since.
+    """Ref that *run* deleted and that this workspace has not created again since.
 
     *confirmed* is false from before the request until the run is closed. *at* is UTC, ISO 8601.
     """
@@ -192,21 +192,24 @@ class Tombstone(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class TargetState(msgspec.Struct, frozen=True, kw_only=True):
-    """A sync configuration as the server has it now; *exists* is false when there is none."""
+    """Sync configuration as the server has it now; *exists* is false when there is none.
+
+    *sends_changes* and *sends_deletes* are its two switches for messages.
+    """
 
     name: str
     exists: bool
     paused: bool = False
     delivery: str = ""
-    changed: bool = True
-    deleted: bool = True
+    sends_changes: bool = True
+    sends_deletes: bool = True
     config: dict[str, Any] = {}
 
 
 class Delivery(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A message that arrived at a delivery target; *at* is UTC, ISO 8601.
+    """Message that arrived at a delivery target; *at* is UTC, ISO 8601.
 
-    *origin* names the very place in a Kafka topic that it was read from; empty for one over HTTP.
+    *origin* names the position in a Kafka topic that it was read from; empty for one over HTTP.
     """
 
     at: str

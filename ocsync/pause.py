@@ -1,4 +1,4 @@
-"""The pause of a target: what this workspace remembers of it, and how it stands to the server.
+"""The pause of a target: this workspace's record of it, compared with the server. Pure.
 
 Pure. A pause is written down before the server is told (`pausing`), and again before it is lifted
 (`lifting`). After a crash in between the server says how a `pausing` ended. A `lifting` whose
@@ -21,7 +21,7 @@ from ocsync.schema import TARGETS
 
 
 class PausePhase(StrEnum):
-    """How far a pause has come; the first and the last are intents."""
+    """Progress of a pause; the first and the last are intents."""
 
     PAUSING = "pausing"
     PAUSED = "paused"
@@ -29,7 +29,7 @@ class PausePhase(StrEnum):
 
 
 class Pause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A pause of ours. *since* and *until* are UTC, ISO 8601; *found* is the config before it.
+    """Pause made by this workspace. *since* and *until* are UTC, ISO 8601.
 
     *job* is the address of the CI job that paused. *run* is the run that paused for its own replay,
     *window* the window that did for its command; *adopted* that somebody else had paused it. *lost*
@@ -49,30 +49,30 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     lost: str = ""
     found: dict[str, Any] = {}
 
-    def check(self) -> None:
-        """Raise ValueError for a target that is none."""
+    def check_target(self) -> None:
+        """Raise ValueError if *target* is not a sync target."""
         if self.target not in TARGETS:
             raise ValueError(f"{self.target} is not a sync target")
 
     def seconds(self, now: datetime) -> float:
-        """How long it has lasted."""
-        return (now - datetime.fromisoformat(self.since)).total_seconds()
+        """Return how many seconds it has lasted; 0 if it begins after *now*."""
+        return max((now - datetime.fromisoformat(self.since)).total_seconds(), 0.0)
 
 
 class PastPause(msgspec.Struct, frozen=True, kw_only=True):
-    """A pause of ours that is over. Stamps are UTC, ISO 8601; *until* is when it was lifted."""
+    """Ended pause of this workspace. Stamps are UTC, ISO 8601; *until* is when it was unpaused."""
 
     target: str
     since: str
     until: str
 
-    def holds(self, moment: datetime) -> bool:
-        """Whether *moment* was in it."""
+    def covers(self, moment: datetime) -> bool:
+        """Return whether *moment* was in it."""
         return datetime.fromisoformat(self.since) <= moment <= datetime.fromisoformat(self.until)
 
 
 class PauseState(StrEnum):
-    """How a target stands: what the server says, held against what is remembered."""
+    """State of a target: the server's, compared with this workspace's record."""
 
     NO_CONFIG = "no config"
     RUNNING = "running"
@@ -83,7 +83,7 @@ class PauseState(StrEnum):
 
 
 def resolve_intent(pause: Pause | None, server: TargetState) -> Pause | None:
-    """What remains of *pause* once the server has told how its open intent ended.
+    """Return *pause* as the server's state settles its open intent; None for no pause.
 
     A pause that did not arrive is forgotten, and one that did is ours. A lift that arrived ends the
     pause. Where the target is still paused the intent stays open, as that may be someone else's

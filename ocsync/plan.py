@@ -1,8 +1,8 @@
-"""Changes -> ordered steps in waves. Pure and stable: the same changes give the same plan.
+"""Plan of changes: ordered steps in waves. Pure and stable: equal changes give an equal plan.
 
 A step waits for the staged refs that its own names (`references`, whose failure blocks it), for
-those that only come first (`after`), and for what a put brings into being (`creates`). Its wave is
-its longest way through these; inside a wave steps run side by side.
+those that only come first (`after`), and for what a put creates (`creates`). Its wave is its
+longest path through these; inside a wave steps run concurrently.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ class Plan(NamedTuple):
 
 
 class _Graph(NamedTuple):
-    """Which changes come before which, by index; *needs* is the part whose failure blocks."""
+    """Order of changes, by index; *needs* are the predecessors whose failure blocks."""
 
     needs: list[set[int]]
-    first: list[set[int]]
+    predecessors: list[set[int]]
 
 
 def build(changes: Iterable[Change]) -> Plan:
-    """The plan of *changes*. Raises PlanCycle, naming its members, when they wait in a circle."""
+    """Return the plan of *changes*. Raises PlanCycle, naming its members, if they form one."""
     nodes = list(changes)
-    graph = _graph(nodes)
-    wave = waves([node.ref for node in nodes], graph.first)
+    graph = _build_graph(nodes)
+    wave = assign_waves([node.ref for node in nodes], graph.predecessors)
     order = sorted(range(len(nodes)), key=lambda i: (wave[i], _RANK[kind_of(nodes[i].ref).name], i))
-    number = {node: place for place, node in enumerate(order, 1)}
+    number = {node: position for position, node in enumerate(order, 1)}
     steps = tuple(
         Step(
             number=number[i],
@@ -54,40 +54,43 @@ def build(changes: Iterable[Change]) -> Plan:
     return Plan(steps, max(wave, default=0))
 
 
-def select(changes: Sequence[Change], targets: Collection[str]) -> set[Ref]:
+def refs_feeding(changes: Sequence[Change], targets: Collection[str]) -> set[Ref]:
     """Return the refs that feed one of *targets* directly, and the staged refs they wait for."""
-    wanted = [i for i, c in enumerate(changes) if set(kind_of(c.ref).direct_targets) & set(targets)]
-    first, chosen = _graph(changes).first, set[int]()
-    while wanted:
-        node = wanted.pop()
+    queue = [i for i, c in enumerate(changes) if set(kind_of(c.ref).direct_targets) & set(targets)]
+    predecessors, chosen = _build_graph(changes).predecessors, set[int]()
+    while queue:
+        node = queue.pop()
         if node not in chosen:
             chosen.add(node)
-            wanted += first[node]
+            queue += predecessors[node]
     return {changes[i].ref for i in chosen}
 
 
-def _graph(nodes: Sequence[Change]) -> _Graph:
+def _build_graph(nodes: Sequence[Change]) -> _Graph:
     last = {ref_key(change.ref): i for i, change in enumerate(nodes)}
-    groups = _groups(nodes)
+    groups = _index_for_after(nodes)
     needs: list[set[int]] = [set() for _ in nodes]
-    first: list[set[int]] = [set() for _ in nodes]
+    predecessors: list[set[int]] = [set() for _ in nodes]
     for i, change in enumerate(nodes):
         if i and nodes[i - 1].ref == change.ref:
             needs[i].add(i - 1)
         named = map(ref_key, references_of(change.ref, change.fields))
         needs[i] |= {last[key] for key in named if key in last}
-        for child in map(ref_key, created(change)):
+        for child in map(ref_key, created_refs(change)):
             if child in last:
                 needs[last[child]].add(i)
-        first[i] |= _after(change, groups)
+        predecessors[i] |= _after_rules(change, groups)
     for node in range(len(nodes)):
         needs[node].discard(node)
-        first[node] |= needs[node]
-    return _Graph(needs, first)
+        predecessors[node] |= needs[node]
+    return _Graph(needs, predecessors)
 
 
-def created(change: Change) -> list[Ref]:
-    """What a put of *change*'s ref makes on its own (a buyer its catalog; api-facts 5.2)."""
+def created_refs(change: Change) -> list[Ref]:
+    """Return the refs that a put of *change*'s ref creates on its own.
+
+    A buyer brings its catalog (api-facts 5.2).
+    """
     if change.op is not Op.PUT:
         return []
     ids = ids_of(change.ref)
@@ -101,8 +104,8 @@ def created(change: Change) -> list[Ref]:
 _Group = tuple[str, tuple[str, ...], tuple[str, ...]]
 
 
-def _groups(nodes: Sequence[Change]) -> dict[_Group, set[int]]:
-    """The changes of each kind that some `after` names, by the IDs that it goes by."""
+def _index_for_after(nodes: Sequence[Change]) -> dict[_Group, set[int]]:
+    """Return the changes of each kind that some `after` names, keyed by the rule's IDs."""
     kinds = {kind_of(change.ref).name for change in nodes}
     rules = {(a.kind, a.shared_ids) for name in kinds for a in KINDS[name].after}
     by_kind = defaultdict(list)
@@ -122,23 +125,23 @@ def _values(ref: Ref, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(ids[name].casefold() for name in names)
 
 
-def _after(change: Change, groups: dict[_Group, set[int]]) -> set[int]:
-    found: set[int] = set()
+def _after_rules(change: Change, groups: dict[_Group, set[int]]) -> set[int]:
+    before: set[int] = set()
     for rule in kind_of(change.ref).after:
         key = (rule.kind, rule.shared_ids, _values(change.ref, rule.shared_ids))
-        found |= groups.get(key, set())
-    return found
+        before |= groups.get(key, set())
+    return before
 
 
-def waves(refs: Sequence[Ref], first: Sequence[Collection[int]]) -> list[int]:
-    """The wave of each of *refs*, from 1: one after those that come *first*, by their places.
+def assign_waves(refs: Sequence[Ref], predecessors: Sequence[Collection[int]]) -> list[int]:
+    """Return the wave of each of *refs*, from 1: one more than that of its latest predecessor.
 
     Raises PlanCycle when they wait in a circle.
     """
     wave = [1] * len(refs)
-    waiting = [len(before) for before in first]
+    waiting = [len(before) for before in predecessors]
     followers: list[list[int]] = [[] for _ in refs]
-    for node, before in enumerate(first):
+    for node, before in enumerate(predecessors):
         for other in before:
             followers[other].append(node)
     ready = [node for node, count in enumerate(waiting) if not count]
@@ -149,32 +152,34 @@ def waves(refs: Sequence[Ref], first: Sequence[Collection[int]]) -> list[int]:
             if not waiting[follower]:
                 ready.append(follower)
     if len(ready) < len(refs):
-        raise PlanCycle(_circle(refs, first, {n for n, count in enumerate(waiting) if count}))
+        raise PlanCycle(
+            _find_cycle(refs, predecessors, {n for n, count in enumerate(waiting) if count})
+        )
     return wave
 
 
-def _circle(
-    refs: Sequence[Ref], first: Sequence[Collection[int]], stuck: Collection[int]
+def _find_cycle(
+    refs: Sequence[Ref], predecessors: Sequence[Collection[int]], stuck: Collection[int]
 ) -> list[Ref]:
-    """One circle among the *stuck*: walk back from any of them until a place comes again."""
+    """Return one cycle among the *stuck*: walk back from any of them until a node repeats."""
     walk: list[int] = [min(stuck)]
     while True:
-        before = min(n for n in first[walk[-1]] if n in stuck)
+        before = min(n for n in predecessors[walk[-1]] if n in stuck)
         if before in walk:
             return [refs[n] for n in walk[walk.index(before) :]]
         walk.append(before)
 
 
 class KindTotal(NamedTuple):
-    """One row of the plan: entries folded into steps of one kind."""
+    """Row of the plan: entries folded into steps of one kind."""
 
     kind: str
     entries: int
     steps: int
 
 
-def totals(steps: Iterable[Step]) -> list[KindTotal]:
-    """A row per kind, in the table's order."""
+def count_by_kind(steps: Iterable[Step]) -> list[KindTotal]:
+    """Return a row per kind, in the table's order."""
     entries: Counter[str] = Counter()
     requests: Counter[str] = Counter()
     for step in steps:
@@ -185,125 +190,15 @@ def totals(steps: Iterable[Step]) -> list[KindTotal]:
 
 
 class FedTargets(NamedTuple):
-    """The targets that a plan feeds: *direct* ones, and those it may make resend."""
+    """Targets that a plan feeds: *direct* ones, and those it may make resend."""
 
     direct: tuple[str, ...]
     indirect: tuple[str, ...]
 
 
-def feeds(refs: Iterable[Ref]) -> FedTargets:
-    """Which targets the kinds of *refs* feed; a target fed directly is not listed as possible."""
+def fed_targets(refs: Iterable[Ref]) -> FedTargets:
+    """Return the targets that the kinds of *refs* feed; a direct one is not indirect too."""
     kinds = [KINDS[name] for name in {ref.partition("/")[0] for ref in refs}]
     direct = {target for kind in kinds for target in kind.direct_targets}
     possible = {target for kind in kinds for target in kind.indirect_targets} - direct
     return FedTargets(tuple(sorted(direct)), tuple(sorted(possible)))
-
-
-ZERO_STOCK, OWN_USER = "zero-stock", "own-user"
-"""Risks that a resume refuses unless they are allowed by name."""
-
-
-class Risk(NamedTuple):
-    """Something the operator should know before resuming: *code* for programs, and its refs."""
-
-    code: str
-    text: str
-    refs: tuple[Ref, ...] = ()
-    advice: str = ""
-
-
-def risks(steps: Sequence[Step]) -> list[Risk]:
-    """What is risky in *steps*, and when pausing for them is not worth it."""
-    found = [
-        _broken(steps),
-        _zeroed(steps),
-        _blind(steps),
-        _lists_of_members(steps),
-        _urgent(steps),
-    ]
-    if len(steps) == 1:
-        found.append(
-            Risk(
-                "single-change",
-                "a single change: pausing is not worth it",
-                (steps[0].ref,),
-                "ocsync resume --no-pause sends it at once",
-            )
-        )
-    return [risk for risk in found if risk]
-
-
-def _broken(steps: Sequence[Step]) -> Risk | None:
-    refs = tuple(step.ref for step in steps if step.change.contradicted)
-    text = f"refs with an expectation that staged entries contradict: {len(refs):,}"
-    return Risk("broken-expectation", text, refs, "ocsync plan --explain REF") if refs else None
-
-
-def _blind(steps: Sequence[Step]) -> Risk | None:
-    """Orders go on decrementing stock while sync is paused; a blind value would oversell."""
-    refs = []
-    for step in steps:
-        fields = kind_of(step.ref).fields
-        blind = [p for p in step.change.fields if p in fields and fields[p].volatile]
-        overwrites = step.change.op is Op.SET or step.change.replace
-        if overwrites and any(p not in step.change.expect for p in blind):
-            refs.append(step.ref)
-    text = f"quantities without an expectation: {len(refs):,}; what was sold is overwritten"
-    advice = "stage with --expect-current, or stage adjust"
-    return Risk("blind-quantity", text, tuple(refs), advice) if refs else None
-
-
-def _zeroed(steps: Sequence[Step]) -> Risk | None:
-    """More than half of the quantities that the plan touches would be none: a wrong file, often."""
-    touched, zero = 0, []
-    for step in steps:
-        change, fields = step.change, kind_of(step.ref).fields
-        moving = {path for path, field in fields.items() if field.volatile}
-        given = {
-            path: change.fields.get(path, ...) for path in moving & {*change.fields, *change.adjust}
-        }
-        if change.op is Op.PUT and change.replace:  # what such a put leaves out is emptied
-            given |= {path: None for path in moving - given.keys() if "." not in path}
-        touched += len(given)
-        if any(value is None or (value is not ... and value <= 0) for value in given.values()):
-            zero.append(step.ref)
-    if touched < 2 or len(zero) * 2 <= touched:
-        return None
-    text = f"quantities set to zero: {len(zero):,} of the {touched:,} that are touched"
-    return Risk(ZERO_STOCK, text, tuple(zero), f"resume needs --allow-risky {ZERO_STOCK}")
-
-
-def own_user(steps: Iterable[Step], kind: str, name: str) -> Risk | None:
-    """*steps* switch off the user of *kind* with the ID *name*, as whom they would be sent."""
-    mine = [s for s in steps if kind_of(s.ref).name == kind and s.ref.rpartition("/")[2].casefold()
-            == name.casefold() and s.change.fields.get("Active") is False]  # fmt: skip
-    text = "this deactivates the user that you are signed in as"
-    advice = f"resume needs --allow-risky {OWN_USER}"
-    return Risk(OWN_USER, text, (mine[0].ref,), advice) if mine else None
-
-
-def _lists_of_members(steps: Sequence[Step]) -> Risk | None:
-    refs = tuple(
-        step.ref
-        for step in steps
-        if step.change.op is Op.SET
-        and any(p.startswith("xp.") and isinstance(v, dict) for p, v in step.change.fields.items())
-    )
-    text = f"xp values that are objects: {len(refs):,}; members left out may stay there"
-    return Risk("xp-members", text, refs) if refs else None
-
-
-_URGENT = {"Active": (False,), "IsOnSale": (True,)}
-_DATED = ("SaleStart", "SaleEnd")
-
-
-def _urgent(steps: Sequence[Step]) -> Risk | None:
-    refs = tuple(
-        step.ref
-        for step in steps
-        if any(step.change.fields.get(name, ...) in values for name, values in _URGENT.items())
-        or any(name in step.change.fields for name in _DATED)
-    )
-    text = f"time-critical changes (switched off, or dated): {len(refs):,}; they arrive late"
-    advice = "resume soon, or send them with --no-pause"
-    return Risk("time-critical", text, refs, advice) if refs else None

@@ -1,8 +1,9 @@
-"""What a delete means for what is staged: then, and for what is staged after it. Pure.
+"""Effect of a delete on staged edits: those staged before it, and those staged after. Pure.
 
-A staged put (or an assignment's assign) makes its ref again, if everything above it is there or is
-made again too. So of the entries below a deleted ref those from the first such one on are kept, and
-all else falls; and an edit of what is gone is refused unless something staged makes it again.
+A staged put (or an assignment's assign) creates its ref again, if everything above it exists or is
+created again too. So of the entries below a deleted ref those from the first such one on are kept,
+and the others are dropped; an edit of a deleted ref is refused unless an entry before it creates
+the ref again.
 """
 
 from __future__ import annotations
@@ -15,91 +16,97 @@ from ocsync.errors import InputError, Problem
 from ocsync.models import Entry, Op, Ref, Tombstone
 from ocsync.schema import kind_of, lineage, parents_of, ref_key, references_of
 
-MAKERS = (Op.PUT, Op.ASSIGN)
-"""The operations that make a ref, whatever was there."""
+CREATING_OPS = (Op.PUT, Op.ASSIGN)
+"""Operations that create a ref, whatever was there."""
 
 
 class AffectedEntries(NamedTuple):
-    """What becomes of staged entries when refs are gone."""
+    """Staged entries below deleted refs: those to drop, and those to keep."""
 
     dropped: list[Entry]
     kept: list[Entry]
 
 
 def split_by_deletion(entries: Iterable[Entry], gone: Collection[Ref]) -> AffectedEntries:
-    """Which of *entries*, in journal order, fall with the refs *gone*, and which make them again.
+    """Split *entries*, in journal order, by what the delete of the refs *gone* does to them.
 
-    Entries that have nothing to do with these refs are in neither.
+    Entries that have nothing to do with these refs are in neither list.
     """
-    wanted = {ref_key(ref) for ref in gone}
+    deleted = {ref_key(ref) for ref in gone}
     groups: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         groups[ref_key(entry.ref)].append(entry)
-    hit = [ref for ref in groups if below(ref, wanted)]
-    makers = {ref for ref in hit if any(e.op in MAKERS for e in groups[ref])}
+    below = [ref for ref in groups if depends_on_any(ref, deleted)]
+    makers = {ref for ref in below if any(e.op in CREATING_OPS for e in groups[ref])}
 
     def returns(ref: Ref) -> bool:
-        above = (parent for parent in parents_of(ref) if below(parent, wanted))
+        above = (parent for parent in parents_of(ref) if depends_on_any(parent, deleted))
         return ref_key(ref) in makers and all(map(returns, above))
 
-    found = AffectedEntries([], [])
-    for ref in hit:
-        again, kept = returns(ref), False
+    affected = AffectedEntries([], [])
+    for ref in below:
+        is_created, kept = returns(ref), False
         for entry in groups[ref]:
-            kept = kept or (again and entry.op in MAKERS)
-            (found.kept if kept else found.dropped).append(entry)
-    return found
+            kept = kept or (is_created and entry.op in CREATING_OPS)
+            (affected.kept if kept else affected.dropped).append(entry)
+    return affected
 
 
-def below(ref: Ref, names: Collection[str]) -> bool:
-    """Whether *ref* is one of *names* (in lower case), or cannot be without one of them."""
+def depends_on_any(ref: Ref, names: Collection[str]) -> bool:
+    """Return whether *ref* is, or cannot exist without, one of *names* (in lower case)."""
     return any(ref_key(one) in names for one in lineage(ref))
 
 
-def names_one(entry: Entry, names: Collection[str]) -> bool:
-    """Whether *entry* names one of *names* (in lower case), in its IDs or in a field."""
+def mentions_any(entry: Entry, names: Collection[str]) -> bool:
+    """Return whether *entry* names one of *names* (in lower case), in its IDs or in a field."""
     return any(ref_key(ref) in names for ref in references_of(entry.ref, entry.fields))
 
 
 def refuse_deleted(
     entries: Iterable[Entry], staged: Iterable[Entry], gone: Mapping[str, Tombstone]
 ) -> Iterator[Entry]:
-    """*entries* as they are, after holding each against what is *gone* (by ref, in lower case).
+    """Yield *entries* unchanged, after checking each against *gone* (by ref, in lower case).
 
-    Raises InputError at the end when one edits or names something that is gone, and nothing that is
-    staged before it makes that again.
+    Raises InputError at the end when one edits or names a deleted ref, and no entry staged before
+    it creates that again.
     """
-    makers = {ref_key(entry.ref) for entry in staged if gone and entry.op in MAKERS}
+    makers = {ref_key(entry.ref) for entry in staged if gone and entry.op in CREATING_OPS}
     problems: list[Problem] = []
     hint = ""
     for entry in entries:
-        if entry.op in MAKERS:
+        if entry.op in CREATING_OPS:
             makers.add(ref_key(entry.ref))
-        lost = next((gone[n] for n in _above(entry) if n in gone and n not in makers), None)
-        if lost:
-            problems.append(_problem(entry, lost))
-            hint = hint or _way_out(lost.ref)
+        tombstone = next(
+            (gone[n] for n in _required_refs(entry) if n in gone and n not in makers), None
+        )
+        if tombstone:
+            problems.append(_problem(entry, tombstone))
+            hint = hint or _hint_for(tombstone.ref)
         yield entry
     if problems:
         raise InputError("nothing was staged", problems[:1000], hint=hint)
 
 
-def _above(entry: Entry) -> Iterator[str]:
-    """Everything that must be there for *entry*, in lower case, itself first."""
+def _required_refs(entry: Entry) -> Iterator[str]:
+    """Yield every ref that must exist for *entry*, in lower case, its own first."""
     yield ref_key(entry.ref)
     for ref in references_of(entry.ref, entry.fields):
         yield from map(ref_key, lineage(ref))
 
 
-def _problem(entry: Entry, lost: Tombstone) -> Problem:
+def _problem(entry: Entry, tombstone: Tombstone) -> Problem:
     where, _, line = entry.source.rpartition(":")
-    what = "was" if ref_key(lost.ref) == ref_key(entry.ref) else f"needs {lost.ref}, which was"
-    ended = "deleted by" if lost.confirmed else "about to be deleted by the unfinished"
-    why = f"{what} {ended} run {lost.run}"
-    return Problem(where or "argument", int(line or 0), 0, "ref", entry.ref, why)
+    what = (
+        "was"
+        if ref_key(tombstone.ref) == ref_key(entry.ref)
+        else f"needs {tombstone.ref}, which was"
+    )
+    ended = "deleted by" if tombstone.confirmed else "about to be deleted by the unfinished"
+    reason = f"{what} {ended} run {tombstone.run}"
+    return Problem(where or "argument", int(line or 0), 0, "ref", entry.ref, reason)
 
 
-def _way_out(ref: Ref) -> str:
+def _hint_for(ref: Ref) -> str:
     kind = kind_of(ref)
     verb = "assign" if kind.assignment else "put"
     anew = (

@@ -18,7 +18,7 @@ from tests.builders import Shop
 
 def profile_dir() -> ProfileDir:
     """The profile's folder of the workspace here."""
-    return Workspace(Path(".ocsync").absolute()).open("", warn=pytest.fail)
+    return Workspace(Path(".ocsync").absolute()).open_profile("", warn=pytest.fail)
 
 
 def resume(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocsync.errors import InputError
-from ocsync.field_paths import equal, is_deeper, replaced
+from ocsync.field_paths import exceeds_depth, json_equal, with_value
 from ocsync.intake import entry_from_arguments
 from ocsync.models import Op
 
@@ -31,7 +31,7 @@ def plain(value: Any) -> Any:
 
 @given(VALUES, VALUES)
 def test_equality_is_that_of_plain_values(one: Any, other: Any) -> None:
-    assert equal(one, other) is (plain(one) == plain(other))
+    assert json_equal(one, other) is (plain(one) == plain(other))
 
 
 def levels(value: Any) -> int:
@@ -41,17 +41,17 @@ def levels(value: Any) -> int:
 
 @given(VALUES, st.integers(0, 6))
 def test_depth_is_measured(value: Any, most: int) -> None:
-    assert is_deeper(value, most) is (levels(value) > most)
+    assert exceeds_depth(value, most) is (levels(value) > most)
 
 
 def test_deep_documents_are_no_surprise() -> None:
     deep: Any = 1
     for number in range(50_000):
         deep = {"a": deep} if number % 2 else [deep]
-    assert equal(deep, deep)
-    assert is_deeper(deep, 100)
+    assert json_equal(deep, deep)
+    assert exceeds_depth(deep, 100)
     path = ["a"] * 5_000
-    assert is_deeper(replaced({}, path, 1), 4_000)
+    assert exceeds_depth(with_value({}, path, 1), 4_000)
 
 
 DEEP = f"{'[' * 60}1{']' * 60}"

@@ -68,7 +68,7 @@ def read_from_the_environment(tree: ast.AST) -> Iterator[str]:
 
 
 def test_every_other_variable_that_is_read_is_on_the_page() -> None:
-    from ocsync.store.identity import _JOBS
+    from ocsync.store.identity import _JOB_URLS
 
     read = {
         name
@@ -76,7 +76,7 @@ def test_every_other_variable_that_is_read_is_on_the_page() -> None:
         for name in read_from_the_environment(ast.parse(source.read_text(encoding="utf-8")))
     }
     assert {"SSL_CERT_FILE", "TF_BUILD", "CI"} <= read, "the search finds them"
-    read |= {name for address in _JOBS for name in re.findall(r"{(\w+)}", address)}
+    read |= {name for address in _JOB_URLS for name in re.findall(r"{(\w+)}", address)}
     assert not read - set(re.findall(r"\w+", page("environment")))
 
 

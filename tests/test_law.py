@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ocsync.client import Api, Connection, open_client, read_current
 from ocsync.consolidate import consolidate
-from ocsync.diff import body, resolve_values
+from ocsync.diff import request_body, resolve_values
 from ocsync.emulator import EmulatorOptions, serve_in_thread
 from ocsync.emulator.app import Emulator
 from ocsync.emulator.seeds import load_seed
@@ -116,7 +116,9 @@ async def send(api: Api, change: Change) -> None:
     async for _, found in read_current(api, [change.ref]):
         current = found if isinstance(found, dict) else None
     await api.write(
-        METHODS[change.op], url_of(change.ref), body(change, resolve_values(change, current))
+        METHODS[change.op],
+        url_of(change.ref),
+        request_body(change, resolve_values(change, current)),
     )
 
 

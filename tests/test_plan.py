@@ -1,4 +1,4 @@
-"""Plans: what comes before what, who blocks whom, circles, risks."""
+"""Plans: what comes before what, who blocks whom, circles."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ocsync.errors import PlanCycle
 from ocsync.models import Change, Op
-from ocsync.plan import build, feeds, risks, select, totals
+from ocsync.plan import build, count_by_kind, fed_targets, refs_feeding
 from tests.builders import change
 
 BEFORE = [
@@ -134,39 +134,19 @@ def test_selecting_a_target_takes_what_its_steps_wait_for() -> None:
         change("inventory/P/R", {"AddressID": "A"}), change("address/A", {"City": "x"}),
         change("catalog/C", {"Name": "x"}), change("supplier/S", {"Name": "x"}),
     ]  # fmt: skip
-    assert select(changes, ["inventory"]) == {"inventory/P/R", "address/A"}
-    assert select(changes, ["catalogs", "suppliers"]) == {"catalog/C", "supplier/S"}
+    assert refs_feeding(changes, ["inventory"]) == {"inventory/P/R", "address/A"}
+    assert refs_feeding(changes, ["catalogs", "suppliers"]) == {"catalog/C", "supplier/S"}
 
 
 def test_direct_and_possible_targets() -> None:
-    assert feeds(["inventory/P/R"]) == (("inventory",), ("products",))
-    assert feeds(["inventory/P/R", "product/P"]) == (("inventory", "products"), ())
-
-
-RISKS = [
-    ("blind-quantity", [change("inventory/P/R", {"QuantityAvailable": 1})] * 2, True),
-    ("blind-quantity", [change("inventory/P/R", {"QuantityAvailable": 1}, expect={"QuantityAvailable": 2})], False),
-    ("blind-quantity", [change("inventory/P/R", adjust={"QuantityAvailable": 1})], False),
-    ("blind-quantity", [change("product/P", {"Inventory.QuantityAvailable": 1})], True),
-    ("blind-quantity", [change("inventory/P/R", {"QuantityAvailable": 1}, "put", replace=True)], True),
-    ("blind-quantity", [change("inventory/P/R", {"QuantityAvailable": 1}, "put")], False),
-    ("single-change", [change("catalog/C", {"Name": "x"})], True),
-    ("single-change", [change("catalog/C", {"Name": "x"}), change("catalog/D", {"Name": "x"})], False),
-    ("time-critical", [change("product/P", {"Active": False})], True),
-    ("time-critical", [change("price-schedule/P", {"SaleStart": "2027-01-01"})], True),
-    ("time-critical", [change("product/P", {"Active": True})], False),
-    ("xp-members", [change("catalog/C", {"xp.a": {"b": 1}})], True),
-    ("xp-members", [change("catalog/C", {"xp.a": 1})], False),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("code", "changes", "there"), RISKS)
-def test_risks(code: str, changes: list[Change], there: bool) -> None:
-    steps = [s for c in changes for s in build([c]).steps]
-    assert (code in {risk.code for risk in risks(steps)}) is there
+    assert fed_targets(["inventory/P/R"]) == (("inventory",), ("products",))
+    assert fed_targets(["inventory/P/R", "product/P"]) == (("inventory", "products"), ())
 
 
 def test_totals_count_entries_and_steps_by_kind() -> None:
     two = Change(op=Op.SET, ref="catalog/C", fields={"Name": "x"}, entries=(1, 2))
     plan = build([two, change("inventory/P/R", {"QuantityAvailable": 1})])
-    assert [tuple(row) for row in totals(plan.steps)] == [("catalog", 2, 1), ("inventory", 1, 1)]
+    assert [tuple(row) for row in count_by_kind(plan.steps)] == [
+        ("catalog", 2, 1),
+        ("inventory", 1, 1),
+    ]

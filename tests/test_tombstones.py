@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ocsync.errors import InputError
 from ocsync.models import Entry, Ref, Tombstone
 from ocsync.schema import parents_of
-from ocsync.tombstones import MAKERS, below, refuse_deleted, split_by_deletion
+from ocsync.tombstones import CREATING_OPS, depends_on_any, refuse_deleted, split_by_deletion
 from tests.builders import entry, numbered
 
 REFS = [
@@ -33,20 +33,22 @@ def test_what_is_kept_makes_all_that_it_needs(entries: list[Entry], gone: set[Re
     """Every entry below what is gone is dropped or kept, in order; what is kept needs no other."""
     names = {ref.casefold() for ref in gone}
     found = split_by_deletion(entries, gone)
-    hit = [e for e in entries if below(e.ref, names)]
+    hit = [e for e in entries if depends_on_any(e.ref, names)]
     assert sorted((*found.dropped, *found.kept), key=lambda e: e.seq) == hit
-    made = {e.ref.casefold() for e in found.kept if e.op in MAKERS}
+    made = {e.ref.casefold() for e in found.kept if e.op in CREATING_OPS}
     for one in found.kept:
         assert one.ref.casefold() in made
-        above = [p for p in parents_of(one.ref) if below(p, names)]
+        above = [p for p in parents_of(one.ref) if depends_on_any(p, names)]
         assert {p.casefold() for p in above} <= made
     first = {e.ref: e for e in reversed(found.kept)}
-    assert all(e.op in MAKERS for e in first.values()), "it begins with what makes it"
+    assert all(e.op in CREATING_OPS for e in first.values()), "it begins with what makes it"
     assert split_by_deletion(found.kept, gone).dropped == []
     for one in found.dropped:
-        later = [e for e in hit if e.ref == one.ref and e.seq > one.seq and e.op in MAKERS]
-        needs = [p for p in parents_of(one.ref) if below(p, names) and p.casefold() not in made]
-        assert later or needs or one.op not in MAKERS
+        later = [e for e in hit if e.ref == one.ref and e.seq > one.seq and e.op in CREATING_OPS]
+        needs = [
+            p for p in parents_of(one.ref) if depends_on_any(p, names) and p.casefold() not in made
+        ]
+        assert later or needs or one.op not in CREATING_OPS
 
 
 def test_entries_before_a_put_fall_and_those_from_it_on_stay() -> None:

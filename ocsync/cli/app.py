@@ -109,6 +109,10 @@ def _is_true(text: str) -> bool:
 def _disk_error(error: OSError) -> OcsyncError | None:
     """Return the error for a full or broken disk, or a path that cannot be used, if it is one."""
     text = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+    if error.errno == errno.EFBIG:
+        return OcsyncError(text, hint="raise the limit on the size of files: ulimit -f unlimited")
+    if isinstance(error, FileNotFoundError) and not error.filename:
+        return ConfigError("the current folder was removed", hint="cd to a folder that exists")
     if error.errno in _DISK_ERRORS:
         return OcsyncError(text, hint="make room or mend it, then the same again")
     return ConfigError(text, hint="ocsync doctor") if error.filename else None
@@ -166,19 +170,20 @@ def _report_unexpected(console: Console, error: Exception) -> int:
     """Write the traceback to a file, print a line that names it, and return the exit code."""
     from pathlib import Path
 
-    from ocsync.store.files import make_folder, write_atomically
-    from ocsync.store.workspace import data_folder
+    from ocsync.store.files import make_folder, real_path, write_atomically
+    from ocsync.store.workspace import user_data_folder
 
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     text = (
         f"ocsync {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
         + "".join(traceback.format_exception(error))
     )
-    path: Path | None = data_folder(os.environ) / "errors" / f"{stamp}-{os.getpid()}.txt"
+    folder = real_path(user_data_folder(os.environ))
+    path: Path | None = folder / "errors" / f"{stamp}-{os.getpid()}.txt"
     try:
         make_folder(path.parent)  # type: ignore[union-attr]
         write_atomically(path, text.encode())  # type: ignore[arg-type]
-    except OSError:
+    except (OSError, OcsyncError):
         path = None
     where = f"; see {path}" if path else ""
     message = f"unexpected: {type(error).__name__}: {str(error)[:200]}{where}"

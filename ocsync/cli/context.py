@@ -30,6 +30,8 @@ TOGETHER_SECONDS = 0.2
 """The seconds within which signals count as one: sent to the process group, and passed on."""
 _SHOW_ORPHANED_PAUSES = ("status", "window", "expire", "doctor")
 """The commands that show the pauses of dead windows themselves."""
+_WITHOUT_WORKSPACE = ("init", "doctor", "emulator", "demo", "help")
+"""The commands that use no workspace, or tell themselves which one they use."""
 
 
 @dataclass
@@ -62,10 +64,15 @@ class Context:
     ) -> Context:
         """Return the context that the common options describe."""
         console = Console(json=json, quiet=quiet, verbose=verbose, no_color=no_color)
-        workspace_found = Workspace.find(workspace, environ=os.environ, cwd=Path.cwd())
-        return cls(
-            command, console, workspace_found, profile, no_input or bool(os.environ.get("CI"))
-        )
+        cwd = current_folder() or (Path(os.sep) if command in _WITHOUT_WORKSPACE else None)
+        found = Workspace.find(workspace, environ=os.environ, cwd=cwd)
+        context = cls(command, console, found, profile, no_input or bool(os.environ.get("CI")))
+        for path in found.passed_over if command not in _WITHOUT_WORKSPACE else ():
+            from ocsync.store.identity import owner_of
+
+            text = f"{path} belongs to {owner_of(path)} and is not used"
+            context.warn_once(f"{text}; this command uses {found.root}")
+        return context
 
     def __enter__(self) -> Self:
         return self
@@ -84,7 +91,7 @@ class Context:
         return self._opened[1]
 
     def _open_folder(self) -> ProfileDir:
-        folder = self.workspace.open(
+        folder = self.workspace.open_profile(
             self.profile_name, warn=self.warn_once, command=f"ocsync {self.command}",
             lock_seconds=self.lock_seconds,
         )  # fmt: skip
@@ -151,7 +158,10 @@ class Context:
 
         lock = self.folder().run_lock() if locked else nullcontext()
         with lock:
-            return asyncio.run(main())
+            try:
+                return asyncio.run(main())
+            except KeyboardInterrupt:  # only while nothing is written; typer would end in silence
+                raise Interrupted("interrupted; nothing was changed") from None
 
     @asynccontextmanager
     async def session(
@@ -165,11 +175,10 @@ class Context:
         from ocsync.engine.session import Session
         from ocsync.render.progress import event_listener
         from ocsync.store.profiles import resolve_secret
-        from ocsync.store.workspace import check_trust
 
         folder = self.folder()
         profile = folder.profile
-        check_trust(folder.path, profile, os.environ)
+        self.workspace.check_trust(folder.path, profile)
         connection = Connection(
             profile.api_url, profile.auth_url, profile.client_id, lambda: resolve_secret(profile)
         )
@@ -180,6 +189,14 @@ class Context:
                 connection, limits=limits or Defaults(), emit=emit, sleep=nap
             ) as api:
                 yield Session(api, folder, emit, self.ask, confirm, sleep=nap, stop=stop)
+
+
+def current_folder() -> Path | None:
+    """Return the current folder, or None when it was removed."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return None
 
 
 def _orphaned_pauses(folder: ProfileDir) -> list[str]:
@@ -223,6 +240,7 @@ def _stopping(session: Session, console: Console, *, writes: bool) -> Iterator[l
     A task that only reads is left at the first.
     """
     from ocsync.engine.signals import Signals
+    from ocsync.secrets import stop_commands
 
     signals, last = Signals(), float("-inf")
     counted: list[int] = []
@@ -238,6 +256,7 @@ def _stopping(session: Session, console: Console, *, writes: bool) -> Iterator[l
             os._exit(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED)
         console.alert("stopping; waiting for the requests under way (again to leave at once)", "!")
         session.stop.set()
+        stop_commands()
 
     if writes:
         signals.start()

@@ -39,7 +39,7 @@ def _register_reading(group: typer.Typer) -> None:
             return await list_configured(session, list(TARGETS.values()))
 
         configs = ctx.run_online(read)
-        ours = ctx.folder().raw_attachments()
+        ours = ctx.folder().read_raw_attachments()
         rows = [{**config.document, "targets": list(config.targets)} for config in configs]
         ctx.console.document("delivery list", {"deliveries": rows, "attached": ours})
         ctx.console.print_lines(shown.config_lines(configs, ours))

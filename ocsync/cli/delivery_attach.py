@@ -66,7 +66,7 @@ def _register_attach(group: typer.Typer) -> None:
         """
         from ocsync.engine.delivery_config import attach
         from ocsync.engine.session import Session, confirm_production, sign_in
-        from ocsync.listener_attachment import place_of
+        from ocsync.listener_attachment import destination_of
 
         options = kafka_options.KafkaOptions(
             servers=servers,
@@ -97,7 +97,7 @@ def _register_attach(group: typer.Typer) -> None:
         facts = [_attachment_document(attachment) for attachment in attachments]
         ctx.console.document("delivery attach", {"attached": facts})
         for attachment in attachments:
-            where, names = place_of(attachment.shown), ", ".join(attachment.targets)
+            where, names = destination_of(attachment.shown), ", ".join(attachment.targets)
             ctx.console.print(f"{attachment.config}  delivers to {where} too ({names})", "+")
         ctx.console.suggest("ocsync resume --verify", "ocsync delivery detach")
 
@@ -163,10 +163,10 @@ def _detached_document(detached: Detached) -> dict[str, Any]:
 
 
 def _show_detached(ctx: Context, detached: Detached) -> None:
-    from ocsync.listener_attachment import AttachmentState, place_of
+    from ocsync.listener_attachment import AttachmentState, destination_of
 
     attachment = detached.attachment
-    where = place_of(attachment.shown)
+    where = destination_of(attachment.shown)
     if detached.was is AttachmentState.OURS:
         ctx.console.print(f"{attachment.config}  does not deliver to {where} any more", "-")
     elif detached.was is AttachmentState.FREE:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ocsync.client import Api, Connection, open_client, read_current, set_paused
 from ocsync.consolidate import consolidate
 from ocsync.delivery.http_listener import HttpListener, RequestCheck
-from ocsync.diff import body, resolve_values
+from ocsync.diff import request_body, resolve_values
 from ocsync.emulator import EmulatorOptions, RunningEmulator, serve_app_in_thread, serve_in_thread
 from ocsync.emulator.seeds import load_seed
 from ocsync.errors import OcsyncError
@@ -93,7 +93,7 @@ async def _send(api: Api, entry: Entry) -> None:
     if change.adjust or any(path.startswith("xp.") for path in change.fields):
         async for _, found in read_current(api, [entry.ref]):
             current = found if isinstance(found, dict) else None
-    request = body(change, resolve_values(change, current))
+    request = request_body(change, resolve_values(change, current))
     await api.write(METHODS[change.op], url_of(entry.ref), request)
 
 

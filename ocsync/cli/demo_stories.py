@@ -268,7 +268,7 @@ class _CommandRunner:
     @property
     def profile(self) -> ProfileDir:
         """The profile that the commands use."""
-        return Workspace(self.folder / ".ocsync").open("", warn=self.console.info)
+        return Workspace(self.folder / ".ocsync").open_profile("", warn=self.console.info)
 
     def received(self) -> int:
         """Return the number of messages that the listener received."""

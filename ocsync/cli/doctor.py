@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ocsync.cli.context import Context
+from ocsync.cli.context import Context, current_folder
 from ocsync.cli.options import ONLINE_EXITS, Yes, command
 from ocsync.errors import ExitCode, Locked, OcsyncError, UsageError, first_of
 from ocsync.render.console import terminal_columns
@@ -69,14 +68,18 @@ def _setup(ctx: Context) -> Setup:
     from ocsync.engine.doctor import Setup
 
     return Setup(
-        ctx.workspace, ctx.profile_name, os.environ, Path.cwd(), datetime.now(UTC),
+        ctx.workspace,
+        ctx.profile_name,
+        os.environ,
+        current_folder() or ctx.workspace.root,
+        datetime.now(UTC),
         sys.stdout.encoding or "utf-8",
-    )  # fmt: skip
+    )
 
 
 def _profile_name(ctx: Context) -> str:
     try:
-        return ctx.profile_name or ctx.workspace.current
+        return ctx.profile_name or ctx.workspace.current_profile
     except OcsyncError:
         return ""
 

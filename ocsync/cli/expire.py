@@ -39,7 +39,9 @@ def register(app: typer.Typer) -> None:
 
         ctx.lock_seconds = parse_duration(lock_timeout)
         folder = ctx.folder()
-        due = overdue_pauses(folder.raw_pauses(), datetime.now(UTC), folder.window_locks.is_open)
+        due = overdue_pauses(
+            folder.read_raw_pauses(), datetime.now(UTC), folder.window_locks.is_open
+        )
         if not due:
             ctx.console.document("expire", _document(None, "", dry_run=dry_run))
             if sys.stderr.isatty():
@@ -71,7 +73,7 @@ async def _expire(
     from ocsync.engine.pause import pausing
     from ocsync.engine.session import sign_in
 
-    unfinished = session.folder.runs.open_run()
+    unfinished = session.folder.runs.find_unfinished()
     if unfinished:
         return unfinished.id, None
     await sign_in(session)

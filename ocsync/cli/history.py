@@ -87,7 +87,9 @@ def register(app: typer.Typer) -> None:
         if name and any(run_filter):
             raise UsageError("a RUN and what narrows the list do not go together")
         folder = ctx.folder()
-        runs = [info for info in folder.runs.list() if run_filter.fits(info)] if not name else []
+        runs = (
+            [info for info in folder.runs.read_all() if run_filter.fits(info)] if not name else []
+        )
         if not (name or steps or report):
             return _show_list(ctx, runs, limit, narrowed=any(run_filter))
         if not (name or runs):
@@ -184,7 +186,7 @@ def _check_report(ctx: Context, form: str, file: str) -> None:
 
 def _write_report(form: str, file: str, details: RunDetails) -> None:
     from ocsync.render.history_report import FORMATS
-    from ocsync.store.files import write_atomically
+    from ocsync.store.files import real_path, write_atomically
 
     text = FORMATS[form](details)
     if file == "-":
@@ -192,6 +194,6 @@ def _write_report(form: str, file: str, details: RunDetails) -> None:
         sys.stdout.buffer.write(text.encode())
         return
     try:
-        write_atomically(Path(file).absolute(), text.encode())
+        write_atomically(real_path(Path(file)), text.encode())
     except OSError as error:
         raise FileMissing(f"{file}: {error.strerror}") from error

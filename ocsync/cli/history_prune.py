@@ -45,12 +45,14 @@ def register(group: typer.Typer) -> None:
         if keep is None and not older_than:
             raise UsageError("say which stay", hint="--keep 50, or --older-than 90d, or both")
         ctx.yes, ctx.lock_seconds = yes, parse_duration(lock_timeout)
-        retention = Retention(keep, parse_duration(older_than) if older_than else None)
+        retention = Retention(
+            keep, parse_duration(older_than, unit_needed=True) if older_than else None
+        )
         folder = ctx.folder()
         with folder.run_lock():
             held = {pause.run for pause in folder.read_pauses().values()}
-            prunable = prunable_runs(folder.runs.list(), retention, utc_now(), held)
-            size = sum(folder.runs.size(info.id) for info in prunable)
+            prunable = prunable_runs(folder.runs.read_all(), retention, utc_now(), held)
+            size = sum(folder.runs.size_of(info.id) for info in prunable)
             _show_candidates(ctx, prunable, size)
             if prunable and not dry_run:
                 if not ctx.ask("Remove them? They cannot be rolled back or verified then."):

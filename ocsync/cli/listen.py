@@ -259,7 +259,7 @@ def _show_end(ctx: Context, counts: Counter[str]) -> None:
     back = f", {counts['kept back']:,} kept back" if counts["kept back"] else ""
     taken = count(counts["taken"], "message")
     ctx.console.info(f"{taken} taken, {counts['refused']:,} refused{back}", "=")
-    if left := ctx.folder().raw_attachments():
+    if left := ctx.folder().read_raw_attachments():
         names = ", ".join(key.partition("/")[0] for key in left)
         ctx.console.info(f"{names}: OrderCloud still delivers to a listener of ours", "!")
         ctx.console.suggest("ocsync delivery detach")

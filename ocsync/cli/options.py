@@ -204,19 +204,24 @@ def parse_moment(text: str) -> datetime:
     except ValueError:
         pass
     try:
-        return datetime.now(UTC) - timedelta(seconds=parse_duration(text))
+        return datetime.now(UTC) - timedelta(seconds=parse_duration(text, unit_needed=True))
     except typer.BadParameter:
         raise typer.BadParameter(f'"{text}" is no time such as 2h or 2027-01-31T16:00') from None
 
 
-def parse_duration(text: str) -> float:
-    """Return *text*, `90s`, `5m`, `2h`, `1d` or a number, in seconds. Raises BadParameter."""
+def parse_duration(text: str, *, unit_needed: bool = False) -> float:
+    """Return *text*, `90s`, `5m`, `2h`, `1d` or a number, in seconds. Raises BadParameter.
+
+    *unit_needed* is for leases and ages: nobody means two seconds by `--for 2`.
+    """
     units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
     number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
     try:
         value = float(number) * units[unit]
     except ValueError:
         raise typer.BadParameter(f'"{text}" is no time such as 90s, 5m, 2h or 1d') from None
+    if unit_needed and value and text[-1] not in units:
+        raise typer.BadParameter(f'"{text}" has no unit; give a unit, such as 2h or 90s')
     if not 0 <= value < 10**9:
         raise typer.BadParameter(f'"{text}" is not a sensible time')
     return value

@@ -45,7 +45,7 @@ def register(app: typer.Typer) -> None:
 
         direct, grouped = read_targets(targets)
         ctx.lock_seconds, ctx.confirmed = parse_duration(lock_timeout), confirm
-        seconds = parse_duration(lease) if lease else 0.0
+        seconds = parse_duration(lease, unit_needed=True) if lease else 0.0
         if lease and not seconds:
             raise UsageError("a lease has to last longer than nothing", hint="--for 2h")
 
@@ -58,9 +58,9 @@ def register(app: typer.Typer) -> None:
             )
 
         folder = ctx.folder()
-        before = folder.raw_pauses()
+        before = folder.read_raw_pauses()
         statuses = ctx.run_online(work_on, locked=True)
-        pauses = folder.raw_pauses()
+        pauses = folder.read_raw_pauses()
         facts = {status.target.name: pauses.get(status.target.name) for status in statuses}
         ctx.console.document("pause", {"targets": facts})
         profile, now = profile_label(folder), utc_now()
@@ -72,7 +72,7 @@ def register(app: typer.Typer) -> None:
                 continue
             text = _pause_text(status, before, profile, now)
             ctx.console.print(f"{name:<{width}}  {text}", "‖")
-            if not status.server.changed:
+            if not status.server.sends_changes:
                 flag = f"{status.target.flags[0]}=false"
                 ctx.console.info(f"  {flag}: {name} gets no changes, later either", "!")
         if adopted := [s.target.name for s in statuses if s.pause and s.pause.adopted]:
@@ -104,7 +104,7 @@ def _pause_text(
 
 def profile_label(folder: ProfileDir) -> str:
     """Return the profile with its marketplace, as in `acme-sandbox (Acme Outdoors)`."""
-    pin = folder.pin()
+    pin = folder.read_pin()
     return f"{folder.path.name} ({pin.name})" if pin else folder.path.name
 
 

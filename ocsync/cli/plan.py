@@ -112,7 +112,7 @@ def _next_commands(drafted: PlanDraft, *, unfinished: bool) -> tuple[str, ...]:
 
 def plan_title(folder: ProfileDir) -> str:
     """Return profile, marketplace and environment, as in `acme · Acme · uswest-sandbox`."""
-    pin, profile = folder.pin(), folder.profile
+    pin, profile = folder.read_pin(), folder.profile
     parts = [profile.name, pin.name if pin else "", profile.environment or profile.api_url]
     return " · ".join(dict.fromkeys(filter(None, parts)))
 
@@ -168,7 +168,7 @@ def _last_rate(folder: ProfileDir) -> ReplayRate | None:
     """Return the rate of the newest resume that sent at least ten steps."""
     from ocsync.render.plan import ReplayRate
 
-    for info in folder.runs.list():
+    for info in folder.runs.read_all():
         done = info.counts.get("done", 0)
         if info.kind == "resume" and done >= 10 and info.seconds > 0:
             return ReplayRate(done / info.seconds)
@@ -178,11 +178,12 @@ def _last_rate(folder: ProfileDir) -> ReplayRate | None:
 def _save(path: Path, digest: str, drafted: PlanDraft, targets: list[str]) -> None:
     import msgspec
 
-    from ocsync.store.files import write_atomically
+    from ocsync.store.files import real_path, write_atomically
 
     facts: dict[str, Any] = {"format": 1, "fingerprint": digest, "targets": targets}
     facts["steps"] = msgspec.to_builtins(drafted.plan.steps)
     try:
-        write_atomically(path.absolute(), msgspec.json.format(msgspec.json.encode(facts)) + b"\n")
+        text = msgspec.json.format(msgspec.json.encode(facts)) + b"\n"
+        write_atomically(real_path(path), text)
     except OSError as error:
         raise FileMissing(f"{path}: {error.strerror}") from error

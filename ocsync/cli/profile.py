@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.options import LOCAL_EXITS, Yes, command
-from ocsync.errors import Conflict, ExitCode, UsageError
+from ocsync.errors import Conflict, Damaged, ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from ocsync.store import Profile
+    from ocsync.store import Profile, ProfileDir
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The profile.")]
 _MAX_WAIT = 10.0
@@ -78,6 +79,7 @@ def register(app: typer.Typer) -> None:
         from ocsync.secrets import SecretSource
         from ocsync.store import ENVIRONMENTS, Profile
         from ocsync.store.profiles import environment_of
+        from ocsync.store.workspace import user_data_folder
 
         if bool(environment) == bool(api_url):
             raise UsageError("give either --environment or --api-url")
@@ -99,10 +101,16 @@ def register(app: typer.Typer) -> None:
             production=production,
             plain_http=allow_http,
         )
-        ctx.workspace.add(profile)
-        current = ctx.workspace.current == name
+        ctx.workspace.add_profile(profile)
+        current = ctx.workspace.current_profile == name
         ctx.console.document("profile add", {**_profile_document(profile), "current": current})
         ctx.console.print(f"{name}  {url}" + ("  (current)" if current else ""), "+")
+        if not ctx.workspace.is_recorded(ctx.workspace.root / "profiles" / name):
+            ctx.warn_once(
+                f"{user_data_folder(os.environ)} cannot be written, so it is not recorded that you "
+                "added this profile; name the workspace in later commands (OCSYNC_WORKSPACE), or "
+                "set OCSYNC_DATA_DIR to a folder that you can write"
+            )
         ctx.console.suggest("ocsync profile check" if current else f"ocsync profile use {name}")
 
     @command(group, "list", exits=LOCAL_EXITS)
@@ -110,8 +118,8 @@ def register(app: typer.Typer) -> None:
         """List the profiles of this workspace."""
         from ocsync.render.text import columns
 
-        current = ctx.workspace.current
-        profiles = [_open(ctx, name).profile for name in ctx.workspace.profiles()]
+        current = ctx.workspace.current_profile
+        profiles = [_open(ctx, name).profile for name in ctx.workspace.profile_names()]
         rows = [
             ("*" if p.name == current else "", p.name, p.environment or p.api_url) for p in profiles
         ]
@@ -128,7 +136,7 @@ def register(app: typer.Typer) -> None:
         from ocsync.render.text import columns
 
         folder = _open(ctx, name)
-        pin = folder.pin()
+        pin = folder.read_pin()
         facts = {
             **_profile_document(folder.profile),
             "pinned": pin.id if pin else "",
@@ -141,15 +149,33 @@ def register(app: typer.Typer) -> None:
     @command(group, "use", exits=LOCAL_EXITS)
     def use(ctx: Context, name: Name) -> None:
         """Make a profile the current one."""
-        ctx.workspace.use(name)
+        ctx.workspace.use_profile(name)
         ctx.console.document("profile use", {"profile": name})
         ctx.console.print(f"{name} is current", "=")
 
     @command(group, "remove", exits=LOCAL_EXITS)
-    def remove(ctx: Context, name: Name, yes: Yes = False) -> None:
+    def remove(
+        ctx: Context,
+        name: Name,
+        forget_pauses: Annotated[
+            bool,
+            typer.Option(
+                "--forget-pauses", help="Remove it although targets stay paused on the server."
+            ),
+        ] = False,
+        forget_listeners: Annotated[
+            bool,
+            typer.Option(
+                "--forget-listeners", help="Remove it although its listeners stay attached."
+            ),
+        ] = False,
+        yes: Yes = False,
+    ) -> None:
         """Remove a profile with its journal and runs.
 
-        Refused while it holds a pause, or a listener beside a real target.
+        Refused while targets that it paused are paused, or a listener that it
+        attached is there. If they cannot be unpaused or detached any more,
+        the --forget options remove the profile all the same.
         """
         from ocsync.store.summary import summarize_journal, unfinished_runs
 
@@ -161,10 +187,12 @@ def register(app: typer.Typer) -> None:
                     f"profile {name} has paused {', '.join(paused)}",
                     hint=f"ocsync unpause {' '.join(paused)} --profile {name}",
                 )
-            if attached := ", ".join(folder.raw_attachments()):
+            attached = _names(folder.read_raw_attachments, forget=forget_listeners)
+            if attached and not forget_listeners:
                 raise Conflict(
-                    f"profile {name} has attached a listener: {attached}",
-                    hint=f"ocsync delivery detach --profile {name}",
+                    f"profile {name} has attached a listener: {', '.join(attached)}",
+                    hint=f"ocsync delivery detach --profile {name}; if that is no longer "
+                    f"possible: ocsync profile remove {name} --forget-listeners",
                 )
             staged = summarize_journal(folder.path / "journal", ctx.warn_once).entries
             unfinished = [run.id for run in unfinished_runs(folder.path, ctx.warn_once)]
@@ -172,7 +200,7 @@ def register(app: typer.Typer) -> None:
             what += f", unfinished run {', '.join(unfinished)}" if unfinished else ""
             if not ctx.ask(f"Remove profile {name}{what} and its runs?"):
                 raise UsageError("nothing was removed")
-        ctx.workspace.remove(name)
+        ctx.workspace.remove_profile(name)
         ctx.console.document("profile remove", {"profile": name})
         ctx.console.print(f"{name} removed", "-")
 
@@ -209,32 +237,51 @@ def register(app: typer.Typer) -> None:
 
         Its command may run then, and its host get the secret.
         """
-        from ocsync.store.profiles import needs_trust
-        from ocsync.store.workspace import trust as trust_folder
-
         ctx.yes = yes
         folder = _open(ctx, name)
-        reason = needs_trust(folder.profile)
+        reason = ctx.workspace.untrusted_reason(folder.path, folder.profile)
         ctx.console.info(f"{folder.path / 'profile.toml'}: {reason or 'needs no trust'}")
         if reason and not ctx.ask(f"Trust profile {folder.profile.name} as it is now?"):
             raise UsageError("the profile is not trusted")
-        trust_folder(folder.path, os.environ)
+        ctx.workspace.trust(folder.path)
         ctx.console.document("profile trust", {"profile": folder.profile.name, "why": reason})
         ctx.console.print(f"{folder.profile.name} is trusted as it is now", "✓")
 
 
-def _open(ctx: Context, name: str) -> Any:
-    return ctx.workspace.open(
+def _names(read: Callable[[], Mapping[str, Any]], *, forget: bool) -> list[str]:
+    """Return the names in a file of the profile; none if it is to be forgotten and is damaged."""
+    try:
+        return list(read())
+    except Damaged:
+        if forget:
+            return []
+        raise
+
+
+def _staged(folder: ProfileDir) -> str:
+    """Return, in words, what is staged and would be lost."""
+    from ocsync.render.text import count
+    from ocsync.store.summary import summarize_journal
+
+    try:
+        number = summarize_journal(folder.path / "journal", lambda _: None).entries
+    except Damaged:
+        return " with a damaged journal"
+    return f" with {count(number, 'staged entry')}" if number else ""
+
+
+def _open(ctx: Context, name: str) -> ProfileDir:
+    return ctx.workspace.open_profile(
         name or ctx.profile_name, warn=ctx.warn_once, command="ocsync profile"
     )
 
 
 def _url(option: str, text: str, plain_http: str) -> str:
     """Return the URL that *option* was given. Raises UsageError."""
-    from ocsync.store.profiles import read_url
+    from ocsync.store.profiles import parse_url
 
     try:
-        return read_url(text, plain_http)
+        return parse_url(text, plain_http)
     except UsageError as error:
         raise UsageError(f"{option}: {error.message}", hint=error.hint) from error
 
@@ -246,6 +293,6 @@ def _profile_document(profile: Profile) -> dict[str, Any]:
         "api_url": profile.api_url,
         "auth_url": profile.auth_url,
         "client_id": profile.client_id,
-        "secret": profile.secret.text(),
+        "secret": profile.secret.describe(),
         "marketplace": profile.marketplace,
     }

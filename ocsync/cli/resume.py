@@ -98,8 +98,8 @@ def register(app: typer.Typer) -> None:
         from ocsync.client import Limits
         from ocsync.engine.resume.conductor import resume as carry_out
         from ocsync.engine.resume.options import OnConflict, ResumeOptions
-        from ocsync.plan import OWN_USER, ZERO_STOCK
         from ocsync.render import resume as shown
+        from ocsync.risks import OWN_USER, ZERO_STOCK
         from ocsync.schema import read_targets
 
         if on_conflict not in list(OnConflict):
@@ -133,7 +133,7 @@ def register(app: typer.Typer) -> None:
         ctx.console.event(shown.document(report, folder))
         for sign, line in () if ctx.console.json else shown.lines(report):
             ctx.console.print(line, sign)
-        left = ["ocsync delivery detach"] if ctx.folder().raw_attachments() else []
+        left = ["ocsync delivery detach"] if ctx.folder().read_raw_attachments() else []
         ctx.console.suggest(*shown.next_commands(report), *left)
         return report.exit_code
 

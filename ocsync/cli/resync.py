@@ -165,7 +165,7 @@ async def _resync(
     from ocsync.engine.session import confirm_production, sign_in
     from ocsync.events import NoticeLevel
 
-    open_run = session.folder.runs.open_run("resync")
+    open_run = session.folder.runs.find_unfinished("resync")
     if open_run:
         rest = len(remaining_steps(open_run))
         what = f"run {open_run.id} is not finished, {rest:,} left"
@@ -201,7 +201,7 @@ def _abandon(ctx: Context) -> ExitCode:
 
     folder = ctx.folder()
     with folder.run_lock():
-        run: Run | None = folder.runs.open_run("resync")
+        run: Run | None = folder.runs.find_unfinished("resync")
         dropped = abandon(run) if run else 0
     ctx.console.document("resync", {"dropped": dropped, "run": run.id if run else ""})
     if run:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ocsync.cli.context import Context
-from ocsync.cli.options import command, parse_duration
+from ocsync.cli.context import Context, current_folder
+from ocsync.cli.options import Yes, command, parse_duration
 from ocsync.errors import ExitCode
 
 
@@ -37,6 +37,7 @@ def register(app: typer.Typer) -> None:
         dry_run: Annotated[
             bool, typer.Option("--dry-run", "-n", help="Show the way back; stage nothing.")
         ] = False,
+        yes: Yes = False,
     ) -> ExitCode:
         """Stage the way back from a run; nothing is sent.
 
@@ -49,10 +50,11 @@ def register(app: typer.Typer) -> None:
         from ocsync.render import rollback as shown
         from ocsync.schema import read_ref
 
+        ctx.yes = yes
         seconds, forced = parse_duration(settle), [read_ref(ref) for ref in overwrite or ()]
         runs = ctx.folder().runs
         with choose_run(runs, name) as run:
-            newest = runs.list()[0]
+            newest = runs.read_all()[0]
             if not name and newest.kind == "delete":
                 text = f"the newest run is one of deletes: ocsync rollback {newest.id}"
                 ctx.console.info(f"{text} makes those again", "!")
@@ -80,5 +82,5 @@ def register(app: typer.Typer) -> None:
 
 def _typed_path(path: Path) -> str:
     """Return *path* relative to the current folder, if it is inside."""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    here = current_folder()
+    return str(path.relative_to(here) if here and path.is_relative_to(here) else path)

@@ -171,14 +171,16 @@ def register(app: typer.Typer) -> None:
         refs: Annotated[
             list[str], typer.Argument(metavar="REF...", help="Refs, or entry numbers.")
         ],
+        yes: Yes = False,
     ) -> None:
         """Unstage all entries of refs, or single entries by number."""
         from ocsync.render.text import count
         from ocsync.schema import ref_key
 
+        ctx.yes = yes
         journal = ctx.folder().journal
         entries = journal.entries()
-        numbers = {int(word) for word in refs if word.isdigit()}
+        numbers = {int(word) for word in refs if word.isdecimal()}
         keys = {ref_key(word) for word in refs}
         dropped = {e.seq for e in entries if ref_key(e.ref) in keys or e.seq in numbers}
         known = {ref_key(e.ref) for e in entries} | {str(e.seq) for e in entries}
@@ -261,11 +263,11 @@ def _with_current(ctx: Context, entry: Entry, staged: Sequence[Entry]) -> tuple[
     import msgspec
 
     from ocsync.consolidate import expect_current
-    from ocsync.diff import before
+    from ocsync.diff import values_before
     from ocsync.models import Op
     from ocsync.render.text import value_text
 
-    run = ctx.folder().runs.open_run()
+    run = ctx.folder().runs.find_unfinished()
     if run and any(sealed.ref == entry.ref for sealed in run.entries()):
         text = f"the unfinished run {run.id} writes {entry.ref}; its current value is not final"
         raise UsageError(text, hint="ocsync resume, then stage it")
@@ -273,7 +275,7 @@ def _with_current(ctx: Context, entry: Entry, staged: Sequence[Entry]) -> tuple[
     if document is None and not any(e.ref == entry.ref and e.op is Op.PUT for e in staged):
         raise FileMissing(f"{entry.ref} does not exist, so nothing can be expected of it")
     paths = [path for path in entry.fields if path not in entry.expect]
-    current = {**dict.fromkeys(paths), **before(paths, document or {})}
+    current = {**dict.fromkeys(paths), **values_before(paths, document or {})}
     expected = expect_current(staged, entry, current)
     for path in paths:
         if expected[path] != current[path]:

@@ -377,7 +377,7 @@ def _open_source(file: str) -> Any:
 
 def _write_lines(ctx: Context, file: str, lines: Iterable[bytes], *, force: bool) -> None:
     """Write *lines* to *file*, all or none, or to stdout; nothing to stdout with --json."""
-    from ocsync.store.files import atomic_writer
+    from ocsync.store.files import atomic_writer, real_path
 
     if file == "-":
         data = list(lines)
@@ -385,7 +385,7 @@ def _write_lines(ctx: Context, file: str, lines: Iterable[bytes], *, force: bool
             sys.stdout.flush()
             sys.stdout.buffer.writelines(data)
         return
-    path = Path(file).absolute()
+    path = real_path(Path(file))
     if path.exists() and not force:
         raise Refused(f"{file} is there already", hint="name another file, or give --force")
     try:

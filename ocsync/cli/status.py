@@ -49,10 +49,10 @@ def register(app: typer.Typer) -> None:
             unfinished_runs,
         )
 
-        age = parse_duration(max_age) if max_age else 0.0
+        age = parse_duration(max_age, unit_needed=True) if max_age else 0.0
         result = None if offline else ctx.run_online(lambda session: _status(session, age))
         folder = ctx.folder()
-        pauses, listeners = folder.raw_pauses(), folder.raw_attachments()
+        pauses, listeners = folder.read_raw_pauses(), folder.read_raw_attachments()
         staged = summarize_journal(folder.path / "journal", ctx.warn_once)
         run = last_run(folder.path / "runs")
         unfinished = unfinished_runs(folder.path, ctx.warn_once)
@@ -61,7 +61,7 @@ def register(app: typer.Typer) -> None:
         now = datetime.now(UTC)
         is_open = folder.window_locks.is_open
         due = result.overdue if result else overdue_pauses(pauses, now, is_open, max_age=age)
-        pin = folder.pin()
+        pin = folder.read_pin()
         facts = {
             "profile": folder.path.name,
             "workspace": str(ctx.workspace.root),

@@ -93,7 +93,7 @@ def register(app: typer.Typer) -> None:
             direct=direct,
             grouped=grouped,
             reason=reason or f"window: {child.name}",
-            seconds=parse_duration(lease) if lease else 0.0,
+            seconds=parse_duration(lease, unit_needed=True) if lease else 0.0,
             adopt=adopt,
             patience=parse_duration(lock_timeout),
             enclosing=enclosing,

@@ -28,6 +28,7 @@ from ocsync.client.responses import (
     visible_text,
 )
 from ocsync.errors import OcsyncError, SignInError, TryLater
+from ocsync.secrets import stop_commands
 
 _RENEW_BEFORE_SECONDS = 30.0
 _MAX_LIFETIME = 10.0**9
@@ -109,7 +110,11 @@ class OrderCloudAuth(httpx.Auth):
         return claims_of(self._token)
 
     async def _token_request(self) -> httpx.Request:
-        secret = await asyncio.to_thread(self._secret)
+        try:
+            secret = await asyncio.to_thread(self._secret)
+        except asyncio.CancelledError:
+            stop_commands()  # or the program would wait for its thread at the end
+            raise
         self.register_secret([secret])
         form = {
             "grant_type": "client_credentials",

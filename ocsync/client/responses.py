@@ -16,7 +16,7 @@ from ocsync.errors import (
     SignInError,
     TryLater,
 )
-from ocsync.field_paths import is_deeper
+from ocsync.field_paths import exceeds_depth
 from ocsync.json_text import decode_json
 
 NOT_JSON = object()
@@ -46,7 +46,7 @@ def decode(body: bytes) -> Any:
         value = decode_json(text)
     except (ValueError, RecursionError):
         return NOT_JSON
-    return NOT_JSON if is_deeper(value, MAX_DEPTH) else value
+    return NOT_JSON if exceeds_depth(value, MAX_DEPTH) else value
 
 
 def first_error(body: Any) -> tuple[str, str, Any]:

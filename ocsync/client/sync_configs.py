@@ -31,8 +31,8 @@ async def read_target(api: Api, target: Target) -> TargetState:
         exists=True,
         paused=config.get("Paused") is True,
         delivery=str(config["DeliveryConfigID"]),
-        changed=config.get(changed) is not False,
-        deleted=config.get(deleted) is not False,
+        sends_changes=config.get(changed) is not False,
+        sends_deletes=config.get(deleted) is not False,
         config=config,
     )
 

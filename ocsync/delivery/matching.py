@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from ocsync.delivery.messages import EntityKey, MessageSubject, same_entity, subjects_of
-from ocsync.diff import diff, sold
+from ocsync.diff import diff, is_sale
 from ocsync.field_paths import MISSING, value_at
 from ocsync.models import Delivery, Fields, Ref
 
@@ -240,4 +240,4 @@ def _differences(
 
 def _sold(expected: ExpectedMessage, path: str, pair: Mapping[str, Any]) -> bool:
     """Return whether a lower quantity is stock sold since; not if it is exactly the one before."""
-    return sold(expected.ref, path, pair) and pair["found"] != expected.before.get(path)
+    return is_sale(expected.ref, path, pair) and pair["found"] != expected.before.get(path)

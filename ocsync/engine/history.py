@@ -12,6 +12,7 @@ from ocsync.engine.run_log import Attempt, attempts
 from ocsync.models import Finding, Outcome, Ref, Sign
 from ocsync.schema import KINDS, ref_key
 from ocsync.store import Run, RunInfo
+from ocsync.store.timestamps import seconds_between
 
 NOT_SENT = "not sent"
 """The state of a step that has no outcome."""
@@ -125,7 +126,7 @@ def _taken_along(outcome: Outcome) -> str:
 def _between(first: str, last: str) -> float:
     if not (first and last):
         return 0.0
-    return (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()
+    return seconds_between(first, datetime.fromisoformat(last))
 
 
 class Retention(NamedTuple):

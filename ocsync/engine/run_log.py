@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 from ocsync.consolidate import merge
 from ocsync.engine.session import Session
 from ocsync.errors import ExitCode, first_of
-from ocsync.field_paths import equal, flatten, nest
+from ocsync.field_paths import flatten, json_equal, nest
 from ocsync.models import Change, Fields, Intent, Op, Outcome, Ref, State, Step
-from ocsync.plan import created
+from ocsync.plan import created_refs
 from ocsync.schema import field_at, kind_of, ref_key
 from ocsync.store import Run, RunInfo
 
@@ -27,9 +27,9 @@ Kinds = dict[str, dict[str, int]]
 
 def new_info(session: Session, **facts: Any) -> RunInfo:
     """Return the record of a run that begins now; *facts* are its own members."""
-    pin = session.folder.pin()
+    pin = session.folder.read_pin()
     return RunInfo(
-        id=session.folder.runs.new_id(session.now(), session.folder.journal.runs()),
+        id=session.folder.runs.new_id(session.now(), session.folder.journal.run_ids()),
         started=session.timestamp(),
         user=session.by,
         marketplace=pin.id if pin else "",
@@ -128,7 +128,7 @@ def recent_writes(session: Session, refs: Collection[Ref]) -> list[Intent]:
     """
     names = {ref_key(ref) for ref in refs}
     writes: list[Intent] = []
-    infos = session.folder.runs.list() if names else []
+    infos = session.folder.runs.read_all() if names else []
     for info in reversed(infos):
         if info.kind == "resume" and info.state == "closed" and is_recent(session, info):
             with session.folder.runs.get(info.id) as run:
@@ -168,7 +168,7 @@ class RefWrite(NamedTuple):
     def changed(self) -> bool:
         """True when what was sent differs from what a read had shown before."""
         return not self.fields or any(
-            path not in self.before or not equal(value, self.before[path])
+            path not in self.before or not json_equal(value, self.before[path])
             for path, value in self.fields.items()
         )
 
@@ -207,7 +207,7 @@ def _ref_write(change: Change, intent: Intent | None, outcome: Outcome) -> RefWr
         absent=absent,
         replaced=change.op is Op.PUT,
         emptied=intent.emptied if intent else {},
-        created=tuple(created(change)) if absent else (),
+        created=tuple(created_refs(change)) if absent else (),
         added={path: sum_ for path, sum_ in change.adjust.items() if path not in change.fields},
         answered=outcome.answered,
         sent_at=datetime.fromisoformat(intent.at) if took_effect and intent and intent.at else None,

@@ -86,7 +86,7 @@ async def sign_in(session: Session) -> Identity:
             "the sign-in does not say which marketplace it is for (Seller.ID of GET /me)",
             hint="the API client needs an admin user as its default context user",
         )
-    pin = session.folder.pin()
+    pin = session.folder.read_pin()
     expected = session.folder.profile.marketplace or (pin.id if pin else "")
     if expected and expected.casefold() != identity.marketplace.casefold():
         raise Conflict(
@@ -106,7 +106,7 @@ def check_pinned_url(folder: ProfileDir) -> None:
     Two environments can have a marketplace with one ID, such as staging with its copy of
     production, so the ID alone does not tell them apart. The secret is not sent before this.
     """
-    pin, profile = folder.pin(), folder.profile
+    pin, profile = folder.read_pin(), folder.profile
     if pin is None or not pin.api_url or same_place(pin.api_url, profile.api_url):
         return
     if work := folder.unfinished_work():
@@ -120,7 +120,7 @@ def check_pinned_url(folder: ProfileDir) -> None:
 
 def confirm_production(session: Session) -> None:
     """Make sure that writing to this marketplace is meant; after `sign_in`. Raises UsageError."""
-    pin = session.folder.pin()
+    pin = session.folder.read_pin()
     session.confirm(pin.id if pin else "")
 
 

@@ -26,7 +26,7 @@ def check_entries(
     deleted and nothing staged or under way creates again.
     """
     gone = {} if recreated else folder.tombstones.read()
-    run = folder.runs.open_run() if gone else None
+    run = folder.runs.find_unfinished() if gone else None
     sealed = list(run.entries()) if run else []
     return refuse_deleted(check_against_staged(entries, staged), [*sealed, *staged], gone)
 
@@ -94,7 +94,7 @@ class ImportContent:
         staged = [e for e in self._staged if any(e.seq in numbers for numbers in earlier)]
         if not earlier and self._holds_all_that_is_staged():
             staged = [*self._staged]  # an export of the journal
-        run = self._folder.runs.open_run() if earlier else None
+        run = self._folder.runs.find_unfinished() if earlier else None
         sealed = run.entries() if run else ()
         running = [e for e in sealed if any(e.seq in numbers for numbers in earlier)]
         if not staged and not running:

@@ -55,5 +55,7 @@ async def status(session: Session, *, max_age: float = 0.0) -> Status:
         or (name in pauses and (pauses[name].lost or not one.server.exists))
     ]
     is_open = session.folder.window_locks.is_open
-    overdue = overdue_pauses(session.folder.raw_pauses(), session.now(), is_open, max_age=max_age)
+    overdue = overdue_pauses(
+        session.folder.read_raw_pauses(), session.now(), is_open, max_age=max_age
+    )
     return Status(identity, seen, overdue, tuple(drifted), aged=bool(max_age))

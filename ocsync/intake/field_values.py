@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ocsync.characters import is_blank
-from ocsync.field_paths import flatten, inside, is_deeper, nest, split
+from ocsync.field_paths import exceeds_depth, flatten, is_below, nest, split_path
 from ocsync.models import Entry, Fields, Op
 from ocsync.schema import (
     INTEGER_MAX,
@@ -170,7 +170,7 @@ def validate(entry: Entry) -> Iterator[FieldError]:
     size = len(msgspec.json.encode({p: v for p, v in entry.fields.items() if p.startswith("xp.")}))
     if size > XP_MAX_BYTES:
         yield FieldError("xp", f"{size:,} bytes", f"is more than {XP_MAX_BYTES:,} bytes")
-    if is_deeper(nest({**entry.expect, **entry.fields}), XP_MAX_DEPTH):
+    if exceeds_depth(nest({**entry.expect, **entry.fields}), XP_MAX_DEPTH):
         yield FieldError("xp", "", f"is nested more than {XP_MAX_DEPTH} levels deep")
 
 
@@ -244,10 +244,10 @@ def _missing_fields(kind: Kind, entry: Entry) -> Iterator[FieldError]:
 def _overlapping_paths(fields: Fields) -> Iterator[FieldError]:
     xp_paths = [path for path in fields if path.startswith("xp.")]
     for path in xp_paths:
-        if len(split(path)) < 2 or not all(split(path)):
+        if len(split_path(path)) < 2 or not all(split_path(path)):
             yield FieldError(path, "", "has an empty name in it")
         for other in xp_paths:
-            if inside(path, other):
+            if is_below(path, other):
                 yield FieldError(path, "", f"lies inside {other}, which is named as well")
 
 

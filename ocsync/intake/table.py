@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from ocsync.characters import is_blank
 from ocsync.errors import InputError, UsageError
-from ocsync.field_paths import split
+from ocsync.field_paths import split_path
 from ocsync.intake.field_values import expand_models, read_json, read_text
 from ocsync.intake.record import InputFile, ParsedLine, Row
 from ocsync.models import Entry, Fields, Op, Ref
@@ -314,4 +314,4 @@ def _parse_cell(kind: Kind, column: _Column, text: str) -> Any:
     if text in ERROR_TEXTS:
         raise ValueError(f"{ERROR_FAULT} (quote it in a column {column.key}: if it is)")
     field = field_at(kind, column.path)
-    return text if field is None or not all(split(column.path)) else read_text(field, text)
+    return text if field is None or not all(split_path(column.path)) else read_text(field, text)

@@ -245,10 +245,10 @@ class Azure(Ci):
         """Write *text* into the run's folder, or a temporary one, and upload the file."""
         import tempfile
 
-        from ocsync.store.files import write_atomically
+        from ocsync.store.files import real_path, write_atomically
 
         folder = facts.get("folder") or self.environ.get("AGENT_TEMPDIRECTORY")
-        path = Path(folder or tempfile.gettempdir()).absolute() / f"summary-{os.getpid()}.md"
+        path = real_path(Path(folder or tempfile.gettempdir())) / f"summary-{os.getpid()}.md"
         write_atomically(path, text.encode())
         self.send_command(f"##vso[task.uploadsummary]{path}")
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ocsync.field_paths import MISSING
-from ocsync.listener_attachment import place_of
+from ocsync.listener_attachment import destination_of
 from ocsync.render.text import Line, columns, count, display_width, value_text
 from ocsync.secrets import SecretSource
 
@@ -43,7 +43,7 @@ def config_lines(
         lines.append(head + " " * (room - display_width(head)) + names[0])
         lines += [" " * room + more for more in names[1:]]
         lines += [
-            f"   + {key.partition('/')[2]} is our listener: {place_of(facts['shown'])}"
+            f"   + {key.partition('/')[2]} is our listener: {destination_of(facts['shown'])}"
             for key, facts in ours.items()
             if key.partition("/")[0] == config.document["ID"]
         ]
@@ -89,9 +89,9 @@ def _title_line(change: ConfigChange) -> Line:
 def _edit_text(edit: Edit) -> str:
     if isinstance(edit.after, SecretSource):
         again = "cannot be compared; is sent, " if edit.sign == "~" else ""
-        return f"{again}from {edit.after.text()}"
+        return f"{again}from {edit.after.describe()}"
     if edit.sign == "-":
-        return f"taken away ({place_of(edit.before) or 'its secrets go with it'})"
+        return f"taken away ({destination_of(edit.before) or 'its secrets go with it'})"
     now = value_text(edit.after)
     return now if edit.before is MISSING else f"{value_text(edit.before)} → {now}"
 
@@ -112,5 +112,5 @@ def _edit_document(edit: Edit) -> dict[str, Any]:
     secret = isinstance(edit.after, SecretSource)
     after = None if secret or edit.after is MISSING else edit.after
     before = None if edit.before is MISSING else edit.before
-    source = {"secret_from": edit.after.text()} if secret else {}
+    source = {"secret_from": edit.after.describe()} if secret else {}
     return {"sign": edit.sign, "path": edit.path, "before": before, "after": after, **source}

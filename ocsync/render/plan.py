@@ -20,6 +20,7 @@ from ocsync.render.text import (
     local_time,
     value_text,
 )
+from ocsync.risks import Risk, find_risks
 
 _REF_LIMIT = 20
 
@@ -58,7 +59,7 @@ def lines(view: PlanView) -> Iterator[Line]:
     yield "", view.title + (f" · staged since {local_time(since, view.now)}" if since else "")
     yield "", ""
     rows: list[Sequence[object]] = [("kind", "entries", "steps", "saved")]
-    rows += [(t.kind, t.entries, t.steps, t.entries - t.steps) for t in totals(steps)]
+    rows += [(t.kind, t.entries, t.steps, t.entries - t.steps) for t in count_by_kind(steps)]
     saved = len(entries) - len(steps)
     rows.append(("", len(entries), len(steps), saved))
     *head, last = columns(rows, "<>>>", gap=3)
@@ -177,14 +178,14 @@ def _as_of(view: PlanView) -> str:
 def document(view: PlanView, fingerprint: str) -> dict[str, Any]:
     """Return the plan as JSON data."""
     steps = view.draft.plan.steps
-    fed = feeds(step.ref for step in steps)
+    fed = fed_targets(step.ref for step in steps)
     return {
         "fingerprint": fingerprint,
         "entries": len(view.draft.entries),
         "steps": len(steps),
         "waves": view.draft.plan.waves,
         "left": view.draft.remaining,
-        "kinds": [row._asdict() for row in totals(steps)],
+        "kinds": [row._asdict() for row in count_by_kind(steps)],
         "targets": {
             "direct": list(fed.direct),
             "possible": list(fed.indirect),
@@ -193,7 +194,7 @@ def document(view: PlanView, fingerprint: str) -> dict[str, Any]:
             "as_of": _as_of(view),
         },
         "seconds": len(steps) / view.rate.per_second if view.rate else None,
-        "risks": [_risk_document(risk) for risk in risks(steps)],
+        "risks": [_risk_document(risk) for risk in find_risks(steps)],
     }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocsync.render.text import Line, count, duration, first_few, local_time
 from ocsync.store.identity import operator
+from ocsync.store.timestamps import seconds_between
 
 if TYPE_CHECKING:
     from ocsync.engine.status import Status
@@ -114,8 +115,7 @@ def _pause_text(pause: Mapping[str, Any], now: datetime) -> str:
     if pause.get("reason"):
         parts.append(f'"{pause["reason"]}"')
     if pause.get("since"):
-        seconds = (now - datetime.fromisoformat(str(pause["since"]))).total_seconds()
-        parts.append(duration(max(seconds, 0)))
+        parts.append(duration(seconds_between(str(pause["since"]), now)))
     if pause.get("until"):
         parts.append(f"until {local_time(str(pause['until']), now)}")
     if pause.get("phase") != "paused":
@@ -156,15 +156,15 @@ def attachment_lines(listeners: Mapping[str, Mapping[str, Any]], now: datetime) 
     """Yield the listeners that this workspace attached to delivery configurations."""
     if not listeners:
         return
-    from ocsync.listener_attachment import place_of
+    from ocsync.listener_attachment import destination_of
 
     for key, facts in listeners.items():
         config = key.partition("/")[0]
         phase = str(facts.get("phase"))
         unsettled = "" if phase == "attached" else f" ({phase}: not settled yet)"
-        since = duration((now - datetime.fromisoformat(str(facts["since"]))).total_seconds())
+        since = duration(seconds_between(str(facts["since"]), now))
         yield "+", f"  {config} delivers to our listener too, {since}{unsettled}"
-        yield "", f"      {place_of(facts['shown'])}; ocsync delivery detach takes it away"
+        yield "", f"      {destination_of(facts['shown'])}; ocsync delivery detach takes it away"
 
 
 def ending_text(state: str, exit_code: int) -> str:
@@ -187,8 +187,8 @@ def document(status: Status, pauses: Mapping[str, Any]) -> dict[str, Any]:
                 "paused": target.server.paused,
                 "ours": dict(ours[name]) if name in ours else None,
                 "delivery": target.server.delivery,
-                "changed": target.server.changed,
-                "deleted": target.server.deleted,
+                "changed": target.server.sends_changes,
+                "deleted": target.server.sends_deletes,
             }
             for name, target in status.targets.items()
         ],

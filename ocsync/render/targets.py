@@ -26,8 +26,8 @@ def table(status: Status, pauses: Mapping[str, Any]) -> Iterator[str]:
                 "paused" if server.paused else "running",
                 "paused" if name in pauses else "-",
                 server.delivery,
-                "sent" if server.changed else "off",
-                "sent" if server.deleted else "off",
+                "sent" if server.sends_changes else "off",
+                "sent" if server.sends_deletes else "off",
             )
         )
     yield from columns(rows, "<<<<<<<")

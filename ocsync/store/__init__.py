@@ -1,7 +1,7 @@
-"""Everything on disk: the workspace, its profiles, journals, pauses, runs and locks.
+"""The files of a workspace: its profiles, journals, pauses, runs and locks.
 
-Only this package opens the workspace's files. Names are loaded when they are asked for, so that
-the short commands load no more than they use.
+Only this package opens them. Names are loaded on first use, so that a short command loads only
+the modules it needs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The delivery log: every message that a listener took, one a line, in the profile's folder.
+"""The delivery log: every message that a listener received, one a line, in the profile's folder.
 
 Listeners over HTTP and over Kafka write it side by side, each group of messages under a lock.
 """
@@ -20,12 +20,12 @@ decode = msgspec.json.Decoder(Delivery).decode
 
 
 class DeliveryLog:
-    """The log at *path*. It remembers how far it has read, so that following it stays cheap."""
+    """Log at *path*. It remembers how far it has read, so that reading on stays cheap."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = lock.brief(path.with_suffix(".lock"))
-        self._place = Cursor()
+        self._lock = lock.short_lock(path.with_suffix(".lock"))
+        self._cursor = Cursor()
         self._read = 0
         self._origins: set[str] = set()
 
@@ -36,19 +36,19 @@ class DeliveryLog:
             opened.append(map(_encode, messages))
 
     def read(self) -> Iterator[Delivery]:
-        """The messages, as they came. Raises Damaged."""
+        """Yield the messages, oldest first. Raises Damaged."""
         return self.read_from(0)
 
     def read_from(self, skip: int) -> Iterator[Delivery]:
-        """The messages but for the first *skip* of them. Raises Damaged.
+        """Yield the messages after the first *skip* of them. Raises Damaged.
 
-        What a Kafka listener read a second time, as one started again may, is one message.
+        A message that a restarted Kafka listener read again counts once.
         """
         known = skip and skip == self._read
-        place, count = (self._place, self._read) if known else (Cursor(), 0)
+        cursor, count = (self._cursor, self._read) if known else (Cursor(), 0)
         origins = set(self._origins) if known else set[str]()
-        for place, payload in log.follow(self.path, place):  # noqa: B020 - the place moves on
-            message = self._decoded(payload, place)
+        for cursor, payload in log.read_after(self.path, cursor):  # noqa: B020 - the cursor moves on
+            message = self._decode(payload, cursor)
             if message.origin in origins:
                 continue
             if message.origin:
@@ -56,10 +56,10 @@ class DeliveryLog:
             count += 1
             if count > skip:
                 yield message
-        self._place, self._read, self._origins = place, count, origins
+        self._cursor, self._read, self._origins = cursor, count, origins
 
-    def _decoded(self, payload: bytes, place: Cursor) -> Delivery:
+    def _decode(self, payload: bytes, cursor: Cursor) -> Delivery:
         try:
             return decode(payload)
         except ValueError as error:
-            raise damaged(self.path, place.line, f"not a message: {error}") from error
+            raise damaged(self.path, cursor.line, f"not a message: {error}") from error

@@ -1,57 +1,197 @@
-"""The few verbs for files: make a folder, replace a small file whole, write a large one whole."""
+"""Operations on the workspace's files: check, read, replace whole, list, remove.
+
+A folder may come from elsewhere, in a cloned repository for instance. So nothing in it leads
+out of it: a workspace's root is a real path, and a path below it that goes through a symbolic link
+is refused. Only regular files are opened, without waiting, so that a pipe or a device in the place
+of a file is an error and not a command that hangs.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import BinaryIO, Generic, TypeVar
+
+from ocsync.errors import ConfigError
+from ocsync.store.processes import is_alive
 
 T = TypeVar("T")
 Signature = tuple[int, int, int]
 
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
+_SAFE_FLAGS = sum(
+    getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY", "O_CLOEXEC")
+)
+_LINK_ERRORS = (errno.ELOOP, getattr(errno, "EMLINK", errno.ELOOP), getattr(errno, "EFTYPE", None))
+"""What systems answer when O_NOFOLLOW meets a symbolic link."""
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+_KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
+    (stat.S_ISLNK, "a symbolic link"),
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISREG, "a file"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+)
+ELSEWHERE_HINT = "put the workspace on a local disk, and name it: --workspace DIR"
+
+
+def kind_of_file(mode: int) -> str:
+    """Return, in words, the kind of file that *mode* stands for."""
+    return next((name for fits, name in _KINDS if fits(mode)), "a device")
+
+
+def real_path(path: Path) -> Path:
+    """Return *path*, absolute and with its symbolic links followed; it need not exist."""
+    return Path(os.path.realpath(path))
+
+
+def check_folder(path: Path) -> None:
+    """Raise ConfigError unless *path* is a folder, or is missing, and no link leads to it."""
+    if os.path.realpath(path) != os.path.abspath(path):  # noqa: PTH100 - links must stay
+        raise _wrong_kind(next((p for p in (path, *path.parents) if p.is_symlink()), path))
+    mode = _mode_of(path)
+    if mode and not stat.S_ISDIR(mode):
+        raise _wrong_kind(path, "a folder")
+
+
+def check_file(path: Path) -> None:
+    """Raise ConfigError unless *path* is a regular file, or is missing, and no link leads to it."""
+    check_folder(path.parent)
+    mode = _mode_of(path)
+    if mode and not stat.S_ISREG(mode):
+        raise _wrong_kind(path)
+
+
+def _mode_of(path: Path) -> int:
+    try:
+        return path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+
+
+def _wrong_kind(path: Path, expected: str = "a file") -> ConfigError:
+    kind = kind_of_file(_mode_of(path))
+    if kind == "a symbolic link":
+        return ConfigError(
+            f"{path} is a symbolic link; a workspace must not have any",
+            hint=f"replace it with what it leads to (ls -l {path}), or name another --workspace",
+        )
+    return ConfigError(f"{path} is {kind}; {expected} is expected", hint=f"ls -ld {path}")
 
 
 def make_folder(path: Path) -> None:
-    """Make *path* and what is missing above it, for the user alone."""
+    """Make *path* and its missing parents, private to the user. Raises ConfigError."""
+    check_folder(path)
     if not path.is_dir():
         make_folder(path.parent)
         path.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
         sync_folder(path.parent)
 
 
+def list_folder(folder: Path, pattern: str = "*") -> list[Path]:
+    """Return the paths in *folder* whose names match *pattern*, by name; none if it is missing.
+
+    Raises ConfigError if a link leads to *folder*.
+    """
+    check_folder(folder)
+    try:
+        paths = [path for path in folder.iterdir() if fnmatch(path.name, pattern)]
+    except FileNotFoundError:
+        return []
+    return sorted(paths, key=lambda path: path.name)
+
+
 def sync_folder(path: Path) -> None:
     """Make the names in *path* durable, where the platform can."""
     if os.name != "posix":
         return
-    handle = os.open(path, os.O_RDONLY)
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(handle)
+        sync(handle, path)
     finally:
         os.close(handle)
 
 
-def open_private(path: Path, flags: int) -> int:
-    """A file descriptor of *path*, which only the user may read."""
-    return os.open(path, flags | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0), 0o600)
+def sync(handle: int, path: Path) -> None:
+    """Make the bytes of *path*, open as *handle*, durable.
+
+    Raises ConfigError where the file system cannot do that.
+    """
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno in _NO_SYNC:
+            text = f"{path} cannot be synced to disk ({error.strerror})"
+            raise ConfigError(text, hint=ELSEWHERE_HINT) from error
+        raise _with_name(error, path) from error
+
+
+def open_file(path: Path, flags: int = os.O_RDONLY) -> int:
+    """Return a file descriptor of the regular file *path*; a new one is readable by the user alone.
+
+    Raises ConfigError for a link or anything else that is no regular file.
+    """
+    check_file(path)
+    try:
+        handle = os.open(path, flags | _SAFE_FLAGS, PRIVATE_FILE)
+    except OSError as error:
+        if error.errno in _LINK_ERRORS or error.errno == errno.ENXIO:
+            raise _wrong_kind(path) from error
+        raise
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise _wrong_kind(path)
+    return handle
+
+
+def open_for_reading(path: Path) -> BinaryIO:
+    """Return *path*, open for reading. Raises FileNotFoundError, ConfigError."""
+    return os.fdopen(open_file(path), "rb")
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of *path*. Raises FileNotFoundError, ConfigError."""
+    with open_for_reading(path) as file:
+        return file.read()
 
 
 @contextmanager
 def atomic_writer(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes *path*'s place, whole and durable, when the block ends without an error."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Yield a file that replaces *path*, whole and durable, when the block ends without error."""
+    check_file(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with os.fdopen(open_private(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
+        with os.fdopen(_create(temporary), "wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
+            sync(file.fileno(), path)
+        temporary.replace(path)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and not error.filename:
+            raise _with_name(error, path) from error
         raise
     sync_folder(path.parent)
+
+
+def _create(path: Path) -> int:
+    """Return a file descriptor of *path* for a new file; an older one is removed."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        return open_file(path, flags)
+    except (FileExistsError, ConfigError):
+        path.unlink()
+        return open_file(path, flags)
+
+
+def _with_name(error: OSError, path: Path) -> OSError:
+    return OSError(error.errno, error.strerror, str(path))
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -60,10 +200,17 @@ def write_atomically(path: Path, data: bytes) -> None:
         file.write(data)
 
 
+def write_note(path: Path, data: bytes) -> None:
+    """Write a new file *path*, in place of an older one, that need not survive a crash."""
+    check_file(path)
+    with os.fdopen(_create(path), "wb") as file:
+        file.write(data)
+
+
 def signature(path: Path) -> Signature | None:
     """Return inode, size and modification time of *path*, or None when there is no such file."""
     try:
-        status = path.stat()
+        status = path.lstat()
     except FileNotFoundError:
         return None
     return status.st_ino, status.st_size, status.st_mtime_ns
@@ -94,27 +241,52 @@ class ParsedFile(Generic[T]):
         self._parsed = signature(self.path), content
 
 
+def rename(path: Path, new: Path) -> None:
+    """Rename *path* to *new* in the same folder, durably. Raises ConfigError."""
+    check_folder(path.parent)
+    os.rename(path, new)  # noqa: PTH104 - the last act of a commit, spelled as what it is
+    sync_folder(path.parent)
+
+
+def remove_file(path: Path) -> None:
+    """Remove the file *path*, if it exists. Raises ConfigError if a link leads to its folder."""
+    check_folder(path.parent)
+    path.unlink(missing_ok=True)
+
+
+def remove_folder(path: Path) -> None:
+    """Remove the folder *path* with all that is in it. Raises ConfigError for a link."""
+    check_folder(path)
+    shutil.rmtree(path)
+
+
+def find_unsafe(root: Path, *, others: bool = True) -> Iterator[tuple[Path, str]]:
+    """Yield each path in *root* that is no file and no folder, and what it is.
+
+    With *others* also what belongs to another user.
+    """
+    own = os.getuid() if others and hasattr(os, "getuid") else None
+    for path in (root, *sorted(root.rglob("*"))):
+        status = path.lstat()
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            yield path, f"is {kind_of_file(status.st_mode)}"
+        elif own not in (None, status.st_uid):
+            yield path, "belongs to another user"
+
+
 def remove_stale_temps(folder: Path) -> None:
-    """Remove what processes that died had written beside files of *folder*."""
-    if os.name == "posix":
-        for path in folder.glob(".*.tmp"):
-            pid = path.suffixes[-2][1:] if len(path.suffixes) > 1 else ""
-            if pid.isdigit() and not _lives(int(pid)):
-                path.unlink(missing_ok=True)
+    """Remove temporary files in *folder* of processes that died."""
+    for path in list_folder(folder, ".*.tmp"):
+        pid = path.suffixes[-2][1:] if len(path.suffixes) > 1 else ""
+        if pid.isdigit() and is_alive(int(pid)) is False:
+            path.unlink(missing_ok=True)
 
 
-def _lives(pid: int) -> bool:
+def write_all(handle: int, path: Path, data: Iterable[bytes]) -> None:
+    """Write everything to *path*, open as *handle*, in as many calls as it takes."""
+    view = memoryview(b"".join(data))
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def write_all(handle: int, data: bytes | Iterable[bytes]) -> None:
-    """Write everything, however many calls it takes."""
-    view = memoryview(data if isinstance(data, bytes) else b"".join(data))
-    while view:
-        view = view[os.write(handle, view) :]
+        while view:
+            view = view[os.write(handle, view) :]
+    except OSError as error:
+        raise _with_name(error, path) from error

@@ -1,13 +1,14 @@
-"""Who works here: the user and the machine, and the CI job where there is one."""
+"""Identity of the operator: the user and the machine, and the CI job if there is one."""
 
 from __future__ import annotations
 
 import getpass
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 from string import Formatter
 
-_JOBS = (
+_JOB_URLS = (
     "{GITHUB_SERVER_URL}/{GITHUB_REPOSITORY}/actions/runs/{GITHUB_RUN_ID}",
     "{CI_JOB_URL}",  # GitLab
     "{SYSTEM_TEAMFOUNDATIONCOLLECTIONURI}{SYSTEM_TEAMPROJECT}/_build/results?buildId={BUILD_BUILDID}",
@@ -15,11 +16,11 @@ _JOBS = (
     "{CIRCLE_BUILD_URL}",
     "{BUILD_URL}",  # Jenkins
 )
-"""The address of a job, made of the variables that each CI sets; the first that can be made."""
+"""Addresses of a job, built from the variables that each CI sets; the first complete one counts."""
 
 
 def operator() -> str:
-    """Who works here, as `name@host`."""
+    """Return the operator as `name@host`."""
     try:
         name = getpass.getuser()
     except (KeyError, OSError):
@@ -27,9 +28,19 @@ def operator() -> str:
     return f"{name}@{socket.gethostname()}"
 
 
+def owner_of(path: Path) -> str:
+    """Return, in words, the other user that owns *path*; a link is not followed."""
+    try:
+        import pwd
+
+        return f"another user ({pwd.getpwuid(path.lstat().st_uid).pw_name})"
+    except (ImportError, KeyError, OSError):
+        return "another user"
+
+
 def ci_job_url(environ: Mapping[str, str]) -> str:
-    """The address of the CI job that this runs in, or nothing."""
-    for address in _JOBS:
+    """Return the address of the present CI job; empty for none."""
+    for address in _JOB_URLS:
         names = [name for _, name, _, _ in Formatter().parse(address) if name]
         if all(environ.get(name) for name in names):
             return address.format_map(environ).replace(" ", "%20")

@@ -1,6 +1,6 @@
-"""The state of the workspace's files: who may read them, what was left behind, what is damaged.
+"""Inspection of the workspace's files: permissions, leftovers of crashes, damage.
 
-Everything here looks first; what changes a file is a verb of its own and is called under the locks.
+Inspection changes nothing; the verbs that change a file are separate, and run under the locks.
 """
 
 from __future__ import annotations
@@ -13,42 +13,48 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ocsync.errors import Damaged
+from ocsync.errors import ConfigError, Damaged
 from ocsync.store import delivery_log, files, log, pause_history, tombstones
 from ocsync.store.journal import End, Segment
 from ocsync.store.journal import decode as decode_segment
 from ocsync.store.log import Log
 from ocsync.store.runs import DECODERS, Run
 
-_TEMPORARY = re.compile(r"\..+\.\d+\.tmp")
-_OLD_SECONDS = 600.0
-_TEXT = 240
+_TEMP_NAME = re.compile(r"\..+\.\d+\.tmp")
+_STALE_SECONDS = 600.0
+_SHOWN_BYTES = 240
 
 
 class DamagedLine(NamedTuple):
-    """A line that is not what was written: its number, and what stands there now, if anything."""
+    """Line that fails its checksum or makes no sense: its number, and its text if there is any."""
 
     number: int
     text: str
 
 
 class LogDamage(NamedTuple):
-    """What a look at a log found. *kept* lines are as written; *torn* says that the last is cut."""
+    """Result of inspecting a log.
+
+    *kept* counts intact lines; *torn* says that the last line is incomplete, *converted* that line
+    ends were changed, which readers see through.
+    """
 
     path: Path
     kept: int
     lost: list[DamagedLine]
     torn: bool
+    converted: bool = False
 
 
-def exposed(root: Path) -> tuple[list[Path], list[Path]]:
-    """What others than the owner may write, and what they may only read; nothing where files have
-    no such modes.
+def find_exposed(root: Path) -> tuple[list[Path], list[Path]]:
+    """Return the paths that others than the owner may write, and those they may only read.
+
+    Both are empty where files have no such modes.
     """
     if os.name != "posix":
         return [], []
     writable, readable = list[Path](), list[Path]()
-    for path in _all(root):
+    for path in _walk(root):
         mode = stat.S_IMODE(path.lstat().st_mode)
         if path.is_symlink() or not mode & 0o077:
             continue
@@ -57,123 +63,132 @@ def exposed(root: Path) -> tuple[list[Path], list[Path]]:
 
 
 def make_private(root: Path) -> int:
-    """Let nobody but the owner read or write what is in *root*; how many files were changed."""
-    writable, readable = exposed(root)
+    """Remove all access of others to *root*'s files; return how many were changed."""
+    writable, readable = find_exposed(root)
     for path in (*writable, *readable):
         path.chmod(files.PRIVATE_FOLDER if path.is_dir() else files.PRIVATE_FILE)
     return len(writable) + len(readable)
 
 
-def foreign(root: Path) -> list[Path]:
-    """What belongs to another user."""
+def find_foreign(root: Path) -> list[Path]:
+    """Return the paths in *root* that belong to another user."""
     if not hasattr(os, "getuid"):
         return []
-    return [path for path in _all(root) if path.lstat().st_uid != os.getuid()]
+    return [path for path in _walk(root) if path.lstat().st_uid != os.getuid()]
 
 
-def ignores_all(root: Path) -> bool:
-    """Whether the workspace's `.gitignore` keeps all of it out of a repository."""
+def is_git_ignored(root: Path) -> bool:
+    """Return whether the workspace's `.gitignore` keeps all of it out of a repository."""
     try:
-        return "*" in (root / ".gitignore").read_text(encoding="utf-8").split()
-    except (OSError, UnicodeDecodeError):
+        return b"*" in files.read_bytes(root / ".gitignore").split()
+    except (OSError, ConfigError):
         return False
 
 
-def ignore_all(root: Path) -> None:
+def write_gitignore(root: Path) -> None:
     """Keep the workspace out of a repository."""
     files.write_atomically(root / ".gitignore", b"*\n")
 
 
-def leftovers(root: Path, now: float) -> list[Path]:
-    """Half-written files of commands that died; those of the last ten minutes may be at work."""
+def find_stale_temps(root: Path, now: float) -> list[Path]:
+    """Return temporary files of commands that died.
+
+    Those of the last ten minutes may be in use.
+    """
     return [
         path
-        for path in _all(root)
-        if _TEMPORARY.fullmatch(path.name) and now - path.lstat().st_mtime > _OLD_SECONDS
+        for path in _walk(root)
+        if _TEMP_NAME.fullmatch(path.name) and now - path.lstat().st_mtime > _STALE_SECONDS
     ]
 
 
-def half_sealed(profile: Path) -> list[Path]:
-    """Runs whose seal a crash cut short; `Runs.recover` finishes or undoes it."""
-    return sorted(path for path in profile.glob("runs/*.new") if path.is_dir())
+def find_interrupted_seals(profile: Path) -> list[Path]:
+    """Return the runs whose seal a crash interrupted.
+
+    `Runs.recover` finishes or undoes it.
+    """
+    return [path for path in files.list_folder(profile / "runs", "*.new") if path.is_dir()]
 
 
 def run_folders(profile: Path) -> list[Path]:
-    """The folders of the runs, oldest name first."""
-    return sorted(p for p in profile.glob("runs/*") if p.is_dir() and not p.suffix)
+    """Return the folders of the runs, oldest name first."""
+    return [p for p in files.list_folder(profile / "runs") if p.is_dir() and not p.suffix]
 
 
-_BESIDE: dict[str, Callable[[bytes], Any]] = {
+_PROFILE_DECODERS: dict[str, Callable[[bytes], Any]] = {
     "delivery": delivery_log.decode,
     "pauses": pause_history.decode,
     "deleted": tombstones.decode,
 }
-BESIDE = tuple(f"{name}.jsonl" for name in _BESIDE)
-"""The logs that are neither the journal's nor a run's."""
-_DECODERS = {**DECODERS, **_BESIDE}
+PROFILE_LOGS = tuple(f"{name}.jsonl" for name in _PROFILE_DECODERS)
+"""Logs in the profile's folder itself, beside the journal's and the runs'."""
+_DECODERS = {**DECODERS, **_PROFILE_DECODERS}
 
 
-def logs(profile: Path) -> Iterator[Path]:
-    """Every log of a profile."""
-    yield from sorted(profile.glob("journal/[0-9]*.jsonl"))
+def find_logs(profile: Path) -> Iterator[Path]:
+    """Yield every log of a profile."""
+    yield from log.list_segments(profile / "journal")
     for folder in run_folders(profile):
-        yield from sorted(folder.glob("*.jsonl"))
-    yield from (path for name in BESIDE if (path := profile / name).is_file())
+        yield from (p for p in files.list_folder(folder, "*.jsonl") if p.stem in DECODERS)
+    yield from (path for name in PROFILE_LOGS if os.path.lexists(path := profile / name))
 
 
 def find_damage(path: Path) -> LogDamage:
-    """Look at every line of a log, and whether all of it is there. Raises OSError."""
-    kept, lost, torn = 0, list[DamagedLine](), False
+    """Return the damage of a log, missing lines included. Raises OSError."""
+    intact, lost, torn, converted = 0, list[DamagedLine](), False, False
     number, whole, decode = 0, is_written_whole(path), _decoder(path)
-    with path.open("rb") as file:
+    with files.open_for_reading(path) as file:
         for number, line in enumerate(file, 1):
-            if _payload(line, decode) is not None:
-                kept += 1
+            converted = converted or log.restore_line(line) != line
+            if _decodable_payload(line, decode) is not None:
+                intact += 1
             elif not line.endswith(b"\n") and not whole:
                 torn = True
             else:
-                lost.append(DamagedLine(number, line[:_TEXT].decode("utf-8", "replace").strip()))
-    if not lost and whole and _ends_early(path, kept):
+                lost.append(
+                    DamagedLine(number, line[:_SHOWN_BYTES].decode("utf-8", "replace").strip())
+                )
+    if not lost and whole and _ends_early(path, intact):
         lost.append(DamagedLine(number + 1, ""))
-    return LogDamage(path, kept, lost, torn)
+    return LogDamage(path, intact, lost, torn, converted)
 
 
 def is_written_whole(path: Path) -> bool:
-    """Whether a crash cannot have left a part of *path*, as it came to its place in one act."""
+    """Return whether *path* was put in place in one act, so that a crash leaves no part of it."""
     if path.parent.name != "journal":
         return path.stem in ("journal", "plan", "findings", "deleted")
-    head = next((payload for _, payload in good_lines(path)), b"")
+    head = next((payload for _, payload in read_good_lines(path)), b"")
     record = decode_segment(head) if head else None
     return isinstance(record, Segment) and record.closed
 
 
-def _ends_early(path: Path, kept: int) -> bool:
-    """Whether there were more lines once than the *kept* ones, which are all good."""
+def _ends_early(path: Path, intact: int) -> bool:
+    """Return whether lines are missing after the *intact* first ones."""
     if path.parent.name == "journal":
-        *_, last = good_lines(path)
+        *_, last = read_good_lines(path)
         end = decode_segment(last[1])
-        return not isinstance(end, End) or end.entries != kept - 2
+        return not isinstance(end, End) or end.entries != intact - 2
     run = Run(path.parent, lambda _: None)
     try:
         info = run.read_info()
     except Damaged:
         return False
-    wanted = {"journal": info.entries, "plan": info.steps}.get(path.stem, kept)
-    return info.kind == "resume" and kept < wanted
+    expected = {"journal": info.entries, "plan": info.steps}.get(path.stem, intact)
+    return info.kind == "resume" and intact < expected
 
 
-def good_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The records of a log that are as they were written and make sense, each with its line."""
+def read_good_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield the intact records of a log, each with its line number."""
     decode = _decoder(path)
-    with path.open("rb") as file:
+    with files.open_for_reading(path) as file:
         for number, line in enumerate(file, 1):
-            payload = _payload(line, decode)
+            payload = _decodable_payload(line, decode)
             if payload is not None:
                 yield number, payload
 
 
-def _payload(line: bytes, decode: Callable[[bytes], Any]) -> bytes | None:
-    payload = log.payload_of(line[:-1]) if line.endswith(b"\n") else None
+def _decodable_payload(line: bytes, decode: Callable[[bytes], Any]) -> bytes | None:
+    payload = log.decode_line(log.restore_line(line)[:-1]) if line.endswith(b"\n") else None
     if payload is not None:
         try:
             decode(payload)
@@ -189,64 +204,72 @@ def _decoder(path: Path) -> Callable[[bytes], Any]:
 
 
 def cut_torn_tail(path: Path) -> None:
-    """Cut a line off that was never acknowledged, as the next append would."""
+    """Cut off an incomplete last line, as the next append would."""
     Log(path).close()
 
 
-def set_aside(path: Path) -> Path:
-    """Copy *path* beside itself under a name that nothing reads; that name."""
-    beside = _free_name(path)
-    with files.atomic_writer(beside) as copy, path.open("rb") as original:
-        shutil.copyfileobj(original, copy)
-    return beside
+def restore_line_ends(path: Path) -> None:
+    """Write every line of a log as it was before its line ends were changed; nothing is lost."""
+    with files.open_for_reading(path) as converted, files.atomic_writer(path) as file:
+        for line in converted:
+            file.write(log.restore_line(line))
 
 
-def keep_good_lines(path: Path, mend: Callable[[Iterator[bytes]], Iterable[bytes]] = iter) -> Path:
-    """Replace a damaged log by its good records, as *mend* gives them back.
+def copy_aside(path: Path) -> Path:
+    """Copy *path* beside itself under a name that nothing reads; return that path."""
+    copy = _free_name(path)
+    with files.atomic_writer(copy) as target, files.open_for_reading(path) as original:
+        shutil.copyfileobj(original, target)
+    return copy
 
-    The damaged file is kept; where.
+
+def keep_good_lines(
+    path: Path, repair: Callable[[Iterator[bytes]], Iterable[bytes]] = iter
+) -> Path:
+    """Replace a damaged log by its intact records, as *repair* returns them.
+
+    Returns the path that the damaged file was copied to.
     """
-    beside = set_aside(path)
-    good = [payload for _, payload in good_lines(path)]
+    copy = copy_aside(path)
+    good = [payload for _, payload in read_good_lines(path)]
     with files.atomic_writer(path) as file:
-        for payload in mend(iter(good)):
-            file.write(log.line_of(payload))
-    return beside
+        for payload in repair(iter(good)):
+            file.write(log.encode_line(payload))
+    return copy
 
 
-def move_away(folder: Path) -> Path:
-    """Give a run's folder a name under which it is no run any more; that name."""
-    beside = _free_name(folder)
-    folder.rename(beside)
-    files.sync_folder(folder.parent)
-    return beside
+def move_aside(folder: Path) -> Path:
+    """Rename a run's folder so that it is no run any more; return the new path."""
+    new_path = _free_name(folder)
+    files.rename(folder, new_path)
+    return new_path
 
 
 def _free_name(path: Path) -> Path:
-    """A name beside *path* for what is damaged, which nothing has."""
-    number, beside = 1, path.with_name(path.name + ".damaged")
-    while beside.exists():
+    """Return an unused path beside *path* for its damaged copy."""
+    number, name = 1, path.with_name(path.name + ".damaged")
+    while name.exists():
         number += 1
-        beside = path.with_name(f"{path.name}.damaged-{number}")
-    return beside
+        name = path.with_name(f"{path.name}.damaged-{number}")
+    return name
 
 
 def free_bytes(root: Path) -> int:
-    """Bytes that are free where *root* is, or would be. Raises OSError."""
-    return shutil.disk_usage(_nearest(root)).free
+    """Return the free bytes where *root* is, or would be. Raises OSError."""
+    return shutil.disk_usage(_nearest_existing(root)).free
 
 
 def is_writable(root: Path) -> bool:
-    """Whether a file can be made in *root*, or the nearest folder above it that exists."""
-    return os.access(_nearest(root), os.W_OK | os.X_OK)
+    """Return whether a file can be made in *root*, or in its nearest existing parent."""
+    return os.access(_nearest_existing(root), os.W_OK | os.X_OK)
 
 
-def _nearest(root: Path) -> Path:
-    """*root*, or the nearest folder above it that exists."""
-    return next(place for place in (root, *root.parents) if place.exists())
+def _nearest_existing(root: Path) -> Path:
+    """Return *root*, or its nearest existing parent."""
+    return next(path for path in (root, *root.parents) if path.exists())
 
 
-def _all(root: Path) -> Iterator[Path]:
+def _walk(root: Path) -> Iterator[Path]:
     if root.exists():
         yield root
         yield from sorted(root.rglob("*"))

@@ -1,4 +1,4 @@
-"""The journal: what is staged, as segments of a log.
+"""The journal: staged edits, as segments of a log.
 
     journal/000001.jsonl   {"type":"segment","next":1}          the head: the next free number
                            {"type":"entry","seq":1,...}
@@ -8,10 +8,10 @@
 
 Segments sort by name; a single edit is appended to the last one, an import is a segment of its own,
 written beside and renamed: all of it or nothing. Such a segment is closed, by its head and its last
-record, so that one which was cut later is told from a whole one. Nothing is ever rewritten. Living
-entries are those that no later tombstone names, in the order of their numbers; so entries that a
-run gives back under their old numbers stand at the head. When nothing lives any more, the next seal
-starts over with an empty segment.
+record, so that one which was cut later can be told from a whole one. Nothing is ever rewritten.
+Live entries are those that no later tombstone names, in the order of their numbers; so entries that
+a run returns under their old numbers come first. When no entry is live, the next seal starts over
+with an empty segment.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from ocsync.schema import is_ref
 from ocsync.store import files, log
 from ocsync.store.damage import damaged
 from ocsync.store.log import Log, Warn
-from ocsync.store.number_ranges import ranges, remove_ranges
-from ocsync.store.timestamps import read_stamp
+from ocsync.store.number_ranges import remove_ranges, to_ranges
+from ocsync.store.timestamps import parse_timestamp
 
 Lock = Callable[[], AbstractContextManager[None]]
 
 
 class Segment(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="segment"):
-    """A segment's head. *returned* names the run that gave its entries back."""
+    """Head of a segment. *returned* names the run that returned its entries."""
 
     next: int
     returned: str = ""
@@ -43,7 +43,7 @@ class Segment(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type",
 
 
 class End(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="end"):
-    """The last record of a closed segment: how many entries it has.
+    """Last record of a closed segment: the number of its entries.
 
     *content* is a digest of them when they were imported; the same edits have the same one.
     """
@@ -53,13 +53,13 @@ class End(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag
 
 
 class Drop(msgspec.Struct, frozen=True, tag_field="type", tag="drop"):
-    """These numbers are not staged any more; ranges, both ends included."""
+    """Numbers that are not staged any more; ranges, both ends included."""
 
     seqs: list[tuple[int, int]]
 
 
 class Sealed(msgspec.Struct, frozen=True, tag_field="type", tag="sealed"):
-    """These numbers belong to *run* now. This record is the commit of a seal."""
+    """Numbers that belong to *run* now. This record commits a seal."""
 
     run: str
     seqs: list[tuple[int, int]]
@@ -72,31 +72,31 @@ _encode = msgspec.json.Encoder().encode
 
 
 class _JournalState:
-    """What the segments come to when they are read in order."""
+    """Result of reading the segments in order."""
 
     def __init__(self) -> None:
-        self.living: dict[int, Entry] = {}
-        self.next = 1
+        self.live: dict[int, Entry] = {}
+        self.next_number = 1
         self.sealed: set[str] = set()
         self.returned: set[str] = set()
-        self.last: Path | None = None
+        self.last_path: Path | None = None
         self.last_closed = False
         self.imports: dict[str, list[range]] = {}
         self._first = 1
 
-    def take(self, record: Record) -> None:
+    def apply(self, record: Record) -> None:
         match record:
             case Entry():
-                self.living[record.seq] = record
-                self.next = max(self.next, record.seq + 1)
+                self.live[record.seq] = record
+                self.next_number = max(self.next_number, record.seq + 1)
             case Segment():
-                self.next = max(self.next, record.next)
+                self.next_number = max(self.next_number, record.next)
                 self._first = record.next
                 self.last_closed = record.closed
                 if record.returned:
                     self.returned.add(record.returned)
             case Drop() | Sealed():
-                remove_ranges(self.living, record.seqs)
+                remove_ranges(self.live, record.seqs)
                 if isinstance(record, Sealed):
                     self.sealed.add(record.run)
             case End() if record.content:
@@ -104,7 +104,7 @@ class _JournalState:
                 self.imports.setdefault(record.content, []).append(numbers)
 
     def entries(self) -> list[Entry]:
-        return [self.living[seq] for seq in sorted(self.living)]
+        return [self.live[seq] for seq in sorted(self.live)]
 
 
 class Journal:
@@ -120,7 +120,7 @@ class Journal:
         self._read_state: tuple[list[_SegmentSignature], _JournalState] | None = None
 
     def entries(self) -> list[Entry]:
-        """The living entries, in order."""
+        """Return the live entries, in order. Raises Damaged."""
         return self._read().entries()
 
     def append(self, entries: Sequence[Entry]) -> list[Entry]:
@@ -129,7 +129,7 @@ class Journal:
             state = self._read()
             numbered = [
                 msgspec.structs.replace(entry, seq=seq)
-                for seq, entry in enumerate(entries, state.next)
+                for seq, entry in enumerate(entries, state.next_number)
             ]
             self._append(state, numbered)
         return numbered
@@ -142,11 +142,11 @@ class Journal:
         """
         with self._lock():
             state = self._read()
-            first = state.next
+            first = state.next_number
             with self._new_segment(state, Segment(next=first, closed=True)) as write:
                 for seq, entry in enumerate(entries, first):
                     write(msgspec.structs.replace(entry, seq=seq))
-                number = state.next - first
+                number = state.next_number - first
                 write(End(number, content() if number else ""))
         return number
 
@@ -155,94 +155,97 @@ class Journal:
         return self._read().imports
 
     def drop(self, seqs: Collection[int]) -> int:
-        """Unstage the entries with these numbers; how many of them were staged."""
+        """Unstage the entries with these numbers; return how many of them were staged."""
         with self._lock():
             state = self._read()
-            gone = state.living.keys() & set(seqs)
-            if gone:
-                self._append(state, [Drop(ranges(gone))])
-        return len(gone)
+            staged = state.live.keys() & set(seqs)
+            if staged:
+                self._append(state, [Drop(to_ranges(staged))])
+        return len(staged)
 
     def clear(self) -> int:
-        """Unstage everything; how many entries that was."""
+        """Unstage everything; return how many entries that was."""
         with self._lock():
             state = self._read()
-            number = len(state.living)
+            number = len(state.live)
             if number:
-                self._append(state, [Drop(ranges(state.living))])
+                self._append(state, [Drop(to_ranges(state.live))])
         return number
 
-    def seal(self, run: str, seqs: Collection[int], keep: Callable[[list[Entry]], None]) -> None:
-        """Hand the entries *seqs* over to *run*; they are gone from the journal.
+    def seal(self, run: str, seqs: Collection[int], save: Callable[[list[Entry]], None]) -> None:
+        """Hand the entries *seqs* over to *run*; they leave the journal.
 
-        *keep* must have made them durable elsewhere when it returns. One record commits: a crash
+        *save* must have made them durable elsewhere when it returns. One record commits: a crash
         before it leaves the journal as it was, after it the run has them. Raises StalePlan when one
         of them has been unstaged meanwhile: what was planned with it would be sent all the same.
         """
         with self._lock():
             state = self._read()
-            if gone := set(seqs) - state.living.keys():
-                text = f"{len(gone):,} of the planned entries were unstaged meanwhile"
+            if unstaged := set(seqs) - state.live.keys():
+                text = f"{len(unstaged):,} of the planned entries were unstaged meanwhile"
                 raise StalePlan(text, hint="ocsync plan, then the same command again")
-            taken = [state.living[seq] for seq in sorted(seqs)]
-            keep(taken)
-            self._append(state, [Sealed(run, ranges(entry.seq for entry in taken))])
+            taken = [state.live[seq] for seq in sorted(seqs)]
+            save(taken)
+            self._append(state, [Sealed(run, to_ranges(entry.seq for entry in taken))])
 
     def is_sealed(self, run: str) -> bool:
-        """Whether the seal of *run* was committed."""
+        """Return whether the seal of *run* was committed."""
         return run in self._read().sealed
 
-    def runs(self) -> set[str]:
-        """The runs whose seal or return it remembers: no other run may have their names."""
+    def run_ids(self) -> set[str]:
+        """Return the runs whose seal or return it records: their IDs are taken."""
         state = self._read()
         return state.sealed | state.returned
 
     def return_entries(self, run: str, entries: Sequence[Entry]) -> None:
-        """Stage *entries* of *run* again, in one act; the second time for a run does nothing."""
+        """Stage *entries* of *run* again, in one act; a second call for a run does nothing."""
         with self._lock():
             state = self._read()
             if run in state.returned:
                 return
-            head = Segment(next=state.next, returned=run, closed=True)
+            head = Segment(next=state.next_number, returned=run, closed=True)
             with self._new_segment(state, head) as write:
                 for entry in entries:
                     write(entry)
                 write(End(len(entries)))
 
-    def unsealed(self, runs: Mapping[str, Collection[int]]) -> set[int]:
-        """The numbers of living entries that belong to one of *runs* (run -> numbers) all the same,
-        as the record of its seal was lost with a damaged line.
+    def find_unsealed(self, runs: Mapping[str, Collection[int]]) -> set[int]:
+        """Return the numbers of live entries that belong to one of *runs* (run -> numbers).
+
+        They are live because a damaged line took the record of the run's seal with it.
         """
         state = _JournalState()
-        back: dict[str, set[int]] = {}
+        returned_by_run: dict[str, set[int]] = {}
         for path in self._segments():
             returned = ""
-            for record in _records(path, self._warn):
-                state.take(record)
+            for record in _read_segment(path, self._warn):
+                state.apply(record)
                 if isinstance(record, Segment):
                     returned = record.returned
                 elif isinstance(record, Entry) and returned:
-                    back.setdefault(returned, set()).add(record.seq)
-        lost = {run: set(seqs) for run, seqs in runs.items() if run not in state.sealed}
-        theirs = {seq for run, seqs in lost.items() for seq in seqs - back.get(run, set())}
-        return state.living.keys() & theirs
+                    returned_by_run.setdefault(returned, set()).add(record.seq)
+        unsealed = {run: set(seqs) for run, seqs in runs.items() if run not in state.sealed}
+        theirs = {
+            seq for run, seqs in unsealed.items() for seq in seqs - returned_by_run.get(run, set())
+        }
+        return state.live.keys() & theirs
 
     def compact(self) -> None:
         """Start over with an empty segment when nothing is staged. No run may be open."""
         with self._lock():
             state = self._read()
             old = self._segments()
-            if state.living or len(old) < 2:
+            if state.live or len(old) < 2:
                 return
-            with self._new_segment(state, Segment(next=state.next)):
+            with self._new_segment(state, Segment(next=state.next_number)):
                 pass
             for path in old:
-                path.unlink()
+                files.remove_file(path)
             files.sync_folder(self._folder)
             self._read_state = None
 
     def _segments(self) -> list[Path]:
-        return sorted(self._folder.glob("[0-9]*.jsonl")) if self._folder.is_dir() else []
+        return log.list_segments(self._folder)
 
     def _read(self) -> _JournalState:
         """Return what the segments come to. Raises Damaged."""
@@ -251,9 +254,9 @@ class Journal:
         if self._read_state is None or self._read_state[0] != signatures:
             state = _JournalState()
             for path in segments:
-                state.last, state.last_closed = path, False
-                for record in _records(path, self._warn):
-                    state.take(record)
+                state.last_path, state.last_closed = path, False
+                for record in _read_segment(path, self._warn):
+                    state.apply(record)
             self._read_state = signatures, state
         return self._read_state[1]
 
@@ -272,53 +275,53 @@ class Journal:
         with files.atomic_writer(path) as file:
 
             def write(record: Record) -> None:
-                file.write(log.line_of(_encode(record)))
-                state.take(record)
+                file.write(log.encode_line(_encode(record)))
+                state.apply(record)
 
             write(head)
             yield write
-        state.last = path
+        state.last_path = path
         self._written(state)
 
     def _next_path(self, state: _JournalState) -> Path:
         files.make_folder(self._folder)
         files.remove_stale_temps(self._folder)
-        number = int(state.last.stem) + 1 if state.last else 1
+        number = int(state.last_path.stem) + 1 if state.last_path else 1
         return self._folder / f"{number:06}.jsonl"
 
     def _append(self, state: _JournalState, records: Sequence[Record]) -> None:
-        if state.last is None or state.last_closed:
-            with self._new_segment(state, Segment(next=state.next)):
+        if state.last_path is None or state.last_closed:
+            with self._new_segment(state, Segment(next=state.next_number)):
                 pass
-        if state.last is None:
+        if state.last_path is None:
             raise AssertionError("a new segment is the last one")
         self._read_state = None
-        with Log(state.last) as opened:
+        with Log(state.last_path) as opened:
             opened.append(map(_encode, records))
         for record in records:
-            state.take(record)
+            state.apply(record)
         self._written(state)
 
 
-def read_entry(entry: Entry) -> Entry:
-    """*entry*, if it makes sense here. Raises ValueError."""
+def check_entry(entry: Entry) -> Entry:
+    """Return *entry* if its ref and stamp are valid. Raises ValueError."""
     if not is_ref(entry.ref):
         raise ValueError(f"{entry.ref} is no ref that this ocsync knows")
     if entry.at:
-        read_stamp(entry.at)
+        parse_timestamp(entry.at)
     return entry
 
 
 def decode(payload: bytes) -> Record:
-    """The record in *payload*. Raises ValueError."""
+    """Return the record in *payload*. Raises ValueError."""
     record = _record(payload)
-    return read_entry(record) if isinstance(record, Entry) else record
+    return check_entry(record) if isinstance(record, Entry) else record
 
 
-def _records(path: Path, warn: Warn) -> Iterator[Record]:
-    """The records of a segment. Raises Damaged, also for a closed one that is not whole."""
-    entries, open_end, said = 0, False, list[str]()
-    for number, record in enumerate(log.records(path, decode, said.append), 1):
+def _read_segment(path: Path, warn: Warn) -> Iterator[Record]:
+    """Yield the records of a segment. Raises Damaged, also for a closed one that is not whole."""
+    entries, open_end, warnings = 0, False, list[str]()
+    for number, record in enumerate(log.read_records(path, decode, warnings.append), 1):
         entries += isinstance(record, Entry)
         open_end = record.closed if isinstance(record, Segment) else open_end
         if isinstance(record, End):
@@ -328,5 +331,5 @@ def _records(path: Path, warn: Warn) -> Iterator[Record]:
         yield record
     if open_end:
         raise damaged(path, entries + 2, "the rest of the segment is missing")
-    for text in said:
+    for text in warnings:
         warn(text)

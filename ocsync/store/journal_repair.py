@@ -1,8 +1,9 @@
-"""A damaged journal, mended: its good lines stay, the damaged file is kept beside them.
+"""Repair of a damaged journal: intact lines stay, the damaged file is kept beside them.
 
 A lost line may have been an entry: then that edit is not staged any more. It may have been a
-tombstone: then what it unstaged would come back. What a run was given is known from the run, and is
-unstaged again; what `stage drop` or `clear` unstaged is not known, and has to be looked at.
+tombstone: then the edits it unstaged would come back. Entries that runs have are known from the
+runs, and are unstaged again; those that `stage drop` or `clear` unstaged are not known, and have
+to be checked by hand.
 """
 
 from __future__ import annotations
@@ -18,46 +19,47 @@ from typing import NamedTuple
 import msgspec
 
 from ocsync.models import Entry
-from ocsync.store import integrity, log
+from ocsync.store import files, integrity, log
 from ocsync.store.journal import End, Journal, Segment, decode
 from ocsync.store.profile_dir import ProfileDir
 
 
 class RepairPreview(NamedTuple):
-    """What the good lines of a journal come to: entries staged, and of runs that have them."""
+    """Effect of a repair: how many entries stay staged, and how many belong to runs."""
 
     staged: int
     sealed: int
 
 
 def preview_repair(folder: ProfileDir) -> RepairPreview:
-    """What would be staged if every damaged line of the journal were left out. Changes nothing."""
-    with tempfile.TemporaryDirectory() as place:
-        for path in (folder.path / "journal").glob("[0-9]*.jsonl"):
-            good = (payload for _, payload in integrity.good_lines(path))
-            lines = map(log.line_of, _mended(good, next=1))
-            (Path(place) / path.name).write_bytes(b"".join(lines))
-        journal = Journal(Path(place), nullcontext, lambda _: None)
-        sealed = journal.unsealed(sealed_numbers(folder.path))
+    """Return the effect of leaving out every damaged line. Changes nothing."""
+    with tempfile.TemporaryDirectory() as name:
+        scratch = files.real_path(Path(name))
+        for path in log.list_segments(folder.path / "journal"):
+            good = (payload for _, payload in integrity.read_good_lines(path))
+            lines = map(log.encode_line, _repaired(good, next=1))
+            files.write_note(scratch / path.name, b"".join(lines))
+        journal = Journal(scratch, nullcontext, lambda _: None)
+        sealed = journal.find_unsealed(sealed_numbers(folder.path))
         return RepairPreview(len(journal.entries()) - len(sealed), len(sealed))
 
 
 def repair_journal(folder: ProfileDir, path: Path) -> Path:
-    """Keep the good lines of *path*, one of the journal's segments; where the damaged file is.
+    """Keep the intact lines of *path*, a segment of the journal; return the damaged copy's path.
 
-    Call it under the run lock; it takes the journal's. What runs have is unstaged when the whole
-    journal can be read again.
+    Call it under the run lock; it takes the journal's. Entries that runs have are unstaged once the
+    whole journal can be read again.
     """
     with folder.journal_lock():
-        beside = integrity.keep_good_lines(path, partial(_mended, next=_next_number(folder.path)))
-    others = [integrity.find_damage(p) for p in (folder.path / "journal").glob("[0-9]*.jsonl")]
-    if not any(found.lost for found in others):
-        folder.journal.drop(folder.journal.unsealed(sealed_numbers(folder.path)))
-    return beside
+        copy = integrity.keep_good_lines(path, partial(_repaired, next=_next_number(folder.path)))
+    segments = log.list_segments(folder.path / "journal")
+    if not any(integrity.find_damage(segment).lost for segment in segments):
+        folder.journal.drop(folder.journal.find_unsealed(sealed_numbers(folder.path)))
+    return copy
 
 
-def _mended(payloads: Iterable[bytes], *, next: int) -> Iterator[bytes]:  # noqa: A002 - its name
-    """A segment's good records: with a head, and where that says so with an end that fits."""
+def _repaired(payloads: Iterable[bytes], *, next: int) -> Iterator[bytes]:  # noqa: A002 - its name
+    """Yield a segment's intact records with a head, and with an end if the head says so."""
     entries, closed = 0, None
     for payload in payloads:
         record = decode(payload)
@@ -75,24 +77,24 @@ def _mended(payloads: Iterable[bytes], *, next: int) -> Iterator[bytes]:  # noqa
 
 
 def sealed_numbers(profile: Path) -> dict[str, set[int]]:
-    """The entries that each run was given, as far as its own file can be read."""
-    found: dict[str, set[int]] = {}
+    """Return the entries that each run was given, as far as its own file can be read."""
+    numbers: dict[str, set[int]] = {}
     for run in integrity.run_folders(profile):
         path = run / "journal.jsonl"
         if path.is_file():
-            found[run.name] = {int(r.get("seq", 0)) for r in _records(path)}
-    return found
+            numbers[run.name] = {int(r.get("seq", 0)) for r in _good_records(path)}
+    return numbers
 
 
 def _next_number(profile: Path) -> int:
-    """A number that no entry has had, in the journal or in a run."""
+    """Return a number that no entry of the journal or of a run has had."""
     taken = {seq for seqs in sealed_numbers(profile).values() for seq in seqs}
-    for path in (profile / "journal").glob("[0-9]*.jsonl"):
-        for record in _records(path):
+    for path in log.list_segments(profile / "journal"):
+        for record in _good_records(path):
             taken.add(int(record.get("seq", 0)))
             taken.add(int(record.get("next", 1)) - 1)
     return max(taken, default=0) + 1
 
 
-def _records(path: Path) -> list[dict[str, int]]:
-    return [json.loads(payload) for _, payload in integrity.good_lines(path)]
+def _good_records(path: Path) -> list[dict[str, int]]:
+    return [json.loads(payload) for _, payload in integrity.read_good_lines(path)]

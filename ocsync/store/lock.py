@@ -1,7 +1,8 @@
-"""Kernel locks, which end with their holder however it dies; who holds one is written beside it."""
+"""Kernel locks, which end with their holder however it dies; a note beside one names the holder."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -11,10 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from ocsync.errors import Locked
+from ocsync.errors import ConfigError, Locked
+from ocsync.store import files
 from ocsync.store.identity import ci_job_url, operator
+from ocsync.store.processes import is_alive
 
-_WAIT = "wait for it, or give --lock-timeout 5m; a holder that died does not block"
+_WAIT = "wait for it, or give --lock-timeout 5m; a lock left by a dead process is ignored"
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 @contextmanager
@@ -22,57 +26,90 @@ def hold(path: Path, *, what: str, timeout: float = 0.0, hint: str = _WAIT) -> I
     """Hold the lock *path* for *what*, waiting for it up to *timeout* seconds.
 
     Raises Locked, naming the holder, when somebody else has it; *hint* is what to do then.
+    Raises ConfigError where the file system has no locks.
     """
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(path, timeout=timeout, mode=0o600)
+    held = _Lock(path, timeout)
     try:
-        lock.acquire()
-    except Timeout as busy:
+        held.acquire()
+    except TimeoutError as busy:
         raise Locked(
-            f"{holder(path)} holds the lock of this profile",
+            f"this profile is locked by {describe_holder(path)}",
             hint=hint,
         ) from busy
-    note = beside(path)
+    note = holder_path(path)
     try:
-        note.write_text(json.dumps(_me(what, os.environ)), encoding="utf-8")
-        note.chmod(0o600)
+        files.write_note(note, json.dumps(_own_note(what, os.environ)).encode())
         yield
     finally:
         with suppress(OSError):
             note.unlink(missing_ok=True)
-        lock.release()
+        held.release()
 
 
 def is_held(path: Path) -> bool:
-    """Whether somebody holds the lock *path*; not for a lock that many look at all the time."""
-    from filelock import FileLock, Timeout
+    """Return whether somebody holds the lock *path*.
 
+    Asking takes the lock for a moment, so do not use it for a lock that many ask about.
+    """
     if not path.exists():
         return False
     try:
-        with FileLock(path, timeout=0.05, mode=0o600):
+        with _Lock(path, timeout=0.05):
             return False
-    except Timeout:
+    except TimeoutError:
         return True
 
 
-def brief(path: Path, timeout: float = 30.0) -> AbstractContextManager[object]:
-    """The lock *path*, to be held again and again, each time for a moment; it names nobody.
+def short_lock(path: Path, timeout: float = 30.0) -> AbstractContextManager[object]:
+    """Return the lock *path*, to be held repeatedly, each time for a moment; it has no note.
 
     Entering it raises TimeoutError, which is an OSError, when that takes longer than *timeout*.
     """
-    from filelock import FileLock
-
-    return FileLock(path, timeout=timeout, mode=0o600, poll_interval=0.002)
+    return _Lock(path, timeout, poll=0.002)
 
 
-def beside(path: Path) -> Path:
-    """Where the holder is named: on Windows a locked file cannot be read by others."""
+class _Lock:
+    """Kernel lock on *path*, a regular file that is made if it is missing.
+
+    A file system without locks is an error: a marker file in their place would outlive its holder.
+    """
+
+    def __init__(self, path: Path, timeout: float, poll: float = 0.05) -> None:
+        from filelock import FileLock
+
+        self._path = path
+        self._lock = FileLock(
+            path, timeout=timeout, mode=0o600, poll_interval=poll, fallback_to_soft=False
+        )
+
+    def acquire(self) -> None:
+        """Take the lock. Raises TimeoutError, ConfigError."""
+        files.check_file(self._path)
+        try:
+            self._lock.acquire()
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                text = f"{self._path.parent} cannot be locked ({error.strerror})"
+                raise ConfigError(text, hint=files.ELSEWHERE_HINT) from error
+            raise
+
+    def release(self) -> None:
+        """Give the lock back."""
+        self._lock.release()
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self.release()
+
+
+def holder_path(path: Path) -> Path:
+    """Return the path of the holder's note; on Windows a locked file cannot be read by others."""
     return path.with_name(path.name + ".holder")
 
 
-def _me(what: str, environ: Mapping[str, str]) -> dict[str, str]:
+def _own_note(what: str, environ: Mapping[str, str]) -> dict[str, str]:
     return {
         "who": operator(),
         "pid": str(os.getpid()),
@@ -82,49 +119,38 @@ def _me(what: str, environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def holder(path: Path) -> str:
-    """Who holds the lock *path*, what with and since when, as they noted it."""
-    note = read_holder(path)
-    if note is None:
-        return "another command"
-    text = f"{note.who} (pid {note.pid}) runs `{note.command}` since {note.since}"
-    return f"{text}, {note.job}," if note.job else text
-
-
 class Holder(NamedTuple):
-    """Who holds a lock, or held it and died. *lives* is None when that cannot be told from here."""
+    """Holder of a lock, dead or alive.
+
+    *alive* is None when that cannot be told from this machine.
+    """
 
     who: str
     pid: int
     command: str
     since: str
-    lives: bool | None
+    alive: bool | None
     job: str = ""
 
-    def text(self) -> str:
-        """In words."""
-        return f"{self.who} (pid {self.pid}, `{self.command}`, since {self.since})"
+    def describe(self) -> str:
+        """Return the holder in words: its command, user, process, start and CI job."""
+        facts = [self.who, f"pid {self.pid}", f"since {self.since}", *filter(None, [self.job])]
+        return f"`{self.command}` ({', '.join(facts)})"
 
 
 def read_holder(path: Path) -> Holder | None:
-    """Who is named beside the lock *path*, which is not touched; None when nobody is."""
+    """Return the holder that the note beside *path* names, or None; the lock is not touched."""
     try:
-        note = json.loads(beside(path).read_text(encoding="utf-8"))
+        note = json.loads(files.read_bytes(holder_path(path)))
         who, pid = str(note["who"]), int(note["pid"])
         here = who.rpartition("@")[2] == socket.gethostname()
         return Holder(who, pid, str(note["command"]), str(note["since"]),
-                      _lives(pid) if here else None, str(note.get("job") or ""))  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError):
+                      is_alive(pid) if here else None, str(note.get("job") or ""))  # fmt: skip
+    except (OSError, ConfigError, ValueError, KeyError, TypeError):
         return None
 
 
-def _lives(pid: int) -> bool | None:
-    if os.name != "posix":
-        return None  # there, asking would be a signal
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass
-    return True
+def describe_holder(path: Path) -> str:
+    """Return, in words, the command that holds the lock *path*, its user and start."""
+    note = read_holder(path)
+    return note.describe() if note else "another command"

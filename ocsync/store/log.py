@@ -12,6 +12,7 @@ so does a torn line in a file that was written whole, as a crash leaves none the
 from __future__ import annotations
 
 import os
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -26,79 +27,103 @@ T = TypeVar("T")
 _HEAD = len(b'{"crc":"xxxxxxxx",')
 
 
-def line_of(payload: bytes) -> bytes:
-    """The log line of *payload*, which is the JSON text of an object that is not empty."""
+def encode_line(payload: bytes) -> bytes:
+    """Return the log line of *payload*, the JSON text of an object that is not empty."""
     rest = payload[1:]
     return b'{"crc":"%08x",' % crc32(rest) + rest + b"\n"
 
 
-def payload_of(line: bytes) -> bytes | None:
-    """The JSON text in *line* (without its newline), or None when it is not what was written."""
+def decode_line(line: bytes) -> bytes | None:
+    """Return the JSON text in *line* (without its newline), or None if its checksum fails."""
     rest = line[_HEAD:]
     if rest and line[:_HEAD] == b'{"crc":"%08x",' % crc32(rest):
         return b"{" + rest
     return None
 
 
-def read(path: Path, warn: Warn, *, whole: bool = False) -> Iterator[bytes]:
-    """The records of *path*, oldest first; nothing when there is no such file.
+CONVERTED = "only the line ends were changed (CRLF); every record is whole"
+
+
+def restore_line(line: bytes) -> bytes:
+    """Return *line* as it was written, without what an editor adds: a CR, a byte order mark."""
+    if line.endswith(b"\r\n") and decode_line(line.removeprefix(BOM_UTF8)[:-2]) is not None:
+        line = line[:-2] + b"\n"
+    return line.removeprefix(BOM_UTF8)
+
+
+def read_payloads(path: Path, warn: Warn, *, whole: bool = False) -> Iterator[bytes]:
+    """Yield the payloads of *path*, oldest first; none if the file does not exist.
 
     Raises Damaged, with file and line, for any line but a torn last one; for that too, when the
     file was written *whole*.
     """
     try:
-        file = path.open("rb")
+        file = files.open_for_reading(path)
     except FileNotFoundError:
         return
+    converted = False
     with file:
         for number, line in enumerate(file, 1):
-            payload = payload_of(line[:-1]) if line.endswith(b"\n") else None
+            original = restore_line(line)
+            converted = converted or original != line
+            payload = decode_line(original[:-1]) if line.endswith(b"\n") else None
             if payload is None:
                 if line.endswith(b"\n") or whole or file.read(1):
                     raise damaged(path, number, "the line is not what was written")
                 warn(f"{path}:{number}: a torn last line was dropped; it was never acknowledged")
-                return
+                break
             yield payload
+    if converted:
+        warn(f"{path}: {CONVERTED}; ocsync doctor --fix restores them")
+
+
+def list_segments(folder: Path) -> list[Path]:
+    """Return the segments of the log in *folder*, in order; other files, such as copies, are not.
+
+    Raises ConfigError if a link leads to *folder*.
+    """
+    paths = files.list_folder(folder, "[0-9]*.jsonl")
+    return [path for path in paths if path.stem.isascii() and path.stem.isdigit()]
 
 
 class Cursor(NamedTuple):
-    """Where a reader of a growing log has come to: lines and bytes read, of which file."""
+    """Position of a reader in a growing log: lines and bytes read, and the file's inode."""
 
     line: int = 0
     offset: int = 0
-    file: int = 0
+    inode: int = 0
 
 
-def follow(path: Path, place: Cursor) -> Iterator[tuple[Cursor, bytes]]:
-    """The records of *path* after *place*, each with the place after it, while it is written.
+def read_after(path: Path, cursor: Cursor) -> Iterator[tuple[Cursor, bytes]]:
+    """Yield the payloads of *path* after *cursor*, each with the cursor after it.
 
-    A last line that is not complete is left for the next time. A log that was removed, cut or
-    replaced is read from its beginning. Raises Damaged.
+    The log may be growing: an incomplete last line is left for the next time. A log that was
+    removed, cut or replaced is read from its beginning. Raises Damaged.
     """
     try:
-        file = path.open("rb")
+        file = files.open_for_reading(path)
     except FileNotFoundError:
         return
     with file:
-        now = os.fstat(file.fileno())
-        if now.st_ino != place.file or now.st_size < place.offset:
-            place = Cursor(file=now.st_ino)
-        file.seek(place.offset)
+        status = os.fstat(file.fileno())
+        if status.st_ino != cursor.inode or status.st_size < cursor.offset:
+            cursor = Cursor(inode=status.st_ino)
+        file.seek(cursor.offset)
         for line in file:
             if not line.endswith(b"\n"):
                 return
-            place = Cursor(place.line + 1, place.offset + len(line), place.file)
-            payload = payload_of(line[:-1])
+            cursor = Cursor(cursor.line + 1, cursor.offset + len(line), cursor.inode)
+            payload = decode_line(restore_line(line)[:-1])
             if payload is None:
-                raise damaged(path, place.line, "the line is not what was written")
-            yield place, payload
+                raise damaged(path, cursor.line, "the line is not what was written")
+            yield cursor, payload
 
 
-def records(
+def read_records(
     path: Path, decode: Callable[[bytes], T], warn: Warn, *, whole: bool = False
 ) -> Iterator[T]:
-    """The records of *path*, decoded. Raises Damaged also for one that *decode* does not take."""
-    for number, payload in enumerate(read(path, warn, whole=whole), 1):
+    """Yield the decoded records of *path*. Raises Damaged also for one that *decode* refuses."""
+    for number, payload in enumerate(read_payloads(path, warn, whole=whole), 1):
         try:
             record = decode(payload)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -108,27 +133,28 @@ def records(
 
 
 class Log:
-    """A log open for appending; *path* is made when it is not there. Use it under a lock."""
+    """Log open for appending; the file is made if it does not exist. Use it under a lock."""
 
     def __init__(self, path: Path) -> None:
-        is_new = not path.exists()
-        self._handle = files.open_private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        is_new = files.signature(path) is None
+        self._path = path
+        self._handle = files.open_file(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         self._cut_torn_line()
         if is_new:
-            os.fsync(self._handle)
+            files.sync(self._handle, path)
             files.sync_folder(path.parent)
 
     def append(self, payloads: Iterable[bytes]) -> None:
         """Append all *payloads* as one group; they are durable when this returns."""
         self.write(payloads)
-        os.fsync(self._handle)
+        files.sync(self._handle, self._path)
 
     def write(self, payloads: Iterable[bytes]) -> None:
-        """Append without making it durable: for what is a help and not a promise."""
-        files.write_all(self._handle, map(line_of, payloads))
+        """Append without making it durable: for records that nothing depends on."""
+        files.write_all(self._handle, self._path, map(encode_line, payloads))
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1

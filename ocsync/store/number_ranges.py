@@ -1,4 +1,4 @@
-"""Entry numbers as ranges, both ends included: how tombstones name them."""
+"""Ranges of entry numbers, both ends included, as tombstones name them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ from collections.abc import Iterable, MutableMapping
 from typing import Any
 
 
-def ranges(seqs: Iterable[int]) -> list[tuple[int, int]]:
-    """*seqs* as ranges: 1, 2, 3, 7 -> (1, 3), (7, 7)."""
-    found: list[tuple[int, int]] = []
+def to_ranges(seqs: Iterable[int]) -> list[tuple[int, int]]:
+    """Return *seqs* as ranges: 1, 2, 3, 7 -> (1, 3), (7, 7)."""
+    ranges: list[tuple[int, int]] = []
     for seq in sorted(seqs):
-        if found and seq == found[-1][1] + 1:
-            found[-1] = (found[-1][0], seq)
+        if ranges and seq == ranges[-1][1] + 1:
+            ranges[-1] = (ranges[-1][0], seq)
         else:
-            found.append((seq, seq))
-    return found
+            ranges.append((seq, seq))
+    return ranges
 
 
-def remove_ranges(living: MutableMapping[int, Any], seqs: Iterable[tuple[int, int]]) -> None:
-    """Take the entries numbered *seqs* out of *living*; a range may be wider than what lives."""
+def remove_ranges(numbered: MutableMapping[int, Any], seqs: Iterable[tuple[int, int]]) -> None:
+    """Remove the numbers in *seqs* from *numbered*; a range may be wider than it."""
     for first, last in seqs:
-        wide = last - first > len(living)
-        for seq in [n for n in living if first <= n <= last] if wide else range(first, last + 1):
-            living.pop(seq, None)
+        is_wide = last - first > len(numbered)
+        for seq in (
+            [n for n in numbered if first <= n <= last] if is_wide else range(first, last + 1)
+        ):
+            numbered.pop(seq, None)

@@ -1,4 +1,4 @@
-"""The pauses that are over, one a line: since when a target has run again after a write."""
+"""The ended pauses, one a line: they tell since when a target has run again after a write."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import msgspec
 from ocsync.pause import PastPause
 from ocsync.store import files, log
 from ocsync.store.log import Log, Warn
-from ocsync.store.timestamps import read_stamp
+from ocsync.store.timestamps import parse_timestamp
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(PastPause).decode
 
 
 def decode(payload: bytes) -> PastPause:
-    """A record of the log. Raises ValueError."""
+    """Return the record in *payload*. Raises ValueError."""
     pause = _decode(payload)
     for stamp in (pause.since, pause.until):
-        read_stamp(stamp)
+        parse_timestamp(stamp)
     return pause
 
 
 class PauseHistory:
-    """The log at *path*, written under the run lock."""
+    """Log at *path*, written under the run lock."""
 
     def __init__(self, path: Path, warn: Warn) -> None:
         self.path = path
@@ -37,11 +37,11 @@ class PauseHistory:
             opened.append([_encode(pause)])
 
     def read(self) -> list[PastPause]:
-        """The pauses, oldest first. Raises Damaged.
+        """Return the pauses, oldest first. Raises Damaged.
 
-        One that a crash kept from ending is there again, with the end that it came to.
+        A pause that a crash recorded twice counts once, with its last end.
         """
         found: dict[tuple[str, str], PastPause] = {}
-        for pause in log.records(self.path, decode, self._warn):
+        for pause in log.read_records(self.path, decode, self._warn):
             found[pause.target, pause.since] = pause
         return list(found.values())

@@ -1,4 +1,4 @@
-"""One profile's folder: `profile.toml`, `pause.toml`, the pin, the journal, the runs, the locks."""
+"""The folder of a profile: `profile.toml`, `pause.toml`, the pin, the journal, runs and locks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ocsync.errors import ConfigError, UsageError
 from ocsync.store import files, lock
 from ocsync.store.damage import damaged
 from ocsync.store.log import Warn
-from ocsync.store.timestamps import read_stamp
+from ocsync.store.timestamps import parse_timestamp
 
 if TYPE_CHECKING:
     from ocsync.listener_attachment import Attachment
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 from typing import NamedTuple
 
-JOURNAL_SECONDS = 30.0
-"""How long to wait for the journal: its holders are quick."""
+JOURNAL_LOCK_SECONDS = 30.0
+"""Seconds to wait for the journal's lock: its holders are quick."""
 TRANSPORTS = ("http", "kafka")
 """What a listener listens to; one of each may run at a time."""
 _LOST = "lost-pauses"
@@ -42,7 +42,7 @@ LOOK_SECONDS = 0.5
 
 
 class Pin(NamedTuple):
-    """The marketplace that the first sign-in was for, and the URL of its API.
+    """Marketplace of the first sign-in, and the URL of its API.
 
     *api_url* is empty where an earlier version wrote the pin.
     """
@@ -53,7 +53,7 @@ class Pin(NamedTuple):
 
 
 class ProfileDir:
-    """Everything of one profile on disk. *warn* hears of torn last lines."""
+    """Files of one profile. *warn* receives a warning for each torn last line."""
 
     def __init__(self, path: Path, *, warn: Warn, command: str, lock_seconds: float = 0.0) -> None:
         self.path = path
@@ -64,13 +64,13 @@ class ProfileDir:
 
     @property
     def profile(self) -> Profile:
-        """The profile as its file has it, each URL in its one spelling.
+        """Profile as its file has it, each URL in its one spelling.
 
         Raises Damaged for a file that is none, ConfigError for a URL that cannot be used.
         """
         import msgspec
 
-        from ocsync.store.profiles import Profile, read_url
+        from ocsync.store.profiles import Profile, parse_url
 
         path = self.path / "profile.toml"
         try:
@@ -80,7 +80,7 @@ class ProfileDir:
         urls = {}
         for key in ("api_url", "auth_url"):
             try:
-                urls[key] = read_url(getattr(profile, key), profile.plain_http)
+                urls[key] = parse_url(getattr(profile, key), profile.plain_http)
             except UsageError as error:
                 raise ConfigError(
                     f"{path}: {key}: {error.message}", hint=f"change {key} in {path}: {error.hint}"
@@ -88,7 +88,7 @@ class ProfileDir:
         return msgspec.structs.replace(profile, **urls)
 
     def unknown_keys(self) -> list[str]:
-        """What `profile.toml` says that means nothing to this ocsync. Raises Damaged."""
+        """Return the keys of `profile.toml` that this ocsync does not know. Raises Damaged."""
         from ocsync.secrets import SecretSource
         from ocsync.store.profiles import Profile
 
@@ -102,50 +102,50 @@ class ProfileDir:
 
     @cached_property
     def journal(self) -> Journal:
-        """What is staged."""
+        """Journal of the staged edits."""
         from ocsync.store.journal import Journal
 
         return Journal(self.path / "journal", self.journal_lock, self._warn)
 
     @cached_property
     def runs(self) -> Runs:
-        """What was resumed."""
+        """Runs of the profile."""
         from ocsync.store.runs import Runs
 
         return Runs(self.path / "runs", self._warn)
 
     @cached_property
     def delivery_log(self) -> DeliveryLog:
-        """What arrived at a listener."""
+        """Log of the messages that a listener received."""
         from ocsync.store.delivery_log import DeliveryLog
 
         return DeliveryLog(self.path / "delivery.jsonl")
 
     @property
     def window_locks(self) -> WindowLocks:
-        """The windows that are open."""
+        """Locks of the open windows."""
         from ocsync.store.window_locks import WindowLocks
 
         return WindowLocks(self.path / "windows")
 
     @property
     def pause_history(self) -> PauseHistory:
-        """The pauses that are over."""
+        """Log of the ended pauses."""
         from ocsync.store.pause_history import PauseHistory
 
         return PauseHistory(self.path / "pauses.jsonl", self._warn)
 
     @property
     def tombstones(self) -> Tombstones:
-        """What was deleted and not made again since."""
+        """Refs that were deleted and not created again since."""
         from ocsync.store.tombstones import Tombstones
 
         return Tombstones(self.path / "deleted.jsonl", self.journal_lock, self._warn)
 
     @contextmanager
     def listen_lock(self, transport: str = "") -> Iterator[None]:
-        """The lock of the one listener over *transport*, or of both. Raises Locked: one listens."""
-        patience = max(self._lock_seconds, LOOK_SECONDS) if transport else 0.0
+        """Hold the lock of the listener over *transport*, or of both. Raises Locked if one runs."""
+        patience = max(self._lock_seconds, LISTENER_LOCK_SECONDS) if transport else 0.0
         with ExitStack() as held:
             for name in [transport] if transport else TRANSPORTS:
                 path, hint = self.path / f"listen-{name}.lock", f"one {name} listener is enough"
@@ -154,18 +154,20 @@ class ProfileDir:
             yield
 
     def run_lock(self) -> AbstractContextManager[None]:
-        """The lock of everything that writes to the marketplace. Raises Locked."""
+        """Return the lock of everything that writes to the marketplace; entering raises Locked."""
         path = self.path / "run.lock"
         return lock.hold(path, what=self.command, timeout=self._lock_seconds)
 
     def journal_lock(self) -> AbstractContextManager[None]:
-        """The lock of an append or a seal. Raises Locked."""
-        return lock.hold(self.path / "journal.lock", what=self.command, timeout=JOURNAL_SECONDS)
+        """Return the lock of an append or a seal; entering raises Locked."""
+        return lock.hold(
+            self.path / "journal.lock", what=self.command, timeout=JOURNAL_LOCK_SECONDS
+        )
 
-    def pin(self) -> Pin | None:
-        """The marketplace pinned at the first sign-in."""
-        found = read_toml(self.path / "marketplace.toml")
-        return Pin(*(str(found.get(key, "")) for key in Pin._fields)) if found else None
+    def read_pin(self) -> Pin | None:
+        """Return the marketplace pinned at the first sign-in, or None."""
+        facts = read_toml(self.path / "marketplace.toml")
+        return Pin(*(str(facts.get(key, "")) for key in Pin._fields)) if facts else None
 
     def write_pin(self, pin: Pin) -> None:
         """Pin the marketplace."""
@@ -221,7 +223,7 @@ class ProfileDir:
         return self.path / _LOST / f"{target}.toml"
 
     def read_pauses(self) -> dict[str, Pause]:
-        """The pauses of ours, by target."""
+        """Return the pauses of this workspace, by target. Raises Damaged."""
         import msgspec
 
         from ocsync.pause import Pause
@@ -229,24 +231,24 @@ class ProfileDir:
         try:
             pauses = {
                 name: msgspec.convert({"target": name, **facts}, Pause)
-                for name, facts in self.raw_pauses().items()
+                for name, facts in self.read_raw_pauses().items()
             }
             for pause in pauses.values():
-                pause.check()
+                pause.check_target()
             return pauses
         except (msgspec.ValidationError, ValueError, TypeError) as error:
             raise damaged(self.path / "pause.toml", 1, f"not a pause: {error}") from error
 
-    def raw_attachments(self) -> dict[str, dict[str, Any]]:
-        """`attached.toml` as it stands: configuration/type -> what is remembered of a listener.
+    def read_raw_attachments(self) -> dict[str, dict[str, Any]]:
+        """Return `attached.toml` as it stands: CONFIG/TYPE -> the attachment's members.
 
         Raises Damaged.
         """
         path = self.path / "attached.toml"
-        found = read_toml(path)
+        attachments = read_toml(path)
         try:
-            for key, facts in found.items():
-                read_stamp(facts["since"])
+            for key, facts in attachments.items():
+                parse_timestamp(facts["since"])
                 config, _, target_type = key.partition("/")
                 if not (config and target_type):
                     raise ValueError(f"{key} is no CONFIG/TYPE")
@@ -254,10 +256,10 @@ class ProfileDir:
                     raise TypeError("shown is a table")
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise damaged(path, 1, f"not a listener of ours: {error}") from error
-        return found
+        return attachments
 
     def read_attachments(self) -> dict[str, Attachment]:
-        """The listeners of ours beside real targets, by configuration and type. Raises Damaged."""
+        """Return the attached listeners, by CONFIG/TYPE. Raises Damaged."""
         import msgspec
 
         from ocsync.listener_attachment import Attachment
@@ -272,28 +274,28 @@ class ProfileDir:
                     },
                     Attachment,
                 )
-                for key, facts in self.raw_attachments().items()
+                for key, facts in self.read_raw_attachments().items()
             }
         except msgspec.ValidationError as error:
             path = self.path / "attached.toml"
             raise damaged(path, 1, f"not a listener of ours: {error}") from error
 
     def write_attachments(self, attachments: dict[str, Attachment]) -> None:
-        """Replace the listeners of ours."""
+        """Replace the attached listeners."""
         import msgspec
 
         facts = {
-            key: without_null(msgspec.to_builtins(one)) for key, one in sorted(attachments.items())
+            key: drop_nulls(msgspec.to_builtins(one)) for key, one in sorted(attachments.items())
         }
         for fact in facts.values():
             del fact["config"], fact["target_type"]
         write_toml(self.path / "attached.toml", facts)
 
     def write_pauses(self, pauses: dict[str, Pause]) -> None:
-        """Replace the pauses of ours."""
+        """Replace the pauses of this workspace."""
         import msgspec
 
-        facts = {name: without_null(msgspec.to_builtins(p)) for name, p in sorted(pauses.items())}
+        facts = {name: drop_nulls(msgspec.to_builtins(p)) for name, p in sorted(pauses.items())}
         for fact in facts.values():
             fact.pop("target", None)
         write_toml(self._pauses.path, facts)
@@ -310,7 +312,7 @@ def _read_pauses(path: Path) -> dict[str, dict[str, Any]]:
     try:
         for facts in pauses.values():
             for stamp in (facts["since"], facts.get("until", facts["since"])):
-                read_stamp(stamp)
+                parse_timestamp(stamp)
     except KeyError as error:
         raise damaged(path, 1, "not a pause: it does not say since when") from error
     except (ValueError, TypeError, AttributeError) as error:
@@ -318,29 +320,39 @@ def _read_pauses(path: Path) -> dict[str, dict[str, Any]]:
     return pauses
 
 
-def without_null(thing: Any) -> Any:
-    """*thing* without the members that are null, which TOML cannot hold."""
+def drop_nulls(thing: Any) -> Any:
+    """Return *thing* without the members that are null, which TOML cannot hold."""
     if isinstance(thing, dict):
-        return {name: without_null(value) for name, value in thing.items() if value is not None}
+        return {name: drop_nulls(value) for name, value in thing.items() if value is not None}
     if isinstance(thing, list):
-        return [without_null(value) for value in thing if value is not None]
+        return [drop_nulls(value) for value in thing if value is not None]
     return thing
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The file's content; empty when there is none. Raises Damaged when it is not TOML."""
+    """Return the file's content; empty when there is none. Raises Damaged when it is not TOML."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(files.read_bytes(path).decode("utf-8-sig"))
     except FileNotFoundError:
         return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:
         raise damaged(path, getattr(error, "lineno", 1), f"not TOML: {error}") from error
+    except UnicodeDecodeError as error:
+        raise damaged(path, 1, "not TOML: it is not UTF-8 text") from error
+    except (RecursionError, ValueError) as error:  # from the depth or a number's digits
+        text = "not TOML: it is nested too deep, or has a number of too many digits"
+        raise damaged(path, 1, text) from error
 
 
 def write_toml(path: Path, content: dict[str, Any]) -> None:
     """Replace the file whole. Text that is not UTF-8, as a path may be, is written escaped."""
     files.make_folder(path.parent)
-    files.write_atomically(path, tomli_w.dumps(_storable(content)).encode())
+    files.write_atomically(path, encode_toml(content))
+
+
+def encode_toml(content: dict[str, Any]) -> bytes:
+    """Return the bytes of a TOML file; text that is no UTF-8 is escaped."""
+    return tomli_w.dumps(_storable(content)).encode()
 
 
 def _storable(thing: Any) -> Any:

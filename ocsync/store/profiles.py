@@ -1,4 +1,4 @@
-"""Profiles: which marketplace, as which API client, with a secret from where.
+"""Profiles: a marketplace, an API client, and the source of its secret.
 
     name = "acme-sandbox"
     api_url = "https://useast-sandbox.ordercloud.io"
@@ -50,9 +50,9 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A profile; *api_url* and *auth_url* have neither `/v1` nor a trailing slash.
+    """Profile; *api_url* and *auth_url* have neither `/v1` nor a trailing slash.
 
-    *production* marks one that is guarded as production is, though its host is not OrderCloud's.
+    *production* says that it is guarded as production, although its host is not OrderCloud's.
     *plain_http* names the one host beyond loopback that http may be used to.
     """
 
@@ -73,7 +73,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.production or by_name or is_production(self.api_url)
 
 
-def read_url(text: str, plain_http: str = "") -> str:
+def parse_url(text: str, plain_http: str = "") -> str:
     """Return a platform URL, with or without `/v1`, as profiles hold it.
 
     Host and scheme are in lower case, without a final dot and the scheme's own port, so that one
@@ -128,12 +128,12 @@ def _host_of(parts: SplitResult) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether *host* is this machine."""
+    """Return whether *host* is this machine."""
     return host in _LOOPBACK
 
 
 def environment_of(api_url: str) -> str:
-    """Return the name of OrderCloud's environment at *api_url*; empty for any other place."""
+    """Return the name of OrderCloud's environment at *api_url*; empty for any other URL."""
     return _BY_HOST.get(urlsplit(api_url).hostname or "", "")
 
 
@@ -144,13 +144,13 @@ def is_production(api_url: str) -> bool:
 
 
 def same_place(one: str, other: str) -> bool:
-    """Return whether two URLs that `read_url` returned lead to one API."""
+    """Return whether two URLs that `parse_url` returned lead to one API."""
     environment = environment_of(one)
     return one == other or (bool(environment) and environment == environment_of(other))
 
 
 def resolve_secret(profile: Profile) -> str:
-    """The client secret, from where the profile says. Raises ConfigError; never shows it."""
+    """Return the client secret from the profile's source. Raises ConfigError; never shows it."""
     source = profile.secret
     return _from_keyring(profile) if source.keyring else resolve(source, "the client secret")
 
@@ -171,8 +171,8 @@ def _from_keyring(profile: Profile) -> str:
     return secret
 
 
-def needs_trust(profile: Profile) -> str:
-    """Why this profile must be trusted by hand when it is found in a folder; empty if it need not.
+def trust_risk(profile: Profile) -> str:
+    """Return why this profile must be trusted by hand when it is found in a folder; empty if not.
 
     A cloned repository must not run code, nor send a secret to a host of its choice.
     """

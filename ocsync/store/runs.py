@@ -1,24 +1,22 @@
-"""The runs of a profile: one folder each, with all that a resume planned, did and saw.
+"""The runs of a profile: one folder each, with the plan, outcomes and findings of a resume.
 
-Deletes and resyncs keep a run too, of their own sort: without sealed entries, their plan the
+Deletes and resyncs keep a run too, of their own kind: without sealed entries, their plan the
 requests that they set out to send.
 
-    runs/1123-1504/  run.json        what it is and came to; replaced whole
+    runs/1123-1504/  run.json        its record; replaced whole
                      journal.jsonl   the sealed entries
                      plan.jsonl      the steps
                      outcomes.jsonl  intents and outcomes, as they happened
                      before.jsonl    the documents as they were
-                     findings.jsonl  what verification saw, where it was not plain sameness
+                     findings.jsonl  the findings of verification other than plain sameness
                      made.txt        what a rollback of it leaves to `ocsync delete`
 
 A seal has three acts: the folder under the name `<id>.new`, the journal's record (which commits),
-the folder's rename. `recover` finishes or undoes what a crash left between them.
+the folder's rename. `recover` finishes or undoes a seal that a crash interrupted.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -32,21 +30,21 @@ from ocsync.schema import is_ref
 from ocsync.store import files, log
 from ocsync.store.damage import damaged
 from ocsync.store.files import ParsedFile
-from ocsync.store.journal import Journal, read_entry
+from ocsync.store.journal import Journal, check_entry
 from ocsync.store.log import Log, Warn
-from ocsync.store.timestamps import read_stamp
+from ocsync.store.timestamps import parse_timestamp
 
 RunKind = Literal["resume", "delete", "resync"]
-"""What made a run."""
+"""Command that made a run."""
 
 
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run is and came to. Stamps are UTC, ISO 8601; *seconds* is the time worked on it.
+    """Record of a run. Stamps are UTC, ISO 8601; *seconds* is the time worked on it.
 
-    Raises ValueError for a stamp that is none, so that a damaged record is not believed.
+    Raises ValueError for an invalid stamp, so that a damaged record is not believed.
 
     *counts* are steps by outcome, *kinds* the same per kind; *verified* findings by sign, per kind
-    in *verified_kinds*; *delivery* what arrived at the listener, and its times in seconds after the
+    in *verified_kinds*; *delivery* the listener's messages, and their times in seconds after the
     unpause. *requests* counts every request sent, reads among them. *paused_seconds* maps the
     targets that were unpaused at its end to the seconds each had been paused; *reverts* are the
     runs that its entries undo. *verification_pending* says that it was to be verified, and that
@@ -81,11 +79,11 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         for stamp in filter(None, (self.started, self.ended)):
-            read_stamp(stamp)
+            parse_timestamp(stamp)
 
 
 class DocumentBefore(msgspec.Struct, frozen=True):
-    """A document as it was before a run; None for one that was not there."""
+    """Document as it was before a run; None for one that did not exist."""
 
     ref: Ref
     document: dict[str, Any] | None
@@ -99,7 +97,7 @@ def _read_info(path: Path) -> RunInfo:
     """Return the record in *path*, or an empty one when there is none. Raises Damaged."""
     run = path.parent.name.removesuffix(".new")
     try:
-        info = _decode_info(path.read_bytes())
+        info = _decode_info(files.read_bytes(path))
     except FileNotFoundError:
         return RunInfo(id=run)
     except ValueError as error:
@@ -109,8 +107,8 @@ def _read_info(path: Path) -> RunInfo:
     return info
 
 
-def _reader(kind: Any) -> Callable[[bytes], Any]:
-    """A decoder of records that each have a *ref*, which must be one. It raises ValueError."""
+def _ref_decoder(kind: Any) -> Callable[[bytes], Any]:
+    """Return a decoder of records of *kind* with a valid *ref*. It raises ValueError."""
     decode = msgspec.json.Decoder(kind).decode
 
     def read(payload: bytes) -> Any:
@@ -122,19 +120,19 @@ def _reader(kind: Any) -> Callable[[bytes], Any]:
     return read
 
 
-_entry = _reader(Entry)
+_decode_entry = _ref_decoder(Entry)
 DECODERS: dict[str, Callable[[bytes], Any]] = {
-    "journal": lambda payload: read_entry(_entry(payload)),
-    "plan": _reader(Step),
-    "outcomes": _reader(Intent | Outcome),
-    "before": _reader(DocumentBefore),
-    "findings": _reader(Finding),
+    "journal": lambda payload: check_entry(_decode_entry(payload)),
+    "plan": _ref_decoder(Step),
+    "outcomes": _ref_decoder(Intent | Outcome),
+    "before": _ref_decoder(DocumentBefore),
+    "findings": _ref_decoder(Finding),
 }
-"""What reads a record of each log. It raises ValueError."""
+"""Decoder of a record, by log. It raises ValueError."""
 
 
 class Run:
-    """One run's folder. Its logs stay open while it is written; use it with `with`."""
+    """Folder of one run. Its logs stay open while it is written; use it with `with`."""
 
     def __init__(self, path: Path, warn: Warn, record: ParsedFile[RunInfo] | None = None) -> None:
         self.path = path
@@ -144,11 +142,11 @@ class Run:
 
     @property
     def id(self) -> str:
-        """Its name, `MMDD-HHMM`."""
+        """Name of its folder, `MMDD-HHMM`."""
         return self.path.name
 
     def read_info(self) -> RunInfo:
-        """Return the record of the run so far. Raises Damaged."""
+        """Record of its progress so far. Raises Damaged."""
         return self._record.read()
 
     def write_info(self, info: RunInfo) -> None:
@@ -159,13 +157,13 @@ class Run:
         self._record.written(info)
 
     def update(self, **facts: Any) -> RunInfo:
-        """Replace some members of its record; the new one."""
+        """Replace some members of its record; return the new record."""
         info = msgspec.structs.replace(self.read_info(), **facts)
         self.write_info(info)
         return info
 
     def entries(self) -> Iterator[Entry]:
-        """The sealed entries, in order. Raises Damaged."""
+        """Yield the sealed entries, in order. Raises Damaged."""
         yield from self._read("journal", whole=True)
 
     @property
@@ -177,10 +175,10 @@ class Run:
         """Write its plan, whole."""
         with files.atomic_writer(self.path / "plan.jsonl") as file:
             for step in steps:
-                file.write(log.line_of(_encode(step)))
+                file.write(log.encode_line(_encode(step)))
 
     def steps(self) -> Iterator[Step]:
-        """Its plan, in order. Raises Damaged."""
+        """Yield its plan, in order. Raises Damaged."""
         yield from self._read("plan", whole=True)
 
     def record(self, records: Sequence[Intent | Outcome]) -> None:
@@ -188,22 +186,22 @@ class Run:
         self._log("outcomes").append(map(_encode, records))
 
     def outcomes(self) -> Iterator[Intent | Outcome]:
-        """Intents and outcomes, as they happened."""
+        """Yield intents and outcomes, as they happened."""
         yield from self._read("outcomes")
 
     def record_before(self, documents: Iterable[tuple[Ref, dict[str, Any] | None]]) -> None:
-        """Append documents as they were before this run; None for what was not there."""
+        """Append documents as they were before this run; None for one that did not exist."""
         self._log("before").append(
             _encode(DocumentBefore(ref, document)) for ref, document in documents
         )
 
     def before(self) -> Iterator[tuple[Ref, dict[str, Any] | None]]:
-        """The documents before; of a ref that comes twice the first counts."""
+        """Yield the documents before the run; of a ref that comes twice the first counts."""
         for record in self._read("before"):
             yield record.ref, record.document
 
     def check_whole(self) -> None:
-        """Raise Damaged when a resume's entries or steps are not all there, or are not readable."""
+        """Raise Damaged when a resume's entries or steps are not complete and readable."""
         info = self.read_info()
         for name, number in (("journal", info.entries), ("plan", info.steps)):
             path = self.path / f"{name}.jsonl"
@@ -212,28 +210,28 @@ class Run:
                 raise damaged(path, seen + 1, f"{number:,} records were written here")
 
     def recount(self) -> None:
-        """Let its record have as many entries and steps as there are, after a repair."""
+        """Set the numbers of entries and steps in its record to the actual ones, after a repair."""
         counts = {name: sum(1 for _ in self._read(name)) for name in ("journal", "plan")}
         self.update(entries=counts["journal"], steps=counts["plan"])
 
     def write_findings(self, findings: Iterable[Finding]) -> None:
-        """Replace what verification saw."""
+        """Replace the findings of verification."""
         with files.atomic_writer(self.path / "findings.jsonl") as file:
             for finding in findings:
-                file.write(log.line_of(_encode(finding)))
+                file.write(log.encode_line(_encode(finding)))
 
     def findings(self) -> Iterator[Finding]:
-        """What the last verification saw, where it was not plain sameness."""
+        """Yield the findings of the last verification other than plain sameness."""
         yield from self._read("findings", whole=True)
 
     def write_list(self, name: str, refs: Iterable[Ref]) -> Path:
-        """Write *refs* to a text file of this name, one a line; where it is."""
+        """Write *refs* to the text file *name*, one a line; return its path."""
         path = self.path / f"{name}.txt"
         files.write_atomically(path, "".join(f"{ref}\n" for ref in refs).encode())
         return path
 
     def close(self) -> None:
-        """Give its files back."""
+        """Close its logs."""
         for opened in self._logs.values():
             opened.close()
         self._logs.clear()
@@ -250,24 +248,26 @@ class Run:
         return self._logs[name]
 
     def _read(self, name: str, *, whole: bool = False) -> Any:
-        return log.records(self.path / f"{name}.jsonl", DECODERS[name], self._warn, whole=whole)
+        return log.read_records(
+            self.path / f"{name}.jsonl", DECODERS[name], self._warn, whole=whole
+        )
 
 
 class Runs:
-    """All runs of a profile, in *folder*."""
+    """Runs of a profile, in *folder*."""
 
     def __init__(self, folder: Path, warn: Warn) -> None:
         self._folder = folder
         self._warn = warn
         self._records: dict[Path, ParsedFile[RunInfo]] = {}
 
-    def list(self) -> list[RunInfo]:
-        """Every run's record, newest first."""
+    def read_all(self) -> list[RunInfo]:
+        """Return every run's record, newest first. Raises Damaged."""
         infos = [self._open(path).read_info() for path in self._folders()]
         return sorted(infos, key=lambda i: (i.started, len(i.id), i.id), reverse=True)
 
-    def open_run(self, kind: RunKind = "resume") -> Run | None:
-        """The run of this *kind* that was not finished; there is one at most."""
+    def find_unfinished(self, kind: RunKind = "resume") -> Run | None:
+        """Return the unfinished run of this *kind*, or None; there is one at most."""
         for path in self._folders():
             run = self._open(path)
             info = run.read_info()
@@ -276,28 +276,29 @@ class Runs:
         return None
 
     def pending_verification(self) -> Run | None:
-        """The last run, if something came between it and its verification."""
-        last = next((info for info in self.list() if info.kind == "resume"), None)
+        """Return the last resume if its verification was interrupted, else None."""
+        last = next((info for info in self.read_all() if info.kind == "resume"), None)
         return self._open(self._folder / last.id) if last and last.verification_pending else None
 
     def get(self, name: str = "", kind: RunKind | None = None) -> Run:
-        """The run whose ID is, or alone begins with, *name*; the newest (of *kind*) without one.
+        """Return the run whose ID is *name*, or alone begins with it; without, the newest.
 
-        Raises FileMissing when there is none, UsageError when several begin so.
+        *kind* is that of the newest. Raises FileMissing when there is none, UsageError when several
+        IDs begin with *name*.
         """
-        ids = [info.id for info in self.list() if name or kind in (None, info.kind)]
-        found = [i for i in ids if i == name] or [i for i in ids if i.startswith(name)]
-        if not found:
+        ids = [info.id for info in self.read_all() if name or kind in (None, info.kind)]
+        matches = [i for i in ids if i == name] or [i for i in ids if i.startswith(name)]
+        if not matches:
             text = f"there is no run {name}" if name else f"there is no {kind or 'run'} yet"
             raise FileMissing(text, hint="ocsync history")
-        if name and len(found) > 1:
-            raise UsageError(f"several runs begin with {name}: {', '.join(found[:5])}")
-        return self._open(self._folder / found[0])
+        if name and len(matches) > 1:
+            raise UsageError(f"several runs begin with {name}: {', '.join(matches[:5])}")
+        return self._open(self._folder / matches[0])
 
     def new_id(self, now: datetime, taken: Collection[str] = ()) -> str:
-        """An ID that no run has: `MMDD-HHMM`, then `MMDD-HHMM-2`...
+        """Return an unused ID: `MMDD-HHMM`, then `MMDD-HHMM-2`...
 
-        *taken* are the names of runs that the journal remembers, although they may be removed.
+        *taken* are the IDs of runs that the journal records, although they may be removed.
         """
         stem = now.astimezone().strftime("%m%d-%H%M")
         number, name = 1, stem
@@ -307,61 +308,59 @@ class Runs:
         return name
 
     def seal(self, journal: Journal, info: RunInfo, seqs: Collection[int]) -> Run:
-        """A new run with the journal's entries *seqs*, which leave the journal in one act.
+        """Return a new run with the journal's entries *seqs*, which leave the journal in one act.
 
         Raises StalePlan, with nothing done, when one of them is not staged any more.
         """
-        fresh = self._folder / f"{info.id}.new"
+        folder = self._folder / f"{info.id}.new"
 
         def keep(entries: Sequence[Entry]) -> None:
-            files.make_folder(fresh)
-            self._open(fresh).write_info(msgspec.structs.replace(info, entries=len(entries)))
-            _keep(fresh, entries)
+            files.make_folder(folder)
+            self._open(folder).write_info(msgspec.structs.replace(info, entries=len(entries)))
+            _write_entries(folder, entries)
 
         journal.seal(info.id, seqs, keep)
-        return self._adopt(fresh)
+        return self._commit(folder)
 
-    def begin(self, info: RunInfo, steps: Iterable[Step], entries: Sequence[Entry] = ()) -> Run:
-        """A new run that takes no staged entries, with its plan; copies of *entries* go with it."""
-        fresh = self._folder / f"{info.id}.new"
-        files.make_folder(fresh)
-        run, plan = self._open(fresh), list(steps)
+    def create(self, info: RunInfo, steps: Iterable[Step], entries: Sequence[Entry] = ()) -> Run:
+        """Return a new run with a plan; *entries* are copied into it, the journal keeps them."""
+        folder = self._folder / f"{info.id}.new"
+        files.make_folder(folder)
+        run, plan = self._open(folder), list(steps)
         run.write_info(msgspec.structs.replace(info, steps=len(plan), entries=len(entries)))
         run.write_plan(plan)
-        _keep(fresh, entries)
-        return self._adopt(fresh)
+        _write_entries(folder, entries)
+        return self._commit(folder)
 
     def recover(self, journal: Journal) -> None:
-        """Finish, or undo, a seal that a crash cut short. Call it under the run lock."""
-        for fresh in sorted(self._folder.glob("*.new")) if self._folder.is_dir() else []:
-            if journal.is_sealed(fresh.name.removesuffix(".new")):
-                self._adopt(fresh)
+        """Finish or undo a seal that a crash interrupted. Call it under the run lock."""
+        for folder in files.list_folder(self._folder, "*.new"):
+            if journal.is_sealed(folder.name.removesuffix(".new")):
+                self._commit(folder)
             else:
-                shutil.rmtree(fresh)
+                files.remove_folder(folder)
         for folder in (self._folder.parent, *self._folders()):
             files.remove_stale_temps(folder)
-        if self.open_run() is None:
+        if self.find_unfinished() is None:
             journal.compact()
 
-    def size(self, name: str) -> int:
-        """The bytes that the run *name* takes on disk."""
+    def size_of(self, name: str) -> int:
+        """Return the bytes that the run *name* takes on disk."""
         return sum(p.stat().st_size for p in (self._folder / name).rglob("*") if p.is_file())
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove these runs for good. Call it under the run lock; a crash leaves none of them half.
+        """Remove these runs for good. Call it under the run lock.
 
-        Each is renamed first, so that what is removed only in part is no run any more.
+        Each is renamed first, so that a crash leaves no run with only some of its files.
         """
         for name in names:
-            os.rename(self._folder / name, self._folder / f"{name}.gone")  # noqa: PTH104
-        files.sync_folder(self._folder)
-        for gone in self._folder.glob("*.gone"):
-            shutil.rmtree(gone)
+            files.rename(self._folder / name, self._folder / f"{name}.gone")
+        for folder in files.list_folder(self._folder, "*.gone"):
+            files.remove_folder(folder)
 
-    def _adopt(self, fresh: Path) -> Run:
-        path = fresh.with_suffix("")
-        os.rename(fresh, path)  # noqa: PTH104 - the commit's last act, spelled as what it is
-        files.sync_folder(self._folder)
+    def _commit(self, folder: Path) -> Run:
+        path = folder.with_suffix("")
+        files.rename(folder, path)
         return self._open(path)
 
     def _open(self, path: Path) -> Run:
@@ -371,11 +370,10 @@ class Runs:
         return Run(path, self._warn, record)
 
     def _folders(self) -> Iterator[Path]:
-        if self._folder.is_dir():
-            yield from (p for p in sorted(self._folder.iterdir()) if p.is_dir() and not p.suffix)
+        yield from (p for p in files.list_folder(self._folder) if p.is_dir() and not p.suffix)
 
 
-def _keep(folder: Path, entries: Iterable[Entry]) -> None:
+def _write_entries(folder: Path, entries: Iterable[Entry]) -> None:
     with files.atomic_writer(folder / "journal.jsonl") as file:
         for entry in entries:
-            file.write(log.line_of(_encode(entry)))
+            file.write(log.encode_line(_encode(entry)))

@@ -1,5 +1,6 @@
-"""What is staged and which pauses are forgotten, at a glance: without the typed readers, for the
-quick commands.
+"""Summary of the staged edits, overdue pauses and the last run.
+
+It does without the typed readers, for the quick commands.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ocsync.store import log
+from ocsync.store import files, log
 from ocsync.store.damage import damaged
 from ocsync.store.number_ranges import remove_ranges
-from ocsync.store.timestamps import read_stamp
+from ocsync.store.timestamps import parse_timestamp
 
 
 class JournalSummary(NamedTuple):
-    """How many entries and refs are staged, and since when (UTC, ISO 8601; empty for none)."""
+    """Number of staged entries and refs, and the oldest stamp (UTC, ISO 8601; empty for none)."""
 
     entries: int
     refs: int
@@ -26,13 +27,13 @@ class JournalSummary(NamedTuple):
 
 
 def summarize_journal(folder: Path, warn: log.Warn) -> JournalSummary:
-    """Count the living entries of the journal in *folder*; the journal's module has the rules.
+    """Count the live entries of the journal in *folder*, by the rules of `ocsync.store.journal`.
 
-    Raises Damaged for what no reader of the journal could take.
+    Raises Damaged for a record that the journal's reader would refuse.
     """
     living: dict[int, tuple[str, str]] = {}
-    for path in sorted(folder.glob("[0-9]*.jsonl")):
-        for entry, seqs in log.records(path, _decode, warn):
+    for path in log.list_segments(folder):
+        for entry, seqs in log.read_records(path, _decode, warn):
             if entry:
                 living[entry[0]] = entry[1:]
             remove_ranges(living, seqs)
@@ -43,7 +44,7 @@ def summarize_journal(folder: Path, warn: log.Warn) -> JournalSummary:
 
 
 def _decode(payload: bytes) -> tuple[tuple[int, str, str] | None, list[tuple[int, int]]]:
-    """The entry in a record (number, ref, stamp), and the numbers that it takes out."""
+    """Return the entry in a record (number, ref, stamp), and the numbers that it unstages."""
     record = json.loads(payload)
     match record["type"]:
         case "entry":
@@ -51,7 +52,7 @@ def _decode(payload: bytes) -> tuple[tuple[int, str, str] | None, list[tuple[int
             if not isinstance(ref, str) or not isinstance(at, str):
                 raise ValueError("ref and at are text")
             if at:
-                read_stamp(at)
+                parse_timestamp(at)
             return (_number(record["seq"]), ref, at), []
         case "drop" | "sealed":
             return None, [(_number(first), _number(last)) for first, last in record["seqs"]]
@@ -68,7 +69,7 @@ def _number(thing: Any) -> int:
 
 
 class OverdueReason(StrEnum):
-    """Why a pause should have ended by now; `expire` lifts those of the first two."""
+    """Reason why a pause should have ended; `expire` unpauses for the first two."""
 
     LEASE = "lease"
     WINDOW = "window"
@@ -82,8 +83,10 @@ def overdue_pauses(
     *,
     max_age: float = 0.0,
 ) -> dict[str, OverdueReason]:
-    """The targets whose pause has outlived its lease, its window's process, or *max_age* seconds
-    (0: no such limit). *pauses* are as `pause.toml` has them; *is_open* tells if a window lives.
+    """Return the targets whose pause has outlived its lease, its window or *max_age* seconds.
+
+    *pauses* are as `pause.toml` has them; *is_open* tells whether a window's process is alive. A
+    *max_age* of 0 is no limit.
     """
     due = {}
     for name, pause in pauses.items():
@@ -93,7 +96,7 @@ def overdue_pauses(
             due[name] = OverdueReason.LEASE
         elif pause.get("window") and not is_open(str(pause["window"])):
             due[name] = OverdueReason.WINDOW
-        elif max_age and (now - read_stamp(pause["since"])).total_seconds() > max_age:
+        elif max_age and (now - parse_timestamp(pause["since"])).total_seconds() > max_age:
             due[name] = OverdueReason.AGE
     return due
 
@@ -101,7 +104,7 @@ def overdue_pauses(
 def last_run(folder: Path) -> dict[str, Any]:
     """Return `run.json` of the newest resume in *folder*, as it stands; empty when there is none.
 
-    Raises Damaged for one that is not a JSON object.
+    Raises Damaged for one that is not a run's record.
     """
     resumes = [r for r in _run_records(folder) if r.get("sort", "resume") == "resume"]
     return max(resumes, key=lambda r: (r["started"], len(r["id"]), r["id"]), default={})
@@ -180,9 +183,9 @@ def _run_records(
             yield _record(path)
 
 
-def _record(path: Path) -> dict[str, Any]:
+def _read_record(path: Path) -> dict[str, Any]:
     try:
-        record = dict(json.loads(path.read_bytes()))
+        record = dict(json.loads(files.read_bytes(path)))
         if not all(isinstance(record.get(name), str) for name in ("id", "state", "started")):
             raise ValueError("id, state and started are expected")
         if record["id"] != path.parent.name.removesuffix(".new"):
@@ -190,7 +193,7 @@ def _record(path: Path) -> dict[str, Any]:
         if not isinstance(record.get("exit_code", 0), int):
             raise ValueError("exit_code is a number")
         for stamp in filter(None, (record["started"], record.get("ended", ""))):
-            read_stamp(stamp)
+            parse_timestamp(stamp)
     except (ValueError, TypeError, RecursionError) as error:
         raise damaged(path, 1, f"not a run's record: {error}") from error
     return record

@@ -1,18 +1,23 @@
-"""Points in time as the workspace's files write them: UTC, ISO 8601."""
+"""Timestamps as the workspace's files write them: UTC, ISO 8601."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-_FIRST, _LAST = 2, 9998
+_FIRST_YEAR, _LAST_YEAR = 2, 9998
 """Years; beyond them a time zone's hours may leave the calendar."""
 
 
-def read_stamp(text: str) -> datetime:
-    """The point in time that *text* names. Raises ValueError for text that names none."""
+def parse_timestamp(text: str) -> datetime:
+    """Return the point in time in *text*. Raises ValueError if it is none."""
     stamp = datetime.fromisoformat(text)
     if stamp.tzinfo is None:
         raise ValueError(f"{text} has no time zone")
-    if not _FIRST <= stamp.year <= _LAST:
+    if not _FIRST_YEAR <= stamp.year <= _LAST_YEAR:
         raise ValueError(f"{text} is not of our time")
     return stamp
+
+
+def seconds_between(earlier: str, later: datetime) -> float:
+    """Return the seconds from *earlier* to *later*; 0 if a clock was set back in between."""
+    return max((later - datetime.fromisoformat(earlier)).total_seconds(), 0.0)

@@ -1,7 +1,8 @@
-"""What was deleted by us and not made again since: `deleted.jsonl` in the profile's folder.
+"""Deleted refs that were not created again since: `deleted.jsonl` in the profile's folder.
 
-Staging refuses edits of it. A ref is written down before its delete is sent, and made sure or taken
-out when the run is closed; so a crash in between leaves what may be gone, never what is forgotten.
+Staging refuses edits of them. A ref is recorded before its delete is sent, and confirmed or removed
+when the run is closed; so after a crash in between a ref may be listed that still exists, never the
+reverse.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ decode = msgspec.json.Decoder(Tombstone).decode
 
 
 class Tombstones:
-    """The file at *path*, replaced whole; every change takes *lock* itself."""
+    """File at *path*, replaced whole; every change takes *lock* itself."""
 
     def __init__(self, path: Path, lock: Lock, warn: Warn) -> None:
         self._path = path
@@ -32,40 +33,40 @@ class Tombstones:
         self._warn = warn
 
     def read(self) -> dict[str, Tombstone]:
-        """What is gone, by its ref in lower case. Raises Damaged."""
-        gone = log.records(self._path, decode, self._warn, whole=True)
-        return {ref_key(one.ref): one for one in gone}
+        """Return the tombstones, by ref in lower case. Raises Damaged."""
+        tombstones = log.read_records(self._path, decode, self._warn, whole=True)
+        return {ref_key(one.ref): one for one in tombstones}
 
     def add_pending(self, run: str, refs: Iterable[Ref], at: str) -> None:
-        """*run* is about to delete *refs*."""
+        """Record that *run* is about to delete *refs*."""
         new = {ref_key(ref): Tombstone(ref=ref, run=run, at=at) for ref in refs}
         with self._lock():
             self._write({**self.read(), **new})
 
     def confirm(self, run: str, gone: Collection[Ref]) -> None:
-        """Of what *run* was about to delete *gone* is gone indeed, and the rest is not."""
-        sure = {ref_key(ref) for ref in gone}
+        """Confirm that *run* deleted the refs *gone*, and drop its other pending ones."""
+        confirmed = {ref_key(ref) for ref in gone}
         with self._lock():
-            kept = self.read()
-            for name, one in [*kept.items()]:
-                if one.run == run and name in sure:
-                    kept[name] = msgspec.structs.replace(one, confirmed=True)
-                elif one.run == run and not one.confirmed:
-                    del kept[name]
-            self._write(kept)
+            tombstones = self.read()
+            for name, tombstone in [*tombstones.items()]:
+                if tombstone.run == run and name in confirmed:
+                    tombstones[name] = msgspec.structs.replace(tombstone, confirmed=True)
+                elif tombstone.run == run and not tombstone.confirmed:
+                    del tombstones[name]
+            self._write(tombstones)
 
     def remove(self, refs: Iterable[Ref]) -> None:
-        """*refs* were made again."""
-        back = {ref_key(ref) for ref in refs}
-        if not back or not self._path.exists():
+        """Drop the tombstones of *refs*, which were created again."""
+        created = {ref_key(ref) for ref in refs}
+        if not created or not self._path.exists():
             return
         with self._lock():
-            known = self.read()
-            kept = {name: one for name, one in known.items() if name not in back}
-            if len(kept) < len(known):
-                self._write(kept)
+            tombstones = self.read()
+            rest = {name: one for name, one in tombstones.items() if name not in created}
+            if len(rest) < len(tombstones):
+                self._write(rest)
 
-    def _write(self, kept: dict[str, Tombstone]) -> None:
+    def _write(self, tombstones: dict[str, Tombstone]) -> None:
         with files.atomic_writer(self._path) as file:
-            for one in kept.values():
-                file.write(log.line_of(_encode(one)))
+            for tombstone in tombstones.values():
+                file.write(log.encode_line(_encode(tombstone)))

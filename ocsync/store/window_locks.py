@@ -1,6 +1,6 @@
-"""The windows of a profile: a kernel lock each, held for as long as the window's process lives.
+"""The locks of a profile's windows: each is held for as long as the window's process lives.
 
-A pause that names a window whose lock nobody holds was left behind: the process died.
+A pause whose window's lock nobody holds was left behind: the process died.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from pathlib import Path
 
 from ocsync.store import files, lock
 
-OLD_SECONDS = 3600.0
-"""A lock younger than this may be of a window that is just being opened."""
+STALE_SECONDS = 3600.0
+"""Seconds after which a lock cannot be of a window that is only being opened."""
 
 
 class WindowLocks:
-    """The windows whose locks are in *folder*."""
+    """Locks in *folder*, one a window."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     @contextmanager
     def hold(self, now: datetime, *, what: str, used: Collection[str]) -> Iterator[str]:
-        """Open a window for as long as the block lasts; its name.
+        """Open a window for as long as the block lasts; yield its name.
 
-        What windows that died long ago left here goes, but for those in *used*.
+        Locks of windows that died long ago are removed, except those in *used*.
         """
         files.make_folder(self._folder)
-        for path in self._folder.glob("*.lock"):
-            old = now.timestamp() - path.stat().st_mtime > OLD_SECONDS
+        for path in files.list_folder(self._folder, "*.lock"):
+            old = now.timestamp() - path.lstat().st_mtime > STALE_SECONDS
             if old and path.stem not in used and not self.is_open(path.stem):
                 self._remove(path)
         name = now.strftime("%m%d-%H%M%S-") + str(os.getpid())
@@ -41,17 +41,17 @@ class WindowLocks:
         self._remove(path)
 
     def is_open(self, name: str) -> bool:
-        """Whether the window's process lives."""
+        """Return whether the window's process is alive."""
         return bool(name) and lock.is_held(self._path(name))
 
-    def holder(self, name: str) -> str:
-        """Whose window it is, what with and since when."""
-        return lock.holder(self._path(name))
+    def describe_holder(self, name: str) -> str:
+        """Return, in words, whose window it is, its command and start."""
+        return lock.describe_holder(self._path(name))
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{Path(name).name}.lock"
 
     @staticmethod
     def _remove(path: Path) -> None:
-        lock.beside(path).unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
+        files.remove_file(lock.holder_path(path))
+        files.remove_file(path)

@@ -1,15 +1,21 @@
-"""The workspace: where it is, and which profiles it has.
+"""The workspace: its place, and its profiles.
 
 `--workspace`, else `OCSYNC_WORKSPACE` (the `.ocsync` folder itself), else the nearest `.ocsync`
 upwards that the current user owns, else the user's data folder.
+
+A workspace that was found upwards may have come with a cloned repository. The user's data folder
+records the profiles that this user added or trusted; while the profile used is not among them, the
+workspace must have no links and no files of others, and the profile may not sign in.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-import shutil
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +23,13 @@ from ocsync.characters import escape_undecodable
 from ocsync.errors import ConfigError, TrustRequired, UsageError
 from ocsync.store import files
 from ocsync.store.log import Warn
-from ocsync.store.profile_dir import ProfileDir, read_toml, without_null, write_toml
+from ocsync.store.profile_dir import (
+    ProfileDir,
+    drop_nulls,
+    encode_toml,
+    read_toml,
+    write_toml,
+)
 
 if TYPE_CHECKING:
     from ocsync.store.profiles import Profile
@@ -25,34 +37,67 @@ if TYPE_CHECKING:
 FOLDER = ".ocsync"
 FORMAT = 1
 _NAME_HINT = "a profile's name has letters, digits, - and _ only"
+_LONGEST_NAME = 100
+_RESERVED_NAMES = {
+    "con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10)),
+}  # fmt: skip
+"""Names that Windows keeps for devices: no folder there can have them."""
+_DATA_DIR_HINT = "set OCSYNC_DATA_DIR to a folder that you can write, then the same command again"
 
 
 class Workspace:
-    """The workspace at *root*, which need not exist yet."""
+    """Workspace at *root*, which need not exist yet.
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    *is_found* says that nobody named it: it is the nearest one upwards. *passed_over* are nearer
+    ones that belong to other users. *environ* says where the user's data folder is.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        is_found: bool = False,
+        passed_over: Sequence[Path] = (),
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self.root = files.real_path(root.absolute().parent) / root.absolute().name
+        self.is_found = is_found
+        self.passed_over = tuple(passed_over)
+        self._environ = os.environ if environ is None else environ
 
     @classmethod
     def find(
-        cls, explicit: Path | None = None, *, environ: Mapping[str, str], cwd: Path
+        cls, explicit: Path | None = None, *, environ: Mapping[str, str], cwd: Path | None
     ) -> Workspace:
-        """The workspace to use; see the module's head for the order."""
+        """Return the workspace to use; the module's docstring has the order.
+
+        *cwd* is None for a folder that was removed. Raises ConfigError if nothing else is named.
+        """
         named = explicit or (Path(p) if (p := environ.get("OCSYNC_WORKSPACE", "")) else None)
         if named:
-            return cls(named.expanduser().absolute())
+            return cls(files.real_path(named.expanduser()), environ=environ)
+        if cwd is None:
+            raise ConfigError(
+                "the current folder was removed",
+                hint="cd to a folder that exists, or name the workspace with --workspace",
+            )
+        passed_over: list[Path] = []
         for folder in (cwd, *cwd.parents):
-            if (folder / FOLDER).is_dir() and _is_ours(folder / FOLDER):
-                return cls(folder / FOLDER)
-        return cls(data_folder(environ) / "workspace")
+            path = folder / FOLDER
+            if path.is_symlink() or path.is_dir():
+                if _is_own(path):
+                    return cls(path, is_found=True, passed_over=passed_over, environ=environ)
+                passed_over.append(path)
+        own = files.real_path(user_data_folder(environ) / "workspace")
+        return cls(own, passed_over=passed_over, environ=environ)
 
     @property
     def exists(self) -> bool:
-        """Whether it is there."""
+        """Whether the workspace has been made."""
         return (self.root / "workspace.toml").is_file()
 
     def create(self) -> None:
-        """Make it, if it is not there. Raises ConfigError when its format is a newer one."""
+        """Make it if it does not exist. Raises ConfigError when its format is a newer one."""
         self.check_format()
         if not self.exists:
             files.make_folder(self.root)
@@ -60,63 +105,86 @@ class Workspace:
             write_toml(self.root / "workspace.toml", {"format": FORMAT})
 
     @property
-    def current(self) -> str:
-        """The current profile's name; empty when there is none."""
+    def current_profile(self) -> str:
+        """Name of the current profile; empty when there is none."""
         return str(self._settings().get("profile", ""))
 
-    def use(self, name: str) -> None:
+    def use_profile(self, name: str) -> None:
         """Make *name* the current profile. Raises ConfigError when there is no such profile."""
-        self._path(name)
+        self._profile_path(name)
         write_toml(self.root / "workspace.toml", {**self._settings(), "profile": name})
 
-    def profiles(self) -> list[str]:
-        """The names of the profiles, sorted."""
-        return sorted(path.parent.name for path in self.root.glob("profiles/*/profile.toml"))
+    def profile_names(self) -> list[str]:
+        """Return the names of the profiles, sorted."""
+        folders = files.list_folder(self.root / "profiles")
+        return [path.name for path in folders if os.path.lexists(path / "profile.toml")]
 
-    def open(
+    def open_profile(
         self, name: str, *, warn: Warn, command: str = "", lock_seconds: float = 0.0
     ) -> ProfileDir:
-        """The folder of profile *name*, else of the current one. Raises ConfigError."""
+        """Return the folder of profile *name*, else of the current one. Raises ConfigError."""
         self.check_format()
-        path = self._path(name or self.current)
+        path = self._profile_path(name or self.current_profile)
+        if self.is_found and not self.is_recorded(path):
+            self._check_files()
         return ProfileDir(path, warn=warn, command=command, lock_seconds=lock_seconds)
 
-    def add(self, profile: Profile) -> None:
-        """Write a new profile; the first one becomes current. Whoever adds it trusts it."""
+    def add_profile(self, profile: Profile) -> None:
+        """Write a new profile and trust it; the first one becomes current.
+
+        Raises UsageError for a name that is invalid or taken.
+        """
         import msgspec
 
-        if not profile.name.replace("-", "").replace("_", "").isalnum():
-            raise UsageError(f'"{profile.name}" cannot be a profile\'s name', hint=_NAME_HINT)
-        if profile.name in self.profiles():
-            raise UsageError(
-                f"there is a profile {profile.name} already",
-                hint=f"ocsync profile remove {profile.name}, or choose another name",
-            )
-        self.create()
-        path = self.root / "profiles" / profile.name
-        files.make_folder(path)
-        write_toml(path / "profile.toml", without_null(msgspec.to_builtins(profile)))
-        trust(path, os.environ)
-        if not self.current:
-            self.use(profile.name)
+        from ocsync.store.profiles import trust_risk
 
-    def remove(self, name: str) -> None:
+        self._check_name(profile.name)
+        path = self.root / "profiles" / profile.name
+        content = encode_toml(drop_nulls(msgspec.to_builtins(profile)))
+        if trust_risk(profile):
+            self._record(path, content)  # first: without it the profile could not be used
+        self.create()
+        files.make_folder(path)
+        files.write_atomically(path / "profile.toml", content)
+        if not trust_risk(profile):
+            with suppress(ConfigError):
+                self._record(path, content)
+        if not self.current_profile:
+            self.use_profile(profile.name)
+
+    def _check_name(self, name: str) -> None:
+        shown = json.dumps(name, ensure_ascii=False)
+        if not name.replace("-", "").replace("_", "").isalnum() or name.startswith("-"):
+            raise UsageError(f"{shown} cannot be a profile's name", hint=_NAME_HINT)
+        if name.casefold() in _RESERVED_NAMES or unicodedata.normalize("NFKC", name) != name:
+            text = f"{shown} cannot be the name of a folder on every system"
+            raise UsageError(text, hint=_NAME_HINT)
+        if len(name.encode()) > _LONGEST_NAME:
+            raise UsageError(f"a profile's name has at most {_LONGEST_NAME} bytes", hint=_NAME_HINT)
+        same = next((n for n in self.profile_names() if n.casefold() == name.casefold()), None)
+        if same is not None:
+            raise UsageError(
+                f"there is a profile {same} already",
+                hint=f"ocsync profile remove {same}, or choose another name",
+            )
+
+    def remove_profile(self, name: str) -> None:
         """Delete a profile's folder with its journal and runs."""
-        path = self._path(name)
-        shutil.rmtree(path)
-        if self.current == name:
+        path = self._profile_path(name)
+        files.remove_folder(path)
+        if self.current_profile == name:
             rest = {k: v for k, v in self._settings().items() if k != "profile"}
             write_toml(self.root / "workspace.toml", rest)
 
-    def _path(self, name: str) -> Path:
+    def _profile_path(self, name: str) -> Path:
         if not name:
             raise ConfigError(
                 f"no profile in workspace {self.root}",
                 hint="ocsync profile add NAME --environment useast-sandbox --client-id ID "
                 "--secret-env VAR",
             )
-        if name not in self.profiles():
-            known = ", ".join(self.profiles()) or "none"
+        if name not in self.profile_names():
+            known = ", ".join(self.profile_names()) or "none"
             raise ConfigError(f"there is no profile {name}", hint=f"profiles here: {known}")
         return self.root / "profiles" / name
 
@@ -125,20 +193,81 @@ class Workspace:
 
     def check_format(self) -> None:
         """Raise ConfigError when the format is a newer one, Damaged when the file is no TOML."""
-        found = self._settings().get("format", FORMAT)
-        if not isinstance(found, int) or not 1 <= found <= FORMAT:
+        version = self._settings().get("format", FORMAT)
+        if type(version) is not int or not 1 <= version <= FORMAT:
             raise ConfigError(
-                f"workspace {self.root} has format {found}, this ocsync knows up to {FORMAT}",
+                f"workspace {self.root} has format {version}, this ocsync knows up to {FORMAT}",
                 hint="install the newest ocsync, or name another folder with --workspace",
             )
 
+    def is_recorded(self, path: Path) -> bool:
+        """Return whether this user once added or trusted the profile in *path*."""
+        try:
+            return _record_key(path) in self._read_record()
+        except ConfigError:
+            return False
 
-def _is_ours(path: Path) -> bool:
-    return not hasattr(os, "getuid") or path.stat().st_uid == os.getuid()
+    def trust(self, path: Path) -> None:
+        """Trust the profile in *path* with its file's present content. Raises ConfigError."""
+        self._record(path, files.read_bytes(path / "profile.toml"))
+
+    def untrusted_reason(self, path: Path, profile: Profile) -> str:
+        """Return why *profile* in *path* must be trusted by hand before it signs in; empty if not.
+
+        Trust holds for one path and one content. Raises Damaged.
+        """
+        from ocsync.store.profiles import trust_risk
+
+        risk = trust_risk(profile)
+        if not (risk or self.is_found):
+            return ""
+        recorded = self._read_record().get(_record_key(path))
+        if recorded == _fingerprint(files.read_bytes(path / "profile.toml")):
+            return ""
+        return risk or ("" if recorded else "it came with this folder; you have not added it")
+
+    def check_trust(self, path: Path, profile: Profile) -> None:
+        """Raise TrustRequired when *profile* in *path* must be trusted by hand first."""
+        if reason := self.untrusted_reason(path, profile):
+            raise TrustRequired(
+                f"profile {profile.name} is not trusted: {reason}",
+                hint=f"look at {path / 'profile.toml'}, then: ocsync profile trust {profile.name}",
+            )
+
+    @property
+    def _record_path(self) -> Path:
+        return files.real_path(user_data_folder(self._environ)) / "trusted.toml"
+
+    def _read_record(self) -> dict[str, Any]:
+        try:
+            return read_toml(self._record_path)
+        except OSError:  # a home that cannot be read holds no trust
+            return {}
+
+    def _record(self, path: Path, content: bytes) -> None:
+        """Record *path* as a profile of this user, with this content of its file."""
+        record = self._record_path
+        try:
+            write_toml(record, {**read_toml(record), _record_key(path): _fingerprint(content)})
+        except OSError as error:
+            text = f"{error.filename or record}: {error.strerror}; trust in a profile is kept there"
+            raise ConfigError(text, hint=_DATA_DIR_HINT) from error
+
+    def _check_files(self) -> None:
+        """Raise ConfigError when a file of the workspace could lead out of it, or is another's."""
+        for path, reason in files.find_unsafe(self.root):
+            raise ConfigError(
+                f"{path} {reason}, and this workspace is not one that you made",
+                hint=f"ls -la {path.parent}; name another folder with --workspace",
+            )
 
 
-def data_folder(environ: Mapping[str, str]) -> Path:
-    """The user's own folder for what is no workspace: trust, logs of unexpected errors."""
+def _is_own(path: Path) -> bool:
+    return not hasattr(os, "getuid") or path.lstat().st_uid == os.getuid()
+
+
+def user_data_folder(environ: Mapping[str, str]) -> Path:
+    """Return the user's own folder, outside workspaces: trust, reports of unexpected errors."""
     named = environ.get("OCSYNC_DATA_DIR", "")
     if named:
         return Path(named)
@@ -147,28 +276,9 @@ def data_folder(environ: Mapping[str, str]) -> Path:
     return user_data_path("ocsync", appauthor=False)
 
 
-def _seal_of(path: Path) -> str:
-    return hashlib.sha256((path / "profile.toml").read_bytes()).hexdigest()
+def _record_key(path: Path) -> str:
+    return escape_undecodable(str(path))
 
 
-def _trusted_name(path: Path) -> str:
-    return escape_undecodable(str(path.resolve()))
-
-
-def trust(path: Path, environ: Mapping[str, str]) -> None:
-    """Trust the profile in *path* as its file is now."""
-    book = data_folder(environ) / "trusted.toml"
-    write_toml(book, {**read_toml(book), _trusted_name(path): _seal_of(path)})
-
-
-def check_trust(path: Path, profile: Profile, environ: Mapping[str, str]) -> None:
-    """Raise TrustRequired when the profile could do harm and was not trusted as it is now."""
-    from ocsync.store.profiles import needs_trust
-
-    why = needs_trust(profile)
-    trusted = read_toml(data_folder(environ) / "trusted.toml") if why else {}
-    if why and trusted.get(_trusted_name(path)) != _seal_of(path):
-        raise TrustRequired(
-            f"profile {profile.name} is not trusted: {why}",
-            hint=f"look at {path / 'profile.toml'}, then: ocsync profile trust {profile.name}",
-        )
+def _fingerprint(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -60,7 +60,7 @@ def test_killed_in_the_middle_and_resumed(ocsync: Run, shop: Shop, after: int) -
 
 
 def in_flight(folder: Path) -> set[tuple[str, str]]:
-    run = Runs(folder, lambda text: None).open_run()
+    run = Runs(folder, lambda text: None).find_unfinished()
     assert run
     open_: dict[int, str] = {}
     for record in run.outcomes():

@@ -165,7 +165,7 @@ def test_a_small_file_cut_anywhere_is_told(ocsync: Run, crashed: Path, name: str
 def test_a_pause_of_no_target_is_damage(ocsync: Run, crashed: Path) -> None:
     path = crashed / "profiles/test/pause.toml"
     path.write_text(path.read_text().replace("[inventory", "[inventoty"))
-    folder = Workspace(crashed.absolute()).open("", warn=pytest.fail)
+    folder = Workspace(crashed.absolute()).open_profile("", warn=pytest.fail)
     with pytest.raises(Damaged, match="not a sync target"):
         folder.read_pauses()
 

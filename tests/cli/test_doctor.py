@@ -74,7 +74,7 @@ def test_of_a_sound_set_up_every_check_is_made_and_nothing_is_touched(
     assert not [r for r in shop.requests() if r["method"] not in ("GET", "POST")]
     shown = ocsync("doctor")
     assert "✓ sign-in      emulator on Emulated marketplace" in shown.out
-    assert shown.out.splitlines()[-1] == "✓ nothing is wrong, 1 note; 32 fine"
+    assert shown.out.splitlines()[-1] == "✓ nothing is wrong, 1 note; 33 fine"
     assert ocsync("doctor", "--quiet").out.count("\n") == 4
 
 
@@ -191,7 +191,9 @@ def test_a_holder_is_named_and_a_dead_one_blocks_nobody(ocsync: Run) -> None:
         [found] = said(result, "locks")
         return f"{found['what']}; {found['why']}"
 
-    assert f"mara@{here} (pid {os.getppid()}, `ocsync resume`" in held(f"mara@{here}", os.getppid())
+    assert f"`ocsync resume` (mara@{here}, pid {os.getppid()}," in held(
+        f"mara@{here}", os.getppid()
+    )
     assert "blocks nobody" in held(f"mara@{here}", gone.pid)
     assert "on another machine" in held("mara@elsewhere", 1)
 

@@ -72,7 +72,7 @@ def test_nothing_is_lifted_during_a_run(ocsync: Run, shop: Shop) -> None:
     with lock.hold(PAUSES.with_name("run.lock"), what="ocsync resume"):
         busy = ocsync("expire")
     assert (busy.code, busy.out) == (7, "")
-    assert "runs `ocsync resume`" in busy.err
+    assert "locked by `ocsync resume`" in busy.err
     ocsync("stage", "set", "inventory/P0/R0", "QuantityAvailable=9")
     crash_resume(shop, CrashPoint("request"))
     waiting = ocsync("expire")

@@ -153,7 +153,7 @@ def test_production_hosts_are_guarded_by_themselves(run: Run) -> None:
     for environment, guarded in (("uswest-production", True), ("useast-sandbox", False)):
         assert run("profile", "add", environment, "--environment", environment, *words).code == 0
         folder = Workspace.find(None, environ={}, cwd=Path.cwd())
-        assert folder.open(environment, warn=print, command="").profile.guarded is guarded
+        assert folder.open_profile(environment, warn=print, command="").profile.guarded is guarded
 
 
 def test_http_is_for_loopback_or_a_host_that_is_named(run: Run) -> None:

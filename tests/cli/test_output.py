@@ -46,7 +46,7 @@ def test_a_listener_that_breaks_leaves_nobody_waiting(ocsync: Run, shop: Shop) -
         raise ZeroDivisionError
 
     async def go() -> None:
-        with profile_dir().runs.begin(RunInfo(id="r"), []) as run:
+        with profile_dir().runs.create(RunInfo(id="r"), []) as run:
             async with asyncio.timeout(5), Recorder(run, broken) as recorder:
                 await recorder.end(Outcome(number=1, ref="catalog/C", state=State.DONE))
                 await asyncio.sleep(0)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import base64
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ocsync.secrets import SecretSource, resolve
 from tests.builders import HTTP, Shop
 from tests.cli.test_crashes import wait_for_writes
 from tests.conftest import Run
+from tests.processes import Started
 
 SECRET = "Tr0ub4dor-and-3-corr3ct-horses"
 DELIVERY = "delivery-hunter2-secret"
@@ -198,3 +203,34 @@ def test_a_secret_that_cannot_be_sent_is_told(
     assert (result.code, said in result.err) == (78, True), result
     assert "hunter2" not in result.err
     assert not shop.requests()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+def test_a_command_is_not_waited_for_beyond_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it leaves in the background keeps the pipe open; what it printed is enough."""
+    start = time.monotonic()
+    assert (
+        resolve(SecretSource(command="sh -c 'printf secret; sleep 20 & echo $! > pid'")) == "secret"
+    )
+    assert time.monotonic() - start < 5
+    os.kill(int(Path("pid").read_text()), signal.SIGKILL)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+@pytest.mark.parametrize(("words", "told"), [
+    (("status",), "interrupted; nothing was changed"), (("resume",), "the client secret ran"),
+])  # fmt: skip
+def test_ctrl_c_ends_a_hanging_command_at_once(
+    run: Run, shop: Shop, words: tuple[str, ...], told: str
+) -> None:
+    run("profile", "add", "x", "--api-url", shop.url, "--client-id", "c",
+        "--secret-command", "sh -c 'touch begun; exec sleep 40'")  # fmt: skip
+    run("stage", "set", "catalog/C", "Name=x")
+    with Started(*words) as process:
+        while not Path("begun").exists():
+            time.sleep(0.02)
+        start = time.monotonic()
+        process.signal(signal.SIGINT)
+        done = process.wait()
+    assert time.monotonic() - start < 5
+    assert (done.code, told in done.err) == (130, True), done

@@ -236,7 +236,7 @@ def test_a_second_window_on_the_target_is_refused(ocsync: Run, shop: Shop) -> No
         again = ocsync("pause", "inventory")
         first = go_on()
     assert second.code == 7
-    assert f"another window is open on it ({operator()} (pid {process.pid})" in second.err
+    assert f"open on it: `ocsync window` ({operator()}, pid {process.pid}," in second.err
     assert other.code == 0
     assert "held by a window, which lifts it when its command ends" in again.err
     assert first.code == 0

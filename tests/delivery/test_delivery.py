@@ -110,7 +110,9 @@ def test_older_content_is_not_taken_for_ours(attached: Run, shop: Shop) -> None:
     from ocsync.models import Delivery
     from ocsync.store import Workspace
 
-    deliveries = Workspace(Path(".ocsync").absolute()).open("", warn=pytest.fail).delivery_log
+    deliveries = (
+        Workspace(Path(".ocsync").absolute()).open_profile("", warn=pytest.fail).delivery_log
+    )
     kept = list(deliveries.read())
     log.unlink()
     for message in kept:

@@ -38,7 +38,7 @@ SAMPLE: tuple[dict[str, Any], ...] = (
 
 def left_with() -> dict[str, Any]:
     """What a target that keeps the last message of each record has."""
-    folder = Workspace(Path(".ocsync").absolute()).open("", warn=pytest.fail)
+    folder = Workspace(Path(".ocsync").absolute()).open_profile("", warn=pytest.fail)
     records = [m.payload["InventoryRecords"][0] for m in folder.delivery_log.read()
                if "InventoryRecords" in m.payload]  # fmt: skip
     return {record["ID"]: record["QuantityAvailable"] for record in records}

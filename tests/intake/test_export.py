@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocsync.errors import InputError
-from ocsync.field_paths import join
+from ocsync.field_paths import join_path
 from ocsync.intake import read_file
 from ocsync.intake.export import csv_lines, json_lines
 from ocsync.intake.field_values import validate
@@ -56,7 +56,7 @@ def entries(draw: st.DrawFn) -> Entry:
         fields = {path: draw(value(rows[path], null=not rows[path].required)) for path in found}
         if "xp" in kind.fields and op is not Op.ADJUST:
             keys = draw(st.lists(st.tuples(texts.filter(bool), anything), max_size=2))
-            fields |= {join(("xp", key)): value for key, value in keys}
+            fields |= {join_path(("xp", key)): value for key, value in keys}
         return fields
 
     def value(field: Field, *, null: bool) -> st.SearchStrategy[Any]:

@@ -33,7 +33,7 @@ from typing import Any
 from confluent_kafka import Producer
 
 from ocsync.emulator import EmulatorOptions, serve_in_thread
-from ocsync.store.log import line_of, payload_of
+from ocsync.store.log import decode_line, encode_line
 from tests.builders import Shop
 from tests.crash_points import CrashPoint, crash
 from tests.processes import Done, Started, call
@@ -476,8 +476,8 @@ class Neutral:
         """Return the content of *path*; the lines of a log get their new checksums."""
         if path.suffix != ".jsonl":
             return self.text(path.read_text()).encode()
-        payloads = [payload_of(line) for line in path.read_bytes().splitlines()]
-        return b"".join(line_of(self.text((p or b"").decode()).encode()) for p in payloads)
+        payloads = [decode_line(line) for line in path.read_bytes().splitlines()]
+        return b"".join(encode_line(self.text((p or b"").decode()).encode()) for p in payloads)
 
     def _stamp(self, found: re.Match[str]) -> str:
         text = found[0]

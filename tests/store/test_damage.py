@@ -15,7 +15,7 @@ from ocsync.errors import Damaged
 from ocsync.models import Intent, Outcome, State
 from ocsync.store import RunInfo, Runs
 from ocsync.store.delivery_log import DeliveryLog
-from ocsync.store.log import line_of
+from ocsync.store.log import encode_line
 from ocsync.store.runs import Run
 from ocsync.store.summary import summarize_journal
 from tests.store.test_journal import journal, some
@@ -46,7 +46,7 @@ def segment(folder: Path, *records: Any) -> Path:
     path = folder / "journal" / "000001.jsonl"
     path.parent.mkdir(exist_ok=True)
     lines = [json.dumps(record, separators=(",", ":")).encode() for record in records]
-    path.write_bytes(b"".join(map(line_of, lines)))
+    path.write_bytes(b"".join(map(encode_line, lines)))
     return path
 
 
@@ -62,7 +62,7 @@ def test_a_record_that_makes_no_sense_is_damage(tmp_path: Path, odd: Any) -> Non
 def test_nested_without_end_is_damage(tmp_path: Path) -> None:
     path = segment(tmp_path, {"type": "segment", "next": 1})
     deep = b'{"type":"entry","xp":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
-    path.write_bytes(path.read_bytes() + line_of(deep))
+    path.write_bytes(path.read_bytes() + encode_line(deep))
     damaged(lambda: journal(tmp_path).entries(), path, 2)
     damaged(lambda: summarize_journal(path.parent, pytest.fail), path, 2)
 
@@ -169,11 +169,11 @@ def test_odd_records_of_a_run(
     path = whole(tmp_path) / f"{name}.jsonl"
     lines = path.read_bytes().count(b"\n") if path.exists() else 0
     with path.open("ab") as file:
-        file.write(line_of(json.dumps(odd).encode()))
+        file.write(encode_line(json.dumps(odd).encode()))
     damaged(lambda: list(read(Run(path.parent, pytest.fail))), path, lines + 1)
 
 
 def test_odd_messages_of_a_listener(tmp_path: Path) -> None:
     path = tmp_path / "delivery.jsonl"
-    path.write_bytes(line_of(b'{"at":5}'))
+    path.write_bytes(encode_line(b'{"at":5}'))
     damaged(lambda: list(DeliveryLog(path).read()), path, 1)

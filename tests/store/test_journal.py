@@ -126,11 +126,11 @@ def test_a_seal_that_is_killed_loses_and_doubles_nothing(
         if point == "kept":
             patch.setattr(Journal, "_append", die)
         if point == "sealed":
-            patch.setattr(Runs, "_adopt", die)
+            patch.setattr(Runs, "_commit", die)
         with contextlib.suppress(Killed):
             runs.seal(book, RunInfo(id="r"), [1, 3])
     runs.recover(book)
-    run = runs.open_run()
+    run = runs.find_unfinished()
     inside = names(list(run.entries())) if run else []
 
     assert sorted(inside + names(book.entries())) == ["0", "1", "2"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,7 @@ import pytest
 from ocsync.errors import ConfigError, TrustRequired, UsageError
 from ocsync.secrets import SecretSource
 from ocsync.store import ENVIRONMENTS, Profile, Workspace
-from ocsync.store.profiles import environment_of, needs_trust, read_url, resolve_secret, same_place
-from ocsync.store.workspace import check_trust, trust
+from ocsync.store.profiles import environment_of, parse_url, resolve_secret, same_place, trust_risk
 
 
 def profile(name: str = "p", url: str = "https://api.ordercloud.io", **more: object) -> Profile:
@@ -46,7 +46,7 @@ def test_somebody_elses_workspace_is_passed_over(
 
 def test_it_is_private_and_not_committed(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / ".ocsync")
-    workspace.add(profile())
+    workspace.add_profile(profile())
     folder = workspace.root / "profiles/p"
 
     assert (workspace.root / ".gitignore").read_text() == "*\n"
@@ -60,22 +60,22 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     workspace.create()
     (workspace.root / "workspace.toml").write_text("format = 2\n")
     with pytest.raises(ConfigError, match="format 2"):
-        workspace.open("", warn=pytest.fail)
+        workspace.open_profile("", warn=pytest.fail)
 
 
 def test_the_first_profile_becomes_current(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / ".ocsync")
-    workspace.add(profile("a"))
-    workspace.add(profile("b"))
-    assert (workspace.current, workspace.profiles()) == ("a", ["a", "b"])
-    workspace.use("b")
-    assert workspace.open("", warn=pytest.fail).profile.name == "b"
+    workspace.add_profile(profile("a"))
+    workspace.add_profile(profile("b"))
+    assert (workspace.current_profile, workspace.profile_names()) == ("a", ["a", "b"])
+    workspace.use_profile("b")
+    assert workspace.open_profile("", warn=pytest.fail).profile.name == "b"
     with pytest.raises(UsageError, match="already"):
-        workspace.add(profile("a"))
+        workspace.add_profile(profile("a"))
     with pytest.raises(UsageError, match="cannot be"):
-        workspace.add(profile("../a"))
+        workspace.add_profile(profile("../a"))
     with pytest.raises(ConfigError, match="no profile c"):
-        workspace.use("c")
+        workspace.use_profile("c")
 
 
 @pytest.mark.parametrize(("text", "url"), [
@@ -87,7 +87,7 @@ def test_the_first_profile_becomes_current(tmp_path: Path) -> None:
     ("https://api.order\ncloud.io", "https://api.ordercloud.io"), ("http://[0:0::1]:80", "http://[::1]"),
 ])  # fmt: skip
 def test_urls_have_one_spelling(text: str, url: str) -> None:
-    assert read_url(text) == url
+    assert parse_url(text) == url
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_urls_have_one_spelling(text: str, url: str) -> None:
 )  # fmt: skip
 def test_urls_that_would_leak_or_mean_nothing(text: str) -> None:
     with pytest.raises(UsageError) as caught:
-        read_url(text)
+        parse_url(text)
     assert "sesame" not in caught.value.message + caught.value.hint
 
 
@@ -121,7 +121,7 @@ def test_urls_that_would_leak_or_mean_nothing(text: str) -> None:
 def test_every_host_of_ordercloud_counts_as_production_unless_it_is_clearly_none(
     text: str, production: bool, environment: str
 ) -> None:
-    url = read_url(text)
+    url = parse_url(text)
     assert environment_of(url) == environment
     assert profile(url=url).guarded is production
 
@@ -155,21 +155,123 @@ def test_secrets_come_from_where_the_profile_says(monkeypatch: pytest.MonkeyPatc
 
 def test_what_must_be_trusted(tmp_path: Path) -> None:
     """A folder from elsewhere must not run code nor send the secret to a host of its choice."""
-    assert not needs_trust(profile())
-    assert not needs_trust(profile(url="http://127.0.0.1:1"))
-    assert "runs the command" in needs_trust(profile(secret=SecretSource(command="x")))
-    assert "evil.example" in needs_trust(profile(url="https://evil.example"))
-    assert "evil.example" in needs_trust(profile(auth_url="https://evil.example"))
+    assert not trust_risk(profile())
+    assert not trust_risk(profile(url="http://127.0.0.1:1"))
+    assert "runs the command" in trust_risk(profile(secret=SecretSource(command="x")))
+    assert "evil.example" in trust_risk(profile(url="https://evil.example"))
+    assert "evil.example" in trust_risk(profile(auth_url="https://evil.example"))
 
 
 def test_trust_is_for_one_folder_and_one_content(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / ".ocsync")
     mine = profile(url="https://proxy.example")
-    workspace.add(mine)
+    workspace.add_profile(mine)
     folder = workspace.root / "profiles/p"
-    check_trust(folder, mine, os.environ)
+    workspace.check_trust(folder, mine)
     (folder / "profile.toml").write_text((folder / "profile.toml").read_text() + "\n")
     with pytest.raises(TrustRequired, match="not trusted"):
-        check_trust(folder, mine, os.environ)
-    trust(folder, os.environ)
-    check_trust(folder, mine, os.environ)
+        workspace.check_trust(folder, mine)
+    workspace.trust(folder)
+    workspace.check_trust(folder, mine)
+
+
+def test_a_profile_that_came_with_a_folder_is_trusted_by_hand_first(tmp_path: Path) -> None:
+    """Nobody named the folder, and this user did not add the profile."""
+    made = Workspace(tmp_path / "made/.ocsync")
+    made.add_profile(profile())
+    shutil.copytree(tmp_path / "made", tmp_path / "clone")
+
+    def check(workspace: Workspace) -> None:
+        folder = workspace.open_profile("p", warn=pytest.fail)
+        workspace.check_trust(folder.path, folder.profile)
+
+    def find(place: str, explicit: Path | None = None) -> Workspace:
+        return Workspace.find(explicit, environ=os.environ, cwd=tmp_path / place)
+
+    check(find("made"))
+    check(find("clone", tmp_path / "clone/.ocsync"))
+    clone = find("clone")
+    with pytest.raises(TrustRequired, match="came with this folder") as caught:
+        check(clone)
+    assert "ocsync profile trust p" in caught.value.hint
+    clone.trust(clone.root / "profiles/p")
+    check(find("clone"))
+    with (clone.root / "profiles/p/profile.toml").open("a") as file:
+        file.write("# a remark\n")
+    check(find("clone"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs users of the system")
+def test_a_workspace_of_unknown_origin_with_links_is_refused(tmp_path: Path) -> None:
+    made = Workspace(tmp_path / "made/.ocsync")
+    made.add_profile(profile())
+    (made.root / "profiles/p/runs").mkdir()
+    (made.root / "profiles/p/runs/deep").symlink_to(tmp_path)
+    shutil.copytree(tmp_path / "made", tmp_path / "clone", symlinks=True)
+
+    def open_in(place: str) -> None:
+        found = Workspace.find(environ=os.environ, cwd=tmp_path / place)
+        found.open_profile("p", warn=pytest.fail)
+
+    open_in("made")  # what this user made is checked file by file, as each is opened
+    with pytest.raises(ConfigError, match="deep is a symbolic link, and this workspace is not"):
+        open_in("clone")
+
+
+def test_a_workspace_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    made = Workspace(tmp_path / "elsewhere")
+    made.add_profile(profile())
+    (tmp_path / "clone").mkdir()
+    (tmp_path / "clone/.ocsync").symlink_to(tmp_path / "elsewhere")
+    found = Workspace.find(environ=os.environ, cwd=tmp_path / "clone")
+    for use in (lambda: found.open_profile("p", warn=pytest.fail), found.create):
+        with pytest.raises(ConfigError, match=r"\.ocsync is a symbolic link"):
+            use()
+    named = Workspace.find(tmp_path / "clone/.ocsync", environ=os.environ, cwd=tmp_path)
+    assert named.open_profile("p", warn=pytest.fail).path == tmp_path / "elsewhere/profiles/p"
+
+
+def test_a_removed_folder_finds_no_workspace_but_a_named_one(tmp_path: Path) -> None:
+    assert Workspace.find(tmp_path / "x", environ={}, cwd=None).root == tmp_path / "x"
+    with pytest.raises(ConfigError, match="the current folder was removed"):
+        Workspace.find(environ={}, cwd=None)
+
+
+def test_a_profile_is_added_where_trust_cannot_be_recorded(tmp_path: Path) -> None:
+    """Not one that cannot be used without trust: then nothing is written."""
+    (tmp_path / "file").touch()
+    environ = {"OCSYNC_DATA_DIR": str(tmp_path / "file/data")}
+    workspace = Workspace(tmp_path / ".ocsync", environ=environ)
+    with pytest.raises(ConfigError) as caught:
+        workspace.add_profile(profile("risky", url="https://proxy.example"))
+    assert "OCSYNC_DATA_DIR" in caught.value.hint
+    assert not workspace.root.exists()
+    workspace.add_profile(profile())
+    folder = workspace.open_profile("p", warn=pytest.fail)
+    workspace.check_trust(folder.path, folder.profile)
+    assert not workspace.is_recorded(folder.path)
+
+
+@pytest.mark.parametrize(
+    "name", ["con", "NUL", "com1", "Lpt9", "-x", "../x", "x/y", ".", "a b", "", "x\n", "①", "ﬁ", "a" * 101]
+)  # fmt: skip
+def test_names_that_are_no_folder_everywhere(tmp_path: Path, name: str) -> None:
+    workspace = Workspace(tmp_path / ".ocsync")
+    with pytest.raises(UsageError):
+        workspace.add_profile(profile(name))
+    assert not workspace.root.exists()
+
+
+def test_an_odd_name_of_an_earlier_version_still_opens(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / ".ocsync")
+    workspace.add_profile(profile("a"))
+    (workspace.root / "profiles/a").rename(workspace.root / "profiles/con")
+    assert workspace.open_profile("con", warn=pytest.fail).profile.name == "a"
+
+
+def test_names_that_differ_by_case_are_one(tmp_path: Path) -> None:
+    """They are one folder on Windows and macOS."""
+    workspace = Workspace(tmp_path / ".ocsync")
+    workspace.add_profile(profile("acme"))
+    with pytest.raises(UsageError, match="a profile acme already"):
+        workspace.add_profile(profile("ACME"))

@@ -39,7 +39,7 @@ from ocsync.errors import (
 )
 from ocsync.events import NoticeLevel, Planned
 from ocsync.models import Change, Intent, Op, Outcome, Ref, State, Step
-from ocsync.plan import METHODS, waves
+from ocsync.plan import METHODS, assign_waves
 from ocsync.schema import KINDS, delete_url_of, kind_of, ref_key, references_of
 from ocsync.store import Run, RunInfo
 from ocsync.tombstones import AffectedEntries, split_by_deletion
@@ -103,7 +103,7 @@ def _begin(session: Session, impact: DeleteImpact) -> Run:
     steps = _steps(impact.rows)
     info = new_info(session, kind="delete", command="delete", steps=len(steps))
     staged = sorted((*impact.affected.dropped, *impact.affected.kept), key=lambda entry: entry.seq)
-    run = session.folder.runs.begin(info, steps, staged)
+    run = session.folder.runs.create(info, steps, staged)
     documents = {row.ref: row.document for row in impact.there}
     along = {ref: one for row in impact.there for ref, one in row.dependents.documents.items()}
     run.record_before({**along, **documents}.items())
@@ -123,7 +123,7 @@ def _steps(rows: list[DeleteRow]) -> list[Step]:
         first[i] |= {place[ref_key(r)] for r in row.dependents.documents if ref_key(r) in place}
     for i, before in enumerate(first):
         before.discard(i)
-    wave = waves([row.ref for row in rows], first)
+    wave = assign_waves([row.ref for row in rows], first)
     order = sorted(range(len(rows)), key=lambda i: (wave[i], _RANK[kind_of(rows[i].ref).name], i))
     number = {i: n for n, i in enumerate(order, 1)}
     return [
@@ -186,7 +186,7 @@ async def _outcome_by_reading(session: Session, step: Step, why: str) -> Outcome
 
 async def close_crashed_run(session: Session) -> None:
     """Close the run of deletes that a crash left open, if there is one. Call it after sign-in."""
-    run = session.folder.runs.open_run("delete")
+    run = session.folder.runs.find_unfinished("delete")
     if run is None:
         return
     with run:

@@ -14,7 +14,7 @@ from ocsync.errors import ApiError, Conflict, Interrupted, OcsyncError, Refused
 from ocsync.events import ReadDone, Reading
 from ocsync.models import Entry, Ref
 from ocsync.schema import KINDS, ReferencedBy, ids_of, kind_of, ref_key
-from ocsync.tombstones import AffectedEntries, below, names_one, split_by_deletion
+from ocsync.tombstones import AffectedEntries, depends_on_any, mentions_any, split_by_deletion
 
 
 class Referrer(NamedTuple):
@@ -117,7 +117,7 @@ async def delete_impact(
     gone = {ref_key(ref) for row in rows.values() for ref in (row.ref, *row.dependents.subtree)}
     entries = session.folder.journal.entries()
     fallen = split_by_deletion(entries, gone)
-    naming = [e for e in entries if names_one(e, gone) and not below(e.ref, gone)]
+    naming = [e for e in entries if mentions_any(e, gone) and not depends_on_any(e.ref, gone)]
     kinds = {kind_of(ref).name for ref in there}
     kinds |= {name for row in rows.values() for name in row.dependents.counts}
     heard = await notified_targets(session, [KINDS[name] for name in kinds])
@@ -131,7 +131,7 @@ async def _look(session: Session, row: DeleteRow, wanted: Collection[str]) -> De
         for named in kind_of(row.ref).referenced_by
     ]
     stays = []
-    made = [ref for ref in _brought(row.ref) if not below(ref, wanted)]
+    made = [ref for ref in _brought(row.ref) if not depends_on_any(ref, wanted)]
     async for ref, found in read_current(session.api, made):
         if isinstance(found, dict):
             stays.append(ref)
@@ -149,7 +149,7 @@ def _brought(ref: Ref) -> Iterator[Ref]:
     ids = ids_of(ref)
     for made in kind_of(ref).creates:
         other = "/".join([made.kind, *(ids[name] for name in made.ids)])
-        if not below(other, {ref_key(ref)}):
+        if not depends_on_any(other, {ref_key(ref)}):
             yield other
 
 
@@ -174,7 +174,7 @@ async def _held(
 
 
 def _goes(ref: Ref, wanted: Collection[str]) -> bool:
-    return ref.partition("/")[0] in KINDS and below(ref, wanted)
+    return ref.partition("/")[0] in KINDS and depends_on_any(ref, wanted)
 
 
 async def _holders(
@@ -197,12 +197,12 @@ async def _holders(
 
 
 def _refuse_running(session: Session, refs: Sequence[Ref]) -> None:
-    run = session.folder.runs.open_run()
+    run = session.folder.runs.find_unfinished()
     if run is None:
         return
     wanted = {ref_key(ref) for ref in refs}
     with run:
-        touched = {entry.ref for entry in run.entries() if below(entry.ref, wanted)}
+        touched = {entry.ref for entry in run.entries() if depends_on_any(entry.ref, wanted)}
     if touched:
         raise Conflict(
             f"run {run.id} is not finished and still writes {min(touched)}",
@@ -217,6 +217,6 @@ def _refuse_own_user(identity: Identity, refs: Iterable[Ref]) -> None:
         if (
             identity.user_id
             and kind_of(ref).name == f"{identity.user_type}-user"
-            and below(ref, own)
+            and depends_on_any(ref, own)
         ):
             raise Refused(f"{ref} is the user that you are signed in as", hint="sign in as another")

@@ -62,5 +62,5 @@ def _of(kind: Kind, target: Target) -> NotificationRule:
 def _with(hearing: NotificationRule, server: TargetState) -> NotificationRule:
     if not server.exists:
         return NotificationRule.NO_CONFIG
-    on = server.changed if hearing is NotificationRule.CHANGED else server.deleted
+    on = server.sends_changes if hearing is NotificationRule.CHANGED else server.sends_deletes
     return hearing if on else NotificationRule.OFF

@@ -19,7 +19,7 @@ from ocsync.errors import (
     Refused,
     TrustRequired,
 )
-from ocsync.field_paths import equal
+from ocsync.field_paths import json_equal
 from ocsync.intake.delivery_file import DesiredConfig, problem_of, refusal
 from ocsync.intake.field_values import FieldError
 from ocsync.schema import DELIVERY_TARGETS
@@ -36,7 +36,7 @@ async def plan_changes(
     problems = [problem_of(label, one.wanted.id, fault) for one in found for fault in validate(one)]
     if problems:
         raise refusal(problems)
-    ours = {key.casefold() for key in session.folder.raw_attachments()}
+    ours = {key.casefold() for key in session.folder.read_raw_attachments()}
     taken = [
         f"{change.wanted.id} {target_type}"
         for change in found
@@ -114,7 +114,7 @@ def _names_every(one: ConfigChange, keeps: PatchSemantics) -> bool:
 
 async def _send(session: Session, one: ConfigChange, body: Any) -> None:
     own = one.wanted.id
-    if not equal(await _found(session, own), one.found):
+    if not json_equal(await _found(session, own), one.found):
         text = f"{own} was changed by somebody else meanwhile; it was not sent"
         raise Conflict(text, hint="the same command again shows how it stands")
     await session.api.write("PATCH" if one.found is not None else "PUT", f"{PATH}/{own}", body)

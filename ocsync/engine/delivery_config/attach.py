@@ -17,14 +17,14 @@ from ocsync.engine.polling import poll
 from ocsync.engine.session import Session
 from ocsync.errors import ApiError, ConfigError, NotFound, OcsyncError, Refused, TryLater
 from ocsync.events import NoticeLevel
-from ocsync.field_paths import equal
+from ocsync.field_paths import json_equal
 from ocsync.listener_attachment import (
     Attachment,
     AttachmentPhase,
     AttachmentState,
-    place_of,
+    attachment_state,
+    destination_of,
     resolve_intent,
-    standing,
     target_in,
 )
 from ocsync.schema import Target
@@ -188,7 +188,9 @@ async def _attach(
     await session.api.write("PATCH", f"{PATH}/{config}", body)
     mine = msgspec.structs.replace(intent, phase=AttachmentPhase.ATTACHED, was={})
     await _confirm(
-        session, config, lambda now: standing(mine, now, target_type) is AttachmentState.OURS
+        session,
+        config,
+        lambda now: attachment_state(mine, now, target_type) is AttachmentState.OURS,
     )
     _remember(session, mine)
     return mine
@@ -196,7 +198,7 @@ async def _attach(
 
 async def _detach(session: Session, mine: Attachment) -> Detached:
     document = await _found(session, mine.config)
-    was = standing(mine, document, mine.target_type)
+    was = attachment_state(mine, document, mine.target_type)
     if was is AttachmentState.OURS:
         _remember(session, msgspec.structs.replace(mine, phase=AttachmentPhase.DETACHING))
         await _remove(session, mine.config, mine.target_type)
@@ -211,7 +213,7 @@ def _differences(found: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return the fields and targets that are not as they were found."""
     old, new = _flat(found), _flat(now)
     return sorted(
-        name for name in old.keys() | new.keys() if not equal(old.get(name), new.get(name))
+        name for name in old.keys() | new.keys() if not json_equal(old.get(name), new.get(name))
     )
 
 
@@ -227,8 +229,8 @@ def _refuse_others(
     taken = []
     for document in found:
         mine = known.get(f"{document['ID']}/{target_type}")
-        if standing(mine, document, target_type) is AttachmentState.THEIRS:
-            place = place_of(target_in(document, target_type))
+        if attachment_state(mine, document, target_type) is AttachmentState.THEIRS:
+            place = destination_of(target_in(document, target_type))
             article = "an HTTP" if target_type == "Http" else f"a {target_type}"
             taken.append(f"{document['ID']} has {article} target already ({place})")
     if taken:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ocsync.field_paths import MISSING, equal, join
+from ocsync.field_paths import MISSING, join_path, json_equal
 from ocsync.intake.delivery_file import DesiredConfig
 from ocsync.intake.field_values import FieldError
 from ocsync.listener_attachment import target_in
@@ -147,7 +147,7 @@ def body_of(
         fields = {"Enabled": True, **wanted.fields}
     else:
         now = found
-        fields = {n: v for n, v in wanted.fields.items() if not equal(now.get(n), v)}
+        fields = {n: v for n, v in wanted.fields.items() if not json_equal(now.get(n), v)}
     targets = {
         target_type: target
         and _filled(_document(target_type, target, target_in(found or {}, target_type)), secrets)
@@ -163,7 +163,7 @@ def _own_edits(wanted: DesiredConfig, found: dict[str, Any] | None) -> Iterator[
             yield Edit("+", name, MISSING, value)
         return
     for name, value in wanted.fields.items():
-        if not equal(found.get(name), value):
+        if not json_equal(found.get(name), value):
             yield Edit("~", name, found.get(name), value)
 
 
@@ -179,13 +179,13 @@ def _target_edits(
         yield Edit("+", target_type, MISSING, target)
     old = dict(_leaves(there, target_type))
     for path, value in _leaves(target, target_type):
-        if not isinstance(value, SecretSource) and not equal(old.get(path), value):
+        if not isinstance(value, SecretSource) and not json_equal(old.get(path), value):
             yield Edit("~" if there else "+", path, old.get(path, MISSING), value)
 
 
 def _leaves(document: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
     for name, value in document.items():
-        here = f"{path}.{join((name,))}"
+        here = f"{path}.{join_path((name,))}"
         if isinstance(value, dict) and value:
             yield from _leaves(value, here)
         else:

@@ -32,6 +32,7 @@ LOCAL: tuple[Check, ...] = (
     Check("workspace", workspace.found),
     Check("format", workspace.format_known, _W),
     Check("owner", workspace.owner, _W),
+    Check("files", workspace.file_kinds, _W),
     Check("modes", workspace.modes, _W),
     Check("ignored", workspace.ignored, _W),
     Check("leftovers", workspace.leftovers, _W),

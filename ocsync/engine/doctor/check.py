@@ -101,7 +101,9 @@ class Setup:
     @cached_property
     def folder(self) -> ProfileDir:
         """The profile's folder. Raises ConfigError."""
-        return self.workspace.open(self.profile_name, warn=self.torn.append, command=self.command)
+        return self.workspace.open_profile(
+            self.profile_name, warn=self.torn.append, command=self.command
+        )
 
     @cached_property
     def entries(self) -> list[Entry]:
@@ -112,7 +114,7 @@ class Setup:
     def busy(self) -> bool:
         """True while another command works on this profile, as far as this machine can tell."""
         holders = [read_holder(self.folder.path / name) for name in ("run.lock", "journal.lock")]
-        return any(h and h.lives is not False and h.pid != os.getpid() for h in holders)
+        return any(h and h.alive is not False and h.pid != os.getpid() for h in holders)
 
     @cached_property
     def profile(self) -> Profile:
@@ -180,7 +182,7 @@ def run_checks(setup: Setup, checks: Iterable[Check]) -> DoctorReport:
 def _missing(setup: Setup) -> Needs:
     """Return the first precondition that is not met; a sign-in never is, here."""
     try:
-        there = setup.workspace.exists or setup.workspace.profiles()
+        there = setup.workspace.exists or setup.workspace.profile_names()
         if not there:
             return Needs.WORKSPACE
         setup.folder  # noqa: B018 - reading it is the check

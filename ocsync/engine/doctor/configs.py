@@ -93,7 +93,7 @@ def _target(seen: TargetStatus, use: Use) -> list[CheckResult]:
                 "ocsync targets",
             )
         )
-    if state.exists and used and not state.changed:
+    if state.exists and used and not state.sends_changes:
         found.append(
             warning(
                 f"{name} has {seen.target.flags[0]}=false",

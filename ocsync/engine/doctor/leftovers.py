@@ -33,6 +33,8 @@ _LOCKS = {
     "listen-http.lock": "another HTTP listener",
     "listen-kafka.lock": "another Kafka listener",
 }
+CLOCK_TOLERANCE = timedelta(minutes=1)
+"""How far the clocks of the machines that share a workspace may differ."""
 _NEAR = timedelta(hours=24)
 _GO_ON = {"resume": "ocsync resume", "delete": "the same ocsync delete again",
           "resync": "ocsync resync"}  # fmt: skip
@@ -46,14 +48,14 @@ def locks(setup: Setup) -> Iterator[CheckResult]:
         if holder is None or holder.pid == os.getpid():
             continue
         held = True
-        if holder.lives is False:
+        if holder.alive is False:
             yield warning(
-                f"{holder.text()} held {name} and died", "a dead holder blocks nobody", ""
+                f"{holder.describe()} held {name} and died", "a dead holder blocks nobody", ""
             )
         else:
-            unsure = "" if holder.lives else " (on another machine: it may have ended)"
+            unsure = "" if holder.alive else " (on another machine: it may have ended)"
             why = f"{what} waits for it{unsure}"
-            yield warning(f"{holder.text()} holds {name}", why, "ocsync ... --lock-timeout 5m")
+            yield warning(f"{holder.describe()} holds {name}", why, "ocsync ... --lock-timeout 5m")
     if not held:
         yield passed("nobody holds one")
 
@@ -92,7 +94,7 @@ def _progress(run: Run) -> str:
 
 def seals(setup: Setup) -> Iterator[CheckResult]:
     """Check for runs whose seal a crash interrupted."""
-    found = integrity.half_sealed(setup.folder.path)
+    found = integrity.find_interrupted_seals(setup.folder.path)
     if not found or setup.busy:
         yield passed("none is half made" if not found else "one is being made")
         return
@@ -112,7 +114,7 @@ def seals(setup: Setup) -> Iterator[CheckResult]:
 def pauses(setup: Setup) -> Iterator[CheckResult]:
     """Check for pauses that are overdue, forgotten, or not resolved."""
     try:
-        pauses = setup.folder.raw_pauses()
+        pauses = setup.folder.read_raw_pauses()
     except Damaged as error:
         path = setup.short(setup.folder.path / "pause.toml")
         yield of_error(
@@ -162,6 +164,13 @@ def _pause(setup: Setup, name: str, facts: dict[str, Any]) -> Iterator[CheckResu
             f"{name} is still paused by a window that died",
             "its targets hear of no change until it is lifted",
             "ocsync expire, or ocsync resume",
+        )
+    elif age < -CLOCK_TOLERANCE:
+        yield warning(
+            f"the pause of {name} begins in the future, at {facts['since']}",
+            "this machine's clock was ahead when it was made, or is behind now; its age and its "
+            "end are wrong by as much",
+            f"compare with: date -u; then ocsync pause {name} --for TIME sets the end anew",
         )
     elif not until and age > FORGOTTEN:
         yield warning(
@@ -227,7 +236,7 @@ def _pending(folder: ProfileDir) -> Iterator[tuple[str, datetime | None]]:
 
 def others(setup: Setup) -> Iterator[CheckResult]:
     """Check the other profiles: whether they can be read, and what they left paused or begun."""
-    names = [n for n in setup.workspace.profiles() if n != setup.folder.path.name]
+    names = [n for n in setup.workspace.profile_names() if n != setup.folder.path.name]
     well = True
     for name in names:
         other = Setup(setup.workspace, name, setup.environ, setup.cwd, setup.now)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ocsync.engine.doctor.check import CheckResult, Setup, of_error, passed, problem, warning
 from ocsync.errors import Damaged
-from ocsync.listener_attachment import place_of
+from ocsync.listener_attachment import destination_of
 
 FORGOTTEN = timedelta(days=1)
 """A listener that has been attached for longer has probably been forgotten."""
@@ -18,7 +18,7 @@ _DETACH = "ocsync delivery detach"
 def listeners(setup: Setup) -> Iterator[CheckResult]:
     """Check for attached listeners that were not detached."""
     try:
-        attached = setup.folder.raw_attachments()
+        attached = setup.folder.read_raw_attachments()
     except Damaged as error:
         path = setup.short(setup.folder.path / "attached.toml")
         yield of_error(error, "which listeners are ours is not known")._replace(
@@ -32,7 +32,7 @@ def listeners(setup: Setup) -> Iterator[CheckResult]:
 
 
 def _listener(setup: Setup, config: str, facts: dict[str, Any]) -> CheckResult:
-    place, age = place_of(facts["shown"]), setup.now - datetime.fromisoformat(facts["since"])
+    place, age = destination_of(facts["shown"]), setup.now - datetime.fromisoformat(facts["since"])
     if facts.get("phase") != "attached" and not setup.busy:
         return problem(
             f"{config}: {facts.get('phase')} {place} was begun and not confirmed",

@@ -23,11 +23,12 @@ import msgspec
 from ocsync.consolidate import consolidate
 from ocsync.engine.doctor.check import CheckResult, Repair, Setup, passed, problem, warning
 from ocsync.engine.run_log import attempts
-from ocsync.errors import Damaged, ExitCode, OcsyncError
+from ocsync.errors import ConfigError, Damaged, ExitCode, OcsyncError
 from ocsync.models import Intent, Op, Outcome, Step
 from ocsync.plan import build
 from ocsync.store import Run, RunInfo, integrity, journal_repair
 from ocsync.store.integrity import LogDamage
+from ocsync.store.log import CONVERTED
 
 _SHOWN = 5
 _BESIDE = {
@@ -42,8 +43,11 @@ def records(setup: Setup) -> Iterator[CheckResult]:
     """Check every log and every run's record, line by line."""
     lines = files = 0
     well = True
-    for path in integrity.logs(setup.folder.path):
-        found = integrity.find_damage(path)
+    for path in integrity.find_logs(setup.folder.path):
+        try:
+            found = integrity.find_damage(path)
+        except ConfigError:
+            continue  # the check of the files names it
         lines, files = lines + found.kept, files + 1
         if found.torn and not found.lost and not setup.busy:
             well = False
@@ -51,6 +55,9 @@ def records(setup: Setup) -> Iterator[CheckResult]:
         if found.lost:
             well = False
             yield _damaged(setup, found)
+        elif found.converted:
+            well = False
+            yield _converted(setup, found)
     for folder in integrity.run_folders(setup.folder.path):
         try:
             Run(folder, setup.torn.append).read_info()
@@ -74,6 +81,22 @@ def _torn(setup: Setup, found: LogDamage) -> CheckResult:
         f"the last line of {name} is torn",
         "a command died while it wrote; the line was never acknowledged, and readers drop it",
         "ocsync doctor --fix cuts it off, as the next write would",
+        repair=Repair(do),
+    )
+
+
+def _converted(setup: Setup, found: LogDamage) -> CheckResult:
+    name = _name(setup, found.path)
+
+    def do() -> str:
+        with _lock_of(setup, found.path):
+            integrity.restore_line_ends(found.path)
+        return f"the line ends of {name} are restored; nothing was lost"
+
+    return warning(
+        f"{name}: {CONVERTED}",
+        "an editor or a tool did that; every command reads the log all the same",
+        "ocsync doctor --fix restores the line ends",
         repair=Repair(do),
     )
 
@@ -146,7 +169,7 @@ def _plan(run: Run, path: Path, name: str) -> tuple[str, Repair | None]:
         return f"run {run.id} cannot go on without its plan", None
 
     def do() -> str:
-        beside = integrity.set_aside(path)
+        beside = integrity.copy_aside(path)
         run.write_plan(steps)
         return f"{name} is made again from the run's entries; the copy: {beside.name}"
 
@@ -165,7 +188,7 @@ def _plan_again(run: Run, path: Path) -> Sequence[Step] | None:
     except (OcsyncError, msgspec.MsgspecError):
         return None
     again = {msgspec.json.encode(step) for step in steps}
-    good = {payload for _, payload in integrity.good_lines(path)}
+    good = {payload for _, payload in integrity.read_good_lines(path)}
     return steps if entries and good <= again else None
 
 
@@ -190,7 +213,7 @@ def _ended(run: Run) -> tuple[set[int], set[int]]:
     """Return the numbers of the steps with an outcome, and with an intent, in the good lines."""
     decode = msgspec.json.Decoder(Intent | Outcome).decode
     path = run.path / "outcomes.jsonl"
-    payloads = integrity.good_lines(path) if path.is_file() else ()
+    payloads = integrity.read_good_lines(path) if path.is_file() else ()
     log = list(attempts(decode(payload) for _, payload in payloads))
     return {a.number for a in log if a.outcome}, {a.number for a in log if a.intent}
 
@@ -212,13 +235,13 @@ def _record(setup: Setup, folder: Path, error: Damaged) -> CheckResult:
     again = _record_again(run)
 
     def rebuild() -> str:
-        beside = integrity.set_aside(folder / "run.json")
+        beside = integrity.copy_aside(folder / "run.json")
         if again:
             run.write_info(again)
         return f"{name} is made again from the run's logs; the copy: {beside.name}"
 
     def move() -> str:
-        return f"run {run.id} is out of the way: {integrity.move_away(folder).name}"
+        return f"run {run.id} is out of the way: {integrity.move_aside(folder).name}"
 
     if again:
         state = (

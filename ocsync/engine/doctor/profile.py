@@ -12,15 +12,14 @@ from ocsync.engine.doctor.check import CheckResult, Setup, of_error, passed, pro
 from ocsync.engine.session import check_pinned_url
 from ocsync.errors import Conflict, ExitCode, OcsyncError
 from ocsync.store.profiles import environment_of, is_loopback
-from ocsync.store.workspace import check_trust
 
 _BAD = ExitCode.BAD_CONFIG
 
 
 def whole(setup: Setup) -> Iterator[CheckResult]:
     """Check that the profile exists, can be read, and is complete."""
-    name = setup.profile_name or setup.workspace.current
-    if not setup.workspace.profiles():
+    name = setup.profile_name or setup.workspace.current_profile
+    if not setup.workspace.profile_names():
         yield problem(
             "there is no profile",
             "nothing says which marketplace is meant, and as whom",
@@ -32,7 +31,7 @@ def whole(setup: Setup) -> Iterator[CheckResult]:
         yield problem(
             "no profile is current",
             "commands do not know which one is meant",
-            f"ocsync profile use {setup.workspace.profiles()[0]}",
+            f"ocsync profile use {setup.workspace.profile_names()[0]}",
             code=_BAD,
         )
         return
@@ -132,7 +131,7 @@ def secret(setup: Setup) -> Iterator[CheckResult]:
         text = "the secret is in the keyring, but keyring is not installed"
         yield problem(text, why, "pip install 'ocsync[keyring]'", code=_BAD)
     else:
-        yield passed(source.text())
+        yield passed(source.describe())
 
 
 def _runs(command: str) -> bool:
@@ -146,7 +145,7 @@ def _runs(command: str) -> bool:
 def trust(setup: Setup) -> Iterator[CheckResult]:
     """Check that the profile is trusted with what it does."""
     try:
-        check_trust(setup.folder.path, setup.profile, setup.environ)
+        setup.workspace.check_trust(setup.folder.path, setup.profile)
     except OcsyncError as error:
         yield of_error(error, "a folder that came from elsewhere must not run or send anything")
     else:

@@ -70,7 +70,7 @@ def _signed_in(identity: Identity) -> CheckResult:
 
 async def marketplace(asked: ServerContext) -> AsyncIterator[CheckResult]:
     """Check that the sign-in is for the marketplace of the journal and the pauses."""
-    pin = asked.setup.folder.pin()
+    pin = asked.setup.folder.read_pin()
     expected = asked.setup.profile.marketplace or (pin.id if pin else "")
     found = asked.identity.marketplace
     if expected and expected.casefold() != found.casefold():

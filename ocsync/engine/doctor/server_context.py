@@ -41,14 +41,14 @@ def in_use(setup: Setup) -> Use:
     """Return what is staged, paused, and was run lately; what cannot be read is left out."""
     kinds: dict[str, str] = {}
     targets: dict[str, str] = {}
-    runs = _or_nothing(lambda: setup.folder.runs.list()[:_RUNS])
+    runs = _or_nothing(lambda: setup.folder.runs.read_all()[:_RUNS])
     for info in reversed(runs or []):
         kinds |= dict.fromkeys((k for k in info.kinds if k in KINDS), f"in run {info.id}")
     refs = _or_nothing(lambda: {e.ref for e in setup.entries}) or set()
     kinds |= dict.fromkeys({ref.partition("/")[0] for ref in refs}, "staged")
     for kind, why in kinds.items():
         targets |= dict.fromkeys(KINDS[kind].direct_targets, why)
-    pauses = _or_nothing(setup.folder.raw_pauses) or {}
+    pauses = _or_nothing(setup.folder.read_raw_pauses) or {}
     targets |= dict.fromkeys((name for name in pauses if name in TARGETS), "paused")
     return Use(kinds, targets)
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from ocsync.engine.doctor.check import CheckResult, Repair, Setup, passed, problem, warning
 from ocsync.errors import ExitCode, OcsyncError
-from ocsync.store import integrity
-from ocsync.store.workspace import FOLDER, data_folder
+from ocsync.store import files, integrity
+from ocsync.store.identity import owner_of
+from ocsync.store.workspace import user_data_folder
 
 LITTLE, VERY_LITTLE = 500 * 2**20, 20 * 2**20
 """Bytes that should be free, and those without which nothing should be begun."""
@@ -33,9 +34,9 @@ def found(setup: Setup) -> Iterator[CheckResult]:
             "ocsync init, then ocsync profile add NAME --environment REGION-ENV ...",
             code=ExitCode.BAD_CONFIG,
         )
-    for path in _passed_over(setup):
+    for path in setup.workspace.passed_over:
         yield warning(
-            f"{path} belongs to another user and is passed over",
+            f"{path} belongs to {owner_of(path)} and is not used",
             "a folder of somebody else's must not decide what is sent where",
             f"ocsync ... --workspace {path}, if it is meant",
         )
@@ -44,22 +45,13 @@ def found(setup: Setup) -> Iterator[CheckResult]:
 def _rule(setup: Setup) -> str:
     root = setup.workspace.root
     named = setup.environ.get("OCSYNC_WORKSPACE", "")
-    if named and Path(named).expanduser().absolute() == root:
-        return "by OCSYNC_WORKSPACE"
-    if root.name == FOLDER and root.parent in (setup.cwd, *setup.cwd.parents):
+    if setup.workspace.is_found:
         return "the nearest one upwards"
-    if root == data_folder(setup.environ) / "workspace":
+    if named and files.real_path(Path(named).expanduser()) == root:
+        return "by OCSYNC_WORKSPACE"
+    if root == files.real_path(user_data_folder(setup.environ) / "workspace"):
         return "the user's own, as there is none upwards"
     return "by --workspace"
-
-
-def _passed_over(setup: Setup) -> Iterator[Path]:
-    for folder in (setup.cwd, *setup.cwd.parents):
-        place = folder / FOLDER
-        if place == setup.workspace.root:
-            return
-        if place.is_dir() and integrity.foreign(place)[:1] == [place]:
-            yield place
 
 
 def format_known(setup: Setup) -> Iterator[CheckResult]:
@@ -74,7 +66,7 @@ def format_known(setup: Setup) -> Iterator[CheckResult]:
 
 def owner(setup: Setup) -> Iterator[CheckResult]:
     """Check that all files belong to the user."""
-    others = integrity.foreign(setup.workspace.root)
+    others = integrity.find_foreign(setup.workspace.root)
     if others:
         yield problem(
             f"{setup.short(others[0])}{_more(others)} not yours",
@@ -89,10 +81,25 @@ def _more(paths: list[Path]) -> str:
     return f" and {len(paths) - 1:,} more are" if len(paths) > 1 else " is"
 
 
+def file_kinds(setup: Setup) -> Iterator[CheckResult]:
+    """Return whether the workspace has only regular files and folders."""
+    root, well = setup.workspace.root, True
+    for path, reason in files.find_unsafe(root, others=False):
+        well = False
+        yield problem(
+            f"{setup.short(path)} {reason}",
+            "a workspace has only files and folders; commands that need this one refuse it",
+            f"ls -ld {setup.short(path)}; replace it by a copy of the real file, or remove it",
+            code=ExitCode.BAD_CONFIG,
+        )
+    if well:
+        yield passed("regular")
+
+
 def modes(setup: Setup) -> Iterator[CheckResult]:
     """Check that nobody else may read or write the files."""
     root = setup.workspace.root
-    writable, readable = integrity.exposed(root)
+    writable, readable = integrity.find_exposed(root)
     private = Repair(lambda: f"made private: {integrity.make_private(root):,}")
     fix = f"chmod -R go= {setup.short(root)}"
     if writable:
@@ -121,12 +128,12 @@ def ignored(setup: Setup) -> Iterator[CheckResult]:
     """Check that the workspace stays out of a repository."""
     root = setup.workspace.root
     name = setup.short(root / ".gitignore")
-    if integrity.ignores_all(root):
+    if integrity.is_git_ignored(root):
         yield passed("*")
         return
 
     def do() -> str:
-        integrity.ignore_all(root)
+        integrity.write_gitignore(root)
         return f"{name} written"
 
     yield warning(
@@ -139,7 +146,7 @@ def ignored(setup: Setup) -> Iterator[CheckResult]:
 
 def leftovers(setup: Setup) -> Iterator[CheckResult]:
     """Check for files of commands that died while writing."""
-    found = integrity.leftovers(setup.workspace.root, setup.now.timestamp())
+    found = integrity.find_stale_temps(setup.workspace.root, setup.now.timestamp())
     if not found:
         yield passed("none")
         return
@@ -159,7 +166,7 @@ def leftovers(setup: Setup) -> Iterator[CheckResult]:
 
 def room(setup: Setup) -> Iterator[CheckResult]:
     """Check that the disk has room and can be written."""
-    for place in (setup.workspace.root, data_folder(setup.environ)):
+    for place in (setup.workspace.root, user_data_folder(setup.environ)):
         if not integrity.is_writable(place):
             yield problem(
                 f"{place} cannot be written",

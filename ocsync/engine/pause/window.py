@@ -192,9 +192,9 @@ def _refuse_other_windows(
     for name, one in seen.items():
         pause = one.pause
         if pause and pausing.in_window(session, pause) and pause.window not in enclosing:
-            holder = session.folder.window_locks.holder(pause.window)
+            holder = session.folder.window_locks.describe_holder(pause.window)
             raise PausedByOther(
-                f"{name}: another window is open on it ({holder})",
+                f"{name}: another window is open on it: {holder}",
                 hint="run this one when that has ended; ocsync status",
             )
 

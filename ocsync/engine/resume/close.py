@@ -31,10 +31,10 @@ from ocsync.errors import ExitCode, first_of
 from ocsync.events import NoticeLevel
 from ocsync.models import Entry, Intent, Outcome, State, Step
 from ocsync.pause import PauseState
-from ocsync.plan import feeds
+from ocsync.plan import fed_targets
 from ocsync.schema import TARGETS
 from ocsync.store import Run, RunInfo
-from ocsync.tombstones import MAKERS
+from ocsync.tombstones import CREATING_OPS
 
 
 class ResumeReport(NamedTuple):
@@ -143,7 +143,7 @@ def close_run(
     left = [step for step in steps if step.number in numbers]
     if left:
         session.folder.journal.return_entries(run.id, _entries_of(run, left, _unsure(run)))
-    made = [s.ref for s in steps if s.change.op in MAKERS and s.number not in numbers]
+    made = [s.ref for s in steps if s.change.op in CREATING_OPS and s.number not in numbers]
     session.folder.tombstones.remove(made)
     counts = add_up(kinds)
     run.update(
@@ -207,7 +207,9 @@ async def _unpause_ours(
     mine = session.folder.read_pauses()
     held = {name for name, pause in mine.items() if in_window(session, pause)}
     named = {target.name for target in options.targets}
-    needed = feeds(entry.ref for entry in session.folder.journal.entries()).direct if named else ()
+    needed = (
+        fed_targets(entry.ref for entry in session.folder.journal.entries()).direct if named else ()
+    )
     run_id = run.id if run else ""
     wanted = [
         TARGETS[name]

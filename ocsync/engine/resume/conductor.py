@@ -56,7 +56,8 @@ from ocsync.errors import ExitCode, PausedByOther, Refused, StalePlan, first_of
 from ocsync.events import NoticeLevel, Planned
 from ocsync.models import Intent, Outcome, State, Step
 from ocsync.pause import PauseState
-from ocsync.plan import OWN_USER, ZERO_STOCK, build, feeds, own_user, risks
+from ocsync.plan import build, fed_targets
+from ocsync.risks import OWN_USER, ZERO_STOCK, find_risks, own_user_risk
 from ocsync.schema import TARGETS, Target
 from ocsync.store import Run
 
@@ -71,7 +72,7 @@ async def resume(session: Session, options: ResumeOptions) -> ResumeReport:
     identity = await sign_in(session)
     session.folder.runs.recover(session.folder.journal)
     await close_crashed_run(session)
-    crashed = session.folder.runs.open_run()
+    crashed = session.folder.runs.find_unfinished()
     if crashed is None:
         return await _start_run(session, options, identity, _draft(session, options))
     first, drafted = await _continue_run(session, crashed, options)
@@ -187,7 +188,10 @@ def _check_limits(steps: Sequence[Step], options: ResumeOptions, identity: Ident
     if most is not None and len(steps) > most:
         text = f"the plan has {len(steps):,} requests; --max-changes is {most:,}"
         raise Refused(text, hint="ocsync plan; --max-changes with a larger number if you mean it")
-    found = [own_user(steps, f"{identity.user_type}-user", identity.user_id), *risks(steps)]
+    found = [
+        own_user_risk(steps, f"{identity.user_type}-user", identity.user_id),
+        *find_risks(steps),
+    ]
     for risk in found:
         if risk and risk.code in (OWN_USER, ZERO_STOCK) and risk.code not in options.allowed:
             hint = f"ocsync plan; --allow-risky {risk.code} if you mean it"
@@ -196,7 +200,7 @@ def _check_limits(steps: Sequence[Step], options: ResumeOptions, identity: Ident
 
 def _targets_of(session: Session, steps: Iterable[Step], options: ResumeOptions) -> list[Target]:
     """Return the targets that *steps* feed directly, and those to be unpaused at the end."""
-    names = set(feeds(step.ref for step in steps).direct)
+    names = set(fed_targets(step.ref for step in steps).direct)
     mine = session.folder.read_pauses()
     names |= {t.name for t in options.targets} & mine.keys() if options.targets else mine.keys()
     return [target for name, target in TARGETS.items() if name in names]

@@ -10,7 +10,7 @@ import msgspec
 
 from ocsync.consolidate import consolidate
 from ocsync.models import Entry
-from ocsync.plan import Plan, build, select
+from ocsync.plan import Plan, build, refs_feeding
 from ocsync.schema import ref_key
 from ocsync.store import ProfileDir
 
@@ -28,7 +28,7 @@ def draft_plan(entries: Sequence[Entry], targets: Collection[str] = ()) -> PlanD
     changes = consolidate(entries)
     if not targets:
         return PlanDraft(build(changes), tuple(entries), 0)
-    refs = select(changes, targets)
+    refs = refs_feeding(changes, targets)
     keys = set(map(ref_key, refs))
     taken = tuple(entry for entry in entries if ref_key(entry.ref) in keys)
     plan = build(change for change in changes if change.ref in refs)
@@ -41,7 +41,7 @@ def fingerprint(plan: Plan, folder: ProfileDir, *, pinned: bool = True) -> str:
 
     Without *pinned* as it was before the first sign-in, when no marketplace was known.
     """
-    pin = folder.pin() if pinned else None
+    pin = folder.read_pin() if pinned else None
     whose = (folder.profile.name, folder.profile.api_url, pin.id if pin else "")
     digest = hashlib.sha256(msgspec.json.encode(whose))
     for step in plan.steps:

@@ -12,23 +12,23 @@ from typing import Any, NamedTuple
 from ocsync.client import read_current
 from ocsync.diff import (
     Document,
-    before,
     emptied_by,
     is_as_created,
-    mismatches,
+    is_unchanged,
     resolve_values,
     stock_stamp,
-    unchanged,
+    unmet_expectations,
+    values_before,
 )
 from ocsync.engine.session import Session
 from ocsync.errors import NotFound, OcsyncError
 from ocsync.events import ReadDone, Reading
 from ocsync.field_paths import value_at
 from ocsync.models import Fields, Intent, Op, Ref, Step
-from ocsync.plan import created
+from ocsync.plan import created_refs
 from ocsync.schema import KINDS, SUMMED_QUANTITY, ids_of, kind_of, ref_key
 from ocsync.store import Run
-from ocsync.tombstones import MAKERS
+from ocsync.tombstones import CREATING_OPS
 
 _GROUP = 200
 
@@ -87,13 +87,13 @@ def prepare_request(step: Step, current: Document | None) -> PreparedRequest:
     A kind whose reads lag is never called the same: a stale read does not prove a write needless.
     """
     sent = resolve_values(step.change, current)
-    same = unchanged(step.change, sent, current) and not kind_of(step.ref).eventually_consistent
+    same = is_unchanged(step.change, sent, current) and not kind_of(step.ref).eventually_consistent
     puts = step.change.op is Op.PUT and not step.change.replace
     if puts and is_as_created(step.change, sent, current):
         same = True  # it would be refused as existing, so that a stale read does no harm
     return PreparedRequest(
         sent,
-        before(sent, current),
+        values_before(sent, current),
         emptied=emptied_by(step.change, sent, current),
         absent=current is None,
         updated=stock_stamp(step.ref, current),
@@ -108,7 +108,7 @@ def conflict_of(
     """Return the reason not to send *step* as things are, or None."""
     wrong = {
         path: {"expected": step.change.expect[path], "found": found}
-        for path, found in mismatches(step.ref, step.change.expect, current).items()
+        for path, found in unmet_expectations(step.ref, step.change.expect, current).items()
     }
     for broken in step.change.contradicted:
         wrong[broken.field] = {"expected": broken.expected, "found": broken.staged}
@@ -154,8 +154,8 @@ class Preflight(NamedTuple):
 
 def _created_by(steps: Iterable[Step]) -> set[str]:
     """Return the refs that *steps* create, without case."""
-    makers = [step.change for step in steps if step.change.op in MAKERS]
-    refs = (ref for change in makers for ref in (change.ref, *created(change)))
+    makers = [step.change for step in steps if step.change.op in CREATING_OPS]
+    refs = (ref for change in makers for ref in (change.ref, *created_refs(change)))
     return {ref.casefold() for ref in refs}
 
 

@@ -22,7 +22,15 @@ from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 from ocsync.client import Reply, read_current
-from ocsync.diff import Document, before, body, diff, is_volatile, lacks_base, with_own_writes
+from ocsync.diff import (
+    Document,
+    diff,
+    is_volatile,
+    lacks_base,
+    request_body,
+    values_before,
+    with_own_writes,
+)
 from ocsync.diff import stock_stamp as stamp_of
 from ocsync.engine.polling import poll
 from ocsync.engine.recorder import Recorder
@@ -38,7 +46,7 @@ from ocsync.errors import (
     SignInError,
     TryLater,
 )
-from ocsync.field_paths import equal, split, value_at
+from ocsync.field_paths import json_equal, split_path, value_at
 from ocsync.models import Intent, Outcome, Ref, State, Step
 from ocsync.schema import kind_of, ref_key
 
@@ -174,7 +182,7 @@ class Replay:
         intent = prepared.intent(step, self._session.precise_timestamp())
         await self._recorder.intend(intent)
         try:
-            request = body(step.change, prepared.sent)
+            request = request_body(step.change, prepared.sent)
             reply = await self._session.api.write(
                 step.method, step.path, request, repeatable=not once
             )
@@ -247,7 +255,7 @@ class Replay:
     def _unknown(
         self, step: Step, intent: Intent, text: str, found: Document | None, **facts: Any
     ) -> Outcome:
-        now = before(intent.sent, found)
+        now = values_before(intent.sent, found)
         values = {
             path: {"before": intent.before.get(path), "sent": sent, "found": now.get(path)}
             for path, sent in intent.sent.items()
@@ -281,7 +289,7 @@ def lagging_bases(steps: Sequence[Step]) -> set[Ref]:
 
 
 def _has_deep_path(step: Step) -> bool:
-    return any(len(split(path)) > 2 for path in step.change.fields if path.startswith("xp."))
+    return any(len(split_path(path)) > 2 for path in step.change.fields if path.startswith("xp."))
 
 
 def _writes_stock(step: Step) -> bool:
@@ -324,7 +332,9 @@ def _left_no_trace(intent: Intent, found: Document | None) -> bool:
 
 def _still_there(intent: Intent, found: Document | None) -> set[str]:
     """Return the paths that a put was to empty and that still have their values."""
-    return {path for path, value in intent.emptied.items() if equal(value_at(found, path), value)}
+    return {
+        path for path, value in intent.emptied.items() if json_equal(value_at(found, path), value)
+    }
 
 
 def _again(intent: Intent) -> PreparedRequest:

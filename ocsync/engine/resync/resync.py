@@ -69,7 +69,7 @@ def begin_resync(session: Session, entities: Iterable[tuple[Target, Ref]], comma
     paths = {step.path for step in steps}
     names = tuple(name for name, target in TARGETS.items() if target.sync_path in paths)
     info = new_info(session, kind="resync", command=command, targets=names, steps=len(steps))
-    return session.folder.runs.begin(info, steps)
+    return session.folder.runs.create(info, steps)
 
 
 def sync_steps(entities: Iterable[tuple[Target, Ref]]) -> list[Step]:

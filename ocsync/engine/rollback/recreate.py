@@ -19,10 +19,10 @@ from ocsync.engine.stale_reads import read_settled
 from ocsync.errors import OcsyncError
 from ocsync.field_paths import value_at
 from ocsync.models import Change, Entry, Op, Outcome, Ref, State
-from ocsync.plan import created
+from ocsync.plan import created_refs
 from ocsync.schema import RECORD_KINDS, SUMMED_QUANTITY, kind_of, parents_of, ref_key
 from ocsync.store import Run
-from ocsync.tombstones import below
+from ocsync.tombstones import depends_on_any
 
 
 async def recreate_deleted(
@@ -34,7 +34,7 @@ async def recreate_deleted(
     gone = {*ended, *map(ref_key, cascaded_refs(run, set(ended)))}
     kept: dict[str, tuple[Ref, Document]] = {}
     for ref, doc in run.before():
-        if doc is not None and below(ref, gone):
+        if doc is not None and depends_on_any(ref, gone):
             kept.setdefault(ref_key(ref), (ref, doc))
     documents = dict(kept.values())
     known = {name for name, one in session.folder.tombstones.read().items() if one.run == run.id}
@@ -94,7 +94,7 @@ def _with_parents(
             for ref, back in result.items()
             if back.entries
             for parent in parents_of(ref)
-            if below(parent, gone) and ref_key(parent) not in coming
+            if depends_on_any(parent, gone) and ref_key(parent) not in coming
         }
         if not lone:
             return result
@@ -135,5 +135,5 @@ def recreate_entity(ref: Ref, document: Document, *, summed: bool, replace: bool
              and made.unless_field not in fields}  # fmt: skip
     if unset:  # making it fills this in, with something new
         again.append(Entry(op=Op.SET, ref=ref, fields=unset))
-    brought = created(Change(op=Op.PUT, ref=ref, fields=fields)) if unset else []
+    brought = created_refs(Change(op=Op.PUT, ref=ref, fields=fields)) if unset else []
     return checked_reversal(ref, again, [f"making it again brings {one} along" for one in brought])

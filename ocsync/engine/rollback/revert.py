@@ -16,11 +16,11 @@ import msgspec
 
 from ocsync.diff import Document, writable_fields
 from ocsync.engine.run_log import RefWrite, default_of
-from ocsync.field_paths import MISSING, equal, value_at
+from ocsync.field_paths import MISSING, json_equal, value_at
 from ocsync.intake.field_values import validate
 from ocsync.models import Entry, Fields, Op, Ref
 from ocsync.schema import Kind, field_at, ids_of, kind_of, ref_key
-from ocsync.tombstones import below
+from ocsync.tombstones import depends_on_any
 
 
 class Reversal(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -73,7 +73,7 @@ def _all_of(write: RefWrite, document: Document) -> RefWrite:
 
 def _unmake(write: RefWrite) -> Reversal:
     ids = ids_of(write.ref)
-    made = [ref for ref in write.created if not below(ref, {ref_key(write.ref)})]
+    made = [ref for ref in write.created if not depends_on_any(ref, {ref_key(write.ref)})]
     beside = [
         "/".join([other.kind, *(ids[name] for name in other.ids)])
         for other in kind_of(write.ref).creates
@@ -84,7 +84,7 @@ def _unmake(write: RefWrite) -> Reversal:
 
 
 def _reassign(write: RefWrite, now: Document) -> Reversal:
-    if all(equal(value_at(now, path), write.before.get(path)) for path in write.fields):
+    if all(json_equal(value_at(now, path), write.before.get(path)) for path in write.fields):
         return Reversal(write.ref)
     fields = {path: value for path, value in write.before.items() if value is not None}
     expect = {path: _plain(value_at(now, path)) for path in write.fields}
@@ -100,7 +100,7 @@ def _reset(write: RefWrite, now: Document) -> Reversal:
         for path in write.fields
         if path != "xp"
         and path not in sums
-        and not equal(value_at(now, path), write.before.get(path))
+        and not json_equal(value_at(now, path), write.before.get(path))
     }
     lost = [_NULLED.format(path) for path in fields if path not in write.before]
     return _entries(write.ref, fields, sums, now, [*lost, *_lasting(write)])
@@ -113,7 +113,7 @@ def _restore(write: RefWrite, document: Document, now: Document) -> Reversal:
     """Restore the whole entity after a put: by a put where that loses nobody else's values."""
     kind = kind_of(write.ref)
     was, found = writable_fields(kind, document), writable_fields(kind, now)
-    paths = [p for p in {**was, **found} if not equal(was.get(p), found.get(p))]
+    paths = [p for p in {**was, **found} if not json_equal(was.get(p), found.get(p))]
     sums = {path: amount for path, amount in _sums(write, now) if path in paths}
     ours = [path for path in paths if path in write.fields]
     added = [path for path in ours if path.startswith("xp.") and path not in was]
@@ -144,9 +144,9 @@ def _clashes(write: RefWrite, now: Document) -> dict[str, dict[str, Any]]:
     found = {}
     for path, left in write.fields.items():
         value, old = value_at(now, path), write.before.get(path, MISSING)
-        as_left = equal(value, left) or (left in _EMPTY and _plain(value) in _EMPTY)
+        as_left = json_equal(value, left) or (left in _EMPTY and _plain(value) in _EMPTY)
         as_left = as_left or (write.absent and left is None)  # the server filled it in
-        as_before = equal(value, old) and not write.absent
+        as_before = json_equal(value, old) and not write.absent
         sold = _moves(write.ref, path) and _numbers(value, left) and value < left
         if as_before or as_left or (not write.uncertain and (sold or path in write.added)):
             continue
@@ -164,7 +164,7 @@ def _sums(write: RefWrite, now: Document) -> Iterator[tuple[str, Any]]:
         found, old = value_at(now, path), write.before.get(path, MISSING)
         if path in write.added and _numbers(found):
             yield path, -write.added[path]
-        elif _moves(write.ref, path) and _numbers(found, old, left) and not equal(found, old):
+        elif _moves(write.ref, path) and _numbers(found, old, left) and not json_equal(found, old):
             yield path, old - left
 
 

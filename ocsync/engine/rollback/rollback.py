@@ -23,11 +23,11 @@ from ocsync.engine.session import Session
 from ocsync.engine.staging import check_entries, clear_tombstones
 from ocsync.engine.stale_reads import read_settled
 from ocsync.errors import Conflict, ExitCode, FileMissing, OcsyncError, UsageError
-from ocsync.field_paths import equal, value_at
+from ocsync.field_paths import json_equal, value_at
 from ocsync.models import Entry, Ref, State
 from ocsync.schema import kind_of, ref_key
 from ocsync.store import Run, Runs
-from ocsync.tombstones import MAKERS
+from ocsync.tombstones import CREATING_OPS
 
 _TAG = "rollback "
 
@@ -78,7 +78,7 @@ def choose_run(runs: Runs, name: str) -> Run:
     Raises FileMissing when there is none, UsageError for one that cannot be taken back, Conflict
     when a run is not finished.
     """
-    unfinished = runs.open_run() or runs.open_run("delete")
+    unfinished = runs.find_unfinished() or runs.find_unfinished("delete")
     if unfinished:
         command = f"ocsync {unfinished.read_info().kind}"
         raise Conflict(f"run {unfinished.id} is not finished", hint=f"{command}, then roll back")
@@ -87,7 +87,7 @@ def choose_run(runs: Runs, name: str) -> Run:
         if run.read_info().kind == "resync":
             raise UsageError(f"run {run.id} only sent sync requests: there is nothing to take back")
         return run
-    changed = (i for i in runs.list() if i.kind == "resume" and i.counts.get(State.DONE))
+    changed = (i for i in runs.read_all() if i.kind == "resume" and i.counts.get(State.DONE))
     newest = next(changed, None)
     if newest is None:
         raise FileMissing("no run has changed anything yet", hint="ocsync history")
@@ -134,7 +134,7 @@ def stage_rollback(session: Session, found: Rollback) -> list[Entry]:
         staged = session.folder.journal.entries()
         good = check_entries(session.folder, entries, staged, recreated=True)
         session.folder.journal.add_segment(good)
-        there = [entry for entry in entries if entry.op not in MAKERS]
+        there = [entry for entry in entries if entry.op not in CREATING_OPS]
         clear_tombstones(session.folder, there, recreated=True)
     return entries
 
@@ -171,7 +171,7 @@ def _shows_before(write: RefWrite, now: Document | None) -> bool:
     if now is None:
         return write.absent
     paths = diff(write.ref, write.fields, now)
-    return bool(paths) and all(equal(value_at(now, p), write.before.get(p)) for p in paths)
+    return bool(paths) and all(json_equal(value_at(now, p), write.before.get(p)) for p in paths)
 
 
 def _refuse_staged(backs: Iterable[Reversal], others: Iterable[Entry]) -> None:
@@ -194,7 +194,7 @@ def _undone(runs: Runs, run: Run) -> dict[str, Ref]:
         return {}
     forward = {run.id: True}
     found: dict[str, Ref] = {}
-    for info in reversed(runs.list()):
+    for info in reversed(runs.read_all()):
         for name in info.reverts:
             if name not in forward:
                 continue

@@ -61,12 +61,12 @@ def _with_earlier(
     """
     started = datetime.fromisoformat(run.read_info().started or session.timestamp())
     began = min((one.sent_at for one in own.values() if one.sent_at), default=started)
-    spanning = [pause for pause in session.folder.pause_history.read() if pause.holds(began)]
+    spanning = [pause for pause in session.folder.pause_history.read() if pause.covers(began)]
     start = min((datetime.fromisoformat(p.since) for p in spanning), default=began)
     start = start.replace(microsecond=0)  # as runs are stamped
     written: dict[str, RefWrite] = {}
     runs: list[str] = []
-    infos = session.folder.runs.list() if spanning else []  # newest first
+    infos = session.folder.runs.read_all() if spanning else []  # newest first
     older = infos[[info.id for info in infos].index(run.id) + 1 :] if infos else []
     for info in reversed(older):
         over = info.ended or info.started
@@ -89,7 +89,7 @@ def _add(written: dict[str, RefWrite], later: Mapping[Ref, RefWrite]) -> None:
 def _is_held(ref: Ref, written: RefWrite, pauses: Sequence[PastPause]) -> bool:
     names = {target.name for target, _ in published_by(ref)}
     at = written.sent_at
-    return at is not None and any(p.target in names and p.holds(at) for p in pauses)
+    return at is not None and any(p.target in names and p.covers(at) for p in pauses)
 
 
 async def _expected(
@@ -114,14 +114,14 @@ async def _expected(
     held: dict[str, None] = {}
     for (name, key), refs in causes.items():
         state = states[name]
-        if not (state.exists and state.changed):
+        if not (state.exists and state.sends_changes):
             continue
         one = _one(name, key, entities[name, key], refs, own, past[name])
         if state.paused and _is_held_now(one, pauses.get(name)):
             held[name] = None
         else:
             found.append(one)
-    off = tuple(name for name, state in states.items() if state.exists and not state.changed)
+    off = tuple(name for name, state in states.items() if state.exists and not state.sends_changes)
     return ExpectedDelivery(found, start, tuple(held), off)
 
 
@@ -150,5 +150,5 @@ def _since(at: datetime, past: Sequence[PastPause]) -> datetime:
     """Return the time at which the target ran again after a write *at* some time; that time if it
     was running.
     """
-    ends = [datetime.fromisoformat(pause.until) for pause in past if pause.holds(at)]
+    ends = [datetime.fromisoformat(pause.until) for pause in past if pause.covers(at)]
     return max(ends, default=at)

@@ -17,7 +17,7 @@ from ocsync.engine.run_log import RefWrite, is_recent, read_writes
 from ocsync.engine.session import Session
 from ocsync.errors import ExitCode, OcsyncError
 from ocsync.events import FindingReported, Verifying
-from ocsync.field_paths import equal, value_at
+from ocsync.field_paths import json_equal, value_at
 from ocsync.models import Finding, Ref, Sign
 from ocsync.schema import kind_of
 from ocsync.store import Run
@@ -75,7 +75,7 @@ def judge(ref: Ref, wanted: RefWrite, found: Document | OcsyncError | None) -> F
         return Finding(ref=ref, sign=Sign.MISSING)
     fields = diff(ref, wanted.fields, found)
     for path, value in wanted.emptied.items():
-        if equal(value_at(found, path), value):
+        if json_equal(value_at(found, path), value):
             fields[path] = {"wanted": None, "found": value}
     if not fields:
         return Finding(ref=ref, sign=Sign.SAME)
@@ -125,7 +125,7 @@ def _by_answer(
 ) -> Finding:
     fresh = is_recent(session, run.read_info())
     stale = wanted.absent if found is None else all(
-        any(equal(value_at(found, path), was) for was in wanted.earlier.get(path, ()))
+        any(json_equal(value_at(found, path), was) for was in wanted.earlier.get(path, ()))
         for path in finding.fields
     )  # fmt: skip
     if finding.sign in (Sign.DIFFERS, Sign.MISSING) and wanted.answered and fresh and stale:

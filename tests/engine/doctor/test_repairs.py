@@ -387,11 +387,11 @@ def test_an_open_run_that_lacks_a_line_is_damage_too(ocsync: Run, shop: Shop, na
 
 
 def test_a_record_that_makes_no_sense_is_damage_too(ocsync: Run) -> None:
-    from ocsync.store.log import line_of
+    from ocsync.store.log import encode_line
 
     ocsync("stage", "set", "catalog/C", "Name=x")
     with JOURNAL.open("ab") as file:
-        file.write(line_of(b'{"type":"entry","op":"set","ref":"thing/X","seq":9}'))
+        file.write(encode_line(b'{"type":"entry","op":"set","ref":"thing/X","seq":9}'))
     ocsync("stage", "set", "catalog/D", "Name=x")
     assert ocsync("stage", "list").code == 78
     mended(ocsync)

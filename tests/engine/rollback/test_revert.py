@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ocsync.diff import mismatches
+from ocsync.diff import unmet_expectations
 from ocsync.engine.rollback.recreate import recreate_entity
 from ocsync.engine.rollback.revert import Reversal, reversal_of
 from ocsync.engine.run_log import ref_writes
@@ -191,7 +191,7 @@ def test_a_put_over_an_entity_goes_back(
     [entry] = back.entries
     assert (entry.op.value, entry.fields) == way
     assert entry.expect
-    assert not mismatches("catalog/C", entry.expect, now)
+    assert not unmet_expectations("catalog/C", entry.expect, now)
     assert entry.replace is (way[0] == "put")
     assert bool(back.lost) is (None in way[1].values())
 

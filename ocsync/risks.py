@@ -1,0 +1,132 @@
+"""Risks of a plan that the operator should know before resuming. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from ocsync.models import Op, Ref, Step
+from ocsync.schema import kind_of
+
+ZERO_STOCK, OWN_USER = "zero-stock", "own-user"
+"""Risks that a resume refuses unless they are allowed by name."""
+
+
+class Risk(NamedTuple):
+    """Reason to think twice before resuming: *code* for programs, and the refs concerned."""
+
+    code: str
+    text: str
+    refs: tuple[Ref, ...] = ()
+    advice: str = ""
+
+
+def find_risks(steps: Sequence[Step]) -> list[Risk]:
+    """Return the risks of *steps*, a pause that is not worth it among them."""
+    found = [
+        _contradicted(steps),
+        _zero_stock(steps),
+        _blind_quantities(steps),
+        _xp_objects(steps),
+        _time_critical(steps),
+    ]
+    if len(steps) == 1:
+        found.append(
+            Risk(
+                "single-change",
+                "a single change: pausing is not worth it",
+                (steps[0].ref,),
+                "ocsync resume --no-pause sends it at once",
+            )
+        )
+    return [risk for risk in found if risk]
+
+
+def _contradicted(steps: Sequence[Step]) -> Risk | None:
+    refs = tuple(step.ref for step in steps if step.change.contradicted)
+    text = f"refs with an expectation that staged entries contradict: {len(refs):,}"
+    return Risk("broken-expectation", text, refs, "ocsync plan --explain REF") if refs else None
+
+
+def _blind_quantities(steps: Sequence[Step]) -> Risk | None:
+    """Return the risk of quantities without an expected value.
+
+    Orders go on decrementing stock while sync is paused; a blind value would oversell.
+    """
+    refs = []
+    for step in steps:
+        fields = kind_of(step.ref).fields
+        blind = [p for p in step.change.fields if p in fields and fields[p].volatile]
+        overwrites = step.change.op is Op.SET or step.change.replace
+        if overwrites and any(p not in step.change.expect for p in blind):
+            refs.append(step.ref)
+    text = f"quantities without an expectation: {len(refs):,}; what was sold is overwritten"
+    advice = "stage with --expect-current, or stage adjust"
+    return Risk("blind-quantity", text, tuple(refs), advice) if refs else None
+
+
+def _zero_stock(steps: Sequence[Step]) -> Risk | None:
+    """Return the risk that more than half of the plan's quantities become zero.
+
+    That is often a wrong file.
+    """
+    touched, zero = 0, []
+    for step in steps:
+        change, fields = step.change, kind_of(step.ref).fields
+        moving = {path for path, field in fields.items() if field.volatile}
+        given = {
+            path: change.fields.get(path, ...) for path in moving & {*change.fields, *change.adjust}
+        }
+        if change.op is Op.PUT and change.replace:  # what such a put leaves out is emptied
+            given |= {path: None for path in moving - given.keys() if "." not in path}
+        touched += len(given)
+        if any(value is None or (value is not ... and value <= 0) for value in given.values()):
+            zero.append(step.ref)
+    if touched < 2 or len(zero) * 2 <= touched:
+        return None
+    text = f"quantities set to zero: {len(zero):,} of the {touched:,} that are touched"
+    return Risk(ZERO_STOCK, text, tuple(zero), f"resume needs --allow-risky {ZERO_STOCK}")
+
+
+def own_user_risk(steps: Iterable[Step], kind: str, name: str) -> Risk | None:
+    """Return the risk that *steps* deactivate the signed-in user, *name* of *kind*."""
+    user = name.casefold()
+    refs = tuple(
+        step.ref
+        for step in steps
+        if kind_of(step.ref).name == kind
+        and step.ref.rpartition("/")[2].casefold() == user
+        and step.change.fields.get("Active") is False
+    )
+    text = "this deactivates the user that you are signed in as"
+    advice = f"resume needs --allow-risky {OWN_USER}"
+    return Risk(OWN_USER, text, refs[:1], advice) if refs else None
+
+
+def _xp_objects(steps: Sequence[Step]) -> Risk | None:
+    refs = tuple(
+        step.ref
+        for step in steps
+        if step.change.op is Op.SET
+        and any(p.startswith("xp.") and isinstance(v, dict) for p, v in step.change.fields.items())
+    )
+    text = f"xp values that are objects: {len(refs):,}; members left out may stay there"
+    return Risk("xp-members", text, refs) if refs else None
+
+
+_URGENT_VALUES = {"Active": (False,), "IsOnSale": (True,)}
+_DATE_FIELDS = ("SaleStart", "SaleEnd")
+
+
+def _time_critical(steps: Sequence[Step]) -> Risk | None:
+    refs = tuple(
+        step.ref
+        for step in steps
+        if any(
+            step.change.fields.get(name, ...) in values for name, values in _URGENT_VALUES.items()
+        )
+        or any(name in step.change.fields for name in _DATE_FIELDS)
+    )
+    text = f"time-critical changes (switched off, or dated): {len(refs):,}; they arrive late"
+    advice = "resume soon, or send them with --no-pause"
+    return Risk("time-critical", text, refs, advice) if refs else None

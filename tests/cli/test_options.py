@@ -1,0 +1,70 @@
+"""Options that several commands share: units of time, --yes, files that the user names."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.builders import Shop
+from tests.conftest import Run
+
+FOLDER = Path(".ocsync/profiles/test")
+
+
+def test_yes_is_taken_where_nothing_is_asked_today(ocsync: Run, shop: Shop) -> None:
+    shop.seed(catalog=[{"ID": "C", "Name": "a"}])
+    ocsync("stage", "set", "catalog/C", "Name=b")
+    assert ocsync("resume", "--yes").code == 0
+    assert ocsync("rollback", "--yes").code == 0
+    assert ocsync("stage", "drop", "catalog/C", "--yes").code == 0
+
+
+@pytest.mark.parametrize("words", [
+    ("pause", "inventory", "--for", "2"), ("window", "inventory", "--for", "90", "--", "true"),
+    ("status", "--max-age", "4"), ("history", "prune", "--older-than", "30"),
+])  # fmt: skip
+def test_a_lease_or_an_age_needs_its_unit(ocsync: Run, shop: Shop, words: tuple[str, ...]) -> None:
+    result = ocsync(*words)
+    assert (result.code, "give a unit, such as 2h or 90s" in result.err) == (64, True), result
+    assert not shop.paused()
+
+
+def test_waits_are_still_plain_seconds(ocsync: Run) -> None:
+    assert ocsync("resume", "--lock-timeout", "1", "--settle", "2", "--dry-run").code == 0
+    assert ocsync("status", "--max-age", "0").code == 0
+
+
+def test_a_pause_from_the_future_has_lasted_no_time(ocsync: Run, shop: Shop) -> None:
+    """The clock was ahead when it was made, and was set right."""
+    shop.stock(records=1)
+    ocsync("pause", "inventory")
+    path = FOLDER / "pause.toml"
+    ahead = "2099-01-01T00:00:00+00:00"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(f'since = "{ahead}"' if "since" in x else x for x in lines) + "\n")
+    ocsync("stage", "set", "inventory/P0/R0", "QuantityAvailable=7")
+    doctor = ocsync("doctor", "--offline", "--json")
+    [told] = [c for c in doctor.data["checks"] if c["id"] == "pauses"]
+    assert (told["level"], "begins in the future" in told["what"]) == ("note", True)
+    said = [ocsync("plan"), ocsync("status"), ocsync("resume")]
+    assert [result.code for result in said] == [0, 0, 0]
+    assert not re.search(r"(?<!\S)-\d", "".join(result.out + result.err for result in said))
+    [info] = ocsync("history", "--json").data["runs"]
+    assert info["windows"] == {"inventory": 0.0}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs links")
+def test_a_report_may_go_through_a_link_of_the_users(ocsync: Run, shop: Shop) -> None:
+    """Only the workspace has no links: where a report goes is the user's choice."""
+    shop.seed(catalog=[{"ID": "C", "Name": "a"}])
+    Path("real").mkdir()
+    Path("link").symlink_to("real")
+    Path("plan.json").symlink_to("real/plan.json")
+    ocsync("stage", "set", "catalog/C", "Name=b")
+    assert ocsync("stage", "export", "link/out.jsonl").code == 0
+    assert ocsync("plan", "--out", "plan.json").code == 0
+    assert {p.name for p in Path("real").iterdir()} == {"out.jsonl", "plan.json"}
+    assert ocsync("resume", "--plan", "plan.json").code == 0
