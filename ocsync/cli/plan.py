@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 Targets = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[TARGET...]", help="Only what feeds these, and what it waits for."),
+    typer.Argument(
+        metavar="[TARGET...]", help="Only what fed_targets these, and what it waits for."
+    ),
 ]
 _EXITS = (*LOCAL_EXITS, ExitCode.SOMETHING, ExitCode.BAD_INPUT, ExitCode.NO_FILE, ExitCode.SIGN_IN,
           ExitCode.CONFLICT, ExitCode.TRY_LATER)  # fmt: skip
@@ -128,13 +130,13 @@ def preflight(
     from ocsync.engine.resume.preflight import run_preflight
     from ocsync.engine.session import Session, sign_in
     from ocsync.errors import RoleMissing
-    from ocsync.plan import feeds
+    from ocsync.plan import fed_targets
     from ocsync.schema import TARGETS
 
     async def read(session: Session) -> tuple[Preflight, dict[str, TargetStatus] | None]:
         await sign_in(session)
         found = await run_preflight(session, drafted.plan.steps)
-        fed = feeds(step.ref for step in drafted.plan.steps)
+        fed = fed_targets(step.ref for step in drafted.plan.steps)
         named = {*fed.direct, *session.folder.read_pauses()}
         try:
             targets = [target for name, target in TARGETS.items() if name in named]

@@ -177,15 +177,15 @@ def register(app: typer.Typer) -> None:
         attached is there. If they cannot be unpaused or detached any more,
         the --forget options remove the profile all the same.
         """
-        from ocsync.store.summary import summarize_journal, unfinished_runs
-
         ctx.yes = yes
         folder = _open(ctx, name)
         with folder.run_lock():  # a running resume must not lose its folder
-            if paused := folder.claims():
+            paused = _names(folder.claims, forget=forget_pauses)
+            if paused and not forget_pauses:
                 raise Conflict(
                     f"profile {name} has paused {', '.join(paused)}",
-                    hint=f"ocsync unpause {' '.join(paused)} --profile {name}",
+                    hint=f"ocsync unpause {' '.join(paused)} --profile {name}; if that is no "
+                    f"longer possible: ocsync profile remove {name} --forget-pauses",
                 )
             attached = _names(folder.read_raw_attachments, forget=forget_listeners)
             if attached and not forget_listeners:
@@ -194,10 +194,11 @@ def register(app: typer.Typer) -> None:
                     hint=f"ocsync delivery detach --profile {name}; if that is no longer "
                     f"possible: ocsync profile remove {name} --forget-listeners",
                 )
-            staged = summarize_journal(folder.path / "journal", ctx.warn_once).entries
-            unfinished = [run.id for run in unfinished_runs(folder.path, ctx.warn_once)]
-            what = f" with {staged:,} staged entries" if staged else ""
-            what += f", unfinished run {', '.join(unfinished)}" if unfinished else ""
+            for target in paused:
+                ctx.warn_once(f"{target} stays paused on the server; no workspace will unpause it")
+            for listener in attached:
+                ctx.warn_once(f"{listener} stays attached; OrderCloud goes on delivering to it")
+            what = _staged(folder) + _unfinished(folder)
             if not ctx.ask(f"Remove profile {name}{what} and its runs?"):
                 raise UsageError("nothing was removed")
         ctx.workspace.remove_profile(name)
@@ -256,6 +257,17 @@ def _names(read: Callable[[], Mapping[str, Any]], *, forget: bool) -> list[str]:
         if forget:
             return []
         raise
+
+
+def _unfinished(folder: ProfileDir) -> str:
+    """Return, in words, which runs are not finished and would be lost."""
+    from ocsync.store.summary import unfinished_runs
+
+    try:
+        names = [run.id for run in unfinished_runs(folder.path, lambda _: None)]
+    except Damaged:
+        return ""
+    return f", unfinished run {', '.join(names)}" if names else ""
 
 
 def _staged(folder: ProfileDir) -> str:

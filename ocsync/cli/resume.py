@@ -164,7 +164,7 @@ def _dry_run(ctx: Context, targets: list[str]) -> ExitCode:
         run for run in unfinished_runs(folder.path, ctx.warn_once) if run.kind == "resume"
     ]
     drafts = [draft_plan(folder.journal.entries(), targets)]
-    open_run = folder.runs.open_run()
+    open_run = folder.runs.find_unfinished()
     if open_run and open_run.has_plan:
         ended = load_progress(open_run).ended
         rest = tuple(step for step in open_run.steps() if step.number not in ended)

@@ -43,8 +43,8 @@ def register(app: typer.Typer) -> None:
         from ocsync.render import status as shown
         from ocsync.store.lock import read_holder
         from ocsync.store.summary import (
-            last_run,
             overdue_pauses,
+            read_last_run,
             summarize_journal,
             unfinished_runs,
         )
@@ -54,10 +54,10 @@ def register(app: typer.Typer) -> None:
         folder = ctx.folder()
         pauses, listeners = folder.read_raw_pauses(), folder.read_raw_attachments()
         staged = summarize_journal(folder.path / "journal", ctx.warn_once)
-        run = last_run(folder.path / "runs")
+        run = read_last_run(folder.path / "runs")
         unfinished = unfinished_runs(folder.path, ctx.warn_once)
         holder = read_holder(folder.path / "run.lock")
-        at_work = holder.text() if holder and holder.lives is not False else ""
+        at_work = holder.describe() if holder and holder.alive is not False else ""
         now = datetime.now(UTC)
         is_open = folder.window_locks.is_open
         due = result.overdue if result else overdue_pauses(pauses, now, is_open, max_age=age)
@@ -68,7 +68,7 @@ def register(app: typer.Typer) -> None:
             "pauses": pauses,
             "attached": listeners,
             "staged": staged._asdict(),
-            "last_run": run,
+            "read_last_run": run,
             "unfinished": [one._asdict() for one in unfinished],
             **(shown.document(result, pauses) if result else {}),
             "overdue": list(due),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ocsync.engine.resume.drafting import PlanDraft
 from ocsync.models import Entry, Op, Step
 from ocsync.pause import Pause, PausePhase, PauseState
-from ocsync.plan import Risk, feeds, risks, totals
+from ocsync.plan import count_by_kind, fed_targets
 from ocsync.render.text import (
     Line,
     assignment_text,
@@ -70,7 +70,7 @@ def lines(view: PlanView) -> Iterator[Line]:
     yield "", ""
     yield "", f"  in {count(view.draft.plan.waves, 'wave')}{_forecast(view)}"
     yield from target_lines(view)
-    for risk in risks(steps):
+    for risk in find_risks(steps):
         yield "!", f"  {risk.text}"
         if risk.advice:
             yield "", f"    ({risk.advice})"
@@ -108,7 +108,7 @@ _STATE_TEXTS = {
 
 def target_lines(view: PlanView) -> Iterator[Line]:
     """Yield how the targets of a plan stand, and each pause that resume will end."""
-    fed = feeds(step.ref for step in view.draft.plan.steps)
+    fed = fed_targets(step.ref for step in view.draft.plan.steps)
     unpaused = _unpaused_by_resume(view)
     for name in fed.direct:
         state, pause = _state_of(view, name), view.pauses.get(name)

@@ -34,11 +34,11 @@ from typing import NamedTuple
 JOURNAL_LOCK_SECONDS = 30.0
 """Seconds to wait for the journal's lock: its holders are quick."""
 TRANSPORTS = ("http", "kafka")
-"""What a listener listens to; one of each may run at a time."""
+"""Transports of a listener; one of each may run at a time."""
 _LOST = "lost-pauses"
 """The folder of the notes that a pause of ours was seen ended, one a target."""
-LOOK_SECONDS = 0.5
-"""How long a listener waits for its lock: whoever asks whether one listens holds it a moment."""
+LISTENER_LOCK_SECONDS = 0.5
+"""Seconds a listener waits for its lock: asking whether one runs holds it for a moment."""
 
 
 class Pin(NamedTuple):
@@ -182,15 +182,16 @@ class ProfileDir:
 
         staged = summarize_journal(self.path / "journal", self._warn).entries
         runs = [run.id for run in unfinished_runs(self.path, self._warn)]
+        pauses, attachments = self.claims(), self.read_raw_attachments()
         work = {
             f"{staged:,} staged {'edit' if staged == 1 else 'edits'}": staged,
             f"unfinished run {', '.join(runs)}": runs,
-            f"a pause of {', '.join(self.claims())}": self.claims(),
-            f"a listener attached to {', '.join(self.raw_attachments())}": self.raw_attachments(),
+            f"a pause of {', '.join(pauses)}": pauses,
+            f"a listener attached to {', '.join(attachments)}": attachments,
         }
         return "; ".join(text for text, there in work.items() if there)
 
-    def raw_pauses(self) -> dict[str, dict[str, Any]]:
+    def read_raw_pauses(self) -> dict[str, dict[str, Any]]:
         """`pause.toml` as it stands: target -> what is remembered of its pause. Raises Damaged.
 
         A pause that `note_lost` names says so.
@@ -208,8 +209,10 @@ class ProfileDir:
         return {**pauses, **lost}
 
     def claims(self) -> dict[str, dict[str, Any]]:
-        """Return those of `raw_pauses` that are not lost: the pauses that are ours to lift."""
-        return {name: facts for name, facts in self.raw_pauses().items() if not facts.get("lost")}
+        """Return the pauses of `read_raw_pauses` that are not lost: this workspace may unpause."""
+        return {
+            name: facts for name, facts in self.read_raw_pauses().items() if not facts.get("lost")
+        }
 
     def note_lost(self, target: str, since: str, at: str) -> None:
         """Note that our pause of *target* that began at *since* was seen ended.

@@ -92,7 +92,7 @@ def overdue_pauses(
     for name, pause in pauses.items():
         if pause.get("lost"):
             continue  # it has ended: what pauses the target now is not ours to judge
-        if pause.get("until") and read_stamp(pause["until"]) <= now:
+        if pause.get("until") and parse_timestamp(pause["until"]) <= now:
             due[name] = OverdueReason.LEASE
         elif pause.get("window") and not is_open(str(pause["window"])):
             due[name] = OverdueReason.WINDOW
@@ -101,7 +101,7 @@ def overdue_pauses(
     return due
 
 
-def last_run(folder: Path) -> dict[str, Any]:
+def read_last_run(folder: Path) -> dict[str, Any]:
     """Return `run.json` of the newest resume in *folder*, as it stands; empty when there is none.
 
     Raises Damaged for one that is not a run's record.
@@ -144,7 +144,7 @@ def unfinished_runs(profile: Path, warn: log.Warn) -> list[UnfinishedRun]:
     for record in _run_records(profile / "runs", sealed=lambda: _sealed(profile, warn)):
         if record["state"] == "open":
             outcomes = profile / "runs" / record["id"] / "outcomes.jsonl"
-            ended = sum(log.records(outcomes, _is_outcome, warn)) if outcomes.exists() else 0
+            ended = sum(log.read_records(outcomes, _is_outcome, warn)) if outcomes.exists() else 0
             found.append(
                 UnfinishedRun(
                     record["id"], record.get("sort", "resume"), ended, record.get("steps", 0),
@@ -162,8 +162,8 @@ def _sealed(profile: Path, warn: log.Warn) -> set[str]:
     """Return the runs whose edits have left the journal."""
     names = (
         name
-        for path in sorted((profile / "journal").glob("[0-9]*.jsonl"))
-        for name in log.records(path, _sealed_run, warn)
+        for path in log.list_segments(profile / "journal")
+        for name in log.read_records(path, _sealed_run, warn)
     )
     return set(names) - {""}
 
@@ -177,10 +177,13 @@ def _run_records(
     folder: Path, *, sealed: Callable[[], Collection[str]] | None = None
 ) -> Iterator[dict[str, Any]]:
     """Yield the record of each run in *folder*; half-made ones only if they are *sealed*."""
-    for path in sorted(folder.glob("*/run.json")):
-        half_made = path.parent.suffix == ".new"
+    for run in files.list_folder(folder):
+        path = run / "run.json"
+        if not path.is_file():
+            continue
+        half_made = run.suffix == ".new"
         if not path.parent.suffix or (half_made and sealed and path.parent.stem in sealed()):
-            yield _record(path)
+            yield _read_record(path)
 
 
 def _read_record(path: Path) -> dict[str, Any]:

@@ -384,7 +384,9 @@ async def unpause(
     lifted: list[tuple[TargetStatus, float]] = []
     for name, one in seen.items():
         if one.state is PauseState.PAUSED_BY_US and in_window(session, one.pause) and not force:
-            holder = session.folder.window_locks.holder(one.pause.window) if one.pause else ""
+            holder = (
+                session.folder.window_locks.describe_holder(one.pause.window) if one.pause else ""
+            )
             left[name] = f"held by a window until its command ends ({holder})"
         elif one.state is PauseState.PAUSED_BY_US or (
             one.state is PauseState.UNCERTAIN and (force or claim_if_confirmed(session, one))

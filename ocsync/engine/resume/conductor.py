@@ -322,7 +322,7 @@ async def _pause_targets(
     still = (PauseState.RUNNING, PauseState.UNPAUSED_BY_OTHER)
     running = [one for one in seen.values() if one.state in still and options.pause]
     await pause_all(session, running, reason=f"replay of run {run.id}", run=run.id)
-    earlier, fed = run.read_info().held, feeds(step.ref for step in steps).direct
+    earlier, fed = run.read_info().held, fed_targets(step.ref for step in steps).direct
     held = {
         name
         for name, one in seen.items()

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ocsync.client import read_current
-from ocsync.diff import Document, diff, sold, stock_stamp
+from ocsync.diff import Document, diff, is_sale, stock_stamp
 from ocsync.engine.polling import poll
 from ocsync.engine.run_log import RefWrite, is_recent, read_writes
 from ocsync.engine.session import Session
@@ -90,9 +90,9 @@ def _was_sold(write: RefWrite, path: str, pair: Mapping[str, Any], found: Docume
     there before is no sale, unless the stamp tells that the stock was changed since then.
     """
     proved = write.answered or write.sent_at is None
-    was_there = path in write.before and equal(pair["found"], write.before[path])
+    was_there = path in write.before and json_equal(pair["found"], write.before[path])
     untouched = write.updated is None or stock_stamp(write.ref, found) == write.updated
-    return proved and not (was_there and untouched) and sold(write.ref, path, pair)
+    return proved and not (was_there and untouched) and is_sale(write.ref, path, pair)
 
 
 async def _await_reads(
