@@ -27,7 +27,13 @@ def test_a_reader_who_leaves_does_not_stop_a_resume(
     for ref in shop.stock(records=30, products=3):
         ocsync("stage", "set", ref, "QuantityAvailable=9")
     shop.switch(latency=0.03)
-    words = [str(executable), "resume", "--verify", "--verbose", *(["--json"] * (stream == "stdout"))]
+    words = [
+        str(executable),
+        "resume",
+        "--verify",
+        "--verbose",
+        *(["--json"] * (stream == "stdout")),
+    ]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         pipe = process.stdout if stream == "stdout" else process.stderr
         assert pipe
