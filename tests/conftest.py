@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -20,6 +21,16 @@ _FOREIGN = (
     "BITBUCKET_", "JENKINS_",
 )  # fmt: skip
 """What settings of the developer's and variables of a CI begin with."""
+
+
+_MEMORY = Path("/dev/shm")
+_ROOM = 2**30
+
+
+def pytest_configure() -> None:
+    """Keep the tests' folders in memory where it can be done: a sync of a disk takes its time."""
+    if os.access(_MEMORY, os.R_OK | os.W_OK | os.X_OK) and shutil.disk_usage(_MEMORY).free > _ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
 
 @pytest.fixture(autouse=True)
