@@ -306,8 +306,8 @@ def test_roles_are_looked_at_for_what_is_in_use(ocsync: Run, shop: Shop) -> None
     assert (note["level"], "no role to pause products" in note["what"]) == ("note", True)
     for name, lacking in (("inventory", "ProductAdmin"), ("products", "ProductSyncConfigAdmin")):
         asked = ocsync("doctor", name, "--json")
-        found = " ".join(c["what"] for c in said(asked, "roles") if c["level"] == "wrong")
-        assert (asked.code, "(asked for)" in found, lacking in found) == (4, True, True)
+        wrong = " ".join(c["what"] for c in said(asked, "roles") if c["level"] == "wrong")
+        assert (asked.code, "(asked for)" in wrong, lacking in wrong) == (4, True, True)
     assert ocsync("doctor", "nonsense").code == 64
     ocsync("stage", "set", "catalog/C", "Active=true")
     assert ocsync("doctor", "--json").code == 0
