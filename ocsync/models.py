@@ -164,6 +164,19 @@ class Sign(StrEnum):
     MISSING = "-"
     UNREAD = "!"
 
+    @property
+    def severity(self) -> int:
+        """The place of the sign where the worst comes first."""
+        return _WORST_FIRST.index(self)
+
+    @property
+    def is_harmless(self) -> bool:
+        """Whether the marketplace has what was written, or had it until it was sold."""
+        return self in (Sign.SAME, Sign.MOVED)
+
+
+_WORST_FIRST = (Sign.DIFFERS, Sign.MISSING, Sign.UNREAD, Sign.MOVED, Sign.SAME)
+
 
 class Finding(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Finding of verification about one ref: its worst sign, and each field that differs.

@@ -26,6 +26,10 @@ def register(app: typer.Typer) -> None:
     @command(app, "doctor", exits=ONLINE_EXITS)
     def doctor(
         ctx: Context,
+        names: Annotated[
+            list[str] | None,
+            typer.Argument(metavar="[KIND|TARGET...]", help="Also check the roles to write these."),
+        ] = None,
         offline: Annotated[
             bool, typer.Option("--offline", help="Only what this machine can tell.")
         ] = False,
@@ -38,18 +42,20 @@ def register(app: typer.Typer) -> None:
 
         Works without a workspace, a profile or a network, and changes nothing without --fix. Notes
         are no fault: exit 0. Else 4 for sign-in and roles, 78 for workspace and profile, 75 for the
-        network, 6 for another marketplace, and 1 for all else.
+        network, 6 for another marketplace, 7 for a pause that may be someone else's, and 1 for all
+        else.
         """
         from ocsync.render import doctor as shown
 
         ctx.yes = yes
-        report = _run_checks(ctx, _setup(ctx), offline=offline)
+        asked = _asked(names or [])
+        report = _run_checks(ctx, _setup(ctx, asked), offline=offline)
         repaired: list[CheckResult] = []
         locked = ExitCode.DONE
         if fix:
             repaired, locked = _repair(ctx, report)
         if repaired:
-            report = _run_checks(ctx, _setup(ctx), offline=offline)
+            report = _run_checks(ctx, _setup(ctx, asked), offline=offline)
         facts = {
             "workspace": str(ctx.workspace.root),
             "profile": _profile_name(ctx),
@@ -62,7 +68,16 @@ def register(app: typer.Typer) -> None:
         return first_of([locked, report.exit_code])
 
 
-def _setup(ctx: Context) -> Setup:
+def _asked(names: list[str]) -> tuple[str, ...]:
+    """Return the kinds and targets that *names* mean. Raises UsageError."""
+    from ocsync.schema import KINDS, read_targets
+
+    kinds = [name for name in names if name in KINDS]
+    direct, grouped = read_targets(name for name in names if name not in KINDS)
+    return (*kinds, *(target.name for target in (*direct, *grouped)))
+
+
+def _setup(ctx: Context, asked: tuple[str, ...]) -> Setup:
     from datetime import UTC, datetime
 
     from ocsync.engine.doctor import Setup
@@ -74,6 +89,7 @@ def _setup(ctx: Context) -> Setup:
         current_folder() or ctx.workspace.root,
         datetime.now(UTC),
         sys.stdout.encoding or "utf-8",
+        asked=asked,
     )
 
 

@@ -28,9 +28,20 @@ def sign_counts(counts: dict[str, int]) -> str:
 
 
 def finding_lines(findings: Sequence[Finding]) -> Iterator[Line]:
-    """Yield a line for each ref that differs, in the marketplace or at the delivery target."""
-    lines = ((one.sign.value, f"{one.ref}   {_finding_text(one)}") for one in findings)
-    yield from limited(lines, len(findings), " findings")
+    """Yield a line for each ref that differs, in the marketplace or at the delivery target.
+
+    The worst come first, and those that are harmless are counted.
+    """
+    wrong = sorted(
+        (one for one in findings if not one.sign.is_harmless), key=lambda one: one.sign.severity
+    )
+    lines = ((one.sign.value, f"{one.ref}   {_finding_text(one)}") for one in wrong)
+    yield from limited(lines, len(wrong), " findings")
+    harmless = [one for one in findings if one.sign.is_harmless]
+    if harmless:
+        refs = "ref has" if len(harmless) == 1 else "refs have"
+        text = f"{len(harmless):,} {refs} less stock than was written: sold since"
+        yield Sign.MOVED.value, f"{text}, such as {harmless[0].ref}"
 
 
 def fields_text(fields: Mapping[str, Mapping[str, Any]]) -> str:

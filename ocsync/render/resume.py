@@ -127,7 +127,8 @@ def closing_line(result: ResumeReport) -> Line:
     if result.lost_pauses:
         return "✗", f"sent, but not all of it while paused: {_singly(result.lost_pauses)}"
     if result.verification and result.verification.exit_code:
-        differences = count(len(result.verification.findings), "difference")
+        wrong = [one for one in result.verification.findings if not one.sign.is_harmless]
+        differences = count(len(wrong), "difference")
         return "✗", f"sent, but verification found {differences}"
     if not sent:
         return "✓", f"complete: {count(info.steps, 'step')}, nothing differed from what is staged"

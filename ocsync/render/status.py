@@ -187,8 +187,8 @@ def document(status: Status, pauses: Mapping[str, Any]) -> dict[str, Any]:
                 "paused": target.server.paused,
                 "ours": dict(ours[name]) if name in ours else None,
                 "delivery": target.server.delivery,
-                "changed": target.server.sends_changes,
-                "deleted": target.server.sends_deletes,
+                "changed": target.server.sends_changes if target.server.exists else None,
+                "deleted": target.server.sends_deletes if target.server.exists else None,
             }
             for name, target in status.targets.items()
         ],

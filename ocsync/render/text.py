@@ -30,7 +30,11 @@ def plural_of(noun: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return *seconds* in the two largest units, as in `14 min 20 s`; tenths below ten seconds."""
+    """Return *seconds* in the two largest units, as in `14 min 20 s`; tenths below ten seconds.
+
+    Less than none, after a clock was set back, is shown as none.
+    """
+    seconds = max(seconds, 0.0)
     if seconds < 9.95:
         return f"{seconds:.1f} s".replace(".0 s", " s")
     whole = round(seconds)

@@ -229,6 +229,9 @@ PAUSES = [
     ("paused", 80, None, "note", "3 days, without an end", "unpause inventory"),
     ("pausing", 1, None, "wrong", "not confirmed", "ocsync pause inventory"),
     ("lifting", 1, None, "wrong", "not confirmed", "ocsync unpause inventory"),
+    ("paused", -24, None, "wrong", "begins in the future (2", "unpause inventory"),
+    ("paused", -24, -48, "wrong", "begins in the future", "unpause inventory"),
+    ("paused", -0.01, None, "", "", ""),
     ("paused", 2, None, "", "", ""),
     ("paused", 2, -1, "", "", ""),
 ]
@@ -299,12 +302,19 @@ def test_roles_are_looked_at_for_what_is_in_use(ocsync: Run, shop: Shop) -> None
                         "Roles": ["CatalogAdmin", "EntitySyncConfigAdmin", "ProductReader"]}])  # fmt: skip
     edit(PROFILE, 'client_id = "emulator"', 'client_id = "some"')
     assert ocsync("doctor", "--json").code == 0, "nothing is in use yet"
+    [note] = said(ocsync("doctor", "--json"), "roles")
+    assert (note["level"], "no role to pause products" in note["what"]) == ("note", True)
+    for name, lacking in (("inventory", "ProductAdmin"), ("products", "ProductSyncConfigAdmin")):
+        asked = ocsync("doctor", name, "--json")
+        wrong = " ".join(c["what"] for c in said(asked, "roles") if c["level"] == "wrong")
+        assert (asked.code, "(asked for)" in wrong, lacking in wrong) == (4, True, True)
+    assert ocsync("doctor", "nonsense").code == 64
     ocsync("stage", "set", "catalog/C", "Active=true")
     assert ocsync("doctor", "--json").code == 0
     ocsync("stage", "set", "inventory/P/R", "QuantityAvailable=1")
     result = ocsync("doctor", "--json")
     assert result.code == 4
-    [found] = said(result, "roles")
+    [found] = [c for c in said(result, "roles") if c["level"] == "wrong"]
     assert "no role to write inventory (staged): ProductAdmin" in found["what"]
     ocsync("stage", "set", "product/P", "Active=true")
     texts = [c["what"] for c in said(ocsync("doctor", "--json"), "roles")]
@@ -312,6 +322,16 @@ def test_roles_are_looked_at_for_what_is_in_use(ocsync: Run, shop: Shop) -> None
     assert "could not be looked at: needs ProductSyncConfigAdmin" in said(
         ocsync("doctor", "--json"), "targets"
     )[0]["what"]  # fmt: skip
+
+
+def test_a_sign_in_that_can_pause_nothing_is_wrong(ocsync: Run, shop: Shop) -> None:
+    shop.seed(clients=[{"ID": "some", "Secret": "emulator", "Roles": ["CatalogAdmin"]}])
+    edit(PROFILE, 'client_id = "emulator"', 'client_id = "some"')
+    result = ocsync("doctor", "--json")
+    found = " ".join(c["what"] for c in said(result, "roles"))
+    assert result.code == 4
+    assert "EntitySyncConfigAdmin" in found
+    assert "ProductSyncConfigAdmin" in found
 
 
 CONFIG = "/integrations/entitysync/products/inventoryrecords"

@@ -83,7 +83,10 @@ def of_error(error: OcsyncError, why: str = "") -> CheckResult:
 
 @dataclass
 class Setup:
-    """The setup under examination. *environ* and *cwd* are those of the process, *now* is UTC."""
+    """The setup under examination. *environ* and *cwd* are those of the process, *now* is UTC.
+
+    *asked* are kinds and targets whose roles are to be checked, in use or not.
+    """
 
     workspace: Workspace
     profile_name: str
@@ -92,6 +95,7 @@ class Setup:
     now: datetime
     encoding: str = "utf-8"
     command: str = "ocsync doctor"
+    asked: tuple[str, ...] = ()
     torn: list[str] = field(default_factory=list)
 
     def short(self, path: Path) -> str:

@@ -19,8 +19,9 @@ from ocsync.engine.doctor.check import (
     of_error,
     passed,
     problem,
+    warning,
 )
-from ocsync.engine.doctor.server_context import Look, ServerContext, in_use
+from ocsync.engine.doctor.server_context import WRITING, Look, ServerContext, in_use
 from ocsync.engine.session import Session
 from ocsync.errors import ExitCode, OcsyncError, TryLater
 from ocsync.schema import KINDS, TARGETS, Kind
@@ -129,28 +130,31 @@ async def roles(asked: ServerContext) -> AsyncIterator[CheckResult]:
         for said in _kind_roles(KINDS[name], why, have):
             well = False
             yield said
-    for name, why in asked.use.targets.items():
-        if TARGETS[name].role not in have:
+    roles_to_pause = {target.role for target in TARGETS.values()}
+    for role in sorted(roles_to_pause - have):
+        names = [name for name, target in TARGETS.items() if target.role == role]
+        used = [
+            f"{name} ({asked.use.targets[name]})" for name in names if name in asked.use.targets
+        ]
+        text = f"no role to pause {', '.join(used or names)}: {role}"
+        why = "status, pause and resume can neither read nor change such a sync config"
+        if used or not roles_to_pause & have:
             well = False
-            yield problem(
-                f"no role to pause {name} ({why}): {TARGETS[name].role}",
-                "pause, resume and status cannot see or change its sync config",
-                _GIVE,
-                code=ExitCode.SIGN_IN,
-            )
+            yield problem(text, why, _GIVE, code=ExitCode.SIGN_IN)
+        else:
+            yield warning(text, f"{why}; nothing here needs it yet", _GIVE)
     if well:
-        what = (
-            "all that is in use" if asked.use.kinds or asked.use.targets else "nothing in use yet"
-        )
-        yield passed(f"{len(have)} held, enough for {what} (ocsync profile check: for everything)")
+        what = "pausing and all that is in use" if asked.use.kinds else "pausing"
+        yield passed(f"{len(have)} held, enough for {what} (ocsync doctor KIND... checks more)")
 
 
 def _kind_roles(kind: Kind, why: str, have: set[str]) -> list[CheckResult]:
     if have & set(kind.writers):
         return []
-    if why == "staged" or not have & set(kind.readers):
-        verb = "write" if why == "staged" else "read"
-        needed = " or ".join(kind.writers if why == "staged" else kind.readers)
+    writes = why in WRITING
+    if writes or not have & set(kind.readers):
+        verb = "write" if writes else "read"
+        needed = " or ".join(kind.writers if writes else kind.readers)
         return [
             problem(
                 f"no role to {verb} {kind.name} ({why}): {needed}",

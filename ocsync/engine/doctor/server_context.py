@@ -14,6 +14,9 @@ from ocsync.models import TargetState
 from ocsync.schema import KINDS, TARGETS
 
 _RUNS = 5
+_STAGED, _ASKED = "staged", "asked for"
+WRITING = (_STAGED, _ASKED)
+"""The reasons for which a kind has to be writable, not only readable."""
 
 
 class Use(NamedTuple):
@@ -45,9 +48,11 @@ def in_use(setup: Setup) -> Use:
     for info in reversed(runs or []):
         kinds |= dict.fromkeys((k for k in info.kinds if k in KINDS), f"in run {info.id}")
     refs = _or_nothing(lambda: {e.ref for e in setup.entries}) or set()
-    kinds |= dict.fromkeys({ref.partition("/")[0] for ref in refs}, "staged")
+    kinds |= dict.fromkeys((name for name in setup.asked if name in KINDS), _ASKED)
+    kinds |= dict.fromkeys({ref.partition("/")[0] for ref in refs}, _STAGED)
     for kind, why in kinds.items():
         targets |= dict.fromkeys(KINDS[kind].direct_targets, why)
+    targets |= dict.fromkeys((name for name in setup.asked if name in TARGETS), _ASKED)
     pauses = _or_nothing(setup.folder.read_raw_pauses) or {}
     targets |= dict.fromkeys((name for name in pauses if name in TARGETS), "paused")
     return Use(kinds, targets)

@@ -58,7 +58,7 @@ async def read_back(session: Session, run: Run, *, settle: float) -> Verificatio
             _count(session, result, finding)
     for finding in await _await_reads(session, run, wanted, late, settle):
         _count(session, result, finding)
-    result.findings.sort(key=lambda finding: finding.ref)
+    result.findings.sort(key=lambda finding: (finding.sign.severity, finding.ref))
     run.write_findings(result.findings)
     return result
 
