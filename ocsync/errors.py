@@ -73,7 +73,7 @@ _PRECEDENCE = (
 
 
 def first_of(codes: Iterable[ExitCode]) -> ExitCode:
-    """The code to exit with when several hold; DONE when none does."""
+    """Return the code to exit with when several hold; DONE when none does."""
     found = set(codes) - {ExitCode.DONE}
     for code in _PRECEDENCE:
         if code in found:
@@ -92,7 +92,7 @@ class OcsyncError(Exception):
         self.hint = hint
 
     def details(self) -> dict[str, Any]:
-        """What a program may want to know beside message, hint and exit code."""
+        """Return what a program may want to know beside message, hint and exit code."""
         return {}
 
 
@@ -122,7 +122,7 @@ class Problem(NamedTuple):
     sheet: str = ""
 
     def place(self) -> str:
-        """`file:line:column` as far as they are known; `file sheet!C7` in a spreadsheet."""
+        """Return `file:line:column` as far as they are known; `file sheet!C7` in a spreadsheet."""
         if self.sheet:
             return f"{self.where} {self.sheet}!{column_letters(self.column)}{self.line or ''}"
         return ":".join([self.where, *(str(n) for n in (self.line, self.column) if n)])
@@ -147,7 +147,7 @@ class InputError(OcsyncError):
         self.problems = tuple(problems)
 
     def details(self) -> dict[str, Any]:
-        """The problems, one object each."""
+        """Return the problems, one object each."""
         return {"problems": [p._asdict() for p in self.problems]}
 
 
@@ -280,7 +280,7 @@ class ApiError(OcsyncError):
         self.data = data
 
     def details(self) -> dict[str, Any]:
-        """Status, code and data as the platform sent them."""
+        """Return status, code and data as the platform sent them."""
         return {"status": self.status, "code": self.code, "data": self.data}
 
 

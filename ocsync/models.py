@@ -109,7 +109,7 @@ class State(StrEnum):
 
     @property
     def succeeded(self) -> bool:
-        """Whether the marketplace now has the staged values."""
+        """True when the marketplace now has the staged values."""
         return self in (State.DONE, State.UNCHANGED)
 
 
@@ -171,7 +171,7 @@ class Sign(StrEnum):
 
     @property
     def is_harmless(self) -> bool:
-        """Whether the marketplace has what was written, or had it until it was sold."""
+        """True when the marketplace has what was written, or had it until it was sold."""
         return self in (Sign.SAME, Sign.MOVED)
 
 

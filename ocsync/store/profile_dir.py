@@ -192,7 +192,7 @@ class ProfileDir:
         return "; ".join(text for text, there in work.items() if there)
 
     def read_raw_pauses(self) -> dict[str, dict[str, Any]]:
-        """`pause.toml` as it stands: target -> what is remembered of its pause. Raises Damaged.
+        """Return `pause.toml` as it stands: target -> its pause's members. Raises Damaged.
 
         A pause that `note_lost` names says so.
         """

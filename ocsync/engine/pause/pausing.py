@@ -44,7 +44,7 @@ from ocsync.pause import (
 from ocsync.schema import TARGETS, Target
 
 CONFIRM_SECONDS = 20.0
-"""How long a changed `Paused` may take to be seen (api-facts 3.3: not documented)."""
+"""The time that a changed `Paused` may take to be seen (api-facts 3.3: not documented)."""
 
 
 class TargetStatus(NamedTuple):
@@ -105,7 +105,7 @@ def note_lost(session: Session, seen: Iterable[TargetStatus]) -> None:
 
 
 def config_changes(seen: TargetStatus) -> list[str]:
-    """What of the config is not as it was when we paused, but for the pause itself."""
+    """Return the changes of the config since the pause, but for the pause itself."""
     if seen.pause is None or seen.pause.lost or not seen.server.exists:
         return []
     old, new = seen.pause.found, seen.server.config
@@ -177,7 +177,9 @@ def _partly_paused(error: OcsyncError, paused: Sequence[str]) -> OcsyncError:
 
 
 def _extend_pause(session: Session, pause: Pause, reason: str, until: str) -> None:
-    """A pause of ours that is asked for again; one that a dead window left is a plain one now."""
+    """Update a pause of this workspace that is asked for again; one left by a dead window becomes a
+    plain one.
+    """
     open_ = in_window(session, pause)
     if open_:
         session.notify(
@@ -195,7 +197,7 @@ def _extend_pause(session: Session, pause: Pause, reason: str, until: str) -> No
 
 
 def in_window(session: Session, pause: Pause | None) -> bool:
-    """Whether *pause* belongs to a window that is open: that alone lifts it, at its end."""
+    """Return whether *pause* belongs to a window that is open: only that unpauses, at its end."""
     return pause is not None and session.folder.window_locks.is_open(pause.window)
 
 
@@ -284,7 +286,7 @@ async def pause_target(
 
 
 async def unpause_target(session: Session, seen: TargetStatus) -> float:
-    """Lift a pause of ours; the seconds that it lasted.
+    """Unpause a target that this workspace paused; return the seconds that the pause lasted.
 
     That it is over is written down before, as what it held may arrive at once.
     """
@@ -349,14 +351,16 @@ class KeptPause(NamedTuple):
 
 
 class UnpauseResult(NamedTuple):
-    """What lifting several came to: the seconds that each had lasted, and what failed, and why."""
+    """The result of unpausing several targets: the seconds that each pause lasted, and the failures
+    with their reasons.
+    """
 
     unpaused: list[tuple[TargetStatus, float]]
     failed: list[tuple[TargetStatus, OcsyncError]]
 
 
 async def unpause_all(session: Session, seen: Iterable[TargetStatus]) -> UnpauseResult:
-    """Lift pauses of ours, each whatever becomes of the others."""
+    """Unpause targets that this workspace paused, each independent of the others."""
 
     async def one(seen: TargetStatus) -> tuple[TargetStatus, float | OcsyncError]:
         try:
@@ -374,8 +378,8 @@ async def unpause_all(session: Session, seen: Iterable[TargetStatus]) -> Unpause
 async def unpause(
     session: Session, targets: Sequence[Target], *, force: bool = False
 ) -> list[tuple[TargetStatus, float]]:
-    """Lift what is ours of *targets*; with *force* also what is not, and what an open window holds.
-    The seconds each had lasted.
+    """Unpause those of *targets* that this workspace paused; with *force* also the others, and
+    those that an open window holds. Return the seconds that each pause lasted.
 
     Raises PausedByOther, after the others are lifted, naming those that were left.
     """
@@ -415,7 +419,7 @@ async def unpause(
 
 
 async def expire(session: Session, due: Iterable[str], *, dry_run: bool = False) -> UnpauseResult:
-    """Lift the pauses of ours that are *due*; with *dry_run* tell which those are.
+    """Unpause those of this workspace's targets that are *due*; with *dry_run* only return them.
 
     What somebody else lifted meanwhile is forgotten.
     """
@@ -434,7 +438,7 @@ async def expire(session: Session, due: Iterable[str], *, dry_run: bool = False)
 
 
 def drop_pauses(session: Session, names: Iterable[str]) -> None:
-    """These targets are none of ours any more."""
+    """Forget the pauses of these targets, as they are not this workspace's any more."""
     gone = set(names)
     pauses = session.folder.read_pauses()
     if gone & pauses.keys():
@@ -489,7 +493,7 @@ async def _confirm(session: Session, target: Target, *, paused: bool) -> None:
 
 
 def lease_end(now: datetime, seconds: float) -> str:
-    """When a lease of *seconds* from *now* runs out, as the pause file writes it."""
+    """Return the end of a lease of *seconds* from *now*, as the pause file writes it."""
     if seconds <= 0:
         raise OcsyncError("a lease has to last longer than nothing")
     end = datetime.fromtimestamp(now.timestamp() + seconds, tz=now.tzinfo)

@@ -31,7 +31,7 @@ from ocsync.schema import TARGETS, Target
 from ocsync.store import ProfileDir
 
 UNPAUSE_SECONDS = 600.0
-"""How long the end of a window waits at least for another command to leave the run lock."""
+"""The time that the end of a window waits at least for the run lock."""
 
 Sessions = Callable[[], AbstractAsyncContextManager[Session]]
 """Opens the way to the marketplace, as often as needed: a command may run for longer than a token
@@ -40,8 +40,8 @@ Say = Callable[[NoticeLevel, str], None]
 
 
 class WindowRequest(NamedTuple):
-    """What to pause and how. *seconds* is the lease (0: none), *patience* how long to wait for the
-    run lock. *enclosing* are the windows that this one runs in, whose pauses it may rely on.
+    """The request for a window. *seconds* is the lease (0: none), *patience* how long to wait for
+    the run lock. *enclosing* are the windows that this one runs in, whose pauses it may rely on.
     """
 
     direct: Sequence[Target]
@@ -54,8 +54,8 @@ class WindowRequest(NamedTuple):
 
 
 class OpenedWindow(NamedTuple):
-    """What the window holds, and until when; what is paused already and stays so; what has no
-    config.
+    """The targets that a window holds, and until when; the targets that were paused already and
+    stay so; those without a config.
     """
 
     held: tuple[str, ...]
@@ -65,8 +65,8 @@ class OpenedWindow(NamedTuple):
 
 
 class ClosedWindow(NamedTuple):
-    """What was lifted, what had been lifted before the command ended, what is left paused and why,
-    and what of the configs changed meanwhile; each by target.
+    """The end of a window: the targets unpaused, those unpaused before the command ended, those
+    left paused with the reason, and the changes of their configs; each by target.
     """
 
     unpaused: tuple[UnpausedTarget, ...] = ()
@@ -76,15 +76,15 @@ class ClosedWindow(NamedTuple):
 
     @property
     def exit_code(self) -> ExitCode:
-        """What the window itself came to."""
+        """The exit code of the window itself."""
         codes = [error.exit_code for error in self.left.values()]
         codes += [ExitCode.LOCKED] * bool(self.gone) + [ExitCode.DIFFERS] * bool(self.changed)
         return first_of(codes)
 
 
 class WindowResult(NamedTuple):
-    """What became of a window: of its command, whose exit *code* is None when it never ran because
-    of *error*; and of its pauses. *seconds* is how long it was open, *signals* are those that came.
+    """The result of a window: the exit *code* of its command, None when it never ran because of
+    *error*, and its pauses. *seconds* is how long it was open, *signals* are those that came.
     """
 
     code: int | None
@@ -188,7 +188,7 @@ def _dead(session: Session, seen: TargetStatus) -> bool:
 def _refuse_other_windows(
     session: Session, seen: Mapping[str, TargetStatus], enclosing: Sequence[str]
 ) -> None:
-    """A window lifts its pauses when its own command ends, so that another cannot rely on them."""
+    """Refuse to rely on other windows, as each unpauses its targets when its own command ends."""
     for name, one in seen.items():
         pause = one.pause
         if pause and pausing.in_window(session, pause) and pause.window not in enclosing:
