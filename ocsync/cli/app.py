@@ -18,7 +18,7 @@ from typer.main import get_command
 
 from ocsync import __version__
 from ocsync.errors import ConfigError, ExitCode, InputError, OcsyncError
-from ocsync.render.console import Console
+from ocsync.render.console import Console, lost_output, write_text
 
 _COMMANDS = (
     "init", "profile", "targets", "pause", "stage", "plan", "resume", "verify", "status",
@@ -82,6 +82,16 @@ def run(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     own = words[: words.index("--")] if "--" in words else words
     console = Console(json="--json" in own or _is_true(os.environ.get("OCSYNC_JSON", "")))
+    code = _run(console, words)
+    write_text(sys.stdout, "", flush=True)
+    lost_output(sys.stderr)
+    if reason := lost_output(sys.stdout):
+        console.alert(f"standard output took no more: {reason}; the answer is not complete")
+        return code or ExitCode.FAILED
+    return code
+
+
+def _run(console: Console, words: list[str]) -> int:
     try:
         code = tree()(words, prog_name="ocsync", standalone_mode=False)
         return int(code or 0)

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from ocsync.store import Profile, ProfileDir
 
 T = TypeVar("T")
+LOOK_SECONDS, QUIET_LOOKS = 0.1, 3
+"""How often it is looked whether only reads are under way, and after how many such looks in a row
+they are dropped: what a write needs on disk after its answer takes less.
+"""
 TOGETHER_SECONDS = 0.2
 """The seconds within which signals count as one: sent to the process group, and passed on."""
 _SHOW_ORPHANED_PAUSES = ("status", "window", "expire", "doctor")
@@ -144,17 +148,23 @@ class Context:
         """Run *task* in a session and return its result.
 
         *locked* takes the run lock, *stream* writes every event with --json. The first SIGINT or
-        SIGTERM stops the task after the requests in flight, the second one at once.
+        SIGTERM stops the task after the writes in flight, the second one at once. Reads are not
+        waited for.
         """
         import asyncio
 
         async def main() -> T:
             async with self.session(limits=limits, stream=stream) as session:
-                with _stopping(session, self.console, writes=locked) as stopped:
+                work = asyncio.ensure_future(task(session))
+                with _stopping(session, self.console, work.cancel, writes=locked) as stopped:
                     try:
-                        return await task(session)
+                        return await work
                     except Interrupted as error:
                         raise _as_signal(error, stopped) from None
+                    except asyncio.CancelledError:
+                        if not (stopped and work.cancelled()):
+                            raise
+                        raise _as_signal(_stopped(), stopped) from None
 
         lock = self.folder().run_lock() if locked else nullcontext()
         with lock:
@@ -228,22 +238,40 @@ async def _nap(stop: Event, seconds: float) -> None:
         async with asyncio.timeout(seconds):
             await stop.wait()
     if stop.is_set():
-        raise Interrupted(
-            "stopped; what was under way is on disk", hint="the same command goes on from here"
-        )
+        raise _stopped()
+
+
+def _stopped() -> Interrupted:
+    return Interrupted(
+        "stopped; what was under way is on disk", hint="the same command goes on from here"
+    )
 
 
 @contextmanager
-def _stopping(session: Session, console: Console, *, writes: bool) -> Iterator[list[int]]:
+def _stopping(
+    session: Session, console: Console, cancel: Callable[[], object], *, writes: bool
+) -> Iterator[list[int]]:
     """Yield the signals that came; the first stops a task that *writes*, the second exits.
 
-    A task that only reads is left at the first.
+    A task that only reads is left at the first. Of one that writes, reads that are still under way
+    when the last write has ended are dropped by *cancel*.
     """
+    import asyncio
+
     from ocsync.engine.signals import Signals
     from ocsync.secrets import stop_commands
 
+    loop = asyncio.get_running_loop()
     signals, last = Signals(), float("-inf")
     counted: list[int] = []
+
+    def drop_reads(quiet: int = 0) -> None:
+        api = session.api
+        quiet = quiet + 1 if api.in_flight and not api.writes_in_flight else 0
+        if quiet > QUIET_LOOKS:
+            cancel()
+        else:
+            loop.call_later(LOOK_SECONDS, drop_reads, quiet)
 
     def stop(number: int) -> None:
         nonlocal last
@@ -254,9 +282,10 @@ def _stopping(session: Session, console: Console, *, writes: bool) -> Iterator[l
         if len(counted) > 1:
             console.alert(_unknown(session.api.in_flight))
             os._exit(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED)
-        console.alert("stopping; waiting for the requests under way (again to leave at once)", "!")
+        console.alert("stopping; waiting for the writes under way (again to leave at once)", "!")
         session.stop.set()
         stop_commands()
+        drop_reads()
 
     if writes:
         signals.start()

@@ -80,6 +80,7 @@ class Api:
         self._throttle = throttle
         self.max_parallel_reads = max_parallel_reads
         self.max_wait = max_wait  # seconds that one request may wait for retries and throttling
+        self.writes_in_flight = 0
         # seconds that the server's clock is ahead, by its last answer; None without a date
         self.clock_skew: float | None = None
 
@@ -225,7 +226,12 @@ class Api:
             headers=None if body is None else {"Content-Type": "application/json; charset=utf-8"},
             extensions=dict(extensions or {}),
         )
-        response = await self._client.send(request)
+        writes = method != "GET"
+        self.writes_in_flight += writes
+        try:
+            response = await self._client.send(request)
+        finally:
+            self.writes_in_flight -= writes
         self.clock_skew = _clock_skew(response, time.time())
         return response
 

@@ -17,6 +17,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
@@ -153,15 +154,32 @@ def terminal_columns(stream: TextIO) -> int:
 
 
 def write_text(stream: TextIO, text: str, *, flush: bool = False) -> None:
-    """Write *text*; if the reader or the terminal is gone, discard this and all that follows."""
+    """Write *text*; if the stream takes no more, discard this and all that follows.
+
+    Output never stops the work: a full disk under a log must not leave a target paused. What was
+    lost, other than to a reader or a terminal that is gone, is in `lost_output`.
+    """
     try:
-        stream.write(text)
+        if text:
+            stream.write(text)
         if flush:
             stream.flush()
-    except OSError as error:
-        if error.errno not in (errno.EPIPE, errno.EIO):
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) not in (errno.EPIPE, errno.EIO):
+            _LOST[stream] = getattr(error, "strerror", None) or str(error)
+        with suppress(OSError, ValueError):
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)
+
+
+_LOST: dict[TextIO, str] = {}
+"""The streams that took no more, and why."""
+
+
+def lost_output(stream: TextIO) -> str:
+    """Return why *stream* took no more, and forget it; empty when all was written."""
+    return _LOST.pop(stream, "")
 
 
 def _json_line(facts: Mapping[str, Any], stream: TextIO) -> str:

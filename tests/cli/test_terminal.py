@@ -41,7 +41,7 @@ def test_the_first_stops_in_good_order(busy: Run, shop: Shop, stop: Any, code: i
     child = Terminal("resume")
     wait_for_writes(shop, 10)
     child.interrupt() if stop == "key" else child.signal(stop)
-    child.expect("stopping; waiting for the requests under way")
+    child.expect("stopping; waiting for the writes under way")
     ended = child.wait()
     assert ended.code == code, ended
     shop.switch(latency=0)
