@@ -86,7 +86,7 @@ def register(app: typer.Typer) -> None:
             ctx.console.event(shown.impact_document(impact))
             for sign, line in () if ctx.console.json else shown.impact_lines(impact):
                 ctx.console.info(line, sign)
-            if dry_run or not (impact.there or impact.affected.dropped):
+            if dry_run or not (impact.existing or impact.affected.dropped):
                 return impact, None
             _check_limit(impact.number, max_delete)
             confirm_production(session)
@@ -134,7 +134,7 @@ def _read_refs(words: list[str], file: str) -> list[str]:
 def _question(impact: DeleteImpact) -> str:
     from ocsync.render.text import count
 
-    refs, more = len(impact.there), impact.number - len(impact.there)
+    refs, more = len(impact.existing), impact.number - len(impact.existing)
     if not refs:
         return f"Drop {count(len(impact.affected.dropped), 'staged entry')} of what is not there?"
     below = f", and {more:,} below," if more else ""

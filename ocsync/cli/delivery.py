@@ -94,11 +94,13 @@ def _register_binding(group: typer.Typer) -> None:
             return await bindings.bind(session, expanded, name)
 
         results = ctx.run_online(write, locked=True)
-        facts = [{"target": result.target.name, "was": result.was or None} for result in results]
+        facts = [
+            {"target": result.target.name, "was": result.previous or None} for result in results
+        ]
         ctx.console.document("delivery bind", {"delivery": name, "targets": facts})
         for result in results:
-            same = result.was.casefold() == name.casefold()
-            was = f" (by {result.was} before)" if result.was and not same else ""
+            same = result.previous.casefold() == name.casefold()
+            was = f" (by {result.previous} before)" if result.previous and not same else ""
             text = "delivers by" if not same else "delivers already by"
             sign = "=" if same else "‖" if result.paused else "▶"
             ctx.console.print(f"{result.target.name}  {text} {name}{was}", sign)

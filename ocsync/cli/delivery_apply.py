@@ -65,7 +65,7 @@ def register(group: typer.Typer) -> None:
             changing = [one for one in changes if one.edits]
             if dry_run or not changing:
                 return changes
-            secret_values = apply.resolved(label, changing, run_commands=run_commands)
+            secret_values = apply.resolve_secrets(label, changing, run_commands=run_commands)
             confirm_production(session)
             if not ctx.ask(f"Send this to {shown.count_configs(len(changing))}?"):
                 raise UsageError("nothing was sent")
@@ -82,7 +82,7 @@ def register(group: typer.Typer) -> None:
             ctx.console.info("this was a dry run: nothing was sent", "=")
         elif changed:
             ctx.console.print(f"{shown.count_configs(len(changed))} now as in {label}", "✓")
-            new = [one.wanted.id for one in changes if one.found is None]
+            new = [one.desired.id for one in changes if one.current is None]
             ctx.console.suggest(*(f"ocsync delivery bind TARGET {name}" for name in new[:1]))
 
 

@@ -158,7 +158,7 @@ def _attachment_document(attachment: Attachment) -> dict[str, Any]:
 
 
 def _detached_document(detached: Detached) -> dict[str, Any]:
-    facts = {"was": detached.was.value, "changed": list(detached.changed)}
+    facts = {"was": detached.state.value, "changed": list(detached.changed)}
     return {**_attachment_document(detached.attachment), **facts}
 
 
@@ -167,9 +167,9 @@ def _show_detached(ctx: Context, detached: Detached) -> None:
 
     attachment = detached.attachment
     where = destination_of(attachment.shown)
-    if detached.was is AttachmentState.OURS:
+    if detached.state is AttachmentState.OURS:
         ctx.console.print(f"{attachment.config}  does not deliver to {where} any more", "-")
-    elif detached.was is AttachmentState.FREE:
+    elif detached.state is AttachmentState.FREE:
         ctx.console.print(f"{attachment.config}  delivered to {where} no more already", "=")
     else:
         text = f"its {attachment.target_type} target is not our listener any more; left as it is"

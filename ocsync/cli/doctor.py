@@ -113,7 +113,7 @@ def _run_checks(ctx: Context, setup: Setup, *, offline: bool) -> DoctorReport:
     if not can_ask(report):
         reason = report.skipped.get("secret", "a profile that can sign in")
         skipped = dict.fromkeys(("sign-in", *server.CHECKS), reason)
-        return DoctorReport(report.said, {**report.skipped, **skipped})
+        return DoctorReport(report.results, {**report.skipped, **skipped})
     try:
         online = ctx.run_online(
             lambda session: server.read_server(session, setup),
@@ -121,7 +121,7 @@ def _run_checks(ctx: Context, setup: Setup, *, offline: bool) -> DoctorReport:
         )
     except OcsyncError as error:
         online = DoctorReport([failed("sign-in", error)], {})
-    return DoctorReport([*report.said, *online.said], {**report.skipped, **online.skipped})
+    return DoctorReport([*report.results, *online.results], {**report.skipped, **online.skipped})
 
 
 def _repair(ctx: Context, report: DoctorReport) -> tuple[list[CheckResult], ExitCode]:
@@ -139,7 +139,7 @@ def _repair(ctx: Context, report: DoctorReport) -> tuple[list[CheckResult], Exit
             ctx.warn_once(f"not repaired, as nobody can be asked (--yes): {question}")
             return False
 
-    if not any(one.repair for one in report.said):
+    if not any(one.repair for one in report.results):
         return [], ExitCode.DONE
     try:
         lock = ctx.folder().run_lock()
@@ -164,5 +164,5 @@ def _show(ctx: Context, report: DoctorReport, repaired: list[CheckResult]) -> No
         ctx.console.print(line, sign)
     sign, line = shown.closing_line(report)
     ctx.console.print(line, sign)
-    if not repaired and any(result.repair for result in report.said):
+    if not repaired and any(result.repair for result in report.results):
         ctx.console.suggest("ocsync doctor --fix")

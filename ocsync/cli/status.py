@@ -91,7 +91,7 @@ def register(app: typer.Typer) -> None:
             ):
                 ctx.console.print(line, sign)
         lost = [name for name, pause in pauses.items() if pause.get("lost")]
-        paused = result.something if result else bool((due or lost) if age else pauses)
+        paused = result.needs_attention if result else bool((due or lost) if age else pauses)
         something = paused or (bool(unfinished) and not at_work)
         return ExitCode.SOMETHING if exit_code and something else ExitCode.DONE
 

@@ -1,4 +1,4 @@
-"""Looking back: which runs, what became of each step of one, and which runs may go."""
+"""History of runs: a filter for them, the details of one, and the runs that may be removed."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ NOT_SENT = "not sent"
 
 
 class RunFilter(NamedTuple):
-    """A filter for runs: begun *since*, in *state*, feeding *target*, of *kind*; empty means any.
+    """A filter for runs: started *since*, in *state*, feeding *target*, of *kind*; empty means any.
 
-    *done* is closed with exit code 0, *failed* closed with another.
+    The states are those of `run_state`.
     """
 
     since: str = ""
@@ -40,7 +40,7 @@ class RunFilter(NamedTuple):
 
 
 def run_state(info: RunInfo) -> str:
-    """Return `open`, `done` or `failed`."""
+    """Return `open`, `done` (closed with exit code 0) or `failed` (closed with another)."""
     if info.state == "open":
         return "open"
     return "failed" if info.exit_code else "done"
@@ -53,10 +53,10 @@ def run_targets(info: RunInfo) -> set[str]:
 
 
 class StepRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of a run and what became of it. *seconds* is from its intent to its outcome.
+    """One step of a run with its outcome. *seconds* is the time from its intent to its outcome.
 
-    *sign*, *found* and *said* are what verification saw of its ref, where that was not plain
-    sameness; *place* is where it looked, as in a finding.
+    *sign*, *found*, *said* and *place* are those of the finding of its ref, if verification found
+    a difference.
     """
 
     number: int
@@ -76,7 +76,7 @@ class StepRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunDetails(NamedTuple):
-    """All of one run: its record, its steps, its findings, and where it is."""
+    """All of one run: its record, its steps, its findings, and the path of its folder."""
 
     info: RunInfo
     steps: list[StepRow]
@@ -85,15 +85,16 @@ class RunDetails(NamedTuple):
 
 
 def run_details(run: Run) -> RunDetails:
-    """Return everything about *run*. Raises Damaged."""
-    log = {attempt.number: attempt for attempt in attempts(run.outcomes())}
+    """Return the details of *run*. Raises Damaged."""
+    attempt_by_number = {attempt.number: attempt for attempt in attempts(run.outcomes())}
     findings = list(run.findings())
-    seen = {ref_key(finding.ref): finding for finding in reversed(findings)}  # of several the first
+    # reversed, so that the first finding of a ref wins
+    finding_by_key = {ref_key(finding.ref): finding for finding in reversed(findings)}
     steps = [
         _row(
             StepRow(number=step.number, wave=step.wave, ref=step.ref, method=step.method),
-            log.get(step.number),
-            seen.get(ref_key(step.ref)),
+            attempt_by_number.get(step.number),
+            finding_by_key.get(ref_key(step.ref)),
         )
         for step in run.steps()
     ]
@@ -103,13 +104,13 @@ def run_details(run: Run) -> RunDetails:
 def _row(row: StepRow, attempt: Attempt | None, finding: Finding | None) -> StepRow:
     facts: dict[str, Any] = {}
     outcome = attempt.outcome if attempt else None
-    begun = attempt.intent.at if attempt and attempt.intent else ""
+    started = attempt.intent.at if attempt and attempt.intent else ""
     if outcome:
         names = ("status", "code", "message", "blocked_by")
         facts = {name: getattr(outcome, name) for name in names}
         facts["state"] = outcome.state.value
-        facts["message"] = outcome.message or _taken_along(outcome)
-        facts["seconds"] = _between(begun, outcome.at)
+        facts["message"] = outcome.message or _cascaded_text(outcome)
+        facts["seconds"] = _seconds_between(started, outcome.at)
     elif attempt:
         facts["message"] = "begun; how it ended is not known yet"
     if finding and finding.sign is not Sign.SAME:
@@ -118,12 +119,12 @@ def _row(row: StepRow, attempt: Attempt | None, finding: Finding | None) -> Step
     return msgspec.structs.replace(row, **facts)
 
 
-def _taken_along(outcome: Outcome) -> str:
+def _cascaded_text(outcome: Outcome) -> str:
     parts = [f"{number:,} {name}" for name, (number, _) in outcome.cascaded.items()]
     return f"took along {', '.join(parts)}" if parts else ""
 
 
-def _between(first: str, last: str) -> float:
+def _seconds_between(first: str, last: str) -> float:
     if not (first and last):
         return 0.0
     return seconds_between(first, datetime.fromisoformat(last))
@@ -132,7 +133,7 @@ def _between(first: str, last: str) -> float:
 class Retention(NamedTuple):
     """The runs to keep: the newest *keep*, and those younger than *older_than* seconds.
 
-    Where both are given a run goes only if neither keeps it.
+    Where both are given, a run is removed only if neither keeps it.
     """
 
     keep: int | None = None
@@ -140,23 +141,23 @@ class Retention(NamedTuple):
 
 
 def prunable_runs(
-    infos: Sequence[RunInfo], retention: Retention, now: datetime, held: Collection[str]
+    infos: Sequence[RunInfo], retention: Retention, now: datetime, kept_ids: Collection[str]
 ) -> list[RunInfo]:
     """Return those of *infos*, newest first, that may be removed: never an open one, nor one of
-    *held*.
+    *kept_ids*.
     """
-    old = "" if retention.older_than is None else _stamp(now, retention.older_than)
+    threshold = "" if retention.older_than is None else _time_before(now, retention.older_than)
     return [
         info
-        for place, info in enumerate(infos)
+        for index, info in enumerate(infos)
         if info.state != "open"
-        and info.id not in held
-        and (retention.keep is None or place >= retention.keep)
-        and (not old or (info.ended or info.started) < old)
+        and info.id not in kept_ids
+        and (retention.keep is None or index >= retention.keep)
+        and (not threshold or (info.ended or info.started) < threshold)
     ]
 
 
-def _stamp(now: datetime, seconds: float) -> str:
+def _time_before(now: datetime, seconds: float) -> str:
     return (now - timedelta(seconds=seconds)).isoformat()
 
 
@@ -166,5 +167,5 @@ def parse_since(text: str, now: datetime, seconds: float | None) -> str:
     Raises ValueError for text that names none.
     """
     if seconds is not None:
-        return _stamp(now, seconds)
+        return _time_before(now, seconds)
     return datetime.fromisoformat(text).astimezone(now.tzinfo).isoformat()

@@ -64,7 +64,7 @@ class Recorder:
         await written
 
     async def end(self, outcome: Outcome) -> None:
-        """Have *outcome* written with the next group, and announced then; do not wait for that."""
+        """Hand in *outcome*, to be written and announced with the next group, and do not wait."""
         self._hand_in(outcome, None)
 
     def _hand_in(self, record: Intent | Outcome, done: asyncio.Future[None] | None) -> None:
@@ -83,7 +83,7 @@ class Recorder:
             try:
                 await self._write_down([record for record, _ in group])
                 self._announce(group)
-            except Exception as error:  # noqa: BLE001 - who waits must hear of it, whatever it is
+            except Exception as error:  # noqa: BLE001 - raised again to the waiting workers
                 self._fail(group, error)
                 return
 

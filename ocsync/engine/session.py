@@ -18,7 +18,7 @@ from ocsync.store.identity import ci_job_url
 from ocsync.store.identity import operator as operator
 from ocsync.store.profiles import same_place
 
-if TYPE_CHECKING:  # the HTTP stack is loaded by whoever opens a client, not by who plans offline
+if TYPE_CHECKING:  # so that a plan offline does not load the HTTP stack
     from ocsync.client import Api, Identity
 
 Ask = Callable[[str], bool]
@@ -33,9 +33,9 @@ def utc_now() -> datetime:
 class Session:
     """One command's work on one marketplace.
 
-    *ask* puts a yes-or-no question, and raises UsageError where none can be asked. *confirm* gets
-    the marketplace's ID before the first write, and raises where that is not wanted. *stop* is set
-    when the operator wants to leave: what is under way ends, nothing new begins.
+    *ask* puts a yes-or-no question, and raises UsageError without a terminal. *confirm* gets the
+    marketplace's ID before the first write, and raises where the operator does not confirm it.
+    *stop* is set when the operator interrupts: requests in flight end, and no new ones start.
     """
 
     api: Api
@@ -54,17 +54,17 @@ class Session:
         return self.now().isoformat(timespec="seconds")
 
     def precise_timestamp(self) -> str:
-        """Return the time now, to the millisecond, for what is measured."""
+        """Return the time now, to the millisecond, for measured durations."""
         return self.now().isoformat(timespec="milliseconds")
 
     def raise_if_stopped(self) -> None:
-        """Raise Interrupted when the operator wants to leave."""
+        """Raise Interrupted when the operator has interrupted the command."""
         if self.stop.is_set():
             raise Interrupted("stopped; what was under way has ended and is on disk",
                               hint="the same command goes on from here")  # fmt: skip
 
     def step_ended(self, outcome: Outcome) -> None:
-        """Announce that a step ended with *outcome*, which is on disk."""
+        """Emit the *outcome* of a step, which is on disk."""
         self.emit(StepEnded(outcome))
 
     def notify(self, level: NoticeLevel, text: str) -> None:
@@ -75,9 +75,9 @@ class Session:
 async def sign_in(session: Session) -> Identity:
     """Sign in, and make sure that the token belongs to the profile's marketplace.
 
-    The first sign-in pins the marketplace and the URL of its API. Raises Conflict when either is
-    another one than before: a journal and a pause belong to one marketplace alone; SignInError when
-    it is not said.
+    The first sign-in pins the marketplace and the URL of its API. Raises Conflict when either has
+    changed, as a journal and its pauses belong to one marketplace alone; SignInError when the
+    answer does not name the marketplace.
     """
     check_pinned_url(session.folder)
     identity = await session.api.identity()
@@ -101,7 +101,7 @@ async def sign_in(session: Session) -> Identity:
 
 
 def check_pinned_url(folder: ProfileDir) -> None:
-    """Raise Conflict when the profile names another API than the one that its work belongs to.
+    """Raise Conflict when the profile names another API than its unfinished work belongs to.
 
     Two environments can have a marketplace with one ID, such as staging with its copy of
     production, so the ID alone does not tell them apart. The secret is not sent before this.
@@ -109,10 +109,10 @@ def check_pinned_url(folder: ProfileDir) -> None:
     pin, profile = folder.read_pin(), folder.profile
     if pin is None or not pin.api_url or same_place(pin.api_url, profile.api_url):
         return
-    if work := folder.unfinished_work():
+    if unfinished := folder.unfinished_work():
         raise Conflict(
             f"profile {profile.name} now points to {profile.api_url}, but its work belongs to "
-            f"{pin.api_url}: {work}",
+            f"{pin.api_url}: {unfinished}",
             hint=f"set api_url in {folder.path / 'profile.toml'} back to {pin.api_url}, "
             "or make a new profile: ocsync profile add",
         )

@@ -20,19 +20,19 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 def check_entries(
     folder: ProfileDir, entries: Iterable[Entry], staged: Sequence[Entry], *, recreated: bool
 ) -> Iterator[Entry]:
-    """Yield *entries* unchanged; *recreated* says that what was deleted from here exists again.
+    """Yield *entries* unchanged; *recreated* is whether deleted entities exist again.
 
-    Raises InputError at the end when some cannot be staged beside what is *staged*, or edit what is
-    deleted and nothing staged or under way creates again.
+    Raises InputError at the end when some contradict *staged* entries, or edit a deleted entity
+    that neither a staged entry nor the unfinished run creates again.
     """
-    gone = {} if recreated else folder.tombstones.read()
-    run = folder.runs.find_unfinished() if gone else None
+    tombstones = {} if recreated else folder.tombstones.read()
+    run = folder.runs.find_unfinished() if tombstones else None
     sealed = list(run.entries()) if run else []
-    return refuse_deleted(check_against_staged(entries, staged), [*sealed, *staged], gone)
+    return refuse_deleted(check_against_staged(entries, staged), [*sealed, *staged], tombstones)
 
 
 def clear_tombstones(folder: ProfileDir, entries: Iterable[Entry], *, recreated: bool) -> None:
-    """Forget that the refs of *entries*, and their ancestors, were deleted, when *recreated*."""
+    """Remove the tombstones of the refs of *entries* and of their ancestors, when *recreated*."""
     if recreated:
         folder.tombstones.remove(ref for entry in entries for ref in lineage(entry.ref))
 

@@ -1,4 +1,4 @@
-"""Reading what may lag behind its writes (api-facts 5.3), until it shows them."""
+"""Reads of kinds whose reads lag behind writes (api-facts 5.3), repeated until they are fresh."""
 
 from __future__ import annotations
 
@@ -18,28 +18,32 @@ Stale = Callable[[Document | None], bool]
 
 
 async def read_settled(
-    session: Session, refs: Iterable[Ref], late: Mapping[Ref, Stale], settle: float
+    session: Session, refs: Iterable[Ref], stale_tests: Mapping[Ref, Stale], settle: float
 ) -> dict[Ref, Document | OcsyncError | None]:
-    """Return what the server has of *refs*; those in *late* are read again while they are stale.
+    """Return the documents of *refs*; those in *stale_tests* are read again while they are stale.
 
-    *late* maps a ref to the test whether a document is stale. After *settle* seconds a stale one
-    counts all the same. Raises TryLater, SignInError, Interrupted.
+    *stale_tests* maps a ref to a function that returns whether a document is stale. After *settle*
+    seconds the stale document is returned. Raises TryLater, SignInError, Interrupted.
     """
     documents: dict[Ref, Document | OcsyncError | None] = {}
-    wanted = list(refs)
-    total = len(wanted)
+    pending = list(refs)
+    total = len(pending)
 
     async def all_fresh() -> bool:
-        nonlocal wanted
+        nonlocal pending
         stale = []
-        async for ref, now in read_current(session.api, wanted):
-            documents[ref] = now
+        async for ref, document in read_current(session.api, pending):
+            documents[ref] = document
             if len(documents) % 200 == 0:
                 session.emit(Reading(len(documents), total))
-            if ref in late and not isinstance(now, OcsyncError) and late[ref](now):
+            if (
+                ref in stale_tests
+                and not isinstance(document, OcsyncError)
+                and stale_tests[ref](document)
+            ):
                 stale.append(ref)
-        wanted = stale
-        return not wanted
+        pending = stale
+        return not pending
 
     await poll(session, all_fresh, patience=settle, first=POLL_SECONDS, longest=POLL_SECONDS)
     session.emit(ReadDone(total, 0))

@@ -1,4 +1,4 @@
-"""Status and targets: what the server says, held against what this workspace remembers."""
+"""Status of the targets: their sync configs, compared with the pauses of this workspace."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ocsync.store.summary import OverdueReason, overdue_pauses
 
 
 class Status(NamedTuple):
-    """Every target as the server has it, the overdue pauses with why, and what drifted.
+    """The state of every target, the overdue pauses with the reason, and the drifted targets.
 
-    *aged* says that pauses were held against an age, so that the younger ones are in order.
+    *aged* is true when a maximum age was given, so that younger pauses need no attention.
     """
 
     identity: Identity
@@ -25,10 +25,10 @@ class Status(NamedTuple):
     aged: bool = False
 
     @property
-    def something(self) -> bool:
-        """True when a watcher should look: a pause, an overdue one, or drift.
+    def needs_attention(self) -> bool:
+        """True for a pause, an overdue pause or drift, at which a watcher should look.
 
-        Of somebody else's pause nobody knows the age, so it counts always.
+        A pause by somebody else always counts, because its age is unknown.
         """
         counts = (
             (PauseState.PAUSED_BY_OTHER, PauseState.UNCERTAIN)
@@ -40,22 +40,23 @@ class Status(NamedTuple):
 
 
 async def status(session: Session, *, max_age: float = 0.0) -> Status:
-    """Ask the server about every target. Pauses older than *max_age* seconds (0: no such limit) are
-    overdue, as those are whose lease has run out and those that a dead window left.
+    """Return the status of every target, read from the server.
 
-    Drifted are those that somebody else lifted, or whose config went away while we held them.
+    Pauses older than *max_age* seconds (0: no limit) are overdue, and so are those whose end has
+    passed and those that a dead window left. Targets have drifted when somebody else unpaused them,
+    or when their sync config was removed while this workspace had them paused.
     """
     identity = await sign_in(session)
-    seen = await read_status(session, TARGETS.values(), save=False)
+    statuses = await read_status(session, TARGETS.values(), save=False)
     pauses = session.folder.read_pauses()
     drifted = [
         name
-        for name, one in seen.items()
-        if one.state is PauseState.UNPAUSED_BY_OTHER
-        or (name in pauses and (pauses[name].lost or not one.server.exists))
+        for name, status in statuses.items()
+        if status.state is PauseState.UNPAUSED_BY_OTHER
+        or (name in pauses and (pauses[name].lost or not status.server.exists))
     ]
     is_open = session.folder.window_locks.is_open
     overdue = overdue_pauses(
         session.folder.read_raw_pauses(), session.now(), is_open, max_age=max_age
     )
-    return Status(identity, seen, overdue, tuple(drifted), aged=bool(max_age))
+    return Status(identity, statuses, overdue, tuple(drifted), aged=bool(max_age))

@@ -38,7 +38,7 @@ def impact_lines(impact: DeleteImpact) -> Iterator[Line]:
         yield "=", f"{row.ref}  {reason}"
     if len(absent) > LINE_LIMIT:
         yield "", f"  ... and {count(len(absent) - LINE_LIMIT, 'ref')} more that are not there"
-    remarks = list(_remark_lines(impact.there))
+    remarks = list(_remark_lines(impact.existing))
     yield from limited(remarks, len(remarks), " remarks (all with --json)")
     yield from _staged_impact_lines(impact)
     yield from _unread_lines(impact)
@@ -50,12 +50,12 @@ def impact_lines(impact: DeleteImpact) -> Iterator[Line]:
 
 
 def _deleted_lines(impact: DeleteImpact) -> Iterator[Line]:
-    if len(impact.there) <= LINE_LIMIT:
-        for row in impact.there:
+    if len(impact.existing) <= LINE_LIMIT:
+        for row in impact.existing:
             yield from _with_dependents(row.ref, row.dependents.counts)
         return
     groups: dict[str, list[DeleteRow]] = {}
-    for row in impact.there:
+    for row in impact.existing:
         groups.setdefault(kind_of(row.ref).name, []).append(row)
     for name, rows in groups.items():
         refs = first_few([row.ref for row in rows])
@@ -89,8 +89,8 @@ def _remark_lines(rows: Sequence[DeleteRow]) -> Iterator[Line]:
 
 def _staged_impact_lines(impact: DeleteImpact) -> Iterator[Line]:
     yield from staged_lines(impact.affected.dropped, impact.affected.kept)
-    if impact.naming:
-        names = first_few(_distinct_refs(impact.naming))
+    if impact.referring:
+        names = first_few(_distinct_refs(impact.referring))
         yield from _wrap(f"is still named by what is staged for {names}")
 
 
@@ -118,10 +118,10 @@ def _distinct_refs(entries: Sequence[Entry]) -> list[str]:
 def _unread_lines(impact: DeleteImpact) -> Iterator[Line]:
     if not impact.counted:
         yield "!", "what goes along was not read (--no-count)"
-    names = sorted({name for row in impact.there for name in row.dependents.unread})
+    names = sorted({name for row in impact.existing for name in row.dependents.unread})
     if names:
         yield from _wrap(f"not everything could be read: {', '.join(names)} (is a role missing?)")
-    for name in dict.fromkeys(kind_of(row.ref).name for row in impact.there):
+    for name in dict.fromkeys(kind_of(row.ref).name for row in impact.existing):
         kind = KINDS[name]
         if kind.unreadable_blockers:
             text = f"{plural_of(kind.noun)}: may be refused for {kind.unreadable_blockers}"
@@ -150,7 +150,7 @@ def impact_document(impact: DeleteImpact) -> dict[str, Any]:
         "targets": [one._asdict() for one in impact.notified],
         "dropped": msgspec.to_builtins(impact.affected.dropped),
         "kept": msgspec.to_builtins(impact.affected.kept),
-        "naming": _distinct_refs(impact.naming),
+        "naming": _distinct_refs(impact.referring),
     }
 
 
@@ -187,7 +187,7 @@ def document(result: DeleteReport | None, impact: DeleteImpact, *, dry_run: bool
         "dry_run": dry_run,
         "run": msgspec.to_builtins(result.run) if result else None,
         "deleted": counts.get(State.DONE.value, 0),
-        "not_there": len(impact.rows) - len(impact.there),
+        "not_there": len(impact.rows) - len(impact.existing),
         "failed": [
             {"ref": o.ref, "state": o.state.value, "message": o.message, "because": o.blocked_by}
             for o in (result.problems if result else ())

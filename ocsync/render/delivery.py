@@ -79,11 +79,11 @@ def change_lines(changes: Iterable[ConfigChange]) -> Iterator[Line]:
 
 
 def _title_line(change: ConfigChange) -> Line:
-    if change.found is None:
-        return "+", f"{change.wanted.id}  is new"
+    if change.current is None:
+        return "+", f"{change.desired.id}  is new"
     if not change.edits:
-        return "=", f"{change.wanted.id}  is as in the file, as far as OrderCloud shows it"
-    return "~", f"{change.wanted.id}  {count(len(change.edits), 'change')}"
+        return "=", f"{change.desired.id}  is as in the file, as far as OrderCloud shows it"
+    return "~", f"{change.desired.id}  {count(len(change.edits), 'change')}"
 
 
 def _edit_text(edit: Edit) -> str:
@@ -98,9 +98,9 @@ def _edit_text(edit: Edit) -> str:
 
 def change_document(change: ConfigChange) -> dict[str, Any]:
     """Return the change of a configuration as JSON data, without secrets."""
-    action = "create" if change.found is None else "change" if change.edits else "none"
+    action = "create" if change.current is None else "change" if change.edits else "none"
     return {
-        "ID": change.wanted.id,
+        "ID": change.desired.id,
         "action": action,
         "edits": [_edit_document(edit) for edit in change.edits],
         "secrets_not_compared": list(change.hidden),

@@ -20,9 +20,9 @@ def lines(report: DoctorReport, columns: int, *, show_fine: bool) -> Iterator[Li
 
     Without *show_fine* the checks that found nothing are left out.
     """
-    names = [one.id for one in report.said] + list(report.skipped)
+    names = [one.id for one in report.results] + list(report.skipped)
     gap = max(map(len, names), default=0)
-    for result in report.said:
+    for result in report.results:
         if result.level == "fine" and not show_fine:
             continue
         yield from _result_lines(result, gap, columns)
@@ -42,7 +42,7 @@ def _result_lines(
     result: CheckResult, gap: int, columns: int, *, whole: bool = False
 ) -> Iterator[Line]:
     head = f"  {result.id}{' ' * (gap - display_width(result.id))}  "
-    rest = [result.why, f"fix: {result.fix}" if result.fix else ""]
+    rest = [result.consequence, f"fix: {result.fix}" if result.fix else ""]
     first, *more = _wrap(result.what, columns, len(head) + 2) or [""]
     yield _SIGNS[result.level.value], head + first
     indent = " " * (len(head) + 2)
@@ -73,7 +73,7 @@ def _cut(text: str, columns: int, used: int) -> list[str]:
 
 def closing_line(report: DoctorReport) -> Line:
     """Return the last line: the number of problems and notes."""
-    counts = {level: sum(one.level == level for one in report.said) for level in _SIGNS}
+    counts = {level: sum(one.level == level for one in report.results) for level in _SIGNS}
     notes = f", {count(counts['note'], 'note')}" if counts["note"] else ""
     if counts["wrong"]:
         are = "thing is" if counts["wrong"] == 1 else "things are"
@@ -84,13 +84,13 @@ def closing_line(report: DoctorReport) -> Line:
 def document(report: DoctorReport, repaired: Iterable[CheckResult]) -> dict[str, Any]:
     """Return the results, and those that were repaired, as JSON data."""
     return {
-        "checks": [_result_document(one) for one in report.said],
+        "checks": [_result_document(one) for one in report.results],
         "skipped": [{"id": name, "needs": needs} for name, needs in report.skipped.items()],
         "repaired": [
             {"id": one.id, "what": one.what, "details": list(one.details)} for one in repaired
         ],
-        "wrong": sum(one.level == "wrong" for one in report.said),
-        "notes": sum(one.level == "note" for one in report.said),
+        "wrong": sum(one.level == "wrong" for one in report.results),
+        "notes": sum(one.level == "note" for one in report.results),
         "exit_code": int(report.exit_code),
     }
 
@@ -100,7 +100,7 @@ def _result_document(result: CheckResult) -> dict[str, Any]:
         "id": result.id,
         "level": result.level.value,
         "what": result.what,
-        "why": result.why,
+        "why": result.consequence,
         "fix": result.fix,
         "details": list(result.details),
         "repairable": result.repair is not None,

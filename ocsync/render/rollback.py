@@ -73,7 +73,7 @@ def _conflict_text(reversal: Reversal) -> str:
         f"is {value_text(v['now'])}"
         for path, v in reversal.conflicts.items()
     ]
-    return "; ".join(filter(None, [reversal.why, *parts]))
+    return "; ".join(filter(None, [reversal.reason, *parts]))
 
 
 def closing_line(rollback: Rollback, *, dry_run: bool) -> Line:
@@ -113,7 +113,7 @@ def document(
         "made": rollback.created,
         "file": file,
         "conflicts": [
-            {"ref": back.ref, "fields": back.conflicts, "why": back.why}
+            {"ref": back.ref, "fields": back.conflicts, "why": back.reason}
             for back in rollback.conflicts
         ],
         "lost": [

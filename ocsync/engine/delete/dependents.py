@@ -1,7 +1,8 @@
-"""Dependents of an entity: what the server deletes with it, as far as it lists them.
+"""Dependents of an entity: those that the server deletes with it, as far as it lists them.
 
-Documented is only that a category takes those below it (api-facts 5.2). For everything else it is
-assumed that children and assignments go with what they hang on.
+The documentation says only that a category's subcategories are deleted with it (api-facts 5.2). For
+all other kinds this module assumes that children and assignments are deleted with the entities that
+they refer to by ID.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from ocsync.models import Ref
 from ocsync.schema import KINDS, Kind, has_all_ids, ids_of, kind_of, ref_key
 
 Document = dict[str, Any]
-_MOST = 50
-"""IDs in one filter."""
+_FILTER_IDS = 50
+"""The number of IDs in one filter."""
 _PAGE = {"pageSize": "100"}
 
 
 class Dependents(NamedTuple):
-    """The dependents of one ref: how many of each kind, and the documents of those on a first page.
+    """The dependents of one ref: their *counts* by kind, and the documents of each list's first
+    page.
 
     *subtree* are those of its own kind below it. *unread* are the kinds that could not be listed.
     """
@@ -39,89 +41,96 @@ class Dependents(NamedTuple):
 
 
 async def read_dependents(api: Api, ref: Ref, document: Document) -> Dependents:
-    """Read the dependents of *ref*. Nothing is changed. Raises TryLater and SignInError."""
-    found = Dependents({}, {}, [], [])
+    """Read the dependents of *ref*, and change nothing. Raises TryLater and SignInError."""
+    dependents = Dependents({}, {}, [], [])
     if kind_of(ref).parent_field and document.get("ChildCount") != 0:
-        await _read_subtree(api, ref, found)
-    for one in [ref, *found.subtree]:
-        for kind in _hanging_on(kind_of(ref)):
+        await _read_subtree(api, ref, dependents)
+    for parent in [ref, *dependents.subtree]:
+        for kind in _dependent_kinds(kind_of(ref)):
             try:
-                await _count(api, kind, one, found)
+                await _count(api, kind, parent, dependents)
             except NotFound:
                 continue
             except ApiError:
-                if kind.name not in found.unread:
-                    found.unread.append(kind.name)
-    return found
+                if kind.name not in dependents.unread:
+                    dependents.unread.append(kind.name)
+    return dependents
 
 
-def _hanging_on(kind: Kind) -> list[Kind]:
-    """Return the kinds that cannot exist without one of *kind*, by their own IDs."""
+def _dependent_kinds(kind: Kind) -> list[Kind]:
+    """Return the kinds whose IDs contain those of *kind*, so that they cannot exist without it."""
     return [
         other
         for other in KINDS.values()
-        if any(r.kind == kind.name and set(r.ids) <= set(other.ids) for r in other.references)
+        if any(
+            reference.kind == kind.name and set(reference.ids) <= set(other.ids)
+            for reference in other.references
+        )
     ]
 
 
-async def _read_subtree(api: Api, ref: Ref, found: Dependents) -> None:
+async def _read_subtree(api: Api, ref: Ref, dependents: Dependents) -> None:
     kind, ids = kind_of(ref), ids_of(ref)
-    level, seen = [ref.rpartition("/")[2]], {ref_key(ref)}
+    level, known_keys = [ref.rpartition("/")[2]], {ref_key(ref)}
     while level:
-        query = {**kind.list_query, kind.parent_field: "|".join(level[:_MOST])}
-        level = level[_MOST:]
+        query = {**kind.list_query, kind.parent_field: "|".join(level[:_FILTER_IDS])}
+        level = level[_FILTER_IDS:]
         async for page in api.pages(kind.collection.format_map(ids), query, key="ID"):
             for item in page:
-                below = ref_of(kind, ids, item)
-                if ref_key(below) not in seen:
-                    seen.add(ref_key(below))
-                    found.subtree.append(below)
-                    found.documents[below] = item
+                descendant = ref_of(kind, ids, item)
+                if ref_key(descendant) not in known_keys:
+                    known_keys.add(ref_key(descendant))
+                    dependents.subtree.append(descendant)
+                    dependents.documents[descendant] = item
                     level.append(item["ID"])
-    if found.subtree:
-        found.counts[kind.name] = len(found.subtree)
+    if dependents.subtree:
+        dependents.counts[kind.name] = len(dependents.subtree)
 
 
-async def _count(api: Api, kind: Kind, ref: Ref, found: Dependents) -> None:
-    """Add the number of *kind* below *ref* by the total of its lists, and their first pages."""
-    async for ids in _places(api, kind, ids_of(ref)):
-        path, query = _list_of(kind, ids)
+async def _count(api: Api, kind: Kind, ref: Ref, dependents: Dependents) -> None:
+    """Add the number of *kind* below *ref*, from the totals of its lists, and their first pages."""
+    async for ids in _list_ids(api, kind, ids_of(ref)):
+        path, query = _list_url(kind, ids)
         page = await api.page(path, {**query, **_PAGE})
         if page.total_items:
-            found.counts[kind.name] = found.counts.get(kind.name, 0) + page.total_items
+            dependents.counts[kind.name] = dependents.counts.get(kind.name, 0) + page.total_items
         refs = [(ref_of(kind, ids, item), item) for item in page.items]
-        found.documents.update((one, item) for one, item in refs if has_all_ids(one))
+        dependents.documents.update(
+            (item_ref, item) for item_ref, item in refs if has_all_ids(item_ref)
+        )
 
 
-async def _places(api: Api, kind: Kind, ids: Mapping[str, str]) -> AsyncIterator[Mapping[str, str]]:
-    """Return the IDs that the path of *kind*'s list needs: those of the deleted ref, and others by
-    it.
+async def _list_ids(
+    api: Api, kind: Kind, ids: Mapping[str, str]
+) -> AsyncIterator[Mapping[str, str]]:
+    """Yield the IDs for the path of each list of *kind*: *ids* of the deleted ref, and those that
+    must be looked up from it.
 
-    A product's place in a category is listed by catalog, so its catalogs are listed first.
+    The categories of a product are listed by catalog, so its catalogs are listed first.
     """
     missing = [name for name in _names_in(kind.collection) if name not in ids]
     if not missing:
         yield ids
         return
     [name] = missing
-    via = next(k for k in KINDS.values() if name in k.ids and _is_listed_by(k, ids))
-    path, query = _list_of(via, ids)
-    async for page in api.pages(path, query, key=name if via.assignment else "ID"):
+    listing_kind = next(k for k in KINDS.values() if name in k.ids and _is_listed_by(k, ids))
+    path, query = _list_url(listing_kind, ids)
+    async for page in api.pages(path, query, key=name if listing_kind.assignment else "ID"):
         for item in page:
-            yield {**ids, name: item[name if via.assignment else "ID"]}
+            yield {**ids, name: item[name if listing_kind.assignment else "ID"]}
 
 
-def _list_of(kind: Kind, ids: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    named = _names_in(kind.collection)
-    own = {p: ids[n] for p, n in kind.listed_by.items() if n in ids and n not in named}
-    return kind.collection.format_map(ids), {**kind.list_query, **own}
+def _list_url(kind: Kind, ids: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    path_ids = _names_in(kind.collection)
+    filters = {p: ids[n] for p, n in kind.listed_by.items() if n in ids and n not in path_ids}
+    return kind.collection.format_map(ids), {**kind.list_query, **filters}
 
 
 def _is_listed_by(kind: Kind, ids: Mapping[str, str]) -> bool:
     """Return whether *ids* narrow the list of *kind*."""
-    named = _names_in(kind.collection)
+    path_ids = _names_in(kind.collection)
     filters = [name for name in kind.listed_by.values() if name in ids]
-    return all(name in ids for name in named) and bool(named or filters)
+    return all(name in ids for name in path_ids) and bool(path_ids or filters)
 
 
 def _names_in(path: str) -> list[str]:

@@ -1,12 +1,14 @@
-"""Deleting, at once: OrderCloud cannot pause deletes, so the targets see them immediately.
+"""Deletes, sent at once: OrderCloud cannot pause them, so the targets see them immediately.
 
-    survey (see `doomed`) -> BEGIN -> DELETE -> CLOSE
+    impact (see `impact`) -> BEGIN -> DELETE -> CLOSE
 
-Begin: a run of its own is on disk, with the documents that will be gone and the staged entries that
-may fall. Delete: what names something else goes before it, wave by wave; intent, request, outcome.
-Close: staged entries fall, or are kept where they make it again; what is gone is remembered, as
-staging refuses edits of it. A run that a crash left open is closed by the next delete or resume:
-what has an intent and no outcome is read; what was never sent stays undone.
+Begin writes a run of its own: its steps, the documents before the delete, and the staged entries
+that may be dropped. Delete sends the requests wave by wave, an entity that refers to another before
+that other, each with intent and outcome on disk. Close drops the staged entries of deleted
+entities, but keeps those that create an entity again, and writes tombstones, by which staging
+refuses edits of deleted entities. A run that a crash left open is closed by the next delete or
+resume: a step with an intent and no outcome is resolved by reading; steps without an intent are not
+sent any more.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ _RANK = {name: place for place, name in enumerate(reversed(KINDS))}
 
 
 class DeleteReport(NamedTuple):
-    """The report of a run of deletes. *affected* tells what became of staged entries."""
+    """The report of a run of deletes. *affected* are the staged entries dropped and kept."""
 
     run: RunInfo
     problems: list[Outcome]
@@ -57,18 +59,18 @@ class DeleteReport(NamedTuple):
 
     @property
     def exit_code(self) -> ExitCode:
-        """INTERRUPTED when not all was sent."""
+        """The exit code of the run: INTERRUPTED when some deletes were not sent."""
         return ExitCode(self.run.exit_code)
 
 
 async def delete(session: Session, impact: DeleteImpact, *, workers: int) -> DeleteReport:
-    """Delete what was surveyed.
+    """Delete the rows of *impact*.
 
-    Raises TryLater, SignInError and Interrupted when not all was sent; what was is on disk, and
-    the same command again does the rest.
+    Raises TryLater, SignInError and Interrupted when some deletes were not sent; the outcomes of
+    the others are on disk, and the same command deletes the rest.
     """
-    spent = SessionCost.start(session)
-    trouble: OcsyncError | None = None
+    cost = SessionCost.start(session)
+    failure: OcsyncError | None = None
     with _begin(session, impact) as run:
         steps = list(run.steps())
         session.emit(Planned(run.id, len(steps), max(step.wave for step in steps)))
@@ -78,22 +80,22 @@ async def delete(session: Session, impact: DeleteImpact, *, workers: int) -> Del
                 runner = StepRunner(session, deletes.execute, recorder.end, workers=workers)
                 await runner.run(steps)
         except OcsyncError as error:
-            trouble = error
-        spent.add_to(run)
-        if trouble and load_progress(run).dangling:
-            trouble.hint = "the same command again settles what is unknown, and deletes the rest"
-            raise trouble
-        report = _close(session, run, interrupted=trouble.exit_code if trouble else None)
-    if trouble and report.unsent:
-        raise _counted(trouble, report.run)
+            failure = error
+        cost.add_to(run)
+        if failure and load_progress(run).dangling:
+            failure.hint = "the same command again settles what is unknown, and deletes the rest"
+            raise failure
+        report = _close(session, run, interrupted=failure.exit_code if failure else None)
+    if failure and report.unsent:
+        raise _with_progress(failure, report.run)
     return report
 
 
-def _counted(trouble: OcsyncError, info: RunInfo) -> OcsyncError:
-    """Return *trouble* with the progress of the run in its message."""
-    trouble.message += f"; {info.counts.get(State.DONE, 0):,} of {info.steps:,} were deleted"
-    trouble.hint = "the same command again deletes the rest"
-    return trouble
+def _with_progress(failure: OcsyncError, info: RunInfo) -> OcsyncError:
+    """Return *failure* with the progress of the run in its message."""
+    failure.message += f"; {info.counts.get(State.DONE, 0):,} of {info.steps:,} were deleted"
+    failure.hint = "the same command again deletes the rest"
+    return failure
 
 
 def _begin(session: Session, impact: DeleteImpact) -> Run:
@@ -104,26 +106,30 @@ def _begin(session: Session, impact: DeleteImpact) -> Run:
     info = new_info(session, kind="delete", command="delete", steps=len(steps))
     staged = sorted((*impact.affected.dropped, *impact.affected.kept), key=lambda entry: entry.seq)
     run = session.folder.runs.create(info, steps, staged)
-    documents = {row.ref: row.document for row in impact.there}
-    along = {ref: one for row in impact.there for ref, one in row.dependents.documents.items()}
-    run.record_before({**along, **documents}.items())
-    subtrees = [ref for row in impact.there for ref in row.dependents.subtree]
+    documents = {row.ref: row.document for row in impact.existing}
+    dependents = {
+        ref: item for row in impact.existing for ref, item in row.dependents.documents.items()
+    }
+    run.record_before({**dependents, **documents}.items())
+    subtrees = [ref for row in impact.existing for ref in row.dependents.subtree]
     session.folder.tombstones.add_pending(run.id, [*documents, *subtrees], session.timestamp())
     return run
 
 
 def _steps(rows: list[DeleteRow]) -> list[Step]:
-    """Return a step for each row; a row that names another, or depends on it, comes first."""
-    place = {ref_key(row.ref): i for i, row in enumerate(rows)}
-    first: list[set[int]] = [set() for _ in rows]
+    """Return a step for each row; a row that refers to another, or depends on it, comes first."""
+    index = {ref_key(row.ref): i for i, row in enumerate(rows)}
+    prerequisites: list[set[int]] = [set() for _ in rows]
     for i, row in enumerate(rows):
-        for named in references_of(row.ref, row.document or {}):
-            if ref_key(named) in place:
-                first[place[ref_key(named)]].add(i)
-        first[i] |= {place[ref_key(r)] for r in row.dependents.documents if ref_key(r) in place}
-    for i, before in enumerate(first):
-        before.discard(i)
-    wave = assign_waves([row.ref for row in rows], first)
+        for referenced in references_of(row.ref, row.document or {}):
+            if ref_key(referenced) in index:
+                prerequisites[index[ref_key(referenced)]].add(i)
+        prerequisites[i] |= {
+            index[ref_key(r)] for r in row.dependents.documents if ref_key(r) in index
+        }
+    for i, numbers in enumerate(prerequisites):
+        numbers.discard(i)
+    wave = assign_waves([row.ref for row in rows], prerequisites)
     order = sorted(range(len(rows)), key=lambda i: (wave[i], _RANK[kind_of(rows[i].ref).name], i))
     number = {i: n for n, i in enumerate(order, 1)}
     return [
@@ -133,7 +139,7 @@ def _steps(rows: list[DeleteRow]) -> list[Step]:
             change=Change(op=Op.DELETE, ref=rows[i].ref),
             method=METHODS[Op.DELETE],
             path=delete_url_of(rows[i].ref),
-            needs=tuple(sorted(number[n] for n in first[i])),
+            needs=tuple(sorted(number[n] for n in prerequisites[i])),
         )
         for i in order
     ]
@@ -157,35 +163,35 @@ class _Deletes:
         try:
             reply = await self._session.api.delete(step.path)
             return end(State.DONE, status=reply.status, cascaded=row.dependents.kept())
-        except NotFound as gone:
-            more = " any more" if row.document is not None else ""
-            return end(State.UNCHANGED, status=gone.status, message=f"was not there{more}")
+        except NotFound as error:
+            detail = " any more" if row.document is not None else ""
+            return end(State.UNCHANGED, status=error.status, message=f"was not there{detail}")
         except LostAnswer as lost:
             return await _outcome_by_reading(self._session, step, lost.message)
         except (TryLater, SignInError):
             raise
         except ApiError as refused:
-            said = {"status": refused.status, "code": refused.code, "message": refused.message}
-            return end(State.FAILED, **said)
+            answer = {"status": refused.status, "code": refused.code, "message": refused.message}
+            return end(State.FAILED, **answer)
 
 
-async def _outcome_by_reading(session: Session, step: Step, why: str) -> Outcome:
-    """Return the outcome of a delete without an answer, found by reading."""
+async def _outcome_by_reading(session: Session, step: Step, reason: str) -> Outcome:
+    """Read the entity and return the outcome of a delete whose answer was lost."""
     end = partial(outcome_now, session, step)
-    async for _, found in read_current(session.api, [step.ref]):
-        if isinstance(found, ApiError):
-            return end(State.UNKNOWN, message=f"{why}; {found.message}")
-        if isinstance(found, OcsyncError):
-            raise found
-        if found is None:
+    async for _, current in read_current(session.api, [step.ref]):
+        if isinstance(current, ApiError):
+            return end(State.UNKNOWN, message=f"{reason}; {current.message}")
+        if isinstance(current, OcsyncError):
+            raise current
+        if current is None:
             return end(State.DONE, message="found gone; the answer was lost")
     if kind_of(step.ref).eventually_consistent:
-        return end(State.UNKNOWN, message=f"{why}; it is still shown, but reads of it lag")
-    return end(State.FAILED, message=f"{why}; it is still there")
+        return end(State.UNKNOWN, message=f"{reason}; it is still shown, but reads of it lag")
+    return end(State.FAILED, message=f"{reason}; it is still there")
 
 
 async def close_crashed_run(session: Session) -> None:
-    """Close the run of deletes that a crash left open, if there is one. Call it after sign-in."""
+    """Close the run of deletes that a crash left open, if one exists. Call it after sign-in."""
     run = session.folder.runs.find_unfinished("delete")
     if run is None:
         return
@@ -200,16 +206,17 @@ async def close_crashed_run(session: Session) -> None:
 
 
 def _close(session: Session, run: Run, *, interrupted: ExitCode | None) -> DeleteReport:
-    """Close the run: drop staged entries and write tombstones by its outcomes. Each act may be
-    repeated.
+    """Close the run: drop staged entries and write tombstones by its outcomes.
+
+    Each of its writes may be repeated after a crash.
     """
     kinds, problems = count_outcomes(run)
     outcomes = load_progress(run).ended.values()
-    gone = {outcome.ref for outcome in outcomes if outcome.state.succeeded}
-    gone |= cascaded_refs(run, gone)
-    session.folder.tombstones.confirm(run.id, gone)
-    fallen = split_by_deletion(run.entries(), gone)
-    session.folder.journal.drop([entry.seq for entry in fallen.dropped])
+    deleted = {outcome.ref for outcome in outcomes if outcome.state.succeeded}
+    deleted |= cascaded_refs(run, deleted)
+    session.folder.tombstones.confirm(run.id, deleted)
+    affected = split_by_deletion(run.entries(), deleted)
+    session.folder.journal.drop([entry.seq for entry in affected.dropped])
     unsent = run.read_info().steps - len(outcomes)
     code = interrupted if interrupted and unsent else exit_code_for(problems)
     info = run.update(
@@ -217,26 +224,26 @@ def _close(session: Session, run: Run, *, interrupted: ExitCode | None) -> Delet
         ended=session.timestamp(),
         counts=add_up(kinds),
         kinds=kinds,
-        entries=len(fallen.dropped),
+        entries=len(affected.dropped),
         exit_code=int(code),
     )
-    return DeleteReport(info, problems, fallen, unsent)
+    return DeleteReport(info, problems, affected, unsent)
 
 
-def cascaded_refs(run: Run, gone: set[Ref]) -> set[Ref]:
-    """Return the refs that were deleted with *gone* without being below it by their IDs:
-    categories.
+def cascaded_refs(run: Run, deleted: set[Ref]) -> set[Ref]:
+    """Return the refs that were deleted with *deleted* although their IDs do not contain it:
+    subcategories.
     """
     trees = [(ref, doc) for ref, doc in run.before() if kind_of(ref).parent_field]
-    names = {ref_key(ref) for ref in gone}
-    found: set[Ref] = set()
-    more = True
-    while more:
-        more = False
+    deleted_keys = {ref_key(ref) for ref in deleted}
+    cascaded: set[Ref] = set()
+    changed = True
+    while changed:
+        changed = False
         for ref, document in trees:
-            above = {ref_key(r) for r in references_of(ref, document or {})}
-            if ref_key(ref) not in names and above & names:
-                names.add(ref_key(ref))
-                found.add(ref)
-                more = True
-    return found
+            parents = {ref_key(r) for r in references_of(ref, document or {})}
+            if ref_key(ref) not in deleted_keys and parents & deleted_keys:
+                deleted_keys.add(ref_key(ref))
+                cascaded.add(ref)
+                changed = True
+    return cascaded

@@ -1,4 +1,4 @@
-"""Before a delete: what goes, what goes along, what is refused, what stays. Nothing is changed."""
+"""The impact of a delete: deleted entities, dependents, refusals, remains. Read-only."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from ocsync.tombstones import AffectedEntries, depends_on_any, mentions_any, spl
 class Referrer(NamedTuple):
     """The entities that name a ref in one of their fields: *number* of *kind*, such as *refs*.
 
-    *refuses* is why the platform will refuse the delete; empty where what happens to the name is
-    not documented.
+    *refuses* is the reason for which the platform will refuse the delete; empty where its behaviour
+    is not documented.
     """
 
     kind: str
@@ -31,10 +31,10 @@ class Referrer(NamedTuple):
 
 
 class DeleteRow(NamedTuple):
-    """One ref that is to go. *document* is None when it is not there.
+    """One ref to delete. *document* is None when it does not exist.
 
-    *gone_by* is the run of ours that deleted it already. *remaining* are what once came with it and
-    will not go with it.
+    *gone_by* is the run of this workspace that deleted it before. *remaining* are entities that
+    were created with it and will not be deleted with it.
     """
 
     ref: Ref
@@ -47,32 +47,33 @@ class DeleteRow(NamedTuple):
     @property
     def refused(self) -> list[Referrer]:
         """The referrers for which the platform will refuse the delete."""
-        return [held for held in self.referrers if held.refuses]
+        return [referrer for referrer in self.referrers if referrer.refuses]
 
 
 class DeleteImpact(NamedTuple):
-    """The consequences of a delete. *affected* and *naming* are about staged entries.
+    """The consequences of a delete.
 
-    *counted* is false when what goes along was not read.
+    *affected* are staged entries of the deleted refs, *referring* those that name one of them.
+    *counted* is false when the dependents were not read.
     """
 
     rows: list[DeleteRow]
     notified: list[TargetNotification]
     affected: AffectedEntries
-    naming: list[Entry]
+    referring: list[Entry]
     counted: bool
 
     @property
-    def there(self) -> list[DeleteRow]:
-        """The rows of what is there."""
+    def existing(self) -> list[DeleteRow]:
+        """The rows of the entities that exist."""
         return [row for row in self.rows if row.document is not None]
 
     @property
     def number(self) -> int:
-        """The number of entities to be deleted, each counted once as far as it is known by name."""
-        known = {ref_key(row.ref) for row in self.there}
+        """The number of entities to be deleted; those with a known ref count once."""
+        known = {ref_key(row.ref) for row in self.existing}
         more = 0
-        for row in self.there:
+        for row in self.existing:
             known |= {ref_key(ref) for ref in row.dependents.documents}
             more += sum(row.dependents.counts.values()) - len(row.dependents.documents)
         return len(known) + more
@@ -83,140 +84,160 @@ async def delete_impact(
 ) -> DeleteImpact:
     """Return the consequences of deleting *refs*; with *counting* false only the refs are read.
 
-    Raises Conflict when a run that is not finished still writes one of them, Refused when one is
-    the user that is signed in, ApiError when one may not be read.
+    Raises Conflict when an unfinished run still writes one of them, Refused when one is the user
+    that is signed in, ApiError when one may not be read.
     """
     _refuse_running(session, refs)
     _refuse_own_user(identity, refs)
     current: dict[Ref, Document | None] = {}
-    async for ref, found in read_current(session.api, refs):
-        if isinstance(found, OcsyncError):
-            raise found
-        current[ref] = found
-    known = {name: one.run for name, one in session.folder.tombstones.read().items()}
+    async for ref, document in read_current(session.api, refs):
+        if isinstance(document, OcsyncError):
+            raise document
+        current[ref] = document
+    deleting_runs = {
+        name: tombstone.run for name, tombstone in session.folder.tombstones.read().items()
+    }
     rows = {
-        ref: DeleteRow(ref, current[ref], Dependents({}, {}, [], []), known.get(ref_key(ref), ""))
+        ref: DeleteRow(
+            ref, current[ref], Dependents({}, {}, [], []), deleting_runs.get(ref_key(ref), "")
+        )
         for ref in refs
     }
-    there = [ref for ref in refs if current[ref] is not None]
-    wanted = {ref_key(ref) for ref in refs}
+    existing = [ref for ref in refs if current[ref] is not None]
+    deleted_keys = {ref_key(ref) for ref in refs}
 
     done = 0
 
-    async def look(ref: Ref) -> None:
+    async def read_row(ref: Ref) -> None:
         nonlocal done
-        rows[ref] = await _look(session, rows[ref], wanted)
+        rows[ref] = await _read_row(session, rows[ref], deleted_keys)
         done += 1
-        session.emit(Reading(done, len(there)))
+        session.emit(Reading(done, len(existing)))
 
     if counting:
-        await run_all(there, look, workers=min(workers, len(there)), stop=session.stop)
+        await run_all(existing, read_row, workers=min(workers, len(existing)), stop=session.stop)
         if session.stop.is_set():
             raise Interrupted("stopped; nothing was deleted")
     session.emit(ReadDone(len(refs), 0))
-    gone = {ref_key(ref) for row in rows.values() for ref in (row.ref, *row.dependents.subtree)}
+    gone_keys = {
+        ref_key(ref) for row in rows.values() for ref in (row.ref, *row.dependents.subtree)
+    }
     entries = session.folder.journal.entries()
-    fallen = split_by_deletion(entries, gone)
-    naming = [e for e in entries if mentions_any(e, gone) and not depends_on_any(e.ref, gone)]
-    kinds = {kind_of(ref).name for ref in there}
-    kinds |= {name for row in rows.values() for name in row.dependents.counts}
-    heard = await notified_targets(session, [KINDS[name] for name in kinds])
-    return DeleteImpact(list(rows.values()), heard, fallen, naming, counting)
-
-
-async def _look(session: Session, row: DeleteRow, wanted: Collection[str]) -> DeleteRow:
-    along = await read_dependents(session.api, row.ref, row.document or {})
-    held = [
-        await _held(session, row.ref, named, wanted, along)
-        for named in kind_of(row.ref).referenced_by
+    affected = split_by_deletion(entries, gone_keys)
+    referring = [
+        e for e in entries if mentions_any(e, gone_keys) and not depends_on_any(e.ref, gone_keys)
     ]
-    stays = []
-    made = [ref for ref in _brought(row.ref) if not depends_on_any(ref, wanted)]
-    async for ref, found in read_current(session.api, made):
-        if isinstance(found, dict):
-            stays.append(ref)
+    kinds = {kind_of(ref).name for ref in existing}
+    kinds |= {name for row in rows.values() for name in row.dependents.counts}
+    notified = await notified_targets(session, [KINDS[name] for name in kinds])
+    return DeleteImpact(list(rows.values()), notified, affected, referring, counting)
+
+
+async def _read_row(session: Session, row: DeleteRow, deleted_keys: Collection[str]) -> DeleteRow:
+    dependents = await read_dependents(session.api, row.ref, row.document or {})
+    referrers = [
+        await _referrers(session, row.ref, reference, deleted_keys, dependents)
+        for reference in kind_of(row.ref).referenced_by
+    ]
+    remaining = []
+    created_refs = [
+        ref for ref in _created_beside(row.ref) if not depends_on_any(ref, deleted_keys)
+    ]
+    async for ref, document in read_current(session.api, created_refs):
+        if isinstance(document, dict):
+            remaining.append(ref)
     return row._replace(
-        dependents=along,
-        referrers=tuple(one for one in held if one.number),
-        remaining=tuple(sorted(stays)),
+        dependents=dependents,
+        referrers=tuple(referrer for referrer in referrers if referrer.number),
+        remaining=tuple(sorted(remaining)),
     )
 
 
-def _brought(ref: Ref) -> Iterator[Ref]:
-    """Yield what the creation of a ref brought into being and does not depend on it: a buyer's
+def _created_beside(ref: Ref) -> Iterator[Ref]:
+    """Yield the refs that were created with *ref* and do not depend on it, such as a buyer's
     catalog.
     """
     ids = ids_of(ref)
-    for made in kind_of(ref).creates:
-        other = "/".join([made.kind, *(ids[name] for name in made.ids)])
-        if not depends_on_any(other, {ref_key(ref)}):
-            yield other
+    for creation in kind_of(ref).creates:
+        created_ref = "/".join([creation.kind, *(ids[name] for name in creation.ids)])
+        if not depends_on_any(created_ref, {ref_key(ref)}):
+            yield created_ref
 
 
-async def _held(
-    session: Session, ref: Ref, named: ReferencedBy, wanted: Collection[str], along: Dependents
+async def _referrers(
+    session: Session,
+    ref: Ref,
+    reference: ReferencedBy,
+    deleted_keys: Collection[str],
+    dependents: Dependents,
 ) -> Referrer:
     """Return the entities that name *ref* in a field and are not to be deleted themselves."""
-    query = {named.query: ref.rpartition("/")[2], "pageSize": "100"}
+    query = {reference.query: ref.rpartition("/")[2], "pageSize": "100"}
     try:
-        page = await session.api.page(named.path, query)
-        left: list[Ref] = []
+        page = await session.api.page(reference.path, query)
+        refs: list[Ref] = []
         released = 0
         for item in page.items:
-            holders = await _holders(session, named, item, ref, wanted)
-            staying = [one for one in holders if not _goes(one, wanted)]
+            holders = await _holders(session, reference, item, ref, deleted_keys)
+            staying = [holder for holder in holders if not _is_deleted(holder, deleted_keys)]
             released += not staying
-            left += staying
+            refs += staying
     except ApiError:
-        along.unread.append(named.kind)
-        return Referrer(named.kind, "", 0, ())
-    return Referrer(named.kind, named.delete_refusal, page.total_items - released, tuple(left))
+        dependents.unread.append(reference.kind)
+        return Referrer(reference.kind, "", 0, ())
+    return Referrer(
+        reference.kind, reference.delete_refusal, page.total_items - released, tuple(refs)
+    )
 
 
-def _goes(ref: Ref, wanted: Collection[str]) -> bool:
-    return ref.partition("/")[0] in KINDS and depends_on_any(ref, wanted)
+def _is_deleted(ref: Ref, deleted_keys: Collection[str]) -> bool:
+    return ref.partition("/")[0] in KINDS and depends_on_any(ref, deleted_keys)
 
 
 async def _holders(
-    session: Session, named: ReferencedBy, item: Document, ref: Ref, wanted: Collection[str]
+    session: Session,
+    reference: ReferencedBy,
+    item: Document,
+    ref: Ref,
+    deleted_keys: Collection[str],
 ) -> list[Ref]:
-    """Return the refs that an item of the list *named* stands for: itself, or those below it."""
-    if named.kind not in KINDS:
-        return [f"{named.kind}/{item.get(named.item_id)}"]
-    holder = ref_of(KINDS[named.kind], {}, item)
-    inner = KINDS.get(named.nested_kind)
-    prefix = holder.casefold().replace(named.kind, named.nested_kind, 1)
-    if inner is None or all(name.rpartition("/")[0] != prefix for name in wanted):
+    """Return the refs for an item of the list of *reference*: the item, or entities below it."""
+    if reference.kind not in KINDS:
+        return [f"{reference.kind}/{item.get(reference.item_id)}"]
+    holder = ref_of(KINDS[reference.kind], {}, item)
+    nested_kind = KINDS.get(reference.nested_kind)
+    prefix = holder.casefold().replace(reference.kind, reference.nested_kind, 1)
+    if nested_kind is None or all(name.rpartition("/")[0] != prefix for name in deleted_keys):
         return [holder]
-    [field] = [r.ids[0] for r in inner.references if r.kind == kind_of(ref).name]
-    path = inner.collection.format_map(ids_of(holder))
+    [field] = [r.ids[0] for r in nested_kind.references if r.kind == kind_of(ref).name]
+    path = nested_kind.collection.format_map(ids_of(holder))
     query = {field: ref.rpartition("/")[2]}
     pages = session.api.pages(path, query, key="ID")
-    found = [ref_of(inner, ids_of(holder), one) async for page in pages for one in page]
-    return found or [holder]
+    nested = [ref_of(nested_kind, ids_of(holder), row) async for page in pages for row in page]
+    return nested or [holder]
 
 
 def _refuse_running(session: Session, refs: Sequence[Ref]) -> None:
     run = session.folder.runs.find_unfinished()
     if run is None:
         return
-    wanted = {ref_key(ref) for ref in refs}
+    deleted_keys = {ref_key(ref) for ref in refs}
     with run:
-        touched = {entry.ref for entry in run.entries() if depends_on_any(entry.ref, wanted)}
-    if touched:
+        written = {entry.ref for entry in run.entries() if depends_on_any(entry.ref, deleted_keys)}
+    if written:
         raise Conflict(
-            f"run {run.id} is not finished and still writes {min(touched)}",
+            f"run {run.id} is not finished and still writes {min(written)}",
             hint="ocsync resume, then delete",
         )
 
 
 def _refuse_own_user(identity: Identity, refs: Iterable[Ref]) -> None:
-    """Refuse to delete the user who is signed in, as no other command could undo that."""
-    own = {f"{identity.user_type}-user/{identity.user_id}".casefold()}
+    """Refuse to delete the user who is signed in, which no other command could undo."""
+    own_keys = {f"{identity.user_type}-user/{identity.user_id}".casefold()}
     for ref in refs:
         if (
             identity.user_id
             and kind_of(ref).name == f"{identity.user_type}-user"
-            and depends_on_any(ref, own)
+            and depends_on_any(ref, own_keys)
         ):
             raise Refused(f"{ref} is the user that you are signed in as", hint="sign in as another")

@@ -1,4 +1,4 @@
-"""The sync targets that are notified of deletes: at once, paused or not (api-facts 3.3 and 4.3)."""
+"""Sync targets that get a message of a delete, paused or not (api-facts 3.3 and 4.3)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ocsync.schema import TARGETS, Kind, Target
 
 
 class NotificationRule(StrEnum):
-    """The kinds of message that a target may get of a delete."""
+    """The kinds of message that a target may get for a delete."""
 
     DELETED = "deleted"
     UNSURE = "unsure"
@@ -25,42 +25,44 @@ class NotificationRule(StrEnum):
 
 
 class TargetNotification(NamedTuple):
-    """The message that *target* gets; *paused* does not hold it back."""
+    """The kind of message that *target* gets; a pause does not hold it back."""
 
     target: str
     hearing: NotificationRule
     paused: bool = False
 
 
-_LOUDEST = (NotificationRule.DELETED, NotificationRule.UNSURE, NotificationRule.CHANGED)
+_BY_SEVERITY = (NotificationRule.DELETED, NotificationRule.UNSURE, NotificationRule.CHANGED)
 
 
 async def notified_targets(session: Session, kinds: Iterable[Kind]) -> list[TargetNotification]:
-    """Return the notifications of the targets that *kinds* feed when some of each are deleted."""
-    loud: dict[str, NotificationRule] = {}
+    """Return the notifications of the targets that *kinds* feed, for a delete of each kind."""
+    rules: dict[str, NotificationRule] = {}
     for kind in kinds:
         for name in kind.direct_targets:
-            one = _of(kind, TARGETS[name])
-            loud[name] = min(one, loud.get(name, one), key=_LOUDEST.index)
-    found = []
-    for name in (name for name in TARGETS if name in loud):
+            rule = _rule_of(kind, TARGETS[name])
+            rules[name] = min(rule, rules.get(name, rule), key=_BY_SEVERITY.index)
+    notifications = []
+    for name in (name for name in TARGETS if name in rules):
         try:
             server = (await read_targets(session.api, [TARGETS[name]]))[name]
         except ApiError:
-            found.append(TargetNotification(name, NotificationRule.UNREAD))
+            notifications.append(TargetNotification(name, NotificationRule.UNREAD))
             continue
-        found.append(TargetNotification(name, _with(loud[name], server), server.paused))
-    return found
+        notifications.append(
+            TargetNotification(name, _rule_with_config(rules[name], server), server.paused)
+        )
+    return notifications
 
 
-def _of(kind: Kind, target: Target) -> NotificationRule:
+def _rule_of(kind: Kind, target: Target) -> NotificationRule:
     if kind.assignment:
         return NotificationRule.CHANGED
     return NotificationRule.DELETED if target.deleted_namespace else NotificationRule.UNSURE
 
 
-def _with(hearing: NotificationRule, server: TargetState) -> NotificationRule:
+def _rule_with_config(rule: NotificationRule, server: TargetState) -> NotificationRule:
     if not server.exists:
         return NotificationRule.NO_CONFIG
-    on = server.sends_changes if hearing is NotificationRule.CHANGED else server.sends_deletes
-    return hearing if on else NotificationRule.OFF
+    publishes = server.sends_changes if rule is NotificationRule.CHANGED else server.sends_deletes
+    return rule if publishes else NotificationRule.OFF

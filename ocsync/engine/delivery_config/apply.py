@@ -1,7 +1,7 @@
 """Applying a file of delivery configurations: read, compare, resolve secrets, then send.
 
-Nothing is sent when anything of the file is wrong or a secret cannot be had. A configuration that
-is there is patched, a new one is put. Run again, it sends nothing.
+Nothing is sent when the file has an error or a secret cannot be read. A configuration that exists
+is patched, a new one is put. A second run of the same file sends nothing.
 """
 
 from __future__ import annotations
@@ -29,104 +29,119 @@ Secrets = dict[SecretSource, str]
 
 
 async def plan_changes(
-    session: Session, label: str, wanted: Iterable[DesiredConfig], *, secrets: bool
+    session: Session, label: str, configs: Iterable[DesiredConfig], *, secrets: bool
 ) -> list[ConfigChange]:
-    """Hold *wanted*, of file *label*, against the marketplace. Raises InputError, Refused."""
-    found = [plan_change(one, await _found(session, one.id), secrets=secrets) for one in wanted]
-    problems = [problem_of(label, one.wanted.id, fault) for one in found for fault in validate(one)]
+    """Compare *configs*, of file *label*, with the marketplace. Raises InputError, Refused."""
+    changes = [
+        plan_change(one, await _read_config(session, one.id), secrets=secrets) for one in configs
+    ]
+    problems = [
+        problem_of(label, one.desired.id, fault) for one in changes for fault in validate(one)
+    ]
     if problems:
         raise refusal(problems)
-    ours = {key.casefold() for key in session.folder.read_raw_attachments()}
+    attached = {key.casefold() for key in session.folder.read_raw_attachments()}
     taken = [
-        f"{change.wanted.id} {target_type}"
-        for change in found
+        f"{change.desired.id} {target_type}"
+        for change in changes
         for target_type in change.changed
-        if f"{change.wanted.id}/{target_type}".casefold() in ours
+        if f"{change.desired.id}/{target_type}".casefold() in attached
     ]
     if taken:
         text = f"{', '.join(taken)}: that is the listener that this workspace has attached"
         raise Refused(text, hint="ocsync delivery detach")
-    return found
+    return changes
 
 
-def resolved(label: str, found: Iterable[ConfigChange], *, run_commands: bool) -> Secrets:
+def resolve_secrets(label: str, changes: Iterable[ConfigChange], *, run_commands: bool) -> Secrets:
     """Return every secret to be sent. Raises TrustRequired for commands that are not trusted, and
-    InputError with all secrets that cannot be had or are too long.
+    InputError with all secrets that cannot be read or are too long.
     """
-    named = [(one.wanted.id, path, source) for one in found for path, source in one.sources]
-    commands = sorted({source.command for _, _, source in named if source.command})
-    if commands and not run_commands:
-        shown = ", ".join(f"`{command}`" for command in commands)
+    named_sources = [
+        (one.desired.id, path, source) for one in changes for path, source in one.sources
+    ]
+    commands_to_run = sorted({source.command for _, _, source in named_sources if source.command})
+    if commands_to_run and not run_commands:
+        shown = ", ".join(f"`{command}`" for command in commands_to_run)
         text = f"{label} wants to run {shown}"
         raise TrustRequired(text, hint="look at it, then give --run-commands if you trust it")
     secrets: Secrets = {}
     problems = []
-    for own, path, source in named:
+    for config_id, path, source in named_sources:
         try:
             if source not in secrets:
-                secrets[source] = resolve(source, f"{own} {path}")
-            why = _too_long(path, secrets[source])
+                secrets[source] = resolve(source, f"{config_id} {path}")
+            reason = _too_long(path, secrets[source])
         except ConfigError as error:
-            why = error.message
-        if why:
-            problems.append(problem_of(label, own, FieldError(path, "", why)))
+            reason = error.message
+        if reason:
+            problems.append(problem_of(label, config_id, FieldError(path, "", reason)))
     if problems:
         raise refusal(problems)
     return secrets
 
 
 async def apply(
-    session: Session, found: Sequence[ConfigChange], secrets: Mapping[SecretSource, str]
+    session: Session, changes: Sequence[ConfigChange], secrets: Mapping[SecretSource, str]
 ) -> None:
-    """Send what differs. Raises Refused, before anything is sent, where a PATCH would lose what
-    cannot be put back; Conflict when somebody changed a configuration meanwhile.
+    """Send the changes. Raises Refused, before anything is sent, where a PATCH would lose values
+    that cannot be restored; Conflict when somebody else has changed a configuration since.
     """
-    keeps = await probe_patch(session) if any(map(_relies, found)) else None
-    every = {one.wanted.id: keeps is not None and _names_every(one, keeps) for one in found}
-    for one in found:
-        if one.edits:
-            await _send(session, one, body_of(one, secrets, every=every[one.wanted.id]))
+    semantics = await probe_patch(session) if any(map(_depends_on_patch, changes)) else None
+    names_every = {
+        change.desired.id: semantics is not None and _names_every(change, semantics)
+        for change in changes
+    }
+    for change in changes:
+        if change.edits:
+            await _send(
+                session,
+                change,
+                body_of(change, secrets, all_targets=names_every[change.desired.id]),
+            )
 
 
-def _relies(one: ConfigChange) -> bool:
-    """Return whether the result depends on how a PATCH treats what it does not name."""
-    return one.found is not None and bool(one.changed) and not one.whole
+def _depends_on_patch(change: ConfigChange) -> bool:
+    """Return whether the result depends on how a PATCH treats fields that it does not name."""
+    return change.current is not None and bool(change.changed) and not change.whole
 
 
-def _names_every(one: ConfigChange, keeps: PatchSemantics) -> bool:
+def _names_every(change: ConfigChange, semantics: PatchSemantics) -> bool:
     """Return whether the PATCH has to name every target. Raises Refused where something would be
     lost.
     """
-    if not _relies(one):
+    if not _depends_on_patch(change):
         return False
-    if keeps.others and one.removes and not keeps.removes:
-        raise Refused(f"{one.wanted.id}: this platform does not take a target away")
-    lost = [*one.stays, *one.hidden, *one.unseen(one.wanted.targets)]
-    if keeps.others:
-        lost = [] if keeps.fields else one.unseen(one.changed)
+    if semantics.others and change.removes and not semantics.removes:
+        raise Refused(f"{change.desired.id}: this platform does not take a target away")
+    lost = [*change.stays, *change.hidden, *change.unseen(change.desired.targets)]
+    if semantics.others:
+        lost = [] if semantics.fields else change.unseen(change.changed)
     if lost:
         raise Refused(
-            f"{one.wanted.id}: this platform would drop {', '.join(lost)}; nothing was sent",
+            f"{change.desired.id}: this platform would drop {', '.join(lost)}; nothing was sent",
             hint="name every target in the file, each with its secrets, and give --secrets",
         )
-    return not keeps.others
+    return not semantics.others
 
 
-async def _send(session: Session, one: ConfigChange, body: Any) -> None:
-    own = one.wanted.id
-    if not json_equal(await _found(session, own), one.found):
-        text = f"{own} was changed by somebody else meanwhile; it was not sent"
+async def _send(session: Session, change: ConfigChange, body: Any) -> None:
+    config_id = change.desired.id
+    if not json_equal(await _read_config(session, config_id), change.current):
+        text = f"{config_id} was changed by somebody else meanwhile; it was not sent"
         raise Conflict(text, hint="the same command again shows how it stands")
-    await session.api.write("PATCH" if one.found is not None else "PUT", f"{PATH}/{own}", body)
-    left = plan_change(one.wanted, await _found(session, own), secrets=False)
-    if left.edits:
-        paths = ", ".join(edit.path for edit in left.edits)
-        raise Conflict(f"{own} was sent, but does not show it: {paths}")
+    await session.api.write(
+        "PATCH" if change.current is not None else "PUT", f"{PATH}/{config_id}", body
+    )
+    remaining = plan_change(change.desired, await _read_config(session, config_id), secrets=False)
+    if remaining.edits:
+        paths = ", ".join(edit.path for edit in remaining.edits)
+        raise Conflict(f"{config_id} was sent, but does not show it: {paths}")
 
 
-async def _found(session: Session, own: str) -> dict[str, Any] | None:
+async def _read_config(session: Session, config_id: str) -> dict[str, Any] | None:
     try:
-        return await session.api.get(f"{PATH}/{own}")
+        return await session.api.get(f"{PATH}/{config_id}")
     except NotFound:
         return None
 
@@ -134,5 +149,5 @@ async def _found(session: Session, own: str) -> dict[str, Any] | None:
 def _too_long(path: str, secret: str) -> str:
     target_type, _, name = path.partition(".")
     field = DELIVERY_TARGETS[target_type].get(name)
-    most = field.max if field else None
-    return f"is more than {most} characters" if most and len(secret) > most else ""
+    limit = field.max if field else None
+    return f"is more than {limit} characters" if limit and len(secret) > limit else ""

@@ -1,6 +1,7 @@
-"""Attaching: a listener beside the real delivery target, and taking it away again.
+"""Attaching a listener beside the real delivery target, and removing it.
 
-Intent to disk, one PATCH, confirmed by GET. A target that is there and not ours is never written.
+Each change records its intent on disk, sends one PATCH and confirms it by GET. A target that this
+workspace did not attach is never written.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ from ocsync.listener_attachment import (
 from ocsync.schema import Target
 
 CONFIRM_SECONDS = 20.0
-"""The time that a changed configuration may take to be seen; not documented."""
+"""The time in which a changed configuration has to become visible; not documented."""
 _DROPS = "drops the targets that a PATCH does not name"
-_OTHER_WAY = {
+_ALTERNATIVES = {
     "Http": "use its Kafka target (--servers, --topic), or have that consumer pass messages on",
     "Kafka": "use its Http target (--endpoint), or have that consumer pass messages on",
 }
@@ -49,12 +50,12 @@ class Listener(NamedTuple):
 
 
 class Detached(NamedTuple):
-    """The end of an attachment: whether the target had been there before, and what else of the
-    configuration has *changed* since it was found.
+    """The end of an attachment: *state* is its state before it was removed, *changed* are the other
+    fields and targets of the configuration that differ from those at the time of attaching.
     """
 
     attachment: Attachment
-    was: AttachmentState
+    state: AttachmentState
     changed: tuple[str, ...] = ()
 
 
@@ -63,14 +64,15 @@ async def attach(
 ) -> list[Attachment]:
     """Add *listener* to each configuration that delivers *targets*.
 
-    Nothing is sent when one has such a target already that is not ours, or when the platform would
-    not keep the others: Refused. One of ours that is there is changed.
+    Raises Refused, before anything is sent, when one already has such a target that this workspace
+    did not attach, or when the platform would not keep the others. A target that this workspace
+    attached before is changed.
     """
     known = await resolve_attachments(session)
     configs = await _configs_of(session, targets)
-    found = [await read_config(session, name) for name in configs]
-    _refuse_others(found, known, listener.target_type)
-    for document in found:
+    documents = [await read_config(session, name) for name in configs]
+    _refuse_occupied(documents, known, listener.target_type)
+    for document in documents:
         if document.get("Enabled") is False:
             session.notify(
                 NoticeLevel.WARNING, f"{document['ID']} is disabled: it delivers nothing"
@@ -78,24 +80,24 @@ async def attach(
     await _check_platform(session)
     return [
         await _attach(session, document, listener, known, names)
-        for document, names in zip(found, configs.values(), strict=True)
+        for document, names in zip(documents, configs.values(), strict=True)
     ]
 
 
 async def resolve_attachments(session: Session) -> dict[str, Attachment]:
-    """Return the attachments of this workspace by key; those that a crash left open are resolved by
-    reading.
+    """Return the attachments of this workspace by key; those that a crash left open are resolved
+    from the configuration on the marketplace.
 
     The run lock must be held.
     """
     known = session.folder.read_attachments()
     kept = {}
-    for key, mine in known.items():
-        document = await _found(session, mine.config)
-        if settled := resolve_intent(mine, document):
-            kept[key] = settled
-        elif target_in(document, mine.target_type):
-            session.notify(NoticeLevel.WARNING, _not_ours(mine))
+    for key, attachment in known.items():
+        document = await _read_or_empty(session, attachment.config)
+        if resolved := resolve_intent(attachment, document):
+            kept[key] = resolved
+        elif target_in(document, attachment.target_type):
+            session.notify(NoticeLevel.WARNING, _replaced_text(attachment))
     if kept != known:
         session.folder.write_attachments(kept)
     return kept
@@ -104,25 +106,25 @@ async def resolve_attachments(session: Session) -> dict[str, Attachment]:
 async def detach(
     session: Session, targets: Sequence[Target] = (), endpoint: str = ""
 ) -> list[Detached]:
-    """Take away what is attached by us: all of it, or what is attached for *targets*, or at
-    *endpoint*. Raises the first refusal, after the others are taken away.
+    """Remove the listeners that this workspace attached: all, or those for *targets*, or at
+    *endpoint*. Raises the first refusal, after the others are removed.
     """
-    wanted = {target.name for target in targets}
-    delivering = set(await _configs_of(session, targets, strict=False)) if wanted else set()
-    done, refused = [], list[OcsyncError]()
-    for mine in session.folder.read_attachments().values():
-        by_name = mine.config.casefold() in delivering or wanted & set(mine.targets)
-        if (wanted and not by_name) or (endpoint and endpoint not in _endpoints(mine)):
+    target_names = {target.name for target in targets}
+    configs = set(await _configs_of(session, targets, strict=False)) if target_names else set()
+    detached, refused = [], list[OcsyncError]()
+    for attachment in session.folder.read_attachments().values():
+        by_name = attachment.config.casefold() in configs or target_names & set(attachment.targets)
+        if (target_names and not by_name) or (endpoint and endpoint not in _endpoints(attachment)):
             continue
         try:
-            done.append(await _detach(session, mine))
+            detached.append(await _detach(session, attachment))
         except ApiError as error:
             refused.append(error)
-    if not (wanted or endpoint):
+    if not (target_names or endpoint):
         await remove_probe(session)
     if refused:
         raise refused[0]
-    return done
+    return detached
 
 
 async def unknown_listeners(
@@ -131,18 +133,22 @@ async def unknown_listeners(
     """Return the configurations of *targets* with an Http target at *endpoint* that this workspace
     did not attach.
 
-    Such a one is left when the workspace that attached it is lost.
+    Such a target remains when the workspace that attached it is lost.
     """
-    mine = {a.config.casefold() for a in session.folder.read_attachments().values()}
-    names = [name for name in await _configs_of(session, targets, strict=False) if name not in mine]
-    found = [await _found(session, name) for name in names]
-    return [d["ID"] for d in found if target_in(d, "Http").get("Endpoint") == endpoint]
+    own_configs = {a.config.casefold() for a in session.folder.read_attachments().values()}
+    names = [
+        name
+        for name in await _configs_of(session, targets, strict=False)
+        if name not in own_configs
+    ]
+    documents = [await _read_or_empty(session, name) for name in names]
+    return [d["ID"] for d in documents if target_in(d, "Http").get("Endpoint") == endpoint]
 
 
 async def remove(session: Session, names: Sequence[str], target_type: str) -> None:
     """Remove the targets of type *target_type* from the configurations *names*, whoever added them.
 
-    Raises Refused where the platform would take away more.
+    Raises Refused where the platform would remove other targets too.
     """
     await _check_platform(session)
     for name in names:
@@ -150,10 +156,10 @@ async def remove(session: Session, names: Sequence[str], target_type: str) -> No
 
 
 async def _check_platform(session: Session) -> None:
-    """Refuse a platform on which a target cannot come and go without harm to the others."""
-    keeps = await probe_patch(session)
-    if not (keeps.others and keeps.removes):
-        lacking = "does not take a target away again" if keeps.others else _DROPS
+    """Refuse a platform on which adding or removing a target changes the others."""
+    semantics = await probe_patch(session)
+    if not (semantics.others and semantics.removes):
+        lacking = "does not take a target away again" if semantics.others else _DROPS
         text = f"this platform {lacking}; nothing was changed"
         raise Refused(text, hint="PUT the whole configuration, secrets and all, by other means")
 
@@ -165,13 +171,13 @@ async def _remove(session: Session, name: str, target_type: str) -> None:
 
 async def _attach(
     session: Session,
-    found: dict[str, Any],
+    document: dict[str, Any],
     listener: Listener,
     known: Mapping[str, Attachment],
     names: list[str],
 ) -> Attachment:
-    config, target_type = str(found["ID"]), listener.target_type
-    old = known.get(f"{config}/{target_type}")
+    config, target_type = str(document["ID"]), listener.target_type
+    previous = known.get(f"{config}/{target_type}")
     intent = Attachment(
         config=config,
         target_type=target_type,
@@ -179,39 +185,41 @@ async def _attach(
         phase=AttachmentPhase.ATTACHING,
         since=session.timestamp(),
         by=session.by,
-        targets=sorted({*names, *(old.targets if old else ())}),
-        was=old.shown if old else {},
-        found=old.found if old else found,
+        targets=sorted({*names, *(previous.targets if previous else ())}),
+        was=previous.shown if previous else {},
+        found=previous.found if previous else document,
     )
-    _remember(session, intent)
+    _save_attachment(session, intent)
     body = {"DeliveryTargets": {target_type: {**listener.shown, **listener.secrets}}}
     await session.api.write("PATCH", f"{PATH}/{config}", body)
-    mine = msgspec.structs.replace(intent, phase=AttachmentPhase.ATTACHED, was={})
+    attached = msgspec.structs.replace(intent, phase=AttachmentPhase.ATTACHED, was={})
     await _confirm(
         session,
         config,
-        lambda now: attachment_state(mine, now, target_type) is AttachmentState.OURS,
+        lambda now: attachment_state(attached, now, target_type) is AttachmentState.OURS,
     )
-    _remember(session, mine)
-    return mine
+    _save_attachment(session, attached)
+    return attached
 
 
-async def _detach(session: Session, mine: Attachment) -> Detached:
-    document = await _found(session, mine.config)
-    was = attachment_state(mine, document, mine.target_type)
+async def _detach(session: Session, attachment: Attachment) -> Detached:
+    document = await _read_or_empty(session, attachment.config)
+    was = attachment_state(attachment, document, attachment.target_type)
     if was is AttachmentState.OURS:
-        _remember(session, msgspec.structs.replace(mine, phase=AttachmentPhase.DETACHING))
-        await _remove(session, mine.config, mine.target_type)
-        document = await _found(session, mine.config)
-    _forget(session, mine)
-    changed = _differences(mine.found, document) if document else []
-    theirs = mine.target_type if was is AttachmentState.THEIRS else ""
-    return Detached(mine, was, tuple(name for name in changed if name != theirs))
+        _save_attachment(
+            session, msgspec.structs.replace(attachment, phase=AttachmentPhase.DETACHING)
+        )
+        await _remove(session, attachment.config, attachment.target_type)
+        document = await _read_or_empty(session, attachment.config)
+    _drop_attachment(session, attachment)
+    changed = _differences(attachment.found, document) if document else []
+    taken_over = attachment.target_type if was is AttachmentState.THEIRS else ""
+    return Detached(attachment, was, tuple(name for name in changed if name != taken_over))
 
 
-def _differences(found: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return the fields and targets that are not as they were found."""
-    old, new = _flat(found), _flat(now)
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return the fields and targets that differ between the two documents."""
+    old, new = _flat(before), _flat(now)
     return sorted(
         name for name in old.keys() | new.keys() if not json_equal(old.get(name), new.get(name))
     )
@@ -223,19 +231,19 @@ def _flat(document: Mapping[str, Any]) -> dict[str, Any]:
     return {**rest, **(targets if isinstance(targets, dict) else {})}
 
 
-def _refuse_others(
-    found: Sequence[dict[str, Any]], known: Mapping[str, Attachment], target_type: str
+def _refuse_occupied(
+    documents: Sequence[dict[str, Any]], known: Mapping[str, Attachment], target_type: str
 ) -> None:
     taken = []
-    for document in found:
-        mine = known.get(f"{document['ID']}/{target_type}")
-        if attachment_state(mine, document, target_type) is AttachmentState.THEIRS:
-            place = destination_of(target_in(document, target_type))
+    for document in documents:
+        attachment = known.get(f"{document['ID']}/{target_type}")
+        if attachment_state(attachment, document, target_type) is AttachmentState.THEIRS:
+            address = destination_of(target_in(document, target_type))
             article = "an HTTP" if target_type == "Http" else f"a {target_type}"
-            taken.append(f"{document['ID']} has {article} target already ({place})")
+            taken.append(f"{document['ID']} has {article} target already ({address})")
     if taken:
         text = f"{'; '.join(taken)}: a configuration has one of each type, and it is not ours"
-        raise Refused(text, hint=_OTHER_WAY[target_type])
+        raise Refused(text, hint=_ALTERNATIVES[target_type])
 
 
 async def _configs_of(
@@ -253,14 +261,14 @@ async def _configs_of(
             f"{', '.join(missing)}: no sync config on this marketplace",
             hint="ocsync delivery bind TARGET CONFIG",
         )
-    found: dict[str, list[str]] = {}
+    configs: dict[str, list[str]] = {}
     for name, state in states.items():
         if state.exists:
-            found.setdefault(state.delivery.casefold(), []).append(name)
-    return found
+            configs.setdefault(state.delivery.casefold(), []).append(name)
+    return configs
 
 
-async def _found(session: Session, name: str) -> dict[str, Any]:
+async def _read_or_empty(session: Session, name: str) -> dict[str, Any]:
     """Return the configuration *name*, empty when it does not exist any more."""
     try:
         return await read_config(session, name)
@@ -270,27 +278,30 @@ async def _found(session: Session, name: str) -> dict[str, Any]:
 
 async def _confirm(session: Session, name: str, shows: Callable[[dict[str, Any]], bool]) -> None:
     async def is_so() -> bool:
-        return shows(await _found(session, name))
+        return shows(await _read_or_empty(session, name))
 
     if not await poll(session, is_so, patience=CONFIRM_SECONDS):
         text = f"delivery configuration {name} does not show the change after {CONFIRM_SECONDS:g} s"
         raise TryLater(text, hint="ocsync delivery show, then the same command again")
 
 
-def _endpoints(mine: Attachment) -> list[str]:
-    return [shown["Endpoint"] for shown in (mine.shown, mine.was) if "Endpoint" in shown]
+def _endpoints(attachment: Attachment) -> list[str]:
+    return [
+        shown["Endpoint"] for shown in (attachment.shown, attachment.was) if "Endpoint" in shown
+    ]
 
 
-def _not_ours(mine: Attachment) -> str:
-    return (
-        f"{mine.config}: its {mine.target_type} target is not our listener any more; left as it is"
+def _replaced_text(attachment: Attachment) -> str:
+    target = f"{attachment.config}: its {attachment.target_type} target"
+    return f"{target} is not our listener any more; left as it is"
+
+
+def _save_attachment(session: Session, attachment: Attachment) -> None:
+    session.folder.write_attachments(
+        {**session.folder.read_attachments(), attachment.key: attachment}
     )
 
 
-def _remember(session: Session, mine: Attachment) -> None:
-    session.folder.write_attachments({**session.folder.read_attachments(), mine.key: mine})
-
-
-def _forget(session: Session, mine: Attachment) -> None:
+def _drop_attachment(session: Session, attachment: Attachment) -> None:
     known = session.folder.read_attachments()
-    session.folder.write_attachments({key: a for key, a in known.items() if key != mine.key})
+    session.folder.write_attachments({key: a for key, a in known.items() if key != attachment.key})

@@ -1,4 +1,4 @@
-"""Delivery configurations: looked at, and which sync targets deliver by them."""
+"""Delivery configurations, and the sync targets that use them."""
 
 from __future__ import annotations
 
@@ -25,28 +25,32 @@ class DeliveryConfig(NamedTuple):
     @property
     def kinds(self) -> list[str]:
         """The names of its delivery targets."""
-        found = self.document.get("DeliveryTargets")
-        return [name for name, value in found.items() if value] if isinstance(found, dict) else []
+        targets = self.document.get("DeliveryTargets")
+        return (
+            [name for name, value in targets.items() if value] if isinstance(targets, dict) else []
+        )
 
 
 class BindResult(NamedTuple):
-    """A sync target that delivers by a configuration now, and by which it did (empty for none)."""
+    """A sync target that now uses a configuration; *previous* is the one before, empty for none."""
 
     target: Target
-    was: str
+    previous: str
     paused: bool = False
 
 
 async def list_configured(session: Session, targets: Sequence[Target]) -> list[DeliveryConfig]:
     """Return every delivery configuration with the targets that use it."""
     states = await read_targets(session.api, targets)
-    found = []
+    configs = []
     async for page in session.api.pages(PATH, key="ID"):
         for document in page:
-            own = str(document["ID"]).casefold()
-            users = tuple(n for n, s in states.items() if s.exists and s.delivery.casefold() == own)
-            found.append(DeliveryConfig(document, users))
-    return found
+            config_id = str(document["ID"]).casefold()
+            users = tuple(
+                n for n, s in states.items() if s.exists and s.delivery.casefold() == config_id
+            )
+            configs.append(DeliveryConfig(document, users))
+    return configs
 
 
 async def read_config(session: Session, name: str) -> dict[str, Any]:
@@ -55,15 +59,15 @@ async def read_config(session: Session, name: str) -> dict[str, Any]:
 
 
 async def bind(session: Session, targets: Sequence[Target], name: str) -> list[BindResult]:
-    """Let *targets* deliver by the configuration *name*; one without a sync config gets one.
+    """Let *targets* use the configuration *name*; a target without a sync config gets one.
 
-    Only that is changed: a PATCH keeps flags and pause. Raises NotFound.
+    Nothing else changes: a PATCH keeps flags and pause. Raises NotFound.
     """
     document = await read_config(session, name)
     if document.get("Enabled") is False:
         session.notify(NoticeLevel.WARNING, f"{name} is disabled: it delivers nothing")
     states = await read_targets(session.api, targets)
-    done = []
+    results = []
     for target in targets:
         state = states[target.name]
         if not state.exists:
@@ -71,34 +75,34 @@ async def bind(session: Session, targets: Sequence[Target], name: str) -> list[B
             await session.api.write("PUT", target.path, {"DeliveryConfigID": name, **flags})
         elif state.delivery.casefold() != name.casefold():
             await session.api.write("PATCH", target.path, {"DeliveryConfigID": name})
-        done.append(BindResult(target, state.delivery, state.paused))
-    return done
+        results.append(BindResult(target, state.delivery, state.paused))
+    return results
 
 
 async def targets_bound_to(session: Session, targets: Sequence[Target]) -> list[TargetState]:
     """Return the sync configs of *targets* that exist, and so can be removed.
 
-    Raises Conflict for one that we have paused, PausedByOther for one that somebody else has: what
-    is held for it would be lost.
+    Raises Conflict for a target that this workspace has paused, PausedByOther for one that somebody
+    else has paused: the messages that the pause holds would be lost.
     """
-    seen = (await read_status(session, targets)).values()
-    held = (PauseState.PAUSED_BY_US, PauseState.UNCERTAIN)
-    ours = [s.target.name for s in seen if s.state in held]
-    if ours:
+    statuses = (await read_status(session, targets)).values()
+    held_states = (PauseState.PAUSED_BY_US, PauseState.UNCERTAIN)
+    paused_here = [s.target.name for s in statuses if s.state in held_states]
+    if paused_here:
         raise Conflict(
-            f"{', '.join(ours)}: paused by this workspace; what is held would be lost",
-            hint=f"ocsync resume, or ocsync unpause {' '.join(ours)}",
+            f"{', '.join(paused_here)}: paused by this workspace; what is held would be lost",
+            hint=f"ocsync resume, or ocsync unpause {' '.join(paused_here)}",
         )
-    theirs = [s.target.name for s in seen if s.state is PauseState.PAUSED_BY_OTHER]
-    if theirs:
+    paused_by_other = [s.target.name for s in statuses if s.state is PauseState.PAUSED_BY_OTHER]
+    if paused_by_other:
         raise PausedByOther(
-            f"{', '.join(theirs)}: paused by someone else; what is held would be lost",
-            hint=f"ocsync unpause {' '.join(theirs)} --force, if that is meant",
+            f"{', '.join(paused_by_other)}: paused by someone else; what is held would be lost",
+            hint=f"ocsync unpause {' '.join(paused_by_other)} --force, if that is meant",
         )
-    return [one.server for one in seen if one.server.exists]
+    return [one.server for one in statuses if one.server.exists]
 
 
 async def unbind(session: Session, targets: Sequence[Target]) -> None:
-    """Remove the sync configs of *targets*: nothing is delivered for them any more."""
+    """Remove the sync configs of *targets*, which ends their delivery."""
     for target in targets:
         await session.api.delete(target.path)

@@ -1,7 +1,7 @@
-"""A probe of what a PATCH of a delivery configuration leaves alone: not documented (api-facts 4.2).
+"""A probe of the effect of a PATCH on a delivery configuration: not documented (api-facts 4.2).
 
-Secrets that a PATCH dropped could not be put back, for the platform does not show them; so it is
-tried on a configuration made for that, disabled, that nothing uses.
+Secrets that a PATCH drops cannot be restored, because the platform hides them. So the probe uses a
+configuration of its own, which is disabled and which nothing refers to.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class PatchSemantics(NamedTuple):
     """The effect of a PATCH of `DeliveryTargets` on targets that it does not name.
 
     *others*: targets that it does not name stay. *fields*: so do fields of those that it names.
-    *removes*: null takes a target away, and no other.
+    *removes*: null removes that target alone.
     """
 
     others: bool
@@ -31,18 +31,22 @@ class PatchSemantics(NamedTuple):
 
 
 async def probe_patch(session: Session) -> PatchSemantics:
-    """Try it. Raises TryLater when somebody else tries at the same time."""
+    """Try each kind of PATCH. Raises TryLater when somebody else does the same at the same time."""
     path = f"{PATH}/{PROBE}"
-    both = {"MessageSender": _DUMMY, "Http": {**_DUMMY, **_CUSTOM}}
-    await session.api.write("PUT", path, {"Name": PROBE, "Enabled": False, "DeliveryTargets": both})
+    targets = {"MessageSender": _DUMMY, "Http": {**_DUMMY, **_CUSTOM}}
+    await session.api.write(
+        "PUT", path, {"Name": PROBE, "Enabled": False, "DeliveryTargets": targets}
+    )
     try:
-        part = await _after(session, {"Http": {"Endpoint": "https://else.invalid"}})
-        fields = bool((part.get("Http") or {}).get("CustomAuthHeaderName"))
-        whole = await _after(session, {"Http": {**_DUMMY, **_CUSTOM}})
-        others = bool(whole.get("MessageSender") and whole.get("Http"))
-        none = await _after(session, {"Http": None})
+        after_partial = await _after(session, {"Http": {"Endpoint": "https://else.invalid"}})
+        fields = bool((after_partial.get("Http") or {}).get("CustomAuthHeaderName"))
+        after_full = await _after(session, {"Http": {**_DUMMY, **_CUSTOM}})
+        others = bool(after_full.get("MessageSender") and after_full.get("Http"))
+        after_removal = await _after(session, {"Http": None})
         return PatchSemantics(
-            others, others and fields, bool(none.get("MessageSender")) and not none.get("Http")
+            others,
+            others and fields,
+            bool(after_removal.get("MessageSender")) and not after_removal.get("Http"),
         )
     except NotFound as error:
         text = "somebody else tried the same on this marketplace at the same time"
@@ -61,11 +65,11 @@ async def _after(session: Session, targets: dict[str, Any]) -> dict[str, Any]:
         raise
     except ApiError:
         return {}
-    found = (await session.api.get(path) or {}).get("DeliveryTargets")
-    return found if isinstance(found, dict) else {}
+    current = (await session.api.get(path) or {}).get("DeliveryTargets")
+    return current if isinstance(current, dict) else {}
 
 
 async def remove_probe(session: Session) -> None:
-    """Remove what a crash in the middle of trying may have left."""
+    """Remove the configuration that a crash during the probe may have left."""
     with suppress(ApiError):
         await session.api.delete(f"{PATH}/{PROBE}")

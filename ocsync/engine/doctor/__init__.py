@@ -1,9 +1,9 @@
-"""Doctor: everything that can be wrong with the set-up, each with its fix.
+"""Checks of the setup, each problem with its fix.
 
-A check looks at one thing and says, line by line, what is so, why it matters and what to type. It
-is one row of a table: `LOCAL` here for what this machine tells, `server.CHECKS` for what only the
-server does. A check that fails says so and stops no other. Looking changes nothing; what `repair`
-does is safe, or asked for first.
+A check looks at one thing and yields results: a fact, why it matters, and the command to type. Each
+is one row of a table: `LOCAL` here for checks of this machine, `server.CHECKS` for those that need
+the server. A check that fails reports that and stops no other. Checks change nothing; a repair by
+`repair` is safe, or is made after a question.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ LOCAL: tuple[Check, ...] = (
     Check("packages", environment.packages),
     Check("terminal", environment.terminal),
     Check("environment", environment.environment),
-    Check("user", environment.who),
-    Check("workspace", workspace.found),
+    Check("user", environment.user),
+    Check("workspace", workspace.location),
     Check("format", workspace.format_known, _W),
     Check("owner", workspace.owner, _W),
     Check("files", workspace.file_kinds, _W),
     Check("modes", workspace.modes, _W),
     Check("ignored", workspace.ignored, _W),
     Check("leftovers", workspace.leftovers, _W),
-    Check("disk", workspace.room),
-    Check("profile", profile.whole, _W),
+    Check("disk", workspace.disk_space),
+    Check("profile", profile.settings, _W),
     Check("host", profile.host, _P),
     Check("proxy", environment.proxy, _P),
     Check("secret", profile.secret, _P),
     Check("trust", profile.trust, _P),
-    Check(LOGS, log_repair.records, _F),
+    Check(LOGS, log_repair.logs, _F),
     Check("locks", leftovers.locks, _F),
     Check("runs", leftovers.runs, _F),
     Check("seals", leftovers.seals, _F),
@@ -57,22 +57,25 @@ BEFORE_ASKING = ("profile", "secret", "trust")
 """The checks without which the server is not asked."""
 
 
-def can_ask(found: DoctorReport) -> bool:
+def can_ask(report: DoctorReport) -> bool:
     """Return whether signing in makes sense after the local checks."""
-    bad = any(one.level is Level.WRONG and one.id in BEFORE_ASKING for one in found.said)
-    return not bad and not any(name in found.skipped for name in BEFORE_ASKING)
+    failed = any(one.level is Level.WRONG and one.id in BEFORE_ASKING for one in report.results)
+    return not failed and not any(name in report.skipped for name in BEFORE_ASKING)
 
 
-def repair(found: DoctorReport, ask: Callable[[CheckResult], bool]) -> Iterator[CheckResult]:
-    """Repair what can be; what was done, or why not. Where something is lost by a repair, *ask* has
-    to show what that is, and to get a yes.
+def repair(report: DoctorReport, ask: Callable[[CheckResult], bool]) -> Iterator[CheckResult]:
+    """Yield a result for each repair made, or why it was not.
+
+    Before a repair that loses something, *ask* has to show the loss and to return true.
     """
-    for one in found.said:
-        if one.repair is None:
+    for result in report.results:
+        if result.repair is None:
             continue
-        if one.repair.ask and not ask(one):
+        if result.repair.ask and not ask(result):
             continue
         try:
-            yield one._replace(level=Level.FINE, what=one.repair.do(), why="", fix="", repair=None)
+            yield result._replace(
+                level=Level.FINE, what=result.repair.do(), consequence="", fix="", repair=None
+            )
         except (OSError, OcsyncError) as error:
-            yield failed(one.id, error)._replace(what=f"not repaired: {error}")
+            yield failed(result.id, error)._replace(what=f"not repaired: {error}")

@@ -27,8 +27,9 @@ class Level(StrEnum):
 
 
 class Repair(NamedTuple):
-    """The repair that `--fix` makes: *do* returns a description of it. *ask* is the question put
-    first, where something is lost by it; a repair without one is safe.
+    """The repair that `--fix` makes: *do* makes it and returns its description.
+
+    *ask* is the question to put before a repair that loses something; a repair without one is safe.
     """
 
     do: Callable[[], str]
@@ -36,14 +37,14 @@ class Repair(NamedTuple):
 
 
 class CheckResult(NamedTuple):
-    """One line of the answer: what is so, why it matters, what to type.
+    """One result: *what* is the fact, *consequence* why it matters, *fix* the command to type.
 
-    *details* are the lines that it stands on. *code* is what the command exits with for it.
+    *details* are lines of evidence. *code* is the exit code of the command for this result.
     """
 
     level: Level
     what: str
-    why: str = ""
+    consequence: str = ""
     fix: str = ""
     code: ExitCode = ExitCode.FAILED
     repair: Repair | None = None
@@ -52,33 +53,33 @@ class CheckResult(NamedTuple):
 
 
 def passed(what: str) -> CheckResult:
-    """Return the result that all is well."""
+    """Return the result of a check that found no problem."""
     return CheckResult(Level.FINE, what)
 
 
 def warning(
-    what: str, why: str = "", fix: str = "", *, repair: Repair | None = None
+    what: str, consequence: str = "", fix: str = "", *, repair: Repair | None = None
 ) -> CheckResult:
-    """Return a result that the operator should know; nothing is wrong."""
-    return CheckResult(Level.NOTE, what, why, fix, repair=repair)
+    """Return a result that the operator should know, but that is no problem."""
+    return CheckResult(Level.NOTE, what, consequence, fix, repair=repair)
 
 
 def problem(
     what: str,
-    why: str = "",
+    consequence: str = "",
     fix: str = "",
     *,
     code: ExitCode = ExitCode.FAILED,
     repair: Repair | None = None,
     details: Sequence[str] = (),
 ) -> CheckResult:
-    """Return the result that something does not work, or is in danger."""
-    return CheckResult(Level.WRONG, what, why, fix, code, repair, tuple(details))
+    """Return the result that something does not work, or may be lost."""
+    return CheckResult(Level.WRONG, what, consequence, fix, code, repair, tuple(details))
 
 
-def of_error(error: OcsyncError, why: str = "") -> CheckResult:
-    """Return the result that an error gives."""
-    return problem(error.message, why, error.hint, code=error.exit_code)
+def of_error(error: OcsyncError, consequence: str = "") -> CheckResult:
+    """Return *error* as a result."""
+    return problem(error.message, consequence, error.hint, code=error.exit_code)
 
 
 @dataclass
@@ -99,7 +100,7 @@ class Setup:
     torn: list[str] = field(default_factory=list)
 
     def short(self, path: Path) -> str:
-        """Return *path* as it would be typed here."""
+        """Return *path* as the operator types it: relative to the current folder where possible."""
         return str(path.relative_to(self.cwd) if path.is_relative_to(self.cwd) else path)
 
     @cached_property
@@ -116,7 +117,7 @@ class Setup:
 
     @property
     def busy(self) -> bool:
-        """True while another command works on this profile, as far as this machine can tell."""
+        """True while another command holds a lock of this profile and is not known to be dead."""
         holders = [read_holder(self.folder.path / name) for name in ("run.lock", "journal.lock")]
         return any(h and h.alive is not False and h.pid != os.getpid() for h in holders)
 
@@ -138,11 +139,11 @@ class Needs(StrEnum):
 
 
 LOGS = "logs"
-"""The check that tells of damaged logs, so that those after it need not."""
+"""The check that reports damaged logs, so that the checks after it need not."""
 
 
 class Check(NamedTuple):
-    """A check: its name, what it needs, and what it finds."""
+    """A check: its name, the function that yields its results, and its precondition."""
 
     id: str
     look: Callable[[Setup], Iterable[CheckResult]]
@@ -154,40 +155,40 @@ class DoctorReport(NamedTuple):
     lacked.
     """
 
-    said: list[CheckResult]
+    results: list[CheckResult]
     skipped: dict[str, str]
 
     @property
     def exit_code(self) -> ExitCode:
         """The exit code: DONE when nothing is wrong."""
-        return first_of(one.code for one in self.said if one.level is Level.WRONG)
+        return first_of(one.code for one in self.results if one.level is Level.WRONG)
 
     def count(self, level: Level) -> int:
         """Return the number of results of this level."""
-        return sum(one.level is level for one in self.said)
+        return sum(one.level is level for one in self.results)
 
 
 def run_checks(setup: Setup, checks: Iterable[Check]) -> DoctorReport:
-    """Make every check that makes sense."""
+    """Run every check whose precondition is met."""
     missing = _missing(setup)
-    found = DoctorReport([], {})
+    report = DoctorReport([], {})
     order = list(Needs)
     for check in checks:
         if order.index(check.needs) < order.index(missing):
-            found.said.extend(_made(check, setup))
+            report.results.extend(_run_check(check, setup))
         else:
-            found.skipped[check.id] = missing.value
-        damaged = any(one.id == LOGS and one.level is Level.WRONG for one in found.said)
+            report.skipped[check.id] = missing.value
+        damaged = any(one.id == LOGS and one.level is Level.WRONG for one in report.results)
         if damaged and missing is Needs.SIGN_IN:
             missing = Needs.LOGS
-    return found
+    return report
 
 
 def _missing(setup: Setup) -> Needs:
-    """Return the first precondition that is not met; a sign-in never is, here."""
+    """Return the first precondition that is not met; local checks never have a sign-in."""
     try:
-        there = setup.workspace.exists or setup.workspace.profile_names()
-        if not there:
+        exists = setup.workspace.exists or setup.workspace.profile_names()
+        if not exists:
             return Needs.WORKSPACE
         setup.folder  # noqa: B018 - reading it is the check
     except (OcsyncError, OSError):
@@ -199,27 +200,27 @@ def _missing(setup: Setup) -> Needs:
     return Needs.SIGN_IN
 
 
-def _made(check: Check, setup: Setup) -> list[CheckResult]:
-    said: list[CheckResult] = []
+def _run_check(check: Check, setup: Setup) -> list[CheckResult]:
+    results: list[CheckResult] = []
     try:
-        said.extend(one._replace(id=check.id) for one in check.look(setup))
-    except Exception as error:  # noqa: BLE001 - a check that fails is told, and the others go on
-        said.append(failed(check.id, error))
-    return said
+        results.extend(one._replace(id=check.id) for one in check.look(setup))
+    except Exception as error:  # noqa: BLE001 - a check that fails is reported, and the others run
+        results.append(failed(check.id, error))
+    return results
 
 
 def failed(name: str, error: Exception) -> CheckResult:
     """Return the result of a check that could not be completed."""
     if isinstance(error, OcsyncError):
-        said = of_error(error, "whatever needs it cannot go on")
+        result = of_error(error, "whatever needs it cannot go on")
     elif isinstance(error, OSError):
-        place = f"{error.filename}: " if error.filename else ""
-        said = problem(f"{place}{error.strerror or error}", "it cannot be looked at")
+        path = f"{error.filename}: " if error.filename else ""
+        result = problem(f"{path}{error.strerror or error}", "it cannot be looked at")
     else:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        said = problem(
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        result = problem(
             f"this check failed itself: {type(error).__name__}: {error}",
             "it says nothing about the set-up; the other checks are not touched by it",
-            f"report it, with {Path(where.filename).name}:{where.lineno}",
+            f"report it, with {Path(frame.filename).name}:{frame.lineno}",
         )
-    return said._replace(id=name)
+    return result._replace(id=name)

@@ -18,7 +18,7 @@ from ocsync.errors import ConfigError, ExitCode
 OLDEST = (3, 11)
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?\s*\(?([^;)]*)\)?\s*(;.*)?")
 _LIMIT = re.compile(r"(>=|<|==)\s*([\d.]+)")
-_SILENT = {
+_EFFECTS = {
     "OCSYNC_YES": "every question is answered with yes",
     "OCSYNC_CONFIRM": "writes to production are confirmed",
     "OCSYNC_PROFILE": "the current profile is not the one used",
@@ -29,12 +29,16 @@ _SILENT = {
 
 def python(_: Setup) -> Iterator[CheckResult]:
     """Check that this Python is new enough."""
-    found = f"Python {platform.python_version()}, ocsync {__version__}"
+    versions = f"Python {platform.python_version()}, ocsync {__version__}"
     if sys.version_info < OLDEST:
-        yield problem(found, "3.11 or newer is needed", "install a newer Python, then ocsync again",
-                    code=ExitCode.BAD_CONFIG)  # fmt: skip
+        yield problem(
+            versions,
+            "3.11 or newer is needed",
+            "install a newer Python, then ocsync again",
+            code=ExitCode.BAD_CONFIG,
+        )
     else:
-        yield passed(found)
+        yield passed(versions)
 
 
 def packages(_: Setup) -> Iterator[CheckResult]:
@@ -57,24 +61,26 @@ def packages(_: Setup) -> Iterator[CheckResult]:
 
 
 def _mismatch(requirement: str) -> str:
-    """Return what is wrong with a required package, empty when it is as asked for."""
+    """Return the fault of a required package, or an empty text when its version fits."""
     match = _REQUIREMENT.fullmatch(requirement.strip())
     if match is None or "extra" in (match[3] or "") or "sys_platform" in (match[3] or ""):
         return ""
-    name, wanted = match[1], match[2].strip()
+    name, limits = match[1], match[2].strip()
     try:
-        found = metadata.version(name)
+        version = metadata.version(name)
     except metadata.PackageNotFoundError:
         return f"{name} is missing"
-    holds = all(_holds(found, sign, limit) for sign, limit in _LIMIT.findall(wanted))
-    return "" if holds else f"{name} is {found}, not {wanted}"
+    fits = all(_satisfies(version, sign, limit) for sign, limit in _LIMIT.findall(limits))
+    return "" if fits else f"{name} is {version}, not {limits}"
 
 
-def _holds(found: str, sign: str, limit: str) -> bool:
-    have, bound = _numbers(found), _numbers(limit)
-    size = max(len(have), len(bound))
-    one, other = (n + (0,) * (size - len(n)) for n in (have, bound))
-    return {">=": one >= other, "<": one < other, "==": one == other}[sign]
+def _satisfies(version: str, sign: str, limit: str) -> bool:
+    numbers, bound = _numbers(version), _numbers(limit)
+    size = max(len(numbers), len(bound))
+    padded, padded_bound = (n + (0,) * (size - len(n)) for n in (numbers, bound))
+    return {">=": padded >= padded_bound, "<": padded < padded_bound, "==": padded == padded_bound}[
+        sign
+    ]
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -83,7 +89,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def terminal(setup: Setup) -> Iterator[CheckResult]:
-    """Check that the output can show the signs."""
+    """Check that the encoding of the output has the signs."""
     try:
         "‖▶✓✗".encode(setup.encoding)
     except (UnicodeEncodeError, LookupError):
@@ -97,11 +103,11 @@ def terminal(setup: Setup) -> Iterator[CheckResult]:
 
 
 def environment(setup: Setup) -> Iterator[CheckResult]:
-    """Check for settings that are in force unseen."""
-    set_here = {name: why for name, why in _SILENT.items() if setup.environ.get(name)}
-    for name, why in set_here.items():
-        yield warning(f"{name} is set", why, f"unset {name}, if that is not meant")
-    if not set_here:
+    """Check for environment variables that change commands without being seen."""
+    in_force = {name: effect for name, effect in _EFFECTS.items() if setup.environ.get(name)}
+    for name, effect in in_force.items():
+        yield warning(f"{name} is set", effect, f"unset {name}, if that is not meant")
+    if not in_force:
         yield passed("nothing set that surprises")
 
 
@@ -127,8 +133,8 @@ def proxy(setup: Setup) -> Iterator[CheckResult]:
         yield passed("no proxy")
 
 
-def who(_: Setup) -> Iterator[CheckResult]:
-    """Check that ocsync does not run as root, whose files nobody else can use afterwards."""
+def user(_: Setup) -> Iterator[CheckResult]:
+    """Check that ocsync does not run by sudo: others could not use its files afterwards."""
     if hasattr(os, "geteuid") and os.geteuid() == 0 and os.environ.get("SUDO_USER"):
         yield warning(
             "this is run by sudo",

@@ -1,4 +1,4 @@
-"""Checks of what commands left behind: locks, unfinished runs, seals, pauses, staged entries."""
+"""Checks for leftovers of commands: locks, unfinished runs, seals, pauses, staged entries."""
 
 from __future__ import annotations
 
@@ -24,62 +24,66 @@ from ocsync.store.profiles import environment_of
 from ocsync.store.summary import summarize_journal
 
 FORGOTTEN = timedelta(days=1)
-"""A pause without an end that is older has probably been forgotten."""
+"""The age beyond which a pause without an end has probably been forgotten."""
 _SKEW = timedelta(seconds=60)
 """A start in the future by less is the clock of another machine with the same workspace."""
-_LOCKS = {
+_BLOCKED_BY = {
     "run.lock": "whatever writes to the marketplace",
     "journal.lock": "staging",
     "listen-http.lock": "another HTTP listener",
     "listen-kafka.lock": "another Kafka listener",
 }
 CLOCK_TOLERANCE = timedelta(minutes=1)
-"""The difference that the clocks of machines sharing a workspace may have."""
-_NEAR = timedelta(hours=24)
-_GO_ON = {"resume": "ocsync resume", "delete": "the same ocsync delete again",
+"""The largest difference expected between clocks of machines that share a workspace."""
+_SOON = timedelta(hours=24)
+_CONTINUE = {"resume": "ocsync resume", "delete": "the same ocsync delete again",
           "resync": "ocsync resync"}  # fmt: skip
 
 
 def locks(setup: Setup) -> Iterator[CheckResult]:
     """Check for locks that are held."""
-    held = False
-    for name, what in _LOCKS.items():
+    any_held = False
+    for name, blocked in _BLOCKED_BY.items():
         holder = read_holder(setup.folder.path / name)
         if holder is None or holder.pid == os.getpid():
             continue
-        held = True
+        any_held = True
         if holder.alive is False:
             yield warning(
                 f"{holder.describe()} held {name} and died", "a dead holder blocks nobody", ""
             )
         else:
-            unsure = "" if holder.alive else " (on another machine: it may have ended)"
-            why = f"{what} waits for it{unsure}"
-            yield warning(f"{holder.describe()} holds {name}", why, "ocsync ... --lock-timeout 5m")
-    if not held:
+            caveat = "" if holder.alive else " (on another machine: it may have ended)"
+            consequence = f"{blocked} waits for it{caveat}"
+            yield warning(
+                f"{holder.describe()} holds {name}", consequence, "ocsync ... --lock-timeout 5m"
+            )
+    if not any_held:
         yield passed("nobody holds one")
 
 
 def runs(setup: Setup) -> Iterator[CheckResult]:
     """Check for runs that are not finished."""
-    number, well = 0, True
+    number, all_finished = 0, True
     for folder in integrity.run_folders(setup.folder.path):
         number += 1
         run = Run(folder, setup.torn.append)
         try:
             info = run.read_info()
         except OcsyncError:
-            continue  # told with the damaged files
+            continue  # reported with the damaged files
         if info.state != "open":
             continue
-        well = False
+        all_finished = False
         text = f"run {run.id} ({info.kind}) is not finished{_progress(run)}"
         if setup.busy:
             yield warning(text, "a command is at work", "")
         else:
-            why = "what it began waits, and so do its pauses; nothing is lost"
-            yield problem(text, why, f"{_GO_ON.get(info.kind, 'ocsync resume')} goes on with it")
-    if well:
+            consequence = "what it began waits, and so do its pauses; nothing is lost"
+            yield problem(
+                text, consequence, f"{_CONTINUE.get(info.kind, 'ocsync resume')} goes on with it"
+            )
+    if all_finished:
         every = "1 run, finished" if number == 1 else f"{number:,} runs, all finished"
         yield passed(every if number else "there was none yet")
 
@@ -94,9 +98,9 @@ def _progress(run: Run) -> str:
 
 def seals(setup: Setup) -> Iterator[CheckResult]:
     """Check for runs whose seal a crash interrupted."""
-    found = integrity.find_interrupted_seals(setup.folder.path)
-    if not found or setup.busy:
-        yield passed("none is half made" if not found else "one is being made")
+    interrupted = integrity.find_interrupted_seals(setup.folder.path)
+    if not interrupted or setup.busy:
+        yield passed("none is half made" if not interrupted else "one is being made")
         return
 
     def do() -> str:
@@ -104,7 +108,7 @@ def seals(setup: Setup) -> Iterator[CheckResult]:
         return "finished, or undone; every entry is staged or in a run"
 
     yield warning(
-        f"{', '.join(path.name for path in found)}: a run that was half made",
+        f"{', '.join(path.name for path in interrupted)}: a run that was half made",
         "a crash came between; the next resume finishes or undoes it",
         "ocsync doctor --fix, or ocsync resume",
         repair=Repair(do),
@@ -153,9 +157,9 @@ def _pause(setup: Setup, name: str, facts: dict[str, Any]) -> Iterator[CheckResu
             else f"ocsync pause {name}, or ocsync unpause {name}: either settles it",
         )
     elif until and datetime.fromisoformat(until) <= setup.now:
-        late = _days(setup.now - datetime.fromisoformat(until))
+        overdue_by = _days(setup.now - datetime.fromisoformat(until))
         yield problem(
-            f"{name} is paused, {late} longer than it should be",
+            f"{name} is paused, {overdue_by} longer than it should be",
             "its targets hear of no change until it is lifted",
             "ocsync resume, or ocsync expire",
         )
@@ -191,31 +195,34 @@ def _days(age: timedelta) -> str:
 
 
 def restore(setup: Setup) -> Iterator[CheckResult]:
-    """Check that staged entries survive the restore of staging, every Sunday 03:00 UTC (api-facts
-    1.1).
+    """Check that no pause and no staged entry spans a restore of staging.
+
+    Staging is restored every Sunday 03:00 UTC (api-facts 1.1).
     """
     if not environment_of(setup.profile.api_url).endswith("-staging"):
         yield passed("not a staging environment")
         return
-    after = next_restore(setup.now)
-    before = after - timedelta(days=7)
+    next_time = next_restore(setup.now)
+    last_time = next_time - timedelta(days=7)
     pending = dict(_pending(setup.folder))
-    stale = [what for what, since in pending.items() if since and since < before]
-    why = "what OrderCloud restores over it (data, perhaps configs) is not what you staged against"
+    stale = [item for item, since in pending.items() if since and since < last_time]
+    consequence = (
+        "what OrderCloud restores over it (data, perhaps configs) is not what you staged against"
+    )
     if stale:
         yield problem(
-            f"{', '.join(stale)} from before staging was restored ({before:%a %d %b %H:%M} UTC)",
-            why,
+            f"{', '.join(stale)} from before staging was restored ({last_time:%a %d %b %H:%M} UTC)",
+            consequence,
             "ocsync status, ocsync plan --diff; then ocsync resume, or stage clear and unpause",
         )
-    elif pending and after - setup.now < _NEAR:
+    elif pending and next_time - setup.now < _SOON:
         yield warning(
-            f"staging is restored in {_days(after - setup.now)}; pending: {', '.join(pending)}",
-            why,
+            f"staging is restored in {_days(next_time - setup.now)}; pending: {', '.join(pending)}",
+            consequence,
             "ocsync resume before that, or ocsync unpause and begin again afterwards",
         )
     else:
-        yield passed(f"next restore {after:%a %d %b %H:%M} UTC")
+        yield passed(f"next restore {next_time:%a %d %b %H:%M} UTC")
 
 
 def next_restore(now: datetime) -> datetime:
@@ -235,23 +242,23 @@ def _pending(folder: ProfileDir) -> Iterator[tuple[str, datetime | None]]:
 
 
 def others(setup: Setup) -> Iterator[CheckResult]:
-    """Check the other profiles: whether they can be read, and what they left paused or begun."""
+    """Check that the other profiles can be read and have no overdue pauses or unfinished runs."""
     names = [n for n in setup.workspace.profile_names() if n != setup.folder.path.name]
-    well = True
+    all_passed = True
     for name in names:
         other = Setup(setup.workspace, name, setup.environ, setup.cwd, setup.now)
-        for look in (_readable, pauses, runs):
-            for said in _of_other(other, look):
-                well = False
-                fix = f"{said.fix} (with --profile {name})" if said.fix else ""
-                yield said._replace(what=f"profile {name}: {said.what}", fix=fix)
-    if well:
+        for check in (_readable, pauses, runs):
+            for result in _problems_of_other(other, check):
+                all_passed = False
+                fix = f"{result.fix} (with --profile {name})" if result.fix else ""
+                yield result._replace(what=f"profile {name}: {result.what}", fix=fix)
+    if all_passed:
         yield passed(f"{len(names):,} others, nothing left in them" if names else "there are none")
 
 
-def _of_other(other: Setup, look: Any) -> Iterator[CheckResult]:
+def _problems_of_other(other: Setup, check: Any) -> Iterator[CheckResult]:
     try:
-        yield from (said for said in look(other) if said.level != "fine")
+        yield from (result for result in check(other) if result.level != "fine")
     except OcsyncError as error:
         yield of_error(error)
 

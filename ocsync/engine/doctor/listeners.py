@@ -1,4 +1,4 @@
-"""Listeners of ours beside real delivery targets: forgotten ones, and those not settled."""
+"""Checks of attached listeners: forgotten ones, and changes that were not confirmed."""
 
 from __future__ import annotations
 
@@ -32,17 +32,20 @@ def listeners(setup: Setup) -> Iterator[CheckResult]:
 
 
 def _listener(setup: Setup, config: str, facts: dict[str, Any]) -> CheckResult:
-    place, age = destination_of(facts["shown"]), setup.now - datetime.fromisoformat(facts["since"])
+    address, age = (
+        destination_of(facts["shown"]),
+        setup.now - datetime.fromisoformat(facts["since"]),
+    )
     if facts.get("phase") != "attached" and not setup.busy:
         return problem(
-            f"{config}: {facts.get('phase')} {place} was begun and not confirmed",
+            f"{config}: {facts.get('phase')} {address} was begun and not confirmed",
             "a command died there; whether OrderCloud delivers there is not known yet",
             f"{_DETACH}, which settles it",
         )
     if age > FORGOTTEN:
         return warning(
-            f"{config} has delivered to our listener too for {age.days} d ({place})",
+            f"{config} has delivered to our listener too for {age.days} d ({address})",
             "OrderCloud goes on sending there, whether anybody listens or not",
             _DETACH,
         )
-    return passed(f"{config} delivers to our listener too ({place})")
+    return passed(f"{config} delivers to our listener too ({address})")

@@ -1,4 +1,4 @@
-"""Checks of the profile: whether it is whole, trusted, and has a secret that can be had."""
+"""Checks of the profile: its settings, its hosts, its secret, its trust."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ocsync.store.profiles import environment_of, is_loopback
 _BAD = ExitCode.BAD_CONFIG
 
 
-def whole(setup: Setup) -> Iterator[CheckResult]:
+def settings(setup: Setup) -> Iterator[CheckResult]:
     """Check that the profile exists, can be read, and is complete."""
     name = setup.profile_name or setup.workspace.current_profile
     if not setup.workspace.profile_names():
@@ -73,11 +73,13 @@ def whole(setup: Setup) -> Iterator[CheckResult]:
 
 
 def host(setup: Setup) -> Iterator[CheckResult]:
-    """Check that its URLs are OrderCloud's."""
+    """Check that the profile's URLs are OrderCloud's."""
     profile = setup.profile
-    api, auth = (urlsplit(url).hostname or "" for url in (profile.api_url, profile.auth_url))
+    api_host, auth_host = (
+        urlsplit(url).hostname or "" for url in (profile.api_url, profile.auth_url)
+    )
     environment = environment_of(profile.api_url)
-    if is_loopback(api):
+    if is_loopback(api_host):
         yield warning(
             f"{profile.api_url} is this machine",
             "an emulator or a tunnel: nothing here reaches a marketplace by itself",
@@ -85,20 +87,20 @@ def host(setup: Setup) -> Iterator[CheckResult]:
         )
     elif not environment:
         yield warning(
-            f"{api} is not one of OrderCloud's hosts",
+            f"{api_host} is not one of OrderCloud's hosts",
             "it gets the secret; a proxy of your own may be meant",
             "ocsync profile show, then compare with the Portal's API URL",
         )
-    if auth != api and environment:
+    if auth_host != api_host and environment:
         yield warning(
-            f"it signs in at {auth}, not at its API's host",
+            f"it signs in at {auth_host}, not at its API's host",
             "OrderCloud takes sign-ins at the API's host",
             f"mend auth_url in {setup.short(setup.folder.path / 'profile.toml')} if sign-in fails",
         )
-    plain = [url for url in (profile.api_url, profile.auth_url) if url.startswith("http:")]
-    if plain and not is_loopback(urlsplit(plain[0]).hostname or ""):
+    unencrypted = [url for url in (profile.api_url, profile.auth_url) if url.startswith("http:")]
+    if unencrypted and not is_loopback(urlsplit(unencrypted[0]).hostname or ""):
         yield warning(
-            f"{plain[0]} is plain http",
+            f"{unencrypted[0]} is plain http",
             "everybody on the way can read the secret and the token",
             "https, or an ssh tunnel to 127.0.0.1",
         )
@@ -107,17 +109,17 @@ def host(setup: Setup) -> Iterator[CheckResult]:
 
 
 def secret(setup: Setup) -> Iterator[CheckResult]:
-    """Check that the secret's source exists. The secret is not asked for; signing in does that."""
+    """Check that the secret's source exists. The secret itself is read at the sign-in."""
     source = setup.profile.secret
-    given = [bool(source.env), bool(source.command), source.keyring].count(True)
+    sources = [bool(source.env), bool(source.command), source.keyring].count(True)
     path = setup.short(setup.folder.path / "profile.toml")
-    why = "nothing can sign in without the secret"
-    if given != 1:
-        text = "no source" if given == 0 else "several sources"
-        yield problem(f"{text} of the secret in {path}", why, f"mend {path}", code=_BAD)
+    consequence = "nothing can sign in without the secret"
+    if sources != 1:
+        text = "no source" if sources == 0 else "several sources"
+        yield problem(f"{text} of the secret in {path}", consequence, f"mend {path}", code=_BAD)
     elif source.env and not setup.environ.get(source.env):
         text = f"environment variable {source.env} is not set"
-        yield problem(text, why, f"export {source.env}=...", code=_BAD)
+        yield problem(text, consequence, f"export {source.env}=...", code=_BAD)
     elif source.env and setup.environ[source.env] != setup.environ[source.env].strip():
         yield warning(
             f"environment variable {source.env} begins or ends with white space",
@@ -126,10 +128,12 @@ def secret(setup: Setup) -> Iterator[CheckResult]:
         )
     elif source.command and not _runs(source.command):
         text = f"`{source.command}` names no program that is there"
-        yield problem(text, why, "install it, or mend the command in the profile", code=_BAD)
+        yield problem(
+            text, consequence, "install it, or mend the command in the profile", code=_BAD
+        )
     elif source.keyring and find_spec("keyring") is None:
         text = "the secret is in the keyring, but keyring is not installed"
-        yield problem(text, why, "pip install 'ocsync[keyring]'", code=_BAD)
+        yield problem(text, consequence, "pip install 'ocsync[keyring]'", code=_BAD)
     else:
         yield passed(source.describe())
 
@@ -143,7 +147,7 @@ def _runs(command: str) -> bool:
 
 
 def trust(setup: Setup) -> Iterator[CheckResult]:
-    """Check that the profile is trusted with what it does."""
+    """Check that the profile's commands and hosts are trusted."""
     try:
         setup.workspace.check_trust(setup.folder.path, setup.profile)
     except OcsyncError as error:

@@ -1,6 +1,6 @@
 """Checks that ask the server: sign-in, marketplace, clock, roles, sync and delivery configs.
 
-Nothing is written, not even the pin of the marketplace.
+They write nothing, not even the pin of the marketplace.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from ocsync.engine.doctor.check import (
     problem,
     warning,
 )
-from ocsync.engine.doctor.server_context import WRITING, Look, ServerContext, in_use
+from ocsync.engine.doctor.server_context import WRITING, ServerCheck, ServerContext, in_use
 from ocsync.engine.session import Session
 from ocsync.errors import ExitCode, OcsyncError, TryLater
 from ocsync.schema import KINDS, TARGETS, Kind
 
 MOST_SKEW = 60.0
-"""Seconds; a lease of some minutes would be far off beyond it."""
+"""Seconds; with more, a pause of some minutes would end far too early or too late."""
 _GIVE = (
     "have an administrator give it to the API client's default context user, "
     "then: ocsync profile check"
@@ -35,26 +35,28 @@ _GIVE = (
 
 
 async def read_server(session: Session, setup: Setup) -> DoctorReport:
-    """Sign in and make every check that asks the server."""
-    found = DoctorReport([], {})
+    """Sign in and run every check that asks the server."""
+    report = DoctorReport([], {})
     try:
         identity = await session.api.identity()
     except OcsyncError as error:
-        said = of_error(error, "every command that asks the server fails so")
+        result = of_error(error, "every command that asks the server fails so")
         if isinstance(error, TryLater):
-            said = said._replace(fix=f"curl -sS -o /dev/null {setup.profile.auth_url}, then again")
-        found.said.append(said._replace(id="sign-in"))
-        found.skipped.update(dict.fromkeys(CHECKS, Needs.SIGN_IN.value))
-        return found
-    found.said.append(_signed_in(identity)._replace(id="sign-in"))
-    asked = ServerContext(session, setup, identity, in_use(setup))
-    for name, look in CHECKS.items():
+            result = result._replace(
+                fix=f"curl -sS -o /dev/null {setup.profile.auth_url}, then again"
+            )
+        report.results.append(result._replace(id="sign-in"))
+        report.skipped.update(dict.fromkeys(CHECKS, Needs.SIGN_IN.value))
+        return report
+    report.results.append(_signed_in(identity)._replace(id="sign-in"))
+    context = ServerContext(session, setup, identity, in_use(setup))
+    for name, check in CHECKS.items():
         try:
-            async for said in look(asked):
-                found.said.append(said._replace(id=name))
-        except Exception as error:  # noqa: BLE001 - a check that fails is told, the others go on
-            found.said.append(failed(name, error))
-    return found
+            async for result in check(context):
+                report.results.append(result._replace(id=name))
+        except Exception as error:  # noqa: BLE001 - a check that fails is reported, the others run
+            report.results.append(failed(name, error))
+    return report
 
 
 def _signed_in(identity: Identity) -> CheckResult:
@@ -69,30 +71,30 @@ def _signed_in(identity: Identity) -> CheckResult:
     return passed(text)
 
 
-async def marketplace(asked: ServerContext) -> AsyncIterator[CheckResult]:
+async def marketplace(context: ServerContext) -> AsyncIterator[CheckResult]:
     """Check that the sign-in is for the marketplace of the journal and the pauses."""
-    pin = asked.setup.folder.read_pin()
-    expected = asked.setup.profile.marketplace or (pin.id if pin else "")
-    found = asked.identity.marketplace
-    if expected and expected.casefold() != found.casefold():
+    pin = context.setup.folder.read_pin()
+    expected = context.setup.profile.marketplace or (pin.id if pin else "")
+    actual = context.identity.marketplace
+    if expected and expected.casefold() != actual.casefold():
         yield problem(
-            f"the profile belongs to {expected}, this sign-in is for {found}",
+            f"the profile belongs to {expected}, this sign-in is for {actual}",
             "journal and pauses of one marketplace must not meet another",
             "check the client ID, or make a new profile: ocsync profile add",
             code=ExitCode.CONFLICT,
         )
     else:
-        yield passed(found + ("" if expected else ", not pinned yet"))
+        yield passed(actual + ("" if expected else ", not pinned yet"))
 
 
-async def audience(asked: ServerContext) -> AsyncIterator[CheckResult]:
+async def audience(context: ServerContext) -> AsyncIterator[CheckResult]:
     """Check that the token is for the host that it is sent to."""
-    host = urlsplit(asked.setup.profile.api_url).hostname
-    path = asked.setup.short(asked.setup.folder.path / "profile.toml")
+    host = urlsplit(context.setup.profile.api_url).hostname
+    path = context.setup.short(context.setup.folder.path / "profile.toml")
     others = [
-        text for text in asked.identity.audience if urlsplit(text).hostname not in (host, None)
+        text for text in context.identity.audience if urlsplit(text).hostname not in (host, None)
     ]
-    if others and len(others) == len(asked.identity.audience):
+    if others and len(others) == len(context.identity.audience):
         yield problem(
             f"the token is for {', '.join(others)}, but goes to {host}",
             "a token of another environment is worth nothing there, or the profile mixes two",
@@ -103,9 +105,9 @@ async def audience(asked: ServerContext) -> AsyncIterator[CheckResult]:
         yield passed(f"the token is for {host}")
 
 
-async def clock(asked: ServerContext) -> AsyncIterator[CheckResult]:
-    """Check how far the clocks are apart."""
-    skew = asked.session.api.clock_skew
+async def clock(context: ServerContext) -> AsyncIterator[CheckResult]:
+    """Check the difference between the clocks of this machine and the server."""
+    skew = context.session.api.clock_skew
     if skew is None:
         yield passed("the server does not say what time it has")
     elif abs(skew) > MOST_SKEW:
@@ -119,45 +121,47 @@ async def clock(asked: ServerContext) -> AsyncIterator[CheckResult]:
         yield passed(f"within {max(abs(skew), 1):.0f} s of the server's")
 
 
-async def roles(asked: ServerContext) -> AsyncIterator[CheckResult]:
+async def roles(context: ServerContext) -> AsyncIterator[CheckResult]:
     """Check that everything in use can be read and written."""
-    have = set(asked.identity.roles)
-    if "FullAccess" in have:
+    held_roles = set(context.identity.roles)
+    if "FullAccess" in held_roles:
         yield passed("FullAccess")
         return
-    well = True
-    for name, why in asked.use.kinds.items():
-        for said in _kind_roles(KINDS[name], why, have):
-            well = False
-            yield said
+    all_passed = True
+    for name, reason in context.use.kinds.items():
+        for result in _kind_roles(KINDS[name], reason, held_roles):
+            all_passed = False
+            yield result
     roles_to_pause = {target.role for target in TARGETS.values()}
-    for role in sorted(roles_to_pause - have):
+    for role in sorted(roles_to_pause - held_roles):
         names = [name for name, target in TARGETS.items() if target.role == role]
         used = [
-            f"{name} ({asked.use.targets[name]})" for name in names if name in asked.use.targets
+            f"{name} ({context.use.targets[name]})" for name in names if name in context.use.targets
         ]
         text = f"no role to pause {', '.join(used or names)}: {role}"
-        why = "status, pause and resume can neither read nor change such a sync config"
-        if used or not roles_to_pause & have:
-            well = False
-            yield problem(text, why, _GIVE, code=ExitCode.SIGN_IN)
+        consequence = "status, pause and resume can neither read nor change such a sync config"
+        if used or not roles_to_pause & held_roles:
+            all_passed = False
+            yield problem(text, consequence, _GIVE, code=ExitCode.SIGN_IN)
         else:
-            yield warning(text, f"{why}; nothing here needs it yet", _GIVE)
-    if well:
-        what = "pausing and all that is in use" if asked.use.kinds else "pausing"
-        yield passed(f"{len(have)} held, enough for {what} (ocsync doctor KIND... checks more)")
+            yield warning(text, f"{consequence}; nothing here needs it yet", _GIVE)
+    if all_passed:
+        extent = "pausing and all that is in use" if context.use.kinds else "pausing"
+        yield passed(
+            f"{len(held_roles)} held, enough for {extent} (ocsync doctor KIND... checks more)"
+        )
 
 
-def _kind_roles(kind: Kind, why: str, have: set[str]) -> list[CheckResult]:
-    if have & set(kind.writers):
+def _kind_roles(kind: Kind, reason: str, held_roles: set[str]) -> list[CheckResult]:
+    if held_roles & set(kind.writers):
         return []
-    writes = why in WRITING
-    if writes or not have & set(kind.readers):
+    writes = reason in WRITING
+    if writes or not held_roles & set(kind.readers):
         verb = "write" if writes else "read"
         needed = " or ".join(kind.writers if writes else kind.readers)
         return [
             problem(
-                f"no role to {verb} {kind.name} ({why}): {needed}",
+                f"no role to {verb} {kind.name} ({reason}): {needed}",
                 "every step of it would fail with 403",
                 _GIVE,
                 code=ExitCode.SIGN_IN,
@@ -166,7 +170,7 @@ def _kind_roles(kind: Kind, why: str, have: set[str]) -> list[CheckResult]:
     return []
 
 
-CHECKS: dict[str, Look] = {
+CHECKS: dict[str, ServerCheck] = {
     "marketplace": marketplace,
     "audience": audience,
     "clock": clock,

@@ -1,4 +1,4 @@
-"""The workspace: where it is, whose it is, who may read it, and whether there is room."""
+"""Checks of the workspace: its place, owner, modes, leftover files and disk space."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ocsync.store import files, integrity
 from ocsync.store.identity import owner_of
 from ocsync.store.workspace import user_data_folder
 
-LITTLE, VERY_LITTLE = 500 * 2**20, 20 * 2**20
-"""Bytes that should be free, and those without which nothing should be begun."""
+LOW_BYTES, CRITICAL_BYTES = 500 * 2**20, 20 * 2**20
+"""Free bytes below which a warning is due, and below which no run should start."""
 
 
-def found(setup: Setup) -> Iterator[CheckResult]:
-    """Check which workspace is used, and by which rule."""
+def location(setup: Setup) -> Iterator[CheckResult]:
+    """Check that a workspace exists; the result names it and the rule that chose it."""
     root = setup.workspace.root
     if setup.workspace.exists:
         yield passed(f"{root}, {_rule(setup)}")
@@ -44,10 +44,10 @@ def found(setup: Setup) -> Iterator[CheckResult]:
 
 def _rule(setup: Setup) -> str:
     root = setup.workspace.root
-    named = setup.environ.get("OCSYNC_WORKSPACE", "")
+    setting = setup.environ.get("OCSYNC_WORKSPACE", "")
     if setup.workspace.is_found:
         return "the nearest one upwards"
-    if named and files.real_path(Path(named).expanduser()) == root:
+    if setting and files.real_path(Path(setting).expanduser()) == root:
         return "by OCSYNC_WORKSPACE"
     if root == files.real_path(user_data_folder(setup.environ) / "workspace"):
         return "the user's own, as there is none upwards"
@@ -69,7 +69,7 @@ def owner(setup: Setup) -> Iterator[CheckResult]:
     others = integrity.find_foreign(setup.workspace.root)
     if others:
         yield problem(
-            f"{setup.short(others[0])}{_more(others)} not yours",
+            f"{setup.short(others[0])}{_others_text(others)} not yours",
             "a command run as somebody else (sudo?) wrote there, and others will fail",
             f"sudo chown -R $(id -un) {setup.short(setup.workspace.root)}",
         )
@@ -77,7 +77,7 @@ def owner(setup: Setup) -> Iterator[CheckResult]:
         yield passed("yours")
 
 
-def _more(paths: list[Path]) -> str:
+def _others_text(paths: list[Path]) -> str:
     return f" and {len(paths) - 1:,} more are" if len(paths) > 1 else " is"
 
 
@@ -104,14 +104,14 @@ def modes(setup: Setup) -> Iterator[CheckResult]:
     fix = f"chmod -R go= {setup.short(root)}"
     if writable:
         yield problem(
-            f"others may write {_these(setup, writable)}",
+            f"others may write {_names_of(setup, writable)}",
             "whoever writes the journal decides what is sent",
             fix,
             repair=private,
         )
     elif readable:
         yield warning(
-            f"others may read {_these(setup, readable)}",
+            f"others may read {_names_of(setup, readable)}",
             "prices, users and stock that are not out yet stand there",
             fix,
             repair=private,
@@ -120,7 +120,7 @@ def modes(setup: Setup) -> Iterator[CheckResult]:
         yield passed("for you alone")
 
 
-def _these(setup: Setup, paths: list[Path]) -> str:
+def _names_of(setup: Setup, paths: list[Path]) -> str:
     return setup.short(paths[0]) + (f" and {len(paths) - 1:,} more" if len(paths) > 1 else "")
 
 
@@ -145,42 +145,44 @@ def ignored(setup: Setup) -> Iterator[CheckResult]:
 
 
 def leftovers(setup: Setup) -> Iterator[CheckResult]:
-    """Check for files of commands that died while writing."""
-    found = integrity.find_stale_temps(setup.workspace.root, setup.now.timestamp())
-    if not found:
+    """Check for partial files of commands that died while writing."""
+    paths = integrity.find_stale_temps(setup.workspace.root, setup.now.timestamp())
+    if not paths:
         yield passed("none")
         return
 
     def do() -> str:
-        for path in found:
+        for path in paths:
             path.unlink(missing_ok=True)
-        return f"{len(found):,} removed"
+        return f"{len(paths):,} removed"
 
     yield warning(
-        f"{_these(setup, found)}: half written",
+        f"{_names_of(setup, paths)}: half written",
         "a command died while it wrote; what it replaced is whole",
         "ocsync doctor --fix removes them",
         repair=Repair(do),
     )
 
 
-def room(setup: Setup) -> Iterator[CheckResult]:
+def disk_space(setup: Setup) -> Iterator[CheckResult]:
     """Check that the disk has room and can be written."""
-    for place in (setup.workspace.root, user_data_folder(setup.environ)):
-        if not integrity.is_writable(place):
+    for folder in (setup.workspace.root, user_data_folder(setup.environ)):
+        if not integrity.is_writable(folder):
             yield problem(
-                f"{place} cannot be written",
+                f"{folder} cannot be written",
                 "nothing can be staged, paused or recorded",
-                f"ls -ld {place}",
+                f"ls -ld {folder}",
                 code=ExitCode.BAD_CONFIG,
             )
             return
     free = integrity.free_bytes(setup.workspace.root)
     text = f"{free / 2**20:,.0f} MB free at {setup.workspace.root}"
-    why = "a run keeps the values before and its log; it stops, unharmed, when the disk is full"
-    if free < VERY_LITTLE:
-        yield problem(text, why, f"df -h {setup.workspace.root}")
-    elif free < LITTLE:
-        yield warning(text, why, f"df -h {setup.workspace.root}")
+    consequence = (
+        "a run keeps the values before and its log; it stops, unharmed, when the disk is full"
+    )
+    if free < CRITICAL_BYTES:
+        yield problem(text, consequence, f"df -h {setup.workspace.root}")
+    elif free < LOW_BYTES:
+        yield warning(text, consequence, f"df -h {setup.workspace.root}")
     else:
         yield passed(f"{free / 2**30:,.0f} GB free")

@@ -1,4 +1,4 @@
-"""Closing a run: give back what is not settled, lift what is ours, verify, report."""
+"""The end of a run: stage unfinished entries again, unpause, verify, and report."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class ResumeReport(NamedTuple):
 
 
 class RunEnd(NamedTuple):
-    """The steps of a run that ended without success, the conflicts found before it wrote, and the
+    """The end of a run: its steps without success, the conflicts found before it wrote, and the
     targets whose pause ended before it did.
     """
 
@@ -67,7 +67,7 @@ class RunEnd(NamedTuple):
 
 
 class UnpauseReport(NamedTuple):
-    """The targets that run again, and those that stay paused; with the exit code for these."""
+    """The unpaused targets, those that stay paused, and the exit code for the latter."""
 
     unpaused: list[UnpausedTarget]
     still_paused: list[KeptPause]
@@ -77,9 +77,9 @@ class UnpauseReport(NamedTuple):
 async def finish_run(
     session: Session, run: Run, end: RunEnd, options: ResumeOptions, *, unpause: bool
 ) -> ResumeReport:
-    """Unpause, verify and report a *run* that is closed.
+    """Unpause, verify and report a closed *run*.
 
-    Without *unpause* the targets stay paused for what is sent next.
+    Without *unpause* the targets stay paused for the next run.
     """
     pauses = UnpauseReport([], [])
     if unpause:
@@ -88,9 +88,9 @@ async def finish_run(
     code = first_of([exit_code_for(end.problems), pauses.exit_code, lost])
     verification, proof = None, None
     if run.read_info().verification_pending:
-        examined = await _examine(session, run, options)
-        verification, proof = examined
-        code = first_of([code, examined.exit_code])
+        report = await _verify(session, run, options)
+        verification, proof = report
+        code = first_of([code, report.exit_code])
     causes_first = sorted(end.problems, key=lambda outcome: outcome.state is State.BLOCKED)
     return ResumeReport(
         run.update(exit_code=int(code)),
@@ -109,10 +109,10 @@ async def finish_run(
 async def _unpause_after(
     session: Session, run: Run, end: RunEnd, options: ResumeOptions
 ) -> UnpauseReport:
-    """Unpause what *run* leaves to be unpaused, and note in its record how long each was paused."""
+    """Unpause the targets after *run*, and record the seconds for which each was paused."""
     info = run.read_info()
     sent = (State.DONE, State.UNKNOWN, State.FAILED)
-    report = await _unpause_ours(
+    report = await _unpause_targets(
         session,
         run,
         options,
@@ -124,7 +124,7 @@ async def _unpause_after(
     return report
 
 
-async def _examine(session: Session, run: Run, options: ResumeOptions) -> VerificationReport:
+async def _verify(session: Session, run: Run, options: ResumeOptions) -> VerificationReport:
     return await verify_run(
         session, run, settle=options.settle, patience=options.delivery_timeout,
         redeliver=options.redeliver,
@@ -140,11 +140,13 @@ def close_run(
     """
     kinds, problems = count_outcomes(run)
     numbers = {problem.number for problem in problems}
-    left = [step for step in steps if step.number in numbers]
-    if left:
-        session.folder.journal.return_entries(run.id, _entries_of(run, left, _unsure(run)))
-    made = [s.ref for s in steps if s.change.op in CREATING_OPS and s.number not in numbers]
-    session.folder.tombstones.remove(made)
+    unfinished = [step for step in steps if step.number in numbers]
+    if unfinished:
+        session.folder.journal.return_entries(
+            run.id, _entries_of(run, unfinished, _uncertain_intents(run))
+        )
+    created_refs = [s.ref for s in steps if s.change.op in CREATING_OPS and s.number not in numbers]
+    session.folder.tombstones.remove(created_refs)
     counts = add_up(kinds)
     run.update(
         state="closed",
@@ -158,7 +160,7 @@ def close_run(
     return problems
 
 
-def _unsure(run: Run) -> dict[int, Intent]:
+def _uncertain_intents(run: Run) -> dict[int, Intent]:
     """Return the intents, by step number, of the steps that failed but may have taken effect."""
     return {
         number: intent
@@ -172,19 +174,19 @@ def _may_have_taken_effect(outcome: Outcome) -> bool:
     return lost or outcome.state is State.UNKNOWN
 
 
-def _entries_of(run: Run, left: list[Step], unsure: dict[int, Intent]) -> list[Entry]:
-    """Return the entries of the steps *left*.
+def _entries_of(run: Run, unfinished: list[Step], intents: dict[int, Intent]) -> list[Entry]:
+    """Return the entries of the steps *unfinished*.
 
-    An adjustment that may have taken effect comes back with the expectation of what was there
-    before it: made once more unseen it might count twice.
+    An adjustment that may have taken effect expects the value before it, so that it cannot count
+    twice unnoticed.
     """
-    seqs = {seq for step in left for seq in step.change.entries}
+    seqs = {seq for step in unfinished for seq in step.change.entries}
     expect = {
         step.change.entries[0]: {
-            path: unsure[step.number].before.get(path) for path in step.change.adjust
+            path: intents[step.number].before.get(path) for path in step.change.adjust
         }
-        for step in left
-        if step.number in unsure
+        for step in unfinished
+        if step.number in intents
     }
     return [
         msgspec.structs.replace(entry, expect={**expect.get(entry.seq, {}), **entry.expect})
@@ -193,68 +195,81 @@ def _entries_of(run: Run, left: list[Step], unsure: dict[int, Intent]) -> list[E
     ]
 
 
-async def _unpause_ours(
+async def _unpause_targets(
     session: Session, run: Run | None, options: ResumeOptions, *, done: bool, for_run: bool = False
 ) -> UnpauseReport:
-    """Unpause the targets of this workspace when all is *done*; otherwise only those paused
-    *for_run* alone, if that is set.
+    """Unpause the targets of this workspace when all is *done*; otherwise, with *for_run*, only
+    those that *run* paused.
 
-    Where targets are named, others are left alone, but for those that a run paused for itself and
-    that nothing staged needs any more.
-    What an open window holds is left to it. A pause that may be someone else's is asked about.
-    Of the targets that *run* relied on, those paused by someone else are reported too.
+    Where the options name targets, others stay paused, except those that a run paused and that no
+    staged entry feeds any more. Targets of an open window stay paused until it ends. The operator
+    is asked about a pause that may be someone else's. Of the targets that *run* relied on, those
+    paused by someone else are reported too.
     """
-    mine = session.folder.read_pauses()
-    held = {name for name, pause in mine.items() if in_window(session, pause)}
-    named = {target.name for target in options.targets}
+    pauses = session.folder.read_pauses()
+    in_open_window = {name for name, pause in pauses.items() if in_window(session, pause)}
+    target_names = {target.name for target in options.targets}
     needed = (
-        fed_targets(entry.ref for entry in session.folder.journal.entries()).direct if named else ()
+        fed_targets(entry.ref for entry in session.folder.journal.entries()).direct
+        if target_names
+        else ()
     )
     run_id = run.id if run else ""
-    wanted = [
+    targets = [
         TARGETS[name]
-        for name, pause in mine.items()
-        if name not in held
+        for name, pause in pauses.items()
+        if name not in in_open_window
         and (
-            (done and (not named or name in named or (pause.run and name not in needed)))
+            (
+                done
+                and (not target_names or name in target_names or (pause.run and name not in needed))
+            )
             or (run_id and pause.run == run_id and (done or for_run))
         )
     ]
     relied_on = [TARGETS[name] for name in (run.read_info().held if run else ())]
-    asked = dict.fromkeys([*wanted, *relied_on])
-    everything = await read_status(session, asked)
-    seen = {target.name: everything[target.name] for target in wanted}
-    _forget_lost(session, seen)
-    for one in seen.values():
-        for change in config_changes(one):
+    to_read = dict.fromkeys([*targets, *relied_on])
+    statuses = await read_status(session, to_read)
+    target_statuses = {target.name: statuses[target.name] for target in targets}
+    _drop_lost_pauses(session, target_statuses)
+    for status in target_statuses.values():
+        for change in config_changes(status):
             session.notify(
                 NoticeLevel.WARNING,
-                f"{one.target.name}: its config was changed meanwhile: {change}",
+                f"{status.target.name}: its config was changed meanwhile: {change}",
             )
-    lifted = [
-        UnpausedTarget(name, await unpause_target(session, one))
-        for name, one in seen.items()
-        if one.state is PauseState.PAUSED_BY_US
-        or (one.state is PauseState.UNCERTAIN and claim_if_confirmed(session, one))
+    unpaused = [
+        UnpausedTarget(name, await unpause_target(session, status))
+        for name, status in target_statuses.items()
+        if status.state is PauseState.PAUSED_BY_US
+        or (status.state is PauseState.UNCERTAIN and claim_if_confirmed(session, status))
     ]
-    why = "not all is done" if not done else "not named in this resume"
-    reasons = dict.fromkeys(session.folder.claims(), why)
-    reasons |= dict.fromkeys(reasons.keys() & held, "its window is open, and lifts it at its end")
-    unsure = [name for name in reasons if _is_uncertain(everything.get(name))]
-    reasons |= {name: uncertain([name]).message.partition(": ")[2] for name in unsure}
-    theirs = [n for n, one in everything.items() if one.state is PauseState.PAUSED_BY_OTHER]
-    kept = [KeptPause(name, reason) for name, reason in reasons.items() if name not in theirs]
-    kept += [KeptPause(name, "paused by someone else", by_other=True) for name in theirs]
-    codes = [ExitCode.LOCKED] * bool(unsure) + [ExitCode.PARTLY] * bool(theirs)
-    return UnpauseReport(lifted, kept, first_of(codes))
+    default_reason = "not all is done" if not done else "not named in this resume"
+    reasons = dict.fromkeys(session.folder.claims(), default_reason)
+    reasons |= dict.fromkeys(
+        reasons.keys() & in_open_window, "its window is open, and lifts it at its end"
+    )
+    uncertain_names = [name for name in reasons if _is_uncertain(statuses.get(name))]
+    reasons |= {name: uncertain([name]).message.partition(": ")[2] for name in uncertain_names}
+    paused_by_other = [
+        n for n, status in statuses.items() if status.state is PauseState.PAUSED_BY_OTHER
+    ]
+    still_paused = [
+        KeptPause(name, reason) for name, reason in reasons.items() if name not in paused_by_other
+    ]
+    still_paused += [
+        KeptPause(name, "paused by someone else", by_other=True) for name in paused_by_other
+    ]
+    codes = [ExitCode.LOCKED] * bool(uncertain_names) + [ExitCode.PARTLY] * bool(paused_by_other)
+    return UnpauseReport(unpaused, still_paused, first_of(codes))
 
 
 def _is_uncertain(status: TargetStatus | None) -> bool:
     return status is not None and status.state is PauseState.UNCERTAIN
 
 
-def _forget_lost(session: Session, seen: Mapping[str, TargetStatus]) -> None:
-    """Say which pauses of ours have ended without us, and forget them."""
+def _drop_lost_pauses(session: Session, statuses: Mapping[str, TargetStatus]) -> None:
+    """Drop the pauses of this workspace that others have ended, and notify the operator."""
     ended = {
         PauseState.UNPAUSED_BY_OTHER: "somebody else lifted our pause meanwhile; targets may have "
         "seen changes one by one",
@@ -262,26 +277,28 @@ def _forget_lost(session: Session, seen: Mapping[str, TargetStatus]) -> None:
         PauseState.NO_CONFIG: "its sync config is gone, and our pause with it",
     }
     for state, text in ended.items():
-        names = [name for name, one in seen.items() if one.state is state and one.pause]
+        names = [
+            name for name, status in statuses.items() if status.state is state and status.pause
+        ]
         if names:
             session.notify(NoticeLevel.WARNING, f"{', '.join(names)}: {text}")
             drop_pauses(session, names)
 
 
 async def close_without_run(session: Session, options: ResumeOptions) -> ResumeReport:
-    """Unpause the targets of this workspace although nothing is staged, as the operator is done.
+    """Unpause the targets of this workspace when nothing is staged.
 
-    A last run that was cut off before it was verified is verified now.
+    A run that a crash kept from being verified is verified now.
     """
-    pauses = await _unpause_ours(session, None, options, done=True)
-    lifted, kept, code = pauses
+    pauses = await _unpause_targets(session, None, options, done=True)
+    unpaused, still_paused, code = pauses
     staged = len(session.folder.journal.entries())
     run = session.folder.runs.pending_verification() if options.verify else None
     if run is None:
-        return ResumeReport(None, [], [], lifted, kept, None, staged, code)
+        return ResumeReport(None, [], [], unpaused, still_paused, None, staged, code)
     session.notify(NoticeLevel.RUNNING, f"run {run.id} was not verified; doing it now")
-    examined = await _examine(session, run, options)
-    code = first_of([code, examined.exit_code])
+    report = await _verify(session, run, options)
+    code = first_of([code, report.exit_code])
     info = run.update(exit_code=int(first_of([ExitCode(run.read_info().exit_code), code])))
-    verification, proof = examined
-    return ResumeReport(info, [], [], lifted, kept, verification, staged, code, proof)
+    verification, proof = report
+    return ResumeReport(info, [], [], unpaused, still_paused, verification, staged, code, proof)

@@ -2,17 +2,17 @@
 
     1. sign in; the token must belong to the profile's marketplace
     2. close a crashed run of deletes; continue a crashed run
-    3. draft the plan of what is staged, check its limits, and look at the pauses: one of this
-       workspace that somebody else lifted is paused again only when that is wanted
-    4. seal: the planned entries leave the journal for the run's folder (staging can go on)
-    5. preflight: read what is there; expected values are all checked before the first write
-    6. pause what the plan feeds directly, if nobody has
+    3. draft the plan of the staged edits, and check its limits and the pauses: a target that
+       somebody else unpaused is paused again only when the operator wants that
+    4. seal: the planned entries leave the journal for the run's folder (staging can continue)
+    5. preflight: read current documents; all expected values are checked before the first write
+    6. pause the targets that the plan feeds directly and that are not paused
     7. replay, with intents and outcomes on disk
     8. close: entries of steps without success go back to the head of the journal, in one act
     9. unpause what this workspace paused, if every step has succeeded
     10. verify, if asked, and report
 
-Whatever ends it, the same command continues from there.
+If it is interrupted, the same command continues from there.
 """
 
 from __future__ import annotations
@@ -63,11 +63,11 @@ from ocsync.store import Run
 
 
 async def resume(session: Session, options: ResumeOptions) -> ResumeReport:
-    """Send what is staged, unpause and verify; see the module's head.
+    """Send the staged edits, unpause and verify; see the module's docstring.
 
-    Raises what stops it as a whole: Conflict (another marketplace), StalePlan, PlanCycle,
-    PausedByOther (a pause of this workspace was lifted), TryLater and SignInError (the server
-    cannot be reached), Interrupted.
+    Raises Conflict (another marketplace), StalePlan, PlanCycle, PausedByOther (somebody else
+    unpaused a target of this workspace), TryLater and SignInError (the server cannot be reached),
+    and Interrupted.
     """
     identity = await sign_in(session)
     session.folder.runs.recover(session.folder.journal)
@@ -87,7 +87,7 @@ async def resume(session: Session, options: ResumeOptions) -> ResumeReport:
 async def _start_run(
     session: Session, options: ResumeOptions, identity: Identity, drafted: PlanDraft
 ) -> ResumeReport:
-    """Send what is *drafted* in a run of its own."""
+    """Send the *drafted* plan in a new run."""
     steps = drafted.plan.steps
     if options.plan and is_stale(options.plan, drafted.plan, session.folder):
         raise StalePlan(
@@ -107,25 +107,29 @@ async def _start_run(
 async def _continue_run(
     session: Session, run: Run, options: ResumeOptions
 ) -> tuple[ResumeReport, PlanDraft | None]:
-    """Continue the crashed *run*; return its report, and the plan of what is to be sent next.
+    """Continue the crashed *run*; return its report, and the plan to send next, or None.
 
-    Where something comes next, the targets stay paused for it.
+    With a next plan the targets stay paused for it.
     """
     session.notify(NoticeLevel.RUNNING, f"run {run.id} was not finished; going on with it")
     confirm_production(session)
-    _read_through(session, run)
+    _check_logs(session, run)
     with run:
-        steps = _plan_of(run)
-        own = options._replace(on_conflict=OnConflict(run.read_info().on_conflict or "fail"))
-        await _check_pauses(session, _targets_of(session, steps, own), own)
-        end = await _carry_out(session, run, steps, own, resumed=True)
+        steps = _steps_of(run)
+        run_options = options._replace(
+            on_conflict=OnConflict(run.read_info().on_conflict or "fail")
+        )
+        await _check_pauses(session, _targets_of(session, steps, run_options), run_options)
+        end = await _carry_out(session, run, steps, run_options, resumed=True)
         drafted = _draft(session, options)
-        more = bool(drafted.plan.steps)
-        report = await finish_run(session, run, end, own, unpause=bool(end.problems) or not more)
-    if not more or not _only_transient_problems(report):
+        has_more = bool(drafted.plan.steps)
+        report = await finish_run(
+            session, run, end, run_options, unpause=bool(end.problems) or not has_more
+        )
+    if not has_more or not _only_transient_problems(report):
         return report, None
     level = NoticeLevel.RUNNING if report.problems or report.exit_code else NoticeLevel.DONE
-    what = (
+    next_action = (
         "trying again what the server had no answer for"
         if report.problems
         else "going on with what was staged since"
@@ -133,7 +137,7 @@ async def _continue_run(
     info = run.read_info()
     done = sum(info.counts.get(state.value, 0) for state in State if state.succeeded)
     numbers = f"{done:,} of {info.steps:,} steps are done"
-    session.notify(level, f"run {run.id} is over, {numbers}; {what}")
+    session.notify(level, f"run {run.id} is over, {numbers}; {next_action}")
     return report, drafted
 
 
@@ -142,8 +146,8 @@ def _draft(session: Session, options: ResumeOptions) -> PlanDraft:
     return draft_plan(session.folder.journal.entries(), names)
 
 
-def _plan_of(run: Run) -> list[Step]:
-    """Return the plan of a sealed *run*; a crash right after the seal left none."""
+def _steps_of(run: Run) -> list[Step]:
+    """Return the steps of a sealed *run*, planned now if a crash came right after the seal."""
     if not run.has_plan:
         plan = build(consolidate(run.entries()))
         run.update(steps=len(plan.steps))
@@ -152,7 +156,7 @@ def _plan_of(run: Run) -> list[Step]:
 
 
 def _only_transient_problems(report: ResumeReport) -> bool:
-    """Return whether only the server failed for a moment, which may be over by now."""
+    """Return whether all problems are failures of the server, which may have ended since."""
     return not report.conflicts and all(
         problem.state is State.BLOCKED
         or (problem.state is State.FAILED and (not problem.status or problem.status >= 500))
@@ -160,14 +164,14 @@ def _only_transient_problems(report: ResumeReport) -> bool:
     )
 
 
-def _read_through(session: Session, run: Run) -> None:
-    """Read what giving entries back will need: damage is told before anything is sent."""
+def _check_logs(session: Session, run: Run) -> None:
+    """Read the logs that closing the run needs, so that damage is found before anything is sent."""
     session.folder.journal.entries()
     run.check_whole()
 
 
 def _seal(session: Session, drafted: PlanDraft, options: ResumeOptions) -> Run:
-    """Return a new run that has the *drafted* entries and their plan."""
+    """Return a new run with the *drafted* entries and their plan."""
     info = new_info(
         session,
         command=options.command,
@@ -176,23 +180,23 @@ def _seal(session: Session, drafted: PlanDraft, options: ResumeOptions) -> Run:
         on_conflict=options.on_conflict.value,
         reverts=reverted_runs(drafted.entries),
     )
-    chosen = {entry.seq for entry in drafted.entries}
-    run = session.folder.runs.seal(session.folder.journal, info, chosen)
+    numbers = {entry.seq for entry in drafted.entries}
+    run = session.folder.runs.seal(session.folder.journal, info, numbers)
     run.write_plan(drafted.plan.steps)
     return run
 
 
 def _check_limits(steps: Sequence[Step], options: ResumeOptions, identity: Identity) -> None:
     """Raise Refused for a plan that is larger or riskier than the operator allows."""
-    most = options.max_changes
-    if most is not None and len(steps) > most:
-        text = f"the plan has {len(steps):,} requests; --max-changes is {most:,}"
+    limit = options.max_changes
+    if limit is not None and len(steps) > limit:
+        text = f"the plan has {len(steps):,} requests; --max-changes is {limit:,}"
         raise Refused(text, hint="ocsync plan; --max-changes with a larger number if you mean it")
-    found = [
+    plan_risks = [
         own_user_risk(steps, f"{identity.user_type}-user", identity.user_id),
         *find_risks(steps),
     ]
-    for risk in found:
+    for risk in plan_risks:
         if risk and risk.code in (OWN_USER, ZERO_STOCK) and risk.code not in options.allowed:
             hint = f"ocsync plan; --allow-risky {risk.code} if you mean it"
             raise Refused(f"{risk.text}, such as {risk.refs[0]}", hint=hint)
@@ -201,23 +205,29 @@ def _check_limits(steps: Sequence[Step], options: ResumeOptions, identity: Ident
 def _targets_of(session: Session, steps: Iterable[Step], options: ResumeOptions) -> list[Target]:
     """Return the targets that *steps* feed directly, and those to be unpaused at the end."""
     names = set(fed_targets(step.ref for step in steps).direct)
-    mine = session.folder.read_pauses()
-    names |= {t.name for t in options.targets} & mine.keys() if options.targets else mine.keys()
+    pauses = session.folder.read_pauses()
+    names |= {t.name for t in options.targets} & pauses.keys() if options.targets else pauses.keys()
     return [target for name, target in TARGETS.items() if name in names]
 
 
 async def _check_pauses(session: Session, targets: list[Target], options: ResumeOptions) -> None:
-    """Raise PausedByOther when a pause of ours is gone and nobody wants it back."""
+    """Raise PausedByOther when somebody else unpaused a target and it is not to be paused again."""
     if not options.pause and not session.folder.read_pauses():
-        return  # no config is asked for, so no role for configs is needed
-    seen = await read_status(session, targets)
-    unsure = [one for one in seen.values() if one.state is PauseState.UNCERTAIN]
-    if left := [s.target.name for s in unsure if not claim_if_confirmed(session, s)]:
-        raise uncertain(left)
-    lifted = [name for name, one in seen.items() if one.state is PauseState.UNPAUSED_BY_OTHER]
-    if not lifted or not options.pause:
+        return  # without reading sync configs, so that no role for them is needed
+    statuses = await read_status(session, targets)
+    uncertain_statuses = [
+        status for status in statuses.values() if status.state is PauseState.UNCERTAIN
+    ]
+    if unconfirmed := [
+        s.target.name for s in uncertain_statuses if not claim_if_confirmed(session, s)
+    ]:
+        raise uncertain(unconfirmed)
+    unpaused_by_other = [
+        name for name, status in statuses.items() if status.state is PauseState.UNPAUSED_BY_OTHER
+    ]
+    if not unpaused_by_other or not options.pause:
         return
-    names = ", ".join(lifted)
+    names = ", ".join(unpaused_by_other)
     session.notify(
         NoticeLevel.WARNING,
         f"{names}: somebody else lifted our pause; targets may have seen changes since",
@@ -242,14 +252,14 @@ async def _carry_out(
     preflight = await run_preflight(session, waiting, run, steps)
     conflicts = _conflicts_of(session, steps, preflight, options)
     try:
-        gone: list[str] = []
+        lost_names: list[str] = []
         if conflicts and not begun and options.on_conflict is OnConflict.FAIL:
             _record_conflicts(session, run, waiting, conflicts)
         else:
             if _will_write(waiting, preflight, progress.dangling):
-                gone = await _pause_targets(session, run, steps, options)
+                lost_names = await _pause_targets(session, run, steps, options)
             await _replay(session, run, steps, progress, preflight, conflicts, options)
-        lost = await survey_pauses(session, run, gone)
+        lost = await survey_pauses(session, run, lost_names)
     finally:
         cost.add_to(run)
     return RunEnd(close_run(session, run, steps, options), conflicts, tuple(lost))
@@ -258,18 +268,18 @@ async def _carry_out(
 def _conflicts_of(
     session: Session, steps: Sequence[Step], preflight: Preflight, options: ResumeOptions
 ) -> list[StepConflict]:
-    """Return the steps that are not to be sent as things are.
+    """Return the conflicts of steps that are not to be sent.
 
-    Edits of what does not exist are sent all the same, to fail, when the operator says so.
+    Edits of entities that do not exist are sent, and fail, when the operator agrees.
     """
     if options.on_conflict is OnConflict.OVERWRITE:
         return []
     recent = recent_writes(session, [conflict.ref for conflict in preflight.missing])
-    hidden = {intent.ref.casefold() for intent in recent}  # created lately, and not shown yet
-    missing = [one for one in preflight.missing if one.ref.casefold() not in hidden]
+    recent_keys = {intent.ref.casefold() for intent in recent}  # reads may not show these yet
+    missing = [one for one in preflight.missing if one.ref.casefold() not in recent_keys]
     if missing and options.on_conflict is OnConflict.FAIL:
-        number = f"{len(missing):,} of {len(steps):,} steps edit what does not exist"
-        session.notify(NoticeLevel.WARNING, f"{number}, such as {missing[0].ref}")
+        text = f"{len(missing):,} of {len(steps):,} steps edit what does not exist"
+        session.notify(NoticeLevel.WARNING, f"{text}, such as {missing[0].ref}")
         if confirmed(session, "Send the plan all the same? These steps will fail."):
             return preflight.conflicts
     return sorted([*preflight.conflicts, *missing])
@@ -311,42 +321,46 @@ def _will_write(
 async def _pause_targets(
     session: Session, run: Run, steps: Sequence[Step], options: ResumeOptions
 ) -> list[str]:
-    """Pause what the steps feed directly and what nobody has paused; record what is held then.
+    """Pause the targets that the steps feed directly and that nobody has paused, and record all
+    that are paused then.
 
-    Return the targets that an earlier part of the run relied on, and that were running now although
-    this workspace had not paused them.
+    Return the targets on whose pause, by someone else, an earlier part of the run relied, and that
+    were running now.
     """
     if not options.pause and not session.folder.claims():
-        return []  # no config is asked for, so no role for configs is needed
-    seen = await read_status(session, _targets_of(session, steps, options))
-    still = (PauseState.RUNNING, PauseState.UNPAUSED_BY_OTHER)
-    running = [one for one in seen.values() if one.state in still and options.pause]
+        return []  # without reading sync configs, so that no role for them is needed
+    statuses = await read_status(session, _targets_of(session, steps, options))
+    unpaused_states = (PauseState.RUNNING, PauseState.UNPAUSED_BY_OTHER)
+    running = [
+        status for status in statuses.values() if status.state in unpaused_states and options.pause
+    ]
     await pause_all(session, running, reason=f"replay of run {run.id}", run=run.id)
-    earlier, fed = run.read_info().held, fed_targets(step.ref for step in steps).direct
-    held = {
+    earlier, fed_names = run.read_info().held, fed_targets(step.ref for step in steps).direct
+    relied_on = {
         name
-        for name, one in seen.items()
-        if name in fed and one.state is not PauseState.NO_CONFIG
-        if options.pause or one.state is PauseState.PAUSED_BY_US
+        for name, status in statuses.items()
+        if name in fed_names and status.state is not PauseState.NO_CONFIG
+        if options.pause or status.state is PauseState.PAUSED_BY_US
     }
-    run.update(held=tuple(name for name in TARGETS if name in {*held, *earlier}))
-    gone = [n for n in earlier if n in seen and seen[n].state is PauseState.RUNNING]
-    for one in seen.values():
-        if one.state is PauseState.NO_CONFIG:
+    run.update(held=tuple(name for name in TARGETS if name in {*relied_on, *earlier}))
+    lost_names = [n for n in earlier if n in statuses and statuses[n].state is PauseState.RUNNING]
+    for status in statuses.values():
+        if status.state is PauseState.NO_CONFIG:
             session.notify(
-                NoticeLevel.WARNING, f"{one.target.name} has no sync config: nothing to pause"
+                NoticeLevel.WARNING, f"{status.target.name} has no sync config: nothing to pause"
             )
-        elif one.state is PauseState.PAUSED_BY_OTHER:
+        elif status.state is PauseState.PAUSED_BY_OTHER:
             session.notify(
-                NoticeLevel.PAUSED, f"{one.target.name} is paused by someone else and will stay so"
+                NoticeLevel.PAUSED,
+                f"{status.target.name} is paused by someone else and will stay so",
             )
-    return gone
+    return lost_names
 
 
 def _record_conflicts(
     session: Session, run: Run, steps: Sequence[Step], conflicts: Sequence[StepConflict]
 ) -> None:
-    """Record that nothing is sent: a conflict is a conflict, and every other step is blocked."""
+    """Record CONFLICT for the steps with *conflicts* and BLOCKED for all others, sending none."""
     reasons = {conflict.number: conflict.text() for conflict in conflicts}
 
     def outcome_of(step: Step) -> Outcome:

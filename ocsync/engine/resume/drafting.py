@@ -1,4 +1,4 @@
-"""From the journal to a plan, and a plan's fingerprint."""
+"""The draft of a plan from the journal, and a plan's fingerprint."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ocsync.store import ProfileDir
 
 
 class PlanDraft(NamedTuple):
-    """A plan, and the entries that it was made of; *remaining* is how many others stay staged."""
+    """A plan, and the entries that it was made of; *remaining* is the number that stay staged."""
 
     plan: Plan
     entries: tuple[Entry, ...]
@@ -24,31 +24,31 @@ class PlanDraft(NamedTuple):
 
 
 def draft_plan(entries: Sequence[Entry], targets: Collection[str] = ()) -> PlanDraft:
-    """Return the plan of *entries*; with *targets*, of those for them and their dependencies."""
+    """Return the plan of *entries*; with *targets*, of entries for these and their dependencies."""
     changes = consolidate(entries)
     if not targets:
         return PlanDraft(build(changes), tuple(entries), 0)
     refs = refs_feeding(changes, targets)
     keys = set(map(ref_key, refs))
-    taken = tuple(entry for entry in entries if ref_key(entry.ref) in keys)
+    selected = tuple(entry for entry in entries if ref_key(entry.ref) in keys)
     plan = build(change for change in changes if change.ref in refs)
-    return PlanDraft(plan, taken, len(entries) - len(taken))
+    return PlanDraft(plan, selected, len(entries) - len(selected))
 
 
 def fingerprint(plan: Plan, folder: ProfileDir, *, pinned: bool = True) -> str:
-    """Return a plan's identity: of its steps (the journal is in them), the profile, the
-    marketplace.
+    """Return a digest of the plan's steps, the profile and the marketplace.
 
-    Without *pinned* as it was before the first sign-in, when no marketplace was known.
+    The steps include the numbers of their journal entries. Without *pinned* the digest is the one
+    before the first sign-in, when no marketplace was known.
     """
     pin = folder.read_pin() if pinned else None
-    whose = (folder.profile.name, folder.profile.api_url, pin.id if pin else "")
-    digest = hashlib.sha256(msgspec.json.encode(whose))
+    identity = (folder.profile.name, folder.profile.api_url, pin.id if pin else "")
+    digest = hashlib.sha256(msgspec.json.encode(identity))
     for step in plan.steps:
         digest.update(msgspec.json.encode(step, order="sorted"))
     return digest.hexdigest()[:32]
 
 
 def is_stale(saved: str, plan: Plan, folder: ProfileDir) -> bool:
-    """Return whether the plan that was *saved* under this fingerprint differs from *plan*."""
+    """Return whether *saved*, the fingerprint of a saved plan, is not that of *plan*."""
     return saved not in [fingerprint(plan, folder, pinned=pinned) for pinned in (True, False)]

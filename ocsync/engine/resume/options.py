@@ -9,7 +9,7 @@ from ocsync.schema import Target
 
 
 class OnConflict(StrEnum):
-    """The reaction to a server that is not as expected."""
+    """The reaction to values on the server that differ from the expected ones."""
 
     FAIL = "fail"
     SKIP = "skip"
@@ -19,12 +19,11 @@ class OnConflict(StrEnum):
 class ResumeOptions(NamedTuple):
     """The options of a resume.
 
-    *targets* limits what is taken; *settle* is how many seconds lagging reads may take.
-
-    *delivery_timeout* is how many seconds may pass without news from a listener, *redeliver* sends
-    again what it did not hear of. *plan* is the fingerprint of a saved plan. *pause* is false for
-    `--no-pause`. A plan of more than *max_changes* requests is refused, and one with a risk that is
-    not *allowed* by its code.
+    *targets* limits the entries to send. *settle* is the number of seconds that lagging reads may
+    take. *delivery_timeout* is the number of seconds without a new message after which the wait for
+    a listener ends; *redeliver* resends what it did not receive. *plan* is the fingerprint of a
+    saved plan. *pause* is false for `--no-pause`. A plan of more than *max_changes* requests is
+    refused, and one with a risk whose code is not in *allowed*.
     """
 
     targets: tuple[Target, ...] = ()

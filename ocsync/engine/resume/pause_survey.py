@@ -1,4 +1,4 @@
-"""The survey after a replay: whether the targets that had to be paused were, up to its end."""
+"""The survey after a replay: targets whose pause ended before the replay did."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from ocsync.store import Run
 class LostPause(NamedTuple):
     """A target whose pause ended before the replay did.
 
-    *sent* of the run's changes feed it, each of which may have been delivered singly; *received*
-    counts the entities that the listener got since the run began, None where there is no listener.
+    *sent* is the number of the run's changes that feed it, each of which may have been delivered
+    singly. *received* counts the entities that the listener has received since the run began; None
+    without a listener.
     """
 
     target: str
@@ -29,14 +30,16 @@ class LostPause(NamedTuple):
     received: int | None
 
 
-async def survey_pauses(session: Session, run: Run, gone: Iterable[str]) -> list[LostPause]:
-    """Return the targets that *run* relied on to be paused, whoever had paused them, and that are
-    not so any more, or were not before (*gone*).
+async def survey_pauses(session: Session, run: Run, lost_names: Iterable[str]) -> list[LostPause]:
+    """Return the targets on whose pause *run* relied, whoever had paused them, and that are no
+    longer paused, or were not at its start (*lost_names*).
     """
-    held = run.read_info().held
-    seen = await read_status(session, [TARGETS[name] for name in held]) if held else {}
-    lost = [name for name, status in seen.items() if _was_lost(status)]
-    return _count(session, run, dict.fromkeys([*gone, *lost]))
+    relied_on = run.read_info().held
+    statuses = (
+        await read_status(session, [TARGETS[name] for name in relied_on]) if relied_on else {}
+    )
+    lost = [name for name, status in statuses.items() if _was_lost(status)]
+    return _count(session, run, dict.fromkeys([*lost_names, *lost]))
 
 
 def _was_lost(status: TargetStatus) -> bool:
@@ -80,12 +83,12 @@ def _received(
     for name, members in keys.items():
         for key in members:
             by_id[name, key[-1]].append(key)
-    found: dict[str, set[EntityKey]] = {name: set() for name in keys}
+    received: dict[str, set[EntityKey]] = {name: set() for name in keys}
     for message in log.read():
         if datetime.fromisoformat(message.at) >= start:
             for subject in subjects_of(message):
                 near = by_id.get((subject.target, subject.key[-1]), ())
-                found.get(subject.target, set()).update(
+                received.get(subject.target, set()).update(
                     key for key in near if same_entity(key, subject.key)
                 )
-    return {name: len(members) for name, members in found.items()}
+    return {name: len(members) for name, members in received.items()}

@@ -1,7 +1,7 @@
-"""Reading before writing: what each step would change, and which expectations do not hold.
+"""Preflight: a read of each entity before the first write, to prepare requests and find conflicts.
 
-Nothing is written to the marketplace here. The documents read go to the run folder, as the values
-before; what is kept in memory is a step's few fields.
+Nothing is written to the marketplace here. The documents read are kept in the run's folder, as the
+values before; only the few fields of each step stay in memory.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from ocsync.schema import KINDS, SUMMED_QUANTITY, ids_of, kind_of, ref_key
 from ocsync.store import Run
 from ocsync.tombstones import CREATING_OPS
 
-_GROUP = 200
+_GROUP_SIZE = 200
 
 
 class StepConflict(NamedTuple):
-    """A step whose expectations do not hold: *fields* maps path -> expected and found.
+    """A step whose expected values differ: *fields* maps path -> the values expected and found.
 
-    *why* says it in words where no field does (it exists already, it cannot be read).
+    *why* is the reason where no field differs (it exists already, it cannot be read).
     """
 
     number: int
@@ -53,10 +53,10 @@ class StepConflict(NamedTuple):
 
 
 class PreparedRequest(NamedTuple):
-    """The values that a step would send, over those *before*; see Intent for the rest.
+    """The values that a step would send, and those *before*; see Intent for the other fields.
 
-    *same* says that sending would change nothing, *exists_already* that a put without replace
-    meets an entity.
+    *same* is true when the request would change nothing, *exists_already* when a put without
+    replace would meet an entity.
     """
 
     sent: Fields
@@ -68,7 +68,7 @@ class PreparedRequest(NamedTuple):
     exists_already: bool = False
 
     def intent(self, step: Step, at: str) -> Intent:
-        """Return the record that *step* is about to send this."""
+        """Return the intent of *step*, to be recorded before the request."""
         return Intent(
             number=step.number,
             ref=step.ref,
@@ -82,15 +82,15 @@ class PreparedRequest(NamedTuple):
 
 
 def prepare_request(step: Step, current: Document | None) -> PreparedRequest:
-    """Hold *step* against *current*.
+    """Return the request of *step*, given the *current* document.
 
-    A kind whose reads lag is never called the same: a stale read does not prove a write needless.
+    A kind whose reads lag is never *same*: a stale read does not prove that a write is needless.
     """
     sent = resolve_values(step.change, current)
     same = is_unchanged(step.change, sent, current) and not kind_of(step.ref).eventually_consistent
     puts = step.change.op is Op.PUT and not step.change.replace
     if puts and is_as_created(step.change, sent, current):
-        same = True  # it would be refused as existing, so that a stale read does no harm
+        same = True  # a stale read does no harm: the server would refuse the put
     return PreparedRequest(
         sent,
         values_before(sent, current),
@@ -105,46 +105,49 @@ def prepare_request(step: Step, current: Document | None) -> PreparedRequest:
 def conflict_of(
     step: Step, prepared: PreparedRequest, current: Document | None
 ) -> StepConflict | None:
-    """Return the reason not to send *step* as things are, or None."""
-    wrong = {
+    """Return the conflict of *step* with the *current* document, or None."""
+    fields = {
         path: {"expected": step.change.expect[path], "found": found}
         for path, found in unmet_expectations(step.ref, step.change.expect, current).items()
     }
-    for broken in step.change.contradicted:
-        wrong[broken.field] = {"expected": broken.expected, "found": broken.staged}
-    exists = "it exists already (stage put --replace to replace it)"
-    why = exists if prepared.exists_already else ""
+    for contradiction in step.change.contradicted:
+        fields[contradiction.field] = {
+            "expected": contradiction.expected,
+            "found": contradiction.staged,
+        }
+    exists_text = "it exists already (stage put --replace to replace it)"
+    reason = exists_text if prepared.exists_already else ""
     if step.change.expect and current is None:
-        why = "it does not exist"
-    return StepConflict(step.number, step.ref, wrong, why) if wrong or why else None
+        reason = "it does not exist"
+    return StepConflict(step.number, step.ref, fields, reason) if fields or reason else None
 
 
-async def _sum_of_records(
+async def _summed_conflict(
     session: Session, step: Step, current: Document | None
 ) -> StepConflict | None:
-    """Return a conflict where a quantity is a sum: a write of it would be accepted and never be
-    seen.
+    """Return a conflict where a quantity is a sum: the server would accept a write of it and never
+    show it.
     """
     path = SUMMED_QUANTITY
     records = KINDS.get(kind_of(step.ref).quantity_summed_by)
     if records is None or path not in {**step.change.fields, **step.change.adjust}:
         return None
     if value_at(current, "Inventory.VariantLevelTracking") is True:
-        why = f"{path} is the sum over its variants: stage those instead"
-        return StepConflict(step.number, step.ref, {}, why)
+        reason = f"{path} is the sum over its variants: stage those instead"
+        return StepConflict(step.number, step.ref, {}, reason)
     try:
-        place = records.collection.format_map(ids_of(step.ref))
-        number = (await session.api.page(place, {"pageSize": "1"})).total_items
+        collection_path = records.collection.format_map(ids_of(step.ref))
+        count = (await session.api.page(collection_path, {"pageSize": "1"})).total_items
     except NotFound:
         return None
-    why = f"{path} is the sum of its {number:,} inventory records: stage those instead"
-    return StepConflict(step.number, step.ref, {}, why) if number else None
+    reason = f"{path} is the sum of its {count:,} inventory records: stage those instead"
+    return StepConflict(step.number, step.ref, {}, reason) if count else None
 
 
 class Preflight(NamedTuple):
-    """The results of the first reading, by step number.
+    """The results of the reads: *prepared* requests by step number, and conflicts.
 
-    *missing* are the edits of what does not exist, and is not created by this plan either.
+    *missing* are the edits of entities that do not exist and that this plan does not create.
     """
 
     prepared: dict[int, PreparedRequest]
@@ -152,7 +155,7 @@ class Preflight(NamedTuple):
     missing: list[StepConflict]
 
 
-def _created_by(steps: Iterable[Step]) -> set[str]:
+def _created_keys(steps: Iterable[Step]) -> set[str]:
     """Return the refs that *steps* create, without case."""
     makers = [step.change for step in steps if step.change.op in CREATING_OPS]
     refs = (ref for change in makers for ref in (change.ref, *created_refs(change)))
@@ -165,44 +168,46 @@ async def run_preflight(
     run: Run | None = None,
     plan: Sequence[Step] = (),
 ) -> Preflight:
-    """Read what *steps* of *plan* write, and hold each against it; *run* keeps the documents.
+    """Read the entities that *steps* of *plan* write and compare them; *run* keeps the documents.
 
-    Of a ref with several steps only the first is held against what is there now. A ref that cannot
-    be read is left unprepared: its step reads again when its turn comes.
+    Of a ref with several steps only the first is compared with the current document. A ref that
+    cannot be read is left unprepared: the replay reads it again before its step.
     """
-    first: dict[str, Step] = {}
+    first_steps: dict[str, Step] = {}
     for step in steps:
-        first.setdefault(ref_key(step.ref), step)
-    found = Preflight({}, [], [])
-    creates = _created_by([*plan, *steps])
+        first_steps.setdefault(ref_key(step.ref), step)
+    preflight = Preflight({}, [], [])
+    creates = _created_keys([*plan, *steps])
     group: list[tuple[Ref, Document | None]] = []
-    done = same = 0
-    async for ref, current in read_current(session.api, [step.ref for step in first.values()]):
+    read = same = 0
+    async for ref, current in read_current(
+        session.api, [step.ref for step in first_steps.values()]
+    ):
         session.raise_if_stopped()
-        done += 1
-        if done % _GROUP == 0:
-            session.emit(Reading(done, len(first)))
+        read += 1
+        if read % _GROUP_SIZE == 0:
+            session.emit(Reading(read, len(first_steps)))
         if isinstance(current, OcsyncError):
             continue
-        step = first[ref_key(ref)]
+        step = first_steps[ref_key(ref)]
         prepared = prepare_request(step, current)
         same += prepared.same
-        found.prepared[step.number] = prepared
-        clash = conflict_of(step, prepared, current) or await _sum_of_records(
+        preflight.prepared[step.number] = prepared
+        conflict = conflict_of(step, prepared, current) or await _summed_conflict(
             session, step, current
         )
-        if clash:
-            found.conflicts.append(clash)
+        if conflict:
+            preflight.conflicts.append(conflict)
         elif current is None and step.change.op is Op.SET and ref.casefold() not in creates:
-            why = "it does not exist, and set cannot create it (stage put)"
-            found.missing.append(StepConflict(step.number, ref, {}, why))
+            reason = "it does not exist, and set cannot create it (stage put)"
+            preflight.missing.append(StepConflict(step.number, ref, {}, reason))
         group.append((ref, current))
-        if run and len(group) >= _GROUP:
+        if run and len(group) >= _GROUP_SIZE:
             run.record_before(group)
             group = []
     if run and group:
         run.record_before(group)
-    session.emit(ReadDone(done, same))
-    found.conflicts.sort()
-    found.missing.sort()
-    return found
+    session.emit(ReadDone(read, same))
+    preflight.conflicts.sort()
+    preflight.missing.sort()
+    return preflight

@@ -1,8 +1,8 @@
-"""Products that a change affects beside its own entity: those that a catalog resync would send.
+"""Products whose message shows a change of another entity, such as a catalog or a price schedule.
 
-A product's message carries its catalogs, categories, buyers and prices (api-facts 3.4, 4.4), so
-what is assigned or written around a product may show in it. Whether the platform sends the
-products then by itself is not documented.
+A product's message contains its catalogs, categories, buyers and prices (api-facts 3.4, 4.4), so
+writes to these and to their assignments may show in it. Whether the platform then sends the
+products by itself is not documented.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from ocsync.schema import ids_of, kind_of, make_ref
 
 
 class _Listing(NamedTuple):
-    """A list of the platform: its path and query, with ID names in braces, and what it gives."""
+    """A list of the platform: its path and query, with ID names in braces.
+
+    *field* is the field with the ID of an entity of *kind*.
+    """
 
     path: str
     query: dict[str, str]
@@ -29,7 +32,7 @@ _CATEGORY = (
     _Listing("/catalogs/{CatalogID}/categories/productassignments",
              {"categoryID": "{CategoryID}"}, "ProductID"),
 )  # fmt: skip
-_TOUCHED: dict[str, tuple[_Listing, ...]] = {
+_LISTINGS: dict[str, tuple[_Listing, ...]] = {
     "catalog": _CATALOG,
     "catalog-assignment": _CATALOG,
     "category": _CATEGORY,
@@ -43,36 +46,42 @@ _TOUCHED: dict[str, tuple[_Listing, ...]] = {
 
 
 def product_scope_of(ref: Ref) -> Ref | None:
-    """Return the ref that decides which products *ref* affects, or None; equal scopes affect the
-    same.
+    """Return the ref that decides which products *ref* affects, or None if it affects none.
+
+    Refs with equal scopes affect the same products.
     """
     kind = kind_of(ref).name
     if kind == "variant-inventory":
         return make_ref("product", ids_of(ref))
-    if kind not in _TOUCHED:
+    if kind not in _LISTINGS:
         return None
-    whole = {"catalog-assignment": "catalog", "category-assignment": "category"}.get(kind, kind)
-    return make_ref(whole, ids_of(ref))
+    scope_kind = {"catalog-assignment": "catalog", "category-assignment": "category"}.get(
+        kind, kind
+    )
+    return make_ref(scope_kind, ids_of(ref))
 
 
 async def affected_products(api: Api, ref: Ref) -> list[Ref]:
-    """Return the products that *ref*, from `product_scope_of`, is about; none if it is gone by now.
+    """Return the products of *ref*, a scope from `product_scope_of`; none if it does not exist now.
 
-    A variant's inventory record has no sync request of its own, but its product has its stock.
+    A variant's inventory record has no sync request of its own, but its product's message has its
+    stock.
     """
     if kind_of(ref).name == "product":
         return [ref]
-    found: dict[Ref, None] = {}
+    products: dict[Ref, None] = {}
     ids = ids_of(ref)
-    for one in _TOUCHED[kind_of(ref).name]:
-        path = one.path.format_map(ids)
-        query = {name: value.format_map(ids) for name, value in one.query.items()}
+    for listing in _LISTINGS[kind_of(ref).name]:
+        path = listing.path.format_map(ids)
+        query = {name: value.format_map(ids) for name, value in listing.query.items()}
         try:
-            rows = [row async for page in api.pages(path, query, key=one.field) for row in page]
+            rows = [row async for page in api.pages(path, query, key=listing.field) for row in page]
         except NotFound:
             continue
         for row in rows:
-            other = f"{one.kind}/{row[one.field]}"
-            below = [other] if one.kind == "product" else await affected_products(api, other)
-            found.update(dict.fromkeys(below))
-    return list(found)
+            row_ref = f"{listing.kind}/{row[listing.field]}"
+            product_refs = (
+                [row_ref] if listing.kind == "product" else await affected_products(api, row_ref)
+            )
+            products.update(dict.fromkeys(product_refs))
+    return list(products)

@@ -1,4 +1,4 @@
-"""Entities as the platform lists them: those of a catalog, those dated since a time."""
+"""Lists of entities from the platform: those in a catalog, and those dated since a time."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from ocsync.schema import KINDS, Kind, Target, ids_of, make_ref
 
 T = TypeVar("T")
 _DATED = ("LastUpdated", "DateCreated")
-_ACROSS: dict[str, tuple[str, Mapping[str, str]]] = {
+_LISTS_ACROSS_PARENTS: dict[str, tuple[str, Mapping[str, str]]] = {
     "buyer-user": ("/buyerusers", {"BuyerID": "CompanyID", "UserID": "ID"})
 }
-"""Lists across all parents, and their names for the IDs."""
+"""Lists across all parents: kind -> the path, and the field of each ID."""
 
 
 async def list_entities(
@@ -28,16 +28,16 @@ async def list_entities(
 ) -> list[Ref]:
     """Return the entities of *target* in *catalog*, or dated *since*, or (records) both.
 
-    Raises UsageError, with the reason, where no list can tell.
+    Raises UsageError, with the reason, where the platform has no such list.
     """
     kind = KINDS[target.entity_kind]
-    query = _dated(session, target, kind, since, catalog) if since else {}
+    query = _date_filter(session, target, kind, since, catalog) if since else {}
     if not catalog:
-        return await _everywhere(session, kind, query)
+        return await _list_everywhere(session, kind, query)
     if query and kind.name != "inventory":
         text = "--catalog with --since is for inventory"
         raise UsageError(f"{target.name}: {text}", hint="give one of them")
-    return await _in_catalog(session, target, catalog, query)
+    return await _list_in_catalog(session, target, catalog, query)
 
 
 async def list_each(
@@ -61,7 +61,7 @@ async def list_each(
     return lists
 
 
-def _dated(
+def _date_filter(
     session: Session, target: Target, kind: Kind, since: datetime, catalog: str
 ) -> dict[str, str]:
     """Return the filter for entities dated *since*."""
@@ -80,52 +80,56 @@ def _dated(
     return {field: ">" + since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 
-async def _in_catalog(
+async def _list_in_catalog(
     session: Session, target: Target, catalog: str, query: Mapping[str, str]
 ) -> list[Ref]:
-    """Return the entities of *target* in *catalog*: itself, its categories, its products, their
-    records.
+    """Return the entities of *target* in *catalog*: the catalog, its categories, its products, or
+    their inventory records.
     """
-    own = make_ref("catalog", {"CatalogID": catalog})
+    catalog_ref = make_ref("catalog", {"CatalogID": catalog})
     if target.entity_kind == "catalog":
-        return [own]
+        return [catalog_ref]
     if target.entity_kind == "category":
-        return await _below(session, KINDS["category"], {"CatalogID": catalog}, {})
+        return await _list_below(session, KINDS["category"], {"CatalogID": catalog}, {})
     if target.entity_kind not in ("product", "inventory"):
         raise UsageError(f"{target.name}: nothing of it is in a catalog", hint="name IDs")
-    products = await affected_products(session.api, own)
+    products = await affected_products(session.api, catalog_ref)
     if target.entity_kind == "product":
         return products
-    records = KINDS["inventory"]
-    found = await list_each(
-        session, products, lambda one: _below(session, records, ids_of(one), query)
+    record_kind = KINDS["inventory"]
+    lists = await list_each(
+        session, products, lambda product: _list_below(session, record_kind, ids_of(product), query)
     )
-    return [ref for refs in found for ref in refs]
+    return [ref for refs in lists for ref in refs]
 
 
-async def _everywhere(session: Session, kind: Kind, query: Mapping[str, str]) -> list[Ref]:
+async def _list_everywhere(session: Session, kind: Kind, query: Mapping[str, str]) -> list[Ref]:
     """Return all entities of *kind*, across its parents."""
-    if kind.name in _ACROSS:
-        path, names = _ACROSS[kind.name]
+    if kind.name in _LISTS_ACROSS_PARENTS:
+        path, field_of_id = _LISTS_ACROSS_PARENTS[kind.name]
         rows = [row async for page in session.api.pages(path, query, key="ID") for row in page]
-        refs = [make_ref(kind, {i: str(r.get(name) or "") for i, name in names.items()})
+        refs = [make_ref(kind, {i: str(r.get(name) or "") for i, name in field_of_id.items()})
                 for r in rows]  # fmt: skip
         return [ref for ref in refs if ref.count("/") == len(kind.ids)]
     parents = kind.ids[:-1]
-    above = next((k for k in KINDS.values() if k.ids == parents and not k.assignment), None)
-    if above is None:
-        return await _below(session, kind, {}, query)
-    places = await _below(session, above, {}, {})
-    found = await list_each(session, places, lambda one: _below(session, kind, ids_of(one), query))
-    return [ref for refs in found for ref in refs]
+    parent_kind = next((k for k in KINDS.values() if k.ids == parents and not k.assignment), None)
+    if parent_kind is None:
+        return await _list_below(session, kind, {}, query)
+    parent_refs = await _list_below(session, parent_kind, {}, {})
+    lists = await list_each(
+        session,
+        parent_refs,
+        lambda parent_ref: _list_below(session, kind, ids_of(parent_ref), query),
+    )
+    return [ref for refs in lists for ref in refs]
 
 
-async def _below(
+async def _list_below(
     session: Session, kind: Kind, ids: Mapping[str, str], query: Mapping[str, str]
 ) -> list[Ref]:
     path = kind.collection.format_map(ids)
-    found: list[Ref] = []
-    with suppress(NotFound):  # what it is below is gone since
+    refs: list[Ref] = []
+    with suppress(NotFound):  # the parent has been deleted since
         async for page in session.api.pages(path, {**kind.list_query, **query}, key="ID"):
-            found += [make_ref(kind, {**ids, kind.ids[-1]: row["ID"]}) for row in page]
-    return found
+            refs += [make_ref(kind, {**ids, kind.ids[-1]: row["ID"]}) for row in page]
+    return refs

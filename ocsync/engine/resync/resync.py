@@ -1,7 +1,7 @@
-"""Resync by hand: single sync requests, paced by the client, each outcome on disk.
+"""Resync: single sync requests, paced by the client, with each outcome on disk.
 
-A resync is a run of its own kind: its plan are the sync requests, and those without an outcome
-remain to be sent. A request that was under way when the command ended is sent again, which does no
+A resync is a run of its own kind. Its plan consists of sync requests, and those without an outcome
+remain to be sent. A request without an answer when the command ended is sent again, which does no
 harm.
 """
 
@@ -40,9 +40,11 @@ from ocsync.schema import TARGETS, Target, ids_of
 from ocsync.store import Run, RunInfo
 
 ADVICE, QUESTION = 100, 1000
-"""Past so many OrderCloud's advice is told, and past so many it is asked (api-facts 3.1, 3.5)."""
-_LOST = 16
-"""So many lost answers in a row are the server's trouble, not an entity's."""
+"""The numbers of requests above which OrderCloud's advice against so many single requests is shown
+(api-facts 3.1, 3.5), and above which the command asks.
+"""
+_MAX_LOST_ANSWERS = 16
+"""The number of lost answers in a row that is a failure of the server, not of single entities."""
 _BY_PATH = {target.sync_path: target for target in TARGETS.values()}
 
 
@@ -55,7 +57,7 @@ class ResyncReport(NamedTuple):
 
     @property
     def exit_code(self) -> ExitCode:
-        """PARTLY when some failed, unless a target as a whole says more."""
+        """The exit code: that of a target that refused every request, else PARTLY for failures."""
         codes = [ExitCode.PARTLY] if self.failed else []
         return first_of([*codes, *(error.exit_code for error in self.closed)])
 
@@ -63,12 +65,12 @@ class ResyncReport(NamedTuple):
 def begin_resync(session: Session, entities: Iterable[tuple[Target, Ref]], command: str) -> Run:
     """Return a new run that will send a sync request for each of *entities*.
 
-    *command* tells whether another command asks for the same.
+    *command* is the command line, by which a later resync recognizes the same request.
     """
     steps = sync_steps(entities)
-    paths = {step.path for step in steps}
-    names = tuple(name for name, target in TARGETS.items() if target.sync_path in paths)
-    info = new_info(session, kind="resync", command=command, targets=names, steps=len(steps))
+    sync_paths = {step.path for step in steps}
+    target_names = tuple(name for name, target in TARGETS.items() if target.sync_path in sync_paths)
+    info = new_info(session, kind="resync", command=command, targets=target_names, steps=len(steps))
     return session.folder.runs.create(info, steps)
 
 
@@ -93,7 +95,7 @@ def remaining_steps(run: Run) -> list[Step]:
 
 
 async def run_resync(session: Session, run: Run, *, workers: int) -> ResyncReport:
-    """Send what remains of *run*, close it and return the report.
+    """Send the remaining requests of *run*, close it and return the report.
 
     Raises TryLater and SignInError when the server cannot be reached, Interrupted when the
     operator stops it; the steps that ended are on disk, and the run can be continued.
@@ -120,20 +122,20 @@ async def run_resync(session: Session, run: Run, *, workers: int) -> ResyncRepor
 
 
 def abandon(run: Run) -> int:
-    """Close *run* as it is; how many were not sent."""
-    number = len(remaining_steps(run))
+    """Close *run* without sending more, and return the number of requests not sent."""
+    unsent = len(remaining_steps(run))
     ended = max((o.at for o in load_progress(run).ended.values()), default=run.read_info().started)
-    _close_counted(run, ended)
+    _record_end(run, ended)
     run.update(exit_code=int(ExitCode.PARTLY))
-    return number
+    return unsent
 
 
 def _close(session: Session, run: Run, closed: list[OcsyncError]) -> ResyncReport:
-    report = ResyncReport(*_close_counted(run, session.timestamp()), closed)
+    report = ResyncReport(*_record_end(run, session.timestamp()), closed)
     return report._replace(run=run.update(exit_code=int(report.exit_code)))
 
 
-def _close_counted(run: Run, ended: str) -> tuple[RunInfo, list[Outcome]]:
+def _record_end(run: Run, ended: str) -> tuple[RunInfo, list[Outcome]]:
     kinds, failed = count_outcomes(run)
     return run.update(state="closed", ended=ended, counts=add_up(kinds), kinds=kinds), failed
 
@@ -144,7 +146,7 @@ async def send_requests(
     """Send *steps*, handing each outcome to *record*; return the errors of the targets that
     refused every request.
 
-    One that is refused does not stop the others. Raises as `run_resync` says.
+    A refused request does not stop the others. Raises the same errors as `run_resync`.
     """
     sender = _Sender(session)
     runner = StepRunner(session, sender.execute, record, workers=workers)
@@ -167,18 +169,18 @@ class _Sender:
             return self._failed(step, self.closed[target.name])
         try:
             reply = await request_sync(self._session.api, target, _body(target, step.ref))
-        except (ConfigError, RoleMissing) as refused:
+        except (ConfigError, RoleMissing) as error:
             if target.name not in self.closed:
-                self.closed[target.name] = refused
-                self.closed[target.name] = await _explained(self._session, target, refused)
+                self.closed[target.name] = error
+                self.closed[target.name] = await _with_cause(self._session, target, error)
             return self._failed(step, self.closed[target.name])
-        except ApiError as refused:
-            return self._failed(step, refused)
-        except LostAnswer as lost:
+        except ApiError as error:
+            return self._failed(step, error)
+        except LostAnswer as error:
             self._lost += 1
-            if self._lost >= _LOST:
+            if self._lost >= _MAX_LOST_ANSWERS:
                 raise
-            return self._failed(step, lost)
+            return self._failed(step, error)
         self._lost = 0
         return outcome_now(self._session, step, State.DONE, status=reply.status)
 
@@ -196,8 +198,8 @@ def _body(target: Target, ref: Ref) -> dict[str, str]:
     return {name: ids[name] for name in target.sync_ids}
 
 
-async def _explained(session: Session, target: Target, error: OcsyncError) -> OcsyncError:
-    """Return the reason why *target* takes no sync requests, as far as its configuration tells."""
+async def _with_cause(session: Session, target: Target, error: OcsyncError) -> OcsyncError:
+    """Return *error*, or one that names the cause found in the configuration of *target*."""
     if not isinstance(error, NotEnabled):
         return error
     state = (await read_targets(session.api, [target]))[target.name]
@@ -220,7 +222,7 @@ async def _explained(session: Session, target: Target, error: OcsyncError) -> Oc
 
 
 def advise_full_sync(session: Session, number: int) -> None:
-    """Tell OrderCloud's own advice."""
+    """Emit OrderCloud's advice to use a full sync."""
     session.notify(
         NoticeLevel.WARNING,
         f"{number:,} single sync requests: OrderCloud means them for quick repair;",

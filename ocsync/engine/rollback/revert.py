@@ -1,10 +1,10 @@
-"""The way back of one ref: what a run write, what was there before, what is there now. Pure.
+"""The reversal of a run's write to one ref, from the values before, written and current. Pure.
 
-Only what the run write is taken back. A field that is not as the run left it was changed by
-somebody else since: a conflict, and then nothing of that ref is taken back unless it is forced.
-Numbers that move by themselves (stock) go back by the difference, so that what was sold since stays
-sold. What was created is for `ocsync delete`. Entries expect what is there now, so that `resume`
-guards them once more.
+Only fields that the run wrote are undone. A field that no longer has the written value was changed
+by somebody else since: a conflict, and then nothing of that ref is undone unless it is forced.
+Volatile numbers (stock) are restored by the difference, so that stock sold since stays sold.
+Created entities are listed for `ocsync delete`. Entries expect the current values, so that `resume`
+checks them once more.
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ from ocsync.tombstones import depends_on_any
 
 
 class Reversal(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The way back of *ref*: *entries* to stage, or why there is none.
+    """The reversal of one ref: *entries* to stage, or the reason why there are none.
 
-    *conflicts* maps path -> before, left and now; *why* says it where no field does. *created* are
-    refs that came into being, for `ocsync delete`. *lost* says what cannot be as it was; with
-    *irreversible* the ref as a whole cannot. With none of all these there is nothing to do.
+    *conflicts* maps path -> the values before, left and now; *reason* says why where no field
+    conflicts. *created* are refs that the run created, for `ocsync delete`. *lost* are texts on
+    values that cannot be restored; with *irreversible* the whole ref cannot. A reversal with none
+    of these needs no action.
     """
 
     ref: Ref
     entries: tuple[Entry, ...] = ()
     conflicts: dict[str, dict[str, Any]] = {}
-    why: str = ""
+    reason: str = ""
     created: tuple[Ref, ...] = ()
     lost: tuple[str, ...] = ()
     irreversible: bool = False
@@ -43,164 +44,187 @@ class Reversal(msgspec.Struct, frozen=True, omit_defaults=True):
 def reversal_of(
     write: RefWrite, document: Document | None, now: Document | None, *, forced: bool
 ) -> Reversal:
-    """Return how *write* is undone, with *now* there; *document* is the whole entity before it."""
+    """Return the reversal of *write*; *document* is the entity before it, *now* the current one."""
     if now is None:
-        return Reversal(write.ref, why="" if write.absent else "it is not there any more")
+        return Reversal(write.ref, reason="" if write.absent else "it is not there any more")
     if write.replaced and not write.absent:
-        write = _all_of(write, document or {})
-    clash = {} if forced else _clashes(write, now)
-    if clash:
+        write = _with_defaults(write, document or {})
+    conflicts = {} if forced else _changed_since(write, now)
+    if conflicts:
         return Reversal(
-            write.ref, conflicts=clash, why="its outcome is unknown" if write.uncertain else ""
+            write.ref,
+            conflicts=conflicts,
+            reason="its outcome is unknown" if write.uncertain else "",
         )
     if write.absent:
-        return _unmake(write)
+        return _revert_creation(write)
     if kind_of(write.ref).assignment:
         return _reassign(write, now)
     return _restore(write, document or {}, now) if write.replaced else _reset(write, now)
 
 
-def _all_of(write: RefWrite, document: Document) -> RefWrite:
-    """Return *write* with every field that a put left out, as it wrote these too."""
-    was = writable_fields(kind_of(write.ref), document)
-    left = {path: default_of(write.ref, path) for path in was}
-    before = {path: value_at(document, path) for path in {**was, **write.fields}}
+def _with_defaults(write: RefWrite, document: Document) -> RefWrite:
+    """Return *write* with the default of every field that a put left out, as it reset these too."""
+    old_fields = writable_fields(kind_of(write.ref), document)
+    defaults = {path: default_of(write.ref, path) for path in old_fields}
+    before = {path: value_at(document, path) for path in {**old_fields, **write.fields}}
     return write._replace(
         before={path: value for path, value in before.items() if value is not MISSING},
-        fields={**left, **write.fields},
+        fields={**defaults, **write.fields},
     )
 
 
-def _unmake(write: RefWrite) -> Reversal:
+def _revert_creation(write: RefWrite) -> Reversal:
     ids = ids_of(write.ref)
-    made = [ref for ref in write.created if not depends_on_any(ref, {ref_key(write.ref)})]
+    own_created = [ref for ref in write.created if not depends_on_any(ref, {ref_key(write.ref)})]
     beside = [
-        "/".join([other.kind, *(ids[name] for name in other.ids)])
-        for other in kind_of(write.ref).creates
-        if not other.unless_field
+        "/".join([creation.kind, *(ids[name] for name in creation.ids)])
+        for creation in kind_of(write.ref).creates
+        if not creation.unless_field
     ]
     lost = [f"{ref} may have come with it, and stays" for ref in beside]
-    return Reversal(write.ref, created=(write.ref, *made), lost=(*lost, *_lasting(write)))
+    return Reversal(
+        write.ref, created=(write.ref, *own_created), lost=(*lost, *_side_effects(write))
+    )
 
 
 def _reassign(write: RefWrite, now: Document) -> Reversal:
     if all(json_equal(value_at(now, path), write.before.get(path)) for path in write.fields):
         return Reversal(write.ref)
     fields = {path: value for path, value in write.before.items() if value is not None}
-    expect = {path: _plain(value_at(now, path)) for path in write.fields}
-    again = Entry(op=Op.ASSIGN, ref=write.ref, fields=fields, expect=expect)
-    return checked_reversal(write.ref, [again], [])
+    expect = {path: _none_if_missing(value_at(now, path)) for path in write.fields}
+    entry = Entry(op=Op.ASSIGN, ref=write.ref, fields=fields, expect=expect)
+    return checked_reversal(write.ref, [entry], [])
 
 
 def _reset(write: RefWrite, now: Document) -> Reversal:
-    """Set the fields back that the run set; add what it took, take what it added."""
-    sums = dict(_sums(write, now))
+    """Return a reversal that restores the set fields, and undoes adjustments by their opposite."""
+    amounts = dict(_amounts(write, now))
     fields = {
-        path: _plain(write.before.get(path, MISSING))
+        path: _none_if_missing(write.before.get(path, MISSING))
         for path in write.fields
         if path != "xp"
-        and path not in sums
+        and path not in amounts
         and not json_equal(value_at(now, path), write.before.get(path))
     }
-    lost = [_NULLED.format(path) for path in fields if path not in write.before]
-    return _entries(write.ref, fields, sums, now, [*lost, *_lasting(write)])
+    lost = [_BECOMES_NULL.format(path) for path in fields if path not in write.before]
+    return _reversal_of_fields(write.ref, fields, amounts, now, [*lost, *_side_effects(write)])
 
 
-_NULLED = "{} was not there; it becomes null, as PATCH cannot remove it"
+_BECOMES_NULL = "{} was not there; it becomes null, as PATCH cannot remove it"
 
 
 def _restore(write: RefWrite, document: Document, now: Document) -> Reversal:
-    """Restore the whole entity after a put: by a put where that loses nobody else's values."""
+    """Return a reversal of a put: another put where it loses no values of others, else a set."""
     kind = kind_of(write.ref)
-    was, found = writable_fields(kind, document), writable_fields(kind, now)
-    paths = [p for p in {**was, **found} if not json_equal(was.get(p), found.get(p))]
-    sums = {path: amount for path, amount in _sums(write, now) if path in paths}
-    ours = [path for path in paths if path in write.fields]
-    added = [path for path in ours if path.startswith("xp.") and path not in was]
-    if added and ours == paths and _is_plain(kind, document):
-        fields = {p: value for p, value in was.items() if value is not None or p in paths}
+    old_fields, now_fields = writable_fields(kind, document), writable_fields(kind, now)
+    paths = [
+        p
+        for p in {**old_fields, **now_fields}
+        if not json_equal(old_fields.get(p), now_fields.get(p))
+    ]
+    amounts = {path: amount for path, amount in _amounts(write, now) if path in paths}
+    written = [path for path in paths if path in write.fields]
+    added = [path for path in written if path.startswith("xp.") and path not in old_fields]
+    if added and written == paths and _is_fully_known(kind, document):
+        fields = {p: value for p, value in old_fields.items() if value is not None or p in paths}
         fields |= {"xp": {}} if document.get("xp") == {} else {}
-        fields |= {path: found[path] + amount for path, amount in sums.items()}
-        expect = {path: found.get(path) for path in paths}
+        fields |= {path: now_fields[path] + amount for path, amount in amounts.items()}
+        expect = {path: now_fields.get(path) for path in paths}
         put = Entry(op=Op.PUT, ref=write.ref, fields=fields, expect=expect, replace=True)
-        return checked_reversal(write.ref, [put], list(_lasting(write)))
-    fields = {path: was.get(path) for path in ours if path not in sums and path != "xp"}
-    lost = [_NULLED.format(path) for path in added]
-    return _entries(write.ref, fields, sums, now, [*lost, *_lasting(write)])
+        return checked_reversal(write.ref, [put], list(_side_effects(write)))
+    fields = {
+        path: old_fields.get(path) for path in written if path not in amounts and path != "xp"
+    }
+    lost = [_BECOMES_NULL.format(path) for path in added]
+    return _reversal_of_fields(write.ref, fields, amounts, now, [*lost, *_side_effects(write)])
 
 
-def _is_plain(kind: Kind, document: Document) -> bool:
-    """Return whether a put of the known fields of *document* is all of it, and freezes nothing
-    inherited.
+def _is_fully_known(kind: Kind, document: Document) -> bool:
+    """Return whether *document* has only known fields, and inherits none that a put would fix."""
+    known_fields = {path.partition(".")[0] for path in kind.fields} | {"ID"}
+    return document.keys() <= known_fields and not document.get("ParentID")
+
+
+def _changed_since(write: RefWrite, now: Document) -> dict[str, dict[str, Any]]:
+    """Return the conflicts: fields with neither the written value nor the value before.
+
+    Stock sold since is no conflict.
     """
-    known = {path.partition(".")[0] for path in kind.fields} | {"ID"}
-    return document.keys() <= known and not document.get("ParentID")
-
-
-def _clashes(write: RefWrite, now: Document) -> dict[str, dict[str, Any]]:
-    """Return the fields that are neither as the run left them nor as they were; sold stock is no
-    conflict.
-    """
-    found = {}
-    for path, left in write.fields.items():
-        value, old = value_at(now, path), write.before.get(path, MISSING)
-        as_left = json_equal(value, left) or (left in _EMPTY and _plain(value) in _EMPTY)
-        as_left = as_left or (write.absent and left is None)  # the server filled it in
-        as_before = json_equal(value, old) and not write.absent
-        sold = _moves(write.ref, path) and _numbers(value, left) and value < left
-        if as_before or as_left or (not write.uncertain and (sold or path in write.added)):
+    conflicts = {}
+    for path, written in write.fields.items():
+        value, old_value = value_at(now, path), write.before.get(path, MISSING)
+        as_written = json_equal(value, written) or (
+            written in _EMPTY and _none_if_missing(value) in _EMPTY
+        )
+        as_written = as_written or (
+            write.absent and written is None
+        )  # the server filled in a default
+        as_before = json_equal(value, old_value) and not write.absent
+        sold = _is_volatile(write.ref, path) and _are_numbers(value, written) and value < written
+        if as_before or as_written or (not write.uncertain and (sold or path in write.added)):
             continue
-        found[path] = {"before": _plain(old), "left": left, "now": _plain(value)}
-    return found
+        conflicts[path] = {
+            "before": _none_if_missing(old_value),
+            "left": written,
+            "now": _none_if_missing(value),
+        }
+    return conflicts
 
 
 _EMPTY: tuple[Any, ...] = (None, False, 0, {})
 """The values that a field may have after a put that left it out."""
 
 
-def _sums(write: RefWrite, now: Document) -> Iterator[tuple[str, Any]]:
+def _amounts(write: RefWrite, now: Document) -> Iterator[tuple[str, Any]]:
     """Yield the amounts to add to the fields that are restored by the difference."""
-    for path, left in write.fields.items() if not write.uncertain else ():
-        found, old = value_at(now, path), write.before.get(path, MISSING)
-        if path in write.added and _numbers(found):
+    for path, written in write.fields.items() if not write.uncertain else ():
+        value, old_value = value_at(now, path), write.before.get(path, MISSING)
+        if path in write.added and _are_numbers(value):
             yield path, -write.added[path]
-        elif _moves(write.ref, path) and _numbers(found, old, left) and not json_equal(found, old):
-            yield path, old - left
+        elif (
+            _is_volatile(write.ref, path)
+            and _are_numbers(value, old_value, written)
+            and not json_equal(value, old_value)
+        ):
+            yield path, old_value - written
 
 
-def _lasting(write: RefWrite) -> Iterator[str]:
+def _side_effects(write: RefWrite) -> Iterator[str]:
     for path, value in write.fields.items():
         field = field_at(kind_of(write.ref), path)
         if field and field.has_side_effect and value and value != write.before.get(path):
             yield f"what {path}={value} brought along stays"
 
 
-def _moves(ref: Ref, path: str) -> bool:
+def _is_volatile(ref: Ref, path: str) -> bool:
     field = field_at(kind_of(ref), path)
     return bool(field and field.volatile)
 
 
-def _numbers(*values: Any) -> bool:
+def _are_numbers(*values: Any) -> bool:
     return all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
 
 
-def _plain(value: Any) -> Any:
+def _none_if_missing(value: Any) -> Any:
     return None if value is MISSING else value
 
 
-def _entries(ref: Ref, fields: Fields, sums: Fields, now: Document, lost: list[str]) -> Reversal:
+def _reversal_of_fields(
+    ref: Ref, fields: Fields, amounts: Fields, now: Document, lost: list[str]
+) -> Reversal:
     entries = []
     if fields:
-        expect = {path: _plain(value_at(now, path)) for path in fields}
+        expect = {path: _none_if_missing(value_at(now, path)) for path in fields}
         entries.append(Entry(op=Op.SET, ref=ref, fields=fields, expect=expect))
-    if sums := {path: amount for path, amount in sums.items() if amount}:
-        entries.append(Entry(op=Op.ADJUST, ref=ref, fields=sums))
+    if amounts := {path: amount for path, amount in amounts.items() if amount}:
+        entries.append(Entry(op=Op.ADJUST, ref=ref, fields=amounts))
     return checked_reversal(ref, entries, lost if entries else [])
 
 
 def checked_reversal(ref: Ref, entries: list[Entry], lost: Sequence[str]) -> Reversal:
-    """Return the reversal, or what is wrong with it: values that could not be staged by hand
-    either.
+    """Return a reversal with *entries*, or an irreversible one with the faults for which they could
+    not be staged.
     """
     faults = [
         " ".join(filter(None, [fault.field, fault.reason]))

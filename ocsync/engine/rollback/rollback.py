@@ -1,10 +1,11 @@
-"""Rollback: the way back of a run, staged. Nothing is sent; `plan` and `resume` come after it.
+"""Rollback: edits that undo a run, staged for `plan` and `resume`. Nothing is sent.
 
-    what the run wrote (see `undo`) -> what is there now -> the way back of each ref -> the journal
+    the run's writes -> the current documents -> a reversal of each ref (see `revert`) -> journal
 
-A run of deletes goes back too: what it deleted is staged to be made again, as far as the documents
-before it tell. What a run created is listed for `ocsync delete`, as deletes are never silent. What
-was taken back once is not taken back again, unless that was itself taken back.
+A run of deletes can be undone too: the deleted entities are staged to be created again, as far as
+their documents were kept (see `recreate`). Entities that a run created are listed for `ocsync
+delete`, as a delete is never implied. A ref that was undone once is not undone again, unless that
+undo was itself undone.
 """
 
 from __future__ import annotations
@@ -33,9 +34,10 @@ _TAG = "rollback "
 
 
 class Rollback(NamedTuple):
-    """The way back of *run*: *reversals* in the order of the plan, and refs that need none.
+    """The rollback of *run*: its *reversals* in the order of the plan, and refs that need none.
 
-    *already* are staged by a rollback of this run before; *undone* were taken back by later runs.
+    *already* are refs that an earlier rollback of this run staged; *undone* were undone by later
+    runs.
     """
 
     run: str
@@ -47,26 +49,26 @@ class Rollback(NamedTuple):
     @property
     def entries(self) -> list[Entry]:
         """The entries to be staged."""
-        return [entry for back in self.reversals for entry in back.entries]
+        return [entry for reversal in self.reversals for entry in reversal.entries]
 
     @property
     def created(self) -> list[Ref]:
         """The refs that the run created, for `ocsync delete`."""
-        return [ref for back in self.reversals for ref in back.created]
+        return [ref for reversal in self.reversals for ref in reversal.created]
 
     @property
     def conflicts(self) -> list[Reversal]:
         """The reversals of refs that others changed since."""
-        return [back for back in self.reversals if back.conflicts or back.why]
+        return [reversal for reversal in self.reversals if reversal.conflicts or reversal.reason]
 
     @property
     def irreversible(self) -> list[Reversal]:
         """The reversals of refs that cannot be undone at all."""
-        return [back for back in self.reversals if back.irreversible]
+        return [reversal for reversal in self.reversals if reversal.irreversible]
 
     @property
     def exit_code(self) -> ExitCode:
-        """CONFLICT when something is left out for others' changes, PARTLY when it cannot be."""
+        """The exit code: CONFLICT when others changed a ref, PARTLY when one is irreversible."""
         if self.conflicts:
             return ExitCode.CONFLICT
         return ExitCode.PARTLY if self.irreversible else ExitCode.DONE
@@ -75,8 +77,8 @@ class Rollback(NamedTuple):
 def choose_run(runs: Runs, name: str) -> Run:
     """Return the run to undo: the one named, or the last resume that changed something.
 
-    Raises FileMissing when there is none, UsageError for one that cannot be taken back, Conflict
-    when a run is not finished.
+    Raises FileMissing when there is none, UsageError for one that cannot be undone, Conflict when
+    a run is not finished.
     """
     unfinished = runs.find_unfinished() or runs.find_unfinished("delete")
     if unfinished:
@@ -96,119 +98,134 @@ def choose_run(runs: Runs, name: str) -> Run:
 
 def reverted_runs(entries: Iterable[Entry]) -> tuple[str, ...]:
     """Return the runs that *entries* undo."""
-    found = {e.source.removeprefix(_TAG) for e in entries if e.source.startswith(_TAG)}
-    return tuple(sorted(found))
+    run_ids = {e.source.removeprefix(_TAG) for e in entries if e.source.startswith(_TAG)}
+    return tuple(sorted(run_ids))
 
 
 async def roll_back(
     session: Session, run: Run, *, overwrite: Collection[Ref], settle: float
 ) -> Rollback:
-    """Return how to undo *run* as things are now; *overwrite* names refs to undo all the same.
+    """Return the rollback of *run* from the current documents.
 
-    Reads that lag behind a fresh run are given *settle* seconds to show what it left. Raises
-    Conflict when something else is staged for one of its refs.
+    *overwrite* names refs to undo despite changes by others. Reads that lag behind a recent run
+    have *settle* seconds to show its values. Raises Conflict when other edits are staged for one of
+    its refs.
     """
     forced = {ref_key(ref) for ref in overwrite}
     tag = _TAG + run.id
     staged = session.folder.journal.entries()
-    ours = {ref_key(e.ref): e.ref for e in staged if e.source == tag}
-    undone = _undone(session.folder.runs, run)
+    already_staged = {ref_key(e.ref): e.ref for e in staged if e.source == tag}
+    undone = _undone_refs(session.folder.runs, run)
     if not is_recent(session, run.read_info()):
         settle = 0.0
     if run.read_info().kind == "delete":
-        backs = await recreate_deleted(session, run, {*ours, *undone}, forced=forced, settle=settle)
+        reversals = await recreate_deleted(
+            session, run, {*already_staged, *undone}, forced=forced, settle=settle
+        )
     else:
-        backs = await _resumed(session, run, {*ours, *undone}, forced=forced, settle=settle)
-    _refuse_staged(backs, [entry for entry in staged if entry.source != tag])
-    later = [ref for key, ref in undone.items() if key not in ours]
-    return Rollback(run.id, run.read_info().kind, backs, sorted(ours.values()), sorted(later))
+        reversals = await _reversals_of_resume(
+            session, run, {*already_staged, *undone}, forced=forced, settle=settle
+        )
+    _refuse_staged(reversals, [entry for entry in staged if entry.source != tag])
+    undone_later = [ref for key, ref in undone.items() if key not in already_staged]
+    return Rollback(
+        run.id,
+        run.read_info().kind,
+        reversals,
+        sorted(already_staged.values()),
+        sorted(undone_later),
+    )
 
 
-def stage_rollback(session: Session, found: Rollback) -> list[Entry]:
-    """Stage the way back, all of it or nothing; the entries."""
-    at, tag = session.timestamp(), _TAG + found.run
+def stage_rollback(session: Session, rollback: Rollback) -> list[Entry]:
+    """Stage the entries of *rollback*, all or none, and return them."""
+    at, tag = session.timestamp(), _TAG + rollback.run
     entries = [
-        msgspec.structs.replace(entry, at=at, by=session.by, source=tag) for entry in found.entries
+        msgspec.structs.replace(entry, at=at, by=session.by, source=tag)
+        for entry in rollback.entries
     ]
     if entries:
         staged = session.folder.journal.entries()
-        good = check_entries(session.folder, entries, staged, recreated=True)
-        session.folder.journal.add_segment(good)
-        there = [entry for entry in entries if entry.op not in CREATING_OPS]
-        clear_tombstones(session.folder, there, recreated=True)
+        checked = check_entries(session.folder, entries, staged, recreated=True)
+        session.folder.journal.add_segment(checked)
+        edits = [entry for entry in entries if entry.op not in CREATING_OPS]
+        clear_tombstones(session.folder, edits, recreated=True)
     return entries
 
 
-async def _resumed(
+async def _reversals_of_resume(
     session: Session, run: Run, done: Collection[str], *, forced: Collection[str], settle: float
 ) -> list[Reversal]:
-    every = read_writes(run, (State.DONE, State.UNKNOWN))
-    writes = {ref: write for ref, write in every.items() if ref_key(ref) not in done}
-    whole = {ref for ref, write in writes.items() if write.replaced}
+    all_writes = read_writes(run, (State.DONE, State.UNKNOWN))
+    writes = {ref: write for ref, write in all_writes.items() if ref_key(ref) not in done}
+    replaced = {ref for ref, write in writes.items() if write.replaced}
     documents: dict[Ref, Document | None] = {}
     for ref, document in run.before():
-        if ref in whole:
+        if ref in replaced:
             documents.setdefault(ref, document)
-    late = {
+    lagging = {
         ref: partial(_shows_before, write)
         for ref, write in writes.items()
         if kind_of(ref).eventually_consistent
     }
-    found = await read_settled(session, writes, late, settle)
-    backs = []
+    current = await read_settled(session, writes, lagging, settle)
+    reversals = []
     for ref, write in writes.items():
-        now = found[ref]
+        now = current[ref]
         if isinstance(now, OcsyncError):
-            backs.append(Reversal(ref, why=f"cannot be read: {now.message}"))
+            reversals.append(Reversal(ref, reason=f"cannot be read: {now.message}"))
         else:
             force = ref_key(ref) in forced
-            backs.append(reversal_of(write, documents.get(ref), now, forced=force))
-    return backs
+            reversals.append(reversal_of(write, documents.get(ref), now, forced=force))
+    return reversals
 
 
 def _shows_before(write: RefWrite, now: Document | None) -> bool:
-    """Return whether *now* may be what was there before the run."""
+    """Return whether *now* may be a stale read that shows the values before the run."""
     if now is None:
         return write.absent
     paths = diff(write.ref, write.fields, now)
     return bool(paths) and all(json_equal(value_at(now, p), write.before.get(p)) for p in paths)
 
 
-def _refuse_staged(backs: Iterable[Reversal], others: Iterable[Entry]) -> None:
-    """Refuse a rollback of refs that have staged edits: it is staged whole or not at all."""
+def _refuse_staged(reversals: Iterable[Reversal], others: Iterable[Entry]) -> None:
+    """Refuse a rollback when some of its refs have other staged edits."""
     staged = {ref_key(entry.ref) for entry in others}
-    both = [back.ref for back in backs if back.entries and ref_key(back.ref) in staged]
-    if both:
+    staged_refs = [
+        reversal.ref
+        for reversal in reversals
+        if reversal.entries and ref_key(reversal.ref) in staged
+    ]
+    if staged_refs:
+        first = staged_refs[0]
         raise Conflict(
-            f"{len(both):,} of its refs are staged already, such as {both[0]}; nothing was staged",
-            hint=f"ocsync stage show {both[0]}; drop it or resume, then roll back",
+            f"{len(staged_refs):,} of its refs are staged already, such as {first}; "
+            "nothing was staged",
+            hint=f"ocsync stage show {first}; drop it or resume, then roll back",
         )
 
 
-def _undone(runs: Runs, run: Run) -> dict[str, Ref]:
-    """Return the refs of *run* that later runs undid, and whose undoing was not undone itself.
-
-    They are by key.
-    """
+def _undone_refs(runs: Runs, run: Run) -> dict[str, Ref]:
+    """Return the refs of *run*, by key, that later runs undid and that no run has redone."""
     if run.read_info().kind == "delete":
         return {}
-    forward = {run.id: True}
-    found: dict[str, Ref] = {}
+    in_effect = {run.id: True}
+    undone: dict[str, Ref] = {}
     for info in reversed(runs.read_all()):
         for name in info.reverts:
-            if name not in forward:
+            if name not in in_effect:
                 continue
-            forward[info.id] = not forward[name]
+            in_effect[info.id] = not in_effect[name]
             with runs.get(info.id) as later:
-                refs = _taken_back(later, name)
-            if forward[name]:
-                found |= refs
+                refs = _reverted_refs(later, name)
+            if in_effect[name]:
+                undone |= refs
             else:
-                found = {key: ref for key, ref in found.items() if key not in refs}
-    return found
+                undone = {key: ref for key, ref in undone.items() if key not in refs}
+    return undone
 
 
-def _taken_back(run: Run, name: str) -> dict[str, Ref]:
+def _reverted_refs(run: Run, name: str) -> dict[str, Ref]:
     tagged = {ref_key(entry.ref) for entry in run.entries() if entry.source == _TAG + name}
     log = attempts(run.outcomes())
     ended = (ref for _, ref, _, end in log if end and end.state.succeeded)

@@ -1,7 +1,7 @@
-"""Proof of delivery: what a run wrote, held against what arrived at the profile's listener.
+"""Proof of delivery: the writes of a run, compared with the messages at the profile's listener.
 
-Every entity that was changed is expected once at least (delivery may be doubled and unordered;
-api-facts 3.3). What does not arrive, or only with older content, can be sent again with
+Every changed entity is expected at least once (messages may be doubled and out of order; api-facts
+3.3). A message that does not arrive, or only with older content, can be sent again by one of
 OrderCloud's sync requests, where its kind has one.
 """
 
@@ -26,14 +26,15 @@ from ocsync.store import Run
 
 FIRST_POLL, POLL_SECONDS = 0.05, 1.0
 _WORKERS = 8
-"""Sync requests are for quick repair of single entities (api-facts 3.1): few at a time."""
+"""Parallel sync requests; few, as they are for quick repair of single entities (api-facts 3.1)."""
 
 
 class DeliveryProof(NamedTuple):
     """The result of waiting for a run's messages.
 
-    *drain_seconds* are the times before anything was sent again, of which *redelivered* were.
-    *refused* maps what could not be sent again to why. *listens* says whether a listener runs.
+    *drain_seconds* are delivery times before anything was sent again, *redelivered* is the number
+    of messages sent again, and *refused* maps the refs that could not be to the reason. *listens*
+    is whether a listener runs.
     """
 
     delivered: DeliveryResult
@@ -45,17 +46,17 @@ class DeliveryProof(NamedTuple):
 
     @property
     def undelivered(self) -> list[MatchResult]:
-        """The messages that did not arrive as they were written."""
+        """The messages that did not arrive, or arrived with older content."""
         return self.delivered.having(Arrival.MISSING, Arrival.STALE)
 
     @property
     def was_held(self) -> bool:
-        """True when a pause held any of it, so that times count from the pause's end."""
+        """True when a pause held any message, so that times count from the pause's end."""
         return any(one.expected.since > one.expected.written_at for one in self.delivered.matched)
 
     @property
     def silent_targets(self) -> list[str]:
-        """The targets of which nothing was ever heard, though something was to come."""
+        """The targets whose messages were expected and of which none arrived."""
         return sorted(
             {one.expected.target for one in self.undelivered} - self.delivered.targets_seen
         )
@@ -67,28 +68,32 @@ class DeliveryProof(NamedTuple):
 
     def facts(self) -> dict[str, float]:
         """Return the numbers for the run's record; times in seconds."""
-        found = self.delivered
-        counts = {arrival.name.lower(): len(found.having(arrival)) for arrival in Arrival}
-        more = {"duplicates": found.duplicates, "strangers": found.unexpected, "early": found.early}
-        return {**counts, **more, "redelivered": self.redelivered, **self.drain_seconds}
+        result = self.delivered
+        counts = {arrival.name.lower(): len(result.having(arrival)) for arrival in Arrival}
+        others = {
+            "duplicates": result.duplicates,
+            "strangers": result.unexpected,
+            "early": result.early,
+        }
+        return {**counts, **others, "redelivered": self.redelivered, **self.drain_seconds}
 
     def findings(self) -> list[Finding]:
         """Return the entities that did not arrive as written, sorted by ref."""
         return sorted(map(self._finding, self.undelivered), key=lambda finding: finding.ref)
 
-    def _finding(self, one: MatchResult) -> Finding:
-        ref = one.expected.ref
-        missing = one.arrival is Arrival.MISSING
-        text = "did not arrive" if missing else "arrived with older content"
-        if ref not in (causes := one.expected.causes):
+    def _finding(self, match: MatchResult) -> Finding:
+        ref = match.expected.ref
+        is_missing = match.arrival is Arrival.MISSING
+        text = "did not arrive" if is_missing else "arrived with older content"
+        if ref not in (causes := match.expected.causes):
             more = f" and {len(causes) - 1:,} more" if len(causes) > 1 else ""
             text += f", for {causes[0]}{more}"
-        why = self.refused.get(ref, "")
+        reason = self.refused.get(ref, "")
         return Finding(
             ref=ref,
-            sign=Sign.MISSING if missing else Sign.DIFFERS,
-            fields=dict(one.fields),
-            message=f"{text}; {why}" if why else text,
+            sign=Sign.MISSING if is_missing else Sign.DIFFERS,
+            fields=dict(match.fields),
+            message=f"{text}; {reason}" if reason else text,
             where="delivery",
         )
 
@@ -96,17 +101,17 @@ class DeliveryProof(NamedTuple):
 async def prove_delivery(
     session: Session, run: Run, *, patience: float, redeliver: bool
 ) -> DeliveryProof | None:
-    """Wait for every message of *run* until none has come for *patience* seconds.
+    """Wait for every message of *run* until none has arrived for *patience* seconds.
 
-    None where nothing is to be had: nobody listens and nothing has arrived since, or nothing was
-    changed. Raises Interrupted.
+    Return None where there is nothing to prove: no listener runs and no message has arrived since,
+    or the run changed nothing. Raises Interrupted.
     """
-    listens = _listens(session)
+    listens = _listener_runs(session)
     if not (listens or redeliver or session.folder.delivery_log.path.exists()):
-        return None  # nothing is to be held against the sync configs, so no role for them is needed
-    found = await expected_delivery(session, run)
-    if found is None or not (listens or _has_heard(session, found.start)):
-        if redeliver and found:
+        return None  # without reading sync configs, so that no role for them is needed
+    expected = await expected_delivery(session, run)
+    if expected is None or not (listens or _has_messages_since(session, expected.start)):
+        if redeliver and expected:
             session.notify(
                 NoticeLevel.WARNING, "nobody listens, so what is to be sent again is not known"
             )
@@ -114,23 +119,23 @@ async def prove_delivery(
                 NoticeLevel.DETAIL, f"ocsync resync --run {run.id} sends all of it again"
             )
         return None
-    proof = DeliveryProof(DeliveryResult([]), found, listens=listens)
-    if not found.expected:
-        return proof if found.held or found.off or found.silent else None
-    matcher, patience = Matcher(found.expected), patience if listens else 0.0
-    heard = await _wait(session, matcher, 0, patience)
-    proof = proof._replace(delivered=await _judged(session, matcher))
+    proof = DeliveryProof(DeliveryResult([]), expected, listens=listens)
+    if not expected.expected:
+        return proof if expected.held or expected.off or expected.silent else None
+    matcher, patience = Matcher(expected.expected), patience if listens else 0.0
+    read = await _wait(session, matcher, 0, patience)
+    proof = proof._replace(delivered=await _match_current(session, matcher))
     proof = proof._replace(drain_seconds=proof.delivered.arrival_times())
     if redeliver and proof.undelivered and listens:
         sent, refused = await _send_again(session, proof.undelivered)
         if sent:
-            await _wait(session, matcher, heard, patience)
-        again = await _judged(session, matcher)
-        proof = proof._replace(delivered=again, redelivered=sent, refused=refused)
+            await _wait(session, matcher, read, patience)
+        delivered = await _match_current(session, matcher)
+        proof = proof._replace(delivered=delivered, redelivered=sent, refused=refused)
     return proof
 
 
-def _listens(session: Session) -> bool:
+def _listener_runs(session: Session) -> bool:
     try:
         with session.folder.listen_lock():
             return False
@@ -138,26 +143,29 @@ def _listens(session: Session) -> bool:
         return True
 
 
-def _has_heard(session: Session, start: datetime) -> bool:
+def _has_messages_since(session: Session, start: datetime) -> bool:
     return any(datetime.fromisoformat(m.at) >= start for m in session.folder.delivery_log.read())
 
 
-async def _wait(session: Session, matcher: Matcher, heard: int, patience: float) -> int:
-    """Take messages after the first *heard*, until every one due has arrived or none has come for
-    *patience* seconds; return the number of messages then. Raises Interrupted.
+async def _wait(session: Session, matcher: Matcher, read: int, patience: float) -> int:
+    """Read messages after the first *read*, until every due one has arrived or none has arrived for
+    *patience* seconds; return the number read. Raises Interrupted.
     """
-    best, news = -1, 0.0
+    most_arrived, last_arrival = -1, 0.0
     longest = min(POLL_SECONDS, max(patience / 4, FIRST_POLL))
     try:
         async for waited in waits(session, first=FIRST_POLL, longest=longest):
-            for message in session.folder.delivery_log.read_from(heard):
+            for message in session.folder.delivery_log.read_from(read):
                 matcher.add(message)
-                heard += 1
+                read += 1
             result = matcher.result()
             arrived, due = len(result.having(Arrival.ARRIVED)), result.due
-            if arrived > best:
-                best, news = arrived, waited
-            stale, left = len(result.having(Arrival.STALE)), max(0.0, patience - (waited - news))
+            if arrived > most_arrived:
+                most_arrived, last_arrival = arrived, waited
+            stale, left = (
+                len(result.having(Arrival.STALE)),
+                max(0.0, patience - (waited - last_arrival)),
+            )
             session.emit(DeliveryProgress(arrived, due, result.duplicates, stale, left))
             if arrived >= due or not left:
                 break
@@ -165,11 +173,11 @@ async def _wait(session: Session, matcher: Matcher, heard: int, patience: float)
     except Interrupted as stop:
         raise Interrupted("stopped waiting for the delivery; the run itself is complete",
                           hint="ocsync verify waits for it again") from stop  # fmt: skip
-    return heard
+    return read
 
 
-async def _judged(session: Session, matcher: Matcher) -> DeliveryResult:
-    """Return what arrived; stale content is held against what the marketplace has now, too."""
+async def _match_current(session: Session, matcher: Matcher) -> DeliveryResult:
+    """Return the matches; stale content is compared with the marketplace's current content too."""
     stale = [one.expected.ref for one in matcher.result().having(Arrival.STALE)]
     current = {
         ref: doc async for ref, doc in read_current(session.api, stale) if isinstance(doc, dict)
@@ -178,15 +186,18 @@ async def _judged(session: Session, matcher: Matcher) -> DeliveryResult:
 
 
 async def _send_again(
-    session: Session, lacking: Sequence[MatchResult]
+    session: Session, undelivered: Sequence[MatchResult]
 ) -> tuple[int, dict[Ref, str]]:
-    """Sync requests for what did not arrive: how many were taken, and why others were not."""
+    """Send sync requests for *undelivered* messages.
+
+    Return the number of requests that the platform accepted, and the reasons why others failed.
+    """
     refused: dict[Ref, str] = {}
     entities: list[tuple[Target, Ref]] = []
-    for one in lacking:
-        ref = one.expected.ref
+    for match in undelivered:
+        ref = match.expected.ref
         if can_request_sync(ref):
-            entities.append((TARGETS[one.expected.target], ref))
+            entities.append((TARGETS[match.expected.target], ref))
         else:
             product = ids_of(ref)["ProductID"]
             refused[ref] = f"no sync request: ocsync resync products {product}"

@@ -1,6 +1,7 @@
-"""The messages to be expected of a run: which, since when, and which not to wait for.
+"""The messages that a run's writes should cause, and the targets that cannot send any.
 
-Times count from the moment a target ran again; where we had not paused it, from the write.
+Delivery times count from the moment a target was unpaused; where this workspace had not paused it,
+from the write.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from ocsync.store import Run
 class ExpectedDelivery(NamedTuple):
     """The messages to wait for.
 
-    *held* targets are paused still, so nothing of them can have come; those that are *off* publish
-    no changes. *silent* counts the run's writes by kind that have no message of their own. *runs*
-    are earlier ones whose writes the same pause had held. *start* is the first of the writes.
+    *held* targets are still paused, so none of their messages can have arrived; those that are
+    *off* publish no changes. *silent* counts, by kind, the run's writes that have no message of
+    their own. *runs* are earlier runs whose messages the same pause held. *start* is the time of
+    the first write.
     """
 
     expected: list[ExpectedMessage]
@@ -41,42 +43,47 @@ async def expected_delivery(session: Session, run: Run) -> ExpectedDelivery | No
     """Return the messages to wait for after *run*; None when it changed nothing. Raises Damaged,
     TryLater.
     """
-    own = read_writes(run)
-    written, runs = _with_earlier(session, run, own)
-    sends = {ref: one for ref, one in written.items() if one.sent_at}
-    if not sends:
+    run_writes = read_writes(run)
+    written, runs = _with_earlier(session, run, run_writes)
+    sent_writes = {ref: one for ref, one in written.items() if one.sent_at}
+    if not sent_writes:
         return None
-    start = min(one.sent_at for one in sends.values() if one.sent_at)
-    silent = Counter(kind_of(ref).name for ref in own if own[ref].sent_at and not published_by(ref))
-    found = await _expected(session, sends, start)
-    return found._replace(silent=silent, runs=runs)
+    start = min(one.sent_at for one in sent_writes.values() if one.sent_at)
+    silent = Counter(
+        kind_of(ref).name for ref in run_writes if run_writes[ref].sent_at and not published_by(ref)
+    )
+    delivery = await _expected(session, sent_writes, start)
+    return delivery._replace(silent=silent, runs=runs)
 
 
 def _with_earlier(
-    session: Session, run: Run, own: Mapping[Ref, RefWrite]
+    session: Session, run: Run, run_writes: Mapping[Ref, RefWrite]
 ) -> tuple[dict[Ref, RefWrite], tuple[str, ...]]:
-    """Return what *run* wrote, and what earlier runs had, whose messages the same pause still held.
+    """Return the writes of *run* and those of earlier runs whose messages the same pause held, with
+    the IDs of these runs.
 
-    A run that ends partly done leaves its targets paused; the next one lifts them.
+    A run that ends partly done leaves its targets paused; the next one unpauses them.
     """
-    started = datetime.fromisoformat(run.read_info().started or session.timestamp())
-    began = min((one.sent_at for one in own.values() if one.sent_at), default=started)
+    run_started = datetime.fromisoformat(run.read_info().started or session.timestamp())
+    began = min((one.sent_at for one in run_writes.values() if one.sent_at), default=run_started)
     spanning = [pause for pause in session.folder.pause_history.read() if pause.covers(began)]
     start = min((datetime.fromisoformat(p.since) for p in spanning), default=began)
-    start = start.replace(microsecond=0)  # as runs are stamped
+    start = start.replace(microsecond=0)  # runs record whole seconds
     written: dict[str, RefWrite] = {}
     runs: list[str] = []
     infos = session.folder.runs.read_all() if spanning else []  # newest first
     older = infos[[info.id for info in infos].index(run.id) + 1 :] if infos else []
     for info in reversed(older):
-        over = info.ended or info.started
-        if info.kind != "resume" or (over and datetime.fromisoformat(over) < start):
+        ended = info.ended or info.started
+        if info.kind != "resume" or (ended and datetime.fromisoformat(ended) < start):
             continue
         with session.folder.runs.get(info.id) as earlier:
-            held = {r: w for r, w in read_writes(earlier).items() if _is_held(r, w, spanning)}
-        _add(written, held)
-        runs += [info.id] if held else []
-    _add(written, own)
+            held_writes = {
+                r: w for r, w in read_writes(earlier).items() if _is_held(r, w, spanning)
+            }
+        _add(written, held_writes)
+        runs += [info.id] if held_writes else []
+    _add(written, run_writes)
     return {write.ref: write for write in written.values()}, tuple(runs)
 
 
@@ -93,62 +100,70 @@ def _is_held(ref: Ref, written: RefWrite, pauses: Sequence[PastPause]) -> bool:
 
 
 async def _expected(
-    session: Session, sends: Mapping[Ref, RefWrite], start: datetime
+    session: Session, sent_writes: Mapping[Ref, RefWrite], start: datetime
 ) -> ExpectedDelivery:
-    """Return the messages to wait for, of targets that can have sent them."""
+    """Return the messages to wait for, from targets that can have sent them."""
     causes: dict[tuple[str, EntityKey], list[Ref]] = defaultdict(list)
     entities: dict[tuple[str, EntityKey], Ref] = {}
-    for ref in sends:
+    for ref in sent_writes:
         for target, entity in published_by(ref):
-            place = (target.name, key_of(target, entity))
-            causes[place].append(ref)
-            entities.setdefault(place, entity)
+            message_key = (target.name, key_of(target, entity))
+            causes[message_key].append(ref)
+            entities.setdefault(message_key, entity)
     names = {name for name, _ in causes}
-    own = {ref_key(ref): write for ref, write in sends.items()}
+    writes_by_key = {ref_key(ref): write for ref, write in sent_writes.items()}
     states = await read_targets(session.api, [t for t in TARGETS.values() if t.name in names])
-    past: dict[str, list[PastPause]] = defaultdict(list)
+    past_pauses: dict[str, list[PastPause]] = defaultdict(list)
     for pause in session.folder.pause_history.read():
-        past[pause.target].append(pause)
+        past_pauses[pause.target].append(pause)
     pauses = session.folder.read_pauses()
-    found: list[ExpectedMessage] = []
-    held: dict[str, None] = {}
+    expected: list[ExpectedMessage] = []
+    held_targets: dict[str, None] = {}
     for (name, key), refs in causes.items():
         state = states[name]
         if not (state.exists and state.sends_changes):
             continue
-        one = _one(name, key, entities[name, key], refs, own, past[name])
-        if state.paused and _is_held_now(one, pauses.get(name)):
-            held[name] = None
+        message = _expected_message(
+            name, key, entities[name, key], refs, writes_by_key, past_pauses[name]
+        )
+        if state.paused and _is_held_now(message, pauses.get(name)):
+            held_targets[name] = None
         else:
-            found.append(one)
+            expected.append(message)
     off = tuple(name for name, state in states.items() if state.exists and not state.sends_changes)
-    return ExpectedDelivery(found, start, tuple(held), off)
+    return ExpectedDelivery(expected, start, tuple(held_targets), off)
 
 
-def _is_held_now(one: ExpectedMessage, pause: Pause | None) -> bool:
-    """Return whether a pause that is still on holds the message; not one that is over, or began
-    later.
+def _is_held_now(message: ExpectedMessage, pause: Pause | None) -> bool:
+    """Return whether a pause that is still active holds the message; not one that has ended, or
+    that began after the write.
     """
-    began_later = pause is not None and datetime.fromisoformat(pause.since) > one.written_at
-    return one.since == one.written_at and not began_later
+    began_later = pause is not None and datetime.fromisoformat(pause.since) > message.written_at
+    return message.since == message.written_at and not began_later
 
 
-def _one(
-    target: str, key: EntityKey, entity: Ref, refs: list[Ref], sends: Mapping[str, RefWrite],
-    past: Sequence[PastPause],
+def _expected_message(
+    target: str, key: EntityKey, entity: Ref, refs: list[Ref], writes: Mapping[str, RefWrite],
+    past_pauses: Sequence[PastPause],
 ) -> ExpectedMessage:  # fmt: skip
-    mine = sends.get(ref_key(entity))
-    times = [at for ref in refs if (at := sends[ref_key(ref)].sent_at)]
+    own_write = writes.get(ref_key(entity))
+    times = [at for ref in refs if (at := writes[ref_key(ref)].sent_at)]
     return ExpectedMessage(
-        target, entity, key, tuple(refs), mine.fields if mine else {}, mine.before if mine else {},
-        written_at=min(times), since=max(_since(at, past) for at in times),
-        due=any(sends[ref_key(ref)].changed for ref in refs),
-    )  # fmt: skip
+        target,
+        entity,
+        key,
+        tuple(refs),
+        own_write.fields if own_write else {},
+        own_write.before if own_write else {},
+        written_at=min(times),
+        since=max(_running_again(at, past_pauses) for at in times),
+        due=any(writes[ref_key(ref)].changed for ref in refs),
+    )
 
 
-def _since(at: datetime, past: Sequence[PastPause]) -> datetime:
-    """Return the time at which the target ran again after a write *at* some time; that time if it
-    was running.
+def _running_again(at: datetime, past_pauses: Sequence[PastPause]) -> datetime:
+    """Return the time at which the target was unpaused after a write *at* some time, or the time of
+    the write if it was not paused.
     """
-    ends = [datetime.fromisoformat(pause.until) for pause in past if pause.covers(at)]
+    ends = [datetime.fromisoformat(pause.until) for pause in past_pauses if pause.covers(at)]
     return max(ends, default=at)

@@ -1,7 +1,7 @@
-"""Verification: every entity of a run is read back and held against what was written.
+"""Verification: every entity of a run is read back and compared with the written values.
 
-Read-only. A kind whose reads lag behind its writes is read again until *settle* seconds have gone;
-if it then still shows the value before, right after the run, the write's own answer counts (it is
+Read-only. A kind whose reads lag behind its writes is read again for up to *settle* seconds. If it
+still shows the value before the write, and the run is recent, the write's own answer counts (it is
 documented as fresh; api-facts 5.3).
 """
 
@@ -26,7 +26,7 @@ POLL_SECONDS = 1.0
 
 
 class Verification(NamedTuple):
-    """Signs counted per kind, and every finding that is not plain sameness."""
+    """The number of signs per kind, and every finding except for entities that are the same."""
 
     kinds: dict[str, dict[str, int]]
     findings: list[Finding]
@@ -41,77 +41,77 @@ class Verification(NamedTuple):
 
 
 async def read_back(session: Session, run: Run, *, settle: float) -> Verification:
-    """Read back what *run* wrote or found as staged; findings go to its folder."""
-    wanted = read_writes(run)
+    """Read back the entities of *run* and write the findings to its folder."""
+    writes = read_writes(run)
     result = Verification({}, [])
-    late: set[Ref] = set()
+    lagging: set[Ref] = set()
     done = 0
-    async for ref, found in read_current(session.api, list(wanted)):
+    async for ref, current in read_current(session.api, list(writes)):
         session.raise_if_stopped()
         done += 1
-        if done % 100 == 0 or done == len(wanted):
-            session.emit(Verifying(done, len(wanted)))
-        finding = judge(ref, wanted[ref], found)
+        if done % 100 == 0 or done == len(writes):
+            session.emit(Verifying(done, len(writes)))
+        finding = judge(ref, writes[ref], current)
         if finding.sign in (Sign.DIFFERS, Sign.MISSING) and kind_of(ref).eventually_consistent:
-            late.add(ref)
+            lagging.add(ref)
         else:
             _count(session, result, finding)
-    for finding in await _await_reads(session, run, wanted, late, settle):
+    for finding in await _await_reads(session, run, writes, lagging, settle):
         _count(session, result, finding)
     result.findings.sort(key=lambda finding: (finding.sign.severity, finding.ref))
     run.write_findings(result.findings)
     return result
 
 
-def judge(ref: Ref, wanted: RefWrite, found: Document | OcsyncError | None) -> Finding:
-    """Hold what was *found* against what is *wanted* in *ref*."""
-    if isinstance(found, OcsyncError):
-        return Finding(ref=ref, sign=Sign.UNREAD, message=found.message)
-    if wanted.deleted:
-        there = found is not None
-        text = "it is there again" if there else ""
-        return Finding(ref=ref, sign=Sign.DIFFERS if there else Sign.SAME, message=text)
-    if found is None:
+def judge(ref: Ref, write: RefWrite, current: Document | OcsyncError | None) -> Finding:
+    """Compare the *current* document of *ref* with *write*, and return the finding."""
+    if isinstance(current, OcsyncError):
+        return Finding(ref=ref, sign=Sign.UNREAD, message=current.message)
+    if write.deleted:
+        exists = current is not None
+        text = "it is there again" if exists else ""
+        return Finding(ref=ref, sign=Sign.DIFFERS if exists else Sign.SAME, message=text)
+    if current is None:
         return Finding(ref=ref, sign=Sign.MISSING)
-    fields = diff(ref, wanted.fields, found)
-    for path, value in wanted.emptied.items():
-        if json_equal(value_at(found, path), value):
+    fields = diff(ref, write.fields, current)
+    for path, value in write.emptied.items():
+        if json_equal(value_at(current, path), value):
             fields[path] = {"wanted": None, "found": value}
     if not fields:
         return Finding(ref=ref, sign=Sign.SAME)
-    moved = all(_was_sold(wanted, path, pair, found) for path, pair in fields.items())
-    return Finding(ref=ref, sign=Sign.MOVED if moved else Sign.DIFFERS, fields=fields)
+    all_sold = all(_was_sold(write, path, values, current) for path, values in fields.items())
+    return Finding(ref=ref, sign=Sign.MOVED if all_sold else Sign.DIFFERS, fields=fields)
 
 
-def _was_sold(write: RefWrite, path: str, pair: Mapping[str, Any], found: Document) -> bool:
+def _was_sold(write: RefWrite, path: str, values: Mapping[str, Any], current: Document) -> bool:
     """Return whether a difference is stock sold since the write.
 
-    A write whose own answer did not show the value may never have taken effect. The value that was
-    there before is no sale, unless the stamp tells that the stock was changed since then.
+    A write whose own answer did not show the value may have had no effect. A return to the value
+    before it is no sale, unless the stamp shows that the stock has changed since then.
     """
-    proved = write.answered or write.sent_at is None
-    was_there = path in write.before and json_equal(pair["found"], write.before[path])
-    untouched = write.updated is None or stock_stamp(write.ref, found) == write.updated
-    return proved and not (was_there and untouched) and is_sale(write.ref, path, pair)
+    proven = write.answered or write.sent_at is None
+    was_there = path in write.before and json_equal(values["found"], write.before[path])
+    untouched = write.updated is None or stock_stamp(write.ref, current) == write.updated
+    return proven and not (was_there and untouched) and is_sale(write.ref, path, values)
 
 
 async def _await_reads(
-    session: Session, run: Run, wanted: dict[Ref, RefWrite], late: set[Ref], settle: float
+    session: Session, run: Run, writes: dict[Ref, RefWrite], lagging: set[Ref], settle: float
 ) -> list[Finding]:
-    """Read lagging refs again until they are the same or *settle* seconds have passed."""
+    """Read *lagging* refs again until they are the same or *settle* seconds have passed."""
     findings: dict[Ref, Finding] = {}
 
     async def all_same() -> bool:
-        nonlocal late
-        async for ref, found in read_current(session.api, list(late)):
-            finding = judge(ref, wanted[ref], found)
-            findings[ref] = _by_answer(session, run, wanted[ref], finding, found)
-        late = {r for r in late if findings[r].sign in (Sign.DIFFERS, Sign.MISSING)
+        nonlocal lagging
+        async for ref, current in read_current(session.api, list(lagging)):
+            finding = judge(ref, writes[ref], current)
+            findings[ref] = _by_answer(session, run, writes[ref], finding, current)
+        lagging = {r for r in lagging if findings[r].sign in (Sign.DIFFERS, Sign.MISSING)
                 or findings[r].message}  # fmt: skip
         session.raise_if_stopped()
-        return not late
+        return not lagging
 
-    if late:
+    if lagging:
         await poll(session, all_same, patience=settle, first=POLL_SECONDS, longest=POLL_SECONDS)
     return list(findings.values())
 
@@ -119,16 +119,16 @@ async def _await_reads(
 def _by_answer(
     session: Session,
     run: Run,
-    wanted: RefWrite,
+    write: RefWrite,
     finding: Finding,
-    found: Document | OcsyncError | None,
+    current: Document | OcsyncError | None,
 ) -> Finding:
     fresh = is_recent(session, run.read_info())
-    stale = wanted.absent if found is None else all(
-        any(json_equal(value_at(found, path), was) for was in wanted.earlier.get(path, ()))
+    stale = write.absent if current is None else all(
+        any(json_equal(value_at(current, path), value) for value in write.earlier.get(path, ()))
         for path in finding.fields
     )  # fmt: skip
-    if finding.sign in (Sign.DIFFERS, Sign.MISSING) and wanted.answered and fresh and stale:
+    if finding.sign in (Sign.DIFFERS, Sign.MISSING) and write.answered and fresh and stale:
         text = "by the write's own answer; reads still show the value before"
         return Finding(ref=finding.ref, sign=Sign.SAME, message=text)
     return finding

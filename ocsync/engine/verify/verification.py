@@ -1,6 +1,6 @@
-"""A run examined: read back from the marketplace, and held against what the listener heard.
+"""Verification of a run: its values in the marketplace, and its messages at the listener.
 
-Both leave what they saw in the run's folder, where `history` finds it.
+Both results are written to the run's folder, where `history` reads them.
 """
 
 from __future__ import annotations
@@ -16,37 +16,37 @@ from ocsync.store import Run
 
 
 class VerificationReport(NamedTuple):
-    """The values read back, and the messages that arrived; *delivery_proof* is None without a
-    listener.
-    """
+    """The report of a verification; *delivery_proof* is None where there was nothing to prove."""
 
     verification: Verification
     delivery_proof: DeliveryProof | None
 
     @property
     def exit_code(self) -> ExitCode:
-        """DIFFERS when something is not as written, in the marketplace or at the target."""
+        """The exit code: DIFFERS when a value or a message is not as written."""
         return first_of(one.exit_code for one in self if one)
 
 
 async def verify_run(
     session: Session, run: Run, *, settle: float, patience: float, redeliver: bool
 ) -> VerificationReport:
-    """Verify *run*, then wait for its delivery, and keep both in its record and findings.
+    """Verify *run*, then wait for its delivery, and write both to its record and findings.
 
-    Raises Interrupted when the operator does not want to wait for the delivery any longer.
+    Raises Interrupted when the operator stops the wait for the delivery.
     """
-    found = await read_back(session, run, settle=settle)
-    over = run.read_info().state == "closed"  # the record of one that goes on is its resume's
-    if over:
+    verification = await read_back(session, run, settle=settle)
+    closed = run.read_info().state == "closed"  # the resume of an open run writes its record
+    if closed:
         run.update(
-            verified=add_up(found.kinds), verified_kinds=found.kinds, verification_pending=False
+            verified=add_up(verification.kinds),
+            verified_kinds=verification.kinds,
+            verification_pending=False,
         )
     if run.read_info().kind != "resume":  # a delete has no message of an update
-        return VerificationReport(found, None)
+        return VerificationReport(verification, None)
     proof = await prove_delivery(session, run, patience=patience, redeliver=redeliver)
     if proof:
-        run.write_findings([*found.findings, *proof.findings()])
-        if over:
+        run.write_findings([*verification.findings, *proof.findings()])
+        if closed:
             run.update(delivery=proof.facts())
-    return VerificationReport(found, proof)
+    return VerificationReport(verification, proof)

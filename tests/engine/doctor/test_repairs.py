@@ -289,10 +289,10 @@ def test_a_check_that_fails_says_so_and_stops_no_other() -> None:
     checks = [Check("a", broken), Check("b", lambda _: [passed("b")]),
               Check("c", lambda _: [passed("c")], Needs.PROFILE)]  # fmt: skip
     found = run_checks(setup_of("2026-01-01T00:00:00+00:00"), checks)
-    assert [(one.id, one.level) for one in found.said] == [
+    assert [(one.id, one.level) for one in found.results] == [
         ("a", Level.FINE), ("a", Level.WRONG), ("b", Level.FINE),
     ]  # fmt: skip
-    assert "this check failed itself: ZeroDivisionError: oh" in found.said[1].what
+    assert "this check failed itself: ZeroDivisionError: oh" in found.results[1].what
     assert found.skipped == {"c": "a workspace"}
     assert found.exit_code is ExitCode.FAILED
 

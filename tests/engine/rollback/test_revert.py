@@ -75,7 +75,7 @@ def test_fields_go_back(
     back = reversal_of(one, None, now, forced=False)
     if isinstance(way, str):
         assert back.entries == ()
-        assert way in f"{back.why} was {next(v['before'] for v in back.conflicts.values())}"
+        assert way in f"{back.reason} was {next(v['before'] for v in back.conflicts.values())}"
         forced = reversal_of(one, None, now, forced=True)
         assert forced.entries, "by name it is taken back all the same"
     else:
@@ -151,7 +151,7 @@ def test_an_assignment_goes_back_whole() -> None:
     assert entries(reversal_of(one, None, now, forced=False)) == [("assign", both, now)]
     assert reversal_of(one, None, both, forced=False).entries == ()
     assert reversal_of(one, None, {**now, "ViewAllProducts": None}, forced=False).entries
-    assert reversal_of(one, None, None, forced=False).why == "it is not there any more"
+    assert reversal_of(one, None, None, forced=False).reason == "it is not there any more"
 
 
 CATALOG = {
