@@ -109,7 +109,7 @@ class State(StrEnum):
 
     @property
     def succeeded(self) -> bool:
-        """Whether the marketplace now has the staged values."""
+        """Return whether the marketplace now has the staged values."""
         return self in (State.DONE, State.UNCHANGED)
 
 

@@ -68,7 +68,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def guarded(self) -> bool:
-        """Whether a first write has to be confirmed by the marketplace's ID."""
+        """Return whether a first write has to be confirmed by the marketplace's ID."""
         by_name = self.environment.endswith("-production")
         return self.production or by_name or is_production(self.api_url)
 

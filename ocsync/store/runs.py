@@ -168,7 +168,7 @@ class Run:
 
     @property
     def has_plan(self) -> bool:
-        """Whether its plan is on disk; a crash right after the seal leaves none."""
+        """Return whether its plan is on disk; a crash right after the seal leaves none."""
         return (self.path / "plan.jsonl").exists()
 
     def write_plan(self, steps: Iterable[Step]) -> None:

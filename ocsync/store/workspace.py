@@ -93,7 +93,7 @@ class Workspace:
 
     @property
     def exists(self) -> bool:
-        """Whether the workspace has been made."""
+        """Return whether the workspace has been made."""
         return (self.root / "workspace.toml").is_file()
 
     def create(self) -> None:

@@ -34,7 +34,7 @@ _LOCKS = {
     "listen-kafka.lock": "another Kafka listener",
 }
 CLOCK_TOLERANCE = timedelta(minutes=1)
-"""How far the clocks of the machines that share a workspace may differ."""
+"""Difference that the clocks of machines with one workspace may have."""
 _NEAR = timedelta(hours=24)
 _GO_ON = {"resume": "ocsync resume", "delete": "the same ocsync delete again",
           "resync": "ocsync resync"}  # fmt: skip
