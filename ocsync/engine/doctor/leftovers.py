@@ -33,8 +33,6 @@ _LOCKS = {
     "listen-http.lock": "another HTTP listener",
     "listen-kafka.lock": "another Kafka listener",
 }
-CLOCK_TOLERANCE = timedelta(minutes=1)
-"""Difference that the clocks of machines with one workspace may have."""
 _NEAR = timedelta(hours=24)
 _GO_ON = {"resume": "ocsync resume", "delete": "the same ocsync delete again",
           "resync": "ocsync resync"}  # fmt: skip
@@ -164,13 +162,6 @@ def _pause(setup: Setup, name: str, facts: dict[str, Any]) -> Iterator[CheckResu
             f"{name} is still paused by a window that died",
             "its targets hear of no change until it is lifted",
             "ocsync expire, or ocsync resume",
-        )
-    elif age < -CLOCK_TOLERANCE:
-        yield warning(
-            f"the pause of {name} begins in the future, at {facts['since']}",
-            "this machine's clock was ahead when it was made, or is behind now; its age and its "
-            "end are wrong by as much",
-            f"compare with: date -u; then ocsync pause {name} --for TIME sets the end anew",
         )
     elif not until and age > FORGOTTEN:
         yield warning(
