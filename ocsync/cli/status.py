@@ -68,7 +68,7 @@ def register(app: typer.Typer) -> None:
             "pauses": pauses,
             "attached": listeners,
             "staged": staged._asdict(),
-            "read_last_run": run,
+            "last_run": run,
             "unfinished": [one._asdict() for one in unfinished],
             **(shown.document(result, pauses) if result else {}),
             "overdue": list(due),

@@ -24,8 +24,8 @@ def url(text: str) -> bytes:
 
 
 ODD: list[tuple[str, Callable[[], bytes], str]] = [
-    ("profile.toml", lambda: url("http://[::1"), "is not a URL"),
-    ("profile.toml", lambda: url("https://h:99999"), "is not a URL"),
+    ("profile.toml", lambda: url("http://[::1"), "not a URL"),
+    ("profile.toml", lambda: url("https://h:99999"), "not a URL"),
     ("profile.toml", lambda: b"x = " + b"9" * 5000, "too many digits"),
     ("profile.toml", lambda: b"name = 5", "not a profile"),
     ("profile.toml", lambda: "name = 'ü'".encode("latin-1"), "is not UTF-8 text"),

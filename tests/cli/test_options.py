@@ -48,7 +48,7 @@ def test_a_pause_from_the_future_has_lasted_no_time(ocsync: Run, shop: Shop) -> 
     ocsync("stage", "set", "inventory/P0/R0", "QuantityAvailable=7")
     doctor = ocsync("doctor", "--offline", "--json")
     [told] = [c for c in doctor.data["checks"] if c["id"] == "pauses"]
-    assert (told["level"], "begins in the future" in told["what"]) == ("note", True)
+    assert "begins in the future" in told["what"]
     said = [ocsync("plan"), ocsync("status"), ocsync("resume")]
     assert [result.code for result in said] == [0, 0, 0]
     assert not re.search(r"(?<!\S)-\d", "".join(result.out + result.err for result in said))

@@ -169,13 +169,6 @@ def _pause(setup: Setup, name: str, facts: dict[str, Any]) -> Iterator[CheckResu
             "its targets hear of no change until it is lifted",
             "ocsync expire, or ocsync resume",
         )
-    elif age < -CLOCK_TOLERANCE:
-        yield warning(
-            f"the pause of {name} begins in the future, at {facts['since']}",
-            "this machine's clock was ahead when it was made, or is behind now; its age and its "
-            "end are wrong by as much",
-            f"compare with: date -u; then ocsync pause {name} --for TIME sets the end anew",
-        )
     elif not until and age > FORGOTTEN:
         yield warning(
             f"{name} has been paused for {_days(age)}, without an end",
