@@ -33,8 +33,6 @@ _BLOCKED_BY = {
     "listen-http.lock": "another HTTP listener",
     "listen-kafka.lock": "another Kafka listener",
 }
-CLOCK_TOLERANCE = timedelta(minutes=1)
-"""The largest difference expected between clocks of machines that share a workspace."""
 _SOON = timedelta(hours=24)
 _CONTINUE = {"resume": "ocsync resume", "delete": "the same ocsync delete again",
           "resync": "ocsync resync"}  # fmt: skip
