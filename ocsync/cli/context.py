@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 LOOK_SECONDS, QUIET_LOOKS = 0.1, 3
-"""How often it is looked whether only reads are under way, and after how many such looks in a row
-they are dropped: what a write needs on disk after its answer takes less.
+"""Seconds between looks at the requests under way; and the number of looks in a row that may find
+reads alone before they are dropped. What a write needs on disk after its answer takes less.
 """
 TOGETHER_SECONDS = 0.2
 """The seconds within which signals count as one: sent to the process group, and passed on."""
