@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ocsync.emulator import EmulatorOptions, serve_in_thread
+from ocsync.emulator.seeds import load_seed
 from tests.builders import Result, Shop
 
 SECRET = "TEST_SECRET"
@@ -81,8 +82,9 @@ def _emulator() -> Iterator[Shop]:
 @pytest.fixture
 def shop(_emulator: Shop) -> Shop:
     """An empty marketplace with a config for every target."""
-    _emulator.emulator.reset()
-    _emulator.seed(targets="all")
+    emulator = _emulator.emulator
+    emulator.reset()
+    load_seed(emulator.market, {"targets": "all"}, emulator.publisher)
     return _emulator
 
 

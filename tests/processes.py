@@ -28,11 +28,7 @@ from typing import Any, NamedTuple, Self
 _FORKS = "forkserver" in multiprocessing.get_all_start_methods()
 _CONTEXT: Any = multiprocessing.get_context("forkserver" if _FORKS else "spawn")
 if _FORKS:
-    _CONTEXT.set_forkserver_preload([
-        "pytest", "tests.processes", "tests.crash_points", "ocsync.cli.app", "ocsync.client",
-        "ocsync.delivery.http_listener", "ocsync.engine.resume.conductor", "ocsync.engine.pause.window", "ocsync.intake", "ocsync.render.resume",
-        "ocsync.render.progress",
-    ])  # fmt: skip
+    _CONTEXT.set_forkserver_preload(["tests.preloaded"])
 
 
 class Done(NamedTuple):

@@ -15,6 +15,7 @@ import pytest
 from ocsync.cli.app import app
 from ocsync.errors import ExitCode
 from tests.conftest import Run
+from tests.processes import call
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -141,17 +142,11 @@ def test_version(run: Run) -> None:
 
 def test_the_demo_proves_itself(tmp_path: Path) -> None:
     """What each way takes is counted at a signed listener; the README says just that."""
-    done = subprocess.run(
-        [sys.executable, "-m", "ocsync", "demo"],
-        capture_output=True,
-        text=True,
-        timeout=55,
-        check=False,
-    )
-    assert done.returncode == 0, f"the demo failed:\n{done.stdout}{done.stderr}"
+    done = call("demo")
+    assert done.code == 0, f"the demo failed:\n{done.out}{done.err}"
     for line in ("$ ocsync resume --verify", "200 of 200 heard by the listener"):
-        assert line in done.stdout, f'the demo does not show "{line}":\n{done.stdout}'
-    figures = done.stdout.partition("-- figures ")[2].splitlines()[1:]
+        assert line in done.out, f'the demo does not show "{line}":\n{done.out}'
+    figures = done.out.partition("-- figures ")[2].splitlines()[1:]
     end = figures.pop()
     assert end.startswith("✓ all marketplaces ended alike"), f"the demo ends with: {end}"
     table = "".join(f"    {line}\n" for line in figures)
