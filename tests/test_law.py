@@ -28,11 +28,9 @@ SEED: dict[str, Any] = {
     "targets": "all",
     "address": [{"ID": "A1", "Street1": "s", "City": "c", "Country": "DE"}],
     "product": [
-        {"ID": "P1", "Name": "P1", "Inventory": {"Enabled": True, "QuantityAvailable": 4, "OrderCanExceed": False,
-                                                   "VariantLevelTracking": False},
+        {"ID": "P1", "Name": "P1", "Inventory": {"Enabled": True, "QuantityAvailable": 4},
          "xp": {"a": {"b": 1, "c": [1]}, "d": 2}},
-        {"ID": "P2", "Name": "P2", "Inventory": {"Enabled": True, "OrderCanExceed": False,
-                                                   "VariantLevelTracking": False}},
+        {"ID": "P2", "Name": "P2", "Inventory": {"Enabled": True}},
     ],
     "inventory": [{"ProductID": "P2", "ID": "R1", "AddressID": "A1", "QuantityAvailable": 7}],
     "supplier": [{"ID": f"S{n}", "Name": "s"} for n in (1, 2)],
