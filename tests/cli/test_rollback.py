@@ -271,7 +271,7 @@ def comparable(shop: Shop) -> dict[str, Any]:
     found = {}
     for name, document in marketplace(shop.emulator).items():
         if not name.startswith(("product-supplier/", "catalog-product/")):
-            models = {m: without_null(document.get(m)) for m in ("xp", "Inventory")}
+            models = {m: without_null(document.get(m)) for m in ("xp", "inventory")}
             found[name] = {**document, **models}
     return found
 
