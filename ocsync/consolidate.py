@@ -3,8 +3,8 @@
 The law: for a sequence of entries that the server accepts, and nobody else writing, sending the
 changes leaves the marketplace exactly as sending every entry, one by one, would have.
 
-- set after set: later fields win; `xp.a.b` stays a path, or goes into an `xp.a` staged before. After a
-  change of the entity that it inherits from it is a second change, as it builds on that one.
+- set after set: later fields win; `xp.a.b` stays a path, or goes into an `xp.a` staged before. What
+  builds on a value that the entity inherits is not folded over a change of its parent.
 - put: replaces what came before, but for fields that only a creation can set. set after put: folded
   into it. A put that creates something else too (a buyer its catalog) is kept apart from later
   edits of the fields that decide it or that it copies; so is a value with an effect that a later

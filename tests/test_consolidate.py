@@ -240,7 +240,8 @@ ACROSS: dict[str, tuple[list[Entry], list[tuple[str, tuple[int, ...], tuple[int,
     "a parent's value that a child builds on": (
         [set_({"ParentID": "PP"}, "product/P"), set_({"xp.a": {"x": 1}}, "product/PP"),
          set_({"xp.a.b": 2}, "product/P"), set_({"xp.a": {"y": 1}}, "product/PP")],
-        [("product/P", (1, 3), (2,)), ("product/PP", (2,), ()), ("product/PP", (4,), (3,))],
+        [("product/P", (1,), ()), ("product/P", (3,), (2,)),
+         ("product/PP", (2,), ()), ("product/PP", (4,), (3,))],
     ),
 }  # fmt: skip
 
