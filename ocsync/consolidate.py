@@ -3,27 +3,41 @@
 The law: for a sequence of entries that the server accepts, and nobody else writing, sending the
 changes leaves the marketplace exactly as sending every entry, one by one, would have.
 
-- set after set: later fields win; `xp.a.b` stays a path, or goes into an `xp.a` staged before.
-- put: replaces what came before. set after put: folded into it. A put that creates something else
-  too (a buyer its catalog) is kept apart from later edits of the field that decides it; so is a
-  value with an effect that a later one does not undo (a product stays linked to each default
-  supplier it had).
+- set after set: later fields win; `xp.a.b` stays a path, or goes into an `xp.a` staged before. What
+  builds on a value that the entity inherits is not folded over a change of its parent.
+- put: replaces what came before, but for fields that only a creation can set. set after put: folded
+  into it. A put that creates something else too (a buyer its catalog) is kept apart from later
+  edits of the fields that decide it or that it copies; so is a value with an effect that a later
+  one does not undo (a product stays linked to each default supplier it had).
 - adjust: sums up; set then adjust is a set of the sum, adjust then set is the set; after a put that
   leaves the field to the server it is a second change, to be sent after the first.
 - assign: replaces an earlier assign whole.
+- across refs: an entry is not folded over one of another ref that depends on the state between (see
+  `ordering`); it begins another change, which names the entries that are sent before it.
 - an expectation on what earlier entries set is checked here; on anything else it is carried.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from ocsync.errors import InputError, Problem
-from ocsync.field_paths import MISSING, is_below, json_equal, nest, split_path, value_at, with_value
+from ocsync.field_paths import (
+    MISSING,
+    is_below,
+    is_inside_xp_key,
+    json_equal,
+    nest,
+    split_path,
+    value_at,
+    with_value,
+)
 from ocsync.models import Change, ContradictedExpectation, Entry, Fields, Op, Ref
+from ocsync.ordering import Barrier, Ordering
 from ocsync.schema import field_at, kind_of, ref_key
 
 
@@ -33,13 +47,28 @@ def consolidate(entries: Iterable[Entry]) -> list[Change]:
     A ref keeps the spelling that it has first.
     """
     nets: dict[str, _RefAccumulator] = {}
+    ordering = Ordering()
+    before: dict[int, set[int]] = defaultdict(set)
     for entry in entries:
         key = ref_key(entry.ref)
         net = nets.get(key)
         if net is None:
             net = nets[key] = _RefAccumulator(entry.ref)
+        for barrier in ordering.take(entry):
+            before[entry.seq].update(barrier.entries)
+            if earlier := net.divide(barrier):
+                for seq in barrier.entries:
+                    before[seq].update({earlier} if seq > earlier else ())
         net.fold(entry)
-    return [change for net in nets.values() for change in net.changes()]
+    changes = (change for net in nets.values() for change in net.changes())
+    return [_following(change, before) for change in changes] if before else list(changes)
+
+
+def _following(change: Change, before: dict[int, set[int]]) -> Change:
+    """Return *change* with the entries of other refs that are sent before one of its own."""
+    own = set(change.entries)
+    found = {seq for entry in own if entry in before for seq in before[entry]} - own
+    return msgspec.structs.replace(change, follows=tuple(sorted(found))) if found else change
 
 
 def expect_current(earlier: Iterable[Entry], entry: Entry, current: Fields) -> Fields:
@@ -50,7 +79,7 @@ def expect_current(earlier: Iterable[Entry], entry: Entry, current: Fields) -> F
     """
     net = _RefAccumulator(entry.ref)
     for other in earlier:
-        if other.ref == entry.ref:
+        if ref_key(other.ref) == ref_key(entry.ref):
             net.fold(other)
     expected, problems = Fields(), []
     for path, value in current.items():
@@ -87,13 +116,18 @@ class _RefAccumulator:
     The request in the making is *op*, *fields* and *sums*. Requests that have to go before it are
     *finished*; *finished_fields* are the values that these leave in the entity. *has_put* says that
     one of all is a put, so that fields nobody named are at the server's defaults; *has_side_effect*
-    says that one of *finished* has an effect that nothing later undoes.
+    says that one of *finished* has an effect that nothing later undoes. The first *divided* ones of
+    *finished* are sent whatever comes later, because edits of other refs depend on them.
+
+    Numbers of entries of the request in the making: *first* is the first one, *replaced* the first
+    that replaces all that may have been there, *written* maps a path to the first that wrote it.
     """
 
     def __init__(self, ref: Ref) -> None:
         self.ref = ref
         self.finished: list[Change] = []
         self.finished_fields: Fields = {}
+        self.divided = 0
         self.has_put = False
         self.has_side_effect = False
         self.expect: Fields = {}
@@ -106,6 +140,21 @@ class _RefAccumulator:
         self.fields: Fields = {}
         self.sums: Fields = {}
         self.entries: list[int] = []
+        self.first = self.replaced = 0
+        self.written: dict[str, int] = {}
+
+    def divide(self, barrier: Barrier) -> int:
+        """Finish the request in the making if *barrier* separates it from the next entry.
+
+        Return the number of an entry before the barrier; 0 when nothing is finished.
+        """
+        wrote = (self.written.get(barrier.path), self.replaced) if barrier.path else (self.first,)
+        before = min(filter(None, wrote), default=0)
+        if not before or before > max(barrier.entries, default=before):
+            return 0
+        self._finish()
+        self.divided = len(self.finished)
+        return before
 
     def fold(self, entry: Entry) -> None:
         for path, expected in entry.expect.items():
@@ -118,6 +167,9 @@ class _RefAccumulator:
             case Op.PUT | Op.ASSIGN:
                 self._replace(entry)
         self.entries.append(entry.seq)
+        self.first = self.first or entry.seq
+        for path in entry.fields:
+            self.written.setdefault(path, entry.seq)
 
     def changes(self) -> list[Change]:
         """Return the requests, in order.
@@ -131,15 +183,17 @@ class _RefAccumulator:
         return [first, *self.finished[1:]]
 
     def _set(self, entry: Entry) -> None:
-        decides = self.op is Op.PUT and self._deciding_fields() & entry.fields.keys()
-        if decides or self._drops_side_effect({**self.fields, **entry.fields}):
+        drops = self._drops_side_effect({**self.fields, **entry.fields})
+        inherits = self._changes_parent() and any(map(is_inside_xp_key, entry.fields))
+        if self._decides(entry.fields) or drops or inherits:
             self._finish()
         for path, value in entry.fields.items():
             self.sums.pop(path, None)
             merge(self.fields, path, value)
 
     def _adjust(self, entry: Entry) -> None:
-        if self.op is Op.PUT and entry.fields.keys() - self.fields.keys():
+        builds = bool(entry.fields.keys() - self.fields.keys())
+        if builds and (self.op is Op.PUT or self._changes_parent()):
             self._finish()
         for path, amount in entry.fields.items():
             if path in self.fields:
@@ -147,32 +201,61 @@ class _RefAccumulator:
             else:
                 self.sums[path] = self.sums.get(path, 0) + amount
 
+    def _changes_parent(self) -> bool:
+        """Return whether the request in the making decides whose values the entity inherits."""
+        return kind_of(self.ref).inherits_from in self.fields
+
     def _replace(self, entry: Entry) -> None:
         """Start over from a put or an assign.
 
-        It makes earlier entries needless, except for what an earlier put created.
+        It makes earlier entries needless, except for what an earlier put created, and for what
+        edits of other refs depend on.
         """
-        decided = self.has_put and bool(self._deciding_fields())
+        creates = any(made.unless_field for made in kind_of(self.ref).creates)
+        decided = self.has_put and creates
         if self._drops_side_effect(entry.fields) or (decided and self.op is Op.PUT):
             self._finish()
-        keeps = decided or self.has_side_effect
-        replace = entry.replace
-        if self.has_put and not keeps:
-            replace = self.finished[0].replace if self.finished else self.replace
-        entries = self.entries
-        if not keeps:
-            entries = [n for c in self.finished for n in c.entries] + entries
-            self.finished, self.finished_fields = [], {}
-        self._begin(entry.op, replace=replace or keeps)
+        kept = len(self.finished) if decided or self.has_side_effect else self.divided
+        needless = self.finished[kept:]
+        puts = [change.replace for change in needless if change.op is Op.PUT]
+        puts += [self.replace] if self.op is Op.PUT and self.entries else []
+        exists = any(change.op is Op.PUT for change in self.finished[:kept])
+        replace = exists or (puts[0] if puts else entry.replace)
+        fields = self._as_created(entry) if self.has_put else dict(entry.fields)
+        entries = [n for change in needless for n in change.entries] + self.entries
+        del self.finished[kept:]
+        self.finished_fields = {}
+        first, written, replaced = self.first, self.written, self.replaced
+        self._begin(entry.op, replace=replace)
+        self.first, self.written = first, written
+        if replaced or replace or entry.op is Op.ASSIGN:
+            self.replaced = replaced or entry.seq
         self.has_put = entry.op is Op.PUT
-        self.fields, self.entries = dict(entry.fields), entries
+        self.fields, self.entries = fields, entries
 
-    def _deciding_fields(self) -> set[str]:
-        """Return the fields by which a creating put decides whether it creates something else too.
+    def _as_created(self, entry: Entry) -> Fields:
+        """Return the fields of a later put; create-only ones as the first gave them."""
+        known = {**self.finished_fields, **self.fields}
+        fixed = {path for path, field in kind_of(self.ref).fields.items() if field.create_only}
+        given = {path: value for path, value in entry.fields.items() if path not in fixed}
+        return {**given, **{path: known[path] for path in fixed & known.keys()}}
 
-        A later edit of one is not folded into that put, as the put would then decide otherwise.
+    def _decides(self, fields: Fields) -> bool:
+        """Return whether *fields*, folded into a creating put, would change what else it creates.
+
+        A put decides that by one field, and copies the values of others.
         """
-        return {made.unless_field for made in kind_of(self.ref).creates if made.unless_field}
+        if self.op is not Op.PUT:
+            return False
+        return any(
+            made.unless_field in fields
+            or (
+                not self.fields.get(made.unless_field)
+                and any(p in fields and fields[p] != self.fields.get(p) for p in made.copied)
+            )
+            for made in kind_of(self.ref).creates
+            if made.unless_field
+        )
 
     def _drops_side_effect(self, fields: Fields) -> bool:
         """Return whether *fields*, in place of these, drop a value with a side effect."""

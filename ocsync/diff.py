@@ -12,6 +12,7 @@ from typing import Any
 from ocsync.field_paths import (
     MISSING,
     flatten,
+    is_inside_xp_key,
     join_path,
     json_equal,
     nest,
@@ -159,7 +160,7 @@ def is_volatile(ref: Ref, path: str) -> bool:
 
 def lacks_base(change: Change, current: Document | None) -> bool:
     """Return whether *change* builds on an entity that *current* does not show."""
-    deep = any(len(split_path(path)) > 2 for path in change.fields if path.startswith("xp."))
+    deep = any(map(is_inside_xp_key, change.fields))
     return current is None and change.op is Op.SET and bool(change.adjust or deep)
 
 

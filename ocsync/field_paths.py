@@ -95,6 +95,11 @@ def is_below(path: str, outer: str) -> bool:
     return path.startswith(outer + ".")
 
 
+def is_inside_xp_key(path: str) -> bool:
+    """Return whether *path* lies inside a key of xp, as `xp.a.b` does."""
+    return path.startswith("xp.") and len(split_path(path)) > 2
+
+
 def json_equal(one: Any, other: Any) -> bool:
     """Return whether two JSON values are equal: 5 is 5.0, true is not 1, absent is null."""
     pairs = [(one, other)]

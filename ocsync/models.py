@@ -26,6 +26,10 @@ class Op(StrEnum):
     SYNC = "sync"
 
 
+CREATING_OPS = (Op.PUT, Op.ASSIGN)
+"""Operations that create a ref, whatever was there."""
+
+
 class Entry(
     msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="type", tag="entry"
 ):
@@ -65,7 +69,8 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     *op* is set, put or assign; delete in a run of deletes. *fields* are absolute values; `xp.a.b`
     paths stay until `xp.a` has been read. *adjust* are sums to add to the server's values. *expect*
-    must hold before the request. *entries* are the numbers of the folded entries, in order.
+    must hold before the request. *entries* are the numbers of the folded entries, in order; those
+    that it *follows* are of other refs, and are sent before it.
     """
 
     op: Op
@@ -75,6 +80,7 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     expect: Fields = {}
     replace: bool = False
     entries: tuple[int, ...] = ()
+    follows: tuple[int, ...] = ()
     contradicted: tuple[ContradictedExpectation, ...] = msgspec.field(default=(), name="broken")
 
 
@@ -82,6 +88,8 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One planned request. *number* counts from 1 in plan order; *wave* from 1.
 
     *needs* are the numbers of the steps whose failure blocks this one; order alone is the wave.
+    Those that it *follows* block it unless the platform refused them: sent before them, it would
+    make them impossible.
     """
 
     number: int
@@ -90,6 +98,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     method: str
     path: str
     needs: tuple[int, ...] = ()
+    follows: tuple[int, ...] = ()
 
     @property
     def ref(self) -> Ref:

@@ -1,18 +1,23 @@
 """Plan of changes: ordered steps in waves. Pure and stable: equal changes give an equal plan.
 
 A step waits for the staged refs that its own names (`references`, whose failure blocks it), for
-those that only come first (`after`), and for what a put creates (`creates`). Its wave is its
-longest path through these; inside a wave steps run concurrently.
+those that only come first (`after`), for what a put creates (`creates`), and for entries that it
+would make impossible (`follows`). Its wave is its longest path through these; inside a wave steps
+run concurrently.
+
+Where a ref has several changes, a step waits for the last one that was staged before it. A ref that
+a later entry creates goes first too, unless that makes a cycle.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 from ocsync.errors import PlanCycle
-from ocsync.models import Change, Op, Ref, Step
+from ocsync.models import CREATING_OPS, Change, Op, Ref, Step
 from ocsync.schema import KINDS, ids_of, kind_of, ref_key, references_of, url_of
 
 METHODS = {Op.SET: "PATCH", Op.PUT: "PUT", Op.ASSIGN: "POST", Op.DELETE: "DELETE"}
@@ -27,17 +32,23 @@ class Plan(NamedTuple):
 
 
 class _Graph(NamedTuple):
-    """Order of changes, by index; *needs* are the predecessors whose failure blocks."""
+    """Order of changes, by index.
+
+    *needs* are the predecessors whose failure blocks a change, *follows* those that the change
+    would make impossible. *loose* are pairs (change, predecessor) at which a cycle may be broken.
+    """
 
     needs: list[set[int]]
+    follows: list[set[int]]
     predecessors: list[set[int]]
+    loose: set[tuple[int, int]]
 
 
 def build(changes: Iterable[Change]) -> Plan:
     """Return the plan of *changes*. Raises PlanCycle, naming its members, if they form one."""
     nodes = list(changes)
     graph = _build_graph(nodes)
-    wave = assign_waves([node.ref for node in nodes], graph.predecessors)
+    wave = _waves_of(nodes, graph)
     order = sorted(range(len(nodes)), key=lambda i: (wave[i], _RANK[kind_of(nodes[i].ref).name], i))
     number = {node: position for position, node in enumerate(order, 1)}
     steps = tuple(
@@ -48,6 +59,7 @@ def build(changes: Iterable[Change]) -> Plan:
             method=METHODS[nodes[i].op],
             path=url_of(nodes[i].ref),
             needs=tuple(sorted(number[n] for n in graph.needs[i])),
+            follows=tuple(sorted(number[n] for n in graph.follows[i])),
         )
         for i in order
     )
@@ -56,34 +68,106 @@ def build(changes: Iterable[Change]) -> Plan:
 
 def refs_feeding(changes: Sequence[Change], targets: Collection[str]) -> set[Ref]:
     """Return the refs that feed one of *targets* directly, and the staged refs they wait for."""
-    queue = [i for i, c in enumerate(changes) if set(kind_of(c.ref).direct_targets) & set(targets)]
-    predecessors, chosen = _build_graph(changes).predecessors, set[int]()
-    while queue:
-        node = queue.pop()
-        if node not in chosen:
-            chosen.add(node)
-            queue += predecessors[node]
-    return {changes[i].ref for i in chosen}
+    wanted = {c.ref for c in changes if set(kind_of(c.ref).direct_targets) & set(targets)}
+    first = _build_graph(changes).predecessors
+    of_ref: dict[Ref, list[int]] = defaultdict(list)
+    for i, change in enumerate(changes):
+        of_ref[change.ref].append(i)
+    chosen = set[Ref]()
+    while wanted:
+        ref = wanted.pop()
+        chosen.add(ref)
+        wanted |= {changes[n].ref for i in of_ref[ref] for n in first[i]} - chosen
+    return chosen
 
 
 def _build_graph(nodes: Sequence[Change]) -> _Graph:
-    last = {ref_key(change.ref): i for i, change in enumerate(nodes)}
+    of_ref: dict[str, list[int]] = defaultdict(list)
+    for i, change in enumerate(nodes):
+        of_ref[ref_key(change.ref)].append(i)
+    creators: dict[str, list[int]] = defaultdict(list)
+    for i, change in enumerate(nodes):
+        for child in created_refs(change):
+            creators[ref_key(child)].append(i)
     groups = _index_for_after(nodes)
-    needs: list[set[int]] = [set() for _ in nodes]
-    predecessors: list[set[int]] = [set() for _ in nodes]
+    graph = _Graph([set() for _ in nodes], _follows(nodes), [set() for _ in nodes], set())
     for i, change in enumerate(nodes):
         if i and nodes[i - 1].ref == change.ref:
-            needs[i].add(i - 1)
-        named = map(ref_key, references_of(change.ref, change.fields))
-        needs[i] |= {last[key] for key in named if key in last}
+            graph.needs[i].add(i - 1)
+        for other in map(ref_key, references_of(change.ref, change.fields)):
+            for creator in creators.get(other, ()):
+                graph.needs[i].add(creator)
+                graph.loose.add((i, creator))
+            if other in of_ref:
+                several = len(of_ref[ref_key(change.ref)]) > 1
+                _add_reference(graph, nodes, i, of_ref[other], several=several)
         for child in map(ref_key, created_refs(change)):
-            if child in last:
-                needs[last[child]].add(i)
-        predecessors[i] |= _after_rules(change, groups)
-    for node in range(len(nodes)):
-        needs[node].discard(node)
-        predecessors[node] |= needs[node]
-    return _Graph(needs, predecessors)
+            _add_created(graph, nodes, i, of_ref.get(child, []))
+        graph.predecessors[i] |= _after_rules(change, groups)
+    for i in range(len(nodes)):
+        graph.needs[i].discard(i)
+        graph.follows[i] -= graph.needs[i]
+        graph.predecessors[i] |= graph.needs[i] | graph.follows[i]
+        graph.loose.update((i, other) for other in graph.follows[i])
+    return graph
+
+
+def _follows(nodes: Sequence[Change]) -> list[set[int]]:
+    """Return the changes that each of *nodes* follows, by the numbers of their entries."""
+    if not any(change.follows for change in nodes):
+        return [set() for _ in nodes]
+    place = {seq: i for i, change in enumerate(nodes) for seq in change.entries}
+    return [
+        {place[seq] for seq in change.follows if seq in place} - {i}
+        for i, change in enumerate(nodes)
+    ]
+
+
+def _add_reference(
+    graph: _Graph, nodes: Sequence[Change], i: int, named: Sequence[int], *, several: bool
+) -> None:
+    """Let change *i* wait for one of *named*, the changes of a ref that it names.
+
+    *several* says that it is not the only change of its own ref.
+    """
+    choice = list(takewhile(lambda n: i not in graph.follows[n], named))
+    earlier = [n for n in choice if nodes[n].entries[:1] <= nodes[i].entries[-1:]]
+    created = [n for n in choice if nodes[n].op in CREATING_OPS]
+    for other in [*reversed(earlier), *created][:1]:
+        graph.needs[i].add(other)
+        if not earlier and (several or len(named) > 1):
+            graph.loose.add((i, other))
+
+
+def _add_created(graph: _Graph, nodes: Sequence[Change], i: int, children: Sequence[int]) -> None:
+    """Let *children*, the changes of what change *i* creates too, wait for it.
+
+    An earlier one that creates it by itself does not.
+    """
+    for child in children:
+        later = nodes[child].entries[:1] > nodes[i].entries[:1]
+        if later or nodes[child].op not in CREATING_OPS:
+            graph.needs[child].add(i)
+            graph.loose.add((child, i))
+
+
+def _waves_of(nodes: Sequence[Change], graph: _Graph) -> list[int]:
+    """Return the wave of each change. Raises PlanCycle.
+
+    A cycle is broken at a loose pair.
+    """
+    refs = [node.ref for node in nodes]
+    while True:
+        try:
+            return assign_waves(refs, graph.predecessors)
+        except _Cycle as cycle:
+            pairs = zip(cycle.nodes, [*cycle.nodes[1:], cycle.nodes[0]], strict=True)
+            loose = next((pair for pair in pairs if pair in graph.loose), None)
+            if loose is None:
+                raise PlanCycle([refs[n] for n in cycle.nodes]) from None
+            node, other = loose
+            for edges in (graph.predecessors, graph.needs, graph.follows):
+                edges[node].discard(other)
 
 
 def created_refs(change: Change) -> list[Ref]:
@@ -133,12 +217,22 @@ def _after_rules(change: Change, groups: dict[_Group, set[int]]) -> set[int]:
     return before
 
 
-def assign_waves(refs: Sequence[Ref], predecessors: Sequence[Collection[int]]) -> list[int]:
+class _Cycle(PlanCycle):
+    """A cycle, by the indexes of its members: each waits for the next."""
+
+    def __init__(self, refs: Sequence[Ref], nodes: list[int]) -> None:
+        super().__init__([refs[node] for node in nodes])
+        self.nodes = nodes
+
+
+def assign_waves(
+    refs: Sequence[Ref], predecessors: Sequence[Collection[int]], start: Sequence[int] = ()
+) -> list[int]:
     """Return the wave of each of *refs*, from 1: one more than that of its latest predecessor.
 
-    Raises PlanCycle when they wait in a circle.
+    None is below its wave in *start*, if that is given. Raises PlanCycle.
     """
-    wave = [1] * len(refs)
+    wave = list(start) or [1] * len(refs)
     waiting = [len(before) for before in predecessors]
     followers: list[list[int]] = [[] for _ in refs]
     for node, before in enumerate(predecessors):
@@ -152,21 +246,18 @@ def assign_waves(refs: Sequence[Ref], predecessors: Sequence[Collection[int]]) -
             if not waiting[follower]:
                 ready.append(follower)
     if len(ready) < len(refs):
-        raise PlanCycle(
-            _find_cycle(refs, predecessors, {n for n, count in enumerate(waiting) if count})
-        )
+        stuck = {node for node, count in enumerate(waiting) if count}
+        raise _Cycle(refs, _find_cycle(predecessors, stuck))
     return wave
 
 
-def _find_cycle(
-    refs: Sequence[Ref], predecessors: Sequence[Collection[int]], stuck: Collection[int]
-) -> list[Ref]:
+def _find_cycle(predecessors: Sequence[Collection[int]], stuck: Collection[int]) -> list[int]:
     """Return one cycle among the *stuck*: walk back from any of them until a node repeats."""
     walk: list[int] = [min(stuck)]
     while True:
         before = min(n for n in predecessors[walk[-1]] if n in stuck)
         if before in walk:
-            return [refs[n] for n in walk[walk.index(before) :]]
+            return walk[walk.index(before) :]
         walk.append(before)
 
 

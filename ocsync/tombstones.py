@@ -13,11 +13,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from ocsync.errors import InputError, Problem
-from ocsync.models import Entry, Op, Ref, Tombstone
+from ocsync.models import CREATING_OPS, Entry, Ref, Tombstone
 from ocsync.schema import kind_of, lineage, parents_of, ref_key, references_of
-
-CREATING_OPS = (Op.PUT, Op.ASSIGN)
-"""Operations that create a ref, whatever was there."""
 
 
 class AffectedEntries(NamedTuple):

@@ -183,3 +183,97 @@ def test_after_a_put_the_defaults_of_the_table_are_known() -> None:
         set_({"a": 2}, expect={"AllowAllBuyers": False}),
     )
     assert change.contradicted == (ContradictedExpectation(3, "AllowAllBuyers", False, True),)
+
+
+def spans(*entries: Entry) -> list[tuple[str, tuple[int, ...], tuple[int, ...]]]:
+    """What each change was folded from, and what it follows."""
+    return [(c.ref, c.entries, c.follows) for c in net(*entries)]
+
+
+def name(user: str, value: str) -> Entry:
+    return set_({"Username": value}, f"admin-user/{user}")
+
+
+ACROSS: dict[str, tuple[list[Entry], list[tuple[str, tuple[int, ...], tuple[int, ...]]]]] = {
+    "a user name that is handed on": (
+        [name("A", "tmp"), name("B", "a"), name("A", "b")],
+        [("admin-user/A", (1,), ()), ("admin-user/A", (3,), ()), ("admin-user/B", (2,), ())],
+    ),
+    "user names that nobody else writes between": (
+        [name("A", "tmp"), name("A", "b"), name("B", "a")],
+        [("admin-user/A", (1, 2), ()), ("admin-user/B", (3,), ())],
+    ),
+    "settings that a record needed, and a later put drops": (
+        [entry("put", "product/P", {"Name": "p", "Inventory.Enabled": True}),
+         entry("put", "inventory/p/R", {"AddressID": "A"}),
+         entry("put", "product/P", {"Name": "p"}, replace=True)],
+        [("product/P", (1,), ()), ("product/P", (3,), (2,)), ("inventory/p/R", (2,), (1,))],
+    ),
+    "settings that a later put keeps": (
+        [entry("put", "product/P", {"Name": "p", "Inventory.Enabled": True}),
+         entry("put", "inventory/P/R", {"AddressID": "A"}),
+         entry("put", "product/P", {"Name": "q", "Inventory.Enabled": True}, replace=True)],
+        [("product/P", (1, 3), ()), ("inventory/P/R", (2,), ())],
+    ),
+    "a product that is assigned before it becomes a child": (
+        [set_({"Active": True}, "product/P"), entry("assign", "catalog-product/C/P"),
+         set_({"ParentID": "PP"}, "product/P")],
+        [("product/P", (1,), ()), ("product/P", (3,), (2,)),
+         ("catalog-product/C/P", (2,), (1,))],
+    ),
+    "a parent that ceases to be one": (
+        [set_({"IsParent": True}, "product/PP"), set_({"ParentID": "PP"}, "product/P"),
+         set_({"IsParent": False}, "product/PP")],
+        [("product/PP", (1,), ()), ("product/PP", (3,), (2,)), ("product/P", (2,), (1,))],
+    ),
+    "a currency that changes while nothing refers to it": (
+        [set_({"DefaultPriceScheduleID": None}, "product/P"),
+         set_({"Currency": "USD"}, "price-schedule/S"),
+         set_({"DefaultPriceScheduleID": "S"}, "product/P")],
+        [("product/P", (1,), ()), ("product/P", (3,), (2,)), ("price-schedule/S", (2,), (1,))],
+    ),
+    "a reference that was not there before": (
+        [set_({"Name": "p"}, "product/P"), set_({"Currency": "USD"}, "price-schedule/S"),
+         set_({"DefaultPriceScheduleID": "S"}, "product/P")],
+        [("product/P", (1, 3), (2,)), ("price-schedule/S", (2,), ())],
+    ),
+    "a parent's value that a child builds on": (
+        [set_({"ParentID": "PP"}, "product/P"), set_({"xp.a": {"x": 1}}, "product/PP"),
+         set_({"xp.a.b": 2}, "product/P"), set_({"xp.a": {"y": 1}}, "product/PP")],
+        [("product/P", (1,), ()), ("product/P", (3,), (2,)),
+         ("product/PP", (2,), ()), ("product/PP", (4,), (3,))],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ACROSS, ids=str)
+def test_no_fold_spans_what_depends_on_the_state_between(case: str) -> None:
+    entries, expected = ACROSS[case]
+    assert spans(*entries) == expected
+
+
+def test_a_catalog_has_the_name_that_its_buyer_had_first() -> None:
+    ref = "buyer/B"
+    found = net(
+        entry("put", ref, {"Name": "a"}), set_({"Active": True, "Name": "a"}, ref),
+        set_({"Name": "b"}, ref),
+    )  # fmt: skip
+    assert [(c.op, c.fields) for c in found] == [
+        (Op.PUT, {"Name": "a", "Active": True}), (Op.SET, {"Name": "b"}),
+    ]  # fmt: skip
+    [one] = net(entry("put", ref, {"Name": "a", "DefaultCatalogID": "C"}), set_({"Name": "b"}, ref))
+    assert one.fields == {"Name": "b", "DefaultCatalogID": "C"}
+
+
+def test_what_only_a_creation_can_set_is_of_the_first_put() -> None:
+    ref = "product/P"
+    [one] = net(
+        entry("put", ref, {"Name": "a", "OwnerID": "x"}),
+        entry("put", ref, {"Name": "b"}, replace=True),
+    )
+    assert one.fields == {"Name": "b", "OwnerID": "x"}
+    [other] = net(
+        entry("put", ref, {"Name": "a"}),
+        entry("put", ref, {"Name": "b", "OwnerID": "y"}, replace=True),
+    )
+    assert other.fields == {"Name": "b"}

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocsync.errors import InputError
-from ocsync.models import Entry, Ref, Tombstone
+from ocsync.models import CREATING_OPS, Entry, Ref, Tombstone
 from ocsync.schema import parents_of
-from ocsync.tombstones import CREATING_OPS, depends_on_any, refuse_deleted, split_by_deletion
+from ocsync.tombstones import depends_on_any, refuse_deleted, split_by_deletion
 from tests.builders import entry, numbered
 
 REFS = [

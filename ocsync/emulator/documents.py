@@ -73,10 +73,12 @@ def apply_patch(
 ) -> Document:
     """Return *current* after a PATCH with *body*.
 
-    Unknown, read-only and create-only fields of *body* are ignored.
+    Unknown, read-only and create-only fields of *body* are ignored. *current* stays as it is, as
+    the PATCH may still be refused.
     """
-    result = dict(current)
     models = fields_by_model(kind)
+    nested = {name: dict(current[name]) for name in models if name and current.get(name)}
+    result = {**current, **nested}
     plain = models[""]
     for name, value in body.items():
         if name in plain:

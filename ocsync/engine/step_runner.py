@@ -23,7 +23,8 @@ class StepRunner:
     """The steps of one plan, some of which may have *ended* before.
 
     *execute* carries out one step and returns its outcome, and *record* gets the outcome. A step
-    that needs one without success is blocked and never executed.
+    that needs one without success is blocked and never executed; so is one that follows another
+    which may succeed later.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class StepRunner:
         self._workers = workers
         self._ended = frozenset(ended or ())
         self._causes: dict[int, Ref] = {}
+        self._refused: set[int] = set()
         for outcome in (ended or {}).values():
             self._note(outcome)
 
@@ -65,7 +67,8 @@ class StepRunner:
             self._session.raise_if_stopped()
 
     async def _run_step(self, step: Step) -> None:
-        cause = next((self._causes[n] for n in step.needs if n in self._causes), "")
+        before = (*step.needs, *(n for n in step.follows if n not in self._refused))
+        cause = next((self._causes[n] for n in before if n in self._causes), "")
         if cause:
             outcome = outcome_now(self._session, step, State.BLOCKED, blocked_by=cause)
         else:
@@ -76,3 +79,5 @@ class StepRunner:
     def _note(self, outcome: Outcome) -> None:
         if not outcome.state.succeeded:
             self._causes[outcome.number] = outcome.blocked_by or outcome.ref
+            if outcome.state is State.FAILED and 400 <= outcome.status < 500:
+                self._refused.add(outcome.number)

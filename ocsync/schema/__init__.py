@@ -17,6 +17,7 @@ from ocsync.schema.kinds import Field as Field
 from ocsync.schema.kinds import FieldType as FieldType
 from ocsync.schema.kinds import ImplicitEntity as ImplicitEntity
 from ocsync.schema.kinds import Kind as Kind
+from ocsync.schema.kinds import NeededState as NeededState
 from ocsync.schema.kinds import OrderedAfter as OrderedAfter
 from ocsync.schema.kinds import Reference as Reference
 from ocsync.schema.kinds import ReferencedBy as ReferencedBy

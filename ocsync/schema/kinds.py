@@ -41,7 +41,9 @@ class Field(NamedTuple):
     *max* and *min* limit the length of text and the value of numbers. *default* is the value after
     a PUT (or an assignment) that leaves the field out, where known. *volatile*: the platform changes
     it by itself (orders decrement stock). *has_side_effect*: setting it creates something that
-    setting another value does not remove. *required_on_assign*: an assignment must have it.
+    setting another value does not remove. *unique*: no other entity that has the field, of any kind,
+    may have the same value. *judged_by_references*: whether the platform accepts a
+    value depends on what refers to the entity. *required_on_assign*: an assignment must have it.
     """
 
     type: FieldType
@@ -54,6 +56,8 @@ class Field(NamedTuple):
     default: Any = None
     volatile: bool = False
     has_side_effect: bool = False
+    unique: bool = False
+    judged_by_references: bool = False
     required_on_assign: bool = False
 
 
@@ -74,12 +78,27 @@ class OrderedAfter(NamedTuple):
 class ImplicitEntity(NamedTuple):
     """An entity of *kind* that a put creates as well, unless the put sets *unless_field*.
 
-    *ids* are the ID names of the put entity whose values become the created entity's IDs.
+    *ids* are the ID names of the put entity whose values become the created entity's IDs, *copied*
+    the fields whose values it takes over.
     """
 
     kind: str
     ids: tuple[str, ...]
     unless_field: str = ""
+    copied: tuple[str, ...] = ()
+
+
+class NeededState(NamedTuple):
+    """The state of another entity that a write needs to be accepted: *field* set, or not set.
+
+    The entity is of *kind*, and has the values of the ID names or fields *ids*. Where these are IDs
+    only a put or an assignment needs it; where one is a field, every write of the entity.
+    """
+
+    kind: str
+    ids: tuple[str, ...]
+    field: str
+    is_set: bool
 
 
 class ReferencedBy(NamedTuple):
@@ -110,7 +129,9 @@ class Kind(NamedTuple):
     one to the *indirect_targets*. *eventually_consistent*: a read right after a write may be stale,
     so it never suppresses a write. *parent_field* names the parent of the same kind; children are
     deleted with it. *quantity_summed_by* is the kind of inventory record below one; where there are
-    any, its `Inventory.QuantityAvailable` is their sum (api-facts 7). *referenced_by* lists the entities that refer to one; *unreadable_blockers* are
+    any, its `Inventory.QuantityAvailable` is their sum (api-facts 7). *needs_state* are the states of
+    other entities by which a write is judged; *inherits_from* is the field that names an entity of
+    the same kind whose values show where one has none of its own. *referenced_by* lists the entities that refer to one; *unreadable_blockers* are
     things that prevent deleting one and that no list shows.
     """
 
@@ -136,6 +157,8 @@ class Kind(NamedTuple):
     deletable: bool = True
     parent_field: str = ""
     quantity_summed_by: str = ""
+    needs_state: tuple[NeededState, ...] = ()
+    inherits_from: str = ""
     referenced_by: tuple[ReferencedBy, ...] = ()
     unreadable_blockers: str = ""
 
@@ -208,7 +231,7 @@ _INVENTORY_FIELDS = {
     "LastUpdated": _READ_ONLY_DATE,
 }
 _USER_FIELDS = {
-    "Username": _NAME,
+    "Username": _NAME._replace(unique=True),
     "FirstName": _NAME,
     "LastName": _NAME,
     "Email": Field(FieldType.TEXT, required=True, max=200),
@@ -225,6 +248,8 @@ _USER_FIELDS = {
     "PasswordLastSetDate": _READ_ONLY_DATE,
     "FailedLoginAttempts": _READ_ONLY_COUNT,
 }
+_WITH_INVENTORY = NeededState("product", ("ProductID",), "Inventory", is_set=True)
+_NO_CHILD = NeededState("product", ("ProductID",), "ParentID", is_set=False)
 _ORGANIZATION_FIELDS = {
     "Name": _NAME,
     "Active": _BOOLEAN,
@@ -254,17 +279,17 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
     Kind("price-schedule", "price schedule", ("PriceScheduleID",), "/priceschedules/{PriceScheduleID}", {
             "OwnerID": _CREATE_ONLY_ID, "Name": _NAME, "ApplyTax": _BOOLEAN, "ApplyShipping": _BOOLEAN, "MinQuantity": Field(FieldType.INTEGER, min=1, default=1),
             "MaxQuantity": _INTEGER, "UseCumulativeQuantity": _BOOLEAN, "RestrictedQuantity": _BOOLEAN, "PriceBreaks": Field(FieldType.LIST),
-            "Currency": Field(FieldType.TEXT, max=3), "SaleStart": Field(FieldType.DATE), "SaleEnd": Field(FieldType.DATE),
+            "Currency": Field(FieldType.TEXT, max=3, judged_by_references=True), "SaleStart": Field(FieldType.DATE), "SaleEnd": Field(FieldType.DATE),
             "IsOnSale": Field(FieldType.BOOLEAN, read_only=True), "xp": _XP},
          role_prefix="PriceSchedule", indirect_targets=("products",),
          referenced_by=(ReferencedBy("product", "/products", "DefaultPriceScheduleID"),
                    ReferencedBy("product-assignment", "/products/assignments", "priceScheduleID", item_id="ProductID"))),
     Kind("buyer", "buyer", ("BuyerID",), "/buyers/{BuyerID}", {**_ORGANIZATION_FIELDS, "DefaultCatalogID": _ID, "GroupID": _ID},
          role_prefix="Buyer", references=(Reference("catalog", ("DefaultCatalogID",)),),
-         creates=(ImplicitEntity("catalog", ("BuyerID",), "DefaultCatalogID"), ImplicitEntity("catalog-assignment", ("BuyerID", "BuyerID"), "DefaultCatalogID")),
+         creates=(ImplicitEntity("catalog", ("BuyerID",), "DefaultCatalogID", ("Name",)), ImplicitEntity("catalog-assignment", ("BuyerID", "BuyerID"), "DefaultCatalogID")),
          direct_targets=("buyers",), indirect_targets=("catalogs", "products")),
     Kind("category", "category", ("CatalogID", "CategoryID"), "/catalogs/{CatalogID}/categories/{CategoryID}", {
-            "Name": _NAME, "Description": _DESCRIPTION, "ListOrder": Field(FieldType.INTEGER, min=0, default=0), "Active": _BOOLEAN, "ParentID": _ID,
+            "Name": _NAME, "Description": _DESCRIPTION, "ListOrder": Field(FieldType.INTEGER, min=0, default=0), "Active": _BOOLEAN, "ParentID": _ID._replace(judged_by_references=True),
             "ChildCount": _READ_ONLY_COUNT, "xp": _XP},
          role_prefix="Category", references=(Reference("catalog", ("CatalogID",)), Reference("category", ("CatalogID", "ParentID"))),
          direct_targets=("categories",), indirect_targets=("products",), list_query={"depth": "all"}, parent_field="ParentID"),
@@ -279,6 +304,7 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          references=(Reference("price-schedule", ("DefaultPriceScheduleID",)), Reference("supplier", ("DefaultSupplierID",)),
                      Reference("address", ("ShipFromAddressID",)), Reference("product", ("ParentID",))),
          direct_targets=("products",), eventually_consistent=True, quantity_summed_by="inventory",
+         needs_state=(NeededState("product", ("ParentID",), "IsParent", is_set=True),), inherits_from="ParentID",
          referenced_by=(ReferencedBy("product", "/products", "ParentID", "it is a parent product"),
                    ReferencedBy("bundle", "/bundles/productassignments", "productID", "bundles have it", item_id="BundleID"))),
     Kind("usergroup", "user group", ("BuyerID", "UserGroupID"), "/buyers/{BuyerID}/usergroups/{UserGroupID}",
@@ -303,11 +329,11 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
     Kind("inventory", "inventory record", ("ProductID", "InventoryRecordID"),
          "/products/{ProductID}/inventoryrecords/{InventoryRecordID}", _INVENTORY_FIELDS,
          role_prefix="Product", references=(Reference("product", ("ProductID",)), Reference("address", ("AddressID",))),
-         direct_targets=("inventory",), indirect_targets=("products",), unreadable_blockers="open orders"),
+         needs_state=(_WITH_INVENTORY,), direct_targets=("inventory",), indirect_targets=("products",), unreadable_blockers="open orders"),
     Kind("variant-inventory", "variant inventory record", ("ProductID", "VariantID", "InventoryRecordID"),
          "/products/{ProductID}/variants/{VariantID}/inventoryrecords/{InventoryRecordID}", _INVENTORY_FIELDS,
          role_prefix="Product", references=(Reference("product", ("ProductID",)), Reference("variant", ("ProductID", "VariantID")), Reference("address", ("AddressID",))),
-         direct_targets=("inventory",), indirect_targets=("products",), unreadable_blockers="open orders"),
+         needs_state=(_WITH_INVENTORY,), direct_targets=("inventory",), indirect_targets=("products",), unreadable_blockers="open orders"),
     Kind("catalog-assignment", "catalog assignment", ("CatalogID", "BuyerID"), "/catalogs/assignments",
          {"ViewAllCategories": _REQUIRED_FLAG, "ViewAllProducts": _REQUIRED_FLAG},
          role_prefix="Catalog", references=(Reference("catalog", ("CatalogID",)), Reference("buyer", ("BuyerID",))),
@@ -315,12 +341,12 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          listed_by={"catalogID": "CatalogID", "buyerID": "BuyerID"}, delete_path="/catalogs/{CatalogID}/assignments?buyerID={BuyerID}"),
     Kind("catalog-product", "catalog product", ("CatalogID", "ProductID"), "/catalogs/productassignments", {},
          role_prefix="Catalog", references=(Reference("catalog", ("CatalogID",)), Reference("product", ("ProductID",))),
-         direct_targets=("products",), indirect_targets=("catalogs",), assignment=True,
+         needs_state=(_NO_CHILD,), direct_targets=("products",), indirect_targets=("catalogs",), assignment=True,
          listed_by={"catalogID": "CatalogID", "productID": "ProductID"}, delete_path="/catalogs/{CatalogID}/productassignments/{ProductID}"),
     Kind("category-product", "category product", ("CatalogID", "CategoryID", "ProductID"),
          "/catalogs/{CatalogID}/categories/productassignments", {"ListOrder": Field(FieldType.INTEGER, min=0)},
          role_prefix="Category", references=(Reference("catalog", ("CatalogID",)), Reference("category", ("CatalogID", "CategoryID")), Reference("product", ("ProductID",))),
-         creates=(ImplicitEntity("catalog-product", ("CatalogID", "ProductID")),),
+         creates=(ImplicitEntity("catalog-product", ("CatalogID", "ProductID")),), needs_state=(_NO_CHILD,),
          direct_targets=("products",), indirect_targets=("categories",), assignment=True,
          listed_by={"categoryID": "CategoryID", "productID": "ProductID"},
          delete_path="/catalogs/{CatalogID}/categories/{CategoryID}/productassignments/{ProductID}"),

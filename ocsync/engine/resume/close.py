@@ -29,12 +29,11 @@ from ocsync.engine.verify.readback import Verification
 from ocsync.engine.verify.verification import VerificationReport, verify_run
 from ocsync.errors import ExitCode, first_of
 from ocsync.events import NoticeLevel
-from ocsync.models import Entry, Intent, Outcome, State, Step
+from ocsync.models import CREATING_OPS, Entry, Intent, Outcome, State, Step
 from ocsync.pause import PauseState
 from ocsync.plan import fed_targets
 from ocsync.schema import TARGETS
 from ocsync.store import Run, RunInfo
-from ocsync.tombstones import CREATING_OPS
 
 
 class ResumeReport(NamedTuple):

@@ -54,11 +54,12 @@ from ocsync.engine.run_log import (
 from ocsync.engine.session import Session, confirm_production, sign_in
 from ocsync.errors import ExitCode, PausedByOther, Refused, StalePlan, first_of
 from ocsync.events import NoticeLevel, Planned
+from ocsync.late_order import order_by_values
 from ocsync.models import Intent, Outcome, State, Step
 from ocsync.pause import PauseState
 from ocsync.plan import build, fed_targets
 from ocsync.risks import OWN_USER, ZERO_STOCK, find_risks, own_user_risk
-from ocsync.schema import TARGETS, Target
+from ocsync.schema import TARGETS, Target, ref_key
 from ocsync.store import Run
 
 
@@ -275,8 +276,8 @@ def _conflicts_of(
     if options.on_conflict is OnConflict.OVERWRITE:
         return []
     recent = recent_writes(session, [conflict.ref for conflict in preflight.missing])
-    recent_keys = {intent.ref.casefold() for intent in recent}  # reads may not show these yet
-    missing = [one for one in preflight.missing if one.ref.casefold() not in recent_keys]
+    recent_keys = {ref_key(intent.ref) for intent in recent}  # reads may not show these yet
+    missing = [one for one in preflight.missing if ref_key(one.ref) not in recent_keys]
     if missing and options.on_conflict is OnConflict.FAIL:
         text = f"{len(missing):,} of {len(steps):,} steps edit what does not exist"
         session.notify(NoticeLevel.WARNING, f"{text}, such as {missing[0].ref}")
@@ -294,11 +295,13 @@ async def _replay(
     conflicts: Iterable[StepConflict],
     options: ResumeOptions,
 ) -> None:
+    before = {number: {**p.emptied, **p.before} for number, p in preflight.prepared.items()}
+    before |= {number: {**i.emptied, **i.before} for number, i in progress.dangling.items()}
     async with Recorder(run, session.step_ended) as recorder:
         replay = Replay(
             session,
             recorder,
-            steps,
+            order_by_values(steps, before),
             progress,
             prepared=preflight.prepared,
             conflicts={conflict.number: conflict.text() for conflict in conflicts},

@@ -24,11 +24,10 @@ from ocsync.engine.session import Session
 from ocsync.errors import NotFound, OcsyncError
 from ocsync.events import ReadDone, Reading
 from ocsync.field_paths import value_at
-from ocsync.models import Fields, Intent, Op, Ref, Step
+from ocsync.models import CREATING_OPS, Fields, Intent, Op, Ref, Step
 from ocsync.plan import created_refs
 from ocsync.schema import KINDS, SUMMED_QUANTITY, ids_of, kind_of, ref_key
 from ocsync.store import Run
-from ocsync.tombstones import CREATING_OPS
 
 _GROUP_SIZE = 200
 
@@ -156,10 +155,10 @@ class Preflight(NamedTuple):
 
 
 def _created_keys(steps: Iterable[Step]) -> set[str]:
-    """Return the refs that *steps* create, without case."""
+    """Return the keys of the refs that *steps* create."""
     makers = [step.change for step in steps if step.change.op in CREATING_OPS]
     refs = (ref for change in makers for ref in (change.ref, *created_refs(change)))
-    return {ref.casefold() for ref in refs}
+    return set(map(ref_key, refs))
 
 
 async def run_preflight(
@@ -198,7 +197,7 @@ async def run_preflight(
         )
         if conflict:
             preflight.conflicts.append(conflict)
-        elif current is None and step.change.op is Op.SET and ref.casefold() not in creates:
+        elif current is None and step.change.op is Op.SET and ref_key(ref) not in creates:
             reason = "it does not exist, and set cannot create it (stage put)"
             preflight.missing.append(StepConflict(step.number, ref, {}, reason))
         group.append((ref, current))

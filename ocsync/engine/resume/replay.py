@@ -46,7 +46,7 @@ from ocsync.errors import (
     SignInError,
     TryLater,
 )
-from ocsync.field_paths import json_equal, split_path, value_at
+from ocsync.field_paths import is_inside_xp_key, json_equal, value_at
 from ocsync.models import Intent, Outcome, Ref, State, Step
 from ocsync.schema import kind_of, ref_key
 
@@ -289,7 +289,7 @@ def lagging_bases(steps: Sequence[Step]) -> set[Ref]:
 
 
 def _has_deep_path(step: Step) -> bool:
-    return any(len(split_path(path)) > 2 for path in step.change.fields if path.startswith("xp."))
+    return any(map(is_inside_xp_key, step.change.fields))
 
 
 def _writes_stock(step: Step) -> bool:

@@ -25,10 +25,9 @@ from ocsync.engine.staging import check_entries, clear_tombstones
 from ocsync.engine.stale_reads import read_settled
 from ocsync.errors import Conflict, ExitCode, FileMissing, OcsyncError, UsageError
 from ocsync.field_paths import json_equal, value_at
-from ocsync.models import Entry, Ref, State
+from ocsync.models import CREATING_OPS, Entry, Ref, State
 from ocsync.schema import kind_of, ref_key
 from ocsync.store import Run, Runs
-from ocsync.tombstones import CREATING_OPS
 
 _TAG = "rollback "
 
