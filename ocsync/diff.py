@@ -31,8 +31,8 @@ def resolve_values(change: Change, current: Document | None) -> Fields:
 
     Sums are added to *current*, `xp.a.b` becomes a complete `xp.a`: PATCH below the top level of xp
     is not documented; a complete top-level value comes out the same whether the platform replaces
-    or merges (api-facts 7). An assignment carries all its fields, null where none was staged, as
-    the effect of leaving one out is not known either.
+    or merges (guide/ordercloud.md 7). An assignment carries all its fields, null where none was
+    staged, as the effect of leaving one out is not known either.
     """
     fields = dict(change.fields)
     if change.op is Op.ASSIGN:

@@ -268,7 +268,7 @@ class NotExecutable(CommandMissing):
 class ApiError(OcsyncError):
     """The platform answered with an error: HTTP *status*, *code*, and its *data* if it sent any.
 
-    Never match on the message: a marketplace can override it (api-facts 2.1).
+    Never match on the message: a marketplace can override it (guide/ordercloud.md 2.1).
     """
 
     def __init__(

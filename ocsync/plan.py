@@ -173,7 +173,7 @@ def _waves_of(nodes: Sequence[Change], graph: _Graph) -> list[int]:
 def created_refs(change: Change) -> list[Ref]:
     """Return the refs that a put of *change*'s ref creates on its own.
 
-    A buyer brings its catalog (api-facts 5.2).
+    A buyer brings its catalog (guide/ordercloud.md 5.2).
     """
     if change.op is not Op.PUT:
         return []

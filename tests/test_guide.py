@@ -81,7 +81,7 @@ def test_every_other_variable_that_is_read_is_on_the_page() -> None:
 
 
 NUMBER = r"\d+(?:\.\d+)*"
-CITED = re.compile(rf"api-facts\b(?:\s+(?:# )?({NUMBER}(?:(?:,| and| to)\s+{NUMBER})*))?")
+CITED = re.compile(rf"guide/ordercloud.md\b(?:\s+(?:# )?({NUMBER}(?:(?:,| and| to)\s+{NUMBER})*))?")
 """A citation, with its sections: `guide/ordercloud.md 5.3`, `3.4, 4.4`, `1.2 to 1.4`."""
 
 

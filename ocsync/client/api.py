@@ -26,7 +26,9 @@ from ocsync.schema import secrets_in
 
 PAGE_SIZE = 100
 MAX_PAGE_NUMBER = 30
-"""The last page that is asked for by number; the last ID leads on from there (api-facts 6)."""
+"""The last page that is asked for by number; the last ID leads on from there
+(guide/ordercloud.md 6).
+"""
 _MAX_PAGES = 100_000
 
 
@@ -41,8 +43,8 @@ class Reply(NamedTuple):
 class Identity(NamedTuple):
     """The signed-in user and its marketplace, whose ID is `Seller.ID`.
 
-    *roles* are the token's. *audience* names the APIs that the token is for (api-facts 1.1); it is
-    empty when the token names none.
+    *roles* are the token's. *audience* names the APIs that the token is for
+    (guide/ordercloud.md 1.1); it is empty when the token names none.
     """
 
     marketplace: str

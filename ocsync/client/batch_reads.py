@@ -1,8 +1,8 @@
 """Reads of many refs with few requests.
 
 Refs of one list are read by `ID=a|b|c`, a single one by GET. An eventually consistent kind is
-always read by GET, as its list may leave entities out (api-facts 5.3). Assignments have no GET:
-they are listed by the parameters of their kind (api-facts 6).
+always read by GET, as its list may leave entities out (guide/ordercloud.md 5.3). Assignments have
+no GET: they are listed by the parameters of their kind (guide/ordercloud.md 6).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ocsync.schema import Kind, ids_of, kind_of, make_ref, ref_key, url_of
 
 MAX_IDS = 100
 MAX_URL_LENGTH = 2000
-"""Characters of a URL; `|` counts as the three that it is sent as (api-facts 2.4)."""
+"""Characters of a URL; `|` counts as the three that it is sent as (guide/ordercloud.md 2.4)."""
 
 CurrentDocument = dict[str, Any] | None
 ReadResult = tuple[Ref, CurrentDocument | OcsyncError]

@@ -44,7 +44,7 @@ class Limits(NamedTuple):
 
     *concurrency* is the most requests in flight, *max_rate* the most requests a second (0: any).
     *max_wait* is the seconds that a request may wait for retries and throttling, *timeout* the
-    seconds for one attempt, above the server's own 30 (api-facts 2.4).
+    seconds for one attempt, above the server's own 30 (guide/ordercloud.md 2.4).
     """
 
     concurrency: int = 16

@@ -4,7 +4,8 @@ The window starts small and doubles each round trip until the first 429 or a ris
 grows by one a round trip and is halved, at most once a round trip, when the server pushes back. A
 429 with a `Retry-After` closes the gate for all requests until then, and from there on starts are
 paced just below the rate that got through; the rate grows again, the faster the longer nothing is
-refused. OrderCloud documents no limit and no header (api-facts 2.4), so all of it is measured.
+refused. OrderCloud documents no limit and no header (guide/ordercloud.md 2.4), so all of it is
+measured.
 """
 
 from __future__ import annotations

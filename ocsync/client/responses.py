@@ -86,8 +86,8 @@ def _words(markup: str) -> str:
 def error_of(status: int, content: bytes, request: str, location: str = "") -> OcsyncError:
     """Return the error for an answer of *status* >= 300 to *request* (`GET /path`).
 
-    OrderCloud sends an error code with every error (api-facts 2.1); an answer without one is a
-    gateway's, whatever its status: its 404 does not mean that an entity does not exist.
+    OrderCloud sends an error code with every error (guide/ordercloud.md 2.1); an answer without one
+    is a gateway's, whatever its status: its 404 does not mean that an entity does not exist.
     """
     code, message, data = first_error(decode(content))
     if not error_code(content):

@@ -36,7 +36,9 @@ _MAX_FIRST_CONTACTS = 3
 """Attempts to connect to a server that has not answered yet (about 1 s)."""
 _AGAIN = "run the same command again later; it continues where it stopped"
 _OPEN_STATUSES = (408, 500, 502, 504)
-"""Statuses that leave the effect open; a 500 may be OrderCloud's timeout (api-facts 2.2)."""
+"""Statuses that leave the effect open; a 500 may be OrderCloud's timeout
+(guide/ordercloud.md 2.2).
+"""
 _OPEN_CODES = ("", "ServerError")
 """Error codes that do not say that a request was refused."""
 

@@ -17,7 +17,7 @@ async def read_target(api: Api, target: Target) -> TargetState:
     """Return the state of *target*'s sync configuration.
 
     A 404, an empty body and a config without a delivery configuration all mean that there is none;
-    which of them the platform sends is not documented (api-facts 3.2).
+    which of them the platform sends is not documented (guide/ordercloud.md 3.2).
     """
     try:
         config = await api.get(target.path)
@@ -61,7 +61,9 @@ async def request_sync(api: Api, target: Target, ids: Mapping[str, str]) -> Repl
 
 
 def _sync_error(target: Target, error: ApiError) -> OcsyncError | None:
-    """Return the error for a refusal of the whole target, not one entity (api-facts 2.3)."""
+    """Return the error for a refusal of the whole target, not one entity
+    (guide/ordercloud.md 2.3).
+    """
     code, name = error.code, target.name
     if code == _DISABLED or (code.startswith("Synchronize.") and code.endswith("NotEnabled")):
         return NotEnabled(f"{name}: sync is not enabled ({code})", hint="ocsync targets")

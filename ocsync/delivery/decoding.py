@@ -1,7 +1,7 @@
 """Decoding of messages: an envelope over HTTP, a header in a Kafka topic. Pure.
 
-The place of the namespace follows Sitecore's sample, which is not a promise (api-facts 4.5) and was
-unsure of Kafka. So each transport accepts each form.
+The place of the namespace follows Sitecore's sample, which is not a promise
+(guide/ordercloud.md 4.5) and was unsure of Kafka. So each transport accepts each form.
 """
 
 from __future__ import annotations

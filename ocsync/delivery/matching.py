@@ -1,8 +1,8 @@
 """Matching of received messages to expected ones: as written, stale, or missing. Pure.
 
-Messages hold neither version nor time (api-facts 4.4): only the content shows which write a message
-reflects. It is compared with the written values and with those before the write; the last message
-of an entity counts, as targets keep the last one.
+Messages hold neither version nor time (guide/ordercloud.md 4.4): only the content shows which write
+a message reflects. It is compared with the written values and with those before the write; the last
+message of an entity counts, as targets keep the last one.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Signatures of messages, and the entity that each is about. Pure.
 
-Sources: api-facts 4.3 to 4.5. IDs are compared without regard to case.
+Sources: guide/ordercloud.md 4.3 to 4.5. IDs are compared without regard to case.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ _PAYLOAD_IDS: dict[str, dict[str, str]] = {
     "supplier-users": {"SupplierID": "CompanyID", "UserID": "ID"},
     "admin-users": {"UserID": "ID"},
 }
-"""The payload's name of each ID; the IDs of parents may be missing there (api-facts 4.4)."""
+"""The payload's name of each ID; the IDs of parents may be missing there
+(guide/ordercloud.md 4.4).
+"""
 _BY_NAMESPACE = {target.updated_namespace: target for target in TARGETS.values()}
 _BY_NAMESPACE[TARGETS["inventory"].updated_namespace.replace(".updated", ".full.updated")] = (
     TARGETS["inventory"]
@@ -100,7 +102,9 @@ def published_by(ref: Ref) -> list[tuple[Target, Ref]]:
 
 
 def can_request_sync(ref: Ref) -> bool:
-    """Return whether *ref* has a sync request: a variant's record has none (api-facts 3.1)."""
+    """Return whether *ref* has a sync request: a variant's record has none
+    (guide/ordercloud.md 3.1).
+    """
     return any(target.entity_kind == kind_of(ref).name for target in TARGETS.values())
 
 

@@ -225,7 +225,9 @@ class Emulator:
 
 
 def _authorize(endpoint: routes.Endpoint, caller: Caller, ids: dict[str, str], method: str) -> None:
-    """Raise a 403 that names the sufficient roles when *caller* has none (api-facts 1.3)."""
+    """Raise a 403 that names the sufficient roles when *caller* has none
+    (guide/ordercloud.md 1.3).
+    """
     if not endpoint.roles:
         return
     if "FullAccess" not in caller.roles and not set(endpoint.roles) & set(caller.roles):

@@ -1,4 +1,6 @@
-"""Assignments: upserts without an ID of their own (api-facts 5.1), and links put at a path."""
+"""Assignments: upserts without an ID of their own (guide/ordercloud.md 5.1), and links put at a
+path.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bulk jobs (api-facts 11; beta).
+"""Bulk jobs (guide/ordercloud.md 11; beta).
 
 The documentation leaves open the body's wrapper, the roles, and the path of a job's errors. The
 emulator accepts a bare array and `{"Items": [...]}`, and serves errors at `.../errors`.

@@ -1,4 +1,6 @@
-"""Rows that are created with a write or deleted with a row. Sources: api-facts 5.2 and 7."""
+"""Rows that are created with a write or deleted with a row. Sources:
+guide/ordercloud.md 5.2 and 7.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Delivery configurations (api-facts 4.1, 4.2); their secrets are stored and never shown."""
+"""Delivery configurations (guide/ordercloud.md 4.1, 4.2); their secrets are stored and never
+shown.
+"""
 
 from __future__ import annotations
 

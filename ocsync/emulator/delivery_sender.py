@@ -1,4 +1,5 @@
-"""Delivery of messages to HTTP and Kafka targets, in the platform's envelopes (api-facts 4.5).
+"""Delivery of messages to HTTP and Kafka targets, in the platform's envelopes
+(guide/ordercloud.md 4.5).
 
 Messages go only to loopback hosts and to hosts that the options name: a rehearsal must not reach
 the real consumers. OrderCloud's retries, order and delay are unknown; the emulator tries a message

@@ -1,4 +1,4 @@
-"""Error responses in the platform's form (api-facts 2.1 to 2.3)."""
+"""Error responses in the platform's form (guide/ordercloud.md 2.1 to 2.3)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Kinds of the platform that the product's tables do not have, as rows of the same form.
 
-`ALL_KINDS` has both. Facts are from api-facts 5.2; specs, bundles and discounts, which are only as
-complete as variants, assignments and bulk jobs need, are from the public SDKs.
+`ALL_KINDS` has both. Facts are from guide/ordercloud.md 5.2; specs, bundles and discounts, which
+are only as complete as variants, assignments and bulk jobs need, are from the public SDKs.
 """
 
 from __future__ import annotations
@@ -119,7 +119,9 @@ ORDER_SYNC = Target(
     "orders", "order", "/integrations/OrderSync", "", (), "", "", "", "",
     role="OrderSyncConfigAdmin", flags=(),
 )  # fmt: skip
-"""Order sync: a configuration without `Paused`, flags or sync requests (api-facts 3.2)."""
+"""Order sync: a configuration without `Paused`, flags or sync requests
+(guide/ordercloud.md 3.2).
+"""
 
 _TYPE_NAMES = {
     "inventory": "InventoryRecord",

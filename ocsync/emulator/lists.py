@@ -1,4 +1,4 @@
-"""Lists: filters, order and pages (api-facts 6).
+"""Lists: filters, order and pages (guide/ordercloud.md 6).
 
 Filters on IDs, and the pages beyond page 30 by the last ID, are found by key; everything else
 reads each row.

@@ -19,8 +19,8 @@ class EmulatorOptions:
     *duplicates* N sends every Nth message twice. *product_lag* makes product lists stale after a
     write, as the search index is; with *lag_get* the GET of one product too.
 
-    The others are unknown behaviours of the platform (api-facts 2 to 7), each with all its
-    possibilities; the first is the likeliest.
+    The others are unknown behaviours of the platform (guide/ordercloud.md 2 to 7), each with all
+    its possibilities; the first is the likeliest.
     """
 
     port: int = 0

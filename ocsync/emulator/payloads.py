@@ -1,4 +1,6 @@
-"""Contents of messages (api-facts 4.4), and the products that a write affects (api-facts 3.4)."""
+"""Contents of messages (guide/ordercloud.md 4.4), and the products that a write affects
+(guide/ordercloud.md 3.4).
+"""
 
 from __future__ import annotations
 

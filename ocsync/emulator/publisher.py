@@ -1,4 +1,4 @@
-"""Publishing: the targets that a write feeds, and what a pause holds (api-facts 3, 4).
+"""Publishing: the targets that a write feeds, and what a pause holds (guide/ordercloud.md 3, 4).
 
 A message is logged when it is published. Updates made while a target is paused are held, one for
 each entity, and published when it is unpaused; deletes are published at once.

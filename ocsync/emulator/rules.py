@@ -1,7 +1,7 @@
 """Rules that refuse writes and deletes.
 
-Each rule is one small function in a table by kind. Codes are the documented ones (api-facts 2.3);
-where only a code's name is documented, the rule follows from the name.
+Each rule is one small function in a table by kind. Codes are the documented ones
+(guide/ordercloud.md 2.3); where only a code's name is documented, the rule follows from the name.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Endpoints that are not plain verbs of a kind (api-facts 5.2)."""
+"""Endpoints that are not plain verbs of a kind (guide/ordercloud.md 5.2)."""
 
 from __future__ import annotations
 

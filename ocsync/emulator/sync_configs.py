@@ -1,4 +1,4 @@
-"""Sync configurations and sync requests (api-facts 3)."""
+"""Sync configurations and sync requests (guide/ordercloud.md 3)."""
 
 from __future__ import annotations
 

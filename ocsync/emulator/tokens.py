@@ -1,4 +1,6 @@
-"""Sign-in: three grants that return a token in the form of a JWT (api-facts 1.2 to 1.4)."""
+"""Sign-in: three grants that return a token in the form of a JWT
+(guide/ordercloud.md 1.2 to 1.4).
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Rows in the form that responses show: computed counts and sums, inherited values, no passwords.
 
-Sources: api-facts 5.2 (read-only fields, child products) and 7 (sums of inventory records).
+Sources: guide/ordercloud.md 5.2 (read-only fields, child products) and 7 (sums of inventory
+records).
 """
 
 from __future__ import annotations

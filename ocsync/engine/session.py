@@ -125,7 +125,7 @@ def confirm_production(session: Session) -> None:
 
 
 def missing_roles(identity: Identity) -> list[str]:
-    """Return the roles that some command needs and this sign-in lacks (api-facts 1.3)."""
+    """Return the roles that some command needs and this sign-in lacks (guide/ordercloud.md 1.3)."""
     if "FullAccess" in identity.roles:
         return []
     needed = {target.role for target in TARGETS.values()} | {k.writers[0] for k in KINDS.values()}

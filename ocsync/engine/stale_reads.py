@@ -1,4 +1,6 @@
-"""Reads of kinds whose reads lag behind writes (api-facts 5.3), repeated until they are fresh."""
+"""Reads of kinds whose reads lag behind writes (guide/ordercloud.md 5.3), repeated until they are
+fresh.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Table of the types of delivery target that a delivery configuration may have (api-facts 4.2)."""
+"""Table of the types of delivery target that a delivery configuration may have
+(guide/ordercloud.md 4.2).
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ SECRET_FIELDS = frozenset(
 )
 """Names of the fields that hold a secret in a delivery configuration, at any depth."""
 EXCLUSIVE_TARGETS = ("SearchIngestion", "SendEvent", "DiscoverEvent", "Mailchimp", "ContentHub")
-"""Types of which a configuration has at most one; all others can be combined (api-facts 4.2)."""
+"""Types of which a configuration has at most one; all others can be combined
+(guide/ordercloud.md 4.2).
+"""
 CUSTOM_HEADER_FIELDS = ("CustomAuthHeaderName", "CustomAuthHeaderValue")
 """Name and value of a header to send; the value needs the name, and GET hides it."""
 

@@ -1,8 +1,8 @@
 """Table of the kinds of entity and assignment, one row for each.
 
 Planner, intake, client and emulator read the same row and know nothing else about a kind; a new
-kind is one more row. Facts are from api-facts 4.3, 5.2 and 6; the targets that a kind notifies are
-inferred from api-facts 3.4.
+kind is one more row. Facts are from guide/ordercloud.md 4.3, 5.2 and 6; the targets that a kind
+notifies are inferred from guide/ordercloud.md 3.4.
 
 Names in braces in a path are ID names; a kind's own ID is the last of its *ids*.
 """
@@ -105,8 +105,8 @@ class ReferencedBy(NamedTuple):
     """A list of entities of *kind* that refer to an entity: *path*, filtered by *query*.
 
     *delete_refusal* is the platform's reason to refuse deleting the entity while it is referred to
-    (api-facts 2.3 and 5.2); empty where that is not documented. *item_id* names the ID of a listed
-    item. *nested_kind* is the kind below the listed one that really holds the reference.
+    (guide/ordercloud.md 2.3 and 5.2); empty where that is not documented. *item_id* names the ID of
+    a listed item. *nested_kind* is the kind below the listed one that really holds the reference.
     """
 
     kind: str
@@ -129,10 +129,11 @@ class Kind(NamedTuple):
     one to the *indirect_targets*. *eventually_consistent*: a read right after a write may be stale,
     so it never suppresses a write. *parent_field* names the parent of the same kind; children are
     deleted with it. *quantity_summed_by* is the kind of inventory record below one; where there are
-    any, its `Inventory.QuantityAvailable` is their sum (api-facts 7). *needs_state* are the states of
-    other entities by which a write is judged; *inherits_from* is the field that names an entity of
-    the same kind whose values show where one has none of its own. *referenced_by* lists the entities that refer to one; *unreadable_blockers* are
-    things that prevent deleting one and that no list shows.
+    any, its `Inventory.QuantityAvailable` is their sum (guide/ordercloud.md 7). *needs_state* are
+    the states of other entities by which a write is judged; *inherits_from* is the field that names
+    an entity of the same kind whose values show where one has none of its own. *referenced_by*
+    lists the entities that refer to one; *unreadable_blockers* are things that prevent deleting one
+    and that no list shows.
     """
 
     name: str

@@ -1,4 +1,6 @@
-"""Table of the sync targets: OrderCloud's ten sync configurations (api-facts 3.1 and 3.2)."""
+"""Table of the sync targets: OrderCloud's ten sync configurations
+(guide/ordercloud.md 3.1 and 3.2).
+"""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@
     plain_http = "proxy.internal"        optional; a host that http may be used to
 
 The file is the user's; only `profile` commands write it. Regions, environments and hosts are from
-api-facts 1.1.
+guide/ordercloud.md 1.1.
 """
 
 from __future__ import annotations

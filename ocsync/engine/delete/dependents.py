@@ -1,8 +1,8 @@
 """Dependents of an entity: those that the server deletes with it, as far as it lists them.
 
-The documentation says only that a category's subcategories are deleted with it (api-facts 5.2). For
-all other kinds this module assumes that children and assignments are deleted with the entities that
-they refer to by ID.
+The documentation says only that a category's subcategories are deleted with it
+(guide/ordercloud.md 5.2). For all other kinds this module assumes that children and assignments are
+deleted with the entities that they refer to by ID.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sync targets that get a message of a delete, paused or not (api-facts 3.3 and 4.3)."""
+"""Sync targets that get a message of a delete, paused or not (guide/ordercloud.md 3.3 and 4.3)."""
 
 from __future__ import annotations
 

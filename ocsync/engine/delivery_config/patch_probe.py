@@ -1,4 +1,5 @@
-"""A probe of the effect of a PATCH on a delivery configuration: not documented (api-facts 4.2).
+"""A probe of the effect of a PATCH on a delivery configuration: not documented
+(guide/ordercloud.md 4.2).
 
 Secrets that a PATCH drops cannot be restored, because the platform hides them. So the probe uses a
 configuration of its own, which is disabled and which nothing refers to.

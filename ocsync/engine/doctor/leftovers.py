@@ -188,7 +188,7 @@ def _days(age: timedelta) -> str:
 def restore(setup: Setup) -> Iterator[CheckResult]:
     """Check that no pause and no staged entry spans a restore of staging.
 
-    Staging is restored every Sunday 03:00 UTC (api-facts 1.1).
+    Staging is restored every Sunday 03:00 UTC (guide/ordercloud.md 1.1).
     """
     if not environment_of(setup.profile.api_url).endswith("-staging"):
         yield passed("not a staging environment")

@@ -44,7 +44,9 @@ from ocsync.pause import (
 from ocsync.schema import TARGETS, Target
 
 CONFIRM_SECONDS = 20.0
-"""The time that a changed `Paused` may take to be seen (api-facts 3.3: not documented)."""
+"""The time that a changed `Paused` may take to be seen (guide/ordercloud.md 3.3: not
+documented).
+"""
 
 
 class TargetStatus(NamedTuple):

@@ -1,8 +1,8 @@
 """Products whose message shows a change of another entity, such as a catalog or a price schedule.
 
-A product's message contains its catalogs, categories, buyers and prices (api-facts 3.4, 4.4), so
-writes to these and to their assignments may show in it. Whether the platform then sends the
-products by itself is not documented.
+A product's message contains its catalogs, categories, buyers and prices
+(guide/ordercloud.md 3.4, 4.4), so writes to these and to their assignments may show in it. Whether
+the platform then sends the products by itself is not documented.
 """
 
 from __future__ import annotations

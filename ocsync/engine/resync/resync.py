@@ -41,7 +41,7 @@ from ocsync.store import Run, RunInfo
 
 ADVICE, QUESTION = 100, 1000
 """The numbers of requests above which OrderCloud's advice against so many single requests is shown
-(api-facts 3.1, 3.5), and above which the command asks.
+(guide/ordercloud.md 3.1, 3.5), and above which the command asks.
 """
 _MAX_LOST_ANSWERS = 16
 """The number of lost answers in a row that is a failure of the server, not of single entities."""

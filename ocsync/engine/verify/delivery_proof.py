@@ -1,8 +1,8 @@
 """Proof of delivery: the writes of a run, compared with the messages at the profile's listener.
 
-Every changed entity is expected at least once (messages may be doubled and out of order; api-facts
-3.3). A message that does not arrive, or only with older content, can be sent again by one of
-OrderCloud's sync requests, where its kind has one.
+Every changed entity is expected at least once (messages may be doubled and out of order;
+guide/ordercloud.md 3.3). A message that does not arrive, or only with older content, can be sent
+again by one of OrderCloud's sync requests, where its kind has one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from ocsync.store import Run
 
 FIRST_POLL, POLL_SECONDS = 0.05, 1.0
 _WORKERS = 8
-"""Parallel sync requests; few, as they are for quick repair of single entities (api-facts 3.1)."""
+"""Parallel sync requests; few, as they are for quick repair of single entities
+(guide/ordercloud.md 3.1).
+"""
 
 
 class DeliveryProof(NamedTuple):

@@ -2,7 +2,7 @@
 
 Read-only. A kind whose reads lag behind its writes is read again for up to *settle* seconds. If it
 still shows the value before the write, and the run is recent, the write's own answer counts (it is
-documented as fresh; api-facts 5.3).
+documented as fresh; guide/ordercloud.md 5.3).
 """
 
 from __future__ import annotations
