@@ -15,9 +15,9 @@ import msgspec
 
 from ocsync.errors import PlanCycle
 from ocsync.models import CREATING_OPS, Fields, Op, Step
-from ocsync.ordering import JUDGED_BY_REFERENCES, UNIQUE, named_fields
+from ocsync.ordering import JUDGED_BY_REFERENCES, UNIQUE
 from ocsync.plan import assign_waves
-from ocsync.schema import kind_of, ref_key, references_of
+from ocsync.schema import KINDS, Kind, kind_of, ref_key, references_of
 
 
 class _Move(NamedTuple):
@@ -33,8 +33,8 @@ class _Move(NamedTuple):
 def order_by_values(steps: Sequence[Step], before: Mapping[int, Fields]) -> list[Step]:
     """Return *steps* with those that give something up before those that take it.
 
-    *before* has the values there, by the number of a ref's first step: of the fields that it writes
-    or empties. The waves are counted anew; what a step needs or follows stays before it.
+    *before* has the values of `watched_fields`, by the number of a ref's first step. The waves are
+    counted anew; what a step needs or follows stays before it.
     """
     first: dict[int, set[int]] = defaultdict(set)
     moves = list(_moves(steps, before))
@@ -43,18 +43,35 @@ def order_by_values(steps: Sequence[Step], before: Mapping[int, Fields]) -> list
     return _moved(steps, first) if first else list(steps)
 
 
+def watched_fields(kind: Kind) -> set[str]:
+    """Return the fields of *kind* whose values decide how steps of other refs are judged."""
+    named = {r.ids[-1] for r in kind.references if _judged_fields(KINDS[r.kind])}
+    return {*UNIQUE[kind.name], *(named - set(kind.ids))}
+
+
+def _judged_fields(kind: Kind) -> tuple[str, ...]:
+    """Return the fields of *kind* that the platform judges by what refers to the entity.
+
+    So is a parent: it must not be below the entity itself.
+    """
+    return (*JUDGED_BY_REFERENCES[kind.name], *filter(None, [kind.parent_field]))
+
+
 def _moves(steps: Sequence[Step], before: Mapping[int, Fields]) -> Iterator[_Move]:
     """Yield what *steps*, in plan order, do to unique values and to fields that name entities."""
-    held: dict[tuple[str, str], str] = {}
+    held = {
+        (path, ref_key(step.ref)): _value(before[step.number], path)
+        for step in steps
+        for path in before.get(step.number, ())
+    }
     moved: set[tuple[str, str]] = set()
     for step in steps:
         kind, fields = kind_of(step.ref), step.change.fields
-        for path in {*UNIQUE[kind.name], *named_fields(kind)}:
+        for path in watched_fields(kind):
             if path not in fields and step.change.op is Op.SET:
                 continue
             own = (path, ref_key(step.ref))
-            read = before.get(step.number, {})
-            old = held[own] if own in held else _value(read, path)
+            old = held.get(own, "")
             held[own] = _value(fields, path)
             if old != held[own]:
                 yield _Move(step, path, old, held[own], there=own not in moved)
@@ -92,11 +109,11 @@ def _references(steps: Iterable[Step], moves: Iterable[_Move]) -> Iterator[tuple
     """
     released: dict[str, list[Step]] = defaultdict(list)
     for move in moves:
-        if move.old and move.path in named_fields(kind_of(move.step.ref)):
+        if move.old and move.path not in UNIQUE[kind_of(move.step.ref).name]:
             for ref in references_of(move.step.ref, {move.path: move.old}):
                 released[ref_key(ref)].append(move.step)
     for step in steps if released else ():
-        paths = JUDGED_BY_REFERENCES[kind_of(step.ref).name]
+        paths = _judged_fields(kind_of(step.ref))
         if paths and (step.change.op is Op.PUT or any(p in step.change.fields for p in paths)):
             for other in released.get(ref_key(step.ref), ()):
                 later = step.number in other.follows or step.number == other.number
@@ -107,39 +124,36 @@ def _references(steps: Iterable[Step], moves: Iterable[_Move]) -> Iterator[tuple
 def _moved(steps: Sequence[Step], first: Mapping[int, set[int]]) -> list[Step]:
     """Return *steps* in new waves: each as late as before, and after those that come *first*.
 
-    A step is to exist before another names it. A circle leaves that out where it exists already, or
-    was staged only later.
+    A ref exists before another one names it. Where that makes a cycle, fewer needs are kept, as
+    most refs exist already; nothing is moved if none of that helps.
     """
     place = {step.number: i for i, step in enumerate(steps)}
-
-    def edges(*, strict: bool) -> list[set[int]]:
-        return [
+    apart = len(first) + 1
+    start = [step.wave * apart for step in steps]
+    for keeps in (lambda *_: True, _creates, _is_same_ref):
+        edges = [
             {place[n] for n in {*step.follows, *first.get(step.number, ())} if n in place}
-            | {place[n] for n in step.needs if strict or _creates(steps[place[n]], step)}
+            | {place[n] for n in step.needs if keeps(steps[place[n]], step)}
             for step in steps
         ]
-
-    apart = len(first) + 1
-    for strict in (True, False):
         try:
-            found = assign_waves(
-                [step.ref for step in steps],
-                edges(strict=strict),
-                [step.wave * apart for step in steps],
-            )
+            waves = assign_waves([step.ref for step in steps], edges, start)
         except PlanCycle:
             continue
-        number = {wave: n for n, wave in enumerate(sorted(set(found)), 1)}
+        number = {wave: n for n, wave in enumerate(sorted(set(waves)), 1)}
         moved = [
             msgspec.structs.replace(step, wave=number[wave])
-            for step, wave in zip(steps, found, strict=True)
+            for step, wave in zip(steps, waves, strict=True)
         ]
         return sorted(moved, key=lambda step: step.wave)
     return list(steps)
 
 
 def _creates(needed: Step, step: Step) -> bool:
-    """Return whether *step* cannot go before *needed*: its own ref's, or what may create a ref."""
-    same = ref_key(needed.ref) == ref_key(step.ref)
-    staged, own = needed.change.entries, step.change.entries
-    return same or (needed.change.op in CREATING_OPS and staged[:1] <= own[-1:])
+    """Return whether *step* needs *needed* because that may create a ref."""
+    earlier = needed.change.entries[:1] <= step.change.entries[-1:]
+    return _is_same_ref(needed, step) or (needed.change.op in CREATING_OPS and earlier)
+
+
+def _is_same_ref(needed: Step, step: Step) -> bool:
+    return ref_key(needed.ref) == ref_key(step.ref)

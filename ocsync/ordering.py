@@ -125,7 +125,10 @@ class Ordering:
 
     def _references(self, kind: Kind, key: str, entry: Entry) -> Iterator[Barrier]:
         """Yield the edits that might be refused once *entry* refers to their entity."""
-        for path in named_fields(kind) & entry.fields.keys() if self._judged else ():
+        if not self._judged:
+            return
+        named = {reference.ids[-1] for reference in kind.references} - set(kind.ids)
+        for path in named & entry.fields.keys():
             for other in references_of(entry.ref, {path: entry.fields[path]}):
                 seq = self._judged.get(ref_key(other))
                 if seq is not None:
@@ -161,11 +164,6 @@ class Ordering:
             for path in entry.fields:
                 if entry.op is Op.ADJUST or is_inside_xp_key(path):
                     reads.setdefault(_top(path), {})[entry.seq] = key
-
-
-def named_fields(kind: Kind) -> set[str]:
-    """Return the fields of *kind* that name another entity."""
-    return {reference.ids[-1] for reference in kind.references} - set(kind.ids)
 
 
 def _is_judged(kind: Kind, entry: Entry) -> bool:

@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 
 from ocsync.client import Api, Connection, open_client, read_current
 from ocsync.consolidate import consolidate
-from ocsync.diff import emptied_by, request_body, resolve_values, values_before
+from ocsync.diff import request_body, resolve_values, values_before
 from ocsync.emulator import EmulatorOptions, serve_in_thread
 from ocsync.emulator.app import Emulator
 from ocsync.emulator.seeds import load_seed
 from ocsync.errors import ApiError
-from ocsync.late_order import order_by_values
+from ocsync.late_order import order_by_values, watched_fields
 from ocsync.models import Change, Entry, Op, Step
 from ocsync.plan import METHODS, build
-from ocsync.schema import KINDS, url_of
+from ocsync.schema import KINDS, kind_of, url_of
 from tests.builders import numbered
 
 SEED: dict[str, Any] = {
@@ -236,16 +236,12 @@ async def current_of(api: Api, ref: str) -> Any:
 
 
 async def read_values(api: Api, steps: Sequence[Step]) -> dict[int, dict[str, Any]]:
-    """What the first step of each ref changes or empties, as it is before all steps."""
+    """What decides how steps are judged, as it is before all of them."""
     first = {step.ref: step for step in reversed(steps)}
-    found = {}
-    for ref, step in first.items():
-        current = await current_of(api, ref)
-        sent = resolve_values(step.change, current)
-        found[step.number] = {
-            **emptied_by(step.change, sent, current), **values_before(sent, current)
-        }  # fmt: skip
-    return found
+    return {
+        step.number: values_before(watched_fields(kind_of(ref)), await current_of(api, ref))
+        for ref, step in first.items()
+    }
 
 
 async def send(api: Api, change: Change) -> None:

@@ -290,7 +290,7 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          creates=(ImplicitEntity("catalog", ("BuyerID",), "DefaultCatalogID", ("Name",)), ImplicitEntity("catalog-assignment", ("BuyerID", "BuyerID"), "DefaultCatalogID")),
          direct_targets=("buyers",), indirect_targets=("catalogs", "products")),
     Kind("category", "category", ("CatalogID", "CategoryID"), "/catalogs/{CatalogID}/categories/{CategoryID}", {
-            "Name": _NAME, "Description": _DESCRIPTION, "ListOrder": Field(FieldType.INTEGER, min=0, default=0), "Active": _BOOLEAN, "ParentID": _ID._replace(judged_by_references=True),
+            "Name": _NAME, "Description": _DESCRIPTION, "ListOrder": Field(FieldType.INTEGER, min=0, default=0), "Active": _BOOLEAN, "ParentID": _ID,
             "ChildCount": _READ_ONLY_COUNT, "xp": _XP},
          role_prefix="Category", references=(Reference("catalog", ("CatalogID",)), Reference("category", ("CatalogID", "ParentID"))),
          direct_targets=("categories",), indirect_targets=("products",), list_query={"depth": "all"}, parent_field="ParentID"),

@@ -295,13 +295,12 @@ async def _replay(
     conflicts: Iterable[StepConflict],
     options: ResumeOptions,
 ) -> None:
-    before = {number: {**p.emptied, **p.before} for number, p in preflight.prepared.items()}
-    before |= {number: {**i.emptied, **i.before} for number, i in progress.dangling.items()}
+    before = {number: {**i.emptied, **i.before} for number, i in progress.dangling.items()}
     async with Recorder(run, session.step_ended) as recorder:
         replay = Replay(
             session,
             recorder,
-            order_by_values(steps, before),
+            order_by_values(steps, {**before, **preflight.watched}),
             progress,
             prepared=preflight.prepared,
             conflicts={conflict.number: conflict.text() for conflict in conflicts},

@@ -24,6 +24,7 @@ from ocsync.engine.session import Session
 from ocsync.errors import NotFound, OcsyncError
 from ocsync.events import ReadDone, Reading
 from ocsync.field_paths import value_at
+from ocsync.late_order import watched_fields
 from ocsync.models import CREATING_OPS, Fields, Intent, Op, Ref, Step
 from ocsync.plan import created_refs
 from ocsync.schema import KINDS, SUMMED_QUANTITY, ids_of, kind_of, ref_key
@@ -147,11 +148,13 @@ class Preflight(NamedTuple):
     """The results of the reads: *prepared* requests by step number, and conflicts.
 
     *missing* are the edits of entities that do not exist and that this plan does not create.
+    *watched* are the values by which steps of other refs are judged, by step number.
     """
 
     prepared: dict[int, PreparedRequest]
     conflicts: list[StepConflict]
     missing: list[StepConflict]
+    watched: dict[int, Fields]
 
 
 def _created_keys(steps: Iterable[Step]) -> set[str]:
@@ -175,7 +178,7 @@ async def run_preflight(
     first_steps: dict[str, Step] = {}
     for step in steps:
         first_steps.setdefault(ref_key(step.ref), step)
-    preflight = Preflight({}, [], [])
+    preflight = Preflight({}, [], [], {})
     creates = _created_keys([*plan, *steps])
     group: list[tuple[Ref, Document | None]] = []
     read = same = 0
@@ -192,6 +195,8 @@ async def run_preflight(
         prepared = prepare_request(step, current)
         same += prepared.same
         preflight.prepared[step.number] = prepared
+        if watched := watched_fields(kind_of(ref)):
+            preflight.watched[step.number] = values_before(watched, current)
         conflict = conflict_of(step, prepared, current) or await _summed_conflict(
             session, step, current
         )
