@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -64,13 +65,16 @@ def _guards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def executable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def executable() -> Iterator[Path]:
     """An `ocsync` for shell scripts, which takes no time to start."""
+    if not hasattr(os, "fork"):
+        pytest.skip("there is no fork on Windows")
     from tests.processes import write_executable
 
-    path = tmp_path_factory.mktemp("bin") / "ocsync"
-    write_executable(path)
-    return path
+    with tempfile.TemporaryDirectory(prefix="ocsync-tests-") as folder:
+        path = Path(folder) / "ocsync"
+        write_executable(path)
+        yield path
 
 
 @pytest.fixture(scope="session")

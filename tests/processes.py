@@ -21,7 +21,6 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from importlib import import_module
-from multiprocessing.reduction import DupFd
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -109,6 +108,7 @@ class Terminal:
     def __init__(self, *words: str, size: tuple[int, int] = (40, 100)) -> None:
         import pty
         import termios
+        from multiprocessing.reduction import DupFd
 
         from pexpect import fdpexpect
 
@@ -164,11 +164,13 @@ with socket.socket(socket.AF_UNIX) as server:
 
 
 def write_executable(path: Path) -> None:
-    """Write an `ocsync` that has the command line forked with its streams.
+    """Write an `ocsync` to *path* that has the command line forked with its streams.
 
-    It needs a fork; it cannot be signalled, and variables of the interpreter have no effect.
+    It cannot be signalled, and variables of the interpreter have no effect on it.
     """
-    address = str(Path(tempfile.mkdtemp(prefix="ocsync-tests-")) / "fork")
+    from multiprocessing.reduction import DupFd
+
+    address = str(path.with_suffix(".socket"))
     path.write_text(_EXECUTABLE.format(python=sys.executable, address=address))
     path.chmod(0o755)
     with socket.socket(socket.AF_UNIX) as listener:
@@ -193,12 +195,15 @@ def _fork_on_request(handle: Any) -> None:
             while len(message) < int.from_bytes(size, "big"):
                 message += connection.recv(2**20)
             if os.fork() == 0:
-                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                listener.close()
-                words, folder, environment = json.loads(message)
-                code = _answer("ocsync.cli.app", words, folder, environment, handles)
-                connection.sendall(b"%d" % code)
-                os._exit(code)
+                code = 70
+                try:
+                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                    listener.close()
+                    words, folder, environment = json.loads(message)
+                    code = _answer("ocsync.cli.app", words, folder, environment, handles)
+                    connection.sendall(b"%d" % code)
+                finally:
+                    os._exit(code)
             for one in handles:
                 os.close(one)
             connection.close()
