@@ -93,10 +93,15 @@ def apply_patch(
         section = result.get(model) if model else result
         if section is not None and "LastUpdated" in fields:
             section["LastUpdated"] = timestamp()
-    if result.get("Inventory") and result["Inventory"].get("Enabled"):
-        inventory = result["Inventory"]
-        inventory["QuantityAvailable"] = inventory.get("QuantityAvailable") or 0
+    start_counting(result)
     return result
+
+
+def start_counting(document: Document) -> None:
+    """Let the quantity of a product or variant with inventory begin with 0."""
+    inventory = document.get("Inventory")
+    if inventory and inventory.get("Enabled"):
+        inventory["QuantityAvailable"] = inventory.get("QuantityAvailable") or 0
 
 
 def _patch_model(current: Any, fields: dict[str, Field], value: Any) -> Any:

@@ -358,4 +358,9 @@ def _down_to_depth(rows: list[Row], depth: str) -> list[Row]:
 
 
 def _without_timestamp(document: Document) -> Document:
-    return {name: value for name, value in document.items() if name != "LastUpdated"}
+    """Return *document* without its time of the last write, and without those of its models."""
+    return {
+        name: _without_timestamp(value) if isinstance(value, dict) and name != "xp" else value
+        for name, value in document.items()
+        if name != "LastUpdated"
+    }

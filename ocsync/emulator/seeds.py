@@ -25,7 +25,7 @@ from typing import Any
 
 import msgspec
 
-from ocsync.emulator.documents import blank_document, fields_by_model
+from ocsync.emulator.documents import blank_document, fields_by_model, start_counting
 from ocsync.emulator.kinds import ALL_KINDS, ORDER_SYNC
 from ocsync.emulator.publisher import Publisher
 from ocsync.emulator.state import Client, Document, Marketplace, Row
@@ -114,6 +114,7 @@ def fill_document(market: Marketplace, kind: Kind, given: Document) -> Document:
             document[name] = value
         elif name in models and isinstance(value, dict):
             document[name] = dict.fromkeys(models[name]) | value
+    start_counting(document)
     return document
 
 

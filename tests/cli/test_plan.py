@@ -9,8 +9,8 @@ from tests.conftest import Run
 
 
 def test_a_circle_is_told_before_anything_is_sealed(ocsync: Run, shop: Shop) -> None:
-    ocsync("stage", "set", "category/C/A", "ParentID=B")
-    ocsync("stage", "set", "category/C/B", "ParentID=A")
+    ocsync("stage", "put", "category/C/A", "Name=a", "ParentID=B")
+    ocsync("stage", "put", "category/C/B", "Name=b", "ParentID=A")
     for words in (("plan",), ("resume",)):
         result = ocsync(*words)
         assert result.code == 65

@@ -95,8 +95,9 @@ def test_a_dry_run_of_a_wrong_file_counts_and_shows_what_is_wrong(ocsync: Run) -
 
 
 def test_a_dry_run_finds_what_only_shows_beside_other_entries(ocsync: Run) -> None:
-    ocsync("stage", "set", "category/C/A", "ParentID=B")
-    Path("c.jsonl").write_text('{"ref": "category/C/B", "fields": {"ParentID": "A"}}\n')
+    ocsync("stage", "put", "category/C/A", "Name=a", "ParentID=B")
+    line = '{"op": "put", "ref": "category/C/B", "fields": {"Name": "b", "ParentID": "A"}}\n'
+    Path("c.jsonl").write_text(line)
     result = ocsync("stage", "import", "c.jsonl", "--dry-run")
     assert result.code == 65
     assert "category/C/A -> category/C/B" in result.err
