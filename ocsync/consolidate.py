@@ -146,15 +146,20 @@ class _RefAccumulator:
     def divide(self, barrier: Barrier) -> int:
         """Finish the request in the making if *barrier* separates it from the next entry.
 
-        Return the number of an entry before the barrier; 0 when nothing is finished.
+        Return the number of an entry before the barrier; 0 when there is none.
         """
         wrote = (self.written.get(barrier.path), self.replaced) if barrier.path else (self.first,)
-        before = min(filter(None, wrote), default=0)
-        if not before or before > max(barrier.entries, default=before):
-            return 0
-        self._finish()
-        self.divided = len(self.finished)
-        return before
+        earlier = min(filter(None, wrote), default=0)
+        last = max(barrier.entries, default=0)
+        if earlier and (earlier < last or not last):
+            self._finish()
+            self.divided = len(self.finished)
+            return earlier
+        kept = sum(1 for change in self.finished if change.entries[0] < last)
+        if kept > self.divided:
+            self.divided = kept
+            return self.finished[kept - 1].entries[0]
+        return 0
 
     def fold(self, entry: Entry) -> None:
         for path, expected in entry.expect.items():

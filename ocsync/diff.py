@@ -76,6 +76,34 @@ def diff(ref: Ref, wanted: Fields, found: Document | None) -> dict[str, dict[str
     return differences
 
 
+def diff_as_written(
+    ref: Ref, written: Fields, found: Document | None, *, created: bool = False
+) -> dict[str, dict[str, Any]]:
+    """Return the differences between *found* and what a request wrote.
+
+    Left out is what the platform makes of it by itself: a value where null was written (with
+    *created* that of an entity that came with it, too), and another spelling of an ID.
+    """
+    kind = kind_of(ref)
+    named = {name for reference in kind.references for name in reference.ids}
+    brought = {made.unless_field for made in kind.creates if created}
+    inherits = bool(kind.inherits_from and value_at(found, kind.inherits_from))
+
+    def is_own(path: str, wanted: Any, actual: Any) -> bool:
+        if path in named and isinstance(wanted, str) and isinstance(actual, str):
+            return wanted.casefold() == actual.casefold()
+        filled = is_blank(actual) or _same_value(ref, path, actual, _default(kind, path))
+        return wanted is None and (filled or inherits or path in brought)
+
+    differences = diff(ref, written, found).items()
+    return {p: pair for p, pair in differences if not is_own(p, pair["wanted"], pair["found"])}
+
+
+def is_blank(value: Any) -> bool:
+    """Return whether a field with *value* may be one that nobody has set."""
+    return value in (None, {}, [], False, 0, "")
+
+
 def is_unchanged(change: Change, sent: Fields, current: Document | None) -> bool:
     """Return whether sending would change nothing, a put's omitted fields included."""
     if current is None or diff(change.ref, sent, current):
@@ -112,17 +140,29 @@ def writable_fields(kind: Kind, document: Mapping[str, Any], *, creating: bool =
 def emptied_by(change: Change, sent: Fields, current: Document | None) -> Fields:
     """Return the fields of *current* that sending a put empties: path -> the value there.
 
-    False, 0 and empty values are left out: a put may end with the same, and so prove nothing.
+    False, 0 and empty values are left out: a put may end with the same, and so prove nothing. So
+    are all values of what inherits, as that shows another entity's.
     """
     if change.op is not Op.PUT or current is None:
         return {}
     kind, document = kind_of(change.ref), nest(sent)
-    return {
+    if kind.inherits_from and document.get(kind.inherits_from):
+        return {}
+    omitted = {
         path: value
         for path, value in writable_fields(kind, current).items()
         if value_at(document, path) is MISSING
-        and value not in (None, {}, [], False, 0, "")
-        and not _same_value(change.ref, path, value, _default(kind, path))
+    }
+    return falling_to_default(change.ref, omitted)
+
+
+def falling_to_default(ref: Ref, omitted: Fields) -> Fields:
+    """Return those of the values *omitted* by a put that cannot be there after it."""
+    kind = kind_of(ref)
+    return {
+        path: value
+        for path, value in omitted.items()
+        if not is_blank(value) and not _same_value(ref, path, value, _default(kind, path))
     }
 
 

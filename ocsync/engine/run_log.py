@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from ocsync.consolidate import merge
+from ocsync.diff import falling_to_default
 from ocsync.engine.session import Session
 from ocsync.errors import ExitCode, first_of
 from ocsync.field_paths import flatten, json_equal, nest
@@ -203,7 +204,8 @@ def _ref_write(change: Change, intent: Intent | None, outcome: Outcome) -> RefWr
         change.ref,
         sent,
         before,
-        earlier={path: (before.get(path),) for path in sent},
+        earlier={path: (before.get(path),) for path in sent}
+        | {path: (value,) for path, value in (intent.emptied if intent else {}).items()},
         absent=absent,
         replaced=change.op is Op.PUT,
         emptied=intent.emptied if intent else {},
@@ -220,13 +222,14 @@ def _ref_write(change: Change, intent: Intent | None, outcome: Outcome) -> RefWr
 def _then(first: RefWrite, second: RefWrite) -> RefWrite:
     """Return two writes of one ref as one.
 
-    A put makes what the first write left fall to the defaults. Sums stay sums only while nothing
-    else sets the field.
+    A put makes what the first write left fall to the server's defaults, which are not all known.
+    Sums stay sums only while nothing else sets the field.
     """
     replaced = first.replaced or second.replaced
-    fields = dict(first.fields)
-    if second.replaced:
-        fields = {path: default_of(first.ref, path) for path in fields}
+    fields = {} if second.replaced else dict(first.fields)
+    inherits = second.fields.get(kind_of(first.ref).inherits_from)
+    falls = second.replaced and not inherits
+    dropped = falling_to_default(first.ref, first.fields) if falls else {}
     for path, value in second.fields.items():
         merge(fields, path, value)
     sums = {
@@ -236,15 +239,16 @@ def _then(first: RefWrite, second: RefWrite) -> RefWrite:
         and (path in second.added or path not in second.fields)
     }
     found = {path: v for path, v in second.before.items() if path not in first.fields}
-    paths = first.earlier.keys() | second.earlier.keys()
+    earlier = [first.earlier, second.earlier, {path: (value,) for path, value in dropped.items()}]
+    paths = {path for values in earlier for path in values}
     return first._replace(
         fields=flatten(nest(fields), kind_of(first.ref).models),
         before={**found, **first.before},
-        earlier={p: (*first.earlier.get(p, ()), *second.earlier.get(p, ())) for p in paths},
+        earlier={p: tuple(v for values in earlier for v in values.get(p, ())) for p in paths},
         replaced=replaced,
         emptied={
             path: value
-            for path, value in {**first.emptied, **second.emptied}.items()
+            for path, value in {**first.emptied, **dropped, **second.emptied}.items()
             if path not in second.fields
         },
         added=sums,

@@ -25,6 +25,7 @@ from ocsync.client import Reply, read_current
 from ocsync.diff import (
     Document,
     diff,
+    diff_as_written,
     is_volatile,
     lacks_base,
     request_body,
@@ -265,7 +266,7 @@ class Replay:
 
     def _done(self, step: Step, intent: Intent, reply: Reply) -> Outcome:
         self._remember(intent)
-        answered = isinstance(reply.body, dict) and not diff(step.ref, intent.sent, reply.body)
+        answered = _took_effect(intent, reply.body if isinstance(reply.body, dict) else None)
         return self._end(step, State.DONE, status=reply.status, sent=intent.sent, answered=answered)
 
     def _failed(self, step: Step, error: ApiError) -> Outcome:
@@ -305,7 +306,7 @@ def _took_effect(intent: Intent, found: Document | None) -> bool:
     """
     if found is None:
         return False
-    differences = diff(intent.ref, intent.sent, found)
+    differences = diff_as_written(intent.ref, intent.sent, found, created=intent.absent)
     return not _still_there(intent, found) and all(
         _was_sold(intent, path, pair["found"], pair["wanted"]) for path, pair in differences.items()
     )

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ocsync.client import read_current
-from ocsync.diff import Document, diff, is_sale, stock_stamp
+from ocsync.diff import Document, diff_as_written, is_sale, stock_stamp
 from ocsync.engine.polling import poll
 from ocsync.engine.run_log import RefWrite, is_recent, read_writes
 from ocsync.engine.session import Session
@@ -73,7 +73,7 @@ def judge(ref: Ref, write: RefWrite, current: Document | OcsyncError | None) -> 
         return Finding(ref=ref, sign=Sign.DIFFERS if exists else Sign.SAME, message=text)
     if current is None:
         return Finding(ref=ref, sign=Sign.MISSING)
-    fields = diff(ref, write.fields, current)
+    fields = diff_as_written(ref, write.fields, current, created=write.absent)
     for path, value in write.emptied.items():
         if json_equal(value_at(current, path), value):
             fields[path] = {"wanted": None, "found": value}
