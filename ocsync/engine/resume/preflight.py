@@ -21,13 +21,13 @@ from ocsync.diff import (
     values_before,
 )
 from ocsync.engine.session import Session
-from ocsync.errors import NotFound, OcsyncError
+from ocsync.engine.summed_stock import sum_text
+from ocsync.errors import OcsyncError
 from ocsync.events import ReadDone, Reading
-from ocsync.field_paths import value_at
 from ocsync.late_order import watched_fields
 from ocsync.models import CREATING_OPS, Fields, Intent, Op, Ref, Step
 from ocsync.plan import created_refs
-from ocsync.schema import KINDS, SUMMED_QUANTITY, ids_of, kind_of, ref_key
+from ocsync.schema import SUMMED_QUANTITY, kind_of, ref_key
 from ocsync.store import Run
 
 _GROUP_SIZE = 200
@@ -125,23 +125,11 @@ def conflict_of(
 async def _summed_conflict(
     session: Session, step: Step, current: Document | None
 ) -> StepConflict | None:
-    """Return a conflict where a quantity is a sum: the server would accept a write of it and never
-    show it.
-    """
-    path = SUMMED_QUANTITY
-    records = KINDS.get(kind_of(step.ref).quantity_summed_by)
-    if records is None or path not in {**step.change.fields, **step.change.adjust}:
+    """Return the conflict of a step that writes a quantity which is a sum; None for none."""
+    if SUMMED_QUANTITY not in {**step.change.fields, **step.change.adjust}:
         return None
-    if value_at(current, "Inventory.VariantLevelTracking") is True:
-        reason = f"{path} is the sum over its variants: stage those instead"
-        return StepConflict(step.number, step.ref, {}, reason)
-    try:
-        collection_path = records.collection.format_map(ids_of(step.ref))
-        count = (await session.api.page(collection_path, {"pageSize": "1"})).total_items
-    except NotFound:
-        return None
-    reason = f"{path} is the sum of its {count:,} inventory records: stage those instead"
-    return StepConflict(step.number, step.ref, {}, reason) if count else None
+    text = await sum_text(session, step.ref, current)
+    return StepConflict(step.number, step.ref, {}, f"{text}: stage those instead") if text else None
 
 
 class Preflight(NamedTuple):

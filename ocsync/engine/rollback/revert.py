@@ -9,7 +9,7 @@ checks them once more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,7 +19,7 @@ from ocsync.engine.run_log import RefWrite, default_of
 from ocsync.field_paths import MISSING, json_equal, value_at
 from ocsync.intake.field_values import validate
 from ocsync.models import Entry, Fields, Op, Ref
-from ocsync.schema import Kind, field_at, ids_of, kind_of, ref_key
+from ocsync.schema import SUMMED_QUANTITY, Kind, field_at, ids_of, kind_of, ref_key
 from ocsync.tombstones import depends_on_any
 
 
@@ -42,11 +42,26 @@ class Reversal(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def reversal_of(
-    write: RefWrite, document: Document | None, now: Document | None, *, forced: bool
+    write: RefWrite,
+    document: Document | None,
+    now: Document | None,
+    *,
+    forced: bool,
+    sum_text: str = "",
 ) -> Reversal:
-    """Return the reversal of *write*; *document* is the entity before it, *now* the current one."""
+    """Return the reversal of *write*; *document* is the entity before it, *now* the current one.
+
+    Stock that is a sum, as *sum_text* then says, stays as it is.
+    """
     if now is None:
         return Reversal(write.ref, reason="" if write.absent else "it is not there any more")
+    if sum_text and not write.absent:
+        rest = write._replace(
+            fields=_without_stock(write.fields), before=_without_stock(write.before)
+        )
+        old, new = _without_nested_stock(document), _without_nested_stock(now)
+        reversal = reversal_of(rest, old, new, forced=forced)
+        return _with_loss(reversal, sum_text) if SUMMED_QUANTITY in write.fields else reversal
     if write.replaced and not write.absent:
         write = _with_defaults(write, document or {})
     conflicts = {} if forced else _changed_since(write, now)
@@ -220,6 +235,43 @@ def _reversal_of_fields(
     if amounts := {path: amount for path, amount in amounts.items() if amount}:
         entries.append(Entry(op=Op.ADJUST, ref=ref, fields=amounts))
     return checked_reversal(ref, entries, lost if entries else [])
+
+
+def without_sum(reversal: Reversal, sum_text: str) -> Reversal:
+    """Return *reversal* without stock that is a sum, as *sum_text* says; with none, as it is."""
+    if not sum_text:
+        return reversal
+    entries = (
+        msgspec.structs.replace(
+            entry, fields=_without_stock(entry.fields), expect=_without_stock(entry.expect)
+        )
+        for entry in reversal.entries
+    )
+    kept = tuple(entry for entry in entries if entry.fields)
+    return _with_loss(msgspec.structs.replace(reversal, entries=kept), sum_text)
+
+
+def _with_loss(reversal: Reversal, sum_text: str) -> Reversal:
+    """Return *reversal* with the loss of stock that is a sum; all is lost when that was all."""
+    lost = (*reversal.lost, f"{sum_text}, so it stays as it is")
+    nothing_else = not (reversal.entries or reversal.conflicts or reversal.reason)
+    return msgspec.structs.replace(
+        reversal, lost=lost, irreversible=reversal.irreversible or nothing_else
+    )
+
+
+def _without_stock(fields: Mapping[str, Any]) -> Fields:
+    return {path: value for path, value in fields.items() if path != SUMMED_QUANTITY}
+
+
+def _without_nested_stock(document: Document | None) -> Document:
+    """Return *document* without the quantity."""
+    model, _, name = SUMMED_QUANTITY.partition(".")
+    whole = document or {}
+    inner = whole.get(model)
+    if not isinstance(inner, dict):
+        return whole
+    return {**whole, model: {key: value for key, value in inner.items() if key != name}}
 
 
 def checked_reversal(ref: Ref, entries: list[Entry], lost: Sequence[str]) -> Reversal:

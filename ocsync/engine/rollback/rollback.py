@@ -10,23 +10,25 @@ undo was itself undone.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
 import msgspec
 
+from ocsync.client import read_current
 from ocsync.diff import Document, diff
 from ocsync.engine.rollback.recreate import recreate_deleted
-from ocsync.engine.rollback.revert import Reversal, reversal_of
+from ocsync.engine.rollback.revert import Reversal, reversal_of, without_sum
 from ocsync.engine.run_log import RefWrite, attempts, is_recent, read_writes
 from ocsync.engine.session import Session
 from ocsync.engine.staging import check_entries, clear_tombstones
 from ocsync.engine.stale_reads import read_settled
+from ocsync.engine.summed_stock import sum_text
 from ocsync.errors import Conflict, ExitCode, FileMissing, OcsyncError, UsageError
 from ocsync.field_paths import json_equal, value_at
 from ocsync.models import CREATING_OPS, Entry, Ref, State
-from ocsync.schema import kind_of, ref_key
+from ocsync.schema import RECORD_KINDS, SUMMED_QUANTITY, kind_of, parents_of, ref_key
 from ocsync.store import Run, Runs
 
 _TAG = "rollback "
@@ -117,15 +119,22 @@ async def roll_back(
     undone = _undone_refs(session.folder.runs, run)
     if not is_recent(session, run.read_info()):
         settle = 0.0
+    others = [entry for entry in staged if entry.source != tag]
     if run.read_info().kind == "delete":
         reversals = await recreate_deleted(
             session, run, {*already_staged, *undone}, forced=forced, settle=settle
         )
+        reversals = await _without_sums(session, reversals, _summed_by(others))
     else:
         reversals = await _reversals_of_resume(
-            session, run, {*already_staged, *undone}, forced=forced, settle=settle
+            session,
+            run,
+            {*already_staged, *undone},
+            forced=forced,
+            settle=settle,
+            summed=_summed_by(others),
         )
-    _refuse_staged(reversals, [entry for entry in staged if entry.source != tag])
+    _refuse_staged(reversals, others)
     undone_later = [ref for key, ref in undone.items() if key not in already_staged]
     return Rollback(
         run.id,
@@ -153,7 +162,13 @@ def stage_rollback(session: Session, rollback: Rollback) -> list[Entry]:
 
 
 async def _reversals_of_resume(
-    session: Session, run: Run, done: Collection[str], *, forced: Collection[str], settle: float
+    session: Session,
+    run: Run,
+    done: Collection[str],
+    *,
+    forced: Collection[str],
+    settle: float,
+    summed: Collection[str],
 ) -> list[Reversal]:
     all_writes = read_writes(run, (State.DONE, State.UNKNOWN))
     writes = {ref: write for ref, write in all_writes.items() if ref_key(ref) not in done}
@@ -173,10 +188,33 @@ async def _reversals_of_resume(
         now = current[ref]
         if isinstance(now, OcsyncError):
             reversals.append(Reversal(ref, reason=f"cannot be read: {now.message}"))
-        else:
-            force = ref_key(ref) in forced
-            reversals.append(reversal_of(write, documents.get(ref), now, forced=force))
+            continue
+        document, force = documents.get(ref), ref_key(ref) in forced
+        sum_ = await _sum_in(session, write, document, now, summed)
+        reversals.append(reversal_of(write, document, now, forced=force, sum_text=sum_))
     return reversals
+
+
+async def _sum_in(
+    session: Session,
+    write: RefWrite,
+    document: Document | None,
+    now: Document | None,
+    summed: Collection[str],
+) -> str:
+    """Return the words that call the stock of a write a sum, where undoing it would set stock."""
+    changed = not json_equal(value_at(document, SUMMED_QUANTITY), value_at(now, SUMMED_QUANTITY))
+    if SUMMED_QUANTITY not in write.fields and not (write.replaced and changed):
+        return ""
+    return await _sum_text(session, write.ref, now, summed)
+
+
+async def _sum_text(
+    session: Session, ref: Ref, document: Document | None, summed: Collection[str]
+) -> str:
+    """Return the words that call the stock of *ref* a sum; that of *summed* refs becomes one."""
+    staged = f"{SUMMED_QUANTITY} is the sum of staged inventory records"
+    return staged if ref_key(ref) in summed else await sum_text(session, ref, document)
 
 
 def _shows_before(write: RefWrite, now: Document | None) -> bool:
@@ -187,13 +225,46 @@ def _shows_before(write: RefWrite, now: Document | None) -> bool:
     return bool(paths) and all(json_equal(value_at(now, p), write.before.get(p)) for p in paths)
 
 
+async def _without_sums(
+    session: Session, reversals: Sequence[Reversal], summed: Collection[str]
+) -> list[Reversal]:
+    """Return *reversals* of deletes without stock that is a sum; see `_sum_text`."""
+    texts: dict[Ref, str] = {}
+    with_stock = [r.ref for r in reversals if any(map(_writes_sum, r.entries))]
+    async for ref, found in read_current(session.api, with_stock):
+        document = found if isinstance(found, dict) else None
+        texts[ref] = await _sum_text(session, ref, document, summed)
+    return [without_sum(reversal, texts.get(reversal.ref, "")) for reversal in reversals]
+
+
+def _summed_by(entries: Iterable[Entry]) -> set[str]:
+    """Return the keys of the refs whose stock is the sum of the records that *entries* write."""
+    refs = (entry.ref for entry in entries if entry.ref.partition("/")[0] in RECORD_KINDS)
+    return {ref_key(parent) for ref in refs for parent in parents_of(ref)}
+
+
+def _writes_sum(entry: Entry) -> bool:
+    return SUMMED_QUANTITY in entry.fields and bool(kind_of(entry.ref).quantity_summed_by)
+
+
 def _refuse_staged(reversals: Iterable[Reversal], others: Iterable[Entry]) -> None:
-    """Refuse a rollback when some of its refs have other staged edits."""
+    """Refuse a rollback when some of its refs have other staged edits.
+
+    So have records whose product's quantity is staged, which is their sum.
+    """
     staged = {ref_key(entry.ref) for entry in others}
+    sums = {ref_key(entry.ref) for entry in others if _writes_sum(entry)}
     staged_refs = [
         reversal.ref
         for reversal in reversals
         if reversal.entries and ref_key(reversal.ref) in staged
+    ]
+    staged_refs += [
+        parent
+        for reversal in reversals
+        if reversal.entries and kind_of(reversal.ref).name in RECORD_KINDS
+        for parent in parents_of(reversal.ref)
+        if ref_key(parent) in sums
     ]
     if staged_refs:
         first = staged_refs[0]

@@ -1,0 +1,34 @@
+"""Stock that is a sum: of the inventory records of an entity, or over its variants.
+
+A write of it is accepted and never shown (guide/ordercloud.md 7), so none is sent.
+"""
+
+from __future__ import annotations
+
+from ocsync.diff import Document
+from ocsync.engine.session import Session
+from ocsync.errors import NotFound
+from ocsync.field_paths import value_at
+from ocsync.models import Ref
+from ocsync.schema import KINDS, SUMMED_QUANTITY, ids_of, kind_of
+
+TRACKING = "Inventory.VariantLevelTracking"
+"""The field that makes a product's stock the sum over its variants."""
+
+
+async def sum_text(session: Session, ref: Ref, document: Document | None) -> str:
+    """Return the words that call the stock of *ref* a sum, with *document* there; empty for none.
+
+    Raises ApiError when its records cannot be listed.
+    """
+    records = KINDS.get(kind_of(ref).quantity_summed_by)
+    if records is None:
+        return ""
+    if value_at(document, TRACKING) is True:
+        return f"{SUMMED_QUANTITY} is the sum over its variants"
+    try:
+        path = records.collection.format_map(ids_of(ref))
+        count = (await session.api.page(path, {"pageSize": "1"})).total_items
+    except NotFound:
+        return ""
+    return f"{SUMMED_QUANTITY} is the sum of its {count:,} inventory records" if count else ""

@@ -1,0 +1,83 @@
+"""Rollbacks where stock is a sum by now: whatever they stage can be sent."""
+
+from __future__ import annotations
+
+from tests.builders import Shop
+from tests.conftest import Run
+
+PLACE = {"Street1": "s", "City": "c", "Country": "DE"}
+
+
+def ok(ocsync: Run, *words: str, code: int = 0) -> str:
+    result = ocsync(*words)
+    assert result.code == code, result
+    return result.out + result.err
+
+
+def products(shop: Shop, **more: object) -> None:
+    shop.seed(
+        address=[{"ID": "A", **PLACE}],
+        product=[{"ID": "P", "Name": "p", "Inventory": {"Enabled": True, "QuantityAvailable": 5}}],
+        **more,
+    )
+
+
+def test_records_made_since_are_not_overwritten(ocsync: Run, shop: Shop) -> None:
+    products(shop)
+    ok(ocsync, "stage", "set", "product/P", "Name=q", "Inventory.QuantityAvailable=9")
+    ok(ocsync, "resume")
+    shop.call("PUT", "/products/P/inventoryrecords/R", {"AddressID": "A", "QuantityAvailable": 3})
+
+    said = ok(ocsync, "rollback", "--settle", "0s")
+    assert "sum of its 1 inventory records" in said
+    ok(ocsync, "resume", "--verify")
+    found = shop.get("/products/P")
+    assert (found["Name"], found["Inventory"]["QuantityAvailable"]) == ("p", 3)
+
+
+def test_a_put_over_a_product_with_records_is_undone(ocsync: Run, shop: Shop) -> None:
+    products(shop, inventory=[
+        {"ProductID": "P", "ID": "R", "AddressID": "A", "QuantityAvailable": 7}
+    ])  # fmt: skip
+    ok(ocsync, "stage", "put", "product/P", "Name=q", "Inventory.Enabled=true", "--replace")
+    ok(ocsync, "stage", "adjust", "inventory/P/R", "QuantityAvailable+=2")
+    ok(ocsync, "resume", "--verify")
+
+    result = ocsync("rollback", "--settle", "0s")
+    assert result.code in (0, 3), result
+    ok(ocsync, "resume", "--verify")
+    found = shop.get("/products/P")
+    assert (found["Name"], found["Inventory"]["QuantityAvailable"]) == ("p", 7)
+
+
+def test_only_a_quantity_that_is_a_sum_cannot_be_undone(ocsync: Run, shop: Shop) -> None:
+    products(shop)
+    ok(ocsync, "stage", "set", "product/P", "Inventory.QuantityAvailable=9")
+    ok(ocsync, "resume")
+    shop.call("PUT", "/products/P/inventoryrecords/R", {"AddressID": "A", "QuantityAvailable": 3})
+
+    assert "sum of" in ok(ocsync, "rollback", "--settle", "0s", code=3)
+    assert ocsync("stage", "list", "--json").data["staged"] == []
+
+
+def test_records_that_are_staged_count(ocsync: Run, shop: Shop) -> None:
+    products(shop)
+    ok(ocsync, "stage", "set", "product/P", "Name=q", "Inventory.QuantityAvailable=9")
+    ok(ocsync, "resume")
+    ok(ocsync, "stage", "put", "inventory/p/R", "AddressID=A", "QuantityAvailable=3")
+
+    assert "staged inventory records" in ok(ocsync, "rollback", "--settle", "0s")
+    ok(ocsync, "resume", "--verify")
+    assert shop.get("/products/P")["Name"] == "p"
+
+
+def test_records_wait_for_a_staged_quantity_of_their_product(ocsync: Run, shop: Shop) -> None:
+    products(shop, inventory=[
+        {"ProductID": "P", "ID": "R", "AddressID": "A", "QuantityAvailable": 7}
+    ])  # fmt: skip
+    ok(ocsync, "stage", "set", "inventory/P/R", "QuantityAvailable=9")
+    ok(ocsync, "resume")
+    ok(ocsync, "stage", "set", "product/p", "Inventory.QuantityAvailable=1")
+
+    said = ok(ocsync, "rollback", "--settle", "0s", code=6)
+    assert "product/P" in said
