@@ -6,7 +6,7 @@ would make impossible (`follows`). Its wave is its longest path through these; i
 run concurrently.
 
 Where a ref has several changes, a step waits for the last one that was staged before it. A ref that
-a later entry creates goes first too, unless that makes a cycle.
+was staged only later goes first too, unless it has several changes and that makes a cycle.
 """
 
 from __future__ import annotations
@@ -131,8 +131,7 @@ def _add_reference(
     """
     choice = list(takewhile(lambda n: i not in graph.follows[n], named))
     earlier = [n for n in choice if nodes[n].entries[:1] <= nodes[i].entries[-1:]]
-    created = [n for n in choice if nodes[n].op in CREATING_OPS]
-    for other in [*reversed(earlier), *created][:1]:
+    for other in [*reversed(earlier), *choice][:1]:
         graph.needs[i].add(other)
         if not earlier and (several or len(named) > 1):
             graph.loose.add((i, other))
