@@ -208,7 +208,7 @@ class Replay:
             if isinstance(current, OcsyncError):
                 raise current
             document = current
-        for intent in self._written.get(ref_key(ref), ()):
+        for intent in _not_shown(self._written.get(ref_key(ref), ()), document):
             document = with_own_writes(document, intent.sent, intent.before)
         return document
 
@@ -296,6 +296,12 @@ def _has_deep_path(step: Step) -> bool:
 def _writes_stock(step: Step) -> bool:
     paths = (*step.change.fields, *step.change.adjust)
     return any(is_volatile(step.ref, path) for path in paths)
+
+
+def _not_shown(intents: Sequence[Intent], found: Document | None) -> Sequence[Intent]:
+    """Return the writes after the last one that *found* shows; all when it shows none."""
+    shown = [n for n, intent in enumerate(intents, 1) if _took_effect(intent, found)]
+    return intents[shown[-1] :] if shown else intents
 
 
 def _took_effect(intent: Intent, found: Document | None) -> bool:
