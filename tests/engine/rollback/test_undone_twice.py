@@ -23,4 +23,5 @@ def test_values_that_come_and_go_are_told_from_a_stale_read(
         result = ocsync("resume", "--verify")
         assert result.code == 0, result
         row = shop.emulator.market.tables["product"].get(["P"])
-        assert row and row.document["Name"] == name
+        assert row
+        assert row.document["Name"] == name
