@@ -92,6 +92,10 @@ def expect_current(earlier: Iterable[Entry], entry: Entry, current: Fields) -> F
     return expected
 
 
+_EMPTY: tuple[Any, ...] = (None, False, 0, {})
+"""The values of a field that a put did not name, where the table knows no default."""
+
+
 def merge(fields: Fields, path: str, value: Any) -> None:
     """Write *value* at *path* of *fields*, in place of deeper paths.
 
@@ -312,18 +316,33 @@ class _RefAccumulator:
             before = expected - amount if amount and isinstance(expected, int | float) else expected
             staged = self.expect.setdefault(path, before)
             expected = before
-        if not json_equal(staged, expected):
+        is_empty = staged is None and expected in _EMPTY and self._is_omitted(path)
+        if not is_empty and not json_equal(staged, expected):
             self.contradicted.append(ContradictedExpectation(seq, path, expected, staged))
 
     def _staged_value(self, path: str) -> Any:
         """Return the value that the entries leave at *path*; MISSING if the server has it."""
-        known = dict(self.finished_fields)
-        for name, value in self.fields.items():
-            merge(known, name, value)
-        found = known[path] if path in known else value_at(nest(known), path)
-        if found is MISSING and self.has_put:
+        found = self._named_value(path)
+        if found is MISSING and self._is_omitted(path):
             field = field_at(kind_of(self.ref), path)
             found = field.default if field else None
         if found is MISSING or path not in self.sums:
             return found
         return (found or 0) + self.sums[path]
+
+    def _named_value(self, path: str) -> Any:
+        """Return the value that the entries name for *path*, without its sum, or MISSING."""
+        known = dict(self.finished_fields)
+        for name, value in self.fields.items():
+            merge(known, name, value)
+        return known[path] if path in known else value_at(nest(known), path)
+
+    def _is_omitted(self, path: str) -> bool:
+        """Return whether a put or an assign replaces the value at *path* without naming one.
+
+        A put keeps the fields that only a creation can set.
+        """
+        field = field_at(kind_of(self.ref), path)
+        keeps = field is not None and field.create_only
+        replaces = self.op is Op.ASSIGN or (self.has_put and not keeps)
+        return replaces and self._named_value(path) is MISSING

@@ -277,3 +277,42 @@ def test_what_only_a_creation_can_set_is_of_the_first_put() -> None:
         entry("put", ref, {"Name": "b", "OwnerID": "y"}, replace=True),
     )
     assert other.fields == {"Name": "b"}
+
+
+@pytest.mark.parametrize(("expected", "holds"), [(False, True), (None, True), (True, False)])
+def test_after_a_put_a_flag_without_a_known_default_is_off(expected: object, holds: bool) -> None:
+    [change] = net(
+        entry("put", "catalog/C", {"Name": "c"}),
+        set_({"Name": "d"}, "catalog/C", expect={"Active": expected}),
+    )
+    assert bool(change.contradicted) is not holds
+    assert not change.expect, "the marketplace does not decide it"
+
+
+def test_a_put_keeps_what_only_a_creation_sets() -> None:
+    [change] = net(
+        entry("put", "catalog/C", {"Name": "c"}, replace=True),
+        set_({"Name": "d"}, "catalog/C", expect={"OwnerID": "acme"}),
+    )
+    assert change.expect == {"OwnerID": "acme"}
+    assert not change.contradicted
+
+
+def test_a_put_forgets_what_an_earlier_request_left() -> None:
+    found = net(
+        set_({"DefaultSupplierID": "S", "Active": True}, "product/P"),
+        entry("put", "product/P", {"Name": "p"}),
+        set_({"Name": "q"}, "product/P", expect={"Active": True}),
+    )
+    assert found[0].contradicted == (ContradictedExpectation(3, "Active", True, None),)
+
+
+def test_after_an_assign_what_it_leaves_out_is_null() -> None:
+    ref = "category-assignment/C/K/B"
+    [change] = net(
+        entry("assign", ref, {"Visible": True}),
+        entry("assign", ref, expect={"Visible": True, "ViewAllProducts": None}),
+        entry("assign", ref, expect={"Visible": True}),
+    )
+    assert change.contradicted == (ContradictedExpectation(3, "Visible", True, None),)
+    assert not change.expect
