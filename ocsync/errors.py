@@ -121,6 +121,14 @@ class Problem(NamedTuple):
     why: str
     sheet: str = ""
 
+    @classmethod
+    def of_entry(cls, source: str, field: str, value: str, why: str) -> Problem:
+        """Return a problem of an entry; its *source* is `FILE:LINE`, `rollback RUN` or empty."""
+        file, _, line = source.rpartition(":")
+        if file and line.isdigit():
+            return cls(file, int(line), 0, field, value, why)
+        return cls(source or "argument", 0, 0, field, value, why)
+
     def place(self) -> str:
         """Return `file:line:column` as far as they are known; `file sheet!C7` in a spreadsheet."""
         if self.sheet:

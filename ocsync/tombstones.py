@@ -92,7 +92,6 @@ def _required_refs(entry: Entry) -> Iterator[str]:
 
 
 def _problem(entry: Entry, tombstone: Tombstone) -> Problem:
-    where, _, line = entry.source.rpartition(":")
     what = (
         "was"
         if ref_key(tombstone.ref) == ref_key(entry.ref)
@@ -100,7 +99,7 @@ def _problem(entry: Entry, tombstone: Tombstone) -> Problem:
     )
     ended = "deleted by" if tombstone.confirmed else "about to be deleted by the unfinished"
     reason = f"{what} {ended} run {tombstone.run}"
-    return Problem(where or "argument", int(line or 0), 0, "ref", entry.ref, reason)
+    return Problem.of_entry(entry.source, "ref", entry.ref, reason)
 
 
 def _hint_for(ref: Ref) -> str:

@@ -82,6 +82,17 @@ def test_what_a_put_brings_into_being_waits_for_it() -> None:
     assert other["catalog/B"] < other["buyer/B"]
 
 
+def test_a_second_put_of_a_buyer_makes_no_catalog() -> None:
+    """The catalog that the first one makes comes between them, and they do not wait in a circle."""
+    found = build([
+        change("buyer/B", {"Name": "a"}, op="put"),
+        change("buyer/B", {"DefaultCatalogID": "B"}),
+        change("buyer/B", {"Name": "b"}, op="put"),
+        change("catalog/B", {"Active": False}),
+    ]).steps  # fmt: skip
+    assert [s.ref for s in found] == ["buyer/B", "catalog/B", "buyer/B", "buyer/B"]
+
+
 def test_requests_are_what_the_op_says() -> None:
     found = build([
         change("catalog/A", {"Name": "x"}), change("catalog/B", {"Name": "x"}, op="put"),

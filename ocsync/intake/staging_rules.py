@@ -25,8 +25,8 @@ def check_against_staged(entries: Iterable[Entry], staged: Iterable[Entry]) -> I
         products.add(entry)
         if products.contradict(entry):
             is_record = entry.ref.partition("/")[0] in RECORD_KINDS
-            fault = ("ref", _RECORD_FAULT) if is_record else (SUMMED_QUANTITY, _SUM_FAULT)
-            problems.append(_problem(entry, *fault))
+            field, reason = ("ref", _RECORD_FAULT) if is_record else (SUMMED_QUANTITY, _SUM_FAULT)
+            problems.append(Problem.of_entry(entry.source, field, entry.ref, reason))
         yield entry
     if problems:
         raise InputError("nothing was staged", problems[:1000])
@@ -59,8 +59,3 @@ class _SummedProducts:
 def _product_of(entry: Entry) -> str:
     """Return the ID of the product that *entry* is about, as a key."""
     return ids_of(entry.ref)["ProductID"].casefold()
-
-
-def _problem(entry: Entry, field: str, reason: str) -> Problem:
-    file, _, line = entry.source.rpartition(":")
-    return Problem(file or "argument", int(line or 0), 0, field, entry.ref, reason)

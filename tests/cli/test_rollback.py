@@ -306,3 +306,18 @@ def test_the_list_for_the_delete_is_a_file(resumed: Run) -> None:
     assert file.read_text().split() == ["catalog/MADE", "catalog-product/MADE/P0"]
     assert "ocsync delete catalog/MADE catalog-product/MADE/P0" in shown.err
     assert all(len(line) <= 80 for line in shown.out.splitlines()), shown.out
+
+
+def test_a_rollback_that_cannot_be_staged_says_why(ocsync: Run, shop: Shop) -> None:
+    """A quantity cannot go back beside a record that is staged: it would be their sum."""
+    shop.stock(records=0, products=1)
+    ocsync("stage", "set", "product/P0", "Inventory.QuantityAvailable=6")
+    assert ocsync("resume").code == 0
+    ocsync("stage", "put", "inventory/P0/R", "AddressID=wh-0")
+
+    result = ocsync("rollback")
+
+    assert result.code == 65
+    assert f"rollback {newest(ocsync)}" in result.err
+    assert "Inventory.QuantityAvailable" in result.err
+    assert staged(ocsync).keys() == {"inventory/P0/R"}
