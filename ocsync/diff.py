@@ -21,7 +21,7 @@ from ocsync.field_paths import (
     with_value,
 )
 from ocsync.models import Change, Fields, Op, Ref
-from ocsync.schema import FieldType, Kind, body_ids, field_at, kind_of
+from ocsync.schema import Field, FieldType, Kind, body_ids, field_at, kind_of
 
 Document = dict[str, Any]
 
@@ -116,10 +116,16 @@ def is_unchanged(change: Change, sent: Fields, current: Document | None) -> bool
         if left_out and not (field.read_only or field.write_only or field.create_only):
             found = value_at(current, path)
             empty = found == {} and field.type is FieldType.OBJECT
-            if not empty and not _same_value(change.ref, path, field.default, found):
+            if not empty and not _same_value(change.ref, path, _default_at(path, field), found):
                 return False
     xp, now = document.get("xp") or {}, current.get("xp") or {}
     return json_equal(xp, now)
+
+
+def _default_at(path: str, field: Field) -> Any:
+    """Return the value after a put that omits *path*: of a flag false, but in a null model null."""
+    is_flag = field.type is FieldType.BOOLEAN and "." not in path
+    return False if is_flag and field.default is None else field.default
 
 
 def writable_fields(kind: Kind, document: Mapping[str, Any], *, creating: bool = False) -> Fields:
@@ -135,6 +141,12 @@ def writable_fields(kind: Kind, document: Mapping[str, Any], *, creating: bool =
             continue
         found[path] = value
     return found
+
+
+def defaults_of(ref: Ref) -> Document:
+    """Return the known values of what a put of *ref* creates, where it names none."""
+    fields = kind_of(ref).fields.items()
+    return {p: f.default for p, f in fields if "." not in p and f.default is not None}
 
 
 def emptied_by(change: Change, sent: Fields, current: Document | None) -> Fields:

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 from ocsync.client import Reply, read_current
 from ocsync.diff import (
     Document,
+    defaults_of,
     diff,
     diff_as_written,
     is_volatile,
@@ -209,7 +210,10 @@ class Replay:
                 raise current
             document = current
         for intent in _not_shown(self._written.get(ref_key(ref), ()), document):
+            is_hidden = document is None and intent.absent
             document = with_own_writes(document, intent.sent, intent.before)
+            if is_hidden and document is not None:
+                document = {**defaults_of(ref), **document}
         return document
 
     def _remember(self, intent: Intent) -> None:
@@ -313,6 +317,13 @@ def _took_effect(intent: Intent, found: Document | None) -> bool:
     if found is None:
         return False
     differences = diff_as_written(intent.ref, intent.sent, found, created=intent.absent)
+    filled_in = {  # a value that was there before shows nothing, though the platform may keep it
+        path: pair["found"]
+        for path, pair in diff(intent.ref, intent.sent, found).items()
+        if path not in differences
+    }
+    if any(json_equal(value, intent.before.get(path)) for path, value in filled_in.items()):
+        return False
     return not _still_there(intent, found) and all(
         _was_sold(intent, path, pair["found"], pair["wanted"]) for path, pair in differences.items()
     )

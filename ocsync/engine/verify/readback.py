@@ -19,7 +19,7 @@ from ocsync.errors import ExitCode, OcsyncError
 from ocsync.events import FindingReported, Verifying
 from ocsync.field_paths import json_equal, value_at
 from ocsync.models import Finding, Ref, Sign
-from ocsync.schema import kind_of
+from ocsync.schema import SUMMED_QUANTITY, kind_of
 from ocsync.store import Run
 
 POLL_SECONDS = 1.0
@@ -74,8 +74,9 @@ def judge(ref: Ref, write: RefWrite, current: Document | OcsyncError | None) -> 
     if current is None:
         return Finding(ref=ref, sign=Sign.MISSING)
     fields = diff_as_written(ref, write.fields, current, created=write.absent)
-    for path, value in write.emptied.items():
-        if json_equal(value_at(current, path), value):
+    summed = SUMMED_QUANTITY if kind_of(ref).quantity_summed_by else ""
+    for path, value in write.emptied.items():  # but for what may be the sum of records
+        if path != summed and json_equal(value_at(current, path), value):
             fields[path] = {"wanted": None, "found": value}
     if not fields:
         return Finding(ref=ref, sign=Sign.SAME)
