@@ -1,0 +1,333 @@
+"""FaultInjector of the program that are known: what they are, what meets them, and an example of each.
+
+Random scenarios keep clear of those in AVOID. One that is mended loses its entry there; it is then
+met like everything else, and its example has to pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from tests.model import (
+    RECORDS,
+    STOCK,
+    TRACKING,
+    Document,
+    Entry,
+    Key,
+    Kind,
+    Model,
+    Op,
+    Refused,
+    Row,
+    blank,
+    key_of,
+    kind_of,
+    value_at,
+)
+from tests.scenarios import (
+    OWNER,
+    Meddling,
+    Mode,
+    Round,
+    Scenario,
+    brought_by,
+    named_by,
+    settle,
+)
+
+AVOID: dict[str, str] = {
+    "inherited under an undo": "What a child product shows of its parent counts as written by "
+    "others when a run is undone.",
+    "sum before": "A quantity counts as a conflict where it is a sum before the run, though an "
+    "earlier edit ends that.",
+    "brought beside": "A category product that is there already is not sent, although that would "
+    "bring the missing catalog product back.",
+    "created twice": "A put that creates a buyer and is sent again leaves it without the catalog "
+    "that the first one gave it.",
+    "expected of what comes": "An expected value of what another step brings into being counts as a "
+    "conflict, until the next resume.",
+    "null expected": "An expected value after a sum that began with null counts as a conflict.",
+    "null under a sum": "The undo of a sum that began with null ends with 0.",
+    "sum under an undo": "The undo of stock that is the sum over variants is refused, or left out.",
+    "null default": "The undo of a put puts a default in the place of a null.",
+    "first price breaks": "The undo of the first price breaks is refused: they cannot be cleared.",
+}
+"""What each fault is."""
+
+
+class Case(NamedTuple):
+    """An edit about to be drawn: what is there before the round, and the edits staged so far."""
+
+    before: Model
+    earlier: Sequence[Entry]
+    entry: Entry
+    mode: Mode
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of the entry."""
+        return kind_of(self.entry.ref)
+
+    @property
+    def mine(self) -> list[Entry]:
+        """The earlier edits of the same ref."""
+        return [one for one in self.earlier if key_of(one.ref) == key_of(self.entry.ref)]
+
+    @property
+    def there(self) -> Document | None:
+        """The document that a read shows before the round; None where there is nothing."""
+        ref = self.entry.ref
+        return self.before.shown(ref) if self.before.has(ref) else None
+
+
+def deep_keys(entry: Entry) -> set[str]:
+    """Return the keys of xp that *entry* writes inside of."""
+    return {path.split(".")[1] for path in entry.fields if path.count(".") > 1}
+
+
+def _decided(kind: Kind) -> set[str]:
+    """Return the fields by which a put decides whether it brings something else into being."""
+    return {made.unless_field for made in kind.creates if made.unless_field}
+
+
+def _inherited(case: Case) -> bool:
+    edits = [entry for entry in (*case.mine, case.entry) if entry.ref.startswith("product/")]
+    parents = [entry.fields.get("ParentID") for entry in edits]
+    return case.mode.undo and any([*parents, edits and value_at(case.there, "ParentID")])
+
+
+def _sum_before(case: Case) -> bool:
+    return STOCK in case.entry.fields and bool(value_at(case.there, TRACKING))
+
+
+def _brought_beside(case: Case) -> bool:
+    lacks = any(not case.before.has(ref) for ref in brought_by(case.entry.ref))
+    return case.kind.assignment and case.there is not None and lacks
+
+
+def _created_twice(case: Case) -> bool:
+    creates = case.entry.op is Op.PUT and case.there is None
+    return case.mode.faults and creates and bool(_decided(case.kind) - case.entry.fields.keys())
+
+
+def _expected_new(case: Case) -> bool:
+    made = any(one.op in (Op.PUT, Op.ASSIGN) for one in case.mine)
+    return bool(case.entry.expect) and case.there is None and not made
+
+
+def _null_expected(case: Case) -> bool:
+    if case.there is None or any(one.op in (Op.PUT, Op.ASSIGN) for one in case.mine):
+        return False
+    given = {path for one in case.mine if one.op is Op.SET for path in one.fields}
+    return any(
+        value is not None and path not in given and value_at(case.there, path) is None
+        for path, value in case.entry.expect.items()
+    )
+
+
+def _null_under_sum(case: Case) -> bool:
+    sums = case.entry.fields if case.entry.op is Op.ADJUST and case.there else {}
+    return case.mode.undo and any(value_at(case.there, path) is None for path in sums)
+
+
+def _sum_under_undo(case: Case) -> bool:
+    edits = [*case.mine, case.entry]
+    tracks = value_at(case.there, TRACKING) or any(one.fields.get(TRACKING) for one in edits)
+    writes = any(one.op is Op.PUT or STOCK in one.fields for one in edits)
+    return case.mode.undo and case.there is not None and bool(tracks and writes)
+
+
+def _null_default(case: Case) -> bool:
+    if not case.mode.undo or case.entry.op is not Op.PUT or case.there is None:
+        return False
+    known = {path for path, field in case.kind.fields.items() if field.default is not None}
+    return any(value_at(case.there, path) is None for path in known if "." not in path)
+
+
+def _first_breaks(case: Case) -> bool:
+    there = case.there or {"PriceBreaks": True}
+    return case.mode.undo and "PriceBreaks" in case.entry.fields and not there["PriceBreaks"]
+
+
+GUARDS: dict[str, Callable[[Case], bool]] = {
+    "inherited under an undo": _inherited,
+    "sum before": _sum_before,
+    "brought beside": _brought_beside,
+    "created twice": _created_twice,
+    "null expected": _null_expected,
+    "expected of what comes": _expected_new,
+    "null under a sum": _null_under_sum,
+    "sum under an undo": _sum_under_undo,
+    "null default": _null_default,
+    "first price breaks": _first_breaks,
+}
+"""Return whether an edit meets a fault of AVOID."""
+
+
+def avoided(case: Case) -> bool:
+    """Return whether an edit would meet a fault that is avoided, or cannot be staged there."""
+    return not _stageable([*case.earlier, case.entry]) or any(
+        guard(case) for name, guard in GUARDS.items()
+    )
+
+
+def _stageable(edits: Iterable[Entry]) -> bool:
+    """Return whether these may be staged together: stock that is a sum stands beside no part of it,
+    and no ref is spelled in two ways.
+    """
+    sums: set[Key] = set()
+    parts: set[Key] = set()
+    spelled: dict[Key, str] = {}
+    for entry in edits:
+        name, *ids = key_of(entry.ref)
+        if spelled.setdefault(key_of(entry.ref), entry.ref) != entry.ref:
+            return False
+        if STOCK in entry.fields:
+            sums.add((name, *ids))
+        if name in RECORDS:
+            parts |= {("product", ids[0]), (RECORDS[name], *ids[:-1])}
+    return not sums & parts
+
+
+def is_fair(model: Model, turn: Round, mode: Mode) -> bool:
+    """Return whether the program has to bring *turn* to the very end that the model says.
+
+    Edits that are refused have to be hopeless, and alone: the program leaves out what depends on
+    them. Where something is deleted below staged edits anything may be refused.
+    """
+    try:
+        found = settle(model, turn)
+    except (Refused, KeyError):
+        return False
+    staged = [turn.edits[n] for n in found.staged]
+    cases = (Case(found.before, staged[:n], entry, mode) for n, entry in enumerate(staged))
+    if not _stageable(turn.edits) or any(map(avoided, cases)):
+        return False
+    return bool(turn.deletes) or all(
+        n in found.hopeless and not _is_needed(turn.edits[n], staged) for n in found.refused
+    )
+
+
+def _is_needed(entry: Entry, edits: Iterable[Entry]) -> bool:
+    """Return whether others of *edits* are of what *entry* makes, or name it."""
+    made = {key_of(ref) for ref in (entry.ref, *brought_by(entry.ref))}
+    return any(made & {key_of(one.ref), *named_by(one)} for one in edits if one is not entry)
+
+
+PLAIN, FAULTS, UNDO = Mode(), Mode(faults=True), Mode(undo=True)
+
+
+def edit(op: str, ref: str, fields: dict[str, Any] | None = None, **more: Any) -> Entry:
+    """Return an edit; the IDs of *ref* get the prefix of their scenario later."""
+    return Entry(op=Op(op), ref=ref, fields=fields or {}, **more)
+
+
+class Example(NamedTuple):
+    """What is there, and the round that meets the fault; `@` stands for the scenario's prefix."""
+
+    mode: Mode
+    there: list[Entry]
+    turn: Round
+
+
+HOUSE = edit("put", "address/@A", {"Street1": "s", "City": "c", "Country": "DE"})
+ITEM = edit("put", "product/@P", {"Name": "p", "Inventory.Enabled": True})
+BOOK = edit("put", "catalog/@C", {"Name": "c", "xp.a": {"x": 1}, "Description": "d"})
+PRICE = edit("put", "price-schedule/@S", {"Name": "s"})
+RECORD = edit("put", "inventory/@P/@R", {"AddressID": "@A", "QuantityAvailable": 4})
+OWN = edit("put", "buyer/@B", {"Name": "b"})
+SHELF = edit("put", "category/@C/@K", {"Name": "k"})
+PLACED = edit("assign", "category-product/@C/@K/@P")
+
+EXAMPLES: dict[str, Example] = {
+    "put takes away": Example(FAULTS, [BOOK], Round(
+        [edit("put", "catalog/@C", {"Name": "c"}, replace=True)])),
+    "spelling": Example(PLAIN, [BOOK], Round(
+        [SHELF, edit("put", "category/@C/@L", {"Name": "l", "ParentID": "@K"}),
+         edit("put", "category/@C/@M", {"Name": "m", "ParentID": "@l"})])),
+    "xp of two writers": Example(PLAIN, [BOOK], Round(
+        [edit("set", "catalog/@C", {"xp.a.b": 2})],
+        meddling=[Meddling("catalog/@C", "xp.a.other", 3, inspected=True)])),
+    "unique value handed on": Example(PLAIN, [], Round(
+        [edit("set", "admin-user/@U0", {"Username": "@n2"}),
+         edit("set", "admin-user/@U1", {"Username": "@n0"}),
+         edit("set", "admin-user/@U0", {"Username": "@n1"})])),
+    "state between": Example(PLAIN, [HOUSE, ITEM], Round(
+        [RECORD, edit("put", "product/@P", {"Name": "q"}, replace=True)])),
+    "name of own catalog": Example(PLAIN, [], Round([OWN, edit("set", "buyer/@B", {"Name": "c"})])),
+    "sum under an undo": Example(UNDO, [
+        edit("put", "product/@P", {"Name": "p", "Inventory.Enabled": True, TRACKING: True})], Round(
+        [edit("put", "product/@P", {"Name": "q"}, replace=True)])),
+    "inherited under an undo": Example(UNDO, [
+        ITEM, edit("put", "product/@Q", {"Name": "q", "IsParent": True, "Description": "d"})], Round(
+        [edit("put", "product/@P", {"Name": "p", "ParentID": "@Q"}, replace=True)])),
+    "sum before": Example(PLAIN, [
+        edit("put", "product/@P", {"Name": "p", "Inventory.Enabled": True, TRACKING: True})], Round(
+        [edit("put", "product/@P", {"Name": "p"}, replace=True),
+         edit("set", "product/@P", {STOCK: 3})])),
+    "brought beside": Example(PLAIN, [ITEM, BOOK, SHELF, PLACED], Round(
+        [PLACED], writes=["catalog-product/@C/@P"])),
+    "created twice": Example(FAULTS, [], Round([OWN])),
+    "dropped by a put": Example(PLAIN, [], Round(
+        [edit("put", "buyer/@B", {"Name": "b", "GroupID": "g"}),
+         edit("put", "buyer/@B", {"Name": "b"}, replace=True)])),
+    "null filled in": Example(PLAIN, [], Round(
+        [edit("put", "buyer/@B", {"Name": "b", "DefaultCatalogID": None})])),
+    "expected of what comes": Example(PLAIN, [], Round(
+        [OWN, edit("set", "catalog/@B", {"Description": "d"}, expect={"Name": "b"})])),
+    "null expected": Example(PLAIN, [PRICE], Round(
+        [edit("adjust", "price-schedule/@S", {"MaxQuantity": 3}),
+         edit("set", "price-schedule/@S", {"Name": "t"}, expect={"MaxQuantity": 3})])),
+    "null under a sum": Example(UNDO, [PRICE], Round(
+        [edit("adjust", "price-schedule/@S", {"MaxQuantity": 3})])),
+    "null default": Example(UNDO, [
+        HOUSE, ITEM, RECORD, edit("set", "inventory/@P/@R", {"AllowAllBuyers": None})], Round(
+        [edit("put", "inventory/@P/@R", {"AddressID": "@A", "AllowAllBuyers": None, "xp.a": 1}, replace=True)])),
+    "first price breaks": Example(UNDO, [PRICE], Round(
+        [edit("set", "price-schedule/@S", {"PriceBreaks": [{"Quantity": 1, "Price": 2}]})])),
+}  # fmt: skip
+RULES: list[dict[str, Any]] = [
+    {"method": "PUT", "path": "/catalogs/", "status": 500, "times": 8},
+    {"method": "PUT", "path": "/buyers/", "status": 504, "times": 1, "effect": True},
+]
+"""The faults of the examples with faults."""
+
+
+def scenarios(mode: Mode) -> list[Scenario]:
+    """Return the scenarios of this mode, each with the name of its fault."""
+    examples = {name: example for name, example in EXAMPLES.items() if example.mode == mode}
+    return [
+        _scenario(name, example, f"w{n}-") for n, (name, example) in enumerate(examples.items())
+    ]
+
+
+def _scenario(name: str, example: Example, prefix: str) -> Scenario:
+    model = Model(OWNER)
+    for n in range(2):
+        ref = f"admin-user/{prefix}U{n}"
+        user = {"FirstName": "f", "LastName": "l", "Email": "e", "Active": True}
+        document = {**blank(kind_of(ref)), **user, "Username": f"{prefix}n{n}"}
+        model.rows[key_of(ref)] = Row(ref, document)
+    for entry in example.there:
+        model.apply(_prefixed(entry, prefix))
+    turn = Round(
+        [_prefixed(entry, prefix) for entry in example.turn.edits],
+        [_prefixed(write, prefix) for write in example.turn.writes],
+        meddling=[_prefixed(one, prefix) for one in example.turn.meddling],
+    )
+    return Scenario(name, prefix, model, [turn])
+
+
+def _prefixed(thing: Any, prefix: str) -> Any:
+    """Return *thing* with *prefix* in the place of each `@`."""
+    if isinstance(thing, str):
+        return thing.replace("@", prefix)
+    if isinstance(thing, Entry):
+        fields = {path: _prefixed(value, prefix) for path, value in thing.fields.items()}
+        return Entry(op=thing.op, ref=_prefixed(thing.ref, prefix), fields=fields,
+                     expect=thing.expect, replace=thing.replace)  # fmt: skip
+    if isinstance(thing, Meddling):
+        return thing._replace(ref=_prefixed(thing.ref, prefix))
+    return thing
