@@ -153,20 +153,26 @@ class Terminal:
 
 _EXECUTABLE = """\
 #!{python} -SE
-import json, os, socket, sys
+import json, os, signal, socket, sys
 message = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
 with socket.socket(socket.AF_UNIX) as server:
     server.connect({address!r})
     socket.send_fds(server, [len(message).to_bytes(4, "big")], [0, 1, 2])
     server.sendall(message)
-    sys.exit(int(server.recv(16) or b"137"))
+    answer = server.makefile("rb")
+    command = int(answer.readline())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda got, _: os.kill(command, got))
+    sys.exit(int(answer.readline() or b"137"))
 """
 
 
 def write_executable(path: Path) -> None:
     """Write an `ocsync` to *path* that has the command line forked with its streams.
 
-    It cannot be signalled, and variables of the interpreter have no effect on it.
+    SIGINT, SIGTERM and SIGHUP are passed on to the command. Variables of the interpreter have no
+    effect on it.
     """
     from multiprocessing.reduction import DupFd
 
@@ -199,6 +205,7 @@ def _fork_on_request(handle: Any) -> None:
                 try:
                     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                     listener.close()
+                    connection.sendall(b"%d\n" % os.getpid())
                     words, folder, environment = json.loads(message)
                     code = _answer("ocsync.cli.app", words, folder, environment, handles)
                     connection.sendall(b"%d" % code)
