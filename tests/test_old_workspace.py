@@ -47,6 +47,7 @@ NEW: set[str] = {
     "catalogs.since",
     "catalogs.at",
     "plan.change.follows",
+    "workspace.id",
     "plan.follows",
 }
 """Keys that files have got since, as `keys_in` names them."""

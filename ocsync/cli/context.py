@@ -115,8 +115,10 @@ class Context:
 
     def ask(self, question: str, *, hint: str = "give --yes if you mean it") -> bool:
         """Ask on the terminal; --yes answers yes. Raises UsageError without a terminal."""
-        if self.yes:
-            return True
+        return self.yes or self.ask_person(question, hint=hint)
+
+    def ask_person(self, question: str, *, hint: str = "") -> bool:
+        """Ask on the terminal, whatever --yes says. Raises UsageError without a terminal."""
         if self.no_input or not sys.stdin.isatty():
             raise UsageError(f"{question} cannot be asked here", hint=hint)
         return _read_answer(f"{question} [y/N] ").casefold() in ("y", "yes")
@@ -198,7 +200,9 @@ class Context:
             async with open_client(
                 connection, limits=limits or Defaults(), emit=emit, sleep=nap
             ) as api:
-                yield Session(api, folder, emit, self.ask, confirm, sleep=nap, stop=stop)
+                yield Session(
+                    api, folder, emit, self.ask, self.ask_person, confirm, sleep=nap, stop=stop
+                )
 
 
 def current_folder() -> Path | None:

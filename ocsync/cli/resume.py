@@ -48,6 +48,10 @@ def register(app: typer.Typer) -> None:
         repause: Annotated[
             bool, typer.Option("--repause", help="Pause again what somebody else lifted.")
         ] = False,
+        resend: Annotated[
+            bool,
+            typer.Option("--resend", help="Send what another copy of this workspace sent before."),
+        ] = False,
         no_pause: Annotated[
             bool, typer.Option("--no-pause", help="Do not pause targets for the replay.")
         ] = False,
@@ -115,6 +119,7 @@ def register(app: typer.Typer) -> None:
             verify=verify or redeliver,
             on_conflict=OnConflict(on_conflict),
             repause=repause,
+            resend=resend,
             pause=not no_pause,
             unpause_anyway=unpause_anyway,
             workers=concurrency,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ocsync.errors import Conflict, Interrupted, SignInError
+from ocsync.errors import Conflict, Interrupted, SignInError, UsageError
 from ocsync.events import Emit, Notice, NoticeLevel, StepEnded
 from ocsync.models import Outcome
 from ocsync.schema import KINDS, TARGETS
@@ -29,11 +29,16 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def _ask_nobody(question: str) -> bool:
+    raise UsageError(f"{question} cannot be asked here")
+
+
 @dataclass(frozen=True)
 class Session:
     """One command's work on one marketplace.
 
-    *ask* puts a yes-or-no question, and raises UsageError without a terminal. *confirm* gets the
+    *ask* puts a yes-or-no question, and raises UsageError without a terminal; *ask_person* is one
+    that --yes does not answer. *confirm* gets the
     marketplace's ID before the first write, and raises where the operator does not confirm it.
     *stop* is set when the operator interrupts: requests in flight end, and no new ones start.
     """
@@ -42,6 +47,7 @@ class Session:
     folder: ProfileDir
     emit: Emit
     ask: Ask
+    ask_person: Ask = _ask_nobody
     confirm: Callable[[str], None] = lambda _: None
     now: Callable[[], datetime] = utc_now
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

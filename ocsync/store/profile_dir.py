@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ocsync.store.pause_history import PauseHistory
     from ocsync.store.profiles import Profile
     from ocsync.store.runs import Runs
+    from ocsync.store.sent_record import SentRecord
     from ocsync.store.tombstones import Tombstones
     from ocsync.store.window_locks import WindowLocks
 
@@ -53,10 +54,22 @@ class Pin(NamedTuple):
 
 
 class ProfileDir:
-    """Files of one profile. *warn* receives a warning for each torn last line."""
+    """Files of one profile. *warn* receives a warning for each torn last line.
 
-    def __init__(self, path: Path, *, warn: Warn, command: str, lock_seconds: float = 0.0) -> None:
+    *open_record* opens the record of sent entries, which is outside of the workspace.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        warn: Warn,
+        command: str,
+        open_record: Callable[[], SentRecord],
+        lock_seconds: float = 0.0,
+    ) -> None:
         self.path = path
+        self._open_record = open_record
         self.command = command
         self._warn = warn
         self._lock_seconds = lock_seconds
@@ -106,6 +119,11 @@ class ProfileDir:
         from ocsync.store.journal import Journal
 
         return Journal(self.path / "journal", self.journal_lock, self._warn)
+
+    @cached_property
+    def sent_record(self) -> SentRecord:
+        """Record of the entries that runs took."""
+        return self._open_record()
 
     @cached_property
     def runs(self) -> Runs:

@@ -16,6 +16,7 @@ import os
 import unicodedata
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ from ocsync.store.profile_dir import (
 
 if TYPE_CHECKING:
     from ocsync.store.profiles import Profile
+    from ocsync.store.sent_record import SentRecord
 
 FOLDER = ".ocsync"
 FORMAT = 1
@@ -102,7 +104,24 @@ class Workspace:
         if not self.exists:
             files.make_folder(self.root)
             files.write_atomically(self.root / ".gitignore", b"*\n")
-            write_toml(self.root / "workspace.toml", {"format": FORMAT})
+            write_toml(self.root / "workspace.toml", {"format": FORMAT, "id": _new_id()})
+
+    def sent_record(self, profile: str) -> SentRecord:
+        """Return the record of what the runs of *profile* sent, which is kept outside of it."""
+        from ocsync.store.sent_record import SentRecord, record_path
+
+        folder = files.real_path(user_data_folder(self._environ))
+
+        def find_path() -> Path | None:
+            return record_path(folder, self._settings().get("id"), profile)
+
+        def make_path() -> Path | None:
+            if find_path() is None and self.exists:
+                settings = {**self._settings(), "id": _new_id()}
+                write_toml(self.root / "workspace.toml", settings)
+            return find_path()
+
+        return SentRecord(find_path, make_path)
 
     @property
     def current_profile(self) -> str:
@@ -127,7 +146,13 @@ class Workspace:
         path = self._profile_path(name or self.current_profile)
         if self.is_found and not self.is_recorded(path):
             self._check_files()
-        return ProfileDir(path, warn=warn, command=command, lock_seconds=lock_seconds)
+        return ProfileDir(
+            path,
+            warn=warn,
+            command=command,
+            lock_seconds=lock_seconds,
+            open_record=partial(self.sent_record, path.name),
+        )
 
     def add_profile(self, profile: Profile) -> None:
         """Write a new profile and trust it; the first one becomes current.
@@ -266,8 +291,14 @@ def _is_own(path: Path) -> bool:
     return not hasattr(os, "getuid") or path.lstat().st_uid == os.getuid()
 
 
+def _new_id() -> str:
+    import uuid
+
+    return uuid.uuid4().hex
+
+
 def user_data_folder(environ: Mapping[str, str]) -> Path:
-    """Return the user's own folder, outside workspaces: trust, reports of unexpected errors."""
+    """Return the user's own folder, outside workspaces: trust, sent entries, error reports."""
     named = environ.get("OCSYNC_DATA_DIR", "")
     if named:
         return Path(named)

@@ -48,6 +48,7 @@ LOCAL: tuple[Check, ...] = (
     Check("seals", leftovers.seals, _F),
     Check("pauses", leftovers.pauses, _F),
     Check("listeners", listeners.listeners, _F),
+    Check("copies", workspace.copies, _L),
     Check("restore", leftovers.restore, _L),
     Check("extras", profile.extras, _L),
     Check("others", leftovers.others, _F),

@@ -164,17 +164,38 @@ def leftovers(setup: Setup) -> Iterator[CheckResult]:
     )
 
 
+def copies(setup: Setup) -> Iterator[CheckResult]:
+    """Check whether this is an old copy of the workspace, and that one could be told."""
+    folder = user_data_folder(setup.environ)
+    sent = setup.folder.sent_record.sent(setup.entries)
+    if sent:
+        yield problem(
+            f"{len(sent):,} of {len(setup.entries):,} staged entries were sent before, "
+            f"by run {next(iter(sent.values()))}: this workspace is an older copy",
+            "resume would send them twice, and asks before it does",
+            f"ocsync stage drop {next(iter(sent))} ...",
+            code=ExitCode.CONFLICT,
+        )
+    elif not integrity.is_writable(folder):
+        yield warning(
+            f"{folder} cannot be written, so sent entries are not recorded there",
+            "an older copy of this workspace, as from a backup, could send them again",
+            "set OCSYNC_DATA_DIR to a folder that you can write",
+        )
+    else:
+        yield passed("none known")
+
+
 def disk_space(setup: Setup) -> Iterator[CheckResult]:
     """Check that the disk has room and can be written."""
-    for folder in (setup.workspace.root, user_data_folder(setup.environ)):
-        if not integrity.is_writable(folder):
-            yield problem(
-                f"{folder} cannot be written",
-                "nothing can be staged, paused or recorded",
-                f"ls -ld {folder}",
-                code=ExitCode.BAD_CONFIG,
-            )
-            return
+    if not integrity.is_writable(setup.workspace.root):
+        yield problem(
+            f"{setup.workspace.root} cannot be written",
+            "nothing can be staged, paused or recorded",
+            f"ls -ld {setup.workspace.root}",
+            code=ExitCode.BAD_CONFIG,
+        )
+        return
     free = integrity.free_bytes(setup.workspace.root)
     text = f"{free / 2**20:,.0f} MB free at {setup.workspace.root}"
     consequence = (

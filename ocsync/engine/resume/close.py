@@ -140,10 +140,10 @@ def close_run(
     kinds, problems = count_outcomes(run)
     numbers = {problem.number for problem in problems}
     unfinished = [step for step in steps if step.number in numbers]
-    if unfinished:
-        session.folder.journal.return_entries(
-            run.id, _entries_of(run, unfinished, _uncertain_intents(run))
-        )
+    returned = _entries_of(run, unfinished, _uncertain_intents(run)) if unfinished else []
+    if returned:
+        session.folder.sent_record.give_back(run.id, (entry.seq for entry in returned))
+        session.folder.journal.return_entries(run.id, returned)
     created_refs = [s.ref for s in steps if s.change.op in CREATING_OPS and s.number not in numbers]
     session.folder.tombstones.remove(created_refs)
     counts = add_up(kinds)
@@ -156,6 +156,7 @@ def close_run(
         verification_pending=options.verify
         and any(s.value in counts for s in State if s.succeeded),
     )
+    session.folder.sent_record.close(run.id)
     return problems
 
 

@@ -52,7 +52,15 @@ from ocsync.engine.run_log import (
     recent_writes,
 )
 from ocsync.engine.session import Session, confirm_production, sign_in
-from ocsync.errors import ExitCode, PausedByOther, Refused, StalePlan, first_of
+from ocsync.errors import (
+    Conflict,
+    ExitCode,
+    PausedByOther,
+    Refused,
+    StalePlan,
+    UsageError,
+    first_of,
+)
 from ocsync.events import NoticeLevel, Planned
 from ocsync.late_order import order_by_values
 from ocsync.models import Intent, Outcome, State, Step
@@ -61,6 +69,10 @@ from ocsync.plan import build, fed_targets
 from ocsync.risks import OWN_USER, ZERO_STOCK, find_risks, own_user_risk
 from ocsync.schema import TARGETS, Target, ref_key
 from ocsync.store import Run
+from ocsync.store.number_ranges import to_ranges
+
+_SHOWN_RANGES = 3
+"""Ranges of entry numbers that a message names at most."""
 
 
 async def resume(session: Session, options: ResumeOptions) -> ResumeReport:
@@ -97,6 +109,7 @@ async def _start_run(
         )
     if not steps:
         return await close_without_run(session, options)
+    _check_sent_before(session, drafted, options)
     _check_limits(steps, options, identity)
     confirm_production(session)
     await _check_pauses(session, _targets_of(session, steps, options), options)
@@ -113,9 +126,13 @@ async def _continue_run(
     With a next plan the targets stay paused for it.
     """
     session.notify(NoticeLevel.RUNNING, f"run {run.id} was not finished; going on with it")
+    _check_finished_elsewhere(session, run, options)
     confirm_production(session)
     _check_logs(session, run)
     with run:
+        session.folder.sent_record.add(
+            run.id, (entry.seq for entry in run.entries()), run.read_info().started
+        )
         steps = _steps_of(run)
         run_options = options._replace(
             on_conflict=OnConflict(run.read_info().on_conflict or "fail")
@@ -183,8 +200,46 @@ def _seal(session: Session, drafted: PlanDraft, options: ResumeOptions) -> Run:
     )
     numbers = {entry.seq for entry in drafted.entries}
     run = session.folder.runs.seal(session.folder.journal, info, numbers)
+    session.folder.sent_record.add(run.id, numbers, info.started)
     run.write_plan(drafted.plan.steps)
     return run
+
+
+def _check_sent_before(session: Session, drafted: PlanDraft, options: ResumeOptions) -> None:
+    """Raise Conflict when entries were sent from another copy of the workspace already."""
+    sent = {} if options.resend else session.folder.sent_record.sent(drafted.entries)
+    if not sent:
+        return
+    runs = list(dict.fromkeys(sent.values()))
+    ranges = to_ranges(sent)
+    numbers = ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in ranges[:_SHOWN_RANGES])
+    more = " and more" if len(ranges) > _SHOWN_RANGES else ""
+    name = runs[0] if len(runs) == 1 else f"{runs[0]} and {len(runs) - 1:,} more"
+    text = (
+        f"this workspace is an older copy: {len(sent):,} of {len(drafted.entries):,} staged "
+        f"entries ({numbers}{more}) were sent before, by run {name}"
+    )
+    hint = "ocsync stage drop NUMBER... what was sent, or ocsync resume --resend sends it again"
+    _ask_to_resend(session, text, "Send them again?", hint)
+
+
+def _check_finished_elsewhere(session: Session, run: Run, options: ResumeOptions) -> None:
+    """Raise Conflict when *run* was finished from another copy of the workspace already."""
+    if not options.resend and session.folder.sent_record.is_closed(run.id):
+        text = f"this workspace is an older copy: its unfinished run {run.id} was finished before"
+        hint = "use the newest copy; ocsync resume --resend goes on here and may send edits again"
+        _ask_to_resend(session, text, "Continue it all the same?", hint)
+
+
+def _ask_to_resend(session: Session, text: str, question: str, hint: str) -> None:
+    """Ask whether to send what was sent before. Raises Conflict for a no, or with nobody to ask."""
+    session.notify(NoticeLevel.WARNING, text)
+    try:
+        agreed = session.ask_person(question)
+    except UsageError:
+        agreed = False
+    if not agreed:
+        raise Conflict(f"{text}; nothing was sent", hint=hint)
 
 
 def _check_limits(steps: Sequence[Step], options: ResumeOptions, identity: Identity) -> None:

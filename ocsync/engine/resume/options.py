@@ -22,7 +22,8 @@ class ResumeOptions(NamedTuple):
     *targets* limits the entries to send. *settle* is the number of seconds that lagging reads may
     take. *delivery_timeout* is the number of seconds without a new message after which the wait for
     a listener ends; *redeliver* resends what it did not receive. *plan* is the fingerprint of a
-    saved plan. *pause* is false for `--no-pause`. A plan of more than *max_changes* requests is
+    saved plan. *pause* is false for `--no-pause`. *resend* allows to send what
+    another copy of the workspace sent before. A plan of more than *max_changes* requests is
     refused, and one with a risk whose code is not in *allowed*.
     """
 
@@ -31,6 +32,7 @@ class ResumeOptions(NamedTuple):
     on_conflict: OnConflict = OnConflict.FAIL
     repause: bool = False
     pause: bool = True
+    resend: bool = False
     unpause_anyway: bool = False
     workers: int = 16
     settle: float = 30.0
