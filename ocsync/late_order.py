@@ -130,7 +130,7 @@ def _moved(steps: Sequence[Step], first: Mapping[int, set[int]]) -> list[Step]:
     place = {step.number: i for i, step in enumerate(steps)}
     apart = len(first) + 1
     start = [step.wave * apart for step in steps]
-    for keeps in (lambda *_: True, _creates, _is_same_ref):
+    for keeps in (lambda *_: True, _creates, _must_follow):
         edges = [
             {place[n] for n in {*step.follows, *first.get(step.number, ())} if n in place}
             | {place[n] for n in step.needs if keeps(steps[place[n]], step)}
@@ -152,8 +152,10 @@ def _moved(steps: Sequence[Step], first: Mapping[int, set[int]]) -> list[Step]:
 def _creates(needed: Step, step: Step) -> bool:
     """Return whether *step* needs *needed* because that may create a ref."""
     earlier = needed.change.entries[:1] <= step.change.entries[-1:]
-    return _is_same_ref(needed, step) or (needed.change.op in CREATING_OPS and earlier)
+    return _must_follow(needed, step) or (needed.change.op in CREATING_OPS and earlier)
 
 
-def _is_same_ref(needed: Step, step: Step) -> bool:
-    return ref_key(needed.ref) == ref_key(step.ref)
+def _must_follow(needed: Step, step: Step) -> bool:
+    """Return whether *step* is of the same ref as *needed*, or follows one of its entries."""
+    same = ref_key(needed.ref) == ref_key(step.ref)
+    return same or not set(needed.change.entries).isdisjoint(step.change.follows)

@@ -106,8 +106,9 @@ def _build_graph(nodes: Sequence[Change]) -> _Graph:
         graph.predecessors[i] |= _after_rules(change, groups)
     for i in range(len(nodes)):
         graph.needs[i].discard(i)
+        graph.follows[i] -= graph.needs[i]
         graph.predecessors[i] |= graph.needs[i] | graph.follows[i]
-        graph.loose.update((i, other) for other in graph.follows[i] - graph.needs[i])
+        graph.loose.update((i, other) for other in graph.follows[i])
     return graph
 
 
