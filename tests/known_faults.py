@@ -1,4 +1,4 @@
-"""FaultInjector of the program that are known: what they are, what meets them, and an example of each.
+"""Known faults of the program: what they are, what meets them, and an example of each.
 
 Random scenarios keep clear of those in AVOID. One that is mended loses its entry there; it is then
 met like everything else, and its example has to pass.

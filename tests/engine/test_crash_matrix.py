@@ -8,6 +8,7 @@ lost, nothing is applied twice in effect or out of order, and pauses are lifted 
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import time
@@ -173,10 +174,16 @@ def situation(run: Run, shop: Shop) -> dict[str, Any]:
 
 
 def restore(case: Case, shop: Shop) -> None:
-    shutil.rmtree(".ocsync", ignore_errors=True)
-    shutil.copytree(case.folder, ".ocsync")
+    """Make the workspace, the user's data folder and the marketplace what they were."""
+    for name, kept in ((".ocsync", case.folder), (os.environ["OCSYNC_DATA_DIR"], data_of(case))):
+        shutil.rmtree(name, ignore_errors=True)
+        shutil.copytree(kept, name)
     shop.emulator.reset()
     shop.seed(**case.start)
+
+
+def data_of(case: Case) -> Path:
+    return case.folder.with_suffix(".data")
 
 
 def ready(story: Story, run: Run, shop: Shop, folder: Path) -> Case:
@@ -190,6 +197,8 @@ def ready(story: Story, run: Run, shop: Shop, folder: Path) -> Case:
     story.prepare(run, shop)
     shutil.copytree(".ocsync", folder)
     case = Case(story, folder, shop.emulator_state(), {})
+    Path(os.environ["OCSYNC_DATA_DIR"]).mkdir(exist_ok=True)
+    shutil.copytree(os.environ["OCSYNC_DATA_DIR"], data_of(case))
     restore(case, shop)
     assert run(*story.words).code == story.code
     if story.code:

@@ -73,7 +73,7 @@ def test_a_lost_entry_is_shown_and_the_others_stay(ocsync: Run) -> None:
     assert "ocsync doctor --fix, which asks first" in found["fix"]
     shown = ocsync("doctor", "--offline").out
     assert "line 3 now reads" in shown
-    assert "not checked without logs that can be read: restore, extras" in shown
+    assert "not checked without logs that can be read: copies, restore, extras" in shown
     assert shown.count("000001.jsonl") == 1, "nothing twice"
 
     mended(ocsync)
