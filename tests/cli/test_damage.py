@@ -158,7 +158,7 @@ def test_a_small_file_cut_somewhere_is_told(ocsync: Run, crashed: Path, name: st
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_a_small_file_cut_anywhere_is_told(ocsync: Run, crashed: Path, name: str) -> None:
-    cut_small(ocsync, crashed, name, every=1)
+    cut_small(ocsync, crashed, name, every=2)
 
 
 def cut_small(ocsync: Run, crashed: Path, name: str, every: int) -> None:

@@ -20,7 +20,7 @@ from tests.conftest import Run
 FUZZ = settings(
     max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
 )
-MORE = settings(FUZZ, max_examples=300)
+MORE = settings(FUZZ, max_examples=200)
 REFS = ["inventory/P/R", "product/P", "catalog/C", "category/C/K", "buyer/B", "catalog-assignment/C/B", "product-assignment/P/B",
         "admin-user/U", "inventory/p/R", "inventory/P", "thing/X", "", "catalog/ä", "catalog/" + "x" * 101, "../x", "catalog/C/"]  # fmt: skip
 NAMES = ["QuantityAvailable", "AddressID", "xp.a", "xp.a.b", "xp.a:", "Inventory.QuantityAvailable", "Name", "Active", "ParentID",

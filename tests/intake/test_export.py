@@ -98,7 +98,7 @@ def test_csv_brings_every_entry_back_or_says_why_not(staged: list[Entry]) -> Non
 
 
 @pytest.mark.slow
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(stageable, max_size=6))
 def test_many_more_entries_come_back(staged: list[Entry]) -> None:
     assert back(b"".join(json_lines(staged)), "x.jsonl") == facts(staged)

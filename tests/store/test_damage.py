@@ -95,7 +95,7 @@ def test_two_readers_of_any_records_agree_or_refuse(
 
 
 @pytest.mark.slow
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(records=st.lists(RECORDS, max_size=4))
 def test_two_readers_agree_on_many_more_records(
     tmp_path_factory: pytest.TempPathFactory, records: list[Any]

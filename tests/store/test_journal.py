@@ -230,7 +230,7 @@ TestJournalMachine.settings = settings(
 def test_many_more_and_longer_lives_of_a_journal() -> None:
     run_state_machine_as_test(
         JournalMachine,
-        settings=settings(TestJournalMachine.settings, max_examples=300, stateful_step_count=40),
+        settings=settings(TestJournalMachine.settings, max_examples=120, stateful_step_count=30),
     )
 
 
