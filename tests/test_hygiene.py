@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ocsync.cli.app import app
+from ocsync.cli.app import tree
 from ocsync.errors import ExitCode
 from tests.conftest import Run
 from tests.processes import call
@@ -72,11 +72,11 @@ def test_planning_loads_no_http(run: Run) -> None:
 
 def commands() -> list[str]:
     """The names of all commands, as they are typed."""
-    names = [command.name or "" for command in app.registered_commands]
-    for group in app.registered_groups:
-        assert group.typer_instance
-        names += [f"{group.name} {one.name}" for one in group.typer_instance.registered_commands]
-    return names
+    return [
+        " ".join([name, *inner])
+        for name, one in tree().commands.items()
+        for inner in ([[word] for word in one.commands] if hasattr(one, "commands") else [[]])
+    ]
 
 
 DEFAULTS = {"history show": "history"}

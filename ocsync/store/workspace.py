@@ -10,10 +10,8 @@ workspace must have no links and no files of others, and the profile may not sig
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import unicodedata
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -178,6 +176,8 @@ class Workspace:
             self.use_profile(profile.name)
 
     def _check_name(self, name: str) -> None:
+        import unicodedata
+
         shown = json.dumps(name, ensure_ascii=False)
         if not name.replace("-", "").replace("_", "").isalnum() or name.startswith("-"):
             raise UsageError(f"{shown} cannot be a profile's name", hint=_NAME_HINT)
@@ -312,4 +312,6 @@ def _record_key(path: Path) -> str:
 
 
 def _fingerprint(content: bytes) -> str:
+    import hashlib
+
     return hashlib.sha256(content).hexdigest()
