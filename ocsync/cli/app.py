@@ -15,6 +15,7 @@ from typer.main import get_command, get_group
 from ocsync import __version__
 from ocsync.cli.boundary import run_guarded
 from ocsync.errors import ExitCode
+from ocsync.render.streams import write_text
 
 if TYPE_CHECKING:
     from ocsync.render.console import Console
@@ -72,7 +73,7 @@ app = typer.Typer(
 
 def _show_version(asked: bool) -> None:
     if asked:
-        sys.stdout.write(f"ocsync {__version__}\n")
+        write_text(sys.stdout, f"ocsync {__version__}\n")
         raise typer.Exit
 
 

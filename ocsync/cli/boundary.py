@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 
+from ocsync.cli.common_options import TRUE_WORDS
 from ocsync.errors import ConfigError, ExitCode, InputError, OcsyncError
 from ocsync.render.console import Console
 from ocsync.render.streams import lost_output, write_text
@@ -23,7 +24,7 @@ def run_guarded(words: list[str], execute: Callable[[Console], int]) -> int:
     An error is printed as a line on stderr, or as JSON if *words* or the environment ask for it.
     """
     own = words[: words.index("--")] if "--" in words else words
-    console = Console(json="--json" in own or is_true(os.environ.get("OCSYNC_JSON", "")))
+    console = Console(json="--json" in own or _is_true(os.environ.get("OCSYNC_JSON", "")))
     code = _run(console, execute)
     write_text(sys.stdout, "", flush=True)
     lost_output(sys.stderr)
@@ -48,9 +49,9 @@ def _run(console: Console, execute: Callable[[Console], int]) -> int:
         return _report_unexpected(console, error)
 
 
-def is_true(text: str) -> bool:
+def _is_true(text: str) -> bool:
     """Return whether *text*, the value of a variable, turns an option on, as typer reads it."""
-    return text.strip().casefold() in ("1", "true", "t", "yes", "y", "on")
+    return text.strip().casefold() in TRUE_WORDS
 
 
 def _disk_error(error: OSError) -> OcsyncError | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -270,6 +269,7 @@ def _stopping(
     when the last write has ended are dropped by *cancel*.
     """
     import asyncio
+    import signal
 
     from ocsync.engine.signals import Signals
     from ocsync.secrets import stop_commands

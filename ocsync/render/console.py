@@ -31,7 +31,6 @@ _ASCII_SIGNS = str.maketrans({
     "•": "*",
 })  # fmt: skip
 _CI_VARIABLES = ("GITHUB_ACTIONS", "TF_BUILD")
-_NOT_ASCII = re.compile(r"[^\x20-\x7e]+")
 _SIGN_COLOURS = {
     "‖": "33",
     "▶": "32",
@@ -182,7 +181,7 @@ def terminal_columns(stream: TextIO) -> int:
 def _json_line(facts: Mapping[str, Any], stream: TextIO) -> str:
     """Return *facts* as a line of JSON; what cannot be seen is escaped, which changes no value."""
     text = json.dumps(facts, ensure_ascii=False, default=str)
-    text = _NOT_ASCII.sub(_escape_in_json, text)
+    text = re.sub(r"[^\x20-\x7e]+", _escape_in_json, text)
     return (text if _can_encode(stream, text) else json.dumps(facts, default=str)) + "\n"
 
 

@@ -43,6 +43,11 @@ def _discard(stream: TextIO) -> None:
         pass
 
 
+def has_lost(stream: TextIO) -> bool:
+    """Return whether *stream* took no more."""
+    return stream in _LOST
+
+
 def lost_output(stream: TextIO) -> str:
     """Return why *stream* took no more, and forget it; empty when all was written."""
     return _LOST.pop(stream, "")
