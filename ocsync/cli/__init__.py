@@ -27,6 +27,8 @@ def main() -> None:
 
 def _leave(code: int) -> None:
     """Exit without the clean-up of the interpreter, which takes longer than a short answer."""
+    from ocsync.render.streams import write_text
+
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        write_text(stream, "", flush=True)
     os._exit(code)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
 from ocsync import __version__
 from ocsync.cli.boundary import run_guarded
+from ocsync.cli.outline import read_outline
 from ocsync.errors import ExitCode
 from ocsync.render.streams import write_text
 
@@ -58,6 +60,12 @@ class _RootGroup(TyperGroup):
         del ctx
         return list(_COMMANDS)
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of the commands, and load none."""
+        rows = read_outline()["commands"][""]["commands"]
+        listed: dict[str, Any] = {name: TyperCommand(name, help=lines[-1]) for name, *lines in rows}
+        TyperGroup(commands=listed).format_commands(ctx, formatter)
+
 
 app = typer.Typer(
     name="ocsync",
@@ -71,8 +79,8 @@ app = typer.Typer(
 )
 
 
-def _show_version(asked: bool) -> None:
-    if asked:
+def _show_version(ctx: typer.Context, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:  # as it is for a completion
         write_text(sys.stdout, f"ocsync {__version__}\n")
         raise typer.Exit
 
@@ -105,8 +113,8 @@ def _call(console: Console, words: list[str]) -> int:
         return int(tree()(words, prog_name="ocsync", standalone_mode=False) or 0)
     except typer.Abort:
         raise KeyboardInterrupt from None
-    except SystemExit:  # typer raises it when the reader of its help is gone
-        return ExitCode.DONE
+    except SystemExit as end:  # of completion, or of typer's help whose reader is gone
+        return int(end.code or 0) if os.environ.get("_OCSYNC_COMPLETE") else ExitCode.DONE
     except Exception as error:
         if isinstance(error, _USAGE_ERROR):
             return _report_usage(console, error)

@@ -1,9 +1,9 @@
 """The dispatcher: it answers short questions itself, and has a command loaded for all else.
 
-Prompts and scripts ask for `--version` and `status --offline`, and starting the command line with
-typer takes several times as long as the answer. What is read, printed and returned is the same
-either way, from the same functions. Whatever is not spelled in the plain way, and every wrong
-option, goes to typer.
+Prompts and scripts ask for `--version`, `status --offline` and shell completion, and starting the
+command line with typer takes several times as long as the answer. What is read, printed and
+returned is the same either way. Whatever is not spelled in the plain way, and every wrong option,
+goes to typer.
 """
 
 from __future__ import annotations
@@ -32,12 +32,22 @@ def answer(words: list[str]) -> int | None:
     Return None, and print nothing, for every other one.
     """
     if os.environ.get("_OCSYNC_COMPLETE"):
-        return None
+        return _complete()
     if words == ["--version"]:
         return _show_version()
     if words[:1] == ["status"] and "--offline" in words:
         return _show_status(words)
     return None
+
+
+def _complete() -> int | None:
+    from ocsync.cli.completion import complete
+
+    found = complete(os.environ)
+    if found is None:
+        return None
+    write_text(sys.stdout, found.text, flush=True)
+    return found.code
 
 
 def _show_version() -> int:

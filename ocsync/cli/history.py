@@ -27,10 +27,12 @@ _RUN_LIMIT, _STEP_LIMIT = 20, 50
 class _HistoryGroup(TyperGroup):
     """A group whose default command is `show`, for `history` and `history RUN`."""
 
+    default_command = _DEFAULT
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Insert the name of the default command where none is given."""
         if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
-            args = [_DEFAULT, *args]
+            args = [self.default_command, *args]
         return super().parse_args(ctx, args)
 
 
