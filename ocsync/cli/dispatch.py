@@ -14,7 +14,7 @@ import sys
 from ocsync import __version__
 from ocsync.render.streams import has_lost, write_text
 
-TYPE_CHECKING = False  # the quickest answer takes less time than loading `typing`
+TYPE_CHECKING = False  # loading `typing` takes longer than the quickest answer
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any

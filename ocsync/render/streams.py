@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 
-TYPE_CHECKING = False  # `typing` itself would cost the quickest answers more than they do
+TYPE_CHECKING = False  # loading `typing` takes longer than the quickest answer
 if TYPE_CHECKING:
     from typing import TextIO
 
