@@ -44,8 +44,6 @@ AVOID: dict[str, str] = {
     "earlier edit ends that.",
     "brought beside": "A category product that is there already is not sent, although that would "
     "bring the missing catalog product back.",
-    "created twice": "A put that creates a buyer and is sent again leaves it without the catalog "
-    "that the first one gave it.",
     "expected of what comes": "An expected value of what another step brings into being counts as a "
     "conflict, until the next resume.",
     "null expected": "An expected value after a sum that began with null counts as a conflict.",
@@ -87,11 +85,6 @@ def deep_keys(entry: Entry) -> set[str]:
     return {path.split(".")[1] for path in entry.fields if path.count(".") > 1}
 
 
-def _decided(kind: Kind) -> set[str]:
-    """Return the fields by which a put decides whether it brings something else into being."""
-    return {made.unless_field for made in kind.creates if made.unless_field}
-
-
 def _inherited(case: Case) -> bool:
     edits = [entry for entry in (*case.mine, case.entry) if entry.ref.startswith("product/")]
     parents = [entry.fields.get("ParentID") for entry in edits]
@@ -105,11 +98,6 @@ def _sum_before(case: Case) -> bool:
 def _brought_beside(case: Case) -> bool:
     lacks = any(not case.before.has(ref) for ref in brought_by(case.entry.ref))
     return case.kind.assignment and case.there is not None and lacks
-
-
-def _created_twice(case: Case) -> bool:
-    creates = case.entry.op is Op.PUT and case.there is None
-    return case.mode.faults and creates and bool(_decided(case.kind) - case.entry.fields.keys())
 
 
 def _expected_new(case: Case) -> bool:
@@ -155,7 +143,6 @@ GUARDS: dict[str, Callable[[Case], bool]] = {
     "inherited under an undo": _inherited,
     "sum before": _sum_before,
     "brought beside": _brought_beside,
-    "created twice": _created_twice,
     "null expected": _null_expected,
     "expected of what comes": _expected_new,
     "null under a sum": _null_under_sum,

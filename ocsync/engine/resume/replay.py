@@ -50,6 +50,7 @@ from ocsync.errors import (
 )
 from ocsync.field_paths import is_inside_xp_key, json_equal, value_at
 from ocsync.models import Intent, Outcome, Ref, State, Step
+from ocsync.plan import created_refs
 from ocsync.schema import kind_of, ref_key
 
 _TRIES = 6
@@ -133,15 +134,20 @@ class Replay:
             return self._failed(step, error)
 
     async def _write(self, step: Step, prepared: PreparedRequest | None) -> Outcome:
-        """Send the request of *step*, again where that is safe, until its outcome is known."""
+        """Send the request of *step*, again where that is safe, until its outcome is known.
+
+        Only a read decides whether a put that creates something else too is sent again: a second
+        one would replace what the first one filled in (a buyer's own catalog as its default).
+        """
         late = self._is_late(step)
+        once = late or _writes_stock(step) or bool(created_refs(step.change))
         lost = refused = 0
         asked = 0.0
         while True:
             try:
                 async with self._session.api.turn(2) if late else nullcontext():
                     ready = await self._prepare(step) if late or prepared is None else prepared
-                    attempt = await self._send(step, ready, once=late or _writes_stock(step))
+                    attempt = await self._send(step, ready, once=once)
             except NotApplied as refusal:
                 refused, asked = refused + 1, asked + refusal.seconds
                 if asked > self._session.api.max_wait:
@@ -156,7 +162,7 @@ class Replay:
             lost += 1
             if settled:
                 return settled
-            if lost == _TRIES or not (late or _writes_stock(step)):
+            if lost == _TRIES or not once:
                 return self._end(step, State.FAILED, message=attempt.error.message)
             longest = min(_FIRST_PAUSE * 2**lost, _LONGEST_PAUSE)
             await self._session.sleep(random.uniform(0, longest))

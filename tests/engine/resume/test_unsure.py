@@ -198,3 +198,40 @@ def test_a_second_step_may_reach_into_what_the_first_left_empty(ocsync: Run, sho
     ocsync("stage", "set", "product/P", "DefaultSupplierID=S2", "xp.b:=1")
     report = resume(shop, ResumeOptions(verify=True, settle=0.0))
     assert (report.exit_code, report.run.steps) == (ExitCode.DONE, 2), report
+
+
+PUT_B = {"method": "PUT", "path": "/buyers/B"}
+
+
+@pytest.mark.parametrize("replace", [True, False])
+@pytest.mark.parametrize("rules", [
+    [{**PUT_B, "status": 504, "effect": True}],
+    [{**PUT_B, "action": "reset", "effect": True}],
+    [{**PUT_B, "status": 500}],
+    [{**PUT_B, "status": 504, "effect": True}, {"method": "GET", "path": "/buyers/B", "status": 400,
+                                                "after": 1}],
+], ids=["504", "reset", "no effect", "not read"])  # fmt: skip
+def test_a_created_buyer_keeps_its_own_catalog_when_the_answer_is_lost(
+    ocsync: Run, shop: Shop, rules: list[dict[str, Any]], replace: bool
+) -> None:
+    """A second put without a default catalog would take away the one that the first one gave it."""
+    ocsync("stage", "put", "buyer/B", "Name=b", *["--replace"] * replace)
+    shop.faults(*rules)
+    first = resume(shop)
+    assert first.run.counts == ({"unknown": 1} if len(rules) > 1 else {"done": 1})
+    assert resume(shop).exit_code == ExitCode.DONE
+    assert shop.get("/buyers/B")["DefaultCatalogID"] == "B"
+
+
+def test_a_buyer_that_someone_else_changed_since_it_was_created_is_not_replaced(
+    ocsync: Run, shop: Shop
+) -> None:
+    ocsync("stage", "put", "buyer/B", "Name=b", "--replace")
+    shop.faults({**PUT_B, "status": 504, "effect": True},
+                {"method": "GET", "path": "/buyers/B", "status": 400, "after": 1})  # fmt: skip
+    assert resume(shop).run.counts == {"unknown": 1}
+    shop.call("PATCH", "/buyers/B", {"Name": "theirs"})
+
+    assert resume(shop).exit_code == ExitCode.CONFLICT
+    assert shop.get("/buyers/B")["Name"] == "theirs"
+    assert shop.get("/buyers/B")["DefaultCatalogID"] == "B"
