@@ -42,8 +42,6 @@ AVOID: dict[str, str] = {
     "others when a run is undone.",
     "sum before": "A quantity counts as a conflict where it is a sum before the run, though an "
     "earlier edit ends that.",
-    "brought beside": "A category product that is there already is not sent, although that would "
-    "bring the missing catalog product back.",
     "expected of what comes": "An expected value of what another step brings into being counts as a "
     "conflict, until the next resume.",
     "null expected": "An expected value after a sum that began with null counts as a conflict.",
@@ -95,11 +93,6 @@ def _sum_before(case: Case) -> bool:
     return STOCK in case.entry.fields and bool(value_at(case.there, TRACKING))
 
 
-def _brought_beside(case: Case) -> bool:
-    lacks = any(not case.before.has(ref) for ref in brought_by(case.entry.ref))
-    return case.kind.assignment and case.there is not None and lacks
-
-
 def _expected_new(case: Case) -> bool:
     made = any(one.op in (Op.PUT, Op.ASSIGN) for one in case.mine)
     return bool(case.entry.expect) and case.there is None and not made
@@ -142,7 +135,6 @@ def _first_breaks(case: Case) -> bool:
 GUARDS: dict[str, Callable[[Case], bool]] = {
     "inherited under an undo": _inherited,
     "sum before": _sum_before,
-    "brought beside": _brought_beside,
     "null expected": _null_expected,
     "expected of what comes": _expected_new,
     "null under a sum": _null_under_sum,

@@ -6,6 +6,7 @@ values before; only the few fields of each step stay in memory.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -26,7 +27,7 @@ from ocsync.errors import OcsyncError
 from ocsync.events import ReadDone, Reading
 from ocsync.late_order import watched_fields
 from ocsync.models import CREATING_OPS, Fields, Intent, Op, Ref, Step
-from ocsync.plan import created_refs
+from ocsync.plan import created_refs, linked_refs
 from ocsync.schema import SUMMED_QUANTITY, kind_of, ref_key
 from ocsync.store import Run
 
@@ -85,9 +86,11 @@ def prepare_request(step: Step, current: Document | None) -> PreparedRequest:
     """Return the request of *step*, given the *current* document.
 
     A kind whose reads lag is never *same*: a stale read does not prove that a write is needless.
+    Nor is one whose writes link something else that may be missing (see `_unlinked`).
     """
     sent = resolve_values(step.change, current)
-    same = is_unchanged(step.change, sent, current) and not kind_of(step.ref).eventually_consistent
+    needless = not (kind_of(step.ref).eventually_consistent or linked_refs(step.ref))
+    same = needless and is_unchanged(step.change, sent, current)
     puts = step.change.op is Op.PUT and not step.change.replace
     if puts and is_as_created(step.change, sent, current):
         same = True  # a stale read does no harm: the server would refuse the put
@@ -132,6 +135,19 @@ async def _summed_conflict(
     return StepConflict(step.number, step.ref, {}, f"{text}: stage those instead") if text else None
 
 
+async def _unlinked(session: Session, steps: Iterable[Step]) -> set[int]:
+    """Return the numbers of the *steps* that link something which does not exist, or is not shown.
+
+    Such a step is sent although its own ref is as staged.
+    """
+    linking: dict[Ref, list[int]] = defaultdict(list)
+    for step in steps:
+        for ref in linked_refs(step.ref):
+            linking[ref].append(step.number)
+    reads = read_current(session.api, linking)
+    return {n async for ref, found in reads if not isinstance(found, dict) for n in linking[ref]}
+
+
 class Preflight(NamedTuple):
     """The results of the reads: *prepared* requests by step number, and conflicts.
 
@@ -169,7 +185,8 @@ async def run_preflight(
     preflight = Preflight({}, [], [], {})
     creates = _created_keys([*plan, *steps])
     group: list[tuple[Ref, Document | None]] = []
-    read = same = 0
+    linking: list[Step] = []
+    read = 0
     async for ref, current in read_current(
         session.api, [step.ref for step in first_steps.values()]
     ):
@@ -181,7 +198,8 @@ async def run_preflight(
             continue
         step = first_steps[ref_key(ref)]
         prepared = prepare_request(step, current)
-        same += prepared.same
+        if linked_refs(ref) and is_unchanged(step.change, prepared.sent, current):
+            linking.append(step)
         preflight.prepared[step.number] = prepared
         if watched := watched_fields(kind_of(ref)):
             preflight.watched[step.number] = values_before(watched, current)
@@ -199,6 +217,10 @@ async def run_preflight(
             group = []
     if run and group:
         run.record_before(group)
+    unlinked = await _unlinked(session, linking)
+    for number in {step.number for step in linking} - unlinked:
+        preflight.prepared[number] = preflight.prepared[number]._replace(same=True)
+    same = sum(prepared.same for prepared in preflight.prepared.values())
     session.emit(ReadDone(read, same))
     preflight.conflicts.sort()
     preflight.missing.sort()
