@@ -42,8 +42,6 @@ AVOID: dict[str, str] = {
     "others when a run is undone.",
     "sum before": "A quantity counts as a conflict where it is a sum before the run, though an "
     "earlier edit ends that.",
-    "expected of what comes": "An expected value of what another step brings into being counts as a "
-    "conflict, until the next resume.",
     "null expected": "An expected value after a sum that began with null counts as a conflict.",
     "null under a sum": "The undo of a sum that began with null ends with 0.",
     "sum under an undo": "The undo of stock that is the sum over variants is refused, or left out.",
@@ -93,11 +91,6 @@ def _sum_before(case: Case) -> bool:
     return STOCK in case.entry.fields and bool(value_at(case.there, TRACKING))
 
 
-def _expected_new(case: Case) -> bool:
-    made = any(one.op in (Op.PUT, Op.ASSIGN) for one in case.mine)
-    return bool(case.entry.expect) and case.there is None and not made
-
-
 def _null_expected(case: Case) -> bool:
     if case.there is None or any(one.op in (Op.PUT, Op.ASSIGN) for one in case.mine):
         return False
@@ -136,7 +129,6 @@ GUARDS: dict[str, Callable[[Case], bool]] = {
     "inherited under an undo": _inherited,
     "sum before": _sum_before,
     "null expected": _null_expected,
-    "expected of what comes": _expected_new,
     "null under a sum": _null_under_sum,
     "sum under an undo": _sum_under_undo,
     "null default": _null_default,

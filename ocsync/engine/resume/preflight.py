@@ -168,6 +168,15 @@ def _created_keys(steps: Iterable[Step]) -> set[str]:
     return set(map(ref_key, refs))
 
 
+def _makers(steps: Iterable[Step]) -> dict[str, set[int]]:
+    """Return, by its key, the steps that create a ref beside their own."""
+    makers: dict[str, set[int]] = defaultdict(set)
+    for step in steps:
+        for ref in created_refs(step.change):
+            makers[ref_key(ref)].add(step.number)
+    return makers
+
+
 async def run_preflight(
     session: Session,
     steps: Sequence[Step],
@@ -177,13 +186,15 @@ async def run_preflight(
     """Read the entities that *steps* of *plan* write and compare them; *run* keeps the documents.
 
     Of a ref with several steps only the first is compared with the current document. A ref that
-    cannot be read is left unprepared: the replay reads it again before its step.
+    cannot be read is left unprepared: the replay reads it again before its step. So is one with
+    expected values that a step before its own creates.
     """
     first_steps: dict[str, Step] = {}
     for step in steps:
         first_steps.setdefault(ref_key(step.ref), step)
     preflight = Preflight({}, [], [], {})
     creates = _created_keys([*plan, *steps])
+    makers = _makers([*plan, *steps])
     group: list[tuple[Ref, Document | None]] = []
     linking: list[Step] = []
     read = 0
@@ -197,6 +208,13 @@ async def run_preflight(
         if isinstance(current, OcsyncError):
             continue
         step = first_steps[ref_key(ref)]
+        group.append((ref, current))
+        if run and len(group) >= _GROUP_SIZE:
+            run.record_before(group)
+            group = []
+        awaited = makers.get(ref_key(ref), set()).intersection(step.needs)
+        if awaited and step.change.expect and current is None:
+            continue
         prepared = prepare_request(step, current)
         if linked_refs(ref) and is_unchanged(step.change, prepared.sent, current):
             linking.append(step)
@@ -211,10 +229,6 @@ async def run_preflight(
         elif current is None and step.change.op is Op.SET and ref_key(ref) not in creates:
             reason = "it does not exist, and set cannot create it (stage put)"
             preflight.missing.append(StepConflict(step.number, ref, {}, reason))
-        group.append((ref, current))
-        if run and len(group) >= _GROUP_SIZE:
-            run.record_before(group)
-            group = []
     if run and group:
         run.record_before(group)
     unlinked = await _unlinked(session, linking)
