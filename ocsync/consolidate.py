@@ -38,7 +38,7 @@ from ocsync.field_paths import (
 )
 from ocsync.models import Change, ContradictedExpectation, Entry, Fields, Op, Ref
 from ocsync.ordering import Barrier, Ordering
-from ocsync.schema import field_at, kind_of, ref_key
+from ocsync.schema import field_at, ids_of, kind_of, ref_key
 
 
 def consolidate(entries: Iterable[Entry]) -> list[Change]:
@@ -316,8 +316,8 @@ class _RefAccumulator:
             before = expected - amount if amount and isinstance(expected, int | float) else expected
             staged = self.expect.setdefault(path, before)
             expected = before
-        is_empty = staged is None and expected in _EMPTY and self._is_omitted(path)
-        if not is_empty and not json_equal(staged, expected):
+        filled_in = staged is None and self._may_be_filled_in(path, expected)
+        if not filled_in and not json_equal(staged, expected):
             self.contradicted.append(ContradictedExpectation(seq, path, expected, staged))
 
     def _staged_value(self, path: str) -> Any:
@@ -336,6 +336,19 @@ class _RefAccumulator:
         for name, value in self.fields.items():
             merge(known, name, value)
         return known[path] if path in known else value_at(nest(known), path)
+
+    def _may_be_filled_in(self, path: str, expected: Any) -> bool:
+        """Return whether the server may have *expected* where the entries leave nothing.
+
+        A put that creates a buyer leaves it with its own catalog as the default.
+        """
+        ids = ids_of(self.ref)
+        own = {
+            ids[m.ids[-1]].casefold() for m in kind_of(self.ref).creates if m.unless_field == path
+        }
+        if self.has_put and isinstance(expected, str) and expected.casefold() in own:
+            return True
+        return expected in _EMPTY and self._is_omitted(path)
 
     def _is_omitted(self, path: str) -> bool:
         """Return whether a put or an assign replaces the value at *path* without naming one.

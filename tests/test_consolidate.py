@@ -289,6 +289,21 @@ def test_after_a_put_a_flag_without_a_known_default_is_off(expected: object, hol
     assert not change.expect, "the marketplace does not decide it"
 
 
+@pytest.mark.parametrize(("named", "expected", "holds"), [
+    ({}, "b", True), ({}, None, True), ({}, "C", False),
+    ({"DefaultCatalogID": None}, "B", True), ({"DefaultCatalogID": "C"}, "B", False),
+])  # fmt: skip
+def test_after_a_put_a_buyer_may_have_its_own_catalog(
+    named: dict[str, Any], expected: object, holds: bool
+) -> None:
+    [change] = net(
+        entry("put", "buyer/B", {"Name": "b", **named}),
+        set_({"Active": True}, "buyer/B", expect={"DefaultCatalogID": expected}),
+    )
+    assert bool(change.contradicted) is not holds
+    assert not change.expect
+
+
 def test_a_put_keeps_what_only_a_creation_sets() -> None:
     [change] = net(
         entry("put", "catalog/C", {"Name": "c"}, replace=True),
