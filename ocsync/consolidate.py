@@ -118,10 +118,12 @@ class _RefAccumulator:
     """The entries of one ref, folded in order.
 
     The request in the making is *op*, *fields* and *sums*. Requests that have to go before it are
-    *finished*; *finished_fields* are the values that these leave in the entity. *has_put* says that
-    one of all is a put, so that fields nobody named are at the server's defaults; *has_side_effect*
-    says that one of *finished* has an effect that nothing later undoes. The first *divided* ones of
-    *finished* are sent whatever comes later, because edits of other refs depend on them.
+    *finished*; *finished_fields* are the values that these leave in the entity, and *finished_sums*
+    what they add to values of the server's own. *has_put* says that one of all is a put, so that
+    fields nobody named are at the server's defaults; *has_side_effect* says that one of *finished*
+    has an effect that nothing later undoes. The first *divided* ones of *finished* are sent
+    whatever comes later, because edits of other refs depend on them. *expect* is what the server
+    must have before the first request; at *null_is_zero* an expected 0 may be null.
 
     Numbers of entries of the request in the making: *first* is the first one, *replaced* the first
     that replaces all that may have been there, *written* maps a path to the first that wrote it.
@@ -131,10 +133,12 @@ class _RefAccumulator:
         self.ref = ref
         self.finished: list[Change] = []
         self.finished_fields: Fields = {}
+        self.finished_sums: Fields = {}
         self.divided = 0
         self.has_put = False
         self.has_side_effect = False
         self.expect: Fields = {}
+        self.null_is_zero: set[str] = set()
         self.contradicted: list[ContradictedExpectation] = []
         self._begin(Op.SET)
 
@@ -187,7 +191,10 @@ class _RefAccumulator:
         """
         self._finish()
         first = msgspec.structs.replace(
-            self.finished[0], expect=self.expect, contradicted=tuple(self.contradicted)
+            self.finished[0],
+            expect=self.expect,
+            null_is_zero=tuple(sorted(self.null_is_zero)),
+            contradicted=tuple(self.contradicted),
         )
         return [first, *self.finished[1:]]
 
@@ -233,7 +240,7 @@ class _RefAccumulator:
         fields = self._as_created(entry) if self.has_put else dict(entry.fields)
         entries = [n for change in needless for n in change.entries] + self.entries
         del self.finished[kept:]
-        self.finished_fields = {}
+        self.finished_fields, self.finished_sums = {}, {}
         first, written, replaced = self.first, self.written, self.replaced
         self._begin(entry.op, replace=replace)
         self.first, self.written = first, written
@@ -289,8 +296,12 @@ class _RefAccumulator:
             )
         )
         self.has_side_effect |= self._drops_side_effect({})
-        for path, value in self.fields.items():
-            merge(self.finished_fields, path, value)
+        summed = {path: self._staged_value(path) for path in self.sums}
+        for path, value in {**self.fields, **summed}.items():
+            if value is not MISSING:
+                merge(self.finished_fields, path, value)
+            else:
+                self.finished_sums[path] = self._amount(path)
         self._begin(Op.SET)
 
     def expect_current(self, path: str, current: Any) -> tuple[Any, str]:
@@ -301,24 +312,44 @@ class _RefAccumulator:
         staged = self._staged_value(path)
         if staged is not MISSING:
             return staged, ""
-        amount = self.sums.get(path, 0)
-        if amount and current is None:
-            return None, f"is on the server, and a staged adjustment adds {amount} to it"
-        if not json_equal(self.expect.get(path, current), current):
-            value = msgspec.json.encode(self.expect[path]).decode()
+        expected = self.expect.get(path, current)
+        if not json_equal(expected, current) and not (
+            current is None and path in self.null_is_zero
+        ):
+            value = msgspec.json.encode(expected).decode()
             return current, f"is on the server, but a staged edit expects {value}"
-        return current + amount if amount else current, ""
+        amount = self._amount(path)
+        return current if amount is None else (current or 0) + amount, ""
 
     def _expect(self, seq: int, path: str, expected: Any) -> None:
         staged = self._staged_value(path)
         if staged is MISSING:
-            amount = self.sums.get(path, 0)
-            before = expected - amount if amount and isinstance(expected, int | float) else expected
-            staged = self.expect.setdefault(path, before)
-            expected = before
+            staged = self._expect_of_server(path, expected)
         filled_in = staged is None and self._may_be_filled_in(path, expected)
         if not filled_in and not json_equal(staged, expected):
             self.contradicted.append(ContradictedExpectation(seq, path, expected, staged))
+
+    def _expect_of_server(self, path: str, expected: Any) -> Any:
+        """Return the value at *path* as expected so far, with *expected* carried if nothing was.
+
+        Before a sum the server has the difference; where that is 0 it may have null as well.
+        """
+        amount = self._amount(path)
+        if amount is None:
+            return self.expect.setdefault(path, expected)
+        if isinstance(expected, int | float):
+            before = expected - amount
+            if path not in self.expect:
+                self.expect[path] = before
+                self.null_is_zero |= set() if before else {path}
+            if json_equal(self.expect[path] or 0, before):
+                return expected
+        return (self.expect.get(path) or 0) + amount
+
+    def _amount(self, path: str) -> Any:
+        """Return the sum of the adjustments of the server's value at *path*; None for none."""
+        sums = [some[path] for some in (self.finished_sums, self.sums) if path in some]
+        return sum(sums) if sums else None
 
     def _staged_value(self, path: str) -> Any:
         """Return the value that the entries leave at *path*; MISSING if the server has it."""

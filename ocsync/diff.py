@@ -260,6 +260,10 @@ def _parse_instant(text: str) -> datetime | str:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def unmet_expectations(ref: Ref, expect: Mapping[str, Any], current: Document | None) -> Fields:
-    """Return the expectations that *current* does not meet: path -> the value it has."""
-    return {path: pair["found"] for path, pair in diff(ref, dict(expect), current).items()}
+def unmet_expectations(change: Change, current: Document | None) -> Fields:
+    """Return the expectations of *change* that *current* does not meet: path -> its value."""
+    return {
+        path: pair["found"]
+        for path, pair in diff(change.ref, change.expect, current).items()
+        if pair["found"] is not None or path not in change.null_is_zero
+    }

@@ -42,7 +42,6 @@ AVOID: dict[str, str] = {
     "others when a run is undone.",
     "sum before": "A quantity counts as a conflict where it is a sum before the run, though an "
     "earlier edit ends that.",
-    "null expected": "An expected value after a sum that began with null counts as a conflict.",
     "null under a sum": "The undo of a sum that began with null ends with 0.",
     "sum under an undo": "The undo of stock that is the sum over variants is refused, or left out.",
     "null default": "The undo of a put puts a default in the place of a null.",
@@ -91,16 +90,6 @@ def _sum_before(case: Case) -> bool:
     return STOCK in case.entry.fields and bool(value_at(case.there, TRACKING))
 
 
-def _null_expected(case: Case) -> bool:
-    if case.there is None or any(one.op in (Op.PUT, Op.ASSIGN) for one in case.mine):
-        return False
-    given = {path for one in case.mine if one.op is Op.SET for path in one.fields}
-    return any(
-        value is not None and path not in given and value_at(case.there, path) is None
-        for path, value in case.entry.expect.items()
-    )
-
-
 def _null_under_sum(case: Case) -> bool:
     sums = case.entry.fields if case.entry.op is Op.ADJUST and case.there else {}
     return case.mode.undo and any(value_at(case.there, path) is None for path in sums)
@@ -128,7 +117,6 @@ def _first_breaks(case: Case) -> bool:
 GUARDS: dict[str, Callable[[Case], bool]] = {
     "inherited under an undo": _inherited,
     "sum before": _sum_before,
-    "null expected": _null_expected,
     "null under a sum": _null_under_sum,
     "sum under an undo": _sum_under_undo,
     "null default": _null_default,

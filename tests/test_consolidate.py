@@ -171,6 +171,42 @@ def test_an_expectation_after_a_sum_speaks_of_the_base() -> None:
     assert change.expect == {QUANTITY: 6}
 
 
+@pytest.mark.parametrize(("before", "after", "expect", "null_is_zero"), [
+    ({}, {QUANTITY: 3}, {QUANTITY: 0}, (QUANTITY,)),
+    ({}, {QUANTITY: 4}, {QUANTITY: 1}, ()),
+    ({QUANTITY: None}, {QUANTITY: 3}, {QUANTITY: None}, ()),
+    ({QUANTITY: 0}, {QUANTITY: 3}, {QUANTITY: 0}, ()),
+])  # fmt: skip
+def test_a_sum_may_have_begun_with_null(
+    before: dict[str, Any], after: dict[str, Any], expect: dict[str, Any], null_is_zero: Any
+) -> None:
+    [change] = net(entry("adjust", REF, {QUANTITY: 3}, expect=before), set_({"a": 5}, expect=after))
+    assert (change.expect, change.null_is_zero) == (expect, null_is_zero)
+    assert not change.contradicted
+
+
+@pytest.mark.parametrize(("before", "after", "staged"), [
+    ({QUANTITY: None}, {QUANTITY: 4}, 3), ({QUANTITY: 1}, {QUANTITY: 3}, 4), ({}, {QUANTITY: None}, 3),
+])  # fmt: skip
+def test_what_a_sum_cannot_come_to_is_contradicted(
+    before: dict[str, Any], after: dict[str, Any], staged: int
+) -> None:
+    [change] = net(entry("adjust", REF, {QUANTITY: 3}, expect=before), set_({"a": 5}, expect=after))
+    found = ContradictedExpectation(2, QUANTITY, after[QUANTITY], staged)
+    assert change.contradicted == (found,)
+
+
+def test_a_sum_counts_in_the_requests_after_its_own() -> None:
+    ref, number = "product/P", "QuantityMultiplier"
+    first, second = net(
+        entry("adjust", ref, {number: 2}), set_({"DefaultSupplierID": "S1"}, ref),
+        set_({"DefaultSupplierID": "S2"}, ref, expect={number: 5}),
+        entry("adjust", ref, {number: 1}), set_({"Name": "p"}, ref, expect={number: 6}),
+    )  # fmt: skip
+    assert (first.adjust, first.expect, second.adjust) == ({number: 2}, {number: 3}, {number: 1})
+    assert not first.contradicted
+
+
 def test_two_expectations_that_contradict_each_other_are_broken() -> None:
     [change] = net(set_({"a": 1}, expect={QUANTITY: 3}), set_({"b": 1}, expect={QUANTITY: 4}))
     assert change.contradicted == (ContradictedExpectation(2, QUANTITY, 4, 3),)

@@ -111,7 +111,7 @@ def conflict_of(
     """Return the conflict of *step* with the *current* document, or None."""
     fields = {
         path: {"expected": step.change.expect[path], "found": found}
-        for path, found in unmet_expectations(step.ref, step.change.expect, current).items()
+        for path, found in unmet_expectations(step.change, current).items()
     }
     for contradiction in step.change.contradicted:
         fields[contradiction.field] = {
