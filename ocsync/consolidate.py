@@ -10,7 +10,8 @@ changes leaves the marketplace exactly as sending every entry, one by one, would
   edits of the fields that decide it or that it copies; so is a value with an effect that a later
   one does not undo (a product stays linked to each default supplier it had).
 - adjust: sums up; set then adjust is a set of the sum, adjust then set is the set; after a put that
-  leaves the field to the server it is a second change, to be sent after the first.
+  leaves the field to the server it is a second change, to be sent after the first; so is one of
+  stock after a change of what that is the sum of.
 - assign: replaces an earlier assign whole.
 - across refs: an entry is not folded over one of another ref that depends on the state between (see
   `ordering`); it begins another change, which names the entries that are sent before it.
@@ -38,7 +39,14 @@ from ocsync.field_paths import (
 )
 from ocsync.models import Change, ContradictedExpectation, Entry, Fields, Op, Ref
 from ocsync.ordering import Barrier, Ordering
-from ocsync.schema import field_at, ids_of, kind_of, ref_key
+from ocsync.schema import (
+    SUMMED_QUANTITY,
+    VARIANT_TRACKING,
+    field_at,
+    ids_of,
+    kind_of,
+    ref_key,
+)
 
 
 def consolidate(entries: Iterable[Entry]) -> list[Change]:
@@ -208,8 +216,9 @@ class _RefAccumulator:
             merge(self.fields, path, value)
 
     def _adjust(self, entry: Entry) -> None:
-        builds = bool(entry.fields.keys() - self.fields.keys())
-        if builds and (self.op is Op.PUT or self._changes_parent()):
+        builds = entry.fields.keys() - self.fields.keys()
+        tracks = SUMMED_QUANTITY in builds and VARIANT_TRACKING in self.fields
+        if builds and (self.op is Op.PUT or self._changes_parent() or tracks):
             self._finish()
         for path, amount in entry.fields.items():
             if path in self.fields:

@@ -40,8 +40,6 @@ from tests.scenarios import (
 AVOID: dict[str, str] = {
     "inherited under an undo": "What a child product shows of its parent counts as written by "
     "others when a run is undone.",
-    "sum before": "A quantity counts as a conflict where it is a sum before the run, though an "
-    "earlier edit ends that.",
     "null under a sum": "The undo of a sum that began with null ends with 0.",
     "sum under an undo": "The undo of stock that is the sum over variants is refused, or left out.",
     "null default": "The undo of a put puts a default in the place of a null.",
@@ -86,10 +84,6 @@ def _inherited(case: Case) -> bool:
     return case.mode.undo and any([*parents, edits and value_at(case.there, "ParentID")])
 
 
-def _sum_before(case: Case) -> bool:
-    return STOCK in case.entry.fields and bool(value_at(case.there, TRACKING))
-
-
 def _null_under_sum(case: Case) -> bool:
     sums = case.entry.fields if case.entry.op is Op.ADJUST and case.there else {}
     return case.mode.undo and any(value_at(case.there, path) is None for path in sums)
@@ -116,7 +110,6 @@ def _first_breaks(case: Case) -> bool:
 
 GUARDS: dict[str, Callable[[Case], bool]] = {
     "inherited under an undo": _inherited,
-    "sum before": _sum_before,
     "null under a sum": _null_under_sum,
     "sum under an undo": _sum_under_undo,
     "null default": _null_default,

@@ -207,6 +207,14 @@ def test_a_sum_counts_in_the_requests_after_its_own() -> None:
     assert not first.contradicted
 
 
+def test_a_sum_of_stock_begins_with_what_is_shown_once_it_is_no_sum() -> None:
+    ref, stock = "product/P", "Inventory.QuantityAvailable"
+    first, second = net(
+        set_({"Inventory.VariantLevelTracking": False}, ref), entry("adjust", ref, {stock: 3})
+    )
+    assert (first.adjust, second.adjust) == ({}, {stock: 3})
+
+
 def test_two_expectations_that_contradict_each_other_are_broken() -> None:
     [change] = net(set_({"a": 1}, expect={QUANTITY: 3}), set_({"b": 1}, expect={QUANTITY: 4}))
     assert change.contradicted == (ContradictedExpectation(2, QUANTITY, 4, 3),)

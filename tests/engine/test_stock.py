@@ -175,3 +175,29 @@ def test_a_put_that_only_takes_away_is_not_done_before_it_took_effect(
     assert tried
     assert result.code == 5, result
     assert shop.get("/catalogs/C")["Description"] == "long"
+
+
+TRACKED = {"ID": "P", "Name": "p", "Inventory": {"Enabled": True, "VariantLevelTracking": True}}
+
+
+@pytest.mark.parametrize(("edits", "code"), [
+    (["put product/P Name=q --replace", "set product/P Inventory.QuantityAvailable=3"], 0),
+    (["set product/P Inventory.VariantLevelTracking=false",
+      "set product/P Inventory.QuantityAvailable=3"], 0),
+    (["set product/P Inventory.VariantLevelTracking=false",
+      "adjust product/P Inventory.QuantityAvailable+=3"], 0),
+    (["set product/P Name=q", "set product/P Inventory.QuantityAvailable=3"], 6),
+    (["put product/P Name=q Inventory.VariantLevelTracking=true --replace",
+      "set product/P Inventory.QuantityAvailable=3"], 6),
+])  # fmt: skip
+def test_stock_is_written_where_an_earlier_edit_ends_its_sum(
+    ocsync: Run, shop: Shop, edits: list[str], code: int
+) -> None:
+    """While a product tracks its variants, its stock is theirs, and a write of it never shows."""
+    shop.seed(product=[TRACKED])
+    for edit in edits:
+        assert ocsync("stage", *edit.split()).code == 0
+    result = ocsync("resume", "--verify")
+    assert result.code == code, result
+    assert ("is the sum over its variants" in result.out) is bool(code)
+    assert shop.get("/products/P")["Inventory"]["QuantityAvailable"] == (0 if code else 3)

@@ -22,7 +22,7 @@ from ocsync.diff import (
     values_before,
 )
 from ocsync.engine.session import Session
-from ocsync.engine.summed_stock import sum_text
+from ocsync.engine.summed_stock import ends_tracking, sum_text
 from ocsync.errors import OcsyncError
 from ocsync.events import ReadDone, Reading
 from ocsync.late_order import watched_fields
@@ -128,10 +128,10 @@ def conflict_of(
 async def _summed_conflict(
     session: Session, step: Step, current: Document | None
 ) -> StepConflict | None:
-    """Return the conflict of a step that writes a quantity which is a sum; None for none."""
+    """Return the conflict of a step that writes a quantity which is a sum then; None for none."""
     if SUMMED_QUANTITY not in {**step.change.fields, **step.change.adjust}:
         return None
-    text = await sum_text(session, step.ref, current)
+    text = await sum_text(session, step.ref, None if ends_tracking(step.change) else current)
     return StepConflict(step.number, step.ref, {}, f"{text}: stage those instead") if text else None
 
 
