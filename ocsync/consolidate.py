@@ -131,7 +131,7 @@ class _RefAccumulator:
     fields nobody named are at the server's defaults; *has_side_effect* says that one of *finished*
     has an effect that nothing later undoes. The first *divided* ones of *finished* are sent
     whatever comes later, because edits of other refs depend on them. *expect* is what the server
-    must have before the first request; at *null_is_zero* an expected 0 may be null.
+    must have before the first request; at *null_is_empty* it may have null for 0 or false.
 
     Numbers of entries of the request in the making: *first* is the first one, *replaced* the first
     that replaces all that may have been there, *written* maps a path to the first that wrote it.
@@ -146,7 +146,7 @@ class _RefAccumulator:
         self.has_put = False
         self.has_side_effect = False
         self.expect: Fields = {}
-        self.null_is_zero: set[str] = set()
+        self.null_is_empty: set[str] = set()
         self.contradicted: list[ContradictedExpectation] = []
         self._begin(Op.SET)
 
@@ -201,7 +201,7 @@ class _RefAccumulator:
         first = msgspec.structs.replace(
             self.finished[0],
             expect=self.expect,
-            null_is_zero=tuple(sorted(self.null_is_zero)),
+            null_is_empty=tuple(sorted(self.null_is_empty)),
             contradicted=tuple(self.contradicted),
         )
         return [first, *self.finished[1:]]
@@ -322,9 +322,8 @@ class _RefAccumulator:
         if staged is not MISSING:
             return staged, ""
         expected = self.expect.get(path, current)
-        if not json_equal(expected, current) and not (
-            current is None and path in self.null_is_zero
-        ):
+        filled_in = current is None and path in self.null_is_empty
+        if not filled_in and not json_equal(expected, current):
             value = msgspec.json.encode(expected).decode()
             return current, f"is on the server, but a staged edit expects {value}"
         amount = self._amount(path)
@@ -341,19 +340,30 @@ class _RefAccumulator:
     def _expect_of_server(self, path: str, expected: Any) -> Any:
         """Return the value at *path* as expected so far, with *expected* carried if nothing was.
 
-        Before a sum the server has the difference; where that is 0 it may have null as well.
+        Before a sum the server has the difference; where that is 0 it may have null as well. So it
+        may where the entries name another member of a model: they fill in the rest of it.
         """
         amount = self._amount(path)
         if amount is None:
+            if path not in self.expect and self._names_beside(path):
+                self.null_is_empty.add(path)
             return self.expect.setdefault(path, expected)
         if isinstance(expected, int | float):
             before = expected - amount
             if path not in self.expect:
                 self.expect[path] = before
-                self.null_is_zero |= set() if before else {path}
+                self.null_is_empty |= set() if before else {path}
             if json_equal(self.expect[path] or 0, before):
                 return expected
         return (self.expect.get(path) or 0) + amount
+
+    def _names_beside(self, path: str) -> bool:
+        """Return whether the entries name a member of the model that has the field at *path*."""
+        model, _, member = path.partition(".")
+        named = (self.finished_fields, self.finished_sums, self.fields, self.sums)
+        return (
+            bool(member) and model != "xp" and any(is_below(p, model) for one in named for p in one)
+        )
 
     def _amount(self, path: str) -> Any:
         """Return the sum of the adjustments of the server's value at *path*; None for none."""
@@ -388,7 +398,9 @@ class _RefAccumulator:
         }
         if self.has_put and isinstance(expected, str) and expected.casefold() in own:
             return True
-        return expected in _EMPTY and self._is_omitted(path)
+        if expected not in _EMPTY or self._named_value(path) is not MISSING:
+            return False
+        return self._is_omitted(path) or self._names_beside(path)
 
     def _is_omitted(self, path: str) -> bool:
         """Return whether a put or an assign replaces the value at *path* without naming one.

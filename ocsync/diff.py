@@ -265,5 +265,7 @@ def unmet_expectations(change: Change, current: Document | None) -> Fields:
     return {
         path: pair["found"]
         for path, pair in diff(change.ref, change.expect, current).items()
-        if pair["found"] is not None or path not in change.null_is_zero
+        if pair["found"] is not None
+        or path not in change.null_is_empty
+        or not is_blank(pair["wanted"])
     }

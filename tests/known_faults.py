@@ -232,6 +232,10 @@ EXAMPLES: dict[str, Example] = {
     "null expected": Example(PLAIN, [PRICE], Round(
         [edit("adjust", "price-schedule/@S", {"MaxQuantity": 3}),
          edit("set", "price-schedule/@S", {"Name": "t"}, expect={"MaxQuantity": 3})])),
+    "rest of a model": Example(PLAIN, [edit("put", "product/@P", {"Name": "p"})], Round(
+        [edit("set", "product/@P", {"Inventory.Enabled": None}),
+         edit("put", "product/@P", {"Name": "x"}, expect={"Inventory.OrderCanExceed": False},
+              replace=True)])),
     "null under a sum": Example(UNDO, [PRICE], Round(
         [edit("adjust", "price-schedule/@S", {"MaxQuantity": 3})])),
     "null default": Example(UNDO, [

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ocsync.consolidate import consolidate
+from ocsync.diff import unmet_expectations
 from ocsync.models import Change, ContradictedExpectation, Entry, Op
 from tests.builders import entry, numbered
 
@@ -171,17 +172,17 @@ def test_an_expectation_after_a_sum_speaks_of_the_base() -> None:
     assert change.expect == {QUANTITY: 6}
 
 
-@pytest.mark.parametrize(("before", "after", "expect", "null_is_zero"), [
+@pytest.mark.parametrize(("before", "after", "expect", "null_is_empty"), [
     ({}, {QUANTITY: 3}, {QUANTITY: 0}, (QUANTITY,)),
     ({}, {QUANTITY: 4}, {QUANTITY: 1}, ()),
     ({QUANTITY: None}, {QUANTITY: 3}, {QUANTITY: None}, ()),
     ({QUANTITY: 0}, {QUANTITY: 3}, {QUANTITY: 0}, ()),
 ])  # fmt: skip
 def test_a_sum_may_have_begun_with_null(
-    before: dict[str, Any], after: dict[str, Any], expect: dict[str, Any], null_is_zero: Any
+    before: dict[str, Any], after: dict[str, Any], expect: dict[str, Any], null_is_empty: Any
 ) -> None:
     [change] = net(entry("adjust", REF, {QUANTITY: 3}, expect=before), set_({"a": 5}, expect=after))
-    assert (change.expect, change.null_is_zero) == (expect, null_is_zero)
+    assert (change.expect, change.null_is_empty) == (expect, null_is_empty)
     assert not change.contradicted
 
 
@@ -213,6 +214,28 @@ def test_a_sum_of_stock_begins_with_what_is_shown_once_it_is_no_sum() -> None:
         set_({"Inventory.VariantLevelTracking": False}, ref), entry("adjust", ref, {stock: 3})
     )
     assert (first.adjust, second.adjust) == ({}, {stock: 3})
+
+
+@pytest.mark.parametrize(("expected", "found", "meets"), [
+    (False, None, True), (False, False, True), (False, True, False), (True, None, False),
+])  # fmt: skip
+def test_the_rest_of_a_model_may_be_filled_in(expected: bool, found: object, meets: bool) -> None:
+    """The first member that is given makes the others of a null model false."""
+    [change] = net(
+        set_({"Inventory.Enabled": True}, "product/P"),
+        set_({"Name": "p"}, "product/P", expect={"Inventory.OrderCanExceed": expected}),
+    )
+    there = {"Inventory": None if found is None else {"OrderCanExceed": found}}
+    assert not change.contradicted
+    assert bool(unmet_expectations(change, there)) is not meets
+
+
+def test_a_member_that_is_named_is_not_filled_in() -> None:
+    [change] = net(
+        set_({"Inventory.OrderCanExceed": None}, "product/P"),
+        set_({"Name": "p"}, "product/P", expect={"Inventory.OrderCanExceed": False}),
+    )
+    assert change.contradicted
 
 
 def test_two_expectations_that_contradict_each_other_are_broken() -> None:

@@ -84,7 +84,7 @@ def test_what_is_expected_never_contradicts_what_is_staged(
     first = consolidate([*earlier, msgspec.structs.replace(new, expect=expected)])[0]
     assert not [found for found in first.contradicted if found.seq == 99]
     if not any(QUANTITY in e.expect for e in earlier):
-        begins = 0 if current is None and QUANTITY in first.null_is_zero else current
+        begins = 0 if current is None and QUANTITY in first.null_is_empty else current
         assert json_equal(first.expect.get(QUANTITY, current), begins)
 
 
