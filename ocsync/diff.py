@@ -20,7 +20,7 @@ from ocsync.field_paths import (
     value_at,
     with_value,
 )
-from ocsync.models import Change, Fields, Op, Ref
+from ocsync.models import Change, Fields, Intent, Op, Ref
 from ocsync.schema import Field, FieldType, Kind, body_ids, field_at, kind_of
 
 Document = dict[str, Any]
@@ -222,12 +222,18 @@ def values_before(sent: Iterable[str], current: Document | None) -> Fields:
     return {path: value for path, value in values.items() if value is not MISSING}
 
 
-def with_own_writes(current: Document | None, sent: Fields, was: Fields) -> Document | None:
-    """Return *current* with *sent* in it, if it still shows what *was* there before the write."""
+def with_own_write(current: Document | None, intent: Intent) -> Document | None:
+    """Return *current* with what *intent* wrote in it, if it still shows what was there before.
+
+    What a put left out is at its default then.
+    """
+    sent, was = intent.sent, intent.before
     if not all(json_equal(value_at(current, path), was.get(path)) for path in sent):
         return current
+    kind = kind_of(intent.ref)
+    left = (p for p, value in intent.emptied.items() if json_equal(value_at(current, p), value))
     document: Any = current
-    for path, value in sent.items():
+    for path, value in {**{path: _default(kind, path) for path in left}, **sent}.items():
         document = with_value(document, split_path(path), value)
     return document  # type: ignore[no-any-return]
 

@@ -168,7 +168,7 @@ def _is_needed(entry: Entry, edits: Iterable[Entry]) -> bool:
     return any(made & {key_of(one.ref), *named_by(one)} for one in edits if one is not entry)
 
 
-PLAIN, FAULTS, UNDO = Mode(), Mode(faults=True), Mode(undo=True)
+PLAIN, FAULTS, LAG, UNDO = Mode(), Mode(faults=True), Mode(lag=True), Mode(undo=True)
 
 
 def edit(op: str, ref: str, fields: dict[str, Any] | None = None, **more: Any) -> Entry:
@@ -236,6 +236,10 @@ EXAMPLES: dict[str, Example] = {
         [edit("set", "product/@P", {"Inventory.Enabled": None}),
          edit("put", "product/@P", {"Name": "x"}, expect={"Inventory.OrderCanExceed": False},
               replace=True)])),
+    "dropped, then summed": Example(LAG, [
+        edit("put", "product/@P", {"Name": "p", "ShipLength": 2.75})], Round(
+        [edit("put", "product/@P", {"Name": "q"}, replace=True),
+         edit("adjust", "product/@P", {"ShipLength": 0.5})])),
     "null under a sum": Example(UNDO, [PRICE], Round(
         [edit("adjust", "price-schedule/@S", {"MaxQuantity": 3})])),
     "null default": Example(UNDO, [

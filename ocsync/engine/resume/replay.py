@@ -31,7 +31,7 @@ from ocsync.diff import (
     lacks_base,
     request_body,
     values_before,
-    with_own_writes,
+    with_own_write,
 )
 from ocsync.diff import stock_stamp as stamp_of
 from ocsync.engine.polling import poll
@@ -217,7 +217,7 @@ class Replay:
             document = current
         for intent in _not_shown(self._written.get(ref_key(ref), ()), document):
             is_hidden = document is None and intent.absent
-            document = with_own_writes(document, intent.sent, intent.before)
+            document = with_own_write(document, intent)
             if is_hidden and document is not None:
                 document = {**defaults_of(ref), **document}
         return document

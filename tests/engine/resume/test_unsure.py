@@ -118,6 +118,20 @@ def test_a_second_step_of_what_is_read_late_builds_on_the_first(ocsync: Run, cra
         assert sent[-1] == {"DefaultSupplierID": "S2", "xp": {"a": {"x": 0, "b": 1, "c": 2}}}
 
 
+def test_a_sum_after_a_put_begins_with_what_the_put_left_out(ocsync: Run, shop: Shop) -> None:
+    """The read that lags still shows the length that the put has taken away."""
+    shop.switch(product_lag=3.0, lag_get=True)
+    shop.seed(product=[{"ID": "P", "Name": "p", "ShipLength": 2.75, "QuantityMultiplier": 4}])
+    ocsync("stage", "put", "product/P", "Name=q", "--replace")
+    ocsync("stage", "adjust", "product/P", "ShipLength+=0.5", "QuantityMultiplier+=2")
+
+    report = resume(shop, ResumeOptions(verify=True, settle=0.0))
+
+    assert report.exit_code == ExitCode.DONE, report
+    last = json.loads(shop.writes()[-1]["body"])
+    assert last == {"ShipLength": 0.5, "QuantityMultiplier": 3}
+
+
 @pytest.mark.parametrize(("status", "code"), [(403, 4), (400, 6)])
 def test_what_cannot_be_read_is_unknown_and_not_made_twice(
     ocsync: Run, shop: Shop, status: int, code: int
