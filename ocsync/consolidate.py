@@ -233,11 +233,11 @@ class _RefAccumulator:
     def _replace(self, entry: Entry) -> None:
         """Start over from a put or an assign.
 
-        It makes earlier entries needless, except for what an earlier put created, and for what
-        edits of other refs depend on.
+        It makes earlier entries needless, except for what an earlier put created (which one that
+        replaces nothing is to create itself), and for what edits of other refs depend on.
         """
         creates = any(made.unless_field for made in kind_of(self.ref).creates)
-        decided = self.has_put and creates
+        decided = self.has_put and creates and entry.replace
         if self._drops_side_effect(entry.fields) or (decided and self.op is Op.PUT):
             self._finish()
         kept = len(self.finished) if decided or self.has_side_effect else self.divided

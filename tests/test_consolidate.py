@@ -121,7 +121,7 @@ def test_a_put_that_makes_a_catalog_stays_apart_from_what_decides_it() -> None:
     ref = "buyer/B"
     found = net(
         entry("put", ref, {"Name": "a"}), set_({"Active": True}, ref),
-        set_({"DefaultCatalogID": "C"}, ref), entry("put", ref, {"Name": "b"}),
+        set_({"DefaultCatalogID": "C"}, ref), entry("put", ref, {"Name": "b"}, replace=True),
     )  # fmt: skip
     assert [change.op for change in found] == [Op.PUT, Op.PUT]
     assert found[0].fields == {"Name": "a", "Active": True}
@@ -354,6 +354,16 @@ def test_after_a_put_a_flag_without_a_known_default_is_off(expected: object, hol
     )
     assert bool(change.contradicted) is not holds
     assert not change.expect, "the marketplace does not decide it"
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_buyer_that_is_staged_twice_is_created_once(again: bool) -> None:
+    """A second put that replaces the first would drop the catalog that this one brings."""
+    changes = net(
+        entry("put", "buyer/B", {"Name": "a"}),
+        entry("put", "buyer/B", {"Name": "b"}, replace=again),
+    )
+    assert [change.fields["Name"] for change in changes] == (["a", "b"] if again else ["b"])
 
 
 @pytest.mark.parametrize(("named", "expected", "holds"), [

@@ -113,6 +113,13 @@ def test_what_nobody_creates_meets_no_expected_value(ocsync: Run, shop: Shop) ->
     assert not shop.writes()
 
 
+def test_a_buyer_staged_twice_keeps_its_own_catalog(ocsync: Run, shop: Shop) -> None:
+    """As when a file is imported a second time before the first is sent."""
+    stage(ocsync, "put buyer/B Name=b", "put buyer/B Name=b")
+    assert ocsync("resume", "--verify").code == 0
+    assert shop.get("/buyers/B")["DefaultCatalogID"] == "B"
+
+
 def test_a_currency_changes_while_no_product_has_the_price(ocsync: Run, shop: Shop) -> None:
     shop.seed(
         product=[{"ID": "P", "Name": "p", "DefaultPriceScheduleID": "S"}],
