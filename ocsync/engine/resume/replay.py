@@ -9,9 +9,10 @@ its request. A request that the server refused for the rate is made anew from a 
 
 A lost answer is settled by reading. The entity shows what was sent: done. It shows what was there
 before, with the same stamp: made anew. Stock below what was sent, and above what was there: done,
-and sold since. Anything else is unknown, and reported with all three values. A step with an intent
-and no outcome, left by a crash, is settled in the same way. Only a server that cannot be reached
-stops a replay; whatever is wrong with one step is the outcome of that step.
+and sold since. Where a read that lags may show either of them by its age alone, it is repeated for
+as long as it may lag. Anything else is unknown, and reported with all three values. A step with an
+intent and no outcome, left by a crash, is settled in the same way. Only a server that cannot be
+reached stops a replay; whatever is wrong with one step is the outcome of that step.
 """
 
 from __future__ import annotations
@@ -210,11 +211,18 @@ class Replay:
 
     async def _read(self, ref: Ref) -> Document | None:
         """Return what is there now, with this workspace's own writes however far the read lags."""
+        return self._with_own_writes(ref, await self._read_shown(ref))
+
+    async def _read_shown(self, ref: Ref) -> Document | None:
+        """Return what a read shows now, which may lag."""
         document: Document | None = None
         async for _, current in read_current(self._session.api, [ref]):
             if isinstance(current, OcsyncError):
                 raise current
             document = current
+        return document
+
+    def _with_own_writes(self, ref: Ref, document: Document | None) -> Document | None:
         for intent in _not_shown(self._written.get(ref_key(ref), ()), document):
             is_hidden = document is None and intent.absent
             document = with_own_write(document, intent)
@@ -230,38 +238,51 @@ class Replay:
     async def _settle(self, step: Step, intent: Intent) -> Outcome | None:
         """Return the outcome of a request without an answer, or None when it left no trace."""
         try:
-            found = await self._read(step.ref)
-            if self._may_lag(step, intent, found):
-                found = await self._read_until_changed(step, intent)
+            found, proves = await self._read_after(step, intent)
         except ApiError as error:
             text = f"sent, but what came of it cannot be read: {error.message}"
             return self._unknown(step, intent, text, None, status=error.status, code=error.code)
-        if _took_effect(intent, found):
+        if _took_effect(intent, found) and proves:
             self._remember(intent)
             return self._end(step, State.DONE, sent=intent.sent, answered=True)
-        if self._may_lag(step, intent, found):
+        if not proves:
             text = "sent, and reads of it lag: they still show what was there before"
+            if _took_effect(intent, found):
+                text = (
+                    "sent, and reads of it lag: they show that, as they did before an earlier run"
+                )
             return self._unknown(step, intent, text, found)
         if _left_no_trace(intent, found):
             return None
         text = "sent, but what is there now is neither that nor what was there before"
         return self._unknown(step, intent, text, found)
 
-    def _may_lag(self, step: Step, intent: Intent, found: Document | None) -> bool:
-        """Return whether *found* may hide a request that must not be made twice."""
+    async def _read_after(self, step: Step, intent: Intent) -> tuple[Document | None, bool]:
+        """Return what is there after a request without an answer, and whether it proves anything.
+
+        A read that lags may hide a request that must not be made twice. It may also show a value
+        from before an earlier write, which this request was to bring back. It is repeated for as
+        long as reads may lag; a value that has been brought back is there at the end.
+        """
         lags = kind_of(step.ref).eventually_consistent and bool(step.change.adjust)
-        return lags and _left_no_trace(intent, found)
+        shown = await self._read_shown(step.ref)
 
-    async def _read_until_changed(self, step: Step, intent: Intent) -> Document | None:
-        found: Document | None = None
+        def is_open() -> bool:
+            found = self._with_own_writes(step.ref, shown)
+            if _took_effect(intent, found):
+                return False
+            return _took_effect(intent, shown) or (lags and _left_no_trace(intent, found))
 
-        async def changed() -> bool:
-            nonlocal found
-            found = await self._read(step.ref)
-            return not _left_no_trace(intent, found)
+        async def is_settled() -> bool:
+            nonlocal shown
+            shown = await self._read_shown(step.ref)
+            return not is_open()
 
-        await poll(self._session, changed, patience=self._settle_seconds)
-        return found
+        if is_open() and not await poll(self._session, is_settled, patience=self._settle_seconds):
+            if _took_effect(intent, shown):
+                return shown, self._settle_seconds > 0
+            return self._with_own_writes(step.ref, shown), False
+        return self._with_own_writes(step.ref, shown), True
 
     def _unknown(
         self, step: Step, intent: Intent, text: str, found: Document | None, **facts: Any

@@ -10,7 +10,7 @@ import pytest
 from ocsync.engine.recorder import Recorder
 from ocsync.engine.resume.options import ResumeOptions
 from ocsync.errors import ExitCode
-from ocsync.models import Intent
+from ocsync.models import Intent, State
 from tests.builders import Shop
 from tests.conftest import Run
 from tests.crash_points import CrashPoint, crash_resume
@@ -116,6 +116,37 @@ def test_a_second_step_of_what_is_read_late_builds_on_the_first(ocsync: Run, cra
         assert report.exit_code == ExitCode.DONE, report
         sent = [json.loads(r["body"]) for r in shop.writes()]
         assert sent[-1] == {"DefaultSupplierID": "S2", "xp": {"a": {"x": 0, "b": 1, "c": 2}}}
+
+
+@pytest.mark.parametrize(("effect", "lag"), [(True, 0.0), (True, 0.2), (False, 0.2)])
+def test_an_undo_without_an_answer_is_told_from_a_read_of_long_ago(
+    ocsync: Run, shop: Shop, effect: bool, lag: float
+) -> None:
+    """The value that an undo brings back is one that a read which lags shows, too."""
+    shop.switch(product_lag=lag, lag_get=True)
+    shop.seed(product=[{"ID": "P", "Name": "p", "QuantityMultiplier": 1}])
+    ocsync("stage", "adjust", "product/P", "QuantityMultiplier+=2")
+    options = ResumeOptions(settle=0.6)
+    assert resume(shop, options, longest=0.2).exit_code == ExitCode.DONE
+    assert ocsync("rollback").code == 0
+    shop.faults({"method": "PATCH", "path": "/products/P", "status": 504, "effect": effect})
+
+    report = resume(shop, options, longest=0.2)
+    assert report.run.counts == ({"done": 1} if effect else {"unknown": 1})
+    assert shop.state()["product"][0]["QuantityMultiplier"] == (1 if effect else 3)
+
+
+def test_an_undo_without_an_answer_or_time_to_read_is_unknown(ocsync: Run, shop: Shop) -> None:
+    shop.switch(product_lag=0.0, lag_get=True)
+    shop.seed(product=[{"ID": "P", "Name": "p", "QuantityMultiplier": 1}])
+    ocsync("stage", "adjust", "product/P", "QuantityMultiplier+=2")
+    assert resume(shop).exit_code == ExitCode.DONE
+    assert ocsync("rollback").code == 0
+    shop.faults({"method": "PATCH", "path": "/products/P", "status": 504, "effect": True})
+
+    [problem] = resume(shop, ResumeOptions(settle=0.0)).problems
+    assert problem.state is State.UNKNOWN
+    assert "they show that, as they did before an earlier run" in problem.message
 
 
 def test_a_sum_after_a_put_begins_with_what_the_put_left_out(ocsync: Run, shop: Shop) -> None:
