@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -155,6 +156,33 @@ def test_a_deep_xp_path_keeps_what_others_wrote_since_the_first_read(
         assert ocsync("resume", "--verify").code == 0
     assert met
     assert shop.get("/catalogs/C")["xp"] == {"a": {"x": 5, "y": 2, "z": 99}}
+
+
+def test_a_stamp_of_before_an_own_write_is_not_held_against_a_later_read(
+    ocsync: Run, shop: Shop
+) -> None:
+    """The first write changes the stamp, which the read before the second one does not show yet."""
+    shop.switch(product_lag=0.3, lag_get=True)
+    shop.seed(supplier=[{"ID": "S", "Name": "s"}], product=[{"ID": "P", "Name": "p"}])
+    tried: list[str] = []
+
+    def lose_second(request: Request) -> Answer:
+        if request.method == "PUT":
+            tried.append(request.path)
+        if len(tried) != 2 or request.method != "PUT":
+            return request.forward()
+        time.sleep(0.2)  # until the first write is all but shown
+        request.forward()
+        time.sleep(0.15)
+        return Answer(504)
+
+    with between(ocsync, shop, lose_second):
+        ocsync("stage", "put", "product/P", "Name=q", "DefaultSupplierID=S",
+               "Inventory.QuantityAvailable=2", "--replace")  # fmt: skip
+        ocsync("stage", "put", "product/P", "Name=r", "--replace")
+        result = ocsync("resume", "--verify", "--json").events[-1]
+    assert result["run"]["counts"] == {"done": 2}, result
+    assert shop.state()["product"][0]["Name"] == "r"
 
 
 def test_a_put_that_only_takes_away_is_not_done_before_it_took_effect(

@@ -170,11 +170,14 @@ class Replay:
 
     async def _prepare(self, step: Step) -> PreparedRequest | Outcome:
         """Read the entity of *step*, and hold the step against it; an outcome ends the step."""
-        current = await self._read(step.ref)
+        shown = await self._read_shown(step.ref)
+        current = self._with_own_writes(step.ref, shown)
         if lacks_base(step.change, current):
             text = f"{step.ref} does not exist, so there is nothing to build on"
             return self._end(step, State.FAILED, status=404, message=text)
         prepared = prepare_request(step, current)
+        if current is not shown:  # the stamp is that of before this workspace's own write
+            prepared = prepared._replace(updated=None)
         conflict = conflict_of(step, prepared, current)
         if conflict and not self._overwrite:
             return self._end(step, State.CONFLICT, message=conflict.text())
@@ -209,10 +212,6 @@ class Replay:
         second = self._first[ref_key(step.ref)] != step.number
         return bool(step.change.adjust) or _has_deep_path(step) or expects or second
 
-    async def _read(self, ref: Ref) -> Document | None:
-        """Return what is there now, with this workspace's own writes however far the read lags."""
-        return self._with_own_writes(ref, await self._read_shown(ref))
-
     async def _read_shown(self, ref: Ref) -> Document | None:
         """Return what a read shows now, which may lag."""
         document: Document | None = None
@@ -223,6 +222,7 @@ class Replay:
         return document
 
     def _with_own_writes(self, ref: Ref, document: Document | None) -> Document | None:
+        """Return *document* with this workspace's own writes that it does not show yet."""
         for intent in _not_shown(self._written.get(ref_key(ref), ()), document):
             is_hidden = document is None and intent.absent
             document = with_own_write(document, intent)
