@@ -198,6 +198,11 @@ PRICE = edit("put", "price-schedule/@S", {"Name": "s"})
 RECORD = edit("put", "inventory/@P/@R", {"AddressID": "@A", "QuantityAvailable": 4})
 OWN = edit("put", "buyer/@B", {"Name": "b"})
 SHELF = edit("put", "category/@C/@K", {"Name": "k"})
+PLACED_IN = edit("assign", "catalog-product/@C/@P")
+BUYER = edit("put", "buyer/@B", {"Name": "b", "DefaultCatalogID": "@C"})
+GIVEN = edit("assign", "catalog-assignment/@C/@B",
+             {"ViewAllCategories": True, "ViewAllProducts": True})  # fmt: skip
+SEEN = edit("assign", "product-assignment/@P/@B")
 PLACED = edit("assign", "category-product/@C/@K/@P")
 
 EXAMPLES: dict[str, Example] = {
@@ -247,6 +252,8 @@ EXAMPLES: dict[str, Example] = {
         edit("put", "product/@P", {"Name": "p", "ShipLength": 2.75})], Round(
         [edit("put", "product/@P", {"Name": "q"}, replace=True),
          edit("adjust", "product/@P", {"ShipLength": 0.5})])),
+    "refused, but there": Example(PLAIN, [ITEM, BOOK, PLACED_IN, BUYER, GIVEN, SEEN], Round(
+        [SEEN], writes=["catalog-product/@C/@P"])),
     "null under a sum": Example(UNDO, [PRICE], Round(
         [edit("adjust", "price-schedule/@S", {"MaxQuantity": 3})])),
     "null default": Example(UNDO, [

@@ -42,6 +42,7 @@ from tests.scenarios import (
     Write,
     attempt,
     in_some_order,
+    is_there,
     meddled,
     record_of,
     settle,
@@ -271,7 +272,7 @@ class Player:
             self._tell(prefix, f"refused, and not staged any more: {found.records(wrong)}")
         done = [found.edits[n] for n in found.staged if n not in stays]
         model = found.before.copy()
-        taken = [attempt(model, entry) for entry in done]
+        taken = [attempt(model, entry) or is_there(model, entry) for entry in done]
         refs = {entry.ref for entry, is_taken in zip(done, taken, strict=True) if is_taken}
         # one that is refused may be folded with others of its ref that are not
         for write in in_some_order(model, [entry for entry in done if entry.ref not in refs]):
