@@ -5,7 +5,7 @@ A document is the nested JSON that the server answered; None for an entity that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -266,12 +266,19 @@ def _parse_instant(text: str) -> datetime | str:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def unmet_expectations(change: Change, current: Document | None) -> Fields:
-    """Return the expectations of *change* that *current* does not meet: path -> its value."""
+def unmet_expectations(
+    ref: Ref,
+    expect: Mapping[str, Any],
+    current: Document | None,
+    *,
+    null_is_empty: Container[str] = (),
+) -> Fields:
+    """Return the expectations that *current* does not meet: path -> the value it has.
+
+    At the paths *null_is_empty* null meets an expected 0 or false.
+    """
     return {
         path: pair["found"]
-        for path, pair in diff(change.ref, change.expect, current).items()
-        if pair["found"] is not None
-        or path not in change.null_is_empty
-        or not is_blank(pair["wanted"])
+        for path, pair in diff(ref, dict(expect), current).items()
+        if pair["found"] is not None or path not in null_is_empty or not is_blank(pair["wanted"])
     }

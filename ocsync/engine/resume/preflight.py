@@ -109,18 +109,19 @@ def conflict_of(
     step: Step, prepared: PreparedRequest, current: Document | None
 ) -> StepConflict | None:
     """Return the conflict of *step* with the *current* document, or None."""
+    change = step.change
+    unmet = unmet_expectations(step.ref, change.expect, current, null_is_empty=change.null_is_empty)
     fields = {
-        path: {"expected": step.change.expect[path], "found": found}
-        for path, found in unmet_expectations(step.change, current).items()
+        path: {"expected": change.expect[path], "found": found} for path, found in unmet.items()
     }
-    for contradiction in step.change.contradicted:
+    for contradiction in change.contradicted:
         fields[contradiction.field] = {
             "expected": contradiction.expected,
             "found": contradiction.staged,
         }
     exists_text = "it exists already (stage put --replace to replace it)"
     reason = exists_text if prepared.exists_already else ""
-    if step.change.expect and current is None:
+    if change.expect and current is None:
         reason = "it does not exist"
     return StepConflict(step.number, step.ref, fields, reason) if fields or reason else None
 
