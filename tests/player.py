@@ -41,6 +41,7 @@ from tests.scenarios import (
     Settled,
     Write,
     attempt,
+    brought_by,
     in_some_order,
     is_there,
     meddled,
@@ -312,10 +313,7 @@ class Player:
         """Undo the runs of the last round, the last one first, and delete what they created.
 
         All is as before then, but for what another writer has changed since and what says it stays.
-        No request fails meanwhile: a value that was there before, and is there again, does not show
-        whether a write without an answer took effect where reads may be stale.
         """
-        self._trouble.replace_rules([])
         others: set[str] = set()
         for prefix, scenario in self._scenarios.items():
             was = self.models[prefix].copy()
@@ -323,6 +321,7 @@ class Player:
                 self._write(write)
                 write_to(self.models[prefix], write)
             others |= {ref for ref, _ in differences(was, self.models[prefix])}
+        others |= {came.casefold() for ref in others for came in _coming_with(ref)}
         made: list[str] = []
         for run in reversed(self._runs):
             stops = (0, ExitCode.PARTLY, ExitCode.CONFLICT)
@@ -390,6 +389,11 @@ class Player:
 def prefix_of(ref: str) -> str:
     """Return the prefix of the scenario that *ref* belongs to."""
     return ref.split("/")[1].casefold().partition("-")[0] + "-"
+
+
+def _coming_with(ref: str) -> list[str]:
+    """Return what comes into being with *ref*, and stays with it."""
+    return [] if ref.startswith(f"{LINK}/") else brought_by(ref)
 
 
 def entry_of(shown: Document) -> Entry:
