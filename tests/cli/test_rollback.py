@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from ocsync.models import Entry
+from ocsync.models import Entry, Op
 from ocsync.schema import url_of
 from tests.builders import Result, Shop
 from tests.conftest import Run, add_profile
@@ -216,6 +216,25 @@ def test_what_cannot_come_back_is_told(ocsync: Run, shop: Shop) -> None:
     assert shop.get("/products/P0/inventoryrecords")["Meta"]["TotalCount"] == 100
 
 
+@pytest.mark.parametrize("deleted", [["buyer/B"], ["buyer/B", "catalog/B"]], ids=["kept", "gone"])
+def test_a_buyer_comes_back_beside_its_own_catalog(
+    ocsync: Run, shop: Shop, deleted: list[str]
+) -> None:
+    """A put of a buyer that names no catalog is refused where one with its ID exists."""
+    shop.seed(
+        buyer=[{"ID": "B", "Name": "b", "Active": True}],
+        catalog=[{"ID": "B", "Name": "own", "Description": "d", "Active": True}],
+    )
+    before = marketplace(shop.emulator)
+    ok(ocsync("delete", *deleted, "--yes"))
+
+    result = ok(ocsync("rollback", newest(ocsync, "delete"), "--json"))
+
+    assert result.data["lost"] == []
+    ok(ocsync("resume", "--verify"))
+    assert marketplace(shop.emulator) == before
+
+
 def there_and_back(run: Run, shop: Shop, sequence: list[Entry]) -> None:
     """Resume, rollback, resume, delete: as before. And that taken back: as after."""
     shutil.rmtree(".ocsync", ignore_errors=True)
@@ -296,6 +315,10 @@ def test_there_and_back_again(run: Run, shop: Shop, sequence: list[Entry]) -> No
     suppress_health_check=list(HealthCheck),
 )
 @given(st.lists(entries(), min_size=1, max_size=12))
+@example([
+    Entry(op=Op.PUT, ref="buyer/B9", fields={"Name": "b", "DefaultCatalogID": None}, replace=True),
+    Entry(op=Op.SET, ref="buyer/B9", fields={"DefaultCatalogID": None, "Active": True}),
+])  # fmt: skip
 def test_there_and_back_in_many_more_cases(run: Run, shop: Shop, sequence: list[Entry]) -> None:
     there_and_back(run, shop, sequence)
 

@@ -219,6 +219,13 @@ def test_what_is_made_again_has_all_that_can_be_staged() -> None:
     )
     assert [e.fields for e in lone.entries] == [{"Name": "b"}, {"DefaultCatalogID": None}]
     assert lone.lost[0] == "making it again brings catalog/B along"
+    beside = recreate_entity(
+        "buyer/B", {"Name": "b"}, summed=False, replace=False, exist={"catalog/b"}
+    )
+    assert [e.fields for e in beside.entries] == [
+        {"Name": "b", "DefaultCatalogID": "B"}, {"DefaultCatalogID": None},
+    ]  # fmt: skip
+    assert beside.lost == ()
     user = recreate_entity("buyer-user/B/U", {"Username": "u"}, summed=False, replace=False)
     assert (user.entries, user.irreversible, "write-only" in user.lost[0]) == ((), True, True)
     variant = recreate_entity("variant/P/V", {"Name": "v"}, summed=False, replace=False)
