@@ -40,7 +40,6 @@ from tests.scenarios import (
 AVOID: dict[str, str] = {
     "inherited under an undo": "What a child product shows of its parent counts as written by "
     "others when a run is undone.",
-    "null under a sum": "The undo of a sum that began with null ends with 0.",
     "sum under an undo": "The undo of stock that is the sum over variants is refused, or left out.",
     "null default": "The undo of a put puts a default in the place of a null.",
     "first price breaks": "The undo of the first price breaks is refused: they cannot be cleared.",
@@ -84,11 +83,6 @@ def _inherited(case: Case) -> bool:
     return case.mode.undo and any([*parents, edits and value_at(case.there, "ParentID")])
 
 
-def _null_under_sum(case: Case) -> bool:
-    sums = case.entry.fields if case.entry.op is Op.ADJUST and case.there else {}
-    return case.mode.undo and any(value_at(case.there, path) is None for path in sums)
-
-
 def _sum_under_undo(case: Case) -> bool:
     edits = [*case.mine, case.entry]
     tracks = value_at(case.there, TRACKING) or any(one.fields.get(TRACKING) for one in edits)
@@ -110,7 +104,6 @@ def _first_breaks(case: Case) -> bool:
 
 GUARDS: dict[str, Callable[[Case], bool]] = {
     "inherited under an undo": _inherited,
-    "null under a sum": _null_under_sum,
     "sum under an undo": _sum_under_undo,
     "null default": _null_default,
     "first price breaks": _first_breaks,

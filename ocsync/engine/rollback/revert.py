@@ -198,11 +198,15 @@ _EMPTY: tuple[Any, ...] = (None, False, 0, {})
 
 
 def _amounts(write: RefWrite, now: Document) -> Iterator[tuple[str, Any]]:
-    """Yield the amounts to add to the fields that are restored by the difference."""
+    """Yield the amounts to add to the fields that are restored by the difference.
+
+    A sum that began with null is restored to null, unless others have changed it since.
+    """
     for path, written in write.fields.items() if not write.uncertain else ():
         value, old_value = value_at(now, path), write.before.get(path, MISSING)
         if path in write.added and _are_numbers(value):
-            yield path, -write.added[path]
+            if _are_numbers(old_value) or not json_equal(value, written):
+                yield path, -write.added[path]
         elif (
             _is_volatile(write.ref, path)
             and _are_numbers(value, old_value, written)

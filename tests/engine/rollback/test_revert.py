@@ -21,7 +21,7 @@ def wrote(ref: str, *requests: dict[str, Any]) -> Any:
     records: list[Intent | Outcome] = []
     for number, one in enumerate(requests, 1):
         sent, before = one["sent"], one.get("before", {})
-        adjust = {p: sent[p] - before.get(p, 0) for p in one.get("adjust", ())}
+        adjust = {p: sent[p] - (before.get(p) or 0) for p in one.get("adjust", ())}
         fields = {p: v for p, v in sent.items() if p not in adjust}
         change = Change(op=Op(one.get("op", "set")), ref=ref, fields=fields, adjust=adjust)
         steps.append(Step(number=number, wave=1, change=change, method="", path=""))
@@ -48,6 +48,10 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], list[Any] | str]] = [
     ("what was sold stays sold", STOCK, {"QuantityAvailable": 33}, [("adjust", {"QuantityAvailable": -30}, {})]),
     ("stock set by hand since clashes", STOCK, {"QuantityAvailable": 50}, "was 10"),
     ("a sum goes back whatever came in between", ADDED, {"QuantityAvailable": 50}, [("adjust", {"QuantityAvailable": -30}, {})]),
+    ("a sum that began with null", {"sent": {"NotificationPoint": 4}, "before": {"NotificationPoint": None}, "adjust": ["NotificationPoint"]},
+     {"NotificationPoint": 4}, [("set", {"NotificationPoint": None}, {"NotificationPoint": 4})]),
+    ("a sum that began with null, and others added to", {"sent": {"NotificationPoint": 4}, "before": {"NotificationPoint": None}, "adjust": ["NotificationPoint"]},
+     {"NotificationPoint": 6}, [("adjust", {"NotificationPoint": -4}, {})]),
     ("no number before", {"sent": {"QuantityAvailable": 4}, "before": {"QuantityAvailable": None}}, {"QuantityAvailable": 4},
      [("set", {"QuantityAvailable": None}, {"QuantityAvailable": 4})]),
     ("changed by others", {"sent": {"NotificationPoint": 2}, "before": {"NotificationPoint": 1}}, {"NotificationPoint": 3}, "was 1"),
