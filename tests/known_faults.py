@@ -41,7 +41,6 @@ AVOID: dict[str, str] = {
     "inherited under an undo": "What a child product shows of its parent counts as written by "
     "others when a run is undone.",
     "sum under an undo": "The undo of stock that is the sum over variants is refused, or left out.",
-    "null default": "The undo of a put puts a default in the place of a null.",
     "first price breaks": "The undo of the first price breaks is refused: they cannot be cleared.",
 }
 """What each fault is."""
@@ -90,13 +89,6 @@ def _sum_under_undo(case: Case) -> bool:
     return case.mode.undo and case.there is not None and bool(tracks and writes)
 
 
-def _null_default(case: Case) -> bool:
-    if not case.mode.undo or case.entry.op is not Op.PUT or case.there is None:
-        return False
-    known = {path for path, field in case.kind.fields.items() if field.default is not None}
-    return any(value_at(case.there, path) is None for path in known if "." not in path)
-
-
 def _first_breaks(case: Case) -> bool:
     there = case.there or {"PriceBreaks": True}
     return case.mode.undo and "PriceBreaks" in case.entry.fields and not there["PriceBreaks"]
@@ -105,7 +97,6 @@ def _first_breaks(case: Case) -> bool:
 GUARDS: dict[str, Callable[[Case], bool]] = {
     "inherited under an undo": _inherited,
     "sum under an undo": _sum_under_undo,
-    "null default": _null_default,
     "first price breaks": _first_breaks,
 }
 """Return whether an edit meets a fault of AVOID."""

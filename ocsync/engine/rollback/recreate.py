@@ -13,7 +13,7 @@ import msgspec
 
 from ocsync.diff import Document, diff, writable_fields
 from ocsync.engine.delete.execute import cascaded_refs
-from ocsync.engine.rollback.revert import Reversal, checked_reversal
+from ocsync.engine.rollback.revert import Reversal, checked_reversal, fields_to_put
 from ocsync.engine.session import Session
 from ocsync.engine.stale_reads import read_settled
 from ocsync.errors import OcsyncError
@@ -153,9 +153,7 @@ def recreate_entity(
         has_secret = any(field.write_only for field in kind.fields.values())
         reason = "its password is write-only" if has_secret else "it comes from specs (generate)"
         return Reversal(ref, lost=(f"cannot be made again from here: {reason}",), irreversible=True)
-    fields = {
-        p: v for p, v in writable_fields(kind, document, creating=True).items() if v is not None
-    }
+    fields = fields_to_put(ref, writable_fields(kind, document, creating=True))
     if summed:
         fields.pop(SUMMED_QUANTITY, None)
     links = {} if replace else _linked_refs(ref, document)

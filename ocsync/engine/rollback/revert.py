@@ -9,7 +9,7 @@ checks them once more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -148,7 +148,7 @@ def _restore(write: RefWrite, document: Document, now: Document) -> Reversal:
     written = [path for path in paths if path in write.fields]
     added = [path for path in written if path.startswith("xp.") and path not in old_fields]
     if added and written == paths and _is_fully_known(kind, document):
-        fields = {p: value for p, value in old_fields.items() if value is not None or p in paths}
+        fields = fields_to_put(write.ref, old_fields, paths)
         fields |= {"xp": {}} if document.get("xp") == {} else {}
         fields |= {path: now_fields[path] + amount for path, amount in amounts.items()}
         expect = {path: now_fields.get(path) for path in paths}
@@ -159,6 +159,15 @@ def _restore(write: RefWrite, document: Document, now: Document) -> Reversal:
     }
     lost = [_BECOMES_NULL.format(path) for path in added]
     return _reversal_of_fields(write.ref, fields, amounts, now, [*lost, *_side_effects(write)])
+
+
+def fields_to_put(ref: Ref, fields: Fields, paths: Collection[str] = ()) -> Fields:
+    """Return *fields* as a put names them: null only at *paths*, or in place of a default."""
+    return {
+        path: value
+        for path, value in fields.items()
+        if value is not None or path in paths or default_of(ref, path) is not None
+    }
 
 
 def _is_fully_known(kind: Kind, document: Document) -> bool:

@@ -201,6 +201,16 @@ def test_a_put_over_an_entity_goes_back(
     assert bool(back.lost) is (None in way[1].values())
 
 
+def test_a_null_is_put_where_the_default_is_another_value() -> None:
+    before = {"ID": "R", "AddressID": "a", "AllowAllBuyers": None, "NotificationPoint": None}
+    one = wrote(R, {"op": "put", "sent": {"AddressID": "a", "AllowAllBuyers": None, "xp.a": 1}})
+    now = {"AddressID": "a", "AllowAllBuyers": None, "xp": {"a": 1}}
+    [back] = reversal_of(one, before, now, forced=False).entries
+    [made] = recreate_entity(R, before, summed=False, replace=False).entries
+    for entry in (back, made):
+        assert (entry.op, entry.fields) == (Op.PUT, {"AddressID": "a", "AllowAllBuyers": None})
+
+
 def test_what_is_made_again_has_all_that_can_be_staged() -> None:
     [put] = recreate_entity("catalog/C", CATALOG, summed=False, replace=False).entries
     assert put.fields == {
