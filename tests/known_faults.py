@@ -40,7 +40,6 @@ from tests.scenarios import (
 AVOID: dict[str, str] = {
     "inherited under an undo": "What a child product shows of its parent counts as written by "
     "others when a run is undone.",
-    "sum under an undo": "The undo of stock that is the sum over variants is refused, or left out.",
     "first price breaks": "The undo of the first price breaks is refused: they cannot be cleared.",
 }
 """What each fault is."""
@@ -82,13 +81,6 @@ def _inherited(case: Case) -> bool:
     return case.mode.undo and any([*parents, edits and value_at(case.there, "ParentID")])
 
 
-def _sum_under_undo(case: Case) -> bool:
-    edits = [*case.mine, case.entry]
-    tracks = value_at(case.there, TRACKING) or any(one.fields.get(TRACKING) for one in edits)
-    writes = any(one.op is Op.PUT or STOCK in one.fields for one in edits)
-    return case.mode.undo and case.there is not None and bool(tracks and writes)
-
-
 def _first_breaks(case: Case) -> bool:
     there = case.there or {"PriceBreaks": True}
     return case.mode.undo and "PriceBreaks" in case.entry.fields and not there["PriceBreaks"]
@@ -96,7 +88,6 @@ def _first_breaks(case: Case) -> bool:
 
 GUARDS: dict[str, Callable[[Case], bool]] = {
     "inherited under an undo": _inherited,
-    "sum under an undo": _sum_under_undo,
     "first price breaks": _first_breaks,
 }
 """Return whether an edit meets a fault of AVOID."""

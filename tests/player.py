@@ -405,9 +405,12 @@ def entry_of(shown: Document) -> Entry:
 def emptied(document: Document) -> Document:
     """Return *document* without flags that are off and without inventory settings that are 0.
 
-    The platform fills these in beside what a run writes, and no edit makes them null again.
+    The platform fills these in beside what a run writes, and no edit makes them null again. Nor
+    does stock count that is the sum over variants.
     """
-    inventory = document.get("Inventory") or {}
+    inventory = dict(document.get("Inventory") or {})
+    if inventory.get("VariantLevelTracking"):
+        inventory.pop("QuantityAvailable", None)
     kept = {name: value for name, value in inventory.items() if value not in (False, 0)}
     slim = {**document, "Inventory": kept or False}
     return {name: value for name, value in slim.items() if value is not False}

@@ -19,7 +19,15 @@ from ocsync.engine.run_log import RefWrite, default_of
 from ocsync.field_paths import MISSING, json_equal, value_at
 from ocsync.intake.field_values import validate
 from ocsync.models import Entry, Fields, Op, Ref
-from ocsync.schema import SUMMED_QUANTITY, Kind, field_at, ids_of, kind_of, ref_key
+from ocsync.schema import (
+    SUMMED_QUANTITY,
+    VARIANT_TRACKING,
+    Kind,
+    field_at,
+    ids_of,
+    kind_of,
+    ref_key,
+)
 from ocsync.tombstones import depends_on_any
 
 
@@ -51,19 +59,45 @@ def reversal_of(
 ) -> Reversal:
     """Return the reversal of *write*; *document* is the entity before it, *now* the current one.
 
-    Stock that is a sum, as *sum_text* then says, stays as it is.
+    *sum_text* says that the stock is a sum by now; empty where it is none.
     """
     if now is None:
         if write.absent:
             return Reversal(write.ref, created=_created_beside(write))
         return Reversal(write.ref, reason="it is not there any more")
-    if sum_text and not write.absent:
-        rest = write._replace(
-            fields=_without_stock(write.fields), before=_without_stock(write.before)
-        )
-        old, new = _without_nested_stock(document), _without_nested_stock(now)
-        reversal = reversal_of(rest, old, new, forced=forced)
-        return _with_loss(reversal, sum_text) if SUMMED_QUANTITY in write.fields else reversal
+    if not write.absent and (sum_text or _tracks_variants(document)):
+        return _reversal_beside_sum(write, document, now, forced=forced, sum_text=sum_text)
+    return _reversal_of_all(write, document, now, forced=forced)
+
+
+def _tracks_variants(document: Document | None) -> bool:
+    return value_at(document, VARIANT_TRACKING) is True
+
+
+def _reversal_beside_sum(
+    write: RefWrite, document: Document | None, now: Document, *, forced: bool, sum_text: str
+) -> Reversal:
+    """Return the reversal of *write* where stock was a sum before it, or is one by now.
+
+    A sum before comes back with the settings. One that the write made ends with them, so a further
+    entry restores the stock. Another sum stays as it is.
+    """
+    rest = write._replace(fields=_without_stock(write.fields), before=_without_stock(write.before))
+    old, new = _without_nested_stock(document), _without_nested_stock(now)
+    reversal = _reversal_of_all(rest, old, new, forced=forced)
+    if _tracks_variants(document):
+        return reversal
+    if _tracks_variants(now) and any(VARIANT_TRACKING in e.fields for e in reversal.entries):
+        stock = {SUMMED_QUANTITY: _none_if_missing(value_at(document, SUMMED_QUANTITY))}
+        entry = Entry(op=Op.SET, ref=write.ref, fields=stock)
+        return msgspec.structs.replace(reversal, entries=(*reversal.entries, entry))
+    return _with_loss(reversal, sum_text) if SUMMED_QUANTITY in write.fields else reversal
+
+
+def _reversal_of_all(
+    write: RefWrite, document: Document | None, now: Document, *, forced: bool
+) -> Reversal:
+    """Return the reversal of every field of *write*; see `reversal_of`."""
     if write.replaced and not write.absent:
         write = _with_defaults(write, document or {})
     conflicts = {} if forced else _changed_since(write, now)

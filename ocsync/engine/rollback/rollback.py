@@ -172,10 +172,9 @@ async def _reversals_of_resume(
 ) -> list[Reversal]:
     all_writes = read_writes(run, (State.DONE, State.UNKNOWN))
     writes = {ref: write for ref, write in all_writes.items() if ref_key(ref) not in done}
-    replaced = {ref for ref, write in writes.items() if write.replaced}
     documents: dict[Ref, Document | None] = {}
     for ref, document in run.before():
-        if ref in replaced:
+        if ref in writes and (writes[ref].replaced or kind_of(ref).quantity_summed_by):
             documents.setdefault(ref, document)
     lagging = {
         ref: partial(_shows_before, write)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.builders import Shop
 from tests.conftest import Run
 
@@ -48,6 +50,43 @@ def test_a_put_over_a_product_with_records_is_undone(ocsync: Run, shop: Shop) ->
     ok(ocsync, "resume", "--verify")
     found = shop.get("/products/P")
     assert (found["Name"], found["Inventory"]["QuantityAvailable"]) == ("p", 7)
+
+
+SETTINGS = {"Enabled": True, "VariantLevelTracking": True}
+
+
+def test_tracking_that_a_put_ended_comes_back_without_its_sum(ocsync: Run, shop: Shop) -> None:
+    shop.seed(product=[{"ID": "P", "Name": "p", "Inventory": SETTINGS}])
+    ok(ocsync, "stage", "put", "product/P", "Name=q", "--replace")
+    ok(ocsync, "stage", "set", "product/P", "Inventory.QuantityAvailable=3")
+    ok(ocsync, "resume", "--verify")
+
+    [entry] = ocsync("rollback", "--settle", "0s", "--json").data["staged"]
+    assert entry["fields"]["Inventory.VariantLevelTracking"] is True
+    assert "Inventory.QuantityAvailable" not in entry["fields"]
+    ok(ocsync, "resume", "--verify")
+    found = shop.get("/products/P")
+    assert (found["Name"], found["Inventory"]["VariantLevelTracking"]) == ("p", True)
+
+
+@pytest.mark.parametrize("way", ["set", "put"])
+def test_stock_comes_back_after_tracking_that_a_run_began(
+    ocsync: Run, shop: Shop, way: str
+) -> None:
+    products(shop)
+    if way == "set":
+        ok(ocsync, "stage", "set", "product/P", "Inventory.QuantityAvailable=9")
+        ok(ocsync, "stage", "set", "product/P", "Inventory.VariantLevelTracking=true")
+    else:
+        ok(ocsync, "stage", "put", "product/P", "Name=q", "xp.a=1", "--replace",
+           "Inventory.Enabled=true", "Inventory.VariantLevelTracking=true")  # fmt: skip
+    ok(ocsync, "resume", "--verify")
+
+    assert "is the sum" not in ok(ocsync, "rollback", "--settle", "0s")
+    ok(ocsync, "resume", "--verify")
+    found = shop.get("/products/P")
+    assert (found["Name"], found["Inventory"]["QuantityAvailable"]) == ("p", 5)
+    assert not found["Inventory"]["VariantLevelTracking"]
 
 
 def test_only_a_quantity_that_is_a_sum_cannot_be_undone(ocsync: Run, shop: Shop) -> None:
