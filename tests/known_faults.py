@@ -40,7 +40,6 @@ from tests.scenarios import (
 AVOID: dict[str, str] = {
     "inherited under an undo": "What a child product shows of its parent counts as written by "
     "others when a run is undone.",
-    "first price breaks": "The undo of the first price breaks is refused: they cannot be cleared.",
 }
 """What each fault is."""
 
@@ -81,14 +80,8 @@ def _inherited(case: Case) -> bool:
     return case.mode.undo and any([*parents, edits and value_at(case.there, "ParentID")])
 
 
-def _first_breaks(case: Case) -> bool:
-    there = case.there or {"PriceBreaks": True}
-    return case.mode.undo and "PriceBreaks" in case.entry.fields and not there["PriceBreaks"]
-
-
 GUARDS: dict[str, Callable[[Case], bool]] = {
     "inherited under an undo": _inherited,
-    "first price breaks": _first_breaks,
 }
 """Return whether an edit meets a fault of AVOID."""
 

@@ -587,6 +587,24 @@ def differences(
     return lines
 
 
+IRREVOCABLE = {"PriceBreaks"}
+"""The fields that no request may bring back to what they were."""
+
+
+def irrevocable(before: Model, after: Model) -> set[tuple[str, str]]:
+    """Return what no request brings back to what it was *before*: refs in lower case, and fields.
+
+    Price breaks are never cleared once there are any.
+    """
+    both = before.rows.keys() & after.rows.keys()
+    return {
+        ("/".join(key), "PriceBreaks")
+        for key in both
+        if after.rows[key].document.get("PriceBreaks")
+        and not before.rows[key].document.get("PriceBreaks")
+    }
+
+
 @cache
 def _compared_names(name: str) -> list[str]:
     fields = KINDS[name].fields if name in KINDS else {}

@@ -20,6 +20,7 @@ from ocsync.errors import ExitCode
 from tests.builders import HTTP, Result, Shop
 from tests.conftest import Run
 from tests.model import (
+    IRREVOCABLE,
     LINK,
     Document,
     Entry,
@@ -28,6 +29,7 @@ from tests.model import (
     body_ids,
     delete_url_of,
     differences,
+    irrevocable,
     kind_of,
     named_in,
     url_of,
@@ -323,10 +325,12 @@ class Player:
             others |= {ref for ref, _ in differences(was, self.models[prefix])}
         others |= {came.casefold() for ref in others for came in _coming_with(ref)}
         made: list[str] = []
+        told: set[tuple[str, str]] = set()
         for run in reversed(self._runs):
             stops = (0, ExitCode.PARTLY, ExitCode.CONFLICT)
             found = self._ocsync("rollback", run, "--settle", "30s", "--json", stops=stops).data
             made += found["made"]
+            told |= {(d["ref"].casefold(), t.split()[0]) for d in found["lost"] for t in d["what"]}
             for one in found["conflicts"]:
                 if one["ref"].casefold() not in others:
                     self._tell(prefix_of(one["ref"]), f"its undo is a conflict: {one}")
@@ -339,9 +343,15 @@ class Player:
             self._take_back(backs, made, others)
         others |= self._unmake(made)
         for prefix, model in self.models.items():
-            for ref, line in differences(self._before[prefix], model, emptied):
-                if ref not in others and not ref.startswith(BESIDE):
+            before = self._before[prefix]
+            stays = irrevocable(before, model)
+            for ref, line in differences(before, model, emptied):
+                lost = {(ref, line.split()[0])} & told & stays
+                if not lost and ref not in others and not ref.startswith(BESIDE):
                     self._tell(prefix, f"not undone: {ref} {line}")
+            for ref, name in told - stays:
+                if name in IRREVOCABLE and prefix_of(ref) == prefix and ref not in others:
+                    self._tell(prefix, f"told as lost: {name} of {ref}")
 
     def _take_back(
         self, backs: Sequence[Entry], made: Sequence[str], others: Container[str]

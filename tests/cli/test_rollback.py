@@ -357,3 +357,19 @@ def test_a_quantity_that_cannot_come_back_is_told(ocsync: Run, shop: Shop) -> No
     assert result.code == 3
     assert "Inventory.QuantityAvailable is the sum of staged inventory records" in result.out
     assert staged(ocsync).keys() == {"inventory/P0/R"}
+
+
+def test_first_price_breaks_stay_and_are_told(ocsync: Run, shop: Shop) -> None:
+    shop.seed(**{"price-schedule": [{"ID": "S", "Name": "s"}]})
+    breaks = '[{"Quantity": 1, "Price": 2}]'
+    ok(ocsync("stage", "set", "price-schedule/S", "Name=t", f"PriceBreaks:={breaks}"))
+    ok(ocsync("resume"))
+
+    result = ocsync("rollback")
+
+    assert result.code == 3
+    assert "price-schedule/S  PriceBreaks stays as it is" in result.out
+    assert "1 ref only in part" in result.out
+    ok(ocsync("resume", "--verify"))
+    found = shop.get("/priceschedules/S")
+    assert (found["Name"], len(found["PriceBreaks"])) == ("s", 1)

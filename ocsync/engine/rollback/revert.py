@@ -36,8 +36,9 @@ class Reversal(msgspec.Struct, frozen=True, omit_defaults=True):
 
     *conflicts* maps path -> the values before, left and now; *reason* says why where no field
     conflicts. *created* are refs that the run created, for `ocsync delete`. *lost* are texts on
-    values that cannot be restored; with *irreversible* the whole ref cannot. A reversal with none
-    of these needs no action.
+    values that cannot be restored; with *incomplete* one of these keeps the value that the run
+    wrote, with *irreversible* the whole ref cannot be restored. A reversal with none of these needs
+    no action.
     """
 
     ref: Ref
@@ -46,6 +47,7 @@ class Reversal(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str = ""
     created: tuple[Ref, ...] = ()
     lost: tuple[str, ...] = ()
+    incomplete: bool = False
     irreversible: bool = False
 
 
@@ -111,7 +113,8 @@ def _reversal_of_all(
         return _revert_creation(write)
     if kind_of(write.ref).assignment:
         return _reassign(write, now)
-    return _restore(write, document or {}, now) if write.replaced else _reset(write, now)
+    back = _restore(write, document or {}, now) if write.replaced else _reset(write, now)
+    return _without_clearing(back, now)
 
 
 def _with_defaults(write: RefWrite, document: Document) -> RefWrite:
@@ -202,6 +205,34 @@ def fields_to_put(ref: Ref, fields: Fields, paths: Collection[str] = ()) -> Fiel
         for path, value in fields.items()
         if value is not None or path in paths or default_of(ref, path) is not None
     }
+
+
+def _without_clearing(reversal: Reversal, now: Document) -> Reversal:
+    """Return *reversal* without emptying a field which the platform does not let be emptied."""
+    stays = {
+        path: value
+        for path, field in kind_of(reversal.ref).fields.items()
+        if not field.clearable and (value := value_at(now, path))
+    }
+    kept: set[str] = set()
+    entries = []
+    for entry in reversal.entries:
+        puts = entry.op is Op.PUT
+        emptied = {p for p in stays if (puts or p in entry.fields) and not entry.fields.get(p)}
+        fields = {p: value for p, value in entry.fields.items() if p not in emptied}
+        fields |= {p: stays[p] for p in emptied} if puts else {}
+        expect = {p: value for p, value in entry.expect.items() if p not in emptied}
+        kept |= emptied
+        if fields:
+            entries.append(msgspec.structs.replace(entry, fields=fields, expect=expect))
+    lost = [f"{path} stays as it is, as it cannot be emptied again" for path in sorted(kept)]
+    return msgspec.structs.replace(
+        reversal,
+        entries=tuple(entries),
+        lost=(*reversal.lost, *lost),
+        incomplete=bool(kept and entries),
+        irreversible=reversal.irreversible or bool(kept and not entries),
+    )
 
 
 def _is_fully_known(kind: Kind, document: Document) -> bool:

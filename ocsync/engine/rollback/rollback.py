@@ -68,11 +68,16 @@ class Rollback(NamedTuple):
         return [reversal for reversal in self.reversals if reversal.irreversible]
 
     @property
+    def incomplete(self) -> list[Reversal]:
+        """The reversals that leave a value as the run wrote it."""
+        return [reversal for reversal in self.reversals if reversal.incomplete]
+
+    @property
     def exit_code(self) -> ExitCode:
-        """The exit code: CONFLICT when others changed a ref, PARTLY when one is irreversible."""
+        """The exit code: CONFLICT when others changed a ref, PARTLY when not all is undone."""
         if self.conflicts:
             return ExitCode.CONFLICT
-        return ExitCode.PARTLY if self.irreversible else ExitCode.DONE
+        return ExitCode.PARTLY if self.irreversible or self.incomplete else ExitCode.DONE
 
 
 def choose_run(runs: Runs, name: str) -> Run:

@@ -211,6 +211,40 @@ def test_a_null_is_put_where_the_default_is_another_value() -> None:
         assert (entry.op, entry.fields) == (Op.PUT, {"AddressID": "a", "AllowAllBuyers": None})
 
 
+SCHEDULE = {"ID": "S", "Name": "s", "PriceBreaks": [], "xp": None}
+BREAKS = [{"Quantity": 1, "Price": 2}]
+
+
+def test_price_breaks_are_never_cleared() -> None:
+    """The first ones stay, and the rest goes back; those that replaced others go back."""
+    one = wrote(
+        "price-schedule/S", {"sent": {"PriceBreaks": BREAKS}, "before": {"PriceBreaks": []}}
+    )
+    alone = reversal_of(one, None, {"PriceBreaks": BREAKS}, forced=False)
+    assert (alone.entries, alone.irreversible) == ((), True)
+    assert alone.lost == ("PriceBreaks stays as it is, as it cannot be emptied again",)
+
+    sent, before = {"PriceBreaks": BREAKS, "Name": "t"}, {"PriceBreaks": None, "Name": "s"}
+    two = wrote("price-schedule/S", {"sent": sent, "before": before})
+    rest = reversal_of(two, None, sent, forced=False)
+    assert entries(rest) == [("set", {"Name": "s"}, {"Name": "t"})]
+    assert (rest.incomplete, rest.irreversible) == (True, False)
+
+    put = wrote("price-schedule/S", {"op": "put", "sent": {**sent, "xp.a": 1}})
+    back = reversal_of(put, SCHEDULE, {**SCHEDULE, **sent, "xp": {"a": 1}}, forced=False)
+    assert [(e.op, e.fields) for e in back.entries] == [
+        (Op.PUT, {"Name": "s", "PriceBreaks": BREAKS})
+    ]
+    assert back.incomplete
+
+    other = wrote(
+        "price-schedule/S", {"sent": {"PriceBreaks": BREAKS}, "before": {"PriceBreaks": [1]}}
+    )
+    again = reversal_of(other, None, {"PriceBreaks": BREAKS}, forced=False)
+    assert entries(again) == [("set", {"PriceBreaks": [1]}, {"PriceBreaks": BREAKS})]
+    assert not again.incomplete
+
+
 def test_what_is_made_again_has_all_that_can_be_staged() -> None:
     [put] = recreate_entity("catalog/C", CATALOG, summed=False, replace=False).entries
     assert put.fields == {
