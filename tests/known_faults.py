@@ -24,7 +24,6 @@ from tests.model import (
     blank,
     key_of,
     kind_of,
-    value_at,
 )
 from tests.scenarios import (
     OWNER,
@@ -37,10 +36,7 @@ from tests.scenarios import (
     settle,
 )
 
-AVOID: dict[str, str] = {
-    "inherited under an undo": "What a child product shows of its parent counts as written by "
-    "others when a run is undone.",
-}
+AVOID: dict[str, str] = {}
 """What each fault is."""
 
 
@@ -74,15 +70,7 @@ def deep_keys(entry: Entry) -> set[str]:
     return {path.split(".")[1] for path in entry.fields if path.count(".") > 1}
 
 
-def _inherited(case: Case) -> bool:
-    edits = [entry for entry in (*case.mine, case.entry) if entry.ref.startswith("product/")]
-    parents = [entry.fields.get("ParentID") for entry in edits]
-    return case.mode.undo and any([*parents, edits and value_at(case.there, "ParentID")])
-
-
-GUARDS: dict[str, Callable[[Case], bool]] = {
-    "inherited under an undo": _inherited,
-}
+GUARDS: dict[str, Callable[[Case], bool]] = {}
 """Return whether an edit meets a fault of AVOID."""
 
 

@@ -587,22 +587,45 @@ def differences(
     return lines
 
 
-IRREVOCABLE = {"PriceBreaks"}
+IRREVOCABLE = {"PriceBreaks", "Inventory"}
 """The fields that no request may bring back to what they were."""
 
 
 def irrevocable(before: Model, after: Model) -> set[tuple[str, str]]:
     """Return what no request brings back to what it was *before*: refs in lower case, and fields.
 
-    Price breaks are never cleared once there are any.
+    Price breaks are never cleared once there are any, nor inventory settings, so that those of the
+    parent would show again. Own settings that are the same as the parent's count as the parent's.
     """
-    both = before.rows.keys() & after.rows.keys()
-    return {
-        ("/".join(key), "PriceBreaks")
-        for key in both
-        if after.rows[key].document.get("PriceBreaks")
-        and not before.rows[key].document.get("PriceBreaks")
-    }
+    found = set()
+    slim = without_inherited(before)
+    for key in before.rows.keys() & after.rows.keys():
+        old, shown, new = slim.rows[key].document, before.rows[key], after.rows[key].document
+        if new.get("PriceBreaks") and not old.get("PriceBreaks"):
+            found.add(("/".join(key), "PriceBreaks"))
+        inherits = key[0] == "product" and shown.document["ParentID"]
+        settings = before.shown(shown.ref)["Inventory"] if inherits else None
+        if settings and new["Inventory"] and not old["Inventory"]:
+            found.add(("/".join(key), "Inventory"))
+    return found
+
+
+def without_inherited(model: Model) -> Model:
+    """Return *model* without a child's own values that are the same as its parent's.
+
+    No read tells them from inherited ones.
+    """
+    slim = model.copy()
+    for key, row in model.rows.items():
+        parent = model.rows.get(("product", str(row.document.get("ParentID")).casefold()))
+        if key[0] == "product" and parent:
+            theirs, xp = parent.document, parent.document["xp"] or {}
+            own = {name: None if value == theirs[name] else value
+                   for name, value in row.document.items()}  # fmt: skip
+            keys = row.document["xp"] or {}
+            own["xp"] = {n: value for n, value in keys.items() if n not in xp or value != xp[n]}
+            slim.rows[key] = row._replace(document=own)
+    return slim
 
 
 @cache

@@ -33,6 +33,7 @@ from tests.model import (
     kind_of,
     named_in,
     url_of,
+    without_inherited,
 )
 from tests.scenarios import (
     OWNER,
@@ -345,7 +346,9 @@ class Player:
         for prefix, model in self.models.items():
             before = self._before[prefix]
             stays = irrevocable(before, model)
-            for ref, line in differences(before, model, emptied):
+            others |= children_of(others, before, model)
+            slim = (without_inherited(before), without_inherited(model))
+            for ref, line in differences(*slim, emptied):
                 lost = {(ref, line.split()[0])} & told & stays
                 if not lost and ref not in others and not ref.startswith(BESIDE):
                     self._tell(prefix, f"not undone: {ref} {line}")
@@ -404,6 +407,16 @@ def prefix_of(ref: str) -> str:
 def _coming_with(ref: str) -> list[str]:
     """Return what comes into being with *ref*, and stays with it."""
     return [] if ref.startswith(f"{LINK}/") else brought_by(ref)
+
+
+def children_of(refs: Container[str], *models: Model) -> set[str]:
+    """Return the refs, in lower case, of the products whose parent is one of *refs*."""
+    rows = [row for model in models for row in model.of_kind("product")]
+    return {
+        row.ref.casefold()
+        for row in rows
+        if f"product/{row.document['ParentID']}".casefold() in refs
+    }
 
 
 def entry_of(shown: Document) -> Entry:

@@ -10,16 +10,17 @@ undo was itself undone.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from ocsync.client import read_current
 from ocsync.diff import Document, diff
 from ocsync.engine.rollback.recreate import recreate_deleted
-from ocsync.engine.rollback.revert import Reversal, reversal_of, without_sum
+from ocsync.engine.rollback.revert import NO_PARENTS, Reversal, reversal_of, without_sum
+from ocsync.engine.rollback.versions import Parents
 from ocsync.engine.run_log import RefWrite, attempts, is_recent, read_writes
 from ocsync.engine.session import Session
 from ocsync.engine.staging import check_entries, clear_tombstones
@@ -28,7 +29,14 @@ from ocsync.engine.summed_stock import sum_text
 from ocsync.errors import Conflict, ExitCode, FileMissing, OcsyncError, UsageError
 from ocsync.field_paths import json_equal, value_at
 from ocsync.models import CREATING_OPS, Entry, Ref, State
-from ocsync.schema import RECORD_KINDS, SUMMED_QUANTITY, kind_of, parents_of, ref_key
+from ocsync.schema import (
+    RECORD_KINDS,
+    SUMMED_QUANTITY,
+    distinct_refs,
+    kind_of,
+    parents_of,
+    ref_key,
+)
 from ocsync.store import Run, Runs
 
 _TAG = "rollback "
@@ -179,7 +187,10 @@ async def _reversals_of_resume(
     writes = {ref: write for ref, write in all_writes.items() if ref_key(ref) not in done}
     documents: dict[Ref, Document | None] = {}
     for ref, document in run.before():
-        if ref in writes and (writes[ref].replaced or kind_of(ref).quantity_summed_by):
+        kind = kind_of(ref)
+        if kind.inherits_from or (
+            ref in writes and (writes[ref].replaced or kind.quantity_summed_by)
+        ):
             documents.setdefault(ref, document)
     lagging = {
         ref: partial(_shows_before, write)
@@ -187,6 +198,7 @@ async def _reversals_of_resume(
         if kind_of(ref).eventually_consistent
     }
     current = await read_settled(session, writes, lagging, settle)
+    parents = await _read_parents(session, documents, current)
     reversals = []
     for ref, write in writes.items():
         now = current[ref]
@@ -195,7 +207,16 @@ async def _reversals_of_resume(
             continue
         document, force = documents.get(ref), ref_key(ref) in forced
         sum_ = await _sum_in(session, write, document, now, summed)
-        reversals.append(reversal_of(write, document, now, forced=force, sum_text=sum_))
+        reversals.append(
+            reversal_of(
+                write,
+                document,
+                now,
+                forced=force,
+                sum_text=sum_,
+                parents=parents.get(ref, NO_PARENTS),
+            )
+        )
     return await _without_gone(session, reversals)
 
 
@@ -207,6 +228,40 @@ async def _without_gone(session: Session, reversals: Sequence[Reversal]) -> list
         msgspec.structs.replace(r, created=tuple(ref for ref in r.created if ref not in gone))
         for r in reversals
     ]
+
+
+async def _read_parents(
+    session: Session,
+    documents: Mapping[Ref, Document | None],
+    current: Mapping[Ref, Document | OcsyncError | None],
+) -> dict[Ref, Parents]:
+    """Return the parents of the entities that inherit, by the *documents* before and *current*.
+
+    A parent that the run did not write is read now, for both.
+    """
+    families = {ref: (_parent_of(ref, documents.get(ref)), _parent_of(ref, current[ref]))
+                for ref in current if kind_of(ref).inherits_from}  # fmt: skip
+    before = {ref_key(ref): document for ref, document in documents.items()}
+    now = {ref_key(ref): document for ref, document in current.items()}
+    parents = distinct_refs(parent for pair in families.values() for parent in pair if parent)
+    unread = [parent for parent in parents if ref_key(parent) not in now]
+    now |= {ref_key(ref): document async for ref, document in read_current(session.api, unread)}
+
+    def shown(parent: Ref, versions: Mapping[str, Any]) -> Document | None:
+        key = ref_key(parent)
+        document = versions[key] if key in versions else now.get(key)
+        return document if isinstance(document, dict) else None
+
+    return {
+        ref: Parents(shown(old, before), shown(new, now)) for ref, (old, new) in families.items()
+    }
+
+
+def _parent_of(ref: Ref, document: Document | OcsyncError | None) -> Ref:
+    """Return the entity whose values *document* of *ref* inherits; empty for none."""
+    kind = kind_of(ref)
+    parent = document.get(kind.inherits_from) if isinstance(document, dict) else None
+    return f"{kind.name}/{parent}" if parent else ""
 
 
 async def _sum_in(

@@ -30,7 +30,7 @@ def test_records_made_since_are_not_overwritten(ocsync: Run, shop: Shop) -> None
     ok(ocsync, "resume")
     shop.call("PUT", "/products/P/inventoryrecords/R", {"AddressID": "A", "QuantityAvailable": 3})
 
-    said = ok(ocsync, "rollback", "--settle", "0s")
+    said = ok(ocsync, "rollback", "--settle", "0s", code=3)
     assert "sum of its 1 inventory records" in said
     ok(ocsync, "resume", "--verify")
     found = shop.get("/products/P")
@@ -105,7 +105,7 @@ def test_records_that_are_staged_count(ocsync: Run, shop: Shop) -> None:
     ok(ocsync, "resume")
     ok(ocsync, "stage", "put", "inventory/p/R", "AddressID=A", "QuantityAvailable=3")
 
-    assert "staged inventory records" in ok(ocsync, "rollback", "--settle", "0s")
+    assert "staged inventory records" in ok(ocsync, "rollback", "--settle", "0s", code=3)
     ok(ocsync, "resume", "--verify")
     assert shop.get("/products/P")["Name"] == "p"
 
