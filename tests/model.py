@@ -596,6 +596,7 @@ def irrevocable(before: Model, after: Model) -> set[tuple[str, str]]:
 
     Price breaks are never cleared once there are any, nor inventory settings, so that those of the
     parent would show again. Own settings that are the same as the parent's count as the parent's.
+    A put takes the stock beside records that came into being with it: it cannot be written then.
     """
     found = set()
     slim = without_inherited(before)
@@ -603,6 +604,9 @@ def irrevocable(before: Model, after: Model) -> set[tuple[str, str]]:
         old, shown, new = slim.rows[key].document, before.rows[key], after.rows[key].document
         if new.get("PriceBreaks") and not old.get("PriceBreaks"):
             found.add(("/".join(key), "PriceBreaks"))
+        stock = value_at(before.rows[key].document, STOCK)
+        if stock and after.records_of(shown.ref) and not before.records_of(shown.ref):
+            found.add(("/".join(key), "Inventory"))
         inherits = key[0] == "product" and shown.document["ParentID"]
         settings = before.shown(shown.ref)["Inventory"] if inherits else None
         if settings and new["Inventory"] and not old["Inventory"]:

@@ -318,6 +318,7 @@ class Player:
         All is as before then, but for what another writer has changed since and what says it stays.
         """
         others: set[str] = set()
+        ends = {prefix: model.copy() for prefix, model in self.models.items()}
         for prefix, scenario in self._scenarios.items():
             was = self.models[prefix].copy()
             for write in scenario.after:
@@ -331,7 +332,8 @@ class Player:
             stops = (0, ExitCode.PARTLY, ExitCode.CONFLICT)
             found = self._ocsync("rollback", run, "--settle", "30s", "--json", stops=stops).data
             made += found["made"]
-            told |= {(d["ref"].casefold(), t.split()[0]) for d in found["lost"] for t in d["what"]}
+            told |= {(lost["ref"].casefold(), text.split()[0].partition(".")[0])
+                     for lost in found["lost"] for text in lost["what"] if "stays" in text}  # fmt: skip
             for one in found["conflicts"]:
                 if one["ref"].casefold() not in others:
                     self._tell(prefix_of(one["ref"]), f"its undo is a conflict: {one}")
@@ -345,7 +347,7 @@ class Player:
         others |= self._unmake(made)
         for prefix, model in self.models.items():
             before = self._before[prefix]
-            stays = irrevocable(before, model)
+            stays = irrevocable(before, ends[prefix])
             others |= children_of(others, before, model)
             slim = (without_inherited(before), without_inherited(model))
             for ref, line in differences(*slim, emptied):

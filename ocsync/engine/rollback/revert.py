@@ -61,12 +61,13 @@ def reversal_of(
     *,
     forced: bool,
     sum_text: str = "",
+    sum_is_new: bool = False,
     parents: Parents = NO_PARENTS,
 ) -> Reversal:
     """Return the reversal of *write*; *document* is the entity before it, *now* the current one.
 
-    *sum_text* says that the stock is a sum by now; empty where it is none. *parents* are those of
-    an entity that inherits.
+    *sum_text* says that the stock is a sum by now, empty where it is none; *sum_is_new* that it was
+    none before the run. *parents* are those of an entity that inherits.
     """
     if now is None:
         if write.absent:
@@ -74,7 +75,9 @@ def reversal_of(
         return Reversal(write.ref, reason="it is not there any more")
     versions = Versions.of(kind_of(write.ref), write.fields, document, now, parents)
     if not write.absent and (sum_text or _tracks_variants(versions.before)):
-        return _reversal_beside_sum(write, versions, forced=forced, sum_text=sum_text)
+        return _reversal_beside_sum(
+            write, versions, forced=forced, sum_text=sum_text, sum_is_new=sum_is_new
+        )
     return _reversal_of_all(write, versions, forced=forced)
 
 
@@ -83,7 +86,7 @@ def _tracks_variants(document: Document) -> bool:
 
 
 def _reversal_beside_sum(
-    write: RefWrite, versions: Versions, *, forced: bool, sum_text: str
+    write: RefWrite, versions: Versions, *, forced: bool, sum_text: str, sum_is_new: bool
 ) -> Reversal:
     """Return the reversal of *write* where stock was a sum before it, or is one by now.
 
@@ -97,9 +100,12 @@ def _reversal_beside_sum(
     if _tracks_variants(before):
         return reversal
     if _tracks_variants(now) and any(VARIANT_TRACKING in e.fields for e in reversal.entries):
-        stock = {SUMMED_QUANTITY: _none_if_missing(value_at(before, SUMMED_QUANTITY))}
-        entry = Entry(op=Op.SET, ref=write.ref, fields=stock)
+        fields = {SUMMED_QUANTITY: _none_if_missing(value_at(before, SUMMED_QUANTITY))}
+        entry = Entry(op=Op.SET, ref=write.ref, fields=fields)
         return msgspec.structs.replace(reversal, entries=(*reversal.entries, entry))
+    stock = value_at(versions.own_before, SUMMED_QUANTITY)
+    if sum_is_new and _are_numbers(stock) and stock:
+        return _with_losses(reversal, [f"{sum_text}, so it stays as it is; it was {stock:,}"])
     return _with_sum(reversal, sum_text) if SUMMED_QUANTITY in write.fields else reversal
 
 

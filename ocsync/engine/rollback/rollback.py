@@ -10,6 +10,7 @@ undo was itself undone.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -25,7 +26,7 @@ from ocsync.engine.run_log import RefWrite, attempts, is_recent, read_writes
 from ocsync.engine.session import Session
 from ocsync.engine.staging import check_entries, clear_tombstones
 from ocsync.engine.stale_reads import read_settled
-from ocsync.engine.summed_stock import sum_text
+from ocsync.engine.summed_stock import count_records, sum_text
 from ocsync.errors import Conflict, ExitCode, FileMissing, OcsyncError, UsageError
 from ocsync.field_paths import json_equal, value_at
 from ocsync.models import CREATING_OPS, Entry, Ref, State
@@ -199,6 +200,12 @@ async def _reversals_of_resume(
     }
     current = await read_settled(session, writes, lagging, settle)
     parents = await _read_parents(session, documents, current)
+    created_records = Counter(
+        ref_key(parent)
+        for ref, write in all_writes.items()
+        if write.absent and kind_of(ref).name in RECORD_KINDS
+        for parent in parents_of(ref)
+    )
     reversals = []
     for ref, write in writes.items():
         now = current[ref]
@@ -207,6 +214,7 @@ async def _reversals_of_resume(
             continue
         document, force = documents.get(ref), ref_key(ref) in forced
         sum_ = await _sum_in(session, write, document, now, summed)
+        records = created_records[ref_key(ref)] if sum_ else 0
         reversals.append(
             reversal_of(
                 write,
@@ -214,6 +222,7 @@ async def _reversals_of_resume(
                 now,
                 forced=force,
                 sum_text=sum_,
+                sum_is_new=bool(records) and records == await count_records(session, ref),
                 parents=parents.get(ref, NO_PARENTS),
             )
         )

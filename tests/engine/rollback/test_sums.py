@@ -52,6 +52,20 @@ def test_a_put_over_a_product_with_records_is_undone(ocsync: Run, shop: Shop) ->
     assert (found["Name"], found["Inventory"]["QuantityAvailable"]) == ("p", 7)
 
 
+def test_stock_that_the_run_took_beside_its_own_record_is_told(ocsync: Run, shop: Shop) -> None:
+    """It can be written again once the record is deleted, and not before."""
+    products(shop)
+    ok(ocsync, "stage", "put", "inventory/P/R", "AddressID=A")
+    ok(ocsync, "stage", "put", "product/P", "Name=q", "--replace")
+    ok(ocsync, "resume", "--verify")
+
+    said = ok(ocsync, "rollback", "--settle", "0s", code=3)
+    assert "Inventory.QuantityAvailable is the sum of its 1 inventory records" in said
+    assert "it was 5" in said
+    ok(ocsync, "resume", "--verify")
+    assert shop.get("/products/P")["Name"] == "p"
+
+
 SETTINGS = {"Enabled": True, "VariantLevelTracking": True}
 
 
