@@ -351,7 +351,10 @@ class Player:
             others |= children_of(others, before, model)
             slim = (without_inherited(before), without_inherited(model))
             for ref, line in differences(*slim, emptied):
-                lost = {(ref, line.split()[0])} & told & stays
+                name = line.split()[0]
+                if name == "Inventory" and any(one in others for one in records_below(ref, before)):
+                    continue
+                lost = {(ref, name)} & told & stays
                 if not lost and ref not in others and not ref.startswith(BESIDE):
                     self._tell(prefix, f"not undone: {ref} {line}")
             for ref, name in told - stays:
@@ -409,6 +412,11 @@ def prefix_of(ref: str) -> str:
 def _coming_with(ref: str) -> list[str]:
     """Return what comes into being with *ref*, and stays with it."""
     return [] if ref.startswith(f"{LINK}/") else brought_by(ref)
+
+
+def records_below(ref: str, model: Model) -> list[str]:
+    """Return the inventory records, in lower case, whose sum the stock of *ref* is in *model*."""
+    return [row.ref.casefold() for row in model.records_of(ref)]
 
 
 def children_of(refs: Container[str], *models: Model) -> set[str]:

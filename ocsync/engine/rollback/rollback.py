@@ -212,20 +212,21 @@ async def _reversals_of_resume(
         if isinstance(now, OcsyncError):
             reversals.append(Reversal(ref, reason=f"cannot be read: {now.message}"))
             continue
-        document, force = documents.get(ref), ref_key(ref) in forced
-        sum_ = await _sum_in(session, write, document, now, summed)
-        records = created_records[ref_key(ref)] if sum_ else 0
-        reversals.append(
-            reversal_of(
-                write,
-                document,
-                now,
-                forced=force,
-                sum_text=sum_,
-                sum_is_new=bool(records) and records == await count_records(session, ref),
-                parents=parents.get(ref, NO_PARENTS),
-            )
+        back = partial(
+            reversal_of,
+            write,
+            documents.get(ref),
+            now,
+            forced=ref_key(ref) in forced,
+            parents=parents.get(ref, NO_PARENTS),
         )
+        reversal = back()
+        if SUMMED_QUANTITY in write.fields or _writes_sum(reversal):
+            text = await _sum_text(session, ref, now, summed)
+            records = created_records[ref_key(ref)] if text else 0
+            is_new = bool(records) and records == await count_records(session, ref)
+            reversal = back(sum_text=text, sum_is_new=is_new)
+        reversals.append(reversal)
     return await _without_gone(session, reversals)
 
 
@@ -273,20 +274,6 @@ def _parent_of(ref: Ref, document: Document | OcsyncError | None) -> Ref:
     return f"{kind.name}/{parent}" if parent else ""
 
 
-async def _sum_in(
-    session: Session,
-    write: RefWrite,
-    document: Document | None,
-    now: Document | None,
-    summed: Collection[str],
-) -> str:
-    """Return the words that call the stock of a write a sum, where undoing it would set stock."""
-    changed = not json_equal(value_at(document, SUMMED_QUANTITY), value_at(now, SUMMED_QUANTITY))
-    if SUMMED_QUANTITY not in write.fields and not (write.replaced and changed):
-        return ""
-    return await _sum_text(session, write.ref, now, summed)
-
-
 async def _sum_text(
     session: Session, ref: Ref, document: Document | None, summed: Collection[str]
 ) -> str:
@@ -308,7 +295,7 @@ async def _without_sums(
 ) -> list[Reversal]:
     """Return *reversals* of deletes without stock that is a sum; see `_sum_text`."""
     texts: dict[Ref, str] = {}
-    with_stock = [r.ref for r in reversals if any(map(_writes_sum, r.entries))]
+    with_stock = [reversal.ref for reversal in reversals if _writes_sum(reversal)]
     async for ref, found in read_current(session.api, with_stock):
         document = found if isinstance(found, dict) else None
         texts[ref] = await _sum_text(session, ref, document, summed)
@@ -321,8 +308,10 @@ def _summed_by(entries: Iterable[Entry]) -> set[str]:
     return {ref_key(parent) for ref in refs for parent in parents_of(ref)}
 
 
-def _writes_sum(entry: Entry) -> bool:
-    return SUMMED_QUANTITY in entry.fields and bool(kind_of(entry.ref).quantity_summed_by)
+def _writes_sum(reversal: Reversal) -> bool:
+    """Return whether *reversal* would write stock that may be a sum, or finds it changed."""
+    names = [SUMMED_QUANTITY in entry.fields for entry in reversal.entries]
+    return SUMMED_QUANTITY in reversal.conflicts or any(names)
 
 
 def _refuse_staged(reversals: Iterable[Reversal], others: Iterable[Entry]) -> None:
@@ -331,7 +320,7 @@ def _refuse_staged(reversals: Iterable[Reversal], others: Iterable[Entry]) -> No
     So have records whose product's quantity is staged, which is their sum.
     """
     staged = {ref_key(entry.ref) for entry in others}
-    sums = {ref_key(entry.ref) for entry in others if _writes_sum(entry)}
+    sums = {ref_key(entry.ref) for entry in others if SUMMED_QUANTITY in entry.fields}
     staged_refs = [
         reversal.ref
         for reversal in reversals

@@ -103,6 +103,22 @@ def test_stock_comes_back_after_tracking_that_a_run_began(
     assert not found["Inventory"]["VariantLevelTracking"]
 
 
+def test_a_put_that_takes_a_sum_back_leaves_it_out(ocsync: Run, shop: Shop) -> None:
+    """A put names every value that was there, and so the sum too, though it is the same now."""
+    products(shop, inventory=[
+        {"ProductID": "P", "ID": "R", "AddressID": "A", "QuantityAvailable": 0}
+    ])  # fmt: skip
+    ok(ocsync, "stage", "put", "product/P", "Name=p", "Inventory.Enabled=true", "xp.a=1",
+       "--replace")  # fmt: skip
+    ok(ocsync, "resume", "--verify")
+
+    [entry] = ocsync("rollback", "--settle", "0s", "--json").data["staged"]
+    assert entry["op"] == "put"
+    assert "Inventory.QuantityAvailable" not in entry["fields"]
+    ok(ocsync, "resume", "--verify")
+    assert shop.get("/products/P")["xp"] is None
+
+
 def test_only_a_quantity_that_is_a_sum_cannot_be_undone(ocsync: Run, shop: Shop) -> None:
     products(shop)
     ok(ocsync, "stage", "set", "product/P", "Inventory.QuantityAvailable=9")
