@@ -123,6 +123,18 @@ def test_a_sum_after_a_put_is_no_sum() -> None:
     assert entries(back) == [("adjust", {"QuantityAvailable": 6}, {})]
 
 
+def test_a_sum_of_unknown_outcome_keeps_no_creation_back() -> None:
+    made = {"op": "put", "absent": True, "sent": {"Name": "p"}}
+    add = {"sent": {"ShipLength": 2}, "before": {"ShipLength": None}, "adjust": ["ShipLength"],
+           "state": State.UNKNOWN}  # fmt: skip
+    one = wrote("product/P", made, add)
+    for length in (None, 2):
+        now = {"Name": "p", "ShipLength": length}
+        assert reversal_of(one, None, now, forced=False).created == ("product/P",)
+    other = reversal_of(one, None, {"Name": "p", "ShipLength": 5}, forced=False)
+    assert (list(other.conflicts), other.created) == (["ShipLength"], ())
+
+
 def test_a_second_put_takes_what_the_first_one_left() -> None:
     first = {"op": "put", "absent": True, "sent": {"Name": "b", "Active": True, "xp.a": 1}}
     made = wrote("buyer/B", first, {"op": "put", "sent": {"Name": "b"}})
