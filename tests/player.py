@@ -350,15 +350,20 @@ class Player:
             stays = irrevocable(before, ends[prefix])
             others |= children_of(others, before, model)
             slim = (without_inherited(before), without_inherited(model))
+            summed = {  # their sum is another one by now
+                ref
+                for ref, _ in (*told, *differences(*slim, emptied))
+                if any(one in others for m in (before, model) for one in records_below(ref, m))
+            }
             for ref, line in differences(*slim, emptied):
                 name = line.split()[0]
-                if name == "Inventory" and any(one in others for one in records_below(ref, before)):
-                    continue
-                lost = {(ref, name)} & told & stays
+                stock = name == "Inventory" and ref in summed
+                lost = stock or {(ref, name)} & told & stays
                 if not lost and ref not in others and not ref.startswith(BESIDE):
                     self._tell(prefix, f"not undone: {ref} {line}")
             for ref, name in told - stays:
-                if name in IRREVOCABLE and prefix_of(ref) == prefix and ref not in others:
+                mine = prefix_of(ref) == prefix and name in IRREVOCABLE
+                if mine and ref not in others and ref not in summed:
                     self._tell(prefix, f"told as lost: {name} of {ref}")
 
     def _take_back(
