@@ -293,11 +293,9 @@ def _changed_since(write: RefWrite, versions: Versions) -> dict[str, dict[str, A
         as_written = as_written or (
             write.absent and written is None
         )  # the server filled in a default
-        if write.absent:  # one request may have created it, and the outcome of a later be unknown
-            blank = _none_if_missing(value) in (*_EMPTY, default_of(write.ref, path))
-            as_before = write.uncertain and blank
-        else:
-            as_before = versions.is_restored(path, old_value)
+        as_before = not write.absent and versions.is_restored(path, old_value)
+        if write.uncertain:  # of several requests the last may not have taken effect
+            as_before |= any(json_equal(value, one) for one in write.earlier.get(path, ()))
         sold = _is_volatile(write.ref, path) and _are_numbers(value, written) and value < written
         if as_before or as_written or (not write.uncertain and (sold or path in write.added)):
             continue

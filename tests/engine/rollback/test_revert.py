@@ -123,16 +123,24 @@ def test_a_sum_after_a_put_is_no_sum() -> None:
     assert entries(back) == [("adjust", {"QuantityAvailable": 6}, {})]
 
 
-def test_a_sum_of_unknown_outcome_keeps_no_creation_back() -> None:
-    made = {"op": "put", "absent": True, "sent": {"Name": "p"}}
-    add = {"sent": {"ShipLength": 2}, "before": {"ShipLength": None}, "adjust": ["ShipLength"],
-           "state": State.UNKNOWN}  # fmt: skip
+def test_a_value_between_two_requests_is_no_change_by_others() -> None:
+    """The first request created it or set a value, and what came of the second is not known."""
+    made = {"op": "put", "absent": True, "sent": {"Name": "p", "ShipWidth": 1}}
+    add = {"sent": {"ShipLength": 2, "ShipWidth": 4}, "adjust": ["ShipLength"],
+           "before": {"ShipLength": None, "ShipWidth": 1}, "state": State.UNKNOWN}  # fmt: skip
     one = wrote("product/P", made, add)
-    for length in (None, 2):
-        now = {"Name": "p", "ShipLength": length}
+    for length, width in ((None, 1), (2, 4)):
+        now = {"Name": "p", "ShipLength": length, "ShipWidth": width}
         assert reversal_of(one, None, now, forced=False).created == ("product/P",)
-    other = reversal_of(one, None, {"Name": "p", "ShipLength": 5}, forced=False)
+    now = {"Name": "p", "ShipLength": 5, "ShipWidth": 4}
+    other = reversal_of(one, None, now, forced=False)
     assert (list(other.conflicts), other.created) == (["ShipLength"], ())
+
+    first = {"sent": {"ShipWidth": 1}, "before": {"ShipWidth": 0}}
+    two = wrote("product/P", first, {**first, "sent": {"ShipWidth": 4}, "before": {"ShipWidth": 1},
+                                     "state": State.UNKNOWN})  # fmt: skip
+    back = reversal_of(two, None, {"ShipWidth": 1}, forced=False)
+    assert entries(back) == [("set", {"ShipWidth": 0}, {"ShipWidth": 1})]
 
 
 def test_a_second_put_takes_what_the_first_one_left() -> None:
