@@ -231,7 +231,7 @@ def test_a_null_is_put_where_the_default_is_another_value() -> None:
         assert (entry.op, entry.fields) == (Op.PUT, {"AddressID": "a", "AllowAllBuyers": None})
 
 
-SCHEDULE = {"ID": "S", "Name": "s", "PriceBreaks": [], "xp": None}
+SCHEDULE: dict[str, Any] = {"ID": "S", "Name": "s", "PriceBreaks": [], "xp": None}
 BREAKS = [{"Quantity": 1, "Price": 2}]
 
 
