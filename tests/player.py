@@ -338,11 +338,7 @@ class Player:
                 if one["ref"].casefold() not in others:
                     self._tell(prefix_of(one["ref"]), f"its undo is a conflict: {one}")
             backs = [entry_of(one) for one in found["staged"]]
-            others |= {  # what they name may be gone
-                entry.ref.casefold()
-                for entry in backs
-                if any(ref.casefold() in others for ref in named_in(entry.ref, entry.fields))
-            }
+            others |= blocked_by(others, backs)
             self._take_back(backs, made, others)
         others |= self._unmake(made)
         for prefix, model in self.models.items():
@@ -417,6 +413,25 @@ def prefix_of(ref: str) -> str:
 def _coming_with(ref: str) -> list[str]:
     """Return what comes into being with *ref*, and stays with it."""
     return [] if ref.startswith(f"{LINK}/") else brought_by(ref)
+
+
+def blocked_by(refs: Container[str], entries: Sequence[Entry]) -> set[str]:
+    """Return the refs of *entries*, in lower case, that name one of *refs*, or another such ref.
+
+    What they name may be gone, and what waits for them is not sent then.
+    """
+    found: set[str] = set()
+    more = True
+    while more:
+        names = {
+            entry.ref.casefold()
+            for entry in entries
+            for ref in named_in(entry.ref, entry.fields)
+            if ref.casefold() in refs or ref.casefold() in found
+        }
+        more = names > found
+        found |= names
+    return found
 
 
 def records_below(ref: str, model: Model) -> list[str]:
