@@ -5,7 +5,7 @@ A document is the nested JSON that the server answered; None for an entity that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,7 +20,7 @@ from ocsync.field_paths import (
     value_at,
     with_value,
 )
-from ocsync.models import Change, Fields, Op, Ref
+from ocsync.models import Change, Fields, Intent, Op, Ref
 from ocsync.schema import Field, FieldType, Kind, body_ids, field_at, kind_of
 
 Document = dict[str, Any]
@@ -222,12 +222,18 @@ def values_before(sent: Iterable[str], current: Document | None) -> Fields:
     return {path: value for path, value in values.items() if value is not MISSING}
 
 
-def with_own_writes(current: Document | None, sent: Fields, was: Fields) -> Document | None:
-    """Return *current* with *sent* in it, if it still shows what *was* there before the write."""
+def with_own_write(current: Document | None, intent: Intent) -> Document | None:
+    """Return *current* with what *intent* wrote in it, if it still shows what was there before.
+
+    What a put left out is at its default then.
+    """
+    sent, was = intent.sent, intent.before
     if not all(json_equal(value_at(current, path), was.get(path)) for path in sent):
         return current
+    kind = kind_of(intent.ref)
+    left = (p for p, value in intent.emptied.items() if json_equal(value_at(current, p), value))
     document: Any = current
-    for path, value in sent.items():
+    for path, value in {**{path: _default(kind, path) for path in left}, **sent}.items():
         document = with_value(document, split_path(path), value)
     return document  # type: ignore[no-any-return]
 
@@ -260,6 +266,19 @@ def _parse_instant(text: str) -> datetime | str:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def unmet_expectations(ref: Ref, expect: Mapping[str, Any], current: Document | None) -> Fields:
-    """Return the expectations that *current* does not meet: path -> the value it has."""
-    return {path: pair["found"] for path, pair in diff(ref, dict(expect), current).items()}
+def unmet_expectations(
+    ref: Ref,
+    expect: Mapping[str, Any],
+    current: Document | None,
+    *,
+    null_is_empty: Container[str] = (),
+) -> Fields:
+    """Return the expectations that *current* does not meet: path -> the value it has.
+
+    At the paths *null_is_empty* null meets an expected 0 or false.
+    """
+    return {
+        path: pair["found"]
+        for path, pair in diff(ref, dict(expect), current).items()
+        if pair["found"] is not None or path not in null_is_empty or not is_blank(pair["wanted"])
+    }
