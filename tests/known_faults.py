@@ -147,8 +147,8 @@ def is_fair(model: Model, turn: Round, mode: Mode) -> bool:
     """Return whether the program has to bring *turn* to the very end that the model says.
 
     Edits that are refused have to be hopeless, and alone: the program leaves out what depends on
-    them. Where something is deleted below staged edits anything may be refused, but for a second
-    put that creates the same: the program makes one of the two.
+    them. Where something is deleted below staged edits anything may be refused that no accepted
+    edit writes over.
     """
     try:
         found = settle(model, turn)
@@ -159,14 +159,18 @@ def is_fair(model: Model, turn: Round, mode: Mode) -> bool:
     if not _stageable(turn.edits) or any(map(avoided, cases)):
         return False
     if turn.deletes:
-        return not any(_is_second_put(turn.edits[n], staged) for n in found.refused)
+        return not any(_is_overwritten(turn.edits[n], found.accepted) for n in found.refused)
     return all(n in found.hopeless and not _is_needed(turn.edits[n], staged) for n in found.refused)
 
 
-def _is_second_put(entry: Entry, edits: Iterable[Entry]) -> bool:
-    """Return whether *entry* creates what another of *edits* creates or replaces."""
-    puts = [one for one in edits if one.op is Op.PUT and key_of(one.ref) == key_of(entry.ref)]
-    return entry.op is Op.PUT and not entry.replace and len(puts) > 1
+def _is_overwritten(entry: Entry, edits: Iterable[Entry]) -> bool:
+    """Return whether one of *edits* writes what *entry* writes: the two become one request."""
+    whole = (Op.PUT, Op.ASSIGN)
+    return any(
+        entry.op in whole or one.op in whole or not entry.fields.keys().isdisjoint(one.fields)
+        for one in edits
+        if key_of(one.ref) == key_of(entry.ref)
+    )
 
 
 def _is_needed(entry: Entry, edits: Iterable[Entry]) -> bool:
