@@ -258,6 +258,9 @@ EXAMPLES: dict[str, Example] = {
          edit("adjust", "product/@P", {"ShipLength": 0.5})])),
     "refused, but there": Example(PLAIN, [ITEM, BOOK, PLACED_IN, BUYER, GIVEN, SEEN], Round(
         [SEEN], writes=["catalog-product/@C/@P"])),
+    "turned on by a put": Example(FAULTS, [
+        HOUSE, ITEM, RECORD, edit("set", "inventory/@P/@R", {"AllowAllBuyers": False})], Round(
+        [edit("put", "inventory/@P/@R", {"AddressID": "@A", "QuantityAvailable": 4}, replace=True)])),
     "null under a sum": Example(UNDO, [PRICE], Round(
         [edit("adjust", "price-schedule/@S", {"MaxQuantity": 3})])),
     "null default": Example(UNDO, [
@@ -269,6 +272,7 @@ EXAMPLES: dict[str, Example] = {
 RULES: list[dict[str, Any]] = [
     {"method": "PUT", "path": "/catalogs/", "status": 500, "times": 8},
     {"method": "PUT", "path": "/buyers/", "status": 504, "times": 1, "effect": True},
+    {"method": "PUT", "path": "/inventoryrecords/", "status": 500, "times": 1},
 ]
 """The faults of the examples with faults."""
 
