@@ -152,8 +152,8 @@ def defaults_of(ref: Ref) -> Document:
 def emptied_by(change: Change, sent: Fields, current: Document | None) -> Fields:
     """Return the fields of *current* that sending a put empties: path -> the value there.
 
-    False, 0 and empty values are left out: a put may end with the same, and so prove nothing. So
-    are all values of what inherits, as that shows another entity's.
+    False, 0 and empty values are left out where no default is known: a put may end with the same,
+    and so prove nothing. So are all values of what inherits, as that shows another entity's.
     """
     if change.op is not Op.PUT or current is None:
         return {}
@@ -170,11 +170,12 @@ def emptied_by(change: Change, sent: Fields, current: Document | None) -> Fields
 
 def falling_to_default(ref: Ref, omitted: Fields) -> Fields:
     """Return those of the values *omitted* by a put that cannot be there after it."""
-    kind = kind_of(ref)
+    defaults = {path: _default(kind_of(ref), path) for path in omitted}
     return {
         path: value
         for path, value in omitted.items()
-        if not is_blank(value) and not _same_value(ref, path, value, _default(kind, path))
+        if not (is_blank(value) and defaults[path] is None)
+        and not _same_value(ref, path, value, defaults[path])
     }
 
 

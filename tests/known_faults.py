@@ -103,8 +103,8 @@ def is_fair(model: Model, turn: Round, mode: Mode) -> bool:
     """Return whether the program has to bring *turn* to the very end that the model says.
 
     Edits that are refused have to be hopeless, and alone: the program leaves out what depends on
-    them. Where something is deleted below staged edits anything may be refused, but for a second
-    put that creates the same: the program makes one of the two.
+    them. Where something is deleted below staged edits anything may be refused that no accepted
+    edit writes over.
     """
     try:
         found = settle(model, turn)
@@ -115,14 +115,18 @@ def is_fair(model: Model, turn: Round, mode: Mode) -> bool:
     if not _stageable(turn.edits) or any(map(avoided, cases)):
         return False
     if turn.deletes:
-        return not any(_is_second_put(turn.edits[n], staged) for n in found.refused)
+        return not any(_is_overwritten(turn.edits[n], found.accepted) for n in found.refused)
     return all(n in found.hopeless and not _is_needed(turn.edits[n], staged) for n in found.refused)
 
 
-def _is_second_put(entry: Entry, edits: Iterable[Entry]) -> bool:
-    """Return whether *entry* creates what another of *edits* creates or replaces."""
-    puts = [one for one in edits if one.op is Op.PUT and key_of(one.ref) == key_of(entry.ref)]
-    return entry.op is Op.PUT and not entry.replace and len(puts) > 1
+def _is_overwritten(entry: Entry, edits: Iterable[Entry]) -> bool:
+    """Return whether one of *edits* writes what *entry* writes: the two become one request."""
+    whole = (Op.PUT, Op.ASSIGN)
+    return any(
+        entry.op in whole or one.op in whole or not entry.fields.keys().isdisjoint(one.fields)
+        for one in edits
+        if key_of(one.ref) == key_of(entry.ref)
+    )
 
 
 def _is_needed(entry: Entry, edits: Iterable[Entry]) -> bool:
@@ -210,6 +214,9 @@ EXAMPLES: dict[str, Example] = {
          edit("adjust", "product/@P", {"ShipLength": 0.5})])),
     "refused, but there": Example(PLAIN, [ITEM, BOOK, PLACED_IN, BUYER, GIVEN, SEEN], Round(
         [SEEN], writes=["catalog-product/@C/@P"])),
+    "turned on by a put": Example(FAULTS, [
+        HOUSE, ITEM, RECORD, edit("set", "inventory/@P/@R", {"AllowAllBuyers": False})], Round(
+        [edit("put", "inventory/@P/@R", {"AddressID": "@A", "QuantityAvailable": 4}, replace=True)])),
     "null under a sum": Example(UNDO, [PRICE], Round(
         [edit("adjust", "price-schedule/@S", {"MaxQuantity": 3})])),
     "null default": Example(UNDO, [
@@ -221,6 +228,7 @@ EXAMPLES: dict[str, Example] = {
 RULES: list[dict[str, Any]] = [
     {"method": "PUT", "path": "/catalogs/", "status": 500, "times": 8},
     {"method": "PUT", "path": "/buyers/", "status": 504, "times": 1, "effect": True},
+    {"method": "PUT", "path": "/inventoryrecords/", "status": 500, "times": 1},
 ]
 """The faults of the examples with faults."""
 

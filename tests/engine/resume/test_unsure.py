@@ -245,6 +245,20 @@ def test_a_second_step_may_reach_into_what_the_first_left_empty(ocsync: Run, sho
     assert (report.exit_code, report.run.steps) == (ExitCode.DONE, 2), report
 
 
+def test_a_flag_that_a_put_turns_on_again_shows_whether_it_took_effect(
+    ocsync: Run, shop: Shop
+) -> None:
+    """All else is as it was: what is off shows that the put without an answer did nothing."""
+    [ref] = shop.stock(records=1, quantity=4)
+    shop.call("PATCH", "/products/P0/inventoryrecords/R0", {"AllowAllBuyers": False})
+    fields = ("AddressID=wh-0", "QuantityAvailable=4")
+    ocsync("stage", "put", ref, *fields, "--replace")
+    shop.faults({"method": "PUT", "path": "/inventoryrecords", "status": 500})
+
+    assert resume(shop).exit_code == ExitCode.DONE
+    assert shop.get("/products/P0/inventoryrecords/R0")["AllowAllBuyers"] is True
+
+
 PUT_B = {"method": "PUT", "path": "/buyers/B"}
 
 
