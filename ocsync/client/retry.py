@@ -109,7 +109,6 @@ class RetryTransport(httpx.AsyncBaseTransport):
         attempt, lost = 0, False
         while True:
             attempt += 1
-            response: httpx.Response | None = None
             asked: float | None = None
             try:
                 response = await self._inner.handle_async_request(request)
@@ -139,7 +138,7 @@ class RetryTransport(httpx.AsyncBaseTransport):
             too_late = self._now() + wait > request.extensions["deadline"]
             if too_late or (failure.sent and not repeatable):
                 raise _final_error(failure, attempt, asked, lost=lost and _writes(request))
-            if wait >= 1 and not _closes_gate(response):
+            if wait >= 1:
                 self._emit(Waiting(wait, failure.reason))
             await self._sleep(wait)
 
@@ -178,13 +177,6 @@ def _writes(request: httpx.Request) -> bool:
 def _wait_before(asked: float, attempt: int) -> float:
     """Return the seconds to wait when the server *asked* for some; never 0 again and again."""
     return asked if attempt == 1 else max(asked, backoff(attempt - 2, first=0.1, maximum=1.0))
-
-
-def _closes_gate(response: httpx.Response | None) -> bool:
-    """Return whether the answer closes the gate for all, which the throttle reports once."""
-    if response is None or response.status_code not in (429, 503):
-        return False
-    return retry_after(response) is not None
 
 
 def _final_error(

@@ -178,7 +178,7 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
 
     def _update_pacer(self, response: httpx.Response, latency: float) -> None:
         if response.status_code in (429, 503):
-            self._pacer.throttled(self._now(), retry_after(response))
+            self._pacer.throttled(self._now(), retry_after(response), latency)
         elif response.status_code >= 500:
             self._pacer.failed()
         else:
