@@ -96,8 +96,14 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
         """Make one attempt. Raises httpx.TransportError.
 
         The request's `deadline` bounds how long the server may delay it. Time in our own queue is
-        added to it, as the server does not cause that.
+        added to it, as the server does not cause that. A `sign_in` takes no slot of others: those
+        that hold one may be waiting for its token.
         """
+        if request.extensions.get("sign_in"):
+            await self._wait_for_gate(request.extensions.get("deadline", math.inf))
+            self._pacer.started(self._now())
+            self.requests_sent += 1
+            return await self._attempt(request)
         turn = _current_turn.get()
         if turn and turn.remaining:
             if gated := self._pacer.gate_seconds(self._now()):
@@ -105,7 +111,9 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
             turn.remaining -= 1
             self.requests_sent += 1
             try:
-                return await self._attempt(request)
+                response = await self._attempt(request)
+                turn.remaining += response.status_code == 401  # it is sent again with a new token
+                return response
             finally:
                 if turn.remaining:
                     self._pacer.kept_slot()
@@ -161,6 +169,12 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
             if now - self._reported_at >= _REPORT_SECONDS:
                 self._reported_at = now
                 self._emit(InFlight(self._pacer.in_flight, int(self._pacer.window)))
+
+    async def _wait_for_gate(self, deadline: float) -> None:
+        while gated := self._pacer.gate_seconds(self._now()):
+            if self._now() + gated > deadline:
+                raise GateClosed(gated)
+            await self._sleep(gated)
 
     async def _read_whole(self, response: httpx.Response) -> httpx.Response:
         try:
