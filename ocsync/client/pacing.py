@@ -10,7 +10,8 @@ refusal among successes delays its own request and no other. Two patterns delay 
   and that share is usual for a number of answers, which doubles each time.
 
 After a cut the rate stays, then grows ever faster until refusals show the limit again. A limit that
-is confirmed is probed half as often.
+is confirmed is probed half as often, and moves up by little at a time; each further refusal while
+the rate stays trims it. A window that doubles is held by refusals at once.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 INITIAL_WINDOW = 4.0
+_DOUBLING_WINDOW = 16.0
+"""The window above which it grows by half in a round trip, no longer by all."""
 _LATENCY_SMOOTHING = 0.1
 _CATCH_UP_SECONDS = 0.03
 """The delay of starts that later starts make up for, as timers are late."""
@@ -43,6 +46,13 @@ _RAMP_ANSWERS, _RAMP_SHARE = 16, 0.4
 """The latest answers, and the share of refusals among them, that stop a window that doubles.
 
 It has not sent enough yet to tell what the server takes; an overrun limit refuses half of it.
+"""
+_TRIM, _MAX_TRIM = 0.005, 0.05
+"""What one refusal takes from the rate of a confirmed limit, and all of them."""
+_RISE, _NEAR = 1.05, 1.3
+"""The rise of a confirmed limit by a cut that measures less than *near* times as much.
+
+The few answers of a cut measure too much as long as a bucket is not empty.
 """
 _MAX_CUTS = 2
 _CUT_TO = 0.25, 0.95
@@ -178,7 +188,8 @@ class Pacer:
         if self._latency > 4 * self._min_latency + 0.5:
             self._shrink(now)
         elif self.in_flight + 1 >= self.window / 2:  # a window that is not used proves nothing
-            grow = 1.0 if self._slow_start else 1.0 / self._window
+            ramp = 1.0 if self._window < _DOUBLING_WINDOW else 0.5
+            grow = ramp if self._slow_start else 1.0 / self._window
             self._window = min(self._max_window, self._window + grow)
 
     def failed(self) -> None:
@@ -191,6 +202,8 @@ class Pacer:
         answer = _Answer(now - latency, now, self._busy, refused=True)
         self._record(answer, now)
         self._refused_in_a_row += 1
+        if self._slow_start:
+            self._window = max(1.0, self._window - 1.0)
         if self._refused_in_a_row == 1:
             self._row_began = now
         if self._nothing_gets_through(answer):
@@ -199,6 +212,8 @@ class Pacer:
             if self._slow_start:
                 self._shrink(now)
             self._cut(now)
+        else:
+            self._trim(now)
 
     def _ended(self, now: float) -> None:
         self._count_busy(now)
@@ -206,7 +221,8 @@ class Pacer:
 
     def _count_busy(self, now: float) -> None:
         """Count the time since the last event when the window or the rate held requests back."""
-        until = now if self.in_flight >= self.window / 2 else min(now, self._next_start)
+        held_back = self.in_flight >= self.window / 2
+        until = now if held_back else min(now, self._next_start + _CATCH_UP_SECONDS)
         self._busy += max(0.0, until - self._event_at)
         self._event_at = max(now, self._event_at)
 
@@ -315,7 +331,15 @@ class Pacer:
             self._trial = _Trial(rate, share, cuts + 1)
         lowest, highest = (share * self._rate for share in _CUT_TO)
         measured = max((accepted + 0.5) / seconds, lowest if lowest < math.inf else 0.0)
+        if measured < _NEAR * self._limit:
+            measured = min(measured, _RISE * self._limit)
         self._set_rate(min(measured, highest), now)
+
+    def _trim(self, now: float) -> None:
+        """Take a little from a rate that stays, unless refusals come for other reasons too."""
+        stays = self._confirmed and not self._trial and now < self._cut_at + self._stay_seconds
+        if stays and self._usual_share < _TESTED_SHARE:
+            self._rate = max(self._rate * (1 - _TRIM), (1 - _MAX_TRIM) * self._limit)
 
     def _set_rate(self, measured: float, now: float) -> None:
         self._rate = min(max(measured * _MARGIN, _MIN_RATE), self._max_rate)

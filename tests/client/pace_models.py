@@ -274,6 +274,11 @@ MODELS: tuple[Model, ...] = (
     ),
     Model("bucket 100/s, 30 to 150 ms", 5000, 64, _WIDE, rates=_100, burst=100, header=_INF),
     Model("bucket 100/s, 30 to 150 ms, no header", 5000, 64, _WIDE, rates=_100, burst=100),
+    *(
+        Model(f"bucket 100/s, 2 ms, {'Retry-After' if header else 'no header'}", 3000, many,
+              (0.001, 0.003), rates=_100, header=header)
+        for many in (16, 64) for header in (_INF, None)
+    ),
     Model("window 1,000 in 10 s, Retry-After", 5000, 16, _WIDE, window=(1000, 10.0), header=_INF),
     Model("window 1,000 in 10 s, no header", 5000, 16, _WIDE, window=(1000, 10.0)),
     Model("window 100 in 1 s, Retry-After", 3000, window=(100, 1.0), header=_INF),

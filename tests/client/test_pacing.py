@@ -15,10 +15,6 @@ from tests.client.pace_models import MODELS, Fixed, Model, ideal, ours, simple, 
 
 NO_LIMIT = Model("no limit", 5000, 64, (0.03, 0.15))
 LIMIT = 1.3
-BOUNDS = {
-    "window 100 in 1 s, Retry-After": 1.4,  # it asks all for a second, whatever is left of it
-}
-"""The rows that are slower than the better of a simple loop and the ideal by more than LIMIT."""
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
@@ -26,15 +22,16 @@ def test_no_server_makes_the_pace_much_worse_than_the_best_policy(model: Model) 
     """As `python -m tests.benchmarks.pace` shows it."""
     seconds = sum(ours(model, seed).seconds for seed in (1, 2))
     best = sum(min(ideal(model, seed), simple(model, seed).seconds) for seed in (1, 2))
-    assert seconds <= BOUNDS.get(model.name, LIMIT) * best + 0.4
+    assert seconds <= LIMIT * best + 0.4
 
 
+@pytest.mark.parametrize("concurrency", [16, 64])
 @pytest.mark.parametrize("header", [None, math.inf], ids=["no header", "Retry-After"])
-def test_a_limit_is_used_with_few_refusals(header: float | None) -> None:
-    model = Model("", 4000, 16, rates=((0.0, 100.0),), header=header)
+def test_a_limit_is_used_with_few_refusals(header: float | None, concurrency: int) -> None:
+    model = Model("", 4000, concurrency, rates=((0.0, 100.0),), header=header)
     results = [ours(model, seed) for seed in (1, 2, 3)]
     assert fmean(r.seconds for r in results) <= 1.05 * ideal(model)
-    assert fmean(r.share for r in results) <= 0.025
+    assert fmean(r.share for r in results) <= 0.02
 
 
 @pytest.mark.parametrize("cap", [8, 16, 32, 64])
