@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
+from urllib.parse import quote, urlencode
 
 import httpx
 import msgspec
@@ -21,6 +22,7 @@ from ocsync.client.responses import (
     visible_text,
 )
 from ocsync.client.throttle import GateClosed, ThrottleTransport
+from ocsync.client.transport import ApiRequest
 from ocsync.errors import GatewayRefusal, LostAnswer, TryLater
 from ocsync.schema import secrets_in
 
@@ -30,6 +32,7 @@ MAX_PAGE_NUMBER = 30
 (guide/ordercloud.md 6).
 """
 _MAX_PAGES = 100_000
+_PATH_CHARACTERS = "/?%!$&'()*+,;=:@"
 
 
 class Reply(NamedTuple):
@@ -69,15 +72,16 @@ class Api:
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        transport: httpx.AsyncBaseTransport,
         api_url: str,
         auth: OrderCloudAuth,
         throttle: ThrottleTransport,
         max_parallel_reads: int,
         max_wait: float,
     ) -> None:
-        self._client = client
-        self._base = api_url + "/v1"
+        self._transport = transport
+        self._origin = httpx.URL(api_url)
+        self._base_path = self._origin.raw_path.decode("ascii").rstrip("/") + "/v1"
         self._auth = auth
         self._throttle = throttle
         self.max_parallel_reads = max_parallel_reads
@@ -220,22 +224,36 @@ class Api:
         extensions: Mapping[str, bool] | None = None,
     ) -> httpx.Response:
         self._auth.register_secret(secrets_in(body))
-        request = self._client.build_request(
+        target = self._base_path + quote(path, safe=_PATH_CHARACTERS)
+        request = ApiRequest(
             method,
-            self._base + path,
-            params=query,
-            content=None if body is None else msgspec.json.encode(body),
-            headers=None if body is None else {"Content-Type": "application/json; charset=utf-8"},
-            extensions=dict(extensions or {}),
+            self._origin,
+            f"{target}?{urlencode(query)}" if query else target,
+            None if body is None else msgspec.json.encode(body),
+            extensions or {},
         )
         writes = method != "GET"
         self.writes_in_flight += writes
         try:
-            response = await self._client.send(request)
+            response = await self._authorized(request)
         finally:
             self.writes_in_flight -= writes
         self.clock_skew = _clock_skew(response, time.time())
         return response
+
+    async def _authorized(self, request: httpx.Request) -> httpx.Response:
+        """Send what the auth yields until it is content with an answer, as httpx's client does."""
+        flow = self._auth.async_auth_flow(request)
+        try:
+            request = await anext(flow)
+            while True:
+                response = await self._transport.handle_async_request(request)
+                try:
+                    request = await flow.asend(response)
+                except StopAsyncIteration:
+                    return response
+        finally:
+            await flow.aclose()
 
     def _parse_reply(self, response: httpx.Response, method: str, path: str) -> Reply:
         if response.status_code >= 300:
