@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlencode
 
 import httpx
 import msgspec
@@ -22,7 +21,7 @@ from ocsync.client.responses import (
     visible_text,
 )
 from ocsync.client.throttle import GateClosed, ThrottleTransport
-from ocsync.client.transport import ApiRequest
+from ocsync.client.transport import Server
 from ocsync.errors import GatewayRefusal, LostAnswer, TryLater
 from ocsync.schema import secrets_in
 
@@ -32,7 +31,6 @@ MAX_PAGE_NUMBER = 30
 (guide/ordercloud.md 6).
 """
 _MAX_PAGES = 100_000
-_PATH_CHARACTERS = "/?%!$&'()*+,;=:@"
 
 
 class Reply(NamedTuple):
@@ -80,20 +78,29 @@ class Api:
         max_wait: float,
     ) -> None:
         self._transport = transport
-        self._origin = httpx.URL(api_url)
-        self._base_path = self._origin.raw_path.decode("ascii").rstrip("/") + "/v1"
+        self._server = Server(api_url, "/v1")
         self._auth = auth
         self._throttle = throttle
         self.max_parallel_reads = max_parallel_reads
         self.max_wait = max_wait  # seconds that one request may wait for retries and throttling
         self.writes_in_flight = 0
-        # seconds that the server's clock is ahead, by its last answer; None without a date
-        self.clock_skew: float | None = None
+        self._last_answer: tuple[httpx.Headers, float] | None = None
 
     @property
     def requests_sent(self) -> int:
         """The number of requests sent so far; every attempt counts."""
         return self._throttle.requests_sent
+
+    @property
+    def clock_skew(self) -> float | None:
+        """The seconds that the server's clock is ahead, by its last answer; None without a date."""
+        if self._last_answer is None:
+            return None
+        headers, received = self._last_answer
+        try:
+            return parsedate_to_datetime(headers["date"]).timestamp() - received
+        except (KeyError, ValueError, TypeError, OverflowError):
+            return None
 
     @property
     def in_flight(self) -> int:
@@ -224,13 +231,9 @@ class Api:
         extensions: Mapping[str, bool] | None = None,
     ) -> httpx.Response:
         self._auth.register_secret(secrets_in(body))
-        target = self._base_path + quote(path, safe=_PATH_CHARACTERS)
-        request = ApiRequest(
-            method,
-            self._origin,
-            f"{target}?{urlencode(query)}" if query else target,
-            None if body is None else msgspec.json.encode(body),
-            extensions or {},
+        content = None if body is None else msgspec.json.encode(body)
+        request: httpx.Request = self._server.request(
+            method, path, query, content, extensions or {}
         )
         writes = method != "GET"
         self.writes_in_flight += writes
@@ -238,7 +241,7 @@ class Api:
             response = await self._authorized(request)
         finally:
             self.writes_in_flight -= writes
-        self.clock_skew = _clock_skew(response, time.time())
+        self._last_answer = response.headers, time.time()
         return response
 
     async def _authorized(self, request: httpx.Request) -> httpx.Response:
@@ -274,13 +277,6 @@ class Api:
 def _list_of_texts(claim: Any) -> tuple[str, ...]:
     """Return the texts of a claim that is a text or a list of texts."""
     return tuple(c for c in (claim if isinstance(claim, list) else [claim]) if isinstance(c, str))
-
-
-def _clock_skew(response: httpx.Response, now: float) -> float | None:
-    try:
-        return parsedate_to_datetime(response.headers["date"]).timestamp() - now
-    except (KeyError, ValueError, TypeError, OverflowError):
-        return None
 
 
 def _unexpected_answer(path: str) -> TryLater:

@@ -19,12 +19,9 @@ from ocsync.client.pacing import Pacer
 from ocsync.client.proxy import Proxy, is_host, proxy_for
 from ocsync.client.retry import RetryTransport
 from ocsync.client.throttle import ThrottleTransport
-from ocsync.client.transport import AiohttpTransport
+from ocsync.client.transport import AiohttpTransport, Origin, origin_of, server_of
 from ocsync.errors import ConfigError
 from ocsync.events import Emit, ignore
-
-_Origin = tuple[str, str, int | None]
-"""The scheme, host and port of a URL."""
 
 
 class Connection(NamedTuple):
@@ -79,7 +76,7 @@ async def open_client(
         emit=emit,
         sleep=sleep,
         now=now,
-        proxy_of=lambda url: routes[_origin(url)],
+        proxy_of=lambda url: routes[origin_of(url)],
     )
     token_url = connection.auth_url + "/oauth/token"
     auth = OrderCloudAuth(token_url, connection.client_id, connection.secret, now=now)
@@ -90,10 +87,10 @@ async def open_client(
         await retry.aclose()
 
 
-def _routes(connection: Connection) -> dict[_Origin, Proxy | None]:
+def _routes(connection: Connection) -> dict[Origin, Proxy | None]:
     """Return the proxy of each URL of *connection*. Raises ConfigError for an unusable one."""
     urls = (connection.api_url, connection.auth_url)
-    return {_origin(_parse_url(url)): proxy_for(url) for url in urls}
+    return {origin_of(_parse_url(url)): proxy_for(url) for url in urls}
 
 
 def _parse_url(text: str) -> httpx.URL:
@@ -106,14 +103,10 @@ def _parse_url(text: str) -> httpx.URL:
     return url
 
 
-def _origin(url: httpx.URL) -> _Origin:
-    return url.scheme, url.host, url.port
-
-
 class _RoutedTransport(httpx.AsyncBaseTransport):
     """A transport that sends each request by the proxy of its URL, and nowhere else."""
 
-    def __init__(self, routes: Mapping[_Origin, Proxy | None], *, connect_seconds: float) -> None:
+    def __init__(self, routes: Mapping[Origin, Proxy | None], *, connect_seconds: float) -> None:
         schemes = {scheme for scheme, *_ in routes} | {p.scheme for p in routes.values() if p}
         trust = _trust_store() if "https" in schemes else None
         self._by_proxy = {
@@ -124,7 +117,7 @@ class _RoutedTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Make one round trip. Raises httpx.TransportError."""
-        proxy = self._routes[_origin(request.url)]
+        proxy = self._routes[server_of(request)]
         return await self._by_proxy[proxy].handle_async_request(request)
 
     async def aclose(self) -> None:

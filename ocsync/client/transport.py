@@ -1,7 +1,7 @@
 """One round trip over aiohttp, with httpx's types.
 
-httpx's client layer and its URL parsing cost more than the round trip itself, so a request names
-its server by a URL that is parsed once, and its path by the extension `target`, as httpx has it.
+httpx's client layer and its URL parsing cost more than the round trip itself, so the requests of
+the API are built here, from parts that are ready.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import base64
 import ssl
 import zlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+from urllib.parse import quote, urlencode
 
 import aiohttp
 import httpx
@@ -29,24 +30,66 @@ _HEADERS = {
     "Accept-Encoding": ", ".join(ACCEPTED_ENCODINGS),
 }
 _JSON = httpx.Headers({"Content-Type": "application/json; charset=utf-8"})
+_PATH_CHARACTERS = "/%!$&'()*+,;=:@"
 _NO_STREAM = httpx.ByteStream(b"")
 
 
+class Origin(NamedTuple):
+    """The server of a URL; *port* is None for the scheme's own."""
+
+    scheme: str
+    host: str
+    port: int | None
+
+
+def origin_of(url: httpx.URL) -> Origin:
+    """Return the server of *url*."""
+    return Origin(url.scheme, url.host, url.port)
+
+
+class Server:
+    """A server and the path of its API: the part of a URL that all requests share."""
+
+    def __init__(self, url: str, path: str) -> None:
+        self.url = httpx.URL(url)
+        self.origin = origin_of(self.url)
+        self._path = self.url.raw_path.decode("ascii").rstrip("/") + path
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: bytes | None,
+        extensions: Mapping[str, bool],
+    ) -> ApiRequest:
+        """Return a request for *path* below the API's, with JSON as its *body*."""
+        target = yarl.URL.build(
+            scheme=self.origin.scheme,
+            host=self.origin.host,
+            port=self.origin.port,
+            path=self._path + quote(path, safe=_PATH_CHARACTERS),
+            query_string=urlencode(query) if query else "",
+            encoded=True,
+        )
+        return ApiRequest(self, method, target, body, extensions)
+
+
 class ApiRequest(httpx.Request):
-    """A request for *target* (path and query) of the server at *origin*, with a JSON *body*."""
+    """A request whose `url` names the server alone, as *target* is all of the URL."""
 
     def __init__(
         self,
+        server: Server,
         method: str,
-        origin: httpx.URL,
-        target: str,
+        target: yarl.URL,
         body: bytes | None,
-        extensions: Mapping[str, Any],
+        extensions: Mapping[str, bool],
     ) -> None:
         self.method = method
-        self.url = origin
+        self.url, self.origin, self.target = server.url, server.origin, target
         self.headers = httpx.Headers() if body is None else _JSON.copy()
-        self.extensions = {**extensions, "target": target}
+        self.extensions = dict(extensions)
         self._body = body or b""
 
     @property
@@ -55,10 +98,15 @@ class ApiRequest(httpx.Request):
         return self._body
 
 
+def server_of(request: httpx.Request) -> Origin:
+    """Return the server that *request* is for."""
+    return request.origin if isinstance(request, ApiRequest) else origin_of(request.url)
+
+
 class Answer(httpx.Response):
     """An answer that was read whole, without its encoding."""
 
-    def __init__(self, status: int, headers: httpx.Headers, body: bytes) -> None:
+    def __init__(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
         super().__init__(status, headers=headers, stream=_NO_STREAM)
         self._body = body
 
@@ -84,14 +132,13 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._proxy = yarl.URL(f"{proxy.scheme}://{proxy.address}") if proxy else None
         self._proxy_headers = _credentials(proxy) if proxy else None
         self._session: aiohttp.ClientSession | None = None
-        self._urls: dict[httpx.URL, str] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Return the answer, read whole. Raises httpx.ReadError, aiohttp.ClientError."""
         session = self._session or self._open_session()
         async with session.request(
             request.method,
-            self._url_of(request),
+            request.target if isinstance(request, ApiRequest) else str(request.url),
             headers=_headers_of(request),
             data=request.content or None,
             allow_redirects=False,
@@ -99,10 +146,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             proxy_headers=self._proxy_headers,
         ) as answer:
             content = await _read(answer)
-            headers = httpx.Headers(answer.raw_headers)
-            if "content-encoding" in headers:
-                content = _decompress(content, headers.pop("content-encoding"))
-            return Answer(answer.status, headers, content)
+            if encoding := answer.headers.get("Content-Encoding"):
+                content = _decompress(content, encoding)
+            return Answer(answer.status, answer.raw_headers, content)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -120,16 +166,6 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         )
         self._session._retry_connection = False
         return self._session
-
-    def _url_of(self, request: httpx.Request) -> yarl.URL:
-        target = request.extensions.get("target")
-        if target is None:
-            return yarl.URL(str(request.url), encoded=True)
-        origin = self._urls.get(request.url)
-        if origin is None:
-            url = request.url
-            origin = self._urls[url] = f"{url.scheme}://{url.netloc.decode('ascii')}"
-        return yarl.URL(origin + target, encoded=True)
 
 
 def _headers_of(request: httpx.Request) -> CIMultiDict[str]:
