@@ -41,7 +41,7 @@ class Limits(NamedTuple):
     seconds for one attempt, above the server's own 30 (guide/ordercloud.md 2.4).
     """
 
-    concurrency: int = 16
+    concurrency: int = 64
     max_rate: float = 0.0
     max_wait: float = 60.0
     timeout: float = 45.0

@@ -28,14 +28,17 @@ _DOUBLING_WINDOW = 16.0
 _LATENCY_SMOOTHING = 0.1
 _CATCH_UP_SECONDS = 0.03
 """The delay of starts that later starts make up for, as timers are late."""
-_SAMPLE = 64
-"""The latest answers from which the share of refusals is judged."""
+_SAMPLE, _SAMPLE_ROUND_TRIPS = 64, 3.0
+"""The latest answers from which the share of refusals is judged; more for a large window.
+
+They have to last for longer than a cut is measured.
+"""
 _USUAL_SHARE, _USUAL_SMOOTHING = 0.005, 1 / 500
 _TESTED_SHARE, _TOLERATED_SHARE = 0.05, 0.5
 """The most that counts as usual: when it is tested, and after two cuts did not lower it."""
 _CUT_ROUND_TRIPS = 2.0
 """Round trips since the first refusal, from which the rate of a cut is measured."""
-_IDLE_SHARE, _IDLE_ANSWERS = 0.4, 32
+_IDLE_SHARE, _IDLE_ANSWERS = 0.33, 24
 """The share of refusals, of so many answers, from which idle time counts in that measure.
 
 Fewer leave senders asleep for reasons of their own; an overrun limit puts all of them to sleep.
@@ -48,13 +51,17 @@ _RAMP_ANSWERS, _RAMP_SHARE = 16, 0.4
 It has not sent enough yet to tell what the server takes; an overrun limit refuses half of it.
 """
 _TRIM, _MAX_TRIM = 0.005, 0.05
-"""What one refusal takes from the rate of a confirmed limit, and all of them."""
+"""The parts of a confirmed limit that one refusal takes from the rate, and that all take."""
 _RISE, _NEAR = 1.05, 1.3
 """The rise of a confirmed limit by a cut that measures less than *near* times as much.
 
 The few answers of a cut measure too much as long as a bucket is not empty.
 """
-_MAX_CUTS = 2
+_MAX_CUTS, _CUT_ACCEPTED = 2, 8
+"""The cuts that show whether the share depends on the rate, and what has to get through for each.
+
+A rate measured from fewer may be far above the limit, so that its share of refusals shows nothing.
+"""
 _CUT_TO = 0.25, 0.95
 """The least and the most that a cut leaves of the rate: as a trial, it has to show an effect."""
 _CONFIRM_FROM, _CONFIRM_SLOPE, _FAIL_FROM = 5.0, 0.8, 10.0
@@ -240,7 +247,7 @@ class Pacer:
                 self._end_tolerance()
         if answer.start < max(self._cut_at, self._gate_opens):
             return
-        if len(self._sample) == _SAMPLE:
+        while len(self._sample) >= max(_SAMPLE, _SAMPLE_ROUND_TRIPS * self.window):
             oldest = self._sample.popleft()
             if not self._trial:
                 self._learn_usual(oldest.refused, 1)
@@ -319,16 +326,17 @@ class Pacer:
             seconds = now - refused[0].end
         if seconds < max(_CUT_ROUND_TRIPS * self._latency, _MIN_SECONDS) or not accepted:
             return
+        measured_well = accepted >= _CUT_ACCEPTED
         if before := self._trial:
             share = before.refused / before.answers
-            self._trial = _Trial(before.rate_before, share, before.cuts + 1)
+            self._trial = _Trial(before.rate_before, share, before.cuts + measured_well)
         else:
             self._end_tolerance()
             grown = now > self._cut_at + self._stay_seconds
             last = None if grown else self._confirmed
             share = len(refused) / max(len(self._sample), _MIN_SAMPLE)
             rate, cuts = (last.rate_before, last.cuts) if last else (self._rate, 0)
-            self._trial = _Trial(rate, share, cuts + 1)
+            self._trial = _Trial(rate, share, cuts + measured_well)
         lowest, highest = (share * self._rate for share in _CUT_TO)
         measured = max((accepted + 0.5) / seconds, lowest if lowest < math.inf else 0.0)
         if measured < _NEAR * self._limit:

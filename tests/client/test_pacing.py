@@ -34,6 +34,15 @@ def test_a_limit_is_used_with_few_refusals(header: float | None, concurrency: in
     assert fmean(r.share for r in results) <= 0.02
 
 
+@pytest.mark.parametrize("latency", [(0.001, 0.003), (0.03, 0.15)], ids=["2 ms", "90 ms"])
+@pytest.mark.parametrize("concurrency", [16, 64, 256])
+def test_a_limit_is_not_taken_for_chance(concurrency: int, latency: tuple[float, float]) -> None:
+    """Whatever is in flight, and however fast the answers come: some cut always shows an effect."""
+    for header, burst in ((None, 25.0), (math.inf, 100.0)):
+        model = Model("", 3000, concurrency, latency, ((0.0, 100.0),), burst, header=header)
+        assert max(ours(model, seed).share for seed in (14, 26, 28, 29)) <= 0.1
+
+
 @pytest.mark.parametrize("cap", [8, 16, 32, 64])
 def test_without_a_limit_the_window_is_used(cap: int) -> None:
     """Ordinary jitter is no rise of latency."""
