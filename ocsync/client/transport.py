@@ -63,13 +63,20 @@ class Server:
         body: bytes | None,
         extensions: Mapping[str, bool],
     ) -> ApiRequest:
-        """Return a request for *path* below the API's, with JSON as its *body*."""
+        """Return a request for *path* below the API's, with JSON as its *body*.
+
+        *path* may have a query of its own, to which *query* is added.
+        """
+        path, _, own_query = path.partition("?")
+        query_string = quote(own_query, safe=_PATH_CHARACTERS)
+        if query:
+            query_string += ("&" if query_string else "") + urlencode(query)
         target = yarl.URL.build(
             scheme=self.origin.scheme,
             host=self.origin.host,
             port=self.origin.port,
             path=self._path + quote(path, safe=_PATH_CHARACTERS),
-            query_string=urlencode(query) if query else "",
+            query_string=query_string,
             encoded=True,
         )
         return ApiRequest(self, method, target, body, extensions)

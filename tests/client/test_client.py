@@ -8,8 +8,9 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
+from urllib.parse import parse_qs
 
 import aiohttp
 import httpx
@@ -393,6 +394,35 @@ def test_an_error_without_a_word_has_one(error: Exception) -> None:
                                   sleep=asyncio.sleep, now=lambda: 0.0)  # fmt: skip
     with pytest.raises(httpx.TransportError, match=type(error).__name__):
         asyncio.run(transport.handle_async_request(httpx.Request("GET", "http://127.0.0.1")))
+
+
+def test_paths_and_queries_arrive_as_they_are(shop: Shop) -> None:
+    async def go(api: Api) -> None:
+        await api.get("/catalogs", {"ID": "a|b c&d=\u00fc", "sortBy": "!ID"})
+        for path in ("/catalogs/a b", "/catalogs/%C3%BC", "/catalogs/a'b?x=1"):
+            with pytest.raises(NotFound):
+                await api.get(path)
+        with suppress(NotFound):
+            await api.get("/buyers/B?x=1", {"y": "2"})
+
+    talk(shop.url, go)
+    asked = [(r["path"].removeprefix("/v1"), r["query"]) for r in shop.requests()][1:]
+    assert [path for path, _ in asked] == [
+        "/catalogs", "/catalogs/a b", "/catalogs/\u00fc", "/catalogs/a'b", "/buyers/B",
+    ]  # fmt: skip
+    assert parse_qs(asked[0][1]) == {"ID": ["a|b c&d=\u00fc"], "sortBy": ["!ID"]}
+    assert [query for _, query in asked[3:]] == ["x=1", "x=1&y=2"]
+
+
+def test_an_assignment_is_deleted_by_its_query(shop: Shop) -> None:
+    shop.seed(
+        buyer=[{"ID": "B", "Name": "B"}, {"ID": "C", "Name": "C"}],
+        catalog=[{"ID": "K", "Name": "K"}],
+        **{"catalog-assignment": [{"CatalogID": "K", "BuyerID": buyer} for buyer in "BC"]},
+    )
+    talk(shop.url, lambda api: api.delete("/catalogs/K/assignments?buyerID=B"))
+    answer = shop.call("GET", "/catalogs/assignments?catalogID=K").json()
+    assert [item["BuyerID"] for item in answer["Items"]] == ["C"]
 
 
 def test_pages_are_walked_to_the_end(shop: Shop) -> None:
