@@ -6,12 +6,13 @@ values before; only the few fields of each step stay in memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ocsync.client import read_current
 from ocsync.diff import (
     Document,
+    diff_as_written,
     emptied_by,
     is_as_created,
     is_unchanged,
@@ -20,6 +21,7 @@ from ocsync.diff import (
     unmet_expectations,
     values_before,
 )
+from ocsync.engine.run_log import recent_writes
 from ocsync.engine.session import Session
 from ocsync.engine.summed_stock import sum_text
 from ocsync.errors import OcsyncError
@@ -152,16 +154,46 @@ def _created_keys(steps: Iterable[Step]) -> set[str]:
     return set(map(ref_key, refs))
 
 
+def _accept_listed(
+    session: Session, first_steps: Mapping[str, Step], written: Iterable[Intent]
+) -> Callable[[Ref, Document], bool]:
+    """Return whether the values before a step may come from a list that lags behind writes.
+
+    They may not where they decide anything (expected values, a put, the order of steps, a conflict)
+    nor where the document does not show the last of this workspace's own writes, *written*.
+    """
+    lagging = [s.ref for s in first_steps.values() if kind_of(s.ref).eventually_consistent]
+    own = {ref_key(i.ref): i for i in (*recent_writes(session, lagging), *written)}
+
+    def accept(ref: Ref, document: Document) -> bool:
+        step = first_steps[ref_key(ref)]
+        change, last = step.change, own.get(ref_key(ref))
+        if (
+            change.op is not Op.SET
+            or change.expect
+            or watched_fields(kind_of(ref)) & {*change.fields}
+        ):
+            return False
+        if last and diff_as_written(ref, last.sent, document, created=last.absent):
+            return False
+        prepared = prepare_request(step, document)
+        return not (prepared.same or conflict_of(step, prepared, document))
+
+    return accept
+
+
 async def run_preflight(
     session: Session,
     steps: Sequence[Step],
     run: Run | None = None,
     plan: Sequence[Step] = (),
+    written: Iterable[Intent] = (),
 ) -> Preflight:
     """Read the entities that *steps* of *plan* write and compare them; *run* keeps the documents.
 
     Of a ref with several steps only the first is compared with the current document. A ref that
-    cannot be read is left unprepared: the replay reads it again before its step.
+    cannot be read is left unprepared: the replay reads it again before its step. *written* are the
+    requests of an earlier part of the run whose effect a list may not show yet.
     """
     first_steps: dict[str, Step] = {}
     for step in steps:
@@ -170,8 +202,9 @@ async def run_preflight(
     creates = _created_keys([*plan, *steps])
     group: list[tuple[Ref, Document | None]] = []
     read = same = 0
+    accept = _accept_listed(session, first_steps, written)
     async for ref, current in read_current(
-        session.api, [step.ref for step in first_steps.values()]
+        session.api, [step.ref for step in first_steps.values()], accept=accept
     ):
         session.raise_if_stopped()
         read += 1

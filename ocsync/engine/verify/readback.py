@@ -1,13 +1,14 @@
 """Verification: every entity of a run is read back and compared with the written values.
 
-Read-only. A kind whose reads lag behind its writes is read again for up to *settle* seconds. If it
-still shows the value before the write, and the run is recent, the write's own answer counts (it is
-documented as fresh; guide/ordercloud.md 5.3).
+Read-only. A kind whose reads lag behind its writes is read by lists, and by itself where a list
+does not show the write; then it is read again for up to *settle* seconds. If it still shows the
+value before the write, and the run is recent, the write's own answer counts (it is documented as
+fresh; guide/ordercloud.md 5.3).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ocsync.client import read_current
@@ -46,7 +47,7 @@ async def read_back(session: Session, run: Run, *, settle: float) -> Verificatio
     result = Verification({}, [])
     lagging: set[Ref] = set()
     done = 0
-    async for ref, current in read_current(session.api, list(writes)):
+    async for ref, current in read_current(session.api, list(writes), accept=_shows(writes)):
         session.raise_if_stopped()
         done += 1
         if done % 100 == 0 or done == len(writes):
@@ -61,6 +62,19 @@ async def read_back(session: Session, run: Run, *, settle: float) -> Verificatio
     result.findings.sort(key=lambda finding: (finding.sign.severity, finding.ref))
     run.write_findings(result.findings)
     return result
+
+
+def _shows(writes: Mapping[Ref, RefWrite]) -> Callable[[Ref, Document], bool]:
+    """Return whether a document of a list that lags behind writes is newer than the write.
+
+    It is when it shows the written values, and those differ from the values before.
+    """
+
+    def accept(ref: Ref, document: Document) -> bool:
+        write = writes[ref]
+        return write.changed and judge(ref, write, document).sign is Sign.SAME
+
+    return accept
 
 
 def judge(ref: Ref, write: RefWrite, current: Document | OcsyncError | None) -> Finding:
@@ -104,7 +118,7 @@ async def _await_reads(
 
     async def all_same() -> bool:
         nonlocal lagging
-        async for ref, current in read_current(session.api, list(lagging)):
+        async for ref, current in read_current(session.api, list(lagging), accept=_shows(writes)):
             finding = judge(ref, writes[ref], current)
             findings[ref] = _by_answer(session, run, writes[ref], finding, current)
         lagging = {r for r in lagging if findings[r].sign in (Sign.DIFFERS, Sign.MISSING)
