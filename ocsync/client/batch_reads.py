@@ -219,7 +219,7 @@ async def _read_assignments(api: Api, kind: Kind, batch: _Batch) -> _BatchResult
     results = _match_items(kind, refs, [item for page in pages for item in page.items])
     if _is_whole(kind, ids, pages):
         return _BatchResult(results, [])
-    shown = [(ref, document) for ref, document in results if document is not None]
+    shown: list[ReadResult] = [pair for pair in results if pair[1] is not None]
     return _BatchResult(shown, _single(ref for ref, document in results if document is None))
 
 
