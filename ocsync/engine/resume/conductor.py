@@ -360,7 +360,9 @@ async def _carry_out(
     session.emit(Planned(run.id, len(steps), waves, resumed=resumed))
     begun = progress.ended.keys() | progress.dangling.keys()
     waiting = [step for step in steps if step.number not in begun]
-    preflight = await run_preflight(session, waiting, run, steps, progress.lagging)
+    preflight = await run_preflight(
+        session, waiting, run, steps, progress.lagging, needed_only=True
+    )
     conflicts = _conflicts_of(session, steps, preflight, options)
     try:
         lost_names: list[str] = []

@@ -26,10 +26,11 @@ from ocsync.engine.session import Session
 from ocsync.engine.summed_stock import sum_text
 from ocsync.errors import OcsyncError
 from ocsync.events import ReadDone, Reading
+from ocsync.field_paths import is_inside_xp_key
 from ocsync.late_order import watched_fields
 from ocsync.models import CREATING_OPS, Fields, Intent, Op, Ref, Step
 from ocsync.plan import created_refs
-from ocsync.schema import SUMMED_QUANTITY, kind_of, ref_key
+from ocsync.schema import RECORD_KINDS, SUMMED_QUANTITY, kind_of, ref_key
 from ocsync.store import Run
 
 _GROUP_SIZE = 200
@@ -182,22 +183,50 @@ def _accept_listed(
     return accept
 
 
+def builds_on_current(step: Step) -> bool:
+    """Return whether *step* builds on the value there, so that it is read right before its write.
+
+    An early read would be too old: others may have written into the same xp key since, and orders
+    go on selling.
+    """
+    return bool(step.change.adjust) or any(map(is_inside_xp_key, step.change.fields))
+
+
+def _needs_no_early_read(step: Step) -> bool:
+    """Return whether a read before the first write would tell nothing that the late read does not.
+
+    That is so for what is listed by product, where it would take a request for each: it expects
+    nothing, and neither a sum nor the order of steps depends on it.
+    """
+    change, kind = step.change, kind_of(step.ref)
+    by_product = kind.name in RECORD_KINDS
+    judged = change.expect or change.contradicted or watched_fields(kind)
+    return by_product and change.op is Op.SET and builds_on_current(step) and not judged
+
+
 async def run_preflight(
     session: Session,
     steps: Sequence[Step],
     run: Run | None = None,
     plan: Sequence[Step] = (),
     written: Iterable[Intent] = (),
+    *,
+    needed_only: bool = False,
 ) -> Preflight:
     """Read the entities that *steps* of *plan* write and compare them; *run* keeps the documents.
 
     Of a ref with several steps only the first is compared with the current document. A ref that
-    cannot be read is left unprepared: the replay reads it again before its step. *written* are the
-    requests of an earlier part of the run whose effect a list may not show yet.
+    cannot be read is left unprepared: the replay reads it again before its step; with *needed_only*
+    so are those that the replay reads anyway. *written* are the requests of an earlier part of the
+    run whose effect a list may not show yet.
     """
     first_steps: dict[str, Step] = {}
     for step in steps:
         first_steps.setdefault(ref_key(step.ref), step)
+    if needed_only:
+        first_steps = {
+            key: step for key, step in first_steps.items() if not _needs_no_early_read(step)
+        }
     preflight = Preflight({}, [], [], {})
     creates = _created_keys([*plan, *steps])
     group: list[tuple[Ref, Document | None]] = []

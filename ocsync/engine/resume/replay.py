@@ -5,7 +5,8 @@
 For each step: read again, where the value there counts until the last moment (an adjustment, an
 expected stock, a deep xp path, a second step of one ref) - unchanged? - intent on disk - request -
 outcome. Such a step takes its turn first and reads, so that nothing queues between its reading and
-its request. A request that the server refused for the rate is made anew from a fresh read.
+its request; steps that one list shows may share both (see `late_reads`). A request that the server
+refused for the rate is made anew from a fresh read.
 
 A lost answer is settled by reading. The entity shows what was sent: done. It shows what was there
 before, with the same stamp: made anew. Stock below what was sent, and above what was there: done,
@@ -18,7 +19,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 from ocsync.client import Reply, read_current
@@ -36,7 +36,13 @@ from ocsync.diff import (
 from ocsync.diff import stock_stamp as stamp_of
 from ocsync.engine.polling import poll
 from ocsync.engine.recorder import Recorder
-from ocsync.engine.resume.preflight import PreparedRequest, conflict_of, prepare_request
+from ocsync.engine.resume.late_reads import LateReads
+from ocsync.engine.resume.preflight import (
+    PreparedRequest,
+    builds_on_current,
+    conflict_of,
+    prepare_request,
+)
 from ocsync.engine.run_log import RunProgress, outcome_now
 from ocsync.engine.session import Session
 from ocsync.engine.step_runner import StepRunner
@@ -48,7 +54,7 @@ from ocsync.errors import (
     SignInError,
     TryLater,
 )
-from ocsync.field_paths import is_inside_xp_key, json_equal, value_at
+from ocsync.field_paths import json_equal, value_at
 from ocsync.models import Intent, Outcome, Ref, State, Step
 from ocsync.schema import kind_of, ref_key
 
@@ -95,6 +101,7 @@ class Replay:
         self._settle_seconds = settle
         self._overwrite = overwrite
         self._first = _first_steps(steps)
+        self._late_reads: LateReads[Outcome | _Lost] = LateReads(session.api)
         self._lagging = {ref_key(ref) for ref in lagging_bases(steps)}
         self._written: dict[str, list[Intent]] = {}
         for intent in (*recent, *progress.lagging):
@@ -139,9 +146,7 @@ class Replay:
         asked = 0.0
         while True:
             try:
-                async with self._session.api.turn(2) if late else nullcontext():
-                    ready = await self._prepare(step) if late or prepared is None else prepared
-                    attempt = await self._send(step, ready, once=late or _writes_stock(step))
+                attempt = await self._attempt(step, prepared, late=late)
             except NotApplied as refusal:
                 refused, asked = refused + 1, asked + refusal.seconds
                 if asked > self._session.api.max_wait:
@@ -161,9 +166,22 @@ class Replay:
             longest = min(_FIRST_PAUSE * 2**lost, _LONGEST_PAUSE)
             await self._session.sleep(random.uniform(0, longest))
 
-    async def _prepare(self, step: Step) -> PreparedRequest | Outcome:
-        """Read the entity of *step*, and hold the step against it; an outcome ends the step."""
-        current = await self._read(step.ref)
+    async def _attempt(
+        self, step: Step, prepared: PreparedRequest | None, *, late: bool
+    ) -> Outcome | _Lost:
+        """Make one attempt at *step*, read again right before if it is *late*."""
+        if late:
+
+            async def act(current: Document | None) -> Outcome | _Lost:
+                ready = self._prepare(step, self._with_own_writes(step.ref, current))
+                return await self._send(step, ready, once=True)
+
+            return await self._late_reads.read_and_act(step.ref, act)
+        ready = prepared or self._prepare(step, await self._read(step.ref))
+        return await self._send(step, ready, once=_writes_stock(step))
+
+    def _prepare(self, step: Step, current: Document | None) -> PreparedRequest | Outcome:
+        """Hold *step* against the *current* document; an outcome ends the step."""
         if lacks_base(step.change, current):
             text = f"{step.ref} does not exist, so there is nothing to build on"
             return self._end(step, State.FAILED, status=404, message=text)
@@ -200,7 +218,7 @@ class Replay:
         """
         expects = any(is_volatile(step.ref, path) for path in step.change.expect)
         second = self._first[ref_key(step.ref)] != step.number
-        return bool(step.change.adjust) or _has_deep_path(step) or expects or second
+        return builds_on_current(step) or expects or second
 
     async def _read(self, ref: Ref) -> Document | None:
         """Return what is there now, with this workspace's own writes however far the read lags."""
@@ -209,6 +227,10 @@ class Replay:
             if isinstance(current, OcsyncError):
                 raise current
             document = current
+        return self._with_own_writes(ref, document)
+
+    def _with_own_writes(self, ref: Ref, document: Document | None) -> Document | None:
+        """Return *document* with this workspace's own writes that it does not show yet."""
         for intent in _not_shown(self._written.get(ref_key(ref), ()), document):
             is_hidden = document is None and intent.absent
             document = with_own_writes(document, intent.sent, intent.before)
@@ -289,12 +311,8 @@ def lagging_bases(steps: Sequence[Step]) -> set[Ref]:
         step.ref
         for step in steps
         if kind_of(step.ref).eventually_consistent
-        and (first[ref_key(step.ref)] != step.number or step.change.adjust or _has_deep_path(step))
+        and (first[ref_key(step.ref)] != step.number or builds_on_current(step))
     }
-
-
-def _has_deep_path(step: Step) -> bool:
-    return any(map(is_inside_xp_key, step.change.fields))
 
 
 def _writes_stock(step: Step) -> bool:
