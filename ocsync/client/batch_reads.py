@@ -28,7 +28,7 @@ MAX_URL_LENGTH = 2000
 CurrentDocument = dict[str, Any] | None
 ReadResult = tuple[Ref, CurrentDocument | OcsyncError]
 Accept = Callable[[Ref, dict[str, Any]], bool]
-"""Whether a document is new enough to be used, though a list shows it that may lag behind."""
+"""A test of a document that a list shows which may lag: true when it is new enough to be used."""
 
 
 class _Batch(NamedTuple):

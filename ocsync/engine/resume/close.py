@@ -130,7 +130,7 @@ async def _unpause_after(
 async def _verify(session: Session, run: Run, options: ResumeOptions) -> VerificationReport:
     return await verify_run(
         session, run, settle=options.settle, patience=options.delivery_timeout,
-        redeliver=options.redeliver,
+        redeliver=options.redeliver, by_answers=options.by_answers,
     )  # fmt: skip
 
 

@@ -19,7 +19,8 @@ class OnConflict(StrEnum):
 class ResumeOptions(NamedTuple):
     """The options of a resume.
 
-    *targets* limits the entries to send. *settle* is the number of seconds that lagging reads may
+    *targets* limits the entries to send. *by_answers* verifies what a write's own answer proves by
+    that, and reads a sample of it back. *settle* is the number of seconds that lagging reads may
     take. *delivery_timeout* is the number of seconds without a new message after which the wait for
     a listener ends; *redeliver* resends what it did not receive. *plan* is the fingerprint of a
     saved plan. *pause* is false for `--no-pause`. *resend* allows to send what
@@ -29,6 +30,7 @@ class ResumeOptions(NamedTuple):
 
     targets: tuple[Target, ...] = ()
     verify: bool = False
+    by_answers: bool = False
     on_conflict: OnConflict = OnConflict.FAIL
     repause: bool = False
     pause: bool = True

@@ -292,8 +292,10 @@ class Replay:
 
     def _done(self, step: Step, intent: Intent, reply: Reply) -> Outcome:
         self._remember(intent)
-        answered = _took_effect(intent, reply.body if isinstance(reply.body, dict) else None)
-        return self._end(step, State.DONE, status=reply.status, sent=intent.sent, answered=answered)
+        document = reply.body if isinstance(reply.body, dict) else None
+        answered = _took_effect(intent, document)
+        facts = {"sent": intent.sent, "answered": answered, "status": reply.status}
+        return self._end(step, State.DONE, exact=answered and _shows_all(intent, document), **facts)
 
     def _failed(self, step: Step, error: ApiError) -> Outcome:
         return self._end(
@@ -345,6 +347,14 @@ def _took_effect(intent: Intent, found: Document | None) -> bool:
     return not _still_there(intent, found) and all(
         _was_sold(intent, path, pair["found"], pair["wanted"]) for path, pair in differences.items()
     )
+
+
+def _shows_all(intent: Intent, document: Document | None) -> bool:
+    """Return whether *document* is the entity, with all values that were sent."""
+    name = str((document or {}).get("ID") or "")
+    is_it = name.casefold() == intent.ref.rpartition("/")[2].casefold()
+    sent = intent.sent
+    return is_it and not diff_as_written(intent.ref, sent, document, created=intent.absent)
 
 
 def _was_sold(intent: Intent, path: str, found: Any, sent: Any) -> bool:
