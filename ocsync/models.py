@@ -128,6 +128,7 @@ class Intent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag=
     Both are flat and cover the same paths; MISSING values are left out of *before*. *emptied* maps
     the paths that a put leaves out to the values there. *absent* says that the entity did not
     exist. *updated* is the server's stamp of the entity's stock; None where its kind has none.
+    *unread* says that nothing of this was read before the request.
     """
 
     number: int
@@ -137,6 +138,7 @@ class Intent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag=
     emptied: Fields = {}
     absent: bool = False
     updated: str | None = None
+    unread: bool = False
     at: str = ""
 
 

@@ -67,6 +67,12 @@ def register(app: typer.Typer) -> None:
         unpause_anyway: Annotated[
             bool, typer.Option("--unpause-anyway", help="Lift our pauses even if some steps fail.")
         ] = False,
+        no_undo: Annotated[
+            bool,
+            typer.Option(
+                "--no-undo", help="Set inventory records without reading first; no rollback."
+            ),
+        ] = False,
         concurrency: Concurrency = 16,
         max_rate: MaxRate = 0.0,
         max_wait: Annotated[
@@ -127,6 +133,7 @@ def register(app: typer.Typer) -> None:
             return _dry_run(ctx, [t.name for t in (*direct, *grouped)])
         options = ResumeOptions(
             targets=(*direct, *grouped),
+            undo=not no_undo,
             verify=bool(verify or redeliver),
             by_answers=verify == BY_ANSWERS,
             on_conflict=OnConflict(on_conflict),

@@ -148,7 +148,7 @@ class RefWrite(NamedTuple):
     requests showed the values, *exact* that the answer of the only request showed just these.
     *sent_at* is the time of the last request that took effect, None when none was sent; *updated*
     is the stamp of the stock before it, None without one. *uncertain* says that an outcome is
-    unknown.
+    unknown, *unread* that the values before were not read.
     """
 
     ref: Ref
@@ -165,6 +165,7 @@ class RefWrite(NamedTuple):
     sent_at: datetime | None = None
     updated: str | None = None
     uncertain: bool = False
+    unread: bool = False
     deleted: bool = False
 
     @property
@@ -218,6 +219,7 @@ def _ref_write(change: Change, intent: Intent | None, outcome: Outcome) -> RefWr
         sent_at=datetime.fromisoformat(intent.at) if took_effect and intent and intent.at else None,
         updated=intent.updated if intent else None,
         uncertain=outcome.state is State.UNKNOWN,
+        unread=bool(intent and intent.unread),
         deleted=change.op is Op.DELETE,
     )
 
@@ -260,6 +262,7 @@ def _then(first: RefWrite, second: RefWrite) -> RefWrite:
         sent_at=second.sent_at or first.sent_at,
         updated=second.updated if second.sent_at else first.updated,
         uncertain=first.uncertain or second.uncertain,
+        unread=first.unread or second.unread,
     )
 
 
@@ -273,6 +276,7 @@ def in_sequence(first: RefWrite | None, second: RefWrite) -> RefWrite:
         {**second.before, **first.before},
         answered=second.answered,
         sent_at=second.sent_at or first.sent_at,
+        unread=first.unread or second.unread,
     )
 
 

@@ -361,7 +361,7 @@ async def _carry_out(
     begun = progress.ended.keys() | progress.dangling.keys()
     waiting = [step for step in steps if step.number not in begun]
     preflight = await run_preflight(
-        session, waiting, run, steps, progress.lagging, needed_only=True
+        session, waiting, run, steps, progress.lagging, needed_only=True, undo=options.undo
     )
     conflicts = _conflicts_of(session, steps, preflight, options)
     try:

@@ -59,7 +59,7 @@ class PreparedRequest(NamedTuple):
     """The values that a step would send, and those *before*; see Intent for the other fields.
 
     *same* is true when the request would change nothing, *exists_already* when a put without
-    replace would meet an entity.
+    replace would meet an entity, *unread* when nothing was read.
     """
 
     sent: Fields
@@ -69,6 +69,7 @@ class PreparedRequest(NamedTuple):
     updated: str | None = None
     same: bool = False
     exists_already: bool = False
+    unread: bool = False
 
     def intent(self, step: Step, at: str) -> Intent:
         """Return the intent of *step*, to be recorded before the request."""
@@ -80,6 +81,7 @@ class PreparedRequest(NamedTuple):
             emptied=dict(self.emptied),
             absent=self.absent,
             updated=self.updated,
+            unread=self.unread,
             at=at,
         )
 
@@ -192,16 +194,13 @@ def builds_on_current(step: Step) -> bool:
     return bool(step.change.adjust) or any(map(is_inside_xp_key, step.change.fields))
 
 
-def _needs_no_early_read(step: Step) -> bool:
-    """Return whether a read before the first write would tell nothing that the late read does not.
-
-    That is so for what is listed by product, where it would take a request for each: it expects
-    nothing, and neither a sum nor the order of steps depends on it.
+def _can_go_unread(step: Step) -> bool:
+    """Return whether no expected value and no order of steps depends on a read of *step*'s entity,
+    and that read would take a request for each product.
     """
     change, kind = step.change, kind_of(step.ref)
-    by_product = kind.name in RECORD_KINDS
     judged = change.expect or change.contradicted or watched_fields(kind)
-    return by_product and change.op is Op.SET and builds_on_current(step) and not judged
+    return kind.name in RECORD_KINDS and change.op is Op.SET and not judged
 
 
 async def run_preflight(
@@ -212,22 +211,27 @@ async def run_preflight(
     written: Iterable[Intent] = (),
     *,
     needed_only: bool = False,
+    undo: bool = True,
 ) -> Preflight:
     """Read the entities that *steps* of *plan* write and compare them; *run* keeps the documents.
 
     Of a ref with several steps only the first is compared with the current document. A ref that
     cannot be read is left unprepared: the replay reads it again before its step; with *needed_only*
-    so are those that the replay reads anyway. *written* are the requests of an earlier part of the
-    run whose effect a list may not show yet.
+    so are inventory records that the replay reads anyway. Without *undo* the other records are not
+    read at all. *written* are the requests of an earlier part of the run whose effect a list may
+    not show yet.
     """
     first_steps: dict[str, Step] = {}
     for step in steps:
         first_steps.setdefault(ref_key(step.ref), step)
-    if needed_only:
-        first_steps = {
-            key: step for key, step in first_steps.items() if not _needs_no_early_read(step)
-        }
     preflight = Preflight({}, [], [], {})
+    for key, step in list(first_steps.items()) if needed_only else ():
+        late = builds_on_current(step)
+        if _can_go_unread(step) and (late or not undo):
+            del first_steps[key]
+            if not late:
+                sent = resolve_values(step.change, None)
+                preflight.prepared[step.number] = PreparedRequest(sent, {}, unread=True)
     creates = _created_keys([*plan, *steps])
     group: list[tuple[Ref, Document | None]] = []
     read = same = 0

@@ -261,6 +261,8 @@ class Replay:
         if _left_no_trace(intent, found):
             return None
         text = "sent, but what is there now is neither that nor what was there before"
+        if intent.unread:
+            text = "sent, but something else is there now, and what was there before was not read"
         return self._unknown(step, intent, text, found)
 
     def _may_lag(self, step: Step, intent: Intent, found: Document | None) -> bool:
@@ -368,6 +370,8 @@ def _was_sold(intent: Intent, path: str, found: Any, sent: Any) -> bool:
 
 def _left_no_trace(intent: Intent, found: Document | None) -> bool:
     """Return whether *found* is what was there before the request, untouched since."""
+    if intent.unread:
+        return False
     if intent.absent or found is None:
         return intent.absent and found is None
     if intent.updated is not None and stamp_of(intent.ref, found) != intent.updated:
@@ -391,6 +395,7 @@ def _again(intent: Intent) -> PreparedRequest:
         emptied=intent.emptied,
         absent=intent.absent,
         updated=intent.updated,
+        unread=intent.unread,
     )
 
 

@@ -55,6 +55,9 @@ def reversal_of(
     """
     if now is None:
         return Reversal(write.ref, reason="" if write.absent else "it is not there any more")
+    if write.unread:
+        text = "its values before were not read (resume --no-undo)"
+        return Reversal(write.ref, lost=(text,), irreversible=True)
     if sum_text and not write.absent:
         rest = write._replace(
             fields=_without_stock(write.fields), before=_without_stock(write.before)
