@@ -52,11 +52,10 @@ class _Turn:
         self._running += 1
 
     def end(self) -> bool:
-        """Record the end of a request; return whether a later one needs its slot."""
+        """Record the end of a request; return whether its slot is kept for a later one."""
         self._running -= 1
-        kept = self.remaining > self.idle_slots - 1
-        self.slots -= not kept
-        return kept
+        self.slots -= not self.remaining
+        return self.remaining > 0
 
 
 _current_turn: ContextVar[_Turn | None] = ContextVar("current_turn", default=None)
