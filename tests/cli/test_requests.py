@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.benchmarks import requests as benchmark
 from tests.builders import Shop
 from tests.conftest import Run
 
@@ -52,3 +53,36 @@ def test_without_a_pause_no_config_is_read(ocsync: Run, shop: Shop) -> None:
     ocsync("stage", "set", ref, "QuantityAvailable=7")
     assert ocsync("resume", "--no-pause").code == 0
     assert administrative(shop) == ["POST /oauth/token", "GET /me"]
+
+
+REFS = 40
+PHASES = {  # early, late at most, verify; the writes are one for each ref
+    "inventory (12 products)": (12, 0, 12),
+    "inventory, one record a product": (40, 0, 40),
+    "inventory adjust": (0, 30, 12),
+    "inventory set --expect": (12, 30, 12),
+    "categories (2": (2, 0, 2),
+    "users into one group": (1, 0, 1),
+    "buyer users": (1, 0, 1),
+    "price schedules": (1, 0, 1),
+    "products": (1, 0, 1),
+    "product assignments": (1, 0, 1),
+    "category products": (20, 0, 20),
+}
+
+
+@pytest.mark.parametrize("name", PHASES)
+def test_reads_are_shared(shop: Shop, name: str) -> None:
+    """The cases of the benchmark, with few refs."""
+    case = next(one for one in benchmark.cases(REFS) if one.name.startswith(name))
+    row = benchmark.measure(case, shop.emulator, shop.url, "--verify")
+    early, late, verify = PHASES[name]
+    assert (row.early, row.verify, row.writes) == (early, verify, case.refs)
+    assert row.late <= late
+    assert row.other <= (2 if name == "price schedules" else 7)
+
+
+def test_one_record_a_product_is_one_request_without_a_way_back(shop: Shop) -> None:
+    case = next(one for one in benchmark.cases(REFS) if "one record" in one.name)
+    row = benchmark.measure(case, shop.emulator, shop.url, "--verify=answers", "--no-undo")
+    assert (row.early, row.late, row.writes, row.verify) == (0, 0, REFS, 20)
