@@ -111,3 +111,17 @@ def test_a_get_that_lags_as_well_is_waited_for(
     stage(lagging, Name="new")
     assert lagging("resume", "--verify", "--settle", "20s").code == 0
     assert names(shop) == ["new"] * NUMBER
+
+
+def test_stock_before_is_not_taken_from_a_list(lagging: Run, shop: Shop) -> None:
+    """Undone by the difference, it would come out wrong."""
+    for n in range(NUMBER):
+        stock = {"Enabled": True, "QuantityAvailable": 10}
+        shop.seed(product=[{"ID": f"S{n}", "Name": "s", "Inventory": stock}])
+        shop.call("PATCH", f"/products/S{n}", {"Inventory": {"QuantityAvailable": 6}})
+        lagging("stage", "set", f"product/S{n}", "Inventory.QuantityAvailable=20")
+    assert resume(lagging).code == 0
+    assert lagging("rollback").code == 0
+    assert resume(lagging).code == 0
+    left = [shop.get(f"/products/S{n}")["Inventory"]["QuantityAvailable"] for n in range(NUMBER)]
+    assert left == [6] * NUMBER

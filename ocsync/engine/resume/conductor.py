@@ -90,7 +90,7 @@ async def resume(session: Session, options: ResumeOptions) -> ResumeReport:
     unpaused a target of this workspace), TryLater and SignInError (the server cannot be reached),
     and Interrupted.
     """
-    check_pinned_url(session.folder)
+    check_pinned_url(session.folder)  # before anything is sent
     session.folder.runs.recover(session.folder.journal)
     runs = session.folder.runs
     if not (runs.find_unfinished("delete") or runs.find_unfinished()):

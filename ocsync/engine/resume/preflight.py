@@ -160,10 +160,11 @@ def _created_keys(steps: Iterable[Step]) -> set[str]:
 def _accept_listed(
     session: Session, first_steps: Mapping[str, Step], written: Iterable[Intent]
 ) -> Callable[[Ref, Document], bool]:
-    """Return whether the values before a step may come from a list that lags behind writes.
+    """Return a test of whether a step's values before may come from a list that lags behind writes.
 
-    They may not where they decide anything (expected values, a put, the order of steps, a conflict)
-    nor where the document does not show the last of this workspace's own writes, *written*.
+    They may not where they decide anything (expected values, a put, stock, the order of steps, a
+    conflict), nor where the document does not show the last of this workspace's own writes:
+    *written*, and those of recent runs.
     """
     lagging = [s.ref for s in first_steps.values() if kind_of(s.ref).eventually_consistent]
     own = {ref_key(i.ref): i for i in (*recent_writes(session, lagging), *written)}
@@ -171,11 +172,8 @@ def _accept_listed(
     def accept(ref: Ref, document: Document) -> bool:
         step = first_steps[ref_key(ref)]
         change, last = step.change, own.get(ref_key(ref))
-        if (
-            change.op is not Op.SET
-            or change.expect
-            or watched_fields(kind_of(ref)) & {*change.fields}
-        ):
+        decisive = watched_fields(kind_of(ref)) | {SUMMED_QUANTITY}
+        if change.op is not Op.SET or change.expect or decisive & {*change.fields, *change.adjust}:
             return False
         if last and diff_as_written(ref, last.sent, document, created=last.absent):
             return False

@@ -117,7 +117,7 @@ async def _read(
 
 
 def _shows(writes: Mapping[Ref, RefWrite]) -> Callable[[Ref, Document], bool]:
-    """Return whether a document of a list that lags behind writes is newer than the write.
+    """Return a test of whether a document of a list that lags is newer than the write of its ref.
 
     It is when it shows the written values, and those differ from the values before.
     """
