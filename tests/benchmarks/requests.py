@@ -245,11 +245,11 @@ def _phases(requests: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 
 def _is_config(request: dict[str, Any]) -> bool:
-    return request["path"].startswith("/v1/integrations/")
+    return str(request["path"]).startswith("/v1/integrations/")
 
 
 def _is_write(request: dict[str, Any]) -> bool:
-    return request["method"] != "GET" and request["path"] != "/oauth/token"
+    return bool(request["method"] != "GET" and request["path"] != "/oauth/token")
 
 
 HEADS = ("case", "edits", "refs", "early", "late", "writes", "verify", "other", "total", "each")
