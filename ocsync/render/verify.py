@@ -9,7 +9,7 @@ import msgspec
 
 from ocsync.models import Sign
 from ocsync.render import delivery_proof
-from ocsync.render.findings import finding_lines, sign_counts
+from ocsync.render.findings import answered_text, finding_lines, sign_counts
 from ocsync.render.text import Line, columns, count
 from ocsync.store import RunInfo
 
@@ -45,8 +45,7 @@ def proof_lines(verification: Verification) -> Iterator[Line]:
     """Yield how many refs were read back, and how many the answers to their writes prove."""
     if not verification.by_answer:
         return
-    answered = count(len(verification.by_answer), "ref")
-    text = f"{answered} verified by the answer to the write, {verification.read:,} read back"
+    text = f"{answered_text(len(verification.by_answer))}, {verification.read:,} read back"
     sample = f", {verification.sample:,} of them as a sample" if verification.sample else ""
     yield Sign.SAME.value, text + sample
 

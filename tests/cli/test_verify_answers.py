@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,12 @@ def stage(run: Run, shop: Shop, number: int = NUMBER) -> list[str]:
     for ref in refs:
         assert run("stage", "set", ref, "QuantityAvailable=7").code == 0
     return refs
+
+
+def run_id(run: Run) -> str:
+    """The ID of the only run."""
+    [info] = run("history", "--json").data["runs"]
+    return str(info["id"])
 
 
 def reads_after(shop: Shop) -> list[str]:
@@ -47,6 +54,10 @@ def test_the_report_tells_which_proof_how_many_had(ocsync: Run, shop: Shop) -> N
     result = ocsync("resume", "--verify=answers")
     text = "10 refs verified by the answer to the write, 20 read back, 20 of them as a sample"
     assert text in " ".join(result.out.split())
+    kept = "10 refs verified by the answer to the write"
+    assert kept in ocsync("history", run_id(ocsync)).out
+    assert ocsync("history", run_id(ocsync), "--report", "markdown", "r.md").code == 0
+    assert kept in Path("r.md").read_text()
 
 
 def test_verify_alone_reads_all_back(ocsync: Run, shop: Shop) -> None:
