@@ -34,28 +34,37 @@ class GateClosed(httpx.PoolTimeout):
 
 
 class _Turn:
-    """Slots held for a number of requests that need not queue; *remaining* are still to be sent."""
+    """Slots held for a number of requests that need not queue.
+
+    A request that the server refuses, or whose answer is lost, counts again when it is repeated.
+    No slot is held that no request of the turn can use.
+    """
 
     def __init__(self, requests: int, slots: int) -> None:
-        self.remaining = requests
-        self.slots = slots
+        self._requests = requests
         self._running = 0
+        self.idle_slots = slots
 
-    @property
-    def idle_slots(self) -> int:
-        """The slots held by no request."""
-        return self.slots - self._running
-
-    def begin(self) -> None:
-        """Record the start of a request."""
-        self.remaining -= 1
+    def begin(self) -> bool:
+        """Take a slot for a request; return False where it has to queue as any other."""
+        if self._requests == self._running or not self.idle_slots:
+            return False
         self._running += 1
+        self.idle_slots -= 1
+        return True
 
-    def end(self) -> bool:
-        """Record the end of a request; return whether its slot is kept for a later one."""
+    def end(self, *, final: bool) -> bool:
+        """Record the end of a request; return whether its slot is kept for another one."""
         self._running -= 1
-        self.slots -= not self.remaining
-        return self.remaining > 0
+        self._requests -= final
+        kept = self._requests - self._running > self.idle_slots
+        self.idle_slots += kept
+        return kept
+
+    def close(self) -> int:
+        """Return the slots that no request has used, which are not held any more."""
+        slots, self.idle_slots = self.idle_slots, 0
+        return slots
 
 
 _current_turn: ContextVar[_Turn | None] = ContextVar("current_turn", default=None)
@@ -110,8 +119,7 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
             yield slots
         finally:
             _current_turn.reset(token)
-            self._release(turn.idle_slots)
-            turn.slots = turn.remaining = 0
+            self._release(turn.close())
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Make one attempt. Raises httpx.TransportError.
@@ -120,15 +128,17 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
         added to it, as the server does not cause that.
         """
         turn = _current_turn.get()
-        if turn and turn.remaining:
-            if gated := self._pacer.gate_seconds(self._now()):
-                raise GateClosed(gated)
-            turn.begin()
+        if turn and turn.idle_slots and (gated := self._pacer.gate_seconds(self._now())):
+            raise GateClosed(gated)
+        if turn and turn.begin():
             self.requests_sent += 1
+            final = False
             try:
-                return await self._attempt(request)
+                response = await self._attempt(request)
+                final = response.status_code not in (401, 429) and response.status_code < 500
+                return response
             finally:
-                if turn.end():
+                if turn.end(final=final):
                     self._pacer.kept_slot()
         queued, held = self._now(), self._gated_seconds
         await self._acquire_slot(request.extensions.get("deadline", math.inf))

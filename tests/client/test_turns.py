@@ -57,18 +57,26 @@ async def send(throttle: ThrottleTransport, path: str) -> bool:
 
 
 @given(
-    st.lists(st.tuples(st.integers(1, 12), st.integers(0, 3)), min_size=1, max_size=12),
+    st.lists(
+        st.tuples(st.integers(1, 12), st.integers(0, 3), st.integers(0, 2)),
+        min_size=1,
+        max_size=12,
+    ),
     st.lists(st.sampled_from([200, 200, 200, 429, 500, 503, 0]), max_size=40),
 )
 def test_slots_come_back_and_the_window_holds(
-    turns: list[tuple[int, int]], statuses: list[int]
+    turns: list[tuple[int, int, int]], statuses: list[int]
 ) -> None:
-    """Whatever is refused or breaks, and however much of a turn is used; everybody comes through."""
+    """Whatever is refused or breaks, and however much of a turn is used: everybody comes through.
 
-    async def take(throttle: ThrottleTransport, wanted: int, spared: int) -> int:
+    A turn of *wanted* slots spares some of its writes, and repeats its read.
+    """
+
+    async def take(throttle: ThrottleTransport, wanted: int, spared: int, again: int) -> int:
         async with throttle.turn(lambda: wanted, max_wait=10_000) as slots:
             assert 1 <= slots <= max(1, wanted)
-            if await send(throttle, "read"):
+            reads = [await send(throttle, "read") for _ in range(1 + again)]
+            if reads[-1]:
                 paths = [f"w{'x' * n}" for n in range(max(0, slots - spared))]
                 await asyncio.gather(*(send(throttle, path) for path in paths))
         await send(throttle, "later")
