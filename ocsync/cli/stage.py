@@ -150,9 +150,9 @@ def register(app: typer.Typer) -> None:
     def show(ctx: Context, ref: Ref) -> None:
         """Show the entries of a ref, in order, and the step they come to."""
         from ocsync.engine.resume.drafting import draft_plan
-        from ocsync.engine.session import utc_now
         from ocsync.render.plan import explain
         from ocsync.schema import ref_key
+        from ocsync.store.timestamps import utc_now
 
         entries = [e for e in ctx.folder().journal.entries() if ref_key(e.ref) == ref_key(ref)]
         if not entries:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.benchmarks.faults import haste
 from tests.builders import Shop
 from tests.conftest import Run
 
@@ -73,7 +74,8 @@ def test_what_was_needed_blocks_what_takes_it_away(ocsync: Run, shop: Shop) -> N
         "put product/P Name=q --replace",
     )  # fmt: skip
     shop.faults({"method": "PUT", "path": "inventoryrecords", "status": 500, "times": 9})
-    assert ocsync("resume", "--no-pause").code == 3
+    with haste(30.0):
+        assert ocsync("resume", "--no-pause").code == 3
     assert shop.get("/products/P")["Name"] == "p"
     shop.faults()
     assert ocsync("resume", "--verify").code == 0
