@@ -10,7 +10,8 @@ changes leaves the marketplace exactly as sending every entry, one by one, would
   edits of the fields that decide it or that it copies; so is a value with an effect that a later
   one does not undo (a product stays linked to each default supplier it had).
 - adjust: sums up; set then adjust is a set of the sum, adjust then set is the set; after a put that
-  leaves the field to the server it is a second change, to be sent after the first.
+  leaves the field to the server it is a second change, to be sent after the first; so is one of
+  stock after a change of what that is the sum of.
 - assign: replaces an earlier assign whole.
 - across refs: an entry is not folded over one of another ref that depends on the state between (see
   `ordering`); it begins another change, which names the entries that are sent before it.
@@ -38,7 +39,14 @@ from ocsync.field_paths import (
 )
 from ocsync.models import Change, ContradictedExpectation, Entry, Fields, Op, Ref
 from ocsync.ordering import Barrier, Ordering
-from ocsync.schema import field_at, kind_of, ref_key
+from ocsync.schema import (
+    SUMMED_QUANTITY,
+    VARIANT_TRACKING,
+    field_at,
+    ids_of,
+    kind_of,
+    ref_key,
+)
 
 
 def consolidate(entries: Iterable[Entry]) -> list[Change]:
@@ -118,10 +126,12 @@ class _RefAccumulator:
     """The entries of one ref, folded in order.
 
     The request in the making is *op*, *fields* and *sums*. Requests that have to go before it are
-    *finished*; *finished_fields* are the values that these leave in the entity. *has_put* says that
-    one of all is a put, so that fields nobody named are at the server's defaults; *has_side_effect*
-    says that one of *finished* has an effect that nothing later undoes. The first *divided* ones of
-    *finished* are sent whatever comes later, because edits of other refs depend on them.
+    *finished*; *finished_fields* are the values that these leave in the entity, and *finished_sums*
+    what they add to values of the server's own. *has_put* says that one of all is a put, so that
+    fields nobody named are at the server's defaults; *has_side_effect* says that one of *finished*
+    has an effect that nothing later undoes. The first *divided* ones of *finished* are sent
+    whatever comes later, because edits of other refs depend on them. *expect* is what the server
+    must have before the first request; at *null_is_empty* it may have null for 0 or false.
 
     Numbers of entries of the request in the making: *first* is the first one, *replaced* the first
     that replaces all that may have been there, *written* maps a path to the first that wrote it.
@@ -131,10 +141,12 @@ class _RefAccumulator:
         self.ref = ref
         self.finished: list[Change] = []
         self.finished_fields: Fields = {}
+        self.finished_sums: Fields = {}
         self.divided = 0
         self.has_put = False
         self.has_side_effect = False
         self.expect: Fields = {}
+        self.null_is_empty: set[str] = set()
         self.contradicted: list[ContradictedExpectation] = []
         self._begin(Op.SET)
 
@@ -187,7 +199,10 @@ class _RefAccumulator:
         """
         self._finish()
         first = msgspec.structs.replace(
-            self.finished[0], expect=self.expect, contradicted=tuple(self.contradicted)
+            self.finished[0],
+            expect=self.expect,
+            null_is_empty=tuple(sorted(self.null_is_empty)),
+            contradicted=tuple(self.contradicted),
         )
         return [first, *self.finished[1:]]
 
@@ -201,8 +216,9 @@ class _RefAccumulator:
             merge(self.fields, path, value)
 
     def _adjust(self, entry: Entry) -> None:
-        builds = bool(entry.fields.keys() - self.fields.keys())
-        if builds and (self.op is Op.PUT or self._changes_parent()):
+        builds = entry.fields.keys() - self.fields.keys()
+        tracks = SUMMED_QUANTITY in builds and VARIANT_TRACKING in self.fields
+        if builds and (self.op is Op.PUT or self._changes_parent() or tracks):
             self._finish()
         for path, amount in entry.fields.items():
             if path in self.fields:
@@ -217,11 +233,11 @@ class _RefAccumulator:
     def _replace(self, entry: Entry) -> None:
         """Start over from a put or an assign.
 
-        It makes earlier entries needless, except for what an earlier put created, and for what
-        edits of other refs depend on.
+        It makes earlier entries needless, except for what an earlier put created (which one that
+        replaces nothing is to create itself), and for what edits of other refs depend on.
         """
         creates = any(made.unless_field for made in kind_of(self.ref).creates)
-        decided = self.has_put and creates
+        decided = self.has_put and creates and entry.replace
         if self._drops_side_effect(entry.fields) or (decided and self.op is Op.PUT):
             self._finish()
         kept = len(self.finished) if decided or self.has_side_effect else self.divided
@@ -233,7 +249,7 @@ class _RefAccumulator:
         fields = self._as_created(entry) if self.has_put else dict(entry.fields)
         entries = [n for change in needless for n in change.entries] + self.entries
         del self.finished[kept:]
-        self.finished_fields = {}
+        self.finished_fields, self.finished_sums = {}, {}
         first, written, replaced = self.first, self.written, self.replaced
         self._begin(entry.op, replace=replace)
         self.first, self.written = first, written
@@ -289,8 +305,12 @@ class _RefAccumulator:
             )
         )
         self.has_side_effect |= self._drops_side_effect({})
-        for path, value in self.fields.items():
-            merge(self.finished_fields, path, value)
+        summed = {path: self._staged_value(path) for path in self.sums}
+        for path, value in {**self.fields, **summed}.items():
+            if value is not MISSING:
+                merge(self.finished_fields, path, value)
+            else:
+                self.finished_sums[path] = self._amount(path)
         self._begin(Op.SET)
 
     def expect_current(self, path: str, current: Any) -> tuple[Any, str]:
@@ -301,24 +321,54 @@ class _RefAccumulator:
         staged = self._staged_value(path)
         if staged is not MISSING:
             return staged, ""
-        amount = self.sums.get(path, 0)
-        if amount and current is None:
-            return None, f"is on the server, and a staged adjustment adds {amount} to it"
-        if not json_equal(self.expect.get(path, current), current):
-            value = msgspec.json.encode(self.expect[path]).decode()
+        expected = self.expect.get(path, current)
+        filled_in = current is None and path in self.null_is_empty
+        if not filled_in and not json_equal(expected, current):
+            value = msgspec.json.encode(expected).decode()
             return current, f"is on the server, but a staged edit expects {value}"
-        return current + amount if amount else current, ""
+        amount = self._amount(path)
+        return current if amount is None else (current or 0) + amount, ""
 
     def _expect(self, seq: int, path: str, expected: Any) -> None:
         staged = self._staged_value(path)
         if staged is MISSING:
-            amount = self.sums.get(path, 0)
-            before = expected - amount if amount and isinstance(expected, int | float) else expected
-            staged = self.expect.setdefault(path, before)
-            expected = before
-        is_empty = staged is None and expected in _EMPTY and self._is_omitted(path)
-        if not is_empty and not json_equal(staged, expected):
+            staged = self._expect_of_server(path, expected)
+        filled_in = staged is None and self._may_be_filled_in(path, expected)
+        if not filled_in and not json_equal(staged, expected):
             self.contradicted.append(ContradictedExpectation(seq, path, expected, staged))
+
+    def _expect_of_server(self, path: str, expected: Any) -> Any:
+        """Return the value at *path* as expected so far, with *expected* carried if nothing was.
+
+        Before a sum the server has the difference; where that is 0 it may have null as well. So it
+        may where the entries name another member of a model: they fill in the rest of it.
+        """
+        amount = self._amount(path)
+        if amount is None:
+            if path not in self.expect and self._names_beside(path):
+                self.null_is_empty.add(path)
+            return self.expect.setdefault(path, expected)
+        if isinstance(expected, int | float):
+            before = expected - amount
+            if path not in self.expect:
+                self.expect[path] = before
+                self.null_is_empty |= set() if before else {path}
+            if json_equal(self.expect[path] or 0, before):
+                return expected
+        return (self.expect.get(path) or 0) + amount
+
+    def _names_beside(self, path: str) -> bool:
+        """Return whether the entries name a member of the model that has the field at *path*."""
+        model, _, member = path.partition(".")
+        named = (self.finished_fields, self.finished_sums, self.fields, self.sums)
+        return (
+            bool(member) and model != "xp" and any(is_below(p, model) for one in named for p in one)
+        )
+
+    def _amount(self, path: str) -> Any:
+        """Return the sum of the adjustments of the server's value at *path*; None for none."""
+        sums = [some[path] for some in (self.finished_sums, self.sums) if path in some]
+        return sum(sums) if sums else None
 
     def _staged_value(self, path: str) -> Any:
         """Return the value that the entries leave at *path*; MISSING if the server has it."""
@@ -336,6 +386,21 @@ class _RefAccumulator:
         for name, value in self.fields.items():
             merge(known, name, value)
         return known[path] if path in known else value_at(nest(known), path)
+
+    def _may_be_filled_in(self, path: str, expected: Any) -> bool:
+        """Return whether the server may have *expected* where the entries leave nothing.
+
+        A put that creates a buyer leaves it with its own catalog as the default.
+        """
+        ids = ids_of(self.ref)
+        own = {
+            ids[m.ids[-1]].casefold() for m in kind_of(self.ref).creates if m.unless_field == path
+        }
+        if self.has_put and isinstance(expected, str) and expected.casefold() in own:
+            return True
+        if expected not in _EMPTY or self._named_value(path) is not MISSING:
+            return False
+        return self._is_omitted(path) or self._names_beside(path)
 
     def _is_omitted(self, path: str) -> bool:
         """Return whether a put or an assign replaces the value at *path* without naming one.

@@ -41,7 +41,9 @@ from tests.scenarios import (
     Settled,
     Write,
     attempt,
+    brought_by,
     in_some_order,
+    is_there,
     meddled,
     record_of,
     settle,
@@ -271,7 +273,7 @@ class Player:
             self._tell(prefix, f"refused, and not staged any more: {found.records(wrong)}")
         done = [found.edits[n] for n in found.staged if n not in stays]
         model = found.before.copy()
-        taken = [attempt(model, entry) for entry in done]
+        taken = [attempt(model, entry) or is_there(model, entry) for entry in done]
         refs = {entry.ref for entry, is_taken in zip(done, taken, strict=True) if is_taken}
         # one that is refused may be folded with others of its ref that are not
         for write in in_some_order(model, [entry for entry in done if entry.ref not in refs]):
@@ -311,10 +313,7 @@ class Player:
         """Undo the runs of the last round, the last one first, and delete what they created.
 
         All is as before then, but for what another writer has changed since and what says it stays.
-        No request fails meanwhile: a value that was there before, and is there again, does not show
-        whether a write without an answer took effect where reads may be stale.
         """
-        self._trouble.replace_rules([])
         others: set[str] = set()
         for prefix, scenario in self._scenarios.items():
             was = self.models[prefix].copy()
@@ -322,6 +321,7 @@ class Player:
                 self._write(write)
                 write_to(self.models[prefix], write)
             others |= {ref for ref, _ in differences(was, self.models[prefix])}
+        others |= {came.casefold() for ref in others for came in _coming_with(ref)}
         made: list[str] = []
         for run in reversed(self._runs):
             stops = (0, ExitCode.PARTLY, ExitCode.CONFLICT)
@@ -389,6 +389,11 @@ class Player:
 def prefix_of(ref: str) -> str:
     """Return the prefix of the scenario that *ref* belongs to."""
     return ref.split("/")[1].casefold().partition("-")[0] + "-"
+
+
+def _coming_with(ref: str) -> list[str]:
+    """Return what comes into being with *ref*, and stays with it."""
+    return [] if ref.startswith(f"{LINK}/") else brought_by(ref)
 
 
 def entry_of(shown: Document) -> Entry:

@@ -120,7 +120,7 @@ def minimised(play: Play, scenario: Scenario, mode: Mode, seed: int) -> str:
 
 
 @pytest.mark.parametrize("mode", [
-    known_faults.PLAIN, known_faults.FAULTS, known_faults.UNDO,
+    known_faults.PLAIN, known_faults.FAULTS, known_faults.LAG, known_faults.UNDO,
 ], ids=str)  # fmt: skip
 def test_what_is_avoided_fails_and_nothing_else_does(play: Play, mode: Mode) -> None:
     """A fault that is mended has to be taken off AVOID, so that random scenarios meet it."""

@@ -8,12 +8,15 @@ from __future__ import annotations
 from ocsync.diff import Document
 from ocsync.engine.session import Session
 from ocsync.errors import NotFound
-from ocsync.field_paths import value_at
-from ocsync.models import Ref
-from ocsync.schema import KINDS, SUMMED_QUANTITY, ids_of, kind_of
+from ocsync.field_paths import MISSING, nest, value_at
+from ocsync.models import Change, Op, Ref
+from ocsync.schema import KINDS, SUMMED_QUANTITY, VARIANT_TRACKING, ids_of, kind_of
 
-TRACKING = "Inventory.VariantLevelTracking"
-"""The field that makes a product's stock the sum over its variants."""
+
+def ends_tracking(change: Change) -> bool:
+    """Return whether the stock of a product is not the sum over its variants after *change*."""
+    tracks = value_at(nest(change.fields), VARIANT_TRACKING)
+    return change.op is Op.PUT if tracks is MISSING else not tracks
 
 
 async def sum_text(session: Session, ref: Ref, document: Document | None) -> str:
@@ -24,7 +27,7 @@ async def sum_text(session: Session, ref: Ref, document: Document | None) -> str
     records = KINDS.get(kind_of(ref).quantity_summed_by)
     if records is None:
         return ""
-    if value_at(document, TRACKING) is True:
+    if value_at(document, VARIANT_TRACKING) is True:
         return f"{SUMMED_QUANTITY} is the sum over its variants"
     try:
         path = records.collection.format_map(ids_of(ref))

@@ -378,5 +378,7 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
 # fmt: on
 SUMMED_QUANTITY = "Inventory.QuantityAvailable"
 """The field that is a sum where a kind is `quantity_summed_by` records."""
+VARIANT_TRACKING = "Inventory.VariantLevelTracking"
+"""The field that makes a product's stock the sum over its variants."""
 RECORD_KINDS = frozenset(k.quantity_summed_by for k in KINDS.values() if k.quantity_summed_by)
 """The kinds of inventory record."""

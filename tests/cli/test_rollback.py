@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ocsync.models import Entry
+from ocsync.schema import url_of
 from tests.builders import Result, Shop
 from tests.conftest import Run, add_profile
 from tests.crash_points import CrashPoint, crash_resume
@@ -297,6 +298,19 @@ def test_there_and_back_again(run: Run, shop: Shop, sequence: list[Entry]) -> No
 @given(st.lists(entries(), min_size=1, max_size=12))
 def test_there_and_back_in_many_more_cases(run: Run, shop: Shop, sequence: list[Entry]) -> None:
     there_and_back(run, shop, sequence)
+
+
+def test_what_came_with_a_buyer_that_is_gone_is_still_listed(ocsync: Run, shop: Shop) -> None:
+    ocsync("stage", "put", "buyer/B", "Name=b")
+    run_id = ocsync("resume", "--json").events[-1]["run"]["id"]
+    for ref, made in (
+        ("", ["buyer/B", "catalog/B"]),
+        ("buyer/B", ["catalog/B"]),
+        ("catalog/B", []),
+    ):
+        if ref:
+            shop.call("DELETE", url_of(ref))
+        assert ocsync("rollback", run_id, "--json").data["made"] == made
 
 
 def test_the_list_for_the_delete_is_a_file(resumed: Run) -> None:

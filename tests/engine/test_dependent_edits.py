@@ -92,6 +92,36 @@ def test_a_buyers_own_catalog_is_named_after_it_as_it_was_first(
     assert (shop.get("/buyers/B")["Name"], shop.get("/catalogs/B")["Name"]) == ("b", "a")
 
 
+@pytest.mark.parametrize(("name", "code"), [("b", 0), ("other", 6)])
+@pytest.mark.parametrize("edit", ["set catalog/B", "put catalog/B Name=c --replace"])
+def test_what_a_step_creates_is_expected_when_it_is_there(
+    ocsync: Run, shop: Shop, edit: str, name: str, code: int
+) -> None:
+    """A buyer's own catalog: nobody can read it before the buyer is created."""
+    stage(ocsync, "put buyer/B Name=b", f"{edit} Description=d --expect Name={name}")
+    assert "does not exist" not in ocsync("plan", "--diff").out
+    assert ocsync("resume", "--verify").code == code
+    assert shop.get("/buyers/B")["DefaultCatalogID"] == "B"
+    assert shop.get("/catalogs/B")["Description"] == (None if code else "d")
+
+
+def test_what_nobody_creates_meets_no_expected_value(ocsync: Run, shop: Shop) -> None:
+    shop.seed(catalog=[{"ID": "C", "Name": "c"}])
+    stage(
+        ocsync,
+        "put buyer/B Name=b DefaultCatalogID=C", "set catalog/B Description=d --expect Name=b",
+    )  # fmt: skip
+    assert ocsync("resume").code == 6
+    assert not shop.writes()
+
+
+def test_a_buyer_staged_twice_keeps_its_own_catalog(ocsync: Run, shop: Shop) -> None:
+    """As when a file is imported a second time before the first is sent."""
+    stage(ocsync, "put buyer/B Name=b", "put buyer/B Name=b")
+    assert ocsync("resume", "--verify").code == 0
+    assert shop.get("/buyers/B")["DefaultCatalogID"] == "B"
+
+
 def test_a_currency_changes_while_no_product_has_the_price(ocsync: Run, shop: Shop) -> None:
     shop.seed(
         product=[{"ID": "P", "Name": "p", "DefaultPriceScheduleID": "S"}],

@@ -54,7 +54,9 @@ def reversal_of(
     Stock that is a sum, as *sum_text* then says, stays as it is.
     """
     if now is None:
-        return Reversal(write.ref, reason="" if write.absent else "it is not there any more")
+        if write.absent:
+            return Reversal(write.ref, created=_created_beside(write))
+        return Reversal(write.ref, reason="it is not there any more")
     if write.unread:
         text = "its values before were not read (resume --no-undo)"
         return Reversal(write.ref, lost=(text,), irreversible=True)
@@ -94,16 +96,20 @@ def _with_defaults(write: RefWrite, document: Document) -> RefWrite:
 
 def _revert_creation(write: RefWrite) -> Reversal:
     ids = ids_of(write.ref)
-    own_created = [ref for ref in write.created if not depends_on_any(ref, {ref_key(write.ref)})]
     beside = [
         "/".join([creation.kind, *(ids[name] for name in creation.ids)])
         for creation in kind_of(write.ref).creates
         if not creation.unless_field
     ]
     lost = [f"{ref} may have come with it, and stays" for ref in beside]
-    return Reversal(
-        write.ref, created=(write.ref, *own_created), lost=(*lost, *_side_effects(write))
-    )
+    created = (write.ref, *_created_beside(write))
+    return Reversal(write.ref, created=created, lost=(*lost, *_side_effects(write)))
+
+
+def _created_beside(write: RefWrite) -> tuple[Ref, ...]:
+    """Return what came into being with the ref of *write* and stays when that is deleted."""
+    own = {ref_key(write.ref)}
+    return tuple(ref for ref in write.created if not depends_on_any(ref, own))
 
 
 def _reassign(write: RefWrite, now: Document) -> Reversal:

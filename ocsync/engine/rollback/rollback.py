@@ -192,7 +192,17 @@ async def _reversals_of_resume(
         document, force = documents.get(ref), ref_key(ref) in forced
         sum_ = await _sum_in(session, write, document, now, summed)
         reversals.append(reversal_of(write, document, now, forced=force, sum_text=sum_))
-    return reversals
+    return await _without_gone(session, reversals)
+
+
+async def _without_gone(session: Session, reversals: Sequence[Reversal]) -> list[Reversal]:
+    """Return *reversals* without what was created beside a ref and is gone, as that ref is."""
+    beside = [ref for r in reversals if r.ref not in r.created for ref in r.created]
+    gone = {ref async for ref, found in read_current(session.api, beside) if found is None}
+    return [
+        msgspec.structs.replace(r, created=tuple(ref for ref in r.created if ref not in gone))
+        for r in reversals
+    ]
 
 
 async def _sum_in(

@@ -129,7 +129,8 @@ def test_a_second_put_takes_what_the_first_one_left() -> None:
 def test_what_was_made_is_for_a_delete() -> None:
     made = wrote("buyer/B", {"op": "put", "absent": True, "sent": {"Name": "b"}})
     assert reversal_of(made, None, {"Name": "b"}, forced=False).created == ("buyer/B", "catalog/B")
-    assert reversal_of(made, None, None, forced=False) == Reversal("buyer/B"), "it is gone already"
+    gone = Reversal("buyer/B", created=("catalog/B",))
+    assert reversal_of(made, None, None, forced=False) == gone, "what came with it stays"
     renamed = reversal_of(made, None, {"Name": "somebody's"}, forced=False)
     assert (renamed.created, list(renamed.conflicts)) == ((), ["Name"])
     own = wrote(
