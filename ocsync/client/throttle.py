@@ -37,17 +37,20 @@ class _Turn:
     """Slots held for a number of requests that need not queue.
 
     A request that the server refuses, or whose answer is lost, counts again when it is repeated.
-    No slot is held that no request of the turn can use.
+    No slot is held that no request of the turn can use, and none from then on that one of them has
+    to queue: it might wait for that slot.
     """
 
     def __init__(self, requests: int, slots: int) -> None:
         self._requests = requests
         self._running = 0
+        self._keeps_slots = True
         self.idle_slots = slots
 
     def begin(self) -> bool:
         """Take a slot for a request; return False where it has to queue as any other."""
         if self._requests == self._running or not self.idle_slots:
+            self._keeps_slots = False
             return False
         self._running += 1
         self.idle_slots -= 1
@@ -57,7 +60,7 @@ class _Turn:
         """Record the end of a request; return whether its slot is kept for another one."""
         self._running -= 1
         self._requests -= final
-        kept = self._requests - self._running > self.idle_slots
+        kept = self._keeps_slots and self._requests - self._running > self.idle_slots
         self.idle_slots += kept
         return kept
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import httpx
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocsync.client.pacing import Pacer
@@ -56,6 +56,7 @@ async def send(throttle: ThrottleTransport, path: str) -> bool:
     return True
 
 
+@settings(max_examples=300)
 @given(
     st.lists(
         st.tuples(st.integers(1, 12), st.integers(0, 3), st.integers(0, 2)),
