@@ -29,8 +29,10 @@ import msgspec
 from ocsync.errors import InputError, Problem
 from ocsync.field_paths import (
     MISSING,
+    Absent,
     is_below,
     is_inside_xp_key,
+    join_path,
     json_equal,
     nest,
     split_path,
@@ -209,7 +211,7 @@ class _RefAccumulator:
     def _set(self, entry: Entry) -> None:
         drops = self._drops_side_effect({**self.fields, **entry.fields})
         inherits = self._changes_parent() and any(map(is_inside_xp_key, entry.fields))
-        if self._decides(entry.fields) or drops or inherits:
+        if self._decides(entry.fields) or drops or inherits or self._clears(entry.fields):
             self._finish()
         for path, value in entry.fields.items():
             self.sums.pop(path, None)
@@ -225,6 +227,23 @@ class _RefAccumulator:
                 self.fields[path] = (self.fields[path] or 0) + amount
             else:
                 self.sums[path] = self.sums.get(path, 0) + amount
+
+    def _clears(self, fields: Fields) -> bool:
+        """Return whether the request in the making clears an object that *fields* make again.
+
+        If a PATCH merges objects below the top level of xp, which is unknown, only a request of its
+        own takes their old members away (guide/ordercloud.md 7).
+        """
+        if self.op is not Op.SET or not self.fields:
+            return False
+        outer = [
+            join_path(parts[:size])
+            for path, value in fields.items()
+            if is_below(path, "xp") and (parts := split_path(path))
+            for size in range(2, len(parts) + isinstance(value, dict))
+        ]
+        staged = nest(self.fields) if outer else {}
+        return any(not isinstance(value_at(staged, path), dict | Absent) for path in outer)
 
     def _changes_parent(self) -> bool:
         """Return whether the request in the making decides whose values the entity inherits."""

@@ -40,9 +40,6 @@ CASES: dict[str, tuple[list[Entry], dict[str, Any], dict[str, Any]]] = {
     "paths side by side stay": (
         [set_({"xp.a.b": 2}), set_({"xp.a.c": 1})], {"xp.a.b": 2, "xp.a.c": 1}, {},
     ),
-    "a path through a value makes it an object": (
-        [set_({"xp.a.b": 2}), set_({"xp.a.b.c": 1})], {"xp.a.b": {"c": 1}}, {},
-    ),
     "sums add up": (
         [entry("adjust", REF, {QUANTITY: 2}), entry("adjust", REF, {QUANTITY: -5})],
         {}, {QUANTITY: -3},
@@ -66,6 +63,19 @@ def test_entries_fold_into_one_change(case: str) -> None:
 
     assert (change.fields, change.adjust) == (fields, sums)
     assert change.entries == tuple(range(1, len(entries) + 1))
+
+
+@pytest.mark.parametrize("value", [None, 2, [1]])
+@pytest.mark.parametrize(("first", "then"), [
+    ("xp.a", {"xp.a.b": 1}), ("xp.a", {"xp.a": {"b": 1}}), ("xp.a.b", {"xp.a.b.c.d": 1}),
+])  # fmt: skip
+def test_an_object_is_cleared_before_it_is_made_again(
+    first: str, then: dict[str, Any], value: Any
+) -> None:
+    """A PATCH that merges below the top level of xp would keep its old members."""
+    changes = net(set_({first: value}), set_(then))
+
+    assert [change.fields for change in changes] == [{first: value}, then]
 
 
 def test_a_put_replaces_and_later_sets_fold_into_it() -> None:

@@ -73,10 +73,15 @@ Confirm = Annotated[
         envvar="OCSYNC_CONFIRM",
     ),
 ]  # fmt: skip
+DEFAULT_CONCURRENCY = 64
+"""The default of `client.Limits`, which is not imported here as it takes long."""
 Concurrency = Annotated[
     int,
-    typer.Option("--concurrency", metavar="N", min=1, max=256, help="Most requests in flight."),
-]
+    typer.Option(
+        "--concurrency", metavar="N", min=1, max=256,
+        help="Most requests in flight; fewer are, while the server refuses some or slows down.",
+    ),
+]  # fmt: skip
 MaxRate = Annotated[
     float,
     typer.Option("--max-rate", metavar="N", min=0, help="Most requests a second; 0: no limit."),

@@ -10,6 +10,7 @@ import typer
 from ocsync.cli.context import Context
 from ocsync.cli.help_format import BARE
 from ocsync.cli.options import (
+    DEFAULT_CONCURRENCY,
     Concurrency,
     Confirm,
     DeliveryTimeout,
@@ -73,7 +74,7 @@ def register(app: typer.Typer) -> None:
                 "--no-undo", help="Set inventory records without reading first; no rollback."
             ),
         ] = False,
-        concurrency: Concurrency = 16,
+        concurrency: Concurrency = DEFAULT_CONCURRENCY,
         max_rate: MaxRate = 0.0,
         max_wait: Annotated[
             str,
