@@ -130,6 +130,7 @@ class Intent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag=
     Both are flat and cover the same paths; MISSING values are left out of *before*. *emptied* maps
     the paths that a put leaves out to the values there. *absent* says that the entity did not
     exist. *updated* is the server's stamp of the entity's stock; None where its kind has none.
+    *unread* says that nothing of this was read before the request.
     """
 
     number: int
@@ -139,6 +140,7 @@ class Intent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag=
     emptied: Fields = {}
     absent: bool = False
     updated: str | None = None
+    unread: bool = False
     at: str = ""
 
 
@@ -147,8 +149,9 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag
 
     *status*, *code* and *message* are the platform's, where it answered. *blocked_by* is the ref
     whose failure blocked it. *sent* holds the values that were written (or found, when unchanged);
-    *answered* says that the write's own answer showed them. *values* has the three values of an
-    unknown outcome per field: before, sent, found. *cascaded* counts what a delete removed with it:
+    *answered* says that the write's own answer showed them, or stock sold since; *exact* that it
+    showed just these values. *values* has the three values of an unknown outcome per field: before,
+    sent, found. *cascaded* counts what a delete removed with it:
     kind -> how many, and how many of them the run has the documents of.
     """
 
@@ -161,6 +164,7 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag
     blocked_by: Ref = msgspec.field(default="", name="because")
     sent: Fields = {}
     answered: bool = False
+    exact: bool = False
     values: dict[str, dict[str, Any]] = {}
     cascaded: dict[str, tuple[int, int]] = msgspec.field(default_factory=dict, name="along")
     at: str = ""

@@ -44,6 +44,8 @@ NEW: set[str] = {
     "marketplace.api_url",
     "pause.lost",
     "json.held",
+    "json.by_answer",
+    "outcome.exact",
     "catalogs.since",
     "catalogs.at",
     "plan.change.follows",
@@ -260,7 +262,7 @@ def test_staging_continues(untouched: Run) -> None:
 
 def test_the_runs(untouched: Run) -> None:
     shown = answer(untouched, "history")["runs"]
-    assert shown == [{**record(name), "held": []} for name in reversed(RUNS)]
+    assert shown == [{**record(name), "held": [], "by_answer": 0} for name in reversed(RUNS)]
     for name, words in {
         "0310-1100 0306-0900": ["--sort", "resync"],
         "0310-0930 0305-0900": ["--sort", "delete"],
@@ -278,7 +280,7 @@ def test_each_run(untouched: Run) -> None:
     for name in RUNS:
         folder = OLD / "runs" / name
         shown = answer(untouched, "history", name, "--steps")
-        assert shown["run"] == {**record(name), "held": []}
+        assert shown["run"] == {**record(name), "held": [], "by_answer": 0}
         assert shown["findings"] == records(folder / "findings.jsonl")
         log = records(folder / "outcomes.jsonl")
         begun = {one["number"]: one["at"] for one in log if one["type"] == "intent"}

@@ -9,6 +9,9 @@ from typer.core import TyperCommand
 
 COMMON = "Common options, each also as a variable such as OCSYNC_JSON=1"
 
+BARE = "yes"
+"""The value of an option with an optional value that is given without one."""
+
 
 class Command(TyperCommand):
     """A command whose help has a section for each heading (`rich_help_panel`) of its options."""
@@ -16,6 +19,13 @@ class Command(TyperCommand):
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the words after the command's name, as `REF [FIELD=VALUE...]`."""
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse *args*; an option with an optional value has one only if it is written with `=`."""
+        bare = {name for option in self.params for name in option.opts if _is_optional(option)}
+        end = args.index("--") if "--" in args else len(args)
+        words = [f"{word}={BARE}" if word in bare else word for word in args[:end]]
+        return list(super().parse_args(ctx, [*words, *args[end:]]))
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the sections; those that every command has come last."""
@@ -29,6 +39,11 @@ class Command(TyperCommand):
             if rows:
                 with formatter.section(heading):
                     formatter.write_dl(rows)
+
+
+def _is_optional(parameter: Any) -> bool:
+    """Return whether the value of an option may be left out, as its metavar `[=VALUE]` says."""
+    return str(parameter.metavar or "").startswith("[=")
 
 
 def _heading(parameter: Any) -> str:

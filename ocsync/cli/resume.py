@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ocsync.cli.context import Context
+from ocsync.cli.help_format import BARE
 from ocsync.cli.options import (
     DEFAULT_CONCURRENCY,
     Concurrency,
@@ -23,6 +24,8 @@ from ocsync.cli.options import (
 from ocsync.cli.plan import Targets, preflight
 from ocsync.errors import ExitCode, FileMissing, InputError, UsageError, first_of
 
+BY_ANSWERS = "answers"
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -32,8 +35,14 @@ def register(app: typer.Typer) -> None:
         ctx: Context,
         targets: Targets = None,
         verify: Annotated[
-            bool, typer.Option("--verify", help="Read everything back and compare.")
-        ] = False,
+            str | None,
+            typer.Option(
+                "--verify",
+                metavar=f"[={BY_ANSWERS}]",
+                help="Read everything back and compare; =answers: only what no answer to a write "
+                "proves, and a sample.",
+            ),
+        ] = None,
         plan: Annotated[
             Path | None, typer.Option("--plan", metavar="FILE", help="Only this saved plan.")
         ] = None,
@@ -58,6 +67,12 @@ def register(app: typer.Typer) -> None:
         ] = False,
         unpause_anyway: Annotated[
             bool, typer.Option("--unpause-anyway", help="Lift our pauses even if some steps fail.")
+        ] = False,
+        no_undo: Annotated[
+            bool,
+            typer.Option(
+                "--no-undo", help="Set inventory records without reading first; no rollback."
+            ),
         ] = False,
         concurrency: Concurrency = DEFAULT_CONCURRENCY,
         max_rate: MaxRate = 0.0,
@@ -107,6 +122,8 @@ def register(app: typer.Typer) -> None:
         from ocsync.risks import OWN_USER, ZERO_STOCK
         from ocsync.schema import read_targets
 
+        if verify not in (None, BARE, BY_ANSWERS):
+            raise UsageError(f'--verify stands alone or is --verify={BY_ANSWERS}, not "{verify}"')
         if on_conflict not in list(OnConflict):
             raise UsageError(f'"{on_conflict}" is none of {", ".join(OnConflict)}')
         if unknown := set(allow_risky or ()) - {OWN_USER, ZERO_STOCK}:
@@ -117,7 +134,9 @@ def register(app: typer.Typer) -> None:
             return _dry_run(ctx, [t.name for t in (*direct, *grouped)])
         options = ResumeOptions(
             targets=(*direct, *grouped),
-            verify=verify or redeliver,
+            undo=not no_undo,
+            verify=bool(verify or redeliver),
+            by_answers=verify == BY_ANSWERS,
             on_conflict=OnConflict(on_conflict),
             repause=repause,
             resend=resend,

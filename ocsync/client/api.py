@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
@@ -158,15 +158,16 @@ class Api:
         return await self._call(method, path, body=body, extensions={"repeatable": repeatable})
 
     @asynccontextmanager
-    async def turn(self, requests: int) -> AsyncIterator[None]:
-        """Wait for a turn in which the next *requests* of the block are sent without queueing.
+    async def turn(self, writes: Callable[[], int]) -> AsyncIterator[int]:
+        """Wait for a turn in which a read and then up to *writes* writes are sent without queueing.
 
-        So a value that the first one reads is as fresh as can be when the last one is sent. Raises
-        TryLater when the server wants no requests for longer than a request may wait.
+        Yield how many writes the block may send, all at the same time: so the values that it reads
+        are as fresh as can be. Raises TryLater when the server wants no requests for longer than a
+        request may wait.
         """
         try:
-            async with self._throttle.turn(requests, max_wait=self.max_wait):
-                yield
+            async with self._throttle.turn(writes, max_wait=self.max_wait) as slots:
+                yield slots
         except GateClosed as closed:
             hint = "the same command goes on from here, later"
             raise TryLater(str(closed), hint=hint) from closed

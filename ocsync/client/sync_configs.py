@@ -43,9 +43,13 @@ async def read_targets(api: Api, targets: Iterable[Target]) -> dict[str, TargetS
     return {state.name: state for state in states}
 
 
-async def set_paused(api: Api, target: Target, *, paused: bool) -> None:
-    """Pause or unpause *target* by a PATCH of this one field, as GET hides others."""
-    await api.write("PATCH", target.path, {"Paused": paused})
+async def set_paused(api: Api, target: Target, *, paused: bool) -> bool:
+    """Pause or unpause *target* by a PATCH of this one field, as GET hides others.
+
+    Return whether the answer shows the config so; an answer is fresh (guide/ordercloud.md 5.1).
+    """
+    reply = await api.write("PATCH", target.path, {"Paused": paused})
+    return isinstance(reply.body, dict) and reply.body.get("Paused") is paused
 
 
 async def request_sync(api: Api, target: Target, ids: Mapping[str, str]) -> Reply:

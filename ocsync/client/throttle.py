@@ -17,6 +17,8 @@ from ocsync.client.pacing import Pacer
 from ocsync.events import Emit, InFlight, Waiting
 
 _REPORT_SECONDS = 0.2
+_MOST_TOGETHER = 10
+"""The most slots that one turn may take; the first are idle until it has the last."""
 
 
 class GateClosed(httpx.PoolTimeout):
@@ -28,10 +30,40 @@ class GateClosed(httpx.PoolTimeout):
 
 
 class _Turn:
-    """A slot held for a number of requests that follow each other without queueing."""
+    """Slots held for a number of requests that need not queue.
 
-    def __init__(self, requests: int) -> None:
-        self.remaining = requests
+    A request that the server refuses, or whose answer is lost, counts again when it is repeated.
+    No slot is held that no request of the turn can use, and none from then on that one of them has
+    to queue: it might wait for that slot.
+    """
+
+    def __init__(self, requests: int, slots: int) -> None:
+        self._requests = requests
+        self._running = 0
+        self._keeps_slots = True
+        self.idle_slots = slots
+
+    def begin(self) -> bool:
+        """Take a slot for a request; return False where it has to queue as any other."""
+        if self._requests == self._running or not self.idle_slots:
+            self._keeps_slots = False
+            return False
+        self._running += 1
+        self.idle_slots -= 1
+        return True
+
+    def end(self, *, final: bool) -> bool:
+        """Record the end of a request; return whether its slot is kept for another one."""
+        self._running -= 1
+        self._requests -= final
+        kept = self._keeps_slots and self._requests - self._running > self.idle_slots
+        self.idle_slots += kept
+        return kept
+
+    def close(self) -> int:
+        """Return the slots that no request has used, which are not held any more."""
+        slots, self.idle_slots = self.idle_slots, 0
+        return slots
 
 
 _current_turn: ContextVar[_Turn | None] = ContextVar("current_turn", default=None)
@@ -71,22 +103,22 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
         return self._pacer.in_flight
 
     @asynccontextmanager
-    async def turn(self, requests: int, *, max_wait: float) -> AsyncIterator[None]:
-        """Take one slot for the next *requests* of the block, which then need not queue.
+    async def turn(self, writes: Callable[[], int], *, max_wait: float) -> AsyncIterator[int]:
+        """Take slots for a read in the block and then up to *writes* requests side by side.
 
-        A request of the block that finds the gate closed is not sent at all: GateClosed. Raises
-        GateClosed when the gate stays closed for longer than *max_wait* seconds.
+        Yield for how many of them there are slots: none of these need queue. *writes* is asked once
+        the first slot is free. A request of the block that finds the gate closed is not sent at
+        all: GateClosed. Raises GateClosed when the gate stays closed for longer than *max_wait*
+        seconds.
         """
-        await self._acquire_slot(self._now() + max_wait, requests)
-        turn = _Turn(requests)
+        slots = await self._acquire_slots(self._now() + max_wait, writes)
+        turn = _Turn(1 + slots, slots)
         token = _current_turn.set(turn)
         try:
-            yield
+            yield slots
         finally:
             _current_turn.reset(token)
-            if turn.remaining:
-                self._pacer.failed()
-                self._slot_freed.set()
+            self._release(turn.close())
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Make one attempt. Raises httpx.TransportError.
@@ -101,17 +133,17 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
             self.requests_sent += 1
             return await self._attempt(request)
         turn = _current_turn.get()
-        if turn and turn.remaining:
-            if gated := self._pacer.gate_seconds(self._now()):
-                raise GateClosed(gated)
-            turn.remaining -= 1
+        if turn and turn.idle_slots and (gated := self._pacer.gate_seconds(self._now())):
+            raise GateClosed(gated)
+        if turn and turn.begin():
             self.requests_sent += 1
+            final = False
             try:
                 response = await self._attempt(request)
-                turn.remaining += response.status_code == 401  # it is sent again with a new token
+                final = response.status_code not in (401, 429) and response.status_code < 500
                 return response
             finally:
-                if turn.remaining:
+                if turn.end(final=final):
                     self._pacer.kept_slot()
         queued, held = self._now(), self._gated_seconds
         await self._acquire_slot(request.extensions.get("deadline", math.inf))
@@ -145,26 +177,73 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
         """Close the connections."""
         await self._inner.aclose()
 
-    async def _acquire_slot(self, deadline: float, requests: int = 1) -> None:
+    async def _acquire_slot(self, deadline: float) -> None:
         async with self._queue:
-            while (delay := self._pacer.delay(self._now())) > 0:
-                if delay == math.inf:
-                    self._slot_freed.clear()
-                    await self._slot_freed.wait()
-                else:
-                    gated = self._pacer.gate_seconds(self._now())
-                    if gated and self._now() + gated > deadline:
-                        raise GateClosed(gated)
-                    if gated >= 1:
-                        self._emit(Waiting(gated, "throttled by OrderCloud"))
-                    before = self._now()
-                    await self._sleep(delay)
-                    self._gated_seconds += self._now() - before if gated else 0.0
-            now = self._now()
-            self._pacer.started(now, requests)
-            if now - self._reported_at >= _REPORT_SECONDS:
-                self._reported_at = now
-                self._emit(InFlight(self._pacer.in_flight, int(self._pacer.window)))
+            await self._wait_for_slot(deadline)
+            self._take_slot(1)
+
+    async def _acquire_slots(self, deadline: float, writes: Callable[[], int]) -> int:
+        """Take a slot, and the next ones that become free up to the number of *writes*.
+
+        Return how many were taken: fewer where the server wants no requests, or where all that are
+        in flight are these.
+        """
+        async with self._queue:
+            await self._wait_for_slot(deadline)
+            self._take_slot(2)
+            held = 1
+            try:
+                most = min(_MOST_TOGETHER, max(2, int(self._pacer.window) // 2))
+                wanted = min(writes(), most)
+                while held < wanted and await self._next_slot(held):
+                    self._take_slot(1)
+                    held += 1
+            except BaseException:
+                self._release(held)
+                raise
+            return held
+
+    async def _next_slot(self, held: int) -> bool:
+        """Wait for a free slot; return False when none becomes free unless those *held* do."""
+        while (delay := self._pacer.delay(self._now())) > 0:
+            if self._pacer.gate_seconds(self._now()):
+                return False
+            if delay < math.inf:
+                await self._sleep(delay)
+            elif self._pacer.in_flight <= held:
+                return False
+            else:
+                self._slot_freed.clear()
+                await self._slot_freed.wait()
+        return True
+
+    def _release(self, slots: int) -> None:
+        """Give back *slots* that no request uses."""
+        for _ in range(slots):
+            self._pacer.failed()
+        self._slot_freed.set()
+
+    async def _wait_for_slot(self, deadline: float) -> None:
+        while (delay := self._pacer.delay(self._now())) > 0:
+            if delay == math.inf:
+                self._slot_freed.clear()
+                await self._slot_freed.wait()
+            else:
+                gated = self._pacer.gate_seconds(self._now())
+                if gated and self._now() + gated > deadline:
+                    raise GateClosed(gated)
+                if gated >= 1:
+                    self._emit(Waiting(gated, "throttled by OrderCloud"))
+                before = self._now()
+                await self._sleep(delay)
+                self._gated_seconds += self._now() - before if gated else 0.0
+
+    def _take_slot(self, requests: int) -> None:
+        now = self._now()
+        self._pacer.started(now, requests)
+        if now - self._reported_at >= _REPORT_SECONDS:
+            self._reported_at = now
+            self._emit(InFlight(self._pacer.in_flight, int(self._pacer.window)))
 
     async def _wait_for_gate(self, deadline: float) -> None:
         while gated := self._pacer.gate_seconds(self._now()):

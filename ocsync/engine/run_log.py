@@ -147,9 +147,10 @@ class RefWrite(NamedTuple):
     did not exist before, *created* names what came into being with it; *replaced* says that a put
     replaced all of it, and *emptied* maps paths that it left out to the values there. *added* are
     the sums of fields that were only ever adjusted. *answered* says that the answers of all
-    requests showed the values. *sent_at* is the time of the last request that took effect, None
-    when none was sent; *updated* is the stamp of the stock before it, None without one.
-    *uncertain* says that an outcome is unknown.
+    requests showed the values, *exact* that the answer of the only request showed just these.
+    *sent_at* is the time of the last request that took effect, None when none was sent; *updated*
+    is the stamp of the stock before it, None without one. *uncertain* says that an outcome is
+    unknown, *unread* that the values before were not read.
     """
 
     ref: Ref
@@ -162,9 +163,11 @@ class RefWrite(NamedTuple):
     created: tuple[Ref, ...] = ()
     added: Mapping[str, Any] = {}
     answered: bool = True
+    exact: bool = False
     sent_at: datetime | None = None
     updated: str | None = None
     uncertain: bool = False
+    unread: bool = False
     deleted: bool = False
 
     @property
@@ -214,9 +217,11 @@ def _ref_write(change: Change, intent: Intent | None, outcome: Outcome) -> RefWr
         created=tuple(created_refs(change)) if absent else (),
         added={path: sum_ for path, sum_ in change.adjust.items() if path not in change.fields},
         answered=outcome.answered,
+        exact=outcome.exact,
         sent_at=datetime.fromisoformat(intent.at) if took_effect and intent and intent.at else None,
         updated=intent.updated if intent else None,
         uncertain=outcome.state is State.UNKNOWN,
+        unread=bool(intent and intent.unread),
         deleted=change.op is Op.DELETE,
     )
 
@@ -255,9 +260,11 @@ def _then(first: RefWrite, second: RefWrite) -> RefWrite:
         },
         added=sums,
         answered=first.answered and second.answered,
+        exact=False,
         sent_at=second.sent_at or first.sent_at,
         updated=second.updated if second.sent_at else first.updated,
         uncertain=first.uncertain or second.uncertain,
+        unread=first.unread or second.unread,
     )
 
 
@@ -271,6 +278,7 @@ def in_sequence(first: RefWrite | None, second: RefWrite) -> RefWrite:
         {**second.before, **first.before},
         answered=second.answered,
         sent_at=second.sent_at or first.sent_at,
+        unread=first.unread or second.unread,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ocsync.render.findings import answered_text
 from ocsync.render.status import ending_text
 from ocsync.render.text import count, duration, value_text
 
@@ -76,6 +77,8 @@ def _resume(facts: JsonObject) -> Iterator[str]:
     yield from _table(head, rows)
     yield ""
     yield f"- {count(info['entries'], 'edit')}, {duration(info['seconds'])}"
+    if info.get("by_answer"):
+        yield f"- {answered_text(info['by_answer'])}"
     if facts["lifted"]:
         longest = max(row["seconds"] for row in facts["lifted"])
         names = ", ".join(row["target"] for row in facts["lifted"])

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ocsync.models import Finding, Sign
-from ocsync.render.text import Line, assignment_text, limited, value_text
+from ocsync.render.text import Line, assignment_text, count, limited, value_text
 
 _SIGN_TEXTS = {
     Sign.SAME: "",
@@ -25,6 +25,11 @@ def sign_counts(counts: dict[str, int]) -> str:
         if counts.get(sign.value)
     ]
     return "  ".join(parts) or "-"
+
+
+def answered_text(number: int) -> str:
+    """Return that so many refs were verified by the answers to their writes."""
+    return f"{count(number, 'ref')} verified by the answer to the write"
 
 
 def finding_lines(findings: Sequence[Finding]) -> Iterator[Line]:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ocsync.models import State
+from ocsync.models import Sign, State
 from ocsync.render.delivery_proof import count_lines
-from ocsync.render.findings import fields_text, finding_lines
+from ocsync.render.findings import answered_text, fields_text, finding_lines
 from ocsync.render.resume import outcome_table
 from ocsync.render.status import ending_text
 from ocsync.render.text import Line, columns, count, duration, limited, local_time
@@ -42,6 +42,8 @@ def lines(details: RunDetails, now: datetime, *, steps: int | None) -> Iterator[
     if info.reverts:
         yield "", f"  takes back run {', '.join(info.reverts)}"
     yield from outcome_table(info)
+    if info.by_answer:
+        yield Sign.SAME.value, answered_text(info.by_answer)
     if steps is None:
         yield from _problem_lines(details.steps)
     else:

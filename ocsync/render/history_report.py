@@ -14,7 +14,7 @@ from xml.etree import ElementTree as Xml
 import msgspec
 
 from ocsync.models import Sign, State
-from ocsync.render.findings import sign_counts
+from ocsync.render.findings import answered_text, sign_counts
 from ocsync.render.history import step_remark
 from ocsync.render.status import ending_text
 from ocsync.render.text import assignment_text, count, duration
@@ -126,6 +126,9 @@ def _markdown_lines(details: RunDetails) -> Iterator[str]:
         for kind, counts in info.kinds.items():
             cells = [f"{counts.get(state, 0):,}" for state in used]
             yield _row(kind, *cells, sign_counts(info.verified_kinds.get(kind, {})))
+        yield ""
+    if info.by_answer:
+        yield answered_text(info.by_answer)
         yield ""
     for name, seconds in info.paused_seconds.items():
         yield f"- {name} was paused for {duration(seconds)}"

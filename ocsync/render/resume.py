@@ -40,6 +40,7 @@ def lines(result: ResumeReport) -> Iterator[Line]:
         yield "", "  What is unknown is staged again: drop it (ocsync stage drop REF) if it took"
         yield "", "  effect. An adjustment expects what was there before it, and is not made twice."
     if result.verification:
+        yield from verify.proof_lines(result.verification)
         yield from finding_lines(result.verification.findings)
     yield from _pause_lines(result)
     yield from delivery_proof.lines(result.delivery_proof, info.id)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ocsync.models import Sign
 from ocsync.render import delivery_proof
-from ocsync.render.findings import finding_lines, sign_counts
+from ocsync.render.findings import answered_text, finding_lines, sign_counts
 from ocsync.render.text import Line, columns, count
 from ocsync.store import RunInfo
 
@@ -27,6 +28,7 @@ def lines(info: RunInfo, verification: Verification, proof: DeliveryProof | None
     rows += [(kind, sign_counts(counts)) for kind, counts in verification.kinds.items()]
     for line in columns(rows, "<<", gap=3):
         yield "", "  " + line
+    yield from proof_lines(verification)
     yield from finding_lines(verification.findings)
     yield from delivery_proof.lines(proof, info.id)
     undelivered = len(proof.undelivered) if proof else 0
@@ -39,10 +41,22 @@ def lines(info: RunInfo, verification: Verification, proof: DeliveryProof | None
     yield "✓" if good else "✗", f"run {info.id}: {text}"
 
 
+def proof_lines(verification: Verification) -> Iterator[Line]:
+    """Yield how many refs were read back, and how many the answers to their writes prove."""
+    if not verification.by_answer:
+        return
+    text = f"{answered_text(len(verification.by_answer))}, {verification.read:,} read back"
+    sample = f", {verification.sample:,} of them as a sample" if verification.sample else ""
+    yield Sign.SAME.value, text + sample
+
+
 def document(verification: Verification) -> dict[str, Any]:
     """Return a verification as JSON data."""
     return {
         "kinds": verification.kinds,
         "findings": msgspec.to_builtins(verification.findings),
+        "read": verification.read,
+        "by_answer": verification.by_answer,
+        "sample": verification.sample,
         "exit_code": int(verification.exit_code),
     }

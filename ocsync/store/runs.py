@@ -44,12 +44,12 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     Raises ValueError for an invalid stamp, so that a damaged record is not believed.
 
     *counts* are steps by outcome, *kinds* the same per kind; *verified* findings by sign, per kind
-    in *verified_kinds*; *delivery* the listener's messages, and their times in seconds after the
-    unpause. *requests* counts every request sent, reads among them. *paused_seconds* maps the
-    targets that were unpaused at its end to the seconds each had been paused; *reverts* are the
-    runs that its entries undo. *verification_pending* says that it was to be verified, and that
-    this has not come to an end. *held* are the targets that were paused, by whomever, when it began
-    to send.
+    in *verified_kinds*, and *by_answer* how many of them rest on the write's own answer; *delivery*
+    the listener's messages, and their times in seconds after the unpause. *requests* counts every
+    request sent, reads among them. *paused_seconds* maps the targets that were unpaused at its end
+    to the seconds each had been paused; *reverts* are the runs that its entries undo.
+    *verification_pending* says that it was to be verified, and that this has not come to an end.
+    *held* are the targets that were paused, by whomever, when it began to send.
     """
 
     id: str
@@ -72,6 +72,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     verified: dict[str, int] = {}
     delivery: dict[str, float] = {}
     verified_kinds: dict[str, dict[str, int]] = {}
+    by_answer: int = 0
     paused_seconds: dict[str, float] = msgspec.field(default_factory=dict, name="windows")
     reverts: tuple[str, ...] = msgspec.field(default=(), name="undoes")
     verification_pending: bool = msgspec.field(default=False, name="unproven")

@@ -387,7 +387,7 @@ def test_no_way_to_the_server_at_the_end(run: Run, monkeypatch: pytest.MonkeyPat
         shop.seed(targets="all")
         run("init")
         add_profile(run, shop)
-        shop.faults({"path": "integrations", "action": "reset", "after": 4, "times": 10000})
+        shop.faults({"path": "integrations", "action": "reset", "after": 2, "times": 10000})
         result = run("window", "inventory", "--", "true")
     assert result.code == 75
     assert "inventory IS STILL PAUSED" in result.err

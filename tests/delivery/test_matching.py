@@ -134,6 +134,12 @@ def test_the_last_word_counts(contents: str, arrival: str, first: int | None) ->
     assert one.first == (first if first != 2 or arrival == "arrived" else one.last)
 
 
+def test_less_stock_is_no_sale_where_the_stock_before_is_not_known() -> None:
+    wanted = expected("inventory/P/R", {"QuantityAvailable": 9})._replace(unread=True)
+    came = message("inventory", {"ProductID": "P", "ID": "R", "QuantityAvailable": 7})
+    assert [one.arrival for one in match([wanted], [came]).matched] == [Arrival.STALE]
+
+
 def test_what_the_marketplace_has_now_is_not_stale() -> None:
     wanted = expected("catalog/C", {"Name": "ours"}, {"Name": "old"})
     matcher = Matcher([wanted])

@@ -1,4 +1,4 @@
-"""Pausing and lifting: intent to disk, PATCH, confirmed by GET.
+"""Pausing and lifting: intent to disk, PATCH, confirmed by its answer or by GET.
 
 ocsync lifts exactly the pauses that it made (or was told to adopt), and never writes true at the
 end. A config is only ever patched: GET hides what is write-only, so a PUT would lose it.
@@ -7,6 +7,7 @@ end. A config is only ever patched: GET hides what is write-only, so a PUT would
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -47,6 +48,8 @@ CONFIRM_SECONDS = 20.0
 """The time that a changed `Paused` may take to be seen (guide/ordercloud.md 3.3: not
 documented).
 """
+READING_SECONDS = 2.0
+"""The time for which a reading of sync configs counts; someone else may change one meanwhile."""
 
 
 class TargetStatus(NamedTuple):
@@ -58,20 +61,50 @@ class TargetStatus(NamedTuple):
     state: PauseState
 
 
+class ConfigReading(NamedTuple):
+    """The sync configs that the server showed at one time, by target.
+
+    *before* are this workspace's pauses when they were asked for, *at* the monotonic time of that.
+    """
+
+    states: Mapping[str, TargetState]
+    before: Mapping[str, Pause]
+    at: float
+
+    def holds(self, targets: Iterable[Target]) -> bool:
+        """Return whether it shows all *targets*, and is so new that nobody need ask again."""
+        covers = all(target.name in self.states for target in targets)
+        return covers and time.monotonic() - self.at < READING_SECONDS
+
+
+async def read_configs(
+    session: Session, targets: Sequence[Target], earlier: ConfigReading | None = None
+) -> ConfigReading:
+    """Ask the server about *targets* and change nothing here; *earlier* counts while it is new."""
+    if earlier and earlier.holds(targets):
+        return earlier
+    before, at = session.folder.read_pauses(), time.monotonic()
+    return ConfigReading(await read_targets(session.api, targets), before, at)
+
+
 async def read_status(
-    session: Session, targets: Iterable[Target], *, save: bool = True
+    session: Session,
+    targets: Iterable[Target],
+    *,
+    save: bool = True,
+    reading: ConfigReading | None = None,
 ) -> dict[str, TargetStatus]:
-    """Ask the server about *targets*, and settle what a crash left open.
+    """Return the status of *targets*, by *reading* or by asking the server, and settle what a crash
+    left open.
 
     A pause of ours that is not there any more is lost for good, whoever pauses next. With *save*
     all that is written down, for which the run lock must be held; without it the loss alone is
     noted.
     """
     wanted = list(targets)
-    before = session.folder.read_pauses()
-    states = await read_targets(session.api, wanted)
+    reading = reading or await read_configs(session, wanted)
     pauses = session.folder.read_pauses()
-    found = {t.name: judge(session, t, states[t.name], before) for t in wanted}
+    found = {t.name: judge(session, t, reading.states[t.name], reading.before) for t in wanted}
     kept = {**pauses, **{name: seen.pause for name, seen in found.items() if seen.pause}}
     for name, seen in found.items():
         if seen.pause is None:
@@ -277,12 +310,13 @@ async def pause_target(
     intent = _new(session, seen, reason, until, PausePhase.PAUSING, run=run, window=window)
     save_pause(session, intent)
     try:
-        await set_paused(session.api, seen.target, paused=True)
+        shown = await set_paused(session.api, seen.target, paused=True)
     except OcsyncError as error:
         if _had_no_effect(error):
             restore_pause(session, seen)
         raise
-    await _confirm(session, seen.target, paused=True)
+    if not shown:
+        await _confirm(session, seen.target, paused=True)
     save_pause(session, msgspec.structs.replace(intent, phase=PausePhase.PAUSED))
     session.emit(PauseChanged(seen.target.name, paused=True))
 
@@ -299,8 +333,9 @@ async def unpause_target(session: Session, seen: TargetStatus) -> float:
     session.folder.pause_history.append(
         PastPause(target=pause.target, since=pause.since, until=session.precise_timestamp())
     )
+    shown = False
     try:
-        await set_paused(session.api, seen.target, paused=False)
+        shown = await set_paused(session.api, seen.target, paused=False)
     except LostAnswer:
         if (await read_targets(session.api, [seen.target]))[pause.target].paused:
             raise
@@ -308,7 +343,8 @@ async def unpause_target(session: Session, seen: TargetStatus) -> float:
         if _had_no_effect(error):
             save_pause(session, msgspec.structs.replace(pause, phase=PausePhase.PAUSED))
         raise
-    await _confirm(session, seen.target, paused=False)
+    if not shown:
+        await _confirm(session, seen.target, paused=False)
     drop_pauses(session, [pause.target])
     seconds = pause.seconds(session.now())
     _record_paused_seconds(session, pause, seconds)
@@ -405,8 +441,8 @@ async def unpause(
             drop_pauses(session, [name])
         elif one.state is PauseState.PAUSED_BY_OTHER:
             drop_pauses(session, [name])
-            await set_paused(session.api, one.target, paused=False)
-            await _confirm(session, one.target, paused=False)
+            if not await set_paused(session.api, one.target, paused=False):
+                await _confirm(session, one.target, paused=False)
             session.emit(PauseChanged(one.target.name, paused=False))
             lifted.append((one, 0.0))
         elif one.state in (PauseState.UNPAUSED_BY_OTHER, PauseState.NO_CONFIG) and one.pause:

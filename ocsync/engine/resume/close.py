@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from ocsync.engine.pause.pausing import (
+    ConfigReading,
     KeptPause,
     TargetStatus,
     UnpausedTarget,
@@ -15,6 +16,7 @@ from ocsync.engine.pause.pausing import (
     config_changes,
     drop_pauses,
     in_window,
+    read_configs,
     read_status,
     uncertain,
     unpause_target,
@@ -57,12 +59,13 @@ class ResumeReport(NamedTuple):
 
 class RunEnd(NamedTuple):
     """The end of a run: its steps without success, the conflicts found before it wrote, and the
-    targets whose pause ended before it did.
+    targets whose pause ended before it did. *reading* has the sync configs after its last request.
     """
 
     problems: list[Outcome]
     conflicts: list[StepConflict]
     lost_pauses: tuple[LostPause, ...] = ()
+    reading: ConfigReading | None = None
 
 
 class UnpauseReport(NamedTuple):
@@ -117,6 +120,7 @@ async def _unpause_after(
         options,
         done=not end.problems or options.unpause_anyway,
         for_run=not any(info.counts.get(state.value) for state in sent),
+        reading=end.reading,
     )
     seconds = {one.target: one.seconds for one in report.unpaused}
     run.update(paused_seconds={**run.read_info().paused_seconds, **seconds})
@@ -126,7 +130,7 @@ async def _unpause_after(
 async def _verify(session: Session, run: Run, options: ResumeOptions) -> VerificationReport:
     return await verify_run(
         session, run, settle=options.settle, patience=options.delivery_timeout,
-        redeliver=options.redeliver,
+        redeliver=options.redeliver, by_answers=options.by_answers,
     )  # fmt: skip
 
 
@@ -207,7 +211,13 @@ def _entries_of(run: Run, unfinished: list[Step], intents: dict[int, Intent]) ->
 
 
 async def _unpause_targets(
-    session: Session, run: Run | None, options: ResumeOptions, *, done: bool, for_run: bool = False
+    session: Session,
+    run: Run | None,
+    options: ResumeOptions,
+    *,
+    done: bool,
+    for_run: bool = False,
+    reading: ConfigReading | None = None,
 ) -> UnpauseReport:
     """Unpause the targets of this workspace when all is *done*; otherwise, with *for_run*, only
     those that *run* paused.
@@ -239,8 +249,9 @@ async def _unpause_targets(
         )
     ]
     relied_on = [TARGETS[name] for name in (run.read_info().held if run else ())]
-    to_read = dict.fromkeys([*targets, *relied_on])
-    statuses = await read_status(session, to_read)
+    to_read = list(dict.fromkeys([*targets, *relied_on]))
+    reading = await read_configs(session, to_read, reading)
+    statuses = await read_status(session, to_read, reading=reading)
     target_statuses = {target.name: statuses[target.name] for target in targets}
     _drop_lost_pauses(session, target_statuses)
     for status in target_statuses.values():

@@ -18,15 +18,18 @@ If it is interrupted, the same command continues from there.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 
 from ocsync.client import Identity
 from ocsync.consolidate import consolidate
 from ocsync.engine.delete.execute import close_crashed_run
 from ocsync.engine.pause.pausing import (
+    ConfigReading,
     claim_if_confirmed,
     confirmed,
     pause_all,
+    read_configs,
     read_status,
     uncertain,
 )
@@ -52,7 +55,12 @@ from ocsync.engine.run_log import (
     outcome_now,
     recent_writes,
 )
-from ocsync.engine.session import Session, confirm_production, sign_in
+from ocsync.engine.session import (
+    Session,
+    check_pinned_url,
+    confirm_production,
+    sign_in,
+)
 from ocsync.errors import (
     Conflict,
     ExitCode,
@@ -83,25 +91,54 @@ async def resume(session: Session, options: ResumeOptions) -> ResumeReport:
     unpaused a target of this workspace), TryLater and SignInError (the server cannot be reached),
     and Interrupted.
     """
-    identity = await sign_in(session)
+    check_pinned_url(session.folder)  # before anything is sent
     session.folder.runs.recover(session.folder.journal)
+    runs = session.folder.runs
+    if not (runs.find_unfinished("delete") or runs.find_unfinished()):
+        drafted = _draft(session, options)
+        identity, reading = await _sign_in(session, drafted.plan.steps, options)
+        return await _start_run(session, options, identity, drafted, reading)
+    identity = await sign_in(session)
     await close_crashed_run(session)
-    crashed = session.folder.runs.find_unfinished()
+    crashed = runs.find_unfinished()
     if crashed is None:
         return await _start_run(session, options, identity, _draft(session, options))
-    first, drafted = await _continue_run(session, crashed, options)
-    if drafted is None:
+    first, next_draft = await _continue_run(session, crashed, options)
+    if next_draft is None:
         return first
     earlier = ExitCode.DONE if first.problems else first.exit_code
-    report = await _start_run(session, options, identity, drafted)
+    report = await _start_run(session, options, identity, next_draft)
     code = first_of([earlier, report.exit_code])
     return report._replace(exit_code=code, continued=first)
 
 
+async def _sign_in(
+    session: Session, steps: Sequence[Step], options: ResumeOptions
+) -> tuple[Identity, ConfigReading | None]:
+    """Sign in, and read beside it the sync configs that a plan of *steps* needs.
+
+    They are None where the plan needs none. Raises what `sign_in` raises before any of their
+    errors.
+    """
+    if not steps or not (options.pause or session.folder.read_pauses()):
+        return await sign_in(session), None
+    configs = read_configs(session, _targets_of(session, steps, options))
+    reading = asyncio.create_task(configs)
+    try:
+        return await sign_in(session), await reading
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+
+
 async def _start_run(
-    session: Session, options: ResumeOptions, identity: Identity, drafted: PlanDraft
+    session: Session,
+    options: ResumeOptions,
+    identity: Identity,
+    drafted: PlanDraft,
+    reading: ConfigReading | None = None,
 ) -> ResumeReport:
-    """Send the *drafted* plan in a new run."""
+    """Send the *drafted* plan in a new run; *reading* has the sync configs, if they were read."""
     steps = drafted.plan.steps
     if options.plan and is_stale(options.plan, drafted.plan, session.folder):
         raise StalePlan(
@@ -113,9 +150,10 @@ async def _start_run(
     _check_sent_before(session, drafted, options)
     _check_limits(steps, options, identity)
     confirm_production(session)
-    await _check_pauses(session, _targets_of(session, steps, options), options)
+    targets = _targets_of(session, steps, options)
+    reading = await _check_pauses(session, targets, options, reading)
     with _seal(session, drafted, options) as run:
-        end = await _carry_out(session, run, steps, options, resumed=False)
+        end = await _carry_out(session, run, steps, options, reading, resumed=False)
         return await finish_run(session, run, end, options, unpause=True)
 
 
@@ -138,8 +176,9 @@ async def _continue_run(
         run_options = options._replace(
             on_conflict=OnConflict(run.read_info().on_conflict or "fail")
         )
-        await _check_pauses(session, _targets_of(session, steps, run_options), run_options)
-        end = await _carry_out(session, run, steps, run_options, resumed=True)
+        targets = _targets_of(session, steps, run_options)
+        reading = await _check_pauses(session, targets, run_options)
+        end = await _carry_out(session, run, steps, run_options, reading, resumed=True)
         drafted = _draft(session, options)
         has_more = bool(drafted.plan.steps)
         report = await finish_run(
@@ -267,11 +306,20 @@ def _targets_of(session: Session, steps: Iterable[Step], options: ResumeOptions)
     return [target for name, target in TARGETS.items() if name in names]
 
 
-async def _check_pauses(session: Session, targets: list[Target], options: ResumeOptions) -> None:
-    """Raise PausedByOther when somebody else unpaused a target and it is not to be paused again."""
+async def _check_pauses(
+    session: Session,
+    targets: list[Target],
+    options: ResumeOptions,
+    reading: ConfigReading | None = None,
+) -> ConfigReading | None:
+    """Raise PausedByOther when somebody else unpaused a target and it is not to be paused again.
+
+    Return the reading of the sync configs that it is based on, *reading* if that is new enough.
+    """
     if not options.pause and not session.folder.read_pauses():
-        return  # without reading sync configs, so that no role for them is needed
-    statuses = await read_status(session, targets)
+        return None  # without reading sync configs, so that no role for them is needed
+    reading = await read_configs(session, targets, reading)
+    statuses = await read_status(session, targets, reading=reading)
     uncertain_statuses = [
         status for status in statuses.values() if status.state is PauseState.UNCERTAIN
     ]
@@ -283,7 +331,7 @@ async def _check_pauses(session: Session, targets: list[Target], options: Resume
         name for name, status in statuses.items() if status.state is PauseState.UNPAUSED_BY_OTHER
     ]
     if not unpaused_by_other or not options.pause:
-        return
+        return reading
     names = ", ".join(unpaused_by_other)
     session.notify(
         NoticeLevel.WARNING,
@@ -294,10 +342,17 @@ async def _check_pauses(session: Session, targets: list[Target], options: Resume
             f"{names}: our pause was lifted by someone else",
             hint="ocsync resume --repause pauses again; --no-pause replays unpaused",
         )
+    return reading
 
 
 async def _carry_out(
-    session: Session, run: Run, steps: Sequence[Step], options: ResumeOptions, *, resumed: bool
+    session: Session,
+    run: Run,
+    steps: Sequence[Step],
+    options: ResumeOptions,
+    reading: ConfigReading | None,
+    *,
+    resumed: bool,
 ) -> RunEnd:
     """Read, pause and replay the *steps* of *run* that have not ended, and close it."""
     cost = SessionCost.start(session)
@@ -306,7 +361,9 @@ async def _carry_out(
     session.emit(Planned(run.id, len(steps), waves, resumed=resumed))
     begun = progress.ended.keys() | progress.dangling.keys()
     waiting = [step for step in steps if step.number not in begun]
-    preflight = await run_preflight(session, waiting, run, steps)
+    preflight = await run_preflight(
+        session, waiting, run, steps, progress.lagging, needed_only=True, undo=options.undo
+    )
     conflicts = _conflicts_of(session, steps, preflight, options)
     try:
         lost_names: list[str] = []
@@ -314,12 +371,13 @@ async def _carry_out(
             _record_conflicts(session, run, waiting, conflicts)
         else:
             if _will_write(waiting, preflight, progress.dangling):
-                lost_names = await _pause_targets(session, run, steps, options)
+                lost_names = await _pause_targets(session, run, steps, options, reading)
             await _replay(session, run, steps, progress, preflight, conflicts, options)
-        lost = await survey_pauses(session, run, lost_names)
+        lost, reading = await survey_pauses(session, run, lost_names)
     finally:
         cost.add_to(run)
-    return RunEnd(close_run(session, run, steps, options), conflicts, tuple(lost))
+    problems = close_run(session, run, steps, options)
+    return RunEnd(problems, conflicts, tuple(lost), reading)
 
 
 def _conflicts_of(
@@ -377,7 +435,11 @@ def _will_write(
 
 
 async def _pause_targets(
-    session: Session, run: Run, steps: Sequence[Step], options: ResumeOptions
+    session: Session,
+    run: Run,
+    steps: Sequence[Step],
+    options: ResumeOptions,
+    reading: ConfigReading | None,
 ) -> list[str]:
     """Pause the targets that the steps feed directly and that nobody has paused, and record all
     that are paused then.
@@ -387,7 +449,9 @@ async def _pause_targets(
     """
     if not options.pause and not session.folder.claims():
         return []  # without reading sync configs, so that no role for them is needed
-    statuses = await read_status(session, _targets_of(session, steps, options))
+    targets = _targets_of(session, steps, options)
+    reading = await read_configs(session, targets, reading)
+    statuses = await read_status(session, targets, reading=reading)
     unpaused_states = (PauseState.RUNNING, PauseState.UNPAUSED_BY_OTHER)
     running = [
         status for status in statuses.values() if status.state in unpaused_states and options.pause

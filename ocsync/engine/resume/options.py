@@ -19,16 +19,19 @@ class OnConflict(StrEnum):
 class ResumeOptions(NamedTuple):
     """The options of a resume.
 
-    *targets* limits the entries to send. *settle* is the number of seconds that lagging reads may
-    take. *delivery_timeout* is the number of seconds without a new message after which the wait for
-    a listener ends; *redeliver* resends what it did not receive. *plan* is the fingerprint of a
-    saved plan. *pause* is false for `--no-pause`. *resend* allows to send what
-    another copy of the workspace sent before. A plan of more than *max_changes* requests is
-    refused, and one with a risk whose code is not in *allowed*.
+    *targets* limits the entries to send. *undo* is false for `--no-undo`. *by_answers* verifies
+    what a write's own answer proves by that, and reads a sample of it back. *settle* is the number
+    of seconds that lagging reads may take. *delivery_timeout* is the number of seconds without a
+    new message after which the wait for a listener ends; *redeliver* resends what it did not
+    receive. *plan* is the fingerprint of a saved plan. *pause* is false for `--no-pause`. *resend*
+    allows to send what another copy of the workspace sent before. A plan of more than *max_changes*
+    requests is refused, and one with a risk whose code is not in *allowed*.
     """
 
     targets: tuple[Target, ...] = ()
+    undo: bool = True
     verify: bool = False
+    by_answers: bool = False
     on_conflict: OnConflict = OnConflict.FAIL
     repause: bool = False
     pause: bool = True

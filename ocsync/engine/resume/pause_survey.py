@@ -8,7 +8,12 @@ from datetime import datetime
 from typing import NamedTuple
 
 from ocsync.delivery.messages import EntityKey, key_of, published_by, same_entity, subjects_of
-from ocsync.engine.pause.pausing import TargetStatus, read_status
+from ocsync.engine.pause.pausing import (
+    ConfigReading,
+    TargetStatus,
+    read_configs,
+    read_status,
+)
 from ocsync.engine.run_log import attempts
 from ocsync.engine.session import Session
 from ocsync.models import State
@@ -30,16 +35,22 @@ class LostPause(NamedTuple):
     received: int | None
 
 
-async def survey_pauses(session: Session, run: Run, lost_names: Iterable[str]) -> list[LostPause]:
+async def survey_pauses(
+    session: Session, run: Run, lost_names: Iterable[str]
+) -> tuple[list[LostPause], ConfigReading | None]:
     """Return the targets on whose pause *run* relied, whoever had paused them, and that are no
     longer paused, or were not at its start (*lost_names*).
+
+    The second value is the reading of the sync configs, None where none was needed.
     """
     relied_on = run.read_info().held
-    statuses = (
-        await read_status(session, [TARGETS[name] for name in relied_on]) if relied_on else {}
-    )
+    if not relied_on:
+        return _count(session, run, dict.fromkeys(lost_names)), None
+    paused = {**dict.fromkeys(relied_on), **session.folder.read_pauses()}
+    reading = await read_configs(session, [TARGETS[name] for name in paused])
+    statuses = await read_status(session, [TARGETS[name] for name in relied_on], reading=reading)
     lost = [name for name, status in statuses.items() if _was_lost(status)]
-    return _count(session, run, dict.fromkeys([*lost_names, *lost]))
+    return _count(session, run, dict.fromkeys([*lost_names, *lost])), reading
 
 
 def _was_lost(status: TargetStatus) -> bool:

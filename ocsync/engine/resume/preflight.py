@@ -7,12 +7,13 @@ values before; only the few fields of each step stay in memory.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ocsync.client import read_current
 from ocsync.diff import (
     Document,
+    diff_as_written,
     emptied_by,
     is_as_created,
     is_unchanged,
@@ -21,14 +22,16 @@ from ocsync.diff import (
     unmet_expectations,
     values_before,
 )
+from ocsync.engine.run_log import recent_writes
 from ocsync.engine.session import Session
 from ocsync.engine.summed_stock import ends_tracking, sum_text
 from ocsync.errors import OcsyncError
 from ocsync.events import ReadDone, Reading
+from ocsync.field_paths import is_inside_xp_key
 from ocsync.late_order import watched_fields
 from ocsync.models import CREATING_OPS, Fields, Intent, Op, Ref, Step
 from ocsync.plan import created_refs, linked_refs
-from ocsync.schema import SUMMED_QUANTITY, kind_of, ref_key
+from ocsync.schema import RECORD_KINDS, SUMMED_QUANTITY, kind_of, ref_key
 from ocsync.store import Run
 
 _GROUP_SIZE = 200
@@ -57,7 +60,7 @@ class PreparedRequest(NamedTuple):
     """The values that a step would send, and those *before*; see Intent for the other fields.
 
     *same* is true when the request would change nothing, *exists_already* when a put without
-    replace would meet an entity.
+    replace would meet an entity, *unread* when nothing was read.
     """
 
     sent: Fields
@@ -67,6 +70,7 @@ class PreparedRequest(NamedTuple):
     updated: str | None = None
     same: bool = False
     exists_already: bool = False
+    unread: bool = False
 
     def intent(self, step: Step, at: str) -> Intent:
         """Return the intent of *step*, to be recorded before the request."""
@@ -78,6 +82,7 @@ class PreparedRequest(NamedTuple):
             emptied=dict(self.emptied),
             absent=self.absent,
             updated=self.updated,
+            unread=self.unread,
             at=at,
         )
 
@@ -178,29 +183,87 @@ def _makers(steps: Iterable[Step]) -> dict[str, set[int]]:
     return makers
 
 
+def _accept_listed(
+    session: Session, first_steps: Mapping[str, Step], written: Iterable[Intent]
+) -> Callable[[Ref, Document], bool]:
+    """Return a test of whether a step's values before may come from a list that lags behind writes.
+
+    They may not where they decide anything (expected values, a put, stock, the order of steps, a
+    conflict), nor where the document does not show the last of this workspace's own writes:
+    *written*, and those of recent runs.
+    """
+    lagging = [s.ref for s in first_steps.values() if kind_of(s.ref).eventually_consistent]
+    own = {ref_key(i.ref): i for i in (*recent_writes(session, lagging), *written)}
+
+    def accept(ref: Ref, document: Document) -> bool:
+        step = first_steps[ref_key(ref)]
+        change, last = step.change, own.get(ref_key(ref))
+        decisive = watched_fields(kind_of(ref)) | {SUMMED_QUANTITY}
+        if change.op is not Op.SET or change.expect or decisive & {*change.fields, *change.adjust}:
+            return False
+        if last and diff_as_written(ref, last.sent, document, created=last.absent):
+            return False
+        prepared = prepare_request(step, document)
+        return not (prepared.same or conflict_of(step, prepared, document))
+
+    return accept
+
+
+def builds_on_current(step: Step) -> bool:
+    """Return whether *step* builds on the value there, so that it is read right before its write.
+
+    An early read would be too old: others may have written into the same xp key since, and orders
+    go on selling.
+    """
+    return bool(step.change.adjust) or any(map(is_inside_xp_key, step.change.fields))
+
+
+def _can_go_unread(step: Step) -> bool:
+    """Return whether no expected value and no order of steps depends on a read of *step*'s entity,
+    and that read would take a request for each product.
+    """
+    change, kind = step.change, kind_of(step.ref)
+    judged = change.expect or change.contradicted or watched_fields(kind)
+    return kind.name in RECORD_KINDS and change.op is Op.SET and not judged
+
+
 async def run_preflight(
     session: Session,
     steps: Sequence[Step],
     run: Run | None = None,
     plan: Sequence[Step] = (),
+    written: Iterable[Intent] = (),
+    *,
+    needed_only: bool = False,
+    undo: bool = True,
 ) -> Preflight:
     """Read the entities that *steps* of *plan* write and compare them; *run* keeps the documents.
 
     Of a ref with several steps only the first is compared with the current document. A ref that
     cannot be read is left unprepared: the replay reads it again before its step. So is one with
-    expected values that a step before its own creates.
+    expected values that a step before its own creates and, with *needed_only*, an inventory record
+    that the replay reads anyway. Without *undo* the other records are not read at all. *written*
+    are the requests of an earlier part of the run whose effect a list may not show yet.
     """
     first_steps: dict[str, Step] = {}
     for step in steps:
         first_steps.setdefault(ref_key(step.ref), step)
     preflight = Preflight({}, [], [], {})
+    for key, step in list(first_steps.items()) if needed_only else ():
+        late = builds_on_current(step)
+        if _can_go_unread(step) and (late or not undo):
+            del first_steps[key]
+            if not late:
+                sent = resolve_values(step.change, None)
+                preflight.prepared[step.number] = PreparedRequest(sent, {}, unread=True)
     creates = _created_keys([*plan, *steps])
     makers = _makers([*plan, *steps])
     group: list[tuple[Ref, Document | None]] = []
     linking: list[Step] = []
     read = 0
+    accept = _accept_listed(session, first_steps, written)
     async for ref, current in read_current(
-        session.api, [step.ref for step in first_steps.values()]
+        session.api, [step.ref for step in first_steps.values()], accept=accept
     ):
         session.raise_if_stopped()
         read += 1

@@ -5,7 +5,8 @@
 For each step: read again, where the value there counts until the last moment (an adjustment, an
 expected stock, a deep xp path, a second step of one ref) - unchanged? - intent on disk - request -
 outcome. Such a step takes its turn first and reads, so that nothing queues between its reading and
-its request. A request that the server refused for the rate is made anew from a fresh read.
+its request; steps that one list shows may share both (see `late_reads`). A request that the server
+refused for the rate is made anew from a fresh read.
 
 A lost answer is settled by reading. The entity shows what was sent: done. It shows what was there
 before, with the same stamp: made anew. Stock below what was sent, and above what was there: done,
@@ -19,7 +20,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 from ocsync.client import Reply, read_current
@@ -37,7 +37,13 @@ from ocsync.diff import (
 from ocsync.diff import stock_stamp as stamp_of
 from ocsync.engine.polling import poll
 from ocsync.engine.recorder import Recorder
-from ocsync.engine.resume.preflight import PreparedRequest, conflict_of, prepare_request
+from ocsync.engine.resume.late_reads import LateReads
+from ocsync.engine.resume.preflight import (
+    PreparedRequest,
+    builds_on_current,
+    conflict_of,
+    prepare_request,
+)
 from ocsync.engine.run_log import RunProgress, outcome_now
 from ocsync.engine.session import Session
 from ocsync.engine.step_runner import StepRunner
@@ -49,7 +55,7 @@ from ocsync.errors import (
     SignInError,
     TryLater,
 )
-from ocsync.field_paths import is_inside_xp_key, json_equal, value_at
+from ocsync.field_paths import json_equal, value_at
 from ocsync.models import Intent, Outcome, Ref, State, Step
 from ocsync.plan import created_refs
 from ocsync.schema import kind_of, ref_key
@@ -97,6 +103,7 @@ class Replay:
         self._settle_seconds = settle
         self._overwrite = overwrite
         self._first = _first_steps(steps)
+        self._late_reads: LateReads[Outcome | _Lost] = LateReads(session.api)
         self._lagging = {ref_key(ref) for ref in lagging_bases(steps)}
         self._written: dict[str, list[Intent]] = {}
         for intent in (*recent, *progress.lagging):
@@ -146,9 +153,7 @@ class Replay:
         asked = 0.0
         while True:
             try:
-                async with self._session.api.turn(2) if late else nullcontext():
-                    ready = await self._prepare(step) if late or prepared is None else prepared
-                    attempt = await self._send(step, ready, once=once)
+                attempt = await self._attempt(step, prepared, late=late, once=once)
             except NotApplied as refusal:
                 refused, asked = refused + 1, asked + refusal.seconds
                 if asked > self._session.api.max_wait:
@@ -168,9 +173,21 @@ class Replay:
             longest = min(_FIRST_PAUSE * 2**lost, _LONGEST_PAUSE)
             await self._session.sleep(random.uniform(0, longest))
 
-    async def _prepare(self, step: Step) -> PreparedRequest | Outcome:
-        """Read the entity of *step*, and hold the step against it; an outcome ends the step."""
-        shown = await self._read_shown(step.ref)
+    async def _attempt(
+        self, step: Step, prepared: PreparedRequest | None, *, late: bool, once: bool
+    ) -> Outcome | _Lost:
+        """Make one attempt at *step*, read again right before if it is *late*."""
+        if late:
+
+            async def act(shown: Document | None) -> Outcome | _Lost:
+                return await self._send(step, self._prepare(step, shown), once=once)
+
+            return await self._late_reads.read_and_act(step.ref, act)
+        ready = prepared or self._prepare(step, await self._read_shown(step.ref))
+        return await self._send(step, ready, once=once)
+
+    def _prepare(self, step: Step, shown: Document | None) -> PreparedRequest | Outcome:
+        """Hold *step* against the document *shown* by a read; an outcome ends the step."""
         current = self._with_own_writes(step.ref, shown)
         if lacks_base(step.change, current):
             text = f"{step.ref} does not exist, so there is nothing to build on"
@@ -210,7 +227,7 @@ class Replay:
         """
         expects = any(is_volatile(step.ref, path) for path in step.change.expect)
         second = self._first[ref_key(step.ref)] != step.number
-        return bool(step.change.adjust) or _has_deep_path(step) or expects or second
+        return builds_on_current(step) or expects or second
 
     async def _read_shown(self, ref: Ref) -> Document | None:
         """Return what a read shows now, which may lag."""
@@ -255,6 +272,8 @@ class Replay:
         if _left_no_trace(intent, found):
             return None
         text = "sent, but what is there now is neither that nor what was there before"
+        if intent.unread:
+            text = "sent, but something else is there now, and what was there before was not read"
         return self._unknown(step, intent, text, found)
 
     async def _read_after(self, step: Step, intent: Intent) -> tuple[Document | None, bool]:
@@ -297,8 +316,10 @@ class Replay:
 
     def _done(self, step: Step, intent: Intent, reply: Reply) -> Outcome:
         self._remember(intent)
-        answered = _took_effect(intent, reply.body if isinstance(reply.body, dict) else None)
-        return self._end(step, State.DONE, status=reply.status, sent=intent.sent, answered=answered)
+        document = reply.body if isinstance(reply.body, dict) else None
+        answered = _took_effect(intent, document)
+        facts = {"sent": intent.sent, "answered": answered, "status": reply.status}
+        return self._end(step, State.DONE, exact=answered and _shows_all(intent, document), **facts)
 
     def _failed(self, step: Step, error: ApiError) -> Outcome:
         return self._end(
@@ -316,12 +337,8 @@ def lagging_bases(steps: Sequence[Step]) -> set[Ref]:
         step.ref
         for step in steps
         if kind_of(step.ref).eventually_consistent
-        and (first[ref_key(step.ref)] != step.number or step.change.adjust or _has_deep_path(step))
+        and (first[ref_key(step.ref)] != step.number or builds_on_current(step))
     }
-
-
-def _has_deep_path(step: Step) -> bool:
-    return any(map(is_inside_xp_key, step.change.fields))
 
 
 def _writes_stock(step: Step) -> bool:
@@ -356,6 +373,14 @@ def _took_effect(intent: Intent, found: Document | None) -> bool:
     )
 
 
+def _shows_all(intent: Intent, document: Document | None) -> bool:
+    """Return whether *document* is the entity, with all values that were sent."""
+    name = str((document or {}).get("ID") or "")
+    is_it = name.casefold() == intent.ref.rpartition("/")[2].casefold()
+    sent = intent.sent
+    return is_it and not diff_as_written(intent.ref, sent, document, created=intent.absent)
+
+
 def _was_sold(intent: Intent, path: str, found: Any, sent: Any) -> bool:
     old = intent.before.get(path)
     numbers = all(
@@ -367,6 +392,8 @@ def _was_sold(intent: Intent, path: str, found: Any, sent: Any) -> bool:
 
 def _left_no_trace(intent: Intent, found: Document | None) -> bool:
     """Return whether *found* is what was there before the request, untouched since."""
+    if intent.unread:
+        return False
     if intent.absent or found is None:
         return intent.absent and found is None
     if intent.updated is not None and stamp_of(intent.ref, found) != intent.updated:
@@ -390,6 +417,7 @@ def _again(intent: Intent) -> PreparedRequest:
         emptied=intent.emptied,
         absent=intent.absent,
         updated=intent.updated,
+        unread=intent.unread,
     )
 
 

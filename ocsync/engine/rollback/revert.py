@@ -73,6 +73,9 @@ def reversal_of(
         if write.absent:
             return Reversal(write.ref, created=_created_beside(write))
         return Reversal(write.ref, reason="it is not there any more")
+    if write.unread:
+        text = "its values before were not read (resume --no-undo)"
+        return Reversal(write.ref, lost=(text,), irreversible=True)
     versions = Versions.of(kind_of(write.ref), write.fields, document, now, parents)
     if not write.absent and (sum_text or _tracks_variants(versions.before)):
         return _reversal_beside_sum(

@@ -157,6 +157,7 @@ def _expected_message(
         own_write.before if own_write else {},
         written_at=min(times),
         since=max(_running_again(at, past_pauses) for at in times),
+        unread=bool(own_write and own_write.unread),
         due=any(writes[ref_key(ref)].changed for ref in refs),
     )
 

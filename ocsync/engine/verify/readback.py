@@ -1,13 +1,17 @@
 """Verification: every entity of a run is read back and compared with the written values.
 
-Read-only. A kind whose reads lag behind its writes is read again for up to *settle* seconds. If it
-still shows the value before the write, and the run is recent, the write's own answer counts (it is
-documented as fresh; guide/ordercloud.md 5.3).
+Read-only. A kind whose reads lag behind its writes is read by lists, and by itself where a list
+does not show the write; then it is read again for up to *settle* seconds. If it still shows the
+value before the write, and the run is recent, the write's own answer counts (it is documented as
+fresh; guide/ordercloud.md 5.3).
+
+Verification by answers reads back only what no answer proves, and a sample of the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import random
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ocsync.client import read_current
@@ -16,20 +20,36 @@ from ocsync.engine.polling import poll
 from ocsync.engine.run_log import RefWrite, is_recent, read_writes
 from ocsync.engine.session import Session
 from ocsync.errors import ExitCode, OcsyncError
-from ocsync.events import FindingReported, Verifying
+from ocsync.events import FindingReported, NoticeLevel, Verifying
 from ocsync.field_paths import json_equal, value_at
 from ocsync.models import Finding, Ref, Sign
 from ocsync.schema import SUMMED_QUANTITY, kind_of
 from ocsync.store import Run
 
 POLL_SECONDS = 1.0
+SAMPLE_SHARE, SMALLEST_SAMPLE = 0.01, 20
+"""The share of the refs proven by answers that is read back all the same, and the least number."""
+
+_BY_ANSWER = "by the write's own answer; reads still show the value before"
 
 
 class Verification(NamedTuple):
-    """The number of signs per kind, and every finding except for entities that are the same."""
+    """The number of signs per kind, and every finding except for entities that are the same.
+
+    *by_answer* are the refs whose proof is the write's own answer; all others were read back.
+    *sample* is the number of those that were read back although an answer proved them.
+    """
 
     kinds: dict[str, dict[str, int]]
     findings: list[Finding]
+    by_answer: list[Ref]
+    sample: int = 0
+
+    @property
+    def read(self) -> int:
+        """The number of refs that were read back."""
+        total = sum(number for signs in self.kinds.values() for number in signs.values())
+        return total - len(self.by_answer)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -40,27 +60,73 @@ class Verification(NamedTuple):
         return ExitCode.TRY_LATER if Sign.UNREAD in signs else ExitCode.DONE
 
 
-async def read_back(session: Session, run: Run, *, settle: float) -> Verification:
-    """Read back the entities of *run* and write the findings to its folder."""
+async def read_back(
+    session: Session, run: Run, *, settle: float, by_answers: bool = False
+) -> Verification:
+    """Read back the entities of *run* and write the findings to its folder.
+
+    With *by_answers* a write whose own answer showed just the values sent is not read back, except
+    for a sample. If one of the sample is not as its answer said, all are read back.
+    """
     writes = read_writes(run)
-    result = Verification({}, [])
+    proven = [ref for ref, write in writes.items() if by_answers and write.exact]
+    sample = random.sample(proven, min(len(proven), _sample_size(len(proven))))
+    kept = set(proven).difference(sample)
+    result = Verification({}, [], [], len(sample))
+    await _read(session, run, [ref for ref in writes if ref not in kept], writes, settle, result)
+    wrong = [finding for finding in result.findings if finding.ref in sample]
+    if any(not finding.sign.is_harmless for finding in wrong):
+        text = "is not as the answer to its write showed it; all others are read back, too"
+        session.notify(NoticeLevel.WARNING, f"{wrong[0].ref} {text}")
+        await _read(session, run, sorted(kept), writes, settle, result)
+    else:
+        for ref in sorted(kept):
+            _count(session, result, Finding(ref=ref, sign=Sign.SAME), by_answer=True)
+    result.findings.sort(key=lambda finding: (finding.sign.severity, finding.ref))
+    run.write_findings(result.findings)
+    return result
+
+
+def _sample_size(number: int) -> int:
+    return max(SMALLEST_SAMPLE, round(SAMPLE_SHARE * number))
+
+
+async def _read(
+    session: Session,
+    run: Run,
+    refs: list[Ref],
+    writes: Mapping[Ref, RefWrite],
+    settle: float,
+    result: Verification,
+) -> None:
+    """Read *refs* back and add what is found to *result*."""
     lagging: set[Ref] = set()
     done = 0
-    async for ref, current in read_current(session.api, list(writes)):
+    async for ref, current in read_current(session.api, refs, accept=_shows(writes)):
         session.raise_if_stopped()
         done += 1
-        if done % 100 == 0 or done == len(writes):
-            session.emit(Verifying(done, len(writes)))
+        if done % 100 == 0 or done == len(refs):
+            session.emit(Verifying(done, len(refs)))
         finding = judge(ref, writes[ref], current)
         if finding.sign in (Sign.DIFFERS, Sign.MISSING) and kind_of(ref).eventually_consistent:
             lagging.add(ref)
         else:
             _count(session, result, finding)
     for finding in await _await_reads(session, run, writes, lagging, settle):
-        _count(session, result, finding)
-    result.findings.sort(key=lambda finding: (finding.sign.severity, finding.ref))
-    run.write_findings(result.findings)
-    return result
+        _count(session, result, finding, by_answer=finding.message == _BY_ANSWER)
+
+
+def _shows(writes: Mapping[Ref, RefWrite]) -> Callable[[Ref, Document], bool]:
+    """Return a test of whether a document of a list that lags is newer than the write of its ref.
+
+    It is when it shows the written values, and those differ from the values before.
+    """
+
+    def accept(ref: Ref, document: Document) -> bool:
+        write = writes[ref]
+        return write.changed and judge(ref, write, document).sign is Sign.SAME
+
+    return accept
 
 
 def judge(ref: Ref, write: RefWrite, current: Document | OcsyncError | None) -> Finding:
@@ -97,14 +163,14 @@ def _was_sold(write: RefWrite, path: str, values: Mapping[str, Any], current: Do
 
 
 async def _await_reads(
-    session: Session, run: Run, writes: dict[Ref, RefWrite], lagging: set[Ref], settle: float
+    session: Session, run: Run, writes: Mapping[Ref, RefWrite], lagging: set[Ref], settle: float
 ) -> list[Finding]:
     """Read *lagging* refs again until they are the same or *settle* seconds have passed."""
     findings: dict[Ref, Finding] = {}
 
     async def all_same() -> bool:
         nonlocal lagging
-        async for ref, current in read_current(session.api, list(lagging)):
+        async for ref, current in read_current(session.api, list(lagging), accept=_shows(writes)):
             finding = judge(ref, writes[ref], current)
             findings[ref] = _by_answer(session, run, writes[ref], finding, current)
         lagging = {r for r in lagging if findings[r].sign in (Sign.DIFFERS, Sign.MISSING)
@@ -130,12 +196,15 @@ def _by_answer(
         for path in finding.fields
     )  # fmt: skip
     if finding.sign in (Sign.DIFFERS, Sign.MISSING) and write.answered and fresh and stale:
-        text = "by the write's own answer; reads still show the value before"
-        return Finding(ref=finding.ref, sign=Sign.SAME, message=text)
+        return Finding(ref=finding.ref, sign=Sign.SAME, message=_BY_ANSWER)
     return finding
 
 
-def _count(session: Session, result: Verification, finding: Finding) -> None:
+def _count(
+    session: Session, result: Verification, finding: Finding, *, by_answer: bool = False
+) -> None:
+    if by_answer:
+        result.by_answer.append(finding.ref)
     signs = result.kinds.setdefault(kind_of(finding.ref).name, {})
     signs[finding.sign.value] = signs.get(finding.sign.value, 0) + 1
     if finding.sign is not Sign.SAME:

@@ -28,18 +28,26 @@ class VerificationReport(NamedTuple):
 
 
 async def verify_run(
-    session: Session, run: Run, *, settle: float, patience: float, redeliver: bool
+    session: Session,
+    run: Run,
+    *,
+    settle: float,
+    patience: float,
+    redeliver: bool,
+    by_answers: bool = False,
 ) -> VerificationReport:
     """Verify *run*, then wait for its delivery, and write both to its record and findings.
 
-    Raises Interrupted when the operator stops the wait for the delivery.
+    *by_answers* is explained at `read_back`. Raises Interrupted when the operator stops the wait
+    for the delivery.
     """
-    verification = await read_back(session, run, settle=settle)
+    verification = await read_back(session, run, settle=settle, by_answers=by_answers)
     closed = run.read_info().state == "closed"  # the resume of an open run writes its record
     if closed:
         run.update(
             verified=add_up(verification.kinds),
             verified_kinds=verification.kinds,
+            by_answer=len(verification.by_answer),
             verification_pending=False,
         )
     if run.read_info().kind != "resume":  # a delete has no message of an update
