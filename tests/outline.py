@@ -16,6 +16,7 @@ from typer.core import TyperGroup, TyperOption
 
 from ocsync.cli.app import tree
 from ocsync.cli.common_options import COMMON_OPTIONS
+from ocsync.cli.help_format import is_optional
 from ocsync.cli.outline import PATH
 
 _COMMON = {option.names[0] for option in COMMON_OPTIONS.values()} | {"-h"}
@@ -61,7 +62,8 @@ def _summary(command: Any) -> list[str]:
 
 def _option(option: Any, context: Any) -> dict[str, Any]:
     assert not option.count, f"{option.name} is a flag or takes values"
-    value = {} if option.is_flag else {"takes": option.nargs, "values": _values(option, context)}
+    is_flag = option.is_flag or is_optional(option)
+    value = {} if is_flag else {"takes": option.nargs, "values": _values(option, context)}
     repeats = {"repeats": True} if option.multiple else {}
     names = [*option.opts, *option.secondary_opts]
     if "--help" in names:

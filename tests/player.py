@@ -66,7 +66,8 @@ FAULTS: list[dict[str, Any]] = [
 ]
 """One request in ten."""
 RESUME = ("resume", "--verify", "--json", "--on-conflict", "skip", "--allow-risky", "zero-stock",
-          "--settle", "30s")  # fmt: skip
+          "--settle", "30s", "--max-wait", "30m")  # fmt: skip
+"""The longest wait is for a busy machine: what waits in haste gives up in haste."""
 METHODS = {Op.SET: "PATCH", Op.ADJUST: "PATCH", Op.PUT: "PUT", Op.ASSIGN: "POST"}
 BESIDE = (f"{LINK}/", "catalog-product/")
 """What comes into being beside a write, and stays when that is undone: rollback says so."""
@@ -236,8 +237,12 @@ class Player:
         HTTP.request(method, url, json=body, headers=self._headers).raise_for_status()
 
     def _delete(self, refs: Sequence[str], *words: str) -> None:
-        if refs:
-            self._ocsync("delete", *refs, *words, "--yes", "--json", stops=(0, ExitCode.PARTLY))
+        """Delete *refs*; again where requests fail, which a busy machine may give up on."""
+        stops = (0, ExitCode.PARTLY)
+        for _ in range(3 if refs and self._mode.faults else len(refs[:1])):
+            result = self._ocsync("delete", *refs, *words, "--yes", "--json", stops=stops)
+            if not result.code:
+                return
 
     def _round(self, turns: Mapping[str, Round]) -> None:
         numbers = self._stage(turns)

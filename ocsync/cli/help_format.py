@@ -22,7 +22,7 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse *args*; an option with an optional value has one only if it is written with `=`."""
-        bare = {name for option in self.params for name in option.opts if _is_optional(option)}
+        bare = {name for option in self.params for name in option.opts if is_optional(option)}
         end = args.index("--") if "--" in args else len(args)
         words = [f"{word}={BARE}" if word in bare else word for word in args[:end]]
         return list(super().parse_args(ctx, [*words, *args[end:]]))
@@ -41,7 +41,7 @@ class Command(TyperCommand):
                     formatter.write_dl(rows)
 
 
-def _is_optional(parameter: Any) -> bool:
+def is_optional(parameter: Any) -> bool:
     """Return whether the value of an option may be left out, as its metavar `[=VALUE]` says."""
     return str(parameter.metavar or "").startswith("[=")
 
