@@ -33,6 +33,11 @@ def encode_line(payload: bytes) -> bytes:
     return b'{"crc":"%08x",' % crc32(rest) + rest + b"\n"
 
 
+def line_length(payload: bytes) -> int:
+    """Return the length of the log line of *payload*, with its end."""
+    return _HEAD + len(payload)
+
+
 def decode_line(line: bytes) -> bytes | None:
     """Return the JSON text in *line* (without its newline), or None if its checksum fails."""
     rest = line[_HEAD:]
@@ -51,19 +56,37 @@ def restore_line(line: bytes) -> bytes:
     return line.removeprefix(BOM_UTF8)
 
 
+class Cursor(NamedTuple):
+    """Position of a reader in a growing log: lines and bytes read, and the file's inode."""
+
+    line: int = 0
+    offset: int = 0
+    inode: int = 0
+
+
 def read_payloads(path: Path, warn: Warn, *, whole: bool = False) -> Iterator[bytes]:
     """Yield the payloads of *path*, oldest first; none if the file does not exist.
 
     Raises Damaged, with file and line, for any line but a torn last one; for that too, when the
     file was written *whole*.
     """
+    return (payload for _, payload in read_lines(path, warn, whole=whole))
+
+
+def read_lines(
+    path: Path, warn: Warn, *, whole: bool = False, after: Cursor | None = None
+) -> Iterator[tuple[int, bytes]]:
+    """Yield the payloads of *path* as `read_payloads` does, each with the offset where its line
+    ends; those of the lines *after* a position alone, if that is given.
+    """
     try:
         file = files.open_for_reading(path)
     except FileNotFoundError:
         return
-    converted = False
+    converted, (start, end, _) = False, after or Cursor()
     with file:
-        for number, line in enumerate(file, 1):
+        file.seek(end)
+        for number, line in enumerate(file, start + 1):
             original = restore_line(line)
             converted = converted or original != line
             payload = decode_line(original[:-1]) if line.endswith(b"\n") else None
@@ -72,7 +95,8 @@ def read_payloads(path: Path, warn: Warn, *, whole: bool = False) -> Iterator[by
                     raise damaged(path, number, "the line is not what was written")
                 warn(f"{path}:{number}: a torn last line was dropped; it was never acknowledged")
                 break
-            yield payload
+            end += len(line)
+            yield end, payload
     if converted:
         warn(f"{path}: {CONVERTED}; ocsync doctor --fix restores them")
 
@@ -84,14 +108,6 @@ def list_segments(folder: Path) -> list[Path]:
     """
     paths = files.list_folder(folder, "[0-9]*.jsonl")
     return [path for path in paths if path.stem.isascii() and path.stem.isdigit()]
-
-
-class Cursor(NamedTuple):
-    """Position of a reader in a growing log: lines and bytes read, and the file's inode."""
-
-    line: int = 0
-    offset: int = 0
-    inode: int = 0
 
 
 def read_after(path: Path, cursor: Cursor) -> Iterator[tuple[Cursor, bytes]]:
@@ -123,13 +139,27 @@ def read_records(
     path: Path, decode: Callable[[bytes], T], warn: Warn, *, whole: bool = False
 ) -> Iterator[T]:
     """Yield the decoded records of *path*. Raises Damaged also for one that *decode* refuses."""
-    for number, payload in enumerate(read_payloads(path, warn, whole=whole), 1):
+    return (record for _, record in read_positions(path, decode, warn, whole=whole))
+
+
+def read_positions(
+    path: Path,
+    decode: Callable[[bytes], T],
+    warn: Warn,
+    *,
+    whole: bool = False,
+    after: Cursor | None = None,
+) -> Iterator[tuple[int, T]]:
+    """Yield records as `read_records` does, each with the offset where its line ends."""
+    number = after.line if after else 0
+    for end, payload in read_lines(path, warn, whole=whole, after=after):
+        number += 1
         try:
             record = decode(payload)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             text = str(error) if isinstance(error, ValueError) else "a member is missing or odd"
             raise damaged(path, number, f"not a record of this log: {text}") from error
-        yield record
+        yield end, record
 
 
 class Log:

@@ -32,6 +32,7 @@ from ocsync.store.damage import damaged
 from ocsync.store.files import ParsedFile
 from ocsync.store.journal import Journal, check_entry
 from ocsync.store.log import Log, Warn
+from ocsync.store.number_ranges import NumberRanges, to_ranges
 from ocsync.store.timestamps import parse_timestamp
 
 RunKind = Literal["resume", "delete", "resync"]
@@ -307,19 +308,20 @@ class Runs:
             name = f"{stem}-{number}"
         return name
 
-    def seal(self, journal: Journal, info: RunInfo, seqs: Collection[int]) -> Run:
+    def seal(self, journal: Journal, info: RunInfo, seqs: Iterable[int]) -> Run:
         """Return a new run with the journal's entries *seqs*, which leave the journal in one act.
 
         Raises StalePlan, with nothing done, when one of them is not staged any more.
         """
         folder = self._folder / f"{info.id}.new"
+        numbers = NumberRanges(to_ranges(seqs))
 
-        def keep(entries: Sequence[Entry]) -> None:
+        def keep(entries: Iterable[Entry]) -> None:
             files.make_folder(folder)
-            self._open(folder).write_info(msgspec.structs.replace(info, entries=len(entries)))
+            self._open(folder).write_info(msgspec.structs.replace(info, entries=numbers.count()))
             _write_entries(folder, entries)
 
-        journal.seal(info.id, seqs, keep)
+        journal.seal(info.id, numbers, keep)
         return self._commit(folder)
 
     def create(self, info: RunInfo, steps: Iterable[Step], entries: Sequence[Entry] = ()) -> Run:

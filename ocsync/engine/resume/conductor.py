@@ -198,7 +198,7 @@ def _seal(session: Session, drafted: PlanDraft, options: ResumeOptions) -> Run:
         on_conflict=options.on_conflict.value,
         reverts=reverted_runs(drafted.entries),
     )
-    numbers = {entry.seq for entry in drafted.entries}
+    numbers = [entry.seq for entry in drafted.entries]
     run = session.folder.runs.seal(session.folder.journal, info, numbers)
     session.folder.sent_record.add(run.id, numbers, info.started)
     run.write_plan(drafted.plan.steps)
