@@ -132,7 +132,8 @@ def register(app: typer.Typer) -> None:
             groups.setdefault(ref_key(entry.ref), []).append(entry)
         staged = [(some[0].ref, some) for some in groups.values()]
         facts = [{"ref": ref, "entries": [e.seq for e in some]} for ref, some in staged]
-        ctx.console.document("stage list", {**staged_totals(entries), "staged": facts})
+        totals = {"staged_entries": len(entries), "staged_refs": len(groups)}
+        ctx.console.document("stage list", {**totals, "staged": facts})
         shown = staged[: limit or None]
         rows = []
         for ref, some in shown:
@@ -152,9 +153,8 @@ def register(app: typer.Typer) -> None:
         from ocsync.engine.resume.drafting import draft_plan
         from ocsync.engine.session import utc_now
         from ocsync.render.plan import explain
-        from ocsync.schema import ref_key
 
-        entries = [e for e in ctx.folder().journal.entries() if ref_key(e.ref) == ref_key(ref)]
+        entries = ctx.folder().journal.of_refs([ref])
         if not entries:
             raise FileMissing(f"nothing is staged for {ref}", hint="ocsync stage list")
         import msgspec
@@ -179,18 +179,16 @@ def register(app: typer.Typer) -> None:
 
         ctx.yes = yes
         journal = ctx.folder().journal
-        entries = journal.entries()
-        numbers = {int(word) for word in refs if word.isdecimal()}
-        keys = {ref_key(word) for word in refs}
-        dropped = {e.seq for e in entries if ref_key(e.ref) in keys or e.seq in numbers}
-        known = {ref_key(e.ref) for e in entries} | {str(e.seq) for e in entries}
+        of_refs = journal.of_refs(refs)
+        numbered = journal.with_numbers(int(word) for word in refs if word.isdecimal())
+        known = {ref_key(e.ref) for e in of_refs} | {str(e.seq) for e in numbered}
         missing = [word for word in refs if ref_key(word) not in known]
         if missing:
             raise FileMissing(f"not staged: {', '.join(missing)}", hint="ocsync stage list")
-        number = journal.drop(dropped)
+        number = journal.drop({e.seq for e in (*of_refs, *numbered)})
         ctx.console.document("stage drop", {"dropped": number})
         ctx.console.print(f"{count(number, 'entry')} dropped", "-")
-        show_staged_totals(ctx, journal.entries())
+        show_staged_totals(ctx, journal.totals())
 
     @command(group, "clear", exits=LOCAL_EXITS)
     def clear(ctx: Context, yes: Yes = False) -> None:
@@ -199,7 +197,7 @@ def register(app: typer.Typer) -> None:
 
         ctx.yes = yes
         journal = ctx.folder().journal
-        staged = len(journal.entries())
+        staged = journal.totals().entries
         if staged and not ctx.ask(f"Drop all {staged:,} staged entries?"):
             raise UsageError("nothing was dropped")
         number = journal.clear()
@@ -226,23 +224,23 @@ def _stage(
 ) -> None:
     import msgspec
 
-    from ocsync.engine.staging import check_entries, clear_tombstones
+    from ocsync.engine.staging import check_entry, clear_tombstones
     from ocsync.models import Op
     from ocsync.render.text import assignment_text
 
     folder = ctx.folder()
     journal = folder.journal
-    staged = journal.entries()
     exists = False
     if expect_current:
-        exists, entry = _with_current(ctx, entry, staged)
+        exists, entry = _with_current(ctx, entry, journal.of_refs([entry.ref]))
     there = recreated or exists
-    good = check_entries(folder, [entry], staged, recreated=there)
-    [kept] = journal.append(list(stamp_entries(good)))
+    good = check_entry(folder, entry, recreated=there)
+    [kept] = journal.append(list(stamp_entries([good])))
     clear_tombstones(folder, [kept], recreated=there)
+    totals = journal.totals()
     ctx.console.document(
         f"stage {kept.op.value}",
-        {"entry": msgspec.to_builtins(kept), **staged_totals([*staged, kept])},
+        {"entry": msgspec.to_builtins(kept), **staged_totals(totals)},
     )
     sign = "+=" if kept.op is Op.ADJUST else "="
     fields = "  ".join(assignment_text(path, value, sign) for path, value in kept.fields.items())
@@ -251,7 +249,7 @@ def _stage(
         ctx.console.info(
             "  expects " + ", ".join(assignment_text(p, v) for p, v in kept.expect.items())
         )
-    show_staged_totals(ctx, [*staged, kept])
+    show_staged_totals(ctx, totals)
 
 
 def _with_current(ctx: Context, entry: Entry, staged: Sequence[Entry]) -> tuple[bool, Entry]:

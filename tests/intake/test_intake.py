@@ -387,7 +387,7 @@ def test_what_cannot_stand_beside_what_is_staged(
     new: list[Entry], staged: list[Entry], why: str
 ) -> None:
     with pytest.raises(InputError) as caught:
-        list(check_against_staged(new, staged))
+        list(check_against_staged(new, staged, staged))
     assert why in caught.value.problems[0].why
     other = [entry("set", "product/Q", {"Inventory.QuantityAvailable": 1})]
-    assert list(check_against_staged(other, staged)) == other
+    assert list(check_against_staged(other, staged, staged)) == other

@@ -153,8 +153,7 @@ def stage_rollback(session: Session, rollback: Rollback) -> list[Entry]:
         for entry in rollback.entries
     ]
     if entries:
-        staged = session.folder.journal.entries()
-        checked = check_entries(session.folder, entries, staged, recreated=True)
+        checked = check_entries(session.folder, entries, recreated=True)
         session.folder.journal.add_segment(checked)
         edits = [entry for entry in entries if entry.op not in CREATING_OPS]
         clear_tombstones(session.folder, edits, recreated=True)
