@@ -11,7 +11,7 @@ import msgspec
 
 from ocsync.intake import check_against_staged
 from ocsync.models import Entry, Op
-from ocsync.schema import RECORD_KINDS, kind_of, lineage, parents_of, ref_key
+from ocsync.schema import RECORD_KINDS, lineage, parents_of, ref_key
 from ocsync.store import ProfileDir
 from ocsync.store.number_ranges import NumberRanges
 from ocsync.tombstones import refuse_deleted
@@ -101,7 +101,7 @@ class ImportContent:
             self._adjusts += entry.op is Op.ADJUST
             self._hash.update(_edit(entry))
             self._refs.add(hash(ref_key(entry.ref)))
-            self.kinds.add(kind_of(entry.ref).name)
+            self.kinds.add(entry.ref.partition("/")[0])
             yield entry
         if repeat := self._repeat():
             self._on_repeat(repeat)

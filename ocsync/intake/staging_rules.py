@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from ocsync.errors import InputError, Problem
 from ocsync.models import Entry
-from ocsync.schema import RECORD_KINDS, SUMMED_QUANTITY, ids_of
+from ocsync.schema import RECORD_KINDS, SUMMED_QUANTITY
 
 _SUM_FAULT = "is the sum of the product's records, and records of it are staged"
 _RECORD_FAULT = f"cannot be staged beside its product's {SUMMED_QUANTITY}, which is their sum"
@@ -24,9 +24,8 @@ def check_against_staged(
     summed = _SummedProducts(products, records)
     problems: list[Problem] = []
     for entry in entries:
-        summed.add(entry)
-        if summed.contradict(entry):
-            is_record = _kind_name(entry) in RECORD_KINDS
+        if summed.take(entry):
+            is_record = entry.ref.partition("/")[0] in RECORD_KINDS
             field, reason = ("ref", _RECORD_FAULT) if is_record else (SUMMED_QUANTITY, _SUM_FAULT)
             problems.append(Problem.of_entry(entry.source, field, entry.ref, reason))
         yield entry
@@ -45,43 +44,32 @@ class _SummedProducts:
         self._with_quantity: set[str] = set()
         self._with_records: set[str] = set()
 
-    def add(self, entry: Entry) -> None:
-        """Note the product whose quantity, or whose records, *entry* writes."""
-        kind = _kind_name(entry)
-        if kind in RECORD_KINDS:
-            self._with_records.add(_product_of(entry))
-        elif kind == "product" and SUMMED_QUANTITY in entry.fields:
-            self._with_quantity.add(_product_of(entry))
-
-    def contradict(self, entry: Entry) -> bool:
-        """Return whether *entry* is of a product that has both staged."""
-        kind = _kind_name(entry)
-        if kind != "product" and kind not in RECORD_KINDS:
+    def take(self, entry: Entry) -> bool:
+        """Note what *entry* writes; return whether its product has both staged now."""
+        product = self._note(entry)
+        if not product:
             return False
-        return self._has_quantity(entry) and self._has_records(entry)
+        if product not in self._with_quantity:
+            for staged in self._products:
+                self._note(staged)
+            self._products = ()
+            if product not in self._with_quantity:
+                return False
+        if product not in self._with_records:
+            for staged in self._records:
+                self._note(staged)
+            self._records = ()
+        return product in self._with_records
 
-    def _has_quantity(self, entry: Entry) -> bool:
-        if _kind_name(entry) == "product" and SUMMED_QUANTITY in entry.fields:
-            return True
-        for staged in self._products:
-            self.add(staged)
-        self._products = ()
-        return _product_of(entry) in self._with_quantity
-
-    def _has_records(self, entry: Entry) -> bool:
-        if _kind_name(entry) in RECORD_KINDS:
-            return True
-        for staged in self._records:
-            self.add(staged)
-        self._records = ()
-        return _product_of(entry) in self._with_records
-
-
-def _kind_name(entry: Entry) -> str:
-    """Return the name of the kind of *entry*."""
-    return entry.ref.partition("/")[0]
-
-
-def _product_of(entry: Entry) -> str:
-    """Return the ID of the product that *entry* is about, as a key."""
-    return ids_of(entry.ref)["ProductID"].casefold()
+    def _note(self, entry: Entry) -> str:
+        """Note what *entry* writes; return the ID of its product as a key, "" if it has none."""
+        kind, _, ids = entry.ref.partition("/")
+        is_record = kind in RECORD_KINDS
+        if not is_record and kind != "product":
+            return ""
+        product = ids.partition("/")[0].casefold()
+        if is_record:
+            self._with_records.add(product)
+        elif SUMMED_QUANTITY in entry.fields:
+            self._with_quantity.add(product)
+        return product

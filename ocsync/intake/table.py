@@ -11,10 +11,11 @@ in which nothing can be seen; `\N` is null. Columns without a name must be empty
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ocsync.characters import is_blank
-from ocsync.errors import InputError, UsageError
+from ocsync.errors import InputError, Problem, UsageError
 from ocsync.field_paths import split_path
 from ocsync.intake.field_values import expand_models, read_json, read_text
 from ocsync.intake.record import InputFile, ParsedLine, Row
@@ -57,10 +58,25 @@ class _Column(NamedTuple):
         return ("expect." if self.is_expectation else "") + self.path
 
 
+class _Cell(NamedTuple):
+    """A column, resolved for the rows of one kind: *read* reads a cell that is not null.
+
+    *takes_text* says that the field holds text, so that a number in a spreadsheet is odd.
+    """
+
+    position: int
+    path: str
+    key: str
+    is_expectation: bool
+    read: Callable[[str], Any]
+    takes_text: bool
+
+
 class _Header(NamedTuple):
     """The header of a table. Indexes count from 0; -1 means that there is no such column.
 
-    *column_numbers* count from 1, by the names that problems use.
+    *column_numbers* count from 1, by the names that problems use. *cells* are the resolved columns,
+    by kind, as far as rows of it have been read.
     """
 
     names: list[str]
@@ -71,6 +87,14 @@ class _Header(NamedTuple):
     columns: tuple[_Column, ...]
     unnamed: tuple[int, ...]
     column_numbers: dict[str, int]
+    cells: dict[str, tuple[_Cell, ...]]
+
+    def cells_of(self, kind: Kind) -> tuple[_Cell, ...]:
+        """Return the columns, resolved for rows of *kind*."""
+        found = self.cells.get(kind.name)
+        if found is None:
+            found = self.cells[kind.name] = tuple(_resolve(kind, c) for c in self.columns)
+        return found
 
 
 def kind_named(name: str) -> Kind:
@@ -136,6 +160,7 @@ def _parse_header(origin: InputFile, row: Row, kind: Kind | None) -> _Header:
             name: index + 1 + origin.column_offset
             for name, index in _indexes_by_key(indexes, ids, columns).items()
         },
+        {},
     )
 
 
@@ -165,27 +190,29 @@ def _parse_column(index: int, name: str) -> _Column:
 
 
 def _parse_row(origin: InputFile, row: Row, header: _Header, kind: Kind | None) -> ParsedLine:
-    line = ParsedLine(row.number, None, [], header.column_numbers)
+    number, cells = row.number, row.cells
+    problems: list[Problem] = []
 
     def add_problem(index: int, field: str, value: str, reason: str) -> None:
-        line.problems.append(origin.problem(row.number, index, field, value, reason))
+        problems.append(origin.problem(number, index, field, value, reason))
 
-    if len(row.cells) < len(header.names) or not all(map(is_blank, row.cells[len(header.names) :])):
-        add_problem(-1, "", "", f"has {len(row.cells)} cells, the header has {len(header.names)}")
-        return line
-    if unnamed := [i for i in header.unnamed if not is_blank(row.cells[i])]:
+    width = len(header.names)
+    if len(cells) != width and (len(cells) < width or not all(map(is_blank, cells[width:]))):
+        add_problem(-1, "", "", f"has {len(cells)} cells, the header has {width}")
+        return ParsedLine(number, None, problems, header.column_numbers)
+    if unnamed := [i for i in header.unnamed if not is_blank(cells[i])]:
         reason = "stands in a column without a name: name the column, or remove it"
-        problems = [origin.problem(row.number, i, "", row.cells[i], reason) for i in unnamed]
+        problems = [origin.problem(number, i, "", cells[i], reason) for i in unnamed]
         raise InputError("the header is wrong; nothing was staged", problems)
     for index, reason in row.cell_faults.items():
-        add_problem(index, header.names[index], row.cells[index], reason)
+        add_problem(index, header.names[index], cells[index], reason)
     non_text: dict[str, str] = {}
-    op = _parse_op(row, header, add_problem)
-    replace = _parse_replace(row, header, add_problem)
+    op = _parse_op(row, header, add_problem) if header.op_index >= 0 else ""
+    replace = header.replace_index >= 0 and _parse_replace(row, header, add_problem)
     ref = _parse_ref(row, header, kind, non_text, add_problem)
     if not ref or op is None:
-        return line
-    row_kind = kind_of(ref)
+        return ParsedLine(number, None, problems, header.column_numbers)
+    row_kind = kind if kind and header.ref_index < 0 else kind_of(ref)
     fields, expect = _parse_fields(row, header, row_kind, non_text, add_problem)
     entry = Entry(
         op=Op(op) if op else Op.ASSIGN if row_kind.assignment else Op.SET,
@@ -193,14 +220,14 @@ def _parse_row(origin: InputFile, row: Row, header: _Header, kind: Kind | None) 
         fields=fields,
         expect=expect,
         replace=replace,
-        source=origin.source(row.number),
+        source=origin.source(number),
     )
-    return line._replace(entry=entry, non_text_cells=non_text)
+    return ParsedLine(number, entry, problems, header.column_numbers, non_text)
 
 
 def _parse_op(row: Row, header: _Header, add_problem: AddProblem) -> str | None:
     """Return the op that the row names, "" for the kind's default; None for a wrong one."""
-    op = _stripped(row.cells[header.op_index]).casefold() if header.op_index >= 0 else ""
+    op = _stripped(row.cells[header.op_index]).casefold()
     if op and op not in list(Op):
         add_problem(header.op_index, "op", op, "is none of set, put, adjust, assign")
         return None
@@ -208,7 +235,7 @@ def _parse_op(row: Row, header: _Header, add_problem: AddProblem) -> str | None:
 
 
 def _parse_replace(row: Row, header: _Header, add_problem: AddProblem) -> bool:
-    text = _stripped(row.cells[header.replace_index]) if header.replace_index >= 0 else ""
+    text = _stripped(row.cells[header.replace_index])
     try:
         return bool(text) and bool(read_text(Field(FieldType.BOOLEAN), text))
     except ValueError as error:
@@ -235,13 +262,23 @@ def _parse_ref(
         add_problem(header.ref_index, "ref", "", "is empty")
         return ""
     try:
-        return read_ref(text)
+        return _known_ref(text)
     except UsageError as error:
         add_problem(header.ref_index, "ref", text, error.message)
         return ""
 
 
+@lru_cache(2**16)
+def _known_ref(text: str) -> Ref:
+    """Return *text*, which must be a ref, as `read_ref` does: a file often repeats one."""
+    return read_ref(text)
+
+
 def _ref_from_ids(row: Row, header: _Header, kind: Kind, add_problem: AddProblem) -> Ref:
+    cells = row.cells
+    plain = [cells[index] for index in header.id_indexes.values()]
+    if len(plain) == len(kind.ids) and all(map(ID_PATTERN.fullmatch, plain)):
+        return "/".join([kind.name, *(cells[header.id_indexes[name]] for name in kind.ids)])
     given = {name: _stripped(row.cells[index]) for name, index in header.id_indexes.items()}
     needed = kind.ids[: len(kind.ids) - kind.optional_ids]
     valid = True
@@ -280,38 +317,40 @@ def _parse_fields(
     """Return the row's fields and its expected fields."""
     fields: Fields = {}
     expect: Fields = {}
-    for column in header.columns:
-        text = row.cells[column.position]
-        if is_blank(text) or column.position in row.cell_faults:
+    cells, faults, cell_types = row.cells, row.cell_faults, row.cell_types
+    for position, path, key, is_expectation, read, takes_text in header.cells_of(kind):
+        text = cells[position]
+        if is_blank(text) or position in faults:
             continue
         try:
-            value = None if text == NULL else _parse_cell(kind, column, text)
+            value = None if text == NULL else read(text)
         except ValueError as error:
-            add_problem(column.position, column.key, text, str(error))
+            add_problem(position, key, text, str(error))
             continue
-        values = expect if column.is_expectation else fields
-        for path, member in expand_models(kind, {column.path: value}).items():
-            if path in values:
-                add_problem(column.position, path, text, "is given twice")
-            values[path] = member
-        if column.position in row.cell_types and _takes_text(kind, column):
-            non_text[column.key] = text
+        values = expect if is_expectation else fields
+        members = expand_models(kind, {path: value}) if type(value) is dict else {path: value}
+        for name, member in members.items():
+            if name in values:
+                add_problem(position, name, text, "is given twice")
+            values[name] = member
+        if takes_text and position in cell_types:
+            non_text[key] = text
     return fields, expect
 
 
-def _takes_text(kind: Kind, column: _Column) -> bool:
+def _resolve(kind: Kind, column: _Column) -> _Cell:
+    """Return *column* with what rows of *kind* need to know of its field."""
     field = field_at(kind, column.path)
-    return (
-        not column.is_json
-        and field is not None
-        and field.type in (FieldType.TEXT, FieldType.OBJECT)
-    )
+    known = field if field and all(split_path(column.path)) else None
+    text_types = (FieldType.TEXT, FieldType.OBJECT)
+    takes_text = not column.is_json and field is not None and field.type in text_types
 
+    def read(text: str) -> Any:
+        if text in ERROR_TEXTS:
+            raise ValueError(f"{ERROR_FAULT} (quote it in a column {column.key}: if it is)")
+        return text if known is None else read_text(known, text)
 
-def _parse_cell(kind: Kind, column: _Column, text: str) -> Any:
-    if column.is_json:
-        return read_json(text)
-    if text in ERROR_TEXTS:
-        raise ValueError(f"{ERROR_FAULT} (quote it in a column {column.key}: if it is)")
-    field = field_at(kind, column.path)
-    return text if field is None or not all(split_path(column.path)) else read_text(field, text)
+    return _Cell(
+        column.position, column.path, column.key, column.is_expectation,
+        read_json if column.is_json else read, takes_text,
+    )  # fmt: skip

@@ -67,7 +67,7 @@ class Stretch(NamedTuple):
 class JournalState:
     """Result of reading the records of a journal in order, without the entries themselves.
 
-    *stamps* are the times of staging: ranges of numbers, each with the stamp of its entries.
+    *stamps* are the times of staging: [first number, last number, stamp] of entries.
     *kinds* are those of the entries, of some that are not live any more too.
     """
 
@@ -78,14 +78,14 @@ class JournalState:
         self.returned: set[str] = set()
         self.kinds: set[str] = set()
         self.imports: dict[str, list[range]] = {}
-        self.stamps: list[tuple[int, int, str]] = []
+        self.stamps: list[list[Any]] = []
         self.last_closed = False
         self._first = 1
 
     def copy(self) -> JournalState:
         """Return a copy that changes by itself."""
         other = copy(self)
-        other.live, other.stamps = self.live.copy(), self.stamps[:]
+        other.live, other.stamps = self.live.copy(), [stamp[:] for stamp in self.stamps]
         other.sealed, other.returned = set(self.sealed), set(self.returned)
         other.kinds = set(self.kinds)
         other.imports = {content: some[:] for content, some in self.imports.items()}
@@ -105,10 +105,11 @@ class JournalState:
         self.kinds.add(ref.partition("/")[0])
         if seq >= self.next_number:
             self.next_number = seq + 1
-        if self.stamps and self.stamps[-1][1] == seq - 1 and self.stamps[-1][2] == at:
-            self.stamps[-1] = (self.stamps[-1][0], seq, at)
+        last = self.stamps[-1] if self.stamps else None
+        if last and last[1] == seq - 1 and last[2] == at:
+            last[1] = seq
         else:
-            self.stamps.append((seq, seq, at))
+            self.stamps.append([seq, seq, at])
 
     def end(self, entries: int, content: str) -> None:
         """Take the end of a segment; *content* is the digest of an import."""
@@ -149,7 +150,7 @@ class JournalState:
         state.imports = {
             name: [range(*pair) for pair in some] for name, some in data["imports"].items()
         }
-        state.stamps = [(first, last, at) for first, last, at in data["stamps"]]
+        state.stamps = [[*stamp] for stamp in data["stamps"]]
         state.last_closed, state._first = bool(data["closed"]), int(data["first"])
         return state
 

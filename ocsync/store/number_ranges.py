@@ -66,9 +66,12 @@ class NumberRanges:
 
     def add(self, first: int, last: int) -> None:
         """Add the numbers from *first* to *last*."""
+        lasts = self._lasts
+        if lasts and first == lasts[-1] + 1 and first <= last:  # as entries are numbered
+            lasts[-1] = last
+            return
         if first > last:
             return
-        lasts = self._lasts
         if not lasts or first > lasts[-1] + 1:
             self._firsts.append(first)
             lasts.append(last)
