@@ -38,7 +38,7 @@ from ocsync.field_paths import (
 )
 from ocsync.models import Change, ContradictedExpectation, Entry, Fields, Op, Ref
 from ocsync.ordering import Barrier, Ordering
-from ocsync.schema import field_at, kind_of, ref_key
+from ocsync.schema import KINDS, field_at, kind_of, ref_key
 
 
 def consolidate(entries: Iterable[Entry]) -> list[Change]:
@@ -92,6 +92,10 @@ def expect_current(earlier: Iterable[Entry], entry: Entry, current: Fields) -> F
     return expected
 
 
+_WITH_SIDE_EFFECT = frozenset(
+    name for name, kind in KINDS.items() if any(f.has_side_effect for f in kind.fields.values())
+)
+"""The kinds with a field whose values have an effect that setting another does not undo."""
 _EMPTY: tuple[Any, ...] = (None, False, 0, {})
 """The values of a field that a put did not name, where the table knows no default."""
 
@@ -104,10 +108,11 @@ def merge(fields: Fields, path: str, value: Any) -> None:
     if "." not in path:
         fields[path] = value
         return
-    for deeper in [p for p in fields if is_below(p, path)]:
+    below_path = path + "."
+    for deeper in [p for p in fields if p.startswith(below_path)]:
         del fields[deeper]
     for outer in fields:
-        if is_below(path, outer):
+        if path.startswith(outer) and is_below(path, outer):
             below = split_path(path)[len(split_path(outer)) :]
             fields[outer] = with_value(fields[outer], below, value)
             return
@@ -127,8 +132,15 @@ class _RefAccumulator:
     that replaces all that may have been there, *written* maps a path to the first that wrote it.
     """
 
+    __slots__ = (
+        "contradicted", "divided", "entries", "expect", "fields", "finished", "finished_fields",
+        "first", "has_put", "has_side_effect", "kind", "op", "ref", "replace", "replaced", "sums",
+        "written",
+    )  # fmt: skip
+
     def __init__(self, ref: Ref) -> None:
         self.ref = ref
+        self.kind = kind_of(ref)
         self.finished: list[Change] = []
         self.finished_fields: Fields = {}
         self.divided = 0
@@ -166,19 +178,19 @@ class _RefAccumulator:
         return 0
 
     def fold(self, entry: Entry) -> None:
+        seq, op = entry.seq, entry.op
         for path, expected in entry.expect.items():
-            self._expect(entry.seq, path, expected)
-        match entry.op:
-            case Op.SET:
-                self._set(entry)
-            case Op.ADJUST:
-                self._adjust(entry)
-            case Op.PUT | Op.ASSIGN:
-                self._replace(entry)
-        self.entries.append(entry.seq)
-        self.first = self.first or entry.seq
+            self._expect(seq, path, expected)
+        if op is Op.SET:
+            self._set(entry)
+        elif op is Op.ADJUST:
+            self._adjust(entry)
+        else:
+            self._replace(entry)
+        self.entries.append(seq)
+        self.first = self.first or seq
         for path in entry.fields:
-            self.written.setdefault(path, entry.seq)
+            self.written.setdefault(path, seq)
 
     def changes(self) -> list[Change]:
         """Return the requests, in order.
@@ -192,13 +204,17 @@ class _RefAccumulator:
         return [first, *self.finished[1:]]
 
     def _set(self, entry: Entry) -> None:
-        drops = self._drops_side_effect({**self.fields, **entry.fields})
+        drops = self.kind.name in _WITH_SIDE_EFFECT and self._drops_side_effect(
+            {**self.fields, **entry.fields}
+        )
         inherits = self._changes_parent() and any(map(is_inside_xp_key, entry.fields))
         if self._decides(entry.fields) or drops or inherits:
             self._finish()
+        fields, sums = self.fields, self.sums
         for path, value in entry.fields.items():
-            self.sums.pop(path, None)
-            merge(self.fields, path, value)
+            if sums:
+                sums.pop(path, None)
+            merge(fields, path, value)
 
     def _adjust(self, entry: Entry) -> None:
         builds = bool(entry.fields.keys() - self.fields.keys())
@@ -212,7 +228,7 @@ class _RefAccumulator:
 
     def _changes_parent(self) -> bool:
         """Return whether the request in the making decides whose values the entity inherits."""
-        return kind_of(self.ref).inherits_from in self.fields
+        return self.kind.inherits_from in self.fields
 
     def _replace(self, entry: Entry) -> None:
         """Start over from a put or an assign.
@@ -220,7 +236,7 @@ class _RefAccumulator:
         It makes earlier entries needless, except for what an earlier put created, and for what
         edits of other refs depend on.
         """
-        creates = any(made.unless_field for made in kind_of(self.ref).creates)
+        creates = any(made.unless_field for made in self.kind.creates)
         decided = self.has_put and creates
         if self._drops_side_effect(entry.fields) or (decided and self.op is Op.PUT):
             self._finish()
@@ -245,7 +261,7 @@ class _RefAccumulator:
     def _as_created(self, entry: Entry) -> Fields:
         """Return the fields of a later put; create-only ones as the first gave them."""
         known = {**self.finished_fields, **self.fields}
-        fixed = {path for path, field in kind_of(self.ref).fields.items() if field.create_only}
+        fixed = {path for path, field in self.kind.fields.items() if field.create_only}
         given = {path: value for path, value in entry.fields.items() if path not in fixed}
         return {**given, **{path: known[path] for path in fixed & known.keys()}}
 
@@ -262,13 +278,13 @@ class _RefAccumulator:
                 not self.fields.get(made.unless_field)
                 and any(p in fields and fields[p] != self.fields.get(p) for p in made.copied)
             )
-            for made in kind_of(self.ref).creates
+            for made in self.kind.creates
             if made.unless_field
         )
 
     def _drops_side_effect(self, fields: Fields) -> bool:
         """Return whether *fields*, in place of these, drop a value with a side effect."""
-        known = kind_of(self.ref).fields
+        known = self.kind.fields
         return any(
             known[path].has_side_effect and value is not None and value != fields.get(path)
             for path, value in self.fields.items()
@@ -324,7 +340,7 @@ class _RefAccumulator:
         """Return the value that the entries leave at *path*; MISSING if the server has it."""
         found = self._named_value(path)
         if found is MISSING and self._is_omitted(path):
-            field = field_at(kind_of(self.ref), path)
+            field = field_at(self.kind, path)
             found = field.default if field else None
         if found is MISSING or path not in self.sums:
             return found
@@ -342,7 +358,7 @@ class _RefAccumulator:
 
         A put keeps the fields that only a creation can set.
         """
-        field = field_at(kind_of(self.ref), path)
+        field = field_at(self.kind, path)
         keeps = field is not None and field.create_only
         replaces = self.op is Op.ASSIGN or (self.has_put and not keeps)
         return replaces and self._named_value(path) is MISSING

@@ -39,6 +39,13 @@ _JUDGED_BY: dict[str, set[str]] = defaultdict(set)
 for _kind in KINDS.values():
     for _need in _kind.needs_state:
         _JUDGED_BY[_need.kind].add(_need.field)
+_INDEPENDENT = frozenset(
+    name
+    for name, kind in KINDS.items()
+    if not (UNIQUE[name] or JUDGED_BY_REFERENCES[name] or _JUDGED_BY[name] or kind.inherits_from)
+    and all(need.ids[-1] in kind.ids for need in kind.needs_state)
+)
+"""The kinds whose edits matter to others only where they create an entity, or refer to one."""
 
 
 class Barrier(NamedTuple):
@@ -72,7 +79,10 @@ class Ordering:
 
     def take(self, entry: Entry) -> list[Barrier]:
         """Take the next entry; return what it must not be folded over."""
-        kind, key = kind_of(entry.ref), ref_key(entry.ref)
+        kind = kind_of(entry.ref)
+        if kind.name in _INDEPENDENT and entry.op not in CREATING_OPS and self._is_idle:
+            return []
+        key = ref_key(entry.ref)
         if entry.op is Op.PUT or kind.inherits_from in entry.fields:
             self._parents[key] = str(entry.fields.get(kind.inherits_from) or "").casefold()
         needs = {(self._entity(need, key, entry), need) for need in kind.needs_state}
@@ -88,6 +98,11 @@ class Ordering:
             if other:
                 self._needed.setdefault((other, need.field, need.is_set), {})[entry.seq] = key
         return barriers
+
+    @property
+    def _is_idle(self) -> bool:
+        """True as long as no entry depends on a later one of another ref."""
+        return not (self._later or self._judged or self._inherited)
 
     def _entity(self, need: NeededState, key: str, entry: Entry) -> str:
         """Return the key of the entity whose state *entry* needs; empty when it needs none."""
