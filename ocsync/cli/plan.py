@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ocsync.engine.pause.pausing import TargetStatus
     from ocsync.engine.resume.drafting import PlanDraft
     from ocsync.engine.resume.preflight import Preflight
+    from ocsync.models import Entry
     from ocsync.render.plan import ReplayRate
     from ocsync.store import ProfileDir
 
@@ -60,9 +61,9 @@ def register(app: typer.Typer) -> None:
 
         folder = ctx.folder()
         names = [target.name for found in read_targets(targets or ()) for target in found]
-        drafted = draft_plan(folder.journal.entries(), names)
+        drafted = draft_plan(folder.journal.stream(), names)
         if explain:
-            return _explain(ctx, drafted, explain)
+            return _explain(ctx, drafted, explain, folder.journal.of_refs([explain]))
         pauses, is_open = folder.read_pauses(), folder.window_locks.is_open
         view = shown.PlanView(
             plan_title(folder), drafted, pauses, _last_rate(folder), utc_now(), names,
@@ -147,7 +148,7 @@ def preflight(
     return ctx.run_online(read, stream=stream)
 
 
-def _explain(ctx: Context, drafted: PlanDraft, ref: str) -> ExitCode:
+def _explain(ctx: Context, drafted: PlanDraft, ref: str, staged: list[Entry]) -> ExitCode:
     import msgspec
 
     from ocsync.engine.session import utc_now
@@ -157,7 +158,7 @@ def _explain(ctx: Context, drafted: PlanDraft, ref: str) -> ExitCode:
     steps = [step for step in drafted.plan.steps if ref_key(step.ref) == ref_key(ref)]
     if not steps:
         raise FileMissing(f"nothing is staged for {ref}", hint="ocsync stage list")
-    entries = {entry.seq: entry for entry in drafted.entries if ref_key(entry.ref) == ref_key(ref)}
+    entries = {entry.seq: entry for entry in staged if entry.seq in drafted.numbers}
     facts = {"ref": ref, "steps": msgspec.to_builtins(steps),
              "entries": msgspec.to_builtins(list(entries.values()))}  # fmt: skip
     ctx.console.document("plan explain", facts)

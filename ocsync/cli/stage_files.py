@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ocsync.engine.staging import ImportContent, RepeatedImport
     from ocsync.intake.column_report import ColumnReport
     from ocsync.models import Entry
-    from ocsync.store import JournalSummary
+    from ocsync.store import Journal, JournalSummary
 
 _EXITS = (*LOCAL_EXITS, ExitCode.BAD_INPUT, ExitCode.NO_FILE)
 OutputFile = Annotated[str, typer.Argument(metavar="[FILE]", help="Where to; - for stdout.")]
@@ -122,7 +123,7 @@ def register(group: typer.Typer) -> None:
                 good = check_entries(folder, read, recreated=recreated)
                 new = content.collect(good)
                 if dry_run:
-                    _show_dry_run(ctx, file, new, journal.entries(), report)
+                    _show_dry_run(ctx, file, new, journal, report)
                 else:
                     journal.add_segment(stamp_entries(new), content.digest)
             return content
@@ -265,18 +266,19 @@ def _show_imported(
 
 
 def _show_dry_run(
-    ctx: Context, file: str, read: Iterable[Entry], staged: Sequence[Entry], report: ColumnReport
+    ctx: Context, file: str, read: Iterable[Entry], journal: Journal, report: ColumnReport
 ) -> None:
     """Read all lines, print the columns and the outcome, and raise InputError for problems."""
     from ocsync.engine.resume.drafting import draft_plan
     from ocsync.render import stage as shown
 
     wrong: InputError | None = None
-    new: list[Entry] = []
+    is_staged = bool(journal.totals().entries)
     try:
-        new = list(read)
-        alone = draft_plan(shown.number_entries(new))
-        both = draft_plan(shown.number_entries([*staged, *new])) if staged else alone
+        new = list(read) if is_staged else read
+        both = alone = draft_plan(shown.number_entries(new))
+        if is_staged:
+            both = draft_plan(shown.number_entries(chain(journal.stream(), new)))
     except InputError as error:
         wrong = error
     facts = shown.column_document(_source_name(file), report)

@@ -54,18 +54,17 @@ class PlanView(NamedTuple):
 
 def lines(view: PlanView) -> Iterator[Line]:
     """Yield the overview of a plan, 80 columns wide."""
-    steps, entries = view.draft.plan.steps, view.draft.entries
-    since = min((e.at for e in entries if e.at), default="")
+    steps, entries, since = view.draft.plan.steps, view.draft.entries, view.draft.since
     yield "", view.title + (f" · staged since {local_time(since, view.now)}" if since else "")
     yield "", ""
     rows: list[Sequence[object]] = [("kind", "entries", "steps", "saved")]
     rows += [(t.kind, t.entries, t.steps, t.entries - t.steps) for t in count_by_kind(steps)]
-    saved = len(entries) - len(steps)
-    rows.append(("", len(entries), len(steps), saved))
+    saved = entries - len(steps)
+    rows.append(("", entries, len(steps), saved))
     *head, last = columns(rows, "<>>>", gap=3)
     for line in head:
         yield "", "  " + line
-    percent = f"   {100 * saved // len(entries)} % fewer requests" if saved > 0 else ""
+    percent = f"   {100 * saved // entries} % fewer requests" if saved > 0 else ""
     yield "", "  " + last + percent
     yield "", ""
     yield "", f"  in {count(view.draft.plan.waves, 'wave')}{_forecast(view)}"
@@ -181,7 +180,7 @@ def document(view: PlanView, fingerprint: str) -> dict[str, Any]:
     fed = fed_targets(step.ref for step in steps)
     return {
         "fingerprint": fingerprint,
-        "entries": len(view.draft.entries),
+        "entries": view.draft.entries,
         "steps": len(steps),
         "waves": view.draft.plan.waves,
         "left": view.draft.remaining,

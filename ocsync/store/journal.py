@@ -21,6 +21,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from copy import copy
+from functools import lru_cache
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -206,7 +207,7 @@ class Journal:
         view = self._read()
         wanted = view.state.live.copy()
         if numbers is not None:
-            wanted = wanted.minus(wanted.minus(numbers))
+            wanted = wanted.common(numbers)
         left = wanted.count()
         for entry in _in_order(self._streams(view, wanted)):
             left -= 1
@@ -214,6 +215,12 @@ class Journal:
         if left:
             text = "the journal was changed while it was read"
             raise StalePlan(text, hint="the same command again")
+
+    def check(self) -> None:
+        """Read all of it. Raises Damaged."""
+        for path in self._segments():
+            for _ in _read_segment(path, self._warn):
+                pass
 
     def _streams(self, view: _View, wanted: NumberRanges) -> Iterator[_Stream]:
         """Yield the entries *wanted*, by segment; of a number that comes twice the later counts."""
@@ -577,12 +584,16 @@ def _decode_found(line: bytes) -> Entry:
     return record if isinstance(record, Entry) else Entry(op=Op.SET, ref="")
 
 
+_is_ref, _parse_timestamp = lru_cache(2**16)(is_ref), lru_cache(2**10)(parse_timestamp)
+"""Both are asked for the same few again and again."""
+
+
 def check_entry(entry: Entry) -> Entry:
     """Return *entry* if its ref and stamp are valid. Raises ValueError."""
-    if not is_ref(entry.ref):
+    if not _is_ref(entry.ref):
         raise ValueError(f"{entry.ref} is no ref that this ocsync knows")
     if entry.at:
-        parse_timestamp(entry.at)
+        _parse_timestamp(entry.at)
     return entry
 
 

@@ -87,9 +87,10 @@ def read_lines(
     with file:
         file.seek(end)
         for number, line in enumerate(file, start + 1):
-            original = restore_line(line)
-            converted = converted or original != line
-            payload = decode_line(original[:-1]) if line.endswith(b"\n") else None
+            payload = decode_line(line[:-1]) if line.endswith(b"\n") else None
+            if payload is None and (original := restore_line(line)) != line:
+                converted = True
+                payload = decode_line(original[:-1]) if line.endswith(b"\n") else None
             if payload is None:
                 if line.endswith(b"\n") or whole or file.read(1):
                     raise damaged(path, number, "the line is not what was written")

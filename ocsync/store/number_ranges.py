@@ -100,6 +100,10 @@ class NumberRanges:
         place = bisect_left(self._lasts, first)
         return place < len(self._firsts) and self._firsts[place] <= last
 
+    def common(self, other: NumberRanges) -> NumberRanges:
+        """Return the numbers that *other* has too."""
+        return self.minus(self.minus(other))
+
     def minus(self, other: NumberRanges) -> NumberRanges:
         """Return the numbers that *other* has not."""
         rest = self.copy()

@@ -308,13 +308,13 @@ class Runs:
             name = f"{stem}-{number}"
         return name
 
-    def seal(self, journal: Journal, info: RunInfo, seqs: Iterable[int]) -> Run:
+    def seal(self, journal: Journal, info: RunInfo, seqs: Iterable[int] | NumberRanges) -> Run:
         """Return a new run with the journal's entries *seqs*, which leave the journal in one act.
 
         Raises StalePlan, with nothing done, when one of them is not staged any more.
         """
         folder = self._folder / f"{info.id}.new"
-        numbers = NumberRanges(to_ranges(seqs))
+        numbers = seqs if isinstance(seqs, NumberRanges) else NumberRanges(to_ranges(seqs))
 
         def keep(entries: Iterable[Entry]) -> None:
             files.make_folder(folder)

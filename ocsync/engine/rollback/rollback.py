@@ -27,11 +27,9 @@ from ocsync.engine.stale_reads import read_settled
 from ocsync.engine.summed_stock import sum_text
 from ocsync.errors import Conflict, ExitCode, FileMissing, OcsyncError, UsageError
 from ocsync.field_paths import json_equal, value_at
-from ocsync.models import CREATING_OPS, Entry, Ref, State
+from ocsync.models import CREATING_OPS, REVERT_SOURCE, Entry, Ref, State
 from ocsync.schema import RECORD_KINDS, SUMMED_QUANTITY, kind_of, parents_of, ref_key
 from ocsync.store import Run, Runs
-
-_TAG = "rollback "
 
 
 class Rollback(NamedTuple):
@@ -97,12 +95,6 @@ def choose_run(runs: Runs, name: str) -> Run:
     return runs.get(newest.id)
 
 
-def reverted_runs(entries: Iterable[Entry]) -> tuple[str, ...]:
-    """Return the runs that *entries* undo."""
-    run_ids = {e.source.removeprefix(_TAG) for e in entries if e.source.startswith(_TAG)}
-    return tuple(sorted(run_ids))
-
-
 async def roll_back(
     session: Session, run: Run, *, overwrite: Collection[Ref], settle: float
 ) -> Rollback:
@@ -113,7 +105,7 @@ async def roll_back(
     its refs.
     """
     forced = {ref_key(ref) for ref in overwrite}
-    tag = _TAG + run.id
+    tag = REVERT_SOURCE + run.id
     staged = session.folder.journal.entries()
     already_staged = {ref_key(e.ref): e.ref for e in staged if e.source == tag}
     undone = _undone_refs(session.folder.runs, run)
@@ -147,7 +139,7 @@ async def roll_back(
 
 def stage_rollback(session: Session, rollback: Rollback) -> list[Entry]:
     """Stage the entries of *rollback*, all or none, and return them."""
-    at, tag = session.timestamp(), _TAG + rollback.run
+    at, tag = session.timestamp(), REVERT_SOURCE + rollback.run
     entries = [
         msgspec.structs.replace(entry, at=at, by=session.by, source=tag)
         for entry in rollback.entries
@@ -295,7 +287,7 @@ def _undone_refs(runs: Runs, run: Run) -> dict[str, Ref]:
 
 
 def _reverted_refs(run: Run, name: str) -> dict[str, Ref]:
-    tagged = {ref_key(entry.ref) for entry in run.entries() if entry.source == _TAG + name}
+    tagged = {ref_key(entry.ref) for entry in run.entries() if entry.source == REVERT_SOURCE + name}
     log = attempts(run.outcomes())
     ended = (ref for _, ref, _, end in log if end and end.state.succeeded)
     return {ref_key(ref): ref for ref in ended if ref_key(ref) in tagged}
