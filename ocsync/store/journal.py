@@ -10,8 +10,12 @@ Segments sort by name; a single edit is appended to the last one, an import is a
 written beside and renamed: all of it or nothing. Such a segment is closed, by its head and its last
 record, so that one which was cut later can be told from a whole one. Nothing is ever rewritten.
 Live entries are those that no later tombstone names, in the order of their numbers; so entries that
-a run returns under their old numbers come first. When no entry is live, the next seal starts over
-with an empty segment.
+a run returns under their old numbers come first.
+
+When a run ends, segments that are not needed any more are dropped, the oldest first: all of them
+but for imports with a live entry, once the others' live entries stand in a new segment under their
+numbers, and a tombstone there names the rest of these imports. A journal without a live entry is
+one empty segment then.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager, contextmanager
 from copy import copy
 from functools import lru_cache
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -90,6 +95,8 @@ ROLL_BYTES = 1_048_576
 """Size at which single edits go into a new segment."""
 _MANY = 1_000
 """Most unstaged entries that are looked up one by one."""
+_MANY_SEGMENTS = 16
+"""Most segments that are left as they are although little of them is staged."""
 
 
 class _View:
@@ -126,7 +133,7 @@ class _View:
     def take(self, record: Record, end: int) -> None:
         """Take a record whose line ends at byte *end* of the segment begun last."""
         reader, state = self.readers[-1], self.state
-        size = end - reader.offset
+        size = end - reader.size
         self._tail_bytes += size
         if isinstance(record, Entry):
             reader.add_line(end, record.seq)
@@ -150,6 +157,7 @@ class _View:
                     self.tail = {n: e for n, e in self.tail.items() if n in state.live}
             case End():
                 state.end(record.entries, record.content)
+                reader.content = record.content
 
     def _spill(self) -> IndexBuilder:
         self.builder = IndexBuilder(self.index)
@@ -157,6 +165,12 @@ class _View:
             self.builder.add(entry.ref, seq)
         self.tail = {}
         return self.builder
+
+    def parts(self) -> Iterator[Stretch | StretchReader]:
+        """Yield all segments, as far as they were read."""
+        read = {reader.name for reader in self.readers}
+        yield from (s for s in (self.index.stretches if self.index else ()) if s.name not in read)
+        yield from self.readers
 
     @property
     def is_due(self) -> bool:
@@ -424,18 +438,46 @@ class Journal:
         }
 
     def compact(self) -> None:
-        """Start over with an empty segment when nothing is staged. No run may be open."""
+        """Drop the segments without which the same is staged. No run may be open.
+
+        Imports with a staged entry stay. What is staged in other segments is gathered in a new one
+        when these have grown, and most of it is not staged any more; at once when nothing is.
+        """
         with self._lock():
             view = self._read()
-            old = self._segments()
-            if view.state.live or len(old) < 2:
+            live, parts = view.state.live, list(view.parts())
+            kept = [part for part in parts if part.content and live.overlaps(part.first, part.last)]
+            old = [part for part in parts if part not in kept]
+            own = NumberRanges((part.first, part.last) for part in kept)
+            if len(old) < 2 or (_holds_any(old, live) and not _is_worth_it(old, live.minus(own))):
                 return
-            with self._new_segment(view, Segment(next=view.state.next_number)):
-                pass
-            for path in old:
-                files.remove_file(path)
+            entries = _in_order(self._live_of(part, live) for part in old)
+            gone = own.minus(live)
+            with self._new_segment(view, Segment(next=view.state.next_number)) as write:
+                if gone:
+                    write(Drop(list(gone)))
+            if first := next(entries, None):
+                self._gather(chain([first], entries))
+            for part in old:  # the oldest first: what unstages an entry outlives it
+                files.remove_file(self._folder / part.name)
             files.sync_folder(self._folder)
             self._read_view = None
+
+    def _live_of(self, part: Stretch | StretchReader, live: NumberRanges) -> _Stream:
+        """Return the entries of a segment that are staged, in whatever segment they came last."""
+        records = (record for _, record in _read_segment(self._folder / part.name, self._warn))
+        entries = (r for r in records if isinstance(r, Entry) and r.seq in live)
+        return _Stream(part.first, part.last, entries)
+
+    def _gather(self, entries: Iterable[Entry]) -> None:
+        """Write staged *entries* to a segment of their own, with the numbers that they have."""
+        view, number = self._read(), 0
+        head = Segment(next=view.state.next_number, closed=True)
+        with self._new_segment(view, head) as write:
+            for entry in entries:
+                write(entry)
+                number += 1
+            write(End(number))
 
     def _segments(self) -> list[Path]:
         return log.list_segments(self._folder)
@@ -451,6 +493,8 @@ class Journal:
                 view = view.indexed(self._folder) if view.is_due else view
             except IndexDamagedError:
                 return self._read(trust=False)
+            if not {*segments}.issubset(self._segments()):
+                return self._read(trust=trust)  # another process dropped some meanwhile
             self._read_view = signatures, view
         return self._read_view[1]
 
@@ -501,7 +545,7 @@ class Journal:
         return self._folder / f"{number:06}.jsonl"
 
     def _append(self, view: _View, records: Sequence[Record]) -> None:
-        if view.last_path is None or view.state.last_closed or view.readers[-1].offset > ROLL_BYTES:
+        if view.last_path is None or view.state.last_closed or view.readers[-1].size > ROLL_BYTES:
             with self._new_segment(view, Segment(next=view.state.next_number)):
                 pass
         view = self._read().fork()
@@ -511,8 +555,20 @@ class Journal:
         with Log(view.last_path) as opened:
             opened.append(payloads)
         for record, payload in zip(records, payloads, strict=True):
-            view.take(record, view.readers[-1].offset + log.line_length(payload))
+            view.take(record, view.readers[-1].size + log.line_length(payload))
         self._written(view)
+
+
+def _holds_any(parts: Iterable[Stretch | StretchReader], live: NumberRanges) -> bool:
+    """Return whether a staged entry may be in *parts*."""
+    return any(live.overlaps(part.first, part.last) for part in parts)
+
+
+def _is_worth_it(parts: Sequence[Stretch | StretchReader], left: NumberRanges) -> bool:
+    """Return whether *parts* have grown, and most of their lines are not needed for *left*."""
+    size = sum(part.size for part in parts)
+    grown = len(parts) > _MANY_SEGMENTS or size > summary.INDEX_BYTES
+    return grown and 2 * left.count() <= sum(part.lines for part in parts)
 
 
 class _Stream(NamedTuple):

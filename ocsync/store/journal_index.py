@@ -49,8 +49,9 @@ class Stretch(NamedTuple):
     """Part of a segment that an index was made from: its first *size* bytes, *lines* lines.
 
     *crc* is the checksum of these bytes. *inode* and *mtime* are those of the file. *first* and
-    *last* are the least and the greatest number of its entries, 0 without any. *marks* are
-    positions in it, as pairs: the number of an entry, and the offset of its line.
+    *last* are the least and the greatest number of its entries, 0 without any. *content* is the
+    digest of an import. *marks* are positions in it, as pairs: the number of an entry, and the
+    offset of its line.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Stretch(NamedTuple):
     lines: int
     first: int
     last: int
+    content: str
     marks: Sequence[tuple[int, int]]
 
 
@@ -293,11 +295,13 @@ class StretchReader:
 
     def __init__(self, path: Path, before: Stretch | None = None) -> None:
         self.path = path
+        self.name = path.name
         self._signature = files.signature(path)
-        self.offset = before.size if before else 0
+        self.size = before.size if before else 0
         self.lines = before.lines if before else 0
         self.first = before.first if before else 0
         self.last = before.last if before else 0
+        self.content = before.content if before else ""
         self._marks = list(before.marks) if before else []
         self._next_mark = self._marks[-1][1] + _MARK_BYTES if self._marks else 0
 
@@ -310,14 +314,14 @@ class StretchReader:
     def add_line(self, end: int, seq: int = 0) -> None:
         """Take the line that ends at *end*; *seq* is the number of its entry, if it is one."""
         if seq:
-            if self.offset >= self._next_mark:
-                self._marks.append((seq, self.offset))
-                self._next_mark = self.offset + _MARK_BYTES
+            if self.size >= self._next_mark:
+                self._marks.append((seq, self.size))
+                self._next_mark = self.size + _MARK_BYTES
             if not self.first or seq < self.first:
                 self.first = seq
             if seq > self.last:
                 self.last = seq
-        self.offset = end
+        self.size = end
         self.lines += 1
 
     def written(self) -> None:
@@ -328,8 +332,8 @@ class StretchReader:
         """Return what was read."""
         inode, _, mtime = self._signature or (0, 0, 0)
         return Stretch(
-            self.path.name, inode, mtime, self.offset, checksum(self.path, self.offset),
-            self.lines, self.first, self.last, self._marks,
+            self.path.name, inode, mtime, self.size, checksum(self.path, self.size),
+            self.lines, self.first, self.last, self.content, self._marks,
         )  # fmt: skip
 
 

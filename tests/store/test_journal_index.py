@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import rule
 
 from ocsync.errors import Damaged
 from ocsync.models import Entry
-from ocsync.store import Journal, journal, journal_index, summary
+from ocsync.store import Journal, RunInfo, Runs, journal, journal_index, summary
 from ocsync.store.number_ranges import NumberRanges
 from tests.builders import entry
 from tests.store import test_journal
@@ -29,6 +30,7 @@ def _small_index() -> Iterator[None]:
         patch.setattr(summary, "INDEX_BYTES", 400)
         patch.setattr(journal, "ROLL_BYTES", 1_500)
         patch.setattr(journal, "_MANY", 3)
+        patch.setattr(journal, "_MANY_SEGMENTS", 3)
         patch.setattr(journal_index, "_BLOCK_ROWS", 3)
         patch.setattr(journal_index, "_MARK_BYTES", 300)
         yield
@@ -36,6 +38,11 @@ def _small_index() -> Iterator[None]:
 
 class IndexedJournalMachine(test_journal.JournalMachine):
     """The journal with an index, against the same list."""
+
+    @rule()
+    def end_the_runs_and_compact(self) -> None:
+        self.sealed = {f"r{n}": [] for n in range(len(self.sealed))}
+        self.book.compact()
 
     def teardown(self) -> None:
         try:
@@ -243,3 +250,41 @@ def test_an_index_that_cannot_be_written_is_made_each_time(
     monkeypatch.setattr("ocsync.store.files.atomic_writer", full)
     assert answers(test_journal.journal(tmp_path)) == expected
     assert not (tmp_path / "journal" / NAME).exists()
+
+
+def test_a_journal_in_which_something_always_stays_is_bounded(tmp_path: Path) -> None:
+    book = test_journal.journal(tmp_path)
+    rows = [entry("set", f"catalog/C{n}", {"Name": "x" * 50}) for n in range(40)]
+    book.append([entry("set", "catalog/always", {"Name": "first"})])
+    sizes = []
+    for n in range(12):
+        book.add_segment(iter(rows), lambda n=n: f"import {n}")  # type: ignore[misc]
+        new = book.with_numbers(range(2, 1000))
+        runs = Runs(tmp_path / "runs", pytest.fail)
+        runs.seal(book, RunInfo(id=f"r{n}"), [one.seq for one in new[:-1]])
+        book.return_entries(f"r{n}", new[:2])
+        book.drop([one.seq for one in (*new[:2], new[-1])])
+        assert book.imports().keys() >= {f"import {n}"}
+        book.compact()
+        expected = answers_without_index(tmp_path)
+        assert answers(test_journal.journal(tmp_path)) == expected
+        sizes.append(sum(p.stat().st_size for p in (tmp_path / "journal").glob("0*")))
+    assert [one.ref for one in book.entries()] == ["catalog/always"]
+    assert max(sizes) < 2_000
+    assert len(list((tmp_path / "journal").glob("0*"))) < 6
+
+
+def test_an_import_of_which_something_is_staged_stays_known(tmp_path: Path) -> None:
+    book = test_journal.journal(tmp_path)
+    rows = [entry("set", f"catalog/C{n}", {"Name": "x" * 50}) for n in range(9)]
+    book.add_segment(iter(rows), lambda: "digest")
+    for _ in range(6):
+        book.append(rows)
+        runs = Runs(tmp_path / "runs", pytest.fail)
+        runs.seal(book, RunInfo(id=f"r{_}"), [n.seq for n in book.entries() if n.seq > 3])
+        book.return_entries(f"r{_}", book.with_numbers([2]))
+        book.compact()
+    assert [one.seq for one in book.entries()] == [1, 2, 3]
+    assert book.imports() == {"digest": [range(1, 10)]}
+    assert answers(test_journal.journal(tmp_path)) == answers_without_index(tmp_path)
+    assert book.append(rows[:1])[0].seq == 64

@@ -157,6 +157,7 @@ def close_run(
         and any(s.value in counts for s in State if s.succeeded),
     )
     session.folder.sent_record.close(run.id)
+    session.folder.journal.compact()
     return problems
 
 
