@@ -95,6 +95,8 @@ ROLL_BYTES = 1_048_576
 """Size at which single edits go into a new segment."""
 _MANY = 1_000
 """Most unstaged entries that are looked up one by one."""
+_END_BYTES = 4_096
+"""More bytes than the last record of a segment has."""
 _MANY_SEGMENTS = 16
 """Most segments that are left as they are although little of them is staged."""
 
@@ -248,7 +250,10 @@ class Journal:
                     if isinstance(record, Entry)
                     if record.seq in wanted and record.seq not in tail
                 )
-                yield _Stream(stretch.first, stretch.last, entries)
+                is_whole = stretch.content and wanted.has_all(stretch.first, stretch.last)
+                overrides = is_whole and any(stretch.first <= n <= stretch.last for n in tail)
+                copied = _copied_lines(path, stretch) if is_whole and not overrides else None
+                yield _Stream(stretch.first, stretch.last, entries, copied)
         if staged := [seq for seq in sorted(tail) if seq in wanted]:
             yield _Stream(staged[0], staged[-1], (tail[seq] for seq in staged))
 
@@ -378,20 +383,21 @@ class Journal:
         return number
 
     def seal(
-        self, run: str, numbers: NumberRanges, save: Callable[[Iterable[Entry]], None]
+        self, run: str, numbers: NumberRanges, save: Callable[[Iterable[bytes]], None]
     ) -> None:
         """Hand the entries with these *numbers* over to *run*; they leave the journal.
 
-        *save* must have made them durable elsewhere when it returns. One record commits: a crash
-        before it leaves the journal as it was, after it the run has them. Raises StalePlan when one
-        of them has been unstaged meanwhile: what was planned with it would be sent all the same.
+        *save* gets their log lines, and must have made them durable elsewhere when it returns. One
+        record commits: a crash before it leaves the journal as it was, after it the run has them.
+        Raises StalePlan when one of them has been unstaged meanwhile: what was planned with it
+        would be sent all the same.
         """
         with self._lock():
             view = self._read()
             if unstaged := numbers.minus(view.state.live).count():
                 text = f"{unstaged:,} of the planned entries were unstaged meanwhile"
                 raise StalePlan(text, hint="ocsync plan, then the same command again")
-            save(self.stream(numbers))
+            save(_lines_in_order(self._streams(view, numbers)))
             self._append(view, [Sealed(run, list(numbers))])
 
     def is_sealed(self, run: str) -> bool:
@@ -572,11 +578,31 @@ def _is_worth_it(parts: Sequence[Stretch | StretchReader], left: NumberRanges) -
 
 
 class _Stream(NamedTuple):
-    """Entries by ascending number, between *first* and *last*."""
+    """Entries by ascending number, between *first* and *last*.
+
+    *copied* has their log lines, where these can be copied as they stand in the segment.
+    """
 
     first: int
     last: int
     entries: Iterable[Entry]
+    copied: Iterable[bytes] | None = None
+
+
+def _grouped(streams: Iterable[_Stream]) -> Iterator[list[tuple[int, _Stream]]]:
+    """Yield *streams* by number, in groups of those that overlap, each with its place: of the later
+    ones it is lower.
+    """
+    group: list[tuple[int, _Stream]] = []
+    last = 0
+    for place, stream in sorted(enumerate(streams), key=lambda pair: pair[1].first):
+        if group and stream.first > last:
+            yield group
+            group = []
+        group.append((-place, stream))
+        last = max(last, stream.last)
+    if group:
+        yield group
 
 
 def _in_order(streams: Iterable[_Stream]) -> Iterator[Entry]:
@@ -584,28 +610,46 @@ def _in_order(streams: Iterable[_Stream]) -> Iterator[Entry]:
 
     Streams that do not overlap are read one after the other.
     """
-    groups: list[list[tuple[int, _Stream]]] = []
-    last = 0
-    for place, stream in sorted(enumerate(streams), key=lambda pair: pair[1].first):
-        if groups and stream.first <= last:
-            groups[-1].append((-place, stream))
+    for group in _grouped(streams):
+        yield from _merged(group)
+
+
+def _lines_in_order(streams: Iterable[_Stream]) -> Iterator[bytes]:
+    """Yield the log lines of the entries that `_in_order` yields, some of them in one piece."""
+    for group in _grouped(streams):
+        copied = group[0][1].copied
+        if len(group) == 1 and copied is not None:
+            yield from copied
         else:
-            groups.append([(-place, stream)])
-        last = max(last, stream.last)
-    for group in groups:
-        if len(group) == 1:
-            yield from group[0][1].entries
-            continue
-        numbered = [_with_place(place, stream.entries) for place, stream in group]
-        previous = 0
-        for seq, _, entry in heapq.merge(*numbered, key=itemgetter(0, 1)):
-            if seq != previous:
-                yield entry
-            previous = seq
+            yield from (log.encode_line(_encode(entry)) for entry in _merged(group))
+
+
+def _merged(group: Sequence[tuple[int, _Stream]]) -> Iterator[Entry]:
+    if len(group) == 1:
+        yield from group[0][1].entries
+        return
+    numbered = [_with_place(place, stream.entries) for place, stream in group]
+    previous = 0
+    for seq, _, entry in heapq.merge(*numbered, key=itemgetter(0, 1)):
+        if seq != previous:
+            yield entry
+        previous = seq
 
 
 def _with_place(place: int, entries: Iterable[Entry]) -> Iterator[tuple[int, int, Entry]]:
     return ((entry.seq, place, entry) for entry in entries)
+
+
+def _copied_lines(path: Path, stretch: Stretch) -> Iterator[bytes]:
+    """Yield the lines of all entries of a closed segment, as they stand in it, in pieces."""
+    _, start = stretch.marks[0]
+    with files.open_for_reading(path) as file:
+        file.seek(max(start, stretch.size - _END_BYTES))
+        end = stretch.size - len(file.read().splitlines(keepends=True)[-1])
+        file.seek(start)
+        while start < end and (piece := file.read(min(2**20, end - start))):
+            start += len(piece)
+            yield piece
 
 
 def _find_entries(path: Path, stretch: Stretch, seqs: Collection[int]) -> Iterator[Entry]:

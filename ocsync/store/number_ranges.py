@@ -95,6 +95,11 @@ class NumberRanges:
             self._firsts[start:end] = [first for first, _ in left]
             self._lasts[start:end] = [last for _, last in left]
 
+    def has_all(self, first: int, last: int) -> bool:
+        """Return whether all numbers from *first* to *last* are among them."""
+        place = bisect_right(self._firsts, first)
+        return place > 0 and last <= self._lasts[place - 1]
+
     def overlaps(self, first: int, last: int) -> bool:
         """Return whether a number from *first* to *last* is among them."""
         place = bisect_left(self._lasts, first)

@@ -316,10 +316,10 @@ class Runs:
         folder = self._folder / f"{info.id}.new"
         numbers = seqs if isinstance(seqs, NumberRanges) else NumberRanges(to_ranges(seqs))
 
-        def keep(entries: Iterable[Entry]) -> None:
+        def keep(lines: Iterable[bytes]) -> None:
             files.make_folder(folder)
             self._open(folder).write_info(msgspec.structs.replace(info, entries=numbers.count()))
-            _write_entries(folder, entries)
+            _write_lines(folder, lines)
 
         journal.seal(info.id, numbers, keep)
         return self._commit(folder)
@@ -331,7 +331,7 @@ class Runs:
         run, plan = self._open(folder), list(steps)
         run.write_info(msgspec.structs.replace(info, steps=len(plan), entries=len(entries)))
         run.write_plan(plan)
-        _write_entries(folder, entries)
+        _write_lines(folder, (log.encode_line(_encode(entry)) for entry in entries))
         return self._commit(folder)
 
     def recover(self, journal: Journal) -> None:
@@ -375,7 +375,7 @@ class Runs:
         yield from (p for p in files.list_folder(self._folder) if p.is_dir() and not p.suffix)
 
 
-def _write_entries(folder: Path, entries: Iterable[Entry]) -> None:
+def _write_lines(folder: Path, lines: Iterable[bytes]) -> None:
+    """Write the sealed entries, whose log lines these are."""
     with files.atomic_writer(folder / "journal.jsonl") as file:
-        for entry in entries:
-            file.write(log.encode_line(_encode(entry)))
+        file.writelines(lines)
