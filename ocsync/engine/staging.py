@@ -96,12 +96,14 @@ class ImportContent:
 
     def collect(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         """Yield *entries* unchanged."""
-        for entry in entries:
-            self.entries += 1
-            self._adjusts += entry.op is Op.ADJUST
-            self._hash.update(_edit(entry))
-            self._refs.add(hash(ref_key(entry.ref)))
-            self.kinds.add(entry.ref.partition("/")[0])
+        update, add_ref, add_kind = self._hash.update, self._refs.add, self.kinds.add
+        for self.entries, entry in enumerate(entries, 1):
+            ref = entry.ref
+            if entry.op is Op.ADJUST:
+                self._adjusts += 1
+            update(_edit(entry))
+            add_ref(hash(ref_key(ref)))
+            add_kind(ref[: ref.index("/")])
             yield entry
         if repeat := self._repeat():
             self._on_repeat(repeat)

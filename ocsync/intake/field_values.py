@@ -46,7 +46,12 @@ def read_text(field: Field, text: str) -> Any:
 
     Text is kept as it is, leading zeros included. Inside xp the value is text too; `:=` takes JSON.
     """
-    return _READERS[field.type](text)
+    return reader_of(field)(text)
+
+
+def reader_of(field: Field) -> Callable[[str], Any]:
+    """Return the function that `read_text` reads the text of *field* with."""
+    return _READERS[field.type]
 
 
 def _integer(text: str) -> int:
@@ -156,11 +161,14 @@ def expand_models(kind: Kind, document: Fields) -> Fields:
 
 def validate(entry: Entry) -> Iterable[FieldError]:
     """Return every fault that keeps *entry* from being staged."""
-    fields = entry.fields
-    checks = () if entry.expect else _plain_checks(kind_of(entry.ref).name, entry.op, tuple(fields))
-    if checks and all(check(value) for check, value in zip(checks, fields.values(), strict=True)):
-        return ()  # as nearly every line of a file
-    return _faults(entry)
+    ref, fields = entry.ref, entry.fields
+    checks = _plain_checks(ref[: ref.find("/")], entry.op, *fields) if not entry.expect else ()
+    if not checks:
+        return _faults(entry)
+    for check, value in zip(checks, fields.values(), strict=True):
+        if not check(value):
+            return _faults(entry)
+    return ()  # as nearly every line of a file
 
 
 _PLAIN_PATHS, _PLAIN_NAMES, _PLAIN_TEXT = 10, 200, 100
@@ -169,7 +177,7 @@ _Check = Callable[[Any], bool]
 
 
 @lru_cache(1024)
-def _plain_checks(kind_name: str, op: Op, paths: tuple[str, ...]) -> tuple[_Check, ...]:
+def _plain_checks(kind_name: str, op: Op, *paths: str) -> tuple[_Check, ...]:
     """Return a check for the value of each of *paths*: an entry that passes them has no fault.
 
     There are none where an entry with these fields may have a fault whatever their values are.

@@ -131,7 +131,7 @@ def _valid_entries(
             if line.entry is not None and not line.problems:
                 line.problems.extend(_problems(origin, line, line.entry))
             observe(line)
-            for name, text in line.non_text_cells.items():
+            for name, text in line.non_text_cells.items() if line.non_text_cells else ():
                 number, example = non_text.get(name, (0, text))
                 non_text[name] = (number + 1, example)
             if line.problems:

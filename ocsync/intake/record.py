@@ -41,7 +41,12 @@ class InputFile(NamedTuple):
 
     def source(self, line: int) -> str:
         """Return the text that an entry's `source` holds for this line."""
-        return f"{self.label}!{self.sheet}:{line}" if self.sheet else f"{self.label}:{line}"
+        return f"{self.source_prefix}{line}"
+
+    @property
+    def source_prefix(self) -> str:
+        """The text before the line's number in an entry's `source`."""
+        return f"{self.label}!{self.sheet}:" if self.sheet else f"{self.label}:"
 
 
 class Row(NamedTuple):

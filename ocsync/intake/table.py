@@ -10,6 +10,7 @@ in which nothing can be seen; `\N` is null. Columns without a name must be empty
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 from ocsync.characters import is_blank
 from ocsync.errors import InputError, Problem, UsageError
 from ocsync.field_paths import split_path
-from ocsync.intake.field_values import expand_models, read_json, read_text
+from ocsync.intake.field_values import expand_models, read_json, read_text, reader_of
 from ocsync.intake.record import InputFile, ParsedLine, Row
 from ocsync.models import Entry, Fields, Op, Ref
 from ocsync.schema import (
@@ -36,6 +37,7 @@ from ocsync.schema import (
 NULL = r"\N"
 ERROR_TEXTS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!")
 """Texts that a spreadsheet shows in place of a value."""
+_ERROR_TEXTS = frozenset(ERROR_TEXTS)
 ERROR_FAULT = "is a spreadsheet's error, not a value"
 _RESERVED = ("ref", "op", "replace")
 _NUMBER_DIGITS = 15
@@ -115,8 +117,62 @@ def read_lines(origin: InputFile, rows: Iterator[Row], kind_name: str) -> Iterat
         subject = f"sheet {origin.sheet}" if origin.sheet else "the file"
         raise InputError(f"{origin.label}: {subject} is empty; a header row is expected")
     header = _parse_header(origin, first, kind)
+    numbers, plain_entry = header.column_numbers, _plain_reader(origin, header, kind)
     for row in rows:
-        yield _parse_row(origin, row, header, kind)
+        entry = plain_entry(row)
+        if entry is None:
+            yield _parse_row(origin, row, header, kind)
+        else:
+            yield ParsedLine(row.number, entry, [], numbers)
+
+
+def _plain_reader(
+    origin: InputFile, header: _Header, kind: Kind | None
+) -> Callable[[Row], Entry | None]:
+    """Return a function that reads a plain row as `_parse_row` does, and gives None for any other.
+
+    A plain row has a value in ASCII or none in each cell, a ref without blanks, and no fault.
+    """
+    is_plain = not (header.unnamed or header.op_index >= 0 or header.replace_index >= 0)
+    width, ref_index, prefix = len(header.names), header.ref_index, origin.source_prefix
+    ids = header.id_indexes
+    positions = [ids[name] for name in kind.ids] if kind and len(ids) == len(kind.ids) else []
+    set_by_kind = {k.name: Op.ASSIGN if k.assignment else Op.SET for k in KINDS.values()}
+
+    def read(row: Row) -> Entry | None:
+        number, cells, cell_types, cell_faults = row
+        if not is_plain or len(cells) != width or cell_types or cell_faults:
+            return None
+        try:
+            if ref_index >= 0:
+                ref = _known_ref(cells[ref_index])
+                row_kind = kind_of(ref)
+            elif kind and positions:
+                row_kind = kind
+                ref = "/".join([kind.name, *[cells[i] for i in positions]])
+                if not _plain_ref(kind.name).fullmatch(ref):
+                    return None
+            else:
+                return None
+            fields: Fields = {}
+            expect: Fields = {}
+            for position, path, _, is_expectation, as_type, _ in header.cells_of(row_kind):
+                text = cells[position]
+                if not text:
+                    continue
+                value = None if text == NULL else as_type(text)
+                values = expect if is_expectation else fields
+                if not "!" <= text[0] <= "~" or type(value) is dict or path in values:
+                    return None
+                values[path] = value
+        except (ValueError, UsageError):
+            return None
+        return Entry(
+            op=set_by_kind[row_kind.name], ref=ref, fields=fields, expect=expect,
+            source=f"{prefix}{number}",
+        )  # fmt: skip
+
+    return read
 
 
 def _parse_header(origin: InputFile, row: Row, kind: Kind | None) -> _Header:
@@ -275,10 +331,11 @@ def _known_ref(text: str) -> Ref:
 
 
 def _ref_from_ids(row: Row, header: _Header, kind: Kind, add_problem: AddProblem) -> Ref:
-    cells = row.cells
-    plain = [cells[index] for index in header.id_indexes.values()]
-    if len(plain) == len(kind.ids) and all(map(ID_PATTERN.fullmatch, plain)):
-        return "/".join([kind.name, *(cells[header.id_indexes[name]] for name in kind.ids)])
+    cells, indexes = row.cells, header.id_indexes
+    if len(indexes) == len(kind.ids):
+        ref = "/".join([kind.name, *[cells[indexes[name]] for name in kind.ids]])
+        if _plain_ref(kind.name).fullmatch(ref):  # with all IDs, and nothing around them
+            return ref
     given = {name: _stripped(row.cells[index]) for name, index in header.id_indexes.items()}
     needed = kind.ids[: len(kind.ids) - kind.optional_ids]
     valid = True
@@ -287,6 +344,12 @@ def _ref_from_ids(row: Row, header: _Header, kind: Kind, add_problem: AddProblem
             add_problem(header.id_indexes[name], name, text, ID_RULE if text else "is empty")
             valid = False
     return make_ref(kind, given) if valid else ""
+
+
+@lru_cache
+def _plain_ref(kind_name: str) -> re.Pattern[str]:
+    """Return the pattern of a ref with all the IDs of its kind."""
+    return re.compile("/".join([kind_name, *[ID_PATTERN.pattern] * len(KINDS[kind_name].ids)]))
 
 
 def _can_hold_id(
@@ -345,10 +408,12 @@ def _resolve(kind: Kind, column: _Column) -> _Cell:
     text_types = (FieldType.TEXT, FieldType.OBJECT)
     takes_text = not column.is_json and field is not None and field.type in text_types
 
+    as_type = reader_of(known) if known else str
+
     def read(text: str) -> Any:
-        if text in ERROR_TEXTS:
+        if text in _ERROR_TEXTS:
             raise ValueError(f"{ERROR_FAULT} (quote it in a column {column.key}: if it is)")
-        return text if known is None else read_text(known, text)
+        return as_type(text)
 
     return _Cell(
         column.position, column.path, column.key, column.is_expectation,

@@ -135,15 +135,15 @@ class _View:
     def take(self, record: Record, end: int) -> None:
         """Take a record whose line ends at byte *end* of the segment begun last."""
         reader, state = self.readers[-1], self.state
-        size = end - reader.size
-        self._tail_bytes += size
+        self._tail_bytes += end - reader.size
         if isinstance(record, Entry):
-            reader.add_line(end, record.seq)
-            state.add(record.seq, record.ref, record.at)
+            seq, ref = record.seq, record.ref
+            reader.add_entry(end, seq)
+            state.add(seq, ref, record.at)
             if self.builder:
-                self.builder.add(record.ref, record.seq)
+                self.builder.add(ref, seq)
             else:
-                self.tail[record.seq] = record
+                self.tail[seq] = record
                 if self._tail_bytes > summary.INDEX_BYTES:
                     self._spill()
             return
@@ -532,13 +532,12 @@ class Journal:
         view.begin(path)
         with files.atomic_writer(path) as file:
             size = 0
+            put, take = file.write, view.take
 
             def write(record: Record) -> None:
                 nonlocal size
-                line = log.encode_line(_encode(record))
-                file.write(line)
-                size += len(line)
-                view.take(record, size)
+                size += put(log.encode_line(_encode(record)))
+                take(record, size)
 
             write(head)
             yield write
@@ -692,6 +691,8 @@ def check_entry(entry: Entry) -> Entry:
     """Return *entry* if its ref and stamp are valid. Raises ValueError."""
     if not _is_ref(entry.ref):
         raise ValueError(f"{entry.ref} is no ref that this ocsync knows")
+    if entry.seq < 0:
+        raise ValueError(f"{entry.seq} is no number of an entry")
     if entry.at:
         _parse_timestamp(entry.at)
     return entry

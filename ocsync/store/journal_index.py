@@ -104,7 +104,7 @@ class JournalState:
     def add(self, seq: int, ref: Ref, at: str) -> None:
         """Take an entry."""
         self.live.add(seq, seq)
-        self.kinds.add(ref.partition("/")[0])
+        self.kinds.add(ref[: ref.find("/")])
         if seq >= self.next_number:
             self.next_number = seq + 1
         last = self.stamps[-1] if self.stamps else None
@@ -311,16 +311,20 @@ class StretchReader:
         other._marks = self._marks[:]
         return other
 
-    def add_line(self, end: int, seq: int = 0) -> None:
-        """Take the line that ends at *end*; *seq* is the number of its entry, if it is one."""
-        if seq:
-            if self.size >= self._next_mark:
-                self._marks.append((seq, self.size))
-                self._next_mark = self.size + _MARK_BYTES
-            if not self.first or seq < self.first:
-                self.first = seq
-            if seq > self.last:
-                self.last = seq
+    def add_line(self, end: int) -> None:
+        """Take the line that ends at offset *end*."""
+        self.size = end
+        self.lines += 1
+
+    def add_entry(self, end: int, seq: int) -> None:
+        """Take the line of entry *seq*, which ends at offset *end*."""
+        if self.size >= self._next_mark:
+            self._marks.append((seq, self.size))
+            self._next_mark = self.size + _MARK_BYTES
+        if seq > self.last:
+            self.last = seq
+        if not self.first or seq < self.first:
+            self.first = seq
         self.size = end
         self.lines += 1
 
@@ -348,7 +352,7 @@ class IndexBuilder:
 
     def add(self, ref: str, seq: int) -> None:
         """Add an entry of *ref*. Raises OverflowError for a number that has no row."""
-        row = hash_of(ref_key(ref)) + seq.to_bytes(_ROW - _HASH)
+        row = hash_of(ref_key(ref)) + seq.to_bytes(8)
         self._buckets[row[0]] += row
 
     def build(

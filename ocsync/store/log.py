@@ -30,7 +30,7 @@ _HEAD = len(b'{"crc":"xxxxxxxx",')
 def encode_line(payload: bytes) -> bytes:
     """Return the log line of *payload*, the JSON text of an object that is not empty."""
     rest = payload[1:]
-    return b'{"crc":"%08x",' % crc32(rest) + rest + b"\n"
+    return b'{"crc":"%08x",%b\n' % (crc32(rest), rest)
 
 
 def line_length(payload: bytes) -> int:
