@@ -403,7 +403,7 @@ PLAIN = [1, 0, -1, 2**31, True, False, None, "", " ", "a", "x" * 101, "2026-01-0
         lambda kind: st.builds(
             Entry,
             op=st.sampled_from(Op),
-            ref=st.just(kind.name),
+            ref=st.just(f"{kind.name}/X"),
             fields=st.dictionaries(
                 st.sampled_from([*kind.fields, "xp.a", "xp.a.b", "xp.c", "xp.", "ID", "Nonsense"]),
                 st.sampled_from(PLAIN),
