@@ -26,10 +26,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager, contextmanager
 from copy import copy
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, islice
 from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 
 import msgspec
 
@@ -95,6 +95,8 @@ ROLL_BYTES = 1_048_576
 """Size at which single edits go into a new segment."""
 _MANY = 1_000
 """Most unstaged entries that are looked up one by one."""
+_GROUP = 1_000
+"""Entries that are written to a segment together."""
 _END_BYTES = 4_096
 """More bytes than the last record of a segment has."""
 _MANY_SEGMENTS = 16
@@ -160,6 +162,18 @@ class _View:
             case End():
                 state.end(record.entries, record.content)
                 reader.content = record.content
+
+    def take_written(self, records: Sequence[Record], sizes: Sequence[int]) -> None:
+        """Take records whose lines, of these *sizes*, were written at the end."""
+        if self.builder and all(type(record) is Entry for record in records):
+            entries = cast("Sequence[Entry]", records)
+            self._tail_bytes += sum(sizes)
+            self.readers[-1].add_entries(entries, sizes)
+            self.state.add_all(entries)
+            self.builder.add_all(entries)
+            return
+        for record, size in zip(records, sizes, strict=True):
+            self.take(record, self.readers[-1].size + size)
 
     def _spill(self) -> IndexBuilder:
         self.builder = IndexBuilder(self.index)
@@ -355,9 +369,14 @@ class Journal:
             first = view.state.next_number
             number = 0
             with self._new_segment(view, Segment(next=first, closed=True)) as write:
-                for number, entry in enumerate(entries, 1):
-                    write(msgspec.structs.replace(entry, seq=first + number - 1))
-                write(End(number, content() if number else ""))
+                numbered = (
+                    msgspec.structs.replace(entry, seq=seq)
+                    for seq, entry in enumerate(entries, first)
+                )
+                while group := list(islice(numbered, _GROUP)):
+                    number += len(group)
+                    write(group)
+                write([End(number, content() if number else "")])
         return number
 
     def imports(self) -> Mapping[str, Sequence[range]]:
@@ -417,9 +436,7 @@ class Journal:
                 return
             head = Segment(next=view.state.next_number, returned=run, closed=True)
             with self._new_segment(view, head) as write:
-                for entry in entries:
-                    write(entry)
-                write(End(len(entries)))
+                write([*entries, End(len(entries))])
 
     def find_unsealed(self, runs: Mapping[str, Collection[int]]) -> set[int]:
         """Return the numbers of live entries that belong to one of *runs* (run -> numbers).
@@ -460,8 +477,7 @@ class Journal:
             entries = _in_order(self._live_of(part, live) for part in old)
             gone = own.minus(live)
             with self._new_segment(view, Segment(next=view.state.next_number)) as write:
-                if gone:
-                    write(Drop(list(gone)))
+                write([Drop(list(gone))] if gone else [])
             if first := next(entries, None):
                 self._gather(chain([first], entries))
             for part in old:  # the oldest first: what unstages an entry outlives it
@@ -479,11 +495,12 @@ class Journal:
         """Write staged *entries* to a segment of their own, with the numbers that they have."""
         view, number = self._read(), 0
         head = Segment(next=view.state.next_number, closed=True)
+        left = iter(entries)
         with self._new_segment(view, head) as write:
-            for entry in entries:
-                write(entry)
-                number += 1
-            write(End(number))
+            while group := list(islice(left, _GROUP)):
+                number += len(group)
+                write(group)
+            write([End(number)])
 
     def _segments(self) -> list[Path]:
         return log.list_segments(self._folder)
@@ -526,20 +543,20 @@ class Journal:
             self._read_view = None  # then it is read again
 
     @contextmanager
-    def _new_segment(self, view: _View, head: Segment) -> Iterator[Callable[[Record], None]]:
+    def _new_segment(
+        self, view: _View, head: Segment
+    ) -> Iterator[Callable[[Sequence[Record]], None]]:
         """Write a new segment: all that the block writes, or nothing when the block fails."""
         path, view = self._next_path(view), view.fork()
         view.begin(path)
         with files.atomic_writer(path) as file:
-            size = 0
-            put, take = file.write, view.take
 
-            def write(record: Record) -> None:
-                nonlocal size
-                size += put(log.encode_line(_encode(record)))
-                take(record, size)
+            def write(records: Sequence[Record]) -> None:
+                lines = [log.encode_line(_encode(record)) for record in records]
+                file.writelines(lines)
+                view.take_written(records, list(map(len, lines)))
 
-            write(head)
+            write([head])
             yield write
         self._written(view)
 
@@ -559,8 +576,7 @@ class Journal:
         payloads = [_encode(record) for record in records]
         with Log(view.last_path) as opened:
             opened.append(payloads)
-        for record, payload in zip(records, payloads, strict=True):
-            view.take(record, view.readers[-1].size + log.line_length(payload))
+        view.take_written(records, list(map(log.line_length, payloads)))
         self._written(view)
 
 

@@ -26,7 +26,7 @@ from typing import Any, BinaryIO, NamedTuple
 from zlib import crc32
 
 from ocsync.errors import ConfigError
-from ocsync.models import Ref
+from ocsync.models import Entry, Ref
 from ocsync.schema import ref_key
 from ocsync.store import files, log
 from ocsync.store.number_ranges import NumberRanges
@@ -103,15 +103,32 @@ class JournalState:
 
     def add(self, seq: int, ref: Ref, at: str) -> None:
         """Take an entry."""
-        self.live.add(seq, seq)
         self.kinds.add(ref[: ref.find("/")])
-        if seq >= self.next_number:
-            self.next_number = seq + 1
-        last = self.stamps[-1] if self.stamps else None
-        if last and last[1] == seq - 1 and last[2] == at:
-            last[1] = seq
+        self.add_numbers(seq, seq, at)
+
+    def add_all(self, entries: Sequence[Entry]) -> None:
+        """Take *entries*, those that follow each other with one stamp together."""
+        self.kinds |= {entry.ref[: entry.ref.find("/")] for entry in entries}
+        first = last = entries[0].seq
+        at = entries[0].at
+        for entry in entries[1:]:
+            seq = entry.seq
+            if seq == last + 1 and entry.at == at:
+                last = seq
+            else:
+                self.add_numbers(first, last, at)
+                first, last, at = seq, seq, entry.at
+        self.add_numbers(first, last, at)
+
+    def add_numbers(self, first: int, last: int, at: str) -> None:
+        """Take the numbers of entries of known kinds that have the same stamp."""
+        self.live.add(first, last)
+        self.next_number = max(self.next_number, last + 1)
+        newest = self.stamps[-1] if self.stamps else None
+        if newest and newest[1] == first - 1 and newest[2] == at:
+            newest[1] = last
         else:
-            self.stamps.append([seq, seq, at])
+            self.stamps.append([first, last, at])
 
     def end(self, entries: int, content: str) -> None:
         """Take the end of a segment; *content* is the digest of an import."""
@@ -328,6 +345,20 @@ class StretchReader:
         self.size = end
         self.lines += 1
 
+    def add_entries(self, entries: Sequence[Entry], sizes: Sequence[int]) -> None:
+        """Take the lines of *entries*, which have these *sizes*."""
+        size, next_mark = self.size, self._next_mark
+        for entry, length in zip(entries, sizes, strict=True):
+            if size >= next_mark:
+                self._marks.append((entry.seq, size))
+                next_mark = size + _MARK_BYTES
+            size += length
+        numbers = [entry.seq for entry in entries]
+        self.first = min([*numbers, *filter(None, [self.first])])
+        self.last = max([*numbers, self.last])
+        self.size, self._next_mark = size, next_mark
+        self.lines += len(entries)
+
     def written(self) -> None:
         """Take the file as this process has just written it."""
         self._signature = files.signature(self.path)
@@ -354,6 +385,13 @@ class IndexBuilder:
         """Add an entry of *ref*. Raises OverflowError for a number that has no row."""
         row = hash_of(ref_key(ref)) + seq.to_bytes(8)
         self._buckets[row[0]] += row
+
+    def add_all(self, entries: Sequence[Entry]) -> None:
+        """Add *entries*."""
+        buckets = self._buckets
+        for entry in entries:
+            row = hash_of(ref_key(entry.ref)) + entry.seq.to_bytes(8)
+            buckets[row[0]] += row
 
     def build(
         self, folder: Path, state: JournalState, stretches: Iterable[Stretch]

@@ -29,6 +29,7 @@ def _small_index() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(summary, "INDEX_BYTES", 400)
         patch.setattr(journal, "ROLL_BYTES", 1_500)
+        patch.setattr(journal, "_GROUP", 2)
         patch.setattr(journal, "_MANY", 3)
         patch.setattr(journal, "_MANY_SEGMENTS", 3)
         patch.setattr(journal_index, "_BLOCK_ROWS", 3)
