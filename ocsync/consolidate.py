@@ -37,7 +37,7 @@ from ocsync.field_paths import (
     with_value,
 )
 from ocsync.models import Change, ContradictedExpectation, Entry, Fields, Op, Ref
-from ocsync.ordering import Barrier, Ordering
+from ocsync.ordering import BARRIER_PATHS, Barrier, Ordering
 from ocsync.schema import KINDS, field_at, kind_of, ref_key
 
 
@@ -60,8 +60,12 @@ def consolidate(entries: Iterable[Entry]) -> list[Change]:
                 for seq in barrier.entries:
                     before[seq].update({earlier} if seq > earlier else ())
         net.fold(entry)
-    changes = (change for net in nets.values() for change in net.changes())
-    return [_following(change, before) for change in changes] if before else list(changes)
+    changes: list[Change] = []
+    while nets:  # from the last one on, so that each is freed as its changes are made
+        _, net = nets.popitem()
+        changes += reversed(net.changes())
+    changes.reverse()
+    return [_following(change, before) for change in changes] if before else changes
 
 
 def _following(change: Change, before: dict[int, set[int]]) -> Change:
@@ -96,6 +100,8 @@ _WITH_SIDE_EFFECT = frozenset(
     name for name, kind in KINDS.items() if any(f.has_side_effect for f in kind.fields.values())
 )
 """The kinds with a field whose values have an effect that setting another does not undo."""
+_NOTHING: Fields = {}
+"""The fields of a change that has none; shared, and never changed."""
 _EMPTY: tuple[Any, ...] = (None, False, 0, {})
 """The values of a field that a put did not name, where the table knows no default."""
 
@@ -142,22 +148,22 @@ class _RefAccumulator:
         self.ref = ref
         self.kind = kind_of(ref)
         self.finished: list[Change] = []
-        self.finished_fields: Fields = {}
+        self.finished_fields = _NOTHING
         self.divided = 0
         self.has_put = False
         self.has_side_effect = False
-        self.expect: Fields = {}
-        self.contradicted: list[ContradictedExpectation] = []
+        self.expect = _NOTHING
+        self.contradicted: tuple[ContradictedExpectation, ...] = ()
         self._begin(Op.SET)
 
     def _begin(self, op: Op, *, replace: bool = False) -> None:
         self.op = op
         self.replace = replace
         self.fields: Fields = {}
-        self.sums: Fields = {}
+        self.sums = _NOTHING
         self.entries: list[int] = []
         self.first = self.replaced = 0
-        self.written: dict[str, int] = {}
+        self.written = _NOTHING
 
     def divide(self, barrier: Barrier) -> int:
         """Finish the request in the making if *barrier* separates it from the next entry.
@@ -189,8 +195,11 @@ class _RefAccumulator:
             self._replace(entry)
         self.entries.append(seq)
         self.first = self.first or seq
+        barrier_paths = BARRIER_PATHS[self.kind.name]
         for path in entry.fields:
-            self.written.setdefault(path, seq)
+            if path in barrier_paths:
+                self.written = self.written or {}
+                self.written.setdefault(path, seq)
 
     def changes(self) -> list[Change]:
         """Return the requests, in order.
@@ -198,8 +207,10 @@ class _RefAccumulator:
         Expectations and contradictions belong to the first one.
         """
         self._finish()
+        if not self.expect and not self.contradicted:
+            return self.finished
         first = msgspec.structs.replace(
-            self.finished[0], expect=self.expect, contradicted=tuple(self.contradicted)
+            self.finished[0], expect=self.expect, contradicted=self.contradicted
         )
         return [first, *self.finished[1:]]
 
@@ -224,6 +235,7 @@ class _RefAccumulator:
             if path in self.fields:
                 self.fields[path] = (self.fields[path] or 0) + amount
             else:
+                self.sums = self.sums or {}
                 self.sums[path] = self.sums.get(path, 0) + amount
 
     def _changes_parent(self) -> bool:
@@ -249,7 +261,7 @@ class _RefAccumulator:
         fields = self._as_created(entry) if self.has_put else dict(entry.fields)
         entries = [n for change in needless for n in change.entries] + self.entries
         del self.finished[kept:]
-        self.finished_fields = {}
+        self.finished_fields = _NOTHING
         first, written, replaced = self.first, self.written, self.replaced
         self._begin(entry.op, replace=replace)
         self.first, self.written = first, written
@@ -300,11 +312,13 @@ class _RefAccumulator:
                 ref=self.ref,
                 fields=self.fields,
                 adjust=self.sums,
+                expect=_NOTHING,
                 replace=self.replace,
                 entries=tuple(self.entries),
             )
         )
         self.has_side_effect |= self._drops_side_effect({})
+        self.finished_fields = self.finished_fields or {}
         for path, value in self.fields.items():
             merge(self.finished_fields, path, value)
         self._begin(Op.SET)
@@ -330,11 +344,12 @@ class _RefAccumulator:
         if staged is MISSING:
             amount = self.sums.get(path, 0)
             before = expected - amount if amount and isinstance(expected, int | float) else expected
+            self.expect = self.expect or {}
             staged = self.expect.setdefault(path, before)
             expected = before
         is_empty = staged is None and expected in _EMPTY and self._is_omitted(path)
         if not is_empty and not json_equal(staged, expected):
-            self.contradicted.append(ContradictedExpectation(seq, path, expected, staged))
+            self.contradicted += (ContradictedExpectation(seq, path, expected, staged),)
 
     def _staged_value(self, path: str) -> Any:
         """Return the value that the entries leave at *path*; MISSING if the server has it."""

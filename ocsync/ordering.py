@@ -39,6 +39,13 @@ _JUDGED_BY: dict[str, set[str]] = defaultdict(set)
 for _kind in KINDS.values():
     for _need in _kind.needs_state:
         _JUDGED_BY[_need.kind].add(_need.field)
+_NAMED = {
+    name: frozenset(reference.ids[-1] for reference in kind.references) - {*kind.ids}
+    for name, kind in KINDS.items()
+}
+"""The fields of each kind that name other entities."""
+BARRIER_PATHS = {name: _NAMED[name].union(UNIQUE[name]) for name in KINDS}
+"""The fields of each kind that a `Barrier` may name."""
 _INDEPENDENT = frozenset(
     name
     for name, kind in KINDS.items()
@@ -142,8 +149,7 @@ class Ordering:
         """Yield the edits that might be refused once *entry* refers to their entity."""
         if not self._judged:
             return
-        named = {reference.ids[-1] for reference in kind.references} - set(kind.ids)
-        for path in named & entry.fields.keys():
+        for path in _NAMED[kind.name] & entry.fields.keys():
             for other in references_of(entry.ref, {path: entry.fields[path]}):
                 seq = self._judged.get(ref_key(other))
                 if seq is not None:

@@ -49,8 +49,11 @@ def build(changes: Iterable[Change]) -> Plan:
     nodes = list(changes)
     graph = _build_graph(nodes)
     wave = _waves_of(nodes, graph)
-    order = sorted(range(len(nodes)), key=lambda i: (wave[i], _RANK[kind_of(nodes[i].ref).name], i))
-    number = {node: position for position, node in enumerate(order, 1)}
+    ranks = [_RANK[kind_of(node.ref).name] for node in nodes]
+    order = sorted(range(len(nodes)), key=lambda i: wave[i] * len(_RANK) + ranks[i])
+    number = [0] * len(nodes)
+    for position, node in enumerate(order, 1):
+        number[node] = position
     steps = tuple(
         Step(
             number=number[i],
