@@ -56,6 +56,7 @@ def register(app: typer.Typer) -> None:
         from ocsync.engine.resume.drafting import draft_plan, fingerprint
         from ocsync.engine.session import utc_now
         from ocsync.render import plan as shown
+        from ocsync.risks import find_risks
         from ocsync.schema import read_targets
         from ocsync.store.summary import unfinished_runs
 
@@ -66,7 +67,8 @@ def register(app: typer.Typer) -> None:
             return _explain(ctx, drafted, explain, folder.journal.of_refs([explain]))
         pauses, is_open = folder.read_pauses(), folder.window_locks.is_open
         view = shown.PlanView(
-            plan_title(folder), drafted, pauses, _last_rate(folder), utc_now(), names,
+            plan_title(folder), drafted, pauses, _last_rate(folder), utc_now(),
+            find_risks(drafted.plan.steps), names,
             [name for name, pause in pauses.items() if pause.window and is_open(pause.window)],
         )  # fmt: skip
         digest = fingerprint(drafted.plan, folder)

@@ -20,7 +20,7 @@ from ocsync.render.text import (
     local_time,
     value_text,
 )
-from ocsync.risks import Risk, find_risks
+from ocsync.risks import Risk
 
 _REF_LIMIT = 20
 
@@ -38,8 +38,9 @@ class ReplayRate(NamedTuple):
 class PlanView(NamedTuple):
     """The facts that the overview of a plan shows.
 
-    *named* are the targets that the plan is limited to, *windows* the targets that an open window
-    holds, *statuses* what the server says of its targets, None where it was not asked.
+    *risks* are those of its steps, *named* the targets that the plan is limited to, *windows* the
+    targets that an open window holds, *statuses* what the server says of its targets, None where it
+    was not asked.
     """
 
     title: str
@@ -47,6 +48,7 @@ class PlanView(NamedTuple):
     pauses: Mapping[str, Pause]
     rate: ReplayRate | None
     now: datetime
+    risks: Sequence[Risk]
     named: Sequence[str] = ()
     windows: Collection[str] = ()
     statuses: Mapping[str, TargetStatus] | None = None
@@ -69,7 +71,7 @@ def lines(view: PlanView) -> Iterator[Line]:
     yield "", ""
     yield "", f"  in {count(view.draft.plan.waves, 'wave')}{_forecast(view)}"
     yield from target_lines(view)
-    for risk in find_risks(steps):
+    for risk in view.risks:
         yield "!", f"  {risk.text}"
         if risk.advice:
             yield "", f"    ({risk.advice})"
@@ -193,7 +195,7 @@ def document(view: PlanView, fingerprint: str) -> dict[str, Any]:
             "as_of": _as_of(view),
         },
         "seconds": len(steps) / view.rate.per_second if view.rate else None,
-        "risks": [_risk_document(risk) for risk in find_risks(steps)],
+        "risks": [_risk_document(risk) for risk in view.risks],
     }
 
 

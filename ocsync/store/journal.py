@@ -104,7 +104,7 @@ _MANY_SEGMENTS = 16
 
 
 class _View:
-    """What the segments come to: an index, and the entries after it.
+    """State that the segments come to: an index, and the entries after it.
 
     *tail* has these by number. When they are too many it is empty, and *builder* has their rows:
     then another index is due.

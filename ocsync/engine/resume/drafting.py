@@ -32,7 +32,7 @@ class PlanDraft(NamedTuple):
 
 
 class _Tally:
-    """What is known of entries that were passed on."""
+    """Facts of the entries that were passed on."""
 
     def __init__(self) -> None:
         self.numbers = NumberRanges()
