@@ -14,7 +14,7 @@ from ocsync.cli.stage_files import Recreated, show_staged_totals, staged_totals,
 from ocsync.errors import ExitCode, FileMissing, UsageError
 
 if TYPE_CHECKING:
-    from ocsync.models import Entry
+    from ocsync.models import Entry, Op
 
 Ref = Annotated[str, typer.Argument(metavar="REF", help="kind/ID[/ID...], as in catalog/SUMMER.")]
 Assignments = Annotated[
@@ -126,25 +126,28 @@ def register(app: typer.Typer) -> None:
         from ocsync.render.text import columns, count, first_few
         from ocsync.schema import ref_key
 
-        entries = ctx.folder().journal.entries()
-        groups: dict[str, list[Entry]] = {}
-        for entry in entries:
-            groups.setdefault(ref_key(entry.ref), []).append(entry)
-        staged = [(some[0].ref, some) for some in groups.values()]
-        facts = [{"ref": ref, "entries": [e.seq for e in some]} for ref, some in staged]
-        totals = {"staged_entries": len(entries), "staged_refs": len(groups)}
+        refs: dict[str, str] = {}
+        seqs: dict[str, list[int]] = {}
+        ops: dict[str, Op] = {}
+        for entry in ctx.folder().journal.stream():
+            key = ref_key(entry.ref)
+            refs.setdefault(key, entry.ref)
+            seqs.setdefault(key, []).append(entry.seq)
+            ops[key] = entry.op
+        totals = {"staged_entries": sum(map(len, seqs.values())), "staged_refs": len(refs)}
+        facts = [{"ref": ref, "entries": seqs[key]} for key, ref in refs.items()]
         ctx.console.document("stage list", {**totals, "staged": facts})
-        shown = staged[: limit or None]
+        shown = list(refs)[: limit or None]
         rows = []
-        for ref, some in shown:
-            numbers = first_few([str(entry.seq) for entry in some], _SHOWN_NUMBERS)
-            label = "entry" if len(some) == 1 else "entries"
-            rows.append((ref, len(some), some[-1].op.value, f"{label} {numbers}"))
+        for key in shown:
+            numbers = first_few(list(map(str, seqs[key])), _SHOWN_NUMBERS)
+            label = "entry" if len(seqs[key]) == 1 else "entries"
+            rows.append((refs[key], len(seqs[key]), ops[key].value, f"{label} {numbers}"))
         if not ctx.console.json:
             ctx.console.print_lines(columns(rows, "<><<"))
-        if len(groups) > len(shown):
-            ctx.console.info(f"... and {count(len(groups) - len(shown), 'ref')} more (--limit 0)")
-        if not entries:
+        if len(refs) > len(shown):
+            ctx.console.info(f"... and {count(len(refs) - len(shown), 'ref')} more (--limit 0)")
+        if not refs:
             ctx.console.info("nothing is staged", "=")
 
     @command(group, "show", exits=_FILE_EXITS)

@@ -64,20 +64,14 @@ class Cursor(NamedTuple):
     inode: int = 0
 
 
-def read_payloads(path: Path, warn: Warn, *, whole: bool = False) -> Iterator[bytes]:
-    """Yield the payloads of *path*, oldest first; none if the file does not exist.
-
-    Raises Damaged, with file and line, for any line but a torn last one; for that too, when the
-    file was written *whole*.
-    """
-    return (payload for _, payload in read_lines(path, warn, whole=whole))
-
-
 def read_lines(
     path: Path, warn: Warn, *, whole: bool = False, after: Cursor | None = None
 ) -> Iterator[tuple[int, bytes]]:
-    """Yield the payloads of *path* as `read_payloads` does, each with the offset where its line
-    ends; those of the lines *after* a position alone, if that is given.
+    """Yield the payloads of *path*, oldest first, each with the offset where its line ends; none if
+    the file does not exist. Only lines *after* a position are read, if that is given.
+
+    Raises Damaged, with file and line, for any line but a torn last one; for that too, when the
+    file was written *whole*.
     """
     try:
         file = files.open_for_reading(path)

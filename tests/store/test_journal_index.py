@@ -12,12 +12,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
+from msgspec.json import encode
 
+from ocsync.consolidate import consolidate
+from ocsync.engine.resume.drafting import draft_plan
 from ocsync.errors import Damaged
 from ocsync.models import Entry
+from ocsync.plan import build
 from ocsync.store import Journal, RunInfo, Runs, journal, journal_index, summary
 from ocsync.store.number_ranges import NumberRanges
-from tests.builders import entry
+from tests.builders import entry, numbered
 from tests.store import test_journal
 
 NAME = "refs.index"
@@ -289,3 +293,40 @@ def test_an_import_of_which_something_is_staged_stays_known(tmp_path: Path) -> N
     assert book.imports() == {"digest": [range(1, 10)]}
     assert answers(test_journal.journal(tmp_path)) == answers_without_index(tmp_path)
     assert book.append(rows[:1])[0].seq == 64
+
+
+EDITS = st.builds(
+    lambda op, ref, fields, replace: entry(op, ref, fields, replace=replace),
+    st.sampled_from(["set", "put", "adjust"]),
+    st.sampled_from(["inventory/P/R", "inventory/p/r", "inventory/P/S", "inventory/Q/R", "product/P", "product/Q", "address/A"]),
+    st.dictionaries(
+        st.sampled_from(["QuantityAvailable", "ParentID", "AddressID", "Inventory.Enabled", "DefaultSupplierID", "xp.a", "xp.b.c"]),
+        st.integers(0, 3),
+        max_size=3,
+    ),
+    st.booleans(),
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    parts=st.lists(st.lists(EDITS, min_size=1, max_size=9), min_size=1, max_size=6),
+    dropped=st.sets(st.integers(1, 40), max_size=12),
+)
+def test_the_plan_of_a_streamed_journal_is_that_of_its_entries_to_the_byte(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[list[Entry]], dropped: set[int]
+) -> None:
+    folder = tmp_path_factory.mktemp("plan")
+    for number, part in enumerate(parts):
+        book = test_journal.journal(folder)
+        if number % 2:
+            book.append(part)
+        else:
+            book.add_segment(iter(part), lambda: "digest")
+    test_journal.journal(folder).drop(dropped)
+    every = numbered(one for part in parts for one in part)
+    kept = [one for one in every if one.seq not in dropped]
+
+    drafted = draft_plan(test_journal.journal(folder).stream())
+    assert encode(drafted.plan) == encode(build(consolidate(kept)))
+    assert list(drafted.numbers.numbers()) == [one.seq for one in kept]
