@@ -376,10 +376,8 @@ class IndexBuilder:
     """Rows of an index in the making: those of *base*, and the added ones."""
 
     def __init__(self, base: JournalIndex | None) -> None:
+        self._base = base
         self._buckets = [bytearray() for _ in range(256)]
-        for block in base.all_rows() if base else ():
-            for start in range(0, len(block), _ROW):
-                self._buckets[block[start]] += block[start : start + _ROW]
 
     def add(self, ref: str, seq: int) -> None:
         """Add an entry of *ref*. Raises OverflowError for a number that has no row."""
@@ -396,7 +394,13 @@ class IndexBuilder:
     def build(
         self, folder: Path, state: JournalState, stretches: Iterable[Stretch]
     ) -> JournalIndex:
-        """Return the index of the live entries, written to *folder* if that can be written to."""
+        """Return the index of the live entries, written to *folder* if that can be written to.
+
+        Raises IndexDamagedError for a base that is.
+        """
+        for block in self._base.all_rows() if self._base else ():
+            for start in range(0, len(block), _ROW):
+                self._buckets[block[start]] += block[start : start + _ROW]
         blocks, fences = list[bytes](), list[bytes]()
         rows, count, refs, last = list[bytes](), 0, 0, b""
 

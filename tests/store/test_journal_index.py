@@ -201,6 +201,16 @@ def test_an_index_with_a_turned_bit_or_cut_changes_no_answer(
     assert answers(test_journal.journal(folder)) == expected
 
 
+def test_a_damaged_index_does_not_stop_an_import(tmp_path: Path) -> None:
+    staged(tmp_path)
+    path = tmp_path / "journal" / NAME
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-3] + b"???")
+    rows = [entry("set", f"catalog/C{n}", {"Name": "x" * 90}) for n in range(20)]
+    assert test_journal.journal(tmp_path).add_segment(iter(rows)) == 20
+    assert answers(test_journal.journal(tmp_path)) == answers_without_index(tmp_path)
+
+
 def test_an_old_index_holds_for_what_it_has_seen(tmp_path: Path) -> None:
     """At each point of a journal's life the index of an earlier point is put back."""
     book = test_journal.journal(tmp_path)
