@@ -64,7 +64,7 @@ class IndexedJournalMachine(test_journal.JournalMachine):
 
 TestIndexedJournalMachine = IndexedJournalMachine.TestCase
 TestIndexedJournalMachine.settings = settings(
-    max_examples=15, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=15, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 
@@ -183,20 +183,24 @@ def test_an_index_that_is_not_ours_changes_no_answer(
     assert answers(test_journal.journal(tmp_path)) == expected
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes, object]:
+    """A journal with its index, the index's bytes, and the answers."""
+    folder = tmp_path_factory.mktemp("whole")
+    staged(folder)
+    return folder, (folder / "journal" / NAME).read_bytes(), answers_without_index(folder)
+
+
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_an_index_with_a_turned_bit_or_cut_changes_no_answer(
-    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+    whole: tuple[Path, bytes, object], data: st.DataObject
 ) -> None:
-    folder = tmp_path_factory.mktemp("turned")
-    staged(folder)
-    expected = answers_without_index(folder)
-    path = folder / "journal" / NAME
-    whole = path.read_bytes()
-    place = data.draw(st.integers(0, len(whole) - 1))
+    folder, index, expected = whole
+    place = data.draw(st.integers(0, len(index) - 1))
     cut = data.draw(st.booleans())
-    turned = whole[:place] + bytes([whole[place] ^ (1 << place % 8)]) + whole[place + 1 :]
-    path.write_bytes(whole[:place] if cut else turned)
+    turned = index[:place] + bytes([index[place] ^ (1 << place % 8)]) + index[place + 1 :]
+    (folder / "journal" / NAME).write_bytes(index[:place] if cut else turned)
     assert answers(test_journal.journal(folder)) == expected
     assert answers(test_journal.journal(folder)) == expected
 
@@ -318,7 +322,7 @@ EDITS = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     parts=st.lists(st.lists(EDITS, min_size=1, max_size=9), min_size=1, max_size=6),
     dropped=st.sets(st.integers(1, 40), max_size=12),
