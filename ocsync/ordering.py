@@ -55,6 +55,12 @@ _INDEPENDENT = frozenset(
 """The kinds whose edits matter to others only where they create an entity, or refer to one."""
 
 
+def are_unrelated(kinds: Collection[str]) -> bool:
+    """Return whether edits of *kinds*, if there are no others, never depend on another ref's."""
+    referred = {reference.kind for name in kinds for reference in KINDS[name].references}
+    return _INDEPENDENT.issuperset(kinds) and referred.isdisjoint(kinds)
+
+
 class Barrier(NamedTuple):
     """The limit of a fold: an entry must not be folded with earlier ones of its ref.
 

@@ -55,6 +55,7 @@ def register(app: typer.Typer) -> None:
         """
         from ocsync.engine.resume.drafting import draft_plan, fingerprint
         from ocsync.engine.session import utc_now
+        from ocsync.ordering import are_unrelated
         from ocsync.render import plan as shown
         from ocsync.risks import find_risks
         from ocsync.schema import read_targets
@@ -62,9 +63,13 @@ def register(app: typer.Typer) -> None:
 
         folder = ctx.folder()
         names = [target.name for found in read_targets(targets or ()) for target in found]
-        drafted = draft_plan(folder.journal.stream(), names)
         if explain:
-            return _explain(ctx, drafted, explain, folder.journal.of_refs([explain]))
+            staged = folder.journal.of_refs([explain])
+            # what is shown has no numbers of steps, which all that is staged decides
+            alone = not (names or ctx.console.json) and are_unrelated(folder.journal.kinds())
+            drafted = draft_plan(staged if alone else folder.journal.stream(), names)
+            return _explain(ctx, drafted, explain, staged)
+        drafted = draft_plan(folder.journal.stream(), names)
         pauses, is_open = folder.read_pauses(), folder.window_locks.is_open
         view = shown.PlanView(
             plan_title(folder), drafted, pauses, _last_rate(folder), utc_now(),

@@ -285,9 +285,13 @@ class Journal:
         end = self._read().state.next_number
         return self.stream(NumberRanges([(end - number, end - 1)]))
 
+    def kinds(self) -> Collection[str]:
+        """Return the kinds of the live entries, perhaps with some that were. Raises Damaged."""
+        return self._read().state.kinds
+
     def of_kinds(self, kinds: Collection[str]) -> Iterator[Entry]:
         """Yield the live entries of *kinds*, in order. Raises Damaged."""
-        if not self._read().state.kinds.isdisjoint(kinds):
+        if not set(kinds).isdisjoint(self.kinds()):
             yield from (e for e in self.stream() if e.ref.partition("/")[0] in kinds)
 
     def with_numbers(self, seqs: Iterable[int]) -> list[Entry]:
