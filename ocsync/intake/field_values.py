@@ -152,6 +152,8 @@ def expand_models(kind: Kind, document: Fields) -> Fields:
 
     See `flatten`; here names may be dotted paths already.
     """
+    if not any(type(value) is dict for value in document.values()):
+        return dict(document)
     flat: Fields = {}
     for path, value in document.items():
         nested = isinstance(value, dict) and "." not in path

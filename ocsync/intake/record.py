@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from ocsync.errors import Problem
-from ocsync.models import Entry
+from ocsync.models import Entry, Ref
+from ocsync.schema import read_ref
+
+
+@lru_cache(2**16)
+def known_ref(text: str) -> Ref:
+    """Return *text*, which must be a ref, as `read_ref` does: a file often repeats one.
+
+    Raises UsageError.
+    """
+    return read_ref(text)
 
 
 class ParsedLine(NamedTuple):

@@ -19,7 +19,7 @@ from ocsync.characters import is_blank
 from ocsync.errors import InputError, Problem, UsageError
 from ocsync.field_paths import split_path
 from ocsync.intake.field_values import expand_models, read_json, read_text, reader_of
-from ocsync.intake.record import InputFile, ParsedLine, Row
+from ocsync.intake.record import InputFile, ParsedLine, Row, known_ref
 from ocsync.models import Entry, Fields, Op, Ref
 from ocsync.schema import (
     ID_PATTERN,
@@ -31,7 +31,6 @@ from ocsync.schema import (
     field_at,
     kind_of,
     make_ref,
-    read_ref,
 )
 
 NULL = r"\N"
@@ -145,7 +144,7 @@ def _plain_reader(
             return None
         try:
             if ref_index >= 0:
-                ref = _known_ref(cells[ref_index])
+                ref = known_ref(cells[ref_index])
                 row_kind = kind_of(ref)
             elif kind and positions:
                 row_kind = kind
@@ -318,16 +317,10 @@ def _parse_ref(
         add_problem(header.ref_index, "ref", "", "is empty")
         return ""
     try:
-        return _known_ref(text)
+        return known_ref(text)
     except UsageError as error:
         add_problem(header.ref_index, "ref", text, error.message)
         return ""
-
-
-@lru_cache(2**16)
-def _known_ref(text: str) -> Ref:
-    """Return *text*, which must be a ref, as `read_ref` does: a file often repeats one."""
-    return read_ref(text)
 
 
 def _ref_from_ids(row: Row, header: _Header, kind: Kind, add_problem: AddProblem) -> Ref:
