@@ -136,6 +136,8 @@ def _plain_reader(
     width, ref_index, prefix = len(header.names), header.ref_index, origin.source_prefix
     ids = header.id_indexes
     positions = [ids[name] for name in kind.ids] if kind and len(ids) == len(kind.ids) else []
+    is_whole = _plain_ref(kind.name).fullmatch if kind and positions else None
+    own_cells = header.cells_of(kind) if kind and positions else ()
     set_by_kind = {k.name: Op.ASSIGN if k.assignment else Op.SET for k in KINDS.values()}
 
     def read(row: Row) -> Entry | None:
@@ -145,17 +147,17 @@ def _plain_reader(
         try:
             if ref_index >= 0:
                 ref = known_ref(cells[ref_index])
-                row_kind = kind_of(ref)
-            elif kind and positions:
-                row_kind = kind
-                ref = "/".join([kind.name, *[cells[i] for i in positions]])
-                if not _plain_ref(kind.name).fullmatch(ref):
+                kind_name, columns = kind_of(ref).name, header.cells_of(kind_of(ref))
+            elif kind and is_whole:
+                kind_name, columns = kind.name, own_cells
+                ref = "/".join([kind_name, *[cells[i] for i in positions]])
+                if not is_whole(ref):
                     return None
             else:
                 return None
             fields: Fields = {}
             expect: Fields = {}
-            for position, path, _, is_expectation, as_type, _ in header.cells_of(row_kind):
+            for position, path, _, is_expectation, as_type, _ in columns:
                 text = cells[position]
                 if not text:
                     continue
@@ -167,7 +169,7 @@ def _plain_reader(
         except (ValueError, UsageError):
             return None
         return Entry(
-            op=set_by_kind[row_kind.name], ref=ref, fields=fields, expect=expect,
+            op=set_by_kind[kind_name], ref=ref, fields=fields, expect=expect,
             source=f"{prefix}{number}",
         )  # fmt: skip
 
