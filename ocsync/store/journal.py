@@ -475,10 +475,11 @@ class Journal:
             live, parts = view.state.live, list(view.parts())
             kept = [part for part in parts if part.content and live.overlaps(part.first, part.last)]
             old = [part for part in parts if part not in kept]
+            used = [part for part in old if live.overlaps(part.first, part.last)]
             own = NumberRanges((part.first, part.last) for part in kept)
-            if len(old) < 2 or (_holds_any(old, live) and not _is_worth_it(old, live.minus(own))):
+            if len(old) < 2 or (used and not _is_worth_it(old, live.minus(own))):
                 return
-            entries = _in_order(self._live_of(part, live) for part in old)
+            entries = _in_order(self._live_of(part, live) for part in used)
             gone = own.minus(live)
             with self._new_segment(view, Segment(next=view.state.next_number)) as write:
                 write([Drop(list(gone))] if gone else [])
@@ -582,11 +583,6 @@ class Journal:
             opened.append(payloads)
         view.take_written(records, list(map(log.line_length, payloads)))
         self._written(view)
-
-
-def _holds_any(parts: Iterable[Stretch | StretchReader], live: NumberRanges) -> bool:
-    """Return whether a staged entry may be in *parts*."""
-    return any(live.overlaps(part.first, part.last) for part in parts)
 
 
 def _is_worth_it(parts: Sequence[Stretch | StretchReader], left: NumberRanges) -> bool:
