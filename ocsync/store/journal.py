@@ -487,6 +487,7 @@ class Journal:
                 self._gather(chain([first], entries))
             for part in old:  # the oldest first: what unstages an entry outlives it
                 files.remove_file(self._folder / part.name)
+            journal_index.remove(self._folder)
             files.sync_folder(self._folder)
             self._read_view = None
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from copy import copy
 from functools import partial
 from hashlib import blake2b
@@ -280,6 +281,13 @@ def load(folder: Path, segments: Sequence[Path]) -> JournalIndex | None:
         if not _is_unchanged(segment, stretch, made[2], may_grow=may_grow):
             return None
     return index
+
+
+def remove(folder: Path) -> None:
+    """Remove the index in *folder*, which no longer holds; one that stays is not believed."""
+    with suppress(OSError, ConfigError):
+        if files.signature(folder / _NAME):
+            files.remove_file(folder / _NAME)
 
 
 def _is_unchanged(segment: Path, stretch: Stretch, made: int, *, may_grow: bool) -> bool:

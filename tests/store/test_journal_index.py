@@ -293,6 +293,16 @@ def test_a_journal_in_which_something_always_stays_is_bounded(tmp_path: Path) ->
     assert len(list((tmp_path / "journal").glob("0*"))) < 6
 
 
+def test_a_journal_whose_edits_were_all_sent_is_as_new(tmp_path: Path) -> None:
+    book = staged(tmp_path)
+    runs = Runs(tmp_path / "runs", pytest.fail)
+    runs.seal(book, RunInfo(id="r"), [one.seq for one in book.entries()])
+    book.compact()
+    [path] = (tmp_path / "journal").iterdir()
+    assert path.stat().st_size < 100
+    assert book.append([entry("set", "catalog/C", {"Name": "new"})])[0].seq == 27
+
+
 def test_an_import_of_which_something_is_staged_stays_known(tmp_path: Path) -> None:
     book = test_journal.journal(tmp_path)
     rows = [entry("set", f"catalog/C{n}", {"Name": "x" * 50}) for n in range(9)]
