@@ -6,11 +6,8 @@ that have no ink, such as the Hangul fillers.
 
 from __future__ import annotations
 
-import re
-
 _INKLESS = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
 """Characters that Unicode counts as letters, marks or symbols although nothing is drawn."""
-_UNSEEN = re.compile(f"[{_INKLESS}]")
 _SURROGATES = range(0xD800, 0xE000)
 
 
@@ -26,7 +23,7 @@ def escape_invisible(text: str, keep: str = "") -> str:
 
     Characters in *keep* stay. A byte of a file name that is not UTF-8 becomes a question mark.
     """
-    if text.isprintable() and not _UNSEEN.search(text):
+    if text.isprintable() and (text.isascii() or not any(c in text for c in _INKLESS)):
         return text
     return "".join(_escape(c) if _is_unseen(c) and c not in keep else c for c in text)
 

@@ -10,7 +10,8 @@ changes leaves the marketplace exactly as sending every entry, one by one, would
   edits of the fields that decide it or that it copies; so is a value with an effect that a later
   one does not undo (a product stays linked to each default supplier it had).
 - adjust: sums up; set then adjust is a set of the sum, adjust then set is the set; after a put that
-  leaves the field to the server it is a second change, to be sent after the first.
+  leaves the field to the server it is a second change, to be sent after the first; so is one of
+  stock after a change of what that is the sum of.
 - assign: replaces an earlier assign whole.
 - across refs: an entry is not folded over one of another ref that depends on the state between (see
   `ordering`); it begins another change, which names the entries that are sent before it.
@@ -28,8 +29,10 @@ import msgspec
 from ocsync.errors import InputError, Problem
 from ocsync.field_paths import (
     MISSING,
+    Absent,
     is_below,
     is_inside_xp_key,
+    join_path,
     json_equal,
     nest,
     split_path,
@@ -38,7 +41,15 @@ from ocsync.field_paths import (
 )
 from ocsync.models import Change, ContradictedExpectation, Entry, Fields, Op, Ref
 from ocsync.ordering import BARRIER_PATHS, Barrier, Ordering
-from ocsync.schema import KINDS, field_at, kind_of, ref_key
+from ocsync.schema import (
+    KINDS,
+    SUMMED_QUANTITY,
+    VARIANT_TRACKING,
+    field_at,
+    ids_of,
+    kind_of,
+    ref_key,
+)
 
 
 def consolidate(entries: Iterable[Entry]) -> list[Change]:
@@ -129,10 +140,12 @@ class _RefAccumulator:
     """The entries of one ref, folded in order.
 
     The request in the making is *op*, *fields* and *sums*. Requests that have to go before it are
-    *finished*; *finished_fields* are the values that these leave in the entity. *has_put* says that
-    one of all is a put, so that fields nobody named are at the server's defaults; *has_side_effect*
-    says that one of *finished* has an effect that nothing later undoes. The first *divided* ones of
-    *finished* are sent whatever comes later, because edits of other refs depend on them.
+    *finished*; *finished_fields* are the values that these leave in the entity, and *finished_sums*
+    what they add to values of the server's own. *has_put* says that one of all is a put, so that
+    fields nobody named are at the server's defaults; *has_side_effect* says that one of *finished*
+    has an effect that nothing later undoes. The first *divided* ones of *finished* are sent
+    whatever comes later, because edits of other refs depend on them. *expect* is what the server
+    must have before the first request; at *null_is_empty* it may have null for 0 or false.
 
     Numbers of entries of the request in the making: *first* is the first one, *replaced* the first
     that replaces all that may have been there, *written* maps a path to the first that wrote it.
@@ -140,19 +153,20 @@ class _RefAccumulator:
 
     __slots__ = (
         "contradicted", "divided", "entries", "expect", "fields", "finished", "finished_fields",
-        "first", "has_put", "has_side_effect", "kind", "op", "ref", "replace", "replaced", "sums",
-        "written",
+        "finished_sums", "first", "has_put", "has_side_effect", "kind", "null_is_empty", "op",
+        "ref", "replace", "replaced", "sums", "written",
     )  # fmt: skip
 
     def __init__(self, ref: Ref) -> None:
         self.ref = ref
         self.kind = kind_of(ref)
         self.finished: list[Change] = []
-        self.finished_fields = _NOTHING
+        self.finished_fields = self.finished_sums = _NOTHING
         self.divided = 0
         self.has_put = False
         self.has_side_effect = False
         self.expect = _NOTHING
+        self.null_is_empty: frozenset[str] = frozenset()
         self.contradicted: tuple[ContradictedExpectation, ...] = ()
         self._begin(Op.SET)
 
@@ -210,7 +224,10 @@ class _RefAccumulator:
         if not self.expect and not self.contradicted:
             return self.finished
         first = msgspec.structs.replace(
-            self.finished[0], expect=self.expect, contradicted=self.contradicted
+            self.finished[0],
+            expect=self.expect,
+            null_is_empty=tuple(sorted(self.null_is_empty)),
+            contradicted=self.contradicted,
         )
         return [first, *self.finished[1:]]
 
@@ -219,7 +236,7 @@ class _RefAccumulator:
             {**self.fields, **entry.fields}
         )
         inherits = self._changes_parent() and any(map(is_inside_xp_key, entry.fields))
-        if self._decides(entry.fields) or drops or inherits:
+        if self._decides(entry.fields) or drops or inherits or self._clears(entry.fields):
             self._finish()
         fields, sums = self.fields, self.sums
         for path, value in entry.fields.items():
@@ -228,8 +245,9 @@ class _RefAccumulator:
             merge(fields, path, value)
 
     def _adjust(self, entry: Entry) -> None:
-        builds = bool(entry.fields.keys() - self.fields.keys())
-        if builds and (self.op is Op.PUT or self._changes_parent()):
+        builds = entry.fields.keys() - self.fields.keys()
+        tracks = SUMMED_QUANTITY in builds and VARIANT_TRACKING in self.fields
+        if builds and (self.op is Op.PUT or self._changes_parent() or tracks):
             self._finish()
         for path, amount in entry.fields.items():
             if path in self.fields:
@@ -238,6 +256,23 @@ class _RefAccumulator:
                 self.sums = self.sums or {}
                 self.sums[path] = self.sums.get(path, 0) + amount
 
+    def _clears(self, fields: Fields) -> bool:
+        """Return whether the request in the making clears an object that *fields* make again.
+
+        If a PATCH merges objects below the top level of xp, which is unknown, only a request of its
+        own takes their old members away (guide/ordercloud.md 7).
+        """
+        if self.op is not Op.SET or not self.fields:
+            return False
+        outer = [
+            join_path(parts[:size])
+            for path, value in fields.items()
+            if is_below(path, "xp") and (parts := split_path(path))
+            for size in range(2, len(parts) + isinstance(value, dict))
+        ]
+        staged = nest(self.fields) if outer else {}
+        return any(not isinstance(value_at(staged, path), dict | Absent) for path in outer)
+
     def _changes_parent(self) -> bool:
         """Return whether the request in the making decides whose values the entity inherits."""
         return self.kind.inherits_from in self.fields
@@ -245,11 +280,11 @@ class _RefAccumulator:
     def _replace(self, entry: Entry) -> None:
         """Start over from a put or an assign.
 
-        It makes earlier entries needless, except for what an earlier put created, and for what
-        edits of other refs depend on.
+        It makes earlier entries needless, except for what an earlier put created (which one that
+        replaces nothing is to create itself), and for what edits of other refs depend on.
         """
         creates = any(made.unless_field for made in self.kind.creates)
-        decided = self.has_put and creates
+        decided = self.has_put and creates and entry.replace
         if self._drops_side_effect(entry.fields) or (decided and self.op is Op.PUT):
             self._finish()
         kept = len(self.finished) if decided or self.has_side_effect else self.divided
@@ -261,7 +296,7 @@ class _RefAccumulator:
         fields = self._as_created(entry) if self.has_put else dict(entry.fields)
         entries = [n for change in needless for n in change.entries] + self.entries
         del self.finished[kept:]
-        self.finished_fields = _NOTHING
+        self.finished_fields = self.finished_sums = _NOTHING
         first, written, replaced = self.first, self.written, self.replaced
         self._begin(entry.op, replace=replace)
         self.first, self.written = first, written
@@ -318,9 +353,14 @@ class _RefAccumulator:
             )
         )
         self.has_side_effect |= self._drops_side_effect({})
+        summed = {path: self._staged_value(path) for path in self.sums}
         self.finished_fields = self.finished_fields or {}
-        for path, value in self.fields.items():
-            merge(self.finished_fields, path, value)
+        for path, value in {**self.fields, **summed}.items():
+            if value is not MISSING:
+                merge(self.finished_fields, path, value)
+            else:
+                amount = self._amount(path)
+                self.finished_sums = {**self.finished_sums, path: amount}
         self._begin(Op.SET)
 
     def expect_current(self, path: str, current: Any) -> tuple[Any, str]:
@@ -331,25 +371,55 @@ class _RefAccumulator:
         staged = self._staged_value(path)
         if staged is not MISSING:
             return staged, ""
-        amount = self.sums.get(path, 0)
-        if amount and current is None:
-            return None, f"is on the server, and a staged adjustment adds {amount} to it"
-        if not json_equal(self.expect.get(path, current), current):
-            value = msgspec.json.encode(self.expect[path]).decode()
+        expected = self.expect.get(path, current)
+        filled_in = current is None and path in self.null_is_empty
+        if not filled_in and not json_equal(expected, current):
+            value = msgspec.json.encode(expected).decode()
             return current, f"is on the server, but a staged edit expects {value}"
-        return current + amount if amount else current, ""
+        amount = self._amount(path)
+        return current if amount is None else (current or 0) + amount, ""
 
     def _expect(self, seq: int, path: str, expected: Any) -> None:
         staged = self._staged_value(path)
         if staged is MISSING:
-            amount = self.sums.get(path, 0)
-            before = expected - amount if amount and isinstance(expected, int | float) else expected
-            self.expect = self.expect or {}
-            staged = self.expect.setdefault(path, before)
-            expected = before
-        is_empty = staged is None and expected in _EMPTY and self._is_omitted(path)
-        if not is_empty and not json_equal(staged, expected):
+            staged = self._expect_of_server(path, expected)
+        filled_in = staged is None and self._may_be_filled_in(path, expected)
+        if not filled_in and not json_equal(staged, expected):
             self.contradicted += (ContradictedExpectation(seq, path, expected, staged),)
+
+    def _expect_of_server(self, path: str, expected: Any) -> Any:
+        """Return the value at *path* as expected so far, with *expected* carried if nothing was.
+
+        Before a sum the server has the difference; where that is 0 it may have null as well. So it
+        may where the entries name another member of a model: they fill in the rest of it.
+        """
+        self.expect = self.expect or {}
+        amount = self._amount(path)
+        if amount is None:
+            if path not in self.expect and self._names_beside(path):
+                self.null_is_empty |= {path}
+            return self.expect.setdefault(path, expected)
+        if isinstance(expected, int | float):
+            before = expected - amount
+            if path not in self.expect:
+                self.expect[path] = before
+                self.null_is_empty |= set() if before else {path}
+            if json_equal(self.expect[path] or 0, before):
+                return expected
+        return (self.expect.get(path) or 0) + amount
+
+    def _names_beside(self, path: str) -> bool:
+        """Return whether the entries name a member of the model that has the field at *path*."""
+        model, _, member = path.partition(".")
+        named = (self.finished_fields, self.finished_sums, self.fields, self.sums)
+        return (
+            bool(member) and model != "xp" and any(is_below(p, model) for one in named for p in one)
+        )
+
+    def _amount(self, path: str) -> Any:
+        """Return the sum of the adjustments of the server's value at *path*; None for none."""
+        sums = [some[path] for some in (self.finished_sums, self.sums) if path in some]
+        return sum(sums) if sums else None
 
     def _staged_value(self, path: str) -> Any:
         """Return the value that the entries leave at *path*; MISSING if the server has it."""
@@ -367,6 +437,19 @@ class _RefAccumulator:
         for name, value in self.fields.items():
             merge(known, name, value)
         return known[path] if path in known else value_at(nest(known), path)
+
+    def _may_be_filled_in(self, path: str, expected: Any) -> bool:
+        """Return whether the server may have *expected* where the entries leave nothing.
+
+        A put that creates a buyer leaves it with its own catalog as the default.
+        """
+        ids = ids_of(self.ref)
+        own = {ids[m.ids[-1]].casefold() for m in self.kind.creates if m.unless_field == path}
+        if self.has_put and isinstance(expected, str) and expected.casefold() in own:
+            return True
+        if expected not in _EMPTY or self._named_value(path) is not MISSING:
+            return False
+        return self._is_omitted(path) or self._names_beside(path)
 
     def _is_omitted(self, path: str) -> bool:
         """Return whether a put or an assign replaces the value at *path* without naming one.

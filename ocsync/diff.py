@@ -5,7 +5,7 @@ A document is the nested JSON that the server answered; None for an entity that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,7 +20,7 @@ from ocsync.field_paths import (
     value_at,
     with_value,
 )
-from ocsync.models import Change, Fields, Op, Ref
+from ocsync.models import Change, Fields, Intent, Op, Ref
 from ocsync.schema import Field, FieldType, Kind, body_ids, field_at, kind_of
 
 Document = dict[str, Any]
@@ -152,8 +152,8 @@ def defaults_of(ref: Ref) -> Document:
 def emptied_by(change: Change, sent: Fields, current: Document | None) -> Fields:
     """Return the fields of *current* that sending a put empties: path -> the value there.
 
-    False, 0 and empty values are left out: a put may end with the same, and so prove nothing. So
-    are all values of what inherits, as that shows another entity's.
+    False, 0 and empty values are left out where no default is known: a put may end with the same,
+    and so prove nothing. So are all values of what inherits, as that shows another entity's.
     """
     if change.op is not Op.PUT or current is None:
         return {}
@@ -170,11 +170,12 @@ def emptied_by(change: Change, sent: Fields, current: Document | None) -> Fields
 
 def falling_to_default(ref: Ref, omitted: Fields) -> Fields:
     """Return those of the values *omitted* by a put that cannot be there after it."""
-    kind = kind_of(ref)
+    defaults = {path: _default(kind_of(ref), path) for path in omitted}
     return {
         path: value
         for path, value in omitted.items()
-        if not is_blank(value) and not _same_value(ref, path, value, _default(kind, path))
+        if not (is_blank(value) and defaults[path] is None)
+        and not _same_value(ref, path, value, defaults[path])
     }
 
 
@@ -222,12 +223,18 @@ def values_before(sent: Iterable[str], current: Document | None) -> Fields:
     return {path: value for path, value in values.items() if value is not MISSING}
 
 
-def with_own_writes(current: Document | None, sent: Fields, was: Fields) -> Document | None:
-    """Return *current* with *sent* in it, if it still shows what *was* there before the write."""
+def with_own_write(current: Document | None, intent: Intent) -> Document | None:
+    """Return *current* with what *intent* wrote in it, if it still shows what was there before.
+
+    What a put left out is at its default then.
+    """
+    sent, was = intent.sent, intent.before
     if not all(json_equal(value_at(current, path), was.get(path)) for path in sent):
         return current
+    kind = kind_of(intent.ref)
+    left = (p for p, value in intent.emptied.items() if json_equal(value_at(current, p), value))
     document: Any = current
-    for path, value in sent.items():
+    for path, value in {**{path: _default(kind, path) for path in left}, **sent}.items():
         document = with_value(document, split_path(path), value)
     return document  # type: ignore[no-any-return]
 
@@ -260,6 +267,19 @@ def _parse_instant(text: str) -> datetime | str:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def unmet_expectations(ref: Ref, expect: Mapping[str, Any], current: Document | None) -> Fields:
-    """Return the expectations that *current* does not meet: path -> the value it has."""
-    return {path: pair["found"] for path, pair in diff(ref, dict(expect), current).items()}
+def unmet_expectations(
+    ref: Ref,
+    expect: Mapping[str, Any],
+    current: Document | None,
+    *,
+    null_is_empty: Container[str] = (),
+) -> Fields:
+    """Return the expectations that *current* does not meet: path -> the value it has.
+
+    At the paths *null_is_empty* null meets an expected 0 or false.
+    """
+    return {
+        path: pair["found"]
+        for path, pair in diff(ref, dict(expect), current).items()
+        if pair["found"] is not None or path not in null_is_empty or not is_blank(pair["wanted"])
+    }

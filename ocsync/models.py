@@ -73,8 +73,9 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     *op* is set, put or assign; delete in a run of deletes. *fields* are absolute values; `xp.a.b`
     paths stay until `xp.a` has been read. *adjust* are sums to add to the server's values. *expect*
-    must hold before the request. *entries* are the numbers of the folded entries, in order; those
-    that it *follows* are of other refs, and are sent before it.
+    must hold before the request; at the paths *null_is_empty* null meets an expected 0 or false, as
+    an earlier entry makes that of it. *entries* are the numbers of the folded entries, in order;
+    those that it *follows* are of other refs, and are sent before it.
     """
 
     op: Op
@@ -82,6 +83,7 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     fields: Fields = {}
     adjust: Fields = {}
     expect: Fields = {}
+    null_is_empty: tuple[str, ...] = ()
     replace: bool = False
     entries: tuple[int, ...] = ()
     follows: tuple[int, ...] = ()

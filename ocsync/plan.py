@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from ocsync.errors import PlanCycle
 from ocsync.models import CREATING_OPS, Change, Op, Ref, Step
-from ocsync.schema import KINDS, ids_of, kind_of, ref_key, references_of, url_of
+from ocsync.schema import KINDS, ImplicitEntity, ids_of, kind_of, ref_key, references_of, url_of
 
 METHODS = {Op.SET: "PATCH", Op.PUT: "PUT", Op.ASSIGN: "POST", Op.DELETE: "DELETE"}
 _RANK = {name: place for place, name in enumerate(KINDS)}
@@ -191,12 +191,21 @@ def created_refs(change: Change) -> list[Ref]:
     """
     if change.op is not Op.PUT:
         return []
-    ids = ids_of(change.ref)
-    return [
-        "/".join([made.kind, *(ids[name] for name in made.ids)])
-        for made in kind_of(change.ref).creates
-        if not change.fields.get(made.unless_field)
-    ]
+    makes = kind_of(change.ref).creates
+    return _refs_made(change.ref, (m for m in makes if not change.fields.get(m.unless_field)))
+
+
+def linked_refs(ref: Ref) -> list[Ref]:
+    """Return the refs that each write of *ref* creates where they are missing.
+
+    A category product brings its catalog product (guide/ordercloud.md 5.2).
+    """
+    return _refs_made(ref, (made for made in kind_of(ref).creates if not made.unless_field))
+
+
+def _refs_made(ref: Ref, makes: Iterable[ImplicitEntity]) -> list[Ref]:
+    ids = ids_of(ref)
+    return ["/".join([made.kind, *(ids[name] for name in made.ids)]) for made in makes]
 
 
 _Group = tuple[str, tuple[str, ...], tuple[str, ...]]

@@ -95,6 +95,22 @@ def crash_resume(shop: Shop, at: CrashPoint, options: ResumeOptions | None = Non
         raise caught.value
 
 
+def keep_state(folder: Path) -> None:
+    """Copy the workspace and the user's data folder to *folder*, for `restore_state`."""
+    data = Path(os.environ["OCSYNC_DATA_DIR"])
+    data.mkdir(exist_ok=True)
+    for kept, path in ((folder / "workspace", Path(".ocsync")), (folder / "data", data)):
+        shutil.copytree(path, kept)
+
+
+def restore_state(folder: Path) -> None:
+    """Put the workspace and the user's data folder back as `keep_state` found them."""
+    data = Path(os.environ["OCSYNC_DATA_DIR"])
+    for kept, path in ((folder / "workspace", Path(".ocsync")), (folder / "data", data)):
+        shutil.rmtree(path, ignore_errors=True)
+        shutil.copytree(kept, path)
+
+
 def crash_points(operations: Iterable[str]) -> list[CrashPoint]:
     """Return the points of *operations* at which a command leaves a different state.
 

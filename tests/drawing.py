@@ -10,7 +10,8 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -48,7 +49,6 @@ from tests.scenarios import (
     after,
     attempt,
     brought_by,
-    in_some_order,
     named_by,
     refuses,
     write_to,
@@ -94,17 +94,42 @@ _WEIGHTS = {
 
 def summable(kind: Kind) -> list[str]:
     """Return the fields of *kind* that can be adjusted."""
-    return [
-        path
-        for path, known in kind.fields.items()
-        if known.type in (FieldType.INTEGER, FieldType.NUMBER) and not known.read_only
-    ]
+    return _fields_of(kind.name).summable
+
+
+class _Fields(NamedTuple):
+    """Fields of a kind: those to adjust, all that edits write, and those that some edits need."""
+
+    summable: list[str]
+    written: list[str]
+    due_in_put: list[str]
+    due_on_assign: list[str]
+
+
+@cache
+def _fields_of(name: str) -> _Fields:
+    fields = KINDS[name].fields
+    numbers = (FieldType.INTEGER, FieldType.NUMBER)
+    written = [
+        path for path, known in fields.items()
+        if not (known.read_only or known.write_only or known.create_only)
+    ]  # fmt: skip
+    on_assign = [path for path in written if fields[path].required_on_assign]
+    in_put = [path for path in written if fields[path].required or path in on_assign]
+    summable = [p for p, known in fields.items() if known.type in numbers and not known.read_only]
+    return _Fields(summable, written, in_put, on_assign)
 
 
 def _given(document: Document, paths: Iterable[str]) -> Document:
     """Return the fields at these paths, as far as they are given."""
     found = {path: value_at(document, path) for path in paths if path != "xp"}
     return {path: value for path, value in found.items() if value is not None}
+
+
+def _overlap(path: str, other: str) -> bool:
+    """Return whether one of two paths is the other or leads to it."""
+    shorter, longer = (path, other) if len(path) < len(other) else (other, path)
+    return longer.startswith(shorter) and longer[len(shorter) :][:1] in ("", ".")
 
 
 class Draw:
@@ -212,9 +237,7 @@ class Draw:
         found: Document = {}
         for name in names:
             path, value = self._xp() if name == "xp" else (name, self._value(kind, name))
-            if not any(
-                f"{a}.".startswith(f"{b}.") for p in found for a, b in ((p, path), (path, p))
-            ):
+            if not any(_overlap(path, other) for other in found):
                 found[path] = value
         return found
 
@@ -230,14 +253,8 @@ class Draw:
             amount = self.chance.randint(-3, 9)
             fields = {path: amount / 4 if kind.fields[path].type is FieldType.NUMBER else amount}
             return Entry(op=op, ref=ref, fields=fields)
-        names = [
-            name for name, known in kind.fields.items()
-            if not (known.read_only or known.write_only or known.create_only)
-        ]  # fmt: skip
-        due = [
-            name for name in names
-            if (op is Op.PUT and kind.fields[name].required) or kind.fields[name].required_on_assign
-        ]  # fmt: skip
+        known = _fields_of(kind.name)
+        names, due = known.written, known.due_in_put if op is Op.PUT else known.due_on_assign
         number = min(len(names), self.chance.randint(int(op is Op.SET), 3))
         now = self.model.rows.get(key_of(ref))
         if op is Op.PUT and now and self.likely(0.3):  # what is there, but for what it leaves out
@@ -444,8 +461,18 @@ def smaller(scenario: Scenario, mode: Mode) -> Iterator[Scenario]:
         for turn in one.rounds:
             fair = fair and is_fair(now, turn, mode)
             now = after(now, turn) if fair else now
-        if fair and not in_some_order(now, one.after):
+        if fair and _accepts(now, one.after):
             yield one
+
+
+def _accepts(model: Model, writes: Iterable[Write]) -> bool:
+    """Return whether *model* takes the *writes* of another writer, and write them."""
+    try:
+        for write in writes:
+            write_to(model, write)
+    except Refused:
+        return False
+    return True
 
 
 def _smaller(scenario: Scenario) -> Iterator[Scenario]:

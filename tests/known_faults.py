@@ -24,7 +24,6 @@ from tests.model import (
     blank,
     key_of,
     kind_of,
-    value_at,
 )
 from tests.scenarios import (
     OWNER,
@@ -37,23 +36,7 @@ from tests.scenarios import (
     settle,
 )
 
-AVOID: dict[str, str] = {
-    "inherited under an undo": "What a child product shows of its parent counts as written by "
-    "others when a run is undone.",
-    "sum before": "A quantity counts as a conflict where it is a sum before the run, though an "
-    "earlier edit ends that.",
-    "brought beside": "A category product that is there already is not sent, although that would "
-    "bring the missing catalog product back.",
-    "created twice": "A put that creates a buyer and is sent again leaves it without the catalog "
-    "that the first one gave it.",
-    "expected of what comes": "An expected value of what another step brings into being counts as a "
-    "conflict, until the next resume.",
-    "null expected": "An expected value after a sum that began with null counts as a conflict.",
-    "null under a sum": "The undo of a sum that began with null ends with 0.",
-    "sum under an undo": "The undo of stock that is the sum over variants is refused, or left out.",
-    "null default": "The undo of a put puts a default in the place of a null.",
-    "first price breaks": "The undo of the first price breaks is refused: they cannot be cleared.",
-}
+AVOID: dict[str, str] = {}
 """What each fault is."""
 
 
@@ -87,82 +70,7 @@ def deep_keys(entry: Entry) -> set[str]:
     return {path.split(".")[1] for path in entry.fields if path.count(".") > 1}
 
 
-def _decided(kind: Kind) -> set[str]:
-    """Return the fields by which a put decides whether it brings something else into being."""
-    return {made.unless_field for made in kind.creates if made.unless_field}
-
-
-def _inherited(case: Case) -> bool:
-    edits = [entry for entry in (*case.mine, case.entry) if entry.ref.startswith("product/")]
-    parents = [entry.fields.get("ParentID") for entry in edits]
-    return case.mode.undo and any([*parents, edits and value_at(case.there, "ParentID")])
-
-
-def _sum_before(case: Case) -> bool:
-    return STOCK in case.entry.fields and bool(value_at(case.there, TRACKING))
-
-
-def _brought_beside(case: Case) -> bool:
-    lacks = any(not case.before.has(ref) for ref in brought_by(case.entry.ref))
-    return case.kind.assignment and case.there is not None and lacks
-
-
-def _created_twice(case: Case) -> bool:
-    creates = case.entry.op is Op.PUT and case.there is None
-    return case.mode.faults and creates and bool(_decided(case.kind) - case.entry.fields.keys())
-
-
-def _expected_new(case: Case) -> bool:
-    made = any(one.op in (Op.PUT, Op.ASSIGN) for one in case.mine)
-    return bool(case.entry.expect) and case.there is None and not made
-
-
-def _null_expected(case: Case) -> bool:
-    if case.there is None or any(one.op in (Op.PUT, Op.ASSIGN) for one in case.mine):
-        return False
-    given = {path for one in case.mine if one.op is Op.SET for path in one.fields}
-    return any(
-        value is not None and path not in given and value_at(case.there, path) is None
-        for path, value in case.entry.expect.items()
-    )
-
-
-def _null_under_sum(case: Case) -> bool:
-    sums = case.entry.fields if case.entry.op is Op.ADJUST and case.there else {}
-    return case.mode.undo and any(value_at(case.there, path) is None for path in sums)
-
-
-def _sum_under_undo(case: Case) -> bool:
-    edits = [*case.mine, case.entry]
-    tracks = value_at(case.there, TRACKING) or any(one.fields.get(TRACKING) for one in edits)
-    writes = any(one.op is Op.PUT or STOCK in one.fields for one in edits)
-    return case.mode.undo and case.there is not None and bool(tracks and writes)
-
-
-def _null_default(case: Case) -> bool:
-    if not case.mode.undo or case.entry.op is not Op.PUT or case.there is None:
-        return False
-    known = {path for path, field in case.kind.fields.items() if field.default is not None}
-    return any(value_at(case.there, path) is None for path in known if "." not in path)
-
-
-def _first_breaks(case: Case) -> bool:
-    there = case.there or {"PriceBreaks": True}
-    return case.mode.undo and "PriceBreaks" in case.entry.fields and not there["PriceBreaks"]
-
-
-GUARDS: dict[str, Callable[[Case], bool]] = {
-    "inherited under an undo": _inherited,
-    "sum before": _sum_before,
-    "brought beside": _brought_beside,
-    "created twice": _created_twice,
-    "null expected": _null_expected,
-    "expected of what comes": _expected_new,
-    "null under a sum": _null_under_sum,
-    "sum under an undo": _sum_under_undo,
-    "null default": _null_default,
-    "first price breaks": _first_breaks,
-}
+GUARDS: dict[str, Callable[[Case], bool]] = {}
 """Return whether an edit meets a fault of AVOID."""
 
 
@@ -195,7 +103,8 @@ def is_fair(model: Model, turn: Round, mode: Mode) -> bool:
     """Return whether the program has to bring *turn* to the very end that the model says.
 
     Edits that are refused have to be hopeless, and alone: the program leaves out what depends on
-    them. Where something is deleted below staged edits anything may be refused.
+    them. Where something is deleted below staged edits anything may be refused that no accepted
+    edit writes over.
     """
     try:
         found = settle(model, turn)
@@ -205,8 +114,18 @@ def is_fair(model: Model, turn: Round, mode: Mode) -> bool:
     cases = (Case(found.before, staged[:n], entry, mode) for n, entry in enumerate(staged))
     if not _stageable(turn.edits) or any(map(avoided, cases)):
         return False
-    return bool(turn.deletes) or all(
-        n in found.hopeless and not _is_needed(turn.edits[n], staged) for n in found.refused
+    if turn.deletes:
+        return not any(_is_overwritten(turn.edits[n], found.accepted) for n in found.refused)
+    return all(n in found.hopeless and not _is_needed(turn.edits[n], staged) for n in found.refused)
+
+
+def _is_overwritten(entry: Entry, edits: Iterable[Entry]) -> bool:
+    """Return whether one of *edits* writes what *entry* writes: the two become one request."""
+    whole = (Op.PUT, Op.ASSIGN)
+    return any(
+        entry.op in whole or one.op in whole or not entry.fields.keys().isdisjoint(one.fields)
+        for one in edits
+        if key_of(one.ref) == key_of(entry.ref)
     )
 
 
@@ -216,7 +135,7 @@ def _is_needed(entry: Entry, edits: Iterable[Entry]) -> bool:
     return any(made & {key_of(one.ref), *named_by(one)} for one in edits if one is not entry)
 
 
-PLAIN, FAULTS, UNDO = Mode(), Mode(faults=True), Mode(undo=True)
+PLAIN, FAULTS, LAG, UNDO = Mode(), Mode(faults=True), Mode(lag=True), Mode(undo=True)
 
 
 def edit(op: str, ref: str, fields: dict[str, Any] | None = None, **more: Any) -> Entry:
@@ -239,6 +158,11 @@ PRICE = edit("put", "price-schedule/@S", {"Name": "s"})
 RECORD = edit("put", "inventory/@P/@R", {"AddressID": "@A", "QuantityAvailable": 4})
 OWN = edit("put", "buyer/@B", {"Name": "b"})
 SHELF = edit("put", "category/@C/@K", {"Name": "k"})
+PLACED_IN = edit("assign", "catalog-product/@C/@P")
+BUYER = edit("put", "buyer/@B", {"Name": "b", "DefaultCatalogID": "@C"})
+GIVEN = edit("assign", "catalog-assignment/@C/@B",
+             {"ViewAllCategories": True, "ViewAllProducts": True})  # fmt: skip
+SEEN = edit("assign", "product-assignment/@P/@B")
 PLACED = edit("assign", "category-product/@C/@K/@P")
 
 EXAMPLES: dict[str, Example] = {
@@ -280,6 +204,19 @@ EXAMPLES: dict[str, Example] = {
     "null expected": Example(PLAIN, [PRICE], Round(
         [edit("adjust", "price-schedule/@S", {"MaxQuantity": 3}),
          edit("set", "price-schedule/@S", {"Name": "t"}, expect={"MaxQuantity": 3})])),
+    "rest of a model": Example(PLAIN, [edit("put", "product/@P", {"Name": "p"})], Round(
+        [edit("set", "product/@P", {"Inventory.Enabled": None}),
+         edit("put", "product/@P", {"Name": "x"}, expect={"Inventory.OrderCanExceed": False},
+              replace=True)])),
+    "dropped, then summed": Example(LAG, [
+        edit("put", "product/@P", {"Name": "p", "ShipLength": 2.75})], Round(
+        [edit("put", "product/@P", {"Name": "q"}, replace=True),
+         edit("adjust", "product/@P", {"ShipLength": 0.5})])),
+    "refused, but there": Example(PLAIN, [ITEM, BOOK, PLACED_IN, BUYER, GIVEN, SEEN], Round(
+        [SEEN], writes=["catalog-product/@C/@P"])),
+    "turned on by a put": Example(FAULTS, [
+        HOUSE, ITEM, RECORD, edit("set", "inventory/@P/@R", {"AllowAllBuyers": False})], Round(
+        [edit("put", "inventory/@P/@R", {"AddressID": "@A", "QuantityAvailable": 4}, replace=True)])),
     "null under a sum": Example(UNDO, [PRICE], Round(
         [edit("adjust", "price-schedule/@S", {"MaxQuantity": 3})])),
     "null default": Example(UNDO, [
@@ -291,6 +228,7 @@ EXAMPLES: dict[str, Example] = {
 RULES: list[dict[str, Any]] = [
     {"method": "PUT", "path": "/catalogs/", "status": 500, "times": 8},
     {"method": "PUT", "path": "/buyers/", "status": 504, "times": 1, "effect": True},
+    {"method": "PUT", "path": "/inventoryrecords/", "status": 500, "times": 1},
 ]
 """The faults of the examples with faults."""
 

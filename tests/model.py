@@ -587,6 +587,51 @@ def differences(
     return lines
 
 
+IRREVOCABLE = {"PriceBreaks", "Inventory"}
+"""The fields that no request may bring back to what they were."""
+
+
+def irrevocable(before: Model, after: Model) -> set[tuple[str, str]]:
+    """Return what no request brings back to what it was *before*: refs in lower case, and fields.
+
+    Price breaks are never cleared once there are any, nor inventory settings, so that those of the
+    parent would show again. Own settings that are the same as the parent's count as the parent's.
+    A put takes the stock beside records that came into being with it: it cannot be written then.
+    """
+    found = set()
+    slim = without_inherited(before)
+    for key in before.rows.keys() & after.rows.keys():
+        old, shown, new = slim.rows[key].document, before.rows[key], after.rows[key].document
+        if new.get("PriceBreaks") and not old.get("PriceBreaks"):
+            found.add(("/".join(key), "PriceBreaks"))
+        stock = value_at(before.rows[key].document, STOCK)
+        if stock and after.records_of(shown.ref) and not before.records_of(shown.ref):
+            found.add(("/".join(key), "Inventory"))
+        inherits = key[0] == "product" and shown.document["ParentID"]
+        settings = before.shown(shown.ref)["Inventory"] if inherits else None
+        if settings and new["Inventory"] and not old["Inventory"]:
+            found.add(("/".join(key), "Inventory"))
+    return found
+
+
+def without_inherited(model: Model) -> Model:
+    """Return *model* without a child's own values that are the same as its parent's.
+
+    No read tells them from inherited ones.
+    """
+    slim = model.copy()
+    for key, row in model.rows.items():
+        parent = model.rows.get(("product", str(row.document.get("ParentID")).casefold()))
+        if key[0] == "product" and parent:
+            theirs, xp = parent.document, parent.document["xp"] or {}
+            own = {name: None if value == theirs[name] else value
+                   for name, value in row.document.items()}  # fmt: skip
+            keys = row.document["xp"] or {}
+            own["xp"] = {n: value for n, value in keys.items() if n not in xp or value != xp[n]}
+            slim.rows[key] = row._replace(document=own)
+    return slim
+
+
 @cache
 def _compared_names(name: str) -> list[str]:
     fields = KINDS[name].fields if name in KINDS else {}

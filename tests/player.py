@@ -20,6 +20,7 @@ from ocsync.errors import ExitCode
 from tests.builders import HTTP, Result, Shop
 from tests.conftest import Run
 from tests.model import (
+    IRREVOCABLE,
     LINK,
     Document,
     Entry,
@@ -28,9 +29,11 @@ from tests.model import (
     body_ids,
     delete_url_of,
     differences,
+    irrevocable,
     kind_of,
     named_in,
     url_of,
+    without_inherited,
 )
 from tests.scenarios import (
     OWNER,
@@ -41,7 +44,9 @@ from tests.scenarios import (
     Settled,
     Write,
     attempt,
+    brought_by,
     in_some_order,
+    is_there,
     meddled,
     record_of,
     settle,
@@ -271,7 +276,7 @@ class Player:
             self._tell(prefix, f"refused, and not staged any more: {found.records(wrong)}")
         done = [found.edits[n] for n in found.staged if n not in stays]
         model = found.before.copy()
-        taken = [attempt(model, entry) for entry in done]
+        taken = [attempt(model, entry) or is_there(model, entry) for entry in done]
         refs = {entry.ref for entry, is_taken in zip(done, taken, strict=True) if is_taken}
         # one that is refused may be folded with others of its ref that are not
         for write in in_some_order(model, [entry for entry in done if entry.ref not in refs]):
@@ -311,37 +316,51 @@ class Player:
         """Undo the runs of the last round, the last one first, and delete what they created.
 
         All is as before then, but for what another writer has changed since and what says it stays.
-        No request fails meanwhile: a value that was there before, and is there again, does not show
-        whether a write without an answer took effect where reads may be stale.
         """
-        self._trouble.replace_rules([])
         others: set[str] = set()
+        ends = {prefix: model.copy() for prefix, model in self.models.items()}
         for prefix, scenario in self._scenarios.items():
             was = self.models[prefix].copy()
             for write in scenario.after:
                 self._write(write)
                 write_to(self.models[prefix], write)
             others |= {ref for ref, _ in differences(was, self.models[prefix])}
+        others |= {came.casefold() for ref in others for came in _coming_with(ref)}
         made: list[str] = []
+        told: set[tuple[str, str]] = set()
         for run in reversed(self._runs):
             stops = (0, ExitCode.PARTLY, ExitCode.CONFLICT)
             found = self._ocsync("rollback", run, "--settle", "30s", "--json", stops=stops).data
             made += found["made"]
+            told |= {(lost["ref"].casefold(), text.split()[0].partition(".")[0])
+                     for lost in found["lost"] for text in lost["what"] if "stays" in text}  # fmt: skip
             for one in found["conflicts"]:
                 if one["ref"].casefold() not in others:
                     self._tell(prefix_of(one["ref"]), f"its undo is a conflict: {one}")
             backs = [entry_of(one) for one in found["staged"]]
-            others |= {  # what they name may be gone
-                entry.ref.casefold()
-                for entry in backs
-                if any(ref.casefold() in others for ref in named_in(entry.ref, entry.fields))
-            }
+            others |= blocked_by(others, backs)
             self._take_back(backs, made, others)
         others |= self._unmake(made)
         for prefix, model in self.models.items():
-            for ref, line in differences(self._before[prefix], model, emptied):
-                if ref not in others and not ref.startswith(BESIDE):
+            before = self._before[prefix]
+            stays = irrevocable(before, ends[prefix])
+            others |= children_of(others, before, model)
+            slim = (without_inherited(before), without_inherited(model))
+            summed = {  # their sum is another one by now
+                ref
+                for ref, _ in (*told, *differences(*slim, emptied))
+                if any(one in others for m in (before, model) for one in records_below(ref, m))
+            }
+            for ref, line in differences(*slim, emptied):
+                name = line.split()[0]
+                stock = name == "Inventory" and ref in summed
+                lost = stock or {(ref, name)} & told & stays
+                if not lost and ref not in others and not ref.startswith(BESIDE):
                     self._tell(prefix, f"not undone: {ref} {line}")
+            for ref, name in told - stays:
+                mine = prefix_of(ref) == prefix and name in IRREVOCABLE
+                if mine and ref not in others and ref not in summed:
+                    self._tell(prefix, f"told as lost: {name} of {ref}")
 
     def _take_back(
         self, backs: Sequence[Entry], made: Sequence[str], others: Container[str]
@@ -391,6 +410,45 @@ def prefix_of(ref: str) -> str:
     return ref.split("/")[1].casefold().partition("-")[0] + "-"
 
 
+def _coming_with(ref: str) -> list[str]:
+    """Return what comes into being with *ref*, and stays with it."""
+    return [] if ref.startswith(f"{LINK}/") else brought_by(ref)
+
+
+def blocked_by(refs: Container[str], entries: Sequence[Entry]) -> set[str]:
+    """Return the refs of *entries*, in lower case, that name one of *refs*, or another such ref.
+
+    What they name may be gone, and what waits for them is not sent then.
+    """
+    found: set[str] = set()
+    more = True
+    while more:
+        names = {
+            entry.ref.casefold()
+            for entry in entries
+            for ref in named_in(entry.ref, entry.fields)
+            if ref.casefold() in refs or ref.casefold() in found
+        }
+        more = names > found
+        found |= names
+    return found
+
+
+def records_below(ref: str, model: Model) -> list[str]:
+    """Return the inventory records, in lower case, whose sum the stock of *ref* is in *model*."""
+    return [row.ref.casefold() for row in model.records_of(ref)]
+
+
+def children_of(refs: Container[str], *models: Model) -> set[str]:
+    """Return the refs, in lower case, of the products whose parent is one of *refs*."""
+    rows = [row for model in models for row in model.of_kind("product")]
+    return {
+        row.ref.casefold()
+        for row in rows
+        if f"product/{row.document['ParentID']}".casefold() in refs
+    }
+
+
 def entry_of(shown: Document) -> Entry:
     """Return an entry as a command shows it."""
     more = {name: shown[name] for name in ("fields", "expect", "replace") if name in shown}
@@ -400,9 +458,12 @@ def entry_of(shown: Document) -> Entry:
 def emptied(document: Document) -> Document:
     """Return *document* without flags that are off and without inventory settings that are 0.
 
-    The platform fills these in beside what a run writes, and no edit makes them null again.
+    The platform fills these in beside what a run writes, and no edit makes them null again. Nor
+    does stock count that is the sum over variants.
     """
-    inventory = document.get("Inventory") or {}
+    inventory = dict(document.get("Inventory") or {})
+    if inventory.get("VariantLevelTracking"):
+        inventory.pop("QuantityAvailable", None)
     kept = {name: value for name, value in inventory.items() if value not in (False, 0)}
     slim = {**document, "Inventory": kept or False}
     return {name: value for name, value in slim.items() if value is not False}

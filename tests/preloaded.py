@@ -17,5 +17,5 @@ for _name in (
     *(name for name in _MODULES if not name.startswith(_RARE)),
 ):  # fmt: skip
     import_module(_name)
-tree()
+list(tree().commands.values())
 gc.freeze()  # the first collection in a process would copy every page

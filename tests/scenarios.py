@@ -112,6 +112,13 @@ def attempt(model: Model, entry: Entry) -> bool:
     return True
 
 
+def is_there(model: Model, entry: Entry) -> bool:
+    """Return whether *model* has what *entry* assigns: nothing needs to be sent, or can be refused."""
+    row = model.rows.get(key_of(entry.ref))
+    assigned = {**dict.fromkeys(kind_of(entry.ref).fields), **entry.fields}
+    return entry.op is Op.ASSIGN and row is not None and row.document == assigned
+
+
 def write_to(model: Model, write: Write) -> None:
     """Let another writer write to *model*. Raises Refused."""
     if isinstance(write, str):
@@ -151,7 +158,9 @@ def settle(model: Model, turn: Round) -> Settled:
     for one in turn.meddling:
         _meddle(before, one)
     now = before.copy()
-    refused = [n for n in staged if not attempt(now, turn.edits[n])]
+    refused = [
+        n for n in staged if not attempt(now, turn.edits[n]) and not is_there(now, turn.edits[n])
+    ]
     refs = [key_of(turn.edits[n].ref) for n in staged]
     hopeless = [
         n

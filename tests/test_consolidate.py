@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ocsync.consolidate import consolidate
+from ocsync.diff import unmet_expectations
 from ocsync.models import Change, ContradictedExpectation, Entry, Op
 from tests.builders import entry, numbered
 
@@ -39,9 +40,6 @@ CASES: dict[str, tuple[list[Entry], dict[str, Any], dict[str, Any]]] = {
     "paths side by side stay": (
         [set_({"xp.a.b": 2}), set_({"xp.a.c": 1})], {"xp.a.b": 2, "xp.a.c": 1}, {},
     ),
-    "a path through a value makes it an object": (
-        [set_({"xp.a.b": 2}), set_({"xp.a.b.c": 1})], {"xp.a.b": {"c": 1}}, {},
-    ),
     "sums add up": (
         [entry("adjust", REF, {QUANTITY: 2}), entry("adjust", REF, {QUANTITY: -5})],
         {}, {QUANTITY: -3},
@@ -65,6 +63,19 @@ def test_entries_fold_into_one_change(case: str) -> None:
 
     assert (change.fields, change.adjust) == (fields, sums)
     assert change.entries == tuple(range(1, len(entries) + 1))
+
+
+@pytest.mark.parametrize("value", [None, 2, [1]])
+@pytest.mark.parametrize(("first", "then"), [
+    ("xp.a", {"xp.a.b": 1}), ("xp.a", {"xp.a": {"b": 1}}), ("xp.a.b", {"xp.a.b.c.d": 1}),
+])  # fmt: skip
+def test_an_object_is_cleared_before_it_is_made_again(
+    first: str, then: dict[str, Any], value: Any
+) -> None:
+    """A PATCH that merges below the top level of xp would keep its old members."""
+    changes = net(set_({first: value}), set_(then))
+
+    assert [change.fields for change in changes] == [{first: value}, then]
 
 
 def test_a_put_replaces_and_later_sets_fold_into_it() -> None:
@@ -120,7 +131,7 @@ def test_a_put_that_makes_a_catalog_stays_apart_from_what_decides_it() -> None:
     ref = "buyer/B"
     found = net(
         entry("put", ref, {"Name": "a"}), set_({"Active": True}, ref),
-        set_({"DefaultCatalogID": "C"}, ref), entry("put", ref, {"Name": "b"}),
+        set_({"DefaultCatalogID": "C"}, ref), entry("put", ref, {"Name": "b"}, replace=True),
     )  # fmt: skip
     assert [change.op for change in found] == [Op.PUT, Op.PUT]
     assert found[0].fields == {"Name": "a", "Active": True}
@@ -169,6 +180,73 @@ def test_an_expectation_on_what_was_staged_is_checked() -> None:
 def test_an_expectation_after_a_sum_speaks_of_the_base() -> None:
     [change] = net(entry("adjust", REF, {QUANTITY: 4}), set_({"a": 5}, expect={QUANTITY: 10}))
     assert change.expect == {QUANTITY: 6}
+
+
+@pytest.mark.parametrize(("before", "after", "expect", "null_is_empty"), [
+    ({}, {QUANTITY: 3}, {QUANTITY: 0}, (QUANTITY,)),
+    ({}, {QUANTITY: 4}, {QUANTITY: 1}, ()),
+    ({QUANTITY: None}, {QUANTITY: 3}, {QUANTITY: None}, ()),
+    ({QUANTITY: 0}, {QUANTITY: 3}, {QUANTITY: 0}, ()),
+])  # fmt: skip
+def test_a_sum_may_have_begun_with_null(
+    before: dict[str, Any], after: dict[str, Any], expect: dict[str, Any], null_is_empty: Any
+) -> None:
+    [change] = net(entry("adjust", REF, {QUANTITY: 3}, expect=before), set_({"a": 5}, expect=after))
+    assert (change.expect, change.null_is_empty) == (expect, null_is_empty)
+    assert not change.contradicted
+
+
+@pytest.mark.parametrize(("before", "after", "staged"), [
+    ({QUANTITY: None}, {QUANTITY: 4}, 3), ({QUANTITY: 1}, {QUANTITY: 3}, 4), ({}, {QUANTITY: None}, 3),
+])  # fmt: skip
+def test_what_a_sum_cannot_come_to_is_contradicted(
+    before: dict[str, Any], after: dict[str, Any], staged: int
+) -> None:
+    [change] = net(entry("adjust", REF, {QUANTITY: 3}, expect=before), set_({"a": 5}, expect=after))
+    found = ContradictedExpectation(2, QUANTITY, after[QUANTITY], staged)
+    assert change.contradicted == (found,)
+
+
+def test_a_sum_counts_in_the_requests_after_its_own() -> None:
+    ref, number = "product/P", "QuantityMultiplier"
+    first, second = net(
+        entry("adjust", ref, {number: 2}), set_({"DefaultSupplierID": "S1"}, ref),
+        set_({"DefaultSupplierID": "S2"}, ref, expect={number: 5}),
+        entry("adjust", ref, {number: 1}), set_({"Name": "p"}, ref, expect={number: 6}),
+    )  # fmt: skip
+    assert (first.adjust, first.expect, second.adjust) == ({number: 2}, {number: 3}, {number: 1})
+    assert not first.contradicted
+
+
+def test_a_sum_of_stock_begins_with_what_is_shown_once_it_is_no_sum() -> None:
+    ref, stock = "product/P", "Inventory.QuantityAvailable"
+    first, second = net(
+        set_({"Inventory.VariantLevelTracking": False}, ref), entry("adjust", ref, {stock: 3})
+    )
+    assert (first.adjust, second.adjust) == ({}, {stock: 3})
+
+
+@pytest.mark.parametrize(("expected", "found", "meets"), [
+    (False, None, True), (False, False, True), (False, True, False), (True, None, False),
+])  # fmt: skip
+def test_the_rest_of_a_model_may_be_filled_in(expected: bool, found: object, meets: bool) -> None:
+    """The first member that is given makes the others of a null model false."""
+    [change] = net(
+        set_({"Inventory.Enabled": True}, "product/P"),
+        set_({"Name": "p"}, "product/P", expect={"Inventory.OrderCanExceed": expected}),
+    )
+    there = {"Inventory": None if found is None else {"OrderCanExceed": found}}
+    assert not change.contradicted
+    unmet = unmet_expectations(change.ref, change.expect, there, null_is_empty=change.null_is_empty)
+    assert bool(unmet) is not meets
+
+
+def test_a_member_that_is_named_is_not_filled_in() -> None:
+    [change] = net(
+        set_({"Inventory.OrderCanExceed": None}, "product/P"),
+        set_({"Name": "p"}, "product/P", expect={"Inventory.OrderCanExceed": False}),
+    )
+    assert change.contradicted
 
 
 def test_two_expectations_that_contradict_each_other_are_broken() -> None:
@@ -287,6 +365,31 @@ def test_after_a_put_a_flag_without_a_known_default_is_off(expected: object, hol
     )
     assert bool(change.contradicted) is not holds
     assert not change.expect, "the marketplace does not decide it"
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_buyer_that_is_staged_twice_is_created_once(again: bool) -> None:
+    """A second put that replaces the first would drop the catalog that this one brings."""
+    changes = net(
+        entry("put", "buyer/B", {"Name": "a"}),
+        entry("put", "buyer/B", {"Name": "b"}, replace=again),
+    )
+    assert [change.fields["Name"] for change in changes] == (["a", "b"] if again else ["b"])
+
+
+@pytest.mark.parametrize(("named", "expected", "holds"), [
+    ({}, "b", True), ({}, None, True), ({}, "C", False),
+    ({"DefaultCatalogID": None}, "B", True), ({"DefaultCatalogID": "C"}, "B", False),
+])  # fmt: skip
+def test_after_a_put_a_buyer_may_have_its_own_catalog(
+    named: dict[str, Any], expected: object, holds: bool
+) -> None:
+    [change] = net(
+        entry("put", "buyer/B", {"Name": "b", **named}),
+        set_({"Active": True}, "buyer/B", expect={"DefaultCatalogID": expected}),
+    )
+    assert bool(change.contradicted) is not holds
+    assert not change.expect
 
 
 def test_a_put_keeps_what_only_a_creation_sets() -> None:

@@ -3,80 +3,163 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from inspect import cleandoc
 from pathlib import Path
 
 import pytest
 
-from ocsync.cli.app import app
+from ocsync.cli.app import tree
 from ocsync.errors import ExitCode
 from tests.conftest import Run
 from tests.processes import call
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-HEAVY = {
-    "httpx",
-    "aiohttp",
-    "starlette",
-    "uvicorn",
-    "ocsync.emulator",
-    "rich",
-    "msgspec",
-    "asyncio",
-}
-WATCH = f"""
-import sys
-from ocsync.cli.app import run
-code = run(sys.argv[1:])
-print("LOADED", *({HEAVY!r} & sys.modules.keys()))
-sys.exit(code)
-"""
+SERVER = {"starlette", "uvicorn", "ocsync.emulator"}
+NETWORK = {*SERVER, "httpx", "aiohttp", "asyncio", "ssl", "rich", "ocsync.client.factory"}
+"""Modules that only a command needs which signs in, listens, or draws."""
+DATA = {"msgspec", "ocsync.models", "ocsync.schema"}
+WORK = {"ocsync.engine", "ocsync.intake", "ocsync.client", "ocsync.delivery"}
+HEAVY = {*NETWORK, *DATA, *WORK, "hashlib", "platformdirs", "filelock", "tomli_w"}
+SLOW_START = {*HEAVY, "typer", "inspect", "dataclasses", "subprocess", "shutil", "socket"}
 PROFILE = ("--environment", "useast-sandbox", "--client-id", "c", "--secret-env", "S")
+REF = "inventory/P1/R1"
+LOCAL: dict[str, tuple[str, set[str]]] = {
+    "init": ("init", HEAVY - {"tomli_w", "platformdirs"}),
+    "profile add": (f"profile add y {' '.join(PROFILE)}", NETWORK | WORK),
+    "profile list": ("profile list", NETWORK | WORK),
+    "profile show": ("profile show", NETWORK | WORK),
+    "profile use": ("profile use x", HEAVY - {"tomli_w", "platformdirs"}),
+    "profile trust": ("profile trust x --yes", NETWORK | WORK),
+    "profile remove": ("profile remove y --yes", NETWORK | {"ocsync.intake"}),
+    "stage set": (
+        f"stage set {REF} QuantityAvailable=4",
+        NETWORK | {"ocsync.intake.reader", "csv"},
+    ),
+    "stage put": ("stage put catalog/C Name=x", NETWORK | {"ocsync.intake.reader", "csv"}),
+    "stage adjust": (f"stage adjust {REF} QuantityAvailable+=1", NETWORK),
+    "stage assign": ("stage assign catalog-product/C/P", NETWORK),
+    "stage import": ("stage import edits.csv", NETWORK),
+    "stage list": ("stage list", NETWORK | WORK),
+    "stage show": (f"stage show {REF}", NETWORK | {"ocsync.intake", "ocsync.client"}),
+    "stage export": ("stage export -", NETWORK | {"ocsync.engine", "ocsync.client"}),
+    "stage template": ("stage template inventory", NETWORK | {"ocsync.engine", "ocsync.client"}),
+    "plan": ("plan", NETWORK | {"ocsync.intake", "ocsync.client"}),
+    "stage drop": (f"stage drop {REF}", NETWORK | {"ocsync.intake", "ocsync.client"}),
+    "stage clear": ("stage clear --yes", NETWORK | {"ocsync.intake", "ocsync.client"}),
+    "history show": ("history", NETWORK | {"ocsync.intake", "ocsync.client"}),
+    "history prune": (
+        "history prune --keep 1 --dry-run",
+        NETWORK | {"ocsync.intake", "ocsync.client"},
+    ),
+    "expire": ("expire", HEAVY),
+    "listen log": ("listen log", NETWORK),
+    "help": ("help", HEAVY),
+    "status": ("status --offline", HEAVY),
+}
+"""The commands that ask no server: words to run each with, in this order, and what it must not
+load. The other commands are held to what their help needs.
+"""
+ASKS_A_SERVER = {
+    "profile check", "targets", "pause", "resume", "verify", "unpause", "window", "delete",
+    "rollback", "resync", "doctor", "delivery list", "delivery show", "delivery apply",
+    "delivery bind", "delivery unbind", "delivery attach", "delivery detach", "listen http",
+    "listen kafka", "emulator", "demo",
+}  # fmt: skip
+QUICK = ("--version", "status --offline", "status --offline --json", "complete: ocsync stage im")
+"""What the dispatcher answers."""
+_HOST = """
+import os, sys
+
+preload, *lines = sys.argv[1:]
+if preload:
+    from ocsync.cli.app import run
+else:
+    from ocsync.cli.dispatch import answer as run
+for line in lines:
+    read, write = os.pipe()
+    if child := os.fork():
+        os.close(write)
+        with open(read) as answer:
+            sys.stdout.write(answer.read())
+        os.waitpid(child, 0)
+    else:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if line.startswith("complete: "):
+            typed = line.removeprefix("complete: ")
+            os.environ |= {"_OCSYNC_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": typed}
+        code = run(line.split())
+        with open(write, "w") as answer:
+            print(code, *sys.modules, file=answer)
+        os._exit(0)
+    sys.stdout.flush()
+"""
 
 
-def loaded(*words: str) -> set[str]:
-    """The heavy modules that a command loads."""
-    done = subprocess.run(
-        [sys.executable, "-c", WATCH, *words], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, f"`ocsync {' '.join(words)}` failed:\n{done.stdout}{done.stderr}"
-    return set(done.stdout.rpartition("LOADED")[2].split())
+def loaded(lines: Collection[str], *, preload: bool = True) -> dict[str, set[str]]:
+    """The modules that each command line loads, in a process of its own; they run in order."""
+    if not hasattr(os, "fork"):
+        pytest.skip("there is no fork on Windows")
+    command = [sys.executable, "-c", _HOST, "yes" if preload else "", *lines]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = [line.split() for line in done.stdout.splitlines()]
+    codes = {line: code for line, (code, *_) in zip(lines, found, strict=True)}
+    assert {*codes.values()} == {"0"}, f"{codes}\n{done.stderr}"
+    return {line: set(modules) for line, (_, *modules) in zip(lines, found, strict=True)}
 
 
-def refuse(words: Sequence[str], modules: Collection[str]) -> None:
-    """Fail if the command loads one of *modules*."""
-    found = loaded(*words) & set(modules)
-    assert not found, (
-        f"`ocsync {' '.join(words)}` loads {', '.join(sorted(found))}, which is too slow for it; "
-        "import what needs it inside the function that does"
-    )
+def refuse(rows: Mapping[str, Collection[str]], *, preload: bool = True) -> None:
+    """Fail if one of the command lines loads what its row names."""
+    wrong = [
+        f"`ocsync {line}` loads {', '.join(sorted(modules & {*rows[line]}))}"
+        for line, modules in loaded(rows, preload=preload).items()
+        if modules & {*rows[line]}
+    ]
+    text = "which is too slow for it; import what needs it inside the function that does"
+    assert not wrong, "\n".join([*wrong, text])
 
 
-def test_short_commands_load_nothing_heavy(run: Run) -> None:
+def test_commands_load_what_they_need(run: Run) -> None:
+    Path("edits.csv").write_text("ref,QuantityAvailable\ninventory/P2/R1,1\n", encoding="utf-8")
     run("init")
     run("profile", "add", "x", *PROFILE)
-    for words in (["status", "--offline"], ["resume", "--help"], ["--help"]):
-        refuse(words, HEAVY)
+    refuse(dict(LOCAL.values()))
 
 
-def test_planning_loads_no_http(run: Run) -> None:
+def test_help_loads_no_work() -> None:
+    rows = {f"{name} --help": HEAVY for name in commands()}
+    rows["stage template --help"] = HEAVY - DATA  # it lists the kinds
+    refuse({"--help": HEAVY | {"ocsync.cli.stage", "ocsync.cli.init"}, **rows})
+
+
+def test_short_questions_load_no_typer(run: Run) -> None:
     run("profile", "add", "x", *PROFILE)
-    for words in (["plan"], ["stage", "list"], ["history"]):
-        refuse(words, {"httpx", "aiohttp", "starlette", "rich"})
+    refuse(dict.fromkeys(QUICK, SLOW_START), preload=False)
+    refuse({"--version": {*SLOW_START, "re", "typing", "pathlib", "json"}}, preload=False)
+
+
+def test_the_offline_checks_load_no_http(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("S", "x")
+    run("profile", "add", "x", *PROFILE)
+    refuse({"doctor --offline --profile x": NETWORK - {"ssl"}})
+
+
+def test_every_command_is_held_to_something() -> None:
+    assert {*LOCAL, *ASKS_A_SERVER} == {*commands()}
 
 
 def commands() -> list[str]:
     """The names of all commands, as they are typed."""
-    names = [command.name or "" for command in app.registered_commands]
-    for group in app.registered_groups:
-        assert group.typer_instance
-        names += [f"{group.name} {one.name}" for one in group.typer_instance.registered_commands]
-    return names
+    return [
+        " ".join([name, *inner])
+        for name, one in tree().commands.items()
+        for inner in ([[word] for word in one.commands] if hasattr(one, "commands") else [[]])
+    ]
 
 
 DEFAULTS = {"history show": "history"}

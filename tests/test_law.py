@@ -280,7 +280,7 @@ def pair_of(request: pytest.FixtureRequest) -> Any:
         yield one, two
 
 
-@settings(deadline=None, max_examples=50, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
 @given(st.lists(entries(), min_size=1, max_size=8))
 def test_consolidated_and_one_by_one_end_alike(pair_of: Any, sequence: list[Entry]) -> None:
     """What the server refuses one by one is left out: the law speaks of what it accepts."""

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from ocsync.characters import escape_invisible
 from ocsync.errors import Damaged, ExitCode, Interrupted, Refused, UsageError
-from ocsync.render.console import Console, write_text
+from ocsync.render.console import Console
+from ocsync.render.streams import write_text
 from ocsync.store import Workspace
 
 if TYPE_CHECKING:
@@ -38,20 +37,28 @@ _WITHOUT_WORKSPACE = ("init", "doctor", "emulator", "demo", "help")
 """The commands that use no workspace, or tell themselves which one they use."""
 
 
-@dataclass
 class Context:
     """The context of one command: its console, its workspace and its answers to questions."""
 
-    command: str
-    console: Console
-    workspace: Workspace
-    profile_name: str = ""
-    no_input: bool = False
-    yes: bool = False
-    lock_seconds: float = 0.0
-    confirmed: str = ""
-    _warned: set[str] = field(default_factory=set)
-    _opened: tuple[tuple[str, float], ProfileDir] | None = None
+    def __init__(
+        self,
+        command: str,
+        console: Console,
+        workspace: Workspace,
+        profile_name: str = "",
+        *,
+        no_input: bool = False,
+    ) -> None:
+        self.command = command
+        self.console = console
+        self.workspace = workspace
+        self.profile_name = profile_name
+        self.no_input = no_input
+        self.yes = False
+        self.lock_seconds = 0.0
+        self.confirmed = ""
+        self._warned: set[str] = set()
+        self._opened: tuple[tuple[str, float], ProfileDir] | None = None
 
     @classmethod
     def start(
@@ -70,7 +77,8 @@ class Context:
         console = Console(json=json, quiet=quiet, verbose=verbose, no_color=no_color)
         cwd = current_folder() or (Path(os.sep) if command in _WITHOUT_WORKSPACE else None)
         found = Workspace.find(workspace, environ=os.environ, cwd=cwd)
-        context = cls(command, console, found, profile, no_input or bool(os.environ.get("CI")))
+        no_input = no_input or bool(os.environ.get("CI"))
+        context = cls(command, console, found, profile, no_input=no_input)
         for path in found.passed_over if command not in _WITHOUT_WORKSPACE else ():
             from ocsync.store.identity import owner_of
 
@@ -261,6 +269,7 @@ def _stopping(
     when the last write has ended are dropped by *cancel*.
     """
     import asyncio
+    import signal
 
     from ocsync.engine.signals import Signals
     from ocsync.secrets import stop_commands

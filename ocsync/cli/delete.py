@@ -10,6 +10,7 @@ import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.options import (
+    DEFAULT_CONCURRENCY,
     Concurrency,
     Confirm,
     LockTimeout,
@@ -53,7 +54,7 @@ def register(app: typer.Typer) -> None:
         no_count: Annotated[
             bool, typer.Option("--no-count", help="Do not read what goes along; for thousands.")
         ] = False,
-        concurrency: Concurrency = 16,
+        concurrency: Concurrency = DEFAULT_CONCURRENCY,
         max_rate: MaxRate = 0.0,
         yes: Yes = False,
         confirm: Confirm = "",

@@ -27,10 +27,12 @@ _RUN_LIMIT, _STEP_LIMIT = 20, 50
 class _HistoryGroup(TyperGroup):
     """A group whose default command is `show`, for `history` and `history RUN`."""
 
+    default_command = _DEFAULT
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Insert the name of the default command where none is given."""
         if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
-            args = [_DEFAULT, *args]
+            args = [self.default_command, *args]
         return super().parse_args(ctx, args)
 
 
@@ -109,8 +111,8 @@ def register(app: typer.Typer) -> None:
 
 def _run_filter(since: str, state: str, target: str, sort: str) -> RunFilter:
     from ocsync.engine import history
-    from ocsync.engine.session import utc_now
     from ocsync.schema import read_targets
+    from ocsync.store.timestamps import utc_now
 
     for text, choices in ((state, _STATES), (sort, _COMMANDS)):
         if text and text not in choices.split("|"):
@@ -132,9 +134,9 @@ def _run_filter(since: str, state: str, target: str, sort: str) -> RunFilter:
 def _show_list(ctx: Context, runs: list[RunInfo], limit: int | None, *, narrowed: bool) -> None:
     import msgspec
 
-    from ocsync.engine.session import utc_now
     from ocsync.render import history as shown
     from ocsync.render.text import count
+    from ocsync.store.timestamps import utc_now
 
     chosen = runs[: limit or None] if limit is not None else runs
     ctx.console.document("history", {"runs": msgspec.to_builtins(chosen)})
@@ -154,9 +156,9 @@ def _show_run(
 ) -> None:
     import msgspec
 
-    from ocsync.engine.session import utc_now
     from ocsync.models import State
     from ocsync.render import history as shown
+    from ocsync.store.timestamps import utc_now
 
     settled = [state.value for state in State if state.succeeded]
     facts: dict[str, Any] = {

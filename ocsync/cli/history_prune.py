@@ -40,7 +40,7 @@ def register(group: typer.Typer) -> None:
         neither keeps it. What was deleted stays known to stage.
         """
         from ocsync.engine.history import Retention, prunable_runs
-        from ocsync.engine.session import utc_now
+        from ocsync.store.timestamps import utc_now
 
         if keep is None and not older_than:
             raise UsageError("say which stay", hint="--keep 50, or --older-than 90d, or both")
@@ -65,9 +65,9 @@ def register(group: typer.Typer) -> None:
 
 
 def _show_candidates(ctx: Context, runs: list[RunInfo], size: int) -> None:
-    from ocsync.engine.session import utc_now
     from ocsync.render import history as shown
     from ocsync.render.text import count
+    from ocsync.store.timestamps import utc_now
 
     if not runs or ctx.console.json:
         return

@@ -185,8 +185,8 @@ def _register_log(group: typer.Typer) -> None:
         import msgspec
 
         from ocsync.delivery.decoding import distinct_messages
-        from ocsync.engine.session import utc_now
         from ocsync.render import listen as shown
+        from ocsync.store.timestamps import utc_now
 
         start = parse_moment(since) if since else None
         received = ctx.folder().delivery_log.read()

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ocsync.cli.common_options import COMMON_OPTIONS, CommonOption
 from ocsync.cli.context import Context
+from ocsync.cli.durations import read_duration
 from ocsync.cli.help_format import COMMON, Command
 from ocsync.errors import ExitCode
 
@@ -50,61 +52,17 @@ ONLINE_EXITS = (
 """The exit codes of a command that signs in."""
 
 
-def _common_option(*names: str, help: str, env: str, metavar: str | None = None) -> Any:  # noqa: A002 - typer's own word
-    return typer.Option(
-        *names, help=help, metavar=metavar, envvar=env, show_envvar=False, rich_help_panel=COMMON
-    )
+def _declare(option: CommonOption) -> tuple[Any, Any]:
+    """Return a common option as typer declares one: the annotation and the default."""
+    declaration = typer.Option(
+        *option.names, help=option.help, metavar=option.metavar, envvar=option.env,
+        show_envvar=False, rich_help_panel=COMMON,
+    )  # fmt: skip
+    kind = Path | None if option.kind is Path else option.kind
+    return Annotated[kind, declaration], option.default
 
 
-_COMMON_OPTIONS: dict[str, tuple[Any, Any]] = {
-    "json": (
-        Annotated[
-            bool, _common_option("--json", help="Data as JSON on stdout.", env="OCSYNC_JSON")
-        ],
-        False,
-    ),
-    "profile": (
-        Annotated[
-            str,
-            _common_option(
-                "--profile", help="The profile to use.", metavar="NAME", env="OCSYNC_PROFILE"
-            ),
-        ],
-        "",
-    ),
-    "workspace": (
-        Annotated[
-            Path | None,
-            _common_option(
-                "--workspace",
-                help="The .ocsync folder to use.",
-                metavar="DIR",
-                env="OCSYNC_WORKSPACE",
-            ),
-        ],
-        None,
-    ),
-    "quiet": (
-        Annotated[
-            bool, _common_option("--quiet", "-q", help="Only the answer.", env="OCSYNC_QUIET")
-        ],
-        False,
-    ),
-    "verbose": (
-        Annotated[
-            bool, _common_option("--verbose", "-v", help="Every step.", env="OCSYNC_VERBOSE")
-        ],
-        False,
-    ),
-    "no_color": (
-        Annotated[bool, _common_option("--no-color", help="No colour.", env="OCSYNC_NO_COLOR")],
-        False,
-    ),
-    "no_input": (
-        Annotated[bool, _common_option("--no-input", help="Never ask.", env="OCSYNC_NO_INPUT")],
-        False,
-    ),
-}
+_COMMON_OPTIONS = {name: _declare(option) for name, option in COMMON_OPTIONS.items()}
 Yes = Annotated[
     bool, typer.Option("--yes", "-y", help="Answer every question with yes.", envvar="OCSYNC_YES")
 ]
@@ -115,10 +73,15 @@ Confirm = Annotated[
         envvar="OCSYNC_CONFIRM",
     ),
 ]  # fmt: skip
+DEFAULT_CONCURRENCY = 64
+"""The default of `client.Limits`, which is not imported here as it takes long."""
 Concurrency = Annotated[
     int,
-    typer.Option("--concurrency", metavar="N", min=1, max=256, help="Most requests in flight."),
-]
+    typer.Option(
+        "--concurrency", metavar="N", min=1, max=256,
+        help="Most requests in flight; fewer are, while the server refuses some or slows down.",
+    ),
+]  # fmt: skip
 MaxRate = Annotated[
     float,
     typer.Option("--max-rate", metavar="N", min=0, help="Most requests a second; 0: no limit."),
@@ -214,14 +177,7 @@ def parse_duration(text: str, *, unit_needed: bool = False) -> float:
 
     *unit_needed* is for leases and ages: nobody means two seconds by `--for 2`.
     """
-    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
     try:
-        value = float(number) * units[unit]
-    except ValueError:
-        raise typer.BadParameter(f'"{text}" is no time such as 90s, 5m, 2h or 1d') from None
-    if unit_needed and value and text[-1] not in units:
-        raise typer.BadParameter(f'"{text}" has no unit; give a unit, such as 2h or 90s')
-    if not 0 <= value < 10**9:
-        raise typer.BadParameter(f'"{text}" is not a sensible time')
-    return value
+        return read_duration(text, unit_needed=unit_needed)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None

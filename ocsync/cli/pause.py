@@ -39,9 +39,10 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Pause targets; their changes then come as one batch."""
         from ocsync.engine.pause import pausing
-        from ocsync.engine.session import Session, confirm_production, sign_in, utc_now
+        from ocsync.engine.session import Session, confirm_production, sign_in
         from ocsync.pause import PauseState
         from ocsync.schema import read_targets
+        from ocsync.store.timestamps import utc_now
 
         direct, grouped = read_targets(targets)
         ctx.lock_seconds, ctx.confirmed = parse_duration(lock_timeout), confirm

@@ -54,12 +54,12 @@ def register(app: typer.Typer) -> None:
         Works offline; --diff asks the server.
         """
         from ocsync.engine.resume.drafting import draft_plan, fingerprint
-        from ocsync.engine.session import utc_now
         from ocsync.ordering import are_unrelated
         from ocsync.render import plan as shown
         from ocsync.risks import find_risks
         from ocsync.schema import read_targets
         from ocsync.store.summary import unfinished_runs
+        from ocsync.store.timestamps import utc_now
 
         folder = ctx.folder()
         names = [target.name for found in read_targets(targets or ()) for target in found]
@@ -158,9 +158,9 @@ def preflight(
 def _explain(ctx: Context, drafted: PlanDraft, ref: str, staged: list[Entry]) -> ExitCode:
     import msgspec
 
-    from ocsync.engine.session import utc_now
     from ocsync.render import plan as shown
     from ocsync.schema import ref_key
+    from ocsync.store.timestamps import utc_now
 
     steps = [step for step in drafted.plan.steps if ref_key(step.ref) == ref_key(ref)]
     if not steps:

@@ -9,6 +9,7 @@ import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.options import (
+    DEFAULT_CONCURRENCY,
     Concurrency,
     Confirm,
     DeliveryTimeout,
@@ -58,7 +59,7 @@ def register(app: typer.Typer) -> None:
         unpause_anyway: Annotated[
             bool, typer.Option("--unpause-anyway", help="Lift our pauses even if some steps fail.")
         ] = False,
-        concurrency: Concurrency = 16,
+        concurrency: Concurrency = DEFAULT_CONCURRENCY,
         max_rate: MaxRate = 0.0,
         max_wait: Annotated[
             str,

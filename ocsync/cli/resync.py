@@ -9,6 +9,7 @@ import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.options import (
+    DEFAULT_CONCURRENCY,
     Concurrency,
     Confirm,
     LockTimeout,
@@ -56,7 +57,7 @@ def register(app: typer.Typer) -> None:
         dry_run: Annotated[
             bool, typer.Option("--dry-run", "-n", help="Show what would be sent.")
         ] = False,
-        concurrency: Concurrency = 16,
+        concurrency: Concurrency = DEFAULT_CONCURRENCY,
         max_rate: MaxRate = 0.0,
         yes: Yes = False,
         confirm: Confirm = "",

@@ -154,8 +154,8 @@ def register(app: typer.Typer) -> None:
     def show(ctx: Context, ref: Ref) -> None:
         """Show the entries of a ref, in order, and the step they come to."""
         from ocsync.engine.resume.drafting import draft_plan
-        from ocsync.engine.session import utc_now
         from ocsync.render.plan import explain
+        from ocsync.store.timestamps import utc_now
 
         entries = ctx.folder().journal.of_refs([ref])
         if not entries:

@@ -99,12 +99,12 @@ def register(group: typer.Typer) -> None:
         before it stages adjustments again that the same file has left
         staged, or in an unfinished run: they would count twice.
         """
-        from ocsync.engine.session import utc_now
         from ocsync.engine.staging import ImportContent, check_entries, clear_tombstones
         from ocsync.intake import read_file
         from ocsync.intake.column_report import ColumnReport
         from ocsync.intake.reader import FORMATS
         from ocsync.render.stage import repeat_note, repeat_question
+        from ocsync.store.timestamps import utc_now
 
         if form and form not in FORMATS:
             raise UsageError(f'"{form}" is no format', hint=f"one of {', '.join(FORMATS)}")
@@ -227,7 +227,8 @@ def stamp_entries(entries: Iterable[Entry]) -> Iterable[Entry]:
     """Return *entries* with the current time and user."""
     import msgspec
 
-    from ocsync.engine.session import operator, utc_now
+    from ocsync.store.identity import operator
+    from ocsync.store.timestamps import utc_now
 
     at, by = utc_now().isoformat(timespec="seconds"), operator()
     return (msgspec.structs.replace(entry, at=at, by=by) for entry in entries)

@@ -7,18 +7,44 @@ The stack, outermost first, as `open_client` alone puts it together:
     RetryTransport     repeats of attempts, where a repeat is safe; a waiting retry holds no slot
     ThrottleTransport  a slot for each attempt, from one pacer that all workers share
     AiohttpTransport   one round trip
+
+Names are loaded on first use, as the stack takes long to load.
 """
 
 from __future__ import annotations
 
-from ocsync.client.api import Api as Api
-from ocsync.client.api import Identity as Identity
-from ocsync.client.api import Reply as Reply
-from ocsync.client.batch_reads import read_current as read_current
-from ocsync.client.batch_reads import ref_of as ref_of
-from ocsync.client.factory import Connection as Connection
-from ocsync.client.factory import Limits as Limits
-from ocsync.client.factory import open_client as open_client
-from ocsync.client.sync_configs import read_targets as read_targets
-from ocsync.client.sync_configs import request_sync as request_sync
-from ocsync.client.sync_configs import set_paused as set_paused
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ocsync.client.api import Api as Api
+    from ocsync.client.api import Identity as Identity
+    from ocsync.client.api import Reply as Reply
+    from ocsync.client.batch_reads import read_current as read_current
+    from ocsync.client.batch_reads import ref_of as ref_of
+    from ocsync.client.factory import Connection as Connection
+    from ocsync.client.factory import Limits as Limits
+    from ocsync.client.factory import open_client as open_client
+    from ocsync.client.sync_configs import read_targets as read_targets
+    from ocsync.client.sync_configs import request_sync as request_sync
+    from ocsync.client.sync_configs import set_paused as set_paused
+
+_HOMES = {
+    "Api": "api",
+    "Identity": "api",
+    "Reply": "api",
+    "read_current": "batch_reads",
+    "ref_of": "batch_reads",
+    "Connection": "factory",
+    "Limits": "factory",
+    "open_client": "factory",
+    "read_targets": "sync_configs",
+    "request_sync": "sync_configs",
+    "set_paused": "sync_configs",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(name)
+    return getattr(import_module(f"ocsync.client.{_HOMES[name]}"), name)

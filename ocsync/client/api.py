@@ -21,6 +21,7 @@ from ocsync.client.responses import (
     visible_text,
 )
 from ocsync.client.throttle import GateClosed, ThrottleTransport
+from ocsync.client.transport import Server
 from ocsync.errors import GatewayRefusal, LostAnswer, TryLater
 from ocsync.schema import secrets_in
 
@@ -69,27 +70,37 @@ class Api:
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        transport: httpx.AsyncBaseTransport,
         api_url: str,
         auth: OrderCloudAuth,
         throttle: ThrottleTransport,
         max_parallel_reads: int,
         max_wait: float,
     ) -> None:
-        self._client = client
-        self._base = api_url + "/v1"
+        self._transport = transport
+        self._server = Server(api_url, "/v1")
         self._auth = auth
         self._throttle = throttle
         self.max_parallel_reads = max_parallel_reads
         self.max_wait = max_wait  # seconds that one request may wait for retries and throttling
         self.writes_in_flight = 0
-        # seconds that the server's clock is ahead, by its last answer; None without a date
-        self.clock_skew: float | None = None
+        self._last_answer: tuple[httpx.Headers, float] | None = None
 
     @property
     def requests_sent(self) -> int:
         """The number of requests sent so far; every attempt counts."""
         return self._throttle.requests_sent
+
+    @property
+    def clock_skew(self) -> float | None:
+        """The seconds that the server's clock is ahead, by its last answer; None without a date."""
+        if self._last_answer is None:
+            return None
+        headers, received = self._last_answer
+        try:
+            return parsedate_to_datetime(headers["date"]).timestamp() - received
+        except (KeyError, ValueError, TypeError, OverflowError):
+            return None
 
     @property
     def in_flight(self) -> int:
@@ -220,22 +231,32 @@ class Api:
         extensions: Mapping[str, bool] | None = None,
     ) -> httpx.Response:
         self._auth.register_secret(secrets_in(body))
-        request = self._client.build_request(
-            method,
-            self._base + path,
-            params=query,
-            content=None if body is None else msgspec.json.encode(body),
-            headers=None if body is None else {"Content-Type": "application/json; charset=utf-8"},
-            extensions=dict(extensions or {}),
+        content = None if body is None else msgspec.json.encode(body)
+        request: httpx.Request = self._server.request(
+            method, path, query, content, extensions or {}
         )
         writes = method != "GET"
         self.writes_in_flight += writes
         try:
-            response = await self._client.send(request)
+            response = await self._authorized(request)
         finally:
             self.writes_in_flight -= writes
-        self.clock_skew = _clock_skew(response, time.time())
+        self._last_answer = response.headers, time.time()
         return response
+
+    async def _authorized(self, request: httpx.Request) -> httpx.Response:
+        """Send what the auth yields until it is content with an answer, as httpx's client does."""
+        flow = self._auth.async_auth_flow(request)
+        try:
+            request = await anext(flow)
+            while True:
+                response = await self._transport.handle_async_request(request)
+                try:
+                    request = await flow.asend(response)
+                except StopAsyncIteration:
+                    return response
+        finally:
+            await flow.aclose()
 
     def _parse_reply(self, response: httpx.Response, method: str, path: str) -> Reply:
         if response.status_code >= 300:
@@ -256,13 +277,6 @@ class Api:
 def _list_of_texts(claim: Any) -> tuple[str, ...]:
     """Return the texts of a claim that is a text or a list of texts."""
     return tuple(c for c in (claim if isinstance(claim, list) else [claim]) if isinstance(c, str))
-
-
-def _clock_skew(response: httpx.Response, now: float) -> float | None:
-    try:
-        return parsedate_to_datetime(response.headers["date"]).timestamp() - now
-    except (KeyError, ValueError, TypeError, OverflowError):
-        return None
 
 
 def _unexpected_answer(path: str) -> TryLater:

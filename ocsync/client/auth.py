@@ -121,7 +121,7 @@ class OrderCloudAuth(httpx.Auth):
             "client_id": self._client_id,
             "client_secret": secret,
         }
-        extensions = {"repeatable": True, "reads": True}
+        extensions = {"repeatable": True, "reads": True, "sign_in": True}
         return httpx.Request("POST", self._url, data=form, extensions=extensions)
 
     def register_secret(self, secrets: Iterable[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import os
 import ssl
 import time
@@ -12,22 +11,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 
-from ocsync import __version__
 from ocsync.client.api import Api
 from ocsync.client.auth import OrderCloudAuth
 from ocsync.client.pacing import Pacer
 from ocsync.client.proxy import Proxy, is_host, proxy_for
 from ocsync.client.retry import RetryTransport
-from ocsync.client.throttle import ACCEPTED_ENCODINGS, ThrottleTransport
+from ocsync.client.throttle import ThrottleTransport
+from ocsync.client.transport import AiohttpTransport, Origin, origin_of, server_of
 from ocsync.errors import ConfigError
 from ocsync.events import Emit, ignore
-
-_Origin = tuple[str, str, int | None]
-"""The scheme, host and port of a URL."""
 
 
 class Connection(NamedTuple):
@@ -47,7 +41,7 @@ class Limits(NamedTuple):
     seconds for one attempt, above the server's own 30 (guide/ordercloud.md 2.4).
     """
 
-    concurrency: int = 16
+    concurrency: int = 64
     max_rate: float = 0.0
     max_wait: float = 60.0
     timeout: float = 45.0
@@ -69,7 +63,7 @@ async def open_client(
     pace = Pacer(limits.concurrency, limits.max_rate)
     routes = _routes(connection)
     throttle = ThrottleTransport(
-        _RoutedTransport(routes),
+        _RoutedTransport(routes, connect_seconds=limits.timeout),
         pace,
         attempt_seconds=limits.timeout,
         emit=emit,
@@ -82,30 +76,21 @@ async def open_client(
         emit=emit,
         sleep=sleep,
         now=now,
-        proxy_of=lambda url: routes[_origin(url)],
+        proxy_of=lambda url: routes[origin_of(url)],
     )
     token_url = connection.auth_url + "/oauth/token"
     auth = OrderCloudAuth(token_url, connection.client_id, connection.secret, now=now)
-    async with httpx.AsyncClient(
-        transport=retry,
-        auth=auth,
-        timeout=httpx.Timeout(limits.timeout, pool=None),
-        headers={
-            "User-Agent": f"ocsync/{__version__}",
-            "Accept": "application/json",
-            "Accept-Encoding": ", ".join(ACCEPTED_ENCODINGS),
-        },
-        follow_redirects=False,
-        trust_env=False,
-    ) as client:
+    try:
         parallel = 2 * limits.concurrency
-        yield Api(client, connection.api_url, auth, throttle, parallel, limits.max_wait)
+        yield Api(retry, connection.api_url, auth, throttle, parallel, limits.max_wait)
+    finally:
+        await retry.aclose()
 
 
-def _routes(connection: Connection) -> dict[_Origin, Proxy | None]:
+def _routes(connection: Connection) -> dict[Origin, Proxy | None]:
     """Return the proxy of each URL of *connection*. Raises ConfigError for an unusable one."""
     urls = (connection.api_url, connection.auth_url)
-    return {_origin(_parse_url(url)): proxy_for(url) for url in urls}
+    return {origin_of(_parse_url(url)): proxy_for(url) for url in urls}
 
 
 def _parse_url(text: str) -> httpx.URL:
@@ -118,55 +103,27 @@ def _parse_url(text: str) -> httpx.URL:
     return url
 
 
-def _origin(url: httpx.URL) -> _Origin:
-    return url.scheme, url.host, url.port
-
-
 class _RoutedTransport(httpx.AsyncBaseTransport):
     """A transport that sends each request by the proxy of its URL, and nowhere else."""
 
-    def __init__(self, routes: Mapping[_Origin, Proxy | None]) -> None:
+    def __init__(self, routes: Mapping[Origin, Proxy | None], *, connect_seconds: float) -> None:
         schemes = {scheme for scheme, *_ in routes} | {p.scheme for p in routes.values() if p}
         trust = _trust_store() if "https" in schemes else None
-        self._by_proxy = {proxy: _transport(proxy, trust) for proxy in {*routes.values()}}
+        self._by_proxy = {
+            proxy: AiohttpTransport(proxy, trust, connect_seconds=connect_seconds)
+            for proxy in {*routes.values()}
+        }
         self._routes = routes
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Make one round trip. Raises httpx.TransportError."""
-        proxy = self._routes[_origin(request.url)]
+        proxy = self._routes[server_of(request)]
         return await self._by_proxy[proxy].handle_async_request(request)
 
     async def aclose(self) -> None:
         """Close the connections."""
         for transport in self._by_proxy.values():
             await transport.aclose()
-
-
-def _transport(proxy: Proxy | None, trust: ssl.SSLContext | None) -> AiohttpTransport:
-    """Return the transport for one round trip over aiohttp.
-
-    Its session bounds no connections, as the pacer does; it keeps no cookies, reads no netrc, and
-    never repeats a request silently when a kept connection turns out to be dead: the retry
-    transport decides that.
-    """
-
-    def session() -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=25.0, ssl=trust or True)
-        made = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-        made._retry_connection = False
-        return made
-
-    return AiohttpTransport(client=session, verify=trust or False, proxy=_httpx_proxy(proxy))
-
-
-def _httpx_proxy(proxy: Proxy | None) -> httpx.Proxy | None:
-    if proxy is None:
-        return None
-    headers = {}
-    if proxy.username or proxy.password:
-        credentials = base64.b64encode(f"{proxy.username}:{proxy.password}".encode()).decode()
-        headers["Authorization"] = f"Basic {credentials}"  # aiohttp makes it Proxy-Authorization
-    return httpx.Proxy(f"{proxy.scheme}://{proxy.address}", headers=headers)
 
 
 def _trust_store() -> ssl.SSLContext:

@@ -131,10 +131,10 @@ def proxy_refusal(
 
 
 def answer_of_tls_port(response: httpx.Response, url: httpx.URL) -> ConfigError | None:
-    """Return the error for a server that says it was sent plain HTTP on a TLS port, or None."""
+    """Return the error for a 400 that says that plain HTTP was sent on a TLS port, or None."""
     text = response.content[:4096].decode("latin-1").lower()
-    told = url.scheme == "http" and response.status_code == 400
-    return _speaks_tls(url, None) if told and any(w in text for w in _TLS_ON_PLAIN) else None
+    told = url.scheme == "http" and any(words in text for words in _TLS_ON_PLAIN)
+    return _speaks_tls(url, None) if told else None
 
 
 async def _answers_handshake(url: httpx.URL, proxy: Proxy | None) -> bool:

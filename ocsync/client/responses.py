@@ -46,7 +46,8 @@ def decode(body: bytes) -> Any:
         value = decode_json(text)
     except (ValueError, RecursionError):
         return NOT_JSON
-    return NOT_JSON if exceeds_depth(value, MAX_DEPTH) else value
+    may_be_deep = text.count(b"{") + text.count(b"[") > MAX_DEPTH
+    return NOT_JSON if may_be_deep and exceeds_depth(value, MAX_DEPTH) else value
 
 
 def first_error(body: Any) -> tuple[str, str, Any]:

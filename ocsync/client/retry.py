@@ -27,6 +27,7 @@ from ocsync.client.pacing import backoff
 from ocsync.client.proxy import Proxy
 from ocsync.client.responses import error_code
 from ocsync.client.throttle import GateClosed, retry_after
+from ocsync.client.transport import Origin, server_of
 from ocsync.errors import LostAnswer, NotApplied, OcsyncError, TryLater
 from ocsync.events import Emit, Waiting
 
@@ -97,7 +98,7 @@ class RetryTransport(httpx.AsyncBaseTransport):
         self._sleep = sleep
         self._now = now
         self._proxy_of = proxy_of
-        self._answered: set[tuple[str, int | None]] = set()
+        self._answered: set[Origin] = set()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Return the answer, with `attempts` in its extensions.
@@ -109,7 +110,6 @@ class RetryTransport(httpx.AsyncBaseTransport):
         attempt, lost = 0, False
         while True:
             attempt += 1
-            response: httpx.Response | None = None
             asked: float | None = None
             try:
                 response = await self._inner.handle_async_request(request)
@@ -118,10 +118,10 @@ class RetryTransport(httpx.AsyncBaseTransport):
             except httpx.TransportError as error:
                 failure = await self._failure(error, request)
                 wait = backoff(attempt - 1)
-                if not failure.connected and not self._has_answered(request.url):
+                if not failure.connected and server_of(request) not in self._answered:
                     wait = math.inf if attempt >= _MAX_FIRST_CONTACTS else wait
             else:
-                self._answered.add((request.url.host, request.url.port))
+                self._answered.add(server_of(request))
                 self._raise_if_misdirected(response, request.url)
                 verdict = verdict_of(response)
                 if verdict is Verdict.FINAL:
@@ -139,7 +139,7 @@ class RetryTransport(httpx.AsyncBaseTransport):
             too_late = self._now() + wait > request.extensions["deadline"]
             if too_late or (failure.sent and not repeatable):
                 raise _final_error(failure, attempt, asked, lost=lost and _writes(request))
-            if wait >= 1 and not _closes_gate(response):
+            if wait >= 1:
                 self._emit(Waiting(wait, failure.reason))
             await self._sleep(wait)
 
@@ -147,16 +147,13 @@ class RetryTransport(httpx.AsyncBaseTransport):
         """Close the connections."""
         await self._inner.aclose()
 
-    def _has_answered(self, url: httpx.URL) -> bool:
-        return (url.host, url.port) in self._answered
-
     async def _failure(self, error: httpx.TransportError, request: httpx.Request) -> Failure:
         """Return what *error* means. Raises ConfigError where waiting does not end it."""
         proxy = self._proxy_of(request.url)
         if permanent := permanent_error(error, request.url, proxy):
             raise permanent from error
         failure = failure_of(error, request.url, proxy)
-        if failure.sent and not self._has_answered(request.url):
+        if failure.sent and server_of(request) not in self._answered:
             permanent = await misdirected(error, request.url, proxy)
             if permanent:
                 raise permanent from error
@@ -164,7 +161,7 @@ class RetryTransport(httpx.AsyncBaseTransport):
 
     def _raise_if_misdirected(self, response: httpx.Response, url: httpx.URL) -> None:
         """Raise ConfigError for an answer of a proxy that wants a password, or of a TLS port."""
-        error = answer_of_tls_port(response, url)
+        error = answer_of_tls_port(response, url) if response.status_code == 400 else None
         if response.status_code == 407:
             error = proxy_refusal(407, url, self._proxy_of(url))
         if error:
@@ -178,13 +175,6 @@ def _writes(request: httpx.Request) -> bool:
 def _wait_before(asked: float, attempt: int) -> float:
     """Return the seconds to wait when the server *asked* for some; never 0 again and again."""
     return asked if attempt == 1 else max(asked, backoff(attempt - 2, first=0.1, maximum=1.0))
-
-
-def _closes_gate(response: httpx.Response | None) -> bool:
-    """Return whether the answer closes the gate for all, which the throttle reports once."""
-    if response is None or response.status_code not in (429, 503):
-        return False
-    return retry_after(response) is not None
 
 
 def _final_error(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -17,9 +16,6 @@ import httpx
 from ocsync.client.pacing import Pacer
 from ocsync.events import Emit, InFlight, Waiting
 
-MAX_BODY_BYTES = 64 * 1024 * 1024
-"""Bytes of an answer; more than any page of a list can have."""
-ACCEPTED_ENCODINGS = ("gzip", "deflate")
 _REPORT_SECONDS = 0.2
 
 
@@ -42,7 +38,7 @@ _current_turn: ContextVar[_Turn | None] = ContextVar("current_turn", default=Non
 
 
 class ThrottleTransport(httpx.AsyncBaseTransport):
-    """A transport that bounds the requests in flight, and reads each answer whole.
+    """A transport that bounds the requests in flight; *inner* reads each answer whole.
 
     *attempt_seconds* bounds an attempt from its first byte to the last byte of its answer.
     """
@@ -96,8 +92,14 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
         """Make one attempt. Raises httpx.TransportError.
 
         The request's `deadline` bounds how long the server may delay it. Time in our own queue is
-        added to it, as the server does not cause that.
+        added to it, as the server does not cause that. A `sign_in` takes no slot of others: those
+        that hold one may be waiting for its token.
         """
+        if request.extensions.get("sign_in"):
+            await self._wait_for_gate(request.extensions.get("deadline", math.inf))
+            self._pacer.started(self._now())
+            self.requests_sent += 1
+            return await self._attempt(request)
         turn = _current_turn.get()
         if turn and turn.remaining:
             if gated := self._pacer.gate_seconds(self._now()):
@@ -105,7 +107,9 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
             turn.remaining -= 1
             self.requests_sent += 1
             try:
-                return await self._attempt(request)
+                response = await self._attempt(request)
+                turn.remaining += response.status_code == 401  # it is sent again with a new token
+                return response
             finally:
                 if turn.remaining:
                     self._pacer.kept_slot()
@@ -121,11 +125,11 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
         start = self._now()
         try:
             async with asyncio.timeout(self._attempt_seconds):
-                response = await self._read_whole(await self._inner.handle_async_request(request))
+                response = await self._inner.handle_async_request(request)
         except TimeoutError as late:
             self._pacer.failed()
             raise httpx.ReadTimeout(f"no answer within {self._attempt_seconds:.0f} s") from late
-        except (aiohttp.ClientError, OSError) as error:  # what the transport does not translate
+        except (aiohttp.ClientError, OSError) as error:
             self._pacer.failed()
             text = str(error) or type(error).__name__
             raise httpx.RemoteProtocolError(text.splitlines()[0]) from error
@@ -162,48 +166,19 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
                 self._reported_at = now
                 self._emit(InFlight(self._pacer.in_flight, int(self._pacer.window)))
 
-    async def _read_whole(self, response: httpx.Response) -> httpx.Response:
-        try:
-            parts, size = [], 0
-            async for part in response.aiter_raw():
-                size += len(part)
-                if size > MAX_BODY_BYTES:
-                    raise httpx.ReadError(f"the answer is larger than {MAX_BODY_BYTES:,} bytes")
-                parts.append(part)
-        finally:
-            await response.aclose()
-        headers = response.headers.copy()
-        content = _decompress(b"".join(parts), headers.pop("content-encoding", ""))
-        return httpx.Response(response.status_code, headers=headers, content=content)
+    async def _wait_for_gate(self, deadline: float) -> None:
+        while gated := self._pacer.gate_seconds(self._now()):
+            if self._now() + gated > deadline:
+                raise GateClosed(gated)
+            await self._sleep(gated)
 
     def _update_pacer(self, response: httpx.Response, latency: float) -> None:
         if response.status_code in (429, 503):
-            self._pacer.throttled(self._now(), retry_after(response))
+            self._pacer.throttled(self._now(), retry_after(response), latency)
         elif response.status_code >= 500:
             self._pacer.failed()
         else:
             self._pacer.succeeded(self._now(), latency)
-
-
-def _decompress(content: bytes, encoding: str) -> bytes:
-    """Return *content* without its *encoding*.
-
-    One that is mislabelled becomes a text that says so, which no reader takes for JSON. Raises
-    httpx.ReadError for one that is too large.
-    """
-    encoding = encoding.strip().lower()
-    if not content or encoding in ("", "identity"):
-        return content
-    if encoding not in ACCEPTED_ENCODINGS:
-        return f"(it is encoded as {encoding[:20]!r}, which was not asked for)".encode()
-    reader = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
-    try:
-        text = reader.decompress(content, MAX_BODY_BYTES + 1)
-    except zlib.error:
-        return f"(it is labelled {encoding}, but is not {encoding})".encode()
-    if len(text) > MAX_BODY_BYTES:
-        raise httpx.ReadError(f"the answer is larger than {MAX_BODY_BYTES:,} bytes")
-    return text if reader.eof else f"(it is labelled {encoding}, but ends too early)".encode()
 
 
 def retry_after(response: httpx.Response) -> float | None:

@@ -139,8 +139,12 @@ class Emulator:
         raw = await read_body(receive)
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         fault = self.faults.next_fault(scope["method"], path) if self.faults.rules else None
+        market = self.market
         if self.options.latency:
             await asyncio.sleep(self.options.latency)
+        if self.market is not market:  # a reset came: this is no request to what is there now
+            await send_response(scope, send, ApiResponse(503, None), None, 0.0)
+            return
         if fault and fault.action == "revoke":
             self.tokens.revoke_all()
         elif fault and fault.action == "unpause":
@@ -158,9 +162,10 @@ class Emulator:
         if fault and fault.action == "hang":
             await asyncio.sleep(fault.seconds)
         lost = fault is not None and fault.action == "reset"
-        self._log_request(
-            scope, path, raw, 0 if lost else (fault and fault.status) or answer.status
-        )
+        if self.market is market:
+            self._log_request(
+                scope, path, raw, 0 if lost else (fault and fault.status) or answer.status
+            )
         retry_after = wait if self.options.retry_after == "given" else 0.0
         await send_response(scope, send, answer, fault, retry_after)
 

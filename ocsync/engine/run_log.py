@@ -9,17 +9,19 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ocsync.consolidate import merge
 from ocsync.diff import falling_to_default
-from ocsync.engine.session import Session
 from ocsync.errors import ExitCode, first_of
 from ocsync.field_paths import flatten, json_equal, nest
 from ocsync.models import Change, Fields, Intent, Op, Outcome, Ref, State, Step
 from ocsync.plan import created_refs
 from ocsync.schema import field_at, kind_of, ref_key
 from ocsync.store import Run, RunInfo
+
+if TYPE_CHECKING:
+    from ocsync.engine.session import Session
 
 SUCCEEDED = tuple(state for state in State if state.succeeded)
 Kinds = dict[str, dict[str, int]]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ocsync.errors import Conflict, Interrupted, SignInError, UsageError
@@ -14,23 +13,32 @@ from ocsync.events import Emit, Notice, NoticeLevel, StepEnded
 from ocsync.models import Outcome
 from ocsync.schema import KINDS, TARGETS
 from ocsync.store import Pin, ProfileDir
-from ocsync.store.identity import ci_job_url
-from ocsync.store.identity import operator as operator
+from ocsync.store.identity import ci_job_url, operator
 from ocsync.store.profiles import same_place
+from ocsync.store.timestamps import utc_now
 
-if TYPE_CHECKING:  # so that a plan offline does not load the HTTP stack
+if TYPE_CHECKING:  # so that a command that sends nothing does not load the HTTP stack
+    import asyncio
+
     from ocsync.client import Api, Identity
 
 Ask = Callable[[str], bool]
 
 
-def utc_now() -> datetime:
-    """Return the time now, in UTC."""
-    return datetime.now(UTC)
-
-
 def _ask_nobody(question: str) -> bool:
     raise UsageError(f"{question} cannot be asked here")
+
+
+def _sleep(seconds: float) -> Awaitable[None]:
+    import asyncio
+
+    return asyncio.sleep(seconds)
+
+
+def _new_event() -> asyncio.Event:
+    import asyncio
+
+    return asyncio.Event()
 
 
 @dataclass(frozen=True)
@@ -50,10 +58,10 @@ class Session:
     ask_person: Ask = _ask_nobody
     confirm: Callable[[str], None] = lambda _: None
     now: Callable[[], datetime] = utc_now
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    sleep: Callable[[float], Awaitable[None]] = _sleep
     by: str = field(default_factory=operator)
     job: str = field(default_factory=lambda: ci_job_url(os.environ))
-    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    stop: asyncio.Event = field(default_factory=_new_event)
 
     def timestamp(self) -> str:
         """Return the time now, to the second, as the workspace's files write it."""

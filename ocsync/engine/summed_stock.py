@@ -8,12 +8,15 @@ from __future__ import annotations
 from ocsync.diff import Document
 from ocsync.engine.session import Session
 from ocsync.errors import NotFound
-from ocsync.field_paths import value_at
-from ocsync.models import Ref
-from ocsync.schema import KINDS, SUMMED_QUANTITY, ids_of, kind_of
+from ocsync.field_paths import MISSING, nest, value_at
+from ocsync.models import Change, Op, Ref
+from ocsync.schema import KINDS, SUMMED_QUANTITY, VARIANT_TRACKING, ids_of, kind_of
 
-TRACKING = "Inventory.VariantLevelTracking"
-"""The field that makes a product's stock the sum over its variants."""
+
+def ends_tracking(change: Change) -> bool:
+    """Return whether the stock of a product is not the sum over its variants after *change*."""
+    tracks = value_at(nest(change.fields), VARIANT_TRACKING)
+    return change.op is Op.PUT if tracks is MISSING else not tracks
 
 
 async def sum_text(session: Session, ref: Ref, document: Document | None) -> str:
@@ -21,14 +24,19 @@ async def sum_text(session: Session, ref: Ref, document: Document | None) -> str
 
     Raises ApiError when its records cannot be listed.
     """
-    records = KINDS.get(kind_of(ref).quantity_summed_by)
-    if records is None:
+    if not kind_of(ref).quantity_summed_by:
         return ""
-    if value_at(document, TRACKING) is True:
+    if value_at(document, VARIANT_TRACKING) is True:
         return f"{SUMMED_QUANTITY} is the sum over its variants"
+    count = await count_records(session, ref)
+    return f"{SUMMED_QUANTITY} is the sum of its {count:,} inventory records" if count else ""
+
+
+async def count_records(session: Session, ref: Ref) -> int:
+    """Return the number of inventory records whose sum is the stock of *ref*. Raises ApiError."""
+    records = KINDS[kind_of(ref).quantity_summed_by]
     try:
         path = records.collection.format_map(ids_of(ref))
-        count = (await session.api.page(path, {"pageSize": "1"})).total_items
+        return (await session.api.page(path, {"pageSize": "1"})).total_items
     except NotFound:
-        return ""
-    return f"{SUMMED_QUANTITY} is the sum of its {count:,} inventory records" if count else ""
+        return 0

@@ -10,19 +10,18 @@ and the command continues.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
-import shutil
 import sys
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ocsync.characters import escape_invisible, replace_undecodable
-from ocsync.render.ci import Ci, detect_ci, escape_ci_commands, escape_ci_json
+from ocsync.render.streams import write_text
+
+if TYPE_CHECKING:
+    from ocsync.render.ci import Ci
 
 FORMAT = 1
 """The format version of all JSON documents and events; an incompatible change raises it."""
@@ -31,7 +30,7 @@ _ASCII_SIGNS = str.maketrans({
     "‖": "||", "▶": ">", "✓": "ok", "✗": "x", "·": "-", "→": "->", "…": "...", "━": "=", "≈": "~",
     "•": "*",
 })  # fmt: skip
-_NOT_ASCII = re.compile(r"[^\x20-\x7e]+")
+_CI_VARIABLES = ("GITHUB_ACTIONS", "TF_BUILD")
 _SIGN_COLOURS = {
     "‖": "33",
     "▶": "32",
@@ -45,15 +44,22 @@ _SIGN_COLOURS = {
 }
 
 
-@dataclass(frozen=True)
 class Console:
     """The output of a command; with *json* the answer is JSON, and text goes to stderr."""
 
-    json: bool = False
-    quiet: bool = False
-    verbose: bool = False
-    no_color: bool = False
-    ci: Ci | None = field(default_factory=detect_ci)
+    def __init__(
+        self,
+        *,
+        json: bool = False,
+        quiet: bool = False,
+        verbose: bool = False,
+        no_color: bool = False,
+    ) -> None:
+        self.json = json
+        self.quiet = quiet
+        self.verbose = verbose
+        self.no_color = no_color
+        self.ci = _detect_ci()
 
     def print(self, line: str = "", sign: str = "") -> None:
         """Write a line of the answer to stdout, or to stderr with --json."""
@@ -127,7 +133,11 @@ class Console:
 
     def _write_json(self, facts: Mapping[str, Any], stream: TextIO) -> None:
         text = _json_line(facts, stream)
-        write_text(stream, escape_ci_json(text) if self.ci else text, flush=True)
+        if self.ci:
+            from ocsync.render.ci import escape_ci_json
+
+            text = escape_ci_json(text)
+        write_text(stream, text, flush=True)
 
     def _report_to_ci(self, facts: Mapping[str, Any]) -> None:
         if self.ci:
@@ -144,48 +154,34 @@ class Console:
         if stream is sys.stderr:
             write_text(sys.stdout, "", flush=True)  # a log of both streams keeps their order
         if self.ci:
+            from ocsync.render.ci import escape_ci_commands
+
             line = escape_ci_commands(line)
         write_text(stream, fit_encoding(line, stream) + "\n")
 
 
+def _detect_ci() -> Ci | None:
+    """Return the CI that this command runs in; its module is loaded where a variable names one."""
+    if not any(map(os.environ.get, _CI_VARIABLES)):
+        return None
+    from ocsync.render.ci import detect_ci
+
+    return detect_ci()
+
+
 def terminal_columns(stream: TextIO) -> int:
     """Return the columns of text on *stream*, 100 at most; 0 if it is not a terminal."""
-    return min(shutil.get_terminal_size().columns, 100) if stream.isatty() else 0
+    if not stream.isatty():
+        return 0
+    from shutil import get_terminal_size
 
-
-def write_text(stream: TextIO, text: str, *, flush: bool = False) -> None:
-    """Write *text*; if the stream takes no more, discard this and all that follows.
-
-    Output never stops the work: a full disk under a log must not leave a target paused. What was
-    lost, other than to a reader or a terminal that is gone, is in `lost_output`.
-    """
-    try:
-        if text:
-            stream.write(text)
-        if flush:
-            stream.flush()
-    except (OSError, ValueError) as error:
-        if getattr(error, "errno", None) not in (errno.EPIPE, errno.EIO):
-            _LOST[stream] = getattr(error, "strerror", None) or str(error)
-        with suppress(OSError, ValueError):
-            null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, stream.fileno())
-            os.close(null)
-
-
-_LOST: dict[TextIO, str] = {}
-"""The streams that took no more, and why."""
-
-
-def lost_output(stream: TextIO) -> str:
-    """Return why *stream* took no more, and forget it; empty when all was written."""
-    return _LOST.pop(stream, "")
+    return min(get_terminal_size().columns, 100)
 
 
 def _json_line(facts: Mapping[str, Any], stream: TextIO) -> str:
     """Return *facts* as a line of JSON; what cannot be seen is escaped, which changes no value."""
     text = json.dumps(facts, ensure_ascii=False, default=str)
-    text = _NOT_ASCII.sub(_escape_in_json, text)
+    text = re.sub(r"[^\x20-\x7e]+", _escape_in_json, text)
     return (text if _can_encode(stream, text) else json.dumps(facts, default=str)) + "\n"
 
 

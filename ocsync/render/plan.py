@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ocsync.engine.resume.drafting import PlanDraft
 from ocsync.models import Entry, Op, Step
 from ocsync.pause import Pause, PausePhase, PauseState
-from ocsync.plan import count_by_kind, fed_targets
+from ocsync.plan import count_by_kind, fed_targets, linked_refs
 from ocsync.render.text import (
     Line,
     assignment_text,
@@ -262,6 +262,7 @@ def difference_lines(steps: Sequence[Step], preflight: Preflight) -> Iterator[Li
             for path, new in prepared.sent.items()
             if path not in prepared.before or prepared.before[path] != new
         ]
+        changes = changes or [f"creates {ref} again" for ref in linked_refs(step.ref)]
         yield "+" if prepared.absent else "~", f"  {step.ref}  {', '.join(changes)}".rstrip()
     if differing > _REF_LIMIT:
         yield "", f"  ... and {differing - _REF_LIMIT:,} more"

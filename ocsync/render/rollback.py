@@ -87,6 +87,8 @@ def closing_line(rollback: Rollback, *, dry_run: bool) -> Line:
         reasons.append(f"{count(len(rollback.conflicts), 'ref')} changed since (--overwrite REF)")
     if rollback.irreversible:
         reasons.append(f"{count(len(rollback.irreversible), 'ref')} cannot come back")
+    if rollback.incomplete:
+        reasons.append(f"{count(len(rollback.incomplete), 'ref')} only in part")
     return ("✗", f"{text}; {', '.join(reasons)}") if reasons else ("✓", text)
 
 

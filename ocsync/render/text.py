@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
@@ -70,7 +69,11 @@ def assignment_text(path: str, value: Any, sign: str = "=") -> str:
 
 def display_width(text: str) -> int:
     """Return the number of terminal columns that *text* takes; wide characters take two."""
-    return sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
+    if text.isascii():
+        return len(text)
+    from unicodedata import east_asian_width
+
+    return sum(1 + (east_asian_width(c) in "WF") for c in text)
 
 
 def columns(rows: Iterable[Sequence[object]], align: str, gap: int = 2) -> list[str]:

@@ -11,6 +11,7 @@ from ocsync.schema.kinds import INTEGER_MIN as INTEGER_MIN
 from ocsync.schema.kinds import KINDS as KINDS
 from ocsync.schema.kinds import RECORD_KINDS as RECORD_KINDS
 from ocsync.schema.kinds import SUMMED_QUANTITY as SUMMED_QUANTITY
+from ocsync.schema.kinds import VARIANT_TRACKING as VARIANT_TRACKING
 from ocsync.schema.kinds import XP_MAX_BYTES as XP_MAX_BYTES
 from ocsync.schema.kinds import XP_MAX_DEPTH as XP_MAX_DEPTH
 from ocsync.schema.kinds import Field as Field

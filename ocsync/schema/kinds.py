@@ -44,6 +44,7 @@ class Field(NamedTuple):
     setting another value does not remove. *unique*: no other entity that has the field, of any kind,
     may have the same value. *judged_by_references*: whether the platform accepts a
     value depends on what refers to the entity. *required_on_assign*: an assignment must have it.
+    Unless *clearable*, the platform refuses to empty it once it has a value.
     """
 
     type: FieldType
@@ -59,6 +60,7 @@ class Field(NamedTuple):
     unique: bool = False
     judged_by_references: bool = False
     required_on_assign: bool = False
+    clearable: bool = True
 
 
 class Reference(NamedTuple):
@@ -279,7 +281,7 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          referenced_by=(ReferencedBy("buyer", "/buyers", "DefaultCatalogID", "it is a default catalog"),)),
     Kind("price-schedule", "price schedule", ("PriceScheduleID",), "/priceschedules/{PriceScheduleID}", {
             "OwnerID": _CREATE_ONLY_ID, "Name": _NAME, "ApplyTax": _BOOLEAN, "ApplyShipping": _BOOLEAN, "MinQuantity": Field(FieldType.INTEGER, min=1, default=1),
-            "MaxQuantity": _INTEGER, "UseCumulativeQuantity": _BOOLEAN, "RestrictedQuantity": _BOOLEAN, "PriceBreaks": Field(FieldType.LIST),
+            "MaxQuantity": _INTEGER, "UseCumulativeQuantity": _BOOLEAN, "RestrictedQuantity": _BOOLEAN, "PriceBreaks": Field(FieldType.LIST, clearable=False),
             "Currency": Field(FieldType.TEXT, max=3, judged_by_references=True), "SaleStart": Field(FieldType.DATE), "SaleEnd": Field(FieldType.DATE),
             "IsOnSale": Field(FieldType.BOOLEAN, read_only=True), "xp": _XP},
          role_prefix="PriceSchedule", indirect_targets=("products",),
@@ -378,5 +380,7 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
 # fmt: on
 SUMMED_QUANTITY = "Inventory.QuantityAvailable"
 """The field that is a sum where a kind is `quantity_summed_by` records."""
+VARIANT_TRACKING = "Inventory.VariantLevelTracking"
+"""The field that makes a product's stock the sum over its variants."""
 RECORD_KINDS = frozenset(k.quantity_summed_by for k in KINDS.values() if k.quantity_summed_by)
 """The kinds of inventory record."""

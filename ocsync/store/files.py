@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -256,6 +255,8 @@ def remove_file(path: Path) -> None:
 
 def remove_folder(path: Path) -> None:
     """Remove the folder *path* with all that is in it. Raises ConfigError for a link."""
+    import shutil
+
     check_folder(path)
     shutil.rmtree(path)
 

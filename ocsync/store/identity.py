@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 from collections.abc import Mapping
 from pathlib import Path
-from string import Formatter
 
 _JOB_URLS = (
     "{GITHUB_SERVER_URL}/{GITHUB_REPOSITORY}/actions/runs/{GITHUB_RUN_ID}",
@@ -21,6 +18,9 @@ _JOB_URLS = (
 
 def operator() -> str:
     """Return the operator as `name@host`."""
+    import getpass
+    import socket
+
     try:
         name = getpass.getuser()
     except (KeyError, OSError):
@@ -40,6 +40,8 @@ def owner_of(path: Path) -> str:
 
 def ci_job_url(environ: Mapping[str, str]) -> str:
     """Return the address of the present CI job; empty for none."""
+    from string import Formatter
+
     for address in _JOB_URLS:
         names = [name for _, name, _, _ in Formatter().parse(address) if name]
         if all(environ.get(name) for name in names):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
@@ -142,6 +141,8 @@ def read_holder(path: Path) -> Holder | None:
     """Return the holder that the note beside *path* names, or None; the lock is not touched."""
     try:
         note = json.loads(files.read_bytes(holder_path(path)))
+        import socket
+
         who, pid = str(note["who"]), int(note["pid"])
         here = who.rpartition("@")[2] == socket.gethostname()
         return Holder(who, pid, str(note["command"]), str(note["since"]),

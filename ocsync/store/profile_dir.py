@@ -9,8 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import tomli_w
-
 from ocsync.characters import escape_undecodable
 from ocsync.errors import ConfigError, UsageError
 from ocsync.store import files, lock
@@ -373,6 +371,8 @@ def write_toml(path: Path, content: dict[str, Any]) -> None:
 
 def encode_toml(content: dict[str, Any]) -> bytes:
     """Return the bytes of a TOML file; text that is no UTF-8 is escaped."""
+    import tomli_w
+
     return tomli_w.dumps(_storable(content)).encode()
 
 

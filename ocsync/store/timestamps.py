@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 _FIRST_YEAR, _LAST_YEAR = 2, 9998
 """Years; beyond them a time zone's hours may leave the calendar."""
+
+
+def utc_now() -> datetime:
+    """Return the time now, in UTC."""
+    return datetime.now(UTC)
 
 
 def parse_timestamp(text: str) -> datetime:

@@ -10,10 +10,9 @@ workspace must have no links and no files of others, and the profile may not sig
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import unicodedata
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -178,6 +177,8 @@ class Workspace:
             self.use_profile(profile.name)
 
     def _check_name(self, name: str) -> None:
+        import unicodedata
+
         shown = json.dumps(name, ensure_ascii=False)
         if not name.replace("-", "").replace("_", "").isalnum() or name.startswith("-"):
             raise UsageError(f"{shown} cannot be a profile's name", hint=_NAME_HINT)
@@ -302,9 +303,24 @@ def user_data_folder(environ: Mapping[str, str]) -> Path:
     named = environ.get("OCSYNC_DATA_DIR", "")
     if named:
         return Path(named)
+    if folder := _xdg_data_folder(environ):
+        return folder
     from platformdirs import user_data_path
 
     return user_data_path("ocsync", appauthor=False)
+
+
+def _xdg_data_folder(environ: Mapping[str, str]) -> Path | None:
+    """Return the folder that platformdirs names on Linux; None where its rules are needed.
+
+    Importing platformdirs takes as long as a short command does.
+    """
+    if sys.platform != "linux" or "ANDROID_DATA" in environ:
+        return None
+    named, home = environ.get("XDG_DATA_HOME", ""), environ.get("HOME", "")
+    if not (named or home).startswith("/") or named != named.strip():
+        return None
+    return (Path(named) if named else Path(home, ".local/share")) / "ocsync"
 
 
 def _record_key(path: Path) -> str:
@@ -312,4 +328,6 @@ def _record_key(path: Path) -> str:
 
 
 def _fingerprint(content: bytes) -> str:
+    import hashlib
+
     return hashlib.sha256(content).hexdigest()

@@ -99,7 +99,7 @@ def test_nobody_at_the_other_end(ocsync: Run, shop: Shop) -> None:
 def test_an_unexpected_error_leaves_a_file_and_no_traceback(
     ocsync: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("ocsync.store.summary.summarize_journal", lambda *a: 1 / 0)
+    monkeypatch.setattr("ocsync.cli.status_output.summarize_journal", lambda *a: 1 / 0)
     result = ocsync("status", "--offline")
     assert result.code == 1
     assert "ZeroDivisionError" in result.err

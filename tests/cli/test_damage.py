@@ -82,7 +82,7 @@ def turn_small(ocsync: Run, crashed: Path, name: str, every: int) -> None:
 
 @pytest.mark.parametrize("name", SMALL)
 def test_a_turned_bit_is_told_and_not_believed(ocsync: Run, crashed: Path, name: str) -> None:
-    turn_small(ocsync, crashed, name, every=53)
+    turn_small(ocsync, crashed, name, every=101)
 
 
 @pytest.mark.slow
@@ -150,11 +150,21 @@ def test_a_resume_over_any_damage_sends_nothing(ocsync: Run, shop: Shop, crashed
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_a_small_file_cut_anywhere_is_told(ocsync: Run, crashed: Path, name: str) -> None:
+def test_a_small_file_cut_somewhere_is_told(ocsync: Run, crashed: Path, name: str) -> None:
     """They are replaced whole, so a part of one is damage."""
+    cut_small(ocsync, crashed, name, every=19)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SMALL)
+def test_a_small_file_cut_anywhere_is_told(ocsync: Run, crashed: Path, name: str) -> None:
+    cut_small(ocsync, crashed, name, every=2)
+
+
+def cut_small(ocsync: Run, crashed: Path, name: str, every: int) -> None:
     path = next(iter(sorted(crashed.rglob(name))))
     data = path.read_bytes()
-    for cut in range(0, len(data), 7):
+    for cut in range(0, len(data), every):
         path.write_bytes(data[:cut])
         for words in SMALL[name]:
             fair(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 from tests.builders import Result, Shop
 from tests.cli.test_crashes import wait_for_writes
 from tests.conftest import SECRET, Run, add_profile
-from tests.crash_points import CrashPoint, crash, crash_points
+from tests.crash_points import CrashPoint, crash, crash_points, keep_state, restore_state
 from tests.processes import Started
 
 
@@ -301,12 +300,11 @@ def prepared(run: Run, family: Shop) -> None:
     add_profile(run, family)
     for words in STAGED:
         assert run("stage", *words.split()).code == 0
-    shutil.copytree(".ocsync", "kept")
+    keep_state(Path("kept"))
 
 
 def again(family: Shop, seed: dict[str, Any]) -> None:
-    shutil.rmtree(".ocsync")
-    shutil.copytree("kept", ".ocsync")
+    restore_state(Path("kept"))
     family.emulator.reset()
     family.seed(**seed)
 

@@ -14,13 +14,13 @@ import tomli_w
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.builders import Shop
 from tests.cli.test_hostile import fair
 from tests.conftest import Run
 
 FUZZ = settings(
-    max_examples=120, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+    max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
 )
+MORE = settings(FUZZ, max_examples=200)
 REFS = ["inventory/P/R", "product/P", "catalog/C", "category/C/K", "buyer/B", "catalog-assignment/C/B", "product-assignment/P/B",
         "admin-user/U", "inventory/p/R", "inventory/P", "thing/X", "", "catalog/ä", "catalog/" + "x" * 101, "../x", "catalog/C/"]  # fmt: skip
 NAMES = ["QuantityAvailable", "AddressID", "xp.a", "xp.a.b", "xp.a:", "Inventory.QuantityAvailable", "Name", "Active", "ParentID",
@@ -113,14 +113,25 @@ def import_and_look(ocsync: Run, data: bytes, name: str, *words: str) -> None:
     assert ocsync("stage", "clear", "--yes").code == 0
 
 
+KIND = st.sampled_from([(), ("--kind", "inventory"), ("--kind", "product")])
+NAME = st.sampled_from(["x.csv", "x.jsonl", "x.xlsx", "x.txt", "x"])
+
+
 @FUZZ
-@given(tables(), st.sampled_from([(), ("--kind", "inventory"), ("--kind", "product")]))
+@given(tables(), KIND)
 @example(b"", ())
 @example(b"ref", ())
 @example(b'ref,Name\ncatalog/C,"open\n', ())
 @example(b"ref,Name,Name\ncatalog/C,a,b\n", ())
 @example("ref;Name\r\ncatalog/C;ä\r\n".encode("latin-1"), ())
 def test_any_table(ocsync: Run, data: bytes, words: tuple[str, ...]) -> None:
+    import_and_look(ocsync, data, "x.csv", *words)
+
+
+@pytest.mark.slow
+@MORE
+@given(tables(), KIND)
+def test_many_more_tables(ocsync: Run, data: bytes, words: tuple[str, ...]) -> None:
     import_and_look(ocsync, data, "x.csv", *words)
 
 
@@ -133,9 +144,23 @@ def test_any_json_lines(ocsync: Run, data: bytes) -> None:
     import_and_look(ocsync, data, "x.jsonl")
 
 
+@pytest.mark.slow
+@MORE
+@given(json_lines())
+def test_many_more_json_lines(ocsync: Run, data: bytes) -> None:
+    import_and_look(ocsync, data, "x.jsonl")
+
+
 @FUZZ
-@given(st.binary(max_size=200), st.sampled_from(["x.csv", "x.jsonl", "x.xlsx", "x.txt", "x"]))
+@given(st.binary(max_size=200), NAME)
 def test_any_bytes(ocsync: Run, data: bytes, name: str) -> None:
+    import_and_look(ocsync, data, name)
+
+
+@pytest.mark.slow
+@MORE
+@given(st.binary(max_size=200), NAME)
+def test_many_more_bytes(ocsync: Run, data: bytes, name: str) -> None:
     import_and_look(ocsync, data, name)
 
 
@@ -170,8 +195,19 @@ OFFLINE: list[tuple[str, ...]] = [
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_any_toml(ocsync: Run, shop: Shop, name: str) -> None:
+def test_any_toml(ocsync: Run, name: str) -> None:
     """Members of the wrong type, missing, or too many; over the file as it was."""
+    fuzz_toml(ocsync, name, FUZZ)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", SHAPES)
+def test_much_more_toml(ocsync: Run, name: str) -> None:
+    fuzz_toml(ocsync, name, MORE)
+
+
+def fuzz_toml(ocsync: Run, name: str, examples: settings) -> None:
     path = Path(".ocsync") / name
     if "pause" in name:
         ocsync("pause", "inventory")
@@ -181,7 +217,7 @@ def test_any_toml(ocsync: Run, shop: Shop, name: str) -> None:
     kept = path.read_text()
     whole = tomllib.loads(kept)
 
-    @FUZZ
+    @examples
     @given(SHAPES[name], st.booleans())
     def fuzz(odd: dict[str, Any], over: bool) -> None:
         path.write_text(tomli_w.dumps({**whole, **odd} if over else odd))

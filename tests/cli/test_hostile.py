@@ -146,7 +146,7 @@ def test_a_list_without_an_end(deceived: Run, liar: Liar, monkeypatch: pytest.Mo
 
 
 def test_a_body_without_measure(deceived: Run, liar: Liar, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ocsync.client.throttle.MAX_BODY_BYTES", 100_000)
+    monkeypatch.setattr("ocsync.client.transport.MAX_BODY_BYTES", 100_000)
     liar.reply = lambda verb, path: (200, b" " * 300_000)
     result = deceived("resume", "--max-wait", "0", "--settle", "0")
     assert (result.code, "larger than 100,000 bytes" in result.err) == (75, True), result

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ocsync.client import Limits
 from tests.builders import Shop
 from tests.conftest import Run
 
@@ -30,6 +31,13 @@ def test_a_lease_or_an_age_needs_its_unit(ocsync: Run, shop: Shop, words: tuple[
     result = ocsync(*words)
     assert (result.code, "give a unit, such as 2h or 90s" in result.err) == (64, True), result
     assert not shop.paused()
+
+
+def test_as_many_requests_are_in_flight_as_the_help_says(ocsync: Run) -> None:
+    default = Limits().concurrency
+    for command in ("resume", "delete", "resync"):
+        text = " ".join(ocsync(command, "--help").out.split())
+        assert f"[default: {default};" in text.partition("--concurrency")[2][:200]
 
 
 def test_waits_are_still_plain_seconds(ocsync: Run) -> None:

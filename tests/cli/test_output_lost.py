@@ -31,13 +31,31 @@ def window(streams: str, *words: str, **env: str) -> subprocess.CompletedProcess
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("streams", [
-    ">/dev/full", "2>/dev/full", ">/dev/full 2>/dev/full", ">&-", "2>&-", "<&- >&- 2>&-",
-])  # fmt: skip
-@pytest.mark.parametrize("unbuffered", ["", "1"])
+STREAMS = {
+    ">/dev/full": "", "2>/dev/full": "1", ">/dev/full 2>/dev/full": "1",
+    ">&-": "1", "2>&-": "", "<&- >&- 2>&-": "",
+}  # fmt: skip
+"""Streams that cannot be written, and whether the quick tests meet them unbuffered."""
+
+
+@pytest.mark.parametrize(("streams", "unbuffered"), STREAMS.items())
 def test_a_window_whatever_becomes_of_its_output(
     ocsync: Run, shop: Shop, streams: str, unbuffered: str
 ) -> None:
+    runs_whatever(shop, streams, unbuffered)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("streams", "unbuffered"), [(name, "" if value else "1") for name, value in STREAMS.items()]
+)
+def test_the_other_way_of_writing_as_well(
+    ocsync: Run, shop: Shop, streams: str, unbuffered: str
+) -> None:
+    runs_whatever(shop, streams, unbuffered)
+
+
+def runs_whatever(shop: Shop, streams: str, unbuffered: str) -> None:
     done = window(streams, PYTHONUNBUFFERED=unbuffered)
     assert done.returncode == 0, done
     assert Path("ran").exists()

@@ -56,6 +56,29 @@ def test_the_same_again_sends_nothing(ocsync: Run, shop: Shop) -> None:
     assert len(patches) == 2, "one pause and one lift, both for the first resume"
 
 
+def test_an_assignment_is_sent_again_where_what_it_links_is_missing(
+    ocsync: Run, shop: Shop
+) -> None:
+    """A category product brings its catalog product, whoever removed that."""
+    ids = [f"P{n}" for n in range(3)]
+    shop.seed(
+        catalog=[{"ID": "C", "Name": "c"}], category=[{"CatalogID": "C", "ID": "K", "Name": "k"}],
+        product=[{"ID": n, "Name": n} for n in ids],
+    )  # fmt: skip
+    for _ in range(2):
+        for n in ids:
+            ocsync("stage", "assign", f"category-product/C/K/{n}")
+        if shop.writes():
+            shop.call("DELETE", "/catalogs/C/productassignments/P1")
+            shown = ocsync("plan", "--diff").out
+            assert "category-product/C/K/P1  creates catalog-product/C/P1 again" in shown
+            assert "2 refs already as staged, 1 would change" in shown
+        result = ocsync("resume", "--verify", "--json").events[-1]
+
+    assert result["run"]["counts"] == {"done": 1, "unchanged": 2}
+    assert sorted(one["ProductID"] for one in shop.state()["catalog-product"]) == ids
+
+
 def test_targets_are_paused_for_the_replay_unless_told_not_to(ocsync: Run, shop: Shop) -> None:
     [ref] = shop.stock(records=1)
     ocsync("stage", "set", ref, "QuantityAvailable=7")

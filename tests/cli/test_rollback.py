@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from ocsync.models import Entry
+from ocsync.models import Entry, Op
+from ocsync.schema import url_of
 from tests.builders import Result, Shop
 from tests.conftest import Run, add_profile
 from tests.crash_points import CrashPoint, crash_resume
@@ -215,6 +216,25 @@ def test_what_cannot_come_back_is_told(ocsync: Run, shop: Shop) -> None:
     assert shop.get("/products/P0/inventoryrecords")["Meta"]["TotalCount"] == 100
 
 
+@pytest.mark.parametrize("deleted", [["buyer/B"], ["buyer/B", "catalog/B"]], ids=["kept", "gone"])
+def test_a_buyer_comes_back_beside_its_own_catalog(
+    ocsync: Run, shop: Shop, deleted: list[str]
+) -> None:
+    """A put of a buyer that names no catalog is refused where one with its ID exists."""
+    shop.seed(
+        buyer=[{"ID": "B", "Name": "b", "Active": True}],
+        catalog=[{"ID": "B", "Name": "own", "Description": "d", "Active": True}],
+    )
+    before = marketplace(shop.emulator)
+    ok(ocsync("delete", *deleted, "--yes"))
+
+    result = ok(ocsync("rollback", newest(ocsync, "delete"), "--json"))
+
+    assert result.data["lost"] == []
+    ok(ocsync("resume", "--verify"))
+    assert marketplace(shop.emulator) == before
+
+
 def there_and_back(run: Run, shop: Shop, sequence: list[Entry]) -> None:
     """Resume, rollback, resume, delete: as before. And that taken back: as after."""
     shutil.rmtree(".ocsync", ignore_errors=True)
@@ -295,8 +315,25 @@ def test_there_and_back_again(run: Run, shop: Shop, sequence: list[Entry]) -> No
     suppress_health_check=list(HealthCheck),
 )
 @given(st.lists(entries(), min_size=1, max_size=12))
+@example([
+    Entry(op=Op.PUT, ref="buyer/B9", fields={"Name": "b", "DefaultCatalogID": None}, replace=True),
+    Entry(op=Op.SET, ref="buyer/B9", fields={"DefaultCatalogID": None, "Active": True}),
+])  # fmt: skip
 def test_there_and_back_in_many_more_cases(run: Run, shop: Shop, sequence: list[Entry]) -> None:
     there_and_back(run, shop, sequence)
+
+
+def test_what_came_with_a_buyer_that_is_gone_is_still_listed(ocsync: Run, shop: Shop) -> None:
+    ocsync("stage", "put", "buyer/B", "Name=b")
+    run_id = ocsync("resume", "--json").events[-1]["run"]["id"]
+    for ref, made in (
+        ("", ["buyer/B", "catalog/B"]),
+        ("buyer/B", ["catalog/B"]),
+        ("catalog/B", []),
+    ):
+        if ref:
+            shop.call("DELETE", url_of(ref))
+        assert ocsync("rollback", run_id, "--json").data["made"] == made
 
 
 def test_the_list_for_the_delete_is_a_file(resumed: Run) -> None:
@@ -320,3 +357,19 @@ def test_a_quantity_that_cannot_come_back_is_told(ocsync: Run, shop: Shop) -> No
     assert result.code == 3
     assert "Inventory.QuantityAvailable is the sum of staged inventory records" in result.out
     assert staged(ocsync).keys() == {"inventory/P0/R"}
+
+
+def test_first_price_breaks_stay_and_are_told(ocsync: Run, shop: Shop) -> None:
+    shop.seed(**{"price-schedule": [{"ID": "S", "Name": "s"}]})
+    breaks = '[{"Quantity": 1, "Price": 2}]'
+    ok(ocsync("stage", "set", "price-schedule/S", "Name=t", f"PriceBreaks:={breaks}"))
+    ok(ocsync("resume"))
+
+    result = ocsync("rollback")
+
+    assert result.code == 3
+    assert "price-schedule/S  PriceBreaks stays as it is" in result.out
+    assert "1 ref only in part" in result.out
+    ok(ocsync("resume", "--verify"))
+    found = shop.get("/priceschedules/S")
+    assert (found["Name"], len(found["PriceBreaks"])) == ("s", 1)

@@ -38,7 +38,7 @@ def busy(run: Run, shop: Shop) -> Run:
     ("stop", "code"), [("key", 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"]
 )
 def test_the_first_stops_in_good_order(busy: Run, shop: Shop, stop: Any, code: int) -> None:
-    child = Terminal("resume")
+    child = Terminal("resume", "--concurrency", "16")
     wait_for_writes(shop, 10)
     child.interrupt() if stop == "key" else child.signal(stop)
     child.expect("stopping; waiting for the writes under way")
@@ -52,7 +52,7 @@ def test_the_first_stops_in_good_order(busy: Run, shop: Shop, stop: Any, code: i
 
 
 def test_the_second_leaves_at_once_and_says_what_is_unknown(busy: Run, shop: Shop) -> None:
-    child = Terminal("resume")
+    child = Terminal("resume", "--concurrency", "16")
     wait_for_writes(shop, 10)
     shop.faults({"method": "PATCH", "action": "hang", "seconds": 5, "times": 1000})
     wait_for_writes(shop, 12)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
+from urllib.parse import parse_qs
 
 import aiohttp
 import httpx
@@ -52,6 +54,7 @@ def talk(
     client: str = "emulator",
     max_wait: float = 60.0,
     timeout: float = 5.0,
+    concurrency: int = 16,
     heard: list[Event] | None = None,
 ) -> T:
     """Do *task* with a client that waits in no time."""
@@ -60,7 +63,7 @@ def talk(
         await asyncio.sleep(min(seconds, 0.01))
 
     async def go() -> T:
-        limits = Limits(max_wait=max_wait, timeout=timeout)
+        limits = Limits(concurrency, max_wait=max_wait, timeout=timeout)
         emit = heard.append if heard is not None else (lambda event: None)
         connection = Connection(url, url, client, lambda: secret)
         async with open_client(connection, limits=limits, emit=emit, sleep=nap) as api:
@@ -95,6 +98,51 @@ def test_a_token_is_renewed_once_for_all_after_a_401(shop: Shop) -> None:
 
     talk(shop.url, go)
     assert len([r for r in shop.requests() if r["path"] == "/oauth/token"]) == 2
+
+
+def test_a_sign_in_does_not_wait_for_those_that_wait_for_it(shop: Shop) -> None:
+    """The only slot belongs to a turn, whose first request needs the token of another's sign-in."""
+
+    async def go(api: Api) -> None:
+        async with asyncio.timeout(5):
+            started = asyncio.Event()
+
+            async def other() -> None:
+                await started.wait()
+                await api.get("/me")
+
+            signing_in = asyncio.create_task(other())
+            async with api.turn(2):
+                started.set()
+                await asyncio.sleep(0)
+                await api.get("/me")
+                shop.emulator.tokens.revoke_all()
+                await api.get("/me")
+            await signing_in
+
+    talk(shop.url, go, concurrency=1)
+    paths = [r["path"] for r in shop.requests()]
+    assert paths.index("/v1/me") > paths.index("/oauth/token")
+
+
+def test_a_turn_lasts_over_a_refused_token(shop: Shop) -> None:
+    """What is built on the value of its read still follows it without queueing."""
+
+    async def go(api: Api) -> None:
+        await api.get("/me")
+        shop.emulator.tokens.revoke_all()
+        async with api.turn(2):
+            await api.get("/me")
+            queued = asyncio.create_task(api.get("/buyers"), context=contextvars.Context())
+            await asyncio.sleep(0)
+            await api.get("/catalogs")
+        await queued
+
+    talk(shop.url, go, concurrency=1)
+    paths = [r["path"] for r in shop.requests() if r["status"] == 200]
+    assert paths == [
+        "/oauth/token", "/v1/me", "/oauth/token", "/v1/me", "/v1/catalogs", "/v1/buyers",
+    ]  # fmt: skip
 
 
 def test_a_token_is_renewed_before_it_ends() -> None:
@@ -346,6 +394,35 @@ def test_an_error_without_a_word_has_one(error: Exception) -> None:
                                   sleep=asyncio.sleep, now=lambda: 0.0)  # fmt: skip
     with pytest.raises(httpx.TransportError, match=type(error).__name__):
         asyncio.run(transport.handle_async_request(httpx.Request("GET", "http://127.0.0.1")))
+
+
+def test_paths_and_queries_arrive_as_they_are(shop: Shop) -> None:
+    async def go(api: Api) -> None:
+        await api.get("/catalogs", {"ID": "a|b c&d=\u00fc", "sortBy": "!ID"})
+        for path in ("/catalogs/a b", "/catalogs/%C3%BC", "/catalogs/a'b?x=1"):
+            with pytest.raises(NotFound):
+                await api.get(path)
+        with suppress(NotFound):
+            await api.get("/buyers/B?x=1", {"y": "2"})
+
+    talk(shop.url, go)
+    asked = [(r["path"].removeprefix("/v1"), r["query"]) for r in shop.requests()][1:]
+    assert [path for path, _ in asked] == [
+        "/catalogs", "/catalogs/a b", "/catalogs/\u00fc", "/catalogs/a'b", "/buyers/B",
+    ]  # fmt: skip
+    assert parse_qs(asked[0][1]) == {"ID": ["a|b c&d=\u00fc"], "sortBy": ["!ID"]}
+    assert [query for _, query in asked[3:]] == ["x=1", "x=1&y=2"]
+
+
+def test_an_assignment_is_deleted_by_its_query(shop: Shop) -> None:
+    shop.seed(
+        buyer=[{"ID": "B", "Name": "B"}, {"ID": "C", "Name": "C"}],
+        catalog=[{"ID": "K", "Name": "K"}],
+        **{"catalog-assignment": [{"CatalogID": "K", "BuyerID": buyer} for buyer in "BC"]},
+    )
+    talk(shop.url, lambda api: api.delete("/catalogs/K/assignments?buyerID=B"))
+    answer = shop.call("GET", "/catalogs/assignments?catalogID=K").json()
+    assert [item["BuyerID"] for item in answer["Items"]] == ["C"]
 
 
 def test_pages_are_walked_to_the_end(shop: Shop) -> None:

@@ -206,7 +206,7 @@ def test_a_mislabelled_answer_is_no_json(encoding: str, content: bytes) -> None:
 
 
 def test_a_small_answer_cannot_grow_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ocsync.client.throttle.MAX_BODY_BYTES", 100_000)
+    monkeypatch.setattr("ocsync.client.transport.MAX_BODY_BYTES", 100_000)
     bomb = reply("200 OK", gzip.compress(b" " * 10_000_000), "Content-Encoding: gzip")
     with (
         serving(only(b"/v1/", bomb)) as server,

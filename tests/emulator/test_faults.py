@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,17 @@ def test_slow_answers(shop: Shop, action: str) -> None:
     start = time.monotonic()
     assert shop.call("PATCH", CATALOG, {"Name": "new"}).json()["Name"] == "new"
     assert time.monotonic() - start >= 0.4
+
+
+def test_a_request_from_before_a_reset_changes_nothing(shop: Shop) -> None:
+    shop.switch(latency=0.3)
+    with ThreadPoolExecutor() as pool:
+        before = pool.submit(shop.call, "PATCH", CATALOG, {"Name": "new"})
+        time.sleep(0.1)  # past its sign-in, which has no latency
+        shop.emulator.reset()
+        shop.seed(catalog=[{"ID": "C", "Name": "other"}])
+        assert before.result().status_code == 503
+    assert (name(shop), shop.writes()) == ("other", [])
 
 
 def test_a_time_out_of_the_platform_after_the_effect(shop: Shop) -> None:

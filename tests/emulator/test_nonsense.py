@@ -61,11 +61,27 @@ def ask(shop: Shop, token: str, verb: str, path: str, **more: Any) -> httpx.Resp
     return HTTP.request(verb, shop.url + "/v1" + path, headers=headers, **more)
 
 
-@settings(deadline=None, max_examples=400, suppress_health_check=list(HealthCheck))
-@given(
-    verb=st.sampled_from(["GET", "PUT", "PATCH", "POST", "DELETE"]), path=PLACES, body=BODIES, query=QUERIES
-)  # fmt: skip
+VERBS = st.sampled_from(["GET", "PUT", "PATCH", "POST", "DELETE"])
+
+
+@settings(deadline=None, max_examples=100, suppress_health_check=list(HealthCheck))
+@given(verb=VERBS, path=PLACES, body=BODIES, query=QUERIES)
 def test_nonsense_is_answered(
+    shop: Shop, token: str, verb: str, path: str, body: Any, query: dict[str, str]
+) -> None:
+    answers_sensibly(shop, token, verb, path, body, query)
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=2000, suppress_health_check=list(HealthCheck))
+@given(verb=VERBS, path=PLACES, body=BODIES, query=QUERIES)
+def test_much_more_nonsense_is_answered(
+    shop: Shop, token: str, verb: str, path: str, body: Any, query: dict[str, str]
+) -> None:
+    answers_sensibly(shop, token, verb, path, body, query)
+
+
+def answers_sensibly(
     shop: Shop, token: str, verb: str, path: str, body: Any, query: dict[str, str]
 ) -> None:
     answer = ask(shop, token, verb, path, json=body, params=query)

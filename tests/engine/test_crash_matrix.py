@@ -8,9 +8,7 @@ lost, nothing is applied twice in effect or out of order, and pauses are lifted 
 
 from __future__ import annotations
 
-import os
 import random
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +18,14 @@ import pytest
 
 from tests.builders import Shop
 from tests.conftest import Run, add_profile
-from tests.crash_points import CrashPoint, crash, crash_points, crash_resume
+from tests.crash_points import (
+    CrashPoint,
+    crash,
+    crash_points,
+    crash_resume,
+    keep_state,
+    restore_state,
+)
 from tests.processes import Started
 
 RECORD = "/products/P0/inventoryrecords/R0"
@@ -175,15 +180,9 @@ def situation(run: Run, shop: Shop) -> dict[str, Any]:
 
 def restore(case: Case, shop: Shop) -> None:
     """Make the workspace, the user's data folder and the marketplace what they were."""
-    for name, kept in ((".ocsync", case.folder), (os.environ["OCSYNC_DATA_DIR"], data_of(case))):
-        shutil.rmtree(name, ignore_errors=True)
-        shutil.copytree(kept, name)
+    restore_state(case.folder)
     shop.emulator.reset()
     shop.seed(**case.start)
-
-
-def data_of(case: Case) -> Path:
-    return case.folder.with_suffix(".data")
 
 
 def ready(story: Story, run: Run, shop: Shop, folder: Path) -> Case:
@@ -195,10 +194,8 @@ def ready(story: Story, run: Run, shop: Shop, folder: Path) -> Case:
     run("init")
     add_profile(run, shop)
     story.prepare(run, shop)
-    shutil.copytree(".ocsync", folder)
+    keep_state(folder)
     case = Case(story, folder, shop.emulator_state(), {})
-    Path(os.environ["OCSYNC_DATA_DIR"]).mkdir(exist_ok=True)
-    shutil.copytree(os.environ["OCSYNC_DATA_DIR"], data_of(case))
     restore(case, shop)
     assert run(*story.words).code == story.code
     if story.code:
@@ -262,7 +259,7 @@ STORIES = {**RESUMES, **PAUSES, **OTHERS}
 @pytest.mark.parametrize("name", STORIES)
 def test_down_at_some_points(run: Run, shop: Shop, tmp_path: Path, name: str) -> None:
     case = ready(STORIES[name], run, shop, tmp_path / "kept")
-    crash_everywhere(case, run, shop, every=41, first=len(name))
+    crash_everywhere(case, run, shop, every=67, first=len(name))
 
 
 @pytest.mark.slow
@@ -311,11 +308,10 @@ def test_staging_is_all_or_nothing(run: Run, shop: Shop, tmp_path: Path, name: s
     add_profile(run, shop)
     stage(run, ("set", "catalog/C", "Name=first"), ("set", "catalog/D", "Name=first"))
     Path("edits.csv").write_text("ref,Name\n" + "".join(f"catalog/C{n},x\n" for n in range(50)))
-    shutil.copytree(".ocsync", tmp_path / "kept")
+    keep_state(tmp_path / "kept")
     seen = set()
     for point in crash_points(crash(*words).operations):
-        shutil.rmtree(".ocsync")
-        shutil.copytree(tmp_path / "kept", ".ocsync")
+        restore_state(tmp_path / "kept")
         crashed = crash(*words, at=point)
         staged = run("stage", "list", "--json").data["staged_entries"]
         assert staged in sizes, point

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.benchmarks.faults import haste
 from tests.builders import Shop
 from tests.conftest import Run
 
@@ -73,7 +74,8 @@ def test_what_was_needed_blocks_what_takes_it_away(ocsync: Run, shop: Shop) -> N
         "put product/P Name=q --replace",
     )  # fmt: skip
     shop.faults({"method": "PUT", "path": "inventoryrecords", "status": 500, "times": 9})
-    assert ocsync("resume", "--no-pause").code == 3
+    with haste(30.0):
+        assert ocsync("resume", "--no-pause").code == 3
     assert shop.get("/products/P")["Name"] == "p"
     shop.faults()
     assert ocsync("resume", "--verify").code == 0
@@ -88,6 +90,36 @@ def test_a_buyers_own_catalog_is_named_after_it_as_it_was_first(
     stage(ocsync, "put buyer/B Name=a", later)
     assert ocsync("resume", "--verify").code == 0
     assert (shop.get("/buyers/B")["Name"], shop.get("/catalogs/B")["Name"]) == ("b", "a")
+
+
+@pytest.mark.parametrize(("name", "code"), [("b", 0), ("other", 6)])
+@pytest.mark.parametrize("edit", ["set catalog/B", "put catalog/B Name=c --replace"])
+def test_what_a_step_creates_is_expected_when_it_is_there(
+    ocsync: Run, shop: Shop, edit: str, name: str, code: int
+) -> None:
+    """A buyer's own catalog: nobody can read it before the buyer is created."""
+    stage(ocsync, "put buyer/B Name=b", f"{edit} Description=d --expect Name={name}")
+    assert "does not exist" not in ocsync("plan", "--diff").out
+    assert ocsync("resume", "--verify").code == code
+    assert shop.get("/buyers/B")["DefaultCatalogID"] == "B"
+    assert shop.get("/catalogs/B")["Description"] == (None if code else "d")
+
+
+def test_what_nobody_creates_meets_no_expected_value(ocsync: Run, shop: Shop) -> None:
+    shop.seed(catalog=[{"ID": "C", "Name": "c"}])
+    stage(
+        ocsync,
+        "put buyer/B Name=b DefaultCatalogID=C", "set catalog/B Description=d --expect Name=b",
+    )  # fmt: skip
+    assert ocsync("resume").code == 6
+    assert not shop.writes()
+
+
+def test_a_buyer_staged_twice_keeps_its_own_catalog(ocsync: Run, shop: Shop) -> None:
+    """As when a file is imported a second time before the first is sent."""
+    stage(ocsync, "put buyer/B Name=b", "put buyer/B Name=b")
+    assert ocsync("resume", "--verify").code == 0
+    assert shop.get("/buyers/B")["DefaultCatalogID"] == "B"
 
 
 def test_a_currency_changes_while_no_product_has_the_price(ocsync: Run, shop: Shop) -> None:

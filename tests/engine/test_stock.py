@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -157,6 +158,33 @@ def test_a_deep_xp_path_keeps_what_others_wrote_since_the_first_read(
     assert shop.get("/catalogs/C")["xp"] == {"a": {"x": 5, "y": 2, "z": 99}}
 
 
+def test_a_stamp_of_before_an_own_write_is_not_held_against_a_later_read(
+    ocsync: Run, shop: Shop
+) -> None:
+    """The first write changes the stamp, which the read before the second one does not show yet."""
+    shop.switch(product_lag=0.3, lag_get=True)
+    shop.seed(supplier=[{"ID": "S", "Name": "s"}], product=[{"ID": "P", "Name": "p"}])
+    tried: list[str] = []
+
+    def lose_second(request: Request) -> Answer:
+        if request.method == "PUT":
+            tried.append(request.path)
+        if len(tried) != 2 or request.method != "PUT":
+            return request.forward()
+        time.sleep(0.2)  # until the first write is all but shown
+        request.forward()
+        time.sleep(0.15)
+        return Answer(504)
+
+    with between(ocsync, shop, lose_second):
+        ocsync("stage", "put", "product/P", "Name=q", "DefaultSupplierID=S",
+               "Inventory.QuantityAvailable=2", "--replace")  # fmt: skip
+        ocsync("stage", "put", "product/P", "Name=r", "--replace")
+        result = ocsync("resume", "--verify", "--json").events[-1]
+    assert result["run"]["counts"] == {"done": 2}, result
+    assert shop.state()["product"][0]["Name"] == "r"
+
+
 def test_a_put_that_only_takes_away_is_not_done_before_it_took_effect(
     ocsync: Run, shop: Shop
 ) -> None:
@@ -175,3 +203,29 @@ def test_a_put_that_only_takes_away_is_not_done_before_it_took_effect(
     assert tried
     assert result.code == 5, result
     assert shop.get("/catalogs/C")["Description"] == "long"
+
+
+TRACKED = {"ID": "P", "Name": "p", "Inventory": {"Enabled": True, "VariantLevelTracking": True}}
+
+
+@pytest.mark.parametrize(("edits", "code"), [
+    (["put product/P Name=q --replace", "set product/P Inventory.QuantityAvailable=3"], 0),
+    (["set product/P Inventory.VariantLevelTracking=false",
+      "set product/P Inventory.QuantityAvailable=3"], 0),
+    (["set product/P Inventory.VariantLevelTracking=false",
+      "adjust product/P Inventory.QuantityAvailable+=3"], 0),
+    (["set product/P Name=q", "set product/P Inventory.QuantityAvailable=3"], 6),
+    (["put product/P Name=q Inventory.VariantLevelTracking=true --replace",
+      "set product/P Inventory.QuantityAvailable=3"], 6),
+])  # fmt: skip
+def test_stock_is_written_where_an_earlier_edit_ends_its_sum(
+    ocsync: Run, shop: Shop, edits: list[str], code: int
+) -> None:
+    """While a product tracks its variants, its stock is theirs, and a write of it never shows."""
+    shop.seed(product=[TRACKED])
+    for edit in edits:
+        assert ocsync("stage", *edit.split()).code == 0
+    result = ocsync("resume", "--verify")
+    assert result.code == code, result
+    assert ("is the sum over its variants" in result.out) is bool(code)
+    assert shop.get("/products/P")["Inventory"]["QuantityAvailable"] == (0 if code else 3)

@@ -85,12 +85,25 @@ RECORDS = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(records=st.lists(RECORDS, max_size=4))
 def test_two_readers_of_any_records_agree_or_refuse(
     tmp_path_factory: pytest.TempPathFactory, records: list[Any]
 ) -> None:
     """Nothing but Damaged comes out of either; what both take they take alike."""
+    read_twice(tmp_path_factory, records)
+
+
+@pytest.mark.slow
+@settings(max_examples=1000, deadline=None)
+@given(records=st.lists(RECORDS, max_size=4))
+def test_two_readers_agree_on_many_more_records(
+    tmp_path_factory: pytest.TempPathFactory, records: list[Any]
+) -> None:
+    read_twice(tmp_path_factory, records)
+
+
+def read_twice(tmp_path_factory: pytest.TempPathFactory, records: list[Any]) -> None:
     folder = tmp_path_factory.mktemp("odd")
     path = segment(folder, *records)
 

@@ -12,7 +12,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from ocsync.errors import Damaged
 from ocsync.models import Entry
@@ -217,8 +223,16 @@ class JournalMachine(RuleBasedStateMachine):
 
 TestJournalMachine = JournalMachine.TestCase
 TestJournalMachine.settings = settings(
-    max_examples=30, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=12, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
 )
+
+
+@pytest.mark.slow
+def test_many_more_and_longer_lives_of_a_journal() -> None:
+    run_state_machine_as_test(
+        JournalMachine,
+        settings=settings(TestJournalMachine.settings, max_examples=120, stateful_step_count=30),
+    )
 
 
 def test_a_glance_loads_no_heavy_module(tmp_path: Path) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
+from platformdirs import user_data_path
 
 from ocsync.errors import ConfigError, TrustRequired, UsageError
 from ocsync.secrets import SecretSource
 from ocsync.store import ENVIRONMENTS, Profile, Workspace
 from ocsync.store.profiles import environment_of, parse_url, resolve_secret, same_place, trust_risk
+from ocsync.store.workspace import user_data_folder
 
 
 def profile(name: str = "p", url: str = "https://api.ordercloud.io", **more: object) -> Profile:
@@ -33,6 +36,20 @@ def test_the_order_in_which_a_workspace_is_found(tmp_path: Path) -> None:
     assert find(tmp_path / "y", OCSYNC_WORKSPACE=str(tmp_path / "x")) == tmp_path / "y"
     other = Workspace.find(None, environ=data, cwd=tmp_path)
     assert other.root == tmp_path / "data/workspace"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="platformdirs alone names the folder there")
+@pytest.mark.parametrize("variables", [
+    {}, {"XDG_DATA_HOME": "/x/y"}, {"XDG_DATA_HOME": "x"}, {"XDG_DATA_HOME": ""}, {"HOME": "/"},
+    {"HOME": "/h/"}, {"HOME": "relative"}, {"HOME": ""},
+])  # fmt: skip
+def test_the_data_folder_is_the_one_of_platformdirs(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    monkeypatch.delenv("OCSYNC_DATA_DIR")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert user_data_folder(os.environ) == user_data_path("ocsync", appauthor=False)
 
 
 def test_somebody_elses_workspace_is_passed_over(

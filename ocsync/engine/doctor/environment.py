@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import re
@@ -60,6 +61,7 @@ def packages(_: Setup) -> Iterator[CheckResult]:
         yield passed("of the right versions")
 
 
+@functools.cache  # the checks run again after a repair, and packages are slow to read
 def _mismatch(requirement: str) -> str:
     """Return the fault of a required package, or an empty text when its version fits."""
     match = _REQUIREMENT.fullmatch(requirement.strip())

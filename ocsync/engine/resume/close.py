@@ -31,7 +31,7 @@ from ocsync.errors import ExitCode, first_of
 from ocsync.events import NoticeLevel
 from ocsync.models import CREATING_OPS, Entry, Intent, Outcome, State, Step
 from ocsync.pause import PauseState
-from ocsync.plan import fed_targets
+from ocsync.plan import created_refs, fed_targets
 from ocsync.schema import TARGETS
 from ocsync.store import Run, RunInfo
 
@@ -144,8 +144,8 @@ def close_run(
     if returned:
         session.folder.sent_record.give_back(run.id, (entry.seq for entry in returned))
         session.folder.journal.return_entries(run.id, returned)
-    created_refs = [s.ref for s in steps if s.change.op in CREATING_OPS and s.number not in numbers]
-    session.folder.tombstones.remove(created_refs)
+    made_refs = [s.ref for s in steps if s.change.op in CREATING_OPS and s.number not in numbers]
+    session.folder.tombstones.remove(made_refs)
     counts = add_up(kinds)
     run.update(
         state="closed",
@@ -179,7 +179,8 @@ def _entries_of(run: Run, unfinished: list[Step], intents: dict[int, Intent]) ->
     """Return the entries of the steps *unfinished*.
 
     An adjustment that may have taken effect expects the value before it, so that it cannot count
-    twice unnoticed.
+    twice unnoticed. A put that may have created its entity, and something else too, does not
+    replace it: a second put would drop what the first one filled in.
     """
     seqs = {seq for step in unfinished for seq in step.change.entries}
     expect = {
@@ -189,8 +190,18 @@ def _entries_of(run: Run, unfinished: list[Step], intents: dict[int, Intent]) ->
         for step in unfinished
         if step.number in intents
     }
+    may_exist = {
+        seq
+        for step in unfinished
+        if step.number in intents and intents[step.number].absent and created_refs(step.change)
+        for seq in step.change.entries
+    }
     return [
-        msgspec.structs.replace(entry, expect={**expect.get(entry.seq, {}), **entry.expect})
+        msgspec.structs.replace(
+            entry,
+            expect={**expect.get(entry.seq, {}), **entry.expect},
+            replace=entry.replace and entry.seq not in may_exist,
+        )
         for entry in run.entries()
         if entry.seq in seqs
     ]

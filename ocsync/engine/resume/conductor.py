@@ -5,7 +5,8 @@
     3. draft the plan of the staged edits, and check its limits and the pauses: a target that
        somebody else unpaused is paused again only when the operator wants that
     4. seal: the planned entries leave the journal for the run's folder (staging can continue)
-    5. preflight: read current documents; all expected values are checked before the first write
+    5. preflight: read current documents; all expected values are checked before the first write,
+       but for those of what an earlier step creates
     6. pause the targets that the plan feeds directly and that are not paused
     7. replay, with intents and outcomes on disk
     8. close: entries of steps without success go back to the head of the journal, in one act

@@ -34,7 +34,7 @@ class ResumeOptions(NamedTuple):
     pause: bool = True
     resend: bool = False
     unpause_anyway: bool = False
-    workers: int = 16
+    workers: int = 64
     settle: float = 30.0
     plan: str = ""
     redeliver: bool = False

@@ -6,6 +6,7 @@ values before; only the few fields of each step stay in memory.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -21,12 +22,12 @@ from ocsync.diff import (
     values_before,
 )
 from ocsync.engine.session import Session
-from ocsync.engine.summed_stock import sum_text
+from ocsync.engine.summed_stock import ends_tracking, sum_text
 from ocsync.errors import OcsyncError
 from ocsync.events import ReadDone, Reading
 from ocsync.late_order import watched_fields
 from ocsync.models import CREATING_OPS, Fields, Intent, Op, Ref, Step
-from ocsync.plan import created_refs
+from ocsync.plan import created_refs, linked_refs
 from ocsync.schema import SUMMED_QUANTITY, kind_of, ref_key
 from ocsync.store import Run
 
@@ -85,9 +86,11 @@ def prepare_request(step: Step, current: Document | None) -> PreparedRequest:
     """Return the request of *step*, given the *current* document.
 
     A kind whose reads lag is never *same*: a stale read does not prove that a write is needless.
+    Nor is one whose writes link something else that may be missing (see `_unlinked`).
     """
     sent = resolve_values(step.change, current)
-    same = is_unchanged(step.change, sent, current) and not kind_of(step.ref).eventually_consistent
+    needless = not (kind_of(step.ref).eventually_consistent or linked_refs(step.ref))
+    same = needless and is_unchanged(step.change, sent, current)
     puts = step.change.op is Op.PUT and not step.change.replace
     if puts and is_as_created(step.change, sent, current):
         same = True  # a stale read does no harm: the server would refuse the put
@@ -106,18 +109,19 @@ def conflict_of(
     step: Step, prepared: PreparedRequest, current: Document | None
 ) -> StepConflict | None:
     """Return the conflict of *step* with the *current* document, or None."""
+    change = step.change
+    unmet = unmet_expectations(step.ref, change.expect, current, null_is_empty=change.null_is_empty)
     fields = {
-        path: {"expected": step.change.expect[path], "found": found}
-        for path, found in unmet_expectations(step.ref, step.change.expect, current).items()
+        path: {"expected": change.expect[path], "found": found} for path, found in unmet.items()
     }
-    for contradiction in step.change.contradicted:
+    for contradiction in change.contradicted:
         fields[contradiction.field] = {
             "expected": contradiction.expected,
             "found": contradiction.staged,
         }
     exists_text = "it exists already (stage put --replace to replace it)"
     reason = exists_text if prepared.exists_already else ""
-    if step.change.expect and current is None:
+    if change.expect and current is None:
         reason = "it does not exist"
     return StepConflict(step.number, step.ref, fields, reason) if fields or reason else None
 
@@ -125,11 +129,24 @@ def conflict_of(
 async def _summed_conflict(
     session: Session, step: Step, current: Document | None
 ) -> StepConflict | None:
-    """Return the conflict of a step that writes a quantity which is a sum; None for none."""
+    """Return the conflict of a step that writes a quantity which is a sum then; None for none."""
     if SUMMED_QUANTITY not in {**step.change.fields, **step.change.adjust}:
         return None
-    text = await sum_text(session, step.ref, current)
+    text = await sum_text(session, step.ref, None if ends_tracking(step.change) else current)
     return StepConflict(step.number, step.ref, {}, f"{text}: stage those instead") if text else None
+
+
+async def _unlinked(session: Session, steps: Iterable[Step]) -> set[int]:
+    """Return the numbers of the *steps* that link something which does not exist, or is not shown.
+
+    Such a step is sent although its own ref is as staged.
+    """
+    linking: dict[Ref, list[int]] = defaultdict(list)
+    for step in steps:
+        for ref in linked_refs(step.ref):
+            linking[ref].append(step.number)
+    reads = read_current(session.api, linking)
+    return {n async for ref, found in reads if not isinstance(found, dict) for n in linking[ref]}
 
 
 class Preflight(NamedTuple):
@@ -152,6 +169,15 @@ def _created_keys(steps: Iterable[Step]) -> set[str]:
     return set(map(ref_key, refs))
 
 
+def _makers(steps: Iterable[Step]) -> dict[str, set[int]]:
+    """Return, by its key, the steps that create a ref beside their own."""
+    makers: dict[str, set[int]] = defaultdict(set)
+    for step in steps:
+        for ref in created_refs(step.change):
+            makers[ref_key(ref)].add(step.number)
+    return makers
+
+
 async def run_preflight(
     session: Session,
     steps: Sequence[Step],
@@ -161,15 +187,18 @@ async def run_preflight(
     """Read the entities that *steps* of *plan* write and compare them; *run* keeps the documents.
 
     Of a ref with several steps only the first is compared with the current document. A ref that
-    cannot be read is left unprepared: the replay reads it again before its step.
+    cannot be read is left unprepared: the replay reads it again before its step. So is one with
+    expected values that a step before its own creates.
     """
     first_steps: dict[str, Step] = {}
     for step in steps:
         first_steps.setdefault(ref_key(step.ref), step)
     preflight = Preflight({}, [], [], {})
     creates = _created_keys([*plan, *steps])
+    makers = _makers([*plan, *steps])
     group: list[tuple[Ref, Document | None]] = []
-    read = same = 0
+    linking: list[Step] = []
+    read = 0
     async for ref, current in read_current(
         session.api, [step.ref for step in first_steps.values()]
     ):
@@ -180,8 +209,16 @@ async def run_preflight(
         if isinstance(current, OcsyncError):
             continue
         step = first_steps[ref_key(ref)]
+        group.append((ref, current))
+        if run and len(group) >= _GROUP_SIZE:
+            run.record_before(group)
+            group = []
+        awaited = makers.get(ref_key(ref), set()).intersection(step.needs)
+        if awaited and step.change.expect and current is None:
+            continue
         prepared = prepare_request(step, current)
-        same += prepared.same
+        if linked_refs(ref) and is_unchanged(step.change, prepared.sent, current):
+            linking.append(step)
         preflight.prepared[step.number] = prepared
         if watched := watched_fields(kind_of(ref)):
             preflight.watched[step.number] = values_before(watched, current)
@@ -193,12 +230,12 @@ async def run_preflight(
         elif current is None and step.change.op is Op.SET and ref_key(ref) not in creates:
             reason = "it does not exist, and set cannot create it (stage put)"
             preflight.missing.append(StepConflict(step.number, ref, {}, reason))
-        group.append((ref, current))
-        if run and len(group) >= _GROUP_SIZE:
-            run.record_before(group)
-            group = []
     if run and group:
         run.record_before(group)
+    unlinked = await _unlinked(session, linking)
+    for number in {step.number for step in linking} - unlinked:
+        preflight.prepared[number] = preflight.prepared[number]._replace(same=True)
+    same = sum(prepared.same for prepared in preflight.prepared.values())
     session.emit(ReadDone(read, same))
     preflight.conflicts.sort()
     preflight.missing.sort()

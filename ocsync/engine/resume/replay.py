@@ -9,9 +9,10 @@ its request. A request that the server refused for the rate is made anew from a 
 
 A lost answer is settled by reading. The entity shows what was sent: done. It shows what was there
 before, with the same stamp: made anew. Stock below what was sent, and above what was there: done,
-and sold since. Anything else is unknown, and reported with all three values. A step with an intent
-and no outcome, left by a crash, is settled in the same way. Only a server that cannot be reached
-stops a replay; whatever is wrong with one step is the outcome of that step.
+and sold since. Where a read that lags may show either of them by its age alone, it is repeated for
+as long as it may lag. Anything else is unknown, and reported with all three values. A step with an
+intent and no outcome, left by a crash, is settled in the same way. Only a server that cannot be
+reached stops a replay; whatever is wrong with one step is the outcome of that step.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from ocsync.diff import (
     lacks_base,
     request_body,
     values_before,
-    with_own_writes,
+    with_own_write,
 )
 from ocsync.diff import stock_stamp as stamp_of
 from ocsync.engine.polling import poll
@@ -50,6 +51,7 @@ from ocsync.errors import (
 )
 from ocsync.field_paths import is_inside_xp_key, json_equal, value_at
 from ocsync.models import Intent, Outcome, Ref, State, Step
+from ocsync.plan import created_refs
 from ocsync.schema import kind_of, ref_key
 
 _TRIES = 6
@@ -133,15 +135,20 @@ class Replay:
             return self._failed(step, error)
 
     async def _write(self, step: Step, prepared: PreparedRequest | None) -> Outcome:
-        """Send the request of *step*, again where that is safe, until its outcome is known."""
+        """Send the request of *step*, again where that is safe, until its outcome is known.
+
+        Only a read decides whether a put that creates something else too is sent again: a second
+        one would replace what the first one filled in (a buyer's own catalog as its default).
+        """
         late = self._is_late(step)
+        once = late or _writes_stock(step) or bool(created_refs(step.change))
         lost = refused = 0
         asked = 0.0
         while True:
             try:
                 async with self._session.api.turn(2) if late else nullcontext():
                     ready = await self._prepare(step) if late or prepared is None else prepared
-                    attempt = await self._send(step, ready, once=late or _writes_stock(step))
+                    attempt = await self._send(step, ready, once=once)
             except NotApplied as refusal:
                 refused, asked = refused + 1, asked + refusal.seconds
                 if asked > self._session.api.max_wait:
@@ -156,18 +163,21 @@ class Replay:
             lost += 1
             if settled:
                 return settled
-            if lost == _TRIES or not (late or _writes_stock(step)):
+            if lost == _TRIES or not once:
                 return self._end(step, State.FAILED, message=attempt.error.message)
             longest = min(_FIRST_PAUSE * 2**lost, _LONGEST_PAUSE)
             await self._session.sleep(random.uniform(0, longest))
 
     async def _prepare(self, step: Step) -> PreparedRequest | Outcome:
         """Read the entity of *step*, and hold the step against it; an outcome ends the step."""
-        current = await self._read(step.ref)
+        shown = await self._read_shown(step.ref)
+        current = self._with_own_writes(step.ref, shown)
         if lacks_base(step.change, current):
             text = f"{step.ref} does not exist, so there is nothing to build on"
             return self._end(step, State.FAILED, status=404, message=text)
         prepared = prepare_request(step, current)
+        if current is not shown:  # the stamp is that of before this workspace's own write
+            prepared = prepared._replace(updated=None)
         conflict = conflict_of(step, prepared, current)
         if conflict and not self._overwrite:
             return self._end(step, State.CONFLICT, message=conflict.text())
@@ -202,16 +212,20 @@ class Replay:
         second = self._first[ref_key(step.ref)] != step.number
         return bool(step.change.adjust) or _has_deep_path(step) or expects or second
 
-    async def _read(self, ref: Ref) -> Document | None:
-        """Return what is there now, with this workspace's own writes however far the read lags."""
+    async def _read_shown(self, ref: Ref) -> Document | None:
+        """Return what a read shows now, which may lag."""
         document: Document | None = None
         async for _, current in read_current(self._session.api, [ref]):
             if isinstance(current, OcsyncError):
                 raise current
             document = current
+        return document
+
+    def _with_own_writes(self, ref: Ref, document: Document | None) -> Document | None:
+        """Return *document* with this workspace's own writes that it does not show yet."""
         for intent in _not_shown(self._written.get(ref_key(ref), ()), document):
             is_hidden = document is None and intent.absent
-            document = with_own_writes(document, intent.sent, intent.before)
+            document = with_own_write(document, intent)
             if is_hidden and document is not None:
                 document = {**defaults_of(ref), **document}
         return document
@@ -224,38 +238,51 @@ class Replay:
     async def _settle(self, step: Step, intent: Intent) -> Outcome | None:
         """Return the outcome of a request without an answer, or None when it left no trace."""
         try:
-            found = await self._read(step.ref)
-            if self._may_lag(step, intent, found):
-                found = await self._read_until_changed(step, intent)
+            found, proves = await self._read_after(step, intent)
         except ApiError as error:
             text = f"sent, but what came of it cannot be read: {error.message}"
             return self._unknown(step, intent, text, None, status=error.status, code=error.code)
-        if _took_effect(intent, found):
+        if _took_effect(intent, found) and proves:
             self._remember(intent)
             return self._end(step, State.DONE, sent=intent.sent, answered=True)
-        if self._may_lag(step, intent, found):
+        if not proves:
             text = "sent, and reads of it lag: they still show what was there before"
+            if _took_effect(intent, found):
+                text = (
+                    "sent, and reads of it lag: they show that, as they did before an earlier run"
+                )
             return self._unknown(step, intent, text, found)
         if _left_no_trace(intent, found):
             return None
         text = "sent, but what is there now is neither that nor what was there before"
         return self._unknown(step, intent, text, found)
 
-    def _may_lag(self, step: Step, intent: Intent, found: Document | None) -> bool:
-        """Return whether *found* may hide a request that must not be made twice."""
+    async def _read_after(self, step: Step, intent: Intent) -> tuple[Document | None, bool]:
+        """Return what is there after a request without an answer, and whether it proves anything.
+
+        A read that lags may hide a request that must not be made twice. It may also show a value
+        from before an earlier write, which this request was to bring back. It is repeated for as
+        long as reads may lag; a value that has been brought back is there at the end.
+        """
         lags = kind_of(step.ref).eventually_consistent and bool(step.change.adjust)
-        return lags and _left_no_trace(intent, found)
+        shown = await self._read_shown(step.ref)
 
-    async def _read_until_changed(self, step: Step, intent: Intent) -> Document | None:
-        found: Document | None = None
+        def is_open() -> bool:
+            found = self._with_own_writes(step.ref, shown)
+            if _took_effect(intent, found):
+                return False
+            return _took_effect(intent, shown) or (lags and _left_no_trace(intent, found))
 
-        async def changed() -> bool:
-            nonlocal found
-            found = await self._read(step.ref)
-            return not _left_no_trace(intent, found)
+        async def is_settled() -> bool:
+            nonlocal shown
+            shown = await self._read_shown(step.ref)
+            return not is_open()
 
-        await poll(self._session, changed, patience=self._settle_seconds)
-        return found
+        if is_open() and not await poll(self._session, is_settled, patience=self._settle_seconds):
+            if _took_effect(intent, shown):
+                return shown, self._settle_seconds > 0
+            return self._with_own_writes(step.ref, shown), False
+        return self._with_own_writes(step.ref, shown), True
 
     def _unknown(
         self, step: Step, intent: Intent, text: str, found: Document | None, **facts: Any

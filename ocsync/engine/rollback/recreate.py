@@ -13,14 +13,14 @@ import msgspec
 
 from ocsync.diff import Document, diff, writable_fields
 from ocsync.engine.delete.execute import cascaded_refs
-from ocsync.engine.rollback.revert import Reversal, checked_reversal
+from ocsync.engine.rollback.revert import Reversal, checked_reversal, fields_to_put
 from ocsync.engine.session import Session
 from ocsync.engine.stale_reads import read_settled
 from ocsync.errors import OcsyncError
 from ocsync.field_paths import value_at
 from ocsync.models import Change, Entry, Op, Outcome, Ref, State
 from ocsync.plan import created_refs
-from ocsync.schema import RECORD_KINDS, SUMMED_QUANTITY, kind_of, parents_of, ref_key
+from ocsync.schema import RECORD_KINDS, SUMMED_QUANTITY, ids_of, kind_of, parents_of, ref_key
 from ocsync.store import Run
 from ocsync.tombstones import depends_on_any
 
@@ -47,12 +47,15 @@ async def recreate_deleted(
         for ref, document in documents.items()
         if kind_of(ref).eventually_consistent and ref_key(ref) in tombstone_keys
     }
-    refs_to_read = [ref for ref in documents if ref_key(ref) not in done]
-    current = await read_settled(session, refs_to_read, lagging, settle)
+    refs = [ref for ref in documents if ref_key(ref) not in done]
+    linked = [other for ref in refs for other in _linked_refs(ref, documents[ref]).values()]
+    others = [ref for ref in linked if ref_key(ref) not in documents_by_key]
+    current = await read_settled(session, [*refs, *others], lagging, settle)
+    exist = {*documents_by_key, *(ref_key(r) for r in others if isinstance(current[r], dict))}
     summed = _summed_refs(documents)
     reversals: dict[Ref, Reversal] = {}
-    for ref, now in current.items():
-        document = documents[ref]
+    for ref in refs:
+        document, now = documents[ref], current[ref]
         if isinstance(now, OcsyncError):
             reversals[ref] = Reversal(ref, reason=f"cannot be read: {now.message}")
         elif _is_unchanged(ref, document, now):
@@ -62,7 +65,7 @@ async def recreate_deleted(
         else:
             replace = now is not None
             reversals[ref] = recreate_entity(
-                ref, document, summed=ref_key(ref) in summed, replace=replace
+                ref, document, summed=ref_key(ref) in summed, replace=replace, exist=exist
             )
     reversals = _with_parents(reversals, deleted_keys, done)
     return [
@@ -123,29 +126,45 @@ def _with_lost_dependents(reversal: Reversal, outcome: Outcome | None) -> Revers
     return msgspec.structs.replace(reversal, lost=(*reversal.lost, *lost)) if lost else reversal
 
 
-def recreate_entity(ref: Ref, document: Document, *, summed: bool, replace: bool) -> Reversal:
+def _linked_refs(ref: Ref, document: Document) -> dict[str, Ref]:
+    """Return the entities that a put of *document* would create and name: field -> ref."""
+    kind, ids = kind_of(ref), ids_of(ref)
+    kind_names = {reference.ids[-1]: reference.kind for reference in kind.references}
+    return {
+        made.unless_field: "/".join([made.kind, *(ids[name] for name in made.ids)])
+        for made in kind.creates
+        if made.kind == kind_names.get(made.unless_field) and not document.get(made.unless_field)
+    }
+
+
+def recreate_entity(
+    ref: Ref, document: Document, *, summed: bool, replace: bool, exist: Collection[str] = ()
+) -> Reversal:
     """Return the reversal that creates a deleted *ref* again, or that with *replace* puts it over
     the entity that exists.
 
-    *summed* is whether its stock was the sum of records below it.
+    *summed* is whether its stock was the sum of records below it. *exist* are the keys of other
+    refs that exist, or are created again before it. A create fills an empty field in with a new
+    entity, and is refused where that one exists; so it names that one, and the field is emptied
+    afterwards.
     """
     kind = kind_of(ref)
     if not (kind.assignment or kind.allows_put):
         has_secret = any(field.write_only for field in kind.fields.values())
         reason = "its password is write-only" if has_secret else "it comes from specs (generate)"
         return Reversal(ref, lost=(f"cannot be made again from here: {reason}",), irreversible=True)
-    fields = {
-        p: v for p, v in writable_fields(kind, document, creating=True).items() if v is not None
-    }
+    fields = fields_to_put(ref, writable_fields(kind, document, creating=True))
     if summed:
         fields.pop(SUMMED_QUANTITY, None)
+    links = {} if replace else _linked_refs(ref, document)
+    for path, other in links.items():
+        if ref_key(other) in exist:
+            fields[path] = other.rpartition("/")[2]
     op = Op.ASSIGN if kind.assignment else Op.PUT
     entries = [Entry(op=op, ref=ref, fields=fields, replace=replace)]
-    linked = [creation.unless_field for creation in kind.creates if creation.unless_field]
-    cleared = {} if replace else {path: None for path in linked if path not in fields}
-    if cleared:  # a create fills this field in with a new entity
-        entries.append(Entry(op=Op.SET, ref=ref, fields=cleared))
-    linked_refs = created_refs(Change(op=Op.PUT, ref=ref, fields=fields)) if cleared else []
+    if links:
+        entries.append(Entry(op=Op.SET, ref=ref, fields=dict.fromkeys(links)))
+    brought = created_refs(Change(op=Op.PUT, ref=ref, fields=fields)) if links else []
     return checked_reversal(
-        ref, entries, [f"making it again brings {other} along" for other in linked_refs]
+        ref, entries, [f"making it again brings {other} along" for other in brought]
     )

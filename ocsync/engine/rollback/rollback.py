@@ -10,25 +10,34 @@ undo was itself undone.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from ocsync.client import read_current
 from ocsync.diff import Document, diff
 from ocsync.engine.rollback.recreate import recreate_deleted
-from ocsync.engine.rollback.revert import Reversal, reversal_of, without_sum
+from ocsync.engine.rollback.revert import NO_PARENTS, Reversal, reversal_of, without_sum
+from ocsync.engine.rollback.versions import Parents
 from ocsync.engine.run_log import RefWrite, attempts, is_recent, read_writes
 from ocsync.engine.session import Session
 from ocsync.engine.staging import check_entries, clear_tombstones
 from ocsync.engine.stale_reads import read_settled
-from ocsync.engine.summed_stock import sum_text
+from ocsync.engine.summed_stock import count_records, sum_text
 from ocsync.errors import Conflict, ExitCode, FileMissing, OcsyncError, UsageError
 from ocsync.field_paths import json_equal, value_at
 from ocsync.models import CREATING_OPS, REVERT_SOURCE, Entry, Ref, State
-from ocsync.schema import RECORD_KINDS, SUMMED_QUANTITY, kind_of, parents_of, ref_key
+from ocsync.schema import (
+    RECORD_KINDS,
+    SUMMED_QUANTITY,
+    distinct_refs,
+    kind_of,
+    parents_of,
+    ref_key,
+)
 from ocsync.store import Run, Runs
 
 
@@ -66,11 +75,16 @@ class Rollback(NamedTuple):
         return [reversal for reversal in self.reversals if reversal.irreversible]
 
     @property
+    def incomplete(self) -> list[Reversal]:
+        """The reversals that leave a value as the run wrote it."""
+        return [reversal for reversal in self.reversals if reversal.incomplete]
+
+    @property
     def exit_code(self) -> ExitCode:
-        """The exit code: CONFLICT when others changed a ref, PARTLY when one is irreversible."""
+        """The exit code: CONFLICT when others changed a ref, PARTLY when not all is undone."""
         if self.conflicts:
             return ExitCode.CONFLICT
-        return ExitCode.PARTLY if self.irreversible else ExitCode.DONE
+        return ExitCode.PARTLY if self.irreversible or self.incomplete else ExitCode.DONE
 
 
 def choose_run(runs: Runs, name: str) -> Run:
@@ -163,10 +177,12 @@ async def _reversals_of_resume(
 ) -> list[Reversal]:
     all_writes = read_writes(run, (State.DONE, State.UNKNOWN))
     writes = {ref: write for ref, write in all_writes.items() if ref_key(ref) not in done}
-    replaced = {ref for ref, write in writes.items() if write.replaced}
     documents: dict[Ref, Document | None] = {}
     for ref, document in run.before():
-        if ref in replaced:
+        kind = kind_of(ref)
+        if kind.inherits_from or (
+            ref in writes and (writes[ref].replaced or kind.quantity_summed_by)
+        ):
             documents.setdefault(ref, document)
     lagging = {
         ref: partial(_shows_before, write)
@@ -174,30 +190,79 @@ async def _reversals_of_resume(
         if kind_of(ref).eventually_consistent
     }
     current = await read_settled(session, writes, lagging, settle)
+    parents = await _read_parents(session, documents, current)
+    created_records = Counter(
+        ref_key(parent)
+        for ref, write in all_writes.items()
+        if write.absent and kind_of(ref).name in RECORD_KINDS
+        for parent in parents_of(ref)
+    )
     reversals = []
     for ref, write in writes.items():
         now = current[ref]
         if isinstance(now, OcsyncError):
             reversals.append(Reversal(ref, reason=f"cannot be read: {now.message}"))
             continue
-        document, force = documents.get(ref), ref_key(ref) in forced
-        sum_ = await _sum_in(session, write, document, now, summed)
-        reversals.append(reversal_of(write, document, now, forced=force, sum_text=sum_))
-    return reversals
+        back = partial(
+            reversal_of,
+            write,
+            documents.get(ref),
+            now,
+            forced=ref_key(ref) in forced,
+            parents=parents.get(ref, NO_PARENTS),
+        )
+        reversal = back()
+        if SUMMED_QUANTITY in write.fields or _writes_sum(reversal):
+            text = await _sum_text(session, ref, now, summed)
+            records = created_records[ref_key(ref)] if text else 0
+            is_new = bool(records) and records == await count_records(session, ref)
+            reversal = back(sum_text=text, sum_is_new=is_new)
+        reversals.append(reversal)
+    return await _without_gone(session, reversals)
 
 
-async def _sum_in(
+async def _without_gone(session: Session, reversals: Sequence[Reversal]) -> list[Reversal]:
+    """Return *reversals* without what was created beside a ref and is gone, as that ref is."""
+    beside = [ref for r in reversals if r.ref not in r.created for ref in r.created]
+    gone = {ref async for ref, found in read_current(session.api, beside) if found is None}
+    return [
+        msgspec.structs.replace(r, created=tuple(ref for ref in r.created if ref not in gone))
+        for r in reversals
+    ]
+
+
+async def _read_parents(
     session: Session,
-    write: RefWrite,
-    document: Document | None,
-    now: Document | None,
-    summed: Collection[str],
-) -> str:
-    """Return the words that call the stock of a write a sum, where undoing it would set stock."""
-    changed = not json_equal(value_at(document, SUMMED_QUANTITY), value_at(now, SUMMED_QUANTITY))
-    if SUMMED_QUANTITY not in write.fields and not (write.replaced and changed):
-        return ""
-    return await _sum_text(session, write.ref, now, summed)
+    documents: Mapping[Ref, Document | None],
+    current: Mapping[Ref, Document | OcsyncError | None],
+) -> dict[Ref, Parents]:
+    """Return the parents of the entities that inherit, by the *documents* before and *current*.
+
+    A parent that the run did not write is read now, for both.
+    """
+    families = {ref: (_parent_of(ref, documents.get(ref)), _parent_of(ref, current[ref]))
+                for ref in current if kind_of(ref).inherits_from}  # fmt: skip
+    before = {ref_key(ref): document for ref, document in documents.items()}
+    now = {ref_key(ref): document for ref, document in current.items()}
+    parents = distinct_refs(parent for pair in families.values() for parent in pair if parent)
+    unread = [parent for parent in parents if ref_key(parent) not in now]
+    now |= {ref_key(ref): document async for ref, document in read_current(session.api, unread)}
+
+    def shown(parent: Ref, versions: Mapping[str, Any]) -> Document | None:
+        key = ref_key(parent)
+        document = versions[key] if key in versions else now.get(key)
+        return document if isinstance(document, dict) else None
+
+    return {
+        ref: Parents(shown(old, before), shown(new, now)) for ref, (old, new) in families.items()
+    }
+
+
+def _parent_of(ref: Ref, document: Document | OcsyncError | None) -> Ref:
+    """Return the entity whose values *document* of *ref* inherits; empty for none."""
+    kind = kind_of(ref)
+    parent = document.get(kind.inherits_from) if isinstance(document, dict) else None
+    return f"{kind.name}/{parent}" if parent else ""
 
 
 async def _sum_text(
@@ -221,7 +286,7 @@ async def _without_sums(
 ) -> list[Reversal]:
     """Return *reversals* of deletes without stock that is a sum; see `_sum_text`."""
     texts: dict[Ref, str] = {}
-    with_stock = [r.ref for r in reversals if any(map(_writes_sum, r.entries))]
+    with_stock = [reversal.ref for reversal in reversals if _writes_sum(reversal)]
     async for ref, found in read_current(session.api, with_stock):
         document = found if isinstance(found, dict) else None
         texts[ref] = await _sum_text(session, ref, document, summed)
@@ -234,8 +299,10 @@ def _summed_by(entries: Iterable[Entry]) -> set[str]:
     return {ref_key(parent) for ref in refs for parent in parents_of(ref)}
 
 
-def _writes_sum(entry: Entry) -> bool:
-    return SUMMED_QUANTITY in entry.fields and bool(kind_of(entry.ref).quantity_summed_by)
+def _writes_sum(reversal: Reversal) -> bool:
+    """Return whether *reversal* would write stock that may be a sum, or finds it changed."""
+    names = [SUMMED_QUANTITY in entry.fields for entry in reversal.entries]
+    return SUMMED_QUANTITY in reversal.conflicts or any(names)
 
 
 def _refuse_staged(reversals: Iterable[Reversal], others: Iterable[Entry]) -> None:
@@ -244,7 +311,7 @@ def _refuse_staged(reversals: Iterable[Reversal], others: Iterable[Entry]) -> No
     So have records whose product's quantity is staged, which is their sum.
     """
     staged = {ref_key(entry.ref) for entry in others}
-    sums = {ref_key(entry.ref) for entry in others if _writes_sum(entry)}
+    sums = {ref_key(entry.ref) for entry in others if SUMMED_QUANTITY in entry.fields}
     staged_refs = [
         reversal.ref
         for reversal in reversals

@@ -265,7 +265,7 @@ def any_damage(ocsync: Run, crashed: Path, every: int) -> None:
 
 
 def test_a_turned_bit_anywhere(ocsync: Run, crashed: Path) -> None:
-    any_damage(ocsync, crashed, every=397)
+    any_damage(ocsync, crashed, every=797)
 
 
 @pytest.mark.slow

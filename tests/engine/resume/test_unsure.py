@@ -10,7 +10,7 @@ import pytest
 from ocsync.engine.recorder import Recorder
 from ocsync.engine.resume.options import ResumeOptions
 from ocsync.errors import ExitCode
-from ocsync.models import Intent
+from ocsync.models import Intent, State
 from tests.builders import Shop
 from tests.conftest import Run
 from tests.crash_points import CrashPoint, crash_resume
@@ -118,6 +118,51 @@ def test_a_second_step_of_what_is_read_late_builds_on_the_first(ocsync: Run, cra
         assert sent[-1] == {"DefaultSupplierID": "S2", "xp": {"a": {"x": 0, "b": 1, "c": 2}}}
 
 
+@pytest.mark.parametrize(("effect", "lag"), [(True, 0.0), (True, 0.2), (False, 0.2)])
+def test_an_undo_without_an_answer_is_told_from_a_read_of_long_ago(
+    ocsync: Run, shop: Shop, effect: bool, lag: float
+) -> None:
+    """The value that an undo brings back is one that a read which lags shows, too."""
+    shop.switch(product_lag=lag, lag_get=True)
+    shop.seed(product=[{"ID": "P", "Name": "p", "QuantityMultiplier": 1}])
+    ocsync("stage", "adjust", "product/P", "QuantityMultiplier+=2")
+    options = ResumeOptions(settle=0.6)
+    assert resume(shop, options, longest=0.2).exit_code == ExitCode.DONE
+    assert ocsync("rollback").code == 0
+    shop.faults({"method": "PATCH", "path": "/products/P", "status": 504, "effect": effect})
+
+    report = resume(shop, options, longest=0.2)
+    assert report.run.counts == ({"done": 1} if effect else {"unknown": 1})
+    assert shop.state()["product"][0]["QuantityMultiplier"] == (1 if effect else 3)
+
+
+def test_an_undo_without_an_answer_or_time_to_read_is_unknown(ocsync: Run, shop: Shop) -> None:
+    shop.switch(product_lag=0.0, lag_get=True)
+    shop.seed(product=[{"ID": "P", "Name": "p", "QuantityMultiplier": 1}])
+    ocsync("stage", "adjust", "product/P", "QuantityMultiplier+=2")
+    assert resume(shop).exit_code == ExitCode.DONE
+    assert ocsync("rollback").code == 0
+    shop.faults({"method": "PATCH", "path": "/products/P", "status": 504, "effect": True})
+
+    [problem] = resume(shop, ResumeOptions(settle=0.0)).problems
+    assert problem.state is State.UNKNOWN
+    assert "they show that, as they did before an earlier run" in problem.message
+
+
+def test_a_sum_after_a_put_begins_with_what_the_put_left_out(ocsync: Run, shop: Shop) -> None:
+    """The read that lags still shows the length that the put has taken away."""
+    shop.switch(product_lag=3.0, lag_get=True)
+    shop.seed(product=[{"ID": "P", "Name": "p", "ShipLength": 2.75, "QuantityMultiplier": 4}])
+    ocsync("stage", "put", "product/P", "Name=q", "--replace")
+    ocsync("stage", "adjust", "product/P", "ShipLength+=0.5", "QuantityMultiplier+=2")
+
+    report = resume(shop, ResumeOptions(verify=True, settle=0.0))
+
+    assert report.exit_code == ExitCode.DONE, report
+    last = json.loads(shop.writes()[-1]["body"])
+    assert last == {"ShipLength": 0.5, "QuantityMultiplier": 3}
+
+
 @pytest.mark.parametrize(("status", "code"), [(403, 4), (400, 6)])
 def test_what_cannot_be_read_is_unknown_and_not_made_twice(
     ocsync: Run, shop: Shop, status: int, code: int
@@ -198,3 +243,54 @@ def test_a_second_step_may_reach_into_what_the_first_left_empty(ocsync: Run, sho
     ocsync("stage", "set", "product/P", "DefaultSupplierID=S2", "xp.b:=1")
     report = resume(shop, ResumeOptions(verify=True, settle=0.0))
     assert (report.exit_code, report.run.steps) == (ExitCode.DONE, 2), report
+
+
+def test_a_flag_that_a_put_turns_on_again_shows_whether_it_took_effect(
+    ocsync: Run, shop: Shop
+) -> None:
+    """All else is as it was: what is off shows that the put without an answer did nothing."""
+    [ref] = shop.stock(records=1, quantity=4)
+    shop.call("PATCH", "/products/P0/inventoryrecords/R0", {"AllowAllBuyers": False})
+    fields = ("AddressID=wh-0", "QuantityAvailable=4")
+    ocsync("stage", "put", ref, *fields, "--replace")
+    shop.faults({"method": "PUT", "path": "/inventoryrecords", "status": 500})
+
+    assert resume(shop).exit_code == ExitCode.DONE
+    assert shop.get("/products/P0/inventoryrecords/R0")["AllowAllBuyers"] is True
+
+
+PUT_B = {"method": "PUT", "path": "/buyers/B"}
+
+
+@pytest.mark.parametrize("replace", [True, False])
+@pytest.mark.parametrize("rules", [
+    [{**PUT_B, "status": 504, "effect": True}],
+    [{**PUT_B, "action": "reset", "effect": True}],
+    [{**PUT_B, "status": 500}],
+    [{**PUT_B, "status": 504, "effect": True}, {"method": "GET", "path": "/buyers/B", "status": 400,
+                                                "after": 1}],
+], ids=["504", "reset", "no effect", "not read"])  # fmt: skip
+def test_a_created_buyer_keeps_its_own_catalog_when_the_answer_is_lost(
+    ocsync: Run, shop: Shop, rules: list[dict[str, Any]], replace: bool
+) -> None:
+    """A second put without a default catalog would take away the one that the first one gave it."""
+    ocsync("stage", "put", "buyer/B", "Name=b", *["--replace"] * replace)
+    shop.faults(*rules)
+    first = resume(shop)
+    assert first.run.counts == ({"unknown": 1} if len(rules) > 1 else {"done": 1})
+    assert resume(shop).exit_code == ExitCode.DONE
+    assert shop.get("/buyers/B")["DefaultCatalogID"] == "B"
+
+
+def test_a_buyer_that_someone_else_changed_since_it_was_created_is_not_replaced(
+    ocsync: Run, shop: Shop
+) -> None:
+    ocsync("stage", "put", "buyer/B", "Name=b", "--replace")
+    shop.faults({**PUT_B, "status": 504, "effect": True},
+                {"method": "GET", "path": "/buyers/B", "status": 400, "after": 1})  # fmt: skip
+    assert resume(shop).run.counts == {"unknown": 1}
+    shop.call("PATCH", "/buyers/B", {"Name": "theirs"})
+
+    assert resume(shop).exit_code == ExitCode.CONFLICT
+    assert shop.get("/buyers/B")["Name"] == "theirs"
+    assert shop.get("/buyers/B")["DefaultCatalogID"] == "B"

@@ -21,7 +21,7 @@ def wrote(ref: str, *requests: dict[str, Any]) -> Any:
     records: list[Intent | Outcome] = []
     for number, one in enumerate(requests, 1):
         sent, before = one["sent"], one.get("before", {})
-        adjust = {p: sent[p] - before.get(p, 0) for p in one.get("adjust", ())}
+        adjust = {p: sent[p] - (before.get(p) or 0) for p in one.get("adjust", ())}
         fields = {p: v for p, v in sent.items() if p not in adjust}
         change = Change(op=Op(one.get("op", "set")), ref=ref, fields=fields, adjust=adjust)
         steps.append(Step(number=number, wave=1, change=change, method="", path=""))
@@ -48,6 +48,10 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], list[Any] | str]] = [
     ("what was sold stays sold", STOCK, {"QuantityAvailable": 33}, [("adjust", {"QuantityAvailable": -30}, {})]),
     ("stock set by hand since clashes", STOCK, {"QuantityAvailable": 50}, "was 10"),
     ("a sum goes back whatever came in between", ADDED, {"QuantityAvailable": 50}, [("adjust", {"QuantityAvailable": -30}, {})]),
+    ("a sum that began with null", {"sent": {"NotificationPoint": 4}, "before": {"NotificationPoint": None}, "adjust": ["NotificationPoint"]},
+     {"NotificationPoint": 4}, [("set", {"NotificationPoint": None}, {"NotificationPoint": 4})]),
+    ("a sum that began with null, and others added to", {"sent": {"NotificationPoint": 4}, "before": {"NotificationPoint": None}, "adjust": ["NotificationPoint"]},
+     {"NotificationPoint": 6}, [("adjust", {"NotificationPoint": -4}, {})]),
     ("no number before", {"sent": {"QuantityAvailable": 4}, "before": {"QuantityAvailable": None}}, {"QuantityAvailable": 4},
      [("set", {"QuantityAvailable": None}, {"QuantityAvailable": 4})]),
     ("changed by others", {"sent": {"NotificationPoint": 2}, "before": {"NotificationPoint": 1}}, {"NotificationPoint": 3}, "was 1"),
@@ -119,6 +123,26 @@ def test_a_sum_after_a_put_is_no_sum() -> None:
     assert entries(back) == [("adjust", {"QuantityAvailable": 6}, {})]
 
 
+def test_a_value_between_two_requests_is_no_change_by_others() -> None:
+    """The first request created it or set a value, and what came of the second is not known."""
+    made = {"op": "put", "absent": True, "sent": {"Name": "p", "ShipWidth": 1}}
+    add = {"sent": {"ShipLength": 2, "ShipWidth": 4}, "adjust": ["ShipLength"],
+           "before": {"ShipLength": None, "ShipWidth": 1}, "state": State.UNKNOWN}  # fmt: skip
+    one = wrote("product/P", made, add)
+    for length, width in ((None, 1), (2, 4)):
+        now = {"Name": "p", "ShipLength": length, "ShipWidth": width}
+        assert reversal_of(one, None, now, forced=False).created == ("product/P",)
+    now = {"Name": "p", "ShipLength": 5, "ShipWidth": 4}
+    other = reversal_of(one, None, now, forced=False)
+    assert (list(other.conflicts), other.created) == (["ShipLength"], ())
+
+    first = {"sent": {"ShipWidth": 1}, "before": {"ShipWidth": 0}}
+    two = wrote("product/P", first, {**first, "sent": {"ShipWidth": 4}, "before": {"ShipWidth": 1},
+                                     "state": State.UNKNOWN})  # fmt: skip
+    back = reversal_of(two, None, {"ShipWidth": 1}, forced=False)
+    assert entries(back) == [("set", {"ShipWidth": 0}, {"ShipWidth": 1})]
+
+
 def test_a_second_put_takes_what_the_first_one_left() -> None:
     first = {"op": "put", "absent": True, "sent": {"Name": "b", "Active": True, "xp.a": 1}}
     made = wrote("buyer/B", first, {"op": "put", "sent": {"Name": "b"}})
@@ -129,7 +153,8 @@ def test_a_second_put_takes_what_the_first_one_left() -> None:
 def test_what_was_made_is_for_a_delete() -> None:
     made = wrote("buyer/B", {"op": "put", "absent": True, "sent": {"Name": "b"}})
     assert reversal_of(made, None, {"Name": "b"}, forced=False).created == ("buyer/B", "catalog/B")
-    assert reversal_of(made, None, None, forced=False) == Reversal("buyer/B"), "it is gone already"
+    gone = Reversal("buyer/B", created=("catalog/B",))
+    assert reversal_of(made, None, None, forced=False) == gone, "what came with it stays"
     renamed = reversal_of(made, None, {"Name": "somebody's"}, forced=False)
     assert (renamed.created, list(renamed.conflicts)) == ((), ["Name"])
     own = wrote(
@@ -196,6 +221,50 @@ def test_a_put_over_an_entity_goes_back(
     assert bool(back.lost) is (None in way[1].values())
 
 
+def test_a_null_is_put_where_the_default_is_another_value() -> None:
+    before = {"ID": "R", "AddressID": "a", "AllowAllBuyers": None, "NotificationPoint": None}
+    one = wrote(R, {"op": "put", "sent": {"AddressID": "a", "AllowAllBuyers": None, "xp.a": 1}})
+    now = {"AddressID": "a", "AllowAllBuyers": None, "xp": {"a": 1}}
+    [back] = reversal_of(one, before, now, forced=False).entries
+    [made] = recreate_entity(R, before, summed=False, replace=False).entries
+    for entry in (back, made):
+        assert (entry.op, entry.fields) == (Op.PUT, {"AddressID": "a", "AllowAllBuyers": None})
+
+
+SCHEDULE: dict[str, Any] = {"ID": "S", "Name": "s", "PriceBreaks": [], "xp": None}
+BREAKS = [{"Quantity": 1, "Price": 2}]
+
+
+def test_price_breaks_are_never_cleared() -> None:
+    """The first ones stay, and the rest goes back; those that replaced others go back."""
+    one = wrote(
+        "price-schedule/S", {"sent": {"PriceBreaks": BREAKS}, "before": {"PriceBreaks": []}}
+    )
+    alone = reversal_of(one, None, {"PriceBreaks": BREAKS}, forced=False)
+    assert (alone.entries, alone.irreversible) == ((), True)
+    assert alone.lost == ("PriceBreaks stays as it is, as it cannot be emptied again",)
+
+    sent, before = {"PriceBreaks": BREAKS, "Name": "t"}, {"PriceBreaks": None, "Name": "s"}
+    two = wrote("price-schedule/S", {"sent": sent, "before": before})
+    rest = reversal_of(two, None, sent, forced=False)
+    assert entries(rest) == [("set", {"Name": "s"}, {"Name": "t"})]
+    assert (rest.incomplete, rest.irreversible) == (True, False)
+
+    put = wrote("price-schedule/S", {"op": "put", "sent": {**sent, "xp.a": 1}})
+    back = reversal_of(put, SCHEDULE, {**SCHEDULE, **sent, "xp": {"a": 1}}, forced=False)
+    assert [(e.op, e.fields) for e in back.entries] == [
+        (Op.PUT, {"Name": "s", "PriceBreaks": BREAKS})
+    ]
+    assert back.incomplete
+
+    other = wrote(
+        "price-schedule/S", {"sent": {"PriceBreaks": BREAKS}, "before": {"PriceBreaks": [1]}}
+    )
+    again = reversal_of(other, None, {"PriceBreaks": BREAKS}, forced=False)
+    assert entries(again) == [("set", {"PriceBreaks": [1]}, {"PriceBreaks": BREAKS})]
+    assert not again.incomplete
+
+
 def test_what_is_made_again_has_all_that_can_be_staged() -> None:
     [put] = recreate_entity("catalog/C", CATALOG, summed=False, replace=False).entries
     assert put.fields == {
@@ -218,6 +287,13 @@ def test_what_is_made_again_has_all_that_can_be_staged() -> None:
     )
     assert [e.fields for e in lone.entries] == [{"Name": "b"}, {"DefaultCatalogID": None}]
     assert lone.lost[0] == "making it again brings catalog/B along"
+    beside = recreate_entity(
+        "buyer/B", {"Name": "b"}, summed=False, replace=False, exist={"catalog/b"}
+    )
+    assert [e.fields for e in beside.entries] == [
+        {"Name": "b", "DefaultCatalogID": "B"}, {"DefaultCatalogID": None},
+    ]  # fmt: skip
+    assert beside.lost == ()
     user = recreate_entity("buyer-user/B/U", {"Username": "u"}, summed=False, replace=False)
     assert (user.entries, user.irreversible, "write-only" in user.lost[0]) == ((), True, True)
     variant = recreate_entity("variant/P/V", {"Name": "v"}, summed=False, replace=False)

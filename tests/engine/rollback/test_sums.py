@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.builders import Shop
 from tests.conftest import Run
 
@@ -28,7 +30,7 @@ def test_records_made_since_are_not_overwritten(ocsync: Run, shop: Shop) -> None
     ok(ocsync, "resume")
     shop.call("PUT", "/products/P/inventoryrecords/R", {"AddressID": "A", "QuantityAvailable": 3})
 
-    said = ok(ocsync, "rollback", "--settle", "0s")
+    said = ok(ocsync, "rollback", "--settle", "0s", code=3)
     assert "sum of its 1 inventory records" in said
     ok(ocsync, "resume", "--verify")
     found = shop.get("/products/P")
@@ -50,6 +52,73 @@ def test_a_put_over_a_product_with_records_is_undone(ocsync: Run, shop: Shop) ->
     assert (found["Name"], found["Inventory"]["QuantityAvailable"]) == ("p", 7)
 
 
+def test_stock_that_the_run_took_beside_its_own_record_is_told(ocsync: Run, shop: Shop) -> None:
+    """It can be written again once the record is deleted, and not before."""
+    products(shop)
+    ok(ocsync, "stage", "put", "inventory/P/R", "AddressID=A")
+    ok(ocsync, "stage", "put", "product/P", "Name=q", "--replace")
+    ok(ocsync, "resume", "--verify")
+
+    said = ok(ocsync, "rollback", "--settle", "0s", code=3)
+    assert "Inventory.QuantityAvailable is the sum of its 1 inventory records" in said
+    assert "it was 5" in said
+    ok(ocsync, "resume", "--verify")
+    assert shop.get("/products/P")["Name"] == "p"
+
+
+SETTINGS = {"Enabled": True, "VariantLevelTracking": True}
+
+
+def test_tracking_that_a_put_ended_comes_back_without_its_sum(ocsync: Run, shop: Shop) -> None:
+    shop.seed(product=[{"ID": "P", "Name": "p", "Inventory": SETTINGS}])
+    ok(ocsync, "stage", "put", "product/P", "Name=q", "--replace")
+    ok(ocsync, "stage", "set", "product/P", "Inventory.QuantityAvailable=3")
+    ok(ocsync, "resume", "--verify")
+
+    [entry] = ocsync("rollback", "--settle", "0s", "--json").data["staged"]
+    assert entry["fields"]["Inventory.VariantLevelTracking"] is True
+    assert "Inventory.QuantityAvailable" not in entry["fields"]
+    ok(ocsync, "resume", "--verify")
+    found = shop.get("/products/P")
+    assert (found["Name"], found["Inventory"]["VariantLevelTracking"]) == ("p", True)
+
+
+@pytest.mark.parametrize("way", ["set", "put"])
+def test_stock_comes_back_after_tracking_that_a_run_began(
+    ocsync: Run, shop: Shop, way: str
+) -> None:
+    products(shop)
+    if way == "set":
+        ok(ocsync, "stage", "set", "product/P", "Inventory.QuantityAvailable=9")
+        ok(ocsync, "stage", "set", "product/P", "Inventory.VariantLevelTracking=true")
+    else:
+        ok(ocsync, "stage", "put", "product/P", "Name=q", "xp.a=1", "--replace",
+           "Inventory.Enabled=true", "Inventory.VariantLevelTracking=true")  # fmt: skip
+    ok(ocsync, "resume", "--verify")
+
+    assert "is the sum" not in ok(ocsync, "rollback", "--settle", "0s")
+    ok(ocsync, "resume", "--verify")
+    found = shop.get("/products/P")
+    assert (found["Name"], found["Inventory"]["QuantityAvailable"]) == ("p", 5)
+    assert not found["Inventory"]["VariantLevelTracking"]
+
+
+def test_a_put_that_takes_a_sum_back_leaves_it_out(ocsync: Run, shop: Shop) -> None:
+    """A put names every value that was there, and so the sum too, though it is the same now."""
+    products(shop, inventory=[
+        {"ProductID": "P", "ID": "R", "AddressID": "A", "QuantityAvailable": 0}
+    ])  # fmt: skip
+    ok(ocsync, "stage", "put", "product/P", "Name=p", "Inventory.Enabled=true", "xp.a=1",
+       "--replace")  # fmt: skip
+    ok(ocsync, "resume", "--verify")
+
+    [entry] = ocsync("rollback", "--settle", "0s", "--json").data["staged"]
+    assert entry["op"] == "put"
+    assert "Inventory.QuantityAvailable" not in entry["fields"]
+    ok(ocsync, "resume", "--verify")
+    assert shop.get("/products/P")["xp"] is None
+
+
 def test_only_a_quantity_that_is_a_sum_cannot_be_undone(ocsync: Run, shop: Shop) -> None:
     products(shop)
     ok(ocsync, "stage", "set", "product/P", "Inventory.QuantityAvailable=9")
@@ -66,7 +135,7 @@ def test_records_that_are_staged_count(ocsync: Run, shop: Shop) -> None:
     ok(ocsync, "resume")
     ok(ocsync, "stage", "put", "inventory/p/R", "AddressID=A", "QuantityAvailable=3")
 
-    assert "staged inventory records" in ok(ocsync, "rollback", "--settle", "0s")
+    assert "staged inventory records" in ok(ocsync, "rollback", "--settle", "0s", code=3)
     ok(ocsync, "resume", "--verify")
     assert shop.get("/products/P")["Name"] == "p"
 

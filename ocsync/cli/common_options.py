@@ -1,0 +1,38 @@
+"""The options that every command has, and the variable that sets each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class CommonOption(NamedTuple):
+    """An option of every command; the variable *env* sets it too. A *kind* of bool is a flag."""
+
+    names: tuple[str, ...]
+    env: str
+    help: str
+    kind: type[bool] | type[str] | type[Path] = bool
+    metavar: str | None = None
+
+    @property
+    def default(self) -> Any:
+        """Value of the option where nothing sets it."""
+        return {bool: False, str: "", Path: None}[self.kind]
+
+
+COMMON_OPTIONS = {
+    "json": CommonOption(("--json",), "OCSYNC_JSON", "Data as JSON on stdout."),
+    "profile": CommonOption(("--profile",), "OCSYNC_PROFILE", "The profile to use.", str, "NAME"),
+    "workspace": CommonOption(
+        ("--workspace",), "OCSYNC_WORKSPACE", "The .ocsync folder to use.", Path, "DIR"
+    ),
+    "quiet": CommonOption(("--quiet", "-q"), "OCSYNC_QUIET", "Only the answer."),
+    "verbose": CommonOption(("--verbose", "-v"), "OCSYNC_VERBOSE", "Every step."),
+    "no_color": CommonOption(("--no-color",), "OCSYNC_NO_COLOR", "No colour."),
+    "no_input": CommonOption(("--no-input",), "OCSYNC_NO_INPUT", "Never ask."),
+}
+"""The options by the name of their parameter of `Context.start`."""
+TRUE_WORDS = ("1", "true", "t", "yes", "y", "on")
+FALSE_WORDS = ("", "0", "false", "f", "no", "n", "off")
+"""The values of a variable that turn an option on and off, as typer reads them in any case."""

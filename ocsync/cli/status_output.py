@@ -1,0 +1,67 @@
+"""The output of `ocsync status`, which the dispatcher needs without typer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ocsync.errors import ExitCode
+from ocsync.render import status as shown
+from ocsync.store.lock import read_holder
+from ocsync.store.summary import overdue_pauses, read_last_run, summarize_journal, unfinished_runs
+
+if TYPE_CHECKING:
+    from ocsync.cli.context import Context
+    from ocsync.engine.status import Status
+
+
+def show_status(
+    ctx: Context, result: Status | None, *, max_age: float, exit_code: bool
+) -> ExitCode:
+    """Print what this workspace knows and, if it was asked, the server's *result*.
+
+    Return SOMETHING for a status that needs attention if *exit_code* is set. Raises Damaged.
+    """
+    folder = ctx.folder()
+    pauses, listeners = folder.read_raw_pauses(), folder.read_raw_attachments()
+    staged = summarize_journal(folder.path / "journal", ctx.warn_once)
+    run = read_last_run(folder.path / "runs")
+    unfinished = unfinished_runs(folder.path, ctx.warn_once)
+    holder = read_holder(folder.path / "run.lock")
+    at_work = holder.describe() if holder and holder.alive is not False else ""
+    now = datetime.now(UTC)
+    is_open = folder.window_locks.is_open
+    due = result.overdue if result else overdue_pauses(pauses, now, is_open, max_age=max_age)
+    pin = folder.read_pin()
+    facts = {
+        "profile": folder.path.name,
+        "workspace": str(ctx.workspace.root),
+        "pauses": pauses,
+        "attached": listeners,
+        "staged": staged._asdict(),
+        "last_run": run,
+        "unfinished": [one._asdict() for one in unfinished],
+        **(shown.document(result, pauses) if result else {}),
+        "overdue": list(due),
+        "due": dict(due),
+    }
+    ctx.console.document("status", facts)
+    if not ctx.console.json:
+        names = " · ".join(filter(None, [folder.path.name, pin.name if pin else ""]))
+        ctx.console.print(f"{names} · workspace {ctx.workspace.root}")
+        lines = (
+            shown.online_lines(result, pauses, now)
+            if result
+            else shown.offline_lines(pauses, due, now)
+        )
+        for sign, line in (*shown.unfinished_lines(unfinished, at_work), *lines):
+            ctx.console.print(line, sign)
+        for sign, line in (
+            *shown.attachment_lines(listeners, now),
+            *shown.staged_lines(staged, run, now),
+        ):
+            ctx.console.print(line, sign)
+    lost = [name for name, pause in pauses.items() if pause.get("lost")]
+    paused = result.needs_attention if result else bool((due or lost) if max_age else pauses)
+    something = paused or (bool(unfinished) and not at_work)
+    return ExitCode.SOMETHING if exit_code and something else ExitCode.DONE

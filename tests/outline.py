@@ -1,0 +1,95 @@
+"""Writes the outline of the command line, which completion and the root's help read.
+
+    python -m tests.outline
+
+`tests/cli/test_completion.py` says when that is due: after every change of a command, an option or
+the first line of a help text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from typer.core import TyperGroup, TyperOption
+
+from ocsync.cli.app import tree
+from ocsync.cli.common_options import COMMON_OPTIONS
+from ocsync.cli.outline import PATH
+
+_COMMON = {option.names[0] for option in COMMON_OPTIONS.values()} | {"-h"}
+
+
+def outline() -> dict[str, Any]:
+    """The outline, as it is to be in the file."""
+    root = tree()
+    commands = dict(_walk(root, root.context_class(root, **root.context_settings)))
+    common = [node.pop("common") for node in commands.values() if "common" in node]
+    assert all(rows == common[0] for rows in common), "they are the same everywhere"
+    return {"common": common[0], "commands": commands}
+
+
+def _walk(command: Any, context: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    parameters = command.get_params(context)
+    options = [p for p in parameters if isinstance(p, TyperOption) and not p.hidden]
+    rows = [_option(option, context) for option in options]
+    if not isinstance(command, TyperGroup):
+        size = len(_COMMON)
+        assert {row["names"][0] for row in rows[-size:]} == _COMMON, f"{path}: these come last"
+        arguments = [_argument(p, context) for p in parameters if p not in options]
+        yield path, {"options": rows[:-size], "arguments": arguments, "common": rows[-size:]}
+        return
+    group: Any = command
+    named = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    summaries = [[name, *_summary(one)] for name, one in named.items()]
+    default = getattr(command, "default_command", "")
+    yield (
+        path,
+        {"options": rows, "commands": summaries, **({"default": default} if default else {})},
+    )
+    for name, one in named.items():
+        inner = one.context_class(one, info_name=name, parent=context, **one.context_settings)
+        yield from _walk(one, inner, f"{path} {name}".strip())
+
+
+def _summary(command: Any) -> list[str]:
+    """The line that completion shows, and the whole one that it was cut from, if it was."""
+    cut, whole = command.get_short_help_str(), command.get_short_help_str(limit=1000)
+    return [cut] if cut == whole else [cut, whole]
+
+
+def _option(option: Any, context: Any) -> dict[str, Any]:
+    assert not option.count, f"{option.name} is a flag or takes values"
+    value = {} if option.is_flag else {"takes": option.nargs, "values": _values(option, context)}
+    repeats = {"repeats": True} if option.multiple else {}
+    names = [*option.opts, *option.secondary_opts]
+    if "--help" in names:
+        names.sort(key=len)  # typer has them from a set
+    return {"names": names, "help": option.help, **value, **repeats}
+
+
+def _argument(argument: Any, context: Any) -> dict[str, Any]:
+    many = {"many": True} if argument.nargs == -1 else {}
+    return {"values": _values(argument, context), **many}
+
+
+def _values(parameter: Any, context: Any) -> list[str]:
+    """What completion offers for a value of which nothing has been typed."""
+    return [item.value for item in parameter.shell_complete(context, "")]
+
+
+def text() -> str:
+    """The file's content: a line for each command and each common option."""
+    found = outline()
+
+    def line(thing: Any) -> str:
+        return json.dumps(thing, ensure_ascii=False)
+
+    common = ",\n".join(map(line, found["common"]))
+    commands = ",\n".join(f"{line(path)}: {line(node)}" for path, node in found["commands"].items())
+    return f'{{"common": [\n{common}\n],\n"commands": {{\n{commands}\n}}}}\n'
+
+
+if __name__ == "__main__":
+    PATH.write_text(text(), encoding="utf-8")
