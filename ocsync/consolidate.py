@@ -267,7 +267,8 @@ class _RefAccumulator:
         outer = [
             join_path(parts[:size])
             for path, value in fields.items()
-            if is_below(path, "xp") and (parts := split_path(path))
+            if is_below(path, "xp") and ("." in path[3:] or isinstance(value, dict))
+            for parts in [split_path(path)]
             for size in range(2, len(parts) + isinstance(value, dict))
         ]
         staged = nest(self.fields) if outer else {}
