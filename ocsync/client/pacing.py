@@ -38,7 +38,7 @@ _TESTED_SHARE, _TOLERATED_SHARE = 0.05, 0.5
 """The most that counts as usual: when it is tested, and after two cuts did not lower it."""
 _CUT_ROUND_TRIPS = 2.0
 """Round trips since the first refusal, from which the rate of a cut is measured."""
-_IDLE_SHARE, _IDLE_ANSWERS = 0.33, 24
+_IDLE_SHARE, _IDLE_ANSWERS = 0.35, 24
 """The share of refusals, of so many answers, from which idle time counts in that measure.
 
 Fewer leave senders asleep for reasons of their own; an overrun limit puts all of them to sleep.

@@ -16,7 +16,6 @@ from urllib.parse import quote, urlencode
 import aiohttp
 import httpx
 import yarl
-from multidict import CIMultiDict
 
 from ocsync import __version__
 from ocsync.client.proxy import Proxy
@@ -53,6 +52,7 @@ class Server:
     def __init__(self, url: str, path: str) -> None:
         self.url = httpx.URL(url)
         self.origin = origin_of(self.url)
+        self._authority = self.url.netloc.decode("ascii")
         self._path = self.url.raw_path.decode("ascii").rstrip("/") + path
 
     def request(
@@ -73,8 +73,7 @@ class Server:
             query_string += ("&" if query_string else "") + urlencode(query)
         target = yarl.URL.build(
             scheme=self.origin.scheme,
-            host=self.origin.host,
-            port=self.origin.port,
+            authority=self._authority,
             path=self._path + quote(path, safe=_PATH_CHARACTERS),
             query_string=query_string,
             encoded=True,
@@ -153,8 +152,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             proxy_headers=self._proxy_headers,
         ) as answer:
             content = await _read(answer)
-            if encoding := answer.headers.get("Content-Encoding"):
-                content = _decompress(content, encoding)
+            if encodings := answer.headers.getall("Content-Encoding", ()):
+                content = _decompress(content, ", ".join(encodings))
             return Answer(answer.status, answer.raw_headers, content)
 
     async def aclose(self) -> None:
@@ -175,10 +174,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         return self._session
 
 
-def _headers_of(request: httpx.Request) -> CIMultiDict[str]:
-    return CIMultiDict(
-        [(name.decode("ascii"), value.decode("ascii")) for name, value in request.headers.raw]
-    )
+def _headers_of(request: httpx.Request) -> dict[str, str]:
+    return {name.decode("ascii"): value.decode("ascii") for name, value in request.headers.raw}
 
 
 def _credentials(proxy: Proxy) -> dict[str, str]:

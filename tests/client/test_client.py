@@ -26,6 +26,7 @@ from ocsync.client import (
     set_paused,
 )
 from ocsync.client.sync_configs import read_target
+from ocsync.client.transport import Server
 from ocsync.emulator import EmulatorOptions, serve_in_thread
 from ocsync.errors import (
     AlreadyExists,
@@ -412,6 +413,16 @@ def test_paths_and_queries_arrive_as_they_are(shop: Shop) -> None:
     ]  # fmt: skip
     assert parse_qs(asked[0][1]) == {"ID": ["a|b c&d=\u00fc"], "sortBy": ["!ID"]}
     assert [query for _, query in asked[3:]] == ["x=1", "x=1&y=2"]
+
+
+@pytest.mark.parametrize(("url", "target"), [
+    ("http://[::1]:8080", "http://[::1]:8080/v1/catalogs/a%20b?ID=x%7Cy"),
+    ("https://b\u00fccher.example/oc/", "https://xn--bcher-kva.example/oc/v1/catalogs/a%20b?ID=x%7Cy"),
+])  # fmt: skip
+def test_a_target_is_the_whole_url(url: str, target: str) -> None:
+    request = Server(url, "/v1").request("GET", "/catalogs/a b", {"ID": "x|y"}, None, {})
+    assert str(request.target) == target
+    assert request.target.host == httpx.URL(url).host
 
 
 def test_an_assignment_is_deleted_by_its_query(shop: Shop) -> None:

@@ -50,7 +50,7 @@ def test_without_a_limit_the_window_is_used(cap: int) -> None:
     assert result.seconds <= 1.1 * 5000 * 0.09 / cap + 0.5
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20, deadline=None, derandomize=True)
 @given(
     share=st.floats(0.001, 0.3),
     header=st.sampled_from([None, 0.0, 0.2, 1.0, 5.0, math.nan]),
@@ -73,7 +73,7 @@ def test_stray_refusals_slow_only_their_own_requests(
     assert result.seconds <= 1.3 * unpaced + 5 + own
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20, deadline=None, derandomize=True)
 @given(
     rates=st.lists(st.floats(10.0, 400.0), min_size=1, max_size=3),
     burst=st.floats(5.0, 100.0),
