@@ -13,6 +13,8 @@ _SURROGATES = range(0xD800, 0xE000)
 
 def is_blank(text: str) -> bool:
     """Return whether *text* is empty or shows nothing: only blanks and unseen characters."""
+    if "!" <= text[:1] <= "~":  # as nearly every cell of a table
+        return False
     return all(char == " " or _is_unseen(char) for char in text)
 
 

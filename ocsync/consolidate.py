@@ -40,8 +40,9 @@ from ocsync.field_paths import (
     with_value,
 )
 from ocsync.models import Change, ContradictedExpectation, Entry, Fields, Op, Ref
-from ocsync.ordering import Barrier, Ordering
+from ocsync.ordering import BARRIER_PATHS, Barrier, Ordering
 from ocsync.schema import (
+    KINDS,
     SUMMED_QUANTITY,
     VARIANT_TRACKING,
     field_at,
@@ -70,8 +71,12 @@ def consolidate(entries: Iterable[Entry]) -> list[Change]:
                 for seq in barrier.entries:
                     before[seq].update({earlier} if seq > earlier else ())
         net.fold(entry)
-    changes = (change for net in nets.values() for change in net.changes())
-    return [_following(change, before) for change in changes] if before else list(changes)
+    changes: list[Change] = []
+    while nets:  # from the last one on, so that each is freed as its changes are made
+        _, net = nets.popitem()
+        changes += reversed(net.changes())
+    changes.reverse()
+    return [_following(change, before) for change in changes] if before else changes
 
 
 def _following(change: Change, before: dict[int, set[int]]) -> Change:
@@ -102,6 +107,12 @@ def expect_current(earlier: Iterable[Entry], entry: Entry, current: Fields) -> F
     return expected
 
 
+_WITH_SIDE_EFFECT = frozenset(
+    name for name, kind in KINDS.items() if any(f.has_side_effect for f in kind.fields.values())
+)
+"""The kinds with a field whose values have an effect that setting another does not undo."""
+_NOTHING: Fields = {}
+"""The fields of a change that has none; shared, and never changed."""
 _EMPTY: tuple[Any, ...] = (None, False, 0, {})
 """The values of a field that a put did not name, where the table knows no default."""
 
@@ -114,10 +125,11 @@ def merge(fields: Fields, path: str, value: Any) -> None:
     if "." not in path:
         fields[path] = value
         return
-    for deeper in [p for p in fields if is_below(p, path)]:
+    below_path = path + "."
+    for deeper in [p for p in fields if p.startswith(below_path)]:
         del fields[deeper]
     for outer in fields:
-        if is_below(path, outer):
+        if path.startswith(outer) and is_below(path, outer):
             below = split_path(path)[len(split_path(outer)) :]
             fields[outer] = with_value(fields[outer], below, value)
             return
@@ -139,27 +151,33 @@ class _RefAccumulator:
     that replaces all that may have been there, *written* maps a path to the first that wrote it.
     """
 
+    __slots__ = (
+        "contradicted", "divided", "entries", "expect", "fields", "finished", "finished_fields",
+        "finished_sums", "first", "has_put", "has_side_effect", "kind", "null_is_empty", "op",
+        "ref", "replace", "replaced", "sums", "written",
+    )  # fmt: skip
+
     def __init__(self, ref: Ref) -> None:
         self.ref = ref
+        self.kind = kind_of(ref)
         self.finished: list[Change] = []
-        self.finished_fields: Fields = {}
-        self.finished_sums: Fields = {}
+        self.finished_fields = self.finished_sums = _NOTHING
         self.divided = 0
         self.has_put = False
         self.has_side_effect = False
-        self.expect: Fields = {}
-        self.null_is_empty: set[str] = set()
-        self.contradicted: list[ContradictedExpectation] = []
+        self.expect = _NOTHING
+        self.null_is_empty: frozenset[str] = frozenset()
+        self.contradicted: tuple[ContradictedExpectation, ...] = ()
         self._begin(Op.SET)
 
     def _begin(self, op: Op, *, replace: bool = False) -> None:
         self.op = op
         self.replace = replace
         self.fields: Fields = {}
-        self.sums: Fields = {}
+        self.sums = _NOTHING
         self.entries: list[int] = []
         self.first = self.replaced = 0
-        self.written: dict[str, int] = {}
+        self.written = _NOTHING
 
     def divide(self, barrier: Barrier) -> int:
         """Finish the request in the making if *barrier* separates it from the next entry.
@@ -180,19 +198,22 @@ class _RefAccumulator:
         return 0
 
     def fold(self, entry: Entry) -> None:
+        seq, op = entry.seq, entry.op
         for path, expected in entry.expect.items():
-            self._expect(entry.seq, path, expected)
-        match entry.op:
-            case Op.SET:
-                self._set(entry)
-            case Op.ADJUST:
-                self._adjust(entry)
-            case Op.PUT | Op.ASSIGN:
-                self._replace(entry)
-        self.entries.append(entry.seq)
-        self.first = self.first or entry.seq
+            self._expect(seq, path, expected)
+        if op is Op.SET:
+            self._set(entry)
+        elif op is Op.ADJUST:
+            self._adjust(entry)
+        else:
+            self._replace(entry)
+        self.entries.append(seq)
+        self.first = self.first or seq
+        barrier_paths = BARRIER_PATHS[self.kind.name]
         for path in entry.fields:
-            self.written.setdefault(path, entry.seq)
+            if path in barrier_paths:
+                self.written = self.written or {}
+                self.written.setdefault(path, seq)
 
     def changes(self) -> list[Change]:
         """Return the requests, in order.
@@ -200,22 +221,28 @@ class _RefAccumulator:
         Expectations and contradictions belong to the first one.
         """
         self._finish()
+        if not self.expect and not self.contradicted:
+            return self.finished
         first = msgspec.structs.replace(
             self.finished[0],
             expect=self.expect,
             null_is_empty=tuple(sorted(self.null_is_empty)),
-            contradicted=tuple(self.contradicted),
+            contradicted=self.contradicted,
         )
         return [first, *self.finished[1:]]
 
     def _set(self, entry: Entry) -> None:
-        drops = self._drops_side_effect({**self.fields, **entry.fields})
+        drops = self.kind.name in _WITH_SIDE_EFFECT and self._drops_side_effect(
+            {**self.fields, **entry.fields}
+        )
         inherits = self._changes_parent() and any(map(is_inside_xp_key, entry.fields))
         if self._decides(entry.fields) or drops or inherits or self._clears(entry.fields):
             self._finish()
+        fields, sums = self.fields, self.sums
         for path, value in entry.fields.items():
-            self.sums.pop(path, None)
-            merge(self.fields, path, value)
+            if sums:
+                sums.pop(path, None)
+            merge(fields, path, value)
 
     def _adjust(self, entry: Entry) -> None:
         builds = entry.fields.keys() - self.fields.keys()
@@ -226,6 +253,7 @@ class _RefAccumulator:
             if path in self.fields:
                 self.fields[path] = (self.fields[path] or 0) + amount
             else:
+                self.sums = self.sums or {}
                 self.sums[path] = self.sums.get(path, 0) + amount
 
     def _clears(self, fields: Fields) -> bool:
@@ -239,7 +267,8 @@ class _RefAccumulator:
         outer = [
             join_path(parts[:size])
             for path, value in fields.items()
-            if is_below(path, "xp") and (parts := split_path(path))
+            if is_below(path, "xp") and ("." in path[3:] or isinstance(value, dict))
+            for parts in [split_path(path)]
             for size in range(2, len(parts) + isinstance(value, dict))
         ]
         staged = nest(self.fields) if outer else {}
@@ -247,7 +276,7 @@ class _RefAccumulator:
 
     def _changes_parent(self) -> bool:
         """Return whether the request in the making decides whose values the entity inherits."""
-        return kind_of(self.ref).inherits_from in self.fields
+        return self.kind.inherits_from in self.fields
 
     def _replace(self, entry: Entry) -> None:
         """Start over from a put or an assign.
@@ -255,7 +284,7 @@ class _RefAccumulator:
         It makes earlier entries needless, except for what an earlier put created (which one that
         replaces nothing is to create itself), and for what edits of other refs depend on.
         """
-        creates = any(made.unless_field for made in kind_of(self.ref).creates)
+        creates = any(made.unless_field for made in self.kind.creates)
         decided = self.has_put and creates and entry.replace
         if self._drops_side_effect(entry.fields) or (decided and self.op is Op.PUT):
             self._finish()
@@ -268,7 +297,7 @@ class _RefAccumulator:
         fields = self._as_created(entry) if self.has_put else dict(entry.fields)
         entries = [n for change in needless for n in change.entries] + self.entries
         del self.finished[kept:]
-        self.finished_fields, self.finished_sums = {}, {}
+        self.finished_fields = self.finished_sums = _NOTHING
         first, written, replaced = self.first, self.written, self.replaced
         self._begin(entry.op, replace=replace)
         self.first, self.written = first, written
@@ -280,7 +309,7 @@ class _RefAccumulator:
     def _as_created(self, entry: Entry) -> Fields:
         """Return the fields of a later put; create-only ones as the first gave them."""
         known = {**self.finished_fields, **self.fields}
-        fixed = {path for path, field in kind_of(self.ref).fields.items() if field.create_only}
+        fixed = {path for path, field in self.kind.fields.items() if field.create_only}
         given = {path: value for path, value in entry.fields.items() if path not in fixed}
         return {**given, **{path: known[path] for path in fixed & known.keys()}}
 
@@ -297,13 +326,13 @@ class _RefAccumulator:
                 not self.fields.get(made.unless_field)
                 and any(p in fields and fields[p] != self.fields.get(p) for p in made.copied)
             )
-            for made in kind_of(self.ref).creates
+            for made in self.kind.creates
             if made.unless_field
         )
 
     def _drops_side_effect(self, fields: Fields) -> bool:
         """Return whether *fields*, in place of these, drop a value with a side effect."""
-        known = kind_of(self.ref).fields
+        known = self.kind.fields
         return any(
             known[path].has_side_effect and value is not None and value != fields.get(path)
             for path, value in self.fields.items()
@@ -319,17 +348,20 @@ class _RefAccumulator:
                 ref=self.ref,
                 fields=self.fields,
                 adjust=self.sums,
+                expect=_NOTHING,
                 replace=self.replace,
                 entries=tuple(self.entries),
             )
         )
         self.has_side_effect |= self._drops_side_effect({})
         summed = {path: self._staged_value(path) for path in self.sums}
+        self.finished_fields = self.finished_fields or {}
         for path, value in {**self.fields, **summed}.items():
             if value is not MISSING:
                 merge(self.finished_fields, path, value)
             else:
-                self.finished_sums[path] = self._amount(path)
+                amount = self._amount(path)
+                self.finished_sums = {**self.finished_sums, path: amount}
         self._begin(Op.SET)
 
     def expect_current(self, path: str, current: Any) -> tuple[Any, str]:
@@ -354,7 +386,7 @@ class _RefAccumulator:
             staged = self._expect_of_server(path, expected)
         filled_in = staged is None and self._may_be_filled_in(path, expected)
         if not filled_in and not json_equal(staged, expected):
-            self.contradicted.append(ContradictedExpectation(seq, path, expected, staged))
+            self.contradicted += (ContradictedExpectation(seq, path, expected, staged),)
 
     def _expect_of_server(self, path: str, expected: Any) -> Any:
         """Return the value at *path* as expected so far, with *expected* carried if nothing was.
@@ -362,10 +394,11 @@ class _RefAccumulator:
         Before a sum the server has the difference; where that is 0 it may have null as well. So it
         may where the entries name another member of a model: they fill in the rest of it.
         """
+        self.expect = self.expect or {}
         amount = self._amount(path)
         if amount is None:
             if path not in self.expect and self._names_beside(path):
-                self.null_is_empty.add(path)
+                self.null_is_empty |= {path}
             return self.expect.setdefault(path, expected)
         if isinstance(expected, int | float):
             before = expected - amount
@@ -393,7 +426,7 @@ class _RefAccumulator:
         """Return the value that the entries leave at *path*; MISSING if the server has it."""
         found = self._named_value(path)
         if found is MISSING and self._is_omitted(path):
-            field = field_at(kind_of(self.ref), path)
+            field = field_at(self.kind, path)
             found = field.default if field else None
         if found is MISSING or path not in self.sums:
             return found
@@ -412,9 +445,7 @@ class _RefAccumulator:
         A put that creates a buyer leaves it with its own catalog as the default.
         """
         ids = ids_of(self.ref)
-        own = {
-            ids[m.ids[-1]].casefold() for m in kind_of(self.ref).creates if m.unless_field == path
-        }
+        own = {ids[m.ids[-1]].casefold() for m in self.kind.creates if m.unless_field == path}
         if self.has_put and isinstance(expected, str) and expected.casefold() in own:
             return True
         if expected not in _EMPTY or self._named_value(path) is not MISSING:
@@ -426,7 +457,7 @@ class _RefAccumulator:
 
         A put keeps the fields that only a creation can set.
         """
-        field = field_at(kind_of(self.ref), path)
+        field = field_at(self.kind, path)
         keeps = field is not None and field.create_only
         replaces = self.op is Op.ASSIGN or (self.has_put and not keeps)
         return replaces and self._named_value(path) is MISSING

@@ -137,7 +137,7 @@ def _moved(steps: Sequence[Step], first: Mapping[int, set[int]]) -> list[Step]:
             for step in steps
         ]
         try:
-            waves = assign_waves([step.ref for step in steps], edges, start)
+            waves = assign_waves([step.ref for step in steps], dict(enumerate(edges)), start)
         except PlanCycle:
             continue
         number = {wave: n for n, wave in enumerate(sorted(set(waves)), 1)}

@@ -30,6 +30,10 @@ CREATING_OPS = (Op.PUT, Op.ASSIGN)
 """Operations that create a ref, whatever was there."""
 
 
+REVERT_SOURCE = "rollback "
+"""Beginning of the source of an edit that undoes a run; the run's ID follows."""
+
+
 class Entry(
     msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="type", tag="entry"
 ):

@@ -39,6 +39,26 @@ _JUDGED_BY: dict[str, set[str]] = defaultdict(set)
 for _kind in KINDS.values():
     for _need in _kind.needs_state:
         _JUDGED_BY[_need.kind].add(_need.field)
+_NAMED = {
+    name: frozenset(reference.ids[-1] for reference in kind.references) - {*kind.ids}
+    for name, kind in KINDS.items()
+}
+"""The fields of each kind that name other entities."""
+BARRIER_PATHS = {name: _NAMED[name].union(UNIQUE[name]) for name in KINDS}
+"""The fields of each kind that a `Barrier` may name."""
+_INDEPENDENT = frozenset(
+    name
+    for name, kind in KINDS.items()
+    if not (UNIQUE[name] or JUDGED_BY_REFERENCES[name] or _JUDGED_BY[name] or kind.inherits_from)
+    and all(need.ids[-1] in kind.ids for need in kind.needs_state)
+)
+"""The kinds whose edits matter to others only where they create an entity, or refer to one."""
+
+
+def are_unrelated(kinds: Collection[str]) -> bool:
+    """Return whether edits of *kinds*, if there are no others, never depend on another ref's."""
+    referred = {reference.kind for name in kinds for reference in KINDS[name].references}
+    return _INDEPENDENT.issuperset(kinds) and referred.isdisjoint(kinds)
 
 
 class Barrier(NamedTuple):
@@ -72,7 +92,10 @@ class Ordering:
 
     def take(self, entry: Entry) -> list[Barrier]:
         """Take the next entry; return what it must not be folded over."""
-        kind, key = kind_of(entry.ref), ref_key(entry.ref)
+        kind = kind_of(entry.ref)
+        if kind.name in _INDEPENDENT and entry.op not in CREATING_OPS and self._is_idle:
+            return []
+        key = ref_key(entry.ref)
         if entry.op is Op.PUT or kind.inherits_from in entry.fields:
             self._parents[key] = str(entry.fields.get(kind.inherits_from) or "").casefold()
         needs = {(self._entity(need, key, entry), need) for need in kind.needs_state}
@@ -88,6 +111,11 @@ class Ordering:
             if other:
                 self._needed.setdefault((other, need.field, need.is_set), {})[entry.seq] = key
         return barriers
+
+    @property
+    def _is_idle(self) -> bool:
+        """True as long as no entry depends on a later one of another ref."""
+        return not (self._later or self._judged or self._inherited)
 
     def _entity(self, need: NeededState, key: str, entry: Entry) -> str:
         """Return the key of the entity whose state *entry* needs; empty when it needs none."""
@@ -127,8 +155,7 @@ class Ordering:
         """Yield the edits that might be refused once *entry* refers to their entity."""
         if not self._judged:
             return
-        named = {reference.ids[-1] for reference in kind.references} - set(kind.ids)
-        for path in named & entry.fields.keys():
+        for path in _NAMED[kind.name] & entry.fields.keys():
             for other in references_of(entry.ref, {path: entry.fields[path]}):
                 seq = self._judged.get(ref_key(other))
                 if seq is not None:

@@ -12,7 +12,7 @@ was staged only later goes first too, unless it has several changes and that mak
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import takewhile
 from typing import NamedTuple
 
@@ -32,15 +32,15 @@ class Plan(NamedTuple):
 
 
 class _Graph(NamedTuple):
-    """Order of changes, by index.
+    """Order of changes, by index; those without any are in no mapping.
 
     *needs* are the predecessors whose failure blocks a change, *follows* those that the change
     would make impossible. *loose* are pairs (change, predecessor) at which a cycle may be broken.
     """
 
-    needs: list[set[int]]
-    follows: list[set[int]]
-    predecessors: list[set[int]]
+    needs: dict[int, set[int]]
+    follows: dict[int, set[int]]
+    predecessors: dict[int, set[int]]
     loose: set[tuple[int, int]]
 
 
@@ -49,8 +49,11 @@ def build(changes: Iterable[Change]) -> Plan:
     nodes = list(changes)
     graph = _build_graph(nodes)
     wave = _waves_of(nodes, graph)
-    order = sorted(range(len(nodes)), key=lambda i: (wave[i], _RANK[kind_of(nodes[i].ref).name], i))
-    number = {node: position for position, node in enumerate(order, 1)}
+    ranks = [_RANK[kind_of(node.ref).name] for node in nodes]
+    order = sorted(range(len(nodes)), key=lambda i: wave[i] * len(_RANK) + ranks[i])
+    number = [0] * len(nodes)
+    for position, node in enumerate(order, 1):
+        number[node] = position
     steps = tuple(
         Step(
             number=number[i],
@@ -58,8 +61,8 @@ def build(changes: Iterable[Change]) -> Plan:
             change=nodes[i],
             method=METHODS[nodes[i].op],
             path=url_of(nodes[i].ref),
-            needs=tuple(sorted(number[n] for n in graph.needs[i])),
-            follows=tuple(sorted(number[n] for n in graph.follows[i])),
+            needs=tuple(sorted(number[n] for n in graph.needs.get(i, ()))),
+            follows=tuple(sorted(number[n] for n in graph.follows.get(i, ()))),
         )
         for i in order
     )
@@ -77,50 +80,61 @@ def refs_feeding(changes: Sequence[Change], targets: Collection[str]) -> set[Ref
     while wanted:
         ref = wanted.pop()
         chosen.add(ref)
-        wanted |= {changes[n].ref for i in of_ref[ref] for n in first[i]} - chosen
+        wanted |= {changes[n].ref for i in of_ref[ref] for n in first.get(i, ())} - chosen
     return chosen
 
 
 def _build_graph(nodes: Sequence[Change]) -> _Graph:
+    kinds = [KINDS[name] for name in {kind_of(change.ref).name for change in nodes}]
+    named = {reference.kind for kind in kinds for reference in kind.references}
+    named |= {made.kind for kind in kinds for made in kind.creates}
     of_ref: dict[str, list[int]] = defaultdict(list)
-    for i, change in enumerate(nodes):
-        of_ref[ref_key(change.ref)].append(i)
     creators: dict[str, list[int]] = defaultdict(list)
     for i, change in enumerate(nodes):
+        if kind_of(change.ref).name in named:
+            of_ref[ref_key(change.ref)].append(i)
         for child in created_refs(change):
             creators[ref_key(child)].append(i)
     groups = _index_for_after(nodes)
-    graph = _Graph([set() for _ in nodes], _follows(nodes), [set() for _ in nodes], set())
+    graph = _Graph(defaultdict(set), _follows(nodes), defaultdict(set), set())
     for i, change in enumerate(nodes):
-        if i and nodes[i - 1].ref == change.ref:
+        repeats = i > 0 and nodes[i - 1].ref == change.ref
+        several = repeats or (i + 1 < len(nodes) and nodes[i + 1].ref == change.ref)
+        if repeats:
             graph.needs[i].add(i - 1)
+        if not (of_ref or creators or groups):
+            continue
         for other in map(ref_key, references_of(change.ref, change.fields)):
             for creator in creators.get(other, ()):
                 graph.needs[i].add(creator)
                 graph.loose.add((i, creator))
             if other in of_ref:
-                several = len(of_ref[ref_key(change.ref)]) > 1
                 _add_reference(graph, nodes, i, of_ref[other], several=several)
         for child in map(ref_key, created_refs(change)):
             _add_created(graph, nodes, i, of_ref.get(child, []))
-        graph.predecessors[i] |= _after_rules(change, groups)
-    for i in range(len(nodes)):
+        if before := _after_rules(change, groups):
+            graph.predecessors[i] |= before
+    for i in [*graph.needs]:
         graph.needs[i].discard(i)
-        graph.follows[i] -= graph.needs[i]
-        graph.predecessors[i] |= graph.needs[i] | graph.follows[i]
-        graph.loose.update((i, other) for other in graph.follows[i])
+    for i, followed in graph.follows.items():
+        followed -= graph.needs.get(i, set())
+        graph.loose.update((i, other) for other in followed)
+    for edges in (graph.needs, graph.follows):
+        for i, others in edges.items():
+            graph.predecessors[i] |= others
     return graph
 
 
-def _follows(nodes: Sequence[Change]) -> list[set[int]]:
+def _follows(nodes: Sequence[Change]) -> dict[int, set[int]]:
     """Return the changes that each of *nodes* follows, by the numbers of their entries."""
-    if not any(change.follows for change in nodes):
-        return [set() for _ in nodes]
+    following = {i: change for i, change in enumerate(nodes) if change.follows}
+    if not following:
+        return {}
     place = {seq: i for i, change in enumerate(nodes) for seq in change.entries}
-    return [
-        {place[seq] for seq in change.follows if seq in place} - {i}
-        for i, change in enumerate(nodes)
-    ]
+    return {
+        i: {place[seq] for seq in change.follows if seq in place} - {i}
+        for i, change in following.items()
+    }
 
 
 def _add_reference(
@@ -130,7 +144,7 @@ def _add_reference(
 
     *several* says that it is not the only change of its own ref.
     """
-    choice = list(takewhile(lambda n: i not in graph.follows[n], named))
+    choice = list(takewhile(lambda n: i not in graph.follows.get(n, ()), named))
     earlier = [n for n in choice if nodes[n].entries[:1] <= nodes[i].entries[-1:]]
     for other in [*reversed(earlier), *choice][:1]:
         graph.needs[i].add(other)
@@ -166,7 +180,8 @@ def _waves_of(nodes: Sequence[Change], graph: _Graph) -> list[int]:
                 raise PlanCycle([refs[n] for n in cycle.nodes]) from None
             node, other = loose
             for edges in (graph.predecessors, graph.needs, graph.follows):
-                edges[node].discard(other)
+                if node in edges:
+                    edges[node].discard(other)
 
 
 def created_refs(change: Change) -> list[Ref]:
@@ -234,32 +249,34 @@ class _Cycle(PlanCycle):
 
 
 def assign_waves(
-    refs: Sequence[Ref], predecessors: Sequence[Collection[int]], start: Sequence[int] = ()
+    refs: Sequence[Ref],
+    predecessors: Mapping[int, Collection[int]],
+    start: Sequence[int] = (),
 ) -> list[int]:
     """Return the wave of each of *refs*, from 1: one more than that of its latest predecessor.
 
     None is below its wave in *start*, if that is given. Raises PlanCycle.
     """
     wave = list(start) or [1] * len(refs)
-    waiting = [len(before) for before in predecessors]
-    followers: list[list[int]] = [[] for _ in refs]
-    for node, before in enumerate(predecessors):
+    waiting = {node: len(before) for node, before in predecessors.items() if before}
+    followers: dict[int, list[int]] = defaultdict(list)
+    for node, before in predecessors.items():
         for other in before:
             followers[other].append(node)
-    ready = [node for node, count in enumerate(waiting) if not count]
+    ready = [node for node in range(len(refs)) if node not in waiting]
     for node in ready:  # grows while it is walked
-        for follower in followers[node]:
+        for follower in followers.get(node, ()):
             wave[follower] = max(wave[follower], wave[node] + 1)
             waiting[follower] -= 1
             if not waiting[follower]:
                 ready.append(follower)
     if len(ready) < len(refs):
-        stuck = {node for node, count in enumerate(waiting) if count}
+        stuck = {node for node, count in waiting.items() if count}
         raise _Cycle(refs, _find_cycle(predecessors, stuck))
     return wave
 
 
-def _find_cycle(predecessors: Sequence[Collection[int]], stuck: Collection[int]) -> list[int]:
+def _find_cycle(predecessors: Mapping[int, Collection[int]], stuck: Collection[int]) -> list[int]:
     """Return one cycle among the *stuck*: walk back from any of them until a node repeats."""
     walk: list[int] = [min(stuck)]
     while True:

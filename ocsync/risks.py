@@ -6,10 +6,15 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ocsync.models import Op, Ref, Step
-from ocsync.schema import kind_of
+from ocsync.schema import KINDS, kind_of
 
 ZERO_STOCK, OWN_USER = "zero-stock", "own-user"
 """Risks that a resume refuses unless they are allowed by name."""
+_VOLATILE = {
+    name: frozenset(path for path, field in kind.fields.items() if field.volatile)
+    for name, kind in KINDS.items()
+}
+"""The fields of each kind that the platform changes by itself."""
 
 
 class Risk(NamedTuple):
@@ -55,10 +60,10 @@ def _blind_quantities(steps: Sequence[Step]) -> Risk | None:
     """
     refs = []
     for step in steps:
-        fields = kind_of(step.ref).fields
-        blind = [p for p in step.change.fields if p in fields and fields[p].volatile]
-        overwrites = step.change.op is Op.SET or step.change.replace
-        if overwrites and any(p not in step.change.expect for p in blind):
+        change, volatile = step.change, _VOLATILE[kind_of(step.ref).name]
+        if volatile.isdisjoint(change.fields) or not (change.op is Op.SET or change.replace):
+            continue
+        if any(p in volatile and p not in change.expect for p in change.fields):
             refs.append(step.ref)
     text = f"quantities without an expectation: {len(refs):,}; what was sold is overwritten"
     advice = "stage with --expect-current, or stage adjust"
@@ -72,10 +77,13 @@ def _zero_stock(steps: Sequence[Step]) -> Risk | None:
     """
     touched, zero = 0, []
     for step in steps:
-        change, fields = step.change, kind_of(step.ref).fields
-        moving = {path for path, field in fields.items() if field.volatile}
+        change, moving = step.change, _VOLATILE[kind_of(step.ref).name]
+        if not moving:
+            continue
         given = {
-            path: change.fields.get(path, ...) for path in moving & {*change.fields, *change.adjust}
+            path: change.fields.get(path, ...)
+            for path in moving
+            if path in change.fields or path in change.adjust
         }
         if change.op is Op.PUT and change.replace:  # what such a put leaves out is emptied
             given |= {path: None for path in moving - given.keys() if "." not in path}
@@ -116,12 +124,14 @@ def _xp_objects(steps: Sequence[Step]) -> Risk | None:
 
 _URGENT_VALUES = {"Active": (False,), "IsOnSale": (True,)}
 _DATE_FIELDS = ("SaleStart", "SaleEnd")
+_TIMED_FIELDS = {*_URGENT_VALUES, *_DATE_FIELDS}
 
 
 def _time_critical(steps: Sequence[Step]) -> Risk | None:
     refs = tuple(
         step.ref
         for step in steps
+        if not _TIMED_FIELDS.isdisjoint(step.change.fields)
         if any(
             step.change.fields.get(name, ...) in values for name, values in _URGENT_VALUES.items()
         )

@@ -64,18 +64,20 @@ def refuse_deleted(
 ) -> Iterator[Entry]:
     """Yield *entries* unchanged, after checking each against *gone* (by ref, in lower case).
 
-    Raises InputError at the end when one edits or names a deleted ref, and no entry staged before
-    it creates that again.
+    *staged* is iterated when one of them needs a deleted ref. Raises InputError at the end when one
+    edits or names a deleted ref, and no entry staged before it creates that again.
     """
-    makers = {ref_key(entry.ref) for entry in staged if gone and entry.op in CREATING_OPS}
+    makers: set[str] = set()
     problems: list[Problem] = []
     hint = ""
     for entry in entries:
         if entry.op in CREATING_OPS:
             makers.add(ref_key(entry.ref))
-        tombstone = next(
-            (gone[n] for n in _required_refs(entry) if n in gone and n not in makers), None
-        )
+        needed = [n for n in _required_refs(entry) if n in gone and n not in makers]
+        if needed:
+            makers |= {ref_key(entry.ref) for entry in staged if entry.op in CREATING_OPS}
+            staged = ()
+        tombstone = next((gone[n] for n in needed if n not in makers), None)
         if tombstone:
             problems.append(_problem(entry, tombstone))
             hint = hint or _hint_for(tombstone.ref)

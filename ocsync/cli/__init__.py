@@ -6,6 +6,9 @@ import gc
 import os
 import sys
 
+_BATCH = (100_000, 50, 100)
+"""Thresholds of garbage collection for commands that make many objects and keep nearly all."""
+
 
 def main() -> None:
     """Run the command line and exit with its code."""
@@ -20,6 +23,7 @@ def main() -> None:
         _leave(code)
     from ocsync.cli.app import run
 
+    gc.set_threshold(*_BATCH)
     gc.freeze()
     gc.enable()
     raise SystemExit(run())

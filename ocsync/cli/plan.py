@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ocsync.engine.pause.pausing import TargetStatus
     from ocsync.engine.resume.drafting import PlanDraft
     from ocsync.engine.resume.preflight import Preflight
+    from ocsync.models import Entry
     from ocsync.render.plan import ReplayRate
     from ocsync.store import ProfileDir
 
@@ -53,19 +54,26 @@ def register(app: typer.Typer) -> None:
         Works offline; --diff asks the server.
         """
         from ocsync.engine.resume.drafting import draft_plan, fingerprint
+        from ocsync.ordering import are_unrelated
         from ocsync.render import plan as shown
+        from ocsync.risks import find_risks
         from ocsync.schema import read_targets
         from ocsync.store.summary import unfinished_runs
         from ocsync.store.timestamps import utc_now
 
         folder = ctx.folder()
         names = [target.name for found in read_targets(targets or ()) for target in found]
-        drafted = draft_plan(folder.journal.entries(), names)
         if explain:
-            return _explain(ctx, drafted, explain)
+            staged = folder.journal.of_refs([explain])
+            # what is shown has no numbers of steps, which all that is staged decides
+            alone = not (names or ctx.console.json) and are_unrelated(folder.journal.kinds())
+            drafted = draft_plan(staged if alone else folder.journal.stream(), names)
+            return _explain(ctx, drafted, explain, staged)
+        drafted = draft_plan(folder.journal.stream(), names)
         pauses, is_open = folder.read_pauses(), folder.window_locks.is_open
         view = shown.PlanView(
-            plan_title(folder), drafted, pauses, _last_rate(folder), utc_now(), names,
+            plan_title(folder), drafted, pauses, _last_rate(folder), utc_now(),
+            find_risks(drafted.plan.steps), names,
             [name for name, pause in pauses.items() if pause.window and is_open(pause.window)],
         )  # fmt: skip
         digest = fingerprint(drafted.plan, folder)
@@ -147,7 +155,7 @@ def preflight(
     return ctx.run_online(read, stream=stream)
 
 
-def _explain(ctx: Context, drafted: PlanDraft, ref: str) -> ExitCode:
+def _explain(ctx: Context, drafted: PlanDraft, ref: str, staged: list[Entry]) -> ExitCode:
     import msgspec
 
     from ocsync.render import plan as shown
@@ -157,7 +165,7 @@ def _explain(ctx: Context, drafted: PlanDraft, ref: str) -> ExitCode:
     steps = [step for step in drafted.plan.steps if ref_key(step.ref) == ref_key(ref)]
     if not steps:
         raise FileMissing(f"nothing is staged for {ref}", hint="ocsync stage list")
-    entries = {entry.seq: entry for entry in drafted.entries if ref_key(entry.ref) == ref_key(ref)}
+    entries = {entry.seq: entry for entry in staged if entry.seq in drafted.numbers}
     facts = {"ref": ref, "steps": msgspec.to_builtins(steps),
              "entries": msgspec.to_builtins(list(entries.values()))}  # fmt: skip
     ctx.console.document("plan explain", facts)

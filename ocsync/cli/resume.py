@@ -188,7 +188,7 @@ def _dry_run(ctx: Context, targets: list[str]) -> ExitCode:
     unfinished = [
         run for run in unfinished_runs(folder.path, ctx.warn_once) if run.kind == "resume"
     ]
-    drafts = [draft_plan(folder.journal.entries(), targets)]
+    drafts = [draft_plan(folder.journal.stream(), targets)]
     open_run = folder.runs.find_unfinished()
     if open_run and open_run.has_plan:
         ended = load_progress(open_run).ended

@@ -14,7 +14,7 @@ from ocsync.cli.stage_files import Recreated, show_staged_totals, staged_totals,
 from ocsync.errors import ExitCode, FileMissing, UsageError
 
 if TYPE_CHECKING:
-    from ocsync.models import Entry
+    from ocsync.models import Entry, Op
 
 Ref = Annotated[str, typer.Argument(metavar="REF", help="kind/ID[/ID...], as in catalog/SUMMER.")]
 Assignments = Annotated[
@@ -126,24 +126,28 @@ def register(app: typer.Typer) -> None:
         from ocsync.render.text import columns, count, first_few
         from ocsync.schema import ref_key
 
-        entries = ctx.folder().journal.entries()
-        groups: dict[str, list[Entry]] = {}
-        for entry in entries:
-            groups.setdefault(ref_key(entry.ref), []).append(entry)
-        staged = [(some[0].ref, some) for some in groups.values()]
-        facts = [{"ref": ref, "entries": [e.seq for e in some]} for ref, some in staged]
-        ctx.console.document("stage list", {**staged_totals(entries), "staged": facts})
-        shown = staged[: limit or None]
+        refs: dict[str, str] = {}
+        seqs: dict[str, list[int]] = {}
+        ops: dict[str, Op] = {}
+        for entry in ctx.folder().journal.stream():
+            key = ref_key(entry.ref)
+            refs.setdefault(key, entry.ref)
+            seqs.setdefault(key, []).append(entry.seq)
+            ops[key] = entry.op
+        totals = {"staged_entries": sum(map(len, seqs.values())), "staged_refs": len(refs)}
+        facts = [{"ref": ref, "entries": seqs[key]} for key, ref in refs.items()]
+        ctx.console.document("stage list", {**totals, "staged": facts})
+        shown = list(refs)[: limit or None]
         rows = []
-        for ref, some in shown:
-            numbers = first_few([str(entry.seq) for entry in some], _SHOWN_NUMBERS)
-            label = "entry" if len(some) == 1 else "entries"
-            rows.append((ref, len(some), some[-1].op.value, f"{label} {numbers}"))
+        for key in shown:
+            numbers = first_few(list(map(str, seqs[key])), _SHOWN_NUMBERS)
+            label = "entry" if len(seqs[key]) == 1 else "entries"
+            rows.append((refs[key], len(seqs[key]), ops[key].value, f"{label} {numbers}"))
         if not ctx.console.json:
             ctx.console.print_lines(columns(rows, "<><<"))
-        if len(groups) > len(shown):
-            ctx.console.info(f"... and {count(len(groups) - len(shown), 'ref')} more (--limit 0)")
-        if not entries:
+        if len(refs) > len(shown):
+            ctx.console.info(f"... and {count(len(refs) - len(shown), 'ref')} more (--limit 0)")
+        if not refs:
             ctx.console.info("nothing is staged", "=")
 
     @command(group, "show", exits=_FILE_EXITS)
@@ -151,10 +155,9 @@ def register(app: typer.Typer) -> None:
         """Show the entries of a ref, in order, and the step they come to."""
         from ocsync.engine.resume.drafting import draft_plan
         from ocsync.render.plan import explain
-        from ocsync.schema import ref_key
         from ocsync.store.timestamps import utc_now
 
-        entries = [e for e in ctx.folder().journal.entries() if ref_key(e.ref) == ref_key(ref)]
+        entries = ctx.folder().journal.of_refs([ref])
         if not entries:
             raise FileMissing(f"nothing is staged for {ref}", hint="ocsync stage list")
         import msgspec
@@ -179,18 +182,16 @@ def register(app: typer.Typer) -> None:
 
         ctx.yes = yes
         journal = ctx.folder().journal
-        entries = journal.entries()
-        numbers = {int(word) for word in refs if word.isdecimal()}
-        keys = {ref_key(word) for word in refs}
-        dropped = {e.seq for e in entries if ref_key(e.ref) in keys or e.seq in numbers}
-        known = {ref_key(e.ref) for e in entries} | {str(e.seq) for e in entries}
+        of_refs = journal.of_refs(refs)
+        numbered = journal.with_numbers(int(word) for word in refs if word.isdecimal())
+        known = {ref_key(e.ref) for e in of_refs} | {str(e.seq) for e in numbered}
         missing = [word for word in refs if ref_key(word) not in known]
         if missing:
             raise FileMissing(f"not staged: {', '.join(missing)}", hint="ocsync stage list")
-        number = journal.drop(dropped)
+        number = journal.drop({e.seq for e in (*of_refs, *numbered)})
         ctx.console.document("stage drop", {"dropped": number})
         ctx.console.print(f"{count(number, 'entry')} dropped", "-")
-        show_staged_totals(ctx, journal.entries())
+        show_staged_totals(ctx, journal.totals())
 
     @command(group, "clear", exits=LOCAL_EXITS)
     def clear(ctx: Context, yes: Yes = False) -> None:
@@ -199,7 +200,7 @@ def register(app: typer.Typer) -> None:
 
         ctx.yes = yes
         journal = ctx.folder().journal
-        staged = len(journal.entries())
+        staged = journal.totals().entries
         if staged and not ctx.ask(f"Drop all {staged:,} staged entries?"):
             raise UsageError("nothing was dropped")
         number = journal.clear()
@@ -226,23 +227,23 @@ def _stage(
 ) -> None:
     import msgspec
 
-    from ocsync.engine.staging import check_entries, clear_tombstones
+    from ocsync.engine.staging import check_entry, clear_tombstones
     from ocsync.models import Op
     from ocsync.render.text import assignment_text
 
     folder = ctx.folder()
     journal = folder.journal
-    staged = journal.entries()
     exists = False
     if expect_current:
-        exists, entry = _with_current(ctx, entry, staged)
+        exists, entry = _with_current(ctx, entry, journal.of_refs([entry.ref]))
     there = recreated or exists
-    good = check_entries(folder, [entry], staged, recreated=there)
-    [kept] = journal.append(list(stamp_entries(good)))
+    good = check_entry(folder, entry, recreated=there)
+    [kept] = journal.append(list(stamp_entries([good])))
     clear_tombstones(folder, [kept], recreated=there)
+    totals = journal.totals()
     ctx.console.document(
         f"stage {kept.op.value}",
-        {"entry": msgspec.to_builtins(kept), **staged_totals([*staged, kept])},
+        {"entry": msgspec.to_builtins(kept), **staged_totals(totals)},
     )
     sign = "+=" if kept.op is Op.ADJUST else "="
     fields = "  ".join(assignment_text(path, value, sign) for path, value in kept.fields.items())
@@ -251,7 +252,7 @@ def _stage(
         ctx.console.info(
             "  expects " + ", ".join(assignment_text(p, v) for p, v in kept.expect.items())
         )
-    show_staged_totals(ctx, [*staged, kept])
+    show_staged_totals(ctx, totals)
 
 
 def _with_current(ctx: Context, entry: Entry, staged: Sequence[Entry]) -> tuple[bool, Entry]:

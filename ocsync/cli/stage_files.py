@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,9 +17,10 @@ from ocsync.cli.options import LOCAL_EXITS, Yes, command
 from ocsync.errors import ExitCode, FileMissing, InputError, Refused, UsageError
 
 if TYPE_CHECKING:
-    from ocsync.engine.staging import RepeatedImport
+    from ocsync.engine.staging import ImportContent, RepeatedImport
     from ocsync.intake.column_report import ColumnReport
     from ocsync.models import Entry
+    from ocsync.store import Journal, JournalSummary
 
 _EXITS = (*LOCAL_EXITS, ExitCode.BAD_INPUT, ExitCode.NO_FILE)
 OutputFile = Annotated[str, typer.Argument(metavar="[FILE]", help="Where to; - for stdout.")]
@@ -109,22 +111,22 @@ def register(group: typer.Typer) -> None:
         ctx.yes = yes
         folder = ctx.folder()
         journal = folder.journal
-        staged = journal.entries()
         report = ColumnReport()
 
-        def stage(on_repeat: Callable[[RepeatedImport], None]) -> int:
-            content = ImportContent(folder, staged, on_repeat)
+        def stage(on_repeat: Callable[[RepeatedImport], None]) -> ImportContent:
+            content = ImportContent(folder, on_repeat)
             with _open_source(file) as stream:
                 read = read_file(
                     file, stream, kind=kind, file_format=form, sheet=sheet, note=ctx.warn_once,
                     observe=report.add_line if dry_run else lambda _: None,
                 )  # fmt: skip
-                good = check_entries(folder, read, staged, recreated=recreated)
+                good = check_entries(folder, read, recreated=recreated)
                 new = content.collect(good)
                 if dry_run:
-                    _show_dry_run(ctx, file, new, staged, report)
-                    return 0
-                return journal.add_segment(stamp_entries(new), content.digest)
+                    _show_dry_run(ctx, file, new, journal, report)
+                else:
+                    journal.add_segment(stamp_entries(new), content.digest)
+            return content
 
         def note(repeat: RepeatedImport) -> None:
             ctx.warn_once(repeat_note(_source_name(file), repeat, utc_now()))
@@ -138,16 +140,16 @@ def register(group: typer.Typer) -> None:
             stage(note)
             return
         try:
-            number = stage(note if yes else refuse)
+            imported = stage(note if yes else refuse)
         except _CountsTwice as error:  # asked when the journal's lock is free again
             question = repeat_question(_source_name(file), error.repeat, utc_now())
             hint = "ocsync resume sends what is staged; --yes stages it again"
             if not ctx.ask(question, hint=hint):
                 raise UsageError("nothing was staged") from None
-            number = stage(lambda _: None)
-        after = journal.entries()
-        clear_tombstones(folder, after[len(staged) :] if number else [], recreated=recreated)
-        _show_imported(ctx, file, number, after, len(staged))
+            imported = stage(lambda _: None)
+        if recreated and imported.entries:
+            clear_tombstones(folder, journal.newest(imported.entries), recreated=True)
+        _show_imported(ctx, file, imported, journal.totals())
 
     @command(group, "export", exits=_EXITS)
     def export(
@@ -232,60 +234,52 @@ def stamp_entries(entries: Iterable[Entry]) -> Iterable[Entry]:
     return (msgspec.structs.replace(entry, at=at, by=by) for entry in entries)
 
 
-def staged_totals(entries: Sequence[Entry]) -> dict[str, int]:
+def staged_totals(totals: JournalSummary) -> dict[str, int]:
     """Return the numbers of staged entries and refs as JSON data."""
-    from ocsync.schema import distinct_refs
-
-    return {
-        "staged_entries": len(entries),
-        "staged_refs": len(distinct_refs(e.ref for e in entries)),
-    }
+    return {"staged_entries": totals.entries, "staged_refs": totals.refs}
 
 
-def show_staged_totals(ctx: Context, entries: Sequence[Entry]) -> None:
+def show_staged_totals(ctx: Context, totals: JournalSummary) -> None:
     """Print how much is staged, and the next command."""
     from ocsync.render.text import count
-    from ocsync.schema import distinct_refs
 
-    refs = len(distinct_refs(e.ref for e in entries))
-    ctx.console.info(f"  staged now: {count(len(entries), 'entry')}, {count(refs, 'ref')}")
+    text = f"{count(totals.entries, 'entry')}, {count(totals.refs, 'ref')}"
+    ctx.console.info(f"  staged now: {text}")
     ctx.console.suggest("ocsync plan")
 
 
 def _show_imported(
-    ctx: Context, file: str, number: int, after: Sequence[Entry], before: int
+    ctx: Context, file: str, imported: ImportContent, totals: JournalSummary
 ) -> None:
     from ocsync.render.text import count
-    from ocsync.schema import KINDS, distinct_refs
+    from ocsync.schema import KINDS
 
-    new = after[before:] if number else []
-    kinds = {entry.ref.partition("/")[0] for entry in new}
-    refs = distinct_refs(entry.ref for entry in new)
-    ctx.console.document(
-        "stage import", {"entries": number, "refs": len(refs), **staged_totals(after)}
-    )
+    number, refs, kinds = imported.entries, imported.refs, imported.kinds
+    facts = {"entries": number, "refs": refs, **staged_totals(totals)}
+    ctx.console.document("stage import", facts)
     source = _source_name(file)
     if not number:
         ctx.console.print(f"there is no line in {source}; nothing was staged", "=")
         return
     what = KINDS[next(iter(kinds))].noun if len(kinds) == 1 else "ref"
-    ctx.console.print(f"{count(number, 'entry')} for {count(len(refs), what)} from {source}", "+")
-    show_staged_totals(ctx, after)
+    ctx.console.print(f"{count(number, 'entry')} for {count(refs, what)} from {source}", "+")
+    show_staged_totals(ctx, totals)
 
 
 def _show_dry_run(
-    ctx: Context, file: str, read: Iterable[Entry], staged: Sequence[Entry], report: ColumnReport
+    ctx: Context, file: str, read: Iterable[Entry], journal: Journal, report: ColumnReport
 ) -> None:
     """Read all lines, print the columns and the outcome, and raise InputError for problems."""
     from ocsync.engine.resume.drafting import draft_plan
     from ocsync.render import stage as shown
 
     wrong: InputError | None = None
-    new: list[Entry] = []
+    is_staged = bool(journal.totals().entries)
     try:
-        new = list(read)
-        alone = draft_plan(shown.number_entries(new))
-        both = draft_plan(shown.number_entries([*staged, *new])) if staged else alone
+        new = list(read) if is_staged else read
+        both = alone = draft_plan(shown.number_entries(new))
+        if is_staged:
+            both = draft_plan(shown.number_entries(chain(journal.stream(), new)))
     except InputError as error:
         wrong = error
     facts = shown.column_document(_source_name(file), report)

@@ -3,32 +3,53 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 import msgspec
 
 from ocsync.intake import check_against_staged
 from ocsync.models import Entry, Op
-from ocsync.schema import lineage
+from ocsync.schema import RECORD_KINDS, lineage, parents_of, ref_key
 from ocsync.store import ProfileDir
+from ocsync.store.number_ranges import NumberRanges
 from ocsync.tombstones import refuse_deleted
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
 def check_entries(
-    folder: ProfileDir, entries: Iterable[Entry], staged: Sequence[Entry], *, recreated: bool
+    folder: ProfileDir, entries: Iterable[Entry], *, recreated: bool
 ) -> Iterator[Entry]:
     """Yield *entries* unchanged; *recreated* is whether deleted entities exist again.
 
-    Raises InputError at the end when some contradict *staged* entries, or edit a deleted entity
-    that neither a staged entry nor the unfinished run creates again.
+    Raises InputError at the end when some contradict staged entries, or edit a deleted entity that
+    neither a staged entry nor the unfinished run creates again.
     """
-    tombstones = {} if recreated else folder.tombstones.read()
-    run = folder.runs.find_unfinished() if tombstones else None
-    sealed = list(run.entries()) if run else []
-    return refuse_deleted(check_against_staged(entries, staged), [*sealed, *staged], tombstones)
+    products, records = (folder.journal.of_kinds(kinds) for kinds in ({"product"}, RECORD_KINDS))
+    checked = check_against_staged(entries, products, records)
+    return checked if recreated else _refuse_deleted(folder, checked)
+
+
+def check_entry(folder: ProfileDir, entry: Entry, *, recreated: bool) -> Entry:
+    """Return *entry* if `check_entries` takes it; of the staged ones only those that matter are
+    read.
+    """
+    journal = folder.journal
+    products = journal.of_refs([entry.ref, *parents_of(entry.ref)])
+    checked = check_against_staged([entry], products, journal.of_kinds(RECORD_KINDS))
+    [good] = checked if recreated else _refuse_deleted(folder, checked)
+    return good
+
+
+def _refuse_deleted(folder: ProfileDir, entries: Iterator[Entry]) -> Iterator[Entry]:
+    tombstones = folder.tombstones.read()
+    if not tombstones:
+        return entries
+    run = folder.runs.find_unfinished()
+    earlier = chain(run.entries() if run else (), folder.journal.stream())
+    return refuse_deleted(entries, earlier, tombstones)
 
 
 def clear_tombstones(folder: ProfileDir, entries: Iterable[Entry], *, recreated: bool) -> None:
@@ -53,7 +74,7 @@ class RepeatedImport(NamedTuple):
 
 
 class ImportContent:
-    """The content of one import, collected as its entries pass.
+    """The content of one import, collected as its entries pass: their number, refs and kinds.
 
     Its digest is that of the edits: name, format and lines of the file do not matter. *on_repeat*
     is called after the last entry when an earlier import with the same digest is not sent yet, or
@@ -63,58 +84,75 @@ class ImportContent:
     def __init__(
         self,
         folder: ProfileDir,
-        staged: Sequence[Entry],
         on_repeat: Callable[[RepeatedImport], None],
     ) -> None:
         self._folder = folder
-        self._staged = staged
         self._on_repeat = on_repeat
         self._imports = folder.journal.imports()
-        self._entries = self._adjusts = 0
+        self.entries = self._adjusts = 0
+        self._refs: set[int] = set()
+        self.kinds: set[str] = set()
         self._hash = hashlib.sha256()
 
     def collect(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         """Yield *entries* unchanged."""
-        for entry in entries:
-            self._entries += 1
-            self._adjusts += entry.op is Op.ADJUST
-            self._hash.update(_edit(entry))
+        update, add_ref, add_kind = self._hash.update, self._refs.add, self.kinds.add
+        for self.entries, entry in enumerate(entries, 1):
+            ref = entry.ref
+            if entry.op is Op.ADJUST:
+                self._adjusts += 1
+            update(_edit(entry))
+            add_ref(hash(ref_key(ref)))
+            add_kind(ref[: ref.index("/")])
             yield entry
         if repeat := self._repeat():
             self._on_repeat(repeat)
+
+    @property
+    def refs(self) -> int:
+        """The number of refs."""
+        return len(self._refs)
 
     def digest(self) -> str:
         """Return the digest of the entries that have passed."""
         return self._hash.hexdigest()
 
     def _repeat(self) -> RepeatedImport | None:
-        if not self._entries:
+        if not self.entries:
             return None
-        earlier = self._imports.get(self.digest(), [])
-        staged = [e for e in self._staged if any(e.seq in numbers for numbers in earlier)]
-        if not earlier and self._holds_all_that_is_staged():
-            staged = [*self._staged]  # an export of the journal
+        earlier = NumberRanges()
+        for numbers in self._imports.get(self.digest(), ()):
+            earlier.add(numbers.start, numbers.stop - 1)
+        staged, at = _count(self._folder.journal.stream(earlier))
+        if not earlier and self._holds_all_that_is_staged():  # an export of the journal
+            staged, at = _count(self._folder.journal.stream())
         run = self._folder.runs.find_unfinished() if earlier else None
-        sealed = run.entries() if run else ()
-        running = [e for e in sealed if any(e.seq in numbers for numbers in earlier)]
+        sealed = run.entries() if run else iter(())
+        running, running_at = _count(entry for entry in sealed if entry.seq in earlier)
         if not staged and not running:
             return None
         return RepeatedImport(
-            self._entries,
-            self._adjusts,
-            len(staged),
-            len(running),
-            run.id if run else "",
-            max(entry.at for entry in (*staged, *running)),
-        )
+            self.entries, self._adjusts, staged, running, run.id if run else "",
+            max(at, running_at),
+        )  # fmt: skip
 
     def _holds_all_that_is_staged(self) -> bool:
-        if len(self._staged) != self._entries:
+        journal = self._folder.journal
+        if journal.totals().entries != self.entries:
             return False
         edits = hashlib.sha256()
-        for entry in self._staged:
+        for entry in journal.stream():
             edits.update(_edit(entry))
         return edits.hexdigest() == self.digest()
+
+
+def _count(entries: Iterable[Entry]) -> tuple[int, str]:
+    """Return the number of *entries*, and their latest stamp."""
+    number, latest = 0, ""
+    for entry in entries:
+        number += 1
+        latest = max(latest, entry.at)
+    return number, latest
 
 
 def _edit(entry: Entry) -> bytes:

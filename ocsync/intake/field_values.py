@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,6 +17,7 @@ from ocsync.models import Entry, Fields, Op
 from ocsync.schema import (
     INTEGER_MAX,
     INTEGER_MIN,
+    KINDS,
     XP_MAX_BYTES,
     XP_MAX_DEPTH,
     Field,
@@ -27,6 +29,7 @@ from ocsync.schema import (
 
 _INTEGER = re.compile(r"[+-]?\d{1,18}")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)")
+_NUMBERS = (FieldType.INTEGER, FieldType.NUMBER)
 _BOOLEANS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
 
 
@@ -43,10 +46,17 @@ def read_text(field: Field, text: str) -> Any:
 
     Text is kept as it is, leading zeros included. Inside xp the value is text too; `:=` takes JSON.
     """
-    return _READERS[field.type](text)
+    return reader_of(field)(text)
+
+
+def reader_of(field: Field) -> Callable[[str], Any]:
+    """Return the function that `read_text` reads the text of *field* with."""
+    return _READERS[field.type]
 
 
 def _integer(text: str) -> int:
+    if text.isdecimal() and len(text) <= 18:
+        return int(text)
     if not _INTEGER.fullmatch(text.strip()):
         raise ValueError("is not a whole number")
     return int(text)
@@ -142,6 +152,8 @@ def expand_models(kind: Kind, document: Fields) -> Fields:
 
     See `flatten`; here names may be dotted paths already.
     """
+    if not any(type(value) is dict for value in document.values()):
+        return dict(document)
     flat: Fields = {}
     for path, value in document.items():
         nested = isinstance(value, dict) and "." not in path
@@ -149,8 +161,67 @@ def expand_models(kind: Kind, document: Fields) -> Fields:
     return flat
 
 
-def validate(entry: Entry) -> Iterator[FieldError]:
-    """Yield every fault that keeps *entry* from being staged."""
+def validate(entry: Entry) -> Iterable[FieldError]:
+    """Return every fault that keeps *entry* from being staged."""
+    ref, fields = entry.ref, entry.fields
+    checks = _plain_checks(ref[: ref.find("/")], entry.op, *fields) if not entry.expect else ()
+    if not checks:
+        return _faults(entry)
+    for check, value in zip(checks, fields.values(), strict=True):
+        if not check(value):
+            return _faults(entry)
+    return ()  # as nearly every line of a file
+
+
+_PLAIN_PATHS, _PLAIN_NAMES, _PLAIN_TEXT = 10, 200, 100
+"""Bounds far from the limits of xp: fields, characters of their names, and of each text."""
+_Check = Callable[[Any], bool]
+
+
+@lru_cache(1024)
+def _plain_checks(kind_name: str, op: Op, *paths: str) -> tuple[_Check, ...]:
+    """Return a check for the value of each of *paths*: an entry that passes them has no fault.
+
+    There are none where an entry with these fields may have a fault whatever their values are.
+    """
+    kind = KINDS[kind_name]
+    fields = [field for path in paths if (field := field_at(kind, path))]
+    if op is Op.ADJUST:
+        fields = [f._replace(min=None, max=None) for f in fields if f.type in _NUMBERS]
+    required = {path for path, field in kind.fields.items() if field.required}
+    if (
+        op not in kind.ops
+        or op is Op.ASSIGN
+        or (op is Op.PUT and not required.issubset(paths))
+        or len(fields) < len(paths)
+        or len(paths) > _PLAIN_PATHS
+        or sum(map(len, paths)) > _PLAIN_NAMES
+        or any(f.read_only or f.write_only or f.create_only for f in fields)
+        or any(path == "ID" or path in kind.models or path.count(".") > 5 for path in paths)
+        or [*_overlapping_paths(dict.fromkeys(paths))]
+    ):
+        return ()
+    return tuple(_plain_check(field, path) for field, path in zip(fields, paths, strict=True))
+
+
+def _plain_check(field: Field, path: str) -> _Check:
+    """Return a check that only values pass which *field* can have at *path*; not all of them."""
+    if path.startswith("xp."):
+        return _is_plain_xp
+    if field.type is not FieldType.INTEGER:
+        return lambda value: not value_fault(field, path, value)
+    least = max(INTEGER_MIN, INTEGER_MIN if field.min is None else field.min)
+    most = min(INTEGER_MAX, INTEGER_MAX if field.max is None else field.max)
+    return lambda value: type(value) is int and least <= value <= most
+
+
+def _is_plain_xp(value: Any) -> bool:
+    if type(value) is str:
+        return len(value) <= _PLAIN_TEXT
+    return value is None or type(value) is bool or (type(value) is int and abs(value) < 2**53)
+
+
+def _faults(entry: Entry) -> Iterator[FieldError]:
     kind = kind_of(entry.ref)
     if entry.op not in kind.ops:
         yield FieldError("op", entry.op.value, _op_fault(kind, entry.op))
@@ -190,7 +261,7 @@ def _field_faults(kind: Kind, op: Op, path: str, value: Any) -> Iterator[FieldEr
         reason = "can only be given when the entity is created (stage put)"
     elif path == "xp":
         reason = _whole_xp_fault(kind, op, value)
-    elif op is Op.ADJUST and field.type not in (FieldType.INTEGER, FieldType.NUMBER):
+    elif op is Op.ADJUST and field.type not in _NUMBERS:
         reason = "cannot be adjusted, as it is no number"
     else:
         reason = value_fault(

@@ -13,9 +13,9 @@ import msgspec
 
 from ocsync.errors import InputError, UsageError
 from ocsync.intake.field_values import expand_models
-from ocsync.intake.record import InputFile, ParsedLine
+from ocsync.intake.record import InputFile, ParsedLine, known_ref
 from ocsync.models import Entry, Fields, Op
-from ocsync.schema import Kind, kind_of, read_ref
+from ocsync.schema import Kind, kind_of
 
 
 class _Record(msgspec.Struct, forbid_unknown_fields=True):
@@ -60,7 +60,7 @@ def _parse_line(origin: InputFile, number: int, text: str) -> ParsedLine:
 
     try:
         record = _decode(text)
-        ref = read_ref(record.ref)
+        ref = known_ref(record.ref)
     except msgspec.ValidationError as error:
         return refused("", text.strip(), f"is not an entry: {error}")
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):

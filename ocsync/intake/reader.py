@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import io
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import PurePath
 from typing import Any, BinaryIO
@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 from ocsync.characters import replace_undecodable
 from ocsync.errors import InputError, Problem, UsageError
 from ocsync.intake import csv_rows, jsonl, table
-from ocsync.intake.field_values import validate
+from ocsync.intake.field_values import FieldError, validate
 from ocsync.intake.record import InputFile, LineObserver, ParsedLine
 from ocsync.models import Entry
 
@@ -128,17 +128,18 @@ def _valid_entries(
     try:
         for line in lines:
             total += 1
-            if line.entry is not None and not line.problems:
-                line.problems.extend(_problems(origin, line, line.entry))
+            entry = line.entry
+            if entry is not None and not line.problems and (faults := validate(entry)):
+                line.problems.extend(_problems(origin, line, faults))
             observe(line)
-            for name, text in line.non_text_cells.items():
+            for name, text in line.non_text_cells.items() if line.non_text_cells else ():
                 number, example = non_text.get(name, (0, text))
                 non_text[name] = (number + 1, example)
             if line.problems:
                 wrong += 1
                 problems += line.problems[: MAX_PROBLEMS - len(problems)]
-            elif line.entry is not None and not wrong:
-                yield line.entry
+            elif entry is not None and not wrong:
+                yield entry
     except InputError as error:
         if not problems:
             raise
@@ -151,8 +152,10 @@ def _valid_entries(
         raise InputError(f"{wrong:,} of {total:,} {lines_are} wrong; nothing was staged", problems)
 
 
-def _problems(origin: InputFile, line: ParsedLine, entry: Entry) -> Iterator[Problem]:
-    for fault in validate(entry):
+def _problems(
+    origin: InputFile, line: ParsedLine, faults: Iterable[FieldError]
+) -> Iterator[Problem]:
+    for fault in faults:
         column = line.column_numbers.get(fault.field, 0)
         yield Problem(origin.label, line.number, column, *fault, origin.sheet)
 

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from ocsync.errors import Problem
-from ocsync.models import Entry
+from ocsync.models import Entry, Ref
+from ocsync.schema import read_ref
+
+
+@lru_cache(2**16)
+def known_ref(text: str) -> Ref:
+    """Return *text*, which must be a ref, as `read_ref` does: a file often repeats one.
+
+    Raises UsageError.
+    """
+    return read_ref(text)
 
 
 class ParsedLine(NamedTuple):
@@ -41,7 +52,12 @@ class InputFile(NamedTuple):
 
     def source(self, line: int) -> str:
         """Return the text that an entry's `source` holds for this line."""
-        return f"{self.label}!{self.sheet}:{line}" if self.sheet else f"{self.label}:{line}"
+        return f"{self.source_prefix}{line}"
+
+    @property
+    def source_prefix(self) -> str:
+        """The text before the line's number in an entry's `source`."""
+        return f"{self.label}!{self.sheet}:" if self.sheet else f"{self.label}:"
 
 
 class Row(NamedTuple):

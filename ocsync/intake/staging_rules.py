@@ -6,24 +6,25 @@ from collections.abc import Iterable, Iterator
 
 from ocsync.errors import InputError, Problem
 from ocsync.models import Entry
-from ocsync.schema import RECORD_KINDS, SUMMED_QUANTITY, ids_of
+from ocsync.schema import RECORD_KINDS, SUMMED_QUANTITY
 
 _SUM_FAULT = "is the sum of the product's records, and records of it are staged"
 _RECORD_FAULT = f"cannot be staged beside its product's {SUMMED_QUANTITY}, which is their sum"
 
 
-def check_against_staged(entries: Iterable[Entry], staged: Iterable[Entry]) -> Iterator[Entry]:
-    """Yield *entries* unchanged, comparing each with those before it and with *staged*.
+def check_against_staged(
+    entries: Iterable[Entry], products: Iterable[Entry], records: Iterable[Entry]
+) -> Iterator[Entry]:
+    """Yield *entries* unchanged, comparing each with those before it and with staged ones.
 
-    Raises InputError at the end when one sets a product's stock whose records are staged too.
+    The latter are *products* and *records*, which may have others too; neither is iterated before
+    an entry makes it necessary. Raises InputError at the end when one sets a product's stock whose
+    records are staged too.
     """
-    products = _SummedProducts()
+    summed = _SummedProducts(products, records)
     problems: list[Problem] = []
-    for entry in staged:
-        products.add(entry)
     for entry in entries:
-        products.add(entry)
-        if products.contradict(entry):
+        if summed.take(entry):
             is_record = entry.ref.partition("/")[0] in RECORD_KINDS
             field, reason = ("ref", _RECORD_FAULT) if is_record else (SUMMED_QUANTITY, _SUM_FAULT)
             problems.append(Problem.of_entry(entry.source, field, entry.ref, reason))
@@ -33,29 +34,42 @@ def check_against_staged(entries: Iterable[Entry], staged: Iterable[Entry]) -> I
 
 
 class _SummedProducts:
-    """The IDs of products whose own quantity is staged, and of those whose records are."""
+    """The IDs of products whose own quantity is staged, and of those whose records are.
 
-    def __init__(self) -> None:
+    Those of the staged *products* and *records* are added when they are asked for first.
+    """
+
+    def __init__(self, products: Iterable[Entry], records: Iterable[Entry]) -> None:
+        self._products, self._records = products, records
         self._with_quantity: set[str] = set()
         self._with_records: set[str] = set()
 
-    def add(self, entry: Entry) -> None:
-        """Note the product whose quantity, or whose records, *entry* writes."""
-        kind = entry.ref.partition("/")[0]
-        if kind in RECORD_KINDS:
-            self._with_records.add(_product_of(entry))
-        elif kind == "product" and SUMMED_QUANTITY in entry.fields:
-            self._with_quantity.add(_product_of(entry))
-
-    def contradict(self, entry: Entry) -> bool:
-        """Return whether *entry* is of a product that has both staged."""
-        kind = entry.ref.partition("/")[0]
-        if kind != "product" and kind not in RECORD_KINDS:
+    def take(self, entry: Entry) -> bool:
+        """Note what *entry* writes; return whether its product has both staged now."""
+        product = self._note(entry)
+        if not product:
             return False
-        product = _product_of(entry)
-        return product in self._with_quantity and product in self._with_records
+        if product not in self._with_quantity:
+            for staged in self._products:
+                self._note(staged)
+            self._products = ()
+            if product not in self._with_quantity:
+                return False
+        if product not in self._with_records:
+            for staged in self._records:
+                self._note(staged)
+            self._records = ()
+        return product in self._with_records
 
-
-def _product_of(entry: Entry) -> str:
-    """Return the ID of the product that *entry* is about, as a key."""
-    return ids_of(entry.ref)["ProductID"].casefold()
+    def _note(self, entry: Entry) -> str:
+        """Note what *entry* writes; return the ID of its product as a key, "" if it has none."""
+        kind, _, ids = entry.ref.partition("/")
+        is_record = kind in RECORD_KINDS
+        if not is_record and kind != "product":
+            return ""
+        product = ids.partition("/")[0].casefold()
+        if is_record:
+            self._with_records.add(product)
+        elif SUMMED_QUANTITY in entry.fields:
+            self._with_quantity.add(product)
+        return product

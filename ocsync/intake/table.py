@@ -10,14 +10,16 @@ in which nothing can be seen; `\N` is null. Columns without a name must be empty
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ocsync.characters import is_blank
-from ocsync.errors import InputError, UsageError
+from ocsync.errors import InputError, Problem, UsageError
 from ocsync.field_paths import split_path
-from ocsync.intake.field_values import expand_models, read_json, read_text
-from ocsync.intake.record import InputFile, ParsedLine, Row
+from ocsync.intake.field_values import expand_models, read_json, read_text, reader_of
+from ocsync.intake.record import InputFile, ParsedLine, Row, known_ref
 from ocsync.models import Entry, Fields, Op, Ref
 from ocsync.schema import (
     ID_PATTERN,
@@ -29,12 +31,12 @@ from ocsync.schema import (
     field_at,
     kind_of,
     make_ref,
-    read_ref,
 )
 
 NULL = r"\N"
 ERROR_TEXTS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!")
 """Texts that a spreadsheet shows in place of a value."""
+_ERROR_TEXTS = frozenset(ERROR_TEXTS)
 ERROR_FAULT = "is a spreadsheet's error, not a value"
 _RESERVED = ("ref", "op", "replace")
 _NUMBER_DIGITS = 15
@@ -57,10 +59,25 @@ class _Column(NamedTuple):
         return ("expect." if self.is_expectation else "") + self.path
 
 
+class _Cell(NamedTuple):
+    """A column, resolved for the rows of one kind: *read* reads a cell that is not null.
+
+    *takes_text* says that the field holds text, so that a number in a spreadsheet is odd.
+    """
+
+    position: int
+    path: str
+    key: str
+    is_expectation: bool
+    read: Callable[[str], Any]
+    takes_text: bool
+
+
 class _Header(NamedTuple):
     """The header of a table. Indexes count from 0; -1 means that there is no such column.
 
-    *column_numbers* count from 1, by the names that problems use.
+    *column_numbers* count from 1, by the names that problems use. *cells* are the resolved columns,
+    by kind, as far as rows of it have been read.
     """
 
     names: list[str]
@@ -71,6 +88,14 @@ class _Header(NamedTuple):
     columns: tuple[_Column, ...]
     unnamed: tuple[int, ...]
     column_numbers: dict[str, int]
+    cells: dict[str, tuple[_Cell, ...]]
+
+    def cells_of(self, kind: Kind) -> tuple[_Cell, ...]:
+        """Return the columns, resolved for rows of *kind*."""
+        found = self.cells.get(kind.name)
+        if found is None:
+            found = self.cells[kind.name] = tuple(_resolve(kind, c) for c in self.columns)
+        return found
 
 
 def kind_named(name: str) -> Kind:
@@ -91,8 +116,64 @@ def read_lines(origin: InputFile, rows: Iterator[Row], kind_name: str) -> Iterat
         subject = f"sheet {origin.sheet}" if origin.sheet else "the file"
         raise InputError(f"{origin.label}: {subject} is empty; a header row is expected")
     header = _parse_header(origin, first, kind)
+    numbers, plain_entry = header.column_numbers, _plain_reader(origin, header, kind)
     for row in rows:
-        yield _parse_row(origin, row, header, kind)
+        entry = plain_entry(row)
+        if entry is None:
+            yield _parse_row(origin, row, header, kind)
+        else:
+            yield ParsedLine(row.number, entry, [], numbers)
+
+
+def _plain_reader(
+    origin: InputFile, header: _Header, kind: Kind | None
+) -> Callable[[Row], Entry | None]:
+    """Return a function that reads a plain row as `_parse_row` does, and gives None for any other.
+
+    A plain row has a value in ASCII or none in each cell, a ref without blanks, and no fault.
+    """
+    is_plain = not (header.unnamed or header.op_index >= 0 or header.replace_index >= 0)
+    width, ref_index, prefix = len(header.names), header.ref_index, origin.source_prefix
+    ids = header.id_indexes
+    positions = [ids[name] for name in kind.ids] if kind and len(ids) == len(kind.ids) else []
+    is_whole = _plain_ref(kind.name).fullmatch if kind and positions else None
+    own_cells = header.cells_of(kind) if kind and positions else ()
+    set_by_kind = {k.name: Op.ASSIGN if k.assignment else Op.SET for k in KINDS.values()}
+
+    def read(row: Row) -> Entry | None:
+        number, cells, cell_types, cell_faults = row
+        if not is_plain or len(cells) != width or cell_types or cell_faults:
+            return None
+        try:
+            if ref_index >= 0:
+                ref = known_ref(cells[ref_index])
+                kind_name, columns = kind_of(ref).name, header.cells_of(kind_of(ref))
+            elif kind and is_whole:
+                kind_name, columns = kind.name, own_cells
+                ref = "/".join([kind_name, *[cells[i] for i in positions]])
+                if not is_whole(ref):
+                    return None
+            else:
+                return None
+            fields: Fields = {}
+            expect: Fields = {}
+            for position, path, _, is_expectation, as_type, _ in columns:
+                text = cells[position]
+                if not text:
+                    continue
+                value = None if text == NULL else as_type(text)
+                values = expect if is_expectation else fields
+                if not "!" <= text[0] <= "~" or type(value) is dict or path in values:
+                    return None
+                values[path] = value
+        except (ValueError, UsageError):
+            return None
+        return Entry(
+            op=set_by_kind[kind_name], ref=ref, fields=fields, expect=expect,
+            source=f"{prefix}{number}",
+        )  # fmt: skip
+
+    return read
 
 
 def _parse_header(origin: InputFile, row: Row, kind: Kind | None) -> _Header:
@@ -136,6 +217,7 @@ def _parse_header(origin: InputFile, row: Row, kind: Kind | None) -> _Header:
             name: index + 1 + origin.column_offset
             for name, index in _indexes_by_key(indexes, ids, columns).items()
         },
+        {},
     )
 
 
@@ -165,27 +247,29 @@ def _parse_column(index: int, name: str) -> _Column:
 
 
 def _parse_row(origin: InputFile, row: Row, header: _Header, kind: Kind | None) -> ParsedLine:
-    line = ParsedLine(row.number, None, [], header.column_numbers)
+    number, cells = row.number, row.cells
+    problems: list[Problem] = []
 
     def add_problem(index: int, field: str, value: str, reason: str) -> None:
-        line.problems.append(origin.problem(row.number, index, field, value, reason))
+        problems.append(origin.problem(number, index, field, value, reason))
 
-    if len(row.cells) < len(header.names) or not all(map(is_blank, row.cells[len(header.names) :])):
-        add_problem(-1, "", "", f"has {len(row.cells)} cells, the header has {len(header.names)}")
-        return line
-    if unnamed := [i for i in header.unnamed if not is_blank(row.cells[i])]:
+    width = len(header.names)
+    if len(cells) != width and (len(cells) < width or not all(map(is_blank, cells[width:]))):
+        add_problem(-1, "", "", f"has {len(cells)} cells, the header has {width}")
+        return ParsedLine(number, None, problems, header.column_numbers)
+    if unnamed := [i for i in header.unnamed if not is_blank(cells[i])]:
         reason = "stands in a column without a name: name the column, or remove it"
-        problems = [origin.problem(row.number, i, "", row.cells[i], reason) for i in unnamed]
+        problems = [origin.problem(number, i, "", cells[i], reason) for i in unnamed]
         raise InputError("the header is wrong; nothing was staged", problems)
     for index, reason in row.cell_faults.items():
-        add_problem(index, header.names[index], row.cells[index], reason)
+        add_problem(index, header.names[index], cells[index], reason)
     non_text: dict[str, str] = {}
-    op = _parse_op(row, header, add_problem)
-    replace = _parse_replace(row, header, add_problem)
+    op = _parse_op(row, header, add_problem) if header.op_index >= 0 else ""
+    replace = header.replace_index >= 0 and _parse_replace(row, header, add_problem)
     ref = _parse_ref(row, header, kind, non_text, add_problem)
     if not ref or op is None:
-        return line
-    row_kind = kind_of(ref)
+        return ParsedLine(number, None, problems, header.column_numbers)
+    row_kind = kind if kind and header.ref_index < 0 else kind_of(ref)
     fields, expect = _parse_fields(row, header, row_kind, non_text, add_problem)
     entry = Entry(
         op=Op(op) if op else Op.ASSIGN if row_kind.assignment else Op.SET,
@@ -193,14 +277,14 @@ def _parse_row(origin: InputFile, row: Row, header: _Header, kind: Kind | None) 
         fields=fields,
         expect=expect,
         replace=replace,
-        source=origin.source(row.number),
+        source=origin.source(number),
     )
-    return line._replace(entry=entry, non_text_cells=non_text)
+    return ParsedLine(number, entry, problems, header.column_numbers, non_text)
 
 
 def _parse_op(row: Row, header: _Header, add_problem: AddProblem) -> str | None:
     """Return the op that the row names, "" for the kind's default; None for a wrong one."""
-    op = _stripped(row.cells[header.op_index]).casefold() if header.op_index >= 0 else ""
+    op = _stripped(row.cells[header.op_index]).casefold()
     if op and op not in list(Op):
         add_problem(header.op_index, "op", op, "is none of set, put, adjust, assign")
         return None
@@ -208,7 +292,7 @@ def _parse_op(row: Row, header: _Header, add_problem: AddProblem) -> str | None:
 
 
 def _parse_replace(row: Row, header: _Header, add_problem: AddProblem) -> bool:
-    text = _stripped(row.cells[header.replace_index]) if header.replace_index >= 0 else ""
+    text = _stripped(row.cells[header.replace_index])
     try:
         return bool(text) and bool(read_text(Field(FieldType.BOOLEAN), text))
     except ValueError as error:
@@ -235,13 +319,18 @@ def _parse_ref(
         add_problem(header.ref_index, "ref", "", "is empty")
         return ""
     try:
-        return read_ref(text)
+        return known_ref(text)
     except UsageError as error:
         add_problem(header.ref_index, "ref", text, error.message)
         return ""
 
 
 def _ref_from_ids(row: Row, header: _Header, kind: Kind, add_problem: AddProblem) -> Ref:
+    cells, indexes = row.cells, header.id_indexes
+    if len(indexes) == len(kind.ids):
+        ref = "/".join([kind.name, *[cells[indexes[name]] for name in kind.ids]])
+        if _plain_ref(kind.name).fullmatch(ref):  # with all IDs, and nothing around them
+            return ref
     given = {name: _stripped(row.cells[index]) for name, index in header.id_indexes.items()}
     needed = kind.ids[: len(kind.ids) - kind.optional_ids]
     valid = True
@@ -250,6 +339,12 @@ def _ref_from_ids(row: Row, header: _Header, kind: Kind, add_problem: AddProblem
             add_problem(header.id_indexes[name], name, text, ID_RULE if text else "is empty")
             valid = False
     return make_ref(kind, given) if valid else ""
+
+
+@lru_cache
+def _plain_ref(kind_name: str) -> re.Pattern[str]:
+    """Return the pattern of a ref with all the IDs of its kind."""
+    return re.compile("/".join([kind_name, *[ID_PATTERN.pattern] * len(KINDS[kind_name].ids)]))
 
 
 def _can_hold_id(
@@ -280,38 +375,42 @@ def _parse_fields(
     """Return the row's fields and its expected fields."""
     fields: Fields = {}
     expect: Fields = {}
-    for column in header.columns:
-        text = row.cells[column.position]
-        if is_blank(text) or column.position in row.cell_faults:
+    cells, faults, cell_types = row.cells, row.cell_faults, row.cell_types
+    for position, path, key, is_expectation, read, takes_text in header.cells_of(kind):
+        text = cells[position]
+        if is_blank(text) or position in faults:
             continue
         try:
-            value = None if text == NULL else _parse_cell(kind, column, text)
+            value = None if text == NULL else read(text)
         except ValueError as error:
-            add_problem(column.position, column.key, text, str(error))
+            add_problem(position, key, text, str(error))
             continue
-        values = expect if column.is_expectation else fields
-        for path, member in expand_models(kind, {column.path: value}).items():
-            if path in values:
-                add_problem(column.position, path, text, "is given twice")
-            values[path] = member
-        if column.position in row.cell_types and _takes_text(kind, column):
-            non_text[column.key] = text
+        values = expect if is_expectation else fields
+        members = expand_models(kind, {path: value}) if type(value) is dict else {path: value}
+        for name, member in members.items():
+            if name in values:
+                add_problem(position, name, text, "is given twice")
+            values[name] = member
+        if takes_text and position in cell_types:
+            non_text[key] = text
     return fields, expect
 
 
-def _takes_text(kind: Kind, column: _Column) -> bool:
+def _resolve(kind: Kind, column: _Column) -> _Cell:
+    """Return *column* with what rows of *kind* need to know of its field."""
     field = field_at(kind, column.path)
-    return (
-        not column.is_json
-        and field is not None
-        and field.type in (FieldType.TEXT, FieldType.OBJECT)
-    )
+    known = field if field and all(split_path(column.path)) else None
+    text_types = (FieldType.TEXT, FieldType.OBJECT)
+    takes_text = not column.is_json and field is not None and field.type in text_types
 
+    as_type = reader_of(known) if known else str
 
-def _parse_cell(kind: Kind, column: _Column, text: str) -> Any:
-    if column.is_json:
-        return read_json(text)
-    if text in ERROR_TEXTS:
-        raise ValueError(f"{ERROR_FAULT} (quote it in a column {column.key}: if it is)")
-    field = field_at(kind, column.path)
-    return text if field is None or not all(split_path(column.path)) else read_text(field, text)
+    def read(text: str) -> Any:
+        if text in _ERROR_TEXTS:
+            raise ValueError(f"{ERROR_FAULT} (quote it in a column {column.key}: if it is)")
+        return as_type(text)
+
+    return _Cell(
+        column.position, column.path, column.key, column.is_expectation,
+        read_json if column.is_json else read, takes_text,
+    )  # fmt: skip

@@ -20,7 +20,7 @@ from ocsync.render.text import (
     local_time,
     value_text,
 )
-from ocsync.risks import Risk, find_risks
+from ocsync.risks import Risk
 
 _REF_LIMIT = 20
 
@@ -38,8 +38,9 @@ class ReplayRate(NamedTuple):
 class PlanView(NamedTuple):
     """The facts that the overview of a plan shows.
 
-    *named* are the targets that the plan is limited to, *windows* the targets that an open window
-    holds, *statuses* what the server says of its targets, None where it was not asked.
+    *risks* are those of its steps, *named* the targets that the plan is limited to, *windows* the
+    targets that an open window holds, *statuses* what the server says of its targets, None where it
+    was not asked.
     """
 
     title: str
@@ -47,6 +48,7 @@ class PlanView(NamedTuple):
     pauses: Mapping[str, Pause]
     rate: ReplayRate | None
     now: datetime
+    risks: Sequence[Risk]
     named: Sequence[str] = ()
     windows: Collection[str] = ()
     statuses: Mapping[str, TargetStatus] | None = None
@@ -54,23 +56,22 @@ class PlanView(NamedTuple):
 
 def lines(view: PlanView) -> Iterator[Line]:
     """Yield the overview of a plan, 80 columns wide."""
-    steps, entries = view.draft.plan.steps, view.draft.entries
-    since = min((e.at for e in entries if e.at), default="")
+    steps, entries, since = view.draft.plan.steps, view.draft.entries, view.draft.since
     yield "", view.title + (f" · staged since {local_time(since, view.now)}" if since else "")
     yield "", ""
     rows: list[Sequence[object]] = [("kind", "entries", "steps", "saved")]
     rows += [(t.kind, t.entries, t.steps, t.entries - t.steps) for t in count_by_kind(steps)]
-    saved = len(entries) - len(steps)
-    rows.append(("", len(entries), len(steps), saved))
+    saved = entries - len(steps)
+    rows.append(("", entries, len(steps), saved))
     *head, last = columns(rows, "<>>>", gap=3)
     for line in head:
         yield "", "  " + line
-    percent = f"   {100 * saved // len(entries)} % fewer requests" if saved > 0 else ""
+    percent = f"   {100 * saved // entries} % fewer requests" if saved > 0 else ""
     yield "", "  " + last + percent
     yield "", ""
     yield "", f"  in {count(view.draft.plan.waves, 'wave')}{_forecast(view)}"
     yield from target_lines(view)
-    for risk in find_risks(steps):
+    for risk in view.risks:
         yield "!", f"  {risk.text}"
         if risk.advice:
             yield "", f"    ({risk.advice})"
@@ -181,7 +182,7 @@ def document(view: PlanView, fingerprint: str) -> dict[str, Any]:
     fed = fed_targets(step.ref for step in steps)
     return {
         "fingerprint": fingerprint,
-        "entries": len(view.draft.entries),
+        "entries": view.draft.entries,
         "steps": len(steps),
         "waves": view.draft.plan.waves,
         "left": view.draft.remaining,
@@ -194,7 +195,7 @@ def document(view: PlanView, fingerprint: str) -> dict[str, Any]:
             "as_of": _as_of(view),
         },
         "seconds": len(steps) / view.rate.per_second if view.rate else None,
-        "risks": [_risk_document(risk) for risk in find_risks(steps)],
+        "risks": [_risk_document(risk) for risk in view.risks],
     }
 
 

@@ -22,9 +22,9 @@ _WIDTH, _MIN_VALUE_WIDTH = 76, 14
 """The terminal columns of a row, and those that its values get at least."""
 
 
-def number_entries(entries: Iterable[Entry]) -> list[Entry]:
-    """Return *entries* with the numbers that an empty journal would give them."""
-    return [msgspec.structs.replace(entry, seq=seq) for seq, entry in enumerate(entries, 1)]
+def number_entries(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """Yield *entries* with the numbers that an empty journal would give them."""
+    return (msgspec.structs.replace(entry, seq=seq) for seq, entry in enumerate(entries, 1))
 
 
 def repeat_note(source: str, repeat: RepeatedImport, now: datetime) -> str:
@@ -129,7 +129,7 @@ def outcome_document(alone: PlanDraft, both: PlanDraft) -> dict[str, Any]:
 
 def _draft_counts(draft: PlanDraft) -> dict[str, int]:
     refs = {step.ref for step in draft.plan.steps}
-    return {"entries": len(draft.entries), "refs": len(refs), "steps": len(draft.plan.steps)}
+    return {"entries": draft.entries, "refs": len(refs), "steps": len(draft.plan.steps)}
 
 
 def outcome_lines(source: str, document: dict[str, Any]) -> Iterator[Line]:

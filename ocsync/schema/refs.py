@@ -11,6 +11,14 @@ from ocsync.models import Ref
 from ocsync.schema.kinds import KINDS, Field, Kind
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,100}")
+
+
+def _numbered_path(kind: Kind) -> str:
+    return re.sub(r"\{(\w+)\}", lambda match: f"{{{kind.ids.index(match[1])}}}", kind.path)
+
+
+_PATHS = {name: _numbered_path(kind) for name, kind in KINDS.items()}
+"""The path of each kind, with the place of an ID in a ref in place of its name."""
 ID_RULE = "an ID has letters, digits, - and _ only, 1 to 100 of them"
 """The rule for IDs, as messages state it."""
 
@@ -105,7 +113,8 @@ def lineage(ref: Ref) -> Iterator[Ref]:
 
 def url_of(ref: Ref) -> str:
     """Return the path of an entity, or the path an assignment is posted to, below `/v1`."""
-    return kind_of(ref).path.format_map(ids_of(ref))
+    name, *ids = ref.split("/")
+    return _PATHS[name].format(*ids)
 
 
 def delete_url_of(ref: Ref) -> str:

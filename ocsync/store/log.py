@@ -30,7 +30,12 @@ _HEAD = len(b'{"crc":"xxxxxxxx",')
 def encode_line(payload: bytes) -> bytes:
     """Return the log line of *payload*, the JSON text of an object that is not empty."""
     rest = payload[1:]
-    return b'{"crc":"%08x",' % crc32(rest) + rest + b"\n"
+    return b'{"crc":"%08x",%b\n' % (crc32(rest), rest)
+
+
+def line_length(payload: bytes) -> int:
+    """Return the length of the log line of *payload*, with its end."""
+    return _HEAD + len(payload)
 
 
 def decode_line(line: bytes) -> bytes | None:
@@ -51,8 +56,19 @@ def restore_line(line: bytes) -> bytes:
     return line.removeprefix(BOM_UTF8)
 
 
-def read_payloads(path: Path, warn: Warn, *, whole: bool = False) -> Iterator[bytes]:
-    """Yield the payloads of *path*, oldest first; none if the file does not exist.
+class Cursor(NamedTuple):
+    """Position of a reader in a growing log: lines and bytes read, and the file's inode."""
+
+    line: int = 0
+    offset: int = 0
+    inode: int = 0
+
+
+def read_lines(
+    path: Path, warn: Warn, *, whole: bool = False, after: Cursor | None = None
+) -> Iterator[tuple[int, bytes]]:
+    """Yield the payloads of *path*, oldest first, each with the offset where its line ends; none if
+    the file does not exist. Only lines *after* a position are read, if that is given.
 
     Raises Damaged, with file and line, for any line but a torn last one; for that too, when the
     file was written *whole*.
@@ -61,18 +77,21 @@ def read_payloads(path: Path, warn: Warn, *, whole: bool = False) -> Iterator[by
         file = files.open_for_reading(path)
     except FileNotFoundError:
         return
-    converted = False
+    converted, (start, end, _) = False, after or Cursor()
     with file:
-        for number, line in enumerate(file, 1):
-            original = restore_line(line)
-            converted = converted or original != line
-            payload = decode_line(original[:-1]) if line.endswith(b"\n") else None
+        file.seek(end)
+        for number, line in enumerate(file, start + 1):
+            payload = decode_line(line[:-1]) if line.endswith(b"\n") else None
+            if payload is None and (original := restore_line(line)) != line:
+                converted = True
+                payload = decode_line(original[:-1]) if line.endswith(b"\n") else None
             if payload is None:
                 if line.endswith(b"\n") or whole or file.read(1):
                     raise damaged(path, number, "the line is not what was written")
                 warn(f"{path}:{number}: a torn last line was dropped; it was never acknowledged")
                 break
-            yield payload
+            end += len(line)
+            yield end, payload
     if converted:
         warn(f"{path}: {CONVERTED}; ocsync doctor --fix restores them")
 
@@ -84,14 +103,6 @@ def list_segments(folder: Path) -> list[Path]:
     """
     paths = files.list_folder(folder, "[0-9]*.jsonl")
     return [path for path in paths if path.stem.isascii() and path.stem.isdigit()]
-
-
-class Cursor(NamedTuple):
-    """Position of a reader in a growing log: lines and bytes read, and the file's inode."""
-
-    line: int = 0
-    offset: int = 0
-    inode: int = 0
 
 
 def read_after(path: Path, cursor: Cursor) -> Iterator[tuple[Cursor, bytes]]:
@@ -123,13 +134,27 @@ def read_records(
     path: Path, decode: Callable[[bytes], T], warn: Warn, *, whole: bool = False
 ) -> Iterator[T]:
     """Yield the decoded records of *path*. Raises Damaged also for one that *decode* refuses."""
-    for number, payload in enumerate(read_payloads(path, warn, whole=whole), 1):
+    return (record for _, record in read_positions(path, decode, warn, whole=whole))
+
+
+def read_positions(
+    path: Path,
+    decode: Callable[[bytes], T],
+    warn: Warn,
+    *,
+    whole: bool = False,
+    after: Cursor | None = None,
+) -> Iterator[tuple[int, T]]:
+    """Yield records as `read_records` does, each with the offset where its line ends."""
+    number = after.line if after else 0
+    for end, payload in read_lines(path, warn, whole=whole, after=after):
+        number += 1
         try:
             record = decode(payload)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             text = str(error) if isinstance(error, ValueError) else "a member is missing or odd"
             raise damaged(path, number, f"not a record of this log: {text}") from error
-        yield record
+        yield end, record
 
 
 class Log:

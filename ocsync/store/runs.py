@@ -32,6 +32,7 @@ from ocsync.store.damage import damaged
 from ocsync.store.files import ParsedFile
 from ocsync.store.journal import Journal, check_entry
 from ocsync.store.log import Log, Warn
+from ocsync.store.number_ranges import NumberRanges, to_ranges
 from ocsync.store.timestamps import parse_timestamp
 
 RunKind = Literal["resume", "delete", "resync"]
@@ -308,19 +309,20 @@ class Runs:
             name = f"{stem}-{number}"
         return name
 
-    def seal(self, journal: Journal, info: RunInfo, seqs: Collection[int]) -> Run:
+    def seal(self, journal: Journal, info: RunInfo, seqs: Iterable[int] | NumberRanges) -> Run:
         """Return a new run with the journal's entries *seqs*, which leave the journal in one act.
 
         Raises StalePlan, with nothing done, when one of them is not staged any more.
         """
         folder = self._folder / f"{info.id}.new"
+        numbers = seqs if isinstance(seqs, NumberRanges) else NumberRanges(to_ranges(seqs))
 
-        def keep(entries: Sequence[Entry]) -> None:
+        def keep(lines: Iterable[bytes]) -> None:
             files.make_folder(folder)
-            self._open(folder).write_info(msgspec.structs.replace(info, entries=len(entries)))
-            _write_entries(folder, entries)
+            self._open(folder).write_info(msgspec.structs.replace(info, entries=numbers.count()))
+            _write_lines(folder, lines)
 
-        journal.seal(info.id, seqs, keep)
+        journal.seal(info.id, numbers, keep)
         return self._commit(folder)
 
     def create(self, info: RunInfo, steps: Iterable[Step], entries: Sequence[Entry] = ()) -> Run:
@@ -330,7 +332,7 @@ class Runs:
         run, plan = self._open(folder), list(steps)
         run.write_info(msgspec.structs.replace(info, steps=len(plan), entries=len(entries)))
         run.write_plan(plan)
-        _write_entries(folder, entries)
+        _write_lines(folder, (log.encode_line(_encode(entry)) for entry in entries))
         return self._commit(folder)
 
     def recover(self, journal: Journal) -> None:
@@ -374,7 +376,7 @@ class Runs:
         yield from (p for p in files.list_folder(self._folder) if p.is_dir() and not p.suffix)
 
 
-def _write_entries(folder: Path, entries: Iterable[Entry]) -> None:
+def _write_lines(folder: Path, lines: Iterable[bytes]) -> None:
+    """Write the sealed entries, whose log lines these are."""
     with files.atomic_writer(folder / "journal.jsonl") as file:
-        for entry in entries:
-            file.write(log.encode_line(_encode(entry)))
+        file.writelines(lines)

@@ -21,7 +21,7 @@ import msgspec
 from ocsync.errors import OcsyncError
 from ocsync.models import Entry
 from ocsync.store import files
-from ocsync.store.number_ranges import to_ranges
+from ocsync.store.number_ranges import NumberRanges, to_ranges
 
 _FORMAT = 1
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -69,10 +69,14 @@ class SentRecord:
             return []
         return content.runs if content.format == _FORMAT else []
 
-    def add(self, run: str, seqs: Iterable[int], at: str) -> None:
+    def numbers(self) -> NumberRanges:
+        """Return the numbers of all entries that runs took."""
+        return NumberRanges(pair for one in self.runs() for pair in one.seqs)
+
+    def add(self, run: str, seqs: NumberRanges, at: str) -> None:
         """Record that *run* took the entries *seqs*."""
         others = [one for one in self.runs() if one.run != run]
-        self._write([*others, SentRun(run, at, to_ranges(seqs))])
+        self._write([*others, SentRun(run, at, list(seqs))])
 
     def give_back(self, run: str, seqs: Iterable[int]) -> None:
         """Record that *run* stages the entries *seqs* again. Call it before they are staged."""

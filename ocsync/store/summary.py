@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import nullcontext
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -26,13 +27,22 @@ class JournalSummary(NamedTuple):
     since: str
 
 
+INDEX_BYTES = 262_144
+"""Bytes of log that every command may read; with more of them the journal has an index."""
+
+
 def summarize_journal(folder: Path, warn: log.Warn) -> JournalSummary:
     """Count the live entries of the journal in *folder*, by the rules of `ocsync.store.journal`.
 
     Raises Damaged for a record that the journal's reader would refuse.
     """
+    segments = log.list_segments(folder)
+    if sum(path.lstat().st_size for path in segments) > INDEX_BYTES:
+        from ocsync.store.journal import Journal
+
+        return Journal(folder, nullcontext, warn).totals()
     living: dict[int, tuple[str, str]] = {}
-    for path in log.list_segments(folder):
+    for path in segments:
         for entry, seqs in log.read_records(path, _decode, warn):
             if entry:
                 living[entry[0]] = entry[1:]

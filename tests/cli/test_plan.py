@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.builders import Shop
 from tests.conftest import Run
 
@@ -36,3 +38,21 @@ def test_plan_explains_and_warns(ocsync: Run) -> None:
     assert "adjust QuantityAvailable+=2" in explained
     assert all(len(line) <= 80 for line in shown.out.splitlines()[1:])
     assert ocsync("plan", "--explain", "catalog/C").code == 66
+
+
+@pytest.mark.parametrize(
+    "more", [(), ("product/P0", "Inventory.Enabled=false")], ids=["alone", "beside"]
+)
+def test_a_ref_is_explained_by_itself_where_no_other_matters(
+    ocsync: Run, shop: Shop, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+) -> None:
+    refs = shop.stock(records=3)
+    for ref in (*refs, refs[0].lower()):
+        ocsync("stage", "set", ref, "QuantityAvailable=4", "xp.bin=a")
+    if more:
+        assert ocsync("stage", "set", *more).code == 0
+    quick = ocsync("plan", "--explain", refs[0])
+    monkeypatch.setattr("ocsync.ordering.are_unrelated", lambda kinds: False)
+    assert ocsync("plan", "--explain", refs[0]) == quick
+    assert quick.out.count("xp.bin=a") == 3
+    assert ocsync("plan", "--explain", "inventory/P0/none").code == 66

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocsync.errors import InputError, OcsyncError
-from ocsync.intake import check_against_staged, entry_from_arguments, read_file
+from ocsync.intake import check_against_staged, entry_from_arguments, field_values, read_file
+from ocsync.intake.field_values import validate
 from ocsync.models import Entry, Op
+from ocsync.schema import KINDS
 from tests.builders import entry
 from tests.intake.workbooks import workbook
 
@@ -387,7 +389,38 @@ def test_what_cannot_stand_beside_what_is_staged(
     new: list[Entry], staged: list[Entry], why: str
 ) -> None:
     with pytest.raises(InputError) as caught:
-        list(check_against_staged(new, staged))
+        list(check_against_staged(new, staged, staged))
     assert why in caught.value.problems[0].why
     other = [entry("set", "product/Q", {"Inventory.QuantityAvailable": 1})]
-    assert list(check_against_staged(other, staged)) == other
+    assert list(check_against_staged(other, staged, staged)) == other
+
+
+PLAIN = [1, 0, -1, 2**31, True, False, None, "", " ", "a", "x" * 101, "2026-01-01", 1.5, {}, {"a": 1}, [1], 2**70, "\u0001" * 99]  # fmt: skip
+
+
+@given(
+    st.sampled_from([kind for kind in KINDS.values() if kind.fields]).flatmap(
+        lambda kind: st.builds(
+            Entry,
+            op=st.sampled_from(Op),
+            ref=st.just(f"{kind.name}/X"),
+            fields=st.dictionaries(
+                st.sampled_from([*kind.fields, "xp.a", "xp.a.b", "xp.c", "xp.", "ID", "Nonsense"]),
+                st.sampled_from(PLAIN),
+                max_size=12,
+            ),
+            expect=st.dictionaries(
+                st.sampled_from([*kind.fields, "xp.a"]), st.sampled_from(PLAIN), max_size=1
+            ),
+        )
+    )
+)
+def test_what_is_quickly_passed_has_no_fault(one: Entry) -> None:
+    assert list(validate(one)) == list(field_values._faults(one))
+
+
+def test_xp_near_its_limit_is_not_passed_quickly() -> None:
+    one = entry("set", REF, {f"xp.{'k' * 15}{n}": "\u0001" * 99 for n in range(10)})
+    assert list(validate(one)) == list(field_values._faults(one)) == []
+    more = {f"xp.{n}": "\u0001" * 190 for n in range(10)}
+    assert [fault.field for fault in validate(entry("set", REF, more))] == ["xp"]

@@ -178,7 +178,8 @@ class JournalMachine(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 3))
     def add_segment(self, number: int) -> None:
-        assert self.book.add_segment(self._add(number)) == number
+        content = f"import {self.next}"
+        assert self.book.add_segment(self._add(number), lambda: content) == number
 
     @rule(seqs=st.sets(st.integers(1, 30), max_size=5))
     def drop(self, seqs: set[int]) -> None:

@@ -129,7 +129,7 @@ def _steps(rows: list[DeleteRow]) -> list[Step]:
         }
     for i, numbers in enumerate(prerequisites):
         numbers.discard(i)
-    wave = assign_waves([row.ref for row in rows], prerequisites)
+    wave = assign_waves([row.ref for row in rows], dict(enumerate(prerequisites)))
     order = sorted(range(len(rows)), key=lambda i: (wave[i], _RANK[kind_of(rows[i].ref).name], i))
     number = {i: n for n, i in enumerate(order, 1)}
     return [

@@ -101,7 +101,7 @@ async def finish_run(
         pauses.unpaused,
         pauses.still_paused,
         verification,
-        len(session.folder.journal.entries()),
+        session.folder.journal.totals().entries,
         code,
         proof,
         end.lost_pauses,
@@ -161,6 +161,7 @@ def close_run(
         and any(s.value in counts for s in State if s.succeeded),
     )
     session.folder.sent_record.close(run.id)
+    session.folder.journal.compact()
     return problems
 
 
@@ -231,7 +232,7 @@ async def _unpause_targets(
     in_open_window = {name for name, pause in pauses.items() if in_window(session, pause)}
     target_names = {target.name for target in options.targets}
     needed = (
-        fed_targets(entry.ref for entry in session.folder.journal.entries()).direct
+        fed_targets(entry.ref for entry in session.folder.journal.stream()).direct
         if target_names
         else ()
     )
@@ -314,7 +315,7 @@ async def close_without_run(session: Session, options: ResumeOptions) -> ResumeR
     """
     pauses = await _unpause_targets(session, None, options, done=True)
     unpaused, still_paused, code = pauses
-    staged = len(session.folder.journal.entries())
+    staged = session.folder.journal.totals().entries
     run = session.folder.runs.pending_verification() if options.verify else None
     if run is None:
         return ResumeReport(None, [], [], unpaused, still_paused, None, staged, code)

@@ -46,7 +46,6 @@ from ocsync.engine.resume.options import OnConflict, ResumeOptions
 from ocsync.engine.resume.pause_survey import survey_pauses
 from ocsync.engine.resume.preflight import Preflight, StepConflict, run_preflight
 from ocsync.engine.resume.replay import Replay, lagging_bases
-from ocsync.engine.rollback.rollback import reverted_runs
 from ocsync.engine.run_log import (
     RunProgress,
     SessionCost,
@@ -78,7 +77,7 @@ from ocsync.plan import build, fed_targets
 from ocsync.risks import OWN_USER, ZERO_STOCK, find_risks, own_user_risk
 from ocsync.schema import TARGETS, Target, ref_key
 from ocsync.store import Run
-from ocsync.store.number_ranges import to_ranges
+from ocsync.store.number_ranges import NumberRanges, to_ranges
 
 _SHOWN_RANGES = 3
 """Ranges of entry numbers that a message names at most."""
@@ -170,7 +169,9 @@ async def _continue_run(
     _check_logs(session, run)
     with run:
         session.folder.sent_record.add(
-            run.id, (entry.seq for entry in run.entries()), run.read_info().started
+            run.id,
+            NumberRanges(to_ranges(entry.seq for entry in run.entries())),
+            run.read_info().started,
         )
         steps = _steps_of(run)
         run_options = options._replace(
@@ -201,7 +202,7 @@ async def _continue_run(
 
 def _draft(session: Session, options: ResumeOptions) -> PlanDraft:
     names = [target.name for target in options.targets]
-    return draft_plan(session.folder.journal.entries(), names)
+    return draft_plan(session.folder.journal.stream(), names)
 
 
 def _steps_of(run: Run) -> list[Step]:
@@ -224,7 +225,7 @@ def _only_transient_problems(report: ResumeReport) -> bool:
 
 def _check_logs(session: Session, run: Run) -> None:
     """Read the logs that closing the run needs, so that damage is found before anything is sent."""
-    session.folder.journal.entries()
+    session.folder.journal.check()
     run.check_whole()
 
 
@@ -236,18 +237,19 @@ def _seal(session: Session, drafted: PlanDraft, options: ResumeOptions) -> Run:
         targets=tuple(target.name for target in options.targets),
         steps=len(drafted.plan.steps),
         on_conflict=options.on_conflict.value,
-        reverts=reverted_runs(drafted.entries),
+        reverts=drafted.reverts,
     )
-    numbers = {entry.seq for entry in drafted.entries}
-    run = session.folder.runs.seal(session.folder.journal, info, numbers)
-    session.folder.sent_record.add(run.id, numbers, info.started)
+    run = session.folder.runs.seal(session.folder.journal, info, drafted.numbers)
+    session.folder.sent_record.add(run.id, drafted.numbers, info.started)
     run.write_plan(drafted.plan.steps)
     return run
 
 
 def _check_sent_before(session: Session, drafted: PlanDraft, options: ResumeOptions) -> None:
     """Raise Conflict when entries were sent from another copy of the workspace already."""
-    sent = {} if options.resend else session.folder.sent_record.sent(drafted.entries)
+    record, journal = session.folder.sent_record, session.folder.journal
+    taken = drafted.numbers.common(record.numbers())
+    sent = record.sent(journal.stream(taken)) if taken and not options.resend else {}
     if not sent:
         return
     runs = list(dict.fromkeys(sent.values()))
@@ -256,7 +258,7 @@ def _check_sent_before(session: Session, drafted: PlanDraft, options: ResumeOpti
     more = " and more" if len(ranges) > _SHOWN_RANGES else ""
     name = runs[0] if len(runs) == 1 else f"{runs[0]} and {len(runs) - 1:,} more"
     text = (
-        f"this workspace is an older copy: {len(sent):,} of {len(drafted.entries):,} staged "
+        f"this workspace is an older copy: {len(sent):,} of {drafted.entries:,} staged "
         f"entries ({numbers}{more}) were sent before, by run {name}"
     )
     hint = "ocsync stage drop NUMBER... what was sent, or ocsync resume --resend sends it again"

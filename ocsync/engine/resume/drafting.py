@@ -2,37 +2,91 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import msgspec
 
 from ocsync.consolidate import consolidate
-from ocsync.models import Entry
+from ocsync.models import REVERT_SOURCE, Entry
 from ocsync.plan import Plan, build, refs_feeding
 from ocsync.schema import ref_key
 from ocsync.store import ProfileDir
+from ocsync.store.number_ranges import NumberRanges
 
 
 class PlanDraft(NamedTuple):
-    """A plan, and the entries that it was made of; *remaining* is the number that stay staged."""
+    """A plan, and what it was made of: the *numbers* of its entries, how many of them there are,
+    their oldest stamp and the runs that they undo. *remaining* is the number that stay staged.
+    """
 
     plan: Plan
-    entries: tuple[Entry, ...]
+    numbers: NumberRanges
+    entries: int
+    since: str
+    reverts: tuple[str, ...]
     remaining: int
 
 
-def draft_plan(entries: Sequence[Entry], targets: Collection[str] = ()) -> PlanDraft:
+class _Tally:
+    """Facts of the entries that were passed on."""
+
+    def __init__(self) -> None:
+        self.numbers = NumberRanges()
+        self.count = 0
+        self.since = ""
+        self.reverts: set[str] = set()
+
+    def passing(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """Yield *entries* unchanged."""
+        for entry in entries:
+            self.numbers.add(entry.seq, entry.seq)
+            self.count += 1
+            if entry.at and (not self.since or entry.at < self.since):
+                self.since = entry.at
+            if entry.source.startswith(REVERT_SOURCE):
+                self.reverts.add(entry.source.removeprefix(REVERT_SOURCE))
+            yield entry
+
+    def draft(self, plan: Plan, remaining: int) -> PlanDraft:
+        """Return the draft of *plan*, which was made of them."""
+        runs = tuple(sorted(self.reverts))
+        return PlanDraft(plan, self.numbers, self.count, self.since, runs, remaining)
+
+
+def draft_plan(entries: Iterable[Entry], targets: Collection[str] = ()) -> PlanDraft:
     """Return the plan of *entries*; with *targets*, of entries for these and their dependencies."""
-    changes = consolidate(entries)
+    with _without_collection():
+        return _draft(entries, targets)
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Collect no garbage in the block: it makes many objects, keeps them, and makes no cycles."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _draft(entries: Iterable[Entry], targets: Collection[str]) -> PlanDraft:
+    tally = _Tally()
     if not targets:
-        return PlanDraft(build(changes), tuple(entries), 0)
+        return tally.draft(build(consolidate(tally.passing(entries))), 0)
+    known = list(entries)
+    changes = consolidate(known)
     refs = refs_feeding(changes, targets)
     keys = set(map(ref_key, refs))
-    selected = tuple(entry for entry in entries if ref_key(entry.ref) in keys)
+    for _ in tally.passing(entry for entry in known if ref_key(entry.ref) in keys):
+        pass
     plan = build(change for change in changes if change.ref in refs)
-    return PlanDraft(plan, selected, len(entries) - len(selected))
+    return tally.draft(plan, len(known) - tally.count)
 
 
 def fingerprint(plan: Plan, folder: ProfileDir, *, pinned: bool = True) -> str:

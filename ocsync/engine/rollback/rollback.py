@@ -29,7 +29,7 @@ from ocsync.engine.stale_reads import read_settled
 from ocsync.engine.summed_stock import count_records, sum_text
 from ocsync.errors import Conflict, ExitCode, FileMissing, OcsyncError, UsageError
 from ocsync.field_paths import json_equal, value_at
-from ocsync.models import CREATING_OPS, Entry, Ref, State
+from ocsync.models import CREATING_OPS, REVERT_SOURCE, Entry, Ref, State
 from ocsync.schema import (
     RECORD_KINDS,
     SUMMED_QUANTITY,
@@ -39,8 +39,6 @@ from ocsync.schema import (
     ref_key,
 )
 from ocsync.store import Run, Runs
-
-_TAG = "rollback "
 
 
 class Rollback(NamedTuple):
@@ -111,12 +109,6 @@ def choose_run(runs: Runs, name: str) -> Run:
     return runs.get(newest.id)
 
 
-def reverted_runs(entries: Iterable[Entry]) -> tuple[str, ...]:
-    """Return the runs that *entries* undo."""
-    run_ids = {e.source.removeprefix(_TAG) for e in entries if e.source.startswith(_TAG)}
-    return tuple(sorted(run_ids))
-
-
 async def roll_back(
     session: Session, run: Run, *, overwrite: Collection[Ref], settle: float
 ) -> Rollback:
@@ -127,7 +119,7 @@ async def roll_back(
     its refs.
     """
     forced = {ref_key(ref) for ref in overwrite}
-    tag = _TAG + run.id
+    tag = REVERT_SOURCE + run.id
     staged = session.folder.journal.entries()
     already_staged = {ref_key(e.ref): e.ref for e in staged if e.source == tag}
     undone = _undone_refs(session.folder.runs, run)
@@ -161,14 +153,13 @@ async def roll_back(
 
 def stage_rollback(session: Session, rollback: Rollback) -> list[Entry]:
     """Stage the entries of *rollback*, all or none, and return them."""
-    at, tag = session.timestamp(), _TAG + rollback.run
+    at, tag = session.timestamp(), REVERT_SOURCE + rollback.run
     entries = [
         msgspec.structs.replace(entry, at=at, by=session.by, source=tag)
         for entry in rollback.entries
     ]
     if entries:
-        staged = session.folder.journal.entries()
-        checked = check_entries(session.folder, entries, staged, recreated=True)
+        checked = check_entries(session.folder, entries, recreated=True)
         session.folder.journal.add_segment(checked)
         edits = [entry for entry in entries if entry.op not in CREATING_OPS]
         clear_tombstones(session.folder, edits, recreated=True)
@@ -363,7 +354,7 @@ def _undone_refs(runs: Runs, run: Run) -> dict[str, Ref]:
 
 
 def _reverted_refs(run: Run, name: str) -> dict[str, Ref]:
-    tagged = {ref_key(entry.ref) for entry in run.entries() if entry.source == _TAG + name}
+    tagged = {ref_key(entry.ref) for entry in run.entries() if entry.source == REVERT_SOURCE + name}
     log = attempts(run.outcomes())
     ended = (ref for _, ref, _, end in log if end and end.state.succeeded)
     return {ref_key(ref): ref for ref in ended if ref_key(ref) in tagged}
