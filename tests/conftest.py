@@ -29,14 +29,11 @@ _MEMORY = Path("/dev/shm")
 _ROOM = 2**30
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     """Save time that no test is about: syncs of a disk, and compilation in every worker."""
     if os.access(_MEMORY, os.R_OK | os.W_OK | os.X_OK) and shutil.disk_usage(_MEMORY).free > _ROOM:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
-    cache = getattr(config, "cache", None)
-    if os.environ.pop("PYTHONDONTWRITEBYTECODE", "") and cache:
-        # the folders of the modules stay as clean as they were to be
-        os.environ.setdefault("PYTHONPYCACHEPREFIX", str(cache.mkdir("bytecode")))
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(autouse=True)
