@@ -245,6 +245,8 @@ def _answer(
     if hasattr(os, "setsid"):
         os.setsid()  # a Ctrl-C in the terminal of the tests is for the tests alone
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
     for number, handle in enumerate(handles):
         os.dup2(handle, number)
     for handle in {*handles} - {0, 1, 2}:
