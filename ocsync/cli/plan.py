@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 Targets = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="[TARGET...]", help="Only what feeds these, and what it waits for."
-    ),
+    typer.Argument(metavar="[TARGET...]", help="Only what feeds these, and what it waits for."),
 ]
 _EXITS = (*LOCAL_EXITS, ExitCode.SOMETHING, ExitCode.BAD_INPUT, ExitCode.NO_FILE, ExitCode.SIGN_IN,
           ExitCode.CONFLICT, ExitCode.TRY_LATER)  # fmt: skip
