@@ -239,7 +239,8 @@ class Player:
     def _delete(self, refs: Sequence[str], *words: str) -> None:
         """Delete *refs*; again where requests fail, which a busy machine may give up on."""
         stops = (0, ExitCode.PARTLY)
-        for _ in range(3 if refs and self._mode.faults else len(refs[:1])):
+        tries = 3 if self._mode.faults else 1
+        for _ in range(tries if refs else 0):
             result = self._ocsync("delete", *refs, *words, "--yes", "--json", stops=stops)
             if not result.code:
                 return
