@@ -13,8 +13,9 @@ Names are loaded on first use, as the stack takes long to load.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ocsync.lazy_names import importer
 
 if TYPE_CHECKING:
     from ocsync.client.api import Api as Api
@@ -29,22 +30,19 @@ if TYPE_CHECKING:
     from ocsync.client.sync_configs import request_sync as request_sync
     from ocsync.client.sync_configs import set_paused as set_paused
 
-_HOMES = {
-    "Api": "api",
-    "Identity": "api",
-    "Reply": "api",
-    "read_current": "batch_reads",
-    "ref_of": "batch_reads",
-    "Connection": "factory",
-    "Limits": "factory",
-    "open_client": "factory",
-    "read_targets": "sync_configs",
-    "request_sync": "sync_configs",
-    "set_paused": "sync_configs",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(name)
-    return getattr(import_module(f"ocsync.client.{_HOMES[name]}"), name)
+__getattr__ = importer(
+    __name__,
+    {
+        "Api": "api",
+        "Identity": "api",
+        "Reply": "api",
+        "read_current": "batch_reads",
+        "ref_of": "batch_reads",
+        "Connection": "factory",
+        "Limits": "factory",
+        "open_client": "factory",
+        "read_targets": "sync_configs",
+        "request_sync": "sync_configs",
+        "set_paused": "sync_configs",
+    },
+)

@@ -6,8 +6,9 @@ the modules it needs.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ocsync.lazy_names import importer
 
 if TYPE_CHECKING:
     from ocsync.store.journal import Journal as Journal
@@ -21,21 +22,18 @@ if TYPE_CHECKING:
     from ocsync.store.summary import JournalSummary as JournalSummary
     from ocsync.store.workspace import Workspace as Workspace
 
-_HOMES = {
-    "JournalSummary": "summary",
-    "Journal": "journal",
-    "Pin": "profile_dir",
-    "ProfileDir": "profile_dir",
-    "ENVIRONMENTS": "profiles",
-    "Profile": "profiles",
-    "Run": "runs",
-    "RunInfo": "runs",
-    "Runs": "runs",
-    "Workspace": "workspace",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(name)
-    return getattr(import_module(f"ocsync.store.{_HOMES[name]}"), name)
+__getattr__ = importer(
+    __name__,
+    {
+        "JournalSummary": "summary",
+        "Journal": "journal",
+        "Pin": "profile_dir",
+        "ProfileDir": "profile_dir",
+        "ENVIRONMENTS": "profiles",
+        "Profile": "profiles",
+        "Run": "runs",
+        "RunInfo": "runs",
+        "Runs": "runs",
+        "Workspace": "workspace",
+    },
+)
