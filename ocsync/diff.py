@@ -92,7 +92,7 @@ def diff_as_written(
     def is_own(path: str, wanted: Any, actual: Any) -> bool:
         if path in named and isinstance(wanted, str) and isinstance(actual, str):
             return wanted.casefold() == actual.casefold()
-        filled = is_blank(actual) or _same_value(ref, path, actual, _default(kind, path))
+        filled = is_blank(actual) or _same_value(ref, path, actual, default_of(ref, path))
         return wanted is None and (filled or inherits or path in brought)
 
     differences = diff(ref, written, found).items()
@@ -168,20 +168,21 @@ def emptied_by(change: Change, sent: Fields, current: Document | None) -> Fields
     return falling_to_default(change.ref, omitted)
 
 
+def default_of(ref: Ref, path: str) -> Any:
+    """Return the value that a put which leaves *path* out ends with there, as far as is known."""
+    field = field_at(kind_of(ref), path)
+    return field.default if field and not path.startswith("xp.") else None
+
+
 def falling_to_default(ref: Ref, omitted: Fields) -> Fields:
     """Return those of the values *omitted* by a put that cannot be there after it."""
-    defaults = {path: _default(kind_of(ref), path) for path in omitted}
+    defaults = {path: default_of(ref, path) for path in omitted}
     return {
         path: value
         for path, value in omitted.items()
         if not (is_blank(value) and defaults[path] is None)
         and not _same_value(ref, path, value, defaults[path])
     }
-
-
-def _default(kind: Kind, path: str) -> Any:
-    field = field_at(kind, path)
-    return None if field is None or path.startswith("xp.") else field.default
 
 
 def is_as_created(change: Change, sent: Fields, current: Document | None) -> bool:
@@ -231,10 +232,9 @@ def with_own_write(current: Document | None, intent: Intent) -> Document | None:
     sent, was = intent.sent, intent.before
     if not all(json_equal(value_at(current, path), was.get(path)) for path in sent):
         return current
-    kind = kind_of(intent.ref)
     left = (p for p, value in intent.emptied.items() if json_equal(value_at(current, p), value))
     document: Any = current
-    for path, value in {**{path: _default(kind, path) for path in left}, **sent}.items():
+    for path, value in {**{path: default_of(intent.ref, path) for path in left}, **sent}.items():
         document = with_value(document, split_path(path), value)
     return document  # type: ignore[no-any-return]
 

@@ -17,7 +17,7 @@ from ocsync.errors import ExitCode, first_of
 from ocsync.field_paths import flatten, json_equal, nest
 from ocsync.models import Change, Fields, Intent, Op, Outcome, Ref, State, Step
 from ocsync.plan import created_refs
-from ocsync.schema import field_at, kind_of, ref_key
+from ocsync.schema import kind_of, ref_key
 from ocsync.store import Run, RunInfo
 
 if TYPE_CHECKING:
@@ -280,12 +280,6 @@ def in_sequence(first: RefWrite | None, second: RefWrite) -> RefWrite:
         sent_at=second.sent_at or first.sent_at,
         unread=first.unread or second.unread,
     )
-
-
-def default_of(ref: Ref, path: str) -> Any:
-    """Return the value that a put which leaves *path* out ends with there, as far as is known."""
-    field = field_at(kind_of(ref), path)
-    return field.default if field and not path.startswith("xp.") else None
 
 
 def outcome_now(session: Session, step: Step, state: State, **facts: Any) -> Outcome:

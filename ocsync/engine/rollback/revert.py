@@ -14,9 +14,9 @@ from typing import Any
 
 import msgspec
 
-from ocsync.diff import Document, writable_fields
+from ocsync.diff import Document, default_of, writable_fields
 from ocsync.engine.rollback.versions import Parents, Versions
-from ocsync.engine.run_log import RefWrite, default_of
+from ocsync.engine.run_log import RefWrite
 from ocsync.field_paths import MISSING, json_equal, value_at
 from ocsync.intake.field_values import validate
 from ocsync.models import Entry, Fields, Op, Ref
