@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import msgspec
@@ -59,23 +57,6 @@ class _Tally:
 
 def draft_plan(entries: Iterable[Entry], targets: Collection[str] = ()) -> PlanDraft:
     """Return the plan of *entries*; with *targets*, of entries for these and their dependencies."""
-    with _without_collection():
-        return _draft(entries, targets)
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """Collect no garbage in the block: it makes many objects, keeps them, and makes no cycles."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
-def _draft(entries: Iterable[Entry], targets: Collection[str]) -> PlanDraft:
     tally = _Tally()
     if not targets:
         return tally.draft(build(consolidate(tally.passing(entries))), 0)
