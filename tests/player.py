@@ -66,8 +66,10 @@ FAULTS: list[dict[str, Any]] = [
 ]
 """One request in ten."""
 RESUME = ("resume", "--verify", "--json", "--on-conflict", "skip", "--allow-risky", "zero-stock",
-          "--settle", "30s", "--max-wait", "30m")  # fmt: skip
+          "--settle", "60s", "--max-wait", "30m")  # fmt: skip
 """The longest wait is for a busy machine: what waits in haste gives up in haste."""
+PATIENCE = 4
+"""Resumes with faults that may leave the same, by chance, before that counts as the end."""
 METHODS = {Op.SET: "PATCH", Op.ADJUST: "PATCH", Op.PUT: "PUT", Op.ASSIGN: "POST"}
 BESIDE = (f"{LINK}/", "catalog-product/")
 """What comes into being beside a write, and stays when that is undone: rollback says so."""
@@ -290,18 +292,24 @@ class Player:
         return model
 
     def _resume(self) -> dict[str, list[int]]:
-        """Resume until nothing is staged or nothing more goes through; return what is staged."""
+        """Resume until nothing is staged or nothing more goes through; return what is staged.
+
+        One lost answer leaves the sum of a product staged, whose reads may lag.
+        """
         stops = (0, ExitCode.PARTLY, ExitCode.DIFFERS, ExitCode.CONFLICT)
+        tries = PATIENCE if self._mode.faults else 1
         last: dict[str, list[int]] = {}
         staged = {"": [0]}
         self._runs = []
-        while staged and staged != last:
+        same = 0
+        while staged and same < tries:
             last = staged
             result = self._ocsync(*RESUME, stops=stops)
             self._summary = result.events[-1]
             for one in (self._summary["verified"] or {"findings": []})["findings"]:
                 self._tell(prefix_of(one["ref"]), f"verify: {one}")
             staged = self._staged()
+            same = same + 1 if staged == last else 0
             if not self._runs:
                 self._first = {number for some in staged.values() for number in some}
             self._runs += [self._summary["run"]["id"]] if self._summary["run"] else []
