@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import compileall
+import importlib
 import io
 import os
 import shutil
@@ -35,8 +36,26 @@ def pytest_configure(config: pytest.Config) -> None:
     if os.access(_MEMORY, os.R_OK | os.W_OK | os.X_OK) and shutil.disk_usage(_MEMORY).free > _ROOM:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    if not hasattr(config, "workerinput"):
-        compileall.compile_dir(Path(__file__).parent.parent / "ocsync", quiet=2)
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        sys.dont_write_bytecode = False
+        _compile()
+
+
+def _compile() -> None:
+    """Compile the program, and the tests in two processes at a time."""
+    here = Path(__file__).parent
+    compileall.compile_dir(here.parent / "ocsync", quiet=2)
+    names = [
+        ".".join(path.relative_to(here.parent).with_suffix("").parts)
+        for path in sorted(here.rglob("test_*.py"))
+    ]
+    child = os.fork() if hasattr(os, "fork") else None
+    for name in names[bool(child) :: 1 if child is None else 2]:
+        importlib.import_module(name)
+    if child == 0:
+        os._exit(0)
+    if child:
+        os.waitpid(child, 0)
 
 
 @pytest.fixture(autouse=True)
