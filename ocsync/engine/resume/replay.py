@@ -9,7 +9,7 @@ its request; steps that one list shows may share both (see `late_reads`). A requ
 refused for the rate is made anew from a fresh read.
 
 A lost answer is settled by reading. The entity shows what was sent: done. It shows what was there
-before, with the same stamp: made anew. Stock below what was sent, and above what was there: done,
+before, with the same stamp: made anew, as it is where both look the same. Stock below what was sent, and above what was there: done,
 and sold since. Where a read that lags may show either of them by its age alone, it is repeated for
 as long as it may lag. Anything else is unknown, and reported with all three values. A step with an
 intent and no outcome, left by a crash, is settled in the same way. Only a server that cannot be
@@ -259,7 +259,8 @@ class Replay:
         except ApiError as error:
             text = f"sent, but what came of it cannot be read: {error.message}"
             return self._unknown(step, intent, text, None, status=error.status, code=error.code)
-        if _took_effect(intent, found) and proves:
+        traceless = _left_no_trace(intent, found)  # a put may empty what a read shows as empty
+        if _took_effect(intent, found) and proves and not traceless:
             self._remember(intent)
             return self._end(step, State.DONE, sent=intent.sent, answered=True)
         if not proves:
@@ -269,7 +270,7 @@ class Replay:
                     "sent, and reads of it lag: they show that, as they did before an earlier run"
                 )
             return self._unknown(step, intent, text, found)
-        if _left_no_trace(intent, found):
+        if traceless:
             return None
         text = "sent, but what is there now is neither that nor what was there before"
         if intent.unread:

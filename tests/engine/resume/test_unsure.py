@@ -262,6 +262,19 @@ def test_a_flag_that_a_put_turns_on_again_shows_whether_it_took_effect(
 PUT_B = {"method": "PUT", "path": "/buyers/B"}
 
 
+@pytest.mark.parametrize("effect", [False, True])
+def test_a_put_that_shows_nothing_is_made_again(ocsync: Run, shop: Shop, effect: bool) -> None:
+    """All that it changes is an empty text into null: a read before looks like one after it."""
+    shop.seed(buyer=[{"ID": "B", "Name": "b", "GroupID": ""}], catalog=[{"ID": "B", "Name": "b"}])
+    ocsync("stage", "put", "buyer/B", "Name=b", "--replace")
+    shop.faults({**PUT_B, "status": 504, "effect": effect})
+
+    report = resume(shop)
+
+    assert report.exit_code == ExitCode.DONE
+    assert shop.get("/buyers/B")["GroupID"] is None
+
+
 @pytest.mark.parametrize("replace", [True, False])
 @pytest.mark.parametrize("rules", [
     [{**PUT_B, "status": 504, "effect": True}],
