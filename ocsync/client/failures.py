@@ -148,7 +148,9 @@ async def _answers_handshake(url: httpx.URL, proxy: Proxy | None) -> bool:
     with suppress(OSError, TimeoutError):
         async with asyncio.timeout(_PROBE_SECONDS):
             _, writer = await asyncio.open_connection(host, port, ssl=context)
-            writer.close()
+            writer.transport.abort()
+            with suppress(OSError):
+                await writer.wait_closed()
             return True
     return False
 
