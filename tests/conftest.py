@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import compileall
+import gc
 import importlib
 import io
 import os
@@ -39,6 +40,13 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
         sys.dont_write_bytecode = False
         _compile()
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage rarely, and not among what the modules have loaded."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
 
 
 def _compile() -> None:
