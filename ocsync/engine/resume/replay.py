@@ -9,9 +9,10 @@ its request; steps that one list shows may share both (see `late_reads`). A requ
 refused for the rate is made anew from a fresh read.
 
 A lost answer is settled by reading. The entity shows what was sent: done. It shows what was there
-before, with the same stamp: made anew, as it is where both look the same. Stock below what was sent, and above what was there: done,
-and sold since. Where a read that lags may show either of them by its age alone, it is repeated for
-as long as it may lag. Anything else is unknown, and reported with all three values. A step with an
+before, with the same stamp: made anew, as it is where both look the same. Stock below what was
+sent, and above what was there: done, and sold since. Where a read that lags may show either of them
+by its age alone, it is repeated for as long as it may lag. Anything else is unknown, and reported
+with all three values. A step with an
 intent and no outcome, left by a crash, is settled in the same way. Only a server that cannot be
 reached stops a replay; whatever is wrong with one step is the outcome of that step.
 """
