@@ -17,8 +17,10 @@ def main() -> None:
 
     open_missing_streams()
     from ocsync.cli.dispatch import answer
+    from ocsync.cli.leading_options import behind_command
 
-    code = answer(sys.argv[1:])
+    words = behind_command(sys.argv[1:])
+    code = answer(words)
     if code is not None:
         _leave(code)
     from ocsync.cli.app import run
@@ -26,7 +28,7 @@ def main() -> None:
     gc.set_threshold(*_BATCH)
     gc.freeze()
     gc.enable()
-    raise SystemExit(run())
+    raise SystemExit(run(words))
 
 
 def _leave(code: int) -> None:

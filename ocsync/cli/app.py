@@ -1,4 +1,4 @@
-"""The application: the commands in the order they are used, each loaded when it is named."""
+"""The application: the commands by what they are for, each loaded when it is named."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
 from ocsync import __version__
 from ocsync.cli.boundary import run_guarded
+from ocsync.cli.leading_options import behind_command
 from ocsync.cli.outline import read_outline
 from ocsync.errors import ExitCode
 from ocsync.render.streams import write_text
@@ -22,11 +23,30 @@ from ocsync.render.streams import write_text
 if TYPE_CHECKING:
     from ocsync.render.console import Console
 
-_COMMANDS = (
-    "init", "profile", "targets", "pause", "stage", "plan", "resume", "verify", "status",
-    "unpause", "window", "expire", "delete", "rollback", "resync", "history", "doctor",
-    "delivery", "listen", "emulator", "demo", "help",
-)  # fmt: skip
+
+class _Section(NamedTuple):
+    """Commands that belong together, with an example of one."""
+
+    title: str
+    commands: tuple[str, ...]
+    example: str
+
+
+_SECTIONS = (
+    _Section("Start", ("init", "profile", "targets", "doctor"), "ocsync profile check"),
+    _Section("Edit", ("stage",), "ocsync stage set catalog/SUMMER Active=true"),
+    _Section("Send", ("pause", "plan", "resume", "unpause", "window"), "ocsync resume --verify"),
+    _Section("Check", ("status", "verify", "history"), "ocsync status"),
+    _Section("Undo", ("rollback", "delete"), "ocsync rollback 1123-1504"),
+    _Section("Operate", ("delivery", "listen", "resync", "expire"), "ocsync resync products P1 P2"),
+    _Section("Local", ("demo", "emulator", "help", "version"), "ocsync demo"),
+)
+_COMMANDS = tuple(name for section in _SECTIONS for name in section.commands)
+_SUMMARY = "Pause OrderCloud sync, stage changes, review the plan, send it, and verify it."
+_READ_ON = (
+    "See the whole cycle: ocsync demo. All commands: ocsync --help.",
+    "One command: ocsync help COMMAND. Topics: ocsync help.",
+)
 _USAGE_ERROR = typer.BadParameter.__mro__[1]  # typer does not export the root of its usage errors
 
 
@@ -61,17 +81,21 @@ class _RootGroup(TyperGroup):
         return list(_COMMANDS)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the list of the commands, and load none."""
-        rows = read_outline()["commands"][""]["commands"]
-        listed: dict[str, Any] = {name: TyperCommand(name, help=lines[-1]) for name, *lines in rows}
-        TyperGroup(commands=listed).format_commands(ctx, formatter)
+        """Write the commands by section, and load none."""
+        del ctx
+        lines = {name: texts[-1] for name, *texts in read_outline()["commands"][""]["commands"]}
+        width = max(map(len, lines))
+        for section in _SECTIONS:
+            with formatter.section(section.title):
+                rows = [(name.ljust(width), lines[name]) for name in section.commands]
+                formatter.write_dl(rows)
 
 
 app = typer.Typer(
     name="ocsync",
     cls=_RootGroup,
-    help="Pause OrderCloud sync, stage changes, review the plan, resume, and prove what arrived.",
-    epilog="Start with: ocsync demo. Topics such as exit codes: ocsync help.",
+    help=_SUMMARY,
+    epilog=" ".join(_READ_ON[1:]),
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
@@ -88,7 +112,7 @@ def _show_version(ctx: typer.Context, asked: bool) -> None:
 @app.callback()
 def _root(
     version: bool = typer.Option(
-        False, "--version", help="Show the version.", callback=_show_version, is_eager=True
+        False, "--version", "-V", help="Show the version.", callback=_show_version, is_eager=True
     ),
 ) -> None:
     del version
@@ -104,7 +128,7 @@ def tree() -> Any:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code; print an error as a line on stderr."""
-    words = sys.argv[1:] if arguments is None else arguments
+    words = behind_command(sys.argv[1:] if arguments is None else arguments)
     return run_guarded(words, lambda console: _call(console, words))
 
 
@@ -121,13 +145,23 @@ def _call(console: Console, words: list[str]) -> int:
         raise
 
 
+def _overview() -> list[str]:
+    """Return the lines of the shortest help: the commands by section, with an example of each."""
+    lines = ["Usage: ocsync COMMAND [OPTIONS]", "", _SUMMARY, ""]
+    for section in _SECTIONS:
+        lines.append(f"  {section.title:<8} {', '.join(section.commands)}")
+        lines.append(f"  {'':<10} {section.example}")
+    return [*lines, "", *_READ_ON]
+
+
 def _report_usage(console: Console, error: BaseException) -> int:
     context = getattr(error, "ctx", None)
     message = getattr(error, "format_message", lambda: str(error))()
-    if type(error).__name__ == "NoArgsIsHelpError":
-        sys.stdout.write(message + "\n")
-        return ExitCode.DONE
     path = context.command_path if context else "ocsync"
+    if type(error).__name__ == "NoArgsIsHelpError":
+        text = "\n".join(_overview()) if path == "ocsync" else message
+        sys.stdout.write(text + "\n")
+        return ExitCode.DONE
     console.error_document({"exit_code": 64, "message": message, "hint": f"{path} --help"})
     if not console.json:
         console.alert(message)

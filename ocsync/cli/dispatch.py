@@ -33,7 +33,7 @@ def answer(words: list[str]) -> int | None:
     """
     if os.environ.get("_OCSYNC_COMPLETE"):
         return _complete()
-    if words == ["--version"]:
+    if words in (["--version"], ["-V"]):
         return _show_version()
     if words[:1] == ["status"] and "--offline" in words:
         return _show_status(words)
