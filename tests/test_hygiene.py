@@ -60,6 +60,7 @@ LOCAL: dict[str, tuple[str, set[str]]] = {
     "expire": ("expire", HEAVY),
     "listen log": ("listen log", NETWORK),
     "help": ("help", HEAVY),
+    "version": ("version", HEAVY),
     "status": ("status --offline", HEAVY),
 }
 """The commands that ask no server: words to run each with, in this order, and what it must not

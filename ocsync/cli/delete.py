@@ -33,13 +33,19 @@ def register(app: typer.Typer) -> None:
         ctx: Context,
         refs: Annotated[
             list[str] | None,
-            typer.Argument(metavar="REF...", help="Entities, assignments; - reads standard input."),
+            typer.Argument(
+                metavar="REF...", help="Refs of entities or assignments; - reads standard input."
+            ),
         ] = None,
         file: Annotated[
-            str, typer.Option("--file", metavar="FILE", help="One ref a line, or CSV with `ref`.")
+            str,
+            typer.Option(
+                "--file", metavar="FILE", help="File with one ref a line, or CSV with a ref column."
+            ),
         ] = "",
         dry_run: Annotated[
-            bool, typer.Option("--dry-run", "-n", help="Show what would go; delete nothing.")
+            bool,
+            typer.Option("--dry-run", "-n", help="Show what would be deleted; delete nothing."),
         ] = False,
         max_delete: Annotated[
             int | None,
@@ -48,11 +54,14 @@ def register(app: typer.Typer) -> None:
                 metavar="N",
                 min=0,
                 envvar="OCSYNC_MAX_DELETE",
-                help="Refuse to delete more, what goes along counted.",
+                help="Refuse to delete more than N entities, including dependents.",
             ),
         ] = None,
         no_count: Annotated[
-            bool, typer.Option("--no-count", help="Do not read what goes along; for thousands.")
+            bool,
+            typer.Option(
+                "--no-count", help="Do not count dependents first; for thousands of refs."
+            ),
         ] = False,
         concurrency: Concurrency = DEFAULT_CONCURRENCY,
         max_rate: MaxRate = 0.0,
@@ -60,10 +69,16 @@ def register(app: typer.Typer) -> None:
         confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
     ) -> ExitCode:
-        """Delete at once; OrderCloud cannot pause deletes.
+        """Delete entities at once; OrderCloud cannot pause deletes.
 
-        Shows first what goes along, what will be refused, what stays. Children
-        go first. Staged edits of what is gone are dropped, puts of it kept.
+        First shows what will be deleted with them, what will be refused, and what remains.
+        Children are deleted first. Staged edits of deleted entities are dropped; staged puts
+        are kept.
+
+        Examples:
+          ocsync delete product/P1 --dry-run
+          ocsync delete --file gone.csv --max-delete 100
+          ocsync delete catalog-assignment/SUMMER/BUYER1
         """
         from ocsync.client import Limits
         from ocsync.engine.delete.execute import DeleteReport, close_crashed_run

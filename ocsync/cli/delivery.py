@@ -12,12 +12,14 @@ from ocsync.cli.options import Confirm, LockTimeout, Yes, command, parse_duratio
 from ocsync.cli.pause import Targets, expand_targets
 from ocsync.errors import ExitCode, UsageError
 
-Config = Annotated[str, typer.Argument(metavar="CONFIG", help="The delivery configuration's ID.")]
+Config = Annotated[str, typer.Argument(metavar="CONFIG", help="ID of the delivery configuration.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(name="delivery", help="Where OrderCloud delivers to.", no_args_is_help=True)
+    group = typer.Typer(
+        name="delivery", help="Show and change where OrderCloud delivers.", no_args_is_help=True
+    )
     app.add_typer(group, name="delivery")
     _register_reading(group)
     delivery_apply.register(group)
@@ -28,7 +30,11 @@ def register(app: typer.Typer) -> None:
 def _register_reading(group: typer.Typer) -> None:
     @command(group, "list")
     def list_(ctx: Context) -> None:
-        """List the delivery configurations, and what each delivers."""
+        """List the delivery configurations and their targets.
+
+        Examples:
+          ocsync delivery list
+        """
         from ocsync.engine.delivery_config.bindings import DeliveryConfig, list_configured
         from ocsync.engine.session import Session, sign_in
         from ocsync.render import delivery as shown
@@ -49,9 +55,12 @@ def _register_reading(group: typer.Typer) -> None:
 
     @command(group, "show")
     def show(ctx: Context, name: Config) -> None:
-        """Show a delivery configuration, without its secrets.
+        """Show a delivery configuration without its secrets.
 
-        OrderCloud keeps those to itself. What is shown, `delivery apply` reads.
+        OrderCloud does not return secrets. delivery apply reads this output.
+
+        Examples:
+          ocsync delivery show search-prod
         """
         import json
 
@@ -77,10 +86,13 @@ def _register_binding(group: typer.Typer) -> None:
         confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
     ) -> None:
-        """Let targets deliver by a configuration.
+        """Let targets deliver by a delivery configuration.
 
-        One that has no sync config gets one, which sends changes and deletes.
-        Of one that is there only its delivery configuration is changed.
+        A target without a sync config gets one that sends changes and deletes. For others
+        only the delivery configuration is changed.
+
+        Examples:
+          ocsync delivery bind products catalogs search-prod
         """
         from ocsync.engine.delivery_config import bindings
         from ocsync.engine.session import Session, confirm_production, sign_in
@@ -113,11 +125,14 @@ def _register_binding(group: typer.Typer) -> None:
         confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
     ) -> None:
-        """Remove targets' sync configs: they get nothing any more.
+        """Remove the sync configs of targets; they receive nothing more.
 
-        What changes meanwhile is not held and does not come later, so this is
-        no substitute for a pause. Refused while a target is paused. The
-        delivery configuration stays; `delivery bind` makes a sync config again.
+        Changes made after that are not held and do not arrive later, so this does not replace
+        a pause. Refused while a target is paused. The delivery configuration stays; delivery
+        bind creates a sync config again.
+
+        Examples:
+          ocsync delivery unbind suppliers
         """
         from ocsync.engine.delivery_config import bindings
         from ocsync.engine.session import Session, confirm_production, sign_in

@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from ocsync.listener_attachment import Attachment
 
 Endpoint = Annotated[
-    str, typer.Option("--endpoint", metavar="URL", help="Where OrderCloud reaches the listener.")
+    str,
+    typer.Option("--endpoint", metavar="URL", help="URL at which OrderCloud reaches the listener."),
 ]
 OptionalTargets = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[TARGET...]", help="Only what was attached for these; else all."),
+    typer.Argument(
+        metavar="[TARGET...]", help="Targets whose listeners are removed. Default: all."
+    ),
 ]
 
 
@@ -40,11 +43,19 @@ def _register_attach(group: typer.Typer) -> None:
         targets: Targets,
         endpoint: Endpoint = "",
         secret_env: Annotated[
-            str, typer.Option("--secret-env", metavar="VAR", help="Holds the listener's secret.")
+            str,
+            typer.Option(
+                "--secret-env",
+                metavar="VAR",
+                help="Environment variable that holds the listener's secret.",
+            ),
         ] = "",
         secret_command: SecretCommand = "",
         topic: Annotated[
-            str, typer.Option("--topic", metavar="TOPIC", help="Instead: a Kafka topic, or a hub.")
+            str,
+            typer.Option(
+                "--topic", metavar="TOPIC", help="Kafka topic or Event Hub, in place of --endpoint."
+            ),
         ] = "",
         servers: kafka_options.Servers = "",
         username: kafka_options.Username = "",
@@ -56,13 +67,18 @@ def _register_attach(group: typer.Typer) -> None:
         confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
     ) -> None:
-        """Add a listener beside the real delivery target.
+        r"""Add a listener beside the real delivery target.
 
-        By one PATCH, as an HTTP target (--endpoint) or a Kafka one (--servers,
-        --topic). First it is tried on a configuration of its own whether such
-        a PATCH leaves the other targets alone. A target that is there already
-        is never written over. What is attached is remembered here, also over a
-        crash: status tells it, and `delivery detach` takes all of it away.
+        Sends one PATCH that adds an HTTP target (--endpoint) or a Kafka target (--servers,
+        --topic). Before that, a configuration made for the purpose shows whether such a PATCH
+        leaves other targets alone. Never replaces an existing target. Attachments are
+        recorded before they are sent, so they survive a crash; status lists them, and
+        delivery detach removes all of them.
+
+        Examples:
+          ocsync delivery attach products --endpoint https://hook.example/oc \
+              --secret-env HOOK_SECRET
+          ocsync delivery attach inventory --servers broker:9092 --topic oc.inventory
         """
         from ocsync.engine.delivery_config import attach
         from ocsync.engine.session import Session, confirm_production, sign_in
@@ -112,10 +128,15 @@ def _register_detach(group: typer.Typer) -> None:
         confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
     ) -> None:
-        """Take listeners away again; the real targets stay.
+        """Remove listeners; the real targets stay.
 
-        All that this workspace has attached, or only those for TARGET or at
-        --endpoint. With both it also asks for one that another workspace left.
+        Removes everything that this workspace attached, or only the listeners of TARGET or at
+        --endpoint. With both it also removes one that another workspace left, after a
+        question.
+
+        Examples:
+          ocsync delivery detach
+          ocsync delivery detach products --endpoint https://hook.example/oc
         """
         from ocsync.engine.delivery_config import attach
         from ocsync.engine.session import Session, confirm_production, sign_in

@@ -28,22 +28,32 @@ def register(app: typer.Typer) -> None:
         ctx: Context,
         names: Annotated[
             list[str] | None,
-            typer.Argument(metavar="[KIND|TARGET...]", help="Also check the roles to write these."),
+            typer.Argument(
+                metavar="[KIND|TARGET...]", help="Kinds or targets whose roles are checked too."
+            ),
         ] = None,
         offline: Annotated[
-            bool, typer.Option("--offline", help="Only what this machine can tell.")
+            bool, typer.Option("--offline", help="Check only this machine; ask no server.")
         ] = False,
         fix: Annotated[
-            bool, typer.Option("--fix", help="Repair; asks first where something is lost by it.")
+            bool,
+            typer.Option(
+                "--fix", help="Repair what can be repaired; asks before anything is lost."
+            ),
         ] = False,
         yes: Yes = False,
     ) -> ExitCode:
-        """Find what is wrong with the set-up, and tell each fix.
+        """Check the setup and suggest a fix for each problem.
 
-        Works without a workspace, a profile or a network, and changes nothing without --fix. Notes
-        are no fault: exit 0. Else 4 for sign-in and roles, 78 for workspace and profile, 75 for the
-        network, 6 for another marketplace, 7 for a pause that may be someone else's, and 1 for all
-        else.
+        Works without a workspace, a profile or a network, and changes nothing without --fix.
+        Notes are not problems: exit 0. Otherwise 4 for sign-in and roles, 78 for workspace
+        and profile, 75 for the network, 6 for another marketplace, 7 for a pause that may be
+        someone else's, and 1 for everything else.
+
+        Examples:
+          ocsync doctor
+          ocsync doctor product inventory
+          ocsync doctor --offline --fix
         """
         from ocsync.render import doctor as shown
 

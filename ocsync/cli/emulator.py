@@ -32,23 +32,23 @@ def register(app: typer.Typer) -> None:
     def emulator(
         ctx: Context,
         port: Annotated[int, _option(_START_PANEL, "port", "0 takes a free one.", "N", min=0, max=65535)] = 8765,
-        seed: Annotated[Path | None, _option(_START_PANEL, "seed", "JSON or TOML to begin with.", "FILE")] = None,
-        products: Annotated[int, _option(_START_PANEL, "products", "Begin with N products, 3 records each.", "N", min=0)] = 0,
-        state: Annotated[Path | None, _option(_START_PANEL, "state", "Keep the marketplace here, and go on from it.", "FILE")] = None,
-        deliver_to: Annotated[list[str], _option(_START_PANEL, "deliver-to", "Also send messages to this host; loopback always.", "HOST")] = [],  # noqa: B006
+        seed: Annotated[Path | None, _option(_START_PANEL, "seed", "JSON or TOML file with the first entities.", "FILE")] = None,
+        products: Annotated[int, _option(_START_PANEL, "products", "Start with N products, 3 inventory records each.", "N", min=0)] = 0,
+        state: Annotated[Path | None, _option(_START_PANEL, "state", "Keep the marketplace in FILE, and start from it.", "FILE")] = None,
+        deliver_to: Annotated[list[str], _option(_START_PANEL, "deliver-to", "Also send messages to this host; loopback is always allowed.", "HOST")] = [],  # noqa: B006
         faults: Annotated[Path | None, _option(_TROUBLE_PANEL, "faults", "JSON list of scripted faults.", "FILE")] = None,
-        latency: Annotated[float, _option(_TROUBLE_PANEL, "latency", "Before each answer.", "MS", min=0)] = 0.0,
-        rate: Annotated[float, _option(_TROUBLE_PANEL, "rate", "Requests a second; more are answered 429.", "N", min=0)] = 0.0,
-        retry_after: Annotated[Literal["given", "absent"], _option(_TROUBLE_PANEL, "retry-after", "In those answers.")] = "given",
-        sales: Annotated[float, _option(_TROUBLE_PANEL, "sales", "Pieces a second that orders take from records.", "N", min=0)] = 0.0,
-        token_lifetime: Annotated[int, _option(_TROUBLE_PANEL, "token-lifetime", "Of access tokens.", "S", min=1)] = 36000,
-        refresh_lifetime: Annotated[int, _option(_TROUBLE_PANEL, "refresh-lifetime", "Of refresh tokens; 0 gives none.", "S", min=0)] = 0,
-        product_lag: Annotated[float, _option(_TROUBLE_PANEL, "product-index-lag", "How long product lists are stale.", "MS", min=0)] = 0.0,
-        lag_get: Annotated[bool, _option(_TROUBLE_PANEL, "product-get-lags", "The GET of one product too.")] = False,
-        delivery_delay: Annotated[float, _option(_TROUBLE_PANEL, "delivery-delay", "Before a message is sent.", "MS", min=0)] = 0.0,
+        latency: Annotated[float, _option(_TROUBLE_PANEL, "latency", "Delay before each answer.", "MS", min=0)] = 0.0,
+        rate: Annotated[float, _option(_TROUBLE_PANEL, "rate", "Requests per second; more get 429.", "N", min=0)] = 0.0,
+        retry_after: Annotated[Literal["given", "absent"], _option(_TROUBLE_PANEL, "retry-after", "Whether those answers carry Retry-After.")] = "given",
+        sales: Annotated[float, _option(_TROUBLE_PANEL, "sales", "Pieces per second that orders take from inventory.", "N", min=0)] = 0.0,
+        token_lifetime: Annotated[int, _option(_TROUBLE_PANEL, "token-lifetime", "Lifetime of access tokens, in seconds.", "S", min=1)] = 36000,
+        refresh_lifetime: Annotated[int, _option(_TROUBLE_PANEL, "refresh-lifetime", "Lifetime of refresh tokens, in seconds (0 = none).", "S", min=0)] = 0,
+        product_lag: Annotated[float, _option(_TROUBLE_PANEL, "product-index-lag", "How long lists of products are stale.", "MS", min=0)] = 0.0,
+        lag_get: Annotated[bool, _option(_TROUBLE_PANEL, "product-get-lags", "Make the GET of one product stale too.")] = False,
+        delivery_delay: Annotated[float, _option(_TROUBLE_PANEL, "delivery-delay", "Delay before a message is sent.", "MS", min=0)] = 0.0,
         duplicates: Annotated[int, _option(_TROUBLE_PANEL, "duplicates", "Send every Nth message twice.", "N", min=0)] = 0,
-        reorder: Annotated[bool, _option(_TROUBLE_PANEL, "reorder", "Send messages in another order.")] = False,
-        pause_delay: Annotated[float, _option(_TROUBLE_PANEL, "pause-delay", "Until a change of Paused counts.", "MS", min=0)] = 0.0,
+        reorder: Annotated[bool, _option(_TROUBLE_PANEL, "reorder", "Send messages out of order.")] = False,
+        pause_delay: Annotated[float, _option(_TROUBLE_PANEL, "pause-delay", "Delay until a change of Paused takes effect.", "MS", min=0)] = 0.0,
         while_paused: Annotated[Literal["queue", "drop"], _option(_UNKNOWN_PANEL, "while-paused", "Changes while paused.")] = "queue",
         updated_after_delete: Annotated[Literal["dropped", "sent"], _option(_UNKNOWN_PANEL, "updated-after-delete", "The update held when its entity was deleted.")] = "dropped",
         sync_while_paused: Annotated[Literal["deliver", "hold", "refuse"], _option(_UNKNOWN_PANEL, "sync-while-paused", "A sync request while paused.")] = "deliver",
@@ -64,10 +64,14 @@ def register(app: typer.Typer) -> None:
         page_keys: Annotated[Literal["none", "given"], _option(_UNKNOWN_PANEL, "page-keys", "NextPageKey in product lists.")] = "none",
     ) -> None:
         # fmt: on
-        """Run a local OrderCloud, for trying out, rehearsals and tests.
+        """Run a local OrderCloud for trials, rehearsals and tests.
 
-        It listens on 127.0.0.1 alone; client ID and secret are both "emulator". What it does and
-        does not do is in the README; /_emulator/requests, /messages and /counts tell what happened.
+        Listens on 127.0.0.1 only; client ID and secret are both "emulator".
+        /_emulator/requests, /messages and /counts show what happened.
+
+        Examples:
+          ocsync emulator
+          ocsync emulator --products 1000 --latency 50 --rate 100
         """
         given = {name: value for name, value in locals().items() if name not in ("ctx", "app")}
         try:

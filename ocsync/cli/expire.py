@@ -23,15 +23,20 @@ def register(app: typer.Typer) -> None:
     def expire(
         ctx: Context,
         dry_run: Annotated[
-            bool, typer.Option("--dry-run", "-n", help="Tell what would be lifted, lift nothing.")
+            bool,
+            typer.Option("--dry-run", "-n", help="Show what would be unpaused; change nothing."),
         ] = False,
         lock_timeout: LockTimeout = "0",
     ) -> ExitCode:
-        """Lift our pauses whose lease or window is over; for cron.
+        """Unpause targets whose time is over; for cron.
 
-        Over is a lease that ran out, and a window whose process died. Where
-        there is none it is silent and asks nobody. Nothing is lifted while a
-        run is under way (7), or waits to be finished (3).
+        Unpauses targets whose --for time has passed or whose window process has died. Prints
+        nothing when there is nothing to do. Does nothing while a run is working (exit 7) or
+        unfinished (exit 3).
+
+        Examples:
+          ocsync expire
+          ocsync expire --dry-run
         """
         from datetime import UTC, datetime
 

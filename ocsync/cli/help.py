@@ -23,14 +23,20 @@ def register(app: typer.Typer) -> None:
         ctx: Context,
         words: Annotated[
             list[str] | None,
-            typer.Argument(metavar="[COMMAND|TOPIC]", help="Such as stage import, or exit-codes."),
+            typer.Argument(
+                metavar="[COMMAND|TOPIC]",
+                help="A command such as stage import, or a topic such as exit-codes.",
+            ),
         ] = None,
     ) -> None:
         """Show help for a command or a topic.
 
-        Without an argument it lists the topics. It needs neither a workspace nor a network.
+        Without an argument it lists the topics. It needs no workspace and no
+        network.
 
-        ocsync help stage import prints what ocsync stage import --help prints.
+        Examples:
+          ocsync help stage import
+          ocsync help exit-codes
         """
         name = " ".join(words or ())
         topics = _topics()

@@ -40,7 +40,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(
         cls=_HistoryGroup,
-        help="The runs: list them, show one, write a report; prune old ones.",
+        help="List runs, show one, write a report, or remove old ones.",
         epilog="ocsync history [RUN] is short for ocsync history show [RUN].",
     )
     app.add_typer(group, name="history")
@@ -81,7 +81,12 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """List the runs, newest first, or show one.
 
-        With --steps or --report and no RUN: the newest that fits.
+        With --report it writes the run as a file for other tools.
+
+        Examples:
+          ocsync history --since 7d --failed
+          ocsync history 1123-1504 --steps
+          ocsync history 1123-1504 --report junit result.xml
         """
         form, file = report or ("", "")
         _check_report(ctx, form, file)

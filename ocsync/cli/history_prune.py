@@ -23,21 +23,28 @@ def register(group: typer.Typer) -> None:
     def prune(
         ctx: Context,
         keep: Annotated[
-            int | None, typer.Option("--keep", metavar="N", min=0, help="Keep the newest N.")
+            int | None, typer.Option("--keep", metavar="N", min=0, help="Keep the newest N runs.")
         ] = None,
         older_than: Annotated[
-            str, typer.Option("--older-than", metavar="90d", help="Keep those that are younger.")
+            str, typer.Option("--older-than", metavar="90d", help="Keep runs that are younger.")
         ] = "",
         dry_run: Annotated[
-            bool, typer.Option("--dry-run", "-n", help="Show which; remove nothing.")
+            bool,
+            typer.Option(
+                "--dry-run", "-n", help="Show which runs would be removed; remove nothing."
+            ),
         ] = False,
         yes: Yes = False,
         lock_timeout: LockTimeout = "0",
     ) -> None:
-        """Remove old runs, and with them their way back.
+        """Remove old runs; they cannot be undone after that.
 
-        Never one that is not finished. With both options a run goes only if
-        neither keeps it. What was deleted stays known to stage.
+        Unfinished runs are kept. With both options, a run is removed only if both allow it.
+        What was deleted stays known to stage.
+
+        Examples:
+          ocsync history prune --keep 50 --dry-run
+          ocsync history prune --older-than 90d
         """
         from ocsync.engine.history import Retention, prunable_runs
         from ocsync.store.timestamps import utc_now

@@ -18,18 +18,29 @@ def _option(name: str, metavar: str, text: str) -> Any:
     return typer.Option(name, metavar=metavar, help=text, rich_help_panel="Kafka or Event Hubs")
 
 
-Servers = Annotated[str, _option("--servers", "HOST:PORT,...", "Kafka's bootstrap servers.")]
+Servers = Annotated[str, _option("--servers", "HOST:PORT,...", "Bootstrap servers of Kafka.")]
 Username = Annotated[str, _option("--username", "NAME", "SASL user name.")]
-UsernameEnv = Annotated[str, _option("--username-env", "VAR", "Holds it instead.")]
-PasswordEnv = Annotated[str, _option("--password-env", "VAR", "Holds the SASL password.")]
-PasswordCommand = Annotated[str, _option("--password-command", "CMD", "Prints it instead.")]
+UsernameEnv = Annotated[
+    str, _option("--username-env", "VAR", "Environment variable that holds the user name.")
+]
+PasswordEnv = Annotated[
+    str, _option("--password-env", "VAR", "Environment variable that holds the SASL password.")
+]
+PasswordCommand = Annotated[str, _option("--password-command", "CMD", "Command that prints it.")]
 Mechanism = Annotated[
-    str, _option("--mechanism", "PLAIN|SCRAM-SHA-256|SCRAM-SHA-512", "How to sign in.")
+    str, _option("--mechanism", "PLAIN|SCRAM-SHA-256|SCRAM-SHA-512", "SASL mechanism.")
 ]
 ConnectionEnv = Annotated[
-    str, _option("--connection-env", "VAR", "Holds an Event Hubs connection string.")
+    str,
+    _option(
+        "--connection-env",
+        "VAR",
+        "Environment variable that holds an Event Hubs connection string.",
+    ),
 ]
-ConnectionCommand = Annotated[str, _option("--connection-command", "CMD", "Prints it instead.")]
+ConnectionCommand = Annotated[
+    str, _option("--connection-command", "CMD", "Command that prints it.")
+]
 
 
 class KafkaOptions(NamedTuple):

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 Since = Annotated[
     str,
     typer.Option(
-        "--since", "--from", metavar="TIME", help="Begin 1h ago, or at 2026-11-24T08:00Z."
+        "--since",
+        "--from",
+        metavar="TIME",
+        help="Begin at a time, such as 1h (ago) or 2026-11-24T08:00Z.",
     ),
 ]
 
@@ -30,7 +33,7 @@ Since = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(
-        name="listen", help="Receive a delivery target's messages.", no_args_is_help=True
+        name="listen", help="Receive the messages of a delivery target.", no_args_is_help=True
     )
     app.add_typer(group, name="listen")
     _register_http(group)
@@ -43,34 +46,59 @@ def _register_http(group: typer.Typer) -> None:
     def http(
         ctx: Context,
         port: Annotated[
-            int, typer.Option("--port", metavar="N", min=0, max=65535, help="0 takes a free one.")
+            int,
+            typer.Option(
+                "--port",
+                metavar="N",
+                min=0,
+                max=65535,
+                help="Port to listen on (0 = any free port).",
+            ),
         ] = 8766,
         bind: Annotated[
             str,
-            typer.Option("--bind", metavar="ADDRESS", help="Beyond loopback with a secret only."),
+            typer.Option(
+                "--bind",
+                metavar="ADDRESS",
+                help="Address to listen on; beyond loopback only with a secret.",
+            ),
         ] = "127.0.0.1",
         secret_env: Annotated[
-            str, typer.Option("--secret-env", metavar="VAR", help="Holds the target's secret.")
+            str,
+            typer.Option(
+                "--secret-env",
+                metavar="VAR",
+                help="Environment variable that holds the target's secret.",
+            ),
         ] = "",
         secret_command: SecretCommand = "",
         unsigned: Annotated[
             bool,
-            typer.Option("--unsigned", help="Take messages without a signature; loopback only."),
+            typer.Option("--unsigned", help="Accept unsigned messages; loopback only."),
         ] = False,
         auth_header: Annotated[
             str,
-            typer.Option("--auth-header", metavar="NAME", help="Ask for this custom header too."),
+            typer.Option("--auth-header", metavar="NAME", help="Require this custom header too."),
         ] = "",
         auth_value_env: Annotated[
-            str, typer.Option("--auth-value-env", metavar="VAR", help="Holds its value.")
+            str,
+            typer.Option(
+                "--auth-value-env",
+                metavar="VAR",
+                help="Environment variable that holds the header's value.",
+            ),
         ] = "",
     ) -> None:
-        """Receive messages over HTTP, and keep them for resume --verify.
+        """Receive messages over HTTP and keep them for resume --verify.
 
-        Each is checked against X-oc-hash, and is on disk before it is answered
-        with 200; what is not signed is answered with 401, what cannot be kept
-        with 503. OrderCloud has to reach it: leave it on loopback and put a
-        tunnel or a proxy with TLS in front. It can run beside listen kafka.
+        Each message is checked against X-oc-hash and is on disk before the answer 200; an
+        unsigned message gets 401, one that cannot be kept 503. OrderCloud has to reach the
+        listener: leave it on loopback and put a tunnel or a TLS proxy in front. It can run
+        beside listen kafka.
+
+        Examples:
+          ocsync listen http --secret-env HOOK_SECRET
+          ocsync listen http --port 0 --unsigned
         """
         try:
             from ocsync.delivery.http_listener import (
@@ -110,7 +138,7 @@ def _register_kafka(group: typer.Typer) -> None:
         ctx: Context,
         topics: Annotated[
             list[str] | None,
-            typer.Option("--topic", metavar="TOPIC", help="Topic or Event Hub; may be repeated."),
+            typer.Option("--topic", metavar="TOPIC", help="Topic or Event Hub; can be repeated."),
         ] = None,
         servers: kafka_options.Servers = "",
         username: kafka_options.Username = "",
@@ -124,10 +152,13 @@ def _register_kafka(group: typer.Typer) -> None:
     ) -> None:
         """Receive messages from a Kafka topic or an Azure Event Hub.
 
-        They are kept for resume --verify. It begins now, or with what is there
-        since a time, and only looks: no offset is committed. TLS is used but
-        on loopback. With --connection-env it reads an Event Hub. A broker that
-        goes away is waited for. It can run beside listen http.
+        Messages are kept for resume --verify. Reading starts now, or at --since; no offset is
+        committed. TLS is used except on loopback. With --connection-env it reads an Event
+        Hub. It waits for a broker that is gone. It can run beside listen http.
+
+        Examples:
+          ocsync listen kafka --servers broker:9092 --topic oc.inventory
+          ocsync listen kafka --connection-env EVENT_HUB --topic products --since 1h
         """
         options = kafka_options.KafkaOptions(
             servers=servers,
@@ -175,12 +206,16 @@ def _register_log(group: typer.Typer) -> None:
         ctx: Context,
         since: Since = "",
         every: Annotated[
-            bool, typer.Option("--all", help="Repetitions too, one line a message.")
+            bool, typer.Option("--all", help="Show repetitions too, one line a message.")
         ] = False,
     ) -> None:
         """Show what the listeners received, each message once.
 
-        Repetitions are counted: OrderCloud may send a message more than once.
+        Repetitions are counted, because OrderCloud may send a message more than once.
+
+        Examples:
+          ocsync listen log --since 1h
+          ocsync listen log --all
         """
         import msgspec
 

@@ -31,13 +31,26 @@ def register(app: typer.Typer) -> None:
         targets: Targets,
         reason: Reason = "",
         lease: Annotated[
-            str, typer.Option("--for", metavar="TIME", help="For how long, such as 2h.")
+            str,
+            typer.Option(
+                "--for",
+                metavar="TIME",
+                help="How long the pause may last, such as 2h; expire ends it then.",
+            ),
         ] = "",
         adopt: Adopt = False,
         confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
     ) -> None:
-        """Pause targets; their changes then come as one batch."""
+        """Pause targets, so that their changes arrive as one batch.
+
+        The pause is recorded here before it is sent. resume and unpause end it; with --for,
+        expire ends it too. OrderCloud never pauses deletes.
+
+        Examples:
+          ocsync pause inventory --reason stocktake --for 2h
+          ocsync pause catalog-wide
+        """
         from ocsync.engine.pause import pausing
         from ocsync.engine.session import Session, confirm_production, sign_in
         from ocsync.pause import PauseState

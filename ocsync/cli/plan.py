@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 Targets = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[TARGET...]", help="Only what feeds these, and what it waits for."),
+    typer.Argument(
+        metavar="[TARGET...]",
+        help="Only changes for these targets, and the changes they depend on.",
+    ),
 ]
 _EXITS = (*LOCAL_EXITS, ExitCode.SOMETHING, ExitCode.BAD_INPUT, ExitCode.NO_FILE, ExitCode.SIGN_IN,
           ExitCode.CONFLICT, ExitCode.TRY_LATER)  # fmt: skip
@@ -35,21 +38,32 @@ def register(app: typer.Typer) -> None:
         ctx: Context,
         targets: Targets = None,
         diff: Annotated[
-            bool, typer.Option("--diff", help="Ask the server what would really change.")
+            bool,
+            typer.Option("--diff", help="Read the marketplace, and show what would really change."),
         ] = False,
         explain: Annotated[
-            str, typer.Option("--explain", metavar="REF", help="What was folded into its step.")
+            str,
+            typer.Option(
+                "--explain", metavar="REF", help="Show the edits that became the request for REF."
+            ),
         ] = "",
         out: Annotated[
-            Path | None, typer.Option("--out", metavar="FILE", help="Save it for resume --plan.")
+            Path | None,
+            typer.Option("--out", metavar="FILE", help="Save the plan for resume --plan."),
         ] = None,
         exit_code: Annotated[
-            bool, typer.Option("--exit-code", help="Exit 2 when there is something to send.")
+            bool, typer.Option("--exit-code", help="Exit 2 when there are changes to send.")
         ] = False,
     ) -> ExitCode:
-        """Show what resume will send, what it saves, what is risky.
+        """Show what resume will send, how many requests it saves, and the risks.
 
-        Works offline; --diff asks the server.
+        Works offline. With --diff it reads the marketplace and shows what would really
+        change. --explain shows which edits became one request.
+
+        Examples:
+          ocsync plan
+          ocsync plan inventory --diff
+          ocsync plan --out release.plan
         """
         from ocsync.engine.resume.drafting import draft_plan, fingerprint
         from ocsync.ordering import are_unrelated

@@ -15,18 +15,20 @@ from ocsync.errors import Conflict, Damaged, ExitCode, UsageError
 if TYPE_CHECKING:
     from ocsync.store import Profile, ProfileDir
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The profile.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the profile.")]
 _MAX_WAIT = 10.0
 """The seconds for which a check retries; a mistyped host stays wrong, however often it is tried."""
 OptionalName = Annotated[
-    str, typer.Argument(metavar="[NAME]", help="The profile; the current one without.")
+    str, typer.Argument(metavar="[NAME]", help="Name of the profile. Default: the current one.")
 ]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(
-        name="profile", help="Profiles: which marketplace, as whom.", no_args_is_help=True
+        name="profile",
+        help="Add, check and choose profiles: which marketplace, as whom.",
+        no_args_is_help=True,
     )
     app.add_typer(group, name="profile")
 
@@ -35,47 +37,70 @@ def register(app: typer.Typer) -> None:
         ctx: Context,
         name: Name,
         client_id: Annotated[
-            str, typer.Option("--client-id", metavar="ID", help="The API client's ID.")
+            str, typer.Option("--client-id", metavar="ID", help="ID of the API client.")
         ],
         environment: Annotated[
-            str, typer.Option("--environment", metavar="REGION-ENV", help="Such as useast-sandbox.")
+            str,
+            typer.Option(
+                "--environment",
+                metavar="REGION-ENV",
+                help="OrderCloud environment, such as useast-sandbox.",
+            ),
         ] = "",
         api_url: Annotated[
-            str, typer.Option("--api-url", metavar="URL", help="Instead: the API's URL.")
+            str,
+            typer.Option(
+                "--api-url", metavar="URL", help="URL of the API, in place of --environment."
+            ),
         ] = "",
         auth_url: Annotated[
             str,
             typer.Option(
-                "--auth-url", metavar="URL", help="The auth server, if it is another host."
+                "--auth-url", metavar="URL", help="URL of the auth server, if it is another host."
             ),
         ] = "",
         secret_env: Annotated[
             str,
-            typer.Option("--secret-env", metavar="VAR", help="The variable that holds the secret."),
+            typer.Option(
+                "--secret-env", metavar="VAR", help="Environment variable that holds the secret."
+            ),
         ] = "",
         secret_command: Annotated[
             str,
-            typer.Option(
-                "--secret-command", metavar="CMD", help="A command that prints the secret."
-            ),
+            typer.Option("--secret-command", metavar="CMD", help="Command that prints the secret."),
         ] = "",
         secret_keyring: Annotated[
-            bool, typer.Option("--secret-keyring", help="The secret is in the system's keyring.")
+            bool,
+            typer.Option("--secret-keyring", help="Read the secret from the system's keyring."),
         ] = False,
         marketplace: Annotated[
             str,
             typer.Option(
-                "--marketplace", metavar="ID", help="The marketplace ID it must belong to."
+                "--marketplace",
+                metavar="ID",
+                help="ID of the marketplace that the client must belong to.",
             ),
         ] = "",
         production: Annotated[
-            bool, typer.Option("--production", help="Guard it as production, whatever its host.")
+            bool,
+            typer.Option(
+                "--production", help="Ask for confirmation as for production, whatever the host."
+            ),
         ] = False,
         allow_http: Annotated[
-            str, typer.Option("--allow-http", metavar="HOST", help="Use plain http to this host.")
+            str, typer.Option("--allow-http", metavar="HOST", help="Allow plain http to this host.")
         ] = "",
     ) -> None:
-        """Add a profile; the first one becomes current. The secret itself is never stored."""
+        r"""Add a profile for a marketplace and an API client.
+
+        The first profile becomes the current one. The secret itself is never stored.
+
+        Examples:
+          ocsync profile add acme --environment useast-sandbox \
+              --client-id 0A1B --secret-env ACME_SECRET
+          ocsync profile add prod --environment useast-production \
+              --client-id 2C3D --secret-command 'op read op://ci/acme'
+        """
         from ocsync.secrets import SecretSource
         from ocsync.store import ENVIRONMENTS, Profile
         from ocsync.store.profiles import environment_of
@@ -115,7 +140,13 @@ def register(app: typer.Typer) -> None:
 
     @command(group, "list", exits=LOCAL_EXITS)
     def list_(ctx: Context) -> None:
-        """List the profiles of this workspace."""
+        """List the profiles of this workspace.
+
+        The current profile has a star.
+
+        Examples:
+          ocsync profile list
+        """
         from ocsync.render.text import columns
 
         current = ctx.workspace.current_profile
@@ -132,7 +163,12 @@ def register(app: typer.Typer) -> None:
 
     @command(group, "show", exits=LOCAL_EXITS)
     def show(ctx: Context, name: OptionalName = "") -> None:
-        """Show a profile; its secret is only named."""
+        """Show a profile and where its secret comes from, never the secret.
+
+        Examples:
+          ocsync profile show
+          ocsync profile show acme --json
+        """
         from ocsync.render.text import columns
 
         folder = _open(ctx, name)
@@ -148,7 +184,13 @@ def register(app: typer.Typer) -> None:
 
     @command(group, "use", exits=LOCAL_EXITS)
     def use(ctx: Context, name: Name) -> None:
-        """Make a profile the current one."""
+        """Make a profile the current one.
+
+        Commands use the current profile unless --profile names another.
+
+        Examples:
+          ocsync profile use acme
+        """
         ctx.workspace.use_profile(name)
         ctx.console.document("profile use", {"profile": name})
         ctx.console.print(f"{name} is current", "=")
@@ -160,7 +202,7 @@ def register(app: typer.Typer) -> None:
         forget_pauses: Annotated[
             bool,
             typer.Option(
-                "--forget-pauses", help="Remove it although targets stay paused on the server."
+                "--forget-pauses", help="Remove it although its targets stay paused in OrderCloud."
             ),
         ] = False,
         forget_listeners: Annotated[
@@ -173,9 +215,12 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Remove a profile with its journal and runs.
 
-        Refused while targets that it paused are paused, or a listener that it
-        attached is there. If they cannot be unpaused or detached any more,
-        the --forget options remove the profile all the same.
+        Refused while targets are paused by this profile or a listener of it is attached. If
+        they cannot be unpaused or detached any more, the --forget options remove the profile
+        anyway.
+
+        Examples:
+          ocsync profile remove acme
         """
         ctx.yes = yes
         folder = _open(ctx, name)
@@ -207,7 +252,12 @@ def register(app: typer.Typer) -> None:
 
     @command(group, "check")
     def check(ctx: Context, name: OptionalName = "") -> ExitCode:
-        """Sign in; show who, which marketplace, and which roles are missing."""
+        """Sign in and show the user, the marketplace and missing roles.
+
+        Examples:
+          ocsync profile check
+          ocsync profile check acme --json
+        """
         from ocsync.client import Limits
         from ocsync.engine.session import missing_roles, sign_in
         from ocsync.render.text import columns
@@ -236,7 +286,10 @@ def register(app: typer.Typer) -> None:
     def trust(ctx: Context, name: OptionalName = "", yes: Yes = False) -> None:
         """Trust a profile that came with a folder.
 
-        Its command may run then, and its host get the secret.
+        After that its secret command may run, and its host may receive the secret.
+
+        Examples:
+          ocsync profile trust acme
         """
         ctx.yes = yes
         folder = _open(ctx, name)

@@ -38,24 +38,27 @@ def register(app: typer.Typer) -> None:
             list[str] | None,
             typer.Argument(
                 metavar="[TARGET] [ID...]",
-                help="IDs (PARENT/ID) of a target, or refs; - reads them from stdin.",
+                help=("A target and IDs (PARENT/ID), or refs; - reads them from standard input."),
             ),
         ] = None,
         catalog: Annotated[
-            str, typer.Option("--catalog", metavar="C", help="Everything of it in this catalog.")
+            str,
+            typer.Option(
+                "--catalog", metavar="C", help="All entities of the target in this catalog."
+            ),
         ] = "",
         run: Annotated[
-            str, typer.Option("--run", metavar="RUN", help="Everything that this run changed.")
+            str, typer.Option("--run", metavar="RUN", help="All entities that this run changed.")
         ] = "",
         since: Annotated[
             str,
-            typer.Option("--since", metavar="TIME", help="What is dated since: 2h, 2027-01-31."),
+            typer.Option(
+                "--since", metavar="TIME", help="Entities dated since: 2h ago, or 2027-01-31."
+            ),
         ] = "",
-        drop: Annotated[
-            bool, typer.Option("--drop", help="Give up the resync that is not finished.")
-        ] = False,
+        drop: Annotated[bool, typer.Option("--drop", help="Drop the unfinished resync.")] = False,
         dry_run: Annotated[
-            bool, typer.Option("--dry-run", "-n", help="Show what would be sent.")
+            bool, typer.Option("--dry-run", "-n", help="Show what would be sent; send nothing.")
         ] = False,
         concurrency: Concurrency = DEFAULT_CONCURRENCY,
         max_rate: MaxRate = 0.0,
@@ -63,10 +66,16 @@ def register(app: typer.Typer) -> None:
         confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
     ) -> ExitCode:
-        """Have OrderCloud send single entities again.
+        """Ask OrderCloud to send entities again, without changing them.
 
-        Name a target and IDs, or refs; or all of a catalog, or of a run with the products that its
-        catalog-wide changes touch. Whatever interrupts it: ocsync resync, and it goes on.
+        Name a target and IDs, or refs; or take all of a catalog, or all of a run with the
+        products that its changes of catalogs, prices and so on touch. If interrupted, run
+        ocsync resync again; it continues.
+
+        Examples:
+          ocsync resync products P1 P2
+          ocsync resync products --catalog SUMMER --dry-run
+          ocsync resync --run 1123-1504
         """
         from ocsync.client import Limits
         from ocsync.engine.resync.selection import SelectionRequest

@@ -23,12 +23,17 @@ if TYPE_CHECKING:
     from ocsync.store import Journal, JournalSummary
 
 _EXITS = (*LOCAL_EXITS, ExitCode.BAD_INPUT, ExitCode.NO_FILE)
-OutputFile = Annotated[str, typer.Argument(metavar="[FILE]", help="Where to; - for stdout.")]
-Force = Annotated[bool, typer.Option("--force", help="Write over FILE if it is there.")]
+OutputFile = Annotated[
+    str, typer.Argument(metavar="[FILE]", help="File to write; - is standard output.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite FILE if it exists.")]
 
 Recreated = Annotated[
     bool,
-    typer.Option("--recreated", help="It was deleted from here, and made again elsewhere since."),
+    typer.Option(
+        "--recreated",
+        help="Allow edits: it was deleted here but has since been recreated elsewhere.",
+    ),
 ]
 
 
@@ -64,14 +69,17 @@ def register(group: typer.Typer) -> None:
     def import_(
         ctx: Context,
         file: Annotated[
-            str, typer.Argument(metavar="FILE", help="CSV, JSONL or spreadsheet; - for stdin.")
+            str,
+            typer.Argument(
+                metavar="FILE", help="CSV, JSONL or spreadsheet; - reads standard input."
+            ),
         ],
         kind: Annotated[
             str,
             typer.Option(
                 "--kind",
                 metavar="KIND",
-                help="For a table without a ref column: the rows' kind.",
+                help="Kind of the rows, for a table without a ref column.",
                 autocompletion=complete_kind,
             ),
         ] = "",
@@ -80,24 +88,30 @@ def register(group: typer.Typer) -> None:
             typer.Option(
                 "--format",
                 metavar="csv|jsonl|xlsx",
-                help="Instead of what its name and content say.",
+                help="Format of the file. Default: by its name and content.",
             ),
         ] = "",
         sheet: Annotated[
             str,
-            typer.Option("--sheet", metavar="NAME|NUMBER", help="Which sheet of a spreadsheet."),
+            typer.Option("--sheet", metavar="NAME|NUMBER", help="Sheet of the spreadsheet."),
         ] = "",
         dry_run: Annotated[
-            bool, typer.Option("--dry-run", "-n", help="Only tell what each column holds.")
+            bool,
+            typer.Option("--dry-run", "-n", help="Show what each column holds; stage nothing."),
         ] = False,
         recreated: Recreated = False,
         yes: Yes = False,
     ) -> None:
-        """Stage every line of a file, or none of them if one is wrong.
+        """Stage every line of a file, or nothing if any line is wrong.
 
-        --dry-run stages nothing, and tells what each column holds. Asks
-        before it stages adjustments again that the same file has left
-        staged, or in an unfinished run: they would count twice.
+        Reads CSV, JSON lines and spreadsheets. With --dry-run it shows what each column holds
+        and stages nothing. It asks before it stages adjustments of a file whose adjustments
+        are still staged or in an unfinished run, because they would count twice.
+
+        Examples:
+          ocsync stage import stocktake.csv --kind inventory
+          ocsync stage import prices.xlsx --sheet 2 --dry-run
+          ./export-erp.sh | ocsync stage import - --format jsonl
         """
         from ocsync.engine.staging import ImportContent, check_entries, clear_tombstones
         from ocsync.intake import read_file
@@ -156,25 +170,34 @@ def register(group: typer.Typer) -> None:
         ctx: Context,
         file: OutputFile = "-",
         refs: Annotated[
-            list[str] | None, typer.Argument(metavar="[REF...]", help="Only these refs.")
+            list[str] | None, typer.Argument(metavar="[REF...]", help="Export only these refs.")
         ] = None,
         kind: Annotated[
             str,
             typer.Option(
-                "--kind", metavar="KIND", help="Only this kind.", autocompletion=complete_kind
+                "--kind",
+                metavar="KIND",
+                help="Export only this kind.",
+                autocompletion=complete_kind,
             ),
         ] = "",
         form: Annotated[
             str,
             typer.Option(
-                "--format", metavar="csv|jsonl", help="Instead of what its name says (or jsonl)."
+                "--format",
+                metavar="csv|jsonl",
+                help="Format of the file. Default: by its name, else jsonl.",
             ),
         ] = "",
         force: Force = False,
     ) -> None:
-        """Write what is staged to a file, to be imported again.
+        """Write the staged edits to a file that stage import reads.
 
-        JSONL holds everything; CSV says so when it cannot.
+        JSON lines hold every edit; CSV reports edits that it cannot hold.
+
+        Examples:
+          ocsync stage export backup.jsonl
+          ocsync stage export stock.csv --kind inventory
         """
         from ocsync.intake import export as exports
         from ocsync.intake.reader import detect_format
@@ -201,15 +224,22 @@ def register(group: typer.Typer) -> None:
         ],
         file: OutputFile = "-",
         by_ref: Annotated[
-            bool, typer.Option("--ref", help="One ref column in place of the IDs.")
+            bool, typer.Option("--ref", help="Write one ref column in place of the ID columns.")
         ] = False,
         expect: Annotated[
             list[str] | None,
-            typer.Option("--expect", metavar="FIELD", help="A column for what should be there."),
+            typer.Option(
+                "--expect", metavar="FIELD", help="Add a column for the expected value of FIELD."
+            ),
         ] = None,
         force: Force = False,
     ) -> None:
-        """Write an empty CSV for a kind, with all its writable fields."""
+        """Write an empty CSV with all writable fields of a kind.
+
+        Examples:
+          ocsync stage template inventory stock.csv
+          ocsync stage template product --ref --expect Active
+        """
         from ocsync.intake.table import kind_named
         from ocsync.intake.template import header_for, required_fields
 

@@ -23,20 +23,27 @@ def register(app: typer.Typer) -> None:
         ctx: Context,
         targets: Targets,
         force: Annotated[
-            bool, typer.Option("--force", help="Also lift pauses that are not ours.")
+            bool, typer.Option("--force", help="Also end pauses made elsewhere.")
         ] = False,
         leave_paused: Annotated[
             bool,
             typer.Option(
                 "--leave-paused",
-                help="Only forget the pause: someone else has taken it over.",
+                help=(
+                    "Forget the pause and leave the target paused: someone else has taken it over."
+                ),
             ),
         ] = False,
         confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
         yes: Yes = False,
     ) -> None:
-        """Lift our pauses; what is staged stays staged."""
+        """End pauses of this workspace; staged edits stay staged.
+
+        Examples:
+          ocsync unpause inventory
+          ocsync unpause catalogs --force
+        """
         from ocsync.engine.pause import pausing
         from ocsync.engine.session import confirm_production, sign_in
         from ocsync.render.text import duration
