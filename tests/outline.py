@@ -1,4 +1,5 @@
-"""Writes the outline of the command line, which completion and the root's help read.
+"""Writes the outline of the command line, which completion and the root's help read, and the
+guide's page of all commands.
 
     python -m tests.outline
 
@@ -14,11 +15,12 @@ from typing import Any
 
 from typer.core import TyperGroup, TyperOption
 
-from ocsync.cli.app import tree
+from ocsync.cli.app import SECTIONS, tree
 from ocsync.cli.common_options import COMMON_OPTIONS
 from ocsync.cli.help_format import is_optional
 from ocsync.cli.outline import PATH
 
+PAGE = PATH.parent.parent / "guide" / "commands.md"
 _COMMON = {option.names[0] for option in COMMON_OPTIONS.values()} | {"-h"}
 
 
@@ -93,5 +95,25 @@ def text() -> str:
     return f'{{"common": [\n{common}\n],\n"commands": {{\n{commands}\n}}}}\n'
 
 
+def page() -> str:
+    """The guide's page of all commands."""
+    nodes = outline()["commands"]
+    lines = [
+        "# Commands", "",
+        "`ocsync help COMMAND` shows a command's options, examples and exit codes. Every command also takes",
+        "the options of `ocsync help options`.",
+    ]  # fmt: skip
+    for section in SECTIONS:
+        lines += ["", f"## {section.title}", "", "| command | |", "| --- | --- |"]
+        for name in section.commands:
+            inner = nodes[name].get("commands")
+            rows = [(f"{name} {word}", texts[-1]) for word, *texts in inner or ()]
+            texts = next(texts for word, *texts in nodes[""]["commands"] if word == name)
+            rows = rows or [(name, texts[-1])]
+            lines += [f"| `{words}` | {text} |" for words, text in rows]
+    return "\n".join(lines) + "\n"
+
+
 if __name__ == "__main__":
     PATH.write_text(text(), encoding="utf-8")
+    PAGE.write_text(page(), encoding="utf-8")

@@ -32,7 +32,7 @@ class _Section(NamedTuple):
     example: str
 
 
-_SECTIONS = (
+SECTIONS = (
     _Section("Start", ("init", "profile", "targets", "doctor"), "ocsync profile check"),
     _Section("Edit", ("stage",), "ocsync stage set catalog/SUMMER Active=true"),
     _Section("Send", ("pause", "plan", "resume", "unpause", "window"), "ocsync resume --verify"),
@@ -41,7 +41,7 @@ _SECTIONS = (
     _Section("Operate", ("delivery", "listen", "resync", "expire"), "ocsync resync products P1 P2"),
     _Section("Local", ("demo", "emulator", "help", "version"), "ocsync demo"),
 )
-_COMMANDS = tuple(name for section in _SECTIONS for name in section.commands)
+_COMMANDS = tuple(name for section in SECTIONS for name in section.commands)
 _SUMMARY = "Pause OrderCloud sync, stage changes, review the plan, send it, and verify it."
 _READ_ON = (
     "See the whole cycle: ocsync demo. All commands: ocsync --help.",
@@ -85,7 +85,7 @@ class _RootGroup(TyperGroup):
         del ctx
         lines = {name: texts[-1] for name, *texts in read_outline()["commands"][""]["commands"]}
         width = max(map(len, lines))
-        for section in _SECTIONS:
+        for section in SECTIONS:
             with formatter.section(section.title):
                 rows = [(name.ljust(width), lines[name]) for name in section.commands]
                 formatter.write_dl(rows)
@@ -148,7 +148,7 @@ def _call(console: Console, words: list[str]) -> int:
 def _overview() -> list[str]:
     """Return the lines of the shortest help: the commands by section, with an example of each."""
     lines = ["Usage: ocsync COMMAND [OPTIONS]", "", _SUMMARY, ""]
-    for section in _SECTIONS:
+    for section in SECTIONS:
         lines.append(f"  {section.title:<8} {', '.join(section.commands)}")
         lines.append(f"  {'':<10} {section.example}")
     return [*lines, "", *_READ_ON]

@@ -42,17 +42,19 @@ def register(app: typer.Typer) -> None:
         topics = _topics()
         if not name:
             _list(ctx, topics)
-        elif (text := _help_of(words or ())) is not None:
-            ctx.console.document("help", {"topic": name, "text": text})
-            if not ctx.console.json:
-                ctx.console.print_lines(text.splitlines())
-        elif page := topics.get(name):
-            text = page.read_text(encoding="utf-8")
-            ctx.console.document("help", {"topic": name, "text": text})
-            if not ctx.console.json:
-                ctx.console.print_page(text)
-        else:
+            return
+        text = _help_of(words or ()) or ""
+        page = topics[name].read_text(encoding="utf-8") if name in topics else ""
+        if not text and not page:
             raise _unknown(name, topics)
+        both = "\n\n".join(filter(None, [text, page]))
+        ctx.console.document("help", {"topic": name, "text": both})
+        if ctx.console.json:
+            return
+        if text:
+            ctx.console.print_lines([*text.splitlines(), *[""][: len(page)]])
+        if page:
+            ctx.console.print_page(page)
 
 
 def _topics() -> dict[str, Traversable]:

@@ -15,7 +15,7 @@ from ocsync.cli.dispatch import answer
 from ocsync.cli.outline import PATH, read_outline
 from tests.builders import Result
 from tests.conftest import Run
-from tests.outline import text
+from tests.outline import PAGE, page, text
 
 OUTLINE = read_outline()
 COMMANDS = OUTLINE["commands"]
@@ -25,6 +25,7 @@ Ask = Callable[..., Asked]
 
 def test_the_outline_is_up_to_date() -> None:
     assert PATH.read_text(encoding="utf-8") == text(), "write it again: python -m tests.outline"
+    assert PAGE.read_text(encoding="utf-8") == page(), "write it again: python -m tests.outline"
 
 
 def variables(shell: str, line: str, action: str = "get-args") -> dict[str, str]:
