@@ -62,12 +62,14 @@ LOCAL: dict[str, tuple[str, set[str]]] = {
     "help": ("help", HEAVY),
     "version": ("version", HEAVY),
     "status": ("status --offline", HEAVY),
+    "profile edit": ("profile edit x --client-id other", NETWORK),
+    "profile rename": ("profile rename x y", NETWORK),
 }
 """The commands that ask no server: words to run each with, in this order, and what it must not
 load. The other commands are held to what their help needs.
 """
 ASKS_A_SERVER = {
-    "profile check", "targets", "pause", "resume", "verify", "unpause", "window", "delete",
+    "login", "profile check", "targets", "pause", "resume", "verify", "unpause", "window", "delete",
     "rollback", "resync", "doctor", "delivery list", "delivery show", "delivery apply",
     "delivery bind", "delivery unbind", "delivery attach", "delivery detach", "listen http",
     "listen kafka", "emulator", "demo",

@@ -125,9 +125,34 @@ class Context:
         """Ask on the terminal; --yes answers yes. Raises UsageError without a terminal."""
         return self.yes or self.ask_person(question, hint=hint)
 
+    @property
+    def can_ask(self) -> bool:
+        """True when there is a terminal to ask on, and nobody said not to."""
+        return not self.no_input and sys.stdin.isatty()
+
+    def ask_text(self, question: str, option: str, default: str = "") -> str:
+        """Return what is typed, or *default* for an empty line.
+
+        Raises UsageError that names *option* where nobody can be asked, or nothing was typed.
+        """
+        if not self.can_ask:
+            raise UsageError(f"{option} is missing", hint=f"ocsync {self.command} --help")
+        shown = f"{question} [{default}]: " if default else f"{question}: "
+        if text := _read_answer(shown).strip() or default:
+            return text
+        raise UsageError(f"{option} is missing", hint=f"ocsync {self.command} --help")
+
+    def ask_secret(self, question: str) -> str:
+        """Return what is typed, which is not shown. Raises UsageError for an empty line."""
+        from getpass import getpass
+
+        if secret := getpass(question, stream=sys.stderr).strip():
+            return secret
+        raise UsageError("no secret was typed")
+
     def ask_person(self, question: str, *, hint: str = "") -> bool:
         """Ask on the terminal, whatever --yes says. Raises UsageError without a terminal."""
-        if self.no_input or not sys.stdin.isatty():
+        if not self.can_ask:
             raise UsageError(f"{question} cannot be asked here", hint=hint)
         return _read_answer(f"{question} [y/N] ").casefold() in ("y", "yes")
 
@@ -139,7 +164,7 @@ class Context:
         if not profile.guarded:
             return
         given, question = self.confirmed, f"profile {profile.name} writes to production"
-        if not given and (self.no_input or not sys.stdin.isatty()):
+        if not given and not self.can_ask:
             raise UsageError(question, hint=f"give --confirm {marketplace} if you mean it")
         given = given or _read_answer(
             f"{question}: type the marketplace's ID, {marketplace}, to go on: "

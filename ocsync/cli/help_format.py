@@ -9,7 +9,7 @@ from typing import Any
 from typer.core import TyperCommand
 
 COMMON = "Common options"
-_EXAMPLES = "\n\nExamples:\n"
+EXAMPLES = "\n\nExamples:\n"
 """The text that separates the examples of a command from what its help says before them."""
 
 BARE = "yes"
@@ -33,7 +33,7 @@ class Command(TyperCommand):
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
         """Write the text, and the examples as they are typed."""
         whole = self.help or ""
-        self.help, _, examples = whole.partition(_EXAMPLES)
+        self.help, _, examples = whole.partition(EXAMPLES)
         super().format_help_text(ctx, formatter)
         self.help = whole
         if examples:
@@ -57,12 +57,6 @@ class Command(TyperCommand):
         names = ", ".join(name for name, _ in common)
         formatter.write_paragraph()
         formatter.write_text(f"{COMMON} (ocsync help options): {names}.")
-
-
-def examples_of(help_text: str) -> list[str]:
-    """Return the command lines of a help text's examples, those of several lines joined."""
-    examples = help_text.partition(_EXAMPLES)[2]
-    return [line.strip() for line in examples.replace("\\\n", " ").splitlines()]
 
 
 def is_optional(parameter: Any) -> bool:

@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ocsync.cli import profile_edit
 from ocsync.cli.context import Context
 from ocsync.cli.options import LOCAL_EXITS, Yes, command
+from ocsync.cli.profile_options import (
+    AllowHttp,
+    ApiUrl,
+    AuthUrl,
+    Environment,
+    Marketplace,
+    Name,
+    OptionalName,
+    Production,
+    ProfileSecretCommand,
+    RequiredClientId,
+    SecretEnv,
+    SecretKeyring,
+    add_profile,
+    identity_document,
+    new_profile,
+    open_profile,
+    profile_document,
+    read_place,
+    read_secret_source,
+    store_missing_secret,
+)
 from ocsync.errors import Conflict, Damaged, ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from ocsync.store import Profile, ProfileDir
+    from ocsync.store import ProfileDir
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the profile.")]
 _MAX_WAIT = 10.0
 """The seconds for which a check retries; a mistyped host stays wrong, however often it is tried."""
-OptionalName = Annotated[
-    str, typer.Argument(metavar="[NAME]", help="Name of the profile. Default: the current one.")
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -36,60 +54,16 @@ def register(app: typer.Typer) -> None:
     def add(
         ctx: Context,
         name: Name,
-        client_id: Annotated[
-            str, typer.Option("--client-id", metavar="ID", help="ID of the API client.")
-        ],
-        environment: Annotated[
-            str,
-            typer.Option(
-                "--environment",
-                metavar="REGION-ENV",
-                help="OrderCloud environment, such as useast-sandbox.",
-            ),
-        ] = "",
-        api_url: Annotated[
-            str,
-            typer.Option(
-                "--api-url", metavar="URL", help="URL of the API, in place of --environment."
-            ),
-        ] = "",
-        auth_url: Annotated[
-            str,
-            typer.Option(
-                "--auth-url", metavar="URL", help="URL of the auth server, if it is another host."
-            ),
-        ] = "",
-        secret_env: Annotated[
-            str,
-            typer.Option(
-                "--secret-env", metavar="VAR", help="Environment variable that holds the secret."
-            ),
-        ] = "",
-        secret_command: Annotated[
-            str,
-            typer.Option("--secret-command", metavar="CMD", help="Command that prints the secret."),
-        ] = "",
-        secret_keyring: Annotated[
-            bool,
-            typer.Option("--secret-keyring", help="Read the secret from the system's keyring."),
-        ] = False,
-        marketplace: Annotated[
-            str,
-            typer.Option(
-                "--marketplace",
-                metavar="ID",
-                help="ID of the marketplace that the client must belong to.",
-            ),
-        ] = "",
-        production: Annotated[
-            bool,
-            typer.Option(
-                "--production", help="Ask for confirmation as for production, whatever the host."
-            ),
-        ] = False,
-        allow_http: Annotated[
-            str, typer.Option("--allow-http", metavar="HOST", help="Allow plain http to this host.")
-        ] = "",
+        client_id: RequiredClientId,
+        environment: Environment = "",
+        api_url: ApiUrl = "",
+        auth_url: AuthUrl = "",
+        secret_env: SecretEnv = "",
+        secret_command: ProfileSecretCommand = "",
+        secret_keyring: SecretKeyring = False,
+        marketplace: Marketplace = "",
+        production: Production = False,
+        allow_http: AllowHttp = "",
     ) -> None:
         r"""Add a profile for a marketplace and an API client.
 
@@ -101,42 +75,22 @@ def register(app: typer.Typer) -> None:
           ocsync profile add prod --environment useast-production \
               --client-id 2C3D --secret-command 'op read op://ci/acme'
         """
-        from ocsync.secrets import SecretSource
-        from ocsync.store import ENVIRONMENTS, Profile
-        from ocsync.store.profiles import environment_of
-        from ocsync.store.workspace import user_data_folder
-
-        if bool(environment) == bool(api_url):
-            raise UsageError("give either --environment or --api-url")
-        if environment and environment not in ENVIRONMENTS:
-            raise UsageError(
-                f'there is no environment "{environment}"', hint=f"one of {', '.join(ENVIRONMENTS)}"
-            )
-        if [bool(secret_env), bool(secret_command), secret_keyring].count(True) != 1:
-            raise UsageError("give one of --secret-env, --secret-command and --secret-keyring")
-        url = ENVIRONMENTS[environment] if environment else _url("--api-url", api_url, allow_http)
-        profile = Profile(
-            name=name,
-            api_url=url,
-            auth_url=_url("--auth-url", auth_url, allow_http) if auth_url else url,
+        profile = new_profile(
+            name,
             client_id=client_id,
-            secret=SecretSource(secret_env, secret_command, secret_keyring),
-            environment=environment or environment_of(url),
+            place=read_place(environment, api_url, auth_url, allow_http),
+            secret=read_secret_source(secret_env, secret_command, keyring=secret_keyring),
             marketplace=marketplace,
             production=production,
-            plain_http=allow_http,
         )
-        ctx.workspace.add_profile(profile)
+        add_profile(ctx, profile)
+        store_missing_secret(ctx, profile)
         current = ctx.workspace.current_profile == name
-        ctx.console.document("profile add", {**_profile_document(profile), "current": current})
-        ctx.console.print(f"{name}  {url}" + ("  (current)" if current else ""), "+")
-        if not ctx.workspace.is_recorded(ctx.workspace.root / "profiles" / name):
-            ctx.warn_once(
-                f"{user_data_folder(os.environ)} cannot be written, so it is not recorded that you "
-                "added this profile; name the workspace in later commands (OCSYNC_WORKSPACE), or "
-                "set OCSYNC_DATA_DIR to a folder that you can write"
-            )
+        ctx.console.document("profile add", {**profile_document(profile), "current": current})
+        ctx.console.print(f"{name}  {profile.api_url}" + ("  (current)" if current else ""), "+")
         ctx.console.suggest("ocsync profile check" if current else f"ocsync profile use {name}")
+
+    profile_edit.register(group)
 
     @command(group, "list", exits=LOCAL_EXITS)
     def list_(ctx: Context) -> None:
@@ -150,11 +104,11 @@ def register(app: typer.Typer) -> None:
         from ocsync.render.text import columns
 
         current = ctx.workspace.current_profile
-        profiles = [_open(ctx, name).profile for name in ctx.workspace.profile_names()]
+        profiles = [open_profile(ctx, name).profile for name in ctx.workspace.profile_names()]
         rows = [
             ("*" if p.name == current else "", p.name, p.environment or p.api_url) for p in profiles
         ]
-        documents = [{**_profile_document(p), "current": p.name == current} for p in profiles]
+        documents = [{**profile_document(p), "current": p.name == current} for p in profiles]
         ctx.console.document("profile list", {"profiles": documents})
         ctx.console.print_lines(columns(rows, "<<<"))
         if not profiles:
@@ -171,10 +125,10 @@ def register(app: typer.Typer) -> None:
         """
         from ocsync.render.text import columns
 
-        folder = _open(ctx, name)
+        folder = open_profile(ctx, name)
         pin = folder.read_pin()
         facts = {
-            **_profile_document(folder.profile),
+            **profile_document(folder.profile),
             "pinned": pin.id if pin else "",
             "pinned_url": pin.api_url if pin else "",
             "folder": str(folder.path),
@@ -223,7 +177,7 @@ def register(app: typer.Typer) -> None:
           ocsync profile remove acme
         """
         ctx.yes = yes
-        folder = _open(ctx, name)
+        folder = open_profile(ctx, name)
         with folder.run_lock():  # a running resume must not lose its folder
             paused = _names(folder.claims, forget=forget_pauses)
             if paused and not forget_pauses:
@@ -265,14 +219,7 @@ def register(app: typer.Typer) -> None:
         ctx.profile_name = name or ctx.profile_name
         identity = ctx.run_online(sign_in, limits=Limits(max_wait=_MAX_WAIT))
         missing = missing_roles(identity)
-        facts = {
-            "profile": ctx.folder().profile.name,
-            "user": identity.username,
-            "marketplace": identity.marketplace,
-            "name": identity.name,
-            "roles": list(identity.roles),
-            "missing": missing,
-        }
+        facts = identity_document(ctx.folder().profile.name, identity, missing)
         ctx.console.document("profile check", facts)
         shown = {
             **facts,
@@ -292,7 +239,7 @@ def register(app: typer.Typer) -> None:
           ocsync profile trust acme
         """
         ctx.yes = yes
-        folder = _open(ctx, name)
+        folder = open_profile(ctx, name)
         reason = ctx.workspace.untrusted_reason(folder.path, folder.profile)
         ctx.console.info(f"{folder.path / 'profile.toml'}: {reason or 'needs no trust'}")
         if reason and not ctx.ask(f"Trust profile {folder.profile.name} as it is now?"):
@@ -333,31 +280,3 @@ def _staged(folder: ProfileDir) -> str:
     except Damaged:
         return " with a damaged journal"
     return f" with {count(number, 'staged entry')}" if number else ""
-
-
-def _open(ctx: Context, name: str) -> ProfileDir:
-    return ctx.workspace.open_profile(
-        name or ctx.profile_name, warn=ctx.warn_once, command="ocsync profile"
-    )
-
-
-def _url(option: str, text: str, plain_http: str) -> str:
-    """Return the URL that *option* was given. Raises UsageError."""
-    from ocsync.store.profiles import parse_url
-
-    try:
-        return parse_url(text, plain_http)
-    except UsageError as error:
-        raise UsageError(f"{option}: {error.message}", hint=error.hint) from error
-
-
-def _profile_document(profile: Profile) -> dict[str, Any]:
-    return {
-        "name": profile.name,
-        "environment": profile.environment,
-        "api_url": profile.api_url,
-        "auth_url": profile.auth_url,
-        "client_id": profile.client_id,
-        "secret": profile.secret.describe(),
-        "marketplace": profile.marketplace,
-    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -138,9 +138,17 @@ def confirm_production(session: Session) -> None:
     session.confirm(pin.id if pin else "")
 
 
-def missing_roles(identity: Identity) -> list[str]:
-    """Return the roles that some command needs and this sign-in lacks (guide/ordercloud.md 1.3)."""
+def missing_roles(identity: Identity, names: Collection[str] = ()) -> list[str]:
+    """Return the roles that this sign-in lacks: to write and pause all, or only *names*.
+
+    *names* are kinds and targets; a kind also needs the roles to pause the targets that it feeds
+    (guide/ordercloud.md 1.3).
+    """
     if "FullAccess" in identity.roles:
         return []
-    needed = {target.role for target in TARGETS.values()} | {k.writers[0] for k in KINDS.values()}
-    return sorted(needed - set(identity.roles))
+    kinds = [kind for name, kind in KINDS.items() if not names or name in names]
+    fed = {target for kind in kinds for target in kind.direct_targets}
+    pausing = {t.role for name, t in TARGETS.items() if not names or name in {*names, *fed}}
+    held = set(identity.roles)
+    writing = {kind.writers[0] for kind in kinds if held.isdisjoint(kind.writers)}
+    return sorted((pausing | writing) - held)

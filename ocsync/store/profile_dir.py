@@ -96,7 +96,7 @@ class ProfileDir:
                 raise ConfigError(
                     f"{path}: {key}: {error.message}", hint=f"change {key} in {path}: {error.hint}"
                 ) from error
-        return msgspec.structs.replace(profile, **urls)
+        return msgspec.structs.replace(profile, name=self.path.name, **urls)
 
     def unknown_keys(self) -> list[str]:
         """Return the keys of `profile.toml` that this ocsync does not know. Raises Damaged."""
@@ -188,6 +188,10 @@ class ProfileDir:
     def write_pin(self, pin: Pin) -> None:
         """Pin the marketplace."""
         write_toml(self.path / "marketplace.toml", pin._asdict())
+
+    def forget_pin(self) -> None:
+        """Forget the pinned marketplace, as the profile is for another one now."""
+        files.remove_file(self.path / "marketplace.toml")
 
     def unfinished_work(self) -> str:
         """Return what ties this profile to its marketplace, in words; empty for nothing.

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import AddressValueError, IPv6Address
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
@@ -156,19 +157,41 @@ def resolve_secret(profile: Profile) -> str:
 
 
 def _from_keyring(profile: Profile) -> str:
+    if secret := find_in_keyring(profile):
+        return secret
+    raise ConfigError(
+        "the keyring has no secret for this profile",
+        hint=f"ocsync profile edit {profile.name} --secret-keyring asks for it and stores it",
+    )
+
+
+def find_in_keyring(profile: Profile) -> str:
+    """Return the secret that the system's keyring has for *profile*, or "". Raises ConfigError."""
+    return str(_keyring().get_password(*_keyring_entry(profile)) or "").strip()
+
+
+def store_in_keyring(profile: Profile, secret: str) -> None:
+    """Store *secret* in the system's keyring. Raises ConfigError."""
+    keyring = _keyring()
+    from keyring.errors import KeyringError
+
+    try:
+        keyring.set_password(*_keyring_entry(profile), secret)
+    except KeyringError as error:
+        raise ConfigError(f"the keyring refused the secret: {error}", hint="unlock it") from error
+
+
+def _keyring_entry(profile: Profile) -> tuple[str, str]:
+    return "ocsync", f"{profile.api_url} {profile.client_id}"
+
+
+def _keyring() -> Any:
     try:
         import keyring
     except ImportError as error:
         text = "the secret is in the keyring, but keyring is not installed"
         raise ConfigError(text, hint="pip install 'ocsync[keyring]'") from error
-    secret = keyring.get_password("ocsync", f"{profile.api_url} {profile.client_id}")
-    secret = str(secret or "").strip()
-    if not secret:
-        raise ConfigError(
-            "the keyring has no secret for this profile",
-            hint=f"keyring set ocsync '{profile.api_url} {profile.client_id}'",
-        )
-    return secret
+    return keyring
 
 
 def trust_risk(profile: Profile) -> str:

@@ -158,11 +158,17 @@ class Workspace:
 
         Raises UsageError for a name that is invalid or taken.
         """
+        self._check_name(profile.name)
+        self.write_profile(profile)
+        if not self.current_profile:
+            self.use_profile(profile.name)
+
+    def write_profile(self, profile: Profile) -> None:
+        """Write the file of a profile, new or not, and trust it. Raises ConfigError."""
         import msgspec
 
         from ocsync.store.profiles import trust_risk
 
-        self._check_name(profile.name)
         path = self.root / "profiles" / profile.name
         content = encode_toml(drop_nulls(msgspec.to_builtins(profile)))
         if trust_risk(profile):
@@ -173,8 +179,36 @@ class Workspace:
         if not trust_risk(profile):
             with suppress(ConfigError):
                 self._record(path, content)
-        if not self.current_profile:
-            self.use_profile(profile.name)
+
+    def rename_profile(self, name: str, new: str) -> None:
+        """Give profile *name* the name *new*, with all its files.
+
+        Its trust and its record of sent entries, outside of the workspace, follow. Raises
+        UsageError for a name that is invalid or taken, ConfigError when there is no such profile.
+        """
+        import msgspec
+
+        from ocsync.store.sent_record import record_path
+
+        self._check_name(new)
+        old_path = self._profile_path(name)
+        path = old_path.with_name(new)
+        profile = self.open_profile(name, warn=lambda _: None).profile
+        trusted = self.is_recorded(old_path) and not self.untrusted_reason(old_path, profile)
+        old_path.rename(path)
+        files.sync_folder(path.parent)
+        folder, key = files.real_path(user_data_folder(self._environ)), self._settings().get("id")
+        old_record, record = record_path(folder, key, name), record_path(folder, key, new)
+        if old_record and record and old_record.is_file():
+            old_record.replace(record)
+        if self.current_profile == name:
+            self.use_profile(new)
+        renamed = msgspec.structs.replace(profile, name=new)
+        if trusted:
+            self.write_profile(renamed)
+        else:  # a new name makes no trust
+            content = encode_toml(drop_nulls(msgspec.to_builtins(renamed)))
+            files.write_atomically(path / "profile.toml", content)
 
     def _check_name(self, name: str) -> None:
         import unicodedata

@@ -16,7 +16,7 @@ import pytest
 import ocsync
 from ocsync.cli.app import tree
 from ocsync.cli.common_options import COMMON_OPTIONS
-from ocsync.cli.help_format import examples_of
+from ocsync.cli.help_format import EXAMPLES
 from ocsync.render.text import display_width
 from tests.conftest import Run
 
@@ -71,6 +71,12 @@ def test_every_example_is_a_command_line(run: Run, monkeypatch: pytest.MonkeyPat
         assert tuple(typed[: len(words)]) == words
         code = tree_code(typed)
         assert code == 99, (example, code)
+
+
+def examples_of(help_text: str) -> list[str]:
+    """The command lines of a help text's examples, those of several lines joined."""
+    examples = help_text.partition(EXAMPLES)[2]
+    return [line.strip() for line in examples.replace("\\\n", " ").splitlines()]
 
 
 def _examples(words: tuple[str, ...]) -> list[tuple[tuple[str, ...], str]]:
