@@ -111,7 +111,24 @@ def page() -> str:
             texts = next(texts for word, *texts in nodes[""]["commands"] if word == name)
             rows = rows or [(name, texts[-1])]
             lines += [f"| `{words}` | {text} |" for words, text in rows]
+    for words, help_text in _helps(tree(), None):
+        block = [f"    {line}".rstrip() for line in help_text.splitlines()]
+        lines += ["", f"## ocsync {words}", "", *block]
     return "\n".join(lines) + "\n"
+
+
+def _helps(command: Any, above: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """The help of each command, as a terminal of 80 columns shows it."""
+    settings = {**command.context_settings, "terminal_width": 76}
+    context = command.context_class(
+        command, info_name=path.rpartition(" ")[2] or "ocsync", parent=above, **settings
+    )
+    if not isinstance(command, TyperGroup):
+        yield path, command.get_help(context)
+        return
+    group: Any = command
+    for name in group.list_commands(context):
+        yield from _helps(group.get_command(context, name), context, f"{path} {name}".strip())
 
 
 if __name__ == "__main__":

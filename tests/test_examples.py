@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -274,3 +275,38 @@ def run_job(place: Place, ci: Kind, job: Job, **more: str) -> str:
         written += done.stdout + done.stderr
         assert done.returncode == 0, f"a step of job {job.name} in {ci.file} failed:\n{written}"
     return written
+
+
+@pytest.mark.parametrize(("commands", "code"), [
+    ("ocsync stage set inventory/tent/shelf-1 QuantityAvailable=5\nocsync resume --verify", 0),
+    ("ocsync stage set inventory/tent/none QuantityAvailable=5\nocsync resume --yes\nexit 99", 3),
+], ids=["done", "refused"])  # fmt: skip
+@pytest.mark.parametrize("place", ["stocktake"], indirect=True)
+def test_the_composite_action(place: Place, commands: str, code: int) -> None:
+    action = yaml.safe_load((EXAMPLES / "github-action" / "action.yml").read_text())
+    given = {
+        "api-url": place.shop.url, "client-id": "emulator", "secret": "emulator", "run": commands,
+        "workspace": str(place.folder / ".ocsync"), "package": "ocsync",
+    }  # fmt: skip
+    assert {*action["inputs"]} == {*given}
+    steps = [step for step in action["runs"]["steps"] if "run" in step]
+    codes = []
+    for step in steps:
+        values = {name: given[text[len("${{ inputs.") : -len(" }}")]] if text.startswith("$") else text
+                  for name, text in step["env"].items()}  # fmt: skip
+        done = place.run("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"],
+                         GITHUB_ENV="env", GITHUB_OUTPUT="out", **values)  # fmt: skip
+        codes.append(done.returncode)
+    assert codes == [0, code], done.stdout + done.stderr
+    assert (place.folder / "out").read_text() == f"exit-code={code}\n"
+    assert "emulator" not in (place.folder / "env").read_text()
+
+
+def test_the_image_starts_what_exists() -> None:
+    """No engine builds images here; the lines are held against the package."""
+    lines = (EXAMPLES / "docker" / "Dockerfile").read_text()
+    extras = re.findall(r"/source\[(\w+)\]", lines)
+    project = tomllib.loads((EXAMPLES.parent / "pyproject.toml").read_text())["project"]
+    assert extras
+    assert {*extras} <= {*project["optional-dependencies"]}
+    assert re.findall(r'ENTRYPOINT \["(\w+)"\]', lines) == [*project["scripts"]]
