@@ -69,7 +69,7 @@ LOCAL: dict[str, tuple[str, set[str]]] = {
 load. The other commands are held to what their help needs.
 """
 ASKS_A_SERVER = {
-    "login", "profile check", "targets", "pause", "resume", "verify", "unpause", "window", "delete",
+    "login", "probe", "profile check", "targets", "pause", "resume", "verify", "unpause", "window", "delete",
     "rollback", "resync", "doctor", "delivery list", "delivery show", "delivery apply",
     "delivery bind", "delivery unbind", "delivery attach", "delivery detach", "listen http",
     "listen kafka", "emulator", "demo",

@@ -38,7 +38,9 @@ SECTIONS = (
     _Section("Send", ("pause", "plan", "resume", "unpause", "window"), "ocsync resume --verify"),
     _Section("Check", ("status", "verify", "history"), "ocsync status"),
     _Section("Undo", ("rollback", "delete"), "ocsync rollback 1123-1504"),
-    _Section("Operate", ("delivery", "listen", "resync", "expire"), "ocsync resync products P1 P2"),
+    _Section(
+        "Operate", ("delivery", "listen", "resync", "expire", "probe"), "ocsync resync products P1"
+    ),
     _Section("Local", ("demo", "emulator", "help", "version"), "ocsync demo"),
 )
 _COMMANDS = tuple(name for section in SECTIONS for name in section.commands)

@@ -9,7 +9,7 @@ import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.options import command
-from ocsync.errors import ConfigError, ExitCode
+from ocsync.errors import ConfigError, ExitCode, UsageError
 
 _EXITS = (ExitCode.DONE, ExitCode.USAGE, ExitCode.BAD_INPUT, ExitCode.NO_FILE, ExitCode.BAD_CONFIG)
 _START_PANEL, _TROUBLE_PANEL, _UNKNOWN_PANEL = (
@@ -35,6 +35,7 @@ def register(app: typer.Typer) -> None:
         seed: Annotated[Path | None, _option(_START_PANEL, "seed", "JSON or TOML file with the first entities.", "FILE")] = None,
         products: Annotated[int, _option(_START_PANEL, "products", "Start with N products, 3 inventory records each.", "N", min=0)] = 0,
         state: Annotated[Path | None, _option(_START_PANEL, "state", "Keep the marketplace in FILE, and start from it.", "FILE")] = None,
+        like: Annotated[str, _option(_START_PANEL, "like", "Behave as a probed marketplace does; options that are given win.", "PROFILE|FILE")] = "",
         deliver_to: Annotated[list[str], _option(_START_PANEL, "deliver-to", "Also send messages to this host; loopback is always allowed.", "HOST")] = [],  # noqa: B006
         faults: Annotated[Path | None, _option(_TROUBLE_PANEL, "faults", "JSON list of scripted faults.", "FILE")] = None,
         latency: Annotated[float, _option(_TROUBLE_PANEL, "latency", "Delay before each answer.", "MS", min=0)] = 0.0,
@@ -72,6 +73,7 @@ def register(app: typer.Typer) -> None:
         Examples:
           ocsync emulator
           ocsync emulator --products 1000 --latency 50 --rate 100
+          ocsync emulator --like acme-sandbox --state rehearsal.json
         """
         given = {name: value for name, value in locals().items() if name not in ("ctx", "app")}
         try:
@@ -88,10 +90,35 @@ def register(app: typer.Typer) -> None:
 
         for name in _MILLISECONDS:
             given[name] /= 1000
+        for name, value in _switches_like(ctx, given.pop("like")).items():
+            if given[name] == getattr(EmulatorOptions(), name):
+                given[name] = value
         serve(EmulatorOptions(**{**given, "deliver_to": tuple(deliver_to)}), ready)
 
 
 _MILLISECONDS = ("latency", "product_lag", "delivery_delay", "pause_delay")
+
+
+def _switches_like(ctx: Context, name: str) -> dict[str, Any]:
+    """Return the options that stand for the answers of the profile or file *name*."""
+    if not name:
+        return {}
+    from ocsync.engine.probe.answers import read_answers
+    from ocsync.engine.probe.rehearsal import read_answer_file, switches
+
+    if name in ctx.workspace.profile_names():
+        folder = ctx.workspace.open_profile(name, warn=ctx.warn_once, command="ocsync emulator")
+        answers = read_answers(folder)
+        if not answers:
+            raise UsageError(
+                f"profile {name} has no answers", hint=f"ocsync probe --profile {name}"
+            )
+    else:
+        answers = read_answer_file(Path(name))
+    found = switches(answers)
+    shown = ", ".join(f"{option}={value}" for option, value in found.items())
+    ctx.console.info(f"like {name}: {shown}", "=")
+    return found
 
 
 def missing_extra() -> ConfigError:

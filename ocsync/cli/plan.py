@@ -87,6 +87,7 @@ def register(app: typer.Typer) -> None:
             plan_title(folder), drafted, pauses, _last_rate(folder), utc_now(),
             find_risks(drafted.plan.steps), names,
             [name for name, pause in pauses.items() if pause.window and is_open(pause.window)],
+            resends=_resends_products(folder),
         )  # fmt: skip
         digest = fingerprint(drafted.plan, folder)
         steps = drafted.plan.steps
@@ -184,6 +185,13 @@ def _explain(ctx: Context, drafted: PlanDraft, ref: str, staged: list[Entry]) ->
     if not ctx.console.json:
         ctx.console.print_lines(shown.explain(steps, entries, utc_now()))
     return ExitCode.DONE
+
+
+def _resends_products(folder: ProfileDir) -> bool | None:
+    """Return whether products are sent again when what they show changes; None if not known."""
+    answer = folder.read_probe_answers().get("product-resync")
+    value = answer.get("value") if isinstance(answer, dict) else None
+    return {"touched": True, "own": False}.get(str(value))
 
 
 def _last_rate(folder: ProfileDir) -> ReplayRate | None:

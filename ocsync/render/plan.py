@@ -40,7 +40,8 @@ class PlanView(NamedTuple):
 
     *risks* are those of its steps, *named* the targets that the plan is limited to, *windows* the
     targets that an open window holds, *statuses* what the server says of its targets, None where it
-    was not asked.
+    was not asked. *resends* is whether changes of catalogs and prices send products again, None
+    where no probe has found out.
     """
 
     title: str
@@ -52,6 +53,7 @@ class PlanView(NamedTuple):
     named: Sequence[str] = ()
     windows: Collection[str] = ()
     statuses: Mapping[str, TargetStatus] | None = None
+    resends: bool | None = None
 
 
 def lines(view: PlanView) -> Iterator[Line]:
@@ -125,16 +127,24 @@ def target_lines(view: PlanView) -> Iterator[Line]:
         if name not in fed.direct:
             text = _pause_text(view, view.pauses[name])
             yield "‖", f"  {name}  {text}; resume will unpause it too"
-    mine = [name for name in fed.indirect if _is_ours(view, name)]
-    running = [name for name in fed.indirect if name not in mine]
-    if running:
-        are = "is" if len(running) == 1 else "are"
-        yield "!", f"  may also resend {', '.join(running)}, which {are} not paused by us"
-    if mine:
-        yield "‖", f"  may also resend {', '.join(mine)}, paused by you"
+    for names, word in _resent(view, fed.indirect):
+        mine = [name for name in names if _is_ours(view, name)]
+        running = [name for name in names if name not in mine]
+        if running:
+            are = "is" if len(running) == 1 else "are"
+            yield "!", f"  {word} {', '.join(running)}, which {are} not paused by us"
+        if mine:
+            yield "‖", f"  {word} {', '.join(mine)}, paused by you"
     if as_of := _as_of(view):
         source = "from the server" if view.statuses else "recorded here; --diff asks the server"
         yield "", f"  targets as of {local_time(as_of, view.now)}, {source}"
+
+
+def _resent(view: PlanView, names: Sequence[str]) -> Iterator[tuple[list[str], str]]:
+    """Yield those of the targets *names* that are sent again, surely and perhaps."""
+    if view.resends and "products" in names:
+        yield ["products"], "also resends"
+    yield [n for n in names if view.resends is None or n != "products"], "may also resend"
 
 
 def _pause_text(view: PlanView, pause: Pause) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ocsync.characters import escape_undecodable
-from ocsync.errors import ConfigError, UsageError
+from ocsync.errors import ConfigError, Locked, UsageError
 from ocsync.store import files, lock
 from ocsync.store.damage import damaged
 from ocsync.store.log import Warn
@@ -34,6 +34,8 @@ JOURNAL_LOCK_SECONDS = 30.0
 """Seconds to wait for the journal's lock: its holders are quick."""
 TRANSPORTS = ("http", "kafka")
 """Transports of a listener; one of each may run at a time."""
+_PROBE = "probe"
+"""The table of the probe's answers beside the pin."""
 _LOST = "lost-pauses"
 """The folder of the notes that a pause of ours was seen ended, one a target."""
 LISTENER_LOCK_SECONDS = 0.5
@@ -169,6 +171,14 @@ class ProfileDir:
                 held.enter_context(waiting)
             yield
 
+    def listener_runs(self) -> bool:
+        """Return whether a listener of this profile runs, in whatever process."""
+        try:
+            with self.listen_lock():
+                return False
+        except Locked:
+            return True
+
     def run_lock(self) -> AbstractContextManager[None]:
         """Return the lock of everything that writes to the marketplace; entering raises Locked."""
         path = self.path / "run.lock"
@@ -183,11 +193,36 @@ class ProfileDir:
     def read_pin(self) -> Pin | None:
         """Return the marketplace pinned at the first sign-in, or None."""
         facts = read_toml(self.path / "marketplace.toml")
-        return Pin(*(str(facts.get(key, "")) for key in Pin._fields)) if facts else None
+        return Pin(*(str(facts.get(key, "")) for key in Pin._fields)) if "id" in facts else None
 
     def write_pin(self, pin: Pin) -> None:
-        """Pin the marketplace."""
-        write_toml(self.path / "marketplace.toml", pin._asdict())
+        """Pin the marketplace; what the probe found there stays."""
+        path = self.path / "marketplace.toml"
+        probed = {name: facts for name, facts in read_toml(path).items() if name == _PROBE}
+        write_toml(path, {**pin._asdict(), **probed})
+
+    def read_probe_answers(self) -> dict[str, Any]:
+        """Return the probe's answers: question -> value, evidence and time. Raises Damaged."""
+        answers = read_toml(self.path / "marketplace.toml").get(_PROBE)
+        return answers if isinstance(answers, dict) else {}
+
+    def write_probe_answers(self, answers: dict[str, Any]) -> None:
+        """Replace the probe's answers."""
+        path = self.path / "marketplace.toml"
+        write_toml(path, {**read_toml(path), _PROBE: answers})
+
+    def read_probe_leftovers(self) -> list[Any]:
+        """Return the paths of what a probe created and has not deleted. Raises Damaged."""
+        made = read_toml(self.path / "probe.toml").get("made")
+        return made if isinstance(made, list) else []
+
+    def write_probe_leftovers(self, made: list[str]) -> None:
+        """Replace the paths of what a probe created; none removes the file."""
+        path = self.path / "probe.toml"
+        if made:
+            write_toml(path, {"made": made})
+        else:
+            files.remove_file(path)
 
     def forget_pin(self) -> None:
         """Forget the pinned marketplace, as the profile is for another one now."""

@@ -18,7 +18,7 @@ from ocsync.engine.polling import waits
 from ocsync.engine.resync.resync import ADVICE, advise_full_sync, send_requests, sync_steps
 from ocsync.engine.session import Session
 from ocsync.engine.verify.expected_messages import ExpectedDelivery, expected_delivery
-from ocsync.errors import ExitCode, Interrupted, Locked
+from ocsync.errors import ExitCode, Interrupted
 from ocsync.events import DeliveryProgress, NoticeLevel, RequestEnded
 from ocsync.models import Finding, Outcome, Ref, Sign, State
 from ocsync.schema import TARGETS, Target, ids_of
@@ -108,7 +108,7 @@ async def prove_delivery(
     Return None where there is nothing to prove: no listener runs and no message has arrived since,
     or the run changed nothing. Raises Interrupted.
     """
-    listens = _listener_runs(session)
+    listens = session.folder.listener_runs()
     if not (listens or redeliver or session.folder.delivery_log.path.exists()):
         return None  # without reading sync configs, so that no role for them is needed
     expected = await expected_delivery(session, run)
@@ -135,14 +135,6 @@ async def prove_delivery(
         delivered = await _match_current(session, matcher)
         proof = proof._replace(delivered=delivered, redelivered=sent, refused=refused)
     return proof
-
-
-def _listener_runs(session: Session) -> bool:
-    try:
-        with session.folder.listen_lock():
-            return False
-    except Locked:
-        return True
 
 
 def _has_messages_since(session: Session, start: datetime) -> bool:
