@@ -44,6 +44,10 @@ class Marketplace:
         return document if isinstance(document, bytes) else json.dumps(document).encode()
 
     def _document(self, method: str, path: str, query: str, body: bytes) -> tuple[str, object]:
+        if path.startswith("/v1/integrations"):
+            if method == "PATCH":
+                self.paused = json.loads(body)["Paused"]
+            return "configs", {"DeliveryConfigID": "d", "Paused": self.paused}
         if "/inventoryrecords/" in path:
             record = path.rpartition("/")[2]
             if method != "PATCH":
@@ -56,10 +60,6 @@ class Marketplace:
             records = parse_qs(query).get("ID", [""])[0].split("|")
             items = [json.loads(self._record(record)) for record in records if record]
             return "lists", {"Meta": {"TotalPages": 1, "TotalCount": len(items)}, "Items": items}
-        if path.startswith("/v1/integrations"):
-            if method == "PATCH":
-                self.paused = json.loads(body)["Paused"]
-            return "configs", {"DeliveryConfigID": "d", "Paused": self.paused}
         if path == "/counts":
             span = self.last_write - self.first_write
             rate = self.counts.get("writes", 0) / span if span else 0.0
