@@ -23,7 +23,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ocsync.client import Identity
 from ocsync.consolidate import consolidate
-from ocsync.engine.delete.execute import close_crashed_run
 from ocsync.engine.pause.pausing import (
     ConfigReading,
     claim_if_confirmed,
@@ -93,12 +92,16 @@ async def resume(session: Session, options: ResumeOptions) -> ResumeReport:
     check_pinned_url(session.folder)  # before anything is sent
     session.folder.runs.recover(session.folder.journal)
     runs = session.folder.runs
-    if not (runs.find_unfinished("delete") or runs.find_unfinished()):
+    deletes = runs.find_unfinished("delete")
+    if not (deletes or runs.find_unfinished()):
         drafted = _draft(session, options)
         identity, reading = await _sign_in(session, drafted.plan.steps, options)
         return await _start_run(session, options, identity, drafted, reading)
     identity = await sign_in(session)
-    await close_crashed_run(session)
+    if deletes:
+        from ocsync.engine.delete.execute import close_crashed_run
+
+        await close_crashed_run(session)
     crashed = runs.find_unfinished()
     if crashed is None:
         return await _start_run(session, options, identity, _draft(session, options))
