@@ -13,8 +13,11 @@ import argparse
 import asyncio
 import contextlib
 import json
+import subprocess
+import sys
 import time
 from collections import deque
+from collections.abc import Iterator
 from typing import cast
 from urllib.parse import parse_qs
 
@@ -130,6 +133,17 @@ class Due:
                 connection.transport.write(answer)
         if self._waiting:
             loop.call_at(self._waiting[0][0], self._flush)
+
+
+@contextlib.contextmanager
+def serving(latency: float) -> Iterator[str]:
+    """Yield the URL of a server in a process of its own; *latency* in milliseconds."""
+    command = [sys.executable, "-m", "tests.benchmarks.fixed_delay", "--latency", str(latency)]
+    with subprocess.Popen(command, text=True, stdout=subprocess.PIPE) as server:
+        try:
+            yield server.stdout.readline().strip() if server.stdout else ""
+        finally:
+            server.terminate()
 
 
 async def serve(delay: float) -> None:
