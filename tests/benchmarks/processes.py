@@ -24,12 +24,16 @@ class Cost(NamedTuple):
 
 
 def measured(
-    command: Sequence[str], *, environ: Mapping[str, str] | None = None, code: int | None = 0
+    command: Sequence[str],
+    *,
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    code: int | None = 0,
 ) -> Cost:
     """Run *command* to its end; None as *code* accepts any exit code. Raises RuntimeError."""
     begun = time.perf_counter()
     quiet = subprocess.DEVNULL
-    process = subprocess.Popen(command, env=environ, stdout=quiet, stderr=quiet)
+    process = subprocess.Popen(command, env=environ, cwd=folder, stdout=quiet, stderr=quiet)
     _, status, usage = os.wait4(process.pid, 0)
     wall = time.perf_counter() - begun
     process.returncode = os.waitstatus_to_exitcode(status)
