@@ -177,11 +177,13 @@ def figures(role: str, url: str, load: Load, folder: Path, *words: str) -> Figur
     """Run one client, *words* being options of a resume, and ask the server what it did."""
     if role == "loop":
         load = load._replace(requests=min(load.requests, LOOP_REQUESTS))
+    profile = ("--profile", f"p{urlsplit(url).port}")
     if role == "resume":
-        stage(url, load, folder)
+        stage(url, load, folder, *profile)
     counts(url)
     if role == "resume":
-        cost = measured([*OCSYNC, "resume", "--concurrency", str(load.concurrency), *words])
+        concurrency = ("--concurrency", str(load.concurrency))
+        cost = measured([*OCSYNC, "resume", *concurrency, *profile, *words])
     else:
         cost = send(role, url, load)
     seen = counts(url)
@@ -189,15 +191,15 @@ def figures(role: str, url: str, load: Load, folder: Path, *words: str) -> Figur
     return Figures(seen["rate"], cost.cpu / load.requests, cost.wall)
 
 
-def stage(url: str, load: Load, folder: Path) -> None:
+def stage(url: str, load: Load, folder: Path, option: str, profile: str) -> None:
     """Stage a record for each request; the value is new in each round."""
-    if not (folder / "data").exists():
-        measured([*OCSYNC, "profile", "add", "b", "--api-url", url, "--client-id", ID,
+    if not (folder / ".ocsync/profiles" / profile).exists():
+        measured([*OCSYNC, "profile", "add", profile, "--api-url", url, "--client-id", ID,
                   "--secret-env", "S"])  # fmt: skip
     file, value = folder / "edits.csv", time.time_ns() // 1000 % 1_000_000 + 1
     rows = (f"inventory/P{n // load.a_product}/R{n},{value}\n" for n in range(load.requests))
     file.write_text("ref,QuantityAvailable\n" + "".join(rows))
-    measured([*OCSYNC, "stage", "import", str(file), "--quiet"])
+    measured([*OCSYNC, "stage", "import", str(file), "--quiet", option, profile])
 
 
 def table(given: argparse.Namespace, concurrency: int, folder: Path) -> None:

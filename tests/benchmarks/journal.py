@@ -110,15 +110,17 @@ def write_edits(path: Path, lines: int, refs: int, least: int) -> None:
 Rows = dict[str, tuple[Cost, float]]
 
 
-def run_all(code: Path, folder: Path, url: str, lines: int, refs: int, least: int = 1) -> Rows:
+def run_all(
+    code: Path, folder: Path, url: str, lines: int, refs: int, least: int = 1, *, send: bool = True
+) -> Rows:
     """Return the rows of one tree of *code*, in a workspace in *folder* that is removed then.
 
-    Without *url* the resume is left out.
+    Without *url* the resume is left out, without *send* all of it after its first write.
     """
     folder.mkdir()
     edits = folder / "edits.csv"
     write_edits(edits, lines, refs, least)
-    found = rows(Bench(code, folder, url or "http://127.0.0.1:9"), edits, url)
+    found = rows(Bench(code, folder, url or "http://127.0.0.1:9"), edits, url, send=send)
     shutil.rmtree(folder)
     return found
 
@@ -131,7 +133,7 @@ def emulating(refs: int) -> Iterator[str]:
         yield url
 
 
-def rows(bench: Bench, edits: Path, url: str) -> Rows:
+def rows(bench: Bench, edits: Path, url: str, *, send: bool = True) -> Rows:
     """Return the cost of each command, and the CPU seconds of the bare work on the same bytes."""
     found: dict[str, tuple[Cost, float]] = {}
     one, words = "inventory/P0/R0", ("--kind", "inventory")
@@ -152,6 +154,7 @@ def rows(bench: Bench, edits: Path, url: str) -> Rows:
         found[name] = bench.run(*command), byte_seconds
     if url:
         found["first write"] = bench.first_write(url), byte_seconds
+    if url and send:
         bench.run("resume", "--concurrency", "32")
         found["all sent: set"] = bench.run("stage", "set", one, "QuantityAvailable=5"), byte_seconds
         found["all sent: status"] = bench.run("status", "--offline"), byte_seconds

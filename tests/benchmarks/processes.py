@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +22,19 @@ class Cost(NamedTuple):
     peak: float
 
 
+_LAUNCHER = """
+import os, sys, time
+quiet = [(os.POSIX_SPAWN_OPEN, handle, os.devnull, os.O_WRONLY, 0) for handle in (1, 2)]
+begun = time.perf_counter()
+process = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=quiet)
+_, status, usage = os.wait4(process, 0)
+wall = time.perf_counter() - begun
+code = os.waitstatus_to_exitcode(status)
+print(code, usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss / 1000)
+"""
+"""A small process that starts the measured one: a peak of memory counts what it was forked from."""
+
+
 def measured(
     command: Sequence[str],
     *,
@@ -31,33 +43,30 @@ def measured(
     code: int | None = 0,
 ) -> Cost:
     """Run *command* to its end; None as *code* accepts any exit code. Raises RuntimeError."""
-    begun = time.perf_counter()
-    quiet = subprocess.DEVNULL
-    process = subprocess.Popen(command, env=environ, cwd=folder, stdout=quiet, stderr=quiet)
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - begun
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if code is not None and process.returncode != code:
-        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
-    return Cost(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss / 1000)
+    launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, *command]
+    shown = subprocess.run(launcher, env=environ, cwd=folder, stdout=subprocess.PIPE, check=True)
+    ended, cpu, wall, peak = shown.stdout.split()
+    if code is not None and int(ended) != code:
+        raise RuntimeError(f"{' '.join(command)} ended with {int(ended)}")
+    return Cost(float(cpu), float(wall), float(peak))
 
 
 @contextmanager
 def environment(folder: Path) -> Iterator[None]:
-    """Let processes use a workspace in *folder*, and keep their bytecode there.
+    """Let processes use a workspace in *folder*, and keep their bytecode beside it.
 
-    An installed program has its bytecode, so none is compiled while anything is measured.
+    An installed program has its bytecode, so what is compiled here is no part of its cost.
     """
     own = {
         "OCSYNC_WORKSPACE": str(folder / ".ocsync"),
         "OCSYNC_DATA_DIR": str(folder / "data"),
         "S": "emulator",
         "PYTHONPATH": str(ROOT),
-        "PYTHONPYCACHEPREFIX": str(folder.parent / "bytecode"),
     }
     folder.mkdir(parents=True, exist_ok=True)
     before = dict(os.environ)
     os.environ.update(own)
+    os.environ.setdefault("PYTHONPYCACHEPREFIX", str(folder.parent / "bytecode"))
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     try:
         yield
