@@ -361,7 +361,9 @@ _LOADED = ("ocsync.cli.app", "ocsync.cli.resume", "ocsync.engine.resume.conducto
 def main(words: Sequence[str] | None = None) -> None:
     """Measure, and print the table."""
     options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m tests.benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     options.add_argument("names", nargs="*", metavar="SECTION", help="only these")
     options.add_argument("--size", type=float, default=1.0, help="a share of the full sizes")
