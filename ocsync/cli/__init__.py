@@ -28,11 +28,14 @@ def main() -> None:
     gc.set_threshold(*_BATCH)
     gc.freeze()
     gc.enable()
-    raise SystemExit(run(words))
+    _leave(run(words))
 
 
 def _leave(code: int) -> None:
-    """Exit without the clean-up of the interpreter, which takes longer than a short answer."""
+    """Exit without the clean-up of the interpreter, which takes longer than a short answer.
+
+    All files and connections are closed by then.
+    """
     from ocsync.render.streams import write_text
 
     for stream in (sys.stdout, sys.stderr):

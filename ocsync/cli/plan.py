@@ -89,24 +89,27 @@ def register(app: typer.Typer) -> None:
             [name for name, pause in pauses.items() if pause.window and is_open(pause.window)],
             resends=_resends_products(folder),
         )  # fmt: skip
-        digest = fingerprint(drafted.plan, folder)
+        documents = ctx.console.takes_documents
+        digest = fingerprint(drafted.plan, folder) if out or documents else ""
         steps = drafted.plan.steps
         result: Preflight | None = None
         if diff and (steps or pauses):
             result, statuses = preflight(ctx, drafted)
             view = view._replace(statuses=statuses, pauses=folder.read_pauses())
-        facts = shown.document(view, digest)
         unfinished = [
             run for run in unfinished_runs(folder.path, ctx.warn_once) if run.kind == "resume"
         ]
-        facts["open_run"] = unfinished[0].id if unfinished else ""
         something = bool(steps or unfinished)
+        changes: dict[str, Any] = {}
         if result and steps:
-            facts["changes"] = shown.difference_documents(steps, result)
-            something = bool(unfinished) or any(not row["same"] for row in facts["changes"])
+            changes["changes"] = rows = shown.difference_documents(steps, result)
+            something = bool(unfinished) or any(not row["same"] for row in rows)
         if out:
             _save(out, digest, drafted, names)
-        ctx.console.document("plan", facts)
+        if documents:
+            open_run = unfinished[0].id if unfinished else ""
+            facts = {**shown.document(view, digest), "open_run": open_run, **changes}
+            ctx.console.document("plan", facts)
         if unfinished and not ctx.console.json:
             ctx.console.print(f"{unfinished[0].text()}; resume continues it first", "!")
         if not steps:

@@ -9,9 +9,9 @@ import ssl
 from contextlib import suppress
 from typing import NamedTuple
 
-import aiohttp
 import httpx
 
+from ocsync.client.aiohttp_import import aiohttp
 from ocsync.client.proxy import Proxy, address
 from ocsync.errors import ConfigError
 

@@ -10,9 +10,9 @@ from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
 from time import time
 
-import aiohttp
 import httpx
 
+from ocsync.client.aiohttp_import import aiohttp
 from ocsync.client.pacing import Pacer
 from ocsync.events import Emit, InFlight, Waiting
 

@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
-import aiohttp
 import httpx
 import yarl
 
 from ocsync import __version__
+from ocsync.client.aiohttp_import import aiohttp
 from ocsync.client.proxy import Proxy
 
 MAX_BODY_BYTES = 64 * 1024 * 1024

@@ -159,10 +159,12 @@ class Run:
         self._record.written(info)
 
     def update(self, **facts: Any) -> RunInfo:
-        """Replace some members of its record; return the new record."""
-        info = msgspec.structs.replace(self.read_info(), **facts)
-        self.write_info(info)
-        return info
+        """Replace some members of its record, if they differ; return the new record."""
+        info = self.read_info()
+        changed = msgspec.structs.replace(info, **facts)
+        if changed != info:
+            self.write_info(changed)
+        return changed
 
     def entries(self) -> Iterator[Entry]:
         """Yield the sealed entries, in order. Raises Damaged."""

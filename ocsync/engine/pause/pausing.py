@@ -185,18 +185,24 @@ async def pause_all(
     session: Session, running: Iterable[TargetStatus], *, reason: str = "", until: str = "",
     run: str = "",
 ) -> None:  # fmt: skip
-    """Pause the targets *running*, one after the other.
+    """Pause the targets *running*, all at once.
 
     The error for one of them names those that are paused by then, as they stay so.
     """
-    paused: list[str] = []
-    for seen in running:
+
+    async def one(seen: TargetStatus) -> OcsyncError | None:
         try:
             mine = seen.pause.run if seen.pause else run
             await pause_target(session, seen, reason=reason, until=until, run=mine)
         except OcsyncError as error:
-            raise _partly_paused(error, paused) from error
-        paused.append(seen.target.name)
+            return error
+        return None
+
+    to_pause = list(running)
+    errors = await asyncio.gather(*map(one, to_pause))
+    paused = [s.target.name for s, error in zip(to_pause, errors, strict=True) if error is None]
+    if first := next(filter(None, errors), None):
+        raise _partly_paused(first, paused) from first
 
 
 def _partly_paused(error: OcsyncError, paused: Sequence[str]) -> OcsyncError:

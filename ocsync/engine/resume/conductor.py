@@ -20,10 +20,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import aclosing
 
 from ocsync.client import Identity
 from ocsync.consolidate import consolidate
-from ocsync.engine.delete.execute import close_crashed_run
 from ocsync.engine.pause.pausing import (
     ConfigReading,
     claim_if_confirmed,
@@ -33,6 +33,7 @@ from ocsync.engine.pause.pausing import (
     read_status,
     uncertain,
 )
+from ocsync.engine.read_ahead import ReadAhead
 from ocsync.engine.recorder import Recorder
 from ocsync.engine.resume.close import (
     ResumeReport,
@@ -44,7 +45,7 @@ from ocsync.engine.resume.close import (
 from ocsync.engine.resume.drafting import PlanDraft, draft_plan, is_stale
 from ocsync.engine.resume.options import OnConflict, ResumeOptions
 from ocsync.engine.resume.pause_survey import survey_pauses
-from ocsync.engine.resume.preflight import Preflight, StepConflict, run_preflight
+from ocsync.engine.resume.preflight import Preflight, StepConflict, read_ahead, run_preflight
 from ocsync.engine.resume.replay import Replay, lagging_bases
 from ocsync.engine.run_log import (
     RunProgress,
@@ -93,12 +94,18 @@ async def resume(session: Session, options: ResumeOptions) -> ResumeReport:
     check_pinned_url(session.folder)  # before anything is sent
     session.folder.runs.recover(session.folder.journal)
     runs = session.folder.runs
-    if not (runs.find_unfinished("delete") or runs.find_unfinished()):
+    deletes = runs.find_unfinished("delete")
+    if not (deletes or runs.find_unfinished()):
         drafted = _draft(session, options)
-        identity, reading = await _sign_in(session, drafted.plan.steps, options)
-        return await _start_run(session, options, identity, drafted, reading)
+        reads = read_ahead(session, drafted.plan.steps, undo=options.undo)
+        async with aclosing(reads) as ahead:
+            identity, reading = await _sign_in(session, drafted.plan.steps, options, ahead)
+            return await _start_run(session, options, identity, drafted, reading, ahead)
     identity = await sign_in(session)
-    await close_crashed_run(session)
+    if deletes:
+        from ocsync.engine.delete.execute import close_crashed_run
+
+        await close_crashed_run(session)
     crashed = runs.find_unfinished()
     if crashed is None:
         return await _start_run(session, options, identity, _draft(session, options))
@@ -112,17 +119,19 @@ async def resume(session: Session, options: ResumeOptions) -> ResumeReport:
 
 
 async def _sign_in(
-    session: Session, steps: Sequence[Step], options: ResumeOptions
+    session: Session, steps: Sequence[Step], options: ResumeOptions, ahead: ReadAhead
 ) -> tuple[Identity, ConfigReading | None]:
-    """Sign in, and read beside it the sync configs that a plan of *steps* needs.
+    """Sign in, and read beside it the sync configs that a plan of *steps* needs, and *ahead*.
 
-    They are None where the plan needs none. Raises what `sign_in` raises before any of their
-    errors.
+    The configs are None where the plan needs none. Raises what `sign_in` raises before any of
+    their errors.
     """
     if not steps or not (options.pause or session.folder.read_pauses()):
+        ahead.start()
         return await sign_in(session), None
     configs = read_configs(session, _targets_of(session, steps, options))
     reading = asyncio.create_task(configs)
+    ahead.start()
     try:
         return await sign_in(session), await reading
     finally:
@@ -136,8 +145,11 @@ async def _start_run(
     identity: Identity,
     drafted: PlanDraft,
     reading: ConfigReading | None = None,
+    ahead: ReadAhead | None = None,
 ) -> ResumeReport:
-    """Send the *drafted* plan in a new run; *reading* has the sync configs, if they were read."""
+    """Send the *drafted* plan in a new run; *reading* has the sync configs, if they were read, and
+    *ahead* the documents.
+    """
     steps = drafted.plan.steps
     if options.plan and is_stale(options.plan, drafted.plan, session.folder):
         raise StalePlan(
@@ -152,7 +164,7 @@ async def _start_run(
     targets = _targets_of(session, steps, options)
     reading = await _check_pauses(session, targets, options, reading)
     with _seal(session, drafted, options) as run:
-        end = await _carry_out(session, run, steps, options, reading, resumed=False)
+        end = await _carry_out(session, run, steps, options, reading, ahead=ahead, resumed=False)
         return await finish_run(session, run, end, options, unpause=True)
 
 
@@ -354,6 +366,7 @@ async def _carry_out(
     options: ResumeOptions,
     reading: ConfigReading | None,
     *,
+    ahead: ReadAhead | None = None,
     resumed: bool,
 ) -> RunEnd:
     """Read, pause and replay the *steps* of *run* that have not ended, and close it."""
@@ -364,8 +377,9 @@ async def _carry_out(
     begun = progress.ended.keys() | progress.dangling.keys()
     waiting = [step for step in steps if step.number not in begun]
     preflight = await run_preflight(
-        session, waiting, run, steps, progress.lagging, needed_only=True, undo=options.undo
-    )
+        session, waiting, run, steps, progress.lagging,
+        needed_only=True, undo=options.undo, ahead=ahead,
+    )  # fmt: skip
     conflicts = _conflicts_of(session, steps, preflight, options)
     try:
         lost_names: list[str] = []

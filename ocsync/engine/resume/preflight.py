@@ -22,6 +22,7 @@ from ocsync.diff import (
     unmet_expectations,
     values_before,
 )
+from ocsync.engine.read_ahead import ReadAhead, read_documents
 from ocsync.engine.run_log import recent_writes
 from ocsync.engine.session import Session
 from ocsync.engine.summed_stock import ends_tracking, sum_text
@@ -227,6 +228,33 @@ def _can_go_unread(step: Step) -> bool:
     return kind.name in RECORD_KINDS and change.op is Op.SET and not judged
 
 
+def _steps_to_read(
+    steps: Iterable[Step], *, needed_only: bool, undo: bool
+) -> tuple[dict[str, Step], dict[int, PreparedRequest]]:
+    """Return the first step of each ref to be read, by its key, and the requests of those that go
+    unread, by step number; see `run_preflight`.
+    """
+    first_steps: dict[str, Step] = {}
+    unread: dict[int, PreparedRequest] = {}
+    for step in steps:
+        first_steps.setdefault(ref_key(step.ref), step)
+    for key, step in list(first_steps.items()) if needed_only else ():
+        late = builds_on_current(step)
+        if _can_go_unread(step) and (late or not undo):
+            del first_steps[key]
+            if not late:
+                sent = resolve_values(step.change, None)
+                unread[step.number] = PreparedRequest(sent, {}, unread=True)
+    return first_steps, unread
+
+
+def read_ahead(session: Session, steps: Sequence[Step], *, undo: bool) -> ReadAhead:
+    """Return a reading of what the preflight of a new run of *steps* will read."""
+    first_steps, _ = _steps_to_read(steps, needed_only=True, undo=undo)
+    refs = [step.ref for step in first_steps.values()]
+    return ReadAhead(session, refs, accept=_accept_listed(session, first_steps, ()))
+
+
 async def run_preflight(
     session: Session,
     steps: Sequence[Step],
@@ -236,6 +264,7 @@ async def run_preflight(
     *,
     needed_only: bool = False,
     undo: bool = True,
+    ahead: ReadAhead | None = None,
 ) -> Preflight:
     """Read the entities that *steps* of *plan* write and compare them; *run* keeps the documents.
 
@@ -243,28 +272,19 @@ async def run_preflight(
     cannot be read is left unprepared: the replay reads it again before its step. So is one with
     expected values that a step before its own creates and, with *needed_only*, an inventory record
     that the replay reads anyway. Without *undo* the other records are not read at all. *written*
-    are the requests of an earlier part of the run whose effect a list may not show yet.
+    are the requests of an earlier part of the run whose effect a list may not show yet. What was
+    read *ahead* is not read again.
     """
-    first_steps: dict[str, Step] = {}
-    for step in steps:
-        first_steps.setdefault(ref_key(step.ref), step)
-    preflight = Preflight({}, [], [], {})
-    for key, step in list(first_steps.items()) if needed_only else ():
-        late = builds_on_current(step)
-        if _can_go_unread(step) and (late or not undo):
-            del first_steps[key]
-            if not late:
-                sent = resolve_values(step.change, None)
-                preflight.prepared[step.number] = PreparedRequest(sent, {}, unread=True)
+    first_steps, unread = _steps_to_read(steps, needed_only=needed_only, undo=undo)
+    preflight = Preflight(unread, [], [], {})
     creates = _created_keys([*plan, *steps])
     makers = _makers([*plan, *steps])
     group: list[tuple[Ref, Document | None]] = []
     linking: list[Step] = []
     read = 0
     accept = _accept_listed(session, first_steps, written)
-    async for ref, current in read_current(
-        session.api, [step.ref for step in first_steps.values()], accept=accept
-    ):
+    refs = [step.ref for step in first_steps.values()]
+    async for ref, current in read_documents(session, refs, accept=accept, ahead=ahead):
         session.raise_if_stopped()
         read += 1
         if read % _GROUP_SIZE == 0:
