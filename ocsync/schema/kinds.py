@@ -282,7 +282,7 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
     Kind("price-schedule", "price schedule", ("PriceScheduleID",), "/priceschedules/{PriceScheduleID}", {
             "OwnerID": _CREATE_ONLY_ID, "Name": _NAME, "ApplyTax": _BOOLEAN, "ApplyShipping": _BOOLEAN, "MinQuantity": Field(FieldType.INTEGER, min=1, default=1),
             "MaxQuantity": _INTEGER, "UseCumulativeQuantity": _BOOLEAN, "RestrictedQuantity": _BOOLEAN, "PriceBreaks": Field(FieldType.LIST, clearable=False),
-            "Currency": Field(FieldType.TEXT, max=3, judged_by_references=True), "SaleStart": Field(FieldType.DATE), "SaleEnd": Field(FieldType.DATE),
+            "Currency": Field(FieldType.TEXT, max=100, judged_by_references=True), "SaleStart": Field(FieldType.DATE), "SaleEnd": Field(FieldType.DATE),
             "IsOnSale": Field(FieldType.BOOLEAN, read_only=True), "xp": _XP},
          role_prefix="PriceSchedule", indirect_targets=("products",),
          referenced_by=(ReferencedBy("product", "/products", "DefaultPriceScheduleID"),

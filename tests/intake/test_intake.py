@@ -92,6 +92,7 @@ REFUSED: list[tuple[str, str, list[str], str]] = [
     ("set", "catalog/C", [f"Name={'x' * 101}"], "more than 100 characters"),
     ("set", "category/C/K", ["ListOrder=-1"], "less than 0"),
     ("set", "price-schedule/P", ["SaleStart=tomorrow"], "is not a date"),
+    ("set", "price-schedule/P", [f"Currency={'x' * 101}"], "more than 100 characters"),
     ("set", "address/A", ["Country=DEU"], "more than 2"),
     ("set", "admin-user/U", ["Password=x"], "write-only"),
     ("set", "catalog-product/C/P", ["x=1"], "can only be assigned"),
