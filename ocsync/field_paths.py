@@ -10,6 +10,8 @@ import re
 from collections.abc import Container, Iterable, Mapping
 from typing import Any, Final
 
+import msgspec
+
 _DOT = re.compile(r"((?:[^.\\]|\\.)*)(?:\.|$)", re.DOTALL)
 
 
@@ -98,6 +100,12 @@ def is_below(path: str, outer: str) -> bool:
 def is_inside_xp_key(path: str) -> bool:
     """Return whether *path* lies inside a key of xp, as `xp.a.b` does."""
     return path.startswith("xp.") and len(split_path(path)) > 2
+
+
+def xp_text(fields: Mapping[str, Any]) -> str:
+    """Return the JSON of the xp that *fields* write; empty when they write none."""
+    within = {path: value for path, value in fields.items() if path.startswith("xp.")}
+    return msgspec.json.encode(nest(within)["xp"]).decode() if within else ""
 
 
 def json_equal(one: Any, other: Any) -> bool:

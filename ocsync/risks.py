@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from ocsync.field_paths import split_path, xp_text
 from ocsync.models import Op, Ref, Step
-from ocsync.schema import KINDS, kind_of
+from ocsync.schema import KINDS, XP_KEYS_ADVISED, XP_LIMIT, kind_of
 
 ZERO_STOCK, OWN_USER = "zero-stock", "own-user"
 """Risks that a resume refuses unless they are allowed by name."""
@@ -33,6 +34,8 @@ def find_risks(steps: Sequence[Step]) -> list[Risk]:
         _zero_stock(steps),
         _blind_quantities(steps),
         _xp_objects(steps),
+        _xp_size(steps),
+        _xp_keys(steps),
         _time_critical(steps),
     ]
     if len(steps) == 1:
@@ -120,6 +123,30 @@ def _xp_objects(steps: Sequence[Step]) -> Risk | None:
     )
     text = f"xp values that are objects: {len(refs):,}; members left out may stay there"
     return Risk("xp-members", text, refs) if refs else None
+
+
+def _xp_size(steps: Sequence[Step]) -> Risk | None:
+    """Return the risk of xp within the limit if it counts characters, and not if it counts bytes.
+
+    OrderCloud documents both (guide/ordercloud.md 12.8).
+    """
+    refs = tuple(step.ref for step in steps if len(xp_text(step.change.fields).encode()) > XP_LIMIT)
+    has = "1 ref has" if len(refs) == 1 else f"{len(refs):,} refs have"
+    text = f"{has} more than {XP_LIMIT:,} bytes of xp, which OrderCloud may refuse"
+    return Risk("xp-size", text, refs) if refs else None
+
+
+def _xp_keys(steps: Sequence[Step]) -> Risk | None:
+    """Return the risk of more keys of xp on products than OrderCloud advises."""
+    keys: set[str] = set()
+    refs = []
+    for step in steps:
+        if kind_of(step.ref).name == "product":
+            before = len(keys)
+            keys.update(split_path(p)[1] for p in step.change.fields if p.startswith("xp."))
+            refs += [step.ref] if len(keys) > max(before, XP_KEYS_ADVISED) else []
+    text = f"products get {len(keys):,} different xp keys; OrderCloud advises about"
+    return Risk("xp-keys", f"{text} {XP_KEYS_ADVISED}", tuple(refs)) if refs else None
 
 
 _URGENT_VALUES = {"Active": (False,), "IsOnSale": (True,)}

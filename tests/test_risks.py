@@ -23,6 +23,12 @@ RISKS = [
     ("time-critical", [change("product/P", {"Active": True})], False),
     ("xp-members", [change("catalog/C", {"xp.a": {"b": 1}})], True),
     ("xp-members", [change("catalog/C", {"xp.a": 1})], False),
+    ("xp-size", [change("catalog/C", {"xp.a": "ä" * 5000})], True),
+    ("xp-size", [change("catalog/C", {"xp.a": "a" * 5000})], False),
+    ("xp-keys", [change("product/P", {f"xp.{n}": 1 for n in range(101)})], True),
+    ("xp-keys", [change(f"product/P{m}", {f"xp.{n}": 1 for n in range(90 + m)}) for m in range(12)], True),
+    ("xp-keys", [change("product/P", {f"xp.{n}.{m}": 1 for n in range(50) for m in range(3)})], False),
+    ("xp-keys", [change("catalog/C", {f"xp.{n}": 1 for n in range(101)})], False),
 ]  # fmt: skip
 
 

@@ -97,6 +97,6 @@ class Assignments:
             **{n: kept_fields[n] for n in kept_fields if n in kind.fields},
             **fields,
         }
-        documents.validate(kind, document)
+        documents.validate(kind, document, self.entities.options)
         self.entities.check_rules(kind, ids, document, old)
         self.entities.save(kind, Row(tuple(ids.values()), document), old)

@@ -236,7 +236,7 @@ class Entities:
     def _validate_and_save(
         self, kind: Kind, ids: Ids, document: Document, old: Row | None, request: ApiRequest | None
     ) -> Document:
-        documents.validate(kind, document)
+        documents.validate(kind, document, self.options)
         rules.check_references(self.market, kind, ids, document)
         self.check_rules(kind, ids if old is None else _ids_of(kind, old), document, old)
         row = Row(tuple(ids[name] for name in kind.ids), {**document, "ID": ids[kind.ids[-1]]})

@@ -51,6 +51,7 @@ class EmulatorOptions:
     missing_config: Literal["404", "empty"] = "404"
     nested_xp: Literal["replace", "merge"] = "replace"
     xp_null: Literal["clears", "ignored"] = "clears"
+    xp_limit: Literal["characters", "bytes"] = "characters"
     put_password: Literal["kept", "cleared"] = "kept"  # noqa: S105
     omitted: Literal["false", "unchanged"] = "false"
     nested_targets: Literal["merge", "targets", "replace"] = "merge"

@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 
 from ocsync.models import Op
 
-XP_MAX_BYTES = 8000
-"""Most bytes of JSON in one entity's xp."""
+XP_LIMIT = 8000
+"""Most characters of JSON in one entity's xp; one page says bytes (guide/ordercloud.md 12.8)."""
+XP_KEYS_ADVISED = 100
+"""Different top-level keys of xp that all products, or all orders, should have at most."""
 XP_MAX_DEPTH = 50
 """Deepest nesting of xp; our own limit, far below that of any JSON reader."""
 INTEGER_MIN, INTEGER_MAX = -(2**31), 2**31 - 1

@@ -76,7 +76,7 @@ REFUSED: list[tuple[str, str, list[str], str]] = [
     ("set", REF, ["xp:=null"], "cannot be staged whole"),
     ("set", REF, ["xp.a.=1"], "empty name"),
     ("set", REF, ["xp.a=1", "xp.a.b=2"], "lies inside"),
-    ("set", REF, [f"xp.a={'x' * 8001}"], "more than 8,000 bytes"),
+    ("set", REF, [f"xp.a={'x' * 8001}"], "more than 8,000 characters"),
     ("set", REF, ["AddressID=  "], "cannot be blank, it is required"),
     ("set", "product/P", ["Name=\u00a0\u200b"], "cannot be blank, it is required"),
     ("put", "product/P", ["Name=\t"], "cannot be blank, it is required"),
