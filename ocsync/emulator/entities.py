@@ -142,7 +142,7 @@ class Entities:
         ids = {**request.ids, kind.ids[-1]: entity_id}
         if self.market.find_row(kind, ids):
             raise ErrorResponse(409, "IdExists", f"{type_name(kind)} {entity_id} is there already")
-        return ApiResponse(201, self.put_document(kind, ids, body, request))
+        return ApiResponse(201, self.put_document(kind, ids, body, request), created=entity_id)
 
     def put(self, kind: Kind, request: ApiRequest) -> ApiResponse:
         """Handle a PUT: create the entity, or replace all of it."""

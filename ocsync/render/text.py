@@ -28,6 +28,11 @@ def plural_of(noun: str) -> str:
     return noun + ("es" if noun.endswith(("s", "ch", "x")) else "s")
 
 
+def log_id_text(log_id: str) -> str:
+    """Return the platform's log ID of an answer as the end of a line; empty without one."""
+    return f"   (log ID {log_id})" if log_id else ""
+
+
 def duration(seconds: float) -> str:
     """Return *seconds* in the two largest units, as in `14 min 20 s`; tenths below ten seconds.
 

@@ -9,11 +9,12 @@ its request; steps that one list shows may share both (see `late_reads`). A requ
 refused for the rate is made anew from a fresh read.
 
 A lost answer is settled by reading. The entity shows what was sent: done. It shows what was there
-before, with the same stamp: made anew, as it is where both look the same. Stock below what was sent, and above what was there: done,
-and sold since. Where a read that lags may show either of them by its age alone, it is repeated for
-as long as it may lag. Anything else is unknown, and reported with all three values. A step with an
-intent and no outcome, left by a crash, is settled in the same way. Only a server that cannot be
-reached stops a replay; whatever is wrong with one step is the outcome of that step.
+before, with the same stamp: made anew, as it is where both look the same. Stock below what was
+sent, and above what was there: done, and sold since. Where a read that lags may show either of them
+by its age alone, it is repeated for as long as it may lag. Anything else is unknown, and reported
+with all three values. A step with an intent and no outcome, left by a crash, is settled in the same
+way. Only a server that cannot be reached stops a replay; whatever is wrong with one step is the
+outcome of that step.
 """
 
 from __future__ import annotations
@@ -169,7 +170,8 @@ class Replay:
             if settled:
                 return settled
             if lost == _TRIES or not once:
-                return self._end(step, State.FAILED, message=attempt.error.message)
+                error = attempt.error
+                return self._end(step, State.FAILED, message=error.message, log_id=error.log_id)
             longest = min(_FIRST_PAUSE * 2**lost, _LONGEST_PAUSE)
             await self._session.sleep(random.uniform(0, longest))
 
@@ -258,7 +260,8 @@ class Replay:
             found, proves = await self._read_after(step, intent)
         except ApiError as error:
             text = f"sent, but what came of it cannot be read: {error.message}"
-            return self._unknown(step, intent, text, None, status=error.status, code=error.code)
+            facts = {"status": error.status, "code": error.code, "log_id": error.log_id}
+            return self._unknown(step, intent, text, None, **facts)
         traceless = _left_no_trace(intent, found)  # a put may empty what a read shows as empty
         if _took_effect(intent, found) and proves and not traceless:
             self._remember(intent)
@@ -320,12 +323,12 @@ class Replay:
         document = reply.body if isinstance(reply.body, dict) else None
         answered = _took_effect(intent, document)
         facts = {"sent": intent.sent, "answered": answered, "status": reply.status}
+        facts["log_id"] = reply.log_id
         return self._end(step, State.DONE, exact=answered and _shows_all(intent, document), **facts)
 
     def _failed(self, step: Step, error: ApiError) -> Outcome:
-        return self._end(
-            step, State.FAILED, status=error.status, code=error.code, message=error.message
-        )
+        facts = {"status": error.status, "code": error.code, "log_id": error.log_id}
+        return self._end(step, State.FAILED, message=error.message, **facts)
 
     def _end(self, step: Step, state: State, **facts: Any) -> Outcome:
         return outcome_now(self._session, step, state, **facts)
