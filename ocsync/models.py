@@ -153,10 +153,10 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag
 
     *status*, *code*, *message* and *log_id* are the platform's, where it answered. *blocked_by* is
     the ref whose failure blocked it. *sent* holds the values that were written (or found, when
-    unchanged); *answered* says that the write's own answer showed them, or stock sold since; *exact* that it
-    showed just these values. *values* has the three values of an unknown outcome per field: before,
-    sent, found. *cascaded* counts what a delete removed with it:
-    kind -> how many, and how many of them the run has the documents of.
+    unchanged); *answered* says that the write's own answer showed them, or stock sold since;
+    *exact* that it showed just these values. *values* has the three values of an unknown outcome
+    per field: before, sent, found. *cascaded* counts what a delete removed with it: kind -> how
+    many, and how many of them the run has the documents of.
     """
 
     number: int

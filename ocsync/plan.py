@@ -286,6 +286,18 @@ def _find_cycle(predecessors: Mapping[int, Collection[int]], stuck: Collection[i
         walk.append(before)
 
 
+class Predecessors:
+    """The steps of a plan that go before each other step: needed by it, or only earlier."""
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        self._numbers = [step.number for step in steps]
+        self._groups = _index_for_after([step.change for step in steps])
+
+    def of(self, step: Step) -> set[int]:
+        """Return the numbers of the steps that go before *step*."""
+        return {*step.needs, *(self._numbers[i] for i in _after_rules(step.change, self._groups))}
+
+
 class KindTotal(NamedTuple):
     """Row of the plan: entries folded into steps of one kind."""
 

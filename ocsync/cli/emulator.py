@@ -45,6 +45,7 @@ def register(app: typer.Typer) -> None:
         refresh_lifetime: Annotated[int, _option(_TROUBLE_PANEL, "refresh-lifetime", "Of refresh tokens; 0 gives none.", "S", min=0)] = 0,
         product_lag: Annotated[float, _option(_TROUBLE_PANEL, "product-index-lag", "How long product lists are stale.", "MS", min=0)] = 0.0,
         lag_get: Annotated[bool, _option(_TROUBLE_PANEL, "product-get-lags", "The GET of one product too.")] = False,
+        reference_lag: Annotated[float, _option(_TROUBLE_PANEL, "reference-lag", "Until a new object can be referred to.", "MS", min=0)] = 0.0,
         delivery_delay: Annotated[float, _option(_TROUBLE_PANEL, "delivery-delay", "Before a message is sent.", "MS", min=0)] = 0.0,
         duplicates: Annotated[int, _option(_TROUBLE_PANEL, "duplicates", "Send every Nth message twice.", "N", min=0)] = 0,
         reorder: Annotated[bool, _option(_TROUBLE_PANEL, "reorder", "Send messages in another order.")] = False,
@@ -88,7 +89,7 @@ def register(app: typer.Typer) -> None:
         serve(EmulatorOptions(**{**given, "deliver_to": tuple(deliver_to)}), ready)
 
 
-_MILLISECONDS = ("latency", "product_lag", "delivery_delay", "pause_delay")
+_MILLISECONDS = ("latency", "product_lag", "reference_lag", "delivery_delay", "pause_delay")
 
 
 def missing_extra() -> ConfigError:

@@ -104,7 +104,7 @@ class Entities:
                 address = address_of(
                     self.market, document.get("OwnerID"), document.get("AddressID")
                 )
-                document = {**document, "Address": address}
+                document = {**document, "Address": address.document if address else None}
             return document
 
         def filtered_document(row: Row) -> Document:
@@ -195,18 +195,26 @@ class Entities:
     def save(self, kind: Kind, row: Row, old: Row | None) -> None:
         """Save *row* and the rows created with it, and publish them."""
         written = [(kind, row)]
+        row.known_at = self._known_at(old)
         if old and key_of(old.ids) != key_of(row.ids):
             self._move_references(kind, old, row)
         self.market.put_row(kind, row)
         if kind.name in cascades.WRITE_CASCADES:
             written += cascades.WRITE_CASCADES[kind.name](self.market, row, old)
         for other, created in written[1:]:
+            created.known_at = self._known_at(None)
             self.market.put_row(other, created)
         before = _without_timestamp(old.document) if old else None
         unchanged = before == _without_timestamp(row.document)
         if not (unchanged and self.options.no_op == "silent"):
             for written_kind, written_row in written:
                 self.publisher.publish_write(written_kind, written_row)
+
+    def _known_at(self, old: Row | None) -> float:
+        """Return the time from which writes can refer to a row that replaces *old*."""
+        if old:
+            return old.known_at
+        return time.monotonic() + self.options.reference_lag if self.options.reference_lag else 0.0
 
     def remove(self, kind: Kind, row: Row) -> None:
         """Delete *row* and the rows deleted with it, and publish that."""
@@ -288,7 +296,7 @@ class Entities:
 
     def _check_parents(self, kind: Kind, ids: Ids) -> None:
         parents = {name: ids[name] for name in kind.ids[:-1]}
-        rules.check_references(self.market, kind, parents, {})
+        rules.check_references(self.market, kind, parents, {}, writing=False)
 
     def _ids_after_rename(self, kind: Kind, row: Row, new_id: Any) -> Ids:
         """Return *row*'s IDs, with *new_id* as the last if one is sent.

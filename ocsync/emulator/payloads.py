@@ -27,7 +27,7 @@ def updated_payload(market: Marketplace, kind: Kind, row: Row) -> Document:
         names = ("OwnerID", "AddressID", "OrderCanExceed", "QuantityAvailable", "xp")
         address = address_of(market, document.get("OwnerID"), document.get("AddressID"))
         record = {"ID": row.ids[-1], **{name: document.get(name) for name in names}}
-        record["Zip"] = address.get("Zip") if address else None
+        record["Zip"] = address.document.get("Zip") if address else None
         return {"ID": row.ids[-1], "ProductID": row.ids[0], "InventoryRecords": [record]}
     fields = {name: value for name, value in document.items() if name not in _NOT_SENT}
     if kind.name in _USER_TYPES:

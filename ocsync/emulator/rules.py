@@ -30,22 +30,29 @@ def require_row(market: Marketplace, kind: Kind, ids: Mapping[str, str]) -> Row:
     return row
 
 
-def check_references(market: Marketplace, kind: Kind, ids: Ids, document: Document) -> None:
-    """Raise a 404 unless every object that the IDs and fields refer to exists."""
+def check_references(
+    market: Marketplace, kind: Kind, ids: Ids, document: Document, *, writing: bool = True
+) -> None:
+    """Raise a 404 unless every object that the IDs and fields refer to exists.
+
+    For a write an object counts only once it is known.
+    """
     values = {**document, **ids}
     for reference in kind.references:
         referenced = [v for name in reference.ids if isinstance(v := values.get(name), str) and v]
-        if len(referenced) == len(reference.ids) and not _exists(
-            market, reference, values, referenced
-        ):
-            raise not_found(type_name(ALL_KINDS[reference.kind]), referenced[-1])
+        if len(referenced) == len(reference.ids):
+            row = _referenced_row(market, reference, values, referenced)
+            if row is None or (writing and not row.is_known):
+                raise not_found(type_name(ALL_KINDS[reference.kind]), referenced[-1])
 
 
-def _exists(market: Marketplace, reference: Reference, fields: Document, values: list[str]) -> bool:
-    """Return whether the referenced object exists; an address must be the owner's."""
+def _referenced_row(
+    market: Marketplace, reference: Reference, fields: Document, values: list[str]
+) -> Row | None:
+    """Return the referenced object; an address must be the owner's."""
     if reference.kind == "address":
-        return address_of(market, fields.get("OwnerID"), values[0]) is not None
-    return market.tables[reference.kind].get(values) is not None
+        return address_of(market, fields.get("OwnerID"), values[0])
+    return market.tables[reference.kind].get(values)
 
 
 class ProposedWrite(NamedTuple):
@@ -168,10 +175,14 @@ def _is_assigned(market: Marketplace, schedule: str) -> bool:
 def _check_product_assignment(write: ProposedWrite) -> None:
     market, ids = write.market, write.ids
     with_product = {
-        row.ids[0].casefold() for row in market.links("catalog-product", ProductID=ids["ProductID"])
+        row.ids[0].casefold()
+        for row in market.links("catalog-product", ProductID=ids["ProductID"])
+        if row.is_known
     }
     of_buyer = {
-        row.ids[0].casefold() for row in market.links("catalog-assignment", BuyerID=ids["BuyerID"])
+        row.ids[0].casefold()
+        for row in market.links("catalog-assignment", BuyerID=ids["BuyerID"])
+        if row.is_known
     }
     if not with_product & of_buyer:
         text = "the product is in none of the buyer's catalogs"
@@ -189,7 +200,8 @@ def _refuse_child_product(code: str) -> Callable[[ProposedWrite], None]:
 def _check_category_assignment(write: ProposedWrite) -> None:
     """Raise unless the buyer has the catalog; the platform's response is not documented."""
     ids = [write.ids["CatalogID"], write.ids["BuyerID"]]
-    if not write.market.tables["catalog-assignment"].get(ids):
+    row = write.market.tables["catalog-assignment"].get(ids)
+    if not (row and row.is_known):
         raise not_found("CatalogAssignment", "/".join(ids))
 
 

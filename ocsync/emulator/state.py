@@ -32,7 +32,7 @@ class Row:
     """An entity or assignment: its IDs as they were written, and its document.
 
     *previous* is the document that a stale read shows until *visible_at*, None for a new row. A row
-    that is not *indexed* is missing from lists.
+    that is not *indexed* is missing from lists. Writes cannot refer to it before *known_at*.
     """
 
     ids: tuple[str, ...]
@@ -40,12 +40,18 @@ class Row:
     previous: Document | None = None
     visible_at: float = 0.0
     indexed: bool = True
+    known_at: float = 0.0
 
     def read(self, *, stale: bool) -> Document | None:
         """Return the document; a *stale* read returns the previous one until `visible_at`."""
         if stale and self.visible_at and time.monotonic() < self.visible_at:
             return self.previous
         return self.document
+
+    @property
+    def is_known(self) -> bool:
+        """True when writes of other objects can refer to it."""
+        return not self.known_at or time.monotonic() >= self.known_at
 
 
 @dataclass(slots=True)

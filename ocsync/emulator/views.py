@@ -42,12 +42,11 @@ def inventory_of(market: Marketplace, product: Row) -> list[Document]:
     return [record.document for record in market.tables[name].rows_under(product.ids)]
 
 
-def address_of(market: Marketplace, owner: str | None, name: str | None) -> Document | None:
+def address_of(market: Marketplace, owner: str | None, name: str | None) -> Row | None:
     """Return the address *name* of *owner*: the marketplace's, or a supplier's own."""
     is_marketplace = not owner or owner.casefold() == market.id.casefold()
     table = market.tables["address" if is_marketplace else "supplier-address"]
-    row = table.get([name or ""] if is_marketplace else [owner or "", name or ""])
-    return row.document if row else None
+    return table.get([name or ""] if is_marketplace else [owner or "", name or ""])
 
 
 def _product(market: Marketplace, row: Row, document: Document) -> Document:

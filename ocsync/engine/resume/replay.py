@@ -19,9 +19,13 @@ outcome of that step.
 
 from __future__ import annotations
 
+import math
 import random
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
+
+import msgspec
 
 from ocsync.client import Reply, read_current
 from ocsync.diff import (
@@ -56,14 +60,20 @@ from ocsync.errors import (
     SignInError,
     TryLater,
 )
+from ocsync.events import NoticeLevel
 from ocsync.field_paths import json_equal, value_at
 from ocsync.models import Intent, Outcome, Ref, State, Step
-from ocsync.plan import created_refs
+from ocsync.plan import Predecessors, created_refs
 from ocsync.schema import kind_of, ref_key
 
 _TRIES = 6
 """Requests for one step whose answers were lost and which left no trace."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 8.0
+_REFERENCE_TRIES, _REFERENCE_PAUSE, _REFERENCE_SECONDS = 6, 0.3, 10.0
+"""Requests for a step that is refused soon after what it refers to was written, the seconds of the
+first pause between them, which doubles, and the seconds after that write in which they are made:
+how long the platform needs to see a new object is unknown (guide/ordercloud.md 12.6).
+"""
 
 
 class _Lost(NamedTuple):
@@ -107,6 +117,11 @@ class Replay:
         self._late_reads: LateReads[Outcome | _Lost] = LateReads(session.api)
         self._lagging = {ref_key(ref) for ref in lagging_bases(steps)}
         self._written: dict[str, list[Intent]] = {}
+        now = time.monotonic()
+        done = (o for o in progress.ended.values() if o.state is State.DONE)
+        self._done_at = {outcome.number: now for outcome in done}
+        self._predecessors: Predecessors | None = None
+        self._waited = 0
         for intent in (*recent, *progress.lagging):
             self._remember(intent)
 
@@ -126,6 +141,43 @@ class Replay:
         await runner.run(self._steps)
 
     async def _execute(self, step: Step) -> Outcome:
+        """Carry out *step*, again where its request is refused only because it came too early."""
+        tries = 0
+        while True:
+            outcome = await self._try(step)
+            tries += 1
+            pause = _REFERENCE_PAUSE * 2 ** (tries - 1)
+            refused = (
+                outcome.state is State.FAILED and outcome.status in (400, 404) and outcome.code
+            )
+            if not refused or tries == _REFERENCE_TRIES or not self._is_early(step):
+                break
+            self._tell_of_wait(step, outcome)
+            await self._session.sleep(pause)
+        if outcome.state is State.DONE:
+            self._done_at[step.number] = time.monotonic()
+            if tries > 1:
+                text = f"refused at first, as what it refers to was new; sent {tries} times"
+                outcome = msgspec.structs.replace(outcome, message=text)
+        return outcome
+
+    def _is_early(self, step: Step) -> bool:
+        """Return whether this run wrote what *step* refers to, or comes after, moments ago."""
+        if self._predecessors is None:
+            self._predecessors = Predecessors(self._steps)
+        before = self._predecessors.of(step) & self._done_at.keys()
+        latest = max((self._done_at[number] for number in before), default=-math.inf)
+        return time.monotonic() - latest < _REFERENCE_SECONDS
+
+    def _tell_of_wait(self, step: Step, outcome: Outcome) -> None:
+        self._waited += 1
+        if self._waited == 1:
+            text = f"{step.ref} was refused ({outcome.status} {outcome.code}) soon after what it"
+            self._session.notify(NoticeLevel.WARNING, f"{text} refers to was written;")
+            text = "OrderCloud may not see new objects at once: such steps are sent again"
+            self._session.notify(NoticeLevel.DETAIL, text)
+
+    async def _try(self, step: Step) -> Outcome:
         if step.number in self._conflicts:
             return self._end(step, State.CONFLICT, message=self._conflicts[step.number])
         prepared = self._prepared.pop(step.number, None)
