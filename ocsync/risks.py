@@ -12,6 +12,9 @@ from ocsync.schema import KINDS, XP_KEYS_ADVISED, XP_LIMIT, kind_of
 ZERO_STOCK, OWN_USER, XP_TYPE = "zero-stock", "own-user", "xp-type"
 GUARDED = (ZERO_STOCK, OWN_USER, XP_TYPE)
 """Risks that a resume refuses unless they are allowed by name."""
+XP_SIZE, XP_KEYS, INDEX_REBUILD = "xp-size", "xp-keys", "index-rebuild"
+LIMITS = (XP_SIZE, XP_KEYS, INDEX_REBUILD)
+"""Risks that come from limits of the platform."""
 _VOLATILE = {
     name: frozenset(path for path, field in kind.fields.items() if field.volatile)
     for name, kind in KINDS.items()
@@ -38,6 +41,7 @@ def find_risks(steps: Sequence[Step]) -> list[Risk]:
         _xp_size(steps),
         _xp_keys(steps),
         _staged_xp_types(steps),
+        _index_rebuild(steps),
         _time_critical(steps),
     ]
     if len(steps) == 1:
@@ -135,7 +139,7 @@ def _xp_size(steps: Sequence[Step]) -> Risk | None:
     refs = tuple(step.ref for step in steps if len(xp_text(step.change.fields).encode()) > XP_LIMIT)
     has = "1 ref has" if len(refs) == 1 else f"{len(refs):,} refs have"
     text = f"{has} more than {XP_LIMIT:,} bytes of xp, which OrderCloud may refuse"
-    return Risk("xp-size", text, refs) if refs else None
+    return Risk(XP_SIZE, text, refs) if refs else None
 
 
 def _xp_keys(steps: Sequence[Step]) -> Risk | None:
@@ -148,7 +152,27 @@ def _xp_keys(steps: Sequence[Step]) -> Risk | None:
             keys.update(split_path(p)[1] for p in step.change.fields if p.startswith("xp."))
             refs += [step.ref] if len(keys) > max(before, XP_KEYS_ADVISED) else []
     text = f"products get {len(keys):,} different xp keys; OrderCloud advises about"
-    return Risk("xp-keys", f"{text} {XP_KEYS_ADVISED}", tuple(refs)) if refs else None
+    return Risk(XP_KEYS, f"{text} {XP_KEYS_ADVISED}", tuple(refs)) if refs else None
+
+
+_NEEDS_REBUILD = {
+    name: frozenset(path for path, field in kind.fields.items() if field.needs_rebuild)
+    for name, kind in KINDS.items()
+}
+
+
+def _index_rebuild(steps: Sequence[Step]) -> Risk | None:
+    """Return the risk of changes that the search index shows only after a rebuild by hand."""
+    refs = tuple(
+        step.ref
+        for step in steps
+        if not _NEEDS_REBUILD[kind_of(step.ref).name].isdisjoint(step.change.fields)
+        and (step.change.op is not Op.PUT or step.change.replace)
+    )
+    changes = "1 change shows" if len(refs) == 1 else f"{len(refs):,} changes show"
+    text = f"{changes} in product lists only after an index rebuild in the Portal"
+    advice = "in production and staging it can be rebuilt 3 times an hour, 5 times a week"
+    return Risk(INDEX_REBUILD, text, refs, advice) if refs else None
 
 
 _IN_XP_INDEX = frozenset(name for name, kind in KINDS.items() if kind.eventually_consistent)

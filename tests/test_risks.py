@@ -28,6 +28,14 @@ RISKS = [
     ("xp-keys", [change("product/P", {f"xp.{n}": 1 for n in range(101)})], True),
     ("xp-keys", [change(f"product/P{m}", {f"xp.{n}": 1 for n in range(90 + m)}) for m in range(12)], True),
     ("xp-keys", [change("product/P", {f"xp.{n}.{m}": 1 for n in range(50) for m in range(3)})], False),
+    ("index-rebuild", [change("catalog/C", {"Active": False})], True),
+    ("index-rebuild", [change("buyer/B", {"Active": True})], True),
+    ("index-rebuild", [change("supplier/S", {"AllBuyersCanOrder": True})], True),
+    ("index-rebuild", [change("category/C/K", {"Active": True, "Name": "n"}, "put", replace=True)], True),
+    ("index-rebuild", [change("catalog-assignment/C/B", {"ViewAllProducts": True, "ViewAllCategories": True}, "assign")], True),
+    ("index-rebuild", [change("catalog/C", {"Active": True, "Name": "n"}, "put")], False),
+    ("index-rebuild", [change("product/P", {"Active": True})], False),
+    ("index-rebuild", [change("catalog/C", {"Name": "n"})], False),
     ("xp-keys", [change("catalog/C", {f"xp.{n}": 1 for n in range(101)})], False),
 ]  # fmt: skip
 

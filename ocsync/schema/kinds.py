@@ -46,7 +46,9 @@ class Field(NamedTuple):
     setting another value does not remove. *unique*: no other entity that has the field, of any kind,
     may have the same value. *judged_by_references*: whether the platform accepts a
     value depends on what refers to the entity. *required_on_assign*: an assignment must have it.
-    Unless *clearable*, the platform refuses to empty it once it has a value.
+    Unless *clearable*, the platform refuses to empty it once it has a value. *needs_rebuild*: a
+    change of it shows in lists of products only once the search index has been rebuilt by hand
+    (guide/ordercloud.md 12.11).
     """
 
     type: FieldType
@@ -63,6 +65,7 @@ class Field(NamedTuple):
     judged_by_references: bool = False
     required_on_assign: bool = False
     clearable: bool = True
+    needs_rebuild: bool = False
 
 
 class Reference(NamedTuple):
@@ -217,6 +220,7 @@ _READ_ONLY_TEXT = Field(FieldType.TEXT, read_only=True)
 _READ_ONLY_COUNT = Field(FieldType.INTEGER, read_only=True)
 _READ_ONLY_DATE = Field(FieldType.DATE, read_only=True)
 _REQUIRED_FLAG = Field(FieldType.BOOLEAN, required_on_assign=True)
+_VISIBILITY = Field(FieldType.BOOLEAN, needs_rebuild=True)
 
 _DIMENSIONS = {
     "ShipWeight": _NUMBER,
@@ -257,7 +261,7 @@ _WITH_INVENTORY = NeededState("product", ("ProductID",), "Inventory", is_set=Tru
 _NO_CHILD = NeededState("product", ("ProductID",), "ParentID", is_set=False)
 _ORGANIZATION_FIELDS = {
     "Name": _NAME,
-    "Active": _BOOLEAN,
+    "Active": _VISIBILITY,
     "DateCreated": _READ_ONLY_DATE,
     "xp": _XP,
 }
@@ -274,11 +278,11 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          referenced_by=(ReferencedBy("product", "/products", "InventoryRecords.AddressID", "inventory records refer to it", nested_kind="inventory"),
                    ReferencedBy("product", "/products", "ShipFromAddressID"))),
     Kind("supplier", "supplier", ("SupplierID",), "/suppliers/{SupplierID}",
-         {**_ORGANIZATION_FIELDS, "AllBuyersCanOrder": _BOOLEAN},
+         {**_ORGANIZATION_FIELDS, "AllBuyersCanOrder": _VISIBILITY},
          role_prefix="Supplier", direct_targets=("suppliers",), indirect_targets=("products",),
          referenced_by=(ReferencedBy("product", "/products", "DefaultSupplierID"),)),
     Kind("catalog", "catalog", ("CatalogID",), "/catalogs/{CatalogID}", {
-            "OwnerID": _CREATE_ONLY_ID, "Name": _NAME, "Description": _DESCRIPTION, "Active": _BOOLEAN, "CategoryCount": _READ_ONLY_COUNT, "xp": _XP},
+            "OwnerID": _CREATE_ONLY_ID, "Name": _NAME, "Description": _DESCRIPTION, "Active": _VISIBILITY, "CategoryCount": _READ_ONLY_COUNT, "xp": _XP},
          role_prefix="Catalog", direct_targets=("catalogs",), indirect_targets=("products", "categories"),
          referenced_by=(ReferencedBy("buyer", "/buyers", "DefaultCatalogID", "it is a default catalog"),)),
     Kind("price-schedule", "price schedule", ("PriceScheduleID",), "/priceschedules/{PriceScheduleID}", {
@@ -294,7 +298,7 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          creates=(ImplicitEntity("catalog", ("BuyerID",), "DefaultCatalogID", ("Name",)), ImplicitEntity("catalog-assignment", ("BuyerID", "BuyerID"), "DefaultCatalogID")),
          direct_targets=("buyers",), indirect_targets=("catalogs", "products")),
     Kind("category", "category", ("CatalogID", "CategoryID"), "/catalogs/{CatalogID}/categories/{CategoryID}", {
-            "Name": _NAME, "Description": _DESCRIPTION, "ListOrder": Field(FieldType.INTEGER, min=0, default=0), "Active": _BOOLEAN, "ParentID": _ID,
+            "Name": _NAME, "Description": _DESCRIPTION, "ListOrder": Field(FieldType.INTEGER, min=0, default=0), "Active": _VISIBILITY, "ParentID": _ID,
             "ChildCount": _READ_ONLY_COUNT, "xp": _XP},
          role_prefix="Category", references=(Reference("catalog", ("CatalogID",)), Reference("category", ("CatalogID", "ParentID"))),
          direct_targets=("categories",), indirect_targets=("products",), list_query={"depth": "all"}, parent_field="ParentID"),
@@ -340,7 +344,7 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          role_prefix="Product", references=(Reference("product", ("ProductID",)), Reference("variant", ("ProductID", "VariantID")), Reference("address", ("AddressID",))),
          needs_state=(_WITH_INVENTORY,), direct_targets=("inventory",), indirect_targets=("products",), unreadable_blockers="open orders"),
     Kind("catalog-assignment", "catalog assignment", ("CatalogID", "BuyerID"), "/catalogs/assignments",
-         {"ViewAllCategories": _REQUIRED_FLAG, "ViewAllProducts": _REQUIRED_FLAG},
+         {"ViewAllCategories": _REQUIRED_FLAG, "ViewAllProducts": _REQUIRED_FLAG._replace(needs_rebuild=True)},
          role_prefix="Catalog", references=(Reference("catalog", ("CatalogID",)), Reference("buyer", ("BuyerID",))),
          direct_targets=("catalogs",), indirect_targets=("products",), assignment=True,
          listed_by={"catalogID": "CatalogID", "buyerID": "BuyerID"}, delete_path="/catalogs/{CatalogID}/assignments?buyerID={BuyerID}"),
@@ -356,7 +360,7 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          listed_by={"categoryID": "CategoryID", "productID": "ProductID"},
          delete_path="/catalogs/{CatalogID}/categories/{CategoryID}/productassignments/{ProductID}"),
     Kind("category-assignment", "category assignment", ("CatalogID", "CategoryID", "BuyerID", "UserGroupID"),
-         "/catalogs/{CatalogID}/categories/assignments", {"Visible": _BOOLEAN, "ViewAllProducts": _BOOLEAN},
+         "/catalogs/{CatalogID}/categories/assignments", {"Visible": _BOOLEAN, "ViewAllProducts": _VISIBILITY},
          role_prefix="Category", optional_ids=1, assignment=True,
          references=(Reference("catalog", ("CatalogID",)), Reference("category", ("CatalogID", "CategoryID")), Reference("buyer", ("BuyerID",)),
                      Reference("usergroup", ("BuyerID", "UserGroupID"))),
