@@ -39,6 +39,8 @@ REMOVALS = {
     "usergroup-assignment/B/G/U": "/buyers/B/usergroups/G/assignments/U",
     "product-assignment/P/B": "/products/P/assignments/B",
     "product-assignment/P/B/G": "/products/P/assignments/B?userGroupID=G",
+    "product-assignment/P/B//S": "/products/P/assignments/B?sellerID=S",
+    "product-assignment/P/B/G/S": "/products/P/assignments/B?userGroupID=G&sellerID=S",
 }
 SYNCS = {
     "products": ("/integrations/productsync", "/integrations/productsync/sync", ("ProductID",)),
@@ -122,6 +124,9 @@ def test_rows_are_whole(kind: schema.Kind) -> None:
         ("catalog/" + "x" * 101, "letters, digits"),
         ("catalog/ä", "letters, digits"),
         ("catalog/a\n", "letters, digits"),
+        ("product-assignment/P//G", "letters, digits"),
+        ("product-assignment/P/B/", "letters, digits"),
+        ("product-assignment/P/B//S/X", "or product-assignment/ProductID/BuyerID//SellerID or"),
     ],
 )
 def test_bad_refs_are_refused_with_the_reason(text: str, reason: str) -> None:

@@ -91,6 +91,8 @@ class Api:
         self.max_parallel_reads = max_parallel_reads
         self.max_wait = max_wait  # seconds that one request may wait for retries and throttling
         self.writes_in_flight = 0
+        self.marketplace = ""
+        """ID of the marketplace, once `identity` has been asked for it."""
         self._last_answer: tuple[httpx.Headers, float] | None = None
         self.recent_answers: deque[str] = deque(maxlen=_RECENT)
         """Last answers, with status and log ID, for a crash log."""
@@ -124,7 +126,7 @@ class Api:
         seller = me.get("Seller") or {}
         if not isinstance(seller, dict) or not isinstance(role, str | list):
             raise _unexpected_answer("/me")
-        marketplace = str(seller.get("ID") or "")
+        marketplace = self.marketplace = str(seller.get("ID") or "")
         return Identity(
             marketplace,
             str(seller.get("Name") or marketplace),

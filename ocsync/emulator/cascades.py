@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ocsync.emulator.documents import blank_document
 from ocsync.emulator.kinds import ALL_KINDS
 from ocsync.emulator.state import Key, Marketplace, Row, key_of
-from ocsync.schema import Kind
+from ocsync.schema import Kind, Reference
 
 CreatedRows = list[tuple[Kind, Row]]
 
@@ -67,15 +67,22 @@ def children_of(market: Marketplace, kind: Kind, row: Row) -> list[tuple[Kind, K
 
     They cannot exist without *row*, and a rename of *row* changes their IDs.
     """
-    children: list[tuple[Kind, Key]] = []
-    own_ids = dict(zip(kind.ids, key_of(row.ids), strict=True))
+    children: dict[tuple[str, Key], Kind] = {}
+    for other, reference in child_references(kind):
+        places = map(other.ids.index, reference.ids)
+        values = dict(zip(places, key_of(row.ids), strict=True))
+        for key in market.tables[other.name].keys_with(values):
+            if not any(key[other.ids.index(name)] for name in reference.unless):
+                children[other.name, key] = other
+    return [(other, key) for (_, key), other in children.items()]
+
+
+def child_references(kind: Kind) -> Iterator[tuple[Kind, Reference]]:
+    """Yield each other kind whose IDs hold those of *kind*, with the reference that does."""
     for other in ALL_KINDS.values():
-        refers = any(r.kind == kind.name and set(r.ids) <= set(other.ids) for r in other.references)
-        if other.name == kind.name or not refers:
-            continue
-        values = {other.ids.index(name): value for name, value in own_ids.items()}
-        children += [(other, key) for key in market.tables[other.name].keys_with(values)]
-    return children
+        for reference in other.references if other.name != kind.name else ():
+            if reference.kind == kind.name and set(reference.ids) <= set(other.ids):
+                yield other, reference
 
 
 def deleted_with(market: Marketplace, kind: Kind, row: Row) -> list[tuple[Kind, Key]]:

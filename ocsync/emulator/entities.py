@@ -323,7 +323,13 @@ class Entities:
             if row is None:
                 continue
             ids_by_name = dict(zip(other.ids, row.ids, strict=True))
-            moved = {n: v for n, v in zip(kind.ids, new.ids, strict=True) if n in ids_by_name}
+            moved = {
+                name: after
+                for child, reference in cascades.child_references(kind)
+                if child is other
+                for name, before, after in zip(reference.ids, old.ids, new.ids, strict=True)
+                if ids_by_name[name].casefold() == before.casefold()
+            }
             document = row.document | {n: v for n, v in moved.items() if n in row.document}
             self.market.put_row(other, Row(tuple({**ids_by_name, **moved}.values()), document))
 

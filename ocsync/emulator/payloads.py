@@ -62,11 +62,11 @@ def _product_context(market: Marketplace, row: Row) -> Document:
     parties: list[Document] = []
     buyers, groups = set(), set()
     for link in market.links("product-assignment", ProductID=product):
-        _, buyer, group = link.ids
+        _, buyer, group, seller = link.ids
         buyers.add(buyer)
         groups |= {group} if group else set()
         parties.append({
-            "Seller": market.id, "Party": group or buyer,
+            "Seller": seller or market.id, "Party": group or buyer,
             "PartyType": _PARTY_TYPES["usergroup" if group else "buyer"],
             "PriceSchedule": entity("price-schedule", link.document.get("PriceScheduleID")),
         })  # fmt: skip

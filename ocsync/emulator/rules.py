@@ -40,7 +40,8 @@ def check_references(
     values = {**document, **ids}
     for reference in kind.references:
         referenced = [v for name in reference.ids if isinstance(v := values.get(name), str) and v]
-        if len(referenced) == len(reference.ids):
+        applies = not any(values.get(name) for name in reference.unless)
+        if applies and len(referenced) == len(reference.ids):
             row = _referenced_row(market, reference, values, referenced)
             if row is None or (writing and not row.is_known):
                 raise not_found(type_name(ALL_KINDS[reference.kind]), referenced[-1])
@@ -174,6 +175,14 @@ def _is_assigned(market: Marketplace, schedule: str) -> bool:
 
 def _check_product_assignment(write: ProposedWrite) -> None:
     market, ids = write.market, write.ids
+    if seller := ids.get("SellerID"):
+        name = str(write.document.get("PriceScheduleID") or "")
+        price = market.tables["price-schedule"].get([name])
+        if price is None:
+            code = "ProductAssigment.MustSpecifyPriceScheduleID"  # the platform's own spelling
+            raise ErrorResponse(400, code, "another seller's assignment needs a price schedule")
+        if str(price.document.get("OwnerID")).casefold() != seller.casefold():
+            raise not_found("PriceSchedule", name)
     with_product = {
         row.ids[0].casefold()
         for row in market.links("catalog-product", ProductID=ids["ProductID"])

@@ -24,6 +24,7 @@ from ocsync.schema import (
     FieldType,
     Kind,
     field_at,
+    ids_of,
     kind_of,
 )
 
@@ -306,8 +307,10 @@ def _op_fault(kind: Kind, op: Op) -> str:
 
 
 def _missing_fields(kind: Kind, entry: Entry) -> Iterator[FieldError]:
+    ids = ids_of(entry.ref)
     for path, field in kind.fields.items():
         is_required = field.required if entry.op is Op.PUT else field.required_on_assign
+        is_required = is_required or field.required_with in ids
         if is_required and entry.op in (Op.PUT, Op.ASSIGN) and entry.fields.get(path) is None:
             yield FieldError(path, "", "is required")
 

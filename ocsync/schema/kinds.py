@@ -45,7 +45,8 @@ class Field(NamedTuple):
     it by itself (orders decrement stock). *has_side_effect*: setting it creates something that
     setting another value does not remove. *unique*: no other entity that has the field, of any kind,
     may have the same value. *judged_by_references*: whether the platform accepts a
-    value depends on what refers to the entity. *required_on_assign*: an assignment must have it.
+    value depends on what refers to the entity. *required_on_assign*: an assignment must have it;
+    *required_with*: one must that has this optional ID.
     Unless *clearable*, the platform refuses to empty it once it has a value. *needs_rebuild*: a
     change of it shows in lists of products only once the search index has been rebuilt by hand
     (guide/ordercloud.md 12.11).
@@ -64,15 +65,20 @@ class Field(NamedTuple):
     unique: bool = False
     judged_by_references: bool = False
     required_on_assign: bool = False
+    required_with: str = ""
     clearable: bool = True
     needs_rebuild: bool = False
 
 
 class Reference(NamedTuple):
-    """A reference to an entity of *kind*; *ids* are the ID names or fields that hold its IDs."""
+    """A reference to an entity of *kind*; *ids* are the ID names or fields that hold its IDs.
+
+    With one of the IDs *unless* they refer to another kind.
+    """
 
     kind: str
     ids: tuple[str, ...]
+    unless: tuple[str, ...] = ()
 
 
 class OrderedAfter(NamedTuple):
@@ -127,8 +133,9 @@ class ReferencedBy(NamedTuple):
 class Kind(NamedTuple):
     """A kind of entity or assignment.
 
-    *noun* is its name in messages. *ids* are OrderCloud's ID names; the last *optional_ids* of them
-    may be left out of a ref. *path* is the entity's, or the one where an assignment is posted and
+    *noun* is its name in messages. *ids* are OrderCloud's ID names; the last of them are optional
+    where *parties* has several sets of IDs, of which a ref has one. *owner_id* is the optional ID
+    that names another owner than the marketplace. *path* is the entity's, or the one where an assignment is posted and
     listed. *listed_by* maps query parameters of an assignment list to ID names; *list_query* is
     always sent. *delete_path* deletes an assignment; entities are deleted at *path*.
     *role_prefix* makes the names of roles (`ProductAdmin` writes, `ProductReader` reads);
@@ -155,7 +162,8 @@ class Kind(NamedTuple):
     creates: tuple[ImplicitEntity, ...] = ()
     direct_targets: tuple[str, ...] = ()
     indirect_targets: tuple[str, ...] = ()
-    optional_ids: int = 0
+    parties: tuple[tuple[str, ...], ...] = ((),)
+    owner_id: str = ""
     assignment: bool = False
     listed_by: Mapping[str, str] = {}
     list_query: Mapping[str, str] = {}
@@ -176,6 +184,16 @@ class Kind(NamedTuple):
         if self.assignment:
             return (Op.ASSIGN,)
         return (Op.SET, Op.PUT, Op.ADJUST) if self.allows_put else (Op.SET, Op.ADJUST)
+
+    @property
+    def optional_ids(self) -> int:
+        """The number of the last IDs that a ref may leave out."""
+        return len({name for party in self.parties for name in party})
+
+    @property
+    def needed_ids(self) -> tuple[str, ...]:
+        """The IDs that every ref of it has."""
+        return self.ids[: len(self.ids) - self.optional_ids]
 
     @property
     def noun_with_article(self) -> str:
@@ -265,6 +283,8 @@ _ORGANIZATION_FIELDS = {
     "DateCreated": _READ_ONLY_DATE,
     "xp": _XP,
 }
+_ANY_GROUP = ((), ("UserGroupID",))
+_ANY_GROUP_AND_SELLER = ((), ("UserGroupID",), ("SellerID",), ("UserGroupID", "SellerID"))
 
 
 # Rows are aligned as a table; the formatter would break them.
@@ -361,7 +381,7 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          delete_path="/catalogs/{CatalogID}/categories/{CategoryID}/productassignments/{ProductID}"),
     Kind("category-assignment", "category assignment", ("CatalogID", "CategoryID", "BuyerID", "UserGroupID"),
          "/catalogs/{CatalogID}/categories/assignments", {"Visible": _BOOLEAN, "ViewAllProducts": _VISIBILITY},
-         role_prefix="Category", optional_ids=1, assignment=True,
+         role_prefix="Category", parties=_ANY_GROUP, assignment=True,
          references=(Reference("catalog", ("CatalogID",)), Reference("category", ("CatalogID", "CategoryID")), Reference("buyer", ("BuyerID",)),
                      Reference("usergroup", ("BuyerID", "UserGroupID"))),
          after=(OrderedAfter("catalog-assignment", ("CatalogID", "BuyerID")),),
@@ -374,14 +394,15 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          direct_targets=("usergroups",), indirect_targets=("buyer-users",),
          listed_by={"userGroupID": "UserGroupID", "userID": "UserID"},
          delete_path="/buyers/{BuyerID}/usergroups/{UserGroupID}/assignments/{UserID}"),
-    Kind("product-assignment", "product assignment", ("ProductID", "BuyerID", "UserGroupID"), "/products/assignments", {"PriceScheduleID": _ID},
-         role_prefix="Product", extra_writer_roles=("ProductAssignmentAdmin",), optional_ids=1, assignment=True,
+    Kind("product-assignment", "product assignment", ("ProductID", "BuyerID", "UserGroupID", "SellerID"), "/products/assignments",
+         {"PriceScheduleID": _ID._replace(required_with="SellerID")},
+         role_prefix="Product", extra_writer_roles=("ProductAssignmentAdmin",), parties=_ANY_GROUP_AND_SELLER, owner_id="SellerID", assignment=True,
          references=(Reference("product", ("ProductID",)), Reference("buyer", ("BuyerID",)), Reference("usergroup", ("BuyerID", "UserGroupID")),
-                     Reference("price-schedule", ("PriceScheduleID",))),
+                     Reference("supplier", ("SellerID",)), Reference("price-schedule", ("PriceScheduleID",))),
          after=(OrderedAfter("catalog-product", ("ProductID",)), OrderedAfter("category-product", ("ProductID",)), OrderedAfter("catalog-assignment", ("BuyerID",))),
          direct_targets=("products",),
          listed_by={"productID": "ProductID", "buyerID": "BuyerID", "userGroupID": "UserGroupID"},
-         delete_path="/products/{ProductID}/assignments/{BuyerID}?userGroupID={UserGroupID}"),
+         delete_path="/products/{ProductID}/assignments/{BuyerID}?userGroupID={UserGroupID}&sellerID={SellerID}"),
 )}
 # fmt: on
 SUMMED_QUANTITY = "Inventory.QuantityAvailable"

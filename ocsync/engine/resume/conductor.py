@@ -61,9 +61,11 @@ from ocsync.engine.session import (
     confirm_production,
     sign_in,
 )
+from ocsync.engine.staging import own_seller_fault
 from ocsync.errors import (
     Conflict,
     ExitCode,
+    InputError,
     PausedByOther,
     Refused,
     StalePlan,
@@ -295,7 +297,12 @@ def _ask_to_resend(session: Session, text: str, question: str, hint: str) -> Non
 
 
 def _check_limits(steps: Sequence[Step], options: ResumeOptions, identity: Identity) -> None:
-    """Raise Refused for a plan that is larger or riskier than the operator allows."""
+    """Raise Refused for a plan that is larger or riskier than the operator allows, InputError for
+    one that names the marketplace as another seller.
+    """
+    own = (own_seller_fault(step.ref, identity.marketplace) for step in steps)
+    if fault := next(filter(None, own), ""):  # staged before the first sign-in
+        raise InputError(f"nothing was sent: {fault}", hint="ocsync stage drop REF")
     limit = options.max_changes
     if limit is not None and len(steps) > limit:
         text = f"the plan has {len(steps):,} requests; --max-changes is {limit:,}"
