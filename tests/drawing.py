@@ -76,7 +76,7 @@ def _pools(prefix: str) -> dict[str, list[str]]:
     }
     for kind in KINDS.values():
         for made in kind.creates:  # a buyer's own catalog has the buyer's ID
-            for own, other in zip(KINDS[made.kind].ids, made.ids, strict=True):
+            for own, other in zip(KINDS[made.kind].ids, made.ids, strict=False):
                 found[own] = [*dict.fromkeys([*found[own], *found[other]])]
     return found
 

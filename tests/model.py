@@ -399,8 +399,23 @@ def _address(_: Model, __: str, document: Document, ___: Document | None) -> Non
 
 def _buyer(model: Model, ref: str, document: Document, old: Document | None) -> None:
     own = ids_of(ref)["BuyerID"]
-    if old is None and not document["DefaultCatalogID"] and model.has(f"catalog/{own}"):
+    named = document["DefaultCatalogID"] or _catalog_of_group(model, document)
+    if old is None and not named and model.has(f"catalog/{own}"):
         raise Refused("own catalog exists")
+
+
+def _catalog_of_group(model: Model, buyer: Document) -> str | None:
+    """Return the default catalog of the group that a buyer is in."""
+    row = model.rows.get(("buyer-group", str(buyer["GroupID"]).casefold()))
+    return row.document["DefaultCatalogID"] if row else None
+
+
+def _catalogs_of(model: Model, buyer: str) -> set[str]:
+    """Return the catalogs, in lower case, that are given to a buyer or to its group."""
+    group = str(model.rows[key_of(f"buyer/{buyer}")].document["GroupID"]).casefold()
+    assigned = [key for key in model.rows if key[0] == "catalog-assignment"]
+    ways = ((2, buyer.casefold()), (3, group))
+    return {key[1] for key in assigned for place, one in ways if key[place:][:1] == (one,)}
 
 
 def _category(model: Model, ref: str, document: Document, _: Document | None) -> None:
@@ -476,14 +491,13 @@ def _product_assignment(model: Model, ref: str, document: Document, _: Document 
             raise Refused("another seller's price")
     product, buyer = ids["ProductID"], ids["BuyerID"]
     having = {key[1] for key in model.rows if key[0] == "catalog-product" and key[2] == product}
-    given = {key[1] for key in model.rows if key[0] == "catalog-assignment" and key[2] == buyer}
-    if not having & given:
+    if not having & _catalogs_of(model, buyer):
         raise Refused("not in a catalog of the buyer")
 
 
 def _category_assignment(model: Model, ref: str, _: Document, __: Document | None) -> None:
     ids = ids_of(ref)
-    if not model.has(f"catalog-assignment/{ids['CatalogID']}/{ids['BuyerID']}"):
+    if ids["CatalogID"].casefold() not in _catalogs_of(model, ids["BuyerID"]):
         raise Refused("no catalog-assignment")
 
 
@@ -515,11 +529,12 @@ _RULES: dict[str, _Rule] = {
 def _own_catalog(model: Model, ref: str, old: Row | None) -> list[Row]:
     """A buyer that is created without a default catalog gets one, and sees all of it."""
     document, own = model.rows[key_of(ref)].document, ids_of(ref)["BuyerID"]
-    if old or document["DefaultCatalogID"]:
+    if old or document["DefaultCatalogID"] or _catalog_of_group(model, document):
         return []
     model.rows[key_of(ref)] = Row(ref, {**document, "DefaultCatalogID": own})
     catalog = {
-        **blank(KINDS["catalog"]), "Name": document["Name"], "Active": True, "OwnerID": model.owner
+        **blank(KINDS["catalog"]), "Name": document["Name"], "Active": True,
+        "OwnerID": model.owner, "Description": f"Default catalog for {document['Name']}",
     }  # fmt: skip
     both = {"ViewAllCategories": True, "ViewAllProducts": True}
     return [Row(f"catalog/{own}", catalog), Row(f"catalog-assignment/{own}/{own}", both)]

@@ -14,6 +14,7 @@ PATHS = {
     "catalog/C": "/catalogs/C",
     "price-schedule/PS": "/priceschedules/PS",
     "buyer/B": "/buyers/B",
+    "buyer-group/BG": "/buyergroups/BG",
     "category/C/K": "/catalogs/C/categories/K",
     "product/P": "/products/P",
     "usergroup/B/G": "/buyers/B/usergroups/G",
@@ -32,6 +33,7 @@ PATHS = {
 }
 REMOVALS = {
     "catalog-assignment/C/B": "/catalogs/C/assignments?buyerID=B",
+    "catalog-assignment/C//BG": "/catalogs/C/assignments?buyerGroupID=BG",
     "catalog-product/C/P": "/catalogs/C/productassignments/P",
     "category-product/C/K/P": "/catalogs/C/categories/K/productassignments/P",
     "category-assignment/C/K/B": "/catalogs/C/categories/K/assignments?buyerID=B",

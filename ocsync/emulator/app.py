@@ -67,7 +67,7 @@ class Emulator:
         """Start over from the options, or from the saved *state*; empty the logs and the faults."""
         for field in dataclasses.fields(EmulatorOptions):
             setattr(self.options, field.name, getattr(self._initial_options, field.name))
-        self.market = Marketplace()
+        self.market = Marketplace(self.options)
         if self.options.products and not state:
             synthetic.generate(self.market, self.options.products)
         self.publisher = Publisher(self.market, self.options, self.sender)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ocsync.emulator.documents import blank_document
 from ocsync.emulator.kinds import ALL_KINDS
 from ocsync.emulator.state import Key, Marketplace, Row, key_of
+from ocsync.emulator.views import group_catalog_of
 from ocsync.schema import Kind, Reference
 
 CreatedRows = list[tuple[Kind, Row]]
@@ -17,21 +18,24 @@ CreatedRows = list[tuple[Kind, Row]]
 
 def _buyer(market: Marketplace, row: Row, old: Row | None) -> CreatedRows:
     """Return a default catalog and its assignment for a buyer that was created without one."""
-    if old or row.document.get("DefaultCatalogID"):
+    if old or row.document.get("DefaultCatalogID") or group_catalog_of(market, row.document):
         return []
     name = row.ids[0]
     row.document["DefaultCatalogID"] = name
-    fields = {"Name": row.document["Name"], "Active": True, "OwnerID": market.id}
+    title = row.document["Name"]
+    fields = {"Name": title, "Active": True, "OwnerID": market.id}
+    fields["Description"] = f"Default catalog for {title}"
     catalog = Row((name,), {"ID": name, **blank_document(ALL_KINDS["catalog"]), **fields})
     assignment = {
         "CatalogID": name,
         "BuyerID": name,
+        "BuyerGroupID": None,
         "ViewAllCategories": True,
         "ViewAllProducts": True,
     }
     return [
         (ALL_KINDS["catalog"], catalog),
-        (ALL_KINDS["catalog-assignment"], Row((name, name), assignment)),
+        (ALL_KINDS["catalog-assignment"], Row((name, name, ""), assignment)),
     ]
 
 

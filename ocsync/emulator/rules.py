@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ocsync.emulator.errors import ErrorResponse, invalid, not_found
 from ocsync.emulator.kinds import ALL_KINDS, type_name
 from ocsync.emulator.state import Document, Marketplace, Row, key_of
-from ocsync.emulator.views import address_of
+from ocsync.emulator.views import address_of, catalogs_of, group_catalog_of
 from ocsync.schema import Kind, Reference
 
 Ids = dict[str, str]
@@ -129,7 +129,8 @@ def _check_category(write: ProposedWrite) -> None:
 
 def _check_buyer(write: ProposedWrite) -> None:
     catalog = write.market.tables["catalog"].get([write.ids["BuyerID"]])
-    if not write.old and not write.document.get("DefaultCatalogID") and catalog:
+    named = write.document.get("DefaultCatalogID") or group_catalog_of(write.market, write.document)
+    if not write.old and not named and catalog:
         text = "a catalog with the buyer's ID is there already"
         raise ErrorResponse(400, "Buyer.DefaultCatalogAlreadyExists", text)
 
@@ -189,9 +190,7 @@ def _check_product_assignment(write: ProposedWrite) -> None:
         if row.is_known
     }
     of_buyer = {
-        row.ids[0].casefold()
-        for row in market.links("catalog-assignment", BuyerID=ids["BuyerID"])
-        if row.is_known
+        row.ids[0].casefold() for row in catalogs_of(market, ids["BuyerID"]) if row.is_known
     }
     if not with_product & of_buyer:
         text = "the product is in none of the buyer's catalogs"
@@ -208,10 +207,10 @@ def _refuse_child_product(code: str) -> Callable[[ProposedWrite], None]:
 
 def _check_category_assignment(write: ProposedWrite) -> None:
     """Raise unless the buyer has the catalog; the platform's response is not documented."""
-    ids = [write.ids["CatalogID"], write.ids["BuyerID"]]
-    row = write.market.tables["catalog-assignment"].get(ids)
-    if not (row and row.is_known):
-        raise not_found("CatalogAssignment", "/".join(ids))
+    catalog, buyer = write.ids["CatalogID"].casefold(), write.ids["BuyerID"]
+    rows = catalogs_of(write.market, buyer)
+    if not any(row.is_known and row.ids[0].casefold() == catalog for row in rows):
+        raise not_found("CatalogAssignment", f"{write.ids['CatalogID']}/{buyer}")
 
 
 def _check_address(write: ProposedWrite) -> None:

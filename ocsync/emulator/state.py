@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from ocsync.emulator.kinds import ALL_KINDS
+from ocsync.emulator.options import EmulatorOptions
 from ocsync.schema import Kind
 
 Document = dict[str, Any]
@@ -134,7 +135,8 @@ class Client(NamedTuple):
 class Marketplace:
     """All tables, the sync and delivery configurations, and the clients that may sign in."""
 
-    def __init__(self) -> None:
+    def __init__(self, options: EmulatorOptions | None = None) -> None:
+        self.options = options or EmulatorOptions()
         self.id = "emulator"
         self.name = "Emulated marketplace"
         self.tables = {name: Table(kind) for name, kind in ALL_KINDS.items()}

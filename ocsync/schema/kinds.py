@@ -49,7 +49,8 @@ class Field(NamedTuple):
     *required_with*: one must that has this optional ID.
     Unless *clearable*, the platform refuses to empty it once it has a value. *needs_rebuild*: a
     change of it shows in lists of products only once the search index has been rebuilt by hand
-    (guide/ordercloud.md 12.11).
+    (guide/ordercloud.md 12.11). Where it is null, the entity named in the field *inherited_by* may
+    show its own value there.
     """
 
     type: FieldType
@@ -68,6 +69,7 @@ class Field(NamedTuple):
     required_with: str = ""
     clearable: bool = True
     needs_rebuild: bool = False
+    inherited_by: str = ""
 
 
 class Reference(NamedTuple):
@@ -92,26 +94,30 @@ class ImplicitEntity(NamedTuple):
     """An entity of *kind* that a put creates as well, unless the put sets *unless_field*.
 
     *ids* are the ID names of the put entity whose values become the created entity's IDs, *copied*
-    the fields whose values it takes over.
+    the fields whose values it takes over. Where the put sets *depends_on*, the entity named there
+    decides by its own field *unless_field*.
     """
 
     kind: str
     ids: tuple[str, ...]
     unless_field: str = ""
     copied: tuple[str, ...] = ()
+    depends_on: str = ""
 
 
 class NeededState(NamedTuple):
-    """The state of another entity that a write needs to be accepted: *field* set, or not set.
+    """The state of another entity that a write needs to be accepted: *field* set, or not set. With
+    None it needs the value that the field has then, or does another thing where it has another.
 
     The entity is of *kind*, and has the values of the ID names or fields *ids*. Where these are IDs
-    only a put or an assignment needs it; where one is a field, every write of the entity.
+    only a put or an assignment needs it; where one is a field, a put does, and if the entity
+    inherits by that field every write of it.
     """
 
     kind: str
     ids: tuple[str, ...]
     field: str
-    is_set: bool
+    is_set: bool | None
 
 
 class ReferencedBy(NamedTuple):
@@ -283,6 +289,7 @@ _ORGANIZATION_FIELDS = {
     "DateCreated": _READ_ONLY_DATE,
     "xp": _XP,
 }
+_SAME_GROUP = NeededState("buyer", ("BuyerID",), "GroupID", is_set=None)
 _ANY_GROUP = ((), ("UserGroupID",))
 _ANY_GROUP_AND_SELLER = ((), ("UserGroupID",), ("SellerID",), ("UserGroupID", "SellerID"))
 
@@ -304,7 +311,8 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
     Kind("catalog", "catalog", ("CatalogID",), "/catalogs/{CatalogID}", {
             "OwnerID": _CREATE_ONLY_ID, "Name": _NAME, "Description": _DESCRIPTION, "Active": _VISIBILITY, "CategoryCount": _READ_ONLY_COUNT, "xp": _XP},
          role_prefix="Catalog", direct_targets=("catalogs",), indirect_targets=("products", "categories"),
-         referenced_by=(ReferencedBy("buyer", "/buyers", "DefaultCatalogID", "it is a default catalog"),)),
+         referenced_by=(ReferencedBy("buyer", "/buyers", "DefaultCatalogID", "it is a default catalog"),
+                   ReferencedBy("buyer-group", "/buyergroups", "DefaultCatalogID"))),
     Kind("price-schedule", "price schedule", ("PriceScheduleID",), "/priceschedules/{PriceScheduleID}", {
             "OwnerID": _CREATE_ONLY_ID, "Name": _NAME, "ApplyTax": _BOOLEAN, "ApplyShipping": _BOOLEAN, "MinQuantity": Field(FieldType.INTEGER, min=1, default=1),
             "MaxQuantity": _INTEGER, "UseCumulativeQuantity": _BOOLEAN, "RestrictedQuantity": _BOOLEAN, "PriceBreaks": Field(FieldType.LIST, clearable=False),
@@ -313,9 +321,17 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          role_prefix="PriceSchedule", indirect_targets=("products",),
          referenced_by=(ReferencedBy("product", "/products", "DefaultPriceScheduleID"),
                    ReferencedBy("product-assignment", "/products/assignments", "priceScheduleID", item_id="ProductID"))),
-    Kind("buyer", "buyer", ("BuyerID",), "/buyers/{BuyerID}", {**_ORGANIZATION_FIELDS, "DefaultCatalogID": _ID, "GroupID": _ID},
+    # Messages about a group of buyers are not documented; its catalogs are those of its buyers.
+    Kind("buyer-group", "buyer group", ("BuyerGroupID",), "/buyergroups/{BuyerGroupID}",
+         {"Name": _NAME, "Description": _DESCRIPTION, "DefaultCatalogID": _ID, "xp": _XP},
          role_prefix="Buyer", references=(Reference("catalog", ("DefaultCatalogID",)),),
-         creates=(ImplicitEntity("catalog", ("BuyerID",), "DefaultCatalogID", ("Name",)), ImplicitEntity("catalog-assignment", ("BuyerID", "BuyerID"), "DefaultCatalogID")),
+         indirect_targets=("buyers", "catalogs", "products"), referenced_by=(ReferencedBy("buyer", "/buyers", "GroupID"),)),
+    Kind("buyer", "buyer", ("BuyerID",), "/buyers/{BuyerID}",
+         {**_ORGANIZATION_FIELDS, "DefaultCatalogID": _ID._replace(inherited_by="GroupID"), "GroupID": _ID},
+         role_prefix="Buyer", references=(Reference("catalog", ("DefaultCatalogID",)), Reference("buyer-group", ("GroupID",))),
+         creates=(ImplicitEntity("catalog", ("BuyerID",), "DefaultCatalogID", ("Name",), "GroupID"),
+                  ImplicitEntity("catalog-assignment", ("BuyerID", "BuyerID"), "DefaultCatalogID", (), "GroupID")),
+         needs_state=(NeededState("buyer-group", ("GroupID",), "DefaultCatalogID", is_set=None),),
          direct_targets=("buyers",), indirect_targets=("catalogs", "products")),
     Kind("category", "category", ("CatalogID", "CategoryID"), "/catalogs/{CatalogID}/categories/{CategoryID}", {
             "Name": _NAME, "Description": _DESCRIPTION, "ListOrder": Field(FieldType.INTEGER, min=0, default=0), "Active": _VISIBILITY, "ParentID": _ID,
@@ -363,11 +379,13 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          "/products/{ProductID}/variants/{VariantID}/inventoryrecords/{InventoryRecordID}", _INVENTORY_FIELDS,
          role_prefix="Product", references=(Reference("product", ("ProductID",)), Reference("variant", ("ProductID", "VariantID")), Reference("address", ("AddressID",))),
          needs_state=(_WITH_INVENTORY,), direct_targets=("inventory",), indirect_targets=("products",), unreadable_blockers="open orders"),
-    Kind("catalog-assignment", "catalog assignment", ("CatalogID", "BuyerID"), "/catalogs/assignments",
+    Kind("catalog-assignment", "catalog assignment", ("CatalogID", "BuyerID", "BuyerGroupID"), "/catalogs/assignments",
          {"ViewAllCategories": _REQUIRED_FLAG, "ViewAllProducts": _REQUIRED_FLAG._replace(needs_rebuild=True)},
-         role_prefix="Catalog", references=(Reference("catalog", ("CatalogID",)), Reference("buyer", ("BuyerID",))),
+         role_prefix="Catalog", parties=(("BuyerID",), ("BuyerGroupID",)),
+         references=(Reference("catalog", ("CatalogID",)), Reference("buyer", ("BuyerID",)), Reference("buyer-group", ("BuyerGroupID",))),
          direct_targets=("catalogs",), indirect_targets=("products",), assignment=True,
-         listed_by={"catalogID": "CatalogID", "buyerID": "BuyerID"}, delete_path="/catalogs/{CatalogID}/assignments?buyerID={BuyerID}"),
+         listed_by={"catalogID": "CatalogID", "buyerID": "BuyerID", "buyerGroupID": "BuyerGroupID"},
+         delete_path="/catalogs/{CatalogID}/assignments?buyerID={BuyerID}&buyerGroupID={BuyerGroupID}"),
     Kind("catalog-product", "catalog product", ("CatalogID", "ProductID"), "/catalogs/productassignments", {},
          role_prefix="Catalog", references=(Reference("catalog", ("CatalogID",)), Reference("product", ("ProductID",))),
          needs_state=(_NO_CHILD,), direct_targets=("products",), indirect_targets=("catalogs",), assignment=True,
@@ -384,7 +402,7 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          role_prefix="Category", parties=_ANY_GROUP, assignment=True,
          references=(Reference("catalog", ("CatalogID",)), Reference("category", ("CatalogID", "CategoryID")), Reference("buyer", ("BuyerID",)),
                      Reference("usergroup", ("BuyerID", "UserGroupID"))),
-         after=(OrderedAfter("catalog-assignment", ("CatalogID", "BuyerID")),),
+         after=(OrderedAfter("catalog-assignment", ("CatalogID", "BuyerID")),), needs_state=(_SAME_GROUP,),
          direct_targets=("categories",), indirect_targets=("products",),
          listed_by={"categoryID": "CategoryID", "buyerID": "BuyerID", "userGroupID": "UserGroupID"},
          delete_path="/catalogs/{CatalogID}/categories/{CategoryID}/assignments?buyerID={BuyerID}&userGroupID={UserGroupID}"),
@@ -400,6 +418,7 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          references=(Reference("product", ("ProductID",)), Reference("buyer", ("BuyerID",)), Reference("usergroup", ("BuyerID", "UserGroupID")),
                      Reference("supplier", ("SellerID",)), Reference("price-schedule", ("PriceScheduleID",))),
          after=(OrderedAfter("catalog-product", ("ProductID",)), OrderedAfter("category-product", ("ProductID",)), OrderedAfter("catalog-assignment", ("BuyerID",))),
+         needs_state=(_SAME_GROUP,),
          direct_targets=("products",),
          listed_by={"productID": "ProductID", "buyerID": "BuyerID", "userGroupID": "UserGroupID"},
          delete_path="/products/{ProductID}/assignments/{BuyerID}?userGroupID={UserGroupID}&sellerID={SellerID}"),
