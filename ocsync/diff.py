@@ -93,7 +93,9 @@ def diff_as_written(
         if path in named and isinstance(wanted, str) and isinstance(actual, str):
             return wanted.casefold() == actual.casefold()
         filled = is_blank(actual) or _same_value(ref, path, actual, default_of(ref, path))
-        return wanted is None and (filled or inherits or path in brought)
+        field = kind.fields.get(path)
+        shows_other = field and field.inherited_by and value_at(found, field.inherited_by)
+        return wanted is None and bool(filled or inherits or path in brought or shows_other)
 
     differences = diff(ref, written, found).items()
     return {p: pair for p, pair in differences if not is_own(p, pair["wanted"], pair["found"])}

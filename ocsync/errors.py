@@ -82,9 +82,13 @@ def first_of(codes: Iterable[ExitCode]) -> ExitCode:
 
 
 class OcsyncError(Exception):
-    """The root of what is expected to go wrong: a message for the operator, never a traceback."""
+    """The root of what is expected to go wrong: a message for the operator, never a traceback.
+
+    *log_id* is the platform's name for the answer that it was, which its support asks for.
+    """
 
     exit_code: ExitCode = ExitCode.FAILED
+    log_id: str = ""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)

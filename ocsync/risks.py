@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from ocsync.field_paths import join_path, json_type, nest, split_path, type_changes, xp_text
 from ocsync.models import Op, Ref, Step
-from ocsync.schema import KINDS, kind_of
+from ocsync.schema import KINDS, XP_KEYS_ADVISED, XP_LIMIT, kind_of
 
-ZERO_STOCK, OWN_USER = "zero-stock", "own-user"
+ZERO_STOCK, OWN_USER, XP_TYPE = "zero-stock", "own-user", "xp-type"
+GUARDED = (ZERO_STOCK, OWN_USER, XP_TYPE)
 """Risks that a resume refuses unless they are allowed by name."""
+XP_SIZE, XP_KEYS, INDEX_REBUILD = "xp-size", "xp-keys", "index-rebuild"
+LIMITS = (XP_SIZE, XP_KEYS, INDEX_REBUILD)
+"""Risks that come from limits of the platform."""
 _VOLATILE = {
     name: frozenset(path for path, field in kind.fields.items() if field.volatile)
     for name, kind in KINDS.items()
@@ -33,6 +38,10 @@ def find_risks(steps: Sequence[Step]) -> list[Risk]:
         _zero_stock(steps),
         _blind_quantities(steps),
         _xp_objects(steps),
+        _xp_size(steps),
+        _xp_keys(steps),
+        _staged_xp_types(steps),
+        _index_rebuild(steps),
         _time_critical(steps),
     ]
     if len(steps) == 1:
@@ -120,6 +129,109 @@ def _xp_objects(steps: Sequence[Step]) -> Risk | None:
     )
     text = f"xp values that are objects: {len(refs):,}; members left out may stay there"
     return Risk("xp-members", text, refs) if refs else None
+
+
+def _xp_size(steps: Sequence[Step]) -> Risk | None:
+    """Return the risk of xp within the limit if it counts characters, and not if it counts bytes.
+
+    OrderCloud documents both (guide/ordercloud.md 12.8).
+    """
+    refs = tuple(step.ref for step in steps if len(xp_text(step.change.fields).encode()) > XP_LIMIT)
+    has = "1 ref has" if len(refs) == 1 else f"{len(refs):,} refs have"
+    text = f"{has} more than {XP_LIMIT:,} bytes of xp, which OrderCloud may refuse"
+    return Risk(XP_SIZE, text, refs) if refs else None
+
+
+def _xp_keys(steps: Sequence[Step]) -> Risk | None:
+    """Return the risk of more keys of xp on products than OrderCloud advises."""
+    keys: set[str] = set()
+    refs = []
+    for step in steps:
+        if kind_of(step.ref).name == "product":
+            before = len(keys)
+            keys.update(split_path(p)[1] for p in step.change.fields if p.startswith("xp."))
+            refs += [step.ref] if len(keys) > max(before, XP_KEYS_ADVISED) else []
+    text = f"products get {len(keys):,} different xp keys; OrderCloud advises about"
+    return Risk(XP_KEYS, f"{text} {XP_KEYS_ADVISED}", tuple(refs)) if refs else None
+
+
+_NEEDS_REBUILD = {
+    name: frozenset(path for path, field in kind.fields.items() if field.needs_rebuild)
+    for name, kind in KINDS.items()
+}
+
+
+def _index_rebuild(steps: Sequence[Step]) -> Risk | None:
+    """Return the risk of changes that the search index shows only after a rebuild by hand."""
+    refs = tuple(
+        step.ref
+        for step in steps
+        if not _NEEDS_REBUILD[kind_of(step.ref).name].isdisjoint(step.change.fields)
+        and (step.change.op is not Op.PUT or step.change.replace)
+    )
+    changes = "1 change shows" if len(refs) == 1 else f"{len(refs):,} changes show"
+    text = f"{changes} in product lists only after an index rebuild in the Portal"
+    advice = "in production and staging it can be rebuilt 3 times an hour, 5 times a week"
+    return Risk(INDEX_REBUILD, text, refs, advice) if refs else None
+
+
+_IN_XP_INDEX = frozenset(name for name, kind in KINDS.items() if kind.eventually_consistent)
+"""The kinds whose xp is indexed: a value that does not fit the index takes one out of the lists."""
+
+
+def writes_indexed_xp(step: Step) -> bool:
+    """Return whether *step* writes xp that OrderCloud indexes by type
+    (guide/ordercloud.md 12.10).
+    """
+    written = any(path.startswith("xp.") for path in step.change.fields)
+    return written and kind_of(step.ref).name in _IN_XP_INDEX
+
+
+def _staged_xp_types(steps: Sequence[Step]) -> Risk | None:
+    """Return the risk of staged values of one xp path that differ in type."""
+    first: dict[str, tuple[str, Ref]] = {}
+    differing: dict[Ref, str] = {}
+    for step in filter(writes_indexed_xp, steps):
+        for path, kind in _xp_types(nest(step.change.fields)["xp"]):
+            other, ref = first.setdefault(path, (kind, step.ref))
+            if other != kind:
+                text = f"{path} is {other} on {ref} and {kind} on {step.ref}"
+                differing.setdefault(step.ref, text)
+    return _type_risk("staged xp values differ in type", differing) if differing else None
+
+
+def _xp_types(value: Any, path: str = "xp") -> Iterator[tuple[str, str]]:
+    """Yield the paths in *value*, each with its type, without objects and what may be of any."""
+    for name, inner in value.items():
+        below = f"{path}.{join_path([name])}"
+        if isinstance(inner, dict):
+            yield from _xp_types(inner, below)
+        elif kind := json_type(inner):
+            yield below, kind
+
+
+def xp_type_risk(
+    steps: Iterable[Step], values: Mapping[int, tuple[Mapping[str, Any], Mapping[str, Any]]]
+) -> Risk | None:
+    """Return the risk of *steps* that change the type of an xp value.
+
+    *values* has those before and after each step, by its number.
+    """
+    differing: dict[Ref, str] = {}
+    for step in steps:
+        before, after = values.get(step.number, ({}, {}))
+        for path in after.keys() & before.keys() if writes_indexed_xp(step) else ():
+            if path.startswith("xp."):
+                for inner, old, new in type_changes(path, before[path], after[path]):
+                    differing.setdefault(step.ref, f"{inner} of {step.ref} from {old} to {new}")
+    return _type_risk("xp values change their type", differing) if differing else None
+
+
+def _type_risk(what: str, differing: Mapping[Ref, str]) -> Risk:
+    first, *more = differing.values()
+    others = f", and {len(more):,} more" if more else ""
+    advice = f"lists may then leave such products out; resume needs --allow-risky {XP_TYPE}"
+    return Risk(XP_TYPE, f"{what}: {first}{others}", tuple(differing), advice)
 
 
 _URGENT_VALUES = {"Active": (False,), "IsOnSale": (True,)}

@@ -66,7 +66,7 @@ FAULTS: list[dict[str, Any]] = [
 ]
 """One request in ten."""
 RESUME = ("resume", "--verify", "--json", "--on-conflict", "skip", "--allow-risky", "zero-stock",
-          "--settle", "60s", "--max-wait", "30m")  # fmt: skip
+          "--allow-risky", "xp-type", "--settle", "60s", "--max-wait", "30m")  # fmt: skip
 """The longest wait is for a busy machine: what waits in haste gives up in haste."""
 PATIENCE = 4
 """Resumes with faults that may leave the same, by chance, before that counts as the end."""

@@ -46,6 +46,7 @@ NEW: set[str] = {
     "json.held",
     "json.by_answer",
     "outcome.exact",
+    "outcome.log_id",
     "catalogs.since",
     "catalogs.at",
     "plan.change.follows",

@@ -68,12 +68,15 @@ def _disk_error(error: OSError) -> OcsyncError | None:
 
 def _report(console: Console, error: OcsyncError) -> int:
     facts = {"exit_code": int(error.exit_code), "message": error.message, "hint": error.hint}
-    console.error_document({**facts, **error.details()})
+    named = {"log_id": error.log_id} if error.log_id else {}
+    console.error_document({**facts, **error.details(), **named})
     if console.json:
         return error.exit_code
     if isinstance(error, InputError):
         _show_problems(console, error)
     console.alert(error.message)
+    if error.log_id:
+        console.alert(f"  log ID {error.log_id} (OrderCloud's support asks for it)", "")
     for line in _hint_lines(error.hint):
         console.alert(f"  {line}", "")
     return error.exit_code

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from ocsync.characters import escape_invisible
-from ocsync.errors import Damaged, ExitCode, Interrupted, Refused, UsageError
+from ocsync.errors import Damaged, ExitCode, Interrupted, OcsyncError, Refused, UsageError
 from ocsync.render.console import Console
 from ocsync.render.streams import write_text
 from ocsync.store import Workspace
@@ -233,9 +233,23 @@ class Context:
             async with open_client(
                 connection, limits=limits or Defaults(), emit=emit, sleep=nap
             ) as api:
-                yield Session(
-                    api, folder, emit, self.ask, self.ask_person, confirm, sleep=nap, stop=stop
-                )
+                with _naming_answers(api.recent_answers):
+                    yield Session(
+                        api, folder, emit, self.ask, self.ask_person, confirm, sleep=nap, stop=stop
+                    )
+
+
+@contextmanager
+def _naming_answers(answers: Iterable[str]) -> Iterator[None]:
+    """Add the last *answers* of the server to an unexpected error, so that its log has them."""
+    try:
+        yield
+    except OcsyncError:
+        raise
+    except Exception as error:
+        for line in answers:
+            error.add_note(line)
+        raise
 
 
 def current_folder() -> Path | None:

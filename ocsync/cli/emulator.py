@@ -46,6 +46,7 @@ def register(app: typer.Typer) -> None:
         refresh_lifetime: Annotated[int, _option(_TROUBLE_PANEL, "refresh-lifetime", "Lifetime of refresh tokens, in seconds (0 = none).", "S", min=0)] = 0,
         product_lag: Annotated[float, _option(_TROUBLE_PANEL, "product-index-lag", "How long lists of products are stale.", "MS", min=0)] = 0.0,
         lag_get: Annotated[bool, _option(_TROUBLE_PANEL, "product-get-lags", "Make the GET of one product stale too.")] = False,
+        reference_lag: Annotated[float, _option(_TROUBLE_PANEL, "reference-lag", "Delay until a new entity can be referred to.", "MS", min=0)] = 0.0,
         delivery_delay: Annotated[float, _option(_TROUBLE_PANEL, "delivery-delay", "Delay before a message is sent.", "MS", min=0)] = 0.0,
         duplicates: Annotated[int, _option(_TROUBLE_PANEL, "duplicates", "Send every Nth message twice.", "N", min=0)] = 0,
         reorder: Annotated[bool, _option(_TROUBLE_PANEL, "reorder", "Send messages out of order.")] = False,
@@ -58,7 +59,10 @@ def register(app: typer.Typer) -> None:
         missing_config: Annotated[Literal["404", "empty"], _option(_UNKNOWN_PANEL, "missing-config", "GET of a sync config that is not there.")] = "404",
         nested_xp: Annotated[Literal["replace", "merge"], _option(_UNKNOWN_PANEL, "nested-xp", "PATCH below the top level of xp.")] = "replace",
         xp_null: Annotated[Literal["clears", "ignored"], _option(_UNKNOWN_PANEL, "xp-null", "PATCH of xp with null.")] = "clears",
+        xp_limit: Annotated[Literal["characters", "bytes"], _option(_UNKNOWN_PANEL, "xp-limit", "What of xp there may be 8,000 of.")] = "characters",
         put_password: Annotated[Literal["kept", "cleared"], _option(_UNKNOWN_PANEL, "put-password", "PUT of a user without a password.")] = "kept",
+        inherited_catalog: Annotated[Literal["null", "shown"], _option(_UNKNOWN_PANEL, "inherited-catalog", "DefaultCatalogID of a buyer without one, in a group with one.")] = "null",
+        own_seller: Annotated[Literal["null", "id"], _option(_UNKNOWN_PANEL, "own-seller", "SellerID of the marketplace's own assignments.")] = "null",
         omitted: Annotated[Literal["false", "unchanged"], _option(_UNKNOWN_PANEL, "omitted", "Fields left out of an assignment's POST.")] = "false",
         nested_targets: Annotated[Literal["merge", "targets", "replace"], _option(_UNKNOWN_PANEL, "nested-targets", "PATCH of delivery targets: fields merge, targets are replaced, or all of them.")] = "merge",
         kafka_type: Annotated[Literal["type", "ce_type", "body"], _option(_UNKNOWN_PANEL, "kafka-type", "Where a Kafka message names its namespace.")] = "type",
@@ -96,7 +100,7 @@ def register(app: typer.Typer) -> None:
         serve(EmulatorOptions(**{**given, "deliver_to": tuple(deliver_to)}), ready)
 
 
-_MILLISECONDS = ("latency", "product_lag", "delivery_delay", "pause_delay")
+_MILLISECONDS = ("latency", "product_lag", "reference_lag", "delivery_delay", "pause_delay")
 
 
 def _switches_like(ctx: Context, name: str) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def register(app: typer.Typer) -> None:
         from ocsync.engine.resume.drafting import draft_plan, fingerprint
         from ocsync.ordering import are_unrelated
         from ocsync.render import plan as shown
-        from ocsync.risks import find_risks
+        from ocsync.risks import find_risks, xp_type_risk
         from ocsync.schema import read_targets
         from ocsync.store.summary import unfinished_runs
         from ocsync.store.timestamps import utc_now
@@ -95,7 +95,9 @@ def register(app: typer.Typer) -> None:
         result: Preflight | None = None
         if diff and (steps or pauses):
             result, statuses = preflight(ctx, drafted)
-            view = view._replace(statuses=statuses, pauses=folder.read_pauses())
+            values = {n: (one.before, one.sent) for n, one in result.prepared.items()}
+            risks = [*view.risks, *filter(None, [xp_type_risk(steps, values)])]
+            view = view._replace(statuses=statuses, pauses=folder.read_pauses(), risks=risks)
         unfinished = [
             run for run in unfinished_runs(folder.path, ctx.warn_once) if run.kind == "resume"
         ]

@@ -117,7 +117,7 @@ def register(app: typer.Typer) -> None:
             typer.Option(
                 "--allow-risky",
                 metavar="NAME",
-                help="Allow a risk that the plan names, such as zero-stock or own-user.",
+                help="Allow a risk that the plan names, such as zero-stock, own-user or xp-type.",
             ),
         ] = None,
         confirm: Confirm = "",
@@ -138,15 +138,15 @@ def register(app: typer.Typer) -> None:
         from ocsync.engine.resume.conductor import resume as carry_out
         from ocsync.engine.resume.options import OnConflict, ResumeOptions
         from ocsync.render import resume as shown
-        from ocsync.risks import OWN_USER, ZERO_STOCK
+        from ocsync.risks import GUARDED
         from ocsync.schema import read_targets
 
         if verify not in (None, BARE, BY_ANSWERS):
             raise UsageError(f'--verify stands alone or is --verify={BY_ANSWERS}, not "{verify}"')
         if on_conflict not in list(OnConflict):
             raise UsageError(f'"{on_conflict}" is none of {", ".join(OnConflict)}')
-        if unknown := set(allow_risky or ()) - {OWN_USER, ZERO_STOCK}:
-            raise UsageError(f"no risk is called {', '.join(unknown)}: {OWN_USER}, {ZERO_STOCK}")
+        if unknown := set(allow_risky or ()) - {*GUARDED}:
+            raise UsageError(f"no risk is called {', '.join(unknown)}: {', '.join(GUARDED)}")
         direct, grouped = read_targets(targets or ())
         ctx.lock_seconds, ctx.yes, ctx.confirmed = parse_duration(lock_timeout), yes, confirm
         if dry_run:

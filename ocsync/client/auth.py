@@ -25,6 +25,7 @@ from ocsync.client.responses import (
     decode,
     describe_page,
     first_error,
+    log_id_of,
     visible_text,
 )
 from ocsync.errors import OcsyncError, SignInError, TryLater
@@ -145,7 +146,9 @@ class OrderCloudAuth(httpx.Auth):
     def _accept_answer(self, response: httpx.Response) -> None:
         body = decode(response.content)
         if response.status_code != 200 or not isinstance(body, dict):
-            raise self._sign_in_error(response)
+            error = self._sign_in_error(response)
+            error.log_id = log_id_of(response)
+            raise error
         token, seconds = body.get("access_token"), body.get("expires_in")
         if not isinstance(token, str) or not token:
             text = "the token endpoint answered without a token"

@@ -6,6 +6,8 @@ import re
 from html import unescape
 from typing import Any
 
+import httpx
+
 from ocsync.errors import (
     AlreadyExists,
     ApiError,
@@ -32,6 +34,7 @@ _INVISIBLE = re.compile(
     r"<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL
 )
 _HEAD = re.compile(r"<head\b.*?</head\s*>", re.IGNORECASE | re.DOTALL)
+_LOG_ID = re.compile(r"[\w.:|-]{1,100}", re.ASCII)
 _TAGS = re.compile(r"<[^<>]*>")
 GATEWAY_HINT = "a proxy may stand in between; check it and the profile's API URL"
 _BOM = b"\xef\xbb\xbf"
@@ -70,6 +73,14 @@ def error_code(content: bytes) -> str:
         return ""
     code = errors[0].get("ErrorCode")
     return code if isinstance(code, str) else ""
+
+
+def log_id_of(response: httpx.Response) -> str:
+    """Return the platform's ID of an answer in its logs, empty without one
+    (guide/ordercloud.md 12.7).
+    """
+    text: str = response.headers.get("x-oc-logid", "")
+    return text if _LOG_ID.fullmatch(text) else ""
 
 
 def visible_text(content: bytes) -> str:

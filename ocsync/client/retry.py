@@ -25,7 +25,7 @@ from ocsync.client.failures import (
 )
 from ocsync.client.pacing import backoff
 from ocsync.client.proxy import Proxy
-from ocsync.client.responses import error_code
+from ocsync.client.responses import error_code, log_id_of
 from ocsync.client.throttle import GateClosed, retry_after
 from ocsync.client.transport import Origin, server_of
 from ocsync.errors import LostAnswer, NotApplied, OcsyncError, TryLater
@@ -107,7 +107,7 @@ class RetryTransport(httpx.AsyncBaseTransport):
         """
         request.extensions["deadline"] = self._now() + self._max_wait
         repeatable = bool(request.extensions.get("repeatable", True))
-        attempt, lost = 0, False
+        attempt, lost, log_id = 0, False, ""
         while True:
             attempt += 1
             asked: float | None = None
@@ -123,6 +123,7 @@ class RetryTransport(httpx.AsyncBaseTransport):
             else:
                 self._answered.add(server_of(request))
                 self._raise_if_misdirected(response, request.url)
+                log_id = log_id_of(response) or log_id
                 verdict = verdict_of(response)
                 if verdict is Verdict.FINAL:
                     response.extensions["attempts"] = attempt
@@ -138,7 +139,9 @@ class RetryTransport(httpx.AsyncBaseTransport):
             lost = lost or failure.sent
             too_late = self._now() + wait > request.extensions["deadline"]
             if too_late or (failure.sent and not repeatable):
-                raise _final_error(failure, attempt, asked, lost=lost and _writes(request))
+                gave_up = _final_error(failure, attempt, asked, lost=lost and _writes(request))
+                gave_up.log_id = log_id
+                raise gave_up
             if wait >= 1:
                 self._emit(Waiting(wait, failure.reason))
             await self._sleep(wait)

@@ -104,7 +104,7 @@ class Entities:
                 address = address_of(
                     self.market, document.get("OwnerID"), document.get("AddressID")
                 )
-                document = {**document, "Address": address}
+                document = {**document, "Address": address.document if address else None}
             return document
 
         def filtered_document(row: Row) -> Document:
@@ -142,7 +142,7 @@ class Entities:
         ids = {**request.ids, kind.ids[-1]: entity_id}
         if self.market.find_row(kind, ids):
             raise ErrorResponse(409, "IdExists", f"{type_name(kind)} {entity_id} is there already")
-        return ApiResponse(201, self.put_document(kind, ids, body, request))
+        return ApiResponse(201, self.put_document(kind, ids, body, request), created=entity_id)
 
     def put(self, kind: Kind, request: ApiRequest) -> ApiResponse:
         """Handle a PUT: create the entity, or replace all of it."""
@@ -195,18 +195,26 @@ class Entities:
     def save(self, kind: Kind, row: Row, old: Row | None) -> None:
         """Save *row* and the rows created with it, and publish them."""
         written = [(kind, row)]
+        row.known_at = self._known_at(old)
         if old and key_of(old.ids) != key_of(row.ids):
             self._move_references(kind, old, row)
         self.market.put_row(kind, row)
         if kind.name in cascades.WRITE_CASCADES:
             written += cascades.WRITE_CASCADES[kind.name](self.market, row, old)
         for other, created in written[1:]:
+            created.known_at = self._known_at(None)
             self.market.put_row(other, created)
         before = _without_timestamp(old.document) if old else None
         unchanged = before == _without_timestamp(row.document)
         if not (unchanged and self.options.no_op == "silent"):
             for written_kind, written_row in written:
                 self.publisher.publish_write(written_kind, written_row)
+
+    def _known_at(self, old: Row | None) -> float:
+        """Return the time from which writes can refer to a row that replaces *old*."""
+        if old:
+            return old.known_at
+        return time.monotonic() + self.options.reference_lag if self.options.reference_lag else 0.0
 
     def remove(self, kind: Kind, row: Row) -> None:
         """Delete *row* and the rows deleted with it, and publish that."""
@@ -236,7 +244,7 @@ class Entities:
     def _validate_and_save(
         self, kind: Kind, ids: Ids, document: Document, old: Row | None, request: ApiRequest | None
     ) -> Document:
-        documents.validate(kind, document)
+        documents.validate(kind, document, self.options)
         rules.check_references(self.market, kind, ids, document)
         self.check_rules(kind, ids if old is None else _ids_of(kind, old), document, old)
         row = Row(tuple(ids[name] for name in kind.ids), {**document, "ID": ids[kind.ids[-1]]})
@@ -288,7 +296,7 @@ class Entities:
 
     def _check_parents(self, kind: Kind, ids: Ids) -> None:
         parents = {name: ids[name] for name in kind.ids[:-1]}
-        rules.check_references(self.market, kind, parents, {})
+        rules.check_references(self.market, kind, parents, {}, writing=False)
 
     def _ids_after_rename(self, kind: Kind, row: Row, new_id: Any) -> Ids:
         """Return *row*'s IDs, with *new_id* as the last if one is sent.
@@ -315,7 +323,13 @@ class Entities:
             if row is None:
                 continue
             ids_by_name = dict(zip(other.ids, row.ids, strict=True))
-            moved = {n: v for n, v in zip(kind.ids, new.ids, strict=True) if n in ids_by_name}
+            moved = {
+                name: after
+                for child, reference in cascades.child_references(kind)
+                if child is other
+                for name, before, after in zip(reference.ids, old.ids, new.ids, strict=True)
+                if ids_by_name[name].casefold() == before.casefold()
+            }
             document = row.document | {n: v for n, v in moved.items() if n in row.document}
             self.market.put_row(other, Row(tuple({**ids_by_name, **moved}.values()), document))
 

@@ -9,9 +9,18 @@ from typing import NamedTuple
 
 import msgspec
 
+from ocsync.errors import InputError, Problem
 from ocsync.intake import check_against_staged
-from ocsync.models import Entry, Op
-from ocsync.schema import RECORD_KINDS, lineage, parents_of, ref_key
+from ocsync.models import Entry, Op, Ref
+from ocsync.schema import (
+    RECORD_KINDS,
+    ids_of,
+    kind_of,
+    lineage,
+    make_ref,
+    parents_of,
+    ref_key,
+)
 from ocsync.store import ProfileDir
 from ocsync.store.number_ranges import NumberRanges
 from ocsync.tombstones import refuse_deleted
@@ -28,7 +37,7 @@ def check_entries(
     neither a staged entry nor the unfinished run creates again.
     """
     products, records = (folder.journal.of_kinds(kinds) for kinds in ({"product"}, RECORD_KINDS))
-    checked = check_against_staged(entries, products, records)
+    checked = check_against_staged(_refuse_own_seller(folder, entries), products, records)
     return checked if recreated else _refuse_deleted(folder, checked)
 
 
@@ -38,9 +47,41 @@ def check_entry(folder: ProfileDir, entry: Entry, *, recreated: bool) -> Entry:
     """
     journal = folder.journal
     products = journal.of_refs([entry.ref, *parents_of(entry.ref)])
-    checked = check_against_staged([entry], products, journal.of_kinds(RECORD_KINDS))
+    mine = _refuse_own_seller(folder, [entry])
+    checked = check_against_staged(mine, products, journal.of_kinds(RECORD_KINDS))
     [good] = checked if recreated else _refuse_deleted(folder, checked)
     return good
+
+
+def _refuse_own_seller(folder: ProfileDir, entries: Iterable[Entry]) -> Iterator[Entry]:
+    """Yield *entries* unchanged. Raises InputError at the end for refs that name the marketplace as
+    another seller: the same row has a ref without it.
+    """
+    marketplace: str | None = None
+    problems: list[Problem] = []
+    for entry in entries:
+        if kind_of(entry.ref).owner_id:
+            if marketplace is None:
+                pin = folder.read_pin()
+                marketplace = pin.id if pin else ""
+            if reason := own_seller_fault(entry.ref, marketplace):
+                problems.append(Problem.of_entry(entry.source, "ref", entry.ref, reason))
+        yield entry
+    if problems:
+        raise InputError("nothing was staged", problems[:1000])
+
+
+def own_seller_fault(ref: Ref, marketplace: str) -> str:
+    """Return the reason why *ref* cannot be written: it names *marketplace* as another seller."""
+    name = kind_of(ref).owner_id
+    owner = ids_of(ref).get(name, "") if name else ""
+    if not owner or owner.casefold() != marketplace.casefold():
+        return ""
+    return f"{name} is the marketplace's own ID; leave it out, as in {_without(ref, name)}"
+
+
+def _without(ref: Ref, name: str) -> Ref:
+    return make_ref(kind_of(ref), {n: value for n, value in ids_of(ref).items() if n != name})
 
 
 def _refuse_deleted(folder: ProfileDir, entries: Iterator[Entry]) -> Iterator[Entry]:

@@ -12,18 +12,19 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ocsync.characters import is_blank
-from ocsync.field_paths import exceeds_depth, flatten, is_below, nest, split_path
+from ocsync.field_paths import exceeds_depth, flatten, is_below, nest, split_path, xp_text
 from ocsync.models import Entry, Fields, Op
 from ocsync.schema import (
     INTEGER_MAX,
     INTEGER_MIN,
     KINDS,
-    XP_MAX_BYTES,
+    XP_LIMIT,
     XP_MAX_DEPTH,
     Field,
     FieldType,
     Kind,
     field_at,
+    ids_of,
     kind_of,
 )
 
@@ -238,9 +239,9 @@ def _faults(entry: Entry) -> Iterator[FieldError]:
         elif reason := value_fault(field._replace(required=False, max=None, min=None), path, value):
             yield FieldError(f"expect.{path}", _abbreviated(value), reason)
     yield from _missing_fields(kind, entry)
-    size = len(msgspec.json.encode({p: v for p, v in entry.fields.items() if p.startswith("xp.")}))
-    if size > XP_MAX_BYTES:
-        yield FieldError("xp", f"{size:,} bytes", f"is more than {XP_MAX_BYTES:,} bytes")
+    size = len(xp_text(entry.fields))
+    if size > XP_LIMIT:
+        yield FieldError("xp", f"{size:,} characters", f"is more than {XP_LIMIT:,} characters")
     if exceeds_depth(nest({**entry.expect, **entry.fields}), XP_MAX_DEPTH):
         yield FieldError("xp", "", f"is nested more than {XP_MAX_DEPTH} levels deep")
 
@@ -306,8 +307,10 @@ def _op_fault(kind: Kind, op: Op) -> str:
 
 
 def _missing_fields(kind: Kind, entry: Entry) -> Iterator[FieldError]:
+    ids = ids_of(entry.ref)
     for path, field in kind.fields.items():
         is_required = field.required if entry.op is Op.PUT else field.required_on_assign
+        is_required = is_required or field.required_with in ids
         if is_required and entry.op in (Op.PUT, Op.ASSIGN) and entry.fields.get(path) is None:
             yield FieldError(path, "", "is required")
 

@@ -11,7 +11,7 @@ in which nothing can be seen; `\N` is null. Columns without a name must be empty
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ from ocsync.schema import (
     FieldType,
     Kind,
     field_at,
+    has_all_ids,
     kind_of,
     make_ref,
 )
@@ -190,7 +191,7 @@ def _parse_header(origin: InputFile, row: Row, kind: Kind | None) -> _Header:
         for index, name in enumerate(names)
         if name and name in names[:index]
     ]
-    for name in ids[: len(ids) - kind.optional_ids] if kind and ids else (() if kind else ("ref",)):
+    for name in kind.needed_ids if kind and ids else (() if kind else ("ref",)):
         if name not in indexes:
             reason = "is missing; or name the kind with --kind" if name == "ref" else "is missing"
             problems.append(origin.problem(row.number, -1, name, "", reason))
@@ -332,19 +333,34 @@ def _ref_from_ids(row: Row, header: _Header, kind: Kind, add_problem: AddProblem
         if _plain_ref(kind.name).fullmatch(ref):  # with all IDs, and nothing around them
             return ref
     given = {name: _stripped(row.cells[index]) for name, index in header.id_indexes.items()}
-    needed = kind.ids[: len(kind.ids) - kind.optional_ids]
+    needed = kind.needed_ids
     valid = True
     for name, text in given.items():
         if not ID_PATTERN.fullmatch(text) and (text or name in needed):
             add_problem(header.id_indexes[name], name, text, ID_RULE if text else "is empty")
             valid = False
-    return make_ref(kind, given) if valid else ""
+    ref = make_ref(kind, given) if valid else ""
+    if ref and not has_all_ids(ref):
+        names = [name for name in given if name not in needed and given[name]]
+        add_problem(-1, ", ".join(names or kind.ids[len(needed) :]), "", _party_fault(kind, names))
+        return ""
+    return ref
+
+
+def _party_fault(kind: Kind, names: Sequence[str]) -> str:
+    """Return the reason why a row of *kind* cannot have just the optional IDs *names*."""
+    sets = [" and ".join(party) or "none of these" for party in kind.parties]
+    have = "do not go together" if len(names) > 1 else "is not enough" if names else "are missing"
+    return f"{have}; {kind.noun_with_article} has {' or '.join(sets)}"
 
 
 @lru_cache
 def _plain_ref(kind_name: str) -> re.Pattern[str]:
-    """Return the pattern of a ref with all the IDs of its kind."""
-    return re.compile("/".join([kind_name, *[ID_PATTERN.pattern] * len(KINDS[kind_name].ids)]))
+    """Return the pattern of a ref with all the IDs of its kind; of none if it never has all."""
+    kind = KINDS[kind_name]
+    if kind.ids[len(kind.needed_ids) :] not in kind.parties:
+        return re.compile("(?!)")
+    return re.compile("/".join([kind_name, *[ID_PATTERN.pattern] * len(kind.ids)]))
 
 
 def _can_hold_id(

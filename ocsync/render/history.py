@@ -11,7 +11,7 @@ from ocsync.render.delivery_proof import count_lines
 from ocsync.render.findings import answered_text, fields_text, finding_lines
 from ocsync.render.resume import outcome_table
 from ocsync.render.status import ending_text
-from ocsync.render.text import Line, columns, count, duration, limited, local_time
+from ocsync.render.text import Line, columns, count, duration, limited, local_time, log_id_text
 from ocsync.store import RunInfo
 
 if TYPE_CHECKING:
@@ -95,5 +95,5 @@ def step_remark(row: StepRow, *, plain: bool = False) -> str:
     if row.sign:
         where, finding = row.place or "verified", fields_text(row.found) or row.said
         parts.append(f"{where}: {row.sign} {finding or 'is not there'}")
-    text = "; ".join(filter(None, parts))
+    text = ("; ".join(filter(None, parts)) + log_id_text(row.log_id)).strip()
     return text if plain else text or row.state

@@ -160,14 +160,14 @@ def csv_table(details: RunDetails) -> str:
     """Return CSV with a row for each step."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("kind", *_FIELDS, "seconds", "verified", "found"))
+    writer.writerow(("kind", *_FIELDS, "seconds", "verified", "found", "log_id"))
     for row in details.steps:
         kind = row.ref.partition("/")[0]
         facts = msgspec.to_builtins(row)
         cells = [facts[name] for name in _FIELDS]
         differing = "; ".join(assignment_text(path, v["found"]) for path, v in row.found.items())
         verified = _SIGN_WORDS.get(row.sign, "")
-        writer.writerow((kind, *cells, f"{row.seconds:g}", verified, differing))
+        writer.writerow((kind, *cells, f"{row.seconds:g}", verified, differing, row.log_id))
     return text.getvalue()
 
 

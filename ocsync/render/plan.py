@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ocsync.engine.resume.drafting import PlanDraft
+from ocsync.field_paths import json_equal
 from ocsync.models import Entry, Op, Step
 from ocsync.pause import Pause, PausePhase, PauseState
 from ocsync.plan import count_by_kind, fed_targets, linked_refs
@@ -17,6 +18,7 @@ from ocsync.render.text import (
     count,
     duration,
     first_few,
+    json_text,
     local_time,
     value_text,
 )
@@ -268,15 +270,21 @@ def difference_lines(steps: Sequence[Step], preflight: Preflight) -> Iterator[Li
             yield "~", f"  {step.ref}  {assignments_text(step)}"
             continue
         changes = [
-            f"{path} {value_text(prepared.before.get(path))} -> {value_text(new)}"
+            _difference_text(path, prepared.before.get(path), new)
             for path, new in prepared.sent.items()
-            if path not in prepared.before or prepared.before[path] != new
+            if path not in prepared.before or not json_equal(prepared.before[path], new)
         ]
         changes = changes or [f"creates {ref} again" for ref in linked_refs(step.ref)]
         yield "+" if prepared.absent else "~", f"  {step.ref}  {', '.join(changes)}".rstrip()
     if differing > _REF_LIMIT:
         yield "", f"  ... and {differing - _REF_LIMIT:,} more"
     yield "=", f"  {count(same, 'ref')} already as staged, {differing:,} would change"
+
+
+def _difference_text(path: str, before: Any, after: Any) -> str:
+    """Return what becomes of a value; in xp as JSON, as only that tells text from other types."""
+    show = json_text if path.startswith("xp.") else value_text
+    return f"{path} {show(before)} -> {show(after)}"
 
 
 def difference_documents(steps: Sequence[Step], preflight: Preflight) -> list[dict[str, Any]]:

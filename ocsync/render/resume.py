@@ -11,7 +11,15 @@ import msgspec
 from ocsync.models import Outcome, State
 from ocsync.render import delivery_proof, verify
 from ocsync.render.findings import finding_lines, sign_counts
-from ocsync.render.text import LINE_LIMIT, Line, columns, count, duration, value_text
+from ocsync.render.text import (
+    LINE_LIMIT,
+    Line,
+    columns,
+    count,
+    duration,
+    log_id_text,
+    value_text,
+)
 from ocsync.store import RunInfo
 
 if TYPE_CHECKING:
@@ -94,8 +102,8 @@ def problem_text(outcome: Outcome) -> str:
             f"found {value_text(v['found'])}"
             for path, v in outcome.values.items()
         ]
-        return f"{outcome.ref}   unknown: {'; '.join(parts)}"
-    return f"{outcome.ref}   {outcome.message or outcome.state.value}"
+        return f"{outcome.ref}   unknown: {'; '.join(parts)}{log_id_text(outcome.log_id)}"
+    return f"{outcome.ref}   {outcome.message or outcome.state.value}{log_id_text(outcome.log_id)}"
 
 
 def _pause_lines(result: ResumeReport) -> Iterator[Line]:

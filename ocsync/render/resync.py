@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ocsync.render.resume import problem_text
 from ocsync.render.text import LINE_LIMIT, Line, columns, count, duration, limited
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def lines(result: ResyncReport) -> Iterator[Line]:
     for line in columns(rows, "<><", gap=3):
         yield "", "  " + line
     if not result.closed:
-        failed = (("!", f"{outcome.ref}   {outcome.message}") for outcome in result.failed)
+        failed = (("!", problem_text(outcome)) for outcome in result.failed)
         yield from limited(failed, len(result.failed))
     for error in result.closed:
         yield "!", error.message

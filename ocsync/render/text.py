@@ -28,6 +28,11 @@ def plural_of(noun: str) -> str:
     return noun + ("es" if noun.endswith(("s", "ch", "x")) else "s")
 
 
+def log_id_text(log_id: str) -> str:
+    """Return the platform's log ID of an answer as the end of a line; empty without one."""
+    return f"   (log ID {log_id})" if log_id else ""
+
+
 def duration(seconds: float) -> str:
     """Return *seconds* in the two largest units, as in `14 min 20 s`; tenths below ten seconds.
 
@@ -59,11 +64,21 @@ def value_text(value: Any) -> str:
     """Return a JSON value as it is typed on the command line: text bare, all else as JSON."""
     if isinstance(value, str) and value and value == value.strip() and "\n" not in value:
         return value
+    return json_text(value)
+
+
+def json_text(value: Any) -> str:
+    """Return a value as JSON, in which text differs from every other type."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def assignment_text(path: str, value: Any, sign: str = "=") -> str:
-    """Return a field with its value, as in `QuantityAvailable=42`."""
+    """Return a field with its value as it is staged, as in `QuantityAvailable=42`.
+
+    In xp a value that is no text has `:=`, as it has on the command line.
+    """
+    if sign == "=" and path.startswith("xp.") and not isinstance(value, str):
+        return f"{path}:={json_text(value)}"
     return f"{path}{sign}{value_text(value)}"
 
 

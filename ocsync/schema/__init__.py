@@ -12,7 +12,8 @@ from ocsync.schema.kinds import KINDS as KINDS
 from ocsync.schema.kinds import RECORD_KINDS as RECORD_KINDS
 from ocsync.schema.kinds import SUMMED_QUANTITY as SUMMED_QUANTITY
 from ocsync.schema.kinds import VARIANT_TRACKING as VARIANT_TRACKING
-from ocsync.schema.kinds import XP_MAX_BYTES as XP_MAX_BYTES
+from ocsync.schema.kinds import XP_KEYS_ADVISED as XP_KEYS_ADVISED
+from ocsync.schema.kinds import XP_LIMIT as XP_LIMIT
 from ocsync.schema.kinds import XP_MAX_DEPTH as XP_MAX_DEPTH
 from ocsync.schema.kinds import Field as Field
 from ocsync.schema.kinds import FieldType as FieldType

@@ -62,7 +62,7 @@ def test_without_a_workspace_it_says_how_to_begin(run: Run) -> None:
 def test_of_a_sound_set_up_every_check_is_made_and_nothing_is_touched(
     ocsync: Run, shop: Shop
 ) -> None:
-    ocsync("stage", "set", "catalog/C", "Active=true")
+    ocsync("stage", "set", "catalog/C", "Description=d")
     before = contents(Path())
     result = ocsync("doctor", "--json")
     assert result.code == 0
@@ -322,6 +322,31 @@ def test_roles_are_looked_at_for_what_is_in_use(ocsync: Run, shop: Shop) -> None
     assert "could not be looked at: needs ProductSyncConfigAdmin" in said(
         ocsync("doctor", "--json"), "targets"
     )[0]["what"]  # fmt: skip
+
+
+def test_full_access_is_not_for_production(ocsync: Run, shop: Shop) -> None:
+    assert said(ocsync("doctor", "--json"), "roles") == []
+    shown = ocsync("doctor", "--verbose").out
+    assert "FullAccess, which a production marketplace should not give" in shown
+    edit(PROFILE, 'client_id = "emulator"', 'client_id = "emulator"\nproduction = true')
+    result = ocsync("doctor", "--json")
+    [found] = said(result, "roles")
+    assert (result.code, found["level"]) == (0, "note")
+    assert "FullAccess on a production marketplace" in found["what"]
+
+
+def test_limits_of_what_is_staged_are_told(ocsync: Run, shop: Shop) -> None:
+    assert said(ocsync("doctor", "--json"), "limits") == []
+    ocsync("stage", "set", "catalog/C", "Active=false", f"xp.a={'ä' * 5000}")
+    found = said(ocsync("doctor", "--json"), "limits")
+    assert [one["level"] for one in found] == ["note", "note"]
+    texts = " ".join(one["what"] for one in found)
+    assert "more than 8,000 bytes of xp" in texts
+    assert "only after an index rebuild in the Portal" in texts
+    ocsync("stage", "set", "category/C/A", "ParentID=B")
+    ocsync("stage", "set", "category/C/B", "ParentID=A")
+    [cycle] = said(ocsync("doctor", "--json"), "limits")
+    assert (cycle["level"], "wait for each other" in cycle["what"]) == ("wrong", True)
 
 
 def test_a_sign_in_that_can_pause_nothing_is_wrong(ocsync: Run, shop: Shop) -> None:

@@ -47,7 +47,9 @@ def entries(draw: st.DrawFn) -> Entry:
     """An edit that could be staged, of any kind."""
     kind = KINDS[draw(st.sampled_from(list(KINDS)))]
     op = draw(st.sampled_from(kind.ops))
-    ref = make_ref(kind, dict.fromkeys(kind.ids, draw(st.sampled_from(["A", "007", "-1"]))))
+    party = draw(st.sampled_from(kind.parties))
+    names = (*kind.needed_ids, *party)
+    ref = make_ref(kind, dict.fromkeys(names, draw(st.sampled_from(["A", "007", "-1"]))))
 
     def some(*, writes: bool) -> dict[str, Any]:
         rows = {p: f for p, f in kind.fields.items() if p != "xp" and not (
@@ -65,6 +67,7 @@ def entries(draw: st.DrawFn) -> Entry:
     fields = some(writes=True)
     for path, field in kind.fields.items():
         due = field.required_on_assign if kind.assignment else field.required and op is Op.PUT
+        due = due or field.required_with in party
         if due and fields.get(path) is None:
             fields[path] = draw(value(field, null=False))
     return Entry(op=op, ref=ref, fields=fields, expect=some(writes=False),

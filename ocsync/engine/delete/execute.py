@@ -162,22 +162,32 @@ class _Deletes:
         await self._recorder.intend(intent)
         try:
             reply = await self._session.api.delete(step.path)
-            return end(State.DONE, status=reply.status, cascaded=row.dependents.kept())
+            return end(
+                State.DONE,
+                status=reply.status,
+                cascaded=row.dependents.kept(),
+                log_id=reply.log_id,
+            )
         except NotFound as error:
             detail = " any more" if row.document is not None else ""
             return end(State.UNCHANGED, status=error.status, message=f"was not there{detail}")
         except LostAnswer as lost:
-            return await _outcome_by_reading(self._session, step, lost.message)
+            return await _outcome_by_reading(self._session, step, lost)
         except (TryLater, SignInError):
             raise
         except ApiError as refused:
-            answer = {"status": refused.status, "code": refused.code, "message": refused.message}
-            return end(State.FAILED, **answer)
+            return end(
+                State.FAILED,
+                status=refused.status,
+                code=refused.code,
+                message=refused.message,
+                log_id=refused.log_id,
+            )
 
 
-async def _outcome_by_reading(session: Session, step: Step, reason: str) -> Outcome:
+async def _outcome_by_reading(session: Session, step: Step, lost: LostAnswer) -> Outcome:
     """Read the entity and return the outcome of a delete whose answer was lost."""
-    end = partial(outcome_now, session, step)
+    reason, end = lost.message, partial(outcome_now, session, step, log_id=lost.log_id)
     async for _, current in read_current(session.api, [step.ref]):
         if isinstance(current, ApiError):
             return end(State.UNKNOWN, message=f"{reason}; {current.message}")
@@ -198,7 +208,8 @@ async def close_crashed_run(session: Session) -> None:
     with run:
         steps = {step.number: step for step in run.steps()}
         for number in load_progress(run).dangling:
-            run.record([await _outcome_by_reading(session, steps[number], "cut off in the middle")])
+            cut_off = LostAnswer("cut off in the middle")
+            run.record([await _outcome_by_reading(session, steps[number], cut_off)])
         report = _close(session, run, interrupted=ExitCode.INTERRUPTED)
     done = sum(report.run.counts.get(state.value, 0) for state in State if state.succeeded)
     text = f"run {run.id} of deletes was not finished: {done:,} of {report.run.steps:,} are gone"

@@ -60,6 +60,7 @@ LOCAL: tuple[Check, ...] = (
     Check("copies", workspace.copies, _L),
     Check("restore", leftovers.restore, _L),
     Check("extras", profile.extras, _L),
+    Check("limits", leftovers.limits, _L),
     Check("others", leftovers.others, _F),
 )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+from ocsync.consolidate import consolidate
 from ocsync.engine.doctor.check import (
     CheckResult,
     Repair,
@@ -17,7 +18,9 @@ from ocsync.engine.doctor.check import (
     warning,
 )
 from ocsync.engine.run_log import load_progress
-from ocsync.errors import Damaged, OcsyncError
+from ocsync.errors import Damaged, OcsyncError, PlanCycle
+from ocsync.plan import build
+from ocsync.risks import LIMITS, find_risks
 from ocsync.store import ProfileDir, Run, integrity
 from ocsync.store.lock import read_holder
 from ocsync.store.profiles import environment_of
@@ -230,6 +233,20 @@ def _pending(folder: ProfileDir) -> Iterator[tuple[str, datetime | None]]:
     if staged.entries:
         since = datetime.fromisoformat(staged.since) if staged.since else None
         yield f"{staged.entries:,} staged entries", since
+
+
+def limits(setup: Setup) -> Iterator[CheckResult]:
+    """Check the staged edits against limits of the platform that staging lets pass."""
+    try:
+        steps = build(consolidate(setup.entries)).steps
+    except PlanCycle as error:
+        yield of_error(error, "no plan can be made of the staged edits")
+        return
+    found = [risk for risk in find_risks(steps) if risk.code in LIMITS]
+    for risk in found:
+        yield warning(f"staged: {risk.text}", risk.advice, f"ocsync stage show {risk.refs[0]}")
+    if not found:
+        yield passed("nothing staged is near a documented limit")
 
 
 def others(setup: Setup) -> Iterator[CheckResult]:

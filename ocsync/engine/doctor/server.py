@@ -125,7 +125,14 @@ async def roles(context: ServerContext) -> AsyncIterator[CheckResult]:
     """Check that everything in use can be read and written."""
     held_roles = set(context.identity.roles)
     if "FullAccess" in held_roles:
-        yield passed("FullAccess")
+        if context.setup.profile.guarded:
+            yield warning(
+                "FullAccess on a production marketplace",
+                "OrderCloud says never to use it there: one mistake can change everything",
+                "give the API client only the roles it needs (ocsync help ordercloud, section 1.3)",
+            )
+        else:
+            yield passed("FullAccess, which a production marketplace should not give")
         return
     all_passed = True
     for name, reason in context.use.kinds.items():

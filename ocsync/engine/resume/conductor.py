@@ -22,8 +22,9 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import aclosing
 
-from ocsync.client import Identity
+from ocsync.client import Identity, read_current
 from ocsync.consolidate import consolidate
+from ocsync.diff import resolve_values, values_before
 from ocsync.engine.pause.pausing import (
     ConfigReading,
     claim_if_confirmed,
@@ -61,9 +62,11 @@ from ocsync.engine.session import (
     confirm_production,
     sign_in,
 )
+from ocsync.engine.staging import own_seller_fault
 from ocsync.errors import (
     Conflict,
     ExitCode,
+    InputError,
     PausedByOther,
     Refused,
     StalePlan,
@@ -72,10 +75,18 @@ from ocsync.errors import (
 )
 from ocsync.events import NoticeLevel, Planned
 from ocsync.late_order import order_by_values
-from ocsync.models import Intent, Outcome, State, Step
+from ocsync.models import Fields, Intent, Op, Outcome, State, Step
 from ocsync.pause import PauseState
 from ocsync.plan import build, fed_targets
-from ocsync.risks import OWN_USER, ZERO_STOCK, find_risks, own_user_risk
+from ocsync.risks import (
+    GUARDED,
+    XP_TYPE,
+    Risk,
+    find_risks,
+    own_user_risk,
+    writes_indexed_xp,
+    xp_type_risk,
+)
 from ocsync.schema import TARGETS, Target, ref_key
 from ocsync.store import Run
 from ocsync.store.number_ranges import NumberRanges, to_ranges
@@ -160,6 +171,7 @@ async def _start_run(
         return await close_without_run(session, options)
     _check_sent_before(session, drafted, options)
     _check_limits(steps, options, identity)
+    await _check_xp_types(session, steps, options)
     confirm_production(session)
     targets = _targets_of(session, steps, options)
     reading = await _check_pauses(session, targets, options, reading)
@@ -297,7 +309,12 @@ def _ask_to_resend(session: Session, text: str, question: str, hint: str) -> Non
 
 
 def _check_limits(steps: Sequence[Step], options: ResumeOptions, identity: Identity) -> None:
-    """Raise Refused for a plan that is larger or riskier than the operator allows."""
+    """Raise Refused for a plan that is larger or riskier than the operator allows, InputError for
+    one that names the marketplace as another seller.
+    """
+    own = (own_seller_fault(step.ref, identity.marketplace) for step in steps)
+    if fault := next(filter(None, own), ""):  # staged before the first sign-in
+        raise InputError(f"nothing was sent: {fault}", hint="ocsync stage drop REF")
     limit = options.max_changes
     if limit is not None and len(steps) > limit:
         text = f"the plan has {len(steps):,} requests; --max-changes is {limit:,}"
@@ -307,9 +324,33 @@ def _check_limits(steps: Sequence[Step], options: ResumeOptions, identity: Ident
         *find_risks(steps),
     ]
     for risk in plan_risks:
-        if risk and risk.code in (OWN_USER, ZERO_STOCK) and risk.code not in options.allowed:
-            hint = f"ocsync plan; --allow-risky {risk.code} if you mean it"
-            raise Refused(f"{risk.text}, such as {risk.refs[0]}", hint=hint)
+        _refuse_unless_allowed(risk, options)
+
+
+def _refuse_unless_allowed(risk: Risk | None, options: ResumeOptions) -> None:
+    """Raise Refused for a guarded *risk* that the operator did not allow."""
+    if risk and risk.code in GUARDED and risk.code not in options.allowed:
+        hint = f"ocsync plan --diff; --allow-risky {risk.code} if you mean it"
+        raise Refused(f"{risk.text}, such as {risk.refs[0]}", hint=hint)
+
+
+async def _check_xp_types(session: Session, steps: Sequence[Step], options: ResumeOptions) -> None:
+    """Raise Refused when *steps* change the type of an indexed xp value and that is not allowed."""
+    first: dict[str, Step] = {}
+    for step in steps:
+        first.setdefault(ref_key(step.ref), step)
+    written = {key: step for key, step in first.items() if writes_indexed_xp(step)}
+    changing = {key: s for key, s in written.items() if s.change.op is Op.SET or s.change.replace}
+    if XP_TYPE in options.allowed or not changing:
+        return
+    values: dict[int, tuple[Fields, Fields]] = {}
+    refs = [step.ref for step in changing.values()]
+    async for ref, found in read_current(session.api, refs, accept=lambda *_: True):
+        if isinstance(found, dict):
+            step = changing[ref_key(ref)]
+            sent = resolve_values(step.change, found)
+            values[step.number] = values_before(sent, found), sent
+    _refuse_unless_allowed(xp_type_risk(changing.values(), values), options)
 
 
 def _targets_of(session: Session, steps: Iterable[Step], options: ResumeOptions) -> list[Target]:

@@ -182,14 +182,14 @@ class _Sender:
                 raise
             return self._failed(step, error)
         self._lost = 0
-        return outcome_now(self._session, step, State.DONE, status=reply.status)
+        facts = {"status": reply.status, "log_id": reply.log_id}
+        return outcome_now(self._session, step, State.DONE, **facts)
 
     def _failed(self, step: Step, error: OcsyncError) -> Outcome:
         status, code = (error.status, error.code) if isinstance(error, ApiError) else (0, "")
         text = error.message.removesuffix(f" (POST {step.path})")
-        return outcome_now(
-            self._session, step, State.FAILED, status=status, code=code, message=text
-        )
+        facts = {"status": status, "code": code, "message": text, "log_id": error.log_id}
+        return outcome_now(self._session, step, State.FAILED, **facts)
 
 
 def _body(target: Target, ref: Ref) -> dict[str, str]:

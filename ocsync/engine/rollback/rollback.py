@@ -222,8 +222,8 @@ async def _reversals_of_resume(
 
 
 async def _without_gone(session: Session, reversals: Sequence[Reversal]) -> list[Reversal]:
-    """Return *reversals* without what was created beside a ref and is gone, as that ref is."""
-    beside = [ref for r in reversals if r.ref not in r.created for ref in r.created]
+    """Return *reversals* without what may have been created beside a ref and does not exist."""
+    beside = [ref for r in reversals for ref in r.created if ref != r.ref]
     gone = {ref async for ref, found in read_current(session.api, beside) if found is None}
     return [
         msgspec.structs.replace(r, created=tuple(ref for ref in r.created if ref not in gone))
