@@ -6,9 +6,9 @@ A document is the nested JSON that the server answered; None for an entity that 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
+from ocsync.dates import instant, rfc3339
 from ocsync.field_paths import (
     MISSING,
     flatten,
@@ -32,11 +32,12 @@ def resolve_values(change: Change, current: Document | None) -> Fields:
     Sums are added to *current*, `xp.a.b` becomes a complete `xp.a`: PATCH below the top level of xp
     is not documented; a complete top-level value comes out the same whether the platform replaces
     or merges (guide/ordercloud.md 7). An assignment carries all its fields, null where none was
-    staged, as the effect of leaving one out is not known either.
+    staged, as the effect of leaving one out is not known either. Dates are RFC 3339.
     """
-    fields = dict(change.fields)
+    kind = kind_of(change.ref)
+    fields = {path: _as_sent(kind, path, value) for path, value in change.fields.items()}
     if change.op is Op.ASSIGN:
-        writable = (n for n, f in kind_of(change.ref).fields.items() if not f.read_only)
+        writable = (n for n, f in kind.fields.items() if not f.read_only)
         return {name: fields.get(name) for name in writable}
     base = current or {}
     for path, amount in change.adjust.items():
@@ -45,6 +46,12 @@ def resolve_values(change: Change, current: Document | None) -> Fields:
     if change.op is Op.SET:
         return _complete_xp(fields, base)
     return fields
+
+
+def _as_sent(kind: Kind, path: str, value: Any) -> Any:
+    field = kind.fields.get(path)
+    is_date = field is not None and field.type is FieldType.DATE and isinstance(value, str)
+    return rfc3339(value) if is_date else value
 
 
 def _complete_xp(fields: Fields, current: Document) -> Fields:
@@ -255,16 +262,8 @@ def _same_value(ref: Ref, path: str, one: Any, other: Any) -> bool:
         return True
     field = field_at(kind_of(ref), path)
     if field and field.type is FieldType.DATE and isinstance(one, str) and isinstance(other, str):
-        return _parse_instant(one) == _parse_instant(other)
+        return instant(one) == instant(other)
     return False
-
-
-def _parse_instant(text: str) -> datetime | str:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def unmet_expectations(

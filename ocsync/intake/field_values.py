@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
 
 from ocsync.characters import is_blank
+from ocsync.dates import is_date
 from ocsync.field_paths import exceeds_depth, flatten, is_below, nest, split_path
 from ocsync.models import Entry, Fields, Op
 from ocsync.schema import (
@@ -111,6 +111,8 @@ def value_fault(field: Field, path: str, value: Any) -> str:
     if field.required and isinstance(value, str) and is_blank(value):
         return f"cannot be {'blank' if value else 'empty'}, it is required"
     if not _TYPE_CHECKS[field.type](value):
+        if field.type is FieldType.DATE:
+            return "is not a date such as 2027-01-31 or 2027-01-31T08:30:00Z"
         return f"is not a {field.type.value}".replace("a object", "an object").replace(
             "a true or false", "true or false"
         )
@@ -125,10 +127,7 @@ def value_fault(field: Field, path: str, value: Any) -> str:
 
 
 def _is_date(value: Any) -> bool:
-    try:
-        return isinstance(value, str) and bool(datetime.fromisoformat(value))
-    except ValueError:
-        return False
+    return isinstance(value, str) and is_date(value)
 
 
 def _is_number(value: Any) -> bool:
