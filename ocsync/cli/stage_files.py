@@ -103,7 +103,7 @@ def register(group: typer.Typer) -> None:
         from ocsync.intake import read_file
         from ocsync.intake.column_report import ColumnReport
         from ocsync.intake.reader import FORMATS
-        from ocsync.render.stage import repeat_note, repeat_question
+        from ocsync.render.stage import contradiction_note, repeat_note, repeat_question
         from ocsync.store.timestamps import utc_now
 
         if form and form not in FORMATS:
@@ -126,6 +126,8 @@ def register(group: typer.Typer) -> None:
                     _show_dry_run(ctx, file, new, journal, report)
                 else:
                     journal.add_segment(stamp_entries(new), content.digest)
+            if text := contradiction_note(_source_name(file), content.contradictions):
+                ctx.warn_once(text)
             return content
 
         def note(repeat: RepeatedImport) -> None:

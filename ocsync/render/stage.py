@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ocsync.engine.resume.drafting import PlanDraft
     from ocsync.engine.staging import RepeatedImport
     from ocsync.intake.column_report import Column, ColumnReport
+    from ocsync.intake.contradictions import Contradictions
     from ocsync.models import Entry
 
 _NAME_WIDTH = 26
@@ -34,6 +35,18 @@ def repeat_note(source: str, repeat: RepeatedImport, now: datetime) -> str:
         verb = "counts" if repeat.adjusts == 1 else "count"
         effect = f"{count(repeat.adjusts, 'adjustment')} {verb} twice"
     return f"{_staged_earlier(source, repeat, now)}; {effect}"
+
+
+def contradiction_note(source: str, contradictions: Contradictions) -> str:
+    """Return the note on refs that *source* gives different values for one field; "" for none."""
+    number, examples = contradictions.count, contradictions.examples
+    if not number:
+        return ""
+    listed = ", ".join(f"{e.ref} {e.path} (lines {e.first} and {e.second})" for e in examples)
+    more = f" and {number - len(examples):,} more" if number > len(examples) else ""
+    verb = "stands" if number == 1 else "stand"
+    text = f"{count(number, 'ref')} {verb} there more than once with different values"
+    return f"{source}: {text}; the last line counts: {listed}{more}"
 
 
 def repeat_question(source: str, repeat: RepeatedImport, now: datetime) -> str:
