@@ -282,16 +282,36 @@ def _whole_xp_fault(kind: Kind, op: Op, value: Any) -> str:
     return f"cannot be emptied by {op.value}, which keeps the keys that it does not name; {remedy}"
 
 
+def similar_name(name: str, known: Sequence[str]) -> str:
+    """Return the one of the *known* names that *name* is nearly, or "".
+
+    Nearly the same are names that differ in case, blanks and signs alone; then one that contains
+    the other; then those with a few other letters.
+    """
+    from difflib import get_close_matches
+
+    key = _name_key(name)
+    keys = {_name_key(other): other for other in reversed(known)}  # the first of two stays
+    part = next((other for folded, other in keys.items() if len(key) > 3 and key in folded), "")
+    close = get_close_matches(key, keys, 1, 0.8)
+    return keys.get(key) or part or (keys[close[0]] if close else "")
+
+
+def _name_key(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).casefold()
+
+
+def suggestion(name: str, known: Sequence[str]) -> str:
+    """Return "; did you mean NAME?" for the one of *known* that *name* is nearly, or ""."""
+    prefix, _, key = name.partition(".")
+    similar = similar_name(name, known)
+    if not similar and key and prefix.strip().casefold() == "xp":
+        similar = f"xp.{key}"
+    return f"; did you mean {similar}?" if similar else ""
+
+
 def _unknown_field(kind: Kind, path: str) -> str:
-    folded = path.casefold()
-    similar = [
-        name for name in kind.fields if name.casefold() == folded or folded in name.casefold()
-    ]
-    hint = (
-        f"; did you mean {similar[0]}?"
-        if similar
-        else f"; {kind.name} has {', '.join(kind.fields)}"
-    )
+    hint = suggestion(path, [*kind.fields]) or f"; {kind.name} has {', '.join(kind.fields)}"
     return f"is not a field of {kind.name}{hint}"
 
 

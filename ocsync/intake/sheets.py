@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ocsync.characters import is_blank
-from ocsync.errors import ConfigError, InputError, UsageError
+from ocsync.errors import ConfigError, InputError, UsageError, column_letters
 from ocsync.intake.record import InputFile, Row
 from ocsync.intake.sheet_scan import SheetScan, is_archive, scan_sheet
 from ocsync.intake.table import ERROR_FAULT, ERROR_TEXTS
@@ -20,6 +20,8 @@ from ocsync.intake.table import ERROR_FAULT, ERROR_TEXTS
 if TYPE_CHECKING:
     from python_calamine import CalamineWorkbook, SheetMetadata
 
+_EXAMPLES = 5
+"""Most rows or columns that a note names."""
 MAX_CELLS = 50_000_000
 """Most cells of the rectangle that a sheet's values span; all of them are held in memory."""
 _FORMULA_FAULT = "is a formula never worked out: open the file and save it"
@@ -45,12 +47,17 @@ def read_rows(
         if not is_archive(data):
             note(
                 f"{label}: in this format a cell with an error cannot be told from an empty one, "
-                "which leaves its field alone; save it as .xlsx to be sure"
+                "which leaves its field alone, and hidden rows and columns are not noticed; save "
+                "it as .xlsx to be sure"
             )
+        for text in _hidden_notes(scan):
+            note(f"{label} {name}: {text}")
         sheet = book.get_sheet_by_name(name)
         top, left = sheet.start or (0, 0)
         table = sheet.to_python()
         merged = _merged_cells(table, top, left, sheet.merged_cell_ranges or ())
+        for place in _blanks_beside(table, top, left):
+            note(f"{label} {name}!{place} holds only blanks, beside the table: passed over")
     except calamine.PasswordError as error:
         raise InputError(f"{label} is protected by a password; save it without one") from error
     except calamine.CalamineError as error:
@@ -118,6 +125,32 @@ def _merged_cells(
         and 0 <= column - left < len(table[row - top])
         and not is_blank(_cell_text(table[row - top][column - left]))
     }
+
+
+def _hidden_notes(scan: SheetScan) -> Iterator[str]:
+    """Yield what is to be said of rows and columns that are read although nobody sees them."""
+    rows = [f"{row + 1}" for row in scan.hidden_rows]
+    columns = [column_letters(column + 1) for column in scan.hidden_columns]
+    for noun, names in (("row", rows), ("column", columns)):
+        if names:
+            listed = ", ".join(names[:_EXAMPLES]) + ", ..." * (len(names) > _EXAMPLES)
+            verb = "is" if len(names) == 1 else "are"
+            nouns = noun if len(names) == 1 else f"{noun}s"
+            yield f"{len(names):,} hidden {nouns} ({listed}) {verb} read too"
+
+
+def _blanks_beside(table: list[list[Any]], top: int, left: int) -> Iterator[str]:
+    """Yield the cell that makes the sheet wider than its header, if it holds only blanks."""
+    header = next((row for row in table if not all(is_blank(_cell_text(v)) for v in row)), [])
+    width = len(header)
+    while width and is_blank(_cell_text(header[width - 1])):
+        width -= 1
+    for number, row in enumerate(table) if width < len(header) else ():
+        for column in range(width, len(row)):
+            text = _cell_text(row[column])
+            if text and is_blank(text):
+                yield f"{column_letters(left + column + 1)}{top + number + 1}"
+                return
 
 
 def _height(book: CalamineWorkbook, name: str) -> int:

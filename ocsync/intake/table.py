@@ -11,15 +11,22 @@ in which nothing can be seen; `\N` is null. Columns without a name must be empty
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ocsync.characters import is_blank
 from ocsync.errors import InputError, Problem, UsageError
 from ocsync.field_paths import split_path
-from ocsync.intake.field_values import expand_models, read_json, read_text, reader_of
-from ocsync.intake.record import InputFile, ParsedLine, Row, known_ref
+from ocsync.intake.field_values import (
+    expand_models,
+    read_json,
+    read_text,
+    reader_of,
+    similar_name,
+    suggestion,
+)
+from ocsync.intake.record import InputFile, Oddity, ParsedLine, Row, known_ref
 from ocsync.models import Entry, Fields, Op, Ref
 from ocsync.schema import (
     ID_PATTERN,
@@ -41,8 +48,13 @@ ERROR_FAULT = "is a spreadsheet's error, not a value"
 _RESERVED = ("ref", "op", "replace")
 _NUMBER_DIGITS = 15
 """Significant digits that a spreadsheet keeps of a number; it replaces later ones by zeros."""
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")
+_OWN_ID = "ID"
+"""The API's name for the last ID of every entity."""
+_ID_NAMES = frozenset(name for kind in KINDS.values() for name in kind.ids)
 AddProblem = Callable[[int, str, str, str], None]
 """Function that records a problem: cell index (-1 for the row), field, value, reason."""
+_NewOddCells = dict[tuple[Oddity, str], str]
 
 
 class _Column(NamedTuple):
@@ -105,16 +117,26 @@ def kind_named(name: str) -> Kind:
     return KINDS[name]
 
 
-def read_lines(origin: InputFile, rows: Iterator[Row], kind_name: str) -> Iterator[ParsedLine]:
+def read_lines(
+    origin: InputFile, rows: Iterator[Row], kind_name: str, note: Callable[[str], None]
+) -> Iterator[ParsedLine]:
     """Yield a parsed line for each row.
 
-    Raises InputError when the header is wrong, also at the first value in a column without a name.
+    Without *kind_name* and without a `ref` column the kind is the one that the ID columns name, and
+    *note* receives it. Raises InputError when the header is wrong, also at the first value in a
+    column without a name.
     """
     kind = kind_named(kind_name) if kind_name else None
     first = next(rows, None)
     if first is None:
         subject = f"sheet {origin.sheet}" if origin.sheet else "the file"
         raise InputError(f"{origin.label}: {subject} is empty; a header row is expected")
+    names = [_header_name(cell) for cell in first.cells]
+    if not kind and "ref" not in names and (fitting := kinds_of_columns(names)):
+        kind = fitting[0] if len(fitting) == 1 else None
+        if kind:
+            ids = " and ".join(name for name in kind.ids if name in names)
+            note(f"{origin.place}: read as kind {kind.name}, by its columns {ids}")
     header = _parse_header(origin, first, kind)
     numbers, plain_entry = header.column_numbers, _plain_reader(origin, header, kind)
     for row in rows:
@@ -134,6 +156,7 @@ def _plain_reader(
     """
     is_plain = not (header.unnamed or header.op_index >= 0 or header.replace_index >= 0)
     width, ref_index, prefix = len(header.names), header.ref_index, origin.source_prefix
+    decimal_comma = origin.decimal_comma
     ids = header.id_indexes
     positions = [ids[name] for name in kind.ids] if kind and len(ids) == len(kind.ids) else []
     is_whole = _plain_ref(kind.name).fullmatch if kind and positions else None
@@ -165,6 +188,8 @@ def _plain_reader(
                 values = expect if is_expectation else fields
                 if not "!" <= text[0] <= "~" or type(value) is dict or path in values:
                     return None
+                if decimal_comma and _has_thousands(text, value):
+                    return None
                 values[path] = value
         except (ValueError, UsageError):
             return None
@@ -176,8 +201,26 @@ def _plain_reader(
     return read
 
 
+def kinds_of_columns(names: Iterable[str]) -> list[Kind]:
+    """Return the kinds whose rows columns of these *names* can identify; `ID` names none.
+
+    All columns that are named as some kind's ID are an ID, or a field, of each of them.
+    """
+    given = set(names)
+    id_names = given & _ID_NAMES
+    return [
+        kind
+        for kind in KINDS.values()
+        if given.issuperset(kind.ids[: len(kind.ids) - kind.optional_ids])
+        and all(name in kind.ids or name in kind.fields for name in id_names)
+    ]
+
+
 def _parse_header(origin: InputFile, row: Row, kind: Kind | None) -> _Header:
     names = [_header_name(cell) for cell in row.cells]
+    own_id = kind.ids[-1] if kind and not kind.assignment and "ref" not in names else ""
+    if own_id and own_id not in names:
+        names = [own_id if name == _OWN_ID else name for name in names]
     indexes = {name: index for index, name in enumerate(names)}
     ids = kind.ids if kind and "ref" not in indexes else ()
     columns = tuple(
@@ -192,15 +235,18 @@ def _parse_header(origin: InputFile, row: Row, kind: Kind | None) -> _Header:
     ]
     for name in ids[: len(ids) - kind.optional_ids] if kind and ids else (() if kind else ("ref",)):
         if name not in indexes:
-            reason = "is missing; or name the kind with --kind" if name == "ref" else "is missing"
+            reason = _missing_ref(names) if name == "ref" else "is missing"
             problems.append(origin.problem(row.number, -1, name, "", reason))
     first_indexes: dict[str, int] = {}
     for column in columns:
         index, name, reason = column.position, names[column.position], ""
         if first_indexes.setdefault(column.key, index) != index and name not in names[:index]:
             reason = f"stands twice, as {names[first_indexes[column.key]]} and as {name}"
+        elif own_id and column.key == _OWN_ID:
+            reason = f"is {own_id}, which has a column of its own"
         elif kind and field_at(kind, column.path) is None and column.path not in kind.models:
-            reason = f"is not a field of {kind.name}"
+            known = ["ref", *ids, *(n for n, f in kind.fields.items() if not f.write_only), "op"]
+            reason = f"is not a field of {kind.name}{suggestion(column.path, known)}"
         if reason:
             problems.append(origin.problem(row.number, index, name, column.path, reason))
     if problems:
@@ -219,6 +265,20 @@ def _parse_header(origin: InputFile, row: Row, kind: Kind | None) -> _Header:
         },
         {},
     )
+
+
+def _missing_ref(names: Sequence[str]) -> str:
+    """Return the reason why rows with columns of these *names* cannot be told apart."""
+    fitting = kinds_of_columns(names)
+    if fitting:
+        kinds = " or ".join(kind.name for kind in fitting)
+        return f"is missing, and the ID columns fit more than one kind: --kind {kinds}"
+    if _OWN_ID in names:
+        return "is missing, and ID does not tell the kind: name it with --kind"
+    similar = [s for name in names if (s := similar_name(name, ("ref", *sorted(_ID_NAMES))))]
+    if similar and not {*similar} & {*names}:
+        return f"is missing; did you mean {similar[0]}? Or name the kind with --kind"
+    return "is missing; or name the kind with --kind"
 
 
 def _indexes_by_key(
@@ -263,14 +323,16 @@ def _parse_row(origin: InputFile, row: Row, header: _Header, kind: Kind | None) 
         raise InputError("the header is wrong; nothing was staged", problems)
     for index, reason in row.cell_faults.items():
         add_problem(index, header.names[index], cells[index], reason)
-    non_text: dict[str, str] = {}
+    odd: _NewOddCells = {}
     op = _parse_op(row, header, add_problem) if header.op_index >= 0 else ""
     replace = header.replace_index >= 0 and _parse_replace(row, header, add_problem)
-    ref = _parse_ref(row, header, kind, non_text, add_problem)
+    ref = _parse_ref(row, header, kind, odd, add_problem)
     if not ref or op is None:
         return ParsedLine(number, None, problems, header.column_numbers)
     row_kind = kind if kind and header.ref_index < 0 else kind_of(ref)
-    fields, expect = _parse_fields(row, header, row_kind, non_text, add_problem)
+    fields, expect = _parse_fields(
+        row, header, row_kind, odd, add_problem, decimal_comma=origin.decimal_comma
+    )
     entry = Entry(
         op=Op(op) if op else Op.ASSIGN if row_kind.assignment else Op.SET,
         ref=ref,
@@ -279,7 +341,7 @@ def _parse_row(origin: InputFile, row: Row, header: _Header, kind: Kind | None) 
         replace=replace,
         source=origin.source(number),
     )
-    return ParsedLine(number, entry, problems, header.column_numbers, non_text)
+    return ParsedLine(number, entry, problems, header.column_numbers, odd)
 
 
 def _parse_op(row: Row, header: _Header, add_problem: AddProblem) -> str | None:
@@ -301,14 +363,13 @@ def _parse_replace(row: Row, header: _Header, add_problem: AddProblem) -> bool:
 
 
 def _parse_ref(
-    row: Row, header: _Header, kind: Kind | None, non_text: dict[str, str], add_problem: AddProblem
+    row: Row, header: _Header, kind: Kind | None, odd: _NewOddCells, add_problem: AddProblem
 ) -> Ref:
     """Return the row's ref, or "" after adding the problem that it has none."""
     id_indexes = header.id_indexes if kind and header.ref_index < 0 else {"ref": header.ref_index}
     if row.cell_types or row.cell_faults:
         usable = [
-            _can_hold_id(row, name, index, non_text, add_problem)
-            for name, index in id_indexes.items()
+            _can_hold_id(row, name, index, odd, add_problem) for name, index in id_indexes.items()
         ]
         if not all(usable):
             return ""
@@ -348,7 +409,7 @@ def _plain_ref(kind_name: str) -> re.Pattern[str]:
 
 
 def _can_hold_id(
-    row: Row, name: str, index: int, non_text: dict[str, str], add_problem: AddProblem
+    row: Row, name: str, index: int, odd: _NewOddCells, add_problem: AddProblem
 ) -> bool:
     """Return whether a spreadsheet's cell can hold an ID: text, or a number that lost no digits."""
     cell_type, text = row.cell_types.get(index, ""), row.cells[index]
@@ -359,7 +420,7 @@ def _can_hold_id(
             f"is a number that has lost its digits after the {_NUMBER_DIGITS}th: format as text"
         )
     elif cell_type == "number":
-        non_text[name] = text
+        odd[Oddity.NOT_TEXT, name] = text
         return True
     elif cell_type:
         reason = f"is a {cell_type}, not text: format the column as text"
@@ -370,7 +431,13 @@ def _can_hold_id(
 
 
 def _parse_fields(
-    row: Row, header: _Header, kind: Kind, non_text: dict[str, str], add_problem: AddProblem
+    row: Row,
+    header: _Header,
+    kind: Kind,
+    odd: _NewOddCells,
+    add_problem: AddProblem,
+    *,
+    decimal_comma: bool,
 ) -> tuple[Fields, Fields]:
     """Return the row's fields and its expected fields."""
     fields: Fields = {}
@@ -392,8 +459,15 @@ def _parse_fields(
                 add_problem(position, name, text, "is given twice")
             values[name] = member
         if takes_text and position in cell_types:
-            non_text[key] = text
+            odd[Oddity.NOT_TEXT, key] = text
+        if decimal_comma and _has_thousands(text, value):
+            odd[Oddity.THOUSANDS, key] = text.strip()
     return fields, expect
+
+
+def _has_thousands(text: str, value: Any) -> bool:
+    """Return whether the point in a number's *text* may have been meant to mark thousands."""
+    return type(value) in (int, float) and bool(_THOUSANDS.fullmatch(text.strip()))
 
 
 def _resolve(kind: Kind, column: _Column) -> _Cell:
