@@ -77,7 +77,7 @@ def diff(ref: Ref, wanted: Fields, found: Document | None) -> dict[str, dict[str
     differences = {}
     for path, value in wanted.items():
         actual = value_at(found, path)
-        if not _same_value(ref, path, value, actual):
+        if not same_value(ref, path, value, actual):
             actual = None if actual is MISSING else actual
             differences[path] = {"wanted": value, "found": actual}
     return differences
@@ -99,7 +99,7 @@ def diff_as_written(
     def is_own(path: str, wanted: Any, actual: Any) -> bool:
         if path in named and isinstance(wanted, str) and isinstance(actual, str):
             return wanted.casefold() == actual.casefold()
-        filled = is_blank(actual) or _same_value(ref, path, actual, default_of(ref, path))
+        filled = is_blank(actual) or same_value(ref, path, actual, default_of(ref, path))
         return wanted is None and (filled or inherits or path in brought)
 
     differences = diff(ref, written, found).items()
@@ -123,7 +123,7 @@ def is_unchanged(change: Change, sent: Fields, current: Document | None) -> bool
         if left_out and not (field.read_only or field.write_only or field.create_only):
             found = value_at(current, path)
             empty = found == {} and field.type is FieldType.OBJECT
-            if not empty and not _same_value(change.ref, path, _default_at(path, field), found):
+            if not empty and not same_value(change.ref, path, _default_at(path, field), found):
                 return False
     xp, now = document.get("xp") or {}, current.get("xp") or {}
     return json_equal(xp, now)
@@ -188,7 +188,7 @@ def falling_to_default(ref: Ref, omitted: Fields) -> Fields:
         path: value
         for path, value in omitted.items()
         if not (is_blank(value) and defaults[path] is None)
-        and not _same_value(ref, path, value, defaults[path])
+        and not same_value(ref, path, value, defaults[path])
     }
 
 
@@ -257,7 +257,8 @@ def is_sale(ref: Ref, path: str, pair: Mapping[str, Any]) -> bool:
     return bool(pair["found"] < pair["wanted"])
 
 
-def _same_value(ref: Ref, path: str, one: Any, other: Any) -> bool:
+def same_value(ref: Ref, path: str, one: Any, other: Any) -> bool:
+    """Return whether *one* and *other* are the same value of a field; dates are the same moment."""
     if json_equal(one, other):
         return True
     field = field_at(kind_of(ref), path)

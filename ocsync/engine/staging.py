@@ -77,6 +77,7 @@ class RepeatedImport(NamedTuple):
 class ImportContent:
     """The content of one import, collected as its entries pass: their number, refs and kinds.
 
+    *unchanged* lines are no entries.
     *contradictions* are those among its entries. Its digest is that of the edits: name, format and
     lines of the file do not matter. *on_repeat*
     is called after the last entry when an earlier import with the same digest is not sent yet, or
@@ -91,7 +92,7 @@ class ImportContent:
         self._folder = folder
         self._on_repeat = on_repeat
         self._imports = folder.journal.imports()
-        self.entries = self._adjusts = 0
+        self.entries = self.unchanged = self._adjusts = 0
         self.contradictions = Contradictions()
         self.kinds: set[str] = set()
         self._hash = hashlib.sha256()
@@ -109,6 +110,10 @@ class ImportContent:
             yield entry
         if repeat := self._repeat():
             self._on_repeat(repeat)
+
+    def count_unchanged(self) -> None:
+        """Count a line that sets nothing to another value than it expects."""
+        self.unchanged += 1
 
     @property
     def refs(self) -> int:

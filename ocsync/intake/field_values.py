@@ -293,7 +293,7 @@ def similar_name(name: str, known: Sequence[str]) -> str:
     key = _name_key(name)
     keys = {_name_key(other): other for other in reversed(known)}  # the first of two stays
     part = next((other for folded, other in keys.items() if len(key) > 3 and key in folded), "")
-    close = get_close_matches(key, keys, 1, 0.8)
+    close = get_close_matches(key, keys, 1, 0.75)
     return keys.get(key) or part or (keys[close[0]] if close else "")
 
 

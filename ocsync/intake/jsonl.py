@@ -1,8 +1,9 @@
 """Entries from JSON: objects with a ref, and entities as the API answers them.
 
 An entry is `{"ref": ..., "op": "set", "fields": {...}, "expect": {...}, "replace": false}`; only
-`ref` is required. Of an entity, whose kind the caller names, the fields that can be written are set
-to its values; those that are read-only or null are left out.
+`ref` is required. `"exists": true` says that it was there when the file was written. Of an entity,
+whose kind the caller names, the fields that can be written are set to its values; those that are
+read-only or null are left out.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class _Record(msgspec.Struct, forbid_unknown_fields=True):
     fields: dict[str, Any] = {}
     expect: dict[str, Any] = {}
     replace: bool = False
+    exists: bool = False
 
 
 _decode = msgspec.json.Decoder(_Record).decode
@@ -160,7 +162,8 @@ def _parse_line(origin: InputFile, item: JsonItem) -> ParsedLine:
         replace=record.replace,
         source=origin.source(item.number),
     )
-    return ParsedLine(item.number, entry, [])
+    compares = bool(record.expect) or record.exists
+    return ParsedLine(item.number, entry, [], compares=compares)
 
 
 def _duplicate_path(kind: Kind, fields: Fields) -> str:

@@ -18,6 +18,7 @@ from ocsync.errors import InputError, Problem, UsageError
 from ocsync.intake import csv_rows, jsonl, table
 from ocsync.intake.field_values import FieldError, validate
 from ocsync.intake.record import InputFile, LineObserver, OddCells, Oddity, ParsedLine
+from ocsync.intake.unchanged import changed_part
 from ocsync.models import Entry
 from ocsync.schema import field_at, kind_of
 
@@ -63,11 +64,13 @@ def read_file(
     sheet: str = "",
     note: Callable[[str], None] = lambda _: None,
     observe: LineObserver = lambda _: None,
+    unchanged: Callable[[], None] = lambda: None,
 ) -> Iterator[Entry]:
     """Yield the entries in *stream*.
 
     *kind* is for tables without a `ref` column; *file_format* overrides detection; *sheet* chooses
     one of a spreadsheet. *observe* receives every line; *note* receives what is odd but no fault.
+    *unchanged* is called for each line that sets nothing to another value than it expects.
     Raises InputError, with every problem, when the stream has been read to its end.
     """
     rejoined = _Rejoined(stream)
@@ -78,7 +81,8 @@ def read_file(
         from ocsync.intake import sheets
 
         origin, rows = sheets.read_rows(label, buffered.read(), sheet, note)
-        yield from _valid_entries(origin, table.read_lines(origin, rows, kind, note), note, observe)
+        lines = table.read_lines(origin, rows, kind, note)
+        yield from _valid_entries(origin, lines, note, observe, unchanged)
         return
     if sheet:
         raise UsageError("--sheet is for spreadsheets", hint="or give --format xlsx")
@@ -90,7 +94,7 @@ def read_file(
         else:
             origin, rows = csv_rows.read_rows(origin, text)
             lines = table.read_lines(origin, rows, kind, note)
-        yield from _valid_entries(origin, lines, note, observe)
+        yield from _valid_entries(origin, lines, note, observe, unchanged)
 
 
 class _Rejoined(io.RawIOBase):
@@ -132,6 +136,7 @@ def _valid_entries(
     lines: Iterator[ParsedLine],
     note: Callable[[str], None],
     observe: LineObserver,
+    unchanged: Callable[[], None],
 ) -> Iterator[Entry]:
     problems: list[Problem] = []
     odd: dict[tuple[Oddity, str], tuple[int, str]] = {}
@@ -146,6 +151,10 @@ def _valid_entries(
         for line in lines:
             total += 1
             entry = line.entry
+            if entry is not None and (line.compares or entry.expect) and not line.problems:
+                entry = changed_part(entry, is_known=line.compares)
+                if entry is None:
+                    unchanged()
             if entry is not None and not line.problems and (faults := validate(entry)):
                 line.problems.extend(_problems(origin, line, faults))
             observe(line)

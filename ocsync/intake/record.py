@@ -33,7 +33,8 @@ class ParsedLine(NamedTuple):
     """One line or row of a file: its entry, or the problems found in it.
 
     *column_numbers* count from 1, by path (`expect.` before an expected field's). *odd_cells* are
-    by what is odd and path: the text.
+    by what is odd and path: the text. *compares*: it says what was there when the file was written,
+    so that it is no edit if it sets nothing to another value.
     """
 
     number: int
@@ -41,6 +42,7 @@ class ParsedLine(NamedTuple):
     problems: list[Problem]
     column_numbers: Mapping[str, int] = {}
     odd_cells: Mapping[tuple[Oddity, str], str] = {}
+    compares: bool = False
 
 
 OddCells = Mapping[tuple[Oddity, str], str]

@@ -3,9 +3,14 @@ r"""Entries from the rows of a table: a header, then one row for each edit.
 CSV and spreadsheets are read alike.
 
 The header has either `ref`, or (with a kind) the kind's ID columns under OrderCloud's names; `op`
-and `replace` are optional; `expect.FIELD` holds an expected value; every other column is a field. A
-column whose header ends in `:` holds JSON. An empty cell leaves the field alone, and so does a cell
-in which nothing can be seen; `\N` is null. Columns without a name must be empty.
+and `replace` are optional; `expect.FIELD` holds an expected value; a column whose name begins with
+`#` is passed over; every other one is a field. A column whose header ends in `:` holds JSON. An
+empty cell leaves the field alone, and so does a cell in which nothing can be seen; `\N` is null.
+Columns without a name must be empty.
+
+Where a field has a column for its value and one for the expected value, and there is no `op`, a row
+expects the value only if it sets the field. `exists` says of a row that it was there when the table
+was written.
 """
 
 from __future__ import annotations
@@ -45,7 +50,13 @@ ERROR_TEXTS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!
 """Texts that a spreadsheet shows in place of a value."""
 _ERROR_TEXTS = frozenset(ERROR_TEXTS)
 ERROR_FAULT = "is a spreadsheet's error, not a value"
-_RESERVED = ("ref", "op", "replace")
+EXPECT = "expect."
+"""Prefix of a field in the name of the column of its expected value."""
+EXISTS = "exists"
+"""The column that says of a row that it was there when the table was written."""
+COMMENT = "#"
+"""Beginning of the names of columns that are not read."""
+_RESERVED = ("ref", "op", "replace", EXISTS)
 _NUMBER_DIGITS = 15
 """Significant digits that a spreadsheet keeps of a number; it replaces later ones by zeros."""
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")
@@ -68,7 +79,7 @@ class _Column(NamedTuple):
     @property
     def key(self) -> str:
         """The name that problems and reports use: `expect.` before an expected field's path."""
-        return ("expect." if self.is_expectation else "") + self.path
+        return (EXPECT if self.is_expectation else "") + self.path
 
 
 class _Cell(NamedTuple):
@@ -88,6 +99,8 @@ class _Cell(NamedTuple):
 class _Header(NamedTuple):
     """The header of a table. Indexes count from 0; -1 means that there is no such column.
 
+    *paired* are the fields with a column for the value and one for the expected value, where rows
+    may leave both alone.
     *column_numbers* count from 1, by the names that problems use. *cells* are the resolved columns,
     by kind, as far as rows of it have been read.
     """
@@ -97,10 +110,17 @@ class _Header(NamedTuple):
     id_indexes: dict[str, int]
     op_index: int
     replace_index: int
+    exists_index: int
+    paired: frozenset[str]
     columns: tuple[_Column, ...]
     unnamed: tuple[int, ...]
     column_numbers: dict[str, int]
     cells: dict[str, tuple[_Cell, ...]]
+
+    @property
+    def compares(self) -> bool:
+        """A flag: its rows say what was there when the table was written."""
+        return bool(self.paired) or self.exists_index >= 0
 
     def cells_of(self, kind: Kind) -> tuple[_Cell, ...]:
         """Return the columns, resolved for rows of *kind*."""
@@ -135,16 +155,18 @@ def read_lines(
     if not kind and "ref" not in names and (fitting := kinds_of_columns(names)):
         kind = fitting[0] if len(fitting) == 1 else None
         if kind:
-            ids = " and ".join(name for name in kind.ids if name in names)
-            note(f"{origin.place}: read as kind {kind.name}, by its columns {ids}")
+            ids = [name for name in kind.ids if name in names]
+            columns = f"columns {' and '.join(ids)}" if len(ids) > 1 else f"column {ids[0]}"
+            note(f"{origin.place}: read as kind {kind.name}, by its {columns}")
     header = _parse_header(origin, first, kind)
     numbers, plain_entry = header.column_numbers, _plain_reader(origin, header, kind)
+    compares = header.compares
     for row in rows:
         entry = plain_entry(row)
         if entry is None:
             yield _parse_row(origin, row, header, kind)
         else:
-            yield ParsedLine(row.number, entry, [], numbers)
+            yield ParsedLine(row.number, entry, [], numbers, {}, compares)
 
 
 def _plain_reader(
@@ -155,6 +177,8 @@ def _plain_reader(
     A plain row has a value in ASCII or none in each cell, a ref without blanks, and no fault.
     """
     is_plain = not (header.unnamed or header.op_index >= 0 or header.replace_index >= 0)
+    is_plain = is_plain and header.exists_index < 0
+    paired = header.paired
     width, ref_index, prefix = len(header.names), header.ref_index, origin.source_prefix
     decimal_comma = origin.decimal_comma
     ids = header.id_indexes
@@ -193,6 +217,8 @@ def _plain_reader(
                 values[path] = value
         except (ValueError, UsageError):
             return None
+        if paired and expect:
+            expect = _without_unset(expect, fields, paired)
         return Entry(
             op=set_by_kind[kind_name], ref=ref, fields=fields, expect=expect,
             source=f"{prefix}{number}",
@@ -226,12 +252,12 @@ def _parse_header(origin: InputFile, row: Row, kind: Kind | None) -> _Header:
     columns = tuple(
         _parse_column(index, name)
         for index, name in enumerate(names)
-        if name and name not in _RESERVED and name not in ids
+        if name and name not in _RESERVED and name not in ids and not name.startswith(COMMENT)
     )
     problems = [
         origin.problem(row.number, index, name, name, "stands twice")
         for index, name in enumerate(names)
-        if name and name in names[:index]
+        if name and name in names[:index] and not name.startswith(COMMENT)
     ]
     for name in ids[: len(ids) - kind.optional_ids] if kind and ids else (() if kind else ("ref",)):
         if name not in indexes:
@@ -257,6 +283,8 @@ def _parse_header(origin: InputFile, row: Row, kind: Kind | None) -> _Header:
         {name: indexes[name] for name in ids if name in indexes},
         indexes.get("op", -1),
         indexes.get("replace", -1),
+        indexes.get(EXISTS, -1),
+        _paired_paths(columns) if "op" not in indexes else frozenset(),
         columns,
         tuple(index for index, name in enumerate(names) if not name),
         {
@@ -265,6 +293,15 @@ def _parse_header(origin: InputFile, row: Row, kind: Kind | None) -> _Header:
         },
         {},
     )
+
+
+def _paired_paths(columns: Iterable[_Column]) -> frozenset[str]:
+    """Return the fields with a column for the value and one for the expected value."""
+    values: set[str] = set()
+    expected: set[str] = set()
+    for column in columns:
+        (expected if column.is_expectation else values).add(column.path)
+    return frozenset(values & expected)
 
 
 def _missing_ref(names: Sequence[str]) -> str:
@@ -302,7 +339,7 @@ def _stripped(cell: str) -> str:
 
 
 def _parse_column(index: int, name: str) -> _Column:
-    path = name.removeprefix("expect.")
+    path = name.removeprefix(EXPECT)
     return _Column(index, path.removesuffix(":"), path.endswith(":"), path != name)
 
 
@@ -325,7 +362,8 @@ def _parse_row(origin: InputFile, row: Row, header: _Header, kind: Kind | None) 
         add_problem(index, header.names[index], cells[index], reason)
     odd: _NewOddCells = {}
     op = _parse_op(row, header, add_problem) if header.op_index >= 0 else ""
-    replace = header.replace_index >= 0 and _parse_replace(row, header, add_problem)
+    replace = _parse_flag(row, header, header.replace_index, add_problem)
+    exists = _parse_flag(row, header, header.exists_index, add_problem)
     ref = _parse_ref(row, header, kind, odd, add_problem)
     if not ref or op is None:
         return ParsedLine(number, None, problems, header.column_numbers)
@@ -333,6 +371,8 @@ def _parse_row(origin: InputFile, row: Row, header: _Header, kind: Kind | None) 
     fields, expect = _parse_fields(
         row, header, row_kind, odd, add_problem, decimal_comma=origin.decimal_comma
     )
+    if header.paired and expect:
+        expect = _without_unset(expect, fields, header.paired)
     entry = Entry(
         op=Op(op) if op else Op.ASSIGN if row_kind.assignment else Op.SET,
         ref=ref,
@@ -341,7 +381,8 @@ def _parse_row(origin: InputFile, row: Row, header: _Header, kind: Kind | None) 
         replace=replace,
         source=origin.source(number),
     )
-    return ParsedLine(number, entry, problems, header.column_numbers, odd)
+    compares = bool(header.paired) or exists
+    return ParsedLine(number, entry, problems, header.column_numbers, odd, compares)
 
 
 def _parse_op(row: Row, header: _Header, add_problem: AddProblem) -> str | None:
@@ -353,13 +394,19 @@ def _parse_op(row: Row, header: _Header, add_problem: AddProblem) -> str | None:
     return op
 
 
-def _parse_replace(row: Row, header: _Header, add_problem: AddProblem) -> bool:
-    text = _stripped(row.cells[header.replace_index])
+def _parse_flag(row: Row, header: _Header, index: int, add_problem: AddProblem) -> bool:
+    """Return whether the cell at *index* says yes; no without such a column."""
+    text = _stripped(row.cells[index]) if index >= 0 else ""
     try:
         return bool(text) and bool(read_text(Field(FieldType.BOOLEAN), text))
     except ValueError as error:
-        add_problem(header.replace_index, "replace", text, str(error))
+        add_problem(index, header.names[index], text, str(error))
         return False
+
+
+def _without_unset(expect: Fields, fields: Fields, paired: frozenset[str]) -> Fields:
+    """Return what a row expects, without the values of fields that it could set and does not."""
+    return {path: value for path, value in expect.items() if path in fields or path not in paired}
 
 
 def _parse_ref(

@@ -146,9 +146,11 @@ def _draft_counts(draft: PlanDraft) -> dict[str, int]:
 
 
 def outcome_lines(source: str, document: dict[str, Any]) -> Iterator[Line]:
-    """Yield the counts of `outcome_document` as lines."""
+    """Yield the counts of `outcome_document`, and the unchanged rows, as lines."""
     alone, both = document["alone"], document["with_staged"]
     yield "+", f"{source} would stage {_counts_text(alone)}"
+    if document["unchanged"]:
+        yield "", f"  {count(document['unchanged'], 'row')} without a change"
     if both != alone:
         yield "", f"  with what is staged already: {_counts_text(both)}"
     yield "=", "dry run: nothing was staged"

@@ -32,7 +32,9 @@ def test_the_columns_of_all_ids_tell_the_kind(kind: object) -> None:
     noted: list[str] = []
     data = ",".join([name for name in header_for(kind) if name != "op"]) + "\n"
     assert read(data.encode(), "-", note=noted.append) == []
-    assert noted == [f"stdin: read as kind {kind.name}, by its columns {' and '.join(kind.ids)}"]
+    columns = "columns" if len(kind.ids) > 1 else "column"
+    ids = " and ".join(kind.ids)
+    assert noted == [f"stdin: read as kind {kind.name}, by its {columns} {ids}"]
 
 
 def test_optional_ids_may_be_missing_and_fields_may_be_ids() -> None:
