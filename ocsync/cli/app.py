@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ocsync.render.console import Console
 
 _COMMANDS = (
-    "init", "profile", "targets", "pause", "stage", "plan", "resume", "verify", "status",
+    "init", "profile", "targets", "pause", "export", "stage", "plan", "resume", "verify", "status",
     "unpause", "window", "expire", "delete", "rollback", "resync", "history", "doctor",
     "delivery", "listen", "emulator", "demo", "help",
 )  # fmt: skip
