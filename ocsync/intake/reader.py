@@ -51,6 +51,8 @@ _NO_VALUE = frozenset((
 ))  # fmt: skip
 """Words, in lower case, that databases, programs and people write where they have no value."""
 _LONGEST_WORD = max(map(len, _NO_VALUE))
+_EXAMPLE = 30
+"""Most characters of a value in a note."""
 _CODE_LENGTH = 3
 """Most characters of a field that holds codes, of countries or currencies, such as NA."""
 
@@ -80,9 +82,13 @@ def read_file(
     if file_format == "xlsx":
         from ocsync.intake import sheets
 
-        origin, rows = sheets.read_rows(label, buffered.read(), sheet, note)
-        lines = table.read_lines(origin, rows, kind, note)
-        yield from _valid_entries(origin, lines, note, observe, unchanged)
+        tables = sheets.read_sheets(label, buffered.read(), sheet, kind, note)
+        placed = (
+            (origin, line)
+            for origin, rows in tables
+            for line in table.read_lines(origin, rows, kind, note)
+        )
+        yield from _valid_entries(placed, note, observe, unchanged)
         return
     if sheet:
         raise UsageError("--sheet is for spreadsheets", hint="or give --format xlsx")
@@ -94,7 +100,8 @@ def read_file(
         else:
             origin, rows = csv_rows.read_rows(origin, text)
             lines = table.read_lines(origin, rows, kind, note)
-        yield from _valid_entries(origin, lines, note, observe, unchanged)
+        placed = ((origin, line) for line in lines)
+        yield from _valid_entries(placed, note, observe, unchanged)
 
 
 class _Rejoined(io.RawIOBase):
@@ -132,23 +139,23 @@ def _read_some(stream: BinaryIO, size: int = _BUFFER) -> bytes:
 
 
 def _valid_entries(
-    origin: InputFile,
-    lines: Iterator[ParsedLine],
+    lines: Iterator[tuple[InputFile, ParsedLine]],
     note: Callable[[str], None],
     observe: LineObserver,
     unchanged: Callable[[], None],
 ) -> Iterator[Entry]:
     problems: list[Problem] = []
-    odd: dict[tuple[Oddity, str], tuple[int, str]] = {}
+    odd: dict[tuple[str, Oddity, str], tuple[int, str]] = {}
     wrong = total = 0
 
-    def count_odd(cells: OddCells) -> None:
-        for key, text in cells.items():
+    def count_odd(place: str, cells: OddCells) -> None:
+        for (oddity, path), text in cells.items():
+            key = place, oddity, path
             number, example = odd.get(key, (0, text))
             odd[key] = (number + 1, example)
 
     try:
-        for line in lines:
+        for origin, line in lines:
             total += 1
             entry = line.entry
             if entry is not None and (line.compares or entry.expect) and not line.problems:
@@ -159,21 +166,21 @@ def _valid_entries(
                 line.problems.extend(_problems(origin, line, faults))
             observe(line)
             if line.odd_cells:
-                count_odd(line.odd_cells)
+                count_odd(origin.place, line.odd_cells)
             if line.problems:
                 wrong += 1
                 problems += line.problems[: MAX_PROBLEMS - len(problems)]
             elif entry is not None and not wrong:
                 if cells := _words_for_no_value(entry):
-                    count_odd(cells)
+                    count_odd(origin.place, cells)
                 yield entry
     except InputError as error:
         if not problems:
             raise
         raise InputError(error.message, [*problems, *error.problems], hint=error.hint) from error
     finally:
-        for (oddity, name), (number, text) in odd.items():
-            note(_odd_note(origin, oddity, name, number, text))
+        for (place, oddity, name), (number, text) in odd.items():
+            note(_odd_note(place, oddity, name, number, text))
     if wrong:
         lines_are = f"line{'s' if total > 1 else ''} {'is' if wrong == 1 else 'are'}"
         raise InputError(f"{wrong:,} of {total:,} {lines_are} wrong; nothing was staged", problems)
@@ -199,7 +206,7 @@ def _words_for_no_value(entry: Entry) -> OddCells:
     return odd
 
 
-def _odd_note(origin: InputFile, oddity: Oddity, name: str, number: int, text: str) -> str:
+def _odd_note(place: str, oddity: Oddity, name: str, number: int, text: str) -> str:
     """Return the note on *number* odd cells of the column *name*, of which one holds *text*."""
     verb = "is" if number == 1 else "are"
     if oddity is Oddity.THOUSANDS:
@@ -210,11 +217,15 @@ def _odd_note(origin: InputFile, oddity: Oddity, name: str, number: int, text: s
         words = "a word" if number == 1 else "words"
         tail = f"{verb} {words} for no value ({text}): read as text; an empty cell leaves a "
         tail += r"field alone, \N is null"
+    elif oddity is Oddity.EMPTIED:
+        example = text if len(text) <= _EXAMPLE else text[: _EXAMPLE - 1] + "\u2026"
+        tail = f"{verb} empty where a value is expected ({example}): this leaves a field alone, "
+        tail += r"\N clears it"
     elif name.startswith(("xp.", "expect.xp.")):
         tail = f"{verb} no text ({text}): read as text; for numbers name it {name}:"
     else:
         tail = f"{verb} no text ({text}): zeros before it, and formats, are lost"
-    return f"{origin.place}: {number:,} of {name} {tail}"
+    return f"{place}: {number:,} of {name} {tail}"
 
 
 def detect_format(name: str, head: bytes) -> str:

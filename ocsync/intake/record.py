@@ -27,6 +27,7 @@ class Oddity(Enum):
     NOT_TEXT = "a number or a date of a spreadsheet, in a column of text"
     THOUSANDS = "a number with three digits after its point, where points may mark thousands"
     NO_VALUE = "a word such as NULL, which programs write for no value"
+    EMPTIED = "an empty cell where a value is expected"
 
 
 class ParsedLine(NamedTuple):

@@ -218,6 +218,8 @@ def _plain_reader(
         except (ValueError, UsageError):
             return None
         if paired and expect:
+            if _emptied(expect, fields, paired):
+                return None
             expect = _without_unset(expect, fields, paired)
         return Entry(
             op=set_by_kind[kind_name], ref=ref, fields=fields, expect=expect,
@@ -372,6 +374,8 @@ def _parse_row(origin: InputFile, row: Row, header: _Header, kind: Kind | None) 
         row, header, row_kind, odd, add_problem, decimal_comma=origin.decimal_comma
     )
     if header.paired and expect:
+        for path in _emptied(expect, fields, header.paired):
+            odd[Oddity.EMPTIED, path] = str(expect[path])
         expect = _without_unset(expect, fields, header.paired)
     entry = Entry(
         op=Op(op) if op else Op.ASSIGN if row_kind.assignment else Op.SET,
@@ -402,6 +406,18 @@ def _parse_flag(row: Row, header: _Header, index: int, add_problem: AddProblem) 
     except ValueError as error:
         add_problem(index, header.names[index], text, str(error))
         return False
+
+
+def _emptied(expect: Fields, fields: Fields, paired: frozenset[str]) -> list[str]:
+    """Return the fields that a row could set and does not, although a value is expected there."""
+    return [
+        path
+        for path, value in expect.items()
+        if path not in fields
+        and path in paired
+        and value is not None
+        and not (isinstance(value, str) and is_blank(value))
+    ]
 
 
 def _without_unset(expect: Fields, fields: Fields, paired: frozenset[str]) -> Fields:

@@ -35,7 +35,4 @@ def lines(file: str, exported: Sequence[ExportedKind]) -> Iterator[Line]:
 
 def next_commands(file: str, exported: Sequence[ExportedKind]) -> list[str]:
     """Return the commands that import the file when it has been edited."""
-    command = f"ocsync stage import {file}"
-    if len(exported) > 1 and file.endswith(".xlsx"):
-        return [f"{command} --sheet {one.kind.name}" for one in exported]
-    return [command]
+    return [f"ocsync stage import {file}"] if any(one.rows for one in exported) else []

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ocsync.models import Entry
 
 _NAME_WIDTH = 26
-_WIDTH, _MIN_VALUE_WIDTH = 76, 14
+_WIDTH, _MIN_VALUE_WIDTH = 76, 12
 """The terminal columns of a row, and those that its values get at least."""
 
 

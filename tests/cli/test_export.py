@@ -58,7 +58,8 @@ def test_every_kind_comes_back_and_stages_nothing(ocsync: Run, shop: Shop) -> No
             result = ocsync("stage", "import", *words, "--json")
             assert (result.code, result.data["entries"]) == (0, 0), (words, result)
             assert result.data["unchanged"] == len(state[kind])
-    assert ocsync("stage", "import", "all.jsonl", "--json").data["unchanged"] == len(lines)
+    for file in ("all.jsonl", "all.xlsx"):
+        assert ocsync("stage", "import", file, "--json").data["unchanged"] == len(lines)
     assert "nothing is staged" in ocsync("plan").out
 
 

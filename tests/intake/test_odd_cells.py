@@ -34,6 +34,17 @@ def test_words_for_no_value_are_noted(word: str) -> None:
     ]
 
 
+def test_a_cell_that_was_emptied_is_noted() -> None:
+    """Who empties a cell may mean to clear the field."""
+    head = "CatalogID,Name,Description,Active,expect.Name,expect.Description,expect.Active\n"
+    rows = f"A,x,,true,a,{'long ' * 9},\\N\nB,b,,,c,,true\nC,d,\\N,true,d,e,true\n"
+    tail = "is empty where a value is expected ({}): this leaves a field alone, \\N clears it"
+    assert notes((head + rows).encode(), kind="catalog") == [
+        "edits.csv: 1 of Description " + tail.format("long long long long long long\u2026"),
+        "edits.csv: 1 of Active " + tail.format("True"),
+    ]
+
+
 def test_words_are_noted_in_json_and_not_taken_for_codes() -> None:
     line = '{"ref":"address/A","fields":{"Country":"NA","State":"NA","City":"Nancy"}}\n'
     assert [n.partition(" is")[0] for n in notes(line.encode(), "a.jsonl")] == [

@@ -44,7 +44,8 @@ async def read_all(
                 room = request.limit - progress.rows if request.limit else len(batch.rows)
                 spool.add(kind, batch._replace(rows=batch.rows[:room]))
                 done = batch.done + before * is_one_list
-                session.emit(Reading(done, max(batch.total, done)))
+                total = max(batch.total, done)
+                session.emit(Reading(done, min(total, request.limit or total)))
                 if request.limit and progress.rows >= request.limit:
                     break
             spool.end(kind)
