@@ -71,8 +71,8 @@ load. The other commands are held to what their help needs.
 ASKS_A_SERVER = {
     "login", "probe", "profile check", "targets", "pause", "resume", "verify", "unpause", "window", "delete",
     "rollback", "resync", "doctor", "delivery list", "delivery show", "delivery apply",
-    "delivery bind", "delivery unbind", "delivery attach", "delivery detach", "listen http",
-    "listen kafka", "emulator", "demo",
+    "delivery bind", "delivery unbind", "delivery attach", "delivery detach", "export",
+    "listen http", "listen kafka", "emulator", "demo",
 }  # fmt: skip
 QUICK = ("--version", "status --offline", "status --offline --json", "complete: ocsync stage im")
 """What the dispatcher answers."""

@@ -117,7 +117,7 @@ def register(group: typer.Typer) -> None:
         from ocsync.intake import read_file
         from ocsync.intake.column_report import ColumnReport
         from ocsync.intake.reader import FORMATS
-        from ocsync.render.stage import repeat_note, repeat_question
+        from ocsync.render.stage import contradiction_note, repeat_note, repeat_question
         from ocsync.store.timestamps import utc_now
 
         if form and form not in FORMATS:
@@ -133,13 +133,16 @@ def register(group: typer.Typer) -> None:
                 read = read_file(
                     file, stream, kind=kind, file_format=form, sheet=sheet, note=ctx.warn_once,
                     observe=report.add_line if dry_run else lambda _: None,
+                    unchanged=content.count_unchanged,
                 )  # fmt: skip
                 good = check_entries(folder, read, recreated=recreated)
                 new = content.collect(good)
                 if dry_run:
-                    _show_dry_run(ctx, file, new, journal, report)
+                    _show_dry_run(ctx, file, new, journal, report, content)
                 else:
                     journal.add_segment(stamp_entries(new), content.digest)
+            if text := contradiction_note(_source_name(file), content.contradictions):
+                ctx.warn_once(text)
             return content
 
         def note(repeat: RepeatedImport) -> None:
@@ -285,19 +288,30 @@ def _show_imported(
     from ocsync.schema import KINDS
 
     number, refs, kinds = imported.entries, imported.refs, imported.kinds
-    facts = {"entries": number, "refs": refs, **staged_totals(totals)}
+    unchanged = imported.unchanged
+    facts = {"entries": number, "refs": refs, "unchanged": unchanged, **staged_totals(totals)}
     ctx.console.document("stage import", facts)
     source = _source_name(file)
     if not number:
-        ctx.console.print(f"there is no line in {source}; nothing was staged", "=")
+        reason = f"there is no line in {source}"
+        if unchanged:
+            reason = f"no value differs in {count(unchanged, 'row')} of {source}"
+        ctx.console.print(f"{reason}; nothing was staged", "=")
         return
     what = KINDS[next(iter(kinds))].noun if len(kinds) == 1 else "ref"
     ctx.console.print(f"{count(number, 'entry')} for {count(refs, what)} from {source}", "+")
+    if unchanged:
+        ctx.console.info(f"  {count(unchanged, 'row')} without a change")
     show_staged_totals(ctx, totals)
 
 
 def _show_dry_run(
-    ctx: Context, file: str, read: Iterable[Entry], journal: Journal, report: ColumnReport
+    ctx: Context,
+    file: str,
+    read: Iterable[Entry],
+    journal: Journal,
+    report: ColumnReport,
+    content: ImportContent,
 ) -> None:
     """Read all lines, print the columns and the outcome, and raise InputError for problems."""
     from ocsync.engine.resume.drafting import draft_plan
@@ -314,7 +328,7 @@ def _show_dry_run(
         wrong = error
     facts = shown.column_document(_source_name(file), report)
     if wrong is None:
-        facts |= shown.outcome_document(alone, both)
+        facts |= {"unchanged": content.unchanged, **shown.outcome_document(alone, both)}
     if report.lines or wrong is None:
         ctx.console.document("stage import", facts)
         if not ctx.console.json:

@@ -20,12 +20,14 @@ from ocsync.lazy_names import importer
 if TYPE_CHECKING:
     from ocsync.client.api import Api as Api
     from ocsync.client.api import Identity as Identity
+    from ocsync.client.api import Page as Page
     from ocsync.client.api import Reply as Reply
     from ocsync.client.batch_reads import read_current as read_current
     from ocsync.client.batch_reads import ref_of as ref_of
     from ocsync.client.factory import Connection as Connection
     from ocsync.client.factory import Limits as Limits
     from ocsync.client.factory import open_client as open_client
+    from ocsync.client.list_reads import read_list as read_list
     from ocsync.client.sync_configs import read_targets as read_targets
     from ocsync.client.sync_configs import request_sync as request_sync
     from ocsync.client.sync_configs import set_paused as set_paused
@@ -35,12 +37,14 @@ __getattr__ = importer(
     {
         "Api": "api",
         "Identity": "api",
+        "Page": "api",
         "Reply": "api",
         "read_current": "batch_reads",
         "ref_of": "batch_reads",
         "Connection": "factory",
         "Limits": "factory",
         "open_client": "factory",
+        "read_list": "list_reads",
         "read_targets": "sync_configs",
         "request_sync": "sync_configs",
         "set_paused": "sync_configs",

@@ -91,15 +91,20 @@ class Entities:
 
         Views are computed only for the rows on the page and where a filter or the order needs them.
         """
-        visible: dict[int, Document | None] = {}
         if kind.eventually_consistent:
-            visible = {id(row): row.read(stale=True) for row in rows}
-            rows = [row for row in rows if row.indexed and visible[id(row)] is not None]
+            rows = [
+                row
+                for row in rows
+                if row.indexed and (not row.visible_at or row.read(stale=True) is not None)
+            ]
         fields = lists.deciding_fields(query)
         needs_view = any(is_computed(kind, name) for name in fields)
 
+        def shown(row: Row) -> Document | None:
+            return row.read(stale=True) if kind.eventually_consistent else None
+
         def view(row: Row) -> Document:
-            document = view_of(self.market, kind, row, visible.get(id(row)))
+            document = view_of(self.market, kind, row, shown(row))
             if request.parameter("includeAddress").casefold() == "true":
                 address = address_of(
                     self.market, document.get("OwnerID"), document.get("AddressID")
@@ -108,7 +113,7 @@ class Entities:
             return document
 
         def filtered_document(row: Row) -> Document:
-            document = view(row) if needs_view else (visible.get(id(row)) or row.document)
+            document = view(row) if needs_view else (shown(row) or row.document)
             if any(name.startswith("InventoryRecords.") for name in fields):
                 document = {**document, "InventoryRecords": inventory_of(self.market, row)}
             return document
@@ -283,7 +288,7 @@ class Entities:
             ids_asked, query = plain
             keys = dict.fromkeys(key_of((*parents, name)) for name in ids_asked)
             return [row for key in keys if (row := table.rows.get(key))], query
-        if after := lists.split_start(query):
+        if (after := lists.split_start(query)) and (after[0] or not table.stale_deletes):
             last, query = after
             return table.rows_after(parents, last), query
         if self._has_page_keys(kind, query):

@@ -11,6 +11,7 @@ import msgspec
 
 from ocsync.errors import InputError, Problem
 from ocsync.intake import check_against_staged
+from ocsync.intake.contradictions import Contradictions
 from ocsync.models import Entry, Op, Ref
 from ocsync.schema import (
     RECORD_KINDS,
@@ -19,7 +20,6 @@ from ocsync.schema import (
     lineage,
     make_ref,
     parents_of,
-    ref_key,
 )
 from ocsync.store import ProfileDir
 from ocsync.store.number_ranges import NumberRanges
@@ -117,7 +117,9 @@ class RepeatedImport(NamedTuple):
 class ImportContent:
     """The content of one import, collected as its entries pass: their number, refs and kinds.
 
-    Its digest is that of the edits: name, format and lines of the file do not matter. *on_repeat*
+    *unchanged* lines are no entries.
+    *contradictions* are those among its entries. Its digest is that of the edits: name, format and
+    lines of the file do not matter. *on_repeat*
     is called after the last entry when an earlier import with the same digest is not sent yet, or
     when the edits are exactly those of the journal.
     """
@@ -130,29 +132,33 @@ class ImportContent:
         self._folder = folder
         self._on_repeat = on_repeat
         self._imports = folder.journal.imports()
-        self.entries = self._adjusts = 0
-        self._refs: set[int] = set()
+        self.entries = self.unchanged = self._adjusts = 0
+        self.contradictions = Contradictions()
         self.kinds: set[str] = set()
         self._hash = hashlib.sha256()
 
     def collect(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         """Yield *entries* unchanged."""
-        update, add_ref, add_kind = self._hash.update, self._refs.add, self.kinds.add
+        update, compare, add_kind = self._hash.update, self.contradictions.add, self.kinds.add
         for self.entries, entry in enumerate(entries, 1):
             ref = entry.ref
             if entry.op is Op.ADJUST:
                 self._adjusts += 1
             update(_edit(entry))
-            add_ref(hash(ref_key(ref)))
+            compare(entry, int(entry.source[entry.source.rindex(":") + 1 :]))
             add_kind(ref[: ref.index("/")])
             yield entry
         if repeat := self._repeat():
             self._on_repeat(repeat)
 
+    def count_unchanged(self) -> None:
+        """Count a line that sets nothing to another value than it expects."""
+        self.unchanged += 1
+
     @property
     def refs(self) -> int:
         """The number of refs."""
-        return len(self._refs)
+        return self.contradictions.refs
 
     def digest(self) -> str:
         """Return the digest of the entries that have passed."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
 
 from ocsync.characters import is_blank
+from ocsync.dates import is_date
 from ocsync.field_paths import exceeds_depth, flatten, is_below, nest, split_path, xp_text
 from ocsync.models import Entry, Fields, Op
 from ocsync.schema import (
@@ -112,6 +112,8 @@ def value_fault(field: Field, path: str, value: Any) -> str:
     if field.required and isinstance(value, str) and is_blank(value):
         return f"cannot be {'blank' if value else 'empty'}, it is required"
     if not _TYPE_CHECKS[field.type](value):
+        if field.type is FieldType.DATE:
+            return "is not a date such as 2027-01-31 or 2027-01-31T08:30:00Z"
         return f"is not a {field.type.value}".replace("a object", "an object").replace(
             "a true or false", "true or false"
         )
@@ -126,10 +128,7 @@ def value_fault(field: Field, path: str, value: Any) -> str:
 
 
 def _is_date(value: Any) -> bool:
-    try:
-        return isinstance(value, str) and bool(datetime.fromisoformat(value))
-    except ValueError:
-        return False
+    return isinstance(value, str) and is_date(value)
 
 
 def _is_number(value: Any) -> bool:
@@ -284,16 +283,36 @@ def _whole_xp_fault(kind: Kind, op: Op, value: Any) -> str:
     return f"cannot be emptied by {op.value}, which keeps the keys that it does not name; {remedy}"
 
 
+def similar_name(name: str, known: Sequence[str]) -> str:
+    """Return the one of the *known* names that *name* is nearly, or "".
+
+    Nearly the same are names that differ in case, blanks and signs alone; then one that contains
+    the other; then those with a few other letters.
+    """
+    from difflib import get_close_matches
+
+    key = _name_key(name)
+    keys = {_name_key(other): other for other in reversed(known)}  # the first of two stays
+    part = next((other for folded, other in keys.items() if len(key) > 3 and key in folded), "")
+    close = get_close_matches(key, keys, 1, 0.75)
+    return keys.get(key) or part or (keys[close[0]] if close else "")
+
+
+def _name_key(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).casefold()
+
+
+def suggestion(name: str, known: Sequence[str]) -> str:
+    """Return "; did you mean NAME?" for the one of *known* that *name* is nearly, or ""."""
+    prefix, _, key = name.partition(".")
+    similar = similar_name(name, known)
+    if not similar and key and prefix.strip().casefold() == "xp":
+        similar = f"xp.{key}"
+    return f"; did you mean {similar}?" if similar else ""
+
+
 def _unknown_field(kind: Kind, path: str) -> str:
-    folded = path.casefold()
-    similar = [
-        name for name in kind.fields if name.casefold() == folded or folded in name.casefold()
-    ]
-    hint = (
-        f"; did you mean {similar[0]}?"
-        if similar
-        else f"; {kind.name} has {', '.join(kind.fields)}"
-    )
+    hint = suggestion(path, [*kind.fields]) or f"; {kind.name} has {', '.join(kind.fields)}"
     return f"is not a field of {kind.name}{hint}"
 
 

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from ocsync.engine.resume.drafting import PlanDraft
     from ocsync.engine.staging import RepeatedImport
     from ocsync.intake.column_report import Column, ColumnReport
+    from ocsync.intake.contradictions import Contradictions
     from ocsync.models import Entry
 
 _NAME_WIDTH = 26
-_WIDTH, _MIN_VALUE_WIDTH = 76, 14
+_WIDTH, _MIN_VALUE_WIDTH = 76, 12
 """The terminal columns of a row, and those that its values get at least."""
 
 
@@ -34,6 +35,18 @@ def repeat_note(source: str, repeat: RepeatedImport, now: datetime) -> str:
         verb = "counts" if repeat.adjusts == 1 else "count"
         effect = f"{count(repeat.adjusts, 'adjustment')} {verb} twice"
     return f"{_staged_earlier(source, repeat, now)}; {effect}"
+
+
+def contradiction_note(source: str, contradictions: Contradictions) -> str:
+    """Return the note on refs that *source* gives different values for one field; "" for none."""
+    number, examples = contradictions.count, contradictions.examples
+    if not number:
+        return ""
+    listed = ", ".join(f"{e.ref} {e.path} (lines {e.first} and {e.second})" for e in examples)
+    more = f" and {number - len(examples):,} more" if number > len(examples) else ""
+    verb = "stands" if number == 1 else "stand"
+    text = f"{count(number, 'ref')} {verb} there more than once with different values"
+    return f"{source}: {text}; the last line counts: {listed}{more}"
 
 
 def repeat_question(source: str, repeat: RepeatedImport, now: datetime) -> str:
@@ -133,9 +146,11 @@ def _draft_counts(draft: PlanDraft) -> dict[str, int]:
 
 
 def outcome_lines(source: str, document: dict[str, Any]) -> Iterator[Line]:
-    """Yield the counts of `outcome_document` as lines."""
+    """Yield the counts of `outcome_document`, and the unchanged rows, as lines."""
     alone, both = document["alone"], document["with_staged"]
     yield "+", f"{source} would stage {_counts_text(alone)}"
+    if document["unchanged"]:
+        yield "", f"  {count(document['unchanged'], 'row')} without a change"
     if both != alone:
         yield "", f"  with what is staged already: {_counts_text(both)}"
     yield "=", "dry run: nothing was staged"

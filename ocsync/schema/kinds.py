@@ -136,6 +136,10 @@ class ReferencedBy(NamedTuple):
     nested_kind: str = ""
 
 
+_DATED = ("LastUpdated", "DateCreated")
+"""The fields that tell a date of the entity itself, the most telling first."""
+
+
 class Kind(NamedTuple):
     """A kind of entity or assignment.
 
@@ -215,6 +219,11 @@ class Kind(NamedTuple):
     def readers(self) -> tuple[str, ...]:
         """The roles that may read it; FullAccess always may."""
         return (*self.writers, f"{self.role_prefix}Reader")
+
+    @property
+    def date_field(self) -> str:
+        """The field by which a list finds what changed, or was created, since a time; or ""."""
+        return next((name for name in _DATED if name in self.fields), "")
 
     @property
     def collection(self) -> str:

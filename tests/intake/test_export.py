@@ -17,6 +17,7 @@ from ocsync.field_paths import join_path
 from ocsync.intake import read_file
 from ocsync.intake.export import csv_lines, json_lines
 from ocsync.intake.field_values import validate
+from ocsync.intake.unchanged import changed_part
 from ocsync.models import Entry, Op
 from ocsync.schema import KINDS, Field, FieldType, make_ref
 from tests.builders import entry
@@ -78,9 +79,10 @@ stageable = entries().filter(lambda one: not list(validate(one)))
 
 
 def facts(entries: Iterable[Entry]) -> list[bytes]:
-    """What entries say, to the last bit; where they came from is no part of it."""
+    """What entries change, to the last bit; where they came from is no part of it."""
     encode = msgspec.json.Encoder(order="sorted").encode
-    return [encode((e.op, e.ref, e.fields, e.expect, e.replace)) for e in entries]
+    parts = (changed_part(e, is_known=bool(e.expect)) if e.expect else e for e in entries)
+    return [encode((e.op, e.ref, e.fields, e.expect, e.replace)) for e in parts if e]
 
 
 def back(data: bytes, name: str) -> list[bytes]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import sys
+import zipfile
 from typing import Any
 
 import pytest
@@ -126,6 +128,35 @@ def test_the_sheet_is_the_one_that_is_named_or_the_only_one_with_something() -> 
     assert "is empty" in refused(many, "edits.xlsx", sheet="2").message
     with pytest.raises(UsageError, match="for spreadsheets"):
         read(b"ref\n", sheet="1")
+
+
+def test_sheets_that_are_all_named_as_kinds_are_read_one_after_the_other() -> None:
+    catalogs: Rows = [["CatalogID", "Name"], ["C", "c"]]
+    buyers: Rows = [["BuyerID", "Name", "xp.n"], ["B", "b", 7]]
+    data = workbook(catalogs, [], buyers)
+    for old, new in (("s1", "catalog"), ("s2", "empty"), ("s3", "buyer")):
+        data = renamed(data, old, new)
+    noted: list[str] = []
+    found = read(data, "edits.xlsx", note=noted.append)
+    assert [(one.ref, one.source) for one in found] == [
+        ("catalog/C", "edits.xlsx!catalog:2"), ("buyer/B", "edits.xlsx!buyer:2"),
+    ]  # fmt: skip
+    assert (
+        noted[-1]
+        == "edits.xlsx buyer: 1 of xp.n is no text (7): read as text; for numbers name it xp.n:"
+    )
+    with pytest.raises(UsageError, match="2 sheets that are not empty"):
+        read(data, "edits.xlsx", kind="catalog")
+    with pytest.raises(UsageError, match="2 sheets that are not empty"):
+        read(renamed(data, "buyer", "buyers"), "edits.xlsx")
+
+
+def renamed(data: bytes, old: str, new: str) -> bytes:
+    """A workbook with a sheet by another name."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        parts = {name: archive.read(name).decode() for name in archive.namelist()}
+    parts["xl/workbook.xml"] = parts["xl/workbook.xml"].replace(f'name="{old}"', f'name="{new}"')
+    return zipped(parts)
 
 
 def test_a_value_far_off_is_refused_and_not_tried() -> None:

@@ -16,7 +16,6 @@ from ocsync.models import Ref
 from ocsync.schema import KINDS, Kind, Target, ids_of, make_ref
 
 T = TypeVar("T")
-_DATED = ("LastUpdated", "DateCreated")
 _LISTS_ACROSS_PARENTS: dict[str, tuple[str, Mapping[str, str]]] = {
     "buyer-user": ("/buyerusers", {"BuyerID": "CompanyID", "UserID": "ID"})
 }
@@ -65,7 +64,7 @@ def _date_filter(
     session: Session, target: Target, kind: Kind, since: datetime, catalog: str
 ) -> dict[str, str]:
     """Return the filter for entities dated *since*."""
-    field = next((name for name in _DATED if name in kind.fields), "")
+    field = kind.date_field
     if not field:
         text = f"a {kind.noun} has no date that a list could be asked for"
         raise UsageError(f"{target.name}: {text}", hint="name IDs, --catalog or --run")
