@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -39,7 +38,7 @@ SECTIONS = (
     _Section("Check", ("status", "verify", "history"), "ocsync status"),
     _Section("Undo", ("rollback", "delete"), "ocsync rollback 1123-1504"),
     _Section("Operate", ("delivery", "listen", "resync", "expire"), "ocsync resync products P1 P2"),
-    _Section("Local", ("demo", "emulator", "help", "version"), "ocsync demo"),
+    _Section("Local", ("demo", "emulator", "completion", "help", "version"), "ocsync demo"),
 )
 _COMMANDS = tuple(name for section in SECTIONS for name in section.commands)
 _SUMMARY = "Pause OrderCloud sync, stage changes, review the plan, send it, and verify it."
@@ -83,7 +82,7 @@ class _RootGroup(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the commands by section, and load none."""
         del ctx
-        lines = {name: texts[-1] for name, *texts in read_outline()["commands"][""]["commands"]}
+        lines = dict(read_outline()["commands"][""]["commands"])
         width = max(map(len, lines))
         for section in SECTIONS:
             with formatter.section(section.title):
@@ -99,12 +98,13 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
+    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
 
 def _show_version(ctx: typer.Context, asked: bool) -> None:
-    if asked and not ctx.resilient_parsing:  # as it is for a completion
+    if asked and not ctx.resilient_parsing:
         write_text(sys.stdout, f"ocsync {__version__}\n")
         raise typer.Exit
 
@@ -137,8 +137,8 @@ def _call(console: Console, words: list[str]) -> int:
         return int(tree()(words, prog_name="ocsync", standalone_mode=False) or 0)
     except typer.Abort:
         raise KeyboardInterrupt from None
-    except SystemExit as end:  # of completion, or of typer's help whose reader is gone
-        return int(end.code or 0) if os.environ.get("_OCSYNC_COMPLETE") else ExitCode.DONE
+    except SystemExit:  # of typer's help whose reader is gone
+        return ExitCode.DONE
     except Exception as error:
         if isinstance(error, _USAGE_ERROR):
             return _report_usage(console, error)

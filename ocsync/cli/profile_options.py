@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from ocsync.secrets import SecretSource
     from ocsync.store import Profile, ProfileDir
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the profile.")]
+NewName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the profile.")]
+Name = Annotated[str, typer.Argument(metavar="PROFILE", help="Name of the profile.")]
 OptionalName = Annotated[
-    str, typer.Argument(metavar="[NAME]", help="Name of the profile. Default: the current one.")
+    str, typer.Argument(metavar="[PROFILE]", help="Name of the profile. Default: the current one.")
 ]
 _CLIENT_ID = typer.Option("--client-id", metavar="ID", help="ID of the API client.")
 RequiredClientId = Annotated[str, _CLIENT_ID]

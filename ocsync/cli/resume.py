@@ -116,7 +116,7 @@ def register(app: typer.Typer) -> None:
             list[str] | None,
             typer.Option(
                 "--allow-risky",
-                metavar="NAME",
+                metavar="RISK",
                 help="Allow a risk that the plan names, such as zero-stock or own-user.",
             ),
         ] = None,
