@@ -22,7 +22,7 @@ from ocsync.cli.completion_values import DIRECTIVES, SOURCES
 from ocsync.cli.help_format import is_optional
 from ocsync.cli.outline import PATH
 from ocsync.risks import OWN_USER, ZERO_STOCK
-from ocsync.schema import GROUPS, KINDS, TARGETS
+from ocsync.schema import GROUPS, KINDS, TARGETS, stageable_fields
 from ocsync.store.profiles import ENVIRONMENTS
 
 PAGE = PATH.parent.parent / "guide" / "commands.md"
@@ -126,11 +126,7 @@ def _words() -> dict[str, list[list[str]]]:
 def _fields() -> dict[str, list[list[str]]]:
     """The fields of each kind that can be staged, with their types."""
     return {
-        name: [
-            [path, field.type.value]
-            for path, field in kind.fields.items()
-            if not (field.read_only or field.write_only)
-        ]
+        name: [[path, kind.fields[path].type.value] for path in stageable_fields(kind)]
         for name, kind in KINDS.items()
     }
 

@@ -11,9 +11,13 @@ from ocsync.cli.common_options import TRUE_WORDS
 from ocsync.errors import ConfigError, ExitCode, InputError, OcsyncError
 from ocsync.render.console import Console
 from ocsync.render.streams import lost_output, write_text
+from ocsync.suggestions import QUESTION
 
 _PROBLEM_LIMIT = 20
-_CHOICE_PREFIXES = ("one of ", "kinds: ", "targets: ", "profiles here: ", "a profile's name ")
+_CHOICE_PREFIXES = (
+    QUESTION, "one of ", "kinds: ", "targets: ", "kinds and targets: ", "its fields: ",
+    "profiles here: ", "a profile's name ",
+)  # fmt: skip
 """The beginnings of hints that list choices and are not commands."""
 _DISK_ERRORS = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EIO")}
 

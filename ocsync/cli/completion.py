@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import command
-from ocsync.errors import ExitCode, UsageError
+from ocsync.cli.options import check_choice, command
+from ocsync.errors import ExitCode
 
 
 def register(app: typer.Typer) -> None:
@@ -37,8 +37,7 @@ def register(app: typer.Typer) -> None:
         from ocsync.cli.completion_scripts import SCRIPTS
         from ocsync.render.streams import write_text
 
-        if shell not in SCRIPTS:
-            raise UsageError(f'"{shell}" is not a shell', hint=f"one of {', '.join(SCRIPTS)}")
+        check_choice("SHELL", shell, SCRIPTS)
         ctx.console.document("completion", {"shell": shell, "script": SCRIPTS[shell]})
         if not ctx.console.json:
             write_text(sys.stdout, SCRIPTS[shell])

@@ -18,6 +18,7 @@ from ocsync.cli.options import (
     MaxRate,
     Redeliver,
     Yes,
+    check_choice,
     command,
     parse_duration,
 )
@@ -143,10 +144,9 @@ def register(app: typer.Typer) -> None:
 
         if verify not in (None, BARE, BY_ANSWERS):
             raise UsageError(f'--verify stands alone or is --verify={BY_ANSWERS}, not "{verify}"')
-        if on_conflict not in list(OnConflict):
-            raise UsageError(f'"{on_conflict}" is none of {", ".join(OnConflict)}')
-        if unknown := set(allow_risky or ()) - {OWN_USER, ZERO_STOCK}:
-            raise UsageError(f"no risk is called {', '.join(unknown)}: {OWN_USER}, {ZERO_STOCK}")
+        check_choice("--on-conflict", on_conflict, OnConflict)
+        for risk in allow_risky or ():
+            check_choice("--allow-risky", risk, (OWN_USER, ZERO_STOCK))
         direct, grouped = read_targets(targets or ())
         ctx.lock_seconds, ctx.yes, ctx.confirmed = parse_duration(lock_timeout), yes, confirm
         if dry_run:

@@ -13,7 +13,7 @@ import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.help_format import Command
-from ocsync.cli.options import LOCAL_EXITS, Yes, command
+from ocsync.cli.options import LOCAL_EXITS, Yes, check_choice, command
 from ocsync.errors import ExitCode, FileMissing, InputError, Refused, UsageError
 
 if TYPE_CHECKING:
@@ -119,8 +119,8 @@ def register(group: typer.Typer) -> None:
         from ocsync.render.stage import repeat_note, repeat_question
         from ocsync.store.timestamps import utc_now
 
-        if form and form not in FORMATS:
-            raise UsageError(f'"{form}" is no format', hint=f"one of {', '.join(FORMATS)}")
+        if form:
+            check_choice("--format", form, FORMATS)
         ctx.yes = yes
         folder = ctx.folder()
         journal = folder.journal
@@ -204,8 +204,7 @@ def register(group: typer.Typer) -> None:
         if "/" in file and file.partition("/")[0] in _kinds():
             raise UsageError(f"{file} is a ref", hint=f"ocsync stage export - {file}")
         form = form or (detect_format(file, b"{") if file != "-" else "jsonl")
-        if form not in exports.FORMATS:
-            raise UsageError(f'"{form}" is no format to export', hint="csv or jsonl")
+        check_choice("--format", form, exports.FORMATS)
         entries = _select_entries(
             ctx.folder().journal.entries(), refs or (), kind and kind_named(kind).name
         )

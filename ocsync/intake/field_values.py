@@ -25,7 +25,9 @@ from ocsync.schema import (
     Kind,
     field_at,
     kind_of,
+    stageable_fields,
 )
+from ocsync.suggestions import listed, suggestion
 
 _INTEGER = re.compile(r"[+-]?\d{1,18}")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)")
@@ -284,16 +286,11 @@ def _whole_xp_fault(kind: Kind, op: Op, value: Any) -> str:
 
 
 def _unknown_field(kind: Kind, path: str) -> str:
-    folded = path.casefold()
-    similar = [
-        name for name in kind.fields if name.casefold() == folded or folded in name.casefold()
-    ]
-    hint = (
-        f"; did you mean {similar[0]}?"
-        if similar
-        else f"; {kind.name} has {', '.join(kind.fields)}"
-    )
-    return f"is not a field of {kind.name}{hint}"
+    names = stageable_fields(kind)
+    if not names:
+        return f"is not a field of {kind.name}, which has none"
+    fields = f"its fields: {listed(names, f'ocsync stage template {kind.name}')}"
+    return f"is not a field of {kind.name}; {suggestion(path, names, fields)}"
 
 
 def _op_fault(kind: Kind, op: Op) -> str:

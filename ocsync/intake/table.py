@@ -25,6 +25,7 @@ from ocsync.schema import (
     ID_PATTERN,
     ID_RULE,
     KINDS,
+    KINDS_COMMAND,
     Field,
     FieldType,
     Kind,
@@ -32,6 +33,7 @@ from ocsync.schema import (
     kind_of,
     make_ref,
 )
+from ocsync.suggestions import listed, suggestion
 
 NULL = r"\N"
 ERROR_TEXTS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!")
@@ -101,7 +103,8 @@ class _Header(NamedTuple):
 def kind_named(name: str) -> Kind:
     """Return the kind called *name*. Raises UsageError when there is none."""
     if name not in KINDS:
-        raise UsageError(f'"{name}" is not a kind', hint="kinds: " + ", ".join(KINDS))
+        hint = suggestion(name, KINDS, f"kinds: {listed(KINDS, KINDS_COMMAND)}")
+        raise UsageError(f'"{name}" is not a kind', hint=hint)
     return KINDS[name]
 
 
