@@ -16,7 +16,7 @@ from ocsync import __version__
 from ocsync.cli.boundary import run_guarded
 from ocsync.cli.leading_options import behind_command
 from ocsync.cli.outline import read_outline
-from ocsync.errors import ExitCode
+from ocsync.errors import ExitCode, UsageError
 from ocsync.render.streams import write_text
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ SECTIONS = (
     _Section("Check", ("status", "verify", "history"), "ocsync status"),
     _Section("Undo", ("rollback", "delete"), "ocsync rollback 1123-1504"),
     _Section("Operate", ("delivery", "listen", "resync", "expire"), "ocsync resync products P1 P2"),
-    _Section("Local", ("demo", "emulator", "completion", "help", "version"), "ocsync demo"),
+    _Section(
+        "Local", ("demo", "emulator", "completion", "schema", "help", "version"), "ocsync demo"
+    ),
 )
 _COMMANDS = tuple(name for section in SECTIONS for name in section.commands)
 _SUMMARY = "Pause OrderCloud sync, stage changes, review the plan, send it, and verify it."
@@ -162,7 +164,14 @@ def _report_usage(console: Console, error: BaseException) -> int:
         text = "\n".join(_overview()) if path == "ocsync" else message
         sys.stdout.write(text + "\n")
         return ExitCode.DONE
-    console.error_document({"exit_code": 64, "message": message, "hint": f"{path} --help"})
+    console.error_document(
+        {
+            "error": UsageError.__name__,
+            "exit_code": int(ExitCode.USAGE),
+            "message": message,
+            "hint": f"{path} --help",
+        }
+    )
     if not console.json:
         console.alert(message)
         console.alert(f"  next: {path} --help", "")

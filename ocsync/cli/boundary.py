@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 
 from ocsync.cli.common_options import TRUE_WORDS
-from ocsync.errors import ConfigError, ExitCode, InputError, OcsyncError
+from ocsync.errors import ConfigError, ExitCode, InputError, Interrupted, OcsyncError
 from ocsync.render.console import Console
 from ocsync.render.streams import lost_output, write_text
 from ocsync.suggestions import QUESTION
@@ -44,8 +44,7 @@ def _run(console: Console, execute: Callable[[Console], int]) -> int:
     except OcsyncError as error:
         return _report(console, error)
     except KeyboardInterrupt:
-        console.alert("interrupted; nothing is half done")
-        return ExitCode.INTERRUPTED
+        return _report(console, Interrupted("interrupted; nothing is half done"))
     except OSError as error:
         expected = _disk_error(error)
         return _report(console, expected) if expected else _report_unexpected(console, error)
@@ -71,8 +70,15 @@ def _disk_error(error: OSError) -> OcsyncError | None:
 
 
 def _report(console: Console, error: OcsyncError) -> int:
-    facts = {"exit_code": int(error.exit_code), "message": error.message, "hint": error.hint}
-    console.error_document({**facts, **error.details()})
+    console.error_document(
+        {
+            "error": type(error).__name__,
+            "exit_code": int(error.exit_code),
+            "message": error.message,
+            "hint": error.hint,
+            **error.details(),
+        }
+    )
     if console.json:
         return error.exit_code
     if isinstance(error, InputError):
@@ -129,7 +135,7 @@ def _report_unexpected(console: Console, error: Exception) -> int:
         path = None
     where = f"; see {path}" if path else ""
     message = f"unexpected: {type(error).__name__}: {str(error)[:200]}{where}"
-    console.error_document({"exit_code": 1, "message": message, "hint": ""})
+    console.error_document({"error": None, "exit_code": 1, "message": message, "hint": ""})
     if not console.json:
         console.alert(message)
     return ExitCode.FAILED
