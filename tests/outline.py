@@ -21,6 +21,7 @@ from ocsync.cli.completion_scripts import SCRIPTS
 from ocsync.cli.completion_values import DIRECTIVES, SOURCES
 from ocsync.cli.help_format import is_optional
 from ocsync.cli.outline import PATH
+from ocsync.render.json_schemas import schema_names
 from ocsync.risks import OWN_USER, ZERO_STOCK
 from ocsync.schema import GROUPS, KINDS, TARGETS, stageable_fields
 from ocsync.store.profiles import ENVIRONMENTS
@@ -120,6 +121,7 @@ def _words() -> dict[str, list[list[str]]]:
         "REGION-ENV": [[name, url] for name, url in ENVIRONMENTS.items()],
         "RISK": [[name] for name in (ZERO_STOCK, OWN_USER)],
         "SHELL": [[name] for name in SCRIPTS],
+        "SCHEMA": [[name] for name in schema_names()],
     }
 
 

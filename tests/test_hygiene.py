@@ -62,6 +62,7 @@ LOCAL: dict[str, tuple[str, set[str]]] = {
     "help": ("help", HEAVY),
     "version": ("version", HEAVY),
     "completion": ("completion bash", HEAVY),
+    "schema": ("schema plan", NETWORK),
     "status": ("status --offline", HEAVY),
     "profile edit": ("profile edit x --client-id other", NETWORK),
     "profile rename": ("profile rename x y", NETWORK),

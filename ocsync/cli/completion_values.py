@@ -144,6 +144,7 @@ SOURCES: dict[str, Source] = {
     "REGION-ENV": _listed("REGION-ENV"),
     "RISK": _listed("RISK"),
     "SHELL": _listed("SHELL"),
+    "SCHEMA": _listed("SCHEMA"),
     "PROFILE": _profiles,
     "RUN": _runs,
     "REF": _refs,
