@@ -61,6 +61,8 @@ LOCAL: dict[str, tuple[str, set[str]]] = {
     "listen log": ("listen log", NETWORK),
     "help": ("help", HEAVY),
     "version": ("version", HEAVY),
+    "completion": ("completion bash", HEAVY),
+    "schema": ("schema plan", NETWORK),
     "status": ("status --offline", HEAVY),
     "profile edit": ("profile edit x --client-id other", NETWORK),
     "profile rename": ("profile rename x y", NETWORK),
@@ -74,7 +76,11 @@ ASKS_A_SERVER = {
     "delivery bind", "delivery unbind", "delivery attach", "delivery detach", "export",
     "listen http", "listen kafka", "emulator", "demo",
 }  # fmt: skip
-QUICK = ("--version", "status --offline", "status --offline --json", "complete: ocsync stage im")
+QUICK = (
+    "--version", "status --offline", "status --offline --json", "complete: stage im",
+    "complete: stage set inv", "complete: stage show inv", "complete: stage set inventory/P/R Q",
+    "complete: verify x", "complete: profile use x", "complete: help x",
+)  # fmt: skip
 """What the dispatcher answers."""
 _HOST = """
 import os, sys
@@ -94,8 +100,7 @@ for line in lines:
     else:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         if line.startswith("complete: "):
-            typed = line.removeprefix("complete: ")
-            os.environ |= {"_OCSYNC_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": typed}
+            os.environ["_OCSYNC_COMPLETE"] = "zsh"
         code = run(line.split())
         with open(write, "w") as answer:
             print(code, *sys.modules, file=answer)

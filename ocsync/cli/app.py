@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -17,7 +16,7 @@ from ocsync import __version__
 from ocsync.cli.boundary import run_guarded
 from ocsync.cli.leading_options import behind_command
 from ocsync.cli.outline import read_outline
-from ocsync.errors import ExitCode
+from ocsync.errors import ExitCode, UsageError
 from ocsync.render.streams import write_text
 
 if TYPE_CHECKING:
@@ -41,7 +40,9 @@ SECTIONS = (
     _Section(
         "Operate", ("delivery", "listen", "resync", "expire", "probe"), "ocsync resync products P1"
     ),
-    _Section("Local", ("demo", "emulator", "help", "version"), "ocsync demo"),
+    _Section(
+        "Local", ("demo", "emulator", "completion", "schema", "help", "version"), "ocsync demo"
+    ),
 )
 _COMMANDS = tuple(name for section in SECTIONS for name in section.commands)
 _SUMMARY = "Pause OrderCloud sync, stage changes, review the plan, send it, and verify it."
@@ -85,7 +86,7 @@ class _RootGroup(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the commands by section, and load none."""
         del ctx
-        lines = {name: texts[-1] for name, *texts in read_outline()["commands"][""]["commands"]}
+        lines = dict(read_outline()["commands"][""]["commands"])
         width = max(map(len, lines))
         for section in SECTIONS:
             with formatter.section(section.title):
@@ -101,12 +102,13 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
+    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
 
 def _show_version(ctx: typer.Context, asked: bool) -> None:
-    if asked and not ctx.resilient_parsing:  # as it is for a completion
+    if asked and not ctx.resilient_parsing:
         write_text(sys.stdout, f"ocsync {__version__}\n")
         raise typer.Exit
 
@@ -139,8 +141,8 @@ def _call(console: Console, words: list[str]) -> int:
         return int(tree()(words, prog_name="ocsync", standalone_mode=False) or 0)
     except typer.Abort:
         raise KeyboardInterrupt from None
-    except SystemExit as end:  # of completion, or of typer's help whose reader is gone
-        return int(end.code or 0) if os.environ.get("_OCSYNC_COMPLETE") else ExitCode.DONE
+    except SystemExit:  # of typer's help whose reader is gone
+        return ExitCode.DONE
     except Exception as error:
         if isinstance(error, _USAGE_ERROR):
             return _report_usage(console, error)
@@ -164,7 +166,14 @@ def _report_usage(console: Console, error: BaseException) -> int:
         text = "\n".join(_overview()) if path == "ocsync" else message
         sys.stdout.write(text + "\n")
         return ExitCode.DONE
-    console.error_document({"exit_code": 64, "message": message, "hint": f"{path} --help"})
+    console.error_document(
+        {
+            "error": UsageError.__name__,
+            "exit_code": int(ExitCode.USAGE),
+            "message": message,
+            "hint": f"{path} --help",
+        }
+    )
     if not console.json:
         console.alert(message)
         console.alert(f"  next: {path} --help", "")

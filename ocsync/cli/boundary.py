@@ -8,12 +8,16 @@ import sys
 from collections.abc import Callable
 
 from ocsync.cli.common_options import TRUE_WORDS
-from ocsync.errors import ConfigError, ExitCode, InputError, OcsyncError
+from ocsync.errors import ConfigError, ExitCode, InputError, Interrupted, OcsyncError
 from ocsync.render.console import Console
 from ocsync.render.streams import lost_output, write_text
+from ocsync.suggestions import QUESTION
 
 _PROBLEM_LIMIT = 20
-_CHOICE_PREFIXES = ("one of ", "kinds: ", "targets: ", "profiles here: ", "a profile's name ")
+_CHOICE_PREFIXES = (
+    QUESTION, "one of ", "kinds: ", "targets: ", "kinds and targets: ", "its fields: ",
+    "profiles here: ", "a profile's name ",
+)  # fmt: skip
 """The beginnings of hints that list choices and are not commands."""
 _DISK_ERRORS = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EIO")}
 
@@ -40,8 +44,7 @@ def _run(console: Console, execute: Callable[[Console], int]) -> int:
     except OcsyncError as error:
         return _report(console, error)
     except KeyboardInterrupt:
-        console.alert("interrupted; nothing is half done")
-        return ExitCode.INTERRUPTED
+        return _report(console, Interrupted("interrupted; nothing is half done"))
     except OSError as error:
         expected = _disk_error(error)
         return _report(console, expected) if expected else _report_unexpected(console, error)
@@ -67,9 +70,16 @@ def _disk_error(error: OSError) -> OcsyncError | None:
 
 
 def _report(console: Console, error: OcsyncError) -> int:
-    facts = {"exit_code": int(error.exit_code), "message": error.message, "hint": error.hint}
-    named = {"log_id": error.log_id} if error.log_id else {}
-    console.error_document({**facts, **error.details(), **named})
+    console.error_document(
+        {
+            "error": type(error).__name__,
+            "exit_code": int(error.exit_code),
+            "message": error.message,
+            "hint": error.hint,
+            **error.details(),
+            **({"log_id": error.log_id} if error.log_id else {}),
+        }
+    )
     if console.json:
         return error.exit_code
     if isinstance(error, InputError):
@@ -128,7 +138,7 @@ def _report_unexpected(console: Console, error: Exception) -> int:
         path = None
     where = f"; see {path}" if path else ""
     message = f"unexpected: {type(error).__name__}: {str(error)[:200]}{where}"
-    console.error_document({"exit_code": 1, "message": message, "hint": ""})
+    console.error_document({"error": None, "exit_code": 1, "message": message, "hint": ""})
     if not console.json:
         console.alert(message)
     return ExitCode.FAILED

@@ -23,7 +23,7 @@ class CommonOption(NamedTuple):
 
 COMMON_OPTIONS = {
     "json": CommonOption(("--json",), "OCSYNC_JSON", "Print JSON on standard output."),
-    "profile": CommonOption(("--profile",), "OCSYNC_PROFILE", "Use this profile.", str, "NAME"),
+    "profile": CommonOption(("--profile",), "OCSYNC_PROFILE", "Use this profile.", str, "PROFILE"),
     "workspace": CommonOption(
         ("--workspace",), "OCSYNC_WORKSPACE", "Use this .ocsync folder.", Path, "DIR"
     ),

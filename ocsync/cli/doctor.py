@@ -80,8 +80,15 @@ def register(app: typer.Typer) -> None:
 
 def _asked(names: list[str]) -> tuple[str, ...]:
     """Return the kinds and targets that *names* mean. Raises UsageError."""
-    from ocsync.schema import KINDS, read_targets
+    from ocsync.schema import GROUPS, KINDS, KINDS_COMMAND, TARGETS, read_targets
+    from ocsync.suggestions import listed, suggestion
 
+    known = [*TARGETS, *GROUPS, *(target.singular for target in TARGETS.values()), *KINDS]
+    for name in names:
+        if name.lower() not in known:
+            shown = listed(dict.fromkeys(known), KINDS_COMMAND)
+            hint = suggestion(name, known, f"kinds and targets: {shown}")
+            raise UsageError(f'"{name}" is not a kind or a sync target', hint=hint)
     kinds = [name for name in names if name in KINDS]
     direct, grouped = read_targets(name for name in names if name not in KINDS)
     return (*kinds, *(target.name for target in (*direct, *grouped)))

@@ -6,12 +6,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.help_format import Command
 from ocsync.cli.options import (
     DEFAULT_CONCURRENCY,
     Concurrency,
@@ -19,7 +18,6 @@ from ocsync.cli.options import (
     command,
     parse_moment,
 )
-from ocsync.cli.stage_files import complete_kind
 from ocsync.errors import (
     ApiError,
     ExitCode,
@@ -36,28 +34,11 @@ if TYPE_CHECKING:
     from ocsync.engine.export.spool import Spool
     from ocsync.engine.export.writing import Presentation
 
-_EXAMPLES = """
-
-        Examples:
-          ocsync export product products.xlsx --catalog SUMMER
-          ocsync export inventory stock.csv --fields QuantityAvailable
-          ocsync export product price-schedule shop.xlsx --read-only
-        """
-
-
-class _WithExamples(Command):
-    """A command whose help shows examples before its options."""
-
-    def format_help_text(self, ctx: Any, formatter: Any) -> None:
-        """Write the description, then the examples as they are."""
-        super().format_help_text(ctx, formatter)
-        formatter.write(_EXAMPLES)
-
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
-    @command(app, "export", ExitCode.BAD_INPUT, ExitCode.NO_FILE, cls=_WithExamples)
+    @command(app, "export", ExitCode.BAD_INPUT, ExitCode.NO_FILE)
     def export(
         ctx: Context,
         words: Annotated[
@@ -65,7 +46,6 @@ def register(app: typer.Typer) -> None:
             typer.Argument(
                 metavar="KIND... [FILE]",
                 help="Kinds or refs; then a .csv, .xlsx, .jsonl or .parquet file, or - for stdout.",
-                autocompletion=complete_kind,
             ),
         ],
         catalog: Annotated[
@@ -132,6 +112,11 @@ def register(app: typer.Typer) -> None:
         nothing, and resume sends no change where others have changed the
         value since, as each field has its expected value beside it.
         The file is written when everything has been read.
+
+        Examples:
+          ocsync export product products.xlsx --catalog SUMMER
+          ocsync export inventory stock.csv --fields QuantityAvailable
+          ocsync export product price-schedule shop.xlsx --read-only
         """
         from ocsync.client import Limits
         from ocsync.engine.export.export import read_all
@@ -184,6 +169,8 @@ def _read_words(words: Sequence[str]) -> tuple[list[str], list[str], str]:
 
 def _format_of(file: str) -> str:
     from ocsync.engine.export.writing import FORMATS
+    from ocsync.schema import KINDS
+    from ocsync.suggestions import listed, suggestion
 
     if file == "-":
         return "csv"
@@ -191,7 +178,7 @@ def _format_of(file: str) -> str:
     if suffix not in FORMATS:
         known = ", ".join(f".{name}" for name in FORMATS)
         text = f"{file} is neither a kind nor a name that ends in {known}"
-        raise UsageError(text, hint="give --format, or one of: " + ", ".join(complete_kind("")))
+        raise UsageError(text, hint=suggestion(file, KINDS, f"kinds: {listed(KINDS)}"))
     return suffix
 
 
@@ -261,7 +248,7 @@ def _read_ids(file: str, kinds: Sequence[str]) -> list[str]:
 def _read_fields(given: Sequence[str], requests: Sequence[ExportRequest]) -> list[str]:
     """Return the paths in *given*, each a field of one of the kinds. Raises UsageError."""
     from ocsync.engine.export.export import columns_of
-    from ocsync.intake.field_values import suggestion
+    from ocsync.suggestions import suggestion
 
     paths = [path.strip() for text in given for path in text.split(",") if path.strip()]
     known = {path for request in requests for path in columns_of(request.kind)}
@@ -270,9 +257,8 @@ def _read_fields(given: Sequence[str], requests: Sequence[ExportRequest]) -> lis
         if path not in known and not (has_xp and path.startswith("xp.")):
             kinds = " or ".join(request.kind.name for request in requests)
             raise UsageError(
-                f"{path} is not a field of {kinds} that can be edited"
-                + suggestion(path, sorted(known)),
-                hint="--read-only adds those that cannot",
+                f"{path} is not a field of {kinds} that can be edited",
+                hint=suggestion(path, sorted(known), "--read-only adds those that cannot"),
             )
     return paths
 

@@ -101,15 +101,12 @@ def _help_of(words: Sequence[str]) -> str | None:
 
 def _unknown(name: str, topics: dict[str, Traversable]) -> UsageError:
     """Return the error for a *name* that is neither a command nor a topic, with close matches."""
-    from difflib import get_close_matches
-
     from ocsync.cli.app import tree
+    from ocsync.suggestions import closest
 
-    close = get_close_matches(name.casefold(), [*topics, *_names(tree())])
-    return UsageError(
-        f'no command or topic "{name}"; topics: {", ".join(topics)}',
-        hint=", ".join(f"ocsync help {one}" for one in close) or "ocsync help, ocsync --help",
-    )
+    close = closest(name, [*topics, *_names(tree())])
+    hint = ", ".join(f"ocsync help {match}" for match in close) or "ocsync help, ocsync --help"
+    return UsageError(f'no command or topic "{name}"', hint=hint)
 
 
 def _names(group: Any, above: str = "") -> Iterator[str]:

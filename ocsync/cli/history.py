@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from ocsync.cli import history_prune
 from ocsync.cli.context import Context
-from ocsync.cli.options import LOCAL_EXITS, command, parse_duration
+from ocsync.cli.options import LOCAL_EXITS, check_choice, command, parse_duration
 from ocsync.errors import ExitCode, FileMissing, UsageError
 
 if TYPE_CHECKING:
@@ -119,9 +119,9 @@ def _run_filter(since: str, state: str, target: str, sort: str) -> RunFilter:
     from ocsync.schema import read_targets
     from ocsync.store.timestamps import utc_now
 
-    for text, choices in ((state, _STATES), (sort, _COMMANDS)):
-        if text and text not in choices.split("|"):
-            raise UsageError(f'"{text}" is none of {", ".join(choices.split("|"))}')
+    for option, text, choices in (("--state", state, _STATES), ("--sort", sort, _COMMANDS)):
+        if text:
+            check_choice(option, text, choices.split("|"))
     stamp, now = "", utc_now()
     if since:
         try:
@@ -185,8 +185,8 @@ def _show_run(
 
 
 def _check_report(ctx: Context, form: str, file: str) -> None:
-    if form and form not in ("junit", "markdown", "csv"):
-        raise UsageError(f'"{form}" is none of junit, markdown, csv')
+    if form:
+        check_choice("--report", form, ("junit", "markdown", "csv"))
     if file == "-" and ctx.console.json:
         raise UsageError("a report and --json cannot share standard output")
 

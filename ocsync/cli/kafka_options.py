@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from ocsync.cli.options import check_choice
 from ocsync.cli.secret_options import secret_of
 from ocsync.errors import ConfigError, UsageError
 
@@ -75,8 +76,7 @@ class KafkaOptions(NamedTuple):
                 raise UsageError("an Event Hubs connection string is user name and password")
             words = self.connection_env, self.connection_command
             return parse_event_hubs(secret_of(*words, "the connection string", "--connection"))
-        if self.mechanism not in MECHANISMS:
-            raise UsageError(f'"{self.mechanism}" is none of {", ".join(MECHANISMS)}')
+        check_choice("--mechanism", self.mechanism, MECHANISMS)
         servers, username = parse_servers(self.servers), self._user_name()
         if not username:
             if self.password_env or self.password_command:

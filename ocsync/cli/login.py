@@ -48,7 +48,7 @@ def register(app: typer.Typer) -> None:
     def login(
         ctx: Context,
         name: Annotated[
-            str, typer.Argument(metavar="[NAME]", help="Name of the profile, new or not.")
+            str, typer.Argument(metavar="[PROFILE]", help="Name of the profile, new or not.")
         ] = "",
         purposes: Annotated[
             list[str],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +14,7 @@ from ocsync.cli.common_options import COMMON_OPTIONS, CommonOption
 from ocsync.cli.context import Context
 from ocsync.cli.durations import read_duration
 from ocsync.cli.help_format import COMMON, Command
-from ocsync.errors import ExitCode
+from ocsync.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -164,6 +164,15 @@ def _exit_codes_text(codes: list[ExitCode]) -> str:
     return (
         "Exit codes: " + "; ".join(f"{int(code)} {_EXIT_CODE_TEXTS[code]}" for code in codes) + "."
     )
+
+
+def check_choice(option: str, value: str, choices: Iterable[str]) -> None:
+    """Raise UsageError unless *value*, which *option* was given, is one of *choices*."""
+    from ocsync.suggestions import listed, suggestion
+
+    if value not in (names := list(choices)):
+        hint = suggestion(value, names, f"one of {listed(names)}")
+        raise UsageError(f'{option} cannot be "{value}"', hint=hint)
 
 
 def parse_moment(text: str) -> datetime:

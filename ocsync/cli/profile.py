@@ -17,6 +17,7 @@ from ocsync.cli.profile_options import (
     Environment,
     Marketplace,
     Name,
+    NewName,
     OptionalName,
     Production,
     ProfileSecretCommand,
@@ -53,7 +54,7 @@ def register(app: typer.Typer) -> None:
     @command(group, "add", exits=LOCAL_EXITS)
     def add(
         ctx: Context,
-        name: Name,
+        name: NewName,
         client_id: RequiredClientId,
         environment: Environment = "",
         api_url: ApiUrl = "",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from ocsync.cli.context import Context
+from ocsync.cli.options import check_choice
 from ocsync.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
     from ocsync.secrets import SecretSource
     from ocsync.store import Profile, ProfileDir
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the profile.")]
+NewName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the profile.")]
+Name = Annotated[str, typer.Argument(metavar="PROFILE", help="Name of the profile.")]
 OptionalName = Annotated[
-    str, typer.Argument(metavar="[NAME]", help="Name of the profile. Default: the current one.")
+    str, typer.Argument(metavar="[PROFILE]", help="Name of the profile. Default: the current one.")
 ]
 _CLIENT_ID = typer.Option("--client-id", metavar="ID", help="ID of the API client.")
 RequiredClientId = Annotated[str, _CLIENT_ID]
@@ -84,10 +86,8 @@ def read_place(environment: str, api_url: str, auth_url: str, allow_http: str) -
 
     if bool(environment) == bool(api_url):
         raise UsageError("give either --environment or --api-url")
-    if environment and environment not in ENVIRONMENTS:
-        raise UsageError(
-            f'there is no environment "{environment}"', hint=f"one of {', '.join(ENVIRONMENTS)}"
-        )
+    if environment:
+        check_choice("--environment", environment, ENVIRONMENTS)
     url = ENVIRONMENTS[environment] if environment else _url("--api-url", api_url, allow_http)
     auth = _url("--auth-url", auth_url, allow_http) if auth_url else url
     return Place(url, auth, environment or environment_of(url), allow_http)

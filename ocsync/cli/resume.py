@@ -18,6 +18,7 @@ from ocsync.cli.options import (
     MaxRate,
     Redeliver,
     Yes,
+    check_choice,
     command,
     parse_duration,
 )
@@ -116,7 +117,7 @@ def register(app: typer.Typer) -> None:
             list[str] | None,
             typer.Option(
                 "--allow-risky",
-                metavar="NAME",
+                metavar="RISK",
                 help="Allow a risk that the plan names, such as zero-stock, own-user or xp-type.",
             ),
         ] = None,
@@ -143,10 +144,9 @@ def register(app: typer.Typer) -> None:
 
         if verify not in (None, BARE, BY_ANSWERS):
             raise UsageError(f'--verify stands alone or is --verify={BY_ANSWERS}, not "{verify}"')
-        if on_conflict not in list(OnConflict):
-            raise UsageError(f'"{on_conflict}" is none of {", ".join(OnConflict)}')
-        if unknown := set(allow_risky or ()) - {*GUARDED}:
-            raise UsageError(f"no risk is called {', '.join(unknown)}: {', '.join(GUARDED)}")
+        check_choice("--on-conflict", on_conflict, OnConflict)
+        for risk in allow_risky or ():
+            check_choice("--allow-risky", risk, GUARDED)
         direct, grouped = read_targets(targets or ())
         ctx.lock_seconds, ctx.yes, ctx.confirmed = parse_duration(lock_timeout), yes, confirm
         if dry_run:

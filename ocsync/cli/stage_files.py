@@ -13,7 +13,7 @@ import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.help_format import Command
-from ocsync.cli.options import LOCAL_EXITS, Yes, command
+from ocsync.cli.options import LOCAL_EXITS, Yes, check_choice, command
 from ocsync.errors import ExitCode, FileMissing, InputError, Refused, UsageError
 
 if TYPE_CHECKING:
@@ -43,8 +43,15 @@ class _KindsInHelp(Command):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help with the kinds in the KIND argument's text."""
         [argument] = [parameter for parameter in self.params if parameter.name == "kind"]
-        argument.help = f"One of {', '.join(complete_kind(''))}."  # type: ignore[attr-defined]
+        argument.help = f"One of {', '.join(_kinds())}."  # type: ignore[attr-defined]
         super().format_help(ctx, formatter)
+
+
+def _kinds() -> list[str]:
+    """Return the names of the kinds, whose table is loaded only here."""
+    from ocsync.schema import KINDS
+
+    return list(KINDS)
 
 
 class _CountsTwice(Exception):
@@ -53,13 +60,6 @@ class _CountsTwice(Exception):
     def __init__(self, repeat: RepeatedImport) -> None:
         super().__init__()
         self.repeat = repeat
-
-
-def complete_kind(start: str) -> list[str]:
-    """Return the kinds that begin with *start*, for shell completion."""
-    from ocsync.schema import KINDS
-
-    return [name for name in KINDS if name.startswith(start)]
 
 
 def register(group: typer.Typer) -> None:
@@ -80,7 +80,6 @@ def register(group: typer.Typer) -> None:
                 "--kind",
                 metavar="KIND",
                 help="Kind of the rows, for a table without a ref column.",
-                autocompletion=complete_kind,
             ),
         ] = "",
         form: Annotated[
@@ -120,8 +119,8 @@ def register(group: typer.Typer) -> None:
         from ocsync.render.stage import contradiction_note, repeat_note, repeat_question
         from ocsync.store.timestamps import utc_now
 
-        if form and form not in FORMATS:
-            raise UsageError(f'"{form}" is no format', hint=f"one of {', '.join(FORMATS)}")
+        if form:
+            check_choice("--format", form, FORMATS)
         ctx.yes = yes
         folder = ctx.folder()
         journal = folder.journal
@@ -181,7 +180,6 @@ def register(group: typer.Typer) -> None:
                 "--kind",
                 metavar="KIND",
                 help="Export only this kind.",
-                autocompletion=complete_kind,
             ),
         ] = "",
         form: Annotated[
@@ -206,11 +204,10 @@ def register(group: typer.Typer) -> None:
         from ocsync.intake.reader import detect_format
         from ocsync.intake.table import kind_named
 
-        if "/" in file and file.partition("/")[0] in complete_kind(""):
+        if "/" in file and file.partition("/")[0] in _kinds():
             raise UsageError(f"{file} is a ref", hint=f"ocsync stage export - {file}")
         form = form or (detect_format(file, b"{") if file != "-" else "jsonl")
-        if form not in exports.FORMATS:
-            raise UsageError(f'"{form}" is no format to export', hint="csv or jsonl")
+        check_choice("--format", form, exports.FORMATS)
         entries = _select_entries(
             ctx.folder().journal.entries(), refs or (), kind and kind_named(kind).name
         )
@@ -223,7 +220,7 @@ def register(group: typer.Typer) -> None:
         ctx: Context,
         kind: Annotated[
             str,
-            typer.Argument(metavar="KIND", help="The kind.", autocompletion=complete_kind),
+            typer.Argument(metavar="KIND", help="The kind."),
         ],
         file: OutputFile = "-",
         by_ref: Annotated[

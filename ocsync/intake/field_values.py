@@ -26,7 +26,9 @@ from ocsync.schema import (
     field_at,
     ids_of,
     kind_of,
+    stageable_fields,
 )
+from ocsync.suggestions import QUESTION, listed, suggestion
 
 _INTEGER = re.compile(r"[+-]?\d{1,18}")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)")
@@ -234,7 +236,7 @@ def _faults(entry: Entry) -> Iterator[FieldError]:
     for path, value in entry.expect.items():
         field = field_at(kind, path)
         if field is None or field.write_only:
-            yield FieldError(f"expect.{path}", _abbreviated(value), _unknown_field(kind, path))
+            yield FieldError(f"expect.{path}", _abbreviated(value), unknown_field(kind, path))
         elif reason := value_fault(field._replace(required=False, max=None, min=None), path, value):
             yield FieldError(f"expect.{path}", _abbreviated(value), reason)
     yield from _missing_fields(kind, entry)
@@ -252,7 +254,7 @@ def _field_faults(kind: Kind, op: Op, path: str, value: Any) -> Iterator[FieldEr
     elif path in kind.models and path != "xp":
         reason = "is a nested model: name its members"
     elif field is None:
-        reason = _unknown_field(kind, path)
+        reason = unknown_field(kind, path)
     elif field.read_only:
         reason = "is read-only"
     elif field.write_only:
@@ -283,37 +285,19 @@ def _whole_xp_fault(kind: Kind, op: Op, value: Any) -> str:
     return f"cannot be emptied by {op.value}, which keeps the keys that it does not name; {remedy}"
 
 
-def similar_name(name: str, known: Sequence[str]) -> str:
-    """Return the one of the *known* names that *name* is nearly, or "".
+def unknown_field(kind: Kind, path: str, columns: Sequence[str] = ()) -> str:
+    """Return the fault of a *path* that is not a field of *kind*, with the closest names.
 
-    Nearly the same are names that differ in case, blanks and signs alone; then one that contains
-    the other; then those with a few other letters.
+    *columns* are names that a header may have as well.
     """
-    from difflib import get_close_matches
-
-    key = _name_key(name)
-    keys = {_name_key(other): other for other in reversed(known)}  # the first of two stays
-    part = next((other for folded, other in keys.items() if len(key) > 3 and key in folded), "")
-    close = get_close_matches(key, keys, 1, 0.75)
-    return keys.get(key) or part or (keys[close[0]] if close else "")
-
-
-def _name_key(name: str) -> str:
-    return "".join(filter(str.isalnum, name)).casefold()
-
-
-def suggestion(name: str, known: Sequence[str]) -> str:
-    """Return "; did you mean NAME?" for the one of *known* that *name* is nearly, or ""."""
-    prefix, _, key = name.partition(".")
-    similar = similar_name(name, known)
-    if not similar and key and prefix.strip().casefold() == "xp":
-        similar = f"xp.{key}"
-    return f"; did you mean {similar}?" if similar else ""
-
-
-def _unknown_field(kind: Kind, path: str) -> str:
-    hint = suggestion(path, [*kind.fields]) or f"; {kind.name} has {', '.join(kind.fields)}"
-    return f"is not a field of {kind.name}{hint}"
+    names = stageable_fields(kind)
+    if not (names or columns):
+        return f"is not a field of {kind.name}, which has none"
+    prefix, _, key = path.partition(".")
+    if key and prefix.strip().casefold() == "xp":
+        return f"is not a field of {kind.name}; {QUESTION}xp.{key}?"
+    fields = f"its fields: {listed(names, f'ocsync stage template {kind.name}')}"
+    return f"is not a field of {kind.name}; {suggestion(path, [*columns, *names], fields)}"
 
 
 def _op_fault(kind: Kind, op: Op) -> str:

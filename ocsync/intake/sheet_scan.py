@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import posixpath
 import zipfile
+from pathlib import Path
 from typing import IO, NamedTuple, TypeVar
 from xml.parsers import expat
 
@@ -73,6 +74,25 @@ def scan_sheet(data: bytes, sheet: str) -> SheetScan:
                 return _parse(file, _XlsxScanner()).result()
     except (KeyError, zipfile.BadZipFile, expat.ExpatError, ValueError, OSError) as error:
         raise InputError(f"sheet {sheet} cannot be read: {error}") from error
+
+
+def sheet_names(path: Path, max_bytes: int) -> list[str]:
+    """Return the names of the sheets in *path*; none for what is no xlsx or ods.
+
+    A part that unpacks to more than *max_bytes* is not read.
+    """
+    try:
+        if not path.is_file():
+            return []
+        with zipfile.ZipFile(path) as archive:
+            part = _WORKBOOK if _WORKBOOK in archive.namelist() else _ODS_CONTENT
+            if archive.getinfo(part).file_size > max_bytes:
+                return []
+            element = "sheet" if part == _WORKBOOK else "table"
+            with archive.open(part) as file:
+                return list(_parse(file, _AttributePairs(element, "name", "name")).pairs)
+    except (KeyError, zipfile.BadZipFile, expat.ExpatError, ValueError, OSError):
+        return []
 
 
 class _ElementHandler:

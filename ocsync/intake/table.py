@@ -28,8 +28,7 @@ from ocsync.intake.field_values import (
     read_json,
     read_text,
     reader_of,
-    similar_name,
-    suggestion,
+    unknown_field,
 )
 from ocsync.intake.record import InputFile, Oddity, ParsedLine, Row, known_ref
 from ocsync.models import Entry, Fields, Op, Ref
@@ -37,6 +36,7 @@ from ocsync.schema import (
     ID_PATTERN,
     ID_RULE,
     KINDS,
+    KINDS_COMMAND,
     Field,
     FieldType,
     Kind,
@@ -45,6 +45,7 @@ from ocsync.schema import (
     kind_of,
     make_ref,
 )
+from ocsync.suggestions import closest, listed, suggestion
 
 NULL = r"\N"
 ERROR_TEXTS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!")
@@ -134,7 +135,8 @@ class _Header(NamedTuple):
 def kind_named(name: str) -> Kind:
     """Return the kind called *name*. Raises UsageError when there is none."""
     if name not in KINDS:
-        raise UsageError(f'"{name}" is not a kind', hint="kinds: " + ", ".join(KINDS))
+        hint = suggestion(name, KINDS, f"kinds: {listed(KINDS, KINDS_COMMAND)}")
+        raise UsageError(f'"{name}" is not a kind', hint=hint)
     return KINDS[name]
 
 
@@ -274,8 +276,7 @@ def _parse_header(origin: InputFile, row: Row, kind: Kind | None) -> _Header:
         elif own_id and column.key == _OWN_ID:
             reason = f"is {own_id}, which has a column of its own"
         elif kind and field_at(kind, column.path) is None and column.path not in kind.models:
-            known = ["ref", *ids, *(n for n, f in kind.fields.items() if not f.write_only), "op"]
-            reason = f"is not a field of {kind.name}{suggestion(column.path, known)}"
+            reason = unknown_field(kind, column.path, ["ref", *ids, "op"])
         if reason:
             problems.append(origin.problem(row.number, index, name, column.path, reason))
     if problems:
@@ -315,7 +316,7 @@ def _missing_ref(names: Sequence[str]) -> str:
         return f"is missing, and the ID columns fit more than one kind: --kind {kinds}"
     if _OWN_ID in names:
         return "is missing, and ID does not tell the kind: name it with --kind"
-    similar = [s for name in names if (s := similar_name(name, ("ref", *sorted(_ID_NAMES))))]
+    similar = [s for name in names for s in closest(name, ("ref", *sorted(_ID_NAMES)))[:1]]
     if similar and not {*similar} & {*names}:
         return f"is missing; did you mean {similar[0]}? Or name the kind with --kind"
     return "is missing; or name the kind with --kind"

@@ -9,6 +9,7 @@ from typing import Any
 from ocsync.errors import UsageError
 from ocsync.models import Ref
 from ocsync.schema.kinds import KINDS, Field, Kind
+from ocsync.suggestions import listed, suggestion
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
@@ -21,6 +22,8 @@ _PATHS = {name: _numbered_path(kind) for name, kind in KINDS.items()}
 """The path of each kind, with the place of an ID in a ref in place of its name."""
 ID_RULE = "an ID has letters, digits, - and _ only, 1 to 100 of them"
 """The rule for IDs, as messages state it."""
+KINDS_COMMAND = "ocsync help stage template"
+"""The command that lists the kinds."""
 
 
 def ref_key(ref: Ref) -> str:
@@ -79,7 +82,8 @@ def read_ref(text: str) -> Ref:
     name, *values = text.split("/")
     kind = KINDS.get(name)
     if kind is None:
-        raise UsageError(f'"{name}" is not a kind', hint="kinds: " + ", ".join(KINDS))
+        hint = suggestion(name, KINDS, f"kinds: {listed(KINDS, KINDS_COMMAND)}")
+        raise UsageError(f'"{name}" is not a kind', hint=hint)
     given = {name for name, value in zip(kind.ids, values, strict=False) if value}
     needed, optional = kind.needed_ids, kind.ids[len(kind.needed_ids) :]
     for place, value in enumerate(values):
@@ -154,6 +158,13 @@ def body_ids(ref: Ref) -> dict[str, str]:
     """Return the IDs in an assignment's body: those that its path does not hold."""
     kind = kind_of(ref)
     return {name: v for name, v in ids_of(ref).items() if "{" + name + "}" not in kind.path}
+
+
+def stageable_fields(kind: Kind) -> list[str]:
+    """Return the fields of *kind* that an edit may have."""
+    return [
+        path for path, field in kind.fields.items() if not (field.read_only or field.write_only)
+    ]
 
 
 def field_at(kind: Kind, path: str) -> Field | None:

@@ -34,6 +34,7 @@ from ocsync.store.journal import Journal, check_entry
 from ocsync.store.log import Log, Warn
 from ocsync.store.number_ranges import NumberRanges, to_ranges
 from ocsync.store.timestamps import parse_timestamp
+from ocsync.suggestions import suggestion
 
 RunKind = Literal["resume", "delete", "resync"]
 """Command that made a run."""
@@ -294,7 +295,7 @@ class Runs:
         matches = [i for i in ids if i == name] or [i for i in ids if i.startswith(name)]
         if not matches:
             text = f"there is no run {name}" if name else f"there is no {kind or 'run'} yet"
-            raise FileMissing(text, hint="ocsync history")
+            raise FileMissing(text, hint=suggestion(name, ids, "ocsync history"))
         if name and len(matches) > 1:
             raise UsageError(f"several runs begin with {name}: {', '.join(matches[:5])}")
         return self._open(self._folder / matches[0])

@@ -30,6 +30,7 @@ from ocsync.store.profile_dir import (
     read_toml,
     write_toml,
 )
+from ocsync.suggestions import listed, suggestion
 
 if TYPE_CHECKING:
     from ocsync.store.profiles import Profile
@@ -244,8 +245,9 @@ class Workspace:
                 "--secret-env VAR",
             )
         if name not in self.profile_names():
-            known = ", ".join(self.profile_names()) or "none"
-            raise ConfigError(f"there is no profile {name}", hint=f"profiles here: {known}")
+            names = self.profile_names()
+            hint = suggestion(name, names, f"profiles here: {listed(names, 'ocsync profile list')}")
+            raise ConfigError(f"there is no profile {name}", hint=hint)
         return self.root / "profiles" / name
 
     def _settings(self) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def test_every_example_is_a_command_line(run: Run, monkeypatch: pytest.MonkeyPat
     for words, example in [*shown, *[((), line.strip()) for line in run().out.splitlines()]]:
         if not example.startswith(("ocsync ", "./")):
             continue
-        typed = shlex.split(example.rpartition("| ")[2])[1:]
+        typed = shlex.split(example.rpartition("| ")[2].partition(" > ")[0])[1:]
         assert tuple(typed[: len(words)]) == words
         code = tree_code(typed)
         assert code == 99, (example, code)
@@ -132,7 +132,7 @@ def test_the_page_of_options_names_them_all() -> None:
 def test_topics_are_listed_with_their_titles(run: Run) -> None:
     shown = run("help")
     assert shown.code == 0
-    assert "\n  exit-codes       Exit codes\n" in shown.out
+    assert re.search(r"\n  exit-codes +Exit codes\n", shown.out)
     assert "ocsync help COMMAND" in shown.out
     listed = run("help", "--json").data
     assert [row["topic"] for row in listed["topics"]] == TOPICS
@@ -163,7 +163,6 @@ def test_an_unknown_word_is_64_with_what_is_close(
     shown = run("help", *words)
     assert (shown.code, shown.out) == (64, "")
     assert f'no command or topic "{" ".join(words)}"' in shown.err
-    assert all(topic in shown.err for topic in TOPICS)
     assert f"next: {hint}" in shown.err
     failed = run("help", *words, "--json")
     assert (failed.code, json.loads(failed.err)["hint"].startswith(hint)) == (64, True)

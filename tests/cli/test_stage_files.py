@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from ocsync.cli.stage_files import complete_kind
 from ocsync.intake import read_file
 from ocsync.intake.template import header_for
 from ocsync.schema import KINDS, Kind
@@ -202,10 +201,9 @@ def test_a_template_has_what_is_required_first(ocsync: Run) -> None:
     assert data["required"] == ["ViewAllCategories", "ViewAllProducts"]
 
 
-def test_help_and_completion_name_every_kind(ocsync: Run) -> None:
+def test_help_names_every_kind(ocsync: Run) -> None:
     shown = "".join(ocsync("stage", "template", "--help").out.split())  # lines break at hyphens too
     assert ",".join(KINDS) in shown
-    assert complete_kind("variant") == ["variant", "variant-inventory"]
 
 
 def test_a_broken_file_stages_nothing_and_tells_all(ocsync: Run) -> None:
