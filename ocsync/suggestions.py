@@ -24,7 +24,7 @@ def closest(word: str, choices: Iterable[str]) -> list[str]:
 
     choices = list(choices)
     same = [choice for choice in choices if _letters(choice) == _letters(word)]
-    if same and _letters(word):
+    if same and word not in same and _letters(word):
         return same[:1]
     spelled: dict[str, str] = {}
     for choice in choices:

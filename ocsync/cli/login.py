@@ -158,7 +158,7 @@ def _ask_secret_source(ctx: Context) -> SecretSource:
         return read_secret_source("", "", keyring=True)
     if choice == "2":
         return read_secret_source("", ctx.ask_text("Command", "--secret-command"), keyring=False)
-    variable = ctx.ask_text("Name of the variable", "--secret-env", "OCSYNC_SECRET")
+    variable = ctx.ask_text("Name of the variable", "--secret-env", "ORDERCLOUD_SECRET")
     return read_secret_source(variable, "", keyring=False)
 
 

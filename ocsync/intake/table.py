@@ -242,7 +242,7 @@ def kinds_of_columns(names: Iterable[str]) -> list[Kind]:
     return [
         kind
         for kind in KINDS.values()
-        if given.issuperset(kind.ids[: len(kind.ids) - kind.optional_ids])
+        if any(given.issuperset({*kind.needed_ids, *party}) for party in kind.parties)
         and all(name in kind.ids or name in kind.fields for name in id_names)
     ]
 

@@ -634,10 +634,11 @@ class StagedTotals(TypedDict):
 
 
 class StageImported(StagedTotals):
-    """Numbers of the edits of a file, and of their refs."""
+    """Numbers of the edits of a file, of their refs, and of the lines that change no value."""
 
     entries: int
     refs: int
+    unchanged: int
 
 
 class ColumnFacts(TypedDict):
@@ -663,6 +664,7 @@ class StageImportDryRun(TypedDict):
     lines: int
     wrong_lines: int
     columns: list[ColumnFacts]
+    unchanged: NotRequired[int]
     alone: NotRequired[Totals]
     with_staged: NotRequired[Totals]
 
@@ -959,7 +961,7 @@ class ProblemReport(TypedDict):
 class ErrorDocument(TypedDict):
     """Failure, on standard error. *error* is its kind, null for one that was not expected.
 
-    *status*, *code* and *data* are OrderCloud's, where it answered.
+    *status*, *code*, *data* and *log_id* are OrderCloud's, where it answered.
     """
 
     format: Literal[1]
@@ -972,6 +974,50 @@ class ErrorDocument(TypedDict):
     status: NotRequired[int]
     code: NotRequired[str]
     data: NotRequired[Any]
+    log_id: NotRequired[str]
+
+
+class ExportedKindReport(TypedDict):
+    """Kind that was exported: its rows, and the refs that were asked for and do not exist."""
+
+    kind: str
+    rows: int
+    missing: list[Ref]
+
+
+class ExportDocument(TypedDict):
+    """File that was written from the marketplace."""
+
+    file: str
+    form: str
+    rows: int
+    kinds: list[ExportedKindReport]
+
+
+class ProbeAnswer(TypedDict):
+    """Question about the marketplace: *value* is null without an answer, and a number is seconds.
+
+    *evidence* is what was seen, *at* when, and *unanswered* the reason for no answer.
+    """
+
+    name: str
+    question: str
+    value: str | float | None
+    evidence: str
+    at: str
+    unanswered: str
+
+
+class ProbeDocument(TypedDict):
+    """Answers of the probe."""
+
+    answers: list[ProbeAnswer]
+
+
+class ProbeCleaned(TypedDict):
+    """Paths of what an interrupted probe had left, and that were deleted."""
+
+    deleted: list[str]
 
 
 class SavedPlan(TypedDict):

@@ -253,6 +253,14 @@ def remove_file(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
+def rename_folder(path: Path, name: str) -> Path:
+    """Give the folder *path* another *name*, durably; return its new path. Raises ConfigError."""
+    check_folder(path)
+    renamed = path.rename(path.with_name(name))
+    sync_folder(path.parent)
+    return renamed
+
+
 def remove_folder(path: Path) -> None:
     """Remove the folder *path* with all that is in it. Raises ConfigError for a link."""
     import shutil

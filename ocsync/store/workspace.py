@@ -193,11 +193,9 @@ class Workspace:
 
         self._check_name(new)
         old_path = self._profile_path(name)
-        path = old_path.with_name(new)
         profile = self.open_profile(name, warn=lambda _: None).profile
         trusted = self.is_recorded(old_path) and not self.untrusted_reason(old_path, profile)
-        old_path.rename(path)
-        files.sync_folder(path.parent)
+        path = files.rename_folder(old_path, new)
         folder, key = files.real_path(user_data_folder(self._environ)), self._settings().get("id")
         old_record, record = record_path(folder, key, name), record_path(folder, key, new)
         if old_record and record and old_record.is_file():

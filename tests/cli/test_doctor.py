@@ -74,7 +74,7 @@ def test_of_a_sound_set_up_every_check_is_made_and_nothing_is_touched(
     assert not [r for r in shop.requests() if r["method"] not in ("GET", "POST")]
     shown = ocsync("doctor")
     assert "✓ sign-in      emulator on Emulated marketplace" in shown.out
-    assert shown.out.splitlines()[-1] == "✓ nothing is wrong, 1 note; 35 fine"
+    assert shown.out.splitlines()[-1] == "✓ nothing is wrong, 1 note; 36 fine"
     assert ocsync("doctor", "--quiet").out.count("\n") == 4
 
 

@@ -22,6 +22,8 @@ NO_SHRINK = (Phase.explicit, Phase.reuse, Phase.generate)
 """An example takes half a second; a failing one is short enough to read."""
 STOCK = "/products/P0/inventoryrecords/R0"
 
+RISKY = ("--allow-risky", "zero-stock", "--allow-risky", "xp-type")
+
 
 def newest(run: Run, sort: str = "resume") -> str:
     runs = run("history", "--json").data["runs"]
@@ -249,7 +251,7 @@ def there_and_back(run: Run, shop: Shop, sequence: list[Entry]) -> None:
     given_ = run("stage", "import", "-", stdin="\n".join(lines).encode())
     if given_.code == 65:
         return
-    assert run("resume", "--yes", "--no-pause", "--allow-risky", "zero-stock").code in (0, 3)
+    assert run("resume", "--yes", "--no-pause", *RISKY).code in (0, 3)
     run("stage", "clear", "--yes")
     after = comparable(shop)
     first = run("rollback", "--json")
@@ -257,11 +259,7 @@ def there_and_back(run: Run, shop: Shop, sequence: list[Entry]) -> None:
         assert after == before
         return
     assert first.code == 0, first
-    done = (
-        [ok(run("resume", "--no-pause", "--allow-risky", "zero-stock"))]
-        if first.data["staged"]
-        else []
-    )
+    done = [ok(run("resume", "--no-pause", *RISKY))] if first.data["staged"] else []
     if first.data["made"]:
         ok(run("delete", "--file", first.data["file"], "--yes"))
     assert comparable(shop) == before
@@ -274,7 +272,7 @@ def there_and_back(run: Run, shop: Shop, sequence: list[Entry]) -> None:
         again = ok(run("rollback", newest(run, "delete"), "--json")).data
         said = [what.split() for one in again["lost"] for what in one["what"]]
         brought = {words[4].casefold() for words in said if words[:3] == ["making", "it", "again"]}
-    ok(run("resume", "--no-pause", "--allow-risky", "zero-stock"))
+    ok(run("resume", "--no-pause", *RISKY))
     assert {n: d for n, d in comparable(shop).items() if n not in brought - after.keys()} == after
 
 

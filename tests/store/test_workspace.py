@@ -283,7 +283,7 @@ def test_an_odd_name_of_an_earlier_version_still_opens(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / ".ocsync")
     workspace.add_profile(profile("a"))
     (workspace.root / "profiles/a").rename(workspace.root / "profiles/con")
-    assert workspace.open_profile("con", warn=pytest.fail).profile.name == "a"
+    assert workspace.open_profile("con", warn=pytest.fail).profile.name == "con"
 
 
 def test_names_that_differ_by_case_are_one(tmp_path: Path) -> None:
