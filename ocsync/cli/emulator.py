@@ -79,7 +79,8 @@ def register(app: typer.Typer) -> None:
           ocsync emulator --products 1000 --latency 50 --rate 100
           ocsync emulator --like acme-sandbox --state rehearsal.json
         """
-        given = {name: value for name, value in locals().items() if name not in ("ctx", "app")}
+        own = ("ctx", "app", "like")
+        given = {name: value for name, value in locals().items() if name not in (*own, "own")}
         try:
             from ocsync.emulator import EmulatorOptions, serve
         except ImportError as error:
@@ -94,7 +95,7 @@ def register(app: typer.Typer) -> None:
 
         for name in _MILLISECONDS:
             given[name] /= 1000
-        for name, value in _switches_like(ctx, given.pop("like")).items():
+        for name, value in _switches_like(ctx, like).items():
             if given[name] == getattr(EmulatorOptions(), name):
                 given[name] = value
         serve(EmulatorOptions(**{**given, "deliver_to": tuple(deliver_to)}), ready)
