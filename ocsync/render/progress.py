@@ -103,7 +103,7 @@ class _Counter:
         A counter that waits for messages has no pace, but a time after which the wait ends.
         """
         if self.seconds_left is not None:
-            return _join(self.note, f"{_clock_text(self.seconds_left)} to wait")
+            return _join(self.note, f"waiting up to {_clock_text(self.seconds_left)}")
         seconds, done = time.monotonic() - self._start, self.done - self._done_before
         if seconds < 0.5 or not done:
             return self.note
@@ -219,7 +219,8 @@ class _EventPrinter:
         self._view.show(None)
         self._counter = None
         if event.total:
-            same = f", {event.same:,} already as staged" if event.same else ""
+            need = "needs" if event.same == 1 else "need"
+            same = f", {event.same:,} {need} no change" if event.same else ""
             self._console.info(f"  read       {count(event.total, 'ref')}{same}")
 
     def _on_wave_started(self, event: WaveStarted) -> None:
@@ -257,7 +258,7 @@ class _EventPrinter:
         counter.note = f"{event.failed:,} failed" if event.failed else ""
 
     def _on_delivery_progress(self, event: DeliveryProgress) -> None:
-        duplicates = f"{event.duplicates:,} twice" if event.duplicates else ""
-        stale = f"{event.stale:,} stale" if event.stale else ""
+        duplicates = count(event.duplicates, "duplicate") if event.duplicates else ""
+        stale = f"{event.stale:,} outdated" if event.stale else ""
         counter = self._count("arrived", event.done, event.total)
         counter.note, counter.seconds_left = _join(duplicates, stale), event.left
