@@ -72,7 +72,7 @@ def _progress_bar() -> Iterator[Progress]:
     from rich.console import Console as Terminal
     from rich.progress import BarColumn, Progress, TextColumn
 
-    with Progress(
+    progress = Progress(
         TextColumn("  {task.description}"),
         BarColumn(bar_width=26),
         TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
@@ -80,8 +80,11 @@ def _progress_bar() -> Iterator[Progress]:
         console=Terminal(stderr=True, highlight=False, markup=False, emoji=False),
         transient=True,
         refresh_per_second=5,
-    ) as progress:
+    )
+    try:
         yield progress
+    finally:
+        progress.stop()
 
 
 class _Counter:
@@ -137,8 +140,10 @@ class _BarView:
             self._task = None
         self._counter = counter
         if counter is None:
+            self._progress.stop()  # it would clear the line of a question again and again
             return
         if self._task is None:
+            self._progress.start()
             self._task = self._progress.add_task(counter.name, total=counter.total, pace="")
         self._progress.update(self._task, completed=counter.done, pace=counter.pace_text())
 

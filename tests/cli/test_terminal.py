@@ -157,6 +157,16 @@ def test_questions_are_asked_on_the_terminal(run: Run, shop: Shop) -> None:
         assert shop.call("GET", "/products/P0/inventoryrecords/R0").status_code == there
 
 
+def test_no_progress_bar_clears_a_question(ocsync: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    ocsync("stage", "set", "catalog/NONE", "Active=true")
+    monkeypatch.setenv("TERM", "xterm")
+    child = Terminal("resume")
+    child.expect(r"Send the plan anyway\? These steps will fail\. \[y/N\] ")
+    time.sleep(0.5)  # more than two refreshes of a bar
+    child.type_line("n")
+    assert "\x1b[2K" not in child.wait().out.partition("n")[0]
+
+
 def test_staging_the_same_adjustments_again_is_asked(run: Run, shop: Shop) -> None:
     run("init")
     add_profile(run, shop)
