@@ -168,8 +168,8 @@ class PlanCycle(InputError):
 
     def __init__(self, members: Sequence[str]) -> None:
         super().__init__(
-            "these staged refs wait for each other: " + " -> ".join([*members, members[0]]),
-            hint="ocsync stage drop one of them, resume, then stage it again",
+            "these staged refs depend on each other: " + " -> ".join([*members, members[0]]),
+            hint="ocsync stage drop one of them, ocsync resume, then stage it again",
         )
         self.members = tuple(members)
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from ocsync.field_paths import join_path, json_type, nest, split_path, type_changes, xp_text
 from ocsync.models import Op, Ref, Step
+from ocsync.plurals import count
 from ocsync.schema import KINDS, XP_KEYS_ADVISED, XP_LIMIT, kind_of
 
 ZERO_STOCK, OWN_USER, XP_TYPE = "zero-stock", "own-user", "xp-type"
@@ -48,9 +49,9 @@ def find_risks(steps: Sequence[Step]) -> list[Risk]:
         found.append(
             Risk(
                 "single-change",
-                "a single change: pausing is not worth it",
+                "only one change: pausing gains nothing",
                 (steps[0].ref,),
-                "ocsync resume --no-pause sends it at once",
+                "to send it immediately: ocsync resume --no-pause",
             )
         )
     return [risk for risk in found if risk]
@@ -58,7 +59,9 @@ def find_risks(steps: Sequence[Step]) -> list[Risk]:
 
 def _contradicted(steps: Sequence[Step]) -> Risk | None:
     refs = tuple(step.ref for step in steps if step.change.contradicted)
-    text = f"refs with an expectation that staged entries contradict: {len(refs):,}"
+    expect = count(len(refs), "ref expects", "refs expect")
+    they = "it" if len(refs) == 1 else "they"
+    text = f"{expect} a value that earlier staged edits change; {they} will conflict"
     return Risk("broken-expectation", text, refs, "ocsync plan --explain REF") if refs else None
 
 
@@ -74,8 +77,9 @@ def _blind_quantities(steps: Sequence[Step]) -> Risk | None:
             continue
         if any(p in volatile and p not in change.expect for p in change.fields):
             refs.append(step.ref)
-    text = f"quantities without an expectation: {len(refs):,}; what was sold is overwritten"
-    advice = "stage with --expect-current, or stage adjust"
+    have = count(len(refs), "quantity has", "quantities have")
+    text = f"{have} no expected value; later sales would be overwritten"
+    advice = "stage with --expect-current, or use stage adjust"
     return Risk("blind-quantity", text, tuple(refs), advice) if refs else None
 
 
@@ -101,7 +105,7 @@ def _zero_stock(steps: Sequence[Step]) -> Risk | None:
             zero.append(step.ref)
     if touched < 2 or len(zero) * 2 <= touched:
         return None
-    text = f"quantities set to zero: {len(zero):,} of the {touched:,} that are touched"
+    text = f"{len(zero):,} of {count(touched, 'quantity')} would become zero"
     return Risk(ZERO_STOCK, text, tuple(zero), f"resume needs --allow-risky {ZERO_STOCK}")
 
 
@@ -115,7 +119,7 @@ def own_user_risk(steps: Iterable[Step], kind: str, name: str) -> Risk | None:
         and step.ref.rpartition("/")[2].casefold() == user
         and step.change.fields.get("Active") is False
     )
-    text = "this deactivates the user that you are signed in as"
+    text = "this deactivates the user you are signed in as"
     advice = f"resume needs --allow-risky {OWN_USER}"
     return Risk(OWN_USER, text, refs[:1], advice) if refs else None
 
@@ -127,7 +131,8 @@ def _xp_objects(steps: Sequence[Step]) -> Risk | None:
         if step.change.op is Op.SET
         and any(p.startswith("xp.") and isinstance(v, dict) for p, v in step.change.fields.items())
     )
-    text = f"xp values that are objects: {len(refs):,}; members left out may stay there"
+    objects = count(len(refs), "xp value is an object", "xp values are objects")
+    text = f"{objects}; keys you left out may remain"
     return Risk("xp-members", text, refs) if refs else None
 
 
@@ -137,7 +142,7 @@ def _xp_size(steps: Sequence[Step]) -> Risk | None:
     OrderCloud documents both (guide/ordercloud.md 12.8).
     """
     refs = tuple(step.ref for step in steps if len(xp_text(step.change.fields).encode()) > XP_LIMIT)
-    has = "1 ref has" if len(refs) == 1 else f"{len(refs):,} refs have"
+    has = count(len(refs), "ref has", "refs have")
     text = f"{has} more than {XP_LIMIT:,} bytes of xp, which OrderCloud may refuse"
     return Risk(XP_SIZE, text, refs) if refs else None
 
@@ -169,7 +174,7 @@ def _index_rebuild(steps: Sequence[Step]) -> Risk | None:
         if not _NEEDS_REBUILD[kind_of(step.ref).name].isdisjoint(step.change.fields)
         and (step.change.op is not Op.PUT or step.change.replace)
     )
-    changes = "1 change shows" if len(refs) == 1 else f"{len(refs):,} changes show"
+    changes = count(len(refs), "change shows", "changes show")
     text = f"{changes} in product lists only after an index rebuild in the Portal"
     advice = "in production and staging it can be rebuilt 3 times an hour, 5 times a week"
     return Risk(INDEX_REBUILD, text, refs, advice) if refs else None
@@ -249,6 +254,7 @@ def _time_critical(steps: Sequence[Step]) -> Risk | None:
         )
         or any(name in step.change.fields for name in _DATE_FIELDS)
     )
-    text = f"time-critical changes (switched off, or dated): {len(refs):,}; they arrive late"
-    advice = "resume soon, or send them with --no-pause"
+    changes = count(len(refs), "change is", "changes are")
+    text = f"{changes} time-critical (deactivation, sale or date) and would be delayed"
+    advice = "resume soon, or send with --no-pause"
     return Risk("time-critical", text, refs, advice) if refs else None

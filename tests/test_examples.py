@@ -100,7 +100,7 @@ def test_the_season_switch(place: Place) -> None:
 
 @example("nightly-inventory")
 def test_the_nightly_inventory(place: Place) -> None:
-    assert "everything arrived" in place.check(0, "./run.sh")
+    assert "all changes were sent and verified" in place.check(0, "./run.sh")
     assert place.stock() == [43, 9]
     assert [p.name for p in (place.folder / "taken").iterdir()] == ["warehouse.csv"]
     assert not place.paused()
@@ -121,7 +121,7 @@ def test_the_import_window(place: Place) -> None:
 
     (place.folder / "stock.csv").write_text("tent,no-shelf,1\n")
     failed = place.check(22, "./run.sh")  # curl's own
-    assert "the import failed with 22; the target runs again" in failed
+    assert "the import failed with exit code 22; the target is running again" in failed
     assert not place.paused()
 
 
@@ -132,9 +132,9 @@ def test_forgotten_pauses(place: Place) -> None:
     place.check(0, "ocsync", "pause", "inventory", "--for", "0.01s", EXAMPLE_SECRET="emulator")
     place.shop.call("PATCH", "/integrations/productsync", {"Paused": True})
     written = place.check(2, "./run.sh")
-    assert "▶ inventory  running again: its lease had run out" in written
-    assert "somebody should look at these pauses:" in written
-    assert "products  by someone else" in written
+    assert "▶ inventory  running again: its --for time has passed" in written
+    assert "these pauses need attention:" in written
+    assert "products  paused by someone else" in written
     assert place.paused() == ["products"]
 
 

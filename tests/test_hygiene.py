@@ -231,11 +231,11 @@ def test_the_demo_proves_itself(tmp_path: Path) -> None:
     """What each way takes is counted at a signed listener; the README says just that."""
     done = call("demo")
     assert done.code == 0, f"the demo failed:\n{done.out}{done.err}"
-    for line in ("$ ocsync resume --verify", "200 of 200 heard by the listener"):
+    for line in ("$ ocsync resume --verify", "the listener received 200 of 200"):
         assert line in done.out, f'the demo does not show "{line}":\n{done.out}'
     figures = done.out.partition("-- figures ")[2].splitlines()[1:]
     end = figures.pop()
-    assert end.startswith("✓ all marketplaces ended alike"), f"the demo ends with: {end}"
+    assert end.startswith("✓ all marketplaces end with the same data"), f"the demo ends with: {end}"
     table = "".join(f"    {line}\n" for line in figures)
     assert table in README, f"README.md does not have the table that the demo shows:\n{table}"
 

@@ -63,7 +63,7 @@ def test_the_closest_names_are_suggested(old: Run, command: str, suggested: str)
 @pytest.mark.parametrize(("command", "names"), [
     ("pause zzzz", "targets: products, catalogs, categories"),
     ("stage set zzzz/P X=1", "kinds: address, supplier"),
-    ("plan --profile zzzz", "profiles here: acme, lab, sandbox, vault"),
+    ("plan --profile zzzz", "profiles in this workspace: acme, lab, sandbox, vault"),
     ("verify zzzz", "next: ocsync history"),
     ("resume --on-conflict zzzz", "one of fail, skip, overwrite"),
     ("doctor zzzz --offline", "kinds and targets: products, catalogs"),

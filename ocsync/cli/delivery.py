@@ -50,7 +50,7 @@ def _register_reading(group: typer.Typer) -> None:
         ctx.console.document("delivery list", {"deliveries": rows, "attached": ours})
         ctx.console.print_lines(shown.config_lines(configs, ours))
         if not configs:
-            ctx.console.info("there is no delivery configuration", "=")
+            ctx.console.info("no delivery configuration", "=")
             ctx.console.suggest("ocsync delivery apply FILE")
 
     @command(group, "show")
@@ -112,8 +112,8 @@ def _register_binding(group: typer.Typer) -> None:
         ctx.console.document("delivery bind", {"delivery": name, "targets": facts})
         for result in results:
             same = result.previous.casefold() == name.casefold()
-            was = f" (by {result.previous} before)" if result.previous and not same else ""
-            text = "delivers by" if not same else "delivers already by"
+            was = f" (before: {result.previous})" if result.previous and not same else ""
+            text = "delivers by" if not same else "already delivers by"
             sign = "=" if same else "‖" if result.paused else "▶"
             ctx.console.print(f"{result.target.name}  {text} {name}{was}", sign)
 
@@ -151,8 +151,10 @@ def _register_binding(group: typer.Typer) -> None:
             if not bound:
                 return []
             confirm_production(session)
-            ctx.console.info("  Nothing is delivered for it then, and what changes meanwhile", "!")
-            ctx.console.info("    does not come later: this is no pause (ocsync pause holds it)")
+            ctx.console.info(
+                "  Without a sync config, changes are not delivered, and do not come later.", "!"
+            )
+            ctx.console.info("    To hold them instead: ocsync pause")
             if not ctx.ask(f"Remove the sync config of {names}?"):
                 raise UsageError("nothing was removed")
             await bindings.unbind(session, [TARGETS[state.name] for state in bound])
@@ -161,9 +163,9 @@ def _register_binding(group: typer.Typer) -> None:
         removed = ctx.run_online(write, locked=True)
         ctx.console.document("delivery unbind", {"removed": removed})
         for row in removed:
-            ctx.console.print(f"{row['target']}  gets nothing any more", "-")
+            ctx.console.print(f"{row['target']}  is no longer delivered", "-")
         if removed:
             names = " ".join(str(row["target"]) for row in removed)
             ctx.console.suggest(f"ocsync delivery bind {names} CONFIG")
         else:
-            ctx.console.print("none of them has a sync config", "=")
+            ctx.console.print("none of these targets has a sync config", "=")

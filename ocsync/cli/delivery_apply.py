@@ -82,9 +82,9 @@ def register(group: typer.Typer) -> None:
             "deliveries": [shown.change_document(one) for one in changes],
         })  # fmt: skip
         if dry_run and changed:
-            ctx.console.info("this was a dry run: nothing was sent", "=")
+            ctx.console.info("dry run: nothing was sent", "=")
         elif changed:
-            ctx.console.print(f"{shown.count_configs(len(changed))} now as in {label}", "✓")
+            ctx.console.print(f"changed {shown.count_configs(len(changed))} to match {label}", "✓")
             new = [one.desired.id for one in changes if one.current is None]
             ctx.console.suggest(*(f"ocsync delivery bind TARGET {name}" for name in new[:1]))
 

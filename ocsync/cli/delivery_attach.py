@@ -114,7 +114,7 @@ def _register_attach(group: typer.Typer) -> None:
         ctx.console.document("delivery attach", {"attached": facts})
         for attachment in attachments:
             where, names = destination_of(attachment.shown), ", ".join(attachment.targets)
-            ctx.console.print(f"{attachment.config}  delivers to {where} too ({names})", "+")
+            ctx.console.print(f"{attachment.config}  also delivers to {where} ({names})", "+")
         ctx.console.suggest("ocsync resume --verify", "ocsync delivery detach")
 
 
@@ -153,8 +153,10 @@ def _register_detach(group: typer.Typer) -> None:
                 left = await attach.unknown_listeners(session, expanded, endpoint)
             if left:
                 names = ", ".join(left)
-                if not ctx.ask(f"{names}: remove the Http target {endpoint}, not from here?"):
-                    raise UsageError(f"{names}: left as it is")
+                if not ctx.ask(
+                    f"{names}: remove Http target {endpoint}, not attached by this workspace?"
+                ):
+                    raise UsageError(f"{names}: left unchanged")
                 await attach.remove(session, left, "Http")
             return detached, left
 
@@ -164,9 +166,9 @@ def _register_detach(group: typer.Typer) -> None:
         for one in detached:
             _show_detached(ctx, one)
         for name in left:
-            ctx.console.print(f"{name}  does not deliver to {endpoint} any more", "-")
+            ctx.console.print(f"{name}  no longer delivers to {endpoint}", "-")
         if not (detached or left):
-            ctx.console.info("no listener is attached from here", "=")
+            ctx.console.info("this workspace has attached no listener", "=")
 
 
 def _attachment_document(attachment: Attachment) -> dict[str, Any]:
@@ -189,15 +191,17 @@ def _show_detached(ctx: Context, detached: Detached) -> None:
     attachment = detached.attachment
     where = destination_of(attachment.shown)
     if detached.state is AttachmentState.OURS:
-        ctx.console.print(f"{attachment.config}  does not deliver to {where} any more", "-")
+        ctx.console.print(f"{attachment.config}  no longer delivers to {where}", "-")
     elif detached.state is AttachmentState.FREE:
-        ctx.console.print(f"{attachment.config}  delivered to {where} no more already", "=")
+        ctx.console.print(f"{attachment.config}  had already stopped delivering to {where}", "=")
     else:
-        text = f"its {attachment.target_type} target is not our listener any more; left as it is"
+        text = f"its {attachment.target_type} target is no longer this listener; left unchanged"
         ctx.console.print(f"{attachment.config}  {text}", "!")
     if detached.changed:
         names = ", ".join(detached.changed)
-        ctx.console.info(f"  somebody changed it meanwhile, and that stays: {names}", "!")
+        ctx.console.info(
+            f"  someone else changed these in the meantime; left unchanged: {names}", "!"
+        )
 
 
 def _http_listener(endpoint: str, secret: str) -> Listener:
@@ -216,7 +220,7 @@ def _kafka_listener(options: kafka_options.KafkaOptions, topic: str) -> Listener
     if not (topic or hub):
         raise UsageError("give --topic TOPIC")
     if not brokers.username:
-        raise UsageError("OrderCloud signs in to Kafka: give --username and --password-env VAR")
+        raise UsageError("OrderCloud must sign in to Kafka: give --username and --password-env VAR")
     shown = {"BootstrapServers": brokers.servers, "SaslUsername": brokers.username,
              "Topic": topic or hub}  # fmt: skip
     return Listener("Kafka", shown, {"SaslPassword": brokers.password})
@@ -244,6 +248,6 @@ def _check_reachable(ctx: Context, listener: Listener) -> None:
         here = urlsplit(ctx.folder().profile.api_url).hostname or ""
         if not is_loopback(here):
             raise UsageError(
-                f"OrderCloud cannot reach {hosts[0]}: that is this machine to everybody",
-                hint="put a tunnel or a proxy in front of the listener, and give its address",
+                f"OrderCloud cannot reach {hosts[0]}, which means this machine",
+                hint="put a tunnel or a proxy in front of the listener, and give its URL",
             )

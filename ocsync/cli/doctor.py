@@ -153,7 +153,7 @@ def _repair(ctx: Context, report: DoctorReport) -> tuple[list[CheckResult], Exit
         try:
             return ctx.ask(question)
         except UsageError:
-            ctx.warn_once(f"not repaired, as nobody can be asked (--yes): {question}")
+            ctx.warn_once(f"not repaired: this is not a terminal (or give --yes): {question}")
             return False
 
     if not any(one.repair for one in report.results):

@@ -56,7 +56,7 @@ def register(app: typer.Typer) -> None:
         sync_while_paused: Annotated[Literal["deliver", "hold", "refuse"], _option(_UNKNOWN_PANEL, "sync-while-paused", "A sync request while paused.")] = "deliver",
         no_op: Annotated[Literal["deliver", "silent"], _option(_UNKNOWN_PANEL, "no-op", "A write that changes nothing.")] = "deliver",
         product_resync: Annotated[Literal["own", "touched"], _option(_UNKNOWN_PANEL, "product-resync", "Products are sent for their own writes, or also for those of catalogs, prices, ...")] = "own",
-        missing_config: Annotated[Literal["404", "empty"], _option(_UNKNOWN_PANEL, "missing-config", "GET of a sync config that is not there.")] = "404",
+        missing_config: Annotated[Literal["404", "empty"], _option(_UNKNOWN_PANEL, "missing-config", "GET of a sync config that does not exist.")] = "404",
         nested_xp: Annotated[Literal["replace", "merge"], _option(_UNKNOWN_PANEL, "nested-xp", "PATCH below the top level of xp.")] = "replace",
         xp_null: Annotated[Literal["clears", "ignored"], _option(_UNKNOWN_PANEL, "xp-null", "PATCH of xp with null.")] = "clears",
         xp_limit: Annotated[Literal["characters", "bytes"], _option(_UNKNOWN_PANEL, "xp-limit", "What of xp there may be 8,000 of.")] = "characters",

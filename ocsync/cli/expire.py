@@ -50,7 +50,9 @@ def register(app: typer.Typer) -> None:
         if not due:
             ctx.console.document("expire", _document(None, "", dry_run=dry_run))
             if sys.stderr.isatty():
-                ctx.console.info("no lease has run out, and no window died", "=")
+                ctx.console.info(
+                    "nothing to unpause: no --for time has passed, and no window died", "="
+                )
             return ExitCode.DONE
 
         async def work_on(session: Session) -> tuple[str, UnpauseResult | None]:
@@ -59,13 +61,13 @@ def register(app: typer.Typer) -> None:
         run, done = ctx.run_online(work_on, locked=not dry_run)
         ctx.console.document("expire", _document(done, run, dry_run=dry_run))
         if run:
-            text = f"run {run} is not finished: nothing is lifted before it is"
+            text = f"run {run} is not finished; expire waits for it"
             ctx.console.alert(f"{', '.join(due)} overdue, but {text}", "!")
             ctx.console.suggest("ocsync resume")
             return ExitCode.PARTLY
         whys = {
-            OverdueReason.LEASE: "its lease had run out",
-            OverdueReason.WINDOW: "its window had died",
+            OverdueReason.LEASE: "its --for time has passed",
+            OverdueReason.WINDOW: "its window process has died",
         }
         return _show_result(
             ctx, done, {name: whys[why] for name, why in due.items()}, dry_run=dry_run

@@ -27,6 +27,7 @@ from ocsync.errors import (
     TryLater,
     UsageError,
 )
+from ocsync.plurals import count
 
 if TYPE_CHECKING:
     from ocsync.engine.export.export import ExportedKind
@@ -49,25 +50,29 @@ def register(app: typer.Typer) -> None:
             ),
         ],
         catalog: Annotated[
-            str, typer.Option("--catalog", metavar="C", help="Only what is in this catalog.")
+            str, typer.Option("--catalog", metavar="C", help="Export only this catalog.")
         ] = "",
         category: Annotated[
-            str, typer.Option("--category", metavar="C/CAT", help="Only what is in this category.")
+            str,
+            typer.Option("--category", metavar="C/CAT", help="Export only this category."),
         ] = "",
         buyer: Annotated[
-            str, typer.Option("--buyer", metavar="B", help="Only what belongs to this buyer.")
+            str, typer.Option("--buyer", metavar="B", help="Export only this buyer.")
         ] = "",
         supplier: Annotated[
-            str, typer.Option("--supplier", metavar="S", help="Only what belongs to this supplier.")
+            str,
+            typer.Option("--supplier", metavar="S", help="Export only this supplier."),
         ] = "",
         since: Annotated[
             str,
-            typer.Option("--since", metavar="TIME", help="What is dated since: 2d, 2027-01-31."),
+            typer.Option("--since", metavar="TIME", help="Export only since then: 2d, 2027-01-31."),
         ] = "",
         filters: Annotated[
             list[str] | None,
             typer.Option(
-                "--filter", metavar="FIELD=EXPRESSION", help="A filter of OrderCloud's lists."
+                "--filter",
+                metavar="FIELD=EXPRESSION",
+                help="Export only what OrderCloud's filter matches.",
             ),
         ] = None,
         ids: Annotated[
@@ -77,24 +82,25 @@ def register(app: typer.Typer) -> None:
             ),
         ] = "",
         limit: Annotated[
-            int, typer.Option("--limit", metavar="N", min=0, help="Most rows of a kind; 0: all.")
+            int,
+            typer.Option("--limit", metavar="N", min=0, help="Maximum rows of a kind (0 = all)."),
         ] = 0,
         fields: Annotated[
             list[str] | None,
-            typer.Option("--fields", metavar="FIELD,...", help="Only these fields."),
+            typer.Option("--fields", metavar="FIELD,...", help="Export only these fields."),
         ] = None,
         read_only: Annotated[
-            bool, typer.Option("--read-only", help="Add the fields that cannot be edited.")
+            bool, typer.Option("--read-only", help="Add the read-only fields.")
         ] = False,
         no_expect: Annotated[
-            bool, typer.Option("--no-expect", help="Leave the expected values out.")
+            bool, typer.Option("--no-expect", help="Leave out the expected values.")
         ] = False,
         form: Annotated[
             str,
             typer.Option(
                 "--format",
                 metavar="csv|xlsx|jsonl|parquet",
-                help="Instead of what the name of FILE says (or csv).",
+                help="Format of the file. Default: by its name, else csv.",
             ),
         ] = "",
         go_on: Annotated[
@@ -126,7 +132,7 @@ def register(app: typer.Typer) -> None:
         kinds, refs, file = _read_words(words)
         form = form or _format_of(file)
         if form not in FORMATS:
-            raise UsageError(f'"{form}" is no format', hint=f"one of {', '.join(FORMATS)}")
+            raise UsageError(f'"{form}" is not a format', hint=f"one of {', '.join(FORMATS)}")
         selection = {"catalog": catalog, "category": category, "buyer": buyer, "supplier": supplier}
         requests = _requests(kinds, refs, ids, selection, since, filters or [], limit)
         paths = _read_fields(fields or [], requests)
@@ -177,7 +183,7 @@ def _format_of(file: str) -> str:
     suffix = Path(file).suffix.casefold().removeprefix(".")
     if suffix not in FORMATS:
         known = ", ".join(f".{name}" for name in FORMATS)
-        text = f"{file} is neither a kind nor a name that ends in {known}"
+        text = f"{file} is not a kind, and its name does not end in {known}"
         raise UsageError(text, hint=suggestion(file, KINDS, f"kinds: {listed(KINDS)}"))
     return suffix
 
@@ -198,9 +204,9 @@ def _requests(
     narrowed = [f"--{name}" for name, value in selection.items() if value]
     narrowed += ["--since"] * bool(since) + ["--filter"] * bool(filters)
     if named and narrowed:
-        raise UsageError(f"{' and '.join(narrowed)} cannot narrow what is named by refs")
+        raise UsageError(f"{' and '.join(narrowed)} cannot be combined with refs")
     if ids and not named:
-        raise UsageError(f"there is no ref in {ids}")
+        raise UsageError(f"{ids} has no refs")
     if selection["category"]:
         read_category(selection["category"])
     conditions = dict(_read_filter(text) for text in filters)
@@ -209,7 +215,7 @@ def _requests(
     for name in names:
         own = tuple(distinct_refs(ref for ref in named if ref.partition("/")[0] == name))
         if named and not own:
-            raise UsageError(f"no ref of kind {name} is named")
+            raise UsageError(f"no ref of kind {name} given")
         moment = parse_moment(since) if since else None
         requests.append(
             ExportRequest(
@@ -258,7 +264,7 @@ def _read_fields(given: Sequence[str], requests: Sequence[ExportRequest]) -> lis
             kinds = " or ".join(request.kind.name for request in requests)
             raise UsageError(
                 f"{path} is not a field of {kinds} that can be edited",
-                hint=suggestion(path, sorted(known), "--read-only adds those that cannot"),
+                hint=suggestion(path, sorted(known), "to export read-only fields: --read-only"),
             )
     return paths
 
@@ -266,13 +272,13 @@ def _read_fields(given: Sequence[str], requests: Sequence[ExportRequest]) -> lis
 def _check_output(ctx: Context, file: str, form: str, requests: Sequence[ExportRequest]) -> None:
     """Raise UsageError for a file that cannot take the rows, before any of them is read."""
     if file == "-" and ctx.console.json:
-        raise UsageError("with --json standard output has the report: name a FILE")
+        raise UsageError("with --json, standard output holds the report: give a FILE")
     if file == "-" and form in ("xlsx", "parquet") and sys.stdout.isatty():
-        raise UsageError(f"{form} is no text for a terminal: name a FILE")
+        raise UsageError(f"{form} cannot be shown on a terminal: give a FILE")
     if len(requests) > 1 and form in ("csv", "parquet"):
         raise UsageError(
-            f"{form} holds one kind",
-            hint="name an .xlsx file, which has a sheet for each, or .jsonl",
+            f"{form} can hold only one kind",
+            hint="give an .xlsx file (a sheet for each kind) or a .jsonl file",
         )
 
 
@@ -307,7 +313,7 @@ def _spool(
 
     if file == "-":
         if continues:
-            raise UsageError("what goes to standard output cannot be continued: name a FILE")
+            raise UsageError("an export to standard output cannot be continued: give a FILE")
         with (
             TemporaryDirectory() as folder,
             Spool(Path(folder) / "rows", description, continues=False) as spool,
@@ -316,10 +322,10 @@ def _spool(
         return
     path = real_path(Path(file))
     if path.exists() and not force:
-        raise Refused(f"{file} is there already", hint="name another file, or give --force")
+        raise Refused(f"{file} exists already", hint="give another name, or --force to replace it")
     beside = path.with_name(f".{path.name}.export")
     if beside.exists() and not continues and not force:
-        hint = "--continue goes on with it, --force begins anew"
+        hint = "--continue continues it, --force starts again"
         raise Refused(f"an export to {file} is not finished", hint=hint)
     try:
         spool = Spool(beside, description, continues=continues)
@@ -343,8 +349,8 @@ def _continuable(file: str, spool: Spool) -> Iterator[None]:
     except (TryLater, ApiError, Interrupted) as error:
         rows = sum(one.rows for one in spool.progress.values())
         if rows and file != "-":
-            error.message += f"; {rows:,} rows are kept"
-            error.hint = "the same command with --continue goes on from here"
+            error.message += f"; {count(rows, 'row is', 'rows are')} kept"
+            error.hint = "run the same command with --continue to continue"
         raise
 
 
@@ -366,7 +372,7 @@ def _write(
         return
     path = real_path(Path(file))
     if path.exists() and not force:
-        raise Refused(f"{file} has come to be there meanwhile", hint="--continue with --force")
+        raise Refused(f"{file} was created in the meantime", hint="--continue --force replaces it")
     try:
         with atomic_writer(path) as opened:
             write_to(opened, spool, exported, presentation)

@@ -92,7 +92,7 @@ def register(app: typer.Typer) -> None:
         _check_report(ctx, form, file)
         run_filter = _run_filter(since, "failed" if failed else state, target, sort)
         if name and any(run_filter):
-            raise UsageError("a RUN and what narrows the list do not go together")
+            raise UsageError("a RUN cannot be combined with filters of the list")
         folder = ctx.folder()
         runs = (
             [info for info in folder.runs.read_all() if run_filter.fits(info)] if not name else []
@@ -100,7 +100,7 @@ def register(app: typer.Typer) -> None:
         if not (name or steps or report):
             return _show_list(ctx, runs, limit, narrowed=any(run_filter))
         if not (name or runs):
-            raise FileMissing("there is no such run", hint="ocsync history")
+            raise FileMissing("no run matches", hint="ocsync history")
         with folder.runs.get(name or runs[0].id) as run:
             from ocsync.engine.history import run_details
 
@@ -128,7 +128,7 @@ def _run_filter(since: str, state: str, target: str, sort: str) -> RunFilter:
             seconds = parse_duration(since) if since[-1] in "smhd" else None
             stamp = history.parse_since(since, now, seconds)
         except (ValueError, typer.BadParameter):
-            text = f'"{since}" is neither a time such as 7d nor a day such as {now:%Y-%m-%d}'
+            text = f'"{since}" is not a duration such as 7d or a date such as {now:%Y-%m-%d}'
             raise UsageError(text) from None
     direct = read_targets([target])[0] if target else []
     if target and not direct:
@@ -148,7 +148,7 @@ def _show_list(ctx: Context, runs: list[RunInfo], limit: int | None, *, narrowed
     if ctx.console.json:
         return
     if not runs:
-        ctx.console.print_lines(["no such run" if narrowed else "no run yet"])
+        ctx.console.print_lines(["no run matches" if narrowed else "no run yet"])
         return
     visible = runs[: _RUN_LIMIT if limit is None else limit or None]
     ctx.console.print_lines(shown.run_table(visible, utc_now()))
@@ -181,14 +181,14 @@ def _show_run(
     for sign, line in shown.lines(details, utc_now(), steps=most):
         ctx.console.print(line, sign)
     if file:
-        ctx.console.info(f"written to {file}", "+")
+        ctx.console.info(f"wrote {file}", "+")
 
 
 def _check_report(ctx: Context, form: str, file: str) -> None:
     if form:
         check_choice("--report", form, ("junit", "markdown", "csv"))
     if file == "-" and ctx.console.json:
-        raise UsageError("a report and --json cannot share standard output")
+        raise UsageError("a report and --json cannot both use standard output")
 
 
 def _write_report(form: str, file: str, details: RunDetails) -> None:

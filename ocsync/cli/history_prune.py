@@ -50,7 +50,10 @@ def register(group: typer.Typer) -> None:
         from ocsync.store.timestamps import utc_now
 
         if keep is None and not older_than:
-            raise UsageError("say which stay", hint="--keep 50, or --older-than 90d, or both")
+            raise UsageError(
+                "nothing selected: give --keep N, --older-than AGE, or both",
+                hint="ocsync history prune --keep 50 --older-than 90d",
+            )
         ctx.yes, ctx.lock_seconds = yes, parse_duration(lock_timeout)
         retention = Retention(
             keep, parse_duration(older_than, unit_needed=True) if older_than else None
@@ -62,7 +65,7 @@ def register(group: typer.Typer) -> None:
             size = sum(folder.runs.size_of(info.id) for info in prunable)
             _show_candidates(ctx, prunable, size)
             if prunable and not dry_run:
-                if not ctx.ask("Remove them? They cannot be rolled back or verified then."):
+                if not ctx.ask("Remove them? They can then no longer be rolled back or verified."):
                     raise UsageError("nothing was removed")
                 folder.runs.remove([info.id for info in prunable])
         facts = {"removed": [] if dry_run else [i.id for i in prunable], "bytes": size,
@@ -91,8 +94,8 @@ def _show_result(ctx: Context, runs: list[RunInfo], *, dry_run: bool) -> None:
     if ctx.console.json:
         return
     if not runs:
-        ctx.console.print("no run may go", "=")
+        ctx.console.print("nothing to remove: no run is old enough", "=")
     elif dry_run:
-        ctx.console.print("this was a dry run: nothing was removed", "=")
+        ctx.console.print("dry run: nothing was removed", "=")
     else:
         ctx.console.print(f"{count(len(runs), 'run')} removed", "✓")

@@ -73,14 +73,16 @@ class KafkaOptions(NamedTuple):
             raise UsageError("give --servers HOST:PORT, or --connection-env VAR for Event Hubs")
         if by_string:
             if self.username or self.username_env or self.password_env or self.password_command:
-                raise UsageError("an Event Hubs connection string is user name and password")
+                raise UsageError(
+                    "an Event Hubs connection string already holds user name and password"
+                )
             words = self.connection_env, self.connection_command
             return parse_event_hubs(secret_of(*words, "the connection string", "--connection"))
         check_choice("--mechanism", self.mechanism, MECHANISMS)
         servers, username = parse_servers(self.servers), self._user_name()
         if not username:
             if self.password_env or self.password_command:
-                raise UsageError("a password needs --username NAME or --username-env VAR")
+                raise UsageError("a password also needs --username NAME or --username-env VAR")
             return Brokers(servers), ""
         words = self.password_env, self.password_command
         password = secret_of(*words, "the SASL password", "--password")

@@ -109,17 +109,17 @@ def _register_http(group: typer.Typer) -> None:
                 url_of,
             )
         except ImportError as error:
-            text = "starlette and uvicorn, which receive, are not installed"
+            text = "listen http needs starlette and uvicorn, which are not installed"
             raise ConfigError(text, hint="pip install 'ocsync[emulator]'") from error
 
         if bool(secret_env or secret_command) == unsigned:
-            raise UsageError("give --secret-env VAR, or --unsigned to check nothing")
+            raise UsageError("give --secret-env VAR, or --unsigned to accept unsigned messages")
         if bool(auth_header) != bool(auth_value_env):
-            raise UsageError("--auth-header and --auth-value-env go together")
+            raise UsageError("--auth-header and --auth-value-env must be given together")
         secret = "" if unsigned else secret_of(secret_env, secret_command, "the target's secret")
         value = secret_of(auth_value_env, "", "the header's value") if auth_header else ""
         folder = ctx.folder()
-        counts, heard = _counters(ctx, "answered 503, so that it is sent again")
+        counts, heard = _counters(ctx, "answered with 503, so that OrderCloud resends it")
         locked = folder.listen_lock("http")
         with _ended_by_signals(), locked, open_socket(bind, port, secret) as listener:
             url = url_of(listener)
@@ -175,7 +175,7 @@ def _register_kafka(group: typer.Typer) -> None:
             from ocsync.delivery.kafka_listener import KafkaListener
             from ocsync.engine.signals import handled
         except ImportError as error:
-            text = "confluent-kafka, which reads topics, is not installed"
+            text = "listen kafka needs confluent-kafka, which is not installed"
             raise ConfigError(text, hint="pip install 'ocsync[kafka]'") from error
 
         brokers, hub = options.resolve()
@@ -183,7 +183,7 @@ def _register_kafka(group: typer.Typer) -> None:
         if not names:
             raise UsageError("give --topic TOPIC")
         folder = ctx.folder()
-        counts, heard = _counters(ctx, "waiting for room; the topic keeps the rest")
+        counts, heard = _counters(ctx, "waiting for disk space; the topic keeps the messages")
         append = folder.delivery_log.append
         signals: list[int] = []
         with folder.listen_lock("kafka"), handled(signals.append):
@@ -237,7 +237,7 @@ def _register_log(group: typer.Typer) -> None:
             shown.message_table(selected, now) if every else shown.distinct_table(unique, now)
         )
         text = shown.received_text(len(selected), len(selected) - len(unique))
-        ctx.console.info(text if selected else "nothing was received", "=")
+        ctx.console.info(text if selected else "no message received", "=")
 
 
 def _counters(ctx: Context, when_full: str) -> tuple[Counter[str], ReportMessage]:
@@ -251,9 +251,9 @@ def _counters(ctx: Context, when_full: str) -> tuple[Counter[str], ReportMessage
 
     def tell(status: int, about: str) -> None:
         if status == 503:
-            ctx.warn_once(f"the log cannot be written ({about}): {when_full}")
+            ctx.warn_once(f"cannot write the log ({about}): {when_full}")
         elif status == 401:
-            ctx.warn_once("a request without the right signature or header was refused (401)")
+            ctx.warn_once("refused a request with a wrong or missing signature or header (401)")
         elif status != 200:
             ctx.warn_once(f"refused: {about}")
         elif ctx.console.verbose:
@@ -264,7 +264,7 @@ def _counters(ctx: Context, when_full: str) -> tuple[Counter[str], ReportMessage
 
 def _show_start(ctx: Context, where: str) -> None:
     name = ctx.folder().profile.name
-    ctx.console.print(f"listening {where} for profile {name} (Ctrl-C ends it)", "▶")
+    ctx.console.print(f"listening {where} for profile {name} (press Ctrl-C to stop)", "▶")
 
 
 def _show_how_to_reach(ctx: Context, url: str, bind: str) -> None:
@@ -272,15 +272,17 @@ def _show_how_to_reach(ctx: Context, url: str, bind: str) -> None:
 
     if is_loopback(bind):
         ctx.console.info(
-            "  Only this machine reaches it. For OrderCloud put a tunnel or a proxy with"
+            "  Only this machine can reach it. For OrderCloud, put a tunnel or a TLS proxy"
         )
-        ctx.console.info(f"  TLS in front, such as: cloudflared tunnel --url {url}")
-        ctx.console.info("  The tunnel's address is the URL of the delivery target.")
+        ctx.console.info(f"  in front, such as: cloudflared tunnel --url {url}")
+        ctx.console.info("  The URL of the delivery target is then the address of the tunnel.")
         return
     ctx.console.info(
-        "  Everybody whom the firewall lets through reaches it, over plain http: what", "!"
+        "  Anyone whom the firewall lets through can reach it, and anyone on the network", "!"
     )
-    ctx.console.info("  comes can be read on the way. Better leave it on loopback, behind TLS.")
+    ctx.console.info(
+        "  path can read the messages (plain HTTP). Safer: loopback behind a TLS proxy."
+    )
 
 
 def _suggest_next(ctx: Context, options: str) -> None:
@@ -291,12 +293,12 @@ def _suggest_next(ctx: Context, options: str) -> None:
 def _show_end(ctx: Context, counts: Counter[str]) -> None:
     from ocsync.render.text import count
 
-    back = f", {counts['kept back']:,} kept back" if counts["kept back"] else ""
+    back = f", {counts['kept back']:,} not accepted" if counts["kept back"] else ""
     taken = count(counts["taken"], "message")
-    ctx.console.info(f"{taken} taken, {counts['refused']:,} refused{back}", "=")
+    ctx.console.info(f"{taken} received, {counts['refused']:,} refused{back}", "=")
     if left := ctx.folder().read_raw_attachments():
         names = ", ".join(key.partition("/")[0] for key in left)
-        ctx.console.info(f"{names}: OrderCloud still delivers to a listener of ours", "!")
+        ctx.console.info(f"{names}: OrderCloud still delivers to this workspace's listener", "!")
         ctx.console.suggest("ocsync delivery detach")
 
 

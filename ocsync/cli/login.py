@@ -153,7 +153,7 @@ def _ask_secret_source(ctx: Context) -> SecretSource:
         ctx.console.info(f"{number}  {place}")
     choice = ctx.ask_text("Where is the client secret?", "--secret-env", "1")
     if choice not in _SECRET_PLACES:
-        raise UsageError(f"{choice} is none of {', '.join(_SECRET_PLACES)}")
+        raise UsageError(f"{choice} is not one of {', '.join(_SECRET_PLACES)}")
     if choice == "3":
         return read_secret_source("", "", keyring=True)
     if choice == "2":

@@ -189,7 +189,7 @@ def parse_moment(text: str) -> datetime:
     try:
         return datetime.now(UTC) - timedelta(seconds=parse_duration(text, unit_needed=True))
     except typer.BadParameter:
-        raise typer.BadParameter(f'"{text}" is no time such as 2h or 2027-01-31T16:00') from None
+        raise typer.BadParameter(f'"{text}" is not a time such as 2h or 2027-01-31T16:00') from None
 
 
 def parse_duration(text: str, *, unit_needed: bool = False) -> float:

@@ -9,6 +9,7 @@ import typer
 from ocsync.cli.context import Context
 from ocsync.cli.options import LockTimeout, Yes, command, parse_duration
 from ocsync.errors import ExitCode, UsageError
+from ocsync.plurals import count
 
 if TYPE_CHECKING:
     from ocsync.engine.probe.answers import Answer
@@ -30,7 +31,8 @@ def register(app: typer.Typer) -> None:
             bool, typer.Option("--show", help="Show the answers of earlier probes; ask nothing.")
         ] = False,
         clean: Annotated[
-            bool, typer.Option("--clean", help="Delete what an interrupted probe left behind.")
+            bool,
+            typer.Option("--clean", help="Delete the entities of an interrupted probe."),
         ] = False,
         wait: Annotated[
             str,
@@ -68,9 +70,9 @@ def register(app: typer.Typer) -> None:
             left = ctx.run_online(_clean, locked=True)
             ctx.console.document("probe", {"deleted": left})
             ctx.console.print(
-                f"{len(left):,} entities of an earlier probe deleted"
+                f"deleted {count(len(left), 'entity')} of an earlier probe"
                 if left
-                else "nothing was left",
+                else "nothing to delete",
                 "-" if left else "=",
             )
             return ExitCode.DONE

@@ -148,7 +148,7 @@ def register(app: typer.Typer) -> None:
         """
         ctx.workspace.use_profile(name)
         ctx.console.document("profile use", {"profile": name})
-        ctx.console.print(f"{name} is current", "=")
+        ctx.console.print(f"{name} is now the current profile", "=")
 
     @command(group, "remove", exits=LOCAL_EXITS)
     def remove(
@@ -171,7 +171,7 @@ def register(app: typer.Typer) -> None:
         """Remove a profile with its journal and runs.
 
         Refused while targets are paused by this profile or a listener of it is attached. If
-        they cannot be unpaused or detached any more, the --forget options remove the profile
+        they can no longer be unpaused or detached, the --forget options remove the profile
         anyway.
 
         Examples:
@@ -197,7 +197,7 @@ def register(app: typer.Typer) -> None:
             for target in paused:
                 ctx.warn_once(f"{target} stays paused on the server; no workspace will unpause it")
             for listener in attached:
-                ctx.warn_once(f"{listener} stays attached; OrderCloud goes on delivering to it")
+                ctx.warn_once(f"{listener} stays attached; OrderCloud keeps delivering to it")
             what = _staged(folder) + _unfinished(folder)
             if not ctx.ask(f"Remove profile {name}{what} and its runs?"):
                 raise UsageError("nothing was removed")
@@ -243,11 +243,11 @@ def register(app: typer.Typer) -> None:
         folder = open_profile(ctx, name)
         reason = ctx.workspace.untrusted_reason(folder.path, folder.profile)
         ctx.console.info(f"{folder.path / 'profile.toml'}: {reason or 'needs no trust'}")
-        if reason and not ctx.ask(f"Trust profile {folder.profile.name} as it is now?"):
-            raise UsageError("the profile is not trusted")
+        if reason and not ctx.ask(f"Trust profile {folder.profile.name} with these settings?"):
+            raise UsageError("the profile was not trusted")
         ctx.workspace.trust(folder.path)
         ctx.console.document("profile trust", {"profile": folder.profile.name, "why": reason})
-        ctx.console.print(f"{folder.profile.name} is trusted as it is now", "✓")
+        ctx.console.print(f"{folder.profile.name} is now trusted, with its current settings", "✓")
 
 
 def _names(read: Callable[[], Mapping[str, Any]], *, forget: bool) -> list[str]:

@@ -84,7 +84,7 @@ def register(group: typer.Typer) -> None:
                 place = read_place(environment, url, auth, allow_http or old.plain_http)
                 changes |= place._asdict()
             if not changes:
-                raise UsageError("no option says what to change", hint="ocsync profile edit --help")
+                raise UsageError("no change given", hint="ocsync profile edit --help")
             profile = _replaced(old, changes)
             _write(ctx, folder, old, profile)
         store_missing_secret(ctx, profile)
@@ -102,10 +102,13 @@ def register(group: typer.Typer) -> None:
         folder = open_profile(ctx, name)
         with folder.run_lock(), folder.listen_lock():
             if any(folder.window_locks.is_open(p.get("window", "")) for p in _pauses(folder)):
-                raise Locked(f"a window of profile {name} is open", hint="wait until it has ended")
+                raise Locked(
+                    f"a window of profile {name} is open",
+                    hint="run the same command again when it has ended",
+                )
             ctx.workspace.rename_profile(name, new_name)
         ctx.console.document("profile rename", {"profile": new_name, "was": name})
-        ctx.console.print(f"{name} is {new_name} now", "~")
+        ctx.console.print(f"profile {name} renamed to {new_name}", "~")
 
 
 def _pauses(folder: ProfileDir) -> list[dict[str, Any]]:
@@ -125,8 +128,8 @@ def _write(ctx: Context, folder: ProfileDir, old: Profile, profile: Profile) -> 
     if not same_place(old.api_url, profile.api_url):
         if unfinished := folder.unfinished_work():
             raise Conflict(
-                f"profile {old.name} cannot point elsewhere: {unfinished}",
-                hint="finish that first, or make another profile: ocsync profile add",
+                f"profile {old.name} cannot point to another marketplace: {unfinished}",
+                hint="finish that first, or create another profile: ocsync profile add",
             )
         folder.forget_pin()
     ctx.workspace.write_profile(profile)

@@ -141,9 +141,9 @@ def add_profile(ctx: Context, profile: Profile) -> None:
     ctx.workspace.add_profile(profile)
     if not ctx.workspace.is_recorded(ctx.workspace.root / "profiles" / profile.name):
         ctx.warn_once(
-            f"{user_data_folder(os.environ)} cannot be written, so it is not recorded that you "
-            "added this profile; name the workspace in later commands (OCSYNC_WORKSPACE), or "
-            "set OCSYNC_DATA_DIR to a folder that you can write"
+            f"{user_data_folder(os.environ)} is not writable, so ocsync cannot record that you "
+            "added this profile; give the workspace in later commands (OCSYNC_WORKSPACE), or "
+            "set OCSYNC_DATA_DIR to a writable folder"
         )
 
 
@@ -160,7 +160,7 @@ def store_missing_secret(ctx: Context, profile: Profile) -> None:
         if not find_in_keyring(profile):
             secret = ctx.ask_secret(f"Client secret of {profile.client_id} (not shown): ")
             store_in_keyring(profile, secret)
-            ctx.console.info("the secret is in the system's keyring", "+")
+            ctx.console.info("stored the secret in the system's keyring", "+")
     except ConfigError as error:
         ctx.warn_once(f"{error.message}; next: {error.hint}")
 

@@ -143,7 +143,7 @@ def register(app: typer.Typer) -> None:
         from ocsync.schema import read_targets
 
         if verify not in (None, BARE, BY_ANSWERS):
-            raise UsageError(f'--verify stands alone or is --verify={BY_ANSWERS}, not "{verify}"')
+            raise UsageError(f'use --verify or --verify={BY_ANSWERS}, not --verify="{verify}"')
         check_choice("--on-conflict", on_conflict, OnConflict)
         for risk in allow_risky or ():
             check_choice("--allow-risky", risk, GUARDED)
@@ -225,6 +225,6 @@ def _dry_run(ctx: Context, targets: list[str]) -> ExitCode:
             if found[0] or len(results) == 1:
                 for sign, line in shown.difference_lines(*found):
                     ctx.console.print(line, sign)
-    ctx.console.info("this was a dry run: nothing was sent", "=")
+    ctx.console.info("dry run: nothing was sent", "=")
     codes = [ExitCode.CONFLICT] * any(result.conflicts for _, result in results)
     return first_of([*codes, *[ExitCode.PARTLY] * bool(unfinished)])

@@ -67,8 +67,8 @@ def register(app: typer.Typer) -> None:
         with choose_run(runs, name) as run:
             newest = runs.read_all()[0]
             if not name and newest.kind == "delete":
-                text = f"the newest run is one of deletes: ocsync rollback {newest.id}"
-                ctx.console.info(f"{text} makes those again", "!")
+                text = f"the newest run, {newest.id}, is a delete and is not undone here"
+                ctx.console.info(f"{text}; to undo it: ocsync rollback {newest.id}", "!")
 
             async def work_on(session: Session) -> tuple[Rollback, list[Entry]]:
                 await sign_in(session)

@@ -224,7 +224,7 @@ def register(app: typer.Typer) -> None:
         known = {ref_key(e.ref) for e in of_refs} | {str(e.seq) for e in numbered}
         missing = [word for word in refs if ref_key(word) not in known]
         if missing:
-            raise FileMissing(f"not staged: {', '.join(missing)}", hint="ocsync stage list")
+            raise FileMissing(f"no staged entry {', '.join(missing)}", hint="ocsync stage list")
         number = journal.drop({e.seq for e in (*of_refs, *numbered)})
         ctx.console.document("stage drop", {"dropped": number})
         ctx.console.print(f"{count(number, 'entry')} dropped", "-")
@@ -243,7 +243,9 @@ def register(app: typer.Typer) -> None:
         ctx.yes = yes
         journal = ctx.folder().journal
         staged = journal.totals().entries
-        if staged and not ctx.ask(f"Drop all {staged:,} staged entries?"):
+        if staged and not ctx.ask(
+            f"Drop {'all ' if staged > 1 else ''}{count(staged, 'staged entry')}?"
+        ):
             raise UsageError("nothing was dropped")
         number = journal.clear()
         ctx.console.document("stage clear", {"dropped": number})
@@ -313,10 +315,10 @@ def _with_current(ctx: Context, entry: Entry, staged: Sequence[Entry]) -> tuple[
     run = ctx.folder().runs.find_unfinished()
     if run and any(sealed.ref == entry.ref for sealed in run.entries()):
         text = f"the unfinished run {run.id} writes {entry.ref}; its current value is not final"
-        raise UsageError(text, hint="ocsync resume, then stage it")
+        raise UsageError(text, hint="ocsync resume, then stage the edit")
     document = _read_entity(ctx, entry.ref)
     if document is None and not any(e.ref == entry.ref and e.op is Op.PUT for e in staged):
-        raise FileMissing(f"{entry.ref} does not exist, so nothing can be expected of it")
+        raise FileMissing(f"{entry.ref} does not exist, so it has no current value to expect")
     paths = [path for path in entry.fields if path not in entry.expect]
     current = {**dict.fromkeys(paths), **values_before(paths, document or {})}
     expected = expect_current(staged, entry, current)

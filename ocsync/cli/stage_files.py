@@ -159,7 +159,7 @@ def register(group: typer.Typer) -> None:
             imported = stage(note if yes else refuse)
         except _CountsTwice as error:  # asked when the journal's lock is free again
             question = repeat_question(_source_name(file), error.repeat, utc_now())
-            hint = "ocsync resume sends what is staged; --yes stages it again"
+            hint = "ocsync resume sends the staged edits; --yes stages the file again"
             if not ctx.ask(question, hint=hint):
                 raise UsageError("nothing was staged") from None
             imported = stage(lambda _: None)
@@ -290,9 +290,9 @@ def _show_imported(
     ctx.console.document("stage import", facts)
     source = _source_name(file)
     if not number:
-        reason = f"there is no line in {source}"
+        reason = f"{source} has no lines"
         if unchanged:
-            reason = f"no value differs in {count(unchanged, 'row')} of {source}"
+            reason = f"{count(unchanged, 'row')} of {source} changed no value"
         ctx.console.print(f"{reason}; nothing was staged", "=")
         return
     what = KINDS[next(iter(kinds))].noun if len(kinds) == 1 else "ref"
@@ -345,7 +345,7 @@ def _select_entries(entries: Sequence[Entry], refs: Sequence[str], kind: str) ->
     known, keys = {ref_key(entry.ref) for entry in entries}, {ref_key(ref) for ref in refs}
     missing = [ref for ref in refs if ref_key(ref) not in known]
     if missing:
-        raise FileMissing(f"not staged: {', '.join(missing)}", hint="ocsync stage list")
+        raise FileMissing(f"no staged entry {', '.join(missing)}", hint="ocsync stage list")
     return [
         entry
         for entry in entries
@@ -391,7 +391,7 @@ def _explain_template(
         ctx.console.info(f"  {verb} must have {', '.join(facts['required'])}")
     if "xp" in row.fields:
         ctx.console.info("  xp: add columns such as xp.color (text) and xp.size: (JSON)")
-    ctx.console.info("  an empty cell leaves the field alone, \\N is null")
+    ctx.console.info("  an empty cell leaves the field unchanged; \\N is null")
     name = file if file != "-" else f"{kind}.csv"
     ctx.console.suggest(f"ocsync stage import {name}" + (f" --kind {kind}" if not by_ref else ""))
 
@@ -403,7 +403,7 @@ def _source_name(file: str) -> str:
 def _open_source(file: str) -> Any:
     if file == "-":
         if sys.stdin.isatty():
-            raise UsageError("standard input is a terminal; pipe a file in, or name one")
+            raise UsageError("standard input is a terminal; pipe a file in, or give its name")
         return nullcontext(sys.stdin.buffer)
     try:
         return Path(file).open("rb")
@@ -423,7 +423,7 @@ def _write_lines(ctx: Context, file: str, lines: Iterable[bytes], *, force: bool
         return
     path = real_path(Path(file))
     if path.exists() and not force:
-        raise Refused(f"{file} is there already", hint="name another file, or give --force")
+        raise Refused(f"{file} exists already", hint="give another name, or --force to replace it")
     try:
         with atomic_writer(path) as opened:
             opened.writelines(lines)

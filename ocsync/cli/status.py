@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
             typer.Option("--exit-code", help="Exit 2 if something needs attention."),
         ] = False,
     ) -> ExitCode:
-        """Show what is paused, what is staged, and the last run.
+        """Show pauses, staged edits, and the last run.
 
         With --max-age, --exit-code ignores this workspace's pauses younger than that. Pauses
         made elsewhere always count, because their age is unknown.

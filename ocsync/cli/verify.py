@@ -61,7 +61,9 @@ def register(app: typer.Typer) -> None:
         unfinished = unfinished_runs(ctx.folder().path, ctx.warn_once)
         with ctx.folder().runs.get(name, "resume") as run:
             if run.read_info().kind == "resync":
-                raise UsageError(f"run {run.id} is a resync, not a resume: it wrote nothing")
+                raise UsageError(
+                    f"run {run.id} is a resync and wrote nothing; there is nothing to verify"
+                )
 
             async def work_on(session: Session) -> VerificationReport:
                 await sign_in(session)

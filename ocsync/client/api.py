@@ -180,7 +180,7 @@ class Api:
             async with self._throttle.turn(writes, max_wait=self.max_wait) as slots:
                 yield slots
         except GateClosed as closed:
-            hint = "the same command goes on from here, later"
+            hint = "run the same command again later; it continues where it stopped"
             raise TryLater(str(closed), hint=hint) from closed
 
     async def delete(self, path: str) -> Reply:
@@ -213,7 +213,7 @@ class Api:
             last = str(answer.items[-1].get("ID") or "") if by_id else ""
             if not last and page > answer.total_pages:
                 return
-        raise TryLater(f"the list {path} does not end")
+        raise TryLater(f"the pages of the list {path} do not end")
 
     async def _call(
         self,
@@ -284,7 +284,7 @@ class Api:
             raise error
         body = decode(response.content)
         if body is NOT_JSON:
-            text = f"the answer to {method} {path} is not JSON"
+            text = f"the response to {method} {path} is not JSON"
             if words := visible_text(self._auth.redact(response.content)):
                 text += f': "{words}"'
             kind = TryLater if method == "GET" else LostAnswer
@@ -299,5 +299,5 @@ def _list_of_texts(claim: Any) -> tuple[str, ...]:
 
 
 def _unexpected_answer(path: str) -> TryLater:
-    text = f"the answer to GET {path} is JSON, but not what OrderCloud sends"
+    text = f"the response to GET {path} is JSON, but not from OrderCloud"
     return TryLater(text, hint=GATEWAY_HINT)

@@ -173,8 +173,8 @@ async def _read_one(api: Api, ref: Ref) -> dict[str, Any]:
     document = await api.get(path)
     shown = str((document or {}).get("ID") or "")
     if document is None or shown.casefold() != ref.rpartition("/")[2].casefold():
-        what = f"is about {shown}" if shown else "shows no entity"
-        text = f"the answer to GET {path} {what}; nothing is based on it"
+        what = f"is for {shown}" if shown else "shows no entity"
+        text = f"the response to GET {path} {what}; it is not used"
         raise TryLater(text, hint=GATEWAY_HINT)
     return document
 

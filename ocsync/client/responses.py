@@ -36,7 +36,7 @@ _INVISIBLE = re.compile(
 _HEAD = re.compile(r"<head\b.*?</head\s*>", re.IGNORECASE | re.DOTALL)
 _LOG_ID = re.compile(r"[\w.:|-]{1,100}", re.ASCII)
 _TAGS = re.compile(r"<[^<>]*>")
-GATEWAY_HINT = "a proxy may stand in between; check it and the profile's API URL"
+GATEWAY_HINT = "a proxy may have responded; check it and the profile's API URL"
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -108,11 +108,11 @@ def error_of(status: int, content: bytes, request: str, location: str = "") -> O
     text = summary[:_MAX_TEXT] + ("..." if len(summary) > _MAX_TEXT else "") + f" ({request})"
     if status == 401:
         return SignInError(
-            f"the token is not accepted: {text}", code=code, hint="ocsync profile check"
+            f"OrderCloud rejected the token: {text}", code=code, hint="ocsync profile check"
         )
     if status == 403 or code.endswith(("InsufficientRole", "InsufficientRoles")):
         return RoleMissing(status, code, text + _required_roles(data), data=data,
-                           hint="ocsync profile check shows the roles of this sign-in")  # fmt: skip
+                           hint="ocsync profile check")  # fmt: skip
     kind = {404: NotFound, 409: AlreadyExists}.get(status, ApiError)
     return kind(status, code, text, data=data)
 
@@ -132,10 +132,14 @@ def describe_page(status: int, content: bytes, location: str = "") -> str:
         to = f" to {host}" if host else ""
         return f"a gateway redirected the request{to} ({status}), which OrderCloud does not do"
     words = visible_text(content)
-    text = f"a gateway answered {status}, not OrderCloud"
+    text = f"a gateway responded with {status}, not OrderCloud"
     return f'{text}: "{words}"' if words else text
 
 
 def _required_roles(data: Any) -> str:
     roles = data.get("SufficientRoles") if isinstance(data, dict) else None
-    return f": one of {', '.join(map(str, roles))} is needed" if isinstance(roles, list) else ""
+    return (
+        f"; it needs one of the roles {', '.join(map(str, roles))}"
+        if isinstance(roles, list)
+        else ""
+    )

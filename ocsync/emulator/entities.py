@@ -146,7 +146,7 @@ class Entities:
         entity_id = documents.validate_id(body.get("ID") or documents.generate_id())
         ids = {**request.ids, kind.ids[-1]: entity_id}
         if self.market.find_row(kind, ids):
-            raise ErrorResponse(409, "IdExists", f"{type_name(kind)} {entity_id} is there already")
+            raise ErrorResponse(409, "IdExists", f"{type_name(kind)} {entity_id} exists already")
         return ApiResponse(201, self.put_document(kind, ids, body, request), created=entity_id)
 
     def put(self, kind: Kind, request: ApiRequest) -> ApiResponse:
@@ -314,7 +314,7 @@ class Entities:
             return ids
         ids |= {kind.ids[-1]: documents.validate_id(new_id)}
         if new_id.casefold() != row.ids[-1].casefold() and self.market.find_row(kind, ids):
-            raise ErrorResponse(409, "IdExists", f"{type_name(kind)} {new_id} is there already")
+            raise ErrorResponse(409, "IdExists", f"{type_name(kind)} {new_id} exists already")
         return ids
 
     def _move_references(self, kind: Kind, old: Row, new: Row) -> None:

@@ -131,7 +131,7 @@ def _check_buyer(write: ProposedWrite) -> None:
     catalog = write.market.tables["catalog"].get([write.ids["BuyerID"]])
     named = write.document.get("DefaultCatalogID") or group_catalog_of(write.market, write.document)
     if not write.old and not named and catalog:
-        text = "a catalog with the buyer's ID is there already"
+        text = "a catalog with the buyer's ID exists already"
         raise ErrorResponse(400, "Buyer.DefaultCatalogAlreadyExists", text)
 
 
@@ -147,7 +147,7 @@ def _check_price_schedule(write: ProposedWrite) -> None:
             if not isinstance(price_break.get(name), int | float):
                 raise invalid(f"PriceBreaks.{name}", "is required")
     if len({price_break["Quantity"] for price_break in breaks}) < len(breaks):
-        raise ErrorResponse(400, "PriceSchedule.DuplicatePriceBreaks", "a quantity is there twice")
+        raise ErrorResponse(400, "PriceSchedule.DuplicatePriceBreaks", "a quantity appears twice")
     if (document.get("MinQuantity") or 0) > (document.get("MaxQuantity") or 2**31):
         raise ErrorResponse(
             400, "PriceSchedule.MinGreaterThanMax", "MinQuantity is above MaxQuantity"

@@ -122,7 +122,7 @@ def _row(row: StepRow, attempt: Attempt | None, finding: Finding | None) -> Step
 
 def _cascaded_text(outcome: Outcome) -> str:
     parts = [f"{number:,} {name}" for name, (number, _) in outcome.cascaded.items()]
-    return f"took along {', '.join(parts)}" if parts else ""
+    return f"with its dependents: {', '.join(parts)}" if parts else ""
 
 
 def _seconds_between(first: str, last: str) -> float:

@@ -20,7 +20,7 @@ _QUOTED = re.compile(r'"[^"]*"?')
 _FAULTS = {
     "end of data": "has a quote that is never closed",
     "field larger": f"has a cell of more than {MAX_CELL:,} characters; is a quote never closed?",
-    "expected after": "has text after a closing quote; a quote inside quotes is written twice",
+    "expected after": "has text after a closing quote; write a quote inside quotes twice",
 }
 
 

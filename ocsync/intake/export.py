@@ -103,7 +103,7 @@ def _edits_layout(*, with_replace: bool) -> Layout:
 
     return Layout(
         ("ref", "op", *(["replace"] if with_replace else [])), cells,
-        form="CSV cannot hold all that is staged", hint="ocsync stage export --format jsonl",
+        form="CSV cannot hold all staged edits", hint="ocsync stage export --format jsonl",
         absent_expectation="", is_plain=is_plain_in_csv, max_cell=MAX_CELL - 2,
     )  # fmt: skip
 
@@ -122,7 +122,7 @@ def state_layout(kind: Kind, *, expect: bool) -> Layout:
     return Layout(
         (*kind.ids, *exists), cells,
         form=f"CSV cannot hold all of {kind.name}",
-        hint=f"name a .jsonl file: ocsync export {kind.name} {kind.name}.jsonl",
+        hint=f"to a .jsonl file: ocsync export {kind.name} {kind.name}.jsonl",
         absent_expectation=NULL, is_plain=is_plain_in_csv, max_cell=MAX_CELL - 2,
     )  # fmt: skip
 
@@ -238,7 +238,7 @@ class Columns:
         prefix, path = key
         fits = "\0" not in path and (not self._layout.ascii_json or self._layout.is_plain(path))
         if path != path.strip() or not fits:
-            reason = "has a name that a header does not keep (spaces at its end, or a NUL)"
+            reason = "has a name that a header cannot hold (trailing spaces, or a NUL)"
             self._faults.setdefault(key, Problem(entry.ref, 0, 0, prefix + path, "", reason))
 
     def _check_size(self, key: _ColumnKey, entry: Entry, value: Any, *, is_json: bool) -> None:
@@ -246,7 +246,7 @@ class Columns:
             return
         text = self._json_text(value) if is_json or not isinstance(value, str) else value
         if len(text) > self._layout.max_cell:
-            reason = f"is longer than the {self._layout.max_cell + 2:,} characters of a cell"
+            reason = f"is longer than a cell can be ({self._layout.max_cell + 2:,} characters)"
             self._faults.setdefault(key, Problem(entry.ref, 0, 0, "".join(key), "", reason))
 
     def _json_text(self, value: Any) -> str:

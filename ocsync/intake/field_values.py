@@ -76,7 +76,7 @@ def _boolean(text: str) -> bool:
     try:
         return _BOOLEANS[text.strip().casefold()]
     except KeyError:
-        raise ValueError("is neither true nor false") from None
+        raise ValueError("is not true or false") from None
 
 
 def _list(text: str) -> Any:
@@ -110,9 +110,9 @@ def value_fault(field: Field, path: str, value: Any) -> str:
     if field.type is FieldType.OBJECT and path != "xp":
         return ""
     if value is None:
-        return "cannot be null, it is required" if field.required else ""
+        return "is required and cannot be null" if field.required else ""
     if field.required and isinstance(value, str) and is_blank(value):
-        return f"cannot be {'blank' if value else 'empty'}, it is required"
+        return f"is required and cannot be {'blank' if value else 'empty'}"
     if not _TYPE_CHECKS[field.type](value):
         if field.type is FieldType.DATE:
             return "is not a date such as 2027-01-31 or 2027-01-31T08:30:00Z"
@@ -120,7 +120,7 @@ def value_fault(field: Field, path: str, value: Any) -> str:
             "a true or false", "true or false"
         )
     if field.type is FieldType.INTEGER and not INTEGER_MIN <= value <= INTEGER_MAX:
-        return "is not within 32 bits"
+        return "does not fit in 32 bits"
     size, unit = (len(value), " characters") if isinstance(value, str) else (value, "")
     if field.max is not None and size > field.max:
         return f"is more than {field.max}{unit}"
@@ -229,7 +229,7 @@ def _faults(entry: Entry) -> Iterator[FieldError]:
         yield FieldError("op", entry.op.value, _op_fault(kind, entry.op))
         return
     if entry.op in (Op.SET, Op.ADJUST) and not entry.fields:
-        yield FieldError("", "", "has no value for any field")
+        yield FieldError("", "", "sets no field")
     for path, value in entry.fields.items():
         yield from _field_faults(kind, entry.op, path, value)
     yield from _overlapping_paths(entry.fields)
@@ -250,21 +250,21 @@ def _faults(entry: Entry) -> Iterator[FieldError]:
 def _field_faults(kind: Kind, op: Op, path: str, value: Any) -> Iterator[FieldError]:
     field = field_at(kind, path)
     if path == "ID":
-        reason = "renames an entity, which is out of scope; the ref holds the ID"
+        reason = "would rename the entity, which ocsync cannot do; the ref holds the ID"
     elif path in kind.models and path != "xp":
-        reason = "is a nested model: name its members"
+        reason = "is a nested object: name its fields"
     elif field is None:
         reason = unknown_field(kind, path)
     elif field.read_only:
         reason = "is read-only"
     elif field.write_only:
-        reason = "is write-only and never staged; set it by hand"
+        reason = "is write-only and cannot be staged; set it by hand"
     elif field.create_only and op is Op.SET:
-        reason = "can only be given when the entity is created (stage put)"
+        reason = "can be set only when the entity is created (stage put)"
     elif path == "xp":
         reason = _whole_xp_fault(kind, op, value)
     elif op is Op.ADJUST and field.type not in _NUMBERS:
-        reason = "cannot be adjusted, as it is no number"
+        reason = "cannot be adjusted, because it is not a number"
     else:
         reason = value_fault(
             field._replace(min=None, max=None) if op is Op.ADJUST else field, path, value
@@ -276,7 +276,7 @@ def _field_faults(kind: Kind, op: Op, path: str, value: Any) -> Iterator[FieldEr
 def _whole_xp_fault(kind: Kind, op: Op, value: Any) -> str:
     """Return the reason why xp cannot have *value*: `{}`, in a PUT, is the only one that it can."""
     if value != {}:
-        return "cannot be staged whole: name its keys, as in xp.color=red"
+        return "cannot be staged as a whole: name its keys, as in xp.color=red"
     if op in (Op.PUT, Op.ASSIGN):
         return ""
     remedy = "set the keys to null, as in xp.color:=null"
@@ -305,7 +305,7 @@ def _op_fault(kind: Kind, op: Op) -> str:
         return f"{kind.noun_with_article} can only be assigned (stage assign)"
     if op is Op.PUT:
         reason = "its password is write-only" if kind.deletable else "it is generated from specs"
-        return f"{kind.noun_with_article} cannot be put, as {reason}; use set"
+        return f"{kind.noun_with_article} cannot be put, because {reason}; use set"
     return f"{kind.noun_with_article} is an entity: use set, put or adjust"
 
 
@@ -322,10 +322,10 @@ def _overlapping_paths(fields: Fields) -> Iterator[FieldError]:
     xp_paths = [path for path in fields if path.startswith("xp.")]
     for path in xp_paths:
         if len(split_path(path)) < 2 or not all(split_path(path)):
-            yield FieldError(path, "", "has an empty name in it")
+            yield FieldError(path, "", "has an empty key")
         for other in xp_paths:
             if is_below(path, other):
-                yield FieldError(path, "", f"lies inside {other}, which is named as well")
+                yield FieldError(path, "", f"is part of {other}, which is also given")
 
 
 def _abbreviated(value: Any) -> str:

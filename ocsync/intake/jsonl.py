@@ -21,6 +21,7 @@ from ocsync.intake.field_values import expand_models
 from ocsync.intake.json_documents import JsonItem, ListPage, read_items
 from ocsync.intake.record import InputFile, ParsedLine, known_ref
 from ocsync.models import Entry, Fields, Op
+from ocsync.plurals import count
 from ocsync.schema import ID_PATTERN, ID_RULE, Kind, field_at, kind_of, make_ref
 
 
@@ -34,7 +35,7 @@ class _Record(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _decode = msgspec.json.Decoder(_Record).decode
-_NO_REF = "is not an entry, as it has no ref; of OrderCloud's own JSON name the kind with --kind"
+_NO_REF = "has no ref; for OrderCloud's own JSON, give --kind"
 _MOST_NAMES = 6
 """Most fields that a note names."""
 
@@ -63,8 +64,8 @@ def read_lines(
         else:
             yield _parse_line(origin, item)
     if entities and entities.number < total:
-        here = f"{entities.number:,} of the {total:,} that the list has"
-        note(f"{origin.label} holds {here}; ocsync export {entities.kind.name} writes them all")
+        here = f"{entities.number:,} of the list's {count(total, 'entity')}"
+        note(f"{origin.label} holds {here}; for all of them: ocsync export {entities.kind.name}")
     for left_out in entities.left_out() if entities else ():
         note(f"{origin.label}: {left_out}")
 
@@ -97,7 +98,7 @@ class _Entities:
         for name, value in ids.items():
             if value is None and name in needed:
                 shown = "ID" if name == kind.ids[-1] and not kind.assignment else name
-                reason = f"is missing: {kind.noun_with_article} is identified by it"
+                reason = f"is missing; it identifies {kind.noun_with_article}"
                 return _refused(self._origin, item, shown, reason)
             if value is not None and not (isinstance(value, str) and ID_PATTERN.fullmatch(value)):
                 text = msgspec.json.encode(value).decode()
@@ -128,16 +129,14 @@ class _Entities:
     def left_out(self) -> Iterator[str]:
         """Yield a note for each reason why fields were left out."""
         for reason, fields in (
-            ("as it cannot be set", self._read_only),
-            ("as it is null", self._null),
-            (f"as {self.kind.name} is not known to have it", self._unknown),
+            ("read-only", self._read_only),
+            ("null", self._null),
+            (f"not a field of {self.kind.name}", self._unknown),
         ):
             if fields:
                 listed = ", ".join(list(fields)[:_MOST_NAMES])
                 more = f" and {len(fields) - _MOST_NAMES:,} more" * (len(fields) > _MOST_NAMES)
-                several = reason.replace("it cannot", "they cannot").replace("it is", "they are")
-                reason = several.replace("have it", "have them") if len(fields) > 1 else reason
-                yield f"left out {listed}{more}, {reason}"
+                yield f"left out {listed}{more}: {reason}"
 
 
 def _parse_line(origin: InputFile, item: JsonItem) -> ParsedLine:
@@ -153,7 +152,7 @@ def _parse_line(origin: InputFile, item: JsonItem) -> ParsedLine:
     kind = kind_of(ref)
     for name, fields in (("fields", record.fields), ("expect", record.expect)):
         if path := _duplicate_path(kind, fields):
-            return _refused(origin, item, path, f"is given twice in {name}")
+            return _refused(origin, item, path, f"appears twice in {name}")
     entry = Entry(
         op=record.op or (Op.ASSIGN if kind.assignment else Op.SET),
         ref=ref,

@@ -26,7 +26,9 @@ def duckdb() -> Any:
         import duckdb as module
     except ImportError as error:
         text = "Parquet needs DuckDB, which is not installed"
-        raise ConfigError(text, hint="pip install 'ocsync[sql]', or name a .csv file") from error
+        raise ConfigError(
+            text, hint="pip install 'ocsync[sql]', or export to a .csv file"
+        ) from error
     return module
 
 

@@ -91,7 +91,9 @@ def read_file(
         yield from _valid_entries(placed, note, observe, unchanged)
         return
     if sheet:
-        raise UsageError("--sheet is for spreadsheets", hint="or give --format xlsx")
+        raise UsageError(
+            "--sheet works only with spreadsheets", hint="give --format xlsx, if it is one"
+        )
     origin = InputFile(label)
     with closing(_decoded_lines(origin, buffered, head)) as text:
         if file_format == "jsonl":
@@ -214,17 +216,16 @@ def _odd_note(place: str, oddity: Oddity, name: str, number: int, text: str) -> 
         tail = f"{verb} three digits after the point ({text}): read as {text}, not as "
         tail += text.replace(".", "")
     elif oddity is Oddity.NO_VALUE:
-        words = "a word" if number == 1 else "words"
-        tail = f"{verb} {words} for no value ({text}): read as text; an empty cell leaves a "
-        tail += r"field alone, \N is null"
+        tail = f"{verb} a word that may mean no value ({text}): read as text; an empty cell "
+        tail += r"leaves the field unchanged, \N is null"
     elif oddity is Oddity.EMPTIED:
         example = text if len(text) <= _EXAMPLE else text[: _EXAMPLE - 1] + "\u2026"
-        tail = f"{verb} empty where a value is expected ({example}): this leaves a field alone, "
-        tail += r"\N clears it"
+        tail = f"{verb} empty beside an expected value ({example}): this leaves the field "
+        tail += r"unchanged; \N clears it"
     elif name.startswith(("xp.", "expect.xp.")):
-        tail = f"{verb} no text ({text}): read as text; for numbers name it {name}:"
+        tail = f"{verb} not text ({text}): read as text; for numbers, name the column {name}:"
     else:
-        tail = f"{verb} no text ({text}): zeros before it, and formats, are lost"
+        tail = f"{verb} not text ({text}): leading zeros and formats are lost"
     return f"{place}: {number:,} of {name} {tail}"
 
 
@@ -252,7 +253,7 @@ def _decoded_lines(origin: InputFile, stream: BinaryIO, head: bytes) -> Generato
             if len(line) > MAX_LINE:
                 raise _unreadable(origin, number, f"is longer than {MAX_LINE:,} characters")
             if "\0" in line:
-                raise _unreadable(origin, number, "holds a NUL: this is not a text file in UTF-8")
+                raise _unreadable(origin, number, "contains a NUL: this is not a UTF-8 text file")
             if not line.isascii():
                 line.encode()  # raises for a byte that was kept as a surrogate
             yield line

@@ -24,10 +24,10 @@ def known_ref(text: str) -> Ref:
 class Oddity(Enum):
     """A property of a cell that is no fault, and that may not be meant."""
 
-    NOT_TEXT = "a number or a date of a spreadsheet, in a column of text"
+    NOT_TEXT = "a number or a date of a spreadsheet, in a text column"
     THOUSANDS = "a number with three digits after its point, where points may mark thousands"
     NO_VALUE = "a word such as NULL, which programs write for no value"
-    EMPTIED = "an empty cell where a value is expected"
+    EMPTIED = "an empty cell beside an expected value"
 
 
 class ParsedLine(NamedTuple):

@@ -41,7 +41,7 @@ def _numbered_refs(lines: Iterable[str], source: str) -> Iterator[NumberedText]:
     numbered = ((n, line.strip().lstrip("\ufeff")) for n, line in enumerate(lines, 1))
     rows = [(n, line) for n, line in numbered if line and not line.startswith("#")]
     if not rows:
-        raise InputError(f"{source}: no ref in it")
+        raise InputError(f"{source} has no refs")
     header = rows[0][1]
     delimiter = max(",;\t", key=header.count)
     names = [name.strip().strip('"') for name in header.split(delimiter)]
@@ -61,7 +61,7 @@ def _parse_refs(texts: Iterable[NumberedText], source: str, *, deleting: bool = 
         try:
             ref = read_ref(text)
             if deleting and not kind_of(ref).deletable:
-                raise UsageError("cannot be deleted: variants come and go with generate")
+                raise UsageError("cannot be deleted: OrderCloud generates variants from specs")
             refs.setdefault(ref_key(ref), ref)
         except UsageError as error:
             problems.append(Problem(source, number, 0, "ref", text[:100], error.message))

@@ -16,6 +16,7 @@ from ocsync.errors import ConfigError, InputError, UsageError, column_letters
 from ocsync.intake.record import InputFile, Row
 from ocsync.intake.sheet_scan import SheetScan, is_archive, scan_sheet
 from ocsync.intake.table import ERROR_FAULT, ERROR_TEXTS
+from ocsync.plurals import count
 from ocsync.schema import KINDS
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ _EXAMPLES = 5
 """Most rows or columns that a note names."""
 MAX_CELLS = 50_000_000
 """Most cells of the rectangle that a sheet's values span; all of them are held in memory."""
-_FORMULA_FAULT = "is a formula never worked out: open the file and save it"
-_MERGED_FAULT = "is merged with others, which are empty then: unmerge them"
+_FORMULA_FAULT = "is a formula without a result: open the file and save it"
+_MERGED_FAULT = "is merged with other cells, which are then empty: unmerge them"
 _CELL_TYPES = {"bool": "true or false", "int": "number", "float": "number", "date": "date",
           "datetime": "date", "time": "time", "timedelta": "time"}  # fmt: skip
 
@@ -50,7 +51,7 @@ def read_sheets(
     except calamine.PasswordError as error:
         raise InputError(f"{label} is protected by a password; save it without one") from error
     except calamine.CalamineError as error:
-        hint = "--format csv, if it is one" if not is_archive(data) else ""
+        hint = "give --format csv, if it is CSV" if not is_archive(data) else ""
         raise InputError(f"{label} is not a spreadsheet: {error}", hint=hint) from error
 
 
@@ -64,9 +65,8 @@ def _read_sheet(
 ) -> tuple[InputFile, Iterator[Row]]:
     if not is_archive(data):
         note(
-            f"{label}: in this format a cell with an error cannot be told from an empty one, "
-            "which leaves its field alone, and hidden rows and columns are not noticed; save "
-            "it as .xlsx to be sure"
+            f"{label}: this format does not show cells with errors (they count as empty) nor "
+            "hidden rows and columns; to be sure, save it as .xlsx"
         )
     for text in _hidden_notes(scan):
         note(f"{label} {name}: {text}")
@@ -75,7 +75,7 @@ def _read_sheet(
     table = sheet.to_python()
     merged = _merged_cells(table, top, left, sheet.merged_cell_ranges or ())
     for place in _blanks_beside(table, top, left):
-        note(f"{label} {name}!{place} holds only blanks, beside the table: passed over")
+        note(f"{label} {name}!{place} beside the table holds only blanks: ignored")
     faults = dict.fromkeys(scan.errors, ERROR_FAULT)
     faults |= dict.fromkeys(scan.formulas, _FORMULA_FAULT)
     faults |= dict.fromkeys(merged, _MERGED_FAULT)
@@ -116,7 +116,7 @@ def _choose_sheets(
     if len(filled) > 1:
         raise UsageError(
             f"{label} has {len(filled)} sheets that are not empty",
-            hint=f"--sheet NAME or NUMBER, one of: {listed}",
+            hint=f"give --sheet NAME or NUMBER: {listed}",
         )
     name = (filled or visible)[0]
     return [(name, scans[name])]
@@ -149,9 +149,7 @@ def _hidden_notes(scan: SheetScan) -> Iterator[str]:
     for noun, names in (("row", rows), ("column", columns)):
         if names:
             listed = ", ".join(names[:_EXAMPLES]) + ", ..." * (len(names) > _EXAMPLES)
-            verb = "is" if len(names) == 1 else "are"
-            nouns = noun if len(names) == 1 else f"{noun}s"
-            yield f"{len(names):,} hidden {nouns} ({listed}) {verb} read too"
+            yield f"also read {count(len(names), f'hidden {noun}')} ({listed})"
 
 
 def _blanks_beside(table: list[list[Any]], top: int, left: int) -> Iterator[str]:
@@ -178,8 +176,7 @@ def _scan_within_limits(label: str, data: bytes, name: str) -> SheetScan:
         subject = f"sheet {name}" if name else "a sheet"
         raise InputError(
             f"{label}: the values of {subject} span {result.rows:,} rows and "
-            f"{result.columns:,} columns; "
-            "one of them may stand far off, where nobody sees it"
+            f"{result.columns:,} columns; remove stray values far from the table"
         )
     return result
 

@@ -32,6 +32,7 @@ from ocsync.intake.field_values import (
 )
 from ocsync.intake.record import InputFile, Oddity, ParsedLine, Row, known_ref
 from ocsync.models import Entry, Fields, Op, Ref
+from ocsync.plurals import count
 from ocsync.schema import (
     ID_PATTERN,
     ID_RULE,
@@ -51,7 +52,7 @@ NULL = r"\N"
 ERROR_TEXTS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!")
 """Texts that a spreadsheet shows in place of a value."""
 _ERROR_TEXTS = frozenset(ERROR_TEXTS)
-ERROR_FAULT = "is a spreadsheet's error, not a value"
+ERROR_FAULT = "is a spreadsheet error, not a value"
 EXPECT = "expect."
 """Prefix of a field in the name of the column of its expected value."""
 EXISTS = "exists"
@@ -153,14 +154,14 @@ def read_lines(
     first = next(rows, None)
     if first is None:
         subject = f"sheet {origin.sheet}" if origin.sheet else "the file"
-        raise InputError(f"{origin.label}: {subject} is empty; a header row is expected")
+        raise InputError(f"{origin.label}: {subject} is empty; it needs a header row")
     names = [_header_name(cell) for cell in first.cells]
     if not kind and "ref" not in names and (fitting := kinds_of_columns(names)):
         kind = fitting[0] if len(fitting) == 1 else None
         if kind:
             ids = [name for name in kind.ids if name in names]
             columns = f"columns {' and '.join(ids)}" if len(ids) > 1 else f"column {ids[0]}"
-            note(f"{origin.place}: read as kind {kind.name}, by its {columns}")
+            note(f"{origin.place}: read as kind {kind.name}, because of its {columns}")
     header = _parse_header(origin, first, kind)
     numbers, plain_entry = header.column_numbers, _plain_reader(origin, header, kind)
     compares = header.compares
@@ -260,7 +261,7 @@ def _parse_header(origin: InputFile, row: Row, kind: Kind | None) -> _Header:
         if name and name not in _RESERVED and name not in ids and not name.startswith(COMMENT)
     )
     problems = [
-        origin.problem(row.number, index, name, name, "stands twice")
+        origin.problem(row.number, index, name, name, "appears twice")
         for index, name in enumerate(names)
         if name and name in names[:index] and not name.startswith(COMMENT)
     ]
@@ -272,9 +273,9 @@ def _parse_header(origin: InputFile, row: Row, kind: Kind | None) -> _Header:
     for column in columns:
         index, name, reason = column.position, names[column.position], ""
         if first_indexes.setdefault(column.key, index) != index and name not in names[:index]:
-            reason = f"stands twice, as {names[first_indexes[column.key]]} and as {name}"
+            reason = f"appears twice, as {names[first_indexes[column.key]]} and as {name}"
         elif own_id and column.key == _OWN_ID:
-            reason = f"is {own_id}, which has a column of its own"
+            reason = f"is {own_id}, which has its own column"
         elif kind and field_at(kind, column.path) is None and column.path not in kind.models:
             reason = unknown_field(kind, column.path, ["ref", *ids, "op"])
         if reason:
@@ -313,13 +314,13 @@ def _missing_ref(names: Sequence[str]) -> str:
     fitting = kinds_of_columns(names)
     if fitting:
         kinds = " or ".join(kind.name for kind in fitting)
-        return f"is missing, and the ID columns fit more than one kind: --kind {kinds}"
+        return f"is missing, and the ID columns match several kinds: add --kind {kinds}"
     if _OWN_ID in names:
-        return "is missing, and ID does not tell the kind: name it with --kind"
+        return "is missing, and an ID column alone matches no kind: add --kind"
     similar = [s for name in names for s in closest(name, ("ref", *sorted(_ID_NAMES)))[:1]]
     if similar and not {*similar} & {*names}:
-        return f"is missing; did you mean {similar[0]}? Or name the kind with --kind"
-    return "is missing; or name the kind with --kind"
+        return f"is missing; did you mean {similar[0]}? Otherwise add --kind"
+    return "is missing; add it, or give --kind"
 
 
 def _indexes_by_key(
@@ -356,10 +357,10 @@ def _parse_row(origin: InputFile, row: Row, header: _Header, kind: Kind | None) 
 
     width = len(header.names)
     if len(cells) != width and (len(cells) < width or not all(map(is_blank, cells[width:]))):
-        add_problem(-1, "", "", f"has {len(cells)} cells, the header has {width}")
+        add_problem(-1, "", "", f"has {count(len(cells), 'cell')}, but the header has {width}")
         return ParsedLine(number, None, problems, header.column_numbers)
     if unnamed := [i for i in header.unnamed if not is_blank(cells[i])]:
-        reason = "stands in a column without a name: name the column, or remove it"
+        reason = "is in a column without a name: name the column, or remove it"
         problems = [origin.problem(number, i, "", cells[i], reason) for i in unnamed]
         raise InputError("the header is wrong; nothing was staged", problems)
     for index, reason in row.cell_faults.items():
@@ -395,7 +396,7 @@ def _parse_op(row: Row, header: _Header, add_problem: AddProblem) -> str | None:
     """Return the op that the row names, "" for the kind's default; None for a wrong one."""
     op = _stripped(row.cells[header.op_index]).casefold()
     if op and op not in list(Op):
-        add_problem(header.op_index, "op", op, "is none of set, put, adjust, assign")
+        add_problem(header.op_index, "op", op, "is not one of set, put, adjust, assign")
         return None
     return op
 
@@ -475,7 +476,7 @@ def _ref_from_ids(row: Row, header: _Header, kind: Kind, add_problem: AddProblem
 def _party_fault(kind: Kind, names: Sequence[str]) -> str:
     """Return the reason why a row of *kind* cannot have just the optional IDs *names*."""
     sets = [" and ".join(party) or "none of these" for party in kind.parties]
-    have = "do not go together" if len(names) > 1 else "is not enough" if names else "are missing"
+    have = "cannot be combined" if len(names) > 1 else "is not enough" if names else "are missing"
     return f"{have}; {kind.noun_with_article} has {' or '.join(sets)}"
 
 
@@ -497,7 +498,7 @@ def _can_hold_id(
         return False
     if cell_type == "number" and len(text.lstrip("-")) > _NUMBER_DIGITS:
         reason = (
-            f"is a number that has lost its digits after the {_NUMBER_DIGITS}th: format as text"
+            f"is a number whose digits after the {_NUMBER_DIGITS}th are lost: format it as text"
         )
     elif cell_type == "number":
         odd[Oddity.NOT_TEXT, name] = text

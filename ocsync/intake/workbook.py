@@ -43,7 +43,7 @@ class Sheet(NamedTuple):
 def in_a_spreadsheet(layout: Layout, kind: str) -> Layout:
     """Return *layout*, which is CSV's, for a sheet."""
     return layout._replace(
-        form=f"A spreadsheet cannot hold all of {kind}",
+        form=f"a spreadsheet cannot hold all of {kind}",
         is_plain=_is_plain,
         max_cell=MAX_CELL - 2,
         ascii_json=True,
@@ -63,7 +63,7 @@ def write_workbook(file: BinaryIO, sheets: Iterable[Sheet]) -> None:
         from xlsxwriter import Workbook
     except ImportError as error:
         text = "writing spreadsheets needs XlsxWriter, which is not installed"
-        hint = "pip install 'ocsync[xlsx]', or name a .csv file"
+        hint = "pip install 'ocsync[xlsx]', or export to a .csv file"
         raise ConfigError(text, hint=hint) from error
     book = Workbook(file, {"constant_memory": True, "strings_to_urls": False})
     styles = {
@@ -92,8 +92,8 @@ def _write_sheet(page: Any, sheet: Sheet, styles: dict[str, Any]) -> None:
     number = 0
     for number, row in enumerate(sheet.rows, 1):
         if number >= MAX_ROWS:
-            text = f"a sheet has {MAX_ROWS:,} rows; {sheet.name} has more"
-            raise InputError(text, hint="name a .csv or .jsonl file")
+            text = f"a sheet can have {MAX_ROWS:,} rows; {sheet.name} has more"
+            raise InputError(text, hint="export to a .csv or .jsonl file")
         for column, text in enumerate(row):
             if text:
                 type_, format_ = cell_types[column]

@@ -136,7 +136,7 @@ def _markdown_lines(details: RunDetails) -> Iterator[str]:
         yield ""
     problems = [row for row in details.steps if _verdict(row)[0]]
     if problems:
-        yield _row("step", "ref", "state", "why")
+        yield _row("step", "ref", "state", "reason")
         yield _row("---:", "---", "---", "---")
         for row in problems[:_PROBLEM_LIMIT]:
             yield _row(str(row.number), f"`{row.ref}`", row.state, step_remark(row, plain=True))

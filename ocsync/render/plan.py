@@ -81,7 +81,7 @@ def lines(view: PlanView) -> Iterator[Line]:
             yield "", f"    ({risk.advice})"
     if view.draft.remaining:
         stay = "stays" if view.draft.remaining == 1 else "stay"
-        yield "", f"  {count(view.draft.remaining, 'entry')} of other targets {stay} staged"
+        yield "", f"  {count(view.draft.remaining, 'entry')} for other targets {stay} staged"
 
 
 def nothing_to_send(draft: PlanDraft, targets: Sequence[str]) -> str:
@@ -89,25 +89,28 @@ def nothing_to_send(draft: PlanDraft, targets: Sequence[str]) -> str:
     if not draft.remaining:
         return "nothing is staged"
     stay = "stays" if draft.remaining == 1 else "stay"
-    text = f"nothing that is staged feeds {first_few(targets)}"
-    return f"{text}; {count(draft.remaining, 'entry')} of other targets {stay} staged"
+    text = f"no staged edit writes to {first_few(targets)}"
+    return f"{text}; {count(draft.remaining, 'entry')} for other targets {stay} staged"
 
 
 def _forecast(view: PlanView) -> str:
     if view.rate is None:
-        return ", time not known before a first run"
+        return ", no estimate yet (no earlier run of 10 steps or more)"
     seconds = len(view.draft.plan.steps) / view.rate.per_second
     return (
-        f", about {duration(max(seconds, 1))} at the pace of the last run "
-        f"({view.rate.per_second:,.0f} a second)"
+        f", about {duration(max(seconds, 1))} at the rate of the last run "
+        f"({view.rate.per_second:,.0f} per second)"
     )
 
 
 _STATE_TEXTS = {
-    PauseState.NO_CONFIG: ("!", "no sync config: nothing to pause, and nothing is delivered"),
-    PauseState.PAUSED_BY_OTHER: ("‖", "paused by someone else; resume leaves it so"),
-    PauseState.UNPAUSED_BY_OTHER: ("!", "someone else unpaused it; resume asks before it goes on"),
-    PauseState.UNCERTAIN: ("!", "an unpause was cut off; resume asks whose the pause is"),
+    PauseState.NO_CONFIG: ("!", "no sync config: cannot be paused, and nothing is delivered"),
+    PauseState.PAUSED_BY_OTHER: ("‖", "paused by someone else; resume leaves it paused"),
+    PauseState.UNPAUSED_BY_OTHER: (
+        "!",
+        "someone else unpaused it; resume asks before it continues",
+    ),
+    PauseState.UNCERTAIN: ("!", "an unpause was interrupted; resume asks who owns the pause"),
 }
 
 
@@ -121,8 +124,8 @@ def target_lines(view: PlanView) -> Iterator[Line]:
             sign, text = _STATE_TEXTS[state]
             yield sign, f"  {name}  {text}"
         elif pause is None:
-            where = "running" if view.statuses is not None else "not paused by us"
-            yield "▶", f"  {name}  {where}; will be paused for the replay"
+            state_text = "running" if view.statuses is not None else "not paused by this workspace"
+            yield "▶", f"  {name}  {state_text}; resume will pause it"
         else:
             yield "‖", f"  {name}  {_pause_text(view, pause)}"
     for name in unpaused:
@@ -133,12 +136,13 @@ def target_lines(view: PlanView) -> Iterator[Line]:
         mine = [name for name in names if _is_ours(view, name)]
         running = [name for name in names if name not in mine]
         if running:
-            are = "is" if len(running) == 1 else "are"
-            yield "!", f"  {word} {', '.join(running)}, which {are} not paused by us"
+            yield "!", f"  {word} {', '.join(running)} (not paused by this workspace)"
         if mine:
             yield "‖", f"  {word} {', '.join(mine)}, paused by you"
     if as_of := _as_of(view):
-        source = "from the server" if view.statuses else "recorded here; --diff asks the server"
+        source = (
+            "from the server" if view.statuses else "from this workspace; --diff asks the server"
+        )
         yield "", f"  targets as of {local_time(as_of, view.now)}, {source}"
 
 
@@ -227,7 +231,7 @@ def explain(steps: Sequence[Step], entries: Mapping[int, Entry], now: datetime) 
             yield (
                 f"  ! entry {conflict.seq} expects "
                 f"{assignment_text(conflict.field, conflict.expected)}, "
-                f"but earlier entries leave {value_text(conflict.staged)}"
+                f"but earlier entries set it to {value_text(conflict.staged)}"
             )
 
 
@@ -274,11 +278,12 @@ def difference_lines(steps: Sequence[Step], preflight: Preflight) -> Iterator[Li
             for path, new in prepared.sent.items()
             if path not in prepared.before or not json_equal(prepared.before[path], new)
         ]
-        changes = changes or [f"creates {ref} again" for ref in linked_refs(step.ref)]
+        changes = changes or [f"recreates {ref}" for ref in linked_refs(step.ref)]
         yield "+" if prepared.absent else "~", f"  {step.ref}  {', '.join(changes)}".rstrip()
     if differing > _REF_LIMIT:
         yield "", f"  ... and {differing - _REF_LIMIT:,} more"
-    yield "=", f"  {count(same, 'ref')} already as staged, {differing:,} would change"
+    unchanged = f"; {count(same, 'ref needs', 'refs need')} no change" if same else ""
+    yield "=", f"  {count(differing, 'change')}{unchanged}"
 
 
 def _difference_text(path: str, before: Any, after: Any) -> str:

@@ -37,7 +37,7 @@ def lines(result: ResyncReport) -> Iterator[Line]:
     info = result.run
     done = info.counts.get("done", 0)
     rows = [
-        (kind, f"{counts.get('done', 0):,} taken", _failed_text(counts))
+        (kind, f"{counts.get('done', 0):,} accepted", _failed_text(counts))
         for kind, counts in info.kinds.items()
     ]
     for line in columns(rows, "<><", gap=3):
@@ -48,8 +48,8 @@ def lines(result: ResyncReport) -> Iterator[Line]:
     for error in result.closed:
         yield "!", error.message
         yield "", f"    ({error.hint})"
-    text = f"{done:,} of {count(info.steps, 'sync request')} taken"
-    yield "✗" if result.failed else "✓", f"{text}, {duration(info.seconds)}"
+    text = f"OrderCloud accepted {done:,} of {count(info.steps, 'sync request')}"
+    yield "✗" if result.failed else "✓", f"{text} in {duration(info.seconds)}"
 
 
 def _failed_text(counts: Mapping[str, int]) -> str:

@@ -30,10 +30,9 @@ def number_entries(entries: Iterable[Entry]) -> Iterator[Entry]:
 
 def repeat_note(source: str, repeat: RepeatedImport, now: datetime) -> str:
     """Return the note that the edits of *source* are staged once more."""
-    effect = "the same values are staged once more"
+    effect = "the same values are staged again"
     if repeat.adjusts:
-        verb = "counts" if repeat.adjusts == 1 else "count"
-        effect = f"{count(repeat.adjusts, 'adjustment')} {verb} twice"
+        effect = f"{count(repeat.adjusts, 'adjustment counts', 'adjustments count')} twice"
     return f"{_staged_earlier(source, repeat, now)}; {effect}"
 
 
@@ -52,7 +51,7 @@ def contradiction_note(source: str, contradictions: Contradictions) -> str:
 def repeat_question(source: str, repeat: RepeatedImport, now: datetime) -> str:
     """Return the question whether to stage adjustments that would count twice."""
     adjustments = count(repeat.adjusts, "adjustment")
-    question = f"Stage the file again, to count {adjustments} twice?"
+    question = f"Stage the file again and count {adjustments} twice?"
     return f"{_staged_earlier(source, repeat, now)}. {question}"
 
 
@@ -63,9 +62,8 @@ def _staged_earlier(source: str, repeat: RepeatedImport, now: datetime) -> str:
         for state, number in states.items()
         if number
     ]
-    verb = "was" if repeat.entries == 1 else "were"
-    entries = f"the {count(repeat.entries, 'entry')} of {source}"
-    return f"{entries} {verb} staged already at {local_time(repeat.at, now)}: {', '.join(parts)}"
+    entries = f"{source} was already staged at {local_time(repeat.at, now)}"
+    return f"{entries}; of its {count(repeat.entries, 'entry')}, {', '.join(parts)}"
 
 
 def column_lines(source: str, report: ColumnReport) -> Iterator[str]:
@@ -77,7 +75,7 @@ def column_lines(source: str, report: ColumnReport) -> Iterator[str]:
         f", {report.wrong:,} wrong" * bool(report.wrong)
     )
     counts = [name for name in ("null", "wrong") if any(getattr(c, name) for c in columns_shown)]
-    head = ("column", "type", "filled", "empty", *counts, "differ")
+    head = ("column", "type", "filled", "empty", *counts, "distinct")
     rows = [
         (
             _truncate(column.name, _NAME_WIDTH),
@@ -91,7 +89,9 @@ def column_lines(source: str, report: ColumnReport) -> Iterator[str]:
     ]
     lines = columns([head, *rows], "<<>>" + ">" * len(counts) + ">")
     room = max(_WIDTH - max(map(display_width, lines)), _MIN_VALUE_WIDTH)
-    for line, text in zip(lines, ["least … most", *map(_range_text, columns_shown)], strict=True):
+    for line, text in zip(
+        lines, ["lowest … highest", *map(_range_text, columns_shown)], strict=True
+    ):
         yield f"  {line}  {_truncate(text, room)}".rstrip()
     for column in columns_shown:
         yield from (f"  {problem}" for problem in column.examples)
@@ -152,7 +152,7 @@ def outcome_lines(source: str, document: dict[str, Any]) -> Iterator[Line]:
     if document["unchanged"]:
         yield "", f"  {count(document['unchanged'], 'row')} without a change"
     if both != alone:
-        yield "", f"  with what is staged already: {_counts_text(both)}"
+        yield "", f"  together with the staged edits: {_counts_text(both)}"
     yield "=", "dry run: nothing was staged"
 
 

@@ -9,23 +9,13 @@ from itertools import islice
 from typing import Any
 
 from ocsync.characters import escape_invisible
+from ocsync.plurals import count as count
+from ocsync.plurals import plural_of as plural_of
 
 Line = tuple[str, str]
 """A sign (or none) and a text."""
 LINE_LIMIT = 10
 """The number of lines that a list of problems or refs shows at most."""
-
-
-def count(number: int, noun: str, plural: str = "") -> str:
-    """Return *number* with its noun, as in `1 step` or `1,004 steps`."""
-    return f"{number:,} {noun if number == 1 else plural or plural_of(noun)}"
-
-
-def plural_of(noun: str) -> str:
-    """Return the plural of *noun*, as `entries` for `entry`."""
-    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
-        return noun[:-1] + "ies"
-    return noun + ("es" if noun.endswith(("s", "ch", "x")) else "s")
 
 
 def log_id_text(log_id: str) -> str:

@@ -360,7 +360,7 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          direct_targets=("products",), eventually_consistent=True, quantity_summed_by="inventory",
          needs_state=(NeededState("product", ("ParentID",), "IsParent", is_set=True),), inherits_from="ParentID",
          referenced_by=(ReferencedBy("product", "/products", "ParentID", "it is a parent product"),
-                   ReferencedBy("bundle", "/bundles/productassignments", "productID", "bundles have it", item_id="BundleID"))),
+                   ReferencedBy("bundle", "/bundles/productassignments", "productID", "bundles contain it", item_id="BundleID"))),
     Kind("usergroup", "user group", ("BuyerID", "UserGroupID"), "/buyers/{BuyerID}/usergroups/{UserGroupID}",
          {"Name": _NAME, "Description": _DESCRIPTION, "xp": _XP},
          role_prefix="UserGroup", references=(Reference("buyer", ("BuyerID",)),), direct_targets=("usergroups",), indirect_targets=("products",),

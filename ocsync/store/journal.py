@@ -35,6 +35,7 @@ import msgspec
 
 from ocsync.errors import ConfigError, StalePlan
 from ocsync.models import Entry, Op, Ref
+from ocsync.plurals import count
 from ocsync.schema import is_ref, ref_key
 from ocsync.store import files, journal_index, log, summary
 from ocsync.store.damage import damaged
@@ -243,8 +244,8 @@ class Journal:
             left -= 1
             yield entry
         if left:
-            text = "the journal was changed while it was read"
-            raise StalePlan(text, hint="the same command again")
+            text = "the journal changed while it was being read"
+            raise StalePlan(text, hint="run the same command again")
 
     def check(self) -> None:
         """Read all of it. Raises Damaged."""
@@ -418,7 +419,9 @@ class Journal:
         with self._lock():
             view = self._read()
             if unstaged := numbers.minus(view.state.live).count():
-                text = f"{unstaged:,} of the planned entries were unstaged meanwhile"
+                text = (
+                    f"{count(unstaged, 'planned entry is', 'planned entries are')} no longer staged"
+                )
                 raise StalePlan(text, hint="ocsync plan, then the same command again")
             save(_lines_in_order(self._streams(view, numbers)))
             self._append(view, [Sealed(run, list(numbers))])
@@ -707,9 +710,9 @@ _is_ref, _parse_timestamp = lru_cache(2**16)(is_ref), lru_cache(2**10)(parse_tim
 def check_entry(entry: Entry) -> Entry:
     """Return *entry* if its ref and stamp are valid. Raises ValueError."""
     if not _is_ref(entry.ref):
-        raise ValueError(f"{entry.ref} is no ref that this ocsync knows")
+        raise ValueError(f"{entry.ref} is not a ref that this ocsync knows")
     if entry.seq < 0:
-        raise ValueError(f"{entry.seq} is no number of an entry")
+        raise ValueError(f"{entry.seq} is not the number of an entry")
     if entry.at:
         _parse_timestamp(entry.at)
     return entry
@@ -739,7 +742,11 @@ def _read_segment(
         elif isinstance(record, End):
             open_end = False
             if record.entries != entries:
-                raise damaged(path, number, f"{record.entries:,} entries were written here")
+                raise damaged(
+                    path,
+                    number,
+                    f"{count(record.entries, 'entry was', 'entries were')} written here",
+                )
         yield end, record
     if open_end:
         raise damaged(path, entries + 2, "the rest of the segment is missing")

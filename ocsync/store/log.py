@@ -46,7 +46,7 @@ def decode_line(line: bytes) -> bytes | None:
     return None
 
 
-CONVERTED = "only the line ends were changed (CRLF); every record is whole"
+CONVERTED = "the line endings were changed (CRLF); every record is undamaged"
 
 
 def restore_line(line: bytes) -> bytes:
@@ -87,8 +87,8 @@ def read_lines(
                 payload = decode_line(original[:-1]) if line.endswith(b"\n") else None
             if payload is None:
                 if line.endswith(b"\n") or whole or file.read(1):
-                    raise damaged(path, number, "the line is not what was written")
-                warn(f"{path}:{number}: a torn last line was dropped; it was never acknowledged")
+                    raise damaged(path, number, "the line is damaged")
+                warn(f"{path}:{number}: ignored the incomplete last line (never confirmed)")
                 break
             end += len(line)
             yield end, payload
@@ -126,7 +126,7 @@ def read_after(path: Path, cursor: Cursor) -> Iterator[tuple[Cursor, bytes]]:
             cursor = Cursor(cursor.line + 1, cursor.offset + len(line), cursor.inode)
             payload = decode_line(restore_line(line)[:-1])
             if payload is None:
-                raise damaged(path, cursor.line, "the line is not what was written")
+                raise damaged(path, cursor.line, "the line is damaged")
             yield cursor, payload
 
 
@@ -152,7 +152,11 @@ def read_positions(
         try:
             record = decode(payload)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            text = str(error) if isinstance(error, ValueError) else "a member is missing or odd"
+            text = (
+                str(error)
+                if isinstance(error, ValueError)
+                else "a key is missing or has a wrong value"
+            )
             raise damaged(path, number, f"not a record of this log: {text}") from error
         yield end, record
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocsync.characters import escape_undecodable
 from ocsync.errors import ConfigError, Locked, UsageError
+from ocsync.plurals import count
 from ocsync.store import files, lock
 from ocsync.store.damage import damaged
 from ocsync.store.log import Warn
@@ -166,7 +167,10 @@ class ProfileDir:
         patience = max(self._lock_seconds, LISTENER_LOCK_SECONDS) if transport else 0.0
         with ExitStack() as held:
             for name in [transport] if transport else TRANSPORTS:
-                path, hint = self.path / f"listen-{name}.lock", f"one {name} listener is enough"
+                path, hint = (
+                    self.path / f"listen-{name}.lock",
+                    f"only one {name} listener can run at a time",
+                )
                 waiting = lock.hold(path, what=self.command, timeout=patience, hint=hint)
                 held.enter_context(waiting)
             yield
@@ -239,8 +243,8 @@ class ProfileDir:
         runs = [run.id for run in unfinished_runs(self.path, self._warn)]
         pauses, attachments = self.claims(), self.read_raw_attachments()
         work = {
-            f"{staged:,} staged {'edit' if staged == 1 else 'edits'}": staged,
-            f"unfinished run {', '.join(runs)}": runs,
+            count(staged, "staged edit"): staged,
+            f"{'unfinished run' if len(runs) == 1 else 'unfinished runs'} {', '.join(runs)}": runs,
             f"a pause of {', '.join(pauses)}": pauses,
             f"a listener attached to {', '.join(attachments)}": attachments,
         }
@@ -309,11 +313,11 @@ class ProfileDir:
                 parse_timestamp(facts["since"])
                 config, _, target_type = key.partition("/")
                 if not (config and target_type):
-                    raise ValueError(f"{key} is no CONFIG/TYPE")
+                    raise ValueError(f"{key} is not CONFIG/TYPE")
                 if not isinstance(facts["shown"], dict):
-                    raise TypeError("shown is a table")
+                    raise TypeError("shown is not a table")
         except (KeyError, ValueError, TypeError, AttributeError) as error:
-            raise damaged(path, 1, f"not a listener of ours: {error}") from error
+            raise damaged(path, 1, f"not an attached listener: {error}") from error
         return attachments
 
     def read_attachments(self) -> dict[str, Attachment]:
@@ -336,7 +340,7 @@ class ProfileDir:
             }
         except msgspec.ValidationError as error:
             path = self.path / "attached.toml"
-            raise damaged(path, 1, f"not a listener of ours: {error}") from error
+            raise damaged(path, 1, f"not an attached listener: {error}") from error
 
     def write_attachments(self, attachments: dict[str, Attachment]) -> None:
         """Replace the attached listeners."""
@@ -372,7 +376,7 @@ def _read_pauses(path: Path) -> dict[str, dict[str, Any]]:
             for stamp in (facts["since"], facts.get("until", facts["since"])):
                 parse_timestamp(stamp)
     except KeyError as error:
-        raise damaged(path, 1, "not a pause: it does not say since when") from error
+        raise damaged(path, 1, "not a pause: since is missing") from error
     except (ValueError, TypeError, AttributeError) as error:
         raise damaged(path, 1, f"not a pause: {error}") from error
     return pauses
@@ -398,7 +402,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise damaged(path, 1, "not TOML: it is not UTF-8 text") from error
     except (RecursionError, ValueError) as error:  # from the depth or a number's digits
-        text = "not TOML: it is nested too deep, or has a number of too many digits"
+        text = "not TOML: nested too deep, or a number has too many digits"
         raise damaged(path, 1, text) from error
 
 

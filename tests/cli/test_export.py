@@ -127,7 +127,7 @@ def test_products_that_a_list_leaves_out_are_read_by_id(ocsync: Run, shop: Shop)
     Path("ids.txt").write_text("# all of them\nP9\nproduct/P1\nnone\nP9\n")
     done = ocsync("export", "product", "p.csv", "--ids", "ids.txt", "--force")
     assert ids("p.csv") == ["P9", "P1"]
-    assert "not there: product/none" in done.err
+    assert "does not exist: product/none" in done.err
     assert "--ids FILE" not in done.err
     done = ocsync("export", "product/P9", "catalog-product/C/P", "x.jsonl", "--json")
     assert [(one["kind"], one["rows"], one["missing"]) for one in done.data["kinds"]] == [
@@ -236,16 +236,16 @@ def test_an_interrupted_export_is_continued(ocsync: Run, shop: Shop, short_pages
     broken = ocsync(*words)
     assert broken.code == 1, broken
     assert "rows are kept" in broken.err
-    assert "the same command with --continue goes on from here" in broken.err
+    assert "run the same command with --continue to continue" in broken.err
     assert not Path("all.jsonl").exists()
     spool = Path(".all.jsonl.export")
     with spool.open("ab") as file:
         file.write(b'{"kind":"catalog","rows":[["catalog/half')
     shop.faults()
     refused = ocsync(*words)
-    assert (refused.code, "--continue goes on with it" in refused.err) == (64, True)
+    assert (refused.code, "--continue continues it" in refused.err) == (64, True)
     other = ocsync("export", "catalog", "all.jsonl", "--continue")
-    assert (other.code, "kinds differ" in other.err) == (64, True)
+    assert (other.code, "differs in kinds" in other.err) == (64, True)
     before = len(shop.requests())
     done = ocsync(*words, "--continue")
     assert done.code == 0, done
@@ -253,7 +253,7 @@ def test_an_interrupted_export_is_continued(ocsync: Run, shop: Shop, short_pages
     assert Path("all.jsonl").read_bytes() == Path("whole.jsonl").read_bytes()
     assert not spool.exists()
     gone = ocsync(*words, "--continue", "--force")
-    assert (gone.code, "there is no unfinished export" in gone.err) == (64, True)
+    assert (gone.code, "no unfinished export" in gone.err) == (64, True)
 
 
 def test_a_damaged_spool_is_told(ocsync: Run, shop: Shop) -> None:
@@ -295,15 +295,15 @@ def test_the_columns_are_those_that_are_wanted(ocsync: Run, shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(("words", "told"), [
-    (("catalog", "buyer", "c.csv"), "csv holds one kind"),
-    (("catalog", "c.txt"), "c.txt is neither a kind nor a name that ends in .csv"),
+    (("catalog", "buyer", "c.csv"), "csv can hold only one kind"),
+    (("catalog", "c.txt"), "c.txt is not a kind, and its name does not end in .csv"),
     (("catalogs",), '"catalogs" is not a kind'),
     (("catalgo", "catalog", "c.csv"), '"catalgo" is not a kind'),
-    (("catalog", "c.csv", "--format", "pdf"), '"pdf" is no format'),
-    (("catalog", "--json"), "name a FILE"),
+    (("catalog", "c.csv", "--format", "pdf"), '"pdf" is not a format'),
+    (("catalog", "--json"), "give a FILE"),
     (("catalog", "--continue"), "cannot be continued"),
     (("catalog/a b", "c.csv"), "an ID has letters"),
-    (("catalog", "there.csv"), "there.csv is there already"),
+    (("catalog", "there.csv"), "there.csv exists already"),
 ], ids=lambda value: " ".join(value) if isinstance(value, tuple) else "")  # fmt: skip
 def test_what_cannot_be_written_is_told_before_anything_is_read(
     ocsync: Run, shop: Shop, words: tuple[str, ...], told: str
@@ -346,5 +346,5 @@ def test_a_cell_that_a_spreadsheet_cannot_hold_is_told(ocsync: Run, shop: Shop) 
     told = ocsync("export", "price-schedule", "ps.xlsx")
     assert told.code == 65
     assert "price-schedule/PS  PriceBreaks" in told.err
-    assert "name a .jsonl file" in told.err
+    assert "to a .jsonl file" in told.err
     assert ocsync("export", "price-schedule", "ps.csv").code == 0

@@ -71,8 +71,8 @@ def test_an_assignment_is_sent_again_where_what_it_links_is_missing(
         if shop.writes():
             shop.call("DELETE", "/catalogs/C/productassignments/P1")
             shown = ocsync("plan", "--diff").out
-            assert "category-product/C/K/P1  creates catalog-product/C/P1 again" in shown
-            assert "2 refs already as staged, 1 would change" in shown
+            assert "category-product/C/K/P1  recreates catalog-product/C/P1" in shown
+            assert "1 change; 2 refs need no change" in shown
         result = ocsync("resume", "--verify", "--json").events[-1]
 
     assert result["run"]["counts"] == {"done": 1, "unchanged": 2}
@@ -108,7 +108,7 @@ def test_failures_go_back_and_the_target_stays_paused(ocsync: Run, shop: Shop) -
     assert result.code == 3
     assert f"{refs[0]}   blocked by address/wh-9" in result.out
     assert "404 NotFound" in result.out
-    assert "3 refs are back in the journal" in result.out
+    assert "3 refs are staged again" in result.out
     assert shop.paused()
     assert shop.get("/products/P2/inventoryrecords/R2")["QuantityAvailable"] == 9
     assert [row["ref"] for row in ocsync("stage", "list", "--json").data["staged"]] == [
@@ -177,10 +177,10 @@ def test_resume_of_named_targets_takes_them_and_what_they_wait_for(ocsync: Run, 
 def test_a_plan_of_targets_says_what_stays_staged(ocsync: Run) -> None:
     ocsync("stage", "set", "catalog/C", "Name=x")
     empty = ocsync("plan", "inventory", "--exit-code")
-    assert (empty.code, "nothing that is staged feeds inventory" in empty.out) == (0, True)
-    assert "1 entry of other targets stays staged" in empty.out
+    assert (empty.code, "no staged edit writes to inventory" in empty.out) == (0, True)
+    assert "1 entry for other targets stays staged" in empty.out
     ocsync("stage", "set", "inventory/P/R", "QuantityAvailable=1")
-    assert "1 entry of other targets stays staged" in ocsync("plan", "inventory").out
+    assert "1 entry for other targets stays staged" in ocsync("plan", "inventory").out
 
 
 def test_an_adjustment_keeps_what_was_sold(ocsync: Run, shop: Shop) -> None:
@@ -205,7 +205,7 @@ def test_an_expectation_that_does_not_hold_stops_everything(ocsync: Run, shop: S
     assert result.code == 6
     assert "changed nothing, so there is nothing to verify" in ocsync("verify").out
     assert "QuantityAvailable is 4, expected 5" in result.out
-    assert "  1 other ref waits: nothing is sent where one conflicts" in result.out
+    assert "  nothing was sent because of the conflict; 1 other change is waiting" in result.out
     assert "blocked by" not in result.out
     assert f"next: ocsync stage show {refs[0]}, ocsync resume --on-conflict skip" in result.err
     assert len(shop.writes()) == before

@@ -101,7 +101,7 @@ def test_sold_since_is_kept_and_changed_since_is_left_out(resumed: Run, shop: Sh
     shop.call("DELETE", "/catalogs/MADE")
     result = resumed("rollback")
     assert result.code == 6
-    assert "catalog/C  Name was C, left new, is theirs" in result.out
+    assert "catalog/C  Name was C, the run set new, now it is theirs" in result.out
     assert "1 ref changed since (--overwrite REF)" in result.out
     assert set(staged(resumed)) == {"inventory/P0/R0", "inventory/P0/R1", "catalog-assignment/C/B"}
     assert "MADE" not in result.out, "what is gone needs no delete"
@@ -124,7 +124,7 @@ def test_refs_that_are_staged_are_not_mixed(resumed: Run) -> None:
     resumed("stage", "set", "inventory/P0/R2", "NotificationPoint=1")
     result = resumed("rollback")
     assert result.code == 6
-    assert "staged already, such as inventory/P0/R2" in result.err
+    assert "other staged edits, such as inventory/P0/R2" in result.err
     assert list(staged(resumed)) == ["inventory/P0/R2"], "nothing is half staged"
 
 
@@ -183,11 +183,11 @@ def test_deletes_go_back_with_what_went_along(ocsync: Run, shop: Shop) -> None:
     assert result.code == 0, result
     assert ocsync("resume", "--verify").code == 0
     assert marketplace(shop.emulator) == before
-    assert ocsync("stage", "set", "product/P0", "Name=x").code == 0, "it is there again"
+    assert ocsync("stage", "set", "product/P0", "Name=x").code == 0, "it exists again"
     assert ocsync("rollback", run, "--json").data["staged"] == []
     shop.call("PATCH", "/products/P0", {"Name": "theirs"})
     again = ocsync("rollback", run)
-    assert (again.code, "product/P0  it is there again, and not as it was" in again.out) == (
+    assert (again.code, "product/P0  it exists again, with other values" in again.out) == (
         6,
         True,
     )
@@ -208,10 +208,10 @@ def test_what_cannot_come_back_is_told(ocsync: Run, shop: Shop) -> None:
     result = ocsync("rollback", newest(ocsync, "delete"))
     assert result.code == 3
     for text in (
-        "buyer-user/B/U  cannot be made again from here: its password is write-only",
-        "usergroup-assignment/B/G/U  cannot be made again without buyer-user/B/U",
-        "product/P0  20 of 120 below it (inventory) were not kept",
-        "2 refs cannot come back",
+        "buyer-user/B/U  cannot be recreated: its password is write-only",
+        "usergroup-assignment/B/G/U  cannot be recreated without buyer-user/B/U",
+        "product/P0  20 of its 120 dependents (inventory) not recorded",
+        "2 refs cannot be restored",
     ):
         assert text in result.out, result.out
     assert ocsync("resume").code == 0
@@ -366,8 +366,8 @@ def test_first_price_breaks_stay_and_are_told(ocsync: Run, shop: Shop) -> None:
     result = ocsync("rollback")
 
     assert result.code == 3
-    assert "price-schedule/S  PriceBreaks stays as it is" in result.out
-    assert "1 ref only in part" in result.out
+    assert "price-schedule/S  PriceBreaks keeps its value" in result.out
+    assert "1 ref can be restored only in part" in result.out
     ok(ocsync("resume", "--verify"))
     found = shop.get("/priceschedules/S")
     assert (found["Name"], len(found["PriceBreaks"])) == ("s", 1)

@@ -17,9 +17,9 @@ def test_the_last_id_may_be_called_as_the_api_calls_it() -> None:
 
 def test_an_id_by_both_of_its_names_is_refused() -> None:
     [problem] = refused(b"ProductID,ID,Name\nlamp,lamp,x\n", kind="product").problems
-    assert (problem.column, problem.why) == (2, "is ProductID, which has a column of its own")
+    assert (problem.column, problem.why) == (2, "is ProductID, which has its own column")
     [problem] = refused(b"ID,ID,Name\nlamp,lamp,x\n", kind="product").problems
-    assert problem.why == "stands twice"
+    assert problem.why == "appears twice"
     assert "is missing" in refused(b"ID,Name\nlamp,x\n", kind="catalog-product").problems[0].why
 
 
@@ -34,7 +34,7 @@ def test_the_columns_of_all_ids_tell_the_kind(kind: object) -> None:
     assert read(data.encode(), "-", note=noted.append) == []
     columns = "columns" if len(kind.ids) > 1 else "column"
     ids = " and ".join(kind.ids)
-    assert noted == [f"stdin: read as kind {kind.name}, by its {columns} {ids}"]
+    assert noted == [f"stdin: read as kind {kind.name}, because of its {columns} {ids}"]
 
 
 def test_optional_ids_may_be_missing_and_fields_may_be_ids() -> None:
@@ -42,18 +42,18 @@ def test_optional_ids_may_be_missing_and_fields_may_be_ids() -> None:
     [one] = read(b"BuyerID,ProductID,PriceScheduleID\nB,P,PS\n", note=noted.append)
     assert one.ref == "product-assignment/P/B"
     assert noted == [
-        "edits.csv: read as kind product-assignment, by its columns ProductID and BuyerID"
+        "edits.csv: read as kind product-assignment, because of its columns ProductID and BuyerID"
     ]
 
 
 @pytest.mark.parametrize(
     ("header", "why"),
     [
-        ("Name,Active", "is missing; or name the kind with --kind"),
-        ("ID,Name", "is missing, and ID does not tell the kind: name it with --kind"),
-        ("ProductId,Name", "is missing; did you mean ProductID? Or name the kind with --kind"),
-        ("Refs,Name", "is missing; did you mean ref? Or name the kind with --kind"),
-        ("ProductID,SupplierID,Name", "is missing; or name the kind with --kind"),
+        ("Name,Active", "is missing; add it, or give --kind"),
+        ("ID,Name", "is missing, and an ID column alone matches no kind: add --kind"),
+        ("ProductId,Name", "is missing; did you mean ProductID? Otherwise add --kind"),
+        ("Refs,Name", "is missing; did you mean ref? Otherwise add --kind"),
+        ("ProductID,SupplierID,Name", "is missing; add it, or give --kind"),
     ],
 )
 def test_columns_that_tell_no_kind(header: str, why: str) -> None:

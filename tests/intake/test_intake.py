@@ -67,29 +67,29 @@ REFUSED: list[tuple[str, str, list[str], str]] = [
     ("set", REF, ["QuantityAvailable=1.0"], "is not a whole number"),
     ("set", REF, ["QuantityAvailable=3000000000"], "32 bits"),
     ("set", REF, ["QuantityAvailable:=true"], "is not a whole number"),
-    ("set", REF, ["OrderCanExceed=maybe"], "neither true nor false"),
+    ("set", REF, ["OrderCanExceed=maybe"], "is not true or false"),
     ("set", REF, ["Quantity=1"], "did you mean QuantityAvailable"),
     ("set", REF, ["LastUpdated=2026-01-01"], "read-only"),
-    ("set", REF, ["ID=R2"], "renames"),
+    ("set", REF, ["ID=R2"], "would rename the entity"),
     ("set", REF, ["OwnerID=x"], "created"),
     ("set", REF, ["AddressID:=null"], "cannot be null"),
     ("set", REF, ["AddressID="], "cannot be empty"),
-    ("set", REF, ["xp:=null"], "cannot be staged whole"),
-    ("set", REF, ["xp.a.=1"], "empty name"),
-    ("set", REF, ["xp.a=1", "xp.a.b=2"], "lies inside"),
+    ("set", REF, ["xp:=null"], "cannot be staged as a whole"),
+    ("set", REF, ["xp.a.=1"], "empty key"),
+    ("set", REF, ["xp.a=1", "xp.a.b=2"], "is part of"),
     ("set", REF, [f"xp.a={'x' * 8001}"], "more than 8,000 characters"),
-    ("set", REF, ["AddressID=  "], "cannot be blank, it is required"),
-    ("set", "product/P", ["Name=\u00a0\u200b"], "cannot be blank, it is required"),
-    ("put", "product/P", ["Name=\t"], "cannot be blank, it is required"),
+    ("set", REF, ["AddressID=  "], "is required and cannot be blank"),
+    ("set", "product/P", ["Name=\u00a0\u200b"], "is required and cannot be blank"),
+    ("put", "product/P", ["Name=\t"], "is required and cannot be blank"),
     ("set", "product/P", ["xp:={}"], "stage put --replace"),
     ("adjust", "product/P", ["xp:={}"], "cannot be emptied by adjust"),
     ("set", "variant/P/V", ["xp:={}"], "set the keys to null, as in xp.color:=null"),
-    ("set", REF, [], "no value for any field"),
+    ("set", REF, [], "sets no field"),
     ("set", REF, ["QuantityAvailable"], "is not FIELD=VALUE"),
     ("set", REF, ["QuantityAvailable+=1"], "is not FIELD=VALUE"),
     ("set", REF, ["QuantityAvailable=1", "QuantityAvailable=2"], "given twice"),
     ("set", REF, ["xp.a:={"], "is not JSON"),
-    ("set", "product/P", ["Inventory:=null"], "name its members"),
+    ("set", "product/P", ["Inventory:=null"], "name its fields"),
     ("set", "catalog/C", [f"Name={'x' * 101}"], "more than 100 characters"),
     ("set", "category/C/K", ["ListOrder=-1"], "less than 0"),
     ("set", "price-schedule/P", ["SaleStart=tomorrow"], "is not a date"),
@@ -102,10 +102,10 @@ REFUSED: list[tuple[str, str, list[str], str]] = [
     ("put", "catalog/C", ["Active=true"], "is required"),
     ("put", "buyer-user/B/U", ["Username=x"], "write-only"),
     ("put", "variant/P/V", ["Name=x"], "generated"),
-    ("adjust", REF, ["AddressID=1"], "no number"),
-    ("adjust", REF, ["xp.a:=1"], "no number"),
+    ("adjust", REF, ["AddressID=1"], "not a number"),
+    ("adjust", REF, ["xp.a:=1"], "not a number"),
     ("set", "inventory/P", ["QuantityAvailable=1"], "an inventory record is written inventory/"),
-    ("set", "catalog/C", ["Name=a\udcffb"], "not text in UTF-8"),
+    ("set", "catalog/C", ["Name=a\udcffb"], "is not UTF-8 text"),
 ]  # fmt: skip
 
 
@@ -262,7 +262,7 @@ def test_required_text_and_xp_are_no_blanks_in_json_lines_either() -> None:
     )
     problems = refused(lines.encode(), "edits.jsonl").problems
     assert [(p.line, p.field, p.why.partition(",")[0]) for p in problems] == [
-        (1, "Name", "cannot be blank"),
+        (1, "Name", "is required and cannot be blank"),
         (2, "xp", "cannot be emptied by set"),
     ]
     assert refused(b"ref,xp:\nproduct/P,{}\n").problems[0].column == 2
@@ -292,8 +292,8 @@ WRONG: list[tuple[bytes, int, int, str]] = [
     (b"ref,QuantityAvailable\ninventory/P 1/R,1\n", 2, 1, "letters, digits"),
     (b"ref,QuantityAvailable\ninventory/P/R,1,2\n", 2, 0, "has 3 cells"),
     (b"ref,Nope\ninventory/P/R,1\n", 2, 2, "not a field"),
-    (b"ref,op,QuantityAvailable\ninventory/P/R,remove,1\n", 2, 2, "none of set"),
-    (b"ref,QuantityAvailable,QuantityAvailable\ninventory/P/R,1,1\n", 1, 3, "stands twice"),
+    (b"ref,op,QuantityAvailable\ninventory/P/R,remove,1\n", 2, 2, "is not one of set"),
+    (b"ref,QuantityAvailable,QuantityAvailable\ninventory/P/R,1,1\n", 1, 3, "appears twice"),
     (b"QuantityAvailable\n1\n", 1, 0, "is missing"),
     (b'ref,AddressID\ninventory/P/R,"never closed\n', 2, 0, "never closed"),
     (b"ref,AddressID\ninventory/P/R,a\0b\n", 2, 0, "NUL"),
@@ -307,15 +307,15 @@ WRONG: list[tuple[bytes, int, int, str]] = [
     ),
     (b'ref,AddressID\ninventory/P/R,"a"b\n', 2, 0, "text after a closing quote"),
     (b'ref,xp.a\ninventory/P/R,"' + b"x\n" * 510_000, 2, 0, "is a quote never closed?"),
-    (b"ref,xp.a,xp.a:\ninventory/P/R,1,2\n", 1, 3, "stands twice, as xp.a and as xp.a:"),
+    (b"ref,xp.a,xp.a:\ninventory/P/R,1,2\n", 1, 3, "appears twice, as xp.a and as xp.a:"),
     (
         b'ref,Inventory:,Inventory.Enabled\nproduct/P,"{""Enabled"":true}",false\n',
         2,
         3,
         "given twice",
     ),
-    (b"ref,AddressID\ninventory/P/R,#N/A\n", 2, 2, "spreadsheet's error"),
-    (b"ref,replace,op,Name\ncatalog/C,perhaps,put,x\n", 2, 2, "neither true nor false"),
+    (b"ref,AddressID\ninventory/P/R,#N/A\n", 2, 2, "a spreadsheet error"),
+    (b"ref,replace,op,Name\ncatalog/C,perhaps,put,x\n", 2, 2, "is not true or false"),
 ]
 
 
@@ -368,7 +368,7 @@ def test_edits_in_one_json_document_are_edits_as_in_lines(data: bytes) -> None:
         (
             b'{\n "ID": "C",\n "Name": "x"\n}',
             1,
-            "has no ref; of OrderCloud's own JSON name the kind",
+            "has no ref; for OrderCloud's own JSON, give --kind",
         ),
     ],
     ids=["a broken line", "a broken document", "a number", "an entity without a kind"],
@@ -401,11 +401,11 @@ def test_entities_as_the_api_answers_them_are_edits(document: Any, indent: int |
         "Name": "Chair", "Active": True, "Inventory.Enabled": True, "xp.legs": 4,
         "xp.parts": {"seat": "oak"},
     }  # fmt: skip
-    page = ["stdin holds 2 of the 5 that the list has; ocsync export product writes them all"]
+    page = ["stdin holds 2 of the list's 5 entities; for all of them: ocsync export product"]
     assert noted == page * ("Meta" in document) + [
-        "stdin: left out OwnerID, SpecCount, Inventory.LastUpdated, DateCreated, as they cannot be set",
-        "stdin: left out Description, Inventory.NotificationPoint, as they are null",
-        "stdin: left out Colour, as product is not known to have it",
+        "stdin: left out OwnerID, SpecCount, Inventory.LastUpdated, DateCreated: read-only",
+        "stdin: left out Description, Inventory.NotificationPoint: null",
+        "stdin: left out Colour: not a field of product",
     ]
 
 
@@ -424,7 +424,7 @@ def test_pages_one_a_line_and_assignments() -> None:
 def test_an_entity_whose_parent_is_not_named_is_refused() -> None:
     data = b'[{"ID":"R","QuantityAvailable":3},{"ID":"a b","ProductID":"P","QuantityAvailable":3}]'
     problems = refused(data, "stock.json", kind="inventory").problems
-    assert [(p.field, p.why.partition(":")[0]) for p in problems] == [
+    assert [(p.field, p.why.partition(";")[0]) for p in problems] == [
         ("ProductID", "is missing"), ("InventoryRecordID", "an ID has letters, digits, - and _ only, 1 to 100 of them"),
     ]  # fmt: skip
 

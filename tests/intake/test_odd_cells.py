@@ -28,7 +28,7 @@ def test_points_that_may_mark_thousands_are_noted_where_cells_are_separated_by_s
 @pytest.mark.parametrize("word", ["NULL", "null", "None", "nan", "N/A", "<NA>", "NaT", "-", "–", "\\n", "undefined"])  # fmt: skip
 def test_words_for_no_value_are_noted(word: str) -> None:
     data = f"ref,Description,xp.a,expect.Name\ncatalog/A,x,{word},x\ncatalog/B,{word},y,{word}\n"
-    tail = f"is a word for no value ({word}): read as text; an empty cell leaves a field alone, \\N is null"
+    tail = f"is a word that may mean no value ({word}): read as text; an empty cell leaves the field unchanged, \\N is null"
     assert notes(data.encode()) == [
         f"edits.csv: 1 of {name} {tail}" for name in ("xp.a", "Description", "expect.Name")
     ]
@@ -38,7 +38,7 @@ def test_a_cell_that_was_emptied_is_noted() -> None:
     """Who empties a cell may mean to clear the field."""
     head = "CatalogID,Name,Description,Active,expect.Name,expect.Description,expect.Active\n"
     rows = f"A,x,,true,a,{'long ' * 9},\\N\nB,b,,,c,,true\nC,d,\\N,true,d,e,true\n"
-    tail = "is empty where a value is expected ({}): this leaves a field alone, \\N clears it"
+    tail = "is empty beside an expected value ({}): this leaves the field unchanged; \\N clears it"
     assert notes((head + rows).encode(), kind="catalog") == [
         "edits.csv: 1 of Description " + tail.format("long long long long long long\u2026"),
         "edits.csv: 1 of Active " + tail.format("True"),
@@ -56,8 +56,8 @@ def test_hidden_rows_and_columns_are_noted() -> None:
     names = [["ref", "Name", "xp.a"], *([f"product/P{n}", "n", "x"] for n in range(8))]
     hidden = [3, 5, 6, 7, 8, 9]
     assert notes(workbook(names, hidden_rows=hidden, hidden_columns=(3, 7)), "edits.xlsx") == [
-        "edits.xlsx s1: 6 hidden rows (3, 5, 6, 7, 8, ...) are read too",
-        "edits.xlsx s1: 1 hidden column (C) is read too",
+        "edits.xlsx s1: also read 6 hidden rows (3, 5, 6, 7, 8, ...)",
+        "edits.xlsx s1: also read 1 hidden column (C)",
     ]
     assert notes(workbook(names, hidden_rows=[20], hidden_columns=(5, 7)), "edits.xlsx") == []
 
@@ -74,8 +74,8 @@ def test_hidden_rows_and_columns_of_open_documents_are_noted() -> None:
     columns = '<table:table-column table:number-columns-repeated="2"/><table:table-column table:visibility="collapse"/>'
     data = ods(columns, row("ref", "Name", "xp.a"), row("product/P", "n", "x", more=hidden), row("product/Q", "n", "x"))  # fmt: skip
     assert notes(data, "edits.ods") == [
-        "edits.ods s1: 1 hidden row (2) is read too",
-        "edits.ods s1: 1 hidden column (C) is read too",
+        "edits.ods s1: also read 1 hidden row (2)",
+        "edits.ods s1: also read 1 hidden column (C)",
     ]
 
 
@@ -87,5 +87,5 @@ def test_a_blank_that_makes_the_sheet_wider_is_named() -> None:
         [None, None, None, "\u00a0"],
     ]
     assert notes(workbook(rows), "edits.xlsx") == [
-        "edits.xlsx s1!D4 holds only blanks, beside the table: passed over"
+        "edits.xlsx s1!D4 beside the table holds only blanks: ignored"
     ]

@@ -53,7 +53,7 @@ def test_an_expectation_of_another_field_stays() -> None:
     """Its column stands alone, so it is not the value of a cell that was left as it is."""
     rows = "ref,AddressID,expect.QuantityAvailable\ninventory/P/R,wh,5\ninventory/P/S,,5\n"
     problem = refused(rows.encode()).problems[0]
-    assert (problem.line, problem.why) == (3, "has no value for any field")
+    assert (problem.line, problem.why) == (3, "sets no field")
     assert edits(rows.replace("inventory/P/S,,5\n", "")) == [
         ("R", {"AddressID": "wh"}, {"QuantityAvailable": 5})
     ]
@@ -107,5 +107,5 @@ def test_rows_without_a_change_are_counted(ocsync: Run, shop: Shop) -> None:
     done = ocsync("stage", "import", "t.csv")
     assert (done.code, done.out) == (
         0,
-        "= no value differs in 1 row of t.csv; nothing was staged\n",
+        "= 1 row of t.csv changed no value; nothing was staged\n",
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ocsync.engine.doctor.check import CheckResult, Setup, passed, problem
 from ocsync.engine.probe.answers import read_answers
 from ocsync.engine.probe.questions import QUESTIONS
+from ocsync.plurals import count
 from ocsync.store.profiles import is_production
 
 
@@ -17,8 +18,8 @@ def probe_answers(setup: Setup) -> Iterator[CheckResult]:
     """
     if left := setup.folder.read_probe_leftovers():
         yield problem(
-            f"a probe left {len(left):,} {'entity' if len(left) == 1 else 'entities'} behind",
-            "they are published as everything else is",
+            f"a probe left {count(len(left), 'entity')} behind",
+            "they are delivered like all other entities",
             "ocsync probe --clean",
         )
     if is_production(setup.folder.profile.api_url):

@@ -13,6 +13,7 @@ from ocsync.engine.session import Session, sign_in
 from ocsync.events import NoticeLevel, Reading
 from ocsync.field_paths import flatten
 from ocsync.models import Entry, Fields, Op
+from ocsync.plurals import count
 from ocsync.schema import Kind, field_at, kind_of
 
 
@@ -63,19 +64,19 @@ def _notify(
         if one.total and one.rows != one.total:
             session.notify(
                 NoticeLevel.WARNING,
-                f"{noun}: {one.rows:,} rows were read, and the list stated {one.total:,} at first; "
-                "some were created or deleted meanwhile, or it leaves some out",
+                f"{noun}: read {count(one.rows, 'row')}, but the list stated {one.total:,}; some "
+                "were created or deleted in the meantime, or the list omits some",
             )
         if one.kind.eventually_consistent and not request.refs:
             session.notify(
                 NoticeLevel.WARNING,
-                f"{noun}: lists come from the search index, which leaves out those whose xp does "
-                "not fit it, and may lag; --ids FILE reads them one by one",
+                f"{noun}: lists come from the search index, which may be outdated and omits "
+                "entities whose xp it cannot index; --ids FILE reads them one by one",
             )
         if one.missing:
             shown = ", ".join(one.missing[:3])
             more = f" and {len(one.missing) - 3:,} more" if len(one.missing) > 3 else ""
-            session.notify(NoticeLevel.WARNING, f"not there: {shown}{more}")
+            session.notify(NoticeLevel.WARNING, f"does not exist: {shown}{more}")
 
 
 def entries_of(rows: Iterator[Row], fields: Sequence[str], *, expect: bool) -> Iterator[Entry]:

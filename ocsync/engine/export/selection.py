@@ -105,7 +105,7 @@ def _in_catalog(source: Source, request: ExportRequest) -> Source:
             parent_kind=KINDS["product"], parameter=parameter, products=_product_list(ids)
         )
     place = "category" if category else "catalog"
-    raise UsageError(f"no list has the {kind.noun}s of a {place}", hint=f"leave --{place} out")
+    raise UsageError(f"OrderCloud lists no {kind.noun} by {place}", hint=f"leave out --{place}")
 
 
 def _product_list(ids: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
@@ -129,7 +129,7 @@ def _below(source: Source, name: str, value: str) -> Source:
     if name == "SupplierID" and parent and parent.name == "product":
         return source._replace(parent_query={**source.parent_query, "DefaultSupplierID": value})
     option = name.removesuffix("ID").lower()
-    raise UsageError(f"no list has the {kind.noun}s of a {option}", hint=f"leave --{option} out")
+    raise UsageError(f"OrderCloud lists no {kind.noun} by {option}", hint=f"leave out --{option}")
 
 
 def _narrowed(source: Source, ids: Mapping[str, str]) -> dict[str, str]:
@@ -147,13 +147,16 @@ def _filters(request: ExportRequest) -> dict[str, str]:
     kind, query = request.kind, dict(request.filters)
     if kind.assignment and (query or request.since):
         option = "--filter" if query else "--since"
-        text = f"lists of a {kind.noun} take no filter"
+        text = f"OrderCloud cannot filter the list of {kind.name}"
         raise UsageError(f"{option}: {text} (guide: ordercloud 6)", hint="ocsync help ordercloud")
     if "ID" in query:
-        raise UsageError("--filter cannot be for ID: the list goes on by it", hint="name refs")
+        raise UsageError(
+            "--filter cannot use ID, which ocsync needs to page through the list",
+            hint="give refs",
+        )
     if request.since:
         if not kind.date_field:
-            raise UsageError(f"--since: a {kind.noun} has no date that a list could be asked for")
+            raise UsageError(f"--since needs a date, and {kind.noun_with_article} has none")
         moment = request.since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         query[kind.date_field] = f">{moment}"
     return query

@@ -116,15 +116,15 @@ class Spool:
         try:
             file = self.path.open("r+b")
         except FileNotFoundError as error:
-            text = f"there is no unfinished export at {self.path}"
-            raise Refused(text, hint="leave --continue out") from error
+            text = f"no unfinished export at {self.path}"
+            raise Refused(text, hint="leave out --continue") from error
         first = file.readline()
         expected = {"format": FORMAT, **description}
         if _json(first) != expected:
             file.close()
             differing = _differing(_json(first), expected)
-            text = f"the unfinished export at {self.path} is another one: {differing} differ"
-            raise Refused(text, hint="give the same options, or leave --continue out")
+            text = f"the unfinished export at {self.path} differs in {differing}"
+            raise Refused(text, hint="give the same options, or leave out --continue")
         end = file.tell()
         for line in file:
             if not line.endswith(b"\n"):
@@ -134,7 +134,7 @@ class Spool:
             except msgspec.MsgspecError as error:
                 file.close()
                 text = f"{self.path} is damaged at byte {end:,}"
-                raise InputError(text, hint="leave --continue out to begin anew") from error
+                raise InputError(text, hint="leave out --continue to start again") from error
             end += len(line)
         file.seek(end)
         file.truncate()

@@ -40,7 +40,9 @@ async def _pause_delay(it: Experiment) -> Measured:
     seconds = 0.0 if seconds < _SOON + 10 * trip else round(seconds, 2)
     changed = sorted(k for k in before if k != "Paused" and after.get(k) != before[k])
     kept = f"it also changed {', '.join(changed)}" if changed else "all other fields kept"
-    return Measured(seconds, f"PATCH of Paused alone on {name}: held after {seconds:g} s, {kept}")
+    return Measured(
+        seconds, f"PATCH of only Paused on {name}: took effect after {seconds:g} s, {kept}"
+    )
 
 
 async def _nested_xp(it: Experiment) -> Measured:

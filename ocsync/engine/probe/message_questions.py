@@ -8,6 +8,7 @@ from __future__ import annotations
 from ocsync.client import request_sync
 from ocsync.engine.probe.experiment import Experiment, Measured, refusal_of
 from ocsync.errors import OcsyncError
+from ocsync.plurals import count
 from ocsync.schema import TARGETS
 
 _CATALOGS, _PRODUCTS = "catalogs", "products"
@@ -20,7 +21,10 @@ async def no_op(it: Experiment) -> Measured:
     skip = await it.settled(_CATALOGS, name)
     await it.made.patch(f"/catalogs/{name}", Description="same")
     came = await it.messages(_CATALOGS, name, skip=skip)
-    return Measured("deliver" if came else "silent", f"{came} messages for a PATCH of the same")
+    return Measured(
+        "deliver" if came else "silent",
+        f"{count(came, 'message')} for a PATCH that changes nothing",
+    )
 
 
 async def while_paused(it: Experiment) -> Measured:
@@ -34,7 +38,7 @@ async def while_paused(it: Experiment) -> Measured:
     came = await it.messages(_CATALOGS, name, skip=skip)
     if came:  # more may follow
         came = await it.messages(_CATALOGS, name, skip=skip, wanted=4)
-    text = f"3 changes during a pause: {came} messages after it"
+    text = f"3 changes during a pause: {count(came, 'message')} after it"
     return Measured("queue" if came else "drop", text)
 
 
@@ -47,7 +51,7 @@ async def updated_after_delete(it: Experiment) -> Measured:
         await it.made.patch(f"/catalogs/{name}", Description="changed")
         await it.made.delete(f"/catalogs/{name}")
     came = await it.messages(_CATALOGS, name, skip=skip)
-    text = f"changed, then deleted during a pause: {came} update messages"
+    text = f"changed, then deleted during a pause: {count(came, 'update message')}"
     return Measured("sent" if came else "dropped", text)
 
 
@@ -65,7 +69,7 @@ async def sync_while_paused(it: Experiment) -> Measured:
             return Measured("refuse", f"refused: {refusal_of(error)}")
         early = await it.messages(_CATALOGS, name, skip=skip)
     late = await it.messages(_CATALOGS, name, skip=skip, wanted=early + 1) - early
-    text = f"{reply.status}; {early} messages before the unpause, {late} after it"
+    text = f"{reply.status}; {count(early, 'message')} before the unpause, {late} after it"
     return Measured("deliver" if early else "hold", text)
 
 
@@ -82,5 +86,5 @@ async def product_resync(it: Experiment) -> Measured:
     skip = it.position()
     await it.made.patch(f"/catalogs/{catalog}", Active=False)
     came = await it.messages(_PRODUCTS, product, skip=skip)
-    text = f"{came} messages about a product of the catalog that was switched off"
+    text = f"{count(came, 'message')} about a product of the deactivated catalog"
     return Measured("touched" if came else "own", text)

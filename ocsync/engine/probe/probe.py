@@ -42,13 +42,13 @@ async def probe(
         or is_production(profile.api_url)
     ):
         raise Refused(
-            f"profile {profile.name} is for production, where the probe never creates anything",
+            f"profile {profile.name} is for production, where probe creates nothing",
             hint="probe a sandbox: ocsync profile use NAME",
         )
     identity = await sign_in(session)
     if not session.ask(
         f"Create catalogs, products and a buyer named {PREFIX}-... in {identity.marketplace}, "
-        "pause targets for seconds, and delete all of it again?"
+        "pause targets for some seconds, and then delete the entities?"
     ):
         raise UsageError("nothing was probed")
     answers: dict[str, Answer] = {}

@@ -32,7 +32,7 @@ QUESTIONS: Mapping[str, Question] = {
             ("404", "empty"),
             "missing_config",
         ),
-        Question("pause-delay", "Seconds until a PATCH of Paused holds", switch="pause_delay"),
+        Question("pause-delay", "Seconds until a PATCH of Paused shows", switch="pause_delay"),
         Question(
             "nested-xp", "PATCH of a member inside an xp key", ("replace", "merge"), "nested_xp"
         ),
@@ -68,7 +68,7 @@ QUESTIONS: Mapping[str, Question] = {
         ),
         Question(
             "updated-after-delete",
-            "The held message of an entity that was deleted meanwhile",
+            "The held message of an entity that was then deleted",
             ("dropped", "sent"),
             "updated_after_delete",
             listens=True,

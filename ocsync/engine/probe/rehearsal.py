@@ -49,8 +49,8 @@ def read_answer_file(path: Path) -> dict[str, Answer]:
             }
         answers = {name: msgspec.convert(facts, Answer) for name, facts in found.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        hint = "ocsync probe --show --json > FILE writes one"
-        raise InputError(f"{path} holds no answers of a probe", hint=hint) from error
+        hint = "to write one: ocsync probe --show --json > FILE"
+        raise InputError(f"{path} is not the output of ocsync probe", hint=hint) from error
     for name, answer in answers.items():
         values = QUESTIONS[name].values if name in QUESTIONS else ()
         if values and answer.value not in values:

@@ -271,7 +271,7 @@ async def _unpause_targets(
         for change in config_changes(status):
             session.notify(
                 NoticeLevel.WARNING,
-                f"{status.target.name}: its config was changed meanwhile: {change}",
+                f"{status.target.name}: its sync config was changed while it was paused: {change}",
             )
     ready = [
         status
@@ -283,10 +283,10 @@ async def _unpause_targets(
     if result.failed:
         raise result.failed[0][1]
     unpaused = [UnpausedTarget(status.target.name, seconds) for status, seconds in result.unpaused]
-    default_reason = "not all is done" if not done else "not named in this resume"
+    default_reason = "some changes failed" if not done else "not named in this command"
     reasons = dict.fromkeys(session.folder.claims(), default_reason)
     reasons |= dict.fromkeys(
-        reasons.keys() & in_open_window, "its window is open, and lifts it at its end"
+        reasons.keys() & in_open_window, "an open window unpauses it when its command ends"
     )
     uncertain_names = [name for name in reasons if _is_uncertain(statuses.get(name))]
     reasons |= {name: uncertain([name]).message.partition(": ")[2] for name in uncertain_names}
@@ -310,10 +310,10 @@ def _is_uncertain(status: TargetStatus | None) -> bool:
 def _drop_lost_pauses(session: Session, statuses: Mapping[str, TargetStatus]) -> None:
     """Drop the pauses of this workspace that others have ended, and notify the operator."""
     ended = {
-        PauseState.UNPAUSED_BY_OTHER: "somebody else lifted our pause meanwhile; targets may have "
-        "seen changes one by one",
-        PauseState.PAUSED_BY_OTHER: "somebody else lifted our pause meanwhile and paused it since",
-        PauseState.NO_CONFIG: "its sync config is gone, and our pause with it",
+        PauseState.UNPAUSED_BY_OTHER: "someone else unpaused it in the meantime; changes may have "
+        "been delivered one by one",
+        PauseState.PAUSED_BY_OTHER: "someone else unpaused it in the meantime, and paused it again",
+        PauseState.NO_CONFIG: "the sync config no longer exists, so the pause has ended",
     }
     for state, text in ended.items():
         names = [
@@ -335,7 +335,7 @@ async def close_without_run(session: Session, options: ResumeOptions) -> ResumeR
     run = session.folder.runs.pending_verification() if options.verify else None
     if run is None:
         return ResumeReport(None, [], [], unpaused, still_paused, None, staged, code)
-    session.notify(NoticeLevel.RUNNING, f"run {run.id} was not verified; doing it now")
+    session.notify(NoticeLevel.RUNNING, f"run {run.id} has not been verified; verifying it now")
     report = await _verify(session, run, options)
     code = first_of([code, report.exit_code])
     info = run.update(exit_code=int(first_of([ExitCode(run.read_info().exit_code), code])))

@@ -78,6 +78,7 @@ from ocsync.late_order import order_by_values
 from ocsync.models import Fields, Intent, Op, Outcome, State, Step
 from ocsync.pause import PauseState
 from ocsync.plan import build, fed_targets
+from ocsync.plurals import count
 from ocsync.risks import (
     GUARDED,
     XP_TYPE,
@@ -164,8 +165,8 @@ async def _start_run(
     steps = drafted.plan.steps
     if options.plan and is_stale(options.plan, drafted.plan, session.folder):
         raise StalePlan(
-            "the saved plan is stale: journal, profile or marketplace have changed since",
-            hint="ocsync plan --out FILE, review it, then resume with it",
+            "the saved plan is stale: the staged edits, profile or marketplace have changed",
+            hint="ocsync plan --out FILE; review it, then ocsync resume --plan FILE",
         )
     if not steps:
         return await close_without_run(session, options)
@@ -187,7 +188,7 @@ async def _continue_run(
 
     With a next plan the targets stay paused for it.
     """
-    session.notify(NoticeLevel.RUNNING, f"run {run.id} was not finished; going on with it")
+    session.notify(NoticeLevel.RUNNING, f"continuing unfinished run {run.id}")
     _check_finished_elsewhere(session, run, options)
     confirm_production(session)
     _check_logs(session, run)
@@ -213,14 +214,14 @@ async def _continue_run(
         return report, None
     level = NoticeLevel.RUNNING if report.problems or report.exit_code else NoticeLevel.DONE
     next_action = (
-        "trying again what the server had no answer for"
+        "now retrying the steps that the server did not answer"
         if report.problems
-        else "going on with what was staged since"
+        else "now sending the edits staged since"
     )
     info = run.read_info()
     done = sum(info.counts.get(state.value, 0) for state in State if state.succeeded)
-    numbers = f"{done:,} of {info.steps:,} steps are done"
-    session.notify(level, f"run {run.id} is over, {numbers}; {next_action}")
+    numbers = f"{done:,} of {count(info.steps, 'step')} done"
+    session.notify(level, f"run {run.id} finished ({numbers}); {next_action}")
     return report, drafted
 
 
@@ -280,21 +281,25 @@ def _check_sent_before(session: Session, drafted: PlanDraft, options: ResumeOpti
     ranges = to_ranges(sent)
     numbers = ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in ranges[:_SHOWN_RANGES])
     more = " and more" if len(ranges) > _SHOWN_RANGES else ""
+    were = "was" if len(sent) == 1 else "were"
     name = runs[0] if len(runs) == 1 else f"{runs[0]} and {len(runs) - 1:,} more"
     text = (
-        f"this workspace is an older copy: {len(sent):,} of {drafted.entries:,} staged "
-        f"entries ({numbers}{more}) were sent before, by run {name}"
+        f"this workspace is an older copy: {len(sent):,} of "
+        f"{count(drafted.entries, 'staged entry')} ({numbers}{more}) {were} already sent, "
+        f"by run {name}"
     )
-    hint = "ocsync stage drop NUMBER... what was sent, or ocsync resume --resend sends it again"
+    hint = "ocsync stage drop NUMBER..., or to send them again: ocsync resume --resend"
     _ask_to_resend(session, text, "Send them again?", hint)
 
 
 def _check_finished_elsewhere(session: Session, run: Run, options: ResumeOptions) -> None:
     """Raise Conflict when *run* was finished from another copy of the workspace already."""
     if not options.resend and session.folder.sent_record.is_closed(run.id):
-        text = f"this workspace is an older copy: its unfinished run {run.id} was finished before"
-        hint = "use the newest copy; ocsync resume --resend goes on here and may send edits again"
-        _ask_to_resend(session, text, "Continue it all the same?", hint)
+        text = f"this workspace is an older copy: its run {run.id} was finished in another copy"
+        hint = (
+            "use the newest copy; ocsync resume --resend continues here, and may send edits twice"
+        )
+        _ask_to_resend(session, text, "Continue it anyway?", hint)
 
 
 def _ask_to_resend(session: Session, text: str, question: str, hint: str) -> None:
@@ -317,8 +322,8 @@ def _check_limits(steps: Sequence[Step], options: ResumeOptions, identity: Ident
         raise InputError(f"nothing was sent: {fault}", hint="ocsync stage drop REF")
     limit = options.max_changes
     if limit is not None and len(steps) > limit:
-        text = f"the plan has {len(steps):,} requests; --max-changes is {limit:,}"
-        raise Refused(text, hint="ocsync plan; --max-changes with a larger number if you mean it")
+        text = f"the plan has {count(len(steps), 'request')}, more than --max-changes {limit:,}"
+        raise Refused(text, hint="ocsync plan; to send it anyway, give a larger --max-changes")
     plan_risks = [
         own_user_risk(steps, f"{identity.user_type}-user", identity.user_id),
         *find_risks(steps),
@@ -330,7 +335,7 @@ def _check_limits(steps: Sequence[Step], options: ResumeOptions, identity: Ident
 def _refuse_unless_allowed(risk: Risk | None, options: ResumeOptions) -> None:
     """Raise Refused for a guarded *risk* that the operator did not allow."""
     if risk and risk.code in GUARDED and risk.code not in options.allowed:
-        hint = f"ocsync plan --diff; --allow-risky {risk.code} if you mean it"
+        hint = f"ocsync plan --diff; to send it anyway: --allow-risky {risk.code}"
         raise Refused(f"{risk.text}, such as {risk.refs[0]}", hint=hint)
 
 
@@ -390,12 +395,12 @@ async def _check_pauses(
     names = ", ".join(unpaused_by_other)
     session.notify(
         NoticeLevel.WARNING,
-        f"{names}: somebody else lifted our pause; targets may have seen changes since",
+        f"someone else unpaused {names}; changes may have been delivered since",
     )
-    if not (options.repause or confirmed(session, f"Pause {names} again for the replay?")):
+    if not (options.repause or confirmed(session, f"Pause {names} again for this run?")):
         raise PausedByOther(
-            f"{names}: our pause was lifted by someone else",
-            hint="ocsync resume --repause pauses again; --no-pause replays unpaused",
+            f"someone else unpaused {names}",
+            hint="ocsync resume --repause pauses again; --no-pause sends without pausing",
         )
     return reading
 
@@ -450,9 +455,9 @@ def _conflicts_of(
     recent_keys = {ref_key(intent.ref) for intent in recent}  # reads may not show these yet
     missing = [one for one in preflight.missing if ref_key(one.ref) not in recent_keys]
     if missing and options.on_conflict is OnConflict.FAIL:
-        text = f"{len(missing):,} of {len(steps):,} steps edit what does not exist"
+        text = f"{len(missing):,} of {count(len(steps), 'step')} would edit missing entities"
         session.notify(NoticeLevel.WARNING, f"{text}, such as {missing[0].ref}")
-        if confirmed(session, "Send the plan all the same? These steps will fail."):
+        if confirmed(session, "Send the plan anyway? These steps will fail."):
             return preflight.conflicts
     return sorted([*preflight.conflicts, *missing])
 
@@ -513,7 +518,7 @@ async def _pause_targets(
     running = [
         status for status in statuses.values() if status.state in unpaused_states and options.pause
     ]
-    await pause_all(session, running, reason=f"replay of run {run.id}", run=run.id)
+    await pause_all(session, running, reason=f"run {run.id}", run=run.id)
     earlier, fed_names = run.read_info().held, fed_targets(step.ref for step in steps).direct
     relied_on = {
         name
@@ -531,7 +536,7 @@ async def _pause_targets(
         elif status.state is PauseState.PAUSED_BY_OTHER:
             session.notify(
                 NoticeLevel.PAUSED,
-                f"{status.target.name} is paused by someone else and will stay so",
+                f"{status.target.name} is paused by someone else and stays paused",
             )
     return lost_names
 

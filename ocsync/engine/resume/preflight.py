@@ -29,6 +29,7 @@ from ocsync.engine.summed_stock import ends_tracking, sum_text
 from ocsync.errors import OcsyncError
 from ocsync.events import ReadDone, Reading
 from ocsync.field_paths import is_inside_xp_key
+from ocsync.json_text import json_value
 from ocsync.late_order import watched_fields
 from ocsync.models import CREATING_OPS, Fields, Intent, Op, Ref, Step
 from ocsync.plan import created_refs, linked_refs
@@ -52,7 +53,8 @@ class StepConflict(NamedTuple):
     def text(self) -> str:
         """Return the conflict as one line for the operator."""
         parts = [
-            f"{p} is {v['found']!r}, expected {v['expected']!r}" for p, v in self.fields.items()
+            f"{p} is {json_value(v['found'])}, expected {json_value(v['expected'])}"
+            for p, v in self.fields.items()
         ]
         return ", ".join(filter(None, [self.why, *parts]))
 
@@ -125,7 +127,7 @@ def conflict_of(
             "expected": contradiction.expected,
             "found": contradiction.staged,
         }
-    exists_text = "it exists already (stage put --replace to replace it)"
+    exists_text = "it exists already (to replace it: stage put --replace)"
     reason = exists_text if prepared.exists_already else ""
     if change.expect and current is None:
         reason = "it does not exist"
@@ -139,7 +141,7 @@ async def _summed_conflict(
     if SUMMED_QUANTITY not in {**step.change.fields, **step.change.adjust}:
         return None
     text = await sum_text(session, step.ref, None if ends_tracking(step.change) else current)
-    return StepConflict(step.number, step.ref, {}, f"{text}: stage those instead") if text else None
+    return StepConflict(step.number, step.ref, {}, f"{text}; stage those instead") if text else None
 
 
 async def _unlinked(session: Session, steps: Iterable[Step]) -> set[int]:
@@ -311,7 +313,7 @@ async def run_preflight(
         if conflict:
             preflight.conflicts.append(conflict)
         elif current is None and step.change.op is Op.SET and ref_key(ref) not in creates:
-            reason = "it does not exist, and set cannot create it (stage put)"
+            reason = "it does not exist, and set cannot create it (use stage put)"
             preflight.missing.append(StepConflict(step.number, ref, {}, reason))
     if run and group:
         run.record_before(group)

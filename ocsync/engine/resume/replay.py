@@ -64,6 +64,7 @@ from ocsync.events import NoticeLevel
 from ocsync.field_paths import json_equal, value_at
 from ocsync.models import Intent, Outcome, Ref, State, Step
 from ocsync.plan import Predecessors, created_refs
+from ocsync.plurals import count
 from ocsync.schema import kind_of, ref_key
 
 _TRIES = 6
@@ -157,7 +158,7 @@ class Replay:
         if outcome.state is State.DONE:
             self._done_at[step.number] = time.monotonic()
             if tries > 1:
-                text = f"refused at first, as what it refers to was new; sent {tries} times"
+                text = f"refused at first, because what it refers to was new; sent {tries} times"
                 outcome = msgspec.structs.replace(outcome, message=text)
         return outcome
 
@@ -172,9 +173,11 @@ class Replay:
     def _tell_of_wait(self, step: Step, outcome: Outcome) -> None:
         self._waited += 1
         if self._waited == 1:
-            text = f"{step.ref} was refused ({outcome.status} {outcome.code}) soon after what it"
-            self._session.notify(NoticeLevel.WARNING, f"{text} refers to was written;")
-            text = "OrderCloud may not see new objects at once: such steps are sent again"
+            text = (
+                f"{step.ref} was refused ({outcome.status} {outcome.code}) because it refers to a"
+            )
+            self._session.notify(NoticeLevel.WARNING, f"{text} new entity;")
+            text = "OrderCloud may not see new entities immediately, so such steps are repeated"
             self._session.notify(NoticeLevel.DETAIL, text)
 
     async def _try(self, step: Step) -> Outcome:
@@ -210,8 +213,8 @@ class Replay:
             except NotApplied as refusal:
                 refused, asked = refused + 1, asked + refusal.seconds
                 if asked > self._session.api.max_wait:
-                    hint = "the same command goes on from here, later"
-                    text = f"{refusal.message}, tried {refused} times"
+                    hint = "run the same command again later; it continues where it stopped"
+                    text = f"{refusal.message}; gave up after {count(refused, 'attempt')}"
                     raise TryLater(text, hint=hint) from refusal
                 await self._session.sleep(refusal.seconds)
                 continue
@@ -244,7 +247,7 @@ class Replay:
         """Hold *step* against the document *shown* by a read; an outcome ends the step."""
         current = self._with_own_writes(step.ref, shown)
         if lacks_base(step.change, current):
-            text = f"{step.ref} does not exist, so there is nothing to build on"
+            text = f"{step.ref} does not exist, so it cannot be changed"
             return self._end(step, State.FAILED, status=404, message=text)
         prepared = prepare_request(step, current)
         if current is not shown:  # the stamp is that of before this workspace's own write
@@ -311,7 +314,7 @@ class Replay:
         try:
             found, proves = await self._read_after(step, intent)
         except ApiError as error:
-            text = f"sent, but what came of it cannot be read: {error.message}"
+            text = f"sent, but its effect cannot be read: {error.message}"
             facts = {"status": error.status, "code": error.code, "log_id": error.log_id}
             return self._unknown(step, intent, text, None, **facts)
         traceless = _left_no_trace(intent, found)  # a put may empty what a read shows as empty
@@ -319,17 +322,15 @@ class Replay:
             self._remember(intent)
             return self._end(step, State.DONE, sent=intent.sent, answered=True)
         if not proves:
-            text = "sent, and reads of it lag: they still show what was there before"
+            text = "sent; reads, which may be outdated, still show the earlier values"
             if _took_effect(intent, found):
-                text = (
-                    "sent, and reads of it lag: they show that, as they did before an earlier run"
-                )
+                text = "sent; reads show its values, but perhaps those from before an earlier run"
             return self._unknown(step, intent, text, found)
         if traceless:
             return None
-        text = "sent, but what is there now is neither that nor what was there before"
+        text = "sent, but the current values are neither the sent nor the earlier ones"
         if intent.unread:
-            text = "sent, but something else is there now, and what was there before was not read"
+            text = "sent, but the current values differ, and the earlier ones were not read"
         return self._unknown(step, intent, text, found)
 
     async def _read_after(self, step: Step, intent: Intent) -> tuple[Document | None, bool]:

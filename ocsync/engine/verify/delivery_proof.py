@@ -115,11 +115,10 @@ async def prove_delivery(
     if expected is None or not (listens or _has_messages_since(session, expected.start)):
         if redeliver and expected:
             session.notify(
-                NoticeLevel.WARNING, "nobody listens, so what is to be sent again is not known"
+                NoticeLevel.WARNING,
+                "no listener runs, so it is unknown what to resend",
             )
-            session.notify(
-                NoticeLevel.DETAIL, f"ocsync resync --run {run.id} sends all of it again"
-            )
+            session.notify(NoticeLevel.DETAIL, f"ocsync resync --run {run.id} resends all of them")
         return None
     proof = DeliveryProof(DeliveryResult([]), expected, listens=listens)
     if not expected.expected:
@@ -165,8 +164,8 @@ async def _wait(session: Session, matcher: Matcher, read: int, patience: float) 
                 break
             session.raise_if_stopped()
     except Interrupted as stop:
-        raise Interrupted("stopped waiting for the delivery; the run itself is complete",
-                          hint="ocsync verify waits for it again") from stop  # fmt: skip
+        raise Interrupted("interrupted while waiting for the delivery; the run itself is complete",
+                          hint="ocsync verify waits again") from stop  # fmt: skip
     return read
 
 
@@ -194,7 +193,7 @@ async def _send_again(
             entities.append((TARGETS[match.expected.target], ref))
         else:
             product = ids_of(ref)["ProductID"]
-            refused[ref] = f"no sync request: ocsync resync products {product}"
+            refused[ref] = f"it has no sync request; use: ocsync resync products {product}"
     if len(entities) > ADVICE:
         advise_full_sync(session, len(entities))
     sent = 0

@@ -31,7 +31,7 @@ POLL_SECONDS = 1.0
 SAMPLE_SHARE, SMALLEST_SAMPLE = 0.01, 20
 """The share of the refs proven by answers that is read back all the same, and the least number."""
 
-_BY_ANSWER = "by the write's own answer; reads still show the value before"
+_BY_ANSWER = "the response to the write shows it; reads still show the earlier value"
 
 
 class Verification(NamedTuple):
@@ -98,7 +98,7 @@ class ReadBack:
         wrong = [finding for finding in result.findings if finding.ref in sample]
         kept = sorted(self._kept)
         if any(not finding.sign.is_harmless for finding in wrong):
-            text = "is not as the answer to its write showed it; all others are read back, too"
+            text = "differs from the response to its write; all other refs are read back too"
             session.notify(NoticeLevel.WARNING, f"{wrong[0].ref} {text}")
             await _read(session, run, kept, writes, settle, result)
         else:
@@ -158,7 +158,7 @@ def judge(ref: Ref, write: RefWrite, current: Document | OcsyncError | None) -> 
         return Finding(ref=ref, sign=Sign.UNREAD, message=current.message)
     if write.deleted:
         exists = current is not None
-        text = "it is there again" if exists else ""
+        text = "it exists again" if exists else ""
         return Finding(ref=ref, sign=Sign.DIFFERS if exists else Sign.SAME, message=text)
     if current is None:
         return Finding(ref=ref, sign=Sign.MISSING)
