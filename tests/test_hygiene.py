@@ -89,7 +89,11 @@ preload, *lines = sys.argv[1:]
 if preload:
     from ocsync.cli.app import run
 else:
-    from ocsync.cli.dispatch import answer as run
+    from ocsync.cli import dispatch
+    from ocsync.cli.leading_options import behind_command
+
+    def run(words):
+        return dispatch.answer(behind_command(words))
 for line in lines:
     read, write = os.pipe()
     if child := os.fork():

@@ -8,7 +8,7 @@ def behind_command(words: list[str]) -> list[str]:
 
     Words that do not begin with such an option, or name no command, are returned as they are.
     """
-    if not words or not words[0].startswith("-"):
+    if len(words) < 2 or not words[0].startswith("-"):
         return words
     from ocsync.cli.common_options import COMMON_OPTIONS
     from ocsync.cli.outline import read_outline

@@ -137,6 +137,23 @@ def test_targets_are_paused_and_unpaused_at_once(ocsync: Run, shop: Shop) -> Non
     assert not shop.all_paused()
 
 
+def test_commands_pause_and_unpause_targets_at_once(ocsync: Run, shop: Shop) -> None:
+    """Each waits until both have arrived."""
+    shop.seed(targets="all")
+    together = [threading.Barrier(2, timeout=5), threading.Barrier(2, timeout=5)]
+
+    def hook(request: Request) -> Answer:
+        if request.method == "PATCH":
+            together[b"false" in request.body].wait()
+        return request.forward()
+
+    with between(ocsync, shop, hook):
+        assert ocsync("pause", "inventory", "buyers").code == 0
+        assert shop.all_paused() == ["buyers", "inventory"]
+        assert ocsync("unpause", "inventory", "buyers").code == 0
+    assert not shop.all_paused()
+
+
 REFS = 40
 PHASES = {  # early, late at most, verify; the writes are one for each ref
     "inventory (12 products)": (12, 0, 12),

@@ -420,14 +420,15 @@ async def unpause_all(session: Session, seen: Iterable[TargetStatus]) -> Unpause
 async def unpause(
     session: Session, targets: Sequence[Target], *, force: bool = False
 ) -> list[tuple[TargetStatus, float]]:
-    """Unpause those of *targets* that this workspace paused; with *force* also the others, and
-    those that an open window holds. Return the seconds that each pause lasted.
+    """Unpause those of *targets* that this workspace paused, all at once; with *force* also the
+    others, and those that an open window holds. Return the seconds that each pause lasted.
 
     Raises PausedByOther, after the others are lifted, naming those that were left.
     """
     seen = await read_status(session, targets)
     left: dict[str, str] = {}
-    lifted: list[tuple[TargetStatus, float]] = []
+    ours: list[TargetStatus] = []
+    forced: list[TargetStatus] = []
     for name, one in seen.items():
         if one.state is PauseState.PAUSED_BY_US and in_window(session, one.pause) and not force:
             holder = (
@@ -437,27 +438,31 @@ async def unpause(
         elif one.state is PauseState.PAUSED_BY_US or (
             one.state is PauseState.UNCERTAIN and (force or claim_if_confirmed(session, one))
         ):
-            lifted.append((one, await unpause_target(session, one)))
+            ours.append(one)
         elif one.state is PauseState.UNCERTAIN:
             left[name] = uncertain([name]).message.partition(": ")[2]
         elif one.state is PauseState.PAUSED_BY_OTHER and not force:
             left[name] = "paused by someone else; left paused"
             drop_pauses(session, [name])
         elif one.state is PauseState.PAUSED_BY_OTHER:
-            drop_pauses(session, [name])
-            if not await set_paused(session.api, one.target, paused=False):
-                await _confirm(session, one.target, paused=False)
-            session.emit(PauseChanged(one.target.name, paused=False))
-            lifted.append((one, 0.0))
+            forced.append(one)
         elif one.state in (PauseState.UNPAUSED_BY_OTHER, PauseState.NO_CONFIG) and one.pause:
             drop_pauses(session, [one.target.name])
+    result = await unpause_all(session, ours)
+    for one in forced:
+        drop_pauses(session, [one.target.name])
+        if not await set_paused(session.api, one.target, paused=False):
+            await _confirm(session, one.target, paused=False)
+        session.emit(PauseChanged(one.target.name, paused=False))
+    if result.failed:
+        raise result.failed[0][1]
     if left:
         whys = {why: [n for n, w in left.items() if w == why] for why in left.values()}
         raise PausedByOther(
             "; ".join(f"{', '.join(names)}: {why}" for why, names in whys.items()),
             hint=f"to unpause anyway: ocsync unpause {' '.join(left)} --force",
         )
-    return lifted
+    return [*result.unpaused, *((one, 0.0) for one in forced)]
 
 
 async def expire(session: Session, due: Iterable[str], *, dry_run: bool = False) -> UnpauseResult:
