@@ -53,7 +53,7 @@ def register(app: typer.Typer) -> None:
         Examples:
           ocsync status
           ocsync status --max-age 4h --exit-code
-          ocsync status --max-age 4h --notify --metrics /var/lib/node_exporter/ocsync.prom
+          ocsync status --max-age 4h --notify --metrics ocsync.prom
         """
         age = parse_duration(max_age, unit_needed=True) if max_age else 0.0
 

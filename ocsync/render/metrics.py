@@ -57,7 +57,7 @@ def metrics_text(state: LocalState) -> str:
 def _gauges(state: LocalState) -> Iterator[_Gauge]:
     own = (("profile", state.profile),)
     command = (*own, ("command", state.command))
-    run = state.last_run
+    run = state.last_run if state.last_run.get("state") == "closed" else {}
 
     def plain(name: str, text: str, value: float | None) -> _Gauge:
         return _Gauge(name, text, {} if value is None else {own: value})
@@ -87,7 +87,11 @@ def _gauges(state: LocalState) -> Iterator[_Gauge]:
     )
     yield plain("overdue_pauses", "Pauses that should have ended.", len(state.overdue))
     yield plain("unfinished_runs", "Runs that were interrupted.", state.unfinished)
-    yield plain("last_run_exit_code", "Exit code of the last resume.", run.get("exit_code"))
+    yield plain(
+        "last_run_exit_code",
+        "Exit code of the last resume, once it has finished.",
+        run.get("exit_code"),
+    )
     yield plain(
         "last_run_end_timestamp_seconds", "End of the last resume.", _seconds(run.get("ended", ""))
     )

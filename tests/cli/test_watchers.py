@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from tests.builders import Shop
 from tests.conftest import Run
 from tests.json_schemas import checker
 
+OLD = Path(__file__).parents[1] / "old_workspace/workspace"
 GUIDE = Path(__file__).parents[2] / "ocsync/guide/watching.md"
 REF, MISSING = "inventory/P0/R0", "inventory/P0/R9"
 
@@ -306,6 +308,15 @@ def test_metrics_have_the_format(stock: Run) -> None:
             assert match, line
             assert match[1] == known[-1]
     assert len(known) == len(set(known)) >= 10
+
+
+def test_a_run_that_is_not_finished_has_no_exit_code(run: Run) -> None:
+    shutil.copytree(OLD, ".ocsync")
+    assert run("status", "--offline", "--metrics", "m.prom").code == 0
+    found = gauges()
+    assert found['ocsync_unfinished_runs{profile="acme"}'] == 3
+    assert found['ocsync_overdue_pauses{profile="acme"}'] == 2
+    assert not [name for name in found if "last_run" in name]
 
 
 def test_metrics_are_written_for_a_failure(stock: Run, monkeypatch: pytest.MonkeyPatch) -> None:
