@@ -518,6 +518,7 @@ class ProfileFacts(TypedDict):
     client_id: str
     secret: str
     marketplace: str
+    notify_env: str
 
 
 class ProfileRow(ProfileFacts):
@@ -1018,6 +1019,24 @@ class ProbeCleaned(TypedDict):
     """Paths of what an interrupted probe had left, and that were deleted."""
 
     deleted: list[str]
+
+
+class Notification(TypedDict):
+    """Message of `--notify` to a plain webhook; *error* is null without a failure.
+
+    *targets* are those that are or were paused.
+    """
+
+    text: str
+    format: Literal[1]
+    command: str
+    profile: str
+    marketplace: str
+    exit_code: int
+    error: str | None
+    run: str
+    targets: list[str]
+    job: str
 
 
 class SavedPlan(TypedDict):
