@@ -28,10 +28,13 @@ class PaceLog:
     def __init__(self, path: Path) -> None:
         self._file: BinaryIO | None = None
         try:
-            handle = files.open_file(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-            self._file = os.fdopen(handle, "ab")
-            if self._file.tell():  # a crash may have left a torn line
-                self._file.write(b"\n")
+            handle = files.open_file(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+            self._file = os.fdopen(handle, "a+b")
+            end = self._file.tell()
+            if end:
+                self._file.seek(end - 1)
+                torn = self._file.read(1) != b"\n"  # a crash was in the middle of a line
+                self._file.write(b"\n" * torn)
         except (OSError, ConfigError):
             self.close()
 

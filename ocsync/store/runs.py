@@ -52,8 +52,10 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     the listener's messages, and their times in seconds after the unpause. *requests* counts every
     request sent, reads among them. *paused_seconds* maps the targets that were unpaused at its end
     to the seconds each had been paused; *reverts* are the runs that its entries undo.
-    *verification_pending* says that it was to be verified, and that this has not come to an end.
-    *held* are the targets that were paused, by whomever, when it began to send.
+    *arrivals* are pairs of seconds after the unpause and the number of messages that had arrived
+    by then; the last has all. *verification_pending* says that it was to be verified, and that this
+    has not come to an end. *held* are the targets that were paused, by whomever, when it began to
+    send.
     """
 
     id: str
@@ -75,6 +77,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     kinds: dict[str, dict[str, int]] = {}
     verified: dict[str, int] = {}
     delivery: dict[str, float] = {}
+    arrivals: tuple[tuple[float, int], ...] = ()
     verified_kinds: dict[str, dict[str, int]] = {}
     by_answer: int = 0
     paused_seconds: dict[str, float] = msgspec.field(default_factory=dict, name="windows")
