@@ -201,14 +201,11 @@ def _check_report(ctx: Context, form: str, file: str, *, no_values: bool) -> Non
 
 def _write_report(form: str, file: str, details: RunDetails) -> None:
     from ocsync.render.history_report import FORMATS
-    from ocsync.store.files import real_path, write_atomically
+    from ocsync.store.files import write_output
 
     text = FORMATS[form](details)
     if file == "-":
         sys.stdout.flush()
         sys.stdout.buffer.write(text.encode())
         return
-    try:
-        write_atomically(real_path(Path(file)), text.encode())
-    except OSError as error:
-        raise FileMissing(f"{file}: {error.strerror}") from error
+    write_output(Path(file), text.encode())

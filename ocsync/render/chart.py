@@ -33,11 +33,15 @@ _TIME_STEPS = (
 
 
 class Series(NamedTuple):
-    """Values of equal parts of the axis; *style* is its class, `area` or `line` with a colour."""
+    """Values of equal parts of the axis; *style* is its class, `area` or `line` with a colour.
+
+    A value that is not 0 is drawn with the part *least* of the height at least, so that it is seen.
+    """
 
     name: str
     values: Sequence[float]
     style: str
+    least: float = 0.0
 
 
 class Mark(NamedTuple):
@@ -67,7 +71,7 @@ def step_chart(frame: Frame, series: Sequence[Series], hints: Sequence[str]) -> 
         element(
             "path",
             class_=one.style,
-            d=_step_path(one.values, top, is_area=one.style.startswith("area")),
+            d=_step_path(one, top, is_area=one.style.startswith("area")),
         )
         for one in series
     ]
@@ -142,12 +146,12 @@ def time_ticks(seconds: float) -> list[float]:
 
 
 def time_text(seconds: float) -> str:
-    """Return a time on the axis, as in `1.5 s`, `2:30 min` or `1:15 h`."""
+    """Return a time on the axis, as in `1.5 s`, `2 min`, `2:30 min` or `1:15 h`."""
     if seconds < 60:
         return f"{seconds:g} s"
     large, unit = (3600, "h") if seconds >= 3600 else (60, "min")
     whole, rest = divmod(round(seconds), large)
-    return f"{whole}:{rest * 60 // large:02} {unit}"
+    return f"{whole}:{rest * 60 // large:02} {unit}" if rest else f"{whole} {unit}"
 
 
 def number_text(value: float) -> str:
@@ -195,11 +199,11 @@ def _svg(frame: Frame, top: float, shapes: Sequence[Markup], overlay: Sequence[M
     )  # fmt: skip
 
 
-def _step_path(values: Sequence[float], top: float, *, is_area: bool) -> str:
-    width = _WIDTH / max(1, len(values))
+def _step_path(series: Series, top: float, *, is_area: bool) -> str:
+    width = _WIDTH / max(1, len(series.values))
     parts, last = ["M0 100"] if is_area else [], ""
-    for index, value in enumerate(values):
-        y = _number(100 - 100 * value / top)
+    for index, value in enumerate(series.values):
+        y = _number(100 - 100 * (max(value / top, series.least) if value else 0))
         if not parts:
             parts.append(f"M0 {y}")
         elif y != last:

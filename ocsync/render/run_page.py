@@ -36,6 +36,7 @@ _CHANGES_BYTES, _FINDINGS_BYTES = 700_000, 60_000
 """The most bytes that they take, which long names reach first."""
 _FIELD_LIMIT, _VALUE_LENGTH, _TEXT_LENGTH, _REF_LENGTH = 12, 80, 240, 400
 _TABLE_ROWS = 60
+_LEAST_HEIGHT = 0.03
 _MOST_BANDS = 100
 """The most phases and waves that a chart shows."""
 _ORDER = (
@@ -100,7 +101,8 @@ def run_article(details: RunDetails) -> Markup:
     )
 
 
-def _section(key: str, title: str, *children: Markup) -> Markup:
+def section(key: str, title: str, *children: Markup) -> Markup:
+    """Return a section with a title, whose ID is *key*."""
     return element("section", element("h2", title, id=key), *children, aria_labelledby=key)
 
 
@@ -202,12 +204,12 @@ def _pace_sections(details: RunDetails, key: str) -> Iterator[Markup]:
         "log, which has no reads and no refused attempts."
     )  # fmt: skip
     notes = [element("p", source, class_="note")] if source else []
-    yield _section(
+    yield section(
         f"{key}-rate", "Requests a second", *notes, _rate_chart(line, parts, key),
-        *_wait_list(line), _numbers_table(line, f"{key}-rate"),
+        *_wait_notes(line), _numbers_table(line, f"{key}-rate"),
     )  # fmt: skip
     if any(parts.in_flight):
-        yield _section(f"{key}-flight", "Requests in flight", _flight_chart(line, parts, key))
+        yield section(f"{key}-flight", "Requests in flight", _flight_chart(line, parts, key))
 
 
 def _frame(line: Timeline, key: str, title: str, description: str) -> Frame:
@@ -223,11 +225,11 @@ def _rate_chart(line: Timeline, parts: Buckets, key: str) -> Markup:
         f"{mean:,.0f} a second on average, {peak:,.0f} at most"
     )
     rows = [
-        ("sent", parts.sent, "area sent"),
-        ("refused for the rate", parts.throttled, "area throttled"),
-        ("failed", parts.failed, "area failed"),
+        Series("sent", parts.sent, "area sent"),
+        Series("refused for the rate", parts.throttled, "area throttled", _LEAST_HEIGHT),
+        Series("failed", parts.failed, "area failed", _LEAST_HEIGHT),
     ]
-    used = [Series(*row) for row in rows if any(row[1]) or row[0] == "sent"]
+    used = [row for row in rows if any(row.values) or row.name == "sent"]
     hints = [_rate_hint(parts, index) for index in range(len(parts.sent))]
     frame = _frame(line, f"{key}-rate-chart", "Requests a second", text)
     more = [("waiting", "wait")] if line.waits else []
@@ -269,14 +271,17 @@ def _flight_chart(line: Timeline, parts: Buckets, key: str) -> Markup:
     )
 
 
-def _wait_list(line: Timeline) -> Iterator[Markup]:
-    """Yield a line for each reason to wait."""
+def _wait_notes(line: Timeline) -> Iterator[Markup]:
+    """Yield a line for each reason to wait, and one for the places where a command continued."""
     seconds: dict[str, float] = {}
     for wait in line.waits:
         seconds[wait.name] = seconds.get(wait.name, 0.0) + wait.end - wait.start
     for reason, total in list(seconds.items())[:LINE_LIMIT]:
         text = truncate(reason, _TEXT_LENGTH)
         yield element("p", f"Waited {duration(total)}: {text}.", class_="note warn")
+    if line.breaks:
+        later = ", ".join(f"{duration(gap.seconds)} later" for gap in line.breaks[:LINE_LIMIT])
+        yield element("p", f"Continued at the dotted line: {later}.", class_="note")
 
 
 class _Row(NamedTuple):
@@ -301,7 +306,7 @@ def _numbers_table(line: Timeline, key: str) -> Markup:
     return element(
         "details",
         element("summary", "Numbers of the charts"),
-        _table("Numbers of the charts", names, rows, key=f"{key}-numbers", texts=1),
+        table("Numbers of the charts", names, rows, key=f"{key}-numbers", texts=1),
     )
 
 
@@ -331,7 +336,7 @@ def _rows(line: Timeline) -> Iterator[_Row]:
         yield current
 
 
-def _table(
+def table(
     name: str, head: Sequence[str], rows: Iterable[Sequence[str]], *, key: str, texts: int
 ) -> Markup:
     """Return a table whose first *texts* columns are text and the others numbers; it may be
@@ -344,13 +349,14 @@ def _table(
             for i, cell in enumerate(row)
         ))  # fmt: skip
 
-    table = element(
+    content = element(
         "table",
         element("caption", name, class_="unseen", id=key),
         element("thead", cells("th", head, scope="col")),
         element("tbody", *(cells("td", row) for row in rows)),
     )
-    return element("div", table, class_="scroll", tabindex="0", role="region", aria_labelledby=key)
+    region = {"class_": "scroll", "tabindex": "0", "role": "region", "aria_labelledby": key}
+    return element("div", content, **region)
 
 
 def _arrival_section(info: RunInfo, key: str) -> Iterator[Markup]:
@@ -370,7 +376,7 @@ def _arrival_section(info: RunInfo, key: str) -> Iterator[Markup]:
     )
     frame = Frame(f"{key}-arrivals-chart", f"Messages since the {since}", text, last * 1.04 or 1.0)
     note = "" if info.arrivals else "Only the times of four messages of this run are known."
-    yield _section(
+    yield section(
         f"{key}-arrivals",
         f"Messages at the delivery target since the {since}",
         *([element("p", note, class_="note")] if note else []),
@@ -417,8 +423,8 @@ def _kinds_section(info: RunInfo, key: str) -> Markup:
         return Markup("")
     head = ["kind", *verified, *states]
     name = "Outcomes by kind"
-    table = _table(name, head, rows, key=f"{key}-kinds-table", texts=1 + len(verified))
-    return _section(f"{key}-kinds", name, table)
+    outcomes = table(name, head, rows, key=f"{key}-kinds-table", texts=1 + len(verified))
+    return section(f"{key}-kinds", name, outcomes)
 
 
 def _change_section(details: RunDetails, key: str) -> Iterator[Markup]:
@@ -433,7 +439,7 @@ def _change_section(details: RunDetails, key: str) -> Iterator[Markup]:
     left = len(steps) - len(shown)
     more = f"{left:,} more: ocsync history {details.info.id} --report csv FILE lists all steps."
     title = "Changes" if details.info.kind == "resume" else "Steps"
-    yield _section(
+    yield section(
         f"{key}-changes",
         f"{title}, failures first",
         element("ol", *shown, class_="changes"),
@@ -501,9 +507,33 @@ def _finding_section(details: RunDetails, key: str) -> Iterator[Markup]:
     more = len(others) - len(shown)
     note = [element("p", f"{more:,} more", class_="note")] if more else []
     items = element("ol", *shown, class_="changes")
-    yield _section(f"{key}-findings", "Other findings", items, *note)
+    yield section(f"{key}-findings", "Other findings", items, *note)
 
 
 def _finding_row(finding: Finding) -> Markup:
     text = "; ".join(filter(None, [finding.message, fields_text(finding.fields)]))
     return _ref_item(finding.ref, "", truncate(text or "is not there", _TEXT_LENGTH), [], "bad")
+
+
+def cost_article(rows: Sequence[Sequence[object]]) -> Markup:
+    """Return the article that compares what strategies cost; the first of *rows* is the head."""
+    head, *costs = [[f"{c:,}" if isinstance(c, int) else str(c) for c in row] for row in rows]
+    order = [0, 2, 1, 3, 4]  # a table's texts come first
+    name = "Requests and messages for the same edits"
+    content = table(
+        name,
+        [head[index] for index in order],
+        [[row[index] for index in order] for row in costs],
+        key="costs-table",
+        texts=2,
+    )
+    return element(
+        "article",
+        element(
+            "header",
+            element("p", "ocsync demo", class_="kicker"),
+            element("h1", "The same edits, sent in three ways", id="costs-name"),
+        ),
+        section("costs", name, content),
+        aria_labelledby="costs-name",
+    )

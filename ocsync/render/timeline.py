@@ -74,10 +74,8 @@ def _bands(samples: Iterable[PaceSample], starts: Iterable[float]) -> list[Band]
         name = _PHASES.get(sample.phase) or (f"wave {sample.wave}" if sample.wave else "send")
         if bands and bands[-1].name == name:
             bands[-1] = bands[-1]._replace(end=start + sample.seconds)
-            continue
-        if bands:
-            bands[-1] = bands[-1]._replace(end=start)
-        bands.append(Band(start, start + sample.seconds, name))
+        else:
+            bands.append(Band(start, start + sample.seconds, name))
     return bands
 
 
