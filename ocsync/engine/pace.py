@@ -13,6 +13,7 @@ from ocsync.engine.session import Session
 from ocsync.events import (
     DeliveryProgress,
     Event,
+    InFlight,
     Reading,
     RequestEnded,
     StepEnded,
@@ -59,15 +60,10 @@ def recorded_pace(session: Session, run: Run, *, phase: str = "read") -> Iterato
 class PaceRecorder:
     """A listener that counts events and writes a sample after a time, and at the end of a phase.
 
-    It has no timer: a time without any event has no sample.
+    It has no timer: a sample ends with the next event, and covers a second at most.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        log: PaceLog,
-        phase: str,
-    ) -> None:
+    def __init__(self, session: Session, log: PaceLog, phase: str) -> None:
         self._session = session
         self._log = log
         self._began = time.monotonic()
@@ -80,6 +76,7 @@ class PaceRecorder:
             WaveStarted: lambda event: self._enter("send", event.number),
             StepEnded: lambda event: self._count(failed=event.outcome.state in _FAILURES),
             RequestEnded: self._on_request_ended,
+            InFlight: lambda _: None,  # it comes while requests are sent of which none has ended
             Waiting: self._on_waiting,
             Verifying: lambda _: self._enter("verify"),
             DeliveryProgress: lambda _: self._enter("verify"),
@@ -111,7 +108,7 @@ class PaceRecorder:
 
     def _write(self, now: float) -> None:
         """Write the sample that ends *now*, and start the next one."""
-        seconds = round(min(now, self._due) - self._since, 3)
+        seconds = round(min(now - self._since, _LAST_SECONDS), 3)
         if seconds < _SHORTEST_SECONDS:
             return
         sent, throttled = self._counters()

@@ -67,7 +67,8 @@ def _pace_line(details: RunDetails) -> Iterator[Line]:
         return
     sent = buckets(line, _SPARKS_WIDTH).sent
     mean = sum(sample.sent for sample in line.samples) / line.seconds
-    yield "", f"  pace  {sparkline(sent)}  {mean:,.0f} requests/s, {max(sent):,.0f} at most"
+    source = "" if details.pace.measured else " (by its log)"
+    yield "", f"  pace  {sparkline(sent)}  {mean:,.0f} requests/s, {max(sent):,.0f} at most{source}"
 
 
 def sparkline(values: Sequence[float]) -> str:

@@ -309,6 +309,8 @@ def test_the_pace_is_a_line_of_bars(ocsync: Run, shop: Shop) -> None:
     ]
     assert re.fullmatch(r"  pace  [▁▂▃▄▅▆▇█]{2,32}  [\d,]+ requests/s, [\d,]+ at most", line)
     assert len(line) <= 80
+    next(RUNS.glob("*/pace.jsonl")).unlink()
+    assert " at most (by its log)\n" in ocsync("history", "--steps").out
     assert sparkline([0, 4, 8]) == "▁▅█"
     assert math.isclose(len(sparkline([])), 0)
     ascii_stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
