@@ -142,7 +142,7 @@ def _plain_tags() -> set[str]:
     return check_closed(html_page(details(text="x"))).seen
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(NASTY)
 def test_any_text_is_shown_and_never_markup(text: str) -> None:
     page = html_page(details(text=text))
@@ -288,7 +288,7 @@ def test_no_request_is_lost_between_pace_and_picture(samples: list[PaceSample]) 
         assert all(0 <= band.start <= band.end <= line.seconds + 1e-9 for band in bands)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.floats(0, 1e9, allow_nan=False))
 def test_axes_have_a_few_round_numbers(value: float) -> None:
     ticks = chart.number_ticks(value)
