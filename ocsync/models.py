@@ -175,6 +175,31 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag
     at: str = ""
 
 
+class PaceSample(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Pace of a run within *seconds* from *at* on (UTC, ISO 8601).
+
+    *phase* is `read`, `send` or `verify`; *wave* is 0 outside of `send`. *sent* requests started,
+    every attempt counted; *ended* steps came to an end, *failed* of them without success.
+    *throttled* counts the answers that asked for a lower rate (429, 503). *in_flight* is the
+    largest number of requests in flight, *window* the number that the pace allows, 0 if unknown.
+    *wait* is the longest pause in sending that was announced within it, in seconds, and *reason*
+    its cause.
+    """
+
+    at: str
+    seconds: float
+    phase: str = ""
+    wave: int = 0
+    sent: int = 0
+    ended: int = 0
+    failed: int = 0
+    throttled: int = 0
+    in_flight: int = 0
+    window: int = 0
+    wait: float = 0.0
+    reason: str = ""
+
+
 class Sign(StrEnum):
     """Sign of a finding."""
 

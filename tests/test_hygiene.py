@@ -17,6 +17,7 @@ from ocsync.cli.app import tree
 from ocsync.errors import ExitCode
 from tests.conftest import Run
 from tests.processes import call
+from tests.render.test_run_page import check_closed
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -233,7 +234,7 @@ def test_version(run: Run) -> None:
 
 def test_the_demo_proves_itself(tmp_path: Path) -> None:
     """What each way takes is counted at a signed listener; the README says just that."""
-    done = call("demo")
+    done = call("demo", "--report", "demo.html")
     assert done.code == 0, f"the demo failed:\n{done.out}{done.err}"
     for line in ("$ ocsync resume --verify", "the listener received 200 of 200"):
         assert line in done.out, f'the demo does not show "{line}":\n{done.out}'
@@ -242,6 +243,11 @@ def test_the_demo_proves_itself(tmp_path: Path) -> None:
     assert end.startswith("✓ all marketplaces end with the same data"), f"the demo ends with: {end}"
     table = "".join(f"    {line}\n" for line in figures)
     assert table in README, f"README.md does not have the table that the demo shows:\n{table}"
+    page = Path("demo.html").read_text(encoding="utf-8")
+    check_closed(page)
+    assert page.count("<article") == 3, "the costs, and both runs"
+    assert page.count("Messages at the delivery target since the unpause</h2>") == 2
+    assert call("demo", "--report", "no/such/demo.html").code == 66
 
 
 def test_the_contributing_guide_names_what_exists() -> None:

@@ -17,7 +17,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import BinaryIO, Generic, TypeVar
 
-from ocsync.errors import ConfigError
+from ocsync.errors import ConfigError, FileMissing
 from ocsync.store.processes import is_alive
 
 T = TypeVar("T")
@@ -199,6 +199,14 @@ def write_atomically(path: Path, data: bytes, *, mode: int = PRIVATE_FILE) -> No
     """Replace *path* by *data*: a reader sees the old file or the new one, never a part."""
     with atomic_writer(path, mode=mode) as file:
         file.write(data)
+
+
+def write_output(path: Path, data: bytes) -> None:
+    """Write a file that the operator named, outside of a workspace. Raises FileMissing."""
+    try:
+        write_atomically(real_path(path), data)
+    except OSError as error:
+        raise FileMissing(f"{path}: {error.strerror}") from error
 
 
 def write_note(path: Path, data: bytes) -> None:

@@ -109,7 +109,7 @@ def filled(run: Run) -> Run:
     ("history 0304", ["0304-0900"]),
     ("history pr", ["prune"]),
     ("history --state ", ["open", "done", "failed"]),
-    ("history --report ", ["junit", "markdown", "csv"]),
+    ("history --report ", ["html", "junit", "markdown", "csv"]),
     ("help exit", ["exit-codes"]),
     ("help stage te", ["template"]),
     ("completion ", [*SCRIPTS]),
