@@ -46,6 +46,7 @@ from ocsync.schema import (
     SUMMED_QUANTITY,
     VARIANT_TRACKING,
     field_at,
+    given_after_creation,
     ids_of,
     kind_of,
     ref_key,
@@ -236,7 +237,9 @@ class _RefAccumulator:
             {**self.fields, **entry.fields}
         )
         inherits = self._changes_parent() and any(map(is_inside_xp_key, entry.fields))
-        if self._decides(entry.fields) or drops or inherits or self._clears(entry.fields):
+        waits = self.op is Op.PUT and bool(given_after_creation(self.kind, entry.fields))
+        decides = self._decides(entry.fields)
+        if waits or decides or drops or inherits or self._clears(entry.fields):
             self._finish()
         fields, sums = self.fields, self.sums
         for path, value in entry.fields.items():
@@ -305,6 +308,12 @@ class _RefAccumulator:
             self.replaced = replaced or entry.seq
         self.has_put = entry.op is Op.PUT
         self.fields, self.entries = fields, entries
+        later = given_after_creation(self.kind, fields) if self.has_put else _NOTHING
+        if later:
+            self.fields = {path: value for path, value in fields.items() if path not in later}
+            self.entries.append(entry.seq)
+            self._finish()
+            self.fields = dict(later)
 
     def _as_created(self, entry: Entry) -> Fields:
         """Return the fields of a later put; create-only ones as the first gave them."""

@@ -18,7 +18,16 @@ from typing import NamedTuple
 
 from ocsync.errors import PlanCycle
 from ocsync.models import CREATING_OPS, Change, Op, Ref, Step
-from ocsync.schema import KINDS, ImplicitEntity, ids_of, kind_of, ref_key, references_of, url_of
+from ocsync.schema import (
+    KINDS,
+    ImplicitEntity,
+    given_after_creation,
+    ids_of,
+    kind_of,
+    ref_key,
+    references_of,
+    url_of,
+)
 
 METHODS = {Op.SET: "PATCH", Op.PUT: "PUT", Op.ASSIGN: "POST", Op.DELETE: "DELETE"}
 _RANK = {name: place for place, name in enumerate(KINDS)}
@@ -142,14 +151,22 @@ def _add_reference(
 ) -> None:
     """Let change *i* wait for one of *named*, the changes of a ref that it names.
 
-    *several* says that it is not the only change of its own ref.
+    *several* says that it is not the only change of its own ref. It need not wait for one that only
+    refers back, as that of the default option does of which it is one.
     """
-    choice = list(takewhile(lambda n: i not in graph.follows.get(n, ()), named))
+    before = takewhile(lambda n: i not in graph.follows.get(n, ()), named)
+    choice = [n for n in before if not _only_refers_back(nodes[n])]
     earlier = [n for n in choice if nodes[n].entries[:1] <= nodes[i].entries[-1:]]
     for other in [*reversed(earlier), *choice][:1]:
         graph.needs[i].add(other)
         if not earlier and (several or len(named) > 1):
             graph.loose.add((i, other))
+
+
+def _only_refers_back(change: Change) -> bool:
+    """Return whether *change* writes only what may name something below its entity."""
+    later = given_after_creation(kind_of(change.ref), change.fields)
+    return change.op is Op.SET and bool(later) and len(later) == len(change.fields)
 
 
 def _add_created(graph: _Graph, nodes: Sequence[Change], i: int, children: Sequence[int]) -> None:

@@ -206,6 +206,8 @@ class Draw:
 
     def typed(self, known: Field) -> Any:
         """Return a value of the field's type."""
+        if known.choices:
+            return self.chance.choice(known.choices)
         if known.type is FieldType.TEXT:
             fit = [word for word in WORDS if len(word) <= (known.max or len(word))]
             return self.chance.choice(fit if known.required else [*fit, ""])
@@ -258,6 +260,8 @@ class Draw:
         known = _fields_of(kind.name)
         names, due = known.written, known.due_in_put if op is Op.PUT else known.due_on_assign
         due = [*due, *(n for n in names if kind.fields[n].required_with in ids_of(ref))]
+        if op is Op.PUT and not self.model.has(ref):
+            names = [path for path in names if not kind.fields[path].after_creation]
         number = min(len(names), self.chance.randint(int(op is Op.SET), 3))
         now = self.model.rows.get(key_of(ref))
         if op is Op.PUT and now and self.likely(0.3):  # what is there, but for what it leaves out

@@ -148,7 +148,7 @@ class SpecialEndpoints:
         return self.entities.patch(ALL_KINDS["price-schedule"], patch).body
 
     def _specs(self, product: str) -> list[Row]:
-        links = self.market.links("spec-product", ProductID=product)
+        links = self.market.links("spec-product-assignment", ProductID=product)
         return [self.market.tables["spec"].rows[key_of(link.ids[:1])] for link in links]
 
     def _combinations(self, product: str) -> dict[str, list[Document]]:

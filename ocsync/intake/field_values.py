@@ -117,6 +117,8 @@ def value_fault(field: Field, path: str, value: Any) -> str:
         )
     if field.type is FieldType.INTEGER and not INTEGER_MIN <= value <= INTEGER_MAX:
         return "is not within 32 bits"
+    if field.choices and value not in field.choices:
+        return f"is none of {', '.join(field.choices)}"
     size, unit = (len(value), " characters") if isinstance(value, str) else (value, "")
     if field.max is not None and size > field.max:
         return f"is more than {field.max}{unit}"
@@ -198,6 +200,7 @@ def _plain_checks(kind_name: str, op: Op, *paths: str) -> tuple[_Check, ...]:
         or len(paths) > _PLAIN_PATHS
         or sum(map(len, paths)) > _PLAIN_NAMES
         or any(f.read_only or f.write_only or f.create_only for f in fields)
+        or any(f.after_creation for f in fields)
         or any(path == "ID" or path in kind.models or path.count(".") > 5 for path in paths)
         or [*_overlapping_paths(dict.fromkeys(paths))]
     ):
@@ -230,7 +233,7 @@ def _faults(entry: Entry) -> Iterator[FieldError]:
     if entry.op in (Op.SET, Op.ADJUST) and not entry.fields:
         yield FieldError("", "", "has no value for any field")
     for path, value in entry.fields.items():
-        yield from _field_faults(kind, entry.op, path, value)
+        yield from _field_faults(kind, entry.op, path, value, replace=entry.replace)
     yield from _overlapping_paths(entry.fields)
     for path, value in entry.expect.items():
         field = field_at(kind, path)
@@ -246,7 +249,9 @@ def _faults(entry: Entry) -> Iterator[FieldError]:
         yield FieldError("xp", "", f"is nested more than {XP_MAX_DEPTH} levels deep")
 
 
-def _field_faults(kind: Kind, op: Op, path: str, value: Any) -> Iterator[FieldError]:
+def _field_faults(
+    kind: Kind, op: Op, path: str, value: Any, *, replace: bool
+) -> Iterator[FieldError]:
     field = field_at(kind, path)
     if path == "ID":
         reason = "renames an entity, which is out of scope; the ref holds the ID"
@@ -260,6 +265,8 @@ def _field_faults(kind: Kind, op: Op, path: str, value: Any) -> Iterator[FieldEr
         reason = "is write-only and never staged; set it by hand"
     elif field.create_only and op is Op.SET:
         reason = "can only be given when the entity is created (stage put)"
+    elif field.after_creation and op is Op.PUT and not replace and value is not None:
+        reason = "can only be given to an entity that exists: stage set it after the put"
     elif path == "xp":
         reason = _whole_xp_fault(kind, op, value)
     elif op is Op.ADJUST and field.type not in _NUMBERS:

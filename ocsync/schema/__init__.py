@@ -29,6 +29,7 @@ from ocsync.schema.refs import body_ids as body_ids
 from ocsync.schema.refs import delete_url_of as delete_url_of
 from ocsync.schema.refs import distinct_refs as distinct_refs
 from ocsync.schema.refs import field_at as field_at
+from ocsync.schema.refs import given_after_creation as given_after_creation
 from ocsync.schema.refs import has_all_ids as has_all_ids
 from ocsync.schema.refs import ids_of as ids_of
 from ocsync.schema.refs import is_ref as is_ref

@@ -50,7 +50,8 @@ class Field(NamedTuple):
     Unless *clearable*, the platform refuses to empty it once it has a value. *needs_rebuild*: a
     change of it shows in lists of products only once the search index has been rebuilt by hand
     (guide/ordercloud.md 12.11). Where it is null, the entity named in the field *inherited_by* may
-    show its own value there.
+    show its own value there. *after_creation*: only an entity that exists can have a value in it.
+    *choices* are its only values, if it has any.
     """
 
     type: FieldType
@@ -70,6 +71,8 @@ class Field(NamedTuple):
     clearable: bool = True
     needs_rebuild: bool = False
     inherited_by: str = ""
+    after_creation: bool = False
+    choices: tuple[str, ...] = ()
 
 
 class Reference(NamedTuple):
@@ -236,6 +239,7 @@ _TEXT, _BOOLEAN, _INTEGER = (
 _ID = Field(FieldType.TEXT, max=100)
 _NAME = Field(FieldType.TEXT, required=True, max=100)
 _DESCRIPTION = Field(FieldType.TEXT, max=2000)
+_LONG_TEXT = Field(FieldType.TEXT, max=2000)
 _NUMBER = Field(FieldType.NUMBER)
 _XP = Field(FieldType.OBJECT)
 _CREATE_ONLY_ID = Field(FieldType.TEXT, max=100, create_only=True)
@@ -352,6 +356,23 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          needs_state=(NeededState("product", ("ParentID",), "IsParent", is_set=True),), inherits_from="ParentID",
          referenced_by=(ReferencedBy("product", "/products", "ParentID", "it is a parent product"),
                    ReferencedBy("bundle", "/bundles/productassignments", "productID", "bundles have it", item_id="BundleID"))),
+    # The specs of a product are in its message (guide/ordercloud.md 4.4), so that to assign one is a
+    # change of the product, as assigning it to a catalog is; a change of the spec may resend it.
+    Kind("spec", "spec", ("SpecID",), "/specs/{SpecID}", {
+            "OwnerID": _CREATE_ONLY_ID, "Name": _NAME, "ListOrder": _INTEGER, "DefaultValue": _LONG_TEXT, "Required": _BOOLEAN, "AllowOpenText": _BOOLEAN,
+            "DefaultOptionID": _ID._replace(after_creation=True), "DefinesVariant": _BOOLEAN, "OptionCount": _READ_ONLY_COUNT,
+            "Options": Field(FieldType.LIST, read_only=True), "xp": _XP},
+         role_prefix="Product", references=(Reference("spec-option", ("SpecID", "DefaultOptionID")),), indirect_targets=("products",)),
+    Kind("spec-option", "spec option", ("SpecID", "OptionID"), "/specs/{SpecID}/options/{OptionID}", {
+            "Value": _LONG_TEXT._replace(required=True), "ListOrder": _INTEGER, "IsOpenText": _BOOLEAN,
+            "PriceMarkupType": Field(FieldType.TEXT, choices=("NoMarkup", "AmountPerQuantity", "AmountTotal", "Percentage")),
+            "PriceMarkup": _NUMBER, "xp": _XP},
+         role_prefix="Product", references=(Reference("spec", ("SpecID",)),), indirect_targets=("products",)),
+    Kind("spec-product-assignment", "spec product assignment", ("SpecID", "ProductID"), "/specs/productassignments",
+         {"DefaultValue": _LONG_TEXT, "DefaultOptionID": _ID},
+         role_prefix="Product", assignment=True, listed_by={"SpecID": "SpecID", "ProductID": "ProductID"},
+         references=(Reference("spec", ("SpecID",)), Reference("product", ("ProductID",)), Reference("spec-option", ("SpecID", "DefaultOptionID"))),
+         direct_targets=("products",), delete_path="/specs/{SpecID}/productassignments/{ProductID}"),
     Kind("usergroup", "user group", ("BuyerID", "UserGroupID"), "/buyers/{BuyerID}/usergroups/{UserGroupID}",
          {"Name": _NAME, "Description": _DESCRIPTION, "xp": _XP},
          role_prefix="UserGroup", references=(Reference("buyer", ("BuyerID",)),), direct_targets=("usergroups",), indirect_targets=("products",),

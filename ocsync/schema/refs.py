@@ -156,6 +156,16 @@ def body_ids(ref: Ref) -> dict[str, str]:
     return {name: v for name, v in ids_of(ref).items() if "{" + name + "}" not in kind.path}
 
 
+def given_after_creation(kind: Kind, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of *fields* that only an entity which exists can have."""
+    known = kind.fields
+    return {
+        path: value
+        for path, value in fields.items()
+        if value is not None and path in known and known[path].after_creation
+    }
+
+
 def field_at(kind: Kind, path: str) -> Field | None:
     """Return the field that *path* names or lies in (`xp.a.b` is in `xp`), or None."""
     if path in kind.fields:
