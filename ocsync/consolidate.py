@@ -13,6 +13,7 @@ changes leaves the marketplace exactly as sending every entry, one by one, would
   leaves the field to the server it is a second change, to be sent after the first; so is one of
   stock after a change of what that is the sum of.
 - assign: replaces an earlier assign whole.
+- generate: one for all, which overwrites if one of them does.
 - across refs: an entry is not folded over one of another ref that depends on the state between (see
   `ordering`); it begins another change, which names the entries that are sent before it.
 - an expectation on what earlier entries set is checked here; on anything else it is carried.
@@ -206,6 +207,8 @@ class _RefAccumulator:
             self._set(entry)
         elif op is Op.ADJUST:
             self._adjust(entry)
+        elif op is Op.GENERATE:
+            self._generate(entry)
         else:
             self._replace(entry)
         self.entries.append(seq)
@@ -258,6 +261,12 @@ class _RefAccumulator:
             else:
                 self.sums = self.sums or {}
                 self.sums[path] = self.sums.get(path, 0) + amount
+
+    def _generate(self, entry: Entry) -> None:
+        """Fold into one: it does what any of them asks for."""
+        self.op = Op.GENERATE
+        for path, value in entry.fields.items():
+            self.fields[path] = self.fields.get(path) or value
 
     def _clears(self, fields: Fields) -> bool:
         """Return whether the request in the making clears an object that *fields* make again.

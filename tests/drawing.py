@@ -143,7 +143,10 @@ class Draw:
         self.model = Model(OWNER)
         self._fresh = itertools.count(1)
         self._pools = _pools(prefix)
-        self._refs = {name: [*self._all(kind)] for name, kind in KINDS.items()}
+        drawn = {  # what is generated stays, so it is not to be undone
+            name: kind for name, kind in KINDS.items() if not (kind.action and mode.undo)
+        }
+        self._refs = {name: [*self._all(kind)] for name, kind in drawn.items()}
         self._sharing: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         for name, refs in self._refs.items():
             for ref in refs:
@@ -298,12 +301,12 @@ class Draw:
         brought = {
             made
             for kind in KINDS.values()
-            if not kind.assignment
+            if not (kind.assignment or kind.action)
             for ref in self._refs[kind.name]
             for made in brought_by(ref)
         }
         for name, kind in KINDS.items():
-            for ref in self._refs[name]:
+            for ref in self._refs.get(name, ()) if not kind.action else ():
                 if self.likely(0.2 if kind.assignment or ref in brought else 0.7):
                     any(self._planted(ref) for _ in range(3))
         return self.model

@@ -24,6 +24,7 @@ PATHS = {
     "buyer-user/B/U": "/buyers/B/users/U",
     "supplier-user/S/U": "/suppliers/S/users/U",
     "admin-user/U": "/adminusers/U",
+    "variants/P": "/products/P/variants/generate",
     "variant/P/V": "/products/P/variants/V",
     "inventory/P/R": "/products/P/inventoryrecords/R",
     "variant-inventory/P/V/R": "/products/P/variants/V/inventoryrecords/R",

@@ -305,6 +305,10 @@ def _unknown_field(kind: Kind, path: str) -> str:
 
 
 def _op_fault(kind: Kind, op: Op) -> str:
+    if kind.action:
+        return f"{kind.noun_with_article} can only be asked for (stage generate)"
+    if op is Op.GENERATE:
+        return f"{kind.noun_with_article} cannot be generated; variants/PRODUCT can"
     if kind.assignment:
         return f"{kind.noun_with_article} can only be assigned (stage assign)"
     if op is Op.PUT:

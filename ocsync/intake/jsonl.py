@@ -72,7 +72,7 @@ def _parse_line(origin: InputFile, number: int, text: str) -> ParsedLine:
         if path := _duplicate_path(kind, fields):
             return refused(path, text.strip(), f"is given twice in {name}")
     entry = Entry(
-        op=record.op or (Op.ASSIGN if kind.assignment else Op.SET),
+        op=record.op or kind.ops[0],
         ref=ref,
         fields=expand_models(kind, record.fields),
         expect=expand_models(kind, record.expect),

@@ -12,6 +12,7 @@ from ocsync.schema.kinds import KINDS as KINDS
 from ocsync.schema.kinds import RECORD_KINDS as RECORD_KINDS
 from ocsync.schema.kinds import SUMMED_QUANTITY as SUMMED_QUANTITY
 from ocsync.schema.kinds import VARIANT_TRACKING as VARIANT_TRACKING
+from ocsync.schema.kinds import VARIANTS_MAX as VARIANTS_MAX
 from ocsync.schema.kinds import XP_KEYS_ADVISED as XP_KEYS_ADVISED
 from ocsync.schema.kinds import XP_LIMIT as XP_LIMIT
 from ocsync.schema.kinds import XP_MAX_DEPTH as XP_MAX_DEPTH
@@ -41,6 +42,7 @@ from ocsync.schema.refs import read_ref as read_ref
 from ocsync.schema.refs import ref_key as ref_key
 from ocsync.schema.refs import references_of as references_of
 from ocsync.schema.refs import url_of as url_of
+from ocsync.schema.refs import write_url_of as write_url_of
 from ocsync.schema.targets import GROUPS as GROUPS
 from ocsync.schema.targets import TARGETS as TARGETS
 from ocsync.schema.targets import Target as Target

@@ -19,6 +19,8 @@ XP_LIMIT = 8000
 """Most characters of JSON in one entity's xp; one page says bytes (guide/ordercloud.md 12.8)."""
 XP_KEYS_ADVISED = 100
 """Different top-level keys of xp that all products, or all orders, should have at most."""
+VARIANTS_MAX = 1500
+"""Most variants of one product (guide/ordercloud.md 12.8)."""
 XP_MAX_DEPTH = 50
 """Deepest nesting of xp; our own limit, far below that of any JSON reader."""
 INTEGER_MIN, INTEGER_MAX = -(2**31), 2**31 - 1
@@ -87,10 +89,14 @@ class Reference(NamedTuple):
 
 
 class OrderedAfter(NamedTuple):
-    """An order without dependency: steps of *kind* that have the same *shared_ids* go first."""
+    """An order without dependency: steps of *kind* that have the same *shared_ids* go first.
+
+    With *blocks* their failure blocks what comes after them all the same.
+    """
 
     kind: str
     shared_ids: tuple[str, ...]
+    blocks: bool = False
 
 
 class ImplicitEntity(NamedTuple):
@@ -156,7 +162,9 @@ class Kind(NamedTuple):
     the states of other entities by which a write is judged; *inherits_from* is the field that names
     an entity of the same kind whose values show where one has none of its own. *referenced_by*
     lists the entities that refer to one; *unreadable_blockers* are things that prevent deleting one
-    and that no list shows.
+    and that no list shows. *action*: it is no entity but something that OrderCloud does when it is
+    asked at *path*; *counted_by* maps each of its read-only fields to the path of the list whose
+    length it is. *query* maps parameters of a write to the fields that are sent as these.
     """
 
     name: str
@@ -186,10 +194,15 @@ class Kind(NamedTuple):
     inherits_from: str = ""
     referenced_by: tuple[ReferencedBy, ...] = ()
     unreadable_blockers: str = ""
+    action: bool = False
+    counted_by: Mapping[str, str] = {}
+    query: Mapping[str, str] = {}
 
     @property
     def ops(self) -> tuple[Op, ...]:
-        """The operations that can be staged for it."""
+        """The operations that can be staged for it; the first is meant where none is named."""
+        if self.action:
+            return (Op.GENERATE,)
         if self.assignment:
             return (Op.ASSIGN,)
         return (Op.SET, Op.PUT, Op.ADJUST) if self.allows_put else (Op.SET, Op.ADJUST)
@@ -293,6 +306,7 @@ _ORGANIZATION_FIELDS = {
     "DateCreated": _READ_ONLY_DATE,
     "xp": _XP,
 }
+_AFTER_GENERATION = (OrderedAfter("variants", ("ProductID",), blocks=True),)
 _SAME_GROUP = NeededState("buyer", ("BuyerID",), "GroupID", is_set=None)
 _ANY_GROUP = ((), ("UserGroupID",))
 _ANY_GROUP_AND_SELLER = ((), ("UserGroupID",), ("SellerID",), ("UserGroupID", "SellerID"))
@@ -386,11 +400,19 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
     Kind("admin-user", "admin user", ("UserID",), "/adminusers/{UserID}", _USER_FIELDS,
          role_prefix="AdminUser", direct_targets=("admin-users",), allows_put=False,
          unreadable_blockers="an API client"),
+    # A product's message has its number of variants (guide/ordercloud.md 4.4).
+    Kind("variants", "variant generation", ("ProductID",), "/products/{ProductID}/variants/generate",
+         {"OverwriteExisting": _BOOLEAN, "VariantCount": _READ_ONLY_COUNT},
+         role_prefix="Product", references=(Reference("product", ("ProductID",)),),
+         after=(OrderedAfter("spec-product-assignment", ("ProductID",), blocks=True), OrderedAfter("spec", (), blocks=True),
+                OrderedAfter("spec-option", (), blocks=True)),
+         direct_targets=("products",), allows_put=False, deletable=False, action=True,
+         counted_by={"VariantCount": "/products/{ProductID}/variants"}, query={"overwriteExisting": "OverwriteExisting"}),
     Kind("variant", "variant", ("ProductID", "VariantID"), "/products/{ProductID}/variants/{VariantID}", {
             "Name": Field(FieldType.TEXT, max=100), "Description": _DESCRIPTION, "Active": _BOOLEAN, **_DIMENSIONS,
             "Inventory.QuantityAvailable": _STOCK, "Inventory.NotificationPoint": _INTEGER, "Inventory.LastUpdated": _READ_ONLY_DATE,
             "Specs": Field(FieldType.LIST, read_only=True), "xp": _XP},
-         role_prefix="Product", references=(Reference("product", ("ProductID",)),), direct_targets=("products",), allows_put=False, deletable=False,
+         role_prefix="Product", references=(Reference("product", ("ProductID",)),), after=_AFTER_GENERATION, direct_targets=("products",), allows_put=False, deletable=False,
          quantity_summed_by="variant-inventory"),
     Kind("inventory", "inventory record", ("ProductID", "InventoryRecordID"),
          "/products/{ProductID}/inventoryrecords/{InventoryRecordID}", _INVENTORY_FIELDS,
@@ -399,7 +421,7 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
     Kind("variant-inventory", "variant inventory record", ("ProductID", "VariantID", "InventoryRecordID"),
          "/products/{ProductID}/variants/{VariantID}/inventoryrecords/{InventoryRecordID}", _INVENTORY_FIELDS,
          role_prefix="Product", references=(Reference("product", ("ProductID",)), Reference("variant", ("ProductID", "VariantID")), Reference("address", ("AddressID",))),
-         needs_state=(_WITH_INVENTORY,), direct_targets=("inventory",), indirect_targets=("products",), unreadable_blockers="open orders"),
+         needs_state=(_WITH_INVENTORY,), after=_AFTER_GENERATION, direct_targets=("inventory",), indirect_targets=("products",), unreadable_blockers="open orders"),
     Kind("catalog-assignment", "catalog assignment", ("CatalogID", "BuyerID", "BuyerGroupID"), "/catalogs/assignments",
          {"ViewAllCategories": _REQUIRED_FLAG, "ViewAllProducts": _REQUIRED_FLAG._replace(needs_rebuild=True)},
          role_prefix="Catalog", parties=(("BuyerID",), ("BuyerGroupID",)),

@@ -139,6 +139,15 @@ def url_of(ref: Ref) -> str:
     return _PATHS[name].format(*ids)
 
 
+def write_url_of(ref: Ref, fields: Mapping[str, Any]) -> str:
+    """Return the path (with query) that a write of *fields* is sent to."""
+    kind = kind_of(ref)
+    given = [(name, fields.get(field)) for name, field in kind.query.items()]
+    pairs = [f"{name}={str(value).lower()}" if isinstance(value, bool) else f"{name}={value}"
+             for name, value in given if value not in (None, False)]  # fmt: skip
+    return url_of(ref) + "?" * bool(pairs) + "&".join(pairs)
+
+
 def delete_url_of(ref: Ref) -> str:
     """Return the path (with query) whose DELETE removes *ref*."""
     kind = kind_of(ref)
