@@ -22,11 +22,12 @@ class Op(StrEnum):
     PUT = "put"
     ADJUST = "adjust"
     ASSIGN = "assign"
+    GENERATE = "generate"
     DELETE = "delete"
     SYNC = "sync"
 
 
-CREATING_OPS = (Op.PUT, Op.ASSIGN)
+CREATING_OPS = (Op.PUT, Op.ASSIGN, Op.GENERATE)
 """Operations that create a ref, whatever was there."""
 
 
@@ -71,11 +72,11 @@ class ContradictedExpectation(msgspec.Struct, frozen=True):
 class Change(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Net effect of the entries of one ref, in one request.
 
-    *op* is set, put or assign; delete in a run of deletes. *fields* are absolute values; `xp.a.b`
-    paths stay until `xp.a` has been read. *adjust* are sums to add to the server's values. *expect*
-    must hold before the request; at the paths *null_is_empty* null meets an expected 0 or false, as
-    an earlier entry makes that of it. *entries* are the numbers of the folded entries, in order;
-    those that it *follows* are of other refs, and are sent before it.
+    *op* is set, put, assign or generate; delete in a run of deletes. *fields* are absolute values;
+    `xp.a.b` paths stay until `xp.a` has been read. *adjust* are sums to add to the server's values.
+    *expect* must hold before the request; at the paths *null_is_empty* null meets an expected 0 or
+    false, as an earlier entry makes that of it. *entries* are the numbers of the folded entries, in
+    order; those that it *follows* are of other refs, and are sent before it.
     """
 
     op: Op

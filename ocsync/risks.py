@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 from ocsync.field_paths import join_path, json_type, nest, split_path, type_changes, xp_text
 from ocsync.models import Op, Ref, Step
 from ocsync.plurals import count
-from ocsync.schema import KINDS, XP_KEYS_ADVISED, XP_LIMIT, kind_of
+from ocsync.schema import KINDS, VARIANTS_MAX, XP_KEYS_ADVISED, XP_LIMIT, ids_of, kind_of
 
 ZERO_STOCK, OWN_USER, XP_TYPE = "zero-stock", "own-user", "xp-type"
 GUARDED = (ZERO_STOCK, OWN_USER, XP_TYPE)
 """Risks that a resume refuses unless they are allowed by name."""
 XP_SIZE, XP_KEYS, INDEX_REBUILD = "xp-size", "xp-keys", "index-rebuild"
-LIMITS = (XP_SIZE, XP_KEYS, INDEX_REBUILD)
+VARIANT_LIMIT = "variant-limit"
+LIMITS = (XP_SIZE, XP_KEYS, INDEX_REBUILD, VARIANT_LIMIT)
 """Risks that come from limits of the platform."""
 _VOLATILE = {
     name: frozenset(path for path, field in kind.fields.items() if field.volatile)
@@ -43,6 +46,8 @@ def find_risks(steps: Sequence[Step]) -> list[Risk]:
         _xp_keys(steps),
         _staged_xp_types(steps),
         _index_rebuild(steps),
+        _variant_limit(steps),
+        _reset_variants(steps),
         _time_critical(steps),
     ]
     if len(steps) == 1:
@@ -178,6 +183,39 @@ def _index_rebuild(steps: Sequence[Step]) -> Risk | None:
     text = f"{changes} in product lists only after an index rebuild in the Portal"
     advice = "in production and staging it can be rebuilt 3 times an hour, 5 times a week"
     return Risk(INDEX_REBUILD, text, refs, advice) if refs else None
+
+
+def _variant_limit(steps: Sequence[Step]) -> Risk | None:
+    """Return the risk of more variants than a product can have, as far as staged specs tell."""
+    options: Counter[str] = Counter()
+    specs: dict[str, list[str]] = defaultdict(list)
+    generated = []
+    for step in steps:
+        name, ids = kind_of(step.ref).name, ids_of(step.ref)
+        if name == "spec-option" and step.change.op is Op.PUT:
+            options[ids["SpecID"].casefold()] += 1
+        elif name == "spec-product-assignment":
+            specs[ids["ProductID"].casefold()].append(ids["SpecID"].casefold())
+        elif name == "variants":
+            generated.append(step.ref)
+    numbers = {
+        ref: prod(max(options[spec], 1) for spec in specs[ids_of(ref)["ProductID"].casefold()])
+        for ref in generated
+    }
+    refs = tuple(ref for ref, number in numbers.items() if number > VARIANTS_MAX)
+    text = f"{refs[0]} comes to {numbers[refs[0]]:,} variants; {VARIANTS_MAX:,}" if refs else ""
+    return Risk(VARIANT_LIMIT, f"{text} are the most of a product", refs) if refs else None
+
+
+def _reset_variants(steps: Sequence[Step]) -> Risk | None:
+    refs = tuple(
+        step.ref
+        for step in steps
+        if step.change.op is Op.GENERATE and any(step.change.fields.values())
+    )
+    products = "1 product" if len(refs) == 1 else f"{len(refs):,} products"
+    text = f"the variants of {products} are reset; what others set on them is lost"
+    return Risk("variants-reset", text, refs, "a rollback does not bring it back") if refs else None
 
 
 _IN_XP_INDEX = frozenset(name for name, kind in KINDS.items() if kind.eventually_consistent)

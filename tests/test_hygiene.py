@@ -45,6 +45,7 @@ LOCAL: dict[str, tuple[str, set[str]]] = {
     "stage put": ("stage put catalog/C Name=x", NETWORK | {"ocsync.intake.reader", "csv"}),
     "stage adjust": (f"stage adjust {REF} QuantityAvailable+=1", NETWORK),
     "stage assign": ("stage assign catalog-product/C/P", NETWORK),
+    "stage generate": ("stage generate product/P", NETWORK),
     "stage import": ("stage import edits.csv", NETWORK),
     "stage list": ("stage list", NETWORK | WORK),
     "stage show": (f"stage show {REF}", NETWORK | {"ocsync.intake", "ocsync.client"}),

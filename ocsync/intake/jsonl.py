@@ -154,7 +154,7 @@ def _parse_line(origin: InputFile, item: JsonItem) -> ParsedLine:
         if path := _duplicate_path(kind, fields):
             return _refused(origin, item, path, f"appears twice in {name}")
     entry = Entry(
-        op=record.op or (Op.ASSIGN if kind.assignment else Op.SET),
+        op=record.op or kind.ops[0],
         ref=ref,
         fields=expand_models(kind, record.fields),
         expect=expand_models(kind, record.expect),

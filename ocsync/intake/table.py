@@ -189,7 +189,7 @@ def _plain_reader(
     positions = [ids[name] for name in kind.ids] if kind and len(ids) == len(kind.ids) else []
     is_whole = _plain_ref(kind.name).fullmatch if kind and positions else None
     own_cells = header.cells_of(kind) if kind and positions else ()
-    set_by_kind = {k.name: Op.ASSIGN if k.assignment else Op.SET for k in KINDS.values()}
+    set_by_kind = {k.name: k.ops[0] for k in KINDS.values()}
 
     def read(row: Row) -> Entry | None:
         number, cells, cell_types, cell_faults = row
@@ -381,7 +381,7 @@ def _parse_row(origin: InputFile, row: Row, header: _Header, kind: Kind | None) 
             odd[Oddity.EMPTIED, path] = str(expect[path])
         expect = _without_unset(expect, fields, header.paired)
     entry = Entry(
-        op=Op(op) if op else Op.ASSIGN if row_kind.assignment else Op.SET,
+        op=Op(op) if op else row_kind.ops[0],
         ref=ref,
         fields=fields,
         expect=expect,

@@ -94,10 +94,11 @@ def prepare_request(step: Step, current: Document | None) -> PreparedRequest:
     """Return the request of *step*, given the *current* document.
 
     A kind whose reads lag is never *same*: a stale read does not prove that a write is needless.
-    Nor is one whose writes link something else that may be missing (see `_unlinked`).
+    Nor is an action, or one whose writes link something else that may be missing (see `_unlinked`).
     """
     sent = resolve_values(step.change, current)
-    needless = not (kind_of(step.ref).eventually_consistent or linked_refs(step.ref))
+    kind = kind_of(step.ref)
+    needless = not (kind.eventually_consistent or kind.action or linked_refs(step.ref))
     same = needless and is_unchanged(step.change, sent, current)
     puts = step.change.op is Op.PUT and not step.change.replace
     if puts and is_as_created(step.change, sent, current):
@@ -281,6 +282,7 @@ async def run_preflight(
     preflight = Preflight(unread, [], [], {})
     creates = _created_keys([*plan, *steps])
     makers = _makers([*plan, *steps])
+    generators = {step.number for step in plan or steps if step.change.op is Op.GENERATE}
     group: list[tuple[Ref, Document | None]] = []
     linking: list[Step] = []
     read = 0
@@ -312,7 +314,12 @@ async def run_preflight(
         )
         if conflict:
             preflight.conflicts.append(conflict)
-        elif current is None and step.change.op is Op.SET and ref_key(ref) not in creates:
+        elif (
+            current is None
+            and step.change.op is Op.SET
+            and ref_key(ref) not in creates
+            and generators.isdisjoint(step.needs)
+        ):
             reason = "it does not exist, and set cannot create it (use stage put)"
             preflight.missing.append(StepConflict(step.number, ref, {}, reason))
     if run and group:
