@@ -32,6 +32,7 @@ DOCUMENTS: dict[str, tuple[Any, ...]] = {
     "doctor": (types.DoctorDocument,),
     "emulator": (types.EmulatorDocument,),
     "expire": (types.ExpireDocument,),
+    "export": (types.ExportDocument,),
     "help": (types.HelpPage, types.HelpTopics),
     "history": (types.HistoryList, types.HistoryRun),
     "history prune": (types.HistoryPruneDocument,),

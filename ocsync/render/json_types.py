@@ -616,6 +616,23 @@ class DroppedDocument(TypedDict):
     dropped: int
 
 
+class ExportedKindFacts(TypedDict):
+    """Rows of a kind that were written; `missing` refs were named and do not exist."""
+
+    kind: str
+    rows: int
+    missing: list[Ref]
+
+
+class ExportDocument(TypedDict):
+    """File with the present state of entities."""
+
+    file: str
+    form: str
+    rows: int
+    kinds: list[ExportedKindFacts]
+
+
 class StageExportDocument(TypedDict):
     """File that was written; the edits themselves where it is standard output."""
 
@@ -634,10 +651,17 @@ class StagedTotals(TypedDict):
 
 
 class StageImported(StagedTotals):
-    """Numbers of the edits of a file, and of their refs."""
+    """Numbers of the edits of a file, and of their refs.
+
+    `unchanged` rows set no value that differs. `new` and `gone` count the rows that only the file,
+    or only the earlier one, has.
+    """
 
     entries: int
     refs: int
+    unchanged: int
+    new: NotRequired[int]
+    gone: NotRequired[int]
 
 
 class ColumnFacts(TypedDict):
@@ -663,6 +687,7 @@ class StageImportDryRun(TypedDict):
     lines: int
     wrong_lines: int
     columns: list[ColumnFacts]
+    unchanged: NotRequired[int]
     alone: NotRequired[Totals]
     with_staged: NotRequired[Totals]
 

@@ -77,4 +77,4 @@ def test_a_column_that_is_nearly_a_field(name: str, meant: str) -> None:
 
 def test_a_column_that_is_like_no_field_gets_no_guess() -> None:
     [problem] = refused(b"ProductID,Wert\nlamp,1\n", kind="product").problems
-    assert problem.why == "is not a field of product"
+    assert problem.why.startswith("is not a field of product; its fields: ")

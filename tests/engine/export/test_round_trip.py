@@ -55,7 +55,8 @@ def states(draw: st.DrawFn, *names: str, most: int = 3) -> State:
     kind = KINDS[draw(st.sampled_from(names or list(KINDS)))]
     rows = []
     for number in range(draw(st.integers(1, most))):
-        ids = dict.fromkeys(kind.ids, f"{draw(st.sampled_from(['A', '007', '-1']))}-{number}")
+        named = [*kind.needed_ids, *draw(st.sampled_from(kind.parties))]
+        ids = dict.fromkeys(named, f"{draw(st.sampled_from(['A', '007', '-1']))}-{number}")
         flat = {
             path: draw(VALUES[field.type])
             for path, field in kind.fields.items()
@@ -69,7 +70,7 @@ def states(draw: st.DrawFn, *names: str, most: int = 3) -> State:
             document["xp"] = draw(
                 st.none() | st.dictionaries(keys, VALUES[FieldType.OBJECT], max_size=2)
             )
-        rows.append((make_ref(kind, ids), {"ID": ids[kind.ids[-1]], **document}))
+        rows.append((make_ref(kind, ids), {"ID": ids.get(kind.ids[-1]), **document}))
     return State(kind, rows)
 
 
