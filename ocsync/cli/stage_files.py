@@ -7,12 +7,25 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.help_format import Command
+from ocsync.cli.mapping_options import (
+    Columns,
+    Constants,
+    DateForm,
+    DecimalMark,
+    Delimiter,
+    Encoding,
+    HeaderRow,
+    Ignored,
+    Map,
+    MappingOptions,
+    Thousands,
+)
 from ocsync.cli.options import LOCAL_EXITS, Yes, check_choice, command
 from ocsync.errors import ExitCode, FileMissing, InputError, Refused, UsageError
 
@@ -20,6 +33,7 @@ if TYPE_CHECKING:
     from ocsync.engine.staging import ImportContent, RepeatedImport
     from ocsync.intake.against import EarlierFile
     from ocsync.intake.column_report import ColumnReport
+    from ocsync.intake.mapping import FileMapping
     from ocsync.models import Entry
     from ocsync.store import Journal, JournalSummary
 
@@ -53,6 +67,15 @@ def _kinds() -> list[str]:
     from ocsync.schema import KINDS
 
     return list(KINDS)
+
+
+class Source(NamedTuple):
+    """The options that say how a file is read."""
+
+    kind: str
+    file_format: str
+    sheet: str
+    mapping: FileMapping | None
 
 
 class _CountsTwice(Exception):
@@ -122,6 +145,16 @@ def register(group: typer.Typer) -> None:
         ] = False,
         recreated: Recreated = False,
         yes: Yes = False,
+        map_: Map = "",
+        column: Columns = None,
+        const: Constants = None,
+        ignore: Ignored = None,
+        header_row: HeaderRow = 0,
+        delimiter: Delimiter = "",
+        encoding: Encoding = "",
+        decimal: DecimalMark = "",
+        thousands: Thousands = "",
+        date: DateForm = "",
     ) -> None:
         """Stage every line of a file, or nothing if any line is wrong.
 
@@ -148,7 +181,12 @@ def register(group: typer.Typer) -> None:
             check_choice("--format", form, FORMATS)
         if (new or gone) and not against:
             raise UsageError("--new and --gone compare with an earlier file: give --against FILE")
-        earlier = _read_earlier(ctx, against, new, gone, kind, form, sheet) if against else None
+        mapping = MappingOptions(
+            map_, tuple(column or ()), tuple(const or ()), tuple(ignore or ()), header_row,
+            delimiter, encoding, decimal, thousands, date,
+        ).mapping(ctx)  # fmt: skip
+        source = Source(kind, form, sheet, mapping)
+        earlier = _read_earlier(ctx, against, new, gone, source) if against else None
         ctx.yes = yes
         folder = ctx.folder()
         journal = folder.journal
@@ -160,7 +198,7 @@ def register(group: typer.Typer) -> None:
                 earlier.begin()
             with _open_source(file) as stream:
                 read = read_file(
-                    file, stream, kind=kind, file_format=form, sheet=sheet, note=ctx.warn_once,
+                    file, stream, **source._asdict(), note=ctx.warn_once,
                     observe=report.add_line if dry_run else lambda _: None,
                     unchanged=content.count_unchanged, earlier=earlier,
                 )  # fmt: skip
@@ -311,9 +349,7 @@ def show_staged_totals(ctx: Context, totals: JournalSummary) -> None:
     ctx.console.suggest("ocsync plan")
 
 
-def _read_earlier(
-    ctx: Context, file: str, new: str, gone: str, kind: str, form: str, sheet: str
-) -> EarlierFile:
+def _read_earlier(ctx: Context, file: str, new: str, gone: str, source: Source) -> EarlierFile:
     """Return the file to compare with. Raises UsageError, InputError."""
     from ocsync.intake.against import EarlierFile, NewRows
     from ocsync.intake.reader import read_values
@@ -324,9 +360,7 @@ def _read_earlier(
         raise Refused(f"{gone} is there already", hint="name another file for --gone")
     earlier = EarlierFile(_source_name(file), NewRows(new or NewRows.REFUSE))
     with _open_source(file) as stream:
-        earlier.read(
-            read_values(file, stream, kind=kind, file_format=form, sheet=sheet, note=ctx.warn_once)
-        )
+        earlier.read(read_values(file, stream, **source._asdict(), note=ctx.warn_once))
     return earlier
 
 

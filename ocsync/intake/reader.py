@@ -18,7 +18,8 @@ from ocsync.errors import InputError, Problem, UsageError
 from ocsync.intake import csv_rows, jsonl, table
 from ocsync.intake.against import EarlierFile
 from ocsync.intake.field_values import FieldError, validate
-from ocsync.intake.record import InputFile, LineObserver, OddCells, Oddity, ParsedLine
+from ocsync.intake.mapping import FileMapping, kind_of_mapping, map_rows
+from ocsync.intake.record import InputFile, LineObserver, OddCells, Oddity, ParsedLine, Row
 from ocsync.intake.unchanged import changed_part
 from ocsync.models import Entry
 from ocsync.schema import field_at, kind_of
@@ -71,16 +72,18 @@ def read_file(
     observe: LineObserver = lambda _: None,
     unchanged: Callable[[], None] = lambda: None,
     earlier: EarlierFile | None = None,
+    mapping: FileMapping | None = None,
 ) -> Iterator[Entry]:
     """Yield the entries in *stream*.
 
     *kind* is for tables without a `ref` column; *file_format* overrides detection; *sheet* chooses
     one of a spreadsheet. *observe* receives every line; *note* receives what is odd but no fault.
     *unchanged* is called for each line that sets nothing to another value than it expects. With
-    *earlier* the entries are what differs from that file. Raises InputError, with every problem,
-    when the stream has been read to its end.
+    *earlier* the entries are what differs from that file. *mapping* tells what the columns of
+    another program's table are. Raises InputError, with every problem, when the stream has been
+    read to its end.
     """
-    lines = _lines(name, stream, kind, file_format, sheet, note)
+    lines = _lines(name, stream, kind, file_format, sheet, note, mapping)
     return _valid_entries(lines, note, observe, unchanged, earlier)
 
 
@@ -92,6 +95,7 @@ def read_values(
     file_format: str = "",
     sheet: str = "",
     note: Callable[[str], None] = lambda _: None,
+    mapping: FileMapping | None = None,
 ) -> Iterator[Entry]:
     """Yield the entries in *stream* without a check of what could be staged.
 
@@ -99,7 +103,7 @@ def read_values(
     """
     problems: list[Problem] = []
     wrong = 0
-    for _, line in _lines(name, stream, kind, file_format, sheet, lambda _: None):
+    for _, line in _lines(name, stream, kind, file_format, sheet, lambda _: None, mapping):
         if line.problems:
             wrong += 1
             problems = problems or line.problems
@@ -118,8 +122,21 @@ def _lines(
     file_format: str,
     sheet: str,
     note: Callable[[str], None],
+    mapping: FileMapping | None,
 ) -> Iterator[tuple[InputFile, ParsedLine]]:
     """Yield the lines of *stream*, each with the file or sheet that it is in."""
+    settings = mapping or FileMapping()
+    kind, sheet = kind or settings.kind or kind_of_mapping(settings), sheet or settings.sheet
+    row_kind = table.kind_named(kind) if kind else None
+
+    def read_table(
+        origin: InputFile, rows: Iterator[Row]
+    ) -> Iterator[tuple[InputFile, ParsedLine]]:
+        if mapping is not None:
+            origin, rows = map_rows(origin, rows, mapping, row_kind)
+        for line in table.read_lines(origin, rows, kind, note):
+            yield origin, line
+
     rejoined = _Rejoined(stream)
     buffered, head = io.BufferedReader(rejoined, _BUFFER), rejoined.head
     file_format = file_format or detect_format(name, head)
@@ -128,8 +145,7 @@ def _lines(
         from ocsync.intake import sheets
 
         for origin, rows in sheets.read_sheets(label, buffered.read(), sheet, kind, note):
-            for line in table.read_lines(origin, rows, kind, note):
-                yield origin, line
+            yield from read_table(origin, rows)
         return
     if sheet:
         raise UsageError("--sheet is for spreadsheets", hint="or give --format xlsx")
@@ -137,18 +153,22 @@ def _lines(
     if file_format == "parquet":
         from ocsync.intake import parquet
 
-        for line in table.read_lines(origin, parquet.read_rows(label, buffered), kind, note):
-            yield origin, line
+        yield from read_table(origin, parquet.read_rows(label, buffered))
         return
-    with closing(_decoded_lines(origin, buffered, head)) as text:
+    if file_format == "jsonl" and mapping is not None:
+        raise UsageError("a mapping is for tables, and this is JSON", hint="or give --format csv")
+    with closing(_decoded_lines(origin, buffered, head, settings.encoding)) as text:
         if file_format == "jsonl":
-            row_kind = table.kind_named(kind) if kind else None
-            lines = jsonl.read_lines(origin, text, row_kind, note)
+            for line in jsonl.read_lines(origin, text, row_kind, note):
+                yield origin, line
         else:
-            origin, rows = csv_rows.read_rows(origin, text)
-            lines = table.read_lines(origin, rows, kind, note)
-        for line in lines:
-            yield origin, line
+            origin, rows = csv_rows.read_rows(
+                origin, text, delimiter=settings.delimiter, header_row=settings.header_row
+            )
+            try:
+                yield from read_table(origin, rows)
+            except InputError as error:
+                raise _with_unreadable_text(error, text) from error
 
 
 class _Rejoined(io.RawIOBase):
@@ -293,10 +313,26 @@ def detect_format(name: str, head: bytes) -> str:
     return "jsonl" if head.lstrip(_BLANK_BYTES).startswith((b"{", b"[")) else "csv"
 
 
-def _decoded_lines(origin: InputFile, stream: BinaryIO, head: bytes) -> Generator[str, None, None]:
-    """Yield the decoded lines. Raises InputError for bytes that are no text, and for long lines."""
-    encoding = next((name for bom, name in _BOMS if head.startswith(bom)), "utf-8")
-    strict = encoding == "utf-16"
+def _with_unreadable_text(error: InputError, text: Iterator[str]) -> InputError:
+    """Return *error*, and what keeps the rest of *text* from being read: both in one round."""
+    try:
+        for _ in text:
+            pass
+    except InputError as other:
+        problems = [*error.problems, *other.problems]
+        return InputError(error.message, problems, hint=error.hint or other.hint)
+    return error
+
+
+def _decoded_lines(
+    origin: InputFile, stream: BinaryIO, head: bytes, named: str
+) -> Generator[str, None, None]:
+    """Yield the decoded lines, in the encoding *named* if it is.
+
+    Raises InputError for bytes that are no text, and for long lines.
+    """
+    encoding = named or next((name for bom, name in _BOMS if head.startswith(bom)), "utf-8")
+    strict = encoding == "utf-16" or bool(named)
     text = io.TextIOWrapper(
         stream, encoding=encoding, newline="", errors="strict" if strict else "surrogateescape"
     )
@@ -313,7 +349,9 @@ def _decoded_lines(origin: InputFile, stream: BinaryIO, head: bytes) -> Generato
             yield line
     except UnicodeError:
         number += strict
-        reason = f'is not {encoding} text; save the file as "CSV UTF-8"'
+        remedy = "name another --encoding" if named else 'save the file as "CSV UTF-8"'
+        remedy += "" if named else ", or name its --encoding, such as cp1252"
+        reason = f"is not {encoding} text; {remedy}"
         raise _unreadable(origin, number, reason) from None
     finally:
         with suppress(ValueError):  # already closed

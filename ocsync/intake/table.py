@@ -306,7 +306,7 @@ def _parse_header(origin: InputFile, row: Row, kind: Kind | None) -> _Header:
         columns,
         tuple(index for index, name in enumerate(names) if not name),
         {
-            name: index + 1 + origin.column_offset
+            name: origin.column_number(index)
             for name, index in _indexes_by_key(indexes, ids, columns).items()
         },
         {},
