@@ -136,24 +136,27 @@ def register(app: typer.Typer) -> None:
     @command(group, "generate", exits=_SET_EXITS)
     def generate(
         ctx: Context,
-        ref: Annotated[str, typer.Argument(metavar="REF", help="A product, as in product/SHIRT.")],
+        ref: Annotated[str, typer.Argument(metavar="REF", help="Product, such as product/SHIRT.")],
         overwrite: Annotated[
             bool,
-            typer.Option("--overwrite", help="Reset variants that exist, and drop invalid ones."),
+            typer.Option("--overwrite", help="Reset existing variants, and drop invalid ones."),
         ] = False,
         recreated: Recreated = False,
     ) -> None:
-        """Generate the variants of a product from its specs.
+        """Stage the generation of a product's variants from its specs.
 
-        It is sent after all staged specs, options and assignments of specs,
-        and before the edits of the product's variants.
-        stage generate product/SHIRT
+        It is sent after the staged specs, options and assignments, and before edits of the
+        product's variants.
+
+        Examples:
+          ocsync stage generate product/SHIRT
+          ocsync stage generate product/SHIRT --overwrite
         """
         from ocsync.schema import ids_of, kind_of, make_ref, read_ref
 
         product = read_ref(ref)
         if kind_of(product).name not in ("product", "variants"):
-            raise UsageError(f"{ref} is no product; variants are generated for product/ID")
+            raise UsageError(f"{ref} is not a product; variants are generated for product/ID")
         words = [f"OverwriteExisting={str(overwrite).lower()}"]
         entry = _entry("generate", make_ref("variants", ids_of(product)), words, None)
         _stage(ctx, entry, recreated=recreated)

@@ -109,7 +109,7 @@ def _tell(ctx: Context, ending: Ending, url: str, metrics: Path | None, error: s
         if metrics:
             _write_metrics(ctx, metrics, ending.exit_code)
     except (OcsyncError, OSError) as problem:
-        ctx.warn(f"what watches this command was not told: {problem}")
+        ctx.warn(f"the notification or the metrics failed: {problem}")
 
 
 def _post(ctx: Context, ending: Ending, url: str, error: str | None) -> None:

@@ -33,7 +33,7 @@ def check_url(url: str, source: str) -> str:
     if not usable:
         raise ConfigError(f"{source} does not hold a URL with http or https and a host")
     if parts.scheme == "http" and not loopback:
-        text = f"{source} holds a URL with plain http, which would show it to everybody on the way"
+        text = f"{source} holds a URL with plain http, which anyone on the network could read"
         raise ConfigError(text, hint="use the https address of the webhook")
     return url
 

@@ -71,7 +71,7 @@ def _pace_line(details: RunDetails) -> Iterator[Line]:
     sent = buckets(line, _SPARKS_WIDTH).sent
     mean = sum(sample.sent for sample in line.samples) / line.seconds
     source = "" if details.pace.measured else " (by its log)"
-    yield "", f"  pace  {sparkline(sent)}  {mean:,.0f} requests/s, {max(sent):,.0f} at most{source}"
+    yield "", f"  pace  {sparkline(sent)}  {mean:,.0f}/s, {max(sent):,.0f}/s at most{source}"
 
 
 def sparkline(values: Sequence[float]) -> str:

@@ -112,7 +112,7 @@ def _header(info: RunInfo, key: str) -> Markup:
     facts = [
         ("marketplace", info.marketplace), ("command", info.command), ("by", info.user),
         ("started", _moment(info.started)), ("ended", _moment(info.ended)),
-        ("takes back run", ", ".join(info.reverts)),
+        ("undoes run", ", ".join(info.reverts)),
     ]  # fmt: skip
     rows = [
         element("div", element("dt", name), element("dd", truncate(value, _TEXT_LENGTH)))
@@ -164,7 +164,7 @@ def _numbers(details: RunDetails) -> Iterator[tuple[str, str, Sequence[str]]]:
     refused = f"{throttled:,} refused for the rate" if throttled else ""
     yield "requests", f"{info.requests:,}", [edits and f"for {edits}", refused]
     rate = info.requests / info.seconds if info.seconds else 0
-    yield "time", duration(info.seconds), [f"{rate:,.0f} requests a second" if rate else ""]
+    yield "time", duration(info.seconds), [f"{rate:,.0f}/s" if rate else ""]
     for target, seconds in info.paused_seconds.items():
         yield f"{target} paused", duration(seconds), []
     if info.verified:
@@ -512,7 +512,7 @@ def _finding_section(details: RunDetails, key: str) -> Iterator[Markup]:
 
 def _finding_row(finding: Finding) -> Markup:
     text = "; ".join(filter(None, [finding.message, fields_text(finding.fields)]))
-    return _ref_item(finding.ref, "", truncate(text or "is not there", _TEXT_LENGTH), [], "bad")
+    return _ref_item(finding.ref, "", truncate(text or "does not exist", _TEXT_LENGTH), [], "bad")
 
 
 def cost_article(rows: Sequence[Sequence[object]]) -> Markup:

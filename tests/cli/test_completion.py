@@ -87,7 +87,7 @@ def filled(run: Run) -> Run:
     ("resync products ", []),
     ("stage import --kind variant", ["variant", "variant-inventory"]),
     ("stage template usergroup-", ["usergroup-assignment"]),
-    ("stage set varia", ["variant/", "variant-inventory/"]),
+    ("stage set varia", ["variants/", "variant/", "variant-inventory/"]),
     ("stage set inventory/P1/R1 Q", ["QuantityAvailable="]),
     ("stage set inventory/P1/R1 A", ["AddressID=", "AllowAllBuyers="]),
     ("stage set catalog/C Active=", ["Active=true", "Active=false"]),

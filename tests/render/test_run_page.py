@@ -307,10 +307,10 @@ def test_the_pace_is_a_line_of_bars(ocsync: Run, shop: Shop) -> None:
     [line] = [
         line for line in ocsync("history", "--steps").out.splitlines() if line.startswith("  pace")
     ]
-    assert re.fullmatch(r"  pace  [▁▂▃▄▅▆▇█]{2,32}  [\d,]+ requests/s, [\d,]+ at most", line)
+    assert re.fullmatch(r"  pace  [▁▂▃▄▅▆▇█]{2,32}  [\d,]+/s, [\d,]+/s at most", line)
     assert len(line) <= 80
     next(RUNS.glob("*/pace.jsonl")).unlink()
-    assert " at most (by its log)\n" in ocsync("history", "--steps").out
+    assert "/s at most (by its log)\n" in ocsync("history", "--steps").out
     assert sparkline([0, 4, 8]) == "▁▅█"
     assert math.isclose(len(sparkline([])), 0)
     ascii_stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
