@@ -88,6 +88,7 @@ _FILES: dict[str, Any] = {
     "intent": models.Intent,
     "message": models.Delivery,
     "outcome": models.Outcome,
+    "pace sample": models.PaceSample,
     "run": RunInfo,
     "saved plan": types.SavedPlan,
     "step": models.Step,

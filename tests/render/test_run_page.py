@@ -302,7 +302,7 @@ def test_axes_have_a_few_round_numbers(value: float) -> None:
 
 def test_the_pace_is_a_line_of_bars(ocsync: Run, shop: Shop) -> None:
     stage(ocsync, shop.stock(records=30))
-    shop.switch(latency=0.01)
+    shop.switch(latency=0.06)
     assert ocsync("resume", "--verify").code == 0
     [line] = [
         line for line in ocsync("history", "--steps").out.splitlines() if line.startswith("  pace")
