@@ -42,7 +42,8 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         cls=_HistoryGroup,
         help="List runs, show one, write a report, or remove old ones.",
-        epilog="ocsync history [RUN] is short for ocsync history show [RUN].",
+        epilog="ocsync history [RUN] is short for ocsync history show [RUN]. "
+        "ocsync history RUN --report html run.html writes a page with charts.",
     )
     app.add_typer(group, name="history")
 

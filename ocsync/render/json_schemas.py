@@ -89,6 +89,7 @@ _FILES: dict[str, Any] = {
     "message": models.Delivery,
     "notification": types.Notification,
     "outcome": models.Outcome,
+    "pace sample": models.PaceSample,
     "run": RunInfo,
     "saved plan": types.SavedPlan,
     "step": models.Step,

@@ -85,7 +85,7 @@ def filled(run: Run) -> Run:
     ("pause inventory cata", ["catalogs", "catalog-wide"]),
     ("resync prod", ["products"]),
     ("resync products ", []),
-    ("stage import --kind variant", ["variant", "variant-inventory"]),
+    ("stage import --kind variant", ["variants", "variant", "variant-inventory"]),
     ("stage template usergroup-", ["usergroup-assignment"]),
     ("stage set varia", ["variants/", "variant/", "variant-inventory/"]),
     ("stage set inventory/P1/R1 Q", ["QuantityAvailable="]),

@@ -117,7 +117,7 @@ _attempt = st.tuples(
 )  # fmt: skip
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(_attempt, max_size=40))
 def test_a_derived_pace_counts_each_step_once(
     attempts: list[tuple[int, int, bool, State | None]],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import re
 from functools import cache
 from html.parser import HTMLParser
@@ -142,7 +141,7 @@ def _plain_tags() -> set[str]:
     return check_closed(html_page(details(text="x"))).seen
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(NASTY)
 def test_any_text_is_shown_and_never_markup(text: str) -> None:
     page = html_page(details(text=text))
@@ -173,7 +172,7 @@ def test_a_page_forbids_all_but_its_style() -> None:
 
 @pytest.mark.parametrize(
     ("steps", "text"),
-    [(2100, "x"), (700, "&" * 100), (700, "\U0001f600" * 100)],
+    [(2010, "x"), (700, "&" * 100), (500, "\U0001f600" * 100)],
     ids=["short", "escaped", "wide"],
 )
 def test_a_page_is_small_and_has_failures_first(steps: int, text: str) -> None:
@@ -275,7 +274,7 @@ _samples = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(_samples)
 def test_no_request_is_lost_between_pace_and_picture(samples: list[PaceSample]) -> None:
     line = timeline(samples)
@@ -288,7 +287,7 @@ def test_no_request_is_lost_between_pace_and_picture(samples: list[PaceSample]) 
         assert all(0 <= band.start <= band.end <= line.seconds + 1e-9 for band in bands)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.floats(0, 1e9, allow_nan=False))
 def test_axes_have_a_few_round_numbers(value: float) -> None:
     ticks = chart.number_ticks(value)
@@ -301,9 +300,9 @@ def test_axes_have_a_few_round_numbers(value: float) -> None:
 
 
 def test_the_pace_is_a_line_of_bars(ocsync: Run, shop: Shop) -> None:
-    stage(ocsync, shop.stock(records=30))
-    shop.switch(latency=0.01)
-    assert ocsync("resume", "--verify").code == 0
+    stage(ocsync, shop.stock(records=6))
+    shop.switch(latency=0.03)
+    assert ocsync("resume", "--concurrency", "1", "--no-pause").code == 0
     [line] = [
         line for line in ocsync("history", "--steps").out.splitlines() if line.startswith("  pace")
     ]
@@ -312,6 +311,6 @@ def test_the_pace_is_a_line_of_bars(ocsync: Run, shop: Shop) -> None:
     next(RUNS.glob("*/pace.jsonl")).unlink()
     assert "/s at most (by its log)\n" in ocsync("history", "--steps").out
     assert sparkline([0, 4, 8]) == "▁▅█"
-    assert math.isclose(len(sparkline([])), 0)
+    assert sparkline([]) == ""
     ascii_stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     assert fit_encoding(sparkline([0, 1, 2, 3, 4, 5, 6, 8]), ascii_stream) == "_.:-=+*#"
