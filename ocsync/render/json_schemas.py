@@ -62,6 +62,7 @@ DOCUMENTS: dict[str, tuple[Any, ...]] = {
     "stage clear": (types.DroppedDocument,),
     "stage drop": (types.DroppedDocument,),
     "stage export": (types.StageExportDocument,),
+    "stage generate": (types.StagedDocument,),
     "stage import": (types.StageImported, types.StageImportDryRun),
     "stage list": (types.StageListDocument,),
     "stage put": (types.StagedDocument,),
