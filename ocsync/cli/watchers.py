@@ -108,7 +108,9 @@ def _tell(ctx: Context, ending: Ending, url: str, metrics: Path | None, error: s
             _post(ctx, ending, url, error)
         if metrics:
             _write_metrics(ctx, metrics, ending.exit_code)
-    except (OcsyncError, OSError) as problem:
+    except OSError as problem:
+        ctx.warn(f"the metrics were not written: {metrics}: {problem.strerror}")
+    except OcsyncError as problem:
         ctx.warn(f"the notification or the metrics failed: {problem}")
 
 

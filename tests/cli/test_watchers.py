@@ -331,4 +331,4 @@ def test_metrics_are_written_for_a_failure(stock: Run, monkeypatch: pytest.Monke
 def test_metrics_that_cannot_be_written_are_a_warning(stock: Run) -> None:
     result = stock("status", "--offline", "--metrics", "nowhere/m.prom")
     assert result.code == 0
-    assert "the notification or the metrics failed" in result.err
+    assert "the metrics were not written: nowhere/m.prom: No such file" in result.err
