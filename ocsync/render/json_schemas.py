@@ -64,6 +64,7 @@ DOCUMENTS: dict[str, tuple[Any, ...]] = {
     "stage export": (types.StageExportDocument,),
     "stage import": (types.StageImported, types.StageImportDryRun),
     "stage list": (types.StageListDocument,),
+    "stage map": (types.StageMapDocument,),
     "stage put": (types.StagedDocument,),
     "stage set": (types.StagedDocument,),
     "stage show": (types.StageShowDocument,),
