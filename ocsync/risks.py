@@ -213,7 +213,9 @@ def _reset_variants(steps: Sequence[Step]) -> Risk | None:
         for step in steps
         if step.change.op is Op.GENERATE and any(step.change.fields.values())
     )
-    text = f"the variants of {count(len(refs), 'product')} are reset; what others set on them is lost"
+    text = (
+        f"the variants of {count(len(refs), 'product')} are reset; what others set on them is lost"
+    )
     return Risk("variants-reset", text, refs, "a rollback does not bring it back") if refs else None
 
 

@@ -36,7 +36,9 @@ Constants = Annotated[
 ]
 Ignored = Annotated[
     list[str] | None,
-    _option("--ignore", metavar="HEADER", help="Column to leave out; * for all that are not a field."),
+    _option(
+        "--ignore", metavar="HEADER", help="Column to leave out; * for all that are not a field."
+    ),
 ]
 HeaderRow = Annotated[
     int, _option("--header-row", metavar="N", min=0, help="Line, or sheet row, of the header.")

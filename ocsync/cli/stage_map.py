@@ -58,7 +58,7 @@ def register(group: typer.Typer) -> None:
         name = "" if kind == "-" else kind_named(kind).name
         path = None if out == "-" else mapping_path(ctx, out)
         if path is not None and path.exists() and not force:
-            raise Refused(f"{path} is there already", hint="name another one, or give --force")
+            raise Refused(f"{path} exists already", hint="name another one, or give --force")
         try:
             data = Path(file).read_bytes() if file != "-" else _read_stdin()
         except OSError as error:

@@ -179,7 +179,7 @@ def _sample(name: str, data: bytes, sheet: str) -> _Sample:
 
 def _checked(name: str, sample: _Sample) -> _Sample:
     if len(sample.rows) < 1 or max(len(row) for _, row in sample.rows) < 2:
-        raise InputError(f"{name} is no table with several columns")
+        raise InputError(f"{name} is not a table with several columns")
     return sample
 
 

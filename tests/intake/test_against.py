@@ -106,7 +106,7 @@ def test_lines_of_the_earlier_file_that_are_wrong_are_told(ocsync: Run, shop: Sh
     (("--new", "put"), 64, "--against FILE"),
     (("--gone", "g.txt"), 64, "--against FILE"),
     (("--against", "last.csv", "--new", "all"), 64, "one of refuse, skip, put"),
-    (("--against", "last.csv", "--gone", "last.csv"), 64, "last.csv is there already"),
+    (("--against", "last.csv", "--gone", "last.csv"), 64, "last.csv exists already"),
     (("--against", "nowhere.csv"), 66, "nowhere.csv"),
 ], ids=lambda value: " ".join(value) if isinstance(value, tuple) else "")  # fmt: skip
 def test_what_cannot_be_compared(

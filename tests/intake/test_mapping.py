@@ -177,7 +177,7 @@ def test_numbers_that_are_written_in_another_way_are_refused(text: str) -> None:
     ("kind =", InputError, "is not TOML"),
     ("colums = {}", InputError, "unknown field `colums`"),
     ('kind = "products"', UsageError, '"products" is not a kind'),
-    ('encoding = "klingon"', UsageError, "is no encoding"),
+    ('encoding = "klingon"', UsageError, "is not a known encoding"),
     ('decimal = "x"', UsageError, 'decimal cannot be "x"'),
     ('decimal = ","\nthousands = ","', UsageError, "are both ,"),
     ('delimiter = "ab"', UsageError, 'delimiter cannot be "ab"'),

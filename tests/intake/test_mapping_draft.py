@@ -88,8 +88,8 @@ def test_sheets_and_files_that_are_no_tables() -> None:
     assert "header_row = 2" in found.text
     assert {c.field for c in found.columns} == {"ProductID", "Name", "Active"}
     for data, name, told in (
-        (b'{"Items": []}', "x.json", "is JSON"), (b"only\none\n", "x.csv", "no table"),
-        (b"a,b\n1,2\n", "x.csv", "tell no kind"), (b"", "x.csv", "no table"),
+        (b'{"Items": []}', "x.json", "is JSON"), (b"only\none\n", "x.csv", "not a table"),
+        (b"a,b\n1,2\n", "x.csv", "tell no kind"), (b"", "x.csv", "not a table"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=told):
             draft(data, name)
