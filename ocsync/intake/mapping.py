@@ -40,8 +40,8 @@ NAME, VALUE = "*name", "*value"
 ALL = "*"
 """The name that ignores every column which is neither named nor a field."""
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
-_YES = ("true", "yes", "y", "on", "1", "x", "ja", "j", "oui", "si", "s")
-_NO = ("false", "no", "n", "off", "0", "nein", "non")
+YES = ("true", "yes", "y", "on", "1", "x", "ja", "j", "oui", "si", "s")
+NO = ("false", "no", "n", "off", "0", "nein", "non")
 _NUMBER_TYPES = (FieldType.INTEGER, FieldType.NUMBER)
 
 
@@ -354,8 +354,8 @@ def _converter(
     is_number = type_ in _NUMBER_TYPES and bool(decimal or thousands)
     reads_numbers = is_number or calculates
     date = rule.date or mapping.date
-    flags = {word.casefold(): "true" for word in (*_YES, *mapping.yes)}
-    flags |= {word.casefold(): "false" for word in (*_NO, *mapping.no)}
+    flags = {word.casefold(): "true" for word in (*YES, *mapping.yes)}
+    flags |= {word.casefold(): "false" for word in (*NO, *mapping.no)}
 
     def convert(cell: str) -> str:
         text = cell.strip()

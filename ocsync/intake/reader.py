@@ -21,7 +21,7 @@ from ocsync.intake.field_values import FieldError, validate
 from ocsync.intake.mapping import FileMapping, kind_of_mapping, map_rows
 from ocsync.intake.record import InputFile, LineObserver, OddCells, Oddity, ParsedLine, Row
 from ocsync.intake.unchanged import changed_part
-from ocsync.models import Entry
+from ocsync.models import Entry, Op
 from ocsync.schema import field_at, kind_of
 
 MAX_PROBLEMS = 1000
@@ -135,6 +135,8 @@ def _lines(
         if mapping is not None:
             origin, rows = map_rows(origin, rows, mapping, row_kind)
         for line in table.read_lines(origin, rows, kind, note):
+            if mapping is not None and line.entry is not None and line.entry.op is Op.SET:
+                line = line._replace(compares=True)
             yield origin, line
 
     rejoined = _Rejoined(stream)

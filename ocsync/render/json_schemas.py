@@ -65,6 +65,7 @@ DOCUMENTS: dict[str, tuple[Any, ...]] = {
     "stage generate": (types.StagedDocument,),
     "stage import": (types.StageImported, types.StageImportDryRun),
     "stage list": (types.StageListDocument,),
+    "stage map": (types.StageMapDocument,),
     "stage put": (types.StagedDocument,),
     "stage set": (types.StagedDocument,),
     "stage show": (types.StageShowDocument,),

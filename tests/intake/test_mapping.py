@@ -57,6 +57,22 @@ def test_a_table_with_a_title_foreign_names_and_a_sum() -> None:
     ]
 
 
+def test_a_row_without_a_value_is_no_edit() -> None:
+    unchanged = [0]
+
+    def count() -> None:
+        unchanged[0] += 1
+
+    mapping = parse_mapping("m", 'columns = {CatalogID = "C", Name = "Titel"}\nempty = ["?"]')
+    found = read(
+        b"C,Titel\nA,a\nB,?\nD,\n", "c.csv", kind="catalog", mapping=mapping, unchanged=count
+    )
+    assert ([one.ref for one in found], unchanged) == (["catalog/A"], [2])
+    mapping = parse_mapping("m", 'columns = {CatalogID = "C", ProductID = "P"}')
+    [one] = read(b"C,P\nA,a\n", "c.csv", mapping=mapping)
+    assert one.ref == "catalog-product/A/a"
+
+
 def test_faults_stand_where_they_are_in_the_file() -> None:
     raw = STOCK.replace("ausverkauft", "viele").replace("stuhl-1;", "stuhl 1;").encode("cp1252")
     problems = refused(raw, "stock.csv", mapping=parse_mapping("m.toml", MAPPING)).problems
