@@ -203,8 +203,9 @@ def _variant_limit(steps: Sequence[Step]) -> Risk | None:
         for ref in generated
     }
     refs = tuple(ref for ref, number in numbers.items() if number > VARIANTS_MAX)
-    text = f"{refs[0]} comes to {numbers[refs[0]]:,} variants; {VARIANTS_MAX:,}" if refs else ""
-    return Risk(VARIANT_LIMIT, f"{text} are the most of a product", refs) if refs else None
+    variants = count(numbers[refs[0]], "variant") if refs else ""
+    text = f"{refs[0]} would get {variants}; a product can have {VARIANTS_MAX:,}" if refs else ""
+    return Risk(VARIANT_LIMIT, text, refs) if refs else None
 
 
 def _reset_variants(steps: Sequence[Step]) -> Risk | None:
@@ -213,10 +214,8 @@ def _reset_variants(steps: Sequence[Step]) -> Risk | None:
         for step in steps
         if step.change.op is Op.GENERATE and any(step.change.fields.values())
     )
-    text = (
-        f"the variants of {count(len(refs), 'product')} are reset; what others set on them is lost"
-    )
-    return Risk("variants-reset", text, refs, "a rollback does not bring it back") if refs else None
+    text = f"all variants of {count(len(refs), 'product')} will be reset; edits of them are lost"
+    return Risk("variants-reset", text, refs, "rollback cannot restore them") if refs else None
 
 
 _IN_XP_INDEX = frozenset(name for name, kind in KINDS.items() if kind.eventually_consistent)
@@ -274,7 +273,7 @@ def xp_type_risk(
 def _type_risk(what: str, differing: Mapping[Ref, str]) -> Risk:
     first, *more = differing.values()
     others = f", and {len(more):,} more" if more else ""
-    advice = f"lists may then leave such products out; resume needs --allow-risky {XP_TYPE}"
+    advice = f"lists may then omit such products; resume needs --allow-risky {XP_TYPE}"
     return Risk(XP_TYPE, f"{what}: {first}{others}", tuple(differing), advice)
 
 

@@ -170,7 +170,7 @@ def map_rows(
         first = next(rows, None)
     if first is None:
         text = f"{origin.place} has no row {mapping.header_row}" if mapping.header_row else ""
-        raise InputError(text or f"{origin.place} is empty; a header row is expected")
+        raise InputError(text or f"{origin.place} is empty; it needs a header row")
     names = [cell.strip() for cell in first.cells]
     targets = _targets(origin, first.number, names, mapping, kind)
     places = tuple(target.sources[0] if target.sources else -1 for target in targets)
@@ -232,7 +232,7 @@ def _targets(
 
     def place(name: str, user: str) -> int:
         if name not in index:
-            reason = f"is needed for {user}, and the file does not have it"
+            reason = f"is needed for {user}, but the file does not have it"
             hint = suggestion(name, [n for n in names if n], "")
             more = f"; {hint}" if hint else f"; it has {', '.join(n for n in names if n)}"
             problems.append(origin.problem(number, -1, name, "", reason + more))

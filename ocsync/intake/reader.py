@@ -112,7 +112,7 @@ def read_values(
     if wrong:
         lines_are = "line is" if wrong == 1 else "lines are"
         first = f"{problems[0].place()} {problems[0].why}"
-        note(f"{problems[0].where}: {wrong:,} {lines_are} wrong, and left out: {first}")
+        note(f"{problems[0].where}: {wrong:,} {lines_are} wrong and skipped: {first}")
 
 
 def _lines(
