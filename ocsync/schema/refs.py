@@ -19,6 +19,11 @@ def _numbered_path(kind: Kind) -> str:
 
 _PATHS = {name: _numbered_path(kind) for name, kind in KINDS.items()}
 """The path of each kind, with the place of an ID in a ref in place of its name."""
+_SLASHES = {
+    name: tuple(range(len(kind.ids) - kind.optional_ids, len(kind.ids) + 1))
+    for name, kind in KINDS.items()
+}
+"""The numbers of slashes that a ref of each kind may have."""
 ID_RULE = "an ID has letters, digits, - and _ only, 1 to 100 of them"
 """The rule for IDs, as messages state it."""
 
@@ -84,8 +89,7 @@ def read_ref(text: str) -> Ref:
 
 def is_ref(text: str) -> bool:
     """Return whether a stored ref is valid here; a newer version may have had more kinds."""
-    kind = KINDS.get(text.partition("/")[0])
-    return kind is not None and 0 <= len(kind.ids) - text.count("/") <= kind.optional_ids
+    return text.count("/") in _SLASHES.get(text[: text.find("/")], ())
 
 
 def references_of(ref: Ref, fields: Mapping[str, Any]) -> Iterator[Ref]:

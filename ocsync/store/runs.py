@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,8 +31,8 @@ from ocsync.schema import is_ref
 from ocsync.store import files, log
 from ocsync.store.damage import damaged
 from ocsync.store.files import ParsedFile
-from ocsync.store.journal import Journal, check_entry
-from ocsync.store.log import Log, Warn
+from ocsync.store.journal import Journal, check_entries
+from ocsync.store.log import Log, RecordDecoder, Warn
 from ocsync.store.number_ranges import NumberRanges, to_ranges
 from ocsync.store.timestamps import parse_timestamp
 
@@ -109,26 +110,23 @@ def _read_info(path: Path) -> RunInfo:
     return info
 
 
-def _ref_decoder(kind: Any) -> Callable[[bytes], Any]:
-    """Return a decoder of records of *kind* with a valid *ref*. It raises ValueError."""
-    decode = msgspec.json.Decoder(kind).decode
-
-    def read(payload: bytes) -> Any:
-        record = decode(payload)
+def _check_refs(records: Iterable[Any]) -> None:
+    """Raise ValueError for one of *records* without a valid ref."""
+    for record in records:
         if not is_ref(record.ref):
             raise ValueError(f"{record.ref} is no ref that this ocsync knows")
-        return record
-
-    return read
 
 
-_decode_entry = _ref_decoder(Entry)
-DECODERS: dict[str, Callable[[bytes], Any]] = {
-    "journal": lambda payload: check_entry(_decode_entry(payload)),
-    "plan": _ref_decoder(Step),
-    "outcomes": _ref_decoder(Intent | Outcome),
-    "before": _ref_decoder(DocumentBefore),
-    "findings": _ref_decoder(Finding),
+def _decoder(kind: Any, check: Callable[[Iterable[Any]], None] = _check_refs) -> RecordDecoder[Any]:
+    return RecordDecoder(msgspec.json.Decoder(kind), check)
+
+
+DECODERS: dict[str, RecordDecoder[Any]] = {
+    "journal": _decoder(Entry, check_entries),
+    "plan": _decoder(Step),
+    "outcomes": _decoder(Intent | Outcome),
+    "before": _decoder(DocumentBefore),
+    "findings": _decoder(Finding),
 }
 """Decoder of a record, by log. It raises ValueError."""
 
@@ -249,10 +247,10 @@ class Run:
             self._logs[name] = Log(self.path / f"{name}.jsonl")
         return self._logs[name]
 
-    def _read(self, name: str, *, whole: bool = False) -> Any:
-        return log.read_records(
-            self.path / f"{name}.jsonl", DECODERS[name], self._warn, whole=whole
-        )
+    def _read(self, name: str, *, whole: bool = False) -> Iterator[Any]:
+        path = self.path / f"{name}.jsonl"
+        groups = log.read_groups(path, DECODERS[name], self._warn, whole=whole)
+        return chain.from_iterable(group.records for group in groups)
 
 
 class Runs:
