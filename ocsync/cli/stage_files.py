@@ -125,7 +125,7 @@ def register(group: typer.Typer) -> None:
                 if dry_run:
                     _show_dry_run(ctx, file, new, journal, report)
                 else:
-                    journal.add_segment(stamp_entries(new), content.digest)
+                    journal.add_segment(new, content.digest, **new_stamp())
             return content
 
         def note(repeat: RepeatedImport) -> None:
@@ -223,15 +223,12 @@ def register(group: typer.Typer) -> None:
         _explain_template(ctx, kind, file, facts, by_ref=by_ref)
 
 
-def stamp_entries(entries: Iterable[Entry]) -> Iterable[Entry]:
-    """Return *entries* with the current time and user."""
-    import msgspec
-
+def new_stamp() -> dict[str, str]:
+    """Return the members of an entry that say when it was staged, and by whom: now, by the user."""
     from ocsync.store.identity import operator
     from ocsync.store.timestamps import utc_now
 
-    at, by = utc_now().isoformat(timespec="seconds"), operator()
-    return (msgspec.structs.replace(entry, at=at, by=by) for entry in entries)
+    return {"at": utc_now().isoformat(timespec="seconds"), "by": operator()}
 
 
 def staged_totals(totals: JournalSummary) -> dict[str, int]:

@@ -25,6 +25,7 @@ class ParsedLine(NamedTuple):
 
     *column_numbers* count from 1, by path (`expect.` before an expected field's). *non_text_cells*
     are the cells of text fields that hold a number or a date in a spreadsheet: path -> its text.
+    *is_valid* says that the entry has been validated.
     """
 
     number: int
@@ -32,6 +33,7 @@ class ParsedLine(NamedTuple):
     problems: list[Problem]
     column_numbers: Mapping[str, int] = {}
     non_text_cells: Mapping[str, str] = {}
+    is_valid: bool = False
 
 
 LineObserver = Callable[[ParsedLine], None]

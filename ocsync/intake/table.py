@@ -18,7 +18,14 @@ from typing import Any, NamedTuple
 from ocsync.characters import is_blank
 from ocsync.errors import InputError, Problem, UsageError
 from ocsync.field_paths import split_path
-from ocsync.intake.field_values import expand_models, read_json, read_text, reader_of
+from ocsync.intake.field_values import (
+    Check,
+    expand_models,
+    plain_checks,
+    read_json,
+    read_text,
+    reader_of,
+)
 from ocsync.intake.record import InputFile, ParsedLine, Row, known_ref
 from ocsync.models import Entry, Fields, Op, Ref
 from ocsync.schema import (
@@ -116,62 +123,95 @@ def read_lines(origin: InputFile, rows: Iterator[Row], kind_name: str) -> Iterat
         subject = f"sheet {origin.sheet}" if origin.sheet else "the file"
         raise InputError(f"{origin.label}: {subject} is empty; a header row is expected")
     header = _parse_header(origin, first, kind)
-    numbers, plain_entry = header.column_numbers, _plain_reader(origin, header, kind)
+    read_plain = _plain_reader(origin, header, kind)
     for row in rows:
-        entry = plain_entry(row)
-        if entry is None:
-            yield _parse_row(origin, row, header, kind)
-        else:
-            yield ParsedLine(row.number, entry, [], numbers)
+        yield read_plain(row) or _parse_row(origin, row, header, kind)
+
+
+class _PlainColumn(NamedTuple):
+    """A column, resolved for plain rows of one kind.
+
+    *check* validates its value; None where the whole entry has to be validated.
+    """
+
+    position: int
+    path: str
+    is_expectation: bool
+    read: Callable[[str], Any]
+    check: Check | None
+
+
+def _plain_columns(header: _Header, kind: Kind, op: Op) -> list[_PlainColumn]:
+    cells = header.cells_of(kind)
+    paths = [cell.path for cell in cells if not cell.is_expectation]
+    checks = dict(zip(paths, plain_checks(kind.name, op, *paths), strict=False))
+    return [
+        _PlainColumn(
+            cell.position, cell.path, cell.is_expectation, cell.read,
+            None if cell.is_expectation else checks.get(cell.path),
+        )
+        for cell in cells
+    ]  # fmt: skip
 
 
 def _plain_reader(
     origin: InputFile, header: _Header, kind: Kind | None
-) -> Callable[[Row], Entry | None]:
+) -> Callable[[Row], ParsedLine | None]:
     """Return a function that reads a plain row as `_parse_row` does, and gives None for any other.
 
     A plain row has a value in ASCII or none in each cell, a ref without blanks, and no fault.
     """
     is_plain = not (header.unnamed or header.op_index >= 0 or header.replace_index >= 0)
     width, ref_index, prefix = len(header.names), header.ref_index, origin.source_prefix
-    ids = header.id_indexes
+    ids, numbers = header.id_indexes, header.column_numbers
     positions = [ids[name] for name in kind.ids] if kind and len(ids) == len(kind.ids) else []
     is_whole = _plain_ref(kind.name).fullmatch if kind and positions else None
-    own_cells = header.cells_of(kind) if kind and positions else ()
+    own_name = kind.name if kind else ""
     set_by_kind = {k.name: Op.ASSIGN if k.assignment else Op.SET for k in KINDS.values()}
+    columns_by_kind: dict[str, list[_PlainColumn]] = {}
 
-    def read(row: Row) -> Entry | None:
+    def read(row: Row) -> ParsedLine | None:
         number, cells, cell_types, cell_faults = row
         if not is_plain or len(cells) != width or cell_types or cell_faults:
             return None
         try:
             if ref_index >= 0:
                 ref = known_ref(cells[ref_index])
-                kind_name, columns = kind_of(ref).name, header.cells_of(kind_of(ref))
-            elif kind and is_whole:
-                kind_name, columns = kind.name, own_cells
+                kind_name = ref[: ref.find("/")]
+            elif is_whole:
+                kind_name = own_name
                 ref = "/".join([kind_name, *[cells[i] for i in positions]])
                 if not is_whole(ref):
                     return None
             else:
                 return None
+            op, columns = set_by_kind[kind_name], columns_by_kind.get(kind_name)
+            if columns is None:
+                columns = _plain_columns(header, KINDS[kind_name], op)
+                columns_by_kind[kind_name] = columns
             fields: Fields = {}
             expect: Fields = {}
-            for position, path, _, is_expectation, as_type, _ in columns:
+            is_valid = True
+            for position, path, is_expectation, as_type, check in columns:
                 text = cells[position]
                 if not text:
                     continue
                 value = None if text == NULL else as_type(text)
-                values = expect if is_expectation else fields
-                if not "!" <= text[0] <= "~" or type(value) is dict or path in values:
+                if not "!" <= text[0] <= "~":
+                    return None
+                if check:
+                    if not check(value):
+                        return None
+                    fields[path] = value
+                    continue
+                is_valid, values = False, expect if is_expectation else fields
+                if type(value) is dict or path in values:
                     return None
                 values[path] = value
         except (ValueError, UsageError):
             return None
-        return Entry(
-            op=set_by_kind[kind_name], ref=ref, fields=fields, expect=expect,
-            source=f"{prefix}{number}",
-        )  # fmt: skip
+        entry = Entry(op=op, ref=ref, fields=fields, expect=expect, source=f"{prefix}{number}")
+        return ParsedLine(number, entry, [], numbers, {}, is_valid and bool(fields))
 
     return read
 

@@ -366,8 +366,10 @@ class Journal:
             self._append(view, numbered)
         return numbered
 
-    def add_segment(self, entries: Iterable[Entry], content: Callable[[], str] = lambda: "") -> int:
-        """Add *entries* as one segment, and return their number.
+    def add_segment(
+        self, entries: Iterable[Entry], content: Callable[[], str] = lambda: "", **stamp: str
+    ) -> int:
+        """Add *entries* as one segment, and return their number; *stamp* are members for them all.
 
         When iterating fails, none of them is added. *content* is called after the last one and
         gives their digest.
@@ -378,7 +380,7 @@ class Journal:
             number = 0
             with self._new_segment(view, Segment(next=first, closed=True)) as write:
                 numbered = (
-                    msgspec.structs.replace(entry, seq=seq)
+                    msgspec.structs.replace(entry, seq=seq, **stamp)
                     for seq, entry in enumerate(entries, first)
                 )
                 while group := list(islice(numbered, _GROUP)):

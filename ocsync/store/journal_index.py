@@ -409,6 +409,8 @@ class IndexBuilder:
         for block in self._base.all_rows() if self._base else ():
             for start in range(0, len(block), _ROW):
                 self._buckets[block[start]] += block[start : start + _ROW]
+        # each live entry has a row: where there are no more rows, all of them are live, and differ
+        are_all_live = sum(map(len, self._buckets)) == _ROW * state.live.count()
         blocks, fences = list[bytes](), list[bytes]()
         rows, count, refs, last = list[bytes](), 0, 0, b""
 
@@ -418,8 +420,9 @@ class IndexBuilder:
             fences.append(data[:_HASH])
 
         for bucket in self._buckets:
-            pieces = {bytes(bucket[i : i + _ROW]) for i in range(0, len(bucket), _ROW)}
-            kept = [row for row in pieces if int.from_bytes(row[_HASH:]) in state.live]
+            kept = [bytes(bucket[i : i + _ROW]) for i in range(0, len(bucket), _ROW)]
+            if not are_all_live:
+                kept = [row for row in set(kept) if int.from_bytes(row[_HASH:]) in state.live]
             kept.sort()
             hashes = [last, *(row[:_HASH] for row in kept)]
             refs += sum(1 for one, other in pairwise(hashes) if one != other)
