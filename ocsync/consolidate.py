@@ -21,7 +21,7 @@ changes leaves the marketplace exactly as sending every entry, one by one, would
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -51,20 +51,36 @@ from ocsync.schema import (
     ref_key,
 )
 
+Spill = Callable[[str, Entry], None]
+"""Function that receives an entry and the key of its ref."""
 
-def consolidate(entries: Iterable[Entry]) -> list[Change]:
+
+def consolidate(
+    entries: Iterable[Entry], limit: int | None = None, spill: Spill = lambda *_: None
+) -> list[Change]:
     """Return the changes, in the order in which their refs first appear; those of one are adjacent.
 
-    A ref keeps the spelling that it has first.
+    A ref keeps the spelling that it has first. With a *limit* entries of more refs than that go to
+    *spill*: only where no edit depends on one of another ref (see `ordering.are_unrelated`).
     """
-    nets: dict[str, _RefAccumulator] = {}
+    nets: dict[str, _RefAccumulator | Entry] = {}
     ordering = Ordering()
     before: dict[int, set[int]] = defaultdict(set)
     for entry in entries:
         key = ref_key(entry.ref)
         net = nets.get(key)
         if net is None:
+            if len(nets) == limit:
+                spill(key, entry)
+                continue
+            if ordering.is_idle and _is_plain(entry):
+                nets[key] = entry  # many refs have no other one
+                continue
             net = nets[key] = _RefAccumulator(entry.ref)
+        elif type(net) is Entry:
+            first, net = net, _RefAccumulator(net.ref)
+            net.fold(first)
+            nets[key] = net
         if not (ordering.is_idle and net.is_independent and entry.op in _UNNOTED_OPS):
             for barrier in ordering.take(entry):
                 before[entry.seq].update(barrier.entries)
@@ -75,7 +91,7 @@ def consolidate(entries: Iterable[Entry]) -> list[Change]:
     changes: list[Change] = []
     while nets:  # from the last one on, so that each is freed as its changes are made
         _, net = nets.popitem()
-        changes += reversed(net.changes())
+        changes += [_plain(net)] if type(net) is Entry else reversed(net.changes())
     changes.reverse()
     return [_following(change, before) for change in changes] if before else changes
 
@@ -118,6 +134,20 @@ _NOTHING: Fields = {}
 """The fields of a change that has none; shared, and never changed."""
 _EMPTY: tuple[Any, ...] = (None, False, 0, {})
 """The values of a field that a put did not name, where the table knows no default."""
+
+
+def _is_plain(entry: Entry) -> bool:
+    """Return whether *entry* by itself is the change that it makes, and matters to no other ref."""
+    is_set = entry.op is Op.SET and not entry.expect
+    independent = is_set and entry.ref[: entry.ref.find("/")] in INDEPENDENT
+    return independent and not any(map(_is_deep, entry.fields))
+
+
+def _plain(entry: Entry) -> Change:
+    """Return the change that a plain *entry* makes."""
+    return Change(
+        op=Op.SET, ref=entry.ref, fields=entry.fields, replace=False, entries=(entry.seq,)
+    )
 
 
 def _is_deep(path: str) -> bool:

@@ -56,9 +56,13 @@ INDEPENDENT = frozenset(
 
 
 def are_unrelated(kinds: Collection[str]) -> bool:
-    """Return whether edits of *kinds*, if there are no others, never depend on another ref's."""
-    referred = {reference.kind for name in kinds for reference in KINDS[name].references}
-    return INDEPENDENT.issuperset(kinds) and referred.isdisjoint(kinds)
+    """Return whether edits of *kinds*, if there are no others, never depend on another ref's.
+
+    Nor does their place in the plan.
+    """
+    rows = [KINDS[name] for name in kinds]
+    named = {other.kind for row in rows for other in (*row.references, *row.after, *row.creates)}
+    return INDEPENDENT.issuperset(kinds) and named.isdisjoint(kinds)
 
 
 class Barrier(NamedTuple):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
-from ocsync.models import Op, Ref, Step
+from ocsync.models import Change, Fields, Op, Ref, Step
 from ocsync.schema import KINDS, kind_of
 
 ZERO_STOCK, OWN_USER = "zero-stock", "own-user"
@@ -17,83 +17,122 @@ _VOLATILE = {
 """The fields of each kind that the platform changes by itself."""
 
 
+MAX_REFS = 100
+"""Most refs that a risk names; it counts them all."""
+
+
 class Risk(NamedTuple):
-    """Reason to think twice before resuming: *code* for programs, and the refs concerned."""
+    """Reason to think twice before resuming: *code* for programs, and the first refs concerned.
+
+    *count* is the number of them all.
+    """
 
     code: str
     text: str
     refs: tuple[Ref, ...] = ()
     advice: str = ""
+    count: int = 0
 
 
-def find_risks(steps: Sequence[Step]) -> list[Risk]:
-    """Return the risks of *steps*, a pause that is not worth it among them."""
+class _Refs:
+    """Refs of the steps with one risk: how many there are, and the first ones."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._first: list[Ref] = []
+
+    def add(self, ref: Ref) -> None:
+        self.count += 1
+        if self.count <= MAX_REFS:
+            self._first.append(ref)
+
+    def risk(self, code: str, text: str, advice: str = "") -> Risk:
+        return Risk(code, text, tuple(self._first), advice, self.count)
+
+
+def find_risks(steps: Iterable[Step]) -> list[Risk]:
+    """Return the risks of *steps*, a pause that is not worth it among them.
+
+    Quantities without an expected value are one: orders go on decrementing stock while sync is
+    paused, so that a blind value would oversell. When more than half of the plan's quantities
+    become zero, the file is often a wrong one.
+    """
+    contradicted, zero, blind, objects, urgent = (_Refs() for _ in range(5))
+    touched = number = 0
+    for number, step in enumerate(steps, 1):  # noqa: B007
+        change = step.change
+        ref, fields = change.ref, change.fields
+        volatile = _VOLATILE[ref[: ref.find("/")]]
+        if change.contradicted:
+            contradicted.add(ref)
+        if volatile:
+            quantities = _quantities(change, volatile)
+            touched += len(quantities)
+            for value in quantities:
+                if value is None or (value is not ... and value <= 0):
+                    zero.add(ref)
+                    break
+            if _is_blind(change, volatile):
+                blind.add(ref)
+        if dict in map(type, fields.values()) and _sets_objects(change):
+            objects.add(ref)
+        if not _TIMED_FIELDS.isdisjoint(fields) and _is_urgent(fields):
+            urgent.add(ref)
     found = [
-        _contradicted(steps),
-        _zero_stock(steps),
-        _blind_quantities(steps),
-        _xp_objects(steps),
-        _time_critical(steps),
+        contradicted.risk(
+            "broken-expectation",
+            f"refs with an expectation that staged entries contradict: {contradicted.count:,}",
+            "ocsync plan --explain REF",
+        ),
+        zero.risk(
+            ZERO_STOCK,
+            f"quantities set to zero: {zero.count:,} of the {touched:,} that are touched",
+            f"resume needs --allow-risky {ZERO_STOCK}",
+        ),
+        blind.risk(
+            "blind-quantity",
+            f"quantities without an expectation: {blind.count:,}; what was sold is overwritten",
+            "stage with --expect-current, or stage adjust",
+        ),
+        objects.risk(
+            "xp-members",
+            f"xp values that are objects: {objects.count:,}; members left out may stay there",
+        ),
+        urgent.risk(
+            "time-critical",
+            f"time-critical changes (switched off, or dated): {urgent.count:,}; they arrive late",
+            "resume soon, or send them with --no-pause",
+        ),
     ]
-    if len(steps) == 1:
-        found.append(
-            Risk(
-                "single-change",
-                "a single change: pausing is not worth it",
-                (steps[0].ref,),
-                "ocsync resume --no-pause sends it at once",
-            )
-        )
-    return [risk for risk in found if risk]
+    if touched < 2 or zero.count * 2 <= touched:
+        found = [risk for risk in found if risk.code != ZERO_STOCK]
+    if number == 1:
+        text = "a single change: pausing is not worth it"
+        advice = "ocsync resume --no-pause sends it at once"
+        found.append(Risk("single-change", text, (ref,), advice, 1))
+    return [risk for risk in found if risk.count]
 
 
-def _contradicted(steps: Sequence[Step]) -> Risk | None:
-    refs = tuple(step.ref for step in steps if step.change.contradicted)
-    text = f"refs with an expectation that staged entries contradict: {len(refs):,}"
-    return Risk("broken-expectation", text, refs, "ocsync plan --explain REF") if refs else None
+def _sets_objects(change: Change) -> bool:
+    """Return whether *change* sets values of xp that are objects."""
+    return change.op is Op.SET and any(
+        path.startswith("xp.") and isinstance(value, dict) for path, value in change.fields.items()
+    )
 
 
-def _blind_quantities(steps: Sequence[Step]) -> Risk | None:
-    """Return the risk of quantities without an expected value.
-
-    Orders go on decrementing stock while sync is paused; a blind value would oversell.
-    """
-    refs = []
-    for step in steps:
-        change, volatile = step.change, _VOLATILE[kind_of(step.ref).name]
-        if volatile.isdisjoint(change.fields) or not (change.op is Op.SET or change.replace):
-            continue
-        if any(p in volatile and p not in change.expect for p in change.fields):
-            refs.append(step.ref)
-    text = f"quantities without an expectation: {len(refs):,}; what was sold is overwritten"
-    advice = "stage with --expect-current, or stage adjust"
-    return Risk("blind-quantity", text, tuple(refs), advice) if refs else None
+def _is_blind(change: Change, volatile: frozenset[str]) -> bool:
+    """Return whether *change* writes a quantity over one that it does not expect."""
+    replaces = change.op is Op.SET or change.replace
+    return replaces and any(p in volatile and p not in change.expect for p in change.fields)
 
 
-def _zero_stock(steps: Sequence[Step]) -> Risk | None:
-    """Return the risk that more than half of the plan's quantities become zero.
-
-    That is often a wrong file.
-    """
-    touched, zero = 0, []
-    for step in steps:
-        change, moving = step.change, _VOLATILE[kind_of(step.ref).name]
-        if not moving:
-            continue
-        given = {
-            path: change.fields.get(path, ...)
-            for path in moving
-            if path in change.fields or path in change.adjust
-        }
-        if change.op is Op.PUT and change.replace:  # what such a put leaves out is emptied
-            given |= {path: None for path in moving - given.keys() if "." not in path}
-        touched += len(given)
-        if any(value is None or (value is not ... and value <= 0) for value in given.values()):
-            zero.append(step.ref)
-    if touched < 2 or len(zero) * 2 <= touched:
-        return None
-    text = f"quantities set to zero: {len(zero):,} of the {touched:,} that are touched"
-    return Risk(ZERO_STOCK, text, tuple(zero), f"resume needs --allow-risky {ZERO_STOCK}")
+def _quantities(change: Change, volatile: frozenset[str]) -> list[Any]:
+    """Return the quantities that *change* writes; an ellipsis for one that it adjusts."""
+    fields, adjust = change.fields, change.adjust
+    given = [fields.get(p, ...) for p in volatile if p in fields or p in adjust]
+    if change.op is Op.PUT and change.replace:  # what such a put leaves out is emptied
+        given += [None for p in volatile - {*fields, *adjust} if "." not in p]
+    return given
 
 
 def own_user_risk(steps: Iterable[Step], kind: str, name: str) -> Risk | None:
@@ -108,18 +147,7 @@ def own_user_risk(steps: Iterable[Step], kind: str, name: str) -> Risk | None:
     )
     text = "this deactivates the user that you are signed in as"
     advice = f"resume needs --allow-risky {OWN_USER}"
-    return Risk(OWN_USER, text, refs[:1], advice) if refs else None
-
-
-def _xp_objects(steps: Sequence[Step]) -> Risk | None:
-    refs = tuple(
-        step.ref
-        for step in steps
-        if step.change.op is Op.SET
-        and any(p.startswith("xp.") and isinstance(v, dict) for p, v in step.change.fields.items())
-    )
-    text = f"xp values that are objects: {len(refs):,}; members left out may stay there"
-    return Risk("xp-members", text, refs) if refs else None
+    return Risk(OWN_USER, text, refs[:1], advice, 1) if refs else None
 
 
 _URGENT_VALUES = {"Active": (False,), "IsOnSale": (True,)}
@@ -127,16 +155,7 @@ _DATE_FIELDS = ("SaleStart", "SaleEnd")
 _TIMED_FIELDS = {*_URGENT_VALUES, *_DATE_FIELDS}
 
 
-def _time_critical(steps: Sequence[Step]) -> Risk | None:
-    refs = tuple(
-        step.ref
-        for step in steps
-        if not _TIMED_FIELDS.isdisjoint(step.change.fields)
-        if any(
-            step.change.fields.get(name, ...) in values for name, values in _URGENT_VALUES.items()
-        )
-        or any(name in step.change.fields for name in _DATE_FIELDS)
+def _is_urgent(fields: Fields) -> bool:
+    return any(fields.get(name, ...) in values for name, values in _URGENT_VALUES.items()) or any(
+        name in fields for name in _DATE_FIELDS
     )
-    text = f"time-critical changes (switched off, or dated): {len(refs):,}; they arrive late"
-    advice = "resume soon, or send them with --no-pause"
-    return Risk("time-critical", text, refs, advice) if refs else None

@@ -51,7 +51,7 @@ def register(app: typer.Typer) -> None:
 
         Works offline; --diff asks the server.
         """
-        from ocsync.engine.resume.drafting import draft_plan, fingerprint
+        from ocsync.engine.resume.drafting import draft_plan, draft_staged, fingerprint
         from ocsync.ordering import are_unrelated
         from ocsync.render import plan as shown
         from ocsync.risks import find_risks
@@ -65,9 +65,9 @@ def register(app: typer.Typer) -> None:
             staged = folder.journal.of_refs([explain])
             # what is shown has no numbers of steps, which all that is staged decides
             alone = not (names or ctx.console.json) and are_unrelated(folder.journal.kinds())
-            drafted = draft_plan(staged if alone else folder.journal.stream(), names)
+            drafted = draft_plan(staged) if alone else draft_staged(folder, names)
             return _explain(ctx, drafted, explain, staged)
-        drafted = draft_plan(folder.journal.stream(), names)
+        drafted = draft_staged(folder, names)
         pauses, is_open = folder.read_pauses(), folder.window_locks.is_open
         view = shown.PlanView(
             plan_title(folder), drafted, pauses, _last_rate(folder), utc_now(),
@@ -189,7 +189,7 @@ def _save(path: Path, digest: str, drafted: PlanDraft, targets: list[str]) -> No
     from ocsync.store.files import real_path, write_atomically
 
     facts: dict[str, Any] = {"format": 1, "fingerprint": digest, "targets": targets}
-    facts["steps"] = msgspec.to_builtins(drafted.plan.steps)
+    facts["steps"] = msgspec.to_builtins(list(drafted.plan.steps))
     try:
         text = msgspec.json.format(msgspec.json.encode(facts)) + b"\n"
         write_atomically(real_path(path), text)

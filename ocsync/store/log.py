@@ -199,7 +199,7 @@ def read_groups(
         while block := file.read(_BLOCK):
             block += file.readline()
             lines = block.split(b"\n")
-            if lines.pop() or not _are_whole(lines):
+            if lines.pop() or not are_whole(lines):
                 break
             try:
                 records = decode.decode_lines(block)
@@ -216,7 +216,7 @@ def read_groups(
         end = line_end
 
 
-def _are_whole(lines: Sequence[bytes]) -> bool:
+def are_whole(lines: Sequence[bytes]) -> bool:
     """Return whether all *lines* (without their newlines) have the checksum that they name."""
     heads = [b'{"crc":"%08x",' % crc32(line[_HEAD:]) for line in lines]
     return heads == [line[:_HEAD] for line in lines]

@@ -34,6 +34,7 @@ from ocsync.store.files import ParsedFile
 from ocsync.store.journal import Journal, check_entries
 from ocsync.store.log import Log, RecordDecoder, Warn
 from ocsync.store.number_ranges import NumberRanges, to_ranges
+from ocsync.store.step_log import step_lines
 from ocsync.store.timestamps import parse_timestamp
 
 RunKind = Literal["resume", "delete", "resync"]
@@ -174,8 +175,7 @@ class Run:
     def write_plan(self, steps: Iterable[Step]) -> None:
         """Write its plan, whole."""
         with files.atomic_writer(self.path / "plan.jsonl") as file:
-            for step in steps:
-                file.write(log.encode_line(_encode(step)))
+            file.writelines(step_lines(steps))
 
     def steps(self) -> Iterator[Step]:
         """Yield its plan, in order. Raises Damaged."""

@@ -41,7 +41,7 @@ from ocsync.engine.resume.close import (
     close_without_run,
     finish_run,
 )
-from ocsync.engine.resume.drafting import PlanDraft, draft_plan, is_stale
+from ocsync.engine.resume.drafting import PlanDraft, draft_staged, is_stale
 from ocsync.engine.resume.options import OnConflict, ResumeOptions
 from ocsync.engine.resume.pause_survey import survey_pauses
 from ocsync.engine.resume.preflight import Preflight, StepConflict, run_preflight
@@ -202,7 +202,7 @@ async def _continue_run(
 
 def _draft(session: Session, options: ResumeOptions) -> PlanDraft:
     names = [target.name for target in options.targets]
-    return draft_plan(session.folder.journal.stream(), names)
+    return draft_staged(session.folder, names)
 
 
 def _steps_of(run: Run) -> list[Step]:
