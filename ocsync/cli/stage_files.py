@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ocsync.engine.staging import ImportContent, RepeatedImport
     from ocsync.intake.column_report import ColumnReport
     from ocsync.models import Entry
-    from ocsync.store import Journal, JournalSummary
+    from ocsync.store import JournalSummary
 
 _EXITS = (*LOCAL_EXITS, ExitCode.BAD_INPUT, ExitCode.NO_FILE)
 OutputFile = Annotated[str, typer.Argument(metavar="[FILE]", help="Where to; - for stdout.")]
@@ -123,7 +123,7 @@ def register(group: typer.Typer) -> None:
                 good = check_entries(folder, read, recreated=recreated)
                 new = content.collect(good)
                 if dry_run:
-                    _show_dry_run(ctx, file, new, journal, report)
+                    _show_dry_run(ctx, file, new, content, report)
                 else:
                     journal.add_segment(new, content.digest, **new_stamp())
             return content
@@ -264,19 +264,22 @@ def _show_imported(
 
 
 def _show_dry_run(
-    ctx: Context, file: str, read: Iterable[Entry], journal: Journal, report: ColumnReport
+    ctx: Context, file: str, read: Iterable[Entry], content: ImportContent, report: ColumnReport
 ) -> None:
     """Read all lines, print the columns and the outcome, and raise InputError for problems."""
-    from ocsync.engine.resume.drafting import draft_plan
+    from ocsync.engine.resume.drafting import draft_large
+    from ocsync.engine.staging import EntrySpool
     from ocsync.render import stage as shown
 
     wrong: InputError | None = None
-    is_staged = bool(journal.totals().entries)
+    folder = ctx.folder()
+    journal = folder.journal
     try:
-        new = list(read) if is_staged else read
-        both = alone = draft_plan(shown.number_entries(new))
-        if is_staged:
-            both = draft_plan(shown.number_entries(chain(journal.stream(), new)))
+        new = EntrySpool(folder.path, read)
+        both = alone = draft_large(shown.number_entries(new), content.kinds, folder.path)
+        if journal.totals().entries:
+            every = shown.number_entries(chain(journal.stream(), new))
+            both = draft_large(every, {*content.kinds, *journal.kinds()}, folder.path)
     except InputError as error:
         wrong = error
     facts = shown.column_document(_source_name(file), report)

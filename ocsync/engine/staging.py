@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -14,9 +15,14 @@ from ocsync.models import Entry, Op
 from ocsync.schema import RECORD_KINDS, lineage, parents_of, ref_key
 from ocsync.store import ProfileDir
 from ocsync.store.number_ranges import NumberRanges
+from ocsync.store.spill import SpillFile
 from ocsync.tombstones import refuse_deleted
 
 _encode = msgspec.json.Encoder(order="sorted").encode
+_encode_lines = msgspec.json.Encoder().encode_lines
+_decode_lines = msgspec.json.Decoder(Entry).decode_lines
+_GROUP = 1_000
+"""Entries that are written together."""
 
 
 def check_entries(
@@ -144,6 +150,25 @@ class ImportContent:
         for entry in journal.stream():
             edits.update(_edit(entry))
         return edits.hexdigest() == self.digest()
+
+
+class EntrySpool:
+    """Entries of an import in a temporary file in *folder*, to be read more than once."""
+
+    def __init__(self, folder: Path, entries: Iterable[Entry]) -> None:
+        self._file = SpillFile(folder)
+        self._sizes: list[int] = []
+        left = iter(entries)
+        while group := list(islice(left, _GROUP)):
+            lines = _encode_lines(group)
+            self._file.append(lines)
+            self._sizes.append(len(lines))
+
+    def __iter__(self) -> Iterator[Entry]:
+        offset = 0
+        for size in self._sizes:
+            yield from _decode_lines(self._file.read(offset, size))
+            offset += size
 
 
 def _count(entries: Iterable[Entry]) -> tuple[int, str]:
