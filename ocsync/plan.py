@@ -201,6 +201,8 @@ def linked_refs(ref: Ref) -> list[Ref]:
 
     A category product brings its catalog product (guide/ordercloud.md 5.2).
     """
+    if not kind_of(ref).creates:
+        return []
     return _refs_made(ref, (made for made in kind_of(ref).creates if not made.unless_field))
 
 

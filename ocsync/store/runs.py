@@ -17,6 +17,7 @@ the folder's rename. `recover` finishes or undoes a seal that a crash interrupte
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain
@@ -34,7 +35,8 @@ from ocsync.store.files import ParsedFile
 from ocsync.store.journal import Journal, check_entries
 from ocsync.store.log import Log, RecordDecoder, Warn
 from ocsync.store.number_ranges import NumberRanges, to_ranges
-from ocsync.store.step_log import step_lines
+from ocsync.store.spill import OpenFile
+from ocsync.store.step_log import StepLog, step_lines
 from ocsync.store.timestamps import parse_timestamp
 
 RunKind = Literal["resume", "delete", "resync"]
@@ -93,6 +95,8 @@ class DocumentBefore(msgspec.Struct, frozen=True):
     document: dict[str, Any] | None
 
 
+LONG_PLAN = 50_000
+"""Steps of a plan that is not kept in memory."""
 _encode = msgspec.json.Encoder().encode
 _decode_info = msgspec.json.Decoder(RunInfo).decode
 
@@ -180,6 +184,22 @@ class Run:
     def steps(self) -> Iterator[Step]:
         """Yield its plan, in order. Raises Damaged."""
         yield from self._read("plan", whole=True)
+
+    def read_plan(self) -> Sequence[Step]:
+        """Return its plan; a long one stays in its file, and is checked now. Raises Damaged."""
+        path = self.path / "plan.jsonl"
+        steps, ends, end = list[Step](), array("Q"), 0
+        for group in log.read_groups(path, DECODERS["plan"], self._warn, whole=True):
+            for size in group.sizes:
+                end += size
+                ends.append(end)
+            if len(ends) > LONG_PLAN:
+                steps.clear()
+            else:
+                steps += group.records
+        if len(ends) <= LONG_PLAN:
+            return steps
+        return StepLog(OpenFile(files.open_for_reading(path)).read, ends, checked=True)
 
     def record(self, records: Sequence[Intent | Outcome]) -> None:
         """Append a group of intents and outcomes; durable when it returns. Raises OSError."""

@@ -10,34 +10,39 @@ from typing import IO
 _BLOCK = 65_536
 
 
-class SpillFile:
-    """A private file in *folder*, or where the system has temporary files if that is read-only.
+class OpenFile:
+    """An open *file* that is read at any place, and closed when nobody refers to this any more."""
 
-    It is written first and then read, and is gone when nobody refers to it or its process ends.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._file: IO[bytes]
-        try:
-            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - as long as this is
-        except OSError:
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115
-        self.size = 0
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
 
     def __del__(self) -> None:
         self._file.close()
-
-    def append(self, data: bytes | bytearray) -> int:
-        """Append *data*; return the offset where it begins."""
-        offset = self.size
-        self._file.write(data)
-        self.size += len(data)
-        return offset
 
     def read(self, offset: int, size: int) -> bytes:
         """Return the *size* bytes from *offset* on."""
         self._file.seek(offset)
         return self._file.read(size)
+
+
+class SpillFile(OpenFile):
+    """A private file in *folder*, or where the system has temporary files if that is read-only."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - open as long as this is
+        except OSError:
+            file = tempfile.TemporaryFile()  # noqa: SIM115
+        super().__init__(file)
+        self.size = 0
+
+    def append(self, data: bytes | bytearray) -> int:
+        """Append *data*; return the offset where it begins."""
+        offset = self.size
+        self._file.seek(offset)
+        self._file.write(data)
+        self.size += len(data)
+        return offset
 
 
 class Partitions:

@@ -78,6 +78,7 @@ from ocsync.risks import OWN_USER, ZERO_STOCK, find_risks, own_user_risk
 from ocsync.schema import TARGETS, Target, ref_key
 from ocsync.store import Run
 from ocsync.store.number_ranges import NumberRanges, to_ranges
+from ocsync.store.step_log import steps_without
 
 _SHOWN_RANGES = 3
 """Ranges of entry numbers that a message names at most."""
@@ -205,13 +206,13 @@ def _draft(session: Session, options: ResumeOptions) -> PlanDraft:
     return draft_staged(session.folder, names)
 
 
-def _steps_of(run: Run) -> list[Step]:
+def _steps_of(run: Run) -> Sequence[Step]:
     """Return the steps of a sealed *run*, planned now if a crash came right after the seal."""
     if not run.has_plan:
         plan = build(consolidate(run.entries()))
         run.update(steps=len(plan.steps))
         run.write_plan(plan.steps)
-    return list(run.steps())
+    return run.read_plan()
 
 
 def _only_transient_problems(report: ResumeReport) -> bool:
@@ -359,10 +360,10 @@ async def _carry_out(
     """Read, pause and replay the *steps* of *run* that have not ended, and close it."""
     cost = SessionCost.start(session)
     progress = load_progress(run)
-    waves = max((step.wave for step in steps), default=0)
+    waves = steps[-1].wave if steps else 0
     session.emit(Planned(run.id, len(steps), waves, resumed=resumed))
     begun = progress.ended.keys() | progress.dangling.keys()
-    waiting = [step for step in steps if step.number not in begun]
+    waiting = steps_without(steps, begun) if begun else steps
     preflight = await run_preflight(
         session, waiting, run, steps, progress.lagging, needed_only=True, undo=options.undo
     )
@@ -432,8 +433,7 @@ def _will_write(
     waiting: Sequence[Step], preflight: Preflight, dangling: Mapping[int, Intent]
 ) -> bool:
     """Return whether a request may be sent at all; otherwise no pause is needed."""
-    same = sum(1 for prepared in preflight.prepared.values() if prepared.same)
-    return bool(dangling) or same < len(waiting)
+    return bool(dangling) or preflight.prepared.same < len(waiting)
 
 
 async def _pause_targets(

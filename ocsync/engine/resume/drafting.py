@@ -97,12 +97,12 @@ def draft_large(
     folder: Path,
     targets: Collection[str] = (),
     *,
-    limit: int = SPILL_REFS,
+    limit: int | None = None,
 ) -> PlanDraft:
     """Return what `draft_plan` does, for *entries* of these *kinds* only.
 
-    Where no edit depends on one of another ref, memory holds those of *limit* refs at a time, and
-    *folder* the others.
+    Where no edit depends on one of another ref, memory holds those of *limit* refs at a time
+    (SPILL_REFS if it is not given), and *folder* the others.
     """
     if not are_unrelated(kinds):
         return draft_plan(entries, targets)
@@ -118,7 +118,7 @@ def draft_large(
                 remaining += 1
 
     taken = tally.passing(entries if chosen.issuperset(kinds) else choose())
-    changes = consolidate(taken, limit, spilled.add)
+    changes = consolidate(taken, SPILL_REFS if limit is None else limit, spilled.add)
     if not spilled:
         return tally.draft(_build(changes), remaining)
     parts = chain(map([changes].pop, [0]), spilled.changes())

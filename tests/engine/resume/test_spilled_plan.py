@@ -90,7 +90,9 @@ def test_steps_are_read_one_by_one(tmp_path_factory: pytest.TempPathFactory) -> 
     steps = list(found)
     assert [step.number for step in steps] == list(range(1, 701))
     assert [found[0], found[-1], found[513]] == [steps[0], steps[-1], steps[513]]
-    assert found[255:257] == steps[255:257]
+    assert list(found[255:257]) == steps[255:257]
+    assert list(found[500:][100:]) == steps[600:]
+    assert list(found.without({3, *range(10, 700)})[1:]) == [*steps[1:2], *steps[3:9], steps[699]]
     with pytest.raises(IndexError):
         found[700]
     payloads = [decode_line(line[:-1]) for line in step_lines(found)]
