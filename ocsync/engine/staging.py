@@ -102,14 +102,15 @@ class ImportContent:
 
     def collect(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         """Yield *entries* unchanged."""
-        update, add_ref, add_kind = self._hash.update, self._refs.add, self.kinds.add
+        update, add_ref, kinds = self._hash.update, self._refs.add, self.kinds
         for self.entries, entry in enumerate(entries, 1):
             ref = entry.ref
             if entry.op is Op.ADJUST:
                 self._adjusts += 1
-            update(_edit(entry))
+            update(_encode((entry.op, ref, entry.fields, entry.expect, entry.replace)))
             add_ref(hash(ref_key(ref)))
-            add_kind(ref[: ref.index("/")])
+            if (kind_name := ref[: ref.index("/")]) not in kinds:
+                kinds.add(kind_name)
             yield entry
         if repeat := self._repeat():
             self._on_repeat(repeat)

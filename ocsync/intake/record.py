@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
+import msgspec
+
 from ocsync.errors import Problem
 from ocsync.models import Entry, Ref
 from ocsync.schema import read_ref
@@ -20,7 +22,7 @@ def known_ref(text: str) -> Ref:
     return read_ref(text)
 
 
-class ParsedLine(NamedTuple):
+class ParsedLine(msgspec.Struct, frozen=True):
     """One line or row of a file: its entry, or the problems found in it.
 
     *column_numbers* count from 1, by path (`expect.` before an expected field's). *non_text_cells*
@@ -62,7 +64,7 @@ class InputFile(NamedTuple):
         return f"{self.label}!{self.sheet}:" if self.sheet else f"{self.label}:"
 
 
-class Row(NamedTuple):
+class Row(msgspec.Struct, frozen=True):
     """A row of a table as text, with the line that it begins on.
 
     For a spreadsheet, by cell index: the type of the cells that are not text, and the reason why a

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from ocsync.characters import is_blank
@@ -70,6 +71,7 @@ class _Cell(NamedTuple):
     """A column, resolved for the rows of one kind: *read* reads a cell that is not null.
 
     *takes_text* says that the field holds text, so that a number in a spreadsheet is odd.
+    *read_plain* reads a cell as *read* does, or raises ValueError for another reason.
     """
 
     position: int
@@ -77,6 +79,7 @@ class _Cell(NamedTuple):
     key: str
     is_expectation: bool
     read: Callable[[str], Any]
+    read_plain: Callable[[str], Any]
     takes_text: bool
 
 
@@ -147,7 +150,7 @@ def _plain_columns(header: _Header, kind: Kind, op: Op) -> list[_PlainColumn]:
     checks = dict(zip(paths, plain_checks(kind.name, op, *paths), strict=False))
     return [
         _PlainColumn(
-            cell.position, cell.path, cell.is_expectation, cell.read,
+            cell.position, cell.path, cell.is_expectation, cell.read_plain,
             None if cell.is_expectation else checks.get(cell.path),
         )
         for cell in cells
@@ -167,12 +170,13 @@ def _plain_reader(
     positions = [ids[name] for name in kind.ids] if kind and len(ids) == len(kind.ids) else []
     is_whole = _plain_ref(kind.name).fullmatch if kind and positions else None
     own_name = kind.name if kind else ""
+    own_ids, own_ref = itemgetter(*(positions or [0])), "/".join([own_name, *["%s"] * len(ids)])
     set_by_kind = {k.name: Op.ASSIGN if k.assignment else Op.SET for k in KINDS.values()}
     columns_by_kind: dict[str, list[_PlainColumn]] = {}
 
     def read(row: Row) -> ParsedLine | None:
-        number, cells, cell_types, cell_faults = row
-        if not is_plain or len(cells) != width or cell_types or cell_faults:
+        cells = row.cells
+        if not is_plain or len(cells) != width or row.cell_types or row.cell_faults:
             return None
         try:
             if ref_index >= 0:
@@ -180,7 +184,7 @@ def _plain_reader(
                 kind_name = ref[: ref.find("/")]
             elif is_whole:
                 kind_name = own_name
-                ref = "/".join([kind_name, *[cells[i] for i in positions]])
+                ref = own_ref % own_ids(cells)
                 if not is_whole(ref):
                     return None
             else:
@@ -210,8 +214,8 @@ def _plain_reader(
                 values[path] = value
         except (ValueError, UsageError):
             return None
-        entry = Entry(op=op, ref=ref, fields=fields, expect=expect, source=f"{prefix}{number}")
-        return ParsedLine(number, entry, [], numbers, {}, is_valid and bool(fields))
+        entry = Entry(op=op, ref=ref, fields=fields, expect=expect, source=f"{prefix}{row.number}")
+        return ParsedLine(row.number, entry, [], numbers, {}, is_valid and bool(fields))
 
     return read
 
@@ -416,7 +420,7 @@ def _parse_fields(
     fields: Fields = {}
     expect: Fields = {}
     cells, faults, cell_types = row.cells, row.cell_faults, row.cell_types
-    for position, path, key, is_expectation, read, takes_text in header.cells_of(kind):
+    for position, path, key, is_expectation, read, _, takes_text in header.cells_of(kind):
         text = cells[position]
         if is_blank(text) or position in faults:
             continue
@@ -450,7 +454,9 @@ def _resolve(kind: Kind, column: _Column) -> _Cell:
             raise ValueError(f"{ERROR_FAULT} (quote it in a column {column.key}: if it is)")
         return as_type(text)
 
+    reader = read_json if column.is_json else read
+    takes_errors = column.is_json or as_type is str  # they are text, but neither number nor flag
     return _Cell(
-        column.position, column.path, column.key, column.is_expectation,
-        read_json if column.is_json else read, takes_text,
+        column.position, column.path, column.key, column.is_expectation, reader,
+        reader if takes_errors else as_type, takes_text,
     )  # fmt: skip

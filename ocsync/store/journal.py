@@ -567,7 +567,7 @@ class Journal:
         with files.atomic_writer(path) as file:
 
             def write(records: Sequence[Record]) -> None:
-                lines = [log.encode_line(_encode(record)) for record in records]
+                lines = log.encode_lines(map(_encode, records))
                 file.writelines(lines)
                 view.take_written(records, list(map(len, lines)))
 

@@ -37,6 +37,12 @@ def encode_line(payload: bytes) -> bytes:
     return b'{"crc":"%08x",%b\n' % (crc32(rest), rest)
 
 
+def encode_lines(payloads: Iterable[bytes]) -> list[bytes]:
+    """Return the log line of each of *payloads*, as `encode_line` does."""
+    rests = [payload[1:] for payload in payloads]
+    return [b'{"crc":"%08x",%b\n' % (crc32(rest), rest) for rest in rests]
+
+
 def line_length(payload: bytes) -> int:
     """Return the length of the log line of *payload*, with its end."""
     return _HEAD + len(payload)

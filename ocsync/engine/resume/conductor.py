@@ -19,7 +19,7 @@ If it is interrupted, the same command continues from there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ocsync.client import Identity
 from ocsync.consolidate import consolidate
@@ -96,7 +96,7 @@ async def resume(session: Session, options: ResumeOptions) -> ResumeReport:
     runs = session.folder.runs
     if not (runs.find_unfinished("delete") or runs.find_unfinished()):
         drafted = _draft(session, options)
-        identity, reading = await _sign_in(session, drafted.plan.steps, options)
+        identity, reading = await _sign_in(session, drafted, options)
         return await _start_run(session, options, identity, drafted, reading)
     identity = await sign_in(session)
     await close_crashed_run(session)
@@ -113,16 +113,16 @@ async def resume(session: Session, options: ResumeOptions) -> ResumeReport:
 
 
 async def _sign_in(
-    session: Session, steps: Sequence[Step], options: ResumeOptions
+    session: Session, drafted: PlanDraft, options: ResumeOptions
 ) -> tuple[Identity, ConfigReading | None]:
-    """Sign in, and read beside it the sync configs that a plan of *steps* needs.
+    """Sign in, and read beside it the sync configs that the *drafted* plan needs.
 
     They are None where the plan needs none. Raises what `sign_in` raises before any of their
     errors.
     """
-    if not steps or not (options.pause or session.folder.read_pauses()):
+    if not drafted.plan.steps or not (options.pause or session.folder.read_pauses()):
         return await sign_in(session), None
-    configs = read_configs(session, _targets_of(session, steps, options))
+    configs = read_configs(session, _targets_of(session, _fed_by(drafted), options))
     reading = asyncio.create_task(configs)
     try:
         return await sign_in(session), await reading
@@ -148,12 +148,12 @@ async def _start_run(
     if not steps:
         return await close_without_run(session, options)
     _check_sent_before(session, drafted, options)
-    _check_limits(steps, options, identity)
+    _check_limits(drafted, options, identity)
     confirm_production(session)
-    targets = _targets_of(session, steps, options)
-    reading = await _check_pauses(session, targets, options, reading)
+    fed = _fed_by(drafted)
+    reading = await _check_pauses(session, _targets_of(session, fed, options), options, reading)
     with _seal(session, drafted, options) as run:
-        end = await _carry_out(session, run, steps, options, reading, resumed=False)
+        end = await _carry_out(session, run, steps, fed, options, reading, resumed=False)
         return await finish_run(session, run, end, options, unpause=True)
 
 
@@ -178,9 +178,10 @@ async def _continue_run(
         run_options = options._replace(
             on_conflict=OnConflict(run.read_info().on_conflict or "fail")
         )
-        targets = _targets_of(session, steps, run_options)
+        fed = fed_targets(step.ref for step in steps).direct
+        targets = _targets_of(session, fed, run_options)
         reading = await _check_pauses(session, targets, run_options)
-        end = await _carry_out(session, run, steps, run_options, reading, resumed=True)
+        end = await _carry_out(session, run, steps, fed, run_options, reading, resumed=True)
         drafted = _draft(session, options)
         has_more = bool(drafted.plan.steps)
         report = await finish_run(
@@ -285,25 +286,30 @@ def _ask_to_resend(session: Session, text: str, question: str, hint: str) -> Non
         raise Conflict(f"{text}; nothing was sent", hint=hint)
 
 
-def _check_limits(steps: Sequence[Step], options: ResumeOptions, identity: Identity) -> None:
+def _check_limits(drafted: PlanDraft, options: ResumeOptions, identity: Identity) -> None:
     """Raise Refused for a plan that is larger or riskier than the operator allows."""
-    limit = options.max_changes
+    limit, steps = options.max_changes, drafted.plan.steps
     if limit is not None and len(steps) > limit:
         text = f"the plan has {len(steps):,} requests; --max-changes is {limit:,}"
         raise Refused(text, hint="ocsync plan; --max-changes with a larger number if you mean it")
-    plan_risks = [
-        own_user_risk(steps, f"{identity.user_type}-user", identity.user_id),
-        *find_risks(steps),
-    ]
+    user_kind = f"{identity.user_type}-user"
+    has_users = any(total.kind == user_kind for total in drafted.totals)
+    own_user = own_user_risk(steps, user_kind, identity.user_id) if has_users else None
+    plan_risks = [own_user, *find_risks(steps)]
     for risk in plan_risks:
         if risk and risk.code in (OWN_USER, ZERO_STOCK) and risk.code not in options.allowed:
             hint = f"ocsync plan; --allow-risky {risk.code} if you mean it"
             raise Refused(f"{risk.text}, such as {risk.refs[0]}", hint=hint)
 
 
-def _targets_of(session: Session, steps: Iterable[Step], options: ResumeOptions) -> list[Target]:
-    """Return the targets that *steps* feed directly, and those to be unpaused at the end."""
-    names = set(fed_targets(step.ref for step in steps).direct)
+def _fed_by(drafted: PlanDraft) -> tuple[str, ...]:
+    """Return the targets that the *drafted* plan feeds directly."""
+    return fed_targets(total.kind for total in drafted.totals).direct
+
+
+def _targets_of(session: Session, fed: Iterable[str], options: ResumeOptions) -> list[Target]:
+    """Return the targets that are *fed* directly, and those to be unpaused at the end."""
+    names = set(fed)
     pauses = session.folder.read_pauses()
     names |= {t.name for t in options.targets} & pauses.keys() if options.targets else pauses.keys()
     return [target for name, target in TARGETS.items() if name in names]
@@ -352,12 +358,16 @@ async def _carry_out(
     session: Session,
     run: Run,
     steps: Sequence[Step],
+    fed: Collection[str],
     options: ResumeOptions,
     reading: ConfigReading | None,
     *,
     resumed: bool,
 ) -> RunEnd:
-    """Read, pause and replay the *steps* of *run* that have not ended, and close it."""
+    """Read, pause and replay the *steps* of *run* that have not ended, and close it.
+
+    *fed* are the targets that the steps feed directly.
+    """
     cost = SessionCost.start(session)
     progress = load_progress(run)
     waves = steps[-1].wave if steps else 0
@@ -374,7 +384,7 @@ async def _carry_out(
             _record_conflicts(session, run, waiting, conflicts)
         else:
             if _will_write(waiting, preflight, progress.dangling):
-                lost_names = await _pause_targets(session, run, steps, options, reading)
+                lost_names = await _pause_targets(session, run, fed, options, reading)
             await _replay(session, run, steps, progress, preflight, conflicts, options)
         lost, reading = await survey_pauses(session, run, lost_names)
     finally:
@@ -439,19 +449,18 @@ def _will_write(
 async def _pause_targets(
     session: Session,
     run: Run,
-    steps: Sequence[Step],
+    fed: Collection[str],
     options: ResumeOptions,
     reading: ConfigReading | None,
 ) -> list[str]:
-    """Pause the targets that the steps feed directly and that nobody has paused, and record all
-    that are paused then.
+    """Pause the targets *fed* that nobody has paused, and record all that are paused then.
 
     Return the targets on whose pause, by someone else, an earlier part of the run relied, and that
     were running now.
     """
     if not options.pause and not session.folder.claims():
         return []  # without reading sync configs, so that no role for them is needed
-    targets = _targets_of(session, steps, options)
+    targets = _targets_of(session, fed, options)
     reading = await read_configs(session, targets, reading)
     statuses = await read_status(session, targets, reading=reading)
     unpaused_states = (PauseState.RUNNING, PauseState.UNPAUSED_BY_OTHER)
@@ -459,11 +468,11 @@ async def _pause_targets(
         status for status in statuses.values() if status.state in unpaused_states and options.pause
     ]
     await pause_all(session, running, reason=f"replay of run {run.id}", run=run.id)
-    earlier, fed_names = run.read_info().held, fed_targets(step.ref for step in steps).direct
+    earlier = run.read_info().held
     relied_on = {
         name
         for name, status in statuses.items()
-        if name in fed_names and status.state is not PauseState.NO_CONFIG
+        if name in fed and status.state is not PauseState.NO_CONFIG
         if options.pause or status.state is PauseState.PAUSED_BY_US
     }
     run.update(held=tuple(name for name in TARGETS if name in {*relied_on, *earlier}))
