@@ -77,7 +77,7 @@ def consolidate(
                 nets[key] = entry  # many refs have no other one
                 continue
             net = nets[key] = _RefAccumulator(entry.ref)
-        elif type(net) is Entry:
+        elif isinstance(net, Entry):
             first, net = net, _RefAccumulator(net.ref)
             net.fold(first)
             nets[key] = net
@@ -91,7 +91,7 @@ def consolidate(
     changes: list[Change] = []
     while nets:  # from the last one on, so that each is freed as its changes are made
         _, net = nets.popitem()
-        changes += [_plain(net)] if type(net) is Entry else reversed(net.changes())
+        changes += [_plain(net)] if isinstance(net, Entry) else reversed(net.changes())
     changes.reverse()
     return [_following(change, before) for change in changes] if before else changes
 

@@ -61,7 +61,9 @@ def are_unrelated(kinds: Collection[str]) -> bool:
     Nor does their place in the plan.
     """
     rows = [KINDS[name] for name in kinds]
-    named = {other.kind for row in rows for other in (*row.references, *row.after, *row.creates)}
+    named = {reference.kind for row in rows for reference in row.references}
+    named |= {rule.kind for row in rows for rule in row.after}
+    named |= {made.kind for row in rows for made in row.creates}
     return INDEPENDENT.issuperset(kinds) and named.isdisjoint(kinds)
 
 

@@ -24,14 +24,14 @@ MAX_REFS = 100
 class Risk(NamedTuple):
     """Reason to think twice before resuming: *code* for programs, and the first refs concerned.
 
-    *count* is the number of them all.
+    *total* is the number of them all.
     """
 
     code: str
     text: str
     refs: tuple[Ref, ...] = ()
     advice: str = ""
-    count: int = 0
+    total: int = 0
 
 
 class _Refs:
@@ -110,7 +110,7 @@ def find_risks(steps: Iterable[Step]) -> list[Risk]:
         text = "a single change: pausing is not worth it"
         advice = "ocsync resume --no-pause sends it at once"
         found.append(Risk("single-change", text, (ref,), advice, 1))
-    return [risk for risk in found if risk.count]
+    return [risk for risk in found if risk.total]
 
 
 def _sets_objects(change: Change) -> bool:

@@ -200,7 +200,13 @@ def document(view: PlanView, fingerprint: str) -> dict[str, Any]:
 
 
 def _risk_document(risk: Risk) -> dict[str, Any]:
-    return {**risk._asdict(), "refs": list(risk.refs)}
+    return {
+        "code": risk.code,
+        "text": risk.text,
+        "refs": list(risk.refs),
+        "advice": risk.advice,
+        "count": risk.total,
+    }
 
 
 def explain(steps: Sequence[Step], entries: Mapping[int, Entry], now: datetime) -> Iterator[str]:

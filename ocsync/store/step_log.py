@@ -82,7 +82,7 @@ class StepLog(Sequence[Step]):
         lines = self._lines(first, number)
         if self._checked and not log.are_whole(lines.split(b"\n")[:-1]):
             raise ConfigError("the plan of an unfinished run was changed while it was carried out")
-        return _decode.decode_lines(lines)  # type: ignore[no-any-return]
+        return _decode.decode_lines(lines)
 
     def _lines(self, first: int, number: int) -> bytes:
         start = self._ends[first - 1] if first else 0
