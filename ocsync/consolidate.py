@@ -385,6 +385,7 @@ class _RefAccumulator:
             return False
         return any(
             made.unless_field in fields
+            or made.depends_on in fields
             or (
                 not self.fields.get(made.unless_field)
                 and any(p in fields and fields[p] != self.fields.get(p) for p in made.copied)

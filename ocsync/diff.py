@@ -6,9 +6,9 @@ A document is the nested JSON that the server answered; None for an entity that 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
+from ocsync.dates import instant, rfc3339
 from ocsync.field_paths import (
     MISSING,
     flatten,
@@ -32,11 +32,12 @@ def resolve_values(change: Change, current: Document | None) -> Fields:
     Sums are added to *current*, `xp.a.b` becomes a complete `xp.a`: PATCH below the top level of xp
     is not documented; a complete top-level value comes out the same whether the platform replaces
     or merges (guide/ordercloud.md 7). An assignment carries all its fields, null where none was
-    staged, as the effect of leaving one out is not known either.
+    staged, as the effect of leaving one out is not known either. Dates are RFC 3339.
     """
-    fields = dict(change.fields)
+    kind = kind_of(change.ref)
+    fields = {path: _as_sent(kind, path, value) for path, value in change.fields.items()}
     if change.op is Op.ASSIGN:
-        writable = (n for n, f in kind_of(change.ref).fields.items() if not f.read_only)
+        writable = (n for n, f in kind.fields.items() if not f.read_only)
         return {name: fields.get(name) for name in writable}
     base = current or {}
     for path, amount in change.adjust.items():
@@ -45,6 +46,12 @@ def resolve_values(change: Change, current: Document | None) -> Fields:
     if change.op is Op.SET:
         return _complete_xp(fields, base)
     return fields
+
+
+def _as_sent(kind: Kind, path: str, value: Any) -> Any:
+    field = kind.fields.get(path)
+    is_date = field is not None and field.type is FieldType.DATE and isinstance(value, str)
+    return rfc3339(value) if is_date else value
 
 
 def _complete_xp(fields: Fields, current: Document) -> Fields:
@@ -70,7 +77,7 @@ def diff(ref: Ref, wanted: Fields, found: Document | None) -> dict[str, dict[str
     differences = {}
     for path, value in wanted.items():
         actual = value_at(found, path)
-        if not _same_value(ref, path, value, actual):
+        if not same_value(ref, path, value, actual):
             actual = None if actual is MISSING else actual
             differences[path] = {"wanted": value, "found": actual}
     return differences
@@ -92,8 +99,10 @@ def diff_as_written(
     def is_own(path: str, wanted: Any, actual: Any) -> bool:
         if path in named and isinstance(wanted, str) and isinstance(actual, str):
             return wanted.casefold() == actual.casefold()
-        filled = is_blank(actual) or _same_value(ref, path, actual, default_of(ref, path))
-        return wanted is None and (filled or inherits or path in brought)
+        filled = is_blank(actual) or same_value(ref, path, actual, default_of(ref, path))
+        field = kind.fields.get(path)
+        shows_other = field and field.inherited_by and value_at(found, field.inherited_by)
+        return wanted is None and bool(filled or inherits or path in brought or shows_other)
 
     differences = diff(ref, written, found).items()
     return {p: pair for p, pair in differences if not is_own(p, pair["wanted"], pair["found"])}
@@ -116,7 +125,7 @@ def is_unchanged(change: Change, sent: Fields, current: Document | None) -> bool
         if left_out and not (field.read_only or field.write_only or field.create_only):
             found = value_at(current, path)
             empty = found == {} and field.type is FieldType.OBJECT
-            if not empty and not _same_value(change.ref, path, _default_at(path, field), found):
+            if not empty and not same_value(change.ref, path, _default_at(path, field), found):
                 return False
     xp, now = document.get("xp") or {}, current.get("xp") or {}
     return json_equal(xp, now)
@@ -181,7 +190,7 @@ def falling_to_default(ref: Ref, omitted: Fields) -> Fields:
         path: value
         for path, value in omitted.items()
         if not (is_blank(value) and defaults[path] is None)
-        and not _same_value(ref, path, value, defaults[path])
+        and not same_value(ref, path, value, defaults[path])
     }
 
 
@@ -257,21 +266,14 @@ def is_sale(ref: Ref, path: str, pair: Mapping[str, Any]) -> bool:
     return bool(pair["found"] < pair["wanted"])
 
 
-def _same_value(ref: Ref, path: str, one: Any, other: Any) -> bool:
+def same_value(ref: Ref, path: str, one: Any, other: Any) -> bool:
+    """Return whether *one* and *other* are the same value of a field; dates are the same moment."""
     if json_equal(one, other):
         return True
     field = field_at(kind_of(ref), path)
     if field and field.type is FieldType.DATE and isinstance(one, str) and isinstance(other, str):
-        return _parse_instant(one) == _parse_instant(other)
+        return instant(one) == instant(other)
     return False
-
-
-def _parse_instant(text: str) -> datetime | str:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def unmet_expectations(

@@ -82,9 +82,13 @@ def first_of(codes: Iterable[ExitCode]) -> ExitCode:
 
 
 class OcsyncError(Exception):
-    """The root of what is expected to go wrong: a message for the operator, never a traceback."""
+    """The root of what is expected to go wrong: a message for the operator, never a traceback.
+
+    *log_id* is the platform's name for the answer that it was, which its support asks for.
+    """
 
     exit_code: ExitCode = ExitCode.FAILED
+    log_id: str = ""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -164,8 +168,8 @@ class PlanCycle(InputError):
 
     def __init__(self, members: Sequence[str]) -> None:
         super().__init__(
-            "these staged refs wait for each other: " + " -> ".join([*members, members[0]]),
-            hint="ocsync stage drop one of them, resume, then stage it again",
+            "these staged refs depend on each other: " + " -> ".join([*members, members[0]]),
+            hint="ocsync stage drop one of them, ocsync resume, then stage it again",
         )
         self.members = tuple(members)
 

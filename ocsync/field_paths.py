@@ -7,8 +7,10 @@ Every function here is pure and leaves its arguments as they were.
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, Final
+
+import msgspec
 
 _DOT = re.compile(r"((?:[^.\\]|\\.)*)(?:\.|$)", re.DOTALL)
 
@@ -100,6 +102,12 @@ def is_inside_xp_key(path: str) -> bool:
     return path.startswith("xp.") and len(split_path(path)) > 2
 
 
+def xp_text(fields: Mapping[str, Any]) -> str:
+    """Return the JSON of the xp that *fields* write; empty when they write none."""
+    within = {path: value for path, value in fields.items() if path.startswith("xp.")}
+    return msgspec.json.encode(nest(within)["xp"]).decode() if within else ""
+
+
 def json_equal(one: Any, other: Any) -> bool:
     """Return whether two JSON values are equal: 5 is 5.0, true is not 1, absent is null."""
     pairs = [(one, other)]
@@ -121,6 +129,32 @@ def json_equal(one: Any, other: Any) -> bool:
         if not same:
             return False
     return True
+
+
+def json_type(value: Any) -> str:
+    """Return the type of a JSON value, of a list with that of its members; empty where a value of
+    any type could stand (null, absent, an empty list).
+    """
+    if isinstance(value, list):
+        inner = {kind for member in value if (kind := json_type(member))}
+        return f"list of {inner.pop()}" if len(inner) == 1 else "list" if inner else ""
+    return _TYPE_NAMES.get(type(value), "")
+
+
+_TYPE_NAMES = {
+    bool: "true or false", int: "number", float: "number", str: "text", dict: "object"
+}  # fmt: skip
+
+
+def type_changes(path: str, before: Any, after: Any) -> Iterator[tuple[str, str, str]]:
+    """Yield each path at or below *path* whose type differs, with both types."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for name in before.keys() & after.keys():
+            yield from type_changes(f"{path}.{join_path([name])}", before[name], after[name])
+        return
+    types = json_type(before), json_type(after)
+    if all(types) and types[0] != types[1]:
+        yield path, *types
 
 
 def exceeds_depth(value: Any, levels: int) -> bool:

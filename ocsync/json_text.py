@@ -1,4 +1,4 @@
-"""Decoding of JSON that others wrote, with numbers of any size."""
+"""JSON that others wrote, with numbers of any size, and values as JSON in messages."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ def decode_json(text: bytes) -> Any:
         return json.loads(
             text, parse_int=_integer, parse_float=_float, parse_constant=_refuse_constant
         )
+
+
+def json_value(value: Any) -> str:
+    """Return *value* as JSON, as messages show it: null is not "null"."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _integer(digits: str) -> int | str:

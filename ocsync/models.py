@@ -151,12 +151,12 @@ class Intent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag=
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="outcome"):
     """End of a step.
 
-    *status*, *code* and *message* are the platform's, where it answered. *blocked_by* is the ref
-    whose failure blocked it. *sent* holds the values that were written (or found, when unchanged);
-    *answered* says that the write's own answer showed them, or stock sold since; *exact* that it
-    showed just these values. *values* has the three values of an unknown outcome per field: before,
-    sent, found. *cascaded* counts what a delete removed with it:
-    kind -> how many, and how many of them the run has the documents of.
+    *status*, *code*, *message* and *log_id* are the platform's, where it answered. *blocked_by* is
+    the ref whose failure blocked it. *sent* holds the values that were written (or found, when
+    unchanged); *answered* says that the write's own answer showed them, or stock sold since;
+    *exact* that it showed just these values. *values* has the three values of an unknown outcome
+    per field: before, sent, found. *cascaded* counts what a delete removed with it: kind -> how
+    many, and how many of them the run has the documents of.
     """
 
     number: int
@@ -171,6 +171,7 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag
     exact: bool = False
     values: dict[str, dict[str, Any]] = {}
     cascaded: dict[str, tuple[int, int]] = msgspec.field(default_factory=dict, name="along")
+    log_id: str = ""
     at: str = ""
 
 

@@ -4,7 +4,8 @@ Edits of different refs may be sent in any order, and each folded with later edi
 except where the platform judges one by the state of another entity (the tables say where):
 
 - a state that an entity must have for an edit to be accepted (an inventory record needs a product
-  with inventory settings): what takes it away is sent after that edit;
+  with inventory settings; an assignment may need the group that a buyer is in): what takes it away
+  is sent after that edit;
 - a field by whose references the platform judges it (a currency is fixed once the price schedule is
   referred to): a reference is made after it;
 - a unique value (a user name): what one entity gives up, another may take;
@@ -81,16 +82,16 @@ class Barrier(NamedTuple):
 class Ordering:
     """The entries so far, as far as later entries of other refs depend on them.
 
-    *needed* maps a state of an entity (key, field, set or not) to the entries that needed it,
-    *judged* an entity to the last entry that wrote a field which is judged by references, *writers*
-    a unique field to the ref that wrote it last, *parents* a child to its parent, *inherited* a
-    parent to the entries that built on its values, and *later* a ref to those with edits that come
-    after its own so far. While it *is_idle* no entry depends on a later one of another ref: a set
-    or adjust of an independent kind need not be taken then.
+    *needed* maps a state of an entity (key, field, set, not set or as it is) to the entries that
+    needed it, *judged* an entity to the last entry that wrote a field which is judged by
+    references, *writers* a unique field to the ref that wrote it last, *parents* a child to its
+    parent, *inherited* a parent to the entries that built on its values, and *later* a ref to those
+    with edits that come after its own so far. While it *is_idle* no entry depends on a later one of
+    another ref: a set or adjust of an independent kind need not be taken then.
     """
 
     def __init__(self) -> None:
-        self._needed: dict[tuple[str, str, bool], dict[int, str]] = {}
+        self._needed: dict[tuple[str, str, bool | None], dict[int, str]] = {}
         self._judged: dict[str, int] = {}
         self._writers: dict[str, str] = {}
         self._parents: dict[str, str] = {}
@@ -126,7 +127,11 @@ class Ordering:
                 return ""
             ids = ids_of(entry.ref)
             return ref_key("/".join([need.kind, *(ids[name] for name in need.ids)]))
-        parent = self._parents.get(key)
+        if need.ids[-1] == kind_of(entry.ref).inherits_from:
+            parent = self._parents.get(key)
+        else:
+            named = entry.op is Op.PUT and entry.fields.get(need.ids[-1])
+            parent = str(named).casefold() if named else ""
         return f"{need.kind}/{parent}" if parent else ""
 
     def _returns(self, key: str, others: Collection[str], *, judged: bool) -> Iterator[Barrier]:
@@ -143,9 +148,10 @@ class Ordering:
         """Yield what needed a state that *entry* takes away."""
         for field in _JUDGED_BY.get(kind.name, ()) if self._needed else ():
             state = _state_after(entry, field)
-            needing = None if state is None else self._needed.pop((key, field, not state), None)
-            if needing:
-                yield self._after(key, needing)
+            creates = entry.op is Op.PUT and not entry.replace  # no entry before it needed a value
+            for wanted in () if state is None else (not state, *([] if creates else [None])):
+                if needing := self._needed.pop((key, field, wanted), None):
+                    yield self._after(key, needing)
 
     def _after(self, key: str, entries: Mapping[int, str]) -> Barrier:
         """Return the barrier of an entry of *key* that is sent after *entries* of other refs."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import takewhile
+from itertools import product, takewhile
 from typing import NamedTuple
 
 from ocsync.errors import PlanCycle
@@ -232,14 +232,24 @@ def _index_for_after(nodes: Sequence[Change]) -> dict[_Group, set[int]]:
 def _values(ref: Ref, names: Iterable[str]) -> tuple[str, ...]:
     """Return the values of the IDs *names* in *ref*, as keys."""
     ids = ids_of(ref)
-    return tuple(ids[name].casefold() for name in names)
+    return tuple(ids.get(name, "").casefold() for name in names)
 
 
 def _after_rules(change: Change, groups: dict[_Group, set[int]]) -> set[int]:
+    """Return the changes that go before *change* by the rules of its kind.
+
+    An ID that one of them leaves out matches any.
+    """
     before: set[int] = set()
     for rule in kind_of(change.ref).after:
-        key = (rule.kind, rule.shared_ids, _values(change.ref, rule.shared_ids))
-        before |= groups.get(key, set())
+        optional = KINDS[rule.kind].ids[len(KINDS[rule.kind].needed_ids) :]
+        values = _values(change.ref, rule.shared_ids)
+        choices = [
+            (value, "") if name in optional else (value,)
+            for name, value in zip(rule.shared_ids, values, strict=True)
+        ]
+        for choice in product(*choices):
+            before |= groups.get((rule.kind, rule.shared_ids, choice), set())
     return before
 
 
@@ -287,6 +297,18 @@ def _find_cycle(predecessors: Mapping[int, Collection[int]], stuck: Collection[i
         if before in walk:
             return walk[walk.index(before) :]
         walk.append(before)
+
+
+class Predecessors:
+    """The steps of a plan that go before each other step: needed by it, or only earlier."""
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        self._numbers = [step.number for step in steps]
+        self._groups = _index_for_after([step.change for step in steps])
+
+    def of(self, step: Step) -> set[int]:
+        """Return the numbers of the steps that go before *step*."""
+        return {*step.needs, *(self._numbers[i] for i in _after_rules(step.change, self._groups))}
 
 
 class KindTotal(NamedTuple):

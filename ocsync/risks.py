@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
+from ocsync.field_paths import join_path, json_type, nest, split_path, type_changes, xp_text
 from ocsync.models import Change, Fields, Op, Ref, Step
-from ocsync.schema import KINDS, kind_of
+from ocsync.plurals import count
+from ocsync.schema import KINDS, XP_KEYS_ADVISED, XP_LIMIT, kind_of
 
-ZERO_STOCK, OWN_USER = "zero-stock", "own-user"
+ZERO_STOCK, OWN_USER, XP_TYPE = "zero-stock", "own-user", "xp-type"
+GUARDED = (ZERO_STOCK, OWN_USER, XP_TYPE)
 """Risks that a resume refuses unless they are allowed by name."""
+XP_SIZE, XP_KEYS, INDEX_REBUILD = "xp-size", "xp-keys", "index-rebuild"
+LIMITS = (XP_SIZE, XP_KEYS, INDEX_REBUILD)
+"""Risks that come from limits of the platform."""
 _VOLATILE = {
     name: frozenset(path for path, field in kind.fields.items() if field.volatile)
     for name, kind in KINDS.items()
@@ -55,62 +62,145 @@ def find_risks(steps: Iterable[Step]) -> list[Risk]:
 
     Quantities without an expected value are one: orders go on decrementing stock while sync is
     paused, so that a blind value would oversell. When more than half of the plan's quantities
-    become zero, the file is often a wrong one.
+    become zero, the file is often a wrong one. Whether the limit of xp counts characters or bytes
+    is documented both ways (guide/ordercloud.md 12.8).
     """
-    contradicted, zero, blind, objects, urgent = (_Refs() for _ in range(5))
+    found = _Found()
     touched = number = 0
+    ref = ""
     for number, step in enumerate(steps, 1):  # noqa: B007
         change = step.change
         ref, fields = change.ref, change.fields
-        volatile = _VOLATILE[ref[: ref.find("/")]]
+        kind_name = ref[: ref.find("/")]
+        volatile = _VOLATILE[kind_name]
         if change.contradicted:
-            contradicted.add(ref)
+            found.contradicted.add(ref)
         if volatile:
             quantities = _quantities(change, volatile)
             touched += len(quantities)
             for value in quantities:
                 if value is None or (value is not ... and value <= 0):
-                    zero.add(ref)
+                    found.zero.add(ref)
                     break
             if _is_blind(change, volatile):
-                blind.add(ref)
+                found.blind.add(ref)
         if dict in map(type, fields.values()) and _sets_objects(change):
-            objects.add(ref)
+            found.objects.add(ref)
+        if not _is_short(fields) and len(xp_text(fields).encode()) > XP_LIMIT:
+            found.large.add(ref)
+        if kind_name == "product":
+            found.add_keys(ref, fields)
+        if writes_indexed_xp(step):
+            found.add_types(step)
+        if not _NEEDS_REBUILD[kind_name].isdisjoint(fields) and (
+            change.op is not Op.PUT or change.replace
+        ):
+            found.rebuilt.add(ref)
         if not _TIMED_FIELDS.isdisjoint(fields) and _is_urgent(fields):
-            urgent.add(ref)
-    found = [
-        contradicted.risk(
-            "broken-expectation",
-            f"refs with an expectation that staged entries contradict: {contradicted.count:,}",
-            "ocsync plan --explain REF",
-        ),
-        zero.risk(
-            ZERO_STOCK,
-            f"quantities set to zero: {zero.count:,} of the {touched:,} that are touched",
-            f"resume needs --allow-risky {ZERO_STOCK}",
-        ),
-        blind.risk(
-            "blind-quantity",
-            f"quantities without an expectation: {blind.count:,}; what was sold is overwritten",
-            "stage with --expect-current, or stage adjust",
-        ),
-        objects.risk(
-            "xp-members",
-            f"xp values that are objects: {objects.count:,}; members left out may stay there",
-        ),
-        urgent.risk(
-            "time-critical",
-            f"time-critical changes (switched off, or dated): {urgent.count:,}; they arrive late",
-            "resume soon, or send them with --no-pause",
-        ),
-    ]
-    if touched < 2 or zero.count * 2 <= touched:
-        found = [risk for risk in found if risk.code != ZERO_STOCK]
+            found.urgent.add(ref)
+    risks = found.risks(touched)
     if number == 1:
-        text = "a single change: pausing is not worth it"
-        advice = "ocsync resume --no-pause sends it at once"
-        found.append(Risk("single-change", text, (ref,), advice, 1))
-    return [risk for risk in found if risk.total]
+        text, advice = (
+            "only one change: pausing gains nothing",
+            "to send it immediately: ocsync resume --no-pause",
+        )
+        risks.append(Risk("single-change", text, (ref,), advice, 1))
+    return risks
+
+
+class _Found:
+    """Refs of the steps with each risk, and what is found by comparing steps.
+
+    *xp_keys* are the keys of xp of products, *types* the first type of each xp path and the ref
+    that has it, *differing* the refs with another type.
+    """
+
+    def __init__(self) -> None:
+        self.contradicted, self.zero, self.blind, self.objects = (_Refs() for _ in range(4))
+        self.large, self.keyed, self.rebuilt, self.urgent = (_Refs() for _ in range(4))
+        self.xp_keys: set[str] = set()
+        self.types: dict[str, tuple[str, Ref]] = {}
+        self.differing: dict[Ref, str] = {}
+
+    def add_keys(self, ref: Ref, fields: Fields) -> None:
+        before = len(self.xp_keys)
+        self.xp_keys.update(split_path(path)[1] for path in fields if path.startswith("xp."))
+        if len(self.xp_keys) > max(before, XP_KEYS_ADVISED):
+            self.keyed.add(ref)
+
+    def add_types(self, step: Step) -> None:
+        for path, kind in _xp_types(nest(step.change.fields)["xp"]):
+            other, ref = self.types.setdefault(path, (kind, step.ref))
+            if other != kind:
+                text = f"{path} is {other} on {ref} and {kind} on {step.ref}"
+                self.differing.setdefault(step.ref, text)
+
+    def risks(self, touched: int) -> list[Risk]:
+        """Return the risks that apply, where *touched* quantities are written."""
+        expect = count(self.contradicted.count, "ref expects", "refs expect")
+        they = "it" if self.contradicted.count == 1 else "they"
+        blind = count(self.blind.count, "quantity has", "quantities have")
+        objects = count(self.objects.count, "xp value is an object", "xp values are objects")
+        large = count(self.large.count, "ref has", "refs have")
+        rebuilt = count(self.rebuilt.count, "change shows", "changes show")
+        urgent = count(self.urgent.count, "change is", "changes are")
+        is_wrong_file = touched > 1 and self.zero.count * 2 > touched
+        zero = self.zero if is_wrong_file else _Refs()
+        found = [
+            self.contradicted.risk(
+                "broken-expectation",
+                f"{expect} a value that earlier staged edits change; {they} will conflict",
+                "ocsync plan --explain REF",
+            ),
+            zero.risk(
+                ZERO_STOCK,
+                f"{zero.count:,} of {count(touched, 'quantity')} would become zero",
+                f"resume needs --allow-risky {ZERO_STOCK}",
+            ),
+            self.blind.risk(
+                "blind-quantity",
+                f"{blind} no expected value; later sales would be overwritten",
+                "stage with --expect-current, or use stage adjust",
+            ),
+            self.objects.risk("xp-members", f"{objects}; keys you left out may remain"),
+            self.large.risk(
+                XP_SIZE,
+                f"{large} more than {XP_LIMIT:,} bytes of xp, which OrderCloud may refuse",
+            ),
+            self.keyed.risk(
+                XP_KEYS,
+                f"products get {len(self.xp_keys):,} different xp keys; OrderCloud advises about "
+                f"{XP_KEYS_ADVISED}",
+            ),
+            _type_risk("staged xp values differ in type", self.differing),
+            self.rebuilt.risk(
+                INDEX_REBUILD,
+                f"{rebuilt} in product lists only after an index rebuild in the Portal",
+                "in production and staging it can be rebuilt 3 times an hour, 5 times a week",
+            ),
+            self.urgent.risk(
+                "time-critical",
+                f"{urgent} time-critical (deactivation, sale or date) and would be delayed",
+                "resume soon, or send with --no-pause",
+            ),
+        ]
+        return [risk for risk in found if risk and risk.total]
+
+
+_JSON_BYTES = 6
+"""Most bytes of a character in JSON."""
+_SCALAR_CHARACTERS = 30
+"""More characters than a number, a flag or null has in JSON."""
+
+
+def _is_short(fields: Fields) -> bool:
+    """Return whether *fields* are within the limit of xp whatever is in them; others may be too."""
+    characters = 0
+    for path, value in fields.items():
+        if isinstance(value, dict | list):
+            return False
+        characters += len(path) + (len(value) if isinstance(value, str) else _SCALAR_CHARACTERS)
+    return (characters + 4 * len(fields)) * _JSON_BYTES < XP_LIMIT
 
 
 def _sets_objects(change: Change) -> bool:
@@ -145,9 +235,64 @@ def own_user_risk(steps: Iterable[Step], kind: str, name: str) -> Risk | None:
         and step.ref.rpartition("/")[2].casefold() == user
         and step.change.fields.get("Active") is False
     )
-    text = "this deactivates the user that you are signed in as"
+    text = "this deactivates the user you are signed in as"
     advice = f"resume needs --allow-risky {OWN_USER}"
     return Risk(OWN_USER, text, refs[:1], advice, 1) if refs else None
+
+
+_NEEDS_REBUILD = {
+    name: frozenset(path for path, field in kind.fields.items() if field.needs_rebuild)
+    for name, kind in KINDS.items()
+}
+
+
+_IN_XP_INDEX = frozenset(name for name, kind in KINDS.items() if kind.eventually_consistent)
+"""The kinds whose xp is indexed: a value that does not fit the index takes one out of the lists."""
+
+
+def writes_indexed_xp(step: Step) -> bool:
+    """Return whether *step* writes xp that OrderCloud indexes by type
+    (guide/ordercloud.md 12.10).
+    """
+    written = any(path.startswith("xp.") for path in step.change.fields)
+    return written and kind_of(step.ref).name in _IN_XP_INDEX
+
+
+def _xp_types(value: Any, path: str = "xp") -> Iterator[tuple[str, str]]:
+    """Yield the paths in *value*, each with its type, without objects and what may be of any."""
+    for name, inner in value.items():
+        below = f"{path}.{join_path([name])}"
+        if isinstance(inner, dict):
+            yield from _xp_types(inner, below)
+        elif kind := json_type(inner):
+            yield below, kind
+
+
+def xp_type_risk(
+    steps: Iterable[Step], values: Mapping[int, tuple[Mapping[str, Any], Mapping[str, Any]]]
+) -> Risk | None:
+    """Return the risk of *steps* that change the type of an xp value.
+
+    *values* has those before and after each step, by its number.
+    """
+    differing: dict[Ref, str] = {}
+    for step in steps:
+        before, after = values.get(step.number, ({}, {}))
+        for path in after.keys() & before.keys() if writes_indexed_xp(step) else ():
+            if path.startswith("xp."):
+                for inner, old, new in type_changes(path, before[path], after[path]):
+                    differing.setdefault(step.ref, f"{inner} of {step.ref} from {old} to {new}")
+    return _type_risk("xp values change their type", differing)
+
+
+def _type_risk(what: str, differing: Mapping[Ref, str]) -> Risk | None:
+    if not differing:
+        return None
+    first, *more = differing.values()
+    others = f", and {len(more):,} more" if more else ""
+    advice = f"lists may then leave such products out; resume needs --allow-risky {XP_TYPE}"
+    refs = tuple(islice(differing, MAX_REFS))
+    return Risk(XP_TYPE, f"{what}: {first}{others}", refs, advice, len(differing))
 
 
 _URGENT_VALUES = {"Active": (False,), "IsOnSale": (True,)}

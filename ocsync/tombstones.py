@@ -108,8 +108,8 @@ def _hint_for(ref: Ref) -> str:
     kind = kind_of(ref)
     verb = "assign" if kind.assignment else "put"
     anew = (
-        f"ocsync stage {verb} {ref} ... makes it anew; "
+        f"to create it again: ocsync stage {verb} {ref} ...; "
         if kind.assignment or kind.allows_put
         else ""
     )
-    return f"{anew}--recreated if it was made again elsewhere"
+    return f"{anew}if it was recreated elsewhere: --recreated"

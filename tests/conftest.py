@@ -19,6 +19,7 @@ import pytest
 from ocsync.emulator import EmulatorOptions, serve_in_thread
 from ocsync.emulator.seeds import load_seed
 from tests.builders import Result, Shop
+from tests.json_schemas import faults_of
 
 SECRET = "TEST_SECRET"
 _FOREIGN = (
@@ -124,7 +125,10 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs the real entry point in this process: `run("plan", "--json")`."""
+    """Runs the real entry point in this process: `run("plan", "--json")`.
+
+    What it prints as JSON must be as `ocsync schema` says.
+    """
     from ocsync.cli.app import run as entry
 
     def call(*words: str, stdin: bytes = b"") -> Result:
@@ -132,6 +136,8 @@ def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> R
         capfd.readouterr()
         code = entry(list(words))
         out, err = capfd.readouterr()
+        if "--json" in words:
+            assert not (faults := faults_of(words, out, err)), "\n".join(faults)
         return Result(int(code), out, err)
 
     return call

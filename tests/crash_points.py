@@ -286,7 +286,7 @@ def _stages() -> dict[str, Callable[..., Any]]:
     """Return the functions that are operations by a name of their own."""
     from ocsync.engine.pause.pausing import unpause_target
     from ocsync.engine.resume.close import close_run
-    from ocsync.engine.verify.readback import read_back
+    from ocsync.engine.verify.readback import ReadBack
     from ocsync.store import Journal, Run
 
     return {
@@ -294,7 +294,7 @@ def _stages() -> dict[str, Callable[..., Any]]:
         "record": Run.write_info,
         "return": Journal.return_entries,
         "unpause": unpause_target,
-        "verify": read_back,
+        "verify": ReadBack.findings,
         "close": close_run,
     }
 

@@ -33,6 +33,7 @@ from tests.model import (
     Row,
     Unclear,
     blank,
+    ids_of,
     key_of,
     kind_of,
     named_in,
@@ -75,7 +76,7 @@ def _pools(prefix: str) -> dict[str, list[str]]:
     }
     for kind in KINDS.values():
         for made in kind.creates:  # a buyer's own catalog has the buyer's ID
-            for own, other in zip(KINDS[made.kind].ids, made.ids, strict=True):
+            for own, other in zip(KINDS[made.kind].ids, made.ids, strict=False):
                 found[own] = [*dict.fromkeys([*found[own], *found[other]])]
     return found
 
@@ -146,14 +147,15 @@ class Draw:
         self._sharing: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         for name, refs in self._refs.items():
             for ref in refs:
-                for value in ref.split("/")[1:]:
+                for value in filter(None, ref.split("/")[1:]):
                     self._sharing[value][name].append(ref)
 
     def _all(self, kind: Kind) -> Iterator[str]:
-        for left_out in range(kind.optional_ids + 1):
-            names = kind.ids[: len(kind.ids) - left_out]
-            for values in itertools.product(*(self._pools[name] for name in names)):
-                yield "/".join([kind.name, *values])
+        for party in kind.parties:
+            names = {*kind.needed_ids, *party}
+            pools = [self._pools[name] if name in names else [""] for name in kind.ids]
+            for values in itertools.product(*pools):
+                yield "/".join([kind.name, *values]).rstrip("/")
 
     def likely(self, share: float) -> bool:
         """Return true in this share of all cases."""
@@ -166,7 +168,7 @@ class Draw:
             ref = self.chance.choice(earlier)
             if self.likely(0.4):
                 return ref
-            refs = self._sharing.get(self.chance.choice(ref.split("/")[1:]), refs)
+            refs = self._sharing.get(self.chance.choice([*ids_of(ref).values()]), refs)
         names = [*refs]
         [name] = self.chance.choices(names, [_WEIGHTS[name] for name in names])
         return self._spelled(self.chance.choice(refs[name]), 0.05)
@@ -255,13 +257,17 @@ class Draw:
             return Entry(op=op, ref=ref, fields=fields)
         known = _fields_of(kind.name)
         names, due = known.written, known.due_in_put if op is Op.PUT else known.due_on_assign
+        due = [*due, *(n for n in names if kind.fields[n].required_with in ids_of(ref))]
         number = min(len(names), self.chance.randint(int(op is Op.SET), 3))
         now = self.model.rows.get(key_of(ref))
         if op is Op.PUT and now and self.likely(0.3):  # what is there, but for what it leaves out
             same = self.chance.sample(names, number)
             return Entry(op=op, ref=ref, fields=_given(now.document, [*due, *same]), replace=True)
         fields = self._fields(kind, dict.fromkeys([*due, *self.chance.sample(names, number)]))
-        fields |= {name: False for name in due if fields[name] is None}
+        empty = [name for name in due if fields[name] is None]
+        if any(kind.fields[name].required_with for name in empty):
+            return self.entry(ref, op)  # only a flag may be made false
+        fields |= dict.fromkeys(empty, False)
         if op is Op.PUT and "xp" in kind.fields and self.likely(0.6):
             fields["xp.put"] = next(self._fresh)
         return Entry(op=op, ref=ref, fields=fields, replace=op is Op.PUT and self.model.has(ref))
@@ -281,6 +287,8 @@ class Draw:
         value = value_at(model.shown(entry.ref), path)
         if kind.fields[path].type is FieldType.TEXT and self.likely(0.1):
             value = "never this"
+        if path in entry.fields and entry.fields[path] == value:
+            return entry  # such an edit changes nothing, and an import leaves it out
         return msgspec.structs.replace(entry, expect={path: value})
 
     def marketplace(self) -> Model:

@@ -194,8 +194,8 @@ EXAMPLES: dict[str, Example] = {
     "brought beside": Example(PLAIN, [ITEM, BOOK, SHELF, PLACED], Round(
         [PLACED], writes=["catalog-product/@C/@P"])),
     "created twice": Example(FAULTS, [], Round([OWN])),
-    "dropped by a put": Example(PLAIN, [], Round(
-        [edit("put", "buyer/@B", {"Name": "b", "GroupID": "g"}),
+    "dropped by a put": Example(PLAIN, [edit("put", "buyer-group/@G", {"Name": "g"})], Round(
+        [edit("put", "buyer/@B", {"Name": "b", "GroupID": "@G"}),
          edit("put", "buyer/@B", {"Name": "b"}, replace=True)])),
     "null filled in": Example(PLAIN, [], Round(
         [edit("put", "buyer/@B", {"Name": "b", "DefaultCatalogID": None})])),

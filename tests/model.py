@@ -91,13 +91,16 @@ def kind_of(ref: str) -> Kind:
 @cache
 def ids_of(ref: str) -> Mapping[str, str]:
     """Return the IDs of *ref* by their names; an optional one that is left out is missing."""
-    return dict(zip(kind_of(ref).ids, ref.split("/")[1:], strict=False))
+    ids = zip(kind_of(ref).ids, ref.split("/")[1:], strict=False)
+    return {name: value for name, value in ids if value}
 
 
 def named_in(ref: str, document: Mapping[str, Any]) -> list[str]:
     """Return the refs that *ref* names, in its own IDs or in the fields of its document."""
     ids, found = ids_of(ref), []
-    for kind, names in _references(ref.partition("/")[0]):
+    for kind, names, unless in _references(ref.partition("/")[0]):
+        if any(name in ids for name in unless):
+            continue
         values = [ids[name] if name in ids else document.get(name) for name in names]
         if all(values):
             found.append("/".join([kind, *map(str, values)]))
@@ -105,8 +108,8 @@ def named_in(ref: str, document: Mapping[str, Any]) -> list[str]:
 
 
 @cache
-def _references(name: str) -> list[tuple[str, tuple[str, ...]]]:
-    return [(reference.kind, reference.ids) for reference in KINDS[name].references]
+def _references(name: str) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
+    return [(one.kind, one.ids, one.unless) for one in KINDS[name].references]
 
 
 def parents_of(ref: str) -> list[str]:
@@ -143,8 +146,8 @@ class Model:
         for name in (*KINDS, LINK):
             for given in seed.get(name, ()):
                 document = dict(given)
-                ids = [document.pop(own, None) for own in _written_ids(name)]
-                ref = "/".join([name, *filter(None, ids)])
+                ids = [document.pop(own, None) or "" for own in _written_ids(name)]
+                ref = "/".join([name, *ids]).rstrip("/")
                 model.rows[key_of(ref)] = Row(ref, document)
         return model
 
@@ -153,7 +156,8 @@ class Model:
         found: dict[str, list[Document]] = {}
         for row in self.rows.values():
             name, *ids = row.ref.split("/")
-            named = dict(zip(_written_ids(name), ids, strict=False))
+            pairs = zip(_written_ids(name), ids, strict=False)
+            named = {own: value for own, value in pairs if value}
             found.setdefault(name, []).append({**named, **row.document})
         return found
 
@@ -223,7 +227,7 @@ class Model:
         kind, row = kind_of(ref), self.rows.get(key_of(ref))
         if row is None and not kind.deletable:
             raise Refused("missing")  # it is generated, never put
-        _check_fields(kind, document)
+        _check_fields(kind, ids_of(ref), document)
         for other in named_in(ref, document):
             if key_of(other) == key_of(ref):
                 raise Unclear("itself")
@@ -354,10 +358,10 @@ def _merged(kind: Kind, document: Document, fields: Mapping[str, Any]) -> Docume
     return result
 
 
-def _check_fields(kind: Kind, document: Document) -> None:
+def _check_fields(kind: Kind, ids: Mapping[str, str], document: Document) -> None:
     for path, field in _checked(kind.name):
         value = value_at(document, path) if "." in path else document[path]
-        if field.required and value in (None, ""):
+        if (field.required or field.required_with in ids) and value in (None, ""):
             raise Refused("required")
         if value is not None and not _fits(field, value):
             raise Refused("range")
@@ -372,6 +376,7 @@ def _checked(name: str) -> list[tuple[str, Field]]:
         if not field.read_only
         and (
             field.required
+            or field.required_with
             or field.type is FieldType.INTEGER
             or (field.max, field.min) != (None, None)
         )
@@ -394,8 +399,23 @@ def _address(_: Model, __: str, document: Document, ___: Document | None) -> Non
 
 def _buyer(model: Model, ref: str, document: Document, old: Document | None) -> None:
     own = ids_of(ref)["BuyerID"]
-    if old is None and not document["DefaultCatalogID"] and model.has(f"catalog/{own}"):
+    named = document["DefaultCatalogID"] or _catalog_of_group(model, document)
+    if old is None and not named and model.has(f"catalog/{own}"):
         raise Refused("own catalog exists")
+
+
+def _catalog_of_group(model: Model, buyer: Document) -> str | None:
+    """Return the default catalog of the group that a buyer is in."""
+    row = model.rows.get(("buyer-group", str(buyer["GroupID"]).casefold()))
+    return row.document["DefaultCatalogID"] if row else None
+
+
+def _catalogs_of(model: Model, buyer: str) -> set[str]:
+    """Return the catalogs, in lower case, that are given to a buyer or to its group."""
+    group = str(model.rows[key_of(f"buyer/{buyer}")].document["GroupID"]).casefold()
+    assigned = [key for key in model.rows if key[0] == "catalog-assignment"]
+    ways = ((2, buyer.casefold()), (3, group))
+    return {key[1] for key in assigned for place, one in ways if key[place:][:1] == (one,)}
 
 
 def _category(model: Model, ref: str, document: Document, _: Document | None) -> None:
@@ -463,18 +483,21 @@ def _user(model: Model, ref: str, document: Document, _: Document | None) -> Non
             raise Refused("user name")
 
 
-def _product_assignment(model: Model, ref: str, _: Document, __: Document | None) -> None:
+def _product_assignment(model: Model, ref: str, document: Document, _: Document | None) -> None:
     ids = {name: value.casefold() for name, value in ids_of(ref).items()}
+    if "SellerID" in ids:
+        price = model.rows[key_of(f"price-schedule/{document['PriceScheduleID']}")].document
+        if str(price["OwnerID"]).casefold() != ids["SellerID"]:
+            raise Refused("another seller's price")
     product, buyer = ids["ProductID"], ids["BuyerID"]
     having = {key[1] for key in model.rows if key[0] == "catalog-product" and key[2] == product}
-    given = {key[1] for key in model.rows if key[0] == "catalog-assignment" and key[2] == buyer}
-    if not having & given:
+    if not having & _catalogs_of(model, buyer):
         raise Refused("not in a catalog of the buyer")
 
 
 def _category_assignment(model: Model, ref: str, _: Document, __: Document | None) -> None:
     ids = ids_of(ref)
-    if not model.has(f"catalog-assignment/{ids['CatalogID']}/{ids['BuyerID']}"):
+    if ids["CatalogID"].casefold() not in _catalogs_of(model, ids["BuyerID"]):
         raise Refused("no catalog-assignment")
 
 
@@ -506,11 +529,12 @@ _RULES: dict[str, _Rule] = {
 def _own_catalog(model: Model, ref: str, old: Row | None) -> list[Row]:
     """A buyer that is created without a default catalog gets one, and sees all of it."""
     document, own = model.rows[key_of(ref)].document, ids_of(ref)["BuyerID"]
-    if old or document["DefaultCatalogID"]:
+    if old or document["DefaultCatalogID"] or _catalog_of_group(model, document):
         return []
     model.rows[key_of(ref)] = Row(ref, {**document, "DefaultCatalogID": own})
     catalog = {
-        **blank(KINDS["catalog"]), "Name": document["Name"], "Active": True, "OwnerID": model.owner
+        **blank(KINDS["catalog"]), "Name": document["Name"], "Active": True,
+        "OwnerID": model.owner, "Description": f"Default catalog for {document['Name']}",
     }  # fmt: skip
     both = {"ViewAllCategories": True, "ViewAllProducts": True}
     return [Row(f"catalog/{own}", catalog), Row(f"catalog-assignment/{own}/{own}", both)]

@@ -66,13 +66,15 @@ FAULTS: list[dict[str, Any]] = [
 ]
 """One request in ten."""
 RESUME = ("resume", "--verify", "--json", "--on-conflict", "skip", "--allow-risky", "zero-stock",
-          "--settle", "60s", "--max-wait", "30m")  # fmt: skip
+          "--allow-risky", "xp-type", "--settle", "60s", "--max-wait", "30m")  # fmt: skip
 """The longest wait is for a busy machine: what waits in haste gives up in haste."""
 PATIENCE = 4
 """Resumes with faults that may leave the same, by chance, before that counts as the end."""
 METHODS = {Op.SET: "PATCH", Op.ADJUST: "PATCH", Op.PUT: "PUT", Op.ASSIGN: "POST"}
 BESIDE = (f"{LINK}/", "catalog-product/")
 """What comes into being beside a write, and stays when that is undone: rollback says so."""
+REMAINS = ("keeps its", "is not restored", "remain")
+"""Words of rollback for values that it cannot restore."""
 
 Problems = dict[str, list[str]]
 Rules = Sequence[dict[str, Any]]
@@ -347,7 +349,7 @@ class Player:
             found = self._ocsync("rollback", run, "--settle", "30s", "--json", stops=stops).data
             made += found["made"]
             told |= {(lost["ref"].casefold(), text.split()[0].partition(".")[0])
-                     for lost in found["lost"] for text in lost["what"] if "stays" in text}  # fmt: skip
+                     for lost in found["lost"] for text in lost["what"] if any(word in text for word in REMAINS)}  # fmt: skip
             for one in found["conflicts"]:
                 if one["ref"].casefold() not in others:
                     self._tell(prefix_of(one["ref"]), f"its undo is a conflict: {one}")

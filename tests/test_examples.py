@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -99,7 +100,7 @@ def test_the_season_switch(place: Place) -> None:
 
 @example("nightly-inventory")
 def test_the_nightly_inventory(place: Place) -> None:
-    assert "everything arrived" in place.check(0, "./run.sh")
+    assert "all changes were sent and verified" in place.check(0, "./run.sh")
     assert place.stock() == [43, 9]
     assert [p.name for p in (place.folder / "taken").iterdir()] == ["warehouse.csv"]
     assert not place.paused()
@@ -120,7 +121,7 @@ def test_the_import_window(place: Place) -> None:
 
     (place.folder / "stock.csv").write_text("tent,no-shelf,1\n")
     failed = place.check(22, "./run.sh")  # curl's own
-    assert "the import failed with 22; the target runs again" in failed
+    assert "the import failed with exit code 22; the target is running again" in failed
     assert not place.paused()
 
 
@@ -131,9 +132,9 @@ def test_forgotten_pauses(place: Place) -> None:
     place.check(0, "ocsync", "pause", "inventory", "--for", "0.01s", EXAMPLE_SECRET="emulator")
     place.shop.call("PATCH", "/integrations/productsync", {"Paused": True})
     written = place.check(2, "./run.sh")
-    assert "▶ inventory  running again: its lease had run out" in written
-    assert "somebody should look at these pauses:" in written
-    assert "products  by someone else" in written
+    assert "▶ inventory  running again: its --for time has passed" in written
+    assert "these pauses need attention:" in written
+    assert "products  paused by someone else" in written
     assert place.paused() == ["products"]
 
 
@@ -274,3 +275,38 @@ def run_job(place: Place, ci: Kind, job: Job, **more: str) -> str:
         written += done.stdout + done.stderr
         assert done.returncode == 0, f"a step of job {job.name} in {ci.file} failed:\n{written}"
     return written
+
+
+@pytest.mark.parametrize(("commands", "code"), [
+    ("ocsync stage set inventory/tent/shelf-1 QuantityAvailable=5\nocsync resume --verify", 0),
+    ("ocsync stage set inventory/tent/none QuantityAvailable=5\nocsync resume --yes\nexit 99", 3),
+], ids=["done", "refused"])  # fmt: skip
+@pytest.mark.parametrize("place", ["stocktake"], indirect=True)
+def test_the_composite_action(place: Place, commands: str, code: int) -> None:
+    action = yaml.safe_load((EXAMPLES / "github-action" / "action.yml").read_text())
+    given = {
+        "api-url": place.shop.url, "client-id": "emulator", "secret": "emulator", "run": commands,
+        "workspace": str(place.folder / ".ocsync"), "package": "ocsync",
+    }  # fmt: skip
+    assert {*action["inputs"]} == {*given}
+    steps = [step for step in action["runs"]["steps"] if "run" in step]
+    codes = []
+    for step in steps:
+        values = {name: given[text[len("${{ inputs.") : -len(" }}")]] if text.startswith("$") else text
+                  for name, text in step["env"].items()}  # fmt: skip
+        done = place.run("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"],
+                         GITHUB_ENV="env", GITHUB_OUTPUT="out", **values)  # fmt: skip
+        codes.append(done.returncode)
+    assert codes == [0, code], done.stdout + done.stderr
+    assert (place.folder / "out").read_text() == f"exit-code={code}\n"
+    assert "emulator" not in (place.folder / "env").read_text()
+
+
+def test_the_image_starts_what_exists() -> None:
+    """No engine builds images here; the lines are held against the package."""
+    lines = (EXAMPLES / "docker" / "Dockerfile").read_text()
+    extras = re.findall(r"/source\[(\w+)\]", lines)
+    project = tomllib.loads((EXAMPLES.parent / "pyproject.toml").read_text())["project"]
+    assert extras
+    assert {*extras} <= {*project["optional-dependencies"]}
+    assert re.findall(r'ENTRYPOINT \["(\w+)"\]', lines) == [*project["scripts"]]

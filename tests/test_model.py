@@ -60,6 +60,8 @@ def play(run: Run, shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     numbers = itertools.count()
 
     def go(scenarios: Sequence[Scenario], mode: Mode, **more: Any) -> Problems:
+        # nothing lags here that a write refers to, and many writes are refused for good
+        monkeypatch.setattr("ocsync.engine.resume.replay._REFERENCE_PAUSE", 0.01)
         monkeypatch.setenv("OCSYNC_WORKSPACE", str(tmp_path / str(next(numbers)) / ".ocsync"))
         add_profile(run, shop)
         return Player(run, shop, scenarios, mode, **more).play()

@@ -14,6 +14,7 @@ PATHS = {
     "catalog/C": "/catalogs/C",
     "price-schedule/PS": "/priceschedules/PS",
     "buyer/B": "/buyers/B",
+    "buyer-group/BG": "/buyergroups/BG",
     "category/C/K": "/catalogs/C/categories/K",
     "product/P": "/products/P",
     "usergroup/B/G": "/buyers/B/usergroups/G",
@@ -32,6 +33,7 @@ PATHS = {
 }
 REMOVALS = {
     "catalog-assignment/C/B": "/catalogs/C/assignments?buyerID=B",
+    "catalog-assignment/C//BG": "/catalogs/C/assignments?buyerGroupID=BG",
     "catalog-product/C/P": "/catalogs/C/productassignments/P",
     "category-product/C/K/P": "/catalogs/C/categories/K/productassignments/P",
     "category-assignment/C/K/B": "/catalogs/C/categories/K/assignments?buyerID=B",
@@ -39,6 +41,8 @@ REMOVALS = {
     "usergroup-assignment/B/G/U": "/buyers/B/usergroups/G/assignments/U",
     "product-assignment/P/B": "/products/P/assignments/B",
     "product-assignment/P/B/G": "/products/P/assignments/B?userGroupID=G",
+    "product-assignment/P/B//S": "/products/P/assignments/B?sellerID=S",
+    "product-assignment/P/B/G/S": "/products/P/assignments/B?userGroupID=G&sellerID=S",
 }
 SYNCS = {
     "products": ("/integrations/productsync", "/integrations/productsync/sync", ("ProductID",)),
@@ -122,6 +126,9 @@ def test_rows_are_whole(kind: schema.Kind) -> None:
         ("catalog/" + "x" * 101, "letters, digits"),
         ("catalog/ä", "letters, digits"),
         ("catalog/a\n", "letters, digits"),
+        ("product-assignment/P//G", "letters, digits"),
+        ("product-assignment/P/B/", "letters, digits"),
+        ("product-assignment/P/B//S/X", "or product-assignment/ProductID/BuyerID//SellerID or"),
     ],
 )
 def test_bad_refs_are_refused_with_the_reason(text: str, reason: str) -> None:

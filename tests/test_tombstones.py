@@ -71,7 +71,7 @@ CASES = [
     (entry("put", "inventory/P/R"), "needs product/P", "stage put"),
     (entry("assign", "catalog-product/C/P"), "needs product/P", "stage put"),
     (entry("set", "category/C/K2", {"ParentID": "K"}), "needs category/C/K", "stage put"),
-    (entry("set", "buyer-user/B/U"), "was deleted by run 1", "--recreated if"),
+    (entry("set", "buyer-user/B/U"), "was deleted by run 1", "--recreated"),
     (entry("put", "product/P"), "", ""),
     (entry("assign", "catalog-product/C/Q"), "", ""),
     (entry("set", "category/C/K3", {"ParentID": "other"}), "", ""),

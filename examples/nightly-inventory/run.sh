@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# For cron or CI: send what others put into incoming/ overnight, and let the exit code speak.
+# For cron or CI: send the files that others put into incoming/, and explain the exit code.
 #   15 3 * * *  OCSYNC_URL=... /srv/shop/nightly-inventory/run.sh
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -20,12 +20,12 @@ code=0
 ocsync resume inventory --verify --on-conflict skip --lock-timeout 5m --max-changes 10000 ||
   code=$?
 case $code in
-0) echo "everything arrived" ;;
-3) echo "some of it was refused; it is staged again, and inventory stays paused: ocsync stage list" ;;
-5) echo "sent, but not there as sent: ocsync history" ;;
+0) echo "all changes were sent and verified" ;;
+3) echo "some changes were refused; they are staged again, and inventory stays paused: ocsync stage list" ;;
+5) echo "sent, but verification found differences: ocsync history" ;;
 6) echo "some records do not exist, or were changed by others; they are staged again, and inventory stays paused: ocsync plan --diff" ;;
-7) echo "another command is at work, or somebody else lifted or made a pause: ocsync status" ;;
-75) echo "no way to OrderCloud now; the next run goes on from here" ;;
-*) echo "failed with $code" ;;
+7) echo "another command is running, or someone else paused or unpaused inventory: ocsync status" ;;
+75) echo "OrderCloud cannot be reached now; the next run continues" ;;
+*) echo "failed with exit code $code" ;;
 esac
 exit "$code"

@@ -10,6 +10,6 @@ ocsync profile show shop > /dev/null 2>&1 ||
 ocsync pause catalog-wide --reason "season switch"
 ocsync stage import switch.jsonl
 ocsync plan --out switch.plan
-# Somebody reviews it here. Whatever was staged since makes the plan stale: exit 6, nothing sent.
+# Someone reviews it here. An edit staged after that makes the plan stale: exit 6, nothing sent.
 ocsync resume --plan switch.plan --verify
 rm switch.plan

@@ -17,8 +17,10 @@ def main() -> None:
 
     open_missing_streams()
     from ocsync.cli.dispatch import answer
+    from ocsync.cli.leading_options import behind_command
 
-    code = answer(sys.argv[1:])
+    words = behind_command(sys.argv[1:])
+    code = answer(words)
     if code is not None:
         _leave(code)
     from ocsync.cli.app import run
@@ -26,11 +28,14 @@ def main() -> None:
     gc.set_threshold(*_BATCH)
     gc.freeze()
     gc.enable()
-    raise SystemExit(run())
+    _leave(run(words))
 
 
 def _leave(code: int) -> None:
-    """Exit without the clean-up of the interpreter, which takes longer than a short answer."""
+    """Exit without the clean-up of the interpreter, which takes longer than a short answer.
+
+    All files and connections are closed by then.
+    """
     from ocsync.render.streams import write_text
 
     for stream in (sys.stdout, sys.stderr):

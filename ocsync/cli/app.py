@@ -1,32 +1,55 @@
-"""The application: the commands in the order they are used, each loaded when it is named."""
+"""The application: the commands by what they are for, each loaded when it is named."""
 
 from __future__ import annotations
 
 import functools
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
 from ocsync import __version__
 from ocsync.cli.boundary import run_guarded
+from ocsync.cli.leading_options import behind_command
 from ocsync.cli.outline import read_outline
-from ocsync.errors import ExitCode
+from ocsync.errors import ExitCode, UsageError
 from ocsync.render.streams import write_text
 
 if TYPE_CHECKING:
     from ocsync.render.console import Console
 
-_COMMANDS = (
-    "init", "profile", "targets", "pause", "stage", "plan", "resume", "verify", "status",
-    "unpause", "window", "expire", "delete", "rollback", "resync", "history", "doctor",
-    "delivery", "listen", "emulator", "demo", "help",
-)  # fmt: skip
+
+class _Section(NamedTuple):
+    """Commands that belong together, with an example of one."""
+
+    title: str
+    commands: tuple[str, ...]
+    example: str
+
+
+SECTIONS = (
+    _Section("Start", ("login", "init", "profile", "targets", "doctor"), "ocsync login"),
+    _Section("Edit", ("stage", "export"), "ocsync stage set catalog/SUMMER Active=true"),
+    _Section("Send", ("pause", "plan", "resume", "unpause", "window"), "ocsync resume --verify"),
+    _Section("Check", ("status", "verify", "history"), "ocsync status"),
+    _Section("Undo", ("rollback", "delete"), "ocsync rollback 1123-1504"),
+    _Section(
+        "Operate", ("delivery", "listen", "resync", "expire", "probe"), "ocsync resync products P1"
+    ),
+    _Section(
+        "Local", ("demo", "emulator", "completion", "schema", "help", "version"), "ocsync demo"
+    ),
+)
+_COMMANDS = tuple(name for section in SECTIONS for name in section.commands)
+_SUMMARY = "Pause OrderCloud sync, stage changes, review the plan, send it, and verify it."
+_READ_ON = (
+    "See the whole cycle: ocsync demo. All commands: ocsync --help.",
+    "One command: ocsync help COMMAND. Topics: ocsync help.",
+)
 _USAGE_ERROR = typer.BadParameter.__mro__[1]  # typer does not export the root of its usage errors
 
 
@@ -61,26 +84,31 @@ class _RootGroup(TyperGroup):
         return list(_COMMANDS)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the list of the commands, and load none."""
-        rows = read_outline()["commands"][""]["commands"]
-        listed: dict[str, Any] = {name: TyperCommand(name, help=lines[-1]) for name, *lines in rows}
-        TyperGroup(commands=listed).format_commands(ctx, formatter)
+        """Write the commands by section, and load none."""
+        del ctx
+        lines = dict(read_outline()["commands"][""]["commands"])
+        width = max(map(len, lines))
+        for section in SECTIONS:
+            with formatter.section(section.title):
+                rows = [(name.ljust(width), lines[name]) for name in section.commands]
+                formatter.write_dl(rows)
 
 
 app = typer.Typer(
     name="ocsync",
     cls=_RootGroup,
-    help="Pause OrderCloud sync, stage changes, review the plan, resume, and prove what arrived.",
-    epilog="Start with: ocsync demo. Topics such as exit codes: ocsync help.",
+    help=_SUMMARY,
+    epilog=" ".join(_READ_ON[1:]),
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
+    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
 
 def _show_version(ctx: typer.Context, asked: bool) -> None:
-    if asked and not ctx.resilient_parsing:  # as it is for a completion
+    if asked and not ctx.resilient_parsing:
         write_text(sys.stdout, f"ocsync {__version__}\n")
         raise typer.Exit
 
@@ -88,7 +116,7 @@ def _show_version(ctx: typer.Context, asked: bool) -> None:
 @app.callback()
 def _root(
     version: bool = typer.Option(
-        False, "--version", help="Show the version.", callback=_show_version, is_eager=True
+        False, "--version", "-V", help="Show the version.", callback=_show_version, is_eager=True
     ),
 ) -> None:
     del version
@@ -104,7 +132,7 @@ def tree() -> Any:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code; print an error as a line on stderr."""
-    words = sys.argv[1:] if arguments is None else arguments
+    words = behind_command(sys.argv[1:] if arguments is None else arguments)
     return run_guarded(words, lambda console: _call(console, words))
 
 
@@ -113,22 +141,39 @@ def _call(console: Console, words: list[str]) -> int:
         return int(tree()(words, prog_name="ocsync", standalone_mode=False) or 0)
     except typer.Abort:
         raise KeyboardInterrupt from None
-    except SystemExit as end:  # of completion, or of typer's help whose reader is gone
-        return int(end.code or 0) if os.environ.get("_OCSYNC_COMPLETE") else ExitCode.DONE
+    except SystemExit:  # of typer's help whose reader is gone
+        return ExitCode.DONE
     except Exception as error:
         if isinstance(error, _USAGE_ERROR):
             return _report_usage(console, error)
         raise
 
 
+def _overview() -> list[str]:
+    """Return the lines of the shortest help: the commands by section, with an example of each."""
+    lines = ["Usage: ocsync COMMAND [OPTIONS]", "", _SUMMARY, ""]
+    for section in SECTIONS:
+        lines.append(f"  {section.title:<8} {', '.join(section.commands)}")
+        lines.append(f"  {'':<10} {section.example}")
+    return [*lines, "", *_READ_ON]
+
+
 def _report_usage(console: Console, error: BaseException) -> int:
     context = getattr(error, "ctx", None)
     message = getattr(error, "format_message", lambda: str(error))()
-    if type(error).__name__ == "NoArgsIsHelpError":
-        sys.stdout.write(message + "\n")
-        return ExitCode.DONE
     path = context.command_path if context else "ocsync"
-    console.error_document({"exit_code": 64, "message": message, "hint": f"{path} --help"})
+    if type(error).__name__ == "NoArgsIsHelpError":
+        text = "\n".join(_overview()) if path == "ocsync" else message
+        sys.stdout.write(text + "\n")
+        return ExitCode.DONE
+    console.error_document(
+        {
+            "error": UsageError.__name__,
+            "exit_code": int(ExitCode.USAGE),
+            "message": message,
+            "hint": f"{path} --help",
+        }
+    )
     if not console.json:
         console.alert(message)
         console.alert(f"  next: {path} --help", "")

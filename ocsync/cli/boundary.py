@@ -8,12 +8,16 @@ import sys
 from collections.abc import Callable
 
 from ocsync.cli.common_options import TRUE_WORDS
-from ocsync.errors import ConfigError, ExitCode, InputError, OcsyncError
+from ocsync.errors import ConfigError, ExitCode, InputError, Interrupted, OcsyncError
 from ocsync.render.console import Console
 from ocsync.render.streams import lost_output, write_text
+from ocsync.suggestions import QUESTION
 
 _PROBLEM_LIMIT = 20
-_CHOICE_PREFIXES = ("one of ", "kinds: ", "targets: ", "profiles here: ", "a profile's name ")
+_CHOICE_PREFIXES = (
+    QUESTION, "one of ", "kinds: ", "targets: ", "kinds and targets: ", "its fields: ",
+    "profiles in this workspace: ", "a profile's name ",
+)  # fmt: skip
 """The beginnings of hints that list choices and are not commands."""
 _DISK_ERRORS = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EIO")}
 
@@ -29,7 +33,7 @@ def run_guarded(words: list[str], execute: Callable[[Console], int]) -> int:
     write_text(sys.stdout, "", flush=True)
     lost_output(sys.stderr)
     if reason := lost_output(sys.stdout):
-        console.alert(f"standard output took no more: {reason}; the answer is not complete")
+        console.alert(f"cannot write to standard output: {reason}; the output is incomplete")
         return code or ExitCode.FAILED
     return code
 
@@ -40,8 +44,7 @@ def _run(console: Console, execute: Callable[[Console], int]) -> int:
     except OcsyncError as error:
         return _report(console, error)
     except KeyboardInterrupt:
-        console.alert("interrupted; nothing is half done")
-        return ExitCode.INTERRUPTED
+        return _report(console, Interrupted("interrupted; nothing was left half done"))
     except OSError as error:
         expected = _disk_error(error)
         return _report(console, expected) if expected else _report_unexpected(console, error)
@@ -60,20 +63,32 @@ def _disk_error(error: OSError) -> OcsyncError | None:
     if error.errno == errno.EFBIG:
         return OcsyncError(text, hint="raise the limit on the size of files: ulimit -f unlimited")
     if isinstance(error, FileNotFoundError) and not error.filename:
-        return ConfigError("the current folder was removed", hint="cd to a folder that exists")
+        return ConfigError("the current folder was removed", hint="cd to an existing folder")
     if error.errno in _DISK_ERRORS:
-        return OcsyncError(text, hint="make room or mend it, then the same again")
+        return OcsyncError(
+            text, hint="free disk space or repair the disk, then run the same command again"
+        )
     return ConfigError(text, hint="ocsync doctor") if error.filename else None
 
 
 def _report(console: Console, error: OcsyncError) -> int:
-    facts = {"exit_code": int(error.exit_code), "message": error.message, "hint": error.hint}
-    console.error_document({**facts, **error.details()})
+    console.error_document(
+        {
+            "error": type(error).__name__,
+            "exit_code": int(error.exit_code),
+            "message": error.message,
+            "hint": error.hint,
+            **error.details(),
+            **({"log_id": error.log_id} if error.log_id else {}),
+        }
+    )
     if console.json:
         return error.exit_code
     if isinstance(error, InputError):
         _show_problems(console, error)
     console.alert(error.message)
+    if error.log_id:
+        console.alert(f"  log ID {error.log_id} (OrderCloud's support asks for it)", "")
     for line in _hint_lines(error.hint):
         console.alert(f"  {line}", "")
     return error.exit_code
@@ -124,8 +139,8 @@ def _report_unexpected(console: Console, error: Exception) -> int:
     except (OSError, OcsyncError):
         path = None
     where = f"; see {path}" if path else ""
-    message = f"unexpected: {type(error).__name__}: {str(error)[:200]}{where}"
-    console.error_document({"exit_code": 1, "message": message, "hint": ""})
+    message = f"unexpected error: {type(error).__name__}: {str(error)[:200]}{where}"
+    console.error_document({"error": None, "exit_code": 1, "message": message, "hint": ""})
     if not console.json:
         console.alert(message)
     return ExitCode.FAILED

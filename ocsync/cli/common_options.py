@@ -22,15 +22,15 @@ class CommonOption(NamedTuple):
 
 
 COMMON_OPTIONS = {
-    "json": CommonOption(("--json",), "OCSYNC_JSON", "Data as JSON on stdout."),
-    "profile": CommonOption(("--profile",), "OCSYNC_PROFILE", "The profile to use.", str, "NAME"),
+    "json": CommonOption(("--json",), "OCSYNC_JSON", "Print JSON on standard output."),
+    "profile": CommonOption(("--profile",), "OCSYNC_PROFILE", "Use this profile.", str, "PROFILE"),
     "workspace": CommonOption(
-        ("--workspace",), "OCSYNC_WORKSPACE", "The .ocsync folder to use.", Path, "DIR"
+        ("--workspace",), "OCSYNC_WORKSPACE", "Use this .ocsync folder.", Path, "DIR"
     ),
-    "quiet": CommonOption(("--quiet", "-q"), "OCSYNC_QUIET", "Only the answer."),
-    "verbose": CommonOption(("--verbose", "-v"), "OCSYNC_VERBOSE", "Every step."),
-    "no_color": CommonOption(("--no-color",), "OCSYNC_NO_COLOR", "No colour."),
-    "no_input": CommonOption(("--no-input",), "OCSYNC_NO_INPUT", "Never ask."),
+    "quiet": CommonOption(("--quiet", "-q"), "OCSYNC_QUIET", "Print results only."),
+    "verbose": CommonOption(("--verbose", "-v"), "OCSYNC_VERBOSE", "Print every step."),
+    "no_color": CommonOption(("--no-color",), "OCSYNC_NO_COLOR", "Print without colour."),
+    "no_input": CommonOption(("--no-input",), "OCSYNC_NO_INPUT", "Never prompt."),
 }
 """The options by the name of their parameter of `Context.start`."""
 TRUE_WORDS = ("1", "true", "t", "yes", "y", "on")

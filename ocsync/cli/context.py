@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from ocsync.characters import escape_invisible
-from ocsync.errors import Damaged, ExitCode, Interrupted, Refused, UsageError
+from ocsync.errors import Damaged, ExitCode, Interrupted, OcsyncError, Refused, UsageError
+from ocsync.plurals import count
 from ocsync.render.console import Console
 from ocsync.render.streams import write_text
 from ocsync.store import Workspace
@@ -108,7 +109,9 @@ class Context:
             lock_seconds=self.lock_seconds,
         )  # fmt: skip
         for name in () if self.command in _SHOW_ORPHANED_PAUSES else _orphaned_pauses(folder):
-            self.warn_once(f"{name} is still paused by a window that died; ocsync expire lifts it")
+            self.warn_once(
+                f"{name} is still paused by a window that died; to unpause it: ocsync expire"
+            )
         return folder
 
     def warn_once(self, text: str) -> None:
@@ -121,14 +124,40 @@ class Context:
         """Print a warning."""
         self.console.alert(text, "!")
 
-    def ask(self, question: str, *, hint: str = "give --yes if you mean it") -> bool:
+    def ask(self, question: str, *, hint: str = "give --yes to answer yes") -> bool:
         """Ask on the terminal; --yes answers yes. Raises UsageError without a terminal."""
         return self.yes or self.ask_person(question, hint=hint)
 
+    @property
+    def can_ask(self) -> bool:
+        """True when there is a terminal to ask on, and nobody said not to."""
+        return not self.no_input and sys.stdin.isatty()
+
+    def ask_text(self, question: str, option: str, default: str = "") -> str:
+        """Return what is typed, or *default* for an empty line.
+
+        Raises UsageError that names *option* where nobody can be asked, or nothing was typed.
+        """
+        if not self.can_ask:
+            raise UsageError(f"{option} is missing", hint=f"ocsync {self.command} --help")
+        shown = f"{question} [{default}]: " if default else f"{question}: "
+        if text := _read_answer(shown).strip() or default:
+            return text
+        raise UsageError(f"{option} is missing", hint=f"ocsync {self.command} --help")
+
+    def ask_secret(self, question: str) -> str:
+        """Return what is typed, which is not shown. Raises UsageError for an empty line."""
+        from getpass import getpass
+
+        if secret := getpass(question, stream=sys.stderr).strip():
+            return secret
+        raise UsageError("no secret was typed")
+
     def ask_person(self, question: str, *, hint: str = "") -> bool:
         """Ask on the terminal, whatever --yes says. Raises UsageError without a terminal."""
-        if self.no_input or not sys.stdin.isatty():
-            raise UsageError(f"{question} cannot be asked here", hint=hint)
+        if not self.can_ask:
+            reason = "prompts are off" if sys.stdin.isatty() else "this is not a terminal"
+            raise UsageError(f"confirmation needed, but {reason}: {question}", hint=hint)
         return _read_answer(f"{question} [y/N] ").casefold() in ("y", "yes")
 
     def confirm(self, profile: Profile, marketplace: str) -> None:
@@ -139,13 +168,13 @@ class Context:
         if not profile.guarded:
             return
         given, question = self.confirmed, f"profile {profile.name} writes to production"
-        if not given and (self.no_input or not sys.stdin.isatty()):
-            raise UsageError(question, hint=f"give --confirm {marketplace} if you mean it")
+        if not given and not self.can_ask:
+            raise UsageError(question, hint=f"to confirm, give --confirm {marketplace}")
         given = given or _read_answer(
-            f"{question}: type the marketplace's ID, {marketplace}, to go on: "
+            f"{question}; to continue, type the ID of the marketplace ({marketplace}): "
         )
         if given.casefold() != marketplace.casefold():
-            raise Refused(f'{question}: its marketplace is {marketplace}, not "{given}"')
+            raise Refused(f'{question}, but its marketplace is {marketplace}, not "{given}"')
 
     def run_online(
         self,
@@ -208,9 +237,23 @@ class Context:
             async with open_client(
                 connection, limits=limits or Defaults(), emit=emit, sleep=nap
             ) as api:
-                yield Session(
-                    api, folder, emit, self.ask, self.ask_person, confirm, sleep=nap, stop=stop
-                )
+                with _naming_answers(api.recent_answers):
+                    yield Session(
+                        api, folder, emit, self.ask, self.ask_person, confirm, sleep=nap, stop=stop
+                    )
+
+
+@contextmanager
+def _naming_answers(answers: Iterable[str]) -> Iterator[None]:
+    """Add the last *answers* of the server to an unexpected error, so that its log has them."""
+    try:
+        yield
+    except OcsyncError:
+        raise
+    except Exception as error:
+        for line in answers:
+            error.add_note(line)
+        raise
 
 
 def current_folder() -> Path | None:
@@ -234,7 +277,7 @@ def _read_answer(question: str) -> str:
     from ocsync.engine.signals import handled, interruption
 
     def leave(number: int) -> None:  # at once: the loop, which stops in order, stands still
-        raise interruption(number, "left at the question; nothing is half done")
+        raise interruption(number, "cancelled; nothing was changed")
 
     with handled(leave):
         sys.stderr.write(escape_invisible(question))
@@ -255,7 +298,8 @@ async def _nap(stop: Event, seconds: float) -> None:
 
 def _stopped() -> Interrupted:
     return Interrupted(
-        "stopped; what was under way is on disk", hint="the same command goes on from here"
+        "interrupted; every request that was sent is recorded",
+        hint="run the same command again to continue",
     )
 
 
@@ -295,7 +339,9 @@ def _stopping(
         if len(counted) > 1:
             console.alert(_unknown(session.api.in_flight))
             os._exit(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED)
-        console.alert("stopping; waiting for the writes under way (again to leave at once)", "!")
+        console.alert(
+            "stopping: waiting for writes in flight (interrupt again to exit immediately)", "!"
+        )
         session.stop.set()
         stop_commands()
         drop_reads()
@@ -311,9 +357,12 @@ def _stopping(
 
 def _unknown(under_way: int) -> str:
     if not under_way:
-        return "left at once; no request was under way"
-    what = "1 request was" if under_way == 1 else f"{under_way:,} requests were"
-    return f"left at once; {what} under way, the same command finds out what came of it"
+        return "exited immediately; no request was in flight"
+    requests = count(under_way, "request was", "requests were")
+    return (
+        f"exited immediately; {requests} in flight: "
+        "run the same command again to check their outcome"
+    )
 
 
 def _as_signal(error: Interrupted, stopped: list[int]) -> Interrupted:

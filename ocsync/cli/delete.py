@@ -20,6 +20,7 @@ from ocsync.cli.options import (
     parse_duration,
 )
 from ocsync.errors import ExitCode, FileMissing, InputError, Refused, UsageError
+from ocsync.plurals import count
 
 if TYPE_CHECKING:
     from ocsync.engine.delete.impact import DeleteImpact
@@ -33,13 +34,19 @@ def register(app: typer.Typer) -> None:
         ctx: Context,
         refs: Annotated[
             list[str] | None,
-            typer.Argument(metavar="REF...", help="Entities, assignments; - reads standard input."),
+            typer.Argument(
+                metavar="REF...", help="Refs of entities or assignments; - reads standard input."
+            ),
         ] = None,
         file: Annotated[
-            str, typer.Option("--file", metavar="FILE", help="One ref a line, or CSV with `ref`.")
+            str,
+            typer.Option(
+                "--file", metavar="FILE", help="File with one ref a line, or CSV with a ref column."
+            ),
         ] = "",
         dry_run: Annotated[
-            bool, typer.Option("--dry-run", "-n", help="Show what would go; delete nothing.")
+            bool,
+            typer.Option("--dry-run", "-n", help="Show what would be deleted; delete nothing."),
         ] = False,
         max_delete: Annotated[
             int | None,
@@ -48,11 +55,14 @@ def register(app: typer.Typer) -> None:
                 metavar="N",
                 min=0,
                 envvar="OCSYNC_MAX_DELETE",
-                help="Refuse to delete more, what goes along counted.",
+                help="Refuse to delete more than N entities, including dependents.",
             ),
         ] = None,
         no_count: Annotated[
-            bool, typer.Option("--no-count", help="Do not read what goes along; for thousands.")
+            bool,
+            typer.Option(
+                "--no-count", help="Do not count dependents first; for thousands of refs."
+            ),
         ] = False,
         concurrency: Concurrency = DEFAULT_CONCURRENCY,
         max_rate: MaxRate = 0.0,
@@ -60,10 +70,16 @@ def register(app: typer.Typer) -> None:
         confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
     ) -> ExitCode:
-        """Delete at once; OrderCloud cannot pause deletes.
+        """Delete entities immediately; OrderCloud cannot pause deletes.
 
-        Shows first what goes along, what will be refused, what stays. Children
-        go first. Staged edits of what is gone are dropped, puts of it kept.
+        First shows what will be deleted with them, what will be refused, and what remains.
+        Children are deleted first. Staged edits of deleted entities are dropped; staged puts
+        are kept.
+
+        Examples:
+          ocsync delete product/P1 --dry-run
+          ocsync delete --file gone.csv --max-delete 100
+          ocsync delete catalog-assignment/SUMMER/BUYER1
         """
         from ocsync.client import Limits
         from ocsync.engine.delete.execute import DeleteReport, close_crashed_run
@@ -73,7 +89,7 @@ def register(app: typer.Typer) -> None:
         from ocsync.render import delete as shown
 
         if max_delete is not None and no_count:
-            raise UsageError("--max-delete counts what goes along, so not with --no-count")
+            raise UsageError("--max-delete counts dependents, so it cannot be used with --no-count")
         refs_read = _read_refs(refs or [], file)
         ctx.yes, ctx.confirmed, ctx.lock_seconds = yes, confirm, parse_duration(lock_timeout)
 
@@ -101,7 +117,7 @@ def register(app: typer.Typer) -> None:
         if ctx.console.json:
             return result.exit_code if result else ExitCode.DONE
         if result is None:
-            text = "this was a dry run: nothing was deleted" if dry_run else "nothing to delete"
+            text = "dry run: nothing was deleted" if dry_run else "nothing to delete"
             ctx.console.print(text, "=")
             return ExitCode.DONE
         for sign, line in shown.lines(result):
@@ -119,10 +135,10 @@ def _read_refs(words: list[str], file: str) -> list[str]:
     if not file and name != "-":
         return read_refs(words)
     if len(words) > 1:
-        raise UsageError("- stands alone")
+        raise UsageError("- cannot be combined with refs")
     if name == "-":
         if sys.stdin.isatty():
-            raise UsageError("standard input is a terminal; pipe refs in, or name a file")
+            raise UsageError("standard input is a terminal; pipe refs in, or give --file")
         return read_ref_lines(sys.stdin, "standard input")
     try:
         return read_ref_lines(Path(name).read_text(encoding="utf-8-sig").splitlines(), name)
@@ -133,16 +149,16 @@ def _read_refs(words: list[str], file: str) -> list[str]:
 
 
 def _question(impact: DeleteImpact) -> str:
-    from ocsync.render.text import count
-
-    refs, more = len(impact.existing), impact.number - len(impact.existing)
+    refs, more = impact.existing, impact.number - len(impact.existing)
     if not refs:
-        return f"Drop {count(len(impact.affected.dropped), 'staged entry')} of what is not there?"
-    below = f", and {more:,} below," if more else ""
-    return f"Delete {count(refs, 'ref')}{below} now?"
+        dropped = count(len(impact.affected.dropped), "staged entry")
+        return f"Drop {dropped} of refs that do not exist?"
+    what, its = (refs[0].ref, "its") if len(refs) == 1 else (count(len(refs), "ref"), "their")
+    dependents = f" and {its} {count(more, 'dependent')}" if more else ""
+    return f"Delete {what}{dependents}?"
 
 
 def _check_limit(number: int, most: int | None) -> None:
     if most is not None and number > most:
-        text = f"this would delete {number:,}, what goes along counted; --max-delete is {most:,}"
-        raise Refused(text, hint=f"--max-delete {number} if you mean it")
+        text = f"this would delete {number:,}, dependents included; --max-delete is {most:,}"
+        raise Refused(text, hint=f"to delete them anyway: --max-delete {number}")

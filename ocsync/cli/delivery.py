@@ -12,12 +12,14 @@ from ocsync.cli.options import Confirm, LockTimeout, Yes, command, parse_duratio
 from ocsync.cli.pause import Targets, expand_targets
 from ocsync.errors import ExitCode, UsageError
 
-Config = Annotated[str, typer.Argument(metavar="CONFIG", help="The delivery configuration's ID.")]
+Config = Annotated[str, typer.Argument(metavar="CONFIG", help="ID of the delivery configuration.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(name="delivery", help="Where OrderCloud delivers to.", no_args_is_help=True)
+    group = typer.Typer(
+        name="delivery", help="Show and change where OrderCloud delivers.", no_args_is_help=True
+    )
     app.add_typer(group, name="delivery")
     _register_reading(group)
     delivery_apply.register(group)
@@ -28,7 +30,11 @@ def register(app: typer.Typer) -> None:
 def _register_reading(group: typer.Typer) -> None:
     @command(group, "list")
     def list_(ctx: Context) -> None:
-        """List the delivery configurations, and what each delivers."""
+        """List the delivery configurations and their targets.
+
+        Examples:
+          ocsync delivery list
+        """
         from ocsync.engine.delivery_config.bindings import DeliveryConfig, list_configured
         from ocsync.engine.session import Session, sign_in
         from ocsync.render import delivery as shown
@@ -44,14 +50,17 @@ def _register_reading(group: typer.Typer) -> None:
         ctx.console.document("delivery list", {"deliveries": rows, "attached": ours})
         ctx.console.print_lines(shown.config_lines(configs, ours))
         if not configs:
-            ctx.console.info("there is no delivery configuration", "=")
+            ctx.console.info("no delivery configuration", "=")
             ctx.console.suggest("ocsync delivery apply FILE")
 
     @command(group, "show")
     def show(ctx: Context, name: Config) -> None:
-        """Show a delivery configuration, without its secrets.
+        """Show a delivery configuration without its secrets.
 
-        OrderCloud keeps those to itself. What is shown, `delivery apply` reads.
+        OrderCloud does not return secrets. delivery apply reads this output.
+
+        Examples:
+          ocsync delivery show search-prod
         """
         import json
 
@@ -77,10 +86,13 @@ def _register_binding(group: typer.Typer) -> None:
         confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
     ) -> None:
-        """Let targets deliver by a configuration.
+        """Let targets deliver by a delivery configuration.
 
-        One that has no sync config gets one, which sends changes and deletes.
-        Of one that is there only its delivery configuration is changed.
+        A target without a sync config gets one that sends changes and deletes. For others
+        only the delivery configuration is changed.
+
+        Examples:
+          ocsync delivery bind products catalogs search-prod
         """
         from ocsync.engine.delivery_config import bindings
         from ocsync.engine.session import Session, confirm_production, sign_in
@@ -100,8 +112,8 @@ def _register_binding(group: typer.Typer) -> None:
         ctx.console.document("delivery bind", {"delivery": name, "targets": facts})
         for result in results:
             same = result.previous.casefold() == name.casefold()
-            was = f" (by {result.previous} before)" if result.previous and not same else ""
-            text = "delivers by" if not same else "delivers already by"
+            was = f" (before: {result.previous})" if result.previous and not same else ""
+            text = "delivers by" if not same else "already delivers by"
             sign = "=" if same else "‖" if result.paused else "▶"
             ctx.console.print(f"{result.target.name}  {text} {name}{was}", sign)
 
@@ -113,11 +125,14 @@ def _register_binding(group: typer.Typer) -> None:
         confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
     ) -> None:
-        """Remove targets' sync configs: they get nothing any more.
+        """Remove the sync configs of targets; they receive nothing more.
 
-        What changes meanwhile is not held and does not come later, so this is
-        no substitute for a pause. Refused while a target is paused. The
-        delivery configuration stays; `delivery bind` makes a sync config again.
+        Changes made after that are not held and do not arrive later, so this does not replace
+        a pause. Refused while a target is paused. The delivery configuration stays; delivery
+        bind creates a sync config again.
+
+        Examples:
+          ocsync delivery unbind suppliers
         """
         from ocsync.engine.delivery_config import bindings
         from ocsync.engine.session import Session, confirm_production, sign_in
@@ -136,8 +151,10 @@ def _register_binding(group: typer.Typer) -> None:
             if not bound:
                 return []
             confirm_production(session)
-            ctx.console.info("  Nothing is delivered for it then, and what changes meanwhile", "!")
-            ctx.console.info("    does not come later: this is no pause (ocsync pause holds it)")
+            ctx.console.info(
+                "  Without a sync config, changes are not delivered, and do not come later.", "!"
+            )
+            ctx.console.info("    To hold them instead: ocsync pause")
             if not ctx.ask(f"Remove the sync config of {names}?"):
                 raise UsageError("nothing was removed")
             await bindings.unbind(session, [TARGETS[state.name] for state in bound])
@@ -146,9 +163,9 @@ def _register_binding(group: typer.Typer) -> None:
         removed = ctx.run_online(write, locked=True)
         ctx.console.document("delivery unbind", {"removed": removed})
         for row in removed:
-            ctx.console.print(f"{row['target']}  gets nothing any more", "-")
+            ctx.console.print(f"{row['target']}  is no longer delivered", "-")
         if removed:
             names = " ".join(str(row["target"]) for row in removed)
             ctx.console.suggest(f"ocsync delivery bind {names} CONFIG")
         else:
-            ctx.console.print("none of them has a sync config", "=")
+            ctx.console.print("none of these targets has a sync config", "=")

@@ -23,30 +23,33 @@ def register(group: typer.Typer) -> None:
     def apply(
         ctx: Context,
         file: Annotated[
-            str, typer.Argument(metavar="FILE", help="TOML or JSON; - is standard input.")
+            str, typer.Argument(metavar="FILE", help="TOML or JSON file; - reads standard input.")
         ],
         secrets: Annotated[
-            bool, typer.Option("--secrets", help="Send the secrets too where nothing else changes.")
+            bool, typer.Option("--secrets", help="Send secrets too where nothing else changes.")
         ] = False,
         run_commands: Annotated[
-            bool, typer.Option("--run-commands", help="Let the file's secrets run their commands.")
+            bool, typer.Option("--run-commands", help="Allow the file's secret commands to run.")
         ] = False,
         dry_run: Annotated[
-            bool, typer.Option("--dry-run", "-n", help="Show the difference, send nothing.")
+            bool, typer.Option("--dry-run", "-n", help="Show the difference; send nothing.")
         ] = False,
         yes: Yes = False,
         confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
     ) -> None:
-        """Make delivery configurations as a file has them.
+        """Create or update delivery configurations to match a file.
 
-        Shows the difference and asks; run again, it changes nothing. A new one
-        is made with the file's ID; of one that is there only what differs is
-        patched. What the file does not name stays; `Kafka = false` takes a
-        target away. A secret is written { env = "NAME" } or { command = "..." },
-        never itself. OrderCloud hides secrets, so they cannot be compared:
-        those of a target that is new or differs are sent, the others with
-        --secrets only, as after a rotation.
+        Shows the difference and asks; a second time it changes nothing. A new configuration
+        gets the ID in the file; of an existing one only differences are patched. What the
+        file does not name stays; `Kafka = false` removes a target. A secret is written { env
+        = "NAME" } or { command = "..." }, never itself. OrderCloud does not return secrets,
+        so they cannot be compared: those of a new or different target are sent, the others
+        only with --secrets, for example after a rotation.
+
+        Examples:
+          ocsync delivery apply delivery.toml --dry-run
+          ocsync delivery apply delivery.toml --secrets --yes
         """
         from ocsync.engine.delivery_config import apply
         from ocsync.engine.session import confirm_production, sign_in
@@ -79,9 +82,9 @@ def register(group: typer.Typer) -> None:
             "deliveries": [shown.change_document(one) for one in changes],
         })  # fmt: skip
         if dry_run and changed:
-            ctx.console.info("this was a dry run: nothing was sent", "=")
+            ctx.console.info("dry run: nothing was sent", "=")
         elif changed:
-            ctx.console.print(f"{shown.count_configs(len(changed))} now as in {label}", "✓")
+            ctx.console.print(f"changed {shown.count_configs(len(changed))} to match {label}", "✓")
             new = [one.desired.id for one in changes if one.current is None]
             ctx.console.suggest(*(f"ocsync delivery bind TARGET {name}" for name in new[:1]))
 

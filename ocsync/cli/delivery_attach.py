@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from ocsync.listener_attachment import Attachment
 
 Endpoint = Annotated[
-    str, typer.Option("--endpoint", metavar="URL", help="Where OrderCloud reaches the listener.")
+    str,
+    typer.Option("--endpoint", metavar="URL", help="URL at which OrderCloud reaches the listener."),
 ]
 OptionalTargets = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[TARGET...]", help="Only what was attached for these; else all."),
+    typer.Argument(
+        metavar="[TARGET...]", help="Targets whose listeners are removed. Default: all."
+    ),
 ]
 
 
@@ -40,11 +43,19 @@ def _register_attach(group: typer.Typer) -> None:
         targets: Targets,
         endpoint: Endpoint = "",
         secret_env: Annotated[
-            str, typer.Option("--secret-env", metavar="VAR", help="Holds the listener's secret.")
+            str,
+            typer.Option(
+                "--secret-env",
+                metavar="VAR",
+                help="Environment variable that holds the listener's secret.",
+            ),
         ] = "",
         secret_command: SecretCommand = "",
         topic: Annotated[
-            str, typer.Option("--topic", metavar="TOPIC", help="Instead: a Kafka topic, or a hub.")
+            str,
+            typer.Option(
+                "--topic", metavar="TOPIC", help="Kafka topic or Event Hub, in place of --endpoint."
+            ),
         ] = "",
         servers: kafka_options.Servers = "",
         username: kafka_options.Username = "",
@@ -56,13 +67,18 @@ def _register_attach(group: typer.Typer) -> None:
         confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
     ) -> None:
-        """Add a listener beside the real delivery target.
+        r"""Add a listener beside the real delivery target.
 
-        By one PATCH, as an HTTP target (--endpoint) or a Kafka one (--servers,
-        --topic). First it is tried on a configuration of its own whether such
-        a PATCH leaves the other targets alone. A target that is there already
-        is never written over. What is attached is remembered here, also over a
-        crash: status tells it, and `delivery detach` takes all of it away.
+        Sends one PATCH that adds an HTTP target (--endpoint) or a Kafka target (--servers,
+        --topic). Before that, a configuration made for the purpose shows whether such a PATCH
+        leaves other targets alone. Never replaces an existing target. Attachments are
+        recorded before they are sent, so they survive a crash; status lists them, and
+        delivery detach removes all of them.
+
+        Examples:
+          ocsync delivery attach products --endpoint https://hook.example/oc \
+              --secret-env HOOK_SECRET
+          ocsync delivery attach inventory --servers broker:9092 --topic oc.inventory
         """
         from ocsync.engine.delivery_config import attach
         from ocsync.engine.session import Session, confirm_production, sign_in
@@ -98,7 +114,7 @@ def _register_attach(group: typer.Typer) -> None:
         ctx.console.document("delivery attach", {"attached": facts})
         for attachment in attachments:
             where, names = destination_of(attachment.shown), ", ".join(attachment.targets)
-            ctx.console.print(f"{attachment.config}  delivers to {where} too ({names})", "+")
+            ctx.console.print(f"{attachment.config}  also delivers to {where} ({names})", "+")
         ctx.console.suggest("ocsync resume --verify", "ocsync delivery detach")
 
 
@@ -112,10 +128,15 @@ def _register_detach(group: typer.Typer) -> None:
         confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
     ) -> None:
-        """Take listeners away again; the real targets stay.
+        """Remove listeners; the real targets stay.
 
-        All that this workspace has attached, or only those for TARGET or at
-        --endpoint. With both it also asks for one that another workspace left.
+        Removes everything that this workspace attached, or only the listeners of TARGET or at
+        --endpoint. With both it also removes one that another workspace left, after a
+        question.
+
+        Examples:
+          ocsync delivery detach
+          ocsync delivery detach products --endpoint https://hook.example/oc
         """
         from ocsync.engine.delivery_config import attach
         from ocsync.engine.session import Session, confirm_production, sign_in
@@ -132,8 +153,10 @@ def _register_detach(group: typer.Typer) -> None:
                 left = await attach.unknown_listeners(session, expanded, endpoint)
             if left:
                 names = ", ".join(left)
-                if not ctx.ask(f"{names}: remove the Http target {endpoint}, not from here?"):
-                    raise UsageError(f"{names}: left as it is")
+                if not ctx.ask(
+                    f"{names}: remove Http target {endpoint}, not attached by this workspace?"
+                ):
+                    raise UsageError(f"{names}: left unchanged")
                 await attach.remove(session, left, "Http")
             return detached, left
 
@@ -143,9 +166,9 @@ def _register_detach(group: typer.Typer) -> None:
         for one in detached:
             _show_detached(ctx, one)
         for name in left:
-            ctx.console.print(f"{name}  does not deliver to {endpoint} any more", "-")
+            ctx.console.print(f"{name}  no longer delivers to {endpoint}", "-")
         if not (detached or left):
-            ctx.console.info("no listener is attached from here", "=")
+            ctx.console.info("this workspace has attached no listener", "=")
 
 
 def _attachment_document(attachment: Attachment) -> dict[str, Any]:
@@ -168,15 +191,17 @@ def _show_detached(ctx: Context, detached: Detached) -> None:
     attachment = detached.attachment
     where = destination_of(attachment.shown)
     if detached.state is AttachmentState.OURS:
-        ctx.console.print(f"{attachment.config}  does not deliver to {where} any more", "-")
+        ctx.console.print(f"{attachment.config}  no longer delivers to {where}", "-")
     elif detached.state is AttachmentState.FREE:
-        ctx.console.print(f"{attachment.config}  delivered to {where} no more already", "=")
+        ctx.console.print(f"{attachment.config}  had already stopped delivering to {where}", "=")
     else:
-        text = f"its {attachment.target_type} target is not our listener any more; left as it is"
+        text = f"its {attachment.target_type} target is no longer this listener; left unchanged"
         ctx.console.print(f"{attachment.config}  {text}", "!")
     if detached.changed:
         names = ", ".join(detached.changed)
-        ctx.console.info(f"  somebody changed it meanwhile, and that stays: {names}", "!")
+        ctx.console.info(
+            f"  someone else changed these in the meantime; left unchanged: {names}", "!"
+        )
 
 
 def _http_listener(endpoint: str, secret: str) -> Listener:
@@ -195,7 +220,7 @@ def _kafka_listener(options: kafka_options.KafkaOptions, topic: str) -> Listener
     if not (topic or hub):
         raise UsageError("give --topic TOPIC")
     if not brokers.username:
-        raise UsageError("OrderCloud signs in to Kafka: give --username and --password-env VAR")
+        raise UsageError("OrderCloud must sign in to Kafka: give --username and --password-env VAR")
     shown = {"BootstrapServers": brokers.servers, "SaslUsername": brokers.username,
              "Topic": topic or hub}  # fmt: skip
     return Listener("Kafka", shown, {"SaslPassword": brokers.password})
@@ -223,6 +248,6 @@ def _check_reachable(ctx: Context, listener: Listener) -> None:
         here = urlsplit(ctx.folder().profile.api_url).hostname or ""
         if not is_loopback(here):
             raise UsageError(
-                f"OrderCloud cannot reach {hosts[0]}: that is this machine to everybody",
-                hint="put a tunnel or a proxy in front of the listener, and give its address",
+                f"OrderCloud cannot reach {hosts[0]}, which means this machine",
+                hint="put a tunnel or a proxy in front of the listener, and give its URL",
             )

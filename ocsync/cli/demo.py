@@ -15,7 +15,11 @@ def register(app: typer.Typer) -> None:
 
     @command(app, "demo", exits=(ExitCode.DONE, ExitCode.FAILED, ExitCode.BAD_CONFIG))
     def demo(ctx: Context) -> ExitCode:
-        """See the whole cycle on a local emulator; no account needed."""
+        """Show the whole cycle on a local emulator; no account needed.
+
+        Examples:
+          ocsync demo
+        """
         try:
             from ocsync.cli.demo_stories import run
         except ImportError as error:

@@ -52,7 +52,7 @@ class Strategy(NamedTuple):
         deadline = time.monotonic() + _ARRIVAL_TIMEOUT
         while (received := self.received()) < sum(emulator.publisher.counts.values()):
             if time.monotonic() > deadline:
-                raise OcsyncError(f"{self.name}: not every message came to the listener")
+                raise OcsyncError(f"{self.name}: the listener did not receive every message")
             time.sleep(0.02)
         return StrategyCost(self.name, emulator.counts["writes"], received)
 

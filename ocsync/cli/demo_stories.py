@@ -243,7 +243,7 @@ class _CommandRunner:
         if code == ExitCode.INTERRUPTED:
             raise KeyboardInterrupt
         if code:
-            raise OcsyncError(f"ocsync {shown} ended with exit code {code}")
+            raise OcsyncError(f"ocsync {shown} exited with code {code}")
         self.print()
 
     @contextmanager
@@ -319,8 +319,8 @@ def _show_results(
     if differing:
         console.print(f"the marketplaces differ: {', '.join(differing[:5])}", "✗")
     else:
-        text = f"all marketplaces ended alike; {duration(seconds)}, everything temporary is gone"
-        console.print(text, "✓")
+        text = f"all marketplaces end with the same data after {duration(seconds)}"
+        console.print(f"{text}; temporary files removed", "✓")
 
 
 def _result_table(results: Sequence[StoryResult]) -> list[str]:

@@ -31,23 +31,20 @@ def answer(words: list[str]) -> int | None:
 
     Return None, and print nothing, for every other one.
     """
-    if os.environ.get("_OCSYNC_COMPLETE"):
-        return _complete()
-    if words == ["--version"]:
+    if shell := os.environ.get("_OCSYNC_COMPLETE"):
+        return _complete(shell, words[1:])
+    if words in (["--version"], ["-V"]):
         return _show_version()
     if words[:1] == ["status"] and "--offline" in words:
         return _show_status(words)
     return None
 
 
-def _complete() -> int | None:
-    from ocsync.cli.completion import complete
+def _complete(shell: str, arguments: list[str]) -> int:
+    from ocsync.cli.completion_reply import complete
 
-    found = complete(os.environ)
-    if found is None:
-        return None
-    write_text(sys.stdout, found.text, flush=True)
-    return found.code
+    write_text(sys.stdout, complete(shell, arguments, os.environ), flush=True)
+    return 0
 
 
 def _show_version() -> int:

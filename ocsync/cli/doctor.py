@@ -28,22 +28,32 @@ def register(app: typer.Typer) -> None:
         ctx: Context,
         names: Annotated[
             list[str] | None,
-            typer.Argument(metavar="[KIND|TARGET...]", help="Also check the roles to write these."),
+            typer.Argument(
+                metavar="[KIND|TARGET...]", help="Kinds or targets whose roles are checked too."
+            ),
         ] = None,
         offline: Annotated[
-            bool, typer.Option("--offline", help="Only what this machine can tell.")
+            bool, typer.Option("--offline", help="Check only this machine; ask no server.")
         ] = False,
         fix: Annotated[
-            bool, typer.Option("--fix", help="Repair; asks first where something is lost by it.")
+            bool,
+            typer.Option(
+                "--fix", help="Repair what can be repaired; asks before anything is lost."
+            ),
         ] = False,
         yes: Yes = False,
     ) -> ExitCode:
-        """Find what is wrong with the set-up, and tell each fix.
+        """Check the setup and suggest a fix for each problem.
 
-        Works without a workspace, a profile or a network, and changes nothing without --fix. Notes
-        are no fault: exit 0. Else 4 for sign-in and roles, 78 for workspace and profile, 75 for the
-        network, 6 for another marketplace, 7 for a pause that may be someone else's, and 1 for all
-        else.
+        Works without a workspace, a profile or a network, and changes nothing without --fix.
+        Notes are not problems: exit 0. Otherwise 4 for sign-in and roles, 78 for workspace
+        and profile, 75 for the network, 6 for another marketplace, 7 for a pause that may be
+        someone else's, and 1 for everything else.
+
+        Examples:
+          ocsync doctor
+          ocsync doctor product inventory
+          ocsync doctor --offline --fix
         """
         from ocsync.render import doctor as shown
 
@@ -70,8 +80,15 @@ def register(app: typer.Typer) -> None:
 
 def _asked(names: list[str]) -> tuple[str, ...]:
     """Return the kinds and targets that *names* mean. Raises UsageError."""
-    from ocsync.schema import KINDS, read_targets
+    from ocsync.schema import GROUPS, KINDS, KINDS_COMMAND, TARGETS, read_targets
+    from ocsync.suggestions import listed, suggestion
 
+    known = [*TARGETS, *GROUPS, *(target.singular for target in TARGETS.values()), *KINDS]
+    for name in names:
+        if name.lower() not in known:
+            shown = listed(dict.fromkeys(known), KINDS_COMMAND)
+            hint = suggestion(name, known, f"kinds and targets: {shown}")
+            raise UsageError(f'"{name}" is not a kind or a sync target', hint=hint)
     kinds = [name for name in names if name in KINDS]
     direct, grouped = read_targets(name for name in names if name not in KINDS)
     return (*kinds, *(target.name for target in (*direct, *grouped)))
@@ -136,7 +153,7 @@ def _repair(ctx: Context, report: DoctorReport) -> tuple[list[CheckResult], Exit
         try:
             return ctx.ask(question)
         except UsageError:
-            ctx.warn_once(f"not repaired, as nobody can be asked (--yes): {question}")
+            ctx.warn_once(f"not repaired: this is not a terminal (or give --yes): {question}")
             return False
 
     if not any(one.repair for one in report.results):

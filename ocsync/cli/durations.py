@@ -10,9 +10,9 @@ def read_duration(text: str, *, unit_needed: bool = False) -> float:
     try:
         value = float(number) * units[unit]
     except ValueError:
-        raise ValueError(f'"{text}" is no time such as 90s, 5m, 2h or 1d') from None
+        raise ValueError(f'"{text}" is not a duration such as 90s, 5m, 2h or 1d') from None
     if unit_needed and value and text[-1] not in units:
-        raise ValueError(f'"{text}" has no unit; give a unit, such as 2h or 90s')
+        raise ValueError(f'"{text}" has no unit; write it as 2h or 90s')
     if not 0 <= value < 10**9:
-        raise ValueError(f'"{text}" is not a sensible time')
+        raise ValueError(f'"{text}" is out of range')
     return value

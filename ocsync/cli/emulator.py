@@ -9,7 +9,7 @@ import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.options import command
-from ocsync.errors import ConfigError, ExitCode
+from ocsync.errors import ConfigError, ExitCode, UsageError
 
 _EXITS = (ExitCode.DONE, ExitCode.USAGE, ExitCode.BAD_INPUT, ExitCode.NO_FILE, ExitCode.BAD_CONFIG)
 _START_PANEL, _TROUBLE_PANEL, _UNKNOWN_PANEL = (
@@ -32,44 +32,55 @@ def register(app: typer.Typer) -> None:
     def emulator(
         ctx: Context,
         port: Annotated[int, _option(_START_PANEL, "port", "0 takes a free one.", "N", min=0, max=65535)] = 8765,
-        seed: Annotated[Path | None, _option(_START_PANEL, "seed", "JSON or TOML to begin with.", "FILE")] = None,
-        products: Annotated[int, _option(_START_PANEL, "products", "Begin with N products, 3 records each.", "N", min=0)] = 0,
-        state: Annotated[Path | None, _option(_START_PANEL, "state", "Keep the marketplace here, and go on from it.", "FILE")] = None,
-        deliver_to: Annotated[list[str], _option(_START_PANEL, "deliver-to", "Also send messages to this host; loopback always.", "HOST")] = [],  # noqa: B006
+        seed: Annotated[Path | None, _option(_START_PANEL, "seed", "JSON or TOML file with the first entities.", "FILE")] = None,
+        products: Annotated[int, _option(_START_PANEL, "products", "Start with N products, 3 inventory records each.", "N", min=0)] = 0,
+        state: Annotated[Path | None, _option(_START_PANEL, "state", "Keep the marketplace in FILE, and start from it.", "FILE")] = None,
+        like: Annotated[str, _option(_START_PANEL, "like", "Behave as a probed marketplace does; options that are given win.", "PROFILE|FILE")] = "",
+        deliver_to: Annotated[list[str], _option(_START_PANEL, "deliver-to", "Also send messages to this host; loopback is always allowed.", "HOST")] = [],  # noqa: B006
         faults: Annotated[Path | None, _option(_TROUBLE_PANEL, "faults", "JSON list of scripted faults.", "FILE")] = None,
-        latency: Annotated[float, _option(_TROUBLE_PANEL, "latency", "Before each answer.", "MS", min=0)] = 0.0,
-        rate: Annotated[float, _option(_TROUBLE_PANEL, "rate", "Requests a second; more are answered 429.", "N", min=0)] = 0.0,
-        retry_after: Annotated[Literal["given", "absent"], _option(_TROUBLE_PANEL, "retry-after", "In those answers.")] = "given",
-        sales: Annotated[float, _option(_TROUBLE_PANEL, "sales", "Pieces a second that orders take from records.", "N", min=0)] = 0.0,
-        token_lifetime: Annotated[int, _option(_TROUBLE_PANEL, "token-lifetime", "Of access tokens.", "S", min=1)] = 36000,
-        refresh_lifetime: Annotated[int, _option(_TROUBLE_PANEL, "refresh-lifetime", "Of refresh tokens; 0 gives none.", "S", min=0)] = 0,
-        product_lag: Annotated[float, _option(_TROUBLE_PANEL, "product-index-lag", "How long product lists are stale.", "MS", min=0)] = 0.0,
-        lag_get: Annotated[bool, _option(_TROUBLE_PANEL, "product-get-lags", "The GET of one product too.")] = False,
-        delivery_delay: Annotated[float, _option(_TROUBLE_PANEL, "delivery-delay", "Before a message is sent.", "MS", min=0)] = 0.0,
+        latency: Annotated[float, _option(_TROUBLE_PANEL, "latency", "Delay before each answer.", "MS", min=0)] = 0.0,
+        rate: Annotated[float, _option(_TROUBLE_PANEL, "rate", "Requests per second; more get 429.", "N", min=0)] = 0.0,
+        retry_after: Annotated[Literal["given", "absent"], _option(_TROUBLE_PANEL, "retry-after", "Whether those answers carry Retry-After.")] = "given",
+        sales: Annotated[float, _option(_TROUBLE_PANEL, "sales", "Pieces per second that orders take from inventory.", "N", min=0)] = 0.0,
+        token_lifetime: Annotated[int, _option(_TROUBLE_PANEL, "token-lifetime", "Lifetime of access tokens, in seconds.", "S", min=1)] = 36000,
+        refresh_lifetime: Annotated[int, _option(_TROUBLE_PANEL, "refresh-lifetime", "Lifetime of refresh tokens, in seconds (0 = none).", "S", min=0)] = 0,
+        product_lag: Annotated[float, _option(_TROUBLE_PANEL, "product-index-lag", "How long lists of products are stale.", "MS", min=0)] = 0.0,
+        lag_get: Annotated[bool, _option(_TROUBLE_PANEL, "product-get-lags", "Make the GET of one product stale too.")] = False,
+        reference_lag: Annotated[float, _option(_TROUBLE_PANEL, "reference-lag", "Delay until a new entity can be referred to.", "MS", min=0)] = 0.0,
+        delivery_delay: Annotated[float, _option(_TROUBLE_PANEL, "delivery-delay", "Delay before a message is sent.", "MS", min=0)] = 0.0,
         duplicates: Annotated[int, _option(_TROUBLE_PANEL, "duplicates", "Send every Nth message twice.", "N", min=0)] = 0,
-        reorder: Annotated[bool, _option(_TROUBLE_PANEL, "reorder", "Send messages in another order.")] = False,
-        pause_delay: Annotated[float, _option(_TROUBLE_PANEL, "pause-delay", "Until a change of Paused counts.", "MS", min=0)] = 0.0,
+        reorder: Annotated[bool, _option(_TROUBLE_PANEL, "reorder", "Send messages out of order.")] = False,
+        pause_delay: Annotated[float, _option(_TROUBLE_PANEL, "pause-delay", "Delay until a change of Paused takes effect.", "MS", min=0)] = 0.0,
         while_paused: Annotated[Literal["queue", "drop"], _option(_UNKNOWN_PANEL, "while-paused", "Changes while paused.")] = "queue",
         updated_after_delete: Annotated[Literal["dropped", "sent"], _option(_UNKNOWN_PANEL, "updated-after-delete", "The update held when its entity was deleted.")] = "dropped",
         sync_while_paused: Annotated[Literal["deliver", "hold", "refuse"], _option(_UNKNOWN_PANEL, "sync-while-paused", "A sync request while paused.")] = "deliver",
         no_op: Annotated[Literal["deliver", "silent"], _option(_UNKNOWN_PANEL, "no-op", "A write that changes nothing.")] = "deliver",
         product_resync: Annotated[Literal["own", "touched"], _option(_UNKNOWN_PANEL, "product-resync", "Products are sent for their own writes, or also for those of catalogs, prices, ...")] = "own",
-        missing_config: Annotated[Literal["404", "empty"], _option(_UNKNOWN_PANEL, "missing-config", "GET of a sync config that is not there.")] = "404",
+        missing_config: Annotated[Literal["404", "empty"], _option(_UNKNOWN_PANEL, "missing-config", "GET of a sync config that does not exist.")] = "404",
         nested_xp: Annotated[Literal["replace", "merge"], _option(_UNKNOWN_PANEL, "nested-xp", "PATCH below the top level of xp.")] = "replace",
         xp_null: Annotated[Literal["clears", "ignored"], _option(_UNKNOWN_PANEL, "xp-null", "PATCH of xp with null.")] = "clears",
+        xp_limit: Annotated[Literal["characters", "bytes"], _option(_UNKNOWN_PANEL, "xp-limit", "What of xp there may be 8,000 of.")] = "characters",
         put_password: Annotated[Literal["kept", "cleared"], _option(_UNKNOWN_PANEL, "put-password", "PUT of a user without a password.")] = "kept",
+        inherited_catalog: Annotated[Literal["null", "shown"], _option(_UNKNOWN_PANEL, "inherited-catalog", "DefaultCatalogID of a buyer without one, in a group with one.")] = "null",
+        own_seller: Annotated[Literal["null", "id"], _option(_UNKNOWN_PANEL, "own-seller", "SellerID of the marketplace's own assignments.")] = "null",
         omitted: Annotated[Literal["false", "unchanged"], _option(_UNKNOWN_PANEL, "omitted", "Fields left out of an assignment's POST.")] = "false",
         nested_targets: Annotated[Literal["merge", "targets", "replace"], _option(_UNKNOWN_PANEL, "nested-targets", "PATCH of delivery targets: fields merge, targets are replaced, or all of them.")] = "merge",
         kafka_type: Annotated[Literal["type", "ce_type", "body"], _option(_UNKNOWN_PANEL, "kafka-type", "Where a Kafka message names its namespace.")] = "type",
         page_keys: Annotated[Literal["none", "given"], _option(_UNKNOWN_PANEL, "page-keys", "NextPageKey in product lists.")] = "none",
     ) -> None:
         # fmt: on
-        """Run a local OrderCloud, for trying out, rehearsals and tests.
+        """Run a local OrderCloud for trials, rehearsals and tests.
 
-        It listens on 127.0.0.1 alone; client ID and secret are both "emulator". What it does and
-        does not do is in the README; /_emulator/requests, /messages and /counts tell what happened.
+        Listens on 127.0.0.1 only; client ID and secret are both "emulator".
+        /_emulator/requests, /messages and /counts show what happened.
+
+        Examples:
+          ocsync emulator
+          ocsync emulator --products 1000 --latency 50 --rate 100
+          ocsync emulator --like acme-sandbox --state rehearsal.json
         """
-        given = {name: value for name, value in locals().items() if name not in ("ctx", "app")}
+        own = ("ctx", "app", "like")
+        given = {name: value for name, value in locals().items() if name not in (*own, "own")}
         try:
             from ocsync.emulator import EmulatorOptions, serve
         except ImportError as error:
@@ -84,10 +95,35 @@ def register(app: typer.Typer) -> None:
 
         for name in _MILLISECONDS:
             given[name] /= 1000
+        for name, value in _switches_like(ctx, like).items():
+            if given[name] == getattr(EmulatorOptions(), name):
+                given[name] = value
         serve(EmulatorOptions(**{**given, "deliver_to": tuple(deliver_to)}), ready)
 
 
-_MILLISECONDS = ("latency", "product_lag", "delivery_delay", "pause_delay")
+_MILLISECONDS = ("latency", "product_lag", "reference_lag", "delivery_delay", "pause_delay")
+
+
+def _switches_like(ctx: Context, name: str) -> dict[str, Any]:
+    """Return the options that stand for the answers of the profile or file *name*."""
+    if not name:
+        return {}
+    from ocsync.engine.probe.answers import read_answers
+    from ocsync.engine.probe.rehearsal import read_answer_file, switches
+
+    if name in ctx.workspace.profile_names():
+        folder = ctx.workspace.open_profile(name, warn=ctx.warn_once, command="ocsync emulator")
+        answers = read_answers(folder)
+        if not answers:
+            raise UsageError(
+                f"profile {name} has no answers", hint=f"ocsync probe --profile {name}"
+            )
+    else:
+        answers = read_answer_file(Path(name))
+    found = switches(answers)
+    shown = ", ".join(f"{option}={value}" for option, value in found.items())
+    ctx.console.info(f"like {name}: {shown}", "=")
+    return found
 
 
 def missing_extra() -> ConfigError:

@@ -23,15 +23,20 @@ def register(app: typer.Typer) -> None:
     def expire(
         ctx: Context,
         dry_run: Annotated[
-            bool, typer.Option("--dry-run", "-n", help="Tell what would be lifted, lift nothing.")
+            bool,
+            typer.Option("--dry-run", "-n", help="Show what would be unpaused; change nothing."),
         ] = False,
         lock_timeout: LockTimeout = "0",
     ) -> ExitCode:
-        """Lift our pauses whose lease or window is over; for cron.
+        """Unpause targets whose time is over; for cron.
 
-        Over is a lease that ran out, and a window whose process died. Where
-        there is none it is silent and asks nobody. Nothing is lifted while a
-        run is under way (7), or waits to be finished (3).
+        Unpauses targets whose --for time has passed or whose window process has died. Prints
+        nothing when there is nothing to do. Does nothing while a run is working (exit 7) or
+        unfinished (exit 3).
+
+        Examples:
+          ocsync expire
+          ocsync expire --dry-run
         """
         from datetime import UTC, datetime
 
@@ -45,7 +50,9 @@ def register(app: typer.Typer) -> None:
         if not due:
             ctx.console.document("expire", _document(None, "", dry_run=dry_run))
             if sys.stderr.isatty():
-                ctx.console.info("no lease has run out, and no window died", "=")
+                ctx.console.info(
+                    "nothing to unpause: no --for time has passed, and no window died", "="
+                )
             return ExitCode.DONE
 
         async def work_on(session: Session) -> tuple[str, UnpauseResult | None]:
@@ -54,13 +61,13 @@ def register(app: typer.Typer) -> None:
         run, done = ctx.run_online(work_on, locked=not dry_run)
         ctx.console.document("expire", _document(done, run, dry_run=dry_run))
         if run:
-            text = f"run {run} is not finished: nothing is lifted before it is"
+            text = f"run {run} is not finished; expire waits for it"
             ctx.console.alert(f"{', '.join(due)} overdue, but {text}", "!")
             ctx.console.suggest("ocsync resume")
             return ExitCode.PARTLY
         whys = {
-            OverdueReason.LEASE: "its lease had run out",
-            OverdueReason.WINDOW: "its window had died",
+            OverdueReason.LEASE: "its --for time has passed",
+            OverdueReason.WINDOW: "its window process has died",
         }
         return _show_result(
             ctx, done, {name: whys[why] for name, why in due.items()}, dry_run=dry_run

@@ -23,30 +23,38 @@ def register(app: typer.Typer) -> None:
         ctx: Context,
         words: Annotated[
             list[str] | None,
-            typer.Argument(metavar="[COMMAND|TOPIC]", help="Such as stage import, or exit-codes."),
+            typer.Argument(
+                metavar="[COMMAND|TOPIC]",
+                help="A command such as stage import, or a topic such as exit-codes.",
+            ),
         ] = None,
     ) -> None:
         """Show help for a command or a topic.
 
-        Without an argument it lists the topics. It needs neither a workspace nor a network.
+        Without an argument it lists the topics. It needs no workspace and no
+        network.
 
-        ocsync help stage import prints what ocsync stage import --help prints.
+        Examples:
+          ocsync help stage import
+          ocsync help exit-codes
         """
         name = " ".join(words or ())
         topics = _topics()
         if not name:
             _list(ctx, topics)
-        elif (text := _help_of(words or ())) is not None:
-            ctx.console.document("help", {"topic": name, "text": text})
-            if not ctx.console.json:
-                ctx.console.print_lines(text.splitlines())
-        elif page := topics.get(name):
-            text = page.read_text(encoding="utf-8")
-            ctx.console.document("help", {"topic": name, "text": text})
-            if not ctx.console.json:
-                ctx.console.print_page(text)
-        else:
+            return
+        text = _help_of(words or ()) or ""
+        page = topics[name].read_text(encoding="utf-8") if name in topics else ""
+        if not text and not page:
             raise _unknown(name, topics)
+        both = "\n\n".join(filter(None, [text, page]))
+        ctx.console.document("help", {"topic": name, "text": both})
+        if ctx.console.json:
+            return
+        if text:
+            ctx.console.print_lines([*text.splitlines(), *[""][: len(page)]])
+        if page:
+            ctx.console.print_page(page)
 
 
 def _topics() -> dict[str, Traversable]:
@@ -93,15 +101,12 @@ def _help_of(words: Sequence[str]) -> str | None:
 
 def _unknown(name: str, topics: dict[str, Traversable]) -> UsageError:
     """Return the error for a *name* that is neither a command nor a topic, with close matches."""
-    from difflib import get_close_matches
-
     from ocsync.cli.app import tree
+    from ocsync.suggestions import closest
 
-    close = get_close_matches(name.casefold(), [*topics, *_names(tree())])
-    return UsageError(
-        f'no command or topic "{name}"; topics: {", ".join(topics)}',
-        hint=", ".join(f"ocsync help {one}" for one in close) or "ocsync help, ocsync --help",
-    )
+    close = closest(name, [*topics, *_names(tree())])
+    hint = ", ".join(f"ocsync help {match}" for match in close) or "ocsync help, ocsync --help"
+    return UsageError(f'no command or topic "{name}"', hint=hint)
 
 
 def _names(group: Any, above: str = "") -> Iterator[str]:

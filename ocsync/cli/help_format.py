@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from typing import Any
 
 from typer.core import TyperCommand
 
-COMMON = "Common options, each also as a variable such as OCSYNC_JSON=1"
+COMMON = "Common options"
+EXAMPLES = "\n\nExamples:\n"
+"""The text that separates the examples of a command from what its help says before them."""
 
 BARE = "yes"
 """The value of an option with an optional value that is given without one."""
@@ -27,18 +30,33 @@ class Command(TyperCommand):
         words = [f"{word}={BARE}" if word in bare else word for word in args[:end]]
         return list(super().parse_args(ctx, [*words, *args[end:]]))
 
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:
+        """Write the text, and the examples as they are typed."""
+        whole = self.help or ""
+        self.help, _, examples = whole.partition(EXAMPLES)
+        super().format_help_text(ctx, formatter)
+        self.help = whole
+        if examples:
+            with formatter.section("Examples"):
+                for line in inspect.cleandoc(examples).splitlines():
+                    formatter.write(" " * formatter.current_indent + line + "\n")
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the sections; those that every command has come last."""
+        """Write the sections, and the options that every command has in one line."""
         sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
         for parameter in self.get_params(ctx):
             if record := parameter.get_help_record(ctx):
                 name, text = record
                 row = (re.sub(r"<(.+)>", r"\1", name), _plain(text))
                 sections.setdefault(_heading(parameter), []).append(row)
+        common = sections.pop(COMMON, [])
         for heading, rows in sections.items():
             if rows:
                 with formatter.section(heading):
                     formatter.write_dl(rows)
+        names = ", ".join(name for name, _ in common)
+        formatter.write_paragraph()
+        formatter.write_text(f"{COMMON} (ocsync help options): {names}.")
 
 
 def is_optional(parameter: Any) -> bool:

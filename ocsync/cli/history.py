@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from ocsync.cli import history_prune
 from ocsync.cli.context import Context
-from ocsync.cli.options import LOCAL_EXITS, command, parse_duration
+from ocsync.cli.options import LOCAL_EXITS, check_choice, command, parse_duration
 from ocsync.errors import ExitCode, FileMissing, UsageError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(
         cls=_HistoryGroup,
-        help="The runs: list them, show one, write a report; prune old ones.",
+        help="List runs, show one, write a report, or remove old ones.",
         epilog="ocsync history [RUN] is short for ocsync history show [RUN].",
     )
     app.add_typer(group, name="history")
@@ -81,13 +81,18 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """List the runs, newest first, or show one.
 
-        With --steps or --report and no RUN: the newest that fits.
+        With --report it writes the run as a file for other tools.
+
+        Examples:
+          ocsync history --since 7d --failed
+          ocsync history 1123-1504 --steps
+          ocsync history 1123-1504 --report junit result.xml
         """
         form, file = report or ("", "")
         _check_report(ctx, form, file)
         run_filter = _run_filter(since, "failed" if failed else state, target, sort)
         if name and any(run_filter):
-            raise UsageError("a RUN and what narrows the list do not go together")
+            raise UsageError("a RUN cannot be combined with filters of the list")
         folder = ctx.folder()
         runs = (
             [info for info in folder.runs.read_all() if run_filter.fits(info)] if not name else []
@@ -95,7 +100,7 @@ def register(app: typer.Typer) -> None:
         if not (name or steps or report):
             return _show_list(ctx, runs, limit, narrowed=any(run_filter))
         if not (name or runs):
-            raise FileMissing("there is no such run", hint="ocsync history")
+            raise FileMissing("no run matches", hint="ocsync history")
         with folder.runs.get(name or runs[0].id) as run:
             from ocsync.engine.history import run_details
 
@@ -114,16 +119,16 @@ def _run_filter(since: str, state: str, target: str, sort: str) -> RunFilter:
     from ocsync.schema import read_targets
     from ocsync.store.timestamps import utc_now
 
-    for text, choices in ((state, _STATES), (sort, _COMMANDS)):
-        if text and text not in choices.split("|"):
-            raise UsageError(f'"{text}" is none of {", ".join(choices.split("|"))}')
+    for option, text, choices in (("--state", state, _STATES), ("--sort", sort, _COMMANDS)):
+        if text:
+            check_choice(option, text, choices.split("|"))
     stamp, now = "", utc_now()
     if since:
         try:
             seconds = parse_duration(since) if since[-1] in "smhd" else None
             stamp = history.parse_since(since, now, seconds)
         except (ValueError, typer.BadParameter):
-            text = f'"{since}" is neither a time such as 7d nor a day such as {now:%Y-%m-%d}'
+            text = f'"{since}" is not a duration such as 7d or a date such as {now:%Y-%m-%d}'
             raise UsageError(text) from None
     direct = read_targets([target])[0] if target else []
     if target and not direct:
@@ -143,7 +148,7 @@ def _show_list(ctx: Context, runs: list[RunInfo], limit: int | None, *, narrowed
     if ctx.console.json:
         return
     if not runs:
-        ctx.console.print_lines(["no such run" if narrowed else "no run yet"])
+        ctx.console.print_lines(["no run matches" if narrowed else "no run yet"])
         return
     visible = runs[: _RUN_LIMIT if limit is None else limit or None]
     ctx.console.print_lines(shown.run_table(visible, utc_now()))
@@ -176,14 +181,14 @@ def _show_run(
     for sign, line in shown.lines(details, utc_now(), steps=most):
         ctx.console.print(line, sign)
     if file:
-        ctx.console.info(f"written to {file}", "+")
+        ctx.console.info(f"wrote {file}", "+")
 
 
 def _check_report(ctx: Context, form: str, file: str) -> None:
-    if form and form not in ("junit", "markdown", "csv"):
-        raise UsageError(f'"{form}" is none of junit, markdown, csv')
+    if form:
+        check_choice("--report", form, ("junit", "markdown", "csv"))
     if file == "-" and ctx.console.json:
-        raise UsageError("a report and --json cannot share standard output")
+        raise UsageError("a report and --json cannot both use standard output")
 
 
 def _write_report(form: str, file: str, details: RunDetails) -> None:

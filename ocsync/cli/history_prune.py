@@ -23,27 +23,37 @@ def register(group: typer.Typer) -> None:
     def prune(
         ctx: Context,
         keep: Annotated[
-            int | None, typer.Option("--keep", metavar="N", min=0, help="Keep the newest N.")
+            int | None, typer.Option("--keep", metavar="N", min=0, help="Keep the newest N runs.")
         ] = None,
         older_than: Annotated[
-            str, typer.Option("--older-than", metavar="90d", help="Keep those that are younger.")
+            str, typer.Option("--older-than", metavar="90d", help="Keep runs that are younger.")
         ] = "",
         dry_run: Annotated[
-            bool, typer.Option("--dry-run", "-n", help="Show which; remove nothing.")
+            bool,
+            typer.Option(
+                "--dry-run", "-n", help="Show which runs would be removed; remove nothing."
+            ),
         ] = False,
         yes: Yes = False,
         lock_timeout: LockTimeout = "0",
     ) -> None:
-        """Remove old runs, and with them their way back.
+        """Remove old runs; they cannot be undone after that.
 
-        Never one that is not finished. With both options a run goes only if
-        neither keeps it. What was deleted stays known to stage.
+        Unfinished runs are kept. With both options, a run is removed only if both allow it.
+        What was deleted stays known to stage.
+
+        Examples:
+          ocsync history prune --keep 50 --dry-run
+          ocsync history prune --older-than 90d
         """
         from ocsync.engine.history import Retention, prunable_runs
         from ocsync.store.timestamps import utc_now
 
         if keep is None and not older_than:
-            raise UsageError("say which stay", hint="--keep 50, or --older-than 90d, or both")
+            raise UsageError(
+                "nothing selected: give --keep N, --older-than AGE, or both",
+                hint="ocsync history prune --keep 50 --older-than 90d",
+            )
         ctx.yes, ctx.lock_seconds = yes, parse_duration(lock_timeout)
         retention = Retention(
             keep, parse_duration(older_than, unit_needed=True) if older_than else None
@@ -55,7 +65,7 @@ def register(group: typer.Typer) -> None:
             size = sum(folder.runs.size_of(info.id) for info in prunable)
             _show_candidates(ctx, prunable, size)
             if prunable and not dry_run:
-                if not ctx.ask("Remove them? They cannot be rolled back or verified then."):
+                if not ctx.ask("Remove them? They can then no longer be rolled back or verified."):
                     raise UsageError("nothing was removed")
                 folder.runs.remove([info.id for info in prunable])
         facts = {"removed": [] if dry_run else [i.id for i in prunable], "bytes": size,
@@ -84,8 +94,8 @@ def _show_result(ctx: Context, runs: list[RunInfo], *, dry_run: bool) -> None:
     if ctx.console.json:
         return
     if not runs:
-        ctx.console.print("no run may go", "=")
+        ctx.console.print("nothing to remove: no run is old enough", "=")
     elif dry_run:
-        ctx.console.print("this was a dry run: nothing was removed", "=")
+        ctx.console.print("dry run: nothing was removed", "=")
     else:
         ctx.console.print(f"{count(len(runs), 'run')} removed", "✓")

@@ -17,9 +17,19 @@ def register(app: typer.Typer) -> None:
     @command(app, "init", exits=LOCAL_EXITS)
     def init(
         ctx: Context,
-        folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where.")] = Path(),
+        folder: Annotated[
+            Path, typer.Argument(metavar="[DIR]", help="Folder for the workspace.")
+        ] = Path(),
     ) -> None:
-        """Make a workspace in DIR (the folder .ocsync)."""
+        """Create a workspace: the folder .ocsync in DIR.
+
+        The workspace holds profiles, staged edits, pauses and runs. Commands find the nearest
+        one in this folder or above.
+
+        Examples:
+          ocsync init
+          ocsync init ./shop
+        """
         from ocsync.store import Workspace
 
         workspace = Workspace((folder / ".ocsync").absolute())

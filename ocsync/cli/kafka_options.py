@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from ocsync.cli.options import check_choice
 from ocsync.cli.secret_options import secret_of
 from ocsync.errors import ConfigError, UsageError
 
@@ -18,18 +19,29 @@ def _option(name: str, metavar: str, text: str) -> Any:
     return typer.Option(name, metavar=metavar, help=text, rich_help_panel="Kafka or Event Hubs")
 
 
-Servers = Annotated[str, _option("--servers", "HOST:PORT,...", "Kafka's bootstrap servers.")]
+Servers = Annotated[str, _option("--servers", "HOST:PORT,...", "Bootstrap servers of Kafka.")]
 Username = Annotated[str, _option("--username", "NAME", "SASL user name.")]
-UsernameEnv = Annotated[str, _option("--username-env", "VAR", "Holds it instead.")]
-PasswordEnv = Annotated[str, _option("--password-env", "VAR", "Holds the SASL password.")]
-PasswordCommand = Annotated[str, _option("--password-command", "CMD", "Prints it instead.")]
+UsernameEnv = Annotated[
+    str, _option("--username-env", "VAR", "Environment variable that holds the user name.")
+]
+PasswordEnv = Annotated[
+    str, _option("--password-env", "VAR", "Environment variable that holds the SASL password.")
+]
+PasswordCommand = Annotated[str, _option("--password-command", "CMD", "Command that prints it.")]
 Mechanism = Annotated[
-    str, _option("--mechanism", "PLAIN|SCRAM-SHA-256|SCRAM-SHA-512", "How to sign in.")
+    str, _option("--mechanism", "PLAIN|SCRAM-SHA-256|SCRAM-SHA-512", "SASL mechanism.")
 ]
 ConnectionEnv = Annotated[
-    str, _option("--connection-env", "VAR", "Holds an Event Hubs connection string.")
+    str,
+    _option(
+        "--connection-env",
+        "VAR",
+        "Environment variable that holds an Event Hubs connection string.",
+    ),
 ]
-ConnectionCommand = Annotated[str, _option("--connection-command", "CMD", "Prints it instead.")]
+ConnectionCommand = Annotated[
+    str, _option("--connection-command", "CMD", "Command that prints it.")
+]
 
 
 class KafkaOptions(NamedTuple):
@@ -61,15 +73,16 @@ class KafkaOptions(NamedTuple):
             raise UsageError("give --servers HOST:PORT, or --connection-env VAR for Event Hubs")
         if by_string:
             if self.username or self.username_env or self.password_env or self.password_command:
-                raise UsageError("an Event Hubs connection string is user name and password")
+                raise UsageError(
+                    "an Event Hubs connection string already holds user name and password"
+                )
             words = self.connection_env, self.connection_command
             return parse_event_hubs(secret_of(*words, "the connection string", "--connection"))
-        if self.mechanism not in MECHANISMS:
-            raise UsageError(f'"{self.mechanism}" is none of {", ".join(MECHANISMS)}')
+        check_choice("--mechanism", self.mechanism, MECHANISMS)
         servers, username = parse_servers(self.servers), self._user_name()
         if not username:
             if self.password_env or self.password_command:
-                raise UsageError("a password needs --username NAME or --username-env VAR")
+                raise UsageError("a password also needs --username NAME or --username-env VAR")
             return Brokers(servers), ""
         words = self.password_env, self.password_command
         password = secret_of(*words, "the SASL password", "--password")

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 Since = Annotated[
     str,
     typer.Option(
-        "--since", "--from", metavar="TIME", help="Begin 1h ago, or at 2026-11-24T08:00Z."
+        "--since",
+        "--from",
+        metavar="TIME",
+        help="Begin at a time, such as 1h (ago) or 2026-11-24T08:00Z.",
     ),
 ]
 
@@ -30,7 +33,7 @@ Since = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(
-        name="listen", help="Receive a delivery target's messages.", no_args_is_help=True
+        name="listen", help="Receive the messages of a delivery target.", no_args_is_help=True
     )
     app.add_typer(group, name="listen")
     _register_http(group)
@@ -43,34 +46,59 @@ def _register_http(group: typer.Typer) -> None:
     def http(
         ctx: Context,
         port: Annotated[
-            int, typer.Option("--port", metavar="N", min=0, max=65535, help="0 takes a free one.")
+            int,
+            typer.Option(
+                "--port",
+                metavar="N",
+                min=0,
+                max=65535,
+                help="Port to listen on (0 = any free port).",
+            ),
         ] = 8766,
         bind: Annotated[
             str,
-            typer.Option("--bind", metavar="ADDRESS", help="Beyond loopback with a secret only."),
+            typer.Option(
+                "--bind",
+                metavar="ADDRESS",
+                help="Address to listen on; beyond loopback only with a secret.",
+            ),
         ] = "127.0.0.1",
         secret_env: Annotated[
-            str, typer.Option("--secret-env", metavar="VAR", help="Holds the target's secret.")
+            str,
+            typer.Option(
+                "--secret-env",
+                metavar="VAR",
+                help="Environment variable that holds the target's secret.",
+            ),
         ] = "",
         secret_command: SecretCommand = "",
         unsigned: Annotated[
             bool,
-            typer.Option("--unsigned", help="Take messages without a signature; loopback only."),
+            typer.Option("--unsigned", help="Accept unsigned messages; loopback only."),
         ] = False,
         auth_header: Annotated[
             str,
-            typer.Option("--auth-header", metavar="NAME", help="Ask for this custom header too."),
+            typer.Option("--auth-header", metavar="NAME", help="Require this custom header too."),
         ] = "",
         auth_value_env: Annotated[
-            str, typer.Option("--auth-value-env", metavar="VAR", help="Holds its value.")
+            str,
+            typer.Option(
+                "--auth-value-env",
+                metavar="VAR",
+                help="Environment variable that holds the header's value.",
+            ),
         ] = "",
     ) -> None:
-        """Receive messages over HTTP, and keep them for resume --verify.
+        """Receive messages over HTTP and keep them for resume --verify.
 
-        Each is checked against X-oc-hash, and is on disk before it is answered
-        with 200; what is not signed is answered with 401, what cannot be kept
-        with 503. OrderCloud has to reach it: leave it on loopback and put a
-        tunnel or a proxy with TLS in front. It can run beside listen kafka.
+        Each message is checked against X-oc-hash and is on disk before the answer 200; an
+        unsigned message gets 401, one that cannot be kept 503. OrderCloud has to reach the
+        listener: leave it on loopback and put a tunnel or a TLS proxy in front. It can run
+        beside listen kafka.
+
+        Examples:
+          ocsync listen http --secret-env HOOK_SECRET
+          ocsync listen http --port 0 --unsigned
         """
         try:
             from ocsync.delivery.http_listener import (
@@ -81,17 +109,17 @@ def _register_http(group: typer.Typer) -> None:
                 url_of,
             )
         except ImportError as error:
-            text = "starlette and uvicorn, which receive, are not installed"
+            text = "listen http needs starlette and uvicorn, which are not installed"
             raise ConfigError(text, hint="pip install 'ocsync[emulator]'") from error
 
         if bool(secret_env or secret_command) == unsigned:
-            raise UsageError("give --secret-env VAR, or --unsigned to check nothing")
+            raise UsageError("give --secret-env VAR, or --unsigned to accept unsigned messages")
         if bool(auth_header) != bool(auth_value_env):
-            raise UsageError("--auth-header and --auth-value-env go together")
+            raise UsageError("--auth-header and --auth-value-env must be given together")
         secret = "" if unsigned else secret_of(secret_env, secret_command, "the target's secret")
         value = secret_of(auth_value_env, "", "the header's value") if auth_header else ""
         folder = ctx.folder()
-        counts, heard = _counters(ctx, "answered 503, so that it is sent again")
+        counts, heard = _counters(ctx, "answered with 503, so that OrderCloud resends it")
         locked = folder.listen_lock("http")
         with _ended_by_signals(), locked, open_socket(bind, port, secret) as listener:
             url = url_of(listener)
@@ -110,7 +138,7 @@ def _register_kafka(group: typer.Typer) -> None:
         ctx: Context,
         topics: Annotated[
             list[str] | None,
-            typer.Option("--topic", metavar="TOPIC", help="Topic or Event Hub; may be repeated."),
+            typer.Option("--topic", metavar="TOPIC", help="Topic or Event Hub; can be repeated."),
         ] = None,
         servers: kafka_options.Servers = "",
         username: kafka_options.Username = "",
@@ -124,10 +152,13 @@ def _register_kafka(group: typer.Typer) -> None:
     ) -> None:
         """Receive messages from a Kafka topic or an Azure Event Hub.
 
-        They are kept for resume --verify. It begins now, or with what is there
-        since a time, and only looks: no offset is committed. TLS is used but
-        on loopback. With --connection-env it reads an Event Hub. A broker that
-        goes away is waited for. It can run beside listen http.
+        Messages are kept for resume --verify. Reading starts now, or at --since; no offset is
+        committed. TLS is used except on loopback. With --connection-env it reads an Event
+        Hub. It waits for a broker that is gone. It can run beside listen http.
+
+        Examples:
+          ocsync listen kafka --servers broker:9092 --topic oc.inventory
+          ocsync listen kafka --connection-env EVENT_HUB --topic products --since 1h
         """
         options = kafka_options.KafkaOptions(
             servers=servers,
@@ -144,7 +175,7 @@ def _register_kafka(group: typer.Typer) -> None:
             from ocsync.delivery.kafka_listener import KafkaListener
             from ocsync.engine.signals import handled
         except ImportError as error:
-            text = "confluent-kafka, which reads topics, is not installed"
+            text = "listen kafka needs confluent-kafka, which is not installed"
             raise ConfigError(text, hint="pip install 'ocsync[kafka]'") from error
 
         brokers, hub = options.resolve()
@@ -152,7 +183,7 @@ def _register_kafka(group: typer.Typer) -> None:
         if not names:
             raise UsageError("give --topic TOPIC")
         folder = ctx.folder()
-        counts, heard = _counters(ctx, "waiting for room; the topic keeps the rest")
+        counts, heard = _counters(ctx, "waiting for disk space; the topic keeps the messages")
         append = folder.delivery_log.append
         signals: list[int] = []
         with folder.listen_lock("kafka"), handled(signals.append):
@@ -175,12 +206,16 @@ def _register_log(group: typer.Typer) -> None:
         ctx: Context,
         since: Since = "",
         every: Annotated[
-            bool, typer.Option("--all", help="Repetitions too, one line a message.")
+            bool, typer.Option("--all", help="Show repetitions too, one line a message.")
         ] = False,
     ) -> None:
         """Show what the listeners received, each message once.
 
-        Repetitions are counted: OrderCloud may send a message more than once.
+        Repetitions are counted, because OrderCloud may send a message more than once.
+
+        Examples:
+          ocsync listen log --since 1h
+          ocsync listen log --all
         """
         import msgspec
 
@@ -202,7 +237,7 @@ def _register_log(group: typer.Typer) -> None:
             shown.message_table(selected, now) if every else shown.distinct_table(unique, now)
         )
         text = shown.received_text(len(selected), len(selected) - len(unique))
-        ctx.console.info(text if selected else "nothing was received", "=")
+        ctx.console.info(text if selected else "no message received", "=")
 
 
 def _counters(ctx: Context, when_full: str) -> tuple[Counter[str], ReportMessage]:
@@ -216,9 +251,9 @@ def _counters(ctx: Context, when_full: str) -> tuple[Counter[str], ReportMessage
 
     def tell(status: int, about: str) -> None:
         if status == 503:
-            ctx.warn_once(f"the log cannot be written ({about}): {when_full}")
+            ctx.warn_once(f"cannot write the log ({about}): {when_full}")
         elif status == 401:
-            ctx.warn_once("a request without the right signature or header was refused (401)")
+            ctx.warn_once("refused a request with a wrong or missing signature or header (401)")
         elif status != 200:
             ctx.warn_once(f"refused: {about}")
         elif ctx.console.verbose:
@@ -229,7 +264,7 @@ def _counters(ctx: Context, when_full: str) -> tuple[Counter[str], ReportMessage
 
 def _show_start(ctx: Context, where: str) -> None:
     name = ctx.folder().profile.name
-    ctx.console.print(f"listening {where} for profile {name} (Ctrl-C ends it)", "▶")
+    ctx.console.print(f"listening {where} for profile {name} (press Ctrl-C to stop)", "▶")
 
 
 def _show_how_to_reach(ctx: Context, url: str, bind: str) -> None:
@@ -237,15 +272,17 @@ def _show_how_to_reach(ctx: Context, url: str, bind: str) -> None:
 
     if is_loopback(bind):
         ctx.console.info(
-            "  Only this machine reaches it. For OrderCloud put a tunnel or a proxy with"
+            "  Only this machine can reach it. For OrderCloud, put a tunnel or a TLS proxy"
         )
-        ctx.console.info(f"  TLS in front, such as: cloudflared tunnel --url {url}")
-        ctx.console.info("  The tunnel's address is the URL of the delivery target.")
+        ctx.console.info(f"  in front, such as: cloudflared tunnel --url {url}")
+        ctx.console.info("  The URL of the delivery target is then the address of the tunnel.")
         return
     ctx.console.info(
-        "  Everybody whom the firewall lets through reaches it, over plain http: what", "!"
+        "  Anyone whom the firewall lets through can reach it, and anyone on the network", "!"
     )
-    ctx.console.info("  comes can be read on the way. Better leave it on loopback, behind TLS.")
+    ctx.console.info(
+        "  path can read the messages (plain HTTP). Safer: loopback behind a TLS proxy."
+    )
 
 
 def _suggest_next(ctx: Context, options: str) -> None:
@@ -256,12 +293,12 @@ def _suggest_next(ctx: Context, options: str) -> None:
 def _show_end(ctx: Context, counts: Counter[str]) -> None:
     from ocsync.render.text import count
 
-    back = f", {counts['kept back']:,} kept back" if counts["kept back"] else ""
+    back = f", {counts['kept back']:,} not accepted" if counts["kept back"] else ""
     taken = count(counts["taken"], "message")
-    ctx.console.info(f"{taken} taken, {counts['refused']:,} refused{back}", "=")
+    ctx.console.info(f"{taken} received, {counts['refused']:,} refused{back}", "=")
     if left := ctx.folder().read_raw_attachments():
         names = ", ".join(key.partition("/")[0] for key in left)
-        ctx.console.info(f"{names}: OrderCloud still delivers to a listener of ours", "!")
+        ctx.console.info(f"{names}: OrderCloud still delivers to this workspace's listener", "!")
         ctx.console.suggest("ocsync delivery detach")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,29 +14,29 @@ from ocsync.cli.common_options import COMMON_OPTIONS, CommonOption
 from ocsync.cli.context import Context
 from ocsync.cli.durations import read_duration
 from ocsync.cli.help_format import COMMON, Command
-from ocsync.errors import ExitCode
+from ocsync.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
 _EXIT_CODE_TEXTS = {
-    ExitCode.DONE: "done, also when there was nothing to do",
+    ExitCode.DONE: "done, or nothing to do",
     ExitCode.FAILED: "failed",
-    ExitCode.SOMETHING: "with --exit-code: there is something",
-    ExitCode.PARTLY: "partly done",
-    ExitCode.SIGN_IN: "not signed in, or a role is missing",
+    ExitCode.SOMETHING: "with --exit-code: changes or problems found",
+    ExitCode.PARTLY: "some changes failed",
+    ExitCode.SIGN_IN: "sign-in failed or a role is missing",
     ExitCode.DIFFERS: "verification found differences",
     ExitCode.CONFLICT: "conflict, unknown outcome or stale plan",
     ExitCode.LOCKED: "locked, or paused by someone else",
-    ExitCode.USAGE: "wrong usage, or a question that could not be asked",
+    ExitCode.USAGE: "usage error, or a question and no terminal to ask it",
     ExitCode.BAD_INPUT: "bad input",
     ExitCode.NO_FILE: "no such file",
-    ExitCode.TRY_LATER: "try again later (network, throttled, server)",
+    ExitCode.TRY_LATER: "try again later (network, throttling, server)",
     ExitCode.BAD_CONFIG: "bad configuration",
     ExitCode.NOT_EXECUTABLE: "the command cannot be run",
-    ExitCode.NO_COMMAND: "there is no such command",
-    ExitCode.INTERRUPTED: "interrupted, state safe",
-    ExitCode.TERMINATED: "terminated, state safe",
+    ExitCode.NO_COMMAND: "the command does not exist",
+    ExitCode.INTERRUPTED: "interrupted; run it again to continue",
+    ExitCode.TERMINATED: "terminated; run it again to continue",
 }
 LOCAL_EXITS = (ExitCode.DONE, ExitCode.LOCKED, ExitCode.USAGE, ExitCode.BAD_CONFIG)
 """The exit codes of a command that sends nothing."""
@@ -69,7 +69,7 @@ Yes = Annotated[
 Confirm = Annotated[
     str,
     typer.Option(
-        "--confirm", metavar="ID", help="The marketplace's ID, to write to production.",
+        "--confirm", metavar="ID", help="ID of the marketplace; required to write to production.",
         envvar="OCSYNC_CONFIRM",
     ),
 ]  # fmt: skip
@@ -79,33 +79,44 @@ Concurrency = Annotated[
     int,
     typer.Option(
         "--concurrency", metavar="N", min=1, max=256,
-        help="Most requests in flight; fewer are, while the server refuses some or slows down.",
+        help=(
+            "Maximum concurrent requests; lowered while OrderCloud refuses some or "
+            "slows down."
+        ),
     ),
 ]  # fmt: skip
 MaxRate = Annotated[
     float,
-    typer.Option("--max-rate", metavar="N", min=0, help="Most requests a second; 0: no limit."),
+    typer.Option(
+        "--max-rate", metavar="N", min=0, help="Maximum requests per second (0 = unlimited)."
+    ),
 ]
 DeliveryTimeout = Annotated[
     str,
     typer.Option(
         "--delivery-timeout",
         metavar="TIME",
-        help="How long to wait without news from the listener.",
+        help="How long to wait without new messages at the listener.",
     ),
 ]
 Redeliver = Annotated[
-    bool, typer.Option("--redeliver", help="Verify, and have sent again what was not heard of.")
+    bool, typer.Option("--redeliver", help="Verify, and resend what the listener did not receive.")
 ]
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; shown by status.")]
-Adopt = Annotated[bool, typer.Option("--adopt", help="Take over a pause that somebody else made.")]
-SecretCommand = Annotated[str, typer.Option("--secret-command", metavar="CMD", help="Prints it.")]
+Reason = Annotated[
+    str, typer.Option("--reason", metavar="TEXT", help="Reason for the pause, shown by status.")
+]
+Adopt = Annotated[
+    bool, typer.Option("--adopt", help="Take over a pause made elsewhere; resume will then end it.")
+]
+SecretCommand = Annotated[
+    str, typer.Option("--secret-command", metavar="CMD", help="Command that prints the secret.")
+]
 LockTimeout = Annotated[
     str,
     typer.Option(
         "--lock-timeout",
         metavar="TIME",
-        help="How long to wait for another command, such as 5m.",
+        help="How long to wait for a running ocsync command, such as 5m.",
         envvar="OCSYNC_LOCK_TIMEOUT",
     ),
 ]
@@ -155,6 +166,15 @@ def _exit_codes_text(codes: list[ExitCode]) -> str:
     )
 
 
+def check_choice(option: str, value: str, choices: Iterable[str]) -> None:
+    """Raise UsageError unless *value*, which *option* was given, is one of *choices*."""
+    from ocsync.suggestions import listed, suggestion
+
+    if value not in (names := list(choices)):
+        hint = suggestion(value, names, f"one of {listed(names)}")
+        raise UsageError(f'{option} cannot be "{value}"', hint=hint)
+
+
 def parse_moment(text: str) -> datetime:
     """Return the time that *text* names: `2h` ago, a date, or a date and time, local by default.
 
@@ -169,7 +189,7 @@ def parse_moment(text: str) -> datetime:
     try:
         return datetime.now(UTC) - timedelta(seconds=parse_duration(text, unit_needed=True))
     except typer.BadParameter:
-        raise typer.BadParameter(f'"{text}" is no time such as 2h or 2027-01-31T16:00') from None
+        raise typer.BadParameter(f'"{text}" is not a time such as 2h or 2027-01-31T16:00') from None
 
 
 def parse_duration(text: str, *, unit_needed: bool = False) -> float:

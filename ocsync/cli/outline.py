@@ -15,9 +15,10 @@ PATH = Path(__file__).with_name("outline.json")
 def read_outline() -> dict[str, Any]:
     """Return the outline: the `common` options, and the `commands` by the words that name each.
 
-    A group has `options` and `commands`, perhaps a `default`; a command has its own `options` and
-    its `arguments`. `commands` are lists: the name, the line that completion shows, and the whole
-    line if that one was cut.
+    A group has `options` and `commands` (name and first line of help), perhaps a `default`; a
+    command has its own `options` and its `arguments`. `completes` says for each word of a value
+    what completes it: a list of words, the name of a source, or nothing; `after` does so for the
+    words after `--`. `words` and `fields` are the tables of some sources.
     """
     import json
 

@@ -31,13 +31,26 @@ def register(app: typer.Typer) -> None:
         targets: Targets,
         reason: Reason = "",
         lease: Annotated[
-            str, typer.Option("--for", metavar="TIME", help="For how long, such as 2h.")
+            str,
+            typer.Option(
+                "--for",
+                metavar="TIME",
+                help="How long the pause may last, such as 2h; expire ends it then.",
+            ),
         ] = "",
         adopt: Adopt = False,
         confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
     ) -> None:
-        """Pause targets; their changes then come as one batch."""
+        """Pause targets, so that their changes arrive as one batch.
+
+        The pause is recorded here before it is sent. resume and unpause end it; with --for,
+        expire ends it too. OrderCloud never pauses deletes.
+
+        Examples:
+          ocsync pause inventory --reason stocktake --for 2h
+          ocsync pause catalog-wide
+        """
         from ocsync.engine.pause import pausing
         from ocsync.engine.session import Session, confirm_production, sign_in
         from ocsync.pause import PauseState
@@ -48,7 +61,7 @@ def register(app: typer.Typer) -> None:
         ctx.lock_seconds, ctx.confirmed = parse_duration(lock_timeout), confirm
         seconds = parse_duration(lease, unit_needed=True) if lease else 0.0
         if lease and not seconds:
-            raise UsageError("a lease has to last longer than nothing", hint="--for 2h")
+            raise UsageError("the time of --for must be longer than zero", hint="--for 2h")
 
         async def work_on(session: Session) -> list[pausing.TargetStatus]:
             await sign_in(session)
@@ -69,18 +82,22 @@ def register(app: typer.Typer) -> None:
         for status in statuses:
             name = status.target.name
             if status.state is PauseState.NO_CONFIG:
-                ctx.console.info(f"{name:<{width}}  skipped: it has no sync config", "!")
+                ctx.console.info(f"{name:<{width}}  skipped: no sync config", "!")
                 continue
             text = _pause_text(status, before, profile, now)
             ctx.console.print(f"{name:<{width}}  {text}", "‖")
             if not status.server.sends_changes:
                 flag = f"{status.target.flags[0]}=false"
-                ctx.console.info(f"  {flag}: {name} gets no changes, later either", "!")
+                ctx.console.info(
+                    f"  {flag}: {name} receives no changes, even after the unpause", "!"
+                )
         if adopted := [s.target.name for s in statuses if s.pause and s.pause.adopted]:
             ctx.console.info(
-                "  Whoever had paused can still unpause, as does the end of their --for;", "!"
+                "  Whoever paused it can still unpause it, as can the end of their --for time.", "!"
             )
-            ctx.console.info(f"  there: ocsync unpause {' '.join(adopted)} --leave-paused")
+            ctx.console.info(
+                f"  To prevent that, run there: ocsync unpause {' '.join(adopted)} --leave-paused"
+            )
         ctx.console.info(
             "  A pause does not hold deletes, webhooks, integration events, order sync,"
         )
@@ -97,9 +114,10 @@ def _pause_text(
     pause = status.pause
     until = f" until {local_time(pause.until, now)}" if pause and pause.until else ""
     if pause and pause.since == before.get(status.target.name, {}).get("since"):
-        return f"already paused by us, for {duration(pause.seconds(now))}{until and ','}{until}"
+        lasted = duration(pause.seconds(now))
+        return f"already paused by this workspace for {lasted}{until and '; now'}{until}"
     if pause and pause.adopted:
-        return f"adopted{until} on {profile}: ours to lift"
+        return f"taken over{until} on {profile}; resume will unpause it"
     return f"paused{until} on {profile}"
 
 

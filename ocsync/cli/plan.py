@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 Targets = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[TARGET...]", help="Only what feeds these, and what it waits for."),
+    typer.Argument(
+        metavar="[TARGET...]",
+        help="Only changes for these targets, and the changes they depend on.",
+    ),
 ]
 _EXITS = (*LOCAL_EXITS, ExitCode.SOMETHING, ExitCode.BAD_INPUT, ExitCode.NO_FILE, ExitCode.SIGN_IN,
           ExitCode.CONFLICT, ExitCode.TRY_LATER)  # fmt: skip
@@ -35,26 +38,37 @@ def register(app: typer.Typer) -> None:
         ctx: Context,
         targets: Targets = None,
         diff: Annotated[
-            bool, typer.Option("--diff", help="Ask the server what would really change.")
+            bool,
+            typer.Option("--diff", help="Read the marketplace, and show what would really change."),
         ] = False,
         explain: Annotated[
-            str, typer.Option("--explain", metavar="REF", help="What was folded into its step.")
+            str,
+            typer.Option(
+                "--explain", metavar="REF", help="Show the edits that became the request for REF."
+            ),
         ] = "",
         out: Annotated[
-            Path | None, typer.Option("--out", metavar="FILE", help="Save it for resume --plan.")
+            Path | None,
+            typer.Option("--out", metavar="FILE", help="Save the plan for resume --plan."),
         ] = None,
         exit_code: Annotated[
-            bool, typer.Option("--exit-code", help="Exit 2 when there is something to send.")
+            bool, typer.Option("--exit-code", help="Exit 2 when there are changes to send.")
         ] = False,
     ) -> ExitCode:
-        """Show what resume will send, what it saves, what is risky.
+        """Show what resume will send, how many requests it saves, and the risks.
 
-        Works offline; --diff asks the server.
+        Works offline. With --diff it reads the marketplace and shows what would really
+        change. --explain shows which edits became one request.
+
+        Examples:
+          ocsync plan
+          ocsync plan inventory --diff
+          ocsync plan --out release.plan
         """
         from ocsync.engine.resume.drafting import draft_plan, draft_staged, fingerprint
         from ocsync.ordering import are_unrelated
         from ocsync.render import plan as shown
-        from ocsync.risks import find_risks
+        from ocsync.risks import find_risks, writes_indexed_xp, xp_type_risk
         from ocsync.schema import read_targets
         from ocsync.store.summary import unfinished_runs
         from ocsync.store.timestamps import utc_now
@@ -73,25 +87,35 @@ def register(app: typer.Typer) -> None:
             plan_title(folder), drafted, pauses, _last_rate(folder), utc_now(),
             find_risks(drafted.plan.steps), names,
             [name for name, pause in pauses.items() if pause.window and is_open(pause.window)],
+            resends=_resends_products(folder),
         )  # fmt: skip
-        digest = fingerprint(drafted.plan, folder)
+        documents = ctx.console.takes_documents
+        digest = fingerprint(drafted.plan, folder) if out or documents else ""
         steps = drafted.plan.steps
         result: Preflight | None = None
         if diff and (steps or pauses):
             result, statuses = preflight(ctx, drafted)
-            view = view._replace(statuses=statuses, pauses=folder.read_pauses())
-        facts = shown.document(view, digest)
+            values = {
+                step.number: (prepared.before, prepared.sent)
+                for step in filter(writes_indexed_xp, steps)
+                if (prepared := result.prepared.get(step.number))
+            }
+            risks = [*view.risks, *filter(None, [xp_type_risk(steps, values)])]
+            view = view._replace(statuses=statuses, pauses=folder.read_pauses(), risks=risks)
         unfinished = [
             run for run in unfinished_runs(folder.path, ctx.warn_once) if run.kind == "resume"
         ]
-        facts["open_run"] = unfinished[0].id if unfinished else ""
         something = bool(steps or unfinished)
+        changes: dict[str, Any] = {}
         if result and steps:
-            facts["changes"] = shown.difference_documents(steps, result)
-            something = bool(unfinished) or any(not row["same"] for row in facts["changes"])
+            changes["changes"] = rows = shown.difference_documents(steps, result)
+            something = bool(unfinished) or any(not row["same"] for row in rows)
         if out:
             _save(out, digest, drafted, names)
-        ctx.console.document("plan", facts)
+        if documents:
+            open_run = unfinished[0].id if unfinished else ""
+            facts = {**shown.document(view, digest), "open_run": open_run, **changes}
+            ctx.console.document("plan", facts)
         if unfinished and not ctx.console.json:
             ctx.console.print(f"{unfinished[0].text()}; resume continues it first", "!")
         if not steps:
@@ -142,7 +166,7 @@ def preflight(
     async def read(session: Session) -> tuple[Preflight, dict[str, TargetStatus] | None]:
         await sign_in(session)
         found = await run_preflight(session, drafted.plan.steps)
-        fed = fed_targets(step.ref for step in drafted.plan.steps)
+        fed = fed_targets(total.kind for total in drafted.totals)
         named = {*fed.direct, *session.folder.read_pauses()}
         try:
             targets = [target for name, target in TARGETS.items() if name in named]
@@ -170,6 +194,13 @@ def _explain(ctx: Context, drafted: PlanDraft, ref: str, staged: list[Entry]) ->
     if not ctx.console.json:
         ctx.console.print_lines(shown.explain(steps, entries, utc_now()))
     return ExitCode.DONE
+
+
+def _resends_products(folder: ProfileDir) -> bool | None:
+    """Return whether products are sent again when what they show changes; None if not known."""
+    answer = folder.read_probe_answers().get("product-resync")
+    value = answer.get("value") if isinstance(answer, dict) else None
+    return {"touched": True, "own": False}.get(str(value))
 
 
 def _last_rate(folder: ProfileDir) -> ReplayRate | None:

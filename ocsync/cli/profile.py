@@ -2,128 +2,114 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ocsync.cli import profile_edit
 from ocsync.cli.context import Context
 from ocsync.cli.options import LOCAL_EXITS, Yes, command
+from ocsync.cli.profile_options import (
+    AllowHttp,
+    ApiUrl,
+    AuthUrl,
+    Environment,
+    Marketplace,
+    Name,
+    NewName,
+    OptionalName,
+    Production,
+    ProfileSecretCommand,
+    RequiredClientId,
+    SecretEnv,
+    SecretKeyring,
+    add_profile,
+    identity_document,
+    new_profile,
+    open_profile,
+    profile_document,
+    read_place,
+    read_secret_source,
+    store_missing_secret,
+)
 from ocsync.errors import Conflict, Damaged, ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from ocsync.store import Profile, ProfileDir
+    from ocsync.store import ProfileDir
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The profile.")]
 _MAX_WAIT = 10.0
 """The seconds for which a check retries; a mistyped host stays wrong, however often it is tried."""
-OptionalName = Annotated[
-    str, typer.Argument(metavar="[NAME]", help="The profile; the current one without.")
-]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(
-        name="profile", help="Profiles: which marketplace, as whom.", no_args_is_help=True
+        name="profile",
+        help="Add, check and choose profiles: which marketplace, as whom.",
+        no_args_is_help=True,
     )
     app.add_typer(group, name="profile")
 
     @command(group, "add", exits=LOCAL_EXITS)
     def add(
         ctx: Context,
-        name: Name,
-        client_id: Annotated[
-            str, typer.Option("--client-id", metavar="ID", help="The API client's ID.")
-        ],
-        environment: Annotated[
-            str, typer.Option("--environment", metavar="REGION-ENV", help="Such as useast-sandbox.")
-        ] = "",
-        api_url: Annotated[
-            str, typer.Option("--api-url", metavar="URL", help="Instead: the API's URL.")
-        ] = "",
-        auth_url: Annotated[
-            str,
-            typer.Option(
-                "--auth-url", metavar="URL", help="The auth server, if it is another host."
-            ),
-        ] = "",
-        secret_env: Annotated[
-            str,
-            typer.Option("--secret-env", metavar="VAR", help="The variable that holds the secret."),
-        ] = "",
-        secret_command: Annotated[
-            str,
-            typer.Option(
-                "--secret-command", metavar="CMD", help="A command that prints the secret."
-            ),
-        ] = "",
-        secret_keyring: Annotated[
-            bool, typer.Option("--secret-keyring", help="The secret is in the system's keyring.")
-        ] = False,
-        marketplace: Annotated[
-            str,
-            typer.Option(
-                "--marketplace", metavar="ID", help="The marketplace ID it must belong to."
-            ),
-        ] = "",
-        production: Annotated[
-            bool, typer.Option("--production", help="Guard it as production, whatever its host.")
-        ] = False,
-        allow_http: Annotated[
-            str, typer.Option("--allow-http", metavar="HOST", help="Use plain http to this host.")
-        ] = "",
+        name: NewName,
+        client_id: RequiredClientId,
+        environment: Environment = "",
+        api_url: ApiUrl = "",
+        auth_url: AuthUrl = "",
+        secret_env: SecretEnv = "",
+        secret_command: ProfileSecretCommand = "",
+        secret_keyring: SecretKeyring = False,
+        marketplace: Marketplace = "",
+        production: Production = False,
+        allow_http: AllowHttp = "",
     ) -> None:
-        """Add a profile; the first one becomes current. The secret itself is never stored."""
-        from ocsync.secrets import SecretSource
-        from ocsync.store import ENVIRONMENTS, Profile
-        from ocsync.store.profiles import environment_of
-        from ocsync.store.workspace import user_data_folder
+        r"""Add a profile for a marketplace and an API client.
 
-        if bool(environment) == bool(api_url):
-            raise UsageError("give either --environment or --api-url")
-        if environment and environment not in ENVIRONMENTS:
-            raise UsageError(
-                f'there is no environment "{environment}"', hint=f"one of {', '.join(ENVIRONMENTS)}"
-            )
-        if [bool(secret_env), bool(secret_command), secret_keyring].count(True) != 1:
-            raise UsageError("give one of --secret-env, --secret-command and --secret-keyring")
-        url = ENVIRONMENTS[environment] if environment else _url("--api-url", api_url, allow_http)
-        profile = Profile(
-            name=name,
-            api_url=url,
-            auth_url=_url("--auth-url", auth_url, allow_http) if auth_url else url,
+        The first profile becomes the current one. The secret itself is never stored.
+
+        Examples:
+          ocsync profile add acme --environment useast-sandbox \
+              --client-id 0A1B --secret-env ACME_SECRET
+          ocsync profile add prod --environment useast-production \
+              --client-id 2C3D --secret-command 'op read op://ci/acme'
+        """
+        profile = new_profile(
+            name,
             client_id=client_id,
-            secret=SecretSource(secret_env, secret_command, secret_keyring),
-            environment=environment or environment_of(url),
+            place=read_place(environment, api_url, auth_url, allow_http),
+            secret=read_secret_source(secret_env, secret_command, keyring=secret_keyring),
             marketplace=marketplace,
             production=production,
-            plain_http=allow_http,
         )
-        ctx.workspace.add_profile(profile)
+        add_profile(ctx, profile)
+        store_missing_secret(ctx, profile)
         current = ctx.workspace.current_profile == name
-        ctx.console.document("profile add", {**_profile_document(profile), "current": current})
-        ctx.console.print(f"{name}  {url}" + ("  (current)" if current else ""), "+")
-        if not ctx.workspace.is_recorded(ctx.workspace.root / "profiles" / name):
-            ctx.warn_once(
-                f"{user_data_folder(os.environ)} cannot be written, so it is not recorded that you "
-                "added this profile; name the workspace in later commands (OCSYNC_WORKSPACE), or "
-                "set OCSYNC_DATA_DIR to a folder that you can write"
-            )
+        ctx.console.document("profile add", {**profile_document(profile), "current": current})
+        ctx.console.print(f"{name}  {profile.api_url}" + ("  (current)" if current else ""), "+")
         ctx.console.suggest("ocsync profile check" if current else f"ocsync profile use {name}")
+
+    profile_edit.register(group)
 
     @command(group, "list", exits=LOCAL_EXITS)
     def list_(ctx: Context) -> None:
-        """List the profiles of this workspace."""
+        """List the profiles of this workspace.
+
+        The current profile has a star.
+
+        Examples:
+          ocsync profile list
+        """
         from ocsync.render.text import columns
 
         current = ctx.workspace.current_profile
-        profiles = [_open(ctx, name).profile for name in ctx.workspace.profile_names()]
+        profiles = [open_profile(ctx, name).profile for name in ctx.workspace.profile_names()]
         rows = [
             ("*" if p.name == current else "", p.name, p.environment or p.api_url) for p in profiles
         ]
-        documents = [{**_profile_document(p), "current": p.name == current} for p in profiles]
+        documents = [{**profile_document(p), "current": p.name == current} for p in profiles]
         ctx.console.document("profile list", {"profiles": documents})
         ctx.console.print_lines(columns(rows, "<<<"))
         if not profiles:
@@ -132,13 +118,18 @@ def register(app: typer.Typer) -> None:
 
     @command(group, "show", exits=LOCAL_EXITS)
     def show(ctx: Context, name: OptionalName = "") -> None:
-        """Show a profile; its secret is only named."""
+        """Show a profile and where its secret comes from, never the secret.
+
+        Examples:
+          ocsync profile show
+          ocsync profile show acme --json
+        """
         from ocsync.render.text import columns
 
-        folder = _open(ctx, name)
+        folder = open_profile(ctx, name)
         pin = folder.read_pin()
         facts = {
-            **_profile_document(folder.profile),
+            **profile_document(folder.profile),
             "pinned": pin.id if pin else "",
             "pinned_url": pin.api_url if pin else "",
             "folder": str(folder.path),
@@ -148,10 +139,16 @@ def register(app: typer.Typer) -> None:
 
     @command(group, "use", exits=LOCAL_EXITS)
     def use(ctx: Context, name: Name) -> None:
-        """Make a profile the current one."""
+        """Make a profile the current one.
+
+        Commands use the current profile unless --profile names another.
+
+        Examples:
+          ocsync profile use acme
+        """
         ctx.workspace.use_profile(name)
         ctx.console.document("profile use", {"profile": name})
-        ctx.console.print(f"{name} is current", "=")
+        ctx.console.print(f"{name} is now the current profile", "=")
 
     @command(group, "remove", exits=LOCAL_EXITS)
     def remove(
@@ -160,7 +157,7 @@ def register(app: typer.Typer) -> None:
         forget_pauses: Annotated[
             bool,
             typer.Option(
-                "--forget-pauses", help="Remove it although targets stay paused on the server."
+                "--forget-pauses", help="Remove it although its targets stay paused in OrderCloud."
             ),
         ] = False,
         forget_listeners: Annotated[
@@ -173,12 +170,15 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Remove a profile with its journal and runs.
 
-        Refused while targets that it paused are paused, or a listener that it
-        attached is there. If they cannot be unpaused or detached any more,
-        the --forget options remove the profile all the same.
+        Refused while targets are paused by this profile or a listener of it is attached. If
+        they can no longer be unpaused or detached, the --forget options remove the profile
+        anyway.
+
+        Examples:
+          ocsync profile remove acme
         """
         ctx.yes = yes
-        folder = _open(ctx, name)
+        folder = open_profile(ctx, name)
         with folder.run_lock():  # a running resume must not lose its folder
             paused = _names(folder.claims, forget=forget_pauses)
             if paused and not forget_pauses:
@@ -197,7 +197,7 @@ def register(app: typer.Typer) -> None:
             for target in paused:
                 ctx.warn_once(f"{target} stays paused on the server; no workspace will unpause it")
             for listener in attached:
-                ctx.warn_once(f"{listener} stays attached; OrderCloud goes on delivering to it")
+                ctx.warn_once(f"{listener} stays attached; OrderCloud keeps delivering to it")
             what = _staged(folder) + _unfinished(folder)
             if not ctx.ask(f"Remove profile {name}{what} and its runs?"):
                 raise UsageError("nothing was removed")
@@ -207,7 +207,12 @@ def register(app: typer.Typer) -> None:
 
     @command(group, "check")
     def check(ctx: Context, name: OptionalName = "") -> ExitCode:
-        """Sign in; show who, which marketplace, and which roles are missing."""
+        """Sign in and show the user, the marketplace and missing roles.
+
+        Examples:
+          ocsync profile check
+          ocsync profile check acme --json
+        """
         from ocsync.client import Limits
         from ocsync.engine.session import missing_roles, sign_in
         from ocsync.render.text import columns
@@ -215,14 +220,7 @@ def register(app: typer.Typer) -> None:
         ctx.profile_name = name or ctx.profile_name
         identity = ctx.run_online(sign_in, limits=Limits(max_wait=_MAX_WAIT))
         missing = missing_roles(identity)
-        facts = {
-            "profile": ctx.folder().profile.name,
-            "user": identity.username,
-            "marketplace": identity.marketplace,
-            "name": identity.name,
-            "roles": list(identity.roles),
-            "missing": missing,
-        }
+        facts = identity_document(ctx.folder().profile.name, identity, missing)
         ctx.console.document("profile check", facts)
         shown = {
             **facts,
@@ -236,17 +234,20 @@ def register(app: typer.Typer) -> None:
     def trust(ctx: Context, name: OptionalName = "", yes: Yes = False) -> None:
         """Trust a profile that came with a folder.
 
-        Its command may run then, and its host get the secret.
+        After that its secret command may run, and its host may receive the secret.
+
+        Examples:
+          ocsync profile trust acme
         """
         ctx.yes = yes
-        folder = _open(ctx, name)
+        folder = open_profile(ctx, name)
         reason = ctx.workspace.untrusted_reason(folder.path, folder.profile)
         ctx.console.info(f"{folder.path / 'profile.toml'}: {reason or 'needs no trust'}")
-        if reason and not ctx.ask(f"Trust profile {folder.profile.name} as it is now?"):
-            raise UsageError("the profile is not trusted")
+        if reason and not ctx.ask(f"Trust profile {folder.profile.name} with these settings?"):
+            raise UsageError("the profile was not trusted")
         ctx.workspace.trust(folder.path)
         ctx.console.document("profile trust", {"profile": folder.profile.name, "why": reason})
-        ctx.console.print(f"{folder.profile.name} is trusted as it is now", "✓")
+        ctx.console.print(f"{folder.profile.name} is now trusted, with its current settings", "✓")
 
 
 def _names(read: Callable[[], Mapping[str, Any]], *, forget: bool) -> list[str]:
@@ -280,31 +281,3 @@ def _staged(folder: ProfileDir) -> str:
     except Damaged:
         return " with a damaged journal"
     return f" with {count(number, 'staged entry')}" if number else ""
-
-
-def _open(ctx: Context, name: str) -> ProfileDir:
-    return ctx.workspace.open_profile(
-        name or ctx.profile_name, warn=ctx.warn_once, command="ocsync profile"
-    )
-
-
-def _url(option: str, text: str, plain_http: str) -> str:
-    """Return the URL that *option* was given. Raises UsageError."""
-    from ocsync.store.profiles import parse_url
-
-    try:
-        return parse_url(text, plain_http)
-    except UsageError as error:
-        raise UsageError(f"{option}: {error.message}", hint=error.hint) from error
-
-
-def _profile_document(profile: Profile) -> dict[str, Any]:
-    return {
-        "name": profile.name,
-        "environment": profile.environment,
-        "api_url": profile.api_url,
-        "auth_url": profile.auth_url,
-        "client_id": profile.client_id,
-        "secret": profile.secret.describe(),
-        "marketplace": profile.marketplace,
-    }

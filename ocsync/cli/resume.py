@@ -18,6 +18,7 @@ from ocsync.cli.options import (
     MaxRate,
     Redeliver,
     Yes,
+    check_choice,
     command,
     parse_duration,
 )
@@ -39,39 +40,49 @@ def register(app: typer.Typer) -> None:
             typer.Option(
                 "--verify",
                 metavar=f"[={BY_ANSWERS}]",
-                help="Read everything back and compare; =answers: only what no answer to a write "
-                "proves, and a sample.",
+                help=(
+                    "Read every change back and compare; =answers reads only what no answer"
+                    " to a write proves, and a sample."
+                ),
             ),
         ] = None,
         plan: Annotated[
-            Path | None, typer.Option("--plan", metavar="FILE", help="Only this saved plan.")
+            Path | None,
+            typer.Option(
+                "--plan", metavar="FILE", help="Send only if the plan is still this saved one."
+            ),
         ] = None,
         dry_run: Annotated[
-            bool, typer.Option("--dry-run", "-n", help="Read and compare, send nothing.")
+            bool, typer.Option("--dry-run", "-n", help="Read and compare; send nothing.")
         ] = False,
         on_conflict: Annotated[
             str,
             typer.Option(
-                "--on-conflict", metavar="fail|skip|overwrite", help="Where an expectation fails."
+                "--on-conflict",
+                metavar="fail|skip|overwrite",
+                help="What to do where an expected value differs.",
             ),
         ] = "fail",
         repause: Annotated[
-            bool, typer.Option("--repause", help="Pause again what somebody else lifted.")
+            bool, typer.Option("--repause", help="Pause targets again that someone else unpaused.")
         ] = False,
         resend: Annotated[
             bool,
-            typer.Option("--resend", help="Send what another copy of this workspace sent before."),
+            typer.Option(
+                "--resend", help="Send edits again that another copy of this workspace has sent."
+            ),
         ] = False,
-        no_pause: Annotated[
-            bool, typer.Option("--no-pause", help="Do not pause targets for the replay.")
-        ] = False,
+        no_pause: Annotated[bool, typer.Option("--no-pause", help="Do not pause targets.")] = False,
         unpause_anyway: Annotated[
-            bool, typer.Option("--unpause-anyway", help="Lift our pauses even if some steps fail.")
+            bool, typer.Option("--unpause-anyway", help="Unpause even if some changes failed.")
         ] = False,
         no_undo: Annotated[
             bool,
             typer.Option(
-                "--no-undo", help="Set inventory records without reading first; no rollback."
+                "--no-undo",
+                help=(
+                    "Set inventory records without reading them first; the run cannot be undone."
+                ),
             ),
         ] = False,
         concurrency: Concurrency = DEFAULT_CONCURRENCY,
@@ -79,13 +90,15 @@ def register(app: typer.Typer) -> None:
         max_wait: Annotated[
             str,
             typer.Option(
-                "--max-wait", metavar="TIME", help="How long a request may wait for its turn."
+                "--max-wait",
+                metavar="TIME",
+                help="How long a request may wait when OrderCloud throttles.",
             ),
         ] = "5m",
         settle: Annotated[
             str,
             typer.Option(
-                "--settle", metavar="TIME", help="How long lagging reads may take to show a write."
+                "--settle", metavar="TIME", help="How long to wait for a write to become visible."
             ),
         ] = "30s",
         delivery_timeout: DeliveryTimeout = "60s",
@@ -97,37 +110,43 @@ def register(app: typer.Typer) -> None:
                 metavar="N",
                 min=0,
                 envvar="OCSYNC_MAX_CHANGES",
-                help="Refuse a plan of more requests.",
+                help="Refuse a plan with more requests than N.",
             ),
         ] = None,
         allow_risky: Annotated[
             list[str] | None,
             typer.Option(
-                "--allow-risky", metavar="NAME", help="zero-stock or own-user; plan tells."
+                "--allow-risky",
+                metavar="RISK",
+                help="Allow a risk that the plan names, such as zero-stock, own-user or xp-type.",
             ),
         ] = None,
         confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
         yes: Yes = False,
     ) -> ExitCode:
-        """Replay what is staged, lift the pauses, prove it.
+        """Send the staged changes, unpause, and verify the result.
 
-        Targets that the plan feeds directly are paused for it. Whatever
-        interrupts it: run it again, and it goes on where it was.
+        Pauses every target the plan writes to. If interrupted, run it again; it continues
+        where it stopped. Changes that fail are staged again, and their targets stay paused.
+
+        Examples:
+          ocsync resume --verify
+          ocsync resume --plan release.plan --verify --yes
+          ocsync resume inventory --dry-run
         """
         from ocsync.client import Limits
         from ocsync.engine.resume.conductor import resume as carry_out
         from ocsync.engine.resume.options import OnConflict, ResumeOptions
         from ocsync.render import resume as shown
-        from ocsync.risks import OWN_USER, ZERO_STOCK
+        from ocsync.risks import GUARDED
         from ocsync.schema import read_targets
 
         if verify not in (None, BARE, BY_ANSWERS):
-            raise UsageError(f'--verify stands alone or is --verify={BY_ANSWERS}, not "{verify}"')
-        if on_conflict not in list(OnConflict):
-            raise UsageError(f'"{on_conflict}" is none of {", ".join(OnConflict)}')
-        if unknown := set(allow_risky or ()) - {OWN_USER, ZERO_STOCK}:
-            raise UsageError(f"no risk is called {', '.join(unknown)}: {OWN_USER}, {ZERO_STOCK}")
+            raise UsageError(f'use --verify or --verify={BY_ANSWERS}, not --verify="{verify}"')
+        check_choice("--on-conflict", on_conflict, OnConflict)
+        for risk in allow_risky or ():
+            check_choice("--allow-risky", risk, GUARDED)
         direct, grouped = read_targets(targets or ())
         ctx.lock_seconds, ctx.yes, ctx.confirmed = parse_duration(lock_timeout), yes, confirm
         if dry_run:
@@ -206,6 +225,6 @@ def _dry_run(ctx: Context, targets: list[str]) -> ExitCode:
             if found[0] or len(results) == 1:
                 for sign, line in shown.difference_lines(*found):
                     ctx.console.print(line, sign)
-    ctx.console.info("this was a dry run: nothing was sent", "=")
+    ctx.console.info("dry run: nothing was sent", "=")
     codes = [ExitCode.CONFLICT] * any(result.conflicts for _, result in results)
     return first_of([*codes, *[ExitCode.PARTLY] * bool(unfinished)])

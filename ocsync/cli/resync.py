@@ -20,6 +20,7 @@ from ocsync.cli.options import (
     parse_moment,
 )
 from ocsync.errors import ExitCode, Refused, UsageError
+from ocsync.plurals import count
 
 if TYPE_CHECKING:
     from ocsync.engine.resync.resync import ResyncReport
@@ -38,24 +39,27 @@ def register(app: typer.Typer) -> None:
             list[str] | None,
             typer.Argument(
                 metavar="[TARGET] [ID...]",
-                help="IDs (PARENT/ID) of a target, or refs; - reads them from stdin.",
+                help=("A target and IDs (PARENT/ID), or refs; - reads them from standard input."),
             ),
         ] = None,
         catalog: Annotated[
-            str, typer.Option("--catalog", metavar="C", help="Everything of it in this catalog.")
+            str,
+            typer.Option(
+                "--catalog", metavar="C", help="All entities of the target in this catalog."
+            ),
         ] = "",
         run: Annotated[
-            str, typer.Option("--run", metavar="RUN", help="Everything that this run changed.")
+            str, typer.Option("--run", metavar="RUN", help="All entities that this run changed.")
         ] = "",
         since: Annotated[
             str,
-            typer.Option("--since", metavar="TIME", help="What is dated since: 2h, 2027-01-31."),
+            typer.Option(
+                "--since", metavar="TIME", help="Entities dated since: 2h ago, or 2027-01-31."
+            ),
         ] = "",
-        drop: Annotated[
-            bool, typer.Option("--drop", help="Give up the resync that is not finished.")
-        ] = False,
+        drop: Annotated[bool, typer.Option("--drop", help="Drop the unfinished resync.")] = False,
         dry_run: Annotated[
-            bool, typer.Option("--dry-run", "-n", help="Show what would be sent.")
+            bool, typer.Option("--dry-run", "-n", help="Show what would be sent; send nothing.")
         ] = False,
         concurrency: Concurrency = DEFAULT_CONCURRENCY,
         max_rate: MaxRate = 0.0,
@@ -63,10 +67,16 @@ def register(app: typer.Typer) -> None:
         confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
     ) -> ExitCode:
-        """Have OrderCloud send single entities again.
+        """Ask OrderCloud to send entities again, without changing them.
 
-        Name a target and IDs, or refs; or all of a catalog, or of a run with the products that its
-        catalog-wide changes touch. Whatever interrupts it: ocsync resync, and it goes on.
+        Name a target and IDs, or refs; or take all of a catalog, or all of a run with the
+        products that its changes of catalogs, prices and so on touch. If interrupted, run
+        ocsync resync again; it continues.
+
+        Examples:
+          ocsync resync products P1 P2
+          ocsync resync products --catalog SUMMER --dry-run
+          ocsync resync --run 1123-1504
         """
         from ocsync.client import Limits
         from ocsync.engine.resync.selection import SelectionRequest
@@ -77,7 +87,7 @@ def register(app: typer.Typer) -> None:
             return _abandon(ctx)
         request = _selection_request(words or [], catalog, run, since)
         if dry_run and request == SelectionRequest():
-            raise UsageError("a dry run of what? Name a target and IDs, or refs")
+            raise UsageError("give a target and IDs, or refs, for the dry run")
         text = _command_text(request, since)
         limits = Limits(concurrency, max_rate)
         if dry_run:
@@ -85,7 +95,7 @@ def register(app: typer.Typer) -> None:
             ctx.console.event(shown.selection_document(selection))
             for sign, line in () if ctx.console.json else shown.selection_lines(selection):
                 ctx.console.print(line, sign)
-            ctx.console.info("this was a dry run: nothing was sent", "=")
+            ctx.console.info("dry run: nothing was sent", "=")
             return ExitCode.DONE
         report = ctx.run_online(
             lambda session: _resync(session, request, text, concurrency),
@@ -93,7 +103,7 @@ def register(app: typer.Typer) -> None:
         )  # fmt: skip
         if report is None:
             ctx.console.event({"type": "summary", "exit_code": 0, "done": 0, "failed": []})
-            ctx.console.info("nothing of it is there to send", "=")
+            ctx.console.info("nothing matches; nothing was sent", "=")
             return ExitCode.DONE
         ctx.console.event(shown.document(report))
         for sign, line in () if ctx.console.json else shown.lines(report):
@@ -113,23 +123,23 @@ def _selection_request(words: list[str], catalog: str, run: str, since: str) -> 
 
     named = words[:1] if words and "/" not in words[0] and words[0] != "-" else []
     if [word.lower() for word in named] in (["orders"], ["order"]):
-        raise UsageError("orders have no sync request", hint="the Portal sends them by their dates")
+        raise UsageError("orders have no sync request", hint="resend orders by date in the Portal")
     targets, grouped = (tuple(found) for found in read_targets(named))
     given = words[len(named) :]
     sources = [bool(given), bool(catalog), bool(run), bool(since)]
     if sum(sources) > 1 and not (catalog and since and not given):
-        raise UsageError("give one of IDs, --catalog, --run and --since")
+        raise UsageError("give only one of IDs, --catalog, --run and --since")
     if (named and not any(sources)) or (since and not named):
         raise UsageError("give a target and IDs, refs, --catalog, --run or --since")
     if given and grouped:
-        raise UsageError(f"{named[0]} is a group; name one target for IDs")
+        raise UsageError(f"{named[0]} is a group of targets; with IDs, name one target")
     if catalog:
         read_ref(f"catalog/{catalog}")
     stdin = given == ["-"]
     source, where = (sys.stdin, "standard input") if stdin else (given, "argument")
     refs = read_entities(targets[0] if targets else None, source, where) if given else []
     if given and not refs:
-        raise UsageError("there is no ID in what was given")
+        raise UsageError("the input has no ID")
     moment = parse_moment(since) if since else None
     return SelectionRequest(targets, grouped, tuple(refs), catalog, run, moment)
 
@@ -169,15 +179,15 @@ async def _resync(
     open_run = session.folder.runs.find_unfinished("resync")
     if open_run:
         rest = len(remaining_steps(open_run))
-        what = f"run {open_run.id} is not finished, {rest:,} left"
+        what = f"run {open_run.id} is not finished: {count(rest, 'request')} left"
         if text not in ("", open_run.read_info().command):
-            hint = "ocsync resync goes on with it; --drop gives it up"
+            hint = "ocsync resync continues it; ocsync resync --drop abandons it"
             raise Refused(f"{what} ({open_run.read_info().command})", hint=hint)
         await sign_in(session)
-        session.notify(NoticeLevel.RUNNING, f"{what}; going on with it")
+        session.notify(NoticeLevel.RUNNING, f"{what}; continuing it")
         session.notify(NoticeLevel.DETAIL, f"({open_run.read_info().command})")
     elif not text:
-        raise UsageError("no resync is unfinished", hint="ocsync resync TARGET ID...")
+        raise UsageError("no unfinished resync", hint="ocsync resync TARGET ID...")
     else:
         selection = await _select(session, request)
         if not selection.syncs:
@@ -193,7 +203,7 @@ def _confirm_number(session: Session, number: int) -> None:
 
     if number > ADVICE:
         advise_full_sync(session, number)
-    if number > QUESTION and not session.ask("Send them one by one all the same?"):
+    if number > QUESTION and not session.ask("Send them one by one anyway?"):
         raise UsageError("nothing was sent")
 
 
@@ -206,7 +216,8 @@ def _abandon(ctx: Context) -> ExitCode:
         dropped = abandon(run) if run else 0
     ctx.console.document("resync", {"dropped": dropped, "run": run.id if run else ""})
     if run:
-        ctx.console.print(f"run {run.id} is given up; {dropped:,} were not sent", "-")
+        unsent = count(dropped, "request was", "requests were")
+        ctx.console.print(f"run {run.id} abandoned; {unsent} not sent", "-")
     else:
-        ctx.console.info("no resync is unfinished", "=")
+        ctx.console.info("no unfinished resync", "=")
     return ExitCode.DONE

@@ -20,29 +20,40 @@ def register(app: typer.Typer) -> None:
         ctx: Context,
         name: Annotated[
             str,
-            typer.Argument(metavar="[RUN]", help="The run; without, the last that changed things."),
+            typer.Argument(
+                metavar="[RUN]", help="ID of the run. Default: the last that changed something."
+            ),
         ] = "",
         overwrite: Annotated[
             list[str] | None,
             typer.Option(
-                "--overwrite", metavar="REF", help="Take it back although others changed it."
+                "--overwrite", metavar="REF", help="Undo REF although others have changed it since."
             ),
         ] = None,
         settle: Annotated[
             str,
             typer.Option(
-                "--settle", metavar="TIME", help="How long lagging reads may take to show the run."
+                "--settle",
+                metavar="TIME",
+                help="How long to wait for the run's writes to become visible.",
             ),
         ] = "30s",
         dry_run: Annotated[
-            bool, typer.Option("--dry-run", "-n", help="Show the way back; stage nothing.")
+            bool,
+            typer.Option(
+                "--dry-run", "-n", help="Show the changes that undo the run; stage nothing."
+            ),
         ] = False,
         yes: Yes = False,
     ) -> ExitCode:
-        """Stage the way back from a run; nothing is sent.
+        """Stage changes that undo a run. Nothing is sent until resume.
 
-        Stock goes back by the difference, so sales since stay. What others
-        changed since is left out. What the run made is listed for delete.
+        Stock is changed back by the difference, so later sales are kept. Values that others
+        changed since are left alone. Entities that the run created are listed for delete.
+
+        Examples:
+          ocsync rollback --dry-run
+          ocsync rollback 1123-1504
         """
         from ocsync.engine.rollback.rollback import Rollback, choose_run, roll_back, stage_rollback
         from ocsync.engine.session import Session, sign_in
@@ -56,8 +67,8 @@ def register(app: typer.Typer) -> None:
         with choose_run(runs, name) as run:
             newest = runs.read_all()[0]
             if not name and newest.kind == "delete":
-                text = f"the newest run is one of deletes: ocsync rollback {newest.id}"
-                ctx.console.info(f"{text} makes those again", "!")
+                text = f"the newest run, {newest.id}, is a delete and is not undone here"
+                ctx.console.info(f"{text}; to undo it: ocsync rollback {newest.id}", "!")
 
             async def work_on(session: Session) -> tuple[Rollback, list[Entry]]:
                 await sign_in(session)

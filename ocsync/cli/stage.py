@@ -16,18 +16,25 @@ from ocsync.errors import ExitCode, FileMissing, UsageError
 if TYPE_CHECKING:
     from ocsync.models import Entry, Op
 
-Ref = Annotated[str, typer.Argument(metavar="REF", help="kind/ID[/ID...], as in catalog/SUMMER.")]
+Ref = Annotated[str, typer.Argument(metavar="REF", help="kind/ID[/ID...], such as catalog/SUMMER.")]
 Assignments = Annotated[
     list[str] | None,
-    typer.Argument(metavar="FIELD=VALUE...", help="FIELD=TEXT by its type, or FIELD:=JSON."),
+    typer.Argument(
+        metavar="FIELD=VALUE...", help="FIELD=TEXT, read by the field's type, or FIELD:=JSON."
+    ),
 ]
 Expect = Annotated[
     list[str] | None,
-    typer.Option("--expect", metavar="FIELD=VALUE", help="What should be there just before."),
+    typer.Option(
+        "--expect", metavar="FIELD=VALUE", help="Value the field must have right before the write."
+    ),
 ]
 ExpectCurrent = Annotated[
     bool,
-    typer.Option("--expect-current", help="Expect the server's value, as staged edits change it."),
+    typer.Option(
+        "--expect-current",
+        help="Read the current value now, and expect it (with staged edits applied).",
+    ),
 ]
 _SHOWN_NUMBERS = 8
 """Most entry numbers that a line of `stage list` shows."""
@@ -53,9 +60,15 @@ def register(app: typer.Typer) -> None:
         expect_current: ExpectCurrent = False,
         recreated: Recreated = False,
     ) -> None:
-        """Change fields of an entity (PATCH).
+        """Stage new values for fields of an entity (PATCH).
 
-        stage set inventory/P1/R1 QuantityAvailable=40 xp.bin:='{"row":4}'
+        Fields that you do not name keep their values. FIELD=TEXT is read by the field's type;
+        FIELD:=JSON takes any JSON value.
+
+        Examples:
+          ocsync stage set inventory/P1/R1 QuantityAvailable=40
+          ocsync stage set product/P1 Active=true xp.bin:='{"row":4}'
+          ocsync stage set inventory/P1/R1 QuantityAvailable=40 --expect QuantityAvailable=38
         """
         entry = _entry("set", ref, fields, expect)
         _stage(ctx, entry, expect_current=expect_current, recreated=recreated)
@@ -68,13 +81,17 @@ def register(app: typer.Typer) -> None:
         expect: Expect = None,
         expect_current: ExpectCurrent = False,
         replace: Annotated[
-            bool, typer.Option("--replace", help="Replace it whole if it exists already.")
+            bool, typer.Option("--replace", help="Replace the whole entity if it exists.")
         ] = False,
         recreated: Recreated = False,
     ) -> None:
-        """Create an entity, or replace it whole (PUT).
+        """Stage a new entity, or replace one with --replace (PUT).
 
-        stage put catalog/SUMMER Name="Summer sale" Active=true
+        Without --replace an entity that exists already is a conflict.
+
+        Examples:
+          ocsync stage put catalog/SUMMER Name="Summer sale" Active=true
+          ocsync stage put address/wh-9 Street1="Dock 9" City=Hamburg Country=DE --replace
         """
         entry = _entry("put", ref, fields, expect, replace=replace)
         _stage(ctx, entry, expect_current=expect_current, recreated=recreated)
@@ -88,9 +105,14 @@ def register(app: typer.Typer) -> None:
         expect_current: ExpectCurrent = False,
         recreated: Recreated = False,
     ) -> None:
-        """Add to a number that is read just before.
+        """Stage an amount to add to a number.
 
-        stage adjust inventory/P1/R1 QuantityAvailable+=5
+        resume reads the number right before it writes the sum, so orders placed in the
+        meantime are kept.
+
+        Examples:
+          ocsync stage adjust inventory/P1/R1 QuantityAvailable+=5
+          ocsync stage adjust inventory/P1/R1 QuantityAvailable-=2
         """
         entry = _entry("adjust", ref, fields, expect)
         _stage(ctx, entry, expect_current=expect_current, recreated=recreated)
@@ -103,9 +125,11 @@ def register(app: typer.Typer) -> None:
         expect: Expect = None,
         recreated: Recreated = False,
     ) -> None:
-        """Assign one thing to another, in place of an earlier assign.
+        """Stage an assignment; it replaces an earlier one of the same IDs.
 
-        stage assign catalog-assignment/C/B ViewAllCategories=true ViewAllProducts=true
+        Examples:
+          ocsync stage assign catalog-assignment/SUMMER/BUYER1 ViewAllProducts=true
+          ocsync stage assign catalog-product/SUMMER/P1
         """
         _stage(ctx, _entry("assign", ref, fields, expect), recreated=recreated)
 
@@ -115,13 +139,17 @@ def register(app: typer.Typer) -> None:
     def list_(
         ctx: Context,
         limit: Annotated[
-            int, typer.Option("--limit", metavar="N", help="Refs to show; 0 for all.")
+            int, typer.Option("--limit", metavar="N", help="Number of refs to show (0 = all).")
         ] = 50,
     ) -> None:
-        """List the staged refs, each with its entries.
+        """List the staged refs with their edits.
 
-        Shows the number of entries, the last operation, and the numbers
-        that `stage drop` takes.
+        Shows for each ref how many edits it has, the last operation, and the numbers that
+        stage drop takes.
+
+        Examples:
+          ocsync stage list
+          ocsync stage list --limit 0 --json
         """
         from ocsync.render.text import columns, count, first_few
         from ocsync.schema import ref_key
@@ -152,7 +180,11 @@ def register(app: typer.Typer) -> None:
 
     @command(group, "show", exits=_FILE_EXITS)
     def show(ctx: Context, ref: Ref) -> None:
-        """Show the entries of a ref, in order, and the step they come to."""
+        """Show the staged edits of a ref and the request they become.
+
+        Examples:
+          ocsync stage show inventory/P1/R1
+        """
         from ocsync.engine.resume.drafting import draft_plan
         from ocsync.render.plan import explain
         from ocsync.store.timestamps import utc_now
@@ -172,11 +204,16 @@ def register(app: typer.Typer) -> None:
     def drop(
         ctx: Context,
         refs: Annotated[
-            list[str], typer.Argument(metavar="REF...", help="Refs, or entry numbers.")
+            list[str], typer.Argument(metavar="REF...", help="Refs, or numbers of edits.")
         ],
         yes: Yes = False,
     ) -> None:
-        """Unstage all entries of refs, or single entries by number."""
+        """Unstage edits: all of a ref, or single ones by number.
+
+        Examples:
+          ocsync stage drop inventory/P1/R1
+          ocsync stage drop 17 18
+        """
         from ocsync.render.text import count
         from ocsync.schema import ref_key
 
@@ -187,7 +224,7 @@ def register(app: typer.Typer) -> None:
         known = {ref_key(e.ref) for e in of_refs} | {str(e.seq) for e in numbered}
         missing = [word for word in refs if ref_key(word) not in known]
         if missing:
-            raise FileMissing(f"not staged: {', '.join(missing)}", hint="ocsync stage list")
+            raise FileMissing(f"no staged entry {', '.join(missing)}", hint="ocsync stage list")
         number = journal.drop({e.seq for e in (*of_refs, *numbered)})
         ctx.console.document("stage drop", {"dropped": number})
         ctx.console.print(f"{count(number, 'entry')} dropped", "-")
@@ -195,13 +232,20 @@ def register(app: typer.Typer) -> None:
 
     @command(group, "clear", exits=LOCAL_EXITS)
     def clear(ctx: Context, yes: Yes = False) -> None:
-        """Unstage everything."""
+        """Unstage all edits.
+
+        Examples:
+          ocsync stage clear
+          ocsync stage clear --yes
+        """
         from ocsync.render.text import count
 
         ctx.yes = yes
         journal = ctx.folder().journal
         staged = journal.totals().entries
-        if staged and not ctx.ask(f"Drop all {staged:,} staged entries?"):
+        if staged and not ctx.ask(
+            f"Drop {'all ' if staged > 1 else ''}{count(staged, 'staged entry')}?"
+        ):
             raise UsageError("nothing was dropped")
         number = journal.clear()
         ctx.console.document("stage clear", {"dropped": number})
@@ -271,10 +315,10 @@ def _with_current(ctx: Context, entry: Entry, staged: Sequence[Entry]) -> tuple[
     run = ctx.folder().runs.find_unfinished()
     if run and any(sealed.ref == entry.ref for sealed in run.entries()):
         text = f"the unfinished run {run.id} writes {entry.ref}; its current value is not final"
-        raise UsageError(text, hint="ocsync resume, then stage it")
+        raise UsageError(text, hint="ocsync resume, then stage the edit")
     document = _read_entity(ctx, entry.ref)
     if document is None and not any(e.ref == entry.ref and e.op is Op.PUT for e in staged):
-        raise FileMissing(f"{entry.ref} does not exist, so nothing can be expected of it")
+        raise FileMissing(f"{entry.ref} does not exist, so it has no current value to expect")
     paths = [path for path in entry.fields if path not in entry.expect]
     current = {**dict.fromkeys(paths), **values_before(paths, document or {})}
     expected = expect_current(staged, entry, current)

@@ -13,7 +13,7 @@ import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.help_format import Command
-from ocsync.cli.options import LOCAL_EXITS, Yes, command
+from ocsync.cli.options import LOCAL_EXITS, Yes, check_choice, command
 from ocsync.errors import ExitCode, FileMissing, InputError, Refused, UsageError
 
 if TYPE_CHECKING:
@@ -23,12 +23,17 @@ if TYPE_CHECKING:
     from ocsync.store import JournalSummary
 
 _EXITS = (*LOCAL_EXITS, ExitCode.BAD_INPUT, ExitCode.NO_FILE)
-OutputFile = Annotated[str, typer.Argument(metavar="[FILE]", help="Where to; - for stdout.")]
-Force = Annotated[bool, typer.Option("--force", help="Write over FILE if it is there.")]
+OutputFile = Annotated[
+    str, typer.Argument(metavar="[FILE]", help="File to write; - is standard output.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite FILE if it exists.")]
 
 Recreated = Annotated[
     bool,
-    typer.Option("--recreated", help="It was deleted from here, and made again elsewhere since."),
+    typer.Option(
+        "--recreated",
+        help="Allow edits: it was deleted here but has since been recreated elsewhere.",
+    ),
 ]
 
 
@@ -38,8 +43,15 @@ class _KindsInHelp(Command):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help with the kinds in the KIND argument's text."""
         [argument] = [parameter for parameter in self.params if parameter.name == "kind"]
-        argument.help = f"One of {', '.join(complete_kind(''))}."  # type: ignore[attr-defined]
+        argument.help = f"One of {', '.join(_kinds())}."  # type: ignore[attr-defined]
         super().format_help(ctx, formatter)
+
+
+def _kinds() -> list[str]:
+    """Return the names of the kinds, whose table is loaded only here."""
+    from ocsync.schema import KINDS
+
+    return list(KINDS)
 
 
 class _CountsTwice(Exception):
@@ -50,13 +62,6 @@ class _CountsTwice(Exception):
         self.repeat = repeat
 
 
-def complete_kind(start: str) -> list[str]:
-    """Return the kinds that begin with *start*, for shell completion."""
-    from ocsync.schema import KINDS
-
-    return [name for name in KINDS if name.startswith(start)]
-
-
 def register(group: typer.Typer) -> None:
     """Add the commands."""
 
@@ -64,15 +69,17 @@ def register(group: typer.Typer) -> None:
     def import_(
         ctx: Context,
         file: Annotated[
-            str, typer.Argument(metavar="FILE", help="CSV, JSONL or spreadsheet; - for stdin.")
+            str,
+            typer.Argument(
+                metavar="FILE", help="CSV, JSONL or spreadsheet; - reads standard input."
+            ),
         ],
         kind: Annotated[
             str,
             typer.Option(
                 "--kind",
                 metavar="KIND",
-                help="For a table without a ref column: the rows' kind.",
-                autocompletion=complete_kind,
+                help="Kind of the rows, for a table without a ref column.",
             ),
         ] = "",
         form: Annotated[
@@ -80,34 +87,40 @@ def register(group: typer.Typer) -> None:
             typer.Option(
                 "--format",
                 metavar="csv|jsonl|xlsx",
-                help="Instead of what its name and content say.",
+                help="Format of the file. Default: by its name and content.",
             ),
         ] = "",
         sheet: Annotated[
             str,
-            typer.Option("--sheet", metavar="NAME|NUMBER", help="Which sheet of a spreadsheet."),
+            typer.Option("--sheet", metavar="NAME|NUMBER", help="Sheet of the spreadsheet."),
         ] = "",
         dry_run: Annotated[
-            bool, typer.Option("--dry-run", "-n", help="Only tell what each column holds.")
+            bool,
+            typer.Option("--dry-run", "-n", help="Show what each column holds; stage nothing."),
         ] = False,
         recreated: Recreated = False,
         yes: Yes = False,
     ) -> None:
-        """Stage every line of a file, or none of them if one is wrong.
+        """Stage every line of a file, or nothing if any line is wrong.
 
-        --dry-run stages nothing, and tells what each column holds. Asks
-        before it stages adjustments again that the same file has left
-        staged, or in an unfinished run: they would count twice.
+        Reads CSV, JSON lines and spreadsheets. With --dry-run it shows what each column holds
+        and stages nothing. It asks before it stages adjustments of a file whose adjustments
+        are still staged or in an unfinished run, because they would count twice.
+
+        Examples:
+          ocsync stage import stocktake.csv --kind inventory
+          ocsync stage import prices.xlsx --sheet 2 --dry-run
+          ./export-erp.sh | ocsync stage import - --format jsonl
         """
         from ocsync.engine.staging import ImportContent, check_entries, clear_tombstones
         from ocsync.intake import read_file
         from ocsync.intake.column_report import ColumnReport
         from ocsync.intake.reader import FORMATS
-        from ocsync.render.stage import repeat_note, repeat_question
+        from ocsync.render.stage import contradiction_note, repeat_note, repeat_question
         from ocsync.store.timestamps import utc_now
 
-        if form and form not in FORMATS:
-            raise UsageError(f'"{form}" is no format', hint=f"one of {', '.join(FORMATS)}")
+        if form:
+            check_choice("--format", form, FORMATS)
         ctx.yes = yes
         folder = ctx.folder()
         journal = folder.journal
@@ -119,6 +132,7 @@ def register(group: typer.Typer) -> None:
                 read = read_file(
                     file, stream, kind=kind, file_format=form, sheet=sheet, note=ctx.warn_once,
                     observe=report.add_line if dry_run else lambda _: None,
+                    unchanged=content.count_unchanged,
                 )  # fmt: skip
                 good = check_entries(folder, read, recreated=recreated)
                 new = content.collect(good)
@@ -126,6 +140,8 @@ def register(group: typer.Typer) -> None:
                     _show_dry_run(ctx, file, new, content, report)
                 else:
                     journal.add_segment(new, content.digest, **new_stamp())
+            if text := contradiction_note(_source_name(file), content.contradictions):
+                ctx.warn_once(text)
             return content
 
         def note(repeat: RepeatedImport) -> None:
@@ -143,7 +159,7 @@ def register(group: typer.Typer) -> None:
             imported = stage(note if yes else refuse)
         except _CountsTwice as error:  # asked when the journal's lock is free again
             question = repeat_question(_source_name(file), error.repeat, utc_now())
-            hint = "ocsync resume sends what is staged; --yes stages it again"
+            hint = "ocsync resume sends the staged edits; --yes stages the file again"
             if not ctx.ask(question, hint=hint):
                 raise UsageError("nothing was staged") from None
             imported = stage(lambda _: None)
@@ -156,35 +172,42 @@ def register(group: typer.Typer) -> None:
         ctx: Context,
         file: OutputFile = "-",
         refs: Annotated[
-            list[str] | None, typer.Argument(metavar="[REF...]", help="Only these refs.")
+            list[str] | None, typer.Argument(metavar="[REF...]", help="Export only these refs.")
         ] = None,
         kind: Annotated[
             str,
             typer.Option(
-                "--kind", metavar="KIND", help="Only this kind.", autocompletion=complete_kind
+                "--kind",
+                metavar="KIND",
+                help="Export only this kind.",
             ),
         ] = "",
         form: Annotated[
             str,
             typer.Option(
-                "--format", metavar="csv|jsonl", help="Instead of what its name says (or jsonl)."
+                "--format",
+                metavar="csv|jsonl",
+                help="Format of the file. Default: by its name, else jsonl.",
             ),
         ] = "",
         force: Force = False,
     ) -> None:
-        """Write what is staged to a file, to be imported again.
+        """Write the staged edits to a file that stage import reads.
 
-        JSONL holds everything; CSV says so when it cannot.
+        JSON lines hold every edit; CSV reports edits that it cannot hold.
+
+        Examples:
+          ocsync stage export backup.jsonl
+          ocsync stage export stock.csv --kind inventory
         """
         from ocsync.intake import export as exports
         from ocsync.intake.reader import detect_format
         from ocsync.intake.table import kind_named
 
-        if "/" in file and file.partition("/")[0] in complete_kind(""):
+        if "/" in file and file.partition("/")[0] in _kinds():
             raise UsageError(f"{file} is a ref", hint=f"ocsync stage export - {file}")
         form = form or (detect_format(file, b"{") if file != "-" else "jsonl")
-        if form not in exports.FORMATS:
-            raise UsageError(f'"{form}" is no format to export', hint="csv or jsonl")
+        check_choice("--format", form, exports.FORMATS)
         entries = _select_entries(
             ctx.folder().journal.entries(), refs or (), kind and kind_named(kind).name
         )
@@ -197,19 +220,26 @@ def register(group: typer.Typer) -> None:
         ctx: Context,
         kind: Annotated[
             str,
-            typer.Argument(metavar="KIND", help="The kind.", autocompletion=complete_kind),
+            typer.Argument(metavar="KIND", help="The kind."),
         ],
         file: OutputFile = "-",
         by_ref: Annotated[
-            bool, typer.Option("--ref", help="One ref column in place of the IDs.")
+            bool, typer.Option("--ref", help="Write one ref column in place of the ID columns.")
         ] = False,
         expect: Annotated[
             list[str] | None,
-            typer.Option("--expect", metavar="FIELD", help="A column for what should be there."),
+            typer.Option(
+                "--expect", metavar="FIELD", help="Add a column for the expected value of FIELD."
+            ),
         ] = None,
         force: Force = False,
     ) -> None:
-        """Write an empty CSV for a kind, with all its writable fields."""
+        """Write an empty CSV with all writable fields of a kind.
+
+        Examples:
+          ocsync stage template inventory stock.csv
+          ocsync stage template product --ref --expect Active
+        """
         from ocsync.intake.table import kind_named
         from ocsync.intake.template import header_for, required_fields
 
@@ -252,14 +282,20 @@ def _show_imported(
     from ocsync.schema import KINDS
 
     number, refs, kinds = imported.entries, imported.refs, imported.kinds
-    facts = {"entries": number, "refs": refs, **staged_totals(totals)}
+    unchanged = imported.unchanged
+    facts = {"entries": number, "refs": refs, "unchanged": unchanged, **staged_totals(totals)}
     ctx.console.document("stage import", facts)
     source = _source_name(file)
     if not number:
-        ctx.console.print(f"there is no line in {source}; nothing was staged", "=")
+        reason = f"{source} has no lines"
+        if unchanged:
+            reason = f"{count(unchanged, 'row')} of {source} changed no value"
+        ctx.console.print(f"{reason}; nothing was staged", "=")
         return
     what = KINDS[next(iter(kinds))].noun if len(kinds) == 1 else "ref"
     ctx.console.print(f"{count(number, 'entry')} for {count(refs, what)} from {source}", "+")
+    if unchanged:
+        ctx.console.info(f"  {count(unchanged, 'row')} without a change")
     show_staged_totals(ctx, totals)
 
 
@@ -284,7 +320,7 @@ def _show_dry_run(
         wrong = error
     facts = shown.column_document(_source_name(file), report)
     if wrong is None:
-        facts |= shown.outcome_document(alone, both)
+        facts |= {"unchanged": content.unchanged, **shown.outcome_document(alone, both)}
     if report.lines or wrong is None:
         ctx.console.document("stage import", facts)
         if not ctx.console.json:
@@ -304,7 +340,7 @@ def _select_entries(entries: Sequence[Entry], refs: Sequence[str], kind: str) ->
     known, keys = {ref_key(entry.ref) for entry in entries}, {ref_key(ref) for ref in refs}
     missing = [ref for ref in refs if ref_key(ref) not in known]
     if missing:
-        raise FileMissing(f"not staged: {', '.join(missing)}", hint="ocsync stage list")
+        raise FileMissing(f"no staged entry {', '.join(missing)}", hint="ocsync stage list")
     return [
         entry
         for entry in entries
@@ -350,7 +386,7 @@ def _explain_template(
         ctx.console.info(f"  {verb} must have {', '.join(facts['required'])}")
     if "xp" in row.fields:
         ctx.console.info("  xp: add columns such as xp.color (text) and xp.size: (JSON)")
-    ctx.console.info("  an empty cell leaves the field alone, \\N is null")
+    ctx.console.info("  an empty cell leaves the field unchanged; \\N is null")
     name = file if file != "-" else f"{kind}.csv"
     ctx.console.suggest(f"ocsync stage import {name}" + (f" --kind {kind}" if not by_ref else ""))
 
@@ -362,7 +398,7 @@ def _source_name(file: str) -> str:
 def _open_source(file: str) -> Any:
     if file == "-":
         if sys.stdin.isatty():
-            raise UsageError("standard input is a terminal; pipe a file in, or name one")
+            raise UsageError("standard input is a terminal; pipe a file in, or give its name")
         return nullcontext(sys.stdin.buffer)
     try:
         return Path(file).open("rb")
@@ -382,7 +418,7 @@ def _write_lines(ctx: Context, file: str, lines: Iterable[bytes], *, force: bool
         return
     path = real_path(Path(file))
     if path.exists() and not force:
-        raise Refused(f"{file} is there already", hint="name another file, or give --force")
+        raise Refused(f"{file} exists already", hint="give another name, or --force to replace it")
     try:
         with atomic_writer(path) as opened:
             opened.writelines(lines)

@@ -23,21 +23,29 @@ def register(app: typer.Typer) -> None:
     def status(
         ctx: Context,
         offline: Annotated[
-            bool, typer.Option("--offline", help="Only what this workspace knows.")
+            bool, typer.Option("--offline", help="Show what this workspace knows; ask no server.")
         ] = False,
         max_age: Annotated[
             str,
-            typer.Option("--max-age", metavar="TIME", help="Older pauses are overdue, such as 4h."),
+            typer.Option(
+                "--max-age",
+                metavar="TIME",
+                help="Report pauses older than this as overdue, such as 4h.",
+            ),
         ] = "",
         exit_code: Annotated[
             bool,
-            typer.Option("--exit-code", help="Exit 2 if there is something to look at."),
+            typer.Option("--exit-code", help="Exit 2 if something needs attention."),
         ] = False,
     ) -> ExitCode:
-        """Show what is paused, what is staged, and the last run.
+        """Show pauses, staged edits, and the last run.
 
-        For a watcher: with --max-age, --exit-code lets our younger pauses
-        pass. Somebody else's never pass, as nobody knows their age.
+        With --max-age, --exit-code ignores this workspace's pauses younger than that. Pauses
+        made elsewhere always count, because their age is unknown.
+
+        Examples:
+          ocsync status
+          ocsync status --max-age 4h --exit-code
         """
         age = parse_duration(max_age, unit_needed=True) if max_age else 0.0
         result = None if offline else ctx.run_online(lambda session: _status(session, age))

@@ -13,7 +13,12 @@ def register(app: typer.Typer) -> None:
 
     @command(app, "targets")
     def targets(ctx: Context) -> None:
-        """Show each sync config: whether it exists, is paused, and by us."""
+        """Show every sync config: whether it exists, is paused, and who paused it.
+
+        Examples:
+          ocsync targets
+          ocsync targets --json
+        """
         from ocsync.engine.status import status
         from ocsync.render import targets as shown
         from ocsync.render.status import document

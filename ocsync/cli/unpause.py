@@ -23,20 +23,27 @@ def register(app: typer.Typer) -> None:
         ctx: Context,
         targets: Targets,
         force: Annotated[
-            bool, typer.Option("--force", help="Also lift pauses that are not ours.")
+            bool, typer.Option("--force", help="Also end pauses made elsewhere.")
         ] = False,
         leave_paused: Annotated[
             bool,
             typer.Option(
                 "--leave-paused",
-                help="Only forget the pause: someone else has taken it over.",
+                help=(
+                    "Forget the pause and leave the target paused: someone else has taken it over."
+                ),
             ),
         ] = False,
         confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
         yes: Yes = False,
     ) -> None:
-        """Lift our pauses; what is staged stays staged."""
+        """End pauses of this workspace; staged edits stay staged.
+
+        Examples:
+          ocsync unpause inventory
+          ocsync unpause catalogs --force
+        """
         from ocsync.engine.pause import pausing
         from ocsync.engine.session import confirm_production, sign_in
         from ocsync.render.text import duration
@@ -61,7 +68,7 @@ def register(app: typer.Typer) -> None:
             after = f"; paused for {duration(seconds)}" if seconds else ""
             ctx.console.print(f"{status.target.name}  running again{after}", "▶")
         if not lifted:
-            ctx.console.print("none of them was paused", "=")
+            ctx.console.print("none of these targets was paused", "=")
         return None
 
 
@@ -76,7 +83,7 @@ def _ask_if_unfinished(session: Session, names: list[str]) -> None:
     held = {name for name in names if name in folder.claims()}
     for run in unfinished_runs(folder.path, lambda _: None):
         if run.kind == "resume" and (held or set(run.held) & set(names)):
-            question = f"{run.text()}, and ocsync resume continues it. Unpause all the same?"
+            question = f"{run.text()}, and ocsync resume continues it. Unpause anyway?"
             if not session.ask(question):
                 raise UsageError("nothing was unpaused", hint="ocsync resume")
 
@@ -90,6 +97,6 @@ def _leave_paused(ctx: Context, names: list[str]) -> None:
         folder.write_pauses({n: pause for n, pause in pauses.items() if n not in forgotten})
     ctx.console.document("unpause", {"lifted": [], "forgotten": forgotten})
     for name in forgotten:
-        ctx.console.print(f"{name}  left as it is; this workspace will not unpause it", "‖")
+        ctx.console.print(f"{name}  stays paused; this workspace will no longer unpause it", "‖")
     if not forgotten:
-        ctx.console.print("this workspace paused none of them", "=")
+        ctx.console.print("this workspace has paused none of these targets", "=")

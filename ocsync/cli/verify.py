@@ -17,7 +17,9 @@ from ocsync.cli.options import (
 )
 from ocsync.errors import ExitCode, UsageError, first_of
 
-RunName = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; without, the last resume.")]
+RunName = Annotated[
+    str, typer.Argument(metavar="[RUN]", help="ID of the run. Default: the last resume.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +32,7 @@ def register(app: typer.Typer) -> None:
         settle: Annotated[
             str,
             typer.Option(
-                "--settle", metavar="TIME", help="How long lagging reads may take to show a write."
+                "--settle", metavar="TIME", help="How long to wait for a write to become visible."
             ),
         ] = "30s",
         delivery_timeout: DeliveryTimeout = "60s",
@@ -38,10 +40,14 @@ def register(app: typer.Typer) -> None:
         confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
     ) -> ExitCode:
-        """Read back what a run wrote, and compare.
+        """Compare what a run wrote with what OrderCloud has now.
 
-        Where a listener is attached, also wait until it has heard of all.
-        Read-only but for --redeliver.
+        With a listener attached, it also waits until the listener received every message. It
+        reads only, unless --redeliver is given.
+
+        Examples:
+          ocsync verify
+          ocsync verify 1123-1504 --redeliver
         """
         from ocsync.engine.session import Session, confirm_production, sign_in
         from ocsync.engine.verify.verification import VerificationReport, verify_run
@@ -55,7 +61,9 @@ def register(app: typer.Typer) -> None:
         unfinished = unfinished_runs(ctx.folder().path, ctx.warn_once)
         with ctx.folder().runs.get(name, "resume") as run:
             if run.read_info().kind == "resync":
-                raise UsageError(f"run {run.id} is a resync, not a resume: it wrote nothing")
+                raise UsageError(
+                    f"run {run.id} is a resync and wrote nothing; there is nothing to verify"
+                )
 
             async def work_on(session: Session) -> VerificationReport:
                 await sign_in(session)

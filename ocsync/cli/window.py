@@ -51,27 +51,32 @@ def register(app: typer.Typer) -> None:
         words: Annotated[
             list[str],
             typer.Argument(
-                metavar="TARGET... -- COMMAND [ARG]...", help="Targets, and a program of yours."
+                metavar="TARGET... -- COMMAND [ARG]...", help="Targets, then -- and your command."
             ),
         ],
         reason: Reason = "",
         lease: Annotated[
-            str, typer.Option("--for", metavar="TIME", help="Let expire lift it after, say, 1h.")
+            str,
+            typer.Option(
+                "--for",
+                metavar="TIME",
+                help="How long the pause may last, such as 1h; expire ends it then.",
+            ),
         ] = "",
         adopt: Adopt = False,
         confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
     ) -> int:
-        """Pause while a command runs, and lift whatever happens.
+        """Pause targets while a command runs, then unpause whatever happened.
 
-        ocsync window inventory --for 1h -- ./import.sh stock.csv
+        The exit code is the command's own (128 + n for signal n) when that is not 0; it is
+        never 0 when a target is left paused. SIGINT, SIGTERM and SIGHUP are passed on. The
+        command runs without a shell and finds this profile and workspace in OCSYNC_PROFILE
+        and OCSYNC_WORKSPACE; ocsync inside it leaves the window's pauses alone. With --json
+        the command's standard output goes to standard error.
 
-        The exit code is the command's own (128 + n for signal n) when that
-        is not 0; a target that is left paused is never 0. SIGINT, SIGTERM
-        and SIGHUP are passed on. The command runs without a shell, sees this
-        profile and workspace as OCSYNC_PROFILE and OCSYNC_WORKSPACE, and
-        ocsync inside it leaves the window's pauses to the window. With
-        --json its standard output goes to standard error.
+        Examples:
+          ocsync window inventory --for 1h -- ./import.sh stock.csv
         """
         import asyncio
 

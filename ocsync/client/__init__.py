@@ -20,6 +20,7 @@ from ocsync.lazy_names import importer
 if TYPE_CHECKING:
     from ocsync.client.api import Api as Api
     from ocsync.client.api import Identity as Identity
+    from ocsync.client.api import Page as Page
     from ocsync.client.api import Reply as Reply
     from ocsync.client.batch_reads import list_key as list_key
     from ocsync.client.batch_reads import read_current as read_current
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ocsync.client.factory import Connection as Connection
     from ocsync.client.factory import Limits as Limits
     from ocsync.client.factory import open_client as open_client
+    from ocsync.client.list_reads import read_list as read_list
     from ocsync.client.sync_configs import read_targets as read_targets
     from ocsync.client.sync_configs import request_sync as request_sync
     from ocsync.client.sync_configs import set_paused as set_paused
@@ -36,6 +38,7 @@ __getattr__ = importer(
     {
         "Api": "api",
         "Identity": "api",
+        "Page": "api",
         "Reply": "api",
         "list_key": "batch_reads",
         "read_current": "batch_reads",
@@ -43,6 +46,7 @@ __getattr__ = importer(
         "Connection": "factory",
         "Limits": "factory",
         "open_client": "factory",
+        "read_list": "list_reads",
         "read_targets": "sync_configs",
         "request_sync": "sync_configs",
         "set_paused": "sync_configs",

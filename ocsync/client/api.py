@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
@@ -18,6 +19,7 @@ from ocsync.client.responses import (
     decode,
     error_code,
     error_of,
+    log_id_of,
     visible_text,
 )
 from ocsync.client.throttle import GateClosed, ThrottleTransport
@@ -31,14 +33,19 @@ MAX_PAGE_NUMBER = 30
 (guide/ordercloud.md 6).
 """
 _MAX_PAGES = 100_000
+_RECENT = 20
+"""Answers that a crash log names."""
 
 
 class Reply(NamedTuple):
-    """The answer to a request; *body* is None when it was empty."""
+    """The answer to a request: *body* is None when it was empty, *log_id* its ID in the logs of
+    the platform.
+    """
 
     status: int
     body: Any
     attempts: int
+    log_id: str = ""
 
 
 class Identity(NamedTuple):
@@ -84,7 +91,11 @@ class Api:
         self.max_parallel_reads = max_parallel_reads
         self.max_wait = max_wait  # seconds that one request may wait for retries and throttling
         self.writes_in_flight = 0
+        self.marketplace = ""
+        """ID of the marketplace, once `identity` has been asked for it."""
         self._last_answer: tuple[httpx.Headers, float] | None = None
+        self.recent_answers: deque[str] = deque(maxlen=_RECENT)
+        """Last answers, with status and log ID, for a crash log."""
 
     @property
     def requests_sent(self) -> int:
@@ -115,7 +126,7 @@ class Api:
         seller = me.get("Seller") or {}
         if not isinstance(seller, dict) or not isinstance(role, str | list):
             raise _unexpected_answer("/me")
-        marketplace = str(seller.get("ID") or "")
+        marketplace = self.marketplace = str(seller.get("ID") or "")
         return Identity(
             marketplace,
             str(seller.get("Name") or marketplace),
@@ -169,7 +180,7 @@ class Api:
             async with self._throttle.turn(writes, max_wait=self.max_wait) as slots:
                 yield slots
         except GateClosed as closed:
-            hint = "the same command goes on from here, later"
+            hint = "run the same command again later; it continues where it stopped"
             raise TryLater(str(closed), hint=hint) from closed
 
     async def delete(self, path: str) -> Reply:
@@ -177,7 +188,7 @@ class Api:
         reply = await self._send("DELETE", path)
         attempts = int(reply.extensions["attempts"])
         if reply.status_code == 404 and attempts > 1 and error_code(reply.content):
-            return Reply(204, None, attempts)
+            return Reply(204, None, attempts, log_id_of(reply))
         return self._parse_reply(reply, "DELETE", path)
 
     async def pages(
@@ -202,7 +213,7 @@ class Api:
             last = str(answer.items[-1].get("ID") or "") if by_id else ""
             if not last and page > answer.total_pages:
                 return
-        raise TryLater(f"the list {path} does not end")
+        raise TryLater(f"the pages of the list {path} do not end")
 
     async def _call(
         self,
@@ -220,7 +231,9 @@ class Api:
             if (extensions or {}).get("repeatable", True):
                 raise
             # a gateway's word for it is not enough where a repeat would count twice
-            raise LostAnswer(error.message, hint=error.hint) from error
+            lost = LostAnswer(error.message, hint=error.hint)
+            lost.log_id = error.log_id
+            raise lost from error
 
     async def _send(
         self,
@@ -243,6 +256,8 @@ class Api:
         finally:
             self.writes_in_flight -= writes
         self._last_answer = response.headers, time.time()
+        log_id = log_id_of(response)
+        self.recent_answers.append(f"{method} {path}: {response.status_code}, log ID {log_id}")
         return response
 
     async def _authorized(self, request: httpx.Request) -> httpx.Response:
@@ -262,17 +277,20 @@ class Api:
     def _parse_reply(self, response: httpx.Response, method: str, path: str) -> Reply:
         if response.status_code >= 300:
             content, location = response.content, response.headers.get("location", "")
-            raise error_of(
+            error = error_of(
                 response.status_code, self._auth.redact(content), f"{method} {path}", location
             )
+            error.log_id = log_id_of(response)
+            raise error
         body = decode(response.content)
         if body is NOT_JSON:
-            text = f"the answer to {method} {path} is not JSON"
+            text = f"the response to {method} {path} is not JSON"
             if words := visible_text(self._auth.redact(response.content)):
                 text += f': "{words}"'
             kind = TryLater if method == "GET" else LostAnswer
             raise kind(text, hint=GATEWAY_HINT)
-        return Reply(response.status_code, body, int(response.extensions["attempts"]))
+        attempts = int(response.extensions["attempts"])
+        return Reply(response.status_code, body, attempts, log_id_of(response))
 
 
 def _list_of_texts(claim: Any) -> tuple[str, ...]:
@@ -281,5 +299,5 @@ def _list_of_texts(claim: Any) -> tuple[str, ...]:
 
 
 def _unexpected_answer(path: str) -> TryLater:
-    text = f"the answer to GET {path} is JSON, but not what OrderCloud sends"
+    text = f"the response to GET {path} is JSON, but not from OrderCloud"
     return TryLater(text, hint=GATEWAY_HINT)

@@ -25,6 +25,7 @@ from ocsync.client.responses import (
     decode,
     describe_page,
     first_error,
+    log_id_of,
     visible_text,
 )
 from ocsync.errors import OcsyncError, SignInError, TryLater
@@ -37,8 +38,8 @@ _MAX_RENEWALS = 2
 _SENDABLE = re.compile(r"[!-~]+")
 _HINTS = {
     "ApiClient.InvalidClientID": "check the profile's client ID",
-    "Auth.InvalidUsernameOrPassword": "check where the profile's secret comes from",
-    "Auth.LockedOut": "an administrator has to unlock the user",
+    "Auth.InvalidUsernameOrPassword": "check the source of the profile's secret",
+    "Auth.LockedOut": "ask an administrator to unlock the user",
 }
 
 
@@ -101,7 +102,7 @@ class OrderCloudAuth(httpx.Auth):
         if self._sign_ins != tries:
             raise self._failure
         self._sign_ins += 1
-        self._failure = TryLater("signing in did not succeed", hint="the same command, later")
+        self._failure = TryLater("sign-in failed", hint="run the same command again later")
         return True
 
     @property
@@ -145,13 +146,15 @@ class OrderCloudAuth(httpx.Auth):
     def _accept_answer(self, response: httpx.Response) -> None:
         body = decode(response.content)
         if response.status_code != 200 or not isinstance(body, dict):
-            raise self._sign_in_error(response)
+            error = self._sign_in_error(response)
+            error.log_id = log_id_of(response)
+            raise error
         token, seconds = body.get("access_token"), body.get("expires_in")
         if not isinstance(token, str) or not token:
-            text = "the token endpoint answered without a token"
+            text = "the token endpoint sent no token"
             raise SignInError(text, hint="check the profile's auth URL")
         if not _SENDABLE.fullmatch(token):
-            text = "the token endpoint answered with a token that a header cannot hold"
+            text = "the token endpoint sent a token that is not valid in a header"
             raise TryLater(text, hint=GATEWAY_HINT)
         lifetime = float(min(seconds, _MAX_LIFETIME)) if isinstance(seconds, int | float) else 60.0
         self._token = token
@@ -166,15 +169,15 @@ class OrderCloudAuth(httpx.Auth):
         code, message, _ = first_error(decode(content))
         if status == 200:
             words = visible_text(content)
-            text = "the answer to the sign-in is not JSON" + (f': "{words}"' if words else "")
+            text = "the response to the sign-in is not JSON" + (f': "{words}"' if words else "")
             return TryLater(text, hint=GATEWAY_HINT)
         if not code:
             text = describe_page(status, content, response.headers.get("location", ""))
-            return TryLater(f"not signed in: {text}", hint=GATEWAY_HINT)
+            return TryLater(f"sign-in failed: {text}", hint=GATEWAY_HINT)
         if status >= 500 or status in (408, 429):
-            return TryLater(f"the token endpoint answered {status}")
-        text = f"not signed in: {message or code}"
-        hint = _HINTS.get(code, "ocsync profile check shows what the profile uses")
+            return TryLater(f"the token endpoint responded with {status}")
+        text = f"sign-in failed: {message or code}"
+        hint = _HINTS.get(code, "ocsync profile check")
         return SignInError(
             text + (f" ({code})" if code and code not in text else ""), code=code, hint=hint
         )

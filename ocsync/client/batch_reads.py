@@ -174,8 +174,8 @@ async def _read_one(api: Api, ref: Ref) -> dict[str, Any]:
     document = await api.get(path)
     shown = str((document or {}).get("ID") or "")
     if document is None or shown.casefold() != ref.rpartition("/")[2].casefold():
-        what = f"is about {shown}" if shown else "shows no entity"
-        text = f"the answer to GET {path} {what}; nothing is based on it"
+        what = f"is for {shown}" if shown else "shows no entity"
+        text = f"the response to GET {path} {what}; it is not used"
         raise TryLater(text, hint=GATEWAY_HINT)
     return document
 
@@ -209,7 +209,7 @@ async def _read_assignments(api: Api, kind: Kind, batch: _Batch) -> _BatchResult
     if len(refs) == 1:
         query = {p: ids[name] for p, name in kind.listed_by.items() if name in ids}
         items = [item async for page in api.pages(path, query) for item in page]
-        return _BatchResult(_match_items(kind, refs, items), [])
+        return _BatchResult(_match_items(kind, refs, items, api.marketplace), [])
     query = {batch.parameters[0]: ids[kind.listed_by[batch.parameters[0]]]}
     query["pageSize"] = str(PAGE_SIZE)
     first = await api.page(path, query)
@@ -217,7 +217,8 @@ async def _read_assignments(api: Api, kind: Kind, batch: _Batch) -> _BatchResult
     if first.total_pages > min(len(others) + 1, MAX_PAGE_NUMBER):
         return _BatchResult([], others)
     pages = [first, *await _further_pages(api, path, query, first.total_pages)]
-    results = _match_items(kind, refs, [item for page in pages for item in page.items])
+    items = [item for page in pages for item in page.items]
+    results = _match_items(kind, refs, items, api.marketplace)
     if _is_whole(kind, ids, pages):
         return _BatchResult(results, [])
     shown: list[ReadResult] = [pair for pair in results if pair[1] is not None]
@@ -248,22 +249,25 @@ def _is_whole(kind: Kind, ids: Mapping[str, str], pages: Sequence[Page]) -> bool
 
 
 def _match_items(
-    kind: Kind, refs: Sequence[Ref], items: Iterable[dict[str, Any]]
+    kind: Kind, refs: Sequence[Ref], items: Iterable[dict[str, Any]], owner: str
 ) -> list[ReadResult]:
     ids = ids_of(refs[0])
-    by_ref = {ref_key(ref_of(kind, ids, item)): item for item in items}
+    by_ref = {ref_key(ref_of(kind, ids, item, owner)): item for item in items}
     return [(ref, by_ref.get(ref_key(ref))) for ref in refs]
 
 
-def ref_of(kind: Kind, ids: Mapping[str, str], item: Mapping[str, Any]) -> Ref:
+def ref_of(kind: Kind, ids: Mapping[str, str], item: Mapping[str, Any], owner: str = "") -> Ref:
     """Return the ref of a list's *item*; *ids* are those in the path of the list.
 
-    An optional ID of an assignment that is null counts as absent. The ref of an unexpected item
-    lacks IDs.
+    An optional ID of an assignment that is null counts as absent, and so does that of its owner
+    where this is *owner*, the marketplace. The ref of an unexpected item lacks IDs.
     """
     in_path = [name for name in kind.ids if "{" + name + "}" in kind.collection]
     shown = {kind.ids[-1]: item.get("ID")}
     if kind.assignment:
         shown = {name: item.get(name) for name in kind.ids}
+        if owner and str(shown.get(kind.owner_id)).casefold() == owner.casefold():
+            del shown[kind.owner_id]
     own = {n: v if isinstance(v, str) else None for n, v in shown.items() if n not in in_path}
-    return make_ref(kind, {**ids, **own})
+    others = {name: value for name, value in ids.items() if name in in_path}
+    return make_ref(kind, {**others, **own})

@@ -99,7 +99,7 @@ def _parse_url(text: str) -> httpx.URL:
     except httpx.InvalidURL:
         url = httpx.URL()
     if url.scheme not in ("http", "https") or not is_host(url.host):
-        raise ConfigError(f"{text} is not a URL of a server", hint="ocsync profile add another")
+        raise ConfigError(f"{text} is not the URL of a server", hint="ocsync profile add another")
     return url
 
 
@@ -137,7 +137,7 @@ def _trust_store() -> ssl.SSLContext:
     if context.cert_store_stats()["x509_ca"]:
         return context
     if named := os.environ.get("SSL_CERT_FILE"):
-        raise ConfigError(f"SSL_CERT_FILE names {named}, which has no certificate that can be read")
+        raise ConfigError(f"SSL_CERT_FILE is {named}, which has no readable certificate")
     folder = ssl.get_default_verify_paths().capath
     if not folder or not any(Path(folder).iterdir()):
         import certifi

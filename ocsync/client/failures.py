@@ -9,9 +9,9 @@ import ssl
 from contextlib import suppress
 from typing import NamedTuple
 
-import aiohttp
 import httpx
 
+from ocsync.client.aiohttp_import import aiohttp
 from ocsync.client.proxy import Proxy, address
 from ocsync.errors import ConfigError
 
@@ -40,7 +40,7 @@ def failure_of(error: httpx.TransportError, url: httpx.URL, proxy: Proxy | None)
     """Return what *error* means for a request to *url*."""
     cause = error.__cause__
     if isinstance(cause, aiohttp.ClientHttpProxyError):
-        text = f"the proxy {_name(proxy)} answered {cause.status} {cause.message}".rstrip()
+        text = f"the proxy {_name(proxy)} responded with {cause.status} {cause.message}".rstrip()
         return Failure(text, sent=False)
     if isinstance(cause, aiohttp.ClientConnectorError):
         at_proxy = proxy is not None and (proxy.host, proxy.port) == (cause.host, cause.port)
@@ -48,10 +48,10 @@ def failure_of(error: httpx.TransportError, url: httpx.URL, proxy: Proxy | None)
         text += f" ({_reason(cause.os_error)})"
         return Failure(text, connected=False, sent=False)
     if isinstance(cause, aiohttp.ConnectionTimeoutError):
-        text = f"cannot connect to {_peer(url, proxy)} (no answer in time)"
+        text = f"cannot connect to {_peer(url, proxy)} (timed out)"
         return Failure(text, connected=False, sent=False)
     if isinstance(error, httpx.TimeoutException) and isinstance(cause, TimeoutError | None):
-        return Failure(f"no answer from {_peer(url, None)} in time")
+        return Failure(f"{_peer(url, None)} did not respond in time")
     words = " ".join((str(error) or type(error).__name__).split())
     words = words if len(words) <= _MAX_WORDS else words[:_MAX_WORDS] + "..."
     return Failure(f"the connection to {_peer(url, proxy)} failed ({words})")
@@ -67,7 +67,7 @@ def permanent_error(
     cause = error.__cause__
     if isinstance(cause, aiohttp.ClientConnectorCertificateError):
         text = f"the server's certificate cannot be trusted: {error}"
-        return ConfigError(text, hint="SSL_CERT_FILE names a file with your own authorities")
+        return ConfigError(text, hint="to trust another certificate authority, set SSL_CERT_FILE")
     if isinstance(cause, aiohttp.ClientHttpProxyError):
         return proxy_refusal(cause.status, url, proxy, cause.message)
     if isinstance(cause, aiohttp.ClientConnectorSSLError):
@@ -105,7 +105,7 @@ def _tls_error(cause: aiohttp.ClientConnectorSSLError, proxy: Proxy | None) -> C
         return ConfigError(text, hint=_CHECK_URLS)
     if proxy and (proxy.host, proxy.port) == (cause.host, cause.port):
         text = f"the proxy {peer} does not speak TLS ({words.lower()})"
-        return ConfigError(text, hint=f"write http:// in place of https:// in {proxy.setting}")
+        return ConfigError(text, hint=f"use http:// instead of https:// in {proxy.setting}")
     return ConfigError(f"{peer} does not speak TLS ({words.lower()})", hint=_CHECK_URLS)
 
 
@@ -115,10 +115,10 @@ def proxy_refusal(
     """Return the error for a proxy's *status*, or None for one that may pass."""
     if status == 407:
         if proxy is None:
-            text = f"a proxy on the way to {_peer(url, None)} wants a password"
-            return ConfigError(text, hint=f"name it: {_with_password(url, proxy)}")
-        verb = "does not accept the password of" if proxy.username else "wants a password, which"
-        end = "" if proxy.username else " does not hold"
+            text = f"a proxy in front of {_peer(url, None)} requires a password"
+            return ConfigError(text, hint=_with_password(url, proxy))
+        verb = "rejects the password in" if proxy.username else "requires a password, which"
+        end = "" if proxy.username else " does not contain"
         text = f"the proxy {proxy.address} {verb} {proxy.setting}{end}"
         return ConfigError(text, hint=_with_password(url, proxy))
     if 400 <= status < 500 and status not in (408, 425, 429):
@@ -158,8 +158,8 @@ async def _answers_handshake(url: httpx.URL, proxy: Proxy | None) -> bool:
 def _speaks_tls(url: httpx.URL, proxy: Proxy | None) -> ConfigError:
     if proxy:
         text = f"the proxy {proxy.address} speaks TLS, but {proxy.setting} says http://"
-        return ConfigError(text, hint=f"write https:// in {proxy.setting}")
-    text = f"{_peer(url, None)} speaks TLS, but the profile's URL begins with http://"
+        return ConfigError(text, hint=f"use https:// in {proxy.setting}")
+    text = f"{_peer(url, None)} speaks TLS, but the profile's URL starts with http://"
     return ConfigError(text, hint="add the profile again with https:// in its API URL")
 
 
@@ -175,7 +175,7 @@ def _reason(error: OSError) -> str:
 
 
 def _name(proxy: Proxy | None) -> str:
-    return f"{proxy.address} of {proxy.setting}" if proxy else "on the way"
+    return f"{proxy.address} of {proxy.setting}" if proxy else "in front of the server"
 
 
 def _peer(url: httpx.URL, proxy: Proxy | None) -> str:

@@ -23,8 +23,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 INITIAL_WINDOW = 4.0
-_DOUBLING_WINDOW = 16.0
-"""The window above which it grows by half in a round trip, no longer by all."""
+_DOUBLING_WINDOW, _SHOWN, _QUARTER = 8.0, 80, 0.25
+"""The window above which it grows by a quarter in a round trip, no longer by all, until so many
+successes have shown that the server takes that many: a limit that was overrun refuses all that are
+in flight.
+"""
 _LATENCY_SMOOTHING = 0.1
 _CATCH_UP_SECONDS = 0.03
 """The delay of starts that later starts make up for, as timers are late."""
@@ -75,7 +78,7 @@ _GROWTH, _GROWTH_A_START = 0.15, 0.05
 """The growth a second, for each second since the rate stopped staying, and its bound a start."""
 _UNLIMITED_RATE = 100_000.0
 """The rate, grown from a cut, that no client reaches."""
-_STAY_SECONDS, _MAX_STAY_SECONDS = 2.0, 8.0
+_STAY_SECONDS, _MAX_STAY_SECONDS = 3.0, 8.0
 _SAME_LIMIT = 0.15
 _GATE_CHANCE, _GATE_SHARES = 1e-4, (0.05, 0.7)
 """The chance that independent refusals close the gate, and the bounds of their usual share."""
@@ -147,7 +150,7 @@ class Pacer:
         self._busy = 0.0
         self._event_at = 0.0
         self._accepted = 0
-        self._any_accepted = False
+        self._all_accepted = 0
 
     @property
     def window(self) -> float:
@@ -184,7 +187,7 @@ class Pacer:
         self._ended(now)
         self._refused_in_a_row = self._closings = 0
         self._accepted += 1
-        self._any_accepted = True
+        self._all_accepted += 1
         self._record(_Answer(now - latency, now, self._busy, refused=False), now)
         self._latency += (
             _LATENCY_SMOOTHING * (latency - self._latency) if self._latency else latency
@@ -195,7 +198,8 @@ class Pacer:
         if self._latency > 4 * self._min_latency + 0.5:
             self._shrink(now)
         elif self.in_flight + 1 >= self.window / 2:  # a window that is not used proves nothing
-            ramp = 1.0 if self._window < _DOUBLING_WINDOW else 0.5
+            shown = self._window < _DOUBLING_WINDOW or self._all_accepted >= _SHOWN
+            ramp = 1.0 if shown else _QUARTER
             grow = ramp if self._slow_start else 1.0 / self._window
             self._window = min(self._max_window, self._window + grow)
 
@@ -274,7 +278,7 @@ class Pacer:
         share = min(max(share, before, self._usual_share, lowest), highest)
         enough = math.log(_GATE_CHANCE) / math.log(share)
         in_a_row = self._refused_in_a_row >= enough and answer.start >= self._row_began
-        return in_a_row or not self._any_accepted
+        return in_a_row or not self._all_accepted
 
     def _close_gate(self, now: float, retry_after: float | None, answer: _Answer) -> None:
         if answer.start >= self._gate_opens:

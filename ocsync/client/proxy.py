@@ -57,22 +57,22 @@ def parse_proxy(value: str, setting: str) -> Proxy:
     hint = f"set it to a URL such as {_EXAMPLE}, or unset it"
     parts = _split(value)
     if parts is None:
-        raise ConfigError(f"{setting} does not name a proxy: it is not a URL", hint=hint)
+        raise ConfigError(f"{setting} is not a valid proxy: it is not a URL", hint=hint)
     scheme, host = parts.scheme.lower(), parts.hostname or ""
     if scheme.startswith("socks"):
-        text = f"{setting} names a SOCKS proxy, {scheme}://{parts.netloc.rpartition('@')[2]}"
+        text = f"{setting} is a SOCKS proxy, {scheme}://{parts.netloc.rpartition('@')[2]}"
         raise ConfigError(f"{text}; ocsync supports HTTP proxies only", hint=hint)
     if scheme not in _PORTS:
-        raise ConfigError(f"{setting} names a proxy of unknown kind, {scheme}://", hint=hint)
+        raise ConfigError(f"{setting} is a proxy of an unknown kind, {scheme}://", hint=hint)
     port = _port_of(parts)
     if port is None:
-        text = f"{setting} does not name a proxy: its port is not a number from 1 to 65535"
+        text = f"{setting} is not a valid proxy: its port is not a number from 1 to 65535"
         raise ConfigError(text, hint=hint)
     if not is_host(host):
-        raise ConfigError(f"{setting} does not name a proxy: it has no valid host", hint=hint)
+        raise ConfigError(f"{setting} is not a valid proxy: it has no valid host", hint=hint)
     username, password = unquote(parts.username or ""), unquote(parts.password or "")
     if ":" in username:
-        text = f"{setting} has a user name with a colon, which cannot be sent to a proxy"
+        text = f"{setting} has a user name with a colon, which a proxy cannot receive"
         raise ConfigError(text, hint="use another user of the proxy")
     return Proxy(setting, scheme, host, port, username, password)
 
@@ -104,7 +104,7 @@ def address(host: str, port: int | None) -> str:
 def _setting(variable: str) -> str:
     """Return the name of *variable* as it is set, or of the system's settings."""
     names = (variable, variable.upper())
-    return next((name for name in names if os.environ.get(name)), "the system's proxy setting")
+    return next((name for name in names if os.environ.get(name)), "the system proxy setting")
 
 
 def _bypassed(host: str, port: int) -> bool:

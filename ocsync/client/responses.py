@@ -6,6 +6,8 @@ import re
 from html import unescape
 from typing import Any
 
+import httpx
+
 from ocsync.errors import (
     AlreadyExists,
     ApiError,
@@ -32,8 +34,9 @@ _INVISIBLE = re.compile(
     r"<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL
 )
 _HEAD = re.compile(r"<head\b.*?</head\s*>", re.IGNORECASE | re.DOTALL)
+_LOG_ID = re.compile(r"[\w.:|-]{1,100}", re.ASCII)
 _TAGS = re.compile(r"<[^<>]*>")
-GATEWAY_HINT = "a proxy may stand in between; check it and the profile's API URL"
+GATEWAY_HINT = "a proxy may have responded; check it and the profile's API URL"
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -72,6 +75,14 @@ def error_code(content: bytes) -> str:
     return code if isinstance(code, str) else ""
 
 
+def log_id_of(response: httpx.Response) -> str:
+    """Return the platform's ID of an answer in its logs, empty without one
+    (guide/ordercloud.md 12.7).
+    """
+    text: str = response.headers.get("x-oc-logid", "")
+    return text if _LOG_ID.fullmatch(text) else ""
+
+
 def visible_text(content: bytes) -> str:
     """Return the first words of a page or text, without markup and invisible characters."""
     page = _INVISIBLE.sub(" ", content[:_MAX_PAGE].decode("utf-8", "replace"))
@@ -97,11 +108,11 @@ def error_of(status: int, content: bytes, request: str, location: str = "") -> O
     text = summary[:_MAX_TEXT] + ("..." if len(summary) > _MAX_TEXT else "") + f" ({request})"
     if status == 401:
         return SignInError(
-            f"the token is not accepted: {text}", code=code, hint="ocsync profile check"
+            f"OrderCloud rejected the token: {text}", code=code, hint="ocsync profile check"
         )
     if status == 403 or code.endswith(("InsufficientRole", "InsufficientRoles")):
         return RoleMissing(status, code, text + _required_roles(data), data=data,
-                           hint="ocsync profile check shows the roles of this sign-in")  # fmt: skip
+                           hint="ocsync profile check")  # fmt: skip
     kind = {404: NotFound, 409: AlreadyExists}.get(status, ApiError)
     return kind(status, code, text, data=data)
 
@@ -121,10 +132,14 @@ def describe_page(status: int, content: bytes, location: str = "") -> str:
         to = f" to {host}" if host else ""
         return f"a gateway redirected the request{to} ({status}), which OrderCloud does not do"
     words = visible_text(content)
-    text = f"a gateway answered {status}, not OrderCloud"
+    text = f"a gateway responded with {status}, not OrderCloud"
     return f'{text}: "{words}"' if words else text
 
 
 def _required_roles(data: Any) -> str:
     roles = data.get("SufficientRoles") if isinstance(data, dict) else None
-    return f": one of {', '.join(map(str, roles))} is needed" if isinstance(roles, list) else ""
+    return (
+        f"; it needs one of the roles {', '.join(map(str, roles))}"
+        if isinstance(roles, list)
+        else ""
+    )

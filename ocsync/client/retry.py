@@ -25,11 +25,12 @@ from ocsync.client.failures import (
 )
 from ocsync.client.pacing import backoff
 from ocsync.client.proxy import Proxy
-from ocsync.client.responses import error_code
+from ocsync.client.responses import error_code, log_id_of
 from ocsync.client.throttle import GateClosed, retry_after
 from ocsync.client.transport import Origin, server_of
 from ocsync.errors import LostAnswer, NotApplied, OcsyncError, TryLater
 from ocsync.events import Emit, Waiting
+from ocsync.plurals import count
 
 _MAX_UNKNOWN = 7
 """Attempts at which a request gives up on answers that leave its effect open (after about 30 s)."""
@@ -107,7 +108,7 @@ class RetryTransport(httpx.AsyncBaseTransport):
         """
         request.extensions["deadline"] = self._now() + self._max_wait
         repeatable = bool(request.extensions.get("repeatable", True))
-        attempt, lost = 0, False
+        attempt, lost, log_id = 0, False, ""
         while True:
             attempt += 1
             asked: float | None = None
@@ -123,6 +124,7 @@ class RetryTransport(httpx.AsyncBaseTransport):
             else:
                 self._answered.add(server_of(request))
                 self._raise_if_misdirected(response, request.url)
+                log_id = log_id_of(response) or log_id
                 verdict = verdict_of(response)
                 if verdict is Verdict.FINAL:
                     response.extensions["attempts"] = attempt
@@ -130,7 +132,7 @@ class RetryTransport(httpx.AsyncBaseTransport):
                 asked = retry_after(response)
                 wait = backoff(attempt - 1) if asked is None else _wait_before(asked, attempt)
                 sent = verdict is Verdict.OPEN
-                failure = Failure(f"the server answered {response.status_code}", sent=sent)
+                failure = Failure(f"the server responded with {response.status_code}", sent=sent)
                 if sent and attempt >= _MAX_UNKNOWN:
                     wait = math.inf
             if not failure.sent and not repeatable:
@@ -138,7 +140,9 @@ class RetryTransport(httpx.AsyncBaseTransport):
             lost = lost or failure.sent
             too_late = self._now() + wait > request.extensions["deadline"]
             if too_late or (failure.sent and not repeatable):
-                raise _final_error(failure, attempt, asked, lost=lost and _writes(request))
+                gave_up = _final_error(failure, attempt, asked, lost=lost and _writes(request))
+                gave_up.log_id = log_id
+                raise gave_up
             if wait >= 1:
                 self._emit(Waiting(wait, failure.reason))
             await self._sleep(wait)
@@ -180,12 +184,11 @@ def _wait_before(asked: float, attempt: int) -> float:
 def _final_error(
     failure: Failure, attempts: int, asked: float | None, *, lost: bool
 ) -> OcsyncError:
-    times = "1 attempt" if attempts == 1 else f"{attempts} attempts"
-    text = f"{failure.reason}; gave up after {times}"
+    text = f"{failure.reason}; gave up after {count(attempts, 'attempt')}"
     if asked and asked >= 1:
-        text += f", as it asks for a pause of {asked:,.0f} s"
+        text += f", because the server asked to wait {asked:,.0f} s"
     if lost:
-        text += "; it is not known whether the request took effect"
+        text += "; the request may have taken effect"
         return LostAnswer(text, hint=_AGAIN)
     if not failure.connected:
         hint = "check the network and the profile's API URL, then run the same command again"

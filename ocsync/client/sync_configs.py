@@ -73,8 +73,8 @@ def _sync_error(target: Target, error: ApiError) -> OcsyncError | None:
         return NotEnabled(f"{name}: sync is not enabled ({code})", hint="ocsync targets")
     if code.endswith(".AdminLockout"):
         text = f"{name}: Sitecore has locked its sync on this marketplace ({code})"
-        return ConfigError(text, hint="only Sitecore's support can lift that")
+        return ConfigError(text, hint="only Sitecore support can unlock it")
     if code.endswith(".FullSyncAlreadyRunning"):
         text = f"{name}: a full sync is running ({code})"
-        return TryLater(text, hint="the same command again, when it has ended")
+        return TryLater(text, hint="run the same command again when it has ended")
     return None

@@ -10,9 +10,9 @@ from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
 from time import time
 
-import aiohttp
 import httpx
 
+from ocsync.client.aiohttp_import import aiohttp
 from ocsync.client.pacing import Pacer
 from ocsync.events import Emit, InFlight, Waiting
 
@@ -25,7 +25,7 @@ class GateClosed(httpx.PoolTimeout):
     """The gate stays closed for *seconds*, longer than this request may wait; it was never sent."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"OrderCloud asks for a pause of {seconds:,.0f} s")
+        super().__init__(f"OrderCloud asks to wait {seconds:,.0f} s")
         self.seconds = seconds
 
 
@@ -160,7 +160,7 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
                 response = await self._inner.handle_async_request(request)
         except TimeoutError as late:
             self._pacer.failed()
-            raise httpx.ReadTimeout(f"no answer within {self._attempt_seconds:.0f} s") from late
+            raise httpx.ReadTimeout(f"no response within {self._attempt_seconds:.0f} s") from late
         except (aiohttp.ClientError, OSError) as error:
             self._pacer.failed()
             text = str(error) or type(error).__name__

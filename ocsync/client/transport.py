@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
-import aiohttp
 import httpx
 import yarl
 
 from ocsync import __version__
+from ocsync.client.aiohttp_import import aiohttp
 from ocsync.client.proxy import Proxy
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -192,7 +192,7 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
         size += len(part)
         if size > MAX_BODY_BYTES:
             answer.close()
-            raise httpx.ReadError(f"the answer is larger than {MAX_BODY_BYTES:,} bytes")
+            raise httpx.ReadError(f"the response is larger than {MAX_BODY_BYTES:,} bytes")
         parts.append(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -207,12 +207,12 @@ def _decompress(content: bytes, encoding: str) -> bytes:
     if not content or encoding in ("", "identity"):
         return content
     if encoding not in ACCEPTED_ENCODINGS:
-        return f"(it is encoded as {encoding[:20]!r}, which was not asked for)".encode()
+        return f"(it is encoded as {encoding[:20]!r}, which was not requested)".encode()
     reader = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
     try:
         text = reader.decompress(content, MAX_BODY_BYTES + 1)
     except zlib.error:
         return f"(it is labelled {encoding}, but is not {encoding})".encode()
     if len(text) > MAX_BODY_BYTES:
-        raise httpx.ReadError(f"the answer is larger than {MAX_BODY_BYTES:,} bytes")
+        raise httpx.ReadError(f"the response is larger than {MAX_BODY_BYTES:,} bytes")
     return text if reader.eof else f"(it is labelled {encoding}, but ends too early)".encode()

@@ -59,11 +59,11 @@ def _decode_message(
     if isinstance(payload, str):
         payload = decode_json(payload.encode())
     if not isinstance(payload, dict):
-        raise InputError("not a message: its payload is no object")
+        raise InputError("not a message: its payload is not an object")
     namespace = _first_text(_HEADER_FIELDS, headers) or _first_text(_HEADER_FIELDS, inner)
     namespace = namespace or _first_text(_BODY_FIELDS, payload, _NAMESPACE_PREFIX)
     if not namespace:
-        raise InputError("not a message: neither its headers nor its body name a namespace")
+        raise InputError("not a message: it has no namespace in its headers or body")
     return Delivery(at=received_at, namespace=namespace, payload=payload, origin=origin)
 
 

@@ -146,8 +146,8 @@ def open_socket(host: str, port: int, secret: str) -> socket.socket:
     """Return a listening socket. Raises ConfigError for a port in use, or an unsafe address."""
     if not is_loopback(host) and not secret:
         raise ConfigError(
-            f"without a secret anybody who reaches {host} could send messages",
-            hint="--secret-env VAR, as in the delivery configuration",
+            f"without a secret, anyone who can reach {host} could send messages",
+            hint="give --secret-env VAR, with the secret of the delivery configuration",
         )
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -155,8 +155,8 @@ def open_socket(host: str, port: int, secret: str) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        text = f"{host}:{port} cannot be had: {error.strerror}"
-        raise ConfigError(text, hint="--port 0 takes a free one") from error
+        text = f"cannot listen on {host}:{port}: {error.strerror}"
+        raise ConfigError(text, hint="to use any free port: --port 0") from error
     listener.listen(1024)
     return listener
 

@@ -61,7 +61,9 @@ class KafkaClient:
         try:
             self._consumer = Consumer(settings)
         except KafkaException as error:
-            raise ConfigError(f"Kafka's client does not take that: {_error_text(error)}") from error
+            raise ConfigError(
+                f"the Kafka client rejects this configuration: {_error_text(error)}"
+            ) from error
 
     def find_partitions(self, topics: Sequence[str]) -> list[Partition]:
         """Return the partitions of *topics*. Raises TryLater, SignInError, ConfigError."""
@@ -133,8 +135,8 @@ class KafkaClient:
         if metadata.error is not None and metadata.error.code() in _ACCESS_ERRORS:
             raise SignInError(f"topic {topic} at {self.servers}: {metadata.error.str()}")
         if metadata.error is not None or not metadata.partitions:
-            text = f"there is no topic {topic} at {self.servers}"
-            raise ConfigError(text, hint="it is the Topic of the delivery configuration")
+            text = f"no topic {topic} at {self.servers}"
+            raise ConfigError(text, hint="use the Topic of the delivery configuration")
         return [(topic, number) for number in sorted(metadata.partitions)]
 
     def _offset_ranges(
@@ -188,12 +190,12 @@ class KafkaClient:
         code = self._last_error.code() if self._last_error else 0
         reason = self._last_error.str() if self._last_error else reason
         if code in _ACCESS_ERRORS:
-            text = f"{self.servers} does not let us in: {reason}"
-            return SignInError(text, hint="check user name, password and --mechanism")
+            text = f"{self.servers} refused the sign-in: {reason}"
+            return SignInError(text, hint="check the user name, the password and --mechanism")
         if code == KafkaError._SSL:
             text = f"{self.servers}: no trusted connection: {reason}"
-            return ConfigError(text, hint="SSL_CERT_FILE names a file of further certificates")
-        return TryLater(f"no Kafka broker answers at {self.servers}: {reason}")
+            return ConfigError(text, hint="to trust further certificates, set SSL_CERT_FILE")
+        return TryLater(f"cannot connect to a Kafka broker at {self.servers}: {reason}")
 
 
 def _received_record(message: Message) -> ReceivedRecord:

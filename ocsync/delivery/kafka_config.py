@@ -54,7 +54,7 @@ def parse_event_hubs(connection_string: str) -> tuple[Brokers, str]:
     host = low.get("endpoint", "").partition("://")[2].partition("/")[0].partition(":")[0]
     if not host or not low.get("sharedaccesskey"):
         raise UsageError(
-            "that is not an Event Hubs connection string",
+            "this is not an Event Hubs connection string",
             hint="Endpoint=sb://NAMESPACE.servicebus.windows.net/;SharedAccessKeyName=...;...",
         )
     servers = f"{host}:{_EVENT_HUBS_PORT}"

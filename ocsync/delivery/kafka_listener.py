@@ -70,7 +70,7 @@ class KafkaListener:
 
     def _report_lost(self, reason: str) -> None:
         if self._refreshed_at and not self._lost_reason:
-            self._tell(f"{self._client.servers} does not answer ({reason}); waiting for it")
+            self._tell(f"{self._client.servers} does not respond ({reason}); trying again")
             self._lost_reason = reason
 
     def _refresh_partitions(self) -> None:
@@ -85,7 +85,7 @@ class KafkaListener:
             self._report_lost(error.message)
             return
         if self._lost_reason:
-            self._tell(f"{self._client.servers} is back")
+            self._tell(f"{self._client.servers} responds again")
             self._lost_reason = ""
         if added:
             self._next_offsets |= dict.fromkeys(added, 0)

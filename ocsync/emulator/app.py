@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import dataclasses
 import inspect
+import random
 import time
 import traceback
+import uuid
 from collections import Counter, deque
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -65,7 +67,7 @@ class Emulator:
         """Start over from the options, or from the saved *state*; empty the logs and the faults."""
         for field in dataclasses.fields(EmulatorOptions):
             setattr(self.options, field.name, getattr(self._initial_options, field.name))
-        self.market = Marketplace()
+        self.market = Marketplace(self.options)
         if self.options.products and not state:
             synthetic.generate(self.market, self.options.products)
         self.publisher = Publisher(self.market, self.options, self.sender)
@@ -162,12 +164,12 @@ class Emulator:
         if fault and fault.action == "hang":
             await asyncio.sleep(fault.seconds)
         lost = fault is not None and fault.action == "reset"
+        log_id = str(uuid.UUID(bytes=random.randbytes(16)))
         if self.market is market:
-            self._log_request(
-                scope, path, raw, 0 if lost else (fault and fault.status) or answer.status
-            )
+            status = 0 if lost else (fault and fault.status) or answer.status
+            self._log_request(scope, path, raw, status, log_id)
         retry_after = wait if self.options.retry_after == "given" else 0.0
-        await send_response(scope, send, answer, fault, retry_after)
+        await send_response(scope, send, answer, fault, retry_after, log_id)
 
     async def _answer(self, scope: Scope, path: str, raw: bytes) -> ApiResponse:
         try:
@@ -190,7 +192,7 @@ class Emulator:
             traceback.print_exc()
             return ApiResponse(500, ErrorResponse(500, "ServerError", "the emulator failed").body())
 
-    def _log_request(self, scope: Scope, path: str, raw: bytes, status: int) -> None:
+    def _log_request(self, scope: Scope, path: str, raw: bytes, status: int, log_id: str) -> None:
         self._request_number += 1
         method = scope["method"]
         self.counts[method] += 1
@@ -210,6 +212,7 @@ class Emulator:
             "path": scope["path"],
             "query": scope["query_string"].decode("latin-1"),
             "status": status,
+            "log_id": log_id,
         }
         if method in _WRITES and raw:
             record["body"] = raw.decode("utf-8", "replace")

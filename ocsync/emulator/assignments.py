@@ -9,11 +9,16 @@ from ocsync.emulator.entities import Entities
 from ocsync.emulator.errors import invalid, not_found
 from ocsync.emulator.kinds import ALL_KINDS, LINK_KINDS, type_name
 from ocsync.emulator.request import ApiRequest, ApiResponse
-from ocsync.emulator.state import Row
+from ocsync.emulator.state import Document, Marketplace, Row
 from ocsync.emulator.views import view_of
 from ocsync.schema import Kind
 
 Ids = dict[str, str]
+
+
+def _is_own(market: Marketplace, owner: str) -> bool:
+    """Return whether *owner* is the marketplace itself."""
+    return owner.casefold() == market.id.casefold()
 
 
 class Assignments:
@@ -33,14 +38,22 @@ class Assignments:
         table = self.market.tables[kind.name]
         rows = [table.rows[key] for key in table.keys_with(values)]
         level = query.get("level", "").casefold()
-        if level and kind.optional_ids:
-            rows = [row for row in rows if bool(row.ids[-1]) == (level == "group")]
+        if level and "UserGroupID" in kind.ids:
+            place = kind.ids.index("UserGroupID")
+            rows = [row for row in rows if bool(row.ids[place]) == (level == "group")]
         if price := query.get("pricescheduleid", "").casefold():
             rows = [r for r in rows if str(r.document.get("PriceScheduleID")).casefold() == price]
-        items = [row.document for row in rows]
+        items = [self._view(kind, row) for row in rows]
         return ApiResponse(
             200, lists.filtered_page(items, lists.paging_parameters(request.query), kind.fields)
         )
+
+    def _view(self, kind: Kind, row: Row) -> Document:
+        """Return the document of *row*; whether an own one names its owner is unknown."""
+        own = kind.owner_id and not row.document.get(kind.owner_id)
+        if own and self.entities.options.own_seller == "id":
+            return {**row.document, kind.owner_id: self.market.id}
+        return row.document
 
     def assign(self, kind: Kind, request: ApiRequest) -> ApiResponse:
         """Handle a POST of an assignment, which is an upsert."""
@@ -48,15 +61,22 @@ class Assignments:
         ids: Ids = {}
         for name in kind.ids:
             value = request.ids.get(name) or body.get(name) or ""
-            if not value and name not in kind.ids[len(kind.ids) - kind.optional_ids :]:
+            if not value and name in kind.needed_ids:
                 raise invalid(name, "is required")
+            if name == kind.owner_id and _is_own(self.market, value):
+                value = ""
             ids[name] = documents.validate_id(value) if value else ""
+        party = tuple(name for name in kind.ids[len(kind.needed_ids) :] if ids[name])
+        if party not in kind.parties:
+            raise invalid(" or ".join(filter(None, map(" and ".join, kind.parties))), "is required")
         self._save(kind, ids, {n: body[n] for n in kind.fields if n in body}, request)
         return ApiResponse(204)
 
     def unassign(self, kind: Kind, request: ApiRequest) -> ApiResponse:
         """Handle a DELETE of an assignment; IDs that are not in its path come from the query."""
         ids = {name: request.ids.get(name) or request.parameter(name) for name in kind.ids}
+        if kind.owner_id and _is_own(self.market, ids[kind.owner_id]):
+            ids[kind.owner_id] = ""
         row = self.market.find_row(kind, ids)
         if row is None:
             raise not_found(type_name(kind), "/".join(filter(None, ids.values())))
@@ -97,6 +117,6 @@ class Assignments:
             **{n: kept_fields[n] for n in kept_fields if n in kind.fields},
             **fields,
         }
-        documents.validate(kind, document)
+        documents.validate(kind, document, self.entities.options)
         self.entities.check_rules(kind, ids, document, old)
         self.entities.save(kind, Row(tuple(ids.values()), document), old)

@@ -10,28 +10,32 @@ from typing import NamedTuple
 from ocsync.emulator.documents import blank_document
 from ocsync.emulator.kinds import ALL_KINDS
 from ocsync.emulator.state import Key, Marketplace, Row, key_of
-from ocsync.schema import Kind
+from ocsync.emulator.views import group_catalog_of
+from ocsync.schema import Kind, Reference
 
 CreatedRows = list[tuple[Kind, Row]]
 
 
 def _buyer(market: Marketplace, row: Row, old: Row | None) -> CreatedRows:
     """Return a default catalog and its assignment for a buyer that was created without one."""
-    if old or row.document.get("DefaultCatalogID"):
+    if old or row.document.get("DefaultCatalogID") or group_catalog_of(market, row.document):
         return []
     name = row.ids[0]
     row.document["DefaultCatalogID"] = name
-    fields = {"Name": row.document["Name"], "Active": True, "OwnerID": market.id}
+    title = row.document["Name"]
+    fields = {"Name": title, "Active": True, "OwnerID": market.id}
+    fields["Description"] = f"Default catalog for {title}"
     catalog = Row((name,), {"ID": name, **blank_document(ALL_KINDS["catalog"]), **fields})
     assignment = {
         "CatalogID": name,
         "BuyerID": name,
+        "BuyerGroupID": None,
         "ViewAllCategories": True,
         "ViewAllProducts": True,
     }
     return [
         (ALL_KINDS["catalog"], catalog),
-        (ALL_KINDS["catalog-assignment"], Row((name, name), assignment)),
+        (ALL_KINDS["catalog-assignment"], Row((name, name, ""), assignment)),
     ]
 
 
@@ -67,15 +71,22 @@ def children_of(market: Marketplace, kind: Kind, row: Row) -> list[tuple[Kind, K
 
     They cannot exist without *row*, and a rename of *row* changes their IDs.
     """
-    children: list[tuple[Kind, Key]] = []
-    own_ids = dict(zip(kind.ids, key_of(row.ids), strict=True))
+    children: dict[tuple[str, Key], Kind] = {}
+    for other, reference in child_references(kind):
+        places = map(other.ids.index, reference.ids)
+        values = dict(zip(places, key_of(row.ids), strict=True))
+        for key in market.tables[other.name].keys_with(values):
+            if not any(key[other.ids.index(name)] for name in reference.unless):
+                children[other.name, key] = other
+    return [(other, key) for (_, key), other in children.items()]
+
+
+def child_references(kind: Kind) -> Iterator[tuple[Kind, Reference]]:
+    """Yield each other kind whose IDs hold those of *kind*, with the reference that does."""
     for other in ALL_KINDS.values():
-        refers = any(r.kind == kind.name and set(r.ids) <= set(other.ids) for r in other.references)
-        if other.name == kind.name or not refers:
-            continue
-        values = {other.ids.index(name): value for name, value in own_ids.items()}
-        children += [(other, key) for key in market.tables[other.name].keys_with(values)]
-    return children
+        for reference in other.references if other.name != kind.name else ():
+            if reference.kind == kind.name and set(reference.ids) <= set(other.ids):
+                yield other, reference
 
 
 def deleted_with(market: Marketplace, kind: Kind, row: Row) -> list[tuple[Kind, Key]]:

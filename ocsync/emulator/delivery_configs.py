@@ -41,7 +41,7 @@ class DeliveryConfigs:
         """Handle a POST of a new one."""
         config_id = validate_id(request.document().get("ID") or generate_id())
         if config_id.casefold() in self.market.delivery_configs:
-            raise ErrorResponse(409, "IdExists", f"DeliveryConfig {config_id} is there already")
+            raise ErrorResponse(409, "IdExists", f"DeliveryConfig {config_id} exists already")
         return ApiResponse(201, self._save({"ID": config_id, "Enabled": False}, request.document()))
 
     def put(self, request: ApiRequest) -> ApiResponse:

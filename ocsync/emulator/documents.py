@@ -13,7 +13,7 @@ from ocsync.emulator.errors import invalid
 from ocsync.emulator.kinds import ALL_KINDS
 from ocsync.emulator.options import EmulatorOptions
 from ocsync.emulator.state import Document, timestamp
-from ocsync.schema import ID_PATTERN, INTEGER_MAX, INTEGER_MIN, XP_MAX_BYTES, Field, FieldType, Kind
+from ocsync.schema import ID_PATTERN, INTEGER_MAX, INTEGER_MIN, XP_LIMIT, Field, FieldType, Kind
 
 _TYPES: dict[FieldType, tuple[type, ...]] = {
     FieldType.TEXT: (str,),
@@ -135,9 +135,14 @@ def _merge_deep(base: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def validate(kind: Kind, document: Document) -> None:
+def validate(kind: Kind, document: Document, options: EmulatorOptions) -> None:
     """Raise a 400 for a document that breaks a rule of *kind*'s fields."""
     validate_fields(kind.fields, document)
+    if xp := document.get("xp"):
+        raw = msgspec.json.encode(xp)
+        size = len(raw) if options.xp_limit == "bytes" else len(raw.decode())
+        if size > XP_LIMIT:
+            raise invalid("xp", f"is more than {XP_LIMIT} {options.xp_limit}")
 
 
 def validate_fields(fields: Mapping[str, Field], document: Document) -> None:
@@ -163,8 +168,6 @@ def _validate_value(path: str, field: Field, value: Any) -> None:
         raise invalid(path, f"is more than {field.max}")
     if field.min is not None and size < field.min:
         raise invalid(path, f"is less than {field.min}")
-    if field.type is FieldType.OBJECT and len(msgspec.json.encode(value)) > XP_MAX_BYTES:
-        raise invalid(path, f"is more than {XP_MAX_BYTES} bytes")
 
 
 def validate_id(value: Any) -> str:

@@ -91,24 +91,29 @@ class Entities:
 
         Views are computed only for the rows on the page and where a filter or the order needs them.
         """
-        visible: dict[int, Document | None] = {}
         if kind.eventually_consistent:
-            visible = {id(row): row.read(stale=True) for row in rows}
-            rows = [row for row in rows if row.indexed and visible[id(row)] is not None]
+            rows = [
+                row
+                for row in rows
+                if row.indexed and (not row.visible_at or row.read(stale=True) is not None)
+            ]
         fields = lists.deciding_fields(query)
         needs_view = any(is_computed(kind, name) for name in fields)
 
+        def shown(row: Row) -> Document | None:
+            return row.read(stale=True) if kind.eventually_consistent else None
+
         def view(row: Row) -> Document:
-            document = view_of(self.market, kind, row, visible.get(id(row)))
+            document = view_of(self.market, kind, row, shown(row))
             if request.parameter("includeAddress").casefold() == "true":
                 address = address_of(
                     self.market, document.get("OwnerID"), document.get("AddressID")
                 )
-                document = {**document, "Address": address}
+                document = {**document, "Address": address.document if address else None}
             return document
 
         def filtered_document(row: Row) -> Document:
-            document = view(row) if needs_view else (visible.get(id(row)) or row.document)
+            document = view(row) if needs_view else (shown(row) or row.document)
             if any(name.startswith("InventoryRecords.") for name in fields):
                 document = {**document, "InventoryRecords": inventory_of(self.market, row)}
             return document
@@ -141,8 +146,8 @@ class Entities:
         entity_id = documents.validate_id(body.get("ID") or documents.generate_id())
         ids = {**request.ids, kind.ids[-1]: entity_id}
         if self.market.find_row(kind, ids):
-            raise ErrorResponse(409, "IdExists", f"{type_name(kind)} {entity_id} is there already")
-        return ApiResponse(201, self.put_document(kind, ids, body, request))
+            raise ErrorResponse(409, "IdExists", f"{type_name(kind)} {entity_id} exists already")
+        return ApiResponse(201, self.put_document(kind, ids, body, request), created=entity_id)
 
     def put(self, kind: Kind, request: ApiRequest) -> ApiResponse:
         """Handle a PUT: create the entity, or replace all of it."""
@@ -195,18 +200,26 @@ class Entities:
     def save(self, kind: Kind, row: Row, old: Row | None) -> None:
         """Save *row* and the rows created with it, and publish them."""
         written = [(kind, row)]
+        row.known_at = self._known_at(old)
         if old and key_of(old.ids) != key_of(row.ids):
             self._move_references(kind, old, row)
         self.market.put_row(kind, row)
         if kind.name in cascades.WRITE_CASCADES:
             written += cascades.WRITE_CASCADES[kind.name](self.market, row, old)
         for other, created in written[1:]:
+            created.known_at = self._known_at(None)
             self.market.put_row(other, created)
         before = _without_timestamp(old.document) if old else None
         unchanged = before == _without_timestamp(row.document)
         if not (unchanged and self.options.no_op == "silent"):
             for written_kind, written_row in written:
                 self.publisher.publish_write(written_kind, written_row)
+
+    def _known_at(self, old: Row | None) -> float:
+        """Return the time from which writes can refer to a row that replaces *old*."""
+        if old:
+            return old.known_at
+        return time.monotonic() + self.options.reference_lag if self.options.reference_lag else 0.0
 
     def remove(self, kind: Kind, row: Row) -> None:
         """Delete *row* and the rows deleted with it, and publish that."""
@@ -236,7 +249,7 @@ class Entities:
     def _validate_and_save(
         self, kind: Kind, ids: Ids, document: Document, old: Row | None, request: ApiRequest | None
     ) -> Document:
-        documents.validate(kind, document)
+        documents.validate(kind, document, self.options)
         rules.check_references(self.market, kind, ids, document)
         self.check_rules(kind, ids if old is None else _ids_of(kind, old), document, old)
         row = Row(tuple(ids[name] for name in kind.ids), {**document, "ID": ids[kind.ids[-1]]})
@@ -275,7 +288,7 @@ class Entities:
             ids_asked, query = plain
             keys = dict.fromkeys(key_of((*parents, name)) for name in ids_asked)
             return [row for key in keys if (row := table.rows.get(key))], query
-        if after := lists.split_start(query):
+        if (after := lists.split_start(query)) and (after[0] or not table.stale_deletes):
             last, query = after
             return table.rows_after(parents, last), query
         if self._has_page_keys(kind, query):
@@ -288,7 +301,7 @@ class Entities:
 
     def _check_parents(self, kind: Kind, ids: Ids) -> None:
         parents = {name: ids[name] for name in kind.ids[:-1]}
-        rules.check_references(self.market, kind, parents, {})
+        rules.check_references(self.market, kind, parents, {}, writing=False)
 
     def _ids_after_rename(self, kind: Kind, row: Row, new_id: Any) -> Ids:
         """Return *row*'s IDs, with *new_id* as the last if one is sent.
@@ -301,7 +314,7 @@ class Entities:
             return ids
         ids |= {kind.ids[-1]: documents.validate_id(new_id)}
         if new_id.casefold() != row.ids[-1].casefold() and self.market.find_row(kind, ids):
-            raise ErrorResponse(409, "IdExists", f"{type_name(kind)} {new_id} is there already")
+            raise ErrorResponse(409, "IdExists", f"{type_name(kind)} {new_id} exists already")
         return ids
 
     def _move_references(self, kind: Kind, old: Row, new: Row) -> None:
@@ -315,7 +328,13 @@ class Entities:
             if row is None:
                 continue
             ids_by_name = dict(zip(other.ids, row.ids, strict=True))
-            moved = {n: v for n, v in zip(kind.ids, new.ids, strict=True) if n in ids_by_name}
+            moved = {
+                name: after
+                for child, reference in cascades.child_references(kind)
+                if child is other
+                for name, before, after in zip(reference.ids, old.ids, new.ids, strict=True)
+                if ids_by_name[name].casefold() == before.casefold()
+            }
             document = row.document | {n: v for n, v in moved.items() if n in row.document}
             self.market.put_row(other, Row(tuple({**ids_by_name, **moved}.values()), document))
 

@@ -67,7 +67,7 @@ class FaultInjector:
         except OSError as error:
             raise FileMissing(f"{path}: {error.strerror}") from error
         except msgspec.MsgspecError as error:
-            raise InputError(f"{path}: no list of faults: {error}") from error
+            raise InputError(f"{path}: not a list of faults: {error}") from error
 
     def next_fault(self, method: str, path: str) -> Fault | None:
         """Return the fault for this request, if any, and count it."""

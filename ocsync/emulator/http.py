@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import math
+from functools import partial
 from typing import Any
 
 import msgspec
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ocsync.emulator.errors import ErrorResponse
@@ -54,12 +55,25 @@ def json_response(content: Any, status: int = 200) -> Response:
 
 
 async def send_response(
-    scope: Scope, send: Send, answer: ApiResponse, fault: Fault | None, retry_after: float
+    scope: Scope,
+    send: Send,
+    answer: ApiResponse,
+    fault: Fault | None,
+    retry_after: float,
+    log_id: str = "",
 ) -> None:
     """Send *answer*, changed by *fault* if there is one.
 
-    *retry_after* goes into the headers, as whole seconds unless the fault has a shorter time.
+    *retry_after* goes into the headers, as whole seconds unless the fault has a shorter time. So
+    does *log_id*, the platform's name for the answer, and the URL of what was created.
     """
+    headers = [(b"x-oc-logid", log_id.encode())] if log_id else []
+    if answer.created:
+        host = dict(scope["headers"]).get(b"host", b"")
+        url = f"{scope['scheme']}://{host.decode('latin-1')}{scope['path']}/{answer.created}"
+        headers.append((b"location", url.encode("latin-1")))
+    if not (fault and fault.action == "html"):
+        send = partial(_send_with, send, headers)
     retry_after = math.ceil(retry_after)
     body = b"" if answer.body is None else _encode(answer.body)
     if fault is None:
@@ -89,6 +103,13 @@ async def send_response(
         await send(_body_message(b""))
     else:
         await _send(send, status, body, media_type, retry_after)
+
+
+async def _send_with(send: Send, headers: list[tuple[bytes, bytes]], message: Message) -> None:
+    """Send *message*, with *headers* added where it has any."""
+    if "headers" in message:
+        message["headers"] += headers
+    await send(message)
 
 
 async def _send(

@@ -21,6 +21,7 @@ _DISCOUNT = {
     "Description": _ABOUT, "DiscountBreaks": Field(FieldType.LIST, required=True), "ProductFilter": _TEXT,
     "CatalogID": _ID, "CategoryID": _ID, "ProductID": _ID, "Priority": _WHOLE, "xp": _XP,
 }  # fmt: skip
+_ANY_GROUP = ((), ("UserGroupID",))
 
 
 def _by(*names: str) -> dict[str, str]:
@@ -49,14 +50,14 @@ _MORE_KINDS = (
          delete_path="/suppliers/{SupplierID}/usergroups/{UserGroupID}/assignments/{UserID}"),
     Kind("inventory-assignment", "inventory record assignment", ("ProductID", "InventoryRecordID", "BuyerID", "UserGroupID"),
          "/products/{ProductID}/inventoryrecords/assignments", {},
-         role_prefix="Product", assignment=True, optional_ids=1, listed_by=_by("InventoryRecordID", "BuyerID", "UserGroupID"),
+         role_prefix="Product", assignment=True, parties=_ANY_GROUP, listed_by=_by("InventoryRecordID", "BuyerID", "UserGroupID"),
          references=(Reference("product", ("ProductID",)), Reference("inventory", ("ProductID", "InventoryRecordID")),
                      Reference("buyer", ("BuyerID",)), Reference("usergroup", ("BuyerID", "UserGroupID"))),
          delete_path="/products/{ProductID}/inventoryrecords/{InventoryRecordID}/assignments?buyerID={BuyerID}&userGroupID={UserGroupID}"),
     Kind("variant-inventory-assignment", "variant inventory record assignment",
          ("ProductID", "VariantID", "InventoryRecordID", "BuyerID", "UserGroupID"),
          "/products/{ProductID}/variants/{VariantID}/inventoryrecords/assignments", {},
-         role_prefix="Product", assignment=True, optional_ids=1, listed_by=_by("InventoryRecordID", "BuyerID", "UserGroupID"),
+         role_prefix="Product", assignment=True, parties=_ANY_GROUP, listed_by=_by("InventoryRecordID", "BuyerID", "UserGroupID"),
          references=(Reference("variant", ("ProductID", "VariantID")),
                      Reference("variant-inventory", ("ProductID", "VariantID", "InventoryRecordID")),
                      Reference("buyer", ("BuyerID",)), Reference("usergroup", ("BuyerID", "UserGroupID"))),
@@ -85,7 +86,7 @@ _MORE_KINDS = (
     Kind("bundle", "bundle", ("BundleID",), "/bundles/{BundleID}",
          {"OwnerID": _OWNER, "Name": _NAME, "Description": _ABOUT, "Active": _FLAG, "xp": _XP}, role_prefix="Bundle"),
     Kind("bundle-assignment", "bundle assignment", ("BundleID", "BuyerID", "UserGroupID"), "/bundles/assignments", {},
-         role_prefix="Bundle", extra_writer_roles=("BundleAssignmentAdmin",), assignment=True, optional_ids=1, listed_by=_by("BundleID", "BuyerID", "UserGroupID"),
+         role_prefix="Bundle", extra_writer_roles=("BundleAssignmentAdmin",), assignment=True, parties=_ANY_GROUP, listed_by=_by("BundleID", "BuyerID", "UserGroupID"),
          references=(Reference("bundle", ("BundleID",)), Reference("buyer", ("BuyerID",)), Reference("usergroup", ("BuyerID", "UserGroupID"))),
          delete_path="/bundles/{BundleID}/assignments/{BuyerID}?userGroupID={UserGroupID}"),
     Kind("bundle-product", "bundle product assignment", ("BundleID", "ProductID"), "/bundles/productassignments",
@@ -104,7 +105,7 @@ _MORE_KINDS = (
          delete_path="/catalogs/{CatalogID}/categories/{CategoryID}/bundleassignments/{BundleID}"),
     Kind("discount", "discount", ("DiscountID",), "/discounts/{DiscountID}", _DISCOUNT, role_prefix="Discount"),
     Kind("discount-assignment", "discount assignment", ("DiscountID", "BuyerID", "UserGroupID"), "/discounts/assignments", {},
-         role_prefix="Discount", assignment=True, optional_ids=1, listed_by=_by("DiscountID", "BuyerID", "UserGroupID"),
+         role_prefix="Discount", assignment=True, parties=_ANY_GROUP, listed_by=_by("DiscountID", "BuyerID", "UserGroupID"),
          references=(Reference("discount", ("DiscountID",)), Reference("buyer", ("BuyerID",)), Reference("usergroup", ("BuyerID", "UserGroupID"))),
          delete_path="/discounts/{DiscountID}/assignments?buyerID={BuyerID}&userGroupID={UserGroupID}"),
 )

@@ -90,7 +90,7 @@ def split_start(query: ListQuery) -> tuple[str, ListQuery] | None:
         if name == "ID" and text.startswith(">") and not _OPERATORS & set(text[1:]):
             rest = [condition for condition in query.filters if condition != (name, text)]
             return text[1:], query._replace(filters=rest, sort_by=[])
-    return None
+    return "", query._replace(sort_by=[])
 
 
 def deciding_fields(query: ListQuery) -> set[str]:

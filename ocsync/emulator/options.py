@@ -17,7 +17,8 @@ class EmulatorOptions:
     *deliver_to* names hosts beyond loopback that messages may be sent to.
     *rate* limits requests; *sales* sell one piece of a record each.
     *duplicates* N sends every Nth message twice. *product_lag* makes product lists stale after a
-    write, as the search index is; with *lag_get* the GET of one product too.
+    write, as the search index is; with *lag_get* the GET of one product too. Before *reference_lag*
+    has passed, writes cannot refer to a new object.
 
     The others are unknown behaviours of the platform (guide/ordercloud.md 2 to 7), each with all
     its possibilities; the first is the likeliest.
@@ -38,6 +39,7 @@ class EmulatorOptions:
     refresh_lifetime: int = 0
     product_lag: float = 0.0
     lag_get: bool = False
+    reference_lag: float = 0.0
     delivery_delay: float = 0.0
     duplicates: int = 0
     reorder: bool = False
@@ -51,7 +53,10 @@ class EmulatorOptions:
     missing_config: Literal["404", "empty"] = "404"
     nested_xp: Literal["replace", "merge"] = "replace"
     xp_null: Literal["clears", "ignored"] = "clears"
+    xp_limit: Literal["characters", "bytes"] = "characters"
     put_password: Literal["kept", "cleared"] = "kept"  # noqa: S105
+    inherited_catalog: Literal["null", "shown"] = "null"
+    own_seller: Literal["null", "id"] = "null"
     omitted: Literal["false", "unchanged"] = "false"
     nested_targets: Literal["merge", "targets", "replace"] = "merge"
     kafka_type: Literal["type", "ce_type", "body"] = "type"

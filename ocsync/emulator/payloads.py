@@ -10,7 +10,7 @@ from typing import Any
 from ocsync.emulator.kinds import ALL_KINDS
 from ocsync.emulator.rules import PRICE_SCHEDULE_FIELDS
 from ocsync.emulator.state import Document, Key, Marketplace, Row, key_of
-from ocsync.emulator.views import address_of, view_of
+from ocsync.emulator.views import address_of, catalogs_of, view_of
 from ocsync.schema import RECORD_KINDS, Kind
 
 _USER_TYPES = {"buyer-user": 0, "supplier-user": 1, "admin-user": 2}
@@ -27,7 +27,7 @@ def updated_payload(market: Marketplace, kind: Kind, row: Row) -> Document:
         names = ("OwnerID", "AddressID", "OrderCanExceed", "QuantityAvailable", "xp")
         address = address_of(market, document.get("OwnerID"), document.get("AddressID"))
         record = {"ID": row.ids[-1], **{name: document.get(name) for name in names}}
-        record["Zip"] = address.get("Zip") if address else None
+        record["Zip"] = address.document.get("Zip") if address else None
         return {"ID": row.ids[-1], "ProductID": row.ids[0], "InventoryRecords": [record]}
     fields = {name: value for name, value in document.items() if name not in _NOT_SENT}
     if kind.name in _USER_TYPES:
@@ -62,11 +62,11 @@ def _product_context(market: Marketplace, row: Row) -> Document:
     parties: list[Document] = []
     buyers, groups = set(), set()
     for link in market.links("product-assignment", ProductID=product):
-        _, buyer, group = link.ids
+        _, buyer, group, seller = link.ids
         buyers.add(buyer)
         groups |= {group} if group else set()
         parties.append({
-            "Seller": market.id, "Party": group or buyer,
+            "Seller": seller or market.id, "Party": group or buyer,
             "PartyType": _PARTY_TYPES["usergroup" if group else "buyer"],
             "PriceSchedule": entity("price-schedule", link.document.get("PriceScheduleID")),
         })  # fmt: skip
@@ -109,7 +109,12 @@ def _in_category(market: Marketplace, catalog: str, category: str, *_: str) -> I
 
 
 def _visible_to_buyer(market: Marketplace, buyer: str, *_: str) -> Iterator[str]:
-    for link in market.links("catalog-assignment", BuyerID=buyer):
+    for link in catalogs_of(market, buyer):
+        yield from _in_catalog(market, link.ids[0])
+
+
+def _visible_to_group(market: Marketplace, group: str) -> Iterator[str]:
+    for link in market.links("catalog-assignment", BuyerGroupID=group):
         yield from _in_catalog(market, link.ids[0])
 
 
@@ -139,6 +144,7 @@ _AFFECTED_BY: dict[str, Callable[..., Iterator[Any]]] = {
     "category": _in_category,
     "category-assignment": _in_category,
     "buyer": _visible_to_buyer,
+    "buyer-group": _visible_to_group,
     "usergroup": _assigned_to_group,
     "price-schedule": _priced_by,
     "supplier": _supplied_by,

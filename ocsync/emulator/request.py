@@ -39,7 +39,8 @@ class ApiRequest(NamedTuple):
 
 
 class ApiResponse(NamedTuple):
-    """A status, and a body unless it is None."""
+    """A status, a body unless it is None, and the ID that a POST created below its path."""
 
     status: int
     body: Any = None
+    created: str = ""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ocsync.emulator.errors import ErrorResponse, invalid, not_found
 from ocsync.emulator.kinds import ALL_KINDS, type_name
 from ocsync.emulator.state import Document, Marketplace, Row, key_of
-from ocsync.emulator.views import address_of
+from ocsync.emulator.views import address_of, catalogs_of, group_catalog_of
 from ocsync.schema import Kind, Reference
 
 Ids = dict[str, str]
@@ -30,22 +30,30 @@ def require_row(market: Marketplace, kind: Kind, ids: Mapping[str, str]) -> Row:
     return row
 
 
-def check_references(market: Marketplace, kind: Kind, ids: Ids, document: Document) -> None:
-    """Raise a 404 unless every object that the IDs and fields refer to exists."""
+def check_references(
+    market: Marketplace, kind: Kind, ids: Ids, document: Document, *, writing: bool = True
+) -> None:
+    """Raise a 404 unless every object that the IDs and fields refer to exists.
+
+    For a write an object counts only once it is known.
+    """
     values = {**document, **ids}
     for reference in kind.references:
         referenced = [v for name in reference.ids if isinstance(v := values.get(name), str) and v]
-        if len(referenced) == len(reference.ids) and not _exists(
-            market, reference, values, referenced
-        ):
-            raise not_found(type_name(ALL_KINDS[reference.kind]), referenced[-1])
+        applies = not any(values.get(name) for name in reference.unless)
+        if applies and len(referenced) == len(reference.ids):
+            row = _referenced_row(market, reference, values, referenced)
+            if row is None or (writing and not row.is_known):
+                raise not_found(type_name(ALL_KINDS[reference.kind]), referenced[-1])
 
 
-def _exists(market: Marketplace, reference: Reference, fields: Document, values: list[str]) -> bool:
-    """Return whether the referenced object exists; an address must be the owner's."""
+def _referenced_row(
+    market: Marketplace, reference: Reference, fields: Document, values: list[str]
+) -> Row | None:
+    """Return the referenced object; an address must be the owner's."""
     if reference.kind == "address":
-        return address_of(market, fields.get("OwnerID"), values[0]) is not None
-    return market.tables[reference.kind].get(values) is not None
+        return address_of(market, fields.get("OwnerID"), values[0])
+    return market.tables[reference.kind].get(values)
 
 
 class ProposedWrite(NamedTuple):
@@ -121,8 +129,9 @@ def _check_category(write: ProposedWrite) -> None:
 
 def _check_buyer(write: ProposedWrite) -> None:
     catalog = write.market.tables["catalog"].get([write.ids["BuyerID"]])
-    if not write.old and not write.document.get("DefaultCatalogID") and catalog:
-        text = "a catalog with the buyer's ID is there already"
+    named = write.document.get("DefaultCatalogID") or group_catalog_of(write.market, write.document)
+    if not write.old and not named and catalog:
+        text = "a catalog with the buyer's ID exists already"
         raise ErrorResponse(400, "Buyer.DefaultCatalogAlreadyExists", text)
 
 
@@ -138,7 +147,7 @@ def _check_price_schedule(write: ProposedWrite) -> None:
             if not isinstance(price_break.get(name), int | float):
                 raise invalid(f"PriceBreaks.{name}", "is required")
     if len({price_break["Quantity"] for price_break in breaks}) < len(breaks):
-        raise ErrorResponse(400, "PriceSchedule.DuplicatePriceBreaks", "a quantity is there twice")
+        raise ErrorResponse(400, "PriceSchedule.DuplicatePriceBreaks", "a quantity appears twice")
     if (document.get("MinQuantity") or 0) > (document.get("MaxQuantity") or 2**31):
         raise ErrorResponse(
             400, "PriceSchedule.MinGreaterThanMax", "MinQuantity is above MaxQuantity"
@@ -167,11 +176,21 @@ def _is_assigned(market: Marketplace, schedule: str) -> bool:
 
 def _check_product_assignment(write: ProposedWrite) -> None:
     market, ids = write.market, write.ids
+    if seller := ids.get("SellerID"):
+        name = str(write.document.get("PriceScheduleID") or "")
+        price = market.tables["price-schedule"].get([name])
+        if price is None:
+            code = "ProductAssigment.MustSpecifyPriceScheduleID"  # the platform's own spelling
+            raise ErrorResponse(400, code, "another seller's assignment needs a price schedule")
+        if str(price.document.get("OwnerID")).casefold() != seller.casefold():
+            raise not_found("PriceSchedule", name)
     with_product = {
-        row.ids[0].casefold() for row in market.links("catalog-product", ProductID=ids["ProductID"])
+        row.ids[0].casefold()
+        for row in market.links("catalog-product", ProductID=ids["ProductID"])
+        if row.is_known
     }
     of_buyer = {
-        row.ids[0].casefold() for row in market.links("catalog-assignment", BuyerID=ids["BuyerID"])
+        row.ids[0].casefold() for row in catalogs_of(market, ids["BuyerID"]) if row.is_known
     }
     if not with_product & of_buyer:
         text = "the product is in none of the buyer's catalogs"
@@ -188,9 +207,10 @@ def _refuse_child_product(code: str) -> Callable[[ProposedWrite], None]:
 
 def _check_category_assignment(write: ProposedWrite) -> None:
     """Raise unless the buyer has the catalog; the platform's response is not documented."""
-    ids = [write.ids["CatalogID"], write.ids["BuyerID"]]
-    if not write.market.tables["catalog-assignment"].get(ids):
-        raise not_found("CatalogAssignment", "/".join(ids))
+    catalog, buyer = write.ids["CatalogID"].casefold(), write.ids["BuyerID"]
+    rows = catalogs_of(write.market, buyer)
+    if not any(row.is_known and row.ids[0].casefold() == catalog for row in rows):
+        raise not_found("CatalogAssignment", f"{write.ids['CatalogID']}/{buyer}")
 
 
 def _check_address(write: ProposedWrite) -> None:

@@ -55,7 +55,7 @@ def load_seed(
     """Add *seed* to *market*. Raises InputError for keys or values that a seed cannot have."""
     unknown = seed.keys() - ALL_KINDS.keys() - _SETTINGS
     if unknown:
-        raise InputError(f"a seed has no {', '.join(sorted(unknown))}")
+        raise InputError(f"a seed cannot have {', '.join(sorted(unknown))}")
     market.id = seed.get("marketplace", market.id)
     market.name = seed.get("name", market.name)
     try:
@@ -158,4 +158,4 @@ def write_state(path: Path, seed: dict[str, Any]) -> None:
             os.fsync(file.fileno())
         beside.replace(path)
     except OSError as error:
-        raise ConfigError(f"{path}: the state cannot be kept there: {error.strerror}") from error
+        raise ConfigError(f"{path}: cannot write the state: {error.strerror}") from error

@@ -95,8 +95,8 @@ def _open_listener(port: int) -> socket.socket:
         listener.bind((HOST, port))
     except OSError as error:
         listener.close()
-        text = f"port {port} cannot be had: {error.strerror}"
-        raise ConfigError(text, hint="ocsync emulator --port 0 takes a free one") from error
+        text = f"cannot listen on port {port}: {error.strerror}"
+        raise ConfigError(text, hint="to use any free port: ocsync emulator --port 0") from error
     listener.listen(1024)
     return listener
 

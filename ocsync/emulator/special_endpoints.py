@@ -56,7 +56,7 @@ class SpecialEndpoints:
         if new is None:
             raise not_found("Buyer", request.ids["NewBuyerID"])
         if self.market.tables[kind.name].get([new.ids[0], row.ids[1]]):
-            raise ErrorResponse(409, "IdExists", f"User {row.ids[1]} is there already")
+            raise ErrorResponse(409, "IdExists", f"User {row.ids[1]} exists already")
         for link in [
             *self.market.links("usergroup-assignment", BuyerID=row.ids[0], UserID=row.ids[1])
         ]:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from ocsync.emulator.kinds import ALL_KINDS
+from ocsync.emulator.options import EmulatorOptions
 from ocsync.schema import Kind
 
 Document = dict[str, Any]
@@ -32,7 +33,7 @@ class Row:
     """An entity or assignment: its IDs as they were written, and its document.
 
     *previous* is the document that a stale read shows until *visible_at*, None for a new row. A row
-    that is not *indexed* is missing from lists.
+    that is not *indexed* is missing from lists. Writes cannot refer to it before *known_at*.
     """
 
     ids: tuple[str, ...]
@@ -40,12 +41,18 @@ class Row:
     previous: Document | None = None
     visible_at: float = 0.0
     indexed: bool = True
+    known_at: float = 0.0
 
     def read(self, *, stale: bool) -> Document | None:
         """Return the document; a *stale* read returns the previous one until `visible_at`."""
         if stale and self.visible_at and time.monotonic() < self.visible_at:
             return self.previous
         return self.document
+
+    @property
+    def is_known(self) -> bool:
+        """True when writes of other objects can refer to it."""
+        return not self.known_at or time.monotonic() >= self.known_at
 
 
 @dataclass(slots=True)
@@ -128,7 +135,8 @@ class Client(NamedTuple):
 class Marketplace:
     """All tables, the sync and delivery configurations, and the clients that may sign in."""
 
-    def __init__(self) -> None:
+    def __init__(self, options: EmulatorOptions | None = None) -> None:
+        self.options = options or EmulatorOptions()
         self.id = "emulator"
         self.name = "Emulated marketplace"
         self.tables = {name: Table(kind) for name, kind in ALL_KINDS.items()}

@@ -6,7 +6,7 @@ records).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from ocsync.emulator.state import Document, Marketplace, Row
@@ -42,12 +42,31 @@ def inventory_of(market: Marketplace, product: Row) -> list[Document]:
     return [record.document for record in market.tables[name].rows_under(product.ids)]
 
 
-def address_of(market: Marketplace, owner: str | None, name: str | None) -> Document | None:
+def address_of(market: Marketplace, owner: str | None, name: str | None) -> Row | None:
     """Return the address *name* of *owner*: the marketplace's, or a supplier's own."""
     is_marketplace = not owner or owner.casefold() == market.id.casefold()
     table = market.tables["address" if is_marketplace else "supplier-address"]
-    row = table.get([name or ""] if is_marketplace else [owner or "", name or ""])
-    return row.document if row else None
+    return table.get([name or ""] if is_marketplace else [owner or "", name or ""])
+
+
+def group_catalog_of(market: Marketplace, buyer: Document) -> str:
+    """Return the default catalog of a buyer's group, empty for none."""
+    group = market.tables["buyer-group"].get([str(buyer.get("GroupID") or "")])
+    return str(group.document.get("DefaultCatalogID") or "") if group else ""
+
+
+def catalogs_of(market: Marketplace, buyer: str) -> Iterator[Row]:
+    """Yield the catalog assignments of a buyer, and those of its group."""
+    yield from market.links("catalog-assignment", BuyerID=buyer)
+    row = market.tables["buyer"].get([buyer])
+    if row and row.document.get("GroupID"):
+        yield from market.links("catalog-assignment", BuyerGroupID=row.document["GroupID"])
+
+
+def _buyer(market: Marketplace, _: Row, document: Document) -> Document:
+    if document.get("DefaultCatalogID") or market.options.inherited_catalog == "null":
+        return document
+    return {**document, "DefaultCatalogID": group_catalog_of(market, document) or None}
 
 
 def _product(market: Marketplace, row: Row, document: Document) -> Document:
@@ -107,6 +126,7 @@ def _user(market: Marketplace, row: Row, document: Document) -> Document:
 
 
 _VIEWS: dict[str, Callable[[Marketplace, Row, Document], Document]] = {
+    "buyer": _buyer,
     "product": _product,
     "catalog": _catalog,
     "category": _category,

@@ -68,6 +68,7 @@ class StepRow(msgspec.Struct, frozen=True, kw_only=True):
     code: str = ""
     message: str = ""
     blocked_by: Ref = msgspec.field(default="", name="because")
+    log_id: str = ""
     seconds: float = 0.0
     sign: str = ""
     found: dict[str, dict[str, Any]] = {}
@@ -106,7 +107,7 @@ def _row(row: StepRow, attempt: Attempt | None, finding: Finding | None) -> Step
     outcome = attempt.outcome if attempt else None
     started = attempt.intent.at if attempt and attempt.intent else ""
     if outcome:
-        names = ("status", "code", "message", "blocked_by")
+        names = ("status", "code", "message", "blocked_by", "log_id")
         facts = {name: getattr(outcome, name) for name in names}
         facts["state"] = outcome.state.value
         facts["message"] = outcome.message or _cascaded_text(outcome)
@@ -121,7 +122,7 @@ def _row(row: StepRow, attempt: Attempt | None, finding: Finding | None) -> Step
 
 def _cascaded_text(outcome: Outcome) -> str:
     parts = [f"{number:,} {name}" for name, (number, _) in outcome.cascaded.items()]
-    return f"took along {', '.join(parts)}" if parts else ""
+    return f"with its dependents: {', '.join(parts)}" if parts else ""
 
 
 def _seconds_between(first: str, last: str) -> float:

@@ -93,7 +93,7 @@ class Recorder:
         except OSError as error:
             raise OcsyncError(
                 f"cannot write the run's log: {error.strerror or error}",
-                hint="make room or mend the disk, then the same command again",
+                hint="free disk space or repair the disk, then run the same command again",
             ) from error
 
     def _announce(self, group: list[_Waiting]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ Ask = Callable[[str], bool]
 
 
 def _ask_nobody(question: str) -> bool:
-    raise UsageError(f"{question} cannot be asked here")
+    raise UsageError(f"confirmation needed, but nobody can be asked: {question}")
 
 
 def _sleep(seconds: float) -> Awaitable[None]:
@@ -74,8 +74,8 @@ class Session:
     def raise_if_stopped(self) -> None:
         """Raise Interrupted when the operator has interrupted the command."""
         if self.stop.is_set():
-            raise Interrupted("stopped; what was under way has ended and is on disk",
-                              hint="the same command goes on from here")  # fmt: skip
+            raise Interrupted("interrupted; every request that was sent is recorded",
+                              hint="run the same command again to continue")  # fmt: skip
 
     def step_ended(self, outcome: Outcome) -> None:
         """Emit the *outcome* of a step, which is on disk."""
@@ -97,14 +97,14 @@ async def sign_in(session: Session) -> Identity:
     identity = await session.api.identity()
     if not identity.marketplace:
         raise SignInError(
-            "the sign-in does not say which marketplace it is for (Seller.ID of GET /me)",
-            hint="the API client needs an admin user as its default context user",
+            "cannot tell which marketplace the sign-in is for (GET /me has no Seller.ID)",
+            hint="give the API client an admin user as its default context user",
         )
     pin = session.folder.read_pin()
     expected = session.folder.profile.marketplace or (pin.id if pin else "")
     if expected and expected.casefold() != identity.marketplace.casefold():
         raise Conflict(
-            f"profile {session.folder.profile.name} belongs to marketplace {expected}, "
+            f"profile {session.folder.profile.name} is for marketplace {expected}, "
             f"but this sign-in is for {identity.marketplace}",
             hint="check the profile's client ID, or make a new profile: ocsync profile add",
         )
@@ -125,8 +125,8 @@ def check_pinned_url(folder: ProfileDir) -> None:
         return
     if unfinished := folder.unfinished_work():
         raise Conflict(
-            f"profile {profile.name} now points to {profile.api_url}, but its work belongs to "
-            f"{pin.api_url}: {unfinished}",
+            f"profile {profile.name} now points to {profile.api_url}, but has unfinished work "
+            f"for {pin.api_url}: {unfinished}",
             hint=f"set api_url in {folder.path / 'profile.toml'} back to {pin.api_url}, "
             "or make a new profile: ocsync profile add",
         )
@@ -138,9 +138,17 @@ def confirm_production(session: Session) -> None:
     session.confirm(pin.id if pin else "")
 
 
-def missing_roles(identity: Identity) -> list[str]:
-    """Return the roles that some command needs and this sign-in lacks (guide/ordercloud.md 1.3)."""
+def missing_roles(identity: Identity, names: Collection[str] = ()) -> list[str]:
+    """Return the roles that this sign-in lacks: to write and pause all, or only *names*.
+
+    *names* are kinds and targets; a kind also needs the roles to pause the targets that it feeds
+    (guide/ordercloud.md 1.3).
+    """
     if "FullAccess" in identity.roles:
         return []
-    needed = {target.role for target in TARGETS.values()} | {k.writers[0] for k in KINDS.values()}
-    return sorted(needed - set(identity.roles))
+    kinds = [kind for name, kind in KINDS.items() if not names or name in names]
+    fed = {target for kind in kinds for target in kind.direct_targets}
+    pausing = {t.role for name, t in TARGETS.items() if not names or name in {*names, *fed}}
+    held = set(identity.roles)
+    writing = {kind.writers[0] for kind in kinds if held.isdisjoint(kind.writers)}
+    return sorted((pausing | writing) - held)

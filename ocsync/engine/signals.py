@@ -109,4 +109,4 @@ class Signals:
 
 def stopped_by(number: int) -> Interrupted:
     """Return the error that names the signal *number*."""
-    return interruption(number, f"stopped by {signal.Signals(number).name}")
+    return interruption(number, f"interrupted by {signal.Signals(number).name}")

@@ -10,9 +10,18 @@ from typing import NamedTuple
 
 import msgspec
 
+from ocsync.errors import InputError, Problem
 from ocsync.intake import check_against_staged
-from ocsync.models import Entry, Op
-from ocsync.schema import RECORD_KINDS, lineage, parents_of, ref_key
+from ocsync.intake.contradictions import Contradictions
+from ocsync.models import Entry, Op, Ref
+from ocsync.schema import (
+    RECORD_KINDS,
+    ids_of,
+    kind_of,
+    lineage,
+    make_ref,
+    parents_of,
+)
 from ocsync.store import ProfileDir
 from ocsync.store.number_ranges import NumberRanges
 from ocsync.store.spill import SpillFile
@@ -34,7 +43,7 @@ def check_entries(
     neither a staged entry nor the unfinished run creates again.
     """
     products, records = (folder.journal.of_kinds(kinds) for kinds in ({"product"}, RECORD_KINDS))
-    checked = check_against_staged(entries, products, records)
+    checked = check_against_staged(_refuse_own_seller(folder, entries), products, records)
     return checked if recreated else _refuse_deleted(folder, checked)
 
 
@@ -44,9 +53,41 @@ def check_entry(folder: ProfileDir, entry: Entry, *, recreated: bool) -> Entry:
     """
     journal = folder.journal
     products = journal.of_refs([entry.ref, *parents_of(entry.ref)])
-    checked = check_against_staged([entry], products, journal.of_kinds(RECORD_KINDS))
+    mine = _refuse_own_seller(folder, [entry])
+    checked = check_against_staged(mine, products, journal.of_kinds(RECORD_KINDS))
     [good] = checked if recreated else _refuse_deleted(folder, checked)
     return good
+
+
+def _refuse_own_seller(folder: ProfileDir, entries: Iterable[Entry]) -> Iterator[Entry]:
+    """Yield *entries* unchanged. Raises InputError at the end for refs that name the marketplace as
+    another seller: the same row has a ref without it.
+    """
+    marketplace: str | None = None
+    problems: list[Problem] = []
+    for entry in entries:
+        if kind_of(entry.ref).owner_id:
+            if marketplace is None:
+                pin = folder.read_pin()
+                marketplace = pin.id if pin else ""
+            if reason := own_seller_fault(entry.ref, marketplace):
+                problems.append(Problem.of_entry(entry.source, "ref", entry.ref, reason))
+        yield entry
+    if problems:
+        raise InputError("nothing was staged", problems[:1000])
+
+
+def own_seller_fault(ref: Ref, marketplace: str) -> str:
+    """Return the reason why *ref* cannot be written: it names *marketplace* as another seller."""
+    name = kind_of(ref).owner_id
+    owner = ids_of(ref).get(name, "") if name else ""
+    if not owner or owner.casefold() != marketplace.casefold():
+        return ""
+    return f"{name} is the marketplace's own ID; leave it out, as in {_without(ref, name)}"
+
+
+def _without(ref: Ref, name: str) -> Ref:
+    return make_ref(kind_of(ref), {n: value for n, value in ids_of(ref).items() if n != name})
 
 
 def _refuse_deleted(folder: ProfileDir, entries: Iterator[Entry]) -> Iterator[Entry]:
@@ -82,7 +123,9 @@ class RepeatedImport(NamedTuple):
 class ImportContent:
     """The content of one import, collected as its entries pass: their number, refs and kinds.
 
-    Its digest is that of the edits: name, format and lines of the file do not matter. *on_repeat*
+    *unchanged* lines are no entries.
+    *contradictions* are those among its entries. Its digest is that of the edits: name, format and
+    lines of the file do not matter. *on_repeat*
     is called after the last entry when an earlier import with the same digest is not sent yet, or
     when the edits are exactly those of the journal.
     """
@@ -95,30 +138,34 @@ class ImportContent:
         self._folder = folder
         self._on_repeat = on_repeat
         self._imports = folder.journal.imports()
-        self.entries = self._adjusts = 0
-        self._refs: set[int] = set()
+        self.entries = self.unchanged = self._adjusts = 0
+        self.contradictions = Contradictions()
         self.kinds: set[str] = set()
         self._hash = hashlib.sha256()
 
     def collect(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         """Yield *entries* unchanged."""
-        update, add_ref, kinds = self._hash.update, self._refs.add, self.kinds
+        update, compare, kinds = self._hash.update, self.contradictions.add, self.kinds
         for self.entries, entry in enumerate(entries, 1):
             ref = entry.ref
             if entry.op is Op.ADJUST:
                 self._adjusts += 1
-            update(_encode((entry.op, ref, entry.fields, entry.expect, entry.replace)))
-            add_ref(hash(ref_key(ref)))
+            update(_edit(entry))
+            compare(entry, int(entry.source[entry.source.rindex(":") + 1 :]))
             if (kind_name := ref[: ref.index("/")]) not in kinds:
                 kinds.add(kind_name)
             yield entry
         if repeat := self._repeat():
             self._on_repeat(repeat)
 
+    def count_unchanged(self) -> None:
+        """Count a line that sets nothing to another value than it expects."""
+        self.unchanged += 1
+
     @property
     def refs(self) -> int:
         """The number of refs."""
-        return len(self._refs)
+        return self.contradictions.refs
 
     def digest(self) -> str:
         """Return the digest of the entries that have passed."""

@@ -10,6 +10,7 @@ from ocsync.engine.session import Session
 from ocsync.errors import NotFound
 from ocsync.field_paths import MISSING, nest, value_at
 from ocsync.models import Change, Op, Ref
+from ocsync.plurals import count
 from ocsync.schema import KINDS, SUMMED_QUANTITY, VARIANT_TRACKING, ids_of, kind_of
 
 
@@ -28,8 +29,9 @@ async def sum_text(session: Session, ref: Ref, document: Document | None) -> str
         return ""
     if value_at(document, VARIANT_TRACKING) is True:
         return f"{SUMMED_QUANTITY} is the sum over its variants"
-    count = await count_records(session, ref)
-    return f"{SUMMED_QUANTITY} is the sum of its {count:,} inventory records" if count else ""
+    records = await count_records(session, ref)
+    text = f"{SUMMED_QUANTITY} is the sum of its {count(records, 'inventory record')}"
+    return text if records else ""
 
 
 async def count_records(session: Session, ref: Ref) -> int:

@@ -51,7 +51,7 @@ def _parse_assignments(
     for argument in arguments:
         printable = argument.encode("utf-8", "replace").decode()
         if printable != argument:
-            problems.append(Problem("argument", 0, 0, "", printable, "is not text in UTF-8"))
+            problems.append(Problem("argument", 0, 0, "", printable, "is not UTF-8 text"))
             continue
         match = _ASSIGNMENT.fullmatch(argument)
         if match is None or (match[2] in ("+=", "-=") and not adjusts):

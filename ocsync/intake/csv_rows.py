@@ -20,22 +20,31 @@ _QUOTED = re.compile(r'"[^"]*"?')
 _FAULTS = {
     "end of data": "has a quote that is never closed",
     "field larger": f"has a cell of more than {MAX_CELL:,} characters; is a quote never closed?",
-    "expected after": "has text after a closing quote; a quote inside quotes is written twice",
+    "expected after": "has text after a closing quote; write a quote inside quotes twice",
 }
 
 
-def read_rows(origin: InputFile, text: Iterator[str]) -> Iterator[Row]:
-    """Yield the rows that are not blank. Raises InputError for text that is not CSV.
+def read_rows(origin: InputFile, text: Iterator[str]) -> tuple[InputFile, Iterator[Row]]:
+    """Return *origin* with what its header tells, and the rows that are not blank.
 
-    A first line `sep=;`, which spreadsheets write, names the delimiter.
+    A first line `sep=;`, which spreadsheets write, names the delimiter. A semicolon is what they
+    separate cells by where a comma stands before decimals. Both this and the rows raise InputError
+    for text that is not CSV.
     """
-    csv.field_size_limit(MAX_CELL)
     first = next(text, "")
     separator = _SEPARATOR_LINE.fullmatch(first)
     header = [] if separator else _header_lines(chain([first], text))
     delimiter = separator[1] if separator else _detect_delimiter("".join(header))
-    reader = csv.reader(chain(header, text), delimiter=delimiter, strict=True)
-    skipped = 1 if separator else 0
+    rows = _rows(origin, chain(header, text), delimiter, skipped=1 if separator else 0)
+    return origin._replace(decimal_comma=delimiter == ";"), rows
+
+
+def _rows(
+    origin: InputFile, lines: Iterator[str], delimiter: str, *, skipped: int
+) -> Iterator[Row]:
+    """Yield the rows of *lines*, which *skipped* others precede."""
+    csv.field_size_limit(MAX_CELL)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     start = 1 + skipped
     try:
         for row in reader:

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from ocsync.characters import replace_undecodable
 from ocsync.errors import InputError, Problem
 from ocsync.intake.field_values import FieldError, value_fault
+from ocsync.plurals import count
 from ocsync.schema import (
     CUSTOM_HEADER_FIELDS,
     DELIVERY_CONFIG_FIELDS,
@@ -35,7 +36,7 @@ from ocsync.secrets import SecretSource
 
 _CONFIG_FIELDS = ("ID", *DELIVERY_CONFIG_FIELDS)
 _DOCUMENT_FIELDS = {"deliveries", "format", "command", "attached"}
-_LITERAL_FAULT = 'is a secret: write { env = "NAME" } or { command = "..." } in its place'
+_LITERAL_FAULT = 'is a secret: write { env = "NAME" } or { command = "..." } instead'
 _JSON_START = re.compile(r"\s*(\{|\[\s*[{\]])")
 """Beginning of a JSON document; TOML may begin with `[[deliveries]]`."""
 _TOML_POSITION = re.compile(r"\(at line (\d+), column (\d+)\)")
@@ -67,7 +68,7 @@ def read_deliveries(name: str, data: bytes) -> list[DesiredConfig]:
         )
         faults = list(_config_faults(item))
         if config_name.casefold() in known_ids:
-            faults.append(FieldError("ID", config_name, "is in the file twice"))
+            faults.append(FieldError("ID", config_name, "appears twice in the file"))
         known_ids.add(config_name.casefold())
         problems += [problem_of(label, config_name, fault) for fault in faults]
         if not faults:
@@ -84,8 +85,7 @@ def problem_of(label: str, config_name: str, fault: FieldError) -> Problem:
 
 def refusal(problems: list[Problem]) -> InputError:
     """Return the error that lists *problems*."""
-    subject = "thing is" if len(problems) == 1 else "things are"
-    return InputError(f"{len(problems):,} {subject} wrong; nothing was sent", problems)
+    return InputError(f"{count(len(problems), 'problem')}; nothing was sent", problems)
 
 
 def _parse(label: str, data: bytes) -> Any:
@@ -110,7 +110,7 @@ def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
         repeated = [name for name, _ in pairs if [n for n, _ in pairs].count(name) > 1]
-        raise ValueError(f"{repeated[0]} stands twice in one object")
+        raise ValueError(f"{repeated[0]} appears twice in one object")
     return members
 
 
@@ -127,14 +127,15 @@ def _config_items(label: str, document: Any) -> list[Any]:
     items = document.get("deliveries") if isinstance(document, dict) else None
     unknown = sorted(document.keys() - _DOCUMENT_FIELDS) if isinstance(document, dict) else []
     if not isinstance(items, list) or unknown:
-        reason = f"has no {', '.join(unknown)}" if unknown else "has no list of deliveries"
-        raise refusal([Problem(label, 0, 0, "", "", f"a file of delivery configurations {reason}")])
+        names = ", ".join(unknown)
+        reason = f"has unknown keys: {names}" if unknown else "has no list of deliveries"
+        raise refusal([Problem(label, 0, 0, "", "", reason)])
     return items
 
 
 def _config_faults(item: Any) -> Iterator[FieldError]:
     if not isinstance(item, dict):
-        yield FieldError("", _display_text(item), "is no delivery configuration")
+        yield FieldError("", _display_text(item), "is not a delivery configuration")
         return
     given_id = item.get("ID")
     if given_id is None:
@@ -143,9 +144,9 @@ def _config_faults(item: Any) -> Iterator[FieldError]:
         yield FieldError("ID", _display_text(given_id), ID_RULE)
     for name, value in item.items():
         if name == "targets":
-            yield FieldError(name, "", "is what ocsync delivery bind sets; leave it out")
+            yield FieldError(name, "", "is set by ocsync delivery bind; leave it out")
         elif name not in _CONFIG_FIELDS:
-            yield FieldError(name, "", f"is unknown; there are {', '.join(_CONFIG_FIELDS)}")
+            yield FieldError(name, "", f"is unknown; use {', '.join(_CONFIG_FIELDS)}")
         elif name in DELIVERY_CONFIG_FIELDS and (
             reason := value_fault(DELIVERY_CONFIG_FIELDS[name], name, value)
         ):
@@ -159,13 +160,13 @@ def _config_faults(item: Any) -> Iterator[FieldError]:
 def _target_faults(target_type: str, target: Any) -> Iterator[FieldError]:
     fields = DELIVERY_TARGETS.get(target_type)
     if fields is None:
-        yield FieldError("", "", f"is no delivery target; there are {', '.join(DELIVERY_TARGETS)}")
+        yield FieldError("", "", f"is not a delivery target; use {', '.join(DELIVERY_TARGETS)}")
         return
     if target is None or target is False:
         return
     if not isinstance(target, dict):
         yield FieldError(
-            "", _display_text(target), "is neither a target nor false, which takes it away"
+            "", _display_text(target), "is neither a target nor false (which removes it)"
         )
         return
     for name, field in fields.items():
@@ -176,13 +177,13 @@ def _target_faults(target_type: str, target: Any) -> Iterator[FieldError]:
             yield FieldError(name, "", f"is unknown; {target_type} has {', '.join(fields)}")
         elif name not in SECRET_FIELDS and value is not None:
             if _is_secret_reference(value) and (reason := value_fault(fields[name], name, value)):
-                yield FieldError(name, "", f"{reason}; only secrets are written as a reference")
+                yield FieldError(name, "", f"{reason}; only a secret can be a reference")
             elif reason := value_fault(fields[name], name, value):
                 yield FieldError(name, _display_text(value), reason)
     yield from _literal_secrets(target)
     name, value = CUSTOM_HEADER_FIELDS
     if target.get(value) and not target.get(name):
-        yield FieldError(value, "", f"goes with {name} only")
+        yield FieldError(value, "", f"needs {name}")
 
 
 def _literal_secrets(document: Mapping[str, Any], path: str = "") -> Iterator[FieldError]:

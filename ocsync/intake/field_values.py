@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
 
 from ocsync.characters import is_blank
-from ocsync.field_paths import exceeds_depth, flatten, is_below, nest, split_path
+from ocsync.dates import is_date
+from ocsync.field_paths import exceeds_depth, flatten, is_below, nest, split_path, xp_text
 from ocsync.models import Entry, Fields, Op
 from ocsync.schema import (
     INTEGER_MAX,
     INTEGER_MIN,
     KINDS,
-    XP_MAX_BYTES,
+    XP_LIMIT,
     XP_MAX_DEPTH,
     Field,
     FieldType,
     Kind,
     field_at,
+    ids_of,
     kind_of,
+    stageable_fields,
 )
+from ocsync.suggestions import QUESTION, listed, suggestion
 
 _INTEGER = re.compile(r"[+-]?\d{1,18}")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)")
@@ -73,7 +76,7 @@ def _boolean(text: str) -> bool:
     try:
         return _BOOLEANS[text.strip().casefold()]
     except KeyError:
-        raise ValueError("is neither true nor false") from None
+        raise ValueError("is not true or false") from None
 
 
 def _list(text: str) -> Any:
@@ -107,15 +110,17 @@ def value_fault(field: Field, path: str, value: Any) -> str:
     if field.type is FieldType.OBJECT and path != "xp":
         return ""
     if value is None:
-        return "cannot be null, it is required" if field.required else ""
+        return "is required and cannot be null" if field.required else ""
     if field.required and isinstance(value, str) and is_blank(value):
-        return f"cannot be {'blank' if value else 'empty'}, it is required"
+        return f"is required and cannot be {'blank' if value else 'empty'}"
     if not _TYPE_CHECKS[field.type](value):
+        if field.type is FieldType.DATE:
+            return "is not a date such as 2027-01-31 or 2027-01-31T08:30:00Z"
         return f"is not a {field.type.value}".replace("a object", "an object").replace(
             "a true or false", "true or false"
         )
     if field.type is FieldType.INTEGER and not INTEGER_MIN <= value <= INTEGER_MAX:
-        return "is not within 32 bits"
+        return "does not fit in 32 bits"
     size, unit = (len(value), " characters") if isinstance(value, str) else (value, "")
     if field.max is not None and size > field.max:
         return f"is more than {field.max}{unit}"
@@ -125,10 +130,7 @@ def value_fault(field: Field, path: str, value: Any) -> str:
 
 
 def _is_date(value: Any) -> bool:
-    try:
-        return isinstance(value, str) and bool(datetime.fromisoformat(value))
-    except ValueError:
-        return False
+    return isinstance(value, str) and is_date(value)
 
 
 def _is_number(value: Any) -> bool:
@@ -228,20 +230,20 @@ def _faults(entry: Entry) -> Iterator[FieldError]:
         yield FieldError("op", entry.op.value, _op_fault(kind, entry.op))
         return
     if entry.op in (Op.SET, Op.ADJUST) and not entry.fields:
-        yield FieldError("", "", "has no value for any field")
+        yield FieldError("", "", "sets no field")
     for path, value in entry.fields.items():
         yield from _field_faults(kind, entry.op, path, value)
     yield from _overlapping_paths(entry.fields)
     for path, value in entry.expect.items():
         field = field_at(kind, path)
         if field is None or field.write_only:
-            yield FieldError(f"expect.{path}", _abbreviated(value), _unknown_field(kind, path))
+            yield FieldError(f"expect.{path}", _abbreviated(value), unknown_field(kind, path))
         elif reason := value_fault(field._replace(required=False, max=None, min=None), path, value):
             yield FieldError(f"expect.{path}", _abbreviated(value), reason)
     yield from _missing_fields(kind, entry)
-    size = len(msgspec.json.encode({p: v for p, v in entry.fields.items() if p.startswith("xp.")}))
-    if size > XP_MAX_BYTES:
-        yield FieldError("xp", f"{size:,} bytes", f"is more than {XP_MAX_BYTES:,} bytes")
+    size = len(xp_text(entry.fields))
+    if size > XP_LIMIT:
+        yield FieldError("xp", f"{size:,} characters", f"is more than {XP_LIMIT:,} characters")
     if exceeds_depth(nest({**entry.expect, **entry.fields}), XP_MAX_DEPTH):
         yield FieldError("xp", "", f"is nested more than {XP_MAX_DEPTH} levels deep")
 
@@ -249,21 +251,21 @@ def _faults(entry: Entry) -> Iterator[FieldError]:
 def _field_faults(kind: Kind, op: Op, path: str, value: Any) -> Iterator[FieldError]:
     field = field_at(kind, path)
     if path == "ID":
-        reason = "renames an entity, which is out of scope; the ref holds the ID"
+        reason = "would rename the entity, which ocsync cannot do; the ref holds the ID"
     elif path in kind.models and path != "xp":
-        reason = "is a nested model: name its members"
+        reason = "is a nested object: name its fields"
     elif field is None:
-        reason = _unknown_field(kind, path)
+        reason = unknown_field(kind, path)
     elif field.read_only:
         reason = "is read-only"
     elif field.write_only:
-        reason = "is write-only and never staged; set it by hand"
+        reason = "is write-only and cannot be staged; set it by hand"
     elif field.create_only and op is Op.SET:
-        reason = "can only be given when the entity is created (stage put)"
+        reason = "can be set only when the entity is created (stage put)"
     elif path == "xp":
         reason = _whole_xp_fault(kind, op, value)
     elif op is Op.ADJUST and field.type not in _NUMBERS:
-        reason = "cannot be adjusted, as it is no number"
+        reason = "cannot be adjusted, because it is not a number"
     else:
         reason = value_fault(
             field._replace(min=None, max=None) if op is Op.ADJUST else field, path, value
@@ -275,7 +277,7 @@ def _field_faults(kind: Kind, op: Op, path: str, value: Any) -> Iterator[FieldEr
 def _whole_xp_fault(kind: Kind, op: Op, value: Any) -> str:
     """Return the reason why xp cannot have *value*: `{}`, in a PUT, is the only one that it can."""
     if value != {}:
-        return "cannot be staged whole: name its keys, as in xp.color=red"
+        return "cannot be staged as a whole: name its keys, as in xp.color=red"
     if op in (Op.PUT, Op.ASSIGN):
         return ""
     remedy = "set the keys to null, as in xp.color:=null"
@@ -284,17 +286,19 @@ def _whole_xp_fault(kind: Kind, op: Op, value: Any) -> str:
     return f"cannot be emptied by {op.value}, which keeps the keys that it does not name; {remedy}"
 
 
-def _unknown_field(kind: Kind, path: str) -> str:
-    folded = path.casefold()
-    similar = [
-        name for name in kind.fields if name.casefold() == folded or folded in name.casefold()
-    ]
-    hint = (
-        f"; did you mean {similar[0]}?"
-        if similar
-        else f"; {kind.name} has {', '.join(kind.fields)}"
-    )
-    return f"is not a field of {kind.name}{hint}"
+def unknown_field(kind: Kind, path: str, columns: Sequence[str] = ()) -> str:
+    """Return the fault of a *path* that is not a field of *kind*, with the closest names.
+
+    *columns* are names that a header may have as well.
+    """
+    names = stageable_fields(kind)
+    if not (names or columns):
+        return f"is not a field of {kind.name}, which has none"
+    prefix, _, key = path.partition(".")
+    if key and prefix.strip().casefold() == "xp":
+        return f"is not a field of {kind.name}; {QUESTION}xp.{key}?"
+    fields = f"its fields: {listed(names, f'ocsync stage template {kind.name}')}"
+    return f"is not a field of {kind.name}; {suggestion(path, [*columns, *names], fields)}"
 
 
 def _op_fault(kind: Kind, op: Op) -> str:
@@ -302,13 +306,15 @@ def _op_fault(kind: Kind, op: Op) -> str:
         return f"{kind.noun_with_article} can only be assigned (stage assign)"
     if op is Op.PUT:
         reason = "its password is write-only" if kind.deletable else "it is generated from specs"
-        return f"{kind.noun_with_article} cannot be put, as {reason}; use set"
+        return f"{kind.noun_with_article} cannot be put, because {reason}; use set"
     return f"{kind.noun_with_article} is an entity: use set, put or adjust"
 
 
 def _missing_fields(kind: Kind, entry: Entry) -> Iterator[FieldError]:
+    ids = ids_of(entry.ref)
     for path, field in kind.fields.items():
         is_required = field.required if entry.op is Op.PUT else field.required_on_assign
+        is_required = is_required or field.required_with in ids
         if is_required and entry.op in (Op.PUT, Op.ASSIGN) and entry.fields.get(path) is None:
             yield FieldError(path, "", "is required")
 
@@ -317,10 +323,10 @@ def _overlapping_paths(fields: Fields) -> Iterator[FieldError]:
     xp_paths = [path for path in fields if path.startswith("xp.")]
     for path in xp_paths:
         if len(split_path(path)) < 2 or not all(split_path(path)):
-            yield FieldError(path, "", "has an empty name in it")
+            yield FieldError(path, "", "has an empty key")
         for other in xp_paths:
             if is_below(path, other):
-                yield FieldError(path, "", f"lies inside {other}, which is named as well")
+                yield FieldError(path, "", f"is part of {other}, which is also given")
 
 
 def _abbreviated(value: Any) -> str:

@@ -1,21 +1,28 @@
-"""Entries from JSON lines.
+"""Entries from JSON: objects with a ref, and entities as the API answers them.
 
-Each line is `{"ref": ..., "op": "set", "fields": {...}, "expect": {...}, "replace": false}`; only
-`ref` is required.
+An entry is `{"ref": ..., "op": "set", "fields": {...}, "expect": {...}, "replace": false}`; only
+`ref` is required. `"exists": true` says that it was there when the file was written. Of an entity,
+whose kind the caller names, the fields that can be written are set to its values; those that are
+read-only or null are left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 
-from ocsync.errors import InputError, UsageError
+from ocsync.diff import writable_fields
+from ocsync.errors import UsageError
+from ocsync.field_paths import flatten
 from ocsync.intake.field_values import expand_models
+from ocsync.intake.json_documents import JsonItem, ListPage, read_items
 from ocsync.intake.record import InputFile, ParsedLine, known_ref
 from ocsync.models import Entry, Fields, Op
-from ocsync.schema import Kind, kind_of
+from ocsync.plurals import count
+from ocsync.schema import ID_PATTERN, ID_RULE, Kind, field_at, kind_of, make_ref
 
 
 class _Record(msgspec.Struct, forbid_unknown_fields=True):
@@ -24,62 +31,138 @@ class _Record(msgspec.Struct, forbid_unknown_fields=True):
     fields: dict[str, Any] = {}
     expect: dict[str, Any] = {}
     replace: bool = False
+    exists: bool = False
 
 
 _decode = msgspec.json.Decoder(_Record).decode
+_NO_REF = "has no ref; for OrderCloud's own JSON, give --kind"
+_MOST_NAMES = 6
+"""Most fields that a note names."""
 
 
-def read_lines(origin: InputFile, text: Iterator[str]) -> Iterator[ParsedLine]:
-    """Yield a parsed line for each line that is not blank.
+def read_lines(
+    origin: InputFile, text: Iterator[str], kind: Kind | None, note: Callable[[str], None]
+) -> Iterator[ParsedLine]:
+    """Yield a parsed line for each object in *text*.
 
-    Raises InputError when the text is one JSON document instead.
+    Objects without `ref` are entities of *kind*. *note* receives what is left out of them, and that
+    a page is not the whole list.
     """
-    started = False
-    for number, line in enumerate(text, 1):
-        if not started and line.strip():
-            started = True
-            _refuse_document(origin, number, line.strip())
-        if line.strip():
-            yield _parse_line(origin, number, line)
+    entities = _Entities(origin, kind) if kind else None
+    total = 0
+    for item in read_items(text):
+        if isinstance(item, ListPage):
+            total = max(total, item.total)
+            continue
+        is_object = isinstance(item.value, dict)
+        if item.fault:
+            yield _refused(origin, item, "", item.fault)
+        elif is_object and "ref" not in item.value and entities:
+            yield entities.parse(item)
+        elif is_object and "ref" not in item.value:
+            yield _refused(origin, item, "", _NO_REF)
+        else:
+            yield _parse_line(origin, item)
+    if entities and entities.number < total:
+        here = f"{entities.number:,} of the list's {count(total, 'entity')}"
+        note(f"{origin.label} holds {here}; for all of them: ocsync export {entities.kind.name}")
+    for left_out in entities.left_out() if entities else ():
+        note(f"{origin.label}: {left_out}")
 
 
-def _refuse_document(origin: InputFile, number: int, text: str) -> None:
-    """Raise InputError when the first line begins a JSON document, once for all its lines."""
-    if text.startswith("[") or text == "{":
-        command = "jq -c '.[]'" if text.startswith("[") else "jq -c ."
-        reason = "begins a JSON document of many lines; JSON lines have one object a line"
-        problem = origin.problem(number, -1, "", text, reason)
-        raise InputError(
-            "nothing was staged", [problem], hint=f"{command} {origin.label} makes them"
+def _refused(
+    origin: InputFile, item: JsonItem, field: str, reason: str, value: str = ""
+) -> ParsedLine:
+    value = value or item.text.strip()
+    return ParsedLine(item.number, None, [origin.problem(item.number, -1, field, value, reason)])
+
+
+class _Entities:
+    """The entities of one kind in a file: their *number*, and what is left out of them."""
+
+    def __init__(self, origin: InputFile, kind: Kind) -> None:
+        self._origin, self.kind, self.number = origin, kind, 0
+        self._read_only: Counter[str] = Counter()
+        self._null: Counter[str] = Counter()
+        self._unknown: Counter[str] = Counter()
+
+    def parse(self, item: JsonItem) -> ParsedLine:
+        """Return the entry that sets the fields of the entity in *item*."""
+        kind, document = self.kind, dict(item.value)
+        self.number += 1
+        ids = {name: document.pop(name, None) for name in kind.ids}
+        if not kind.assignment:
+            own = document.pop("ID", None)
+            ids[kind.ids[-1]] = ids[kind.ids[-1]] or own
+        needed = kind.ids[: len(kind.ids) - kind.optional_ids]
+        for name, value in ids.items():
+            if value is None and name in needed:
+                shown = "ID" if name == kind.ids[-1] and not kind.assignment else name
+                reason = f"is missing; it identifies {kind.noun_with_article}"
+                return _refused(self._origin, item, shown, reason)
+            if value is not None and not (isinstance(value, str) and ID_PATTERN.fullmatch(value)):
+                text = msgspec.json.encode(value).decode()
+                return _refused(self._origin, item, name, ID_RULE, text)
+        values = writable_fields(kind, document)
+        fields = {path: value for path, value in values.items() if value is not None}
+        self._count_left_out(document, fields)
+        entry = Entry(
+            op=Op.ASSIGN if kind.assignment else Op.SET,
+            ref=make_ref(kind, ids),
+            fields=fields,
+            source=self._origin.source(item.number),
         )
+        return ParsedLine(item.number, entry, [])
+
+    def _count_left_out(self, document: Fields, kept: Fields) -> None:
+        for path, value in flatten(document, self.kind.models).items():
+            field = field_at(self.kind, path)
+            if path in kept or value == {}:
+                continue
+            if value is None or path in self.kind.models:
+                self._null[path] += 1
+            elif field is None:
+                self._unknown[path] += 1
+            else:
+                self._read_only[path] += 1
+
+    def left_out(self) -> Iterator[str]:
+        """Yield a note for each reason why fields were left out."""
+        for reason, fields in (
+            ("read-only", self._read_only),
+            ("null", self._null),
+            (f"not a field of {self.kind.name}", self._unknown),
+        ):
+            if fields:
+                listed = ", ".join(list(fields)[:_MOST_NAMES])
+                more = f" and {len(fields) - _MOST_NAMES:,} more" * (len(fields) > _MOST_NAMES)
+                yield f"left out {listed}{more}: {reason}"
 
 
-def _parse_line(origin: InputFile, number: int, text: str) -> ParsedLine:
-    def refused(field: str, value: str, reason: str) -> ParsedLine:
-        return ParsedLine(number, None, [origin.problem(number, -1, field, value, reason)])
-
+def _parse_line(origin: InputFile, item: JsonItem) -> ParsedLine:
     try:
-        record = _decode(text)
+        record = _decode(item.text)
         ref = known_ref(record.ref)
     except msgspec.ValidationError as error:
-        return refused("", text.strip(), f"is not an entry: {error}")
+        return _refused(origin, item, "", f"is not an entry: {error}")
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-        return refused("", text.strip(), "is not JSON")
+        return _refused(origin, item, "", "is not JSON")
     except UsageError as error:
-        return refused("ref", record.ref, error.message)
+        return _refused(origin, item, "ref", error.message, record.ref)
     kind = kind_of(ref)
     for name, fields in (("fields", record.fields), ("expect", record.expect)):
         if path := _duplicate_path(kind, fields):
-            return refused(path, text.strip(), f"is given twice in {name}")
+            return _refused(origin, item, path, f"appears twice in {name}")
     entry = Entry(
         op=record.op or (Op.ASSIGN if kind.assignment else Op.SET),
         ref=ref,
         fields=expand_models(kind, record.fields),
         expect=expand_models(kind, record.expect),
         replace=record.replace,
-        source=origin.source(number),
+        source=origin.source(item.number),
     )
-    return ParsedLine(number, entry, [])
+    compares = bool(record.expect) or record.exists
+    return ParsedLine(item.number, entry, [], compares=compares)
 
 
 def _duplicate_path(kind: Kind, fields: Fields) -> str:

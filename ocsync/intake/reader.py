@@ -18,8 +18,10 @@ from ocsync.characters import replace_undecodable
 from ocsync.errors import InputError, Problem, UsageError
 from ocsync.intake import csv_rows, jsonl, table
 from ocsync.intake.field_values import FieldError, validate
-from ocsync.intake.record import InputFile, LineObserver, ParsedLine
+from ocsync.intake.record import InputFile, LineObserver, OddCells, Oddity, ParsedLine
+from ocsync.intake.unchanged import changed_part
 from ocsync.models import Entry
+from ocsync.schema import field_at, kind_of
 
 MAX_PROBLEMS = 1000
 """Most problems that are listed; the message gives the number of all."""
@@ -44,6 +46,16 @@ _SPREADSHEET_STARTS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """First bytes of a zip archive and of a compound file: spreadsheets, whatever their name."""
 _LONGEST_MARK = 4
 """Bytes that tell the encoding, or a spreadsheet."""
+_NO_VALUE = frozenset((
+    "null", "none", "nil", "nan", "nat", "na", "n/a", "n.a.", "undefined", "<na>", "<null>",
+    "(null)", "(none)", "[null]", r"\n", "-", "--", "\u2013", "\u2014",
+))  # fmt: skip
+"""Words, in lower case, that databases, programs and people write where they have no value."""
+_LONGEST_WORD = max(map(len, _NO_VALUE))
+_EXAMPLE = 30
+"""Most characters of a value in a note."""
+_CODE_LENGTH = 3
+"""Most characters of a field that holds codes, of countries or currencies, such as NA."""
 
 
 def read_file(
@@ -55,11 +67,13 @@ def read_file(
     sheet: str = "",
     note: Callable[[str], None] = lambda _: None,
     observe: LineObserver = lambda _: None,
+    unchanged: Callable[[], None] = lambda: None,
 ) -> Iterator[Entry]:
     """Yield the entries in *stream*.
 
     *kind* is for tables without a `ref` column; *file_format* overrides detection; *sheet* chooses
     one of a spreadsheet. *observe* receives every line; *note* receives what is odd but no fault.
+    *unchanged* is called for each line that sets nothing to another value than it expects.
     Raises InputError, with every problem, when the stream has been read to its end.
     """
     rejoined = _Rejoined(stream)
@@ -69,18 +83,28 @@ def read_file(
     if file_format == "xlsx":
         from ocsync.intake import sheets
 
-        origin, rows = sheets.read_rows(label, buffered.read(), sheet, note)
-        yield from _valid_entries(origin, table.read_lines(origin, rows, kind), note, observe)
+        tables = sheets.read_sheets(label, buffered.read(), sheet, kind, note)
+        placed = (
+            (origin, line)
+            for origin, rows in tables
+            for line in table.read_lines(origin, rows, kind, note)
+        )
+        yield from _valid_entries(placed, note, observe, unchanged)
         return
     if sheet:
-        raise UsageError("--sheet is for spreadsheets", hint="or give --format xlsx")
+        raise UsageError(
+            "--sheet works only with spreadsheets", hint="give --format xlsx, if it is one"
+        )
     origin = InputFile(label)
     with closing(_decoded_lines(origin, buffered, head)) as text:
         if file_format == "jsonl":
-            lines = jsonl.read_lines(origin, text)
+            row_kind = table.kind_named(kind) if kind else None
+            lines = jsonl.read_lines(origin, text, row_kind, note)
         else:
-            lines = table.read_lines(origin, csv_rows.read_rows(origin, text), kind)
-        yield from _valid_entries(origin, lines, note, observe)
+            origin, rows = csv_rows.read_rows(origin, text)
+            lines = table.read_lines(origin, rows, kind, note)
+        placed = ((origin, line) for line in lines)
+        yield from _valid_entries(placed, note, observe, unchanged)
 
 
 class _Rejoined(io.RawIOBase):
@@ -118,36 +142,48 @@ def _read_some(stream: BinaryIO, size: int = _BUFFER) -> bytes:
 
 
 def _valid_entries(
-    origin: InputFile,
-    lines: Iterator[ParsedLine],
+    lines: Iterator[tuple[InputFile, ParsedLine]],
     note: Callable[[str], None],
     observe: LineObserver,
+    unchanged: Callable[[], None],
 ) -> Iterator[Entry]:
     problems: list[Problem] = []
-    non_text: dict[str, tuple[int, str]] = {}
+    odd: dict[tuple[str, Oddity, str], tuple[int, str]] = {}
     wrong = total = 0
+
+    def count_odd(place: str, cells: OddCells) -> None:
+        for (oddity, path), text in cells.items():
+            key = place, oddity, path
+            number, example = odd.get(key, (0, text))
+            odd[key] = (number + 1, example)
+
     try:
-        for line in lines:
+        for origin, line in lines:
             total += 1
             entry = line.entry
+            if entry is not None and (line.compares or entry.expect) and not line.problems:
+                entry = changed_part(entry, is_known=line.compares)
+                if entry is None:
+                    unchanged()
             if entry and not (line.is_valid or line.problems) and (faults := validate(entry)):
                 line.problems.extend(_problems(origin, line, faults))
             observe(line)
-            for name, text in line.non_text_cells.items() if line.non_text_cells else ():
-                number, example = non_text.get(name, (0, text))
-                non_text[name] = (number + 1, example)
+            if line.odd_cells:
+                count_odd(origin.place, line.odd_cells)
             if line.problems:
                 wrong += 1
                 problems += line.problems[: MAX_PROBLEMS - len(problems)]
             elif entry is not None and not wrong:
+                if cells := _words_for_no_value(entry):
+                    count_odd(origin.place, cells)
                 yield entry
     except InputError as error:
         if not problems:
             raise
         raise InputError(error.message, [*problems, *error.problems], hint=error.hint) from error
     finally:
-        for name, (number, text) in non_text.items():
-            note(_non_text_note(origin, name, number, text))
+        for (place, oddity, name), (number, text) in odd.items():
+            note(_odd_note(place, oddity, name, number, text))
     if wrong:
         lines_are = f"line{'s' if total > 1 else ''} {'is' if wrong == 1 else 'are'}"
         raise InputError(f"{wrong:,} of {total:,} {lines_are} wrong; nothing was staged", problems)
@@ -161,15 +197,37 @@ def _problems(
         yield Problem(origin.label, line.number, column, *fault, origin.sheet)
 
 
-def _non_text_note(origin: InputFile, name: str, number: int, text: str) -> str:
-    """Return the note on cells of a text field that a spreadsheet holds as numbers or dates."""
-    predicate = "is no text" if number == 1 else "are no text"
-    consequence = "zeros before it, and formats, are lost"
-    if name.startswith(("xp.", "expect.xp.")):
-        consequence = f"read as text; for numbers name it {name}:"
-    return (
-        f"{origin.label} {origin.sheet}: {number:,} of {name} {predicate} ({text}): {consequence}"
-    )
+def _words_for_no_value(entry: Entry) -> OddCells:
+    """Return the texts of *entry* that programs write where they have no value."""
+    odd: dict[tuple[Oddity, str], str] = {}
+    for prefix, fields in (("", entry.fields), ("expect.", entry.expect)):
+        for path, value in fields.items():
+            if type(value) is str and len(value) <= _LONGEST_WORD and value.casefold() in _NO_VALUE:
+                field = field_at(kind_of(entry.ref), path)
+                if not field or not field.max or field.max > _CODE_LENGTH:
+                    odd[Oddity.NO_VALUE, prefix + path] = value
+    return odd
+
+
+def _odd_note(place: str, oddity: Oddity, name: str, number: int, text: str) -> str:
+    """Return the note on *number* odd cells of the column *name*, of which one holds *text*."""
+    verb = "is" if number == 1 else "are"
+    if oddity is Oddity.THOUSANDS:
+        verb = "has" if number == 1 else "have"
+        tail = f"{verb} three digits after the point ({text}): read as {text}, not as "
+        tail += text.replace(".", "")
+    elif oddity is Oddity.NO_VALUE:
+        tail = f"{verb} a word that may mean no value ({text}): read as text; an empty cell "
+        tail += r"leaves the field unchanged, \N is null"
+    elif oddity is Oddity.EMPTIED:
+        example = text if len(text) <= _EXAMPLE else text[: _EXAMPLE - 1] + "\u2026"
+        tail = f"{verb} empty beside an expected value ({example}): this leaves the field "
+        tail += r"unchanged; \N clears it"
+    elif name.startswith(("xp.", "expect.xp.")):
+        tail = f"{verb} not text ({text}): read as text; for numbers, name the column {name}:"
+    else:
+        tail = f"{verb} not text ({text}): leading zeros and formats are lost"
+    return f"{place}: {number:,} of {name} {tail}"
 
 
 def detect_format(name: str, head: bytes) -> str:
@@ -179,7 +237,7 @@ def detect_format(name: str, head: bytes) -> str:
         return "xlsx"
     if by_suffix:
         return by_suffix
-    return "jsonl" if head.lstrip(_BLANK_BYTES).startswith(b"{") else "csv"
+    return "jsonl" if head.lstrip(_BLANK_BYTES).startswith((b"{", b"[")) else "csv"
 
 
 def _decoded_lines(origin: InputFile, stream: BinaryIO, head: bytes) -> Generator[str, None, None]:
@@ -223,7 +281,7 @@ def _checked(origin: InputFile, number: int, line: str) -> str:
     if len(line) > MAX_LINE:
         raise _unreadable(origin, number, f"is longer than {MAX_LINE:,} characters")
     if "\0" in line:
-        raise _unreadable(origin, number, "holds a NUL: this is not a text file in UTF-8")
+        raise _unreadable(origin, number, "contains a NUL: this is not a UTF-8 text file")
     if not line.isascii():
         line.encode()  # raises for a byte that was kept as a surrogate
     return line

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from enum import Enum
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -22,32 +23,48 @@ def known_ref(text: str) -> Ref:
     return read_ref(text)
 
 
+class Oddity(Enum):
+    """A property of a cell that is no fault, and that may not be meant."""
+
+    NOT_TEXT = "a number or a date of a spreadsheet, in a text column"
+    THOUSANDS = "a number with three digits after its point, where points may mark thousands"
+    NO_VALUE = "a word such as NULL, which programs write for no value"
+    EMPTIED = "an empty cell beside an expected value"
+
+
 class ParsedLine(msgspec.Struct, frozen=True):
     """One line or row of a file: its entry, or the problems found in it.
 
-    *column_numbers* count from 1, by path (`expect.` before an expected field's). *non_text_cells*
-    are the cells of text fields that hold a number or a date in a spreadsheet: path -> its text.
-    *is_valid* says that the entry has been validated.
+    *column_numbers* count from 1, by path (`expect.` before an expected field's). *odd_cells* are
+    by what is odd and path: the text. *compares*: it says what was there when the file was written,
+    so that it is no edit if it sets nothing to another value. *is_valid*: it has been validated.
     """
 
     number: int
     entry: Entry | None
     problems: list[Problem]
     column_numbers: Mapping[str, int] = {}
-    non_text_cells: Mapping[str, str] = {}
+    odd_cells: Mapping[tuple[Oddity, str], str] = {}
+    compares: bool = False
     is_valid: bool = False
 
 
+OddCells = Mapping[tuple[Oddity, str], str]
+"""The odd cells of a line: what is odd and the path -> its text."""
 LineObserver = Callable[[ParsedLine], None]
 """Function that receives every line as it is read."""
 
 
 class InputFile(NamedTuple):
-    """A file, or a sheet of one, whose data begins *column_offset* columns from the left."""
+    """A file, or a sheet of one, whose data begins *column_offset* columns from the left.
+
+    *decimal_comma*: its numbers may have a comma before the decimals, and points for thousands.
+    """
 
     label: str
     sheet: str = ""
     column_offset: int = 0
+    decimal_comma: bool = False
 
     def problem(self, line: int, index: int, field: str, value: str, reason: str) -> Problem:
         """Return the problem at cell *index*, counted from 0; -1 for a whole line."""
@@ -57,6 +74,11 @@ class InputFile(NamedTuple):
     def source(self, line: int) -> str:
         """Return the text that an entry's `source` holds for this line."""
         return f"{self.source_prefix}{line}"
+
+    @property
+    def place(self) -> str:
+        """The file and the sheet, as notes name them."""
+        return f"{self.label} {self.sheet}".rstrip()
 
     @property
     def source_prefix(self) -> str:

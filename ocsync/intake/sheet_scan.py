@@ -1,7 +1,8 @@
 """Scan of a sheet's XML for facts that the reader of its values does not give.
 
-These are cells that hold an error, formulas without a calculated value, and the extent of the
-values: the reader holds the whole rectangle, and ends the process when it is too large.
+These are cells that hold an error, formulas without a calculated value, hidden rows and columns,
+and the extent of the values: the reader holds the whole rectangle, and ends the process when it is
+too large.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import io
 import posixpath
 import zipfile
+from pathlib import Path
 from typing import IO, NamedTuple, TypeVar
 from xml.parsers import expat
 
@@ -23,14 +25,23 @@ _WORKBOOK, _RELATIONSHIPS, _ODS_CONTENT = (
 )
 
 
+_ODS_ELEMENTS = ("table-column", "table-row", "table-cell", "covered-table-cell")
+_ODS_HIDDEN = ("collapse", "filter")
+
+
 class SheetScan(NamedTuple):
-    """The result of a scan. Cells are (row, column) from 0; *filled* counts those with a value."""
+    """The result of a scan. Cells are (row, column) from 0; *filled* counts those with a value.
+
+    *hidden_rows* and *hidden_columns* are the hidden ones with a value, from 0.
+    """
 
     errors: list[tuple[int, int]]
     formulas: list[tuple[int, int]]
     rows: int = 0
     columns: int = 0
     filled: int = 0
+    hidden_rows: tuple[int, ...] = ()
+    hidden_columns: tuple[int, ...] = ()
 
 
 def is_archive(data: bytes) -> bool:
@@ -63,6 +74,25 @@ def scan_sheet(data: bytes, sheet: str) -> SheetScan:
                 return _parse(file, _XlsxScanner()).result()
     except (KeyError, zipfile.BadZipFile, expat.ExpatError, ValueError, OSError) as error:
         raise InputError(f"sheet {sheet} cannot be read: {error}") from error
+
+
+def sheet_names(path: Path, max_bytes: int) -> list[str]:
+    """Return the names of the sheets in *path*; none for what is no xlsx or ods.
+
+    A part that unpacks to more than *max_bytes* is not read.
+    """
+    try:
+        if not path.is_file():
+            return []
+        with zipfile.ZipFile(path) as archive:
+            part = _WORKBOOK if _WORKBOOK in archive.namelist() else _ODS_CONTENT
+            if archive.getinfo(part).file_size > max_bytes:
+                return []
+            element = "sheet" if part == _WORKBOOK else "table"
+            with archive.open(part) as file:
+                return list(_parse(file, _AttributePairs(element, "name", "name")).pairs)
+    except (KeyError, zipfile.BadZipFile, expat.ExpatError, ValueError, OSError):
+        return []
 
 
 class _ElementHandler:
@@ -128,6 +158,10 @@ class _CellScanner(_ElementHandler):
         self._errors: list[tuple[int, int]] = []
         self._formulas: list[tuple[int, int]] = []
         self._rows = self._columns = self._filled = 0
+        self._row_is_hidden = False
+        self._hidden_columns: list[range] = []
+        self._hidden_rows_filled: dict[int, None] = {}
+        self._hidden_columns_filled: set[int] = set()
 
     def add_cell(self, *, error: bool, formula: bool, value: bool) -> None:
         """Count the cell at the current row and column."""
@@ -139,15 +173,22 @@ class _CellScanner(_ElementHandler):
             self._filled += 1
             self._rows = max(self._rows, self.row + 1)
             self._columns = max(self._columns, self.column + 1)
+            if self._row_is_hidden:
+                self._hidden_rows_filled[self.row] = None
+            if self._hidden_columns and any(self.column in r for r in self._hidden_columns):
+                self._hidden_columns_filled.add(self.column)
 
     def result(self) -> SheetScan:
-        return SheetScan(self._errors, self._formulas, self._rows, self._columns, self._filled)
+        return SheetScan(
+            self._errors, self._formulas, self._rows, self._columns, self._filled,
+            tuple(self._hidden_rows_filled), tuple(sorted(self._hidden_columns_filled)),
+        )  # fmt: skip
 
 
 class _XlsxScanner(_CellScanner):
     """Scanner of xlsx: `<row r="4"><c r="C4" t="e"><f>1/0</f><v>#DIV/0!</v></c></row>`.
 
-    Both `r` may be left out.
+    Both `r` may be left out. `<col min="2" max="3" hidden="1"/>` comes before the rows.
     """
 
     def __init__(self) -> None:
@@ -159,6 +200,10 @@ class _XlsxScanner(_CellScanner):
         if name == "row":
             self.row = int(attributes.get("r", self.row + 2)) - 1
             self.column = -1
+            self._row_is_hidden = _is_hidden(attributes, "ht")
+        elif name == "col" and _is_hidden(attributes, "width"):
+            columns = range(int(attributes["min"]) - 1, int(attributes["max"]))
+            self._hidden_columns.append(columns)
         elif name == "c":
             self.column = _column_index(attributes["r"]) if "r" in attributes else self.column + 1
             self._cell_type = attributes.get("t", "n")
@@ -179,6 +224,11 @@ class _XlsxScanner(_CellScanner):
         self._has_value = self._has_value or (self._in_value and bool(text))
 
 
+def _is_hidden(attributes: dict[str, str], size: str) -> bool:
+    """Return whether a row or column is hidden, or of no *size*."""
+    return attributes.get("hidden") in ("1", "true") or attributes.get(size) in ("0", "0.0")
+
+
 def _column_index(address: str) -> int:
     """Return the column of an address such as AB12, from 0."""
     number = 0
@@ -191,7 +241,8 @@ class _OdsScanner(_CellScanner):
     """Scanner of ods: `<table-row number-rows-repeated="3"><table-cell value-type="float"/>`.
 
     A cell with a `value-type` has a value; an error has a type of its own, in another namespace.
-    Repeated empty cells and rows only advance the position.
+    Repeated empty cells and rows only advance the position. What `visibility` calls collapsed or
+    filtered is hidden.
     """
 
     def __init__(self, sheet: str) -> None:
@@ -199,14 +250,23 @@ class _OdsScanner(_CellScanner):
         self._sheet = sheet
         self._in_sheet = self._row_has_values = False
         self._repeat = 1
+        self._columns_declared = 0
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         if name == "table":
             self._in_sheet = not self._sheet or _unqualified(attributes).get("name") == self._sheet
             self.row = -1
-        elif not self._in_sheet or name not in ("table-row", "table-cell", "covered-table-cell"):
+            self._columns_declared, self._hidden_columns = 0, []
+        elif not self._in_sheet or name not in _ODS_ELEMENTS:
             return
+        elif name == "table-column":
+            unqualified = _unqualified(attributes)
+            start = self._columns_declared
+            self._columns_declared += int(unqualified.get("number-columns-repeated", 1))
+            if unqualified.get("visibility") in _ODS_HIDDEN:
+                self._hidden_columns.append(range(start, self._columns_declared))
         elif name == "table-row":
+            self._row_is_hidden = _unqualified(attributes).get("visibility") in _ODS_HIDDEN
             self.row, self.column, self._row_has_values = self.row + 1, -1, False
             self._repeat = int(_unqualified(attributes).get("number-rows-repeated", 1))
         else:

@@ -8,8 +8,8 @@ from ocsync.errors import InputError, Problem
 from ocsync.models import Entry
 from ocsync.schema import RECORD_KINDS, SUMMED_QUANTITY
 
-_SUM_FAULT = "is the sum of the product's records, and records of it are staged"
-_RECORD_FAULT = f"cannot be staged beside its product's {SUMMED_QUANTITY}, which is their sum"
+_SUM_FAULT = "is the sum of the product's inventory records, some of which are staged"
+_RECORD_FAULT = f"cannot be staged with its product's {SUMMED_QUANTITY}, which is their sum"
 
 
 def check_against_staged(

@@ -3,15 +3,20 @@ r"""Entries from the rows of a table: a header, then one row for each edit.
 CSV and spreadsheets are read alike.
 
 The header has either `ref`, or (with a kind) the kind's ID columns under OrderCloud's names; `op`
-and `replace` are optional; `expect.FIELD` holds an expected value; every other column is a field. A
-column whose header ends in `:` holds JSON. An empty cell leaves the field alone, and so does a cell
-in which nothing can be seen; `\N` is null. Columns without a name must be empty.
+and `replace` are optional; `expect.FIELD` holds an expected value; a column whose name begins with
+`#` is passed over; every other one is a field. A column whose header ends in `:` holds JSON. An
+empty cell leaves the field alone, and so does a cell in which nothing can be seen; `\N` is null.
+Columns without a name must be empty.
+
+Where a field has a column for its value and one for the expected value, and there is no `op`, a row
+expects the value only if it sets the field. `exists` says of a row that it was there when the table
+was written.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -26,31 +31,47 @@ from ocsync.intake.field_values import (
     read_json,
     read_text,
     reader_of,
+    unknown_field,
 )
-from ocsync.intake.record import InputFile, ParsedLine, Row, known_ref
+from ocsync.intake.record import InputFile, Oddity, ParsedLine, Row, known_ref
 from ocsync.models import Entry, Fields, Op, Ref
+from ocsync.plurals import count
 from ocsync.schema import (
     ID_PATTERN,
     ID_RULE,
     KINDS,
+    KINDS_COMMAND,
     Field,
     FieldType,
     Kind,
     field_at,
+    has_all_ids,
     kind_of,
     make_ref,
 )
+from ocsync.suggestions import closest, listed, suggestion
 
 NULL = r"\N"
 ERROR_TEXTS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!")
 """Texts that a spreadsheet shows in place of a value."""
 _ERROR_TEXTS = frozenset(ERROR_TEXTS)
-ERROR_FAULT = "is a spreadsheet's error, not a value"
-_RESERVED = ("ref", "op", "replace")
+ERROR_FAULT = "is a spreadsheet error, not a value"
+EXPECT = "expect."
+"""Prefix of a field in the name of the column of its expected value."""
+EXISTS = "exists"
+"""The column that says of a row that it was there when the table was written."""
+COMMENT = "#"
+"""Beginning of the names of columns that are not read."""
+_RESERVED = ("ref", "op", "replace", EXISTS)
 _NUMBER_DIGITS = 15
 """Significant digits that a spreadsheet keeps of a number; it replaces later ones by zeros."""
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")
+_OWN_ID = "ID"
+"""The API's name for the last ID of every entity."""
+_ID_NAMES = frozenset(name for kind in KINDS.values() for name in kind.ids)
 AddProblem = Callable[[int, str, str, str], None]
 """Function that records a problem: cell index (-1 for the row), field, value, reason."""
+_NewOddCells = dict[tuple[Oddity, str], str]
 
 
 class _Column(NamedTuple):
@@ -64,7 +85,7 @@ class _Column(NamedTuple):
     @property
     def key(self) -> str:
         """The name that problems and reports use: `expect.` before an expected field's path."""
-        return ("expect." if self.is_expectation else "") + self.path
+        return (EXPECT if self.is_expectation else "") + self.path
 
 
 class _Cell(NamedTuple):
@@ -86,6 +107,8 @@ class _Cell(NamedTuple):
 class _Header(NamedTuple):
     """The header of a table. Indexes count from 0; -1 means that there is no such column.
 
+    *paired* are the fields with a column for the value and one for the expected value, where rows
+    may leave both alone.
     *column_numbers* count from 1, by the names that problems use. *cells* are the resolved columns,
     by kind, as far as rows of it have been read.
     """
@@ -95,10 +118,17 @@ class _Header(NamedTuple):
     id_indexes: dict[str, int]
     op_index: int
     replace_index: int
+    exists_index: int
+    paired: frozenset[str]
     columns: tuple[_Column, ...]
     unnamed: tuple[int, ...]
     column_numbers: dict[str, int]
     cells: dict[str, tuple[_Cell, ...]]
+
+    @property
+    def compares(self) -> bool:
+        """A flag: its rows say what was there when the table was written."""
+        return bool(self.paired) or self.exists_index >= 0
 
     def cells_of(self, kind: Kind) -> tuple[_Cell, ...]:
         """Return the columns, resolved for rows of *kind*."""
@@ -111,20 +141,32 @@ class _Header(NamedTuple):
 def kind_named(name: str) -> Kind:
     """Return the kind called *name*. Raises UsageError when there is none."""
     if name not in KINDS:
-        raise UsageError(f'"{name}" is not a kind', hint="kinds: " + ", ".join(KINDS))
+        hint = suggestion(name, KINDS, f"kinds: {listed(KINDS, KINDS_COMMAND)}")
+        raise UsageError(f'"{name}" is not a kind', hint=hint)
     return KINDS[name]
 
 
-def read_lines(origin: InputFile, rows: Iterator[Row], kind_name: str) -> Iterator[ParsedLine]:
+def read_lines(
+    origin: InputFile, rows: Iterator[Row], kind_name: str, note: Callable[[str], None]
+) -> Iterator[ParsedLine]:
     """Yield a parsed line for each row.
 
-    Raises InputError when the header is wrong, also at the first value in a column without a name.
+    Without *kind_name* and without a `ref` column the kind is the one that the ID columns name, and
+    *note* receives it. Raises InputError when the header is wrong, also at the first value in a
+    column without a name.
     """
     kind = kind_named(kind_name) if kind_name else None
     first = next(rows, None)
     if first is None:
         subject = f"sheet {origin.sheet}" if origin.sheet else "the file"
-        raise InputError(f"{origin.label}: {subject} is empty; a header row is expected")
+        raise InputError(f"{origin.label}: {subject} is empty; it needs a header row")
+    names = [_header_name(cell) for cell in first.cells]
+    if not kind and "ref" not in names and (fitting := kinds_of_columns(names)):
+        kind = fitting[0] if len(fitting) == 1 else None
+        if kind:
+            ids = [name for name in kind.ids if name in names]
+            columns = f"columns {' and '.join(ids)}" if len(ids) > 1 else f"column {ids[0]}"
+            note(f"{origin.place}: read as kind {kind.name}, because of its {columns}")
     header = _parse_header(origin, first, kind)
     read_plain = _plain_reader(origin, header, kind)
     for row in rows:
@@ -165,7 +207,10 @@ def _plain_reader(
     A plain row has a value in ASCII or none in each cell, a ref without blanks, and no fault.
     """
     is_plain = not (header.unnamed or header.op_index >= 0 or header.replace_index >= 0)
+    is_plain = is_plain and header.exists_index < 0
+    paired = header.paired
     width, ref_index, prefix = len(header.names), header.ref_index, origin.source_prefix
+    decimal_comma, compares = origin.decimal_comma, header.compares
     ids, numbers = header.id_indexes, header.column_numbers
     positions = [ids[name] for name in kind.ids] if kind and len(ids) == len(kind.ids) else []
     is_whole = _plain_ref(kind.name).fullmatch if kind and positions else None
@@ -201,7 +246,7 @@ def _plain_reader(
                 if not text:
                     continue
                 value = None if text == NULL else as_type(text)
-                if not "!" <= text[0] <= "~":
+                if not "!" <= text[0] <= "~" or (decimal_comma and _has_thousands(text, value)):
                     return None
                 if check:
                     if not check(value):
@@ -214,37 +259,61 @@ def _plain_reader(
                 values[path] = value
         except (ValueError, UsageError):
             return None
+        if paired and expect:
+            if _emptied(expect, fields, paired):
+                return None
+            expect = _without_unset(expect, fields, paired)
         entry = Entry(op=op, ref=ref, fields=fields, expect=expect, source=f"{prefix}{row.number}")
-        return ParsedLine(row.number, entry, [], numbers, {}, is_valid and bool(fields))
+        return ParsedLine(row.number, entry, [], numbers, {}, compares, is_valid and bool(fields))
 
     return read
 
 
+def kinds_of_columns(names: Iterable[str]) -> list[Kind]:
+    """Return the kinds whose rows columns of these *names* can identify; `ID` names none.
+
+    All columns that are named as some kind's ID are an ID, or a field, of each of them.
+    """
+    given = set(names)
+    id_names = given & _ID_NAMES
+    return [
+        kind
+        for kind in KINDS.values()
+        if any(given.issuperset({*kind.needed_ids, *party}) for party in kind.parties)
+        and all(name in kind.ids or name in kind.fields for name in id_names)
+    ]
+
+
 def _parse_header(origin: InputFile, row: Row, kind: Kind | None) -> _Header:
     names = [_header_name(cell) for cell in row.cells]
+    own_id = kind.ids[-1] if kind and not kind.assignment and "ref" not in names else ""
+    if own_id and own_id not in names:
+        names = [own_id if name == _OWN_ID else name for name in names]
     indexes = {name: index for index, name in enumerate(names)}
     ids = kind.ids if kind and "ref" not in indexes else ()
     columns = tuple(
         _parse_column(index, name)
         for index, name in enumerate(names)
-        if name and name not in _RESERVED and name not in ids
+        if name and name not in _RESERVED and name not in ids and not name.startswith(COMMENT)
     )
     problems = [
-        origin.problem(row.number, index, name, name, "stands twice")
+        origin.problem(row.number, index, name, name, "appears twice")
         for index, name in enumerate(names)
-        if name and name in names[:index]
+        if name and name in names[:index] and not name.startswith(COMMENT)
     ]
-    for name in ids[: len(ids) - kind.optional_ids] if kind and ids else (() if kind else ("ref",)):
+    for name in kind.needed_ids if kind and ids else (() if kind else ("ref",)):
         if name not in indexes:
-            reason = "is missing; or name the kind with --kind" if name == "ref" else "is missing"
+            reason = _missing_ref(names) if name == "ref" else "is missing"
             problems.append(origin.problem(row.number, -1, name, "", reason))
     first_indexes: dict[str, int] = {}
     for column in columns:
         index, name, reason = column.position, names[column.position], ""
         if first_indexes.setdefault(column.key, index) != index and name not in names[:index]:
-            reason = f"stands twice, as {names[first_indexes[column.key]]} and as {name}"
+            reason = f"appears twice, as {names[first_indexes[column.key]]} and as {name}"
+        elif own_id and column.key == _OWN_ID:
+            reason = f"is {own_id}, which has its own column"
         elif kind and field_at(kind, column.path) is None and column.path not in kind.models:
-            reason = f"is not a field of {kind.name}"
+            reason = unknown_field(kind, column.path, ["ref", *ids, "op"])
         if reason:
             problems.append(origin.problem(row.number, index, name, column.path, reason))
     if problems:
@@ -255,6 +324,8 @@ def _parse_header(origin: InputFile, row: Row, kind: Kind | None) -> _Header:
         {name: indexes[name] for name in ids if name in indexes},
         indexes.get("op", -1),
         indexes.get("replace", -1),
+        indexes.get(EXISTS, -1),
+        _paired_paths(columns) if "op" not in indexes else frozenset(),
         columns,
         tuple(index for index, name in enumerate(names) if not name),
         {
@@ -263,6 +334,29 @@ def _parse_header(origin: InputFile, row: Row, kind: Kind | None) -> _Header:
         },
         {},
     )
+
+
+def _paired_paths(columns: Iterable[_Column]) -> frozenset[str]:
+    """Return the fields with a column for the value and one for the expected value."""
+    values: set[str] = set()
+    expected: set[str] = set()
+    for column in columns:
+        (expected if column.is_expectation else values).add(column.path)
+    return frozenset(values & expected)
+
+
+def _missing_ref(names: Sequence[str]) -> str:
+    """Return the reason why rows with columns of these *names* cannot be told apart."""
+    fitting = kinds_of_columns(names)
+    if fitting:
+        kinds = " or ".join(kind.name for kind in fitting)
+        return f"is missing, and the ID columns match several kinds: add --kind {kinds}"
+    if _OWN_ID in names:
+        return "is missing, and an ID column alone matches no kind: add --kind"
+    similar = [s for name in names for s in closest(name, ("ref", *sorted(_ID_NAMES)))[:1]]
+    if similar and not {*similar} & {*names}:
+        return f"is missing; did you mean {similar[0]}? Otherwise add --kind"
+    return "is missing; add it, or give --kind"
 
 
 def _indexes_by_key(
@@ -286,7 +380,7 @@ def _stripped(cell: str) -> str:
 
 
 def _parse_column(index: int, name: str) -> _Column:
-    path = name.removeprefix("expect.")
+    path = name.removeprefix(EXPECT)
     return _Column(index, path.removesuffix(":"), path.endswith(":"), path != name)
 
 
@@ -299,22 +393,29 @@ def _parse_row(origin: InputFile, row: Row, header: _Header, kind: Kind | None) 
 
     width = len(header.names)
     if len(cells) != width and (len(cells) < width or not all(map(is_blank, cells[width:]))):
-        add_problem(-1, "", "", f"has {len(cells)} cells, the header has {width}")
+        add_problem(-1, "", "", f"has {count(len(cells), 'cell')}, but the header has {width}")
         return ParsedLine(number, None, problems, header.column_numbers)
     if unnamed := [i for i in header.unnamed if not is_blank(cells[i])]:
-        reason = "stands in a column without a name: name the column, or remove it"
+        reason = "is in a column without a name: name the column, or remove it"
         problems = [origin.problem(number, i, "", cells[i], reason) for i in unnamed]
         raise InputError("the header is wrong; nothing was staged", problems)
     for index, reason in row.cell_faults.items():
         add_problem(index, header.names[index], cells[index], reason)
-    non_text: dict[str, str] = {}
+    odd: _NewOddCells = {}
     op = _parse_op(row, header, add_problem) if header.op_index >= 0 else ""
-    replace = header.replace_index >= 0 and _parse_replace(row, header, add_problem)
-    ref = _parse_ref(row, header, kind, non_text, add_problem)
+    replace = _parse_flag(row, header, header.replace_index, add_problem)
+    exists = _parse_flag(row, header, header.exists_index, add_problem)
+    ref = _parse_ref(row, header, kind, odd, add_problem)
     if not ref or op is None:
         return ParsedLine(number, None, problems, header.column_numbers)
     row_kind = kind if kind and header.ref_index < 0 else kind_of(ref)
-    fields, expect = _parse_fields(row, header, row_kind, non_text, add_problem)
+    fields, expect = _parse_fields(
+        row, header, row_kind, odd, add_problem, decimal_comma=origin.decimal_comma
+    )
+    if header.paired and expect:
+        for path in _emptied(expect, fields, header.paired):
+            odd[Oddity.EMPTIED, path] = str(expect[path])
+        expect = _without_unset(expect, fields, header.paired)
     entry = Entry(
         op=Op(op) if op else Op.ASSIGN if row_kind.assignment else Op.SET,
         ref=ref,
@@ -323,36 +424,54 @@ def _parse_row(origin: InputFile, row: Row, header: _Header, kind: Kind | None) 
         replace=replace,
         source=origin.source(number),
     )
-    return ParsedLine(number, entry, problems, header.column_numbers, non_text)
+    compares = bool(header.paired) or exists
+    return ParsedLine(number, entry, problems, header.column_numbers, odd, compares)
 
 
 def _parse_op(row: Row, header: _Header, add_problem: AddProblem) -> str | None:
     """Return the op that the row names, "" for the kind's default; None for a wrong one."""
     op = _stripped(row.cells[header.op_index]).casefold()
     if op and op not in list(Op):
-        add_problem(header.op_index, "op", op, "is none of set, put, adjust, assign")
+        add_problem(header.op_index, "op", op, "is not one of set, put, adjust, assign")
         return None
     return op
 
 
-def _parse_replace(row: Row, header: _Header, add_problem: AddProblem) -> bool:
-    text = _stripped(row.cells[header.replace_index])
+def _parse_flag(row: Row, header: _Header, index: int, add_problem: AddProblem) -> bool:
+    """Return whether the cell at *index* says yes; no without such a column."""
+    text = _stripped(row.cells[index]) if index >= 0 else ""
     try:
         return bool(text) and bool(read_text(Field(FieldType.BOOLEAN), text))
     except ValueError as error:
-        add_problem(header.replace_index, "replace", text, str(error))
+        add_problem(index, header.names[index], text, str(error))
         return False
 
 
+def _emptied(expect: Fields, fields: Fields, paired: frozenset[str]) -> list[str]:
+    """Return the fields that a row could set and does not, although a value is expected there."""
+    return [
+        path
+        for path, value in expect.items()
+        if path not in fields
+        and path in paired
+        and value is not None
+        and not (isinstance(value, str) and is_blank(value))
+    ]
+
+
+def _without_unset(expect: Fields, fields: Fields, paired: frozenset[str]) -> Fields:
+    """Return what a row expects, without the values of fields that it could set and does not."""
+    return {path: value for path, value in expect.items() if path in fields or path not in paired}
+
+
 def _parse_ref(
-    row: Row, header: _Header, kind: Kind | None, non_text: dict[str, str], add_problem: AddProblem
+    row: Row, header: _Header, kind: Kind | None, odd: _NewOddCells, add_problem: AddProblem
 ) -> Ref:
     """Return the row's ref, or "" after adding the problem that it has none."""
     id_indexes = header.id_indexes if kind and header.ref_index < 0 else {"ref": header.ref_index}
     if row.cell_types or row.cell_faults:
         usable = [
-            _can_hold_id(row, name, index, non_text, add_problem)
-            for name, index in id_indexes.items()
+            _can_hold_id(row, name, index, odd, add_problem) for name, index in id_indexes.items()
         ]
         if not all(usable):
             return ""
@@ -376,23 +495,38 @@ def _ref_from_ids(row: Row, header: _Header, kind: Kind, add_problem: AddProblem
         if _plain_ref(kind.name).fullmatch(ref):  # with all IDs, and nothing around them
             return ref
     given = {name: _stripped(row.cells[index]) for name, index in header.id_indexes.items()}
-    needed = kind.ids[: len(kind.ids) - kind.optional_ids]
+    needed = kind.needed_ids
     valid = True
     for name, text in given.items():
         if not ID_PATTERN.fullmatch(text) and (text or name in needed):
             add_problem(header.id_indexes[name], name, text, ID_RULE if text else "is empty")
             valid = False
-    return make_ref(kind, given) if valid else ""
+    ref = make_ref(kind, given) if valid else ""
+    if ref and not has_all_ids(ref):
+        names = [name for name in given if name not in needed and given[name]]
+        add_problem(-1, ", ".join(names or kind.ids[len(needed) :]), "", _party_fault(kind, names))
+        return ""
+    return ref
+
+
+def _party_fault(kind: Kind, names: Sequence[str]) -> str:
+    """Return the reason why a row of *kind* cannot have just the optional IDs *names*."""
+    sets = [" and ".join(party) or "none of these" for party in kind.parties]
+    have = "cannot be combined" if len(names) > 1 else "is not enough" if names else "are missing"
+    return f"{have}; {kind.noun_with_article} has {' or '.join(sets)}"
 
 
 @lru_cache
 def _plain_ref(kind_name: str) -> re.Pattern[str]:
-    """Return the pattern of a ref with all the IDs of its kind."""
-    return re.compile("/".join([kind_name, *[ID_PATTERN.pattern] * len(KINDS[kind_name].ids)]))
+    """Return the pattern of a ref with all the IDs of its kind; of none if it never has all."""
+    kind = KINDS[kind_name]
+    if kind.ids[len(kind.needed_ids) :] not in kind.parties:
+        return re.compile("(?!)")
+    return re.compile("/".join([kind_name, *[ID_PATTERN.pattern] * len(kind.ids)]))
 
 
 def _can_hold_id(
-    row: Row, name: str, index: int, non_text: dict[str, str], add_problem: AddProblem
+    row: Row, name: str, index: int, odd: _NewOddCells, add_problem: AddProblem
 ) -> bool:
     """Return whether a spreadsheet's cell can hold an ID: text, or a number that lost no digits."""
     cell_type, text = row.cell_types.get(index, ""), row.cells[index]
@@ -400,10 +534,10 @@ def _can_hold_id(
         return False
     if cell_type == "number" and len(text.lstrip("-")) > _NUMBER_DIGITS:
         reason = (
-            f"is a number that has lost its digits after the {_NUMBER_DIGITS}th: format as text"
+            f"is a number whose digits after the {_NUMBER_DIGITS}th are lost: format it as text"
         )
     elif cell_type == "number":
-        non_text[name] = text
+        odd[Oddity.NOT_TEXT, name] = text
         return True
     elif cell_type:
         reason = f"is a {cell_type}, not text: format the column as text"
@@ -414,7 +548,13 @@ def _can_hold_id(
 
 
 def _parse_fields(
-    row: Row, header: _Header, kind: Kind, non_text: dict[str, str], add_problem: AddProblem
+    row: Row,
+    header: _Header,
+    kind: Kind,
+    odd: _NewOddCells,
+    add_problem: AddProblem,
+    *,
+    decimal_comma: bool,
 ) -> tuple[Fields, Fields]:
     """Return the row's fields and its expected fields."""
     fields: Fields = {}
@@ -436,8 +576,15 @@ def _parse_fields(
                 add_problem(position, name, text, "is given twice")
             values[name] = member
         if takes_text and position in cell_types:
-            non_text[key] = text
+            odd[Oddity.NOT_TEXT, key] = text
+        if decimal_comma and _has_thousands(text, value):
+            odd[Oddity.THOUSANDS, key] = text.strip()
     return fields, expect
+
+
+def _has_thousands(text: str, value: Any) -> bool:
+    """Return whether the point in a number's *text* may have been meant to mark thousands."""
+    return type(value) in (int, float) and bool(_THOUSANDS.fullmatch(text.strip()))
 
 
 def _resolve(kind: Kind, column: _Column) -> _Cell:

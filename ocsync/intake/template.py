@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ocsync.errors import UsageError
-from ocsync.schema import Field, Kind, field_at
+from ocsync.schema import Field, Kind, field_at, stageable_fields
+from ocsync.suggestions import listed, suggestion
 
 
 def header_for(kind: Kind, *, by_ref: bool = False, expect: Sequence[str] = ()) -> list[str]:
@@ -17,10 +18,9 @@ def header_for(kind: Kind, *, by_ref: bool = False, expect: Sequence[str] = ()) 
     for path in expect:
         field = field_at(kind, path)
         if field is None or field.write_only:
-            known = ", ".join(kind.fields) or "none"
-            raise UsageError(
-                f"{path} is not a field of {kind.name}", hint=f"its fields are {known}"
-            )
+            names = stageable_fields(kind)
+            hint = suggestion(path, names, f"its fields: {listed(names)}")
+            raise UsageError(f"{path} is not a field of {kind.name}", hint=hint)
     fields = sorted(_writable_fields(kind), key=lambda row: _column_order(row[1]))
     ids = ["ref"] if by_ref else [*kind.ids]
     op = ["op"] if len(kind.ops) > 1 else []

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 from ocsync.characters import escape_invisible, replace_undecodable
 from ocsync.render import ci_summary
+from ocsync.render.text import count
 
 ANNOTATION_LIMIT = 10
 """The number of annotations of each level that one command sends at most."""
@@ -77,16 +78,21 @@ def _problem_annotations(rows: Iterable[JsonObject]) -> Iterator[Annotation]:
 
 
 def _finding_annotations(rows: Iterable[JsonObject]) -> Iterator[Annotation]:
-    meanings = {"*": "differs from what was written", "-": "is missing", "!": "could not be read"}
+    meanings = {
+        "*": "differs from the values written",
+        "-": "does not exist",
+        "!": "could not be read",
+    }
     for row in rows:
         if row["sign"] in meanings:
             fields = ", ".join(row.get("fields", ()))
-            yield Annotation("error", f"{row['ref']} {meanings[row['sign']]} {fields}".rstrip())
+            text = f"{row['ref']} {meanings[row['sign']]}"
+            yield Annotation("error", f"{text}: {fields}" if fields else text)
 
 
 def _delivery_annotations(facts: JsonObject) -> Iterator[Annotation]:
     if lacking := int(facts["missing"] + facts["stale"]):
-        yield Annotation("error", f"{lacking:,} messages did not arrive as written")
+        yield Annotation("error", f"{count(lacking, 'message')} missing or outdated")
 
 
 def _errors(text_of: Callable[[Any], str]) -> _Annotator:
@@ -109,9 +115,9 @@ _ANNOTATORS: dict[str, _Annotator] = {
     "changes": _errors(lambda row: row["conflict"] and f"{row['ref']}: {row['conflict']}"),
     "risks": _warnings(lambda risk: risk["text"]),
     "overdue": _warnings(lambda name: f"{name} is paused and overdue: ocsync status"),
-    "drifted": _warnings(lambda name: f"{name}: our pause was lifted by somebody else"),
-    "gone": _warnings(lambda name: f"{name} was lifted before the command ended"),
-    "changed": _warnings(lambda name: f"{name}: its sync config was changed meanwhile"),
+    "drifted": _warnings(lambda name: f"{name}: someone else unpaused it"),
+    "gone": _warnings(lambda name: f"{name} was unpaused by someone else before the command ended"),
+    "changed": _warnings(lambda name: f"{name}: its sync config was changed while it was paused"),
 }
 """The annotators by the member that they read; a member means the same in every document."""
 
@@ -172,7 +178,7 @@ class Ci(ABC):
         """Send *batch*, as many as there is room for; the last one counts the rest."""
         room = ANNOTATION_LIMIT - self._sent[level]
         if len(batch) > room > 0:
-            rest = f"and {len(batch) - room + 1:,} more, in the log"
+            rest = f"and {len(batch) - room + 1:,} more; see the log"
             batch = [*batch[: room - 1], Annotation(level, rest)]
         for annotation in batch[: max(room, 0)]:
             self._sent[level] += 1

@@ -30,7 +30,11 @@ def summary(facts: JsonObject) -> str:
 
 def _plan(facts: JsonObject) -> Iterator[str]:
     edits, steps = count(facts["entries"], "edit"), count(facts["steps"], "request")
-    yield f"### ocsync plan: {edits}, {steps}" if facts["steps"] else "### ocsync plan: nothing"
+    yield (
+        f"### ocsync plan: {edits}, {steps}"
+        if facts["steps"]
+        else "### ocsync plan: nothing to send"
+    )
     if not facts["steps"]:
         return
     yield ""
@@ -40,7 +44,7 @@ def _plan(facts: JsonObject) -> Iterator[str]:
     yield from _table(("kind", "entries", "steps", "saved"), rows)
     yield ""
     direct = ", ".join(facts["targets"]["direct"]) or "no target"
-    yield f"- feeds {direct}"
+    yield f"- writes to {direct}"
     yield from (f"- ⚠ {_escape_markdown(risk['text'])}" for risk in facts["risks"])
     changes = [row for row in facts.get("changes", ()) if not row["same"]]
     if changes:
@@ -89,7 +93,7 @@ def _resume(facts: JsonObject) -> Iterator[str]:
         yield ""
         reasons = [p.get("message") or p.get("because", "") for p in problems]
         cells = [(p["ref"], p["state"], r) for p, r in zip(problems, reasons, strict=True)]
-        yield from _table(("ref", "outcome", "why"), cells)
+        yield from _table(("ref", "outcome", "reason"), cells)
     yield from _findings(facts["verified"]["findings"] if facts["verified"] else ())
 
 

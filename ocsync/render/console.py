@@ -84,6 +84,11 @@ class Console:
         if commands and not self.json:
             self.info(f"  next: {', '.join(commands)}")
 
+    @property
+    def takes_documents(self) -> bool:
+        """True when a document is written or reported to a CI, so that it is worth making."""
+        return self.json or self.ci is not None
+
     def document(self, command: str, facts: Mapping[str, Any]) -> None:
         """Write the command's only JSON document to stdout if --json is given."""
         document = {"format": FORMAT, "command": command, **facts}

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from ocsync.engine.delete.impact import DeleteImpact, DeleteRow
 
 _NOTIFICATION_TEXTS = {
-    "deleted": "seen at once",
-    "unsure": "no message of a delete is documented for",
-    "changed": "may hear of removed assignments at once",
-    "off": "hear nothing, as their config says so",
-    "no config": "hear nothing, having no sync config",
-    "unread": "may see it at once (their config could not be read)",
+    "deleted": "delivered immediately: {names}; a pause does not hold deletes",
+    "unsure": "{names}: OrderCloud does not document a delete message",
+    "changed": "may be delivered immediately, as removed assignments: {names}",
+    "off": "no delete message, because the sync config excludes deletes: {names}",
+    "no config": "no delete message, because there is no sync config: {names}",
+    "unread": "may be delivered immediately: {names} (could not read the sync config)",
 }
 _WIDTH = 78
 
@@ -34,10 +34,10 @@ def impact_lines(impact: DeleteImpact) -> Iterator[Line]:
     yield from _deleted_lines(impact)
     absent = [row for row in impact.rows if row.document is None]
     for row in absent[:LINE_LIMIT]:
-        reason = f"is gone already, by run {row.gone_by}" if row.gone_by else "is not there"
+        reason = f"was already deleted by run {row.gone_by}" if row.gone_by else "does not exist"
         yield "=", f"{row.ref}  {reason}"
     if len(absent) > LINE_LIMIT:
-        yield "", f"  ... and {count(len(absent) - LINE_LIMIT, 'ref')} more that are not there"
+        yield "", f"  ... and {count(len(absent) - LINE_LIMIT, 'more ref')} without an entity"
     remarks = list(_remark_lines(impact.existing))
     yield from limited(remarks, len(remarks), " remarks (all with --json)")
     yield from _staged_impact_lines(impact)
@@ -46,7 +46,8 @@ def impact_lines(impact: DeleteImpact) -> Iterator[Line]:
         names = [one.target for one in impact.notified if one.hearing == hearing]
         paused = any(one.paused for one in impact.notified if one.hearing == hearing)
         if names:
-            yield from _wrap(f"{text}{', although paused' if paused else ''}: {', '.join(names)}")
+            joined = ", ".join(names) + (" (paused)" if paused else "")
+            yield from _wrap(text.format(names=joined))
 
 
 def _deleted_lines(impact: DeleteImpact) -> Iterator[Line]:
@@ -69,7 +70,7 @@ def _with_dependents(refs: str, counts: Mapping[str, int]) -> Iterator[Line]:
     yield "-", refs
     if parts:
         text = ", ".join(part.replace(" ", "\u00a0") for part in parts)
-        for line in wrap(f"takes along {text}", _WIDTH - 4, break_on_hyphens=False):
+        for line in wrap(f"with its dependents: {text}", _WIDTH - 4, break_on_hyphens=False):
             yield "", "    " + line.replace("\u00a0", " ")
 
 
@@ -82,16 +83,20 @@ def _remark_lines(rows: Sequence[DeleteRow]) -> Iterator[Line]:
                 yield "!", f"{row.ref}  will be refused: {referrer.refuses}{refs}"
             else:
                 by = count(referrer.number, noun)
-                yield "!", f"{row.ref}  is named by {by}; what becomes of that is not documented"
+                them = "it" if referrer.number == 1 else "them"
+                yield (
+                    "!",
+                    f"{row.ref}  is referenced by {by}; the effect on {them} is not documented",
+                )
         for ref in row.remaining:
-            yield "!", f"{row.ref}  leaves {ref} behind (ocsync delete {ref})"
+            yield "!", f"{row.ref}  leaves {ref}; to delete it too: ocsync delete {ref}"
 
 
 def _staged_impact_lines(impact: DeleteImpact) -> Iterator[Line]:
     yield from staged_lines(impact.affected.dropped, impact.affected.kept)
     if impact.referring:
         names = first_few(_distinct_refs(impact.referring))
-        yield from _wrap(f"is still named by what is staged for {names}")
+        yield from _wrap(f"staged edits still reference it: {names}")
 
 
 def staged_lines(dropped: Sequence[Entry], kept: Sequence[Entry]) -> Iterator[Line]:
@@ -100,7 +105,7 @@ def staged_lines(dropped: Sequence[Entry], kept: Sequence[Entry]) -> Iterator[Li
         text = f"drops {count(len(dropped), 'staged entry')}: {first_few(_distinct_refs(dropped))}"
         yield from _wrap(text)
     if kept:
-        text = f"keeps {count(len(kept), 'staged entry')}, which would make it again"
+        text = f"keeps {count(len(kept), 'staged entry')} that would create it again"
         yield from _wrap(f"{text}: {first_few(_distinct_refs(kept))}")
 
 
@@ -117,14 +122,14 @@ def _distinct_refs(entries: Sequence[Entry]) -> list[str]:
 
 def _unread_lines(impact: DeleteImpact) -> Iterator[Line]:
     if not impact.counted:
-        yield "!", "what goes along was not read (--no-count)"
+        yield "!", "dependents were not counted (--no-count)"
     names = sorted({name for row in impact.existing for name in row.dependents.unread})
     if names:
-        yield from _wrap(f"not everything could be read: {', '.join(names)} (is a role missing?)")
+        yield from _wrap(f"could not read: {', '.join(names)} (is a role missing?)")
     for name in dict.fromkeys(kind_of(row.ref).name for row in impact.existing):
         kind = KINDS[name]
         if kind.unreadable_blockers:
-            text = f"{plural_of(kind.noun)}: may be refused for {kind.unreadable_blockers}"
+            text = f"{plural_of(kind.noun)}: {kind.unreadable_blockers} may block the delete"
             yield "!", f"{text} (cannot be read)"
 
 
@@ -162,14 +167,14 @@ def lines(result: DeleteReport) -> Iterator[Line]:
         yield sign, line.replace("drops", "dropped").replace("keeps", "kept")
     counts = result.run.counts
     done, absent = counts.get(State.DONE.value, 0), counts.get(State.UNCHANGED.value, 0)
-    were = f", {absent:,} {'was' if absent == 1 else 'were'} not there" if absent else ""
+    were = f", {absent:,} did not exist" if absent else ""
     if result.problems:
         text = f"partly done: {done:,} of {result.run.steps:,} deleted{were}"
-        yield "✗", f"{text}, {len(result.problems):,} not"
+        yield "✗", f"{text}, {len(result.problems):,} failed"
     elif done:
         yield "✓", f"{count(done, 'ref')} deleted{were}"
     else:
-        yield "=", "nothing was there to delete"
+        yield "=", "nothing to delete: no ref exists"
 
 
 def next_commands(result: DeleteReport) -> list[str]:

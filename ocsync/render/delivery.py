@@ -43,7 +43,8 @@ def config_lines(
         lines.append(head + " " * (room - display_width(head)) + names[0])
         lines += [" " * room + more for more in names[1:]]
         lines += [
-            f"   + {key.partition('/')[2]} is our listener: {destination_of(facts['shown'])}"
+            f"   + {key.partition('/')[2]} to this workspace's listener: "
+            f"{destination_of(facts['shown'])}"
             for key, facts in ours.items()
             if key.partition("/")[0] == config.document["ID"]
         ]
@@ -69,29 +70,29 @@ def change_lines(changes: Iterable[ConfigChange]) -> Iterator[Line]:
         for edit, line in zip(change.edits, columns(rows, "<<"), strict=True):
             yield edit.sign, f"  {line}"
         if any(edit.path == "Enabled" and edit.after is False for edit in change.edits):
-            yield "!", "  what changes while it is disabled is probably lost: this is no pause"
+            yield "!", "  changes made while it is disabled are probably lost; it is not a pause"
         if any(edit.sign == "-" for edit in change.edits):
-            yield "!", "  what is taken away cannot be put back: OrderCloud hides its secrets"
+            yield "!", "  a removed target cannot be restored: OrderCloud hides its secrets"
         for path in change.hidden:
             yield "=", f"  {path}  cannot be compared; --secrets sends it"
         if change.stays and change.edits:
-            yield "=", f"  {', '.join(change.stays)}  not in the file; stays"
+            yield "=", f"  {', '.join(change.stays)}  not in the file; kept"
 
 
 def _title_line(change: ConfigChange) -> Line:
     if change.current is None:
-        return "+", f"{change.desired.id}  is new"
+        return "+", f"{change.desired.id}  new"
     if not change.edits:
-        return "=", f"{change.desired.id}  is as in the file, as far as OrderCloud shows it"
+        return "=", f"{change.desired.id}  matches the file, as far as OrderCloud shows it"
     return "~", f"{change.desired.id}  {count(len(change.edits), 'change')}"
 
 
 def _edit_text(edit: Edit) -> str:
     if isinstance(edit.after, SecretSource):
-        again = "cannot be compared; is sent, " if edit.sign == "~" else ""
+        again = "cannot be compared; sent " if edit.sign == "~" else ""
         return f"{again}from {edit.after.describe()}"
     if edit.sign == "-":
-        return f"taken away ({destination_of(edit.before) or 'its secrets go with it'})"
+        return f"removed ({destination_of(edit.before) or 'with its secrets'})"
     now = value_text(edit.after)
     return now if edit.before is MISSING else f"{value_text(edit.before)} → {now}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ocsync.render.findings import finding_lines
@@ -22,37 +22,41 @@ def lines(proof: DeliveryProof | None, run: str) -> Iterator[Line]:
     if proof.delivered.matched:
         yield from count_lines(proof.facts(), from_write=not proof.was_held)
     if proof.expected.runs:
-        yield "", f"    with what run {', '.join(proof.expected.runs)} wrote in the same pause"
+        yield "", f"    includes the changes of {_runs_text(proof.expected.runs)} in the same pause"
     if proof.undelivered and not proof.listens:
-        yield "!", "  the listener is not running: what comes now is not heard, nor sent again"
+        yield "!", "  the listener is not running: it misses new messages, and nothing is resent"
     for target in proof.silent_targets:
-        yield "!", f"  nothing of {target} was ever heard: does its delivery have the listener?"
+        yield "!", f"  the listener never received a message for {target}: is it attached there?"
     yield from finding_lines(proof.findings())
     for kind, number in proof.expected.silent.items():
-        yield "=", f"  {count(number, kind)} written: no message of its own"
-        yield "", f"    (ocsync resync --run {run} sends the products that show it)"
+        yield "=", f"  {count(number, kind)} written: OrderCloud sends no message for this kind"
+        yield "", f"    (ocsync resync --run {run} sends the products that contain it)"
     for target in proof.expected.off:
-        yield "=", f"  {target} publishes no changes: they are switched off in its sync config"
+        yield "=", f"  {target} sends no changes: its sync config excludes them"
     for target in proof.expected.held:
-        yield "‖", f"  {target} is paused: nothing of it is delivered yet"
+        yield "‖", f"  {target} is paused: its changes are not delivered yet"
 
 
 def count_lines(facts: Mapping[str, float], *, from_write: bool = False) -> Iterator[Line]:
     """Yield the counts of a proof, which a run's record has too."""
     arrived, not_due = int(facts.get("arrived", 0)), int(facts.get("not_due", 0))
     due = arrived + int(facts.get("missing", 0)) + int(facts.get("stale", 0))
-    parts = [f"{arrived:,} of {due:,} heard by the listener"]
+    parts = [f"the listener received {arrived:,} of {due:,}"]
     if duplicates := int(facts.get("duplicates", 0)):
         parts.append(count(duplicates, "duplicate"))
     if again := int(facts.get("redelivered", 0)):
-        parts.append(f"{again:,} sent again")
+        parts.append(f"{again:,} resent")
     yield "✓" if arrived == due else "!", "  delivered  " + ", ".join(parts)
     if "last" in facts:
         yield "", f"    after the {'write' if from_write else 'unpause'}: {_times_text(facts)}"
     if early := int(facts.get("early", 0)):
         yield "!", f"  {early:,} arrived before the unpause: the pause did not hold them"
     if not_due:
-        yield "=", f"  {not_due:,} more changed nothing, so no message is due"
+        yield "=", f"  {count(not_due, 'more write')} changed nothing, so no message is expected"
+
+
+def _runs_text(runs: Sequence[str]) -> str:
+    return f"{'run' if len(runs) == 1 else 'runs'} {', '.join(runs)}"
 
 
 def _times_text(facts: Mapping[str, float]) -> str:

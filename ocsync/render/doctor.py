@@ -75,10 +75,10 @@ def closing_line(report: DoctorReport) -> Line:
     """Return the last line: the number of problems and notes."""
     counts = {level: sum(one.level == level for one in report.results) for level in _SIGNS}
     notes = f", {count(counts['note'], 'note')}" if counts["note"] else ""
+    fine = f"{count(counts['fine'], 'check')} OK"
     if counts["wrong"]:
-        are = "thing is" if counts["wrong"] == 1 else "things are"
-        return "✗", f"{counts['wrong']} {are} wrong{notes}; {counts['fine']} fine"
-    return "✓", f"nothing is wrong{notes}; {counts['fine']} fine"
+        return "✗", f"{count(counts['wrong'], 'problem')}{notes}; {fine}"
+    return "✓", f"no problems{notes}; {fine}"
 
 
 def document(report: DoctorReport, repaired: Iterable[CheckResult]) -> dict[str, Any]:

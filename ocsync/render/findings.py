@@ -11,9 +11,9 @@ from ocsync.render.text import Line, assignment_text, count, limited, value_text
 _SIGN_TEXTS = {
     Sign.SAME: "",
     Sign.MOVED: " sold since",
-    Sign.DIFFERS: " differ",
+    Sign.DIFFERS: " different",
     Sign.MISSING: " missing",
-    Sign.UNREAD: " unread",
+    Sign.UNREAD: " not read",
 }
 
 
@@ -27,9 +27,19 @@ def sign_counts(counts: dict[str, int]) -> str:
     return "  ".join(parts) or "-"
 
 
+def difference_counts(counts: Mapping[str, int]) -> list[str]:
+    """Return the number of refs that do not match, as in `2 sold since` and `1 missing`."""
+    return [
+        f"{counts[sign.value]:,}{meaning}"
+        for sign, meaning in _SIGN_TEXTS.items()
+        if meaning and counts.get(sign.value)
+    ]
+
+
 def answered_text(number: int) -> str:
     """Return that so many refs were verified by the answers to their writes."""
-    return f"{count(number, 'ref')} verified by the answer to the write"
+    response = "response to its write" if number == 1 else "responses to their writes"
+    return f"{count(number, 'ref')} verified by the {response}"
 
 
 def finding_lines(findings: Sequence[Finding]) -> Iterator[Line]:
@@ -44,8 +54,8 @@ def finding_lines(findings: Sequence[Finding]) -> Iterator[Line]:
     yield from limited(lines, len(wrong), " findings")
     harmless = [one for one in findings if one.sign.is_harmless]
     if harmless:
-        refs = "ref has" if len(harmless) == 1 else "refs have"
-        text = f"{len(harmless):,} {refs} less stock than was written: sold since"
+        have = count(len(harmless), "ref has", "refs have")
+        text = f"{have} less stock than was written (sold since)"
         yield Sign.MOVED.value, f"{text}, such as {harmless[0].ref}"
 
 
@@ -61,4 +71,4 @@ def _finding_text(finding: Finding) -> str:
     fields = fields_text(finding.fields)
     if finding.where:
         return ": ".join(filter(None, [finding.message, fields]))
-    return fields or finding.message or "is not there"
+    return fields or finding.message or "does not exist"

@@ -11,7 +11,7 @@ from ocsync.render.delivery_proof import count_lines
 from ocsync.render.findings import answered_text, fields_text, finding_lines
 from ocsync.render.resume import outcome_table
 from ocsync.render.status import ending_text
-from ocsync.render.text import Line, columns, count, duration, limited, local_time
+from ocsync.render.text import Line, columns, count, duration, limited, local_time, log_id_text
 from ocsync.store import RunInfo
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _SIGNS = {"done": "+", "unchanged": "=", "failed": "!", "conflict": "!", "unknow
 def run_table(infos: Sequence[RunInfo], now: datetime) -> Iterator[str]:
     """Yield a table of the runs, newest first."""
     rows: list[Sequence[object]] = [
-        ("run", "sort", "started", "edits", "steps", "sent", "took", "ended")
+        ("run", "type", "started", "edits", "steps", "sent", "took", "ended")
     ]
     for info in infos:
         at = local_time(info.started, now) if info.started else ""
@@ -40,7 +40,10 @@ def lines(details: RunDetails, now: datetime, *, steps: int | None) -> Iterator[
     info = details.info
     yield from (("", line) for line in title_lines(info, now))
     if info.reverts:
-        yield "", f"  takes back run {', '.join(info.reverts)}"
+        yield (
+            "",
+            f"  undoes {'run' if len(info.reverts) == 1 else 'runs'} {', '.join(info.reverts)}",
+        )
     yield from outcome_table(info)
     if info.by_answer:
         yield Sign.SAME.value, answered_text(info.by_answer)
@@ -54,7 +57,7 @@ def lines(details: RunDetails, now: datetime, *, steps: int | None) -> Iterator[
     yield from count_lines(info.delivery) if info.delivery else ()
     good = info.state == "closed" and not info.exit_code
     ending = ending_text(info.state, info.exit_code)
-    yield "✓" if good else "✗", f"{ending}; all of it in {details.folder}"
+    yield "✓" if good else "✗", f"{ending}; details in {details.folder}"
 
 
 def title_lines(info: RunInfo, now: datetime) -> Iterator[str]:
@@ -94,6 +97,6 @@ def step_remark(row: StepRow, *, plain: bool = False) -> str:
     parts = [f"blocked by {row.blocked_by}" if row.blocked_by else row.message]
     if row.sign:
         where, finding = row.place or "verified", fields_text(row.found) or row.said
-        parts.append(f"{where}: {row.sign} {finding or 'is not there'}")
-    text = "; ".join(filter(None, parts))
+        parts.append(f"{where}: {row.sign} {finding or 'does not exist'}")
+    text = ("; ".join(filter(None, parts)) + log_id_text(row.log_id)).strip()
     return text if plain else text or row.state

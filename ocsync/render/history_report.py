@@ -136,7 +136,7 @@ def _markdown_lines(details: RunDetails) -> Iterator[str]:
         yield ""
     problems = [row for row in details.steps if _verdict(row)[0]]
     if problems:
-        yield _row("step", "ref", "state", "why")
+        yield _row("step", "ref", "state", "reason")
         yield _row("---:", "---", "---", "---")
         for row in problems[:_PROBLEM_LIMIT]:
             yield _row(str(row.number), f"`{row.ref}`", row.state, step_remark(row, plain=True))
@@ -160,14 +160,14 @@ def csv_table(details: RunDetails) -> str:
     """Return CSV with a row for each step."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("kind", *_FIELDS, "seconds", "verified", "found"))
+    writer.writerow(("kind", *_FIELDS, "seconds", "verified", "found", "log_id"))
     for row in details.steps:
         kind = row.ref.partition("/")[0]
         facts = msgspec.to_builtins(row)
         cells = [facts[name] for name in _FIELDS]
         differing = "; ".join(assignment_text(path, v["found"]) for path, v in row.found.items())
         verified = _SIGN_WORDS.get(row.sign, "")
-        writer.writerow((kind, *cells, f"{row.seconds:g}", verified, differing))
+        writer.writerow((kind, *cells, f"{row.seconds:g}", verified, differing, row.log_id))
     return text.getvalue()
 
 

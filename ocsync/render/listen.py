@@ -37,7 +37,7 @@ def message_table(messages: Iterable[Delivery], now: datetime) -> list[str]:
 
 def received_text(number: int, repetitions: int) -> str:
     """Return the number of messages received and, among them, of repetitions."""
-    repeated = f", {repetitions:,} of them a repetition" if repetitions else ""
+    repeated = f", including {count(repetitions, 'duplicate')}" if repetitions else ""
     return f"{count(number, 'message')} received{repeated}"
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ocsync.engine.resume.drafting import PlanDraft
+from ocsync.field_paths import json_equal
 from ocsync.models import Entry, Op, Step
 from ocsync.pause import Pause, PausePhase, PauseState
 from ocsync.plan import fed_targets, linked_refs
@@ -17,6 +18,7 @@ from ocsync.render.text import (
     count,
     duration,
     first_few,
+    json_text,
     local_time,
     value_text,
 )
@@ -40,7 +42,8 @@ class PlanView(NamedTuple):
 
     *risks* are those of its steps, *named* the targets that the plan is limited to, *windows* the
     targets that an open window holds, *statuses* what the server says of its targets, None where it
-    was not asked.
+    was not asked. *resends* is whether changes of catalogs and prices send products again, None
+    where no probe has found out.
     """
 
     title: str
@@ -52,6 +55,7 @@ class PlanView(NamedTuple):
     named: Sequence[str] = ()
     windows: Collection[str] = ()
     statuses: Mapping[str, TargetStatus] | None = None
+    resends: bool | None = None
 
 
 def lines(view: PlanView) -> Iterator[Line]:
@@ -77,7 +81,7 @@ def lines(view: PlanView) -> Iterator[Line]:
             yield "", f"    ({risk.advice})"
     if view.draft.remaining:
         stay = "stays" if view.draft.remaining == 1 else "stay"
-        yield "", f"  {count(view.draft.remaining, 'entry')} of other targets {stay} staged"
+        yield "", f"  {count(view.draft.remaining, 'entry')} for other targets {stay} staged"
 
 
 def nothing_to_send(draft: PlanDraft, targets: Sequence[str]) -> str:
@@ -85,25 +89,28 @@ def nothing_to_send(draft: PlanDraft, targets: Sequence[str]) -> str:
     if not draft.remaining:
         return "nothing is staged"
     stay = "stays" if draft.remaining == 1 else "stay"
-    text = f"nothing that is staged feeds {first_few(targets)}"
-    return f"{text}; {count(draft.remaining, 'entry')} of other targets {stay} staged"
+    text = f"no staged edit writes to {first_few(targets)}"
+    return f"{text}; {count(draft.remaining, 'entry')} for other targets {stay} staged"
 
 
 def _forecast(view: PlanView) -> str:
     if view.rate is None:
-        return ", time not known before a first run"
+        return ", no estimate yet (no earlier run of 10 steps or more)"
     seconds = len(view.draft.plan.steps) / view.rate.per_second
     return (
-        f", about {duration(max(seconds, 1))} at the pace of the last run "
-        f"({view.rate.per_second:,.0f} a second)"
+        f", about {duration(max(seconds, 1))} at the rate of the last run "
+        f"({view.rate.per_second:,.0f} per second)"
     )
 
 
 _STATE_TEXTS = {
-    PauseState.NO_CONFIG: ("!", "no sync config: nothing to pause, and nothing is delivered"),
-    PauseState.PAUSED_BY_OTHER: ("‖", "paused by someone else; resume leaves it so"),
-    PauseState.UNPAUSED_BY_OTHER: ("!", "someone else unpaused it; resume asks before it goes on"),
-    PauseState.UNCERTAIN: ("!", "an unpause was cut off; resume asks whose the pause is"),
+    PauseState.NO_CONFIG: ("!", "no sync config: cannot be paused, and nothing is delivered"),
+    PauseState.PAUSED_BY_OTHER: ("‖", "paused by someone else; resume leaves it paused"),
+    PauseState.UNPAUSED_BY_OTHER: (
+        "!",
+        "someone else unpaused it; resume asks before it continues",
+    ),
+    PauseState.UNCERTAIN: ("!", "an unpause was interrupted; resume asks who owns the pause"),
 }
 
 
@@ -117,24 +124,33 @@ def target_lines(view: PlanView) -> Iterator[Line]:
             sign, text = _STATE_TEXTS[state]
             yield sign, f"  {name}  {text}"
         elif pause is None:
-            where = "running" if view.statuses is not None else "not paused by us"
-            yield "▶", f"  {name}  {where}; will be paused for the replay"
+            state_text = "running" if view.statuses is not None else "not paused by this workspace"
+            yield "▶", f"  {name}  {state_text}; resume will pause it"
         else:
             yield "‖", f"  {name}  {_pause_text(view, pause)}"
     for name in unpaused:
         if name not in fed.direct:
             text = _pause_text(view, view.pauses[name])
             yield "‖", f"  {name}  {text}; resume will unpause it too"
-    mine = [name for name in fed.indirect if _is_ours(view, name)]
-    running = [name for name in fed.indirect if name not in mine]
-    if running:
-        are = "is" if len(running) == 1 else "are"
-        yield "!", f"  may also resend {', '.join(running)}, which {are} not paused by us"
-    if mine:
-        yield "‖", f"  may also resend {', '.join(mine)}, paused by you"
+    for names, word in _resent(view, fed.indirect):
+        mine = [name for name in names if _is_ours(view, name)]
+        running = [name for name in names if name not in mine]
+        if running:
+            yield "!", f"  {word} {', '.join(running)} (not paused by this workspace)"
+        if mine:
+            yield "‖", f"  {word} {', '.join(mine)}, paused by you"
     if as_of := _as_of(view):
-        source = "from the server" if view.statuses else "recorded here; --diff asks the server"
+        source = (
+            "from the server" if view.statuses else "from this workspace; --diff asks the server"
+        )
         yield "", f"  targets as of {local_time(as_of, view.now)}, {source}"
+
+
+def _resent(view: PlanView, names: Sequence[str]) -> Iterator[tuple[list[str], str]]:
+    """Yield those of the targets *names* that are sent again, surely and perhaps."""
+    if view.resends and "products" in names:
+        yield ["products"], "also resends"
+    yield [n for n in names if view.resends is None or n != "products"], "may also resend"
 
 
 def _pause_text(view: PlanView, pause: Pause) -> str:
@@ -221,7 +237,7 @@ def explain(steps: Sequence[Step], entries: Mapping[int, Entry], now: datetime) 
             yield (
                 f"  ! entry {conflict.seq} expects "
                 f"{assignment_text(conflict.field, conflict.expected)}, "
-                f"but earlier entries leave {value_text(conflict.staged)}"
+                f"but earlier entries set it to {value_text(conflict.staged)}"
             )
 
 
@@ -264,15 +280,22 @@ def difference_lines(steps: Sequence[Step], preflight: Preflight) -> Iterator[Li
             yield "~", f"  {step.ref}  {assignments_text(step)}"
             continue
         changes = [
-            f"{path} {value_text(prepared.before.get(path))} -> {value_text(new)}"
+            _difference_text(path, prepared.before.get(path), new)
             for path, new in prepared.sent.items()
-            if path not in prepared.before or prepared.before[path] != new
+            if path not in prepared.before or not json_equal(prepared.before[path], new)
         ]
-        changes = changes or [f"creates {ref} again" for ref in linked_refs(step.ref)]
+        changes = changes or [f"recreates {ref}" for ref in linked_refs(step.ref)]
         yield "+" if prepared.absent else "~", f"  {step.ref}  {', '.join(changes)}".rstrip()
     if differing > _REF_LIMIT:
         yield "", f"  ... and {differing - _REF_LIMIT:,} more"
-    yield "=", f"  {count(same, 'ref')} already as staged, {differing:,} would change"
+    unchanged = f"; {count(same, 'ref needs', 'refs need')} no change" if same else ""
+    yield "=", f"  {count(differing, 'change')}{unchanged}"
+
+
+def _difference_text(path: str, before: Any, after: Any) -> str:
+    """Return what becomes of a value; in xp as JSON, as only that tells text from other types."""
+    show = json_text if path.startswith("xp.") else value_text
+    return f"{path} {show(before)} -> {show(after)}"
 
 
 def difference_documents(steps: Sequence[Step], preflight: Preflight) -> list[dict[str, Any]]:

@@ -72,7 +72,7 @@ def _progress_bar() -> Iterator[Progress]:
     from rich.console import Console as Terminal
     from rich.progress import BarColumn, Progress, TextColumn
 
-    with Progress(
+    progress = Progress(
         TextColumn("  {task.description}"),
         BarColumn(bar_width=26),
         TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
@@ -80,8 +80,11 @@ def _progress_bar() -> Iterator[Progress]:
         console=Terminal(stderr=True, highlight=False, markup=False, emoji=False),
         transient=True,
         refresh_per_second=5,
-    ) as progress:
+    )
+    try:
         yield progress
+    finally:
+        progress.stop()
 
 
 class _Counter:
@@ -103,7 +106,7 @@ class _Counter:
         A counter that waits for messages has no pace, but a time after which the wait ends.
         """
         if self.seconds_left is not None:
-            return _join(self.note, f"{_clock_text(self.seconds_left)} to wait")
+            return _join(self.note, f"waiting up to {_clock_text(self.seconds_left)}")
         seconds, done = time.monotonic() - self._start, self.done - self._done_before
         if seconds < 0.5 or not done:
             return self.note
@@ -137,8 +140,10 @@ class _BarView:
             self._task = None
         self._counter = counter
         if counter is None:
+            self._progress.stop()  # it would clear the line of a question again and again
             return
         if self._task is None:
+            self._progress.start()
             self._task = self._progress.add_task(counter.name, total=counter.total, pace="")
         self._progress.update(self._task, completed=counter.done, pace=counter.pace_text())
 
@@ -219,7 +224,8 @@ class _EventPrinter:
         self._view.show(None)
         self._counter = None
         if event.total:
-            same = f", {event.same:,} already as staged" if event.same else ""
+            need = "needs" if event.same == 1 else "need"
+            same = f", {event.same:,} {need} no change" if event.same else ""
             self._console.info(f"  read       {count(event.total, 'ref')}{same}")
 
     def _on_wave_started(self, event: WaveStarted) -> None:
@@ -257,7 +263,7 @@ class _EventPrinter:
         counter.note = f"{event.failed:,} failed" if event.failed else ""
 
     def _on_delivery_progress(self, event: DeliveryProgress) -> None:
-        duplicates = f"{event.duplicates:,} twice" if event.duplicates else ""
-        stale = f"{event.stale:,} stale" if event.stale else ""
+        duplicates = count(event.duplicates, "duplicate") if event.duplicates else ""
+        stale = f"{event.stale:,} outdated" if event.stale else ""
         counter = self._count("arrived", event.done, event.total)
         counter.note, counter.seconds_left = _join(duplicates, stale), event.left

@@ -11,7 +11,15 @@ import msgspec
 from ocsync.models import Outcome, State
 from ocsync.render import delivery_proof, verify
 from ocsync.render.findings import finding_lines, sign_counts
-from ocsync.render.text import LINE_LIMIT, Line, columns, count, duration, value_text
+from ocsync.render.text import (
+    LINE_LIMIT,
+    Line,
+    columns,
+    count,
+    duration,
+    log_id_text,
+    value_text,
+)
 from ocsync.store import RunInfo
 
 if TYPE_CHECKING:
@@ -25,20 +33,21 @@ _ALWAYS = (State.DONE, State.UNCHANGED, State.FAILED)
 def lines(result: ResumeReport) -> Iterator[Line]:
     """Yield the report of a resume, after that of the run that it continued first."""
     if result.continued and result.continued.run:
-        yield "", f"run {result.continued.run.id}, continued:"
+        yield "", f"run {result.continued.run.id} (continued):"
         yield from lines(result.continued)
         yield "", f"run {result.run.id}:" if result.run else ""
     if result.run is None:
         yield from _pause_lines(result)
         if not (result.unpaused or result.still_paused):
-            yield "=", "nothing is staged, and no target is paused by this workspace"
+            yield "=", "nothing is staged, and this workspace has paused no target"
         return
     info = result.run
     yield from outcome_table(info)
     yield from _unsettled_lines(result.problems, info)
     if any(outcome.state is State.UNKNOWN for outcome in result.problems):
-        yield "", "  What is unknown is staged again: drop it (ocsync stage drop REF) if it took"
-        yield "", "  effect. An adjustment expects what was there before it, and is not made twice."
+        yield "", "  Changes with an unknown outcome are staged again. If one took effect, drop it:"
+        yield "", "  ocsync stage drop REF. An adjustment expects the value from before, so it is"
+        yield "", "  not applied twice."
     if result.verification:
         yield from verify.proof_lines(result.verification)
         yield from finding_lines(result.verification.findings)
@@ -70,8 +79,8 @@ def _unsettled_lines(problems: Sequence[Outcome], info: RunInfo) -> Iterator[Lin
     for outcome in shown[:LINE_LIMIT]:
         yield "!", problem_text(outcome)
     if nothing_sent and waiting:
-        wait = "waits" if waiting == 1 else "wait"
-        yield "", f"  {count(waiting, 'other ref')} {wait}: nothing is sent where one conflicts"
+        others = count(waiting, "other change is", "other changes are")
+        yield "", f"  nothing was sent because of the conflict; {others} waiting"
     total = causes if nothing_sent else causes + waiting
     if total > LINE_LIMIT:
         yield "", f"  ... and {total - LINE_LIMIT:,} more"
@@ -94,8 +103,8 @@ def problem_text(outcome: Outcome) -> str:
             f"found {value_text(v['found'])}"
             for path, v in outcome.values.items()
         ]
-        return f"{outcome.ref}   unknown: {'; '.join(parts)}"
-    return f"{outcome.ref}   {outcome.message or outcome.state.value}"
+        return f"{outcome.ref}   outcome unknown: {'; '.join(parts)}{log_id_text(outcome.log_id)}"
+    return f"{outcome.ref}   {outcome.message or outcome.state.value}{log_id_text(outcome.log_id)}"
 
 
 def _pause_lines(result: ResumeReport) -> Iterator[Line]:
@@ -104,7 +113,7 @@ def _pause_lines(result: ResumeReport) -> Iterator[Line]:
         longest = max(seconds for _, seconds in result.unpaused)
         yield "▶", f"  {names}  running again; paused for {duration(longest)}"
     for one in result.lost_pauses:
-        yield "!", f"  {one.target}  was not paused any more before the last change was sent"
+        yield "!", f"  {one.target}  was no longer paused when the last change was sent"
     for kept in result.still_paused:
         yield "‖", f"  {kept.target}  stays paused: {kept.why}"
 
@@ -118,21 +127,23 @@ def closing_line(result: ResumeReport) -> Line:
     sent = info.counts.get(State.DONE.value, 0)
     if result.problems:
         restaged = len({outcome.ref for outcome in result.problems})
-        are = "is" if restaged == 1 else "are"
+        back = count(restaged, "ref is", "refs are")
         tried = sent or info.counts.get(State.FAILED.value)
-        text = f"partly done: {succeeded:,} of {info.steps:,}" if tried else "nothing was sent"
-        return "✗", f"{text}; {count(restaged, 'ref')} {are} back in the journal"
+        ending = "partly done" if succeeded else "failed"
+        text = f"{ending}: {succeeded:,} of {count(info.steps, 'change')} applied"
+        return "✗", f"{text if tried else 'nothing was sent'}; {back} staged again"
     if result.delivery_proof and result.delivery_proof.exit_code:
-        lacking = count(len(result.delivery_proof.undelivered), "message")
-        return "✗", f"sent, but {lacking} did not arrive as written"
+        lacking = count(len(result.delivery_proof.undelivered), "message is", "messages are")
+        return "✗", f"sent, but {lacking} missing or outdated"
     if result.lost_pauses:
-        return "✗", f"sent, but not all of it while paused: {_singly(result.lost_pauses)}"
+        return "✗", f"sent, but partly while unpaused: {_singly(result.lost_pauses)}"
     if result.verification and result.verification.exit_code:
         wrong = [one for one in result.verification.findings if not one.sign.is_harmless]
         differences = count(len(wrong), "difference")
         return "✗", f"sent, but verification found {differences}"
     if not sent:
-        return "✓", f"complete: {count(info.steps, 'step')}, nothing differed from what is staged"
+        steps = count(info.steps, "step")
+        return "✓", f"complete: the server already had the staged values ({steps})"
     edits, requests = count(info.entries, "edit"), count(sent, "request")
     if theirs := [row.target for row in result.still_paused if row.by_other]:
         stay = "stays" if len(theirs) == 1 else "stay"

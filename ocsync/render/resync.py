@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ocsync.render.resume import problem_text
 from ocsync.render.text import LINE_LIMIT, Line, columns, count, duration, limited
 
 if TYPE_CHECKING:
@@ -36,19 +37,19 @@ def lines(result: ResyncReport) -> Iterator[Line]:
     info = result.run
     done = info.counts.get("done", 0)
     rows = [
-        (kind, f"{counts.get('done', 0):,} taken", _failed_text(counts))
+        (kind, f"{counts.get('done', 0):,} accepted", _failed_text(counts))
         for kind, counts in info.kinds.items()
     ]
     for line in columns(rows, "<><", gap=3):
         yield "", "  " + line
     if not result.closed:
-        failed = (("!", f"{outcome.ref}   {outcome.message}") for outcome in result.failed)
+        failed = (("!", problem_text(outcome)) for outcome in result.failed)
         yield from limited(failed, len(result.failed))
     for error in result.closed:
         yield "!", error.message
         yield "", f"    ({error.hint})"
-    text = f"{done:,} of {count(info.steps, 'sync request')} taken"
-    yield "✗" if result.failed else "✓", f"{text}, {duration(info.seconds)}"
+    text = f"OrderCloud accepted {done:,} of {count(info.steps, 'sync request')}"
+    yield "✗" if result.failed else "✓", f"{text} in {duration(info.seconds)}"
 
 
 def _failed_text(counts: Mapping[str, int]) -> str:

@@ -33,20 +33,22 @@ def lines(rollback: Rollback, *, verbose: bool) -> Iterator[Line]:
     refs = list(dict.fromkeys(entry.ref for entry in rollback.entries))
     if refs:
         text = f"{count(len(rollback.entries), 'entry')} for {count(len(refs), 'ref')}"
-        yield "+", f"{text}, to take back run {rollback.run}"
+        yield "+", f"{text}, to undo run {rollback.run}"
         for entry in rollback.entries[: None if verbose else LINE_LIMIT]:
             yield "", f"    {_entry_text(entry)}"
         if len(rollback.entries) > LINE_LIMIT and not verbose:
             yield "", f"    ... and {len(rollback.entries) - LINE_LIMIT:,} more (--verbose)"
     unchanged = [back for back in rollback.reversals if back == type(back)(back.ref)]
     if unchanged:
-        yield "=", f"{count(len(unchanged), 'ref')} as before already"
+        text = count(len(unchanged), "ref already has its", "refs already have their")
+        yield "=", f"{text} earlier values"
     if rollback.already:
-        yield "=", f"{count(len(rollback.already), 'ref')} staged by a rollback already"
+        text = count(len(rollback.already), "ref is", "refs are")
+        yield "=", f"{text} already staged by a rollback"
     if rollback.undone:
-        yield "=", f"{count(len(rollback.undone), 'ref')} taken back by a later run already"
+        yield "=", f"{count(len(rollback.undone), 'ref')} already undone by a later run"
     if rollback.created:
-        text = f"{count(len(rollback.created), 'ref')} made by it, for ocsync delete"
+        text = f"{count(len(rollback.created), 'ref')} created by the run"
         yield "-", f"{text}: {first_few(rollback.created)}"
     losses = [f"{back.ref}  {lost}" for back in rollback.reversals for lost in back.lost]
     conflicts = [f"{back.ref}  {_conflict_text(back)}" for back in rollback.conflicts]
@@ -69,8 +71,8 @@ def _field_texts(entry: Entry) -> Iterator[str]:
 
 def _conflict_text(reversal: Reversal) -> str:
     parts = [
-        f"{path} was {value_text(v['before'])}, left {value_text(v['left'])}, "
-        f"is {value_text(v['now'])}"
+        f"{path} was {value_text(v['before'])}, the run set {value_text(v['left'])}, "
+        f"now it is {value_text(v['now'])}"
         for path, v in reversal.conflicts.items()
     ]
     return "; ".join(filter(None, [reversal.reason, *parts]))
@@ -80,15 +82,16 @@ def closing_line(rollback: Rollback, *, dry_run: bool) -> Line:
     """Return the last line: what is staged, and what cannot be undone."""
     number = len({entry.ref for entry in rollback.entries})
     if dry_run:
-        return "=", "this was a dry run: nothing was staged"
-    text = f"{count(number, 'ref')} of run {rollback.run} staged" if number else "nothing to stage"
+        return "=", "dry run: nothing was staged"
+    refs = count(number, "ref")
+    text = f"staged the undo of run {rollback.run}: {refs}" if number else "nothing to stage"
     reasons = []
     if rollback.conflicts:
         reasons.append(f"{count(len(rollback.conflicts), 'ref')} changed since (--overwrite REF)")
     if rollback.irreversible:
-        reasons.append(f"{count(len(rollback.irreversible), 'ref')} cannot come back")
+        reasons.append(f"{count(len(rollback.irreversible), 'ref')} cannot be restored")
     if rollback.incomplete:
-        reasons.append(f"{count(len(rollback.incomplete), 'ref')} only in part")
+        reasons.append(f"{count(len(rollback.incomplete), 'ref')} can be restored only in part")
     return ("✗", f"{text}; {', '.join(reasons)}") if reasons else ("✓", text)
 
 

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from ocsync.engine.resume.drafting import PlanDraft
     from ocsync.engine.staging import RepeatedImport
     from ocsync.intake.column_report import Column, ColumnReport
+    from ocsync.intake.contradictions import Contradictions
     from ocsync.models import Entry
 
 _NAME_WIDTH = 26
-_WIDTH, _MIN_VALUE_WIDTH = 76, 14
+_WIDTH, _MIN_VALUE_WIDTH = 76, 12
 """The terminal columns of a row, and those that its values get at least."""
 
 
@@ -29,17 +30,28 @@ def number_entries(entries: Iterable[Entry]) -> Iterator[Entry]:
 
 def repeat_note(source: str, repeat: RepeatedImport, now: datetime) -> str:
     """Return the note that the edits of *source* are staged once more."""
-    effect = "the same values are staged once more"
+    effect = "the same values are staged again"
     if repeat.adjusts:
-        verb = "counts" if repeat.adjusts == 1 else "count"
-        effect = f"{count(repeat.adjusts, 'adjustment')} {verb} twice"
+        effect = f"{count(repeat.adjusts, 'adjustment counts', 'adjustments count')} twice"
     return f"{_staged_earlier(source, repeat, now)}; {effect}"
+
+
+def contradiction_note(source: str, contradictions: Contradictions) -> str:
+    """Return the note on refs that *source* gives different values for one field; "" for none."""
+    number, examples = contradictions.count, contradictions.examples
+    if not number:
+        return ""
+    listed = ", ".join(f"{e.ref} {e.path} (lines {e.first} and {e.second})" for e in examples)
+    more = f" and {number - len(examples):,} more" if number > len(examples) else ""
+    verb = "stands" if number == 1 else "stand"
+    text = f"{count(number, 'ref')} {verb} there more than once with different values"
+    return f"{source}: {text}; the last line counts: {listed}{more}"
 
 
 def repeat_question(source: str, repeat: RepeatedImport, now: datetime) -> str:
     """Return the question whether to stage adjustments that would count twice."""
     adjustments = count(repeat.adjusts, "adjustment")
-    question = f"Stage the file again, to count {adjustments} twice?"
+    question = f"Stage the file again and count {adjustments} twice?"
     return f"{_staged_earlier(source, repeat, now)}. {question}"
 
 
@@ -50,9 +62,8 @@ def _staged_earlier(source: str, repeat: RepeatedImport, now: datetime) -> str:
         for state, number in states.items()
         if number
     ]
-    verb = "was" if repeat.entries == 1 else "were"
-    entries = f"the {count(repeat.entries, 'entry')} of {source}"
-    return f"{entries} {verb} staged already at {local_time(repeat.at, now)}: {', '.join(parts)}"
+    entries = f"{source} was already staged at {local_time(repeat.at, now)}"
+    return f"{entries}; of its {count(repeat.entries, 'entry')}, {', '.join(parts)}"
 
 
 def column_lines(source: str, report: ColumnReport) -> Iterator[str]:
@@ -64,7 +75,7 @@ def column_lines(source: str, report: ColumnReport) -> Iterator[str]:
         f", {report.wrong:,} wrong" * bool(report.wrong)
     )
     counts = [name for name in ("null", "wrong") if any(getattr(c, name) for c in columns_shown)]
-    head = ("column", "type", "filled", "empty", *counts, "differ")
+    head = ("column", "type", "filled", "empty", *counts, "distinct")
     rows = [
         (
             _truncate(column.name, _NAME_WIDTH),
@@ -78,7 +89,9 @@ def column_lines(source: str, report: ColumnReport) -> Iterator[str]:
     ]
     lines = columns([head, *rows], "<<>>" + ">" * len(counts) + ">")
     room = max(_WIDTH - max(map(display_width, lines)), _MIN_VALUE_WIDTH)
-    for line, text in zip(lines, ["least … most", *map(_range_text, columns_shown)], strict=True):
+    for line, text in zip(
+        lines, ["lowest … highest", *map(_range_text, columns_shown)], strict=True
+    ):
         yield f"  {line}  {_truncate(text, room)}".rstrip()
     for column in columns_shown:
         yield from (f"  {problem}" for problem in column.examples)
@@ -132,11 +145,13 @@ def _draft_counts(draft: PlanDraft) -> dict[str, int]:
 
 
 def outcome_lines(source: str, document: dict[str, Any]) -> Iterator[Line]:
-    """Yield the counts of `outcome_document` as lines."""
+    """Yield the counts of `outcome_document`, and the unchanged rows, as lines."""
     alone, both = document["alone"], document["with_staged"]
     yield "+", f"{source} would stage {_counts_text(alone)}"
+    if document["unchanged"]:
+        yield "", f"  {count(document['unchanged'], 'row')} without a change"
     if both != alone:
-        yield "", f"  with what is staged already: {_counts_text(both)}"
+        yield "", f"  together with the staged edits: {_counts_text(both)}"
     yield "=", "dry run: nothing was staged"
 
 

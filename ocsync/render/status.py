@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 PauseDocuments = Mapping[str, Mapping[str, Any]]
 _Row = tuple[str, str, str]
 _OVERDUE_TEXTS = {
-    "lease": "its lease has run out (ocsync expire, or ocsync resume)",
-    "window": "its window died (ocsync expire, or ocsync resume)",
+    "lease": "its --for time has passed (ocsync expire, or ocsync resume)",
+    "window": "its window process has died (ocsync expire, or ocsync resume)",
     "age": "it is older than --max-age (ocsync resume, or ocsync unpause)",
 }
 _ENDINGS = {
     0: "complete",
     3: "partly done",
-    4: "a role is missing",
+    4: "access refused",
     5: "differences found",
     6: "conflict",
-    7: "the pause ended too early",
-    75: "the way to the server was gone",
-    130: "stopped",
-    143: "stopped",
+    7: "unpaused too early",
+    75: "server unreachable",
+    130: "interrupted",
+    143: "interrupted",
 }
 
 
@@ -46,7 +46,7 @@ def offline_lines(
         )
     yield from _align([*rows, *_overdue_rows(due)])
     if not pauses:
-        yield "=", "  no target is paused by this workspace"
+        yield "=", "  this workspace has paused no target"
 
 
 def online_lines(status: Status, pauses: PauseDocuments, now: datetime) -> Iterator[Line]:
@@ -57,7 +57,7 @@ def online_lines(status: Status, pauses: PauseDocuments, now: datetime) -> Itera
     for name, target in status.targets.items():
         match target.state.value:
             case "no config" if name in pauses:
-                rows.append(("!", name, "we paused it, but its sync config is gone"))
+                rows.append(("!", name, "paused, but its sync config no longer exists"))
             case "no config":
                 missing.append(name)
             case "running":
@@ -65,18 +65,20 @@ def online_lines(status: Status, pauses: PauseDocuments, now: datetime) -> Itera
             case "paused by us":
                 rows += _pause_rows(name, pauses.get(name, {}), now)
             case "paused by someone else" if name in pauses:
-                rows.append(("‖", name, "by someone else, after this workspace's pause was lifted"))
+                rows.append(
+                    ("‖", name, "paused by someone else after this workspace's pause ended")
+                )
             case "paused by someone else":
-                rows.append(("‖", name, "by someone else (not by this workspace)"))
+                rows.append(("‖", name, "paused by someone else"))
             case "paused, perhaps by someone else":
                 rows.append(
-                    ("!", name, "an unpause was cut off; someone else may have paused since")
+                    ("!", name, "an unpause was interrupted, so it is unknown who paused it")
                 )
                 rows.append(
                     ("", "", f"ocsync unpause {name} --force, or ocsync pause {name} --adopt")
                 )
             case _:
-                rows.append(("!", name, "we paused it, but someone else lifted it"))
+                rows.append(("!", name, "unpaused by someone else"))
     yield from _align([*rows, *_overdue_rows(status.overdue)])
     if running:
         others = "other target" if rows else "target"
@@ -100,7 +102,7 @@ def _overdue_rows(due: Mapping[str, OverdueReason]) -> Iterator[_Row]:
 
 def _lost_row(name: str, pause: Mapping[str, Any], now: datetime) -> _Row:
     seen = local_time(str(pause["lost"]), now)
-    return "!", name, f"we paused it, but someone else lifted it (seen {seen})"
+    return "!", name, f"unpaused by someone else (noticed {seen})"
 
 
 def _pause_rows(name: str, pause: Mapping[str, Any], now: datetime) -> Iterator[_Row]:
@@ -111,20 +113,27 @@ def _pause_rows(name: str, pause: Mapping[str, Any], now: datetime) -> Iterator[
 
 def _pause_text(pause: Mapping[str, Any], now: datetime) -> str:
     by = str(pause.get("by", ""))
-    parts = ["by you" if by == operator() else f"by {by.partition('@')[0] or 'us'}"]
+    parts = [
+        "paused by " + ("you" if by == operator() else by.partition("@")[0] or "this workspace")
+    ]
     if pause.get("reason"):
         parts.append(f'"{pause["reason"]}"')
     if pause.get("since"):
-        parts.append(duration(seconds_between(str(pause["since"]), now)))
+        parts.append(f"for {duration(seconds_between(str(pause['since']), now))}")
     if pause.get("until"):
         parts.append(f"until {local_time(str(pause['until']), now)}")
     if pause.get("phase") != "paused":
-        parts.append(f"({pause.get('phase')}: not settled yet)")
+        phase = str(pause.get("phase"))
+        parts.append(f"{_PHASE_TEXTS.get(phase, phase)}, not confirmed yet")
     return ", ".join(parts)
 
 
-_CONTINUES = {"resume": "ocsync resume", "delete": "the same ocsync delete",
-              "resync": "ocsync resync"}  # fmt: skip
+_PHASE_TEXTS = {"lifting": "unpausing"}
+_CONTINUES = {
+    "resume": "ocsync resume continues it",
+    "delete": "run the same ocsync delete again to continue it",
+    "resync": "ocsync resync continues it",
+}
 
 
 def unfinished_lines(runs: Sequence[UnfinishedRun], at_work: str = "") -> Iterator[Line]:
@@ -133,8 +142,8 @@ def unfinished_lines(runs: Sequence[UnfinishedRun], at_work: str = "") -> Iterat
     *at_work* names the command that is working on them, if one is.
     """
     for run in runs:
-        command = _CONTINUES.get(run.kind, "ocsync resume")
-        way = f"{at_work} is at work" if at_work else f"{command} continues it"
+        command = _CONTINUES.get(run.kind, _CONTINUES["resume"])
+        way = f"{at_work} is running" if at_work else command
         yield "▶" if at_work else "!", f"  {run.text()}; {way}"
 
 
@@ -161,10 +170,10 @@ def attachment_lines(listeners: Mapping[str, Mapping[str, Any]], now: datetime) 
     for key, facts in listeners.items():
         config = key.partition("/")[0]
         phase = str(facts.get("phase"))
-        unsettled = "" if phase == "attached" else f" ({phase}: not settled yet)"
+        unsettled = "" if phase == "attached" else f" ({phase}, not confirmed yet)"
         since = duration(seconds_between(str(facts["since"]), now))
-        yield "+", f"  {config} delivers to our listener too, {since}{unsettled}"
-        yield "", f"      {destination_of(facts['shown'])}; ocsync delivery detach takes it away"
+        yield "+", f"  {config} also delivers to this workspace's listener, for {since}{unsettled}"
+        yield "", f"      {destination_of(facts['shown'])}; ocsync delivery detach removes it"
 
 
 def ending_text(state: str, exit_code: int) -> str:

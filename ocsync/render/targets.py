@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def table(status: Status, pauses: Mapping[str, Any]) -> Iterator[str]:
     """Yield a row for each target."""
-    rows = [("target", "sync config", "server", "by us", "delivery", "changed", "deleted")]
+    rows = [("target", "sync config", "server", "workspace", "delivery", "changed", "deleted")]
     for name, target in status.targets.items():
         server = target.server
         if not server.exists:

@@ -9,6 +9,8 @@ from itertools import islice
 from typing import Any
 
 from ocsync.characters import escape_invisible
+from ocsync.plurals import count as count
+from ocsync.plurals import plural_of as plural_of
 
 Line = tuple[str, str]
 """A sign (or none) and a text."""
@@ -16,16 +18,9 @@ LINE_LIMIT = 10
 """The number of lines that a list of problems or refs shows at most."""
 
 
-def count(number: int, noun: str, plural: str = "") -> str:
-    """Return *number* with its noun, as in `1 step` or `1,004 steps`."""
-    return f"{number:,} {noun if number == 1 else plural or plural_of(noun)}"
-
-
-def plural_of(noun: str) -> str:
-    """Return the plural of *noun*, as `entries` for `entry`."""
-    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
-        return noun[:-1] + "ies"
-    return noun + ("es" if noun.endswith(("s", "ch", "x")) else "s")
+def log_id_text(log_id: str) -> str:
+    """Return the platform's log ID of an answer as the end of a line; empty without one."""
+    return f"   (log ID {log_id})" if log_id else ""
 
 
 def duration(seconds: float) -> str:
@@ -59,11 +54,21 @@ def value_text(value: Any) -> str:
     """Return a JSON value as it is typed on the command line: text bare, all else as JSON."""
     if isinstance(value, str) and value and value == value.strip() and "\n" not in value:
         return value
+    return json_text(value)
+
+
+def json_text(value: Any) -> str:
+    """Return a value as JSON, in which text differs from every other type."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def assignment_text(path: str, value: Any, sign: str = "=") -> str:
-    """Return a field with its value, as in `QuantityAvailable=42`."""
+    """Return a field with its value as it is staged, as in `QuantityAvailable=42`.
+
+    In xp a value that is no text has `:=`, as it has on the command line.
+    """
+    if sign == "=" and path.startswith("xp.") and not isinstance(value, str):
+        return f"{path}:={json_text(value)}"
     return f"{path}{sign}{value_text(value)}"
 
 

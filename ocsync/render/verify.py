@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import msgspec
 
 from ocsync.models import Sign
 from ocsync.render import delivery_proof
-from ocsync.render.findings import answered_text, finding_lines, sign_counts
+from ocsync.render.findings import answered_text, difference_counts, finding_lines, sign_counts
 from ocsync.render.text import Line, columns, count
 from ocsync.store import RunInfo
 
@@ -32,13 +33,23 @@ def lines(info: RunInfo, verification: Verification, proof: DeliveryProof | None
     yield from finding_lines(verification.findings)
     yield from delivery_proof.lines(proof, info.id)
     undelivered = len(proof.undelivered) if proof else 0
-    text = "not everything" if verification.exit_code else "everything"
-    text += " that it wrote so far" if info.state == "open" else ""
-    text += " is as it was written"
+    text = _verdict_text(info, verification)
     if undelivered:
-        text += f"; {count(undelivered, 'message')} did not arrive as written"
+        text += f"; {count(undelivered, 'message is', 'messages are')} missing or outdated"
     good = not (verification.exit_code or undelivered or info.state == "open")
-    yield "✓" if good else "✗", f"run {info.id}: {text}"
+    yield "✓" if good else "✗", f"run {info.id} {text}"
+
+
+def _verdict_text(info: RunInfo, verification: Verification) -> str:
+    """Return how many of the refs that a run wrote match, as in `verified: all 3 refs match`."""
+    counts = sum(map(Counter, verification.kinds.values()), Counter[str]())
+    total, same = counts.total(), counts[Sign.SAME.value]
+    if same == total:
+        refs = "its only ref matches" if total == 1 else f"all {total:,} refs match"
+    else:
+        matching = f"{same:,} of {count(total, 'ref')} {'matches' if same == 1 else 'match'}"
+        refs = ", ".join([matching, *difference_counts(counts)])
+    return f"is not finished: so far {refs}" if info.state == "open" else f"verified: {refs}"
 
 
 def proof_lines(verification: Verification) -> Iterator[Line]:

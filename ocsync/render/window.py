@@ -19,32 +19,32 @@ def opened_lines(opened: OpenedWindow, name: str, profile: str) -> Iterator[Line
         until = f", until {local_time(opened.until, datetime.now(UTC))}" if opened.until else ""
         yield "‖", f"{', '.join(opened.held)}  paused on {profile} while {name} runs{until}"
     for target in opened.already:
-        yield "‖", f"{target}  paused by us already, and stays so afterwards"
+        yield "‖", f"{target}  already paused by this workspace; stays paused afterwards"
     for target in opened.missing:
-        yield "!", f"{target}  skipped: it has no sync config"
+        yield "!", f"{target}  skipped: no sync config"
 
 
 def closed_lines(result: WindowResult, name: str) -> Iterator[Line]:
     """Yield the end of the command and of the window; targets left paused come last."""
     closed = result.closed
     if closed.unpaused:
-        as_found = "" if closed.changed else ", the config as it was"
+        as_found = "" if closed.changed else ", sync config unchanged"
         yield "▶", f"{', '.join(one.target for one in closed.unpaused)}  running again{as_found}"
     for target, changes in closed.changed.items():
         for change in changes:
-            yield "!", f"{target}  its config was changed meanwhile: {change}"
+            yield "!", f"{target}  its sync config was changed while it was paused: {change}"
     for target in closed.gone:
-        yield "!", f"{target}  was lifted by somebody else before {name} ended"
+        yield "!", f"{target}  someone else unpaused it before {name} ended"
     if result.code is not None:
         yield _command_line(result.code, result, name)
     for target, error in closed.left.items():
         yield "✗", f"{target} IS STILL PAUSED: {error.message}"
     if closed.left:
-        yield "", "  next: ocsync expire lifts it; ocsync status"
+        yield "", "  next: ocsync expire, ocsync status"
 
 
 def _command_line(code: int, result: WindowResult, name: str) -> Line:
-    how = f"was ended by {_signal_name(code - 128)}" if code > 128 else f"ended with {code}"
+    how = f"was ended by {_signal_name(code - 128)}" if code > 128 else f"exited with code {code}"
     text = f"{name} {how}; the window was open for {duration(result.seconds)}"
     if result.exit_code != code:
         text += f" (exit {result.exit_code})"

@@ -12,7 +12,8 @@ from ocsync.schema.kinds import KINDS as KINDS
 from ocsync.schema.kinds import RECORD_KINDS as RECORD_KINDS
 from ocsync.schema.kinds import SUMMED_QUANTITY as SUMMED_QUANTITY
 from ocsync.schema.kinds import VARIANT_TRACKING as VARIANT_TRACKING
-from ocsync.schema.kinds import XP_MAX_BYTES as XP_MAX_BYTES
+from ocsync.schema.kinds import XP_KEYS_ADVISED as XP_KEYS_ADVISED
+from ocsync.schema.kinds import XP_LIMIT as XP_LIMIT
 from ocsync.schema.kinds import XP_MAX_DEPTH as XP_MAX_DEPTH
 from ocsync.schema.kinds import Field as Field
 from ocsync.schema.kinds import FieldType as FieldType
@@ -24,6 +25,7 @@ from ocsync.schema.kinds import Reference as Reference
 from ocsync.schema.kinds import ReferencedBy as ReferencedBy
 from ocsync.schema.refs import ID_PATTERN as ID_PATTERN
 from ocsync.schema.refs import ID_RULE as ID_RULE
+from ocsync.schema.refs import KINDS_COMMAND as KINDS_COMMAND
 from ocsync.schema.refs import body_ids as body_ids
 from ocsync.schema.refs import delete_url_of as delete_url_of
 from ocsync.schema.refs import distinct_refs as distinct_refs
@@ -38,6 +40,7 @@ from ocsync.schema.refs import parents_of as parents_of
 from ocsync.schema.refs import read_ref as read_ref
 from ocsync.schema.refs import ref_key as ref_key
 from ocsync.schema.refs import references_of as references_of
+from ocsync.schema.refs import stageable_fields as stageable_fields
 from ocsync.schema.refs import url_of as url_of
 from ocsync.schema.targets import GROUPS as GROUPS
 from ocsync.schema.targets import TARGETS as TARGETS

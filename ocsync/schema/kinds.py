@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 
 from ocsync.models import Op
 
-XP_MAX_BYTES = 8000
-"""Most bytes of JSON in one entity's xp."""
+XP_LIMIT = 8000
+"""Most characters of JSON in one entity's xp; one page says bytes (guide/ordercloud.md 12.8)."""
+XP_KEYS_ADVISED = 100
+"""Different top-level keys of xp that all products, or all orders, should have at most."""
 XP_MAX_DEPTH = 50
 """Deepest nesting of xp; our own limit, far below that of any JSON reader."""
 INTEGER_MIN, INTEGER_MAX = -(2**31), 2**31 - 1
@@ -43,8 +45,12 @@ class Field(NamedTuple):
     it by itself (orders decrement stock). *has_side_effect*: setting it creates something that
     setting another value does not remove. *unique*: no other entity that has the field, of any kind,
     may have the same value. *judged_by_references*: whether the platform accepts a
-    value depends on what refers to the entity. *required_on_assign*: an assignment must have it.
-    Unless *clearable*, the platform refuses to empty it once it has a value.
+    value depends on what refers to the entity. *required_on_assign*: an assignment must have it;
+    *required_with*: one must that has this optional ID.
+    Unless *clearable*, the platform refuses to empty it once it has a value. *needs_rebuild*: a
+    change of it shows in lists of products only once the search index has been rebuilt by hand
+    (guide/ordercloud.md 12.11). Where it is null, the entity named in the field *inherited_by* may
+    show its own value there.
     """
 
     type: FieldType
@@ -60,14 +66,21 @@ class Field(NamedTuple):
     unique: bool = False
     judged_by_references: bool = False
     required_on_assign: bool = False
+    required_with: str = ""
     clearable: bool = True
+    needs_rebuild: bool = False
+    inherited_by: str = ""
 
 
 class Reference(NamedTuple):
-    """A reference to an entity of *kind*; *ids* are the ID names or fields that hold its IDs."""
+    """A reference to an entity of *kind*; *ids* are the ID names or fields that hold its IDs.
+
+    With one of the IDs *unless* they refer to another kind.
+    """
 
     kind: str
     ids: tuple[str, ...]
+    unless: tuple[str, ...] = ()
 
 
 class OrderedAfter(NamedTuple):
@@ -81,26 +94,30 @@ class ImplicitEntity(NamedTuple):
     """An entity of *kind* that a put creates as well, unless the put sets *unless_field*.
 
     *ids* are the ID names of the put entity whose values become the created entity's IDs, *copied*
-    the fields whose values it takes over.
+    the fields whose values it takes over. Where the put sets *depends_on*, the entity named there
+    decides by its own field *unless_field*.
     """
 
     kind: str
     ids: tuple[str, ...]
     unless_field: str = ""
     copied: tuple[str, ...] = ()
+    depends_on: str = ""
 
 
 class NeededState(NamedTuple):
-    """The state of another entity that a write needs to be accepted: *field* set, or not set.
+    """The state of another entity that a write needs to be accepted: *field* set, or not set. With
+    None it needs the value that the field has then, or does another thing where it has another.
 
     The entity is of *kind*, and has the values of the ID names or fields *ids*. Where these are IDs
-    only a put or an assignment needs it; where one is a field, every write of the entity.
+    only a put or an assignment needs it; where one is a field, a put does, and if the entity
+    inherits by that field every write of it.
     """
 
     kind: str
     ids: tuple[str, ...]
     field: str
-    is_set: bool
+    is_set: bool | None
 
 
 class ReferencedBy(NamedTuple):
@@ -119,11 +136,16 @@ class ReferencedBy(NamedTuple):
     nested_kind: str = ""
 
 
+_DATED = ("LastUpdated", "DateCreated")
+"""The fields that tell a date of the entity itself, the most telling first."""
+
+
 class Kind(NamedTuple):
     """A kind of entity or assignment.
 
-    *noun* is its name in messages. *ids* are OrderCloud's ID names; the last *optional_ids* of them
-    may be left out of a ref. *path* is the entity's, or the one where an assignment is posted and
+    *noun* is its name in messages. *ids* are OrderCloud's ID names; the last of them are optional
+    where *parties* has several sets of IDs, of which a ref has one. *owner_id* is the optional ID
+    that names another owner than the marketplace. *path* is the entity's, or the one where an assignment is posted and
     listed. *listed_by* maps query parameters of an assignment list to ID names; *list_query* is
     always sent. *delete_path* deletes an assignment; entities are deleted at *path*.
     *role_prefix* makes the names of roles (`ProductAdmin` writes, `ProductReader` reads);
@@ -150,7 +172,8 @@ class Kind(NamedTuple):
     creates: tuple[ImplicitEntity, ...] = ()
     direct_targets: tuple[str, ...] = ()
     indirect_targets: tuple[str, ...] = ()
-    optional_ids: int = 0
+    parties: tuple[tuple[str, ...], ...] = ((),)
+    owner_id: str = ""
     assignment: bool = False
     listed_by: Mapping[str, str] = {}
     list_query: Mapping[str, str] = {}
@@ -173,6 +196,16 @@ class Kind(NamedTuple):
         return (Op.SET, Op.PUT, Op.ADJUST) if self.allows_put else (Op.SET, Op.ADJUST)
 
     @property
+    def optional_ids(self) -> int:
+        """The number of the last IDs that a ref may leave out."""
+        return len({name for party in self.parties for name in party})
+
+    @property
+    def needed_ids(self) -> tuple[str, ...]:
+        """The IDs that every ref of it has."""
+        return self.ids[: len(self.ids) - self.optional_ids]
+
+    @property
     def noun_with_article(self) -> str:
         """The noun with its article, as in `an inventory record`."""
         return f"{'an' if self.noun[0] in 'aeio' else 'a'} {self.noun}"
@@ -186,6 +219,11 @@ class Kind(NamedTuple):
     def readers(self) -> tuple[str, ...]:
         """The roles that may read it; FullAccess always may."""
         return (*self.writers, f"{self.role_prefix}Reader")
+
+    @property
+    def date_field(self) -> str:
+        """The field by which a list finds what changed, or was created, since a time; or ""."""
+        return next((name for name in _DATED if name in self.fields), "")
 
     @property
     def collection(self) -> str:
@@ -215,6 +253,7 @@ _READ_ONLY_TEXT = Field(FieldType.TEXT, read_only=True)
 _READ_ONLY_COUNT = Field(FieldType.INTEGER, read_only=True)
 _READ_ONLY_DATE = Field(FieldType.DATE, read_only=True)
 _REQUIRED_FLAG = Field(FieldType.BOOLEAN, required_on_assign=True)
+_VISIBILITY = Field(FieldType.BOOLEAN, needs_rebuild=True)
 
 _DIMENSIONS = {
     "ShipWeight": _NUMBER,
@@ -255,10 +294,13 @@ _WITH_INVENTORY = NeededState("product", ("ProductID",), "Inventory", is_set=Tru
 _NO_CHILD = NeededState("product", ("ProductID",), "ParentID", is_set=False)
 _ORGANIZATION_FIELDS = {
     "Name": _NAME,
-    "Active": _BOOLEAN,
+    "Active": _VISIBILITY,
     "DateCreated": _READ_ONLY_DATE,
     "xp": _XP,
 }
+_SAME_GROUP = NeededState("buyer", ("BuyerID",), "GroupID", is_set=None)
+_ANY_GROUP = ((), ("UserGroupID",))
+_ANY_GROUP_AND_SELLER = ((), ("UserGroupID",), ("SellerID",), ("UserGroupID", "SellerID"))
 
 
 # Rows are aligned as a table; the formatter would break them.
@@ -272,27 +314,36 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          referenced_by=(ReferencedBy("product", "/products", "InventoryRecords.AddressID", "inventory records refer to it", nested_kind="inventory"),
                    ReferencedBy("product", "/products", "ShipFromAddressID"))),
     Kind("supplier", "supplier", ("SupplierID",), "/suppliers/{SupplierID}",
-         {**_ORGANIZATION_FIELDS, "AllBuyersCanOrder": _BOOLEAN},
+         {**_ORGANIZATION_FIELDS, "AllBuyersCanOrder": _VISIBILITY},
          role_prefix="Supplier", direct_targets=("suppliers",), indirect_targets=("products",),
          referenced_by=(ReferencedBy("product", "/products", "DefaultSupplierID"),)),
     Kind("catalog", "catalog", ("CatalogID",), "/catalogs/{CatalogID}", {
-            "OwnerID": _CREATE_ONLY_ID, "Name": _NAME, "Description": _DESCRIPTION, "Active": _BOOLEAN, "CategoryCount": _READ_ONLY_COUNT, "xp": _XP},
+            "OwnerID": _CREATE_ONLY_ID, "Name": _NAME, "Description": _DESCRIPTION, "Active": _VISIBILITY, "CategoryCount": _READ_ONLY_COUNT, "xp": _XP},
          role_prefix="Catalog", direct_targets=("catalogs",), indirect_targets=("products", "categories"),
-         referenced_by=(ReferencedBy("buyer", "/buyers", "DefaultCatalogID", "it is a default catalog"),)),
+         referenced_by=(ReferencedBy("buyer", "/buyers", "DefaultCatalogID", "it is a default catalog"),
+                   ReferencedBy("buyer-group", "/buyergroups", "DefaultCatalogID"))),
     Kind("price-schedule", "price schedule", ("PriceScheduleID",), "/priceschedules/{PriceScheduleID}", {
             "OwnerID": _CREATE_ONLY_ID, "Name": _NAME, "ApplyTax": _BOOLEAN, "ApplyShipping": _BOOLEAN, "MinQuantity": Field(FieldType.INTEGER, min=1, default=1),
             "MaxQuantity": _INTEGER, "UseCumulativeQuantity": _BOOLEAN, "RestrictedQuantity": _BOOLEAN, "PriceBreaks": Field(FieldType.LIST, clearable=False),
-            "Currency": Field(FieldType.TEXT, max=3, judged_by_references=True), "SaleStart": Field(FieldType.DATE), "SaleEnd": Field(FieldType.DATE),
+            "Currency": Field(FieldType.TEXT, max=100, judged_by_references=True), "SaleStart": Field(FieldType.DATE), "SaleEnd": Field(FieldType.DATE),
             "IsOnSale": Field(FieldType.BOOLEAN, read_only=True), "xp": _XP},
          role_prefix="PriceSchedule", indirect_targets=("products",),
          referenced_by=(ReferencedBy("product", "/products", "DefaultPriceScheduleID"),
                    ReferencedBy("product-assignment", "/products/assignments", "priceScheduleID", item_id="ProductID"))),
-    Kind("buyer", "buyer", ("BuyerID",), "/buyers/{BuyerID}", {**_ORGANIZATION_FIELDS, "DefaultCatalogID": _ID, "GroupID": _ID},
+    # Messages about a group of buyers are not documented; its catalogs are those of its buyers.
+    Kind("buyer-group", "buyer group", ("BuyerGroupID",), "/buyergroups/{BuyerGroupID}",
+         {"Name": _NAME, "Description": _DESCRIPTION, "DefaultCatalogID": _ID, "xp": _XP},
          role_prefix="Buyer", references=(Reference("catalog", ("DefaultCatalogID",)),),
-         creates=(ImplicitEntity("catalog", ("BuyerID",), "DefaultCatalogID", ("Name",)), ImplicitEntity("catalog-assignment", ("BuyerID", "BuyerID"), "DefaultCatalogID")),
+         indirect_targets=("buyers", "catalogs", "products"), referenced_by=(ReferencedBy("buyer", "/buyers", "GroupID"),)),
+    Kind("buyer", "buyer", ("BuyerID",), "/buyers/{BuyerID}",
+         {**_ORGANIZATION_FIELDS, "DefaultCatalogID": _ID._replace(inherited_by="GroupID"), "GroupID": _ID},
+         role_prefix="Buyer", references=(Reference("catalog", ("DefaultCatalogID",)), Reference("buyer-group", ("GroupID",))),
+         creates=(ImplicitEntity("catalog", ("BuyerID",), "DefaultCatalogID", ("Name",), "GroupID"),
+                  ImplicitEntity("catalog-assignment", ("BuyerID", "BuyerID"), "DefaultCatalogID", (), "GroupID")),
+         needs_state=(NeededState("buyer-group", ("GroupID",), "DefaultCatalogID", is_set=None),),
          direct_targets=("buyers",), indirect_targets=("catalogs", "products")),
     Kind("category", "category", ("CatalogID", "CategoryID"), "/catalogs/{CatalogID}/categories/{CategoryID}", {
-            "Name": _NAME, "Description": _DESCRIPTION, "ListOrder": Field(FieldType.INTEGER, min=0, default=0), "Active": _BOOLEAN, "ParentID": _ID,
+            "Name": _NAME, "Description": _DESCRIPTION, "ListOrder": Field(FieldType.INTEGER, min=0, default=0), "Active": _VISIBILITY, "ParentID": _ID,
             "ChildCount": _READ_ONLY_COUNT, "xp": _XP},
          role_prefix="Category", references=(Reference("catalog", ("CatalogID",)), Reference("category", ("CatalogID", "ParentID"))),
          direct_targets=("categories",), indirect_targets=("products",), list_query={"depth": "all"}, parent_field="ParentID"),
@@ -309,7 +360,7 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          direct_targets=("products",), eventually_consistent=True, quantity_summed_by="inventory",
          needs_state=(NeededState("product", ("ParentID",), "IsParent", is_set=True),), inherits_from="ParentID",
          referenced_by=(ReferencedBy("product", "/products", "ParentID", "it is a parent product"),
-                   ReferencedBy("bundle", "/bundles/productassignments", "productID", "bundles have it", item_id="BundleID"))),
+                   ReferencedBy("bundle", "/bundles/productassignments", "productID", "bundles contain it", item_id="BundleID"))),
     Kind("usergroup", "user group", ("BuyerID", "UserGroupID"), "/buyers/{BuyerID}/usergroups/{UserGroupID}",
          {"Name": _NAME, "Description": _DESCRIPTION, "xp": _XP},
          role_prefix="UserGroup", references=(Reference("buyer", ("BuyerID",)),), direct_targets=("usergroups",), indirect_targets=("products",),
@@ -337,11 +388,13 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          "/products/{ProductID}/variants/{VariantID}/inventoryrecords/{InventoryRecordID}", _INVENTORY_FIELDS,
          role_prefix="Product", references=(Reference("product", ("ProductID",)), Reference("variant", ("ProductID", "VariantID")), Reference("address", ("AddressID",))),
          needs_state=(_WITH_INVENTORY,), direct_targets=("inventory",), indirect_targets=("products",), unreadable_blockers="open orders"),
-    Kind("catalog-assignment", "catalog assignment", ("CatalogID", "BuyerID"), "/catalogs/assignments",
-         {"ViewAllCategories": _REQUIRED_FLAG, "ViewAllProducts": _REQUIRED_FLAG},
-         role_prefix="Catalog", references=(Reference("catalog", ("CatalogID",)), Reference("buyer", ("BuyerID",))),
+    Kind("catalog-assignment", "catalog assignment", ("CatalogID", "BuyerID", "BuyerGroupID"), "/catalogs/assignments",
+         {"ViewAllCategories": _REQUIRED_FLAG, "ViewAllProducts": _REQUIRED_FLAG._replace(needs_rebuild=True)},
+         role_prefix="Catalog", parties=(("BuyerID",), ("BuyerGroupID",)),
+         references=(Reference("catalog", ("CatalogID",)), Reference("buyer", ("BuyerID",)), Reference("buyer-group", ("BuyerGroupID",))),
          direct_targets=("catalogs",), indirect_targets=("products",), assignment=True,
-         listed_by={"catalogID": "CatalogID", "buyerID": "BuyerID"}, delete_path="/catalogs/{CatalogID}/assignments?buyerID={BuyerID}"),
+         listed_by={"catalogID": "CatalogID", "buyerID": "BuyerID", "buyerGroupID": "BuyerGroupID"},
+         delete_path="/catalogs/{CatalogID}/assignments?buyerID={BuyerID}&buyerGroupID={BuyerGroupID}"),
     Kind("catalog-product", "catalog product", ("CatalogID", "ProductID"), "/catalogs/productassignments", {},
          role_prefix="Catalog", references=(Reference("catalog", ("CatalogID",)), Reference("product", ("ProductID",))),
          needs_state=(_NO_CHILD,), direct_targets=("products",), indirect_targets=("catalogs",), assignment=True,
@@ -354,11 +407,11 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          listed_by={"categoryID": "CategoryID", "productID": "ProductID"},
          delete_path="/catalogs/{CatalogID}/categories/{CategoryID}/productassignments/{ProductID}"),
     Kind("category-assignment", "category assignment", ("CatalogID", "CategoryID", "BuyerID", "UserGroupID"),
-         "/catalogs/{CatalogID}/categories/assignments", {"Visible": _BOOLEAN, "ViewAllProducts": _BOOLEAN},
-         role_prefix="Category", optional_ids=1, assignment=True,
+         "/catalogs/{CatalogID}/categories/assignments", {"Visible": _BOOLEAN, "ViewAllProducts": _VISIBILITY},
+         role_prefix="Category", parties=_ANY_GROUP, assignment=True,
          references=(Reference("catalog", ("CatalogID",)), Reference("category", ("CatalogID", "CategoryID")), Reference("buyer", ("BuyerID",)),
                      Reference("usergroup", ("BuyerID", "UserGroupID"))),
-         after=(OrderedAfter("catalog-assignment", ("CatalogID", "BuyerID")),),
+         after=(OrderedAfter("catalog-assignment", ("CatalogID", "BuyerID")),), needs_state=(_SAME_GROUP,),
          direct_targets=("categories",), indirect_targets=("products",),
          listed_by={"categoryID": "CategoryID", "buyerID": "BuyerID", "userGroupID": "UserGroupID"},
          delete_path="/catalogs/{CatalogID}/categories/{CategoryID}/assignments?buyerID={BuyerID}&userGroupID={UserGroupID}"),
@@ -368,14 +421,16 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          direct_targets=("usergroups",), indirect_targets=("buyer-users",),
          listed_by={"userGroupID": "UserGroupID", "userID": "UserID"},
          delete_path="/buyers/{BuyerID}/usergroups/{UserGroupID}/assignments/{UserID}"),
-    Kind("product-assignment", "product assignment", ("ProductID", "BuyerID", "UserGroupID"), "/products/assignments", {"PriceScheduleID": _ID},
-         role_prefix="Product", extra_writer_roles=("ProductAssignmentAdmin",), optional_ids=1, assignment=True,
+    Kind("product-assignment", "product assignment", ("ProductID", "BuyerID", "UserGroupID", "SellerID"), "/products/assignments",
+         {"PriceScheduleID": _ID._replace(required_with="SellerID")},
+         role_prefix="Product", extra_writer_roles=("ProductAssignmentAdmin",), parties=_ANY_GROUP_AND_SELLER, owner_id="SellerID", assignment=True,
          references=(Reference("product", ("ProductID",)), Reference("buyer", ("BuyerID",)), Reference("usergroup", ("BuyerID", "UserGroupID")),
-                     Reference("price-schedule", ("PriceScheduleID",))),
+                     Reference("supplier", ("SellerID",)), Reference("price-schedule", ("PriceScheduleID",))),
          after=(OrderedAfter("catalog-product", ("ProductID",)), OrderedAfter("category-product", ("ProductID",)), OrderedAfter("catalog-assignment", ("BuyerID",))),
+         needs_state=(_SAME_GROUP,),
          direct_targets=("products",),
          listed_by={"productID": "ProductID", "buyerID": "BuyerID", "userGroupID": "UserGroupID"},
-         delete_path="/products/{ProductID}/assignments/{BuyerID}?userGroupID={UserGroupID}"),
+         delete_path="/products/{ProductID}/assignments/{BuyerID}?userGroupID={UserGroupID}&sellerID={SellerID}"),
 )}
 # fmt: on
 SUMMED_QUANTITY = "Inventory.QuantityAvailable"

@@ -9,6 +9,7 @@ from typing import Any
 from ocsync.errors import UsageError
 from ocsync.models import Ref
 from ocsync.schema.kinds import KINDS, Field, Kind
+from ocsync.suggestions import listed, suggestion
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
@@ -26,6 +27,8 @@ _SLASHES = {
 """The numbers of slashes that a ref of each kind may have."""
 ID_RULE = "an ID has letters, digits, - and _ only, 1 to 100 of them"
 """The rule for IDs, as messages state it."""
+KINDS_COMMAND = "ocsync help stage template"
+"""The command that lists the kinds."""
 
 
 def ref_key(ref: Ref) -> str:
@@ -52,20 +55,28 @@ def kind_of(ref: Ref) -> Kind:
 def ids_of(ref: Ref) -> dict[str, str]:
     """Return the IDs in *ref* by OrderCloud's names, without optional ones that it leaves out."""
     name, *values = ref.split("/")
-    return dict(zip(KINDS[name].ids, values, strict=False))
+    ids = dict(zip(KINDS[name].ids, values, strict=False))
+    return ids if "" not in values else {name: value for name, value in ids.items() if value}
 
 
 def make_ref(kind: Kind | str, ids: Mapping[str, str | None]) -> Ref:
-    """Return the ref of *kind* with the IDs of these names; other names are ignored."""
+    """Return the ref of *kind* with the IDs of these names; other names are ignored.
+
+    The place of an optional ID that is left out before another stays empty.
+    """
     row = KINDS[kind] if isinstance(kind, str) else kind
-    values = (ids.get(name) for name in row.ids)
-    return "/".join([row.name, *(value for value in values if value)])
+    needed = [value for name in row.needed_ids if (value := ids.get(name))]
+    optional = [ids.get(name) or "" for name in row.ids[len(row.needed_ids) :]]
+    while optional and not optional[-1]:
+        optional.pop()
+    return "/".join([row.name, *needed, *optional])
 
 
 def has_all_ids(ref: Ref) -> bool:
     """Return whether *ref* has all the IDs that its kind needs."""
-    kind = kind_of(ref)
-    return len(ids_of(ref)) >= len(kind.ids) - kind.optional_ids
+    kind, ids = kind_of(ref), ids_of(ref)
+    party = tuple(name for name in kind.ids[len(kind.needed_ids) :] if name in ids)
+    return ids.keys() >= {*kind.needed_ids} and party in kind.parties
 
 
 def read_ref(text: str) -> Ref:
@@ -76,15 +87,28 @@ def read_ref(text: str) -> Ref:
     name, *values = text.split("/")
     kind = KINDS.get(name)
     if kind is None:
-        raise UsageError(f'"{name}" is not a kind', hint="kinds: " + ", ".join(KINDS))
-    shape = "/".join([name, *kind.ids[: len(kind.ids) - kind.optional_ids]])
-    shape += "".join(f"[/{i}]" for i in kind.ids[len(kind.ids) - kind.optional_ids :])
-    if not len(kind.ids) - kind.optional_ids <= len(values) <= len(kind.ids):
-        raise UsageError(f"{kind.noun_with_article} is written {shape}")
-    for value in values:
-        if not ID_PATTERN.fullmatch(value):
+        hint = suggestion(name, KINDS, f"kinds: {listed(KINDS, KINDS_COMMAND)}")
+        raise UsageError(f'"{name}" is not a kind', hint=hint)
+    given = {name for name, value in zip(kind.ids, values, strict=False) if value}
+    needed, optional = kind.needed_ids, kind.ids[len(kind.needed_ids) :]
+    for place, value in enumerate(values):
+        is_gap = not value and len(needed) <= place < len(values) - 1
+        if not (is_gap or ID_PATTERN.fullmatch(value)):
             raise UsageError(ID_RULE)
+    party = tuple(name for name in optional if name in given)
+    if len(values) > len(kind.ids) or not given.issuperset(needed) or party not in kind.parties:
+        raise UsageError(f"{kind.noun_with_article} is written {' or '.join(_shapes(kind))}")
     return text
+
+
+def _shapes(kind: Kind) -> list[str]:
+    """Return the forms of a ref of *kind*, with ID names in place of IDs."""
+    if kind.parties == tuple(
+        kind.ids[len(kind.needed_ids) :][:n] for n in range(len(kind.parties))
+    ):
+        optional = "".join(f"[/{name}]" for name in kind.ids[len(kind.needed_ids) :])
+        return ["/".join([kind.name, *kind.needed_ids]) + optional]
+    return [make_ref(kind, {n: n for n in (*kind.needed_ids, *party)}) for party in kind.parties]
 
 
 def is_ref(text: str) -> bool:
@@ -97,6 +121,8 @@ def references_of(ref: Ref, fields: Mapping[str, Any]) -> Iterator[Ref]:
     known: dict[str, Any] = {**fields, **ids_of(ref)}
     for reference in kind_of(ref).references:
         values = [v for name in reference.ids if isinstance(v := known.get(name), str) and v]
+        if reference.unless and any(map(known.get, reference.unless)):
+            continue
         if len(values) == len(reference.ids):
             other = "/".join([reference.kind, *values])
             if ref_key(other) != ref_key(ref):
@@ -136,6 +162,13 @@ def body_ids(ref: Ref) -> dict[str, str]:
     """Return the IDs in an assignment's body: those that its path does not hold."""
     kind = kind_of(ref)
     return {name: v for name, v in ids_of(ref).items() if "{" + name + "}" not in kind.path}
+
+
+def stageable_fields(kind: Kind) -> list[str]:
+    """Return the fields of *kind* that an edit may have."""
+    return [
+        path for path, field in kind.fields.items() if not (field.read_only or field.write_only)
+    ]
 
 
 def field_at(kind: Kind, path: str) -> Field | None:

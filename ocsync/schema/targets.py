@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ocsync.errors import UsageError
+from ocsync.suggestions import listed, suggestion
 
 
 class Target(NamedTuple):
@@ -81,7 +82,8 @@ def read_targets(names: Iterable[str]) -> tuple[list[Target], list[Target]]:
             continue
         matches = [t.name for t in TARGETS.values() if key in (t.name, t.singular)]
         if not matches:
-            hint = "targets: " + ", ".join([*TARGETS, *GROUPS])
+            names = [*TARGETS, *GROUPS]
+            hint = suggestion(name, names, f"targets: {listed(names)}")
             raise UsageError(f'"{name}" is not a sync target', hint=hint)
         direct.add(matches[0])
     table = list(TARGETS.values())

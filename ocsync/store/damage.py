@@ -7,12 +7,12 @@ from pathlib import Path
 from ocsync.errors import Damaged
 
 _HINTS = {
-    "journal": "restore the file from a copy, or move it away and stage its entries again",
+    "journal": "restore the file from a backup, or move it away and stage its entries again",
     "runs": "restore the file from a copy, or move the run's folder away: the entries in its "
     "journal.jsonl that are not sent yet are to be staged again",
 }
 """The hint for a file by the folder of the profile that it is in."""
-_OTHER = "restore the file from a copy, or mend it by hand"
+_OTHER = "restore the file from a backup, or edit it by hand"
 
 
 def damaged(path: Path, line: int, reason: str) -> Damaged:

@@ -37,7 +37,7 @@ _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
     (stat.S_ISFIFO, "a named pipe"),
     (stat.S_ISSOCK, "a socket"),
 )
-ELSEWHERE_HINT = "put the workspace on a local disk, and name it: --workspace DIR"
+ELSEWHERE_HINT = "put the workspace on a local disk: --workspace DIR"
 
 
 def kind_of_file(mode: int) -> str:
@@ -78,10 +78,10 @@ def _wrong_kind(path: Path, expected: str = "a file") -> ConfigError:
     kind = kind_of_file(_mode_of(path))
     if kind == "a symbolic link":
         return ConfigError(
-            f"{path} is a symbolic link; a workspace must not have any",
-            hint=f"replace it with what it leads to (ls -l {path}), or name another --workspace",
+            f"{path} is a symbolic link, which a workspace must not contain",
+            hint=f"ls -l {path}; replace it with the file it points to, or use another --workspace",
         )
-    return ConfigError(f"{path} is {kind}; {expected} is expected", hint=f"ls -ld {path}")
+    return ConfigError(f"{path} is {kind}, not {expected}", hint=f"ls -ld {path}")
 
 
 def make_folder(path: Path) -> None:
@@ -126,7 +126,7 @@ def sync(handle: int, path: Path) -> None:
         os.fsync(handle)
     except OSError as error:
         if error.errno in _NO_SYNC:
-            text = f"{path} cannot be synced to disk ({error.strerror})"
+            text = f"cannot sync {path} to disk ({error.strerror})"
             raise ConfigError(text, hint=ELSEWHERE_HINT) from error
         raise _with_name(error, path) from error
 
@@ -251,6 +251,14 @@ def remove_file(path: Path) -> None:
     """Remove the file *path*, if it exists. Raises ConfigError if a link leads to its folder."""
     check_folder(path.parent)
     path.unlink(missing_ok=True)
+
+
+def rename_folder(path: Path, name: str) -> Path:
+    """Give the folder *path* another *name*, durably; return its new path. Raises ConfigError."""
+    check_folder(path)
+    renamed = path.rename(path.with_name(name))
+    sync_folder(path.parent)
+    return renamed
 
 
 def remove_folder(path: Path) -> None:

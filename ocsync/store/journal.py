@@ -34,6 +34,7 @@ import msgspec
 
 from ocsync.errors import ConfigError, StalePlan
 from ocsync.models import Entry, Op, Ref
+from ocsync.plurals import count
 from ocsync.schema import is_ref, ref_key
 from ocsync.store import files, journal_index, log, summary
 from ocsync.store.damage import damaged
@@ -244,8 +245,8 @@ class Journal:
             left -= len(group)
             yield group
         if left:
-            text = "the journal was changed while it was read"
-            raise StalePlan(text, hint="the same command again")
+            text = "the journal changed while it was being read"
+            raise StalePlan(text, hint="run the same command again")
 
     def check(self) -> None:
         """Read all of it. Raises Damaged."""
@@ -424,7 +425,9 @@ class Journal:
         with self._lock():
             view = self._read()
             if unstaged := numbers.minus(view.state.live).count():
-                text = f"{unstaged:,} of the planned entries were unstaged meanwhile"
+                text = (
+                    f"{count(unstaged, 'planned entry is', 'planned entries are')} no longer staged"
+                )
                 raise StalePlan(text, hint="ocsync plan, then the same command again")
             save(_lines_in_order(self._streams(view, numbers)))
             self._append(view, [Sealed(run, list(numbers))])
@@ -718,9 +721,9 @@ def check_entries(records: Iterable[Record]) -> None:
         if not isinstance(record, Entry):
             continue
         if not is_ref(record.ref):
-            raise ValueError(f"{record.ref} is no ref that this ocsync knows")
+            raise ValueError(f"{record.ref} is not a ref that this ocsync knows")
         if record.seq < 0:
-            raise ValueError(f"{record.seq} is no number of an entry")
+            raise ValueError(f"{record.seq} is not the number of an entry")
         if record.at != checked:
             checked = record.at
             if checked:
@@ -749,7 +752,7 @@ def _read_segment(
             elif isinstance(record, End):
                 open_end = False
                 if record.entries != entries:
-                    text = f"{record.entries:,} entries were written here"
+                    text = f"{count(record.entries, 'entry was', 'entries were')} written here"
                     raise damaged(path, number + place, text)
         number += len(group.records)
         yield group

@@ -19,7 +19,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import suppress
 from copy import copy
 from functools import partial
-from hashlib import blake2b
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
@@ -31,6 +30,11 @@ from ocsync.models import Entry, Ref
 from ocsync.schema import ref_key
 from ocsync.store import files, log
 from ocsync.store.number_ranges import NumberRanges
+
+try:  # hashlib has this function from there, and loads OpenSSL, too
+    from _blake2 import blake2b
+except ImportError:
+    from hashlib import blake2b
 
 _FORMAT = 1
 _NAME = "refs.index"

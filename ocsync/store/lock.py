@@ -88,7 +88,7 @@ class _Lock:
             self._lock.acquire()
         except OSError as error:
             if error.errno in _NO_LOCKS:
-                text = f"{self._path.parent} cannot be locked ({error.strerror})"
+                text = f"cannot lock {self._path.parent} ({error.strerror})"
                 raise ConfigError(text, hint=files.ELSEWHERE_HINT) from error
             raise
 

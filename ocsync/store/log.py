@@ -56,7 +56,7 @@ def decode_line(line: bytes) -> bytes | None:
     return None
 
 
-CONVERTED = "only the line ends were changed (CRLF); every record is whole"
+CONVERTED = "the line endings were changed (CRLF); every record is undamaged"
 
 
 def restore_line(line: bytes) -> bytes:
@@ -97,8 +97,8 @@ def read_lines(
                 payload = decode_line(original[:-1]) if line.endswith(b"\n") else None
             if payload is None:
                 if line.endswith(b"\n") or whole or file.read(1):
-                    raise damaged(path, number, "the line is not what was written")
-                warn(f"{path}:{number}: a torn last line was dropped; it was never acknowledged")
+                    raise damaged(path, number, "the line is damaged")
+                warn(f"{path}:{number}: ignored the incomplete last line (never confirmed)")
                 break
             end += len(line)
             yield end, payload
@@ -136,7 +136,7 @@ def read_after(path: Path, cursor: Cursor) -> Iterator[tuple[Cursor, bytes]]:
             cursor = Cursor(cursor.line + 1, cursor.offset + len(line), cursor.inode)
             payload = decode_line(restore_line(line)[:-1])
             if payload is None:
-                raise damaged(path, cursor.line, "the line is not what was written")
+                raise damaged(path, cursor.line, "the line is damaged")
             yield cursor, payload
 
 
@@ -152,7 +152,8 @@ def _decoded(path: Path, number: int, decode: Callable[[bytes], T], payload: byt
     try:
         return decode(payload)
     except _DECODE_ERRORS as error:
-        text = str(error) if isinstance(error, ValueError) else "a member is missing or odd"
+        is_plain = isinstance(error, ValueError)
+        text = str(error) if is_plain else "a key is missing or has a wrong value"
         raise damaged(path, number, f"not a record of this log: {text}") from error
 
 

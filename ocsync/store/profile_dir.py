@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ocsync.characters import escape_undecodable
-from ocsync.errors import ConfigError, UsageError
+from ocsync.errors import ConfigError, Locked, UsageError
+from ocsync.plurals import count
 from ocsync.store import files, lock
 from ocsync.store.damage import damaged
 from ocsync.store.log import Warn
@@ -34,6 +35,8 @@ JOURNAL_LOCK_SECONDS = 30.0
 """Seconds to wait for the journal's lock: its holders are quick."""
 TRANSPORTS = ("http", "kafka")
 """Transports of a listener; one of each may run at a time."""
+_PROBE = "probe"
+"""The table of the probe's answers beside the pin."""
 _LOST = "lost-pauses"
 """The folder of the notes that a pause of ours was seen ended, one a target."""
 LISTENER_LOCK_SECONDS = 0.5
@@ -96,7 +99,7 @@ class ProfileDir:
                 raise ConfigError(
                     f"{path}: {key}: {error.message}", hint=f"change {key} in {path}: {error.hint}"
                 ) from error
-        return msgspec.structs.replace(profile, **urls)
+        return msgspec.structs.replace(profile, name=self.path.name, **urls)
 
     def unknown_keys(self) -> list[str]:
         """Return the keys of `profile.toml` that this ocsync does not know. Raises Damaged."""
@@ -164,10 +167,21 @@ class ProfileDir:
         patience = max(self._lock_seconds, LISTENER_LOCK_SECONDS) if transport else 0.0
         with ExitStack() as held:
             for name in [transport] if transport else TRANSPORTS:
-                path, hint = self.path / f"listen-{name}.lock", f"one {name} listener is enough"
+                path, hint = (
+                    self.path / f"listen-{name}.lock",
+                    f"only one {name} listener can run at a time",
+                )
                 waiting = lock.hold(path, what=self.command, timeout=patience, hint=hint)
                 held.enter_context(waiting)
             yield
+
+    def listener_runs(self) -> bool:
+        """Return whether a listener of this profile runs, in whatever process."""
+        try:
+            with self.listen_lock():
+                return False
+        except Locked:
+            return True
 
     def run_lock(self) -> AbstractContextManager[None]:
         """Return the lock of everything that writes to the marketplace; entering raises Locked."""
@@ -183,11 +197,40 @@ class ProfileDir:
     def read_pin(self) -> Pin | None:
         """Return the marketplace pinned at the first sign-in, or None."""
         facts = read_toml(self.path / "marketplace.toml")
-        return Pin(*(str(facts.get(key, "")) for key in Pin._fields)) if facts else None
+        return Pin(*(str(facts.get(key, "")) for key in Pin._fields)) if "id" in facts else None
 
     def write_pin(self, pin: Pin) -> None:
-        """Pin the marketplace."""
-        write_toml(self.path / "marketplace.toml", pin._asdict())
+        """Pin the marketplace; what the probe found there stays."""
+        path = self.path / "marketplace.toml"
+        probed = {name: facts for name, facts in read_toml(path).items() if name == _PROBE}
+        write_toml(path, {**pin._asdict(), **probed})
+
+    def read_probe_answers(self) -> dict[str, Any]:
+        """Return the probe's answers: question -> value, evidence and time. Raises Damaged."""
+        answers = read_toml(self.path / "marketplace.toml").get(_PROBE)
+        return answers if isinstance(answers, dict) else {}
+
+    def write_probe_answers(self, answers: dict[str, Any]) -> None:
+        """Replace the probe's answers."""
+        path = self.path / "marketplace.toml"
+        write_toml(path, {**read_toml(path), _PROBE: answers})
+
+    def read_probe_leftovers(self) -> list[Any]:
+        """Return the paths of what a probe created and has not deleted. Raises Damaged."""
+        made = read_toml(self.path / "probe.toml").get("made")
+        return made if isinstance(made, list) else []
+
+    def write_probe_leftovers(self, made: list[str]) -> None:
+        """Replace the paths of what a probe created; none removes the file."""
+        path = self.path / "probe.toml"
+        if made:
+            write_toml(path, {"made": made})
+        else:
+            files.remove_file(path)
+
+    def forget_pin(self) -> None:
+        """Forget the pinned marketplace, as the profile is for another one now."""
+        files.remove_file(self.path / "marketplace.toml")
 
     def unfinished_work(self) -> str:
         """Return what ties this profile to its marketplace, in words; empty for nothing.
@@ -200,8 +243,8 @@ class ProfileDir:
         runs = [run.id for run in unfinished_runs(self.path, self._warn)]
         pauses, attachments = self.claims(), self.read_raw_attachments()
         work = {
-            f"{staged:,} staged {'edit' if staged == 1 else 'edits'}": staged,
-            f"unfinished run {', '.join(runs)}": runs,
+            count(staged, "staged edit"): staged,
+            f"{'unfinished run' if len(runs) == 1 else 'unfinished runs'} {', '.join(runs)}": runs,
             f"a pause of {', '.join(pauses)}": pauses,
             f"a listener attached to {', '.join(attachments)}": attachments,
         }
@@ -270,11 +313,11 @@ class ProfileDir:
                 parse_timestamp(facts["since"])
                 config, _, target_type = key.partition("/")
                 if not (config and target_type):
-                    raise ValueError(f"{key} is no CONFIG/TYPE")
+                    raise ValueError(f"{key} is not CONFIG/TYPE")
                 if not isinstance(facts["shown"], dict):
-                    raise TypeError("shown is a table")
+                    raise TypeError("shown is not a table")
         except (KeyError, ValueError, TypeError, AttributeError) as error:
-            raise damaged(path, 1, f"not a listener of ours: {error}") from error
+            raise damaged(path, 1, f"not an attached listener: {error}") from error
         return attachments
 
     def read_attachments(self) -> dict[str, Attachment]:
@@ -297,7 +340,7 @@ class ProfileDir:
             }
         except msgspec.ValidationError as error:
             path = self.path / "attached.toml"
-            raise damaged(path, 1, f"not a listener of ours: {error}") from error
+            raise damaged(path, 1, f"not an attached listener: {error}") from error
 
     def write_attachments(self, attachments: dict[str, Attachment]) -> None:
         """Replace the attached listeners."""
@@ -333,7 +376,7 @@ def _read_pauses(path: Path) -> dict[str, dict[str, Any]]:
             for stamp in (facts["since"], facts.get("until", facts["since"])):
                 parse_timestamp(stamp)
     except KeyError as error:
-        raise damaged(path, 1, "not a pause: it does not say since when") from error
+        raise damaged(path, 1, "not a pause: since is missing") from error
     except (ValueError, TypeError, AttributeError) as error:
         raise damaged(path, 1, f"not a pause: {error}") from error
     return pauses
@@ -359,7 +402,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise damaged(path, 1, "not TOML: it is not UTF-8 text") from error
     except (RecursionError, ValueError) as error:  # from the depth or a number's digits
-        text = "not TOML: it is nested too deep, or has a number of too many digits"
+        text = "not TOML: nested too deep, or a number has too many digits"
         raise damaged(path, 1, text) from error
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import AddressValueError, IPv6Address
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
@@ -97,13 +98,13 @@ def parse_url(text: str, plain_http: str = "") -> str:
     }
     if wrong := [what for what, there in beyond.items() if there]:
         raise UsageError(
-            f"the URL has {' and '.join(wrong)}; the URL of the API ends at its host",
+            f"the URL has {' and '.join(wrong)}; it must end after the host",
             hint=f"use {url}",
         )
     if parts.scheme == "http" and host not in (*_LOOPBACK, plain_http):
         raise UsageError(
-            f"{url}: plain http would show the secret to everybody on the way",
-            hint=f"if that must be: profile add --allow-http {host}",
+            f"{url}: over plain HTTP, anyone on the network can read the secret",
+            hint=f"to allow it anyway: --allow-http {host}",
         )
     return url
 
@@ -123,7 +124,7 @@ def _host_of(parts: SplitResult) -> str:
         except AddressValueError as error:
             raise ValueError(f"{error}") from error
     if host and not _HOST.fullmatch(host):
-        raise ValueError(f"{host!a} is not a host name in ASCII")
+        raise ValueError(f"{host!a} is not an ASCII host name")
     return host
 
 
@@ -156,19 +157,41 @@ def resolve_secret(profile: Profile) -> str:
 
 
 def _from_keyring(profile: Profile) -> str:
+    if secret := find_in_keyring(profile):
+        return secret
+    raise ConfigError(
+        "the system's keyring has no secret for this profile",
+        hint=f"ocsync profile edit {profile.name} --secret-keyring asks for it and stores it",
+    )
+
+
+def find_in_keyring(profile: Profile) -> str:
+    """Return the secret that the system's keyring has for *profile*, or "". Raises ConfigError."""
+    return str(_keyring().get_password(*_keyring_entry(profile)) or "").strip()
+
+
+def store_in_keyring(profile: Profile, secret: str) -> None:
+    """Store *secret* in the system's keyring. Raises ConfigError."""
+    keyring = _keyring()
+    from keyring.errors import KeyringError
+
+    try:
+        keyring.set_password(*_keyring_entry(profile), secret)
+    except KeyringError as error:
+        raise ConfigError(f"the keyring refused the secret: {error}", hint="unlock it") from error
+
+
+def _keyring_entry(profile: Profile) -> tuple[str, str]:
+    return "ocsync", f"{profile.api_url} {profile.client_id}"
+
+
+def _keyring() -> Any:
     try:
         import keyring
     except ImportError as error:
-        text = "the secret is in the keyring, but keyring is not installed"
+        text = "the secret is in the system's keyring, but the package keyring is not installed"
         raise ConfigError(text, hint="pip install 'ocsync[keyring]'") from error
-    secret = keyring.get_password("ocsync", f"{profile.api_url} {profile.client_id}")
-    secret = str(secret or "").strip()
-    if not secret:
-        raise ConfigError(
-            "the keyring has no secret for this profile",
-            hint=f"keyring set ocsync '{profile.api_url} {profile.client_id}'",
-        )
-    return secret
+    return keyring
 
 
 def trust_risk(profile: Profile) -> str:
@@ -183,5 +206,5 @@ def trust_risk(profile: Profile) -> str:
         if host not in (*_BY_HOST, *_AUTH_HOSTS, *_LOOPBACK):
             return f"it sends the secret to {host}, which is not one of OrderCloud's hosts"
         if urlsplit(url).scheme == "http" and not is_loopback(host):
-            return f"it sends the secret to {host} over plain http"
+            return f"it sends the secret to {host} over plain HTTP"
     return ""

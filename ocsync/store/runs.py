@@ -28,6 +28,7 @@ import msgspec
 
 from ocsync.errors import FileMissing, UsageError
 from ocsync.models import Entry, Finding, Intent, Outcome, Ref, Step
+from ocsync.plurals import count
 from ocsync.schema import is_ref
 from ocsync.store import files, log
 from ocsync.store.damage import damaged
@@ -38,6 +39,7 @@ from ocsync.store.number_ranges import NumberRanges, to_ranges
 from ocsync.store.spill import OpenFile
 from ocsync.store.step_log import StepLog, step_lines
 from ocsync.store.timestamps import parse_timestamp
+from ocsync.suggestions import suggestion
 
 RunKind = Literal["resume", "delete", "resync"]
 """Command that made a run."""
@@ -111,7 +113,7 @@ def _read_info(path: Path) -> RunInfo:
     except ValueError as error:
         raise damaged(path, 1, f"not a run's record: {error}") from error
     if info.id != run:
-        raise damaged(path, 1, f"the record of run {info.id} in the folder of another")
+        raise damaged(path, 1, f"the record of run {info.id} is in another run's folder")
     return info
 
 
@@ -119,7 +121,7 @@ def _check_refs(records: Iterable[Any]) -> None:
     """Raise ValueError for one of *records* without a valid ref."""
     for record in records:
         if not is_ref(record.ref):
-            raise ValueError(f"{record.ref} is no ref that this ocsync knows")
+            raise ValueError(f"{record.ref} is not a ref that this ocsync knows")
 
 
 def _decoder(kind: Any, check: Callable[[Iterable[Any]], None] = _check_refs) -> RecordDecoder[Any]:
@@ -162,10 +164,12 @@ class Run:
         self._record.written(info)
 
     def update(self, **facts: Any) -> RunInfo:
-        """Replace some members of its record; return the new record."""
-        info = msgspec.structs.replace(self.read_info(), **facts)
-        self.write_info(info)
-        return info
+        """Replace some members of its record, if they differ; return the new record."""
+        info = self.read_info()
+        changed = msgspec.structs.replace(info, **facts)
+        if changed != info:
+            self.write_info(changed)
+        return changed
 
     def entries(self) -> Iterator[Entry]:
         """Yield the sealed entries, in order. Raises Damaged."""
@@ -227,7 +231,9 @@ class Run:
             path = self.path / f"{name}.jsonl"
             seen = sum(1 for _ in self._read(name, whole=True))
             if seen != number and (name == "journal" or self.has_plan):
-                raise damaged(path, seen + 1, f"{number:,} records were written here")
+                raise damaged(
+                    path, seen + 1, f"{count(number, 'record was', 'records were')} written here"
+                )
 
     def recount(self) -> None:
         """Set the numbers of entries and steps in its record to the actual ones, after a repair."""
@@ -309,10 +315,10 @@ class Runs:
         ids = [info.id for info in self.read_all() if name or kind in (None, info.kind)]
         matches = [i for i in ids if i == name] or [i for i in ids if i.startswith(name)]
         if not matches:
-            text = f"there is no run {name}" if name else f"there is no {kind or 'run'} yet"
-            raise FileMissing(text, hint="ocsync history")
+            text = f"no run {name}" if name else f"no {kind or 'run'} yet"
+            raise FileMissing(text, hint=suggestion(name, ids, "ocsync history"))
         if name and len(matches) > 1:
-            raise UsageError(f"several runs begin with {name}: {', '.join(matches[:5])}")
+            raise UsageError(f"several runs start with {name}: {', '.join(matches[:5])}")
         return self._open(self._folder / matches[0])
 
     def new_id(self, now: datetime, taken: Collection[str] = ()) -> str:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ocsync.plurals import count
 from ocsync.store import files, log
 from ocsync.store.damage import damaged
 from ocsync.store.number_ranges import remove_ranges
@@ -60,7 +61,7 @@ def _decode(payload: bytes) -> tuple[tuple[int, str, str] | None, list[tuple[int
         case "entry":
             ref, at = record["ref"], record.get("at", "")
             if not isinstance(ref, str) or not isinstance(at, str):
-                raise ValueError("ref and at are text")
+                raise ValueError("ref and at must be text")
             if at:
                 parse_timestamp(at)
             return (_number(record["seq"]), ref, at), []
@@ -69,12 +70,12 @@ def _decode(payload: bytes) -> tuple[tuple[int, str, str] | None, list[tuple[int
         case "segment" | "end":
             return None, []
         case other:
-            raise ValueError(f"{other!r} is no record of a journal")
+            raise ValueError(f"{other!r} is not a journal record")
 
 
 def _number(thing: Any) -> int:
     if type(thing) is not int:
-        raise ValueError(f"{thing!r} is no number")
+        raise ValueError(f"{thing!r} is not a number")
     return thing
 
 
@@ -137,11 +138,9 @@ class UnfinishedRun(NamedTuple):
     def text(self) -> str:
         """Return the sentence that says so."""
         if self.steps:
-            have = "step has" if self.steps == 1 else "steps have"
-            numbers = f"{self.ended:,} of {self.steps:,} {have} ended"
+            numbers = f"{self.ended:,} of {count(self.steps, 'step')} done"
         else:
-            edits = "its edit is" if self.entries == 1 else f"its {self.entries:,} edits are"
-            numbers = f"{edits} not sent yet"
+            numbers = f"{count(self.entries, 'edit')} not sent yet"
         return f"run {self.id} is not finished: {numbers}"
 
 
@@ -200,11 +199,11 @@ def _read_record(path: Path) -> dict[str, Any]:
     try:
         record = dict(json.loads(files.read_bytes(path)))
         if not all(isinstance(record.get(name), str) for name in ("id", "state", "started")):
-            raise ValueError("id, state and started are expected")
+            raise ValueError("id, state or started is missing")
         if record["id"] != path.parent.name.removesuffix(".new"):
-            raise ValueError(f"it is the one of run {record['id']}")
+            raise ValueError(f"it belongs to run {record['id']}")
         if not isinstance(record.get("exit_code", 0), int):
-            raise ValueError("exit_code is a number")
+            raise ValueError("exit_code is not a number")
         for stamp in filter(None, (record["started"], record.get("ended", ""))):
             parse_timestamp(stamp)
     except (ValueError, TypeError, RecursionError) as error:

@@ -19,7 +19,7 @@ def parse_timestamp(text: str) -> datetime:
     if stamp.tzinfo is None:
         raise ValueError(f"{text} has no time zone")
     if not _FIRST_YEAR <= stamp.year <= _LAST_YEAR:
-        raise ValueError(f"{text} is not of our time")
+        raise ValueError(f"{text} is outside the supported years")
     return stamp
 
 

@@ -30,6 +30,7 @@ from ocsync.store.profile_dir import (
     read_toml,
     write_toml,
 )
+from ocsync.suggestions import listed, suggestion
 
 if TYPE_CHECKING:
     from ocsync.store.profiles import Profile
@@ -37,13 +38,13 @@ if TYPE_CHECKING:
 
 FOLDER = ".ocsync"
 FORMAT = 1
-_NAME_HINT = "a profile's name has letters, digits, - and _ only"
+_NAME_HINT = "use only letters, digits, - and _"
 _LONGEST_NAME = 100
 _RESERVED_NAMES = {
     "con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10)),
 }  # fmt: skip
 """Names that Windows keeps for devices: no folder there can have them."""
-_DATA_DIR_HINT = "set OCSYNC_DATA_DIR to a folder that you can write, then the same command again"
+_DATA_DIR_HINT = "set OCSYNC_DATA_DIR to a writable folder, then run the same command again"
 
 
 class Workspace:
@@ -80,7 +81,7 @@ class Workspace:
         if cwd is None:
             raise ConfigError(
                 "the current folder was removed",
-                hint="cd to a folder that exists, or name the workspace with --workspace",
+                hint="cd to an existing folder, or give --workspace",
             )
         passed_over: list[Path] = []
         for folder in (cwd, *cwd.parents):
@@ -158,11 +159,17 @@ class Workspace:
 
         Raises UsageError for a name that is invalid or taken.
         """
+        self._check_name(profile.name)
+        self.write_profile(profile)
+        if not self.current_profile:
+            self.use_profile(profile.name)
+
+    def write_profile(self, profile: Profile) -> None:
+        """Write the file of a profile, new or not, and trust it. Raises ConfigError."""
         import msgspec
 
         from ocsync.store.profiles import trust_risk
 
-        self._check_name(profile.name)
         path = self.root / "profiles" / profile.name
         content = encode_toml(drop_nulls(msgspec.to_builtins(profile)))
         if trust_risk(profile):
@@ -173,24 +180,52 @@ class Workspace:
         if not trust_risk(profile):
             with suppress(ConfigError):
                 self._record(path, content)
-        if not self.current_profile:
-            self.use_profile(profile.name)
+
+    def rename_profile(self, name: str, new: str) -> None:
+        """Give profile *name* the name *new*, with all its files.
+
+        Its trust and its record of sent entries, outside of the workspace, follow. Raises
+        UsageError for a name that is invalid or taken, ConfigError when there is no such profile.
+        """
+        import msgspec
+
+        from ocsync.store.sent_record import record_path
+
+        self._check_name(new)
+        old_path = self._profile_path(name)
+        profile = self.open_profile(name, warn=lambda _: None).profile
+        trusted = self.is_recorded(old_path) and not self.untrusted_reason(old_path, profile)
+        path = files.rename_folder(old_path, new)
+        folder, key = files.real_path(user_data_folder(self._environ)), self._settings().get("id")
+        old_record, record = record_path(folder, key, name), record_path(folder, key, new)
+        if old_record and record and old_record.is_file():
+            old_record.replace(record)
+        if self.current_profile == name:
+            self.use_profile(new)
+        renamed = msgspec.structs.replace(profile, name=new)
+        if trusted:
+            self.write_profile(renamed)
+        else:  # a new name makes no trust
+            content = encode_toml(drop_nulls(msgspec.to_builtins(renamed)))
+            files.write_atomically(path / "profile.toml", content)
 
     def _check_name(self, name: str) -> None:
         import unicodedata
 
         shown = json.dumps(name, ensure_ascii=False)
         if not name.replace("-", "").replace("_", "").isalnum() or name.startswith("-"):
-            raise UsageError(f"{shown} cannot be a profile's name", hint=_NAME_HINT)
+            raise UsageError(f"{shown} is not a valid profile name", hint=_NAME_HINT)
         if name.casefold() in _RESERVED_NAMES or unicodedata.normalize("NFKC", name) != name:
-            text = f"{shown} cannot be the name of a folder on every system"
+            text = f"{shown} is not a valid folder name on every system"
             raise UsageError(text, hint=_NAME_HINT)
         if len(name.encode()) > _LONGEST_NAME:
-            raise UsageError(f"a profile's name has at most {_LONGEST_NAME} bytes", hint=_NAME_HINT)
+            raise UsageError(
+                f"a profile name can have at most {_LONGEST_NAME} bytes", hint=_NAME_HINT
+            )
         same = next((n for n in self.profile_names() if n.casefold() == name.casefold()), None)
         if same is not None:
             raise UsageError(
-                f"there is a profile {same} already",
+                f"profile {same} exists already",
                 hint=f"ocsync profile remove {same}, or choose another name",
             )
 
@@ -210,8 +245,11 @@ class Workspace:
                 "--secret-env VAR",
             )
         if name not in self.profile_names():
-            known = ", ".join(self.profile_names()) or "none"
-            raise ConfigError(f"there is no profile {name}", hint=f"profiles here: {known}")
+            names = self.profile_names()
+            hint = suggestion(
+                name, names, f"profiles in this workspace: {listed(names, 'ocsync profile list')}"
+            )
+            raise ConfigError(f"no profile {name}", hint=hint)
         return self.root / "profiles" / name
 
     def _settings(self) -> dict[str, Any]:
@@ -222,8 +260,8 @@ class Workspace:
         version = self._settings().get("format", FORMAT)
         if type(version) is not int or not 1 <= version <= FORMAT:
             raise ConfigError(
-                f"workspace {self.root} has format {version}, this ocsync knows up to {FORMAT}",
-                hint="install the newest ocsync, or name another folder with --workspace",
+                f"workspace {self.root} has format {version}; this ocsync supports up to {FORMAT}",
+                hint="install the newest ocsync, or use another --workspace",
             )
 
     def is_recorded(self, path: Path) -> bool:
@@ -250,14 +288,14 @@ class Workspace:
         recorded = self._read_record().get(_record_key(path))
         if recorded == _fingerprint(files.read_bytes(path / "profile.toml")):
             return ""
-        return risk or ("" if recorded else "it came with this folder; you have not added it")
+        return risk or ("" if recorded else "it came with this folder and was not added by you")
 
     def check_trust(self, path: Path, profile: Profile) -> None:
         """Raise TrustRequired when *profile* in *path* must be trusted by hand first."""
         if reason := self.untrusted_reason(path, profile):
             raise TrustRequired(
                 f"profile {profile.name} is not trusted: {reason}",
-                hint=f"look at {path / 'profile.toml'}, then: ocsync profile trust {profile.name}",
+                hint=f"review {path / 'profile.toml'}, then: ocsync profile trust {profile.name}",
             )
 
     @property
@@ -276,15 +314,15 @@ class Workspace:
         try:
             write_toml(record, {**read_toml(record), _record_key(path): _fingerprint(content)})
         except OSError as error:
-            text = f"{error.filename or record}: {error.strerror}; trust in a profile is kept there"
+            text = f"{error.filename or record}: {error.strerror}; it records trusted profiles"
             raise ConfigError(text, hint=_DATA_DIR_HINT) from error
 
     def _check_files(self) -> None:
         """Raise ConfigError when a file of the workspace could lead out of it, or is another's."""
         for path, reason in files.find_unsafe(self.root):
             raise ConfigError(
-                f"{path} {reason}, and this workspace is not one that you made",
-                hint=f"ls -la {path.parent}; name another folder with --workspace",
+                f"{path} {reason}, and you did not create this workspace",
+                hint=f"ls -la {path.parent}; or use another --workspace",
             )
 
 

@@ -13,8 +13,11 @@ import argparse
 import asyncio
 import contextlib
 import json
+import subprocess
+import sys
 import time
 from collections import deque
+from collections.abc import Iterator
 from typing import cast
 from urllib.parse import parse_qs
 
@@ -44,6 +47,10 @@ class Marketplace:
         return document if isinstance(document, bytes) else json.dumps(document).encode()
 
     def _document(self, method: str, path: str, query: str, body: bytes) -> tuple[str, object]:
+        if path.startswith("/v1/integrations"):
+            if method == "PATCH":
+                self.paused = json.loads(body)["Paused"]
+            return "configs", {"DeliveryConfigID": "d", "Paused": self.paused}
         if "/inventoryrecords/" in path:
             record = path.rpartition("/")[2]
             if method != "PATCH":
@@ -56,10 +63,6 @@ class Marketplace:
             records = parse_qs(query).get("ID", [""])[0].split("|")
             items = [json.loads(self._record(record)) for record in records if record]
             return "lists", {"Meta": {"TotalPages": 1, "TotalCount": len(items)}, "Items": items}
-        if path.startswith("/v1/integrations"):
-            if method == "PATCH":
-                self.paused = json.loads(body)["Paused"]
-            return "configs", {"DeliveryConfigID": "d", "Paused": self.paused}
         if path == "/counts":
             span = self.last_write - self.first_write
             rate = self.counts.get("writes", 0) / span if span else 0.0
@@ -130,6 +133,17 @@ class Due:
                 connection.transport.write(answer)
         if self._waiting:
             loop.call_at(self._waiting[0][0], self._flush)
+
+
+@contextlib.contextmanager
+def serving(latency: float) -> Iterator[str]:
+    """Yield the URL of a server in a process of its own; *latency* in milliseconds."""
+    command = [sys.executable, "-m", "tests.benchmarks.fixed_delay", "--latency", str(latency)]
+    with subprocess.Popen(command, text=True, stdout=subprocess.PIPE) as server:
+        try:
+            yield server.stdout.readline().strip() if server.stdout else ""
+        finally:
+            server.terminate()
 
 
 async def serve(delay: float) -> None:

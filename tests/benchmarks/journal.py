@@ -15,29 +15,23 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import os
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from tests.benchmarks.emulator import emulator
+from tests.benchmarks.processes import OCSYNC, Cost, measured
 from tests.benchmarks.replay import RECORDS_A_PRODUCT, call, seed
 
 TICKS = os.sysconf("SC_CLK_TCK")
-
-
-class Cost(NamedTuple):
-    """CPU seconds, wall seconds and peak MB of a process."""
-
-    cpu: float
-    wall: float
-    peak: float
 
 
 class Bench:
@@ -51,18 +45,13 @@ class Bench:
                  "--secret-env", "S")  # fmt: skip
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "ocsync", *words]
+        command = [*OCSYNC, *words]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         return subprocess.Popen(command, cwd=self.folder, env=self._environ, **quiet)  # type: ignore[call-overload,no-any-return]
 
     def run(self, *words: str) -> Cost:
         """Run a command to its end."""
-        begun = time.monotonic()
-        process = self.start(*words)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        cpu = usage.ru_utime + usage.ru_stime
-        return Cost(cpu, time.monotonic() - begun, usage.ru_maxrss / 1000)
+        return measured([*OCSYNC, *words], environ=self._environ, folder=self.folder, code=None)
 
     def first_write(self, url: str) -> Cost:
         """Run a resume until its first write, and kill it there."""
@@ -118,7 +107,33 @@ def write_edits(path: Path, lines: int, refs: int, least: int) -> None:
             )
 
 
-def rows(bench: Bench, edits: Path, url: str) -> dict[str, tuple[Cost, float]]:
+Rows = dict[str, tuple[Cost, float]]
+
+
+def run_all(
+    code: Path, folder: Path, url: str, lines: int, refs: int, least: int = 1, *, send: bool = True
+) -> Rows:
+    """Return the rows of one tree of *code*, in a workspace in *folder* that is removed then.
+
+    Without *url* the resume is left out, without *send* all of it after its first write.
+    """
+    folder.mkdir()
+    edits = folder / "edits.csv"
+    write_edits(edits, lines, refs, least)
+    found = rows(Bench(code, folder, url or "http://127.0.0.1:9"), edits, url, send=send)
+    shutil.rmtree(folder)
+    return found
+
+
+@contextmanager
+def emulating(refs: int) -> Iterator[str]:
+    """Yield the URL of an emulator without latency that has so many records."""
+    with emulator("--latency", "0") as (url, _, _):
+        seed(url, refs)
+        yield url
+
+
+def rows(bench: Bench, edits: Path, url: str, *, send: bool = True) -> Rows:
     """Return the cost of each command, and the CPU seconds of the bare work on the same bytes."""
     found: dict[str, tuple[Cost, float]] = {}
     one, words = "inventory/P0/R0", ("--kind", "inventory")
@@ -139,6 +154,7 @@ def rows(bench: Bench, edits: Path, url: str) -> dict[str, tuple[Cost, float]]:
         found[name] = bench.run(*command), byte_seconds
     if url:
         found["first write"] = bench.first_write(url), byte_seconds
+    if url and send:
         bench.run("resume", "--concurrency", "32")
         found["all sent: set"] = bench.run("stage", "set", one, "QuantityAvailable=5"), byte_seconds
         found["all sent: status"] = bench.run("status", "--offline"), byte_seconds
@@ -159,15 +175,8 @@ def main() -> None:
         if given.offline:
             measure(given, trees, Path(name), "")
             return
-        words = ["emulator", "--port", "0", "--latency", "0", "--json"]
-        server = subprocess.Popen([sys.executable, "-m", "ocsync", *words], stdout=subprocess.PIPE)
-        try:
-            url = json.loads(server.stdout.readline())["url"]  # type: ignore[union-attr]
-            seed(url, given.refs)
+        with emulating(given.refs) as url:
             measure(given, trees, Path(name), url)
-        finally:
-            server.terminate()
-            server.wait()
 
 
 def measure(given: Any, trees: list[Path], folder: Path, url: str) -> None:
@@ -175,14 +184,10 @@ def measure(given: Any, trees: list[Path], folder: Path, url: str) -> None:
     costs: dict[str, dict[Path, list[tuple[Cost, float]]]] = defaultdict(lambda: defaultdict(list))
     for number in range(given.rounds):
         for place, code in enumerate(trees):
+            least = number * len(trees) + place + 1  # so that each resume has to write
             own = folder / f"{number}-{place}"
-            own.mkdir()
-            edits, least = own / "edits.csv", number * len(trees) + place + 1
-            write_edits(edits, given.lines, given.refs, least)  # so that each resume has to write
-            bench = Bench(code, own, url or "http://127.0.0.1:9")
-            for row, cost in rows(bench, edits, url).items():
+            for row, cost in run_all(code, own, url, given.lines, given.refs, least).items():
                 costs[row][code].append(cost)
-            shutil.rmtree(own)
     print(f"{given.lines:,} lines over {given.refs:,} refs, medians of {given.rounds}")
     print(f"{'':26}" + "".join(f"{'CPU s':>9}{'x bare':>8}{'wall s':>8}{'MB':>7}" for _ in trees))
     for row, by_tree in costs.items():

@@ -11,21 +11,47 @@ from __future__ import annotations
 
 import argparse
 from statistics import fmean
+from typing import NamedTuple
 
 from tests.client.pace_models import MODELS, Model, ideal, ours, simple
 
 
-def row(model: Model, seeds: int) -> str:
-    """Return one line of the table."""
+class Comparison(NamedTuple):
+    """Mean seconds and shares of refusals of the pacer, beside the simple loop and the ideal."""
+
+    name: str
+    seconds: float
+    simple: float
+    ideal: float
+    ratio: float
+    share: float
+    simple_share: float
+
+
+def compare(model: Model, seeds: int) -> Comparison:
+    """Simulate *model* with so many *seeds*."""
     mine = [ours(model, seed) for seed in range(1, seeds + 1)]
     loop = [simple(model, seed) for seed in range(1, seeds + 1)]
-    seconds, other = fmean(r.seconds for r in mine), fmean(r.seconds for r in loop)
     knowing = [ideal(model, seed) for seed in range(1, seeds + 1)]
-    best = fmean(knowing)
-    ratio = seconds / fmean(min(k, r.seconds) for k, r in zip(knowing, loop, strict=True))
+    best = fmean(min(k, r.seconds) for k, r in zip(knowing, loop, strict=True))
+    seconds = fmean(r.seconds for r in mine)
+    return Comparison(
+        model.name,
+        seconds,
+        fmean(r.seconds for r in loop),
+        fmean(knowing),
+        seconds / best,
+        fmean(r.share for r in mine),
+        fmean(r.share for r in loop),
+    )
+
+
+def row(model: Model, seeds: int) -> str:
+    """Return one line of the table."""
+    found = compare(model, seeds)
     return (
-        f"{model.name:<42}{seconds:>8.1f}{other:>8.1f}{best:>8.1f}{ratio:>7.2f}"
-        f"{fmean(r.share for r in mine):>9.1%}{fmean(r.share for r in loop):>11.1%}"
+        f"{found.name:<42}{found.seconds:>8.1f}{found.simple:>8.1f}{found.ideal:>8.1f}"
+        f"{found.ratio:>7.2f}{found.share:>9.1%}{found.simple_share:>11.1%}"
     )
 
 

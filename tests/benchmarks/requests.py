@@ -3,7 +3,7 @@
     python -m tests.benchmarks.requests                    1,000 refs in each case
     python -m tests.benchmarks.requests --refs 100 --only products --verify answers
 
-*early* are the reads before the pause, *late* those until the unpause, and *verify* those after
+*early* are the reads before the pause, *late* those until the last write, and *verify* those after
 it. *other* are sign-in and sync configurations. *each* is the total
 for one ref.
 """
@@ -231,10 +231,9 @@ def _workspace(url: str) -> Iterator[Path]:
 
 
 def _phases(requests: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Yield the phase of each of *requests*; where nothing is paused writes are the bounds."""
+    """Yield the phase of each of *requests*."""
     writes = [n for n, one in enumerate(requests) if _is_write(one)]
-    pauses = [n for n in writes if _is_config(requests[n])]
-    first, last = (pauses or writes)[0], (pauses or writes)[-1]
+    first, last = writes[0], [n for n in writes if not _is_config(requests[n])][-1]
     for n, request in enumerate(requests):
         if _is_config(request) or request["path"] in ("/oauth/token", "/v1/me"):
             yield "other"

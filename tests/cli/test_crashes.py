@@ -44,7 +44,7 @@ def test_killed_in_the_middle_and_resumed(ocsync: Run, shop: Shop, after: int) -
     result = ocsync("resume", "--verify")
 
     assert result.code == 0, result
-    assert "was not finished" in result.err
+    assert "continuing unfinished run" in result.err
     sent = Counter(r["path"] for r in shop.writes() if "NotificationPoint" not in r["body"])
     again = {path for path, number in sent.items() if number > 1}
     assert len(sent) == 200

@@ -75,7 +75,7 @@ def turn_small(ocsync: Run, crashed: Path, name: str, every: int) -> None:
             for words in SMALL[name]:
                 result = ocsync(*words)
                 fair(result, (path, place, words))
-                ways_out = ("next:", "profiles here:")
+                ways_out = ("next:", "profiles in this workspace:", "did you mean ")
                 told = result.code != 78 or any(way in result.err for way in ways_out)
                 assert told, (path, place, words, result.err)
 

@@ -84,7 +84,7 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     (("address/wh-0",), "inventory records refer to it"),
     (("address/wh-0", "inventory/P0/R0"), "inventory records refer to it"),
     (("product/PARENT",), "it is a parent product"),
-    (("product/BUNDLED",), "bundles have it"),
+    (("product/BUNDLED",), "bundles contain it"),
     (("catalog/C", "buyer/B"), ""),
     (("address/wh-0", "inventory/P0/R0", "inventory/P0/R1"), ""),
     (("address/wh-0", "product/P0"), ""),
@@ -122,16 +122,16 @@ def test_what_stays_and_what_cannot_be_known_is_said(ocsync: Run, family: Shop) 
     )
     told = " ".join(ocsync("delete", *refs, "--dry-run").err.split())
     for text in (
-        "buyer/SOLO leaves catalog/SOLO behind (ocsync delete catalog/SOLO)",
-        "no message of a delete is documented for: inventory",
-        "inventory records: may be refused for open orders (cannot be read)",
-        "hear nothing, as their config says so: usergroups",
-        "hear nothing, having no sync config: catalogs",
+        "buyer/SOLO leaves catalog/SOLO; to delete it too: ocsync delete catalog/SOLO",
+        "inventory: OrderCloud does not document a delete message",
+        "inventory records: open orders may block the delete (cannot be read)",
+        "no delete message, because the sync config excludes deletes: usergroups",
+        "no delete message, because there is no sync config: catalogs",
     ):
         assert text in told, told
     assert "leaves catalog-product/C/P0" not in told, "it goes with its catalog"
     alone = ocsync("delete", "category-product/C/K3/P0", "--dry-run").err
-    assert "leaves catalog-product/C/P0 behind" in alone
+    assert "leaves catalog-product/C/P0; to delete it too" in alone
 
 
 def test_a_role_that_is_missing_stops_no_delete(ocsync: Run, family: Shop, run: Run) -> None:
@@ -189,8 +189,8 @@ def test_a_second_time_it_is_gone_already(ocsync: Run, family: Shop) -> None:
     again = ocsync("delete", "product/P0", "product/NONE", "--yes")
     assert again.code == 0
     run = ocsync("history", "--json").data["runs"][0]["id"]
-    assert f"product/P0  is gone already, by run {run}" in again.err
-    assert "product/NONE  is not there" in again.err
+    assert f"product/P0  was already deleted by run {run}" in again.err
+    assert "product/NONE  does not exist" in again.err
     assert len(ocsync("history", "--json").data["runs"]) == 1, "nothing was done, so no run"
 
 
@@ -209,7 +209,7 @@ def test_a_child_that_is_refused_blocks_its_parent(ocsync: Run, family: Shop) ->
     assert "product/P0   blocked by inventory/P0/R0" in result.out
     assert family.call("GET", "/products/P0").status_code == 200
     assert deletes(family)[-1] == "products/P0/inventoryrecords/R1"
-    assert "partly done: 1 of 3 deleted, 2 not" in result.out
+    assert "partly done: 1 of 3 deleted, 2 failed" in result.out
 
 
 def test_what_is_staged_falls_or_makes_it_again(ocsync: Run, family: Shop) -> None:
@@ -279,7 +279,7 @@ def test_an_interrupt_ends_in_good_order_and_the_same_command_goes_on(run: Run, 
     left = shop.get("/catalogs")["Meta"]["TotalCount"]
     assert done.code == 130, done
     assert 0 < left < 120
-    assert f"{120 - left} of 120 were deleted" in done.err
+    assert f"{120 - left} of 120" in done.err
     [info] = run("history", "--json").data["runs"]
     assert (info["state"], info["exit_code"], info["sort"]) == ("closed", 130, "delete")
     assert run("stage", "list", "--json").data["staged_entries"] == 0, "what is gone has fallen"
@@ -363,7 +363,7 @@ def test_the_doctor_knows_a_run_of_deletes(run: Run, family: Shop) -> None:
     assert (info["sort"], info["state"]) == ("delete", "open")
     (folder / "plan.jsonl").write_text("nothing\n")
     told = run("doctor", "--offline", "--fix", "--yes")
-    assert "cannot go on without its plan" in told.out + told.err
+    assert "cannot continue without its plan" in told.out + told.err
     assert family.writes()[-1]["method"] == "DELETE"
 
 
@@ -389,8 +389,8 @@ def test_delete_is_guarded_immediate_and_drops_what_is_staged(ocsync: Run, shop:
     ocsync("stage", "set", "address/wh-0", "City=x")
     asked = ocsync("delete", "product/P0")
     assert asked.code == 64
-    assert "takes along 2 inventory records" in asked.err
-    assert "seen at once, although paused: products" in asked.err
+    assert "with its dependents: 2 inventory records" in asked.err
+    assert "delivered immediately: products (paused)" in asked.err
     assert shop.call("GET", "/products/P0").status_code == 200
 
     result = ocsync("delete", "product/P0", "catalog/NONE", "--yes")

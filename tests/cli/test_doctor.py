@@ -54,7 +54,7 @@ def test_without_a_workspace_it_says_how_to_begin(run: Run) -> None:
         assert {"id": "secret", "needs": "a workspace"} in result.data["skipped"]
     shown = run("doctor")
     assert "not checked without a workspace: format, owner" in shown.out
-    assert shown.out.splitlines()[-1].startswith("✗ 1 thing is wrong")
+    assert shown.out.splitlines()[-1].startswith("✗ 1 problem")
     assert run("init").code == 0
     assert "ocsync profile add" in said(run("doctor", "--json"), "profile")[0]["fix"]
 
@@ -62,7 +62,7 @@ def test_without_a_workspace_it_says_how_to_begin(run: Run) -> None:
 def test_of_a_sound_set_up_every_check_is_made_and_nothing_is_touched(
     ocsync: Run, shop: Shop
 ) -> None:
-    ocsync("stage", "set", "catalog/C", "Active=true")
+    ocsync("stage", "set", "catalog/C", "Description=d")
     before = contents(Path())
     result = ocsync("doctor", "--json")
     assert result.code == 0
@@ -74,32 +74,32 @@ def test_of_a_sound_set_up_every_check_is_made_and_nothing_is_touched(
     assert not [r for r in shop.requests() if r["method"] not in ("GET", "POST")]
     shown = ocsync("doctor")
     assert "✓ sign-in      emulator on Emulated marketplace" in shown.out
-    assert shown.out.splitlines()[-1] == "✓ nothing is wrong, 1 note; 34 fine"
+    assert shown.out.splitlines()[-1] == "✓ no problems, 1 note; 36 checks OK"
     assert ocsync("doctor", "--quiet").out.count("\n") == 4
 
 
 WRONG: list[tuple[str, Callable[[], Any], str, str]] = [
     ("secret", lambda: os.environ.pop(SECRET), "is not set", f"export {SECRET}="),
-    ("secret", lambda: edit(PROFILE, f'env = "{SECRET}"', ""), "no source", "mend"),
+    ("secret", lambda: edit(PROFILE, f'env = "{SECRET}"', ""), "no source", "edit"),
     ("secret", lambda: edit(PROFILE, f'env = "{SECRET}"', 'command = "no-such-program x"'),
-     "names no program", "install it"),
+     "was not found", "install it"),
     ("secret", lambda: edit(PROFILE, f'env = "{SECRET}"', "keyring = true"),
      "keyring is not installed", "ocsync[keyring]"),
-    ("secret", lambda: edit(PROFILE, "[secret]", '[secret]\ncommand = "sh"'), "several", "mend"),
+    ("secret", lambda: edit(PROFILE, "[secret]", '[secret]\ncommand = "sh"'), "several", "edit"),
     ("trust", lambda: edit(PROFILE, "http://127.0.0.1", "https://elsewhere.example"),
      "not trusted", "profile trust test"),
-    ("profile", lambda: edit(PROFILE, 'client_id = "emulator"', 'client_id = ""'), "no client ID", "mend"),
+    ("profile", lambda: edit(PROFILE, 'client_id = "emulator"', 'client_id = ""'), "no client ID", "edit"),
     ("profile", lambda: edit(PROFILE, "[secret]", 'environment = "useast-sandbox"\n[secret]'),
-     "says useast-sandbox", "mend"),
-    ("profile", lambda: PROFILE.write_text("nonsense"), "not TOML", "mend it by hand"),
-    ("profile", lambda: PROFILE.write_text('name = "test"'), "not a profile", "mend it by hand"),
+     "says useast-sandbox", "edit"),
+    ("profile", lambda: PROFILE.write_text("nonsense"), "not TOML", "edit it by hand"),
+    ("profile", lambda: PROFILE.write_text('name = "test"'), "not a profile", "edit it by hand"),
     ("profile", lambda: edit(Path(".ocsync/workspace.toml"), 'profile = "test"', ""),
      "no profile is current", "ocsync profile use test"),
     ("format", lambda: edit(Path(".ocsync/workspace.toml"), "format = 1", "format = 9"),
      "has format 9", "install the newest"),
     ("workspace", lambda: Path(".ocsync/workspace.toml").unlink(), "no workspace.toml", "profile use"),
     ("pauses", lambda: (FOLDER / "pause.toml").write_text("x = 1"), "not a pause", "--adopt"),
-    ("listeners", lambda: (FOLDER / "attached.toml").write_text("x = 1"), "not a listener", "detach TARGET"),
+    ("listeners", lambda: (FOLDER / "attached.toml").write_text("x = 1"), "not an attached listener", "detach TARGET"),
 ]  # fmt: skip
 
 
@@ -129,7 +129,7 @@ NOTED: list[tuple[str, Callable[[], Any], str]] = [
     ("profile", lambda: edit(PROFILE, "[secret]", 'marketplac = "x"\n[secret]\nenvv = "Y"'),
      "marketplac, secret.envv"),
     ("ignored", lambda: Path(".ocsync/.gitignore").unlink(), ".gitignore"),
-    ("modes", lambda: FOLDER.chmod(0o750), "others may read"),
+    ("modes", lambda: FOLDER.chmod(0o750), "other users can read"),
     ("environment", lambda: os.environ.__setitem__("OCSYNC_YES", "1"), "OCSYNC_YES"),
     ("secret", lambda: os.environ.__setitem__(SECRET, "emulator "), "white space"),
 ]  # fmt: skip
@@ -194,7 +194,7 @@ def test_a_holder_is_named_and_a_dead_one_blocks_nobody(ocsync: Run) -> None:
     assert f"`ocsync resume` (mara@{here}, pid {os.getppid()}," in held(
         f"mara@{here}", os.getppid()
     )
-    assert "blocks nobody" in held(f"mara@{here}", gone.pid)
+    assert "the lock is ignored" in held(f"mara@{here}", gone.pid)
     assert "on another machine" in held("mara@elsewhere", 1)
 
 
@@ -226,7 +226,7 @@ def ago(hours: float) -> str:
 
 PAUSES = [
     ("paused", 2, 1, "wrong", "1 h longer", "ocsync expire"),
-    ("paused", 80, None, "note", "3 days, without an end", "unpause inventory"),
+    ("paused", 80, None, "note", "3 days, with no end set", "unpause inventory"),
     ("pausing", 1, None, "wrong", "not confirmed", "ocsync pause inventory"),
     ("lifting", 1, None, "wrong", "not confirmed", "ocsync unpause inventory"),
     ("paused", -24, None, "wrong", "begins in the future (2", "unpause inventory"),
@@ -278,7 +278,7 @@ def test_what_another_profile_left_is_told(ocsync: Run, shop: Shop) -> None:
         f'[products]\nphase = "paused"\nsince = "{ago(9)}"\nuntil = "{ago(5)}"\n'
     )
     [found] = said(look(ocsync), "others")
-    assert "profile live: products is paused, 5 h longer" in found["what"]
+    assert "profile live: products has been paused 5 h longer" in found["what"]
     assert "--profile live" in found["fix"]
     edit(FOLDER.parent / "live/profile.toml", "client_id", "klient")
     assert "not a profile" in said(look(ocsync), "others")[0]["what"]
@@ -291,8 +291,8 @@ def test_a_run_that_was_cut_off_is_told(ocsync: Run, shop: Shop) -> None:
     result = ocsync("doctor", "--json")
     assert result.code == 1
     [found] = said(result, "runs")
-    assert "(resume) is not finished: 0 of 1 steps ended" in found["what"]
-    assert found["fix"] == "ocsync resume goes on with it"
+    assert "(resume) is not finished: 0 of 1 step done" in found["what"]
+    assert found["fix"] == "to continue it: ocsync resume"
     assert ocsync("resume").code == 0
     assert said(ocsync("doctor", "--json"), "runs") == []
 
@@ -319,9 +319,34 @@ def test_roles_are_looked_at_for_what_is_in_use(ocsync: Run, shop: Shop) -> None
     ocsync("stage", "set", "product/P", "Active=true")
     texts = [c["what"] for c in said(ocsync("doctor", "--json"), "roles")]
     assert any("no role to pause products (staged): ProductSyncConfigAdmin" in t for t in texts)
-    assert "could not be looked at: needs ProductSyncConfigAdmin" in said(
+    assert "could not be read: needs ProductSyncConfigAdmin" in said(
         ocsync("doctor", "--json"), "targets"
     )[0]["what"]  # fmt: skip
+
+
+def test_full_access_is_not_for_production(ocsync: Run, shop: Shop) -> None:
+    assert said(ocsync("doctor", "--json"), "roles") == []
+    shown = ocsync("doctor", "--verbose").out
+    assert "FullAccess, which should not be used in production" in shown
+    edit(PROFILE, 'client_id = "emulator"', 'client_id = "emulator"\nproduction = true')
+    result = ocsync("doctor", "--json")
+    [found] = said(result, "roles")
+    assert (result.code, found["level"]) == (0, "note")
+    assert "FullAccess on a production marketplace" in found["what"]
+
+
+def test_limits_of_what_is_staged_are_told(ocsync: Run, shop: Shop) -> None:
+    assert said(ocsync("doctor", "--json"), "limits") == []
+    ocsync("stage", "set", "catalog/C", "Active=false", f"xp.a={'ä' * 5000}")
+    found = said(ocsync("doctor", "--json"), "limits")
+    assert [one["level"] for one in found] == ["note", "note"]
+    texts = " ".join(one["what"] for one in found)
+    assert "more than 8,000 bytes of xp" in texts
+    assert "only after an index rebuild in the Portal" in texts
+    ocsync("stage", "set", "category/C/A", "ParentID=B")
+    ocsync("stage", "set", "category/C/B", "ParentID=A")
+    [cycle] = said(ocsync("doctor", "--json"), "limits")
+    assert (cycle["level"], "wait for each other" in cycle["what"]) == ("wrong", True)
 
 
 def test_a_sign_in_that_can_pause_nothing_is_wrong(ocsync: Run, shop: Shop) -> None:
@@ -342,10 +367,10 @@ def somebody(shop: Shop, body: dict[str, Any]) -> None:
 
 
 DRIFT: list[tuple[Callable[[Shop], Any], str, str, str]] = [
-    (lambda s: somebody(s, {"Paused": False}), "wrong", "somebody else lifted", "ocsync pause inventory"),
-    (lambda s: somebody(s, {"SyncEntityDeleted": False}), "note", "SyncEntityDeleted was True", "targets"),
+    (lambda s: somebody(s, {"Paused": False}), "wrong", "someone else unpaused", "ocsync pause inventory"),
+    (lambda s: somebody(s, {"SyncEntityDeleted": False}), "note", "SyncEntityDeleted was true", "targets"),
     (lambda s: somebody(s, {"SyncEntityChanged": False}), "note", "SyncEntityChanged=false", "resync"),
-    (lambda s: s.call("DELETE", CONFIG), "wrong", "no sync config any more", "ocsync unpause"),
+    (lambda s: s.call("DELETE", CONFIG), "wrong", "sync config no longer exists", "ocsync unpause"),
 ]  # fmt: skip
 
 
@@ -365,7 +390,7 @@ def test_configs_of_what_is_staged(ocsync: Run, shop: Shop) -> None:
     ocsync("stage", "set", "inventory/P/R", "QuantityAvailable=1")
     somebody(shop, {"Paused": True})
     [found] = said(ocsync("doctor", "--json"), "targets")
-    assert "inventory (staged) is paused, and not by this workspace" in found["what"]
+    assert "inventory (staged) is paused by someone else" in found["what"]
     assert "--adopt" in found["fix"]
     name = shop.get(CONFIG)["DeliveryConfigID"]
     assert shop.call("PATCH", f"/integrations/deliveryconfig/{name}", {"Enabled": False}).is_success
@@ -383,14 +408,14 @@ def test_another_marketplace_is_told(ocsync: Run) -> None:
     (FOLDER / "marketplace.toml").write_text('id = "other"\nname = "Other"\n')
     result = ocsync("doctor", "--json")
     assert result.code == 6
-    assert "belongs to other, this sign-in is for" in said(result, "marketplace")[0]["what"]
+    assert "is for other, but this sign-in is for" in said(result, "marketplace")[0]["what"]
 
 
 def test_a_wrong_secret_is_exit_4(ocsync: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(SECRET, "hunter2")
     result = ocsync("doctor", "--json")
     assert result.code == 4
-    assert "not signed in" in said(result, "sign-in")[0]["what"]
+    assert "sign-in failed" in said(result, "sign-in")[0]["what"]
     assert {row["needs"] for row in result.data["skipped"]} == {"a sign-in"}
     assert "hunter2" not in result.out + result.err
 
@@ -459,5 +484,5 @@ def test_the_output_fits_a_terminal_and_any_encoding(ocsync: Run) -> None:
     assert child.exitstatus == 0
     assert max(len(line) for line in lines if str(Path.cwd()) not in line) <= 80
     assert any(line.startswith("  ok python") for line in lines)
-    assert "the output takes ascii" in child.before
+    assert "the output encoding ascii" in child.before
     assert "next: ocsync doctor --fix" in child.before

@@ -241,7 +241,7 @@ def test_a_url_ends_at_its_host(ocsync: Run, shop: Shop, ending: str) -> None:
 SUMS: list[tuple[str, dict[str, Any], str]] = [
     ("product/P0", {}, "sum of its 2 inventory records"),
     ("product/V", {}, "sum over its variants"),
-    ("variant/V/V", {}, "sum of its 1 inventory records"),
+    ("variant/V/V", {}, "sum of its 1 inventory record"),
 ]
 
 
@@ -276,7 +276,7 @@ def test_what_somebody_did_meanwhile_is_told(ocsync: Run, shop: Shop) -> None:
     shop.faults({"method": "PATCH", "path": "inventoryrecords/R20", "action": "unpause"})
     result = ocsync("resume")
     assert result.code == 7, result
-    assert "somebody else lifted our pause meanwhile" in result.err
+    assert "someone else unpaused it in the meantime" in result.err
     assert not shop.paused()
     told_targets = {t["name"]: t for t in ocsync("status", "--json").data["targets"]}
     assert told_targets["inventory"]["standing"] == "running"
@@ -284,4 +284,7 @@ def test_what_somebody_did_meanwhile_is_told(ocsync: Run, shop: Shop) -> None:
     shop.call("PATCH", path, {"SyncEntityDeleted": True})
     ocsync("stage", "set", refs[0], "QuantityAvailable=8")
     told = ocsync("resume").err
-    assert "its config was changed meanwhile: SyncEntityDeleted was False, is True" in told
+    assert (
+        "its sync config was changed while it was paused: SyncEntityDeleted was false, is true"
+        in told
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ import pytest
 
 import ocsync
 from ocsync.cli.app import tree
+from ocsync.cli.common_options import COMMON_OPTIONS
+from ocsync.cli.help_format import EXAMPLES
 from ocsync.render.text import display_width
 from tests.conftest import Run
 
@@ -34,20 +37,106 @@ COMMANDS = list(names(tree()))
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_a_commands_help_is_what_its_option_shows(run: Run, words: tuple[str, ...]) -> None:
+    """The page of the guide that has the same name follows it."""
     shown, expected = run("help", *words), run(*words, "--help")
-    assert (shown.code, shown.out, shown.err) == (0, expected.out, "")
-    assert run("help", *words, "--json").data["text"] == shown.out.rstrip("\n")
+    name = " ".join(words)
+    page = (GUIDE / f"{name}.md").read_text(encoding="utf-8") if name in TOPICS else ""
+    follows = "\n" + page if page else ""
+    assert (shown.code, shown.out, shown.err) == (0, expected.out + follows, "")
+    assert run("help", *words, "--json").data["text"].strip() == shown.out.strip()
+
+
+@pytest.mark.parametrize("columns", ["60", "80"])
+def test_the_overview_fits_a_screen(
+    run: Run, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    shown = run()
+    lines = shown.out.splitlines()
+    assert (shown.code, len(lines) <= 24) == (0, True)
+    assert max(map(display_width, lines)) <= 80
+    listed = re.findall(r"[a-z]+", " ".join(line for line in lines if re.match("  [A-Z]", line)))
+    assert {name for (name, *more) in COMMANDS if not more} <= {*listed}
+
+
+def test_every_example_is_a_command_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command has one to three examples, which the command line understands."""
+    monkeypatch.setattr("ocsync.cli.context.Context.start", lambda *_, **__: sys.exit(99))
+    shown = [example for words in COMMANDS for example in _examples(words)]
+    shown = [(w[:1] if w == ("history", "show") else w, example) for w, example in shown]
+    for words, example in [*shown, *[((), line.strip()) for line in run().out.splitlines()]]:
+        if not example.startswith(("ocsync ", "./")):
+            continue
+        typed = shlex.split(example.rpartition("| ")[2].partition(" > ")[0])[1:]
+        assert tuple(typed[: len(words)]) == words
+        code = tree_code(typed)
+        assert code == 99, (example, code)
+
+
+def examples_of(help_text: str) -> list[str]:
+    """The command lines of a help text's examples, those of several lines joined."""
+    examples = help_text.partition(EXAMPLES)[2]
+    return [line.strip() for line in examples.replace("\\\n", " ").splitlines()]
+
+
+def _examples(words: tuple[str, ...]) -> list[tuple[tuple[str, ...], str]]:
+    command: Any = tree()
+    for word in words:
+        command = command.commands[word]
+    if hasattr(command, "commands"):
+        return []
+    examples = examples_of(command.help)
+    assert 1 <= len(examples) <= 3, words
+    return [(words, example) for example in examples]
+
+
+def tree_code(words: list[str]) -> int:
+    """The exit code of *words*, once they have been read."""
+    try:
+        tree()(words, prog_name="ocsync", standalone_mode=False)
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+@pytest.mark.parametrize("words", [
+    ("--json", "profile", "list"), ("--workspace", "elsewhere", "--json", "profile", "list"),
+    ("--workspace=elsewhere", "-q", "--json", "profile", "list"), ("--json", "history", "--limit=1"),
+])  # fmt: skip
+def test_common_options_may_come_first(run: Run, words: tuple[str, ...]) -> None:
+    assert run("init").code == 0
+    first = run(*words)
+    assert first.code == (78 if "history" in words else 0), first
+    assert json.loads(first.out or first.err)["format"] == 1
+
+
+def test_other_options_may_not(run: Run) -> None:
+    assert run("--offline", "status").code == 64
+    assert run("--json").code == 64
+
+
+def test_the_version_is_shown_in_every_way(run: Run) -> None:
+    line = f"ocsync {ocsync.__version__}"
+    assert [run(word).out for word in ("--version", "-V")] == [line + "\n"] * 2
+    assert run("version").out.splitlines()[0] == line
+    assert run("version", "--json").data["version"] == ocsync.__version__
+
+
+def test_the_page_of_options_names_them_all() -> None:
+    page = (GUIDE / "options.md").read_text(encoding="utf-8")
+    for option in COMMON_OPTIONS.values():
+        assert all(f"`{name}" in page for name in option.names)
+        assert f"`{option.env}`" in page
 
 
 def test_topics_are_listed_with_their_titles(run: Run) -> None:
     shown = run("help")
     assert shown.code == 0
-    assert "\n  exit-codes   Exit codes\n" in shown.out
+    assert re.search(r"\n  exit-codes +Exit codes\n", shown.out)
     assert "ocsync help COMMAND" in shown.out
     listed = run("help", "--json").data
     assert [row["topic"] for row in listed["topics"]] == TOPICS
     assert all(row["title"] in shown.out for row in listed["topics"])
-    assert not {(topic,) for topic in TOPICS} & set(COMMANDS), "a command would hide it"
 
 
 @pytest.mark.parametrize("topic", TOPICS)
@@ -55,9 +144,10 @@ def test_a_topic_in_a_pipe_is_its_source(run: Run, topic: str) -> None:
     source = (GUIDE / f"{topic}.md").read_text(encoding="utf-8")
     assert source.startswith("# ")
     shown = run("help", topic)
-    assert (shown.code, shown.out, shown.err) == (0, source, "")
+    assert (shown.code, shown.out.endswith(source), shown.err) == (0, True, "")
+    assert (shown.out == source) == ((topic,) not in COMMANDS)
     told = run("help", topic, "--json").data
-    assert told == {"format": 1, "command": "help", "topic": topic, "text": source}
+    assert told["text"].endswith(source)
 
 
 @pytest.mark.parametrize(("words", "hint"), [
@@ -73,7 +163,6 @@ def test_an_unknown_word_is_64_with_what_is_close(
     shown = run("help", *words)
     assert (shown.code, shown.out) == (64, "")
     assert f'no command or topic "{" ".join(words)}"' in shown.err
-    assert all(topic in shown.err for topic in TOPICS)
     assert f"next: {hint}" in shown.err
     failed = run("help", *words, "--json")
     assert (failed.code, json.loads(failed.err)["hint"].startswith(hint)) == (64, True)

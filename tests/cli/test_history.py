@@ -73,7 +73,7 @@ def test_the_list_is_narrowed(three: Run) -> None:
     shown = three("history", "--limit", "1")
     assert "and 2 runs more" in shown.err
     assert all(len(line) <= 80 for line in three("history").out.splitlines())
-    assert "no such run" in three("history", "--state", "open").out
+    assert "no run matches" in three("history", "--state", "open").out
 
 
 WRONG: list[tuple[str, ...]] = [
@@ -116,7 +116,7 @@ def test_every_step_is_shown_when_asked_for(three: Run) -> None:
     assert "... and 2 steps more" in three("history", partly, "--steps", "--limit", "1").out
     of_deletes = three("history", deleted, "--steps", "--json").data["steps"]
     assert [(s["method"], s["state"], s["message"]) for s in of_deletes] == [
-        ("DELETE", "done", ""), ("DELETE", "unchanged", "was not there"),
+        ("DELETE", "done", ""), ("DELETE", "unchanged", "did not exist"),
     ]  # fmt: skip
     newest_done = three("history", "--steps", "--sort", "resume", "--state", "done")
     assert f"run {done}" in newest_done.out
@@ -219,7 +219,10 @@ def test_old_runs_go_after_a_yes(three: Run) -> None:
     assert gone["bytes"] > 500
     assert names(three) == [deleted]
     assert [path.name for path in RUNS.iterdir()] == [deleted]
-    assert "no run may go" in three("history", "prune", "--keep", "1", "--yes").out
+    assert (
+        "nothing to remove: no run is old enough"
+        in three("history", "prune", "--keep", "1", "--yes").out
+    )
 
 
 def test_age_and_number_together_keep_what_either_keeps(three: Run) -> None:
@@ -308,7 +311,7 @@ def test_deletes_can_be_verified(ocsync: Run, shop: Shop) -> None:
     assert ocsync("verify", name).code == 0
     shop.seed(catalog=[{"ID": "D", "Name": "D"}])
     again = ocsync("verify", name)
-    assert (again.code, "catalog/D   it is there again" in again.out) == (5, True)
+    assert (again.code, "catalog/D   it exists again" in again.out) == (5, True)
     assert ocsync("verify").code == 66, "no resume yet"
 
 

@@ -142,7 +142,7 @@ def test_a_list_without_an_end(deceived: Run, liar: Liar, monkeypatch: pytest.Mo
     page = b'{"Meta": {"TotalPages": 999999}, "Items": [{"ID": "x", "CatalogID": "D", "ProductID": "Q"}]}'
     liar.reply = lambda verb, path: (200, ME if path == "/v1/me" else page)
     result = deceived("resync", "products", "--catalog", "C", "--yes")
-    assert (result.code, "does not end" in result.err) == (75, True), result
+    assert (result.code, "do not end" in result.err) == (75, True), result
 
 
 def test_a_body_without_measure(deceived: Run, liar: Liar, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ def test_a_rollback_says_that_they_cannot_come_back(ocsync: Run, shop: Shop) -> 
     assert result.code == 3
     assert result.data["staged"] == []
     [lost] = result.data["lost"]
-    assert lost["what"] == ["its values before were not read (resume --no-undo)"]
+    assert lost["what"] == ["its earlier values were not read (resume --no-undo)"]
     assert ocsync("stage", "list", "--json").data["staged"] == []
 
 
@@ -55,7 +55,7 @@ def test_an_answer_that_is_lost_is_not_guessed(
     assert (result.code, stock(shop)) == (code, [left])
     if not effect:
         [problem] = result.events[-1]["problems"]
-        assert (problem["state"], "was not read" in problem["message"]) == ("unknown", True)
+        assert (problem["state"], "were not read" in problem["message"]) == ("unknown", True)
 
 
 def test_what_decides_is_read_all_the_same(ocsync: Run, shop: Shop) -> None:

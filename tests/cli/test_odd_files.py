@@ -32,7 +32,7 @@ ODD: list[tuple[str, Callable[[], bytes], str]] = [
     ("pause.toml", lambda: b"a = " + b"[" * 20_000, "nested too deep"),
     ("pause.toml", lambda: b"[inventory]\nsince = 2020-01-01T00:00:00Z", "not a pause"),
     ("pause.toml", lambda: b"inventory = nan", "not a pause"),
-    ("attached.toml", lambda: b"x = inf", "not a listener"),
+    ("attached.toml", lambda: b"x = inf", "not an attached listener"),
     ("../../workspace.toml", lambda: b"format = nan", "has format nan"),
     ("../../workspace.toml", lambda: b"format = true", "has format True"),
     ("../../workspace.toml", lambda: b"\xff\xfe", "is not UTF-8 text"),
@@ -122,11 +122,11 @@ def test_changed_line_ends_lose_nothing(ocsync: Run, shop: Shop) -> None:
 
     listed = ocsync("stage", "list", "--json")
     assert (listed.code, listed.data["staged_entries"]) == (0, 8)
-    assert "only the line ends were changed (CRLF)" in listed.err
+    assert "the line endings were changed (CRLF)" in listed.err
     assert ocsync("history").code == 0
     told = ocsync("doctor", "--offline")
     assert told.code == 0
-    assert told.out.count("only the line ends were changed") == len(logs)
+    assert told.out.count("the line endings were changed") == len(logs)
     assert ocsync("doctor", "--offline", "--fix").code == 0, "nothing is asked, as nothing is lost"
     assert {path: path.read_bytes() for path in logs} == logs
 

@@ -29,7 +29,7 @@ def test_yes_is_taken_where_nothing_is_asked_today(ocsync: Run, shop: Shop) -> N
 ])  # fmt: skip
 def test_a_lease_or_an_age_needs_its_unit(ocsync: Run, shop: Shop, words: tuple[str, ...]) -> None:
     result = ocsync(*words)
-    assert (result.code, "give a unit, such as 2h or 90s" in result.err) == (64, True), result
+    assert (result.code, "write it as 2h or 90s" in result.err) == (64, True), result
     assert not shop.paused()
 
 

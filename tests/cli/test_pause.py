@@ -29,7 +29,7 @@ def test_a_pause_is_remembered_with_why_and_until(ocsync: Run, shop: Shop) -> No
     assert remembered["phase"] == "paused"
     assert remembered["found"]["Paused"] is False
     again = ocsync("pause", "inventory")
-    assert (again.code, "already paused by us, for" in again.out) == (0, True), again
+    assert (again.code, "already paused by this workspace for" in again.out) == (0, True), again
 
 
 def test_only_the_switch_is_sent(ocsync: Run, shop: Shop) -> None:
@@ -42,7 +42,7 @@ def test_somebody_elses_pause_is_left_alone(ocsync: Run, shop: Shop) -> None:
     somebody(shop, paused=True)
     refused = ocsync("pause", "inventory", "catalogs")
     assert refused.code == 7
-    assert "not by this workspace" in refused.err
+    assert "paused by someone else" in refused.err
     assert not shop.paused("/integrations/entitysync/catalogs"), "nothing of it was done"
 
     assert ocsync("unpause", "inventory").code == 7
@@ -61,7 +61,7 @@ def test_a_lease_is_a_time(ocsync: Run, shop: Shop, lease: str) -> None:
 def test_an_adopted_pause_is_ours_to_lift(ocsync: Run, shop: Shop) -> None:
     somebody(shop, paused=True)
     adopted = ocsync("pause", "inventory", "--adopt")
-    assert (adopted.code, "adopted on test" in adopted.out) == (0, True), adopted
+    assert (adopted.code, "taken over on test" in adopted.out) == (0, True), adopted
     assert ocsync("resume").code == 0
     assert not shop.paused()
 
@@ -73,7 +73,7 @@ def test_a_replay_under_somebody_elses_pause_does_not_lift_it(ocsync: Run, shop:
     result = ocsync("resume", "--verify")
 
     assert result.code == 3, "nothing of it is delivered yet"
-    assert "paused by someone else and will stay so" in result.err
+    assert "is paused by someone else and stays paused" in result.err
     assert "‖ sent 1 edit in 1 request, but inventory stays paused" in result.out
     assert shop.paused()
     assert ocsync("resume").code == 0, "that is nothing to be done here"
@@ -86,7 +86,7 @@ def test_a_pause_that_was_lifted_is_made_again_only_when_asked(ocsync: Run, shop
     ocsync("stage", "set", ref, "QuantityAvailable=9")
     refused = ocsync("resume")
     assert refused.code == 7
-    assert "lifted our pause" in refused.err
+    assert "someone else unpaused inventory" in refused.err
     assert not shop.writes()
     assert len(ocsync("stage", "list", "--json").data["staged"]) == 1
 
@@ -149,9 +149,9 @@ def test_status_tells_ours_theirs_and_drift(ocsync: Run, shop: Shop) -> None:
     data = ocsync("status", "--json").data
 
     assert shown.code == 0
-    assert re.search(r"‖ inventory +by", shown.out)
-    assert re.search(r"‖ products +by someone else", shown.out)
-    assert re.search(r"! buyers +we paused it, but someone else lifted it", shown.out)
+    assert re.search(r"‖ inventory +paused by", shown.out)
+    assert re.search(r"‖ products +paused by someone else", shown.out)
+    assert re.search(r"! buyers +unpaused by someone else", shown.out)
     assert "suppliers has no sync config" in shown.out
     assert data["drifted"] == ["buyers"]
     standings = {row["name"]: row["standing"] for row in data["targets"]}
@@ -164,8 +164,8 @@ def test_a_config_that_went_away_under_our_pause_is_told(ocsync: Run, shop: Shop
     shop.call("DELETE", CONFIG)
     result = ocsync("status", "--exit-code")
     assert result.code == 2
-    assert "! inventory  we paused it, but its sync config is gone" in result.out
-    assert "‖ products   by " in result.out, "what is told stands in columns"
+    assert "! inventory  paused, but its sync config no longer exists" in result.out
+    assert "‖ products   paused by " in result.out, "what is told stands in columns"
 
 
 def test_status_offline_asks_nobody(ocsync: Run, shop: Shop) -> None:
@@ -193,7 +193,7 @@ def test_another_marketplace_is_refused(ocsync: Run, shop: Shop) -> None:
     shop.seed(marketplace="other")
     result = ocsync("pause", "inventory")
     assert result.code == 6
-    assert "belongs to marketplace emulator" in result.err
+    assert "is for marketplace emulator" in result.err
 
 
 def test_two_profiles_do_not_know_each_others_pauses(ocsync: Run, shop: Shop) -> None:

@@ -30,8 +30,8 @@ def test_plan_explains_and_warns(ocsync: Run) -> None:
     explained = ocsync("plan", "--explain", "inventory/P/R").out
 
     assert ocsync("plan", "--exit-code").code == 2
-    assert "a single change: pausing is not worth it" in shown.out
-    assert "quantities without an expectation: 1" in shown.out
+    assert "only one change: pausing gains nothing" in shown.out
+    assert "1 quantity has no expected value" in shown.out
     assert "may also resend products" in shown.out
     assert "PATCH  QuantityAvailable=42  AddressID=wh-2" in explained
     assert "s.csv:2" in explained

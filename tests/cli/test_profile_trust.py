@@ -36,7 +36,7 @@ def test_a_clone_signs_in_only_once_it_is_trusted(
     for words in (("status",), ("resume", "--yes"), ("plan", "--diff")):
         refused = ocsync(*words)
         assert (refused.code, "came with this folder" in refused.err) == (78, True), refused
-        assert "next: look at" in refused.err
+        assert "next: review" in refused.err
     assert ocsync("stage", "list").code == ocsync("plan").code == 0
     assert len(shop.requests()) == before
     assert ocsync("status", "--workspace", ".ocsync").code == 0

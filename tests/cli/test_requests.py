@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from tests.benchmarks import requests as benchmark
 from tests.builders import Shop
 from tests.conftest import Run
+from tests.engine.test_stock import between
+from tests.intercepting import Answer, Request
 
 CONFIG = "/v1/integrations/entitysync/products/inventoryrecords"
 
@@ -53,6 +57,101 @@ def test_without_a_pause_no_config_is_read(ocsync: Run, shop: Shop) -> None:
     ocsync("stage", "set", ref, "QuantityAvailable=7")
     assert ocsync("resume", "--no-pause").code == 0
     assert administrative(shop) == ["POST /oauth/token", "GET /me"]
+
+
+def test_entities_are_read_beside_the_sign_in_and_the_unpause(ocsync: Run, shop: Shop) -> None:
+    """The answers to `GET /me` and to the unpause wait for a read of the record."""
+    [ref] = shop.stock(records=1)
+    read, written = threading.Event(), threading.Event()
+    waited: list[bool] = []
+
+    def hook(request: Request) -> Answer:
+        record = "/inventoryrecords/" in request.path
+        if record and request.method == "GET":
+            read.set()
+        elif record:
+            read.clear()
+            written.set()
+        elif request.path.endswith("/me") or (request.method == "PATCH" and written.is_set()):
+            waited.append(read.wait(5))
+        return request.forward()
+
+    with between(ocsync, shop, hook):
+        ocsync("stage", "set", ref, "QuantityAvailable=7")
+        assert ocsync("resume", "--verify").code == 0
+    assert waited == [True, True]
+    assert not shop.paused()
+
+
+@pytest.mark.parametrize("valid", [0.0, 60.0])
+def test_what_was_read_ahead_long_ago_is_read_again(
+    ocsync: Run, shop: Shop, monkeypatch: pytest.MonkeyPatch, valid: float
+) -> None:
+    """The operator may have been asked meanwhile."""
+    monkeypatch.setattr("ocsync.engine.read_ahead.VALID_SECONDS", valid)
+    [ref] = shop.stock(records=1)
+    ocsync("stage", "set", ref, "QuantityAvailable=7")
+    assert ocsync("resume", "--verify").code == 0
+    assert sum("/inventoryrecords/" in r["path"] for r in shop.requests()) == (3 if valid else 5)
+
+
+def test_many_entities_are_not_read_ahead(
+    ocsync: Run, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sign-in that fails would have cost all these requests."""
+    monkeypatch.setattr("ocsync.engine.read_ahead.MOST_REFS", 1)
+    refs, read = shop.stock(records=2, products=2), threading.Event()
+    early: list[bool] = []
+
+    def hook(request: Request) -> Answer:
+        if "/inventoryrecords/" in request.path:
+            read.set()
+        if request.path.endswith("/me"):
+            early.append(read.wait(0.1))
+        return request.forward()
+
+    with between(ocsync, shop, hook):
+        for ref in refs:
+            ocsync("stage", "set", ref, "QuantityAvailable=7")
+        assert ocsync("resume").code == 0
+    assert (early, read.is_set()) == ([False], True)
+
+
+def test_targets_are_paused_and_unpaused_at_once(ocsync: Run, shop: Shop) -> None:
+    """Each waits until all have arrived."""
+    shop.seed(targets="all")
+    shop.stock(records=1)
+    shop.seed(catalog=[{"ID": "C", "Name": "c"}])
+    together = [threading.Barrier(3, timeout=5), threading.Barrier(3, timeout=5)]
+
+    def hook(request: Request) -> Answer:
+        if request.method == "PATCH" and "/integrations/" in request.path:
+            together[b"false" in request.body].wait()
+        return request.forward()
+
+    with between(ocsync, shop, hook):
+        ocsync("stage", "set", "inventory/P0/R0", "QuantityAvailable=7")
+        ocsync("stage", "set", "product/P0", "Name=new")
+        ocsync("stage", "set", "catalog/C", "Name=new")
+        assert ocsync("resume").code == 0
+    assert not shop.all_paused()
+
+
+def test_commands_pause_and_unpause_targets_at_once(ocsync: Run, shop: Shop) -> None:
+    """Each waits until both have arrived."""
+    shop.seed(targets="all")
+    together = [threading.Barrier(2, timeout=5), threading.Barrier(2, timeout=5)]
+
+    def hook(request: Request) -> Answer:
+        if request.method == "PATCH":
+            together[b"false" in request.body].wait()
+        return request.forward()
+
+    with between(ocsync, shop, hook):
+        assert ocsync("pause", "inventory", "buyers").code == 0
+        assert shop.all_paused() == ["buyers", "inventory"]
+        assert ocsync("unpause", "inventory", "buyers").code == 0
+    assert not shop.all_paused()
 
 
 REFS = 40

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ocsync.plurals import count
 from tests.builders import HTTP, Shop
 from tests.conftest import Run
 from tests.crash_points import CrashPoint, crash
@@ -70,14 +71,14 @@ def test_what_is_named_is_sent(
 
 
 @pytest.mark.parametrize(("words", "code", "said"), [
-    ((), 64, "no resync is unfinished"), (("inventory",), 64, "give a target and IDs"), (("orders", "X"), 64, "no sync request"),
+    ((), 64, "no unfinished resync"), (("inventory",), 64, "give a target and IDs"), (("orders", "X"), 64, "no sync request"),
     (("P0",), 64, "not a sync target"), (("inventory", "P0"), 65, "is not ProductID/InventoryRecordID"), (("P0/R0",), 65, "not a kind"),
-    (("inventory", "variant-inventory/P/V/R"), 65, "goes out by products"), (("address/wh-0",), 65, "no message of its own"),
-    (("catalog-wide", "X"), 64, "is a group"), (("products", "X", "--catalog", "C"), 64, "give one of"), (("products", "-"), 64, "no ID"),
-    (("--since", "2h"), 64, "give a target"), (("categories", "--since", "2h"), 64, "has no date"), (("inventory", "--since", "2h"), 64, "within one product only"),
-    (("products", "--since", "soon"), 64, "is no time such as"), (("buyers", "--catalog", "C"), 64, "nothing of it is in a catalog"),
-    (("products", "--since", "2h", "--catalog", "C"), 64, "is for inventory"), (("--catalog", "NONE"), 1, "404 NotFound"), (("--catalog", "a/b"), 64, "a catalog is written"),
-    (("--run", "0101"), 66, "there is no run"), (("--dry-run",), 64, "a dry run of what"),
+    (("inventory", "variant-inventory/P/V/R"), 65, "is sent by target products"), (("address/wh-0",), 65, "no message of its own"),
+    (("catalog-wide", "X"), 64, "is a group"), (("products", "X", "--catalog", "C"), 64, "give only one of"), (("products", "-"), 64, "no ID"),
+    (("--since", "2h"), 64, "give a target"), (("categories", "--since", "2h"), 64, "has none"), (("inventory", "--since", "2h"), 64, "of one product at a time"),
+    (("products", "--since", "soon"), 64, "is not a time such as"), (("buyers", "--catalog", "C"), 64, "a catalog contains none of them"),
+    (("products", "--since", "2h", "--catalog", "C"), 64, "work only for inventory"), (("--catalog", "NONE"), 1, "404 NotFound"), (("--catalog", "a/b"), 64, "a catalog is written"),
+    (("--run", "0101"), 66, "no run 0101"), (("--dry-run",), 64, "for the dry run"),
 ])  # fmt: skip
 def test_what_cannot_be_meant(
     ocsync: Run, stocked: Shop, words: tuple[str, ...], code: int, said: str
@@ -115,7 +116,9 @@ def test_a_run_s_changes_and_the_products_that_they_touch(
     assert result.code == 0, result
     assert sorted(asked_for(stocked)) == sorted(sent)
     products = sum(one.startswith("productsync") for one in sent)
-    assert (f"{products} of products, touched by {staged[1]}" in result.err) is bool(products)
+    assert (f"{count(products, 'product')}, affected by {staged[1]}" in result.err) is bool(
+        products
+    )
     if len(sent) > products:
         target = {"cat": "categories" if "category" in staged[1] else "catalogs", "buy": "buyers", "inv": "inventory"}  # fmt: skip
         ocsync("resync", target[staged[1][:3]], "--run", name)
@@ -141,8 +144,8 @@ def test_what_is_dated_since(ocsync: Run, stocked: Shop) -> None:
         result = ocsync("resync", *words)
         assert result.code == 0, result
         assert set(asked_for(stocked)[before:]) == sent
-        assert ("by DateCreated" in result.err) is (words[0] != "inventory")
-    assert "nothing of it is there" in ocsync("resync", "buyers", "--since", "2099-01-01").err
+        assert ("uses DateCreated" in result.err) is (words[0] != "inventory")
+    assert "nothing matches" in ocsync("resync", "buyers", "--since", "2099-01-01").err
 
 
 def test_one_that_is_refused_does_not_stop_the_others(ocsync: Run, stocked: Shop) -> None:
@@ -162,7 +165,7 @@ def test_many_are_warned_of_and_very_many_asked_about(ocsync: Run, shop: Shop) -
         result = ocsync("resync", "suppliers", "-", stdin=ids)
         assert ("Portal" in result.err) is (number > 100)
         assert result.code == (64 if asked else 3), result.err
-        assert ("cannot be asked here" in result.err) is asked
+        assert ("confirmation needed" in result.err) is asked
     assert len(asked_for(shop)) == 201
 
 
@@ -175,7 +178,7 @@ def test_a_target_that_takes_none_is_told_with_the_way_out(ocsync: Run, stocked:
     missing = ocsync("resync", "buyers", "A")
     assert (missing.code, "no sync config" in missing.err) == (78, True)
     left_out = ocsync("resync", "buyer/A", "product/P0")
-    assert (left_out.code, "buyers: no sync config, left out" in left_out.err) == (0, True)
+    assert (left_out.code, "buyers: skipped, no sync config" in left_out.err) == (0, True)
 
     delivery(stocked, Enabled=False)
     before = len(asked_for(stocked))
@@ -186,7 +189,7 @@ def test_a_target_that_takes_none_is_told_with_the_way_out(ocsync: Run, stocked:
     delivery(stocked, Enabled=True)
 
     for code, exit_code, said in (
-        ("ProductSyncConfig.AdminLockout", 78, "only Sitecore's support can lift that"), ("Auth.InsufficientRoles", 4, "ocsync profile check"),
+        ("ProductSyncConfig.AdminLockout", 78, "only Sitecore support can unlock it"), ("Auth.InsufficientRoles", 4, "ocsync profile check"),
     ):  # fmt: skip
         stocked.faults({"path": "/sync", "status": 400, "code": code, "times": 1})
         locked = ocsync("resync", "products", "P0", "P1", "--concurrency", "1")
@@ -205,7 +208,10 @@ def test_while_paused_it_is_told_that_nobody_knows(
     ocsync("pause", "inventory")
     result = ocsync("resync", "inventory", "P0/R0")
     assert result.code == code, result
-    assert "inventory: paused; whether sync requests go out meanwhile" in result.err
+    assert (
+        "inventory: paused; OrderCloud does not document whether it accepts sync requests"
+        in result.err
+    )
     assert ("ocsync unpause inventory" in result.out) is bool(code)
     assert len(stocked.messages()) == at_once
     ocsync("unpause", "inventory")
@@ -218,26 +224,27 @@ def test_a_full_sync_that_runs_is_waited_for_and_gone_on_after(ocsync: Run, stoc
     stopped = ocsync(*words)
     assert (stopped.code, "a full sync is running" in stopped.err) == (75, True)
     other = ocsync("resync", "products", "P4")
-    assert (other.code, "2 left" in other.err, "--drop gives it up" in other.err) == (
+    assert (other.code, "2 requests left" in other.err, "--drop abandons it" in other.err) == (
         64,
         True,
         True,
     )
     again = ocsync(*words)
-    assert (again.code, "is not finished, 2 left; going on with it" in again.err) == (0, True), (
-        again
-    )
+    assert (again.code, "is not finished: 2 requests left; continuing it" in again.err) == (
+        0,
+        True,
+    ), again
     assert Counter(asked_for(stocked)) == {"productsync/P0": 1, "productsync/P1": 2, "productsync/P2": 1}  # fmt: skip
     [run] = ocsync("history", "--json").data["runs"]
     assert (run["counts"], run["exit_code"], run["state"]) == ({"done": 3}, 0, "closed")
 
 
 def test_one_is_given_up_when_that_is_wanted(ocsync: Run, stocked: Shop) -> None:
-    assert "no resync is unfinished" in ocsync("resync", "--drop").err
+    assert "no unfinished resync" in ocsync("resync", "--drop").err
     stocked.faults({"path": "/sync", "status": 400, "code": "FullSyncStatus.FullSyncAlreadyRunning", "after": 1})  # fmt: skip
     assert ocsync("resync", "products", "P0", "P1", "--concurrency", "1").code == 75
     dropped = ocsync("resync", "--drop")
-    assert (dropped.code, "1 were not sent" in dropped.out) == (0, True), dropped
+    assert (dropped.code, "1 request was not sent" in dropped.out) == (0, True), dropped
     assert "partly done" in ocsync("history").out
     assert ocsync("resync", "products", "P4").code == 0
     assert asked_for(stocked)[-1] == "productsync/P4"
@@ -265,7 +272,7 @@ def test_stopped_in_the_middle_it_goes_on(ocsync: Run, shop: Shop, stop: signal.
     assert len(asked_for(shop)) < 120
     shop.switch(latency=0)
     again = ocsync("resync")
-    assert (again.code, "going on with it" in again.err) == (0, True), again
+    assert (again.code, "continuing it" in again.err) == (0, True), again
     sent = Counter(asked_for(shop))
     twice = {name for name, number in sent.items() if number > 1}
     assert len(sent) == 120
@@ -297,7 +304,7 @@ def test_a_lost_answer_is_one_entity_s_until_there_are_many(ocsync: Run, stocked
         patch.setattr(retry, "_MAX_UNKNOWN", 1)
         stocked.faults({"path": "/sync", "status": 500, "times": 1})
         one = ocsync("resync", "products", "P0", "P1", "P2", "--concurrency", "1")
-        assert (one.code, "product/P0   the server answered 500" in one.out) == (3, True), one
+        assert (one.code, "product/P0   the server responded with 500" in one.out) == (3, True), one
         stocked.faults({"path": "/sync", "status": 500, "times": 100})
         all_of_them = ocsync("resync", "products", *(f"X{n}" for n in range(30)))
     assert all_of_them.code == 75
@@ -318,9 +325,9 @@ def test_a_resync_is_never_taken_for_a_resume(ocsync: Run, stocked: Shop) -> Non
         names = [run["id"] for run in ocsync("history", "--json").data["runs"]]
         assert len(names) == 2 + n
         refused = ocsync("verify", max(names))
-        assert (refused.code, "is a resync, not a resume" in refused.err) == (64, True)
+        assert (refused.code, "is a resync and wrote nothing" in refused.err) == (64, True)
     ocsync("stage", "set", "inventory/P0/R0", "QuantityAvailable=8")
-    assert "time not known before a first run" in ocsync("plan").out
+    assert "no estimate yet (no earlier run of 10 steps or more)" in ocsync("plan").out
 
 
 def test_what_a_listing_answers_is_not_believed_blindly(ocsync: Run, stocked: Shop) -> None:

@@ -22,6 +22,8 @@ NO_SHRINK = (Phase.explicit, Phase.reuse, Phase.generate)
 """An example takes half a second; a failing one is short enough to read."""
 STOCK = "/products/P0/inventoryrecords/R0"
 
+RISKY = ("--allow-risky", "zero-stock", "--allow-risky", "xp-type")
+
 
 def newest(run: Run, sort: str = "resume") -> str:
     runs = run("history", "--json").data["runs"]
@@ -99,7 +101,7 @@ def test_sold_since_is_kept_and_changed_since_is_left_out(resumed: Run, shop: Sh
     shop.call("DELETE", "/catalogs/MADE")
     result = resumed("rollback")
     assert result.code == 6
-    assert "catalog/C  Name was C, left new, is theirs" in result.out
+    assert "catalog/C  Name was C, the run set new, now it is theirs" in result.out
     assert "1 ref changed since (--overwrite REF)" in result.out
     assert set(staged(resumed)) == {"inventory/P0/R0", "inventory/P0/R1", "catalog-assignment/C/B"}
     assert "MADE" not in result.out, "what is gone needs no delete"
@@ -122,7 +124,7 @@ def test_refs_that_are_staged_are_not_mixed(resumed: Run) -> None:
     resumed("stage", "set", "inventory/P0/R2", "NotificationPoint=1")
     result = resumed("rollback")
     assert result.code == 6
-    assert "staged already, such as inventory/P0/R2" in result.err
+    assert "other staged edits, such as inventory/P0/R2" in result.err
     assert list(staged(resumed)) == ["inventory/P0/R2"], "nothing is half staged"
 
 
@@ -181,11 +183,11 @@ def test_deletes_go_back_with_what_went_along(ocsync: Run, shop: Shop) -> None:
     assert result.code == 0, result
     assert ocsync("resume", "--verify").code == 0
     assert marketplace(shop.emulator) == before
-    assert ocsync("stage", "set", "product/P0", "Name=x").code == 0, "it is there again"
+    assert ocsync("stage", "set", "product/P0", "Name=x").code == 0, "it exists again"
     assert ocsync("rollback", run, "--json").data["staged"] == []
     shop.call("PATCH", "/products/P0", {"Name": "theirs"})
     again = ocsync("rollback", run)
-    assert (again.code, "product/P0  it is there again, and not as it was" in again.out) == (
+    assert (again.code, "product/P0  it exists again, with other values" in again.out) == (
         6,
         True,
     )
@@ -206,10 +208,10 @@ def test_what_cannot_come_back_is_told(ocsync: Run, shop: Shop) -> None:
     result = ocsync("rollback", newest(ocsync, "delete"))
     assert result.code == 3
     for text in (
-        "buyer-user/B/U  cannot be made again from here: its password is write-only",
-        "usergroup-assignment/B/G/U  cannot be made again without buyer-user/B/U",
-        "product/P0  20 of 120 below it (inventory) were not kept",
-        "2 refs cannot come back",
+        "buyer-user/B/U  cannot be recreated: its password is write-only",
+        "usergroup-assignment/B/G/U  cannot be recreated without buyer-user/B/U",
+        "product/P0  20 of its 120 dependents (inventory) not recorded",
+        "2 refs cannot be restored",
     ):
         assert text in result.out, result.out
     assert ocsync("resume").code == 0
@@ -249,7 +251,7 @@ def there_and_back(run: Run, shop: Shop, sequence: list[Entry]) -> None:
     given_ = run("stage", "import", "-", stdin="\n".join(lines).encode())
     if given_.code == 65:
         return
-    assert run("resume", "--yes", "--no-pause", "--allow-risky", "zero-stock").code in (0, 3)
+    assert run("resume", "--yes", "--no-pause", *RISKY).code in (0, 3)
     run("stage", "clear", "--yes")
     after = comparable(shop)
     first = run("rollback", "--json")
@@ -257,11 +259,7 @@ def there_and_back(run: Run, shop: Shop, sequence: list[Entry]) -> None:
         assert after == before
         return
     assert first.code == 0, first
-    done = (
-        [ok(run("resume", "--no-pause", "--allow-risky", "zero-stock"))]
-        if first.data["staged"]
-        else []
-    )
+    done = [ok(run("resume", "--no-pause", *RISKY))] if first.data["staged"] else []
     if first.data["made"]:
         ok(run("delete", "--file", first.data["file"], "--yes"))
     assert comparable(shop) == before
@@ -274,7 +272,7 @@ def there_and_back(run: Run, shop: Shop, sequence: list[Entry]) -> None:
         again = ok(run("rollback", newest(run, "delete"), "--json")).data
         said = [what.split() for one in again["lost"] for what in one["what"]]
         brought = {words[4].casefold() for words in said if words[:3] == ["making", "it", "again"]}
-    ok(run("resume", "--no-pause", "--allow-risky", "zero-stock"))
+    ok(run("resume", "--no-pause", *RISKY))
     assert {n: d for n, d in comparable(shop).items() if n not in brought - after.keys()} == after
 
 
@@ -368,8 +366,8 @@ def test_first_price_breaks_stay_and_are_told(ocsync: Run, shop: Shop) -> None:
     result = ocsync("rollback")
 
     assert result.code == 3
-    assert "price-schedule/S  PriceBreaks stays as it is" in result.out
-    assert "1 ref only in part" in result.out
+    assert "price-schedule/S  PriceBreaks keeps its value" in result.out
+    assert "1 ref can be restored only in part" in result.out
     ok(ocsync("resume", "--verify"))
     found = shop.get("/priceschedules/S")
     assert (found["Name"], len(found["PriceBreaks"])) == ("s", 1)

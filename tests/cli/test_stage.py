@@ -20,7 +20,7 @@ def test_staging_one_by_one(ocsync: Run) -> None:
 
 def test_what_is_wrong_is_told_in_lines_that_fit(ocsync: Run) -> None:
     unknown = ocsync("stage", "set", "foo/X", "Name=a").err
-    assert "variant-inventory" in unknown
+    assert "kinds: address, supplier" in unknown
     assert "next:" not in unknown, "a list of kinds is nothing to type"
     assert max(map(len, unknown.splitlines())) <= 80
     missing = ocsync("stage", "put", "catalog/X").err

@@ -153,15 +153,15 @@ def test_the_states_are_what_they_are_called(old: Run, quick: Quick) -> None:
     """Or else both ways would agree on an error that says nothing of the state."""
     told = {
         "a pause": "by mara, ",
-        "a lease that ran out": "its lease has run out",
-        "a dead window": "its window died",
-        "a lost pause": "we paused it, but someone else lifted it",
-        "a command at work": "is at work",
+        "a lease that ran out": "its --for time has passed",
+        "a dead window": "its window process has died",
+        "a lost pause": "unpaused by someone else",
+        "a command at work": "is running",
         "as it was": "15 refs",
-        "a torn journal": "a torn last line was dropped",
-        "a damaged journal": "000001.jsonl:1: the line is not what was written",
+        "a torn journal": "ignored the incomplete last line",
+        "a damaged journal": "000001.jsonl:1: the line is damaged",
         "a newer format": "has format 9",
-        "no profile": "there is no profile acme",
+        "no profile": "no profile acme",
         "a link": "is a symbolic link",
     }
     for state, text in told.items():
@@ -256,4 +256,4 @@ def test_an_answer_that_is_lost_is_a_failure(old: Run, words: tuple[str, ...]) -
         found.append((done.returncode, done.stderr))
     assert found[0] == found[1]
     assert found[0][0] == 1
-    assert b"the answer is not complete" in found[0][1]
+    assert b"the output is incomplete" in found[0][1]

@@ -41,7 +41,7 @@ def test_the_first_stops_in_good_order(busy: Run, shop: Shop, stop: Any, code: i
     child = Terminal("resume", "--concurrency", "16")
     wait_for_writes(shop, 10)
     child.interrupt() if stop == "key" else child.signal(stop)
-    child.expect("stopping; waiting for the writes under way")
+    child.expect("stopping: waiting for writes in flight")
     ended = child.wait()
     assert ended.code == code, ended
     shop.switch(latency=0)
@@ -60,7 +60,9 @@ def test_the_second_leaves_at_once_and_says_what_is_unknown(busy: Run, shop: Sho
     child.expect("stopping")
     time.sleep(0.3)
     child.interrupt()
-    child.expect(r"left at once; \d+ requests were under way, the same command", timeout=3)
+    child.expect(
+        r"exited immediately; \d+ requests were in flight: run the same command", timeout=3
+    )
     assert child.wait().code == 130
     shop.faults()
     shop.switch(latency=0)
@@ -76,7 +78,7 @@ def test_a_key_reaches_a_windows_command_once(ocsync: Run, shop: Shop) -> None:
     child.interrupt()
     until(lambda: Path("ints").exists())
     Path("go").touch()
-    child.expect("sh ended with 0; the window was open for")
+    child.expect("sh exited with code 0; the window was open for")
     assert child.wait().code == 0
     assert Path("ints").read_text() == "one\n"
     assert not shop.paused()
@@ -116,9 +118,9 @@ def test_a_question_can_be_left(ocsync: Run, shop: Shop, stop: Any, code: int) -
     ocsync("pause", "inventory")
     shop.call("PATCH", "/integrations/entitysync/products/inventoryrecords", {"Paused": False})
     child = Terminal("resume")
-    child.expect(r"Pause inventory again for the replay\? \[y/N\]")
+    child.expect(r"Pause inventory again for this run\? \[y/N\]")
     child.interrupt() if stop == "key" else child.signal(stop)
-    child.expect("left at the question; nothing is half done")
+    child.expect("cancelled; nothing was changed")
     ended = child.wait()
     assert ended.code == code, ended
     assert (shop.writes(), shop.paused()) == ([], False)
@@ -142,17 +144,27 @@ def test_questions_are_asked_on_the_terminal(run: Run, shop: Shop) -> None:
     )
     for answer, code in (("acme", 64), ("emulator", 0)):
         child = Terminal("pause", "inventory")
-        child.expect("type the marketplace's ID, emulator, to go on: ")
+        child.expect("to continue, type the ID of the marketplace \\(emulator\\): ")
         child.type_line(answer)
         ended = child.wait()
         assert ended.code == code, ended
     assert shop.paused()
     for answer, there in (("n", 200), ("y", 404)):
         child = Terminal("delete", ref, "--confirm", "emulator")
-        child.expect(r"Delete 1 ref now\? \[y/N\]")
+        child.expect(r"Delete [\w/]+\? \[y/N\]")
         child.type_line(answer)
         child.wait()
         assert shop.call("GET", "/products/P0/inventoryrecords/R0").status_code == there
+
+
+def test_no_progress_bar_clears_a_question(ocsync: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    ocsync("stage", "set", "catalog/NONE", "Active=true")
+    monkeypatch.setenv("TERM", "xterm")
+    child = Terminal("resume")
+    child.expect(r"Send the plan anyway\? These steps will fail\. \[y/N\] ")
+    time.sleep(0.5)  # more than two refreshes of a bar
+    child.type_line("n")
+    assert "\x1b[2K" not in child.wait().out.partition("n")[0]
 
 
 def test_staging_the_same_adjustments_again_is_asked(run: Run, shop: Shop) -> None:
@@ -163,7 +175,7 @@ def test_staging_the_same_adjustments_again_is_asked(run: Run, shop: Shop) -> No
     for answer, code, entries in (("n", 64, 1), ("y", 0, 2)):
         child = Terminal("stage", "import", "sold.csv")
         child.expect(
-            "1 is still staged. Stage the file again, to count 1 adjustment twice\\? \\[y/N\\] "
+            "1 is still staged. Stage the file again and count 1 adjustment twice\\? \\[y/N\\] "
         )
         run("stage", "set", "catalog/C", "Active=true")  # the journal is not locked meanwhile
         run("stage", "drop", "catalog/C")

@@ -88,10 +88,10 @@ def test_both_runs_are_shown(cut_off: Run, shop: Shop) -> None:
     cut_off("stage", "set", "inventory/P0/R0", "NotificationPoint=1")
     shown = cut_off("resume")
     first, second = shown.out.split("run ")[1:]
-    assert "continued:" in first
+    assert "(continued):" in first
     assert "complete: 12 edits" in first
     assert "complete: 1 edit " in second
-    assert "12 of 12 steps are done" in shown.err
+    assert "12 of 12 steps done" in shown.err
 
 
 def test_a_run_that_is_under_way_is_no_fault(ocsync: Run, shop: Shop) -> None:
@@ -105,4 +105,4 @@ def test_a_run_that_is_under_way_is_no_fault(ocsync: Run, shop: Shop) -> None:
         seen = ocsync("status", "--offline", "--max-age", "4h", "--exit-code")
         shop.switch(latency=0)
         process.wait(30)
-    assert (seen.code, "is at work" in seen.out) == (0, True), seen
+    assert (seen.code, "is running" in seen.out) == (0, True), seen

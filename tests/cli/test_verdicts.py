@@ -54,7 +54,7 @@ def test_failures_are_counted_whole(ocsync: Run, shop: Shop) -> None:
     )
     ocsync("stage", "import", "-", stdin=rows)
     result = ocsync("resume")
-    assert (result.code, "1,100 refs are back in the journal" in result.out) == (6, True)
+    assert (result.code, "1,100 refs are staged again" in result.out) == (6, True)
     last = ocsync("resume", "--json").events[-1]
     assert len(last["problems"]) == 1100
 

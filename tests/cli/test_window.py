@@ -79,7 +79,7 @@ def test_the_targets_are_paused_for_the_command_alone(
     assert seen["until"]
     assert switches(shop) == [PAUSE, LIFT]
     assert not remembered()
-    assert "▶ inventory  running again, the config as it was" in result.err
+    assert "▶ inventory  running again, sync config unchanged" in result.err
     assert "the window was open for" in result.err
     assert result.out == "", "standard output is the command's"
 
@@ -91,7 +91,7 @@ def test_what_stood_on_the_command_line_is_not_told(ocsync: Run, shop: Shop) -> 
 
 
 @pytest.mark.parametrize(("words", "code", "says"), [
-    (["inventory", "--", "no-such-command"], 127, "there is no command no-such-command"),
+    (["inventory", "--", "no-such-command"], 127, "command no-such-command not found"),
     (["inventory", "--", "./plain"], 126, "bash ./plain"),
     (["inventory"], 64, "no command was given"),
     (["inventory", "--"], 64, "no command was given"),
@@ -121,7 +121,7 @@ def test_what_is_ours_already_stays_paused(ocsync: Run, shop: Shop) -> None:
     before = remembered()
     result = ocsync("window", "inventory", "catalogs", "--", "true")
     assert result.code == 0
-    assert "inventory  paused by us already, and stays so afterwards" in result.err
+    assert "inventory  already paused by this workspace; stays paused afterwards" in result.err
     assert shop.paused()
     assert remembered() == before
     assert not shop.paused("/integrations/entitysync/catalogs")
@@ -142,7 +142,7 @@ def test_a_target_without_config(ocsync: Run, shop: Shop) -> None:
     assert ocsync("window", "catalogs", "inventory", "--", "true").code == 78
     allowed = ocsync("window", "catalog-wide", "--", "sh", "-c", "echo $OCSYNC_WINDOW_TARGETS")
     assert allowed.code == 0
-    assert "catalogs  skipped: it has no sync config" in allowed.err
+    assert "catalogs  skipped: no sync config" in allowed.err
     assert set(allowed.out.split()) == {"categories", "products"}
 
 
@@ -163,9 +163,9 @@ def test_ocsync_inside_leaves_the_pause_to_the_window(
         inside,
     )  # fmt: skip
     assert result.code == 0, result
-    assert "inventory  stays paused: its window is open" in result.out
+    assert "inventory  stays paused: an open window unpauses it" in result.out
     assert "✓ complete" in result.out
-    assert "inventory: held by a window until its command ends" in result.err
+    assert "inventory: held paused by a window until its command ends" in result.err
     assert result.out.splitlines()[-1] == "7"
     assert switches(shop) == [PAUSE, LIFT]
     assert [r["body"] for r in shop.writes()] == ['{"QuantityAvailable":9}']
@@ -203,8 +203,8 @@ def test_production_is_confirmed_before_anything(run: Run, shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(("change", "code", "says"), [
-    ({"Paused": False}, 7, "was lifted by somebody else before sh ended"),
-    ({"SyncEntityDeleted": False}, 5, "config was changed meanwhile: SyncEntityDeleted was True"),
+    ({"Paused": False}, 7, "someone else unpaused it before sh ended"),
+    ({"SyncEntityDeleted": False}, 5, "config was changed while it was paused: SyncEntityDeleted was true"),
 ])  # fmt: skip
 def test_what_others_did_meanwhile_is_told(
     ocsync: Run, shop: Shop, change: dict[str, bool], code: int, says: str
@@ -223,10 +223,10 @@ def test_a_lease_that_runs_out_is_lifted_under_an_open_window(ocsync: Run, shop:
         assert ocsync("expire").code == 0
         assert shop.paused(), "not yet"
         PAUSES.write_text(PAUSES.read_text().replace('until = "202', 'until = "200'))
-        assert "▶ inventory  running again: its lease had run out" in ocsync("expire").out
+        assert "▶ inventory  running again: its --for time has passed" in ocsync("expire").out
         done = go_on()
     assert done.code == 7
-    assert "was lifted by somebody else" in done.err
+    assert "someone else unpaused it before sh ended" in done.err
 
 
 def test_a_second_window_on_the_target_is_refused(ocsync: Run, shop: Shop) -> None:
@@ -236,9 +236,9 @@ def test_a_second_window_on_the_target_is_refused(ocsync: Run, shop: Shop) -> No
         again = ocsync("pause", "inventory")
         first = go_on()
     assert second.code == 7
-    assert f"open on it: `ocsync window` ({operator()}, pid {process.pid}," in second.err
+    assert f"holds it paused: `ocsync window` ({operator()}, pid {process.pid}," in second.err
     assert other.code == 0
-    assert "held by a window, which lifts it when its command ends" in again.err
+    assert "a window holds inventory paused and unpauses it when its command ends" in again.err
     assert first.code == 0
     assert not shop.paused()
 
@@ -290,11 +290,11 @@ def test_killed_and_found_by_the_next_commands(ocsync: Run, shop: Shop) -> None:
         lifted = ocsync("expire")
         assert not shop.paused(), "also while the orphaned command goes on"
     assert (alive.code, status.code) == (0, 2)
-    assert "inventory  overdue: its window died (ocsync expire" in status.out
+    assert "inventory  overdue: its window process has died (ocsync expire" in status.out
     assert offline.data["due"] == {"inventory": "window"}
-    assert "still paused by a window that died; ocsync expire lifts it" in listed.err
-    assert "‖ inventory  would run again: its window had died" in dry.out
-    assert "▶ inventory  running again: its window had died" in lifted.out
+    assert "still paused by a window that died; to unpause it: ocsync expire" in listed.err
+    assert "‖ inventory  would run again: its window process has died" in dry.out
+    assert "▶ inventory  running again: its window process has died" in lifted.out
     assert not remembered()
 
 
@@ -354,7 +354,7 @@ def test_a_target_left_paused_is_never_a_success(
     result = ocsync("window", "inventory", "--", "sh", "-c", child)
     assert result.code == code
     assert "✗ inventory IS STILL PAUSED" in result.err
-    assert "ocsync expire lifts it" in result.err
+    assert "next: ocsync expire, ocsync status" in result.err
     assert shop.paused()
     assert ocsync("expire").code == 0
     assert not shop.paused()
@@ -367,11 +367,11 @@ def test_the_end_waits_for_another_command_and_can_be_left(ocsync: Run, shop: Sh
         Path("go").touch()
         until(lambda: "waiting: " in process.heard())
         process.signal(signal.SIGTERM)
-        until(lambda: "lifting the pause first" in process.heard())
+        until(lambda: "unpausing first" in process.heard())
         process.signal(signal.SIGTERM)
         done = process.wait(20)
     assert done.code == 143
-    assert "inventory IS STILL PAUSED: stopped by SIGTERM" in done.err
+    assert "inventory IS STILL PAUSED: interrupted by SIGTERM" in done.err
     assert ocsync("expire").code == 0
     assert not shop.paused()
 

@@ -227,7 +227,7 @@ def test_no_wait_is_longer_than_the_operator_allows(asked: str, most: int) -> No
     assert all(isinstance(answer, TryLater) for answer in answers)
     assert len(seen) <= most, "and the server is not asked again and again meanwhile"
     if asked == "3600":
-        assert "asks for a pause of 3,600 s" in str(answers[0])
+        assert "asked to wait 3,600 s" in str(answers[0])
 
 
 def test_a_slow_pace_of_our_own_is_no_wait(shop: Shop) -> None:
@@ -457,7 +457,7 @@ def test_a_list_that_does_not_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -
             async for _ in api.pages("/catalogs"):
                 pass
 
-        with pytest.raises(TryLater, match="does not end"):
+        with pytest.raises(TryLater, match="do not end"):
             talk(url, go)
 
 

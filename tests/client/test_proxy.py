@@ -40,9 +40,9 @@ def test_a_proxy_is_read_as_curl_reads_it(
 
 
 @pytest.mark.parametrize(("value", "reason"), [
-    ("socks5://me:hunter2@127.0.0.1:1080", "names a SOCKS proxy, socks5://127.0.0.1:1080"),
-    ("SOCKS4A://x:1", "names a SOCKS proxy"),
-    ("ftp://me:hunter2@x", "unknown kind, ftp://"),
+    ("socks5://me:hunter2@127.0.0.1:1080", "is a SOCKS proxy, socks5://127.0.0.1:1080"),
+    ("SOCKS4A://x:1", "is a SOCKS proxy"),
+    ("ftp://me:hunter2@x", "an unknown kind, ftp://"),
     ("http://x:70000", "its port is not a number"),
     ("x:0", "its port is not a number"),
     ("http://me:hunter2@x:port", "its port is not a number"),
@@ -50,7 +50,7 @@ def test_a_proxy_is_read_as_curl_reads_it(
     ("http://", "no valid host"),
     ("a..b:80", "no valid host"),
     ("http://[::1", "not a URL"),
-    ("http://a%3Ab:hunter2@x", "cannot be sent to a proxy"),
+    ("http://a%3Ab:hunter2@x", "which a proxy cannot receive"),
 ])  # fmt: skip
 def test_an_unusable_proxy_is_named_with_its_variable(value: str, reason: str) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -109,7 +109,7 @@ def test_a_proxy_without_a_scheme_is_used(profile: Run, monkeypatch: pytest.Monk
     ]  # fmt: skip
     assert all(b"Proxy-Authorization: Basic bWU6cMOkc3M=" in r for r in proxy.requests)
     (said,) = [row["what"] for row in json.loads(doctor.out)["checks"] if row["id"] == "proxy"]
-    assert said == f"http_proxy sends requests to 127.0.0.1 by the proxy 127.0.0.1:{proxy.port}"
+    assert said == f"http_proxy sends requests to 127.0.0.1 through proxy 127.0.0.1:{proxy.port}"
 
 
 def test_sign_in_and_api_are_routed_each_by_its_own(
@@ -146,11 +146,11 @@ DENIED = reply(
 
 
 @pytest.mark.parametrize(("scheme", "answer", "login", "code", "said"), [
-    ("http", DENIED, "", 78, "the proxy 127.0.0.1:{} wants a password, which HTTP_PROXY does not"),
-    ("https", DENIED, "", 78, "the proxy 127.0.0.1:{} wants a password, which HTTPS_PROXY does not"),
-    ("https", DENIED, "me:x@", 78, "the proxy 127.0.0.1:{} does not accept the password of HTTPS_PROXY"),
+    ("http", DENIED, "", 78, "the proxy 127.0.0.1:{} requires a password, which HTTP_PROXY does not contain"),
+    ("https", DENIED, "", 78, "the proxy 127.0.0.1:{} requires a password, which HTTPS_PROXY does not contain"),
+    ("https", DENIED, "me:x@", 78, "the proxy 127.0.0.1:{} rejects the password in HTTPS_PROXY"),
     ("https", reply("403 Forbidden"), "", 78, "refuses connections to 127.0.0.1:9: 403 Forbidden"),
-    ("https", reply("502 Bad Gateway"), "", 75, "of HTTPS_PROXY answered 502 Bad Gateway; gave up"),
+    ("https", reply("502 Bad Gateway"), "", 75, "of HTTPS_PROXY responded with 502 Bad Gateway; gave up"),
 ])  # fmt: skip
 def test_a_proxy_that_refuses_is_named(
     run: Run, monkeypatch: pytest.MonkeyPatch,
@@ -185,4 +185,4 @@ def test_a_proxy_that_does_not_speak_tls_is_named(
     port = proxy.port
     assert f"the proxy 127.0.0.1:{port} does not speak TLS (wrong version number)" in result.err
     assert result.code == 78
-    assert "write http:// in place of https:// in http_proxy" in result.err
+    assert "use http:// instead of https:// in http_proxy" in result.err

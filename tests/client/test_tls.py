@@ -136,7 +136,7 @@ def test_plain_http_on_a_tls_port_is_told_at_once(
 ) -> None:
     with served(authority.issue_cert(HOST), plain=answer) as url:
         code, err = check(run, url.replace("https:", "http:"))
-    assert (code, "speaks TLS, but the profile's URL begins with http://" in err) == (78, True), err
+    assert (code, "speaks TLS, but the profile's URL starts with http://" in err) == (78, True), err
 
 
 def test_a_port_that_speaks_something_else_is_told_at_once(run: Run) -> None:
@@ -156,4 +156,4 @@ def test_a_named_file_without_a_certificate_is_told(
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
     monkeypatch.delenv("SSL_CERT_DIR", raising=False)
     code, err = check(run, "https://127.0.0.1:9")
-    assert (code, f"SSL_CERT_FILE names {path}" in err) == (78, True), err
+    assert (code, f"SSL_CERT_FILE is {path}" in err) == (78, True), err

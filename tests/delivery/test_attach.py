@@ -75,7 +75,7 @@ def test_it_comes_by_one_patch_and_leaves_nothing_behind(real: Run, shop: Shop, 
     assert (stored(shop), kept()) == (found, {})
     assert list(shop.emulator.market.delivery_configs) == ["emulator-log"], "the probe is gone too"
     again = real("delivery", "detach")
-    assert (again.code, "no listener is attached" in again.err) == (0, True)
+    assert (again.code, "has attached no listener" in again.err) == (0, True)
 
 
 def test_a_kafka_listener_goes_beside_an_http_target(real: Run, shop: Shop) -> None:
@@ -88,7 +88,7 @@ def test_a_kafka_listener_goes_beside_an_http_target(real: Run, shop: Shop) -> N
     assert real(*words).code == 64, "OrderCloud has to sign in there"
     result = real(*words, "--username", "me", "--password-env", "LISTENER")
     assert result.code == 0, result
-    assert "topic oc at 127.0.0.1:9092 too (inventory)" in result.out
+    assert "also delivers to topic oc at 127.0.0.1:9092 (inventory)" in result.out
     assert "emulator-log is disabled" in result.err
     assert stored(shop)["DeliveryTargets"]["Kafka"] == {
         "BootstrapServers": "127.0.0.1:9092", "SaslUsername": "me", "SaslPassword": SECRET, "Topic": "oc",
@@ -117,10 +117,10 @@ def test_it_is_taken_away_after_a_crash(
     crashed = crash(*words, at=point)
     assert crashed.code == -9, crashed
     assert ("Http" in stored(shop)["DeliveryTargets"]) is there
-    assert "delivers to our listener too" in real("status", "--offline").out
+    assert "also delivers to this workspace's listener" in real("status", "--offline").out
     result = real("delivery", "detach")
     assert result.code == 0, result
-    assert ("any more" in result.out) is there
+    assert ("no longer delivers" in result.out) is there
     assert (stored(shop), kept()) == (found, {})
 
 
@@ -138,7 +138,9 @@ def test_it_moves_when_the_tunnel_has_another_address(real: Run, shop: Shop) -> 
     )
     assert real("delivery", "detach", "--endpoint", "http://elsewhere/").code == 0
     assert "Http" in stored(shop)["DeliveryTargets"], "that one is not ours"
-    assert "any more" in real("delivery", "detach").out, "the change under way had not arrived"
+    assert "no longer delivers" in real("delivery", "detach").out, (
+        "the change under way had not arrived"
+    )
     assert stored(shop) == found
 
 
@@ -146,19 +148,19 @@ def test_what_others_changed_meanwhile_stays(real: Run, shop: Shop) -> None:
     real(*ATTACH)
     shop.call("PATCH", PATH, {"Name": "renamed", "DeliveryTargets": {"Kafka": {"Topic": "t2"}}})
     told = real("delivery", "detach")
-    assert (told.code, "that stays: Kafka, Name" in told.err) == (0, True), told
+    assert (told.code, "left unchanged: Kafka, Name" in told.err) == (0, True), told
     real(*ATTACH)
     theirs = {"Endpoint": "https://consumer.example", "Secret": "theirs"}
     shop.call("PATCH", PATH, {"DeliveryTargets": {"Http": theirs}})
     left = real("delivery", "detach")
-    assert (left.code, "not our listener any more; left as it is" in left.out) == (0, True), left
+    assert (left.code, "no longer this listener; left unchanged" in left.out) == (0, True), left
     assert stored(shop)["DeliveryTargets"]["Http"] == theirs
     assert kept() == {}
     shop.call("PATCH", PATH, {"DeliveryTargets": {"Http": None}})
     real(*ATTACH)
     shop.call("PATCH", PATH, {"DeliveryTargets": {"Http": theirs}})
     again = real(*ATTACH)
-    assert (again.code, "not our listener any more" in again.err) == (64, True)
+    assert (again.code, "no longer this workspace's listener" in again.err) == (64, True)
     assert kept() == {}, "what is not ours is not remembered"
 
 
@@ -166,7 +168,7 @@ def test_a_configuration_that_is_gone_is_forgotten(real: Run, shop: Shop) -> Non
     real(*ATTACH)
     del shop.emulator.market.delivery_configs["emulator-log"]
     result = real("delivery", "detach")
-    assert (result.code, "no more already" in result.out, kept()) == (0, True, {}), result
+    assert (result.code, "had already stopped" in result.out, kept()) == (0, True, {}), result
 
 
 def test_one_that_another_workspace_left_is_taken_away_by_name(
@@ -175,10 +177,10 @@ def test_one_that_another_workspace_left_is_taken_away_by_name(
     found = stored(shop)
     real(*ATTACH)
     KEPT.unlink()
-    assert "no listener is attached" in real("delivery", "detach").err
+    assert "has attached no listener" in real("delivery", "detach").err
     by_name = ("delivery", "detach", "inventory", "--endpoint", LISTENER)
     asked = real(*by_name)
-    assert (asked.code, "not from here?" in asked.err) == (64, True)
+    assert (asked.code, "not attached by this workspace?" in asked.err) == (64, True)
     assert real(*by_name[:-1], "http://other/", "--yes").code == 0
     assert "Http" in stored(shop)["DeliveryTargets"]
     shop.switch(nested_targets="replace")
@@ -192,7 +194,7 @@ def test_a_platform_that_would_lose_something_is_left_alone(real: Run, shop: Sho
     shop.switch(nested_targets="replace")
     found = stored(shop)
     result = real(*ATTACH)
-    said = "drops the targets that a PATCH does not name"
+    said = "removes every delivery target that a PATCH does not name"
     assert (result.code, said in result.err) == (64, True), result
     assert (stored(shop), kept()) == (found, {})
     assert list(shop.emulator.market.delivery_configs) == ["emulator-log"]
@@ -202,7 +204,7 @@ def test_it_is_told_as_long_as_it_is_there(real: Run, shop: Shop) -> None:
     real(*ATTACH)
     for words in (("status",), ("status", "--offline"), ("delivery", "list")):
         shown = real(*words)
-        assert "our listener" in shown.out
+        assert "this workspace's listener" in shown.out
         assert LISTENER in shown.out
     assert real("status", "--json").data["attached"]["emulator-log/Http"]["targets"] == [
         "inventory"

@@ -25,7 +25,7 @@ def test_several_targets_are_bound_and_keep_their_flags(other: Run, shop: Shop) 
     shop.call("PATCH", INVENTORY, {"SyncEntityDeleted": False, "Paused": True})
     result = other("delivery", "bind", "inventory", "buyers", "other")
     assert result.code == 0, result
-    assert "inventory  delivers by other (by emulator-log before)" in result.out
+    assert "inventory  delivers by other (before: emulator-log)" in result.out
     assert shop.get(INVENTORY) == {
         "DeliveryConfigID": "other", "SyncEntityChanged": True, "SyncEntityDeleted": False, "Paused": True,
     }  # fmt: skip
@@ -33,7 +33,7 @@ def test_several_targets_are_bound_and_keep_their_flags(other: Run, shop: Shop) 
     assert (made["DeliveryConfigID"], made["SyncEntityChanged"]) == ("other", True)
     writes = len(shop.requests())
     again = other("delivery", "bind", "buyer", "inventory", "OTHER")
-    assert again.out.count("delivers already by OTHER") == 2
+    assert again.out.count("already delivers by OTHER") == 2
     verbs = {r["method"] for r in shop.requests()[writes:] if r["path"].startswith("/v1/integ")}
     assert verbs == {"GET"}, "nothing is sent that changes nothing"
     shop.call("PATCH", "/integrations/deliveryconfig/other", {"Enabled": False})
@@ -45,8 +45,12 @@ def test_several_targets_are_bound_and_keep_their_flags(other: Run, shop: Shop) 
 
 def test_unbinding_says_what_it_means_and_asks(other: Run, shop: Shop) -> None:
     asked = other("delivery", "unbind", "inventory", "buyers")
-    assert (asked.code, "cannot be asked here" in asked.err) == (64, True)
-    for told in ('"SyncEntityChanged": true', "this is no pause", "does not come later"):
+    assert (asked.code, "confirmation needed" in asked.err) == (64, True)
+    for told in (
+        '"SyncEntityChanged": true',
+        "To hold them instead: ocsync pause",
+        "do not come later",
+    ):
         assert told in asked.err
     assert shop.call("GET", INVENTORY).status_code == 200
     done = other("delivery", "unbind", "inventory", "buyers", "--yes", "--json")
@@ -55,7 +59,7 @@ def test_unbinding_says_what_it_means_and_asks(other: Run, shop: Shop) -> None:
     assert inventory["found"]["DeliveryConfigID"] == "emulator-log"
     assert shop.refusal("GET", INVENTORY) == (404, "NotFound")
     again = other("delivery", "unbind", "inventory", "--yes")
-    assert (again.code, "none of them has a sync config" in again.out) == (0, True)
+    assert (again.code, "none of these targets has a sync config" in again.out) == (0, True)
     assert other("delivery", "bind", "inventory", "other").code == 0
 
 

@@ -30,7 +30,7 @@ def test_what_the_same_pause_held_counts_from_its_end(attached: Run, shop: Shop)
     attached("stage", "set", refs[5], "AddressID=none")
     partly = attached("resume", "--verify")
     assert (partly.code, "stays paused" in partly.out) == (3, True), partly
-    assert "inventory is paused: nothing of it is delivered yet" in partly.out
+    assert "inventory is paused: its changes are not delivered yet" in partly.out
     assert "did not arrive" not in partly.out
     first = last_run(attached)
     assert (first["counts"]["done"], first["delivery"]["missing"]) == (5, 0)
@@ -39,8 +39,8 @@ def test_what_the_same_pause_held_counts_from_its_end(attached: Run, shop: Shop)
     attached("stage", "set", refs[5], "AddressID=wh-1")
     result = attached("resume", "--verify")
     assert result.code == 0, result
-    assert "6 of 6 heard by the listener" in result.out
-    assert f"with what run {first['id']} wrote in the same pause" in result.out
+    assert "the listener received 6 of 6" in result.out
+    assert f"includes the changes of run {first['id']} in the same pause" in result.out
     assert "after the unpause: " in result.out
     second = last_run(attached)["delivery"]
     assert 0 <= second["first"] <= second["p50"] <= second["p95"] <= second["last"] < 0.6
@@ -73,7 +73,7 @@ def test_what_is_missing_is_named_in_every_place(attached: Run, shop: Shop) -> N
     shown = attached("history", run["id"])
     for ref in refs:
         assert f"{ref}   did not arrive" in shown.out
-    assert "0 of 2 heard by the listener" in shown.out
+    assert "the listener received 0 of 2" in shown.out
     assert [f["place"] for f in attached("history", run["id"], "--json").data["findings"]] == [
         "delivery",
         "delivery",
@@ -93,8 +93,8 @@ def test_a_write_that_changed_nothing_need_not_arrive(attached: Run, shop: Shop)
     attached("stage", "set", "product/P1", "Name=new")
     result = attached("resume", "--verify", "--delivery-timeout", "20s")
     assert result.code == 0, result
-    assert "1 of 1 heard by the listener" in result.out
-    assert "1 more changed nothing, so no message is due" in result.out
+    assert "the listener received 1 of 1" in result.out
+    assert "1 more write changed nothing, so no message is expected" in result.out
 
 
 def test_what_has_no_sync_request_or_no_message_is_told(attached: Run, shop: Shop) -> None:
@@ -110,8 +110,8 @@ def test_what_has_no_sync_request_or_no_message_is_told(attached: Run, shop: Sho
     attached("stage", "set", "price-schedule/S", "Name=new")
     result = attached("resume", "--verify", "--redeliver", *SOON)
     assert result.code == 5, result
-    assert "did not arrive; no sync request: ocsync resync products P9" in result.out
-    assert "1 price-schedule written: no message of its own" in result.out
+    assert "did not arrive; it has no sync request; use: ocsync resync products P9" in result.out
+    assert "1 price-schedule written: OrderCloud sends no message for this kind" in result.out
     assert not [r for r in shop.requests() if r["path"].endswith("/sync")]
 
 
@@ -125,7 +125,7 @@ def test_a_target_without_the_listener_is_named(attached: Run, shop: Shop) -> No
     attached("stage", "set", "catalog/C", "Name=new")
     result = attached("resume", "--verify", *SOON)
     assert result.code == 5
-    assert "nothing of catalogs was ever heard: does its delivery have the listener" in result.out
+    assert "the listener never received a message for catalogs: is it attached there" in result.out
     assert "nothing of inventory" not in result.out
 
 
@@ -157,7 +157,7 @@ def test_a_listener_that_is_gone_is_not_waited_for(ocsync: Run, shop: Shop, hear
     Path(".ocsync/profiles/test/delivery.jsonl").unlink()
     nobody = ocsync("verify", "--redeliver")
     assert nobody.code == 0
-    assert "nobody listens" in nobody.err
+    assert "no listener runs" in nobody.err
     assert f"ocsync resync --run {max(names)}" in nobody.err
 
 
@@ -184,7 +184,7 @@ def test_a_later_pause_does_not_hide_what_came_before(attached: Run, shop: Shop)
     attached("pause", "inventory")
     for name in names:
         result = attached("verify", name, *SOON)
-        assert (result.code, "1 of 1 heard" in result.out) == (0, True), result
+        assert (result.code, "received 1 of 1" in result.out) == (0, True), result
         assert "is paused" not in result.out
 
 
@@ -193,7 +193,7 @@ def test_what_is_switched_off_is_told(attached: Run, shop: Shop) -> None:
               {"SyncEntityChanged": False}).raise_for_status()  # fmt: skip
     stage(attached, shop.stock(records=1))
     result = attached("resume", "--verify", *SOON)
-    assert (result.code, "inventory publishes no changes" in result.out) == (0, True), result
+    assert (result.code, "inventory sends no changes" in result.out) == (0, True), result
 
 
 def test_what_an_assignment_made_due_is_named_by_both(attached: Run, shop: Shop) -> None:
@@ -226,4 +226,4 @@ def test_damage_in_what_is_remembered_of_pauses(ocsync: Run) -> None:
     told = ocsync("doctor", "--offline")
     assert told.code == 78, told
     assert "pauses.jsonl: line 1 of 2" in told.out
-    assert "deliveries would be timed from the writes" in told.out
+    assert "delivery times would count from the writes" in told.out

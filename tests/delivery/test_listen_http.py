@@ -61,8 +61,8 @@ def test_what_is_taken_and_what_is_refused(ocsync: Run) -> None:
         assert "ocsync listen http" in again.err
         assert len(lines()) == 1
         said = listener.end(signal.SIGTERM)
-    assert "1 message taken, 7 refused" in said
-    assert "put a tunnel or a proxy" in said
+    assert "1 message received, 7 refused" in said
+    assert "put a tunnel or a TLS proxy" in said
     assert f"cloudflared tunnel --url {listener.url}" in said
     assert not list(LOG.parent.glob("*.holder")), "the lock is given back"
     assert [row["namespace"] for row in ocsync("listen", "log", "--json").data["log"]] == ["x"]
@@ -72,18 +72,18 @@ def test_it_warns_beyond_loopback(ocsync: Run) -> None:
     with listening(*SIGNED, "--bind", "0.0.0.0") as listener:
         assert listener.url.startswith("http://0.0.0.0:")
         assert HTTP.get(listener.url.replace("0.0.0.0", "127.0.0.1")).status_code == 200
-        assert "over plain http" in listener.end()
+        assert "(plain HTTP)" in listener.end()
 
 
 WRONG: list[tuple[tuple[str, ...], int, str]] = [
-    (("--bind", "0.0.0.0", "--unsigned"), 78, "without a secret anybody"),
-    (("--bind", "192.0.2.1", "--secret-env", "LISTENER"), 78, "cannot be had"),
+    (("--bind", "0.0.0.0", "--unsigned"), 78, "without a secret, anyone"),
+    (("--bind", "192.0.2.1", "--secret-env", "LISTENER"), 78, "cannot listen on"),
     ((), 64, "--unsigned"),
     (("--secret-env", "NOT_SET"), 78, "NOT_SET is not set"),
     (("--secret-env", "LISTENER", "--secret-command", "x"), 64, "--secret-env VAR or --secret-command"),
     (("--secret-command", "false"), 78, "exit code 1"),
     (("--unsigned", "--secret-env", "X"), 64, "--unsigned"),
-    (("--unsigned", "--auth-header", "X-Key"), 64, "go together"),
+    (("--unsigned", "--auth-header", "X-Key"), 64, "must be given together"),
 ]  # fmt: skip
 
 
@@ -117,8 +117,8 @@ def test_what_cannot_be_kept_is_to_be_sent_again(ocsync: Run) -> None:
         resource.prlimit(listener.process.pid, resource.RLIMIT_FSIZE, free)
         assert listener.post(long) == 200
         said = listener.end()
-    assert said.count("the log cannot be written") == 1
-    assert "2 messages taken, 0 refused, 2 kept back" in said
+    assert said.count("cannot write the log") == 1
+    assert "2 messages received, 0 refused, 2 not accepted" in said
     assert [len(row["payload"]["ID"]) for row in lines()] == [3000, 3000]
 
 
@@ -212,7 +212,7 @@ def test_the_log_shows_each_message_once(ocsync: Run) -> None:
     first, second = shown.out.splitlines()
     assert ("3 times" in first, first.endswith("P/R1")) == (True, True)
     assert ("times" in second, second.endswith("P/R2")) == (False, True)
-    assert "4 messages received, 2 of them a repetition" in shown.err
+    assert "4 messages received, including 2 duplicates" in shown.err
     assert len(ocsync("listen", "log", "--all").out.splitlines()) == 4
     facts = ocsync("listen", "log", "--json", "--since", "1h").data
     assert (facts["messages"], facts["distinct"], facts["log"][0]["times"]) == (4, 2, 3)

@@ -140,7 +140,7 @@ def test_options_that_cannot_be_changed(shop: Shop, given: dict[str, Any]) -> No
 def test_a_state_that_cannot_be_kept(run: Run, tmp_path: Path) -> None:
     result = run("emulator", "--port", "0", "--state", str(tmp_path / "no" / "such.json"))
     assert result.code == 78
-    assert "cannot be kept there" in result.err
+    assert "cannot write the state" in result.err
 
 
 def test_ctrl_c_is_the_way_to_end_it() -> None:

@@ -216,7 +216,7 @@ def differences(wanted: Any, found: Any, path: str = "") -> Iterator[str]:
 
 def again_and_compare(case: Case, run: Run, shop: Shop, what: Any) -> None:
     result = run(*case.story.words)
-    if result.code == 7 and "an unpause was cut off" in result.out + result.err:
+    if result.code == 7 and "an unpause was interrupted" in result.out + result.err:
         result = run(*_answered(case, run))
     assert result.code == case.story.code, (what, result)
     assert "Traceback" not in result.err

@@ -102,7 +102,7 @@ def test_what_a_step_creates_is_expected_when_it_is_there(
     assert "does not exist" not in ocsync("plan", "--diff").out
     assert ocsync("resume", "--verify").code == code
     assert shop.get("/buyers/B")["DefaultCatalogID"] == "B"
-    assert shop.get("/catalogs/B")["Description"] == (None if code else "d")
+    assert shop.get("/catalogs/B")["Description"] == ("Default catalog for b" if code else "d")
 
 
 def test_what_nobody_creates_meets_no_expected_value(ocsync: Run, shop: Shop) -> None:

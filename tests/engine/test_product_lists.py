@@ -80,7 +80,7 @@ def test_an_expected_value_is_held_against_more_than_a_list(lagging: Run, shop: 
     shop.call("PATCH", "/products/P2", {"Name": "theirs"})
     result = resume(lagging)
     assert result.code == 6
-    assert "Name is 'theirs', expected 'old'" in result.out
+    assert 'Name is "theirs", expected "old"' in result.out
     assert names(shop) == ["old", "old", "theirs", "old"]
 
 

@@ -17,6 +17,7 @@ from ocsync.field_paths import join_path
 from ocsync.intake import read_file
 from ocsync.intake.export import csv_lines, json_lines
 from ocsync.intake.field_values import validate
+from ocsync.intake.unchanged import changed_part
 from ocsync.models import Entry, Op
 from ocsync.schema import KINDS, Field, FieldType, make_ref
 from tests.builders import entry
@@ -47,7 +48,9 @@ def entries(draw: st.DrawFn) -> Entry:
     """An edit that could be staged, of any kind."""
     kind = KINDS[draw(st.sampled_from(list(KINDS)))]
     op = draw(st.sampled_from(kind.ops))
-    ref = make_ref(kind, dict.fromkeys(kind.ids, draw(st.sampled_from(["A", "007", "-1"]))))
+    party = draw(st.sampled_from(kind.parties))
+    names = (*kind.needed_ids, *party)
+    ref = make_ref(kind, dict.fromkeys(names, draw(st.sampled_from(["A", "007", "-1"]))))
 
     def some(*, writes: bool) -> dict[str, Any]:
         rows = {p: f for p, f in kind.fields.items() if p != "xp" and not (
@@ -65,6 +68,7 @@ def entries(draw: st.DrawFn) -> Entry:
     fields = some(writes=True)
     for path, field in kind.fields.items():
         due = field.required_on_assign if kind.assignment else field.required and op is Op.PUT
+        due = due or field.required_with in party
         if due and fields.get(path) is None:
             fields[path] = draw(value(field, null=False))
     return Entry(op=op, ref=ref, fields=fields, expect=some(writes=False),
@@ -75,9 +79,10 @@ stageable = entries().filter(lambda one: not list(validate(one)))
 
 
 def facts(entries: Iterable[Entry]) -> list[bytes]:
-    """What entries say, to the last bit; where they came from is no part of it."""
+    """What entries change, to the last bit; where they came from is no part of it."""
     encode = msgspec.json.Encoder(order="sorted").encode
-    return [encode((e.op, e.ref, e.fields, e.expect, e.replace)) for e in entries]
+    parts = (changed_part(e, is_known=bool(e.expect)) if e.expect else e for e in entries)
+    return [encode((e.op, e.ref, e.fields, e.expect, e.replace)) for e in parts if e]
 
 
 def back(data: bytes, name: str) -> list[bytes]:

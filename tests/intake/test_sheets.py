@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import sys
+import zipfile
 from typing import Any
 
 import pytest
@@ -45,10 +47,10 @@ def test_faults_are_told_by_the_name_of_the_cell() -> None:
             [None, "inventory/P/R", ERROR, FORMULA], [None, "inventory/P 1/R", 1, ERROR]]  # fmt: skip
     assert places(workbook(rows)) == [
         ("edits.xlsx s1!C3", "is not a whole number"),
-        ("edits.xlsx s1!C4", "is a spreadsheet's error, not a value"),
+        ("edits.xlsx s1!C4", "is a spreadsheet error, not a value"),
         ("edits.xlsx s1!D4",
-         "is a formula never worked out: open the file and save it"),
-        ("edits.xlsx s1!D5", "is a spreadsheet's error, not a value"),
+         "is a formula without a result: open the file and save it"),
+        ("edits.xlsx s1!D5", "is a spreadsheet error, not a value"),
         ("edits.xlsx s1!B5", "an ID has letters, digits, - and _ only, 1 to 100 of them"),
     ]  # fmt: skip
 
@@ -60,7 +62,7 @@ def test_cells_in_which_nothing_can_be_seen_are_empty() -> None:
     assert (one.fields, two.fields) == ({"Description": "x"}, {"Name": "q"})
     rows[2] = [None, None, None, "stray"]
     assert places(workbook(rows)) == [
-        ("edits.xlsx s1!D3", "stands in a column without a name: name the column, or remove it")
+        ("edits.xlsx s1!D3", "is in a column without a name: name the column, or remove it")
     ]
 
 
@@ -80,7 +82,7 @@ def test_merged_cells_are_refused_where_they_hold_something() -> None:
 
 @pytest.mark.parametrize(("cell", "why"), [
     (DATE, "is a date, not text"), (FLAG, "is a true or false, not text"),
-    (1234567890123456, "lost its digits after the 15th"),
+    (1234567890123456, "digits after the 15th are lost"),
 ], ids=["date", "flag", "digits"])  # fmt: skip
 def test_an_id_that_the_spreadsheet_has_changed_is_refused(cell: object, why: str) -> None:
     head = ["ProductID", "InventoryRecordID", "QuantityAvailable"]
@@ -104,9 +106,9 @@ def test_text_that_stands_in_number_cells_is_noted() -> None:
     assert found[0].ref == "inventory/7/R"
     assert found[0].fields["xp.bin"] == "3"
     assert noted == [
-        "edits.xlsx s1: 2 of ProductID are no text (7): zeros before it, and formats, are lost",
-        "edits.xlsx s1: 1 of AddressID is no text (12): zeros before it, and formats, are lost",
-        "edits.xlsx s1: 2 of xp.bin are no text (3): read as text; for numbers name it xp.bin:",
+        "edits.xlsx s1: 2 of ProductID are not text (7): leading zeros and formats are lost",
+        "edits.xlsx s1: 1 of AddressID is not text (12): leading zeros and formats are lost",
+        "edits.xlsx s1: 2 of xp.bin are not text (3): read as text; for numbers, name the column xp.bin:",
     ]
 
 
@@ -124,8 +126,37 @@ def test_the_sheet_is_the_one_that_is_named_or_the_only_one_with_something() -> 
             quantity(many, sheet)
         assert "1 s1, 2 s2, 3 s3, 4 s4" in caught.value.hint
     assert "is empty" in refused(many, "edits.xlsx", sheet="2").message
-    with pytest.raises(UsageError, match="for spreadsheets"):
+    with pytest.raises(UsageError, match="with spreadsheets"):
         read(b"ref\n", sheet="1")
+
+
+def test_sheets_that_are_all_named_as_kinds_are_read_one_after_the_other() -> None:
+    catalogs: Rows = [["CatalogID", "Name"], ["C", "c"]]
+    buyers: Rows = [["BuyerID", "Name", "xp.n"], ["B", "b", 7]]
+    data = workbook(catalogs, [], buyers)
+    for old, new in (("s1", "catalog"), ("s2", "empty"), ("s3", "buyer")):
+        data = renamed(data, old, new)
+    noted: list[str] = []
+    found = read(data, "edits.xlsx", note=noted.append)
+    assert [(one.ref, one.source) for one in found] == [
+        ("catalog/C", "edits.xlsx!catalog:2"), ("buyer/B", "edits.xlsx!buyer:2"),
+    ]  # fmt: skip
+    assert (
+        noted[-1]
+        == "edits.xlsx buyer: 1 of xp.n is not text (7): read as text; for numbers, name the column xp.n:"
+    )
+    with pytest.raises(UsageError, match="2 sheets that are not empty"):
+        read(data, "edits.xlsx", kind="catalog")
+    with pytest.raises(UsageError, match="2 sheets that are not empty"):
+        read(renamed(data, "buyer", "buyers"), "edits.xlsx")
+
+
+def renamed(data: bytes, old: str, new: str) -> bytes:
+    """A workbook with a sheet by another name."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        parts = {name: archive.read(name).decode() for name in archive.namelist()}
+    parts["xl/workbook.xml"] = parts["xl/workbook.xml"].replace(f'name="{old}"', f'name="{new}"')
+    return zipped(parts)
 
 
 def test_a_value_far_off_is_refused_and_not_tried() -> None:
@@ -152,8 +183,8 @@ def test_open_document_sheets() -> None:
     bad, shown = row(ref, error), row(ref, cell("#N/A"))
     assert read(ods(gap, head, good), "edits.ods")[0].fields == {"QuantityAvailable": 40}
     assert places(ods(gap, head, good, bad, shown), "edits.ods") == [
-        ("edits.ods s1!B6", "is a spreadsheet's error, not a value"),
-        ("edits.ods s1!B7", "is a spreadsheet's error, not a value"),
+        ("edits.ods s1!B6", "is a spreadsheet error, not a value"),
+        ("edits.ods s1!B7", "is a spreadsheet error, not a value"),
     ]
     far = row(ref, forty, repeat=30_000_000)
     with pytest.raises(InputError, match="30,000,0"):

@@ -21,11 +21,26 @@ _STYLES = (
 )
 
 
-def workbook(*sheets: Sequence[Sequence[Any]], hidden: int = 0, extra: str = "") -> bytes:
+def workbook(
+    *sheets: Sequence[Sequence[Any]],
+    hidden: int = 0,
+    hidden_rows: Sequence[int] = (),
+    hidden_columns: tuple[int, int] | None = None,
+    extra: str = "",
+) -> bytes:
     """Sheets named s1, s2...; text that begins with `<c` is a cell's XML, None leaves one out.
 
-    *hidden* is the number of one that is not shown; *extra* follows the first sheet's data.
+    *hidden* is the number of one that is not shown; *hidden_rows* of every sheet are not, nor are
+    the columns from and to *hidden_columns*. *extra* follows the first sheet's data.
     """
+    columns = ""
+    if hidden_columns:
+        columns = '<cols><col min="{}" max="{}" width="0"/></cols>'.format(*hidden_columns)
+
+    def row(number: int, cells: Sequence[Any]) -> str:
+        attribute = ' hidden="1"' if number in hidden_rows else ""
+        return f"<row{attribute}>{''.join(map(_cell, cells))}</row>"
+
     numbers = range(1, len(sheets) + 1)
     parts = {
         "_rels/.rels": _relations([("r1", "officeDocument", "xl/workbook.xml")]),
@@ -40,8 +55,8 @@ def workbook(*sheets: Sequence[Sequence[Any]], hidden: int = 0, extra: str = "")
         ),
         "xl/styles.xml": _STYLES,
         **{
-            f"xl/worksheets/{n}.xml": f'<worksheet xmlns="{_SPREAD}"><sheetData>'
-            + "".join(f"<row>{''.join(map(_cell, row))}</row>" for row in rows)
+            f"xl/worksheets/{n}.xml": f'<worksheet xmlns="{_SPREAD}">{columns}<sheetData>'
+            + "".join(row(number, cells) for number, cells in enumerate(rows, 1))
             + f"</sheetData>{extra if n == 1 else ''}</worksheet>"
             for n, rows in enumerate(sheets, 1)
         },

@@ -250,3 +250,14 @@ def test_a_glance_loads_no_heavy_module(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout.strip() == "2 []"
+
+
+def test_an_update_that_changes_nothing_writes_nothing(tmp_path: Path) -> None:
+    run = Runs(tmp_path / "runs", pytest.fail).create(RunInfo(id="r"), [])
+    run.update(counts={"done": 3})
+    path = run.path / "run.json"
+    before = path.stat().st_ino, path.stat().st_mtime_ns
+    assert run.update(counts={"done": 3}).counts == {"done": 3}
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == before
+    run.update(counts={"done": 4})
+    assert Runs(tmp_path / "runs", pytest.fail).get("r").read_info().counts == {"done": 4}

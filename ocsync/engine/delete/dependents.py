@@ -14,7 +14,16 @@ from typing import Any, NamedTuple
 from ocsync.client import Api, ref_of
 from ocsync.errors import ApiError, NotFound
 from ocsync.models import Ref
-from ocsync.schema import KINDS, Kind, has_all_ids, ids_of, kind_of, ref_key
+from ocsync.schema import (
+    KINDS,
+    Kind,
+    Reference,
+    has_all_ids,
+    ids_of,
+    kind_of,
+    parents_of,
+    ref_key,
+)
 
 Document = dict[str, Any]
 _FILTER_IDS = 50
@@ -46,26 +55,27 @@ async def read_dependents(api: Api, ref: Ref, document: Document) -> Dependents:
     if kind_of(ref).parent_field and document.get("ChildCount") != 0:
         await _read_subtree(api, ref, dependents)
     for parent in [ref, *dependents.subtree]:
-        for kind in _dependent_kinds(kind_of(ref)):
+        for kind, reference in _dependent_kinds(kind_of(ref)):
             try:
-                await _count(api, kind, parent, dependents)
+                is_counted = await _count(api, kind, reference, parent, dependents)
             except NotFound:
                 continue
             except ApiError:
-                if kind.name not in dependents.unread:
-                    dependents.unread.append(kind.name)
+                is_counted = False
+            if not is_counted and kind.name not in dependents.unread:
+                dependents.unread.append(kind.name)
     return dependents
 
 
-def _dependent_kinds(kind: Kind) -> list[Kind]:
-    """Return the kinds whose IDs contain those of *kind*, so that they cannot exist without it."""
+def _dependent_kinds(kind: Kind) -> list[tuple[Kind, Reference]]:
+    """Return the kinds whose IDs contain those of *kind*, so that they cannot exist without it, and
+    the reference that says so.
+    """
     return [
-        other
+        (other, reference)
         for other in KINDS.values()
-        if any(
-            reference.kind == kind.name and set(reference.ids) <= set(other.ids)
-            for reference in other.references
-        )
+        for reference in other.references
+        if reference.kind == kind.name and set(reference.ids) <= set(other.ids)
     ]
 
 
@@ -87,17 +97,32 @@ async def _read_subtree(api: Api, ref: Ref, dependents: Dependents) -> None:
         dependents.counts[kind.name] = len(dependents.subtree)
 
 
-async def _count(api: Api, kind: Kind, ref: Ref, dependents: Dependents) -> None:
-    """Add the number of *kind* below *ref*, from the totals of its lists, and their first pages."""
-    async for ids in _list_ids(api, kind, ids_of(ref)):
+async def _count(
+    api: Api, kind: Kind, reference: Reference, ref: Ref, dependents: Dependents
+) -> bool:
+    """Add the number of *kind* below *ref*, from the totals of its lists, and their first pages.
+
+    Where a list has others too, those of its first page are counted. Return False, without a
+    request, where no list is limited to those below *ref*.
+    """
+    own = dict(zip(reference.ids, ids_of(ref).values(), strict=True))
+    limits = {*_names_in(kind.collection), *kind.listed_by.values()}
+    if limits.isdisjoint(own):
+        return False
+    async for ids in _list_ids(api, kind, own):
         path, query = _list_url(kind, ids)
         page = await api.page(path, {**query, **_PAGE})
-        if page.total_items:
-            dependents.counts[kind.name] = dependents.counts.get(kind.name, 0) + page.total_items
-        refs = [(ref_of(kind, ids, item), item) for item in page.items]
-        dependents.documents.update(
-            (item_ref, item) for item_ref, item in refs if has_all_ids(item_ref)
-        )
+        refs = [(ref_of(kind, ids, item, api.marketplace), item) for item in page.items]
+        whole = [(item_ref, item) for item_ref, item in refs if has_all_ids(item_ref)]
+        number = page.total_items
+        if reference.unless:
+            key = ref_key(ref)
+            whole = [pair for pair in whole if key in map(ref_key, parents_of(pair[0]))]
+            number = len(whole)
+        if number:
+            dependents.counts[kind.name] = dependents.counts.get(kind.name, 0) + number
+        dependents.documents.update(whole)
+    return True
 
 
 async def _list_ids(

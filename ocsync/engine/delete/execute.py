@@ -83,7 +83,9 @@ async def delete(session: Session, impact: DeleteImpact, *, workers: int) -> Del
             failure = error
         cost.add_to(run)
         if failure and load_progress(run).dangling:
-            failure.hint = "the same command again settles what is unknown, and deletes the rest"
+            failure.hint = (
+                "run the same command again: it checks unknown outcomes and deletes the rest"
+            )
             raise failure
         report = _close(session, run, interrupted=failure.exit_code if failure else None)
     if failure and report.unsent:
@@ -93,8 +95,8 @@ async def delete(session: Session, impact: DeleteImpact, *, workers: int) -> Del
 
 def _with_progress(failure: OcsyncError, info: RunInfo) -> OcsyncError:
     """Return *failure* with the progress of the run in its message."""
-    failure.message += f"; {info.counts.get(State.DONE, 0):,} of {info.steps:,} were deleted"
-    failure.hint = "the same command again deletes the rest"
+    failure.message += f"; deleted {info.counts.get(State.DONE, 0):,} of {info.steps:,}"
+    failure.hint = "run the same command again to delete the rest"
     return failure
 
 
@@ -157,37 +159,49 @@ class _Deletes:
         """Delete one entity. Raises TryLater and SignInError when the server cannot be reached."""
         row, end = self._rows[step.ref], partial(outcome_now, self._session, step)
         if row.document is None and not kind_of(step.ref).eventually_consistent:
-            return end(State.UNCHANGED, message="was not there")
+            return end(State.UNCHANGED, message="did not exist")
         intent = Intent(number=step.number, ref=step.ref, at=self._session.precise_timestamp())
         await self._recorder.intend(intent)
         try:
             reply = await self._session.api.delete(step.path)
-            return end(State.DONE, status=reply.status, cascaded=row.dependents.kept())
+            return end(
+                State.DONE,
+                status=reply.status,
+                cascaded=row.dependents.kept(),
+                log_id=reply.log_id,
+            )
         except NotFound as error:
-            detail = " any more" if row.document is not None else ""
-            return end(State.UNCHANGED, status=error.status, message=f"was not there{detail}")
+            text = "no longer existed" if row.document is not None else "did not exist"
+            return end(State.UNCHANGED, status=error.status, message=text)
         except LostAnswer as lost:
-            return await _outcome_by_reading(self._session, step, lost.message)
+            return await _outcome_by_reading(self._session, step, lost)
         except (TryLater, SignInError):
             raise
         except ApiError as refused:
-            answer = {"status": refused.status, "code": refused.code, "message": refused.message}
-            return end(State.FAILED, **answer)
+            return end(
+                State.FAILED,
+                status=refused.status,
+                code=refused.code,
+                message=refused.message,
+                log_id=refused.log_id,
+            )
 
 
-async def _outcome_by_reading(session: Session, step: Step, reason: str) -> Outcome:
+async def _outcome_by_reading(session: Session, step: Step, lost: LostAnswer) -> Outcome:
     """Read the entity and return the outcome of a delete whose answer was lost."""
-    end = partial(outcome_now, session, step)
+    reason, end = lost.message, partial(outcome_now, session, step, log_id=lost.log_id)
     async for _, current in read_current(session.api, [step.ref]):
         if isinstance(current, ApiError):
             return end(State.UNKNOWN, message=f"{reason}; {current.message}")
         if isinstance(current, OcsyncError):
             raise current
         if current is None:
-            return end(State.DONE, message="found gone; the answer was lost")
+            return end(State.DONE, message="deleted; the response was lost")
     if kind_of(step.ref).eventually_consistent:
-        return end(State.UNKNOWN, message=f"{reason}; it is still shown, but reads of it lag")
-    return end(State.FAILED, message=f"{reason}; it is still there")
+        return end(
+            State.UNKNOWN, message=f"{reason}; reads still show it, but they may be outdated"
+        )
+    return end(State.FAILED, message=f"{reason}; it still exists")
 
 
 async def close_crashed_run(session: Session) -> None:
@@ -198,11 +212,12 @@ async def close_crashed_run(session: Session) -> None:
     with run:
         steps = {step.number: step for step in run.steps()}
         for number in load_progress(run).dangling:
-            run.record([await _outcome_by_reading(session, steps[number], "cut off in the middle")])
+            cut_off = LostAnswer("interrupted during the request")
+            run.record([await _outcome_by_reading(session, steps[number], cut_off)])
         report = _close(session, run, interrupted=ExitCode.INTERRUPTED)
     done = sum(report.run.counts.get(state.value, 0) for state in State if state.succeeded)
-    text = f"run {run.id} of deletes was not finished: {done:,} of {report.run.steps:,} are gone"
-    session.notify(NoticeLevel.RUNNING, f"{text}; it is closed now")
+    text = f"delete run {run.id} was unfinished: {done:,} of {report.run.steps:,} deleted"
+    session.notify(NoticeLevel.RUNNING, f"{text}; it is now closed")
 
 
 def _close(session: Session, run: Run, *, interrupted: ExitCode | None) -> DeleteReport:

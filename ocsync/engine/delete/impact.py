@@ -117,7 +117,7 @@ async def delete_impact(
     if counting:
         await run_all(existing, read_row, workers=min(workers, len(existing)), stop=session.stop)
         if session.stop.is_set():
-            raise Interrupted("stopped; nothing was deleted")
+            raise Interrupted("interrupted; nothing was deleted")
     session.emit(ReadDone(len(refs), 0))
     gone_keys = {
         ref_key(ref) for row in rows.values() for ref in (row.ref, *row.dependents.subtree)
@@ -226,8 +226,8 @@ def _refuse_running(session: Session, refs: Sequence[Ref]) -> None:
         written = {entry.ref for entry in run.entries() if depends_on_any(entry.ref, deleted_keys)}
     if written:
         raise Conflict(
-            f"run {run.id} is not finished and still writes {min(written)}",
-            hint="ocsync resume, then delete",
+            f"unfinished run {run.id} still has to write {min(written)}",
+            hint="ocsync resume, then the same ocsync delete",
         )
 
 
@@ -240,4 +240,7 @@ def _refuse_own_user(identity: Identity, refs: Iterable[Ref]) -> None:
             and kind_of(ref).name == f"{identity.user_type}-user"
             and depends_on_any(ref, own_keys)
         ):
-            raise Refused(f"{ref} is the user that you are signed in as", hint="sign in as another")
+            raise Refused(
+                f"{ref} is the user you are signed in as",
+                hint="sign in as another user",
+            )

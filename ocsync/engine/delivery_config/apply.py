@@ -48,7 +48,7 @@ async def plan_changes(
         if f"{change.desired.id}/{target_type}".casefold() in attached
     ]
     if taken:
-        text = f"{', '.join(taken)}: that is the listener that this workspace has attached"
+        text = f"{', '.join(taken)}: this workspace's listener is attached there"
         raise Refused(text, hint="ocsync delivery detach")
     return changes
 
@@ -63,8 +63,8 @@ def resolve_secrets(label: str, changes: Iterable[ConfigChange], *, run_commands
     commands_to_run = sorted({source.command for _, _, source in named_sources if source.command})
     if commands_to_run and not run_commands:
         shown = ", ".join(f"`{command}`" for command in commands_to_run)
-        text = f"{label} wants to run {shown}"
-        raise TrustRequired(text, hint="look at it, then give --run-commands if you trust it")
+        text = f"{label} runs {shown} to read secrets"
+        raise TrustRequired(text, hint="review the file; if you trust it, give --run-commands")
     secrets: Secrets = {}
     problems = []
     for config_id, path, source in named_sources:
@@ -113,13 +113,13 @@ def _names_every(change: ConfigChange, semantics: PatchSemantics) -> bool:
     if not _depends_on_patch(change):
         return False
     if semantics.others and change.removes and not semantics.removes:
-        raise Refused(f"{change.desired.id}: this platform does not take a target away")
+        raise Refused(f"{change.desired.id}: this platform cannot remove a delivery target")
     lost = [*change.stays, *change.hidden, *change.unseen(change.desired.targets)]
     if semantics.others:
         lost = [] if semantics.fields else change.unseen(change.changed)
     if lost:
         raise Refused(
-            f"{change.desired.id}: this platform would drop {', '.join(lost)}; nothing was sent",
+            f"{change.desired.id}: this platform would remove {', '.join(lost)}; nothing was sent",
             hint="name every target in the file, each with its secrets, and give --secrets",
         )
     return not semantics.others
@@ -128,15 +128,17 @@ def _names_every(change: ConfigChange, semantics: PatchSemantics) -> bool:
 async def _send(session: Session, change: ConfigChange, body: Any) -> None:
     config_id = change.desired.id
     if not json_equal(await _read_config(session, config_id), change.current):
-        text = f"{config_id} was changed by somebody else meanwhile; it was not sent"
-        raise Conflict(text, hint="the same command again shows how it stands")
+        text = f"someone else has changed {config_id} in the meantime; nothing was sent for it"
+        raise Conflict(text, hint="run the same command again to see its current values")
     await session.api.write(
         "PATCH" if change.current is not None else "PUT", f"{PATH}/{config_id}", body
     )
     remaining = plan_change(change.desired, await _read_config(session, config_id), secrets=False)
     if remaining.edits:
         paths = ", ".join(edit.path for edit in remaining.edits)
-        raise Conflict(f"{config_id} was sent, but does not show it: {paths}")
+        raise Conflict(
+            f"{config_id} was sent, but OrderCloud does not show the new values: {paths}"
+        )
 
 
 async def _read_config(session: Session, config_id: str) -> dict[str, Any] | None:
@@ -150,4 +152,4 @@ def _too_long(path: str, secret: str) -> str:
     target_type, _, name = path.partition(".")
     field = DELIVERY_TARGETS[target_type].get(name)
     limit = field.max if field else None
-    return f"is more than {limit} characters" if limit and len(secret) > limit else ""
+    return f"has more than {limit} characters" if limit and len(secret) > limit else ""

@@ -32,10 +32,10 @@ from ocsync.schema import Target
 
 CONFIRM_SECONDS = 20.0
 """The time in which a changed configuration has to become visible; not documented."""
-_DROPS = "drops the targets that a PATCH does not name"
+_DROPS = "removes every delivery target that a PATCH does not name"
 _ALTERNATIVES = {
-    "Http": "use its Kafka target (--servers, --topic), or have that consumer pass messages on",
-    "Kafka": "use its Http target (--endpoint), or have that consumer pass messages on",
+    "Http": "attach a Kafka listener (--servers, --topic), or forward messages from there",
+    "Kafka": "attach an HTTP listener (--endpoint), or forward messages from there",
 }
 
 
@@ -75,7 +75,7 @@ async def attach(
     for document in documents:
         if document.get("Enabled") is False:
             session.notify(
-                NoticeLevel.WARNING, f"{document['ID']} is disabled: it delivers nothing"
+                NoticeLevel.WARNING, f"{document['ID']} is disabled and delivers nothing"
             )
     await _check_platform(session)
     return [
@@ -159,9 +159,9 @@ async def _check_platform(session: Session) -> None:
     """Refuse a platform on which adding or removing a target changes the others."""
     semantics = await probe_patch(session)
     if not (semantics.others and semantics.removes):
-        lacking = "does not take a target away again" if semantics.others else _DROPS
+        lacking = "cannot remove a delivery target again" if semantics.others else _DROPS
         text = f"this platform {lacking}; nothing was changed"
-        raise Refused(text, hint="PUT the whole configuration, secrets and all, by other means")
+        raise Refused(text, hint="PUT the whole configuration, with its secrets, by other means")
 
 
 async def _remove(session: Session, name: str, target_type: str) -> None:
@@ -240,9 +240,9 @@ def _refuse_occupied(
         if attachment_state(attachment, document, target_type) is AttachmentState.THEIRS:
             address = destination_of(target_in(document, target_type))
             article = "an HTTP" if target_type == "Http" else f"a {target_type}"
-            taken.append(f"{document['ID']} has {article} target already ({address})")
+            taken.append(f"{document['ID']} already has {article} target ({address})")
     if taken:
-        text = f"{'; '.join(taken)}: a configuration has one of each type, and it is not ours"
+        text = f"{'; '.join(taken)}, and a configuration can have only one of each type"
         raise Refused(text, hint=_ALTERNATIVES[target_type])
 
 
@@ -281,7 +281,7 @@ async def _confirm(session: Session, name: str, shows: Callable[[dict[str, Any]]
         return shows(await _read_or_empty(session, name))
 
     if not await poll(session, is_so, patience=CONFIRM_SECONDS):
-        text = f"delivery configuration {name} does not show the change after {CONFIRM_SECONDS:g} s"
+        text = f"delivery configuration {name} still shows no change after {CONFIRM_SECONDS:g} s"
         raise TryLater(text, hint="ocsync delivery show, then the same command again")
 
 
@@ -293,7 +293,7 @@ def _endpoints(attachment: Attachment) -> list[str]:
 
 def _replaced_text(attachment: Attachment) -> str:
     target = f"{attachment.config}: its {attachment.target_type} target"
-    return f"{target} is not our listener any more; left as it is"
+    return f"{target} is no longer this workspace's listener; left unchanged"
 
 
 def _save_attachment(session: Session, attachment: Attachment) -> None:

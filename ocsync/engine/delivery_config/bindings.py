@@ -65,7 +65,7 @@ async def bind(session: Session, targets: Sequence[Target], name: str) -> list[B
     """
     document = await read_config(session, name)
     if document.get("Enabled") is False:
-        session.notify(NoticeLevel.WARNING, f"{name} is disabled: it delivers nothing")
+        session.notify(NoticeLevel.WARNING, f"{name} is disabled and delivers nothing")
     states = await read_targets(session.api, targets)
     results = []
     for target in targets:
@@ -90,14 +90,14 @@ async def targets_bound_to(session: Session, targets: Sequence[Target]) -> list[
     paused_here = [s.target.name for s in statuses if s.state in held_states]
     if paused_here:
         raise Conflict(
-            f"{', '.join(paused_here)}: paused by this workspace; what is held would be lost",
+            f"{', '.join(paused_here)}: paused by this workspace; held messages would be lost",
             hint=f"ocsync resume, or ocsync unpause {' '.join(paused_here)}",
         )
     paused_by_other = [s.target.name for s in statuses if s.state is PauseState.PAUSED_BY_OTHER]
     if paused_by_other:
         raise PausedByOther(
-            f"{', '.join(paused_by_other)}: paused by someone else; what is held would be lost",
-            hint=f"ocsync unpause {' '.join(paused_by_other)} --force, if that is meant",
+            f"{', '.join(paused_by_other)}: paused by someone else; held messages would be lost",
+            hint=f"to unpause anyway: ocsync unpause {' '.join(paused_by_other)} --force",
         )
     return [one.server for one in statuses if one.server.exists]
 

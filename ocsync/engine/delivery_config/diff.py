@@ -113,7 +113,7 @@ def validate(change: ConfigChange) -> Iterator[FieldError]:
     """
     desired, document = change.desired, change.current
     if document is None and "Name" not in desired.fields:
-        yield FieldError("Name", "", "is missing: there is no such configuration yet")
+        yield FieldError("Name", "", "is missing: a new configuration needs it")
     for target_type, target in desired.targets.items():
         if target is not None:
             current = target_in(document or {}, target_type)
@@ -124,11 +124,11 @@ def validate(change: ConfigChange) -> Iterator[FieldError]:
     resulting = {*change.stays, *(s for s, t in desired.targets.items() if t is not None)}
     if len(exclusive := sorted(resulting.intersection(EXCLUSIVE_TARGETS))) > 1:
         allowed = ", ".join(EXCLUSIVE_TARGETS)
-        reason = f"would have {' and '.join(exclusive)}: only one of {allowed} is allowed"
+        reason = f"would have {' and '.join(exclusive)}, but only one of {allowed} is allowed"
         yield FieldError("DeliveryTargets", "", reason)
     kept = [target_type for target_type, target in desired.targets.items() if target is not None]
     if not (change.stays or kept):
-        reason = "is missing" if document is None else "would be empty: it must have a target"
+        reason = "is missing" if document is None else "would be empty; it must have a target"
         yield FieldError("DeliveryTargets", "", reason)
 
 
@@ -138,13 +138,13 @@ def _missing_fields(
     """Yield the required fields that *target* lacks, each with the reason."""
     for name, field in DELIVERY_TARGETS[target_type].items():
         if field.required and not (current or target.get(name)):
-            yield name, "is missing: the target is new"
+            yield name, "is missing: a new target needs it"
     name, value = CUSTOM_HEADER_FIELDS
     if target.get(name) and not (target.get(value) or current.get(name)):
         yield value, f"is missing: {name} needs it"
     for path in _missing_secrets(target_type, target, current) if sent else ():
         if "." in path and path.partition(".")[0] in target:
-            yield path, "is missing: OrderCloud hides the one it has"
+            yield path, "is missing: OrderCloud does not show the current one"
 
 
 def body_of(

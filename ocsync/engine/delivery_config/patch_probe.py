@@ -50,8 +50,8 @@ async def probe_patch(session: Session) -> PatchSemantics:
             bool(after_removal.get("MessageSender")) and not after_removal.get("Http"),
         )
     except NotFound as error:
-        text = "somebody else tried the same on this marketplace at the same time"
-        raise TryLater(text, hint="the same command again") from error
+        text = "someone else ran the same check on this marketplace at the same time"
+        raise TryLater(text, hint="run the same command again") from error
     finally:
         with suppress(NotFound):
             await session.api.delete(path)

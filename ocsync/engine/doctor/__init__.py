@@ -10,7 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ocsync.engine.doctor import environment, leftovers, listeners, log_repair, profile, workspace
+from ocsync.engine.doctor import (
+    environment,
+    leftovers,
+    listeners,
+    log_repair,
+    probe_state,
+    profile,
+    workspace,
+)
 from ocsync.engine.doctor.check import LOGS, failed
 from ocsync.engine.doctor.check import Check as Check
 from ocsync.engine.doctor.check import CheckResult as CheckResult
@@ -48,9 +56,11 @@ LOCAL: tuple[Check, ...] = (
     Check("seals", leftovers.seals, _F),
     Check("pauses", leftovers.pauses, _F),
     Check("listeners", listeners.listeners, _F),
+    Check("probe", probe_state.probe_answers, _P),
     Check("copies", workspace.copies, _L),
     Check("restore", leftovers.restore, _L),
     Check("extras", profile.extras, _L),
+    Check("limits", leftovers.limits, _L),
     Check("others", leftovers.others, _F),
 )
 

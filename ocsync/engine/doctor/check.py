@@ -133,8 +133,8 @@ class Needs(StrEnum):
     NOTHING = ""
     WORKSPACE = "a workspace"
     FOLDER = "a profile"
-    PROFILE = "a profile that can be read"
-    LOGS = "logs that can be read"
+    PROFILE = "a readable profile"
+    LOGS = "readable logs"
     SIGN_IN = "a sign-in"
 
 
@@ -212,15 +212,15 @@ def _run_check(check: Check, setup: Setup) -> list[CheckResult]:
 def failed(name: str, error: Exception) -> CheckResult:
     """Return the result of a check that could not be completed."""
     if isinstance(error, OcsyncError):
-        result = of_error(error, "whatever needs it cannot go on")
+        result = of_error(error, "commands that need it fail")
     elif isinstance(error, OSError):
         path = f"{error.filename}: " if error.filename else ""
-        result = problem(f"{path}{error.strerror or error}", "it cannot be looked at")
+        result = problem(f"{path}{error.strerror or error}", "it cannot be checked")
     else:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         result = problem(
-            f"this check failed itself: {type(error).__name__}: {error}",
-            "it says nothing about the set-up; the other checks are not touched by it",
-            f"report it, with {Path(frame.filename).name}:{frame.lineno}",
+            f"this check itself failed: {type(error).__name__}: {error}",
+            "this says nothing about the setup; the other checks are not affected",
+            f"report this bug, with {Path(frame.filename).name}:{frame.lineno}",
         )
     return result._replace(id=name)

@@ -12,6 +12,7 @@ from ocsync.engine.doctor.server_context import ServerContext, Use
 from ocsync.engine.pause.pausing import TargetStatus, config_changes, judge, note_lost, uncertain
 from ocsync.errors import ApiError, NotFound, RoleMissing
 from ocsync.pause import PauseState
+from ocsync.plurals import count
 from ocsync.schema import TARGETS
 
 
@@ -38,11 +39,11 @@ async def targets(context: ServerContext) -> AsyncIterator[CheckResult]:
         if name in context.use.targets or not reason.startswith("needs"):
             all_passed = False
             yield warning(
-                f"{name} could not be looked at: {reason}", "whether it is paused is not known"
+                f"{name} could not be read: {reason}", "it is unknown whether it is paused"
             )
     if all_passed:
         configured = [n for n, s in context.states.items() if s.exists]
-        yield passed(f"{len(configured)} sync configs, none at odds with this workspace")
+        yield passed(f"{count(len(configured), 'sync config')}, as this workspace expects")
 
 
 def _target_results(status: TargetStatus, use: Use) -> list[CheckResult]:
@@ -52,35 +53,35 @@ def _target_results(status: TargetStatus, use: Use) -> list[CheckResult]:
     if status.state is PauseState.UNPAUSED_BY_OTHER:
         results.append(
             problem(
-                f"somebody else lifted our pause of {name}",
-                "its targets hear of changes one by one again",
+                f"someone else unpaused {name}, which this workspace had paused",
+                "changes are being delivered one by one again",
                 f"ocsync pause {name}, or ocsync unpause {name} to forget it",
             )
         )
     elif status.state is PauseState.UNCERTAIN:
         error = uncertain([name])
-        results.append(of_error(error, "what cannot be told apart is never unpaused unasked"))
+        results.append(of_error(error, "ocsync unpauses it only if you say so"))
     elif status.state is PauseState.NO_CONFIG and status.pause:
         results.append(
             problem(
-                f"{name} was paused, and has no sync config any more",
-                "there is nothing to lift, and nothing hears of its changes",
-                f"ocsync unpause {name} to forget it, or set the config up again",
+                f"{name} was paused, but its sync config no longer exists",
+                "there is nothing to unpause, and its changes are not delivered",
+                f"ocsync unpause {name} to forget the pause, or create the sync config again",
             )
         )
     elif status.state is PauseState.NO_CONFIG and used:
         results.append(
             warning(
                 f"{name} ({use.targets[name]}) has no sync config",
-                "no delivery target hears of its changes; there is nothing to pause",
-                f"ocsync delivery bind {name} CONFIG, if that is not meant",
+                "its changes are not delivered, and it cannot be paused",
+                f"if that is not intended: ocsync delivery bind {name} CONFIG",
             )
         )
     elif status.state is PauseState.PAUSED_BY_OTHER and used:
         results.append(
             warning(
-                f"{name} ({use.targets[name]}) is paused, and not by this workspace",
-                "what is resumed reaches its targets when that pause is lifted, not before",
+                f"{name} ({use.targets[name]}) is paused by someone else",
+                "changes that resume sends are delivered only when that pause ends",
                 f"ocsync pause {name} --adopt, or ocsync unpause {name} --force",
             )
         )
@@ -88,8 +89,8 @@ def _target_results(status: TargetStatus, use: Use) -> list[CheckResult]:
     if changed:
         results.append(
             warning(
-                f"the config of {name} is not as it was when it was paused: {'; '.join(changed)}",
-                "somebody else works on it; lifting the pause leaves that as it is",
+                f"the sync config of {name} has changed since the pause: {'; '.join(changed)}",
+                "someone else changed it; unpausing keeps the change",
                 "ocsync targets",
             )
         )
@@ -97,8 +98,8 @@ def _target_results(status: TargetStatus, use: Use) -> list[CheckResult]:
         results.append(
             warning(
                 f"{name} has {status.target.flags[0]}=false",
-                "its changes are not sent at all, only what is synced by hand",
-                f"set it true in the config of {name}, or: ocsync resync {name} ID...",
+                "its changes are not sent, except by sync requests",
+                f"set it to true in the sync config of {name}, or: ocsync resync {name} ID...",
             )
         )
     return results
@@ -121,7 +122,7 @@ async def delivery(context: ServerContext) -> AsyncIterator[CheckResult]:
 
 
 async def _config_results(context: ServerContext, config: str, names: str) -> list[CheckResult]:
-    consequence = f"nothing of {names} is delivered"
+    consequence = f"changes of {names} are not delivered"
     try:
         document = await read_config(context.session, config)
     except NotFound:
@@ -135,9 +136,9 @@ async def _config_results(context: ServerContext, config: str, names: str) -> li
     except RoleMissing:
         return [
             warning(
-                f"delivery configuration {config} of {names} cannot be looked at",
-                "whether it is enabled is not known",
-                "DeliveryConfigAdmin would show it",
+                f"delivery configuration {config} of {names} cannot be read",
+                "it is unknown whether it is enabled",
+                "give the API client the role DeliveryConfigAdmin",
             )
         ]
     results = []
@@ -154,8 +155,8 @@ async def _config_results(context: ServerContext, config: str, names: str) -> li
     if kafka and find_spec("confluent_kafka") is None:
         results.append(
             warning(
-                f"{names} deliver to Kafka, and confluent-kafka is not installed",
-                "what arrives there cannot be listened to",
+                f"{names} deliver to Kafka, but confluent-kafka is not installed",
+                "ocsync cannot listen to that topic",
                 "pip install 'ocsync[kafka]'",
             )
         )

@@ -20,11 +20,11 @@ OLDEST = (3, 11)
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?\s*\(?([^;)]*)\)?\s*(;.*)?")
 _LIMIT = re.compile(r"(>=|<|==)\s*([\d.]+)")
 _EFFECTS = {
-    "OCSYNC_YES": "every question is answered with yes",
-    "OCSYNC_CONFIRM": "writes to production are confirmed",
-    "OCSYNC_PROFILE": "the current profile is not the one used",
-    "OCSYNC_WORKSPACE": "the nearest workspace is not the one used",
-    "OCSYNC_QUIET": "talk beside the answer is left out",
+    "OCSYNC_YES": "every prompt is answered with yes",
+    "OCSYNC_CONFIRM": "writes to production need no confirmation",
+    "OCSYNC_PROFILE": "commands use this profile, not the current one",
+    "OCSYNC_WORKSPACE": "commands use this workspace, not the nearest one",
+    "OCSYNC_QUIET": "progress and hints are not printed",
 }
 
 
@@ -34,8 +34,8 @@ def python(_: Setup) -> Iterator[CheckResult]:
     if sys.version_info < OLDEST:
         yield problem(
             versions,
-            "3.11 or newer is needed",
-            "install a newer Python, then ocsync again",
+            "ocsync needs Python 3.11 or newer",
+            "install a newer Python, then reinstall ocsync",
             code=ExitCode.BAD_CONFIG,
         )
     else:
@@ -47,18 +47,20 @@ def packages(_: Setup) -> Iterator[CheckResult]:
     try:
         needed = metadata.requires("ocsync") or []
     except metadata.PackageNotFoundError:
-        yield warning("ocsync is not installed as a package", "its needs cannot be compared", "")
+        yield warning(
+            "ocsync is not installed as a package", "its requirements cannot be checked", ""
+        )
         return
     bad = [text for line in needed if (text := _mismatch(line))]
     if bad:
         yield problem(
             "; ".join(bad),
-            "ocsync was not made for these versions",
-            "pip install --upgrade --force-reinstall ocsync, in an environment of its own",
+            "ocsync does not support these versions",
+            "pip install --upgrade --force-reinstall ocsync, in its own environment",
             code=ExitCode.BAD_CONFIG,
         )
     else:
-        yield passed("of the right versions")
+        yield passed("versions OK")
 
 
 @functools.cache  # the checks run again after a repair, and packages are slow to read
@@ -96,8 +98,8 @@ def terminal(setup: Setup) -> Iterator[CheckResult]:
         "‖▶✓✗".encode(setup.encoding)
     except (UnicodeEncodeError, LookupError):
         yield warning(
-            f"the output takes {setup.encoding}, which has no such signs as ‖ and ✓",
-            "ASCII twins are shown, and names in other scripts as question marks",
+            f"the output encoding {setup.encoding} lacks signs such as ‖ and ✓",
+            "ASCII signs are printed instead, and question marks for other letters",
             "export PYTHONUTF8=1, or a UTF-8 locale",
         )
     else:
@@ -108,9 +110,9 @@ def environment(setup: Setup) -> Iterator[CheckResult]:
     """Check for environment variables that change commands without being seen."""
     in_force = {name: effect for name, effect in _EFFECTS.items() if setup.environ.get(name)}
     for name, effect in in_force.items():
-        yield warning(f"{name} is set", effect, f"unset {name}, if that is not meant")
+        yield warning(f"{name} is set", effect, f"if that is not intended: unset {name}")
     if not in_force:
-        yield passed("nothing set that surprises")
+        yield passed("no overrides")
 
 
 def proxy(setup: Setup) -> Iterator[CheckResult]:
@@ -121,15 +123,15 @@ def proxy(setup: Setup) -> Iterator[CheckResult]:
         try:
             route = proxy_for(url)
         except ConfigError as error:
-            yield of_error(error, "every command that asks the server fails")
+            yield of_error(error, "every command that contacts the server fails")
             return
         if route:
             hosts.setdefault(route, []).append(urlsplit(url).hostname or "")
     for route, names in hosts.items():
         yield warning(
-            f"{route.setting} sends requests to {', '.join(names)} by the proxy {route.address}",
-            "a failure on the way may be the proxy's",
-            f"export NO_PROXY={','.join(names)}, to connect directly",
+            f"{route.setting} sends requests to {', '.join(names)} through proxy {route.address}",
+            "a network failure may come from the proxy",
+            f"to connect directly: export NO_PROXY={','.join(names)}",
         )
     if not hosts:
         yield passed("no proxy")
@@ -139,9 +141,9 @@ def user(_: Setup) -> Iterator[CheckResult]:
     """Check that ocsync does not run by sudo: others could not use its files afterwards."""
     if hasattr(os, "geteuid") and os.geteuid() == 0 and os.environ.get("SUDO_USER"):
         yield warning(
-            "this is run by sudo",
-            "what it writes belongs to root afterwards",
+            "ocsync is running under sudo",
+            "files that it writes will belong to root",
             f"sudo -u {os.environ['SUDO_USER']} ocsync ..., or without sudo",
         )
     else:
-        yield passed("yourself")
+        yield passed("not running under sudo")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+from ocsync.consolidate import consolidate
 from ocsync.engine.doctor.check import (
     CheckResult,
     Repair,
@@ -17,7 +18,10 @@ from ocsync.engine.doctor.check import (
     warning,
 )
 from ocsync.engine.run_log import load_progress
-from ocsync.errors import Damaged, OcsyncError
+from ocsync.errors import Damaged, OcsyncError, PlanCycle
+from ocsync.plan import build
+from ocsync.plurals import count
+from ocsync.risks import LIMITS, find_risks
 from ocsync.store import ProfileDir, Run, integrity
 from ocsync.store.lock import read_holder
 from ocsync.store.profiles import environment_of
@@ -28,13 +32,13 @@ FORGOTTEN = timedelta(days=1)
 _SKEW = timedelta(seconds=60)
 """A start in the future by less is the clock of another machine with the same workspace."""
 _BLOCKED_BY = {
-    "run.lock": "whatever writes to the marketplace",
+    "run.lock": "every command that writes to the marketplace",
     "journal.lock": "staging",
-    "listen-http.lock": "another HTTP listener",
-    "listen-kafka.lock": "another Kafka listener",
+    "listen-http.lock": "a second HTTP listener",
+    "listen-kafka.lock": "a second Kafka listener",
 }
 _SOON = timedelta(hours=24)
-_CONTINUE = {"resume": "ocsync resume", "delete": "the same ocsync delete again",
+_CONTINUE = {"resume": "ocsync resume", "delete": "the same ocsync delete command",
           "resync": "ocsync resync"}  # fmt: skip
 
 
@@ -48,16 +52,16 @@ def locks(setup: Setup) -> Iterator[CheckResult]:
         any_held = True
         if holder.alive is False:
             yield warning(
-                f"{holder.describe()} held {name} and died", "a dead holder blocks nobody", ""
+                f"{name} was left by {holder.describe()}, which has died", "the lock is ignored", ""
             )
         else:
             caveat = "" if holder.alive else " (on another machine: it may have ended)"
-            consequence = f"{blocked} waits for it{caveat}"
+            consequence = f"{blocked} must wait for it{caveat}"
             yield warning(
                 f"{holder.describe()} holds {name}", consequence, "ocsync ... --lock-timeout 5m"
             )
     if not any_held:
-        yield passed("nobody holds one")
+        yield passed("none held")
 
 
 def runs(setup: Setup) -> Iterator[CheckResult]:
@@ -75,21 +79,21 @@ def runs(setup: Setup) -> Iterator[CheckResult]:
         all_finished = False
         text = f"run {run.id} ({info.kind}) is not finished{_progress(run)}"
         if setup.busy:
-            yield warning(text, "a command is at work", "")
+            yield warning(text, "a command is running", "")
         else:
-            consequence = "what it began waits, and so do its pauses; nothing is lost"
+            consequence = "its changes and pauses wait until it is continued; nothing is lost"
             yield problem(
-                text, consequence, f"{_CONTINUE.get(info.kind, 'ocsync resume')} goes on with it"
+                text, consequence, f"to continue it: {_CONTINUE.get(info.kind, 'ocsync resume')}"
             )
     if all_finished:
-        every = "1 run, finished" if number == 1 else f"{number:,} runs, all finished"
-        yield passed(every if number else "there was none yet")
+        finished = count(number, "run, finished", "runs, all finished")
+        yield passed(finished if number else "no run yet")
 
 
 def _progress(run: Run) -> str:
     try:
         ended = len(load_progress(run).ended)
-        return f": {ended:,} of {run.read_info().steps:,} steps ended"
+        return f": {ended:,} of {count(run.read_info().steps, 'step')} done"
     except OcsyncError:
         return ""
 
@@ -98,16 +102,16 @@ def seals(setup: Setup) -> Iterator[CheckResult]:
     """Check for runs whose seal a crash interrupted."""
     interrupted = integrity.find_interrupted_seals(setup.folder.path)
     if not interrupted or setup.busy:
-        yield passed("none is half made" if not interrupted else "one is being made")
+        yield passed("no interrupted run start" if not interrupted else "a run is being started")
         return
 
     def do() -> str:
         setup.folder.runs.recover(setup.folder.journal)
-        return "finished, or undone; every entry is staged or in a run"
+        return "completed or undone; every entry is either staged or in a run"
 
     yield warning(
-        f"{', '.join(path.name for path in interrupted)}: a run that was half made",
-        "a crash came between; the next resume finishes or undoes it",
+        f"{', '.join(path.name for path in interrupted)}: the start of a run was interrupted",
+        "the next resume completes or undoes it",
         "ocsync doctor --fix, or ocsync resume",
         repair=Repair(do),
     )
@@ -120,15 +124,15 @@ def pauses(setup: Setup) -> Iterator[CheckResult]:
     except Damaged as error:
         path = setup.short(setup.folder.path / "pause.toml")
         yield of_error(
-            error, "which pauses are ours is not known, so none of them can be lifted"
+            error, "this workspace's pauses are unknown, so it cannot unpause them"
         )._replace(
-            fix=f"mend {path}; or move it away, then: ocsync targets, ocsync pause TARGET --adopt"
+            fix=f"repair {path}; or move it away, then: ocsync targets, ocsync pause TARGET --adopt"
         )
         return
     for name, facts in pauses.items():
         yield from _pause(setup, name, facts)
     if not pauses:
-        yield passed("nothing is paused by this workspace")
+        yield passed("this workspace has paused nothing")
 
 
 def _pause(setup: Setup, name: str, facts: dict[str, Any]) -> Iterator[CheckResult]:
@@ -136,46 +140,50 @@ def _pause(setup: Setup, name: str, facts: dict[str, Any]) -> Iterator[CheckResu
     until = facts.get("until", "")
     if facts.get("lost"):
         yield problem(
-            f"somebody else lifted our pause of {name}",
-            "changes are delivered one by one again, unless someone paused it since",
+            f"someone else unpaused {name}, which this workspace had paused",
+            "changes are delivered one by one again, unless someone has paused it since",
             f"ocsync pause {name}, or ocsync unpause {name} to forget it",
         )
     elif age < -_SKEW:
         yield problem(
             f"the pause of {name} begins in the future ({_days(-age)} from now)",
-            "this machine's clock was set back since, or was ahead then: leases go by it",
+            "this machine's clock is or was wrong, and --for times depend on it",
             f"set the clock; if it is right: ocsync unpause {name}, or pause it again",
         )
     elif facts.get("phase") != "paused" and not setup.busy:
         yield problem(
-            f"{name}: {facts.get('phase')} was begun and not confirmed",
-            "a command died there; what the server did is not known yet",
+            f"{name}: {_phase_text(facts)} was started but not confirmed",
+            "a command died; it is unknown what the server did",
             f"ocsync unpause {name}"
             if facts.get("phase") == "lifting"
-            else f"ocsync pause {name}, or ocsync unpause {name}: either settles it",
+            else f"ocsync pause {name}, or ocsync unpause {name}",
         )
     elif until and datetime.fromisoformat(until) <= setup.now:
         overdue_by = _days(setup.now - datetime.fromisoformat(until))
         yield problem(
-            f"{name} is paused, {overdue_by} longer than it should be",
-            "its targets hear of no change until it is lifted",
+            f"{name} has been paused {overdue_by} longer than planned",
+            "its changes are not delivered until it is unpaused",
             "ocsync resume, or ocsync expire",
         )
     elif (window := facts.get("window")) and not setup.folder.window_locks.is_open(str(window)):
         yield problem(
             f"{name} is still paused by a window that died",
-            "its targets hear of no change until it is lifted",
+            "its changes are not delivered until it is unpaused",
             "ocsync expire, or ocsync resume",
         )
     elif not until and age > FORGOTTEN:
         yield warning(
-            f"{name} has been paused for {_days(age)}, without an end",
-            "its targets hear of no change until it is lifted",
+            f"{name} has been paused for {_days(age)}, with no end set",
+            "its changes are not delivered until it is unpaused",
             f"ocsync resume, or ocsync unpause {name}",
         )
     else:
         end = f" until {datetime.fromisoformat(until).astimezone():%Y-%m-%d %H:%M}" if until else ""
         yield passed(f"{name} is paused{end}")
+
+
+def _phase_text(facts: dict[str, Any]) -> str:
+    return "unpausing" if facts.get("phase") == "lifting" else str(facts.get("phase"))
 
 
 def _days(age: timedelta) -> str:
@@ -197,12 +205,11 @@ def restore(setup: Setup) -> Iterator[CheckResult]:
     last_time = next_time - timedelta(days=7)
     pending = dict(_pending(setup.folder))
     stale = [item for item, since in pending.items() if since and since < last_time]
-    consequence = (
-        "what OrderCloud restores over it (data, perhaps configs) is not what you staged against"
-    )
+    consequence = "the restore replaces the data (perhaps configs too) that you staged against"
     if stale:
         yield problem(
-            f"{', '.join(stale)} from before staging was restored ({last_time:%a %d %b %H:%M} UTC)",
+            f"older than the last restore of staging ({last_time:%a %d %b %H:%M} UTC): "
+            f"{', '.join(stale)}",
             consequence,
             "ocsync status, ocsync plan --diff; then ocsync resume, or stage clear and unpause",
         )
@@ -210,7 +217,7 @@ def restore(setup: Setup) -> Iterator[CheckResult]:
         yield warning(
             f"staging is restored in {_days(next_time - setup.now)}; pending: {', '.join(pending)}",
             consequence,
-            "ocsync resume before that, or ocsync unpause and begin again afterwards",
+            "ocsync resume before that, or ocsync unpause and start again afterwards",
         )
     else:
         yield passed(f"next restore {next_time:%a %d %b %H:%M} UTC")
@@ -229,7 +236,21 @@ def _pending(folder: ProfileDir) -> Iterator[tuple[str, datetime | None]]:
     staged = summarize_journal(folder.path / "journal", lambda _: None)
     if staged.entries:
         since = datetime.fromisoformat(staged.since) if staged.since else None
-        yield f"{staged.entries:,} staged entries", since
+        yield count(staged.entries, "staged entry"), since
+
+
+def limits(setup: Setup) -> Iterator[CheckResult]:
+    """Check the staged edits against limits of the platform that staging lets pass."""
+    try:
+        steps = build(consolidate(setup.entries)).steps
+    except PlanCycle as error:
+        yield of_error(error, "ocsync cannot plan the staged edits")
+        return
+    found = [risk for risk in find_risks(steps) if risk.code in LIMITS]
+    for risk in found:
+        yield warning(f"staged: {risk.text}", risk.advice, f"ocsync stage show {risk.refs[0]}")
+    if not found:
+        yield passed("no staged edit is near a documented limit")
 
 
 def others(setup: Setup) -> Iterator[CheckResult]:
@@ -244,7 +265,8 @@ def others(setup: Setup) -> Iterator[CheckResult]:
                 fix = f"{result.fix} (with --profile {name})" if result.fix else ""
                 yield result._replace(what=f"profile {name}: {result.what}", fix=fix)
     if all_passed:
-        yield passed(f"{len(names):,} others, nothing left in them" if names else "there are none")
+        others_text = f"{count(len(names), 'other profile')}, nothing paused or staged"
+        yield passed(others_text if names else "no other profiles")
 
 
 def _problems_of_other(other: Setup, check: Any) -> Iterator[CheckResult]:

@@ -21,14 +21,14 @@ def listeners(setup: Setup) -> Iterator[CheckResult]:
         attached = setup.folder.read_raw_attachments()
     except Damaged as error:
         path = setup.short(setup.folder.path / "attached.toml")
-        yield of_error(error, "which listeners are ours is not known")._replace(
-            fix=f"mend {path}; or move it away, then: {_DETACH} TARGET --endpoint URL"
+        yield of_error(error, "this workspace's listeners are unknown")._replace(
+            fix=f"repair {path}; or move it away, then: {_DETACH} TARGET --endpoint URL"
         )
         return
     for key, facts in attached.items():
         yield _listener(setup, key.partition("/")[0], facts)
     if not attached:
-        yield passed("no listener is attached by this workspace")
+        yield passed("this workspace has attached no listener")
 
 
 def _listener(setup: Setup, config: str, facts: dict[str, Any]) -> CheckResult:
@@ -38,14 +38,14 @@ def _listener(setup: Setup, config: str, facts: dict[str, Any]) -> CheckResult:
     )
     if facts.get("phase") != "attached" and not setup.busy:
         return problem(
-            f"{config}: {facts.get('phase')} {address} was begun and not confirmed",
-            "a command died there; whether OrderCloud delivers there is not known yet",
-            f"{_DETACH}, which settles it",
+            f"{config}: {facts.get('phase')} {address} was started but not confirmed",
+            "a command died; it is unknown whether OrderCloud delivers there",
+            _DETACH,
         )
     if age > FORGOTTEN:
         return warning(
-            f"{config} has delivered to our listener too for {age.days} d ({address})",
-            "OrderCloud goes on sending there, whether anybody listens or not",
+            f"{config} also delivers to this workspace's listener, for {age.days} d ({address})",
+            "OrderCloud keeps sending there, even if no listener runs",
             _DETACH,
         )
-    return passed(f"{config} delivers to our listener too ({address})")
+    return passed(f"{config} also delivers to this workspace's listener ({address})")

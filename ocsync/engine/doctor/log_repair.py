@@ -26,17 +26,18 @@ from ocsync.engine.run_log import attempts
 from ocsync.errors import ConfigError, Damaged, ExitCode, OcsyncError
 from ocsync.models import Intent, Op, Outcome, Step
 from ocsync.plan import build
+from ocsync.plurals import count
 from ocsync.store import Run, RunInfo, integrity, journal_repair
 from ocsync.store.integrity import LogDamage
 from ocsync.store.log import CONVERTED
 
 _SHOWN = 5
 _LOSSES = {
-    "delivery.jsonl": "messages of these lines would count as not heard of",
-    "pauses.jsonl": "deliveries would be timed from the writes, not from the end of these pauses",
-    "deleted.jsonl": "edits of what these lines say is deleted would not be refused",
+    "delivery.jsonl": "the messages in these lines would count as not received",
+    "pauses.jsonl": "delivery times would count from the writes, not from the end of these pauses",
+    "deleted.jsonl": "edits of the deleted entities in these lines would not be refused",
 }
-_FIX = "ocsync doctor --fix, which asks first; or restore the file from a copy"
+_FIX = "ocsync doctor --fix (asks first), or restore the file from a backup"
 
 
 def logs(setup: Setup) -> Iterator[CheckResult]:
@@ -65,8 +66,8 @@ def logs(setup: Setup) -> Iterator[CheckResult]:
             all_whole = False
             yield _record_result(setup, folder, error)
     if all_whole:
-        text = f"{lines:,} lines in {files:,} logs are as they were written"
-        yield passed(text if files else "there are none yet")
+        text = f"{count(lines, 'line')} in {count(files, 'log')}, undamaged"
+        yield passed(text if files else "no logs yet")
 
 
 def _torn_result(setup: Setup, damage: LogDamage) -> CheckResult:
@@ -75,12 +76,12 @@ def _torn_result(setup: Setup, damage: LogDamage) -> CheckResult:
     def do() -> str:
         with _lock_of(setup, damage.path):
             integrity.cut_torn_tail(damage.path)
-        return f"the torn end of {name} is cut off"
+        return f"cut the incomplete last line off {name}"
 
     return warning(
-        f"the last line of {name} is torn",
-        "a command died while it wrote; the line was never acknowledged, and readers drop it",
-        "ocsync doctor --fix cuts it off, as the next write would",
+        f"the last line of {name} is incomplete",
+        "a command died while writing it; commands ignore the line",
+        "ocsync doctor --fix removes it, as the next write would",
         repair=Repair(do),
     )
 
@@ -91,12 +92,12 @@ def _converted_result(setup: Setup, damage: LogDamage) -> CheckResult:
     def do() -> str:
         with _lock_of(setup, damage.path):
             integrity.restore_line_ends(damage.path)
-        return f"the line ends of {name} are restored; nothing was lost"
+        return f"restored the line endings of {name}; nothing was lost"
 
     return warning(
         f"{name}: {CONVERTED}",
-        "an editor or a tool did that; every command reads the log all the same",
-        "ocsync doctor --fix restores the line ends",
+        "an editor or another program did that; commands can still read the log",
+        "ocsync doctor --fix restores the line endings",
         repair=Repair(do),
     )
 
@@ -105,12 +106,13 @@ def _damage_result(setup: Setup, damage: LogDamage) -> CheckResult:
     name = _relative_name(setup, damage.path)
     lost = damage.lost
     numbers = ", ".join(str(line.number) for line in lost[:_SHOWN])
+    lines_text = f"{'line' if len(lost) == 1 else 'lines'} {numbers}"
     more = f" and {len(lost) - _SHOWN:,} more" if len(lost) > _SHOWN else ""
     loss, repair = _loss_and_repair(setup, damage, name)
     return problem(
-        f"{name}: line {numbers}{more} of {damage.kept + len(lost):,} is not what was written",
+        f"{name}: {lines_text}{more} of {damage.kept + len(lost):,} damaged",
         loss,
-        _FIX if repair else "restore the file from a copy",
+        _FIX if repair else "restore the file from a backup",
         code=ExitCode.BAD_CONFIG,
         repair=repair,
         details=[
@@ -132,7 +134,7 @@ def _loss_and_repair(setup: Setup, damage: LogDamage, name: str) -> tuple[str, R
         return _LOSSES[path.name], Repair(keep, _question(name, damage))
     run = Run(path.parent, setup.torn.append)
     if not _is_open(run):
-        text = f"history, verify and rollback would not know of these lines of run {run.id}"
+        text = f"history, verify and rollback would lack these lines of run {run.id}"
         return text, Repair(keep, _question(name, damage))
     match path.stem:
         case "plan":
@@ -142,17 +144,19 @@ def _loss_and_repair(setup: Setup, damage: LogDamage, name: str) -> tuple[str, R
         case "journal":
             return _sealed_loss(run), Repair(keep, _question(name, damage))
         case _:
-            text = f"run {run.id} would not know of these lines"
+            text = f"run {run.id} would lack these lines"
             return text, Repair(keep, _question(name, damage))
 
 
 def _journal_repair(setup: Setup, damage: LogDamage, name: str) -> tuple[str, Repair]:
     preview = journal_repair.preview_repair(setup.folder)
-    effects = [f"would be left staged: {preview.staged:,}"]
+    effects = [f"{count(preview.staged, 'entry')} would remain staged"]
     if preview.sealed:
-        effects.append(f"unstaged again, as a run has them: {preview.sealed:,}")
+        effects.append(
+            f"{count(preview.sealed, 'entry', 'entries')} already in a run would be unstaged"
+        )
     if any(line.text and '"type":"entry"' not in line.text for line in damage.lost):
-        effects.append("what such a line had dropped would be staged again: look at stage list")
+        effects.append("entries that these lines had dropped would be staged again: see stage list")
     if any(not line.text or '"type":"entry"' in line.text for line in damage.lost):
         effects.append("edits in these lines would be lost: stage them again")
 
@@ -166,15 +170,15 @@ def _journal_repair(setup: Setup, damage: LogDamage, name: str) -> tuple[str, Re
 def _plan_repair(run: Run, path: Path, name: str) -> tuple[str, Repair | None]:
     steps = _rebuilt_plan(run, path)
     if steps is None:
-        return f"run {run.id} cannot go on without its plan", None
+        return f"run {run.id} cannot continue without its plan", None
 
     def do() -> str:
         copy = integrity.copy_aside(path)
         run.write_plan(steps)
-        return f"{name} is made again from the run's entries; the copy: {copy.name}"
+        return f"rebuilt {name} from the run's entries; backup: {copy.name}"
 
-    return "nothing would be lost: the run's entries give the same plan again", Repair(
-        do, f"Make {name} again from the entries of run {run.id}?"
+    return "nothing would be lost: the run's entries give the same plan", Repair(
+        do, f"Rebuild {name} from the entries of run {run.id}?"
     )
 
 
@@ -199,17 +203,15 @@ def _outcomes_loss(run: Run) -> str:
     try:
         steps = list(run.steps())
     except OcsyncError:
-        return "steps without an outcome would be read, and sent if they are not as staged"
+        return "steps without an outcome would be read, and sent if the values differ"
     remaining = [step for step in steps if step.number not in ended]
     adjusted = [step.ref for step in remaining if step.change.adjust and step.number not in begun]
-    text = f"{len(remaining):,} steps would be read again, and sent where they are not as staged"
+    text = f"{count(len(remaining), 'step')} would be read again, and sent if the values differ"
     if adjusted:
         named_refs = ", ".join(adjusted[:_SHOWN]) + (
             f" and {len(adjusted) - _SHOWN:,} more" * (len(adjusted) > _SHOWN)
         )
-        text += (
-            f"; look first whether these were added already, or they are added twice: {named_refs}"
-        )
+        text += f"; first check these, as their adjustments could be applied twice: {named_refs}"
     return text
 
 
@@ -231,7 +233,7 @@ def _sealed_loss(run: Run) -> str:
     named_entries = ", ".join(f"{number} ({step.ref})" for step, number in lost[:_SHOWN])
     more = f" and {len(lost) - _SHOWN:,} more" if len(lost) > _SHOWN else ""
     detail = f": {named_entries}{more}" if named_entries else ""
-    return f"entries could not be staged again if their step fails{detail}"
+    return f"these entries could not be staged again if their step fails{detail}"
 
 
 def _record_result(setup: Setup, folder: Path, error: Damaged) -> CheckResult:
@@ -242,22 +244,22 @@ def _record_result(setup: Setup, folder: Path, error: Damaged) -> CheckResult:
         copy = integrity.copy_aside(folder / "run.json")
         if rebuilt:
             run.write_info(rebuilt)
-        return f"{name} is made again from the run's logs; the copy: {copy.name}"
+        return f"rebuilt {name} from the run's logs; backup: {copy.name}"
 
     def move() -> str:
-        return f"run {run.id} is out of the way: {integrity.move_aside(folder).name}"
+        return f"moved run {run.id} to {integrity.move_aside(folder).name}"
 
     if rebuilt:
         state = (
-            "is over"
+            "is finished"
             if rebuilt.state == "closed"
-            else f"is not finished: {rebuilt.kind} goes on with it"
+            else f"is not finished; {rebuilt.kind} continues it"
         )
-        loss = f"by its logs run {run.id} {state}; who, when and how long would be lost"
-        repair = Repair(rebuild, f"Make {name} again from the logs of run {run.id}?")
+        loss = f"run {run.id} {state}; its user, times and duration would be lost"
+        repair = Repair(rebuild, f"Rebuild {name} from the logs of run {run.id}?")
     else:
-        loss = f"no command can read run {run.id}; its folder would be renamed, all files kept"
-        repair = Repair(move, f"Move run {run.id} out of the way?")
+        loss = f"no command can read run {run.id}; its folder would be renamed, with all files"
+        repair = Repair(move, f"Rename the folder of run {run.id}?")
     return problem(error.message, loss, _FIX, code=ExitCode.BAD_CONFIG, repair=repair)
 
 
@@ -308,12 +310,12 @@ def _lock_of(setup: Setup, path: Path) -> AbstractContextManager[None]:
 
 
 def _kept_text(name: str, copy: Path) -> str:
-    return f"{name} has its good lines; the copy: {copy.name}"
+    return f"kept the undamaged lines of {name}; backup: {copy.name}"
 
 
 def _question(name: str, damage: LogDamage) -> str:
-    count = f"{len(damage.lost):,} damaged line" + "s" * (len(damage.lost) != 1)
-    return f"Leave {count} out of {name} (a copy is kept)?"
+    lines = count(len(damage.lost), "damaged line")
+    return f"Remove {lines} from {name} (a backup is kept)?"
 
 
 def _relative_name(setup: Setup, path: Path) -> str:

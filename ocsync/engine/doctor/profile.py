@@ -21,8 +21,8 @@ def settings(setup: Setup) -> Iterator[CheckResult]:
     name = setup.profile_name or setup.workspace.current_profile
     if not setup.workspace.profile_names():
         yield problem(
-            "there is no profile",
-            "nothing says which marketplace is meant, and as whom",
+            "no profile",
+            "commands do not know which marketplace to use, nor as whom",
             "ocsync profile add NAME --environment useast-sandbox --client-id ID --secret-env VAR",
             code=_BAD,
         )
@@ -30,7 +30,7 @@ def settings(setup: Setup) -> Iterator[CheckResult]:
     if not name:
         yield problem(
             "no profile is current",
-            "commands do not know which one is meant",
+            "commands do not know which one to use",
             f"ocsync profile use {setup.workspace.profile_names()[0]}",
             code=_BAD,
         )
@@ -43,31 +43,33 @@ def settings(setup: Setup) -> Iterator[CheckResult]:
     try:
         check_pinned_url(setup.folder)
     except Conflict as error:
-        yield of_error(error, "the work of one marketplace must not be sent to another")
+        yield of_error(error, "changes for one marketplace must not be sent to another")
     except OcsyncError as error:
-        yield of_error(error, "which marketplace it belongs to is not known")
+        yield of_error(error, "its marketplace is unknown")
     path = setup.short(setup.folder.path / "profile.toml")
     if not profile.client_id.strip():
-        yield problem(f"{name} has no client ID", "nothing can sign in", f"mend {path}", code=_BAD)
+        yield problem(
+            f"{name} has no client ID", "no command can sign in", f"edit {path}", code=_BAD
+        )
     if profile.environment and environment_of(profile.api_url) != profile.environment:
         yield problem(
             f"{name} says {profile.environment}, but its URL is {profile.api_url}",
-            "one of them is not what was meant",
-            f"mend {path}",
+            "one of the two is wrong",
+            f"edit {path}",
             code=_BAD,
         )
     if profile.name != setup.folder.path.name:
         yield warning(
-            f"the folder {setup.folder.path.name} holds a profile named {profile.name}",
-            "commands know it by the folder's name",
-            f"mend {path}",
+            f"folder {setup.folder.path.name} holds a profile named {profile.name}",
+            "commands use the name of the folder",
+            f"edit {path}",
         )
     unknown = setup.folder.unknown_keys()
     if unknown:
         yield warning(
-            f"{path} has {', '.join(unknown)}, which mean nothing",
-            "a misspelt setting is not in force",
-            f"mend {path}",
+            f"{path} has unknown settings: {', '.join(unknown)}",
+            "a misspelt setting has no effect",
+            f"edit {path}",
         )
     yield passed(f"{name}, client ID {profile.client_id}")
 
@@ -82,27 +84,27 @@ def host(setup: Setup) -> Iterator[CheckResult]:
     if is_loopback(api_host):
         yield warning(
             f"{profile.api_url} is this machine",
-            "an emulator or a tunnel: nothing here reaches a marketplace by itself",
-            "ocsync profile use NAME, if another is meant",
+            "requests go to an emulator or a tunnel, not directly to OrderCloud",
+            "to use another profile: ocsync profile use NAME",
         )
     elif not environment:
         yield warning(
             f"{api_host} is not one of OrderCloud's hosts",
-            "it gets the secret; a proxy of your own may be meant",
-            "ocsync profile show, then compare with the Portal's API URL",
+            "it receives the secret; that is right only for your own proxy",
+            "ocsync profile show; compare it with the API URL in the Portal",
         )
     if auth_host != api_host and environment:
         yield warning(
-            f"it signs in at {auth_host}, not at its API's host",
-            "OrderCloud takes sign-ins at the API's host",
-            f"mend auth_url in {setup.short(setup.folder.path / 'profile.toml')} if sign-in fails",
+            f"it signs in at {auth_host}, not at the host of the API",
+            "OrderCloud expects sign-ins at the host of the API",
+            f"if sign-in fails, edit auth_url in {setup.short(setup.folder.path / 'profile.toml')}",
         )
     unencrypted = [url for url in (profile.api_url, profile.auth_url) if url.startswith("http:")]
     if unencrypted and not is_loopback(urlsplit(unencrypted[0]).hostname or ""):
         yield warning(
-            f"{unencrypted[0]} is plain http",
-            "everybody on the way can read the secret and the token",
-            "https, or an ssh tunnel to 127.0.0.1",
+            f"{unencrypted[0]} is plain HTTP",
+            "anyone on the network path can read the secret and the token",
+            "use https, or an ssh tunnel to 127.0.0.1",
         )
     if environment:
         yield passed(environment)
@@ -113,26 +115,26 @@ def secret(setup: Setup) -> Iterator[CheckResult]:
     source = setup.profile.secret
     sources = [bool(source.env), bool(source.command), source.keyring].count(True)
     path = setup.short(setup.folder.path / "profile.toml")
-    consequence = "nothing can sign in without the secret"
+    consequence = "no command can sign in without the secret"
     if sources != 1:
         text = "no source" if sources == 0 else "several sources"
-        yield problem(f"{text} of the secret in {path}", consequence, f"mend {path}", code=_BAD)
+        yield problem(f"{text} for the secret in {path}", consequence, f"edit {path}", code=_BAD)
     elif source.env and not setup.environ.get(source.env):
         text = f"environment variable {source.env} is not set"
         yield problem(text, consequence, f"export {source.env}=...", code=_BAD)
     elif source.env and setup.environ[source.env] != setup.environ[source.env].strip():
         yield warning(
             f"environment variable {source.env} begins or ends with white space",
-            "it is sent as it is, and may be refused for it",
-            f"set {source.env} again without it",
+            "it is sent with the white space, and may be refused",
+            f"set {source.env} without the white space",
         )
     elif source.command and not _runs(source.command):
-        text = f"`{source.command}` names no program that is there"
+        text = f"the program of `{source.command}` was not found"
         yield problem(
-            text, consequence, "install it, or mend the command in the profile", code=_BAD
+            text, consequence, "install it, or correct the command in the profile", code=_BAD
         )
     elif source.keyring and find_spec("keyring") is None:
-        text = "the secret is in the keyring, but keyring is not installed"
+        text = "the secret is in the system's keyring, but the package keyring is not installed"
         yield problem(text, consequence, "pip install 'ocsync[keyring]'", code=_BAD)
     else:
         yield passed(source.describe())
@@ -151,9 +153,9 @@ def trust(setup: Setup) -> Iterator[CheckResult]:
     try:
         setup.workspace.check_trust(setup.folder.path, setup.profile)
     except OcsyncError as error:
-        yield of_error(error, "a folder that came from elsewhere must not run or send anything")
+        yield of_error(error, "a folder from elsewhere must not run commands or send secrets")
     else:
-        yield passed("as it is now")
+        yield passed("trusted")
 
 
 def extras(setup: Setup) -> Iterator[CheckResult]:
@@ -162,9 +164,9 @@ def extras(setup: Setup) -> Iterator[CheckResult]:
     sheets = [s for s in sources if s.partition("!")[0].lower().endswith((".xlsx", ".xls", ".ods"))]
     if sheets and find_spec("python_calamine") is None:
         yield warning(
-            f"{sheets[0]} was staged, but spreadsheets can no longer be read",
-            "importing it again would be refused",
+            f"{sheets[0]} was imported, but ocsync can no longer read spreadsheets",
+            "importing it again would fail",
             "pip install 'ocsync[xlsx]'",
         )
     else:
-        yield passed("none is missing")
+        yield passed("none missing")

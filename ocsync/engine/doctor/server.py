@@ -24,6 +24,7 @@ from ocsync.engine.doctor.check import (
 from ocsync.engine.doctor.server_context import WRITING, ServerCheck, ServerContext, in_use
 from ocsync.engine.session import Session
 from ocsync.errors import ExitCode, OcsyncError, TryLater
+from ocsync.plurals import count
 from ocsync.schema import KINDS, TARGETS, Kind
 
 MOST_SKEW = 60.0
@@ -40,10 +41,10 @@ async def read_server(session: Session, setup: Setup) -> DoctorReport:
     try:
         identity = await session.api.identity()
     except OcsyncError as error:
-        result = of_error(error, "every command that asks the server fails so")
+        result = of_error(error, "every command that contacts the server fails in this way")
         if isinstance(error, TryLater):
             result = result._replace(
-                fix=f"curl -sS -o /dev/null {setup.profile.auth_url}, then again"
+                fix=f"curl -sS -o /dev/null {setup.profile.auth_url}, then ocsync doctor"
             )
         report.results.append(result._replace(id="sign-in"))
         report.skipped.update(dict.fromkeys(CHECKS, Needs.SIGN_IN.value))
@@ -64,7 +65,7 @@ def _signed_in(identity: Identity) -> CheckResult:
     if identity.user_type and identity.user_type != "admin":
         return problem(
             f"{text}, a {identity.user_type} user",
-            "only admin users may change what belongs to the seller",
+            "only admin users can change the seller's data",
             "give the API client an admin user as its default context user",
             code=ExitCode.SIGN_IN,
         )
@@ -78,8 +79,8 @@ async def marketplace(context: ServerContext) -> AsyncIterator[CheckResult]:
     actual = context.identity.marketplace
     if expected and expected.casefold() != actual.casefold():
         yield problem(
-            f"the profile belongs to {expected}, this sign-in is for {actual}",
-            "journal and pauses of one marketplace must not meet another",
+            f"the profile is for {expected}, but this sign-in is for {actual}",
+            "the journal and pauses of one marketplace must not be used with another",
             "check the client ID, or make a new profile: ocsync profile add",
             code=ExitCode.CONFLICT,
         )
@@ -97,7 +98,7 @@ async def audience(context: ServerContext) -> AsyncIterator[CheckResult]:
     if others and len(others) == len(context.identity.audience):
         yield problem(
             f"the token is for {', '.join(others)}, but goes to {host}",
-            "a token of another environment is worth nothing there, or the profile mixes two",
+            "a token of one environment is not valid in another",
             f"compare api_url and auth_url in {path}",
             code=ExitCode.BAD_CONFIG,
         )
@@ -109,12 +110,12 @@ async def clock(context: ServerContext) -> AsyncIterator[CheckResult]:
     """Check the difference between the clocks of this machine and the server."""
     skew = context.session.api.clock_skew
     if skew is None:
-        yield passed("the server does not say what time it has")
+        yield passed("the server sends no time")
     elif abs(skew) > MOST_SKEW:
         way = "behind" if skew > 0 else "ahead of"
         yield problem(
             f"this machine's clock is {abs(skew):,.0f} s {way} the server's",
-            "leases (pause --for) and expire go by it, and so do the times in every record",
+            "pause --for, expire and all recorded times depend on it",
             "timedatectl set-ntp true, or set the clock",
         )
     else:
@@ -125,7 +126,14 @@ async def roles(context: ServerContext) -> AsyncIterator[CheckResult]:
     """Check that everything in use can be read and written."""
     held_roles = set(context.identity.roles)
     if "FullAccess" in held_roles:
-        yield passed("FullAccess")
+        if context.setup.profile.guarded:
+            yield warning(
+                "FullAccess on a production marketplace",
+                "OrderCloud advises against it: one mistake can change everything",
+                "give the API client only the roles it needs (ocsync help ordercloud, section 1.3)",
+            )
+        else:
+            yield passed("FullAccess, which should not be used in production")
         return
     all_passed = True
     for name, reason in context.use.kinds.items():
@@ -144,11 +152,12 @@ async def roles(context: ServerContext) -> AsyncIterator[CheckResult]:
             all_passed = False
             yield problem(text, consequence, _GIVE, code=ExitCode.SIGN_IN)
         else:
-            yield warning(text, f"{consequence}; nothing here needs it yet", _GIVE)
+            yield warning(text, f"{consequence}; nothing in this workspace needs it yet", _GIVE)
     if all_passed:
-        extent = "pausing and all that is in use" if context.use.kinds else "pausing"
+        extent = "pausing and every kind in use" if context.use.kinds else "pausing"
         yield passed(
-            f"{len(held_roles)} held, enough for {extent} (ocsync doctor KIND... checks more)"
+            f"{count(len(held_roles), 'role')}, enough for {extent} "
+            "(ocsync doctor KIND... checks more)"
         )
 
 
@@ -162,7 +171,7 @@ def _kind_roles(kind: Kind, reason: str, held_roles: set[str]) -> list[CheckResu
         return [
             problem(
                 f"no role to {verb} {kind.name} ({reason}): {needed}",
-                "every step of it would fail with 403",
+                "every request for it would fail with 403",
                 _GIVE,
                 code=ExitCode.SIGN_IN,
             )

@@ -7,9 +7,12 @@ from pathlib import Path
 
 from ocsync.engine.doctor.check import CheckResult, Repair, Setup, passed, problem, warning
 from ocsync.errors import ExitCode, OcsyncError
+from ocsync.plurals import count
 from ocsync.store import files, integrity
 from ocsync.store.identity import owner_of
-from ocsync.store.workspace import user_data_folder
+from ocsync.store.workspace import FORMAT, user_data_folder
+
+_DEFAULT_RULE = "the default of this user"
 
 LOW_BYTES, CRITICAL_BYTES = 500 * 2**20, 20 * 2**20
 """Free bytes below which a warning is due, and below which no run should start."""
@@ -23,35 +26,42 @@ def location(setup: Setup) -> Iterator[CheckResult]:
     elif root.is_dir():
         yield problem(
             f"{setup.short(root)} has no workspace.toml",
-            "nothing says what format it has and which profile is current",
-            "ocsync profile use NAME writes it",
+            "its format and its current profile are unknown",
+            "ocsync profile use NAME creates it",
             code=ExitCode.BAD_CONFIG,
         )
     else:
         yield problem(
-            f"there is no workspace; it would be {root}, {_rule(setup)}",
-            "a profile, the journal and the runs live in one",
+            _missing_text(setup),
+            "profiles, staged edits and runs are kept in a workspace",
             "ocsync init, then ocsync profile add NAME --environment REGION-ENV ...",
             code=ExitCode.BAD_CONFIG,
         )
     for path in setup.workspace.passed_over:
         yield warning(
             f"{path} belongs to {owner_of(path)} and is not used",
-            "a folder of somebody else's must not decide what is sent where",
-            f"ocsync ... --workspace {path}, if it is meant",
+            "another user's folder must not decide which changes are sent",
+            f"to use it anyway: ocsync ... --workspace {path}",
         )
+
+
+def _missing_text(setup: Setup) -> str:
+    root, rule = setup.workspace.root, _rule(setup)
+    if rule == _DEFAULT_RULE:
+        return f"no workspace found in this folder or above; would use {root}"
+    return f"no workspace at {root} ({rule})"
 
 
 def _rule(setup: Setup) -> str:
     root = setup.workspace.root
     setting = setup.environ.get("OCSYNC_WORKSPACE", "")
     if setup.workspace.is_found:
-        return "the nearest one upwards"
+        return "found in this folder or above"
     if setting and files.real_path(Path(setting).expanduser()) == root:
-        return "by OCSYNC_WORKSPACE"
+        return "from OCSYNC_WORKSPACE"
     if root == files.real_path(user_data_folder(setup.environ) / "workspace"):
-        return "the user's own, as there is none upwards"
-    return "by --workspace"
+        return _DEFAULT_RULE
+    return "from --workspace"
 
 
 def format_known(setup: Setup) -> Iterator[CheckResult]:
@@ -59,9 +69,9 @@ def format_known(setup: Setup) -> Iterator[CheckResult]:
     try:
         setup.workspace.check_format()
     except OcsyncError as error:
-        yield problem(error.message, "no command touches it", error.hint, code=error.exit_code)
+        yield problem(error.message, "no command uses it", error.hint, code=error.exit_code)
     else:
-        yield passed("known")
+        yield passed(f"format {FORMAT}")
 
 
 def owner(setup: Setup) -> Iterator[CheckResult]:
@@ -69,8 +79,8 @@ def owner(setup: Setup) -> Iterator[CheckResult]:
     others = integrity.find_foreign(setup.workspace.root)
     if others:
         yield problem(
-            f"{setup.short(others[0])}{_others_text(others)} not yours",
-            "a command run as somebody else (sudo?) wrote there, and others will fail",
+            f"{setup.short(others[0])}{_others_text(others)} to another user",
+            "a command ran as another user (sudo?); your commands will fail",
             f"sudo chown -R $(id -un) {setup.short(setup.workspace.root)}",
         )
     else:
@@ -78,7 +88,7 @@ def owner(setup: Setup) -> Iterator[CheckResult]:
 
 
 def _others_text(paths: list[Path]) -> str:
-    return f" and {len(paths) - 1:,} more are" if len(paths) > 1 else " is"
+    return f" and {len(paths) - 1:,} more belong" if len(paths) > 1 else " belongs"
 
 
 def file_kinds(setup: Setup) -> Iterator[CheckResult]:
@@ -88,36 +98,36 @@ def file_kinds(setup: Setup) -> Iterator[CheckResult]:
         well = False
         yield problem(
             f"{setup.short(path)} {reason}",
-            "a workspace has only files and folders; commands that need this one refuse it",
-            f"ls -ld {setup.short(path)}; replace it by a copy of the real file, or remove it",
+            "a workspace may hold only files and folders; commands refuse anything else",
+            f"ls -ld {setup.short(path)}; replace it with a copy of the real file, or remove it",
             code=ExitCode.BAD_CONFIG,
         )
     if well:
-        yield passed("regular")
+        yield passed("regular files and folders only")
 
 
 def modes(setup: Setup) -> Iterator[CheckResult]:
     """Check that nobody else may read or write the files."""
     root = setup.workspace.root
     writable, readable = integrity.find_exposed(root)
-    private = Repair(lambda: f"made private: {integrity.make_private(root):,}")
+    private = Repair(lambda: f"made {count(integrity.make_private(root), 'file')} private")
     fix = f"chmod -R go= {setup.short(root)}"
     if writable:
         yield problem(
-            f"others may write {_names_of(setup, writable)}",
-            "whoever writes the journal decides what is sent",
+            f"other users can write {_names_of(setup, writable)}",
+            "anyone who can write the journal can change what resume sends",
             fix,
             repair=private,
         )
     elif readable:
         yield warning(
-            f"others may read {_names_of(setup, readable)}",
-            "prices, users and stock that are not out yet stand there",
+            f"other users can read {_names_of(setup, readable)}",
+            "it holds prices, users and stock that are not public yet",
             fix,
             repair=private,
         )
     else:
-        yield passed("for you alone")
+        yield passed("private (0600)")
 
 
 def _names_of(setup: Setup, paths: list[Path]) -> str:
@@ -129,16 +139,16 @@ def ignored(setup: Setup) -> Iterator[CheckResult]:
     root = setup.workspace.root
     name = setup.short(root / ".gitignore")
     if integrity.is_git_ignored(root):
-        yield passed("*")
+        yield passed("git-ignored")
         return
 
     def do() -> str:
         integrity.write_gitignore(root)
-        return f"{name} written"
+        return f"wrote {name}"
 
     yield warning(
-        f"{name} does not say *",
-        "the workspace could be committed by mistake",
+        f"{name} does not exclude the workspace",
+        "the workspace could be committed to Git by mistake",
         f"echo '*' > {name}",
         repair=Repair(do),
     )
@@ -154,11 +164,11 @@ def leftovers(setup: Setup) -> Iterator[CheckResult]:
     def do() -> str:
         for path in paths:
             path.unlink(missing_ok=True)
-        return f"{len(paths):,} removed"
+        return f"removed {count(len(paths), 'file')}"
 
     yield warning(
-        f"{_names_of(setup, paths)}: half written",
-        "a command died while it wrote; what it replaced is whole",
+        f"{_names_of(setup, paths)}: only partly written",
+        "a command died while writing; the original file is undamaged",
         "ocsync doctor --fix removes them",
         repair=Repair(do),
     )
@@ -170,28 +180,28 @@ def copies(setup: Setup) -> Iterator[CheckResult]:
     sent = setup.folder.sent_record.sent(setup.entries)
     if sent:
         yield problem(
-            f"{len(sent):,} of {len(setup.entries):,} staged entries were sent before, "
-            f"by run {next(iter(sent.values()))}: this workspace is an older copy",
-            "resume would send them twice, and asks before it does",
+            f"run {next(iter(sent.values()))} has already sent {len(sent):,} of "
+            f"{count(len(setup.entries), 'staged entry')}: this workspace is an older copy",
+            "resume would send them twice; it asks first",
             f"ocsync stage drop {next(iter(sent))} ...",
             code=ExitCode.CONFLICT,
         )
     elif not integrity.is_writable(folder):
         yield warning(
-            f"{folder} cannot be written, so sent entries are not recorded there",
-            "an older copy of this workspace, as from a backup, could send them again",
-            "set OCSYNC_DATA_DIR to a folder that you can write",
+            f"{folder} is not writable, so sent entries are not recorded there",
+            "an older copy of this workspace, such as a backup, could send them again",
+            "set OCSYNC_DATA_DIR to a writable folder",
         )
     else:
-        yield passed("none known")
+        yield passed("no older copy")
 
 
 def disk_space(setup: Setup) -> Iterator[CheckResult]:
     """Check that the disk has room and can be written."""
     if not integrity.is_writable(setup.workspace.root):
         yield problem(
-            f"{setup.workspace.root} cannot be written",
-            "nothing can be staged, paused or recorded",
+            f"{setup.workspace.root} is not writable",
+            "ocsync can stage, pause and record nothing",
             f"ls -ld {setup.workspace.root}",
             code=ExitCode.BAD_CONFIG,
         )
@@ -199,7 +209,7 @@ def disk_space(setup: Setup) -> Iterator[CheckResult]:
     free = integrity.free_bytes(setup.workspace.root)
     text = f"{free / 2**20:,.0f} MB free at {setup.workspace.root}"
     consequence = (
-        "a run keeps the values before and its log; it stops, unharmed, when the disk is full"
+        "a run writes earlier values and logs; if the disk is full, it stops without damage"
     )
     if free < CRITICAL_BYTES:
         yield problem(text, consequence, f"df -h {setup.workspace.root}")

@@ -48,9 +48,9 @@ class ChildCommand(NamedTuple):
 
 def _cannot_run(word: str, why: str = "", *, there: bool) -> OcsyncError:
     if there:
-        hint = f"chmod +x {word}, or run it by its interpreter: -- bash {word}"
+        hint = f"chmod +x {word}, or run it with its interpreter: -- bash {word}"
         return NotExecutable(f"{word} cannot be run: {why or 'it is not executable'}", hint=hint)
-    text = f"{word} or its interpreter does not exist" if why else f"there is no command {word}"
+    text = f"{word} or its interpreter does not exist" if why else f"command {word} not found"
     return CommandMissing(text, hint="ocsync window TARGET... -- COMMAND, a path or a name on PATH")
 
 

@@ -32,6 +32,7 @@ from ocsync.errors import (
     first_of,
 )
 from ocsync.events import NoticeLevel, PauseChanged
+from ocsync.json_text import json_value
 from ocsync.models import TargetState
 from ocsync.pause import (
     PastPause,
@@ -145,7 +146,7 @@ def config_changes(seen: TargetStatus) -> list[str]:
         return []
     old, new = seen.pause.found, seen.server.config
     return [
-        f"{name} was {old.get(name)!r}, is {new.get(name)!r}"
+        f"{name} was {json_value(old.get(name))}, is {json_value(new.get(name))}"
         for name in sorted(old.keys() | new.keys() if old else ())
         if name != "Paused" and old.get(name) != new.get(name)
     ]
@@ -185,26 +186,30 @@ async def pause_all(
     session: Session, running: Iterable[TargetStatus], *, reason: str = "", until: str = "",
     run: str = "",
 ) -> None:  # fmt: skip
-    """Pause the targets *running*, one after the other.
+    """Pause the targets *running*, all at once.
 
     The error for one of them names those that are paused by then, as they stay so.
     """
-    paused: list[str] = []
-    for seen in running:
+
+    async def one(seen: TargetStatus) -> OcsyncError | None:
         try:
             mine = seen.pause.run if seen.pause else run
             await pause_target(session, seen, reason=reason, until=until, run=mine)
         except OcsyncError as error:
-            raise _partly_paused(error, paused) from error
-        paused.append(seen.target.name)
+            return error
+        return None
+
+    to_pause = list(running)
+    errors = await asyncio.gather(*map(one, to_pause))
+    paused = [s.target.name for s, error in zip(to_pause, errors, strict=True) if error is None]
+    if first := next(filter(None, errors), None):
+        raise _partly_paused(first, paused) from first
 
 
 def _partly_paused(error: OcsyncError, paused: Sequence[str]) -> OcsyncError:
     """Return *error*, which also says that the targets *paused* are paused."""
     if paused:
-        stay = "was paused before that and stays" if len(paused) == 1 else (
-            "were paused before that and stay")  # fmt: skip
-        error.message += f"; {', '.join(paused)} {stay} paused"
+        error.message += f"; {', '.join(paused)} {'is' if len(paused) == 1 else 'are'} now paused"
         way_back = f"ocsync unpause {' '.join(paused)}"
         error.hint = f"{way_back}; {error.hint}" if error.hint else way_back
         error.exit_code = first_of([error.exit_code, ExitCode.PARTLY])
@@ -219,7 +224,7 @@ def _extend_pause(session: Session, pause: Pause, reason: str, until: str) -> No
     if open_:
         session.notify(
             NoticeLevel.WARNING,
-            f"{pause.target} is held by a window, which lifts it when its command ends",
+            f"a window holds {pause.target} paused and unpauses it when its command ends",
         )
     changes = {
         "reason": reason or pause.reason,
@@ -246,23 +251,22 @@ def refuse_others_pauses(
     theirs = [s.target.name for s in seen.values() if s.state is PauseState.PAUSED_BY_OTHER]
     if theirs and not adopt:
         raise PausedByOther(
-            f"{', '.join(theirs)}: already paused, and not by this workspace",
-            hint="ocsync pause ... --adopt makes the pause yours, to be lifted at the end",
+            f"{', '.join(theirs)}: paused by someone else",
+            hint="ocsync pause ... --adopt takes the pause over; resume will then unpause it",
         )
     missing = [n for n, s in seen.items() if s.state is PauseState.NO_CONFIG and n in direct]
     if missing:
         raise ConfigError(
-            f"{', '.join(missing)}: no sync config on this marketplace, so nothing to pause",
+            f"{', '.join(missing)}: no sync config on this marketplace, nothing to pause",
             hint="ocsync targets shows which targets are configured",
         )
 
 
 def uncertain(names: Sequence[str]) -> PausedByOther:
     """Return the error for targets that may be paused by this workspace or by someone else."""
-    is_, listed = "is" if len(names) == 1 else "are", " ".join(names)
+    them, listed = "it" if len(names) == 1 else "them", " ".join(names)
     return PausedByOther(
-        f"{', '.join(names)}: an unpause was cut off, and {is_} still paused; "
-        "someone else may have paused since",
+        f"{', '.join(names)}: an unpause was interrupted, so it is unknown who paused {them}",
         hint=f"ocsync unpause {listed} --force, or to keep the pause: "
         f"ocsync pause {listed} --adopt",
     )
@@ -278,8 +282,8 @@ def confirmed(session: Session, question: str) -> bool:
 
 def claim_if_confirmed(session: Session, seen: TargetStatus) -> bool:
     """Ask whether an uncertain pause is this workspace's, and write down that it is."""
-    text = f"An unpause of {seen.target.name} was cut off, and it is still paused. "
-    if seen.pause is None or not confirmed(session, text + "Is the pause this workspace's?"):
+    text = f"An unpause of {seen.target.name} was interrupted, and it is still paused. "
+    if seen.pause is None or not confirmed(session, text + "Did this workspace pause it?"):
         return False
     save_pause(session, msgspec.structs.replace(seen.pause, phase=PausePhase.PAUSED))
     return True
@@ -416,44 +420,49 @@ async def unpause_all(session: Session, seen: Iterable[TargetStatus]) -> Unpause
 async def unpause(
     session: Session, targets: Sequence[Target], *, force: bool = False
 ) -> list[tuple[TargetStatus, float]]:
-    """Unpause those of *targets* that this workspace paused; with *force* also the others, and
-    those that an open window holds. Return the seconds that each pause lasted.
+    """Unpause those of *targets* that this workspace paused, all at once; with *force* also the
+    others, and those that an open window holds. Return the seconds that each pause lasted.
 
     Raises PausedByOther, after the others are lifted, naming those that were left.
     """
     seen = await read_status(session, targets)
     left: dict[str, str] = {}
-    lifted: list[tuple[TargetStatus, float]] = []
+    ours: list[TargetStatus] = []
+    forced: list[TargetStatus] = []
     for name, one in seen.items():
         if one.state is PauseState.PAUSED_BY_US and in_window(session, one.pause) and not force:
             holder = (
                 session.folder.window_locks.describe_holder(one.pause.window) if one.pause else ""
             )
-            left[name] = f"held by a window until its command ends ({holder})"
+            left[name] = f"held paused by a window until its command ends ({holder})"
         elif one.state is PauseState.PAUSED_BY_US or (
             one.state is PauseState.UNCERTAIN and (force or claim_if_confirmed(session, one))
         ):
-            lifted.append((one, await unpause_target(session, one)))
+            ours.append(one)
         elif one.state is PauseState.UNCERTAIN:
             left[name] = uncertain([name]).message.partition(": ")[2]
         elif one.state is PauseState.PAUSED_BY_OTHER and not force:
-            left[name] = "paused by someone else, left as it is"
+            left[name] = "paused by someone else; left paused"
             drop_pauses(session, [name])
         elif one.state is PauseState.PAUSED_BY_OTHER:
-            drop_pauses(session, [name])
-            if not await set_paused(session.api, one.target, paused=False):
-                await _confirm(session, one.target, paused=False)
-            session.emit(PauseChanged(one.target.name, paused=False))
-            lifted.append((one, 0.0))
+            forced.append(one)
         elif one.state in (PauseState.UNPAUSED_BY_OTHER, PauseState.NO_CONFIG) and one.pause:
             drop_pauses(session, [one.target.name])
+    result = await unpause_all(session, ours)
+    for one in forced:
+        drop_pauses(session, [one.target.name])
+        if not await set_paused(session.api, one.target, paused=False):
+            await _confirm(session, one.target, paused=False)
+        session.emit(PauseChanged(one.target.name, paused=False))
+    if result.failed:
+        raise result.failed[0][1]
     if left:
         whys = {why: [n for n, w in left.items() if w == why] for why in left.values()}
         raise PausedByOther(
             "; ".join(f"{', '.join(names)}: {why}" for why, names in whys.items()),
-            hint=f"ocsync unpause {' '.join(left)} --force lifts it all the same",
+            hint=f"to unpause anyway: ocsync unpause {' '.join(left)} --force",
         )
-    return lifted
+    return [*result.unpaused, *((one, 0.0) for one in forced)]
 
 
 async def expire(session: Session, due: Iterable[str], *, dry_run: bool = False) -> UnpauseResult:
@@ -524,8 +533,7 @@ async def _confirm(session: Session, target: Target, *, paused: bool) -> None:
     if not await poll(session, is_so, patience=CONFIRM_SECONDS):
         word = "paused" if paused else "running"
         raise TryLater(
-            f"{target.name} was told to be {word}, but does not show it after "
-            f"{CONFIRM_SECONDS:.0f} s",
+            f"{target.name} is still not shown as {word} after {CONFIRM_SECONDS:.0f} s",
             hint="ocsync status, then the same command again",
         )
 
@@ -533,6 +541,6 @@ async def _confirm(session: Session, target: Target, *, paused: bool) -> None:
 def lease_end(now: datetime, seconds: float) -> str:
     """Return the end of a lease of *seconds* from *now*, as the pause file writes it."""
     if seconds <= 0:
-        raise OcsyncError("a lease has to last longer than nothing")
+        raise OcsyncError("the time of --for must be longer than zero")
     end = datetime.fromtimestamp(now.timestamp() + seconds, tz=now.tzinfo)
     return end.isoformat(timespec="seconds")

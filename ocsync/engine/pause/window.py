@@ -168,12 +168,15 @@ async def _hold(
         case PauseState.RUNNING:
             await pausing.pause_target(session, seen, **how)
         case PauseState.UNPAUSED_BY_OTHER:
-            say(NoticeLevel.WARNING, f"{seen.target.name}: somebody else had lifted our pause")
+            say(
+                NoticeLevel.WARNING,
+                f"{seen.target.name}: someone else had unpaused it; pausing it again",
+            )
             await pausing.pause_target(session, seen._replace(pause=None), **how)
         case PauseState.PAUSED_BY_US if seen.pause and _dead(session, seen):
             say(
                 NoticeLevel.WARNING,
-                f"{seen.target.name} was left paused by a window that died; taken over",
+                f"{seen.target.name}: left paused by a window that died; this window takes it over",
             )
             pausing.save_pause(session, msgspec.structs.replace(seen.pause, **how))
         case _:
@@ -194,8 +197,8 @@ def _refuse_other_windows(
         if pause and pausing.in_window(session, pause) and pause.window not in enclosing:
             holder = session.folder.window_locks.describe_holder(pause.window)
             raise PausedByOther(
-                f"{name}: another window is open on it: {holder}",
-                hint="run this one when that has ended; ocsync status",
+                f"{name}: another window holds it paused: {holder}",
+                hint="ocsync status; run this command when the other window has ended",
             )
 
 
@@ -209,7 +212,10 @@ async def _insisting(
     """Close, also when a signal comes; the next one leaves it undone. What is left is told."""
 
     def first() -> None:
-        say(NoticeLevel.WARNING, "lifting the pause first (again to leave at once, and paused)")
+        say(
+            NoticeLevel.WARNING,
+            "unpausing first (interrupt again to leave immediately, with the targets paused)",
+        )
 
     try:
         return await signals.cancelling(closing, first=first)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing
 from typing import NamedTuple
 
 import msgspec
@@ -19,15 +20,16 @@ from ocsync.engine.pause.pausing import (
     read_configs,
     read_status,
     uncertain,
-    unpause_target,
+    unpause_all,
 )
+from ocsync.engine.read_ahead import MOST_REFS
 from ocsync.engine.resume.options import ResumeOptions
 from ocsync.engine.resume.pause_survey import LostPause
 from ocsync.engine.resume.preflight import StepConflict
 from ocsync.engine.run_log import add_up, attempts, count_outcomes, exit_code_for
 from ocsync.engine.session import Session
 from ocsync.engine.verify.delivery_proof import DeliveryProof
-from ocsync.engine.verify.readback import Verification
+from ocsync.engine.verify.readback import ReadBack, Verification
 from ocsync.engine.verify.verification import VerificationReport, verify_run
 from ocsync.errors import ExitCode, first_of
 from ocsync.events import NoticeLevel
@@ -84,14 +86,22 @@ async def finish_run(
     Without *unpause* the targets stay paused for the next run.
     """
     pauses = UnpauseReport([], [])
-    if unpause:
-        pauses = await _unpause_after(session, run, end, options)
+    report: VerificationReport | None = None
+    info = run.read_info()
+    async with AsyncExitStack() as stack:
+        reading = None
+        if info.verification_pending and info.steps <= MOST_REFS:
+            reading = ReadBack(session, run, by_answers=options.by_answers)
+            await stack.enter_async_context(aclosing(reading))
+            reading.start()  # its requests go beside those of the unpause, which come first
+        if unpause:
+            pauses = await _unpause_after(session, run, end, options)
+        if info.verification_pending:
+            report = await _verify(session, run, options, reading)
     lost = ExitCode.LOCKED if end.lost_pauses else ExitCode.DONE
     code = first_of([exit_code_for(end.problems), pauses.exit_code, lost])
-    verification, proof = None, None
-    if run.read_info().verification_pending:
-        report = await _verify(session, run, options)
-        verification, proof = report
+    verification, proof = report or (None, None)
+    if report:
         code = first_of([code, report.exit_code])
     causes_first = sorted(end.problems, key=lambda outcome: outcome.state is State.BLOCKED)
     return ResumeReport(
@@ -127,10 +137,12 @@ async def _unpause_after(
     return report
 
 
-async def _verify(session: Session, run: Run, options: ResumeOptions) -> VerificationReport:
+async def _verify(
+    session: Session, run: Run, options: ResumeOptions, reading: ReadBack | None = None
+) -> VerificationReport:
     return await verify_run(
         session, run, settle=options.settle, patience=options.delivery_timeout,
-        redeliver=options.redeliver, by_answers=options.by_answers,
+        redeliver=options.redeliver, by_answers=options.by_answers, reading=reading,
     )  # fmt: skip
 
 
@@ -259,18 +271,22 @@ async def _unpause_targets(
         for change in config_changes(status):
             session.notify(
                 NoticeLevel.WARNING,
-                f"{status.target.name}: its config was changed meanwhile: {change}",
+                f"{status.target.name}: its sync config was changed while it was paused: {change}",
             )
-    unpaused = [
-        UnpausedTarget(name, await unpause_target(session, status))
-        for name, status in target_statuses.items()
+    ready = [
+        status
+        for status in target_statuses.values()
         if status.state is PauseState.PAUSED_BY_US
         or (status.state is PauseState.UNCERTAIN and claim_if_confirmed(session, status))
     ]
-    default_reason = "not all is done" if not done else "not named in this resume"
+    result = await unpause_all(session, ready)
+    if result.failed:
+        raise result.failed[0][1]
+    unpaused = [UnpausedTarget(status.target.name, seconds) for status, seconds in result.unpaused]
+    default_reason = "some changes failed" if not done else "not named in this command"
     reasons = dict.fromkeys(session.folder.claims(), default_reason)
     reasons |= dict.fromkeys(
-        reasons.keys() & in_open_window, "its window is open, and lifts it at its end"
+        reasons.keys() & in_open_window, "an open window unpauses it when its command ends"
     )
     uncertain_names = [name for name in reasons if _is_uncertain(statuses.get(name))]
     reasons |= {name: uncertain([name]).message.partition(": ")[2] for name in uncertain_names}
@@ -294,10 +310,10 @@ def _is_uncertain(status: TargetStatus | None) -> bool:
 def _drop_lost_pauses(session: Session, statuses: Mapping[str, TargetStatus]) -> None:
     """Drop the pauses of this workspace that others have ended, and notify the operator."""
     ended = {
-        PauseState.UNPAUSED_BY_OTHER: "somebody else lifted our pause meanwhile; targets may have "
-        "seen changes one by one",
-        PauseState.PAUSED_BY_OTHER: "somebody else lifted our pause meanwhile and paused it since",
-        PauseState.NO_CONFIG: "its sync config is gone, and our pause with it",
+        PauseState.UNPAUSED_BY_OTHER: "someone else unpaused it in the meantime; changes may have "
+        "been delivered one by one",
+        PauseState.PAUSED_BY_OTHER: "someone else unpaused it in the meantime, and paused it again",
+        PauseState.NO_CONFIG: "the sync config no longer exists, so the pause has ended",
     }
     for state, text in ended.items():
         names = [
@@ -319,7 +335,7 @@ async def close_without_run(session: Session, options: ResumeOptions) -> ResumeR
     run = session.folder.runs.pending_verification() if options.verify else None
     if run is None:
         return ResumeReport(None, [], [], unpaused, still_paused, None, staged, code)
-    session.notify(NoticeLevel.RUNNING, f"run {run.id} was not verified; doing it now")
+    session.notify(NoticeLevel.RUNNING, f"run {run.id} has not been verified; verifying it now")
     report = await _verify(session, run, options)
     code = first_of([code, report.exit_code])
     info = run.update(exit_code=int(first_of([ExitCode(run.read_info().exit_code), code])))

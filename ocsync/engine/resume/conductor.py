@@ -20,10 +20,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import aclosing
 
-from ocsync.client import Identity
+from ocsync.client import Identity, read_current
 from ocsync.consolidate import consolidate
-from ocsync.engine.delete.execute import close_crashed_run
+from ocsync.diff import resolve_values, values_before
 from ocsync.engine.pause.pausing import (
     ConfigReading,
     claim_if_confirmed,
@@ -33,6 +34,7 @@ from ocsync.engine.pause.pausing import (
     read_status,
     uncertain,
 )
+from ocsync.engine.read_ahead import ReadAhead
 from ocsync.engine.recorder import Recorder
 from ocsync.engine.resume.close import (
     ResumeReport,
@@ -44,7 +46,7 @@ from ocsync.engine.resume.close import (
 from ocsync.engine.resume.drafting import PlanDraft, draft_staged, is_stale
 from ocsync.engine.resume.options import OnConflict, ResumeOptions
 from ocsync.engine.resume.pause_survey import survey_pauses
-from ocsync.engine.resume.preflight import Preflight, StepConflict, run_preflight
+from ocsync.engine.resume.preflight import Preflight, StepConflict, read_ahead, run_preflight
 from ocsync.engine.resume.replay import Replay, lagging_bases
 from ocsync.engine.run_log import (
     RunProgress,
@@ -60,9 +62,11 @@ from ocsync.engine.session import (
     confirm_production,
     sign_in,
 )
+from ocsync.engine.staging import own_seller_fault
 from ocsync.errors import (
     Conflict,
     ExitCode,
+    InputError,
     PausedByOther,
     Refused,
     StalePlan,
@@ -71,11 +75,20 @@ from ocsync.errors import (
 )
 from ocsync.events import NoticeLevel, Planned
 from ocsync.late_order import order_by_values
-from ocsync.models import Intent, Outcome, State, Step
+from ocsync.models import Fields, Intent, Op, Outcome, State, Step
 from ocsync.pause import PauseState
 from ocsync.plan import build, fed_targets
-from ocsync.risks import OWN_USER, ZERO_STOCK, find_risks, own_user_risk
-from ocsync.schema import TARGETS, Target, ref_key
+from ocsync.plurals import count
+from ocsync.risks import (
+    GUARDED,
+    XP_TYPE,
+    Risk,
+    find_risks,
+    own_user_risk,
+    writes_indexed_xp,
+    xp_type_risk,
+)
+from ocsync.schema import TARGETS, Target, kind_of, ref_key
 from ocsync.store import Run
 from ocsync.store.number_ranges import NumberRanges, to_ranges
 from ocsync.store.step_log import steps_without
@@ -94,12 +107,18 @@ async def resume(session: Session, options: ResumeOptions) -> ResumeReport:
     check_pinned_url(session.folder)  # before anything is sent
     session.folder.runs.recover(session.folder.journal)
     runs = session.folder.runs
-    if not (runs.find_unfinished("delete") or runs.find_unfinished()):
+    deletes = runs.find_unfinished("delete")
+    if not (deletes or runs.find_unfinished()):
         drafted = _draft(session, options)
-        identity, reading = await _sign_in(session, drafted, options)
-        return await _start_run(session, options, identity, drafted, reading)
+        reads = read_ahead(session, drafted.plan.steps, undo=options.undo)
+        async with aclosing(reads) as ahead:
+            identity, reading = await _sign_in(session, drafted, options, ahead)
+            return await _start_run(session, options, identity, drafted, reading, ahead)
     identity = await sign_in(session)
-    await close_crashed_run(session)
+    if deletes:
+        from ocsync.engine.delete.execute import close_crashed_run
+
+        await close_crashed_run(session)
     crashed = runs.find_unfinished()
     if crashed is None:
         return await _start_run(session, options, identity, _draft(session, options))
@@ -113,17 +132,19 @@ async def resume(session: Session, options: ResumeOptions) -> ResumeReport:
 
 
 async def _sign_in(
-    session: Session, drafted: PlanDraft, options: ResumeOptions
+    session: Session, drafted: PlanDraft, options: ResumeOptions, ahead: ReadAhead
 ) -> tuple[Identity, ConfigReading | None]:
-    """Sign in, and read beside it the sync configs that the *drafted* plan needs.
+    """Sign in, and read beside it the sync configs that the *drafted* plan needs, and *ahead*.
 
-    They are None where the plan needs none. Raises what `sign_in` raises before any of their
-    errors.
+    The configs are None where the plan needs none. Raises what `sign_in` raises before any of
+    their errors.
     """
     if not drafted.plan.steps or not (options.pause or session.folder.read_pauses()):
+        ahead.start()
         return await sign_in(session), None
     configs = read_configs(session, _targets_of(session, _fed_by(drafted), options))
     reading = asyncio.create_task(configs)
+    ahead.start()
     try:
         return await sign_in(session), await reading
     finally:
@@ -137,23 +158,29 @@ async def _start_run(
     identity: Identity,
     drafted: PlanDraft,
     reading: ConfigReading | None = None,
+    ahead: ReadAhead | None = None,
 ) -> ResumeReport:
-    """Send the *drafted* plan in a new run; *reading* has the sync configs, if they were read."""
+    """Send the *drafted* plan in a new run; *reading* has the sync configs, if they were read, and
+    *ahead* the documents.
+    """
     steps = drafted.plan.steps
     if options.plan and is_stale(options.plan, drafted.plan, session.folder):
         raise StalePlan(
-            "the saved plan is stale: journal, profile or marketplace have changed since",
-            hint="ocsync plan --out FILE, review it, then resume with it",
+            "the saved plan is stale: the staged edits, profile or marketplace have changed",
+            hint="ocsync plan --out FILE; review it, then ocsync resume --plan FILE",
         )
     if not steps:
         return await close_without_run(session, options)
     _check_sent_before(session, drafted, options)
     _check_limits(drafted, options, identity)
+    await _check_xp_types(session, steps, options)
     confirm_production(session)
     fed = _fed_by(drafted)
     reading = await _check_pauses(session, _targets_of(session, fed, options), options, reading)
     with _seal(session, drafted, options) as run:
-        end = await _carry_out(session, run, steps, fed, options, reading, resumed=False)
+        end = await _carry_out(
+            session, run, steps, fed, options, reading, ahead=ahead, resumed=False
+        )
         return await finish_run(session, run, end, options, unpause=True)
 
 
@@ -164,7 +191,7 @@ async def _continue_run(
 
     With a next plan the targets stay paused for it.
     """
-    session.notify(NoticeLevel.RUNNING, f"run {run.id} was not finished; going on with it")
+    session.notify(NoticeLevel.RUNNING, f"continuing unfinished run {run.id}")
     _check_finished_elsewhere(session, run, options)
     confirm_production(session)
     _check_logs(session, run)
@@ -191,14 +218,14 @@ async def _continue_run(
         return report, None
     level = NoticeLevel.RUNNING if report.problems or report.exit_code else NoticeLevel.DONE
     next_action = (
-        "trying again what the server had no answer for"
+        "now retrying the steps that the server did not answer"
         if report.problems
-        else "going on with what was staged since"
+        else "now sending the edits staged since"
     )
     info = run.read_info()
     done = sum(info.counts.get(state.value, 0) for state in State if state.succeeded)
-    numbers = f"{done:,} of {info.steps:,} steps are done"
-    session.notify(level, f"run {run.id} is over, {numbers}; {next_action}")
+    numbers = f"{done:,} of {count(info.steps, 'step')} done"
+    session.notify(level, f"run {run.id} finished ({numbers}); {next_action}")
     return report, drafted
 
 
@@ -258,21 +285,25 @@ def _check_sent_before(session: Session, drafted: PlanDraft, options: ResumeOpti
     ranges = to_ranges(sent)
     numbers = ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in ranges[:_SHOWN_RANGES])
     more = " and more" if len(ranges) > _SHOWN_RANGES else ""
+    were = "was" if len(sent) == 1 else "were"
     name = runs[0] if len(runs) == 1 else f"{runs[0]} and {len(runs) - 1:,} more"
     text = (
-        f"this workspace is an older copy: {len(sent):,} of {drafted.entries:,} staged "
-        f"entries ({numbers}{more}) were sent before, by run {name}"
+        f"this workspace is an older copy: {len(sent):,} of "
+        f"{count(drafted.entries, 'staged entry')} ({numbers}{more}) {were} already sent, "
+        f"by run {name}"
     )
-    hint = "ocsync stage drop NUMBER... what was sent, or ocsync resume --resend sends it again"
+    hint = "ocsync stage drop NUMBER..., or to send them again: ocsync resume --resend"
     _ask_to_resend(session, text, "Send them again?", hint)
 
 
 def _check_finished_elsewhere(session: Session, run: Run, options: ResumeOptions) -> None:
     """Raise Conflict when *run* was finished from another copy of the workspace already."""
     if not options.resend and session.folder.sent_record.is_closed(run.id):
-        text = f"this workspace is an older copy: its unfinished run {run.id} was finished before"
-        hint = "use the newest copy; ocsync resume --resend goes on here and may send edits again"
-        _ask_to_resend(session, text, "Continue it all the same?", hint)
+        text = f"this workspace is an older copy: its run {run.id} was finished in another copy"
+        hint = (
+            "use the newest copy; ocsync resume --resend continues here, and may send edits twice"
+        )
+        _ask_to_resend(session, text, "Continue it anyway?", hint)
 
 
 def _ask_to_resend(session: Session, text: str, question: str, hint: str) -> None:
@@ -287,19 +318,49 @@ def _ask_to_resend(session: Session, text: str, question: str, hint: str) -> Non
 
 
 def _check_limits(drafted: PlanDraft, options: ResumeOptions, identity: Identity) -> None:
-    """Raise Refused for a plan that is larger or riskier than the operator allows."""
+    """Raise Refused for a plan that is larger or riskier than the operator allows, InputError for
+    one that names the marketplace as another seller.
+    """
     limit, steps = options.max_changes, drafted.plan.steps
+    own = (own_seller_fault(step.ref, identity.marketplace) for step in steps)
+    if fault := next(filter(None, own), ""):  # staged before the first sign-in
+        raise InputError(f"nothing was sent: {fault}", hint="ocsync stage drop REF")
     if limit is not None and len(steps) > limit:
-        text = f"the plan has {len(steps):,} requests; --max-changes is {limit:,}"
-        raise Refused(text, hint="ocsync plan; --max-changes with a larger number if you mean it")
+        text = f"the plan has {count(len(steps), 'request')}, more than --max-changes {limit:,}"
+        raise Refused(text, hint="ocsync plan; to send it anyway, give a larger --max-changes")
     user_kind = f"{identity.user_type}-user"
     has_users = any(total.kind == user_kind for total in drafted.totals)
     own_user = own_user_risk(steps, user_kind, identity.user_id) if has_users else None
     plan_risks = [own_user, *find_risks(steps)]
     for risk in plan_risks:
-        if risk and risk.code in (OWN_USER, ZERO_STOCK) and risk.code not in options.allowed:
-            hint = f"ocsync plan; --allow-risky {risk.code} if you mean it"
-            raise Refused(f"{risk.text}, such as {risk.refs[0]}", hint=hint)
+        _refuse_unless_allowed(risk, options)
+
+
+def _refuse_unless_allowed(risk: Risk | None, options: ResumeOptions) -> None:
+    """Raise Refused for a guarded *risk* that the operator did not allow."""
+    if risk and risk.code in GUARDED and risk.code not in options.allowed:
+        hint = f"ocsync plan --diff; to send it anyway: --allow-risky {risk.code}"
+        raise Refused(f"{risk.text}, such as {risk.refs[0]}", hint=hint)
+
+
+async def _check_xp_types(session: Session, steps: Sequence[Step], options: ResumeOptions) -> None:
+    """Raise Refused when *steps* change the type of an indexed xp value and that is not allowed."""
+    first: dict[str, Step] = {}
+    for step in steps:
+        if kind_of(step.ref).eventually_consistent:
+            first.setdefault(ref_key(step.ref), step)
+    written = {key: step for key, step in first.items() if writes_indexed_xp(step)}
+    changing = {key: s for key, s in written.items() if s.change.op is Op.SET or s.change.replace}
+    if XP_TYPE in options.allowed or not changing:
+        return
+    values: dict[int, tuple[Fields, Fields]] = {}
+    refs = [step.ref for step in changing.values()]
+    async for ref, found in read_current(session.api, refs, accept=lambda *_: True):
+        if isinstance(found, dict):
+            step = changing[ref_key(ref)]
+            sent = resolve_values(step.change, found)
+            values[step.number] = values_before(sent, found), sent
+    _refuse_unless_allowed(xp_type_risk(changing.values(), values), options)
 
 
 def _fed_by(drafted: PlanDraft) -> tuple[str, ...]:
@@ -344,12 +405,12 @@ async def _check_pauses(
     names = ", ".join(unpaused_by_other)
     session.notify(
         NoticeLevel.WARNING,
-        f"{names}: somebody else lifted our pause; targets may have seen changes since",
+        f"someone else unpaused {names}; changes may have been delivered since",
     )
-    if not (options.repause or confirmed(session, f"Pause {names} again for the replay?")):
+    if not (options.repause or confirmed(session, f"Pause {names} again for this run?")):
         raise PausedByOther(
-            f"{names}: our pause was lifted by someone else",
-            hint="ocsync resume --repause pauses again; --no-pause replays unpaused",
+            f"someone else unpaused {names}",
+            hint="ocsync resume --repause pauses again; --no-pause sends without pausing",
         )
     return reading
 
@@ -362,6 +423,7 @@ async def _carry_out(
     options: ResumeOptions,
     reading: ConfigReading | None,
     *,
+    ahead: ReadAhead | None = None,
     resumed: bool,
 ) -> RunEnd:
     """Read, pause and replay the *steps* of *run* that have not ended, and close it.
@@ -375,8 +437,9 @@ async def _carry_out(
     begun = progress.ended.keys() | progress.dangling.keys()
     waiting = steps_without(steps, begun) if begun else steps
     preflight = await run_preflight(
-        session, waiting, run, steps, progress.lagging, needed_only=True, undo=options.undo
-    )
+        session, waiting, run, steps, progress.lagging,
+        needed_only=True, undo=options.undo, ahead=ahead,
+    )  # fmt: skip
     conflicts = _conflicts_of(session, steps, preflight, options)
     try:
         lost_names: list[str] = []
@@ -406,9 +469,9 @@ def _conflicts_of(
     recent_keys = {ref_key(intent.ref) for intent in recent}  # reads may not show these yet
     missing = [one for one in preflight.missing if ref_key(one.ref) not in recent_keys]
     if missing and options.on_conflict is OnConflict.FAIL:
-        text = f"{len(missing):,} of {len(steps):,} steps edit what does not exist"
+        text = f"{len(missing):,} of {count(len(steps), 'step')} would edit missing entities"
         session.notify(NoticeLevel.WARNING, f"{text}, such as {missing[0].ref}")
-        if confirmed(session, "Send the plan all the same? These steps will fail."):
+        if confirmed(session, "Send the plan anyway? These steps will fail."):
             return preflight.conflicts
     return sorted([*preflight.conflicts, *missing])
 
@@ -467,7 +530,7 @@ async def _pause_targets(
     running = [
         status for status in statuses.values() if status.state in unpaused_states and options.pause
     ]
-    await pause_all(session, running, reason=f"replay of run {run.id}", run=run.id)
+    await pause_all(session, running, reason=f"run {run.id}", run=run.id)
     earlier = run.read_info().held
     relied_on = {
         name
@@ -485,7 +548,7 @@ async def _pause_targets(
         elif status.state is PauseState.PAUSED_BY_OTHER:
             session.notify(
                 NoticeLevel.PAUSED,
-                f"{status.target.name} is paused by someone else and will stay so",
+                f"{status.target.name} is paused by someone else and stays paused",
             )
     return lost_names
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain, pairwise
 from pathlib import Path
@@ -145,6 +144,8 @@ def fingerprint(plan: Plan, folder: ProfileDir, *, pinned: bool = True) -> str:
     The steps include the numbers of their journal entries. Without *pinned* the digest is the one
     before the first sign-in, when no marketplace was known.
     """
+    import hashlib  # loads OpenSSL, which takes as long as reading the tables of kinds
+
     pin = folder.read_pin() if pinned else None
     identity = (folder.profile.name, folder.profile.api_url, pin.id if pin else "")
     digest = hashlib.sha256(msgspec.json.encode(identity))

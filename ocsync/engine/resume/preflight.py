@@ -23,6 +23,7 @@ from ocsync.diff import (
     unmet_expectations,
     values_before,
 )
+from ocsync.engine.read_ahead import ReadAhead, read_documents
 from ocsync.engine.resume.prepared import PreparedRequest, PreparedRequests
 from ocsync.engine.run_log import recent_writes
 from ocsync.engine.session import Session
@@ -30,6 +31,7 @@ from ocsync.engine.summed_stock import ends_tracking, sum_text
 from ocsync.errors import OcsyncError
 from ocsync.events import ReadDone, Reading
 from ocsync.field_paths import is_inside_xp_key
+from ocsync.json_text import json_value
 from ocsync.late_order import watched_fields
 from ocsync.models import CREATING_OPS, Fields, Intent, Op, Ref, Step
 from ocsync.plan import created_refs, linked_refs
@@ -56,7 +58,8 @@ class StepConflict(NamedTuple):
     def text(self) -> str:
         """Return the conflict as one line for the operator."""
         parts = [
-            f"{p} is {v['found']!r}, expected {v['expected']!r}" for p, v in self.fields.items()
+            f"{p} is {json_value(v['found'])}, expected {json_value(v['expected'])}"
+            for p, v in self.fields.items()
         ]
         return ", ".join(filter(None, [self.why, *parts]))
 
@@ -100,7 +103,7 @@ def conflict_of(
             "expected": contradiction.expected,
             "found": contradiction.staged,
         }
-    exists_text = "it exists already (stage put --replace to replace it)"
+    exists_text = "it exists already (to replace it: stage put --replace)"
     reason = exists_text if prepared.exists_already else ""
     if change.expect and current is None:
         reason = "it does not exist"
@@ -112,7 +115,7 @@ async def _summed_conflict(
 ) -> StepConflict | None:
     """Return the conflict of a step that writes a quantity which is a sum then; None for none."""
     text = await sum_text(session, step.ref, None if ends_tracking(step.change) else current)
-    return StepConflict(step.number, step.ref, {}, f"{text}: stage those instead") if text else None
+    return StepConflict(step.number, step.ref, {}, f"{text}; stage those instead") if text else None
 
 
 async def _unlinked(session: Session, steps: Iterable[Step]) -> set[int]:
@@ -211,6 +214,34 @@ def _can_go_unread(step: Step) -> bool:
     return kind.name in RECORD_KINDS and change.op is Op.SET and not judged
 
 
+def _steps_to_read(
+    steps: Iterable[Step], *, needed_only: bool, undo: bool
+) -> tuple[dict[str, Step], dict[int, PreparedRequest]]:
+    """Return the first step of each ref to be read, by its key, and the requests of those that go
+    unread, by step number; see `run_preflight`.
+    """
+    first_steps: dict[str, Step] = {}
+    unread: dict[int, PreparedRequest] = {}
+    for step in steps:
+        first_steps.setdefault(ref_key(step.ref), step)
+    for key, step in list(first_steps.items()) if needed_only else ():
+        late = builds_on_current(step)
+        if _can_go_unread(step) and (late or not undo):
+            del first_steps[key]
+            if not late:
+                sent = resolve_values(step.change, None)
+                unread[step.number] = PreparedRequest(sent, {}, unread=True)
+    return first_steps, unread
+
+
+def read_ahead(session: Session, steps: Sequence[Step], *, undo: bool) -> ReadAhead:
+    """Return a reading of what the preflight of a new run of *steps* will read."""
+    few = () if isinstance(steps, StepLog) else steps
+    first_steps, _ = _steps_to_read(few, needed_only=True, undo=undo)
+    accept = _accept_listed(first_steps, _own_writes(session, first_steps.values(), ()))
+    return ReadAhead(session, [step.ref for step in first_steps.values()], accept=accept)
+
+
 async def run_preflight(
     session: Session,
     steps: Sequence[Step],
@@ -220,6 +251,7 @@ async def run_preflight(
     *,
     needed_only: bool = False,
     undo: bool = True,
+    ahead: ReadAhead | None = None,
 ) -> Preflight:
     """Read the entities that *steps* of *plan* write and compare them; *run* keeps the documents.
 
@@ -227,7 +259,8 @@ async def run_preflight(
     cannot be read is left unprepared: the replay reads it again before its step. So is one with
     expected values that a step before its own creates and, with *needed_only*, an inventory record
     that the replay reads anyway. Without *undo* the other records are not read at all. *written*
-    are the requests of an earlier part of the run whose effect a list may not show yet.
+    are the requests of an earlier part of the run whose effect a list may not show yet. What was
+    read *ahead* is not read again.
     """
     is_large = isinstance(steps, StepLog)
     folder = session.folder.path if is_large else None
@@ -236,12 +269,14 @@ async def run_preflight(
     own = _own_writes(session, steps, written)
     read = total = 0
     for part in _parts(steps) if is_large else [steps]:
-        first_steps = _steps_to_read(part, preflight, needed_only=needed_only, undo=undo)
+        first_steps, unread = _steps_to_read(part, needed_only=needed_only, undo=undo)
+        for number, prepared in unread.items():
+            preflight.prepared.add(number, prepared)
         total = len(steps) if is_large else len(first_steps)
         reading = _Reading(session, run, creations, preflight)
         accept = _accept_listed(first_steps, own)
         refs = [step.ref for step in first_steps.values()]
-        async for ref, current in read_current(session.api, refs, accept=accept):
+        async for ref, current in read_documents(session, refs, accept=accept, ahead=ahead):
             session.raise_if_stopped()
             read += 1
             if read % _GROUP_SIZE == 0:
@@ -266,23 +301,6 @@ def _parts(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:
             end += 1
         yield [steps[place] for place in sorted(order[start:end])]
         start = end
-
-
-def _steps_to_read(
-    steps: Iterable[Step], preflight: Preflight, *, needed_only: bool, undo: bool
-) -> dict[str, Step]:
-    """Return the first step of each ref that is to be read, by its key; prepare the others."""
-    first_steps: dict[str, Step] = {}
-    for step in steps:
-        first_steps.setdefault(ref_key(step.ref), step)
-    for key, step in list(first_steps.items()) if needed_only else ():
-        late = builds_on_current(step)
-        if (late or not undo) and _can_go_unread(step):
-            del first_steps[key]
-            if not late:
-                sent = resolve_values(step.change, None)
-                preflight.prepared.add(step.number, PreparedRequest(sent, {}, unread=True))
-    return first_steps
 
 
 class _Reading:

@@ -9,18 +9,23 @@ its request; steps that one list shows may share both (see `late_reads`). A requ
 refused for the rate is made anew from a fresh read.
 
 A lost answer is settled by reading. The entity shows what was sent: done. It shows what was there
-before, with the same stamp: made anew, as it is where both look the same. Stock below what was sent, and above what was there: done,
-and sold since. Where a read that lags may show either of them by its age alone, it is repeated for
-as long as it may lag. Anything else is unknown, and reported with all three values. A step with an
-intent and no outcome, left by a crash, is settled in the same way. Only a server that cannot be
-reached stops a replay; whatever is wrong with one step is the outcome of that step.
+before, with the same stamp: made anew, as it is where both look the same. Stock below what was
+sent, and above what was there: done, and sold since. Where a read that lags may show either of them
+by its age alone, it is repeated for as long as it may lag. Anything else is unknown, and reported
+with all three values. A step with an intent and no outcome, left by a crash, is settled in the same
+way. Only a server that cannot be reached stops a replay; whatever is wrong with one step is the
+outcome of that step.
 """
 
 from __future__ import annotations
 
+import math
 import random
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
+
+import msgspec
 
 from ocsync.client import Reply, read_current
 from ocsync.diff import (
@@ -55,14 +60,21 @@ from ocsync.errors import (
     SignInError,
     TryLater,
 )
+from ocsync.events import NoticeLevel
 from ocsync.field_paths import json_equal, value_at
 from ocsync.models import Intent, Outcome, Ref, State, Step
-from ocsync.plan import created_refs
+from ocsync.plan import Predecessors, created_refs
+from ocsync.plurals import count
 from ocsync.schema import kind_of, ref_key
 
 _TRIES = 6
 """Requests for one step whose answers were lost and which left no trace."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 8.0
+_REFERENCE_TRIES, _REFERENCE_PAUSE, _REFERENCE_SECONDS = 6, 0.3, 10.0
+"""Requests for a step that is refused soon after what it refers to was written, the seconds of the
+first pause between them, which doubles, and the seconds after that write in which they are made:
+how long the platform needs to see a new object is unknown (guide/ordercloud.md 12.6).
+"""
 
 
 class _Lost(NamedTuple):
@@ -106,6 +118,11 @@ class Replay:
         self._late_reads: LateReads[Outcome | _Lost] = LateReads(session.api)
         self._lagging = {ref_key(ref) for ref in lagging_bases(steps)}
         self._written: dict[str, list[Intent]] = {}
+        now = time.monotonic()
+        done = (o for o in progress.ended.values() if o.state is State.DONE)
+        self._done_at = {outcome.number: now for outcome in done}
+        self._predecessors: Predecessors | None = None
+        self._waited = 0
         for intent in (*recent, *progress.lagging):
             self._remember(intent)
 
@@ -125,6 +142,45 @@ class Replay:
         await runner.run(self._steps)
 
     async def _execute(self, step: Step) -> Outcome:
+        """Carry out *step*, again where its request is refused only because it came too early."""
+        tries = 0
+        while True:
+            outcome = await self._try(step)
+            tries += 1
+            pause = _REFERENCE_PAUSE * 2 ** (tries - 1)
+            refused = (
+                outcome.state is State.FAILED and outcome.status in (400, 404) and outcome.code
+            )
+            if not refused or tries == _REFERENCE_TRIES or not self._is_early(step):
+                break
+            self._tell_of_wait(step, outcome)
+            await self._session.sleep(pause)
+        if outcome.state is State.DONE:
+            self._done_at[step.number] = time.monotonic()
+            if tries > 1:
+                text = f"refused at first, because what it refers to was new; sent {tries} times"
+                outcome = msgspec.structs.replace(outcome, message=text)
+        return outcome
+
+    def _is_early(self, step: Step) -> bool:
+        """Return whether this run wrote what *step* refers to, or comes after, moments ago."""
+        if self._predecessors is None:
+            self._predecessors = Predecessors(self._steps)
+        before = self._predecessors.of(step) & self._done_at.keys()
+        latest = max((self._done_at[number] for number in before), default=-math.inf)
+        return time.monotonic() - latest < _REFERENCE_SECONDS
+
+    def _tell_of_wait(self, step: Step, outcome: Outcome) -> None:
+        self._waited += 1
+        if self._waited == 1:
+            text = (
+                f"{step.ref} was refused ({outcome.status} {outcome.code}) because it refers to a"
+            )
+            self._session.notify(NoticeLevel.WARNING, f"{text} new entity;")
+            text = "OrderCloud may not see new entities immediately, so such steps are repeated"
+            self._session.notify(NoticeLevel.DETAIL, text)
+
+    async def _try(self, step: Step) -> Outcome:
         if step.number in self._conflicts:
             return self._end(step, State.CONFLICT, message=self._conflicts[step.number])
         prepared = self._prepared.pop(step.number)
@@ -157,8 +213,8 @@ class Replay:
             except NotApplied as refusal:
                 refused, asked = refused + 1, asked + refusal.seconds
                 if asked > self._session.api.max_wait:
-                    hint = "the same command goes on from here, later"
-                    text = f"{refusal.message}, tried {refused} times"
+                    hint = "run the same command again later; it continues where it stopped"
+                    text = f"{refusal.message}; gave up after {count(refused, 'attempt')}"
                     raise TryLater(text, hint=hint) from refusal
                 await self._session.sleep(refusal.seconds)
                 continue
@@ -169,7 +225,8 @@ class Replay:
             if settled:
                 return settled
             if lost == _TRIES or not once:
-                return self._end(step, State.FAILED, message=attempt.error.message)
+                error = attempt.error
+                return self._end(step, State.FAILED, message=error.message, log_id=error.log_id)
             longest = min(_FIRST_PAUSE * 2**lost, _LONGEST_PAUSE)
             await self._session.sleep(random.uniform(0, longest))
 
@@ -190,7 +247,7 @@ class Replay:
         """Hold *step* against the document *shown* by a read; an outcome ends the step."""
         current = self._with_own_writes(step.ref, shown)
         if lacks_base(step.change, current):
-            text = f"{step.ref} does not exist, so there is nothing to build on"
+            text = f"{step.ref} does not exist, so it cannot be changed"
             return self._end(step, State.FAILED, status=404, message=text)
         prepared = prepare_request(step, current)
         if current is not shown:  # the stamp is that of before this workspace's own write
@@ -256,24 +313,23 @@ class Replay:
         try:
             found, proves = await self._read_after(step, intent)
         except ApiError as error:
-            text = f"sent, but what came of it cannot be read: {error.message}"
-            return self._unknown(step, intent, text, None, status=error.status, code=error.code)
+            text = f"sent, but its effect cannot be read: {error.message}"
+            facts = {"status": error.status, "code": error.code, "log_id": error.log_id}
+            return self._unknown(step, intent, text, None, **facts)
         traceless = _left_no_trace(intent, found)  # a put may empty what a read shows as empty
         if _took_effect(intent, found) and proves and not traceless:
             self._remember(intent)
             return self._end(step, State.DONE, sent=intent.sent, answered=True)
         if not proves:
-            text = "sent, and reads of it lag: they still show what was there before"
+            text = "sent; reads, which may be outdated, still show the earlier values"
             if _took_effect(intent, found):
-                text = (
-                    "sent, and reads of it lag: they show that, as they did before an earlier run"
-                )
+                text = "sent; reads show its values, but perhaps those from before an earlier run"
             return self._unknown(step, intent, text, found)
         if traceless:
             return None
-        text = "sent, but what is there now is neither that nor what was there before"
+        text = "sent, but the current values are neither the sent nor the earlier ones"
         if intent.unread:
-            text = "sent, but something else is there now, and what was there before was not read"
+            text = "sent, but the current values differ, and the earlier ones were not read"
         return self._unknown(step, intent, text, found)
 
     async def _read_after(self, step: Step, intent: Intent) -> tuple[Document | None, bool]:
@@ -319,12 +375,12 @@ class Replay:
         document = reply.body if isinstance(reply.body, dict) else None
         answered = _took_effect(intent, document)
         facts = {"sent": intent.sent, "answered": answered, "status": reply.status}
+        facts["log_id"] = reply.log_id
         return self._end(step, State.DONE, exact=answered and _shows_all(intent, document), **facts)
 
     def _failed(self, step: Step, error: ApiError) -> Outcome:
-        return self._end(
-            step, State.FAILED, status=error.status, code=error.code, message=error.message
-        )
+        facts = {"status": error.status, "code": error.code, "log_id": error.log_id}
+        return self._end(step, State.FAILED, message=error.message, **facts)
 
     def _end(self, step: Step, state: State, **facts: Any) -> Outcome:
         return outcome_now(self._session, step, state, **facts)

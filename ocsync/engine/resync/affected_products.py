@@ -38,6 +38,11 @@ _LISTINGS: dict[str, tuple[_Listing, ...]] = {
     "category": _CATEGORY,
     "category-assignment": _CATEGORY,
     "buyer": (_Listing("/catalogs/assignments", {"buyerID": "{BuyerID}"}, "CatalogID", "catalog"),),
+    "buyer-group": (
+        _Listing(
+            "/catalogs/assignments", {"buyerGroupID": "{BuyerGroupID}"}, "CatalogID", "catalog"
+        ),
+    ),
     "price-schedule": (
         _Listing("/products/assignments", {"priceScheduleID": "{PriceScheduleID}"}, "ProductID"),
         _Listing("/products", {"DefaultPriceScheduleID": "{PriceScheduleID}"}, "ID"),

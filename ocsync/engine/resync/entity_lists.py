@@ -16,7 +16,6 @@ from ocsync.models import Ref
 from ocsync.schema import KINDS, Kind, Target, ids_of, make_ref
 
 T = TypeVar("T")
-_DATED = ("LastUpdated", "DateCreated")
 _LISTS_ACROSS_PARENTS: dict[str, tuple[str, Mapping[str, str]]] = {
     "buyer-user": ("/buyerusers", {"BuyerID": "CompanyID", "UserID": "ID"})
 }
@@ -35,7 +34,7 @@ async def list_entities(
     if not catalog:
         return await _list_everywhere(session, kind, query)
     if query and kind.name != "inventory":
-        text = "--catalog with --since is for inventory"
+        text = "--catalog and --since together work only for inventory"
         raise UsageError(f"{target.name}: {text}", hint="give one of them")
     return await _list_in_catalog(session, target, catalog, query)
 
@@ -65,17 +64,17 @@ def _date_filter(
     session: Session, target: Target, kind: Kind, since: datetime, catalog: str
 ) -> dict[str, str]:
     """Return the filter for entities dated *since*."""
-    field = next((name for name in _DATED if name in kind.fields), "")
+    field = kind.date_field
     if not field:
-        text = f"a {kind.noun} has no date that a list could be asked for"
-        raise UsageError(f"{target.name}: {text}", hint="name IDs, --catalog or --run")
+        text = f"--since needs a date, and {kind.noun_with_article} has none"
+        raise UsageError(f"{target.name}: {text}", hint="give IDs, --catalog or --run")
     if kind.name == "inventory" and not catalog:
-        text = "records are listed within one product only"
-        raise UsageError(f"{target.name}: {text}", hint="--since with --catalog C, or --run")
+        text = "OrderCloud lists inventory records of one product at a time"
+        raise UsageError(f"{target.name}: {text}", hint="give --since with --catalog C, or --run")
     if field == "DateCreated":
         session.notify(
             NoticeLevel.WARNING,
-            f"{target.name}: by DateCreated, as a {kind.noun} has no other date",
+            f"{target.name}: --since uses DateCreated, the only date of {kind.noun_with_article}",
         )
     return {field: ">" + since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
 
@@ -92,7 +91,7 @@ async def _list_in_catalog(
     if target.entity_kind == "category":
         return await _list_below(session, KINDS["category"], {"CatalogID": catalog}, {})
     if target.entity_kind not in ("product", "inventory"):
-        raise UsageError(f"{target.name}: nothing of it is in a catalog", hint="name IDs")
+        raise UsageError(f"{target.name}: a catalog contains none of them", hint="give IDs")
     products = await affected_products(session.api, catalog_ref)
     if target.entity_kind == "product":
         return products

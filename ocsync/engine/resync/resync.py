@@ -36,6 +36,7 @@ from ocsync.errors import (
 )
 from ocsync.events import NoticeLevel, RequestEnded
 from ocsync.models import Change, Op, Outcome, Ref, State, Step
+from ocsync.plurals import count
 from ocsync.schema import TARGETS, Target, ids_of
 from ocsync.store import Run, RunInfo
 
@@ -114,8 +115,9 @@ async def run_resync(session: Session, run: Run, *, workers: int) -> ResyncRepor
         async with Recorder(run, announce) as recorder:
             closed = await send_requests(session, steps, recorder.keep, workers=workers)
     except Interrupted as stop:
-        text = f"stopped; {done:,} of {total:,} sync requests have ended"
-        raise Interrupted(text, hint="ocsync resync goes on from here") from stop
+        requests = count(total, "sync request")
+        text = f"interrupted: {done:,} of {requests} sent and recorded"
+        raise Interrupted(text, hint="ocsync resync continues it") from stop
     finally:
         cost.add_to(run)
     return _close(session, run, closed)
@@ -182,14 +184,14 @@ class _Sender:
                 raise
             return self._failed(step, error)
         self._lost = 0
-        return outcome_now(self._session, step, State.DONE, status=reply.status)
+        facts = {"status": reply.status, "log_id": reply.log_id}
+        return outcome_now(self._session, step, State.DONE, **facts)
 
     def _failed(self, step: Step, error: OcsyncError) -> Outcome:
         status, code = (error.status, error.code) if isinstance(error, ApiError) else (0, "")
         text = error.message.removesuffix(f" (POST {step.path})")
-        return outcome_now(
-            self._session, step, State.FAILED, status=status, code=code, message=text
-        )
+        facts = {"status": status, "code": code, "message": text, "log_id": error.log_id}
+        return outcome_now(self._session, step, State.FAILED, **facts)
 
 
 def _body(target: Target, ref: Ref) -> dict[str, str]:
@@ -204,10 +206,10 @@ async def _with_cause(session: Session, target: Target, error: OcsyncError) -> O
         return error
     state = (await read_targets(session.api, [target]))[target.name]
     if not state.exists:
-        hint = f"ocsync delivery bind {target.name} CONFIG makes one"
-        return ConfigError(f"{target.name}: there is no sync config to send by", hint=hint)
+        hint = f"ocsync delivery bind {target.name} CONFIG creates one"
+        return ConfigError(f"{target.name}: no sync config", hint=hint)
     if state.paused:
-        text = f"{target.name} is paused, and the platform takes no sync requests meanwhile"
+        text = f"{target.name} is paused; OrderCloud accepts no sync requests during a pause"
         hint = f"ocsync resume or ocsync unpause {target.name}, then the same command again"
         return ConfigError(text, hint=hint)
     try:
@@ -225,8 +227,8 @@ def advise_full_sync(session: Session, number: int) -> None:
     """Emit OrderCloud's advice to use a full sync."""
     session.notify(
         NoticeLevel.WARNING,
-        f"{number:,} single sync requests: OrderCloud means them for quick repair;",
+        f"{number:,} single sync requests: OrderCloud intends them for quick repair;",
     )
     session.notify(
-        NoticeLevel.DETAIL, "for a whole catalog it has a full sync in the Portal's self-service"
+        NoticeLevel.DETAIL, "for a whole catalog, use the full sync in the Portal's self-service"
     )

@@ -17,6 +17,7 @@ from ocsync.engine.session import Session
 from ocsync.errors import ConfigError, InputError, Problem, UsageError
 from ocsync.events import NoticeLevel
 from ocsync.models import Ref, State
+from ocsync.plurals import count
 from ocsync.schema import GROUPS, ID_PATTERN, KINDS, TARGETS, Target, kind_of, read_ref
 from ocsync.store import Run
 
@@ -68,7 +69,7 @@ def read_entities(target: Target | None, words: Iterable[str], where: str) -> li
         except UsageError as error:
             problems.append(Problem(where, line, 0, "ID", text, error.message))
     if problems:
-        text = f"{len(problems)} of the IDs are wrong; nothing was sent"
+        text = f"{count(len(problems), 'ID is', 'IDs are')} wrong; nothing was sent"
         raise InputError(text, problems)
     return list(dict.fromkeys(refs))
 
@@ -85,9 +86,9 @@ def _read_word(target: Target | None, text: str) -> Ref:
         {"products"} if product_scope_of(ref) else set()
     )
     if not target_names:
-        raise UsageError("has no message of its own; name what shows it")
+        raise UsageError("has no message of its own; name an entity that contains it")
     if target and target.name not in target_names:
-        raise UsageError(f"goes out by {', '.join(target_names)}, not by {target.name}")
+        raise UsageError(f"is sent by target {', '.join(target_names)}, not {target.name}")
     return ref
 
 
@@ -135,13 +136,13 @@ async def _configured_targets(
     states = await read_targets(session.api, targets)
     missing = [name for name, state in states.items() if not state.exists]
     if refused := [target.name for target in request.targets if target.name in missing]:
-        text = f"{', '.join(refused)}: no sync config on this marketplace, so nothing is sent"
+        text = f"{', '.join(refused)}: no sync config on this marketplace; nothing was sent"
         raise ConfigError(text, hint="ocsync targets shows which targets are configured")
     if missing:
-        session.notify(NoticeLevel.WARNING, f"{', '.join(missing)}: no sync config, left out")
+        session.notify(NoticeLevel.WARNING, f"{', '.join(missing)}: skipped, no sync config")
     if paused := [name for name, state in states.items() if state.paused]:
-        text = "whether sync requests go out meanwhile is not documented"
-        session.notify(NoticeLevel.PAUSED, f"{', '.join(paused)}: paused; {text}")
+        text = "OrderCloud does not document whether it accepts sync requests"
+        session.notify(NoticeLevel.PAUSED, f"{', '.join(paused)}: paused; {text} during a pause")
     return names - set(missing)
 
 
@@ -159,14 +160,15 @@ async def _affected(session: Session, refs: Iterable[Ref]) -> list[tuple[Target,
             more = f" and {len(scope_causes) - 1:,} more" if len(scope_causes) > 1 else ""
             session.notify(
                 NoticeLevel.ADDED,
-                f"{len(affected):,} of products, touched by {scope_causes[0]}{more}",
+                f"{count(len(affected), 'product')}, affected by {scope_causes[0]}{more}",
             )
     if variant_records := sum(
         len(causes[scope]) for scope in scopes if kind_of(scope).name == "product"
     ):
         session.notify(
             NoticeLevel.WARNING,
-            f"{variant_records:,} variant records: no sync request of their own, so products go",
+            f"{count(variant_records, 'variant inventory record')}: "
+            "OrderCloud sends them only with their products",
         )
     return [(TARGETS["products"], product) for affected in products for product in affected]
 

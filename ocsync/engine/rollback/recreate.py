@@ -20,6 +20,7 @@ from ocsync.errors import OcsyncError
 from ocsync.field_paths import value_at
 from ocsync.models import Change, Entry, Op, Outcome, Ref, State
 from ocsync.plan import created_refs
+from ocsync.plurals import count
 from ocsync.schema import RECORD_KINDS, SUMMED_QUANTITY, ids_of, kind_of, parents_of, ref_key
 from ocsync.store import Run
 from ocsync.tombstones import depends_on_any
@@ -61,7 +62,7 @@ async def recreate_deleted(
         elif _is_unchanged(ref, document, now):
             reversals[ref] = Reversal(ref)
         elif now is not None and ref_key(ref) not in forced:
-            reversals[ref] = Reversal(ref, reason="it is there again, and not as it was")
+            reversals[ref] = Reversal(ref, reason="it exists again, with other values")
         else:
             replace = now is not None
             reversals[ref] = recreate_entity(
@@ -111,7 +112,7 @@ def _with_parents(
         if not orphans:
             return result
         for ref, parent in orphans.items():
-            reason = f"cannot be made again without {parent}"
+            reason = f"cannot be recreated without {parent}"
             result[ref] = Reversal(ref, lost=(reason,), irreversible=True)
         recreated -= {ref_key(ref) for ref in orphans}
 
@@ -119,7 +120,7 @@ def _with_parents(
 def _with_lost_dependents(reversal: Reversal, outcome: Outcome | None) -> Reversal:
     """Return *reversal* with the number of deleted dependents whose documents were not kept."""
     lost = [
-        f"{number - kept:,} of {number:,} below it ({name}) were not kept"
+        f"{number - kept:,} of its {count(number, 'dependent')} ({name}) not recorded"
         for name, (number, kept) in (outcome.cascaded if outcome else {}).items()
         if kept < number
     ]
@@ -151,8 +152,8 @@ def recreate_entity(
     kind = kind_of(ref)
     if not (kind.assignment or kind.allows_put):
         has_secret = any(field.write_only for field in kind.fields.values())
-        reason = "its password is write-only" if has_secret else "it comes from specs (generate)"
-        return Reversal(ref, lost=(f"cannot be made again from here: {reason}",), irreversible=True)
+        reason = "its password is write-only" if has_secret else "it is generated from specs"
+        return Reversal(ref, lost=(f"cannot be recreated: {reason}",), irreversible=True)
     fields = fields_to_put(ref, writable_fields(kind, document, creating=True))
     if summed:
         fields.pop(SUMMED_QUANTITY, None)
@@ -166,5 +167,5 @@ def recreate_entity(
         entries.append(Entry(op=Op.SET, ref=ref, fields=dict.fromkeys(links)))
     brought = created_refs(Change(op=Op.PUT, ref=ref, fields=fields)) if links else []
     return checked_reversal(
-        ref, entries, [f"making it again brings {other} along" for other in brought]
+        ref, entries, [f"recreating it also creates {other}" for other in brought]
     )

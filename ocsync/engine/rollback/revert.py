@@ -72,9 +72,9 @@ def reversal_of(
     if now is None:
         if write.absent:
             return Reversal(write.ref, created=_created_beside(write))
-        return Reversal(write.ref, reason="it is not there any more")
+        return Reversal(write.ref, reason="it no longer exists")
     if write.unread:
-        text = "its values before were not read (resume --no-undo)"
+        text = "its earlier values were not read (resume --no-undo)"
         return Reversal(write.ref, lost=(text,), irreversible=True)
     versions = Versions.of(kind_of(write.ref), write.fields, document, now, parents)
     if not write.absent and (sum_text or _tracks_variants(versions.before)):
@@ -108,7 +108,7 @@ def _reversal_beside_sum(
         return msgspec.structs.replace(reversal, entries=(*reversal.entries, entry))
     stock = value_at(versions.own_before, SUMMED_QUANTITY)
     if sum_is_new and _are_numbers(stock) and stock:
-        return _with_losses(reversal, [f"{sum_text}, so it stays as it is; it was {stock:,}"])
+        return _with_losses(reversal, [f"{sum_text}, so it is not restored; it was {stock:,}"])
     return _with_sum(reversal, sum_text) if SUMMED_QUANTITY in write.fields else reversal
 
 
@@ -159,7 +159,7 @@ def _revert_creation(write: RefWrite) -> Reversal:
         for creation in kind_of(write.ref).creates
         if not creation.unless_field
     ]
-    lost = [f"{ref} may have come with it, and stays" for ref in beside]
+    lost = [f"{ref} may have been created with it, and remains" for ref in beside]
     created = (write.ref, *_created_beside(write))
     return Reversal(write.ref, created=created, lost=(*lost, *_side_effects(write)))
 
@@ -193,8 +193,8 @@ def _reset(write: RefWrite, versions: Versions) -> Reversal:
     return _reversal_of_fields(write, fields, amounts, versions, lost)
 
 
-_BECOMES_NULL = "{} was not there; it becomes null, as PATCH cannot remove it"
-_BECOMES_OWN = "{} was inherited; it becomes a value of its own, as PATCH cannot remove it"
+_BECOMES_NULL = "{} did not exist; it becomes null, because PATCH cannot remove it"
+_BECOMES_OWN = "{} was inherited; it becomes its own value, because PATCH cannot remove it"
 
 
 def _restore(write: RefWrite, versions: Versions) -> Reversal:
@@ -249,7 +249,7 @@ def _without_clearing(reversal: Reversal, now: Document) -> Reversal:
         kept |= emptied
         if fields:
             entries.append(msgspec.structs.replace(entry, fields=fields, expect=expect))
-    lost = [f"{path} stays as it is, as it cannot be emptied again" for path in sorted(kept)]
+    lost = [f"{path} keeps its value, because it cannot be emptied again" for path in sorted(kept)]
     return _with_losses(msgspec.structs.replace(reversal, entries=tuple(entries)), lost)
 
 
@@ -271,7 +271,10 @@ def _with_frozen(reversal: Reversal, write: RefWrite, versions: Versions) -> Rev
     kind = kind_of(write.ref)
     puts = any(entry.op is Op.PUT for entry in reversal.entries)
     frozen = [] if puts else versions.frozen_models(kind, write.fields)
-    lost = [f"{name} was inherited; it stays its own, as PATCH cannot remove it" for name in frozen]
+    lost = [
+        f"{name} was inherited; it keeps its own value, because PATCH cannot remove it"
+        for name in frozen
+    ]
     return _with_losses(reversal, lost)
 
 
@@ -336,7 +339,7 @@ def _side_effects(write: RefWrite) -> Iterator[str]:
     for path, value in write.fields.items():
         field = field_at(kind_of(write.ref), path)
         if field and field.has_side_effect and value and value != write.before.get(path):
-            yield f"what {path}={value} brought along stays"
+            yield f"the effects of {path}={value} remain"
 
 
 def _is_volatile(ref: Ref, path: str) -> bool:
@@ -382,7 +385,7 @@ def without_sum(reversal: Reversal, sum_text: str) -> Reversal:
 
 def _with_sum(reversal: Reversal, sum_text: str) -> Reversal:
     """Return *reversal* with the loss of stock that is a sum."""
-    return _with_losses(reversal, [f"{sum_text}, so it stays as it is"])
+    return _with_losses(reversal, [f"{sum_text}, so it is not restored"])
 
 
 def _without_stock(fields: Mapping[str, Any]) -> Fields:

@@ -30,6 +30,7 @@ from ocsync.engine.summed_stock import count_records, sum_text
 from ocsync.errors import Conflict, ExitCode, FileMissing, OcsyncError, UsageError
 from ocsync.field_paths import json_equal, value_at
 from ocsync.models import CREATING_OPS, REVERT_SOURCE, Entry, Ref, State
+from ocsync.plurals import count
 from ocsync.schema import (
     RECORD_KINDS,
     SUMMED_QUANTITY,
@@ -100,7 +101,7 @@ def choose_run(runs: Runs, name: str) -> Run:
     if name:
         run = runs.get(name)
         if run.read_info().kind == "resync":
-            raise UsageError(f"run {run.id} only sent sync requests: there is nothing to take back")
+            raise UsageError(f"run {run.id} only sent sync requests; there is nothing to undo")
         return run
     changed = (i for i in runs.read_all() if i.kind == "resume" and i.counts.get(State.DONE))
     newest = next(changed, None)
@@ -222,8 +223,8 @@ async def _reversals_of_resume(
 
 
 async def _without_gone(session: Session, reversals: Sequence[Reversal]) -> list[Reversal]:
-    """Return *reversals* without what was created beside a ref and is gone, as that ref is."""
-    beside = [ref for r in reversals if r.ref not in r.created for ref in r.created]
+    """Return *reversals* without what may have been created beside a ref and does not exist."""
+    beside = [ref for r in reversals for ref in r.created if ref != r.ref]
     gone = {ref async for ref, found in read_current(session.api, beside) if found is None}
     return [
         msgspec.structs.replace(r, created=tuple(ref for ref in r.created if ref not in gone))
@@ -326,10 +327,10 @@ def _refuse_staged(reversals: Iterable[Reversal], others: Iterable[Entry]) -> No
     ]
     if staged_refs:
         first = staged_refs[0]
+        refs = count(len(staged_refs), "ref of the run has", "refs of the run have")
         raise Conflict(
-            f"{len(staged_refs):,} of its refs are staged already, such as {first}; "
-            "nothing was staged",
-            hint=f"ocsync stage show {first}; drop it or resume, then roll back",
+            f"{refs} other staged edits, such as {first}; nothing was staged",
+            hint=f"ocsync stage show {first}; drop or resume the edits, then roll back",
         )
 
 

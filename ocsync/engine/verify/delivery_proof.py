@@ -18,7 +18,7 @@ from ocsync.engine.polling import waits
 from ocsync.engine.resync.resync import ADVICE, advise_full_sync, send_requests, sync_steps
 from ocsync.engine.session import Session
 from ocsync.engine.verify.expected_messages import ExpectedDelivery, expected_delivery
-from ocsync.errors import ExitCode, Interrupted, Locked
+from ocsync.errors import ExitCode, Interrupted
 from ocsync.events import DeliveryProgress, NoticeLevel, RequestEnded
 from ocsync.models import Finding, Outcome, Ref, Sign, State
 from ocsync.schema import TARGETS, Target, ids_of
@@ -108,18 +108,17 @@ async def prove_delivery(
     Return None where there is nothing to prove: no listener runs and no message has arrived since,
     or the run changed nothing. Raises Interrupted.
     """
-    listens = _listener_runs(session)
+    listens = session.folder.listener_runs()
     if not (listens or redeliver or session.folder.delivery_log.path.exists()):
         return None  # without reading sync configs, so that no role for them is needed
     expected = await expected_delivery(session, run)
     if expected is None or not (listens or _has_messages_since(session, expected.start)):
         if redeliver and expected:
             session.notify(
-                NoticeLevel.WARNING, "nobody listens, so what is to be sent again is not known"
+                NoticeLevel.WARNING,
+                "no listener runs, so it is unknown what to resend",
             )
-            session.notify(
-                NoticeLevel.DETAIL, f"ocsync resync --run {run.id} sends all of it again"
-            )
+            session.notify(NoticeLevel.DETAIL, f"ocsync resync --run {run.id} resends all of them")
         return None
     proof = DeliveryProof(DeliveryResult([]), expected, listens=listens)
     if not expected.expected:
@@ -135,14 +134,6 @@ async def prove_delivery(
         delivered = await _match_current(session, matcher)
         proof = proof._replace(delivered=delivered, redelivered=sent, refused=refused)
     return proof
-
-
-def _listener_runs(session: Session) -> bool:
-    try:
-        with session.folder.listen_lock():
-            return False
-    except Locked:
-        return True
 
 
 def _has_messages_since(session: Session, start: datetime) -> bool:
@@ -173,8 +164,8 @@ async def _wait(session: Session, matcher: Matcher, read: int, patience: float) 
                 break
             session.raise_if_stopped()
     except Interrupted as stop:
-        raise Interrupted("stopped waiting for the delivery; the run itself is complete",
-                          hint="ocsync verify waits for it again") from stop  # fmt: skip
+        raise Interrupted("interrupted while waiting for the delivery; the run itself is complete",
+                          hint="ocsync verify waits again") from stop  # fmt: skip
     return read
 
 
@@ -202,7 +193,7 @@ async def _send_again(
             entities.append((TARGETS[match.expected.target], ref))
         else:
             product = ids_of(ref)["ProductID"]
-            refused[ref] = f"no sync request: ocsync resync products {product}"
+            refused[ref] = f"it has no sync request; use: ocsync resync products {product}"
     if len(entities) > ADVICE:
         advise_full_sync(session, len(entities))
     sent = 0

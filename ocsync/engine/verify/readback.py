@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from ocsync.client import read_current
 from ocsync.diff import Document, diff_as_written, is_sale, stock_stamp
 from ocsync.engine.polling import poll
+from ocsync.engine.read_ahead import ReadAhead, read_documents
 from ocsync.engine.run_log import RefWrite, is_recent, read_writes
 from ocsync.engine.session import Session
 from ocsync.errors import ExitCode, OcsyncError
@@ -30,7 +31,7 @@ POLL_SECONDS = 1.0
 SAMPLE_SHARE, SMALLEST_SAMPLE = 0.01, 20
 """The share of the refs proven by answers that is read back all the same, and the least number."""
 
-_BY_ANSWER = "by the write's own answer; reads still show the value before"
+_BY_ANSWER = "the response to the write shows it; reads still show the earlier value"
 
 
 class Verification(NamedTuple):
@@ -60,31 +61,52 @@ class Verification(NamedTuple):
         return ExitCode.TRY_LATER if Sign.UNREAD in signs else ExitCode.DONE
 
 
-async def read_back(
-    session: Session, run: Run, *, settle: float, by_answers: bool = False
-) -> Verification:
-    """Read back the entities of *run* and write the findings to its folder.
+class ReadBack:
+    """The verification of the values of one run.
 
     With *by_answers* a write whose own answer showed just the values sent is not read back, except
-    for a sample. If one of the sample is not as its answer said, all are read back.
+    for a sample.
     """
-    writes = read_writes(run)
-    proven = [ref for ref, write in writes.items() if by_answers and write.exact]
-    sample = random.sample(proven, min(len(proven), _sample_size(len(proven))))
-    kept = set(proven).difference(sample)
-    result = Verification({}, [], [], len(sample))
-    await _read(session, run, [ref for ref in writes if ref not in kept], writes, settle, result)
-    wrong = [finding for finding in result.findings if finding.ref in sample]
-    if any(not finding.sign.is_harmless for finding in wrong):
-        text = "is not as the answer to its write showed it; all others are read back, too"
-        session.notify(NoticeLevel.WARNING, f"{wrong[0].ref} {text}")
-        await _read(session, run, sorted(kept), writes, settle, result)
-    else:
-        for ref in sorted(kept):
-            _count(session, result, Finding(ref=ref, sign=Sign.SAME), by_answer=True)
-    result.findings.sort(key=lambda finding: (finding.sign.severity, finding.ref))
-    run.write_findings(result.findings)
-    return result
+
+    def __init__(self, session: Session, run: Run, *, by_answers: bool = False) -> None:
+        self._session = session
+        self._run = run
+        self._writes = read_writes(run)
+        proven = [ref for ref, write in self._writes.items() if by_answers and write.exact]
+        self._sample = random.sample(proven, min(len(proven), _sample_size(len(proven))))
+        self._kept = set(proven).difference(self._sample)
+        self._refs = [ref for ref in self._writes if ref not in self._kept]
+        fresh = [ref for ref in self._refs if not kind_of(ref).eventually_consistent]
+        self._ahead = ReadAhead(session, fresh, accept=_shows(self._writes))
+
+    def start(self) -> None:
+        """Begin to read what no later read would show better."""
+        self._ahead.start()
+
+    async def aclose(self) -> None:
+        """Cancel what is still being read."""
+        await self._ahead.aclose()
+
+    async def findings(self, *, settle: float) -> Verification:
+        """Read back, and write the findings to the run's folder.
+
+        If one of the sample is not as its answer said, all are read back.
+        """
+        session, run, writes, sample = self._session, self._run, self._writes, self._sample
+        result = Verification({}, [], [], len(sample))
+        await _read(session, run, self._refs, writes, settle, result, self._ahead)
+        wrong = [finding for finding in result.findings if finding.ref in sample]
+        kept = sorted(self._kept)
+        if any(not finding.sign.is_harmless for finding in wrong):
+            text = "differs from the response to its write; all other refs are read back too"
+            session.notify(NoticeLevel.WARNING, f"{wrong[0].ref} {text}")
+            await _read(session, run, kept, writes, settle, result)
+        else:
+            for ref in kept:
+                _count(session, result, Finding(ref=ref, sign=Sign.SAME), by_answer=True)
+        result.findings.sort(key=lambda finding: (finding.sign.severity, finding.ref))
+        run.write_findings(result.findings)
+        return result
 
 
 def _sample_size(number: int) -> int:
@@ -98,11 +120,12 @@ async def _read(
     writes: Mapping[Ref, RefWrite],
     settle: float,
     result: Verification,
+    ahead: ReadAhead | None = None,
 ) -> None:
-    """Read *refs* back and add what is found to *result*."""
+    """Read *refs* back, but for those read *ahead*, and add what is found to *result*."""
     lagging: set[Ref] = set()
     done = 0
-    async for ref, current in read_current(session.api, refs, accept=_shows(writes)):
+    async for ref, current in read_documents(session, refs, accept=_shows(writes), ahead=ahead):
         session.raise_if_stopped()
         done += 1
         if done % 100 == 0 or done == len(refs):
@@ -135,7 +158,7 @@ def judge(ref: Ref, write: RefWrite, current: Document | OcsyncError | None) -> 
         return Finding(ref=ref, sign=Sign.UNREAD, message=current.message)
     if write.deleted:
         exists = current is not None
-        text = "it is there again" if exists else ""
+        text = "it exists again" if exists else ""
         return Finding(ref=ref, sign=Sign.DIFFERS if exists else Sign.SAME, message=text)
     if current is None:
         return Finding(ref=ref, sign=Sign.MISSING)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ocsync.engine.run_log import add_up
 from ocsync.engine.session import Session
 from ocsync.engine.verify.delivery_proof import DeliveryProof, prove_delivery
-from ocsync.engine.verify.readback import Verification, read_back
+from ocsync.engine.verify.readback import ReadBack, Verification
 from ocsync.errors import ExitCode, first_of
 from ocsync.store import Run
 
@@ -35,13 +35,15 @@ async def verify_run(
     patience: float,
     redeliver: bool,
     by_answers: bool = False,
+    reading: ReadBack | None = None,
 ) -> VerificationReport:
     """Verify *run*, then wait for its delivery, and write both to its record and findings.
 
-    *by_answers* is explained at `read_back`. Raises Interrupted when the operator stops the wait
-    for the delivery.
+    *by_answers* is explained at `ReadBack`; *reading* is one that has begun. Raises Interrupted
+    when the operator stops the wait for the delivery.
     """
-    verification = await read_back(session, run, settle=settle, by_answers=by_answers)
+    reading = reading or ReadBack(session, run, by_answers=by_answers)
+    verification = await reading.findings(settle=settle)
     closed = run.read_info().state == "closed"  # the resume of an open run writes its record
     if closed:
         run.update(

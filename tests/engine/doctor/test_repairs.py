@@ -50,7 +50,7 @@ def mended(ocsync: Run) -> Result:
     before = {p: p.read_bytes() for p in FOLDER.rglob("*.jsonl")}
     refused = look(ocsync, "--fix")
     assert refused.code == 78
-    assert "nobody can be asked (--yes)" in refused.err
+    assert "this is not a terminal (or give --yes)" in refused.err
     assert {p: p.read_bytes() for p in FOLDER.rglob("*.jsonl")} == before
     result = look(ocsync, "--fix", "--yes")
     assert said(result, "logs") == []
@@ -66,14 +66,14 @@ def test_a_lost_entry_is_shown_and_the_others_stay(ocsync: Run) -> None:
     result = look(ocsync)
     assert result.code == 78
     [found] = said(result, "logs")
-    assert found["what"] == "journal/000001.jsonl: line 3 of 4 is not what was written"
-    assert "would be left staged: 2; edits in these lines would be lost" in found["why"]
+    assert found["what"] == "journal/000001.jsonl: line 3 of 4 damaged"
+    assert "2 entries would remain staged; edits in these lines would be lost" in found["why"]
     assert "line 3 now reads: " in found["details"][0]
     assert '"type":"entry"' in found["details"][0]
-    assert "ocsync doctor --fix, which asks first" in found["fix"]
+    assert "ocsync doctor --fix (asks first)" in found["fix"]
     shown = ocsync("doctor", "--offline").out
     assert "line 3 now reads" in shown
-    assert "not checked without logs that can be read: copies, restore, extras" in shown
+    assert "not checked without readable logs: copies, restore, extras" in shown
     assert shown.count("000001.jsonl") == 1, "nothing twice"
 
     mended(ocsync)
@@ -98,7 +98,7 @@ def test_what_a_run_was_given_does_not_come_back(ocsync: Run, shop: Shop) -> Non
     assert b'"sealed"' in JOURNAL.read_bytes().splitlines()[2]
     spoil(JOURNAL, 3)
     [found] = said(look(ocsync), "logs")
-    assert "would be left staged: 1; unstaged again, as a run has them: 1" in found["why"]
+    assert "1 entry would remain staged; 1 entry already in a run would be unstaged" in found["why"]
     mended(ocsync)
     assert staged(ocsync) == [refs[1]]
     assert ocsync("resume", "--verify").code == 0
@@ -125,7 +125,9 @@ def test_a_lost_drop_is_said_to_bring_back_what_it_dropped(ocsync: Run) -> None:
     ocsync("stage", "set", "catalog/D", "Active=true")
     spoil(JOURNAL, 3)
     [found] = said(look(ocsync), "logs")
-    assert "what such a line had dropped would be staged again: look at stage list" in found["why"]
+    assert (
+        "entries that these lines had dropped would be staged again: see stage list" in found["why"]
+    )
     mended(ocsync)
     assert staged(ocsync) == ["catalog/C", "catalog/D"]
 
@@ -190,7 +192,7 @@ def test_a_lost_intent_of_a_sum_is_told_by_its_ref(ocsync: Run, shop: Shop, cut_
     spoil(log, number)
     [found] = said(look(ocsync), "logs")
     assert "steps would be read again" in found["why"]
-    assert "added twice: inventory/P0/R1" in found["why"]
+    assert "applied twice: inventory/P0/R1" in found["why"]
     mended(ocsync)
 
 
@@ -208,11 +210,11 @@ def test_a_record_is_made_again_from_the_logs(ocsync: Run, shop: Shop, cut_off: 
     (cut_off / "run.json").write_text("{}")
     assert ocsync("resume").code == 78
     [found] = said(look(ocsync), "logs")
-    assert "is not finished: resume goes on with it" in found["why"]
+    assert "is not finished; resume continues it" in found["why"]
     mended(ocsync)
     completes(ocsync, shop)
     (cut_off / "run.json").write_text("[")
-    assert "is over" in said(look(ocsync), "logs")[0]["why"]
+    assert "is finished" in said(look(ocsync), "logs")[0]["why"]
     mended(ocsync)
     assert ocsync("history", cut_off.name).code == 0
     assert ocsync("resume").code == 0
@@ -223,7 +225,7 @@ def test_a_record_that_nothing_tells_again_is_moved_away(ocsync: Run, cut_off: P
     (cut_off / "run.json").write_text("[")
     spoil(cut_off / "journal.jsonl", 1)
     found = said(look(ocsync), "logs")
-    assert any("its folder would be renamed, all files kept" in c["why"] for c in found)
+    assert any("its folder would be renamed, with all files" in c["why"] for c in found)
     look(ocsync, "--fix", "--yes")
     assert not cut_off.exists()
     assert cut_off.with_name(cut_off.name + ".damaged").is_dir()
@@ -238,7 +240,7 @@ def test_a_finished_run_with_damage_is_mended(ocsync: Run, shop: Shop) -> None:
     assert ocsync("resume", "--verify").code == 0
     [folder] = [p for p in FOLDER.glob("runs/*") if p.is_dir()]
     spoil(folder / "outcomes.jsonl", -1)
-    assert "history, verify and rollback would not know" in said(look(ocsync), "logs")[0]["why"]
+    assert "history, verify and rollback would lack" in said(look(ocsync), "logs")[0]["why"]
     mended(ocsync)
     assert ocsync("history", folder.name).code == 0
 
@@ -292,7 +294,7 @@ def test_a_check_that_fails_says_so_and_stops_no_other() -> None:
     assert [(one.id, one.level) for one in found.results] == [
         ("a", Level.FINE), ("a", Level.WRONG), ("b", Level.FINE),
     ]  # fmt: skip
-    assert "this check failed itself: ZeroDivisionError: oh" in found.results[1].what
+    assert "this check itself failed: ZeroDivisionError: oh" in found.results[1].what
     assert found.skipped == {"c": "a workspace"}
     assert found.exit_code is ExitCode.FAILED
 
@@ -318,7 +320,7 @@ def test_staging_is_restored_on_sundays(now: str, then: str) -> None:
 @pytest.mark.parametrize(("now", "level", "what"), [
     ("2026-11-25T08:00:00+00:00", Level.FINE, "next restore Sun 29 Nov 03:00"),
     ("2026-11-28T20:00:00+00:00", Level.NOTE, "restored in 7 h; pending: the pause of inventory"),
-    ("2026-11-30T08:00:00+00:00", Level.WRONG, "the pause of inventory from before staging was"),
+    ("2026-11-30T08:00:00+00:00", Level.WRONG, "older than the last restore of staging"),
 ])  # fmt: skip
 def test_nothing_is_carried_over_the_restore(run: Run, now: str, level: Level, what: str) -> None:
     run("init")
@@ -359,7 +361,7 @@ def test_an_import_that_ends_early_is_damage_too(ocsync: Run) -> None:
         JOURNAL.write_bytes(b"".join(data.splitlines(keepends=True)[:left]))
         assert ocsync("stage", "list").code == 78
         [found] = said(look(ocsync), "logs")
-        assert f"line {left + 1} of {left + 1} is not what was written" in found["what"]
+        assert f"line {left + 1} of {left + 1} damaged" in found["what"]
         assert "now reads: nothing, the file ends" in found["details"][0]
         assert "edits in these lines would be lost" in found["why"]
         mended(ocsync)
@@ -380,7 +382,7 @@ def test_an_open_run_that_lacks_a_line_is_damage_too(ocsync: Run, shop: Shop, na
     assert (result.code, f"{name}.jsonl:3: 3 records were written here" in result.err) == (78, True)
     assert shop.writes() == []
     [found] = said(look(ocsync), "logs")
-    assert "line 3 of 3 is not what was written" in found["what"]
+    assert "line 3 of 3 damaged" in found["what"]
     mended(ocsync)
     assert ocsync("resume", "--verify").code == 0
     assert len(shop.writes()) == 3

@@ -50,7 +50,7 @@ def test_a_verification_that_was_cut_off_is_made_up_for(ocsync: Run, shop: Shop)
     assert ocsync("resume").code == 0, "nobody asked"
     result = ocsync("resume", "--verify")
     assert (result.code, "NotificationPoint=1 instead of 7" in result.out) == (5, True), result
-    assert "was not verified; doing it now" in result.err
+    assert "has not been verified; verifying it now" in result.err
     assert ocsync("history", "--json").data["runs"][0]["exit_code"] == 5
     assert ocsync("resume", "--verify").code == 0, "once"
 

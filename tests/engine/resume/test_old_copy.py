@@ -45,7 +45,7 @@ def test_an_old_copy_sends_nothing_again(restored: Run, shop: Shop) -> None:
     result = restored("resume")
     assert result.code == 6, result
     assert "older copy" in result.err
-    assert "1 of 1 staged entries (2) were sent before" in result.err
+    assert "1 of 1 staged entry (2) was already sent" in result.err
     assert "--resend" in result.err
     assert quantity(shop) == 45
     assert restored("resume", "--yes").code == 6
@@ -91,7 +91,7 @@ def test_a_run_that_was_finished_elsewhere_is_not_continued(ocsync: Run, shop: S
 
     result = ocsync("resume")
     assert result.code == 6, result
-    assert "was finished before" in result.err
+    assert "was finished in another copy" in result.err
     assert quantity(shop) == 45
 
 

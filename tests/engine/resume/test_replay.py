@@ -49,7 +49,7 @@ def test_a_plan_tells_of_a_run_that_was_not_finished(ocsync: Run, shop: Shop) ->
     ocsync("stage", "set", ref, "QuantityAvailable=9")
     crash_resume(shop, CrashPoint("request"))
     empty = ocsync("plan")
-    assert "is not finished: 0 of 1 step has ended; resume continues it first" in empty.out
+    assert "is not finished: 0 of 1 step done; resume continues it first" in empty.out
     assert "next: ocsync resume" in empty.err
     ocsync("stage", "set", "catalog/C", "Name=x")
     run_id = ocsync("plan", "--json").data["open_run"]

@@ -96,16 +96,16 @@ def test_a_parent_that_was_edited_too_counts_as_it_was(ocsync: Run, shop: Shop) 
 
 def test_what_patch_cannot_make_inherited_again_is_told(ocsync: Run, shop: Shop) -> None:
     shop.seed(product=[PARENT, CHILD])
-    said = run(ocsync, "set", "xp.a=9")
+    said = run(ocsync, "set", "xp.a:=9")
     assert [one["what"] for one in said["lost"]] == [
-        ["xp.a was inherited; it becomes a value of its own, as PATCH cannot remove it"]
+        ["xp.a was inherited; it becomes its own value, because PATCH cannot remove it"]
     ]
     ok(ocsync("resume", "--verify"))
     assert own(shop)["xp"] == {"a": 1}
 
     said = run(ocsync, "set", "Inventory.NotificationPoint=9", code=3)
     assert [one["what"] for one in said["lost"]] == [
-        ["Inventory was inherited; it stays its own, as PATCH cannot remove it"]
+        ["Inventory was inherited; it keeps its own value, because PATCH cannot remove it"]
     ]
     ok(ocsync("resume", "--verify"))
     assert shop.get("/products/P")["Inventory"]["NotificationPoint"] == 3

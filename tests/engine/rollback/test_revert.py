@@ -166,7 +166,10 @@ def test_what_was_made_is_for_a_delete() -> None:
     place = wrote(
         "category-product/C/K/P", {"op": "assign", "absent": True, "sent": {"ListOrder": None}}
     )
-    assert "catalog-product/C/P may have come" in reversal_of(place, None, {}, forced=False).lost[0]
+    assert (
+        "catalog-product/C/P may have been created with it"
+        in reversal_of(place, None, {}, forced=False).lost[0]
+    )
 
 
 def test_an_assignment_goes_back_whole() -> None:
@@ -176,7 +179,7 @@ def test_an_assignment_goes_back_whole() -> None:
     assert entries(reversal_of(one, None, now, forced=False)) == [("assign", both, now)]
     assert reversal_of(one, None, both, forced=False).entries == ()
     assert reversal_of(one, None, {**now, "ViewAllProducts": None}, forced=False).entries
-    assert reversal_of(one, None, None, forced=False).reason == "it is not there any more"
+    assert reversal_of(one, None, None, forced=False).reason == "it no longer exists"
 
 
 CATALOG = {
@@ -242,7 +245,7 @@ def test_price_breaks_are_never_cleared() -> None:
     )
     alone = reversal_of(one, None, {"PriceBreaks": BREAKS}, forced=False)
     assert (alone.entries, alone.irreversible) == ((), True)
-    assert alone.lost == ("PriceBreaks stays as it is, as it cannot be emptied again",)
+    assert alone.lost == ("PriceBreaks keeps its value, because it cannot be emptied again",)
 
     sent, before = {"PriceBreaks": BREAKS, "Name": "t"}, {"PriceBreaks": None, "Name": "s"}
     two = wrote("price-schedule/S", {"sent": sent, "before": before})
@@ -286,7 +289,7 @@ def test_what_is_made_again_has_all_that_can_be_staged() -> None:
         "buyer/B", {"Name": "b", "DefaultCatalogID": None}, summed=False, replace=False
     )
     assert [e.fields for e in lone.entries] == [{"Name": "b"}, {"DefaultCatalogID": None}]
-    assert lone.lost[0] == "making it again brings catalog/B along"
+    assert lone.lost[0] == "recreating it also creates catalog/B"
     beside = recreate_entity(
         "buyer/B", {"Name": "b"}, summed=False, replace=False, exist={"catalog/b"}
     )

@@ -31,7 +31,7 @@ def test_records_made_since_are_not_overwritten(ocsync: Run, shop: Shop) -> None
     shop.call("PUT", "/products/P/inventoryrecords/R", {"AddressID": "A", "QuantityAvailable": 3})
 
     said = ok(ocsync, "rollback", "--settle", "0s", code=3)
-    assert "sum of its 1 inventory records" in said
+    assert "sum of its 1 inventory record" in said
     ok(ocsync, "resume", "--verify")
     found = shop.get("/products/P")
     assert (found["Name"], found["Inventory"]["QuantityAvailable"]) == ("p", 3)
@@ -60,7 +60,7 @@ def test_stock_that_the_run_took_beside_its_own_record_is_told(ocsync: Run, shop
     ok(ocsync, "resume", "--verify")
 
     said = ok(ocsync, "rollback", "--settle", "0s", code=3)
-    assert "Inventory.QuantityAvailable is the sum of its 1 inventory records" in said
+    assert "Inventory.QuantityAvailable is the sum of its 1 inventory record" in said
     assert "it was 5" in said
     ok(ocsync, "resume", "--verify")
     assert shop.get("/products/P")["Name"] == "p"

@@ -1,0 +1,120 @@
+"""The export: read each kind into the spool, then write the file from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from ocsync.diff import writable_fields
+from ocsync.engine.export.listing import Row, read_source
+from ocsync.engine.export.selection import ExportRequest, source_of
+from ocsync.engine.export.spool import Spool
+from ocsync.engine.session import Session, sign_in
+from ocsync.events import NoticeLevel, Reading
+from ocsync.field_paths import flatten
+from ocsync.models import Entry, Fields, Op
+from ocsync.plurals import count
+from ocsync.schema import Kind, field_at, kind_of
+
+
+class ExportedKind(NamedTuple):
+    """The result of reading a kind: its rows, and the refs that were asked for and do not exist.
+
+    *total* is what the list stated at first, 0 where entities were read by ID.
+    """
+
+    kind: Kind
+    rows: int
+    total: int
+    missing: tuple[str, ...] = ()
+
+
+async def read_all(
+    session: Session, requests: Sequence[ExportRequest], spool: Spool
+) -> list[ExportedKind]:
+    """Read what *requests* ask for into *spool*, as far as it is not there. Raises OcsyncError."""
+    sources = [source_of(request) for request in requests]
+    await sign_in(session)
+    exported = []
+    for request, source in zip(requests, sources, strict=True):
+        kind, progress = request.kind.name, spool.of(request.kind.name)
+        before = progress.rows
+        is_one_list = not (source.refs or source.products or source.parent_kind)
+        if not progress.ended:
+            async for batch in read_source(session, source, progress.position):
+                room = request.limit - progress.rows if request.limit else len(batch.rows)
+                spool.add(kind, batch._replace(rows=batch.rows[:room]))
+                done = batch.done + before * is_one_list
+                total = max(batch.total, done)
+                session.emit(Reading(done, min(total, request.limit or total)))
+                if request.limit and progress.rows >= request.limit:
+                    break
+            spool.end(kind)
+        total = progress.total if is_one_list and not request.limit else 0
+        exported.append(ExportedKind(request.kind, progress.rows, total, tuple(progress.missing)))
+    _notify(session, exported, requests)
+    return exported
+
+
+def _notify(
+    session: Session, exported: Sequence[ExportedKind], requests: Sequence[ExportRequest]
+) -> None:
+    for one, request in zip(exported, requests, strict=True):
+        noun = one.kind.noun
+        if one.total and one.rows != one.total:
+            session.notify(
+                NoticeLevel.WARNING,
+                f"{noun}: read {count(one.rows, 'row')}, but the list stated {one.total:,}; some "
+                "were created or deleted in the meantime, or the list omits some",
+            )
+        if one.kind.eventually_consistent and not request.refs:
+            session.notify(
+                NoticeLevel.WARNING,
+                f"{noun}: lists come from the search index, which may be outdated and omits "
+                "entities whose xp it cannot index; --ids FILE reads them one by one",
+            )
+        if one.missing:
+            shown = ", ".join(one.missing[:3])
+            more = f" and {len(one.missing) - 3:,} more" if len(one.missing) > 3 else ""
+            session.notify(NoticeLevel.WARNING, f"does not exist: {shown}{more}")
+
+
+def entries_of(rows: Iterator[Row], fields: Sequence[str], *, expect: bool) -> Iterator[Entry]:
+    """Yield the rows as entries that set every writable field to its value, and expect it.
+
+    *fields*, where given, are the only ones.
+    """
+    wanted = frozenset(fields)
+    for ref, document in rows:
+        kind = kind_of(ref)
+        values = {
+            path: value
+            for path, value in _present(kind, document).items()
+            if not wanted or path in wanted
+        }
+        op = Op.ASSIGN if kind.assignment else Op.SET
+        yield Entry(op=op, ref=ref, fields=values, expect=values if expect else {})
+
+
+def _present(kind: Kind, document: Fields) -> Fields:
+    """Return the writable fields of *document*, with null for those that it does not have."""
+    return {**dict.fromkeys(columns_of(kind)), **writable_fields(kind, document)}
+
+
+def columns_of(kind: Kind) -> list[str]:
+    """Return the fields of *kind* that an edit of a row can set, without keys of xp."""
+    return [
+        path
+        for path, field in kind.fields.items()
+        if not (field.read_only or field.write_only or field.create_only) and path != "xp"
+    ]
+
+
+def read_only_values(kind: Kind, document: Fields) -> Fields:
+    """Return the values of *document* that no edit of a row can set."""
+    found: Fields = {}
+    for path, value in flatten(document, kind.models).items():
+        field = field_at(kind, path)
+        if field and not field.write_only and (field.read_only or field.create_only):
+            found[path] = value
+    return found

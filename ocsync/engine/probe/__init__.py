@@ -1,0 +1,1 @@
+"""The probe: experiments with throwaway entities that answer what OrderCloud leaves open."""

@@ -1,0 +1,1029 @@
+"""Types of the JSON that `--json` prints, from which `ocsync schema` makes JSON Schemas.
+
+Each describes what its command builds; the tests validate every JSON output against them. A
+document also has `format` and `command`, an event `type`; `json_schemas` adds these. A member that
+is not required is left out where it does not apply.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, TypedDict
+
+import msgspec
+
+from ocsync.engine.history import StepRow
+from ocsync.listener_attachment import AttachmentPhase
+from ocsync.models import Delivery, Entry, Finding, Outcome, Ref, Step
+from ocsync.pause import PausePhase
+from ocsync.store.runs import RunInfo
+
+if TYPE_CHECKING:
+    LastRun = RunInfo
+else:
+    LastRun = msgspec.defstruct(
+        "LastRun",
+        [
+            (field.name, field.type, msgspec.field(default=None, name=field.encode_name))
+            for field in msgspec.structs.fields(RunInfo)
+        ],
+        namespace={"__doc__": "Record of the last resume, as in `run`; empty without one."},
+    )
+
+# Values that several documents have
+
+
+class PauseRecord(TypedDict):
+    """Pause of this workspace, by its target; stamps are UTC, ISO 8601."""
+
+    phase: PausePhase
+    since: str
+    by: NotRequired[str]
+    job: NotRequired[str]
+    reason: NotRequired[str]
+    until: NotRequired[str]
+    run: NotRequired[str]
+    window: NotRequired[str]
+    adopted: NotRequired[bool]
+    lost: NotRequired[str]
+    found: NotRequired[dict[str, Any]]
+
+
+class AttachmentRecord(TypedDict):
+    """Listener of this workspace, by CONFIG/TYPE of its delivery target."""
+
+    phase: AttachmentPhase
+    since: str
+    shown: dict[str, str]
+    by: NotRequired[str]
+    targets: NotRequired[list[str]]
+    was: NotRequired[dict[str, str]]
+    found: NotRequired[dict[str, Any]]
+
+
+class TargetReport(TypedDict):
+    """Sync config of a target, and this workspace's pause of it; null where there is none."""
+
+    name: str
+    standing: str
+    exists: bool
+    paused: bool
+    ours: PauseRecord | None
+    delivery: str
+    changed: bool | None
+    deleted: bool | None
+
+
+class UnfinishedRunReport(TypedDict):
+    """Run that is not finished: how many steps have ended, and the targets that it needs paused."""
+
+    id: str
+    kind: Literal["resume", "delete", "resync"]
+    ended: int
+    steps: int
+    entries: int
+    held: list[str]
+
+
+class UnpausedReport(TypedDict):
+    """Target that was unpaused, and how many seconds it had been paused."""
+
+    target: str
+    seconds: float
+
+
+class TargetFailure(TypedDict):
+    """Target that stays paused because of an error."""
+
+    ref: str
+    message: str
+
+
+class ChangeReport(TypedDict):
+    """Change of one ref, compared with the server; null where it was not read."""
+
+    ref: Ref
+    same: bool
+    absent: bool
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    conflict: str
+
+
+class VerificationReport(TypedDict):
+    """Result of reading back: findings by sign per kind, and those that differ."""
+
+    kinds: dict[str, dict[str, int]]
+    findings: list[Finding]
+    read: int
+    by_answer: list[str]
+    sample: int
+    exit_code: int
+
+
+class DeliveryReport(TypedDict):
+    """Messages at the listener; times are seconds after the unpause."""
+
+    arrived: int
+    stale: int
+    missing: int
+    not_due: int
+    duplicates: int
+    strangers: int
+    early: int
+    redelivered: int
+    first: NotRequired[float]
+    p50: NotRequired[float]
+    p95: NotRequired[float]
+    last: NotRequired[float]
+    findings: list[Finding]
+    held: list[str]
+    off: list[str]
+    silent: dict[str, int]
+    runs: list[str]
+    refused: dict[str, str]
+    listens: bool
+
+
+class Totals(TypedDict):
+    """Numbers of entries, refs and requests."""
+
+    entries: int
+    refs: int
+    steps: int
+
+
+# Documents
+
+
+class CompletionDocument(TypedDict):
+    """Script that completes commands in a shell."""
+
+    shell: str
+    script: str
+
+
+class DemoCost(TypedDict):
+    """Cost of one way to make the same edits."""
+
+    way: str
+    requests: int
+    messages: int
+
+
+class DemoStory(TypedDict):
+    """Part of the demo, with the costs of each way."""
+
+    name: str
+    entries: int
+    costs: list[DemoCost]
+
+
+class DemoDocument(TypedDict):
+    """Figures of the demo, and the refs in which the marketplaces differ."""
+
+    stories: list[DemoStory]
+    differences: list[str]
+    seconds: float
+
+
+class ConfigEdit(TypedDict):
+    """Change of a field; *secret_from* names the source of a secret that is not shown."""
+
+    sign: str
+    path: str
+    before: Any
+    after: Any
+    secret_from: NotRequired[str]
+
+
+class ConfigChangeReport(TypedDict):
+    """Change of a delivery configuration."""
+
+    ID: str
+    action: Literal["create", "change", "none"]
+    edits: list[ConfigEdit]
+    secrets_not_compared: list[str]
+    stays: list[str]
+
+
+class DeliveryApplyDocument(TypedDict):
+    """Changes of delivery configurations that a file asks for."""
+
+    sent: bool
+    dry_run: bool
+    deliveries: list[ConfigChangeReport]
+
+
+class ListenerReport(TypedDict):
+    """Listener at a delivery configuration: an endpoint, or a topic and its servers."""
+
+    config: str
+    type: str
+    targets: list[str]
+    Endpoint: NotRequired[str]
+    Topic: NotRequired[str]
+    BootstrapServers: NotRequired[str]
+    SaslUsername: NotRequired[str]
+    EventHubName: NotRequired[str]
+
+
+class DetachedReport(ListenerReport):
+    """Listener that was removed, and the fields that had changed in the meantime."""
+
+    was: str
+    changed: list[str]
+
+
+class DeliveryAttachDocument(TypedDict):
+    """Listeners that were attached."""
+
+    attached: list[ListenerReport]
+
+
+class DeliveryDetachDocument(TypedDict):
+    """Listeners that were removed: those of this workspace, and other configurations' ones."""
+
+    detached: list[DetachedReport]
+    removed: list[str]
+
+
+class BoundTarget(TypedDict):
+    """Target that delivers by the configuration now, and the one that it had before."""
+
+    target: str
+    was: str | None
+
+
+class DeliveryBindDocument(TypedDict):
+    """Targets that deliver by a configuration."""
+
+    delivery: str
+    targets: list[BoundTarget]
+
+
+class UnboundTarget(TypedDict):
+    """Target whose sync config was removed, with the config as it was."""
+
+    target: str
+    found: dict[str, Any]
+
+
+class DeliveryUnbindDocument(TypedDict):
+    """Sync configs that were removed."""
+
+    removed: list[UnboundTarget]
+
+
+class DeliveryListDocument(TypedDict):
+    """Delivery configurations as OrderCloud shows them, each with its targets."""
+
+    deliveries: list[dict[str, Any]]
+    attached: dict[str, AttachmentRecord]
+
+
+DeliveryShowDocument = Annotated[
+    dict[str, Any], msgspec.Meta(description="Delivery configuration as OrderCloud shows it.")
+]
+
+
+class CheckReport(TypedDict):
+    """Result of a check of the setup."""
+
+    id: str
+    level: Literal["fine", "note", "wrong"]
+    what: str
+    why: str
+    fix: str
+    details: list[str]
+    repairable: bool
+
+
+class SkippedCheck(TypedDict):
+    """Check that was not made, and what it needs."""
+
+    id: str
+    needs: str
+
+
+class RepairReport(TypedDict):
+    """Problem that was repaired."""
+
+    id: str
+    what: str
+    details: list[str]
+
+
+class DoctorDocument(TypedDict):
+    """Results of the checks of the setup."""
+
+    workspace: str
+    profile: str
+    offline: bool
+    checks: list[CheckReport]
+    skipped: list[SkippedCheck]
+    repaired: list[RepairReport]
+    wrong: int
+    notes: int
+    exit_code: int
+
+
+class EmulatorDocument(TypedDict):
+    """Address of the emulator; it is printed when requests are answered."""
+
+    url: str
+
+
+class ExpireDocument(TypedDict):
+    """Targets whose time was over."""
+
+    lifted: list[UnpausedReport]
+    failed: list[TargetFailure]
+    open_run: str
+    dry_run: bool
+
+
+class HelpPage(TypedDict):
+    """Help of a command, or page of the guide."""
+
+    topic: str
+    text: str
+
+
+class HelpTopic(TypedDict):
+    """Page of the guide."""
+
+    topic: str
+    title: str
+
+
+class HelpTopics(TypedDict):
+    """Pages of the guide."""
+
+    topics: list[HelpTopic]
+
+
+class HistoryList(TypedDict):
+    """Runs, newest first."""
+
+    runs: list[RunInfo]
+
+
+class HistoryRun(TypedDict):
+    """One run: its record, the steps that did not succeed, and the findings of verification."""
+
+    run: RunInfo
+    problems: list[StepRow]
+    findings: list[Finding]
+    folder: str
+    steps: NotRequired[list[StepRow]]
+
+
+class HistoryPruneDocument(TypedDict):
+    """Runs that were removed, or would be."""
+
+    removed: list[str]
+    found: list[str]
+    bytes: int
+    dry_run: bool
+
+
+class InitDocument(TypedDict):
+    """Folder of the workspace."""
+
+    workspace: str
+    made: bool
+
+
+class ListenHttpDocument(TypedDict):
+    """Address of the listener, and the log that it writes."""
+
+    url: str
+    log: str
+
+
+class ListenKafkaDocument(TypedDict):
+    """Topics that are read, and the log that is written."""
+
+    servers: str
+    topics: list[str]
+    partitions: int
+    log: str
+
+
+class RepeatedMessage(TypedDict):
+    """Message, how often it came, and when first and last."""
+
+    first: str
+    last: str
+    times: int
+    namespace: str
+    payload: dict[str, Any]
+
+
+class DistinctMessages(TypedDict):
+    """Messages that the listeners received, each once."""
+
+    messages: int
+    distinct: int
+    log: list[RepeatedMessage]
+
+
+class AllMessages(TypedDict):
+    """Messages that the listeners received, repetitions among them (`--all`)."""
+
+    messages: int
+    distinct: int
+    log: list[Delivery]
+
+
+class IdentityDocument(TypedDict):
+    """User who signed in, the marketplace, and the roles that are missing."""
+
+    profile: str
+    user: str
+    marketplace: str
+    name: str
+    roles: list[str]
+    missing: list[str]
+
+
+class PauseDocument(TypedDict):
+    """Targets that are paused now; null for one that has no sync config."""
+
+    targets: dict[str, PauseRecord | None]
+
+
+class PlannedKind(TypedDict):
+    """Numbers of edits and requests of a kind."""
+
+    kind: str
+    entries: int
+    steps: int
+
+
+class PlannedTargets(TypedDict):
+    """Targets that the plan writes to, and what resume will do with their pauses."""
+
+    direct: list[str]
+    possible: list[str]
+    paused_by_us: list[str]
+    will_unpause: list[str]
+    as_of: str
+
+
+class RiskReport(TypedDict):
+    """Risk of the plan: the first hundred refs, and the number of all."""
+
+    code: str
+    text: str
+    refs: list[Ref]
+    advice: str
+    count: int
+
+
+class PlanDocument(TypedDict):
+    """Plan: numbers, targets, risks; with `--diff` the changes.
+
+    *seconds* is null while no run has shown the pace.
+    """
+
+    fingerprint: str
+    entries: int
+    steps: int
+    waves: int
+    left: int
+    kinds: list[PlannedKind]
+    targets: PlannedTargets
+    seconds: float | None
+    risks: list[RiskReport]
+    open_run: str
+    changes: NotRequired[list[ChangeReport]]
+
+
+class PlanExplainDocument(TypedDict):
+    """Requests of a ref, and the edits that became them."""
+
+    ref: str
+    steps: list[Step]
+    entries: list[Entry]
+
+
+class ProfileFacts(TypedDict):
+    """Profile; of its secret only where it is kept."""
+
+    name: str
+    environment: str
+    api_url: str
+    auth_url: str
+    client_id: str
+    secret: str
+    marketplace: str
+
+
+class ProfileRow(ProfileFacts):
+    """Profile, and whether it is the current one."""
+
+    current: bool
+
+
+class ProfileListDocument(TypedDict):
+    """Profiles of the workspace."""
+
+    profiles: list[ProfileRow]
+
+
+class ProfileShowDocument(ProfileFacts):
+    """Profile with the marketplace that its first sign-in pinned, and its folder."""
+
+    pinned: str
+    pinned_url: str
+    folder: str
+
+
+class ProfileName(TypedDict):
+    """Name of a profile."""
+
+    profile: str
+
+
+class ProfileRenamed(ProfileName):
+    """New name of a profile, and the one before."""
+
+    was: str
+
+
+class ProfileTrusted(ProfileName):
+    """Profile that is trusted now, and the reason why it had to be."""
+
+    why: str
+
+
+class ResyncDropped(TypedDict):
+    """Unfinished resync that was given up: how many of its requests were left."""
+
+    dropped: int
+    run: str
+
+
+class RollbackConflict(TypedDict):
+    """Ref that others have changed since: per field the values before, left by the run, and now."""
+
+    ref: Ref
+    fields: dict[str, dict[str, Any]]
+    why: str
+
+
+class RollbackLoss(TypedDict):
+    """Values of a ref that no request restores."""
+
+    ref: Ref
+    what: list[str]
+    gone: bool
+
+
+class RollbackDocument(TypedDict):
+    """Edits that undo a run, and what they leave out."""
+
+    run: str
+    sort: Literal["resume", "delete", "resync"]
+    dry_run: bool
+    staged: list[Entry]
+    made: list[Ref]
+    file: str
+    conflicts: list[RollbackConflict]
+    lost: list[RollbackLoss]
+    already: list[Ref]
+    undone: list[str]
+    exit_code: int
+
+
+class SchemaRow(TypedDict):
+    """Schema that `ocsync schema NAME` prints."""
+
+    name: str
+    about: str
+
+
+class SchemaList(TypedDict):
+    """Schemas by name."""
+
+    schemas: dict[str, dict[str, Any]]
+
+
+class DroppedDocument(TypedDict):
+    """Number of edits that were unstaged."""
+
+    dropped: int
+
+
+class StageExportDocument(TypedDict):
+    """File that was written; the edits themselves where it is standard output."""
+
+    file: str
+    form: str
+    entries: int
+    refs: int
+    exported: NotRequired[list[Entry]]
+
+
+class StagedTotals(TypedDict):
+    """Numbers of the staged edits and of their refs."""
+
+    staged_entries: int
+    staged_refs: int
+
+
+class StageImported(StagedTotals):
+    """Numbers of the edits of a file, of their refs, and of the lines that change no value."""
+
+    entries: int
+    refs: int
+    unchanged: int
+
+
+class ColumnFacts(TypedDict):
+    """Column of a file: how many cells hold what."""
+
+    name: str
+    type: str
+    filled: int
+    empty: int
+    null: int
+    wrong: int
+    distinct: int
+    least: Any
+    most: Any
+    problems: list[str]
+
+
+class StageImportDryRun(TypedDict):
+    """Columns of a file, and what it comes to alone and with the edits that are staged."""
+
+    dry_run: Literal[True]
+    file: str
+    lines: int
+    wrong_lines: int
+    columns: list[ColumnFacts]
+    unchanged: NotRequired[int]
+    alone: NotRequired[Totals]
+    with_staged: NotRequired[Totals]
+
+
+class StagedRef(TypedDict):
+    """Ref that is staged, with the numbers of its edits."""
+
+    ref: Ref
+    entries: list[int]
+
+
+class StageListDocument(StagedTotals):
+    """Refs that are staged."""
+
+    staged: list[StagedRef]
+
+
+class StagedDocument(StagedTotals):
+    """Edit that was staged."""
+
+    entry: Entry
+
+
+class StageShowDocument(TypedDict):
+    """Staged edits of a ref."""
+
+    ref: str
+    entries: list[Entry]
+
+
+class StageTemplateDocument(TypedDict):
+    """Columns of an empty table for a kind."""
+
+    kind: str
+    file: str
+    columns: list[str]
+    required: list[str]
+    ops: list[str]
+
+
+class StagedSummary(TypedDict):
+    """Numbers of the staged edits and refs, and the oldest stamp; empty for none."""
+
+    entries: int
+    refs: int
+    since: str
+
+
+class StatusDocument(TypedDict):
+    """Local state; online also the targets. *due* maps overdue targets to the reason."""
+
+    profile: str
+    workspace: str
+    pauses: dict[str, PauseRecord]
+    attached: dict[str, AttachmentRecord]
+    staged: StagedSummary
+    last_run: LastRun
+    unfinished: list[UnfinishedRunReport]
+    overdue: list[str]
+    due: dict[str, Literal["lease", "window", "age"]]
+    marketplace: NotRequired[str]
+    targets: NotRequired[list[TargetReport]]
+    drifted: NotRequired[list[str]]
+
+
+class TargetsDocument(TypedDict):
+    """Sync configs of all targets."""
+
+    marketplace: str
+    targets: list[TargetReport]
+    overdue: list[str]
+    drifted: list[str]
+
+
+class UnpauseDocument(TypedDict):
+    """Targets that were unpaused; *forgotten* are those left paused by `--leave-paused`."""
+
+    lifted: list[UnpausedReport]
+    forgotten: NotRequired[list[str]]
+
+
+class VersionDocument(TypedDict):
+    """Versions of ocsync, Python and the system."""
+
+    version: str
+    python: str
+    platform: str
+
+
+class WindowDocument(TypedDict):
+    """End of a window and of its command."""
+
+    exit_code: int
+    command_exit_code: int
+    seconds: float
+    signals: list[str]
+    lifted: list[UnpausedReport]
+    gone: list[str]
+    changed: dict[str, Any]
+    failed: list[TargetFailure]
+
+
+# Events that are no `events.Event`
+
+
+class SaidEvent(TypedDict):
+    """Line for the operator; *sign* is its mark, a blank for a line that continues one."""
+
+    sign: str
+    text: str
+
+
+class VersionEvent(TypedDict):
+    """First event of every stream: the format of those that follow."""
+
+    format: Literal[1]
+
+
+class ConflictReport(TypedDict):
+    """Step whose expected values differ; *why* is the reason where no field does."""
+
+    number: int
+    ref: Ref
+    fields: dict[str, dict[str, Any]]
+    why: str
+
+
+class KeptPauseReport(TypedDict):
+    """Target that stays paused, and why; *by_other* says that someone else paused it."""
+
+    target: str
+    why: str
+    by_other: bool
+
+
+class LostPauseReport(TypedDict):
+    """Target whose pause ended before the replay did; *received* is null without a listener."""
+
+    target: str
+    sent: int
+    received: int | None
+
+
+class ResumeSummary(TypedDict):
+    """Last event of a resume; *continued* is that of an unfinished run that it continued first."""
+
+    type: Literal["summary"]
+    exit_code: int
+    run: RunInfo | None
+    problems: list[Outcome]
+    conflicts: list[ConflictReport]
+    lifted: list[UnpausedReport]
+    kept: list[KeptPauseReport]
+    lost_pauses: list[LostPauseReport]
+    verified: VerificationReport | None
+    delivery: DeliveryReport | None
+    staged: int
+    continued: ResumeSummary | None
+    folder: str
+
+
+class VerifySummary(VerificationReport):
+    """Last event of a verification."""
+
+    type: Literal["summary"]
+    run: str
+    folder: str
+    delivery: DeliveryReport | None
+    unfinished: list[UnfinishedRunReport]
+
+
+class FailedStep(TypedDict):
+    """Ref that was not deleted, and why."""
+
+    ref: Ref
+    state: str
+    message: str
+    because: str
+
+
+class DeleteSummary(TypedDict):
+    """Last event of a delete; *run* is null if nothing was sent."""
+
+    type: Literal["summary"]
+    exit_code: int
+    dry_run: bool
+    run: RunInfo | None
+    deleted: int
+    not_there: int
+    failed: list[FailedStep]
+    dropped: int
+    kept: int
+
+
+class ClosedTarget(TypedDict):
+    """Target that takes no sync requests, and the command that changes that."""
+
+    message: str
+    hint: str
+
+
+class ResyncSummary(TypedDict):
+    """Last event of a resync; without *run* there was nothing to send."""
+
+    type: Literal["summary"]
+    exit_code: int
+    done: int
+    failed: list[Outcome]
+    run: NotRequired[RunInfo]
+    closed: NotRequired[list[ClosedTarget]]
+
+
+class ResumeDryRun(TypedDict):
+    """Changes that a resume would send."""
+
+    type: Literal["dry-run"]
+    changes: list[ChangeReport]
+    unfinished: list[UnfinishedRunReport]
+
+
+class SyncReport(TypedDict):
+    """Entity that would be sent again."""
+
+    target: str
+    ref: Ref
+
+
+class ResyncDryRun(TypedDict):
+    """Entities that a resync would send again: how many of each target, and which."""
+
+    type: Literal["dry-run"]
+    targets: dict[str, int]
+    syncs: list[SyncReport]
+
+
+class ReferrerReport(TypedDict):
+    """Entities that name a ref; *refuses* is the reason why OrderCloud will refuse the delete."""
+
+    kind: str
+    refuses: str
+    number: int
+    refs: list[Ref]
+
+
+class DeleteRowReport(TypedDict):
+    """Ref to delete: its dependents by kind, and what refers to it."""
+
+    ref: Ref
+    there: bool
+    gone_by: str
+    along: dict[str, int]
+    refused: list[ReferrerReport]
+    named_by: list[ReferrerReport]
+    stays: list[Ref]
+    unread: list[str]
+
+
+class DeleteTargetReport(TypedDict):
+    """Target that gets messages of the delete."""
+
+    target: str
+    hearing: str
+    paused: bool
+
+
+class DeleteSurvey(TypedDict):
+    """Impact of a delete, before it is sent."""
+
+    type: Literal["survey"]
+    refs: list[DeleteRowReport]
+    number: int
+    counted: bool
+    targets: list[DeleteTargetReport]
+    dropped: list[Entry]
+    kept: list[Entry]
+    naming: list[Ref]
+
+
+# Errors and files
+
+
+class ProblemReport(TypedDict):
+    """Fault of the input; *line* and *column* count from 1, 0 for none."""
+
+    where: str
+    line: int
+    column: int
+    field: str
+    value: str
+    why: str
+    sheet: str
+
+
+class ErrorDocument(TypedDict):
+    """Failure, on standard error. *error* is its kind, null for one that was not expected.
+
+    *status*, *code*, *data* and *log_id* are OrderCloud's, where it answered.
+    """
+
+    format: Literal[1]
+    type: Literal["error"]
+    error: str | None
+    exit_code: int
+    message: str
+    hint: str
+    problems: NotRequired[list[ProblemReport]]
+    status: NotRequired[int]
+    code: NotRequired[str]
+    data: NotRequired[Any]
+    log_id: NotRequired[str]
+
+
+class ExportedKindReport(TypedDict):
+    """Kind that was exported: its rows, and the refs that were asked for and do not exist."""
+
+    kind: str
+    rows: int
+    missing: list[Ref]
+
+
+class ExportDocument(TypedDict):
+    """File that was written from the marketplace."""
+
+    file: str
+    form: str
+    rows: int
+    kinds: list[ExportedKindReport]
+
+
+class ProbeAnswer(TypedDict):
+    """Question about the marketplace: *value* is null without an answer, and a number is seconds.
+
+    *evidence* is what was seen, *at* when, and *unanswered* the reason for no answer.
+    """
+
+    name: str
+    question: str
+    value: str | float | None
+    evidence: str
+    at: str
+    unanswered: str
+
+
+class ProbeDocument(TypedDict):
+    """Answers of the probe."""
+
+    answers: list[ProbeAnswer]
+
+
+class ProbeCleaned(TypedDict):
+    """Paths of what an interrupted probe had left, and that were deleted."""
+
+    deleted: list[str]
+
+
+class SavedPlan(TypedDict):
+    """File of `plan --out`."""
+
+    format: Literal[1]
+    fingerprint: str
+    targets: list[str]
+    steps: list[Step]

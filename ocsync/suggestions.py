@@ -1,0 +1,58 @@
+"""Suggestions for a name that does not exist: the closest ones, or else what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+_SHOWN = 12
+"""Most names of a list in a message."""
+_MOST_CLOSE = 3
+_GAP = 0.15
+"""Least difference in likeness to the closest name of a name that is left out."""
+_LEAST_PART = 4
+"""Least length of a name that is taken for a part of another one."""
+QUESTION = "did you mean "
+"""The beginning of a suggestion."""
+
+
+def closest(word: str, choices: Iterable[str]) -> list[str]:
+    """Return the *choices* that *word* may stand for, the closest first; at most three.
+
+    One that differs in case, blanks and signs alone is the only one.
+    """
+    from difflib import SequenceMatcher, get_close_matches
+
+    choices = list(choices)
+    same = [choice for choice in choices if _letters(choice) == _letters(word)]
+    if same and word not in same and _letters(word):
+        return same[:1]
+    spelled: dict[str, str] = {}
+    for choice in choices:
+        spelled.setdefault(choice.casefold(), choice)
+    folded = word.casefold()
+    close = get_close_matches(folded, spelled, _MOST_CLOSE)
+    likeness = [SequenceMatcher(None, name, folded).ratio() for name in close]
+    good = [name for name, ratio in zip(close, likeness, strict=True) if ratio > likeness[0] - _GAP]
+    parts = [name for name in spelled if len(folded) >= _LEAST_PART and folded in name]
+    return [spelled[name] for name in dict.fromkeys([*good, *parts])][:_MOST_CLOSE]
+
+
+def _letters(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).casefold()
+
+
+def suggestion(word: str, choices: Iterable[str], otherwise: str) -> str:
+    """Return a hint for *word*, which is none of *choices*: the closest ones, or *otherwise*."""
+    *others, last = closest(word, choices) or [""]
+    return (
+        f"{QUESTION}{' or '.join(filter(None, [', '.join(others), last]))}?" if last else otherwise
+    )
+
+
+def listed(choices: Iterable[str], command: str = "") -> str:
+    """Return *choices* as text, the first of many; *command* shows them all."""
+    names = list(choices)
+    left = len(names) - _SHOWN
+    rest = f" and {left:,} more" if left > 0 else ""
+    shown = ", ".join(names[:_SHOWN]) or "none"
+    return f"{shown}{rest}{f' ({command})' if rest and command else ''}"

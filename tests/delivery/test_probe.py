@@ -1,0 +1,187 @@
+"""The probe finds how a marketplace behaves: any emulator's switches, and no trace is left."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import pytest
+
+from ocsync.emulator import EmulatorOptions
+from ocsync.engine.probe.questions import QUESTIONS
+from tests.builders import Shop
+from tests.conftest import Run, add_profile
+
+WAIT = ("--wait", "0.4s", "--settle", "4s")
+HINTS = get_type_hints(EmulatorOptions)
+CHOICES = {q.switch: get_args(HINTS[q.switch]) for q in QUESTIONS.values() if q.switch and q.values}
+SECONDS = {"product_lag": (0.0, 0.5), "pause_delay": (0.0, 0.5)}
+SWITCHES: dict[str, tuple[Any, ...]] = {**CHOICES, **SECONDS, "lag_get": (False, True)}
+
+
+@pytest.fixture
+def probed(ocsync: Run, shop: Shop, heard: str) -> Run:
+    """The workspace with a listener for catalogs and products; suppliers have no sync config."""
+    shop.call("DELETE", "/integrations/entitysync/suppliers")
+    words = ("--endpoint", heard, "--secret-env", "LISTENER")
+    assert ocsync("delivery", "attach", "catalogs", "products", *words).code == 0
+    return ocsync
+
+
+def found_by(run: Run, shop: Shop, switches: dict[str, Any]) -> dict[str, Any]:
+    """The switches that a probe finds where those of the emulator are *switches*."""
+    from ocsync.engine.probe.rehearsal import read_answer_file
+    from ocsync.engine.probe.rehearsal import switches as switches_of
+
+    shop.switch(**switches)
+    before = _entities(shop)
+    done = run("probe", "--yes", *WAIT, "--json")
+    rows = json.loads(done.out.splitlines()[-1])["answers"]
+    unanswered = {row["name"]: row["unanswered"] for row in rows if row["unanswered"]}
+    assert (done.code, unanswered) == (0, {}), (switches, dict(shop.emulator.sender.counts), rows)
+    assert _entities(shop) == before
+    assert not shop.all_paused()
+    Path("answers.json").write_text(done.out.splitlines()[-1])
+    return switches_of(read_answer_file(Path("answers.json")))
+
+
+def _entities(shop: Shop) -> dict[str, Any]:
+    state = shop.state()
+    return {name: state.get(name) for name in ("catalog", "product", "buyer", "catalog-assignment")}
+
+
+def hold(found: dict[str, Any], switches: dict[str, Any]) -> None:
+    """Where changes during a pause are dropped, what would become of them cannot be seen."""
+    if switches.get("while_paused") == "drop":
+        found = {**found, "updated_after_delete": switches.get("updated_after_delete", "dropped")}
+    for name, value in found.items():
+        expected = switches.get(name, getattr(EmulatorOptions(), name))
+        if name in SECONDS:
+            assert bool(value) == bool(expected), (name, value, expected)
+            assert abs(value - expected) < 0.8, (name, value, expected)
+        elif name == "lag_get":
+            assert value == (expected and bool(switches.get("product_lag"))), (name, found)
+        else:
+            assert value == expected, (name, value, expected)
+
+
+def test_every_switch_has_its_answers() -> None:
+    for question in QUESTIONS.values():
+        if question.switch and question.values:
+            assert set(question.values) == set(get_args(HINTS[question.switch])), question.name
+
+
+def test_a_probe_finds_the_least_likely(probed: Run, shop: Shop) -> None:
+    other = {name: values[-1] for name, values in CHOICES.items()}
+    found = found_by(probed, shop, other)
+    hold(found, other)
+    assert found.keys() == SWITCHES.keys()
+
+
+COMBINATIONS = [
+    {},
+    *({name: value} for name, values in SWITCHES.items() for value in values[1:]),
+    *({name: chance.choice(values) for name, values in SWITCHES.items()}
+      for chance in map(random.Random, range(50))),
+]  # fmt: skip
+"""Each single switch, and random combinations of all."""
+_PARTS = 8
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("part", range(_PARTS))
+def test_a_probe_finds_any_switches(probed: Run, shop: Shop, part: int) -> None:
+    usual = {name: getattr(EmulatorOptions(), name) for name in SWITCHES}
+    for switches in COMBINATIONS[part::_PARTS]:
+        hold(found_by(probed, shop, {**usual, **switches}), switches)
+
+
+def test_without_a_listener_what_needs_one_is_open(ocsync: Run, shop: Shop) -> None:
+    done = ocsync("probe", "--yes", *WAIT, "--json")
+    assert done.code == 3, done
+    rows = json.loads(done.out.splitlines()[-1])["answers"]
+    open_ones = {row["name"]: row["unanswered"] for row in rows if row["value"] is None}
+    listening = {name for name, question in QUESTIONS.items() if question.listens}
+    assert open_ones.keys() == listening | {"missing-config"}
+    assert all("no listener runs" in open_ones[name] for name in listening)
+    shown = ocsync("probe", "--show")
+    assert (shown.code, "nested-xp             replace" in shown.out) == (0, True)
+    assert f"{len(QUESTIONS) - len(open_ones)} of {len(QUESTIONS)} questions answered" in shown.err
+
+
+def test_some_questions_are_asked_and_the_pin_stays(ocsync: Run) -> None:
+    assert ocsync("probe", "xp-null", "--yes").code == 0
+    assert ocsync("profile", "show", "--json").data["pinned"] == "emulator"
+    assert ocsync("status").code == 0
+    assert ocsync("probe", "id-case", "--yes").code == 0
+    rows = ocsync("probe", "--show", "--json").data["answers"]
+    assert [row["name"] for row in rows if row["value"]] == ["xp-null", "id-case"]
+    assert ocsync("probe", "nothing").code == 64
+
+
+def test_production_is_never_probed(ocsync: Run, shop: Shop) -> None:
+    ocsync("profile", "edit", "--production")
+    refused = ocsync("probe", "--yes")
+    assert (refused.code, "probe creates nothing" in refused.err) == (64, True)
+    assert not [r for r in shop.requests() if r["method"] in ("PUT", "POST", "PATCH")]
+
+
+def test_it_asks_first(ocsync: Run, shop: Shop) -> None:
+    refused = ocsync("probe")
+    assert (refused.code, "ocsync-probe" in refused.err) == (64, True)
+    assert not _entities(shop)["catalog"]
+
+
+def test_what_a_crash_left_is_cleaned(ocsync: Run, shop: Shop) -> None:
+    shop.faults({"method": "DELETE", "path": "/catalogs/ocsync-probe", "status": 400})
+    failed = ocsync("probe", "xp-null", "--yes")
+    assert failed.code == 1, failed
+    assert len(_entities(shop)["catalog"]) == 1
+    shop.faults()
+    ocsync("pause", "catalogs", "--reason", "ocsync probe")
+    told = ocsync("doctor", "--offline")
+    assert (told.code, "a probe left 1 entity behind" in told.out) == (1, True), told
+    cleaned = ocsync("probe", "--clean")
+    assert (cleaned.code, "1 entity" in cleaned.out) == (0, True), cleaned
+    assert not _entities(shop)["catalog"]
+    assert not shop.all_paused()
+    assert "nothing to delete" in ocsync("probe", "--clean").out
+
+
+def test_an_emulator_is_like_the_marketplace(ocsync: Run, shop: Shop) -> None:
+    from ocsync.engine.probe.rehearsal import read_answer_file, switches
+
+    shop.switch(nested_xp="merge", xp_null="ignored")
+    assert ocsync("probe", "nested-xp", "xp-null", "--yes").code == 0
+    Path("a.json").write_text(ocsync("probe", "--show", "--json").out)
+    like = {"nested_xp": "merge", "xp_null": "ignored"}
+    assert switches(read_answer_file(Path("a.json"))) == like
+    toml = Path(".ocsync/profiles/test/marketplace.toml")
+    assert switches(read_answer_file(toml)) == like
+    add_profile(ocsync, shop, "blank")
+    for name, code in (("blank", 64), ("none.json", 66), ("bad.json", 65)):
+        Path("bad.json").write_text(
+            '{"answers": [{"name": "xp-null", "value": "x", "evidence": ""}]}'
+        )
+        refused = ocsync("emulator", "--like", name, "--port", "0")
+        assert refused.code == code, refused
+
+
+@pytest.mark.parametrize(("switch", "text"), [
+    ("touched", "also resends products"), ("own", "may also resend categories ("),
+    (None, "may also resend categories, products ("),
+], ids=str)  # fmt: skip
+def test_the_plan_knows_what_the_probe_found(
+    attached: Run, shop: Shop, heard: str, switch: str | None, text: str
+) -> None:
+    if switch:
+        shop.switch(product_resync=switch)
+        words = ("--endpoint", heard, "--secret-env", "LISTENER")
+        assert attached("delivery", "attach", "catalogs", *words).code == 0
+        assert attached("probe", "product-resync", "--yes", *WAIT).code == 0
+    attached("stage", "set", "catalog/C", "Active=true")
+    shown = attached("plan").out
+    assert text in shown, shown
