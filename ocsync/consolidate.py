@@ -13,6 +13,7 @@ changes leaves the marketplace exactly as sending every entry, one by one, would
   leaves the field to the server it is a second change, to be sent after the first; so is one of
   stock after a change of what that is the sum of.
 - assign: replaces an earlier assign whole.
+- generate: one for all, which overwrites if one of them does.
 - across refs: an entry is not folded over one of another ref that depends on the state between (see
   `ordering`); it begins another change, which names the entries that are sent before it.
 - an expectation on what earlier entries set is checked here; on anything else it is carried.
@@ -46,6 +47,7 @@ from ocsync.schema import (
     SUMMED_QUANTITY,
     VARIANT_TRACKING,
     field_at,
+    given_after_creation,
     ids_of,
     kind_of,
     ref_key,
@@ -256,6 +258,8 @@ class _RefAccumulator:
             self._set(entry)
         elif op is Op.ADJUST:
             self._adjust(entry)
+        elif op is Op.GENERATE:
+            self._generate(entry)
         else:
             self._replace(entry)
         self.entries.append(seq)
@@ -304,7 +308,8 @@ class _RefAccumulator:
             {**self.fields, **new}
         )
         inherits = self._changes_parent() and any(map(is_inside_xp_key, new))
-        return self._decides(new) or drops or inherits or self._clears(new)
+        waits = self.op is Op.PUT and bool(given_after_creation(self.kind, new))
+        return waits or self._decides(new) or drops or inherits or self._clears(new)
 
     def _adjust(self, entry: Entry) -> None:
         builds = entry.fields.keys() - self.fields.keys()
@@ -318,6 +323,12 @@ class _RefAccumulator:
                 self.sums = self.sums or {}
                 self.sums[path] = self.sums.get(path, 0) + amount
                 self.simple = False
+
+    def _generate(self, entry: Entry) -> None:
+        """Fold into one: it does what any of them asks for."""
+        self.op = Op.GENERATE
+        for path, value in entry.fields.items():
+            self.fields[path] = self.fields.get(path) or value
 
     def _clears(self, fields: Fields) -> bool:
         """Return whether the request in the making clears an object that *fields* make again.
@@ -368,6 +379,12 @@ class _RefAccumulator:
             self.replaced = replaced or entry.seq
         self.has_put = entry.op is Op.PUT
         self.fields, self.entries = fields, entries
+        later = given_after_creation(self.kind, fields) if self.has_put else _NOTHING
+        if later:
+            self.fields = {path: value for path, value in fields.items() if path not in later}
+            self.entries.append(entry.seq)
+            self._finish()
+            self.fields = dict(later)
 
     def _as_created(self, entry: Entry) -> Fields:
         """Return the fields of a later put; create-only ones as the first gave them."""

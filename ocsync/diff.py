@@ -36,7 +36,7 @@ def resolve_values(change: Change, current: Document | None) -> Fields:
     """
     kind = kind_of(change.ref)
     fields = {path: _as_sent(kind, path, value) for path, value in change.fields.items()}
-    if change.op is Op.ASSIGN:
+    if change.op in (Op.ASSIGN, Op.GENERATE):
         writable = (n for n, f in kind.fields.items() if not f.read_only)
         return {name: fields.get(name) for name in writable}
     base = current or {}
@@ -67,8 +67,12 @@ def _complete_xp(fields: Fields, current: Document) -> Fields:
     return whole
 
 
-def request_body(change: Change, sent: Fields) -> Document:
-    """Return the request's body for the values *sent*."""
+def request_body(change: Change, sent: Fields) -> Document | None:
+    """Return the request's body for the values *sent*; None where all of them are in its query."""
+    kind = kind_of(change.ref)
+    if kind.query:
+        rest = {path: value for path, value in sent.items() if path not in kind.query.values()}
+        return nest(rest) if rest else None
     return {**body_ids(change.ref), **nest(sent)} if change.op is Op.ASSIGN else nest(sent)
 
 

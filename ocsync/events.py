@@ -5,7 +5,8 @@ An engine is given one callable, `emit`, and does not know who receives the even
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any
 
@@ -142,6 +143,27 @@ Emit = Callable[[Event], None]
 def ignore(event: Event) -> None:
     """Ignore *event*."""
     del event
+
+
+class Broadcast:
+    """A listener that passes each event on to its *listeners*, in their order."""
+
+    def __init__(self, *listeners: Emit) -> None:
+        self._listeners = list(listeners)
+
+    def __call__(self, event: Event) -> None:
+        """Pass *event* on."""
+        for listener in self._listeners:
+            listener(event)
+
+    @contextmanager
+    def joined_by(self, listener: Emit) -> Iterator[None]:
+        """Pass events on to *listener* too, until the block ends."""
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
 
 
 def as_data(event: Event) -> dict[str, Any]:

@@ -22,11 +22,12 @@ class Op(StrEnum):
     PUT = "put"
     ADJUST = "adjust"
     ASSIGN = "assign"
+    GENERATE = "generate"
     DELETE = "delete"
     SYNC = "sync"
 
 
-CREATING_OPS = (Op.PUT, Op.ASSIGN)
+CREATING_OPS = (Op.PUT, Op.ASSIGN, Op.GENERATE)
 """Operations that create a ref, whatever was there."""
 
 
@@ -71,11 +72,11 @@ class ContradictedExpectation(msgspec.Struct, frozen=True):
 class Change(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Net effect of the entries of one ref, in one request.
 
-    *op* is set, put or assign; delete in a run of deletes. *fields* are absolute values; `xp.a.b`
-    paths stay until `xp.a` has been read. *adjust* are sums to add to the server's values. *expect*
-    must hold before the request; at the paths *null_is_empty* null meets an expected 0 or false, as
-    an earlier entry makes that of it. *entries* are the numbers of the folded entries, in order;
-    those that it *follows* are of other refs, and are sent before it.
+    *op* is set, put, assign or generate; delete in a run of deletes. *fields* are absolute values;
+    `xp.a.b` paths stay until `xp.a` has been read. *adjust* are sums to add to the server's values.
+    *expect* must hold before the request; at the paths *null_is_empty* null meets an expected 0 or
+    false, as an earlier entry makes that of it. *entries* are the numbers of the folded entries, in
+    order; those that it *follows* are of other refs, and are sent before it.
     """
 
     op: Op
@@ -173,6 +174,31 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag
     cascaded: dict[str, tuple[int, int]] = msgspec.field(default_factory=dict, name="along")
     log_id: str = ""
     at: str = ""
+
+
+class PaceSample(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Pace of a run within *seconds* from *at* on (UTC, ISO 8601).
+
+    *phase* is `read`, `send` or `verify`; *wave* is 0 outside of `send`. *sent* requests started,
+    every attempt counted; *ended* steps came to an end, *failed* of them without success.
+    *throttled* counts the answers that asked for a lower rate (429, 503). *in_flight* is the
+    largest number of requests in flight, *window* the number that the pace allows, 0 if unknown.
+    *wait* is the longest pause in sending that was announced within it, in seconds, and *reason*
+    its cause.
+    """
+
+    at: str
+    seconds: float
+    phase: str = ""
+    wave: int = 0
+    sent: int = 0
+    ended: int = 0
+    failed: int = 0
+    throttled: int = 0
+    in_flight: int = 0
+    window: int = 0
+    wait: float = 0.0
+    reason: str = ""
 
 
 class Sign(StrEnum):

@@ -18,9 +18,20 @@ from typing import NamedTuple
 
 from ocsync.errors import PlanCycle
 from ocsync.models import CREATING_OPS, Change, Op, Ref, Step
-from ocsync.schema import KINDS, ImplicitEntity, ids_of, kind_of, ref_key, references_of, url_of
+from ocsync.schema import (
+    KINDS,
+    ImplicitEntity,
+    given_after_creation,
+    ids_of,
+    kind_of,
+    ref_key,
+    references_of,
+    write_url_of,
+)
 
-METHODS = {Op.SET: "PATCH", Op.PUT: "PUT", Op.ASSIGN: "POST", Op.DELETE: "DELETE"}
+METHODS = {
+    Op.SET: "PATCH", Op.PUT: "PUT", Op.ASSIGN: "POST", Op.GENERATE: "POST", Op.DELETE: "DELETE"
+}  # fmt: skip
 RANKS = {name: place for place, name in enumerate(KINDS)}
 """The place of each kind in a wave."""
 
@@ -61,7 +72,7 @@ def build(changes: Iterable[Change]) -> Plan:
             wave=wave[i],
             change=nodes[i],
             method=METHODS[nodes[i].op],
-            path=url_of(nodes[i].ref),
+            path=write_url_of(nodes[i].ref, nodes[i].fields),
             needs=tuple(sorted(number[n] for n in graph.needs.get(i, ()))),
             follows=tuple(sorted(number[n] for n in graph.follows.get(i, ()))),
         )
@@ -113,8 +124,11 @@ def _build_graph(nodes: Sequence[Change]) -> _Graph:
                 _add_reference(graph, nodes, i, of_ref[other], several=several)
         for child in map(ref_key, created_refs(change)):
             _add_created(graph, nodes, i, of_ref.get(child, []))
-        if before := _after_rules(change, groups):
+        before, blocking = _after_rules(change, groups)
+        if before:
             graph.predecessors[i] |= before
+        if blocking:
+            graph.needs[i] |= blocking
     for i in [*graph.needs]:
         graph.needs[i].discard(i)
     for i, followed in graph.follows.items():
@@ -143,14 +157,22 @@ def _add_reference(
 ) -> None:
     """Let change *i* wait for one of *named*, the changes of a ref that it names.
 
-    *several* says that it is not the only change of its own ref.
+    *several* says that it is not the only change of its own ref. It need not wait for one that only
+    refers back, as that of the default option does of which it is one.
     """
-    choice = list(takewhile(lambda n: i not in graph.follows.get(n, ()), named))
+    before = takewhile(lambda n: i not in graph.follows.get(n, ()), named)
+    choice = [n for n in before if not _only_refers_back(nodes[n])]
     earlier = [n for n in choice if nodes[n].entries[:1] <= nodes[i].entries[-1:]]
     for other in [*reversed(earlier), *choice][:1]:
         graph.needs[i].add(other)
         if not earlier and (several or len(named) > 1):
             graph.loose.add((i, other))
+
+
+def _only_refers_back(change: Change) -> bool:
+    """Return whether *change* writes only what may name something below its entity."""
+    later = given_after_creation(kind_of(change.ref), change.fields)
+    return change.op is Op.SET and bool(later) and len(later) == len(change.fields)
 
 
 def _add_created(graph: _Graph, nodes: Sequence[Change], i: int, children: Sequence[int]) -> None:
@@ -235,12 +257,14 @@ def _values(ref: Ref, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(ids.get(name, "").casefold() for name in names)
 
 
-def _after_rules(change: Change, groups: dict[_Group, set[int]]) -> set[int]:
-    """Return the changes that go before *change* by the rules of its kind.
+def _after_rules(change: Change, groups: dict[_Group, set[int]]) -> tuple[set[int], set[int]]:
+    """Return the changes that go before *change* by the rules of its kind, and those of them whose
+    failure blocks it.
 
     An ID that one of them leaves out matches any.
     """
     before: set[int] = set()
+    blocking: set[int] = set()
     for rule in kind_of(change.ref).after:
         optional = KINDS[rule.kind].ids[len(KINDS[rule.kind].needed_ids) :]
         values = _values(change.ref, rule.shared_ids)
@@ -249,8 +273,9 @@ def _after_rules(change: Change, groups: dict[_Group, set[int]]) -> set[int]:
             for name, value in zip(rule.shared_ids, values, strict=True)
         ]
         for choice in product(*choices):
-            before |= groups.get((rule.kind, rule.shared_ids, choice), set())
-    return before
+            found = groups.get((rule.kind, rule.shared_ids, choice), set())
+            (blocking if rule.blocks else before).update(found)
+    return before, blocking
 
 
 class _Cycle(PlanCycle):
@@ -308,7 +333,8 @@ class Predecessors:
 
     def of(self, step: Step) -> set[int]:
         """Return the numbers of the steps that go before *step*."""
-        return {*step.needs, *(self._numbers[i] for i in _after_rules(step.change, self._groups))}
+        before, _ = _after_rules(step.change, self._groups)
+        return {*step.needs, *(self._numbers[i] for i in before)}
 
 
 class KindTotal(NamedTuple):

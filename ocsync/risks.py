@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from math import prod
 from typing import Any, NamedTuple
 
 from ocsync.field_paths import join_path, json_type, nest, split_path, type_changes, xp_text
 from ocsync.models import Change, Fields, Op, Ref, Step
 from ocsync.plurals import count
-from ocsync.schema import KINDS, XP_KEYS_ADVISED, XP_LIMIT, kind_of
+from ocsync.schema import KINDS, VARIANTS_MAX, XP_KEYS_ADVISED, XP_LIMIT, ids_of, kind_of
 
 ZERO_STOCK, OWN_USER, XP_TYPE = "zero-stock", "own-user", "xp-type"
 GUARDED = (ZERO_STOCK, OWN_USER, XP_TYPE)
 """Risks that a resume refuses unless they are allowed by name."""
 XP_SIZE, XP_KEYS, INDEX_REBUILD = "xp-size", "xp-keys", "index-rebuild"
-LIMITS = (XP_SIZE, XP_KEYS, INDEX_REBUILD)
+VARIANT_LIMIT = "variant-limit"
+LIMITS = (XP_SIZE, XP_KEYS, INDEX_REBUILD, VARIANT_LIMIT)
 """Risks that come from limits of the platform."""
 _VOLATILE = {
     name: frozenset(path for path, field in kind.fields.items() if field.volatile)
@@ -96,6 +99,8 @@ def find_risks(steps: Iterable[Step]) -> list[Risk]:
             change.op is not Op.PUT or change.replace
         ):
             found.rebuilt.add(ref)
+        if kind_name in _OF_VARIANTS:
+            found.of_variants.append(step)
         if not _TIMED_FIELDS.isdisjoint(fields) and _is_urgent(fields):
             found.urgent.add(ref)
     risks = found.risks(touched)
@@ -112,7 +117,8 @@ class _Found:
     """Refs of the steps with each risk, and what is found by comparing steps.
 
     *xp_keys* are the keys of xp of products, *types* the first type of each xp path and the ref
-    that has it, *differing* the refs with another type.
+    that has it, *differing* the refs with another type, *of_variants* the steps that decide which
+    variants there are.
     """
 
     def __init__(self) -> None:
@@ -121,6 +127,7 @@ class _Found:
         self.xp_keys: set[str] = set()
         self.types: dict[str, tuple[str, Ref]] = {}
         self.differing: dict[Ref, str] = {}
+        self.of_variants: list[Step] = []
 
     def add_keys(self, ref: Ref, fields: Fields) -> None:
         before = len(self.xp_keys)
@@ -178,6 +185,8 @@ class _Found:
                 f"{rebuilt} in product lists only after an index rebuild in the Portal",
                 "in production and staging it can be rebuilt 3 times an hour, 5 times a week",
             ),
+            _variant_limit(self.of_variants),
+            _reset_variants(self.of_variants),
             self.urgent.risk(
                 "time-critical",
                 f"{urgent} time-critical (deactivation, sale or date) and would be delayed",
@@ -244,6 +253,46 @@ _NEEDS_REBUILD = {
     name: frozenset(path for path, field in kind.fields.items() if field.needs_rebuild)
     for name, kind in KINDS.items()
 }
+
+
+_OF_VARIANTS = ("spec-option", "spec-product-assignment", "variants")
+"""The kinds whose steps decide which variants there are."""
+
+
+def _variant_limit(steps: Sequence[Step]) -> Risk | None:
+    """Return the risk of more variants than a product can have, as far as staged specs tell."""
+    options: Counter[str] = Counter()
+    specs: dict[str, list[str]] = defaultdict(list)
+    generated = []
+    for step in steps:
+        name, ids = kind_of(step.ref).name, ids_of(step.ref)
+        if name == "spec-option" and step.change.op is Op.PUT:
+            options[ids["SpecID"].casefold()] += 1
+        elif name == "spec-product-assignment":
+            specs[ids["ProductID"].casefold()].append(ids["SpecID"].casefold())
+        elif name == "variants":
+            generated.append(step.ref)
+    numbers = {
+        ref: prod(max(options[spec], 1) for spec in specs[ids_of(ref)["ProductID"].casefold()])
+        for ref in generated
+    }
+    refs = tuple(ref for ref, number in numbers.items() if number > VARIANTS_MAX)
+    text = f"{refs[0]} comes to {numbers[refs[0]]:,} variants; {VARIANTS_MAX:,}" if refs else ""
+    text += " are the most of a product"
+    return Risk(VARIANT_LIMIT, text, refs[:MAX_REFS], total=len(refs)) if refs else None
+
+
+def _reset_variants(steps: Sequence[Step]) -> Risk | None:
+    refs = tuple(
+        step.ref
+        for step in steps
+        if step.change.op is Op.GENERATE and any(step.change.fields.values())
+    )
+    text = (
+        f"the variants of {count(len(refs), 'product')} are reset; what others set on them is lost"
+    )
+    advice = "a rollback does not bring it back"
+    return Risk("variants-reset", text, refs[:MAX_REFS], advice, len(refs)) if refs else None
 
 
 _IN_XP_INDEX = frozenset(name for name, kind in KINDS.items() if kind.eventually_consistent)

@@ -143,7 +143,10 @@ class Draw:
         self.model = Model(OWNER)
         self._fresh = itertools.count(1)
         self._pools = _pools(prefix)
-        self._refs = {name: [*self._all(kind)] for name, kind in KINDS.items()}
+        drawn = {  # what is generated stays, so it is not to be undone
+            name: kind for name, kind in KINDS.items() if not (kind.action and mode.undo)
+        }
+        self._refs = {name: [*self._all(kind)] for name, kind in drawn.items()}
         self._sharing: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         for name, refs in self._refs.items():
             for ref in refs:
@@ -206,6 +209,8 @@ class Draw:
 
     def typed(self, known: Field) -> Any:
         """Return a value of the field's type."""
+        if known.choices:
+            return self.chance.choice(known.choices)
         if known.type is FieldType.TEXT:
             fit = [word for word in WORDS if len(word) <= (known.max or len(word))]
             return self.chance.choice(fit if known.required else [*fit, ""])
@@ -258,6 +263,8 @@ class Draw:
         known = _fields_of(kind.name)
         names, due = known.written, known.due_in_put if op is Op.PUT else known.due_on_assign
         due = [*due, *(n for n in names if kind.fields[n].required_with in ids_of(ref))]
+        if op is Op.PUT and not self.model.has(ref):
+            names = [path for path in names if not kind.fields[path].after_creation]
         number = min(len(names), self.chance.randint(int(op is Op.SET), 3))
         now = self.model.rows.get(key_of(ref))
         if op is Op.PUT and now and self.likely(0.3):  # what is there, but for what it leaves out
@@ -296,12 +303,12 @@ class Draw:
         brought = {
             made
             for kind in KINDS.values()
-            if not kind.assignment
+            if not (kind.assignment or kind.action)
             for ref in self._refs[kind.name]
             for made in brought_by(ref)
         }
         for name, kind in KINDS.items():
-            for ref in self._refs[name]:
+            for ref in self._refs.get(name, ()) if not kind.action else ():
                 if self.likely(0.2 if kind.assignment or ref in brought else 0.7):
                     any(self._planted(ref) for _ in range(3))
         return self.model

@@ -12,6 +12,7 @@ from ocsync.client import Connection, Limits, open_client
 from ocsync.engine.resume import conductor
 from ocsync.engine.resume.options import ResumeOptions
 from ocsync.engine.session import Session
+from ocsync.events import Broadcast
 from ocsync.store import ProfileDir, Workspace
 from tests.builders import Shop
 
@@ -33,8 +34,9 @@ def resume(
 
     async def go() -> Any:
         connection = Connection(shop.url, shop.url, "emulator", lambda: "emulator")
-        async with open_client(connection, limits=Limits(**limits), sleep=nap) as api:
-            session = Session(api, profile, lambda event: None, lambda question: False, sleep=nap)
+        emit = Broadcast()
+        async with open_client(connection, limits=Limits(**limits), emit=emit, sleep=nap) as api:
+            session = Session(api, profile, emit, lambda question: False, sleep=nap)
             return await conductor.resume(session, options or ResumeOptions(verify=True))
 
     return asyncio.run(go())

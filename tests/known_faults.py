@@ -85,6 +85,8 @@ def _stageable(edits: Iterable[Entry]) -> bool:
     """Return whether these may be staged together: stock that is a sum stands beside no part of it,
     and no ref is spelled in two ways.
     """
+    if not _in_generation_order(edits := [*edits]):
+        return False
     sums: set[Key] = set()
     parts: set[Key] = set()
     spelled: dict[Key, str] = {}
@@ -97,6 +99,24 @@ def _stageable(edits: Iterable[Entry]) -> bool:
         if name in RECORDS:
             parts |= {("product", ids[0]), (RECORDS[name], *ids[:-1])}
     return not sums & parts
+
+
+def _in_generation_order(edits: Sequence[Entry]) -> bool:
+    """Return whether variants are generated after all specs are edited, and none is overwritten
+    after it was edited: generations are sent between the two, in whatever order they were staged.
+    """
+    generated, edited = False, set[str]()
+    for entry in edits:
+        name, product, *_ = key_of(entry.ref)
+        if name.startswith("spec") and generated:
+            return False
+        if entry.op is Op.GENERATE:
+            generated = True
+            if product in edited and any(entry.fields.values()):
+                return False
+        elif name in ("variant", "variant-inventory"):
+            edited.add(product)
+    return True
 
 
 def is_fair(model: Model, turn: Round, mode: Mode) -> bool:

@@ -7,11 +7,13 @@ behaviour, or raises Unclear, so that no test relies on a guess.
     set, adjust   PATCH: the fields that are named change; a key of xp is replaced whole
     put           PUT: creates, or replaces everything but what only a creation can set
     assign        POST: an upsert that leaves nothing of an earlier assignment
+    generate      POST: makes a variant of each combination of the options of a product's specs
     delete        takes everything along that has the IDs in its own, and categories below a category
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any, NamedTuple
@@ -27,6 +29,7 @@ from ocsync.schema import (
     body_ids,
     delete_url_of,
     url_of,
+    write_url_of,
 )
 
 __all__ = [
@@ -39,6 +42,7 @@ __all__ = [
     "body_ids",
     "delete_url_of",
     "url_of",
+    "write_url_of",
 ]
 """The table of kinds and the nouns, for whoever tests with this model."""
 
@@ -132,6 +136,11 @@ def _written_ids(name: str) -> tuple[str, ...]:
     return ids if KINDS[name].assignment else (*ids[:-1], "ID")
 
 
+def _listed(row: Row) -> tuple[int, str]:
+    """Return the place of a spec or an option among others."""
+    return (row.document["ListOrder"] or 0, key_of(row.ref)[-1])
+
+
 class Model:
     """A marketplace in memory. Documents are never changed in place, so a copy is cheap."""
 
@@ -208,6 +217,9 @@ class Model:
             base = self.shown(entry.ref)
             fields = _summed(entry.fields, base) if entry.op is Op.ADJUST else entry.fields
             document = _merged(kind, row.document, _whole_keys(fields, base))
+        elif entry.op is Op.GENERATE:
+            self._generate(ids_of(entry.ref)["ProductID"], overwrite=any(entry.fields.values()))
+            return
         elif entry.op is Op.PUT:
             if row and not entry.replace:
                 raise Refused("exists")
@@ -221,6 +233,31 @@ class Model:
         if STOCK in entry.fields and self._is_sum(entry.ref, document, row):
             raise Unclear("sum")
         self.keep(entry.ref, document)
+
+    def _generate(self, product: str, *, overwrite: bool) -> None:
+        """Make a variant of each combination of options; *overwrite* begins with none."""
+        row = self.rows.get(("product", product.casefold()))
+        if row is None:
+            raise Refused("missing")
+        choices = []
+        specs = [r for r in self.of_kind("spec-product-assignment")
+                 if key_of(r.ref)[2] == product.casefold()]  # fmt: skip
+        for spec in sorted((self.rows[("spec", key_of(r.ref)[1])] for r in specs), key=_listed):
+            under = key_of(spec.ref)[1:]
+            options = [o for o in self.of_kind("spec-option") if key_of(o.ref)[1:2] == under]
+            if spec.document["DefinesVariant"] and options:
+                choices.append([o.ref.split("/")[2] for o in sorted(options, key=_listed)])
+        if not choices:
+            raise Refused("no options")
+        name = row.ref.split("/")[1]
+        if overwrite:
+            for old in self.of_kind("variant"):
+                if key_of(old.ref)[1] == product.casefold():
+                    for key in self.along(old.ref):
+                        del self.rows[key]
+        for chosen in itertools.product(*choices):
+            ref = f"variant/{name}/{'-'.join([name, *chosen])}"
+            self.rows.setdefault(key_of(ref), Row(ref, blank(KINDS["variant"])))
 
     def keep(self, ref: str, document: Document) -> None:
         """Store *document*, and what comes into being with it. Raises Refused."""

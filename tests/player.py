@@ -34,6 +34,7 @@ from tests.model import (
     named_in,
     url_of,
     without_inherited,
+    write_url_of,
 )
 from tests.scenarios import (
     OWNER,
@@ -70,7 +71,8 @@ RESUME = ("resume", "--verify", "--json", "--on-conflict", "skip", "--allow-risk
 """The longest wait is for a busy machine: what waits in haste gives up in haste."""
 PATIENCE = 4
 """Resumes with faults that may leave the same, by chance, before that counts as the end."""
-METHODS = {Op.SET: "PATCH", Op.ADJUST: "PATCH", Op.PUT: "PUT", Op.ASSIGN: "POST"}
+METHODS = {Op.SET: "PATCH", Op.ADJUST: "PATCH", Op.PUT: "PUT", Op.ASSIGN: "POST",
+           Op.GENERATE: "POST"}  # fmt: skip
 BESIDE = (f"{LINK}/", "catalog-product/")
 """What comes into being beside a write, and stays when that is undone: rollback says so."""
 REMAINS = ("keeps its", "is not restored", "remain")
@@ -234,7 +236,8 @@ class Player:
         if write.op is Op.ASSIGN:
             nulls = dict.fromkeys(kind_of(write.ref).fields)
             body = {**body_ids(write.ref), **nulls, **body}
-        self._call(METHODS[write.op], url_of(write.ref), body)
+        path = write_url_of(write.ref, write.fields)
+        self._call(METHODS[write.op], path, body if write.op is not Op.GENERATE else None)
 
     def _call(self, method: str, path: str, body: Document | None) -> None:
         url = f"{self._shop.url}/v1{path}"

@@ -17,6 +17,7 @@ from ocsync.cli.app import tree
 from ocsync.errors import ExitCode
 from tests.conftest import Run
 from tests.processes import call
+from tests.render.test_run_page import check_closed
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -44,6 +45,7 @@ LOCAL: dict[str, tuple[str, set[str]]] = {
     "stage put": ("stage put catalog/C Name=x", NETWORK | {"ocsync.intake.reader", "csv"}),
     "stage adjust": (f"stage adjust {REF} QuantityAvailable+=1", NETWORK),
     "stage assign": ("stage assign catalog-product/C/P", NETWORK),
+    "stage generate": ("stage generate product/P", NETWORK),
     "stage import": ("stage import edits.csv", NETWORK),
     "stage list": ("stage list", NETWORK | WORK),
     "stage show": (f"stage show {REF}", NETWORK | {"ocsync.intake", "ocsync.client"}),
@@ -233,7 +235,7 @@ def test_version(run: Run) -> None:
 
 def test_the_demo_proves_itself(tmp_path: Path) -> None:
     """What each way takes is counted at a signed listener; the README says just that."""
-    done = call("demo")
+    done = call("demo", "--report", "demo.html")
     assert done.code == 0, f"the demo failed:\n{done.out}{done.err}"
     for line in ("$ ocsync resume --verify", "the listener received 200 of 200"):
         assert line in done.out, f'the demo does not show "{line}":\n{done.out}'
@@ -242,6 +244,11 @@ def test_the_demo_proves_itself(tmp_path: Path) -> None:
     assert end.startswith("✓ all marketplaces end with the same data"), f"the demo ends with: {end}"
     table = "".join(f"    {line}\n" for line in figures)
     assert table in README, f"README.md does not have the table that the demo shows:\n{table}"
+    page = Path("demo.html").read_text(encoding="utf-8")
+    check_closed(page)
+    assert page.count("<article") == 3, "the costs, and both runs"
+    assert page.count("Messages at the delivery target since the unpause</h2>") == 2
+    assert call("demo", "--report", "no/such/demo.html").code == 66
 
 
 def test_the_contributing_guide_names_what_exists() -> None:

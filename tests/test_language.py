@@ -102,7 +102,9 @@ def string_literals(source: str, file: str) -> Iterator[Text]:
         if isinstance(node, ast.JoinedStr):
             passed |= {id(part) for part in node.values}
     for node in ast.walk(tree):
-        text = _literal(node) if isinstance(node, ast.expr) and id(node) not in passed else ""
+        if not isinstance(node, ast.expr) or id(node) in passed:
+            continue
+        text = _literal(node)
         if " " in text.strip():
             yield Text(file, node.lineno, text)
 
@@ -153,8 +155,9 @@ def uncounted_nouns(source: str, file: str) -> Iterator[str]:
     A number below two would not agree; a constant limit is never below two.
     """
     for node in ast.walk(ast.parse(source)):
-        values = node.values if isinstance(node, ast.JoinedStr) else []
-        for number, after in pairwise(values):
+        if not isinstance(node, ast.JoinedStr):
+            continue
+        for number, after in pairwise(node.values):
             if not isinstance(number, ast.FormattedValue) or not isinstance(after, ast.Constant):
                 continue
             value = ast.unparse(number.value)

@@ -30,6 +30,7 @@ from xml.etree import ElementTree as Xml
 import pytest
 from filelock import FileLock
 
+from ocsync.models import PaceSample
 from tests.builders import Shop
 from tests.conftest import Run
 
@@ -52,6 +53,8 @@ NEW: set[str] = {
     "plan.change.follows",
     "workspace.id",
     "plan.follows",
+    "json.arrivals",
+    *(f"pace.{name}" for name in PaceSample.__struct_fields__),
 }
 """Keys that files have got since, as `keys_in` names them."""
 RUNS = [
@@ -263,7 +266,9 @@ def test_staging_continues(untouched: Run) -> None:
 
 def test_the_runs(untouched: Run) -> None:
     shown = answer(untouched, "history")["runs"]
-    assert shown == [{**record(name), "held": [], "by_answer": 0} for name in reversed(RUNS)]
+    assert shown == [
+        {**record(name), "held": [], "by_answer": 0, "arrivals": []} for name in reversed(RUNS)
+    ]
     for name, words in {
         "0310-1100 0306-0900": ["--sort", "resync"],
         "0310-0930 0305-0900": ["--sort", "delete"],
@@ -281,7 +286,7 @@ def test_each_run(untouched: Run) -> None:
     for name in RUNS:
         folder = OLD / "runs" / name
         shown = answer(untouched, "history", name, "--steps")
-        assert shown["run"] == {**record(name), "held": [], "by_answer": 0}
+        assert shown["run"] == {**record(name), "held": [], "by_answer": 0, "arrivals": []}
         assert shown["findings"] == records(folder / "findings.jsonl")
         log = records(folder / "outcomes.jsonl")
         begun = {one["number"]: one["at"] for one in log if one["type"] == "intent"}

@@ -52,6 +52,8 @@ def old(run: Run) -> Run:
     ("help exit-code", "next: ocsync help exit-codes"),
     ("help stage imprt", "next: ocsync help stage import"),
     ("completion zhs", "did you mean zsh?"),
+    ("probe nested-xpp", "did you mean nested-xp?"),
+    ("schema stauts", "did you mean status?"),
 ])  # fmt: skip
 def test_the_closest_names_are_suggested(old: Run, command: str, suggested: str) -> None:
     Path("edits.csv").write_text("CatalogID,CategoryID,Name\nC,D,x\n", encoding="utf-8")

@@ -58,6 +58,13 @@ def _profiles(reading: Reading, _: str, environ: Mapping[str, str]) -> Iterator[
         yield (name, "current") if name == current else (name,)
 
 
+def _mappings(reading: Reading, _: str, environ: Mapping[str, str]) -> Iterator[Row]:
+    for path in sorted((_workspace(reading, environ).root / "mappings").glob("*.toml")):
+        yield (path.stem,)
+    for path in sorted(Path().glob("*.toml")):
+        yield path.name, "file"
+
+
 def _runs(reading: Reading, _: str, environ: Mapping[str, str]) -> Iterator[Row]:
     from ocsync.store.recent import recent_runs
 
@@ -148,6 +155,7 @@ SOURCES: dict[str, Source] = {
     "SCHEMA": _listed("SCHEMA"),
     "PROFILE": _profiles,
     "PROFILE|FILE": _profiles,
+    "MAPPING": _mappings,
     "RUN": _runs,
     "REF": _refs,
     "FIELD=VALUE": _assignments,

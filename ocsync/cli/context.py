@@ -222,6 +222,7 @@ class Context:
         from ocsync.client import Connection, open_client
         from ocsync.client import Limits as Defaults
         from ocsync.engine.session import Session
+        from ocsync.events import Broadcast
         from ocsync.render.progress import event_listener
         from ocsync.store.profiles import resolve_secret
 
@@ -233,7 +234,8 @@ class Context:
         )
         stop = asyncio.Event()
         nap, confirm = partial(_nap, stop), partial(self.confirm, profile)
-        with event_listener(self.console, stream=stream) as emit:
+        with event_listener(self.console, stream=stream) as listener:
+            emit = Broadcast(listener)
             async with open_client(
                 connection, limits=limits or Defaults(), emit=emit, sleep=nap
             ) as api:

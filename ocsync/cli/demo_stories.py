@@ -169,8 +169,11 @@ STORIES = (
 )
 
 
-def run(console: Console) -> ExitCode:
-    """Run all stories; return FAILED if ocsync is not best or the marketplaces differ."""
+def run(console: Console, report: Path | None = None) -> ExitCode:
+    """Run all stories; return FAILED if ocsync is not best or the marketplaces differ.
+
+    The *report* is a page with the costs and the runs. Raises FileMissing if it cannot be written.
+    """
     start = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="ocsync-demo-") as name,
@@ -196,7 +199,11 @@ def run(console: Console) -> ExitCode:
         differing = [
             ref for other in (unpaused, paused) for ref in differing_refs(with_ocsync, other)
         ]
+        if report:
+            _write_report(report, results, runner.profile)
     _show_results(console, results, differing, time.monotonic() - start)
+    if report:
+        console.info(f"written to {report}", "+")
     return ExitCode.DONE if not differing and all(f.is_best for f in results) else ExitCode.FAILED
 
 
@@ -307,6 +314,19 @@ def _run_story(
     return StoryResult(story.name, len(entries), costs)
 
 
+def _write_report(path: Path, results: Sequence[StoryResult], profile: ProfileDir) -> None:
+    """Write a page with the cost of each strategy and the runs, oldest first."""
+    from ocsync.engine.history import run_details
+    from ocsync.render.run_page import cost_article, document, run_article
+    from ocsync.store.files import write_output
+
+    articles = [cost_article(_cost_rows(results))]
+    for info in reversed(profile.runs.read_all()):
+        with profile.runs.get(info.id) as opened:
+            articles.append(run_article(run_details(opened, changes=True)))
+    write_output(path, document("ocsync demo", articles).encode())
+
+
 def _show_results(
     console: Console, results: list[StoryResult], differing: list[str], seconds: float
 ) -> None:
@@ -325,10 +345,14 @@ def _show_results(
 
 def _result_table(results: Sequence[StoryResult]) -> list[str]:
     """Return a table of the cost of each strategy in each story."""
+    return columns(_cost_rows(results), "<><>>", gap=3)
+
+
+def _cost_rows(results: Sequence[StoryResult]) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = [("story", "edits", "way", "requests", "messages")]
     for result in results:
         first: tuple[object, ...] = (result.story, result.edits)
         for cost in result.costs:
             rows.append((*first, *cost))
             first = ("", "")
-    return columns(rows, "<><>>", gap=3)
+    return rows

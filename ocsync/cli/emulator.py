@@ -62,6 +62,7 @@ def register(app: typer.Typer) -> None:
         xp_limit: Annotated[Literal["characters", "bytes"], _option(_UNKNOWN_PANEL, "xp-limit", "What of xp there may be 8,000 of.")] = "characters",
         put_password: Annotated[Literal["kept", "cleared"], _option(_UNKNOWN_PANEL, "put-password", "PUT of a user without a password.")] = "kept",
         inherited_catalog: Annotated[Literal["null", "shown"], _option(_UNKNOWN_PANEL, "inherited-catalog", "DefaultCatalogID of a buyer without one, in a group with one.")] = "null",
+        generate_without_options: Annotated[Literal["refused", "one"], _option(_UNKNOWN_PANEL, "generate-without-options", "Variants of a product whose specs have none.")] = "refused",
         own_seller: Annotated[Literal["null", "id"], _option(_UNKNOWN_PANEL, "own-seller", "SellerID of the marketplace's own assignments.")] = "null",
         omitted: Annotated[Literal["false", "unchanged"], _option(_UNKNOWN_PANEL, "omitted", "Fields left out of an assignment's POST.")] = "false",
         nested_targets: Annotated[Literal["merge", "targets", "replace"], _option(_UNKNOWN_PANEL, "nested-targets", "PATCH of delivery targets: fields merge, targets are replaced, or all of them.")] = "merge",

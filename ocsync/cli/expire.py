@@ -9,6 +9,7 @@ import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.options import LockTimeout, command, parse_duration
+from ocsync.cli.watchers import Ending, Metrics, Notify, run_watched
 from ocsync.errors import ExitCode, first_of
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ def register(app: typer.Typer) -> None:
             typer.Option("--dry-run", "-n", help="Show what would be unpaused; change nothing."),
         ] = False,
         lock_timeout: LockTimeout = "0",
+        notify: Notify = False,
+        metrics: Metrics = None,
     ) -> ExitCode:
         """Unpause targets whose time is over; for cron.
 
@@ -37,41 +40,60 @@ def register(app: typer.Typer) -> None:
         Examples:
           ocsync expire
           ocsync expire --dry-run
+          ocsync expire --notify
         """
-        from datetime import UTC, datetime
-
-        from ocsync.store.summary import OverdueReason, overdue_pauses
-
         ctx.lock_seconds = parse_duration(lock_timeout)
-        folder = ctx.folder()
-        due = overdue_pauses(
-            folder.read_raw_pauses(), datetime.now(UTC), folder.window_locks.is_open
+        return run_watched(
+            ctx, lambda: _end_overdue(ctx, dry_run=dry_run), notify=notify, metrics=metrics
         )
-        if not due:
-            ctx.console.document("expire", _document(None, "", dry_run=dry_run))
-            if sys.stderr.isatty():
-                ctx.console.info(
-                    "nothing to unpause: no --for time has passed, and no window died", "="
-                )
-            return ExitCode.DONE
 
-        async def work_on(session: Session) -> tuple[str, UnpauseResult | None]:
-            return await _expire(session, list(due), dry_run=dry_run)
 
-        run, done = ctx.run_online(work_on, locked=not dry_run)
-        ctx.console.document("expire", _document(done, run, dry_run=dry_run))
-        if run:
-            text = f"run {run} is not finished; expire waits for it"
-            ctx.console.alert(f"{', '.join(due)} overdue, but {text}", "!")
-            ctx.console.suggest("ocsync resume")
-            return ExitCode.PARTLY
-        whys = {
-            OverdueReason.LEASE: "its --for time has passed",
-            OverdueReason.WINDOW: "its window process has died",
-        }
-        return _show_result(
-            ctx, done, {name: whys[why] for name, why in due.items()}, dry_run=dry_run
-        )
+def _end_overdue(ctx: Context, *, dry_run: bool) -> Ending:
+    """Unpause the targets whose pause is overdue, and show the result."""
+    from datetime import UTC, datetime
+
+    from ocsync.store.summary import OverdueReason, overdue_pauses
+
+    folder = ctx.folder()
+    due = overdue_pauses(folder.read_raw_pauses(), datetime.now(UTC), folder.window_locks.is_open)
+    if not due:
+        ctx.console.document("expire", _document(None, "", dry_run=dry_run))
+        if sys.stderr.isatty():
+            ctx.console.info(
+                "nothing to unpause: no --for time has passed, and no window died", "="
+            )
+        return Ending(ExitCode.DONE)
+
+    async def work_on(session: Session) -> tuple[str, UnpauseResult | None]:
+        return await _expire(session, list(due), dry_run=dry_run)
+
+    run, done = ctx.run_online(work_on, locked=not dry_run)
+    ctx.console.document("expire", _document(done, run, dry_run=dry_run))
+    if run:
+        text = f"{', '.join(due)} overdue, but run {run} is not finished"
+        ctx.console.alert(f"{text}; expire waits for it", "!")
+        ctx.console.suggest("ocsync resume")
+        return Ending(ExitCode.PARTLY, text, tuple(due), run)
+    whys = {
+        OverdueReason.LEASE: "its --for time has passed",
+        OverdueReason.WINDOW: "its window process has died",
+    }
+    reasons = {name: whys[why] for name, why in due.items()}
+    code = _show_result(ctx, done, reasons, dry_run=dry_run)
+    return Ending(code, "" if dry_run else _message(done), tuple(due))
+
+
+def _message(result: UnpauseResult | None) -> str:
+    """Return what was unpaused, and what could not be."""
+    from ocsync.render.text import duration
+
+    unpaused, failed = result or ([], [])
+    parts = [
+        f"{status.target.name} was forgotten and is unpaused after {duration(seconds)}"
+        for status, seconds in unpaused
+    ]
+    parts += [f"{status.target.name} is still paused: {error.message}" for status, error in failed]
+    return "; ".join(parts)
 
 
 async def _expire(

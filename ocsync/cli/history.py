@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _DEFAULT = "show"
 _STATES, _COMMANDS = "open|done|failed", "resume|delete|resync"
+_FORMATS = ("html", "junit", "markdown", "csv")
 _RUN_LIMIT, _STEP_LIMIT = 20, 50
 """The numbers of runs and steps shown without --limit."""
 
@@ -41,7 +42,8 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         cls=_HistoryGroup,
         help="List runs, show one, write a report, or remove old ones.",
-        epilog="ocsync history [RUN] is short for ocsync history show [RUN].",
+        epilog="ocsync history [RUN] is short for ocsync history show [RUN]. "
+        "ocsync history RUN --report html run.html writes a page with charts.",
     )
     app.add_typer(group, name="history")
 
@@ -74,22 +76,27 @@ def register(app: typer.Typer) -> None:
             tuple[str, str] | None,
             typer.Option(
                 "--report",
-                metavar="junit|markdown|csv FILE",
+                metavar="html|junit|markdown|csv FILE",
                 help="One run as a file; - for stdout.",
             ),
         ] = None,
+        no_values: Annotated[
+            bool,
+            typer.Option("--no-values", help="Leave values of fields out of the report."),
+        ] = False,
     ) -> None:
         """List the runs, newest first, or show one.
 
-        With --report it writes the run as a file for other tools.
+        With --report it writes the run as a file: html is a page with charts to read, send or
+        print; the others are for tools.
 
         Examples:
           ocsync history --since 7d --failed
           ocsync history 1123-1504 --steps
-          ocsync history 1123-1504 --report junit result.xml
+          ocsync history 1123-1504 --report html run.html
         """
         form, file = report or ("", "")
-        _check_report(ctx, form, file)
+        _check_report(ctx, form, file, no_values=no_values)
         run_filter = _run_filter(since, "failed" if failed else state, target, sort)
         if name and any(run_filter):
             raise UsageError("a RUN cannot be combined with filters of the list")
@@ -102,11 +109,11 @@ def register(app: typer.Typer) -> None:
         if not (name or runs):
             raise FileMissing("no run matches", hint="ocsync history")
         with folder.runs.get(name or runs[0].id) as run:
-            from ocsync.engine.history import run_details
+            from ocsync.engine.history import run_details, without_values
 
-            details = run_details(run)
+            details = run_details(run, changes=form == "html")
         if form:
-            _write_report(form, file, details)
+            _write_report(form, file, without_values(details) if no_values else details)
         if file != "-":
             _show_run(ctx, details, limit, steps=steps, file=file)
         return None
@@ -184,23 +191,22 @@ def _show_run(
         ctx.console.info(f"wrote {file}", "+")
 
 
-def _check_report(ctx: Context, form: str, file: str) -> None:
+def _check_report(ctx: Context, form: str, file: str, *, no_values: bool) -> None:
     if form:
-        check_choice("--report", form, ("junit", "markdown", "csv"))
+        check_choice("--report", form, _FORMATS)
+    if no_values and not form:
+        raise UsageError("--no-values is for a report", hint="ocsync history --report html FILE")
     if file == "-" and ctx.console.json:
         raise UsageError("a report and --json cannot both use standard output")
 
 
 def _write_report(form: str, file: str, details: RunDetails) -> None:
     from ocsync.render.history_report import FORMATS
-    from ocsync.store.files import real_path, write_atomically
+    from ocsync.store.files import write_output
 
     text = FORMATS[form](details)
     if file == "-":
         sys.stdout.flush()
         sys.stdout.buffer.write(text.encode())
         return
-    try:
-        write_atomically(real_path(Path(file)), text.encode())
-    except OSError as error:
-        raise FileMissing(f"{file}: {error.strerror}") from error
+    write_output(Path(file), text.encode())

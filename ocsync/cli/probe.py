@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ocsync.cli.context import Context
-from ocsync.cli.options import LockTimeout, Yes, command, parse_duration
-from ocsync.errors import ExitCode, UsageError
+from ocsync.cli.options import LockTimeout, Yes, check_choice, command, parse_duration
+from ocsync.errors import ExitCode
 from ocsync.plurals import count
 
 if TYPE_CHECKING:
@@ -62,10 +62,8 @@ def register(app: typer.Typer) -> None:
         from ocsync.engine.probe.questions import QUESTIONS
 
         ctx.yes, ctx.lock_seconds = yes, parse_duration(lock_timeout)
-        if unknown := [name for name in names or () if name not in QUESTIONS]:
-            raise UsageError(
-                f"no question {', '.join(unknown)}", hint=f"one of {', '.join(QUESTIONS)}"
-            )
+        for name in names or ():
+            check_choice("QUESTION", name, QUESTIONS)
         if clean:
             left = ctx.run_online(_clean, locked=True)
             ctx.console.document("probe", {"deleted": left})

@@ -18,6 +18,7 @@ from ocsync.cli.profile_options import (
     Marketplace,
     Name,
     NewName,
+    NotifyEnv,
     OptionalName,
     Production,
     ProfileSecretCommand,
@@ -65,6 +66,7 @@ def register(app: typer.Typer) -> None:
         marketplace: Marketplace = "",
         production: Production = False,
         allow_http: AllowHttp = "",
+        notify_env: NotifyEnv = "",
     ) -> None:
         r"""Add a profile for a marketplace and an API client.
 
@@ -83,6 +85,7 @@ def register(app: typer.Typer) -> None:
             secret=read_secret_source(secret_env, secret_command, keyring=secret_keyring),
             marketplace=marketplace,
             production=production,
+            notify_env=notify_env,
         )
         add_profile(ctx, profile)
         store_missing_secret(ctx, profile)

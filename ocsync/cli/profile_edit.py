@@ -17,6 +17,7 @@ from ocsync.cli.profile_options import (
     Marketplace,
     MaybeProduction,
     Name,
+    NotifyEnv,
     OptionalName,
     ProfileSecretCommand,
     SecretEnv,
@@ -52,6 +53,7 @@ def register(group: typer.Typer) -> None:
         marketplace: Marketplace = "",
         production: MaybeProduction = None,
         allow_http: AllowHttp = "",
+        notify_env: NotifyEnv = "",
     ) -> None:
         """Change a profile; what no option names stays.
 
@@ -77,6 +79,8 @@ def register(group: typer.Typer) -> None:
                 changes["marketplace"] = marketplace
             if production is not None:
                 changes["production"] = production
+            if notify_env:
+                changes["notify_env"] = notify_env
             if environment or api_url or auth_url or allow_http:
                 url = api_url or ("" if environment else old.api_url)
                 same_auth = not (environment or api_url) and old.auth_url != old.api_url

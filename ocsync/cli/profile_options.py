@@ -65,6 +65,14 @@ Production = Annotated[bool, typer.Option("--production", help=_PRODUCTION_HELP)
 MaybeProduction = Annotated[
     bool | None, typer.Option("--production/--no-production", help=_PRODUCTION_HELP)
 ]
+NotifyEnv = Annotated[
+    str,
+    typer.Option(
+        "--notify-env",
+        metavar="VAR",
+        help="Environment variable that holds the webhook of --notify.",
+    ),
+]
 AllowHttp = Annotated[
     str, typer.Option("--allow-http", metavar="HOST", help="Allow plain http to this host.")
 ]
@@ -120,6 +128,7 @@ def new_profile(
     secret: SecretSource,
     marketplace: str,
     production: bool,
+    notify_env: str = "",
 ) -> Profile:
     """Return the profile that the options describe."""
     from ocsync.store import Profile
@@ -131,6 +140,7 @@ def new_profile(
         secret=secret,
         marketplace=marketplace,
         production=production,
+        notify_env=notify_env,
     )
 
 
@@ -182,6 +192,7 @@ def profile_document(profile: Profile) -> dict[str, Any]:
         "client_id": profile.client_id,
         "secret": profile.secret.describe(),
         "marketplace": profile.marketplace,
+        "notify_env": profile.notify_env,
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,7 +23,12 @@ from ocsync.cli.options import (
     parse_duration,
 )
 from ocsync.cli.plan import Targets, preflight
+from ocsync.cli.watchers import Ending, Metrics, Notify, run_watched
 from ocsync.errors import ExitCode, FileMissing, InputError, UsageError, first_of
+
+if TYPE_CHECKING:
+    from ocsync.client import Limits
+    from ocsync.engine.resume.options import ResumeOptions
 
 BY_ANSWERS = "answers"
 
@@ -123,6 +128,8 @@ def register(app: typer.Typer) -> None:
         ] = None,
         confirm: Confirm = "",
         lock_timeout: LockTimeout = "0",
+        notify: Notify = False,
+        metrics: Metrics = None,
         yes: Yes = False,
     ) -> ExitCode:
         """Send the staged changes, unpause, and verify the result.
@@ -136,9 +143,7 @@ def register(app: typer.Typer) -> None:
           ocsync resume inventory --dry-run
         """
         from ocsync.client import Limits
-        from ocsync.engine.resume.conductor import resume as carry_out
         from ocsync.engine.resume.options import OnConflict, ResumeOptions
-        from ocsync.render import resume as shown
         from ocsync.risks import GUARDED
         from ocsync.schema import read_targets
 
@@ -150,7 +155,10 @@ def register(app: typer.Typer) -> None:
         direct, grouped = read_targets(targets or ())
         ctx.lock_seconds, ctx.yes, ctx.confirmed = parse_duration(lock_timeout), yes, confirm
         if dry_run:
-            return _dry_run(ctx, [t.name for t in (*direct, *grouped)])
+            names = [target.name for target in (*direct, *grouped)]
+            return run_watched(
+                ctx, lambda: Ending(_dry_run(ctx, names)), notify=notify, metrics=metrics
+            )
         options = ResumeOptions(
             targets=(*direct, *grouped),
             undo=not no_undo,
@@ -170,16 +178,32 @@ def register(app: typer.Typer) -> None:
             allowed=frozenset(allow_risky or ()),
         )
         limits = Limits(concurrency, max_rate, parse_duration(max_wait))
-        report = ctx.run_online(
-            lambda session: carry_out(session, options), limits=limits, locked=True, stream=True
+        return run_watched(
+            ctx, lambda: _resume(ctx, options, limits), notify=notify, metrics=metrics
         )
-        folder = ctx.folder().path / "runs" / report.run.id if report.run else None
-        ctx.console.event(shown.document(report, folder))
-        for sign, line in () if ctx.console.json else shown.lines(report):
-            ctx.console.print(line, sign)
-        left = ["ocsync delivery detach"] if ctx.folder().read_raw_attachments() else []
-        ctx.console.suggest(*shown.next_commands(report), *left)
-        return report.exit_code
+
+
+def _resume(ctx: Context, options: ResumeOptions, limits: Limits) -> Ending:
+    """Carry out a resume and show its report."""
+    from ocsync.engine.resume.conductor import resume as carry_out
+    from ocsync.render import resume as shown
+
+    report = ctx.run_online(
+        lambda session: carry_out(session, options), limits=limits, locked=True, stream=True
+    )
+    folder = ctx.folder().path / "runs" / report.run.id if report.run else None
+    ctx.console.event(shown.document(report, folder))
+    for sign, line in () if ctx.console.json else shown.lines(report):
+        ctx.console.print(line, sign)
+    left = ["ocsync delivery detach"] if ctx.folder().read_raw_attachments() else []
+    ctx.console.suggest(*shown.next_commands(report), *left)
+    if report.run is None:
+        return Ending(report.exit_code, "nothing was sent" if report.exit_code else "")
+    kept = tuple(row.target for row in report.still_paused)
+    text = f"run {report.run.id}: {shown.closing_line(report)[1]}"
+    if kept:
+        text += f"; {', '.join(kept)} {'stays' if len(kept) == 1 else 'stay'} paused"
+    return Ending(report.exit_code, text, kept, report.run.id)
 
 
 def _fingerprint(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The `ocsync stage` commands: set, put, adjust, assign, list, show, drop and clear."""
+"""The `ocsync stage` commands: set, put, adjust, assign, generate, list, show, drop and clear."""
 
 from __future__ import annotations
 
@@ -132,6 +132,34 @@ def register(app: typer.Typer) -> None:
           ocsync stage assign catalog-product/SUMMER/P1
         """
         _stage(ctx, _entry("assign", ref, fields, expect), recreated=recreated)
+
+    @command(group, "generate", exits=_SET_EXITS)
+    def generate(
+        ctx: Context,
+        ref: Annotated[str, typer.Argument(metavar="REF", help="Product, such as product/SHIRT.")],
+        overwrite: Annotated[
+            bool,
+            typer.Option("--overwrite", help="Reset existing variants, and drop invalid ones."),
+        ] = False,
+        recreated: Recreated = False,
+    ) -> None:
+        """Stage the generation of a product's variants from its specs.
+
+        It is sent after the staged specs, options and assignments, and before edits of the
+        product's variants.
+
+        Examples:
+          ocsync stage generate product/SHIRT
+          ocsync stage generate product/SHIRT --overwrite
+        """
+        from ocsync.schema import ids_of, kind_of, make_ref, read_ref
+
+        product = read_ref(ref)
+        if kind_of(product).name not in ("product", "variants"):
+            raise UsageError(f"{ref} is not a product; variants are generated for product/ID")
+        words = [f"OverwriteExisting={str(overwrite).lower()}"]
+        entry = _entry("generate", make_ref("variants", ids_of(product)), words, None)
+        _stage(ctx, entry, recreated=recreated)
 
     stage_files.register(group)
 

@@ -7,18 +7,33 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.help_format import Command
+from ocsync.cli.mapping_options import (
+    Columns,
+    Constants,
+    DateForm,
+    DecimalMark,
+    Delimiter,
+    Encoding,
+    HeaderRow,
+    Ignored,
+    Map,
+    MappingOptions,
+    Thousands,
+)
 from ocsync.cli.options import LOCAL_EXITS, Yes, check_choice, command
 from ocsync.errors import ExitCode, FileMissing, InputError, Refused, UsageError
 
 if TYPE_CHECKING:
     from ocsync.engine.staging import ImportContent, RepeatedImport
+    from ocsync.intake.against import EarlierFile
     from ocsync.intake.column_report import ColumnReport
+    from ocsync.intake.mapping import FileMapping
     from ocsync.models import Entry
     from ocsync.store import JournalSummary
 
@@ -54,6 +69,15 @@ def _kinds() -> list[str]:
     return list(KINDS)
 
 
+class Source(NamedTuple):
+    """The options that say how a file is read."""
+
+    kind: str
+    file_format: str
+    sheet: str
+    mapping: FileMapping | None
+
+
 class _CountsTwice(Exception):
     """A refusal to stage adjustments again that are not sent yet."""
 
@@ -71,7 +95,8 @@ def register(group: typer.Typer) -> None:
         file: Annotated[
             str,
             typer.Argument(
-                metavar="FILE", help="CSV, JSONL or spreadsheet; - reads standard input."
+                metavar="FILE",
+                help="CSV, JSON, spreadsheet or Parquet; - reads standard input.",
             ),
         ],
         kind: Annotated[
@@ -86,7 +111,7 @@ def register(group: typer.Typer) -> None:
             str,
             typer.Option(
                 "--format",
-                metavar="csv|jsonl|xlsx",
+                metavar="csv|jsonl|xlsx|parquet",
                 help="Format of the file. Default: by its name and content.",
             ),
         ] = "",
@@ -94,22 +119,55 @@ def register(group: typer.Typer) -> None:
             str,
             typer.Option("--sheet", metavar="NAME|NUMBER", help="Sheet of the spreadsheet."),
         ] = "",
+        against: Annotated[
+            str,
+            typer.Option(
+                "--against", metavar="FILE", help="Stage only what differs from this earlier file."
+            ),
+        ] = "",
+        new: Annotated[
+            str,
+            typer.Option(
+                "--new",
+                metavar="put|skip|refuse",
+                help="What to do with rows that the earlier file does not have. Default: refuse.",
+            ),
+        ] = "",
+        gone: Annotated[
+            str,
+            typer.Option(
+                "--gone", metavar="FILE", help="Write the refs that only the earlier file has."
+            ),
+        ] = "",
         dry_run: Annotated[
             bool,
             typer.Option("--dry-run", "-n", help="Show what each column holds; stage nothing."),
         ] = False,
         recreated: Recreated = False,
         yes: Yes = False,
+        map_: Map = "",
+        column: Columns = None,
+        const: Constants = None,
+        ignore: Ignored = None,
+        header_row: HeaderRow = 0,
+        delimiter: Delimiter = "",
+        encoding: Encoding = "",
+        decimal: DecimalMark = "",
+        thousands: Thousands = "",
+        date: DateForm = "",
     ) -> None:
         """Stage every line of a file, or nothing if any line is wrong.
 
-        Reads CSV, JSON lines and spreadsheets. With --dry-run it shows what each column holds
+        Reads CSV, JSON, spreadsheets and Parquet. With --dry-run it shows what each column holds
         and stages nothing. It asks before it stages adjustments of a file whose adjustments
         are still staged or in an unfinished run, because they would count twice.
 
+        With --against it stages only the cells that differ from an earlier file, and expects
+        that file's values. Nothing is deleted: --gone writes the refs for delete --file.
+
         Examples:
           ocsync stage import stocktake.csv --kind inventory
-          ocsync stage import prices.xlsx --sheet 2 --dry-run
+          ocsync stage import today.csv --against yesterday.csv --gone gone.txt
           ./export-erp.sh | ocsync stage import - --format jsonl
         """
         from ocsync.engine.staging import ImportContent, check_entries, clear_tombstones
@@ -121,6 +179,14 @@ def register(group: typer.Typer) -> None:
 
         if form:
             check_choice("--format", form, FORMATS)
+        if (new or gone) and not against:
+            raise UsageError("--new and --gone compare with an earlier file: give --against FILE")
+        mapping = MappingOptions(
+            map_, tuple(column or ()), tuple(const or ()), tuple(ignore or ()), header_row,
+            delimiter, encoding, decimal, thousands, date,
+        ).mapping(ctx)  # fmt: skip
+        source = Source(kind, form, sheet, mapping)
+        earlier = _read_earlier(ctx, against, new, gone, source) if against else None
         ctx.yes = yes
         folder = ctx.folder()
         journal = folder.journal
@@ -128,18 +194,20 @@ def register(group: typer.Typer) -> None:
 
         def stage(on_repeat: Callable[[RepeatedImport], None]) -> ImportContent:
             content = ImportContent(folder, on_repeat)
+            if earlier is not None:
+                earlier.begin()
             with _open_source(file) as stream:
                 read = read_file(
-                    file, stream, kind=kind, file_format=form, sheet=sheet, note=ctx.warn_once,
+                    file, stream, **source._asdict(), note=ctx.warn_once,
                     observe=report.add_line if dry_run else lambda _: None,
-                    unchanged=content.count_unchanged,
+                    unchanged=content.count_unchanged, earlier=earlier,
                 )  # fmt: skip
                 good = check_entries(folder, read, recreated=recreated)
-                new = content.collect(good)
+                collected = content.collect(good)
                 if dry_run:
-                    _show_dry_run(ctx, file, new, content, report)
+                    _show_dry_run(ctx, file, collected, content, report)
                 else:
-                    journal.add_segment(new, content.digest, **new_stamp())
+                    journal.add_segment(collected, content.digest, **new_stamp())
             if text := contradiction_note(_source_name(file), content.contradictions):
                 ctx.warn_once(text)
             return content
@@ -154,6 +222,8 @@ def register(group: typer.Typer) -> None:
 
         if dry_run:
             stage(note)
+            if earlier is not None and not ctx.console.json:
+                _show_comparison(ctx, earlier, "")
             return
         try:
             imported = stage(note if yes else refuse)
@@ -165,7 +235,8 @@ def register(group: typer.Typer) -> None:
             imported = stage(lambda _: None)
         if recreated and imported.entries:
             clear_tombstones(folder, journal.newest(imported.entries), recreated=True)
-        _show_imported(ctx, file, imported, journal.totals())
+        written = _write_gone(earlier, gone) if earlier is not None and gone else ""
+        _show_imported(ctx, file, imported, journal.totals(), earlier, written)
 
     @command(group, "export", exits=_EXITS)
     def export(
@@ -275,15 +346,60 @@ def show_staged_totals(ctx: Context, totals: JournalSummary) -> None:
     ctx.console.suggest("ocsync plan")
 
 
+def _read_earlier(ctx: Context, file: str, new: str, gone: str, source: Source) -> EarlierFile:
+    """Return the file to compare with. Raises UsageError, InputError."""
+    from ocsync.intake.against import EarlierFile, NewRows
+    from ocsync.intake.reader import read_values
+
+    if new:
+        check_choice("--new", new, tuple(NewRows))
+    if gone and Path(gone).exists():
+        raise Refused(f"{gone} exists already", hint="name another file for --gone")
+    earlier = EarlierFile(_source_name(file), NewRows(new or NewRows.REFUSE))
+    with _open_source(file) as stream:
+        earlier.read(read_values(file, stream, **source._asdict(), note=ctx.warn_once))
+    return earlier
+
+
+def _write_gone(earlier: EarlierFile, file: str) -> str:
+    """Write the refs that are gone, and return the file's name; "" where none is."""
+    from ocsync.store.files import atomic_writer, real_path
+
+    if not earlier.gone_number:
+        return ""
+    try:
+        with atomic_writer(real_path(Path(file))) as opened:
+            opened.writelines(f"{ref}\n".encode() for ref in earlier.gone())
+    except OSError as error:
+        raise FileMissing(f"{file}: {error.strerror}") from error
+    return file
+
+
+def _show_comparison(ctx: Context, earlier: EarlierFile, written: str) -> None:
+    from ocsync.render.stage import comparison_lines
+
+    for line in comparison_lines(earlier, written=bool(written)):
+        ctx.console.info(line)
+    if written:
+        ctx.console.suggest(f"ocsync delete --file {written} --dry-run")
+
+
 def _show_imported(
-    ctx: Context, file: str, imported: ImportContent, totals: JournalSummary
+    ctx: Context,
+    file: str,
+    imported: ImportContent,
+    totals: JournalSummary,
+    earlier: EarlierFile | None,
+    written: str,
 ) -> None:
     from ocsync.render.text import count
     from ocsync.schema import KINDS
 
     number, refs, kinds = imported.entries, imported.refs, imported.kinds
-    unchanged = imported.unchanged
+    unchanged = imported.unchanged + (earlier.same if earlier else 0)
     facts = {"entries": number, "refs": refs, "unchanged": unchanged, **staged_totals(totals)}
+    if earlier:
+        facts |= {"new": earlier.new, "gone": earlier.gone_number}
     ctx.console.document("stage import", facts)
     source = _source_name(file)
     if not number:
@@ -291,11 +407,15 @@ def _show_imported(
         if unchanged:
             reason = f"{count(unchanged, 'row')} of {source} changed no value"
         ctx.console.print(f"{reason}; nothing was staged", "=")
+        if earlier:
+            _show_comparison(ctx, earlier, written)
         return
     what = KINDS[next(iter(kinds))].noun if len(kinds) == 1 else "ref"
     ctx.console.print(f"{count(number, 'entry')} for {count(refs, what)} from {source}", "+")
     if unchanged:
         ctx.console.info(f"  {count(unchanged, 'row')} without a change")
+    if earlier:
+        _show_comparison(ctx, earlier, written)
     show_staged_totals(ctx, totals)
 
 

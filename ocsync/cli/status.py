@@ -8,12 +8,16 @@ import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.options import command, parse_duration
-from ocsync.cli.status_output import show_status
+from ocsync.cli.status_output import overdue_in, show_status
+from ocsync.cli.watchers import OVERDUE_TEXTS, Ending, Metrics, Notify, run_watched
 from ocsync.errors import ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ocsync.engine.session import Session
     from ocsync.engine.status import Status
+    from ocsync.store.summary import OverdueReason
 
 
 def register(app: typer.Typer) -> None:
@@ -37,19 +41,41 @@ def register(app: typer.Typer) -> None:
             bool,
             typer.Option("--exit-code", help="Exit 2 if something needs attention."),
         ] = False,
+        notify: Notify = False,
+        metrics: Metrics = None,
     ) -> ExitCode:
         """Show pauses, staged edits, and the last run.
 
         With --max-age, --exit-code ignores this workspace's pauses younger than that. Pauses
-        made elsewhere always count, because their age is unknown.
+        made elsewhere always count, because their age is unknown. With --notify a message is
+        posted for each overdue pause.
 
         Examples:
           ocsync status
           ocsync status --max-age 4h --exit-code
+          ocsync status --max-age 4h --notify --metrics ocsync.prom
         """
         age = parse_duration(max_age, unit_needed=True) if max_age else 0.0
-        result = None if offline else ctx.run_online(lambda session: _status(session, age))
-        return show_status(ctx, result, max_age=age, exit_code=exit_code)
+
+        def work() -> Ending:
+            result = None if offline else ctx.run_online(lambda session: _status(session, age))
+            code = show_status(ctx, result, max_age=age, exit_code=exit_code)
+            return _ending(ctx, code, overdue_in(ctx, result, max_age=age))
+
+        return run_watched(ctx, work, notify=notify, metrics=metrics)
+
+
+def _ending(ctx: Context, code: ExitCode, due: Mapping[str, OverdueReason]) -> Ending:
+    """Return the end of the command, with a message if a pause is overdue."""
+    from ocsync.render.text import duration
+    from ocsync.store.timestamps import parse_timestamp, utc_now
+
+    pauses, now = ctx.folder().read_raw_pauses(), utc_now()
+    parts = []
+    for name, reason in due.items():
+        lasted = duration((now - parse_timestamp(pauses[name]["since"])).total_seconds())
+        parts.append(f"{name} has been paused for {lasted}, {OVERDUE_TEXTS[reason]}")
+    return Ending(code, "; ".join(parts), tuple(due))
 
 
 async def _status(session: Session, max_age: float) -> Status:

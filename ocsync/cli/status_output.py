@@ -11,8 +11,22 @@ from ocsync.store.lock import read_holder
 from ocsync.store.summary import overdue_pauses, read_last_run, summarize_journal, unfinished_runs
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ocsync.cli.context import Context
     from ocsync.engine.status import Status
+    from ocsync.store.summary import OverdueReason
+
+
+def overdue_in(
+    ctx: Context, result: Status | None, *, max_age: float
+) -> Mapping[str, OverdueReason]:
+    """Return the pauses that should have ended, by the server's *result* if it was asked."""
+    if result:
+        return result.overdue
+    folder = ctx.folder()
+    now, is_open = datetime.now(UTC), folder.window_locks.is_open
+    return overdue_pauses(folder.read_raw_pauses(), now, is_open, max_age=max_age)
 
 
 def show_status(
@@ -30,8 +44,7 @@ def show_status(
     holder = read_holder(folder.path / "run.lock")
     at_work = holder.describe() if holder and holder.alive is not False else ""
     now = datetime.now(UTC)
-    is_open = folder.window_locks.is_open
-    due = result.overdue if result else overdue_pauses(pauses, now, is_open, max_age=max_age)
+    due = overdue_in(ctx, result, max_age=max_age)
     pin = folder.read_pin()
     facts = {
         "profile": folder.path.name,

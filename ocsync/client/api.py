@@ -103,6 +103,11 @@ class Api:
         return self._throttle.requests_sent
 
     @property
+    def requests_throttled(self) -> int:
+        """The number of answers so far that asked for a lower rate (429, 503)."""
+        return self._throttle.requests_throttled
+
+    @property
     def clock_skew(self) -> float | None:
         """The seconds that the server's clock is ahead, by its last answer; None without a date."""
         if self._last_answer is None:
@@ -117,6 +122,15 @@ class Api:
     def in_flight(self) -> int:
         """The number of requests sent whose answer has not arrived yet."""
         return self._throttle.in_flight
+
+    @property
+    def window(self) -> int:
+        """The number of requests that may be in flight."""
+        return self._throttle.window
+
+    def take_peak(self) -> int:
+        """Return the largest number of requests in flight since the last call."""
+        return self._throttle.take_peak()
 
     async def identity(self) -> Identity:
         """Sign in and return the user and its marketplace (`GET /me`)."""

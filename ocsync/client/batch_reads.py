@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
@@ -88,7 +89,7 @@ def _batches(refs: Iterable[Ref], *, by_lagging_list: bool) -> Iterator[_Batch]:
     groups: dict[tuple[str, ...], list[Ref]] = defaultdict(list)
     for ref in refs:
         kind = kind_of(ref)
-        if kind.eventually_consistent and not by_lagging_list:
+        if kind.action or (kind.eventually_consistent and not by_lagging_list):
             yield _Batch([ref])
         else:
             groups[list_key(ref)].append(ref)
@@ -146,6 +147,8 @@ async def _read_batch(api: Api, batch: _Batch, accept: Accept | None) -> _BatchR
     try:
         if kind.assignment:
             return await _read_assignments(api, kind, batch)
+        if kind.action:
+            return _BatchResult([(refs[0], await _read_counts(api, kind, refs[0]))], [])
         if len(refs) == 1:
             return _BatchResult([(refs[0], await _read_one(api, refs[0]))], [])
         documents = await _read_by_list(api, kind, refs)
@@ -166,6 +169,19 @@ async def _read_batch(api: Api, batch: _Batch, accept: Accept | None) -> _BatchR
 
 def _single(refs: Iterable[Ref]) -> list[_Batch]:
     return [_Batch([ref]) for ref in refs]
+
+
+async def _read_counts(api: Api, kind: Kind, ref: Ref) -> dict[str, Any]:
+    """Return what shows the result of an action: the lengths of lists; nothing where none exists.
+
+    It always exists itself: what it is asked for may not exist yet.
+    """
+    document: dict[str, Any] = {}
+    for name, path in kind.counted_by.items():
+        with suppress(NotFound):
+            page = await api.page(path.format_map(ids_of(ref)), {"pageSize": "1"})
+            document[name] = page.total_items
+    return document
 
 
 async def _read_one(api: Api, ref: Ref) -> dict[str, Any]:

@@ -122,7 +122,7 @@ class Pacer:
     """The pacer of one client, up to *max_window* in flight and *max_rate* a second (0: any)."""
 
     def __init__(self, max_window: int, max_rate: float = 0.0) -> None:
-        self.in_flight = 0
+        self.in_flight = self._peak = 0
         self._window = min(INITIAL_WINDOW, float(max_window))
         self._max_window = float(max_window)
         self._slow_start = True
@@ -159,6 +159,11 @@ class Pacer:
             return self._window
         return min(self._window, max(1.0, math.ceil(self._rate * self._latency)))
 
+    def take_peak(self) -> int:
+        """Return the largest number in flight since the last call."""
+        peak, self._peak = self._peak, self.in_flight
+        return peak
+
     def delay(self, now: float) -> float:
         """Return the seconds until a request may start; inf: as soon as another has ended."""
         if self.in_flight >= int(self.window):
@@ -173,6 +178,7 @@ class Pacer:
         """Record that a slot was taken for a number of *requests* that follow each other."""
         self._count_busy(now)
         self.in_flight += 1
+        self._peak = max(self._peak, self.in_flight)
         self._grow_rate(now)
         if self._rate < math.inf:
             due = max(now - _CATCH_UP_SECONDS, self._next_start)

@@ -96,11 +96,21 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
         self._reported_at = -math.inf
         self._gated_seconds = 0.0
         self.requests_sent = 0
+        self.requests_throttled = 0
 
     @property
     def in_flight(self) -> int:
         """The number of attempts sent whose answer has not arrived yet."""
         return self._pacer.in_flight
+
+    @property
+    def window(self) -> int:
+        """The number of attempts that may be in flight."""
+        return int(self._pacer.window)
+
+    def take_peak(self) -> int:
+        """Return the largest number of attempts in flight since the last call."""
+        return self._pacer.take_peak()
 
     @asynccontextmanager
     async def turn(self, writes: Callable[[], int], *, max_wait: float) -> AsyncIterator[int]:
@@ -243,7 +253,7 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
         self._pacer.started(now, requests)
         if now - self._reported_at >= _REPORT_SECONDS:
             self._reported_at = now
-            self._emit(InFlight(self._pacer.in_flight, int(self._pacer.window)))
+            self._emit(InFlight(self._pacer.in_flight, self.window))
 
     async def _wait_for_gate(self, deadline: float) -> None:
         while gated := self._pacer.gate_seconds(self._now()):
@@ -253,6 +263,7 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
 
     def _update_pacer(self, response: httpx.Response, latency: float) -> None:
         if response.status_code in (429, 503):
+            self.requests_throttled += 1
             self._pacer.throttled(self._now(), retry_after(response), latency)
         elif response.status_code >= 500:
             self._pacer.failed()

@@ -106,9 +106,13 @@ class DeliveryResult(NamedTuple):
         """The number of entities that reached the target while the pause should have held them."""
         return sum(1 for one in self.matched if one.early)
 
+    def first_times(self) -> list[float]:
+        """Return the seconds until each message that arrived was first there, sorted."""
+        return sorted(one.first for one in self.having(Arrival.ARRIVED) if one.first is not None)
+
     def arrival_times(self) -> dict[str, float]:
         """Return seconds until the first, half, 95 of 100 and the last arrived; empty for none."""
-        times = sorted(one.first for one in self.having(Arrival.ARRIVED) if one.first is not None)
+        times = self.first_times()
         at = {"first": 0.0, "p50": 0.5, "p95": 0.95, "last": 1.0} if times else {}
         return {
             name: times[max(0, math.ceil(share * len(times)) - 1)] for name, share in at.items()

@@ -163,6 +163,8 @@ def _validate_value(path: str, field: Field, value: Any) -> None:
         raise invalid(path, f"is not a {field.type.value}")
     if isinstance(value, int) and not INTEGER_MIN <= value <= INTEGER_MAX:
         raise invalid(path, "is not a 32-bit number")
+    if field.choices and value not in field.choices:
+        raise invalid(path, f"is none of {', '.join(field.choices)}")
     size: float = len(value) if isinstance(value, str) else value  # type: ignore[assignment]
     if field.max is not None and size > field.max:
         raise invalid(path, f"is more than {field.max}")

@@ -56,6 +56,7 @@ class EmulatorOptions:
     xp_limit: Literal["characters", "bytes"] = "characters"
     put_password: Literal["kept", "cleared"] = "kept"  # noqa: S105
     inherited_catalog: Literal["null", "shown"] = "null"
+    generate_without_options: Literal["refused", "one"] = "refused"
     own_seller: Literal["null", "id"] = "null"
     omitted: Literal["false", "unchanged"] = "false"
     nested_targets: Literal["merge", "targets", "replace"] = "merge"

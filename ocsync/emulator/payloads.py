@@ -75,7 +75,8 @@ def _product_context(market: Marketplace, row: Row) -> Document:
     default = entity("price-schedule", row.document.get("DefaultPriceScheduleID"))
     own = {"Seller": market.id, "PriceSchedule": default}
     specs = [
-        entity("spec", link.ids[0]) for link in market.links("spec-product", ProductID=product)
+        entity("spec", link.ids[0])
+        for link in market.links("spec-product-assignment", ProductID=product)
     ]
     return {
         "Marketplace": market.id,
@@ -134,6 +135,10 @@ def _supplied_by(market: Marketplace, supplier: str) -> Iterator[str]:
     return (link.ids[0] for link in market.links("product-supplier", SupplierID=supplier))
 
 
+def _with_spec(market: Marketplace, spec: str, *_: str) -> Iterator[str]:
+    return (link.ids[1] for link in market.links("spec-product-assignment", SpecID=spec))
+
+
 def _itself(_: Marketplace, product: str, *__: str) -> Iterator[str]:
     return iter([product])
 
@@ -147,6 +152,8 @@ _AFFECTED_BY: dict[str, Callable[..., Iterator[Any]]] = {
     "buyer-group": _visible_to_group,
     "usergroup": _assigned_to_group,
     "price-schedule": _priced_by,
+    "spec": _with_spec,
+    "spec-option": _with_spec,
     "supplier": _supplied_by,
     **dict.fromkeys(RECORD_KINDS, _itself),
 }

@@ -109,6 +109,8 @@ def build_routes(handlers: Handlers) -> PathNode:
 def _kind_paths(kind: Kind, handlers: Handlers) -> list[tuple[str, dict[str, Callable[..., Any]]]]:
     entities, assignments = handlers.entities, handlers.assignments
     delete_path = kind.delete_path.partition("?")[0]
+    if kind.action:
+        return []  # a special endpoint
     if kind.name in LINK_KINDS:
         return [
             (kind.path, {"get": assignments.list_links}),

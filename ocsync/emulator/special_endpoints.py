@@ -12,6 +12,7 @@ from ocsync.emulator.kinds import ALL_KINDS
 from ocsync.emulator.request import ApiRequest, ApiResponse
 from ocsync.emulator.state import Document, Row, key_of
 from ocsync.emulator.views import view_of
+from ocsync.schema import VARIANTS_MAX
 
 
 class SpecialEndpoints:
@@ -89,8 +90,9 @@ class SpecialEndpoints:
     def generate_variants(self, request: ApiRequest) -> ApiResponse:
         """Handle a POST that generates a variant for each combination of spec options.
 
-        A product without specs has one combination, the empty one. With `overwriteExisting` all
-        variants are deleted first, so those of the combinations start from new documents.
+        A product without options is refused, or has one combination, the empty one. With
+        `overwriteExisting` all variants are deleted first, so those of the combinations start from
+        new documents.
         """
         kind, product = (
             ALL_KINDS["variant"],
@@ -99,16 +101,25 @@ class SpecialEndpoints:
         overwrite = request.parameter("overwriteExisting").casefold() == "true"
         active = isinstance(request.body, dict) and bool(request.body.get("Active"))
         combinations = self._combinations(product.ids[0])
+        options = self.entities.options
+        if [*combinations] == [product.ids[0]] and options.generate_without_options == "refused":
+            raise ErrorResponse(400, "ValidationFailure", "Invalid spec configuration")
+        if len(combinations) > VARIANTS_MAX:
+            raise ErrorResponse(400, "Variant.ExceededLimit", f"more than {VARIANTS_MAX} variants")
+        generated = [*combinations] if overwrite else []
         if overwrite:
             for row in self.market.tables[kind.name].rows_under(product.ids):
                 self.entities.remove(kind, row)
         for name, specs in combinations.items():
             if self.market.tables[kind.name].get([product.ids[0], name]):
                 continue
-            given = {"Name": " ".join(s["Value"] for s in specs) or name, "Active": active}
+            given = {"Active": active}
             document = {"ID": name, **documents.blank_document(kind), **given, "Specs": specs}
             self.entities.save(kind, Row((product.ids[0], name), document), None)
-        return self.entities.get(ALL_KINDS["product"], request)
+            generated.append(name)
+        if not generated and options.no_op == "deliver":
+            self.entities.publisher.publish_write(ALL_KINDS["product"], product)
+        return ApiResponse(201, view_of(self.market, ALL_KINDS["product"], product))
 
     def save_price_break(self, request: ApiRequest) -> ApiResponse:
         """Handle a POST of one price break, which is an upsert by its quantity."""
@@ -148,14 +159,15 @@ class SpecialEndpoints:
         return self.entities.patch(ALL_KINDS["price-schedule"], patch).body
 
     def _specs(self, product: str) -> list[Row]:
-        links = self.market.links("spec-product", ProductID=product)
+        links = self.market.links("spec-product-assignment", ProductID=product)
         return [self.market.tables["spec"].rows[key_of(link.ids[:1])] for link in links]
 
     def _combinations(self, product: str) -> dict[str, list[Document]]:
         """Return the ID of each variant, and the spec options that it consists of."""
         choices = []
-        for spec in self._specs(product):
-            options = self.market.tables["spec-option"].rows_under(spec.ids)
+        for spec in sorted(self._specs(product), key=_list_order):
+            rows = self.market.tables["spec-option"].rows_under(spec.ids)
+            options = sorted(rows, key=_list_order)
             if spec.document.get("DefinesVariant") and options:
                 choices.append([
                     {"SpecID": spec.ids[0], "Name": spec.document["Name"], "OptionID": o.ids[1],
@@ -167,3 +179,7 @@ class SpecialEndpoints:
             "-".join([product, *(one["OptionID"] for one in chosen)]): list(chosen)
             for chosen in itertools.product(*choices)
         }
+
+
+def _list_order(row: Row) -> tuple[int, str]:
+    return (row.document.get("ListOrder") or 0, row.ids[-1].casefold())

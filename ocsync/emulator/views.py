@@ -72,7 +72,9 @@ def _buyer(market: Marketplace, _: Row, document: Document) -> Document:
 def _product(market: Marketplace, row: Row, document: Document) -> Document:
     counts = {
         "VariantCount": len(market.tables["variant"].keys_with({0: row.ids[0].casefold()})),
-        "SpecCount": len(market.tables["spec-product"].keys_with({1: row.ids[0].casefold()})),
+        "SpecCount": len(
+            market.tables["spec-product-assignment"].keys_with({1: row.ids[0].casefold()})
+        ),
     }
     document = {**_with_parent_values(market, document), **counts}
     inventory = document.get("Inventory")

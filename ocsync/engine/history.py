@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
 
+from ocsync.engine.pace import Pace, pace_of
 from ocsync.engine.run_log import Attempt, attempts
-from ocsync.models import Finding, Outcome, Ref, Sign
+from ocsync.field_paths import MISSING, json_equal
+from ocsync.models import Finding, Outcome, Ref, Sign, State, Step
 from ocsync.schema import KINDS, ref_key
 from ocsync.store import Run, RunInfo
 from ocsync.store.timestamps import seconds_between
@@ -76,17 +78,37 @@ class StepRow(msgspec.Struct, frozen=True, kw_only=True):
     place: str = ""
 
 
+class FieldChange(NamedTuple):
+    """A field that a step was to change; MISSING as *before* or *after* is a field without a value.
+
+    Without *has_before* the value before is not known, without *has_after* none is to be shown. A
+    *relative* change adds *after* to the value there.
+    """
+
+    path: str
+    before: Any = MISSING
+    after: Any = MISSING
+    has_before: bool = True
+    has_after: bool = True
+    relative: bool = False
+
+
 class RunDetails(NamedTuple):
-    """All of one run: its record, its steps, its findings, and the path of its folder."""
+    """All of one run: its record, its steps, its findings, and the path of its folder.
+
+    *changes* has the fields that each step changed, by its number, if they were asked for.
+    """
 
     info: RunInfo
     steps: list[StepRow]
     findings: list[Finding]
     folder: str
+    pace: Pace = Pace([], measured=False)
+    changes: Mapping[int, Sequence[FieldChange]] = {}
 
 
-def run_details(run: Run) -> RunDetails:
-    """Return the details of *run*. Raises Damaged."""
+def run_details(run: Run, *, changes: bool = False) -> RunDetails:
+    """Return the details of *run*, with the *changes* of its steps if wanted. Raises Damaged."""
     attempt_by_number = {attempt.number: attempt for attempt in attempts(run.outcomes())}
     findings = list(run.findings())
     # reversed, so that the first finding of a ref wins
@@ -99,7 +121,62 @@ def run_details(run: Run) -> RunDetails:
         )
         for step in run.steps()
     ]
-    return RunDetails(run.read_info(), steps, findings, str(run.path))
+    field_changes = {
+        step.number: _field_changes(step, attempt_by_number.get(step.number))
+        for step in (run.steps() if changes else ())
+    }
+    return RunDetails(run.read_info(), steps, findings, str(run.path), pace_of(run), field_changes)
+
+
+def _field_changes(step: Step, attempt: Attempt | None) -> list[FieldChange]:
+    """Return the fields that *step* changed, or was to change where its request was never sent."""
+    change, intent = step.change, attempt.intent if attempt else None
+    if intent:
+        before = {**intent.emptied, **intent.before}
+        after = {**dict.fromkeys(intent.emptied, MISSING), **intent.sent}
+        return [
+            FieldChange(path, before.get(path, MISSING), value, has_before=not intent.unread)
+            for path, value in after.items()
+            if intent.unread or not json_equal(before.get(path, MISSING), value)
+        ]
+    if attempt and attempt.outcome and attempt.outcome.state.succeeded:
+        return []  # what was to be written was there already
+    fields, sums = change.fields.items(), change.adjust.items()
+    planned = [FieldChange(path, after=value, has_before=False) for path, value in fields]
+    return planned + [FieldChange(p, after=v, has_before=False, relative=True) for p, v in sums]
+
+
+def _without_value(change: FieldChange) -> FieldChange:
+    return FieldChange(change.path, has_before=False, has_after=False)
+
+
+def without_values(details: RunDetails) -> RunDetails:
+    """Return *details* without the values of fields, and without messages that may quote them."""
+    steps = [
+        msgspec.structs.replace(
+            row, message=_plain_message(row), found={}, said=_differing_text(row.found) or row.said
+        )
+        for row in details.steps
+    ]
+    findings = [
+        msgspec.structs.replace(
+            finding, fields={}, message=_differing_text(finding.fields) or finding.message
+        )
+        for finding in details.findings
+    ]
+    changes = {number: list(map(_without_value, one)) for number, one in details.changes.items()}
+    return details._replace(steps=steps, findings=findings, changes=changes)
+
+
+def _plain_message(row: StepRow) -> str:
+    """Return the message of a step, or the status and code of one that may quote values."""
+    if row.state == State.CONFLICT.value:
+        return "the value there was not the expected one"
+    return f"{row.status} {row.code}".rstrip() if row.status >= 400 else row.message
+
+
+def _differing_text(fields: Mapping[str, Any]) -> str:
+    return f"differs in {', '.join(fields)}" if fields else ""
 
 
 def _row(row: StepRow, attempt: Attempt | None, finding: Finding | None) -> StepRow:

@@ -200,8 +200,9 @@ def read_writes(run: Run, states: Collection[State] = SUCCEEDED) -> dict[Ref, Re
 
 def _ref_write(change: Change, intent: Intent | None, outcome: Outcome) -> RefWrite:
     """Return what one request wrote; what needed no request was there before."""
-    models = kind_of(change.ref).models
-    sent = flatten(nest(intent.sent if intent else outcome.sent), models)
+    kind = kind_of(change.ref)
+    models = kind.models
+    sent = flatten(nest(intent.sent if intent and not kind.action else outcome.sent), models)
     before = flatten(nest(intent.before), models) if intent else dict(sent)
     absent = bool(intent and intent.absent)
     took_effect = outcome.state is State.DONE

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ocsync.errors import Conflict, Interrupted, SignInError, UsageError
-from ocsync.events import Emit, Notice, NoticeLevel, StepEnded
+from ocsync.events import Broadcast, Notice, NoticeLevel, StepEnded
 from ocsync.models import Outcome
 from ocsync.schema import KINDS, TARGETS
 from ocsync.store import Pin, ProfileDir
@@ -53,7 +53,7 @@ class Session:
 
     api: Api
     folder: ProfileDir
-    emit: Emit
+    emit: Broadcast
     ask: Ask
     ask_person: Ask = _ask_nobody
     confirm: Callable[[str], None] = lambda _: None

@@ -15,6 +15,7 @@ from ocsync.intake import check_against_staged
 from ocsync.intake.contradictions import Contradictions
 from ocsync.models import Entry, Op, Ref
 from ocsync.schema import (
+    KINDS,
     RECORD_KINDS,
     ids_of,
     kind_of,
@@ -43,7 +44,8 @@ def check_entries(
     neither a staged entry nor the unfinished run creates again.
     """
     products, records = (folder.journal.of_kinds(kinds) for kinds in ({"product"}, RECORD_KINDS))
-    checked = check_against_staged(_refuse_own_seller(folder, entries), products, records)
+    allowed = _refuse_late_overwrite(folder, _refuse_own_seller(folder, entries))
+    checked = check_against_staged(allowed, products, records)
     return checked if recreated else _refuse_deleted(folder, checked)
 
 
@@ -53,8 +55,8 @@ def check_entry(folder: ProfileDir, entry: Entry, *, recreated: bool) -> Entry:
     """
     journal = folder.journal
     products = journal.of_refs([entry.ref, *parents_of(entry.ref)])
-    mine = _refuse_own_seller(folder, [entry])
-    checked = check_against_staged(mine, products, journal.of_kinds(RECORD_KINDS))
+    allowed = _refuse_late_overwrite(folder, _refuse_own_seller(folder, [entry]))
+    checked = check_against_staged(allowed, products, journal.of_kinds(RECORD_KINDS))
     [good] = checked if recreated else _refuse_deleted(folder, checked)
     return good
 
@@ -75,6 +77,35 @@ def _refuse_own_seller(folder: ProfileDir, entries: Iterable[Entry]) -> Iterator
         yield entry
     if problems:
         raise InputError("nothing was staged", problems[:1000])
+
+
+def _refuse_late_overwrite(folder: ProfileDir, entries: Iterable[Entry]) -> Iterator[Entry]:
+    """Yield *entries* unchanged. Raises InputError at the end for generations that would overwrite
+    variants edited before: they are sent first, so that these edits would not be overwritten.
+    """
+    edited: set[str] = set()
+    staged: Iterable[Entry] | None = None
+    problems: list[Problem] = []
+    for entry in entries:
+        name = entry.ref.partition("/")[0]
+        if name in _VARIANT_KINDS:
+            edited.add(ids_of(entry.ref)["ProductID"].casefold())
+        elif entry.op is Op.GENERATE and any(entry.fields.values()):
+            if staged is None:
+                staged = folder.journal.of_kinds(_VARIANT_KINDS)
+                edited |= {ids_of(other.ref)["ProductID"].casefold() for other in staged}
+            if ids_of(entry.ref)["ProductID"].casefold() in edited:
+                problems.append(Problem.of_entry(entry.source, "ref", entry.ref, _LATE))
+        yield entry
+    if problems:
+        hint = "ocsync stage drop the edits of its variants, generate, then stage them again"
+        raise InputError("nothing was staged", problems[:1000], hint=hint)
+
+
+_VARIANT_KINDS = frozenset(
+    name for name, kind in KINDS.items() if any(rule.kind == "variants" for rule in kind.after)
+)
+_LATE = "would reset variants of the product that staged edits before it change"
 
 
 def own_seller_fault(ref: Ref, marketplace: str) -> str:

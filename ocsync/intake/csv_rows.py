@@ -24,18 +24,22 @@ _FAULTS = {
 }
 
 
-def read_rows(origin: InputFile, text: Iterator[str]) -> tuple[InputFile, Iterator[Row]]:
+def read_rows(
+    origin: InputFile, text: Iterator[str], *, delimiter: str = "", header_row: int = 0
+) -> tuple[InputFile, Iterator[Row]]:
     """Return *origin* with what its header tells, and the rows that are not blank.
 
     A first line `sep=;`, which spreadsheets write, names the delimiter. A semicolon is what they
     separate cells by where a comma stands before decimals. Both this and the rows raise InputError
-    for text that is not CSV.
+    for text that is not CSV. Lines before *header_row*, counted from 1, are passed over.
     """
+    passed = sum(1 for _ in islice(text, max(header_row - 1, 0)))
     first = next(text, "")
     separator = _SEPARATOR_LINE.fullmatch(first)
     header = [] if separator else _header_lines(chain([first], text))
-    delimiter = separator[1] if separator else _detect_delimiter("".join(header))
-    rows = _rows(origin, chain(header, text), delimiter, skipped=1 if separator else 0)
+    found = separator[1] if separator else _detect_delimiter("".join(header))
+    delimiter = delimiter or found
+    rows = _rows(origin, chain(header, text), delimiter, skipped=passed + bool(separator))
     return origin._replace(decimal_comma=delimiter == ";"), rows
 
 

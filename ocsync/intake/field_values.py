@@ -121,6 +121,8 @@ def value_fault(field: Field, path: str, value: Any) -> str:
         )
     if field.type is FieldType.INTEGER and not INTEGER_MIN <= value <= INTEGER_MAX:
         return "does not fit in 32 bits"
+    if field.choices and value not in field.choices:
+        return f"is not one of {', '.join(field.choices)}"
     size, unit = (len(value), " characters") if isinstance(value, str) else (value, "")
     if field.max is not None and size > field.max:
         return f"is more than {field.max}{unit}"
@@ -200,6 +202,7 @@ def plain_checks(kind_name: str, op: Op, *paths: str) -> tuple[Check, ...]:
         or len(paths) > _PLAIN_PATHS
         or sum(map(len, paths)) > _PLAIN_NAMES
         or any(f.read_only or f.write_only or f.create_only for f in fields)
+        or any(f.after_creation for f in fields)
         or any(path == "ID" or path in kind.models or path.count(".") > 5 for path in paths)
         or [*_overlapping_paths(dict.fromkeys(paths))]
     ):
@@ -232,7 +235,7 @@ def _faults(entry: Entry) -> Iterator[FieldError]:
     if entry.op in (Op.SET, Op.ADJUST) and not entry.fields:
         yield FieldError("", "", "sets no field")
     for path, value in entry.fields.items():
-        yield from _field_faults(kind, entry.op, path, value)
+        yield from _field_faults(kind, entry.op, path, value, replace=entry.replace)
     yield from _overlapping_paths(entry.fields)
     for path, value in entry.expect.items():
         field = field_at(kind, path)
@@ -248,7 +251,9 @@ def _faults(entry: Entry) -> Iterator[FieldError]:
         yield FieldError("xp", "", f"is nested more than {XP_MAX_DEPTH} levels deep")
 
 
-def _field_faults(kind: Kind, op: Op, path: str, value: Any) -> Iterator[FieldError]:
+def _field_faults(
+    kind: Kind, op: Op, path: str, value: Any, *, replace: bool
+) -> Iterator[FieldError]:
     field = field_at(kind, path)
     if path == "ID":
         reason = "would rename the entity, which ocsync cannot do; the ref holds the ID"
@@ -262,6 +267,8 @@ def _field_faults(kind: Kind, op: Op, path: str, value: Any) -> Iterator[FieldEr
         reason = "is write-only and cannot be staged; set it by hand"
     elif field.create_only and op is Op.SET:
         reason = "can be set only when the entity is created (stage put)"
+    elif field.after_creation and op is Op.PUT and not replace and value is not None:
+        reason = "can be set only on an entity that exists: stage set it after the put"
     elif path == "xp":
         reason = _whole_xp_fault(kind, op, value)
     elif op is Op.ADJUST and field.type not in _NUMBERS:
@@ -302,6 +309,10 @@ def unknown_field(kind: Kind, path: str, columns: Sequence[str] = ()) -> str:
 
 
 def _op_fault(kind: Kind, op: Op) -> str:
+    if kind.action:
+        return f"{kind.noun_with_article} can only be asked for (stage generate)"
+    if op is Op.GENERATE:
+        return f"{kind.noun_with_article} cannot be generated; variants/PRODUCT can"
     if kind.assignment:
         return f"{kind.noun_with_article} can only be assigned (stage assign)"
     if op is Op.PUT:

@@ -22,7 +22,7 @@ from ocsync.intake.json_documents import JsonItem, ListPage, read_items
 from ocsync.intake.record import InputFile, ParsedLine, known_ref
 from ocsync.models import Entry, Fields, Op
 from ocsync.plurals import count
-from ocsync.schema import ID_PATTERN, ID_RULE, Kind, field_at, kind_of, make_ref
+from ocsync.schema import ID_PATTERN, ID_RULE, Kind, field_at, has_all_ids, kind_of, make_ref
 
 
 class _Record(msgspec.Struct, forbid_unknown_fields=True):
@@ -94,7 +94,7 @@ class _Entities:
         if not kind.assignment:
             own = document.pop("ID", None)
             ids[kind.ids[-1]] = ids[kind.ids[-1]] or own
-        needed = kind.ids[: len(kind.ids) - kind.optional_ids]
+        needed = kind.needed_ids
         for name, value in ids.items():
             if value is None and name in needed:
                 shown = "ID" if name == kind.ids[-1] and not kind.assignment else name
@@ -103,12 +103,17 @@ class _Entities:
             if value is not None and not (isinstance(value, str) and ID_PATTERN.fullmatch(value)):
                 text = msgspec.json.encode(value).decode()
                 return _refused(self._origin, item, name, ID_RULE, text)
+        ref = make_ref(kind, ids)
+        if not has_all_ids(ref):
+            optional = ", ".join(name for name in kind.ids if name not in needed)
+            reason = f"does not have the IDs of {kind.noun_with_article} ({optional})"
+            return _refused(self._origin, item, "", reason)
         values = writable_fields(kind, document)
         fields = {path: value for path, value in values.items() if value is not None}
         self._count_left_out(document, fields)
         entry = Entry(
             op=Op.ASSIGN if kind.assignment else Op.SET,
-            ref=make_ref(kind, ids),
+            ref=ref,
             fields=fields,
             source=self._origin.source(item.number),
         )
@@ -154,7 +159,7 @@ def _parse_line(origin: InputFile, item: JsonItem) -> ParsedLine:
         if path := _duplicate_path(kind, fields):
             return _refused(origin, item, path, f"appears twice in {name}")
     entry = Entry(
-        op=record.op or (Op.ASSIGN if kind.assignment else Op.SET),
+        op=record.op or kind.ops[0],
         ref=ref,
         fields=expand_models(kind, record.fields),
         expect=expand_models(kind, record.expect),

@@ -1,15 +1,19 @@
-"""Writer of Parquet, by DuckDB: the columns that CSV would have, numbers and flags as such."""
+"""Reader and writer of Parquet, by DuckDB: the columns that CSV would have, with types."""
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import NamedTemporaryFile, TemporaryDirectory
 from typing import Any, BinaryIO
 
-from ocsync.errors import ConfigError
+from ocsync.errors import ConfigError, InputError
 from ocsync.intake.export import Columns, TableRow, csv_table
+from ocsync.intake.record import Row
 from ocsync.intake.table import EXPECT, NULL
 from ocsync.schema import FieldType
 
@@ -18,6 +22,11 @@ _SQL_TYPES = {
     FieldType.NUMBER: "DOUBLE",
     FieldType.BOOLEAN: "BOOLEAN",
 }
+
+
+_CELL_TYPES = {int: "number", float: "number", Decimal: "number", bool: "true or false"}
+_AT_A_TIME = 2000
+"""Rows that are fetched at a time."""
 
 
 def duckdb() -> Any:
@@ -54,6 +63,50 @@ def write_parquet(file: BinaryIO, columns: Columns, rows: Iterable[TableRow]) ->
             connection.close()
         with target.open("rb") as written:
             shutil.copyfileobj(written, file)
+
+
+def read_rows(label: str, stream: BinaryIO) -> Iterator[Row]:
+    """Yield the header and the rows of a Parquet file as text. Raises InputError, ConfigError."""
+    module = duckdb()
+    with NamedTemporaryFile(suffix=".parquet") as copy:
+        shutil.copyfileobj(stream, copy)
+        copy.flush()
+        connection = module.connect()
+        try:
+            connection.execute("SET autoinstall_known_extensions = false")
+            result = connection.execute(f"SELECT * FROM read_parquet({_text(Path(copy.name))})")  # noqa: S608
+            yield Row(1, [column[0] for column in result.description])
+            number = 1
+            while rows := result.fetchmany(_AT_A_TIME):
+                for row in rows:
+                    number += 1
+                    cells = [_cell_text(value) for value in row]
+                    types = {
+                        index: _CELL_TYPES[type(value)]
+                        for index, value in enumerate(row)
+                        if type(value) in _CELL_TYPES
+                    }
+                    yield Row(number, cells, types)
+        except module.Error as error:
+            reason = str(error).partition("\n")[0]
+            raise InputError(f"{label} cannot be read as Parquet: {reason}") from error
+        finally:
+            connection.close()
+
+
+def _cell_text(value: Any) -> str:
+    """Return a value as a cell of CSV would have it."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float | Decimal):
+        return format(Decimal(repr(value)) if isinstance(value, float) else value, "f")
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    return json.dumps(value, default=str, ensure_ascii=False)
 
 
 def _selected(name: str, type_: FieldType | None) -> str:

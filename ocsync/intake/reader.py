@@ -17,8 +17,10 @@ from typing import Any, BinaryIO
 from ocsync.characters import replace_undecodable
 from ocsync.errors import InputError, Problem, UsageError
 from ocsync.intake import csv_rows, jsonl, table
+from ocsync.intake.against import EarlierFile
 from ocsync.intake.field_values import FieldError, validate
-from ocsync.intake.record import InputFile, LineObserver, OddCells, Oddity, ParsedLine
+from ocsync.intake.mapping import FileMapping, kind_of_mapping, map_rows
+from ocsync.intake.record import InputFile, LineObserver, OddCells, Oddity, ParsedLine, Row
 from ocsync.intake.unchanged import changed_part
 from ocsync.models import Entry
 from ocsync.schema import field_at, kind_of
@@ -36,14 +38,16 @@ _BLANK_BYTES = codecs.BOM_UTF8 + codecs.BOM_UTF16_LE + b"\0 \r\n\t"
 """Bytes that may come before the first character, which tells the format: marks and blanks."""
 _BUFFER = 65_536
 """Bytes that are read at a time."""
-FORMATS = ("csv", "jsonl", "xlsx")
+FORMATS = ("csv", "jsonl", "xlsx", "parquet")
 _SUFFIXES = {
     **dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl"),
     **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), "xlsx"),
     **dict.fromkeys((".csv", ".tsv", ".txt"), "csv"),
+    ".parquet": "parquet",
 }
 _SPREADSHEET_STARTS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """First bytes of a zip archive and of a compound file: spreadsheets, whatever their name."""
+_PARQUET_START = b"PAR1"
 _LONGEST_MARK = 4
 """Bytes that tell the encoding, or a spreadsheet."""
 _NO_VALUE = frozenset((
@@ -68,14 +72,72 @@ def read_file(
     note: Callable[[str], None] = lambda _: None,
     observe: LineObserver = lambda _: None,
     unchanged: Callable[[], None] = lambda: None,
+    earlier: EarlierFile | None = None,
+    mapping: FileMapping | None = None,
 ) -> Iterator[Entry]:
     """Yield the entries in *stream*.
 
     *kind* is for tables without a `ref` column; *file_format* overrides detection; *sheet* chooses
     one of a spreadsheet. *observe* receives every line; *note* receives what is odd but no fault.
-    *unchanged* is called for each line that sets nothing to another value than it expects.
-    Raises InputError, with every problem, when the stream has been read to its end.
+    *unchanged* is called for each line that sets nothing to another value than it expects. With
+    *earlier* the entries are what differs from that file. *mapping* tells what the columns of
+    another program's table are. Raises InputError, with every problem, when the stream has been
+    read to its end.
     """
+    lines = _lines(name, stream, kind, file_format, sheet, note, mapping)
+    return _valid_entries(lines, note, observe, unchanged, earlier)
+
+
+def read_values(
+    name: str,
+    stream: BinaryIO,
+    *,
+    kind: str = "",
+    file_format: str = "",
+    sheet: str = "",
+    note: Callable[[str], None] = lambda _: None,
+    mapping: FileMapping | None = None,
+) -> Iterator[Entry]:
+    """Yield the entries in *stream* without a check of what could be staged.
+
+    Lines that cannot be read are left out, and noted. Raises InputError where none can be.
+    """
+    problems: list[Problem] = []
+    wrong = 0
+    for _, line in _lines(name, stream, kind, file_format, sheet, lambda _: None, mapping):
+        if line.problems:
+            wrong += 1
+            problems = problems or line.problems
+        elif line.entry is not None:
+            yield line.entry
+    if wrong:
+        lines_are = "line is" if wrong == 1 else "lines are"
+        first = f"{problems[0].place()} {problems[0].why}"
+        note(f"{problems[0].where}: {wrong:,} {lines_are} wrong, and left out: {first}")
+
+
+def _lines(
+    name: str,
+    stream: BinaryIO,
+    kind: str,
+    file_format: str,
+    sheet: str,
+    note: Callable[[str], None],
+    mapping: FileMapping | None,
+) -> Iterator[tuple[InputFile, ParsedLine]]:
+    """Yield the lines of *stream*, each with the file or sheet that it is in."""
+    settings = mapping or FileMapping()
+    kind, sheet = kind or settings.kind or kind_of_mapping(settings), sheet or settings.sheet
+    row_kind = table.kind_named(kind) if kind else None
+
+    def read_table(
+        origin: InputFile, rows: Iterator[Row]
+    ) -> Iterator[tuple[InputFile, ParsedLine]]:
+        if mapping is not None:
+            origin, rows = map_rows(origin, rows, mapping, row_kind)
+        for line in table.read_lines(origin, rows, kind, note):
+            yield origin, line
+
     rejoined = _Rejoined(stream)
     buffered, head = io.BufferedReader(rejoined, _BUFFER), rejoined.head
     file_format = file_format or detect_format(name, head)
@@ -83,28 +145,33 @@ def read_file(
     if file_format == "xlsx":
         from ocsync.intake import sheets
 
-        tables = sheets.read_sheets(label, buffered.read(), sheet, kind, note)
-        placed = (
-            (origin, line)
-            for origin, rows in tables
-            for line in table.read_lines(origin, rows, kind, note)
-        )
-        yield from _valid_entries(placed, note, observe, unchanged)
+        for origin, rows in sheets.read_sheets(label, buffered.read(), sheet, kind, note):
+            yield from read_table(origin, rows)
         return
     if sheet:
         raise UsageError(
             "--sheet works only with spreadsheets", hint="give --format xlsx, if it is one"
         )
     origin = InputFile(label)
-    with closing(_decoded_lines(origin, buffered, head)) as text:
+    if file_format == "parquet":
+        from ocsync.intake import parquet
+
+        yield from read_table(origin, parquet.read_rows(label, buffered))
+        return
+    if file_format == "jsonl" and mapping is not None:
+        raise UsageError("a mapping is for tables, and this is JSON", hint="or give --format csv")
+    with closing(_decoded_lines(origin, buffered, head, settings.encoding)) as text:
         if file_format == "jsonl":
-            row_kind = table.kind_named(kind) if kind else None
-            lines = jsonl.read_lines(origin, text, row_kind, note)
+            for line in jsonl.read_lines(origin, text, row_kind, note):
+                yield origin, line
         else:
-            origin, rows = csv_rows.read_rows(origin, text)
-            lines = table.read_lines(origin, rows, kind, note)
-        placed = ((origin, line) for line in lines)
-        yield from _valid_entries(placed, note, observe, unchanged)
+            origin, rows = csv_rows.read_rows(
+                origin, text, delimiter=settings.delimiter, header_row=settings.header_row
+            )
+            try:
+                yield from read_table(origin, rows)
+            except InputError as error:
+                raise _with_unreadable_text(error, text) from error
 
 
 class _Rejoined(io.RawIOBase):
@@ -146,6 +213,7 @@ def _valid_entries(
     note: Callable[[str], None],
     observe: LineObserver,
     unchanged: Callable[[], None],
+    earlier: EarlierFile | None,
 ) -> Iterator[Entry]:
     problems: list[Problem] = []
     odd: dict[tuple[str, Oddity, str], tuple[int, str]] = {}
@@ -161,7 +229,12 @@ def _valid_entries(
         for origin, line in lines:
             total += 1
             entry = line.entry
-            if entry is not None and (line.compares or entry.expect) and not line.problems:
+            if earlier is not None and entry is not None and not line.problems:
+                entry, reason = earlier.compare(entry)
+                if entry is not None and reason:
+                    fault = FieldError("", entry.ref, reason)
+                    line.problems.extend(_problems(origin, line, [fault]))
+            elif entry is not None and (line.compares or entry.expect) and not line.problems:
                 entry = changed_part(entry, is_known=line.compares)
                 if entry is None:
                     unchanged()
@@ -235,15 +308,33 @@ def detect_format(name: str, head: bytes) -> str:
     by_suffix = _SUFFIXES.get(PurePath(name).suffix.casefold())
     if head.startswith(_SPREADSHEET_STARTS):
         return "xlsx"
+    if head.startswith(_PARQUET_START):
+        return "parquet"
     if by_suffix:
         return by_suffix
     return "jsonl" if head.lstrip(_BLANK_BYTES).startswith((b"{", b"[")) else "csv"
 
 
-def _decoded_lines(origin: InputFile, stream: BinaryIO, head: bytes) -> Generator[str, None, None]:
-    """Yield the decoded lines. Raises InputError for bytes that are no text, and for long lines."""
-    encoding = next((name for bom, name in _BOMS if head.startswith(bom)), "utf-8")
-    strict = encoding == "utf-16"
+def _with_unreadable_text(error: InputError, text: Iterator[str]) -> InputError:
+    """Return *error*, and what keeps the rest of *text* from being read: both in one round."""
+    try:
+        for _ in text:
+            pass
+    except InputError as other:
+        problems = [*error.problems, *other.problems]
+        return InputError(error.message, problems, hint=error.hint or other.hint)
+    return error
+
+
+def _decoded_lines(
+    origin: InputFile, stream: BinaryIO, head: bytes, named: str
+) -> Generator[str, None, None]:
+    """Yield the decoded lines, in the encoding *named* if it is.
+
+    Raises InputError for bytes that are no text, and for long lines.
+    """
+    encoding = named or next((name for bom, name in _BOMS if head.startswith(bom)), "utf-8")
+    strict = encoding == "utf-16" or bool(named)
     text = io.TextIOWrapper(
         stream, encoding=encoding, newline="", errors="strict" if strict else "surrogateescape"
     )
@@ -269,7 +360,9 @@ def _decoded_lines(origin: InputFile, stream: BinaryIO, head: bytes) -> Generato
             yield _checked(origin, number, rest)
     except UnicodeError:
         number += strict
-        reason = f'is not {encoding} text; save the file as "CSV UTF-8"'
+        remedy = "name another --encoding" if named else 'save the file as "CSV UTF-8"'
+        remedy += "" if named else ", or name its --encoding, such as cp1252"
+        reason = f"is not {encoding} text; {remedy}"
         raise _unreadable(origin, number, reason) from None
     finally:
         with suppress(ValueError):  # already closed

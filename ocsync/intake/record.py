@@ -59,17 +59,25 @@ class InputFile(NamedTuple):
     """A file, or a sheet of one, whose data begins *column_offset* columns from the left.
 
     *decimal_comma*: its numbers may have a comma before the decimals, and points for thousands.
+    *columns* are the places of the columns in the file, from 0, where a mapping has moved them; -1
+    stands for one that the file does not have.
     """
 
     label: str
     sheet: str = ""
     column_offset: int = 0
     decimal_comma: bool = False
+    columns: tuple[int, ...] = ()
 
     def problem(self, line: int, index: int, field: str, value: str, reason: str) -> Problem:
         """Return the problem at cell *index*, counted from 0; -1 for a whole line."""
-        column = index + 1 + self.column_offset if index >= 0 else 0
+        column = self.column_number(index) if index >= 0 else 0
         return Problem(self.label, line, column, field, value[:60], reason, self.sheet)
+
+    def column_number(self, index: int) -> int:
+        """Return the number in the file, from 1, of the column at *index*; 0 if it is not there."""
+        place = self.columns[index] if self.columns else index
+        return place + 1 + self.column_offset if place >= 0 else 0
 
     def source(self, line: int) -> str:
         """Return the text that an entry's `source` holds for this line."""

@@ -21,6 +21,8 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+import msgspec
+
 from ocsync.characters import is_blank
 from ocsync.errors import InputError, Problem, UsageError
 from ocsync.field_paths import split_path
@@ -216,7 +218,7 @@ def _plain_reader(
     is_whole = _plain_ref(kind.name).fullmatch if kind and positions else None
     own_name = kind.name if kind else ""
     own_ids, own_ref = itemgetter(*(positions or [0])), "/".join([own_name, *["%s"] * len(ids)])
-    set_by_kind = {k.name: Op.ASSIGN if k.assignment else Op.SET for k in KINDS.values()}
+    set_by_kind = {k.name: k.ops[0] for k in KINDS.values()}
     columns_by_kind: dict[str, list[_PlainColumn]] = {}
 
     def read(row: Row) -> ParsedLine | None:
@@ -272,16 +274,28 @@ def _plain_reader(
 def kinds_of_columns(names: Iterable[str]) -> list[Kind]:
     """Return the kinds whose rows columns of these *names* can identify; `ID` names none.
 
-    All columns that are named as some kind's ID are an ID, or a field, of each of them.
+    All columns that are named as some kind's ID are an ID, or a field, of each of them. Of several
+    those remain that have a field for each other column; and of these, those whose IDs are all
+    there.
     """
     given = set(names)
     id_names = given & _ID_NAMES
-    return [
+    fitting = [
         kind
         for kind in KINDS.values()
         if any(given.issuperset({*kind.needed_ids, *party}) for party in kind.parties)
         and all(name in kind.ids or name in kind.fields for name in id_names)
     ]
+    known = [kind for kind in fitting if all(_is_known(kind, name) for name in given)] or fitting
+    return [kind for kind in known if given.issuperset(kind.ids)] or known
+
+
+def _is_known(kind: Kind, name: str) -> bool:
+    """Return whether a column *name* is read, or passed over, in a table of *kind*."""
+    if not name or name in kind.ids or name in _RESERVED or name.startswith(COMMENT):
+        return True
+    path = name.removeprefix(EXPECT).removesuffix(":")
+    return field_at(kind, path) is not None or path in kind.models
 
 
 def _parse_header(origin: InputFile, row: Row, kind: Kind | None) -> _Header:
@@ -329,7 +343,7 @@ def _parse_header(origin: InputFile, row: Row, kind: Kind | None) -> _Header:
         columns,
         tuple(index for index, name in enumerate(names) if not name),
         {
-            name: index + 1 + origin.column_offset
+            name: origin.column_number(index)
             for name, index in _indexes_by_key(indexes, ids, columns).items()
         },
         {},
@@ -414,10 +428,12 @@ def _parse_row(origin: InputFile, row: Row, header: _Header, kind: Kind | None) 
     )
     if header.paired and expect:
         for path in _emptied(expect, fields, header.paired):
-            odd[Oddity.EMPTIED, path] = str(expect[path])
+            value = expect[path]
+            text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+            odd[Oddity.EMPTIED, path] = text
         expect = _without_unset(expect, fields, header.paired)
     entry = Entry(
-        op=Op(op) if op else Op.ASSIGN if row_kind.assignment else Op.SET,
+        op=Op(op) if op else row_kind.ops[0],
         ref=ref,
         fields=fields,
         expect=expect,

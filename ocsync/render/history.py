@@ -12,11 +12,13 @@ from ocsync.render.findings import answered_text, fields_text, finding_lines
 from ocsync.render.resume import outcome_table
 from ocsync.render.status import ending_text
 from ocsync.render.text import Line, columns, count, duration, limited, local_time, log_id_text
+from ocsync.render.timeline import buckets, timeline
 from ocsync.store import RunInfo
 
 if TYPE_CHECKING:
     from ocsync.engine.history import RunDetails, StepRow
 
+_SPARKS, _SPARKS_WIDTH = "▁▂▃▄▅▆▇█", 32
 _SETTLED = (State.DONE.value, State.UNCHANGED.value)
 _SIGNS = {"done": "+", "unchanged": "=", "failed": "!", "conflict": "!", "unknown": "!"}
 
@@ -45,6 +47,7 @@ def lines(details: RunDetails, now: datetime, *, steps: int | None) -> Iterator[
             f"  undoes {'run' if len(info.reverts) == 1 else 'runs'} {', '.join(info.reverts)}",
         )
     yield from outcome_table(info)
+    yield from _pace_line(details)
     if info.by_answer:
         yield Sign.SAME.value, answered_text(info.by_answer)
     if steps is None:
@@ -58,6 +61,23 @@ def lines(details: RunDetails, now: datetime, *, steps: int | None) -> Iterator[
     good = info.state == "closed" and not info.exit_code
     ending = ending_text(info.state, info.exit_code)
     yield "✓" if good else "✗", f"{ending}; details in {details.folder}"
+
+
+def _pace_line(details: RunDetails) -> Iterator[Line]:
+    """Yield the requests a second from the first request to the last, as a line of bars."""
+    line = timeline(details.pace.samples)
+    if len(line.samples) < 2:
+        return
+    sent = buckets(line, _SPARKS_WIDTH).sent
+    mean = sum(sample.sent for sample in line.samples) / line.seconds
+    source = "" if details.pace.measured else " (by its log)"
+    yield "", f"  pace  {sparkline(sent)}  {mean:,.0f}/s, {max(sent):,.0f}/s at most{source}"
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Return a bar for each of *values*, the longest for the largest."""
+    largest = max(values, default=0.0) or 1.0
+    return "".join(_SPARKS[min(len(_SPARKS) - 1, int(len(_SPARKS) * v / largest))] for v in values)
 
 
 def title_lines(info: RunInfo, now: datetime) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Reports of a run for other tools: JUnit XML, Markdown, CSV."""
+"""Reports of a run: JUnit XML, Markdown and CSV for other tools, HTML for people."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import msgspec
 from ocsync.models import Sign, State
 from ocsync.render.findings import answered_text, sign_counts
 from ocsync.render.history import step_remark
+from ocsync.render.run_page import html_page
 from ocsync.render.status import ending_text
 from ocsync.render.text import assignment_text, count, duration
 
@@ -175,4 +176,5 @@ FORMATS: dict[str, Callable[[RunDetails], str]] = {
     "junit": junit,
     "markdown": markdown,
     "csv": csv_table,
+    "html": html_page,
 }

@@ -87,12 +87,14 @@ _FILES: dict[str, Any] = {
     "finding": models.Finding,
     "intent": models.Intent,
     "message": models.Delivery,
+    "notification": types.Notification,
     "outcome": models.Outcome,
+    "pace sample": models.PaceSample,
     "run": RunInfo,
     "saved plan": types.SavedPlan,
     "step": models.Step,
 }
-"""The types of the records in files of the workspace, and of a saved plan."""
+"""The types of the records in files of the workspace, of a saved plan, and of a message."""
 
 
 class _Source(NamedTuple):

@@ -518,6 +518,7 @@ class ProfileFacts(TypedDict):
     client_id: str
     secret: str
     marketplace: str
+    notify_env: str
 
 
 class ProfileRow(ProfileFacts):
@@ -616,6 +617,23 @@ class DroppedDocument(TypedDict):
     dropped: int
 
 
+class ExportedKindFacts(TypedDict):
+    """Rows of a kind that were written; `missing` refs were named and do not exist."""
+
+    kind: str
+    rows: int
+    missing: list[Ref]
+
+
+class ExportDocument(TypedDict):
+    """File with the present state of entities."""
+
+    file: str
+    form: str
+    rows: int
+    kinds: list[ExportedKindFacts]
+
+
 class StageExportDocument(TypedDict):
     """File that was written; the edits themselves where it is standard output."""
 
@@ -634,11 +652,17 @@ class StagedTotals(TypedDict):
 
 
 class StageImported(StagedTotals):
-    """Numbers of the edits of a file, of their refs, and of the lines that change no value."""
+    """Numbers of the edits of a file, and of their refs.
+
+    `unchanged` rows set no value that differs. `new` and `gone` count the rows that only the file,
+    or only the earlier one, has.
+    """
 
     entries: int
     refs: int
     unchanged: int
+    new: NotRequired[int]
+    gone: NotRequired[int]
 
 
 class ColumnFacts(TypedDict):
@@ -977,23 +1001,6 @@ class ErrorDocument(TypedDict):
     log_id: NotRequired[str]
 
 
-class ExportedKindReport(TypedDict):
-    """Kind that was exported: its rows, and the refs that were asked for and do not exist."""
-
-    kind: str
-    rows: int
-    missing: list[Ref]
-
-
-class ExportDocument(TypedDict):
-    """File that was written from the marketplace."""
-
-    file: str
-    form: str
-    rows: int
-    kinds: list[ExportedKindReport]
-
-
 class ProbeAnswer(TypedDict):
     """Question about the marketplace: *value* is null without an answer, and a number is seconds.
 
@@ -1018,6 +1025,24 @@ class ProbeCleaned(TypedDict):
     """Paths of what an interrupted probe had left, and that were deleted."""
 
     deleted: list[str]
+
+
+class Notification(TypedDict):
+    """Message of `--notify` to a plain webhook; *error* is null without a failure.
+
+    *targets* are those that are or were paused.
+    """
+
+    text: str
+    format: Literal[1]
+    command: str
+    profile: str
+    marketplace: str
+    exit_code: int
+    error: str | None
+    run: str
+    targets: list[str]
+    job: str
 
 
 class SavedPlan(TypedDict):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from ocsync.engine.resume.drafting import PlanDraft
     from ocsync.engine.staging import RepeatedImport
+    from ocsync.intake.against import EarlierFile
     from ocsync.intake.column_report import Column, ColumnReport
     from ocsync.intake.contradictions import Contradictions
     from ocsync.models import Entry
@@ -34,6 +35,20 @@ def repeat_note(source: str, repeat: RepeatedImport, now: datetime) -> str:
     if repeat.adjusts:
         effect = f"{count(repeat.adjusts, 'adjustment counts', 'adjustments count')} twice"
     return f"{_staged_earlier(source, repeat, now)}; {effect}"
+
+
+def comparison_lines(earlier: EarlierFile, *, written: bool) -> Iterator[str]:
+    """Yield what the comparison with an earlier file found beside changes.
+
+    *written*: the refs that are gone are in a file.
+    """
+    if earlier.new:
+        outcome = "left out" if earlier.new_rows == "skip" else "made by a put"
+        yield f"  {count(earlier.new, 'row')} not in {earlier.label}: {outcome}"
+    if gone := earlier.gone_number:
+        verb = "is" if gone == 1 else "are"
+        hint = "" if written else " (--gone FILE writes them)"
+        yield f"  {count(gone, 'ref')} of {earlier.label} {verb} gone; nothing is deleted{hint}"
 
 
 def contradiction_note(source: str, contradictions: Contradictions) -> str:

@@ -12,6 +12,7 @@ from ocsync.schema.kinds import KINDS as KINDS
 from ocsync.schema.kinds import RECORD_KINDS as RECORD_KINDS
 from ocsync.schema.kinds import SUMMED_QUANTITY as SUMMED_QUANTITY
 from ocsync.schema.kinds import VARIANT_TRACKING as VARIANT_TRACKING
+from ocsync.schema.kinds import VARIANTS_MAX as VARIANTS_MAX
 from ocsync.schema.kinds import XP_KEYS_ADVISED as XP_KEYS_ADVISED
 from ocsync.schema.kinds import XP_LIMIT as XP_LIMIT
 from ocsync.schema.kinds import XP_MAX_DEPTH as XP_MAX_DEPTH
@@ -30,6 +31,7 @@ from ocsync.schema.refs import body_ids as body_ids
 from ocsync.schema.refs import delete_url_of as delete_url_of
 from ocsync.schema.refs import distinct_refs as distinct_refs
 from ocsync.schema.refs import field_at as field_at
+from ocsync.schema.refs import given_after_creation as given_after_creation
 from ocsync.schema.refs import has_all_ids as has_all_ids
 from ocsync.schema.refs import ids_of as ids_of
 from ocsync.schema.refs import is_ref as is_ref
@@ -42,6 +44,7 @@ from ocsync.schema.refs import ref_key as ref_key
 from ocsync.schema.refs import references_of as references_of
 from ocsync.schema.refs import stageable_fields as stageable_fields
 from ocsync.schema.refs import url_of as url_of
+from ocsync.schema.refs import write_url_of as write_url_of
 from ocsync.schema.targets import GROUPS as GROUPS
 from ocsync.schema.targets import TARGETS as TARGETS
 from ocsync.schema.targets import Target as Target

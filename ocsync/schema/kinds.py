@@ -19,6 +19,8 @@ XP_LIMIT = 8000
 """Most characters of JSON in one entity's xp; one page says bytes (guide/ordercloud.md 12.8)."""
 XP_KEYS_ADVISED = 100
 """Different top-level keys of xp that all products, or all orders, should have at most."""
+VARIANTS_MAX = 1500
+"""Most variants of one product (guide/ordercloud.md 12.8)."""
 XP_MAX_DEPTH = 50
 """Deepest nesting of xp; our own limit, far below that of any JSON reader."""
 INTEGER_MIN, INTEGER_MAX = -(2**31), 2**31 - 1
@@ -50,7 +52,8 @@ class Field(NamedTuple):
     Unless *clearable*, the platform refuses to empty it once it has a value. *needs_rebuild*: a
     change of it shows in lists of products only once the search index has been rebuilt by hand
     (guide/ordercloud.md 12.11). Where it is null, the entity named in the field *inherited_by* may
-    show its own value there.
+    show its own value there. *after_creation*: only an entity that exists can have a value in it.
+    *choices* are its only values, if it has any.
     """
 
     type: FieldType
@@ -70,6 +73,8 @@ class Field(NamedTuple):
     clearable: bool = True
     needs_rebuild: bool = False
     inherited_by: str = ""
+    after_creation: bool = False
+    choices: tuple[str, ...] = ()
 
 
 class Reference(NamedTuple):
@@ -84,10 +89,14 @@ class Reference(NamedTuple):
 
 
 class OrderedAfter(NamedTuple):
-    """An order without dependency: steps of *kind* that have the same *shared_ids* go first."""
+    """An order without dependency: steps of *kind* that have the same *shared_ids* go first.
+
+    With *blocks* their failure blocks what comes after them all the same.
+    """
 
     kind: str
     shared_ids: tuple[str, ...]
+    blocks: bool = False
 
 
 class ImplicitEntity(NamedTuple):
@@ -157,7 +166,9 @@ class Kind(NamedTuple):
     the states of other entities by which a write is judged; *inherits_from* is the field that names
     an entity of the same kind whose values show where one has none of its own. *referenced_by*
     lists the entities that refer to one; *unreadable_blockers* are things that prevent deleting one
-    and that no list shows.
+    and that no list shows. *action*: it is no entity but something that OrderCloud does when it is
+    asked at *path*; *counted_by* maps each of its read-only fields to the path of the list whose
+    length it is. *query* maps parameters of a write to the fields that are sent as these.
     """
 
     name: str
@@ -187,10 +198,15 @@ class Kind(NamedTuple):
     inherits_from: str = ""
     referenced_by: tuple[ReferencedBy, ...] = ()
     unreadable_blockers: str = ""
+    action: bool = False
+    counted_by: Mapping[str, str] = {}
+    query: Mapping[str, str] = {}
 
     @property
     def ops(self) -> tuple[Op, ...]:
-        """The operations that can be staged for it."""
+        """The operations that can be staged for it; the first is meant where none is named."""
+        if self.action:
+            return (Op.GENERATE,)
         if self.assignment:
             return (Op.ASSIGN,)
         return (Op.SET, Op.PUT, Op.ADJUST) if self.allows_put else (Op.SET, Op.ADJUST)
@@ -245,6 +261,7 @@ _TEXT, _BOOLEAN, _INTEGER = (
 _ID = Field(FieldType.TEXT, max=100)
 _NAME = Field(FieldType.TEXT, required=True, max=100)
 _DESCRIPTION = Field(FieldType.TEXT, max=2000)
+_LONG_TEXT = Field(FieldType.TEXT, max=2000)
 _NUMBER = Field(FieldType.NUMBER)
 _XP = Field(FieldType.OBJECT)
 _CREATE_ONLY_ID = Field(FieldType.TEXT, max=100, create_only=True)
@@ -298,6 +315,7 @@ _ORGANIZATION_FIELDS = {
     "DateCreated": _READ_ONLY_DATE,
     "xp": _XP,
 }
+_AFTER_GENERATION = (OrderedAfter("variants", ("ProductID",), blocks=True),)
 _SAME_GROUP = NeededState("buyer", ("BuyerID",), "GroupID", is_set=None)
 _ANY_GROUP = ((), ("UserGroupID",))
 _ANY_GROUP_AND_SELLER = ((), ("UserGroupID",), ("SellerID",), ("UserGroupID", "SellerID"))
@@ -361,6 +379,23 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          needs_state=(NeededState("product", ("ParentID",), "IsParent", is_set=True),), inherits_from="ParentID",
          referenced_by=(ReferencedBy("product", "/products", "ParentID", "it is a parent product"),
                    ReferencedBy("bundle", "/bundles/productassignments", "productID", "bundles contain it", item_id="BundleID"))),
+    # The specs of a product are in its message (guide/ordercloud.md 4.4), so that to assign one is a
+    # change of the product, as assigning it to a catalog is; a change of the spec may resend it.
+    Kind("spec", "spec", ("SpecID",), "/specs/{SpecID}", {
+            "OwnerID": _CREATE_ONLY_ID, "Name": _NAME, "ListOrder": _INTEGER, "DefaultValue": _LONG_TEXT, "Required": _BOOLEAN, "AllowOpenText": _BOOLEAN,
+            "DefaultOptionID": _ID._replace(after_creation=True), "DefinesVariant": _BOOLEAN, "OptionCount": _READ_ONLY_COUNT,
+            "Options": Field(FieldType.LIST, read_only=True), "xp": _XP},
+         role_prefix="Product", references=(Reference("spec-option", ("SpecID", "DefaultOptionID")),), indirect_targets=("products",)),
+    Kind("spec-option", "spec option", ("SpecID", "OptionID"), "/specs/{SpecID}/options/{OptionID}", {
+            "Value": _LONG_TEXT._replace(required=True), "ListOrder": _INTEGER, "IsOpenText": _BOOLEAN,
+            "PriceMarkupType": Field(FieldType.TEXT, choices=("NoMarkup", "AmountPerQuantity", "AmountTotal", "Percentage")),
+            "PriceMarkup": _NUMBER, "xp": _XP},
+         role_prefix="Product", references=(Reference("spec", ("SpecID",)),), indirect_targets=("products",)),
+    Kind("spec-product-assignment", "spec product assignment", ("SpecID", "ProductID"), "/specs/productassignments",
+         {"DefaultValue": _LONG_TEXT, "DefaultOptionID": _ID},
+         role_prefix="Product", assignment=True, listed_by={"SpecID": "SpecID", "ProductID": "ProductID"},
+         references=(Reference("spec", ("SpecID",)), Reference("product", ("ProductID",)), Reference("spec-option", ("SpecID", "DefaultOptionID"))),
+         direct_targets=("products",), delete_path="/specs/{SpecID}/productassignments/{ProductID}"),
     Kind("usergroup", "user group", ("BuyerID", "UserGroupID"), "/buyers/{BuyerID}/usergroups/{UserGroupID}",
          {"Name": _NAME, "Description": _DESCRIPTION, "xp": _XP},
          role_prefix="UserGroup", references=(Reference("buyer", ("BuyerID",)),), direct_targets=("usergroups",), indirect_targets=("products",),
@@ -374,11 +409,19 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
     Kind("admin-user", "admin user", ("UserID",), "/adminusers/{UserID}", _USER_FIELDS,
          role_prefix="AdminUser", direct_targets=("admin-users",), allows_put=False,
          unreadable_blockers="an API client"),
+    # A product's message has its number of variants (guide/ordercloud.md 4.4).
+    Kind("variants", "variant generation", ("ProductID",), "/products/{ProductID}/variants/generate",
+         {"OverwriteExisting": _BOOLEAN, "VariantCount": _READ_ONLY_COUNT},
+         role_prefix="Product", references=(Reference("product", ("ProductID",)),),
+         after=(OrderedAfter("spec-product-assignment", ("ProductID",), blocks=True), OrderedAfter("spec", (), blocks=True),
+                OrderedAfter("spec-option", (), blocks=True)),
+         direct_targets=("products",), allows_put=False, deletable=False, action=True,
+         counted_by={"VariantCount": "/products/{ProductID}/variants"}, query={"overwriteExisting": "OverwriteExisting"}),
     Kind("variant", "variant", ("ProductID", "VariantID"), "/products/{ProductID}/variants/{VariantID}", {
             "Name": Field(FieldType.TEXT, max=100), "Description": _DESCRIPTION, "Active": _BOOLEAN, **_DIMENSIONS,
             "Inventory.QuantityAvailable": _STOCK, "Inventory.NotificationPoint": _INTEGER, "Inventory.LastUpdated": _READ_ONLY_DATE,
             "Specs": Field(FieldType.LIST, read_only=True), "xp": _XP},
-         role_prefix="Product", references=(Reference("product", ("ProductID",)),), direct_targets=("products",), allows_put=False, deletable=False,
+         role_prefix="Product", references=(Reference("product", ("ProductID",)),), after=_AFTER_GENERATION, direct_targets=("products",), allows_put=False, deletable=False,
          quantity_summed_by="variant-inventory"),
     Kind("inventory", "inventory record", ("ProductID", "InventoryRecordID"),
          "/products/{ProductID}/inventoryrecords/{InventoryRecordID}", _INVENTORY_FIELDS,
@@ -387,7 +430,7 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
     Kind("variant-inventory", "variant inventory record", ("ProductID", "VariantID", "InventoryRecordID"),
          "/products/{ProductID}/variants/{VariantID}/inventoryrecords/{InventoryRecordID}", _INVENTORY_FIELDS,
          role_prefix="Product", references=(Reference("product", ("ProductID",)), Reference("variant", ("ProductID", "VariantID")), Reference("address", ("AddressID",))),
-         needs_state=(_WITH_INVENTORY,), direct_targets=("inventory",), indirect_targets=("products",), unreadable_blockers="open orders"),
+         needs_state=(_WITH_INVENTORY,), after=_AFTER_GENERATION, direct_targets=("inventory",), indirect_targets=("products",), unreadable_blockers="open orders"),
     Kind("catalog-assignment", "catalog assignment", ("CatalogID", "BuyerID", "BuyerGroupID"), "/catalogs/assignments",
          {"ViewAllCategories": _REQUIRED_FLAG, "ViewAllProducts": _REQUIRED_FLAG._replace(needs_rebuild=True)},
          role_prefix="Catalog", parties=(("BuyerID",), ("BuyerGroupID",)),

@@ -147,6 +147,17 @@ def url_of(ref: Ref) -> str:
     return _PATHS[name].format(*ids)
 
 
+def write_url_of(ref: Ref, fields: Mapping[str, Any]) -> str:
+    """Return the path (with query) that a write of *fields* is sent to."""
+    kind = kind_of(ref)
+    if not kind.query:
+        return url_of(ref)
+    given = [(name, fields.get(field)) for name, field in kind.query.items()]
+    pairs = [f"{name}={str(value).lower()}" if isinstance(value, bool) else f"{name}={value}"
+             for name, value in given if value not in (None, False)]  # fmt: skip
+    return url_of(ref) + "?" * bool(pairs) + "&".join(pairs)
+
+
 def delete_url_of(ref: Ref) -> str:
     """Return the path (with query) whose DELETE removes *ref*."""
     kind = kind_of(ref)
@@ -162,6 +173,16 @@ def body_ids(ref: Ref) -> dict[str, str]:
     """Return the IDs in an assignment's body: those that its path does not hold."""
     kind = kind_of(ref)
     return {name: v for name, v in ids_of(ref).items() if "{" + name + "}" not in kind.path}
+
+
+def given_after_creation(kind: Kind, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of *fields* that only an entity which exists can have."""
+    known = kind.fields
+    return {
+        path: value
+        for path, value in fields.items()
+        if value is not None and path in known and known[path].after_creation
+    }
 
 
 def stageable_fields(kind: Kind) -> list[str]:

@@ -17,7 +17,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import BinaryIO, Generic, TypeVar
 
-from ocsync.errors import ConfigError
+from ocsync.errors import ConfigError, FileMissing
 from ocsync.store.processes import is_alive
 
 T = TypeVar("T")
@@ -161,7 +161,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 @contextmanager
-def atomic_writer(path: Path) -> Iterator[BinaryIO]:
+def atomic_writer(path: Path, *, mode: int = PRIVATE_FILE) -> Iterator[BinaryIO]:
     """Yield a file that replaces *path*, whole and durable, when the block ends without error."""
     check_file(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -169,6 +169,8 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
         with os.fdopen(_create(temporary), "wb") as file:
             yield file
             file.flush()
+            if mode != PRIVATE_FILE and hasattr(os, "fchmod"):
+                os.fchmod(file.fileno(), mode)
             sync(file.fileno(), path)
         temporary.replace(path)
     except BaseException as error:
@@ -193,10 +195,18 @@ def _with_name(error: OSError, path: Path) -> OSError:
     return OSError(error.errno, error.strerror, str(path))
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes, *, mode: int = PRIVATE_FILE) -> None:
     """Replace *path* by *data*: a reader sees the old file or the new one, never a part."""
-    with atomic_writer(path) as file:
+    with atomic_writer(path, mode=mode) as file:
         file.write(data)
+
+
+def write_output(path: Path, data: bytes) -> None:
+    """Write a file that the operator named, outside of a workspace. Raises FileMissing."""
+    try:
+        write_atomically(real_path(path), data)
+    except OSError as error:
+        raise FileMissing(f"{path}: {error.strerror}") from error
 
 
 def write_note(path: Path, data: bytes) -> None:

@@ -8,6 +8,7 @@
     marketplace = "acme"                 optional; otherwise pinned at the first sign-in
     production = true                    optional; ask for the marketplace's ID before writing
     plain_http = "proxy.internal"        optional; a host that http may be used to
+    notify_env = "SLACK_WEBHOOK"         optional; the variable with the webhook of --notify
 
 The file is the user's; only `profile` commands write it. Regions, environments and hosts are from
 guide/ordercloud.md 1.1.
@@ -54,7 +55,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Profile; *api_url* and *auth_url* have neither `/v1` nor a trailing slash.
 
     *production* says that it is guarded as production, although its host is not OrderCloud's.
-    *plain_http* names the one host beyond loopback that http may be used to.
+    *plain_http* names the one host beyond loopback that http may be used to; *notify_env* the
+    environment variable that holds the address of a webhook.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     marketplace: str = ""
     production: bool = False
     plain_http: str = ""
+    notify_env: str = ""
 
     @property
     def guarded(self) -> bool:

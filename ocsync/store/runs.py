@@ -9,6 +9,7 @@ requests that they set out to send.
                      outcomes.jsonl  intents and outcomes, as they happened
                      before.jsonl    the documents as they were
                      findings.jsonl  the findings of verification other than plain sameness
+                     pace.jsonl      samples of its speed (see `pace_log`)
                      made.txt        what a rollback of it leaves to `ocsync delete`
 
 A seal has three acts: the folder under the name `<id>.new`, the journal's record (which commits),
@@ -27,7 +28,7 @@ from typing import Any, Literal
 import msgspec
 
 from ocsync.errors import FileMissing, UsageError
-from ocsync.models import Entry, Finding, Intent, Outcome, Ref, Step
+from ocsync.models import Entry, Finding, Intent, Outcome, PaceSample, Ref, Step
 from ocsync.plurals import count
 from ocsync.schema import is_ref
 from ocsync.store import files, log
@@ -36,6 +37,7 @@ from ocsync.store.files import ParsedFile
 from ocsync.store.journal import Journal, check_entries
 from ocsync.store.log import Log, RecordDecoder, Warn
 from ocsync.store.number_ranges import NumberRanges, to_ranges
+from ocsync.store.pace_log import PaceLog, read_pace
 from ocsync.store.spill import OpenFile
 from ocsync.store.step_log import StepLog, step_lines
 from ocsync.store.timestamps import parse_timestamp
@@ -55,8 +57,10 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     the listener's messages, and their times in seconds after the unpause. *requests* counts every
     request sent, reads among them. *paused_seconds* maps the targets that were unpaused at its end
     to the seconds each had been paused; *reverts* are the runs that its entries undo.
-    *verification_pending* says that it was to be verified, and that this has not come to an end.
-    *held* are the targets that were paused, by whomever, when it began to send.
+    *arrivals* are pairs of seconds after the unpause and the number of messages that had arrived
+    by then; the last has all. *verification_pending* says that it was to be verified, and that this
+    has not come to an end. *held* are the targets that were paused, by whomever, when it began to
+    send.
     """
 
     id: str
@@ -78,6 +82,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     kinds: dict[str, dict[str, int]] = {}
     verified: dict[str, int] = {}
     delivery: dict[str, float] = {}
+    arrivals: tuple[tuple[float, int], ...] = ()
     verified_kinds: dict[str, dict[str, int]] = {}
     by_answer: int = 0
     paused_seconds: dict[str, float] = msgspec.field(default_factory=dict, name="windows")
@@ -249,6 +254,14 @@ class Run:
     def findings(self) -> Iterator[Finding]:
         """Yield the findings of the last verification other than plain sameness."""
         yield from self._read("findings", whole=True)
+
+    def open_pace_log(self) -> PaceLog:
+        """Return the log of its pace, open for appending."""
+        return PaceLog(self.path / "pace.jsonl")
+
+    def pace(self) -> list[PaceSample]:
+        """Return the samples of its pace, oldest first; none where it was not recorded."""
+        return read_pace(self.path / "pace.jsonl")
 
     def write_list(self, name: str, refs: Iterable[Ref]) -> Path:
         """Write *refs* to the text file *name*, one a line; return its path."""

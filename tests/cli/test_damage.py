@@ -126,6 +126,7 @@ def test_every_byte_of_the_logs(ocsync: Run, crashed: Path) -> None:
 def resume_over_damage(ocsync: Run, shop: Shop, crashed: Path, every: int) -> None:
     [open_run] = [p.parent for p in crashed.rglob("run.json") if '"open"' in p.read_text()]
     logs = [*crashed.glob("profiles/test/journal/*.jsonl"), *open_run.glob("[!b]*.jsonl")]
+    logs = [path for path in logs if path.name != "pace.jsonl"]  # no step depends on it
     assert {path.name for path in logs} >= {"outcomes.jsonl", "plan.jsonl", "journal.jsonl"}
     before = len(shop.writes())
     for path in filter(lambda path: path.stat().st_size, logs):

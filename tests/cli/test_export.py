@@ -326,6 +326,7 @@ def test_parquet_has_types(ocsync: Run, shop: Shop) -> None:
     assert ocsync("export", "inventory", "s.parquet").code == 0
     rows = duckdb.sql("SELECT InventoryRecordID, QuantityAvailable, AllowAllBuyers, NotificationPoint, \"expect.NotificationPoint\" FROM 's.parquet'").fetchall()  # fmt: skip
     assert rows == [("R0", 7, True, None, "\\N"), ("R1", 7, True, None, "\\N")]
+    assert ocsync("stage", "import", "s.parquet", "--json").data["unchanged"] == 2
 
 
 def test_without_the_extras_the_way_out_is_told(

@@ -44,6 +44,10 @@ def test_what_the_same_pause_held_counts_from_its_end(attached: Run, shop: Shop)
     assert "after the unpause: " in result.out
     second = last_run(attached)["delivery"]
     assert 0 <= second["first"] <= second["p50"] <= second["p95"] <= second["last"] < 0.6
+    arrivals = last_run(attached)["arrivals"]
+    assert arrivals == sorted(arrivals)
+    assert [number for _, number in arrivals] == [1, 2, 3, 4, 5, 6]
+    assert arrivals[-1][0] == round(second["last"], 3)
 
     alone = attached("verify", first["id"], "--json").events[-1]["delivery"]
     assert (alone["arrived"], alone["last"] < 0.6, alone["runs"]) == (5, True, [])

@@ -81,6 +81,9 @@ await sdk.Products.SaveSupplier("P", "S");
 assert.equal((await sdk.Products.ListSuppliers("P")).Items[0].ID, "S");
 await sdk.Suppliers.SaveBuyer("S", "B");
 assert.equal((await sdk.Suppliers.ListBuyers("S")).Items[0].ID, "B");
+await sdk.Specs.Save("SZ", { Name: "size", DefinesVariant: true });
+await sdk.Specs.SaveOption("SZ", "L", { Value: "L" });
+await sdk.Specs.SaveProductAssignment({ SpecID: "SZ", ProductID: "P" });
 assert.equal((await sdk.Products.GenerateVariants("P", {})).VariantCount, 1);
 assert.equal((await sdk.Products.ListVariants("P")).Items.length, 1);
 

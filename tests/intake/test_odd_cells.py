@@ -41,7 +41,7 @@ def test_a_cell_that_was_emptied_is_noted() -> None:
     tail = "is empty beside an expected value ({}): this leaves the field unchanged; \\N clears it"
     assert notes((head + rows).encode(), kind="catalog") == [
         "edits.csv: 1 of Description " + tail.format("long long long long long long\u2026"),
-        "edits.csv: 1 of Active " + tail.format("True"),
+        "edits.csv: 1 of Active " + tail.format("true"),
     ]
 
 

@@ -75,7 +75,7 @@ def _dependent_kinds(kind: Kind) -> list[tuple[Kind, Reference]]:
         (other, reference)
         for other in KINDS.values()
         for reference in other.references
-        if reference.kind == kind.name and set(reference.ids) <= set(other.ids)
+        if reference.kind == kind.name and set(reference.ids) <= set(other.ids) and not other.action
     ]
 
 

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from ocsync.client import read_current
 from ocsync.engine.delete.impact import DeleteImpact, DeleteRow
+from ocsync.engine.pace import recorded_pace
 from ocsync.engine.recorder import Recorder
 from ocsync.engine.run_log import (
     SessionCost,
@@ -71,7 +72,7 @@ async def delete(session: Session, impact: DeleteImpact, *, workers: int) -> Del
     """
     cost = SessionCost.start(session)
     failure: OcsyncError | None = None
-    with _begin(session, impact) as run:
+    with _begin(session, impact) as run, recorded_pace(session, run):
         steps = list(run.steps())
         session.emit(Planned(run.id, len(steps), max(step.wave for step in steps)))
         try:

@@ -25,6 +25,7 @@ from contextlib import aclosing
 from ocsync.client import Identity, read_current
 from ocsync.consolidate import consolidate
 from ocsync.diff import resolve_values, values_before
+from ocsync.engine.pace import recorded_pace
 from ocsync.engine.pause.pausing import (
     ConfigReading,
     claim_if_confirmed,
@@ -177,7 +178,7 @@ async def _start_run(
     confirm_production(session)
     fed = _fed_by(drafted)
     reading = await _check_pauses(session, _targets_of(session, fed, options), options, reading)
-    with _seal(session, drafted, options) as run:
+    with _seal(session, drafted, options) as run, recorded_pace(session, run):
         end = await _carry_out(
             session, run, steps, fed, options, reading, ahead=ahead, resumed=False
         )
@@ -195,7 +196,7 @@ async def _continue_run(
     _check_finished_elsewhere(session, run, options)
     confirm_production(session)
     _check_logs(session, run)
-    with run:
+    with run, recorded_pace(session, run):
         session.folder.sent_record.add(
             run.id,
             NumberRanges(to_ranges(entry.seq for entry in run.entries())),

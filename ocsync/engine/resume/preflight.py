@@ -68,10 +68,11 @@ def prepare_request(step: Step, current: Document | None) -> PreparedRequest:
     """Return the request of *step*, given the *current* document.
 
     A kind whose reads lag is never *same*: a stale read does not prove that a write is needless.
-    Nor is one whose writes link something else that may be missing (see `_unlinked`).
+    Nor is an action, or one whose writes link something else that may be missing (see `_unlinked`).
     """
     sent = resolve_values(step.change, current)
-    needless = not (kind_of(step.ref).eventually_consistent or linked_refs(step.ref))
+    kind = kind_of(step.ref)
+    needless = not (kind.eventually_consistent or kind.action or linked_refs(step.ref))
     same = needless and is_unchanged(step.change, sent, current)
     puts = step.change.op is Op.PUT and not step.change.replace
     if puts and is_as_created(step.change, sent, current):
@@ -145,18 +146,24 @@ class Preflight(NamedTuple):
 
 
 class _Creations(NamedTuple):
-    """The refs that a plan creates, by key: all of them, and the steps that create another one."""
+    """The refs that a plan creates, by key: all of them, and the steps that create another one.
+
+    *generators* are the numbers of the steps that generate others.
+    """
 
     keys: set[str]
     makers: dict[str, set[int]]
+    generators: set[int]
 
 
 def _creations(steps: Iterable[Step]) -> _Creations:
     """Return what *steps* create."""
-    found = _Creations(set(), defaultdict(set))
+    found = _Creations(set(), defaultdict(set), set())
     for step in steps:
         if step.change.op in CREATING_OPS:
             found.keys.add(ref_key(step.ref))
+            if step.change.op is Op.GENERATE:
+                found.generators.add(step.number)
             for key in map(ref_key, created_refs(step.change)):
                 found.keys.add(key)
                 found.makers[key].add(step.number)
@@ -344,8 +351,9 @@ class _Reading:
             current is None
             and step.change.op is Op.SET
             and ref_key(ref) not in self._creations.keys
+            and self._creations.generators.isdisjoint(step.needs)
         ):
-            reason = "it does not exist, and set cannot create it (stage put)"
+            reason = "it does not exist, and set cannot create it (use stage put)"
             preflight.missing.append(StepConflict(step.number, ref, {}, reason))
 
     async def end(self) -> None:

@@ -62,7 +62,7 @@ from ocsync.errors import (
 )
 from ocsync.events import NoticeLevel
 from ocsync.field_paths import json_equal, value_at
-from ocsync.models import Intent, Outcome, Ref, State, Step
+from ocsync.models import Fields, Intent, Outcome, Ref, State, Step
 from ocsync.plan import Predecessors, created_refs
 from ocsync.plurals import count
 from ocsync.schema import kind_of, ref_key
@@ -374,7 +374,8 @@ class Replay:
         self._remember(intent)
         document = reply.body if isinstance(reply.body, dict) else None
         answered = _took_effect(intent, document)
-        facts = {"sent": intent.sent, "answered": answered, "status": reply.status}
+        sent = intent.sent if not kind_of(step.ref).action else _result_of(step.ref, document)
+        facts = {"sent": sent, "answered": answered, "status": reply.status}
         facts["log_id"] = reply.log_id
         return self._end(step, State.DONE, exact=answered and _shows_all(intent, document), **facts)
 
@@ -384,6 +385,11 @@ class Replay:
 
     def _end(self, step: Step, state: State, **facts: Any) -> Outcome:
         return outcome_now(self._session, step, state, **facts)
+
+
+def _result_of(ref: Ref, document: Document | None) -> Fields:
+    """Return the values by which *document*, the answer to an action, shows its result."""
+    return values_before(kind_of(ref).counted_by, document)
 
 
 def lagging_bases(steps: Sequence[Step]) -> set[Ref]:

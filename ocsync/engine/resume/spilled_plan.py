@@ -18,7 +18,7 @@ import msgspec
 from ocsync.consolidate import consolidate
 from ocsync.models import Change, Entry, Step
 from ocsync.plan import METHODS, RANKS, KindTotal, Plan
-from ocsync.schema import KINDS, url_of
+from ocsync.schema import KINDS, write_url_of
 from ocsync.store.spill import Partitions, SpillFile
 from ocsync.store.step_log import StepLog
 
@@ -125,9 +125,8 @@ def build_spilled(parts: Iterable[Collection[Change]], folder: Path) -> SpilledP
             group.firsts.append(first)
             group.rows.append(row)
             entries[kind_name] += len(change.entries)
-            step = Step(
-                number=0, wave=wave, change=change, method=METHODS[change.op], path=url_of(ref)
-            )
+            path = write_url_of(ref, change.fields)
+            step = Step(number=0, wave=wave, change=change, method=METHODS[change.op], path=path)
             encoded.append(_encode(step))
         rows.add_part(encoded)
     steps = Counter[int]()

@@ -32,6 +32,7 @@ _CATEGORY = (
     _Listing("/catalogs/{CatalogID}/categories/productassignments",
              {"categoryID": "{CategoryID}"}, "ProductID"),
 )  # fmt: skip
+_SPEC = (_Listing("/specs/productassignments", {"SpecID": "{SpecID}"}, "ProductID"),)
 _LISTINGS: dict[str, tuple[_Listing, ...]] = {
     "catalog": _CATALOG,
     "catalog-assignment": _CATALOG,
@@ -43,11 +44,21 @@ _LISTINGS: dict[str, tuple[_Listing, ...]] = {
             "/catalogs/assignments", {"buyerGroupID": "{BuyerGroupID}"}, "CatalogID", "catalog"
         ),
     ),
+    "spec": _SPEC,
+    "spec-option": _SPEC,
     "price-schedule": (
         _Listing("/products/assignments", {"priceScheduleID": "{PriceScheduleID}"}, "ProductID"),
         _Listing("/products", {"DefaultPriceScheduleID": "{PriceScheduleID}"}, "ID"),
     ),
 }
+
+
+_SCOPES = {
+    "catalog-assignment": "catalog",
+    "category-assignment": "category",
+    "spec-option": "spec",
+}
+"""The kinds that affect the products of the entity above them: kind -> its kind."""
 
 
 def product_scope_of(ref: Ref) -> Ref | None:
@@ -60,9 +71,7 @@ def product_scope_of(ref: Ref) -> Ref | None:
         return make_ref("product", ids_of(ref))
     if kind not in _LISTINGS:
         return None
-    scope_kind = {"catalog-assignment": "catalog", "category-assignment": "category"}.get(
-        kind, kind
-    )
+    scope_kind = _SCOPES.get(kind, kind)
     return make_ref(scope_kind, ids_of(ref))
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from ocsync.client import read_targets, request_sync
 from ocsync.engine.delivery_config.bindings import read_config
+from ocsync.engine.pace import recorded_pace
 from ocsync.engine.recorder import Recorder
 from ocsync.engine.run_log import (
     SessionCost,
@@ -112,8 +113,9 @@ async def run_resync(session: Session, run: Run, *, workers: int) -> ResyncRepor
         session.emit(RequestEnded(outcome.ref, done, total, error, failed))
 
     try:
-        async with Recorder(run, announce) as recorder:
-            closed = await send_requests(session, steps, recorder.keep, workers=workers)
+        with recorded_pace(session, run, phase="send"):
+            async with Recorder(run, announce) as recorder:
+                closed = await send_requests(session, steps, recorder.keep, workers=workers)
     except Interrupted as stop:
         requests = count(total, "sync request")
         text = f"interrupted: {done:,} of {requests} sent and recorded"

@@ -21,7 +21,15 @@ from ocsync.field_paths import value_at
 from ocsync.models import Change, Entry, Op, Outcome, Ref, State
 from ocsync.plan import created_refs
 from ocsync.plurals import count
-from ocsync.schema import RECORD_KINDS, SUMMED_QUANTITY, ids_of, kind_of, parents_of, ref_key
+from ocsync.schema import (
+    RECORD_KINDS,
+    SUMMED_QUANTITY,
+    given_after_creation,
+    ids_of,
+    kind_of,
+    parents_of,
+    ref_key,
+)
 from ocsync.store import Run
 from ocsync.tombstones import depends_on_any
 
@@ -162,7 +170,11 @@ def recreate_entity(
         if ref_key(other) in exist:
             fields[path] = other.rpartition("/")[2]
     op = Op.ASSIGN if kind.assignment else Op.PUT
+    later = given_after_creation(kind, fields)
+    fields = {path: value for path, value in fields.items() if path not in later}
     entries = [Entry(op=op, ref=ref, fields=fields, replace=replace)]
+    if later:
+        entries.append(Entry(op=Op.SET, ref=ref, fields=later))
     if links:
         entries.append(Entry(op=Op.SET, ref=ref, fields=dict.fromkeys(links)))
     brought = created_refs(Change(op=Op.PUT, ref=ref, fields=fields)) if links else []

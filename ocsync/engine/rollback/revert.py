@@ -69,6 +69,8 @@ def reversal_of(
     *sum_text* says that the stock is a sum by now, empty where it is none; *sum_is_new* that it was
     none before the run. *parents* are those of an entity that inherits.
     """
+    if kind_of(write.ref).action:
+        return Reversal(write.ref, lost=("what was generated stays",), irreversible=True)
     if now is None:
         if write.absent:
             return Reversal(write.ref, created=_created_beside(write))

@@ -7,6 +7,7 @@ again by one of OrderCloud's sync requests, where its kind has one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -25,6 +26,8 @@ from ocsync.schema import TARGETS, Target, ids_of
 from ocsync.store import Run
 
 FIRST_POLL, POLL_SECONDS = 0.05, 1.0
+_ARRIVAL_POINTS = 100
+"""The most points of the arrivals that a run's record keeps, but for the first and the last."""
 _WORKERS = 8
 """Parallel sync requests; few, as they are for quick repair of single entities
 (guide/ordercloud.md 3.1).
@@ -34,14 +37,15 @@ _WORKERS = 8
 class DeliveryProof(NamedTuple):
     """The result of waiting for a run's messages.
 
-    *drain_seconds* are delivery times before anything was sent again, *redelivered* is the number
-    of messages sent again, and *refused* maps the refs that could not be to the reason. *listens*
-    is whether a listener runs.
+    *drain_seconds* and *arrivals* (see `RunInfo`) are delivery times before anything was sent
+    again, *redelivered* is the number of messages sent again, and *refused* maps the refs that
+    could not be to the reason. *listens* is whether a listener runs.
     """
 
     delivered: DeliveryResult
     expected: ExpectedDelivery
     drain_seconds: Mapping[str, float] = {}
+    arrivals: tuple[tuple[float, int], ...] = ()
     redelivered: int = 0
     refused: Mapping[Ref, str] = {}
     listens: bool = True
@@ -126,7 +130,10 @@ async def prove_delivery(
     matcher, patience = Matcher(expected.expected), patience if listens else 0.0
     read = await _wait(session, matcher, 0, patience)
     proof = proof._replace(delivered=await _match_current(session, matcher))
-    proof = proof._replace(drain_seconds=proof.delivered.arrival_times())
+    proof = proof._replace(
+        drain_seconds=proof.delivered.arrival_times(),
+        arrivals=_cumulated(proof.delivered.first_times()),
+    )
     if redeliver and proof.undelivered and listens:
         sent, refused = await _send_again(session, proof.undelivered)
         if sent:
@@ -134,6 +141,13 @@ async def prove_delivery(
         delivered = await _match_current(session, matcher)
         proof = proof._replace(delivered=delivered, redelivered=sent, refused=refused)
     return proof
+
+
+def _cumulated(times: Sequence[float]) -> tuple[tuple[float, int], ...]:
+    """Return pairs of a time and the number of *times*, which are sorted, up to it."""
+    step = max(1, math.ceil(len(times) / _ARRIVAL_POINTS))
+    numbers = sorted({*range(1, len(times) + 1, step), len(times)} - {0})
+    return tuple((round(times[number - 1], 3), number) for number in numbers)
 
 
 def _has_messages_since(session: Session, start: datetime) -> bool:

@@ -58,5 +58,5 @@ async def verify_run(
     if proof:
         run.write_findings([*verification.findings, *proof.findings()])
         if closed:
-            run.update(delivery=proof.facts())
+            run.update(delivery=proof.facts(), arrivals=proof.arrivals)
     return VerificationReport(verification, proof)

@@ -1,0 +1,114 @@
+"""Comparison of a file with the one before it: what its rows change, which are new, which are gone.
+
+Of each row of the earlier file only the packed values are kept in memory, about 200 bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from ocsync.intake.unchanged import changed_part
+from ocsync.models import Entry, Fields, Op, Ref
+from ocsync.schema import kind_of, ref_key
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack: Callable[[bytes], tuple[Ref, int, list[Any]]] = msgspec.msgpack.Decoder(
+    tuple[str, int, list[Any]]
+).decode
+
+
+class NewRows(StrEnum):
+    """The ways to take rows that the earlier file does not have."""
+
+    REFUSE = "refuse"
+    SKIP = "skip"
+    PUT = "put"
+
+
+class EarlierFile:
+    """The rows of an earlier file, and the counts of a comparison with it.
+
+    *same* rows change nothing, *new* ones are not in the earlier file.
+    """
+
+    def __init__(self, label: str, new_rows: NewRows) -> None:
+        self.label = label
+        self.new_rows = new_rows
+        self.same = self.new = 0
+        self._rows: dict[int, bytes] = {}
+        self._seen: set[int] = set()
+        self._shapes: dict[tuple[str, ...], int] = {}
+        self._paths: list[tuple[str, ...]] = []
+
+    def begin(self) -> None:
+        """Forget what was compared."""
+        self.same = self.new = 0
+        self._seen.clear()
+
+    def read(self, entries: Iterable[Entry]) -> None:
+        """Take all rows; of several for one ref, the later values hold."""
+        rows, shape_of = self._rows, self._shape
+        for entry in entries:
+            key, fields = hash(ref_key(entry.ref)), entry.fields
+            if key in rows:
+                fields = {**self._fields(rows[key])[1], **fields}
+            rows[key] = _pack((entry.ref, shape_of(tuple(fields)), [*fields.values()]))
+
+    def compare(self, entry: Entry) -> tuple[Entry | None, str]:
+        """Return the part of *entry* that differs, which expects the earlier values, and "".
+
+        None stands for a row that changes nothing, or that is new and is left out. Raises nothing:
+        a row that cannot be taken comes with the reason.
+        """
+        if entry.op not in (Op.SET, Op.ASSIGN):
+            return entry, "cannot be compared: leave its op out"
+        key = hash(ref_key(entry.ref))
+        self._seen.add(key)
+        row = self._rows.get(key)
+        if row is None:
+            return self._take_new(entry)
+        fields = entry.fields
+        shape = self._shapes.get(tuple(fields), -1)
+        if row == _pack((entry.ref, shape, [*fields.values()])):
+            self.same += 1
+            return None, ""
+        _, before = self._fields(row)
+        expect = {path: before[path] for path in fields if path in before}
+        changed = changed_part(
+            msgspec.structs.replace(entry, expect={**expect, **entry.expect}), is_known=True
+        )
+        if changed is None:
+            self.same += 1
+        return changed, ""
+
+    def _take_new(self, entry: Entry) -> tuple[Entry | None, str]:
+        self.new += 1
+        if self.new_rows is NewRows.REFUSE:
+            return entry, f"is not in {self.label}: --new put makes it, --new skip leaves it out"
+        if self.new_rows is NewRows.SKIP:
+            return None, ""
+        is_assignment = kind_of(entry.ref).assignment
+        return entry if is_assignment else msgspec.structs.replace(entry, op=Op.PUT), ""
+
+    def gone(self) -> Iterator[Ref]:
+        """Yield the refs of the earlier file that were not compared, in its order."""
+        return (_unpack(row)[0] for key, row in self._rows.items() if key not in self._seen)
+
+    @property
+    def gone_number(self) -> int:
+        """The number of refs of the earlier file that were not compared."""
+        return sum(key not in self._seen for key in self._rows)
+
+    def _fields(self, row: bytes) -> tuple[Ref, Fields]:
+        ref, shape, values = _unpack(row)
+        return ref, dict(zip(self._paths[shape], values, strict=True))
+
+    def _shape(self, paths: tuple[str, ...]) -> int:
+        number = self._shapes.setdefault(paths, len(self._paths))
+        if number == len(self._paths):
+            self._paths.append(paths)
+        return number
