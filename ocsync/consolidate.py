@@ -22,7 +22,7 @@ changes leaves the marketplace exactly as sending every entry, one by one, would
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -41,7 +41,7 @@ from ocsync.field_paths import (
     with_value,
 )
 from ocsync.models import Change, ContradictedExpectation, Entry, Fields, Op, Ref
-from ocsync.ordering import BARRIER_PATHS, Barrier, Ordering
+from ocsync.ordering import BARRIER_PATHS, INDEPENDENT, Barrier, Ordering
 from ocsync.schema import (
     KINDS,
     SUMMED_QUANTITY,
@@ -53,30 +53,47 @@ from ocsync.schema import (
     ref_key,
 )
 
+Spill = Callable[[str, Entry], None]
+"""Function that receives an entry and the key of its ref."""
 
-def consolidate(entries: Iterable[Entry]) -> list[Change]:
+
+def consolidate(
+    entries: Iterable[Entry], limit: int | None = None, spill: Spill = lambda *_: None
+) -> list[Change]:
     """Return the changes, in the order in which their refs first appear; those of one are adjacent.
 
-    A ref keeps the spelling that it has first.
+    A ref keeps the spelling that it has first. With a *limit* entries of more refs than that go to
+    *spill*: only where no edit depends on one of another ref (see `ordering.are_unrelated`).
     """
-    nets: dict[str, _RefAccumulator] = {}
+    nets: dict[str, _RefAccumulator | Entry] = {}
     ordering = Ordering()
     before: dict[int, set[int]] = defaultdict(set)
     for entry in entries:
         key = ref_key(entry.ref)
         net = nets.get(key)
         if net is None:
+            if len(nets) == limit:
+                spill(key, entry)
+                continue
+            if ordering.is_idle and _is_plain(entry):
+                nets[key] = entry  # many refs have no other one
+                continue
             net = nets[key] = _RefAccumulator(entry.ref)
-        for barrier in ordering.take(entry):
-            before[entry.seq].update(barrier.entries)
-            if earlier := net.divide(barrier):
-                for seq in barrier.entries:
-                    before[seq].update({earlier} if seq > earlier else ())
+        elif isinstance(net, Entry):
+            first, net = net, _RefAccumulator(net.ref)
+            net.fold(first)
+            nets[key] = net
+        if not (ordering.is_idle and net.is_independent and entry.op in _UNNOTED_OPS):
+            for barrier in ordering.take(entry):
+                before[entry.seq].update(barrier.entries)
+                if earlier := net.divide(barrier):
+                    for seq in barrier.entries:
+                        before[seq].update({earlier} if seq > earlier else ())
         net.fold(entry)
     changes: list[Change] = []
     while nets:  # from the last one on, so that each is freed as its changes are made
         _, net = nets.popitem()
-        changes += reversed(net.changes())
+        changes += [_plain(net)] if isinstance(net, Entry) else reversed(net.changes())
     changes.reverse()
     return [_following(change, before) for change in changes] if before else changes
 
@@ -109,6 +126,8 @@ def expect_current(earlier: Iterable[Entry], entry: Entry, current: Fields) -> F
     return expected
 
 
+_UNNOTED_OPS = (Op.SET, Op.ADJUST)
+"""The operations that matter to no other ref, in kinds whose edits are independent."""
 _WITH_SIDE_EFFECT = frozenset(
     name for name, kind in KINDS.items() if any(f.has_side_effect for f in kind.fields.values())
 )
@@ -117,6 +136,25 @@ _NOTHING: Fields = {}
 """The fields of a change that has none; shared, and never changed."""
 _EMPTY: tuple[Any, ...] = (None, False, 0, {})
 """The values of a field that a put did not name, where the table knows no default."""
+
+
+def _is_plain(entry: Entry) -> bool:
+    """Return whether *entry* by itself is the change that it makes, and matters to no other ref."""
+    is_set = entry.op is Op.SET and not entry.expect
+    independent = is_set and entry.ref[: entry.ref.find("/")] in INDEPENDENT
+    return independent and not any(map(_is_deep, entry.fields))
+
+
+def _plain(entry: Entry) -> Change:
+    """Return the change that a plain *entry* makes."""
+    return Change(
+        op=Op.SET, ref=entry.ref, fields=entry.fields, replace=False, entries=(entry.seq,)
+    )
+
+
+def _is_deep(path: str) -> bool:
+    """Return whether *path* may lie inside another one, or have others inside it that do."""
+    return path.count(".") > 1 or path == "xp"
 
 
 def merge(fields: Fields, path: str, value: Any) -> None:
@@ -149,19 +187,22 @@ class _RefAccumulator:
     whatever comes later, because edits of other refs depend on them. *expect* is what the server
     must have before the first request; at *null_is_empty* it may have null for 0 or false.
 
+    The request in the making is *simple* when later values of the same fields just replace its own.
+
     Numbers of entries of the request in the making: *first* is the first one, *replaced* the first
     that replaces all that may have been there, *written* maps a path to the first that wrote it.
     """
 
     __slots__ = (
         "contradicted", "divided", "entries", "expect", "fields", "finished", "finished_fields",
-        "finished_sums", "first", "has_put", "has_side_effect", "kind", "null_is_empty", "op",
-        "ref", "replace", "replaced", "sums", "written",
+        "finished_sums", "first", "has_put", "has_side_effect", "is_independent", "kind",
+        "null_is_empty", "op", "ref", "replace", "replaced", "simple", "sums", "written",
     )  # fmt: skip
 
     def __init__(self, ref: Ref) -> None:
         self.ref = ref
         self.kind = kind_of(ref)
+        self.is_independent = self.kind.name in INDEPENDENT
         self.finished: list[Change] = []
         self.finished_fields = self.finished_sums = _NOTHING
         self.divided = 0
@@ -175,6 +216,7 @@ class _RefAccumulator:
     def _begin(self, op: Op, *, replace: bool = False) -> None:
         self.op = op
         self.replace = replace
+        self.simple = False
         self.fields: Fields = {}
         self.sums = _NOTHING
         self.entries: list[int] = []
@@ -200,7 +242,16 @@ class _RefAccumulator:
         return 0
 
     def fold(self, entry: Entry) -> None:
-        seq, op = entry.seq, entry.op
+        seq, op, fields = entry.seq, entry.op, entry.fields
+        if (
+            self.simple
+            and op is Op.SET
+            and fields.keys() == self.fields.keys()
+            and not (entry.expect or dict in map(type, fields.values()))
+        ):
+            self.fields.update(fields)
+            self.entries.append(seq)
+            return
         for path, expected in entry.expect.items():
             self._expect(seq, path, expected)
         if op is Op.SET:
@@ -213,18 +264,17 @@ class _RefAccumulator:
             self._replace(entry)
         self.entries.append(seq)
         self.first = self.first or seq
-        barrier_paths = BARRIER_PATHS[self.kind.name]
-        for path in entry.fields:
-            if path in barrier_paths:
-                self.written = self.written or {}
-                self.written.setdefault(path, seq)
+        for path in BARRIER_PATHS[self.kind.name].intersection(fields):
+            self.written = self.written or {}
+            self.written.setdefault(path, seq)
 
     def changes(self) -> list[Change]:
         """Return the requests, in order.
 
         Expectations and contradictions belong to the first one.
         """
-        self._finish()
+        if self.entries or not self.finished:
+            self.finished.append(self._change())
         if not self.expect and not self.contradicted:
             return self.finished
         first = msgspec.structs.replace(
@@ -236,19 +286,30 @@ class _RefAccumulator:
         return [first, *self.finished[1:]]
 
     def _set(self, entry: Entry) -> None:
-        drops = self.kind.name in _WITH_SIDE_EFFECT and self._drops_side_effect(
-            {**self.fields, **entry.fields}
-        )
-        inherits = self._changes_parent() and any(map(is_inside_xp_key, entry.fields))
-        waits = self.op is Op.PUT and bool(given_after_creation(self.kind, entry.fields))
-        decides = self._decides(entry.fields)
-        if waits or decides or drops or inherits or self._clears(entry.fields):
+        new = entry.fields
+        if (self.fields or self.op is not Op.SET) and self._is_apart(new):
             self._finish()
         fields, sums = self.fields, self.sums
-        for path, value in entry.fields.items():
-            if sums:
-                sums.pop(path, None)
-            merge(fields, path, value)
+        is_flat = not any(map(_is_deep, new))
+        if is_flat and (self.simple or not (fields or sums)):
+            fields.update(new)
+        else:
+            for path, value in new.items():
+                if sums:
+                    sums.pop(path, None)
+                merge(fields, path, value)
+            is_flat = not any(map(_is_deep, fields))
+        effects = self.kind.name in _WITH_SIDE_EFFECT
+        self.simple = is_flat and self.op is Op.SET and not (sums or effects)
+
+    def _is_apart(self, new: Fields) -> bool:
+        """Return whether a set of the fields *new* is not folded into the request in the making."""
+        drops = self.kind.name in _WITH_SIDE_EFFECT and self._drops_side_effect(
+            {**self.fields, **new}
+        )
+        inherits = self._changes_parent() and any(map(is_inside_xp_key, new))
+        waits = self.op is Op.PUT and bool(given_after_creation(self.kind, new))
+        return waits or self._decides(new) or drops or inherits or self._clears(new)
 
     def _adjust(self, entry: Entry) -> None:
         builds = entry.fields.keys() - self.fields.keys()
@@ -261,6 +322,7 @@ class _RefAccumulator:
             else:
                 self.sums = self.sums or {}
                 self.sums[path] = self.sums.get(path, 0) + amount
+                self.simple = False
 
     def _generate(self, entry: Entry) -> None:
         """Fold into one: it does what any of them asks for."""
@@ -352,20 +414,22 @@ class _RefAccumulator:
             if path in known
         )
 
+    def _change(self) -> Change:
+        """Return the request in the making."""
+        return Change(
+            op=self.op,
+            ref=self.ref,
+            fields=self.fields,
+            adjust=self.sums,
+            expect=_NOTHING,
+            replace=self.replace,
+            entries=tuple(self.entries),
+        )
+
     def _finish(self) -> None:
         if not self.entries and self.finished:
             return
-        self.finished.append(
-            Change(
-                op=self.op,
-                ref=self.ref,
-                fields=self.fields,
-                adjust=self.sums,
-                expect=_NOTHING,
-                replace=self.replace,
-                entries=tuple(self.entries),
-            )
-        )
+        self.finished.append(self._change())
         self.has_side_effect |= self._drops_side_effect({})
         summed = {path: self._staged_value(path) for path in self.sums}
         self.finished_fields = self.finished_fields or {}

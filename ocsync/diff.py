@@ -21,7 +21,7 @@ from ocsync.field_paths import (
     with_value,
 )
 from ocsync.models import Change, Fields, Intent, Op, Ref
-from ocsync.schema import Field, FieldType, Kind, body_ids, field_at, kind_of
+from ocsync.schema import KINDS, Field, FieldType, Kind, body_ids, field_at, kind_of
 
 Document = dict[str, Any]
 
@@ -206,13 +206,20 @@ def is_as_created(change: Change, sent: Fields, current: Document | None) -> boo
     return emptied_by(change, sent, current).keys() <= filled_in
 
 
+_STAMP_FIELDS = {
+    name: next((path for path in kind.fields if path.endswith("LastUpdated")), "")
+    for name, kind in KINDS.items()
+}
+"""The field of each kind that has the stamp of its stock, "" for none."""
+
+
 def stock_stamp(ref: Ref, document: Document | None) -> str | None:
     """Return the server's stamp of the last change of the stock in *document*.
 
     It is empty where the document shows none, and None for a kind without one. That an order
     changes it is inferred (guide/ordercloud.md 7).
     """
-    path = next((name for name in kind_of(ref).fields if name.endswith("LastUpdated")), "")
+    path = _STAMP_FIELDS[ref[: ref.find("/")]]
     if not path:
         return None
     stamp = value_at(document, path)

@@ -30,7 +30,7 @@ class _Move(NamedTuple):
     there: bool
 
 
-def order_by_values(steps: Sequence[Step], before: Mapping[int, Fields]) -> list[Step]:
+def order_by_values(steps: Sequence[Step], before: Mapping[int, Fields]) -> Sequence[Step]:
     """Return *steps* with those that give something up before those that take it.
 
     *before* has the values of `watched_fields`, by the number of a ref's first step. The waves are
@@ -40,13 +40,12 @@ def order_by_values(steps: Sequence[Step], before: Mapping[int, Fields]) -> list
     moves = list(_moves(steps, before))
     for step, other in [*_unique_values(moves), *_references(steps, moves)]:
         first[step].add(other)
-    return _moved(steps, first) if first else list(steps)
+    return _moved(steps, first) if first else steps
 
 
-def watched_fields(kind: Kind) -> set[str]:
+def watched_fields(kind: Kind) -> frozenset[str]:
     """Return the fields of *kind* whose values decide how steps of other refs are judged."""
-    named = {r.ids[-1] for r in kind.references if _judged_fields(KINDS[r.kind])}
-    return {*UNIQUE[kind.name], *(named - set(kind.ids))}
+    return _WATCHED[kind.name]
 
 
 def _judged_fields(kind: Kind) -> tuple[str, ...]:
@@ -57,17 +56,27 @@ def _judged_fields(kind: Kind) -> tuple[str, ...]:
     return (*JUDGED_BY_REFERENCES[kind.name], *filter(None, [kind.parent_field]))
 
 
+_WATCHED = {
+    name: frozenset(
+        {*UNIQUE[name]}
+        | {r.ids[-1] for r in kind.references if _judged_fields(KINDS[r.kind])} - {*kind.ids}
+    )
+    for name, kind in KINDS.items()
+}
+"""The fields of each kind that `watched_fields` returns."""
+
+
 def _moves(steps: Sequence[Step], before: Mapping[int, Fields]) -> Iterator[_Move]:
     """Yield what *steps*, in plan order, do to unique values and to fields that name entities."""
     held = {
         (path, ref_key(step.ref)): _value(before[step.number], path)
-        for step in steps
+        for step in (steps if before else ())
         for path in before.get(step.number, ())
     }
     moved: set[tuple[str, str]] = set()
     for step in steps:
-        kind, fields = kind_of(step.ref), step.change.fields
-        for path in watched_fields(kind):
+        fields = step.change.fields
+        for path in watched_fields(kind_of(step.ref)):
             if path not in fields and step.change.op is Op.SET:
                 continue
             own = (path, ref_key(step.ref))

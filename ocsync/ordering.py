@@ -47,7 +47,7 @@ _NAMED = {
 """The fields of each kind that name other entities."""
 BARRIER_PATHS = {name: _NAMED[name].union(UNIQUE[name]) for name in KINDS}
 """The fields of each kind that a `Barrier` may name."""
-_INDEPENDENT = frozenset(
+INDEPENDENT = frozenset(
     name
     for name, kind in KINDS.items()
     if not (UNIQUE[name] or JUDGED_BY_REFERENCES[name] or _JUDGED_BY[name] or kind.inherits_from)
@@ -57,9 +57,15 @@ _INDEPENDENT = frozenset(
 
 
 def are_unrelated(kinds: Collection[str]) -> bool:
-    """Return whether edits of *kinds*, if there are no others, never depend on another ref's."""
-    referred = {reference.kind for name in kinds for reference in KINDS[name].references}
-    return _INDEPENDENT.issuperset(kinds) and referred.isdisjoint(kinds)
+    """Return whether edits of *kinds*, if there are no others, never depend on another ref's.
+
+    Nor does their place in the plan.
+    """
+    rows = [KINDS[name] for name in kinds]
+    named = {reference.kind for row in rows for reference in row.references}
+    named |= {rule.kind for row in rows for rule in row.after}
+    named |= {made.kind for row in rows for made in row.creates}
+    return INDEPENDENT.issuperset(kinds) and named.isdisjoint(kinds)
 
 
 class Barrier(NamedTuple):
@@ -80,7 +86,8 @@ class Ordering:
     needed it, *judged* an entity to the last entry that wrote a field which is judged by
     references, *writers* a unique field to the ref that wrote it last, *parents* a child to its
     parent, *inherited* a parent to the entries that built on its values, and *later* a ref to those
-    with edits that come after its own so far.
+    with edits that come after its own so far. While it *is_idle* no entry depends on a later one of
+    another ref: a set or adjust of an independent kind need not be taken then.
     """
 
     def __init__(self) -> None:
@@ -90,12 +97,11 @@ class Ordering:
         self._parents: dict[str, str] = {}
         self._inherited: dict[str, dict[str, dict[int, str]]] = {}
         self._later: dict[str, set[str]] = defaultdict(set)
+        self.is_idle = True
 
     def take(self, entry: Entry) -> list[Barrier]:
         """Take the next entry; return what it must not be folded over."""
         kind = kind_of(entry.ref)
-        if kind.name in _INDEPENDENT and entry.op not in CREATING_OPS and self._is_idle:
-            return []
         key = ref_key(entry.ref)
         if entry.op is Op.PUT or kind.inherits_from in entry.fields:
             self._parents[key] = str(entry.fields.get(kind.inherits_from) or "").casefold()
@@ -111,12 +117,8 @@ class Ordering:
         for other, need in needs:
             if other:
                 self._needed.setdefault((other, need.field, need.is_set), {})[entry.seq] = key
+        self.is_idle = not (self._later or self._judged or self._inherited)
         return barriers
-
-    @property
-    def _is_idle(self) -> bool:
-        """True as long as no entry depends on a later one of another ref."""
-        return not (self._later or self._judged or self._inherited)
 
     def _entity(self, need: NeededState, key: str, entry: Entry) -> str:
         """Return the key of the entity whose state *entry* needs; empty when it needs none."""

@@ -35,13 +35,14 @@ from ocsync.schema import (
 METHODS = {
     Op.SET: "PATCH", Op.PUT: "PUT", Op.ASSIGN: "POST", Op.GENERATE: "POST", Op.DELETE: "DELETE"
 }  # fmt: skip
-_RANK = {name: place for place, name in enumerate(KINDS)}
+RANKS = {name: place for place, name in enumerate(KINDS)}
+"""The place of each kind in a wave."""
 
 
 class Plan(NamedTuple):
     """Steps in the order of their numbers: by wave, then kind, then first staged."""
 
-    steps: tuple[Step, ...]
+    steps: Sequence[Step]
     waves: int
 
 
@@ -63,8 +64,8 @@ def build(changes: Iterable[Change]) -> Plan:
     nodes = _divided(list(changes))
     graph = _build_graph(nodes)
     wave = _waves_of(nodes, graph)
-    ranks = [_RANK[kind_of(node.ref).name] for node in nodes]
-    order = sorted(range(len(nodes)), key=lambda i: wave[i] * len(_RANK) + ranks[i])
+    ranks = [RANKS[kind_of(node.ref).name] for node in nodes]
+    order = sorted(range(len(nodes)), key=lambda i: wave[i] * len(RANKS) + ranks[i])
     number = [0] * len(nodes)
     for position, node in enumerate(order, 1):
         number[node] = position
@@ -246,6 +247,8 @@ def linked_refs(ref: Ref) -> list[Ref]:
 
     A category product brings its catalog product (guide/ordercloud.md 5.2).
     """
+    if not kind_of(ref).creates:
+        return []
     return _refs_made(ref, (made for made in kind_of(ref).creates if not made.unless_field))
 
 
@@ -371,7 +374,8 @@ def count_by_kind(steps: Iterable[Step]) -> list[KindTotal]:
     entries: Counter[str] = Counter()
     requests: Counter[str] = Counter()
     for step in steps:
-        name = kind_of(step.ref).name
+        ref = step.change.ref
+        name = ref[: ref.find("/")]
         entries[name] += len(step.change.entries)
         requests[name] += 1
     return [KindTotal(name, entries[name], requests[name]) for name in KINDS if name in requests]
@@ -385,7 +389,7 @@ class FedTargets(NamedTuple):
 
 
 def fed_targets(refs: Iterable[Ref]) -> FedTargets:
-    """Return the targets that the kinds of *refs* feed; a direct one is not indirect too."""
+    """Return the targets that *refs* (or kinds) feed; a direct one is not indirect too."""
     kinds = [KINDS[name] for name in {ref.partition("/")[0] for ref in refs}]
     direct = {target for kind in kinds for target in kind.direct_targets}
     possible = {target for kind in kinds for target in kind.indirect_targets} - direct

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from math import prod
 from typing import Any, NamedTuple
 
 from ocsync.field_paths import join_path, json_type, nest, split_path, type_changes, xp_text
-from ocsync.models import Op, Ref, Step
+from ocsync.models import Change, Fields, Op, Ref, Step
 from ocsync.plurals import count
 from ocsync.schema import KINDS, VARIANTS_MAX, XP_KEYS_ADVISED, XP_LIMIT, ids_of, kind_of
 
@@ -26,92 +27,211 @@ _VOLATILE = {
 """The fields of each kind that the platform changes by itself."""
 
 
+MAX_REFS = 100
+"""Most refs that a risk names; it counts them all."""
+
+
 class Risk(NamedTuple):
-    """Reason to think twice before resuming: *code* for programs, and the refs concerned."""
+    """Reason to think twice before resuming: *code* for programs, and the first refs concerned.
+
+    *total* is the number of them all.
+    """
 
     code: str
     text: str
     refs: tuple[Ref, ...] = ()
     advice: str = ""
+    total: int = 0
 
 
-def find_risks(steps: Sequence[Step]) -> list[Risk]:
-    """Return the risks of *steps*, a pause that is not worth it among them."""
-    found = [
-        _contradicted(steps),
-        _zero_stock(steps),
-        _blind_quantities(steps),
-        _xp_objects(steps),
-        _xp_size(steps),
-        _xp_keys(steps),
-        _staged_xp_types(steps),
-        _index_rebuild(steps),
-        _variant_limit(steps),
-        _reset_variants(steps),
-        _time_critical(steps),
-    ]
-    if len(steps) == 1:
-        found.append(
-            Risk(
-                "single-change",
-                "only one change: pausing gains nothing",
-                (steps[0].ref,),
-                "to send it immediately: ocsync resume --no-pause",
-            )
+class _Refs:
+    """Refs of the steps with one risk: how many there are, and the first ones."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._first: list[Ref] = []
+
+    def add(self, ref: Ref) -> None:
+        self.count += 1
+        if self.count <= MAX_REFS:
+            self._first.append(ref)
+
+    def risk(self, code: str, text: str, advice: str = "") -> Risk:
+        return Risk(code, text, tuple(self._first), advice, self.count)
+
+
+def find_risks(steps: Iterable[Step]) -> list[Risk]:
+    """Return the risks of *steps*, a pause that is not worth it among them.
+
+    Quantities without an expected value are one: orders go on decrementing stock while sync is
+    paused, so that a blind value would oversell. When more than half of the plan's quantities
+    become zero, the file is often a wrong one. Whether the limit of xp counts characters or bytes
+    is documented both ways (guide/ordercloud.md 12.8).
+    """
+    found = _Found()
+    touched = number = 0
+    ref = ""
+    for number, step in enumerate(steps, 1):  # noqa: B007
+        change = step.change
+        ref, fields = change.ref, change.fields
+        kind_name = ref[: ref.find("/")]
+        volatile = _VOLATILE[kind_name]
+        if change.contradicted:
+            found.contradicted.add(ref)
+        if volatile:
+            quantities = _quantities(change, volatile)
+            touched += len(quantities)
+            for value in quantities:
+                if value is None or (value is not ... and value <= 0):
+                    found.zero.add(ref)
+                    break
+            if _is_blind(change, volatile):
+                found.blind.add(ref)
+        if dict in map(type, fields.values()) and _sets_objects(change):
+            found.objects.add(ref)
+        if not _is_short(fields) and len(xp_text(fields).encode()) > XP_LIMIT:
+            found.large.add(ref)
+        if kind_name == "product":
+            found.add_keys(ref, fields)
+        if writes_indexed_xp(step):
+            found.add_types(step)
+        if not _NEEDS_REBUILD[kind_name].isdisjoint(fields) and (
+            change.op is not Op.PUT or change.replace
+        ):
+            found.rebuilt.add(ref)
+        if kind_name in _OF_VARIANTS:
+            found.of_variants.append(step)
+        if not _TIMED_FIELDS.isdisjoint(fields) and _is_urgent(fields):
+            found.urgent.add(ref)
+    risks = found.risks(touched)
+    if number == 1:
+        text, advice = (
+            "only one change: pausing gains nothing",
+            "to send it immediately: ocsync resume --no-pause",
         )
-    return [risk for risk in found if risk]
+        risks.append(Risk("single-change", text, (ref,), advice, 1))
+    return risks
 
 
-def _contradicted(steps: Sequence[Step]) -> Risk | None:
-    refs = tuple(step.ref for step in steps if step.change.contradicted)
-    expect = count(len(refs), "ref expects", "refs expect")
-    they = "it" if len(refs) == 1 else "they"
-    text = f"{expect} a value that earlier staged edits change; {they} will conflict"
-    return Risk("broken-expectation", text, refs, "ocsync plan --explain REF") if refs else None
+class _Found:
+    """Refs of the steps with each risk, and what is found by comparing steps.
 
-
-def _blind_quantities(steps: Sequence[Step]) -> Risk | None:
-    """Return the risk of quantities without an expected value.
-
-    Orders go on decrementing stock while sync is paused; a blind value would oversell.
+    *xp_keys* are the keys of xp of products, *types* the first type of each xp path and the ref
+    that has it, *differing* the refs with another type, *of_variants* the steps that decide which
+    variants there are.
     """
-    refs = []
-    for step in steps:
-        change, volatile = step.change, _VOLATILE[kind_of(step.ref).name]
-        if volatile.isdisjoint(change.fields) or not (change.op is Op.SET or change.replace):
-            continue
-        if any(p in volatile and p not in change.expect for p in change.fields):
-            refs.append(step.ref)
-    have = count(len(refs), "quantity has", "quantities have")
-    text = f"{have} no expected value; later sales would be overwritten"
-    advice = "stage with --expect-current, or use stage adjust"
-    return Risk("blind-quantity", text, tuple(refs), advice) if refs else None
+
+    def __init__(self) -> None:
+        self.contradicted, self.zero, self.blind, self.objects = (_Refs() for _ in range(4))
+        self.large, self.keyed, self.rebuilt, self.urgent = (_Refs() for _ in range(4))
+        self.xp_keys: set[str] = set()
+        self.types: dict[str, tuple[str, Ref]] = {}
+        self.differing: dict[Ref, str] = {}
+        self.of_variants: list[Step] = []
+
+    def add_keys(self, ref: Ref, fields: Fields) -> None:
+        before = len(self.xp_keys)
+        self.xp_keys.update(split_path(path)[1] for path in fields if path.startswith("xp."))
+        if len(self.xp_keys) > max(before, XP_KEYS_ADVISED):
+            self.keyed.add(ref)
+
+    def add_types(self, step: Step) -> None:
+        for path, kind in _xp_types(nest(step.change.fields)["xp"]):
+            other, ref = self.types.setdefault(path, (kind, step.ref))
+            if other != kind:
+                text = f"{path} is {other} on {ref} and {kind} on {step.ref}"
+                self.differing.setdefault(step.ref, text)
+
+    def risks(self, touched: int) -> list[Risk]:
+        """Return the risks that apply, where *touched* quantities are written."""
+        expect = count(self.contradicted.count, "ref expects", "refs expect")
+        they = "it" if self.contradicted.count == 1 else "they"
+        blind = count(self.blind.count, "quantity has", "quantities have")
+        objects = count(self.objects.count, "xp value is an object", "xp values are objects")
+        large = count(self.large.count, "ref has", "refs have")
+        rebuilt = count(self.rebuilt.count, "change shows", "changes show")
+        urgent = count(self.urgent.count, "change is", "changes are")
+        is_wrong_file = touched > 1 and self.zero.count * 2 > touched
+        zero = self.zero if is_wrong_file else _Refs()
+        found = [
+            self.contradicted.risk(
+                "broken-expectation",
+                f"{expect} a value that earlier staged edits change; {they} will conflict",
+                "ocsync plan --explain REF",
+            ),
+            zero.risk(
+                ZERO_STOCK,
+                f"{zero.count:,} of {count(touched, 'quantity')} would become zero",
+                f"resume needs --allow-risky {ZERO_STOCK}",
+            ),
+            self.blind.risk(
+                "blind-quantity",
+                f"{blind} no expected value; later sales would be overwritten",
+                "stage with --expect-current, or use stage adjust",
+            ),
+            self.objects.risk("xp-members", f"{objects}; keys you left out may remain"),
+            self.large.risk(
+                XP_SIZE,
+                f"{large} more than {XP_LIMIT:,} bytes of xp, which OrderCloud may refuse",
+            ),
+            self.keyed.risk(
+                XP_KEYS,
+                f"products get {len(self.xp_keys):,} different xp keys; OrderCloud advises about "
+                f"{XP_KEYS_ADVISED}",
+            ),
+            _type_risk("staged xp values differ in type", self.differing),
+            self.rebuilt.risk(
+                INDEX_REBUILD,
+                f"{rebuilt} in product lists only after an index rebuild in the Portal",
+                "in production and staging it can be rebuilt 3 times an hour, 5 times a week",
+            ),
+            _variant_limit(self.of_variants),
+            _reset_variants(self.of_variants),
+            self.urgent.risk(
+                "time-critical",
+                f"{urgent} time-critical (deactivation, sale or date) and would be delayed",
+                "resume soon, or send with --no-pause",
+            ),
+        ]
+        return [risk for risk in found if risk and risk.total]
 
 
-def _zero_stock(steps: Sequence[Step]) -> Risk | None:
-    """Return the risk that more than half of the plan's quantities become zero.
+_JSON_BYTES = 6
+"""Most bytes of a character in JSON."""
+_SCALAR_CHARACTERS = 30
+"""More characters than a number, a flag or null has in JSON."""
 
-    That is often a wrong file.
-    """
-    touched, zero = 0, []
-    for step in steps:
-        change, moving = step.change, _VOLATILE[kind_of(step.ref).name]
-        if not moving:
-            continue
-        given = {
-            path: change.fields.get(path, ...)
-            for path in moving
-            if path in change.fields or path in change.adjust
-        }
-        if change.op is Op.PUT and change.replace:  # what such a put leaves out is emptied
-            given |= {path: None for path in moving - given.keys() if "." not in path}
-        touched += len(given)
-        if any(value is None or (value is not ... and value <= 0) for value in given.values()):
-            zero.append(step.ref)
-    if touched < 2 or len(zero) * 2 <= touched:
-        return None
-    text = f"{len(zero):,} of {count(touched, 'quantity')} would become zero"
-    return Risk(ZERO_STOCK, text, tuple(zero), f"resume needs --allow-risky {ZERO_STOCK}")
+
+def _is_short(fields: Fields) -> bool:
+    """Return whether *fields* are within the limit of xp whatever is in them; others may be too."""
+    characters = 0
+    for path, value in fields.items():
+        if isinstance(value, dict | list):
+            return False
+        characters += len(path) + (len(value) if isinstance(value, str) else _SCALAR_CHARACTERS)
+    return (characters + 4 * len(fields)) * _JSON_BYTES < XP_LIMIT
+
+
+def _sets_objects(change: Change) -> bool:
+    """Return whether *change* sets values of xp that are objects."""
+    return change.op is Op.SET and any(
+        path.startswith("xp.") and isinstance(value, dict) for path, value in change.fields.items()
+    )
+
+
+def _is_blind(change: Change, volatile: frozenset[str]) -> bool:
+    """Return whether *change* writes a quantity over one that it does not expect."""
+    replaces = change.op is Op.SET or change.replace
+    return replaces and any(p in volatile and p not in change.expect for p in change.fields)
+
+
+def _quantities(change: Change, volatile: frozenset[str]) -> list[Any]:
+    """Return the quantities that *change* writes; an ellipsis for one that it adjusts."""
+    fields, adjust = change.fields, change.adjust
+    given = [fields.get(p, ...) for p in volatile if p in fields or p in adjust]
+    if change.op is Op.PUT and change.replace:  # what such a put leaves out is emptied
+        given += [None for p in volatile - {*fields, *adjust} if "." not in p]
+    return given
 
 
 def own_user_risk(steps: Iterable[Step], kind: str, name: str) -> Risk | None:
@@ -126,43 +246,7 @@ def own_user_risk(steps: Iterable[Step], kind: str, name: str) -> Risk | None:
     )
     text = "this deactivates the user you are signed in as"
     advice = f"resume needs --allow-risky {OWN_USER}"
-    return Risk(OWN_USER, text, refs[:1], advice) if refs else None
-
-
-def _xp_objects(steps: Sequence[Step]) -> Risk | None:
-    refs = tuple(
-        step.ref
-        for step in steps
-        if step.change.op is Op.SET
-        and any(p.startswith("xp.") and isinstance(v, dict) for p, v in step.change.fields.items())
-    )
-    objects = count(len(refs), "xp value is an object", "xp values are objects")
-    text = f"{objects}; keys you left out may remain"
-    return Risk("xp-members", text, refs) if refs else None
-
-
-def _xp_size(steps: Sequence[Step]) -> Risk | None:
-    """Return the risk of xp within the limit if it counts characters, and not if it counts bytes.
-
-    OrderCloud documents both (guide/ordercloud.md 12.8).
-    """
-    refs = tuple(step.ref for step in steps if len(xp_text(step.change.fields).encode()) > XP_LIMIT)
-    has = count(len(refs), "ref has", "refs have")
-    text = f"{has} more than {XP_LIMIT:,} bytes of xp, which OrderCloud may refuse"
-    return Risk(XP_SIZE, text, refs) if refs else None
-
-
-def _xp_keys(steps: Sequence[Step]) -> Risk | None:
-    """Return the risk of more keys of xp on products than OrderCloud advises."""
-    keys: set[str] = set()
-    refs = []
-    for step in steps:
-        if kind_of(step.ref).name == "product":
-            before = len(keys)
-            keys.update(split_path(p)[1] for p in step.change.fields if p.startswith("xp."))
-            refs += [step.ref] if len(keys) > max(before, XP_KEYS_ADVISED) else []
-    text = f"products get {len(keys):,} different xp keys; OrderCloud advises about"
-    return Risk(XP_KEYS, f"{text} {XP_KEYS_ADVISED}", tuple(refs)) if refs else None
+    return Risk(OWN_USER, text, refs[:1], advice, 1) if refs else None
 
 
 _NEEDS_REBUILD = {
@@ -171,18 +255,8 @@ _NEEDS_REBUILD = {
 }
 
 
-def _index_rebuild(steps: Sequence[Step]) -> Risk | None:
-    """Return the risk of changes that the search index shows only after a rebuild by hand."""
-    refs = tuple(
-        step.ref
-        for step in steps
-        if not _NEEDS_REBUILD[kind_of(step.ref).name].isdisjoint(step.change.fields)
-        and (step.change.op is not Op.PUT or step.change.replace)
-    )
-    changes = count(len(refs), "change shows", "changes show")
-    text = f"{changes} in product lists only after an index rebuild in the Portal"
-    advice = "in production and staging it can be rebuilt 3 times an hour, 5 times a week"
-    return Risk(INDEX_REBUILD, text, refs, advice) if refs else None
+_OF_VARIANTS = ("spec-option", "spec-product-assignment", "variants")
+"""The kinds whose steps decide which variants there are."""
 
 
 def _variant_limit(steps: Sequence[Step]) -> Risk | None:
@@ -205,7 +279,7 @@ def _variant_limit(steps: Sequence[Step]) -> Risk | None:
     refs = tuple(ref for ref, number in numbers.items() if number > VARIANTS_MAX)
     variants = count(numbers[refs[0]], "variant") if refs else ""
     text = f"{refs[0]} would get {variants}; a product can have {VARIANTS_MAX:,}" if refs else ""
-    return Risk(VARIANT_LIMIT, text, refs) if refs else None
+    return Risk(VARIANT_LIMIT, text, refs[:MAX_REFS], total=len(refs)) if refs else None
 
 
 def _reset_variants(steps: Sequence[Step]) -> Risk | None:
@@ -215,7 +289,8 @@ def _reset_variants(steps: Sequence[Step]) -> Risk | None:
         if step.change.op is Op.GENERATE and any(step.change.fields.values())
     )
     text = f"all variants of {count(len(refs), 'product')} will be reset; edits of them are lost"
-    return Risk("variants-reset", text, refs, "rollback cannot restore them") if refs else None
+    advice = "rollback cannot restore them"
+    return Risk("variants-reset", text, refs[:MAX_REFS], advice, len(refs)) if refs else None
 
 
 _IN_XP_INDEX = frozenset(name for name, kind in KINDS.items() if kind.eventually_consistent)
@@ -228,19 +303,6 @@ def writes_indexed_xp(step: Step) -> bool:
     """
     written = any(path.startswith("xp.") for path in step.change.fields)
     return written and kind_of(step.ref).name in _IN_XP_INDEX
-
-
-def _staged_xp_types(steps: Sequence[Step]) -> Risk | None:
-    """Return the risk of staged values of one xp path that differ in type."""
-    first: dict[str, tuple[str, Ref]] = {}
-    differing: dict[Ref, str] = {}
-    for step in filter(writes_indexed_xp, steps):
-        for path, kind in _xp_types(nest(step.change.fields)["xp"]):
-            other, ref = first.setdefault(path, (kind, step.ref))
-            if other != kind:
-                text = f"{path} is {other} on {ref} and {kind} on {step.ref}"
-                differing.setdefault(step.ref, text)
-    return _type_risk("staged xp values differ in type", differing) if differing else None
 
 
 def _xp_types(value: Any, path: str = "xp") -> Iterator[tuple[str, str]]:
@@ -267,14 +329,17 @@ def xp_type_risk(
             if path.startswith("xp."):
                 for inner, old, new in type_changes(path, before[path], after[path]):
                     differing.setdefault(step.ref, f"{inner} of {step.ref} from {old} to {new}")
-    return _type_risk("xp values change their type", differing) if differing else None
+    return _type_risk("xp values change their type", differing)
 
 
-def _type_risk(what: str, differing: Mapping[Ref, str]) -> Risk:
+def _type_risk(what: str, differing: Mapping[Ref, str]) -> Risk | None:
+    if not differing:
+        return None
     first, *more = differing.values()
     others = f", and {len(more):,} more" if more else ""
     advice = f"lists may then omit such products; resume needs --allow-risky {XP_TYPE}"
-    return Risk(XP_TYPE, f"{what}: {first}{others}", tuple(differing), advice)
+    refs = tuple(islice(differing, MAX_REFS))
+    return Risk(XP_TYPE, f"{what}: {first}{others}", refs, advice, len(differing))
 
 
 _URGENT_VALUES = {"Active": (False,), "IsOnSale": (True,)}
@@ -282,17 +347,7 @@ _DATE_FIELDS = ("SaleStart", "SaleEnd")
 _TIMED_FIELDS = {*_URGENT_VALUES, *_DATE_FIELDS}
 
 
-def _time_critical(steps: Sequence[Step]) -> Risk | None:
-    refs = tuple(
-        step.ref
-        for step in steps
-        if not _TIMED_FIELDS.isdisjoint(step.change.fields)
-        if any(
-            step.change.fields.get(name, ...) in values for name, values in _URGENT_VALUES.items()
-        )
-        or any(name in step.change.fields for name in _DATE_FIELDS)
+def _is_urgent(fields: Fields) -> bool:
+    return any(fields.get(name, ...) in values for name, values in _URGENT_VALUES.items()) or any(
+        name in fields for name in _DATE_FIELDS
     )
-    changes = count(len(refs), "change is", "changes are")
-    text = f"{changes} time-critical (deactivation, sale or date) and would be delayed"
-    advice = "resume soon, or send with --no-pause"
-    return Risk("time-critical", text, refs, advice) if refs else None

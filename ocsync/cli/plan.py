@@ -65,10 +65,10 @@ def register(app: typer.Typer) -> None:
           ocsync plan inventory --diff
           ocsync plan --out release.plan
         """
-        from ocsync.engine.resume.drafting import draft_plan, fingerprint
+        from ocsync.engine.resume.drafting import draft_plan, draft_staged, fingerprint
         from ocsync.ordering import are_unrelated
         from ocsync.render import plan as shown
-        from ocsync.risks import find_risks, xp_type_risk
+        from ocsync.risks import find_risks, writes_indexed_xp, xp_type_risk
         from ocsync.schema import read_targets
         from ocsync.store.summary import unfinished_runs
         from ocsync.store.timestamps import utc_now
@@ -79,9 +79,9 @@ def register(app: typer.Typer) -> None:
             staged = folder.journal.of_refs([explain])
             # what is shown has no numbers of steps, which all that is staged decides
             alone = not (names or ctx.console.json) and are_unrelated(folder.journal.kinds())
-            drafted = draft_plan(staged if alone else folder.journal.stream(), names)
+            drafted = draft_plan(staged) if alone else draft_staged(folder, names)
             return _explain(ctx, drafted, explain, staged)
-        drafted = draft_plan(folder.journal.stream(), names)
+        drafted = draft_staged(folder, names)
         pauses, is_open = folder.read_pauses(), folder.window_locks.is_open
         view = shown.PlanView(
             plan_title(folder), drafted, pauses, _last_rate(folder), utc_now(),
@@ -95,7 +95,11 @@ def register(app: typer.Typer) -> None:
         result: Preflight | None = None
         if diff and (steps or pauses):
             result, statuses = preflight(ctx, drafted)
-            values = {n: (one.before, one.sent) for n, one in result.prepared.items()}
+            values = {
+                step.number: (prepared.before, prepared.sent)
+                for step in filter(writes_indexed_xp, steps)
+                if (prepared := result.prepared.get(step.number))
+            }
             risks = [*view.risks, *filter(None, [xp_type_risk(steps, values)])]
             view = view._replace(statuses=statuses, pauses=folder.read_pauses(), risks=risks)
         unfinished = [
@@ -162,7 +166,7 @@ def preflight(
     async def read(session: Session) -> tuple[Preflight, dict[str, TargetStatus] | None]:
         await sign_in(session)
         found = await run_preflight(session, drafted.plan.steps)
-        fed = fed_targets(step.ref for step in drafted.plan.steps)
+        fed = fed_targets(total.kind for total in drafted.totals)
         named = {*fed.direct, *session.folder.read_pauses()}
         try:
             targets = [target for name, target in TARGETS.items() if name in named]
@@ -216,7 +220,7 @@ def _save(path: Path, digest: str, drafted: PlanDraft, targets: list[str]) -> No
     from ocsync.store.files import real_path, write_atomically
 
     facts: dict[str, Any] = {"format": 1, "fingerprint": digest, "targets": targets}
-    facts["steps"] = msgspec.to_builtins(drafted.plan.steps)
+    facts["steps"] = msgspec.to_builtins(list(drafted.plan.steps))
     try:
         text = msgspec.json.format(msgspec.json.encode(facts)) + b"\n"
         write_atomically(real_path(path), text)

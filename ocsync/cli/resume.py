@@ -222,7 +222,7 @@ def _fingerprint(path: Path) -> str:
 
 
 def _dry_run(ctx: Context, targets: list[str]) -> ExitCode:
-    from ocsync.engine.resume.drafting import draft_plan
+    from ocsync.engine.resume.drafting import draft_staged
     from ocsync.engine.run_log import load_progress
     from ocsync.render import plan as shown
     from ocsync.store.summary import unfinished_runs
@@ -231,7 +231,7 @@ def _dry_run(ctx: Context, targets: list[str]) -> ExitCode:
     unfinished = [
         run for run in unfinished_runs(folder.path, ctx.warn_once) if run.kind == "resume"
     ]
-    drafts = [draft_plan(folder.journal.stream(), targets)]
+    drafts = [draft_staged(folder, targets)]
     open_run = folder.runs.find_unfinished()
     if open_run and open_run.has_plan:
         ended = load_progress(open_run).ended

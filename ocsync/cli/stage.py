@@ -10,7 +10,7 @@ import typer
 from ocsync.cli import stage_files, stage_map
 from ocsync.cli.context import Context
 from ocsync.cli.options import LOCAL_EXITS, Yes, command
-from ocsync.cli.stage_files import Recreated, show_staged_totals, staged_totals, stamp_entries
+from ocsync.cli.stage_files import Recreated, new_stamp, show_staged_totals, staged_totals
 from ocsync.errors import ExitCode, FileMissing, UsageError
 
 if TYPE_CHECKING:
@@ -311,7 +311,7 @@ def _stage(
         exists, entry = _with_current(ctx, entry, journal.of_refs([entry.ref]))
     there = recreated or exists
     good = check_entry(folder, entry, recreated=there)
-    [kept] = journal.append(list(stamp_entries([good])))
+    [kept] = journal.append([msgspec.structs.replace(good, **new_stamp())])
     clear_tombstones(folder, [kept], recreated=there)
     totals = journal.totals()
     ctx.console.document(

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ocsync.intake.column_report import ColumnReport
     from ocsync.intake.mapping import FileMapping
     from ocsync.models import Entry
-    from ocsync.store import Journal, JournalSummary
+    from ocsync.store import JournalSummary
 
 _EXITS = (*LOCAL_EXITS, ExitCode.BAD_INPUT, ExitCode.NO_FILE)
 OutputFile = Annotated[
@@ -205,9 +205,9 @@ def register(group: typer.Typer) -> None:
                 good = check_entries(folder, read, recreated=recreated)
                 collected = content.collect(good)
                 if dry_run:
-                    _show_dry_run(ctx, file, collected, journal, report, content)
+                    _show_dry_run(ctx, file, collected, content, report)
                 else:
-                    journal.add_segment(stamp_entries(collected), content.digest)
+                    journal.add_segment(collected, content.digest, **new_stamp())
             if text := contradiction_note(_source_name(file), content.contradictions):
                 ctx.warn_once(text)
             return content
@@ -324,15 +324,12 @@ def register(group: typer.Typer) -> None:
         _explain_template(ctx, kind, file, facts, by_ref=by_ref)
 
 
-def stamp_entries(entries: Iterable[Entry]) -> Iterable[Entry]:
-    """Return *entries* with the current time and user."""
-    import msgspec
-
+def new_stamp() -> dict[str, str]:
+    """Return the members of an entry that say when it was staged, and by whom: now, by the user."""
     from ocsync.store.identity import operator
     from ocsync.store.timestamps import utc_now
 
-    at, by = utc_now().isoformat(timespec="seconds"), operator()
-    return (msgspec.structs.replace(entry, at=at, by=by) for entry in entries)
+    return {"at": utc_now().isoformat(timespec="seconds"), "by": operator()}
 
 
 def staged_totals(totals: JournalSummary) -> dict[str, int]:
@@ -423,24 +420,22 @@ def _show_imported(
 
 
 def _show_dry_run(
-    ctx: Context,
-    file: str,
-    read: Iterable[Entry],
-    journal: Journal,
-    report: ColumnReport,
-    content: ImportContent,
+    ctx: Context, file: str, read: Iterable[Entry], content: ImportContent, report: ColumnReport
 ) -> None:
     """Read all lines, print the columns and the outcome, and raise InputError for problems."""
-    from ocsync.engine.resume.drafting import draft_plan
+    from ocsync.engine.resume.drafting import draft_large
+    from ocsync.engine.staging import EntrySpool
     from ocsync.render import stage as shown
 
     wrong: InputError | None = None
-    is_staged = bool(journal.totals().entries)
+    folder = ctx.folder()
+    journal = folder.journal
     try:
-        new = list(read) if is_staged else read
-        both = alone = draft_plan(shown.number_entries(new))
-        if is_staged:
-            both = draft_plan(shown.number_entries(chain(journal.stream(), new)))
+        new = EntrySpool(folder.path, read)
+        both = alone = draft_large(shown.number_entries(new), content.kinds, folder.path)
+        if journal.totals().entries:
+            every = shown.number_entries(chain(journal.stream(), new))
+            both = draft_large(every, {*content.kinds, *journal.kinds()}, folder.path)
     except InputError as error:
         wrong = error
     facts = shown.column_document(_source_name(file), report)

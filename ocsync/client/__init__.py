@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ocsync.client.api import Identity as Identity
     from ocsync.client.api import Page as Page
     from ocsync.client.api import Reply as Reply
+    from ocsync.client.batch_reads import list_key as list_key
     from ocsync.client.batch_reads import read_current as read_current
     from ocsync.client.batch_reads import ref_of as ref_of
     from ocsync.client.factory import Connection as Connection
@@ -39,6 +40,7 @@ __getattr__ = importer(
         "Identity": "api",
         "Page": "api",
         "Reply": "api",
+        "list_key": "batch_reads",
         "read_current": "batch_reads",
         "ref_of": "batch_reads",
         "Connection": "factory",

@@ -92,7 +92,7 @@ def _batches(refs: Iterable[Ref], *, by_lagging_list: bool) -> Iterator[_Batch]:
         if kind.action or (kind.eventually_consistent and not by_lagging_list):
             yield _Batch([ref])
         else:
-            groups[_list_key(kind, ref)].append(ref)
+            groups[list_key(ref)].append(ref)
     for group in groups.values():
         kind = kind_of(group[0])
         if kind.assignment:
@@ -101,8 +101,9 @@ def _batches(refs: Iterable[Ref], *, by_lagging_list: bool) -> Iterator[_Batch]:
             yield from map(_Batch, _split_by_url_length(group))
 
 
-def _list_key(kind: Kind, ref: Ref) -> tuple[str, ...]:
+def list_key(ref: Ref) -> tuple[str, ...]:
     """Return a key that the refs of one list, or of lists at one path, share."""
+    kind = kind_of(ref)
     if kind.assignment:
         return (kind.name, kind.path.format_map(ids_of(ref)))
     return tuple(ref.split("/")[:-1])

@@ -294,7 +294,8 @@ def by_kind(steps: Iterable[Step]) -> dict[str, int]:
     """Count *steps* by kind."""
     counts: dict[str, int] = {}
     for step in steps:
-        name = kind_of(step.ref).name
+        ref = step.ref
+        name = ref[: ref.find("/")]
         counts[name] = counts.get(name, 0) + 1
     return counts
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -24,9 +25,14 @@ from ocsync.schema import (
 )
 from ocsync.store import ProfileDir
 from ocsync.store.number_ranges import NumberRanges
+from ocsync.store.spill import SpillFile
 from ocsync.tombstones import refuse_deleted
 
 _encode = msgspec.json.Encoder(order="sorted").encode
+_encode_lines = msgspec.json.Encoder().encode_lines
+_decode_lines = msgspec.json.Decoder(Entry).decode_lines
+_GROUP = 1_000
+"""Entries that are written together."""
 
 
 def check_entries(
@@ -170,14 +176,15 @@ class ImportContent:
 
     def collect(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         """Yield *entries* unchanged."""
-        update, compare, add_kind = self._hash.update, self.contradictions.add, self.kinds.add
+        update, compare, kinds = self._hash.update, self.contradictions.add, self.kinds
         for self.entries, entry in enumerate(entries, 1):
             ref = entry.ref
             if entry.op is Op.ADJUST:
                 self._adjusts += 1
             update(_edit(entry))
             compare(entry, int(entry.source[entry.source.rindex(":") + 1 :]))
-            add_kind(ref[: ref.index("/")])
+            if (kind_name := ref[: ref.index("/")]) not in kinds:
+                kinds.add(kind_name)
             yield entry
         if repeat := self._repeat():
             self._on_repeat(repeat)
@@ -222,6 +229,25 @@ class ImportContent:
         for entry in journal.stream():
             edits.update(_edit(entry))
         return edits.hexdigest() == self.digest()
+
+
+class EntrySpool:
+    """Entries of an import in a temporary file in *folder*, to be read more than once."""
+
+    def __init__(self, folder: Path, entries: Iterable[Entry]) -> None:
+        self._file = SpillFile(folder)
+        self._sizes: list[int] = []
+        left = iter(entries)
+        while group := list(islice(left, _GROUP)):
+            lines = _encode_lines(group)
+            self._file.append(lines)
+            self._sizes.append(len(lines))
+
+    def __iter__(self) -> Iterator[Entry]:
+        offset = 0
+        for size in self._sizes:
+            yield from _decode_lines(self._file.read(offset, size))
+            offset += size
 
 
 def _count(entries: Iterable[Entry]) -> tuple[int, str]:

@@ -6,14 +6,15 @@ and what a failed step blocks.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from itertools import groupby
 
 from ocsync.engine.run_log import by_kind, outcome_now
 from ocsync.engine.session import Session
 from ocsync.engine.worker_pool import run_all
 from ocsync.events import WaveStarted
 from ocsync.models import Outcome, Ref, State, Step
+from ocsync.store.step_log import steps_without
 
 Execute = Callable[[Step], Awaitable[Outcome]]
 Record = Callable[[Outcome], Awaitable[None]]
@@ -52,12 +53,17 @@ class StepRunner:
         With *announce* an event tells of each wave. Raises what *execute* raises, once the steps
         under way have ended; Interrupted when the operator stops it.
         """
-        last = max((step.wave for step in steps), default=0)
-        for number, wave in groupby(steps, key=lambda step: step.wave):
-            waiting = [step for step in wave if step.number not in self._ended]
+        first, last = 0, steps[-1].wave if steps else 0
+        while first < len(steps):
+            number = steps[first].wave
+            end = bisect_right(steps, number, first, key=lambda step: step.wave)
+            waiting = steps[first:end]
+            if self._ended:
+                waiting = steps_without(waiting, self._ended)
             if waiting and announce:
                 self._session.emit(WaveStarted(number, last, by_kind(waiting)))
             await self._run_wave(waiting)
+            first = end
 
     async def _run_wave(self, steps: Sequence[Step]) -> None:
         workers = min(self._workers, len(steps))

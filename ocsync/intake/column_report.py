@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from ocsync.intake.record import ParsedLine
 from ocsync.models import Entry
-from ocsync.schema import FieldType, Kind, field_at, ids_of, kind_of
+from ocsync.schema import KINDS, FieldType, field_at, ids_of
 
 MAX_EXAMPLES = 3
 WHOLE_LINE = "(line)"
@@ -53,7 +54,11 @@ class Column:
             return
         self.types.add(type_name)
         self.filled += 1
-        self._value_hashes.add(hash(msgspec.json.encode(value)))
+        is_text = type(value) is str  # other values differ from text, as "1" does from 1
+        value_hash = hash(value) if is_text else ~hash(msgspec.json.encode(value))
+        if value_hash in self._value_hashes:
+            return
+        self._value_hashes.add(value_hash)
         if isinstance(value, str | int | float):
             self.least = value if self.least is None or _less(value, self.least) else self.least
             self.greatest = (
@@ -81,7 +86,7 @@ class ColumnReport:
         self.lines += 1
         self.wrong += bool(line.problems)
         self._column_numbers = self._column_numbers or dict(line.column_numbers)
-        faulty = {p.field for p in line.problems}
+        faulty = {p.field for p in line.problems} if line.problems else ()
         for problem in line.problems:
             column = self._column(problem.field or WHOLE_LINE)
             column.wrong += 1
@@ -93,13 +98,15 @@ class ColumnReport:
         self.parsed += 1
         for name in faulty:
             self._column(name or WHOLE_LINE).present += 1
-        kind = kind_of(line.entry.ref)
-        for name, text in _leading_cells(line, line.entry):
+        entry = line.entry
+        kind_name = entry.ref[: entry.ref.find("/")]
+        for name, text in _leading_cells(line, entry):
             self._column(name).add_value(text, "ID" if name not in _RESERVED else name)
-        for prefix, fields in (("", line.entry.fields), ("expect.", line.entry.expect)):
+        for prefix, fields in (("", entry.fields), ("expect.", entry.expect)):
             for path, value in fields.items():
                 if prefix + path not in faulty:
-                    self._column(prefix + path).add_value(value, _type_name(kind, path, value))
+                    type_name = _type_name(kind_name, path, type(value).__name__)
+                    self._column(prefix + path).add_value(value, type_name)
 
     def ordered_columns(self) -> list[Column]:
         """Return the columns in the file's order, empty ones included."""
@@ -113,7 +120,10 @@ class ColumnReport:
         return 0 if column.name == WHOLE_LINE else self.parsed - column.present
 
     def _column(self, name: str) -> Column:
-        return self.columns.setdefault(name, Column(name))
+        column = self.columns.get(name)
+        if column is None:
+            column = self.columns[name] = Column(name)
+        return column
 
 
 def _leading_cells(line: ParsedLine, entry: Entry) -> list[tuple[str, str]]:
@@ -124,9 +134,10 @@ def _leading_cells(line: ParsedLine, entry: Entry) -> list[tuple[str, str]]:
     return [*leading, ("op", entry.op.value)] if "op" in line.column_numbers else leading
 
 
-def _type_name(kind: Kind, path: str, value: Any) -> str:
-    """Return the type of the field at *path*; inside xp, the type of *value* itself."""
-    field = field_at(kind, path)
+@lru_cache(1024)
+def _type_name(kind_name: str, path: str, value_type: str) -> str:
+    """Return the type of the field at *path*; inside xp, the type of the value itself."""
+    field = field_at(KINDS[kind_name], path)
     if field is None or field.type is not FieldType.OBJECT:
         return field.type.value if field else "-"
-    return _JSON_TYPES.get(type(value).__name__, "object")
+    return _JSON_TYPES.get(value_type, "object")

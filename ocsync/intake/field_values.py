@@ -168,7 +168,7 @@ def expand_models(kind: Kind, document: Fields) -> Fields:
 def validate(entry: Entry) -> Iterable[FieldError]:
     """Return every fault that keeps *entry* from being staged."""
     ref, fields = entry.ref, entry.fields
-    checks = _plain_checks(ref[: ref.find("/")], entry.op, *fields) if not entry.expect else ()
+    checks = plain_checks(ref[: ref.find("/")], entry.op, *fields) if not entry.expect else ()
     if not checks:
         return _faults(entry)
     for check, value in zip(checks, fields.values(), strict=True):
@@ -179,14 +179,15 @@ def validate(entry: Entry) -> Iterable[FieldError]:
 
 _PLAIN_PATHS, _PLAIN_NAMES, _PLAIN_TEXT = 10, 200, 100
 """Bounds far from the limits of xp: fields, characters of their names, and of each text."""
-_Check = Callable[[Any], bool]
+Check = Callable[[Any], bool]
 
 
 @lru_cache(1024)
-def _plain_checks(kind_name: str, op: Op, *paths: str) -> tuple[_Check, ...]:
+def plain_checks(kind_name: str, op: Op, *paths: str) -> tuple[Check, ...]:
     """Return a check for the value of each of *paths*: an entry that passes them has no fault.
 
-    There are none where an entry with these fields may have a fault whatever their values are.
+    There are none where an entry with some of these fields may have a fault whatever their values
+    are.
     """
     kind = KINDS[kind_name]
     fields = [field for path in paths if (field := field_at(kind, path))]
@@ -209,7 +210,7 @@ def _plain_checks(kind_name: str, op: Op, *paths: str) -> tuple[_Check, ...]:
     return tuple(_plain_check(field, path) for field, path in zip(fields, paths, strict=True))
 
 
-def _plain_check(field: Field, path: str) -> _Check:
+def _plain_check(field: Field, path: str) -> Check:
     """Return a check that only values pass which *field* can have at *path*; not all of them."""
     if path.startswith("xp."):
         return _is_plain_xp

@@ -10,6 +10,7 @@ import codecs
 import io
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import PurePath
 from typing import Any, BinaryIO
 
@@ -239,7 +240,7 @@ def _valid_entries(
                 entry = changed_part(entry, is_known=line.compares)
                 if entry is None:
                     unchanged()
-            if entry is not None and not line.problems and (faults := validate(entry)):
+            if entry and not (line.is_valid or line.problems) and (faults := validate(entry)):
                 line.problems.extend(_problems(origin, line, faults))
             observe(line)
             if line.odd_cells:
@@ -339,17 +340,26 @@ def _decoded_lines(
     text = io.TextIOWrapper(
         stream, encoding=encoding, newline="", errors="strict" if strict else "surrogateescape"
     )
-    number = 0
+    read = partial(text.readline, MAX_LINE + 1) if strict else partial(text.read, _BUFFER)
+    number, rest = 0, ""
     try:
-        while line := text.readline(MAX_LINE + 1):
+        while chunk := read():
+            chunk = rest + chunk
+            is_plain = chunk.isascii() and "\0" not in chunk and len(chunk) <= MAX_LINE
+            lines = io.StringIO(chunk, newline="").readlines()
+            rest = "" if strict else lines.pop()  # the next chunk may continue it
+            if is_plain:
+                number += len(lines)
+                yield from lines
+                continue
+            for line in lines:
+                number += 1
+                yield _checked(origin, number, line)
+            if len(rest) > MAX_LINE:
+                break
+        if rest:
             number += 1
-            if len(line) > MAX_LINE:
-                raise _unreadable(origin, number, f"is longer than {MAX_LINE:,} characters")
-            if "\0" in line:
-                raise _unreadable(origin, number, "contains a NUL: this is not a UTF-8 text file")
-            if not line.isascii():
-                line.encode()  # raises for a byte that was kept as a surrogate
-            yield line
+            yield _checked(origin, number, rest)
     except UnicodeError:
         number += strict
         remedy = "name another --encoding" if named else 'save the file as "CSV UTF-8"'
@@ -359,6 +369,17 @@ def _decoded_lines(
     finally:
         with suppress(ValueError):  # already closed
             text.detach()  # the caller opened the stream and closes it
+
+
+def _checked(origin: InputFile, number: int, line: str) -> str:
+    """Return *line* if it is text. Raises InputError for a long one, UnicodeError for others."""
+    if len(line) > MAX_LINE:
+        raise _unreadable(origin, number, f"is longer than {MAX_LINE:,} characters")
+    if "\0" in line:
+        raise _unreadable(origin, number, "contains a NUL: this is not a UTF-8 text file")
+    if not line.isascii():
+        line.encode()  # raises for a byte that was kept as a surrogate
+    return line
 
 
 def _unreadable(origin: InputFile, number: int, reason: str) -> InputError:

@@ -7,6 +7,8 @@ from enum import Enum
 from functools import lru_cache
 from typing import NamedTuple
 
+import msgspec
+
 from ocsync.errors import Problem
 from ocsync.models import Entry, Ref
 from ocsync.schema import read_ref
@@ -30,12 +32,12 @@ class Oddity(Enum):
     EMPTIED = "an empty cell beside an expected value"
 
 
-class ParsedLine(NamedTuple):
+class ParsedLine(msgspec.Struct, frozen=True):
     """One line or row of a file: its entry, or the problems found in it.
 
     *column_numbers* count from 1, by path (`expect.` before an expected field's). *odd_cells* are
     by what is odd and path: the text. *compares*: it says what was there when the file was written,
-    so that it is no edit if it sets nothing to another value.
+    so that it is no edit if it sets nothing to another value. *is_valid*: it has been validated.
     """
 
     number: int
@@ -44,6 +46,7 @@ class ParsedLine(NamedTuple):
     column_numbers: Mapping[str, int] = {}
     odd_cells: Mapping[tuple[Oddity, str], str] = {}
     compares: bool = False
+    is_valid: bool = False
 
 
 OddCells = Mapping[tuple[Oddity, str], str]
@@ -91,7 +94,7 @@ class InputFile(NamedTuple):
         return f"{self.label}!{self.sheet}:" if self.sheet else f"{self.label}:"
 
 
-class Row(NamedTuple):
+class Row(msgspec.Struct, frozen=True):
     """A row of a table as text, with the line that it begins on.
 
     For a spreadsheet, by cell index: the type of the cells that are not text, and the reason why a

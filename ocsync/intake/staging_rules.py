@@ -43,6 +43,7 @@ class _SummedProducts:
         self._products, self._records = products, records
         self._with_quantity: set[str] = set()
         self._with_records: set[str] = set()
+        self._of_records: dict[str, str] = {}
 
     def take(self, entry: Entry) -> bool:
         """Note what *entry* writes; return whether its product has both staged now."""
@@ -63,6 +64,9 @@ class _SummedProducts:
 
     def _note(self, entry: Entry) -> str:
         """Note what *entry* writes; return the ID of its product as a key, "" if it has none."""
+        above = entry.ref[: entry.ref.rfind("/")]
+        if product := self._of_records.get(above):  # as nearly every line of a file
+            return product
         kind, _, ids = entry.ref.partition("/")
         is_record = kind in RECORD_KINDS
         if not is_record and kind != "product":
@@ -70,6 +74,7 @@ class _SummedProducts:
         product = ids.partition("/")[0].casefold()
         if is_record:
             self._with_records.add(product)
+            self._of_records[above] = product
         elif SUMMED_QUANTITY in entry.fields:
             self._with_quantity.add(product)
         return product

@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -26,7 +27,9 @@ from ocsync.characters import is_blank
 from ocsync.errors import InputError, Problem, UsageError
 from ocsync.field_paths import split_path
 from ocsync.intake.field_values import (
+    Check,
     expand_models,
+    plain_checks,
     read_json,
     read_text,
     reader_of,
@@ -91,6 +94,7 @@ class _Cell(NamedTuple):
     """A column, resolved for the rows of one kind: *read* reads a cell that is not null.
 
     *takes_text* says that the field holds text, so that a number in a spreadsheet is odd.
+    *read_plain* reads a cell as *read* does, or raises ValueError for another reason.
     """
 
     position: int
@@ -98,6 +102,7 @@ class _Cell(NamedTuple):
     key: str
     is_expectation: bool
     read: Callable[[str], Any]
+    read_plain: Callable[[str], Any]
     takes_text: bool
 
 
@@ -165,19 +170,40 @@ def read_lines(
             columns = f"columns {' and '.join(ids)}" if len(ids) > 1 else f"column {ids[0]}"
             note(f"{origin.place}: read as kind {kind.name}, because of its {columns}")
     header = _parse_header(origin, first, kind)
-    numbers, plain_entry = header.column_numbers, _plain_reader(origin, header, kind)
-    compares = header.compares
+    read_plain = _plain_reader(origin, header, kind)
     for row in rows:
-        entry = plain_entry(row)
-        if entry is None:
-            yield _parse_row(origin, row, header, kind)
-        else:
-            yield ParsedLine(row.number, entry, [], numbers, {}, compares)
+        yield read_plain(row) or _parse_row(origin, row, header, kind)
+
+
+class _PlainColumn(NamedTuple):
+    """A column, resolved for plain rows of one kind.
+
+    *check* validates its value; None where the whole entry has to be validated.
+    """
+
+    position: int
+    path: str
+    is_expectation: bool
+    read: Callable[[str], Any]
+    check: Check | None
+
+
+def _plain_columns(header: _Header, kind: Kind, op: Op) -> list[_PlainColumn]:
+    cells = header.cells_of(kind)
+    paths = [cell.path for cell in cells if not cell.is_expectation]
+    checks = dict(zip(paths, plain_checks(kind.name, op, *paths), strict=False))
+    return [
+        _PlainColumn(
+            cell.position, cell.path, cell.is_expectation, cell.read_plain,
+            None if cell.is_expectation else checks.get(cell.path),
+        )
+        for cell in cells
+    ]  # fmt: skip
 
 
 def _plain_reader(
     origin: InputFile, header: _Header, kind: Kind | None
-) -> Callable[[Row], Entry | None]:
+) -> Callable[[Row], ParsedLine | None]:
     """Return a function that reads a plain row as `_parse_row` does, and gives None for any other.
 
     A plain row has a value in ASCII or none in each cell, a ref without blanks, and no fault.
@@ -186,39 +212,51 @@ def _plain_reader(
     is_plain = is_plain and header.exists_index < 0
     paired = header.paired
     width, ref_index, prefix = len(header.names), header.ref_index, origin.source_prefix
-    decimal_comma = origin.decimal_comma
-    ids = header.id_indexes
+    decimal_comma, compares = origin.decimal_comma, header.compares
+    ids, numbers = header.id_indexes, header.column_numbers
     positions = [ids[name] for name in kind.ids] if kind and len(ids) == len(kind.ids) else []
     is_whole = _plain_ref(kind.name).fullmatch if kind and positions else None
-    own_cells = header.cells_of(kind) if kind and positions else ()
+    own_name = kind.name if kind else ""
+    own_ids, own_ref = itemgetter(*(positions or [0])), "/".join([own_name, *["%s"] * len(ids)])
     set_by_kind = {k.name: k.ops[0] for k in KINDS.values()}
+    columns_by_kind: dict[str, list[_PlainColumn]] = {}
 
-    def read(row: Row) -> Entry | None:
-        number, cells, cell_types, cell_faults = row
-        if not is_plain or len(cells) != width or cell_types or cell_faults:
+    def read(row: Row) -> ParsedLine | None:
+        cells = row.cells
+        if not is_plain or len(cells) != width or row.cell_types or row.cell_faults:
             return None
         try:
             if ref_index >= 0:
                 ref = known_ref(cells[ref_index])
-                kind_name, columns = kind_of(ref).name, header.cells_of(kind_of(ref))
-            elif kind and is_whole:
-                kind_name, columns = kind.name, own_cells
-                ref = "/".join([kind_name, *[cells[i] for i in positions]])
+                kind_name = ref[: ref.find("/")]
+            elif is_whole:
+                kind_name = own_name
+                ref = own_ref % own_ids(cells)
                 if not is_whole(ref):
                     return None
             else:
                 return None
+            op, columns = set_by_kind[kind_name], columns_by_kind.get(kind_name)
+            if columns is None:
+                columns = _plain_columns(header, KINDS[kind_name], op)
+                columns_by_kind[kind_name] = columns
             fields: Fields = {}
             expect: Fields = {}
-            for position, path, _, is_expectation, as_type, _ in columns:
+            is_valid = True
+            for position, path, is_expectation, as_type, check in columns:
                 text = cells[position]
                 if not text:
                     continue
                 value = None if text == NULL else as_type(text)
-                values = expect if is_expectation else fields
-                if not "!" <= text[0] <= "~" or type(value) is dict or path in values:
+                if not "!" <= text[0] <= "~" or (decimal_comma and _has_thousands(text, value)):
                     return None
-                if decimal_comma and _has_thousands(text, value):
+                if check:
+                    if not check(value):
+                        return None
+                    fields[path] = value
+                    continue
+                is_valid, values = False, expect if is_expectation else fields
+                if type(value) is dict or path in values:
                     return None
                 values[path] = value
         except (ValueError, UsageError):
@@ -227,10 +265,8 @@ def _plain_reader(
             if _emptied(expect, fields, paired):
                 return None
             expect = _without_unset(expect, fields, paired)
-        return Entry(
-            op=set_by_kind[kind_name], ref=ref, fields=fields, expect=expect,
-            source=f"{prefix}{number}",
-        )  # fmt: skip
+        entry = Entry(op=op, ref=ref, fields=fields, expect=expect, source=f"{prefix}{row.number}")
+        return ParsedLine(row.number, entry, [], numbers, {}, compares, is_valid and bool(fields))
 
     return read
 
@@ -541,7 +577,7 @@ def _parse_fields(
     fields: Fields = {}
     expect: Fields = {}
     cells, faults, cell_types = row.cells, row.cell_faults, row.cell_types
-    for position, path, key, is_expectation, read, takes_text in header.cells_of(kind):
+    for position, path, key, is_expectation, read, _, takes_text in header.cells_of(kind):
         text = cells[position]
         if is_blank(text) or position in faults:
             continue
@@ -582,7 +618,9 @@ def _resolve(kind: Kind, column: _Column) -> _Cell:
             raise ValueError(f"{ERROR_FAULT} (quote it in a column {column.key}: if it is)")
         return as_type(text)
 
+    reader = read_json if column.is_json else read
+    takes_errors = column.is_json or as_type is str  # they are text, but neither number nor flag
     return _Cell(
-        column.position, column.path, column.key, column.is_expectation,
-        read_json if column.is_json else read, takes_text,
+        column.position, column.path, column.key, column.is_expectation, reader,
+        reader if takes_errors else as_type, takes_text,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from ocsync.engine.resume.drafting import PlanDraft
 from ocsync.field_paths import json_equal
 from ocsync.models import Entry, Op, Step
 from ocsync.pause import Pause, PausePhase, PauseState
-from ocsync.plan import count_by_kind, fed_targets, linked_refs
+from ocsync.plan import fed_targets, linked_refs
 from ocsync.render.text import (
     Line,
     assignment_text,
@@ -60,13 +60,13 @@ class PlanView(NamedTuple):
 
 def lines(view: PlanView) -> Iterator[Line]:
     """Yield the overview of a plan, 80 columns wide."""
-    steps, entries, since = view.draft.plan.steps, view.draft.entries, view.draft.since
+    steps, entries, since = len(view.draft.plan.steps), view.draft.entries, view.draft.since
     yield "", view.title + (f" · staged since {local_time(since, view.now)}" if since else "")
     yield "", ""
     rows: list[Sequence[object]] = [("kind", "entries", "steps", "saved")]
-    rows += [(t.kind, t.entries, t.steps, t.entries - t.steps) for t in count_by_kind(steps)]
-    saved = entries - len(steps)
-    rows.append(("", entries, len(steps), saved))
+    rows += [(t.kind, t.entries, t.steps, t.entries - t.steps) for t in view.draft.totals]
+    saved = entries - steps
+    rows.append(("", entries, steps, saved))
     *head, last = columns(rows, "<>>>", gap=3)
     for line in head:
         yield "", "  " + line
@@ -116,7 +116,7 @@ _STATE_TEXTS = {
 
 def target_lines(view: PlanView) -> Iterator[Line]:
     """Yield how the targets of a plan stand, and each pause that resume will end."""
-    fed = fed_targets(step.ref for step in view.draft.plan.steps)
+    fed = fed_targets(total.kind for total in view.draft.totals)
     unpaused = _unpaused_by_resume(view)
     for name in fed.direct:
         state, pause = _state_of(view, name), view.pauses.get(name)
@@ -195,14 +195,14 @@ def _as_of(view: PlanView) -> str:
 def document(view: PlanView, fingerprint: str) -> dict[str, Any]:
     """Return the plan as JSON data."""
     steps = view.draft.plan.steps
-    fed = fed_targets(step.ref for step in steps)
+    fed = fed_targets(total.kind for total in view.draft.totals)
     return {
         "fingerprint": fingerprint,
         "entries": view.draft.entries,
         "steps": len(steps),
         "waves": view.draft.plan.waves,
         "left": view.draft.remaining,
-        "kinds": [row._asdict() for row in count_by_kind(steps)],
+        "kinds": [row._asdict() for row in view.draft.totals],
         "targets": {
             "direct": list(fed.direct),
             "possible": list(fed.indirect),
@@ -216,7 +216,13 @@ def document(view: PlanView, fingerprint: str) -> dict[str, Any]:
 
 
 def _risk_document(risk: Risk) -> dict[str, Any]:
-    return {**risk._asdict(), "refs": list(risk.refs[:100]), "count": len(risk.refs)}
+    return {
+        "code": risk.code,
+        "text": risk.text,
+        "refs": list(risk.refs),
+        "advice": risk.advice,
+        "count": risk.total,
+    }
 
 
 def explain(steps: Sequence[Step], entries: Mapping[int, Entry], now: datetime) -> Iterator[str]:

@@ -157,8 +157,7 @@ def outcome_document(alone: PlanDraft, both: PlanDraft) -> dict[str, Any]:
 
 
 def _draft_counts(draft: PlanDraft) -> dict[str, int]:
-    refs = {step.ref for step in draft.plan.steps}
-    return {"entries": draft.entries, "refs": len(refs), "steps": len(draft.plan.steps)}
+    return {"entries": draft.entries, "refs": draft.refs, "steps": len(draft.plan.steps)}
 
 
 def outcome_lines(source: str, document: dict[str, Any]) -> Iterator[Line]:

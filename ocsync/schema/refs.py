@@ -20,6 +20,11 @@ def _numbered_path(kind: Kind) -> str:
 
 _PATHS = {name: _numbered_path(kind) for name, kind in KINDS.items()}
 """The path of each kind, with the place of an ID in a ref in place of its name."""
+_SLASHES = {
+    name: tuple(range(len(kind.ids) - kind.optional_ids, len(kind.ids) + 1))
+    for name, kind in KINDS.items()
+}
+"""The numbers of slashes that a ref of each kind may have."""
 ID_RULE = "an ID has letters, digits, - and _ only, 1 to 100 of them"
 """The rule for IDs, as messages state it."""
 KINDS_COMMAND = "ocsync help stage template"
@@ -108,8 +113,7 @@ def _shapes(kind: Kind) -> list[str]:
 
 def is_ref(text: str) -> bool:
     """Return whether a stored ref is valid here; a newer version may have had more kinds."""
-    kind = KINDS.get(text.partition("/")[0])
-    return kind is not None and 0 <= len(kind.ids) - text.count("/") <= kind.optional_ids
+    return text.count("/") in _SLASHES.get(text[: text.find("/")], ())
 
 
 def references_of(ref: Ref, fields: Mapping[str, Any]) -> Iterator[Ref]:
@@ -146,6 +150,8 @@ def url_of(ref: Ref) -> str:
 def write_url_of(ref: Ref, fields: Mapping[str, Any]) -> str:
     """Return the path (with query) that a write of *fields* is sent to."""
     kind = kind_of(ref)
+    if not kind.query:
+        return url_of(ref)
     given = [(name, fields.get(field)) for name, field in kind.query.items()]
     pairs = [f"{name}={str(value).lower()}" if isinstance(value, bool) else f"{name}={value}"
              for name, value in given if value not in (None, False)]  # fmt: skip

@@ -122,7 +122,7 @@ _PROFILE_DECODERS: dict[str, Callable[[bytes], Any]] = {
 }
 PROFILE_LOGS = tuple(f"{name}.jsonl" for name in _PROFILE_DECODERS)
 """Logs in the profile's folder itself, beside the journal's and the runs'."""
-_DECODERS = {**DECODERS, **_PROFILE_DECODERS}
+_DECODERS: dict[str, Callable[[bytes], Any]] = {**DECODERS, **_PROFILE_DECODERS}
 
 
 def find_logs(profile: Path) -> Iterator[Path]:

@@ -25,7 +25,6 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from copy import copy
-from functools import lru_cache
 from itertools import chain, islice
 from operator import itemgetter
 from pathlib import Path
@@ -89,7 +88,6 @@ class Sealed(msgspec.Struct, frozen=True, tag_field="type", tag="sealed"):
 
 Record = Entry | Segment | Drop | Sealed | End
 _SegmentSignature = tuple[str, files.Signature | None]
-_record = msgspec.json.Decoder(Record).decode
 _encode = msgspec.json.Encoder().encode
 
 ROLL_BYTES = 1_048_576
@@ -235,14 +233,17 @@ class Journal:
 
         Raises Damaged, StalePlan when another process removes some of them meanwhile.
         """
+        return chain.from_iterable(self._groups(numbers))
+
+    def _groups(self, numbers: NumberRanges | None) -> Iterator[Sequence[Entry]]:
         view = self._read()
         wanted = view.state.live.copy()
         if numbers is not None:
             wanted = wanted.common(numbers)
         left = wanted.count()
-        for entry in _in_order(self._streams(view, wanted)):
-            left -= 1
-            yield entry
+        for group in _in_order(self._streams(view, wanted)):
+            left -= len(group)
+            yield group
         if left:
             text = "the journal changed while it was being read"
             raise StalePlan(text, hint="run the same command again")
@@ -255,22 +256,25 @@ class Journal:
 
     def _streams(self, view: _View, wanted: NumberRanges) -> Iterator[_Stream]:
         """Yield the entries *wanted*, by segment; of a number that comes twice the later counts."""
-        tail = view.tail
+        tail, left = view.tail, wanted.copy()
+        left.remove((seq, seq) for seq in tail)
         for stretch in view.index.stretches if view.index else ():
-            if wanted.overlaps(stretch.first, stretch.last):
+            if left.overlaps(stretch.first, stretch.last):
                 path = self._folder / stretch.name
-                entries = (
-                    record
-                    for _, record in _read_segment(path, self._warn)
-                    if isinstance(record, Entry)
-                    if record.seq in wanted and record.seq not in tail
-                )
-                is_whole = stretch.content and wanted.has_all(stretch.first, stretch.last)
-                overrides = is_whole and any(stretch.first <= n <= stretch.last for n in tail)
-                copied = _copied_lines(path, stretch) if is_whole and not overrides else None
+                is_whole = bool(stretch.content) and left.has_all(stretch.first, stretch.last)
+                entries = self._entries_of(path, None if is_whole else left)
+                copied = _copied_lines(path, stretch) if is_whole else None
                 yield _Stream(stretch.first, stretch.last, entries, copied)
         if staged := [seq for seq in sorted(tail) if seq in wanted]:
-            yield _Stream(staged[0], staged[-1], (tail[seq] for seq in staged))
+            yield _Stream(staged[0], staged[-1], [[tail[seq] for seq in staged]])
+
+    def _entries_of(self, path: Path, wanted: NumberRanges | None) -> Iterator[list[Entry]]:
+        """Yield the entries of a segment that are *wanted*, all of them without that, in groups."""
+        for records, _ in _read_segment(path, self._warn):
+            if wanted is None:
+                yield [record for record in records if isinstance(record, Entry)]
+            else:
+                yield [r for r in records if isinstance(r, Entry) and r.seq in wanted]
 
     def totals(self) -> JournalSummary:
         """Return how much is staged. Raises Damaged."""
@@ -363,8 +367,10 @@ class Journal:
             self._append(view, numbered)
         return numbered
 
-    def add_segment(self, entries: Iterable[Entry], content: Callable[[], str] = lambda: "") -> int:
-        """Add *entries* as one segment, and return their number.
+    def add_segment(
+        self, entries: Iterable[Entry], content: Callable[[], str] = lambda: "", **stamp: str
+    ) -> int:
+        """Add *entries* as one segment, and return their number; *stamp* are members for them all.
 
         When iterating fails, none of them is added. *content* is called after the last one and
         gives their digest.
@@ -375,7 +381,7 @@ class Journal:
             number = 0
             with self._new_segment(view, Segment(next=first, closed=True)) as write:
                 numbered = (
-                    msgspec.structs.replace(entry, seq=seq)
+                    msgspec.structs.replace(entry, seq=seq, **stamp)
                     for seq, entry in enumerate(entries, first)
                 )
                 while group := list(islice(numbered, _GROUP)):
@@ -454,7 +460,7 @@ class Journal:
         returned_by_run: dict[str, set[int]] = {}
         for path in self._segments():
             returned = ""
-            for _, record in _read_segment(path, self._warn):
+            for record in chain.from_iterable(g.records for g in _read_segment(path, self._warn)):
                 if isinstance(record, Segment):
                     returned = record.returned
                 elif isinstance(record, Entry) and returned:
@@ -482,7 +488,8 @@ class Journal:
             own = NumberRanges((part.first, part.last) for part in kept)
             if len(old) < 2 or (used and not _is_worth_it(old, live.minus(own))):
                 return
-            entries = _in_order(self._live_of(part, live) for part in used)
+            groups = _in_order(self._live_of(part, live) for part in used)
+            entries = chain.from_iterable(groups)
             gone = own.minus(live)
             with self._new_segment(view, Segment(next=view.state.next_number)) as write:
                 write([Drop(list(gone))] if gone else [])
@@ -496,8 +503,7 @@ class Journal:
 
     def _live_of(self, part: Stretch | StretchReader, live: NumberRanges) -> _Stream:
         """Return the entries of a segment that are staged, in whatever segment they came last."""
-        records = (record for _, record in _read_segment(self._folder / part.name, self._warn))
-        entries = (r for r in records if isinstance(r, Entry) and r.seq in live)
+        entries = self._entries_of(self._folder / part.name, live)
         return _Stream(part.first, part.last, entries)
 
     def _gather(self, entries: Iterable[Entry]) -> None:
@@ -538,8 +544,11 @@ class Journal:
             if path.name in known and path.name != last:
                 continue
             start = view.begin(path, known.get(path.name))
-            for end, record in _read_segment(path, self._warn, start):
-                view.take(record, end)
+            end = start.offset
+            for records, sizes in _read_segment(path, self._warn, start):
+                for record, size in zip(records, sizes, strict=True):
+                    end += size
+                    view.take(record, end)
         return view
 
     def _written(self, view: _View) -> None:
@@ -561,7 +570,7 @@ class Journal:
         with files.atomic_writer(path) as file:
 
             def write(records: Sequence[Record]) -> None:
-                lines = [log.encode_line(_encode(record)) for record in records]
+                lines = log.encode_lines(map(_encode, records))
                 file.writelines(lines)
                 view.take_written(records, list(map(len, lines)))
 
@@ -597,14 +606,14 @@ def _is_worth_it(parts: Sequence[Stretch | StretchReader], left: NumberRanges) -
 
 
 class _Stream(NamedTuple):
-    """Entries by ascending number, between *first* and *last*.
+    """Entries by ascending number, between *first* and *last*, in *groups* that follow each other.
 
     *copied* has their log lines, where these can be copied as they stand in the segment.
     """
 
     first: int
     last: int
-    entries: Iterable[Entry]
+    groups: Iterable[Sequence[Entry]]
     copied: Iterable[bytes] | None = None
 
 
@@ -624,39 +633,41 @@ def _grouped(streams: Iterable[_Stream]) -> Iterator[list[tuple[int, _Stream]]]:
         yield group
 
 
-def _in_order(streams: Iterable[_Stream]) -> Iterator[Entry]:
-    """Yield the entries of *streams* by number; of one that comes twice that of the later stream.
+def _in_order(streams: Iterable[_Stream]) -> Iterator[Sequence[Entry]]:
+    """Yield the entries of *streams* by number, in groups; of one that comes twice that of the
+    later stream.
 
     Streams that do not overlap are read one after the other.
     """
-    for group in _grouped(streams):
-        yield from _merged(group)
+    for overlapping in _grouped(streams):
+        yield from _merged(overlapping)
 
 
 def _lines_in_order(streams: Iterable[_Stream]) -> Iterator[bytes]:
     """Yield the log lines of the entries that `_in_order` yields, some of them in one piece."""
-    for group in _grouped(streams):
-        copied = group[0][1].copied
-        if len(group) == 1 and copied is not None:
+    for overlapping in _grouped(streams):
+        copied = overlapping[0][1].copied
+        if len(overlapping) == 1 and copied is not None:
             yield from copied
         else:
-            yield from (log.encode_line(_encode(entry)) for entry in _merged(group))
+            for entries in _merged(overlapping):
+                yield from (log.encode_line(_encode(entry)) for entry in entries)
 
 
-def _merged(group: Sequence[tuple[int, _Stream]]) -> Iterator[Entry]:
-    if len(group) == 1:
-        yield from group[0][1].entries
+def _merged(overlapping: Sequence[tuple[int, _Stream]]) -> Iterator[Sequence[Entry]]:
+    if len(overlapping) == 1:
+        yield from overlapping[0][1].groups
         return
-    numbered = [_with_place(place, stream.entries) for place, stream in group]
+    numbered = [_with_place(place, stream.groups) for place, stream in overlapping]
     previous = 0
     for seq, _, entry in heapq.merge(*numbered, key=itemgetter(0, 1)):
         if seq != previous:
-            yield entry
+            yield (entry,)
         previous = seq
 
 
-def _with_place(place: int, entries: Iterable[Entry]) -> Iterator[tuple[int, int, Entry]]:
-    return ((entry.seq, place, entry) for entry in entries)
+def _with_place(place: int, groups: Iterable[Sequence[Entry]]) -> Iterator[tuple[int, int, Entry]]:
+    return ((entry.seq, place, entry) for entries in groups for entry in entries)
 
 
 def _copied_lines(path: Path, stretch: Stretch) -> Iterator[bytes]:
@@ -703,51 +714,48 @@ def _decode_found(line: bytes) -> Entry:
     return record if isinstance(record, Entry) else Entry(op=Op.SET, ref="")
 
 
-_is_ref, _parse_timestamp = lru_cache(2**16)(is_ref), lru_cache(2**10)(parse_timestamp)
-"""Both are asked for the same few again and again."""
+def check_entries(records: Iterable[Record]) -> None:
+    """Raise ValueError for an entry among *records* whose ref, number or stamp is not valid."""
+    checked = ""
+    for record in records:
+        if not isinstance(record, Entry):
+            continue
+        if not is_ref(record.ref):
+            raise ValueError(f"{record.ref} is not a ref that this ocsync knows")
+        if record.seq < 0:
+            raise ValueError(f"{record.seq} is not the number of an entry")
+        if record.at != checked:
+            checked = record.at
+            if checked:
+                parse_timestamp(checked)
 
 
-def check_entry(entry: Entry) -> Entry:
-    """Return *entry* if its ref and stamp are valid. Raises ValueError."""
-    if not _is_ref(entry.ref):
-        raise ValueError(f"{entry.ref} is not a ref that this ocsync knows")
-    if entry.seq < 0:
-        raise ValueError(f"{entry.seq} is not the number of an entry")
-    if entry.at:
-        _parse_timestamp(entry.at)
-    return entry
-
-
-def decode(payload: bytes) -> Record:
-    """Return the record in *payload*. Raises ValueError."""
-    record = _record(payload)
-    return check_entry(record) if isinstance(record, Entry) else record
+decode = log.RecordDecoder[Record](msgspec.json.Decoder(Record), check_entries)
+"""Decoder of a record. It raises ValueError."""
 
 
 def _read_segment(
     path: Path, warn: Warn, after: log.Cursor | None = None
-) -> Iterator[tuple[int, Record]]:
-    """Yield the records of a segment, *after* a position, each with the offset where its line ends.
+) -> Iterator[log.Group[Record]]:
+    """Yield the records of a segment, *after* a position, in groups.
 
     Raises Damaged, also for a closed one that is not whole.
     """
     entries, open_end, warnings = 0, False, list[str]()
     number = after.line if after else 0
-    for end, record in log.read_positions(path, decode, warnings.append, after=after):
-        number += 1
-        if isinstance(record, Entry):
-            entries += 1
-        elif isinstance(record, Segment):
-            open_end = record.closed
-        elif isinstance(record, End):
-            open_end = False
-            if record.entries != entries:
-                raise damaged(
-                    path,
-                    number,
-                    f"{count(record.entries, 'entry was', 'entries were')} written here",
-                )
-        yield end, record
+    for group in log.read_groups(path, decode, warnings.append, after=after):
+        for place, record in enumerate(group.records, 1):
+            if isinstance(record, Entry):
+                entries += 1
+            elif isinstance(record, Segment):
+                open_end = record.closed
+            elif isinstance(record, End):
+                open_end = False
+                if record.entries != entries:
+                    text = f"{count(record.entries, 'entry was', 'entries were')} written here"
+                    raise damaged(path, number + place, text)
+        number += len(group.records)
+        yield group
     if open_end:
         raise damaged(path, entries + 2, "the rest of the segment is missing")
     for text in warnings:

@@ -42,6 +42,8 @@ _HASH, _ROW = 8, 16
 _BLOCK_ROWS = 255
 _MARK_BYTES = 65_536
 """Bytes of a segment between two marks: as much is read to find one entry."""
+_KEPT_HASHES = 100_000
+"""Hashes that are kept while rows are added: a file often repeats a ref."""
 _SETTLED_NS = 50_000_000
 """Age at which a file's time tells it from a later version of the same size."""
 
@@ -251,7 +253,8 @@ class JournalIndex:
 
 def hash_of(ref: str) -> bytes:
     """Return the hash of *ref*, a key."""
-    return blake2b(ref.encode("utf-8", "surrogatepass"), digest_size=_HASH).digest()
+    data = ref.encode() if ref.isascii() else ref.encode("utf-8", "surrogatepass")
+    return blake2b(data, digest_size=_HASH).digest()
 
 
 def load(folder: Path, segments: Sequence[Path]) -> JournalIndex | None:
@@ -390,6 +393,7 @@ class IndexBuilder:
     def __init__(self, base: JournalIndex | None) -> None:
         self._base = base
         self._buckets = [bytearray() for _ in range(256)]
+        self._hashes: dict[str, bytes] = {}
 
     def add(self, ref: str, seq: int) -> None:
         """Add an entry of *ref*. Raises OverflowError for a number that has no row."""
@@ -398,10 +402,14 @@ class IndexBuilder:
 
     def add_all(self, entries: Sequence[Entry]) -> None:
         """Add *entries*."""
-        buckets = self._buckets
+        buckets, hashes = self._buckets, self._hashes
         for entry in entries:
-            row = hash_of(ref_key(entry.ref)) + entry.seq.to_bytes(8)
-            buckets[row[0]] += row
+            hashed = hashes.get(entry.ref)
+            if hashed is None:
+                if len(hashes) == _KEPT_HASHES:
+                    hashes.clear()
+                hashed = hashes[entry.ref] = hash_of(ref_key(entry.ref))
+            buckets[hashed[0]] += hashed + entry.seq.to_bytes(8)
 
     def build(
         self, folder: Path, state: JournalState, stretches: Iterable[Stretch]
@@ -413,6 +421,8 @@ class IndexBuilder:
         for block in self._base.all_rows() if self._base else ():
             for start in range(0, len(block), _ROW):
                 self._buckets[block[start]] += block[start : start + _ROW]
+        # each live entry has a row: where there are no more rows, all of them are live, and differ
+        are_all_live = sum(map(len, self._buckets)) == _ROW * state.live.count()
         blocks, fences = list[bytes](), list[bytes]()
         rows, count, refs, last = list[bytes](), 0, 0, b""
 
@@ -422,8 +432,9 @@ class IndexBuilder:
             fences.append(data[:_HASH])
 
         for bucket in self._buckets:
-            pieces = {bytes(bucket[i : i + _ROW]) for i in range(0, len(bucket), _ROW)}
-            kept = [row for row in pieces if int.from_bytes(row[_HASH:]) in state.live]
+            kept = [bytes(bucket[i : i + _ROW]) for i in range(0, len(bucket), _ROW)]
+            if not are_all_live:
+                kept = [row for row in set(kept) if int.from_bytes(row[_HASH:]) in state.live]
             kept.sort()
             hashes = [last, *(row[:_HASH] for row in kept)]
             refs += sum(1 for one, other in pairwise(hashes) if one != other)

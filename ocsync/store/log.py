@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import os
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from zlib import crc32
 
 from ocsync.store import files
@@ -25,12 +25,22 @@ Warn = Callable[[str], None]
 T = TypeVar("T")
 
 _HEAD = len(b'{"crc":"xxxxxxxx",')
+_BLOCK = 65_536
+"""Bytes that are read and decoded together."""
+_DECODE_ERRORS = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""Errors of a decoder for a record that is not one of its log."""
 
 
 def encode_line(payload: bytes) -> bytes:
     """Return the log line of *payload*, the JSON text of an object that is not empty."""
     rest = payload[1:]
     return b'{"crc":"%08x",%b\n' % (crc32(rest), rest)
+
+
+def encode_lines(payloads: Iterable[bytes]) -> list[bytes]:
+    """Return the log line of each of *payloads*, as `encode_line` does."""
+    rests = [payload[1:] for payload in payloads]
+    return [b'{"crc":"%08x",%b\n' % (crc32(rest), rest) for rest in rests]
 
 
 def line_length(payload: bytes) -> int:
@@ -134,31 +144,89 @@ def read_records(
     path: Path, decode: Callable[[bytes], T], warn: Warn, *, whole: bool = False
 ) -> Iterator[T]:
     """Yield the decoded records of *path*. Raises Damaged also for one that *decode* refuses."""
-    return (record for _, record in read_positions(path, decode, warn, whole=whole))
+    payloads = read_lines(path, warn, whole=whole)
+    return (_decoded(path, n, decode, payload) for n, (_, payload) in enumerate(payloads, 1))
 
 
-def read_positions(
+def _decoded(path: Path, number: int, decode: Callable[[bytes], T], payload: bytes) -> T:
+    try:
+        return decode(payload)
+    except _DECODE_ERRORS as error:
+        is_plain = isinstance(error, ValueError)
+        text = str(error) if is_plain else "a key is missing or has a wrong value"
+        raise damaged(path, number, f"not a record of this log: {text}") from error
+
+
+class RecordDecoder(Generic[T]):
+    """A msgspec *decoder*, and a *check* of its records, which raises ValueError."""
+
+    def __init__(self, decoder: Any, check: Callable[[Sequence[T]], None]) -> None:
+        self._decoder = decoder
+        self._check = check
+
+    def __call__(self, payload: bytes) -> T:
+        """Return the record in *payload*. Raises ValueError."""
+        record: T = self._decoder.decode(payload)
+        self._check((record,))
+        return record
+
+    def decode_lines(self, lines: bytes) -> list[T]:
+        """Return the records in *lines* of a log: the checksum is a member that is ignored.
+
+        Raises ValueError.
+        """
+        records: list[T] = self._decoder.decode_lines(lines)
+        self._check(records)
+        return records
+
+
+class Group(NamedTuple, Generic[T]):
+    """Records that follow each other in a log, and the sizes of their lines."""
+
+    records: list[T]
+    sizes: list[int]
+
+
+def read_groups(
     path: Path,
-    decode: Callable[[bytes], T],
+    decode: RecordDecoder[T],
     warn: Warn,
     *,
     whole: bool = False,
     after: Cursor | None = None,
-) -> Iterator[tuple[int, T]]:
-    """Yield records as `read_records` does, each with the offset where its line ends."""
-    number = after.line if after else 0
-    for end, payload in read_lines(path, warn, whole=whole, after=after):
+) -> Iterator[Group[T]]:
+    """Yield records as `read_records` does, many at a time; only those *after* a position."""
+    number, end, _ = after or Cursor()
+    try:
+        file = files.open_for_reading(path)
+    except FileNotFoundError:
+        return
+    with file:
+        file.seek(end)
+        while block := file.read(_BLOCK):
+            block += file.readline()
+            lines = block.split(b"\n")
+            if lines.pop() or not are_whole(lines):
+                break
+            try:
+                records = decode.decode_lines(block)
+            except _DECODE_ERRORS:
+                break
+            yield Group(records, [len(line) + 1 for line in lines])
+            number, end = number + len(lines), end + len(block)
+        else:
+            return
+    # what is odd is read line by line: it may be damage, or what an editor left
+    for line_end, payload in read_lines(path, warn, whole=whole, after=Cursor(number, end)):
         number += 1
-        try:
-            record = decode(payload)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            text = (
-                str(error)
-                if isinstance(error, ValueError)
-                else "a key is missing or has a wrong value"
-            )
-            raise damaged(path, number, f"not a record of this log: {text}") from error
-        yield end, record
+        yield Group([_decoded(path, number, decode, payload)], [line_end - end])
+        end = line_end
+
+
+def are_whole(lines: Sequence[bytes]) -> bool:
+    """Return whether all *lines* (without their newlines) have the checksum that they name."""
+    heads = [b'{"crc":"%08x",' % crc32(line[_HEAD:]) for line in lines]
+    return heads == [line[:_HEAD] for line in lines]
 
 
 class Log:

@@ -18,8 +18,10 @@ the folder's rename. `recover` finishes or undoes a seal that a crash interrupte
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,10 +34,12 @@ from ocsync.schema import is_ref
 from ocsync.store import files, log
 from ocsync.store.damage import damaged
 from ocsync.store.files import ParsedFile
-from ocsync.store.journal import Journal, check_entry
-from ocsync.store.log import Log, Warn
+from ocsync.store.journal import Journal, check_entries
+from ocsync.store.log import Log, RecordDecoder, Warn
 from ocsync.store.number_ranges import NumberRanges, to_ranges
 from ocsync.store.pace_log import PaceLog, read_pace
+from ocsync.store.spill import OpenFile
+from ocsync.store.step_log import StepLog, step_lines
 from ocsync.store.timestamps import parse_timestamp
 from ocsync.suggestions import suggestion
 
@@ -98,6 +102,8 @@ class DocumentBefore(msgspec.Struct, frozen=True):
     document: dict[str, Any] | None
 
 
+LONG_PLAN = 50_000
+"""Steps of a plan that is not kept in memory."""
 _encode = msgspec.json.Encoder().encode
 _decode_info = msgspec.json.Decoder(RunInfo).decode
 
@@ -116,26 +122,23 @@ def _read_info(path: Path) -> RunInfo:
     return info
 
 
-def _ref_decoder(kind: Any) -> Callable[[bytes], Any]:
-    """Return a decoder of records of *kind* with a valid *ref*. It raises ValueError."""
-    decode = msgspec.json.Decoder(kind).decode
-
-    def read(payload: bytes) -> Any:
-        record = decode(payload)
+def _check_refs(records: Iterable[Any]) -> None:
+    """Raise ValueError for one of *records* without a valid ref."""
+    for record in records:
         if not is_ref(record.ref):
             raise ValueError(f"{record.ref} is not a ref that this ocsync knows")
-        return record
-
-    return read
 
 
-_decode_entry = _ref_decoder(Entry)
-DECODERS: dict[str, Callable[[bytes], Any]] = {
-    "journal": lambda payload: check_entry(_decode_entry(payload)),
-    "plan": _ref_decoder(Step),
-    "outcomes": _ref_decoder(Intent | Outcome),
-    "before": _ref_decoder(DocumentBefore),
-    "findings": _ref_decoder(Finding),
+def _decoder(kind: Any, check: Callable[[Iterable[Any]], None] = _check_refs) -> RecordDecoder[Any]:
+    return RecordDecoder(msgspec.json.Decoder(kind), check)
+
+
+DECODERS: dict[str, RecordDecoder[Any]] = {
+    "journal": _decoder(Entry, check_entries),
+    "plan": _decoder(Step),
+    "outcomes": _decoder(Intent | Outcome),
+    "before": _decoder(DocumentBefore),
+    "findings": _decoder(Finding),
 }
 """Decoder of a record, by log. It raises ValueError."""
 
@@ -185,12 +188,27 @@ class Run:
     def write_plan(self, steps: Iterable[Step]) -> None:
         """Write its plan, whole."""
         with files.atomic_writer(self.path / "plan.jsonl") as file:
-            for step in steps:
-                file.write(log.encode_line(_encode(step)))
+            file.writelines(step_lines(steps))
 
     def steps(self) -> Iterator[Step]:
         """Yield its plan, in order. Raises Damaged."""
         yield from self._read("plan", whole=True)
+
+    def read_plan(self) -> Sequence[Step]:
+        """Return its plan; a long one stays in its file, and is checked now. Raises Damaged."""
+        path = self.path / "plan.jsonl"
+        steps, ends, end = list[Step](), array("Q"), 0
+        for group in log.read_groups(path, DECODERS["plan"], self._warn, whole=True):
+            for size in group.sizes:
+                end += size
+                ends.append(end)
+            if len(ends) > LONG_PLAN:
+                steps.clear()
+            else:
+                steps += group.records
+        if len(ends) <= LONG_PLAN:
+            return steps
+        return StepLog(OpenFile(files.open_for_reading(path)).read, ends, checked=True)
 
     def record(self, records: Sequence[Intent | Outcome]) -> None:
         """Append a group of intents and outcomes; durable when it returns. Raises OSError."""
@@ -268,10 +286,10 @@ class Run:
             self._logs[name] = Log(self.path / f"{name}.jsonl")
         return self._logs[name]
 
-    def _read(self, name: str, *, whole: bool = False) -> Any:
-        return log.read_records(
-            self.path / f"{name}.jsonl", DECODERS[name], self._warn, whole=whole
-        )
+    def _read(self, name: str, *, whole: bool = False) -> Iterator[Any]:
+        path = self.path / f"{name}.jsonl"
+        groups = log.read_groups(path, DECODERS[name], self._warn, whole=whole)
+        return chain.from_iterable(group.records for group in groups)
 
 
 class Runs:

@@ -19,7 +19,7 @@ If it is interrupted, the same command continues from there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
 
 from ocsync.client import Identity, read_current
@@ -44,7 +44,7 @@ from ocsync.engine.resume.close import (
     close_without_run,
     finish_run,
 )
-from ocsync.engine.resume.drafting import PlanDraft, draft_plan, is_stale
+from ocsync.engine.resume.drafting import PlanDraft, draft_staged, is_stale
 from ocsync.engine.resume.options import OnConflict, ResumeOptions
 from ocsync.engine.resume.pause_survey import survey_pauses
 from ocsync.engine.resume.preflight import Preflight, StepConflict, read_ahead, run_preflight
@@ -89,9 +89,10 @@ from ocsync.risks import (
     writes_indexed_xp,
     xp_type_risk,
 )
-from ocsync.schema import TARGETS, Target, ref_key
+from ocsync.schema import TARGETS, Target, kind_of, ref_key
 from ocsync.store import Run
 from ocsync.store.number_ranges import NumberRanges, to_ranges
+from ocsync.store.step_log import steps_without
 
 _SHOWN_RANGES = 3
 """Ranges of entry numbers that a message names at most."""
@@ -112,7 +113,7 @@ async def resume(session: Session, options: ResumeOptions) -> ResumeReport:
         drafted = _draft(session, options)
         reads = read_ahead(session, drafted.plan.steps, undo=options.undo)
         async with aclosing(reads) as ahead:
-            identity, reading = await _sign_in(session, drafted.plan.steps, options, ahead)
+            identity, reading = await _sign_in(session, drafted, options, ahead)
             return await _start_run(session, options, identity, drafted, reading, ahead)
     identity = await sign_in(session)
     if deletes:
@@ -132,17 +133,17 @@ async def resume(session: Session, options: ResumeOptions) -> ResumeReport:
 
 
 async def _sign_in(
-    session: Session, steps: Sequence[Step], options: ResumeOptions, ahead: ReadAhead
+    session: Session, drafted: PlanDraft, options: ResumeOptions, ahead: ReadAhead
 ) -> tuple[Identity, ConfigReading | None]:
-    """Sign in, and read beside it the sync configs that a plan of *steps* needs, and *ahead*.
+    """Sign in, and read beside it the sync configs that the *drafted* plan needs, and *ahead*.
 
     The configs are None where the plan needs none. Raises what `sign_in` raises before any of
     their errors.
     """
-    if not steps or not (options.pause or session.folder.read_pauses()):
+    if not drafted.plan.steps or not (options.pause or session.folder.read_pauses()):
         ahead.start()
         return await sign_in(session), None
-    configs = read_configs(session, _targets_of(session, steps, options))
+    configs = read_configs(session, _targets_of(session, _fed_by(drafted), options))
     reading = asyncio.create_task(configs)
     ahead.start()
     try:
@@ -172,13 +173,15 @@ async def _start_run(
     if not steps:
         return await close_without_run(session, options)
     _check_sent_before(session, drafted, options)
-    _check_limits(steps, options, identity)
+    _check_limits(drafted, options, identity)
     await _check_xp_types(session, steps, options)
     confirm_production(session)
-    targets = _targets_of(session, steps, options)
-    reading = await _check_pauses(session, targets, options, reading)
+    fed = _fed_by(drafted)
+    reading = await _check_pauses(session, _targets_of(session, fed, options), options, reading)
     with _seal(session, drafted, options) as run, recorded_pace(session, run):
-        end = await _carry_out(session, run, steps, options, reading, ahead=ahead, resumed=False)
+        end = await _carry_out(
+            session, run, steps, fed, options, reading, ahead=ahead, resumed=False
+        )
         return await finish_run(session, run, end, options, unpause=True)
 
 
@@ -203,9 +206,10 @@ async def _continue_run(
         run_options = options._replace(
             on_conflict=OnConflict(run.read_info().on_conflict or "fail")
         )
-        targets = _targets_of(session, steps, run_options)
+        fed = fed_targets(step.ref for step in steps).direct
+        targets = _targets_of(session, fed, run_options)
         reading = await _check_pauses(session, targets, run_options)
-        end = await _carry_out(session, run, steps, run_options, reading, resumed=True)
+        end = await _carry_out(session, run, steps, fed, run_options, reading, resumed=True)
         drafted = _draft(session, options)
         has_more = bool(drafted.plan.steps)
         report = await finish_run(
@@ -228,16 +232,16 @@ async def _continue_run(
 
 def _draft(session: Session, options: ResumeOptions) -> PlanDraft:
     names = [target.name for target in options.targets]
-    return draft_plan(session.folder.journal.stream(), names)
+    return draft_staged(session.folder, names)
 
 
-def _steps_of(run: Run) -> list[Step]:
+def _steps_of(run: Run) -> Sequence[Step]:
     """Return the steps of a sealed *run*, planned now if a crash came right after the seal."""
     if not run.has_plan:
         plan = build(consolidate(run.entries()))
         run.update(steps=len(plan.steps))
         run.write_plan(plan.steps)
-    return list(run.steps())
+    return run.read_plan()
 
 
 def _only_transient_problems(report: ResumeReport) -> bool:
@@ -314,21 +318,21 @@ def _ask_to_resend(session: Session, text: str, question: str, hint: str) -> Non
         raise Conflict(f"{text}; nothing was sent", hint=hint)
 
 
-def _check_limits(steps: Sequence[Step], options: ResumeOptions, identity: Identity) -> None:
+def _check_limits(drafted: PlanDraft, options: ResumeOptions, identity: Identity) -> None:
     """Raise Refused for a plan that is larger or riskier than the operator allows, InputError for
     one that names the marketplace as another seller.
     """
+    limit, steps = options.max_changes, drafted.plan.steps
     own = (own_seller_fault(step.ref, identity.marketplace) for step in steps)
     if fault := next(filter(None, own), ""):  # staged before the first sign-in
         raise InputError(f"nothing was sent: {fault}", hint="ocsync stage drop REF")
-    limit = options.max_changes
     if limit is not None and len(steps) > limit:
         text = f"the plan has {count(len(steps), 'request')}, more than --max-changes {limit:,}"
         raise Refused(text, hint="ocsync plan; to send it anyway, give a larger --max-changes")
-    plan_risks = [
-        own_user_risk(steps, f"{identity.user_type}-user", identity.user_id),
-        *find_risks(steps),
-    ]
+    user_kind = f"{identity.user_type}-user"
+    has_users = any(total.kind == user_kind for total in drafted.totals)
+    own_user = own_user_risk(steps, user_kind, identity.user_id) if has_users else None
+    plan_risks = [own_user, *find_risks(steps)]
     for risk in plan_risks:
         _refuse_unless_allowed(risk, options)
 
@@ -344,7 +348,8 @@ async def _check_xp_types(session: Session, steps: Sequence[Step], options: Resu
     """Raise Refused when *steps* change the type of an indexed xp value and that is not allowed."""
     first: dict[str, Step] = {}
     for step in steps:
-        first.setdefault(ref_key(step.ref), step)
+        if kind_of(step.ref).eventually_consistent:
+            first.setdefault(ref_key(step.ref), step)
     written = {key: step for key, step in first.items() if writes_indexed_xp(step)}
     changing = {key: s for key, s in written.items() if s.change.op is Op.SET or s.change.replace}
     if XP_TYPE in options.allowed or not changing:
@@ -359,9 +364,14 @@ async def _check_xp_types(session: Session, steps: Sequence[Step], options: Resu
     _refuse_unless_allowed(xp_type_risk(changing.values(), values), options)
 
 
-def _targets_of(session: Session, steps: Iterable[Step], options: ResumeOptions) -> list[Target]:
-    """Return the targets that *steps* feed directly, and those to be unpaused at the end."""
-    names = set(fed_targets(step.ref for step in steps).direct)
+def _fed_by(drafted: PlanDraft) -> tuple[str, ...]:
+    """Return the targets that the *drafted* plan feeds directly."""
+    return fed_targets(total.kind for total in drafted.totals).direct
+
+
+def _targets_of(session: Session, fed: Iterable[str], options: ResumeOptions) -> list[Target]:
+    """Return the targets that are *fed* directly, and those to be unpaused at the end."""
+    names = set(fed)
     pauses = session.folder.read_pauses()
     names |= {t.name for t in options.targets} & pauses.keys() if options.targets else pauses.keys()
     return [target for name, target in TARGETS.items() if name in names]
@@ -410,19 +420,23 @@ async def _carry_out(
     session: Session,
     run: Run,
     steps: Sequence[Step],
+    fed: Collection[str],
     options: ResumeOptions,
     reading: ConfigReading | None,
     *,
     ahead: ReadAhead | None = None,
     resumed: bool,
 ) -> RunEnd:
-    """Read, pause and replay the *steps* of *run* that have not ended, and close it."""
+    """Read, pause and replay the *steps* of *run* that have not ended, and close it.
+
+    *fed* are the targets that the steps feed directly.
+    """
     cost = SessionCost.start(session)
     progress = load_progress(run)
-    waves = max((step.wave for step in steps), default=0)
+    waves = steps[-1].wave if steps else 0
     session.emit(Planned(run.id, len(steps), waves, resumed=resumed))
     begun = progress.ended.keys() | progress.dangling.keys()
-    waiting = [step for step in steps if step.number not in begun]
+    waiting = steps_without(steps, begun) if begun else steps
     preflight = await run_preflight(
         session, waiting, run, steps, progress.lagging,
         needed_only=True, undo=options.undo, ahead=ahead,
@@ -434,7 +448,7 @@ async def _carry_out(
             _record_conflicts(session, run, waiting, conflicts)
         else:
             if _will_write(waiting, preflight, progress.dangling):
-                lost_names = await _pause_targets(session, run, steps, options, reading)
+                lost_names = await _pause_targets(session, run, fed, options, reading)
             await _replay(session, run, steps, progress, preflight, conflicts, options)
         lost, reading = await survey_pauses(session, run, lost_names)
     finally:
@@ -493,26 +507,24 @@ def _will_write(
     waiting: Sequence[Step], preflight: Preflight, dangling: Mapping[int, Intent]
 ) -> bool:
     """Return whether a request may be sent at all; otherwise no pause is needed."""
-    same = sum(1 for prepared in preflight.prepared.values() if prepared.same)
-    return bool(dangling) or same < len(waiting)
+    return bool(dangling) or preflight.prepared.same < len(waiting)
 
 
 async def _pause_targets(
     session: Session,
     run: Run,
-    steps: Sequence[Step],
+    fed: Collection[str],
     options: ResumeOptions,
     reading: ConfigReading | None,
 ) -> list[str]:
-    """Pause the targets that the steps feed directly and that nobody has paused, and record all
-    that are paused then.
+    """Pause the targets *fed* that nobody has paused, and record all that are paused then.
 
     Return the targets on whose pause, by someone else, an earlier part of the run relied, and that
     were running now.
     """
     if not options.pause and not session.folder.claims():
         return []  # without reading sync configs, so that no role for them is needed
-    targets = _targets_of(session, steps, options)
+    targets = _targets_of(session, fed, options)
     reading = await read_configs(session, targets, reading)
     statuses = await read_status(session, targets, reading=reading)
     unpaused_states = (PauseState.RUNNING, PauseState.UNPAUSED_BY_OTHER)
@@ -520,11 +532,11 @@ async def _pause_targets(
         status for status in statuses.values() if status.state in unpaused_states and options.pause
     ]
     await pause_all(session, running, reason=f"run {run.id}", run=run.id)
-    earlier, fed_names = run.read_info().held, fed_targets(step.ref for step in steps).direct
+    earlier = run.read_info().held
     relied_on = {
         name
         for name, status in statuses.items()
-        if name in fed_names and status.state is not PauseState.NO_CONFIG
+        if name in fed and status.state is not PauseState.NO_CONFIG
         if options.pause or status.state is PauseState.PAUSED_BY_US
     }
     run.update(held=tuple(name for name in TARGETS if name in {*relied_on, *earlier}))

@@ -6,11 +6,12 @@ values before; only the few fields of each step stay in memory.
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ocsync.client import read_current
+from ocsync.client import list_key, read_current
 from ocsync.diff import (
     Document,
     diff_as_written,
@@ -23,6 +24,7 @@ from ocsync.diff import (
     values_before,
 )
 from ocsync.engine.read_ahead import ReadAhead, read_documents
+from ocsync.engine.resume.prepared import PreparedRequest, PreparedRequests
 from ocsync.engine.run_log import recent_writes
 from ocsync.engine.session import Session
 from ocsync.engine.summed_stock import ends_tracking, sum_text
@@ -35,8 +37,11 @@ from ocsync.models import CREATING_OPS, Fields, Intent, Op, Ref, Step
 from ocsync.plan import created_refs, linked_refs
 from ocsync.schema import RECORD_KINDS, SUMMED_QUANTITY, kind_of, ref_key
 from ocsync.store import Run
+from ocsync.store.step_log import StepLog
 
 _GROUP_SIZE = 200
+_PART_SIZE = 20_000
+"""Steps of a large plan that are read together."""
 
 
 class StepConflict(NamedTuple):
@@ -57,37 +62,6 @@ class StepConflict(NamedTuple):
             for p, v in self.fields.items()
         ]
         return ", ".join(filter(None, [self.why, *parts]))
-
-
-class PreparedRequest(NamedTuple):
-    """The values that a step would send, and those *before*; see Intent for the other fields.
-
-    *same* is true when the request would change nothing, *exists_already* when a put without
-    replace would meet an entity, *unread* when nothing was read.
-    """
-
-    sent: Fields
-    before: Fields
-    emptied: Mapping[str, Any] = {}
-    absent: bool = False
-    updated: str | None = None
-    same: bool = False
-    exists_already: bool = False
-    unread: bool = False
-
-    def intent(self, step: Step, at: str) -> Intent:
-        """Return the intent of *step*, to be recorded before the request."""
-        return Intent(
-            number=step.number,
-            ref=step.ref,
-            sent=self.sent,
-            before=self.before,
-            emptied=dict(self.emptied),
-            absent=self.absent,
-            updated=self.updated,
-            unread=self.unread,
-            at=at,
-        )
 
 
 def prepare_request(step: Step, current: Document | None) -> PreparedRequest:
@@ -119,6 +93,8 @@ def conflict_of(
 ) -> StepConflict | None:
     """Return the conflict of *step* with the *current* document, or None."""
     change = step.change
+    if not (change.expect or change.contradicted or prepared.exists_already):
+        return None
     unmet = unmet_expectations(step.ref, change.expect, current, null_is_empty=change.null_is_empty)
     fields = {
         path: {"expected": change.expect[path], "found": found} for path, found in unmet.items()
@@ -139,8 +115,6 @@ async def _summed_conflict(
     session: Session, step: Step, current: Document | None
 ) -> StepConflict | None:
     """Return the conflict of a step that writes a quantity which is a sum then; None for none."""
-    if SUMMED_QUANTITY not in {**step.change.fields, **step.change.adjust}:
-        return None
     text = await sum_text(session, step.ref, None if ends_tracking(step.change) else current)
     return StepConflict(step.number, step.ref, {}, f"{text}; stage those instead") if text else None
 
@@ -165,39 +139,55 @@ class Preflight(NamedTuple):
     *watched* are the values by which steps of other refs are judged, by step number.
     """
 
-    prepared: dict[int, PreparedRequest]
+    prepared: PreparedRequests
     conflicts: list[StepConflict]
     missing: list[StepConflict]
     watched: dict[int, Fields]
 
 
-def _created_keys(steps: Iterable[Step]) -> set[str]:
-    """Return the keys of the refs that *steps* create."""
-    makers = [step.change for step in steps if step.change.op in CREATING_OPS]
-    refs = (ref for change in makers for ref in (change.ref, *created_refs(change)))
-    return set(map(ref_key, refs))
+class _Creations(NamedTuple):
+    """The refs that a plan creates, by key: all of them, and the steps that create another one.
+
+    *generators* are the numbers of the steps that generate others.
+    """
+
+    keys: set[str]
+    makers: dict[str, set[int]]
+    generators: set[int]
 
 
-def _makers(steps: Iterable[Step]) -> dict[str, set[int]]:
-    """Return, by its key, the steps that create a ref beside their own."""
-    makers: dict[str, set[int]] = defaultdict(set)
+def _creations(steps: Iterable[Step]) -> _Creations:
+    """Return what *steps* create."""
+    found = _Creations(set(), defaultdict(set), set())
     for step in steps:
-        for ref in created_refs(step.change):
-            makers[ref_key(ref)].add(step.number)
-    return makers
+        if step.change.op in CREATING_OPS:
+            found.keys.add(ref_key(step.ref))
+            if step.change.op is Op.GENERATE:
+                found.generators.add(step.number)
+            for key in map(ref_key, created_refs(step.change)):
+                found.keys.add(key)
+                found.makers[key].add(step.number)
+    return found
+
+
+def _own_writes(
+    session: Session, steps: Iterable[Step], written: Iterable[Intent]
+) -> dict[str, Intent]:
+    """Return the last of this workspace's own writes that a lagging list may not show yet, by key:
+    *written*, and those of recent runs.
+    """
+    lagging = [step.ref for step in steps if kind_of(step.ref).eventually_consistent]
+    return {ref_key(i.ref): i for i in (*recent_writes(session, lagging), *written)}
 
 
 def _accept_listed(
-    session: Session, first_steps: Mapping[str, Step], written: Iterable[Intent]
+    first_steps: Mapping[str, Step], own: Mapping[str, Intent]
 ) -> Callable[[Ref, Document], bool]:
     """Return a test of whether a step's values before may come from a list that lags behind writes.
 
     They may not where they decide anything (expected values, a put, stock, the order of steps, a
-    conflict), nor where the document does not show the last of this workspace's own writes:
-    *written*, and those of recent runs.
+    conflict), nor where the document does not show the last of this workspace's *own* writes.
     """
-    lagging = [s.ref for s in first_steps.values() if kind_of(s.ref).eventually_consistent]
-    own = {ref_key(i.ref): i for i in (*recent_writes(session, lagging), *written)}
 
     def accept(ref: Ref, document: Document) -> bool:
         step = first_steps[ref_key(ref)]
@@ -253,9 +243,10 @@ def _steps_to_read(
 
 def read_ahead(session: Session, steps: Sequence[Step], *, undo: bool) -> ReadAhead:
     """Return a reading of what the preflight of a new run of *steps* will read."""
-    first_steps, _ = _steps_to_read(steps, needed_only=True, undo=undo)
-    refs = [step.ref for step in first_steps.values()]
-    return ReadAhead(session, refs, accept=_accept_listed(session, first_steps, ()))
+    few = () if isinstance(steps, StepLog) else steps
+    first_steps, _ = _steps_to_read(few, needed_only=True, undo=undo)
+    accept = _accept_listed(first_steps, _own_writes(session, first_steps.values(), ()))
+    return ReadAhead(session, [step.ref for step in first_steps.values()], accept=accept)
 
 
 async def run_preflight(
@@ -278,57 +269,101 @@ async def run_preflight(
     are the requests of an earlier part of the run whose effect a list may not show yet. What was
     read *ahead* is not read again.
     """
-    first_steps, unread = _steps_to_read(steps, needed_only=needed_only, undo=undo)
-    preflight = Preflight(unread, [], [], {})
-    creates = _created_keys([*plan, *steps])
-    makers = _makers([*plan, *steps])
-    generators = {step.number for step in plan or steps if step.change.op is Op.GENERATE}
-    group: list[tuple[Ref, Document | None]] = []
-    linking: list[Step] = []
-    read = 0
-    accept = _accept_listed(session, first_steps, written)
-    refs = [step.ref for step in first_steps.values()]
-    async for ref, current in read_documents(session, refs, accept=accept, ahead=ahead):
-        session.raise_if_stopped()
-        read += 1
-        if read % _GROUP_SIZE == 0:
-            session.emit(Reading(read, len(first_steps)))
-        if isinstance(current, OcsyncError):
-            continue
-        step = first_steps[ref_key(ref)]
-        group.append((ref, current))
-        if run and len(group) >= _GROUP_SIZE:
-            run.record_before(group)
-            group = []
-        awaited = makers.get(ref_key(ref), set()).intersection(step.needs)
+    is_large = isinstance(steps, StepLog)
+    folder = session.folder.path if is_large else None
+    preflight = Preflight(PreparedRequests(folder), [], [], {})
+    creations = _creations(plan or steps)
+    own = _own_writes(session, steps, written)
+    read = total = 0
+    for part in _parts(steps) if is_large else [steps]:
+        first_steps, unread = _steps_to_read(part, needed_only=needed_only, undo=undo)
+        for number, prepared in unread.items():
+            preflight.prepared.add(number, prepared)
+        total = len(steps) if is_large else len(first_steps)
+        reading = _Reading(session, run, creations, preflight)
+        accept = _accept_listed(first_steps, own)
+        refs = [step.ref for step in first_steps.values()]
+        async for ref, current in read_documents(session, refs, accept=accept, ahead=ahead):
+            session.raise_if_stopped()
+            read += 1
+            if read % _GROUP_SIZE == 0:
+                session.emit(Reading(read, total))
+            if not isinstance(current, OcsyncError):
+                await reading.take(first_steps[ref_key(ref)], current)
+        await reading.end()
+    session.emit(ReadDone(read, preflight.prepared.same))
+    preflight.conflicts.sort()
+    preflight.missing.sort()
+    return preflight
+
+
+def _parts(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:
+    """Yield *steps* in parts of which none has only some refs of a list."""
+    keys = array("q", (hash(list_key(step.ref)) for step in steps))
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    start = 0
+    while start < len(order):
+        end = min(start + _PART_SIZE, len(order))
+        while end < len(order) and keys[order[end]] == keys[order[end - 1]]:
+            end += 1
+        yield [steps[place] for place in sorted(order[start:end])]
+        start = end
+
+
+class _Reading:
+    """Current documents as they are read: each is kept for *run*, and compared with its step."""
+
+    def __init__(
+        self,
+        session: Session,
+        run: Run | None,
+        creations: _Creations,
+        preflight: Preflight,
+    ) -> None:
+        self._session = session
+        self._run = run
+        self._creations = creations
+        self._preflight = preflight
+        self._group: list[tuple[Ref, Document | None]] = []
+        self._linking: list[Step] = []
+
+    async def take(self, step: Step, current: Document | None) -> None:
+        """Take the *current* document of the ref of *step*."""
+        ref, preflight = step.ref, self._preflight
+        self._group.append((ref, current))
+        if len(self._group) >= _GROUP_SIZE:
+            self._keep_group()
+        awaited = self._creations.makers.get(ref_key(ref), set()).intersection(step.needs)
         if awaited and step.change.expect and current is None:
-            continue
+            return
         prepared = prepare_request(step, current)
         if linked_refs(ref) and is_unchanged(step.change, prepared.sent, current):
-            linking.append(step)
-        preflight.prepared[step.number] = prepared
+            self._linking.append(step)
+        preflight.prepared.add(step.number, prepared)
         if watched := watched_fields(kind_of(ref)):
             preflight.watched[step.number] = values_before(watched, current)
-        conflict = conflict_of(step, prepared, current) or await _summed_conflict(
-            session, step, current
-        )
+        conflict = conflict_of(step, prepared, current)
+        if not conflict and (SUMMED_QUANTITY in {*step.change.fields, *step.change.adjust}):
+            conflict = await _summed_conflict(self._session, step, current)
         if conflict:
             preflight.conflicts.append(conflict)
         elif (
             current is None
             and step.change.op is Op.SET
-            and ref_key(ref) not in creates
-            and generators.isdisjoint(step.needs)
+            and ref_key(ref) not in self._creations.keys
+            and self._creations.generators.isdisjoint(step.needs)
         ):
             reason = "it does not exist, and set cannot create it (use stage put)"
             preflight.missing.append(StepConflict(step.number, ref, {}, reason))
-    if run and group:
-        run.record_before(group)
-    unlinked = await _unlinked(session, linking)
-    for number in {step.number for step in linking} - unlinked:
-        preflight.prepared[number] = preflight.prepared[number]._replace(same=True)
-    same = sum(prepared.same for prepared in preflight.prepared.values())
-    session.emit(ReadDone(read, same))
-    preflight.conflicts.sort()
-    preflight.missing.sort()
-    return preflight
+
+    async def end(self) -> None:
+        """Take the end of the documents."""
+        self._keep_group()
+        unlinked = await _unlinked(self._session, self._linking)
+        for number in {step.number for step in self._linking} - unlinked:
+            self._preflight.prepared.mark_same(number)
+
+    def _keep_group(self) -> None:
+        if self._run and self._group:
+            self._run.record_before(self._group)
+        self._group = []

@@ -44,11 +44,11 @@ from ocsync.engine.polling import poll
 from ocsync.engine.recorder import Recorder
 from ocsync.engine.resume.late_reads import LateReads
 from ocsync.engine.resume.preflight import (
-    PreparedRequest,
     builds_on_current,
     conflict_of,
     prepare_request,
 )
+from ocsync.engine.resume.prepared import PreparedRequest, PreparedRequests
 from ocsync.engine.run_log import RunProgress, outcome_now
 from ocsync.engine.session import Session
 from ocsync.engine.step_runner import StepRunner
@@ -98,7 +98,7 @@ class Replay:
         steps: Sequence[Step],
         progress: RunProgress,
         *,
-        prepared: Mapping[int, PreparedRequest],
+        prepared: PreparedRequests,
         conflicts: Mapping[int, str],
         workers: int,
         settle: float,
@@ -109,12 +109,12 @@ class Replay:
         self._recorder = recorder
         self._steps = steps
         self._progress = progress
-        self._prepared = dict(prepared)
+        self._prepared = prepared
         self._conflicts = conflicts
         self._workers = workers
         self._settle_seconds = settle
         self._overwrite = overwrite
-        self._first = _first_steps(steps)
+        self._later = later_steps(steps)
         self._late_reads: LateReads[Outcome | _Lost] = LateReads(session.api)
         self._lagging = {ref_key(ref) for ref in lagging_bases(steps)}
         self._written: dict[str, list[Intent]] = {}
@@ -183,7 +183,7 @@ class Replay:
     async def _try(self, step: Step) -> Outcome:
         if step.number in self._conflicts:
             return self._end(step, State.CONFLICT, message=self._conflicts[step.number])
-        prepared = self._prepared.pop(step.number, None)
+        prepared = self._prepared.pop(step.number)
         intent = self._progress.dangling.get(step.number)
         try:
             if intent:
@@ -283,8 +283,7 @@ class Replay:
         orders go on selling.
         """
         expects = any(is_volatile(step.ref, path) for path in step.change.expect)
-        second = self._first[ref_key(step.ref)] != step.number
-        return builds_on_current(step) or expects or second
+        return builds_on_current(step) or expects or step.number in self._later
 
     async def _read_shown(self, ref: Ref) -> Document | None:
         """Return what a read shows now, which may lag."""
@@ -395,13 +394,9 @@ def _result_of(ref: Ref, document: Document | None) -> Fields:
 
 def lagging_bases(steps: Sequence[Step]) -> set[Ref]:
     """Return the refs of lagging kinds with a step that builds on the value there."""
-    first = _first_steps(steps)
-    return {
-        step.ref
-        for step in steps
-        if kind_of(step.ref).eventually_consistent
-        and (first[ref_key(step.ref)] != step.number or builds_on_current(step))
-    }
+    lagging = [step for step in steps if kind_of(step.ref).eventually_consistent]
+    later = later_steps(lagging)
+    return {step.ref for step in lagging if step.number in later or builds_on_current(step)}
 
 
 def _writes_stock(step: Step) -> bool:
@@ -484,9 +479,15 @@ def _again(intent: Intent) -> PreparedRequest:
     )
 
 
-def _first_steps(steps: Iterable[Step]) -> dict[str, int]:
-    """Return the number of the first step of each ref, by its key."""
-    first: dict[str, int] = {}
-    for step in steps:
-        first.setdefault(ref_key(step.ref), step.number)
-    return first
+def later_steps(steps: Sequence[Step]) -> set[int]:
+    """Return the numbers of the steps whose ref has an earlier one; such a step needs that."""
+    several = {ref_key(step.ref) for step in steps if step.needs}
+    first: set[str] = set()
+    later: set[int] = set()
+    for step in steps if several else ():
+        key = ref_key(step.ref)
+        if key in first:
+            later.add(step.number)
+        elif key in several:
+            first.add(key)
+    return later
