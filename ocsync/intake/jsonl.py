@@ -166,8 +166,7 @@ def _parse_line(origin: InputFile, item: JsonItem) -> ParsedLine:
         replace=record.replace,
         source=origin.source(item.number),
     )
-    compares = bool(record.expect) or record.exists
-    return ParsedLine(item.number, entry, [], compares=compares)
+    return ParsedLine(item.number, entry, [], compares=record.exists)
 
 
 def _duplicate_path(kind: Kind, fields: Fields) -> str:

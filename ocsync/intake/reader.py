@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import PurePath
 from typing import Any, BinaryIO
 
+import msgspec
+
 from ocsync.characters import replace_undecodable
 from ocsync.errors import InputError, Problem, UsageError
 from ocsync.intake import csv_rows, jsonl, table
@@ -137,7 +139,7 @@ def _lines(
             origin, rows = map_rows(origin, rows, mapping, row_kind)
         for line in table.read_lines(origin, rows, kind, note):
             if mapping is not None and line.entry is not None and line.entry.op is Op.SET:
-                line = line._replace(compares=True)
+                line = msgspec.structs.replace(line, compares=True)
             yield origin, line
 
     rejoined = _Rejoined(stream)
