@@ -56,7 +56,7 @@ async def send(throttle: ThrottleTransport, path: str) -> bool:
     return True
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(1, 12), st.integers(0, 3), st.integers(0, 2)),

@@ -38,7 +38,7 @@ def stage(run: Run) -> None:
 
 def test_new_parents_and_their_children_go_in_one_run(ocsync: Run, shop: Shop) -> None:
     stage(ocsync)
-    shop.switch(reference_lag=0.15)
+    shop.switch(reference_lag=0.4)
     with haste(10):
         result = ocsync("resume", "--verify")
 
