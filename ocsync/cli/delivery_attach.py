@@ -54,7 +54,7 @@ def _register_attach(group: typer.Typer) -> None:
         topic: Annotated[
             str,
             typer.Option(
-                "--topic", metavar="TOPIC", help="Kafka topic or Event Hub, in place of --endpoint."
+                "--topic", metavar="TOPIC", help="Kafka topic or Event Hub, instead of --endpoint."
             ),
         ] = "",
         servers: kafka_options.Servers = "",

@@ -15,7 +15,7 @@ _EXITS = (ExitCode.DONE, ExitCode.USAGE, ExitCode.BAD_INPUT, ExitCode.NO_FILE, E
 _START_PANEL, _TROUBLE_PANEL, _UNKNOWN_PANEL = (
     "The marketplace",
     "Pace and trouble",
-    "What OrderCloud leaves open",
+    "Undocumented behaviour",
 )
 
 
@@ -38,9 +38,9 @@ def register(app: typer.Typer) -> None:
         like: Annotated[str, _option(_START_PANEL, "like", "Behave as a probed marketplace does; options that are given win.", "PROFILE|FILE")] = "",
         deliver_to: Annotated[list[str], _option(_START_PANEL, "deliver-to", "Also send messages to this host; loopback is always allowed.", "HOST")] = [],  # noqa: B006
         faults: Annotated[Path | None, _option(_TROUBLE_PANEL, "faults", "JSON list of scripted faults.", "FILE")] = None,
-        latency: Annotated[float, _option(_TROUBLE_PANEL, "latency", "Delay before each answer.", "MS", min=0)] = 0.0,
+        latency: Annotated[float, _option(_TROUBLE_PANEL, "latency", "Delay before each response.", "MS", min=0)] = 0.0,
         rate: Annotated[float, _option(_TROUBLE_PANEL, "rate", "Requests per second; more get 429.", "N", min=0)] = 0.0,
-        retry_after: Annotated[Literal["given", "absent"], _option(_TROUBLE_PANEL, "retry-after", "Whether those answers carry Retry-After.")] = "given",
+        retry_after: Annotated[Literal["given", "absent"], _option(_TROUBLE_PANEL, "retry-after", "Whether those responses carry Retry-After.")] = "given",
         sales: Annotated[float, _option(_TROUBLE_PANEL, "sales", "Pieces per second that orders take from inventory.", "N", min=0)] = 0.0,
         token_lifetime: Annotated[int, _option(_TROUBLE_PANEL, "token-lifetime", "Lifetime of access tokens, in seconds.", "S", min=1)] = 36000,
         refresh_lifetime: Annotated[int, _option(_TROUBLE_PANEL, "refresh-lifetime", "Lifetime of refresh tokens, in seconds (0 = none).", "S", min=0)] = 0,
@@ -59,7 +59,7 @@ def register(app: typer.Typer) -> None:
         missing_config: Annotated[Literal["404", "empty"], _option(_UNKNOWN_PANEL, "missing-config", "GET of a sync config that does not exist.")] = "404",
         nested_xp: Annotated[Literal["replace", "merge"], _option(_UNKNOWN_PANEL, "nested-xp", "PATCH below the top level of xp.")] = "replace",
         xp_null: Annotated[Literal["clears", "ignored"], _option(_UNKNOWN_PANEL, "xp-null", "PATCH of xp with null.")] = "clears",
-        xp_limit: Annotated[Literal["characters", "bytes"], _option(_UNKNOWN_PANEL, "xp-limit", "What of xp there may be 8,000 of.")] = "characters",
+        xp_limit: Annotated[Literal["characters", "bytes"], _option(_UNKNOWN_PANEL, "xp-limit", "Unit of the limit of 8,000 on xp.")] = "characters",
         put_password: Annotated[Literal["kept", "cleared"], _option(_UNKNOWN_PANEL, "put-password", "PUT of a user without a password.")] = "kept",
         inherited_catalog: Annotated[Literal["null", "shown"], _option(_UNKNOWN_PANEL, "inherited-catalog", "DefaultCatalogID of a buyer without one, in a group with one.")] = "null",
         generate_without_options: Annotated[Literal["refused", "one"], _option(_UNKNOWN_PANEL, "generate-without-options", "Variants of a product whose specs have none.")] = "refused",
@@ -117,7 +117,7 @@ def _switches_like(ctx: Context, name: str) -> dict[str, Any]:
         answers = read_answers(folder)
         if not answers:
             raise UsageError(
-                f"profile {name} has no answers", hint=f"ocsync probe --profile {name}"
+                f"profile {name} has no probe results", hint=f"ocsync probe --profile {name}"
             )
     else:
         answers = read_answer_file(Path(name))

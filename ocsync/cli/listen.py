@@ -25,7 +25,7 @@ Since = Annotated[
         "--since",
         "--from",
         metavar="TIME",
-        help="Begin at a time, such as 1h (ago) or 2026-11-24T08:00Z.",
+        help="Start at a time, such as 1h (ago) or 2026-11-24T08:00Z.",
     ),
 ]
 

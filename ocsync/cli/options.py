@@ -30,7 +30,7 @@ _EXIT_CODE_TEXTS = {
     ExitCode.LOCKED: "locked, or paused by someone else",
     ExitCode.USAGE: "usage error, or a question and no terminal to ask it",
     ExitCode.BAD_INPUT: "bad input",
-    ExitCode.NO_FILE: "no such file",
+    ExitCode.NO_FILE: "file, run or staged entry not found",
     ExitCode.TRY_LATER: "try again later (network, throttling, server)",
     ExitCode.BAD_CONFIG: "bad configuration",
     ExitCode.NOT_EXECUTABLE: "the command cannot be run",

@@ -133,5 +133,5 @@ def expand_targets(names: list[str]) -> list[Target]:
 
     direct, grouped = read_targets(names)
     if not (direct or grouped):
-        raise UsageError("name a target")
+        raise UsageError("give a target")
     return [*direct, *grouped]

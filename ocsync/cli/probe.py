@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
             typer.Argument(metavar="[QUESTION...]", help="Questions to ask. Default: all."),
         ] = None,
         show: Annotated[
-            bool, typer.Option("--show", help="Show the answers of earlier probes; ask nothing.")
+            bool, typer.Option("--show", help="Show the results of earlier probes; send nothing.")
         ] = False,
         clean: Annotated[
             bool,
@@ -41,7 +41,7 @@ def register(app: typer.Typer) -> None:
             ),
         ] = "10s",
         settle: Annotated[
-            str, typer.Option("--settle", metavar="TIME", help="How long a read may lag.")
+            str, typer.Option("--settle", metavar="TIME", help="How long a read may be outdated.")
         ] = "60s",
         yes: Yes = False,
         lock_timeout: LockTimeout = "0",

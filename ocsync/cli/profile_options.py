@@ -34,7 +34,7 @@ Environment = Annotated[
 ]
 ApiUrl = Annotated[
     str,
-    typer.Option("--api-url", metavar="URL", help="URL of the API, in place of --environment."),
+    typer.Option("--api-url", metavar="URL", help="URL of the API, instead of --environment."),
 ]
 AuthUrl = Annotated[
     str,

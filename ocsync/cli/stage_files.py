@@ -295,7 +295,7 @@ def register(group: typer.Typer) -> None:
         ],
         file: OutputFile = "-",
         by_ref: Annotated[
-            bool, typer.Option("--ref", help="Write one ref column in place of the ID columns.")
+            bool, typer.Option("--ref", help="Write one ref column instead of the ID columns.")
         ] = False,
         expect: Annotated[
             list[str] | None,
@@ -354,7 +354,7 @@ def _read_earlier(ctx: Context, file: str, new: str, gone: str, source: Source) 
     if new:
         check_choice("--new", new, tuple(NewRows))
     if gone and Path(gone).exists():
-        raise Refused(f"{gone} exists already", hint="name another file for --gone")
+        raise Refused(f"{gone} exists already", hint="give another file for --gone")
     earlier = EarlierFile(_source_name(file), NewRows(new or NewRows.REFUSE))
     with _open_source(file) as stream:
         earlier.read(read_values(file, stream, **source._asdict(), note=ctx.warn_once))

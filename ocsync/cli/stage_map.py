@@ -58,7 +58,9 @@ def register(group: typer.Typer) -> None:
         name = "" if kind == "-" else kind_named(kind).name
         path = None if out == "-" else mapping_path(ctx, out)
         if path is not None and path.exists() and not force:
-            raise Refused(f"{path} exists already", hint="name another one, or give --force")
+            raise Refused(
+                f"{path} exists already", hint="give another name, or --force to replace it"
+            )
         try:
             data = Path(file).read_bytes() if file != "-" else _read_stdin()
         except OSError as error:
@@ -71,7 +73,7 @@ def register(group: typer.Typer) -> None:
 
 def _read_stdin() -> bytes:
     if sys.stdin.isatty():
-        raise UsageError("standard input is a terminal; pipe a file in, or name one")
+        raise UsageError("standard input is a terminal; pipe a file in, or give its name")
     return sys.stdin.buffer.read()
 
 

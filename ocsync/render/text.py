@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
 from itertools import islice
 from typing import Any
 
 from ocsync.characters import escape_invisible
 from ocsync.plurals import count as count
 from ocsync.plurals import plural_of as plural_of
+from ocsync.store.timestamps import local_time as local_time
 
 Line = tuple[str, str]
 """A sign (or none) and a text."""
@@ -41,13 +41,6 @@ def duration(seconds: float) -> str:
             rest = whole % size // part
             return f"{whole // size} {unit}" + (f" {rest} {smaller}" if rest else "")
     return f"{whole} s"
-
-
-def local_time(timestamp: str, now: datetime, *, seconds: bool = False) -> str:
-    """Return a UTC *timestamp* in local time, as in `15:05`; with the date unless it is today."""
-    moment, here = datetime.fromisoformat(timestamp).astimezone(), now.astimezone()
-    date = "" if moment.date() == here.date() else "%Y-%m-%d "
-    return moment.strftime(date + ("%H:%M:%S" if seconds else "%H:%M"))
 
 
 def value_text(value: Any) -> str:

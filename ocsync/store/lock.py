@@ -15,6 +15,7 @@ from ocsync.errors import ConfigError, Locked
 from ocsync.store import files
 from ocsync.store.identity import ci_job_url, operator
 from ocsync.store.processes import is_alive
+from ocsync.store.timestamps import local_time, utc_now
 
 _WAIT = "wait for it, or give --lock-timeout 5m; a lock left by a dead process is ignored"
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
@@ -133,8 +134,17 @@ class Holder(NamedTuple):
 
     def describe(self) -> str:
         """Return the holder in words: its command, user, process, start and CI job."""
-        facts = [self.who, f"pid {self.pid}", f"since {self.since}", *filter(None, [self.job])]
+        since = f"since {_start_text(self.since)}"
+        facts = [self.who, f"pid {self.pid}", since, *filter(None, [self.job])]
         return f"`{self.command}` ({', '.join(facts)})"
+
+
+def _start_text(stamp: str) -> str:
+    """Return the UTC *stamp* of a note in local time, or as it is if it is none."""
+    try:
+        return local_time(stamp, utc_now())
+    except ValueError:
+        return stamp
 
 
 def read_holder(path: Path) -> Holder | None:

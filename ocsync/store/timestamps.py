@@ -26,3 +26,10 @@ def parse_timestamp(text: str) -> datetime:
 def seconds_between(earlier: str, later: datetime) -> float:
     """Return the seconds from *earlier* to *later*; 0 if a clock was set back in between."""
     return max((later - datetime.fromisoformat(earlier)).total_seconds(), 0.0)
+
+
+def local_time(timestamp: str, now: datetime, *, seconds: bool = False) -> str:
+    """Return a UTC *timestamp* in local time, as in `15:05`; with the date unless it is today."""
+    moment, here = datetime.fromisoformat(timestamp).astimezone(), now.astimezone()
+    date = "" if moment.date() == here.date() else "%Y-%m-%d "
+    return moment.strftime(date + ("%H:%M:%S" if seconds else "%H:%M"))

@@ -113,13 +113,13 @@ def _names_every(change: ConfigChange, semantics: PatchSemantics) -> bool:
     if not _depends_on_patch(change):
         return False
     if semantics.others and change.removes and not semantics.removes:
-        raise Refused(f"{change.desired.id}: this platform cannot remove a delivery target")
+        raise Refused(f"{change.desired.id}: OrderCloud cannot remove a delivery target by PATCH")
     lost = [*change.stays, *change.hidden, *change.unseen(change.desired.targets)]
     if semantics.others:
         lost = [] if semantics.fields else change.unseen(change.changed)
     if lost:
         raise Refused(
-            f"{change.desired.id}: this platform would remove {', '.join(lost)}; nothing was sent",
+            f"{change.desired.id}: OrderCloud would remove {', '.join(lost)}; nothing was sent",
             hint="name every target in the file, each with its secrets, and give --secrets",
         )
     return not semantics.others

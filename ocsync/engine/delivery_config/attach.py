@@ -160,7 +160,7 @@ async def _check_platform(session: Session) -> None:
     semantics = await probe_patch(session)
     if not (semantics.others and semantics.removes):
         lacking = "cannot remove a delivery target again" if semantics.others else _DROPS
-        text = f"this platform {lacking}; nothing was changed"
+        text = f"OrderCloud {lacking}; nothing was changed"
         raise Refused(text, hint="PUT the whole configuration, with its secrets, by other means")
 
 

@@ -34,7 +34,7 @@ QUESTIONS: Mapping[str, Question] = {
         ),
         Question("pause-delay", "Seconds until a PATCH of Paused shows", switch="pause_delay"),
         Question(
-            "nested-xp", "PATCH of a member inside an xp key", ("replace", "merge"), "nested_xp"
+            "nested-xp", "PATCH of a key inside an xp object", ("replace", "merge"), "nested_xp"
         ),
         Question("xp-arrays", "PATCH of an array in xp", ("replace", "merge")),
         Question("xp-null", "PATCH of xp with null", ("clears", "ignored"), "xp_null"),
