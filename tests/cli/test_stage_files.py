@@ -205,7 +205,8 @@ def test_a_template_has_what_is_required_first(ocsync: Run) -> None:
 def test_help_and_completion_name_every_kind(ocsync: Run) -> None:
     shown = "".join(ocsync("stage", "template", "--help").out.split())  # lines break at hyphens too
     assert ",".join(KINDS) in shown
-    assert complete_kind("variant") == ["variant", "variant-inventory"]
+    variants = ["variants", "variant", "variant-inventory", "variant-inventory-assignment"]
+    assert complete_kind("variant") == variants
 
 
 def test_a_broken_file_stages_nothing_and_tells_all(ocsync: Run) -> None:
