@@ -201,8 +201,8 @@ def read_writes(run: Run, states: Collection[State] = SUCCEEDED) -> dict[Ref, Re
 def _ref_write(change: Change, intent: Intent | None, outcome: Outcome) -> RefWrite:
     """Return what one request wrote; what needed no request was there before."""
     kind = kind_of(change.ref)
-    models, by_result = kind.models, kind.action or not intent
-    sent = flatten(nest(outcome.sent if by_result else intent.sent), models)
+    models = kind.models
+    sent = flatten(nest(intent.sent if intent and not kind.action else outcome.sent), models)
     before = flatten(nest(intent.before), models) if intent else dict(sent)
     absent = bool(intent and intent.absent)
     took_effect = outcome.state is State.DONE
