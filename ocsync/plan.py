@@ -74,7 +74,7 @@ def build(changes: Iterable[Change]) -> Plan:
             number=number[i],
             wave=wave[i],
             change=nodes[i],
-            method=METHODS[nodes[i].op],
+            method="PUT" if kind_of(nodes[i].ref).link else METHODS[nodes[i].op],
             path=write_url_of(nodes[i].ref, nodes[i].fields),
             needs=tuple(sorted(number[n] for n in graph.needs.get(i, ()))),
             follows=tuple(sorted(number[n] for n in graph.follows.get(i, ()))),

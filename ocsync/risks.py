@@ -293,7 +293,7 @@ def _reset_variants(steps: Sequence[Step]) -> Risk | None:
     return Risk("variants-reset", text, refs[:MAX_REFS], advice, len(refs)) if refs else None
 
 
-_IN_XP_INDEX = frozenset(name for name, kind in KINDS.items() if kind.eventually_consistent)
+_IN_XP_INDEX = frozenset(name for name, kind in KINDS.items() if kind.indexed_xp)
 """The kinds whose xp is indexed: a value that does not fit the index takes one out of the lists."""
 
 

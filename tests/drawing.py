@@ -61,6 +61,7 @@ CHOICES: dict[str, list[Any]] = {
     "Currency": ["EUR", "USD"],
     "SaleStart": ["2026-01-01T00:00:00Z", "2026-03-01T00:00:00Z"],
     "SaleEnd": ["2026-02-01T00:00:00Z", "2026-04-01T00:00:00Z"],
+    "DiscountBreaks": [[{"Quantity": 1, "Amount": 2.5}], [{"Quantity": 5, "Amount": 10}]],
     "PriceBreaks": [[{"Quantity": 1, "Price": 2.5}], [{"Quantity": n, "Price": 2} for n in (1, 5)]],
 }
 """Values of fields that a rule speaks about; others are drawn by their type."""
@@ -88,9 +89,12 @@ _WEIGHTS = {
     + len(kind.references)
     + _NAMED.count(name) / 2
     + 9 * any(known.volatile and "." not in path for path, known in kind.fields.items())
+    + 4 * (not (kind.assignment or kind.allows_put))
     for name, kind in KINDS.items()
 }
-"""A kind is drawn more often the more others it names and is named by, and if it is stock."""
+"""A kind is drawn more often the more others it names and is named by, if it is stock, and if no
+request creates one, so that there are few.
+"""
 
 
 def summable(kind: Kind) -> list[str]:
@@ -309,7 +313,8 @@ class Draw:
         }
         for name, kind in KINDS.items():
             for ref in self._refs.get(name, ()) if not kind.action else ():
-                if self.likely(0.2 if kind.assignment or ref in brought else 0.7):
+                few = min(0.2, 5 / len(self._refs[name]))
+                if self.likely(few if kind.assignment or ref in brought else 0.7):
                     any(self._planted(ref) for _ in range(3))
         return self.model
 

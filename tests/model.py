@@ -49,8 +49,6 @@ __all__ = [
 Document = dict[str, Any]
 Key = tuple[str, ...]
 
-LINK = "product-supplier"
-"""A product's link to each supplier that was its default once: no kind that can be staged."""
 STOCK, TRACKING = "Inventory.QuantityAvailable", "Inventory.VariantLevelTracking"
 RECORDS = {"inventory": "product", "variant-inventory": "variant"}
 """The kinds of inventory records, and the kind whose stock is their sum."""
@@ -130,8 +128,6 @@ def value_at(document: Any, path: str) -> Any:
 
 def _written_ids(name: str) -> tuple[str, ...]:
     """Return the names of the IDs in a document of this kind: an entity's own is `ID`."""
-    if name == LINK:
-        return ("ProductID", "SupplierID")
     ids = KINDS[name].ids
     return ids if KINDS[name].assignment else (*ids[:-1], "ID")
 
@@ -152,7 +148,7 @@ class Model:
     def read(cls, owner: str, seed: Mapping[str, Any]) -> Model:
         """Return the model of a marketplace that is written as lists of documents by kind."""
         model = cls(owner)
-        for name in (*KINDS, LINK):
+        for name in KINDS:
             for given in seed.get(name, ()):
                 document = dict(given)
                 ids = [document.pop(own, None) or "" for own in _written_ids(name)]
@@ -313,9 +309,6 @@ class Model:
 
     def _needs(self, row: Row) -> Iterable[str]:
         """Return the refs that *row* goes along with."""
-        name, *ids = row.ref.split("/")
-        if name == LINK:
-            return (f"product/{ids[0]}", f"supplier/{ids[1]}")
         subtree = kind_of(row.ref).parent_field
         below = {subtree: row.document.get(subtree)} if subtree else {}
         return named_in(row.ref, below)
@@ -546,6 +539,7 @@ def _no_child(model: Model, ref: str, _: Document, __: Document | None) -> None:
 _Rule = Callable[[Model, str, Document, Document | None], None]
 _RULES: dict[str, _Rule] = {
     "address": _address,
+    "supplier-address": _address,
     "buyer": _buyer,
     "category": _category,
     "price-schedule": _price_schedule,
@@ -586,7 +580,8 @@ def _in_catalog(_: Model, ref: str, __: Row | None) -> list[Row]:
 def _supplied(model: Model, ref: str, _: Row | None) -> list[Row]:
     """A product is linked to its default supplier."""
     supplier = model.rows[key_of(ref)].document["DefaultSupplierID"]
-    return [Row(f"{LINK}/{ids_of(ref)['ProductID']}/{supplier}", {})] if supplier else []
+    link = f"product-supplier/{ids_of(ref)['ProductID']}/{supplier}"
+    return [Row(link, {"DefaultPriceScheduleID": None})] if supplier else []
 
 
 _BRINGS: dict[str, Callable[[Model, str, Row | None], list[Row]]] = {
@@ -613,6 +608,8 @@ def _has_records(model: Model, ref: str) -> None:
 
 def _has_children(model: Model, ref: str) -> None:
     own = key_of(ref)[1]
+    if any(key_of(row.ref)[2] == own for row in model.of_kind("bundle-product")):
+        raise Refused("in a bundle")
     if any((r.document["ParentID"] or "").casefold() == own for r in model.of_kind("product")):
         raise Refused("child products")
 

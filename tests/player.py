@@ -21,7 +21,6 @@ from tests.builders import HTTP, Result, Shop
 from tests.conftest import Run
 from tests.model import (
     IRREVOCABLE,
-    LINK,
     Document,
     Entry,
     Model,
@@ -73,7 +72,7 @@ PATIENCE = 4
 """Resumes with faults that may leave the same, by chance, before that counts as the end."""
 METHODS = {Op.SET: "PATCH", Op.ADJUST: "PATCH", Op.PUT: "PUT", Op.ASSIGN: "POST",
            Op.GENERATE: "POST"}  # fmt: skip
-BESIDE = (f"{LINK}/", "catalog-product/")
+BESIDE = ("product-supplier/", "catalog-product/")
 """What comes into being beside a write, and stays when that is undone: rollback says so."""
 REMAINS = ("keeps its", "is not restored", "remain")
 """Words of rollback for values that it cannot restore."""
@@ -186,6 +185,8 @@ class Player:
         for model in self.models.values():
             for name, documents in model.seed().items():
                 seeds[name] += documents
+        names = [f"{prefix}SecurityProfile{n}" for prefix in self.models for n in range(2)]
+        seeds["security-profile"] = [{"ID": name, "Name": name, "Roles": []} for name in names]
         shop.seed(targets="all", **seeds)
 
     def play(self) -> Problems:
@@ -236,8 +237,12 @@ class Player:
         if write.op is Op.ASSIGN:
             nulls = dict.fromkeys(kind_of(write.ref).fields)
             body = {**body_ids(write.ref), **nulls, **body}
-        path = write_url_of(write.ref, write.fields)
-        self._call(METHODS[write.op], path, body if write.op is not Op.GENERATE else None)
+        path, link = write_url_of(write.ref, write.fields), kind_of(write.ref).link
+        self._call(
+            "PUT" if link else METHODS[write.op],
+            path,
+            body if write.op is not Op.GENERATE else None,
+        )
 
     def _call(self, method: str, path: str, body: Document | None) -> None:
         url = f"{self._shop.url}/v1{path}"
@@ -431,7 +436,7 @@ def prefix_of(ref: str) -> str:
 
 def _coming_with(ref: str) -> list[str]:
     """Return what comes into being with *ref*, and stays with it."""
-    return [] if ref.startswith(f"{LINK}/") else brought_by(ref)
+    return [] if ref.startswith("product-supplier/") else brought_by(ref)
 
 
 def blocked_by(refs: Container[str], entries: Sequence[Entry]) -> set[str]:

@@ -233,7 +233,7 @@ CROSSING: dict[str, list[st.SearchStrategy[Entry]]] = {
 
 @pytest.mark.parametrize("pair_of", ["replace"], indirect=True)
 @pytest.mark.parametrize("story", CROSSING)
-@settings(deadline=None, max_examples=12, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=10, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_refs_that_depend_on_each_other_end_alike(
     pair_of: Any, story: str, data: st.DataObject
@@ -258,7 +258,7 @@ def in_stages(sequence: list[Entry]) -> list[Entry]:
 
 
 @pytest.mark.parametrize("pair_of", ["replace"], indirect=True)
-@settings(deadline=None, max_examples=12, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=10, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.one_of(GENERATING), max_size=9))
 def test_variants_are_generated_once_after_specs(pair_of: Any, sequence: list[Entry]) -> None:
     hold(pair_of, in_stages(sequence), CROSSING_SEED)

@@ -282,6 +282,8 @@ def ref_of(kind: Kind, ids: Mapping[str, str], item: Mapping[str, Any], owner: s
     shown = {kind.ids[-1]: item.get("ID")}
     if kind.assignment:
         shown = {name: item.get(name) for name in kind.ids}
+        if kind.link:
+            shown[kind.ids[-1]] = item.get("ID")
         if owner and str(shown.get(kind.owner_id)).casefold() == owner.casefold():
             del shown[kind.owner_id]
     own = {n: v if isinstance(v, str) else None for n, v in shown.items() if n not in in_path}

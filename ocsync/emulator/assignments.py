@@ -7,7 +7,7 @@ from __future__ import annotations
 from ocsync.emulator import documents, lists, rules
 from ocsync.emulator.entities import Entities
 from ocsync.emulator.errors import invalid, not_found
-from ocsync.emulator.kinds import ALL_KINDS, LINK_KINDS, type_name
+from ocsync.emulator.kinds import ALL_KINDS, type_name
 from ocsync.emulator.request import ApiRequest, ApiResponse
 from ocsync.emulator.state import Document, Marketplace, Row
 from ocsync.emulator.views import view_of
@@ -85,17 +85,17 @@ class Assignments:
 
     def link(self, kind: Kind, request: ApiRequest) -> ApiResponse:
         """Handle a PUT of a link at its path; its fields come from the query."""
-        fields = {n: request.parameter(n) for n in kind.fields if request.parameter(n)}
+        given = {field: request.parameter(name) for name, field in kind.query.items()}
+        fields = {name: value for name, value in given.items() if value}
         self._save(kind, dict(request.ids), fields, request)
         return ApiResponse(204)
 
     def list_links(self, kind: Kind, request: ApiRequest) -> ApiResponse:
         """Handle a GET of linked entities: those at the other end, with the link's own fields."""
-        other_kind = next(r.kind for r in kind.references if r.ids == (LINK_KINDS[kind.name],))
-        index = kind.ids.index(LINK_KINDS[kind.name])
+        other_kind = next(r.kind for r in kind.references if r.ids == kind.ids[-1:])
         items = []
         for link in self.market.links(kind.name, **request.ids):
-            row = self.market.tables[other_kind].rows[(link.ids[index].casefold(),)]
+            row = self.market.tables[other_kind].rows[(link.ids[-1].casefold(),)]
             fields = {n: link.document[n] for n in kind.fields}
             items.append({**view_of(self.market, ALL_KINDS[other_kind], row), **fields})
         return ApiResponse(

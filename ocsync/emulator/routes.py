@@ -10,7 +10,7 @@ from ocsync.emulator.assignments import Assignments
 from ocsync.emulator.bulk import BulkJobs, bulk_routes
 from ocsync.emulator.delivery_configs import DeliveryConfigs
 from ocsync.emulator.entities import Entities
-from ocsync.emulator.kinds import ALL_KINDS, LINK_KINDS, ORDER_SYNC
+from ocsync.emulator.kinds import ALL_KINDS, ORDER_SYNC
 from ocsync.emulator.request import ApiRequest, ApiResponse
 from ocsync.emulator.special_endpoints import SpecialEndpoints
 from ocsync.emulator.sync_configs import SyncConfigs
@@ -111,7 +111,7 @@ def _kind_paths(kind: Kind, handlers: Handlers) -> list[tuple[str, dict[str, Cal
     delete_path = kind.delete_path.partition("?")[0]
     if kind.action:
         return []  # a special endpoint
-    if kind.name in LINK_KINDS:
+    if kind.link:
         return [
             (kind.path, {"get": assignments.list_links}),
             (delete_path, {"put": assignments.link, "delete": assignments.unassign}),

@@ -213,6 +213,10 @@ def _check_category_assignment(write: ProposedWrite) -> None:
         raise not_found("CatalogAssignment", f"{write.ids['CatalogID']}/{buyer}")
 
 
+def _check_security_profile(write: ProposedWrite) -> None:
+    require_row(write.market, ALL_KINDS["security-profile"], write.ids)
+
+
 def _check_address(write: ProposedWrite) -> None:
     for name in ("State", "Zip") if write.document.get("Country") in ("US", "CA") else ():
         if not write.document.get(name):
@@ -234,6 +238,7 @@ WRITE_RULES: dict[str, Callable[[ProposedWrite], None]] = {
     "price-schedule": _check_price_schedule,
     "product-assignment": _check_product_assignment,
     "category-assignment": _check_category_assignment,
+    "security-profile-assignment": _check_security_profile,
     "catalog-product": _refuse_child_product("Catalog.CannotAssignChildProduct"),
     "category-product": _refuse_child_product("Category.CannotAssignChildProduct"),
 }
@@ -252,9 +257,8 @@ def _check_catalog_delete(market: Marketplace, row: Row) -> None:
 
 def _check_address_delete(market: Marketplace, row: Row) -> None:
     for name in ("inventory", "variant-inventory"):
-        if any(
-            _refers_to(r.document.get("AddressID"), row) for r in market.tables[name].rows.values()
-        ):
+        records = (record.document for record in market.tables[name].rows.values())
+        if any(address_of(market, r.get("OwnerID"), r.get("AddressID")) is row for r in records):
             code = "Address.CannotDeleteInventoryRecordAddress"
             raise ErrorResponse(400, code, "an inventory record refers to it")
 

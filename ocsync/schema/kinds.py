@@ -168,7 +168,9 @@ class Kind(NamedTuple):
     lists the entities that refer to one; *unreadable_blockers* are things that prevent deleting one
     and that no list shows. *action*: it is no entity but something that OrderCloud does when it is
     asked at *path*; *counted_by* maps each of its read-only fields to the path of the list whose
-    length it is. *query* maps parameters of a write to the fields that are sent as these.
+    length it is. *link*: it is an assignment that is put at its *delete_path*, and listed as the entity
+    with its last ID. *query* maps parameters of a write to the fields that are sent as these. *indexed_xp*: its xp is in
+    the search index of products, which knows one type for each path (guide/ordercloud.md 12.10).
     """
 
     name: str
@@ -201,6 +203,8 @@ class Kind(NamedTuple):
     action: bool = False
     counted_by: Mapping[str, str] = {}
     query: Mapping[str, str] = {}
+    link: bool = False
+    indexed_xp: bool = False
 
     @property
     def ops(self) -> tuple[Op, ...]:
@@ -307,6 +311,22 @@ _USER_FIELDS = {
     "PasswordLastSetDate": _READ_ONLY_DATE,
     "FailedLoginAttempts": _READ_ONLY_COUNT,
 }
+_ADDRESS_FIELDS = {
+    "CompanyName": _ID,
+    "FirstName": _ID,
+    "LastName": _ID,
+    "AddressName": _ID,
+    "Phone": _ID,
+    "Street1": _NAME,
+    "Street2": _ID,
+    "City": _NAME,
+    "State": _ID,
+    "Zip": _ID,
+    "Country": Field(FieldType.TEXT, required=True, max=2, min=2),
+    "DateCreated": _READ_ONLY_DATE,
+    "xp": _XP,
+}
+_GROUP_FIELDS = {"Name": _NAME, "Description": _DESCRIPTION, "xp": _XP}
 _WITH_INVENTORY = NeededState("product", ("ProductID",), "Inventory", is_set=True)
 _NO_CHILD = NeededState("product", ("ProductID",), "ParentID", is_set=False)
 _ORGANIZATION_FIELDS = {
@@ -315,6 +335,7 @@ _ORGANIZATION_FIELDS = {
     "DateCreated": _READ_ONLY_DATE,
     "xp": _XP,
 }
+_AFTER_SUPPLIERS = OrderedAfter("supplier-address", ())  # a record of a supplier has one of these
 _AFTER_GENERATION = (OrderedAfter("variants", ("ProductID",), blocks=True),)
 _SAME_GROUP = NeededState("buyer", ("BuyerID",), "GroupID", is_set=None)
 _ANY_GROUP = ((), ("UserGroupID",))
@@ -324,10 +345,7 @@ _ANY_GROUP_AND_SELLER = ((), ("UserGroupID",), ("SellerID",), ("UserGroupID", "S
 # Rows are aligned as a table; the formatter would break them.
 # fmt: off
 KINDS: dict[str, Kind] = {k.name: k for k in (
-    Kind("address", "address", ("AddressID",), "/addresses/{AddressID}", {
-            "CompanyName": _ID, "FirstName": _ID, "LastName": _ID, "AddressName": _ID, "Phone": _ID,
-            "Street1": _NAME, "Street2": _ID, "City": _NAME, "State": _ID, "Zip": _ID,
-            "Country": Field(FieldType.TEXT, required=True, max=2, min=2), "DateCreated": _READ_ONLY_DATE, "xp": _XP},
+    Kind("address", "address", ("AddressID",), "/addresses/{AddressID}", _ADDRESS_FIELDS,
          role_prefix="AdminAddress", indirect_targets=("inventory", "products"),
          referenced_by=(ReferencedBy("product", "/products", "InventoryRecords.AddressID", "inventory records refer to it", nested_kind="inventory"),
                    ReferencedBy("product", "/products", "ShipFromAddressID"))),
@@ -335,6 +353,14 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          {**_ORGANIZATION_FIELDS, "AllBuyersCanOrder": _VISIBILITY},
          role_prefix="Supplier", direct_targets=("suppliers",), indirect_targets=("products",),
          referenced_by=(ReferencedBy("product", "/products", "DefaultSupplierID"),)),
+    # What an address stands in is as for those of the marketplace.
+    Kind("supplier-address", "supplier address", ("SupplierID", "AddressID"), "/suppliers/{SupplierID}/addresses/{AddressID}", _ADDRESS_FIELDS,
+         role_prefix="SupplierAddress", references=(Reference("supplier", ("SupplierID",)),), indirect_targets=("inventory", "products"),
+         unreadable_blockers="inventory records of the supplier"),
+    # A user's message has its locale (guide/ordercloud.md 4.4), which comes from an assignment.
+    Kind("locale", "locale", ("LocaleID",), "/locales/{LocaleID}",
+         {"OwnerID": _CREATE_ONLY_ID, "Currency": _ID._replace(required=True), "Language": _ID},
+         role_prefix="Locale", indirect_targets=("buyer-users",)),
     Kind("catalog", "catalog", ("CatalogID",), "/catalogs/{CatalogID}", {
             "OwnerID": _CREATE_ONLY_ID, "Name": _NAME, "Description": _DESCRIPTION, "Active": _VISIBILITY, "CategoryCount": _READ_ONLY_COUNT, "xp": _XP},
          role_prefix="Catalog", direct_targets=("catalogs",), indirect_targets=("products", "categories"),
@@ -375,7 +401,7 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          role_prefix="Product",
          references=(Reference("price-schedule", ("DefaultPriceScheduleID",)), Reference("supplier", ("DefaultSupplierID",)),
                      Reference("address", ("ShipFromAddressID",)), Reference("product", ("ParentID",))),
-         direct_targets=("products",), eventually_consistent=True, quantity_summed_by="inventory",
+         direct_targets=("products",), eventually_consistent=True, indexed_xp=True, quantity_summed_by="inventory",
          needs_state=(NeededState("product", ("ParentID",), "IsParent", is_set=True),), inherits_from="ParentID",
          referenced_by=(ReferencedBy("product", "/products", "ParentID", "it is a parent product"),
                    ReferencedBy("bundle", "/bundles/productassignments", "productID", "bundles contain it", item_id="BundleID"))),
@@ -397,7 +423,7 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          references=(Reference("spec", ("SpecID",)), Reference("product", ("ProductID",)), Reference("spec-option", ("SpecID", "DefaultOptionID"))),
          direct_targets=("products",), delete_path="/specs/{SpecID}/productassignments/{ProductID}"),
     Kind("usergroup", "user group", ("BuyerID", "UserGroupID"), "/buyers/{BuyerID}/usergroups/{UserGroupID}",
-         {"Name": _NAME, "Description": _DESCRIPTION, "xp": _XP},
+         _GROUP_FIELDS,
          role_prefix="UserGroup", references=(Reference("buyer", ("BuyerID",)),), direct_targets=("usergroups",), indirect_targets=("products",),
          unreadable_blockers="approval rules"),
     Kind("buyer-user", "buyer user", ("BuyerID", "UserID"), "/buyers/{BuyerID}/users/{UserID}", _USER_FIELDS,
@@ -409,6 +435,21 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
     Kind("admin-user", "admin user", ("UserID",), "/adminusers/{UserID}", _USER_FIELDS,
          role_prefix="AdminUser", direct_targets=("admin-users",), allows_put=False,
          unreadable_blockers="an API client"),
+    # No target publishes these groups; their roles may show in a user's message (security profiles).
+    Kind("supplier-usergroup", "supplier user group", ("SupplierID", "UserGroupID"), "/suppliers/{SupplierID}/usergroups/{UserGroupID}", _GROUP_FIELDS,
+         role_prefix="SupplierUserGroup", references=(Reference("supplier", ("SupplierID",)),), indirect_targets=("supplier-users",)),
+    Kind("admin-usergroup", "admin user group", ("UserGroupID",), "/usergroups/{UserGroupID}", _GROUP_FIELDS,
+         role_prefix="AdminUserGroup", indirect_targets=("admin-users",)),
+    # A product says whether it is a bundle; that a bundle is sent as one is inferred.
+    Kind("bundle", "bundle", ("BundleID",), "/bundles/{BundleID}",
+         {"OwnerID": _CREATE_ONLY_ID, "Name": _NAME, "Description": _DESCRIPTION, "Active": _BOOLEAN, "xp": _XP},
+         role_prefix="Bundle", indirect_targets=("products",), indexed_xp=True),
+    # No message has discounts; that they change the prices which a product's message has is inferred.
+    Kind("discount", "discount", ("DiscountID",), "/discounts/{DiscountID}", {
+            "Description": _DESCRIPTION, "DiscountBreaks": Field(FieldType.LIST, required=True), "ProductFilter": _TEXT, "CatalogID": _ID,
+            "CategoryID": _ID, "ProductID": _ID, "Priority": _INTEGER, "xp": _XP},
+         role_prefix="Discount", indirect_targets=("products",),
+         references=(Reference("catalog", ("CatalogID",)), Reference("category", ("CatalogID", "CategoryID")), Reference("product", ("ProductID",)))),
     # A product's message has its number of variants (guide/ordercloud.md 4.4).
     Kind("variants", "variant generation", ("ProductID",), "/products/{ProductID}/variants/generate",
          {"OverwriteExisting": _BOOLEAN, "VariantCount": _READ_ONLY_COUNT},
@@ -426,11 +467,11 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
     Kind("inventory", "inventory record", ("ProductID", "InventoryRecordID"),
          "/products/{ProductID}/inventoryrecords/{InventoryRecordID}", _INVENTORY_FIELDS,
          role_prefix="Product", references=(Reference("product", ("ProductID",)), Reference("address", ("AddressID",))),
-         needs_state=(_WITH_INVENTORY,), direct_targets=("inventory",), indirect_targets=("products",), unreadable_blockers="open orders"),
+         after=(_AFTER_SUPPLIERS,), needs_state=(_WITH_INVENTORY,), direct_targets=("inventory",), indirect_targets=("products",), unreadable_blockers="open orders"),
     Kind("variant-inventory", "variant inventory record", ("ProductID", "VariantID", "InventoryRecordID"),
          "/products/{ProductID}/variants/{VariantID}/inventoryrecords/{InventoryRecordID}", _INVENTORY_FIELDS,
          role_prefix="Product", references=(Reference("product", ("ProductID",)), Reference("variant", ("ProductID", "VariantID")), Reference("address", ("AddressID",))),
-         needs_state=(_WITH_INVENTORY,), after=_AFTER_GENERATION, direct_targets=("inventory",), indirect_targets=("products",), unreadable_blockers="open orders"),
+         needs_state=(_WITH_INVENTORY,), after=(*_AFTER_GENERATION, _AFTER_SUPPLIERS), direct_targets=("inventory",), indirect_targets=("products",), unreadable_blockers="open orders"),
     Kind("catalog-assignment", "catalog assignment", ("CatalogID", "BuyerID", "BuyerGroupID"), "/catalogs/assignments",
          {"ViewAllCategories": _REQUIRED_FLAG, "ViewAllProducts": _REQUIRED_FLAG._replace(needs_rebuild=True)},
          role_prefix="Catalog", parties=(("BuyerID",), ("BuyerGroupID",)),
@@ -474,6 +515,83 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          direct_targets=("products",),
          listed_by={"productID": "ProductID", "buyerID": "BuyerID", "userGroupID": "UserGroupID"},
          delete_path="/products/{ProductID}/assignments/{BuyerID}?userGroupID={UserGroupID}&sellerID={SellerID}"),
+    # The suppliers of a product are in its message (guide/ordercloud.md 4.4).
+    Kind("product-supplier", "product supplier", ("ProductID", "SupplierID"), "/products/{ProductID}/suppliers", {"DefaultPriceScheduleID": _ID},
+         role_prefix="Product", assignment=True, link=True, query={"defaultPriceScheduleID": "DefaultPriceScheduleID"},
+         references=(Reference("product", ("ProductID",)), Reference("supplier", ("SupplierID",)),
+                     Reference("price-schedule", ("DefaultPriceScheduleID",))),
+         direct_targets=("products",), indirect_targets=("suppliers",), delete_path="/products/{ProductID}/suppliers/{SupplierID}"),
+    # A user's message has its roles (guide/ordercloud.md 4.4); that assigning a profile sends it is inferred.
+    Kind("security-profile-assignment", "security profile assignment", ("SecurityProfileID", "BuyerID", "SupplierID", "UserGroupID", "UserID"),
+         "/securityprofiles/assignments", {},
+         role_prefix="SecurityProfile", extra_writer_roles=("SetSecurityProfile",), assignment=True,
+         parties=(("BuyerID",), ("SupplierID",), ("UserGroupID",), ("UserID",), ("BuyerID", "UserGroupID"), ("BuyerID", "UserID"),
+                  ("SupplierID", "UserGroupID"), ("SupplierID", "UserID")),
+         listed_by={"securityProfileID": "SecurityProfileID", "buyerID": "BuyerID", "supplierID": "SupplierID", "userGroupID": "UserGroupID", "userID": "UserID"},
+         references=(Reference("buyer", ("BuyerID",)), Reference("supplier", ("SupplierID",)),
+                     Reference("usergroup", ("BuyerID", "UserGroupID")), Reference("supplier-usergroup", ("SupplierID", "UserGroupID")),
+                     Reference("admin-usergroup", ("UserGroupID",), ("BuyerID", "SupplierID")),
+                     Reference("buyer-user", ("BuyerID", "UserID")), Reference("supplier-user", ("SupplierID", "UserID")),
+                     Reference("admin-user", ("UserID",), ("BuyerID", "SupplierID"))),
+         indirect_targets=("buyer-users", "supplier-users", "admin-users"),
+         delete_path="/securityprofiles/{SecurityProfileID}/assignments?buyerID={BuyerID}&supplierID={SupplierID}&userGroupID={UserGroupID}&userID={UserID}"),
+    Kind("supplier-usergroup-assignment", "supplier group membership", ("SupplierID", "UserGroupID", "UserID"),
+         "/suppliers/{SupplierID}/usergroups/assignments", {},
+         role_prefix="SupplierUserGroup", assignment=True, listed_by={"userGroupID": "UserGroupID", "userID": "UserID"}, indirect_targets=("supplier-users",),
+         references=(Reference("supplier", ("SupplierID",)), Reference("supplier-usergroup", ("SupplierID", "UserGroupID")),
+                     Reference("supplier-user", ("SupplierID", "UserID"))),
+         delete_path="/suppliers/{SupplierID}/usergroups/{UserGroupID}/assignments/{UserID}"),
+    Kind("admin-usergroup-assignment", "admin group membership", ("UserGroupID", "UserID"), "/usergroups/assignments", {},
+         role_prefix="AdminUserGroup", assignment=True, listed_by={"userGroupID": "UserGroupID", "userID": "UserID"}, indirect_targets=("admin-users",),
+         references=(Reference("admin-usergroup", ("UserGroupID",)), Reference("admin-user", ("UserID",))),
+         delete_path="/usergroups/{UserGroupID}/assignments/{UserID}"),
+    Kind("locale-assignment", "locale assignment", ("LocaleID", "BuyerID", "UserGroupID"), "/locales/assignments", {},
+         role_prefix="Locale", assignment=True, parties=_ANY_GROUP, indirect_targets=("buyer-users",),
+         listed_by={"localeID": "LocaleID", "buyerID": "BuyerID", "userGroupID": "UserGroupID"},
+         references=(Reference("locale", ("LocaleID",)), Reference("buyer", ("BuyerID",)), Reference("usergroup", ("BuyerID", "UserGroupID"))),
+         delete_path="/locales/{LocaleID}/assignments?buyerID={BuyerID}&userGroupID={UserGroupID}"),
+    # A record's message does not have its buyers; a product's may (guide/ordercloud.md 12.13).
+    Kind("inventory-assignment", "inventory record assignment", ("ProductID", "InventoryRecordID", "BuyerID", "UserGroupID"),
+         "/products/{ProductID}/inventoryrecords/assignments", {},
+         role_prefix="Product", assignment=True, parties=_ANY_GROUP, indirect_targets=("inventory", "products"),
+         listed_by={"inventoryRecordID": "InventoryRecordID", "buyerID": "BuyerID", "userGroupID": "UserGroupID"},
+         references=(Reference("product", ("ProductID",)), Reference("inventory", ("ProductID", "InventoryRecordID")),
+                     Reference("buyer", ("BuyerID",)), Reference("usergroup", ("BuyerID", "UserGroupID"))),
+         delete_path="/products/{ProductID}/inventoryrecords/{InventoryRecordID}/assignments?buyerID={BuyerID}&userGroupID={UserGroupID}"),
+    Kind("variant-inventory-assignment", "variant inventory record assignment",
+         ("ProductID", "VariantID", "InventoryRecordID", "BuyerID", "UserGroupID"),
+         "/products/{ProductID}/variants/{VariantID}/inventoryrecords/assignments", {},
+         role_prefix="Product", assignment=True, parties=_ANY_GROUP, indirect_targets=("inventory", "products"), after=_AFTER_GENERATION,
+         listed_by={"inventoryRecordID": "InventoryRecordID", "buyerID": "BuyerID", "userGroupID": "UserGroupID"},
+         references=(Reference("product", ("ProductID",)), Reference("variant", ("ProductID", "VariantID")),
+                     Reference("variant-inventory", ("ProductID", "VariantID", "InventoryRecordID")),
+                     Reference("buyer", ("BuyerID",)), Reference("usergroup", ("BuyerID", "UserGroupID"))),
+         delete_path="/products/{ProductID}/variants/{VariantID}/inventoryrecords/{InventoryRecordID}/assignments?buyerID={BuyerID}&userGroupID={UserGroupID}"),
+    Kind("bundle-product", "bundle product", ("BundleID", "ProductID"), "/bundles/productassignments", {"Required": _BOOLEAN, "DefaultQuantity": _INTEGER},
+         role_prefix="Bundle", assignment=True, listed_by={"bundleID": "BundleID", "productID": "ProductID"}, indirect_targets=("products",),
+         references=(Reference("bundle", ("BundleID",)), Reference("product", ("ProductID",))),
+         delete_path="/bundles/{BundleID}/productassignments/{ProductID}"),
+    Kind("bundle-assignment", "bundle assignment", ("BundleID", "BuyerID", "UserGroupID", "SellerID"), "/bundles/assignments", {},
+         role_prefix="Bundle", extra_writer_roles=("BundleAssignmentAdmin",), assignment=True, parties=_ANY_GROUP_AND_SELLER, owner_id="SellerID",
+         listed_by={"bundleID": "BundleID", "buyerID": "BuyerID", "userGroupID": "UserGroupID"}, indirect_targets=("products",),
+         references=(Reference("bundle", ("BundleID",)), Reference("buyer", ("BuyerID",)), Reference("usergroup", ("BuyerID", "UserGroupID")),
+                     Reference("supplier", ("SellerID",))),
+         delete_path="/bundles/{BundleID}/assignments/{BuyerID}?userGroupID={UserGroupID}&sellerID={SellerID}"),
+    Kind("catalog-bundle", "catalog bundle", ("CatalogID", "BundleID"), "/catalogs/bundleassignments", {},
+         role_prefix="Catalog", assignment=True, listed_by={"catalogID": "CatalogID", "bundleID": "BundleID"}, indirect_targets=("catalogs", "products"),
+         references=(Reference("catalog", ("CatalogID",)), Reference("bundle", ("BundleID",))),
+         delete_path="/catalogs/{CatalogID}/bundleassignments/{BundleID}"),
+    Kind("category-bundle", "category bundle", ("CatalogID", "CategoryID", "BundleID"), "/catalogs/{CatalogID}/categories/bundleassignments",
+         {"ListOrder": Field(FieldType.INTEGER, min=0)},
+         role_prefix="Category", assignment=True, listed_by={"categoryID": "CategoryID", "bundleID": "BundleID"}, indirect_targets=("categories", "products"),
+         references=(Reference("catalog", ("CatalogID",)), Reference("category", ("CatalogID", "CategoryID")), Reference("bundle", ("BundleID",))),
+         delete_path="/catalogs/{CatalogID}/categories/{CategoryID}/bundleassignments/{BundleID}"),
+    Kind("discount-assignment", "discount assignment", ("DiscountID", "BuyerID", "UserGroupID", "BuyerGroupID"), "/discounts/assignments", {},
+         role_prefix="Discount", assignment=True, parties=(("BuyerID",), ("BuyerID", "UserGroupID"), ("BuyerGroupID",)),
+         listed_by={"discountID": "DiscountID", "buyerID": "BuyerID", "userGroupID": "UserGroupID", "buyerGroupID": "BuyerGroupID"},
+         references=(Reference("discount", ("DiscountID",)), Reference("buyer", ("BuyerID",)), Reference("usergroup", ("BuyerID", "UserGroupID")),
+                     Reference("buyer-group", ("BuyerGroupID",))), indirect_targets=("products",),
+         delete_path="/discounts/{DiscountID}/assignments?buyerID={BuyerID}&userGroupID={UserGroupID}&buyerGroupID={BuyerGroupID}"),
 )}
 # fmt: on
 SUMMED_QUANTITY = "Inventory.QuantityAvailable"

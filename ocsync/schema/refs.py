@@ -155,7 +155,8 @@ def write_url_of(ref: Ref, fields: Mapping[str, Any]) -> str:
     given = [(name, fields.get(field)) for name, field in kind.query.items()]
     pairs = [f"{name}={str(value).lower()}" if isinstance(value, bool) else f"{name}={value}"
              for name, value in given if value not in (None, False)]  # fmt: skip
-    return url_of(ref) + "?" * bool(pairs) + "&".join(pairs)
+    path = kind.delete_path.format_map(ids_of(ref)) if kind.link else url_of(ref)
+    return path + "?" * bool(pairs) + "&".join(pairs)
 
 
 def delete_url_of(ref: Ref) -> str:

@@ -340,6 +340,25 @@ CASES: dict[str, tuple[str, ...]] = {
     "category-assignment": ("assign category-assignment/C/K/B Visible=true", "assign category-assignment/C/K/B/G Visible=false"),
     "product-assignment": ("assign product-assignment/P/B PriceScheduleID=PS", "assign product-assignment/P/B/G"),
     "usergroup-assignment": ("assign usergroup-assignment/B/G/U",),
+    "supplier-address": ("put supplier-address/S/SA Street1=s City=c Country=DE",),
+    "supplier-usergroup": ("put supplier-usergroup/S/SG Name=Group",),
+    "admin-usergroup": ("put admin-usergroup/AG Name=Group",),
+    "supplier-usergroup-assignment": ("assign supplier-usergroup-assignment/S/SG/SU",),
+    "admin-usergroup-assignment": ("assign admin-usergroup-assignment/AG/AU",),
+    "locale": ("put locale/DE Currency=EUR Language=de-DE",),
+    "locale-assignment": ("assign locale-assignment/DE/B", "assign locale-assignment/DE/B/G"),
+    "product-supplier": ("assign product-supplier/P/S DefaultPriceScheduleID=PS",),
+    "inventory-assignment": ("assign inventory-assignment/P/R/B", "assign inventory-assignment/P/R/B/G"),
+    "variant-inventory-assignment": ("assign variant-inventory-assignment/V/V/VR/B",),
+    "security-profile-assignment": ("assign security-profile-assignment/PROFILE/B", "assign security-profile-assignment/PROFILE//S//SU",
+                                    "assign security-profile-assignment/PROFILE///AG"),
+    "bundle": ("put bundle/BU Name=Bundle",),
+    "bundle-product": ("assign bundle-product/BU/P DefaultQuantity=2",),
+    "bundle-assignment": ("assign bundle-assignment/BU/B", "assign bundle-assignment/BU/B/G/S"),
+    "catalog-bundle": ("assign catalog-bundle/C/BU",),
+    "category-bundle": ("assign category-bundle/C/K/BU ListOrder=1",),
+    "discount": ('put discount/D DiscountBreaks:=[{"Quantity":1,"Amount":10}] CatalogID=C CategoryID=K',),
+    "discount-assignment": ("assign discount-assignment/D/B/G", "assign discount-assignment/D///BG"),
 }  # fmt: skip
 """Edits of each kind, which `stage` takes; a kind without any fails the test below."""
 
@@ -367,6 +386,7 @@ def make_all_kinds(ocsync: Run, shop: Shop) -> None:
             "supplier": [{"ID": "S", "Name": "S"}],
             "supplier-user": [_user("SU", SupplierID="S")],
             "admin-user": [_user("AU")],
+            "security-profile": [{"ID": "PROFILE", "Name": "p", "Roles": ["ProductReader"]}],
         },
     )
     shop.seed(

@@ -338,7 +338,7 @@ def test_bulk_jobs(shop: Shop) -> None:
     shop.call("POST", "/bulk/discounts/upsert", [discount])
     shop.call("POST", "/bulk/discounts/assignments/upsert", [{"DiscountID": "D", "BuyerID": "B"}])
     assert shop.get("/discounts/assignments")["Items"] == [
-        {"DiscountID": "D", "BuyerID": "B", "UserGroupID": None}
+        {"DiscountID": "D", "BuyerID": "B", "UserGroupID": None, "BuyerGroupID": None}
     ]
     assert shop.refusal("POST", "/bulk/discounts/upsert", [])[0] == 400
     large = [{"ID": "D", "Description": "x" * 1_000_000}] * 26

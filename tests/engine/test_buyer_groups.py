@@ -18,10 +18,9 @@ def ok(run: Run, *words: str, code: int = 0, stdin: bytes = b"") -> Any:
     return result
 
 
-@pytest.fixture(params=["null", "shown"])
-def groups(request: pytest.FixtureRequest, ocsync: Run, shop: Shop) -> Run:
+@pytest.fixture
+def groups(ocsync: Run, shop: Shop) -> Run:
     """A catalog, a group with it as the default and one without."""
-    shop.switch(inherited_catalog=request.param)
     shop.seed(
         catalog=[{"ID": "C", "Name": "c"}],
         **{"buyer-group": [{"ID": "WITH", "Name": "w", "DefaultCatalogID": "C"},
@@ -34,11 +33,16 @@ def has(shop: Shop, kind: str, *ids: str) -> bool:
     return shop.emulator.market.tables[kind].get(ids) is not None
 
 
+SHOWN = pytest.mark.parametrize("shown", ["null", "shown"])
+
+
+@SHOWN
 @pytest.mark.parametrize(("group", "made"), [("WITH", False), ("WITHOUT", True)])
 def test_a_buyer_in_a_group_makes_a_catalog_only_where_that_has_none(
-    groups: Run, shop: Shop, group: str, made: bool
+    groups: Run, shop: Shop, group: str, made: bool, shown: str
 ) -> None:
     """No run expects a catalog that is not made, none is missed, and both are taken back."""
+    shop.switch(inherited_catalog=shown)
     ok(groups, "stage", "put", "buyer/B", "Name=b", f"GroupID={group}")
     ok(groups, "resume", "--verify")
     assert has(shop, "catalog", "B") is made
@@ -49,7 +53,9 @@ def test_a_buyer_in_a_group_makes_a_catalog_only_where_that_has_none(
     assert not has(shop, "catalog", "B")
 
 
-def test_a_buyer_changes_its_group(groups: Run, shop: Shop) -> None:
+@SHOWN
+def test_a_buyer_changes_its_group(groups: Run, shop: Shop, shown: str) -> None:
+    shop.switch(inherited_catalog=shown)
     ok(groups, "stage", "put", "buyer/B", "Name=b", "GroupID=WITH")
     ok(groups, "resume", "--verify")
     ok(groups, "stage", "set", "buyer/B", "GroupID=WITHOUT", "DefaultCatalogID:=null")

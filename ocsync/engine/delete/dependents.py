@@ -102,43 +102,57 @@ async def _count(
 ) -> bool:
     """Add the number of *kind* below *ref*, from the totals of its lists, and their first pages.
 
-    Where a list has others too, those of its first page are counted. Return False, without a
+    Where a list has those of other refs too, all its pages are counted. Return False, without a
     request, where no list is limited to those below *ref*.
     """
     own = dict(zip(reference.ids, ids_of(ref).values(), strict=True))
-    limits = {*_names_in(kind.collection), *kind.listed_by.values()}
-    if limits.isdisjoint(own):
+    lists = _list_ids(api, kind, own)
+    if lists is None:
         return False
-    async for ids in _list_ids(api, kind, own):
+    key, number = ref_key(ref), 0
+    async for ids in lists:
         path, query = _list_url(kind, ids)
-        page = await api.page(path, {**query, **_PAGE})
-        refs = [(ref_of(kind, ids, item, api.marketplace), item) for item in page.items]
-        whole = [(item_ref, item) for item_ref, item in refs if has_all_ids(item_ref)]
-        number = page.total_items
         if reference.unless:
-            key = ref_key(ref)
+            items = [item async for page in api.pages(path, query) for item in page]
+        else:
+            first = await api.page(path, {**query, **_PAGE})
+            items, number = first.items, number + first.total_items
+        refs = [(ref_of(kind, ids, item, api.marketplace), item) for item in items]
+        whole = [(item_ref, item) for item_ref, item in refs if has_all_ids(item_ref)]
+        if reference.unless:
             whole = [pair for pair in whole if key in map(ref_key, parents_of(pair[0]))]
-            number = len(whole)
-        if number:
-            dependents.counts[kind.name] = dependents.counts.get(kind.name, 0) + number
+            number += len(whole)
         dependents.documents.update(whole)
+    if number:
+        dependents.counts[kind.name] = dependents.counts.get(kind.name, 0) + number
     return True
 
 
-async def _list_ids(
+def _list_ids(
     api: Api, kind: Kind, ids: Mapping[str, str]
-) -> AsyncIterator[Mapping[str, str]]:
-    """Yield the IDs for the path of each list of *kind*: *ids* of the deleted ref, and those that
-    must be looked up from it.
+) -> AsyncIterator[Mapping[str, str]] | None:
+    """Return the IDs for the path of each list of *kind*: *ids* of the deleted ref, and those that
+    must be looked up from it. Return None where no list is limited by these.
 
     The categories of a product are listed by catalog, so its catalogs are listed first.
     """
     missing = [name for name in _names_in(kind.collection) if name not in ids]
     if not missing:
-        yield ids
-        return
-    [name] = missing
-    listing_kind = next(k for k in KINDS.values() if name in k.ids and _is_listed_by(k, ids))
+        return _one(ids) if _is_listed_by(kind, ids) else None
+    beside = {rule.kind for rule in kind.after} | {made.kind for made in kind.creates}
+    listing = [KINDS[name] for name in beside if missing[0] in KINDS[name].ids]
+    listing = [listing_kind for listing_kind in listing if _is_listed_by(listing_kind, ids)]
+    return _look_up(api, listing[0], missing[0], ids) if listing and len(missing) == 1 else None
+
+
+async def _one(ids: Mapping[str, str]) -> AsyncIterator[Mapping[str, str]]:
+    yield ids
+
+
+async def _look_up(
+    api: Api, listing_kind: Kind, name: str, ids: Mapping[str, str]
+) -> AsyncIterator[Mapping[str, str]]:
+    """Yield *ids* with each ID *name* that a list of *listing_kind* shows."""
     path, query = _list_url(listing_kind, ids)
     async for page in api.pages(path, query, key=name if listing_kind.assignment else "ID"):
         for item in page:
