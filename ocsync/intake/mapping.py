@@ -31,7 +31,7 @@ import msgspec
 from ocsync.characters import is_blank
 from ocsync.errors import InputError, UsageError
 from ocsync.intake.record import InputFile, Row
-from ocsync.intake.table import EXPECT, kind_named, kinds_of_columns
+from ocsync.intake.table import EXPECT, WRONG_HEADER, kind_named, kinds_of_columns
 from ocsync.schema import FieldType, Kind, field_at
 from ocsync.suggestions import suggestion
 
@@ -251,7 +251,7 @@ def _targets(
     for name in (*labels, *(skip.column for skip in mapping.skip)):
         place(name, "unpivot" if name in labels else "skip")
     if problems:
-        raise InputError("the header is wrong; nothing was staged", problems)
+        raise InputError(WRONG_HEADER, problems)
     dropped = {"", *mapping.ignore, *labels, *used, *mapping.columns}
     for position, name in enumerate(names):
         if name not in dropped and not _left_out(name, mapping, kind):
