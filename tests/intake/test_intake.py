@@ -506,3 +506,12 @@ def test_xp_near_its_limit_is_not_passed_quickly() -> None:
     assert list(validate(one)) == list(field_values._faults(one)) == []
     more = {f"xp.{n}": "\u0001" * 190 for n in range(10)}
     assert [fault.field for fault in validate(entry("set", REF, more))] == ["xp"]
+
+
+def test_a_constant_names_the_parent_of_entities() -> None:
+    data = b'[{"ID":"R","QuantityAvailable":3}]'
+    mapping = FileMapping(columns={"ProductID": Rule(const="P")})
+    [record] = read(data, "stock.json", kind="inventory", mapping=mapping)
+    assert (record.ref, record.fields) == (REF, {"QuantityAvailable": 3})
+    [problem] = refused(data, "stock.json", kind="inventory").problems
+    assert problem.why.endswith("(--const ProductID=...)")
