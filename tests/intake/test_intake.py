@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ocsync.errors import InputError, OcsyncError
 from ocsync.intake import check_against_staged, entry_from_arguments, field_values, read_file
 from ocsync.intake.field_values import validate
+from ocsync.intake.mapping import FileMapping, Rule
 from ocsync.models import Entry, Op
 from ocsync.schema import KINDS
 from tests.builders import entry
