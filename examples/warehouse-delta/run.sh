@@ -10,4 +10,4 @@ ocsync profile show shop > /dev/null 2>&1 ||
 ocsync stage import tuesday.csv --against monday.csv --new skip --gone gone.txt
 ocsync plan
 ocsync resume --verify
-ocsync delete --file gone.txt --dry-run # looked at by a person, never by itself
+ocsync delete --file gone.txt --dry-run # a person decides; nothing is deleted here
