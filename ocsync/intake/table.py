@@ -331,7 +331,8 @@ def _parse_header(origin: InputFile, row: Row, kind: Kind | None) -> _Header:
         elif own_id and column.key == _OWN_ID:
             reason = f"is {own_id}, which has its own column"
         elif kind and field_at(kind, column.path) is None and column.path not in kind.models:
-            reason = unknown_field(kind, column.path, ["ref", *ids, "op"])
+            own = [_OWN_ID] if own_id and own_id not in indexes else []
+            reason = unknown_field(kind, column.path, ["ref", *own, *ids, "op"])
             start, _, fields = reason.partition("; its fields: ")
             reason = start if fields in listed_fields else reason
             listed_fields.add(fields)
