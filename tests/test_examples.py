@@ -90,6 +90,32 @@ def test_a_stocktake(place: Place) -> None:
     assert not place.paused()
 
 
+@example("spreadsheet-round-trip")
+def test_a_round_trip_through_a_spreadsheet(place: Place) -> None:
+    written = place.check(0, "./run.sh")
+    assert "+ 1 entry for 1 product from edited.csv" in written
+    assert "1 row without a change" in written
+    assert "Tent for four people" in written
+    assert place.shop.get("/products/tent")["Name"] == "Tent for four", "it was undone"
+    assert [w["path"] for w in place.shop.writes()] == ["/v1/products/tent"] * 2
+
+
+@example("supplier-stock")
+def test_a_suppliers_list_by_a_mapping(place: Place) -> None:
+    place.check(0, "./run.sh")
+    assert place.stock() == [1043, 0]
+    assert not place.paused()
+
+
+@example("warehouse-delta")
+def test_what_differs_from_the_day_before(place: Place) -> None:
+    written = place.check(0, "./run.sh")
+    assert "1 row not in monday.csv: left out" in written
+    assert place.stock() == [38, 10]
+    assert (place.folder / "gone.txt").read_text() == "inventory/tent/shelf-9\n"
+    assert len([w for w in place.shop.writes() if w["method"] == "PATCH"]) == 1
+
+
 @example("season-switch")
 def test_the_season_switch(place: Place) -> None:
     place.check(0, "./run.sh")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -204,10 +204,11 @@ def register(group: typer.Typer) -> None:
                 )  # fmt: skip
                 good = check_entries(folder, read, recreated=recreated)
                 collected = content.collect(good)
-                if dry_run:
-                    _show_dry_run(ctx, file, collected, content, report)
-                else:
-                    journal.add_segment(collected, content.digest, **new_stamp())
+                with _foreign_header(ctx, file, source, dry_run=dry_run):
+                    if dry_run:
+                        _show_dry_run(ctx, file, collected, content, report)
+                    else:
+                        journal.add_segment(collected, content.digest, **new_stamp())
             if text := contradiction_note(_source_name(file), content.contradictions):
                 ctx.warn_once(text)
             return content
@@ -344,6 +345,38 @@ def show_staged_totals(ctx: Context, totals: JournalSummary) -> None:
     text = f"{count(totals.entries, 'entry')}, {count(totals.refs, 'ref')}"
     ctx.console.info(f"  staged now: {text}")
     ctx.console.suggest("ocsync plan")
+
+
+@contextmanager
+def _foreign_header(ctx: Context, file: str, source: Source, *, dry_run: bool) -> Iterator[None]:
+    """Offer a mapping for a foreign header or encoding; a dry run shows the file's columns."""
+    from ocsync.intake.table import WRONG_HEADER
+
+    try:
+        yield
+    except InputError as error:
+        undecoded = any("--encoding" in problem.why for problem in error.problems)
+        if (error.message == WRONG_HEADER or undecoded) and file != "-":
+            if dry_run and not ctx.console.json:
+                _show_foreign_columns(ctx, file, source)
+            if source.mapping is None:
+                command = f"ocsync stage map {source.kind or '-'} {file}"
+                error.hint = error.hint or f"{command} MAPPING.toml, for a file of another program"
+        raise
+
+
+def _show_foreign_columns(ctx: Context, file: str, source: Source) -> None:
+    """Print the columns of a file as they are, with values, and what each seems to hold."""
+    from ocsync.intake.mapping_draft import draft_mapping
+    from ocsync.render.stage import foreign_column_lines
+
+    try:
+        draft = draft_mapping(
+            _source_name(file), Path(file).read_bytes(), source.kind, source.sheet
+        )
+    except (InputError, OSError):
+        return  # the error about the header says enough
+    ctx.console.print_lines(foreign_column_lines(_source_name(file), draft))
 
 
 def _read_earlier(ctx: Context, file: str, new: str, gone: str, source: Source) -> EarlierFile:

@@ -113,8 +113,7 @@ def _show(ctx: Context, file: str, out: str, path: Path | None, draft: Draft) ->
         ctx.console.print(f"{mapped} of {columns} mapped to {draft.kind} in {path}", "+")
     if draft.missing:
         ctx.console.info(f"  no column seems to hold {first_few(draft.missing)}", "!")
-    doubtful = [c.field for c in draft.columns if c.field and not c.is_sure]
-    if doubtful:
-        ctx.console.info(f"  not sure: {first_few(doubtful)}", "!")
+    if draft.doubtful:
+        ctx.console.info(f"  not sure: {first_few(draft.doubtful)}", "!")
     if out != "-":
         ctx.console.suggest(f"ocsync stage import {file} --map {out} --dry-run")

@@ -9,7 +9,7 @@ read-only or null are left out.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -41,14 +41,18 @@ _MOST_NAMES = 6
 
 
 def read_lines(
-    origin: InputFile, text: Iterator[str], kind: Kind | None, note: Callable[[str], None]
+    origin: InputFile,
+    text: Iterator[str],
+    kind: Kind | None,
+    note: Callable[[str], None],
+    constants: Mapping[str, str],
 ) -> Iterator[ParsedLine]:
     """Yield a parsed line for each object in *text*.
 
-    Objects without `ref` are entities of *kind*. *note* receives what is left out of them, and that
-    a page is not the whole list.
+    Objects without `ref` are entities of *kind*, each with the *constants*. *note* receives what is
+    left out of them, and that a page is not the whole list.
     """
-    entities = _Entities(origin, kind) if kind else None
+    entities = _Entities(origin, kind, constants) if kind else None
     total = 0
     for item in read_items(text):
         if isinstance(item, ListPage):
@@ -80,7 +84,8 @@ def _refused(
 class _Entities:
     """The entities of one kind in a file: their *number*, and what is left out of them."""
 
-    def __init__(self, origin: InputFile, kind: Kind) -> None:
+    def __init__(self, origin: InputFile, kind: Kind, constants: Mapping[str, str]) -> None:
+        self._constants = constants
         self._origin, self.kind, self.number = origin, kind, 0
         self._read_only: Counter[str] = Counter()
         self._null: Counter[str] = Counter()
@@ -88,7 +93,7 @@ class _Entities:
 
     def parse(self, item: JsonItem) -> ParsedLine:
         """Return the entry that sets the fields of the entity in *item*."""
-        kind, document = self.kind, dict(item.value)
+        kind, document = self.kind, {**item.value, **self._constants}
         self.number += 1
         ids = {name: document.pop(name, None) for name in kind.ids}
         if not kind.assignment:
@@ -98,7 +103,8 @@ class _Entities:
         for name, value in ids.items():
             if value is None and name in needed:
                 shown = "ID" if name == kind.ids[-1] and not kind.assignment else name
-                reason = f"is missing; it identifies {kind.noun_with_article}"
+                remedy = f" (--const {name}=...)" if name != kind.ids[-1] else ""
+                reason = f"is missing; it identifies {kind.noun_with_article}{remedy}"
                 return _refused(self._origin, item, shown, reason)
             if value is not None and not (isinstance(value, str) and ID_PATTERN.fullmatch(value)):
                 text = msgspec.json.encode(value).decode()

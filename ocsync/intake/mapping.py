@@ -30,13 +30,16 @@ import msgspec
 
 from ocsync.characters import is_blank
 from ocsync.errors import InputError, UsageError
+from ocsync.intake.json_documents import JsonItem, ListPage
 from ocsync.intake.record import InputFile, Row
-from ocsync.intake.table import EXPECT, kind_named, kinds_of_columns
+from ocsync.intake.table import EXPECT, WRONG_HEADER, kind_named, kinds_of_columns
 from ocsync.schema import FieldType, Kind, field_at
 from ocsync.suggestions import suggestion
 
 NAME, VALUE = "*name", "*value"
 """The columns that stand for the header, and for the cell, of an unpivoted column."""
+_JSON_NUMBER = "number of JSON"
+"""The type of a cell that is a number, not because a spreadsheet has made one of it."""
 ALL = "*"
 """The name that ignores every column which is neither named nor a field."""
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
@@ -78,12 +81,14 @@ class Skip(msgspec.Struct, forbid_unknown_fields=True):
 class FileMapping(msgspec.Struct, forbid_unknown_fields=True):
     """A mapping, as its file has it.
 
-    *header_row* counts lines, or a sheet's rows, from 1. *yes* and *no* are more words for flags,
-    *empty* are words for no value. *unpivot* makes a row of each of these columns: header -> name.
+    *header_row* counts lines, or a sheet's rows, from 1. *items* is the path, in JSON, of an array.
+    *yes* and *no* are more words for flags, *empty* are words for no value. *unpivot* makes a row
+    of each of these columns: header -> name.
     """
 
     kind: str = ""
     sheet: str = ""
+    items: str = ""
     encoding: str = ""
     delimiter: str = ""
     header_row: int = 0
@@ -146,6 +151,63 @@ def kind_of_mapping(mapping: FileMapping) -> str:
     return fitting[0].name if len(fitting) == 1 else ""
 
 
+def constants_of(mapping: FileMapping) -> dict[str, str] | None:
+    """Return the constants of a mapping that has nothing else; None for any other mapping."""
+    rules = {name: mapping.rule(name) for name in mapping.columns}
+    constants = {name: rule.const for name, rule in rules.items() if rule.const is not None}
+    alone = msgspec.structs.replace(mapping, columns={}, kind="") == FileMapping()
+    return constants if alone and len(constants) == len(rules) else None
+
+
+def json_rows(
+    origin: InputFile, items: Iterator[JsonItem | ListPage], mapping: FileMapping
+) -> Iterator[Row]:
+    """Yield a header with the paths that *mapping* names, and a row for each object.
+
+    A path leads into objects by names and into arrays by numbers from 0, as in `prices.0.net`.
+    Raises InputError for what is not an object.
+    """
+    wanted: dict[str, None] = dict.fromkeys(_unpivoted(mapping))
+    for name in mapping.columns:
+        wanted |= dict.fromkeys(_sources_of(mapping.rule(name)))
+    wanted |= dict.fromkeys(skip.column for skip in mapping.skip)
+    paths = [name for name in wanted if name not in (NAME, VALUE)]
+    yield Row(mapping.header_row, paths)
+    for item in items:
+        if isinstance(item, ListPage):
+            continue
+        found = _value_at(item.value, mapping.items) if mapping.items else item.value
+        for member in found if isinstance(found, list) else [found]:
+            if item.fault or not isinstance(member, dict):
+                place = f"at {mapping.items} " if mapping.items else ""
+                reason = item.fault or f"is not an object {place}with the paths of the mapping"
+                problem = origin.problem(item.number, -1, "", item.text.strip(), reason)
+                raise InputError("nothing was staged", [problem])
+            values = [_value_at(member, path) for path in paths]
+            types = {i: _JSON_NUMBER for i, v in enumerate(values) if type(v) in (int, float)}
+            yield Row(item.number, [_json_cell(value) for value in values], types)
+
+
+def _value_at(value: Any, path: str) -> Any:
+    """Return the value at a dotted path; None where there is none."""
+    for part in path.split("."):
+        if isinstance(value, dict):
+            value = value.get(part)
+        elif isinstance(value, list) and part.isdecimal() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            return None
+    return value
+
+
+def _json_cell(value: Any) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, float):
+        return _plain_number(Decimal(repr(value)))
+    return msgspec.json.encode(value).decode()
+
+
 class _Target(NamedTuple):
     """A column of the table: its name, the source columns it needs, and how its text is made.
 
@@ -205,7 +267,8 @@ def _mapped_rows(
 def _mapped(row: Row, cells: Sequence[str], targets: Sequence[_Target]) -> Row:
     texts, types, faults = [], {}, {}
     for position, target in enumerate(targets):
-        is_number = any(row.cell_types.get(source) == "number" for source in target.sources)
+        kinds = {row.cell_types.get(source) for source in target.sources}
+        is_number = bool(kinds & {"number", _JSON_NUMBER})
         try:
             texts.append((target.read_typed if is_number else target.read)(cells))
         except ValueError as error:
@@ -214,7 +277,8 @@ def _mapped(row: Row, cells: Sequence[str], targets: Sequence[_Target]) -> Row:
         for source in target.sources:
             if source in row.cell_faults:
                 faults[position] = row.cell_faults[source]
-            if source in row.cell_types and len(target.sources) == 1:
+            is_typed = row.cell_types.get(source, _JSON_NUMBER) != _JSON_NUMBER
+            if is_typed and len(target.sources) == 1:
                 types[position] = row.cell_types[source]
     return Row(row.number, texts, types, faults)
 
@@ -251,7 +315,7 @@ def _targets(
     for name in (*labels, *(skip.column for skip in mapping.skip)):
         place(name, "unpivot" if name in labels else "skip")
     if problems:
-        raise InputError("the header is wrong; nothing was staged", problems)
+        raise InputError(WRONG_HEADER, problems)
     dropped = {"", *mapping.ignore, *labels, *used, *mapping.columns}
     for position, name in enumerate(names):
         if name not in dropped and not _left_out(name, mapping, kind):

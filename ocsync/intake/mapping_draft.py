@@ -113,10 +113,9 @@ class Draft(NamedTuple):
     missing: tuple[str, ...]
 
     @property
-    def doubtful(self) -> tuple[str, ...]:
-        """The fields that a person has to look at."""
-        unsure = (c.field for c in self.columns if c.field and not c.is_sure)
-        return (*unsure, *self.missing)
+    def doubtful(self) -> list[str]:
+        """The fields that a column holds perhaps."""
+        return [c.field for c in self.columns if c.field and not c.is_sure]
 
 
 class _Sample(NamedTuple):

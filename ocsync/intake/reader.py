@@ -21,7 +21,14 @@ from ocsync.errors import InputError, Problem, UsageError
 from ocsync.intake import csv_rows, jsonl, table
 from ocsync.intake.against import EarlierFile
 from ocsync.intake.field_values import FieldError, validate
-from ocsync.intake.mapping import FileMapping, kind_of_mapping, map_rows
+from ocsync.intake.json_documents import read_items
+from ocsync.intake.mapping import (
+    FileMapping,
+    constants_of,
+    json_rows,
+    kind_of_mapping,
+    map_rows,
+)
 from ocsync.intake.record import InputFile, LineObserver, OddCells, Oddity, ParsedLine, Row
 from ocsync.intake.unchanged import changed_part
 from ocsync.models import Entry, Op
@@ -162,12 +169,13 @@ def _lines(
 
         yield from read_table(origin, parquet.read_rows(label, buffered))
         return
-    if file_format == "jsonl" and mapping is not None:
-        raise UsageError("a mapping is for tables, and this is JSON", hint="or give --format csv")
+    constants = constants_of(settings)
     with closing(_decoded_lines(origin, buffered, head, settings.encoding)) as text:
-        if file_format == "jsonl":
-            for line in jsonl.read_lines(origin, text, row_kind, note):
+        if file_format == "jsonl" and constants is not None:
+            for line in jsonl.read_lines(origin, text, row_kind, note, constants):
                 yield origin, line
+        elif file_format == "jsonl":
+            yield from read_table(origin, json_rows(origin, read_items(text), settings))
         else:
             origin, rows = csv_rows.read_rows(
                 origin, text, delimiter=settings.delimiter, header_row=settings.header_row

@@ -64,6 +64,8 @@ EXISTS = "exists"
 """The column that says of a row that it was there when the table was written."""
 COMMENT = "#"
 """Beginning of the names of columns that are not read."""
+WRONG_HEADER = "the header is wrong; nothing was staged"
+"""The message of an error for columns that are not those of a table."""
 _RESERVED = ("ref", "op", "replace", EXISTS)
 _NUMBER_DIGITS = 15
 """Significant digits that a spreadsheet keeps of a number; it replaces later ones by zeros."""
@@ -321,6 +323,7 @@ def _parse_header(origin: InputFile, row: Row, kind: Kind | None) -> _Header:
             reason = _missing_ref(names) if name == "ref" else "is missing"
             problems.append(origin.problem(row.number, -1, name, "", reason))
     first_indexes: dict[str, int] = {}
+    listed_fields = {""}
     for column in columns:
         index, name, reason = column.position, names[column.position], ""
         if first_indexes.setdefault(column.key, index) != index and name not in names[:index]:
@@ -328,11 +331,15 @@ def _parse_header(origin: InputFile, row: Row, kind: Kind | None) -> _Header:
         elif own_id and column.key == _OWN_ID:
             reason = f"is {own_id}, which has its own column"
         elif kind and field_at(kind, column.path) is None and column.path not in kind.models:
-            reason = unknown_field(kind, column.path, ["ref", *ids, "op"])
+            own = [_OWN_ID] if own_id and own_id not in indexes else []
+            reason = unknown_field(kind, column.path, ["ref", *own, *ids, "op"])
+            start, _, fields = reason.partition("; its fields: ")
+            reason = start if fields in listed_fields else reason
+            listed_fields.add(fields)
         if reason:
             problems.append(origin.problem(row.number, index, name, column.path, reason))
     if problems:
-        raise InputError("the header is wrong; nothing was staged", problems)
+        raise InputError(WRONG_HEADER, problems)
     return _Header(
         names,
         indexes.get("ref", -1),
@@ -413,7 +420,7 @@ def _parse_row(origin: InputFile, row: Row, header: _Header, kind: Kind | None) 
     if unnamed := [i for i in header.unnamed if not is_blank(cells[i])]:
         reason = "is in a column without a name: name the column, or remove it"
         problems = [origin.problem(number, i, "", cells[i], reason) for i in unnamed]
-        raise InputError("the header is wrong; nothing was staged", problems)
+        raise InputError(WRONG_HEADER, problems)
     for index, reason in row.cell_faults.items():
         add_problem(index, header.names[index], cells[index], reason)
     odd: _NewOddCells = {}

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from ocsync.intake.against import EarlierFile
     from ocsync.intake.column_report import Column, ColumnReport
     from ocsync.intake.contradictions import Contradictions
+    from ocsync.intake.mapping_draft import Draft
     from ocsync.models import Entry
 
-_NAME_WIDTH = 26
+_NAME_WIDTH, _EXAMPLE_WIDTH = 26, 20
 _WIDTH, _MIN_VALUE_WIDTH = 76, 12
 """The terminal columns of a row, and those that its values get at least."""
 
@@ -113,6 +114,20 @@ def column_lines(source: str, report: ColumnReport) -> Iterator[str]:
         yield from (f"  {problem}" for problem in column.examples)
         if column.wrong > len(column.examples):
             yield f"  ... and {column.wrong - len(column.examples):,} more in {column.name}"
+
+
+def foreign_column_lines(source: str, draft: Draft) -> Iterator[str]:
+    """Yield a row for each column of another program's file: values, and the likely field."""
+    yield f"{source}: columns of the file, and the fields of {draft.kind} that they may hold"
+    rows = [
+        (
+            _truncate(column.header, _NAME_WIDTH),
+            _truncate(column.field + "?" * (not column.is_sure), _NAME_WIDTH) or "-",
+            _truncate(", ".join(column.examples), _EXAMPLE_WIDTH),
+        )
+        for column in draft.columns
+    ]
+    yield from (f"  {line}" for line in columns([("column", "field", "values"), *rows], "<<<"))
 
 
 def _range_text(column: Column) -> str:

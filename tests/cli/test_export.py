@@ -349,3 +349,25 @@ def test_a_cell_that_a_spreadsheet_cannot_hold_is_told(ocsync: Run, shop: Shop) 
     assert "price-schedule/PS  PriceBreaks" in told.err
     assert "to a .jsonl file" in told.err
     assert ocsync("export", "price-schedule", "ps.csv").code == 0
+
+
+@pytest.mark.parametrize("kind", ["product", "inventory"])
+def test_products_that_join_a_catalog_in_between_double_no_others(
+    two_catalogs: Run, shop: Shop, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """What is continued goes on behind the last ID, wherever that is in the list by now."""
+    from ocsync.engine.export import listing
+
+    monkeypatch.setattr(listing, "_CHUNK", 1)
+    words = ("export", kind, "out.csv", "--catalog", "C", "--concurrency", "1")
+    path = "/products" if kind == "product" else "inventoryrecords"
+    shop.faults({"method": "GET", "path": path, "after": 1, "status": 403, "code": "Forbidden", "times": 99})  # fmt: skip
+    assert two_catalogs(*words).code == 4
+    shop.faults()
+    shop.seed(product=[{"ID": "A0", "Name": "a", "Inventory": {"Enabled": True}}])
+    for product in ("A0", "P1"):
+        body = {"CatalogID": "C", "ProductID": product}
+        assert shop.call("POST", "/catalogs/productassignments", body).status_code == 204
+    assert two_catalogs(*words, "--continue").code == 0
+    expected = ["P0", "P1", "P2"] if kind == "product" else ["P0", "P0", "P1", "P1", "P2", "P2"]
+    assert ids("out.csv") == expected

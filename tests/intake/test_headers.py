@@ -75,6 +75,12 @@ def test_a_column_that_is_nearly_a_field(name: str, meant: str) -> None:
     assert [p.why for p in problems] == [f"is not a field of product; did you mean {meant}?"]
 
 
+def test_the_own_id_in_another_case_is_suggested() -> None:
+    missing, nearly = refused(b"id,Name\nlamp,x\n", kind="product").problems
+    assert (missing.field, missing.why) == ("ProductID", "is missing")
+    assert nearly.why == "is not a field of product; did you mean ID?"
+
+
 def test_a_column_that_is_like_no_field_gets_no_guess() -> None:
     [problem] = refused(b"ProductID,Wert\nlamp,1\n", kind="product").problems
     assert problem.why.startswith("is not a field of product; its fields: ")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ocsync.errors import InputError, OcsyncError
 from ocsync.intake import check_against_staged, entry_from_arguments, field_values, read_file
 from ocsync.intake.field_values import validate
+from ocsync.intake.mapping import FileMapping, Rule
 from ocsync.models import Entry, Op
 from ocsync.schema import KINDS
 from tests.builders import entry
@@ -506,3 +507,12 @@ def test_xp_near_its_limit_is_not_passed_quickly() -> None:
     assert list(validate(one)) == list(field_values._faults(one)) == []
     more = {f"xp.{n}": "\u0001" * 190 for n in range(10)}
     assert [fault.field for fault in validate(entry("set", REF, more))] == ["xp"]
+
+
+def test_a_constant_names_the_parent_of_entities() -> None:
+    data = b'[{"ID":"R","QuantityAvailable":3}]'
+    mapping = FileMapping(columns={"ProductID": Rule(const="P")})
+    [record] = read(data, "stock.json", kind="inventory", mapping=mapping)
+    assert (record.ref, record.fields) == (REF, {"QuantityAvailable": 3})
+    [problem] = refused(data, "stock.json", kind="inventory").problems
+    assert problem.why.endswith("(--const ProductID=...)")

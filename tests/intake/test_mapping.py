@@ -126,6 +126,42 @@ def test_price_breaks_in_columns_become_a_list() -> None:
     assert (problem.column, problem.why) == (4, "is not a date such as 31.01.2027")
 
 
+FEED = """
+{"feed": {"rows": [
+  {"item": {"sku": "lamp", "no": 7}, "stock": [{"at": "hh", "qty": 3}, {"at": "b", "qty": null}], "w": 7.5},
+  {"item": {"sku": "desk"}, "stock": [{"qty": "1.040"}], "live": true}
+]}}
+"""
+JSON_MAPPING = """
+kind = "product"
+items = "feed.rows"
+decimal = ","
+thousands = "."
+columns.ProductID = "item.sku"
+columns."Inventory.QuantityAvailable" = "stock.0.qty"
+columns.ShipWeight = "w"
+columns.Active = "live"
+columns."xp.no" = "item.no"
+"""
+
+
+def test_nested_json_is_read_by_paths() -> None:
+    assert mapped(FEED, JSON_MAPPING, "feed.json") == [
+        ("lamp", {"Inventory.QuantityAvailable": 3, "ShipWeight": 7.5, "xp.no": "7"}),
+        ("desk", {"Inventory.QuantityAvailable": 1040, "Active": True}),
+    ]  # fmt: skip
+    lines = '{"sku":"a","n":1}\n{"sku":"b","n":2}\n'
+    mapping = 'kind = "product"\ncolumns = {ProductID = "sku", QuantityMultiplier = {from = "n", factor = 10}}'
+    assert mapped(lines, mapping, "l.jsonl") == [
+        ("a", {"QuantityMultiplier": 10}), ("b", {"QuantityMultiplier": 20}),
+    ]  # fmt: skip
+    for items, told in (("feed.cols", "at feed.cols"), ("feed.rows.0.stock.0.qty", "is not an object")):  # fmt: skip
+        wrong = parse_mapping("m", JSON_MAPPING.replace("feed.rows", items))
+        assert told in refused(FEED.encode(), "feed.json", mapping=wrong).problems[0].why
+    with pytest.raises(InputError, match="nothing was staged"):
+        mapped("[1]", mapping, "l.json")
+
+
 def test_flags_constants_and_words_for_nothing() -> None:
     data = "user,Active,Phone\nann, J ,n/a\nbob,on,123\n"
     mapping = """

@@ -51,7 +51,9 @@ def test_what_is_not_sure_and_what_is_missing() -> None:
     assert found.missing == ("ProductID", "InventoryRecordID")
     assert '# ProductID = ""  # needed, and no column seems to hold it' in found.text
     assert parse_mapping("m", found.text).kind == "inventory"
-    assert {*found.missing} <= {*found.doubtful}
+    assert draft("SKU;Lagernder Bestand\nA;5\n", kind="product").doubtful == [
+        "Inventory.QuantityAvailable"
+    ]
 
 
 @pytest.mark.parametrize(("data", "line"), [
@@ -93,6 +95,27 @@ def test_sheets_and_files_that_are_no_tables() -> None:
     ):  # fmt: skip
         with pytest.raises(InputError, match=told):
             draft(data, name)
+
+
+def test_a_foreign_header_leads_to_a_mapping(ocsync: Run, shop: Shop) -> None:
+    Path("list.csv").write_text(
+        STOCK.replace("Nummer;Ort;Menge", "Artikel;Lager;Qty on hand"), "cp1252"
+    )
+    wrong = ocsync("stage", "import", "list.csv", "--kind", "inventory")
+    assert (wrong.code, "next: ocsync stage map inventory list.csv MAPPING.toml" in wrong.err) == (
+        65,
+        True,
+    )
+    assert "is not utf-8 text" in wrong.err, "the header and the encoding are both reported"
+    shown = ocsync("stage", "import", "list.csv", "--kind", "inventory", "--dry-run")
+    assert shown.code == 65
+    assert [line.split("  ")[:2] for line in shown.out.splitlines()[:1]] == [
+        ["list.csv: columns of the file, and the fields of inventory that they may hold"]
+    ]
+    rows = {line.split()[0]: line.split()[-3:] for line in shown.out.splitlines()[2:]}
+    assert rows["Artikel"][:2] == ["stuhl-1,", "stuhl-2,"]
+    assert "QuantityAvailable?" in shown.out
+    assert ocsync("stage", "import", "list.csv", "--dry-run", "--json").code == 65
 
 
 def test_a_mapping_is_written_to_a_file_or_the_workspace(ocsync: Run, shop: Shop) -> None:

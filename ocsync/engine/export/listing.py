@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
 from ocsync.client import Page, read_current, read_list, ref_of
 from ocsync.client.api import MAX_PAGE_NUMBER, PAGE_SIZE
+from ocsync.client.batch_reads import Accept
 from ocsync.engine.export.selection import Source
 from ocsync.engine.session import Session
 from ocsync.engine.worker_pool import map_all
@@ -42,9 +44,8 @@ async def read_source(session: Session, source: Source, position: str) -> AsyncI
     if source.refs:
         batches = _read_refs(session, source.refs, position)
     elif source.products and source.parent_kind is None:
-        refs = [make_ref("product", {"ProductID": product})
-                for product in await _assigned_products(session, source.products)]  # fmt: skip
-        batches = _read_refs(session, refs, position, by_list=True)
+        products = await _assigned_products(session, source.products)
+        batches = _read_products(session, products, position)
     elif source.parent_kind is not None:
         batches = _read_below_parents(session, source, source.parent_kind, position)
     elif source.kind.assignment:
@@ -65,11 +66,10 @@ async def _read_list(session: Session, source: Source, position: str) -> AsyncIt
 
 
 async def _read_refs(
-    session: Session, refs: list[Ref] | tuple[Ref, ...], position: str, *, by_list: bool = False
+    session: Session, refs: Sequence[Ref], position: str, accept: Accept | None = None
 ) -> AsyncIterator[Batch]:
-    """Yield entities by ID. With *by_list* lists of an index show them as far as they can."""
+    """Yield entities by ID; those that a list of an index shows, and *accept* takes, by lists."""
     done = int(position or 0)
-    accept = _take_any if by_list else None
     while chunk := refs[done : done + _CHUNK]:
         found: dict[Ref, dict[str, Any]] = {}
         missing = []
@@ -83,6 +83,16 @@ async def _read_refs(
         done += len(chunk)
         rows = [(ref, found[ref]) for ref in chunk if ref in found]
         yield Batch(rows, str(done), done, len(refs), tuple(missing))
+
+
+async def _read_products(
+    session: Session, products: Sequence[str], position: str
+) -> AsyncIterator[Batch]:
+    """Yield *products*, which are sorted; the position is an ID, as others may come in between."""
+    start = bisect_right(products, position)
+    refs = [make_ref("product", {"ProductID": product}) for product in products]
+    async for batch in _read_refs(session, refs, str(start), _take_any):
+        yield batch._replace(position=products[batch.done - 1])
 
 
 def _take_any(ref: Ref, document: dict[str, Any]) -> bool:
@@ -121,7 +131,7 @@ async def _parents(
     if source.products:
         ids = await _assigned_products(session, source.products)
     if source.parents or source.products:
-        rest = iter(ids[ids.index(position) + 1 if position in ids else 0 :])
+        rest = iter(ids[bisect_right(ids, position) :])
         while chunk := list(islice(rest, size)):
             yield chunk, len(ids)
         return
