@@ -53,16 +53,19 @@ class Contradictions:
     def add(self, entry: Entry, line: int) -> None:
         """Compare *entry*, of this *line*, with those before it."""
         key = hash(ref_key(entry.ref))
+        if key in self._contradicted:
+            return
         fields = _whole(entry) if entry.op is Op.ASSIGN else entry.fields
         if entry.op is Op.ADJUST:
             self._values.setdefault(key, array("I", [self._shape(())]))
             return
         earlier = self._values.get(key)
         paths, hashes = tuple(fields), [_hash(value) for value in fields.values()]
-        if earlier is not None:
-            paths, lines, hashes = self._merge(entry, line, key, earlier, paths, hashes)
+        size, shape = len(paths), self._shapes.get(paths, -1)
+        if earlier is None or (earlier[0] == shape and [*earlier[1 + size :]] == hashes):
+            lines = [line] * size
         else:
-            lines = [line] * len(paths)
+            paths, lines, hashes = self._merge(entry, line, key, earlier, paths, hashes)
         self._values[key] = array("I", [self._shape(paths), *lines, *hashes])
 
     def _merge(
