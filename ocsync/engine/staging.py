@@ -186,6 +186,7 @@ class ImportContent:
             if (kind_name := ref[: ref.index("/")]) not in kinds:
                 kinds.add(kind_name)
             yield entry
+        self.contradictions.end()
         if repeat := self._repeat():
             self._on_repeat(repeat)
 

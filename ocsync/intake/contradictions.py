@@ -30,20 +30,17 @@ class Contradiction(NamedTuple):
 class Contradictions:
     """The contradictions among the entries that have been added.
 
-    *count* is the number of refs that have one, *examples* are the first MAX_EXAMPLES of them.
+    *count* is the number of refs that have one, *examples* are the first MAX_EXAMPLES of them;
+    *refs* is the number of all refs.
     """
 
     def __init__(self) -> None:
+        self.refs = 0
         self.examples: list[Contradiction] = []
         self._contradicted: set[int] = set()
         self._values: dict[int, array[int]] = {}
         self._shapes: dict[tuple[str, ...], int] = {}
         self._paths: list[tuple[str, ...]] = []
-
-    @property
-    def refs(self) -> int:
-        """The number of refs."""
-        return len(self._values)
 
     @property
     def count(self) -> int:
@@ -67,6 +64,11 @@ class Contradictions:
         else:
             paths, lines, hashes = self._merge(entry, line, key, earlier, paths, hashes)
         self._values[key] = array("I", [self._shape(paths), *lines, *hashes])
+
+    def end(self) -> None:
+        """Forget the values: no more entries are added."""
+        self.refs = len(self._values)
+        self._values = {}
 
     def _merge(
         self,
