@@ -379,12 +379,6 @@ class _RefAccumulator:
             self.replaced = replaced or entry.seq
         self.has_put = entry.op is Op.PUT
         self.fields, self.entries = fields, entries
-        later = given_after_creation(self.kind, fields) if self.has_put else _NOTHING
-        if later:
-            self.fields = {path: value for path, value in fields.items() if path not in later}
-            self.entries.append(entry.seq)
-            self._finish()
-            self.fields = dict(later)
 
     def _as_created(self, entry: Entry) -> Fields:
         """Return the fields of a later put; create-only ones as the first gave them."""

@@ -16,6 +16,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import product, takewhile
 from typing import NamedTuple
 
+import msgspec
+
 from ocsync.errors import PlanCycle
 from ocsync.models import CREATING_OPS, Change, Op, Ref, Step
 from ocsync.schema import (
@@ -24,6 +26,7 @@ from ocsync.schema import (
     given_after_creation,
     ids_of,
     kind_of,
+    parents_of,
     ref_key,
     references_of,
     write_url_of,
@@ -58,7 +61,7 @@ class _Graph(NamedTuple):
 
 def build(changes: Iterable[Change]) -> Plan:
     """Return the plan of *changes*. Raises PlanCycle, naming its members, if they form one."""
-    nodes = list(changes)
+    nodes = _divided(list(changes))
     graph = _build_graph(nodes)
     wave = _waves_of(nodes, graph)
     ranks = [RANKS[kind_of(node.ref).name] for node in nodes]
@@ -79,6 +82,26 @@ def build(changes: Iterable[Change]) -> Plan:
         for i in order
     )
     return Plan(steps, max(wave, default=0))
+
+
+def _divided(changes: list[Change]) -> list[Change]:
+    """Return *changes* with each divided that names something below its own entity which is planned
+    too: either would have to go before the other.
+    """
+    later = [given_after_creation(kind_of(change.ref), change.fields) for change in changes]
+    if not any(later):
+        return changes
+    planned = {ref_key(change.ref) for change in changes}
+    divided: list[Change] = []
+    for change, fields in zip(changes, later, strict=True):
+        named = {ref_key(ref) for ref in references_of(change.ref, fields)} if fields else set()
+        rest = {path: value for path, value in change.fields.items() if path not in fields}
+        if named & planned and (rest or change.adjust or change.op is Op.PUT):
+            second = Change(op=Op.SET, ref=change.ref, fields=fields, entries=change.entries)
+            divided += [msgspec.structs.replace(change, fields=rest), second]
+        else:
+            divided.append(change)
+    return divided
 
 
 def refs_feeding(changes: Sequence[Change], targets: Collection[str]) -> set[Ref]:
@@ -165,7 +188,8 @@ def _add_reference(
     earlier = [n for n in choice if nodes[n].entries[:1] <= nodes[i].entries[-1:]]
     for other in [*reversed(earlier), *choice][:1]:
         graph.needs[i].add(other)
-        if not earlier and (several or len(named) > 1):
+        is_below = ref_key(nodes[i].ref) in map(ref_key, parents_of(nodes[other].ref))
+        if not earlier and (several or len(named) > 1 or is_below):
             graph.loose.add((i, other))
 
 

@@ -277,8 +277,8 @@ def _variant_limit(steps: Sequence[Step]) -> Risk | None:
         for ref in generated
     }
     refs = tuple(ref for ref, number in numbers.items() if number > VARIANTS_MAX)
-    text = f"{refs[0]} comes to {numbers[refs[0]]:,} variants; {VARIANTS_MAX:,}" if refs else ""
-    text += " are the most of a product"
+    variants = count(numbers[refs[0]], "variant") if refs else ""
+    text = f"{refs[0]} would get {variants}; a product can have {VARIANTS_MAX:,}" if refs else ""
     return Risk(VARIANT_LIMIT, text, refs[:MAX_REFS], total=len(refs)) if refs else None
 
 
@@ -288,10 +288,8 @@ def _reset_variants(steps: Sequence[Step]) -> Risk | None:
         for step in steps
         if step.change.op is Op.GENERATE and any(step.change.fields.values())
     )
-    text = (
-        f"the variants of {count(len(refs), 'product')} are reset; what others set on them is lost"
-    )
-    advice = "a rollback does not bring it back"
+    text = f"all variants of {count(len(refs), 'product')} will be reset; edits of them are lost"
+    advice = "rollback cannot restore them"
     return Risk("variants-reset", text, refs[:MAX_REFS], advice, len(refs)) if refs else None
 
 
@@ -339,7 +337,7 @@ def _type_risk(what: str, differing: Mapping[Ref, str]) -> Risk | None:
         return None
     first, *more = differing.values()
     others = f", and {len(more):,} more" if more else ""
-    advice = f"lists may then leave such products out; resume needs --allow-risky {XP_TYPE}"
+    advice = f"lists may then omit such products; resume needs --allow-risky {XP_TYPE}"
     refs = tuple(islice(differing, MAX_REFS))
     return Risk(XP_TYPE, f"{what}: {first}{others}", refs, advice, len(differing))
 

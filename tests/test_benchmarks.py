@@ -19,7 +19,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
 def test_a_section_is_chosen_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
     main(["refusals", *TINY])
     found = lines(capsys)
-    assert len(found) == 9
+    assert len(found) == 11
     assert all(goal and "refused" in measured for _, measured, goal, _ in found)
 
 

@@ -47,6 +47,7 @@ LOCAL: dict[str, tuple[str, set[str]]] = {
     "stage assign": ("stage assign catalog-product/C/P", NETWORK),
     "stage generate": ("stage generate product/P", NETWORK),
     "stage import": ("stage import edits.csv", NETWORK),
+    "stage map": ("stage map inventory edits.csv", NETWORK | {"ocsync.engine", "ocsync.client"}),
     "stage list": ("stage list", NETWORK | WORK),
     "stage show": (f"stage show {REF}", NETWORK | {"ocsync.intake", "ocsync.client"}),
     "stage export": ("stage export -", NETWORK | {"ocsync.engine", "ocsync.client"}),

@@ -177,6 +177,8 @@ _LARGE_NUMBERS = {
     "len(request.refs) refs": "the name of a request, which an unfinished run is compared with",
     "result.columns columns": "a range of cells that is too large",
     "total refs": "one ref has a sentence of its own",
+    "mean requests": "a rate",
+    "rate requests": "a rate",
 }
 
 

@@ -23,7 +23,7 @@ from ocsync.errors import ApiError
 from ocsync.late_order import order_by_values, watched_fields
 from ocsync.models import Change, Entry, Op, Step
 from ocsync.plan import METHODS, build
-from ocsync.schema import KINDS, kind_of, url_of
+from ocsync.schema import KINDS, kind_of, write_url_of
 from tests.builders import numbered
 
 SEED: dict[str, Any] = {
@@ -129,6 +129,11 @@ CROSSING_SEED: dict[str, Any] = {
         {"CatalogID": "C1", "BuyerID": "B1", "ViewAllCategories": True, "ViewAllProducts": True}],
     "catalog-product": [{"CatalogID": "C1", "ProductID": "P2"}],
     "category": [{"CatalogID": "C1", "ID": n, "Name": n} for n in ("K1", "K2", "K3")],
+    "spec": [{"ID": "T1", "Name": "t", "DefinesVariant": True}, {"ID": "T2", "Name": "t"}],
+    "spec-option": [{"SpecID": "T1", "ID": "O1", "Value": "o"}],
+    "spec-product-assignment": [{"SpecID": "T1", "ProductID": "P2"}],
+    "variant": [{"ProductID": "P2", "ID": "P2-O1"}],
+    "buyer-group": [{"ID": "G1", "Name": "g", "DefaultCatalogID": "C1"}, {"ID": "G2", "Name": "g"}],
     "admin-user": [
         {"ID": f"U{n}", "Username": f"u{n}", "FirstName": "f", "LastName": "l", "Email": "e@e.e",
          "Active": True} for n in (1, 2, 3)],
@@ -199,6 +204,26 @@ CROSSING: dict[str, list[st.SearchStrategy[Entry]]] = {
         put("catalog/B9", Name="own"), set_("catalog/B9", pair("Active", flags)),
         put("category/B9/K", Name="k"),
     ],
+    "specs": [
+        *(set_(f"spec/{n}", pair("DefaultOptionID", either("O1", "O2", None)),
+               pair("Name", either("s", "t"))) for n in ("T1", "T2")),
+        *(put(f"spec/{n}", pair("DefaultOptionID", either("O1", "O2", None)), pair("Required", flags),
+              Name="s") for n in ("T1", "T2", "T3")),
+        *(put(f"spec-option/{n}", pair("ListOrder", numbers), Value="v")
+          for n in ("T1/O1", "T1/O2", "T2/O1", "T3/O1")),
+        *(assign(f"spec-product-assignment/{n}/P2", pair("DefaultOptionID", either("O1", "O2", None)))
+          for n in ("T1", "T2", "T3")),
+    ],
+    "groups of buyers": [
+        put("buyer/B9", *BUYER, pair("GroupID", either("G1", "G2", "G3", None)), Name="b"),
+        set_("buyer/B9", pair("GroupID", either("G1", "G2", "G3", None)), pair("Active", flags)),
+        *(put(f"buyer-group/{n}", pair("DefaultCatalogID", either("C1", None)), Name="g")
+          for n in ("G1", "G2", "G3")),
+        set_("buyer-group/G2", pair("DefaultCatalogID", either("C1", None))),
+        *(assign(f"catalog-assignment/C1//{n}", pair("ViewAllCategories", flags),
+                 pair("ViewAllProducts", flags)) for n in ("G1", "G3")),
+        assign("product-assignment/P2/B9"),
+    ],
     "categories": [
         set_(f"category/C1/{n}", pair("ParentID", either("K1", "K2", "K3", None)))
         for n in ("K1", "K2", "K3")
@@ -215,6 +240,38 @@ def test_refs_that_depend_on_each_other_end_alike(
 ) -> None:
     """What one edit needs and a later one of another ref takes away is sent in that order."""
     hold(pair_of, data.draw(st.lists(st.one_of(CROSSING[story]), max_size=9)), CROSSING_SEED)
+
+
+GENERATING = [
+    *CROSSING["specs"], set_("spec/T2", pair("DefinesVariant", flags)),
+    st.builds(lambda over: Entry(op=Op.GENERATE, ref="variants/P2", fields={"OverwriteExisting": over}),
+              flags),
+    set_("variant/P2/P2-O1", pair("Active", flags), pair("Name", either("x", None))),
+]  # fmt: skip
+
+
+def in_stages(sequence: list[Entry]) -> list[Entry]:
+    """Return entries as they are sent: specs, generations, variants; else in their order."""
+    names = [entry.ref.partition("/")[0] for entry in sequence]
+    places = [("variants", "variant").index(n) if n.startswith("variant") else -1 for n in names]
+    return [sequence[n] for _, n in sorted(zip(places, range(len(sequence)), strict=True))]
+
+
+@pytest.mark.parametrize("pair_of", ["replace"], indirect=True)
+@settings(deadline=None, max_examples=12, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.one_of(GENERATING), max_size=9))
+def test_variants_are_generated_once_after_specs(pair_of: Any, sequence: list[Entry]) -> None:
+    hold(pair_of, in_stages(sequence), CROSSING_SEED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pair_of", ["replace"], indirect=True)
+@settings(deadline=None, max_examples=500, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.one_of(GENERATING), max_size=14))
+def test_variants_are_generated_once_in_many_more_cases(
+    pair_of: Any, sequence: list[Entry]
+) -> None:
+    hold(pair_of, in_stages(sequence), CROSSING_SEED)
 
 
 @pytest.mark.slow
@@ -248,7 +305,7 @@ async def send(api: Api, change: Change) -> None:
     current = await current_of(api, change.ref)
     await api.write(
         METHODS[change.op],
-        url_of(change.ref),
+        write_url_of(change.ref, change.fields),
         request_body(change, resolve_values(change, current)),
     )
 

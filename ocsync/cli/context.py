@@ -229,10 +229,14 @@ class Context:
         folder = self.folder()
         profile = folder.profile
         self.workspace.check_trust(folder.path, profile)
-        connection = Connection(
-            profile.api_url, profile.auth_url, profile.client_id, lambda: resolve_secret(profile)
-        )
         stop = asyncio.Event()
+
+        def read_secret() -> str:
+            if stop.is_set():  # another request waits for the secret whose command was ended
+                raise _stopped()
+            return resolve_secret(profile)
+
+        connection = Connection(profile.api_url, profile.auth_url, profile.client_id, read_secret)
         nap, confirm = partial(_nap, stop), partial(self.confirm, profile)
         with event_listener(self.console, stream=stream) as listener:
             emit = Broadcast(listener)

@@ -168,9 +168,6 @@ def _read_words(words: Sequence[str]) -> tuple[list[str], list[str], str]:
         kind_named(files[-1])
     for ref in refs:
         read_ref(ref)
-    for name in [*kinds, *(ref.partition("/")[0] for ref in refs)]:
-        if KINDS[name].action:
-            raise UsageError(f"{name} has no state to export", hint="ocsync export variant")
     if not kinds and not refs:
         kind_named(files[0])
     return kinds, refs, files[0] if files else "-"

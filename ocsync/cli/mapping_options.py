@@ -36,24 +36,20 @@ Constants = Annotated[
 ]
 Ignored = Annotated[
     list[str] | None,
-    _option(
-        "--ignore", metavar="HEADER", help="Column to leave out; * for all that are not a field."
-    ),
+    _option("--ignore", metavar="HEADER", help="Column to leave out; * for all except fields."),
 ]
 HeaderRow = Annotated[
     int, _option("--header-row", metavar="N", min=0, help="Line, or sheet row, of the header.")
 ]
 Delimiter = Annotated[
-    str, _option("--delimiter", metavar="CHARACTER", help="What separates cells, such as ;")
+    str, _option("--delimiter", metavar="CHARACTER", help="Separator of cells, such as ;")
 ]
 Encoding = Annotated[
     str, _option("--encoding", metavar="NAME", help="Encoding of the file, such as cp1252.")
 ]
-DecimalMark = Annotated[
-    str, _option("--decimal", metavar="CHARACTER", help="What stands before decimals: . or ,")
-]
+DecimalMark = Annotated[str, _option("--decimal", metavar="CHARACTER", help="Decimal sign: . or ,")]
 Thousands = Annotated[
-    str, _option("--thousands", metavar="CHARACTER", help="What stands between thousands.")
+    str, _option("--thousands", metavar="CHARACTER", help="Sign between thousands.")
 ]
 DateForm = Annotated[
     str, _option("--date", metavar="FORMAT", help="How dates are written, such as %d.%m.%Y.")
@@ -112,8 +108,8 @@ def read_mapping(ctx: Context, name: str) -> FileMapping:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         names = sorted(one.stem for one in (ctx.workspace.root / FOLDER).glob("*.toml"))
-        hint = f"the workspace has {listed(names)}" if names else "ocsync stage map makes one"
-        raise FileMissing(f"there is no mapping {path}", hint=hint) from error
+        hint = f"the workspace has {listed(names)}" if names else "to create one: ocsync stage map"
+        raise FileMissing(f"no mapping {path}", hint=hint) from error
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise FileMissing(f"{path}: {reason}") from error

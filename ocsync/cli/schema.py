@@ -44,7 +44,7 @@ def register(app: typer.Typer) -> None:
             from ocsync.suggestions import suggestion
 
             hint = suggestion(name, names, "ocsync schema")
-            raise UsageError(f'there is no schema "{name}"', hint=hint)
+            raise UsageError(f'no schema "{name}"', hint=hint)
         schemas = {one: schema_of(one) for one in ([name] if name else names)}
         ctx.console.document("schema", {"schemas": schemas})
         if ctx.console.json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ocsync.cli import stage_files
+from ocsync.cli import stage_files, stage_map
 from ocsync.cli.context import Context
 from ocsync.cli.options import LOCAL_EXITS, Yes, command
 from ocsync.cli.stage_files import Recreated, new_stamp, show_staged_totals, staged_totals
@@ -162,6 +162,7 @@ def register(app: typer.Typer) -> None:
         _stage(ctx, entry, recreated=recreated)
 
     stage_files.register(group)
+    stage_map.register(group)
 
     @command(group, "list", exits=LOCAL_EXITS)
     def list_(

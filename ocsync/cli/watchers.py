@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 VARIABLE = "OCSYNC_NOTIFY"
 OVERDUE_TEXTS = {
-    "lease": "longer than it was meant to be",
-    "window": "and its window died",
+    "lease": "longer than planned",
+    "window": "by a window that died",
     "age": "longer than --max-age",
 }
 """The reasons why a pause is overdue, as messages state them."""
@@ -94,11 +94,11 @@ def _webhook(ctx: Context) -> str:
         ctx.workspace.check_trust(folder.path, folder.profile)
         name = folder.profile.notify_env
     if not name:
-        text = "--notify needs the address of a webhook"
+        text = "--notify needs the URL of a webhook"
         raise ConfigError(
             text, hint=f"export {VARIABLE}=URL, or ocsync profile edit --notify-env VAR"
         )
-    url = resolve(SecretSource(env=name), "the address of a webhook")
+    url = resolve(SecretSource(env=name), "the URL of a webhook")
     return check_url(url, f"environment variable {name}")
 
 
@@ -108,7 +108,9 @@ def _tell(ctx: Context, ending: Ending, url: str, metrics: Path | None, error: s
             _post(ctx, ending, url, error)
         if metrics:
             _write_metrics(ctx, metrics, ending.exit_code)
-    except (OcsyncError, OSError) as problem:
+    except OSError as problem:
+        ctx.warn(f"the metrics were not written: {metrics}: {problem.strerror}")
+    except OcsyncError as problem:
         ctx.warn(f"the notification or the metrics failed: {problem}")
 
 

@@ -52,7 +52,7 @@ def send(url: str, body: Mapping[str, Any], *, seconds: float = SECONDS) -> str:
     """
     from threading import Thread
 
-    outcome = [f"no answer in {seconds:.0f} s"]
+    outcome = [f"no response within {seconds:.0f} s"]
 
     def post() -> None:
         outcome[0] = _post(url, json.dumps(body).encode(), seconds)
@@ -78,12 +78,12 @@ def _post(url: str, data: bytes, seconds: float) -> str:
             return ""
     except HTTPError as error:
         error.close()
-        return f"the webhook answered {error.code}"
+        return f"the webhook responded with {error.code}"
     except URLError as error:
         reason = getattr(error.reason, "strerror", None) or error.reason
-        return f"the webhook cannot be reached: {reason}"
+        return f"cannot reach the webhook: {reason}"
     except Exception as error:  # noqa: BLE001 - a message must not fail the work it is about
-        return f"the webhook cannot be used: {type(error).__name__}"
+        return f"cannot use the webhook: {type(error).__name__}"
 
 
 def _slack(text: str, _: Mapping[str, Any]) -> dict[str, Any]:

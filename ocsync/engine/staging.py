@@ -98,14 +98,14 @@ def _refuse_late_overwrite(folder: ProfileDir, entries: Iterable[Entry]) -> Iter
                 problems.append(Problem.of_entry(entry.source, "ref", entry.ref, _LATE))
         yield entry
     if problems:
-        hint = "ocsync stage drop the edits of its variants, generate, then stage them again"
+        hint = "ocsync stage drop the edits of its variants; stage generate; then stage them again"
         raise InputError("nothing was staged", problems[:1000], hint=hint)
 
 
 _VARIANT_KINDS = frozenset(
     name for name, kind in KINDS.items() if any(rule.kind == "variants" for rule in kind.after)
 )
-_LATE = "would reset variants of the product that staged edits before it change"
+_LATE = "would reset variants that earlier staged edits change"
 
 
 def own_seller_fault(ref: Ref, marketplace: str) -> str:

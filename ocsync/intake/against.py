@@ -65,7 +65,7 @@ class EarlierFile:
         a row that cannot be taken comes with the reason.
         """
         if entry.op not in (Op.SET, Op.ASSIGN):
-            return entry, "cannot be compared: leave its op out"
+            return entry, "cannot be compared: leave out its op"
         key = hash(ref_key(entry.ref))
         self._seen.add(key)
         row = self._rows.get(key)
@@ -88,7 +88,7 @@ class EarlierFile:
     def _take_new(self, entry: Entry) -> tuple[Entry | None, str]:
         self.new += 1
         if self.new_rows is NewRows.REFUSE:
-            return entry, f"is not in {self.label}: --new put makes it, --new skip leaves it out"
+            return entry, f"is not in {self.label}: --new put creates it, --new skip skips it"
         if self.new_rows is NewRows.SKIP:
             return None, ""
         is_assignment = kind_of(entry.ref).assignment

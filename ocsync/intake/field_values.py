@@ -268,7 +268,7 @@ def _field_faults(
     elif field.create_only and op is Op.SET:
         reason = "can be set only when the entity is created (stage put)"
     elif field.after_creation and op is Op.PUT and not replace and value is not None:
-        reason = "can be set only on an entity that exists: stage set it after the put"
+        reason = "can be set only on an existing entity: use stage set after the put"
     elif path == "xp":
         reason = _whole_xp_fault(kind, op, value)
     elif op is Op.ADJUST and field.type not in _NUMBERS:
@@ -310,7 +310,7 @@ def unknown_field(kind: Kind, path: str, columns: Sequence[str] = ()) -> str:
 
 def _op_fault(kind: Kind, op: Op) -> str:
     if kind.action:
-        return f"{kind.noun_with_article} can only be asked for (stage generate)"
+        return f"{kind.noun_with_article} can only be generated (stage generate)"
     if op is Op.GENERATE:
         return f"{kind.noun_with_article} cannot be generated; variants/PRODUCT can"
     if kind.assignment:

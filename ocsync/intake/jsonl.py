@@ -106,7 +106,7 @@ class _Entities:
         ref = make_ref(kind, ids)
         if not has_all_ids(ref):
             optional = ", ".join(name for name in kind.ids if name not in needed)
-            reason = f"does not have the IDs of {kind.noun_with_article} ({optional})"
+            reason = f"lacks the IDs of {kind.noun_with_article} ({optional})"
             return _refused(self._origin, item, "", reason)
         values = writable_fields(kind, document)
         fields = {path: value for path, value in values.items() if value is not None}
@@ -166,8 +166,7 @@ def _parse_line(origin: InputFile, item: JsonItem) -> ParsedLine:
         replace=record.replace,
         source=origin.source(item.number),
     )
-    compares = bool(record.expect) or record.exists
-    return ParsedLine(item.number, entry, [], compares=compares)
+    return ParsedLine(item.number, entry, [], compares=record.exists)
 
 
 def _duplicate_path(kind: Kind, fields: Fields) -> str:

@@ -40,8 +40,8 @@ NAME, VALUE = "*name", "*value"
 ALL = "*"
 """The name that ignores every column which is neither named nor a field."""
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
-_YES = ("true", "yes", "y", "on", "1", "x", "ja", "j", "oui", "si", "s")
-_NO = ("false", "no", "n", "off", "0", "nein", "non")
+YES = ("true", "yes", "y", "on", "1", "x", "ja", "j", "oui", "si", "s")
+NO = ("false", "no", "n", "off", "0", "nein", "non")
 _NUMBER_TYPES = (FieldType.INTEGER, FieldType.NUMBER)
 
 
@@ -170,7 +170,7 @@ def map_rows(
         first = next(rows, None)
     if first is None:
         text = f"{origin.place} has no row {mapping.header_row}" if mapping.header_row else ""
-        raise InputError(text or f"{origin.place} is empty; a header row is expected")
+        raise InputError(text or f"{origin.place} is empty; it needs a header row")
     names = [cell.strip() for cell in first.cells]
     targets = _targets(origin, first.number, names, mapping, kind)
     places = tuple(target.sources[0] if target.sources else -1 for target in targets)
@@ -232,7 +232,7 @@ def _targets(
 
     def place(name: str, user: str) -> int:
         if name not in index:
-            reason = f"is needed for {user}, and the file does not have it"
+            reason = f"is needed for {user}, but the file does not have it"
             hint = suggestion(name, [n for n in names if n], "")
             more = f"; {hint}" if hint else f"; it has {', '.join(n for n in names if n)}"
             problems.append(origin.problem(number, -1, name, "", reason + more))
@@ -354,8 +354,8 @@ def _converter(
     is_number = type_ in _NUMBER_TYPES and bool(decimal or thousands)
     reads_numbers = is_number or calculates
     date = rule.date or mapping.date
-    flags = {word.casefold(): "true" for word in (*_YES, *mapping.yes)}
-    flags |= {word.casefold(): "false" for word in (*_NO, *mapping.no)}
+    flags = {word.casefold(): "true" for word in (*YES, *mapping.yes)}
+    flags |= {word.casefold(): "false" for word in (*NO, *mapping.no)}
 
     def convert(cell: str) -> str:
         text = cell.strip()

@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import PurePath
 from typing import Any, BinaryIO
 
+import msgspec
+
 from ocsync.characters import replace_undecodable
 from ocsync.errors import InputError, Problem, UsageError
 from ocsync.intake import csv_rows, jsonl, table
@@ -22,7 +24,7 @@ from ocsync.intake.field_values import FieldError, validate
 from ocsync.intake.mapping import FileMapping, kind_of_mapping, map_rows
 from ocsync.intake.record import InputFile, LineObserver, OddCells, Oddity, ParsedLine, Row
 from ocsync.intake.unchanged import changed_part
-from ocsync.models import Entry
+from ocsync.models import Entry, Op
 from ocsync.schema import field_at, kind_of
 
 MAX_PROBLEMS = 1000
@@ -113,7 +115,7 @@ def read_values(
     if wrong:
         lines_are = "line is" if wrong == 1 else "lines are"
         first = f"{problems[0].place()} {problems[0].why}"
-        note(f"{problems[0].where}: {wrong:,} {lines_are} wrong, and left out: {first}")
+        note(f"{problems[0].where}: {wrong:,} {lines_are} wrong and skipped: {first}")
 
 
 def _lines(
@@ -136,6 +138,8 @@ def _lines(
         if mapping is not None:
             origin, rows = map_rows(origin, rows, mapping, row_kind)
         for line in table.read_lines(origin, rows, kind, note):
+            if mapping is not None and line.entry is not None and line.entry.op is Op.SET:
+                line = msgspec.structs.replace(line, compares=True)
             yield origin, line
 
     rejoined = _Rejoined(stream)

@@ -275,8 +275,8 @@ def kinds_of_columns(names: Iterable[str]) -> list[Kind]:
     """Return the kinds whose rows columns of these *names* can identify; `ID` names none.
 
     All columns that are named as some kind's ID are an ID, or a field, of each of them. Of several
-    those remain that have a field for each other column; and of these, those whose IDs are all
-    there.
+    those remain that have a field for each other column; of these, those whose IDs are all there;
+    and of these, entities.
     """
     given = set(names)
     id_names = given & _ID_NAMES
@@ -287,7 +287,8 @@ def kinds_of_columns(names: Iterable[str]) -> list[Kind]:
         and all(name in kind.ids or name in kind.fields for name in id_names)
     ]
     known = [kind for kind in fitting if all(_is_known(kind, name) for name in given)] or fitting
-    return [kind for kind in known if given.issuperset(kind.ids)] or known
+    whole = [kind for kind in known if given.issuperset(kind.ids)] or known
+    return [kind for kind in whole if not kind.action] or whole
 
 
 def _is_known(kind: Kind, name: str) -> bool:

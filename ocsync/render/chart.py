@@ -274,7 +274,7 @@ def seconds_text(seconds: float) -> str:
 
 def rate_text(rate: float) -> str:
     """Return *rate* in words, as in `312 requests a second`."""
-    return f"{count(round(rate), 'request')} a second"
+    return f"{count(round(rate), 'request')} per second"
 
 
 def _percent(share: float) -> str:

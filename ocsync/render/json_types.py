@@ -651,6 +651,26 @@ class StagedTotals(TypedDict):
     staged_refs: int
 
 
+class MappedColumn(TypedDict):
+    """Column of a file, and the field that it seems to hold; empty for none."""
+
+    header: str
+    field: str
+    sure: bool
+    examples: list[str]
+
+
+class StageMapDocument(TypedDict):
+    """First mapping for a file; `missing` IDs are in no column."""
+
+    kind: str
+    file: str
+    mapping: str
+    written: str
+    missing: list[str]
+    columns: list[MappedColumn]
+
+
 class StageImported(StagedTotals):
     """Numbers of the edits of a file, and of their refs.
 

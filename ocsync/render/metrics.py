@@ -95,7 +95,7 @@ def _gauges(state: LocalState) -> Iterator[_Gauge]:
     yield plain(
         "last_run_end_timestamp_seconds", "End of the last resume.", _seconds(run.get("ended", ""))
     )
-    yield plain("last_run_seconds", "Time worked on the last resume.", run.get("seconds"))
+    yield plain("last_run_seconds", "Duration of the last resume.", run.get("seconds"))
     yield plain("last_run_requests", "Requests of the last resume.", run.get("requests"))
     yield _Gauge(
         "last_run_steps",

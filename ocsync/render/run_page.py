@@ -161,7 +161,7 @@ def _numbers(details: RunDetails) -> Iterator[tuple[str, str, Sequence[str]]]:
     yield "steps", f"{info.steps:,}", [", ".join(states)]
     edits = count(info.entries, "staged edit") if info.kind == "resume" else ""
     throttled = sum(sample.throttled for sample in details.pace.samples)
-    refused = f"{throttled:,} refused for the rate" if throttled else ""
+    refused = f"{throttled:,} refused by the rate limit" if throttled else ""
     yield "requests", f"{info.requests:,}", [edits and f"for {edits}", refused]
     rate = info.requests / info.seconds if info.seconds else 0
     yield "time", duration(info.seconds), [f"{rate:,.0f}/s" if rate else ""]
@@ -200,12 +200,12 @@ def _pace_sections(details: RunDetails, key: str) -> Iterator[Markup]:
     parts = buckets(line)
     source = (
         "" if details.pace.measured
-        else "This run has no record of its pace. The charts are derived from the times in its "
+        else "This run has no record of its pace. The charts come from the times in its "
         "log, which has no reads and no refused attempts."
     )  # fmt: skip
     notes = [element("p", source, class_="note")] if source else []
     yield section(
-        f"{key}-rate", "Requests a second", *notes, _rate_chart(line, parts, key),
+        f"{key}-rate", "Requests per second", *notes, _rate_chart(line, parts, key),
         *_wait_notes(line), _numbers_table(line, f"{key}-rate"),
     )  # fmt: skip
     if any(parts.in_flight):
@@ -222,16 +222,16 @@ def _rate_chart(line: Timeline, parts: Buckets, key: str) -> Markup:
     peak, mean = max(parts.sent), sent / line.seconds
     text = (
         f"{count(sent, 'request')} within {duration(line.seconds)}: "
-        f"{mean:,.0f} a second on average, {peak:,.0f} at most"
+        f"{mean:,.0f} per second on average, {peak:,.0f} at most"
     )
     rows = [
         Series("sent", parts.sent, "area sent"),
-        Series("refused for the rate", parts.throttled, "area throttled", _LEAST_HEIGHT),
+        Series("refused by the rate limit", parts.throttled, "area throttled", _LEAST_HEIGHT),
         Series("failed", parts.failed, "area failed", _LEAST_HEIGHT),
     ]
     used = [row for row in rows if any(row.values) or row.name == "sent"]
     hints = [_rate_hint(parts, index) for index in range(len(parts.sent))]
-    frame = _frame(line, f"{key}-rate-chart", "Requests a second", text)
+    frame = _frame(line, f"{key}-rate-chart", "Requests per second", text)
     more = [("waiting", "wait")] if line.waits else []
     names = [(one.name, one.style) for one in used] + more
     return element(

@@ -43,12 +43,13 @@ def comparison_lines(earlier: EarlierFile, *, written: bool) -> Iterator[str]:
     *written*: the refs that are gone are in a file.
     """
     if earlier.new:
-        outcome = "left out" if earlier.new_rows == "skip" else "made by a put"
+        outcome = "left out" if earlier.new_rows == "skip" else "created by a put"
         yield f"  {count(earlier.new, 'row')} not in {earlier.label}: {outcome}"
     if gone := earlier.gone_number:
         verb = "is" if gone == 1 else "are"
         hint = "" if written else " (--gone FILE writes them)"
-        yield f"  {count(gone, 'ref')} of {earlier.label} {verb} gone; nothing is deleted{hint}"
+        refs = f"{count(gone, 'ref')} of {earlier.label} {verb} not in this file"
+        yield f"  {refs}; nothing is deleted{hint}"
 
 
 def contradiction_note(source: str, contradictions: Contradictions) -> str:
@@ -58,8 +59,8 @@ def contradiction_note(source: str, contradictions: Contradictions) -> str:
         return ""
     listed = ", ".join(f"{e.ref} {e.path} (lines {e.first} and {e.second})" for e in examples)
     more = f" and {number - len(examples):,} more" if number > len(examples) else ""
-    verb = "stands" if number == 1 else "stand"
-    text = f"{count(number, 'ref')} {verb} there more than once with different values"
+    refs = count(number, "ref appears", "refs appear")
+    text = f"{refs} more than once with different values"
     return f"{source}: {text}; the last line counts: {listed}{more}"
 
 

@@ -151,6 +151,8 @@ _REFUSALS = {
     "10.0% stray, no header": "1.3 of the best",
     "bucket 100/s, Retry-After": "1.05, under 2 %",
     "bucket 100/s, no header": "1.05, under 2 %",
+    "bucket 100/s, Retry-After, 64": "1.05, under 2 %",
+    "bucket 100/s, no header, 64": "1.05, under 2 %",
     "100/s shared, 60 at once, Retry-After": "28 s",
 }
 """What each model of a server is to reach, by its name."""
@@ -169,38 +171,58 @@ def refusals(given: Given) -> Iterator[Line]:
             )
 
 
-_TROUBLE = {
-    "nothing refused": ({}, []),
-    "1 % refused, Retry-After 1": ({}, [{"rate": 0.01, "status": 429, "retry_after": 1}]),
-    "10 % refused, Retry-After 1": ({}, [{"rate": 0.1, "status": 429, "retry_after": 1}]),
-    "a limit of 100/s, Retry-After": ({"rate": 100.0}, []),
-}
-"""Options and faults of the emulator, by what they do."""
+class _Trouble(NamedTuple):
+    """What an emulator does to requests: its options and faults, and what a resume is to reach."""
+
+    what: str
+    options: dict[str, float]
+    faults: list[dict[str, float]]
+    goal: str = ""
+
+
+_TROUBLE = (
+    _Trouble("nothing refused", {}, []),
+    _Trouble("1 % refused, Retry-After 1", {},
+             [{"rate": 0.01, "status": 429, "retry_after": 1}], "10 s of 2,000"),
+    _Trouble("10 % refused, Retry-After 1", {},
+             [{"rate": 0.1, "status": 429, "retry_after": 1}], "25 s of 2,000"),
+    _Trouble("a limit of 100/s, Retry-After", {"rate": 100.0}, [], "21 s of 2,000"),
+)  # fmt: skip
 
 
 def throttled(given: Given) -> Iterator[Line]:
     """Send to an emulator that refuses, in real time, by a resume and by the SDK."""
     steps = given.of(2000, 20)
     load = Load(steps, 16, RECORDS_A_PRODUCT)
-    roles = [role for role in ROLES if role == "sdk"]
+    others = [role for role in ROLES if role == "sdk"]
     with emulator("--latency", "50") as (url, _, _):
-        for number, (name, (options, faults)) in enumerate(_TROUBLE.items()):
+        for number, trouble in enumerate(_TROUBLE):
             folder = given.folder / f"throttled-{number}"
             with environment(folder):
                 place = Place(url, folder, steps, adjusts=False)
-                times = {}
-                for role in ("resume", *roles):
-                    call(url, "PUT", "/_emulator/faults", json.dumps(faults).encode())
-                    call(url, "PATCH", "/_emulator/options", json.dumps(options).encode())
-                    cost = (
-                        measured([*OCSYNC, "resume"]) if role == "resume" else _try(role, url, load)
-                    )
-                    times[role] = cost.wall
-                    call(url, "DELETE", "/_emulator/faults")
-                    call(url, "PATCH", "/_emulator/options", b'{"rate": 0}')
+                seconds = {
+                    role: _troubled(role, url, load, trouble) for role in ("resume", *others)
+                }
                 assert place.right()
-            others = ", ".join(f"{role} {times[role]:.1f} s" for role in roles)
-            yield Line(f"{steps:,} writes, 50 ms, {name}", f"{times['resume']:.1f} s", "", others)
+            yield Line(
+                f"{steps:,} writes, 50 ms, 16 in flight, {trouble.what}",
+                f"{seconds['resume']:.1f} s",
+                trouble.goal,
+                ", ".join(f"{role} {seconds[role]:.1f} s" for role in others),
+            )
+
+
+def _troubled(role: str, url: str, load: Load, trouble: _Trouble) -> float:
+    """Return the seconds that a client needs while the emulator makes *trouble*."""
+    call(url, "PUT", "/_emulator/faults", json.dumps(trouble.faults).encode())
+    call(url, "PATCH", "/_emulator/options", json.dumps(trouble.options).encode())
+    try:
+        if role == "resume":
+            return measured([*OCSYNC, "resume", "--concurrency", str(load.concurrency)]).wall
+        return _try(role, url, load).wall
+    finally:
+        call(url, "DELETE", "/_emulator/faults")
+        call(url, "PATCH", "/_emulator/options", b'{"rate": 0}')
 
 
 def _try(role: str, url: str, load: Load) -> Cost:

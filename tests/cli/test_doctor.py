@@ -346,7 +346,7 @@ def test_limits_of_what_is_staged_are_told(ocsync: Run, shop: Shop) -> None:
     ocsync("stage", "set", "category/C/A", "ParentID=B")
     ocsync("stage", "set", "category/C/B", "ParentID=A")
     [cycle] = said(ocsync("doctor", "--json"), "limits")
-    assert (cycle["level"], "wait for each other" in cycle["what"]) == ("wrong", True)
+    assert (cycle["level"], "depend on each other" in cycle["what"]) == ("wrong", True)
 
 
 def test_a_sign_in_that_can_pause_nothing_is_wrong(ocsync: Run, shop: Shop) -> None:

@@ -115,7 +115,9 @@ def test_changed_line_ends_lose_nothing(ocsync: Run, shop: Shop) -> None:
         ocsync("stage", "set", ref, "QuantityAvailable=8")
     Path("more.csv").write_text("ref,NotificationPoint\n" + "".join(f"{ref},5\n" for ref in refs))
     ocsync("stage", "import", "more.csv")
-    logs = {path: path.read_bytes() for path in FOLDER.rglob("*.jsonl")}
+    logs = {
+        path: path.read_bytes() for path in FOLDER.rglob("*.jsonl") if path.name != "pace.jsonl"
+    }
     assert len(logs) >= 5
     for path, content in logs.items():
         path.write_bytes(b"\xef\xbb\xbf" + content.replace(b"\n", b"\r\n"))

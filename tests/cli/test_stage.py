@@ -27,4 +27,7 @@ def test_what_is_wrong_is_told_in_lines_that_fit(ocsync: Run) -> None:
     assert "catalog/X  Name  is required\n" in missing, "what is empty takes no room"
     ocsync("stage", "set", "product/P", "Inventory.QuantityAvailable=5")
     beside = ocsync("stage", "set", "inventory/P/R", "QuantityAvailable=5")
-    assert (beside.code, '"inventory/P/R"  cannot be staged beside' in beside.err) == (65, True)
+    assert (beside.code, '"inventory/P/R"  cannot be staged with its' in beside.err) == (
+        65,
+        True,
+    )

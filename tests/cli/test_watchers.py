@@ -164,7 +164,7 @@ def test_an_old_pause_is_told_by_age(stock: Run, hook: Hook) -> None:
 
 
 @pytest.mark.parametrize(("answer", "told"), [
-    (500, "the webhook answered 500"), (404, "the webhook answered 404"), (302, "the webhook answered 302"),
+    (500, "the webhook responded with 500"), (404, "the webhook responded with 404"), (302, "the webhook responded with 302"),
 ])  # fmt: skip
 def test_a_refused_message_is_a_warning(stock: Run, hook: Hook, answer: int, told: str) -> None:
     hook.answer = answer
@@ -179,7 +179,7 @@ def test_a_webhook_that_hangs_is_left(hook: Hook) -> None:
     hook.delay = 5
     start = time.monotonic()
     assert webhook.send(hook.url, {"text": "x"}, seconds=0.2) in (
-        "no answer in 0 s", "the webhook cannot be reached: timed out", "the webhook cannot be used: TimeoutError",
+        "no response within 0 s", "cannot reach the webhook: timed out", "cannot use the webhook: TimeoutError",
     )  # fmt: skip
     assert time.monotonic() - start < 2
 
@@ -191,11 +191,11 @@ def test_a_webhook_that_is_gone_is_a_warning(stock: Run, monkeypatch: pytest.Mon
     stock("stage", "set", REF, "QuantityAvailable=4")
     result = stock("resume", "--notify", "--yes")
     assert result.code == 0
-    assert "the webhook cannot be reached: Connection refused" in result.err
+    assert "cannot reach the webhook: Connection refused" in result.err
 
 
 @pytest.mark.parametrize(("url", "told"), [
-    (None, "--notify needs the address of a webhook"),
+    (None, "--notify needs the URL of a webhook"),
     ("hooks.example/x", "does not hold a URL"),
     ("ftp://hooks.example/s3cret", "does not hold a URL"),
     ("http://hooks.example/s3cret", "plain http"),
@@ -331,4 +331,4 @@ def test_metrics_are_written_for_a_failure(stock: Run, monkeypatch: pytest.Monke
 def test_metrics_that_cannot_be_written_are_a_warning(stock: Run) -> None:
     result = stock("status", "--offline", "--metrics", "nowhere/m.prom")
     assert result.code == 0
-    assert "what watches this command was not told" in result.err
+    assert "the metrics were not written: nowhere/m.prom: No such file" in result.err

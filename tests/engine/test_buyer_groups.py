@@ -105,7 +105,7 @@ def test_both_ways_of_a_catalog_stand_in_one_file(groups: Run, shop: Shop) -> No
     bad = f"{head}\nC,B,WITH,assign,true,true\nC,,,assign,true,true\n"
     result = ok(groups, *words, code=65, stdin=bad.encode())
     assert "BuyerID, BuyerGroupID" in result.err
-    assert "do not go together; a catalog assignment has BuyerID or BuyerGroupID" in result.err
+    assert "cannot be combined; a catalog assignment has BuyerID or BuyerGroupID" in result.err
     assert "are missing; a catalog assignment has BuyerID or BuyerGroupID" in result.err
 
 

@@ -95,7 +95,7 @@ def test_overwriting_is_one_too_and_warned_of(generated: Run, shop: Shop) -> Non
     assert generated("resume").code == 0
     stage(generated, "generate product/P", "generate product/P --overwrite", "generate product/P",
           "set variant/P/P-L Description=new")  # fmt: skip
-    assert "the variants of 1 product are reset" in " ".join(generated("plan").out.split())
+    assert "all variants of 1 product will be reset" in " ".join(generated("plan").out.split())
     assert generated("resume", "--verify").code == 0
     [request] = [one for one in shop.writes() if one["path"] == GENERATE][1:]
     assert request["query"] == "overwriteExisting=true"
@@ -109,7 +109,7 @@ def test_overwriting_is_one_too_and_warned_of(generated: Run, shop: Shop) -> Non
 def test_edits_that_it_would_reset_come_after_it(generated: Run, edit: str) -> None:
     stage(generated, f"set {edit}")
     refused = stage(generated, "generate product/p --overwrite", code=65)
-    assert "would reset variants of the product" in refused.err
+    assert "would reset variants that earlier staged edits" in refused.err
     stage(generated, "generate product/p")
     stage(generated, "generate product/Q --overwrite")
     edits = [("variant/Q/V", {"Active": True}), ("variants/Q", {"OverwriteExisting": True})]
@@ -119,7 +119,7 @@ def test_edits_that_it_would_reset_come_after_it(generated: Run, edit: str) -> N
 
 
 def test_what_is_refused(product: Run, shop: Shop) -> None:
-    assert "is no product" in stage(product, "generate catalog/C", code=64).err
+    assert "is not a product" in stage(product, "generate catalog/C", code=64).err
     result = product("stage", "set", "variants/P", "OverwriteExisting=true")
     assert (result.code, "stage generate" in result.err) == (65, True), result
     stage(product, "generate product/P", "generate product/NONE")
@@ -161,7 +161,7 @@ def test_it_cannot_be_undone(generated: Run, shop: Shop) -> None:
     found = generated("rollback", "--json")
     assert found.code == 3, found
     lost = {one["ref"]: one["what"] for one in found.data["lost"]}
-    assert lost["variants/P"] == ["what was generated stays"]
+    assert lost["variants/P"] == ["generated variants remain"]
     assert generated("delete", "variants/P", "--yes").code == 65
 
 
@@ -170,7 +170,7 @@ def test_too_many_variants_are_foreseen(product: Run, shop: Shop) -> None:
     lines += [f"assign spec-product-assignment/S{n}/P" for n in range(4)]
     lines += [f"put spec-option/S{n}/O{m} Value=v" for n in range(4) for m in range(7)]
     stage(product, *lines, "generate product/P")
-    text = "variants/P comes to 2,401 variants; 1,500 are the most of a product"
+    text = "variants/P would get 2,401 variants; a product can have 1,500"
     assert text in " ".join(product("plan").out.split())
     with haste(1000):
         result = product("resume")

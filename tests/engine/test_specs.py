@@ -46,9 +46,9 @@ def test_a_spec_is_replaced_with_a_new_option_as_its_default(
 
 def test_what_is_refused_at_staging(ocsync: Run) -> None:
     refused = stage(ocsync, "put spec/S Name=s DefaultOptionID=O", code=65)
-    assert "can only be given to an entity that exists" in refused.err
+    assert "can be set only on an existing entity" in refused.err
     refused = stage(ocsync, "put spec-option/S/O Value=L PriceMarkupType=Much", code=65)
-    assert "is none of NoMarkup, AmountPerQuantity, AmountTotal, Percentage" in refused.err
+    assert "is not one of NoMarkup, AmountPerQuantity, AmountTotal, Percentage" in refused.err
     refused = stage(ocsync, "put spec-option/S/O ListOrder=1", code=65)
     assert "Value" in refused.err
     refused = ocsync("stage", "put", "spec-option/O", "Value=L")

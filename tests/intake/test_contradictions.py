@@ -13,7 +13,7 @@ from ocsync.models import Entry
 from tests.builders import entry
 from tests.conftest import Run
 
-TWICE = "stock.csv: 1 ref stands there more than once with different values; the last line counts: "
+TWICE = "stock.csv: 1 ref appears more than once with different values; the last line counts: "
 
 
 @pytest.mark.parametrize("dry", [[], ["--dry-run"]])

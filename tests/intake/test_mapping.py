@@ -57,6 +57,22 @@ def test_a_table_with_a_title_foreign_names_and_a_sum() -> None:
     ]
 
 
+def test_a_row_without_a_value_is_no_edit() -> None:
+    unchanged = [0]
+
+    def count() -> None:
+        unchanged[0] += 1
+
+    mapping = parse_mapping("m", 'columns = {CatalogID = "C", Name = "Titel"}\nempty = ["?"]')
+    found = read(
+        b"C,Titel\nA,a\nB,?\nD,\n", "c.csv", kind="catalog", mapping=mapping, unchanged=count
+    )
+    assert ([one.ref for one in found], unchanged) == (["catalog/A"], [2])
+    mapping = parse_mapping("m", 'columns = {CatalogID = "C", ProductID = "P"}')
+    [one] = read(b"C,P\nA,a\n", "c.csv", mapping=mapping)
+    assert one.ref == "catalog-product/A/a"
+
+
 def test_faults_stand_where_they_are_in_the_file() -> None:
     raw = STOCK.replace("ausverkauft", "viele").replace("stuhl-1;", "stuhl 1;").encode("cp1252")
     problems = refused(raw, "stock.csv", mapping=parse_mapping("m.toml", MAPPING)).problems
@@ -71,7 +87,7 @@ def test_columns_that_the_file_lacks_are_all_told() -> None:
     raw = STOCK.replace("Menge;", "Mengen;").replace("Ort;", "Stelle;").encode("cp1252")
     error = refused(raw, "stock.csv", mapping=parse_mapping("m.toml", MAPPING))
     assert [(p.line, p.field) for p in error.problems] == [(4, "Ort"), (4, "Menge")]
-    assert "is needed for QuantityAvailable, and the file does not have it; did you mean Mengen?" in error.problems[1].why  # fmt: skip
+    assert "is needed for QuantityAvailable, but the file does not have it; did you mean Mengen?" in error.problems[1].why  # fmt: skip
     assert "it has Nummer, Stelle, Mengen" in error.problems[0].why
 
 
@@ -161,7 +177,7 @@ def test_numbers_that_are_written_in_another_way_are_refused(text: str) -> None:
     ("kind =", InputError, "is not TOML"),
     ("colums = {}", InputError, "unknown field `colums`"),
     ('kind = "products"', UsageError, '"products" is not a kind'),
-    ('encoding = "klingon"', UsageError, "is no encoding"),
+    ('encoding = "klingon"', UsageError, "is not a known encoding"),
     ('decimal = "x"', UsageError, 'decimal cannot be "x"'),
     ('decimal = ","\nthousands = ","', UsageError, "are both ,"),
     ('delimiter = "ab"', UsageError, 'delimiter cannot be "ab"'),
@@ -189,7 +205,7 @@ def test_a_mapping_is_found_by_name_in_the_workspace(ocsync: Run, shop: Shop) ->
     Path("stock.csv").write_bytes(STOCK.encode("cp1252"))
     folder = Path(".ocsync/mappings")
     told = ocsync("stage", "import", "stock.csv", "--map", "july")
-    assert (told.code, "there is no mapping" in told.err) == (66, True)
+    assert (told.code, "no mapping" in told.err) == (66, True)
     folder.mkdir()
     (folder / "july.toml").write_text(MAPPING)
     assert ocsync("stage", "import", "stock.csv", "--map", "july").code == 0

@@ -232,7 +232,7 @@ def test_a_real_run_as_a_page(ocsync: Run, shop: Shop) -> None:
     text = " ".join(Xml.fromstring(page.partition("\n")[2]).itertext())
     assert "QuantityAvailable 5 → 9" in re.sub(r"\s+", " ", text)
     assert text.index("address/new") < text.index("inventory/P")
-    assert "2 refused for the rate" in text
+    assert "2 refused by the rate limit" in text
     hidden = written(ocsync, "--no-values")
     assert (
         " 10 "
@@ -243,7 +243,7 @@ def test_a_real_run_as_a_page(ocsync: Run, shop: Shop) -> None:
     assert "QuantityAvailable" in hidden
     [name] = [path.name for path in RUNS.iterdir()]
     (RUNS / name / "pace.jsonl").unlink()
-    assert "derived from the times in its log" in written(ocsync)
+    assert "come from the times in its log" in written(ocsync)
 
 
 def test_unfinished_runs_deletes_and_resyncs_have_pages(ocsync: Run, shop: Shop) -> None:
@@ -253,7 +253,7 @@ def test_unfinished_runs_deletes_and_resyncs_have_pages(ocsync: Run, shop: Shop)
     assert "not finished" in written(ocsync)
     assert ocsync("resume").code == 0
     assert ocsync("resync", "inventory", *refs).code == 0
-    assert "Requests a second" in written(ocsync, "--sort", "resync")
+    assert "Requests per second" in written(ocsync, "--sort", "resync")
     assert ocsync("delete", refs[0], "--yes").code == 0
     assert "DELETE done" in written(ocsync, "--sort", "delete")
 

@@ -63,6 +63,10 @@ class Source(NamedTuple):
 def source_of(request: ExportRequest) -> Source:
     """Return the lists that answer *request*. Raises UsageError where the platform has none."""
     kind = request.kind
+    if kind.action:
+        raise UsageError(
+            f"{kind.noun_with_article} is not an entity, so there is nothing to export"
+        )
     source = Source(
         kind, dict(kind.list_query), _top_parent(kind), refs=request.refs, limit=request.limit
     )

@@ -70,7 +70,7 @@ def reversal_of(
     none before the run. *parents* are those of an entity that inherits.
     """
     if kind_of(write.ref).action:
-        return Reversal(write.ref, lost=("what was generated stays",), irreversible=True)
+        return Reversal(write.ref, lost=("generated variants remain",), irreversible=True)
     if now is None:
         if write.absent:
             return Reversal(write.ref, created=_created_beside(write))

@@ -1,0 +1,111 @@
+"""First mappings: what a file's names and values tell, and what is left to a person."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ocsync.errors import InputError
+from ocsync.intake.mapping import parse_mapping
+from ocsync.intake.mapping_draft import Draft, draft_mapping
+from tests.builders import Shop
+from tests.conftest import Run
+from tests.intake.test_intake import read
+from tests.intake.test_mapping import STOCK
+from tests.intake.workbooks import workbook
+
+
+def draft(data: str | bytes, name: str = "list.csv", kind: str = "", sheet: str = "") -> Draft:
+    raw = data if isinstance(data, bytes) else data.encode("cp1252")
+    return draft_mapping(name, raw, kind, sheet)
+
+
+def test_a_list_with_a_title_in_another_encoding() -> None:
+    found = draft(STOCK.replace("Nummer;Ort;Menge", "Artikel-Nr.;Lagerort;Bestand"))
+    assert found.kind == "inventory"
+    assert found.text.splitlines() == [
+        'kind = "inventory"',
+        'encoding = "cp1252"',
+        "header_row = 4",
+        'decimal = ","',
+        'thousands = "."',
+        'ignore = ["Gewicht", "Notiz"]',
+        'skip = [{ column = "Artikel-Nr.", starts = "Summe" }]  # not sure:',
+        "",
+        "[columns]",
+        'ProductID = "Artikel-Nr."  # stuhl-1, stuhl-2, Summe',
+        'InventoryRecordID = "Lagerort"  # nord',
+        'QuantityAvailable = { from = "Bestand", map = { "ausverkauft" = "" } }  # not sure: 1.040,00, ausverkauft',
+    ]  # fmt: skip
+    raw = STOCK.replace("Nummer;Ort;Menge", "Artikel-Nr.;Lagerort;Bestand").encode("cp1252")
+    done = read(raw, "list.csv", mapping=parse_mapping("m", found.text.replace('"ausverkauft" = ""', '"ausverkauft" = "0"')))  # fmt: skip
+    assert [(one.ref, one.fields) for one in done] == [
+        ("inventory/stuhl-1/nord", {"QuantityAvailable": 1040}),
+        ("inventory/stuhl-2/nord", {"QuantityAvailable": 0}),
+    ]  # fmt: skip
+
+
+def test_what_is_not_sure_and_what_is_missing() -> None:
+    found = draft("Farbe;Kunde\n5;x\n", kind="inventory")
+    assert found.missing == ("ProductID", "InventoryRecordID")
+    assert '# ProductID = ""  # needed, and no column seems to hold it' in found.text
+    assert parse_mapping("m", found.text).kind == "inventory"
+    assert {*found.missing} <= {*found.doubtful}
+
+
+@pytest.mark.parametrize(("data", "line"), [
+    ("SKU;Gewicht\nA;1,5\n", 'decimal = ","'),
+    ("SKU;Gewicht\nA;1.234\n", 'decimal = ","  # not sure:'),
+    ("SKU,weight\nA,1.5\n", "[columns]"),
+    ('SKU,weight\nA,"1,234.5"\n', 'thousands = ","'),
+    ("SKU|Title\nA|b\nC|d\n", 'delimiter = "|"'),
+], ids=["comma", "either", "point", "thousands", "bar"])  # fmt: skip
+def test_marks_are_told_by_values(data: str, line: str) -> None:
+    assert line in draft(data, kind="product").text.splitlines()
+
+
+@pytest.mark.parametrize(("dates", "line"), [
+    ("31.01.2027", 'date = "%d.%m.%Y"'), ("31/01/2027", 'date = "%d/%m/%Y"'), ("01/31/2027", 'date = "%m/%d/%Y"'),
+    ("01/02/2027", 'date = "%m/%d/%Y"  # not sure:'), ("20270131", 'date = "%Y%m%d"'), ("2027-01-31", "[columns]"),
+])  # fmt: skip
+def test_formats_of_dates_are_told_by_values(dates: str, line: str) -> None:
+    text = draft(f"Price list;Valid from;Name\nPL;{dates};x\n", kind="price-schedule").text
+    assert line in text.splitlines()
+    mapping = parse_mapping("m", text)
+    [one] = read(f"Price list;Valid from;Name\nPL;{dates};x\n".encode(), "p.csv", mapping=mapping)
+    assert one.fields["SaleStart"] in ("2027-01-31", "2027-01-02")
+
+
+def test_columns_of_prices_are_offered_as_breaks() -> None:
+    text = draft("PriceScheduleID,Price,Price from 10\nPS,5,4\n", kind="price-schedule").text
+    assert '# PriceBreaks = { breaks = { 1 = "Price", 2 = "Price from 10" } }' in text
+
+
+def test_sheets_and_files_that_are_no_tables() -> None:
+    rows: list[list[object]] = [["Liste"], ["SKU", "Titel", "Aktiv"], ["a", "b", "J"]]
+    found = draft(workbook(rows), "list.xlsx", kind="product")
+    assert "header_row = 2" in found.text
+    assert {c.field for c in found.columns} == {"ProductID", "Name", "Active"}
+    for data, name, told in (
+        (b'{"Items": []}', "x.json", "is JSON"), (b"only\none\n", "x.csv", "not a table"),
+        (b"a,b\n1,2\n", "x.csv", "tell no kind"), (b"", "x.csv", "not a table"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=told):
+            draft(data, name)
+
+
+def test_a_mapping_is_written_to_a_file_or_the_workspace(ocsync: Run, shop: Shop) -> None:
+    Path("list.csv").write_text("SKU;Warehouse;Qty\nlamp;hh;7\n")
+    shown = ocsync("stage", "map", "-", "list.csv")
+    assert (shown.code, shown.out.splitlines()[0]) == (0, 'kind = "inventory"')
+    done = ocsync("stage", "map", "inventory", "list.csv", "list.toml")
+    assert done.out == "+ 3 of 3 columns mapped to inventory in list.toml\n"
+    assert "next: ocsync stage import list.csv --map list.toml --dry-run" in done.err
+    assert ocsync("stage", "map", "inventory", "list.csv", "list.toml").code == 64
+    named = ocsync("stage", "map", "inventory", "list.csv", "daily", "--json")
+    assert named.data["columns"][0] == {"header": "SKU", "field": "ProductID", "sure": True, "examples": ["lamp"]}  # fmt: skip
+    assert Path(".ocsync/mappings/daily.toml").read_text() == named.data["mapping"]
+    assert ocsync("stage", "import", "list.csv", "--map", "daily", "--json").data["entries"] == 1
+    assert ocsync("stage", "map", "inventory", "nowhere.csv").code == 66
+    assert ocsync("stage", "map", "inventry", "list.csv").code == 64
