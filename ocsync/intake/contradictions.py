@@ -30,17 +30,21 @@ class Contradiction(NamedTuple):
 class Contradictions:
     """The contradictions among the entries that have been added.
 
-    *count* is the number of refs that have one, *examples* are the first MAX_EXAMPLES of them;
-    *refs* is the number of all refs.
+    *count* is the number of refs that have one, *examples* are the first MAX_EXAMPLES of them.
     """
 
     def __init__(self) -> None:
-        self.refs = 0
+        self._ended = 0
         self.examples: list[Contradiction] = []
         self._contradicted: set[int] = set()
         self._values: dict[int, array[int]] = {}
         self._shapes: dict[tuple[str, ...], int] = {}
         self._paths: list[tuple[str, ...]] = []
+
+    @property
+    def refs(self) -> int:
+        """The number of refs."""
+        return self._ended + len(self._values)
 
     @property
     def count(self) -> int:
@@ -67,8 +71,7 @@ class Contradictions:
 
     def end(self) -> None:
         """Forget the values: no more entries are added."""
-        self.refs = len(self._values)
-        self._values = {}
+        self._ended, self._values = self.refs, {}
 
     def _merge(
         self,
