@@ -181,11 +181,12 @@ class ImportContent:
             ref = entry.ref
             if entry.op is Op.ADJUST:
                 self._adjusts += 1
-            update(_edit(entry))
-            compare(entry, int(entry.source[entry.source.rindex(":") + 1 :]))
+            update(_encode((entry.op, ref, entry.fields, entry.expect, entry.replace)))
+            compare(entry, int(entry.source.rpartition(":")[2]))
             if (kind_name := ref[: ref.index("/")]) not in kinds:
                 kinds.add(kind_name)
             yield entry
+        self.contradictions.end()
         if repeat := self._repeat():
             self._on_repeat(repeat)
 

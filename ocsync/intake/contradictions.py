@@ -34,6 +34,7 @@ class Contradictions:
     """
 
     def __init__(self) -> None:
+        self._ended = 0
         self.examples: list[Contradiction] = []
         self._contradicted: set[int] = set()
         self._values: dict[int, array[int]] = {}
@@ -43,7 +44,7 @@ class Contradictions:
     @property
     def refs(self) -> int:
         """The number of refs."""
-        return len(self._values)
+        return self._ended + len(self._values)
 
     @property
     def count(self) -> int:
@@ -53,17 +54,24 @@ class Contradictions:
     def add(self, entry: Entry, line: int) -> None:
         """Compare *entry*, of this *line*, with those before it."""
         key = hash(ref_key(entry.ref))
+        if key in self._contradicted:
+            return
         fields = _whole(entry) if entry.op is Op.ASSIGN else entry.fields
         if entry.op is Op.ADJUST:
             self._values.setdefault(key, array("I", [self._shape(())]))
             return
         earlier = self._values.get(key)
         paths, hashes = tuple(fields), [_hash(value) for value in fields.values()]
-        if earlier is not None:
-            paths, lines, hashes = self._merge(entry, line, key, earlier, paths, hashes)
+        size, shape = len(paths), self._shapes.get(paths, -1)
+        if earlier is None or (earlier[0] == shape and [*earlier[1 + size :]] == hashes):
+            lines = [line] * size
         else:
-            lines = [line] * len(paths)
+            paths, lines, hashes = self._merge(entry, line, key, earlier, paths, hashes)
         self._values[key] = array("I", [self._shape(paths), *lines, *hashes])
+
+    def end(self) -> None:
+        """Forget the values: no more entries are added."""
+        self._ended, self._values = self.refs, {}
 
     def _merge(
         self,

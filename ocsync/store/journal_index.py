@@ -42,8 +42,6 @@ _HASH, _ROW = 8, 16
 _BLOCK_ROWS = 255
 _MARK_BYTES = 65_536
 """Bytes of a segment between two marks: as much is read to find one entry."""
-_KEPT_HASHES = 100_000
-"""Hashes that are kept while rows are added: a file often repeats a ref."""
 _SETTLED_NS = 50_000_000
 """Age at which a file's time tells it from a later version of the same size."""
 
@@ -393,7 +391,6 @@ class IndexBuilder:
     def __init__(self, base: JournalIndex | None) -> None:
         self._base = base
         self._buckets = [bytearray() for _ in range(256)]
-        self._hashes: dict[str, bytes] = {}
 
     def add(self, ref: str, seq: int) -> None:
         """Add an entry of *ref*. Raises OverflowError for a number that has no row."""
@@ -402,14 +399,10 @@ class IndexBuilder:
 
     def add_all(self, entries: Sequence[Entry]) -> None:
         """Add *entries*."""
-        buckets, hashes = self._buckets, self._hashes
+        buckets = self._buckets
         for entry in entries:
-            hashed = hashes.get(entry.ref)
-            if hashed is None:
-                if len(hashes) == _KEPT_HASHES:
-                    hashes.clear()
-                hashed = hashes[entry.ref] = hash_of(ref_key(entry.ref))
-            buckets[hashed[0]] += hashed + entry.seq.to_bytes(8)
+            row = hash_of(ref_key(entry.ref)) + entry.seq.to_bytes(8)
+            buckets[row[0]] += row
 
     def build(
         self, folder: Path, state: JournalState, stretches: Iterable[Stretch]
