@@ -53,7 +53,7 @@ def test_optional_ids_may_be_missing_and_fields_may_be_ids() -> None:
         ("ID,Name", "is missing, and an ID column alone matches no kind: add --kind"),
         ("ProductId,Name", "is missing; did you mean ProductID? Otherwise add --kind"),
         ("Refs,Name", "is missing; did you mean ref? Otherwise add --kind"),
-        ("ProductID,SupplierID,Name", "is missing; add it, or give --kind"),
+        ("SpecID,SupplierID,Name", "is missing; add it, or give --kind"),
     ],
 )
 def test_columns_that_tell_no_kind(header: str, why: str) -> None:

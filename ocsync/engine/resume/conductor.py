@@ -348,7 +348,7 @@ async def _check_xp_types(session: Session, steps: Sequence[Step], options: Resu
     """Raise Refused when *steps* change the type of an indexed xp value and that is not allowed."""
     first: dict[str, Step] = {}
     for step in steps:
-        if kind_of(step.ref).eventually_consistent:
+        if kind_of(step.ref).indexed_xp:
             first.setdefault(ref_key(step.ref), step)
     written = {key: step for key, step in first.items() if writes_indexed_xp(step)}
     changing = {key: s for key, s in written.items() if s.change.op is Op.SET or s.change.replace}
