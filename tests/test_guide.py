@@ -10,6 +10,7 @@ from typing import Any
 
 from ocsync.cli.app import tree
 from ocsync.errors import _PRECEDENCE, ExitCode
+from ocsync.schema import KINDS
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "ocsync").rglob("*.py"))
@@ -80,6 +81,17 @@ def test_every_other_variable_that_is_read_is_on_the_page() -> None:
     assert {"SSL_CERT_FILE", "TF_BUILD", "CI"} <= read, "the search finds them"
     read |= {name for address in _JOB_URLS for name in re.findall(r"{(\w+)}", address)}
     assert not read - set(re.findall(r"\w+", page("environment")))
+
+
+def test_what_each_kind_sends_is_what_the_tables_say() -> None:
+    row = r"^\| ([\w-]+) \| ([\w, -]*) \| ([\w, -]*) \| (.+) \|$"
+    rows = re.findall(row, page("ordercloud"), re.MULTILINE)
+    told = {name: (sent, again) for name, sent, again, _ in rows if name in KINDS}
+    assert told == {
+        name: (", ".join(kind.direct_targets), ", ".join(kind.indirect_targets))
+        for name, kind in KINDS.items()
+    }
+    assert all(re.match("[DIU]", mark) for name, _, _, mark in rows if name in KINDS)
 
 
 NUMBER = r"\d+(?:\.\d+)*"

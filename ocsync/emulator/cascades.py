@@ -113,10 +113,10 @@ def referrers_of(market: Marketplace, kind: Kind, row: Row) -> Iterator[Referrer
 
     A rename of *row* changes that field; a delete sets it to null.
     """
-    if kind.name == "product" and not row.document.get("IsParent"):
-        return  # only a parent product has children
     key = key_of(row.ids)
     for other in ALL_KINDS.values():
+        if other is kind and kind.name == "product" and not row.document.get("IsParent"):
+            continue  # only a parent product has children
         for reference in other.references:
             field = reference.ids[-1]
             if reference.kind != kind.name or field in other.ids:

@@ -54,6 +54,24 @@ def test_a_buyer_in_a_group_makes_a_catalog_only_where_that_has_none(
 
 
 @SHOWN
+def test_a_catalog_that_only_has_the_buyer_s_name_is_nobody_s_to_delete(
+    groups: Run, shop: Shop, shown: str
+) -> None:
+    """It is the group's, and was there before."""
+    shop.switch(inherited_catalog=shown)
+    shop.seed(
+        catalog=[{"ID": "B", "Name": "not the buyer's"}],
+        **{"buyer-group": [{"ID": "G", "Name": "g", "DefaultCatalogID": "B"}]},
+    )
+    ok(groups, "stage", "put", "buyer/B", "Name=b", "GroupID=G")
+    ok(groups, "resume", "--verify")
+    rolled = ok(groups, "rollback", "--json").data
+    assert rolled["made"] == ["buyer/B"]
+    [lost] = [one["what"] for one in rolled["lost"]]
+    assert lost == ["catalog/B may have come with it, and stays"]
+
+
+@SHOWN
 def test_a_buyer_changes_its_group(groups: Run, shop: Shop, shown: str) -> None:
     shop.switch(inherited_catalog=shown)
     ok(groups, "stage", "put", "buyer/B", "Name=b", "GroupID=WITH")

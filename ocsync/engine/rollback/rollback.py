@@ -35,6 +35,7 @@ from ocsync.schema import (
     RECORD_KINDS,
     SUMMED_QUANTITY,
     distinct_refs,
+    ids_of,
     kind_of,
     parents_of,
     ref_key,
@@ -219,7 +220,55 @@ async def _reversals_of_resume(
             is_new = bool(records) and records == await count_records(session, ref)
             reversal = back(sum_text=text, sum_is_new=is_new)
         reversals.append(reversal)
-    return await _without_gone(session, reversals)
+    certain = await _without_uncertain(session, reversals, writes, current)
+    return await _without_gone(session, certain)
+
+
+async def _without_uncertain(
+    session: Session,
+    reversals: Sequence[Reversal],
+    writes: Mapping[Ref, RefWrite],
+    current: Mapping[Ref, Document | OcsyncError | None],
+) -> list[Reversal]:
+    """Return *reversals* without what was created beside a ref, unless it shows that.
+
+    Another entity may have decided that nothing was created, and what is there then is somebody
+    else's: a buyer whose group has a default catalog makes none.
+    """
+    deciders: dict[Ref, Ref] = {}
+    for reversal in reversals:
+        fields = writes[reversal.ref].fields
+        kind = kind_of(reversal.ref)
+        names = {made.depends_on for made in kind.creates if fields.get(made.depends_on)}
+        for reference in kind.references:
+            if reversal.created and reference.ids[-1] in names:
+                deciders[reversal.ref] = f"{reference.kind}/{fields[reference.ids[-1]]}"
+    found = {ref: doc async for ref, doc in read_current(session.api, set(deciders.values()))}
+    certain = []
+    for reversal in reversals:
+        decider = deciders.get(reversal.ref)
+        if decider and not _shows_own(reversal.ref, current[reversal.ref], found.get(decider)):
+            beside = [ref for ref in reversal.created if ref != reversal.ref]
+            texts = tuple(f"{ref} may have come with it, and stays" for ref in beside)
+            own = tuple(ref for ref in reversal.created if ref == reversal.ref)
+            lost = (*reversal.lost, *texts)
+            reversal = msgspec.structs.replace(reversal, created=own, lost=lost)
+        certain.append(reversal)
+    return certain
+
+
+def _shows_own(ref: Ref, document: Any, decider: Any) -> bool:
+    """Return whether *document* of *ref* names what was created beside it, by itself.
+
+    *decider* is the document of the entity that it may inherit another value from.
+    """
+    own = ids_of(ref).values()
+    return all(
+        str(value_at(document, made.unless_field)).casefold() in {one.casefold() for one in own}
+        and isinstance(decider, dict)
+        and not decider.get(made.unless_field)
+        for made in kind_of(ref).creates
+    )
 
 
 async def _without_gone(session: Session, reversals: Sequence[Reversal]) -> list[Reversal]:
