@@ -198,6 +198,7 @@ class _Found:
 
 _JSON_BYTES = 6
 """Most bytes of a character in JSON."""
+_NESTED = (dict, list)
 _SCALAR_CHARACTERS = 30
 """More characters than a number, a flag or null has in JSON."""
 
@@ -206,7 +207,7 @@ def _is_short(fields: Fields) -> bool:
     """Return whether *fields* are within the limit of xp whatever is in them; others may be too."""
     characters = 0
     for path, value in fields.items():
-        if isinstance(value, dict | list):
+        if isinstance(value, _NESTED):
             return False
         characters += len(path) + (len(value) if isinstance(value, str) else _SCALAR_CHARACTERS)
     return (characters + 4 * len(fields)) * _JSON_BYTES < XP_LIMIT

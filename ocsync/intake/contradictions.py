@@ -16,6 +16,7 @@ from ocsync.schema import kind_of, ref_key
 
 MAX_EXAMPLES = 3
 _HASH_BITS = 0xFFFFFFFF
+_NESTED = (dict, list)
 
 
 class Contradiction(NamedTuple):
@@ -116,6 +117,6 @@ def _whole(entry: Entry) -> Fields:
 
 
 def _hash(value: Any) -> int:
-    if isinstance(value, dict | list):
+    if isinstance(value, _NESTED):
         value = msgspec.json.encode(value, order="sorted")
     return hash(value) & _HASH_BITS
