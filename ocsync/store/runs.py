@@ -50,7 +50,7 @@ RunKind = Literal["resume", "delete", "resync"]
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Record of a run. Stamps are UTC, ISO 8601; *seconds* is the time worked on it.
 
-    Raises ValueError for an invalid stamp, so that a damaged record is not believed.
+    Raises ValueError for an invalid stamp, so that a damaged record is not used.
 
     *counts* are steps by outcome, *kinds* the same per kind; *verified* findings by sign, per kind
     in *verified_kinds*, and *by_answer* how many of them rest on the write's own answer; *delivery*
