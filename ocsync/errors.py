@@ -1,10 +1,10 @@
 """Everything that ocsync raises on purpose, and the exit code each one means.
 
     OcsyncError                 1
-    ├─ UsageError              64   wrong command line, or a question that could not be asked
+    ├─ UsageError              64   wrong command line, or confirmation needed but no terminal
     │  └─ Refused              64   a guard says no, until an option says that it is meant
     ├─ InputError              65   wrong data in arguments or files; holds every problem found
-    │  └─ PlanCycle            65   staged refs that wait for each other
+    │  └─ PlanCycle            65   staged refs that depend on each other
     ├─ FileMissing             66
     ├─ ConfigError             78   workspace, profile, or a target without sync config
     │  ├─ NotEnabled           78   a target takes no sync requests
@@ -12,7 +12,7 @@
     │  └─ Damaged              78   a file of the workspace is not what was written
     ├─ Locked                   7   another command holds the lock
     ├─ PausedByOther            7   somebody else's pause, or ours lifted by somebody else
-    ├─ Conflict                 6   the server is not as expected
+    ├─ Conflict                 6   the server has other values than expected
     │  └─ StalePlan             6
     ├─ SignInError              4
     ├─ TryLater                75   network, throttling, server trouble: the same command again
@@ -246,7 +246,7 @@ class LostAnswer(TryLater):
 
 
 class NotApplied(TryLater):
-    """The server did not act on a request, or never got it; it may be made anew after *seconds*."""
+    """The server did not act on a request, or never got it; it can be repeated after *seconds*."""
 
     def __init__(self, message: str, *, seconds: float, hint: str = "") -> None:
         super().__init__(message, hint=hint)

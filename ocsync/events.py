@@ -75,7 +75,7 @@ class StepEnded(Event, frozen=True):
 
 
 class Waiting(Event, frozen=True):
-    """Pause in sending, for *seconds*, because of *why* (throttling, a retry)."""
+    """Wait before the next request, for *seconds*, because of *why* (throttling, a retry)."""
 
     seconds: float
     why: str
@@ -104,7 +104,7 @@ class Verifying(Event, frozen=True):
 
 
 class FindingReported(Event, frozen=True, tag="found"):
-    """Finding of verification other than plain sameness."""
+    """Finding of verification for a ref that does not match."""
 
     finding: Finding
 

@@ -334,7 +334,7 @@ class EmulatorDocument(TypedDict):
 
 
 class ExpireDocument(TypedDict):
-    """Targets whose time was over."""
+    """Targets whose pause time had passed."""
 
     lifted: list[UnpausedReport]
     failed: list[TargetFailure]
@@ -554,13 +554,13 @@ class ProfileRenamed(ProfileName):
 
 
 class ProfileTrusted(ProfileName):
-    """Profile that is trusted now, and the reason why it had to be."""
+    """Profile that is now trusted, and the reason why that was needed."""
 
     why: str
 
 
 class ResyncDropped(TypedDict):
-    """Unfinished resync that was given up: how many of its requests were left."""
+    """Unfinished resync that was abandoned: how many of its requests were left."""
 
     dropped: int
     run: str

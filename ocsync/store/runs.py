@@ -50,7 +50,7 @@ RunKind = Literal["resume", "delete", "resync"]
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Record of a run. Stamps are UTC, ISO 8601; *seconds* is the time worked on it.
 
-    Raises ValueError for an invalid stamp, so that a damaged record is not believed.
+    Raises ValueError for an invalid stamp, so that a damaged record is not used.
 
     *counts* are steps by outcome, *kinds* the same per kind; *verified* findings by sign, per kind
     in *verified_kinds*, and *by_answer* how many of them rest on the write's own answer; *delivery*
@@ -58,9 +58,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     request sent, reads among them. *paused_seconds* maps the targets that were unpaused at its end
     to the seconds each had been paused; *reverts* are the runs that its entries undo.
     *arrivals* are pairs of seconds after the unpause and the number of messages that had arrived
-    by then; the last has all. *verification_pending* says that it was to be verified, and that this
-    has not come to an end. *held* are the targets that were paused, by whomever, when it began to
-    send.
+    by then; the last has all. *verification_pending* says that a verification was requested and has
+    not finished. *held* are the targets that were paused, by anyone, when it started to send.
     """
 
     id: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from pathlib import Path
@@ -46,6 +47,8 @@ def test_the_first_stops_in_good_order(busy: Run, shop: Shop, stop: Any, code: i
     assert ended.code == code, ended
     shop.switch(latency=0)
     before = len(shop.writes())
+    [done] = re.findall(r"interrupted: (\d+) of 100 steps done; inventory stays paused", ended.out)
+    assert int(done) == before, "every write that was sent is recorded"
     assert before < 100
     assert busy("resume", "--verify").code == 0
     assert len(shop.writes()) == 100, "what was under way was recorded"

@@ -19,8 +19,8 @@ If it is interrupted, the same command continues from there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 
 from ocsync.client import Identity, read_current
 from ocsync.consolidate import consolidate
@@ -52,6 +52,8 @@ from ocsync.engine.resume.replay import Replay, lagging_bases
 from ocsync.engine.run_log import (
     RunProgress,
     SessionCost,
+    add_up,
+    count_outcomes,
     load_progress,
     new_info,
     outcome_now,
@@ -68,6 +70,7 @@ from ocsync.errors import (
     Conflict,
     ExitCode,
     InputError,
+    Interrupted,
     PausedByOther,
     Refused,
     StalePlan,
@@ -178,11 +181,31 @@ async def _start_run(
     confirm_production(session)
     fed = _fed_by(drafted)
     reading = await _check_pauses(session, _targets_of(session, fed, options), options, reading)
-    with _seal(session, drafted, options) as run, recorded_pace(session, run):
+    with (
+        _seal(session, drafted, options) as run,
+        recorded_pace(session, run),
+        _interruption_counted(session, run),
+    ):
         end = await _carry_out(
             session, run, steps, fed, options, reading, ahead=ahead, resumed=False
         )
         return await finish_run(session, run, end, options, unpause=True)
+
+
+@contextmanager
+def _interruption_counted(session: Session, run: Run) -> Iterator[None]:
+    """Let an interruption of the open *run* state how many steps have ended, and what is paused."""
+    try:
+        yield
+    except Interrupted as stop:
+        if run.read_info().state == "open":
+            kinds, _ = count_outcomes(run)
+            done = sum(add_up(kinds).values())
+            steps, paused = run.read_info().steps, list(session.folder.claims())
+            stays = "stays" if len(paused) == 1 else "stay"
+            pauses = f"; {', '.join(paused)} {stays} paused" if paused else ""
+            stop.message = f"interrupted: {done:,} of {count(steps, 'step')} done{pauses}"
+        raise
 
 
 async def _continue_run(
@@ -196,7 +219,7 @@ async def _continue_run(
     _check_finished_elsewhere(session, run, options)
     confirm_production(session)
     _check_logs(session, run)
-    with run, recorded_pace(session, run):
+    with run, recorded_pace(session, run), _interruption_counted(session, run):
         session.folder.sent_record.add(
             run.id,
             NumberRanges(to_ranges(entry.seq for entry in run.entries())),
