@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
+import msgspec
+
 from ocsync.field_paths import join_path, json_type, nest, split_path, type_changes, xp_text
 from ocsync.models import Op, Ref, Step
 from ocsync.schema import KINDS, VARIANTS_MAX, XP_KEYS_ADVISED, XP_LIMIT, ids_of, kind_of
@@ -141,7 +143,12 @@ def _xp_size(steps: Sequence[Step]) -> Risk | None:
 
     OrderCloud documents both (guide/ordercloud.md 12.8).
     """
-    refs = tuple(step.ref for step in steps if len(xp_text(step.change.fields).encode()) > XP_LIMIT)
+    refs = tuple(
+        step.ref
+        for step in steps
+        if len(msgspec.json.encode(step.change.fields)) * 2 > XP_LIMIT  # may be, but that is quick
+        and len(xp_text(step.change.fields).encode()) > XP_LIMIT
+    )
     has = "1 ref has" if len(refs) == 1 else f"{len(refs):,} refs have"
     text = f"{has} more than {XP_LIMIT:,} bytes of xp, which OrderCloud may refuse"
     return Risk(XP_SIZE, text, refs) if refs else None
@@ -184,15 +191,13 @@ def _variant_limit(steps: Sequence[Step]) -> Risk | None:
     """Return the risk of more variants than a product can have, as far as staged specs tell."""
     options: Counter[str] = Counter()
     specs: dict[str, list[str]] = defaultdict(list)
-    generated = []
-    for step in steps:
+    generated = [step.ref for step in steps if step.change.op is Op.GENERATE]
+    for step in steps if generated else ():
         name, ids = kind_of(step.ref).name, ids_of(step.ref)
         if name == "spec-option" and step.change.op is Op.PUT:
             options[ids["SpecID"].casefold()] += 1
         elif name == "spec-product-assignment":
             specs[ids["ProductID"].casefold()].append(ids["SpecID"].casefold())
-        elif name == "variants":
-            generated.append(step.ref)
     numbers = {
         ref: prod(max(options[spec], 1) for spec in specs[ids_of(ref)["ProductID"].casefold()])
         for ref in generated
@@ -221,8 +226,8 @@ def writes_indexed_xp(step: Step) -> bool:
     """Return whether *step* writes xp that OrderCloud indexes by type
     (guide/ordercloud.md 12.10).
     """
-    written = any(path.startswith("xp.") for path in step.change.fields)
-    return written and kind_of(step.ref).name in _IN_XP_INDEX
+    indexed = kind_of(step.ref).name in _IN_XP_INDEX
+    return indexed and any(path.startswith("xp.") for path in step.change.fields)
 
 
 def _staged_xp_types(steps: Sequence[Step]) -> Risk | None:

@@ -19,6 +19,11 @@ def _numbered_path(kind: Kind) -> str:
 
 _PATHS = {name: _numbered_path(kind) for name, kind in KINDS.items()}
 """The path of each kind, with the place of an ID in a ref in place of its name."""
+_AFTER_CREATION = {
+    name: paths
+    for name, kind in KINDS.items()
+    if (paths := tuple(path for path, field in kind.fields.items() if field.after_creation))
+}
 ID_RULE = "an ID has letters, digits, - and _ only, 1 to 100 of them"
 """The rule for IDs, as messages state it."""
 
@@ -142,6 +147,8 @@ def url_of(ref: Ref) -> str:
 def write_url_of(ref: Ref, fields: Mapping[str, Any]) -> str:
     """Return the path (with query) that a write of *fields* is sent to."""
     kind = kind_of(ref)
+    if not (kind.query or kind.link):
+        return url_of(ref)
     given = [(name, fields.get(field)) for name, field in kind.query.items()]
     pairs = [f"{name}={str(value).lower()}" if isinstance(value, bool) else f"{name}={value}"
              for name, value in given if value not in (None, False)]  # fmt: skip
@@ -168,12 +175,8 @@ def body_ids(ref: Ref) -> dict[str, str]:
 
 def given_after_creation(kind: Kind, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of *fields* that only an entity which exists can have."""
-    known = kind.fields
-    return {
-        path: value
-        for path, value in fields.items()
-        if value is not None and path in known and known[path].after_creation
-    }
+    paths = _AFTER_CREATION.get(kind.name, ())
+    return {path: fields[path] for path in paths if fields.get(path) is not None}
 
 
 def field_at(kind: Kind, path: str) -> Field | None:
