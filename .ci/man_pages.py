@@ -27,6 +27,7 @@ def roff(markdown: str, name: str, section: int) -> str:
     title, _, rest = markdown.removeprefix("# ").partition("\n")
     lines = [
         f'.TH {_escape(name.upper())} {section} "" ocsync',
+        ".ad l",
         ".SH NAME",
         f"{_escape(name)} \\- {_inline(title)}",
         ".SH DESCRIPTION",

@@ -74,7 +74,7 @@ def build(changes: Iterable[Change]) -> Plan:
             number=number[i],
             wave=wave[i],
             change=nodes[i],
-            method="PUT" if kind_of(nodes[i].ref).link else METHODS[nodes[i].op],
+            method=_method_of(nodes[i]),
             path=write_url_of(nodes[i].ref, nodes[i].fields),
             needs=tuple(sorted(number[n] for n in graph.needs.get(i, ()))),
             follows=tuple(sorted(number[n] for n in graph.follows.get(i, ()))),
@@ -84,13 +84,19 @@ def build(changes: Iterable[Change]) -> Plan:
     return Plan(steps, max(wave, default=0))
 
 
+def _method_of(change: Change) -> str:
+    is_link = change.op is Op.ASSIGN and kind_of(change.ref).link
+    return "PUT" if is_link else METHODS[change.op]
+
+
 def _divided(changes: list[Change]) -> list[Change]:
     """Return *changes* with each divided that names something below its own entity which is planned
     too: either would have to go before the other.
     """
-    later = [given_after_creation(kind_of(change.ref), change.fields) for change in changes]
-    if not any(later):
+    kinds = {change.ref.partition("/")[0] for change in changes}
+    if not any(field.after_creation for name in kinds for field in KINDS[name].fields.values()):
         return changes
+    later = [given_after_creation(kind_of(change.ref), change.fields) for change in changes]
     planned = {ref_key(change.ref) for change in changes}
     divided: list[Change] = []
     for change, fields in zip(changes, later, strict=True):
@@ -188,9 +194,12 @@ def _add_reference(
     earlier = [n for n in choice if nodes[n].entries[:1] <= nodes[i].entries[-1:]]
     for other in [*reversed(earlier), *choice][:1]:
         graph.needs[i].add(other)
-        is_below = ref_key(nodes[i].ref) in map(ref_key, parents_of(nodes[other].ref))
-        if not earlier and (several or len(named) > 1 or is_below):
+        if not earlier and (several or len(named) > 1 or _is_below(nodes[other].ref, nodes[i].ref)):
             graph.loose.add((i, other))
+
+
+def _is_below(ref: Ref, parent: Ref) -> bool:
+    return ref_key(parent) in map(ref_key, parents_of(ref))
 
 
 def _only_refers_back(change: Change) -> bool:
@@ -263,7 +272,7 @@ _Group = tuple[str, tuple[str, ...], tuple[str, ...]]
 def _index_for_after(nodes: Sequence[Change]) -> dict[_Group, set[int]]:
     """Return the changes of each kind that some `after` names, keyed by the rule's IDs."""
     kinds = {kind_of(change.ref).name for change in nodes}
-    rules = {(a.kind, a.shared_ids) for name in kinds for a in KINDS[name].after}
+    rules = {(a.kind, a.shared_ids) for name in kinds for a in KINDS[name].after if a.kind in kinds}
     by_kind = defaultdict(list)
     for kind, same in rules:
         by_kind[kind].append(same)

@@ -264,15 +264,13 @@ def _variant_limit(steps: Sequence[Step]) -> Risk | None:
     """Return the risk of more variants than a product can have, as far as staged specs tell."""
     options: Counter[str] = Counter()
     specs: dict[str, list[str]] = defaultdict(list)
-    generated = []
-    for step in steps:
+    generated = [step.ref for step in steps if step.change.op is Op.GENERATE]
+    for step in steps if generated else ():
         name, ids = kind_of(step.ref).name, ids_of(step.ref)
         if name == "spec-option" and step.change.op is Op.PUT:
             options[ids["SpecID"].casefold()] += 1
         elif name == "spec-product-assignment":
             specs[ids["ProductID"].casefold()].append(ids["SpecID"].casefold())
-        elif name == "variants":
-            generated.append(step.ref)
     numbers = {
         ref: prod(max(options[spec], 1) for spec in specs[ids_of(ref)["ProductID"].casefold()])
         for ref in generated
@@ -302,8 +300,8 @@ def writes_indexed_xp(step: Step) -> bool:
     """Return whether *step* writes xp that OrderCloud indexes by type
     (guide/ordercloud.md 12.10).
     """
-    written = any(path.startswith("xp.") for path in step.change.fields)
-    return written and kind_of(step.ref).name in _IN_XP_INDEX
+    indexed = kind_of(step.ref).name in _IN_XP_INDEX
+    return indexed and any(path.startswith("xp.") for path in step.change.fields)
 
 
 def _xp_types(value: Any, path: str = "xp") -> Iterator[tuple[str, str]]:

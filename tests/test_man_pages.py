@@ -38,7 +38,7 @@ def test_every_page_is_one(maker: ModuleType) -> None:
 
 def test_marks_become_those_of_man(maker: ModuleType) -> None:
     page = "# T\n\n.dot `a\n-b` c\\d\n\n- one\n  more\n- two\n\n| x | y |\n| --- | --- |\n| `k` | v |\n\n    .code\n"
-    assert maker.roff(page, "n", 7).splitlines()[4:] == [
+    assert maker.roff(page, "n", 7).splitlines()[5:] == [
         ".PP", "\\&.dot \\fBa \\-b\\fR c\\ed", ".PP", ".IP \\(bu 2", "one more", ".IP \\(bu 2", "two",
         ".PP", ".TP", "\\fBk\\fR", "v", ".PP", ".PP", ".nf", ".RS 4", "\\&.code", ".RE", ".fi",
     ]  # fmt: skip

@@ -164,10 +164,12 @@ class SpecialEndpoints:
 
     def _combinations(self, product: str) -> dict[str, list[Document]]:
         """Return the ID of each variant, and the spec options that it consists of."""
-        choices = []
+        links = self.market.links("spec-product-assignment", ProductID=product)
+        choices, all_known = [], all(link.is_known for link in links)
         for spec in sorted(self._specs(product), key=_list_order):
             rows = self.market.tables["spec-option"].rows_under(spec.ids)
             options = sorted(rows, key=_list_order)
+            all_known = all_known and all(row.is_known for row in (spec, *options))
             if spec.document.get("DefinesVariant") and options:
                 choices.append([
                     {"SpecID": spec.ids[0], "Name": spec.document["Name"], "OptionID": o.ids[1],
@@ -175,6 +177,8 @@ class SpecialEndpoints:
                      "PriceMarkup": o.document["PriceMarkup"]}
                     for o in options
                 ])  # fmt: skip
+        if not all_known:
+            raise ErrorResponse(400, "ValidationFailure", "Invalid spec configuration")
         return {
             "-".join([product, *(one["OptionID"] for one in chosen)]): list(chosen)
             for chosen in itertools.product(*choices)

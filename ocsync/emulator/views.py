@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 
 from ocsync.emulator.state import Document, Marketplace, Row
 from ocsync.schema import Kind
@@ -120,11 +121,34 @@ def _price_schedule(_: Marketplace, _row: Row, document: Document) -> Document:
     return {**document, "IsOnSale": cheaper and start <= now < end}
 
 
-def _user(market: Marketplace, row: Row, document: Document) -> Document:
-    company = row.ids[0] if len(row.ids) > 1 else market.id
-    view = {**document, "CompanyID": company}
+def _user(
+    organization: str, memberships: str, market: Marketplace, row: Row, document: Document
+) -> Document:
+    """Return the document of a user of an *organization*; *memberships* are of its groups' kind."""
+    company = row.ids[0] if organization else market.id
+    roles = sorted(_roles_of(market, row, organization, memberships))
+    view = {**document, "CompanyID": company, "AvailableRoles": roles}
     view.pop("Password", None)
     return view
+
+
+def _roles_of(market: Marketplace, user: Row, organization: str, memberships: str) -> set[str]:
+    """Return the roles of the security profiles of a user, its groups and its organisation."""
+    owner = {organization: user.ids[0]} if organization else {}
+    name = user.ids[-1].casefold()
+    links = market.links(memberships, UserID=name, **owner)
+    groups = {link.ids[-2].casefold() for link in links}
+    roles: set[str] = set()
+    table = market.tables["security-profile-assignment"]
+    for key in table.rows:
+        ids = dict(zip(table.kind.ids, key, strict=True))
+        if any(ids[o] != owner.get(o, "").casefold() for o in ("BuyerID", "SupplierID")):
+            continue
+        to_all = not (ids["UserID"] or ids["UserGroupID"])
+        if to_all or ids["UserID"] == name or ids["UserGroupID"] in groups:
+            profile = market.tables["security-profile"].rows[(ids["SecurityProfileID"],)]
+            roles.update(profile.document.get("Roles") or ())
+    return roles
 
 
 _VIEWS: dict[str, Callable[[Marketplace, Row, Document], Document]] = {
@@ -134,7 +158,7 @@ _VIEWS: dict[str, Callable[[Marketplace, Row, Document], Document]] = {
     "category": _category,
     "spec": _spec,
     "price-schedule": _price_schedule,
-    "buyer-user": _user,
-    "supplier-user": _user,
-    "admin-user": _user,
+    "buyer-user": partial(_user, "BuyerID", "usergroup-assignment"),
+    "supplier-user": partial(_user, "SupplierID", "supplier-usergroup-assignment"),
+    "admin-user": partial(_user, "", "admin-usergroup-assignment"),
 }

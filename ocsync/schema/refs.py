@@ -25,6 +25,11 @@ _SLASHES = {
     for name, kind in KINDS.items()
 }
 """The numbers of slashes that a ref of each kind may have."""
+_AFTER_CREATION = {
+    name: paths
+    for name, kind in KINDS.items()
+    if (paths := tuple(path for path, field in kind.fields.items() if field.after_creation))
+}
 ID_RULE = "an ID has letters, digits, - and _ only, 1 to 100 of them"
 """The rule for IDs, as messages state it."""
 KINDS_COMMAND = "ocsync help stage template"
@@ -150,7 +155,7 @@ def url_of(ref: Ref) -> str:
 def write_url_of(ref: Ref, fields: Mapping[str, Any]) -> str:
     """Return the path (with query) that a write of *fields* is sent to."""
     kind = kind_of(ref)
-    if not kind.query:
+    if not (kind.query or kind.link):
         return url_of(ref)
     given = [(name, fields.get(field)) for name, field in kind.query.items()]
     pairs = [f"{name}={str(value).lower()}" if isinstance(value, bool) else f"{name}={value}"
@@ -178,12 +183,8 @@ def body_ids(ref: Ref) -> dict[str, str]:
 
 def given_after_creation(kind: Kind, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of *fields* that only an entity which exists can have."""
-    known = kind.fields
-    return {
-        path: value
-        for path, value in fields.items()
-        if value is not None and path in known and known[path].after_creation
-    }
+    paths = _AFTER_CREATION.get(kind.name, ())
+    return {path: fields[path] for path in paths if fields.get(path) is not None}
 
 
 def stageable_fields(kind: Kind) -> list[str]:

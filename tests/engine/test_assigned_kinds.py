@@ -113,6 +113,8 @@ def test_a_profile_is_given_to_each_party(people: Run, shop: Shop) -> None:
     ok(people, "resume", "--verify")
     items = shop.get("/securityprofiles/assignments?securityProfileID=SP")["Items"]
     assert len(items) == len(PARTIES)
+    for user in ("/buyers/B/users/U", "/suppliers/S/users/U", "/adminusers/U"):
+        assert shop.get(user)["AvailableRoles"] == ["Shopper"]
     sent = len(shop.writes())
     for ref in refs:
         ok(people, "stage", "assign", ref)

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from ocsync.engine.run_log import read_writes
 from tests.benchmarks.faults import haste
 from tests.builders import Shop
 from tests.conftest import Run
 from tests.crash_points import CrashPoint, crash_resume
+from tests.in_process import profile_dir
 
 GENERATE = "/v1/products/P/variants/generate"
 SPECS = (
@@ -88,6 +90,16 @@ def test_more_options_make_more_variants_and_keep_what_is_there(generated: Run, 
     assert generated("resume", "--verify").code == 0
     assert variants(shop) == ["P-L", "P-M", "P-S"]
     assert shop.get("/products/P/variants/P-S")["Description"] == "mine"
+
+
+def test_generating_nothing_new_is_no_change(generated: Run, shop: Shop) -> None:
+    """So no listener waits for a message of it, which may not come (`--no-op silent`)."""
+    runs = profile_dir().runs
+    stage(generated, "generate product/P")
+    assert generated("resume", "--verify").code == 0
+    first, second = [runs.get(info.id) for info in reversed(runs.read_all())]
+    assert read_writes(first)["variants/P"].changed
+    assert not read_writes(second)["variants/P"].changed
 
 
 def test_overwriting_is_one_too_and_warned_of(generated: Run, shop: Shop) -> None:

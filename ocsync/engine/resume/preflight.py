@@ -79,7 +79,7 @@ def prepare_request(step: Step, current: Document | None) -> PreparedRequest:
         same = True  # a stale read does no harm: the server would refuse the put
     return PreparedRequest(
         sent,
-        values_before(sent, current),
+        values_before(kind.counted_by if kind.action else sent, current),
         emptied=emptied_by(step.change, sent, current),
         absent=current is None,
         updated=stock_stamp(step.ref, current),

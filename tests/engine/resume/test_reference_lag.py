@@ -27,8 +27,12 @@ NEW = [
     {"ref": "category-product/C/K/P", "op": "assign"},
     {"ref": "category-assignment/C/K/B", "op": "assign"},
     {"ref": "product-assignment/P/B", "op": "assign"},
+    {"ref": "spec/S", "op": "put", "fields": {"Name": "s", "DefinesVariant": True}},
+    {"ref": "spec-option/S/O", "op": "put", "fields": {"Value": "o"}},
+    {"ref": "spec-product-assignment/S/P", "op": "assign"},
+    {"ref": "variants/P", "op": "generate"},
 ]  # fmt: skip
-"""Six kinds that refer to others in their path, in a field, or only by a rule."""
+"""Kinds that refer to others in their path, in a field, or only by a rule."""
 
 
 def stage(run: Run) -> None:
@@ -46,7 +50,8 @@ def test_new_parents_and_their_children_go_in_one_run(ocsync: Run, shop: Shop) -
     assert "because it refers to a new entity" in result.err
     steps = ocsync("history", "--steps", "--json").data["steps"]
     late = {row["ref"] for row in steps if "refused at first" in row["message"]}
-    assert {"inventory/P/R", "product-assignment/P/B", "category-assignment/C/K/B"} <= late
+    assert {"inventory/P/R", "product-assignment/P/B", "variants/P"} <= late
+    assert shop.get("/products/P/variants")["Items"][0]["ID"] == "P-O"
     assert "address/A" not in late
 
 
