@@ -5,6 +5,7 @@ Of each row of the earlier file only the packed values are kept in memory, about
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import Any
@@ -41,6 +42,9 @@ class EarlierFile:
         self.same = self.new = 0
         self._rows: dict[int, bytes] = {}
         self._seen: set[int] = set()
+        self._emptied: Counter[str] = Counter()
+        self._used: set[str] = set()
+        self._equal_shapes: set[int] = set()
         self._shapes: dict[tuple[str, ...], int] = {}
         self._paths: list[tuple[str, ...]] = []
 
@@ -48,6 +52,9 @@ class EarlierFile:
         """Forget what was compared."""
         self.same = self.new = 0
         self._seen.clear()
+        self._emptied.clear()
+        self._used.clear()
+        self._equal_shapes.clear()
 
     def read(self, entries: Iterable[Entry]) -> None:
         """Take all rows; of several for one ref, the later values hold."""
@@ -75,8 +82,11 @@ class EarlierFile:
         shape = self._shapes.get(tuple(fields), -1)
         if row == _pack((entry.ref, shape, [*fields.values()])):
             self.same += 1
+            self._equal_shapes.add(shape)
             return None, ""
         _, before = self._fields(row)
+        self._used.update(fields)
+        self._emptied.update(p for p, v in before.items() if v is not None and p not in fields)
         expect = {path: before[path] for path in fields if path in before}
         changed = changed_part(
             msgspec.structs.replace(entry, expect={**expect, **entry.expect}), is_known=True
@@ -102,6 +112,12 @@ class EarlierFile:
     def gone_number(self) -> int:
         """The number of refs of the earlier file that were not compared."""
         return sum(key not in self._seen for key in self._rows)
+
+    @property
+    def emptied(self) -> int:
+        """The number of empty cells where the earlier file has a value, in columns of both."""
+        used = self._used.union(*(self._paths[shape] for shape in self._equal_shapes))
+        return sum(number for path, number in self._emptied.items() if path in used)
 
     def _fields(self, row: bytes) -> tuple[Ref, Fields]:
         ref, shape, values = _unpack(row)

@@ -33,7 +33,11 @@ from ocsync.suggestions import QUESTION, listed, suggestion
 _INTEGER = re.compile(r"[+-]?\d{1,18}")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)")
 _NUMBERS = (FieldType.INTEGER, FieldType.NUMBER)
-_BOOLEANS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
+_BOOLEANS = {
+    **dict.fromkeys(("true", "yes", "1", "wahr", "vrai", "verdadero", "vero"), True),
+    **dict.fromkeys(("false", "no", "0", "falsch", "faux", "falso"), False),
+}
+"""Words for flags; spreadsheets write theirs in the language of their user."""
 
 
 class FieldError(NamedTuple):

@@ -413,7 +413,7 @@ def _converter(
     words = {text.strip().casefold(): value for text, value in rule.map.items()}
     empty = {word.strip().casefold() for word in mapping.empty}
     decimal, thousands = rule.decimal or mapping.decimal, rule.thousands or mapping.thousands
-    as_number = _number_reader(decimal or ".", thousands)
+    as_number = _number_reader(decimal or ("," if thousands == "." else "."), thousands)
     calculates = rule.factor is not None or rule.offset is not None
     is_number = type_ in _NUMBER_TYPES and bool(decimal or thousands)
     reads_numbers = is_number or calculates

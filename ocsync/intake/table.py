@@ -69,6 +69,7 @@ WRONG_HEADER = "the header is wrong; nothing was staged"
 _RESERVED = ("ref", "op", "replace", EXISTS)
 _NUMBER_DIGITS = 15
 """Significant digits that a spreadsheet keeps of a number; it replaces later ones by zeros."""
+_COMMA_NUMBER = re.compile(r"[+-]?[\d.]*\d,\d+")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")
 _OWN_ID = "ID"
 """The API's name for the last ID of every entity."""
@@ -591,7 +592,8 @@ def _parse_fields(
         try:
             value = None if text == NULL else read(text)
         except ValueError as error:
-            add_problem(position, key, text, str(error))
+            hint = "; --decimal , reads commas" if _COMMA_NUMBER.fullmatch(text.strip()) else ""
+            add_problem(position, key, text, f"{error}{hint}")
             continue
         values = expect if is_expectation else fields
         members = expand_models(kind, {path: value}) if type(value) is dict else {path: value}

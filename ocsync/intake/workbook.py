@@ -22,6 +22,8 @@ MAX_CELL = 32_767
 """Most characters of a cell."""
 _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff]|_x[0-9A-Fa-f]{4}_")
 """Characters that XML, or a spreadsheet, does not keep as they are, and its own escapes of such."""
+_TEXT_FORMAT = 49
+"""The number of the built-in format of text, `@`."""
 _DIGITS = 15
 _WIDEST, _NARROWEST = 40, 9
 _NUMBERS = (FieldType.INTEGER, FieldType.NUMBER)
@@ -69,10 +71,10 @@ def write_workbook(file: BinaryIO, sheets: Iterable[Sheet]) -> None:
     styles = {
         "head": book.add_format({"bold": True, "bottom": 1}),
         "aside_head": book.add_format({"italic": True, "bottom": 1, "font_color": "#808080"}),
-        "id": book.add_format({"num_format": "@", "bg_color": "#F2F2F2"}),
-        "text": book.add_format({"num_format": "@"}),
+        "id": book.add_format({"num_format": _TEXT_FORMAT, "bg_color": "#F2F2F2"}),
+        "text": book.add_format({"num_format": _TEXT_FORMAT}),
         "value": book.add_format({}),
-        "aside": book.add_format({"num_format": "@", "font_color": "#808080"}),
+        "aside": book.add_format({"num_format": _TEXT_FORMAT, "font_color": "#808080"}),
     }
     for sheet in sheets:
         _write_sheet(book.add_worksheet(sheet.name), sheet, styles)

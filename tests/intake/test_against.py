@@ -34,6 +34,7 @@ def test_what_differs_is_staged_with_the_earlier_value_expected(ocsync: Run, sho
     done = ocsync("stage", "import", "new.csv", "--against", "last.csv", "--gone", "gone.txt")
     assert (done.code, done.out) == (0, "+ 2 entries for 2 inventory records from new.csv\n")
     assert "2 rows without a change" in done.err
+    assert "1 cell is empty where last.csv has a value: this leaves a field alone" in done.err
     assert "2 refs of last.csv are not in this file; nothing is deleted\n" in done.err
     assert "next: ocsync delete --file gone.txt --dry-run" in done.err
     assert [(one["ref"], one["fields"], one.get("expect", {})) for one in staged(ocsync)] == [
@@ -63,6 +64,15 @@ def test_rows_that_are_new_are_refused_left_out_or_made(ocsync: Run, shop: Shop)
     assert [(one["op"], one["ref"]) for one in staged(ocsync)][2:] == [
         ("put", "inventory/P/new"), ("put", "inventory/P/newer"),
     ]  # fmt: skip
+
+
+def test_an_emptied_cell_is_counted_where_the_file_has_the_column(ocsync: Run, shop: Shop) -> None:
+    write(HEAD + "P,a,5,wh\nP,b,5,wh\n", HEAD + "P,a,5,wh\nP,b,5,\n")
+    done = ocsync("stage", "import", "new.csv", "--against", "last.csv")
+    assert "1 cell is empty where last.csv has a value" in done.err
+    Path("short.csv").write_text("ProductID,InventoryRecordID,QuantityAvailable\nP,a,5\nP,b,6\n")
+    done = ocsync("stage", "import", "short.csv", "--against", "last.csv")
+    assert (done.code, "empty where" in done.err) == (0, False)
 
 
 def test_assignments_come_and_go(ocsync: Run, shop: Shop) -> None:

@@ -516,3 +516,16 @@ def test_a_constant_names_the_parent_of_entities() -> None:
     assert (record.ref, record.fields) == (REF, {"QuantityAvailable": 3})
     [problem] = refused(data, "stock.json", kind="inventory").problems
     assert problem.why.endswith("(--const ProductID=...)")
+
+
+def test_numbers_with_a_comma_lead_to_the_option() -> None:
+    problems = refused(b"ref;ShipWeight;QuantityMultiplier\nproduct/P;7,5;1.040,00\n").problems
+    assert [problem.why for problem in problems] == [
+        "is not a number; --decimal , reads commas", "is not a whole number; --decimal , reads commas",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("yes", "no"), [("WAHR", "FALSCH"), ("VRAI", "FAUX"), ("yes", "No")])
+def test_flags_in_the_language_of_a_spreadsheet(yes: str, no: str) -> None:
+    [one] = read(f"ref;Active;Returnable\nproduct/P;{yes};{no}\n".encode())
+    assert one.fields == {"Active": True, "Returnable": False}

@@ -209,6 +209,13 @@ def test_numbers_that_are_written_in_another_way_are_refused(text: str) -> None:
     assert "before decimals" in refused(data, "p.csv", mapping=mapping).problems[0].why
 
 
+def test_points_between_thousands_leave_the_comma_for_decimals() -> None:
+    mapping = FileMapping(kind="inventory", thousands=".")
+    data = b"ProductID;InventoryRecordID;QuantityAvailable\nP;R;1.040\nP;S;1.040,0\n"
+    found = read(data, "s.csv", mapping=mapping)
+    assert [one.fields["QuantityAvailable"] for one in found] == [1040, 1040]
+
+
 @pytest.mark.parametrize(("text", "error", "told"), [
     ("kind =", InputError, "is not TOML"),
     ("colums = {}", InputError, "unknown field `colums`"),

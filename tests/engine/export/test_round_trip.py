@@ -223,3 +223,23 @@ def _faults(entry: Entry) -> Any:
     from ocsync.intake.field_values import validate
 
     return validate(entry)
+
+
+def test_a_workbook_keeps_text_as_text_also_where_it_is_typed_later() -> None:
+    """IDs and text columns are formatted as text, with the header in view."""
+    import re
+    import zipfile
+
+    rows: Rows = [("catalog/007", {"ID": "007", "Name": "0123", "Active": True})]
+    data = exported(State(KINDS["catalog"], rows), "xlsx")
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        sheet = archive.read("xl/worksheets/sheet1.xml").decode()
+        styles = archive.read("xl/styles.xml").decode()
+    formats = re.findall(r'<xf numFmtId="(\d+)"', styles.partition("<cellXfs")[2])
+    columns = re.findall(r'<col min="(\d+)"[^>]*style="(\d+)"', sheet)
+    as_text = {int(number) for number, style in columns if formats[int(style)] == "49"}
+    names = ["CatalogID", "Name", "Description", "Active"]
+    assert {1, 2, 3} <= as_text
+    assert 4 not in as_text, f"{names[3]} is a flag"
+    assert 'ySplit="1"' in sheet
+    assert 'xSplit="1"' in sheet
