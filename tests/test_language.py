@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import re
 from collections.abc import Iterator
@@ -60,6 +61,8 @@ RETIRED = {
 }
 """The words and phrases that no text uses: pattern -> what to say in their place."""
 
+_ANY = re.compile("|".join(RETIRED), re.IGNORECASE)
+
 ALLOWED = {
     "ocsync/pause.py": {"by us", "lifted"},
     "ocsync/render/status.py": {"by us"},
@@ -75,13 +78,9 @@ class Text(NamedTuple):
     text: str
 
 
-def _string_statements(tree: ast.AST) -> set[int]:
-    """Return the ids of docstrings and of the strings below constants and fields."""
-    return {
-        id(node.value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    }
+@functools.cache
+def _nodes(source: str) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(source)))
 
 
 def _literal(node: ast.expr) -> str:
@@ -96,13 +95,14 @@ def _literal(node: ast.expr) -> str:
 
 def string_literals(source: str, file: str) -> Iterator[Text]:
     """Yield the string literals of *source* that are more than one word."""
-    tree = ast.parse(source)
-    passed = _string_statements(tree)
-    for node in ast.walk(tree):
+    nodes, passed = _nodes(source), set()
+    for node in nodes:
         if isinstance(node, ast.JoinedStr):
             passed |= {id(part) for part in node.values}
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.expr) or id(node) in passed:
+        elif isinstance(node, ast.Expr):  # a docstring, or the string below a constant or field
+            passed.add(id(node.value))
+    for node in nodes:
+        if not isinstance(node, ast.Constant | ast.JoinedStr) or id(node) in passed:
             continue
         text = _literal(node)
         if " " in text.strip():
@@ -142,7 +142,7 @@ def retired_words(texts: Iterator[Text]) -> list[str]:
     found = []
     for file, line, text in texts:
         allowed = ALLOWED.get(file, set())
-        for pattern, better in RETIRED.items():
+        for pattern, better in RETIRED.items() if _ANY.search(text) else ():
             match = re.search(pattern, text, re.IGNORECASE)
             if match and match[0] not in allowed:
                 found.append(f'{file}:{line}: "{match[0]}" ({better}) in: {text.strip()[:120]}')
@@ -154,7 +154,7 @@ def uncounted_nouns(source: str, file: str) -> Iterator[str]:
 
     A number below two would not agree; a constant limit is never below two.
     """
-    for node in ast.walk(ast.parse(source)):
+    for node in _nodes(source):
         if not isinstance(node, ast.JoinedStr):
             continue
         for number, after in pairwise(node.values):
