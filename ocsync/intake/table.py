@@ -592,7 +592,9 @@ def _parse_fields(
         try:
             value = None if text == NULL else read(text)
         except ValueError as error:
-            hint = "; --decimal , reads commas" if _COMMA_NUMBER.fullmatch(text.strip()) else ""
+            hint = (
+                "; for decimal commas: --decimal ," if _COMMA_NUMBER.fullmatch(text.strip()) else ""
+            )
             add_problem(position, key, text, f"{error}{hint}")
             continue
         values = expect if is_expectation else fields

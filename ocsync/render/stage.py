@@ -48,7 +48,7 @@ def comparison_lines(earlier: EarlierFile, *, written: bool) -> Iterator[str]:
         yield f"  {count(earlier.new, 'row')} not in {earlier.label}: {outcome}"
     if emptied := earlier.emptied:
         verb = "is" if emptied == 1 else "are"
-        effect = r"this leaves a field alone, \N clears it"
+        effect = r"this leaves the field unchanged; \N clears it"
         yield f"  {count(emptied, 'cell')} {verb} empty where {earlier.label} has a value: {effect}"
     if gone := earlier.gone_number:
         verb = "is" if gone == 1 else "are"

@@ -34,7 +34,7 @@ def test_what_differs_is_staged_with_the_earlier_value_expected(ocsync: Run, sho
     done = ocsync("stage", "import", "new.csv", "--against", "last.csv", "--gone", "gone.txt")
     assert (done.code, done.out) == (0, "+ 2 entries for 2 inventory records from new.csv\n")
     assert "2 rows without a change" in done.err
-    assert "1 cell is empty where last.csv has a value: this leaves a field alone" in done.err
+    assert "1 cell is empty where last.csv has a value: this leaves the field unchanged" in done.err
     assert "2 refs of last.csv are not in this file; nothing is deleted\n" in done.err
     assert "next: ocsync delete --file gone.txt --dry-run" in done.err
     assert [(one["ref"], one["fields"], one.get("expect", {})) for one in staged(ocsync)] == [

@@ -521,7 +521,7 @@ def test_a_constant_names_the_parent_of_entities() -> None:
 def test_numbers_with_a_comma_lead_to_the_option() -> None:
     problems = refused(b"ref;ShipWeight;QuantityMultiplier\nproduct/P;7,5;1.040,00\n").problems
     assert [problem.why for problem in problems] == [
-        "is not a number; --decimal , reads commas", "is not a whole number; --decimal , reads commas",
+        "is not a number; for decimal commas: --decimal ,", "is not a whole number; for decimal commas: --decimal ,",
     ]  # fmt: skip
 
 
