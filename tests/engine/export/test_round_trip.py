@@ -18,6 +18,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from ocsync.characters import is_blank
 from ocsync.engine.export.export import ExportedKind, columns_of
 from ocsync.engine.export.listing import Batch
 from ocsync.engine.export.spool import Spool
@@ -221,8 +222,12 @@ def one_cell_is_one_edit(state: State, data: st.DataObject) -> None:
 
 
 def _sent(entry: Entry) -> dict[str, Any]:
-    blank = ("", None) if entry.op is Op.ASSIGN else ()
-    return {path: value for path, value in entry.fields.items() if value not in blank}
+    return {
+        path: value
+        for path, value in entry.fields.items()
+        if entry.op is not Op.ASSIGN
+        or not (value is None or (isinstance(value, str) and is_blank(value)))
+    }
 
 
 def _faults(entry: Entry) -> Any:
