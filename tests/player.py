@@ -382,8 +382,12 @@ class Player:
                 name = line.split()[0]
                 stock = name == "Inventory" and ref in summed
                 lost = stock or {(ref, name)} & told & stays
-                lost = lost or ref in kept
-                if not lost and ref not in others and not ref.startswith(BESIDE):
+                if (
+                    not lost
+                    and ref not in kept
+                    and ref not in others
+                    and not ref.startswith(BESIDE)
+                ):
                     self._tell(prefix, f"not undone: {ref} {line}")
             for ref, name in told - stays:
                 mine = prefix_of(ref) == prefix and name in IRREVOCABLE
