@@ -12,7 +12,7 @@ was staged only later goes first too, unless it has several changes and that mak
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import product, takewhile
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from ocsync.models import CREATING_OPS, Change, Op, Ref, Step
 from ocsync.schema import (
     KINDS,
     ImplicitEntity,
+    OrderedAfter,
     given_after_creation,
     ids_of,
     kind_of,
@@ -47,7 +48,8 @@ class Plan(NamedTuple):
 
 
 class _Graph(NamedTuple):
-    """Order of changes, by index; those without any are in no mapping.
+    """Order of changes, by index; those without any are in no mapping. An index beyond the changes
+    is a barrier: what waits for it waits for all its predecessors.
 
     *needs* are the predecessors whose failure blocks a change, *follows* those that the change
     would make impossible. *loose* are pairs (change, predecessor) at which a cycle may be broken.
@@ -121,7 +123,10 @@ def refs_feeding(changes: Sequence[Change], targets: Collection[str]) -> set[Ref
     while wanted:
         ref = wanted.pop()
         chosen.add(ref)
-        wanted |= {changes[n].ref for i in of_ref[ref] for n in first.get(i, ())} - chosen
+        before = {n for i in of_ref[ref] for n in first.get(i, ())}
+        barriers = {n for n in before if n >= len(changes)}
+        before = (before - barriers).union(*(first[n] for n in barriers))
+        wanted |= {changes[n].ref for n in before} - chosen
     return chosen
 
 
@@ -138,6 +143,7 @@ def _build_graph(nodes: Sequence[Change]) -> _Graph:
             creators[ref_key(child)].append(i)
     groups = _index_for_after(nodes)
     graph = _Graph(defaultdict(set), _follows(nodes), defaultdict(set), set())
+    barriers: dict[_Group, int] = {}
     for i, change in enumerate(nodes):
         repeats = i > 0 and nodes[i - 1].ref == change.ref
         several = repeats or (i + 1 < len(nodes) and nodes[i + 1].ref == change.ref)
@@ -153,11 +159,15 @@ def _build_graph(nodes: Sequence[Change]) -> _Graph:
                 _add_reference(graph, nodes, i, of_ref[other], several=several)
         for child in map(ref_key, created_refs(change)):
             _add_created(graph, nodes, i, of_ref.get(child, []))
-        before, blocking = _after_rules(change, groups)
-        if before:
-            graph.predecessors[i] |= before
-        if blocking:
-            graph.needs[i] |= blocking
+        for rule, key, found in _after_groups(change, groups):
+            if rule.blocks:
+                graph.needs[i] |= _blocking(rule, change, found, groups, nodes)
+            if any(key[2]):
+                graph.predecessors[i] |= found
+            else:  # as many as there are, for as many as come after them: one node between
+                barrier = barriers.setdefault(key, len(nodes) + len(barriers))
+                graph.predecessors[barrier] = found
+                graph.predecessors[i].add(barrier)
     for i in [*graph.needs]:
         graph.needs[i].discard(i)
     for i, followed in graph.follows.items():
@@ -226,14 +236,17 @@ def _waves_of(nodes: Sequence[Change], graph: _Graph) -> list[int]:
     A cycle is broken at a loose pair.
     """
     refs = [node.ref for node in nodes]
+    refs += [""] * (max(graph.predecessors, default=0) + 1 - len(nodes))
     while True:
         try:
-            return assign_waves(refs, graph.predecessors)
+            waves = assign_waves(refs, graph.predecessors)[: len(nodes)]
+            place = {wave: number for number, wave in enumerate(sorted(set(waves)), 1)}
+            return [place[wave] for wave in waves]
         except _Cycle as cycle:
             pairs = zip(cycle.nodes, [*cycle.nodes[1:], cycle.nodes[0]], strict=True)
             loose = next((pair for pair in pairs if pair in graph.loose), None)
             if loose is None:
-                raise PlanCycle([refs[n] for n in cycle.nodes]) from None
+                raise PlanCycle([refs[n] for n in cycle.nodes if refs[n]]) from None
             node, other = loose
             for edges in (graph.predecessors, graph.needs, graph.follows):
                 if node in edges:
@@ -249,6 +262,14 @@ def created_refs(change: Change) -> list[Ref]:
         return []
     makes = kind_of(change.ref).creates
     return _refs_made(change.ref, (m for m in makes if not change.fields.get(m.unless_field)))
+
+
+def decider_of(change: Change) -> Ref:
+    """Return the ref that decides whether a put of *change* creates others; empty for none."""
+    kind = kind_of(change.ref)
+    names = {made.depends_on for made in kind.creates if change.fields.get(made.depends_on)}
+    named = (r for r in kind.references if r.ids[-1] in names) if change.op is Op.PUT else ()
+    return next((f"{r.kind}/{change.fields[r.ids[-1]]}" for r in named), "")
 
 
 def linked_refs(ref: Ref) -> list[Ref]:
@@ -272,7 +293,9 @@ _Group = tuple[str, tuple[str, ...], tuple[str, ...]]
 def _index_for_after(nodes: Sequence[Change]) -> dict[_Group, set[int]]:
     """Return the changes of each kind that some `after` names, keyed by the rule's IDs."""
     kinds = {kind_of(change.ref).name for change in nodes}
-    rules = {(a.kind, a.shared_ids) for name in kinds for a in KINDS[name].after if a.kind in kinds}
+    after = [rule for name in kinds for rule in KINDS[name].after if rule.kind in kinds]
+    rules = {(rule.kind, rule.shared_ids) for rule in after}
+    rules |= {(rule.kind, rule.through[1:]) for rule in after if rule.through[0]}
     by_kind = defaultdict(list)
     for kind, same in rules:
         by_kind[kind].append(same)
@@ -290,15 +313,14 @@ def _values(ref: Ref, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(ids.get(name, "").casefold() for name in names)
 
 
-def _after_rules(change: Change, groups: dict[_Group, set[int]]) -> tuple[set[int], set[int]]:
-    """Return the changes that go before *change* by the rules of its kind, and those of them whose
-    failure blocks it.
+def _after_groups(
+    change: Change, groups: Mapping[_Group, set[int]]
+) -> Iterator[tuple[OrderedAfter, _Group, set[int]]]:
+    """Yield the changes that go before *change*, by rules of its kind and by group.
 
     An ID that one of them leaves out matches any.
     """
-    before: set[int] = set()
-    blocking: set[int] = set()
-    for rule in kind_of(change.ref).after:
+    for rule in kind_of(change.ref).after if groups else ():
         optional = KINDS[rule.kind].ids[len(KINDS[rule.kind].needed_ids) :]
         values = _values(change.ref, rule.shared_ids)
         choices = [
@@ -306,9 +328,26 @@ def _after_rules(change: Change, groups: dict[_Group, set[int]]) -> tuple[set[in
             for name, value in zip(rule.shared_ids, values, strict=True)
         ]
         for choice in product(*choices):
-            found = groups.get((rule.kind, rule.shared_ids, choice), set())
-            (blocking if rule.blocks else before).update(found)
-    return before, blocking
+            key = (rule.kind, rule.shared_ids, choice)
+            if found := groups.get(key):
+                yield rule, key, found
+
+
+def _blocking(
+    rule: OrderedAfter,
+    change: Change,
+    found: set[int],
+    groups: Mapping[_Group, set[int]],
+    nodes: Sequence[Change],
+) -> set[int]:
+    """Return those of *found*, by *rule*, whose failure blocks *change*."""
+    kind, name = rule.through
+    if not kind:
+        return found
+    other = next(one for one in kind_of(change.ref).after if one.kind == kind)
+    between = groups.get((kind, other.shared_ids, _values(change.ref, other.shared_ids)), ())
+    linked = {_values(nodes[n].ref, (name,)) for n in between}
+    return {n for value in linked for n in groups.get((rule.kind, (name,), value), ())}
 
 
 class _Cycle(PlanCycle):
@@ -366,8 +405,8 @@ class Predecessors:
 
     def of(self, step: Step) -> set[int]:
         """Return the numbers of the steps that go before *step*."""
-        before, _ = _after_rules(step.change, self._groups)
-        return {*step.needs, *(self._numbers[i] for i in before)}
+        before = (found for _, _, found in _after_groups(step.change, self._groups))
+        return {*step.needs, *(self._numbers[i] for some in before for i in some)}
 
 
 class KindTotal(NamedTuple):

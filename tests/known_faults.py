@@ -136,6 +136,10 @@ def is_fair(model: Model, turn: Round, mode: Mode) -> bool:
         return False
     if turn.deletes:
         return not any(_is_overwritten(turn.edits[n], found.accepted) for n in found.refused)
+    refused = [turn.edits[n] for n in found.refused]
+    holds = any(key_of(one.ref)[0].startswith("spec") for one in refused)
+    if holds and any(one.op is Op.GENERATE for one in staged):
+        return False  # variants are not generated from a part of what was staged for them
     return all(n in found.hopeless and not _is_needed(turn.edits[n], staged) for n in found.refused)
 
 

@@ -352,12 +352,15 @@ class Player:
         others |= {came.casefold() for ref in others for came in _coming_with(ref)}
         made: list[str] = []
         told: set[tuple[str, str]] = set()
+        kept: set[str] = set()
         for run in reversed(self._runs):
             stops = (0, ExitCode.PARTLY, ExitCode.CONFLICT)
             found = self._ocsync("rollback", run, "--settle", "30s", "--json", stops=stops).data
             made += found["made"]
             told |= {(lost["ref"].casefold(), text.split()[0].partition(".")[0])
                      for lost in found["lost"] for text in lost["what"] if any(word in text for word in REMAINS)}  # fmt: skip
+            kept |= {text.split()[0].casefold() for lost in found["lost"] for text in lost["what"]
+                     if "may have been created with it" in text}  # fmt: skip
             for one in found["conflicts"]:
                 if one["ref"].casefold() not in others:
                     self._tell(prefix_of(one["ref"]), f"its undo is a conflict: {one}")
@@ -379,7 +382,12 @@ class Player:
                 name = line.split()[0]
                 stock = name == "Inventory" and ref in summed
                 lost = stock or {(ref, name)} & told & stays
-                if not lost and ref not in others and not ref.startswith(BESIDE):
+                if (
+                    not lost
+                    and ref not in kept
+                    and ref not in others
+                    and not ref.startswith(BESIDE)
+                ):
                     self._tell(prefix, f"not undone: {ref} {line}")
             for ref, name in told - stays:
                 mine = prefix_of(ref) == prefix and name in IRREVOCABLE

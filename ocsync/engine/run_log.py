@@ -16,7 +16,7 @@ from ocsync.diff import falling_to_default
 from ocsync.errors import ExitCode, first_of
 from ocsync.field_paths import flatten, json_equal, nest
 from ocsync.models import Change, Fields, Intent, Op, Outcome, Ref, State, Step
-from ocsync.plan import created_refs
+from ocsync.plan import created_refs, decider_of
 from ocsync.schema import kind_of, ref_key
 from ocsync.store import Run, RunInfo
 
@@ -144,7 +144,8 @@ class RefWrite(NamedTuple):
 
     *fields* are the values that the run left, and *before* those that it found, both flat;
     *earlier* maps a path to the values there before each write of it. *absent* says that the ref
-    did not exist before, *created* names what came into being with it; *replaced* says that a put
+    did not exist before, *created* names what came into being with it, unless *decided_by*,
+    another entity, did not let it; *replaced* says that a put
     replaced all of it, and *emptied* maps paths that it left out to the values there. *added* are
     the sums of fields that were only ever adjusted. *answered* says that the answers of all
     requests showed the values, *exact* that the answer of the only request showed just these.
@@ -161,6 +162,7 @@ class RefWrite(NamedTuple):
     replaced: bool = False
     emptied: Mapping[str, Any] = {}
     created: tuple[Ref, ...] = ()
+    decided_by: Ref = ""
     added: Mapping[str, Any] = {}
     answered: bool = True
     exact: bool = False
@@ -216,6 +218,7 @@ def _ref_write(change: Change, intent: Intent | None, outcome: Outcome) -> RefWr
         replaced=change.op is Op.PUT,
         emptied=intent.emptied if intent else {},
         created=tuple(created_refs(change)) if absent else (),
+        decided_by=decider_of(change),
         added={path: sum_ for path, sum_ in change.adjust.items() if path not in change.fields},
         answered=outcome.answered,
         exact=outcome.exact,

@@ -91,12 +91,15 @@ class Reference(NamedTuple):
 class OrderedAfter(NamedTuple):
     """An order without dependency: steps of *kind* that have the same *shared_ids* go first.
 
-    With *blocks* their failure blocks what comes after them all the same.
+    With *blocks* their failure blocks what comes after them all the same. Where *through* names
+    another rule's kind and an ID, only those block that have this ID in common with one of its: of
+    others it is not known whether they matter.
     """
 
     kind: str
     shared_ids: tuple[str, ...]
     blocks: bool = False
+    through: tuple[str, str] = ("", "")
 
 
 class ImplicitEntity(NamedTuple):
@@ -454,8 +457,9 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
     Kind("variants", "variant generation", ("ProductID",), "/products/{ProductID}/variants/generate",
          {"OverwriteExisting": _BOOLEAN, "VariantCount": _READ_ONLY_COUNT},
          role_prefix="Product", references=(Reference("product", ("ProductID",)),),
-         after=(OrderedAfter("spec-product-assignment", ("ProductID",), blocks=True), OrderedAfter("spec", (), blocks=True),
-                OrderedAfter("spec-option", (), blocks=True)),
+         after=(OrderedAfter("spec-product-assignment", ("ProductID",), blocks=True),
+                OrderedAfter("spec", (), blocks=True, through=("spec-product-assignment", "SpecID")),
+                OrderedAfter("spec-option", (), blocks=True, through=("spec-product-assignment", "SpecID"))),
          direct_targets=("products",), allows_put=False, deletable=False, action=True,
          counted_by={"VariantCount": "/products/{ProductID}/variants"}, query={"overwriteExisting": "OverwriteExisting"}),
     Kind("variant", "variant", ("ProductID", "VariantID"), "/products/{ProductID}/variants/{VariantID}", {

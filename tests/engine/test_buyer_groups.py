@@ -68,7 +68,7 @@ def test_a_catalog_that_only_has_the_buyer_s_name_is_nobody_s_to_delete(
     rolled = ok(groups, "rollback", "--json").data
     assert rolled["made"] == ["buyer/B"]
     [lost] = [one["what"] for one in rolled["lost"]]
-    assert lost == ["catalog/B may have come with it, and stays"]
+    assert lost == ["catalog/B may have been created with it, and remains"]
 
 
 @SHOWN

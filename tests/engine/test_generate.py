@@ -158,6 +158,23 @@ def test_failed_options_hold_it_back_and_it_holds_variants_back(product: Run, sh
     assert shop.get("/products/P/variants/P-L")["Active"] is True
 
 
+def test_other_specs_do_not_hold_it_back(product: Run, shop: Shop) -> None:
+    """Not those of other products, nor are they sent after it."""
+    stage(
+        product,
+        "generate product/P",
+        *SPECS,
+        "put spec/OTHER Name=o",
+        "put spec-option/OTHER/X Value=x",
+    )
+    shop.faults({"method": "PUT", "path": "/options/X", "status": 400, "code": "R", "times": 99})
+    with haste(1000):
+        assert product("resume").code == 3
+    assert variants(shop) == ["P-L", "P-S"]
+    paths = [one["path"] for one in shop.writes()]
+    assert paths.index("/v1/specs/OTHER/options/X") < paths.index(GENERATE)
+
+
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_crash_around_it_changes_nothing(product: Run, shop: Shop, moment: Any) -> None:
     stage(product, *SPECS, "generate product/P", "set variant/P/P-L Active=true")

@@ -235,21 +235,18 @@ async def _without_uncertain(
     Another entity may have decided that nothing was created, and what is there then is somebody
     else's: a buyer whose group has a default catalog makes none.
     """
-    deciders: dict[Ref, Ref] = {}
-    for reversal in reversals:
-        fields = writes[reversal.ref].fields
-        kind = kind_of(reversal.ref)
-        names = {made.depends_on for made in kind.creates if fields.get(made.depends_on)}
-        for reference in kind.references:
-            if reversal.created and reference.ids[-1] in names:
-                deciders[reversal.ref] = f"{reference.kind}/{fields[reference.ids[-1]]}"
+    deciders = {
+        reversal.ref: writes[reversal.ref].decided_by
+        for reversal in reversals
+        if reversal.created and writes[reversal.ref].decided_by
+    }
     found = {ref: doc async for ref, doc in read_current(session.api, set(deciders.values()))}
     certain = []
     for reversal in reversals:
         decider = deciders.get(reversal.ref)
         if decider and not _shows_own(reversal.ref, current[reversal.ref], found.get(decider)):
             beside = [ref for ref in reversal.created if ref != reversal.ref]
-            texts = tuple(f"{ref} may have come with it, and stays" for ref in beside)
+            texts = tuple(f"{ref} may have been created with it, and remains" for ref in beside)
             own = tuple(ref for ref in reversal.created if ref == reversal.ref)
             lost = (*reversal.lost, *texts)
             reversal = msgspec.structs.replace(reversal, created=own, lost=lost)
