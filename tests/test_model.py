@@ -28,7 +28,7 @@ from tests.scenarios import Mode, Scenario
 
 SEED = 1000 * int(os.environ.get("MODEL_SEED", "0"))
 QUICK, SLOW = range(6), range(6, 66)
-SIZE = 45
+SIZE = 50
 """Scenarios of a batch."""
 MODES = [
     Mode(),

@@ -17,7 +17,7 @@ NO_LIMIT = Model("no limit", 5000, 64, (0.03, 0.15))
 LIMIT = 1.3
 
 
-@pytest.mark.parametrize("model", MODELS[::3], ids=lambda model: model.name)
+@pytest.mark.parametrize("model", MODELS[::6], ids=lambda model: model.name)
 def test_a_server_makes_the_pace_hardly_worse_than_the_best_policy(model: Model) -> None:
     hold_to_the_best_policy(model)
 

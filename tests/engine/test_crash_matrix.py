@@ -259,7 +259,7 @@ STORIES = {**RESUMES, **PAUSES, **OTHERS}
 @pytest.mark.parametrize("name", STORIES)
 def test_down_at_some_points(run: Run, shop: Shop, tmp_path: Path, name: str) -> None:
     case = ready(STORIES[name], run, shop, tmp_path / "kept")
-    crash_everywhere(case, run, shop, every=97, first=len(name))
+    crash_everywhere(case, run, shop, every=193, first=len(name))
 
 
 @pytest.mark.slow
