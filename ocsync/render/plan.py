@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ocsync.diff import default_of
 from ocsync.engine.resume.drafting import PlanDraft
 from ocsync.field_paths import json_equal
 from ocsync.models import Entry, Op, Step
@@ -23,6 +24,7 @@ from ocsync.render.text import (
     value_text,
 )
 from ocsync.risks import Risk
+from ocsync.schema import kind_of
 
 _REF_LIMIT = 20
 
@@ -260,6 +262,9 @@ def _entry_text(entry: Entry) -> str:
     return " ".join(words)
 
 
+_SENT_ANYWAY = "has these values already; sent anyway, because reads of it may lag"
+
+
 def difference_lines(steps: Sequence[Step], preflight: Preflight) -> Iterator[Line]:
     """Yield the change that each step would make to the values on the server now."""
     differing = same = 0
@@ -284,7 +289,12 @@ def difference_lines(steps: Sequence[Step], preflight: Preflight) -> Iterator[Li
             for path, new in prepared.sent.items()
             if path not in prepared.before or not json_equal(prepared.before[path], new)
         ]
+        changes += [
+            _difference_text(path, value, default_of(step.ref, path))
+            for path, value in prepared.emptied.items()
+        ]
         changes = changes or [f"recreates {ref}" for ref in linked_refs(step.ref)]
+        changes = changes or [_SENT_ANYWAY] * kind_of(step.ref).eventually_consistent
         yield "+" if prepared.absent else "~", f"  {step.ref}  {', '.join(changes)}".rstrip()
     if differing > _REF_LIMIT:
         yield "", f"  ... and {differing - _REF_LIMIT:,} more"

@@ -56,3 +56,15 @@ def test_a_ref_is_explained_by_itself_where_no_other_matters(
     assert ocsync("plan", "--explain", refs[0]) == quick
     assert quick.out.count("xp.bin=a") == 3
     assert ocsync("plan", "--explain", "inventory/P0/none").code == 66
+
+
+def test_a_diff_says_what_is_emptied_and_what_is_sent_anyway(ocsync: Run, shop: Shop) -> None:
+    shop.seed(product=[{"ID": "P", "Name": "p"}],
+              catalog=[{"ID": "C", "Name": "c", "Description": "old"}])  # fmt: skip
+    ocsync("stage", "set", "product/P", "Name=p")
+    ocsync("stage", "put", "catalog/C", "Name=c", "--replace")
+    shown = ocsync("plan", "--diff").out
+    assert (
+        "~ product/P  has these values already; sent anyway, because reads of it may lag" in shown
+    )
+    assert "~ catalog/C  Description old -> null" in shown
