@@ -78,7 +78,7 @@ class Emulator:
         if self.options.faults:
             self.faults.load(self.options.faults)
         self.counts: Counter[str] = Counter()
-        self.sender.counts.clear()
+        self.sender.clear()
         self.requests.clear()
         self.rate_limit = TokenBucket()
         self._request_number = 0

@@ -121,6 +121,18 @@ def test_a_letter_is_tried_again(
     assert len(listened.messages()) == 2, "a message is logged whether or not it is taken"
 
 
+def test_a_reset_drops_what_is_still_to_be_sent(listened: Shop, sink: Sink) -> None:
+    sink.refuse = 1
+    for name in "xyz":
+        listened.call("PATCH", "/catalogs/C", {"Name": name})
+    wait_for(lambda: not sink.refuse)
+    listened.emulator.reset()
+    counts = listened.counts()
+    assert (counts["carried"], counts["waiting"]) == ({}, 0)
+    time.sleep(0.3)
+    assert not sink.letters, "the first is not tried again"
+
+
 def test_only_loopback_is_sent_to(shop: Shop) -> None:
     plant(shop)
     far = {"Http": {"Endpoint": "https://real.example.com/in", "Secret": "s"}}
