@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import httpx
+import pytest
 
 from ocsync.emulator.app import Emulator
 from ocsync.models import Change, Entry, Op
@@ -16,6 +17,14 @@ HTTP = httpx.Client(verify=False, trust_env=False, limits=httpx.Limits(keepalive
 
 It lets go of an idle connection before the emulator does (after 5 s), so that none breaks under it.
 """
+
+
+def some_slow(values: Iterable[Any], *, quick: int) -> list[Any]:
+    """Return *values* as parameters of a test, of which all but the first *quick* are slow."""
+    return [
+        pytest.param(value, marks=pytest.mark.slow) if number >= quick else value
+        for number, value in enumerate(values)
+    ]
 
 
 class Result(NamedTuple):

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from ocsync.emulator import EmulatorOptions, serve_in_thread
 from ocsync.emulator.seeds import load_seed
@@ -31,6 +32,10 @@ _FOREIGN = (
 
 _MEMORY = Path("/dev/shm")
 _ROOM = 2**30
+
+
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:

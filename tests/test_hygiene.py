@@ -146,6 +146,7 @@ def test_commands_load_what_they_need(run: Run) -> None:
     refuse(dict(LOCAL.values()))
 
 
+@pytest.mark.slow
 def test_help_loads_no_work() -> None:
     rows = {f"{name} --help": HEAVY for name in commands()}
     rows["stage template --help"] = HEAVY - DATA  # it lists the kinds

@@ -27,7 +27,7 @@ from tests.player import HASTE, Player, Problems, some_faults
 from tests.scenarios import Mode, Scenario
 
 SEED = 1000 * int(os.environ.get("MODEL_SEED", "0"))
-QUICK, SLOW = range(6), range(6, 66)
+QUICK, SLOW = range(4), range(4, 66)
 SIZE = 50
 """Scenarios of a batch."""
 MODES = [

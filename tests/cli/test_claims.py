@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ocsync.models import Delivery
-from tests.builders import Shop, csv_of
+from tests.builders import Shop, csv_of, some_slow
 from tests.cli.test_pause import CONFIG, PAUSES, somebody
 from tests.conftest import Run
 from tests.crash_points import CrashPoint, crash_resume
@@ -33,7 +33,7 @@ def over() -> None:
 SEEING = ["status", "targets", "doctor", "plan --diff", "resume --dry-run", "expire --dry-run"]
 
 
-@pytest.mark.parametrize("look", SEEING)
+@pytest.mark.parametrize("look", some_slow(SEEING, quick=2))
 @pytest.mark.parametrize("config", ["lifted", "removed"])
 def test_a_pause_that_was_seen_ended_is_not_ours_any_more(
     ocsync: Run, shop: Shop, look: str, config: str

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ocsync.secrets import SecretSource, resolve
-from tests.builders import HTTP, Shop
+from tests.builders import HTTP, Shop, some_slow
 from tests.cli.test_crashes import wait_for_writes
 from tests.conftest import Run
 from tests.processes import Started
@@ -49,7 +49,7 @@ def get_password(service, name):
 """A keyring as the real one is asked; the library itself asks the desktop."""
 
 
-@pytest.mark.parametrize("source", ["env", "command", "keyring"])
+@pytest.mark.parametrize("source", some_slow(["env", "command", "keyring"], quick=1))
 def test_a_whole_run_at_verbose_leaves_no_secret(
     run: Run, shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
