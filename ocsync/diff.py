@@ -5,7 +5,7 @@ A document is the nested JSON that the server answered; None for an entity that 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from typing import Any
 
 from ocsync.dates import instant, rfc3339
@@ -185,6 +185,15 @@ def default_of(ref: Ref, path: str) -> Any:
     """Return the value that a put which leaves *path* out ends with there, as far as is known."""
     field = field_at(kind_of(ref), path)
     return field.default if field and not path.startswith("xp.") else None
+
+
+def fields_to_put(ref: Ref, fields: Fields, paths: Collection[str] = ()) -> Fields:
+    """Return *fields* as a put names them: null only at *paths*, or in place of a default."""
+    return {
+        path: value
+        for path, value in fields.items()
+        if value is not None or path in paths or default_of(ref, path) is not None
+    }
 
 
 def falling_to_default(ref: Ref, omitted: Fields) -> Fields:

@@ -9,12 +9,12 @@ checks them once more.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from ocsync.diff import Document, default_of, writable_fields
+from ocsync.diff import Document, default_of, fields_to_put, writable_fields
 from ocsync.engine.rollback.versions import Parents, Versions
 from ocsync.engine.run_log import RefWrite
 from ocsync.field_paths import MISSING, json_equal, value_at
@@ -222,15 +222,6 @@ def _restore(write: RefWrite, versions: Versions) -> Reversal:
     }
     lost = [_BECOMES_NULL.format(path) for path in added]
     return _reversal_of_fields(write, fields, amounts, versions, lost)
-
-
-def fields_to_put(ref: Ref, fields: Fields, paths: Collection[str] = ()) -> Fields:
-    """Return *fields* as a put names them: null only at *paths*, or in place of a default."""
-    return {
-        path: value
-        for path, value in fields.items()
-        if value is not None or path in paths or default_of(ref, path) is not None
-    }
 
 
 def _without_clearing(reversal: Reversal, now: Document) -> Reversal:
