@@ -12,6 +12,7 @@ from ocsync.dates import instant, rfc3339
 from ocsync.field_paths import (
     MISSING,
     flatten,
+    is_below,
     is_inside_xp_key,
     join_path,
     json_equal,
@@ -304,4 +305,42 @@ def unmet_expectations(
         path: pair["found"]
         for path, pair in diff(ref, dict(expect), current).items()
         if pair["found"] is not None or path not in null_is_empty or not is_blank(pair["wanted"])
+    }
+
+
+def own_values(
+    kind: Kind, document: Document, parent: Document | None, written: Fields
+) -> Document:
+    """Return *document* without the values that it inherits from its *parent*.
+
+    A read shows a child product with the values of its parent where it has none of its own, and
+    does not tell which these are (guide/ordercloud.md 5.2). So a value counts as inherited where
+    the parent shows the same, unless it is among those *written*.
+    """
+    if not kind.inherits_from or not parent or not document.get(kind.inherits_from):
+        return document
+    own: Document = {}
+    for name, value in document.items():
+        field = kind.fields.get(name)
+        if name == "xp" and isinstance(value, dict):
+            own[name] = _without_inherited_keys(value, parent.get(name) or {}, written)
+        elif name in kind.models:
+            is_written = any(is_below(p, name) and v is not None for p, v in written.items())
+            own[name] = value if is_written or not json_equal(value, parent.get(name)) else None
+        elif field is None or field.required or json_equal(value, written.get(name)):
+            own[name] = value
+        else:
+            own[name] = value if not json_equal(value, parent.get(name)) else None
+    return own
+
+
+def _without_inherited_keys(
+    xp: Mapping[str, Any], parent: Mapping[str, Any], written: Fields
+) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in xp.items()
+        if name not in parent
+        or not json_equal(value, parent[name])
+        or json_equal(value, written.get(join_path(("xp", name)), MISSING))
     }
