@@ -20,6 +20,7 @@ _EMPHASIS = re.compile(r"\*(\w+)\*")
 _Member = dict[str, Any]
 
 DOCUMENTS: dict[str, tuple[Any, ...]] = {
+    "compare": (types.CompareDocument,),
     "completion": (types.CompletionDocument,),
     "delivery apply": (types.DeliveryApplyDocument,),
     "delivery attach": (types.DeliveryAttachDocument,),

@@ -685,6 +685,54 @@ class StageImported(StagedTotals):
     gone: NotRequired[int]
 
 
+class ComparedKind(TypedDict):
+    """Numbers of refs of a kind, by where they are, and the fields that were not compared."""
+
+    kind: str
+    same: int
+    differs: int
+    only_source: int
+    only_target: int
+    not_compared: list[str]
+
+
+class DifferingRef(TypedDict):
+    """Ref that differs: where it exists, and per field the values of `source` and `target`."""
+
+    ref: Ref
+    presence: Literal["both", "source", "target"]
+    fields: dict[str, dict[str, Any]]
+
+
+class NotStaged(TypedDict):
+    """Ref that only one marketplace has and that no edit can create, with the reason."""
+
+    ref: Ref
+    why: str
+
+
+class StagedComparison(StagedTotals):
+    """Numbers of the edits that were staged, and of their refs."""
+
+    entries: int
+    refs: int
+
+
+class CompareDocument(TypedDict):
+    """Differences of two marketplaces, of the profiles `source` and `target`."""
+
+    source: str
+    target: str
+    kinds: list[ComparedKind]
+    ignored: list[str]
+    absent: list[Ref]
+    differing: int
+    differences: list[DifferingRef]
+    gone: str
+    staged: NotRequired[StagedComparison]
+    not_staged: NotRequired[list[NotStaged]]
+
+
 class ColumnFacts(TypedDict):
     """Column of a file: how many cells hold what."""
 
