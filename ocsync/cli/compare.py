@@ -147,7 +147,7 @@ def register(app: typer.Typer) -> None:
             ctx.console.print(line, sign)
         left = list(comparison.not_creatable()) if stage else []
         written = write_gone(gone, comparison.only_target()) if gone else ""
-        facts["gone"] = written
+        facts["gone_file"] = written
         if stage:
             facts["staged"] = _stage(sides[1], comparison, recreated=recreated)
             facts["not_staged"] = [{"ref": one.ref, "why": one.reason} for one in left]

@@ -31,7 +31,7 @@ _COMMAND = re.compile(r"^\s*::|##(?=\[|vso\[)", re.MULTILINE)
 
 JsonObject = Mapping[str, Any]
 """A document, an event or an error as --json writes it."""
-_REPORTED = ("error", "summary", "dry-run", "plan", "status", "window", "expire")
+_REPORTED = ("error", "summary", "dry-run", "drift", "plan", "status", "window", "expire")
 """The types of events, and the commands, whose data is reported to the CI."""
 
 

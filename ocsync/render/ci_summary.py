@@ -98,7 +98,12 @@ def _resume(facts: JsonObject) -> Iterator[str]:
 
 
 def _verify(facts: JsonObject) -> Iterator[str]:
-    yield f"### ocsync verify: {ending_text('closed', facts['exit_code'])} (run {facts['run']})"
+    if facts["type"] == "drift":
+        differing = count(len(facts["findings"]), "ref differs", "refs differ")
+        yield f"### ocsync verify: {differing} ({count(len(facts['runs']), 'run')})"
+    else:
+        end = ending_text("closed", facts["exit_code"])
+        yield f"### ocsync verify: {end} (run {facts['run']})"
     yield ""
     rows = [(kind, _signs(signs)) for kind, signs in facts["kinds"].items()]
     yield from _table(("kind", "verified"), rows)

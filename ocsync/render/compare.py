@@ -11,10 +11,9 @@ from ocsync.render.text import (
     Line,
     columns,
     count,
+    field_value_text,
     first_few,
-    json_text,
     truncate,
-    value_text,
 )
 
 if TYPE_CHECKING:
@@ -58,9 +57,7 @@ def _difference_lines(comparison: Comparison, *, every: bool) -> Iterator[Line]:
 
 
 def _value(path: str, value: Any) -> str:
-    """Return a value; in xp as JSON, as only that tells text from other types."""
-    text = json_text(value) if path.startswith("xp.") else value_text(value)
-    return truncate(text, _VALUE_WIDTH)
+    return truncate(field_value_text(path, value), _VALUE_WIDTH)
 
 
 def left_out_lines(left_out: Sequence[str], ignored: Sequence[str]) -> Iterator[str]:

@@ -82,7 +82,7 @@ STREAMS: dict[str, tuple[Any, ...]] = {
     "delete": (types.DeleteSurvey, types.DeleteSummary),
     "resume": (types.ResumeDryRun, types.ResumeSummary),
     "resync": (types.ResyncDryRun, types.ResyncSummary),
-    "verify": (types.VerifySummary,),
+    "verify": (types.VerifySummary, types.DriftSummary),
 }
 """The types of the events that mean something else in the stream of each command."""
 _FILES: dict[str, Any] = {

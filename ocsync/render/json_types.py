@@ -728,7 +728,7 @@ class CompareDocument(TypedDict):
     absent: list[Ref]
     differing: int
     differences: list[DifferingRef]
-    gone: str
+    gone_file: str
     staged: NotRequired[StagedComparison]
     not_staged: NotRequired[list[NotStaged]]
 
@@ -925,6 +925,39 @@ class VerifySummary(VerificationReport):
     run: str
     folder: str
     delivery: DeliveryReport | None
+    unfinished: list[UnfinishedRunReport]
+
+
+class DriftedField(TypedDict):
+    """Last write of a field: its run, and the value that the write found."""
+
+    run: str
+    before: Any
+
+
+class DriftedRef(TypedDict):
+    """Ref with a finding: the run that wrote it last, and the last write of each field."""
+
+    ref: Ref
+    run: str
+    fields: dict[str, DriftedField]
+
+
+class UnknownRef(TypedDict):
+    """Ref with writes of unknown outcome: per field the run, `""` for all fields."""
+
+    ref: Ref
+    fields: dict[str, str]
+
+
+class DriftSummary(VerificationReport):
+    """Last event of a verification of all runs since a time."""
+
+    type: Literal["drift"]
+    since: str
+    runs: list[str]
+    refs: list[DriftedRef]
+    unknown: list[UnknownRef]
     unfinished: list[UnfinishedRunReport]
 
 

@@ -18,8 +18,8 @@ from ocsync.render.text import (
     columns,
     count,
     duration,
+    field_value_text,
     first_few,
-    json_text,
     local_time,
     value_text,
 )
@@ -303,9 +303,8 @@ def difference_lines(steps: Sequence[Step], preflight: Preflight) -> Iterator[Li
 
 
 def _difference_text(path: str, before: Any, after: Any) -> str:
-    """Return what becomes of a value; in xp as JSON, as only that tells text from other types."""
-    show = json_text if path.startswith("xp.") else value_text
-    return f"{path} {show(before)} -> {show(after)}"
+    """Return what becomes of a value."""
+    return f"{path} {field_value_text(path, before)} -> {field_value_text(path, after)}"
 
 
 def difference_documents(steps: Sequence[Step], preflight: Preflight) -> list[dict[str, Any]]:
