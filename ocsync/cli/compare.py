@@ -34,7 +34,7 @@ from ocsync.cli.stage_files import (
     staged_totals,
     write_gone,
 )
-from ocsync.errors import ExitCode, OcsyncError, UsageError, first_of
+from ocsync.errors import ExitCode, Interrupted, OcsyncError, UsageError, first_of
 from ocsync.plurals import count
 
 if TYPE_CHECKING:
@@ -244,6 +244,8 @@ def _naming_profile(name: str, *, stage: bool) -> Iterator[None]:
     """Name the profile in an error, as there are two."""
     try:
         yield
+    except Interrupted:
+        raise
     except OcsyncError as error:
         nothing = "; nothing was staged" if stage else ""
         error.message = f"profile {name}: {error.message}{nothing}"

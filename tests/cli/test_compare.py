@@ -144,6 +144,31 @@ def test_a_value_changed_since_the_comparison_is_not_overwritten(
     assert production.get("/catalogs/A")["Description"] == "somebody else's"
 
 
+def test_a_put_is_refused_where_the_entity_exists_by_then(
+    two: Run, shop: Shop, production: Shop
+) -> None:
+    shop.seed(**catalogs({"ID": "A"}))
+    assert compare(two, "catalog", "--stage").code == 0
+    production.seed(**catalogs({"ID": "A", "Name": "somebody else's"}))
+    assert two("resume", "--profile", "production").code == 6
+    assert production.get("/catalogs/A")["Name"] == "somebody else's"
+
+
+def test_a_flag_that_is_null_is_not_set(two: Run, shop: Shop, production: Shop) -> None:
+    """The settings of stock are null on one side, and all off on the other."""
+    shop.seed(product=[{"ID": "P", "Name": "p"}])
+    production.seed(product=[{"ID": "P", "Name": "p", "Inventory": {"Enabled": False}}])
+    assert shop.get("/products/P")["Inventory"] != production.get("/products/P")["Inventory"]
+    assert compare(two, "product", "--exit-code").code == 0
+
+
+def test_one_marketplace_under_two_profiles(two: Run, shop: Shop) -> None:
+    add_profile(two, shop, "again")
+    done = two("compare", "catalog", "--from", "sandbox", "--to", "again")
+    assert "both profiles are for marketplace" in done.err
+    assert done.out.splitlines()[-1].startswith("= nothing to compare")
+
+
 @pytest.mark.slow
 def test_every_kind_is_promoted(two: Run, shop: Shop, production: Shop) -> None:
     """Users, variants and security profiles are made by other means; all else is staged."""

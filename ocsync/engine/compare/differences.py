@@ -28,7 +28,7 @@ from ocsync.field_paths import (
 )
 from ocsync.intake.unchanged import changed_part
 from ocsync.models import Entry, Fields, Op, Ref
-from ocsync.schema import SUMMED_QUANTITY, Kind, kind_of, lineage, ref_key
+from ocsync.schema import SUMMED_QUANTITY, Field, FieldType, Kind, kind_of, lineage, ref_key
 
 
 class Presence(StrEnum):
@@ -106,6 +106,9 @@ def _changed(
         found.pop(path, None)
     for path in ignored:
         _keep(path, wanted, found)
+    for path in wanted.keys() & found.keys():
+        if _are_unset_flags(kind.fields.get(path), wanted[path], found[path]):
+            wanted[path] = found[path]
     every = dict.fromkeys((*wanted, *found))  # what only the target's xp has becomes null
     op = Op.ASSIGN if kind.assignment else Op.SET
     entry = Entry(op=op, ref=ref, fields={**every, **wanted}, expect={**every, **found})
@@ -167,6 +170,12 @@ def _inherited(kind: Kind, document: Document, parent: Document | None) -> set[s
     own = own_values(kind, document, parent, {})
     shown = present_values(kind, document)
     return {path for path, value in shown.items() if not json_equal(value_at(own, path), value)}
+
+
+def _are_unset_flags(field: Field | None, *values: Any) -> bool:
+    """Return whether *values* of a flag are null or false, which mean the same."""
+    is_flag = field is not None and field.type is FieldType.BOOLEAN and field.default is None
+    return is_flag and not any(values)
 
 
 def _keep(path: str, wanted: Fields, found: Fields) -> None:
