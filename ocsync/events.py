@@ -38,12 +38,16 @@ class Notice(Event, frozen=True, tag="said"):
 
 
 class Planned(Event, frozen=True):
-    """Run about to start or, if *resumed*, to continue: the number of its steps and waves."""
+    """Run about to start or, if *resumed*, to continue: the number of its steps and waves.
+
+    *plan* is the fingerprint of its plan if a saved one was named, else empty.
+    """
 
     run: str
     steps: int
     waves: int
     resumed: bool = False
+    plan: str = ""
 
 
 class Reading(Event, frozen=True):

@@ -45,6 +45,7 @@ NEW: set[str] = {
     "marketplace.api_url",
     "pause.lost",
     "json.held",
+    "json.plan",
     "json.by_answer",
     "outcome.exact",
     "outcome.log_id",
@@ -267,7 +268,8 @@ def test_staging_continues(untouched: Run) -> None:
 def test_the_runs(untouched: Run) -> None:
     shown = answer(untouched, "history")["runs"]
     assert shown == [
-        {**record(name), "held": [], "by_answer": 0, "arrivals": []} for name in reversed(RUNS)
+        {**record(name), "held": [], "by_answer": 0, "arrivals": [], "plan": ""}
+        for name in reversed(RUNS)
     ]
     for name, words in {
         "0310-1100 0306-0900": ["--sort", "resync"],
@@ -286,7 +288,13 @@ def test_each_run(untouched: Run) -> None:
     for name in RUNS:
         folder = OLD / "runs" / name
         shown = answer(untouched, "history", name, "--steps")
-        assert shown["run"] == {**record(name), "held": [], "by_answer": 0, "arrivals": []}
+        assert shown["run"] == {
+            **record(name),
+            "held": [],
+            "by_answer": 0,
+            "arrivals": [],
+            "plan": "",
+        }
         assert shown["findings"] == records(folder / "findings.jsonl")
         log = records(folder / "outcomes.jsonl")
         begun = {one["number"]: one["at"] for one in log if one["type"] == "intent"}

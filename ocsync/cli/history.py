@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +10,7 @@ from typer.core import TyperGroup
 from ocsync.cli import history_prune
 from ocsync.cli.context import Context
 from ocsync.cli.options import LOCAL_EXITS, check_choice, command, parse_duration
+from ocsync.cli.reports import check_report, write_report
 from ocsync.errors import ExitCode, FileMissing, UsageError
 
 if TYPE_CHECKING:
@@ -96,7 +95,10 @@ def register(app: typer.Typer) -> None:
           ocsync history 1123-1504 --report html run.html
         """
         form, file = report or ("", "")
-        _check_report(ctx, form, file, no_values=no_values)
+        check_report(ctx, form, file, _FORMATS)
+        if no_values and not form:
+            hint = "ocsync history --report html FILE"
+            raise UsageError("--no-values is for a report", hint=hint)
         run_filter = _run_filter(since, "failed" if failed else state, target, sort)
         if name and any(run_filter):
             raise UsageError("a RUN cannot be combined with filters of the list")
@@ -113,7 +115,9 @@ def register(app: typer.Typer) -> None:
 
             details = run_details(run, changes=form == "html")
         if form:
-            _write_report(form, file, without_values(details) if no_values else details)
+            from ocsync.render.history_report import FORMATS
+
+            write_report(file, FORMATS[form](without_values(details) if no_values else details))
         if file != "-":
             _show_run(ctx, details, limit, steps=steps, file=file)
         return None
@@ -189,24 +193,3 @@ def _show_run(
         ctx.console.print(line, sign)
     if file:
         ctx.console.info(f"wrote {file}", "+")
-
-
-def _check_report(ctx: Context, form: str, file: str, *, no_values: bool) -> None:
-    if form:
-        check_choice("--report", form, _FORMATS)
-    if no_values and not form:
-        raise UsageError("--no-values is for a report", hint="ocsync history --report html FILE")
-    if file == "-" and ctx.console.json:
-        raise UsageError("a report and --json cannot both use standard output")
-
-
-def _write_report(form: str, file: str, details: RunDetails) -> None:
-    from ocsync.render.history_report import FORMATS
-    from ocsync.store.files import write_output
-
-    text = FORMATS[form](details)
-    if file == "-":
-        sys.stdout.flush()
-        sys.stdout.buffer.write(text.encode())
-        return
-    write_output(Path(file), text.encode())

@@ -482,12 +482,17 @@ class RiskReport(TypedDict):
 
 
 class PlanDocument(TypedDict):
-    """Plan: numbers, targets, risks; with `--diff` the changes.
+    """Plan: numbers, targets, risks, steps; with `--diff` the changes.
 
-    *seconds* is null while no run has shown the pace.
+    *fingerprint* is that of a saved plan and of the run that sends this. *seconds* is null while no
+    run has shown the pace.
     """
 
+    profile: str
+    marketplace: str
+    environment: str
     fingerprint: str
+    at: str
     entries: int
     steps: int
     waves: int
@@ -497,6 +502,7 @@ class PlanDocument(TypedDict):
     seconds: float | None
     risks: list[RiskReport]
     open_run: str
+    planned_steps: list[Step]
     changes: NotRequired[list[ChangeReport]]
 
 

@@ -218,7 +218,8 @@ class _EventPrinter:
 
     def _on_planned(self, event: Planned) -> None:
         self._run_started = True
-        self._console.info(f"run {event.run} · {count(event.steps, 'step')}")
+        plan = f" · plan {event.plan}" if event.plan else ""
+        self._console.info(f"run {event.run} · {count(event.steps, 'step')}{plan}")
 
     def _on_read_done(self, event: ReadDone) -> None:
         self._view.show(None)

@@ -166,7 +166,8 @@ def test_what_verification_saw_is_in_the_reports(three: Run) -> None:
         ("inventory/P1/R1", "moved", "QuantityAvailable=6"),
     ]
     assert (
-        "verified: * QuantityAvailable=9" in three("history", done, "--report", "markdown", "-").out
+        "verified: `*` `QuantityAvailable=9`"
+        in three("history", done, "--report", "markdown", "-").out
     )
 
 
