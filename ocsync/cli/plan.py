@@ -147,16 +147,15 @@ def _write_documents(
     file: str,
 ) -> None:
     """Write the plan as JSON, tell the CI, and write the report as *form* if one is wanted."""
-    import msgspec
-
     from ocsync.render import plan_report
+    from ocsync.render.json_data import json_data
     from ocsync.render.plan import document
     from ocsync.render.planned_changes import list_changes, planned_changes
 
     steps = view.draft.plan.steps
     facts = {**document(view, digest), "open_run": unfinished[0].id if unfinished else ""}
     listed = list_changes(steps, result, plan_report.ROW_LIMIT)
-    rows: dict[str, Iterable[Any]] = {"planned_steps": map(msgspec.to_builtins, steps)}
+    rows: dict[str, Iterable[Any]] = {"planned_steps": map(json_data, steps)}
     reported: dict[str, Any] = {**facts, "command": "plan", "listed": listed}
     if result and steps:
         rows["changes"] = (row.document() for row in planned_changes(steps, result))
@@ -257,9 +256,8 @@ def preflight(
 
 
 def _explain(ctx: Context, drafted: PlanDraft, ref: str, staged: list[Entry]) -> ExitCode:
-    import msgspec
-
     from ocsync.render import plan as shown
+    from ocsync.render.json_data import json_data
     from ocsync.schema import ref_key
     from ocsync.store.timestamps import utc_now
 
@@ -267,8 +265,8 @@ def _explain(ctx: Context, drafted: PlanDraft, ref: str, staged: list[Entry]) ->
     if not steps:
         raise FileMissing(f"nothing is staged for {ref}", hint="ocsync stage list")
     entries = {entry.seq: entry for entry in staged if entry.seq in drafted.numbers}
-    facts = {"ref": ref, "steps": msgspec.to_builtins(steps),
-             "entries": msgspec.to_builtins(list(entries.values()))}  # fmt: skip
+    facts = {"ref": ref, "steps": json_data(steps),
+             "entries": json_data(list(entries.values()))}  # fmt: skip
     ctx.console.document("plan explain", facts)
     if not ctx.console.json:
         ctx.console.print_lines(shown.explain(steps, entries, utc_now()))

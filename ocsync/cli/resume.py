@@ -243,8 +243,8 @@ def _dry_run(ctx: Context, targets: list[str]) -> ExitCode:
         drafts.insert(0, drafts[0]._replace(plan=drafts[0].plan._replace(steps=rest)))
     results = [(draft.plan.steps, preflight(ctx, draft, stream=True)[0]) for draft in drafts]
     changes = [row.document() for found in results for row in planned_changes(*found)]
-    facts = {"type": "dry-run", "changes": changes}
-    facts["unfinished"] = [run._asdict() for run in unfinished]
+    facts = {"type": "dry_run", "changes": changes}
+    facts["unfinished"] = [run.document() for run in unfinished]
     ctx.console.event(facts)
     if not ctx.console.json:
         for run in unfinished:

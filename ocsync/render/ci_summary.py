@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ocsync.models import Sign
 from ocsync.render.findings import answered_text
 from ocsync.render.markdown_text import code, prose
 from ocsync.render.status import ending_text
 from ocsync.render.text import count, duration, value_text
 
 _ROW_LIMIT = 50
+_SIGNS = {sign.word: sign.value for sign in Sign}
 _STATES = ("done", "unchanged", "failed", "conflict", "blocked", "unknown")
 
 JsonObject = Mapping[str, Any]
@@ -52,15 +54,15 @@ def _resume(facts: JsonObject) -> Iterator[str]:
         yield f"- plan {code(info['plan'])}"
     if info.get("by_answer"):
         yield f"- {answered_text(info['by_answer'])}"
-    if facts["lifted"]:
-        longest = max(row["seconds"] for row in facts["lifted"])
-        names = ", ".join(row["target"] for row in facts["lifted"])
+    if facts["unpaused"]:
+        longest = max(row["seconds"] for row in facts["unpaused"])
+        names = ", ".join(row["target"] for row in facts["unpaused"])
         yield f"- {names} running again, paused for {duration(longest)}"
-    for row in facts["kept"]:
+    for row in facts["still_paused"]:
         yield f"- ⚠ {row['target']} stays paused: {prose(row['why'])}"
     if problems:
         yield ""
-        reasons = [p.get("message") or p.get("because", "") for p in problems]
+        reasons = [p.get("message") or p.get("blocked_by", "") for p in problems]
         cells = [
             (code(p["ref"]), p["state"], prose(r)) for p, r in zip(problems, reasons, strict=True)
         ]
@@ -80,7 +82,7 @@ def _findings(rows: Sequence[JsonObject]) -> Iterator[str]:
     if rows:
         yield ""
         pairs = [
-            (code(row["sign"]), code(row["ref"]), ", ".join(
+            (code(_SIGNS[row["result"]]), code(row["ref"]), ", ".join(
                 f"{code(path)} {_value(pair['found'])} instead of {_value(pair['wanted'])}"
                 for path, pair in row.get("fields", {}).items()
             ) or prose(row.get("message", "")))
@@ -94,7 +96,9 @@ def _value(value: Any) -> str:
 
 
 def _signs(counts: JsonObject | None) -> str:
-    return "  ".join(f"{sign} {number:,}" for sign, number in (counts or {}).items() if number)
+    return "  ".join(
+        f"{_SIGNS[word]} {number:,}" for word, number in (counts or {}).items() if number
+    )
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:

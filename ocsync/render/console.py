@@ -24,7 +24,7 @@ from ocsync.render.streams import write_text
 if TYPE_CHECKING:
     from ocsync.render.ci import Ci
 
-FORMAT = 1
+FORMAT = 2
 """The format version of all JSON documents and events; an incompatible change raises it."""
 
 _ASCII_SIGNS = str.maketrans({

@@ -155,7 +155,7 @@ def _row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-_FIELDS = ("number", "wave", "ref", "method", "state", "status", "code", "message", "because")
+_FIELDS = ("number", "wave", "ref", "method", "state", "status", "code", "message", "blocked_by")
 
 
 def csv_table(details: RunDetails) -> str:
@@ -165,7 +165,7 @@ def csv_table(details: RunDetails) -> str:
     writer.writerow(("kind", *_FIELDS, "seconds", "verified", "found", "log_id"))
     for row in details.steps:
         kind = row.ref.partition("/")[0]
-        facts = msgspec.to_builtins(row)
+        facts = msgspec.structs.asdict(row)
         cells = [facts[name] for name in _FIELDS]
         differing = "; ".join(assignment_text(path, v["found"]) for path, v in row.found.items())
         verified = _SIGN_WORDS.get(row.sign, "")

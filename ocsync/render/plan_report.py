@@ -140,9 +140,9 @@ def _target_lines(facts: PlanFacts) -> Iterator[str]:
         yield f"resume also unpauses {', '.join(ends)}"
     if facts["open_run"]:
         yield f"run {facts['open_run']} is not finished; resume continues it first"
-    if facts["left"]:
-        stay = "stays" if facts["left"] == 1 else "stay"
-        yield f"{count(facts['left'], 'edit')} for other targets {stay} staged"
+    if facts["remaining"]:
+        stay = "stays" if facts["remaining"] == 1 else "stay"
+        yield f"{count(facts['remaining'], 'edit')} for other targets {stay} staged"
 
 
 def _moment(stamp: str) -> str:

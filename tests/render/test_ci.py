@@ -218,7 +218,7 @@ def test_elsewhere_nobody_is_told(ocsync: Run, shop: Shop) -> None:
 def test_a_long_table_is_cut() -> None:
     rows = [{"ref": f"inventory/P/R{n}", "state": "failed", "message": "no"} for n in range(80)]
     run = {"id": "1", "state": "closed", "kinds": {}, "entries": 80, "seconds": 1.0}
-    text = summary({"run": run, "problems": rows, "lifted": [], "kept": [], "verified": None,
+    text = summary({"run": run, "problems": rows, "unpaused": [], "still_paused": [], "verified": None,
                     "exit_code": 3})  # fmt: skip
     assert text.count("| failed |") == 50 + 1
     assert "... and 30 more" in text

@@ -45,7 +45,7 @@ def facts(text: str = "x", rows: int = 1, **more: Any) -> dict[str, Any]:
     risk = {"code": "x", "text": text, "refs": [f"product/{text}"], "advice": text, "count": 1}
     return {
         "profile": text, "marketplace": text, "environment": text, "fingerprint": "f" * 32, "at": "2026-11-26T08:00:00+00:00",
-        "entries": rows, "steps": rows, "waves": 1, "left": 2, "kinds": [{"kind": "product", "entries": rows, "steps": rows}],
+        "entries": rows, "steps": rows, "waves": 1, "remaining": 2, "kinds": [{"kind": "product", "entries": rows, "steps": rows}],
         "targets": {"direct": ["products"], "possible": ["catalogs"], "will_unpause": ["buyers"]}, "seconds": 4.0,
         "risks": [risk], "open_run": "", "listed": ChangeList(changes[:ROW_LIMIT], rows, 3, is_compared=True), **more,
     }  # fmt: skip
