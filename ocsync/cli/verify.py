@@ -116,7 +116,7 @@ def register(app: typer.Typer) -> None:
                 "folder": str(run.path),
                 "delivery": delivery_proof.document(proof),
                 **shown.document(verification),
-                "unfinished": [one._asdict() for one in unfinished],
+                "unfinished": [one.document() for one in unfinished],
                 "exit_code": int(code),
             }
         )

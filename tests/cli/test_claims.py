@@ -59,8 +59,8 @@ def test_a_pause_that_was_seen_ended_is_not_ours_any_more(
     shop.call("PUT", CONFIG, {**body, "Paused": True})
 
     status = ocsync("status", "--json").data
-    assert next(t for t in status["targets"] if t["name"] == "inventory")["standing"] == (
-        "paused by someone else"
+    assert next(t for t in status["targets"] if t["name"] == "inventory")["state"] == (
+        "paused_by_other"
     )
     assert (status["drifted"], status["overdue"]) == (["inventory"], [])
     assert ocsync("expire").code == 0

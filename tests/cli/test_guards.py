@@ -279,7 +279,7 @@ def test_what_somebody_did_meanwhile_is_told(ocsync: Run, shop: Shop) -> None:
     assert "someone else unpaused it in the meantime" in result.err
     assert not shop.paused()
     told_targets = {t["name"]: t for t in ocsync("status", "--json").data["targets"]}
-    assert told_targets["inventory"]["standing"] == "running"
+    assert told_targets["inventory"]["state"] == "running"
     ocsync("pause", "inventory")
     shop.call("PATCH", path, {"SyncEntityDeleted": True})
     ocsync("stage", "set", refs[0], "QuantityAvailable=8")

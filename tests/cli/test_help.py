@@ -107,7 +107,7 @@ def test_common_options_may_come_first(run: Run, words: tuple[str, ...]) -> None
     assert run("init").code == 0
     first = run(*words)
     assert first.code == (78 if "history" in words else 0), first
-    assert json.loads(first.out or first.err)["format"] == 1
+    assert json.loads(first.out or first.err)["format"] == 2
 
 
 def test_other_options_may_not(run: Run) -> None:

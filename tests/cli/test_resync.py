@@ -278,7 +278,7 @@ def test_stopped_in_the_middle_it_goes_on(ocsync: Run, shop: Shop, stop: signal.
     assert len(sent) == 120
     assert len(twice) <= (4 if stop == signal.SIGKILL else 0)
     [run] = ocsync("history", "--json").data["runs"]
-    assert (run["counts"]["done"], run["state"], run["sort"]) == (120, "closed", "resync")
+    assert (run["counts"]["done"], run["state"], run["type"]) == (120, "closed", "resync")
 
 
 @pytest.mark.parametrize("point", [

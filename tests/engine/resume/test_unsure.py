@@ -90,7 +90,7 @@ def test_a_product_that_somebody_else_changed_since_the_run_differs(ocsync: Run)
 
         assert result.code == 5
         [finding] = result.events[-1]["findings"]
-        assert finding["sign"] == "*"
+        assert finding["result"] == "differs"
         assert finding["fields"] == {"Name": {"wanted": "new", "found": "theirs"}}
 
 
