@@ -31,14 +31,14 @@ def resolve_values(change: Change, current: Document | None) -> Fields:
 
     Sums are added to *current*, `xp.a.b` becomes a complete `xp.a`: PATCH below the top level of xp
     is not documented; a complete top-level value comes out the same whether the platform replaces
-    or merges (guide/ordercloud.md 7). An assignment carries all its fields, null where none was
-    staged, as the effect of leaving one out is not known either. Dates are RFC 3339.
+    or merges (guide/ordercloud.md 7). An assignment carries all its fields, null or false where
+    none was staged, as the effect of leaving one out is not known either. Dates are RFC 3339.
     """
     kind = kind_of(change.ref)
     fields = {path: _as_sent(kind, path, value) for path, value in change.fields.items()}
     if change.op in (Op.ASSIGN, Op.GENERATE):
-        writable = (n for n, f in kind.fields.items() if not f.read_only)
-        return {name: fields.get(name) for name in writable}
+        unset = {n: None if f.nullable else False for n, f in kind.fields.items()}
+        return {n: fields.get(n, unset[n]) for n, f in kind.fields.items() if not f.read_only}
     base = current or {}
     for path, amount in change.adjust.items():
         number = value_at(base, path)

@@ -96,7 +96,9 @@ def _without_inherited(
         elif name in kind.models:
             is_written = any(is_below(p, name) and v is not None for p, v in written.items())
             own[name] = value if is_written or not json_equal(value, parent.get(name)) else None
-        elif field is None or field.required or json_equal(value, written.get(name)):
+        elif field is None or field.required or not field.nullable:
+            own[name] = value  # it is never null, so it has a value of its own
+        elif json_equal(value, written.get(name)):
             own[name] = value
         else:
             own[name] = value if not json_equal(value, parent.get(name)) else None
