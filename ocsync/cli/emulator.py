@@ -59,6 +59,7 @@ def register(app: typer.Typer) -> None:
         missing_config: Annotated[Literal["404", "empty"], _option(_UNKNOWN_PANEL, "missing-config", "GET of a sync config that does not exist.")] = "404",
         nested_xp: Annotated[Literal["replace", "merge"], _option(_UNKNOWN_PANEL, "nested-xp", "PATCH below the top level of xp.")] = "replace",
         xp_null: Annotated[Literal["clears", "ignored"], _option(_UNKNOWN_PANEL, "xp-null", "PATCH of xp with null.")] = "clears",
+        null_flags: Annotated[Literal["refused", "false", "kept"], _option(_UNKNOWN_PANEL, "null-flags", "Null for a field that is true or false.")] = "refused",
         xp_limit: Annotated[Literal["characters", "bytes"], _option(_UNKNOWN_PANEL, "xp-limit", "Unit of the limit of 8,000 on xp.")] = "characters",
         put_password: Annotated[Literal["kept", "cleared"], _option(_UNKNOWN_PANEL, "put-password", "PUT of a user without a password.")] = "kept",
         inherited_catalog: Annotated[Literal["null", "shown"], _option(_UNKNOWN_PANEL, "inherited-catalog", "DefaultCatalogID of a buyer without one, in a group with one.")] = "null",

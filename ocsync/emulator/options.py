@@ -53,6 +53,7 @@ class EmulatorOptions:
     missing_config: Literal["404", "empty"] = "404"
     nested_xp: Literal["replace", "merge"] = "replace"
     xp_null: Literal["clears", "ignored"] = "clears"
+    null_flags: Literal["refused", "false", "kept"] = "refused"
     xp_limit: Literal["characters", "bytes"] = "characters"
     put_password: Literal["kept", "cleared"] = "kept"  # noqa: S105
     inherited_catalog: Literal["null", "shown"] = "null"

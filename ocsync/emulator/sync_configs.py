@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ocsync.emulator.delivery_configs import DeliveryConfigs
-from ocsync.emulator.documents import validate_fields
+from ocsync.emulator.documents import read_section, validate_fields
 from ocsync.emulator.errors import ErrorResponse, invalid, not_found
 from ocsync.emulator.kinds import ALL_KINDS, ORDER_SYNC, type_name
 from ocsync.emulator.options import EmulatorOptions
@@ -14,7 +14,8 @@ from ocsync.schema import TARGETS, Field, FieldType, Target
 
 _FLAGS = {flag for target in TARGETS.values() for flag in target.flags}
 _TYPES = {
-    name: Field(FieldType.BOOLEAN) for name in (*_FLAGS, "Paused", "ExcludePriceSchedules")
+    name: Field(FieldType.BOOLEAN, nullable=False)
+    for name in (*_FLAGS, "Paused", "ExcludePriceSchedules")
 } | {
     "DeliveryConfigID": Field(FieldType.TEXT),
     "ConfigData": Field(FieldType.OBJECT),
@@ -47,11 +48,10 @@ class SyncConfigs:
 
     def put(self, target: Target, request: ApiRequest) -> ApiResponse:
         """Handle a PUT of a sync configuration: replace all of it; without `Paused` it unpauses."""
-        body = request.document()
+        body = self._read(request)
         for name in ("DeliveryConfigID", *target.flags):
             if body.get(name) is None:
                 raise invalid(name, "is required")
-        self._check(body)
         names = ("DeliveryConfigID", *_fields(target))
         start: Document = dict.fromkeys(names) | ({"Paused": False} if target.flags else {})
         new = start | {name: body[name] for name in names if name in body}
@@ -66,20 +66,22 @@ class SyncConfigs:
         config = self.market.sync_configs.get(target.name)
         if config is None:
             raise _config_not_found(target)
-        body = request.document()
-        self._check(body)
+        body = self._read(request)
         names = {"DeliveryConfigID", *_fields(target)} - {"Paused"}
         config.update({name: body[name] for name in names if name in body})
         if "Paused" in body and target.flags:
             self.publisher.set_paused(target, config, paused=bool(body["Paused"]))
         return ApiResponse(200, config)
 
-    def _check(self, body: Document) -> None:
+    def _read(self, request: ApiRequest) -> Document:
+        """Return the body, or raise a 400 or 404."""
+        body = read_section(_TYPES, request.document(), self.options)
         validate_fields(_TYPES, body)
         if "DeliveryConfigID" in body:
             if not body["DeliveryConfigID"]:
                 raise invalid("DeliveryConfigID", "is required")
             self.deliveries.require(body["DeliveryConfigID"])
+        return body
 
     def delete(self, target: Target, _: ApiRequest) -> ApiResponse:
         """Handle a DELETE of a sync configuration; updates that it held are lost."""

@@ -296,6 +296,9 @@ def behaviour(shop: Shop, what: str) -> Any:
     if what == "xp_null":
         shop.call("PATCH", catalog, {"xp": {"k": 1}})
         return shop.call("PATCH", catalog, {"xp": None}).json()["xp"]
+    if what == "null_flags":
+        answer = shop.call("PATCH", catalog, {"Active": None})
+        return answer.json().get("Active", answer.status_code)
     if what == "put_password":
         shop.seed(clients=[{"ID": "p", "Secret": "", "Roles": ["FullAccess"]}])
         for body in ({**USER, "Password": "hunter22"}, USER):
@@ -341,6 +344,7 @@ SWITCHES: list[tuple[str, Any, Any]] = [
     ("missing_config", "404", (404, 0)), ("missing_config", "empty", (200, None)),
     ("nested_xp", "replace", {"b": 2}), ("nested_xp", "merge", {"a": 1, "b": 2}),
     ("xp_null", "clears", None), ("xp_null", "ignored", {"k": 1}),
+    ("null_flags", "refused", 400), ("null_flags", "false", False), ("null_flags", "kept", None),
     ("put_password", "kept", True), ("put_password", "cleared", False),
     ("omitted", "false", False), ("omitted", "unchanged", True),
     ("nested_targets", "merge", ["EventHub", "Kafka"]), ("nested_targets", "targets", ["EventHub", "Kafka"]), ("nested_targets", "replace", ["Kafka"]),
