@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -379,8 +380,10 @@ def test_bulk_jobs(shop: Shop) -> None:
     job = shop.get(path)
     while job["Status"] not in ("Completed", "Failed"):
         job = shop.get(path)
-    assert (job["ItemsSucceeded"], job["ItemsFailed"], job["Operation"]) == (2, 1, "upsert")
-    [error] = shop.get(path + "/errors")["Items"]
+    assert (job["ItemsSucceeded"], job["ItemsFailed"]) == (2, 1)
+    assert (job["Operation"], job["Resource"]) == ("Upsert", "PriceSchedules")
+    assert re.fullmatch(r"bulk_01[0-9A-Z]{24}", job["JobID"])
+    [error] = shop.get(path + "/errors")
     assert (error["ItemIndex"], error["ErrorCode"]) == (1, "ValidationFailure")
     assert shop.get("/priceschedules/PS")["Name"] == "replaced"
     shop.call("POST", "/bulk/priceschedules/delete", [{"ID": "A"}])
@@ -395,3 +398,6 @@ def test_bulk_jobs(shop: Shop) -> None:
     large = [{"ID": "D", "Description": "x" * 1_000_000}] * 26
     assert shop.refusal("POST", "/bulk/discounts/upsert", large)[0] == 400
     assert shop.call("GET", "/bulk/jobs/none").status_code == 404
+    shop.switch(bulk="absent")
+    assert shop.refusal("POST", "/bulk/discounts/upsert", [discount]) == (404, "NotFound")
+    assert shop.call("GET", path).status_code == 404
