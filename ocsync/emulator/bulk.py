@@ -10,6 +10,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -134,11 +135,12 @@ class BulkJobs:
 def bulk_routes(bulk: BulkJobs) -> list[tuple[str, Kind, Callable[[ApiRequest], ApiResponse]]]:
     """Return each path that accepts jobs, the kind of its items, and its handler."""
 
-    def handler(kind: Kind, operation: str) -> Callable[[ApiRequest], ApiResponse]:
-        return lambda request: bulk.submit(kind, operation, request)
-
     return [
-        (f"/bulk/{path}/{operation.lower()}", ALL_KINDS[name], handler(ALL_KINDS[name], operation))
+        (
+            f"/bulk/{path}/{operation.lower()}",
+            ALL_KINDS[name],
+            partial(bulk.submit, ALL_KINDS[name], operation),
+        )
         for path, name in BULK_KINDS.items()
         for operation in ("Upsert", "Delete")
     ]

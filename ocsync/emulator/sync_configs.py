@@ -13,7 +13,7 @@ from ocsync.emulator.state import Document, Marketplace, key_of
 from ocsync.schema import TARGETS, Field, FieldType, Target
 
 _FLAGS = {flag for target in TARGETS.values() for flag in target.flags}
-_TYPES = {
+CONFIG_FIELDS = {
     name: Field(FieldType.BOOLEAN, nullable=False)
     for name in (*_FLAGS, "Paused", "ExcludePriceSchedules")
 } | {
@@ -42,7 +42,7 @@ class SyncConfigs:
         config = self.market.sync_configs.get(target.name)
         if config is None:
             if self.options.missing_config == "empty":
-                return ApiResponse(200, dict.fromkeys(["DeliveryConfigID", *_fields(target)]))
+                return ApiResponse(200, dict.fromkeys(config_fields(target)))
             raise _config_not_found(target)
         return ApiResponse(200, config)
 
@@ -52,7 +52,7 @@ class SyncConfigs:
         for name in ("DeliveryConfigID", *target.flags):
             if body.get(name) is None:
                 raise invalid(name, "is required")
-        names = ("DeliveryConfigID", *_fields(target))
+        names = config_fields(target)
         start: Document = dict.fromkeys(names) | ({"Paused": False} if target.flags else {})
         new = start | {name: body[name] for name in names if name in body}
         old = self.market.sync_configs.get(target.name) or {}
@@ -67,7 +67,7 @@ class SyncConfigs:
         if config is None:
             raise _config_not_found(target)
         body = self._read(request)
-        names = {"DeliveryConfigID", *_fields(target)} - {"Paused"}
+        names = {*config_fields(target)} - {"Paused"}
         config.update({name: body[name] for name in names if name in body})
         if "Paused" in body and target.flags:
             self.publisher.set_paused(target, config, paused=bool(body["Paused"]))
@@ -75,8 +75,8 @@ class SyncConfigs:
 
     def _read(self, request: ApiRequest) -> Document:
         """Return the body, or raise a 400 or 404."""
-        body = read_section(_TYPES, request.document(), self.options)
-        validate_fields(_TYPES, body)
+        body = read_section(CONFIG_FIELDS, request.document(), self.options)
+        validate_fields(CONFIG_FIELDS, body)
         if "DeliveryConfigID" in body:
             if not body["DeliveryConfigID"]:
                 raise invalid("DeliveryConfigID", "is required")
@@ -113,14 +113,19 @@ class SyncConfigs:
         return ApiResponse(204)
 
 
-def _fields(target: Target) -> tuple[str, ...]:
-    """Return the fields of a configuration other than its delivery configuration."""
+def config_fields(target: Target) -> tuple[str, ...]:
+    """Return the fields of the configuration of *target*."""
     if target is ORDER_SYNC:
-        return ("ConfigData",)
+        return ("DeliveryConfigID", "ConfigData")
     more = ("ConfigData", "ExcludePriceSchedules") if target.entity_kind == "product" else ()
-    return (*target.flags, "Paused", *more)
+    return ("DeliveryConfigID", *target.flags, "Paused", *more)
+
+
+def config_name(target: Target) -> str:
+    """Return the platform's name of the configuration of *target*."""
+    name = {"product": "ProductSyncConfig", "": "OrderSyncConfig"}
+    return name.get(target.entity_kind, "EntitySyncConfig")
 
 
 def _config_not_found(target: Target) -> ErrorResponse:
-    name = {"product": "ProductSyncConfig", "": "OrderSyncConfig"}
-    return not_found(name.get(target.entity_kind, "EntitySyncConfig"), target.name)
+    return not_found(config_name(target), target.name)
