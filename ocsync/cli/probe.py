@@ -45,7 +45,7 @@ def register(app: typer.Typer) -> None:
         ] = "60s",
         pace: Annotated[
             bool,
-            typer.Option("--pace", help="Also find out how much the marketplace takes at once."),
+            typer.Option("--pace", help="Also find out how many requests and bulk jobs it takes."),
         ] = False,
         yes: Yes = False,
         lock_timeout: LockTimeout = "0",

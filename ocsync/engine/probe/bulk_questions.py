@@ -201,7 +201,7 @@ async def limit(it: Experiment) -> Measured:
             return Measured(0.0, f"POST {_PATH}: {error}")
         if not isinstance(error, OcsyncError):
             raise error
-    text = f"{len(jobs)} of {_AT_ONCE} jobs sent at once were accepted"
+    text = f"{len(jobs)} of {_AT_ONCE} jobs sent together were accepted"
     if more := it.session.api.requests_throttled - throttled:
         text += f", {more} of them after a 429"
     if refused and isinstance(refused[0], OcsyncError):

@@ -131,7 +131,7 @@ QUESTIONS: Mapping[str, Question] = {
         ),
         Question(
             "bulk-repeat",
-            "A bulk job that is sent again",
+            "A bulk job that is resent",
             ("accepted", "refused", "absent"),
         ),
         Question(
