@@ -32,14 +32,14 @@ def resolve_values(change: Change, current: Document | None) -> Fields:
 
     Sums are added to *current*, `xp.a.b` becomes a complete `xp.a`: PATCH below the top level of xp
     is not documented; a complete top-level value comes out the same whether the platform replaces
-    or merges (guide/ordercloud.md 7). An assignment carries all its fields, null where none was
-    staged, as the effect of leaving one out is not known either. Dates are RFC 3339.
+    or merges (guide/ordercloud.md 7). An assignment carries all its fields, null or false where
+    none was staged, as the effect of leaving one out is not known either. Dates are RFC 3339.
     """
     kind = kind_of(change.ref)
     fields = {path: _as_sent(kind, path, value) for path, value in change.fields.items()}
     if change.op in (Op.ASSIGN, Op.GENERATE):
-        writable = (n for n, f in kind.fields.items() if not f.read_only)
-        return {name: fields.get(name) for name in writable}
+        unset = {n: None if f.nullable else False for n, f in kind.fields.items()}
+        return {n: fields.get(n, unset[n]) for n, f in kind.fields.items() if not f.read_only}
     base = current or {}
     for path, amount in change.adjust.items():
         number = value_at(base, path)
@@ -327,7 +327,9 @@ def own_values(
         elif name in kind.models:
             is_written = any(is_below(p, name) and v is not None for p, v in written.items())
             own[name] = value if is_written or not json_equal(value, parent.get(name)) else None
-        elif field is None or field.required or json_equal(value, written.get(name)):
+        elif field is None or field.required or not field.nullable:
+            own[name] = value  # it is never null, so it has a value of its own
+        elif json_equal(value, written.get(name)):
             own[name] = value
         else:
             own[name] = value if not json_equal(value, parent.get(name)) else None

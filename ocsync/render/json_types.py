@@ -1222,15 +1222,19 @@ class ErrorDocument(TypedDict):
 
 
 class ProbeAnswer(TypedDict):
-    """Question about the marketplace: *value* is null without an answer, and a number is seconds.
+    """Question about the marketplace: *value* is null without an answer.
 
-    *evidence* is what was seen, *at* when, and *unanswered* the reason for no answer.
+    A number is seconds, or what the question counts. *evidence* is what was seen, with more lines
+    in *details*; *at* is when, and *unanswered* the reason for no answer. *effect* says what an
+    answer changes in ocsync.
     """
 
     name: str
     question: str
     value: str | float | None
     evidence: str
+    details: list[str]
+    effect: str
     at: str
     unanswered: str
 

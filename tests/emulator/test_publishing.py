@@ -308,6 +308,20 @@ def behaviour(shop: Shop, what: str) -> Any:
     if what == "xp_null":
         shop.call("PATCH", catalog, {"xp": {"k": 1}})
         return shop.call("PATCH", catalog, {"xp": None}).json()["xp"]
+    if what == "inventory_feeds":
+        shop.call("PUT", "/products/P/inventoryrecords/R", {"AddressID": "A0"})
+        return [m["target"] for m in shop.messages()[before:]]
+    if what == "bulk":
+        breaks = [{"Quantity": 1, "Price": 1}]
+        schedule = {"Name": "x", "MaxQuantity": 3, "PriceBreaks": breaks}
+        shop.call("PUT", "/priceschedules/S", schedule)
+        item = {"ID": "S", "Name": "y", "PriceBreaks": breaks}
+        job = shop.call("POST", "/bulk/priceschedules/upsert", [item]).json()
+        wait_for(lambda: shop.get(f"/bulk/jobs/{job['JobID']}")["Status"] == "Completed")
+        return shop.get("/priceschedules/S")["MaxQuantity"]
+    if what == "null_flags":
+        answer = shop.call("PATCH", catalog, {"Active": None})
+        return answer.json().get("Active", answer.status_code)
     if what == "put_password":
         shop.seed(clients=[{"ID": "p", "Secret": "", "Roles": ["FullAccess"]}])
         for body in ({**USER, "Password": "hunter22"}, USER):
@@ -353,6 +367,9 @@ SWITCHES: list[tuple[str, Any, Any]] = [
     ("missing_config", "404", (404, 0)), ("missing_config", "empty", (200, None)),
     ("nested_xp", "replace", {"b": 2}), ("nested_xp", "merge", {"a": 1, "b": 2}),
     ("xp_null", "clears", None), ("xp_null", "ignored", {"k": 1}),
+    ("null_flags", "refused", 400), ("null_flags", "false", False), ("null_flags", "kept", None),
+    ("inventory_feeds", "nothing", ["inventory"]), ("inventory_feeds", "products", ["inventory", "products"]),
+    ("bulk", "replace", None), ("bulk", "merge", 3),
     ("put_password", "kept", True), ("put_password", "cleared", False),
     ("omitted", "false", False), ("omitted", "unchanged", True),
     ("nested_targets", "merge", ["EventHub", "Kafka"]), ("nested_targets", "targets", ["EventHub", "Kafka"]), ("nested_targets", "replace", ["Kafka"]),

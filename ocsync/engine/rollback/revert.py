@@ -185,17 +185,27 @@ def _reset(write: RefWrite, versions: Versions) -> Reversal:
     """Return a reversal that restores the set fields, and undoes adjustments by their opposite."""
     amounts = dict(_amounts(write, versions.own_now))
     fields = {
-        path: _none_if_missing(write.before.get(path, MISSING))
+        path: _value_or_unset(write.ref, path, write.before.get(path))
         for path in write.fields
         if path != "xp"
         and path not in amounts
         and not versions.is_restored(path, write.before.get(path))
     }
-    lost = [_BECOMES_NULL.format(path) for path in fields if path not in write.before]
+    lost = [_becomes(path, fields[path]) for path in fields if path not in write.before]
     return _reversal_of_fields(write, fields, amounts, versions, lost)
 
 
-_BECOMES_NULL = "{} did not exist; it becomes null, because PATCH cannot remove it"
+def _value_or_unset(ref: Ref, path: str, value: Any) -> Any:
+    """Return *value*, or false for a flag without one, which is never null."""
+    field = kind_of(ref).fields.get(path)
+    return False if value is None and field and not field.nullable else value
+
+
+def _becomes(path: str, value: Any) -> str:
+    text = "null" if value is None else "false"
+    return f"{path} did not exist; it becomes {text}, because PATCH cannot remove it"
+
+
 _BECOMES_OWN = "{} was inherited; it becomes its own value, because PATCH cannot remove it"
 
 
@@ -218,9 +228,11 @@ def _restore(write: RefWrite, versions: Versions) -> Reversal:
         put = Entry(op=Op.PUT, ref=write.ref, fields=fields, expect=expect, replace=True)
         return checked_reversal(write.ref, [put], list(_side_effects(write)))
     fields = {
-        path: old_fields.get(path) for path in written if path not in amounts and path != "xp"
+        path: _value_or_unset(write.ref, path, old_fields.get(path))
+        for path in written
+        if path not in amounts and path != "xp"
     }
-    lost = [_BECOMES_NULL.format(path) for path in added]
+    lost = [_becomes(path, None) for path in added]
     return _reversal_of_fields(write, fields, amounts, versions, lost)
 
 
