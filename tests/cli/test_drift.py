@@ -102,9 +102,9 @@ def test_a_delete_replaces_what_was_written_before(ocsync: Run, shop: Shop) -> N
          "put category/C/OTHER Name=o", "set catalog/C Active=true")  # fmt: skip
     assert ocsync("delete", "category/C/PARENT", "--yes").code == 0
     gone = facts(ocsync)
-    assert (gone["exit_code"], gone["kinds"]) == (0, {"category": {"=": 2}, "catalog": {"=": 1}})
+    assert (gone["exit_code"], gone["kinds"]) == (0, {"category": {"same": 2}, "catalog": {"same": 1}})
     [deleting] = [info["id"] for info in ocsync("history", "--json").data["runs"]
-                  if info["sort"] == "delete"]  # fmt: skip
+                  if info["type"] == "delete"]  # fmt: skip
     shop.call("PUT", "/catalogs/C/categories/PARENT", {"Name": "again"})
     again = drift(ocsync)
     assert again.code == 5
@@ -112,7 +112,7 @@ def test_a_delete_replaces_what_was_written_before(ocsync: Run, shop: Shop) -> N
     send(ocsync, "put category/C/PARENT Name=ours --replace --recreated")
     assert drift(ocsync).code == 0
     assert ocsync("delete", "catalog/C", "--yes").code == 0
-    assert facts(ocsync)["kinds"] == {"catalog": {"=": 1}}
+    assert facts(ocsync)["kinds"] == {"catalog": {"same": 1}}
 
 
 def test_what_was_refused_or_not_sent_is_not_claimed(ocsync: Run, shop: Shop) -> None:
@@ -122,7 +122,7 @@ def test_what_was_refused_or_not_sent_is_not_claimed(ocsync: Run, shop: Shop) ->
     shop.faults({"method": "PATCH", "path": "/catalogs/D", "status": 400, "code": "No"})
     assert ocsync("resume").code == 3
     found = facts(ocsync)
-    assert (found["exit_code"], found["kinds"]) == (0, {"catalog": {"=": 1}})
+    assert (found["exit_code"], found["kinds"]) == (0, {"catalog": {"same": 1}})
 
 
 def test_an_unknown_outcome_is_not_claimed(ocsync: Run, shop: Shop) -> None:
@@ -235,7 +235,7 @@ def test_a_ci_shows_the_differences(
     assert drift(ocsync).code == 5
     summary = Path("summary.md").read_text()
     assert "1 ref differs" in summary
-    assert re.search(r"catalog/C .*theirs instead of ours", summary)
+    assert re.search(r"`catalog/C`.*`theirs` instead of `ours`", summary)
 
 
 @pytest.mark.slow
