@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import httpx
-import pytest
 
 from ocsync.emulator import MILLISECONDS
 from ocsync.emulator.app import Emulator
@@ -18,14 +17,6 @@ HTTP = httpx.Client(verify=False, trust_env=False, limits=httpx.Limits(keepalive
 
 It lets go of an idle connection before the emulator does (after 5 s), so that none breaks under it.
 """
-
-
-def some_slow(values: Iterable[Any], *, quick: int) -> list[Any]:
-    """Return *values* as parameters of a test, of which all but the first *quick* are slow."""
-    return [
-        pytest.param(value, marks=pytest.mark.slow) if number >= quick else value
-        for number, value in enumerate(values)
-    ]
 
 
 class Result(NamedTuple):

@@ -48,6 +48,20 @@ def pytest_configure(config: pytest.Config) -> None:
         _compile()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow all but some cases of a test, evenly chosen, that `quick` gives a number for."""
+    cases: dict[tuple[str, int], list[pytest.Item]] = {}
+    for item in items:
+        for mark in item.iter_markers("quick"):
+            cases.setdefault((item.nodeid.partition("[")[0], mark.args[0]), []).append(item)
+    for (_, number), same in cases.items():
+        chosen = {place * len(same) // number for place in range(number)}
+        for place, item in enumerate(same):
+            if place not in chosen:
+                item.add_marker(pytest.mark.slow)
+
+
 def pytest_collection_finish() -> None:
     """Look for garbage rarely, and not among what the modules have loaded."""
     gc.collect()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ocsync.models import Delivery
-from tests.builders import Shop, csv_of, some_slow
+from tests.builders import Shop, csv_of
 from tests.cli.test_pause import CONFIG, PAUSES, somebody
 from tests.conftest import Run
 from tests.crash_points import CrashPoint, crash_resume
@@ -33,7 +33,8 @@ def over() -> None:
 SEEING = ["status", "targets", "doctor", "plan --diff", "resume --dry-run", "expire --dry-run"]
 
 
-@pytest.mark.parametrize("look", some_slow(SEEING, quick=2))
+@pytest.mark.quick(2)
+@pytest.mark.parametrize("look", SEEING)
 @pytest.mark.parametrize("config", ["lifted", "removed"])
 def test_a_pause_that_was_seen_ended_is_not_ours_any_more(
     ocsync: Run, shop: Shop, look: str, config: str
@@ -118,6 +119,7 @@ def test_a_look_beside_a_command_that_pauses(ocsync: Run, shop: Shop) -> None:
     assert not list(profiles.rglob("lost-pauses/*"))
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("words", [
     "resume", "unpause inventory", "expire", "pause inventory", "window inventory -- true",
 ])  # fmt: skip
@@ -209,6 +211,7 @@ def test_adopting_says_who_can_still_unpause(ocsync: Run, shop: Shop) -> None:
     assert not shop.paused()
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("whose", ["ours", "the run's", "someone else's"])
 @pytest.mark.parametrize("listens", [True, False])
 def test_a_pause_that_ends_in_the_middle_of_a_replay(

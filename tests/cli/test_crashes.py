@@ -11,7 +11,7 @@ import pytest
 
 from ocsync.models import Intent, Outcome
 from ocsync.store import Runs
-from tests.builders import Shop, csv_of, some_slow
+from tests.builders import Shop, csv_of
 from tests.conftest import Run
 from tests.crash_points import CrashPoint, crash_resume
 from tests.processes import Started
@@ -24,7 +24,8 @@ def wait_for_writes(shop: Shop, number: int) -> None:
         time.sleep(0.005)
 
 
-@pytest.mark.parametrize("after", some_slow([40, 1, 150], quick=1))
+@pytest.mark.quick(1)
+@pytest.mark.parametrize("after", [40, 1, 150])
 def test_killed_in_the_middle_and_resumed(ocsync: Run, shop: Shop, after: int) -> None:
     """The second resume ends in the same state; nothing is sent twice but what was in flight."""
     refs = shop.stock(records=200, products=10)

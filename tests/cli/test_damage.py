@@ -12,7 +12,7 @@ import pytest
 
 from ocsync.errors import Damaged
 from ocsync.store import Workspace
-from tests.builders import Result, Shop, some_slow
+from tests.builders import Result, Shop
 from tests.cli.test_hostile import fair
 from tests.conftest import Run
 from tests.crash_points import CrashPoint, crash_resume
@@ -80,7 +80,8 @@ def turn_small(ocsync: Run, crashed: Path, name: str, every: int) -> None:
                 assert told, (path, place, words, result.err)
 
 
-@pytest.mark.parametrize("name", some_slow(SMALL, quick=2))
+@pytest.mark.quick(2)
+@pytest.mark.parametrize("name", SMALL)
 def test_a_turned_bit_is_told_and_not_believed(ocsync: Run, crashed: Path, name: str) -> None:
     turn_small(ocsync, crashed, name, every=101)
 

@@ -92,6 +92,7 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
 ]
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(("refs", "why"), REFUSED, ids=[" ".join(refs) for refs, _ in REFUSED])
 def test_refusals_are_foretold_and_what_goes_first_lifts_them(
     ocsync: Run, family: Shop, refs: tuple[str, ...], why: str

@@ -102,7 +102,10 @@ def test_a_delete_replaces_what_was_written_before(ocsync: Run, shop: Shop) -> N
          "put category/C/OTHER Name=o", "set catalog/C Active=true")  # fmt: skip
     assert ocsync("delete", "category/C/PARENT", "--yes").code == 0
     gone = facts(ocsync)
-    assert (gone["exit_code"], gone["kinds"]) == (0, {"category": {"same": 2}, "catalog": {"same": 1}})
+    assert (gone["exit_code"], gone["kinds"]) == (
+        0,
+        {"category": {"same": 2}, "catalog": {"same": 1}},
+    )
     [deleting] = [info["id"] for info in ocsync("history", "--json").data["runs"]
                   if info["type"] == "delete"]  # fmt: skip
     shop.call("PUT", "/catalogs/C/categories/PARENT", {"Name": "again"})

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ocsync.secrets import SecretSource, resolve
-from tests.builders import HTTP, Shop, some_slow
+from tests.builders import HTTP, Shop
 from tests.cli.test_crashes import wait_for_writes
 from tests.conftest import Run
 from tests.processes import Started
@@ -49,7 +49,8 @@ def get_password(service, name):
 """A keyring as the real one is asked; the library itself asks the desktop."""
 
 
-@pytest.mark.parametrize("source", some_slow(["env", "command", "keyring"], quick=1))
+@pytest.mark.quick(1)
+@pytest.mark.parametrize("source", ["env", "command", "keyring"])
 def test_a_whole_run_at_verbose_leaves_no_secret(
     run: Run, shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
@@ -166,6 +167,7 @@ def test_the_process_list_shows_no_secret(
     assert SECRET.encode() not in shown
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("source", ["env", "command", "keyring"])
 @pytest.mark.parametrize("ending", ["\n", "\r\n", " \n\n"])
 def test_a_secret_from_a_file_may_end_in_a_line_break(

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ocsync.cli.dispatch import answer
-from tests.builders import Result, some_slow
+from tests.builders import Result
 from tests.conftest import Run
 
 OLD = Path(__file__).parent.parent / "old_workspace/workspace/profiles/acme"
@@ -136,7 +136,8 @@ SPELLINGS: list[tuple[tuple[str, ...], dict[str, str]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("state", some_slow(STATES, quick=7))
+@pytest.mark.quick(3)
+@pytest.mark.parametrize("state", STATES)
 def test_status_is_the_same_both_ways(
     old: Run, quick: Quick, monkeypatch: pytest.MonkeyPatch, state: str
 ) -> None:

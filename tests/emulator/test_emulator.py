@@ -66,6 +66,7 @@ def plant(shop: Shop) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize(("path", "body"), ENTITIES, ids=[e[0] for e in ENTITIES])
 def test_the_verbs_of_every_entity(shop: Shop, path: str, body: dict[str, Any]) -> None:
     plant(shop)

@@ -36,6 +36,7 @@ def has(shop: Shop, kind: str, *ids: str) -> bool:
 SHOWN = pytest.mark.parametrize("shown", ["null", "shown"])
 
 
+@pytest.mark.quick(2)
 @SHOWN
 @pytest.mark.parametrize(("group", "made"), [("WITH", False), ("WITHOUT", True)])
 def test_a_buyer_in_a_group_makes_a_catalog_only_where_that_has_none(

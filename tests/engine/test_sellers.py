@@ -46,6 +46,7 @@ def assign(run: Run, ref: str, price: str) -> None:
 PAIR = [(OTHER, "THEIRS"), (OWN, "OWN")]
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("shown", ["null", "id"])
 @pytest.mark.parametrize("order", [PAIR, PAIR[::-1]], ids=["theirs first", "own first"])
 def test_the_rows_of_two_sellers_are_two(

@@ -32,6 +32,7 @@ STORIES: dict[str, list[str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("story", STORIES)
 def test_a_run_that_went_right_is_verified(ocsync: Run, shop: Shop, story: str) -> None:
     shop.seed(
