@@ -458,7 +458,9 @@ async def _carry_out(
     progress = load_progress(run)
     waves = steps[-1].wave if steps else 0
     session.emit(Planned(run.id, len(steps), waves, resumed=resumed))
-    begun = progress.ended.keys() | progress.dangling.keys()
+    begun = progress.ended.copy()
+    for number in progress.dangling:
+        begun.add(number, number)
     waiting = steps_without(steps, begun) if begun else steps
     preflight = await run_preflight(
         session, waiting, run, steps, progress.lagging,
