@@ -11,36 +11,26 @@ Verification by answers reads back only what no answer proves, and a sample of t
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Set
-from itertools import chain
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import msgspec
-
-from ocsync.client import list_key, read_current
+from ocsync.client import read_current
 from ocsync.diff import Document, diff_as_written, is_sale, stock_stamp
 from ocsync.engine.polling import poll
 from ocsync.engine.read_ahead import ReadAhead, read_documents
-from ocsync.engine.run_log import SUCCEEDED, RefWrite, is_recent, read_writes, ref_writes
+from ocsync.engine.run_log import RefWrite, is_recent, read_writes
 from ocsync.engine.session import Session
 from ocsync.errors import ExitCode, OcsyncError
 from ocsync.events import FindingReported, NoticeLevel, Verifying
 from ocsync.field_paths import json_equal, value_at
-from ocsync.models import Finding, Intent, Outcome, Ref, Sign, Step
+from ocsync.models import Finding, Ref, Sign
 from ocsync.schema import SUMMED_QUANTITY, kind_of
 from ocsync.store import Run
-from ocsync.store.runs import LONG_PLAN
-from ocsync.store.spill import Partitions
 
 POLL_SECONDS = 1.0
-PART_SIZE = 20_000
-"""Steps of a long run whose writes are held in memory together, about."""
 SAMPLE_SHARE, SMALLEST_SAMPLE = 0.01, 20
 """The share of the refs proven by answers that is read back all the same, and the least number."""
 
-_encode = msgspec.json.Encoder().encode
-_decode_steps = msgspec.json.Decoder(Step).decode_lines
-_decode_records = msgspec.json.Decoder(Intent | Outcome).decode_lines
 _BY_ANSWER = "the response to the write shows it; reads still show the earlier value"
 
 
@@ -71,71 +61,23 @@ class Verification(NamedTuple):
         return ExitCode.TRY_LATER if Sign.UNREAD in signs else ExitCode.DONE
 
 
-class _Part(NamedTuple):
-    """Writes of a run that are verified together.
-
-    The refs *kept* are not read back, because answers proved their writes; those of the *sample*
-    are, although answers proved theirs too.
-    """
-
-    writes: dict[Ref, RefWrite]
-    kept: frozenset[Ref]
-    sample: frozenset[Ref]
-
-    @property
-    def refs(self) -> list[Ref]:
-        """The refs to be read back."""
-        return [ref for ref in self.writes if ref not in self.kept]
-
-
-def _part(writes: dict[Ref, RefWrite], *, by_answers: bool) -> _Part:
-    proven = [ref for ref, write in writes.items() if by_answers and write.exact]
-    sample = random.sample(proven, min(len(proven), _sample_size(len(proven))))
-    return _Part(writes, frozenset(proven).difference(sample), frozenset(sample))
-
-
-def _sample_size(number: int) -> int:
-    return max(SMALLEST_SAMPLE, round(SAMPLE_SHARE * number))
-
-
-def _partitioned_writes(run: Run) -> Iterator[dict[Ref, RefWrite]]:
-    """Yield what *run* wrote, some refs at a time: those that one list shows come together."""
-    number = 1 + run.read_info().steps // PART_SIZE
-    steps, records = (Partitions(run.path, number) for _ in range(2))
-    for step in run.steps():
-        steps.add(hash(list_key(step.ref)) % number, _encode(step) + b"\n")
-    for record in run.outcomes():
-        records.add(hash(list_key(record.ref)) % number, _encode(record) + b"\n")
-    for place in range(number):
-        yield ref_writes(
-            chain.from_iterable(map(_decode_steps, steps.read(place))),
-            chain.from_iterable(map(_decode_records, records.read(place))),
-            SUCCEEDED,
-        )
-
-
 class ReadBack:
     """The verification of the values of one run.
 
     With *by_answers* a write whose own answer showed just the values sent is not read back, except
-    for a sample. The writes of a long run are read from its folder in parts.
+    for a sample.
     """
 
     def __init__(self, session: Session, run: Run, *, by_answers: bool = False) -> None:
         self._session = session
         self._run = run
-        self._by_answers = by_answers
-        self._steps = run.read_info().steps
-        is_long = self._steps > LONG_PLAN
-        self._whole = None if is_long else _part(read_writes(run), by_answers=by_answers)
-        writes = self._whole.writes if self._whole else {}
-        fresh = [
-            ref
-            for ref in (self._whole.refs if self._whole else ())
-            if not kind_of(ref).eventually_consistent
-        ]
-        self._ahead = ReadAhead(session, fresh, accept=_shows(writes))
-        self._done = 0
+        self._writes = read_writes(run)
+        proven = [ref for ref, write in self._writes.items() if by_answers and write.exact]
+        self._sample = random.sample(proven, min(len(proven), _sample_size(len(proven))))
+        self._kept = set(proven).difference(self._sample)
+        self._refs = [ref for ref in self._writes if ref not in self._kept]
+        fresh = [ref for ref in self._refs if not kind_of(ref).eventually_consistent]
+        self._ahead = ReadAhead(session, fresh, accept=_shows(self._writes))
 
     def start(self) -> None:
         """Begin to read what no later read would show better."""
@@ -150,72 +92,63 @@ class ReadBack:
 
         If one of the sample is not as its answer said, all are read back.
         """
-        result = Verification({}, [], [])
-        lagging: dict[Ref, RefWrite] = {}
-        kept, sample = set[Ref](), set[Ref]()
-        for part in self._parts():
-            kept |= part.kept
-            sample |= part.sample
-            total = len(part.refs) if self._whole else self._steps
-            lagging |= await self._read(part.refs, part.writes, total, result)
-            self._done += len(part.kept)
-        await self._await_reads(lagging, settle, result)
+        session, run, writes, sample = self._session, self._run, self._writes, self._sample
+        result = Verification({}, [], [], len(sample))
+        await read_back(
+            session, self._refs, writes, result, settle=settle, lags=self._lags, ahead=self._ahead
+        )
         wrong = [finding for finding in result.findings if finding.ref in sample]
+        kept = sorted(self._kept)
         if any(not finding.sign.is_harmless for finding in wrong):
             text = "differs from the response to its write; all other refs are read back too"
-            self._session.notify(NoticeLevel.WARNING, f"{wrong[0].ref} {text}")
-            await self._read_kept(kept, settle, result)
+            session.notify(NoticeLevel.WARNING, f"{wrong[0].ref} {text}")
+            await read_back(session, kept, writes, result, settle=settle, lags=self._lags)
         else:
-            for ref in sorted(kept):
-                _count(self._session, result, Finding(ref=ref, sign=Sign.SAME), by_answer=True)
+            for ref in kept:
+                _count(session, result, Finding(ref=ref, sign=Sign.SAME), by_answer=True)
         result.findings.sort(key=lambda finding: (finding.sign.severity, finding.ref))
-        self._run.write_findings(result.findings)
-        return result._replace(sample=len(sample))
+        run.write_findings(result.findings)
+        return result
 
-    def _parts(self) -> Iterator[_Part]:
-        if self._whole:
-            yield self._whole
-            return
-        for writes in _partitioned_writes(self._run):
-            yield _part(writes, by_answers=self._by_answers)
+    def _lags(self, write: RefWrite) -> bool:
+        """Return whether a read may not show *write* yet."""
+        del write
+        return is_recent(self._session, self._run.read_info())
 
-    async def _read_kept(self, kept: Set[Ref], settle: float, result: Verification) -> None:
-        """Read back those that are *kept* as proven by answers, too."""
-        lagging: dict[Ref, RefWrite] = {}
-        self._done = 0
-        for part in self._parts():
-            refs = sorted(kept.intersection(part.writes))
-            lagging |= await self._read(refs, part.writes, len(kept), result)
-        await self._await_reads(lagging, settle, result)
 
-    async def _read(
-        self, refs: list[Ref], writes: Mapping[Ref, RefWrite], total: int, result: Verification
-    ) -> dict[Ref, RefWrite]:
-        """Read *refs* back, as some of *total*, and add what is found to *result*.
+def _sample_size(number: int) -> int:
+    return max(SMALLEST_SAMPLE, round(SAMPLE_SHARE * number))
 
-        Return the writes that reads may not show yet.
-        """
-        lagging: dict[Ref, RefWrite] = {}
-        reads = read_documents(self._session, refs, accept=_shows(writes), ahead=self._ahead)
-        async for ref, current in reads:
-            self._session.raise_if_stopped()
-            self._done += 1
-            if self._done % 100 == 0 or self._done == total:
-                self._session.emit(Verifying(self._done, total))
-            finding = judge(ref, writes[ref], current)
-            is_wrong = finding.sign in (Sign.DIFFERS, Sign.MISSING)
-            if is_wrong and kind_of(ref).eventually_consistent:
-                lagging[ref] = writes[ref]
-            else:
-                _count(self._session, result, finding)
-        return lagging
 
-    async def _await_reads(
-        self, lagging: Mapping[Ref, RefWrite], settle: float, result: Verification
-    ) -> None:
-        """Read *lagging* writes again until they are shown or *settle* seconds have passed."""
-        for finding in await _await_reads(self._session, self._run, lagging, settle):
-            _count(self._session, result, finding, by_answer=finding.message == _BY_ANSWER)
+async def read_back(
+    session: Session,
+    refs: list[Ref],
+    writes: Mapping[Ref, RefWrite],
+    result: Verification,
+    *,
+    settle: float,
+    lags: Callable[[RefWrite], bool],
+    ahead: ReadAhead | None = None,
+) -> None:
+    """Read *refs* back, but for those read *ahead*, and add what is found to *result*.
+
+    Where a write *lags*, a read may show the state before it for up to *settle* seconds.
+    """
+    lagging: set[Ref] = set()
+    done = 0
+    async for ref, current in read_documents(session, refs, accept=_shows(writes), ahead=ahead):
+        session.raise_if_stopped()
+        done += 1
+        if done % 100 == 0 or done == len(refs):
+            session.emit(Verifying(done, len(refs)))
+        finding = judge(ref, writes[ref], current)
+        is_wrong = finding.sign in (Sign.DIFFERS, Sign.MISSING)
+        if is_wrong and kind_of(ref).eventually_consistent and lags(writes[ref]):
+            lagging.add(ref)
+        else:
+            _count(session, result, finding)
+    for finding in await _await_reads(session, writes, lagging, settle):
+        _count(session, result, finding, by_answer=finding.message == _BY_ANSWER)
 
 
 def _shows(writes: Mapping[Ref, RefWrite]) -> Callable[[Ref, Document], bool]:
@@ -265,17 +198,16 @@ def _was_sold(write: RefWrite, path: str, values: Mapping[str, Any], current: Do
 
 
 async def _await_reads(
-    session: Session, run: Run, writes: Mapping[Ref, RefWrite], settle: float
+    session: Session, writes: Mapping[Ref, RefWrite], lagging: set[Ref], settle: float
 ) -> list[Finding]:
-    """Read the refs of *writes* until they are the same or *settle* seconds have passed."""
+    """Read *lagging* refs again until they are the same or *settle* seconds have passed."""
     findings: dict[Ref, Finding] = {}
-    lagging = set(writes)
 
     async def all_same() -> bool:
         nonlocal lagging
         async for ref, current in read_current(session.api, list(lagging), accept=_shows(writes)):
             finding = judge(ref, writes[ref], current)
-            findings[ref] = _by_answer(session, run, writes[ref], finding, current)
+            findings[ref] = _by_answer(writes[ref], finding, current)
         lagging = {r for r in lagging if findings[r].sign in (Sign.DIFFERS, Sign.MISSING)
                 or findings[r].message}  # fmt: skip
         session.raise_if_stopped()
@@ -287,18 +219,13 @@ async def _await_reads(
 
 
 def _by_answer(
-    session: Session,
-    run: Run,
-    write: RefWrite,
-    finding: Finding,
-    current: Document | OcsyncError | None,
+    write: RefWrite, finding: Finding, current: Document | OcsyncError | None
 ) -> Finding:
-    fresh = is_recent(session, run.read_info())
     stale = write.absent if current is None else all(
         any(json_equal(value_at(current, path), value) for value in write.earlier.get(path, ()))
         for path in finding.fields
     )  # fmt: skip
-    if finding.sign in (Sign.DIFFERS, Sign.MISSING) and write.answered and fresh and stale:
+    if finding.sign in (Sign.DIFFERS, Sign.MISSING) and write.answered and stale:
         return Finding(ref=finding.ref, sign=Sign.SAME, message=_BY_ANSWER)
     return finding
 
@@ -306,6 +233,7 @@ def _by_answer(
 def _count(
     session: Session, result: Verification, finding: Finding, *, by_answer: bool = False
 ) -> None:
+    """Add *finding* to *result*, and emit it where it is not the same."""
     if by_answer:
         result.by_answer.append(finding.ref)
     signs = result.kinds.setdefault(kind_of(finding.ref).name, {})
