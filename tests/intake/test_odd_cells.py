@@ -32,7 +32,11 @@ def test_points_that_may_mark_thousands_are_noted_where_cells_are_not_separated_
     ]  # fmt: skip
     assert len(notes((head + rows).replace(";", "\t").encode())) == 3
     assert notes((head + rows).replace(";", ",").encode()) == []
-    sheet = [["ref", "ShipWeight"], ["product/A", "12.500"], ["product/B", 3.125]]
+    sheet: list[list[object]] = [
+        ["ref", "ShipWeight"],
+        ["product/A", "12.500"],
+        ["product/B", 3.125],
+    ]
     assert notes(workbook(sheet), "edits.xlsx") == [
         "edits.xlsx s1: 1 of ShipWeight has three digits after the point (12.500): read as 12.500, not as 12500"
     ]  # fmt: skip
