@@ -64,8 +64,12 @@ class StepConflict(NamedTuple):
         return ", ".join(filter(None, [self.why, *parts]))
 
 
-def prepare_request(step: Step, current: Document | None) -> PreparedRequest:
+def prepare_request(
+    step: Step, current: Document | None, later: Fields | None = None
+) -> PreparedRequest:
     """Return the request of *step*, given the *current* document.
+
+    A put has been sent, too, where the entity is as *later* steps of its ref leave it.
 
     A kind whose reads lag is never *same*: a stale read does not prove that a write is needless.
     Nor is an action, or one whose writes link something else that may be missing (see `_unlinked`).
@@ -75,7 +79,10 @@ def prepare_request(step: Step, current: Document | None) -> PreparedRequest:
     needless = not (kind.eventually_consistent or kind.action or linked_refs(step.ref))
     same = needless and is_unchanged(step.change, sent, current)
     puts = step.change.op is Op.PUT and not step.change.replace
-    if puts and is_as_created(step.change, sent, current):
+    if puts and (
+        is_as_created(step.change, sent, current)
+        or (later and is_as_created(step.change, {**sent, **later}, current))
+    ):
         same = True  # a stale read does no harm: the server would refuse the put
     return PreparedRequest(
         sent,
@@ -223,16 +230,26 @@ def _can_go_unread(step: Step) -> bool:
     return kind.name in RECORD_KINDS and change.op is Op.SET and not judged
 
 
-def _steps_to_read(
-    steps: Iterable[Step], *, needed_only: bool, undo: bool
-) -> tuple[dict[str, Step], dict[int, PreparedRequest]]:
-    """Return the first step of each ref to be read, by its key, and the requests of those that go
-    unread, by step number; see `run_preflight`.
+class _StepsToRead(NamedTuple):
+    """The *first* step of each ref to be read, by its key, and the fields that *later* ones set.
+
+    *unread* are the requests of those that go unread, by step number; see `run_preflight`.
     """
+
+    first: dict[str, Step]
+    later: dict[str, Fields]
+    unread: dict[int, PreparedRequest]
+
+
+def _steps_to_read(steps: Iterable[Step], *, needed_only: bool, undo: bool) -> _StepsToRead:
+    """Return the steps whose refs are to be read."""
     first_steps: dict[str, Step] = {}
+    later: dict[str, Fields] = defaultdict(dict)
     unread: dict[int, PreparedRequest] = {}
     for step in steps:
-        first_steps.setdefault(ref_key(step.ref), step)
+        key = ref_key(step.ref)
+        if first_steps.setdefault(key, step) is not step:
+            later[key] |= step.change.fields
     for key, step in list(first_steps.items()) if needed_only else ():
         late = builds_on_current(step)
         if _can_go_unread(step) and (late or not undo):
@@ -240,13 +257,13 @@ def _steps_to_read(
             if not late:
                 sent = resolve_values(step.change, None)
                 unread[step.number] = PreparedRequest(sent, {}, unread=True)
-    return first_steps, unread
+    return _StepsToRead(first_steps, later, unread)
 
 
 def read_ahead(session: Session, steps: Sequence[Step], *, undo: bool) -> ReadAhead:
     """Return a reading of what the preflight of a new run of *steps*, if few, will read."""
     few = () if isinstance(steps, StepLog) or len(steps) > MOST_REFS else steps
-    first_steps, _ = _steps_to_read(few, needed_only=True, undo=undo)
+    first_steps = _steps_to_read(few, needed_only=True, undo=undo).first
     accept = _accept_listed(first_steps, _own_writes(session, first_steps.values(), ()))
     return ReadAhead(session, [step.ref for step in first_steps.values()], accept=accept)
 
@@ -278,7 +295,7 @@ async def run_preflight(
     own = _own_writes(session, steps, written)
     read = total = 0
     for part in _parts(steps) if is_large else [steps]:
-        first_steps, unread = _steps_to_read(part, needed_only=needed_only, undo=undo)
+        first_steps, later, unread = _steps_to_read(part, needed_only=needed_only, undo=undo)
         for number, prepared in unread.items():
             preflight.prepared.add(number, prepared)
         total = len(steps) if is_large else len(first_steps)
@@ -294,7 +311,7 @@ async def run_preflight(
             if isinstance(current, OcsyncError):
                 preflight.refused[step.number] = current.message
             else:
-                await reading.take(step, current)
+                await reading.take(step, current, later.get(ref_key(ref)))
         await reading.end()
     session.emit(ReadDone(read, preflight.prepared.same))
     preflight.conflicts.sort()
@@ -332,8 +349,8 @@ class _Reading:
         self._group: list[tuple[Ref, Document | None]] = []
         self._linking: list[Step] = []
 
-    async def take(self, step: Step, current: Document | None) -> None:
-        """Take the *current* document of the ref of *step*."""
+    async def take(self, step: Step, current: Document | None, later: Fields | None) -> None:
+        """Take the *current* document of the ref of *step*, which *later* steps set fields of."""
         ref, preflight = step.ref, self._preflight
         self._group.append((ref, current))
         if len(self._group) >= _GROUP_SIZE:
@@ -341,7 +358,7 @@ class _Reading:
         awaited = self._creations.makers.get(ref_key(ref), set()).intersection(step.needs)
         if awaited and step.change.expect and current is None:
             return
-        prepared = prepare_request(step, current)
+        prepared = prepare_request(step, current, later)
         if linked_refs(ref) and is_unchanged(step.change, prepared.sent, current):
             self._linking.append(step)
         preflight.prepared.add(step.number, prepared)
