@@ -535,3 +535,20 @@ def test_numbers_with_a_comma_lead_to_the_option() -> None:
 def test_flags_in_the_language_of_a_spreadsheet(yes: str, no: str) -> None:
     [one] = read(f"ref;Active;Returnable\nproduct/P;{yes};{no}\n".encode())
     assert one.fields == {"Active": True, "Returnable": False}
+
+
+@pytest.mark.parametrize(("breaks", "fault"), [
+    ('[{"Quantity":1,"Price":"1.5"}]', "item 1: Price is not a number"),
+    ('[{"Quantity":1,"Price":1},{"Quantity":1.5,"Price":1}]', "item 2: Quantity is not a whole number"),
+    ('[{"quantity":1,"Price":1}]', "item 1: quantity is written Quantity"),
+    ('[{"Quantity":1}]', "item 1: Price is required"),
+    ('[{"Quantity":-1,"Price":1}]', "item 1: Quantity is less than 0"),
+    ("[5]", "item 1: is not an object"),
+    ('[{"Quantity":1,"Price":1,"SalePrice":null,"New":"x"}]', ""),
+])  # fmt: skip
+def test_the_objects_in_a_list_have_the_types_of_their_fields(breaks: str, fault: str) -> None:
+    line = f'{{"ref":"price-schedule/P","fields":{{"PriceBreaks":{breaks}}}}}'.encode()
+    if fault:
+        assert fault in refused(line, "p.jsonl").problems[0].why
+    else:
+        assert len(read(line, "p.jsonl")) == 1
