@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, Self
 
 from ocsync.characters import escape_invisible
 from ocsync.plurals import count as count
@@ -74,10 +74,35 @@ def display_width(text: str) -> int:
     return sum(1 + (east_asian_width(c) in "WF") for c in text)
 
 
-def columns(rows: Iterable[Sequence[object]], align: str, gap: int = 2) -> list[str]:
+class Row(str):
+    """A line of a table; *last_column* is where its last column begins.
+
+    The console prints a *heading* dim, and continues a line that is too long below the last column.
+    """
+
+    __slots__ = ("heading", "last_column")
+    heading: bool
+    last_column: int
+
+    def __new__(cls, text: str, last_column: int, *, heading: bool = False) -> Self:
+        """Return *text* as a line of a table."""
+        row = super().__new__(cls, text)
+        row.last_column = last_column
+        row.heading = heading
+        return row
+
+
+def columns(
+    rows: Iterable[Sequence[object]],
+    align: str,
+    gap: int = 2,
+    *,
+    indent: int = 0,
+    heading: bool = False,
+) -> list[Row]:
     """Return *rows* as aligned lines; *align* has `<` or `>` for each column.
 
-    Integers get thousands separators.
+    Integers get thousands separators. With *heading* the first row names the columns.
     """
     texts = [
         [f"{c:,}" if type(c) is int else escape_invisible(str(c)) for c in row] for row in rows
@@ -91,9 +116,14 @@ def columns(rows: Iterable[Sequence[object]], align: str, gap: int = 2) -> list[
         return pad + text if alignment == ">" else text + pad
 
     spacer = " " * gap
-    return [
+    last_column = indent + sum(widths[:-1]) + gap * (len(widths) - 1)
+    lines = (
         spacer.join(cell(t, w, a) for t, w, a in zip(row, widths, align, strict=True)).rstrip()
         for row in texts
+    )
+    return [
+        Row(" " * indent + line, last_column, heading=heading and not number)
+        for number, line in enumerate(lines)
     ]
 
 
