@@ -113,7 +113,7 @@ def register(app: typer.Typer) -> None:
 
             details = run_details(run, changes=form == "html")
         if form:
-            _write_report(form, file, without_values(details) if no_values else details)
+            _write_report(ctx, form, file, without_values(details) if no_values else details)
         if file != "-":
             _show_run(ctx, details, limit, steps=steps, file=file)
         return None
@@ -200,13 +200,15 @@ def _check_report(ctx: Context, form: str, file: str, *, no_values: bool) -> Non
         raise UsageError("a report and --json cannot both use standard output")
 
 
-def _write_report(form: str, file: str, details: RunDetails) -> None:
+def _write_report(ctx: Context, form: str, file: str, details: RunDetails) -> None:
     from ocsync.render.history_report import FORMATS
     from ocsync.store.files import write_output
 
     text = FORMATS[form](details)
     if file == "-":
-        sys.stdout.flush()
-        sys.stdout.buffer.write(text.encode())
+        with ctx.console.hushed():
+            sys.stdout.flush()
+            sys.stdout.buffer.write(text.encode())
+            sys.stdout.buffer.flush()
         return
     write_output(Path(file), text.encode())

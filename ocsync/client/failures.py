@@ -29,11 +29,15 @@ _MAX_WORDS = 100
 
 
 class Failure(NamedTuple):
-    """A failed attempt. *connected*: there was a connection; *sent*: it may have taken effect."""
+    """A failed attempt. *connected*: there was a connection; *sent*: it may have taken effect.
+
+    *shown* stands for the reason while the next attempt is waited for.
+    """
 
     reason: str
     connected: bool = True
     sent: bool = True
+    shown: str = ""
 
 
 def failure_of(error: httpx.TransportError, url: httpx.URL, proxy: Proxy | None) -> Failure:

@@ -26,7 +26,7 @@ from ocsync.client.failures import (
 from ocsync.client.pacing import backoff
 from ocsync.client.proxy import Proxy
 from ocsync.client.responses import error_code, log_id_of
-from ocsync.client.throttle import GateClosed, retry_after
+from ocsync.client.throttle import THROTTLED, GateClosed, retry_after
 from ocsync.client.transport import Origin, server_of
 from ocsync.errors import LostAnswer, NotApplied, OcsyncError, TryLater
 from ocsync.events import Emit, Waiting
@@ -132,10 +132,13 @@ class RetryTransport(httpx.AsyncBaseTransport):
                 asked = retry_after(response)
                 wait = backoff(attempt - 1) if asked is None else _wait_before(asked, attempt)
                 sent = verdict is Verdict.OPEN
-                failure = Failure(f"the server responded with {response.status_code}", sent=sent)
+                shown = THROTTLED if response.status_code == 429 else ""
+                text = f"the server responded with {response.status_code}"
+                failure = Failure(text, sent=sent, shown=shown)
                 if sent and attempt >= _MAX_UNKNOWN:
                     wait = math.inf
             if not failure.sent and not repeatable:
+                self._tell_of_wait(wait, failure)
                 raise NotApplied(failure.reason, seconds=wait)
             lost = lost or failure.sent
             too_late = self._now() + wait > request.extensions["deadline"]
@@ -143,13 +146,16 @@ class RetryTransport(httpx.AsyncBaseTransport):
                 gave_up = _final_error(failure, attempt, asked, lost=lost and _writes(request))
                 gave_up.log_id = log_id
                 raise gave_up
-            if wait >= 1:
-                self._emit(Waiting(wait, failure.reason))
+            self._tell_of_wait(wait, failure)
             await self._sleep(wait)
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._inner.aclose()
+
+    def _tell_of_wait(self, seconds: float, failure: Failure) -> None:
+        if 1 <= seconds < math.inf:
+            self._emit(Waiting(seconds, failure.shown or failure.reason))
 
     async def _failure(self, error: httpx.TransportError, request: httpx.Request) -> Failure:
         """Return what *error* means. Raises ConfigError where waiting does not end it."""

@@ -15,7 +15,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ocsync.characters import escape_invisible, replace_undecodable
@@ -23,6 +24,7 @@ from ocsync.render.streams import write_text
 
 if TYPE_CHECKING:
     from ocsync.render.ci import Ci
+    from ocsync.render.life_signs import LifeSigns, View
 
 FORMAT = 1
 """The format version of all JSON documents and events; an incompatible change raises it."""
@@ -30,6 +32,7 @@ FORMAT = 1
 _ASCII_SIGNS = str.maketrans({
     "‖": "||", "▶": ">", "✓": "ok", "✗": "x", "·": "-", "→": "->", "…": "...", "━": "=", "≈": "~",
     "•": "*", "▁": "_", "▂": ".", "▃": ":", "▄": "-", "▅": "=", "▆": "+", "▇": "*", "█": "#",
+    "─": ".",
 })  # fmt: skip
 _USUAL_COLUMNS = 80
 _PAGE_COLUMNS = 100
@@ -68,6 +71,7 @@ class Console:
         self.verbose = verbose
         self.no_color = no_color
         self.ci = _detect_ci()
+        self._life: LifeSigns | None = None
 
     def print(self, line: str = "", sign: str = "") -> None:
         """Write a line of the answer to stdout, or to stderr with --json."""
@@ -129,7 +133,8 @@ class Console:
 
             width = min(columns, _PAGE_COLUMNS)
             text = draw(text, sys.stdout, width, colour=self.uses_colour(sys.stdout))
-        write_text(sys.stdout, fit_encoding(text, sys.stdout))
+        with self._aside():
+            write_text(sys.stdout, fit_encoding(text, sys.stdout))
 
     def uses_colour(self, stream: TextIO) -> bool:
         """Return whether *stream* gets colour."""
@@ -141,9 +146,39 @@ class Console:
         return not plain and os.environ.get("CLICOLOR") != "0" and stream.isatty()
 
     def can_animate(self) -> bool:
-        """Return whether a progress bar may be drawn: on a terminal, outside of CI and --json."""
+        """Return whether progress may be drawn: on a terminal without JSON, outside of CI."""
         dumb = os.environ.get("CI") or os.environ.get("TERM") == "dumb"
-        return sys.stderr.isatty() and not (self.json or self.quiet or dumb)
+        alone = not self.json or not sys.stdout.isatty()
+        return sys.stderr.isatty() and alone and not (self.quiet or dumb)
+
+    @contextmanager
+    def alive(self, name: str) -> Iterator[None]:
+        """Show during the block that the command *name* works, while it writes nothing."""
+        animated = self.can_animate()
+        if self._life or self.quiet or (self.json and not animated):
+            yield
+            return
+        from ocsync.render.life_signs import LifeSigns
+
+        colour = self.uses_colour(sys.stderr)
+        self._life = LifeSigns(sys.stderr, self.info, name, animated=animated, colour=colour)
+        self._life.start()
+        try:
+            yield
+        finally:
+            self._life.stop()
+            self._life = None
+
+    def showing(self, view: View) -> AbstractContextManager[None]:
+        """Show the progress of *view* during the block, where the command shows that it works."""
+        return self._life.shown_by(view) if self._life else nullcontext()
+
+    def hushed(self) -> AbstractContextManager[None]:
+        """Show no progress during the block, which uses the terminal itself."""
+        return self._life.hushed() if self._life else nullcontext()
+
+    def _aside(self) -> AbstractContextManager[None]:
+        return self._life.aside() if self._life else nullcontext()
 
     def _write_json(self, facts: Mapping[str, Any], stream: TextIO) -> None:
         text = _json_line(facts, stream)
@@ -151,34 +186,36 @@ class Console:
             from ocsync.render.ci import escape_ci_json
 
             text = escape_ci_json(text)
-        write_text(stream, text, flush=True)
+        with self._aside():
+            write_text(stream, text, flush=True)
 
     def _report_to_ci(self, facts: Mapping[str, Any]) -> None:
         if self.ci:
             self.ci.report(facts)
 
     def _write(self, stream: TextIO, line: str, sign: str) -> None:
-        heading, last_column = getattr(line, "heading", False), getattr(line, "last_column", None)
+        heading, starts = getattr(line, "heading", False), getattr(line, "starts", ())
         line = fit_encoding(escape_invisible(line, keep="\t\n"), stream)
         mark = fit_encoding(sign, stream)
         if columns := terminal_columns(stream):
             from ocsync.render.layout import wrap_text
 
-            line = wrap_text(line, columns, len(mark) + 1 if mark else 0, last_column)
+            line = wrap_text(line, columns, len(mark) + 1 if mark else 0, starts)
         if self.uses_colour(stream):
             verdict = sign in _VERDICTS and not line.startswith(" ")
-            line = _styled(line, _BOLD if verdict else _DIM if heading else "")
-            mark = _styled(mark, _SIGN_COLOURS.get(sign, ""))
+            line = styled(line, _BOLD if verdict else _DIM if heading else "")
+            mark = styled(mark, _SIGN_COLOURS.get(sign, ""))
         if mark:
             indent = line[: len(line) - len(line.lstrip())]
             line = f"{indent}{mark} {line.lstrip()}"
-        if stream is sys.stderr:
-            write_text(sys.stdout, "", flush=True)  # a log of both streams keeps their order
         if self.ci:
             from ocsync.render.ci import escape_ci_commands
 
             line = escape_ci_commands(line)
-        write_text(stream, line + "\n")
+        with self._aside():
+            if stream is sys.stderr:
+                write_text(sys.stdout, "", flush=True)  # a log of both streams keeps their order
+            write_text(stream, line + "\n")
 
 
 def _detect_ci() -> Ci | None:
@@ -208,7 +245,7 @@ def _is_on(value: str) -> bool:
     return value.strip().casefold() not in _OFF
 
 
-def _styled(text: str, style: str) -> str:
+def styled(text: str, style: str) -> str:
     """Return each line of *text* in *style*, without its indentation; an empty one changes none."""
     if not style:
         return text

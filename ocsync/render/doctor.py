@@ -44,15 +44,15 @@ def check_lines(result: CheckResult) -> Iterator[Line]:
 def _result_lines(result: CheckResult, width: int, details: Sequence[str]) -> Iterator[Line]:
     """Yield a result as a row of a table, and what is known of it below its last column."""
     head = f"  {result.id}{' ' * (width - display_width(result.id))}  "
-    yield _SIGNS[result.level.value], Row(head + result.what, len(head))
+    yield _SIGNS[result.level.value], Row(head + result.what, (0, len(head)))
     indent = " " * (len(head) + 2)
     for detail in details:
-        yield "", Row(indent + detail, len(indent))
+        yield "", Row(indent + detail, (0, len(indent)))
     if len(result.details) > len(details):
         more = len(result.details) - len(details)
-        yield "", Row(f"{indent}... and {more:,} more (all with --json)", len(indent))
+        yield "", Row(f"{indent}... and {more:,} more (all with --json)", (0, len(indent)))
     for text in filter(None, [result.consequence, result.fix and f"fix: {result.fix}"]):
-        yield "", Row(indent + text, len(indent))
+        yield "", Row(indent + text, (0, len(indent)))
 
 
 def closing_line(report: DoctorReport) -> Line:

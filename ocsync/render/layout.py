@@ -8,6 +8,9 @@ that is longer than a line, such as an ID or a path, is neither cut nor split.
 from __future__ import annotations
 
 import re
+from collections import deque
+from collections.abc import Sequence
+from itertools import pairwise
 
 from ocsync.render.text import display_width
 
@@ -15,36 +18,36 @@ _LEAST_ROOM = 20
 """The columns that the last column of a table needs to hold wrapped text."""
 _GAP = re.compile(r"(?<=\S)  +(?=\S)")
 _WORD = re.compile(r"\S+\s*")
-_CELL = re.compile(r"\S+(?: \S+)*\s*")
 _NEXT = "next: "
 _COMMAND = re.compile(r"(?:ocsync|export|pip|cd) ")
 _LISTED = re.compile(r".+?[,;](?:\s+|$)|.+$")
 """The commands of a list, each with the comma or semicolon that ends it."""
 
 
-def wrap_text(text: str, columns: int, lead: int = 0, last_column: int | None = None) -> str:
+def wrap_text(text: str, columns: int, lead: int = 0, starts: Sequence[int] = ()) -> str:
     """Return *text* as lines of at most *columns*, the first of which is *lead* columns shorter.
 
-    *last_column* is that of a row of a table. Commands to type next, and JSON, are copied, so each
-    of them stays on one line.
+    *starts* are those of a row of a table (see `Row`). Commands to type next, and JSON, are copied,
+    so each of them stays on one line.
     """
     first, *more = text.split("\n")
-    lines = _wrap(first, columns, lead, last_column)
-    return "\n".join([*lines, *(part for line in more for part in _wrap(line, columns, 0, None))])
+    lines = _wrap(first, columns, lead, starts)
+    return "\n".join([*lines, *(part for line in more for part in _wrap(line, columns, 0, ()))])
 
 
-def _wrap(line: str, columns: int, lead: int, last_column: int | None) -> list[str]:
+def _wrap(line: str, columns: int, lead: int, starts: Sequence[int]) -> list[str]:
     if lead + display_width(line) <= columns or line.lstrip().startswith(("{", "[")):
         return [line]
     indent = len(line) - len(line.lstrip())
     text = line[indent:]
     if text.startswith(_NEXT):
         hang, pieces = indent + len(_NEXT), _commands(text)
-    elif last_column is not None:
-        hang = last_column + lead
-        pieces = _cells_and_words(line, indent, last_column)
-        if hang > columns - _LEAST_ROOM:
-            hang, pieces = indent + lead + 4, _CELL.findall(text)
+    elif starts and starts[-1] + lead <= columns - _LEAST_ROOM:
+        hang = starts[-1] + lead
+        before, last = _split_at(line, [starts[-1]])
+        pieces = [before[indent:], *_WORD.findall(last)]
+    elif starts:
+        return _fold(line, columns, lead, starts)
     else:
         hang, pieces = _hang(line, columns, indent, lead), _WORD.findall(text)
     return _fill(pieces, columns, indent, lead, hang)
@@ -56,10 +59,31 @@ def _hang(line: str, columns: int, indent: int, lead: int) -> int:
     return max((s for s in starts if s <= 3 * columns // 5), default=indent + (lead or 2))
 
 
-def _cells_and_words(line: str, indent: int, last_column: int) -> list[str]:
-    """Return the columns of a row before the last as one piece, and the words of the last one."""
-    end = next((n for n in range(len(line)) if display_width(line[:n]) >= last_column), len(line))
-    return [line[indent:end], *_WORD.findall(line[end:])]
+def _fold(line: str, columns: int, lead: int, starts: Sequence[int]) -> list[str]:
+    """Return a row as lines of whole columns, the same ones for each row of a table."""
+    folds, left = [], starts[0] - lead
+    hang = starts[0] + lead + 4
+    for start, end in pairwise(starts[1:]):
+        if end - left > columns:
+            folds.append(start)
+            left = start - hang
+    if display_width(line) - left > columns and starts[-1] not in folds:
+        folds.append(starts[-1])
+    first, *more = _split_at(line, folds)
+    return [first.rstrip(), *(" " * hang + part.rstrip() for part in more if part.strip())]
+
+
+def _split_at(line: str, places: Sequence[int]) -> list[str]:
+    """Return the parts of *line* that begin at its start and at *places*, in columns."""
+    parts, used = [""], 0
+    waiting = deque(places)
+    for char in line:
+        if waiting and used >= waiting[0]:
+            waiting.popleft()
+            parts.append("")
+        parts[-1] += char
+        used += display_width(char)
+    return [*parts, *("" for _ in waiting)]
 
 
 def _commands(text: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Any, Self
 
 from ocsync.characters import escape_invisible
@@ -75,19 +75,19 @@ def display_width(text: str) -> int:
 
 
 class Row(str):
-    """A line of a table; *last_column* is where its last column begins.
+    """A line of a table; *starts* are the places where its columns begin.
 
     The console prints a *heading* dim, and continues a line that is too long below the last column.
     """
 
-    __slots__ = ("heading", "last_column")
+    __slots__ = ("heading", "starts")
     heading: bool
-    last_column: int
+    starts: Sequence[int]
 
-    def __new__(cls, text: str, last_column: int, *, heading: bool = False) -> Self:
+    def __new__(cls, text: str, starts: Sequence[int], *, heading: bool = False) -> Self:
         """Return *text* as a line of a table."""
         row = super().__new__(cls, text)
-        row.last_column = last_column
+        row.starts = starts
         row.heading = heading
         return row
 
@@ -116,13 +116,13 @@ def columns(
         return pad + text if alignment == ">" else text + pad
 
     spacer = " " * gap
-    last_column = indent + sum(widths[:-1]) + gap * (len(widths) - 1)
+    starts = tuple(accumulate((width + gap for width in widths[:-1]), initial=indent))
     lines = (
         spacer.join(cell(t, w, a) for t, w, a in zip(row, widths, align, strict=True)).rstrip()
         for row in texts
     )
     return [
-        Row(" " * indent + line, last_column, heading=heading and not number)
+        Row(" " * indent + line, starts, heading=heading and not number)
         for number, line in enumerate(lines)
     ]
 

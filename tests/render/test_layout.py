@@ -44,7 +44,7 @@ def test_a_row_continues_below_its_last_column(
     rows: list[tuple[list[str], list[str], list[str]]], width: int
 ) -> None:
     for row in columns([[" ".join(cell) for cell in one] for one in rows], "<><", indent=2):
-        parts = wrap_text(row, width, 0, row.last_column).split("\n")
+        parts = wrap_text(row, width, 0, row.starts).split("\n")
         assert " ".join(parts).split() == row.split()
 
 
