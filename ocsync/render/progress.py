@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
 
 from ocsync.events import (
     DeliveryProgress,
@@ -25,10 +24,10 @@ from ocsync.events import (
     Verifying,
     Waiting,
     WaveStarted,
-    as_data,
 )
 from ocsync.models import State
 from ocsync.render.console import FORMAT, Console
+from ocsync.render.json_data import json_data
 from ocsync.render.life_signs import Progress
 from ocsync.render.text import count, duration, first_few, local_time
 from ocsync.store.timestamps import utc_now
@@ -56,19 +55,12 @@ def event_listener(
     """
     if console.json and stream:
         console.event({"type": "version", "format": FORMAT})
-        yield lambda event: console.event(_event_document(event))
+        yield lambda event: console.event(json_data(event))
         return
     printer = _EventPrinter(console, doing)
     with console.showing(printer):
         yield printer
     printer.end()
-
-
-def _event_document(event: Event) -> dict[str, Any]:
-    """Return *event* as JSON data, in which a notice has the interface's sign for its level."""
-    if isinstance(event, Notice):
-        return {"type": "said", "sign": NOTICE_SIGNS[event.level], "text": event.text}
-    return as_data(event)
 
 
 class _Counter:
@@ -224,7 +216,8 @@ class _EventPrinter:
 
     def _on_planned(self, event: Planned) -> None:
         self._run_started = True
-        self._console.info(f"run {event.run} · {count(event.steps, 'step')}")
+        plan = f" · plan {event.plan}" if event.plan else ""
+        self._console.info(f"run {event.run} · {count(event.steps, 'step')}{plan}")
 
     def _on_read_done(self, event: ReadDone) -> None:
         self._counter = None
