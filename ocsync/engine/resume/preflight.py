@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from ocsync.client import list_key, read_current
@@ -35,11 +36,13 @@ from ocsync.json_text import json_value
 from ocsync.late_order import watched_fields
 from ocsync.models import CREATING_OPS, Fields, Intent, Op, Ref, Step
 from ocsync.plan import created_refs, linked_refs
-from ocsync.schema import RECORD_KINDS, SUMMED_QUANTITY, kind_of, ref_key
+from ocsync.schema import RECORD_KINDS, SUMMED_QUANTITY, kind_of, ref_key, references_of
 from ocsync.store import Run
 from ocsync.store.step_log import StepLog
 
 _GROUP_SIZE = 200
+_MOST_REFERENCES = 1000
+"""Most entities that are read because others refer to them."""
 _PART_SIZE = 20_000
 """Steps of a large plan that are read together."""
 
@@ -317,6 +320,41 @@ async def run_preflight(
     preflight.conflicts.sort()
     preflight.missing.sort()
     return preflight
+
+
+async def add_missing_references(
+    session: Session, steps: Sequence[Step], preflight: Preflight
+) -> None:
+    """Add to what is *missing* the entities that steps of *preflight* would refer to by creating
+    theirs, and that neither exist nor are created by the plan.
+
+    No more than a thousand are read, and none for a plan that is kept on disk.
+    """
+    if isinstance(steps, StepLog):
+        return
+    creations = _creations(steps)
+    noted = {conflict.number for conflict in (*preflight.conflicts, *preflight.missing)}
+    referring: dict[str, list[Step]] = defaultdict(list)
+    needed: dict[str, Ref] = {}
+    for step in steps:
+        prepared = preflight.prepared.get(step.number)
+        if not (prepared and prepared.absent) or step.number in noted:
+            continue
+        for ref in references_of(step.ref, step.change.fields):
+            key = ref_key(ref)
+            is_generated = creations.generators and kind_of(ref).name == "variant"
+            if key not in creations.keys and not is_generated:
+                needed.setdefault(key, ref)
+                referring[key].append(step)
+    refs = list(islice(needed.values(), _MOST_REFERENCES))
+    recent = {ref_key(intent.ref) for intent in recent_writes(session, refs)}
+    async for ref, current in read_current(session.api, refs):
+        for step in referring[ref_key(ref)] if current is None else ():
+            if ref_key(ref) not in recent and step.number not in noted:
+                noted.add(step.number)
+                reason = f"it refers to {ref}, which does not exist"
+                preflight.missing.append(StepConflict(step.number, step.ref, {}, reason))
+    preflight.missing.sort()
 
 
 def _parts(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:
