@@ -144,6 +144,7 @@ CSV = b"ref,QuantityAvailable,AddressID,expect.QuantityAvailable\ninventory/P/R,
     CSV,
     CSV.replace(b",", b";"),
     CSV.replace(b",", b"\t"),
+    CSV.replace(b",", b"|"),
     CSV.replace(b"\n", b"\r\n"),
     b"\xef\xbb\xbf" + CSV,
     CSV.decode().encode("utf-16"),
@@ -152,7 +153,7 @@ CSV = b"ref,QuantityAvailable,AddressID,expect.QuantityAvailable\ninventory/P/R,
     CSV.replace(b"ref", b"Ref"),
     CSV.rstrip(b"\n"),
     CSV.replace(b"40", b'"40"'),
-], ids=["comma", "semicolon", "tab", "crlf", "bom", "utf-16", "blank lines", "old mac", "any case", "no end", "quoted"])  # fmt: skip
+], ids=["comma", "semicolon", "tab", "bar", "crlf", "bom", "utf-16", "blank lines", "old mac", "any case", "no end", "quoted"])  # fmt: skip
 def test_the_dialects_of_csv(data: bytes) -> None:
     [found] = read(data)
     assert (found.ref, found.op) == (REF, Op.SET)
