@@ -532,6 +532,7 @@ async def _replay(
             settle=options.settle,
             recent=recent_writes(session, lagging_bases(steps)),
             overwrite=options.on_conflict is OnConflict.OVERWRITE,
+            max_failures=options.max_failures,
         )
         await replay.run()
 

@@ -89,6 +89,7 @@ class Replay:
 
     *prepared* has what was read before the first write, by step number, and *conflicts* the steps
     to leave out: step number -> the reason. *settle* is how many seconds a lagging read may take.
+    After *max_failures* failed steps no further one is sent.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class Replay:
         settle: float,
         overwrite: bool = False,
         recent: Iterable[Intent] = (),
+        max_failures: int | None = None,
     ) -> None:
         self._session = session
         self._recorder = recorder
@@ -114,6 +116,7 @@ class Replay:
         self._workers = workers
         self._settle_seconds = settle
         self._overwrite = overwrite
+        self._max_failures = max_failures
         self._later = later_steps(steps)
         self._late_reads: LateReads[Outcome | _Lost] = LateReads(session.api)
         self._lagging = {ref_key(ref) for ref in lagging_bases(steps)}
@@ -137,6 +140,7 @@ class Replay:
             self._recorder.end,
             workers=self._workers,
             progress=self._progress,
+            max_failures=self._max_failures,
         )
         await runner.run(self._steps)
 
