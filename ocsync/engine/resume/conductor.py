@@ -473,10 +473,12 @@ async def _carry_out(
             if _will_write(waiting, preflight, progress.dangling):
                 lost_names = await _pause_targets(session, run, fed, options, reading)
             await _replay(session, run, steps, progress, preflight, conflicts, options)
-        lost, reading = await survey_pauses(session, run, lost_names)
+        (lost, reading), counted = await asyncio.gather(
+            survey_pauses(session, run, lost_names), asyncio.to_thread(count_outcomes, run)
+        )
     finally:
         cost.add_to(run)
-    problems = close_run(session, run, steps, options)
+    problems = close_run(session, run, steps, options, counted)
     return RunEnd(problems, conflicts, tuple(lost), reading)
 
 
