@@ -512,7 +512,7 @@ async def _replay(
     options: ResumeOptions,
 ) -> None:
     before = {number: {**i.emptied, **i.before} for number, i in progress.dangling.items()}
-    async with Recorder(run, session.step_ended) as recorder:
+    async with Recorder(run, session.step_ended, slots=lambda: session.api.window) as recorder:
         replay = Replay(
             session,
             recorder,
