@@ -34,7 +34,7 @@ from typing import Any, TypeVar
 from ocsync.client import Identity, read_current
 from ocsync.consolidate import consolidate
 from ocsync.diff import resolve_values, values_before
-from ocsync.engine.pace import recorded_pace
+from ocsync.engine.pace import begin_as_proven, recorded_pace
 from ocsync.engine.pause.pausing import (
     ConfigReading,
     claim_if_confirmed,
@@ -120,6 +120,7 @@ async def resume(session: Session, options: ResumeOptions) -> ResumeReport:
     """
     check_pinned_url(session.folder)  # before anything is sent
     session.folder.runs.recover(session.folder.journal)
+    begin_as_proven(session)
     runs = session.folder.runs
     deletes = runs.find_unfinished("delete")
     if not (deletes or runs.find_unfinished()):
