@@ -69,7 +69,7 @@ class StepRow(msgspec.Struct, frozen=True, kw_only=True):
     status: int = 0
     code: str = ""
     message: str = ""
-    blocked_by: Ref = msgspec.field(default="", name="because")
+    blocked_by: Ref = ""
     log_id: str = ""
     seconds: float = 0.0
     sign: str = ""
@@ -198,7 +198,7 @@ def _row(row: StepRow, attempt: Attempt | None, finding: Finding | None) -> Step
 
 
 def _cascaded_text(outcome: Outcome) -> str:
-    parts = [f"{number:,} {name}" for name, (number, _) in outcome.cascaded.items()]
+    parts = [f"{number:,} {name}" for name, (number, _) in outcome.cascaded.items() if number]
     return f"with its dependents: {', '.join(parts)}" if parts else ""
 
 

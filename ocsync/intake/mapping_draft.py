@@ -25,12 +25,8 @@ from ocsync.suggestions import closest
 SAMPLE_BYTES, _SAMPLE_ROWS, _EXAMPLES = 2_000_000, 400, 3
 _DELIMITERS = (";", "\t", ",", "|")
 _SUM_WORDS = ("summe", "gesamt", "total", "sum", "zwischensumme", "subtotal", "grand total")
-_COMMA_NUMBER = re.compile(r"-?(\d{1,3}(\.\d{3})*|\d+),\d+")
-_POINT_NUMBER = re.compile(r"-?(\d{1,3}(,\d{3})*|\d+)\.\d+")
-_GROUPED = {
-    ",": re.compile(r"-?\d{1,3}(\.\d{3})+(,\d+)?"),
-    ".": re.compile(r"-?\d{1,3}(,\d{3})+(\.\d+)?"),
-}
+_MARKS = (",", "."), (".", ",")
+"""The mark before decimals and the one between thousands, in most of Europe and elsewhere."""
 _DATES = (
     (re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}"), "%d.%m.%Y"),
     (re.compile(r"\d{8}"), "%Y%m%d"),
@@ -86,9 +82,21 @@ _ALIASES: Mapping[str, str] = {
     "State": "bundesland region province",
 }
 """Words, in lower case and without signs, by which other programs call a field or an ID."""
+_FIELD_WORDS = frozenset(
+    "".join(filter(str.isalnum, word)).casefold()
+    for kind in KINDS.values()
+    for target in (*kind.ids, *kind.fields)
+    for word in (target, *_ALIASES.get(target, "").split())
+)
+"""The names of fields and IDs, and words for them, as `_key` writes them."""
 _NUMBER_TYPES = (FieldType.INTEGER, FieldType.NUMBER)
 _NOT_SURE = "  # not sure:"
+_DOUBTFUL_LINE = re.compile(rf"^(?:# )?(\S+) = .*{_NOT_SURE}", re.MULTILINE)
 _LEAST_LETTERS, _LONGEST_EXAMPLE, _MOST_WORDS, _MONTHS = 4, 24, 6, 12
+_FIXED = re.compile(r"not editable|read.?only|schreibgesch|\(current\)", re.IGNORECASE)
+"""A mark in headers of columns that the other program ignores when it reads its file back."""
+_TEXT_MARK = "'"
+"""Programs put it before text that a spreadsheet would take for a number or a formula."""
 _PRICE_WORDS = ("preis", "price", "vk", "netto", "ab", "from", "prix", "precio")
 
 
@@ -114,8 +122,15 @@ class Draft(NamedTuple):
 
     @property
     def doubtful(self) -> list[str]:
-        """The fields that a column holds perhaps."""
-        return [c.field for c in self.columns if c.field and not c.is_sure]
+        """The fields and settings of the text that a person has to check."""
+        return [name.strip('"') for name in _DOUBTFUL_LINE.findall(self.text)]
+
+    @property
+    def sets_nothing(self) -> bool:
+        """A flag: the kind has fields to set, and no column seems to hold one."""
+        kind = KINDS[self.kind]
+        has_fields = bool(stageable_fields(kind)) and not kind.assignment
+        return has_fields and not any(c.field and c.field not in kind.ids for c in self.columns)
 
 
 class _Sample(NamedTuple):
@@ -157,7 +172,8 @@ def _sample(name: str, data: bytes, sheet: str) -> _Sample:
     form = detect_format(name, data[:64])
     if form == "jsonl":
         raise InputError(
-            f"{name} is JSON, which needs no mapping", hint="ocsync stage import --kind"
+            f"{name} is JSON: the API's own needs no mapping; write one for other JSON by hand",
+            hint=f"ocsync stage import {name} --kind KIND, or: ocsync help files",
         )
     if form == "parquet":
         raise InputError(f"{name} is Parquet: write its columns by hand", hint="ocsync help files")
@@ -200,14 +216,17 @@ def _regularity(lines: Sequence[str], mark: str) -> tuple[int, int]:
 
 
 def _header_position(rows: Sequence[tuple[int, list[str]]]) -> int:
-    """Return the place of the first row that is as wide as most, with a name in most cells."""
+    """Return the place of the header: of the rows that are as wide as most and have a name in most
+    cells, the first of those with the most words that name a field.
+    """
     width = Counter(_width(row) for _, row in rows).most_common(1)[0][0]
+    places: dict[int, int] = {}
     for position, (_, row) in enumerate(rows):
         names = [cell for cell in row if not is_blank(cell)]
         is_text = all(not _is_number(cell) for cell in names)
         if len(names) >= max(2, min(width, len(row)) - 1) and is_text:
-            return position
-    return 0
+            places[position] = sum(_key(name) in _FIELD_WORDS for name in names)
+    return max(places, key=lambda position: places[position], default=0)
 
 
 def _width(row: Sequence[str]) -> int:
@@ -260,9 +279,14 @@ def _columns(kind: Kind, values: Mapping[str, Sequence[str]]) -> tuple[DraftColu
     )
     for is_sure, guess in guesses:
         for header in values:
-            target = guess(header) if header not in found else None
+            target = None if header in found or _FIXED.search(header) else guess(header)
             if target and target not in (field for field, _ in found.values()):
                 found[header] = target, is_sure
+    own_id = kind.ids[-1]
+    if not kind.assignment and own_id not in (field for field, _ in found.values()):
+        free = (header for header in values if header not in found and not _FIXED.search(header))
+        if key := next((header for header in free if _are_ids(values[header])), ""):
+            found[key] = own_id, False
     columns = []
     for header, texts in values.items():
         field, is_sure = found.get(header, ("", True))
@@ -273,12 +297,17 @@ def _columns(kind: Kind, values: Mapping[str, Sequence[str]]) -> tuple[DraftColu
 def _may_hold(kind: Kind, target: str, texts: Sequence[str]) -> bool:
     """Return whether most of *texts* could be values of *target*: numbers, or IDs."""
     if target in kind.ids:
-        good = sum(bool(ID_PATTERN.fullmatch(text)) for text in texts)
+        good = sum(bool(ID_PATTERN.fullmatch(text.strip(_TEXT_MARK))) for text in texts)
     elif _type_of(kind, target) in _NUMBER_TYPES:
         good = sum(_is_number(text) for text in texts)
     else:
         return True
     return 2 * good >= len(texts)
+
+
+def _are_ids(texts: Sequence[str]) -> bool:
+    """Return whether *texts* may be IDs of different entities."""
+    return 1 < len(texts) == len({*texts}) and all(map(ID_PATTERN.fullmatch, texts))
 
 
 def _lines(
@@ -300,7 +329,11 @@ def _lines(
         yield f"header_row = {header_row}"
     fields = {column.field: column for column in columns if column.field}
     numeric = {f: c for f, c in fields.items() if _type_of(kind, f) in _NUMBER_TYPES}
-    decimal, thousands, is_sure = _marks([t for c in numeric.values() for t in values[c.header]])
+    decimal, thousands, is_sure = _marks([
+        (text, _type_of(kind, field) is FieldType.INTEGER)
+        for field, column in numeric.items()
+        for text in values[column.header]
+    ])  # fmt: skip
     if decimal:
         yield f"decimal = {_quoted(decimal)}" + _NOT_SURE * (not is_sure)
     if thousands:
@@ -320,18 +353,31 @@ def _lines(
     for field, column in fields.items():
         words = _words_in(kind, field, values[column.header], decimal or ".", thousands)
         rule = _quoted(column.header)
+        extras = []
+        if any(text.startswith(_TEXT_MARK) for text in values[column.header]):
+            extras.append(f"strip = {_quoted(_TEXT_MARK)}")
         if words:
             pairs = ", ".join(f'{_quoted(word)} = ""' for word in words)
-            rule = f"{{ from = {rule}, map = {{ {pairs} }} }}"
+            extras.append(f"map = {{ {pairs} }}")
+        if extras:
+            rule = f"{{ {', '.join([f'from = {rule}', *extras])} }}"
         doubt = _NOT_SURE if not column.is_sure or words else "  #"
         examples = ", ".join(text[:_LONGEST_EXAMPLE] for text in column.examples)
         yield f"{_toml_key(field)} = {rule}{doubt} {_one_line(examples)}".rstrip(" #")
     if kind.name == "price-schedule":
         unused = [column.header for column in columns if not column.field]
         prices = [h for h in unused if any(word in _key(h) for word in _PRICE_WORDS)]
-        breaks = ", ".join(f"{number} = {_quoted(h)}" for number, h in enumerate(prices, 1))
+        breaks = ", ".join(
+            f"{_last_number(header) or place} = {_quoted(header)}"
+            for place, header in enumerate(prices, 1)
+        )
         if prices:
             yield f"# PriceBreaks = {{ breaks = {{ {breaks} }} }}  # not sure: the quantities"
+
+
+def _last_number(text: str) -> int:
+    """Return the last number in *text*; 0 where it has none."""
+    return int(([*re.findall(r"\d+", text)] or ["0"])[-1])
 
 
 def _type_of(kind: Kind, name: str) -> FieldType | None:
@@ -339,16 +385,40 @@ def _type_of(kind: Kind, name: str) -> FieldType | None:
     return field.type if field else None
 
 
-def _marks(texts: Sequence[str]) -> tuple[str, str, bool]:
-    """Return the marks before decimals and between thousands, and whether that is sure."""
-    comma = sum(bool(_COMMA_NUMBER.fullmatch(text)) for text in texts)
-    point = sum(bool(_POINT_NUMBER.fullmatch(text)) for text in texts)
-    decimal = "," if comma > point else ""
-    thousands = {",": ".", "": ","}[decimal]
-    grouped = [text for text in texts if _GROUPED[decimal or "."].fullmatch(text)]
-    if not decimal and any(re.fullmatch(r"-?\d{1,3}(\.\d{3})+", text) for text in texts):
-        return ",", ".", False  # 1.234 may be either
-    return decimal, thousands if grouped else "", not (comma and point)
+def _marks(numbers: Sequence[tuple[str, bool]]) -> tuple[str, str, bool]:
+    """Return the marks before decimals and between thousands, and whether that is sure.
+
+    Each of *numbers* is a text, and whether it must be a whole number: 1.234 is one thousand in a
+    column of whole numbers; elsewhere it may be either. "" stands for a point and for no mark.
+    """
+    counts: dict[tuple[str, str], int] = {}
+    either = False
+    for marks in _MARKS:
+        decimal, thousands = map(re.escape, marks)
+        one_group = re.compile(rf"-?[1-9]\d{{0,2}}{thousands}\d{{3}}")
+        several = re.compile(rf"-?\d{{1,3}}({thousands}\d{{3}})+({decimal}\d+)?")
+        number = re.compile(rf"-?(\d{{1,3}}({thousands}\d{{3}})+|\d+){decimal}\d+")
+        other_group = re.compile(rf"-?[1-9]\d{{0,2}}{decimal}\d{{3}}")
+        counts[marks] = 0
+        for text, is_whole in numbers:
+            doubtful = bool(one_group.fullmatch(text) or other_group.fullmatch(text))
+            either = either or (doubtful and not is_whole)
+            if doubtful:
+                counts[marks] += is_whole and bool(one_group.fullmatch(text))
+            else:
+                counts[marks] += bool(several.fullmatch(text) or number.fullmatch(text))
+    first, second = _MARKS
+    is_sure = not all(counts.values()) and (any(counts.values()) or not either)
+    if any(counts.values()):
+        chosen = max(_MARKS, key=lambda marks: counts[marks])
+    else:
+        texts = " ".join(text for text, _ in numbers)
+        chosen = first if second[0] in texts and either else second
+    grouped = any(
+        re.fullmatch(rf"-?\d{{1,3}}({re.escape(chosen[1])}\d{{3}})+(\D\d+)?", t) for t, _ in numbers
+    )
+    has_decimal = chosen == first and (any(counts.values()) or grouped)
+    return chosen[0] if has_decimal else "", chosen[1] if grouped else "", is_sure
 
 
 def _date_form(texts: Sequence[str]) -> tuple[str, bool]:

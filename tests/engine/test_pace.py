@@ -67,25 +67,30 @@ def test_a_wait_is_recorded_with_its_reason(ocsync: Run, shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("last", "ended", "window"),
     [
-        ({"in_flight": 40, "window": 48}, timedelta(days=13), 20),
-        ({"in_flight": 48, "window": 24}, timedelta(days=13), 12),
-        ({"in_flight": 400, "window": 400}, timedelta(days=13), 64),
-        ({"in_flight": 2, "window": 4}, timedelta(days=13), 4),
-        ({"in_flight": 40, "window": 48, "throttled": 1}, timedelta(days=13), 4),
-        ({"in_flight": 40, "window": 48}, timedelta(days=15), 4),
+        ((40, 48, 0), timedelta(days=13), 20),
+        ((48, 24, 0), timedelta(days=13), 12),
+        ((400, 400, 0), timedelta(days=13), 64),
+        ((2, 4, 0), timedelta(days=13), 4),
+        ((40, 48, 1), timedelta(days=13), 4),
+        ((40, 48, 0), timedelta(days=15), 4),
         (None, timedelta(days=13), 4),
     ],
 )
 def test_a_run_begins_with_half_of_what_the_last_one_had_in_flight(
-    ocsync: Run, last: dict[str, int] | None, ended: timedelta, window: int
+    ocsync: Run, last: tuple[int, int, int] | None, ended: timedelta, window: int
 ) -> None:
     async def begin() -> int:
         profile = profile_dir()
         at = (datetime.now(UTC) - ended).isoformat()
         with profile.runs.create(RunInfo(id="r", started=at, ended=at), []) as run:
             if last:
+                most, allowed, throttled = last
                 log = run.open_pace_log()
-                log.append(PaceSample(at=at, seconds=1.0, **last))
+                log.append(
+                    PaceSample(
+                        at=at, seconds=1.0, in_flight=most, window=allowed, throttled=throttled
+                    )
+                )
                 log.close()
         connection = Connection("http://127.0.0.1:1", "http://127.0.0.1:1", "c", lambda: "s")
         async with open_client(connection, limits=Limits(64)) as api:

@@ -61,8 +61,15 @@ def test_what_is_not_sure_and_what_is_missing() -> None:
     ("SKU;Gewicht\nA;1.234\n", 'decimal = ","  # not sure:'),
     ("SKU,weight\nA,1.5\n", "[columns]"),
     ('SKU,weight\nA,"1,234.5"\n', 'thousands = ","'),
+    ('SKU,weight\nA,"1,234"\n', 'thousands = ","  # not sure:'),
+    ('SKU,weight\nA,"1,234"\nB,"0,5"\n', 'decimal = ","'),
+    ("SKU;QuantityMultiplier\nA;1.234\n", 'thousands = "."'),
+    ('SKU,QuantityMultiplier\nA,"1,234"\n', 'thousands = ","'),
+    ("SKU;Gewicht;QuantityMultiplier\nA;1.234;1.234\n", 'decimal = ","'),
+    ('SKU,weight\nA,1.5\nB,"0,5"\n', 'decimal = ","  # not sure:'),
     ("SKU|Title\nA|b\nC|d\n", 'delimiter = "|"'),
-], ids=["comma", "either", "point", "thousands", "bar"])  # fmt: skip
+], ids=["comma", "either", "point", "thousands", "either comma", "comma beside", "whole", "whole comma",
+         "whole beside", "both", "bar"])  # fmt: skip
 def test_marks_are_told_by_values(data: str, line: str) -> None:
     assert line in draft(data, kind="product").text.splitlines()
 
@@ -79,9 +86,45 @@ def test_formats_of_dates_are_told_by_values(dates: str, line: str) -> None:
     assert one.fields["SaleStart"] in ("2027-01-31", "2027-01-02")
 
 
+def test_what_a_person_has_to_check_is_said(ocsync: Run) -> None:
+    Path("w.csv").write_text("SKU;Gewicht;Valid\nlamp;1.234;x\nSumme;;\n")
+    shown = ocsync("stage", "map", "product", "w.csv", "w.toml")
+    assert "! not sure: decimal, thousands, skip" in shown.err, shown
+    Path("q.csv").write_text("SKU;Warehouse;Shelf\nlamp;hh;(5)\n")
+    shown = ocsync("stage", "map", "inventory", "q.csv", "q.toml")
+    assert "! no column seems to hold a value to set" in shown.err
+    refused = ocsync("stage", "import", "q.csv", "--map", "q.toml")
+    assert refused.code == 65
+    assert "no column holds a field of inventory, so nothing would be set" in refused.err
+
+
+def test_the_header_below_a_title_of_several_cells() -> None:
+    rows: list[list[object]] = [
+        ["Bestand vom", "2026-11-26"], [], ["Artikel", "Lager", "Menge", "Datum"],
+        ["lamp", "hh", "40", ""], ["chair", "hh", "2", ""],
+    ]  # fmt: skip
+    found = draft(workbook(rows), "list.xlsx", kind="inventory")
+    assert "header_row = 3" in found.text
+    assert found.missing == ()
+
+
+def test_columns_that_the_other_program_fixes_are_left_out() -> None:
+    data = "Code,Place,Stock (not editable),Qty (current),Qty (new)\n'A1,north,1,2,3\n'B2,north,4,5,6\n"
+    mapping = draft(data.replace("Code,Place", "SKU,Location"), kind="inventory").text
+    assert 'ProductID = { from = "SKU", strip = "\'" }' in mapping
+    assert 'QuantityAvailable = "Qty (new)"  # not sure: 3, 6' in mapping
+
+
+def test_a_column_of_different_ids_may_be_the_kind_s_own() -> None:
+    text = draft("Nummer 1;Curr\nA;EUR\nB;EUR\n", kind="price-schedule").text
+    assert 'PriceScheduleID = "Nummer 1"  # not sure: A, B' in text
+    same = draft("Nummer 1;Curr\nA;EUR\nA;EUR\n", kind="price-schedule")
+    assert same.missing == ("PriceScheduleID",)
+
+
 def test_columns_of_prices_are_offered_as_breaks() -> None:
     text = draft("PriceScheduleID,Price,Price from 10\nPS,5,4\n", kind="price-schedule").text
-    assert '# PriceBreaks = { breaks = { 1 = "Price", 2 = "Price from 10" } }' in text
+    assert '# PriceBreaks = { breaks = { 1 = "Price", 10 = "Price from 10" } }' in text
 
 
 def test_sheets_and_files_that_are_no_tables() -> None:

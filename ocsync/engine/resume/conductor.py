@@ -32,7 +32,6 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 from ocsync.client import Identity, read_current
-from ocsync.consolidate import consolidate
 from ocsync.diff import resolve_values, values_before
 from ocsync.engine.pace import begin_as_proven, recorded_pace
 from ocsync.engine.pause.pausing import (
@@ -53,7 +52,13 @@ from ocsync.engine.resume.close import (
     close_without_run,
     finish_run,
 )
-from ocsync.engine.resume.drafting import PlanDraft, draft_staged, is_stale
+from ocsync.engine.resume.drafting import (
+    PlanDraft,
+    draft_large,
+    draft_staged,
+    fingerprint,
+    is_stale,
+)
 from ocsync.engine.resume.options import OnConflict, ResumeOptions
 from ocsync.engine.resume.pause_survey import survey_pauses
 from ocsync.engine.resume.preflight import Preflight, StepConflict, read_ahead, run_preflight
@@ -90,7 +95,7 @@ from ocsync.events import NoticeLevel, Planned
 from ocsync.late_order import order_by_values
 from ocsync.models import Fields, Intent, Op, Outcome, State, Step
 from ocsync.pause import PauseState
-from ocsync.plan import build, fed_targets
+from ocsync.plan import fed_targets
 from ocsync.plurals import count
 from ocsync.risks import (
     GUARDED,
@@ -247,7 +252,7 @@ async def _continue_run(
     with run, recorded_pace(session, run), _interruption_counted(session, run):
         session.folder.sent_record.add(
             run.id,
-            NumberRanges(to_ranges(entry.seq for entry in run.entries())),
+            NumberRanges((entry.seq, entry.seq) for entry in run.entries()),
             run.read_info().started,
         )
         steps = _steps_of(run)
@@ -286,9 +291,10 @@ def _draft(session: Session, options: ResumeOptions) -> PlanDraft:
 def _steps_of(run: Run) -> Sequence[Step]:
     """Return the steps of a sealed *run*, planned now if a crash came right after the seal."""
     if not run.has_plan:
-        plan = build(consolidate(run.entries()))
-        run.update(steps=len(plan.steps))
-        run.write_plan(plan.steps)
+        kinds = {entry.ref.partition("/")[0] for entry in run.entries()}
+        steps = draft_large(run.entries(), kinds, run.path).plan.steps
+        run.update(steps=len(steps))
+        run.write_plan(steps)
     return run.read_plan()
 
 
@@ -316,6 +322,7 @@ def _seal(session: Session, drafted: PlanDraft, options: ResumeOptions) -> Run:
         steps=len(drafted.plan.steps),
         on_conflict=options.on_conflict.value,
         reverts=drafted.reverts,
+        plan=options.plan or fingerprint(drafted.plan, session.folder),
     )
     run = session.folder.runs.seal(session.folder.journal, info, drafted.numbers)
     session.folder.sent_record.add(run.id, drafted.numbers, info.started)
@@ -482,8 +489,11 @@ async def _carry_out(
     cost = SessionCost.start(session)
     progress = load_progress(run)
     waves = steps[-1].wave if steps else 0
-    session.emit(Planned(run.id, len(steps), waves, resumed=resumed))
-    begun = progress.ended.keys() | progress.dangling.keys()
+    plan = run.read_info().plan if options.plan else ""
+    session.emit(Planned(run.id, len(steps), waves, resumed=resumed, plan=plan))
+    begun = progress.ended.copy()
+    for number in progress.dangling:
+        begun.add(number, number)
     waiting = steps_without(steps, begun) if begun else steps
     preflight = await run_preflight(
         session, waiting, run, steps, progress.lagging,

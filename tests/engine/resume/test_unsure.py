@@ -25,6 +25,7 @@ LOST = [
 ]
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("op", ["set", "adjust"])
 @pytest.mark.parametrize(("fault", "end"), LOST)
 def test_a_lost_answer_is_settled_by_reading(
@@ -90,7 +91,7 @@ def test_a_product_that_somebody_else_changed_since_the_run_differs(ocsync: Run)
 
         assert result.code == 5
         [finding] = result.events[-1]["findings"]
-        assert finding["sign"] == "*"
+        assert finding["result"] == "differs"
         assert finding["fields"] == {"Name": {"wanted": "new", "found": "theirs"}}
 
 
@@ -209,10 +210,10 @@ def test_a_sale_after_the_reading_is_seen_by_an_expectation(ocsync: Run, shop: S
     place = "/products/P1/inventoryrecords/R39"
     real = Recorder.intend
 
-    async def sell(self: Recorder, intent: Intent) -> None:
+    async def sell(self: Recorder, intent: Intent, *, at_once: bool = False) -> None:
         if intent.number == 1:
             shop.call("PATCH", place, {"QuantityAvailable": 9})
-        await real(self, intent)
+        await real(self, intent, at_once=at_once)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Recorder, "intend", sell)
@@ -275,6 +276,7 @@ def test_a_put_that_shows_nothing_is_made_again(ocsync: Run, shop: Shop, effect:
     assert shop.get("/buyers/B")["GroupID"] is None
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("replace", [True, False])
 @pytest.mark.parametrize("rules", [
     [{**PUT_B, "status": 504, "effect": True}],
