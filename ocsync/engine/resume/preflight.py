@@ -24,7 +24,7 @@ from ocsync.diff import (
     unmet_expectations,
     values_before,
 )
-from ocsync.engine.read_ahead import MOST_REFS, ReadAhead, read_documents
+from ocsync.engine.read_ahead import ReadAhead, read_documents
 from ocsync.engine.resume.prepared import PreparedRequest, PreparedRequests
 from ocsync.engine.run_log import recent_writes
 from ocsync.engine.session import Session
@@ -45,6 +45,10 @@ _MOST_REFERENCES = 1000
 """Most entities that are read because others refer to them."""
 _PART_SIZE = 20_000
 """Steps of a large plan that are read together."""
+_MOST_STEPS_AHEAD = 10_000
+"""The most steps whose entities are read beside the sign-in: sealing more keeps the answers waiting
+for so long that the pacer would take the server for slow.
+"""
 
 
 class StepConflict(NamedTuple):
@@ -264,8 +268,8 @@ def _steps_to_read(steps: Iterable[Step], *, needed_only: bool, undo: bool) -> _
 
 
 def read_ahead(session: Session, steps: Sequence[Step], *, undo: bool) -> ReadAhead:
-    """Return a reading of what the preflight of a new run of *steps*, if few, will read."""
-    few = () if isinstance(steps, StepLog) or len(steps) > MOST_REFS else steps
+    """Return a reading of what the preflight of a new run of *steps* will read, if it can begin."""
+    few = () if isinstance(steps, StepLog) or len(steps) > _MOST_STEPS_AHEAD else steps
     first_steps = _steps_to_read(few, needed_only=True, undo=undo).first
     accept = _accept_listed(first_steps, _own_writes(session, first_steps.values(), ()))
     return ReadAhead(session, [step.ref for step in first_steps.values()], accept=accept)

@@ -249,7 +249,8 @@ class Replay:
         if late:
 
             async def act(shown: Document | None) -> Outcome | _Lost:
-                return await self._send(step, self._prepare(step, shown), once=once)
+                prepared = self._prepare(step, shown)
+                return await self._send(step, prepared, once=once, has_slot=True)
 
             return await self._late_reads.read_and_act(step.ref, act)
         ready = prepared or self._prepare(step, await self._read_shown(step.ref))
@@ -270,7 +271,12 @@ class Replay:
         return prepared
 
     async def _send(
-        self, step: Step, prepared: PreparedRequest | Outcome, *, once: bool
+        self,
+        step: Step,
+        prepared: PreparedRequest | Outcome,
+        *,
+        once: bool,
+        has_slot: bool = False,
     ) -> Outcome | _Lost:
         """Send one request, its intent on disk before; *once* leaves repeating to the caller."""
         if isinstance(prepared, Outcome):
@@ -278,7 +284,7 @@ class Replay:
         if prepared.same:
             return self._end(step, State.UNCHANGED, sent=prepared.sent)
         intent = prepared.intent(step, self._session.precise_timestamp())
-        await self._recorder.intend(intent)
+        await self._recorder.intend(intent, at_once=has_slot)
         try:
             request = request_body(step.change, prepared.sent)
             reply = await self._session.api.write(

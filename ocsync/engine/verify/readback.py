@@ -10,8 +10,10 @@ Verification by answers reads back only what no answer proves, and a sample of t
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable, Mapping
+from contextlib import aclosing
 from typing import Any, NamedTuple
 
 from ocsync.client import read_current
@@ -66,6 +68,32 @@ class Verification(NamedTuple):
         return any(finding.sign is Sign.UNREAD for finding in self.findings)
 
 
+class _Selection(NamedTuple):
+    """The *writes* of a run, the *refs* to be read back, and those *kept* from it by an answer.
+
+    *sample* are the *refs* that an answer proves all the same; *ahead* reads those of them that no
+    later read would show better.
+    """
+
+    writes: Mapping[Ref, RefWrite]
+    refs: list[Ref]
+    kept: list[Ref]
+    sample: list[Ref]
+    ahead: ReadAhead
+
+
+def _select(session: Session, run: Run, *, by_answers: bool) -> _Selection:
+    """Return what of *run* is to be read back; see `ReadBack`."""
+    writes = read_writes(run)
+    proven = [ref for ref, write in writes.items() if by_answers and write.exact]
+    sample = random.sample(proven, min(len(proven), _sample_size(len(proven))))
+    kept = set(proven).difference(sample)
+    refs = [ref for ref in writes if ref not in kept]
+    fresh = [ref for ref in refs if not kind_of(ref).eventually_consistent]
+    ahead = ReadAhead(session, fresh, accept=_shows(writes))
+    return _Selection(writes, refs, sorted(kept), sample, ahead)
+
+
 class ReadBack:
     """The verification of the values of one run.
 
@@ -76,34 +104,42 @@ class ReadBack:
     def __init__(self, session: Session, run: Run, *, by_answers: bool = False) -> None:
         self._session = session
         self._run = run
-        self._writes = read_writes(run)
-        proven = [ref for ref, write in self._writes.items() if by_answers and write.exact]
-        self._sample = random.sample(proven, min(len(proven), _sample_size(len(proven))))
-        self._kept = set(proven).difference(self._sample)
-        self._refs = [ref for ref in self._writes if ref not in self._kept]
-        fresh = [ref for ref in self._refs if not kind_of(ref).eventually_consistent]
-        self._ahead = ReadAhead(session, fresh, accept=_shows(self._writes))
+        self._by_answers = by_answers
+        self._begun: asyncio.Task[_Selection] | None = None
 
     def start(self) -> None:
         """Begin to read what no later read would show better."""
-        self._ahead.start()
+        self._begun = asyncio.create_task(self._begin())
+
+    async def _begin(self) -> _Selection:
+        """Return what is to be read, once the reading of it has begun."""
+        selection = await asyncio.to_thread(
+            _select, self._session, self._run, by_answers=self._by_answers
+        )
+        selection.ahead.start()
+        return selection
 
     async def aclose(self) -> None:
         """Cancel what is still being read."""
-        await self._ahead.aclose()
+        if self._begun:
+            self._begun.cancel()
+            await asyncio.gather(self._begun, return_exceptions=True)
+            if not (self._begun.cancelled() or self._begun.exception()):
+                await self._begun.result().ahead.aclose()
 
     async def findings(self, *, settle: float) -> Verification:
         """Read back, and write the findings to the run's folder.
 
         If one of the sample is not as its answer said, all are read back.
         """
-        session, run, writes, sample = self._session, self._run, self._writes, self._sample
+        session, run = self._session, self._run
+        writes, refs, kept, sample, ahead = await (self._begun or self._begin())
         result = Verification({}, [], [], len(sample))
-        await read_back(
-            session, self._refs, writes, result, settle=settle, lags=self._lags, ahead=self._ahead
-        )
+        async with aclosing(ahead):
+            await read_back(
+                session, refs, writes, result, settle=settle, lags=self._lags, ahead=ahead
+            )
         wrong = [finding for finding in result.findings if finding.ref in sample]
-        kept = sorted(self._kept)
         if any(not finding.sign.is_harmless for finding in wrong):
             text = "differs from the response to its write; all other refs are read back too"
             session.notify(NoticeLevel.WARNING, f"{wrong[0].ref} {text}")
