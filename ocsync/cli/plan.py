@@ -162,7 +162,7 @@ def _write_documents(
         reported["changes"] = [row.document() for row in listed.rows]
     ctx.console.document("plan", facts, rows=rows, ci=reported)
     if form:
-        write_report(file, plan_report.FORMATS[form](reported))
+        write_report(ctx, file, plan_report.FORMATS[form](reported))
 
 
 def _show(

@@ -16,6 +16,8 @@ from ocsync.client.aiohttp_import import aiohttp
 from ocsync.client.pacing import Pacer
 from ocsync.events import Emit, InFlight, Waiting
 
+THROTTLED = "throttled by OrderCloud"
+"""The reason of a wait that OrderCloud asks for."""
 _REPORT_SECONDS = 0.2
 _MOST_TOGETHER = 10
 """The most slots that one turn may take; the first are idle until it has the last."""
@@ -244,7 +246,7 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
                 if gated and self._now() + gated > deadline:
                     raise GateClosed(gated)
                 if gated >= 1:
-                    self._emit(Waiting(gated, "throttled by OrderCloud"))
+                    self._emit(Waiting(gated, THROTTLED))
                 before = self._now()
                 await self._sleep(delay)
                 self._gated_seconds += self._now() - before if gated else 0.0

@@ -629,7 +629,7 @@ def _parse_fields(
             values[name] = member
         if takes_text and position in cell_types:
             odd[Oddity.NOT_TEXT, key] = text
-        if decimal_comma and _has_thousands(text, value):
+        if decimal_comma and position not in cell_types and _has_thousands(text, value):
             odd[Oddity.THOUSANDS, key] = text.strip()
     return fields, expect
 

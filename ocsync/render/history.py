@@ -34,7 +34,7 @@ def run_table(infos: Sequence[RunInfo], now: datetime) -> Iterator[str]:
         numbers = (edits, info.steps, info.requests)
         end = ending_text(info.state, info.exit_code)
         rows += [(info.id, info.kind, at, *numbers, duration(info.seconds), end)]
-    yield from columns(rows, "<<<>>>><")
+    yield from columns(rows, "<<<>>>><", heading=True)
 
 
 def lines(details: RunDetails, now: datetime, *, steps: int | None) -> Iterator[Line]:

@@ -65,8 +65,9 @@ def outcome_table(info: RunInfo) -> Iterator[Line]:
         if verified:
             cells.append(sign_counts(info.verified_kinds.get(kind, {})))
         rows.append(cells)
-    for line in columns(rows, "<" + ">" * len(used) + "<" * len(verified), gap=3):
-        yield "", "  " + line
+    align = "<" + ">" * len(used) + "<" * len(verified)
+    for line in columns(rows, align, gap=3, indent=2, heading=True):
+        yield "", line
 
 
 def _unsettled_lines(problems: Sequence[Outcome], info: RunInfo) -> Iterator[Line]:

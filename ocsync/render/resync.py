@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def selection_lines(selection: Selection) -> Iterator[Line]:
     """Yield the number of entities of each target, and the first refs."""
     rows = list(selection.by_target().items())
-    for line in columns(rows, "<>", gap=3):
-        yield "", "  " + line
+    for line in columns(rows, "<>", gap=3, indent=2):
+        yield "", line
     for _, ref in selection.syncs[:LINE_LIMIT]:
         yield "", f"    {ref}"
     if len(selection.syncs) > LINE_LIMIT:
@@ -39,8 +39,8 @@ def lines(result: ResyncReport) -> Iterator[Line]:
         (kind, f"{counts.get('done', 0):,} accepted", _failed_text(counts))
         for kind, counts in info.kinds.items()
     ]
-    for line in columns(rows, "<><", gap=3):
-        yield "", "  " + line
+    for line in columns(rows, "<><", gap=3, indent=2):
+        yield "", line
     if not result.closed:
         failed = (("!", problem_text(outcome)) for outcome in result.failed)
         yield from limited(failed, len(result.failed))

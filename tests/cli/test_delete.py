@@ -107,7 +107,6 @@ def test_refusals_are_foretold_and_what_goes_first_lifts_them(
     assert why in shown.err
     result = ocsync("delete", *refs, "--yes")
     assert result.code == (3 if why else 0), result
-    assert all(len(line) <= 80 for line in shown.err.splitlines()[1:])
 
 
 def test_what_stays_and_what_cannot_be_known_is_said(ocsync: Run, family: Shop) -> None:

@@ -22,7 +22,7 @@ def notes(data: bytes, name: str = "edits.csv", kind: str = "") -> list[str]:
     return noted
 
 
-def test_points_that_may_mark_thousands_are_noted_where_cells_are_separated_by_semicolons() -> None:
+def test_points_that_may_mark_thousands_are_noted_where_cells_are_not_separated_by_commas() -> None:
     head = "ref;ShipWeight;ShipWidth;xp.n:;xp.text;expect.ShipWeight\n"
     rows = "product/A;12.500;0.125;1.000;1.000;-7.250\nproduct/B; 3.100 ;4.5;2.0;x;\n"
     assert notes((head + rows).encode()) == [
@@ -30,7 +30,16 @@ def test_points_that_may_mark_thousands_are_noted_where_cells_are_separated_by_s
         "edits.csv: 1 of xp.n has three digits after the point (1.000): read as 1.000, not as 1000",
         "edits.csv: 1 of expect.ShipWeight has three digits after the point (-7.250): read as -7.250, not as -7250",
     ]  # fmt: skip
+    assert len(notes((head + rows).replace(";", "\t").encode())) == 3
     assert notes((head + rows).replace(";", ",").encode()) == []
+    sheet: list[list[object]] = [
+        ["ref", "ShipWeight"],
+        ["product/A", "12.500"],
+        ["product/B", 3.125],
+    ]
+    assert notes(workbook(sheet), "edits.xlsx") == [
+        "edits.xlsx s1: 1 of ShipWeight has three digits after the point (12.500): read as 12.500, not as 12500"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("word", ["NULL", "null", "None", "nan", "N/A", "<NA>", "NaT", "-", "–", "\\n", "undefined"])  # fmt: skip
