@@ -4,8 +4,8 @@ A line may begin with a sign, which also tells without colour what the line mean
 encoding lacks the sign gets its ASCII form. Colour is used on a terminal only; `--no-color`,
 `NO_COLOR` and `TERM=dumb` turn it off, `FORCE_COLOR` turns it on. Characters that cannot be seen,
 which can only come from a server or a file, are written as escapes: some would drive the terminal,
-the others hide a difference. When the reader of a stream is gone, nothing more is written to it,
-and the command continues.
+the others hide a difference. On a terminal a line that is too wide is broken between words. When
+the reader of a stream is gone, nothing more is written to it, and the command continues.
 """
 
 from __future__ import annotations
@@ -83,7 +83,12 @@ class Console:
     def suggest(self, *commands: str) -> None:
         """Write the commands to type next."""
         if commands and not self.json:
-            self.info(f"  next: {', '.join(commands)}")
+            line = f"  next: {', '.join(commands)}"
+            if len(line) > (columns := _width(sys.stderr)) > 0:
+                from ocsync.render.wrapping import wrap_commands
+
+                line = wrap_commands("  next: ", commands, columns)
+            self.info(line)
 
     @property
     def takes_documents(self) -> bool:
@@ -174,9 +179,11 @@ class Console:
 
     def _write(self, stream: TextIO, line: str, sign: str) -> None:
         line = escape_invisible(line, keep="\t\n")
+        mark = fit_encoding(sign, stream)
+        if columns := _width(stream):
+            line = _fold(line, columns, len(mark) + 1 if sign else 0)
         if sign:
             indent = line[: len(line) - len(line.lstrip())]
-            mark = fit_encoding(sign, stream)
             if self.uses_colour(stream) and sign in _SIGN_COLOURS:
                 mark = f"\x1b[{_SIGN_COLOURS[sign]}m{mark}\x1b[0m"
             line = f"{indent}{mark} {line.lstrip()}"
@@ -200,11 +207,28 @@ def _detect_ci() -> Ci | None:
 
 def terminal_columns(stream: TextIO) -> int:
     """Return the columns of text on *stream*, 100 at most; 0 if it is not a terminal."""
+    return min(_width(stream), 100)
+
+
+def _width(stream: TextIO) -> int:
+    """Return the columns of *stream*; 0 if it is not a terminal."""
     if not stream.isatty():
         return 0
     from shutil import get_terminal_size
 
-    return min(get_terminal_size().columns, 100)
+    return get_terminal_size().columns
+
+
+def _fold(line: str, columns: int, used: int) -> str:
+    """Return *line* broken between words where it is wider than *columns*."""
+    if line.isascii() and len(line) + used <= columns:
+        return line
+    from ocsync.render.wrapping import wrap_line
+
+    first, *rest = line.split("\n")
+    return "\n".join(
+        [wrap_line(first, columns, used), *(wrap_line(part, columns) for part in rest)]
+    )
 
 
 _BATCH = 1_000
