@@ -113,6 +113,8 @@ def _show(ctx: Context, file: str, out: str, path: Path | None, draft: Draft) ->
         ctx.console.print(f"{mapped} of {columns} mapped to {draft.kind} in {path}", "+")
     if draft.missing:
         ctx.console.info(f"  no column seems to hold {first_few(draft.missing)}", "!")
+    if draft.sets_nothing:
+        ctx.console.info("  no column seems to hold a value to set", "!")
     if draft.doubtful:
         ctx.console.info(f"  not sure: {first_few(draft.doubtful)}", "!")
     if out != "-":

@@ -7,13 +7,14 @@ and what a failed step blocks.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
-from ocsync.engine.run_log import by_kind, outcome_now
+from ocsync.engine.run_log import RunProgress, by_kind, outcome_now
 from ocsync.engine.session import Session
 from ocsync.engine.worker_pool import run_all
 from ocsync.events import WaveStarted
 from ocsync.models import Outcome, Ref, State, Step
+from ocsync.store.number_ranges import NumberRanges
 from ocsync.store.step_log import steps_without
 
 Execute = Callable[[Step], Awaitable[Outcome]]
@@ -21,7 +22,7 @@ Record = Callable[[Outcome], Awaitable[None]]
 
 
 class StepRunner:
-    """The steps of one plan, some of which may have *ended* before.
+    """The steps of one plan, some of which may have ended before, by *progress*.
 
     *execute* carries out one step and returns its outcome, and *record* gets the outcome. A step
     that needs one without success is blocked and never executed; so is one that follows another
@@ -35,16 +36,16 @@ class StepRunner:
         record: Record,
         *,
         workers: int,
-        ended: Mapping[int, Outcome] | None = None,
+        progress: RunProgress | None = None,
     ) -> None:
         self._session = session
         self._execute = execute
         self._record = record
         self._workers = workers
-        self._ended = frozenset(ended or ())
+        self._ended = progress.ended if progress else NumberRanges()
         self._causes: dict[int, Ref] = {}
         self._refused: set[int] = set()
-        for outcome in (ended or {}).values():
+        for outcome in progress.problems if progress else ():
             self._note(outcome)
 
     async def run(self, steps: Sequence[Step], *, announce: bool = True) -> None:

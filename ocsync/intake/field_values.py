@@ -40,6 +40,14 @@ _BOOLEANS = {
 """Words for flags; spreadsheets write theirs in the language of their user."""
 
 
+_NO_VALUE = frozenset((
+    "null", "none", "nil", "nan", "nat", "na", "n/a", "n.a.", "undefined", "<na>", "<null>",
+    "(null)", "(none)", "[null]", r"\n", "-", "--", "\u2013", "\u2014",
+))  # fmt: skip
+"""Words, in lower case, that databases, programs and people write where they have no value."""
+_LONGEST_NO_VALUE = max(map(len, _NO_VALUE))
+
+
 class FieldError(NamedTuple):
     """A fault of an entry: the field, the value as text, the reason."""
 
@@ -104,6 +112,11 @@ def read_json(text: str) -> Any:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         raise ValueError("is not JSON") from None
+
+
+def is_word_for_no_value(value: Any) -> bool:
+    """Return whether *value* is a text that programs and people write where they have no value."""
+    return type(value) is str and len(value) <= _LONGEST_NO_VALUE and value.casefold() in _NO_VALUE
 
 
 def value_fault(field: Field, path: str, value: Any) -> str:

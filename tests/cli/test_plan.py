@@ -149,3 +149,16 @@ def test_a_plan_is_reported(ocsync: Run, shop: Shop, diff: bool) -> None:
     assert (refused.code, refused.out) == (64, "")
     assert ocsync("plan", "--report", "csv", "x").code == 64
     assert ocsync("plan", "--report", "html", "none/x").code == 66
+
+
+def test_what_cannot_be_read_is_no_plain_change(ocsync: Run, shop: Shop) -> None:
+    shop.seed(catalog=[{"ID": "C", "Name": "c"}])
+    ocsync("stage", "put", "catalog/C", "Name=new")
+    refused = {"method": "GET", "path": "catalogs/C", "status": 403, "code": "InsufficientRole"}
+    shop.faults({**refused, "times": 9})
+    for words in (("plan", "--diff"), ("resume", "--dry-run")):
+        shown = ocsync(*words).out
+        assert "! catalog/C  cannot be read: 403 InsufficientRole" in shown
+        assert "+ catalog/C" not in shown
+    [row] = ocsync("plan", "--diff", "--json").data["changes"]
+    assert "cannot be read" in row["conflict"]

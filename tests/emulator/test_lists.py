@@ -10,7 +10,7 @@ import pytest
 from tests.builders import Shop
 from tests.emulator.test_emulator import ADDRESS, USER, plant
 
-FRUIT = [
+FRUIT: list[dict[str, Any]] = [
     {"ID": "A", "Name": "Apple", "xp": {"n": 1, "Deep": {"er": "x"}}, "Description": "x", "Active": True},
     {"ID": "B", "Name": "Berry", "xp": {"n": 2}}, {"ID": "C", "Name": "Cherry", "xp": {"n": 3}},
 ]  # fmt: skip

@@ -12,7 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocsync.errors import InputError, OcsyncError
-from ocsync.intake import check_against_staged, entry_from_arguments, field_values, read_file
+from ocsync.intake import (
+    SummedStock,
+    apply_rules,
+    entry_from_arguments,
+    field_values,
+    read_file,
+)
 from ocsync.intake.field_values import validate
 from ocsync.intake.mapping import FileMapping, Rule
 from ocsync.models import Entry, Op
@@ -472,10 +478,10 @@ def test_what_cannot_stand_beside_what_is_staged(
     new: list[Entry], staged: list[Entry], why: str
 ) -> None:
     with pytest.raises(InputError) as caught:
-        list(check_against_staged(new, staged, staged))
+        list(apply_rules(new, [SummedStock(staged, staged)]))
     assert why in caught.value.problems[0].why
     other = [entry("set", "product/Q", {"Inventory.QuantityAvailable": 1})]
-    assert list(check_against_staged(other, staged, staged)) == other
+    assert list(apply_rules(other, [SummedStock(staged, staged)])) == other
 
 
 PLAIN = [1, 0, -1, 2**31, True, False, None, "", " ", "a", "x" * 101, "2026-01-01", 1.5, {}, {"a": 1}, [1], 2**70, "\u0001" * 99]  # fmt: skip

@@ -23,7 +23,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 
 from ocsync.client import Identity, read_current
-from ocsync.consolidate import consolidate
 from ocsync.diff import resolve_values, values_before
 from ocsync.engine.pace import recorded_pace
 from ocsync.engine.pause.pausing import (
@@ -44,7 +43,13 @@ from ocsync.engine.resume.close import (
     close_without_run,
     finish_run,
 )
-from ocsync.engine.resume.drafting import PlanDraft, draft_staged, fingerprint, is_stale
+from ocsync.engine.resume.drafting import (
+    PlanDraft,
+    draft_large,
+    draft_staged,
+    fingerprint,
+    is_stale,
+)
 from ocsync.engine.resume.options import OnConflict, ResumeOptions
 from ocsync.engine.resume.pause_survey import survey_pauses
 from ocsync.engine.resume.preflight import Preflight, StepConflict, read_ahead, run_preflight
@@ -81,7 +86,7 @@ from ocsync.events import NoticeLevel, Planned
 from ocsync.late_order import order_by_values
 from ocsync.models import Fields, Intent, Op, Outcome, State, Step
 from ocsync.pause import PauseState
-from ocsync.plan import build, fed_targets
+from ocsync.plan import fed_targets
 from ocsync.plurals import count
 from ocsync.risks import (
     GUARDED,
@@ -222,7 +227,7 @@ async def _continue_run(
     with run, recorded_pace(session, run), _interruption_counted(session, run):
         session.folder.sent_record.add(
             run.id,
-            NumberRanges(to_ranges(entry.seq for entry in run.entries())),
+            NumberRanges((entry.seq, entry.seq) for entry in run.entries()),
             run.read_info().started,
         )
         steps = _steps_of(run)
@@ -261,9 +266,10 @@ def _draft(session: Session, options: ResumeOptions) -> PlanDraft:
 def _steps_of(run: Run) -> Sequence[Step]:
     """Return the steps of a sealed *run*, planned now if a crash came right after the seal."""
     if not run.has_plan:
-        plan = build(consolidate(run.entries()))
-        run.update(steps=len(plan.steps))
-        run.write_plan(plan.steps)
+        kinds = {entry.ref.partition("/")[0] for entry in run.entries()}
+        steps = draft_large(run.entries(), kinds, run.path).plan.steps
+        run.update(steps=len(steps))
+        run.write_plan(steps)
     return run.read_plan()
 
 
@@ -460,7 +466,9 @@ async def _carry_out(
     waves = steps[-1].wave if steps else 0
     plan = run.read_info().plan if options.plan else ""
     session.emit(Planned(run.id, len(steps), waves, resumed=resumed, plan=plan))
-    begun = progress.ended.keys() | progress.dangling.keys()
+    begun = progress.ended.copy()
+    for number in progress.dangling:
+        begun.add(number, number)
     waiting = steps_without(steps, begun) if begun else steps
     preflight = await run_preflight(
         session, waiting, run, steps, progress.lagging,

@@ -136,13 +136,15 @@ class Preflight(NamedTuple):
     """The results of the reads: *prepared* requests by step number, and conflicts.
 
     *missing* are the edits of entities that do not exist and that this plan does not create.
-    *watched* are the values by which steps of other refs are judged, by step number.
+    *watched* are the values by which steps of other refs are judged, by step number. *refused* are
+    the reasons why entities cannot be read, by step number.
     """
 
     prepared: PreparedRequests
     conflicts: list[StepConflict]
     missing: list[StepConflict]
     watched: dict[int, Fields]
+    refused: dict[int, str]
 
 
 class _Creations(NamedTuple):
@@ -271,7 +273,7 @@ async def run_preflight(
     """
     is_large = isinstance(steps, StepLog)
     folder = session.folder.path if is_large else None
-    preflight = Preflight(PreparedRequests(folder), [], [], {})
+    preflight = Preflight(PreparedRequests(folder), [], [], {}, {})
     creations = _creations(plan or steps)
     own = _own_writes(session, steps, written)
     read = total = 0
@@ -288,8 +290,11 @@ async def run_preflight(
             read += 1
             if read % _GROUP_SIZE == 0:
                 session.emit(Reading(read, total))
-            if not isinstance(current, OcsyncError):
-                await reading.take(first_steps[ref_key(ref)], current)
+            step = first_steps[ref_key(ref)]
+            if isinstance(current, OcsyncError):
+                preflight.refused[step.number] = current.message
+            else:
+                await reading.take(step, current)
         await reading.end()
     session.emit(ReadDone(read, preflight.prepared.same))
     preflight.conflicts.sort()

@@ -118,9 +118,8 @@ class Replay:
         self._late_reads: LateReads[Outcome | _Lost] = LateReads(session.api)
         self._lagging = {ref_key(ref) for ref in lagging_bases(steps)}
         self._written: dict[str, list[Intent]] = {}
-        now = time.monotonic()
-        done = (o for o in progress.ended.values() if o.state is State.DONE)
-        self._done_at = {outcome.number: now for outcome in done}
+        self._began_at = time.monotonic()
+        self._done_at: dict[int, float] = {}
         self._predecessors: Predecessors | None = None
         self._waited = 0
         for intent in (*recent, *progress.lagging):
@@ -137,7 +136,7 @@ class Replay:
             self._execute,
             self._recorder.end,
             workers=self._workers,
-            ended=self._progress.ended,
+            progress=self._progress,
         )
         await runner.run(self._steps)
 
@@ -156,7 +155,7 @@ class Replay:
             self._tell_of_wait(step, outcome)
             await self._session.sleep(pause)
         if outcome.state is State.DONE:
-            self._done_at[step.number] = time.monotonic()
+            self._note_done(step)
             if tries > 1:
                 text = f"refused at first, because what it refers to was new; sent {tries} times"
                 outcome = msgspec.structs.replace(outcome, message=text)
@@ -166,9 +165,18 @@ class Replay:
         """Return whether this run wrote what *step* refers to, or comes after, moments ago."""
         if self._predecessors is None:
             self._predecessors = Predecessors(self._steps)
-        before = self._predecessors.of(step) & self._done_at.keys()
-        latest = max((self._done_at[number] for number in before), default=-math.inf)
-        return time.monotonic() - latest < _REFERENCE_SECONDS
+        before = self._predecessors.of(step)
+        times = [self._done_at[number] for number in before & self._done_at.keys()]
+        if any(number in self._progress.done for number in before):
+            times.append(self._began_at)
+        return time.monotonic() - max(times, default=-math.inf) < _REFERENCE_SECONDS
+
+    def _note_done(self, step: Step) -> None:
+        """Note that *step* is done now; what was done too long ago to matter is forgotten."""
+        now = time.monotonic()
+        self._done_at[step.number] = now
+        while now - self._done_at[oldest := next(iter(self._done_at))] > _REFERENCE_SECONDS:
+            del self._done_at[oldest]
 
     def _tell_of_wait(self, step: Step, outcome: Outcome) -> None:
         self._waited += 1

@@ -58,7 +58,12 @@ class Verification(NamedTuple):
         signs = {finding.sign for finding in self.findings}
         if signs & {Sign.DIFFERS, Sign.MISSING}:
             return ExitCode.DIFFERS
-        return ExitCode.TRY_LATER if Sign.UNREAD in signs else ExitCode.DONE
+        return ExitCode.TRY_LATER if self.has_unread else ExitCode.DONE
+
+    @property
+    def has_unread(self) -> bool:
+        """A flag: something could not be read."""
+        return any(finding.sign is Sign.UNREAD for finding in self.findings)
 
 
 class ReadBack:
