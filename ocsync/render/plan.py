@@ -114,7 +114,7 @@ def change_lines(
     if listed.omitted and not whole:
         yield "", f"  ... and {listed.omitted:,} more{remark}"
     if listed.is_compared:
-        yield "=", f"  {listed.summary()}"
+        yield "", f"  {listed.summary()}"
 
 
 def _kind_table(draft: PlanDraft) -> list[str]:
