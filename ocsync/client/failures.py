@@ -48,7 +48,7 @@ class Failure(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """The failure that a wrong host or port causes, and a working server rarely; else empty."""
+        """The kind of a failure that points at a wrong host or port; empty for all others."""
         if self.timed_out:
             return "timed out"
         return "closed" if self.closed else "" if self.connected else "not connected"

@@ -89,7 +89,7 @@ def test_a_short_plan_lists_its_edits_and_a_long_one_counts_them(ocsync: Run, sh
     assert "R1  QuantityAvailable=7\n" in ocsync("plan", "--list").out
     compared = ocsync("plan", "--diff").out
     assert "~ inventory/P1/R1  QuantityAvailable 5 -> 7\n" in compared
-    assert "= 20 changes; 1 ref needs no change" in compared
+    assert "  20 changes; 1 ref needs no change" in compared
     assert "(--list)" not in compared
     listed = ocsync("plan", "--list", "--diff", "--json").data
     assert [step["number"] for step in listed["planned_steps"]] == [*range(1, 22)]

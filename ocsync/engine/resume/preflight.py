@@ -6,13 +6,12 @@ values before; only the few fields of each step stay in memory.
 
 from __future__ import annotations
 
-from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from ocsync.client import list_key, read_current
+from ocsync.client import read_current
 from ocsync.diff import (
     Document,
     diff_as_written,
@@ -24,10 +23,11 @@ from ocsync.diff import (
     unmet_expectations,
     values_before,
 )
-from ocsync.engine.read_ahead import MOST_REFS, ReadAhead, read_documents
+from ocsync.engine.read_ahead import ReadAhead, read_documents
 from ocsync.engine.resume.prepared import PreparedRequest, PreparedRequests
 from ocsync.engine.run_log import recent_writes
 from ocsync.engine.session import Session
+from ocsync.engine.step_parts import step_parts
 from ocsync.engine.summed_stock import ends_tracking, sum_text
 from ocsync.errors import OcsyncError
 from ocsync.events import ReadDone, Reading
@@ -43,8 +43,10 @@ from ocsync.store.step_log import StepLog
 _GROUP_SIZE = 200
 _MOST_REFERENCES = 1000
 """Most entities that are read because others refer to them."""
-_PART_SIZE = 20_000
-"""Steps of a large plan that are read together."""
+_MOST_STEPS_AHEAD = 10_000
+"""The most steps whose entities are read beside the sign-in: sealing more keeps the answers waiting
+for so long that the pacer would take the server for slow.
+"""
 
 
 class StepConflict(NamedTuple):
@@ -264,8 +266,8 @@ def _steps_to_read(steps: Iterable[Step], *, needed_only: bool, undo: bool) -> _
 
 
 def read_ahead(session: Session, steps: Sequence[Step], *, undo: bool) -> ReadAhead:
-    """Return a reading of what the preflight of a new run of *steps*, if few, will read."""
-    few = () if isinstance(steps, StepLog) or len(steps) > MOST_REFS else steps
+    """Return a reading of what the preflight of a new run of *steps* will read, if it can begin."""
+    few = () if isinstance(steps, StepLog) or len(steps) > _MOST_STEPS_AHEAD else steps
     first_steps = _steps_to_read(few, needed_only=True, undo=undo).first
     accept = _accept_listed(first_steps, _own_writes(session, first_steps.values(), ()))
     return ReadAhead(session, [step.ref for step in first_steps.values()], accept=accept)
@@ -297,7 +299,10 @@ async def run_preflight(
     creations = _creations(plan or steps)
     own = _own_writes(session, steps, written)
     read = total = 0
-    for part in _parts(steps) if is_large else [steps]:
+    parts: Iterable[Sequence[Step]] = [steps]
+    if is_large:
+        parts = ([steps[place] for place in places] for places in step_parts(steps))
+    for part in parts:
         first_steps, later, unread = _steps_to_read(part, needed_only=needed_only, undo=undo)
         for number, prepared in unread.items():
             preflight.prepared.add(number, prepared)
@@ -355,19 +360,6 @@ async def add_missing_references(
                 reason = f"it refers to {ref}, which does not exist"
                 preflight.missing.append(StepConflict(step.number, step.ref, {}, reason))
     preflight.missing.sort()
-
-
-def _parts(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:
-    """Yield *steps* in parts of which none has only some refs of a list."""
-    keys = array("q", (hash(list_key(step.ref)) for step in steps))
-    order = sorted(range(len(keys)), key=keys.__getitem__)
-    start = 0
-    while start < len(order):
-        end = min(start + _PART_SIZE, len(order))
-        while end < len(order) and keys[order[end]] == keys[order[end - 1]]:
-            end += 1
-        yield [steps[place] for place in sorted(order[start:end])]
-        start = end
 
 
 class _Reading:
