@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -20,11 +21,23 @@ import pytest
 from ocsync.delivery import http_listener
 from ocsync.delivery.decoding import decode_messages
 from ocsync.delivery.http_listener import MAX_BODY_BYTES, GroupCommit
+from ocsync.delivery.messages import sign
 from ocsync.models import Delivery
+from ocsync.schema import TARGETS
 from ocsync.store.delivery_log import DeliveryLog
 from tests.builders import HTTP
 from tests.conftest import Run
-from tests.delivery.listeners import LOG, SECRET, envelope, lines, listening, wait_for_lines
+from tests.delivery.listeners import (
+    LOG,
+    SECRET,
+    envelope,
+    lines,
+    listening,
+    wait_for,
+    wait_for_lines,
+)
+from tests.json_schemas import checker
+from tests.processes import Started
 
 SIGNED = ("http", "--port", "0", "--secret-env", "LISTENER")
 
@@ -300,3 +313,34 @@ def test_numbers_of_any_size_are_kept(tmp_path: Path, number: str, kept: object)
     for body in bodies:
         log.append(decode_messages(body.encode(), {}, "t"))
     assert [message.payload["xp"]["n"] for message in DeliveryLog(log.path).read()] == [[kept]] * 3
+
+
+def test_each_message_is_shown_as_it_comes(ocsync: Run) -> None:
+    inventory = TARGETS["inventory"].updated_namespace
+    one = envelope({"ProductID": "P1", "ID": "R1", "QuantityAvailable": 5}, inventory)
+    full = inventory.replace(".updated", ".full.updated")
+    several = envelope({"ProductID": "P1", "InventoryRecords": [{"ID": "R1"}, {"ID": "R2"}]}, full)
+    with listening(*SIGNED) as listener:
+        for body in (one, one, several, envelope({"ID": "x"}, "other")):
+            assert listener.post(body) == 200
+        wait_for(lambda: listener.process.said()[0].count("\n") == 5)
+        events = [json.loads(line) for line in listener.process.said()[0].splitlines()[1:]]
+        listener.end()
+    assert [[e["target"], e["ref"], e["entities"], e["duplicate"]] for e in events] == [
+        ["inventory", "inventory/P1/R1", 1, False],
+        ["inventory", "inventory/P1/R1", 1, True],
+        ["inventory", "P1", 2, False],
+        ["", "x", 1, False],
+    ]
+    check = checker("event-message-received")
+    for event in events:
+        assert not check(event, "")
+    with Started("listen", *SIGNED) as process:
+        wait_for(lambda: "Ctrl-C" in process.said()[0])
+        url = re.findall(r"http://\S+", process.said()[0])[0]
+        HTTP.post(url, content=one, headers={"X-oc-hash": sign(SECRET, one)})
+        wait_for(lambda: "duplicate" in process.said()[0])
+        line = process.said()[0].splitlines()[-1]
+        process.signal(signal.SIGINT)
+        process.wait(10)
+    assert re.fullmatch(r"= [\d:]{8}  inventory       inventory/P1/R1 {19}duplicate", line)
