@@ -240,6 +240,7 @@ def _dry_run(ctx: Context, targets: list[str]) -> ExitCode:
     from ocsync.engine.run_log import load_progress
     from ocsync.render.plan import change_lines
     from ocsync.render.planned_changes import planned_changes
+    from ocsync.store.step_log import steps_without
     from ocsync.store.summary import unfinished_runs
 
     folder = ctx.folder()
@@ -250,7 +251,7 @@ def _dry_run(ctx: Context, targets: list[str]) -> ExitCode:
     open_run = folder.runs.find_unfinished()
     if open_run and open_run.has_plan:
         ended = load_progress(open_run).ended
-        rest = tuple(step for step in open_run.steps() if step.number not in ended)
+        rest = steps_without(open_run.read_plan(), ended)
         drafts.insert(0, drafts[0]._replace(plan=drafts[0].plan._replace(steps=rest)))
     results = [(draft.plan.steps, preflight(ctx, draft, stream=True)[0]) for draft in drafts]
     changes = [row.document() for found in results for row in planned_changes(*found)]

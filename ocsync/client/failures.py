@@ -23,6 +23,10 @@ _TLS_ON_PLAIN = ("https port", "https server", "ssl-enabled server port", "tls p
 """Words of servers (nginx, Go, Apache) that were sent plain HTTP on a TLS port."""
 _NO_HTTP = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientResponseError)
 """Errors for a server that closed the connection, or answered with something else than HTTP."""
+_PLAIN_WORDS = (
+    (aiohttp.ClientPayloadError, "the response ended early"),
+    (aiohttp.ClientResponseError, "the response is not valid HTTP"),
+)
 _PROBE_SECONDS = 2.0
 _MAX_WORDS = 100
 """Characters of a foreign error that are shown."""
@@ -69,10 +73,10 @@ def failure_of(error: httpx.TransportError, url: httpx.URL, proxy: Proxy | None)
     if _was_closed(cause):
         text = f"{_peer(url, proxy)} closed the connection without a response"
         return Failure(text, closed=True)
-    shown = str(error) or type(error).__name__
+    shown = next((words for kind, words in _PLAIN_WORDS if isinstance(cause, kind)), "")
     if isinstance(cause, aiohttp.ClientOSError) and cause.errno:
         shown = _reason(cause)
-    words = " ".join(shown.split())
+    words = " ".join((shown or str(error) or type(error).__name__).split())
     words = words if len(words) <= _MAX_WORDS else words[:_MAX_WORDS] + "..."
     text = f"the connection to {_peer(url, proxy)} failed ({words})"
     return Failure(text, closed=isinstance(cause, aiohttp.ClientOSError))

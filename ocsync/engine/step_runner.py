@@ -7,13 +7,14 @@ and what a failed step blocks.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
-from ocsync.engine.run_log import by_kind, outcome_now
+from ocsync.engine.run_log import RunProgress, by_kind, outcome_now
 from ocsync.engine.session import Session
 from ocsync.engine.worker_pool import run_all
 from ocsync.events import NoticeLevel, WaveStarted
 from ocsync.models import Outcome, Ref, State, Step
+from ocsync.store.number_ranges import NumberRanges
 from ocsync.store.step_log import steps_without
 
 Execute = Callable[[Step], Awaitable[Outcome]]
@@ -21,12 +22,12 @@ Record = Callable[[Outcome], Awaitable[None]]
 
 
 class StepRunner:
-    """The steps of one plan, some of which may have *ended* before.
+    """The steps of one plan, some of which may have ended before, by *progress*.
 
     *execute* carries out one step and returns its outcome, and *record* gets the outcome. A step
     that needs one without success is blocked and never executed; so is one that follows another
     which may succeed later. Once *max_failures* steps have failed, those that have not started are
-    blocked too, except the *begun* ones: their requests may have been sent before.
+    blocked too, except those that hang in *progress*: their requests may have been sent before.
     """
 
     def __init__(
@@ -36,22 +37,21 @@ class StepRunner:
         record: Record,
         *,
         workers: int,
-        ended: Mapping[int, Outcome] | None = None,
-        begun: Collection[int] = (),
+        progress: RunProgress | None = None,
         max_failures: int | None = None,
     ) -> None:
         self._session = session
         self._execute = execute
         self._record = record
         self._workers = workers
-        self._ended = frozenset(ended or ())
-        self._begun = begun
+        self._ended = progress.ended if progress else NumberRanges()
+        self._begun = progress.dangling if progress else {}
         self._max_failures = max_failures
         self._failures = 0
         self._stopped = False
         self._causes: dict[int, Ref] = {}
         self._refused: set[int] = set()
-        for outcome in (ended or {}).values():
+        for outcome in progress.problems if progress else ():
             self._note(outcome)
 
     async def run(self, steps: Sequence[Step], *, announce: bool = True) -> None:

@@ -15,7 +15,7 @@ MAX_CELL = 1_000_000
 """Most characters of one cell."""
 _MAX_HEADER_LINES = 100
 """Most lines that are read for the header, blank ones before it included."""
-_SEPARATOR_LINE = re.compile(r"sep=([,;\t])\r?\n?", re.IGNORECASE)
+_SEPARATOR_LINE = re.compile(r"sep=([,;\t|])\r?\n?", re.IGNORECASE)
 _QUOTED = re.compile(r'"[^"]*"?')
 _FAULTS = {
     "end of data": "has a quote that is never closed",
@@ -29,8 +29,8 @@ def read_rows(
 ) -> tuple[InputFile, Iterator[Row]]:
     """Return *origin* with what its header tells, and the rows that are not blank.
 
-    A first line `sep=;`, which spreadsheets write, names the delimiter. A semicolon is what they
-    separate cells by where a comma stands before decimals. Both this and the rows raise InputError
+    A first line `sep=;`, which spreadsheets write, names the delimiter. Where a comma stands before
+    decimals, cells are separated by something else. Both this and the rows raise InputError
     for text that is not CSV. Lines before *header_row*, counted from 1, are passed over.
     """
     passed = sum(1 for _ in islice(text, max(header_row - 1, 0)))
@@ -40,7 +40,7 @@ def read_rows(
     found = separator[1] if separator else _detect_delimiter("".join(header))
     delimiter = delimiter or found
     rows = _rows(origin, chain(header, text), delimiter, skipped=passed + bool(separator))
-    return origin._replace(decimal_comma=delimiter == ";"), rows
+    return origin._replace(decimal_comma=delimiter != ","), rows
 
 
 def _rows(
@@ -73,5 +73,5 @@ def _header_lines(text: Iterator[str]) -> list[str]:
 
 
 def _detect_delimiter(header: str) -> str:
-    """Return the one of comma, semicolon and tab that *header* has most, outside quotes."""
-    return max(",;\t", key=_QUOTED.sub("", header).count)
+    """Return the one of comma, semicolon, tab and bar that *header* has most, outside quotes."""
+    return max(",;\t|", key=_QUOTED.sub("", header).count)

@@ -112,9 +112,15 @@ def _distinct_refs(entries: Sequence[Entry]) -> list[str]:
 def _unread_lines(impact: DeleteImpact) -> Iterator[Line]:
     if not impact.counted:
         yield "!", "dependents were not counted (--no-count)"
-    names = sorted({name for row in impact.existing for name in row.dependents.unread})
-    if names:
-        yield "!", f"could not read: {', '.join(names)} (is a role missing?)"
+    else:
+        unread = {
+            n: reason for row in impact.existing for n, reason in row.dependents.unread.items()
+        }
+        if refused := sorted(name for name, reason in unread.items() if reason):
+            reasons = "; ".join(dict.fromkeys(unread[name] for name in refused))
+            yield "!", f"not counted: {', '.join(refused)} ({reasons})"
+        if unlisted := sorted(name for name, reason in unread.items() if not reason):
+            yield "!", f"not counted: {', '.join(unlisted)} (OrderCloud does not list them so)"
     for name in dict.fromkeys(kind_of(row.ref).name for row in impact.existing):
         kind = KINDS[name]
         if kind.unreadable_blockers:
@@ -135,7 +141,7 @@ def impact_document(impact: DeleteImpact) -> dict[str, Any]:
                 "refused": [one._asdict() for one in row.referrers if one.refuses],
                 "referenced_by": [one._asdict() for one in row.referrers if not one.refuses],
                 "remaining": list(row.remaining),
-                "unread": row.dependents.unread,
+                "unread": [*row.dependents.unread],
             }
             for row in impact.rows
         ],

@@ -297,7 +297,7 @@ class DemoDocument(TypedDict):
 class ConfigEdit(TypedDict):
     """Change of a field; *secret_from* names the source of a secret that is not shown."""
 
-    sign: str
+    edit: Literal["add", "change", "remove"]
     path: str
     before: Any
     after: Any

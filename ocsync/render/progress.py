@@ -77,6 +77,10 @@ class _Counter:
         self._done_before = before  # steps of an earlier attempt say nothing about the pace
         self._start = time.monotonic()
 
+    def step_ended(self) -> None:
+        """Count a step, of which an earlier wave may have some that end late."""
+        self.done = min(self.done + 1, self.total)
+
     def pace_text(self, waiting: float = 0.0) -> str:
         """Return the pace as in `24/s  3 failed  12 in flight  0:12 left`, as far as it is known.
 
@@ -234,7 +238,7 @@ class _EventPrinter:
     def _on_step_ended(self, event: StepEnded) -> None:
         outcome = event.outcome
         if self._counter:
-            self._counter.done += 1
+            self._counter.step_ended()
             self._counter.failed += outcome.state in (State.FAILED, State.UNKNOWN)
             if self._counter.failed:
                 self._counter.note = f"{self._counter.failed:,} failed"

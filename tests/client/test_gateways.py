@@ -269,3 +269,12 @@ def test_a_server_that_was_there_is_waited_for() -> None:
     with serving(answer) as server:
         talk(server.url, lambda api: api.get("/me"))
     assert len(server.requests) == 7
+
+
+def test_a_broken_answer_is_named_in_plain_words() -> None:
+    answer = reply("200 OK", b"{}", f"X-Big: {'x' * 9_000}")
+    with (
+        serving(only(b"/v1/", answer)) as server,
+        pytest.raises(TryLater, match="the response is not valid HTTP"),
+    ):
+        talk(server.url, lambda api: api.get("/me"), max_wait=0.0)
