@@ -14,7 +14,6 @@ from ocsync.engine.session import Session
 from ocsync.engine.worker_pool import run_all
 from ocsync.events import NoticeLevel, WaveStarted
 from ocsync.models import Outcome, Ref, State, Step
-from ocsync.plurals import count
 from ocsync.store.number_ranges import NumberRanges
 from ocsync.store.step_log import steps_without
 
@@ -49,6 +48,7 @@ class StepRunner:
         self._begun = progress.dangling if progress else {}
         self._max_failures = max_failures
         self._failures = 0
+        self._stopped = False
         self._causes: dict[int, Ref] = {}
         self._refused: set[int] = set()
         for outcome in progress.problems if progress else ():
@@ -83,26 +83,26 @@ class StepRunner:
         before = (*step.needs, *(n for n in step.follows if n not in self._refused))
         cause = next((self._causes[n] for n in before if n in self._causes), "")
         if self._is_over and step.number not in self._begun:
-            text = f"not sent because {self._failures_text()}"
-            outcome = outcome_now(self._session, step, State.BLOCKED, message=text)
+            outcome = self._not_sent(step)
         elif cause:
             outcome = outcome_now(self._session, step, State.BLOCKED, blocked_by=cause)
         else:
             outcome = await self._execute(step)
         await self._record(outcome)
-        was_over = self._is_over
         self._note(outcome)
-        if self._is_over and not was_over:
-            text = f"{self._failures_text()}; no other step is sent"
-            self._session.notify(NoticeLevel.WARNING, text)
+
+    def _not_sent(self, step: Step) -> Outcome:
+        reached = f"--max-failures {self._max_failures:,} was reached"
+        if not self._stopped:
+            self._stopped = True
+            self._session.notify(NoticeLevel.WARNING, f"{reached}; no other step is sent")
+        text = f"not sent because {reached}"
+        return outcome_now(self._session, step, State.BLOCKED, message=text)
 
     @property
     def _is_over(self) -> bool:
         """True when as many steps have failed as may fail."""
         return self._max_failures is not None and self._failures >= self._max_failures
-
-    def _failures_text(self) -> str:
-        return f"{count(self._max_failures or 0, 'step')} failed (--max-failures)"
 
     def _note(self, outcome: Outcome) -> None:
         self._failures += outcome.state in (State.FAILED, State.UNKNOWN)

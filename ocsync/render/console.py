@@ -15,7 +15,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TextIO
@@ -188,6 +188,31 @@ class Console:
     def hushed(self) -> AbstractContextManager[None]:
         """Show no progress during the block, which uses the terminal itself."""
         return self._life.hushed() if self._life else nullcontext()
+
+    @contextmanager
+    def redrawn(self) -> Iterator[Callable[[], bool]]:
+        """Yield a function that empties the screen, so that the block can draw the answer again.
+
+        It returns false, and does nothing, where the answer is not on a terminal. No progress is
+        shown meanwhile.
+        """
+        draws = self.can_animate() and sys.stdout.isatty()
+
+        def send(codes: str) -> bool:
+            if draws:
+                write_text(sys.stdout, codes, flush=True)
+            return draws
+
+        with self.hushed():
+            send("\x1b[?1049h")
+            try:
+                yield lambda: send("\x1b[H\x1b[J")
+            finally:
+                send("\x1b[?1049l")
+
+    def flush(self) -> None:
+        """Write what is waiting in a buffer of standard output."""
+        write_text(sys.stdout, "", flush=True)
 
     def _aside(self) -> AbstractContextManager[None]:
         return self._life.aside() if self._life else nullcontext()
