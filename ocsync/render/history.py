@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ocsync.models import Sign, State
@@ -94,14 +95,14 @@ def title_lines(info: RunInfo, now: datetime) -> Iterator[str]:
         yield f"  plan {info.plan}"
 
 
-def _problem_lines(steps: Sequence[StepRow]) -> Iterator[Line]:
+def _problem_lines(steps: Collection[StepRow]) -> Iterator[Line]:
     problems = [row for row in steps if row.state not in _SETTLED]
     lines = (("!", f"{row.ref}   {step_remark(row)}") for row in problems)
     yield from limited(lines, len(problems), " (--steps)")
 
 
-def _step_lines(steps: Sequence[StepRow], limit: int) -> Iterator[Line]:
-    shown = steps[: limit or None]
+def _step_lines(steps: Collection[StepRow], limit: int) -> Iterator[Line]:
+    shown = list(islice(steps, limit or None))
     rows = [
         (row.number, row.method, row.state, row.ref, step_remark(row, plain=True)) for row in shown
     ]
