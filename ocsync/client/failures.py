@@ -48,7 +48,7 @@ class Failure(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """What a wrong host or port does, and a working server rarely; empty for all else."""
+        """The kind of a failure that points at a wrong host or port; empty for all others."""
         if self.timed_out:
             return "timed out"
         return "closed" if self.closed else "" if self.connected else "not connected"

@@ -111,6 +111,10 @@ class ThrottleTransport(httpx.AsyncBaseTransport):
         """The number of attempts that may be in flight."""
         return int(self._pacer.window)
 
+    def widen(self, window: float) -> None:
+        """Begin with *window* attempts in flight, which the server has been shown to take."""
+        self._pacer.widen(window)
+
     def take_peak(self) -> int:
         """Return the largest number of attempts in flight since the last call."""
         return self._pacer.take_peak()

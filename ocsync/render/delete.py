@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocsync.models import Entry, State
 from ocsync.render.json_data import json_data, run_data
-from ocsync.render.resume import problem_text
+from ocsync.render.problems import problem_lines, problem_of
 from ocsync.render.text import LINE_LIMIT, Line, count, first_few, limited, plural_of
 from ocsync.schema import KINDS, kind_of
 
@@ -159,8 +159,7 @@ def impact_document(impact: DeleteImpact) -> dict[str, Any]:
 
 def lines(result: DeleteReport) -> Iterator[Line]:
     """Yield the report of a run of deletes."""
-    problems = (("!", problem_text(outcome)) for outcome in result.problems)
-    yield from limited(problems, len(result.problems))
+    yield from problem_lines(map(problem_of, result.problems))
     for sign, line in staged_lines(result.affected.dropped, result.affected.kept):
         yield sign, line.replace("drops", "dropped").replace("keeps", "kept")
     counts = result.run.counts

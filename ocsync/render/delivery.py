@@ -102,9 +102,18 @@ def change_document(change: ConfigChange) -> dict[str, Any]:
     }
 
 
+_EDITS = {"+": "add", "~": "change", "-": "remove"}
+
+
 def _edit_document(edit: Edit) -> dict[str, Any]:
     secret = isinstance(edit.after, SecretSource)
     after = None if secret or edit.after is MISSING else edit.after
     before = None if edit.before is MISSING else edit.before
     source = {"secret_from": edit.after.describe()} if secret else {}
-    return {"sign": edit.sign, "path": edit.path, "before": before, "after": after, **source}
+    return {
+        "edit": _EDITS[edit.sign],
+        "path": edit.path,
+        "before": before,
+        "after": after,
+        **source,
+    }

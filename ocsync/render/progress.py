@@ -70,6 +70,7 @@ class _Counter:
         self.name = name
         self.total = total
         self.done = before
+        self.failed = 0
         self.in_flight = 0
         self.note = ""
         self.seconds_left: float | None = None
@@ -238,6 +239,9 @@ class _EventPrinter:
         outcome = event.outcome
         if self._counter:
             self._counter.step_ended()
+            self._counter.failed += outcome.state in (State.FAILED, State.UNKNOWN)
+            if self._counter.failed:
+                self._counter.note = f"{self._counter.failed:,} failed"
             self._write_line(self._counter)
         if self._console.verbose or outcome.state in (State.FAILED, State.UNKNOWN):
             self._console.detail(f"  {outcome.state.value:<9} {outcome.ref}  {outcome.message}")

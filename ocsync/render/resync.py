@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ocsync.render.json_data import json_data, run_data
-from ocsync.render.resume import problem_text
-from ocsync.render.text import LINE_LIMIT, Line, columns, count, duration, limited
+from ocsync.render.problems import problem_lines, problem_of
+from ocsync.render.text import LINE_LIMIT, Line, columns, count, duration
 
 if TYPE_CHECKING:
     from ocsync.engine.resync.resync import ResyncReport
@@ -42,8 +42,7 @@ def lines(result: ResyncReport) -> Iterator[Line]:
     for line in columns(rows, "<><", gap=3, indent=2):
         yield "", line
     if not result.closed:
-        failed = (("!", problem_text(outcome)) for outcome in result.failed)
-        yield from limited(failed, len(result.failed))
+        yield from problem_lines(map(problem_of, result.failed))
     for error in result.closed:
         yield "!", error.message
         yield "", f"    ({error.hint})"

@@ -10,9 +10,11 @@ Verification by answers reads back only what no answer proves, and a sample of t
 
 from __future__ import annotations
 
+import asyncio
 import random
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -101,6 +103,44 @@ class WriteParts:
             yield ref_writes(steps, self._records.read(part), SUCCEEDED)
 
 
+class _Selection:
+    """The writes of a run, divided into those to be read back and those that an answer proves.
+
+    With *by_answers* an answer that showed just the values sent proves its write, but for a
+    *sample* of these. *total* is the most refs that may be read back; *ahead* reads those of them
+    that no later read would show better. Raises Damaged.
+    """
+
+    def __init__(self, session: Session, run: Run, *, by_answers: bool) -> None:
+        self._parts = WriteParts(run)
+        self._by_answers = by_answers
+        self._seed = random.random()
+        self.sample: set[Ref] = set()
+        first = next(self.to_read()) if self._parts.whole else {}
+        self.total = len(first) if self._parts.whole else self._parts.number
+        fresh = [ref for ref in first if not kind_of(ref).eventually_consistent]
+        self.ahead = ReadAhead(session, fresh, accept=_shows(first))
+
+    def to_read(self) -> Iterator[Writes]:
+        """Yield the writes that no answer proves, and the sample."""
+        for writes, kept in self._divided():
+            yield {ref: write for ref, write in writes.items() if ref not in kept}
+
+    def kept(self) -> Iterator[Writes]:
+        """Yield the writes that answers prove, except for the sample."""
+        for writes, kept in self._divided() if self._by_answers else ():
+            yield {ref: writes[ref] for ref in sorted(kept)}
+
+    def _divided(self) -> Iterator[tuple[Writes, set[Ref]]]:
+        """Yield the writes, and which of them need not be read back: the same ones each time."""
+        for number, writes in enumerate(self._parts):
+            proven = [ref for ref, one in writes.items() if self._by_answers and one.exact]
+            choice = random.Random(self._seed + number)
+            sample = choice.sample(proven, min(len(proven), _sample_size(len(proven))))
+            self.sample.update(sample)
+            yield writes, set(proven).difference(sample)
+
+
 class ReadBack:
     """The verification of the values of one run.
 
@@ -112,21 +152,27 @@ class ReadBack:
         self._session = session
         self._run = run
         self._by_answers = by_answers
-        self._parts = WriteParts(run)
-        self._seed = random.random()
-        self._sample: set[Ref] = set()
-        first = next(self._to_read()) if self._parts.whole else {}
-        self._total = len(first) if self._parts.whole else self._parts.number
-        fresh = [ref for ref in first if not kind_of(ref).eventually_consistent]
-        self._ahead = ReadAhead(session, fresh, accept=_shows(first))
+        self._begun: asyncio.Task[_Selection] | None = None
 
     def start(self) -> None:
         """Begin to read what no later read would show better."""
-        self._ahead.start()
+        self._begun = asyncio.create_task(self._begin())
+
+    async def _begin(self) -> _Selection:
+        """Return what is to be read, once the reading of it has begun."""
+        selection = await asyncio.to_thread(
+            _Selection, self._session, self._run, by_answers=self._by_answers
+        )
+        selection.ahead.start()
+        return selection
 
     async def aclose(self) -> None:
         """Cancel what is still being read."""
-        await self._ahead.aclose()
+        if self._begun:
+            self._begun.cancel()
+            await asyncio.gather(self._begun, return_exceptions=True)
+            if not (self._begun.cancelled() or self._begun.exception()):
+                await self._begun.result().ahead.aclose()
 
     async def findings(self, *, settle: float) -> Verification:
         """Read back, and write the findings to the run's folder.
@@ -134,44 +180,27 @@ class ReadBack:
         If one of the sample is not as its answer said, all are read back.
         """
         session, result = self._session, Verification({}, [], [])
-        await read_back(
-            session, self._to_read(), result,
-            total=self._total, settle=settle, lags=self._lags, ahead=self._ahead,
-        )  # fmt: skip
-        wrong = [finding for finding in result.findings if finding.ref in self._sample]
+        selection = await (self._begun or self._begin())
+        async with aclosing(selection.ahead) as ahead:
+            await read_back(
+                session, selection.to_read(), result,
+                total=selection.total, settle=settle, lags=self._lags, ahead=ahead,
+            )  # fmt: skip
+        wrong = [finding for finding in result.findings if finding.ref in selection.sample]
         if any(not finding.sign.is_harmless for finding in wrong):
             text = "differs from the response to its write; all other refs are read back too"
             session.notify(NoticeLevel.WARNING, f"{wrong[0].ref} {text}")
-            total = sum(map(len, self._kept()))
+            total = sum(map(len, selection.kept()))
             await read_back(
-                session, self._kept(), result, total=total, settle=settle, lags=self._lags
+                session, selection.kept(), result, total=total, settle=settle, lags=self._lags
             )
         else:
-            for ref in chain.from_iterable(self._kept()):
+            for ref in chain.from_iterable(selection.kept()):
                 _count(session, result, Finding(ref=ref, sign=Sign.SAME), by_answer=True)
         result.findings.sort(key=lambda finding: (finding.sign.severity, finding.ref))
         result.by_answer.sort()
         self._run.write_findings(result.findings)
-        return result._replace(sample=len(self._sample))
-
-    def _to_read(self) -> Iterator[Writes]:
-        """Yield the writes that no answer proves, and the sample."""
-        for writes, kept in self._divided():
-            yield {ref: write for ref, write in writes.items() if ref not in kept}
-
-    def _kept(self) -> Iterator[Writes]:
-        """Yield the writes that answers prove, except for the sample."""
-        for writes, kept in self._divided() if self._by_answers else ():
-            yield {ref: writes[ref] for ref in sorted(kept)}
-
-    def _divided(self) -> Iterator[tuple[Writes, set[Ref]]]:
-        """Yield the writes, and which of them need not be read back: the same ones each time."""
-        for number, writes in enumerate(self._parts):
-            proven = [ref for ref, one in writes.items() if self._by_answers and one.exact]
-            choice = random.Random(self._seed + number)
-            sample = choice.sample(proven, min(len(proven), _sample_size(len(proven))))
-            self._sample.update(sample)
-            yield writes, set(proven).difference(sample)
+        return result._replace(sample=len(selection.sample))
 
     def _lags(self, write: RefWrite) -> bool:
         """Return whether a read may not show *write* yet."""
