@@ -60,7 +60,7 @@ def test_a_wait_is_recorded_with_its_reason(ocsync: Run, shop: Shop) -> None:
     shop.faults({"status": 429, "retry_after": 1, "method": "PATCH", "times": 1})
     resume(shop)
     waits = [(sample.wait, sample.reason) for sample in newest().pace() if sample.wait]
-    assert [reason for _, reason in waits] == ["the server responded with 429"]
+    assert [reason for _, reason in waits] == ["throttled by OrderCloud"]
     assert waits[0][0] == pytest.approx(1, abs=0.1)
 
 
