@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ocsync.models import Sign, State
@@ -95,7 +96,7 @@ def title_lines(info: RunInfo, now: datetime) -> Iterator[str]:
         yield f"  plan {info.plan}"
 
 
-def _problem_lines(steps: Sequence[StepRow]) -> Iterator[Line]:
+def _problem_lines(steps: Collection[StepRow]) -> Iterator[Line]:
     problems = [row for row in steps if row.state not in _SETTLED]
     yield from problem_lines((_problem_of(row) for row in problems), " (--steps)")
 
@@ -104,8 +105,8 @@ def _problem_of(row: StepRow) -> Problem:
     return Problem(row.ref, _remark(row) or row.state, row.log_id, row.state)
 
 
-def _step_lines(steps: Sequence[StepRow], limit: int) -> Iterator[Line]:
-    shown = steps[: limit or None]
+def _step_lines(steps: Collection[StepRow], limit: int) -> Iterator[Line]:
+    shown = list(islice(steps, limit or None))
     rows = [
         (row.number, row.method, row.state, row.ref, step_remark(row, plain=True)) for row in shown
     ]

@@ -18,22 +18,19 @@ from contextlib import aclosing
 from itertools import chain
 from typing import Any, NamedTuple
 
-import msgspec
-
 from ocsync.client import read_current
 from ocsync.diff import Document, diff_as_written, is_sale, stock_stamp
 from ocsync.engine.polling import poll
 from ocsync.engine.read_ahead import ReadAhead, read_documents
-from ocsync.engine.run_log import SUCCEEDED, RefWrite, is_recent, ref_writes
+from ocsync.engine.run_log import SUCCEEDED, RefWrite, SpilledRecords, is_recent, ref_writes
 from ocsync.engine.session import Session
 from ocsync.engine.step_parts import step_parts
 from ocsync.errors import ExitCode, OcsyncError
 from ocsync.events import FindingReported, NoticeLevel, Verifying
 from ocsync.field_paths import json_equal, value_at
-from ocsync.models import Finding, Intent, Outcome, Ref, Sign
+from ocsync.models import Finding, Ref, Sign
 from ocsync.schema import SUMMED_QUANTITY, kind_of
 from ocsync.store import Run
-from ocsync.store.spill import Partitions
 from ocsync.store.step_log import StepLog
 
 POLL_SECONDS = 1.0
@@ -42,8 +39,6 @@ SAMPLE_SHARE, SMALLEST_SAMPLE = 0.01, 20
 
 Writes = Mapping[Ref, RefWrite]
 """Writes of a run, or of a part of it, by ref."""
-_encode = msgspec.json.Encoder().encode
-_decode_records = msgspec.json.Decoder(Intent | Outcome).decode_lines
 _BY_ANSWER = "the response to the write shows it; reads still show the earlier value"
 
 
@@ -91,21 +86,21 @@ class WriteParts:
             return
         self._steps = steps
         self._places = list(step_parts(steps))
-        self._records = Partitions(run.path, len(self._places))
+        self._records = SpilledRecords(run.path, len(self._places))
         part_of = array("L", bytes(array("L").itemsize * len(steps)))
         for part, places in enumerate(self._places):
             for place in places:
                 part_of[place] = part
         for record in run.outcomes():
-            self._records.add(part_of[record.number - 1], _encode(record) + b"\n")
+            self._records.add(part_of[record.number - 1], record)
 
     def __iter__(self) -> Iterator[Writes]:
         if self.whole is not None:
             yield self.whole
             return
         for part, places in enumerate(self._places):
-            records = chain.from_iterable(map(_decode_records, self._records.read(part)))
-            yield ref_writes((self._steps[place] for place in places), records, SUCCEEDED)
+            steps = (self._steps[place] for place in places)
+            yield ref_writes(steps, self._records.read(part), SUCCEEDED)
 
 
 class _Selection:
