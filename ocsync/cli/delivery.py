@@ -152,7 +152,7 @@ def _register_binding(group: typer.Typer) -> None:
                 return []
             confirm_production(session)
             ctx.console.info(
-                "  Without a sync config, changes are not delivered, and do not come later.", "!"
+                "  Without a sync config, changes are not delivered, not even later.", "!"
             )
             ctx.console.info("    To hold them instead: ocsync pause")
             if not ctx.ask(f"Remove the sync config of {names}?"):

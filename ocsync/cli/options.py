@@ -28,7 +28,7 @@ _EXIT_CODE_TEXTS = {
     ExitCode.DIFFERS: "verification found differences",
     ExitCode.CONFLICT: "conflict, unknown outcome or stale plan",
     ExitCode.LOCKED: "locked, or paused by someone else",
-    ExitCode.USAGE: "usage error, or a question and no terminal to ask it",
+    ExitCode.USAGE: "usage error, or confirmation needed but no terminal",
     ExitCode.BAD_INPUT: "bad input",
     ExitCode.NO_FILE: "file, run or staged entry not found",
     ExitCode.TRY_LATER: "try again later (network, throttling, server)",

@@ -93,7 +93,7 @@ def register(app: typer.Typer) -> None:
                 )
         if adopted := [s.target.name for s in statuses if s.pause and s.pause.adopted]:
             ctx.console.info(
-                "  Whoever paused it can still unpause it, as can the end of their --for time.", "!"
+                "  Whoever paused it can still unpause it, as does ocsync expire there.", "!"
             )
             ctx.console.info(
                 f"  To prevent that, run there: ocsync unpause {' '.join(adopted)} --leave-paused"

@@ -45,7 +45,9 @@ def register(app: typer.Typer) -> None:
         ] = "60s",
         pace: Annotated[
             bool,
-            typer.Option("--pace", help="Also find out how many requests and bulk jobs it takes."),
+            typer.Option(
+                "--pace", help="Also measure how many requests and bulk jobs OrderCloud accepts."
+            ),
         ] = False,
         yes: Yes = False,
         lock_timeout: LockTimeout = "0",

@@ -46,8 +46,8 @@ def register(app: typer.Typer) -> None:
                 "--verify",
                 metavar=f"[={BY_ANSWERS}]",
                 help=(
-                    "Read every change back and compare; =answers reads only what no answer"
-                    " to a write proves, and a sample."
+                    "Read every change back and compare; =answers reads only the writes that no"
+                    " response verifies, and a sample of the others."
                 ),
             ),
         ] = None,
@@ -69,12 +69,14 @@ def register(app: typer.Typer) -> None:
             ),
         ] = "fail",
         repause: Annotated[
-            bool, typer.Option("--repause", help="Pause targets again that someone else unpaused.")
+            bool,
+            typer.Option("--repause", help="Pause again the targets that someone else unpaused."),
         ] = False,
         resend: Annotated[
             bool,
             typer.Option(
-                "--resend", help="Send edits again that another copy of this workspace has sent."
+                "--resend",
+                help="Resend edits that another copy of this workspace has already sent.",
             ),
         ] = False,
         no_pause: Annotated[bool, typer.Option("--no-pause", help="Do not pause targets.")] = False,
