@@ -120,6 +120,16 @@ def register(app: typer.Typer) -> None:
                 help="Refuse a plan with more requests than N.",
             ),
         ] = None,
+        max_failures: Annotated[
+            int | None,
+            typer.Option(
+                "--max-failures",
+                metavar="N",
+                min=1,
+                envvar="OCSYNC_MAX_FAILURES",
+                help="Stop sending once N steps failed; the rest is staged again.",
+            ),
+        ] = None,
         allow_risky: Annotated[
             list[str] | None,
             typer.Option(
@@ -177,6 +187,7 @@ def register(app: typer.Typer) -> None:
             redeliver=redeliver,
             delivery_timeout=parse_duration(delivery_timeout),
             max_changes=max_changes,
+            max_failures=max_failures,
             allowed=frozenset(allow_risky or ()),
         )
         limits = Limits(concurrency, max_rate, parse_duration(max_wait))

@@ -575,8 +575,10 @@ def _write_lines(ctx: Context, file: str, lines: Iterable[bytes], *, force: bool
     if file == "-":
         data = list(lines)
         if not ctx.console.json:
-            sys.stdout.flush()
-            sys.stdout.buffer.writelines(data)
+            with ctx.console.hushed():
+                sys.stdout.flush()
+                sys.stdout.buffer.writelines(data)
+                sys.stdout.buffer.flush()
         return
     path = real_path(Path(file))
     if path.exists() and not force:

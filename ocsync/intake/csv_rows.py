@@ -15,7 +15,7 @@ MAX_CELL = 1_000_000
 """Most characters of one cell."""
 _MAX_HEADER_LINES = 100
 """Most lines that are read for the header, blank ones before it included."""
-_SEPARATOR_LINE = re.compile(r"sep=([,;\t])\r?\n?", re.IGNORECASE)
+_SEPARATOR_LINE = re.compile(r"sep=([,;\t|])\r?\n?", re.IGNORECASE)
 _QUOTED = re.compile(r'"[^"]*"?')
 _FAULTS = {
     "end of data": "has a quote that is never closed",
@@ -73,5 +73,5 @@ def _header_lines(text: Iterator[str]) -> list[str]:
 
 
 def _detect_delimiter(header: str) -> str:
-    """Return the one of comma, semicolon and tab that *header* has most, outside quotes."""
-    return max(",;\t", key=_QUOTED.sub("", header).count)
+    """Return the one of comma, semicolon, tab and bar that *header* has most, outside quotes."""
+    return max(",;\t|", key=_QUOTED.sub("", header).count)

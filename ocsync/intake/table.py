@@ -52,7 +52,7 @@ from ocsync.schema import (
     kind_of,
     make_ref,
 )
-from ocsync.suggestions import closest, listed, suggestion
+from ocsync.suggestions import closest, listed, suggestion, with_suggestion
 
 NULL = r"\N"
 ERROR_TEXTS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!")
@@ -533,7 +533,7 @@ def _parse_ref(
     try:
         return known_ref(text)
     except UsageError as error:
-        add_problem(header.ref_index, "ref", text, error.message)
+        add_problem(header.ref_index, "ref", text, with_suggestion(error.message, error.hint))
         return ""
 
 

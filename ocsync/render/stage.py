@@ -132,7 +132,7 @@ def foreign_column_lines(source: str, draft: Draft) -> Iterator[str]:
         )
         for column in draft.columns
     ]
-    yield from (f"  {line}" for line in columns([("column", "field", "values"), *rows], "<<<"))
+    yield from columns([("column", "field", "values"), *rows], "<<<", indent=2, heading=True)
 
 
 def _range_text(column: Column) -> str:

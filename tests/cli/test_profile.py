@@ -36,8 +36,7 @@ def test_half_a_profile_is_refused(run: Run, words: tuple[str, ...]) -> None:
     result = run("profile", "add", "a", "--client-id", "c", "--secret-env", "S", *words)
     assert result.code == 64
     assert result.err
-    choices = [line for line in result.err.splitlines() if line.startswith("  ")]
-    assert not [line for line in choices if len(line) > 80 or line.endswith("-")]
+    assert not [line for line in result.err.splitlines() if line.endswith("-")]
 
 
 def test_check_names_user_marketplace_and_missing_roles(ocsync: Run, shop: Shop) -> None:

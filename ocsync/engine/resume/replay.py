@@ -89,6 +89,7 @@ class Replay:
 
     *prepared* has what was read before the first write, by step number, and *conflicts* the steps
     to leave out: step number -> the reason. *settle* is how many seconds a lagging read may take.
+    After *max_failures* failed steps no further one is sent.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class Replay:
         settle: float,
         overwrite: bool = False,
         recent: Iterable[Intent] = (),
+        max_failures: int | None = None,
     ) -> None:
         self._session = session
         self._recorder = recorder
@@ -114,6 +116,7 @@ class Replay:
         self._workers = workers
         self._settle_seconds = settle
         self._overwrite = overwrite
+        self._max_failures = max_failures
         self._later = later_steps(steps)
         self._late_reads: LateReads[Outcome | _Lost] = LateReads(session.api)
         self._lagging = {ref_key(ref) for ref in lagging_bases(steps)}
@@ -137,6 +140,7 @@ class Replay:
             self._recorder.end,
             workers=self._workers,
             progress=self._progress,
+            max_failures=self._max_failures,
         )
         await runner.run(self._steps)
 
@@ -245,7 +249,8 @@ class Replay:
         if late:
 
             async def act(shown: Document | None) -> Outcome | _Lost:
-                return await self._send(step, self._prepare(step, shown), once=once)
+                prepared = self._prepare(step, shown)
+                return await self._send(step, prepared, once=once, has_slot=True)
 
             return await self._late_reads.read_and_act(step.ref, act)
         ready = prepared or self._prepare(step, await self._read_shown(step.ref))
@@ -266,7 +271,12 @@ class Replay:
         return prepared
 
     async def _send(
-        self, step: Step, prepared: PreparedRequest | Outcome, *, once: bool
+        self,
+        step: Step,
+        prepared: PreparedRequest | Outcome,
+        *,
+        once: bool,
+        has_slot: bool = False,
     ) -> Outcome | _Lost:
         """Send one request, its intent on disk before; *once* leaves repeating to the caller."""
         if isinstance(prepared, Outcome):
@@ -274,7 +284,7 @@ class Replay:
         if prepared.same:
             return self._end(step, State.UNCHANGED, sent=prepared.sent)
         intent = prepared.intent(step, self._session.precise_timestamp())
-        await self._recorder.intend(intent)
+        await self._recorder.intend(intent, at_once=has_slot)
         try:
             request = request_body(step.change, prepared.sent)
             reply = await self._session.api.write(
