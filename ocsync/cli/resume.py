@@ -10,14 +10,12 @@ import typer
 from ocsync.cli.context import Context
 from ocsync.cli.help_format import BARE
 from ocsync.cli.options import (
+    ALL_ANSWERS,
     DEFAULT_CONCURRENCY,
     Concurrency,
-    Confirm,
     DeliveryTimeout,
-    LockTimeout,
     MaxRate,
     Redeliver,
-    Yes,
     check_choice,
     command,
     parse_duration,
@@ -36,7 +34,15 @@ BY_ANSWERS = "answers"
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
-    @command(app, "resume", ExitCode.PARTLY, ExitCode.DIFFERS, ExitCode.BAD_INPUT, ExitCode.NO_FILE)
+    @command(
+        app,
+        "resume",
+        ExitCode.PARTLY,
+        ExitCode.DIFFERS,
+        ExitCode.BAD_INPUT,
+        ExitCode.NO_FILE,
+        answers=ALL_ANSWERS,
+    )
     def resume(
         ctx: Context,
         targets: Targets = None,
@@ -138,11 +144,8 @@ def register(app: typer.Typer) -> None:
                 help="Allow a risk that the plan names, such as zero-stock, own-user or xp-type.",
             ),
         ] = None,
-        confirm: Confirm = "",
-        lock_timeout: LockTimeout = "0",
         notify: Notify = False,
         metrics: Metrics = None,
-        yes: Yes = False,
     ) -> ExitCode:
         """Send the staged changes, unpause, and verify the result.
 
@@ -165,7 +168,6 @@ def register(app: typer.Typer) -> None:
         for risk in allow_risky or ():
             check_choice("--allow-risky", risk, GUARDED)
         direct, grouped = read_targets(targets or ())
-        ctx.lock_seconds, ctx.yes, ctx.confirmed = parse_duration(lock_timeout), yes, confirm
         if dry_run:
             names = [target.name for target in (*direct, *grouped)]
             return run_watched(
