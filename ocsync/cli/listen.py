@@ -121,7 +121,7 @@ def _register_http(group: typer.Typer) -> None:
         secret = "" if unsigned else secret_of(secret_env, secret_command, "the target's secret")
         value = secret_of(auth_value_env, "", "the header's value") if auth_header else ""
         folder = ctx.folder()
-        counts, heard = _counters(ctx, "answered with 503, so that OrderCloud resends it")
+        counts, heard = _counters(ctx, "refused with 503, so that OrderCloud resends it")
         locked = folder.listen_lock("http")
         with _ended_by_signals(), locked, open_socket(bind, port, secret) as listener:
             url = url_of(listener)

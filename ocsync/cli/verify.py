@@ -8,9 +8,7 @@ import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.options import (
-    Confirm,
     DeliveryTimeout,
-    LockTimeout,
     Redeliver,
     command,
     parse_duration,
@@ -28,7 +26,14 @@ _DELIVERY_TIMEOUT = "60s"
 def register(app: typer.Typer) -> None:
     """Add the command."""
 
-    @command(app, "verify", ExitCode.PARTLY, ExitCode.DIFFERS, ExitCode.NO_FILE)
+    @command(
+        app,
+        "verify",
+        ExitCode.PARTLY,
+        ExitCode.DIFFERS,
+        ExitCode.NO_FILE,
+        answers=("confirm", "lock_timeout"),
+    )
     def verify(
         ctx: Context,
         name: RunName = "",
@@ -52,8 +57,6 @@ def register(app: typer.Typer) -> None:
                 "--exit-code", help="With --since: return 5 if anything differs, 3 if unfinished."
             ),
         ] = False,
-        confirm: Confirm = "",
-        lock_timeout: LockTimeout = "0",
     ) -> ExitCode:
         """Compare what a run wrote with what OrderCloud has now.
 
@@ -75,7 +78,6 @@ def register(app: typer.Typer) -> None:
         from ocsync.render.status import unfinished_lines
         from ocsync.store.summary import unfinished_runs
 
-        ctx.confirmed, ctx.lock_seconds = confirm, parse_duration(lock_timeout)
         seconds, patience = parse_duration(settle), parse_duration(delivery_timeout)
         if since:
             if name:

@@ -45,8 +45,8 @@ class Recorder:
         self._run = run
         self._announce_one = announce
         self._slots = slots
+        # steps whose intents are on disk, and whose outcomes were not handed in yet
         self._begun: set[int] = set()
-        """Steps whose intents are on disk, and whose outcomes were not handed in yet."""
         self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._waiting: list[_Waiting] = []

@@ -49,7 +49,7 @@ def test_unbinding_says_what_it_means_and_asks(other: Run, shop: Shop) -> None:
     for told in (
         '"SyncEntityChanged": true',
         "To hold them instead: ocsync pause",
-        "do not come later",
+        "not even later",
     ):
         assert told in asked.err
     assert shop.call("GET", INVENTORY).status_code == 200

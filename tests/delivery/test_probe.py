@@ -193,7 +193,7 @@ def test_a_description_that_differs_is_told(ocsync: Run, shop: Shop) -> None:
     schedules = shop.emulator._root.literals["priceschedules"]
     del schedules.verbs["POST"], schedules.parameter.verbs["PATCH"]  # type: ignore[union-attr]
     row, told = said()
-    gone = "price-schedule: PATCH /priceschedules/{PriceScheduleID} is not in it"
+    gone = "price-schedule: PATCH /priceschedules/{PriceScheduleID} is missing"
     assert (row["value"], row["details"]) == ("differs", [gone])
     assert gone in told
     assert "1 difference" in told

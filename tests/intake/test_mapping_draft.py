@@ -135,7 +135,7 @@ def test_sheets_and_files_that_are_no_tables() -> None:
     assert {c.field for c in found.columns} == {"ProductID", "Name", "Active"}
     for data, name, told in (
         (b'{"Items": []}', "x.json", "is JSON"), (b"only\none\n", "x.csv", "not a table"),
-        (b"a,b\n1,2\n", "x.csv", "tell no kind"), (b"", "x.csv", "not a table"),
+        (b"a,b\n1,2\n", "x.csv", "no kind matches"), (b"", "x.csv", "not a table"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=told):
             draft(data, name)

@@ -161,7 +161,7 @@ class Replay:
         if outcome.state is State.DONE:
             self._note_done(step)
             if tries > 1:
-                text = f"refused at first, because what it refers to was new; sent {tries} times"
+                text = f"refused at first because it refers to a new entity; sent {tries} times"
                 outcome = msgspec.structs.replace(outcome, message=text)
         return outcome
 
