@@ -1,4 +1,4 @@
-"""Entries from files: CSV, JSON lines and spreadsheets, as a stream.
+"""Entries from files and queries: CSV, JSON, spreadsheets, Parquet and SQL, as a stream.
 
 Problems are collected and raised at the end of the stream. The caller must discard what it has read
 when that happens; the journal does, because it writes a segment completely or not at all.
@@ -28,8 +28,17 @@ from ocsync.intake.mapping import (
     json_rows,
     kind_of_mapping,
     map_rows,
+    named_columns,
 )
-from ocsync.intake.record import InputFile, LineObserver, OddCells, Oddity, ParsedLine, Row
+from ocsync.intake.record import (
+    InputFile,
+    LineObserver,
+    OddCells,
+    Oddity,
+    ParsedLine,
+    Row,
+    SqlQuery,
+)
 from ocsync.intake.unchanged import changed_part
 from ocsync.models import Entry, Op
 from ocsync.schema import field_at, kind_of
@@ -73,7 +82,7 @@ _CODE_LENGTH = 3
 
 def read_file(
     name: str,
-    stream: BinaryIO,
+    source: BinaryIO | SqlQuery,
     *,
     kind: str = "",
     file_format: str = "",
@@ -84,7 +93,7 @@ def read_file(
     earlier: EarlierFile | None = None,
     mapping: FileMapping | None = None,
 ) -> Iterator[Entry]:
-    """Yield the entries in *stream*.
+    """Yield the entries in *source*: a stream, or the result of a query.
 
     *kind* is for tables without a `ref` column; *file_format* overrides detection; *sheet* chooses
     one of a spreadsheet. *observe* receives every line; *note* receives what is odd but no fault.
@@ -93,13 +102,13 @@ def read_file(
     another program's table are. Raises InputError, with every problem, when the stream has been
     read to its end.
     """
-    lines = _lines(name, stream, kind, file_format, sheet, note, mapping)
+    lines = _lines(name, source, kind, file_format, sheet, note, mapping)
     return _valid_entries(lines, note, observe, unchanged, earlier)
 
 
 def read_values(
     name: str,
-    stream: BinaryIO,
+    source: BinaryIO | SqlQuery,
     *,
     kind: str = "",
     file_format: str = "",
@@ -107,13 +116,13 @@ def read_values(
     note: Callable[[str], None] = lambda _: None,
     mapping: FileMapping | None = None,
 ) -> Iterator[Entry]:
-    """Yield the entries in *stream* without a check of what could be staged.
+    """Yield the entries in *source* without a check of what could be staged.
 
     Lines that cannot be read are left out, and noted. Raises InputError where none can be.
     """
     problems: list[Problem] = []
     wrong = 0
-    for _, line in _lines(name, stream, kind, file_format, sheet, lambda _: None, mapping):
+    for _, line in _lines(name, source, kind, file_format, sheet, lambda _: None, mapping):
         if line.problems:
             wrong += 1
             problems = problems or line.problems
@@ -127,29 +136,38 @@ def read_values(
 
 def _lines(
     name: str,
-    stream: BinaryIO,
+    source: BinaryIO | SqlQuery,
     kind: str,
     file_format: str,
     sheet: str,
     note: Callable[[str], None],
     mapping: FileMapping | None,
 ) -> Iterator[tuple[InputFile, ParsedLine]]:
-    """Yield the lines of *stream*, each with the file or sheet that it is in."""
+    """Yield the lines of *source*, each with the file or sheet that it is in."""
     settings = mapping or FileMapping()
     kind, sheet = kind or settings.kind or kind_of_mapping(settings), sheet or settings.sheet
     row_kind = table.kind_named(kind) if kind else None
 
     def read_table(
-        origin: InputFile, rows: Iterator[Row]
+        origin: InputFile, rows: Iterator[Row], *, has_types: bool = False
     ) -> Iterator[tuple[InputFile, ParsedLine]]:
         if mapping is not None:
-            origin, rows = map_rows(origin, rows, mapping, row_kind)
+            header_row = 0 if has_types else mapping.header_row
+            layout = msgspec.structs.replace(mapping, header_row=header_row)
+            origin, rows = map_rows(origin, rows, layout, row_kind)
         for line in table.read_lines(origin, rows, kind, note):
             if mapping is not None and line.entry is not None and line.entry.op is Op.SET:
                 line = msgspec.structs.replace(line, compares=True)
             yield origin, line
 
-    rejoined = _Rejoined(stream)
+    named = (*named_columns(settings), *settings.ignore)
+    if isinstance(source, SqlQuery):
+        from ocsync.intake import sql_query
+
+        queried = sql_query.read_rows(source, named)
+        yield from read_table(InputFile(name), queried, has_types=True)
+        return
+    rejoined = _Rejoined(source)
     buffered, head = io.BufferedReader(rejoined, _BUFFER), rejoined.head
     file_format = file_format or detect_format(name, head)
     label = replace_undecodable(PurePath(name).name) if name != "-" else "stdin"
@@ -167,7 +185,8 @@ def _lines(
     if file_format == "parquet":
         from ocsync.intake import parquet
 
-        yield from read_table(origin, parquet.read_rows(label, buffered))
+        stored = parquet.read_rows(label, buffered, named)
+        yield from read_table(origin, stored, has_types=True)
         return
     constants = constants_of(settings)
     with closing(_decoded_lines(origin, buffered, head, settings.encoding)) as text:

@@ -16,7 +16,7 @@ was written.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -35,7 +35,15 @@ from ocsync.intake.field_values import (
     reader_of,
     unknown_field,
 )
-from ocsync.intake.record import InputFile, Oddity, ParsedLine, Row, known_ref
+from ocsync.intake.record import (
+    EXACT_NUMBER,
+    NUMBER,
+    InputFile,
+    Oddity,
+    ParsedLine,
+    Row,
+    known_ref,
+)
 from ocsync.models import Entry, Fields, Op, Ref
 from ocsync.plurals import count
 from ocsync.schema import (
@@ -223,11 +231,17 @@ def _plain_reader(
     own_ids, own_ref = itemgetter(*(positions or [0])), "/".join([own_name, *["%s"] * len(ids)])
     set_by_kind = {k.name: k.ops[0] for k in KINDS.values()}
     columns_by_kind: dict[str, list[_PlainColumn]] = {}
+    usual_types: Mapping[int, str] | None = None
 
     def read(row: Row) -> ParsedLine | None:
+        nonlocal usual_types
         cells = row.cells
-        if not is_plain or len(cells) != width or row.cell_types or row.cell_faults:
+        if not is_plain or len(cells) != width or row.cell_faults:
             return None
+        if row.cell_types and row.cell_types is not usual_types:
+            if not _are_usual(row.cell_types, header):
+                return None
+            usual_types = row.cell_types  # a database has one for all rows
         try:
             if ref_index >= 0:
                 ref = known_ref(cells[ref_index])
@@ -272,6 +286,16 @@ def _plain_reader(
         return ParsedLine(row.number, entry, [], numbers, {}, compares, is_valid and bool(fields))
 
     return read
+
+
+def _are_usual(cell_types: Mapping[int, str], header: _Header) -> bool:
+    """Return whether cells of these types are what the columns of *header* hold, in any kind."""
+    leading = {header.ref_index, *header.id_indexes.values()}
+    return leading.isdisjoint(cell_types) and not any(
+        cell.takes_text and cell.position in cell_types
+        for kind in KINDS.values()
+        for cell in header.cells_of(kind)
+    )
 
 
 def kinds_of_columns(names: Iterable[str]) -> list[Kind]:
@@ -557,11 +581,13 @@ def _can_hold_id(
     cell_type, text = row.cell_types.get(index, ""), row.cells[index]
     if index in row.cell_faults:
         return False
-    if cell_type == "number" and len(text.lstrip("-")) > _NUMBER_DIGITS:
+    if cell_type and not text:
+        return True
+    if cell_type == NUMBER and len(text.lstrip("-")) > _NUMBER_DIGITS:
         reason = (
             f"is a number whose digits after the {_NUMBER_DIGITS}th are lost: format it as text"
         )
-    elif cell_type == "number":
+    elif cell_type in (NUMBER, EXACT_NUMBER):
         odd[Oddity.NOT_TEXT, name] = text
         return True
     elif cell_type:
