@@ -5,13 +5,14 @@ A document is the nested JSON that the server answered; None for an entity that 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from typing import Any
 
 from ocsync.dates import instant, rfc3339
 from ocsync.field_paths import (
     MISSING,
     flatten,
+    is_below,
     is_inside_xp_key,
     join_path,
     json_equal,
@@ -31,14 +32,14 @@ def resolve_values(change: Change, current: Document | None) -> Fields:
 
     Sums are added to *current*, `xp.a.b` becomes a complete `xp.a`: PATCH below the top level of xp
     is not documented; a complete top-level value comes out the same whether the platform replaces
-    or merges (guide/ordercloud.md 7). An assignment carries all its fields, null where none was
-    staged, as the effect of leaving one out is not known either. Dates are RFC 3339.
+    or merges (guide/ordercloud.md 7). An assignment carries all its fields, null or false where
+    none was staged, as the effect of leaving one out is not known either. Dates are RFC 3339.
     """
     kind = kind_of(change.ref)
     fields = {path: _as_sent(kind, path, value) for path, value in change.fields.items()}
     if change.op in (Op.ASSIGN, Op.GENERATE):
-        writable = (n for n, f in kind.fields.items() if not f.read_only)
-        return {name: fields.get(name) for name in writable}
+        unset = {n: None if f.nullable else False for n, f in kind.fields.items()}
+        return {n: fields.get(n, unset[n]) for n, f in kind.fields.items() if not f.read_only}
     base = current or {}
     for path, amount in change.adjust.items():
         number = value_at(base, path)
@@ -187,6 +188,15 @@ def default_of(ref: Ref, path: str) -> Any:
     return field.default if field and not path.startswith("xp.") else None
 
 
+def fields_to_put(ref: Ref, fields: Fields, paths: Collection[str] = ()) -> Fields:
+    """Return *fields* as a put names them: null only at *paths*, or in place of a default."""
+    return {
+        path: value
+        for path, value in fields.items()
+        if value is not None or path in paths or default_of(ref, path) is not None
+    }
+
+
 def falling_to_default(ref: Ref, omitted: Fields) -> Fields:
     """Return those of the values *omitted* by a put that cannot be there after it."""
     defaults = {path: default_of(ref, path) for path in omitted}
@@ -295,4 +305,44 @@ def unmet_expectations(
         path: pair["found"]
         for path, pair in diff(ref, dict(expect), current).items()
         if pair["found"] is not None or path not in null_is_empty or not is_blank(pair["wanted"])
+    }
+
+
+def own_values(
+    kind: Kind, document: Document, parent: Document | None, written: Fields
+) -> Document:
+    """Return *document* without the values that it inherits from its *parent*.
+
+    A read shows a child product with the values of its parent where it has none of its own, and
+    does not tell which these are (guide/ordercloud.md 5.2). So a value counts as inherited where
+    the parent shows the same, unless it is among those *written*.
+    """
+    if not kind.inherits_from or not parent or not document.get(kind.inherits_from):
+        return document
+    own: Document = {}
+    for name, value in document.items():
+        field = kind.fields.get(name)
+        if name == "xp" and isinstance(value, dict):
+            own[name] = _without_inherited_keys(value, parent.get(name) or {}, written)
+        elif name in kind.models:
+            is_written = any(is_below(p, name) and v is not None for p, v in written.items())
+            own[name] = value if is_written or not json_equal(value, parent.get(name)) else None
+        elif field is None or field.required or not field.nullable:
+            own[name] = value  # it is never null, so it has a value of its own
+        elif json_equal(value, written.get(name)):
+            own[name] = value
+        else:
+            own[name] = value if not json_equal(value, parent.get(name)) else None
+    return own
+
+
+def _without_inherited_keys(
+    xp: Mapping[str, Any], parent: Mapping[str, Any], written: Fields
+) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in xp.items()
+        if name not in parent
+        or not json_equal(value, parent[name])
+        or json_equal(value, written.get(join_path(("xp", name)), MISSING))
     }

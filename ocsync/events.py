@@ -8,15 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import Any
 
 import msgspec
 
 from ocsync.models import Finding, Outcome
 
 
-class Event(msgspec.Struct, frozen=True, tag_field="type", tag=str.lower):
-    """The root of all events; in JSON `type` is the class's name in lower case."""
+def _tag(name: str) -> str:
+    """Return the name of a class in words, as `step_ended` for `StepEnded`."""
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).removeprefix("_")
+
+
+class Event(msgspec.Struct, frozen=True, tag_field="type", tag=_tag):
+    """The root of all events; in JSON `type` is the class's name in words."""
 
 
 class NoticeLevel(StrEnum):
@@ -30,7 +34,7 @@ class NoticeLevel(StrEnum):
     DETAIL = "detail"
 
 
-class Notice(Event, frozen=True, tag="said"):
+class Notice(Event, frozen=True):
     """A line for the operator; DETAIL continues the notice before it."""
 
     level: NoticeLevel
@@ -38,12 +42,16 @@ class Notice(Event, frozen=True, tag="said"):
 
 
 class Planned(Event, frozen=True):
-    """Run about to start or, if *resumed*, to continue: the number of its steps and waves."""
+    """Run about to start or, if *resumed*, to continue: the number of its steps and waves.
+
+    *plan* is the fingerprint of its plan if a saved one was named, else empty.
+    """
 
     run: str
     steps: int
     waves: int
     resumed: bool = False
+    plan: str = ""
 
 
 class Reading(Event, frozen=True):
@@ -81,11 +89,11 @@ class Waiting(Event, frozen=True):
     why: str
 
 
-class InFlight(Event, frozen=True, tag="flight"):
+class InFlight(Event, frozen=True):
     """Number of requests in flight, and the number that the pace allows."""
 
     now: int
-    limit: int = msgspec.field(name="window")
+    limit: int
 
 
 class PauseChanged(Event, frozen=True):
@@ -93,7 +101,7 @@ class PauseChanged(Event, frozen=True):
 
     target: str
     paused: bool
-    seconds: float = 0.0
+    seconds: float | None = None
 
 
 class Verifying(Event, frozen=True):
@@ -103,13 +111,13 @@ class Verifying(Event, frozen=True):
     total: int
 
 
-class FindingReported(Event, frozen=True, tag="found"):
+class FindingReported(Event, frozen=True):
     """Finding of verification for a ref that does not match."""
 
     finding: Finding
 
 
-class DeliveryProgress(Event, frozen=True, tag="arriving"):
+class DeliveryProgress(Event, frozen=True):
     """Progress at the listener: *done* of *total* changed entities arrived as written.
 
     *duplicates* came more than once, *stale* ones only with older content; *left* is how many more
@@ -123,7 +131,7 @@ class DeliveryProgress(Event, frozen=True, tag="arriving"):
     left: float = 0.0
 
 
-class RequestEnded(Event, frozen=True, tag="sent"):
+class RequestEnded(Event, frozen=True):
     """End of one of many similar requests (a resync, a delete): *what*, and the error's text.
 
     *done* of *total* have ended, *failed* of them with an error; where those are counted, a report
@@ -164,9 +172,3 @@ class Broadcast:
             yield
         finally:
             self._listeners.remove(listener)
-
-
-def as_data(event: Event) -> dict[str, Any]:
-    """Return the event as plain JSON data."""
-    data: dict[str, Any] = msgspec.to_builtins(event)
-    return data

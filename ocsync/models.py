@@ -211,6 +211,11 @@ class Sign(StrEnum):
     UNREAD = "!"
 
     @property
+    def word(self) -> str:
+        """Its name, as JSON output has it."""
+        return self.name.lower()
+
+    @property
     def severity(self) -> int:
         """The place of the sign where the worst comes first."""
         return _WORST_FIRST.index(self)

@@ -74,12 +74,12 @@ class PastPause(msgspec.Struct, frozen=True, kw_only=True):
 class PauseState(StrEnum):
     """State of a target: the server's, compared with this workspace's record."""
 
-    NO_CONFIG = "no config"
+    NO_CONFIG = "no_config"
     RUNNING = "running"
-    PAUSED_BY_US = "paused by us"
-    PAUSED_BY_OTHER = "paused by someone else"
-    UNPAUSED_BY_OTHER = "lifted by someone else"
-    UNCERTAIN = "paused, perhaps by someone else"
+    PAUSED_BY_US = "paused_by_workspace"
+    PAUSED_BY_OTHER = "paused_by_other"
+    UNPAUSED_BY_OTHER = "unpaused_by_other"
+    UNCERTAIN = "uncertain"
 
 
 def resolve_intent(pause: Pause | None, server: TargetState) -> Pause | None:

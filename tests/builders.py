@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from ocsync.emulator import MILLISECONDS
 from ocsync.emulator.app import Emulator
 from ocsync.models import Change, Entry, Op
 
@@ -52,7 +53,8 @@ class Shop(NamedTuple):
         return HTTP.post(self.url + "/oauth/token", data=form).status_code == 200
 
     def switch(self, **options: Any) -> None:
-        """Change options of the running emulator; a reset takes them back."""
+        """Change options of the running emulator, times in seconds; a reset takes them back."""
+        options |= {name: options[name] * 1000 for name in options.keys() & set(MILLISECONDS)}
         HTTP.patch(self.url + "/_emulator/options", json=options).raise_for_status()
 
     def counts(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from ocsync.emulator import EmulatorOptions, serve_in_thread
 from ocsync.emulator.seeds import load_seed
@@ -33,6 +34,10 @@ _MEMORY = Path("/dev/shm")
 _ROOM = 2**30
 
 
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Save time that no test is about: syncs of a disk, and compilation in every worker."""
     if os.access(_MEMORY, os.R_OK | os.W_OK | os.X_OK) and shutil.disk_usage(_MEMORY).free > _ROOM:
@@ -41,6 +46,20 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
         sys.dont_write_bytecode = False
         _compile()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow all but some cases of a test, evenly chosen, that `quick` gives a number for."""
+    cases: dict[tuple[str, int], list[pytest.Item]] = {}
+    for item in items:
+        for mark in item.iter_markers("quick"):
+            cases.setdefault((item.nodeid.partition("[")[0], mark.args[0]), []).append(item)
+    for (_, number), same in cases.items():
+        chosen = {place * len(same) // number for place in range(number)}
+        for place, item in enumerate(same):
+            if place not in chosen:
+                item.add_marker(pytest.mark.slow)
 
 
 def pytest_collection_finish() -> None:

@@ -188,7 +188,7 @@ class Draw:
     def _value(self, kind: Kind, path: str) -> Any:
         known, name = kind.fields[path], path.rpartition(".")[2]
         if not known.required and self.likely(0.15):
-            return None
+            return None if known.nullable else False
         for reference in kind.references:
             if path == reference.ids[-1]:
                 return self._spelled(self._named(KINDS[reference.kind]), 0.2)

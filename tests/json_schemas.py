@@ -51,10 +51,10 @@ def schema_name(words: Sequence[str], value: dict[str, Any]) -> str:
         return str(value["command"]).replace(" ", "-")
     if value["type"] == "error":
         return "error"
-    if value["type"] in ("summary", "survey", "dry-run"):
+    if value["type"] in ("summary", "survey", "dry_run", "drift"):
         command = next(word for word in words if word in STREAMS)
-        return f"{command}-{value['type']}"
-    return f"event-{value['type']}"
+        return f"{command}-{value['type'].replace('_', '-')}"
+    return f"event-{value['type'].replace('_', '-')}"
 
 
 def snapshot() -> str:

@@ -244,8 +244,8 @@ EXAMPLES: dict[str, Example] = {
     "null under a sum": Example(UNDO, [PRICE], Round(
         [edit("adjust", "price-schedule/@S", {"MaxQuantity": 3})])),
     "null default": Example(UNDO, [
-        HOUSE, ITEM, RECORD, edit("set", "inventory/@P/@R", {"AllowAllBuyers": None})], Round(
-        [edit("put", "inventory/@P/@R", {"AddressID": "@A", "AllowAllBuyers": None, "xp.a": 1}, replace=True)])),
+        PRICE, edit("set", "price-schedule/@S", {"MinQuantity": None})], Round(
+        [edit("put", "price-schedule/@S", {"Name": "s", "MinQuantity": None, "xp.a": 1}, replace=True)])),
     "first price breaks": Example(UNDO, [PRICE], Round(
         [edit("set", "price-schedule/@S", {"PriceBreaks": [{"Quantity": 1, "Price": 2}]})])),
 }  # fmt: skip

@@ -356,7 +356,7 @@ class Player:
         for run in reversed(self._runs):
             stops = (0, ExitCode.PARTLY, ExitCode.CONFLICT)
             found = self._ocsync("rollback", run, "--settle", "30s", "--json", stops=stops).data
-            made += found["made"]
+            made += found["created"]
             told |= {(lost["ref"].casefold(), text.split()[0].partition(".")[0])
                      for lost in found["lost"] for text in lost["what"] if any(word in text for word in REMAINS)}  # fmt: skip
             kept |= {text.split()[0].casefold() for lost in found["lost"] for text in lost["what"]

@@ -116,6 +116,24 @@ def test_what_differs_from_the_day_before(place: Place) -> None:
     assert len([w for w in place.shop.writes() if w["method"] == "PATCH"]) == 1
 
 
+@example("promote-to-production")
+def test_promoting_a_sandbox_to_production(place: Place) -> None:
+    with serve_in_thread(EmulatorOptions(seed=place.folder / "production.toml")) as emulator:
+        shop = Shop(emulator.url, emulator.emulator)
+        written = place.check(0, "./run.sh", PRODUCTION_URL=shop.url)
+        winter, tent = shop.get("/catalogs/winter"), shop.get("/products/tent")
+        price = shop.get("/priceschedules/tent")["PriceBreaks"][0]["Price"]
+        kept = shop.get("/products/lantern")["Name"]
+    assert "+ 6 entries for 6 refs staged for shop" in written
+    assert "~ 1 of 8 refs differs" in written, "lantern alone"
+    assert "✓ 6 refs are as 1 run since " in written
+    assert (winter["Active"], winter["xp"]) == (True, {"banner": "snow.jpg", "erp": 4})
+    assert tent["DefaultPriceScheduleID"] == "tent"
+    assert (price, kept) == (249, "Lantern"), "nothing is deleted"
+    assert (place.folder / "gone.txt").read_text() == "product/lantern\n"
+    assert not place.shop.writes()
+
+
 @example("season-switch")
 def test_the_season_switch(place: Place) -> None:
     place.check(0, "./run.sh")

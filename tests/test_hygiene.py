@@ -76,7 +76,7 @@ load. The other commands are held to what their help needs.
 ASKS_A_SERVER = {
     "login", "probe", "profile check", "targets", "pause", "resume", "verify", "unpause", "window", "delete",
     "rollback", "resync", "doctor", "delivery list", "delivery show", "delivery apply",
-    "delivery bind", "delivery unbind", "delivery attach", "delivery detach", "export",
+    "delivery bind", "delivery unbind", "delivery attach", "delivery detach", "export", "compare",
     "listen http", "listen kafka", "emulator", "demo",
 }  # fmt: skip
 QUICK = (
@@ -146,6 +146,7 @@ def test_commands_load_what_they_need(run: Run) -> None:
     refuse(dict(LOCAL.values()))
 
 
+@pytest.mark.slow
 def test_help_loads_no_work() -> None:
     rows = {f"{name} --help": HEAVY for name in commands()}
     rows["stage template --help"] = HEAVY - DATA  # it lists the kinds

@@ -27,7 +27,7 @@ from tests.player import HASTE, Player, Problems, some_faults
 from tests.scenarios import Mode, Scenario
 
 SEED = 1000 * int(os.environ.get("MODEL_SEED", "0"))
-QUICK, SLOW = range(6), range(6, 66)
+BATCHES = range(66)
 SIZE = 50
 """Scenarios of a batch."""
 MODES = [
@@ -70,20 +70,10 @@ def play(run: Run, shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         yield go
 
 
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("number", QUICK)
-def test_a_resume_leaves_what_sending_one_by_one_leaves(play: Play, number: int) -> None:
-    hold(play, number)
-
-
-@pytest.mark.slow
+@pytest.mark.quick(2)
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("number", SLOW)
-def test_the_same_of_many_more_sequences(play: Play, number: int) -> None:
-    hold(play, number)
-
-
-def hold(play: Play, number: int) -> None:
+@pytest.mark.parametrize("number", BATCHES)
+def test_a_resume_leaves_what_sending_one_by_one_leaves(play: Play, number: int) -> None:
     mode, scenarios = batch(number)
     problems = played(play, scenarios, mode, number)
     if problems:
@@ -143,7 +133,7 @@ def test_every_kind_is_edited_in_every_way() -> None:
     wanted = {(name, op) for name, kind in KINDS.items() for op in kind.ops
               if op is not Op.ADJUST or summable(kind)}  # fmt: skip
     missing = set(wanted)
-    for scenario in (scenario for n in QUICK for scenario in batch(n)[1]):
+    for scenario in (scenario for n in BATCHES for scenario in batch(n)[1]):
         edits = [edit for turn in scenario.rounds for edit in turn.edits]
         edited = {(edit.ref.split("/")[0], edit.op) for edit in edits}
         assert edited <= wanted, "nothing else can be adjusted"

@@ -45,6 +45,7 @@ NEW: set[str] = {
     "marketplace.api_url",
     "pause.lost",
     "json.held",
+    "json.plan",
     "json.by_answer",
     "outcome.exact",
     "outcome.log_id",
@@ -169,6 +170,31 @@ def finish(run: Run) -> Any:
     return summary(run, "resume", "--repause", "--verify", "--yes")
 
 
+RESULTS = {"=": "same", "~": "moved", "*": "differs", "-": "missing", "!": "unread"}
+
+
+def reported(name: str) -> dict[str, Any]:
+    """Return the record of a run as --json has it: by names of today, with what was not recorded."""
+    one = record(name)
+    names = {"sort": "type", "windows": "paused_seconds", "unproven": "verification_pending"}
+    counts = {names.get(key, key): value for key, value in one.items()}
+    kinds = counts["verified_kinds"].items()
+    delivery = {n.replace("strangers", "unexpected"): v for n, v in one["delivery"].items()}
+    return {
+        **counts, "delivery": delivery, "held": [], "by_answer": 0, "arrivals": [], "plan": "",
+        "verified": {RESULTS[sign]: number for sign, number in one["verified"].items()},
+        "verified_kinds": {k: {RESULTS[s]: n for s, n in found.items()} for k, found in kinds},
+        "exit_code": one["exit_code"] if one["state"] == "closed" else None,
+    }  # fmt: skip
+
+
+def finding(one: dict[str, Any]) -> dict[str, Any]:
+    """Return the record of a finding as --json has it."""
+    names = {"place": "where", "sign": "result"}
+    facts = {names.get(key, key): value for key, value in one.items() if key != "crc"}
+    return {**facts, "result": RESULTS[facts["result"]]}
+
+
 def files() -> dict[Path, tuple[int, int, bytes]]:
     """Return every file but the locks: its content, and what changes when it is replaced."""
     found = [p for p in Path(".ocsync").rglob("*") if p.is_file() and p.suffix != ".lock"]
@@ -197,7 +223,7 @@ def test_status_offline(untouched: Run) -> None:
     found = answer(untouched, "status", "--offline")
     assert found["profile"] == "acme"
     assert found["staged"] == {"entries": 17, "refs": 15, "since": "2025-03-03T09:00:00+00:00"}
-    assert found["last_run"] == record("0310-0900")
+    assert found["last_run"] == reported("0310-0900")
     assert found["due"] == {"categories": "window", "products": "lease"}
     assert found["pauses"] == pauses(OLD)
     assert {name: one["phase"] for name, one in found["pauses"].items()} == {
@@ -266,15 +292,13 @@ def test_staging_continues(untouched: Run) -> None:
 
 def test_the_runs(untouched: Run) -> None:
     shown = answer(untouched, "history")["runs"]
-    assert shown == [
-        {**record(name), "held": [], "by_answer": 0, "arrivals": []} for name in reversed(RUNS)
-    ]
+    assert shown == [reported(name) for name in reversed(RUNS)]
     for name, words in {
-        "0310-1100 0306-0900": ["--sort", "resync"],
-        "0310-0930 0305-0900": ["--sort", "delete"],
+        "0310-1100 0306-0900": ["--type", "resync"],
+        "0310-0930 0305-0900": ["--type", "delete"],
         "0310-1100 0310-0930 0310-0900": ["--state", "open"],
         "0308-0900": ["--state", "done"],
-        "0308-0900 0304-0900": ["--target", "catalogs", "--sort", "resume"],
+        "0308-0900 0304-0900": ["--target", "catalogs", "--type", "resume"],
         "0310-0930 0310-0900 0310-1100": ["--since", "2025-03-10"],
     }.items():
         found = answer(untouched, "history", *words)["runs"]
@@ -286,8 +310,8 @@ def test_each_run(untouched: Run) -> None:
     for name in RUNS:
         folder = OLD / "runs" / name
         shown = answer(untouched, "history", name, "--steps")
-        assert shown["run"] == {**record(name), "held": [], "by_answer": 0, "arrivals": []}
-        assert shown["findings"] == records(folder / "findings.jsonl")
+        assert shown["run"] == reported(name)
+        assert shown["findings"] == [*map(finding, records(folder / "findings.jsonl"))]
         log = records(folder / "outcomes.jsonl")
         begun = {one["number"]: one["at"] for one in log if one["type"] == "intent"}
         ended = {one["number"]: one for one in log if one["type"] == "outcome"}
@@ -298,7 +322,8 @@ def test_each_run(untouched: Run) -> None:
                 "ref": step["change"]["ref"],
                 "state": one.get("state", "not sent"),
                 "status": one.get("status", 0),
-                **{key: one.get(key, "") for key in ("code", "because")},
+                "code": one.get("code", ""),
+                "blocked_by": one.get("because", ""),
                 **{key: one[key] for key in ("message",) if key in one},
             }
             assert expected.items() <= row.items(), name
@@ -315,14 +340,14 @@ def test_what_stands_out_in_the_runs(untouched: Run) -> None:
     assert "1 category" in deleted[0]["message"]
     assert "1 catalog-product" in deleted[0]["message"]
     signs = answer(untouched, "history", "0303-0900", "--steps")["steps"]
-    assert {one["ref"]: (one["sign"], one["found"]) for one in signs if one["sign"]} == {
-        "inventory/compass/shelf": ("-", {}),
-        "inventory/lamp/shelf": ("*", {"QuantityAvailable": {"wanted": 22, "found": 40}}),
-        "inventory/stove/shelf": ("!", {}),
-        "inventory/tent/shelf": ("~", {"QuantityAvailable": {"wanted": 21, "found": 18}}),
+    assert {one["ref"]: (one["result"], one["found"]) for one in signs if one["result"]} == {
+        "inventory/compass/shelf": ("missing", {}),
+        "inventory/lamp/shelf": ("differs", {"QuantityAvailable": {"wanted": 22, "found": 40}}),
+        "inventory/stove/shelf": ("unread", {}),
+        "inventory/tent/shelf": ("moved", {"QuantityAvailable": {"wanted": 21, "found": 18}}),
     }
     missing = answer(untouched, "history", "0304-0900", "--steps")["steps"]
-    assert {one["ref"] for one in missing if one["place"] == "delivery" and one["said"]} == {
+    assert {one["ref"] for one in missing if one["where"] == "delivery" and one["note"]} == {
         "catalog/winter", "product/boots", "product/compass",
     }  # fmt: skip
 
@@ -368,7 +393,7 @@ def test_status_and_targets(old: Run) -> None:
     for command in ("status", "targets"):
         found = answer(old, command)
         rows = {row["name"]: row for row in found["targets"]}
-        ours = {name: row["ours"] for name, row in rows.items() if row["ours"]}
+        ours = {name: row["pause"] for name, row in rows.items() if row["pause"]}
         assert ours == {n: pause for n, pause in pauses(OLD).items() if n != "catalogs"}
         assert sorted(name for name, row in rows.items() if row["paused"]) == [
             "buyer-users", "buyers", "categories", "inventory", "products", "suppliers", "usergroups",
@@ -434,7 +459,7 @@ def test_resume_continues_the_run_and_sends_what_is_staged(old: Run, shop: Shop)
     assert shop.all_paused() == []
     assert pauses() == {}
     run = result["run"]
-    assert (run["counts"], run["verified"]) == ({"done": 14, "unchanged": 1}, {"=": 15})
+    assert (run["counts"], run["verified"]) == ({"done": 14, "unchanged": 1}, {"same": 15})
     assert (run["entries"], run["steps"], run["undoes"]) == (17, 15, ["0308-0900"])
     assert result["staged"] == 0
     continued = record("0310-0900", NOW)
@@ -494,7 +519,7 @@ def test_dry_runs(old: Run, shop: Shop) -> None:
     assert old("status").code == 0, "the URL is pinned, and the pause that is lost is noted"
     before = files()
     found = summary(old, "resume", "--dry-run", code=3)
-    [unfinished] = [run for run in found["unfinished"] if run["kind"] == "resume"]
+    [unfinished] = [run for run in found["unfinished"] if run["type"] == "resume"]
     assert (unfinished["ended"], unfinished["steps"]) == (2, 6)
     assert len(found["changes"]) == 15 + 4
     assert answer(old, "expire", "--dry-run", code=3)["open_run"] == "0310-0900"
@@ -513,25 +538,28 @@ def test_verify_an_old_run(old: Run) -> None:
         "inventory/rope/shelf": {"wanted": 24, "found": 27},
         "inventory/tent/shelf": {"wanted": 21, "found": 23},
     }
-    assert result["kinds"] == {"product": {"=": 1}, "inventory": {"=": 1, "*": 5}}
+    assert result["kinds"] == {
+        "product": {"same": 1}, "inventory": {"same": 1, "differs": 5},
+    }  # fmt: skip
     times = ("missing", "stale", "first", "last")
     delivery = record("0303-0900")["delivery"]
     assert [result["delivery"][name] for name in times] == [delivery[name] for name in times]
-    assert (result["delivery"]["arrived"], result["delivery"]["strangers"]) == (7, 1)
-    assert records(NOW / "runs/0303-0900/findings.jsonl") == result["findings"]
+    assert (result["delivery"]["arrived"], result["delivery"]["unexpected"]) == (7, 1)
+    written = records(NOW / "runs/0303-0900/findings.jsonl")
+    assert [*map(finding, written)] == result["findings"]
     result = summary(old, "verify", "0304-0900", "--settle", "0s", code=5)
-    missing = [one for one in result["delivery"]["findings"] if one["sign"] == "-"]
-    assert {one["ref"]: one["place"] for one in missing} == {
+    missing = [one for one in result["delivery"]["findings"] if one["result"] == "missing"]
+    assert {one["ref"]: one["where"] for one in missing} == {
         "product/boots": "delivery", "product/compass": "delivery",
     }  # fmt: skip
-    assert missing[0] in records(NOW / "runs/0304-0900/findings.jsonl")
+    assert missing[0] in map(finding, records(NOW / "runs/0304-0900/findings.jsonl"))
     verified = summary(old, "verify", "0308-0900")
     assert (verified["kinds"], verified["findings"]) == (
-        {"catalog": {"=": 1}, "product": {"=": 2}},
+        {"catalog": {"same": 1}, "product": {"same": 2}},
         [],
     )
     assert record("0308-0900", NOW)["unproven"] is False
-    assert summary(old, "verify", "0305-0900")["kinds"] == {"catalog": {"=": 2}}
+    assert summary(old, "verify", "0305-0900")["kinds"] == {"catalog": {"same": 2}}
     assert old("verify", "0306-0900").code == 64, "a resync writes nothing"
 
 
@@ -566,7 +594,7 @@ def test_rollback_of_old_runs(old: Run, shop: Shop) -> None:
     assert {one["ref"] for one in thrice["staged"]} == {
         "catalog/winter", "product/boots", "product/compass",
     }  # fmt: skip
-    assert thrice["made"] == ["address/depot", "catalog-product/winter/boots"]
+    assert thrice["created"] == ["address/depot", "catalog-product/winter/boots"]
     made_file = Path("runs/0304-0900/made.txt")
     assert Path(thrice["file"]) == NOW / made_file
     assert (NOW / made_file).read_text() == (OLD / made_file).read_text()
@@ -605,14 +633,14 @@ def test_resync_continues(old: Run, shop: Shop) -> None:
 
 def test_a_resync_can_be_given_up(old: Run) -> None:
     assert answer(old, "resync", "--drop") == {
-        "format": 1, "command": "resync", "dropped": 1, "run": "0310-1100",
+        "format": 2, "command": "resync", "dropped": 1, "run": "0310-1100",
     }  # fmt: skip
 
 
 def test_expire_unpauses_what_is_over(old: Run, shop: Shop) -> None:
     assert answer(old, "expire", code=3)["open_run"] == "0310-0900"
-    assert summary(old, "resume", "inventory")["lifted"][0]["target"] == "inventory"
-    lifted = answer(old, "expire")["lifted"]
+    assert summary(old, "resume", "inventory")["unpaused"][0]["target"] == "inventory"
+    lifted = answer(old, "expire")["unpaused"]
     assert [one["target"] for one in lifted] == ["categories", "products"]
     assert set(pauses()) == {"buyer-users", "buyers", "catalogs", "suppliers", "usergroups"}
     past = {one["target"]: one for one in records(NOW / "pauses.jsonl")}
@@ -629,7 +657,7 @@ def test_pause_and_unpause(old: Run, shop: Shop) -> None:
     assert taken["targets"] == asked
     assert pauses() == {**before, **asked}, "nothing else is lost"
     words = ("unpause", "--yes", *(set(before) - {"inventory"}))
-    lifted = {one["target"]: one["seconds"] for one in answer(old, *words)["lifted"]}
+    lifted = {one["target"]: one["seconds"] for one in answer(old, *words)["unpaused"]}
     assert sorted(lifted) == [
         "buyer-users", "buyers", "categories", "products", "suppliers", "usergroups",
     ]  # fmt: skip

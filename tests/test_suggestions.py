@@ -45,7 +45,7 @@ def old(run: Run) -> Run:
     ("verify 0304-0090", "did you mean 0304-0900"),
     ("history 0304-900", "did you mean 0304-0900"),
     ("history --state fialed", "did you mean failed?"),
-    ("history --sort resmue", "did you mean resume?"),
+    ("history --type resmue", "did you mean resume?"),
     ("history --report junti -", "did you mean junit?"),
     ("resume --on-conflict ski", "did you mean skip?"),
     ("resume --allow-risky zero", "did you mean zero-stock?"),

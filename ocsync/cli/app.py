@@ -33,7 +33,7 @@ class _Section(NamedTuple):
 
 SECTIONS = (
     _Section("Start", ("login", "init", "profile", "targets", "doctor"), "ocsync login"),
-    _Section("Edit", ("stage", "export"), "ocsync stage set catalog/SUMMER Active=true"),
+    _Section("Edit", ("stage", "export", "compare"), "ocsync stage set catalog/SUMMER Active=true"),
     _Section("Send", ("pause", "plan", "resume", "unpause", "window"), "ocsync resume --verify"),
     _Section("Check", ("status", "verify", "history"), "ocsync status"),
     _Section("Undo", ("rollback", "delete"), "ocsync rollback 1123-1504"),

@@ -87,6 +87,12 @@ class Context:
             context.warn_once(f"{text}; this command uses {found.root}")
         return context
 
+    def for_profile(self, name: str) -> Context:
+        """Return a context of the same command for profile *name*."""
+        other = Context(self.command, self.console, self.workspace, name, no_input=self.no_input)
+        other._warned = self._warned
+        return other
+
     def __enter__(self) -> Self:
         return self
 

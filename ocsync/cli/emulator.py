@@ -59,11 +59,14 @@ def register(app: typer.Typer) -> None:
         missing_config: Annotated[Literal["404", "empty"], _option(_UNKNOWN_PANEL, "missing-config", "GET of a sync config that does not exist.")] = "404",
         nested_xp: Annotated[Literal["replace", "merge"], _option(_UNKNOWN_PANEL, "nested-xp", "PATCH below the top level of xp.")] = "replace",
         xp_null: Annotated[Literal["clears", "ignored"], _option(_UNKNOWN_PANEL, "xp-null", "PATCH of xp with null.")] = "clears",
+        null_flags: Annotated[Literal["refused", "false", "kept"], _option(_UNKNOWN_PANEL, "null-flags", "Null for a field that is true or false.")] = "refused",
         xp_limit: Annotated[Literal["characters", "bytes"], _option(_UNKNOWN_PANEL, "xp-limit", "Unit of the limit of 8,000 on xp.")] = "characters",
         put_password: Annotated[Literal["kept", "cleared"], _option(_UNKNOWN_PANEL, "put-password", "PUT of a user without a password.")] = "kept",
         inherited_catalog: Annotated[Literal["null", "shown"], _option(_UNKNOWN_PANEL, "inherited-catalog", "DefaultCatalogID of a buyer without one, in a group with one.")] = "null",
         generate_without_options: Annotated[Literal["refused", "one"], _option(_UNKNOWN_PANEL, "generate-without-options", "Variants of a product whose specs have none.")] = "refused",
         own_seller: Annotated[Literal["null", "id"], _option(_UNKNOWN_PANEL, "own-seller", "SellerID of the marketplace's own assignments.")] = "null",
+        inventory_feeds: Annotated[Literal["nothing", "products"], _option(_UNKNOWN_PANEL, "inventory-feeds", "What a write of an inventory record sends beside its own message.")] = "nothing",
+        bulk: Annotated[Literal["replace", "merge", "absent"], _option(_UNKNOWN_PANEL, "bulk", "What a bulk upsert does to an entity that exists; absent: no bulk jobs.")] = "replace",
         omitted: Annotated[Literal["false", "unchanged"], _option(_UNKNOWN_PANEL, "omitted", "Fields left out of an assignment's POST.")] = "false",
         nested_targets: Annotated[Literal["merge", "targets", "replace"], _option(_UNKNOWN_PANEL, "nested-targets", "PATCH of delivery targets: fields merge, targets are replaced, or all of them.")] = "merge",
         kafka_type: Annotated[Literal["type", "ce_type", "body"], _option(_UNKNOWN_PANEL, "kafka-type", "Where a Kafka message names its namespace.")] = "type",
@@ -83,7 +86,7 @@ def register(app: typer.Typer) -> None:
         own = ("ctx", "app", "like")
         given = {name: value for name, value in locals().items() if name not in (*own, "own")}
         try:
-            from ocsync.emulator import EmulatorOptions, serve
+            from ocsync.emulator import MILLISECONDS, EmulatorOptions, serve
         except ImportError as error:
             raise missing_extra() from error
 
@@ -94,15 +97,12 @@ def register(app: typer.Typer) -> None:
                 f"ocsync profile add local --api-url {url} --client-id emulator --secret-env VAR"
             )
 
-        for name in _MILLISECONDS:
+        for name in MILLISECONDS:
             given[name] /= 1000
         for name, value in _switches_like(ctx, like).items():
             if given[name] == getattr(EmulatorOptions(), name):
                 given[name] = value
         serve(EmulatorOptions(**{**given, "deliver_to": tuple(deliver_to)}), ready)
-
-
-_MILLISECONDS = ("latency", "product_lag", "reference_lag", "delivery_delay", "pause_delay")
 
 
 def _switches_like(ctx: Context, name: str) -> dict[str, Any]:

@@ -112,7 +112,7 @@ async def _expire(
 def _document(result: UnpauseResult | None, run: str, *, dry_run: bool) -> dict[str, object]:
     lifted, failed = result or ([], [])
     return {
-        "lifted": [{"target": one.target.name, "seconds": seconds} for one, seconds in lifted],
+        "unpaused": [{"target": one.target.name, "seconds": seconds} for one, seconds in lifted],
         "failed": [{"ref": one.target.name, "message": e.message} for one, e in failed],
         "open_run": run,
         "dry_run": dry_run,

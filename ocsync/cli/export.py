@@ -16,7 +16,17 @@ from ocsync.cli.options import (
     Concurrency,
     MaxRate,
     command,
-    parse_moment,
+)
+from ocsync.cli.selection_options import (
+    Buyer,
+    Catalog,
+    Category,
+    Filters,
+    Limit,
+    Selection,
+    Supplier,
+    make_requests,
+    read_kinds_and_refs,
 )
 from ocsync.errors import (
     ApiError,
@@ -49,42 +59,22 @@ def register(app: typer.Typer) -> None:
                 help="Kinds or refs; then a .csv, .xlsx, .jsonl or .parquet file, or - for stdout.",
             ),
         ],
-        catalog: Annotated[
-            str, typer.Option("--catalog", metavar="C", help="Export only this catalog.")
-        ] = "",
-        category: Annotated[
-            str,
-            typer.Option("--category", metavar="C/CAT", help="Export only this category."),
-        ] = "",
-        buyer: Annotated[
-            str, typer.Option("--buyer", metavar="B", help="Export only this buyer.")
-        ] = "",
-        supplier: Annotated[
-            str,
-            typer.Option("--supplier", metavar="S", help="Export only this supplier."),
-        ] = "",
+        catalog: Catalog = "",
+        category: Category = "",
+        buyer: Buyer = "",
+        supplier: Supplier = "",
         since: Annotated[
             str,
             typer.Option("--since", metavar="TIME", help="Export only since then: 2d, 2027-01-31."),
         ] = "",
-        filters: Annotated[
-            list[str] | None,
-            typer.Option(
-                "--filter",
-                metavar="FIELD=EXPRESSION",
-                help="Export only what OrderCloud's filter matches.",
-            ),
-        ] = None,
+        filters: Filters = None,
         ids: Annotated[
             str,
             typer.Option(
                 "--ids", metavar="FILE", help="Read the refs (or IDs) of a file one by one."
             ),
         ] = "",
-        limit: Annotated[
-            int,
-            typer.Option("--limit", metavar="N", min=0, help="Maximum rows of a kind (0 = all)."),
-        ] = 0,
+        limit: Limit = 0,
         fields: Annotated[
             list[str] | None,
             typer.Option("--fields", metavar="FIELD,...", help="Export only these fields."),
@@ -133,8 +123,10 @@ def register(app: typer.Typer) -> None:
         form = form or _format_of(file)
         if form not in FORMATS:
             raise UsageError(f'"{form}" is not a format', hint=f"one of {', '.join(FORMATS)}")
-        selection = {"catalog": catalog, "category": category, "buyer": buyer, "supplier": supplier}
-        requests = _requests(kinds, refs, ids, selection, since, filters or [], limit)
+        selection = Selection(
+            catalog, category, buyer, supplier, filters or (), since=since, ids=ids, limit=limit
+        )
+        requests = make_requests(kinds, refs, selection)
         paths = _read_fields(fields or [], requests)
         presentation = Presentation(form, paths, expect=not no_expect, read_only=read_only)
         _check_output(ctx, file, form, requests)
@@ -156,18 +148,13 @@ def register(app: typer.Typer) -> None:
 def _read_words(words: Sequence[str]) -> tuple[list[str], list[str], str]:
     """Return the kinds, the refs and the file that *words* name. Raises UsageError."""
     from ocsync.intake.table import kind_named
-    from ocsync.schema import KINDS, read_ref
 
-    kinds = list(dict.fromkeys(word for word in words if word in KINDS))
-    refs = [word for word in words if "/" in word and word.partition("/")[0] in KINDS]
-    files = [word for word in words if word not in kinds and word not in refs]
+    kinds, refs, files = read_kinds_and_refs(words)
     if len(files) > 1:
         for word in files[:-1]:
             kind_named(word)
     if files and words[-1] != files[-1]:
         kind_named(files[-1])
-    for ref in refs:
-        read_ref(ref)
     if not kinds and not refs:
         kind_named(files[0])
     return kinds, refs, files[0] if files else "-"
@@ -186,69 +173,6 @@ def _format_of(file: str) -> str:
         text = f"{file} is not a kind, and its name does not end in {known}"
         raise UsageError(text, hint=suggestion(file, KINDS, f"kinds: {listed(KINDS)}"))
     return suffix
-
-
-def _requests(
-    kinds: Sequence[str],
-    refs: Sequence[str],
-    ids: str,
-    selection: dict[str, str],
-    since: str,
-    filters: Sequence[str],
-    limit: int,
-) -> list[ExportRequest]:
-    from ocsync.engine.export.selection import ExportRequest, read_category, source_of
-    from ocsync.schema import KINDS, distinct_refs
-
-    named = [*refs, *(_read_ids(ids, kinds) if ids else ())]
-    narrowed = [f"--{name}" for name, value in selection.items() if value]
-    narrowed += ["--since"] * bool(since) + ["--filter"] * bool(filters)
-    if named and narrowed:
-        raise UsageError(f"{' and '.join(narrowed)} cannot be combined with refs")
-    if ids and not named:
-        raise UsageError(f"{ids} has no refs")
-    if selection["category"]:
-        read_category(selection["category"])
-    conditions = dict(_read_filter(text) for text in filters)
-    names = dict.fromkeys([*kinds, *(ref.partition("/")[0] for ref in named)])
-    requests = []
-    for name in names:
-        own = tuple(distinct_refs(ref for ref in named if ref.partition("/")[0] == name))
-        if named and not own:
-            raise UsageError(f"no ref of kind {name} given")
-        moment = parse_moment(since) if since else None
-        requests.append(
-            ExportRequest(
-                KINDS[name], **selection, since=moment, filters=conditions, refs=own, limit=limit
-            )
-        )
-    for request in requests:
-        source_of(request)
-    return requests
-
-
-def _read_filter(text: str) -> tuple[str, str]:
-    field, equals, expression = text.partition("=")
-    if not (field and equals and expression):
-        raise UsageError(
-            f'--filter: "{text}" is not FIELD=EXPRESSION', hint="--filter Active=false"
-        )
-    return field, expression
-
-
-def _read_ids(file: str, kinds: Sequence[str]) -> list[str]:
-    """Return the refs in *file*; where one kind is named, also those given by their IDs alone."""
-    from ocsync.intake.ref_list import read_ref_column
-
-    prefix = f"{kinds[0]}/" if len(kinds) == 1 else ""
-    if file == "-":
-        return read_ref_column(sys.stdin, "standard input", prefix=prefix)
-    try:
-        lines = Path(file).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise FileMissing(f"{file}: {reason}") from error
-    return read_ref_column(lines, file, prefix=prefix)
 
 
 def _read_fields(given: Sequence[str], requests: Sequence[ExportRequest]) -> list[str]:

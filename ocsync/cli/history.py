@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +10,7 @@ from typer.core import TyperGroup
 from ocsync.cli import history_prune
 from ocsync.cli.context import Context
 from ocsync.cli.options import LOCAL_EXITS, check_choice, command, parse_duration
+from ocsync.cli.reports import check_report, write_report
 from ocsync.errors import ExitCode, FileMissing, UsageError
 
 if TYPE_CHECKING:
@@ -62,8 +61,8 @@ def register(app: typer.Typer) -> None:
         target: Annotated[
             str, typer.Option("--target", metavar="TARGET", help="Only runs that fed it.")
         ] = "",
-        sort: Annotated[
-            str, typer.Option("--sort", metavar=_COMMANDS, help="Only runs of this command.")
+        kind: Annotated[
+            str, typer.Option("--type", metavar=_COMMANDS, help="Only runs of this command.")
         ] = "",
         limit: Annotated[
             int | None,
@@ -96,8 +95,11 @@ def register(app: typer.Typer) -> None:
           ocsync history 1123-1504 --report html run.html
         """
         form, file = report or ("", "")
-        _check_report(ctx, form, file, no_values=no_values)
-        run_filter = _run_filter(since, "failed" if failed else state, target, sort)
+        check_report(ctx, form, file, _FORMATS)
+        if no_values and not form:
+            hint = "ocsync history --report html FILE"
+            raise UsageError("--no-values is for a report", hint=hint)
+        run_filter = _run_filter(since, "failed" if failed else state, target, kind)
         if name and any(run_filter):
             raise UsageError("a RUN cannot be combined with filters of the list")
         folder = ctx.folder()
@@ -113,7 +115,9 @@ def register(app: typer.Typer) -> None:
 
             details = run_details(run, changes=form == "html")
         if form:
-            _write_report(form, file, without_values(details) if no_values else details)
+            from ocsync.render.history_report import FORMATS
+
+            write_report(file, FORMATS[form](without_values(details) if no_values else details))
         if file != "-":
             _show_run(ctx, details, limit, steps=steps, file=file)
         return None
@@ -121,12 +125,12 @@ def register(app: typer.Typer) -> None:
     history_prune.register(group)
 
 
-def _run_filter(since: str, state: str, target: str, sort: str) -> RunFilter:
+def _run_filter(since: str, state: str, target: str, kind: str) -> RunFilter:
     from ocsync.engine import history
     from ocsync.schema import read_targets
     from ocsync.store.timestamps import utc_now
 
-    for option, text, choices in (("--state", state, _STATES), ("--sort", sort, _COMMANDS)):
+    for option, text, choices in (("--state", state, _STATES), ("--type", kind, _COMMANDS)):
         if text:
             check_choice(option, text, choices.split("|"))
     stamp, now = "", utc_now()
@@ -140,18 +144,17 @@ def _run_filter(since: str, state: str, target: str, sort: str) -> RunFilter:
     direct = read_targets([target])[0] if target else []
     if target and not direct:
         raise UsageError(f"{target} is a group; name one target")
-    return history.RunFilter(stamp, state, direct[0].name if direct else "", sort)
+    return history.RunFilter(stamp, state, direct[0].name if direct else "", kind)
 
 
 def _show_list(ctx: Context, runs: list[RunInfo], limit: int | None, *, narrowed: bool) -> None:
-    import msgspec
-
     from ocsync.render import history as shown
+    from ocsync.render.json_data import run_data
     from ocsync.render.text import count
     from ocsync.store.timestamps import utc_now
 
     chosen = runs[: limit or None] if limit is not None else runs
-    ctx.console.document("history", {"runs": msgspec.to_builtins(chosen)})
+    ctx.console.document("history", {"runs": [*map(run_data, chosen)]})
     if ctx.console.json:
         return
     if not runs:
@@ -166,21 +169,20 @@ def _show_list(ctx: Context, runs: list[RunInfo], limit: int | None, *, narrowed
 def _show_run(
     ctx: Context, details: RunDetails, limit: int | None, *, steps: bool, file: str
 ) -> None:
-    import msgspec
-
     from ocsync.models import State
     from ocsync.render import history as shown
+    from ocsync.render.json_data import json_data, run_data, step_data
     from ocsync.store.timestamps import utc_now
 
     settled = [state.value for state in State if state.succeeded]
     facts: dict[str, Any] = {
-        "run": msgspec.to_builtins(details.info),
-        "problems": msgspec.to_builtins([row for row in details.steps if row.state not in settled]),
-        "findings": msgspec.to_builtins(details.findings),
+        "run": run_data(details.info),
+        "problems": [step_data(row) for row in details.steps if row.state not in settled],
+        "findings": json_data(details.findings),
         "folder": details.folder,
     }
     if steps:
-        facts["steps"] = msgspec.to_builtins(details.steps)
+        facts["steps"] = [*map(step_data, details.steps)]
     ctx.console.document("history", facts)
     if ctx.console.json:
         return
@@ -189,24 +191,3 @@ def _show_run(
         ctx.console.print(line, sign)
     if file:
         ctx.console.info(f"wrote {file}", "+")
-
-
-def _check_report(ctx: Context, form: str, file: str, *, no_values: bool) -> None:
-    if form:
-        check_choice("--report", form, _FORMATS)
-    if no_values and not form:
-        raise UsageError("--no-values is for a report", hint="ocsync history --report html FILE")
-    if file == "-" and ctx.console.json:
-        raise UsageError("a report and --json cannot both use standard output")
-
-
-def _write_report(form: str, file: str, details: RunDetails) -> None:
-    from ocsync.render.history_report import FORMATS
-    from ocsync.store.files import write_output
-
-    text = FORMATS[form](details)
-    if file == "-":
-        sys.stdout.flush()
-        sys.stdout.buffer.write(text.encode())
-        return
-    write_output(Path(file), text.encode())

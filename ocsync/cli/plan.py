@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,15 +11,18 @@ import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.options import LOCAL_EXITS, command
+from ocsync.cli.reports import check_report, write_report
 from ocsync.errors import ExitCode, FileMissing
 
 if TYPE_CHECKING:
     from ocsync.engine.pause.pausing import TargetStatus
     from ocsync.engine.resume.drafting import PlanDraft
     from ocsync.engine.resume.preflight import Preflight
-    from ocsync.models import Entry
-    from ocsync.render.plan import ReplayRate
+    from ocsync.models import Entry, Step
+    from ocsync.render.plan import PlanView, ReplayRate
+    from ocsync.risks import Risk
     from ocsync.store import ProfileDir
+    from ocsync.store.summary import UnfinishedRun
 
 Targets = Annotated[
     list[str] | None,
@@ -26,6 +31,7 @@ Targets = Annotated[
         help="Only changes for these targets, and the changes they depend on.",
     ),
 ]
+_FORMATS = ("markdown", "html")
 _EXITS = (*LOCAL_EXITS, ExitCode.SOMETHING, ExitCode.BAD_INPUT, ExitCode.NO_FILE, ExitCode.SIGN_IN,
           ExitCode.CONFLICT, ExitCode.TRY_LATER)  # fmt: skip
 
@@ -41,6 +47,9 @@ def register(app: typer.Typer) -> None:
             bool,
             typer.Option("--diff", help="Read the marketplace, and show what would really change."),
         ] = False,
+        whole: Annotated[
+            bool, typer.Option("--list", help="List every change, however many there are.")
+        ] = False,
         explain: Annotated[
             str,
             typer.Option(
@@ -51,28 +60,39 @@ def register(app: typer.Typer) -> None:
             Path | None,
             typer.Option("--out", metavar="FILE", help="Save the plan for resume --plan."),
         ] = None,
+        report: Annotated[
+            tuple[str, str] | None,
+            typer.Option(
+                "--report",
+                metavar="markdown|html FILE",
+                help="The plan as a comment or a page to review; - for stdout.",
+            ),
+        ] = None,
         exit_code: Annotated[
             bool, typer.Option("--exit-code", help="Exit 2 when there are changes to send.")
         ] = False,
     ) -> ExitCode:
         """Show what resume will send, how many requests it saves, and the risks.
 
-        Works offline. With --diff it reads the marketplace and shows what would really
-        change. --explain shows which edits became one request.
+        Works offline. With --diff it reads the marketplace and shows the values before and
+        after. Up to 20 changes are listed, more of them with --list. --explain shows which
+        edits became one request.
 
         Examples:
-          ocsync plan
           ocsync plan inventory --diff
           ocsync plan --out release.plan
+          ocsync plan --diff --report markdown plan.md
         """
         from ocsync.engine.resume.drafting import draft_plan, draft_staged, fingerprint
         from ocsync.ordering import are_unrelated
-        from ocsync.render import plan as shown
-        from ocsync.risks import find_risks, writes_indexed_xp, xp_type_risk
+        from ocsync.render.plan import PlanView
+        from ocsync.risks import find_risks
         from ocsync.schema import read_targets
         from ocsync.store.summary import unfinished_runs
         from ocsync.store.timestamps import utc_now
 
+        form, file = report or ("", "")
+        check_report(ctx, form, file, _FORMATS)
         folder = ctx.folder()
         names = [target.name for found in read_targets(targets or ()) for target in found]
         if explain:
@@ -83,70 +103,128 @@ def register(app: typer.Typer) -> None:
             return _explain(ctx, drafted, explain, staged)
         drafted = draft_staged(folder, names)
         pauses, is_open = folder.read_pauses(), folder.window_locks.is_open
-        view = shown.PlanView(
-            plan_title(folder), drafted, pauses, _last_rate(folder), utc_now(),
-            find_risks(drafted.plan.steps), names,
+        steps = drafted.plan.steps
+        view = PlanView(
+            _names_of(folder), drafted, pauses, _last_rate(folder), utc_now(),
+            find_risks(steps), names,
             [name for name, pause in pauses.items() if pause.window and is_open(pause.window)],
             resends=_resends_products(folder),
         )  # fmt: skip
-        documents = ctx.console.takes_documents
-        digest = fingerprint(drafted.plan, folder) if out or documents else ""
-        steps = drafted.plan.steps
         result: Preflight | None = None
         if diff and (steps or pauses):
             result, statuses = preflight(ctx, drafted)
-            values = {
-                step.number: (prepared.before, prepared.sent)
-                for step in filter(writes_indexed_xp, steps)
-                if (prepared := result.prepared.get(step.number))
-            }
-            risks = [*view.risks, *filter(None, [xp_type_risk(steps, values)])]
+            risks = [*view.risks, *_type_risks(steps, result)]
             view = view._replace(statuses=statuses, pauses=folder.read_pauses(), risks=risks)
         unfinished = [
             run for run in unfinished_runs(folder.path, ctx.warn_once) if run.kind == "resume"
         ]
-        something = bool(steps or unfinished)
-        changes: dict[str, Any] = {}
-        if result and steps:
-            changes["changes"] = rows = shown.difference_documents(steps, result)
-            something = bool(unfinished) or any(not row["same"] for row in rows)
+        needs_digest = out or report or ctx.console.takes_documents
+        digest = fingerprint(drafted.plan, folder) if needs_digest else ""
         if out:
             _save(out, digest, drafted, names)
-        if documents:
-            open_run = unfinished[0].id if unfinished else ""
-            facts = {**shown.document(view, digest), "open_run": open_run, **changes}
-            ctx.console.document("plan", facts)
-        if unfinished and not ctx.console.json:
-            ctx.console.print(f"{unfinished[0].text()}; resume continues it first", "!")
-        if not steps:
-            ctx.console.print(shown.nothing_to_send(drafted, names), "=")
-            for sign, line in shown.target_lines(view):
-                ctx.console.print(line, sign)
-            ctx.console.suggest(*_next_commands(drafted, unfinished=bool(unfinished)))
-        elif not ctx.console.json:
-            for sign, line in shown.lines(view):
-                ctx.console.print(line, sign)
-            for sign, line in shown.difference_lines(steps, result) if result else ():
-                ctx.console.print(line, sign)
-            more = [] if diff else ["ocsync plan --diff"]
-            ctx.console.suggest(*more, "ocsync resume --verify")
-        return ExitCode.SOMETHING if exit_code and something else ExitCode.DONE
+        if needs_digest:
+            _write_documents(ctx, view, result, digest, unfinished, form, file)
+        if file != "-" and not ctx.console.json:
+            _show(ctx, view, result, unfinished, whole=whole)
+            if report:
+                ctx.console.info(f"wrote {file}", "+")
+            if out:
+                ctx.console.info(f"saved plan {digest} as {out}", "+")
+            ctx.console.suggest(*_next_commands(view, out, unfinished, compared=diff))
+        if not exit_code:
+            return ExitCode.DONE
+        something = unfinished or (_would_change(steps, result) if result else steps)
+        return ExitCode.SOMETHING if something else ExitCode.DONE
 
 
-def _next_commands(drafted: PlanDraft, *, unfinished: bool) -> tuple[str, ...]:
-    """Return the commands to type when there is nothing to send."""
+def _write_documents(
+    ctx: Context,
+    view: PlanView,
+    result: Preflight | None,
+    digest: str,
+    unfinished: Sequence[UnfinishedRun],
+    form: str,
+    file: str,
+) -> None:
+    """Write the plan as JSON, tell the CI, and write the report as *form* if one is wanted."""
+    from ocsync.render import plan_report
+    from ocsync.render.json_data import json_data
+    from ocsync.render.plan import document
+    from ocsync.render.planned_changes import list_changes, planned_changes
+
+    steps = view.draft.plan.steps
+    facts = {**document(view, digest), "open_run": unfinished[0].id if unfinished else ""}
+    listed = list_changes(steps, result, plan_report.ROW_LIMIT)
+    rows: dict[str, Iterable[Any]] = {"planned_steps": map(json_data, steps)}
+    reported: dict[str, Any] = {**facts, "command": "plan", "listed": listed}
+    if result and steps:
+        rows["changes"] = (row.document() for row in planned_changes(steps, result))
+        reported["changes"] = [row.document() for row in listed.rows]
+    ctx.console.document("plan", facts, rows=rows, ci=reported)
+    if form:
+        write_report(file, plan_report.FORMATS[form](reported))
+
+
+def _show(
+    ctx: Context,
+    view: PlanView,
+    result: Preflight | None,
+    unfinished: Sequence[UnfinishedRun],
+    *,
+    whole: bool,
+) -> None:
+    from ocsync.render import plan as shown
+
+    if unfinished:
+        ctx.console.print(f"{unfinished[0].text()}; resume continues it first", "!")
+    if view.draft.plan.steps:
+        rows = shown.lines(view, result, whole=whole)
+    else:
+        ctx.console.print(shown.nothing_to_send(view.draft, view.named), "=")
+        rows = shown.target_lines(view)
+    for sign, line in rows:
+        ctx.console.print(line, sign)
+
+
+def _next_commands(
+    view: PlanView, out: Path | None, unfinished: Sequence[UnfinishedRun], *, compared: bool
+) -> tuple[str, ...]:
+    """Return the commands to type after a plan was shown, and saved as *out*."""
+    if view.draft.plan.steps:
+        diff = () if compared else ("ocsync plan --diff",)
+        targets = "".join(f" {name}" for name in view.named)
+        plan = f" --plan {shlex.quote(str(out))}" if out else ""
+        return (*diff, f"ocsync resume{targets}{plan} --verify")
     if unfinished:
         return ("ocsync resume --verify",)
-    if drafted.remaining:
+    if view.draft.remaining:
         return ("ocsync plan",)
     return ("ocsync stage set REF FIELD=VALUE", "ocsync stage import FILE")
 
 
-def plan_title(folder: ProfileDir) -> str:
-    """Return profile, marketplace and environment, as in `acme · Acme · uswest-sandbox`."""
+def _would_change(steps: Sequence[Step], result: Preflight) -> bool:
+    from ocsync.render.planned_changes import planned_changes
+
+    return any(not row.is_same for row in planned_changes(steps, result))
+
+
+def _type_risks(steps: Sequence[Step], result: Preflight) -> list[Risk]:
+    """Return the risk that types of xp values change, as a list of one or none."""
+    from ocsync.risks import writes_indexed_xp, xp_type_risk
+
+    values = {
+        step.number: (prepared.before, prepared.sent)
+        for step in filter(writes_indexed_xp, steps)
+        if (prepared := result.prepared.get(step.number))
+    }
+    risk = xp_type_risk(steps, values)
+    return [risk] if risk else []
+
+
+def _names_of(folder: ProfileDir) -> tuple[str, str, str]:
+    """Return the names of profile, marketplace and environment."""
     pin, profile = folder.read_pin(), folder.profile
-    parts = [profile.name, pin.name if pin else "", profile.environment or profile.api_url]
-    return " · ".join(dict.fromkeys(filter(None, parts)))
+    return profile.name, pin.name if pin else "", profile.environment or profile.api_url
 
 
 def preflight(
@@ -178,9 +256,8 @@ def preflight(
 
 
 def _explain(ctx: Context, drafted: PlanDraft, ref: str, staged: list[Entry]) -> ExitCode:
-    import msgspec
-
     from ocsync.render import plan as shown
+    from ocsync.render.json_data import json_data
     from ocsync.schema import ref_key
     from ocsync.store.timestamps import utc_now
 
@@ -188,8 +265,8 @@ def _explain(ctx: Context, drafted: PlanDraft, ref: str, staged: list[Entry]) ->
     if not steps:
         raise FileMissing(f"nothing is staged for {ref}", hint="ocsync stage list")
     entries = {entry.seq: entry for entry in staged if entry.seq in drafted.numbers}
-    facts = {"ref": ref, "steps": msgspec.to_builtins(steps),
-             "entries": msgspec.to_builtins(list(entries.values()))}  # fmt: skip
+    facts = {"ref": ref, "steps": json_data(steps),
+             "entries": json_data(list(entries.values()))}  # fmt: skip
     ctx.console.document("plan explain", facts)
     if not ctx.console.json:
         ctx.console.print_lines(shown.explain(steps, entries, utc_now()))
@@ -215,14 +292,20 @@ def _last_rate(folder: ProfileDir) -> ReplayRate | None:
 
 
 def _save(path: Path, digest: str, drafted: PlanDraft, targets: list[str]) -> None:
+    """Write a plan to *path*, some steps at a time. Raises FileMissing."""
     import msgspec
 
-    from ocsync.store.files import real_path, write_atomically
+    from ocsync.store.files import atomic_writer, real_path
 
     facts: dict[str, Any] = {"format": 1, "fingerprint": digest, "targets": targets}
-    facts["steps"] = msgspec.to_builtins(list(drafted.plan.steps))
+    head = msgspec.json.encode(facts)[:-1]
     try:
-        text = msgspec.json.format(msgspec.json.encode(facts)) + b"\n"
-        write_atomically(real_path(path), text)
+        with atomic_writer(real_path(path)) as file:
+            file.write(head + b',"steps":[')
+            separator = b"\n"
+            for step in drafted.plan.steps:
+                file.write(separator + msgspec.json.encode(step))
+                separator = b",\n"
+            file.write(b"\n]}\n")
     except OSError as error:
         raise FileMissing(f"{path}: {error.strerror}") from error

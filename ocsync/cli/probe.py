@@ -8,7 +8,7 @@ import typer
 
 from ocsync.cli.context import Context
 from ocsync.cli.options import LockTimeout, Yes, check_choice, command, parse_duration
-from ocsync.errors import ExitCode
+from ocsync.errors import ExitCode, UsageError
 from ocsync.plurals import count
 
 if TYPE_CHECKING:
@@ -43,15 +43,21 @@ def register(app: typer.Typer) -> None:
         settle: Annotated[
             str, typer.Option("--settle", metavar="TIME", help="How long a read may be outdated.")
         ] = "60s",
+        pace: Annotated[
+            bool,
+            typer.Option("--pace", help="Also find out how many requests and bulk jobs it takes."),
+        ] = False,
         yes: Yes = False,
         lock_timeout: LockTimeout = "0",
     ) -> ExitCode:
         """Find out how this marketplace behaves where OrderCloud's documentation is silent.
 
-        For a sandbox or staging, never production. It creates catalogs, products and a buyer
-        whose IDs begin with ocsync-probe, pauses targets for seconds, looks at what happens, and
-        deletes everything again. Questions about messages need a listener: ocsync listen http
-        and ocsync delivery attach catalogs products. The answers are kept in the profile.
+        For a sandbox or staging, never production. It creates catalogs, products and a few other
+        entities whose IDs begin with ocsync-probe, pauses targets for seconds, looks at what
+        happens, and deletes everything again. It also compares OrderCloud's own description of
+        the API with what ocsync knows of it. Questions about messages need a listener: ocsync
+        listen http and ocsync delivery attach catalogs products. The answers are kept in the
+        profile.
 
         Examples:
           ocsync probe
@@ -64,6 +70,11 @@ def register(app: typer.Typer) -> None:
         ctx.yes, ctx.lock_seconds = yes, parse_duration(lock_timeout)
         for name in names or ():
             check_choice("QUESTION", name, QUESTIONS)
+            if QUESTIONS[name].paced and not pace:
+                raise UsageError(
+                    f"{name} loads the marketplace until it refuses requests",
+                    hint=f"ocsync probe {name} --pace",
+                )
         if clean:
             left = ctx.run_online(_clean, locked=True)
             ctx.console.document("probe", {"deleted": left})
@@ -83,7 +94,9 @@ def register(app: typer.Typer) -> None:
         async def work_on(session: Session) -> ProbeReport:
             from ocsync.engine.probe.probe import probe as run_probe
 
-            return await run_probe(session, names or (), patience=patience, longest=longest)
+            return await run_probe(
+                session, names or (), patience=patience, longest=longest, pace=pace
+            )
 
         report = ctx.run_online(work_on, locked=True)
         _show(ctx, report.answers, report.unanswered)
@@ -109,22 +122,29 @@ def _show(ctx: Context, answers: dict[str, Answer], unanswered: dict[str, str]) 
                 "question": question.text,
                 "value": answer.value if answer else None,
                 "evidence": answer.evidence if answer else "",
+                "details": list(answer.details) if answer else [],
+                "effect": question.effect,
                 "at": answer.at if answer else "",
                 "unanswered": reason or ("" if answer else "not asked yet"),
             }
         )
         if (answer or reason) and not ctx.console.json:
-            value = _value_text(answer.value) if answer else "no answer"
+            value = _value_text(answer.value, question.unit) if answer else "no answer"
             ctx.console.print(f"{name:<22}{value}", "=" if answer else "!")
             ctx.console.print(f"  {answer.evidence if answer else reason}")
+            for detail in answer.details if answer else ():
+                ctx.console.print(f"    {detail}")
+            if answer and question.effect:
+                ctx.console.print(f"  effect: {question.effect}")
     ctx.console.document("probe", {"answers": documents})
-    missing = [name for name in QUESTIONS if name not in answers]
+    usual = [name for name, question in QUESTIONS.items() if not question.paced]
+    found = sum(name in answers for name in usual)
     ctx.console.info(
-        f"{len(answers)} of {len(QUESTIONS)} questions answered", "!" if missing else "✓"
+        f"{found} of {len(usual)} questions answered", "✓" if found == len(usual) else "!"
     )
     if answers:
         ctx.console.suggest(f"ocsync emulator --like {ctx.folder().path.name}")
 
 
-def _value_text(value: str | float) -> str:
-    return value if isinstance(value, str) else f"{value:g} s"
+def _value_text(value: str | float, unit: str) -> str:
+    return value if isinstance(value, str) else f"{value:g} {unit}"

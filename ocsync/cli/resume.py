@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -207,24 +207,28 @@ def _resume(ctx: Context, options: ResumeOptions, limits: Limits) -> Ending:
 
 
 def _fingerprint(path: Path) -> str:
-    import json
+    """Return the fingerprint in a saved plan, without keeping its steps."""
+    import msgspec
 
+    saved_plan = msgspec.defstruct("SavedPlan", [("fingerprint", str)])
+    hint = "ocsync plan --out FILE"
     try:
-        saved = json.loads(path.read_bytes())
+        saved: Any = msgspec.json.decode(path.read_bytes(), type=saved_plan)
     except OSError as error:
         raise FileMissing(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(f"{path}: not a saved plan: {error}") from error
-    fingerprint = saved.get("fingerprint") if isinstance(saved, dict) else None
-    if not isinstance(fingerprint, str) or not fingerprint:
-        raise InputError(f"{path}: not a saved plan", hint="ocsync plan --out FILE")
+    except (ValueError, msgspec.DecodeError) as error:
+        raise InputError(f"{path}: not a saved plan: {error}", hint=hint) from error
+    fingerprint: str = saved.fingerprint
+    if not fingerprint:
+        raise InputError(f"{path}: not a saved plan", hint=hint)
     return fingerprint
 
 
 def _dry_run(ctx: Context, targets: list[str]) -> ExitCode:
     from ocsync.engine.resume.drafting import draft_staged
     from ocsync.engine.run_log import load_progress
-    from ocsync.render import plan as shown
+    from ocsync.render.plan import change_lines
+    from ocsync.render.planned_changes import planned_changes
     from ocsync.store.summary import unfinished_runs
 
     folder = ctx.folder()
@@ -238,16 +242,16 @@ def _dry_run(ctx: Context, targets: list[str]) -> ExitCode:
         rest = tuple(step for step in open_run.steps() if step.number not in ended)
         drafts.insert(0, drafts[0]._replace(plan=drafts[0].plan._replace(steps=rest)))
     results = [(draft.plan.steps, preflight(ctx, draft, stream=True)[0]) for draft in drafts]
-    changes = [row for found in results for row in shown.difference_documents(*found)]
-    facts = {"type": "dry-run", "changes": changes}
-    facts["unfinished"] = [run._asdict() for run in unfinished]
+    changes = [row.document() for found in results for row in planned_changes(*found)]
+    facts = {"type": "dry_run", "changes": changes}
+    facts["unfinished"] = [run.document() for run in unfinished]
     ctx.console.event(facts)
     if not ctx.console.json:
         for run in unfinished:
             ctx.console.print(f"{run.text()}; resume continues it first", "!")
         for found in results:
             if found[0] or len(results) == 1:
-                for sign, line in shown.difference_lines(*found):
+                for sign, line in change_lines(*found, remark=" (--json has all)"):
                     ctx.console.print(line, sign)
     ctx.console.info("dry run: nothing was sent", "=")
     codes = [ExitCode.CONFLICT] * any(result.conflicts for _, result in results)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ocsync.intake.column_report import ColumnReport
     from ocsync.intake.mapping import FileMapping
     from ocsync.intake.record import SqlQuery
-    from ocsync.models import Entry
+    from ocsync.models import Entry, Ref
     from ocsync.store import JournalSummary
 
 _EXITS = (*LOCAL_EXITS, ExitCode.BAD_INPUT, ExitCode.NO_FILE)
@@ -253,7 +253,7 @@ def register(group: typer.Typer) -> None:
             imported = stage(lambda _: None)
         if recreated and imported.entries:
             clear_tombstones(folder, journal.newest(imported.entries), recreated=True)
-        written = _write_gone(earlier, gone) if earlier is not None and gone else ""
+        written = write_gone(gone, earlier.gone()) if earlier is not None and gone else ""
         _show_imported(ctx, file, imported, journal.totals(), earlier, written)
 
     @command(group, "export", exits=_EXITS)
@@ -425,23 +425,32 @@ def _read_earlier(ctx: Context, file: str, new: str, gone: str, source: Source) 
 
     if new:
         check_choice("--new", new, tuple(NewRows))
-    if gone and Path(gone).exists():
-        raise Refused(f"{gone} exists already", hint="give another file for --gone")
+    check_gone(gone)
     earlier = EarlierFile(_source_name(file), NewRows(new or NewRows.REFUSE))
     with _open_source(file) as stream:
         earlier.read(read_values(file, stream, **source._asdict(), note=ctx.warn_once))
     return earlier
 
 
-def _write_gone(earlier: EarlierFile, file: str) -> str:
-    """Write the refs that are gone, and return the file's name; "" where none is."""
+def check_gone(file: str) -> None:
+    """Raise Refused when *file*, which --gone names, exists already."""
+    if file and Path(file).exists():
+        raise Refused(f"{file} exists already", hint="give another file for --gone")
+
+
+def write_gone(file: str, refs: Iterable[Ref]) -> str:
+    """Write *refs*, one a line, and return the file's name; without refs write nothing, and return
+    "".
+    """
     from ocsync.store.files import atomic_writer, real_path
 
-    if not earlier.gone_number:
+    rest = iter(refs)
+    first = next(rest, None)
+    if first is None:
         return ""
     try:
         with atomic_writer(real_path(Path(file))) as opened:
-            opened.writelines(f"{ref}\n".encode() for ref in earlier.gone())
+            opened.writelines(f"{ref}\n".encode() for ref in chain([first], rest))
     except OSError as error:
         raise FileMissing(f"{file}: {error.strerror}") from error
     return file

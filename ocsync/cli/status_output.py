@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ocsync.errors import ExitCode
 from ocsync.render import status as shown
@@ -52,8 +52,8 @@ def show_status(
         "pauses": pauses,
         "attached": listeners,
         "staged": staged._asdict(),
-        "last_run": run,
-        "unfinished": [one._asdict() for one in unfinished],
+        "last_run": _last_run(ctx, run),
+        "unfinished": [one.document() for one in unfinished],
         **(shown.document(result, pauses) if result else {}),
         "overdue": list(due),
         "due": dict(due),
@@ -78,3 +78,13 @@ def show_status(
     paused = result.needs_attention if result else bool((due or lost) if max_age else pauses)
     something = paused or (bool(unfinished) and not at_work)
     return ExitCode.SOMETHING if exit_code and something else ExitCode.DONE
+
+
+def _last_run(ctx: Context, record: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the last run as JSON data if that is wanted; None without one. Raises Damaged."""
+    if not (record and ctx.console.takes_documents):
+        return None
+    from ocsync.render.json_data import run_data
+
+    with ctx.folder().runs.get(record["id"], "resume") as run:
+        return run_data(run.read_info())

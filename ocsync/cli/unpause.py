@@ -63,7 +63,7 @@ def register(app: typer.Typer) -> None:
 
         lifted = ctx.run_online(work_on, locked=True)
         facts = [{"target": status.target.name, "seconds": seconds} for status, seconds in lifted]
-        ctx.console.document("unpause", {"lifted": facts})
+        ctx.console.document("unpause", {"unpaused": facts})
         for status, seconds in lifted:
             after = f"; paused for {duration(seconds)}" if seconds else ""
             ctx.console.print(f"{status.target.name}  running again{after}", "▶")
@@ -95,7 +95,7 @@ def _leave_paused(ctx: Context, names: list[str]) -> None:
         pauses = folder.read_pauses()
         forgotten = [name for name in names if name in pauses]
         folder.write_pauses({n: pause for n, pause in pauses.items() if n not in forgotten})
-    ctx.console.document("unpause", {"lifted": [], "forgotten": forgotten})
+    ctx.console.document("unpause", {"unpaused": [], "left_paused": forgotten})
     for name in forgotten:
         ctx.console.print(f"{name}  stays paused; this workspace will no longer unpause it", "‖")
     if not forgotten:

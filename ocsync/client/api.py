@@ -108,6 +108,11 @@ class Api:
         return self._throttle.requests_throttled
 
     @property
+    def throttled_headers(self) -> httpx.Headers:
+        """The headers of the last of those answers; empty without one."""
+        return self._throttle.throttled_headers
+
+    @property
     def clock_skew(self) -> float | None:
         """The seconds that the server's clock is ahead, by its last answer; None without a date."""
         if self._last_answer is None:

@@ -14,6 +14,7 @@ the behaviour open, `EmulatorOptions` has a switch with each possible behaviour.
 
 from __future__ import annotations
 
+from ocsync.emulator.options import MILLISECONDS as MILLISECONDS
 from ocsync.emulator.options import EmulatorOptions as EmulatorOptions
 from ocsync.emulator.server import RunningEmulator as RunningEmulator
 from ocsync.emulator.server import serve as serve

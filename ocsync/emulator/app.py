@@ -28,6 +28,7 @@ from ocsync.emulator.assignments import Assignments
 from ocsync.emulator.bulk import BulkJobs
 from ocsync.emulator.delivery_configs import DeliveryConfigs
 from ocsync.emulator.delivery_sender import DeliverySender
+from ocsync.emulator.endpoint import Endpoint
 from ocsync.emulator.entities import Entities
 from ocsync.emulator.errors import ErrorResponse
 from ocsync.emulator.faults import FaultInjector
@@ -35,7 +36,7 @@ from ocsync.emulator.http import decode_json, json_response, read_body, send_res
 from ocsync.emulator.load import SalesSimulator, TokenBucket
 from ocsync.emulator.options import EmulatorOptions
 from ocsync.emulator.publisher import LOG_LIMIT, Publisher
-from ocsync.emulator.request import ApiRequest, ApiResponse, Caller
+from ocsync.emulator.request import ANYONE, ApiRequest, ApiResponse, Caller
 from ocsync.emulator.special_endpoints import SpecialEndpoints
 from ocsync.emulator.state import Marketplace, timestamp
 from ocsync.emulator.sync_configs import SyncConfigs
@@ -78,7 +79,7 @@ class Emulator:
         if self.options.faults:
             self.faults.load(self.options.faults)
         self.counts: Counter[str] = Counter()
-        self.sender.counts.clear()
+        self.sender.clear()
         self.requests.clear()
         self.rate_limit = TokenBucket()
         self._request_number = 0
@@ -173,10 +174,9 @@ class Emulator:
 
     async def _answer(self, scope: Scope, path: str, raw: bytes) -> ApiResponse:
         try:
-            headers = dict(scope["headers"])
-            caller = self.tokens.authenticate(headers.get(b"authorization", b"").decode("latin-1"))
             matched = self._root.match([unquote(p) for p in path.strip("/").split("/")])
             endpoint = matched[0].verbs.get(scope["method"]) if matched else None
+            caller = ANYONE if endpoint and endpoint.public else self._authenticate(scope)
             if matched is None or endpoint is None:
                 raise ErrorResponse(404, "NotFound", f"there is no {scope['method']} {path}")
             ids = dict(zip(endpoint.parameters, matched[1], strict=True))
@@ -191,6 +191,10 @@ class Emulator:
         except Exception:  # noqa: BLE001 - a defect of the emulator: printed here, answered as 500
             traceback.print_exc()
             return ApiResponse(500, ErrorResponse(500, "ServerError", "the emulator failed").body())
+
+    def _authenticate(self, scope: Scope) -> Caller:
+        header = dict(scope["headers"]).get(b"authorization", b"")
+        return self.tokens.authenticate(header.decode("latin-1"))
 
     def _log_request(self, scope: Scope, path: str, raw: bytes, status: int, log_id: str) -> None:
         self._request_number += 1
@@ -232,7 +236,7 @@ class Emulator:
         return json_response(answer.body, answer.status)
 
 
-def _authorize(endpoint: routes.Endpoint, caller: Caller, ids: dict[str, str], method: str) -> None:
+def _authorize(endpoint: Endpoint, caller: Caller, ids: dict[str, str], method: str) -> None:
     """Raise a 403 that names the sufficient roles when *caller* has none
     (guide/ordercloud.md 1.3).
     """

@@ -7,7 +7,7 @@ from __future__ import annotations
 from ocsync.emulator import documents, lists, rules
 from ocsync.emulator.entities import Entities
 from ocsync.emulator.errors import invalid, not_found
-from ocsync.emulator.kinds import ALL_KINDS, type_name
+from ocsync.emulator.kinds import ALL_KINDS, list_fields, type_name
 from ocsync.emulator.request import ApiRequest, ApiResponse
 from ocsync.emulator.state import Document, Marketplace, Row
 from ocsync.emulator.views import view_of
@@ -57,7 +57,7 @@ class Assignments:
 
     def assign(self, kind: Kind, request: ApiRequest) -> ApiResponse:
         """Handle a POST of an assignment, which is an upsert."""
-        body = request.document()
+        body = documents.read_values(kind, request.document(), self.entities.options)
         ids: Ids = {}
         for name in kind.ids:
             value = request.ids.get(name) or body.get(name) or ""
@@ -101,7 +101,10 @@ class Assignments:
         return ApiResponse(
             200,
             lists.filtered_page(
-                items, request.query, {**ALL_KINDS[other_kind].fields, **kind.fields}
+                items,
+                request.query,
+                {**ALL_KINDS[other_kind].fields, **kind.fields},
+                list_fields(ALL_KINDS[other_kind]),
             ),
         )
 
@@ -110,7 +113,7 @@ class Assignments:
         old = self.market.find_row(kind, ids)
         kept_fields = old.document if old and self.entities.options.omitted == "unchanged" else {}
         id_fields = {name: value or None for name, value in ids.items() if name not in request.ids}
-        defaults = {n: False if f.required_on_assign else None for n, f in kind.fields.items()}
+        defaults = documents.blank_document(kind)
         document = {
             **id_fields,
             **defaults,

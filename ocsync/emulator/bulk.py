@@ -7,12 +7,15 @@ emulator accepts a bare array and `{"Items": [...]}`, and serves errors at `.../
 from __future__ import annotations
 
 import asyncio
+import secrets
+import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
 
-from ocsync.emulator import documents, lists, rules
+from ocsync.emulator import documents, rules
 from ocsync.emulator.assignments import Assignments
 from ocsync.emulator.errors import ErrorResponse, invalid, not_found
 from ocsync.emulator.kinds import ALL_KINDS
@@ -28,6 +31,13 @@ BULK_KINDS = {
     "discounts": "discount",
     "discounts/assignments": "discount-assignment",
 }
+RESOURCES = {
+    "price-schedule": "PriceSchedules",
+    "discount": "Discounts",
+    "discount-assignment": "DiscountAssignments",
+}
+"""The names of kinds in a job; that of discounts is documented, the others follow it."""
+_ID_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 class BulkJobs:
@@ -42,21 +52,23 @@ class BulkJobs:
 
     def submit(self, kind: Kind, operation: str, request: ApiRequest) -> ApiResponse:
         """Handle a POST of a job: start it and respond 202."""
+        self._require_bulk()
         items = request.body.get("Items") if isinstance(request.body, dict) else request.body
         if not isinstance(items, list) or not items or len(items) > MAX_ITEMS:
             text = f"1 to {MAX_ITEMS:,} items"
             raise ErrorResponse(400, "Request.InvalidRequestBody", text)
         if len(msgspec.json.encode(items)) > MAX_BYTES:
             raise ErrorResponse(400, "Request.InvalidRequestBody", f"more than {MAX_BYTES:,} bytes")
-        job_id = documents.generate_id()
+        job_id = _job_id()
         counts = dict.fromkeys(("ItemsCompleted", "ItemsSucceeded", "ItemsFailed"), 0)
         self.jobs[job_id] = {
-            "JobID": job_id, "Resource": kind.name, "Operation": operation, "Status": "Queued",
+            "JobID": job_id, "Resource": RESOURCES[kind.name], "Operation": operation,
+            "Status": "Queued",
             "ItemsReceived": len(items), **counts,
             "DateReceived": timestamp(), "DateStarted": None, "DateCompleted": None,
         }  # fmt: skip
         self.errors[job_id] = []
-        verb = self._upsert if operation == "upsert" else self._delete
+        verb = self._upsert if operation == "Upsert" else self._delete
         task = asyncio.get_running_loop().create_task(self._run(job_id, kind, verb, items, request))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -67,13 +79,16 @@ class BulkJobs:
         return ApiResponse(200, self._require_job(request))
 
     def list_errors(self, request: ApiRequest) -> ApiResponse:
-        """Handle a GET of the errors of a job's items."""
+        """Handle a GET of the errors of a job's items, a bare array (guide/ordercloud.md 12.22)."""
         self._require_job(request)
-        return ApiResponse(
-            200, lists.filtered_page(self.errors[request.ids["JobID"]], request.query, {})
-        )
+        return ApiResponse(200, self.errors[request.ids["JobID"]])
+
+    def _require_bulk(self) -> None:
+        if self.entities.options.bulk == "absent":
+            raise ErrorResponse(404, "NotFound", "there are no bulk jobs")
 
     def _require_job(self, request: ApiRequest) -> Document:
+        self._require_bulk()
         job = self.jobs.get(request.ids["JobID"])
         if job is None:
             raise not_found("BulkJob", request.ids["JobID"])
@@ -100,10 +115,13 @@ class BulkJobs:
     def _upsert(self, kind: Kind, item: Document, request: ApiRequest) -> None:
         if kind.assignment:
             self.assignments.assign(kind, request._replace(ids={}, body=item))
+            return
+        ids = {kind.ids[-1]: documents.validate_id(item.get("ID"))}
+        exists = self.entities.market.find_row(kind, ids)
+        if exists and self.entities.options.bulk == "merge":
+            self.entities.patch(kind, request._replace(ids=ids, body=item))
         else:
-            self.entities.put_document(
-                kind, {kind.ids[-1]: documents.validate_id(item.get("ID"))}, item
-            )
+            self.entities.put_document(kind, ids, item)
 
     def _delete(self, kind: Kind, item: Document, _: ApiRequest) -> None:
         ids = {name: str(item.get(name) or "") for name in kind.ids}
@@ -117,11 +135,19 @@ class BulkJobs:
 def bulk_routes(bulk: BulkJobs) -> list[tuple[str, Kind, Callable[[ApiRequest], ApiResponse]]]:
     """Return each path that accepts jobs, the kind of its items, and its handler."""
 
-    def handler(kind: Kind, operation: str) -> Callable[[ApiRequest], ApiResponse]:
-        return lambda request: bulk.submit(kind, operation, request)
-
     return [
-        (f"/bulk/{path}/{operation}", ALL_KINDS[name], handler(ALL_KINDS[name], operation))
+        (
+            f"/bulk/{path}/{operation.lower()}",
+            ALL_KINDS[name],
+            partial(bulk.submit, ALL_KINDS[name], operation),
+        )
         for path, name in BULK_KINDS.items()
-        for operation in ("upsert", "delete")
+        for operation in ("Upsert", "Delete")
     ]
+
+
+def _job_id() -> str:
+    """Return a job's ID in the platform's form: its time, then random letters."""
+    number = time.time_ns() // 1_000_000 << 80 | secrets.randbits(80)
+    letters = [_ID_LETTERS[number >> shift & 31] for shift in range(125, -1, -5)]
+    return "bulk_" + "".join(letters)

@@ -2,7 +2,8 @@
 
 GET health (200 when ready), requests and messages (JSON arrays, oldest first, `?after=N`), counts,
 sales (pieces by record), state (the marketplace as a seed), faults. POST seed, reset, revoke (all
-tokens), unpause (as another user). PUT or DELETE faults. PATCH options of the running emulator.
+tokens), unpause (as another user). PUT or DELETE faults. PATCH options of the running emulator, in
+the units of the command line.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from starlette.routing import Route
 
 from ocsync.emulator import seeds
 from ocsync.emulator.http import json_response
-from ocsync.emulator.options import EmulatorOptions
+from ocsync.emulator.options import MILLISECONDS, EmulatorOptions
 from ocsync.errors import InputError
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _options(emulator: Emulator, body: bytes, _: str) -> None:
         raise InputError(f"no option to change: {', '.join(sorted(unknown))}")
     values = {name: msgspec.convert(value, types[name]) for name, value in given.items()}
     for name, value in values.items():
-        setattr(emulator.options, name, value)
+        setattr(emulator.options, name, value / 1000 if name in MILLISECONDS else value)
 
 
 def _reset(emulator: Emulator, *_: Any) -> None:

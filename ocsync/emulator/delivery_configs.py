@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ocsync.emulator.documents import generate_id, validate_fields, validate_id
+from ocsync.emulator.documents import generate_id, read_section, validate_fields, validate_id
 from ocsync.emulator.errors import ErrorResponse, invalid, not_found
+from ocsync.emulator.kinds import DELIVERY_LIST
 from ocsync.emulator.lists import filtered_page
 from ocsync.emulator.options import EmulatorOptions
 from ocsync.emulator.request import ApiRequest, ApiResponse
@@ -31,7 +32,9 @@ class DeliveryConfigs:
     def list_all(self, request: ApiRequest) -> ApiResponse:
         """Handle a GET of all delivery configurations."""
         items = [without_secrets(config) for config in self.market.delivery_configs.values()]
-        return ApiResponse(200, filtered_page(items, request.query, DELIVERY_CONFIG_FIELDS))
+        return ApiResponse(
+            200, filtered_page(items, request.query, DELIVERY_CONFIG_FIELDS, DELIVERY_LIST)
+        )
 
     def get(self, request: ApiRequest) -> ApiResponse:
         """Handle a GET of one, without its secrets."""
@@ -42,7 +45,8 @@ class DeliveryConfigs:
         config_id = validate_id(request.document().get("ID") or generate_id())
         if config_id.casefold() in self.market.delivery_configs:
             raise ErrorResponse(409, "IdExists", f"DeliveryConfig {config_id} exists already")
-        return ApiResponse(201, self._save({"ID": config_id, "Enabled": False}, request.document()))
+        document = self._save({"ID": config_id, "Enabled": False}, request.document())
+        return ApiResponse(201, document, created=config_id)
 
     def put(self, request: ApiRequest) -> ApiResponse:
         """Handle a PUT of one: replace all of it, secrets included."""
@@ -84,6 +88,7 @@ class DeliveryConfigs:
 
     def _save(self, current: Document, body: Document) -> Document:
         names = ("Name", "Enabled", "DeliveryTargets")
+        body = read_section(DELIVERY_CONFIG_FIELDS, body, self.options)
         document = {**current, **{name: body[name] for name in names if name in body}}
         validate_delivery_config(document)
         self.market.delivery_configs[document["ID"].casefold()] = document

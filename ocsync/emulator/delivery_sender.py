@@ -49,6 +49,8 @@ class DeliverySender:
         self._accepted = 0
         self._random = random.Random(0)
         self._producers: dict[str, Any] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._sending: asyncio.Task[None] | None = None
 
     def enqueue(self, targets: Document, namespace: str, payload: Document) -> None:
         """Queue a message for the targets that it may be sent to."""
@@ -64,11 +66,29 @@ class DeliverySender:
 
     async def run(self) -> None:
         """Send messages until cancelled."""
+        self._loop = asyncio.get_running_loop()
         async with aiohttp.ClientSession(timeout=_TIMEOUT, trust_env=False) as session:
             while True:
                 await self._wait_for_messages()
                 while self._queue:
-                    await self._send(session, self._batch())
+                    self._sending = asyncio.create_task(self._send(session, self._batch()))
+                    try:
+                        await asyncio.wait([self._sending])
+                    finally:
+                        self._sending.cancel()
+
+    def clear(self) -> None:
+        """Forget all messages and counts, from any thread; stop trying the message under way."""
+        if self._loop:
+            self._loop.call_soon_threadsafe(self._clear)
+        else:
+            self._clear()
+
+    def _clear(self) -> None:
+        self._queue.clear()
+        self.counts.clear()
+        if self._sending:
+            self._sending.cancel()
 
     @property
     def backlog(self) -> int:

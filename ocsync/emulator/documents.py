@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
 import msgspec
 
 from ocsync.emulator.errors import invalid
-from ocsync.emulator.kinds import ALL_KINDS
+from ocsync.emulator.kinds import ALL_KINDS, LIST_MEMBERS
 from ocsync.emulator.options import EmulatorOptions
 from ocsync.emulator.state import Document, timestamp
 from ocsync.schema import ID_PATTERN, INTEGER_MAX, INTEGER_MIN, XP_LIMIT, Field, FieldType, Kind
@@ -56,16 +57,19 @@ def blank_document(kind: Kind) -> Document:
 @cache
 def _blank_template(name: str) -> Document:
     kind = ALL_KINDS[name]
-    plain = {path: _default(kind, field) for path, field in fields_by_model(kind)[""].items()}
+    plain = {path: _default(field) for path, field in fields_by_model(kind)[""].items()}
     return plain | {model: None for model in fields_by_model(kind) if model}
 
 
-def _default(kind: Kind, field: Field) -> Any:
+_READ_ONLY_DEFAULTS = {FieldType.INTEGER: 0, FieldType.BOOLEAN: False}
+
+
+def _default(field: Field) -> Any:
     if field.default is not None:
         return field.default
     if field.read_only:
-        return 0 if field.type is FieldType.INTEGER else None
-    return False if field.type is FieldType.BOOLEAN and not kind.assignment else None
+        return [] if field.type is FieldType.LIST else _READ_ONLY_DEFAULTS.get(field.type)
+    return None if field.nullable else False
 
 
 def apply_patch(
@@ -74,9 +78,10 @@ def apply_patch(
     """Return *current* after a PATCH with *body*.
 
     Unknown, read-only and create-only fields of *body* are ignored. *current* stays as it is, as
-    the PATCH may still be refused.
+    the PATCH may still be refused. Raises ErrorResponse.
     """
     models = fields_by_model(kind)
+    body = read_values(kind, body, options)
     nested = {name: dict(current[name]) for name in models if name and current.get(name)}
     result = {**current, **nested}
     plain = models[""]
@@ -104,12 +109,63 @@ def start_counting(document: Document) -> None:
         inventory["QuantityAvailable"] = inventory.get("QuantityAvailable") or 0
 
 
+def read_values(kind: Kind, body: Mapping[str, Any], options: EmulatorOptions) -> Document:
+    """Return *body* with its values as the platform reads them: numbers may be text.
+
+    Raises a 400 for null where a field is true or false, if the options say so.
+    """
+    models, lists = fields_by_model(kind), LIST_MEMBERS.get(kind.name, {})
+    values = read_section(models[""], body, options)
+    for name, value in values.items():
+        if name in models and name and isinstance(value, dict):
+            values[name] = read_section(models[name], value, options)
+        elif name in lists and isinstance(value, list):
+            values[name] = [
+                read_section(lists[name], one, options) if isinstance(one, dict) else one
+                for one in value
+            ]
+    return values
+
+
+def read_section(
+    fields: Mapping[str, Field], section: Mapping[str, Any], options: EmulatorOptions
+) -> Document:
+    """Return the values of *section*, whose numbers may be text (guide/ordercloud.md 12.17).
+
+    Raises a 400 for null where a field is true or false, if the options say so.
+    """
+    return {
+        name: _read_value(name, fields[name], value, options) if name in fields else value
+        for name, value in section.items()
+    }
+
+
+def _read_value(name: str, field: Field, value: Any, options: EmulatorOptions) -> Any:
+    if value is None and not (field.nullable or options.null_flags == "kept"):
+        if options.null_flags == "refused":
+            raise invalid(name, "is true or false, and not null")
+        return False
+    if isinstance(value, str) and field.type in _NUMBER_TEXTS:
+        pattern, read = _NUMBER_TEXTS[field.type]
+        return read(value) if pattern.fullmatch(value) else value
+    return value
+
+
+_NUMBER_TEXTS: dict[FieldType, tuple[re.Pattern[str], Callable[[str], float]]] = {
+    FieldType.INTEGER: (re.compile(r"[+-]?[0-9]{1,10}"), int),
+    FieldType.NUMBER: (re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,15})?"), float),
+}
+
+
+def empty_section(fields: Mapping[str, Field]) -> Document:
+    """Return a nested model of which nothing is set."""
+    return {name: f.default if f.nullable else False for name, f in fields.items()}
+
+
 def _patch_model(current: Any, fields: dict[str, Field], value: Any) -> Any:
     if not isinstance(value, dict):
         return None
-    base = current or {
-        n: False if f.type is FieldType.BOOLEAN else f.default for n, f in fields.items()
-    }
+    base = current or empty_section(fields)
     given = {n: v for n, v in value.items() if n in fields and not fields[n].read_only}
     return {**base, **given}
 
@@ -138,6 +194,11 @@ def _merge_deep(base: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
 def validate(kind: Kind, document: Document, options: EmulatorOptions) -> None:
     """Raise a 400 for a document that breaks a rule of *kind*'s fields."""
     validate_fields(kind.fields, document)
+    for name, fields in LIST_MEMBERS.get(kind.name, {}).items():
+        for member in document.get(name) or ():
+            if not isinstance(member, dict):
+                raise invalid(name, "is not a list of objects")
+            validate_fields({f"{name}.{path}": f for path, f in fields.items()}, {name: member})
     if xp := document.get("xp"):
         raw = msgspec.json.encode(xp)
         size = len(raw) if options.xp_limit == "bytes" else len(raw.decode())

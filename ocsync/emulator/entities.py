@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from ocsync.emulator import cascades, documents, lists, rules
 from ocsync.emulator.errors import ErrorResponse, not_found
-from ocsync.emulator.kinds import type_name
+from ocsync.emulator.kinds import list_fields, type_name
 from ocsync.emulator.options import EmulatorOptions
 from ocsync.emulator.publisher import Publisher
 from ocsync.emulator.request import ApiRequest, ApiResponse
@@ -41,12 +42,18 @@ def _of_supplier(market: Marketplace, request: ApiRequest) -> set[Key] | None:
     return {(row.ids[0].casefold(),) for row in rows}
 
 
-def _in_group(market: Marketplace, request: ApiRequest) -> set[Key] | None:
-    group, buyer = request.parameter("userGroupID"), request.ids.get("BuyerID", "")
+def _in_group(
+    memberships: str, organization: str, market: Marketplace, request: ApiRequest
+) -> set[Key] | None:
+    group, owner = request.parameter("userGroupID"), request.ids[organization]
     if not group:
         return None
-    rows = market.links("usergroup-assignment", BuyerID=buyer, UserGroupID=group)
-    return {key_of((buyer, row.ids[-1])) for row in rows}
+    rows = market.links(memberships, UserGroupID=group, **{organization: owner})
+    return {key_of((owner, row.ids[-1])) for row in rows}
+
+
+def _all(_: Marketplace, __: ApiRequest) -> None:
+    """Limit the list to nothing: its parameter has another meaning."""
 
 
 LIST_PARAMETERS: dict[
@@ -55,8 +62,19 @@ LIST_PARAMETERS: dict[
     "product": {
         frozenset(("catalogID", "categoryID")): _in_catalog,
         frozenset(("supplierID",)): _of_supplier,
+        frozenset(("searchType",)): _all,
     },
-    "buyer-user": {frozenset(("userGroupID",)): _in_group},
+    "buyer-user": {
+        frozenset(("userGroupID",)): partial(_in_group, "usergroup-assignment", "BuyerID")
+    },
+    "supplier-user": {
+        frozenset(("userGroupID",)): partial(
+            _in_group, "supplier-usergroup-assignment", "SupplierID"
+        )
+    },
+    "category": {frozenset(("depth",)): _all},
+    "inventory": {frozenset(("includeAddress",)): _all},
+    "variant-inventory": {frozenset(("includeAddress",)): _all},
 }
 """List parameters that are not filters, by kind. Each function returns the keys that the list is
 limited to, or None when the request has none of its parameters.
@@ -75,7 +93,8 @@ class Entities:
         """Handle a GET of a collection."""
         self._check_parents(kind, request.ids)
         parameters = LIST_PARAMETERS.get(kind.name, {})
-        query = lists.parse_query(request.query, kind.fields, frozenset().union(*parameters))
+        own = frozenset[str]().union(*parameters)
+        query = lists.parse_query(request.query, kind.fields, list_fields(kind), own)
         rows, query = self._candidates(kind, request.ids, query)
         for narrow in parameters.values():
             keys = narrow(self.market, request)
@@ -250,6 +269,8 @@ class Entities:
         self, kind: Kind, ids: Ids, document: Document, old: Row | None, request: ApiRequest | None
     ) -> Document:
         documents.validate(kind, document, self.options)
+        if old is None:
+            rules.check_owner(self.market, document)
         rules.check_references(self.market, kind, ids, document)
         self.check_rules(kind, ids if old is None else _ids_of(kind, old), document, old)
         row = Row(tuple(ids[name] for name in kind.ids), {**document, "ID": ids[kind.ids[-1]]})

@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from ocsync.schema import KINDS, Field, FieldType, Kind, Reference, Target
 
 _NAME = Field(FieldType.TEXT, required=True, max=100)
 _LIST = Field(FieldType.LIST)
+_REQUIRED_NUMBER = Field(FieldType.NUMBER, required=True)
+_REQUIRED_COUNT = Field(FieldType.INTEGER, required=True, min=0)
 
 
 # Rows are aligned as a table; the formatter would break them.
@@ -25,6 +29,75 @@ _MORE_KINDS = (
 # fmt: on
 
 ALL_KINDS: dict[str, Kind] = {**KINDS, **{kind.name: kind for kind in _MORE_KINDS}}
+
+PRICE_BREAK: dict[str, Field] = {
+    "Quantity": _REQUIRED_COUNT,
+    "Price": _REQUIRED_NUMBER,
+    **dict.fromkeys(("SalePrice", "SubscriptionPrice", "BundlePrice"), Field(FieldType.NUMBER)),
+}
+LIST_MEMBERS: dict[str, dict[str, dict[str, Field]]] = {
+    "price-schedule": {"PriceBreaks": PRICE_BREAK}
+}
+"""The fields of the objects in a list, by kind and field."""
+
+
+class ListFields(NamedTuple):
+    """The fields that `searchOn` and `sortBy` of a list may name; a search looks at the former.
+
+    With *any_order* a list can also be sorted by every other property, and one filter can name
+    several fields: such lists come from the search index (guide/ordercloud.md 6).
+    """
+
+    searched: tuple[str, ...]
+    sorted: tuple[str, ...]
+    any_order: bool = False
+
+
+def _list(searched: str, sorted_by: str, *, any_order: bool = False) -> ListFields:
+    return ListFields(tuple(searched.split()), tuple(sorted_by.split()), any_order)
+
+
+_USER_LIST = _list(
+    "ID Username LastName FirstName Email",
+    "LastName FirstName Username ID Email DateCreated PasswordLastSetDate",
+)
+_GROUP_LIST = _list("ID Name Description", "Name ID")
+_ADDRESS_LIST = _list(
+    "ID AddressName CompanyName City Street1 Street2 LastName FirstName State Zip",
+    "AddressName ID DateCreated CompanyName FirstName LastName Street1 Street2 City State Zip"
+    " Country Phone",
+)
+_RECORD_LIST = _list("ID AddressID", "ID AddressID")
+_ORGANIZATION_LIST = _list("Name ID", "ID Name DateCreated")
+
+DEFAULT_LIST = _list("ID Name Description", "ID Name")
+"""The fields of lists of which no public description says more."""
+DELIVERY_LIST = _list("ID Name", "ID Name")
+LISTS: dict[str, ListFields] = {
+    **dict.fromkeys(("address", "supplier-address", "buyer-address"), _ADDRESS_LIST),
+    **dict.fromkeys(("buyer-user", "supplier-user", "admin-user"), _USER_LIST),
+    **dict.fromkeys(("usergroup", "supplier-usergroup", "admin-usergroup"), _GROUP_LIST),
+    **dict.fromkeys(("inventory", "variant-inventory"), _RECORD_LIST),
+    **dict.fromkeys(("buyer", "supplier"), _ORGANIZATION_LIST),
+    "catalog": _list("ID Name Description", "OwnerID Name ID"),
+    "locale": _list("ID Currency", "ID"),
+    "price-schedule": _list("ID Name ApplyTax Currency", "Name ID OwnerID"),
+    "product": _list("ID Name Description", "OwnerID Name ID", any_order=True),
+    "security-profile": _list("ID Name", "ID Name"),
+    "spec": _list("Name ID", "ListOrder Name ID"),
+    "spec-option": _list("Value ID", "ListOrder ID"),
+}
+"""The fields of each kind's list; from guide/ordercloud.md 12.26."""
+SEARCH_TYPES = (
+    "AnyTerm", "AllTermsAnyField", "AllTermsSameField", "ExactPhrase", "ExactPhrasePrefix",
+)  # fmt: skip
+"""The values of `searchType`, which only the list of products has; the first is the default."""
+
+
+def list_fields(kind: Kind) -> ListFields:
+    """Return the fields by which the list of *kind* is searched and sorted."""
+    return LISTS.get(kind.name, DEFAULT_LIST)
+
 
 ORDER_SYNC = Target(
     "orders", "order", "/integrations/OrderSync", "", (), "", "", "", "",

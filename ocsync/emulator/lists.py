@@ -12,15 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from ocsync.emulator.errors import ErrorResponse
+from ocsync.emulator.kinds import DEFAULT_LIST, SEARCH_TYPES, ListFields
 from ocsync.emulator.state import Document
 from ocsync.schema import Field, FieldType
 
 DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 20, 100
 MAX_RESULTS = 100_000
 """The last position that a list can reach (`Search.ResultSetTooLarge`)."""
-_RESERVED = {"page", "pagesize", "pagekey", "sortby", "search", "searchon", "searchtype", "depth",
-        "level", "includeaddress"}  # fmt: skip
-_SEARCH_FIELDS = ("ID", "Name", "Description", "Username", "FirstName", "LastName", "Email")
+_RESERVED = {"page", "pagesize", "pagekey", "sortby", "search", "searchon"}
 _OPERATORS = set("|!*<>")
 Parameters = Mapping[str, list[str]]
 _Row = TypeVar("_Row")
@@ -32,6 +31,7 @@ class ListQuery(NamedTuple):
     filters: list[tuple[str, str]]
     search: list[str]
     search_on: tuple[str, ...]
+    search_type: str
     sort_by: list[tuple[str, bool]]
     page: int
     page_size: int
@@ -39,24 +39,37 @@ class ListQuery(NamedTuple):
 
 
 def parse_query(
-    parameters: Parameters, fields: Mapping[str, Field], ignored: frozenset[str] = frozenset()
+    parameters: Parameters,
+    fields: Mapping[str, Field],
+    accepted: ListFields = DEFAULT_LIST,
+    own: frozenset[str] = frozenset(),
 ) -> ListQuery:
-    """Return *parameters* as a ListQuery; *ignored* are parameters that are not fields.
+    """Return *parameters* as a ListQuery; *own* are the list's own, which are no filters.
 
     Raises a 400 for parameters that the list does not accept.
     """
-    filters = [(n, t) for n, texts in parameters.items()
-               if n.casefold() not in _RESERVED and n not in ignored for t in texts]  # fmt: skip
+    others = _RESERVED | {name.casefold() for name in own}
+    filters = [(n, t) for n, texts in parameters.items() if n.casefold() not in others
+               for t in texts]  # fmt: skip
     for name, text in filters:
+        if "|" in name and not accepted.any_order:
+            raise ErrorResponse(400, "List.InvalidProperty", f"{name}: this list takes one field")
         for field in name.split("|"):
             _check_filter(field, text, fields)
     sort_by = [(word.lstrip("!"), word.startswith("!")) for word in _words(parameters, "sortBy")]
     search_on = tuple(_words(parameters, "searchOn"))
-    for names, code in (([n for n, _ in sort_by], "Sort"), (search_on, "Search")):
-        for name in names:
-            if not _is_property(name, fields):
-                text = f"{name} is not a property of this list"
-                raise ErrorResponse(400, f"List.Invalid{code}Property", text)
+    for name in (name for name, _ in sort_by):
+        if not (name in accepted.sorted or (accepted.any_order and _is_property(name, fields))):
+            text = f"this list is not sorted by {name}"
+            raise ErrorResponse(400, "List.InvalidSortProperty", text)
+    for name in search_on:
+        if name not in accepted.searched:
+            text = f"this list is not searched by {name}"
+            raise ErrorResponse(400, "List.InvalidSearchProperty", text)
+    search_type = _last(parameters, "searchType") or SEARCH_TYPES[0]
+    if search_type not in SEARCH_TYPES:
+        text = f"searchType is one of {', '.join(SEARCH_TYPES)}"
+        raise ErrorResponse(400, "List.InvalidType", text)
     page = _number(parameters, "page", 1)
     size = _number(parameters, "pageSize", DEFAULT_PAGE_SIZE)
     if not 1 <= size <= MAX_PAGE_SIZE or page < 1:
@@ -68,7 +81,8 @@ def parse_query(
     if key := _last(parameters, "pageKey"):
         size, after_id = _parse_page_key(key)
     search = list(parameters.get("search", ()))
-    return ListQuery(filters, search, search_on or _SEARCH_FIELDS, sort_by, page, size, after_id)
+    search_on = search_on or accepted.searched
+    return ListQuery(filters, search, search_on, search_type, sort_by, page, size, after_id)
 
 
 def split_id_filter(query: ListQuery) -> tuple[list[str], ListQuery] | None:
@@ -104,13 +118,20 @@ def matches(query: ListQuery, document: Document) -> bool:
     for name, text in query.filters:
         if not any(matches_filter(value_at(document, field), text) for field in name.split("|")):
             return False
-    for text in query.search:
-        if not any(
-            _comparable_text(text) in _comparable_text(value_at(document, name))
-            for name in query.search_on
-        ):
-            return False
-    return True
+    values = [_comparable_text(value_at(document, name)) for name in query.search_on]
+    return all(_is_hit(query.search_type, text.casefold(), values) for text in query.search)
+
+
+def _is_hit(search_type: str, phrase: str, values: Sequence[str]) -> bool:
+    """Return whether a search for *phrase* finds a document with these *values*."""
+    if search_type.startswith("ExactPhrase"):
+        starts = search_type.endswith("Prefix")
+        return any(v.startswith(phrase) if starts else phrase in v for v in values)
+    terms = phrase.split()
+    if search_type == "AllTermsSameField":
+        return any(all(term in value for term in terms) for value in values)
+    found = [any(term in value for value in values) for term in terms]
+    return all(found) if search_type == "AllTermsAnyField" else not found or any(found)
 
 
 def make_page(
@@ -144,10 +165,13 @@ def make_page(
 
 
 def filtered_page(
-    documents: Sequence[Document], parameters: Parameters, fields: Mapping[str, Field]
+    documents: Sequence[Document],
+    parameters: Parameters,
+    fields: Mapping[str, Field],
+    accepted: ListFields = DEFAULT_LIST,
 ) -> Document:
     """Return the page of *documents*, which are already in the form that is shown."""
-    query = parse_query(parameters, fields)
+    query = parse_query(parameters, fields, accepted)
     matching = [document for document in documents if matches(query, document)]
     return make_page(matching, query, value_at, lambda document: document)
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+MILLISECONDS = ("latency", "product_lag", "reference_lag", "delivery_delay", "pause_delay")
+"""The options that are given in milliseconds, on the command line and to the running emulator."""
+
 
 @dataclass(kw_only=True)
 class EmulatorOptions:
@@ -19,6 +22,9 @@ class EmulatorOptions:
     *duplicates* N sends every Nth message twice. *product_lag* makes product lists stale after a
     write, as the search index is; with *lag_get* the GET of one product too. Before *reference_lag*
     has passed, writes cannot refer to a new object.
+
+    *bulk* is what an upsert does to an item that exists, or whether there are bulk jobs at all;
+    *inventory_feeds* says what a write of an inventory record sends beside its own message.
 
     The others are unknown behaviours of the platform (guide/ordercloud.md 2 to 7), each with all
     its possibilities; the first is the likeliest.
@@ -53,11 +59,14 @@ class EmulatorOptions:
     missing_config: Literal["404", "empty"] = "404"
     nested_xp: Literal["replace", "merge"] = "replace"
     xp_null: Literal["clears", "ignored"] = "clears"
+    null_flags: Literal["refused", "false", "kept"] = "refused"
     xp_limit: Literal["characters", "bytes"] = "characters"
     put_password: Literal["kept", "cleared"] = "kept"  # noqa: S105
     inherited_catalog: Literal["null", "shown"] = "null"
     generate_without_options: Literal["refused", "one"] = "refused"
     own_seller: Literal["null", "id"] = "null"
+    inventory_feeds: Literal["nothing", "products"] = "nothing"
+    bulk: Literal["replace", "merge", "absent"] = "replace"
     omitted: Literal["false", "unchanged"] = "false"
     nested_targets: Literal["merge", "targets", "replace"] = "merge"
     kafka_type: Literal["type", "ce_type", "body"] = "type"

@@ -17,7 +17,7 @@ from ocsync.emulator.delivery_sender import DeliverySender
 from ocsync.emulator.kinds import ALL_KINDS
 from ocsync.emulator.options import EmulatorOptions
 from ocsync.emulator.state import Document, Key, Marketplace, Row, key_of, timestamp
-from ocsync.schema import TARGETS, Kind, Target
+from ocsync.schema import RECORD_KINDS, TARGETS, Kind, Target
 
 LOG_LIMIT = 200_000
 """The number of records that each log keeps."""
@@ -125,7 +125,10 @@ class Publisher:
             yield TargetEntity(
                 target, entity, key_of(ids_by_name[id_name] for id_name in entity.ids)
             )
-        if self.options.product_resync == "touched":
+        resends = self.options.product_resync == "touched"
+        if kind.name in RECORD_KINDS:
+            resends = self.options.inventory_feeds == "products"
+        if resends:
             for key in payloads.affected_products(self.market, kind, ids):
                 yield TargetEntity(TARGETS["products"], ALL_KINDS["product"], key)
 

@@ -18,6 +18,10 @@ class Caller(NamedTuple):
     roles: tuple[str, ...]
 
 
+ANYONE = Caller("", "", "", "", ())
+"""The caller of a public endpoint."""
+
+
 class ApiRequest(NamedTuple):
     """An API request: the IDs in its path by name, its query, its decoded body."""
 

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
 from ocsync.emulator.assignments import Assignments
 from ocsync.emulator.bulk import BulkJobs, bulk_routes
 from ocsync.emulator.delivery_configs import DeliveryConfigs
+from ocsync.emulator.endpoint import Endpoint, Handler
 from ocsync.emulator.entities import Entities
 from ocsync.emulator.kinds import ALL_KINDS, ORDER_SYNC
-from ocsync.emulator.request import ApiRequest, ApiResponse
+from ocsync.emulator.openapi import ApiDescription
 from ocsync.emulator.special_endpoints import SpecialEndpoints
 from ocsync.emulator.sync_configs import SyncConfigs
 from ocsync.schema import TARGETS, Kind
-
-Handler = Callable[[ApiRequest], ApiResponse | Awaitable[ApiResponse]]
-
-
-class Endpoint(NamedTuple):
-    """A verb at a path: the names of its IDs, its handler, and the roles allowed (none: all)."""
-
-    parameters: tuple[str, ...]
-    handler: Handler
-    roles: tuple[str, ...]
 
 
 class PathNode:
@@ -45,6 +36,12 @@ class PathNode:
             else:
                 node = node.literals.setdefault(part.casefold(), PathNode())
         return node
+
+    def endpoints(self) -> Iterator[Endpoint]:
+        """Yield the endpoints here and below."""
+        yield from self.verbs.values()
+        for node in (*self.literals.values(), *filter(None, [self.parameter])):
+            yield from node.endpoints()
 
     def match(self, parts: list[str]) -> tuple[PathNode, list[str]] | None:
         """Return the node that *parts* lead to, and its parameters' values; literals go first."""
@@ -74,12 +71,10 @@ def build_routes(handlers: Handlers) -> PathNode:
     root = PathNode()
 
     def add(path: str, reads: Iterable[str], writes: Iterable[str], **verbs: Handler) -> None:
-        parts = path.strip("/").split("/")
-        names = tuple(part[1:-1] for part in parts if part.startswith("{"))
-        node = root.insert(parts)
+        node = root.insert(path.strip("/").split("/"))
         for verb, handler in verbs.items():
             roles = tuple(reads if verb == "get" else writes)
-            node.verbs[verb.upper()] = Endpoint(names, handler, roles)
+            node.verbs[verb.upper()] = Endpoint(verb.upper(), path, handler, roles)
 
     for kind in ALL_KINDS.values():
         for path, verbs in _kind_paths(kind, handlers):
@@ -103,6 +98,10 @@ def build_routes(handlers: Handlers) -> PathNode:
         add(path, (), kind.writers, post=submit)
     add("/bulk/jobs/{JobID}", ["BulkReader"], (), get=handlers.bulk.get)
     add("/bulk/jobs/{JobID}/errors", ["BulkReader"], (), get=handlers.bulk.list_errors)
+    describe = ApiDescription(root).get
+    root.insert(["openapi", "v3"]).verbs["GET"] = Endpoint(
+        "GET", "/openapi/v3", describe, (), public=True
+    )
     return root
 
 

@@ -25,7 +25,12 @@ from typing import Any
 
 import msgspec
 
-from ocsync.emulator.documents import blank_document, fields_by_model, start_counting
+from ocsync.emulator.documents import (
+    blank_document,
+    empty_section,
+    fields_by_model,
+    start_counting,
+)
 from ocsync.emulator.kinds import ALL_KINDS, ORDER_SYNC
 from ocsync.emulator.publisher import Publisher
 from ocsync.emulator.state import Client, Document, Marketplace, Row
@@ -113,7 +118,7 @@ def fill_document(market: Marketplace, kind: Kind, given: Document) -> Document:
         if name in models[""]:
             document[name] = value
         elif name in models and isinstance(value, dict):
-            document[name] = dict.fromkeys(models[name]) | value
+            document[name] = empty_section(models[name]) | value
     start_counting(document)
     return document
 

@@ -8,11 +8,14 @@ from typing import Any
 from ocsync.emulator import documents, lists, rules
 from ocsync.emulator.entities import Entities
 from ocsync.emulator.errors import ErrorResponse, invalid, not_found
-from ocsync.emulator.kinds import ALL_KINDS
+from ocsync.emulator.kinds import ALL_KINDS, PRICE_BREAK, list_fields
 from ocsync.emulator.request import ApiRequest, ApiResponse
 from ocsync.emulator.state import Document, Row, key_of
 from ocsync.emulator.views import view_of
 from ocsync.schema import VARIANTS_MAX
+
+ORDER_MOVES = ("None", "Unsubmitted", "All")
+"""The orders that can move along with a user."""
 
 
 class SpecialEndpoints:
@@ -46,13 +49,15 @@ class SpecialEndpoints:
         """Handle a GET of the users of all buyers."""
         kind = ALL_KINDS["buyer-user"]
         rows = [*self.market.tables[kind.name].rows.values()]
-        query = lists.parse_query(request.query, kind.fields)
+        query = lists.parse_query(request.query, kind.fields, list_fields(kind))
         return ApiResponse(200, self.entities.page(kind, rows, query, request))
 
     def move_user(self, request: ApiRequest) -> ApiResponse:
         """Handle a POST that moves a user to another buyer, without its group memberships."""
         kind = ALL_KINDS["buyer-user"]
         row = rules.require_row(self.market, kind, request.ids)
+        if request.parameter("orders") not in ORDER_MOVES:
+            raise invalid("orders", f"is required, and one of {', '.join(ORDER_MOVES)}")
         new = self.market.tables["buyer"].get([request.ids["NewBuyerID"]])
         if new is None:
             raise not_found("Buyer", request.ids["NewBuyerID"])
@@ -85,7 +90,9 @@ class SpecialEndpoints:
             view_of(self.market, ALL_KINDS["spec"], spec)
             for spec in self._specs(request.ids["ProductID"])
         ]
-        return ApiResponse(200, lists.filtered_page(items, request.query, ALL_KINDS["spec"].fields))
+        kind = ALL_KINDS["spec"]
+        page = lists.filtered_page(items, request.query, kind.fields, list_fields(kind))
+        return ApiResponse(200, page)
 
     def generate_variants(self, request: ApiRequest) -> ApiResponse:
         """Handle a POST that generates a variant for each combination of spec options.
@@ -124,8 +131,8 @@ class SpecialEndpoints:
     def save_price_break(self, request: ApiRequest) -> ApiResponse:
         """Handle a POST of one price break, which is an upsert by its quantity."""
         body = request.document()
-        if not isinstance(body.get("Quantity"), int):
-            raise invalid("Quantity", "is required")
+        body = documents.read_section(PRICE_BREAK, body, self.market.options)
+        documents.validate_fields(PRICE_BREAK, body)
         breaks = [
             price_break
             for price_break in self._breaks(request)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ocsync.emulator.delivery_configs import DeliveryConfigs
-from ocsync.emulator.documents import validate_fields
+from ocsync.emulator.documents import read_section, validate_fields
 from ocsync.emulator.errors import ErrorResponse, invalid, not_found
 from ocsync.emulator.kinds import ALL_KINDS, ORDER_SYNC, type_name
 from ocsync.emulator.options import EmulatorOptions
@@ -13,8 +13,9 @@ from ocsync.emulator.state import Document, Marketplace, key_of
 from ocsync.schema import TARGETS, Field, FieldType, Target
 
 _FLAGS = {flag for target in TARGETS.values() for flag in target.flags}
-_TYPES = {
-    name: Field(FieldType.BOOLEAN) for name in (*_FLAGS, "Paused", "ExcludePriceSchedules")
+CONFIG_FIELDS = {
+    name: Field(FieldType.BOOLEAN, nullable=False)
+    for name in (*_FLAGS, "Paused", "ExcludePriceSchedules")
 } | {
     "DeliveryConfigID": Field(FieldType.TEXT),
     "ConfigData": Field(FieldType.OBJECT),
@@ -41,18 +42,17 @@ class SyncConfigs:
         config = self.market.sync_configs.get(target.name)
         if config is None:
             if self.options.missing_config == "empty":
-                return ApiResponse(200, dict.fromkeys(["DeliveryConfigID", *_fields(target)]))
+                return ApiResponse(200, dict.fromkeys(config_fields(target)))
             raise _config_not_found(target)
         return ApiResponse(200, config)
 
     def put(self, target: Target, request: ApiRequest) -> ApiResponse:
         """Handle a PUT of a sync configuration: replace all of it; without `Paused` it unpauses."""
-        body = request.document()
+        body = self._read(request)
         for name in ("DeliveryConfigID", *target.flags):
             if body.get(name) is None:
                 raise invalid(name, "is required")
-        self._check(body)
-        names = ("DeliveryConfigID", *_fields(target))
+        names = config_fields(target)
         start: Document = dict.fromkeys(names) | ({"Paused": False} if target.flags else {})
         new = start | {name: body[name] for name in names if name in body}
         old = self.market.sync_configs.get(target.name) or {}
@@ -66,20 +66,22 @@ class SyncConfigs:
         config = self.market.sync_configs.get(target.name)
         if config is None:
             raise _config_not_found(target)
-        body = request.document()
-        self._check(body)
-        names = {"DeliveryConfigID", *_fields(target)} - {"Paused"}
+        body = self._read(request)
+        names = {*config_fields(target)} - {"Paused"}
         config.update({name: body[name] for name in names if name in body})
         if "Paused" in body and target.flags:
             self.publisher.set_paused(target, config, paused=bool(body["Paused"]))
         return ApiResponse(200, config)
 
-    def _check(self, body: Document) -> None:
-        validate_fields(_TYPES, body)
+    def _read(self, request: ApiRequest) -> Document:
+        """Return the body, or raise a 400 or 404."""
+        body = read_section(CONFIG_FIELDS, request.document(), self.options)
+        validate_fields(CONFIG_FIELDS, body)
         if "DeliveryConfigID" in body:
             if not body["DeliveryConfigID"]:
                 raise invalid("DeliveryConfigID", "is required")
             self.deliveries.require(body["DeliveryConfigID"])
+        return body
 
     def delete(self, target: Target, _: ApiRequest) -> ApiResponse:
         """Handle a DELETE of a sync configuration; updates that it held are lost."""
@@ -111,14 +113,19 @@ class SyncConfigs:
         return ApiResponse(204)
 
 
-def _fields(target: Target) -> tuple[str, ...]:
-    """Return the fields of a configuration other than its delivery configuration."""
+def config_fields(target: Target) -> tuple[str, ...]:
+    """Return the fields of the configuration of *target*."""
     if target is ORDER_SYNC:
-        return ("ConfigData",)
+        return ("DeliveryConfigID", "ConfigData")
     more = ("ConfigData", "ExcludePriceSchedules") if target.entity_kind == "product" else ()
-    return (*target.flags, "Paused", *more)
+    return ("DeliveryConfigID", *target.flags, "Paused", *more)
+
+
+def config_name(target: Target) -> str:
+    """Return the platform's name of the configuration of *target*."""
+    name = {"product": "ProductSyncConfig", "": "OrderSyncConfig"}
+    return name.get(target.entity_kind, "EntitySyncConfig")
 
 
 def _config_not_found(target: Target) -> ErrorResponse:
-    name = {"product": "ProductSyncConfig", "": "OrderSyncConfig"}
-    return not_found(name.get(target.entity_kind, "EntitySyncConfig"), target.name)
+    return not_found(config_name(target), target.name)

@@ -69,7 +69,7 @@ class StepRow(msgspec.Struct, frozen=True, kw_only=True):
     status: int = 0
     code: str = ""
     message: str = ""
-    blocked_by: Ref = msgspec.field(default="", name="because")
+    blocked_by: Ref = ""
     log_id: str = ""
     seconds: float = 0.0
     sign: str = ""

@@ -191,7 +191,7 @@ def ref_writes(
         if outcome and outcome.state in states:
             write = _ref_write(changes[number], intent, outcome)
             earlier = writes.get(ref_key(ref))
-            writes[ref_key(ref)] = _then(earlier, write) if earlier else write
+            writes[ref_key(ref)] = combine(earlier, write) if earlier else write
     return {write.ref: write for write in writes.values()}
 
 
@@ -230,7 +230,7 @@ def _ref_write(change: Change, intent: Intent | None, outcome: Outcome) -> RefWr
     )
 
 
-def _then(first: RefWrite, second: RefWrite) -> RefWrite:
+def combine(first: RefWrite, second: RefWrite) -> RefWrite:
     """Return two writes of one ref as one.
 
     A put makes what the first write left fall to the server's defaults, which are not all known.

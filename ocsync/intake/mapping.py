@@ -24,7 +24,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -52,15 +52,18 @@ class Rule(msgspec.Struct, forbid_unknown_fields=True):
     """The rule for one column of the table.
 
     Its text is that of the column *source*, a constant, or a *template* with names of columns in
-    braces. *breaks* are the columns with the price from a quantity on: quantity -> column. *map*
-    replaces whole texts, *default* stands in empty cells. The others override the mapping's own.
+    braces. *breaks* are the columns with the price from a quantity on: quantity -> column. *strip*
+    are characters to take off both ends, *map* replaces whole texts, *case* makes all letters small
+    or large, *default* stands in empty cells. The others override the mapping's own.
     """
 
     source: str = msgspec.field(name="from", default="")
     const: str | None = None
     template: str = ""
     breaks: dict[str, str] = {}
+    strip: str = ""
     map: dict[str, str] = {}
+    case: Literal["", "lower", "upper"] = ""
     default: str = ""
     factor: Decimal | None = None
     offset: Decimal | None = None
@@ -425,12 +428,14 @@ def _converter(
     date = rule.date or mapping.date
     flags = {word.casefold(): "true" for word in (*YES, *mapping.yes)}
     flags |= {word.casefold(): "false" for word in (*NO, *mapping.no)}
+    recase = {"lower": str.lower, "upper": str.upper}.get(rule.case, str)
 
     def convert(cell: str) -> str:
-        text = cell.strip()
+        text = cell.strip().strip(rule.strip or None).strip()
         text = words.get(text.casefold(), text)
         if is_blank(text) or text.casefold() in empty:
             return rule.default
+        text = recase(text)
         if reads_numbers:
             number = as_number(text)
             if calculates:

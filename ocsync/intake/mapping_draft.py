@@ -89,6 +89,10 @@ _ALIASES: Mapping[str, str] = {
 _NUMBER_TYPES = (FieldType.INTEGER, FieldType.NUMBER)
 _NOT_SURE = "  # not sure:"
 _LEAST_LETTERS, _LONGEST_EXAMPLE, _MOST_WORDS, _MONTHS = 4, 24, 6, 12
+_FIXED = re.compile(r"not editable|read.?only|schreibgesch|\(current\)", re.IGNORECASE)
+"""A mark in headers of columns that the other program ignores when it reads its file back."""
+_TEXT_MARK = "'"
+"""Programs put it before text that a spreadsheet would take for a number or a formula."""
 _PRICE_WORDS = ("preis", "price", "vk", "netto", "ab", "from", "prix", "precio")
 
 
@@ -260,9 +264,14 @@ def _columns(kind: Kind, values: Mapping[str, Sequence[str]]) -> tuple[DraftColu
     )
     for is_sure, guess in guesses:
         for header in values:
-            target = guess(header) if header not in found else None
+            target = None if header in found or _FIXED.search(header) else guess(header)
             if target and target not in (field for field, _ in found.values()):
                 found[header] = target, is_sure
+    own_id = kind.ids[-1]
+    if not kind.assignment and own_id not in (field for field, _ in found.values()):
+        free = (header for header in values if header not in found and not _FIXED.search(header))
+        if key := next((header for header in free if _are_ids(values[header])), ""):
+            found[key] = own_id, False
     columns = []
     for header, texts in values.items():
         field, is_sure = found.get(header, ("", True))
@@ -273,12 +282,17 @@ def _columns(kind: Kind, values: Mapping[str, Sequence[str]]) -> tuple[DraftColu
 def _may_hold(kind: Kind, target: str, texts: Sequence[str]) -> bool:
     """Return whether most of *texts* could be values of *target*: numbers, or IDs."""
     if target in kind.ids:
-        good = sum(bool(ID_PATTERN.fullmatch(text)) for text in texts)
+        good = sum(bool(ID_PATTERN.fullmatch(text.strip(_TEXT_MARK))) for text in texts)
     elif _type_of(kind, target) in _NUMBER_TYPES:
         good = sum(_is_number(text) for text in texts)
     else:
         return True
     return 2 * good >= len(texts)
+
+
+def _are_ids(texts: Sequence[str]) -> bool:
+    """Return whether *texts* may be IDs of different entities."""
+    return 1 < len(texts) == len({*texts}) and all(map(ID_PATTERN.fullmatch, texts))
 
 
 def _lines(
@@ -320,18 +334,31 @@ def _lines(
     for field, column in fields.items():
         words = _words_in(kind, field, values[column.header], decimal or ".", thousands)
         rule = _quoted(column.header)
+        extras = []
+        if any(text.startswith(_TEXT_MARK) for text in values[column.header]):
+            extras.append(f"strip = {_quoted(_TEXT_MARK)}")
         if words:
             pairs = ", ".join(f'{_quoted(word)} = ""' for word in words)
-            rule = f"{{ from = {rule}, map = {{ {pairs} }} }}"
+            extras.append(f"map = {{ {pairs} }}")
+        if extras:
+            rule = f"{{ {', '.join([f'from = {rule}', *extras])} }}"
         doubt = _NOT_SURE if not column.is_sure or words else "  #"
         examples = ", ".join(text[:_LONGEST_EXAMPLE] for text in column.examples)
         yield f"{_toml_key(field)} = {rule}{doubt} {_one_line(examples)}".rstrip(" #")
     if kind.name == "price-schedule":
         unused = [column.header for column in columns if not column.field]
         prices = [h for h in unused if any(word in _key(h) for word in _PRICE_WORDS)]
-        breaks = ", ".join(f"{number} = {_quoted(h)}" for number, h in enumerate(prices, 1))
+        breaks = ", ".join(
+            f"{_last_number(header) or place} = {_quoted(header)}"
+            for place, header in enumerate(prices, 1)
+        )
         if prices:
             yield f"# PriceBreaks = {{ breaks = {{ {breaks} }} }}  # not sure: the quantities"
+
+
+def _last_number(text: str) -> int:
+    """Return the last number in *text*; 0 where it has none."""
+    return int(([*re.findall(r"\d+", text)] or ["0"])[-1])
 
 
 def _type_of(kind: Kind, name: str) -> FieldType | None:

@@ -31,7 +31,7 @@ _COMMAND = re.compile(r"^\s*::|##(?=\[|vso\[)", re.MULTILINE)
 
 JsonObject = Mapping[str, Any]
 """A document, an event or an error as --json writes it."""
-_REPORTED = ("error", "summary", "dry-run", "plan", "status", "window", "expire")
+_REPORTED = ("error", "summary", "dry_run", "drift", "plan", "status", "window", "expire")
 """The types of events, and the commands, whose data is reported to the CI."""
 
 
@@ -71,7 +71,7 @@ def _problem_annotations(rows: Iterable[JsonObject]) -> Iterator[Annotation]:
             text = " ".join(filter(None, [row["field"], value, row["why"]]))
             yield Annotation("error", text, row["where"], row["line"], row["column"])
         elif row["state"] == "blocked":
-            yield Annotation("error", f"{row['ref']}: blocked by {row.get('because')}")
+            yield Annotation("error", f"{row['ref']}: blocked by {row.get('blocked_by')}")
         else:
             reason = row.get("message") or f"HTTP {row.get('status')}"
             yield Annotation("error", f"{row['ref']}: {row['state']}: {reason}")
@@ -79,14 +79,14 @@ def _problem_annotations(rows: Iterable[JsonObject]) -> Iterator[Annotation]:
 
 def _finding_annotations(rows: Iterable[JsonObject]) -> Iterator[Annotation]:
     meanings = {
-        "*": "differs from the values written",
-        "-": "does not exist",
-        "!": "could not be read",
+        "differs": "differs from the values written",
+        "missing": "does not exist",
+        "unread": "could not be read",
     }
     for row in rows:
-        if row["sign"] in meanings:
+        if row["result"] in meanings:
             fields = ", ".join(row.get("fields", ()))
-            text = f"{row['ref']} {meanings[row['sign']]}"
+            text = f"{row['ref']} {meanings[row['result']]}"
             yield Annotation("error", f"{text}: {fields}" if fields else text)
 
 
@@ -116,7 +116,9 @@ _ANNOTATORS: dict[str, _Annotator] = {
     "risks": _warnings(lambda risk: risk["text"]),
     "overdue": _warnings(lambda name: f"{name} is paused and overdue: ocsync status"),
     "drifted": _warnings(lambda name: f"{name}: someone else unpaused it"),
-    "gone": _warnings(lambda name: f"{name} was unpaused by someone else before the command ended"),
+    "unpaused_by_others": _warnings(
+        lambda name: f"{name} was unpaused by someone else before the command ended"
+    ),
     "changed": _warnings(lambda name: f"{name}: its sync config was changed while it was paused"),
 }
 """The annotators by the member that they read; a member means the same in every document."""

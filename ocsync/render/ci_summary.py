@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ocsync.models import Sign
 from ocsync.render.findings import answered_text
+from ocsync.render.markdown_text import code, prose
 from ocsync.render.status import ending_text
 from ocsync.render.text import count, duration, value_text
 
 _ROW_LIMIT = 50
+_SIGNS = {sign.word: sign.value for sign in Sign}
 _STATES = ("done", "unchanged", "failed", "conflict", "blocked", "unknown")
 
 JsonObject = Mapping[str, Any]
@@ -18,50 +21,16 @@ JsonObject = Mapping[str, Any]
 def summary(facts: JsonObject) -> str:
     """Return the summary of a document or event; empty for those that have none."""
     if facts.get("command") == "plan":
-        lines = _plan(facts)
-    elif isinstance(facts.get("run"), dict):
+        from ocsync.render.plan_report import markdown
+
+        return markdown(facts)
+    if isinstance(facts.get("run"), dict):
         lines = _resume(facts)
     elif "findings" in facts:
         lines = _verify(facts)
     else:
         return ""
     return "\n".join(lines) + "\n"
-
-
-def _plan(facts: JsonObject) -> Iterator[str]:
-    edits, steps = count(facts["entries"], "edit"), count(facts["steps"], "request")
-    yield (
-        f"### ocsync plan: {edits}, {steps}"
-        if facts["steps"]
-        else "### ocsync plan: nothing to send"
-    )
-    if not facts["steps"]:
-        return
-    yield ""
-    rows = [
-        (k["kind"], k["entries"], k["steps"], k["entries"] - k["steps"]) for k in facts["kinds"]
-    ]
-    yield from _table(("kind", "entries", "steps", "saved"), rows)
-    yield ""
-    direct = ", ".join(facts["targets"]["direct"]) or "no target"
-    yield f"- writes to {direct}"
-    yield from (f"- ⚠ {_escape_markdown(risk['text'])}" for risk in facts["risks"])
-    changes = [row for row in facts.get("changes", ()) if not row["same"]]
-    if changes:
-        yield ""
-        yield from _table(("ref", "change"), [(row["ref"], _change(row)) for row in changes])
-
-
-def _change(row: JsonObject) -> str:
-    if row["conflict"]:
-        return f"⚠ {row['conflict']}"
-    before, after = row["before"] or {}, row["after"] or {}
-    parts = [
-        f"{path} {value_text(before.get(path))} → {value_text(new)}"
-        for path, new in after.items()
-        if path not in before or before[path] != new
-    ]
-    return ("new: " if row["absent"] else "") + ", ".join(parts)
 
 
 def _resume(facts: JsonObject) -> Iterator[str]:
@@ -81,24 +50,33 @@ def _resume(facts: JsonObject) -> Iterator[str]:
     yield from _table(head, rows)
     yield ""
     yield f"- {count(info['entries'], 'edit')}, {duration(info['seconds'])}"
+    if info.get("plan"):
+        yield f"- plan {code(info['plan'])}"
     if info.get("by_answer"):
         yield f"- {answered_text(info['by_answer'])}"
-    if facts["lifted"]:
-        longest = max(row["seconds"] for row in facts["lifted"])
-        names = ", ".join(row["target"] for row in facts["lifted"])
+    if facts["unpaused"]:
+        longest = max(row["seconds"] for row in facts["unpaused"])
+        names = ", ".join(row["target"] for row in facts["unpaused"])
         yield f"- {names} running again, paused for {duration(longest)}"
-    for row in facts["kept"]:
-        yield f"- ⚠ {row['target']} stays paused: {_escape_markdown(row['why'])}"
+    for row in facts["still_paused"]:
+        yield f"- ⚠ {row['target']} stays paused: {prose(row['why'])}"
     if problems:
         yield ""
-        reasons = [p.get("message") or p.get("because", "") for p in problems]
-        cells = [(p["ref"], p["state"], r) for p, r in zip(problems, reasons, strict=True)]
+        reasons = [p.get("message") or p.get("blocked_by", "") for p in problems]
+        cells = [
+            (code(p["ref"]), p["state"], prose(r)) for p, r in zip(problems, reasons, strict=True)
+        ]
         yield from _table(("ref", "outcome", "reason"), cells)
     yield from _findings(facts["verified"]["findings"] if facts["verified"] else ())
 
 
 def _verify(facts: JsonObject) -> Iterator[str]:
-    yield f"### ocsync verify: {ending_text('closed', facts['exit_code'])} (run {facts['run']})"
+    if facts["type"] == "drift":
+        differing = count(len(facts["findings"]), "ref differs", "refs differ")
+        yield f"### ocsync verify: {differing} ({count(len(facts['runs']), 'run')})"
+    else:
+        end = ending_text("closed", facts["exit_code"])
+        yield f"### ocsync verify: {end} (run {facts['run']})"
     yield ""
     rows = [(kind, _signs(signs)) for kind, signs in facts["kinds"].items()]
     yield from _table(("kind", "verified"), rows)
@@ -109,17 +87,23 @@ def _findings(rows: Sequence[JsonObject]) -> Iterator[str]:
     if rows:
         yield ""
         pairs = [
-            (row["sign"], row["ref"], ", ".join(
-                f"{path} {value_text(pair['found'])} instead of {value_text(pair['wanted'])}"
+            (code(_SIGNS[row["result"]]), code(row["ref"]), ", ".join(
+                f"{code(path)} {_value(pair['found'])} instead of {_value(pair['wanted'])}"
                 for path, pair in row.get("fields", {}).items()
-            ) or row.get("message", ""))
+            ) or prose(row.get("message", "")))
             for row in rows
         ]  # fmt: skip
         yield from _table(("", "ref", "found"), pairs)
 
 
+def _value(value: Any) -> str:
+    return code(value_text(value))
+
+
 def _signs(counts: JsonObject | None) -> str:
-    return "  ".join(f"{sign} {number:,}" for sign, number in (counts or {}).items() if number)
+    return "  ".join(
+        f"{_SIGNS[word]} {number:,}" for word, number in (counts or {}).items() if number
+    )
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
@@ -133,12 +117,5 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[st
 
 
 def _row(cells: Iterable[object]) -> str:
-    texts = (_escape_markdown(f"{c:,}" if type(c) is int else str(c)) for c in cells)
-    return f"| {' | '.join(texts)} |"
-
-
-def _escape_markdown(text: str) -> str:
-    """Return *text* with Markdown escaped: names and messages of others may hold anything."""
-    for character in ("\\", "|", "<", "`", "*", "_", "[", "~", "!", "#"):
-        text = text.replace(character, "&lt;" if character == "<" else f"\\{character}")
-    return " ".join(text.split())
+    """Return a row of a table; texts are Markdown already."""
+    return f"| {' | '.join(f'{c:,}' if type(c) is int else str(c) for c in cells)} |"

@@ -14,7 +14,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ocsync.characters import escape_invisible, replace_undecodable
@@ -23,7 +24,7 @@ from ocsync.render.streams import write_text
 if TYPE_CHECKING:
     from ocsync.render.ci import Ci
 
-FORMAT = 1
+FORMAT = 2
 """The format version of all JSON documents and events; an incompatible change raises it."""
 
 _ASCII_SIGNS = str.maketrans({
@@ -89,12 +90,23 @@ class Console:
         """True when a document is written or reported to a CI, so that it is worth making."""
         return self.json or self.ci is not None
 
-    def document(self, command: str, facts: Mapping[str, Any]) -> None:
-        """Write the command's only JSON document to stdout if --json is given."""
+    def document(
+        self,
+        command: str,
+        facts: Mapping[str, Any],
+        *,
+        rows: Mapping[str, Iterable[Any]] | None = None,
+        ci: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write the command's only JSON document to stdout if --json is given.
+
+        The members *rows* are lists that are written as they are made, for they may be long. A CI
+        gets the members *ci* in their place.
+        """
         document = {"format": FORMAT, "command": command, **facts}
         if self.json:
-            self._write_json(document, sys.stdout)
-        self._report_to_ci(document)
+            self._write_json(document, sys.stdout, rows or {})
+        self._report_to_ci({**document, **(ci or {})})
 
     def event(self, facts: Mapping[str, Any]) -> None:
         """Write one line of NDJSON to stdout if --json is given."""
@@ -136,13 +148,25 @@ class Console:
         dumb = os.environ.get("CI") or os.environ.get("TERM") == "dumb"
         return sys.stderr.isatty() and not (self.json or self.quiet or dumb)
 
-    def _write_json(self, facts: Mapping[str, Any], stream: TextIO) -> None:
-        text = _json_line(facts, stream)
+    def _write_json(
+        self, facts: Mapping[str, Any], stream: TextIO, rows: Mapping[str, Iterable[Any]] = {}
+    ) -> None:
+        """Write a line of JSON: *facts*, and the lists *rows*, some of their items at a time."""
+        self._write_json_part(_json_text(facts, stream)[:-1], stream)
+        for name, items in rows.items():
+            separator = f', "{name}": ['
+            for batch in _batches(items):
+                self._write_json_part(separator + _json_text(batch, stream)[1:-1], stream)
+                separator = ", "
+            self._write_json_part("]" if separator == ", " else f"{separator}]", stream)
+        self._write_json_part("}\n", stream, flush=True)
+
+    def _write_json_part(self, text: str, stream: TextIO, *, flush: bool = False) -> None:
         if self.ci:
             from ocsync.render.ci import escape_ci_json
 
             text = escape_ci_json(text)
-        write_text(stream, text, flush=True)
+        write_text(stream, text, flush=flush)
 
     def _report_to_ci(self, facts: Mapping[str, Any]) -> None:
         if self.ci:
@@ -183,11 +207,21 @@ def terminal_columns(stream: TextIO) -> int:
     return min(get_terminal_size().columns, 100)
 
 
-def _json_line(facts: Mapping[str, Any], stream: TextIO) -> str:
-    """Return *facts* as a line of JSON; what cannot be seen is escaped, which changes no value."""
+_BATCH = 1_000
+"""Rows of a long list that are written together."""
+
+
+def _batches(items: Iterable[Any]) -> Iterator[list[Any]]:
+    rest = iter(items)
+    while batch := list(islice(rest, _BATCH)):
+        yield batch
+
+
+def _json_text(facts: object, stream: TextIO) -> str:
+    """Return *facts* as JSON; what cannot be seen is escaped, which changes no value."""
     text = json.dumps(facts, ensure_ascii=False, default=str)
     text = re.sub(r"[^\x20-\x7e]+", _escape_in_json, text)
-    return (text if _can_encode(stream, text) else json.dumps(facts, default=str)) + "\n"
+    return text if _can_encode(stream, text) else json.dumps(facts, default=str)
 
 
 def _escape_in_json(found: re.Match[str]) -> str:

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from ocsync.models import Entry, State
+from ocsync.render.json_data import json_data, run_data
 from ocsync.render.resume import problem_text
 from ocsync.render.text import LINE_LIMIT, Line, count, first_few, limited, plural_of
 from ocsync.schema import KINDS, kind_of
@@ -23,7 +22,7 @@ _NOTIFICATION_TEXTS = {
     "unsure": "{names}: OrderCloud does not document a delete message",
     "changed": "may be delivered immediately, as removed assignments: {names}",
     "off": "no delete message, because the sync config excludes deletes: {names}",
-    "no config": "no delete message, because there is no sync config: {names}",
+    "no_config": "no delete message, because there is no sync config: {names}",
     "unread": "may be delivered immediately: {names} (could not read the sync config)",
 }
 _WIDTH = 78
@@ -140,22 +139,25 @@ def impact_document(impact: DeleteImpact) -> dict[str, Any]:
         "refs": [
             {
                 "ref": row.ref,
-                "there": row.document is not None,
-                "gone_by": row.gone_by,
-                "along": row.dependents.counts,
+                "exists": row.document is not None,
+                "deleted_by": row.gone_by,
+                "dependents": row.dependents.counts,
                 "refused": [one._asdict() for one in row.referrers if one.refuses],
-                "named_by": [one._asdict() for one in row.referrers if not one.refuses],
-                "stays": list(row.remaining),
+                "referenced_by": [one._asdict() for one in row.referrers if not one.refuses],
+                "remaining": list(row.remaining),
                 "unread": row.dependents.unread,
             }
             for row in impact.rows
         ],
         "number": impact.number,
         "counted": impact.counted,
-        "targets": [one._asdict() for one in impact.notified],
-        "dropped": msgspec.to_builtins(impact.affected.dropped),
-        "kept": msgspec.to_builtins(impact.affected.kept),
-        "naming": _distinct_refs(impact.referring),
+        "targets": [
+            {"target": one.target, "message": one.hearing.value, "paused": one.paused}
+            for one in impact.notified
+        ],
+        "dropped": json_data(impact.affected.dropped),
+        "kept": json_data(impact.affected.kept),
+        "referring": _distinct_refs(impact.referring),
     }
 
 
@@ -190,11 +192,11 @@ def document(result: DeleteReport | None, impact: DeleteImpact, *, dry_run: bool
         "type": "summary",
         "exit_code": int(result.exit_code) if result else 0,
         "dry_run": dry_run,
-        "run": msgspec.to_builtins(result.run) if result else None,
+        "run": run_data(result.run) if result else None,
         "deleted": counts.get(State.DONE.value, 0),
-        "not_there": len(impact.rows) - len(impact.existing),
+        "missing": len(impact.rows) - len(impact.existing),
         "failed": [
-            {"ref": o.ref, "state": o.state.value, "message": o.message, "because": o.blocked_by}
+            {"ref": o.ref, "state": o.state.value, "message": o.message, "blocked_by": o.blocked_by}
             for o in (result.problems if result else ())
         ],
         "dropped": len(result.affected.dropped) if result else 0,

@@ -79,7 +79,7 @@ def document(proof: DeliveryProof | None) -> dict[str, Any] | None:
     """Return the proof as JSON data: its counts, and every ref that is missing or stale."""
     if proof is None:
         return None
-    import msgspec
+    from ocsync.render.json_data import delivery_counts, json_data
 
     more = {
         "held": list(proof.expected.held),
@@ -89,4 +89,5 @@ def document(proof: DeliveryProof | None) -> dict[str, Any] | None:
         "refused": dict(proof.refused),
         "listens": proof.listens,
     }
-    return {**proof.facts(), "findings": msgspec.to_builtins(proof.findings()), **more}
+    facts = delivery_counts(proof.facts())
+    return {**facts, "findings": json_data(proof.findings()), **more}

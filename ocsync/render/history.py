@@ -90,6 +90,8 @@ def title_lines(info: RunInfo, now: datetime) -> Iterator[str]:
     if info.kind == "resync" and info.command:
         yield f"  {info.command}"
     yield f"  {', '.join(parts)}"
+    if info.plan:
+        yield f"  plan {info.plan}"
 
 
 def _problem_lines(steps: Sequence[StepRow]) -> Iterator[Line]:

@@ -16,6 +16,7 @@ import msgspec
 from ocsync.models import Sign, State
 from ocsync.render.findings import answered_text, sign_counts
 from ocsync.render.history import step_remark
+from ocsync.render.markdown_text import code, prose
 from ocsync.render.run_page import html_page
 from ocsync.render.status import ending_text
 from ocsync.render.text import assignment_text, count, duration
@@ -118,7 +119,9 @@ def _markdown_lines(details: RunDetails) -> Iterator[str]:
     yield f"## ocsync {info.kind} {info.id}: {ending_text(info.state, info.exit_code)}"
     yield ""
     facts = [count(info.steps, "step"), count(info.requests, "request"), duration(info.seconds)]
-    yield f"{_cell(info.marketplace)}, {', '.join(facts)}, by {_cell(info.user)}"
+    yield f"{prose(info.marketplace)}, {', '.join(facts)}, by {prose(info.user)}"
+    if info.plan:
+        yield f"plan {code(info.plan)}"
     yield ""
     used = [state.value for state in State if info.counts.get(state.value)]
     if used:
@@ -140,21 +143,19 @@ def _markdown_lines(details: RunDetails) -> Iterator[str]:
         yield _row("step", "ref", "state", "reason")
         yield _row("---:", "---", "---", "---")
         for row in problems[:_PROBLEM_LIMIT]:
-            yield _row(str(row.number), f"`{row.ref}`", row.state, step_remark(row, plain=True))
+            remark = prose(step_remark(row, plain=True))
+            yield _row(str(row.number), code(row.ref), row.state, remark)
         if len(problems) > _PROBLEM_LIMIT:
             yield ""
             yield f"... and {len(problems) - _PROBLEM_LIMIT:,} more"
 
 
 def _row(*cells: str) -> str:
-    return f"| {' | '.join(map(_cell, cells))} |"
+    """Return a row of a table of *cells*, which are Markdown already."""
+    return f"| {' | '.join(cells)} |"
 
 
-def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())
-
-
-_FIELDS = ("number", "wave", "ref", "method", "state", "status", "code", "message", "because")
+_FIELDS = ("number", "wave", "ref", "method", "state", "status", "code", "message", "blocked_by")
 
 
 def csv_table(details: RunDetails) -> str:
@@ -164,7 +165,7 @@ def csv_table(details: RunDetails) -> str:
     writer.writerow(("kind", *_FIELDS, "seconds", "verified", "found", "log_id"))
     for row in details.steps:
         kind = row.ref.partition("/")[0]
-        facts = msgspec.to_builtins(row)
+        facts = msgspec.structs.asdict(row)
         cells = [facts[name] for name in _FIELDS]
         differing = "; ".join(assignment_text(path, v["found"]) for path, v in row.found.items())
         verified = _SIGN_WORDS.get(row.sign, "")

@@ -20,6 +20,7 @@ _EMPHASIS = re.compile(r"\*(\w+)\*")
 _Member = dict[str, Any]
 
 DOCUMENTS: dict[str, tuple[Any, ...]] = {
+    "compare": (types.CompareDocument,),
     "completion": (types.CompletionDocument,),
     "delivery apply": (types.DeliveryApplyDocument,),
     "delivery attach": (types.DeliveryAttachDocument,),
@@ -81,9 +82,15 @@ STREAMS: dict[str, tuple[Any, ...]] = {
     "delete": (types.DeleteSurvey, types.DeleteSummary),
     "resume": (types.ResumeDryRun, types.ResumeSummary),
     "resync": (types.ResyncDryRun, types.ResyncSummary),
-    "verify": (types.VerifySummary,),
+    "verify": (types.VerifySummary, types.DriftSummary),
 }
 """The types of the events that mean something else in the stream of each command."""
+_OTHER_EVENTS: dict[str, Any] = {
+    "finding_reported": types.FindingReportedEvent,
+    "step_ended": types.StepEndedEvent,
+    "version": types.VersionEvent,
+}
+"""The events whose JSON has another type than the code's."""
 _FILES: dict[str, Any] = {
     "entry": models.Entry,
     "finding": models.Finding,
@@ -152,8 +159,8 @@ def _sources() -> dict[str, _Source]:
             found[_slug(f"{command} {event}")] = _Source((kind,), {})
     for event in _event_types():
         found[_slug(f"event {event.__struct_config__.tag}")] = _Source((event,), {})
-    found["event-said"] = _Source((types.SaidEvent,), {"type": {"const": "said"}})
-    found["event-version"] = _Source((types.VersionEvent,), {"type": {"const": "version"}})
+    for tag, kind in _OTHER_EVENTS.items():
+        found[_slug(f"event {tag}")] = _Source((kind,), {"type": {"const": tag}})
     found["error"] = _Source((types.ErrorDocument,), {})
     for name, kind in _FILES.items():
         found[_slug(name)] = _Source((kind,), {})
@@ -163,12 +170,12 @@ def _sources() -> dict[str, _Source]:
 def _event_types() -> Iterator[Any]:
     """Yield the types of the events that are written as they are."""
     for event in events.Event.__subclasses__():
-        if event is not events.Notice:  # written with a sign for its level
+        if event.__struct_config__.tag not in _OTHER_EVENTS:
             yield event
 
 
 def _slug(text: str) -> str:
-    return text.replace(" ", "-")
+    return text.replace(" ", "-").replace("_", "-")
 
 
 def _inlined(schema: _Member, components: dict[str, _Member], members: _Member) -> _Member:

@@ -11,23 +11,36 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, TypedDic
 
 import msgspec
 
-from ocsync.engine.history import StepRow
 from ocsync.listener_attachment import AttachmentPhase
-from ocsync.models import Delivery, Entry, Finding, Outcome, Ref, Step
-from ocsync.pause import PausePhase
-from ocsync.store.runs import RunInfo
+from ocsync.models import Change, Delivery, Entry, Outcome, Ref, Step
+from ocsync.pause import PausePhase, PauseState
+from ocsync.store.runs import RunKind
+
+
+def _renamed(kind: Any, name: str, about: str, **types: Any) -> Any:
+    """Return a type like *kind* as `json_data` writes it, but for the members *types*."""
+    config = kind.__struct_config__
+    fields: list[Any] = []
+    for field in msgspec.structs.fields(kind):
+        member = types.get(field.name, field.type)
+        is_optional = config.omit_defaults and not field.required
+        fields.append((field.name, member, None) if is_optional else (field.name, member))
+    tag = {"tag": config.tag, "tag_field": config.tag_field} if config.tag_field else {}
+    return msgspec.defstruct(name, fields, namespace={"__doc__": about}, kw_only=True, **tag)
+
+
+Result = Literal["same", "moved", "differs", "missing", "unread"]
+"""Result of comparing a ref with what was written; `moved` is stock that was sold since."""
 
 if TYPE_CHECKING:
-    LastRun = RunInfo
+    OutcomeReport = Outcome
+    StepReport = Step
 else:
-    LastRun = msgspec.defstruct(
-        "LastRun",
-        [
-            (field.name, field.type, msgspec.field(default=None, name=field.encode_name))
-            for field in msgspec.structs.fields(RunInfo)
-        ],
-        namespace={"__doc__": "Record of the last resume, as in `run`; empty without one."},
+    OutcomeReport = _renamed(Outcome, "OutcomeReport", Outcome.__doc__)
+    StepReport = _renamed(
+        Step, "StepReport", Step.__doc__, change=_renamed(Change, "PlannedChange", Change.__doc__)
     )
+
 
 # Values that several documents have
 
@@ -64,10 +77,10 @@ class TargetReport(TypedDict):
     """Sync config of a target, and this workspace's pause of it; null where there is none."""
 
     name: str
-    standing: str
+    state: PauseState
     exists: bool
     paused: bool
-    ours: PauseRecord | None
+    pause: PauseRecord | None
     delivery: str
     changed: bool | None
     deleted: bool | None
@@ -77,11 +90,106 @@ class UnfinishedRunReport(TypedDict):
     """Run that is not finished: how many steps have ended, and the targets that it needs paused."""
 
     id: str
-    kind: Literal["resume", "delete", "resync"]
+    type: RunKind
     ended: int
     steps: int
     entries: int
     held: list[str]
+
+
+class FindingReport(TypedDict):
+    """Ref that was compared with what was written, and each field that differs.
+
+    *where* is `delivery` for what arrived at the delivery target.
+    """
+
+    ref: Ref
+    result: Result
+    fields: NotRequired[dict[str, dict[str, Any]]]
+    message: NotRequired[str]
+    where: NotRequired[str]
+
+
+class RunDelivery(TypedDict, total=False):
+    """Messages of a run at the listener; times are seconds after the unpause."""
+
+    arrived: int
+    stale: int
+    missing: int
+    not_due: int
+    duplicates: int
+    unexpected: int
+    early: int
+    redelivered: int
+    first: float
+    p50: float
+    p95: float
+    last: float
+
+
+class RunReport(TypedDict):
+    """Record of a run. Stamps are UTC, ISO 8601; *seconds* is the time worked on it.
+
+    *exit_code* is null while it is open. *counts* are steps by outcome, *kinds* the same per kind;
+    *verified* findings by result, per kind in *verified_kinds*, and *by_answer* how many of them
+    rest on the write's own answer. *requests* counts every request sent, reads among them.
+    *paused_seconds* maps the targets that were unpaused at its end to the seconds each had been
+    paused; *undoes* are the runs that its edits undo. *arrivals* are pairs of seconds after the
+    unpause and the number of messages that had arrived by then. *verification_pending* says that a
+    verification was requested and has not finished. *held* are the targets that were paused when it
+    started to send. *plan* is the fingerprint of its plan.
+    """
+
+    id: str
+    type: RunKind
+    undoes: list[str]
+    state: Literal["open", "closed"]
+    started: str
+    ended: str
+    command: str
+    user: str
+    marketplace: str
+    targets: list[str]
+    on_conflict: str
+    entries: int
+    steps: int
+    requests: int
+    seconds: float
+    exit_code: int | None
+    counts: dict[str, int]
+    kinds: dict[str, dict[str, int]]
+    verified: dict[str, int]
+    delivery: RunDelivery
+    arrivals: list[tuple[float, int]]
+    verified_kinds: dict[str, dict[str, int]]
+    by_answer: int
+    paused_seconds: dict[str, float]
+    verification_pending: bool
+    held: list[str]
+    plan: str
+
+
+class StepRowReport(TypedDict):
+    """Step of a run with its outcome. *seconds* is the time from its intent to its outcome.
+
+    *result* is null unless verification found a difference; *found* has the fields that differ.
+    """
+
+    number: int
+    wave: int
+    ref: Ref
+    method: str
+    state: str
+    status: int
+    code: str
+    message: str
+    blocked_by: Ref
+    log_id: str
+    seconds: float
+    result: Result | None
+    found: dict[str, dict[str, Any]]
+    note: str
+    where: str
 
 
 class UnpausedReport(TypedDict):
@@ -113,7 +221,7 @@ class VerificationReport(TypedDict):
     """Result of reading back: findings by sign per kind, and those that differ."""
 
     kinds: dict[str, dict[str, int]]
-    findings: list[Finding]
+    findings: list[FindingReport]
     read: int
     by_answer: list[str]
     sample: int
@@ -128,14 +236,14 @@ class DeliveryReport(TypedDict):
     missing: int
     not_due: int
     duplicates: int
-    strangers: int
+    unexpected: int
     early: int
     redelivered: int
     first: NotRequired[float]
     p50: NotRequired[float]
     p95: NotRequired[float]
     last: NotRequired[float]
-    findings: list[Finding]
+    findings: list[FindingReport]
     held: list[str]
     off: list[str]
     silent: dict[str, int]
@@ -336,7 +444,7 @@ class EmulatorDocument(TypedDict):
 class ExpireDocument(TypedDict):
     """Targets whose pause time had passed."""
 
-    lifted: list[UnpausedReport]
+    unpaused: list[UnpausedReport]
     failed: list[TargetFailure]
     open_run: str
     dry_run: bool
@@ -365,17 +473,17 @@ class HelpTopics(TypedDict):
 class HistoryList(TypedDict):
     """Runs, newest first."""
 
-    runs: list[RunInfo]
+    runs: list[RunReport]
 
 
 class HistoryRun(TypedDict):
     """One run: its record, the steps that did not succeed, and the findings of verification."""
 
-    run: RunInfo
-    problems: list[StepRow]
-    findings: list[Finding]
+    run: RunReport
+    problems: list[StepRowReport]
+    findings: list[FindingReport]
     folder: str
-    steps: NotRequired[list[StepRow]]
+    steps: NotRequired[list[StepRowReport]]
 
 
 class HistoryPruneDocument(TypedDict):
@@ -466,7 +574,7 @@ class PlannedTargets(TypedDict):
 
     direct: list[str]
     possible: list[str]
-    paused_by_us: list[str]
+    paused_by_workspace: list[str]
     will_unpause: list[str]
     as_of: str
 
@@ -482,21 +590,27 @@ class RiskReport(TypedDict):
 
 
 class PlanDocument(TypedDict):
-    """Plan: numbers, targets, risks; with `--diff` the changes.
+    """Plan: numbers, targets, risks, steps; with `--diff` the changes.
 
-    *seconds* is null while no run has shown the pace.
+    *fingerprint* is that of a saved plan and of the run that sends this. *seconds* is null while no
+    run has shown the pace.
     """
 
+    profile: str
+    marketplace: str
+    environment: str
     fingerprint: str
+    at: str
     entries: int
     steps: int
     waves: int
-    left: int
+    remaining: int
     kinds: list[PlannedKind]
     targets: PlannedTargets
     seconds: float | None
     risks: list[RiskReport]
     open_run: str
+    planned_steps: list[StepReport]
     changes: NotRequired[list[ChangeReport]]
 
 
@@ -504,7 +618,7 @@ class PlanExplainDocument(TypedDict):
     """Requests of a ref, and the edits that became them."""
 
     ref: str
-    steps: list[Step]
+    steps: list[StepReport]
     entries: list[Entry]
 
 
@@ -579,17 +693,17 @@ class RollbackLoss(TypedDict):
 
     ref: Ref
     what: list[str]
-    gone: bool
+    irreversible: bool
 
 
 class RollbackDocument(TypedDict):
     """Edits that undo a run, and what they leave out."""
 
     run: str
-    sort: Literal["resume", "delete", "resync"]
+    type: Literal["resume", "delete", "resync"]
     dry_run: bool
     staged: list[Entry]
-    made: list[Ref]
+    created: list[Ref]
     file: str
     conflicts: list[RollbackConflict]
     lost: list[RollbackLoss]
@@ -685,6 +799,54 @@ class StageImported(StagedTotals):
     gone: NotRequired[int]
 
 
+class ComparedKind(TypedDict):
+    """Numbers of refs of a kind, by where they are, and the fields that were not compared."""
+
+    kind: str
+    same: int
+    differs: int
+    only_source: int
+    only_target: int
+    not_compared: list[str]
+
+
+class DifferingRef(TypedDict):
+    """Ref that differs: where it exists, and per field the values of `source` and `target`."""
+
+    ref: Ref
+    presence: Literal["both", "source", "target"]
+    fields: dict[str, dict[str, Any]]
+
+
+class NotStaged(TypedDict):
+    """Ref that only one marketplace has and that no edit can create, with the reason."""
+
+    ref: Ref
+    why: str
+
+
+class StagedComparison(StagedTotals):
+    """Numbers of the edits that were staged, and of their refs."""
+
+    entries: int
+    refs: int
+
+
+class CompareDocument(TypedDict):
+    """Differences of two marketplaces, of the profiles `source` and `target`."""
+
+    source: str
+    target: str
+    kinds: list[ComparedKind]
+    ignored: list[str]
+    absent: list[Ref]
+    differing: int
+    differences: list[DifferingRef]
+    gone_file: str
+    staged: NotRequired[StagedComparison]
+    not_staged: NotRequired[list[NotStaged]]
+
+
 class ColumnFacts(TypedDict):
     """Column of a file: how many cells hold what."""
 
@@ -765,7 +927,7 @@ class StatusDocument(TypedDict):
     pauses: dict[str, PauseRecord]
     attached: dict[str, AttachmentRecord]
     staged: StagedSummary
-    last_run: LastRun
+    last_run: RunReport | None
     unfinished: list[UnfinishedRunReport]
     overdue: list[str]
     due: dict[str, Literal["lease", "window", "age"]]
@@ -784,10 +946,10 @@ class TargetsDocument(TypedDict):
 
 
 class UnpauseDocument(TypedDict):
-    """Targets that were unpaused; *forgotten* are those left paused by `--leave-paused`."""
+    """Targets that were unpaused; *left_paused* are those of `--leave-paused`."""
 
-    lifted: list[UnpausedReport]
-    forgotten: NotRequired[list[str]]
+    unpaused: list[UnpausedReport]
+    left_paused: NotRequired[list[str]]
 
 
 class VersionDocument(TypedDict):
@@ -805,26 +967,31 @@ class WindowDocument(TypedDict):
     command_exit_code: int
     seconds: float
     signals: list[str]
-    lifted: list[UnpausedReport]
-    gone: list[str]
+    unpaused: list[UnpausedReport]
+    unpaused_by_others: list[str]
     changed: dict[str, Any]
     failed: list[TargetFailure]
 
 
-# Events that are no `events.Event`
+# Events that are written otherwise than `events.Event`, and others
 
 
-class SaidEvent(TypedDict):
-    """Line for the operator; *sign* is its mark, a blank for a line that continues one."""
+class StepEndedEvent(TypedDict):
+    """Outcome of a step, once it is on disk."""
 
-    sign: str
-    text: str
+    outcome: OutcomeReport
+
+
+class FindingReportedEvent(TypedDict):
+    """Finding of verification for a ref that does not match."""
+
+    finding: FindingReport
 
 
 class VersionEvent(TypedDict):
     """First event of every stream: the format of those that follow."""
 
-    format: Literal[1]
+    format: Literal[2]
 
 
 class ConflictReport(TypedDict):
@@ -857,11 +1024,11 @@ class ResumeSummary(TypedDict):
 
     type: Literal["summary"]
     exit_code: int
-    run: RunInfo | None
-    problems: list[Outcome]
+    run: RunReport | None
+    problems: list[OutcomeReport]
     conflicts: list[ConflictReport]
-    lifted: list[UnpausedReport]
-    kept: list[KeptPauseReport]
+    unpaused: list[UnpausedReport]
+    still_paused: list[KeptPauseReport]
     lost_pauses: list[LostPauseReport]
     verified: VerificationReport | None
     delivery: DeliveryReport | None
@@ -880,13 +1047,46 @@ class VerifySummary(VerificationReport):
     unfinished: list[UnfinishedRunReport]
 
 
+class DriftedField(TypedDict):
+    """Last write of a field: its run, and the value that the write found."""
+
+    run: str
+    before: Any
+
+
+class DriftedRef(TypedDict):
+    """Ref with a finding: the run that wrote it last, and the last write of each field."""
+
+    ref: Ref
+    run: str
+    fields: dict[str, DriftedField]
+
+
+class UnknownRef(TypedDict):
+    """Ref with writes of unknown outcome: per field the run, `""` for all fields."""
+
+    ref: Ref
+    fields: dict[str, str]
+
+
+class DriftSummary(VerificationReport):
+    """Last event of a verification of all runs since a time."""
+
+    type: Literal["drift"]
+    since: str
+    runs: list[str]
+    refs: list[DriftedRef]
+    unknown: list[UnknownRef]
+    unfinished: list[UnfinishedRunReport]
+
+
 class FailedStep(TypedDict):
     """Ref that was not deleted, and why."""
 
     ref: Ref
     state: str
     message: str
-    because: str
+    blocked_by: str
 
 
 class DeleteSummary(TypedDict):
@@ -895,9 +1095,9 @@ class DeleteSummary(TypedDict):
     type: Literal["summary"]
     exit_code: int
     dry_run: bool
-    run: RunInfo | None
+    run: RunReport | None
     deleted: int
-    not_there: int
+    missing: int
     failed: list[FailedStep]
     dropped: int
     kept: int
@@ -916,15 +1116,15 @@ class ResyncSummary(TypedDict):
     type: Literal["summary"]
     exit_code: int
     done: int
-    failed: list[Outcome]
-    run: NotRequired[RunInfo]
+    failed: list[OutcomeReport]
+    run: NotRequired[RunReport]
     closed: NotRequired[list[ClosedTarget]]
 
 
 class ResumeDryRun(TypedDict):
     """Changes that a resume would send."""
 
-    type: Literal["dry-run"]
+    type: Literal["dry_run"]
     changes: list[ChangeReport]
     unfinished: list[UnfinishedRunReport]
 
@@ -939,7 +1139,7 @@ class SyncReport(TypedDict):
 class ResyncDryRun(TypedDict):
     """Entities that a resync would send again: how many of each target, and which."""
 
-    type: Literal["dry-run"]
+    type: Literal["dry_run"]
     targets: dict[str, int]
     syncs: list[SyncReport]
 
@@ -957,12 +1157,12 @@ class DeleteRowReport(TypedDict):
     """Ref to delete: its dependents by kind, and what refers to it."""
 
     ref: Ref
-    there: bool
-    gone_by: str
-    along: dict[str, int]
+    exists: bool
+    deleted_by: str
+    dependents: dict[str, int]
     refused: list[ReferrerReport]
-    named_by: list[ReferrerReport]
-    stays: list[Ref]
+    referenced_by: list[ReferrerReport]
+    remaining: list[Ref]
     unread: list[str]
 
 
@@ -970,7 +1170,7 @@ class DeleteTargetReport(TypedDict):
     """Target that gets messages of the delete."""
 
     target: str
-    hearing: str
+    message: Literal["deleted", "unsure", "changed", "off", "no_config", "unread"]
     paused: bool
 
 
@@ -984,7 +1184,7 @@ class DeleteSurvey(TypedDict):
     targets: list[DeleteTargetReport]
     dropped: list[Entry]
     kept: list[Entry]
-    naming: list[Ref]
+    referring: list[Ref]
 
 
 # Errors and files
@@ -1008,7 +1208,7 @@ class ErrorDocument(TypedDict):
     *status*, *code*, *data* and *log_id* are OrderCloud's, where it answered.
     """
 
-    format: Literal[1]
+    format: Literal[2]
     type: Literal["error"]
     error: str | None
     exit_code: int
@@ -1022,15 +1222,19 @@ class ErrorDocument(TypedDict):
 
 
 class ProbeAnswer(TypedDict):
-    """Question about the marketplace: *value* is null without an answer, and a number is seconds.
+    """Question about the marketplace: *value* is null without an answer.
 
-    *evidence* is what was seen, *at* when, and *unanswered* the reason for no answer.
+    A number is seconds, or what the question counts. *evidence* is what was seen, with more lines
+    in *details*; *at* is when, and *unanswered* the reason for no answer. *effect* says what an
+    answer changes in ocsync.
     """
 
     name: str
     question: str
     value: str | float | None
     evidence: str
+    details: list[str]
+    effect: str
     at: str
     unanswered: str
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ocsync.diff import default_of
 from ocsync.engine.resume.drafting import PlanDraft
-from ocsync.field_paths import json_equal
 from ocsync.models import Entry, Op, Step
 from ocsync.pause import Pause, PausePhase, PauseState
-from ocsync.plan import fed_targets, linked_refs
+from ocsync.plan import fed_targets
+from ocsync.render.planned_changes import (
+    LIST_LIMIT,
+    assignments_text,
+    list_changes,
+    planned_changes,
+)
 from ocsync.render.text import (
     Line,
     assignment_text,
@@ -19,14 +23,10 @@ from ocsync.render.text import (
     count,
     duration,
     first_few,
-    json_text,
     local_time,
     value_text,
 )
 from ocsync.risks import Risk
-from ocsync.schema import kind_of
-
-_REF_LIMIT = 20
 
 if TYPE_CHECKING:
     from ocsync.engine.pause.pausing import TargetStatus
@@ -42,13 +42,14 @@ class ReplayRate(NamedTuple):
 class PlanView(NamedTuple):
     """The facts that the overview of a plan shows.
 
-    *risks* are those of its steps, *named* the targets that the plan is limited to, *windows* the
-    targets that an open window holds, *statuses* what the server says of its targets, None where it
-    was not asked. *resends* is whether changes of catalogs and prices send products again, None
-    where no probe has found out.
+    *names* are those of its profile, its marketplace and its environment. *risks* are those of its
+    steps, *named* the targets that the plan is limited to, *windows* the targets that an open
+    window holds, *statuses* what the server says of its targets, None where it was not asked.
+    *resends* is whether changes of catalogs and prices send products again, None where no probe has
+    found out.
     """
 
-    title: str
+    names: tuple[str, str, str]
     draft: PlanDraft
     pauses: Mapping[str, Pause]
     rate: ReplayRate | None
@@ -59,22 +60,32 @@ class PlanView(NamedTuple):
     statuses: Mapping[str, TargetStatus] | None = None
     resends: bool | None = None
 
+    @property
+    def title(self) -> str:
+        """Profile, marketplace and environment, as in `acme · Acme · uswest-sandbox`."""
+        return " · ".join(dict.fromkeys(filter(None, self.names)))
 
-def lines(view: PlanView) -> Iterator[Line]:
-    """Yield the overview of a plan, 80 columns wide."""
-    steps, entries, since = len(view.draft.plan.steps), view.draft.entries, view.draft.since
+
+def lines(
+    view: PlanView, preflight: Preflight | None = None, *, whole: bool = False
+) -> Iterator[Line]:
+    """Yield a plan: its edits if they are few, else their numbers by kind, then targets and risks.
+
+    With *preflight* each edit is shown with the value before it, and the first ones of a long plan
+    too. With *whole* all edits are listed.
+    """
+    steps, since = view.draft.plan.steps, view.draft.since
     yield "", view.title + (f" · staged since {local_time(since, view.now)}" if since else "")
     yield "", ""
-    rows: list[Sequence[object]] = [("kind", "entries", "steps", "saved")]
-    rows += [(t.kind, t.entries, t.steps, t.entries - t.steps) for t in view.draft.totals]
-    saved = entries - steps
-    rows.append(("", entries, steps, saved))
-    *head, last = columns(rows, "<>>>", gap=3)
-    for line in head:
-        yield "", "  " + line
-    percent = f"   {100 * saved // entries} % fewer requests" if saved > 0 else ""
-    yield "", "  " + last + percent
-    yield "", ""
+    is_short = len(steps) <= LIST_LIMIT
+    if not is_short:
+        yield from (("", line) for line in _kind_table(view.draft))
+        yield "", ""
+    if preflight or is_short or whole:
+        yield from change_lines(steps, preflight, whole=whole, remark=" (--list)")
+        yield "", ""
+    if is_short:
+        yield "", f"  {_size(view.draft)}"
     yield "", f"  in {count(view.draft.plan.waves, 'wave')}{_forecast(view)}"
     yield from target_lines(view)
     for risk in view.risks:
@@ -83,7 +94,46 @@ def lines(view: PlanView) -> Iterator[Line]:
             yield "", f"    ({risk.advice})"
     if view.draft.remaining:
         stay = "stays" if view.draft.remaining == 1 else "stay"
-        yield "", f"  {count(view.draft.remaining, 'entry')} for other targets {stay} staged"
+        yield "", f"  {count(view.draft.remaining, 'edit')} for other targets {stay} staged"
+
+
+def change_lines(
+    steps: Iterable[Step],
+    preflight: Preflight | None = None,
+    *,
+    whole: bool = False,
+    remark: str = "",
+) -> Iterator[Line]:
+    """Yield a line for each of the first changes, or of all with *whole*, and their number.
+
+    *remark* follows the number of those that are left out.
+    """
+    listed = list_changes(steps, preflight)
+    rows = planned_changes(steps, preflight) if whole else listed.rows
+    yield from ((row.sign, f"  {row.text()}") for row in rows if not row.is_same)
+    if listed.omitted and not whole:
+        yield "", f"  ... and {listed.omitted:,} more{remark}"
+    if listed.is_compared:
+        yield "=", f"  {listed.summary()}"
+
+
+def _kind_table(draft: PlanDraft) -> list[str]:
+    rows: list[Sequence[object]] = [("kind", "edits", "requests", "saved")]
+    rows += [(t.kind, t.entries, t.steps, t.entries - t.steps) for t in draft.totals]
+    steps = len(draft.plan.steps)
+    saved = draft.entries - steps
+    rows.append(("", draft.entries, steps, saved))
+    *head, last = [f"  {line}" for line in columns(rows, "<>>>", gap=3)]
+    percent = f"   {100 * saved // draft.entries} % fewer requests" if saved > 0 else ""
+    return [*head, last + percent]
+
+
+def _size(draft: PlanDraft) -> str:
+    """Return the plan's numbers, as in `10 edits in 4 requests (60 % fewer)`."""
+    steps = len(draft.plan.steps)
+    saved = 100 * (draft.entries - steps) // draft.entries
+    fewer = f" ({saved} % fewer)" if saved > 0 else ""
+    return f"{count(draft.entries, 'edit')} in {count(steps, 'request')}{fewer}"
 
 
 def nothing_to_send(draft: PlanDraft, targets: Sequence[str]) -> str:
@@ -92,7 +142,7 @@ def nothing_to_send(draft: PlanDraft, targets: Sequence[str]) -> str:
         return "nothing is staged"
     stay = "stays" if draft.remaining == 1 else "stay"
     text = f"no staged edit writes to {first_few(targets)}"
-    return f"{text}; {count(draft.remaining, 'entry')} for other targets {stay} staged"
+    return f"{text}; {count(draft.remaining, 'edit')} for other targets {stay} staged"
 
 
 def _forecast(view: PlanView) -> str:
@@ -195,20 +245,25 @@ def _as_of(view: PlanView) -> str:
 
 
 def document(view: PlanView, fingerprint: str) -> dict[str, Any]:
-    """Return the plan as JSON data."""
+    """Return the plan as JSON data, but for its steps and changes."""
     steps = view.draft.plan.steps
     fed = fed_targets(total.kind for total in view.draft.totals)
+    profile, marketplace, environment = view.names
     return {
+        "profile": profile,
+        "marketplace": marketplace,
+        "environment": environment,
         "fingerprint": fingerprint,
+        "at": view.now.isoformat(timespec="seconds"),
         "entries": view.draft.entries,
         "steps": len(steps),
         "waves": view.draft.plan.waves,
-        "left": view.draft.remaining,
+        "remaining": view.draft.remaining,
         "kinds": [row._asdict() for row in view.draft.totals],
         "targets": {
             "direct": list(fed.direct),
             "possible": list(fed.indirect),
-            "paused_by_us": sorted(n for n, pause in view.pauses.items() if not pause.lost),
+            "paused_by_workspace": sorted(n for n, pause in view.pauses.items() if not pause.lost),
             "will_unpause": _unpaused_by_resume(view),
             "as_of": _as_of(view),
         },
@@ -243,14 +298,6 @@ def explain(steps: Sequence[Step], entries: Mapping[int, Entry], now: datetime) 
             )
 
 
-def assignments_text(step: Step) -> str:
-    """Return the values that a step sets and adds, as in `Active=true  Quantity+=2`."""
-    change = step.change
-    parts = [assignment_text(p, v) for p, v in change.fields.items()]
-    parts += [assignment_text(p, v, "+=") for p, v in change.adjust.items()]
-    return "  ".join(parts)
-
-
 def _author(entry: Entry, now: datetime) -> str:
     return f"{local_time(entry.at, now)} {entry.by.partition('@')[0]}" if entry.at else entry.by
 
@@ -260,69 +307,3 @@ def _entry_text(entry: Entry) -> str:
     words = [entry.op.value, *(assignment_text(p, v, sign) for p, v in entry.fields.items())]
     words += [f"--expect {assignment_text(p, v)}" for p, v in entry.expect.items()]
     return " ".join(words)
-
-
-_SENT_ANYWAY = "has these values already; sent anyway, because reads of it may lag"
-
-
-def difference_lines(steps: Sequence[Step], preflight: Preflight) -> Iterator[Line]:
-    """Yield the change that each step would make to the values on the server now."""
-    differing = same = 0
-    problems = (*preflight.conflicts, *preflight.missing)
-    conflicts = {conflict.number: conflict for conflict in problems}
-    for step in steps:
-        prepared = preflight.prepared.get(step.number)
-        if prepared and prepared.same:
-            same += 1
-            continue
-        differing += 1
-        if differing > _REF_LIMIT:
-            continue
-        if step.number in conflicts:
-            yield "!", f"  {step.ref}  {conflicts[step.number].text()}"
-            continue
-        if prepared is None:
-            yield "~", f"  {step.ref}  {assignments_text(step)}"
-            continue
-        changes = [
-            _difference_text(path, prepared.before.get(path), new)
-            for path, new in prepared.sent.items()
-            if path not in prepared.before or not json_equal(prepared.before[path], new)
-        ]
-        changes += [
-            _difference_text(path, value, default_of(step.ref, path))
-            for path, value in prepared.emptied.items()
-        ]
-        changes = changes or [f"recreates {ref}" for ref in linked_refs(step.ref)]
-        changes = changes or [_SENT_ANYWAY] * kind_of(step.ref).eventually_consistent
-        yield "+" if prepared.absent else "~", f"  {step.ref}  {', '.join(changes)}".rstrip()
-    if differing > _REF_LIMIT:
-        yield "", f"  ... and {differing - _REF_LIMIT:,} more"
-    unchanged = f"; {count(same, 'ref needs', 'refs need')} no change" if same else ""
-    yield "=", f"  {count(differing, 'change')}{unchanged}"
-
-
-def _difference_text(path: str, before: Any, after: Any) -> str:
-    """Return what becomes of a value; in xp as JSON, as only that tells text from other types."""
-    show = json_text if path.startswith("xp.") else value_text
-    return f"{path} {show(before)} -> {show(after)}"
-
-
-def difference_documents(steps: Sequence[Step], preflight: Preflight) -> list[dict[str, Any]]:
-    """Return the change of each step as JSON data."""
-    problems = (*preflight.conflicts, *preflight.missing)
-    conflicts = {conflict.number: conflict.text() for conflict in problems}
-    rows = []
-    for step in steps:
-        prepared = preflight.prepared.get(step.number)
-        rows.append(
-            {
-                "ref": step.ref,
-                "same": bool(prepared and prepared.same),
-                "absent": bool(prepared and prepared.absent),
-                "before": prepared.before if prepared else None,
-                "after": prepared.sent if prepared else None,
-                "conflict": conflicts.get(step.number, ""),
-            }
-        )
-    return rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ocsync.events import (
     DeliveryProgress,
@@ -23,10 +23,10 @@ from ocsync.events import (
     Verifying,
     Waiting,
     WaveStarted,
-    as_data,
 )
 from ocsync.models import State
 from ocsync.render.console import FORMAT, Console
+from ocsync.render.json_data import json_data
 from ocsync.render.text import count, duration
 
 if TYPE_CHECKING:
@@ -52,19 +52,12 @@ def event_listener(console: Console, *, stream: bool) -> Iterator[Emit]:
     """
     if console.json and stream:
         console.event({"type": "version", "format": FORMAT})
-        yield lambda event: console.event(_event_document(event))
+        yield lambda event: console.event(json_data(event))
     elif console.can_animate():
         with _progress_bar() as progress:
             yield _EventPrinter(console, _BarView(progress))
     else:
         yield _EventPrinter(console, _LineView(console))
-
-
-def _event_document(event: Event) -> dict[str, Any]:
-    """Return *event* as JSON data, in which a notice has the interface's sign for its level."""
-    if isinstance(event, Notice):
-        return {"type": "said", "sign": NOTICE_SIGNS[event.level], "text": event.text}
-    return as_data(event)
 
 
 @contextmanager
@@ -218,7 +211,8 @@ class _EventPrinter:
 
     def _on_planned(self, event: Planned) -> None:
         self._run_started = True
-        self._console.info(f"run {event.run} · {count(event.steps, 'step')}")
+        plan = f" · plan {event.plan}" if event.plan else ""
+        self._console.info(f"run {event.run} · {count(event.steps, 'step')}{plan}")
 
     def _on_read_done(self, event: ReadDone) -> None:
         self._view.show(None)

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from ocsync.models import Outcome, State
 from ocsync.render import delivery_proof, verify
 from ocsync.render.findings import finding_lines, sign_counts
+from ocsync.render.json_data import json_data, run_data
 from ocsync.render.text import (
     LINE_LIMIT,
     Line,
@@ -181,11 +180,11 @@ def document(result: ResumeReport, folder: Path | None = None) -> dict[str, Any]
     return {
         "type": "summary",
         "exit_code": int(result.exit_code),
-        "run": msgspec.to_builtins(result.run) if result.run else None,
-        "problems": msgspec.to_builtins(result.problems),
+        "run": run_data(result.run) if result.run else None,
+        "problems": json_data(result.problems),
         "conflicts": [conflict._asdict() for conflict in result.conflicts],
-        "lifted": [row._asdict() for row in result.unpaused],
-        "kept": [row._asdict() for row in result.still_paused],
+        "unpaused": [row._asdict() for row in result.unpaused],
+        "still_paused": [row._asdict() for row in result.still_paused],
         "lost_pauses": [row._asdict() for row in result.lost_pauses],
         "verified": verify.document(verification) if verification else None,
         "delivery": delivery_proof.document(result.delivery_proof),

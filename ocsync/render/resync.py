@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from ocsync.render.json_data import json_data, run_data
 from ocsync.render.resume import problem_text
 from ocsync.render.text import LINE_LIMIT, Line, columns, count, duration, limited
 
@@ -29,7 +28,7 @@ def selection_lines(selection: Selection) -> Iterator[Line]:
 def selection_document(selection: Selection) -> dict[str, Any]:
     """Return all entities that would be sent as JSON data."""
     refs = [{"target": target.name, "ref": ref} for target, ref in selection.syncs]
-    return {"type": "dry-run", "targets": dict(selection.by_target()), "syncs": refs}
+    return {"type": "dry_run", "targets": dict(selection.by_target()), "syncs": refs}
 
 
 def lines(result: ResyncReport) -> Iterator[Line]:
@@ -63,8 +62,8 @@ def document(result: ResyncReport) -> dict[str, Any]:
     return {
         "type": "summary",
         "exit_code": int(result.exit_code),
-        "run": msgspec.to_builtins(info),
+        "run": run_data(info),
         "done": info.counts.get("done", 0),
-        "failed": msgspec.to_builtins(result.failed),
+        "failed": json_data(result.failed),
         "closed": [{"message": error.message, "hint": error.hint} for error in result.closed],
     }

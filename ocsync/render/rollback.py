@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from ocsync.models import Entry, Op
+from ocsync.render.json_data import json_data
 from ocsync.render.text import (
     LINE_LIMIT,
     Line,
@@ -112,17 +111,17 @@ def document(
     """Return the rollback as JSON data."""
     return {
         "run": rollback.run,
-        "sort": rollback.kind,
+        "type": rollback.kind,
         "dry_run": dry_run,
-        "staged": msgspec.to_builtins(list(staged or rollback.entries)),
-        "made": rollback.created,
+        "staged": json_data(list(staged or rollback.entries)),
+        "created": rollback.created,
         "file": file,
         "conflicts": [
             {"ref": back.ref, "fields": back.conflicts, "why": back.reason}
             for back in rollback.conflicts
         ],
         "lost": [
-            {"ref": b.ref, "what": list(b.lost), "gone": b.irreversible}
+            {"ref": b.ref, "what": list(b.lost), "irreversible": b.irreversible}
             for b in rollback.reversals
             if b.lost
         ],

@@ -91,7 +91,7 @@ def run_article(details: RunDetails) -> Markup:
     return element(
         "article",
         _header(info, key),
-        _tiles(details),
+        tiles(_numbers(details)),
         *_pace_sections(details, key),
         *_arrival_section(info, key),
         _kinds_section(info, key),
@@ -107,13 +107,19 @@ def section(key: str, title: str, *children: Markup) -> Markup:
 
 
 def _header(info: RunInfo, key: str) -> Markup:
-    tone = _verdict_tone(info)
-    ending = ending_text(info.state, info.exit_code)
     facts = [
         ("marketplace", info.marketplace), ("command", info.command), ("by", info.user),
         ("started", _moment(info.started)), ("ended", _moment(info.ended)),
-        ("undoes run", ", ".join(info.reverts)),
+        ("undoes run", ", ".join(info.reverts)), ("plan", info.plan),
     ]  # fmt: skip
+    ending = ending_text(info.state, info.exit_code)
+    return header(key, f"ocsync {info.kind}", f"Run {info.id}", ending, _verdict_tone(info), facts)
+
+
+def header(
+    key: str, kicker: str, title: str, verdict: str, tone: str, facts: Sequence[tuple[str, str]]
+) -> Markup:
+    """Return the header of an article whose name is *title*; empty *facts* are left out."""
     rows = [
         element("div", element("dt", name), element("dd", truncate(value, _TEXT_LENGTH)))
         for name, value in facts
@@ -121,10 +127,10 @@ def _header(info: RunInfo, key: str) -> Markup:
     ]
     return element(
         "header",
-        element("p", f"ocsync {info.kind}", class_="kicker"),
-        element("h1", f"Run {info.id}", id=f"{key}-name"),
+        element("p", kicker, class_="kicker"),
+        element("h1", title, id=f"{key}-name"),
         element(
-            "p", element("span", _SIGNS[tone], aria_hidden="true", class_="sign"), " ", ending,
+            "p", element("span", _SIGNS[tone], aria_hidden="true", class_="sign"), " ", verdict,
             class_=f"verdict {tone}",
         ),
         element("dl", *rows, class_="facts"),
@@ -141,8 +147,9 @@ def _moment(stamp: str) -> str:
     return parse_timestamp(stamp).strftime("%Y-%m-%d %H:%M:%S UTC") if stamp else ""
 
 
-def _tiles(details: RunDetails) -> Markup:
-    tiles = [
+def tiles(numbers: Iterable[tuple[str, str, Sequence[str]]]) -> Markup:
+    """Return tiles, each with a name, a number and lines below it."""
+    rows = [
         element(
             "div",
             element("dt", name),
@@ -150,9 +157,9 @@ def _tiles(details: RunDetails) -> Markup:
             *(element("dd", line, class_="detail") for line in lines if line),
             class_="tile",
         )
-        for name, number, lines in _numbers(details)
+        for name, number, lines in numbers
     ]
-    return element("dl", *tiles, class_="tiles")
+    return element("dl", *rows, class_="tiles")
 
 
 def _numbers(details: RunDetails) -> Iterator[tuple[str, str, Sequence[str]]]:
@@ -462,14 +469,15 @@ def _change_row(row: StepRow, changes: Sequence[FieldChange]) -> Markup:
     tone = _TONES.get(row.state, "warn")
     if tone in ("good", "calm") and row.sign and row.sign != Sign.MOVED.value:
         tone = "bad"
-    fields = [_field_item(change) for change in changes[:_FIELD_LIMIT]]
+    fields = [field_item(change) for change in changes[:_FIELD_LIMIT]]
     if len(changes) > _FIELD_LIMIT:
         fields.append(element("li", f"and {len(changes) - _FIELD_LIMIT:,} more fields"))
     remark = truncate(step_remark(row, plain=True), _TEXT_LENGTH)
-    return _ref_item(row.ref, f"{row.method} {row.state}", remark, fields, tone)
+    return ref_item(row.ref, f"{row.method} {row.state}", remark, fields, tone)
 
 
-def _ref_item(ref: str, state: str, remark: str, fields: Sequence[Markup], tone: str) -> Markup:
+def ref_item(ref: str, state: str, remark: str, fields: Sequence[Markup], tone: str) -> Markup:
+    """Return an item of a list of changes: a ref with its fields; *tone* is its sign and colour."""
     return element(
         "li",
         element("b", truncate(ref, _REF_LENGTH)),
@@ -480,7 +488,8 @@ def _ref_item(ref: str, state: str, remark: str, fields: Sequence[Markup], tone:
     )
 
 
-def _field_item(change: FieldChange) -> Markup:
+def field_item(change: FieldChange) -> Markup:
+    """Return a field with its value before, if that is known, and after."""
     name = element("code", truncate(change.path, _VALUE_LENGTH))
     parts: list[str] = []
     if change.has_before:
@@ -512,7 +521,7 @@ def _finding_section(details: RunDetails, key: str) -> Iterator[Markup]:
 
 def _finding_row(finding: Finding) -> Markup:
     text = "; ".join(filter(None, [finding.message, fields_text(finding.fields)]))
-    return _ref_item(finding.ref, "", truncate(text or "does not exist", _TEXT_LENGTH), [], "bad")
+    return ref_item(finding.ref, "", truncate(text or "does not exist", _TEXT_LENGTH), [], "bad")
 
 
 def cost_article(rows: Sequence[Sequence[object]]) -> Markup:

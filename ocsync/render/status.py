@@ -56,21 +56,21 @@ def online_lines(status: Status, pauses: PauseDocuments, now: datetime) -> Itera
     rows: list[_Row] = []
     for name, target in status.targets.items():
         match target.state.value:
-            case "no config" if name in pauses:
+            case "no_config" if name in pauses:
                 rows.append(("!", name, "paused, but its sync config no longer exists"))
-            case "no config":
+            case "no_config":
                 missing.append(name)
             case "running":
                 running += 1
-            case "paused by us":
+            case "paused_by_workspace":
                 rows += _pause_rows(name, pauses.get(name, {}), now)
-            case "paused by someone else" if name in pauses:
+            case "paused_by_other" if name in pauses:
                 rows.append(
                     ("‖", name, "paused by someone else after this workspace's pause ended")
                 )
-            case "paused by someone else":
+            case "paused_by_other":
                 rows.append(("‖", name, "paused by someone else"))
-            case "paused, perhaps by someone else":
+            case "uncertain":
                 rows.append(
                     ("!", name, "an unpause was interrupted, so it is unknown who paused it")
                 )
@@ -191,10 +191,10 @@ def document(status: Status, pauses: Mapping[str, Any]) -> dict[str, Any]:
         "targets": [
             {
                 "name": name,
-                "standing": target.state.value,
+                "state": target.state.value,
                 "exists": target.server.exists,
                 "paused": target.server.paused,
-                "ours": dict(ours[name]) if name in ours else None,
+                "pause": dict(ours[name]) if name in ours else None,
                 "delivery": target.server.delivery,
                 "changed": target.server.sends_changes if target.server.exists else None,
                 "deleted": target.server.sends_deletes if target.server.exists else None,

@@ -55,6 +55,11 @@ def json_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def field_value_text(path: str, value: Any) -> str:
+    """Return the value of a field; in xp as JSON, as only that tells text from other types."""
+    return json_text(value) if path.startswith("xp.") else value_text(value)
+
+
 def assignment_text(path: str, value: Any, sign: str = "=") -> str:
     """Return a field with its value as it is staged, as in `QuantityAvailable=42`.
 

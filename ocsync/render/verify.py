@@ -6,11 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from ocsync.models import Sign
 from ocsync.render import delivery_proof
 from ocsync.render.findings import answered_text, difference_counts, finding_lines, sign_counts
+from ocsync.render.json_data import json_data, signs_by_word
 from ocsync.render.text import Line, columns, count
 from ocsync.store import RunInfo
 
@@ -64,8 +63,8 @@ def proof_lines(verification: Verification) -> Iterator[Line]:
 def document(verification: Verification) -> dict[str, Any]:
     """Return a verification as JSON data."""
     return {
-        "kinds": verification.kinds,
-        "findings": msgspec.to_builtins(verification.findings),
+        "kinds": {kind: signs_by_word(n) for kind, n in verification.kinds.items()},
+        "findings": json_data(verification.findings),
         "read": verification.read,
         "by_answer": verification.by_answer,
         "sample": verification.sample,

@@ -66,8 +66,8 @@ def document(result: WindowResult) -> dict[str, Any]:
         "command_exit_code": result.code,
         "seconds": round(result.seconds, 1),
         "signals": [signal.Signals(number).name for number in result.signals],
-        "lifted": [one._asdict() for one in closed.unpaused],
-        "gone": list(closed.gone),
+        "unpaused": [one._asdict() for one in closed.unpaused],
+        "unpaused_by_others": list(closed.gone),
         "changed": dict(closed.changed),
         "failed": [
             {"ref": n, "message": f"still paused: {e.message}"} for n, e in closed.left.items()

@@ -16,7 +16,7 @@ _REQUIRED_SHORT_SECRET = _REQUIRED_SECRET._replace(max=50)
 _SHORT_SECRET = Field(FieldType.TEXT, write_only=True, max=50)
 _CONNECTION = {"ConnectionString": _REQUIRED_SECRET}
 
-DELIVERY_CONFIG_FIELDS: dict[str, Field] = {"Name": Field(FieldType.TEXT, required=True, max=128), "Enabled": Field(FieldType.BOOLEAN), "DeliveryTargets": Field(FieldType.OBJECT, required=True)}
+DELIVERY_CONFIG_FIELDS: dict[str, Field] = {"Name": Field(FieldType.TEXT, required=True, max=128), "Enabled": Field(FieldType.BOOLEAN, nullable=False), "DeliveryTargets": Field(FieldType.OBJECT, required=True)}
 
 DELIVERY_TARGETS: dict[str, dict[str, Field]] = {
     "Http": {"Endpoint": _REQUIRED, "Secret": _REQUIRED_SHORT_SECRET, "CustomAuthHeaderName": Field(FieldType.TEXT), "CustomAuthHeaderValue": _SHORT_SECRET},

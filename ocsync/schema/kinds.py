@@ -52,7 +52,7 @@ class Field(NamedTuple):
     Unless *clearable*, the platform refuses to empty it once it has a value. *needs_rebuild*: a
     change of it shows in lists of products only once the search index has been rebuilt by hand
     (guide/ordercloud.md 12.11). Where it is null, the entity named in the field *inherited_by* may
-    show its own value there. *after_creation*: only an entity that exists can have a value in it.
+    show its own value there. Unless *nullable* it is true or false, and never null. *after_creation*: only an entity that exists can have a value in it.
     *choices* are its only values, if it has any.
     """
 
@@ -73,6 +73,7 @@ class Field(NamedTuple):
     clearable: bool = True
     needs_rebuild: bool = False
     inherited_by: str = ""
+    nullable: bool = True
     after_creation: bool = False
     choices: tuple[str, ...] = ()
 
@@ -262,7 +263,7 @@ class Kind(NamedTuple):
 
 _TEXT, _BOOLEAN, _INTEGER = (
     Field(FieldType.TEXT),
-    Field(FieldType.BOOLEAN),
+    Field(FieldType.BOOLEAN, nullable=False),
     Field(FieldType.INTEGER),
 )
 _ID = Field(FieldType.TEXT, max=100)
@@ -276,8 +277,8 @@ _STOCK = Field(FieldType.INTEGER, volatile=True)
 _READ_ONLY_TEXT = Field(FieldType.TEXT, read_only=True)
 _READ_ONLY_COUNT = Field(FieldType.INTEGER, read_only=True)
 _READ_ONLY_DATE = Field(FieldType.DATE, read_only=True)
-_REQUIRED_FLAG = Field(FieldType.BOOLEAN, required_on_assign=True)
-_VISIBILITY = Field(FieldType.BOOLEAN, needs_rebuild=True)
+_REQUIRED_FLAG = _BOOLEAN._replace(required_on_assign=True)
+_VISIBILITY = _BOOLEAN._replace(needs_rebuild=True)
 
 _DIMENSIONS = {
     "ShipWeight": _NUMBER,
@@ -288,7 +289,7 @@ _DIMENSIONS = {
 _INVENTORY_FIELDS = {
     "OwnerID": _CREATE_ONLY_ID,
     "AddressID": _ID._replace(required=True),
-    "AllowAllBuyers": Field(FieldType.BOOLEAN, default=True),
+    "AllowAllBuyers": _BOOLEAN._replace(default=True),
     "OrderCanExceed": _BOOLEAN,
     "QuantityAvailable": _STOCK,
     "NotificationPoint": _INTEGER,
@@ -303,7 +304,7 @@ _USER_FIELDS = {
     "Email": Field(FieldType.TEXT, required=True, max=200),
     "Phone": _ID,
     "TermsAccepted": Field(FieldType.DATE),
-    "Active": Field(FieldType.BOOLEAN, required=True),
+    "Active": _BOOLEAN._replace(required=True),
     "xp": _XP,
     "Password": Field(FieldType.TEXT, write_only=True),
     "CompanyID": _READ_ONLY_TEXT,
@@ -373,7 +374,7 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
             "OwnerID": _CREATE_ONLY_ID, "Name": _NAME, "ApplyTax": _BOOLEAN, "ApplyShipping": _BOOLEAN, "MinQuantity": Field(FieldType.INTEGER, min=1, default=1),
             "MaxQuantity": _INTEGER, "UseCumulativeQuantity": _BOOLEAN, "RestrictedQuantity": _BOOLEAN, "PriceBreaks": Field(FieldType.LIST, clearable=False),
             "Currency": Field(FieldType.TEXT, max=100, judged_by_references=True), "SaleStart": Field(FieldType.DATE), "SaleEnd": Field(FieldType.DATE),
-            "IsOnSale": Field(FieldType.BOOLEAN, read_only=True), "xp": _XP},
+            "IsOnSale": _BOOLEAN._replace(read_only=True), "xp": _XP},
          role_prefix="PriceSchedule", indirect_targets=("products",),
          referenced_by=(ReferencedBy("product", "/products", "DefaultPriceScheduleID"),
                    ReferencedBy("product-assignment", "/products/assignments", "priceScheduleID", item_id="ProductID"))),
@@ -400,7 +401,7 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
             "DefaultPriceScheduleID": _ID, "DefaultSupplierID": _ID._replace(has_side_effect=True), "AllSuppliersCanSell": _BOOLEAN, "ShipFromAddressID": _ID,
             "Inventory.Enabled": _BOOLEAN, "Inventory.NotificationPoint": _INTEGER, "Inventory.VariantLevelTracking": _BOOLEAN,
             "Inventory.OrderCanExceed": _BOOLEAN, "Inventory.QuantityAvailable": _STOCK, "Inventory.LastUpdated": _READ_ONLY_DATE,
-            "IsBundle": Field(FieldType.BOOLEAN, read_only=True), "SpecCount": _READ_ONLY_COUNT, "VariantCount": _READ_ONLY_COUNT, "DateCreated": _READ_ONLY_DATE, "xp": _XP},
+            "IsBundle": _BOOLEAN._replace(read_only=True), "SpecCount": _READ_ONLY_COUNT, "VariantCount": _READ_ONLY_COUNT, "DateCreated": _READ_ONLY_DATE, "xp": _XP},
          role_prefix="Product",
          references=(Reference("price-schedule", ("DefaultPriceScheduleID",)), Reference("supplier", ("DefaultSupplierID",)),
                      Reference("address", ("ShipFromAddressID",)), Reference("product", ("ParentID",))),
@@ -495,7 +496,7 @@ KINDS: dict[str, Kind] = {k.name: k for k in (
          listed_by={"categoryID": "CategoryID", "productID": "ProductID"},
          delete_path="/catalogs/{CatalogID}/categories/{CategoryID}/productassignments/{ProductID}"),
     Kind("category-assignment", "category assignment", ("CatalogID", "CategoryID", "BuyerID", "UserGroupID"),
-         "/catalogs/{CatalogID}/categories/assignments", {"Visible": _BOOLEAN, "ViewAllProducts": _VISIBILITY},
+         "/catalogs/{CatalogID}/categories/assignments", {"Visible": _BOOLEAN._replace(nullable=True), "ViewAllProducts": _VISIBILITY._replace(nullable=True)},
          role_prefix="Category", parties=_ANY_GROUP, assignment=True,
          references=(Reference("catalog", ("CatalogID",)), Reference("category", ("CatalogID", "CategoryID")), Reference("buyer", ("BuyerID",)),
                      Reference("usergroup", ("BuyerID", "UserGroupID"))),

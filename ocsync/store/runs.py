@@ -60,6 +60,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     *arrivals* are pairs of seconds after the unpause and the number of messages that had arrived
     by then; the last has all. *verification_pending* says that a verification was requested and has
     not finished. *held* are the targets that were paused, by anyone, when it started to send.
+    *plan* is the fingerprint of its plan.
     """
 
     id: str
@@ -88,6 +89,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     reverts: tuple[str, ...] = msgspec.field(default=(), name="undoes")
     verification_pending: bool = msgspec.field(default=False, name="unproven")
     held: tuple[str, ...] = ()
+    plan: str = ""
 
     def __post_init__(self) -> None:
         for stamp in filter(None, (self.started, self.ended)):

@@ -135,6 +135,11 @@ class UnfinishedRun(NamedTuple):
     entries: int
     held: tuple[str, ...] = ()
 
+    def document(self) -> dict[str, Any]:
+        """Return it as JSON data."""
+        facts = self._asdict()
+        return {"id": facts.pop("id"), "type": facts.pop("kind"), **facts}
+
     def text(self) -> str:
         """Return the sentence that says so."""
         if self.steps:

@@ -33,6 +33,7 @@ def over() -> None:
 SEEING = ["status", "targets", "doctor", "plan --diff", "resume --dry-run", "expire --dry-run"]
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("look", SEEING)
 @pytest.mark.parametrize("config", ["lifted", "removed"])
 def test_a_pause_that_was_seen_ended_is_not_ours_any_more(
@@ -59,8 +60,8 @@ def test_a_pause_that_was_seen_ended_is_not_ours_any_more(
     shop.call("PUT", CONFIG, {**body, "Paused": True})
 
     status = ocsync("status", "--json").data
-    assert next(t for t in status["targets"] if t["name"] == "inventory")["standing"] == (
-        "paused by someone else"
+    assert next(t for t in status["targets"] if t["name"] == "inventory")["state"] == (
+        "paused_by_other"
     )
     assert (status["drifted"], status["overdue"]) == (["inventory"], [])
     assert ocsync("expire").code == 0
@@ -118,6 +119,7 @@ def test_a_look_beside_a_command_that_pauses(ocsync: Run, shop: Shop) -> None:
     assert not list(profiles.rglob("lost-pauses/*"))
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("words", [
     "resume", "unpause inventory", "expire", "pause inventory", "window inventory -- true",
 ])  # fmt: skip
@@ -209,6 +211,7 @@ def test_adopting_says_who_can_still_unpause(ocsync: Run, shop: Shop) -> None:
     assert not shop.paused()
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("whose", ["ours", "the run's", "someone else's"])
 @pytest.mark.parametrize("listens", [True, False])
 def test_a_pause_that_ends_in_the_middle_of_a_replay(

@@ -80,6 +80,7 @@ def turn_small(ocsync: Run, crashed: Path, name: str, every: int) -> None:
                 assert told, (path, place, words, result.err)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", SMALL)
 def test_a_turned_bit_is_told_and_not_believed(ocsync: Run, crashed: Path, name: str) -> None:
     turn_small(ocsync, crashed, name, every=101)
@@ -150,7 +151,7 @@ def test_a_resume_over_any_damage_sends_nothing(ocsync: Run, shop: Shop, crashed
     resume_over_damage(ocsync, shop, crashed, every=5)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", [*SMALL][::2])
 def test_a_small_file_cut_somewhere_is_told(ocsync: Run, crashed: Path, name: str) -> None:
     """They are replaced whole, so a part of one is damage."""
     cut_small(ocsync, crashed, name, every=19)

@@ -62,7 +62,7 @@ ALONG: list[tuple[str, dict[str, int]]] = [
 def test_what_goes_along_is_read_and_nothing_deleted_when_dry(ocsync: Run, family: Shop) -> None:
     for ref, along in ALONG:
         found = survey(ocsync("delete", ref, "--dry-run", "--json"))
-        assert found["refs"][0]["along"] == along, ref
+        assert found["refs"][0]["dependents"] == along, ref
         assert found["number"] == 1 + sum(along.values())
     assert family.writes() == []
     assert ocsync("history", "--json").data["runs"] == []
@@ -92,6 +92,7 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
 ]
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(("refs", "why"), REFUSED, ids=[" ".join(refs) for refs, _ in REFUSED])
 def test_refusals_are_foretold_and_what_goes_first_lifts_them(
     ocsync: Run, family: Shop, refs: tuple[str, ...], why: str
@@ -281,7 +282,7 @@ def test_an_interrupt_ends_in_good_order_and_the_same_command_goes_on(run: Run, 
     assert 0 < left < 120
     assert f"{120 - left} of 120" in done.err
     [info] = run("history", "--json").data["runs"]
-    assert (info["state"], info["exit_code"], info["sort"]) == ("closed", 130, "delete")
+    assert (info["state"], info["exit_code"], info["type"]) == ("closed", 130, "delete")
     assert run("stage", "list", "--json").data["staged_entries"] == 0, "what is gone has fallen"
     assert run(*words).code == 0
     assert shop.get("/catalogs")["Meta"]["TotalCount"] == 0
@@ -360,7 +361,7 @@ def test_the_doctor_knows_a_run_of_deletes(run: Run, family: Shop) -> None:
     gone.write_text(gone.read_text().replace("product", "produce", 1))
     assert run("doctor", "--offline", "--fix", "--yes").code == 1, "a run is not finished"
     [info] = run("history", "--json").data["runs"]
-    assert (info["sort"], info["state"]) == ("delete", "open")
+    assert (info["type"], info["state"]) == ("delete", "open")
     (folder / "plan.jsonl").write_text("nothing\n")
     told = run("doctor", "--offline", "--fix", "--yes")
     assert "cannot continue without its plan" in told.out + told.err

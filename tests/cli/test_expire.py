@@ -31,7 +31,7 @@ def test_there_is_nothing_to_say(ocsync: Run, shop: Shop) -> None:
         result = ocsync("expire")
     assert result == (0, "", "")
     assert len(shop.requests()) == before
-    assert ocsync("expire", "--json").data["lifted"] == []
+    assert ocsync("expire", "--json").data["unpaused"] == []
 
 
 def test_a_line_for_each_and_no_other_is_lifted(ocsync: Run, shop: Shop) -> None:
@@ -124,5 +124,5 @@ def test_the_ci_job_of_a_pause_is_told(
     ocsync("pause", "inventory")
     monkeypatch.delenv("CI_JOB_URL")
     assert "https://gitlab.example/shop/-/jobs/7" in ocsync("status").out
-    ours = {row["name"]: row["ours"] for row in ocsync("status", "--json").data["targets"]}
+    ours = {row["name"]: row["pause"] for row in ocsync("status", "--json").data["targets"]}
     assert ours["inventory"]["job"] == "https://gitlab.example/shop/-/jobs/7"

@@ -195,6 +195,7 @@ OFFLINE: list[tuple[str, ...]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", SHAPES)
 def test_any_toml(ocsync: Run, name: str) -> None:
     """Members of the wrong type, missing, or too many; over the file as it was."""

@@ -42,6 +42,7 @@ def test_a_plan_larger_than_allowed(
     assert ocsync("resume", "--max-changes", "3").code == 0
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(("zeros", "others", "refused"), [
     (2, 1, True), (3, 0, True), (1, 1, False), (2, 2, False), (1, 0, False), (0, 3, False),
 ])  # fmt: skip
@@ -69,6 +70,7 @@ EMPTY: list[tuple[tuple[str, ...], bool]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(("words", "refused"), EMPTY, ids=[" ".join(w) for w, _ in EMPTY])
 def test_what_comes_to_no_stock_is_counted_as_none(
     ocsync: Run, shop: Shop, words: tuple[str, ...], refused: bool
@@ -115,6 +117,7 @@ WRITING: list[tuple[str, ...]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("words", WRITING, ids=[w[0] for w in WRITING])
 def test_production_is_confirmed_by_its_id(run: Run, shop: Shop, words: tuple[str, ...]) -> None:
     run("init")
@@ -183,6 +186,7 @@ def repoint(old: str, new: str) -> None:
     POINTED.write_text(POINTED.read_text().replace(old, new))
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("work", ["staged", "paused", "open run", "attached", "nothing", "old pin"])
 def test_a_profile_that_points_elsewhere(ocsync: Run, shop: Shop, work: str) -> None:
     """Another environment may have a marketplace with the same ID: its copy of production."""
@@ -279,7 +283,7 @@ def test_what_somebody_did_meanwhile_is_told(ocsync: Run, shop: Shop) -> None:
     assert "someone else unpaused it in the meantime" in result.err
     assert not shop.paused()
     told_targets = {t["name"]: t for t in ocsync("status", "--json").data["targets"]}
-    assert told_targets["inventory"]["standing"] == "running"
+    assert told_targets["inventory"]["state"] == "running"
     ocsync("pause", "inventory")
     shop.call("PATCH", path, {"SyncEntityDeleted": True})
     ocsync("stage", "set", refs[0], "QuantityAvailable=8")

@@ -107,7 +107,7 @@ def test_common_options_may_come_first(run: Run, words: tuple[str, ...]) -> None
     assert run("init").code == 0
     first = run(*words)
     assert first.code == (78 if "history" in words else 0), first
-    assert json.loads(first.out or first.err)["format"] == 1
+    assert json.loads(first.out or first.err)["format"] == 2
 
 
 def test_other_options_may_not(run: Run) -> None:
@@ -176,9 +176,12 @@ def test_no_workspace_is_needed(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize(("columns", "environ", "colour"), [
-    (60, {"TERM": "dumb"}, False), (80, {}, True),
-    (120, {"PYTHONIOENCODING": "ascii", "NO_COLOR": "1"}, False),
-], ids=["narrow-dumb", "usual", "wide-ascii"])  # fmt: skip
+    pytest.param(60, {"TERM": "dumb"}, False, id="narrow-dumb"),
+    pytest.param(80, {}, True, id="usual", marks=pytest.mark.slow),
+    pytest.param(
+        120, {"PYTHONIOENCODING": "ascii", "NO_COLOR": "1"}, False, id="wide-ascii", marks=pytest.mark.slow
+    ),
+])  # fmt: skip
 def test_a_terminal_shows_pages_at_its_width(
     columns: int, environ: dict[str, str], colour: bool
 ) -> None:

@@ -60,9 +60,9 @@ def test_the_list_is_narrowed(three: Run) -> None:
     assert names(three, "--failed") == names(three, "--state", "failed") == [partly]
     assert names(three, "--state", "done") == [deleted, done]
     assert names(three, "--state", "open") == []
-    assert names(three, "--sort", "delete") == [deleted]
+    assert names(three, "--type", "delete") == [deleted]
     assert (
-        names(three, "--target", "inventory") == names(three, "--sort", "resume") == [partly, done]
+        names(three, "--target", "inventory") == names(three, "--type", "resume") == [partly, done]
     )
     assert names(three, "--target", "catalog") == [deleted]
     assert names(three, "--since", "1d") == []
@@ -77,7 +77,7 @@ def test_the_list_is_narrowed(three: Run) -> None:
 
 
 WRONG: list[tuple[str, ...]] = [
-    ("--state", "maybe"), ("--sort", "pause"), ("--since", "yesterday"), ("--target", "catalog-wide"), ("--target", "orders"),
+    ("--state", "maybe"), ("--type", "pause"), ("--since", "yesterday"), ("--target", "catalog-wide"), ("--target", "orders"),
     ("--report", "pdf", "x"), ("--report", "csv"), ("0101", "--failed"), ("--report", "csv", "-", "--json"), ("--limit", "-1"),
     ("prune",), ("prune", "--keep", "-1"), ("prune", "--older-than", "old"),
 ]  # fmt: skip
@@ -118,17 +118,17 @@ def test_every_step_is_shown_when_asked_for(three: Run) -> None:
     assert [(s["method"], s["state"], s["message"]) for s in of_deletes] == [
         ("DELETE", "done", ""), ("DELETE", "unchanged", "did not exist"),
     ]  # fmt: skip
-    newest_done = three("history", "--steps", "--sort", "resume", "--state", "done")
+    newest_done = three("history", "--steps", "--type", "resume", "--state", "done")
     assert f"run {done}" in newest_done.out
 
 
 def test_a_run_says_how_long_targets_were_paused(three: Run, shop: Shop) -> None:
     _, partly, done = names(three)
-    assert set(three("history", done, "--json").data["run"]["windows"]) == {"inventory"}
+    assert set(three("history", done, "--json").data["run"]["paused_seconds"]) == {"inventory"}
     assert "▶ inventory  paused for" in three("history", done).out
-    assert three("history", partly, "--json").data["run"]["windows"] == {}, "it stays paused"
+    assert three("history", partly, "--json").data["run"]["paused_seconds"] == {}, "it stays paused"
     assert three("unpause", "inventory").code == 0
-    assert set(three("history", partly, "--json").data["run"]["windows"]) == {"inventory"}
+    assert set(three("history", partly, "--json").data["run"]["paused_seconds"]) == {"inventory"}
 
 
 def test_junit_is_what_a_ci_server_reads(three: Run) -> None:
@@ -166,7 +166,8 @@ def test_what_verification_saw_is_in_the_reports(three: Run) -> None:
         ("inventory/P1/R1", "moved", "QuantityAvailable=6"),
     ]
     assert (
-        "verified: * QuantityAvailable=9" in three("history", done, "--report", "markdown", "-").out
+        "verified: `*` `QuantityAvailable=9`"
+        in three("history", done, "--report", "markdown", "-").out
     )
 
 

@@ -64,6 +64,7 @@ def test_what_an_editor_does_to_small_files_is_no_damage(
     assert "‖ inventory" in ocsync("status").out
 
 
+@pytest.mark.quick(3)
 @posix
 @pytest.mark.parametrize("name", [
     "journal/000001.jsonl", "profile.toml", "pause.toml", "run.lock", "journal.lock", "journal.lock.holder",

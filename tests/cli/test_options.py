@@ -61,7 +61,7 @@ def test_a_pause_from_the_future_has_lasted_no_time(ocsync: Run, shop: Shop) -> 
     assert [result.code for result in said] == [0, 0, 0]
     assert not re.search(r"(?<!\S)-\d", "".join(result.out + result.err for result in said))
     [info] = ocsync("history", "--json").data["runs"]
-    assert info["windows"] == {"inventory": 0.0}
+    assert info["paused_seconds"] == {"inventory": 0.0}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs links")

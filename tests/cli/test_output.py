@@ -14,6 +14,7 @@ import pytest
 
 from ocsync.engine.recorder import Recorder
 from ocsync.models import Intent, Outcome, State
+from ocsync.render.console import Console
 from tests.builders import Shop
 from tests.conftest import Run
 from tests.in_process import profile_dir
@@ -120,3 +121,15 @@ def test_a_full_disk_is_told_in_a_line(ocsync: Run, monkeypatch: pytest.MonkeyPa
     result = ocsync("stage", "set", "catalog/C", "Name=x")
     assert (result.code, result.err.splitlines()[0]) == (1, "✗ /x/journal: No space left on device")
     assert "unexpected" not in result.err
+
+
+@pytest.mark.parametrize("number", [0, 1, 999, 1000, 2001])
+def test_long_lists_are_json_like_any_other(
+    capsys: pytest.CaptureFixture[str], number: int
+) -> None:
+    rows = [{"ref": f"catalog/{n}", "name": "Größe \u202e##[x]"} for n in range(number)]
+    console = Console(json=True)
+    console.document("plan", {"at": 1}, rows={"a": iter(rows), "b": iter(rows[:1])})
+    console.document("plan", {"at": 1, "a": rows, "b": rows[:1]})
+    parts, whole = capsys.readouterr().out.splitlines()
+    assert parts == whole

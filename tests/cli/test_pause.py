@@ -154,9 +154,9 @@ def test_status_tells_ours_theirs_and_drift(ocsync: Run, shop: Shop) -> None:
     assert re.search(r"! buyers +unpaused by someone else", shown.out)
     assert "suppliers has no sync config" in shown.out
     assert data["drifted"] == ["buyers"]
-    standings = {row["name"]: row["standing"] for row in data["targets"]}
-    assert standings["inventory"] == "paused by us"
-    assert standings["products"] == "paused by someone else"
+    standings = {row["name"]: row["state"] for row in data["targets"]}
+    assert standings["inventory"] == "paused_by_workspace"
+    assert standings["products"] == "paused_by_other"
 
 
 def test_a_config_that_went_away_under_our_pause_is_told(ocsync: Run, shop: Shop) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from tests.builders import Shop
 from tests.conftest import Run
+from tests.json_schemas import checker
+from tests.render.test_run_page import check_closed
 
 
 def test_a_circle_is_told_before_anything_is_sealed(ocsync: Run, shop: Shop) -> None:
@@ -68,3 +71,81 @@ def test_a_diff_says_what_is_emptied_and_what_is_sent_anyway(ocsync: Run, shop: 
         "~ product/P  has these values already; sent anyway, because reads of it may lag" in shown
     )
     assert "~ catalog/C  Description old -> null" in shown
+
+
+def test_a_short_plan_lists_its_edits_and_a_long_one_counts_them(ocsync: Run, shop: Shop) -> None:
+    refs = shop.stock(records=21)
+    for ref in refs[:20]:
+        ocsync("stage", "set", ref, "QuantityAvailable=7")
+    ocsync("stage", "adjust", refs[0], "QuantityAvailable+=1")
+    short = ocsync("plan").out
+    assert "~ inventory/P1/R1  QuantityAvailable=7\n" in short
+    assert "  21 edits in 20 requests (4 % fewer)\n" in short
+    assert ocsync("plan", "--list").out == short
+    ocsync("stage", "set", refs[20], "QuantityAvailable=5")
+    long = ocsync("plan").out
+    assert "22         21       1   4 % fewer requests" in long
+    assert "inventory/P1/R1" not in long
+    assert "R1  QuantityAvailable=7\n" in ocsync("plan", "--list").out
+    compared = ocsync("plan", "--diff").out
+    assert "~ inventory/P1/R1  QuantityAvailable 5 -> 7\n" in compared
+    assert "= 20 changes; 1 ref needs no change" in compared
+    assert "(--list)" not in compared
+    listed = ocsync("plan", "--list", "--diff", "--json").data
+    assert [step["number"] for step in listed["planned_steps"]] == [*range(1, 22)]
+    assert [row["same"] for row in listed["changes"]] == [False] * 20 + [True]
+
+
+def test_a_long_value_is_cut_in_the_list_alone(ocsync: Run) -> None:
+    text = "long " * 40 + "zz"
+    ocsync("stage", "set", "catalog/C", f"Description={text}")
+    assert f"Description={text[:30]}" in ocsync("plan").out
+    assert "zz" not in ocsync("plan").out
+    assert "long zz" in ocsync("plan", "--explain", "catalog/C").out
+
+
+def test_a_saved_plan_is_named_and_sent(ocsync: Run, shop: Shop) -> None:
+    shop.seed(catalog=[{"ID": "C", "Name": "c"}])
+    ocsync("stage", "set", "catalog/C", "Name=n")
+    ocsync("profile", "check")
+    digest = ocsync("plan", "--json").data["fingerprint"]
+    saved = ocsync("plan", "catalogs", "--out", "my plan.json")
+    assert f"+ saved plan {digest} as my plan.json" in saved.err
+    assert "ocsync resume catalogs --plan 'my plan.json' --verify" in saved.err
+    facts = json.loads(Path("my plan.json").read_bytes())
+    assert not checker("saved-plan")(facts, "")
+    assert [step["path"] for step in facts["steps"]] == ["/catalogs/C"]
+    resumed = ocsync("resume", "catalogs", "--plan", "my plan.json")
+    assert resumed.code == 0
+    assert f"1 step · plan {digest}" in resumed.err
+    assert f"  plan {digest}\n" in ocsync("history", "--steps").out
+    assert ocsync("history", "--steps", "--json").data["run"]["plan"] == digest
+    for content in ("{}", '{"fingerprint": 1}', '{"fingerprint": ""}', "x", "[]"):
+        Path("wrong.json").write_text(content)
+        refused = ocsync("resume", "--plan", "wrong.json")
+        assert (refused.code, "not a saved plan" in refused.err) == (65, True)
+
+
+@pytest.mark.parametrize("diff", [True, False])
+def test_a_plan_is_reported(ocsync: Run, shop: Shop, diff: bool) -> None:
+    shop.seed(catalog=[{"ID": "C", "Name": "before"}])
+    ocsync("stage", "set", "catalog/C", "Name=a|b <i>@me")
+    ocsync("profile", "check")
+    words = ("plan", "--diff") if diff else ("plan",)
+    digest = ocsync("plan", "--json").data["fingerprint"]
+    comment = ocsync(*words, "--report", "markdown", "-").out
+    assert comment.startswith("### ocsync plan: 1 edit, 1 request\n")
+    assert f"plan `{digest}`" in comment
+    assert ("`before` → <code>a&#124;b" in comment) == diff
+    assert "<i>" not in comment
+    written = ocsync(*words, "--report", "html", "plan.html")
+    page = Path("plan.html").read_text()
+    check_closed(page)
+    assert digest in page
+    assert ("<del>before</del>" in page) == diff
+    assert "+ wrote plan.html" in written.err
+    assert written.out.startswith("test · ")
+    refused = ocsync("plan", "--report", "markdown", "-", "--json")
+    assert (refused.code, refused.out) == (64, "")
+    assert ocsync("plan", "--report", "csv", "x").code == 64
+    assert ocsync("plan", "--report", "html", "none/x").code == 66

@@ -40,6 +40,7 @@ def machines(run: Run, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Run:
     return at
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("adopts", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("order", ORDERS, ids=["-".join(o).replace(" ", "") for o in ORDERS])
 def test_every_order_of_two_machines(

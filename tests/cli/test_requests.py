@@ -170,6 +170,7 @@ PHASES = {  # early, late at most, verify; the writes are one for each ref
 }
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("name", PHASES)
 def test_reads_are_shared(shop: Shop, name: str) -> None:
     """The cases of the benchmark, with few refs."""

@@ -178,9 +178,9 @@ def test_a_plan_of_targets_says_what_stays_staged(ocsync: Run) -> None:
     ocsync("stage", "set", "catalog/C", "Name=x")
     empty = ocsync("plan", "inventory", "--exit-code")
     assert (empty.code, "no staged edit writes to inventory" in empty.out) == (0, True)
-    assert "1 entry for other targets stays staged" in empty.out
+    assert "1 edit for other targets stays staged" in empty.out
     ocsync("stage", "set", "inventory/P/R", "QuantityAvailable=1")
-    assert "1 entry for other targets stays staged" in ocsync("plan", "inventory").out
+    assert "1 edit for other targets stays staged" in ocsync("plan", "inventory").out
 
 
 def test_an_adjustment_keeps_what_was_sold(ocsync: Run, shop: Shop) -> None:
@@ -254,7 +254,12 @@ def test_verify_sees_what_somebody_changed(ocsync: Run, shop: Shop) -> None:
     result = ocsync("verify", "--json")
 
     assert result.code == 5
-    assert result.events[-1]["kinds"]["inventory"] == {"=": 1, "~": 1, "*": 1, "-": 1}
+    assert result.events[-1]["kinds"]["inventory"] == {
+        "same": 1,
+        "moved": 1,
+        "differs": 1,
+        "missing": 1,
+    }
 
 
 def test_a_plan_may_be_saved_before_the_first_sign_in(ocsync: Run, shop: Shop) -> None:
@@ -306,9 +311,9 @@ def test_resume_as_json_is_a_stream_of_events(ocsync: Run, shop: Shop) -> None:
     ocsync("stage", "set", ref, "QuantityAvailable=9")
     events = ocsync("resume", "--verify", "--json").events
 
-    assert events[0] == {"type": "version", "format": 1}
+    assert events[0] == {"type": "version", "format": 2}
     kinds = [event["type"] for event in events]
-    assert kinds.index("planned") < kinds.index("stepended") < kinds.index("summary")
+    assert kinds.index("planned") < kinds.index("step_ended") < kinds.index("summary")
     assert events[-1]["exit_code"] == 0
     assert events[-1]["run"]["counts"] == {"done": 1}
 

@@ -49,6 +49,7 @@ def asked_for(shop: Shop) -> list[str]:
     ]
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize(("words", "stdin", "sent"), [
     (("inventory", "P0/R0", "inventory/P1/R1"), b"", ["inventoryrecords/P0/R0", "inventoryrecords/P1/R1"]),
     (("inventory", "-"), b"P0/R0\n# no\n\nP0/R0\ninventory/P1/R1\n", ["inventoryrecords/P0/R0", "inventoryrecords/P1/R1"]),
@@ -98,6 +99,7 @@ def test_a_dry_run_sends_nothing(ocsync: Run, stocked: Shop) -> None:
     assert ocsync("history", "--json").data["runs"] == []
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(("staged", "sent"), [
     (("set", "catalog/C", "Name=x"), {"catalogs/C", "productsync/P0", "productsync/P1", "productsync/P2"}),
     (("assign", "catalog-assignment/C/B", "ViewAllCategories=true", "ViewAllProducts=true"), {"catalogs/C", "productsync/P0", "productsync/P1", "productsync/P2"}),
@@ -278,7 +280,7 @@ def test_stopped_in_the_middle_it_goes_on(ocsync: Run, shop: Shop, stop: signal.
     assert len(sent) == 120
     assert len(twice) <= (4 if stop == signal.SIGKILL else 0)
     [run] = ocsync("history", "--json").data["runs"]
-    assert (run["counts"]["done"], run["state"], run["sort"]) == (120, "closed", "resync")
+    assert (run["counts"]["done"], run["state"], run["type"]) == (120, "closed", "resync")
 
 
 @pytest.mark.parametrize("point", [

@@ -49,6 +49,7 @@ def get_password(service, name):
 """A keyring as the real one is asked; the library itself asks the desktop."""
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("source", ["env", "command", "keyring"])
 def test_a_whole_run_at_verbose_leaves_no_secret(
     run: Run, shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
@@ -166,6 +167,7 @@ def test_the_process_list_shows_no_secret(
     assert SECRET.encode() not in shown
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("source", ["env", "command", "keyring"])
 @pytest.mark.parametrize("ending", ["\n", "\r\n", " \n\n"])
 def test_a_secret_from_a_file_may_end_in_a_line_break(

@@ -136,6 +136,7 @@ SPELLINGS: list[tuple[tuple[str, ...], dict[str, str]]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("state", STATES)
 def test_status_is_the_same_both_ways(
     old: Run, quick: Quick, monkeypatch: pytest.MonkeyPatch, state: str

@@ -25,6 +25,7 @@ def cut_off(ocsync: Run, shop: Shop) -> Run:
     return ocsync
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(("words", "code"), [
     ("verify", 3), ("resume --dry-run", 3), ("status", 0), ("status --exit-code", 2), ("plan", 0),
     ("status --offline --exit-code", 2), ("plan --exit-code", 2), ("status --max-age 4h --exit-code", 2),

@@ -43,10 +43,10 @@ def test_answers_are_the_proof_but_for_a_sample(ocsync: Run, shop: Shop) -> None
     verified = result.events[-1]["verified"]
     assert (verified["read"], verified["sample"], len(verified["by_answer"])) == (20, 20, 10)
     assert set(verified["by_answer"]) <= set(refs)
-    assert verified["kinds"] == {"inventory": {"=": NUMBER}}
+    assert verified["kinds"] == {"inventory": {"same": NUMBER}}
     assert len(reads_after(shop)) == 20
     [info] = ocsync("history", "--json").data["runs"]
-    assert (info["by_answer"], info["verified"]) == (10, {"=": NUMBER})
+    assert (info["by_answer"], info["verified"]) == (10, {"same": NUMBER})
 
 
 def test_the_report_tells_which_proof_how_many_had(ocsync: Run, shop: Shop) -> None:

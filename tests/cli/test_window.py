@@ -182,7 +182,7 @@ def test_json_is_one_document_and_the_commands_output_is_talk(ocsync: Run, shop:
     result = ocsync("window", "inventory", "--json", "--", "sh", "-c", "echo hello; exit 4")
     assert result.code == 4
     assert result.data["command_exit_code"] == result.data["exit_code"] == 4
-    assert [row["target"] for row in result.data["lifted"]] == ["inventory"]
+    assert [row["target"] for row in result.data["unpaused"]] == ["inventory"]
     assert "hello" in result.err
 
 

@@ -22,6 +22,7 @@ CHANGES: list[tuple[Any, str, str, str]] = [
 ]
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(("before", "word", "shown", "warned"), CHANGES)
 def test_a_change_of_type_is_shown_and_refused(
     ocsync: Run, shop: Shop, before: Any, word: str, shown: str, warned: str

@@ -135,6 +135,7 @@ def test_a_clear_refusal_has_no_effect() -> None:
         assert verdict(status, PAGE) is Verdict.FINAL
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("status", [404, 503, 507, 524])
 def test_an_adjustment_counts_once_whatever_a_gateway_answers(
     ocsync: Run, shop: Shop, status: int

@@ -26,6 +26,10 @@ def test_a_created_entity_has_a_location(shop: Shop) -> None:
     assert (made.status_code, made.headers["location"]) == (201, url)
     assert made.headers["x-oc-logid"] == log_ids(shop, "/catalogs")[-1]
     assert "location" not in shop.call("PUT", "/catalogs/C", {"Name": "n"}).headers
+    hub = {"EventHub": {"EventHubName": "h", "ConnectionString": "c"}}
+    config = {"ID": "D", "Name": "d", "DeliveryTargets": hub}
+    made = shop.call("POST", "/integrations/deliveryconfig", config)
+    assert made.headers["location"].endswith("/v1/integrations/deliveryconfig/D")
 
 
 @pytest.fixture

@@ -164,6 +164,7 @@ PATCHES: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(
     ("targets", "file", "then"), [case[1:] for case in PATCHES], ids=[c[0] for c in PATCHES]
 )

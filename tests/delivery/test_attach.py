@@ -103,6 +103,7 @@ CRASHES = [
 ]  # fmt: skip
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     ("verb", "point", "there"), CRASHES, ids=["-".join(map(str, (c[0], *c[1]))) for c in CRASHES]
 )  # fmt: skip

@@ -70,15 +70,15 @@ def test_what_is_missing_is_named_in_every_place(attached: Run, shop: Shop) -> N
     result = attached("resume", "--verify", *SOON, "--json")
     assert result.code == 5
     found = result.events[-1]["delivery"]["findings"]
-    assert [(one["ref"], one["sign"], one["place"]) for one in found] == [
-        (ref, "-", "delivery") for ref in refs
+    assert [(one["ref"], one["result"], one["where"]) for one in found] == [
+        (ref, "missing", "delivery") for ref in refs
     ]
     run = last_run(attached)
     shown = attached("history", run["id"])
     for ref in refs:
         assert f"{ref}   did not arrive" in shown.out
     assert "the listener received 0 of 2" in shown.out
-    assert [f["place"] for f in attached("history", run["id"], "--json").data["findings"]] == [
+    assert [f["where"] for f in attached("history", run["id"], "--json").data["findings"]] == [
         "delivery",
         "delivery",
     ]
@@ -170,7 +170,7 @@ def test_waiting_can_be_left(attached: Run, shop: Shop) -> None:
     shop.switch(while_paused="drop")
     stage(attached, shop.stock(records=1))
     with Started("resume", "--verify", "--json") as process:
-        wait_for(lambda: "arriving" in process.said()[0])
+        wait_for(lambda: "delivery_progress" in process.said()[0])
         process.signal(signal.SIGINT)
         ended = process.wait(20)
     assert (ended.code, "the run itself is complete" in ended.err) == (130, True), ended

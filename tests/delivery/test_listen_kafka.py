@@ -244,7 +244,7 @@ def test_a_listener_goes_on_when_its_broker_is_back(
         process.stdin.flush()
         reading.until_kept(1)
     lost, back = said
-    assert "does not answer" in lost
+    assert "does not respond" in lost
     assert back == f"{servers} responds again"
 
 

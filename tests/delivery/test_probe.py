@@ -11,13 +11,14 @@ import pytest
 
 from ocsync.emulator import EmulatorOptions
 from ocsync.engine.probe.questions import QUESTIONS
-from tests.builders import Shop
+from tests.builders import Result, Shop
 from tests.conftest import Run, add_profile
 
-WAIT = ("--wait", "0.4s", "--settle", "4s")
+WAIT = ("--wait", "0.4s", "--settle", "30s")
 HINTS = get_type_hints(EmulatorOptions)
 CHOICES = {q.switch: get_args(HINTS[q.switch]) for q in QUESTIONS.values() if q.switch and q.values}
-SECONDS = {"product_lag": (0.0, 0.5), "pause_delay": (0.0, 0.5)}
+SECONDS = dict.fromkeys(("product_lag", "pause_delay", "reference_lag"), (0.0, 0.5))
+USUAL = {name for name, question in QUESTIONS.items() if not question.paced}
 SWITCHES: dict[str, tuple[Any, ...]] = {**CHOICES, **SECONDS, "lag_get": (False, True)}
 
 
@@ -39,7 +40,9 @@ def found_by(run: Run, shop: Shop, switches: dict[str, Any]) -> dict[str, Any]:
     before = _entities(shop)
     done = run("probe", "--yes", *WAIT, "--json")
     rows = json.loads(done.out.splitlines()[-1])["answers"]
-    unanswered = {row["name"]: row["unanswered"] for row in rows if row["unanswered"]}
+    unanswered = {
+        r["name"]: r["unanswered"] for r in rows if r["unanswered"] and r["name"] in USUAL
+    }
     assert (done.code, unanswered) == (0, {}), (switches, dict(shop.emulator.sender.counts), rows)
     assert _entities(shop) == before
     assert not shop.all_paused()
@@ -103,13 +106,17 @@ def test_without_a_listener_what_needs_one_is_open(ocsync: Run, shop: Shop) -> N
     done = ocsync("probe", "--yes", *WAIT, "--json")
     assert done.code == 3, done
     rows = json.loads(done.out.splitlines()[-1])["answers"]
-    open_ones = {row["name"]: row["unanswered"] for row in rows if row["value"] is None}
+    open_ones = {
+        row["name"]: row["unanswered"]
+        for row in rows
+        if row["value"] is None and row["name"] in USUAL
+    }
     listening = {name for name, question in QUESTIONS.items() if question.listens}
     assert open_ones.keys() == listening | {"missing-config"}
     assert all("no listener runs" in open_ones[name] for name in listening)
     shown = ocsync("probe", "--show")
     assert (shown.code, "nested-xp             replace" in shown.out) == (0, True)
-    assert f"{len(QUESTIONS) - len(open_ones)} of {len(QUESTIONS)} questions answered" in shown.err
+    assert f"{len(USUAL) - len(open_ones)} of {len(USUAL)} questions answered" in shown.err
 
 
 def test_some_questions_are_asked_and_the_pin_stays(ocsync: Run) -> None:
@@ -120,6 +127,73 @@ def test_some_questions_are_asked_and_the_pin_stays(ocsync: Run) -> None:
     rows = ocsync("probe", "--show", "--json").data["answers"]
     assert [row["name"] for row in rows if row["value"]] == ["xp-null", "id-case"]
     assert ocsync("probe", "nothing").code == 64
+
+
+def answers(done: Result) -> dict[str, Any]:
+    """What `probe --json` found, by the question."""
+    rows = json.loads(done.out.splitlines()[-1])["answers"]
+    return {row["name"]: row["value"] for row in rows if row["value"] is not None}
+
+
+def test_bulk_jobs_are_looked_at(ocsync: Run, shop: Shop) -> None:
+    names = ("bulk-upsert", "bulk-body", "bulk-visible", "bulk-repeat", "duplicate-post")
+    done = ocsync("probe", *names, "--yes", "--json")
+    assert done.code == 0, done
+    found = answers(done)
+    assert found.pop("bulk-visible") in ("seen", "not seen")
+    assert found == {"bulk-upsert": "replace", "bulk-body": "both", "bulk-repeat": "accepted",
+                     "duplicate-post": "409"}  # fmt: skip
+    assert not shop.state().get("price-schedule")
+    shop.switch(bulk="absent")
+    shown = ocsync("probe", "bulk-body", "--yes")
+    assert ("absent" in shown.out, shown.code) == (True, 0), shown
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("resync", "paused", "value"), [
+    ("own", "queue", "none"), ("touched", "queue", "held"), ("touched", "drop", "none"),
+])  # fmt: skip
+def test_the_messages_of_a_bulk_job(
+    probed: Run, shop: Shop, resync: str, paused: str, value: str
+) -> None:
+    shop.switch(product_resync=resync, while_paused=paused)
+    done = probed("probe", "bulk-messages", "--yes", *WAIT, "--json")
+    assert answers(done) == {"bulk-messages": value}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rate", [0, 30])
+def test_the_rate_limit_is_looked_for_on_request_only(ocsync: Run, shop: Shop, rate: int) -> None:
+    shop.switch(rate=rate)
+    done = ocsync("probe", "rate-limit", "--pace", "--yes", "--json")
+    found = answers(done)["rate-limit"]
+    assert found == 0 if rate == 0 else 0.7 * rate <= found <= 1.3 * rate, done
+    done = ocsync("probe", "bulk-limit", "--pace", "--yes", "--json")
+    assert answers(done)["bulk-limit"] == 20, done
+
+
+def test_load_is_put_on_a_marketplace_on_request_only(ocsync: Run, shop: Shop) -> None:
+    refused = ocsync("probe", "rate-limit", "--yes")
+    assert (refused.code, "ocsync probe rate-limit --pace" in refused.err) == (64, True)
+    assert not shop.requests()
+
+
+def test_a_description_that_differs_is_told(ocsync: Run, shop: Shop) -> None:
+    def said() -> tuple[Any, str]:
+        done = ocsync("probe", "api-description", "--yes", "--json")
+        [row] = [row for row in json.loads(done.out)["answers"] if row["value"]]
+        return row, ocsync("doctor", "--offline").out
+
+    row, told = said()
+    assert (row["value"], row["details"], "OrderCloud's API" in told) == ("same", [], False)
+    schedules = shop.emulator._root.literals["priceschedules"]
+    del schedules.verbs["POST"], schedules.parameter.verbs["PATCH"]  # type: ignore[union-attr]
+    row, told = said()
+    gone = "price-schedule: PATCH /priceschedules/{PriceScheduleID} is not in it"
+    assert (row["value"], row["details"]) == ("differs", [gone])
+    assert gone in told
+    assert "1 difference" in told
+    assert gone in ocsync("probe", "--show").out
 
 
 def test_production_is_never_probed(ocsync: Run, shop: Shop) -> None:

@@ -78,7 +78,7 @@ def open_shop(shop: Shop, **options: Any) -> list[str]:
 def resumed(run: Run) -> dict[str, Any]:
     """The record of the last resume."""
     runs = run("history", "--json").data["runs"]
-    found: dict[str, Any] = next(info for info in runs if info["sort"] == "resume")
+    found: dict[str, Any] = next(info for info in runs if info["type"] == "resume")
     return found
 
 

@@ -66,6 +66,7 @@ def plant(shop: Shop) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize(("path", "body"), ENTITIES, ids=[e[0] for e in ENTITIES])
 def test_the_verbs_of_every_entity(shop: Shop, path: str, body: dict[str, Any]) -> None:
     plant(shop)
@@ -83,9 +84,7 @@ def test_the_verbs_of_every_entity(shop: Shop, path: str, body: dict[str, Any]) 
     assert "Nonsense" not in patched
     assert shop.call("PATCH", path, {"xp": {"b": 2}}).json()["xp"] == {"a": 1, "b": 2}
     assert shop.call("PUT", path, body).json()["xp"] is None
-    assert name in [
-        item["ID"] for item in shop.get(collection + "?pageSize=100&depth=all")["Items"]
-    ]
+    assert name in [item["ID"] for item in shop.get(collection + "?pageSize=100")["Items"]]
     assert shop.call("PATCH", path, {"ID": "renamed"}).json()["ID"] == "renamed"
     assert shop.call("GET", path).status_code == 404
     gone = shop.call("DELETE", f"{collection}/renamed")

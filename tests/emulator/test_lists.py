@@ -35,8 +35,7 @@ def test_pages_and_meta(shop: Shop) -> None:
     ("ID=>A", "BC"), ("ID=!>A", "A"), ("xp.n=>1", "BC"), ("xp.n=1|3", "AC"), ("Description=!*", "BC"),
     ("xp.n=!<2", "BC"), ("xp.n=!>2", "AB"), ("xp.Deep.er=x", "A"), ("xp.n=>1&xp.n=<3", "B"),
     ("Active=true", "A"), ("sortBy=!Name", "CBA"), ("search=err", "BC"), ("search=a&searchOn=ID", "A"),
-    ("Description=*", "A"), ("Name=BERRY", "B"), ("sortBy=xp.n&xp.n=!2", "AC"), ("Name|ID=berry|c", "BC"),
-    ("sortBy=ID&ID=>A&pageSize=1", "B"), ("sortBy=!Active,!Name", "ACB"),
+    ("Description=*", "A"), ("Name=BERRY", "B"), ("sortBy=ID&ID=>A&pageSize=1", "B"), ("sortBy=!OwnerID,!Name", "CBA"),
 ])  # fmt: skip
 def test_filters_and_order(shop: Shop, query: str, expected: str) -> None:
     shop.seed(catalog=FRUIT)
@@ -48,9 +47,44 @@ def test_filters_and_order(shop: Shop, query: str, expected: str) -> None:
     ("Colour=red", "List.InvalidProperty"), ("name=x", "List.InvalidProperty"), ("sortBy=Colour", "List.InvalidSortProperty"),
     ("searchOn=Colour&search=x", "List.InvalidSearchProperty"), ("Active=perhaps", "List.InvalidType"),
     ("CategoryCount=many", "List.InvalidType"), ("page=1001&pageSize=100", "Search.ResultSetTooLarge"),
+    ("sortBy=Active", "List.InvalidSortProperty"), ("sortBy=xp.n", "List.InvalidSortProperty"),
+    ("searchOn=Active&search=x", "List.InvalidSearchProperty"), ("searchType=AnyTerm", "List.InvalidProperty"),
+    ("depth=all", "List.InvalidProperty"), ("Name|ID=a", "List.InvalidProperty"),
 ])  # fmt: skip
 def test_what_a_list_refuses(shop: Shop, query: str, code: str) -> None:
     assert shop.refusal("GET", "/catalogs?" + query) == (400, code)
+
+
+@pytest.mark.parametrize(("query", "expected"), [
+    ("sortBy=xp.n&xp.n=!2", "AC"), ("Name|ID=berry|c", "BC"), ("sortBy=!Active,!Name", "ACB"),
+    ("search=ripe cherry&searchOn=Description,Name", "ABC"), ("searchType=AllTermsAnyField&search=ripe cherry", "C"),
+    ("searchType=AllTermsSameField&search=ripe cherry", ""), ("searchType=AllTermsSameField&search=ripe so", "ABC"),
+    ("searchType=ExactPhrase&search=so ripe", "ABC"), ("searchType=ExactPhrase&search=ripe so", ""),
+    ("searchType=ExactPhrasePrefix&search=berr", "B"),
+])  # fmt: skip
+def test_the_search_index_takes_more(shop: Shop, query: str, expected: str) -> None:
+    shop.seed(product=[{**fruit, "Description": "so ripe"} for fruit in FRUIT])
+    assert found(shop, "/products?" + query) == expected
+
+
+def test_a_search_type_is_one_of_five(shop: Shop) -> None:
+    refused = shop.refusal("GET", "/products?searchType=Fuzzy&search=a")
+    assert refused == (400, "List.InvalidType")
+
+
+@pytest.mark.parametrize(("kind", "organization", "path"), [
+    ("buyer", "BuyerID", "/buyers/O"), ("supplier", "SupplierID", "/suppliers/O"),
+])  # fmt: skip
+def test_users_are_listed_by_their_group(
+    shop: Shop, kind: str, organization: str, path: str
+) -> None:
+    shop.seed(**{kind: [{"ID": "O", "Name": "o"}]})
+    for name in ("U", "V"):
+        shop.call("PUT", f"{path}/users/{name}", {**USER, "Username": name})
+    shop.call("PUT", f"{path}/usergroups/G", {"Name": "g"})
+    shop.call("POST", f"{path}/usergroups/assignments", {"UserGroupID": "G", "UserID": "V"})
+    assert found(shop, f"{path}/users?userGroupID=G") == "V"
+    assert found(shop, f"{path}/users?usergroupid=none") == ""
 
 
 def test_the_last_id_leads_through_everything(shop: Shop) -> None:

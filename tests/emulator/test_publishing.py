@@ -121,6 +121,18 @@ def test_a_letter_is_tried_again(
     assert len(listened.messages()) == 2, "a message is logged whether or not it is taken"
 
 
+def test_a_reset_drops_what_is_still_to_be_sent(listened: Shop, sink: Sink) -> None:
+    sink.refuse = 1
+    for name in "xyz":
+        listened.call("PATCH", "/catalogs/C", {"Name": name})
+    wait_for(lambda: not sink.refuse)
+    listened.emulator.reset()
+    counts = listened.counts()
+    assert (counts["carried"], counts["waiting"]) == ({}, 0)
+    time.sleep(0.3)
+    assert not sink.letters, "the first is not tried again"
+
+
 def test_only_loopback_is_sent_to(shop: Shop) -> None:
     plant(shop)
     far = {"Http": {"Endpoint": "https://real.example.com/in", "Secret": "s"}}
@@ -296,6 +308,20 @@ def behaviour(shop: Shop, what: str) -> Any:
     if what == "xp_null":
         shop.call("PATCH", catalog, {"xp": {"k": 1}})
         return shop.call("PATCH", catalog, {"xp": None}).json()["xp"]
+    if what == "inventory_feeds":
+        shop.call("PUT", "/products/P/inventoryrecords/R", {"AddressID": "A0"})
+        return [m["target"] for m in shop.messages()[before:]]
+    if what == "bulk":
+        breaks = [{"Quantity": 1, "Price": 1}]
+        schedule = {"Name": "x", "MaxQuantity": 3, "PriceBreaks": breaks}
+        shop.call("PUT", "/priceschedules/S", schedule)
+        item = {"ID": "S", "Name": "y", "PriceBreaks": breaks}
+        job = shop.call("POST", "/bulk/priceschedules/upsert", [item]).json()
+        wait_for(lambda: shop.get(f"/bulk/jobs/{job['JobID']}")["Status"] == "Completed")
+        return shop.get("/priceschedules/S")["MaxQuantity"]
+    if what == "null_flags":
+        answer = shop.call("PATCH", catalog, {"Active": None})
+        return answer.json().get("Active", answer.status_code)
     if what == "put_password":
         shop.seed(clients=[{"ID": "p", "Secret": "", "Roles": ["FullAccess"]}])
         for body in ({**USER, "Password": "hunter22"}, USER):
@@ -341,6 +367,9 @@ SWITCHES: list[tuple[str, Any, Any]] = [
     ("missing_config", "404", (404, 0)), ("missing_config", "empty", (200, None)),
     ("nested_xp", "replace", {"b": 2}), ("nested_xp", "merge", {"a": 1, "b": 2}),
     ("xp_null", "clears", None), ("xp_null", "ignored", {"k": 1}),
+    ("null_flags", "refused", 400), ("null_flags", "false", False), ("null_flags", "kept", None),
+    ("inventory_feeds", "nothing", ["inventory"]), ("inventory_feeds", "products", ["inventory", "products"]),
+    ("bulk", "replace", None), ("bulk", "merge", 3),
     ("put_password", "kept", True), ("put_password", "cleared", False),
     ("omitted", "false", False), ("omitted", "unchanged", True),
     ("nested_targets", "merge", ["EventHub", "Kafka"]), ("nested_targets", "targets", ["EventHub", "Kafka"]), ("nested_targets", "replace", ["Kafka"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -37,6 +38,16 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("PATCH", "/priceschedules/PS", {"PriceBreaks": [BREAKS[0], BREAKS[0]]}, "PriceSchedule.DuplicatePriceBreaks"),
     ("PATCH", "/priceschedules/PS", {"PriceBreaks": []}, "PriceSchedule.CannotClearPriceBreaks"),
     ("PATCH", "/priceschedules/PS", {"PriceBreaks": [{"Quantity": 1}]}, "ValidationFailure"),
+    ("PATCH", "/priceschedules/PS", {"PriceBreaks": [{"Quantity": 1, "Price": False}]}, "ValidationFailure"),
+    ("PATCH", "/priceschedules/PS", {"PriceBreaks": [{"Quantity": -1, "Price": 1}]}, "ValidationFailure"),
+    ("PATCH", "/priceschedules/PS", {"PriceBreaks": [5]}, "ValidationFailure"),
+    ("POST", "/priceschedules/PS/PriceBreaks", {"Quantity": 1, "Price": True}, "ValidationFailure"),
+    ("PATCH", "/catalogs/C", {"Active": None}, "ValidationFailure"),
+    ("PATCH", "/products/V", {"Inventory": {"OrderCanExceed": None}}, "ValidationFailure"),
+    ("POST", "/catalogs/assignments", {"CatalogID": "C", "BuyerID": "B", "ViewAllProducts": None}, "ValidationFailure"),
+    ("PATCH", "/integrations/productsync", {"Paused": None}, "ValidationFailure"),
+    ("PUT", "/products/X", {"Name": "x", "OwnerID": "stranger"}, "NotFound"),
+    ("PUT", "/priceschedules/X", {"Name": "x", "OwnerID": "stranger"}, "NotFound"),
     ("PATCH", "/priceschedules/PS", {"MinQuantity": 5, "MaxQuantity": 2}, "PriceSchedule.MinGreaterThanMax"),
     ("PATCH", "/priceschedules/PS", {"SaleStart": "2026-02-01", "SaleEnd": "2026-01-01"}, "PriceSchedule.InvalidSaleStartOrSaleEnd"),
     ("PUT", "/catalogs/C", {"Name": 5}, "ValidationFailure"),
@@ -169,6 +180,44 @@ def test_a_suppliers_records_are_at_its_own_addresses(shop: Shop) -> None:
     assert shop.messages()[-1]["payload"]["InventoryRecords"][0]["Zip"] == "20457"
 
 
+def test_numbers_may_be_text(shop: Shop) -> None:
+    breaks = [{"Quantity": "1", "Price": "29.99", "SalePrice": "20"}]
+    fields = {"PriceBreaks": breaks, "MinQuantity": "2"}
+    saved = shop.call("PATCH", "/priceschedules/PS", fields).json()
+    assert saved["MinQuantity"] == 2
+    assert saved["PriceBreaks"] == [{"Quantity": 1, "Price": 29.99, "SalePrice": 20.0}]
+    stock = shop.call("PATCH", "/products/V", {"Inventory": {"NotificationPoint": "-5"}})
+    assert stock.json()["Inventory"]["NotificationPoint"] == -5
+    for wrong in ("1.5", "one", "", "9999999999"):
+        assert shop.refusal("PATCH", "/priceschedules/PS", {"MinQuantity": wrong})[0] == 400
+
+
+def test_read_only_flags_and_lists_are_never_null(shop: Shop) -> None:
+    shop.switch(generate_without_options="one")
+    assert shop.call("POST", "/products/V/variants/generate").status_code == 201
+    [variant] = shop.get("/products/V/variants")["Items"]
+    assert (variant["Name"], variant["Specs"]) == (None, [])
+    assert shop.get("/products/V")["IsBundle"] is False
+    shop.call("PUT", "/buyers/B/users/U", USER)
+    assert shop.get("/buyers/B/users/U")["AvailableRoles"] == []
+
+
+def test_an_owner_is_the_marketplace_or_a_supplier(shop: Shop) -> None:
+    for number, owner in enumerate(("S0", "s0", "EMULATOR", "")):
+        fields = {"Name": "x", "OwnerID": owner}
+        assert shop.call("PUT", f"/products/X{number}", fields).status_code == 200
+    shop.call("DELETE", "/suppliers/S0")
+    assert shop.call("PATCH", "/products/X0", {"Name": "still there"}).status_code == 200
+
+
+def test_a_user_that_a_client_acts_as_stays(shop: Shop) -> None:
+    shop.call("PUT", "/adminusers/U", USER)
+    robot = {"ID": "robot", "Secret": "s", "Roles": [], "User": USER["Username"]}
+    shop.seed(clients=[robot])
+    refused = shop.refusal("DELETE", "/adminusers/U")
+    assert refused == (409, "User.CannotDeleteDefaultContextUser")
+
+
 def test_users_move_and_are_unique(shop: Shop) -> None:
     shop.seed(
         buyer=[{"ID": "B2", "Name": "x", "DefaultCatalogID": "C"}],
@@ -177,6 +226,9 @@ def test_users_move_and_are_unique(shop: Shop) -> None:
     shop.call("PUT", "/buyers/B/users/U", {**USER, "Password": "geheim1"})
     shop.call("POST", "/buyers/B/usergroups/assignments", {"UserGroupID": "G", "UserID": "U"})
     assert shop.refusal("PUT", "/adminusers/other", USER)[1] == "User.UsernameMustBeUnique"
+    for orders in ("", "?orders=Some"):
+        refused = shop.refusal("POST", "/buyers/B/users/U/moveto/B2" + orders)
+        assert refused == (400, "ValidationFailure")
     moved = shop.call("POST", "/buyers/B/users/U/moveto/B2?orders=None").json()
     assert moved["CompanyID"] == "B2"
     assert "Password" not in moved
@@ -328,8 +380,10 @@ def test_bulk_jobs(shop: Shop) -> None:
     job = shop.get(path)
     while job["Status"] not in ("Completed", "Failed"):
         job = shop.get(path)
-    assert (job["ItemsSucceeded"], job["ItemsFailed"], job["Operation"]) == (2, 1, "upsert")
-    [error] = shop.get(path + "/errors")["Items"]
+    assert (job["ItemsSucceeded"], job["ItemsFailed"]) == (2, 1)
+    assert (job["Operation"], job["Resource"]) == ("Upsert", "PriceSchedules")
+    assert re.fullmatch(r"bulk_01[0-9A-Z]{24}", job["JobID"])
+    [error] = shop.get(path + "/errors")
     assert (error["ItemIndex"], error["ErrorCode"]) == (1, "ValidationFailure")
     assert shop.get("/priceschedules/PS")["Name"] == "replaced"
     shop.call("POST", "/bulk/priceschedules/delete", [{"ID": "A"}])
@@ -344,3 +398,6 @@ def test_bulk_jobs(shop: Shop) -> None:
     large = [{"ID": "D", "Description": "x" * 1_000_000}] * 26
     assert shop.refusal("POST", "/bulk/discounts/upsert", large)[0] == 400
     assert shop.call("GET", "/bulk/jobs/none").status_code == 404
+    shop.switch(bulk="absent")
+    assert shop.refusal("POST", "/bulk/discounts/upsert", [discount]) == (404, "NotFound")
+    assert shop.call("GET", path).status_code == 404

@@ -73,6 +73,7 @@ async def refused(call: Any, status: int, code: str) -> None:
     assert (caught.value.status_code, caught.value.errors[0].error_code) == (status, code)
 
 
+@pytest.mark.quick(7)
 @pytest.mark.parametrize("case", FAMILIES, ids=[f.resource + f.suffix for f in FAMILIES])
 def test_python_entities(market: Shop, case: Family) -> None:
     async def go(client: Any) -> None:
@@ -98,6 +99,7 @@ def test_python_entities(market: Shop, case: Family) -> None:
     use(market, go)
 
 
+@pytest.mark.quick(5)
 @pytest.mark.parametrize("case", ASSIGNED, ids=[f"{a.resource}-{a.stem}" for a in ASSIGNED])
 def test_python_assignments(market: Shop, case: Assigned) -> None:
     async def go(client: Any) -> None:

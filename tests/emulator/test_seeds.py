@@ -137,6 +137,13 @@ def test_options_that_cannot_be_changed(shop: Shop, given: dict[str, Any]) -> No
     assert HTTP.patch(shop.url + "/_emulator/options", json=given).status_code == 400
 
 
+def test_options_have_the_units_of_the_command(shop: Shop) -> None:
+    given = {"latency": 1, "pause_delay": 50, "rate": 200, "no_op": "silent"}
+    assert HTTP.patch(shop.url + "/_emulator/options", json=given).status_code == 204
+    options = shop.emulator.options
+    assert (options.latency, options.pause_delay, options.rate) == (0.001, 0.05, 200)
+
+
 def test_a_state_that_cannot_be_kept(run: Run, tmp_path: Path) -> None:
     result = run("emulator", "--port", "0", "--state", str(tmp_path / "no" / "such.json"))
     assert result.code == 78

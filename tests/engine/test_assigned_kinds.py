@@ -54,7 +54,7 @@ def test_a_supplier_is_put_at_a_product(supplied: Run, shop: Shop) -> None:
     assert len(shop.writes()) == sent, "it is there"
 
     run = supplied("history", "--json").data["runs"][1]["id"]
-    made = ok(supplied, "rollback", run, "--json").data["made"]
+    made = ok(supplied, "rollback", run, "--json").data["created"]
     assert sorted(made) == ["product-supplier/P/S", "product-supplier/P/T"]
     ok(supplied, "delete", *made, "--yes")
     assert links(shop) == {}

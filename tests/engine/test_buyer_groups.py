@@ -36,6 +36,7 @@ def has(shop: Shop, kind: str, *ids: str) -> bool:
 SHOWN = pytest.mark.parametrize("shown", ["null", "shown"])
 
 
+@pytest.mark.quick(2)
 @SHOWN
 @pytest.mark.parametrize(("group", "made"), [("WITH", False), ("WITHOUT", True)])
 def test_a_buyer_in_a_group_makes_a_catalog_only_where_that_has_none(
@@ -47,8 +48,8 @@ def test_a_buyer_in_a_group_makes_a_catalog_only_where_that_has_none(
     ok(groups, "resume", "--verify")
     assert has(shop, "catalog", "B") is made
     rolled = ok(groups, "rollback", "--json").data
-    assert rolled["made"] == ["buyer/B", *["catalog/B"] * made]
-    ok(groups, "delete", *rolled["made"], "--yes")
+    assert rolled["created"] == ["buyer/B", *["catalog/B"] * made]
+    ok(groups, "delete", *rolled["created"], "--yes")
     assert not has(shop, "buyer", "B")
     assert not has(shop, "catalog", "B")
 
@@ -66,7 +67,7 @@ def test_a_catalog_that_only_has_the_buyer_s_name_is_nobody_s_to_delete(
     ok(groups, "stage", "put", "buyer/B", "Name=b", "GroupID=G")
     ok(groups, "resume", "--verify")
     rolled = ok(groups, "rollback", "--json").data
-    assert rolled["made"] == ["buyer/B"]
+    assert rolled["created"] == ["buyer/B"]
     [lost] = [one["what"] for one in rolled["lost"]]
     assert lost == ["catalog/B may have been created with it, and remains"]
 
@@ -111,7 +112,7 @@ def test_a_group_s_catalog_is_each_buyer_s(groups: Run, shop: Shop) -> None:
     assert len(shop.writes()) == sent, "it is there"
 
     run = groups("history", "--json").data["runs"][1]["id"]
-    assert "catalog-assignment/C//G" in ok(groups, "rollback", run, "--json").data["made"]
+    assert "catalog-assignment/C//G" in ok(groups, "rollback", run, "--json").data["created"]
     shown = ok(groups, "delete", "buyer-group/G", "--dry-run")
     assert "1 catalog assignment" in shown.out + shown.err
     ok(groups, "delete", "catalog-assignment/C//G", "--yes")

@@ -92,6 +92,7 @@ def test_a_buyers_own_catalog_is_named_after_it_as_it_was_first(
     assert (shop.get("/buyers/B")["Name"], shop.get("/catalogs/B")["Name"]) == ("b", "a")
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(("name", "code"), [("b", 0), ("other", 6)])
 @pytest.mark.parametrize("edit", ["set catalog/B", "put catalog/B Name=c --replace"])
 def test_what_a_step_creates_is_expected_when_it_is_there(

@@ -53,6 +53,7 @@ def runner(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 SOME = ["500 after the effect", "reset before", "half a body", "token revoked"]
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("fault", SOME)
 def test_a_little_trouble(url: str, tmp_path: Path, runner: Runner, fault: str) -> None:
     row = dose(Place(url, tmp_path, 60, runner=runner), fault, 0.1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +46,7 @@ def assign(run: Run, ref: str, price: str) -> None:
 PAIR = [(OTHER, "THEIRS"), (OWN, "OWN")]
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("shown", ["null", "id"])
 @pytest.mark.parametrize("order", [PAIR, PAIR[::-1]], ids=["theirs first", "own first"])
 def test_the_rows_of_two_sellers_are_two(
@@ -57,6 +59,19 @@ def test_the_rows_of_two_sellers_are_two(
         result = sellers("resume", "--verify", "--json")
         assert (result.code, result.events[-1]["run"]["counts"]) == (0, {"done": 1}), result
     assert rows(shop) == {("", ""): "OWN", ("", "S"): "THEIRS"}
+
+
+@pytest.mark.parametrize("shown", ["null", "id"])
+def test_an_export_names_the_marketplace_nowhere(sellers: Run, shop: Shop, shown: str) -> None:
+    """Its own rows have refs without a seller, which another marketplace can take."""
+    for ref, price in ((OTHER, "THEIRS"), (OWN, "OWN")):
+        assign(sellers, ref, price)
+    assert sellers("resume").code == 0
+    shop.switch(own_seller=shown)
+    assert sellers("export", "product-assignment", "rows.jsonl").code == 0
+    lines = Path("rows.jsonl").read_text().splitlines()
+    assert {json.loads(line)["ref"] for line in lines} == {OWN, OTHER}
+    assert sellers("stage", "import", "rows.jsonl", "--json").data["unchanged"] == 2
 
 
 def test_what_is_there_already_is_not_sent_again(sellers: Run, shop: Shop) -> None:

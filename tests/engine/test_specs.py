@@ -99,3 +99,14 @@ def test_products_hear_of_their_specs(ocsync: Run, shop: Shop, edit: str) -> Non
     assert "products" in [*shown["direct"], *shown["possible"]]
     assert ocsync("resume", "--verify").code == 0
     assert [one["payload"]["ProductID"] for one in shop.messages()] == ["P"]
+
+
+@pytest.mark.parametrize("refs", [("spec/S", "spec-option/S/O"), ("spec-option/S/O", "spec/S")])
+def test_a_spec_is_deleted_along_with_its_default_option(
+    ocsync: Run, shop: Shop, refs: tuple[str, str]
+) -> None:
+    option = {"SpecID": "S", "ID": "O", "Value": "L"}
+    shop.seed(spec=[{"ID": "S", "Name": "s", "DefaultOptionID": "O"}], **{"spec-option": [option]})
+    result = ocsync("delete", *refs, "--yes")
+    assert result.code == 0, result
+    assert [one["path"] for one in shop.writes()] == ["/v1/specs/S/options/O", "/v1/specs/S"]

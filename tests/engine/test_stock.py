@@ -72,6 +72,7 @@ def test_no_sum_is_sent_onto_what_a_read_did_not_show(
     assert not [one for one in shop.writes() if one["path"].endswith(RECORD)]
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("expected", [False, True])
 def test_a_refused_write_of_stock_is_made_anew_from_a_fresh_read(

@@ -32,6 +32,7 @@ STORIES: dict[str, list[str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("story", STORIES)
 def test_a_run_that_went_right_is_verified(ocsync: Run, shop: Shop, story: str) -> None:
     shop.seed(
@@ -44,6 +45,7 @@ def test_a_run_that_went_right_is_verified(ocsync: Run, shop: Shop, story: str) 
         ],
         **{"price-schedule": [{"ID": "S", "Name": "s"}]},
     )  # fmt: skip
+    shop.switch(null_flags="kept")
     for edit in STORIES[story]:
         assert ocsync("stage", *edit.split()).code == 0, edit
 

@@ -162,6 +162,21 @@ def test_nested_json_is_read_by_paths() -> None:
         mapped("[1]", mapping, "l.json")
 
 
+def test_marks_at_the_ends_and_the_case_of_letters() -> None:
+    mapping = """
+    kind = "buyer-user"
+    [columns]
+    BuyerID = { const = "b" }
+    UserID = { from = "login", strip = "'", case = "lower" }
+    FirstName = { from = "name", strip = "* ", map = { nobody = "N." }, case = "upper" }
+    """
+    assert mapped("login,name\n\"'Ann \",* Zoë *\nBOB',nobody\n".encode(), mapping) == [
+        ("b/ann", {"FirstName": "ZOË"}), ("b/bob", {"FirstName": "N."}),
+    ]  # fmt: skip
+    with pytest.raises(InputError, match="Invalid enum value 'title'"):
+        parse_mapping("m", mapping.replace("upper", "title"))
+
+
 def test_flags_constants_and_words_for_nothing() -> None:
     data = "user,Active,Phone\nann, J ,n/a\nbob,on,123\n"
     mapping = """

@@ -79,9 +79,23 @@ def test_formats_of_dates_are_told_by_values(dates: str, line: str) -> None:
     assert one.fields["SaleStart"] in ("2027-01-31", "2027-01-02")
 
 
+def test_columns_that_the_other_program_fixes_are_left_out() -> None:
+    data = "Code,Place,Stock (not editable),Qty (current),Qty (new)\n'A1,north,1,2,3\n'B2,north,4,5,6\n"
+    mapping = draft(data.replace("Code,Place", "SKU,Location"), kind="inventory").text
+    assert 'ProductID = { from = "SKU", strip = "\'" }' in mapping
+    assert 'QuantityAvailable = "Qty (new)"  # not sure: 3, 6' in mapping
+
+
+def test_a_column_of_different_ids_may_be_the_kind_s_own() -> None:
+    text = draft("Nummer 1;Curr\nA;EUR\nB;EUR\n", kind="price-schedule").text
+    assert 'PriceScheduleID = "Nummer 1"  # not sure: A, B' in text
+    same = draft("Nummer 1;Curr\nA;EUR\nA;EUR\n", kind="price-schedule")
+    assert same.missing == ("PriceScheduleID",)
+
+
 def test_columns_of_prices_are_offered_as_breaks() -> None:
     text = draft("PriceScheduleID,Price,Price from 10\nPS,5,4\n", kind="price-schedule").text
-    assert '# PriceBreaks = { breaks = { 1 = "Price", 2 = "Price from 10" } }' in text
+    assert '# PriceBreaks = { breaks = { 1 = "Price", 10 = "Price from 10" } }' in text
 
 
 def test_sheets_and_files_that_are_no_tables() -> None:

@@ -53,12 +53,12 @@ def test_every_command_has_a_schema(name: str) -> None:
 
 
 def test_every_event_has_a_schema() -> None:
-    types = {
-        schema_of(name)["properties"]["type"].get("enum", [None])[0]
-        for name in schema_names()
-        if name.startswith("event-")
-    }
-    assert {event.__struct_config__.tag for event in Event.__subclasses__()} - {"said"} <= types
+    members = [
+        schema_of(name)["properties"]["type"] for name in schema_names() if name[:6] == "event-"
+    ]
+    types = {member.get("const") or member["enum"][0] for member in members}
+    assert all(re.fullmatch("[a-z]+(_[a-z]+)*", name) for name in types)
+    assert {event.__struct_config__.tag for event in Event.__subclasses__()} <= types
 
 
 def test_every_error_is_on_the_page() -> None:
@@ -106,12 +106,12 @@ def test_schemas_are_listed_and_words_joined(run: Run) -> None:
     ("stage drop", {"dropped": True}, "dropped is True, not integer"),
     ("stage drop", {"dropped": 1.0}, "dropped is 1.0, not integer"),
     ("history", {"runs": []}, ""),
-    ("history", {"runs": [{"id": "1", "sort": "other"}]}, "sort is 'other'"),
+    ("history", {"runs": [{"id": "1", "type": "other"}]}, "history.runs[0] has no"),
     ("history", {}, "history has no runs or history has no findings, folder, problems, run"),
     ("no such", {}, "there is no schema no-such"),
 ])  # fmt: skip
 def test_the_check_finds_faults(command: str, value: dict[str, Any], fault: str) -> None:
-    line = json.dumps({"format": 1, "command": command, **value})
+    line = json.dumps({"format": 2, "command": command, **value})
     found = faults_of([*command.split(), "--json"], f"{line}\n", "")
     assert bool(found) == bool(fault)
     assert fault in "".join(found)

@@ -20,7 +20,7 @@ def test_a_notice_has_the_sign_of_its_level(
     with event_listener(Console(json=True), stream=True) as emit:
         emit(Notice(level, "what happened"))
     event = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert event == {"type": "said", "sign": SIGNS[level.value], "text": "what happened"}
+    assert event == {"type": "notice", "level": level.value, "text": "what happened"}
     with event_listener(Console(), stream=False) as emit:
         emit(Notice(level, "what happened"))
     assert capsys.readouterr().err == f"  {SIGNS[level.value]} what happened\n"

@@ -253,9 +253,9 @@ def test_unfinished_runs_deletes_and_resyncs_have_pages(ocsync: Run, shop: Shop)
     assert "not finished" in written(ocsync)
     assert ocsync("resume").code == 0
     assert ocsync("resync", "inventory", *refs).code == 0
-    assert "Requests per second" in written(ocsync, "--sort", "resync")
+    assert "Requests per second" in written(ocsync, "--type", "resync")
     assert ocsync("delete", refs[0], "--yes").code == 0
-    assert "DELETE done" in written(ocsync, "--sort", "delete")
+    assert "DELETE done" in written(ocsync, "--type", "delete")
 
 
 def test_values_are_left_out_of_reports_only(ocsync: Run) -> None:

@@ -43,7 +43,14 @@ from ocsync.errors import (
 from ocsync.events import NoticeLevel, Planned
 from ocsync.models import Change, Intent, Op, Outcome, Ref, State, Step
 from ocsync.plan import METHODS, assign_waves
-from ocsync.schema import KINDS, delete_url_of, kind_of, ref_key, references_of
+from ocsync.schema import (
+    KINDS,
+    delete_url_of,
+    given_after_creation,
+    kind_of,
+    ref_key,
+    references_of,
+)
 from ocsync.store import Run, RunInfo
 from ocsync.tombstones import AffectedEntries, split_by_deletion
 
@@ -120,11 +127,17 @@ def _begin(session: Session, impact: DeleteImpact) -> Run:
 
 
 def _steps(rows: list[DeleteRow]) -> list[Step]:
-    """Return a step for each row; a row that refers to another, or depends on it, comes first."""
+    """Return a step for each row; a row that refers to another, or depends on it, comes first.
+
+    A reference to something below the row's own entity (a default option) asks for no order.
+    """
     index = {ref_key(row.ref): i for i, row in enumerate(rows)}
     prerequisites: list[set[int]] = [set() for _ in rows]
     for i, row in enumerate(rows):
-        for referenced in references_of(row.ref, row.document or {}):
+        document = row.document or {}
+        downward = given_after_creation(kind_of(row.ref), document).keys()
+        upward = {name: document[name] for name in document.keys() - downward}
+        for referenced in references_of(row.ref, upward):
             if ref_key(referenced) in index:
                 prerequisites[index[ref_key(referenced)]].add(i)
         prerequisites[i] |= {

@@ -20,7 +20,7 @@ class NotificationRule(StrEnum):
     UNSURE = "unsure"
     CHANGED = "changed"
     OFF = "off"
-    NO_CONFIG = "no config"
+    NO_CONFIG = "no_config"
     UNREAD = "unread"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ocsync.engine.doctor.check import CheckResult, Setup, passed, problem
+from ocsync.engine.doctor.check import CheckResult, Setup, passed, problem, warning
 from ocsync.engine.probe.answers import read_answers
 from ocsync.engine.probe.questions import QUESTIONS
 from ocsync.plurals import count
@@ -25,7 +25,16 @@ def probe_answers(setup: Setup) -> Iterator[CheckResult]:
     if is_production(setup.folder.profile.api_url):
         yield passed("production is not probed")
         return
-    missing = [name for name in QUESTIONS if name not in read_answers(setup.folder)]
-    text = f"{len(QUESTIONS) - len(missing)} of {len(QUESTIONS)} questions answered"
+    answers = read_answers(setup.folder)
+    described = answers.get("api-description")
+    if described and described.details:
+        yield warning(
+            f"OrderCloud's {described.evidence}",
+            "ocsync keeps to its tables, and may refuse or leave out what is new",
+            "ocsync probe --show",
+        )._replace(details=described.details)
+    missing = [name for name, q in QUESTIONS.items() if name not in answers and not q.paced]
+    usual = [name for name, question in QUESTIONS.items() if not question.paced]
+    text = f"{len(usual) - len(missing)} of {len(usual)} questions answered"
     open_ones = f"; ocsync probe answers {', '.join(missing)}" if missing else ""
     yield passed(text + open_ones)

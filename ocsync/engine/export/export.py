@@ -33,8 +33,28 @@ async def read_all(
     session: Session, requests: Sequence[ExportRequest], spool: Spool
 ) -> list[ExportedKind]:
     """Read what *requests* ask for into *spool*, as far as it is not there. Raises OcsyncError."""
-    sources = [source_of(request) for request in requests]
     await sign_in(session)
+    exported = await read_kinds(session, requests, spool)
+    notify_of_gaps(session, exported)
+    for one, request in zip(exported, requests, strict=True):
+        if one.kind.eventually_consistent and not request.refs:
+            session.notify(
+                NoticeLevel.WARNING,
+                f"{one.kind.noun}: lists come from the search index, which may be outdated and "
+                "omits entities whose xp it cannot index; --ids FILE reads them one by one",
+            )
+        if one.missing:
+            shown = ", ".join(one.missing[:3])
+            more = f" and {len(one.missing) - 3:,} more" if len(one.missing) > 3 else ""
+            session.notify(NoticeLevel.WARNING, f"does not exist: {shown}{more}")
+    return exported
+
+
+async def read_kinds(
+    session: Session, requests: Sequence[ExportRequest], spool: Spool
+) -> list[ExportedKind]:
+    """Read what *requests* ask for into *spool*; the session is signed in. Raises OcsyncError."""
+    sources = [source_of(request) for request in requests]
     exported = []
     for request, source in zip(requests, sources, strict=True):
         kind, progress = request.kind.name, spool.of(request.kind.name)
@@ -52,31 +72,19 @@ async def read_all(
             spool.end(kind)
         total = progress.total if is_one_list and not request.limit else 0
         exported.append(ExportedKind(request.kind, progress.rows, total, tuple(progress.missing)))
-    _notify(session, exported, requests)
     return exported
 
 
-def _notify(
-    session: Session, exported: Sequence[ExportedKind], requests: Sequence[ExportRequest]
-) -> None:
-    for one, request in zip(exported, requests, strict=True):
-        noun = one.kind.noun
+def notify_of_gaps(session: Session, exported: Sequence[ExportedKind]) -> None:
+    """Warn of lists that had another number of rows than they stated."""
+    for one in exported:
         if one.total and one.rows != one.total:
             session.notify(
                 NoticeLevel.WARNING,
-                f"{noun}: read {count(one.rows, 'row')}, but the list stated {one.total:,}; some "
-                "were created or deleted in the meantime, or the list omits some",
+                f"{one.kind.noun}: read {count(one.rows, 'row')}, but the list stated "
+                f"{one.total:,}; some were created or deleted in the meantime, or the list omits "
+                "some",
             )
-        if one.kind.eventually_consistent and not request.refs:
-            session.notify(
-                NoticeLevel.WARNING,
-                f"{noun}: lists come from the search index, which may be outdated and omits "
-                "entities whose xp it cannot index; --ids FILE reads them one by one",
-            )
-        if one.missing:
-            shown = ", ".join(one.missing[:3])
-            more = f" and {len(one.missing) - 3:,} more" if len(one.missing) > 3 else ""
-            session.notify(NoticeLevel.WARNING, f"does not exist: {shown}{more}")
 
 
 def entries_of(rows: Iterator[Row], fields: Sequence[str], *, expect: bool) -> Iterator[Entry]:
@@ -89,14 +97,14 @@ def entries_of(rows: Iterator[Row], fields: Sequence[str], *, expect: bool) -> I
         kind = kind_of(ref)
         values = {
             path: value
-            for path, value in _present(kind, document).items()
+            for path, value in present_values(kind, document).items()
             if not wanted or path in wanted
         }
         op = Op.ASSIGN if kind.assignment else Op.SET
         yield Entry(op=op, ref=ref, fields=values, expect=values if expect else {})
 
 
-def _present(kind: Kind, document: Fields) -> Fields:
+def present_values(kind: Kind, document: Fields) -> Fields:
     """Return the writable fields of *document*, with null for those that it does not have."""
     return {**dict.fromkeys(columns_of(kind)), **writable_fields(kind, document)}
 

@@ -62,7 +62,8 @@ async def _read_list(session: Session, source: Source, position: str) -> AsyncIt
     lists = read_list(session.api, kind.collection, source.query, after=position, most=source.limit)
     async for page in lists:
         done, total = done + len(page.items), total or page.total_items
-        yield Batch(_rows_of(kind, {}, page), str(page.items[-1]["ID"]), done, max(total, done))
+        rows = _rows_of(session, kind, {}, page)
+        yield Batch(rows, str(page.items[-1]["ID"]), done, max(total, done))
 
 
 async def _read_refs(
@@ -164,12 +165,12 @@ async def _rows_below(
                     yield row
         elif kind.assignment:
             async for page in _assignment_pages(session, kind, ids, query):
-                for row in _rows_of(kind, ids, page):
+                for row in _rows_of(session, kind, ids, page):
                     yield row
         else:
             path = kind.collection.format_map(ids)
             async for page in read_list(session.api, path, query):
-                for row in _rows_of(kind, ids, page):
+                for row in _rows_of(session, kind, ids, page):
                     yield row
     except NotFound:
         return  # the parent has been deleted since
@@ -195,7 +196,8 @@ async def _read_assignments(
         part += 1
         done += len(page.items)
         if part > int(position or 0):
-            yield Batch(_rows_of(kind, {}, page), str(part), done, max(done, page.total_items))
+            rows = _rows_of(session, kind, {}, page)
+            yield Batch(rows, str(part), done, max(done, page.total_items))
 
 
 async def _assignment_pages(
@@ -253,9 +255,10 @@ async def _assigned_products(session: Session, listed: tuple[str, Mapping[str, s
     return sorted(products)
 
 
-def _rows_of(kind: Kind, ids: Mapping[str, str], page: Page) -> list[Row]:
+def _rows_of(session: Session, kind: Kind, ids: Mapping[str, str], page: Page) -> list[Row]:
     """Return the items of *page* with their refs; *ids* are those of the path."""
     if kind.assignment:
-        return [(ref_of(kind, ids, item), item) for item in page.items]
+        owner = session.api.marketplace
+        return [(ref_of(kind, ids, item, owner), item) for item in page.items]
     own = kind.ids[-1]
     return [(make_ref(kind, {**ids, own: item["ID"]}), item) for item in page.items]

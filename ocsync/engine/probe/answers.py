@@ -11,11 +11,15 @@ from ocsync.store import ProfileDir
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The answer to one question: a word, or a number of seconds; *at* is UTC, ISO 8601."""
+    """The answer to one question: a word, or a number; *at* is UTC, ISO 8601.
+
+    *details* are further lines of evidence.
+    """
 
     value: str | float
     evidence: str
     at: str = ""
+    details: tuple[str, ...] = ()
 
 
 def read_answers(folder: ProfileDir) -> dict[str, Answer]:

@@ -32,6 +32,7 @@ class Measured(NamedTuple):
 
     value: str | float
     evidence: str
+    details: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

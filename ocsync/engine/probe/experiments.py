@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from time import monotonic
 
 from ocsync.engine.delivery_config.patch_probe import probe_patch
-from ocsync.engine.probe import message_questions
+from ocsync.engine.probe import bulk_questions, message_questions
+from ocsync.engine.probe.api_comparison import compare
 from ocsync.engine.probe.experiment import Ask, Experiment, Measured, Unanswered, refusal_of
 from ocsync.errors import ApiError, NotFound
+from ocsync.plurals import count
 from ocsync.schema import TARGETS
 
 _SOON = 0.3
@@ -75,7 +78,7 @@ async def _omitted(it: Experiment) -> Measured:
     buyer = await it.made.create("buyers", Active=True, DefaultCatalogID=catalog)
     row = {"CatalogID": catalog, "BuyerID": buyer}
     first = {**row, "ViewAllCategories": True, "ViewAllProducts": True}
-    await it.session.api.write("POST", "/catalogs/assignments", first)
+    await it.made.write("POST", "/catalogs/assignments", first)
     reply = await it.session.api.write(
         "POST", "/catalogs/assignments", {**row, "ViewAllProducts": True}
     )
@@ -176,7 +179,110 @@ async def _page_keys(it: Experiment) -> Measured:
     return Measured("given" if given else "none", text)
 
 
+async def _null_flag(it: Experiment) -> Measured:
+    path = f"/catalogs/{await it.made.create('catalogs', Active=True)}"
+    try:
+        await it.made.patch(path, Active=None)
+    except ApiError as error:
+        return Measured("refused", f"PATCH Active null: {refusal_of(error)}")
+    found = (await it.read(path)).get("Active")
+    if found is True:
+        raise Unanswered("PATCH Active null was accepted and changed nothing")
+    return Measured("false" if found is False else "kept", f"PATCH Active null left {found}")
+
+
+async def _duplicate(it: Experiment) -> Measured:
+    """Create an entity with the ID of another."""
+    name = await it.made.create("catalogs")
+    try:
+        reply = await it.session.api.write("POST", "/catalogs", {"ID": name, "Name": name})
+    except ApiError as error:
+        status = str(error.status)
+        evidence = f"POST of an ID that exists: {error.status} {error.code}"
+        return Measured(status if status in ("409", "400") else "other", evidence)
+    return Measured("other", f"POST of an ID that exists was accepted: {reply.status}")
+
+
+async def _reference_lag(it: Experiment) -> Measured:
+    """Create a category in a catalog that was created just before."""
+    catalog = await it.made.create("catalogs")
+    collection = f"catalogs/{catalog}/categories"
+    name = it.made.reserve(collection)
+
+    async def is_accepted() -> bool:
+        try:
+            await it.session.api.write("PUT", f"/{collection}/{name}", {"Name": name})
+        except NotFound:
+            return False
+        return True
+
+    seconds = await it.until(is_accepted, patience=it.longest)
+    if seconds is None:
+        raise Unanswered(f"a new catalog took no category within {it.longest:g} s")
+    seconds = round(seconds, 2)
+    return Measured(seconds, f"a new catalog took a category after {seconds:g} s")
+
+
+async def _api_description(it: Experiment) -> Measured:
+    """Compare the API description with the tables."""
+    try:
+        description = await it.read("/openapi/v3")
+        differences = tuple(compare(description))
+    except (ApiError, ValueError) as error:
+        raise Unanswered(f"GET /openapi/v3: {error}") from error
+    info = description.get("info")
+    version = info.get("version", "unknown") if isinstance(info, dict) else "unknown"
+    text = f"API version {version}: {count(len(differences), 'difference')} from ocsync's tables"
+    return Measured("differs" if differences else "same", text, differences)
+
+
+_RATES = tuple(round(10 * 1.3**step) for step in range(13))
+"""Requests per second that are tried, one second each, until some get a 429."""
+_KEPT_UP = 0.8
+"""The share of a rate that must have been sent for it to count as tried."""
+
+
+async def _rate_limit(it: Experiment) -> Measured:
+    """Send reads at growing rates until some are refused."""
+    api, reached = it.session.api, 0.0
+    before = api.requests_throttled
+    for rate in _RATES:
+        sent = await _send_at(it, rate)
+        if api.requests_throttled > before:
+            header = api.throttled_headers.get("retry-after", "")
+            wait = f"Retry-After {header}" if header else "no Retry-After"
+            text = f"429 at {rate} requests a second ({wait}), none at {reached:g}"
+            return Measured(reached or float(rate), text)
+        if sent < _KEPT_UP * rate:
+            break
+        reached = float(rate)
+    return Measured(0.0, f"no 429 up to {reached:g} requests a second")
+
+
+async def _send_at(it: Experiment, rate: int) -> float:
+    """Send reads at *rate* for one second, or until one is refused; return those sent a second."""
+    api = it.session.api
+    start, refused = monotonic(), api.requests_throttled
+    sent = api.requests_sent
+    tasks = []
+    try:
+        for number in range(rate):
+            if api.requests_throttled > refused:
+                break
+            await it.session.sleep(max(0.0, start + number / rate - monotonic()))
+            tasks.append(asyncio.create_task(api.page("/catalogs", {"pageSize": "1"})))
+        return (api.requests_sent - sent) / max(monotonic() - start, 1.0)
+    finally:
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+
 ASK: Mapping[str, Ask] = {
+    "api-description": _api_description,
+    "duplicate-post": _duplicate,
+    "null-flag": _null_flag,
+    "reference-lag": _reference_lag,
     "missing-config": _missing_config,
     "pause-delay": _pause_delay,
     "nested-xp": _nested_xp,
@@ -194,5 +300,13 @@ ASK: Mapping[str, Ask] = {
     "updated-after-delete": message_questions.updated_after_delete,
     "sync-while-paused": message_questions.sync_while_paused,
     "product-resync": message_questions.product_resync,
+    "inventory-feeds": message_questions.inventory_feeds,
+    "bulk-upsert": bulk_questions.upsert,
+    "bulk-body": bulk_questions.body_form,
+    "bulk-visible": bulk_questions.visible,
+    "bulk-repeat": bulk_questions.repeat,
+    "bulk-messages": bulk_questions.messages,
+    "bulk-limit": bulk_questions.limit,
+    "rate-limit": _rate_limit,
 }
 """The experiment that answers each of `questions.QUESTIONS`, by its name."""

@@ -73,17 +73,35 @@ async def sync_while_paused(it: Experiment) -> Measured:
     return Measured("deliver" if early else "hold", text)
 
 
+async def _quiet(it: Experiment, product: str) -> int:
+    """Wait until no more messages about a new product arrive; return the log's length then."""
+    await it.settled(_PRODUCTS, product)
+    await it.messages(_PRODUCTS, product, skip=0, wanted=10)
+    return it.position()
+
+
+async def inventory_feeds(it: Experiment) -> Measured:
+    """Change an inventory record, and look for messages about its product."""
+    it.need_listener(_PRODUCTS)
+    address = await it.made.create("addresses", Street1="1 Dock Road", City="Hamburg", Country="DE")
+    product = await it.made.create("products", Active=True, Inventory={"Enabled": True})
+    records = f"products/{product}/inventoryrecords"
+    record = await it.made.create(records, AddressID=address, QuantityAvailable=1)
+    skip = await _quiet(it, product)
+    await it.made.patch(f"/{records}/{record}", QuantityAvailable=2)
+    came = await it.messages(_PRODUCTS, product, skip=skip)
+    text = f"{count(came, 'message')} about the product of an inventory record that changed"
+    return Measured("products" if came else "nothing", text)
+
+
 async def product_resync(it: Experiment) -> Measured:
     """Change a catalog, and look for messages about a product in it."""
     it.need_listener(_CATALOGS, _PRODUCTS)
     catalog = await it.made.create("catalogs", Active=True)
     product = await it.made.create("products", Active=True)
-    await it.session.api.write(
-        "POST", "/catalogs/productassignments", {"CatalogID": catalog, "ProductID": product}
-    )
-    await it.settled(_PRODUCTS, product)
-    await it.messages(_PRODUCTS, product, skip=0, wanted=10)  # until it is quiet
-    skip = it.position()
+    link = {"CatalogID": catalog, "ProductID": product}
+    await it.made.write("POST", "/catalogs/productassignments", link)
+    skip = await _quiet(it, product)
     await it.made.patch(f"/catalogs/{catalog}", Active=False)
     came = await it.messages(_PRODUCTS, product, skip=skip)
     text = f"{count(came, 'message')} about a product of the deactivated catalog"

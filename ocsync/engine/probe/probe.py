@@ -27,13 +27,14 @@ class ProbeReport(NamedTuple):
 
 
 async def probe(
-    session: Session, names: Sequence[str], *, patience: float, longest: float
+    session: Session, names: Sequence[str], *, patience: float, longest: float, pace: bool = False
 ) -> ProbeReport:
     """Ask the questions *names* (all, without any), and store their answers in the profile.
 
-    *patience* is how many seconds without a message are silence, *longest* how many a read may
-    lag. The run lock must be held. Raises Refused for production, UsageError when the operator
-    does not agree, and what the requests raise, once everything is removed again.
+    Those that load the marketplace are among all only with *pace*. *patience* is how many seconds
+    without a message are silence, *longest* how many a read may lag. The run lock must be held.
+    Raises Refused for production, UsageError when the operator does not agree, and what the
+    requests raise, once everything is removed again.
     """
     profile = session.folder.profile
     if (
@@ -47,13 +48,13 @@ async def probe(
         )
     identity = await sign_in(session)
     if not session.ask(
-        f"Create catalogs, products and a buyer named {PREFIX}-... in {identity.marketplace}, "
-        "pause targets for some seconds, and then delete the entities?"
+        f"Create catalogs, products and a few other entities named {PREFIX}-... in "
+        f"{identity.marketplace}, pause targets for some seconds, and then delete the entities?"
     ):
         raise UsageError("nothing was probed")
     answers: dict[str, Answer] = {}
     unanswered: dict[str, str] = {}
-    async with Throwaway(session) as made:
+    async with Throwaway(session, patience=longest) as made:
         states = await read_targets(session.api, TARGETS.values())
         it = Experiment(
             session,
@@ -63,7 +64,7 @@ async def probe(
             patience=patience,
             longest=longest,
         )
-        asked = names or tuple(QUESTIONS)
+        asked = names or tuple(n for n, q in QUESTIONS.items() if pace or not q.paced)
         for name in asked:
             session.raise_if_stopped()
             try:
@@ -73,7 +74,9 @@ async def probe(
             except ApiError as error:
                 unanswered[name] = refusal_of(error)
             else:
-                answers[name] = Answer(*measured, at=session.timestamp())
+                answers[name] = Answer(
+                    measured.value, measured.evidence, session.timestamp(), measured.details
+                )
                 store_answers(session.folder, {name: answers[name]})
             session.emit(Reading(len(answers) + len(unanswered), len(asked)))
     return ProbeReport(answers, unanswered)

@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 
 class Question(NamedTuple):
-    """A question, the answers it may have (none for seconds), and the emulator's *switch*.
+    """A question, the answers it may have (none for numbers), and the emulator's *switch*.
 
-    *listens* says that it needs a listener's messages.
+    *listens* says that it needs a listener's messages, *paced* that it loads the marketplace. A
+    number is in *unit*. *effect* says what an answer changes, beside the switch.
     """
 
     name: str
@@ -21,11 +22,32 @@ class Question(NamedTuple):
     values: tuple[str, ...] = ()
     switch: str = ""
     listens: bool = False
+    paced: bool = False
+    unit: str = "s"
+    effect: str = ""
 
 
 QUESTIONS: Mapping[str, Question] = {
     question.name: question
     for question in (
+        Question(
+            "api-description",
+            "The API's own description, compared with ocsync's tables",
+            ("same", "differs"),
+            effect="doctor names the differences; ocsync keeps to its tables",
+        ),
+        Question("duplicate-post", "POST of an ID that exists", ("409", "400", "other")),
+        Question(
+            "null-flag",
+            "PATCH of a field that is true or false with null",
+            ("refused", "false", "kept"),
+            "null_flags",
+        ),
+        Question(
+            "reference-lag",
+            "Seconds until a write can refer to a new entity",
+            switch="reference_lag",
+        ),
         Question(
             "missing-config",
             "GET of a sync configuration that does not exist",
@@ -86,6 +108,51 @@ QUESTIONS: Mapping[str, Question] = {
             ("own", "touched"),
             "product_resync",
             listens=True,
+            effect="plan says whether such a change also resends products",
+        ),
+        Question(
+            "inventory-feeds",
+            "Messages of a product whose inventory record changes",
+            ("nothing", "products"),
+            "inventory_feeds",
+            listens=True,
+        ),
+        Question(
+            "bulk-upsert",
+            "A bulk upsert of an entity that exists",
+            ("replace", "merge", "absent"),
+            "bulk",
+        ),
+        Question("bulk-body", "The body of a bulk job", ("array", "items", "both", "absent")),
+        Question(
+            "bulk-visible",
+            "Entities of a bulk job that has not ended",
+            ("seen", "not seen", "absent"),
+        ),
+        Question(
+            "bulk-repeat",
+            "A bulk job that is resent",
+            ("accepted", "refused", "absent"),
+        ),
+        Question(
+            "bulk-messages",
+            "Messages of a bulk job while products are paused",
+            ("held", "sent", "none", "absent"),
+            listens=True,
+        ),
+        Question(
+            "bulk-limit",
+            "Bulk jobs that are accepted at the same time",
+            paced=True,
+            unit="jobs",
+        ),
+        Question(
+            "rate-limit",
+            "Requests a second without a 429 (0: none seen)",
+            switch="rate",
+            paced=True,
+            unit="requests/s",
+            effect="--max-rate N keeps below it",
         ),
     )
 }

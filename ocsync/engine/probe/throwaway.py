@@ -12,6 +12,7 @@ from typing import Any
 
 from ocsync.client import Reply
 from ocsync.engine.delivery_config.patch_probe import remove_probe
+from ocsync.engine.polling import poll
 from ocsync.engine.session import Session
 from ocsync.errors import ApiError, NotFound, OcsyncError
 from ocsync.store import ProfileDir
@@ -20,10 +21,15 @@ PREFIX = "ocsync-probe"
 
 
 class Throwaway:
-    """The entities of one probe; use it with `async with`, which deletes them."""
+    """The entities of one probe; use it with `async with`, which deletes them.
 
-    def __init__(self, session: Session) -> None:
+    A new entity may not be known at once (guide/ordercloud.md 12.6): writes that refer to one are
+    repeated for up to *patience* seconds.
+    """
+
+    def __init__(self, session: Session, *, patience: float = 0.0) -> None:
         self._session = session
+        self._patience = patience
         self._made = read_leftovers(session.folder)
         self._name = f"{PREFIX}-{secrets.token_hex(4)}"
         self._number = 0
@@ -36,13 +42,36 @@ class Throwaway:
 
     async def create(self, collection: str, **fields: Any) -> str:
         """Create an entity below `/catalogs` or so, and return its ID. Raises ApiError."""
+        name = self.reserve(collection)
+        await self.write("PUT", f"/{collection}/{name}", {"Name": name, **fields})
+        return name
+
+    def reserve(self, collection: str) -> str:
+        """Return a new ID for an entity that the caller creates, and have it deleted."""
         self._number += 1
         name = f"{self._name}-{self._number}"
-        path = f"/{collection}/{name}"
-        self._made.append(path)
+        self._made.append(f"/{collection}/{name}")
         write_leftovers(self._session.folder, self._made)
-        await self._session.api.write("PUT", path, {"Name": name, **fields})
         return name
+
+    async def write(self, method: str, path: str, body: Any) -> Reply:
+        """Send a write that may refer to an entity of the probe. Raises ApiError."""
+        outcome: list[Reply | NotFound] = []
+
+        async def is_accepted() -> bool:
+            try:
+                outcome[:] = [await self._session.api.write(method, path, body)]
+            except NotFound as error:
+                outcome[:] = [error]
+                return False
+            return True
+
+        if not await is_accepted():
+            await poll(self._session, is_accepted, patience=self._patience)
+        [last] = outcome
+        if isinstance(last, NotFound):
+            raise last
+        return last
 
     async def patch(self, path: str, **fields: Any) -> Reply:
         """Change an entity of the probe. Raises ApiError."""

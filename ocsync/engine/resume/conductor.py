@@ -44,7 +44,7 @@ from ocsync.engine.resume.close import (
     close_without_run,
     finish_run,
 )
-from ocsync.engine.resume.drafting import PlanDraft, draft_staged, is_stale
+from ocsync.engine.resume.drafting import PlanDraft, draft_staged, fingerprint, is_stale
 from ocsync.engine.resume.options import OnConflict, ResumeOptions
 from ocsync.engine.resume.pause_survey import survey_pauses
 from ocsync.engine.resume.preflight import Preflight, StepConflict, read_ahead, run_preflight
@@ -291,6 +291,7 @@ def _seal(session: Session, drafted: PlanDraft, options: ResumeOptions) -> Run:
         steps=len(drafted.plan.steps),
         on_conflict=options.on_conflict.value,
         reverts=drafted.reverts,
+        plan=options.plan or fingerprint(drafted.plan, session.folder),
     )
     run = session.folder.runs.seal(session.folder.journal, info, drafted.numbers)
     session.folder.sent_record.add(run.id, drafted.numbers, info.started)
@@ -457,7 +458,8 @@ async def _carry_out(
     cost = SessionCost.start(session)
     progress = load_progress(run)
     waves = steps[-1].wave if steps else 0
-    session.emit(Planned(run.id, len(steps), waves, resumed=resumed))
+    plan = run.read_info().plan if options.plan else ""
+    session.emit(Planned(run.id, len(steps), waves, resumed=resumed, plan=plan))
     begun = progress.ended.keys() | progress.dangling.keys()
     waiting = steps_without(steps, begun) if begun else steps
     preflight = await run_preflight(

@@ -12,20 +12,17 @@ from functools import partial
 import msgspec
 
 from ocsync.diff import Document, diff, writable_fields
+from ocsync.engine.creation import creation_fault, creation_of, linked_fields
 from ocsync.engine.delete.execute import cascaded_refs
-from ocsync.engine.rollback.revert import Reversal, checked_reversal, fields_to_put
+from ocsync.engine.rollback.revert import Reversal, checked_reversal
 from ocsync.engine.session import Session
 from ocsync.engine.stale_reads import read_settled
 from ocsync.errors import OcsyncError
 from ocsync.field_paths import value_at
-from ocsync.models import Change, Entry, Op, Outcome, Ref, State
-from ocsync.plan import created_refs
+from ocsync.models import Outcome, Ref, State
 from ocsync.plurals import count
 from ocsync.schema import (
     RECORD_KINDS,
-    SUMMED_QUANTITY,
-    given_after_creation,
-    ids_of,
     kind_of,
     parents_of,
     ref_key,
@@ -57,7 +54,7 @@ async def recreate_deleted(
         if kind_of(ref).eventually_consistent and ref_key(ref) in tombstone_keys
     }
     refs = [ref for ref in documents if ref_key(ref) not in done]
-    linked = [other for ref in refs for other in _linked_refs(ref, documents[ref]).values()]
+    linked = [other for ref in refs for other in linked_fields(ref, documents[ref]).values()]
     others = [ref for ref in linked if ref_key(ref) not in documents_by_key]
     current = await read_settled(session, [*refs, *others], lagging, settle)
     exist = {*documents_by_key, *(ref_key(r) for r in others if isinstance(current[r], dict))}
@@ -135,49 +132,17 @@ def _with_lost_dependents(reversal: Reversal, outcome: Outcome | None) -> Revers
     return msgspec.structs.replace(reversal, lost=(*reversal.lost, *lost)) if lost else reversal
 
 
-def _linked_refs(ref: Ref, document: Document) -> dict[str, Ref]:
-    """Return the entities that a put of *document* would create and name: field -> ref."""
-    kind, ids = kind_of(ref), ids_of(ref)
-    kind_names = {reference.ids[-1]: reference.kind for reference in kind.references}
-    return {
-        made.unless_field: "/".join([made.kind, *(ids[name] for name in made.ids)])
-        for made in kind.creates
-        if made.kind == kind_names.get(made.unless_field) and not document.get(made.unless_field)
-    }
-
-
 def recreate_entity(
     ref: Ref, document: Document, *, summed: bool, replace: bool, exist: Collection[str] = ()
 ) -> Reversal:
     """Return the reversal that creates a deleted *ref* again, or that with *replace* puts it over
     the entity that exists.
 
-    *summed* is whether its stock was the sum of records below it. *exist* are the keys of other
-    refs that exist, or are created again before it. A create fills an empty field in with a new
-    entity, and is refused where that one exists; so it names that one, and the field is emptied
-    afterwards.
+    *summed*, *replace* and *exist* are those of `creation_of`.
     """
-    kind = kind_of(ref)
-    if not (kind.assignment or kind.allows_put):
-        has_secret = any(field.write_only for field in kind.fields.values())
-        reason = "its password is write-only" if has_secret else "it is generated from specs"
+    if reason := creation_fault(kind_of(ref)):
         return Reversal(ref, lost=(f"cannot be recreated: {reason}",), irreversible=True)
-    fields = fields_to_put(ref, writable_fields(kind, document, creating=True))
-    if summed:
-        fields.pop(SUMMED_QUANTITY, None)
-    links = {} if replace else _linked_refs(ref, document)
-    for path, other in links.items():
-        if ref_key(other) in exist:
-            fields[path] = other.rpartition("/")[2]
-    op = Op.ASSIGN if kind.assignment else Op.PUT
-    later = given_after_creation(kind, fields)
-    fields = {path: value for path, value in fields.items() if path not in later}
-    entries = [Entry(op=op, ref=ref, fields=fields, replace=replace)]
-    if later:
-        entries.append(Entry(op=Op.SET, ref=ref, fields=later))
-    if links:
-        entries.append(Entry(op=Op.SET, ref=ref, fields=dict.fromkeys(links)))
-    brought = created_refs(Change(op=Op.PUT, ref=ref, fields=fields)) if links else []
+    entries, beside = creation_of(ref, document, summed=summed, replace=replace, exist=exist)
     return checked_reversal(
-        ref, entries, [f"recreating it also creates {other}" for other in brought]
+        ref, entries, [f"recreating it also creates {other}" for other in beside]
     )

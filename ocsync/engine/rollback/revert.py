@@ -9,12 +9,12 @@ checks them once more.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from ocsync.diff import Document, default_of, writable_fields
+from ocsync.diff import Document, default_of, fields_to_put, writable_fields
 from ocsync.engine.rollback.versions import Parents, Versions
 from ocsync.engine.run_log import RefWrite
 from ocsync.field_paths import MISSING, json_equal, value_at
@@ -185,17 +185,27 @@ def _reset(write: RefWrite, versions: Versions) -> Reversal:
     """Return a reversal that restores the set fields, and undoes adjustments by their opposite."""
     amounts = dict(_amounts(write, versions.own_now))
     fields = {
-        path: _none_if_missing(write.before.get(path, MISSING))
+        path: _value_or_unset(write.ref, path, write.before.get(path))
         for path in write.fields
         if path != "xp"
         and path not in amounts
         and not versions.is_restored(path, write.before.get(path))
     }
-    lost = [_BECOMES_NULL.format(path) for path in fields if path not in write.before]
+    lost = [_becomes(path, fields[path]) for path in fields if path not in write.before]
     return _reversal_of_fields(write, fields, amounts, versions, lost)
 
 
-_BECOMES_NULL = "{} did not exist; it becomes null, because PATCH cannot remove it"
+def _value_or_unset(ref: Ref, path: str, value: Any) -> Any:
+    """Return *value*, or false for a flag without one, which is never null."""
+    field = kind_of(ref).fields.get(path)
+    return False if value is None and field and not field.nullable else value
+
+
+def _becomes(path: str, value: Any) -> str:
+    text = "null" if value is None else "false"
+    return f"{path} did not exist; it becomes {text}, because PATCH cannot remove it"
+
+
 _BECOMES_OWN = "{} was inherited; it becomes its own value, because PATCH cannot remove it"
 
 
@@ -218,19 +228,12 @@ def _restore(write: RefWrite, versions: Versions) -> Reversal:
         put = Entry(op=Op.PUT, ref=write.ref, fields=fields, expect=expect, replace=True)
         return checked_reversal(write.ref, [put], list(_side_effects(write)))
     fields = {
-        path: old_fields.get(path) for path in written if path not in amounts and path != "xp"
+        path: _value_or_unset(write.ref, path, old_fields.get(path))
+        for path in written
+        if path not in amounts and path != "xp"
     }
-    lost = [_BECOMES_NULL.format(path) for path in added]
+    lost = [_becomes(path, None) for path in added]
     return _reversal_of_fields(write, fields, amounts, versions, lost)
-
-
-def fields_to_put(ref: Ref, fields: Fields, paths: Collection[str] = ()) -> Fields:
-    """Return *fields* as a put names them: null only at *paths*, or in place of a default."""
-    return {
-        path: value
-        for path, value in fields.items()
-        if value is not None or path in paths or default_of(ref, path) is not None
-    }
 
 
 def _without_clearing(reversal: Reversal, now: Document) -> Reversal:

@@ -1,17 +1,14 @@
 """The documents of an entity before a run and now, with and without the values of its parent. Pure.
 
-A read shows a child product with the values of its parent where it has none of its own, and does
-not tell which these are (guide/ordercloud.md 5.2). So a value counts as inherited where the parent
-shows the same, unless the run wrote it.
+`own_values` states which values count as inherited.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ocsync.diff import Document
-from ocsync.field_paths import MISSING, is_below, join_path, json_equal, value_at
+from ocsync.diff import Document, own_values
+from ocsync.field_paths import MISSING, is_below, json_equal, value_at
 from ocsync.models import Fields
 from ocsync.schema import Kind
 
@@ -40,9 +37,9 @@ class Versions(NamedTuple):
         """Return the versions of an entity of *kind* in which a run has *written* these values."""
         return cls(
             before or {},
-            _without_inherited(kind, before or {}, parents.before, {}),
+            own_values(kind, before or {}, parents.before, {}),
             now,
-            _without_inherited(kind, now, parents.now, written),
+            own_values(kind, now, parents.now, written),
         )
 
     def was_inherited(self, path: str) -> bool:
@@ -81,35 +78,3 @@ class Versions(NamedTuple):
             if self.before.get(name) and not self.own_before.get(name) and self.own_now.get(name)
             if any(is_below(path, name) for path in written)
         ]
-
-
-def _without_inherited(
-    kind: Kind, document: Document, parent: Document | None, written: Fields
-) -> Document:
-    if not kind.inherits_from or not parent or not document.get(kind.inherits_from):
-        return document
-    own: Document = {}
-    for name, value in document.items():
-        field = kind.fields.get(name)
-        if name == "xp" and isinstance(value, dict):
-            own[name] = _without_inherited_keys(value, parent.get(name) or {}, written)
-        elif name in kind.models:
-            is_written = any(is_below(p, name) and v is not None for p, v in written.items())
-            own[name] = value if is_written or not json_equal(value, parent.get(name)) else None
-        elif field is None or field.required or json_equal(value, written.get(name)):
-            own[name] = value
-        else:
-            own[name] = value if not json_equal(value, parent.get(name)) else None
-    return own
-
-
-def _without_inherited_keys(
-    xp: Mapping[str, Any], parent: Mapping[str, Any], written: Fields
-) -> dict[str, Any]:
-    return {
-        name: value
-        for name, value in xp.items()
-        if name not in parent
-        or not json_equal(value, parent[name])
-        or json_equal(value, written.get(join_path(("xp", name)), MISSING))
-    }

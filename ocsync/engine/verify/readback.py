@@ -94,13 +94,15 @@ class ReadBack:
         """
         session, run, writes, sample = self._session, self._run, self._writes, self._sample
         result = Verification({}, [], [], len(sample))
-        await _read(session, run, self._refs, writes, settle, result, self._ahead)
+        await read_back(
+            session, self._refs, writes, result, settle=settle, lags=self._lags, ahead=self._ahead
+        )
         wrong = [finding for finding in result.findings if finding.ref in sample]
         kept = sorted(self._kept)
         if any(not finding.sign.is_harmless for finding in wrong):
             text = "differs from the response to its write; all other refs are read back too"
             session.notify(NoticeLevel.WARNING, f"{wrong[0].ref} {text}")
-            await _read(session, run, kept, writes, settle, result)
+            await read_back(session, kept, writes, result, settle=settle, lags=self._lags)
         else:
             for ref in kept:
                 _count(session, result, Finding(ref=ref, sign=Sign.SAME), by_answer=True)
@@ -108,21 +110,30 @@ class ReadBack:
         run.write_findings(result.findings)
         return result
 
+    def _lags(self, write: RefWrite) -> bool:
+        """Return whether a read may not show *write* yet."""
+        del write
+        return is_recent(self._session, self._run.read_info())
+
 
 def _sample_size(number: int) -> int:
     return max(SMALLEST_SAMPLE, round(SAMPLE_SHARE * number))
 
 
-async def _read(
+async def read_back(
     session: Session,
-    run: Run,
     refs: list[Ref],
     writes: Mapping[Ref, RefWrite],
-    settle: float,
     result: Verification,
+    *,
+    settle: float,
+    lags: Callable[[RefWrite], bool],
     ahead: ReadAhead | None = None,
 ) -> None:
-    """Read *refs* back, but for those read *ahead*, and add what is found to *result*."""
+    """Read *refs* back, but for those read *ahead*, and add what is found to *result*.
+
+    Where a write *lags*, a read may show the state before it for up to *settle* seconds.
+    """
     lagging: set[Ref] = set()
     done = 0
     async for ref, current in read_documents(session, refs, accept=_shows(writes), ahead=ahead):
@@ -131,11 +142,12 @@ async def _read(
         if done % 100 == 0 or done == len(refs):
             session.emit(Verifying(done, len(refs)))
         finding = judge(ref, writes[ref], current)
-        if finding.sign in (Sign.DIFFERS, Sign.MISSING) and kind_of(ref).eventually_consistent:
+        is_wrong = finding.sign in (Sign.DIFFERS, Sign.MISSING)
+        if is_wrong and kind_of(ref).eventually_consistent and lags(writes[ref]):
             lagging.add(ref)
         else:
             _count(session, result, finding)
-    for finding in await _await_reads(session, run, writes, lagging, settle):
+    for finding in await _await_reads(session, writes, lagging, settle):
         _count(session, result, finding, by_answer=finding.message == _BY_ANSWER)
 
 
@@ -186,7 +198,7 @@ def _was_sold(write: RefWrite, path: str, values: Mapping[str, Any], current: Do
 
 
 async def _await_reads(
-    session: Session, run: Run, writes: Mapping[Ref, RefWrite], lagging: set[Ref], settle: float
+    session: Session, writes: Mapping[Ref, RefWrite], lagging: set[Ref], settle: float
 ) -> list[Finding]:
     """Read *lagging* refs again until they are the same or *settle* seconds have passed."""
     findings: dict[Ref, Finding] = {}
@@ -195,7 +207,7 @@ async def _await_reads(
         nonlocal lagging
         async for ref, current in read_current(session.api, list(lagging), accept=_shows(writes)):
             finding = judge(ref, writes[ref], current)
-            findings[ref] = _by_answer(session, run, writes[ref], finding, current)
+            findings[ref] = _by_answer(writes[ref], finding, current)
         lagging = {r for r in lagging if findings[r].sign in (Sign.DIFFERS, Sign.MISSING)
                 or findings[r].message}  # fmt: skip
         session.raise_if_stopped()
@@ -207,18 +219,13 @@ async def _await_reads(
 
 
 def _by_answer(
-    session: Session,
-    run: Run,
-    write: RefWrite,
-    finding: Finding,
-    current: Document | OcsyncError | None,
+    write: RefWrite, finding: Finding, current: Document | OcsyncError | None
 ) -> Finding:
-    fresh = is_recent(session, run.read_info())
     stale = write.absent if current is None else all(
         any(json_equal(value_at(current, path), value) for value in write.earlier.get(path, ()))
         for path in finding.fields
     )  # fmt: skip
-    if finding.sign in (Sign.DIFFERS, Sign.MISSING) and write.answered and fresh and stale:
+    if finding.sign in (Sign.DIFFERS, Sign.MISSING) and write.answered and stale:
         return Finding(ref=finding.ref, sign=Sign.SAME, message=_BY_ANSWER)
     return finding
 
@@ -226,6 +233,7 @@ def _by_answer(
 def _count(
     session: Session, result: Verification, finding: Finding, *, by_answer: bool = False
 ) -> None:
+    """Add *finding* to *result*, and emit it where it is not the same."""
     if by_answer:
         result.by_answer.append(finding.ref)
     signs = result.kinds.setdefault(kind_of(finding.ref).name, {})

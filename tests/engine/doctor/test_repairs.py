@@ -347,7 +347,7 @@ def test_packages_are_held_against_what_ocsync_was_made_for(requirement: str, te
 
 def test_json_of_a_finding_is_whole(run: Run) -> None:
     data = json.loads(run("doctor", "--json", "--offline").out)
-    assert data["format"] == 1
+    assert data["format"] == 2
     assert set(data["checks"][0]) == {"id", "level", "what", "why", "fix", "details", "repairable"}
     assert data["wrong"] == 1
 

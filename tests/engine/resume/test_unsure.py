@@ -25,6 +25,7 @@ LOST = [
 ]
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("op", ["set", "adjust"])
 @pytest.mark.parametrize(("fault", "end"), LOST)
 def test_a_lost_answer_is_settled_by_reading(
@@ -90,7 +91,7 @@ def test_a_product_that_somebody_else_changed_since_the_run_differs(ocsync: Run)
 
         assert result.code == 5
         [finding] = result.events[-1]["findings"]
-        assert finding["sign"] == "*"
+        assert finding["result"] == "differs"
         assert finding["fields"] == {"Name": {"wanted": "new", "found": "theirs"}}
 
 
@@ -275,6 +276,7 @@ def test_a_put_that_shows_nothing_is_made_again(ocsync: Run, shop: Shop, effect:
     assert shop.get("/buyers/B")["GroupID"] is None
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("replace", [True, False])
 @pytest.mark.parametrize("rules", [
     [{**PUT_B, "status": 504, "effect": True}],
