@@ -7,6 +7,7 @@ its row. Connections read files and databases, and neither install nor load an e
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from decimal import Decimal
 from tempfile import TemporaryDirectory
@@ -71,8 +72,44 @@ def duckdb(purpose: str, otherwise: str) -> Any:
     return module
 
 
+class Connection:
+    """A connection whose queries run on a thread, so that Ctrl-C ends them at once."""
+
+    def __init__(self, connection: Any, worker: ThreadPoolExecutor) -> None:
+        self._connection = connection
+        self._worker = worker
+
+    def execute(self, query: str) -> Connection:
+        """Run *query*; the result is then fetched from this connection."""
+        self._run(self._connection.execute, query)
+        return self
+
+    def fetchmany(self, number: int) -> list[tuple[Any, ...]]:
+        """Return the next rows of the result, up to *number*."""
+        rows: list[tuple[Any, ...]] = self._run(self._connection.fetchmany, number)
+        return rows
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """Return all rows of the result."""
+        rows: list[tuple[Any, ...]] = self._run(self._connection.fetchall)
+        return rows
+
+    def extract_statements(self, text: str) -> list[Any]:
+        """Return the statements in *text*, which are not run."""
+        statements: list[Any] = self._run(self._connection.extract_statements, text)
+        return statements
+
+    def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        future = self._worker.submit(function, *arguments)
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            self._connection.interrupt()
+            raise
+
+
 @contextmanager
-def open_connection(module: Any, database: str = "") -> Iterator[Any]:
+def open_connection(module: Any, database: str = "") -> Iterator[Connection]:
     """Open a connection: to *database*, which it cannot change, or to none.
 
     What does not fit in memory goes to a temporary folder. Raises what DuckDB raises.
@@ -83,7 +120,8 @@ def open_connection(module: Any, database: str = "") -> Iterator[Any]:
             database or ":memory:", read_only=bool(database), config=settings
         )
         try:
-            yield connection
+            with ThreadPoolExecutor(1) as worker:
+                yield Connection(connection, worker)
         finally:
             connection.close()
 
@@ -93,7 +131,7 @@ def quoted(text: str, mark: str = "'") -> str:
     return mark + text.replace(mark, mark * 2) + mark
 
 
-def columns_of(connection: Any, query: str) -> list[Column]:
+def columns_of(connection: Connection, query: str) -> list[Column]:
     """Return the columns of *query*, which is not run."""
     described = connection.execute(f"DESCRIBE {query}").fetchall()
     return [Column(name, type_) for name, type_, *_ in described]
@@ -126,7 +164,7 @@ def text_of(column: Column, name: str) -> str:
 
 
 def text_rows(
-    result: Any, columns: Sequence[Column], *, first: int, named: Collection[str] = ()
+    result: Connection, columns: Sequence[Column], *, first: int, named: Collection[str] = ()
 ) -> Iterator[Row]:
     """Yield the header of *columns*, and the rows of *result*, whose cells are text already.
 

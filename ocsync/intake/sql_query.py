@@ -9,6 +9,7 @@ from typing import Any
 
 from ocsync.errors import ConfigError, FileMissing, InputError, OcsyncError, UsageError
 from ocsync.intake.duckdb_cells import (
+    Connection,
     columns_of,
     duckdb,
     open_connection,
@@ -52,7 +53,7 @@ def read_rows(query: SqlQuery, named: Collection[str] = ()) -> Iterator[Row]:
         yield from text_rows(result, columns, first=1, named=named)
 
 
-def _one_select(module: Any, connection: Any, text: str) -> str:
+def _one_select(module: Any, connection: Connection, text: str) -> str:
     """Return *text*. Raises UsageError if it is not one SELECT."""
     statements = connection.extract_statements(text)
     if len(statements) != 1:

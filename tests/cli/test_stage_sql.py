@@ -229,6 +229,23 @@ def test_a_variable_of_the_program_is_not_a_table(ocsync: Run) -> None:
         assert "does not exist" in ocsync(*query(f"FROM {name}")).err
 
 
+def test_ctrl_c_ends_a_query() -> None:
+    program = """
+import os, signal, threading, duckdb
+from ocsync.intake.duckdb_cells import open_connection
+signal.signal(signal.SIGINT, signal.default_int_handler)
+try:
+    with open_connection(duckdb) as connection:
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        connection.execute('''SELECT count(*) FROM range(1000000) a(i), range(1000000) b(j)
+                              WHERE hash(i + j) = 3''').fetchall()
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30)
+    assert done.stdout == b"interrupted\n", done
+
+
 def test_a_file_or_a_query_is_needed(ocsync: Run) -> None:
     result = ocsync("stage", "import")
     assert (result.code, "give the FILE to import, or --sql QUERY" in result.err) == (64, True)
