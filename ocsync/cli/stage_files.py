@@ -203,7 +203,10 @@ def register(group: typer.Typer) -> None:
         query = _query(sql, file, [name for name, value in text_options.items() if value])
         file = QUERY_NAME if query else file
         source = Source(kind, form, sheet, options.mapping(ctx))
-        earlier = _read_earlier(ctx, against, new, gone, source) if against else None
+        earlier = None
+        if against:
+            compared = "" if query or dry_run or file == "-" else file
+            earlier = _read_earlier(ctx, against, compared, new, gone, source)
         ctx.yes = yes
         folder = ctx.folder()
         journal = folder.journal
@@ -418,17 +421,26 @@ def _show_foreign_columns(ctx: Context, file: str, source: Source) -> None:
     ctx.console.print_lines(foreign_column_lines(_source_name(file), draft))
 
 
-def _read_earlier(ctx: Context, file: str, new: str, gone: str, source: Source) -> EarlierFile:
-    """Return the file to compare with. Raises UsageError, InputError."""
+def _read_earlier(
+    ctx: Context, file: str, new_file: str, new: str, gone: str, source: Source
+) -> EarlierFile:
+    """Return the file to compare with. Raises UsageError, InputError.
+
+    Of *new_file*, if it is not "", it may leave out lines that both files have alike.
+    """
     from ocsync.intake.against import EarlierFile, NewRows
-    from ocsync.intake.reader import read_values
+    from ocsync.intake.reader import differing_lines, read_values
 
     if new:
         check_choice("--new", new, tuple(NewRows))
     check_gone(gone)
-    earlier = EarlierFile(_source_name(file), NewRows(new or NewRows.REFUSE))
+    kept = differing_lines(file, new_file, **source._asdict()) if new_file else None
+    earlier = EarlierFile(_source_name(file), NewRows(new or NewRows.REFUSE), kept)
     with _open_source(file) as stream:
-        earlier.read(read_values(file, stream, **source._asdict(), note=ctx.warn_once))
+        earlier.read(
+            read_values(file, stream, **source._asdict(), note=ctx.warn_once,
+                        kept=kept.earlier if kept else None)
+        )  # fmt: skip
     return earlier
 
 

@@ -31,7 +31,9 @@ from ocsync.intake.mapping import (
     named_columns,
 )
 from ocsync.intake.record import (
+    DifferingLines,
     InputFile,
+    KeptLines,
     LineObserver,
     OddCells,
     Oddity,
@@ -102,7 +104,8 @@ def read_file(
     another program's table are. Raises InputError, with every problem, when the stream has been
     read to its end.
     """
-    lines = _lines(name, source, kind, file_format, sheet, note, mapping)
+    kept = earlier.kept.new if earlier and earlier.kept else None
+    lines = _lines(name, source, kind, file_format, sheet, note, mapping, kept)
     return _valid_entries(lines, note, observe, unchanged, earlier)
 
 
@@ -115,14 +118,16 @@ def read_values(
     sheet: str = "",
     note: Callable[[str], None] = lambda _: None,
     mapping: FileMapping | None = None,
+    kept: KeptLines | None = None,
 ) -> Iterator[Entry]:
-    """Yield the entries in *source* without a check of what could be staged.
+    """Yield the entries in *source* without a check of what could be staged; of *kept* lines only.
 
     Lines that cannot be read are left out, and noted. Raises InputError where none can be.
     """
     problems: list[Problem] = []
     wrong = 0
-    for _, line in _lines(name, source, kind, file_format, sheet, lambda _: None, mapping):
+    lines = _lines(name, source, kind, file_format, sheet, lambda _: None, mapping, kept)
+    for _, line in lines:
         if line.problems:
             wrong += 1
             problems = problems or line.problems
@@ -134,6 +139,29 @@ def read_values(
         note(f"{problems[0].where}: {wrong:,} {lines_are} wrong and skipped: {first}")
 
 
+def differing_lines(
+    earlier: str,
+    new: str,
+    *,
+    kind: str = "",
+    file_format: str = "",
+    sheet: str = "",
+    mapping: FileMapping | None = None,
+    least_size: int | None = None,
+) -> DifferingLines | None:
+    """Return the lines of two files that may differ in what they stage; None where all are read.
+
+    Files smaller than *least_size* are read; so are all but CSV with the columns of OrderCloud.
+    """
+    from ocsync.intake import equal_lines
+
+    forms = {file_format or detect_format(name, b"") for name in (earlier, new)}
+    if forms != {"csv"} or sheet or mapping is not None:
+        return None
+    least = equal_lines.LEAST_SIZE if least_size is None else least_size
+    return equal_lines.differing_lines(earlier, new, kind, least_size=least)
+
+
 def _lines(
     name: str,
     source: BinaryIO | SqlQuery,
@@ -142,8 +170,12 @@ def _lines(
     sheet: str,
     note: Callable[[str], None],
     mapping: FileMapping | None,
+    kept: KeptLines | None,
 ) -> Iterator[tuple[InputFile, ParsedLine]]:
-    """Yield the lines of *source*, each with the file or sheet that it is in."""
+    """Yield the lines of *source*, each with the file or sheet that it is in.
+
+    *kept* chooses those of a CSV.
+    """
     settings = mapping or FileMapping()
     kind, sheet = kind or settings.kind or kind_of_mapping(settings), sheet or settings.sheet
     row_kind = table.kind_named(kind) if kind else None
@@ -197,8 +229,9 @@ def _lines(
             yield from read_table(origin, json_rows(origin, read_items(text), settings))
         else:
             origin, rows = csv_rows.read_rows(
-                origin, text, delimiter=settings.delimiter, header_row=settings.header_row
-            )
+                origin, text, delimiter=settings.delimiter, header_row=settings.header_row,
+                kept=kept,
+            )  # fmt: skip
             try:
                 yield from read_table(origin, rows)
             except InputError as error:
@@ -261,7 +294,7 @@ def _valid_entries(
             total += 1
             entry = line.entry
             if earlier is not None and entry is not None and not line.problems:
-                entry, reason = earlier.compare(entry)
+                entry, reason = earlier.compare(entry, line.column_numbers)
                 if entry is not None and reason:
                     fault = FieldError("", entry.ref, reason)
                     line.problems.extend(_problems(origin, line, [fault]))
@@ -285,6 +318,9 @@ def _valid_entries(
         if not problems:
             raise
         raise InputError(error.message, [*problems, *error.problems], hint=error.hint) from error
+    else:
+        if earlier is not None:
+            total += earlier.add_left_out()
     finally:
         for (place, oddity, name), (number, text) in odd.items():
             note(_odd_note(place, oddity, name, number, text))

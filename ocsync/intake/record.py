@@ -97,6 +97,24 @@ class InputFile(NamedTuple):
         return f"{self.label}!{self.sheet}:" if self.sheet else f"{self.label}:"
 
 
+class KeptLines(msgspec.Struct):
+    """The lines of a CSV that are to be read, by their *numbers* from 1, which follow its header.
+
+    *lines* is the number of all. *left_out* are those that the last reading has not read.
+    """
+
+    numbers: frozenset[int]
+    lines: int
+    left_out: int = 0
+
+
+class DifferingLines(NamedTuple):
+    """The lines of an earlier file and of a new one that may differ in what they stage."""
+
+    earlier: KeptLines
+    new: KeptLines
+
+
 class SqlQuery(NamedTuple):
     """A query, and the DuckDB database that it reads; "" for none."""
 

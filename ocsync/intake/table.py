@@ -27,6 +27,8 @@ from ocsync.characters import is_blank
 from ocsync.errors import InputError, Problem, UsageError
 from ocsync.field_paths import split_path
 from ocsync.intake.field_values import (
+    DECIMALS,
+    PLAIN_TEXTS,
     Check,
     expand_models,
     plain_checks,
@@ -168,11 +170,21 @@ def read_lines(
     *note* receives it. Raises InputError when the header is wrong, also at the first value in a
     column without a name.
     """
-    kind = kind_named(kind_name) if kind_name else None
     first = next(rows, None)
     if first is None:
         subject = f"sheet {origin.sheet}" if origin.sheet else "the file"
         raise InputError(f"{origin.label}: {subject} is empty; it needs a header row")
+    kind, header = _read_header(origin, first, kind_name, note)
+    read_plain = _plain_reader(origin, header, kind)
+    for row in rows:
+        yield read_plain(row) or _parse_row(origin, row, header, kind)
+
+
+def _read_header(
+    origin: InputFile, first: Row, kind_name: str, note: Callable[[str], None]
+) -> tuple[Kind | None, _Header]:
+    """Return the kind of the rows, if one is named or all columns tell it, and the header."""
+    kind = kind_named(kind_name) if kind_name else None
     names = [_header_name(cell) for cell in first.cells]
     if not kind and "ref" not in names and (fitting := kinds_of_columns(names)):
         kind = fitting[0] if len(fitting) == 1 else None
@@ -180,10 +192,59 @@ def read_lines(
             ids = [name for name in kind.ids if name in names]
             columns = f"columns {' and '.join(ids)}" if len(ids) > 1 else f"column {ids[0]}"
             note(f"{origin.place}: read as kind {kind.name}, because of its {columns}")
-    header = _parse_header(origin, first, kind)
-    read_plain = _plain_reader(origin, header, kind)
-    for row in rows:
-        yield read_plain(row) or _parse_row(origin, row, header, kind)
+    return kind, _parse_header(origin, first, kind)
+
+
+class PlainCells(NamedTuple):
+    """The texts that the cells of a table can have so that a row is surely read without a fault.
+
+    *patterns* are by position; None stands for any text that does not begin with `#`, as the errors
+    of a spreadsheet do. A cell may also be empty, but in the columns *ids*, which make the ref.
+    """
+
+    patterns: tuple[str | None, ...]
+    ids: tuple[int, ...]
+
+
+def plain_cells(origin: InputFile, first: Row, kind_name: str) -> PlainCells | None:
+    """Return the plain texts of a table with the header *first*; None where rows say more than
+    their ref and values, or where a value is not read from its cell alone.
+
+    Raises InputError where the header is wrong.
+    """
+    kind, header = _read_header(origin, first, kind_name, lambda _: None)
+    own = kind if kind and header.ref_index < 0 else None
+    kinds = [
+        k
+        for k in ([own] if own else KINDS.values())
+        if k.ops[0] in (Op.SET, Op.ASSIGN) and all(field_at(k, c.path) for c in header.columns)
+    ]
+    flags = (header.op_index, header.replace_index, header.exists_index)
+    says_more = header.unnamed or max(flags) >= 0
+    if not kinds or says_more or any(c.is_json or c.is_expectation for c in header.columns):
+        return None
+    patterns: list[str | None] = [None] * len(header.names)
+    if own:
+        party = tuple(name for name in own.ids[len(own.needed_ids) :] if name in header.id_indexes)
+        if party not in own.parties:
+            return None
+        ids = tuple(header.id_indexes.values())
+        for position in ids:
+            patterns[position] = ID_PATTERN.pattern
+    else:
+        ids = (header.ref_index,)
+        whole = [k for k in kinds if k.ids[len(k.needed_ids) :] in k.parties]
+        patterns[header.ref_index] = "|".join(_plain_ref(k.name).pattern for k in whole)
+    for column in header.columns:
+        types = {field.type for k in kinds if (field := field_at(k, column.path))}
+        found = {PLAIN_TEXTS.get(type_) for type_ in types}
+        pattern = found.pop()
+        if found or pattern is None:
+            return None
+        if origin.decimal_comma:
+            pattern = pattern.replace(DECIMALS, "")  # a point may be one between thousands
+        patterns[column.position] = pattern and rf"{pattern}|\\N"
+    return PlainCells(tuple(patterns), ids)
 
 
 class _PlainColumn(NamedTuple):
