@@ -141,7 +141,7 @@ def _build_graph(nodes: Sequence[Change]) -> _Graph:
             of_ref[ref_key(change.ref)].append(i)
         for child in created_refs(change):
             creators[ref_key(child)].append(i)
-    groups = _index_for_after(nodes)
+    groups = _index_for_after((node.ref for node in nodes), {kind.name for kind in kinds})
     graph = _Graph(defaultdict(set), _follows(nodes), defaultdict(set), set())
     barriers: dict[_Group, int] = {}
     for i, change in enumerate(nodes):
@@ -290,9 +290,10 @@ def _refs_made(ref: Ref, makes: Iterable[ImplicitEntity]) -> list[Ref]:
 _Group = tuple[str, tuple[str, ...], tuple[str, ...]]
 
 
-def _index_for_after(nodes: Sequence[Change]) -> dict[_Group, set[int]]:
-    """Return the changes of each kind that some `after` names, keyed by the rule's IDs."""
-    kinds = {kind_of(change.ref).name for change in nodes}
+def _index_for_after(refs: Iterable[Ref], kinds: Collection[str]) -> dict[_Group, set[int]]:
+    """Return the places of *refs*, which are of *kinds*, that some `after` names, keyed by the
+    rule's IDs.
+    """
     after = [rule for name in kinds for rule in KINDS[name].after if rule.kind in kinds]
     rules = {(rule.kind, rule.shared_ids) for rule in after}
     rules |= {(rule.kind, rule.through[1:]) for rule in after if rule.through[0]}
@@ -300,10 +301,10 @@ def _index_for_after(nodes: Sequence[Change]) -> dict[_Group, set[int]]:
     for kind, same in rules:
         by_kind[kind].append(same)
     groups: dict[_Group, set[int]] = defaultdict(set)
-    for i, change in enumerate(nodes):
-        kind = kind_of(change.ref).name
+    for i, ref in enumerate(refs if by_kind else ()):
+        kind = kind_of(ref).name
         for same in by_kind.get(kind, ()):
-            groups[kind, same, _values(change.ref, same)].add(i)
+            groups[kind, same, _values(ref, same)].add(i)
     return groups
 
 
@@ -400,13 +401,14 @@ class Predecessors:
     """The steps of a plan that go before each other step: needed by it, or only earlier."""
 
     def __init__(self, steps: Sequence[Step]) -> None:
-        self._numbers = [step.number for step in steps]
-        self._groups = _index_for_after([step.change for step in steps])
+        kinds = {step.ref[: step.ref.find("/")] for step in steps}
+        self._steps = steps
+        self._groups = _index_for_after((step.ref for step in steps), kinds)
 
     def of(self, step: Step) -> set[int]:
         """Return the numbers of the steps that go before *step*."""
         before = (found for _, _, found in _after_groups(step.change, self._groups))
-        return {*step.needs, *(self._numbers[i] for some in before for i in some)}
+        return {*step.needs, *(self._steps[i].number for some in before for i in some)}
 
 
 class KindTotal(NamedTuple):

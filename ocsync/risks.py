@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from math import prod
 from typing import Any, NamedTuple
@@ -75,7 +76,7 @@ def find_risks(steps: Iterable[Step]) -> list[Risk]:
         change = step.change
         ref, fields = change.ref, change.fields
         kind_name = ref[: ref.find("/")]
-        volatile = _VOLATILE[kind_name]
+        facts, volatile = _facts_of(kind_name, *fields), _VOLATILE[kind_name]
         if change.contradicted:
             found.contradicted.add(ref)
         if volatile:
@@ -85,23 +86,22 @@ def find_risks(steps: Iterable[Step]) -> list[Risk]:
                 if value is None or (value is not ... and value <= 0):
                     found.zero.add(ref)
                     break
-            if _is_blind(change, volatile):
+            if _is_blind(change, facts.volatile):
                 found.blind.add(ref)
-        if dict in map(type, fields.values()) and _sets_objects(change):
-            found.objects.add(ref)
-        if not _is_short(fields) and len(xp_text(fields).encode()) > XP_LIMIT:
-            found.large.add(ref)
+        if facts.has_xp:
+            if dict in map(type, fields.values()) and _sets_objects(change):
+                found.objects.add(ref)
+            if not _is_short(fields, facts) and len(xp_text(fields).encode()) > XP_LIMIT:
+                found.large.add(ref)
+            if facts.is_indexed:
+                found.add_types(step)
         if kind_name == "product":
             found.add_keys(ref, fields)
-        if writes_indexed_xp(step):
-            found.add_types(step)
-        if not _NEEDS_REBUILD[kind_name].isdisjoint(fields) and (
-            change.op is not Op.PUT or change.replace
-        ):
+        if facts.needs_rebuild and (change.op is not Op.PUT or change.replace):
             found.rebuilt.add(ref)
         if kind_name in _OF_VARIANTS:
             found.of_variants.append(step)
-        if not _TIMED_FIELDS.isdisjoint(fields) and _is_urgent(fields):
+        if facts.is_timed and _is_urgent(fields):
             found.urgent.add(ref)
     risks = found.risks(touched)
     if number == 1:
@@ -203,14 +203,46 @@ _SCALAR_CHARACTERS = 30
 """More characters than a number, a flag or null has in JSON."""
 
 
-def _is_short(fields: Fields) -> bool:
+class _PathFacts(NamedTuple):
+    """Facts that the paths of a change's fields decide, whatever their values are.
+
+    *volatile* are those that the platform changes by itself, *size* bounds the characters of the
+    paths in JSON, *is_indexed* says that OrderCloud indexes its xp by type.
+    """
+
+    volatile: tuple[str, ...]
+    size: int
+    has_xp: bool
+    is_indexed: bool
+    needs_rebuild: bool
+    is_timed: bool
+
+
+@lru_cache(1024)
+def _facts_of(kind_name: str, *paths: str) -> _PathFacts:
+    """Return the facts of fields at *paths*: nearly all changes of a plan have the same ones."""
+    has_xp = any(path.startswith("xp.") for path in paths)
+    return _PathFacts(
+        tuple(path for path in paths if path in _VOLATILE[kind_name]),
+        sum(len(path) + 4 for path in paths),
+        has_xp,
+        has_xp and kind_name in _IN_XP_INDEX,
+        not _NEEDS_REBUILD[kind_name].isdisjoint(paths),
+        not _TIMED_FIELDS.isdisjoint(paths),
+    )
+
+
+def _is_short(fields: Fields, facts: _PathFacts) -> bool:
     """Return whether *fields* are within the limit of xp whatever is in them; others may be too."""
-    characters = 0
-    for path, value in fields.items():
-        if isinstance(value, _NESTED):
+    characters = facts.size
+    for value in fields.values():
+        if type(value) is str:
+            characters += len(value)
+        elif isinstance(value, _NESTED):
             return False
-        characters += len(path) + (len(value) if isinstance(value, str) else _SCALAR_CHARACTERS)
-    return (characters + 4 * len(fields)) * _JSON_BYTES < XP_LIMIT
+        else:
+            characters += _SCALAR_CHARACTERS
+    return characters * _JSON_BYTES < XP_LIMIT
 
 
 def _sets_objects(change: Change) -> bool:
@@ -220,10 +252,10 @@ def _sets_objects(change: Change) -> bool:
     )
 
 
-def _is_blind(change: Change, volatile: frozenset[str]) -> bool:
-    """Return whether *change* writes a quantity over one that it does not expect."""
+def _is_blind(change: Change, written: Sequence[str]) -> bool:
+    """Return whether *change* writes quantities, those at *written*, without expecting them."""
     replaces = change.op is Op.SET or change.replace
-    return replaces and any(p in volatile and p not in change.expect for p in change.fields)
+    return replaces and not change.expect.keys() >= {*written}
 
 
 def _quantities(change: Change, volatile: frozenset[str]) -> list[Any]:
@@ -300,8 +332,7 @@ def writes_indexed_xp(step: Step) -> bool:
     """Return whether *step* writes xp that OrderCloud indexes by type
     (guide/ordercloud.md 12.10).
     """
-    indexed = kind_of(step.ref).name in _IN_XP_INDEX
-    return indexed and any(path.startswith("xp.") for path in step.change.fields)
+    return _facts_of(kind_of(step.ref).name, *step.change.fields).is_indexed
 
 
 def _xp_types(value: Any, path: str = "xp") -> Iterator[tuple[str, str]]:

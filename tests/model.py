@@ -225,7 +225,7 @@ class Model:
             if "OwnerID" in kind.fields:
                 document["OwnerID"] = document["OwnerID"] or self.owner
         else:
-            document = {**dict.fromkeys(kind.fields), **entry.fields}
+            document = {**unset(kind), **entry.fields}
         if STOCK in entry.fields and self._is_sum(entry.ref, document, row):
             raise Unclear("sum")
         self.keep(entry.ref, document)
@@ -335,6 +335,11 @@ def blank(kind: Kind) -> Document:
         if "." not in path and not field.read_only and not field.write_only
     }
     return {**plain, **dict.fromkeys(kind.models)}
+
+
+def unset(kind: Kind) -> Document:
+    """Return an assignment in which nothing is given: false where null is not taken."""
+    return {name: None if field.nullable else False for name, field in kind.fields.items()}
 
 
 def _summed(amounts: Mapping[str, Any], base: Document) -> Document:

@@ -31,6 +31,7 @@ from tests.model import (
     irrevocable,
     kind_of,
     named_in,
+    unset,
     url_of,
     without_inherited,
     write_url_of,
@@ -235,8 +236,7 @@ class Player:
         for path, value in write.fields.items():
             body = meddled(body, Meddling(write.ref, path, value))
         if write.op is Op.ASSIGN:
-            nulls = dict.fromkeys(kind_of(write.ref).fields)
-            body = {**body_ids(write.ref), **nulls, **body}
+            body = {**body_ids(write.ref), **unset(kind_of(write.ref)), **body}
         path, link = write_url_of(write.ref, write.fields), kind_of(write.ref).link
         self._call(
             "PUT" if link else METHODS[write.op],

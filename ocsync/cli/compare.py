@@ -224,6 +224,10 @@ def _compare(
 
         on(sides[0], lambda session: source.read(session, requests))
         on(sides[1], read_target)
+        for place in source.absent_places:
+            if place in target.absent_places:
+                raise UsageError(f"{place} exists in neither marketplace")
+            sides[0].warn(f"{place} does not exist in {source.profile}")
         if source.omitted(requests, target):
             on(sides[0], lambda session: source.read_omitted(session, requests, target))
         if _are_one(sides, source.owner, target.owner):

@@ -117,7 +117,8 @@ def register(app: typer.Typer) -> None:
         if form:
             from ocsync.render.history_report import FORMATS
 
-            write_report(file, FORMATS[form](without_values(details) if no_values else details))
+            reported = without_values(details) if no_values else details
+            write_report(ctx, file, FORMATS[form](reported))
         if file != "-":
             _show_run(ctx, details, limit, steps=steps, file=file)
         return None

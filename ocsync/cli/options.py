@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,6 +51,10 @@ ONLINE_EXITS = (
     ExitCode.TERMINATED,
 )
 """The exit codes of a command that signs in."""
+
+
+_WRITES_ITSELF = ("demo", "emulator", "listen http", "listen kafka")
+"""The commands that wait by design, and write when something happens."""
 
 
 def _declare(option: CommonOption) -> tuple[Any, Any]:
@@ -145,7 +150,8 @@ def command(
         def run(**given: Any) -> None:
             shared = {n: given.pop(n) for n in _COMMON_OPTIONS}
             context = Context.start(f"{noun} {name}".strip(), **shared)
-            with context:
+            signs = nullcontext() if context.command in _WRITES_ITSELF else context.showing_life()
+            with context, signs:
                 code = function(context, **given)
             raise typer.Exit(int(code or ExitCode.DONE))
 

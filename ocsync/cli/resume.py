@@ -118,6 +118,16 @@ def register(app: typer.Typer) -> None:
                 help="Refuse a plan with more requests than N.",
             ),
         ] = None,
+        max_failures: Annotated[
+            int | None,
+            typer.Option(
+                "--max-failures",
+                metavar="N",
+                min=1,
+                envvar="OCSYNC_MAX_FAILURES",
+                help="Stop sending once N steps failed; the rest is staged again.",
+            ),
+        ] = None,
         allow_risky: Annotated[
             list[str] | None,
             typer.Option(
@@ -175,6 +185,7 @@ def register(app: typer.Typer) -> None:
             redeliver=redeliver,
             delivery_timeout=parse_duration(delivery_timeout),
             max_changes=max_changes,
+            max_failures=max_failures,
             allowed=frozenset(allow_risky or ()),
         )
         limits = Limits(concurrency, max_rate, parse_duration(max_wait))
@@ -229,6 +240,7 @@ def _dry_run(ctx: Context, targets: list[str]) -> ExitCode:
     from ocsync.engine.run_log import load_progress
     from ocsync.render.plan import change_lines
     from ocsync.render.planned_changes import planned_changes
+    from ocsync.store.step_log import steps_without
     from ocsync.store.summary import unfinished_runs
 
     folder = ctx.folder()
@@ -239,7 +251,7 @@ def _dry_run(ctx: Context, targets: list[str]) -> ExitCode:
     open_run = folder.runs.find_unfinished()
     if open_run and open_run.has_plan:
         ended = load_progress(open_run).ended
-        rest = tuple(step for step in open_run.steps() if step.number not in ended)
+        rest = steps_without(open_run.read_plan(), ended)
         drafts.insert(0, drafts[0]._replace(plan=drafts[0].plan._replace(steps=rest)))
     results = [(draft.plan.steps, preflight(ctx, draft, stream=True)[0]) for draft in drafts]
     changes = [row.document() for found in results for row in planned_changes(*found)]

@@ -413,9 +413,8 @@ def _show_foreign_columns(ctx: Context, file: str, source: Source) -> None:
     from ocsync.render.stage import foreign_column_lines
 
     try:
-        draft = draft_mapping(
-            _source_name(file), Path(file).read_bytes(), source.kind, source.sheet
-        )
+        kind = source.kind or (source.mapping.kind if source.mapping else "")
+        draft = draft_mapping(_source_name(file), Path(file).read_bytes(), kind, source.sheet)
     except (InputError, OSError):
         return  # the error about the header says enough
     ctx.console.print_lines(foreign_column_lines(_source_name(file), draft))
@@ -496,7 +495,8 @@ def _show_imported(
     ctx.console.document("stage import", facts)
     source = _source_name(file)
     if not number:
-        reason = f"{source} has no lines"
+        left_out = earlier is not None and earlier.new > 0
+        reason = f"{source} has no lines{' to stage' * left_out}"
         if unchanged:
             reason = f"{count(unchanged, 'row')} of {source} changed no value"
         ctx.console.print(f"{reason}; nothing was staged", "=")
@@ -626,8 +626,10 @@ def _write_lines(ctx: Context, file: str, lines: Iterable[bytes], *, force: bool
     if file == "-":
         data = list(lines)
         if not ctx.console.json:
-            sys.stdout.flush()
-            sys.stdout.buffer.writelines(data)
+            with ctx.console.hushed():
+                sys.stdout.flush()
+                sys.stdout.buffer.writelines(data)
+                sys.stdout.buffer.flush()
         return
     path = real_path(Path(file))
     if path.exists() and not force:

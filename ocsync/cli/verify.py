@@ -150,10 +150,10 @@ def _verify_since(ctx: Context, since: str, settle: float, *, exit_code: bool) -
 
     unfinished = unfinished_runs(ctx.folder().path, ctx.warn_once)
     drift = ctx.run_online(work_on, stream=True)
-    codes = [drift.verification.exit_code]
-    codes += [ExitCode.PARTLY] * bool(drift.unfinished or drift.unknown)
-    if not exit_code:
-        codes = [code for code in codes if code is ExitCode.TRY_LATER]
+    codes = [ExitCode.TRY_LATER] * drift.verification.has_unread
+    if exit_code:
+        codes = [drift.verification.exit_code]
+        codes += [ExitCode.PARTLY] * bool(drift.unfinished or drift.unknown)
     code = first_of(codes)
     facts = {
         **shown.document(drift, stamp),

@@ -133,6 +133,10 @@ class Api:
         """The number of requests that may be in flight."""
         return self._throttle.window
 
+    def widen(self, window: float) -> None:
+        """Begin with *window* requests in flight, which the server has been shown to take."""
+        self._throttle.widen(window)
+
     def take_peak(self) -> int:
         """Return the largest number of requests in flight since the last call."""
         return self._throttle.take_peak()

@@ -198,7 +198,7 @@ def _row(row: StepRow, attempt: Attempt | None, finding: Finding | None) -> Step
 
 
 def _cascaded_text(outcome: Outcome) -> str:
-    parts = [f"{number:,} {name}" for name, (number, _) in outcome.cascaded.items()]
+    parts = [f"{number:,} {name}" for name, (number, _) in outcome.cascaded.items() if number]
     return f"with its dependents: {', '.join(parts)}" if parts else ""
 
 

@@ -19,6 +19,7 @@ from ocsync.models import Change, Fields, Intent, Op, Outcome, Ref, State, Step
 from ocsync.plan import created_refs, decider_of
 from ocsync.schema import kind_of, ref_key
 from ocsync.store import Run, RunInfo
+from ocsync.store.number_ranges import NumberRanges
 
 if TYPE_CHECKING:
     from ocsync.engine.session import Session
@@ -89,24 +90,32 @@ def attempts(records: Iterable[Intent | Outcome]) -> Iterator[Attempt]:
 
 
 class RunProgress(NamedTuple):
-    """The progress of a run: by step number the outcomes so far, and the intents without one.
+    """The progress of a run: the numbers of the steps that have *ended*, of which some are *done*.
 
-    *lagging* are the intents of steps that are done, of kinds whose reads lag behind writes.
+    *problems* are the outcomes without success, *dangling* the intents without an outcome, by step
+    number; *lagging* are the intents of steps that are done, of kinds whose reads lag behind
+    writes.
     """
 
-    ended: dict[int, Outcome]
+    ended: NumberRanges
+    done: NumberRanges
+    problems: list[Outcome]
     dangling: dict[int, Intent]
     lagging: list[Intent]
 
 
 def load_progress(run: Run) -> RunProgress:
     """Return how far *run* has come. Raises Damaged."""
-    progress = RunProgress({}, {}, [])
+    progress = RunProgress(NumberRanges(), NumberRanges(), [], {}, [])
     for number, ref, intent, outcome in attempts(run.outcomes()):
         if outcome:
-            progress.ended[number] = outcome
-            if intent and outcome.state is State.DONE and kind_of(ref).eventually_consistent:
-                progress.lagging.append(intent)
+            progress.ended.add(number, number)
+            if outcome.state is State.DONE:
+                progress.done.add(number, number)
+                if intent and kind_of(ref).eventually_consistent:
+                    progress.lagging.append(intent)
+            elif not outcome.state.succeeded:
+                progress.problems.append(outcome)
         elif intent:
             progress.dangling[number] = intent
     return progress

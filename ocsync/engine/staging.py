@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from ocsync.errors import InputError, Problem
-from ocsync.intake import check_against_staged
+from ocsync.intake import SummedStock, apply_rules
 from ocsync.intake.contradictions import Contradictions
+from ocsync.intake.staging_rules import StagingRule
 from ocsync.models import Entry, Op, Ref
 from ocsync.schema import (
     KINDS,
@@ -35,6 +35,12 @@ _GROUP = 1_000
 """Entries that are written together."""
 
 
+_VARIANT_KINDS = frozenset(
+    name for name, kind in KINDS.items() if any(rule.kind == "variants" for rule in kind.after)
+)
+_LATE = "would reset variants that earlier staged edits change"
+
+
 def check_entries(
     folder: ProfileDir, entries: Iterable[Entry], *, recreated: bool
 ) -> Iterator[Entry]:
@@ -44,9 +50,7 @@ def check_entries(
     neither a staged entry nor the unfinished run creates again.
     """
     products, records = (folder.journal.of_kinds(kinds) for kinds in ({"product"}, RECORD_KINDS))
-    allowed = _refuse_late_overwrite(folder, _refuse_own_seller(folder, entries))
-    checked = check_against_staged(allowed, products, records)
-    return checked if recreated else _refuse_deleted(folder, checked)
+    return _checked(folder, entries, SummedStock(products, records), recreated=recreated)
 
 
 def check_entry(folder: ProfileDir, entry: Entry, *, recreated: bool) -> Entry:
@@ -55,57 +59,67 @@ def check_entry(folder: ProfileDir, entry: Entry, *, recreated: bool) -> Entry:
     """
     journal = folder.journal
     products = journal.of_refs([entry.ref, *parents_of(entry.ref)])
-    allowed = _refuse_late_overwrite(folder, _refuse_own_seller(folder, [entry]))
-    checked = check_against_staged(allowed, products, journal.of_kinds(RECORD_KINDS))
-    [good] = checked if recreated else _refuse_deleted(folder, checked)
+    rule = SummedStock(products, journal.of_kinds(RECORD_KINDS))
+    [good] = _checked(folder, [entry], rule, recreated=recreated)
     return good
 
 
-def _refuse_own_seller(folder: ProfileDir, entries: Iterable[Entry]) -> Iterator[Entry]:
-    """Yield *entries* unchanged. Raises InputError at the end for refs that name the marketplace as
-    another seller: the same row has a ref without it.
+def _checked(
+    folder: ProfileDir, entries: Iterable[Entry], stock: SummedStock, *, recreated: bool
+) -> Iterator[Entry]:
+    checked = apply_rules(entries, [_OwnSeller(folder), _LateOverwrite(folder), stock])
+    return checked if recreated else _refuse_deleted(folder, checked)
+
+
+class _OwnSeller(StagingRule):
+    """The rule that no ref names the marketplace as another seller: the same row has a ref without
+    it.
     """
-    marketplace: str | None = None
-    problems: list[Problem] = []
-    for entry in entries:
-        if kind_of(entry.ref).owner_id:
-            if marketplace is None:
-                pin = folder.read_pin()
-                marketplace = pin.id if pin else ""
-            if reason := own_seller_fault(entry.ref, marketplace):
-                problems.append(Problem.of_entry(entry.source, "ref", entry.ref, reason))
-        yield entry
-    if problems:
-        raise InputError("nothing was staged", problems[:1000])
+
+    kinds = frozenset(name for name, kind in KINDS.items() if kind.owner_id)
+
+    def __init__(self, folder: ProfileDir) -> None:
+        super().__init__()
+        self._folder = folder
+        self._marketplace: str | None = None
+
+    def take(self, entry: Entry) -> None:
+        """Take *entry*."""
+        if self._marketplace is None:
+            pin = self._folder.read_pin()
+            self._marketplace = pin.id if pin else ""
+        if reason := own_seller_fault(entry.ref, self._marketplace):
+            self.add_problem(entry, "ref", reason)
 
 
-def _refuse_late_overwrite(folder: ProfileDir, entries: Iterable[Entry]) -> Iterator[Entry]:
-    """Yield *entries* unchanged. Raises InputError at the end for generations that would overwrite
-    variants edited before: they are sent first, so that these edits would not be overwritten.
+class _LateOverwrite(StagingRule):
+    """The rule that no generation overwrites variants which were edited before: generations are
+    sent first, so that these edits would not be overwritten.
     """
-    edited: set[str] = set()
-    staged: Iterable[Entry] | None = None
-    problems: list[Problem] = []
-    for entry in entries:
-        name = entry.ref.partition("/")[0]
-        if name in _VARIANT_KINDS:
-            edited.add(ids_of(entry.ref)["ProductID"].casefold())
-        elif entry.op is Op.GENERATE and any(entry.fields.values()):
-            if staged is None:
-                staged = folder.journal.of_kinds(_VARIANT_KINDS)
-                edited |= {ids_of(other.ref)["ProductID"].casefold() for other in staged}
-            if ids_of(entry.ref)["ProductID"].casefold() in edited:
-                problems.append(Problem.of_entry(entry.source, "ref", entry.ref, _LATE))
-        yield entry
-    if problems:
-        hint = "ocsync stage drop the edits of its variants; stage generate; then stage them again"
-        raise InputError("nothing was staged", problems[:1000], hint=hint)
 
+    kinds = _VARIANT_KINDS.union(name for name, kind in KINDS.items() if Op.GENERATE in kind.ops)
+    hint = "ocsync stage drop the edits of its variants; stage generate; then stage them again"
 
-_VARIANT_KINDS = frozenset(
-    name for name, kind in KINDS.items() if any(rule.kind == "variants" for rule in kind.after)
-)
-_LATE = "would reset variants that earlier staged edits change"
+    def __init__(self, folder: ProfileDir) -> None:
+        super().__init__()
+        self._folder = folder
+        self._edited: set[str] = set()
+        self._has_read_staged = False
+
+    def take(self, entry: Entry) -> None:
+        """Take *entry*."""
+        if entry.op is not Op.GENERATE:
+            self._note(entry)
+        elif any(entry.fields.values()):
+            if not self._has_read_staged:
+                self._has_read_staged = True
+                for staged in self._folder.journal.of_kinds(_VARIANT_KINDS):
+                    self._note(staged)
+            if ids_of(entry.ref)["ProductID"].casefold() in self._edited:
+                self.add_problem(entry, "ref", _LATE)
+
+    def _note(self, entry: Entry) -> None:
+        self._edited.add(ids_of(entry.ref)["ProductID"].casefold())
 
 
 def own_seller_fault(ref: Ref, marketplace: str) -> str:

@@ -7,13 +7,15 @@ and what a failed step blocks.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
-from ocsync.engine.run_log import by_kind, outcome_now
+from ocsync.engine.run_log import RunProgress, by_kind, outcome_now
 from ocsync.engine.session import Session
 from ocsync.engine.worker_pool import run_all
-from ocsync.events import WaveStarted
+from ocsync.events import NoticeLevel, WaveStarted
 from ocsync.models import Outcome, Ref, State, Step
+from ocsync.plurals import count
+from ocsync.store.number_ranges import NumberRanges
 from ocsync.store.step_log import steps_without
 
 Execute = Callable[[Step], Awaitable[Outcome]]
@@ -21,11 +23,12 @@ Record = Callable[[Outcome], Awaitable[None]]
 
 
 class StepRunner:
-    """The steps of one plan, some of which may have *ended* before.
+    """The steps of one plan, some of which may have ended before, by *progress*.
 
     *execute* carries out one step and returns its outcome, and *record* gets the outcome. A step
     that needs one without success is blocked and never executed; so is one that follows another
-    which may succeed later.
+    which may succeed later. Once *max_failures* steps have failed, those that have not started are
+    blocked too, except those that hang in *progress*: their requests may have been sent before.
     """
 
     def __init__(
@@ -35,16 +38,20 @@ class StepRunner:
         record: Record,
         *,
         workers: int,
-        ended: Mapping[int, Outcome] | None = None,
+        progress: RunProgress | None = None,
+        max_failures: int | None = None,
     ) -> None:
         self._session = session
         self._execute = execute
         self._record = record
         self._workers = workers
-        self._ended = frozenset(ended or ())
+        self._ended = progress.ended if progress else NumberRanges()
+        self._begun = progress.dangling if progress else {}
+        self._max_failures = max_failures
+        self._failures = 0
         self._causes: dict[int, Ref] = {}
         self._refused: set[int] = set()
-        for outcome in (ended or {}).values():
+        for outcome in progress.problems if progress else ():
             self._note(outcome)
 
     async def run(self, steps: Sequence[Step], *, announce: bool = True) -> None:
@@ -75,14 +82,30 @@ class StepRunner:
     async def _run_step(self, step: Step) -> None:
         before = (*step.needs, *(n for n in step.follows if n not in self._refused))
         cause = next((self._causes[n] for n in before if n in self._causes), "")
-        if cause:
+        if self._is_over and step.number not in self._begun:
+            text = f"not sent because {self._failures_text()}"
+            outcome = outcome_now(self._session, step, State.BLOCKED, message=text)
+        elif cause:
             outcome = outcome_now(self._session, step, State.BLOCKED, blocked_by=cause)
         else:
             outcome = await self._execute(step)
         await self._record(outcome)
+        was_over = self._is_over
         self._note(outcome)
+        if self._is_over and not was_over:
+            text = f"{self._failures_text()}; no other step is sent"
+            self._session.notify(NoticeLevel.WARNING, text)
+
+    @property
+    def _is_over(self) -> bool:
+        """True when as many steps have failed as may fail."""
+        return self._max_failures is not None and self._failures >= self._max_failures
+
+    def _failures_text(self) -> str:
+        return f"{count(self._max_failures or 0, 'step')} failed (--max-failures)"
 
     def _note(self, outcome: Outcome) -> None:
+        self._failures += outcome.state in (State.FAILED, State.UNKNOWN)
         if not outcome.state.succeeded:
             self._causes[outcome.number] = outcome.blocked_by or outcome.ref
             if outcome.state is State.FAILED and 400 <= outcome.status < 500:

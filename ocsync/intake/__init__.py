@@ -13,13 +13,15 @@ from ocsync.lazy_names import importer
 if TYPE_CHECKING:
     from ocsync.intake.arguments import entry_from_arguments as entry_from_arguments
     from ocsync.intake.reader import read_file as read_file
-    from ocsync.intake.staging_rules import check_against_staged as check_against_staged
+    from ocsync.intake.staging_rules import SummedStock as SummedStock
+    from ocsync.intake.staging_rules import apply_rules as apply_rules
 
 __getattr__ = importer(
     __name__,
     {
         "entry_from_arguments": "arguments",
         "read_file": "reader",
-        "check_against_staged": "staging_rules",
+        "SummedStock": "staging_rules",
+        "apply_rules": "staging_rules",
     },
 )

@@ -62,7 +62,11 @@ class Contradictions:
             self._values.setdefault(key, array("I", [self._shape(())]))
             return
         earlier = self._values.get(key)
-        paths, hashes = tuple(fields), [_hash(value) for value in fields.values()]
+        paths = tuple(fields)
+        try:
+            hashes = [hash(value) & _HASH_BITS for value in fields.values()]
+        except TypeError:  # lists and objects have no hash of their own
+            hashes = [_hash(value) for value in fields.values()]
         size, shape = len(paths), self._shapes.get(paths, -1)
         if earlier is None or (earlier[0] == shape and [*earlier[1 + size :]] == hashes):
             lines = [line] * size

@@ -16,7 +16,7 @@ MAX_CELL = 1_000_000
 """Most characters of one cell."""
 _MAX_HEADER_LINES = 100
 """Most lines that are read for the header, blank ones before it included."""
-_SEPARATOR_LINE = re.compile(r"sep=([,;\t])\r?\n?", re.IGNORECASE)
+_SEPARATOR_LINE = re.compile(r"sep=([,;\t|])\r?\n?", re.IGNORECASE)
 _QUOTED = re.compile(r'"[^"]*"?')
 _FAULTS = {
     "end of data": "has a quote that is never closed",
@@ -57,9 +57,9 @@ def read_rows(
 ) -> tuple[InputFile, Iterator[Row]]:
     """Return *origin* with what its header tells, and the rows that are not blank.
 
-    A semicolon is what spreadsheets separate cells by where a comma stands before decimals. Both
-    this and the rows raise InputError for text that is not CSV. Of the lines after the header, each
-    of which must then be a whole row, only those *kept* are read.
+    Where a comma stands before decimals, cells are separated by something else. Both this and the
+    rows raise InputError for text that is not CSV. Of the lines after the header, each of which
+    must then be a whole row, only those *kept* are read.
     """
     layout = read_layout(text, delimiter=delimiter, header_row=header_row)
     origin = with_decimal_sign(origin, layout)
@@ -71,7 +71,7 @@ def read_rows(
 
 def with_decimal_sign(origin: InputFile, layout: Layout) -> InputFile:
     """Return *origin* with the sign before decimals that its delimiter tells."""
-    return origin._replace(decimal_comma=layout.delimiter == ";")
+    return origin._replace(decimal_comma=layout.delimiter != ",")
 
 
 def header_rows(origin: InputFile, layout: Layout) -> Iterator[Row]:
@@ -125,5 +125,5 @@ def _header_lines(text: Iterator[str]) -> list[str]:
 
 
 def _detect_delimiter(header: str) -> str:
-    """Return the one of comma, semicolon and tab that *header* has most, outside quotes."""
-    return max(",;\t", key=_QUOTED.sub("", header).count)
+    """Return the one of comma, semicolon, tab and bar that *header* has most, outside quotes."""
+    return max(",;\t|", key=_QUOTED.sub("", header).count)

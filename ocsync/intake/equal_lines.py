@@ -9,6 +9,7 @@ their lines is left out.
 from __future__ import annotations
 
 import codecs
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from ocsync.errors import ConfigError, InputError
 from ocsync.intake.csv_rows import Layout, header_rows, read_layout, with_decimal_sign
 from ocsync.intake.duckdb_cells import Connection, duckdb, open_connection, quoted
 from ocsync.intake.record import DifferingLines, InputFile, KeptLines
-from ocsync.intake.table import PlainCells, plain_cells
+from ocsync.intake.table import PlainTable, plain_table
 
 LEAST_SIZE = 5_000_000
 """Bytes of the smaller file from which on this is faster than reading both."""
@@ -36,7 +37,7 @@ class _Table(NamedTuple):
     path: Path
     layout: Layout
     names: list[str]
-    cells: PlainCells
+    cells: PlainTable
 
     @property
     def lines(self) -> str:
@@ -83,7 +84,7 @@ def _table(path: Path, kind: str) -> _Table | None:
         layout = read_layout(text)
     rows = [*header_rows(origin, layout)]
     ends = layout.header[-1].endswith("\n") if layout.header else False
-    cells = plain_cells(with_decimal_sign(origin, layout), rows[0], kind) if rows else None
+    cells = plain_table(with_decimal_sign(origin, layout), rows[0], kind) if rows else None
     if cells is None or len(rows) != 1 or not ends:
         return None
     return _Table(path, layout, rows[0].cells, cells)
@@ -144,12 +145,12 @@ def _ids(delimiter: str, ids: tuple[int, ...]) -> str:
 
     It raises an error for a line that is not a whole row.
     """
-    cell = _any_cell(delimiter)
-    whole = quoted(f"(?:{cell})(?:{delimiter}(?:{cell}))*")
+    cell, between = _any_cell(delimiter), re.escape(delimiter)
+    whole = quoted(f"(?:{cell})(?:{between}(?:{cell}))*")
     separator = quoted(delimiter)
     plain = ", ".join(f"split_part(line, {separator}, {i + 1})" for i in ids)
     found = ", ".join(
-        f"regexp_extract(line, {quoted(f'^(?:(?:{cell}){delimiter}){{{i}}}({cell})')}, 1)"
+        f"regexp_extract(line, {quoted(f'^(?:(?:{cell}){between}){{{i}}}({cell})')}, 1)"
         for i in ids
     )
     return f"""
@@ -159,7 +160,7 @@ def _ids(delimiter: str, ids: tuple[int, ...]) -> str:
     """
 
 
-def _is_plain(delimiter: str, cells: PlainCells) -> str:
+def _is_plain(delimiter: str, cells: PlainTable) -> str:
     """Return the condition of SQL that a line is surely read without a fault or a note."""
     patterns = []
     for position, pattern in enumerate(cells.patterns):
@@ -170,7 +171,7 @@ def _is_plain(delimiter: str, cells: PlainCells) -> str:
             patterns.append(
                 f'(?:[^{delimiter}"#][^{delimiter}"]*|"(?:(?:[^"#]|"")(?:[^"]|"")*)?")?'
             )
-    return f"regexp_full_match(line, {quoted(delimiter.join(patterns))})"
+    return f"regexp_full_match(line, {quoted(re.escape(delimiter).join(patterns))})"
 
 
 def _any_cell(delimiter: str) -> str:

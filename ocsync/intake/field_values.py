@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -38,6 +38,14 @@ _BOOLEANS = {
     **dict.fromkeys(("false", "no", "0", "falsch", "faux", "falso"), False),
 }
 """Words for flags; spreadsheets write theirs in the language of their user."""
+
+
+_NO_VALUE = frozenset((
+    "null", "none", "nil", "nan", "nat", "na", "n/a", "n.a.", "undefined", "<na>", "<null>",
+    "(null)", "(none)", "[null]", r"\n", "-", "--", "\u2013", "\u2014",
+))  # fmt: skip
+"""Words, in lower case, that databases, programs and people write where they have no value."""
+_LONGEST_NO_VALUE = max(map(len, _NO_VALUE))
 
 
 class FieldError(NamedTuple):
@@ -119,6 +127,11 @@ def read_json(text: str) -> Any:
         raise ValueError("is not JSON") from None
 
 
+def is_word_for_no_value(value: Any) -> bool:
+    """Return whether *value* is a text that programs and people write where they have no value."""
+    return type(value) is str and len(value) <= _LONGEST_NO_VALUE and value.casefold() in _NO_VALUE
+
+
 def value_fault(field: Field, path: str, value: Any) -> str:
     """Return the reason why *field* cannot have *value*, or "" when it can.
 
@@ -140,11 +153,37 @@ def value_fault(field: Field, path: str, value: Any) -> str:
         return "does not fit in 32 bits"
     if field.choices and value not in field.choices:
         return f"is not one of {', '.join(field.choices)}"
+    if field.members:
+        return _members_fault(field.members, value)
     size, unit = (len(value), " characters") if isinstance(value, str) else (value, "")
     if field.max is not None and size > field.max:
         return f"is more than {field.max}{unit}"
     if field.min is not None and size < field.min:
         return f"is less than {field.min}{unit}"
+    return ""
+
+
+def _members_fault(members: Mapping[str, Field], items: Iterable[Any]) -> str:
+    """Return the first fault of the objects in a list; "" for none.
+
+    Other members may be there, and nulls, as the platform may show them.
+    """
+    written = {name.casefold(): name for name in members}
+    for number, item in enumerate(items, 1):
+        if not isinstance(item, dict):
+            return f"item {number}: is not an object"
+        for name, value in item.items():
+            known = written.get(name.casefold(), name)
+            if known != name:
+                return f"item {number}: {name} is written {known}"
+            fault = (
+                name in members and value is not None and value_fault(members[name], name, value)
+            )
+            if fault:
+                return f"item {number}: {name} {fault}"
+        for name, field in members.items():
+            if field.required and name not in item:
+                return f"item {number}: {name} is required"
     return ""
 
 

@@ -32,7 +32,7 @@ from ocsync.characters import is_blank
 from ocsync.errors import InputError, UsageError
 from ocsync.intake.json_documents import JsonItem, ListPage
 from ocsync.intake.record import EXACT_NUMBER, NUMBER, InputFile, Row
-from ocsync.intake.table import EXPECT, WRONG_HEADER, kind_named, kinds_of_columns
+from ocsync.intake.table import COMMENT, EXPECT, WRONG_HEADER, kind_named, kinds_of_columns
 from ocsync.schema import FieldType, Kind, field_at
 from ocsync.suggestions import suggestion
 
@@ -329,7 +329,16 @@ def _targets(
         if name not in dropped and not _left_out(name, mapping, kind):
             reads = (_plain_reader(name, position, one, kind) for one in (mapping, plain))
             targets.append(_Target(name, (position,), *reads))
+    if kind and not kind.assignment and all(_sets_nothing(t.name, kind) for t in targets):
+        reason = f"no column holds a field of {kind.name}, so nothing would be set"
+        raise InputError(WRONG_HEADER, [origin.problem(number, -1, "", "", reason)])
     return targets
+
+
+def _sets_nothing(name: str, kind: Kind) -> bool:
+    """Return whether no edit of *kind* takes a value from the column *name*."""
+    own = (*kind.ids, "ref", "op", "replace", "exists", "ID")
+    return name in own or name.startswith((EXPECT, COMMENT))
 
 
 def _sources_of(rule: Rule) -> list[str]:

@@ -25,12 +25,8 @@ from ocsync.suggestions import closest
 SAMPLE_BYTES, _SAMPLE_ROWS, _EXAMPLES = 2_000_000, 400, 3
 _DELIMITERS = (";", "\t", ",", "|")
 _SUM_WORDS = ("summe", "gesamt", "total", "sum", "zwischensumme", "subtotal", "grand total")
-_COMMA_NUMBER = re.compile(r"-?(\d{1,3}(\.\d{3})*|\d+),\d+")
-_POINT_NUMBER = re.compile(r"-?(\d{1,3}(,\d{3})*|\d+)\.\d+")
-_GROUPED = {
-    ",": re.compile(r"-?\d{1,3}(\.\d{3})+(,\d+)?"),
-    ".": re.compile(r"-?\d{1,3}(,\d{3})+(\.\d+)?"),
-}
+_MARKS = (",", "."), (".", ",")
+"""The mark before decimals and the one between thousands, in most of Europe and elsewhere."""
 _DATES = (
     (re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}"), "%d.%m.%Y"),
     (re.compile(r"\d{8}"), "%Y%m%d"),
@@ -86,8 +82,16 @@ _ALIASES: Mapping[str, str] = {
     "State": "bundesland region province",
 }
 """Words, in lower case and without signs, by which other programs call a field or an ID."""
+_FIELD_WORDS = frozenset(
+    "".join(filter(str.isalnum, word)).casefold()
+    for kind in KINDS.values()
+    for target in (*kind.ids, *kind.fields)
+    for word in (target, *_ALIASES.get(target, "").split())
+)
+"""The names of fields and IDs, and words for them, as `_key` writes them."""
 _NUMBER_TYPES = (FieldType.INTEGER, FieldType.NUMBER)
 _NOT_SURE = "  # not sure:"
+_DOUBTFUL_LINE = re.compile(rf"^(?:# )?(\S+) = .*{_NOT_SURE}", re.MULTILINE)
 _LEAST_LETTERS, _LONGEST_EXAMPLE, _MOST_WORDS, _MONTHS = 4, 24, 6, 12
 _FIXED = re.compile(r"not editable|read.?only|schreibgesch|\(current\)", re.IGNORECASE)
 """A mark in headers of columns that the other program ignores when it reads its file back."""
@@ -118,8 +122,15 @@ class Draft(NamedTuple):
 
     @property
     def doubtful(self) -> list[str]:
-        """The fields that a column holds perhaps."""
-        return [c.field for c in self.columns if c.field and not c.is_sure]
+        """The fields and settings of the text that a person has to check."""
+        return [name.strip('"') for name in _DOUBTFUL_LINE.findall(self.text)]
+
+    @property
+    def sets_nothing(self) -> bool:
+        """A flag: the kind has fields to set, and no column seems to hold one."""
+        kind = KINDS[self.kind]
+        has_fields = bool(stageable_fields(kind)) and not kind.assignment
+        return has_fields and not any(c.field and c.field not in kind.ids for c in self.columns)
 
 
 class _Sample(NamedTuple):
@@ -161,7 +172,8 @@ def _sample(name: str, data: bytes, sheet: str) -> _Sample:
     form = detect_format(name, data[:64])
     if form == "jsonl":
         raise InputError(
-            f"{name} is JSON, which needs no mapping", hint="ocsync stage import --kind"
+            f"{name} is JSON: the API's own needs no mapping; write one for other JSON by hand",
+            hint=f"ocsync stage import {name} --kind KIND, or: ocsync help files",
         )
     if form == "parquet":
         raise InputError(f"{name} is Parquet: write its columns by hand", hint="ocsync help files")
@@ -204,14 +216,17 @@ def _regularity(lines: Sequence[str], mark: str) -> tuple[int, int]:
 
 
 def _header_position(rows: Sequence[tuple[int, list[str]]]) -> int:
-    """Return the place of the first row that is as wide as most, with a name in most cells."""
+    """Return the place of the header: of the rows that are as wide as most and have a name in most
+    cells, the first of those with the most words that name a field.
+    """
     width = Counter(_width(row) for _, row in rows).most_common(1)[0][0]
+    places: dict[int, int] = {}
     for position, (_, row) in enumerate(rows):
         names = [cell for cell in row if not is_blank(cell)]
         is_text = all(not _is_number(cell) for cell in names)
         if len(names) >= max(2, min(width, len(row)) - 1) and is_text:
-            return position
-    return 0
+            places[position] = sum(_key(name) in _FIELD_WORDS for name in names)
+    return max(places, key=lambda position: places[position], default=0)
 
 
 def _width(row: Sequence[str]) -> int:
@@ -314,7 +329,11 @@ def _lines(
         yield f"header_row = {header_row}"
     fields = {column.field: column for column in columns if column.field}
     numeric = {f: c for f, c in fields.items() if _type_of(kind, f) in _NUMBER_TYPES}
-    decimal, thousands, is_sure = _marks([t for c in numeric.values() for t in values[c.header]])
+    decimal, thousands, is_sure = _marks([
+        (text, _type_of(kind, field) is FieldType.INTEGER)
+        for field, column in numeric.items()
+        for text in values[column.header]
+    ])  # fmt: skip
     if decimal:
         yield f"decimal = {_quoted(decimal)}" + _NOT_SURE * (not is_sure)
     if thousands:
@@ -366,16 +385,40 @@ def _type_of(kind: Kind, name: str) -> FieldType | None:
     return field.type if field else None
 
 
-def _marks(texts: Sequence[str]) -> tuple[str, str, bool]:
-    """Return the marks before decimals and between thousands, and whether that is sure."""
-    comma = sum(bool(_COMMA_NUMBER.fullmatch(text)) for text in texts)
-    point = sum(bool(_POINT_NUMBER.fullmatch(text)) for text in texts)
-    decimal = "," if comma > point else ""
-    thousands = {",": ".", "": ","}[decimal]
-    grouped = [text for text in texts if _GROUPED[decimal or "."].fullmatch(text)]
-    if not decimal and any(re.fullmatch(r"-?\d{1,3}(\.\d{3})+", text) for text in texts):
-        return ",", ".", False  # 1.234 may be either
-    return decimal, thousands if grouped else "", not (comma and point)
+def _marks(numbers: Sequence[tuple[str, bool]]) -> tuple[str, str, bool]:
+    """Return the marks before decimals and between thousands, and whether that is sure.
+
+    Each of *numbers* is a text, and whether it must be a whole number: 1.234 is one thousand in a
+    column of whole numbers; elsewhere it may be either. "" stands for a point and for no mark.
+    """
+    counts: dict[tuple[str, str], int] = {}
+    either = False
+    for marks in _MARKS:
+        decimal, thousands = map(re.escape, marks)
+        one_group = re.compile(rf"-?[1-9]\d{{0,2}}{thousands}\d{{3}}")
+        several = re.compile(rf"-?\d{{1,3}}({thousands}\d{{3}})+({decimal}\d+)?")
+        number = re.compile(rf"-?(\d{{1,3}}({thousands}\d{{3}})+|\d+){decimal}\d+")
+        other_group = re.compile(rf"-?[1-9]\d{{0,2}}{decimal}\d{{3}}")
+        counts[marks] = 0
+        for text, is_whole in numbers:
+            doubtful = bool(one_group.fullmatch(text) or other_group.fullmatch(text))
+            either = either or (doubtful and not is_whole)
+            if doubtful:
+                counts[marks] += is_whole and bool(one_group.fullmatch(text))
+            else:
+                counts[marks] += bool(several.fullmatch(text) or number.fullmatch(text))
+    first, second = _MARKS
+    is_sure = not all(counts.values()) and (any(counts.values()) or not either)
+    if any(counts.values()):
+        chosen = max(_MARKS, key=lambda marks: counts[marks])
+    else:
+        texts = " ".join(text for text, _ in numbers)
+        chosen = first if second[0] in texts and either else second
+    grouped = any(
+        re.fullmatch(rf"-?\d{{1,3}}({re.escape(chosen[1])}\d{{3}})+(\D\d+)?", t) for t, _ in numbers
+    )
+    has_decimal = chosen == first and (any(counts.values()) or grouped)
+    return chosen[0] if has_decimal else "", chosen[1] if grouped else "", is_sure
 
 
 def _date_form(texts: Sequence[str]) -> tuple[str, bool]:

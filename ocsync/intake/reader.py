@@ -20,7 +20,7 @@ from ocsync.characters import replace_undecodable
 from ocsync.errors import InputError, Problem, UsageError
 from ocsync.intake import csv_rows, jsonl, table
 from ocsync.intake.against import EarlierFile
-from ocsync.intake.field_values import FieldError, validate
+from ocsync.intake.field_values import FieldError, is_word_for_no_value, validate
 from ocsync.intake.json_documents import read_items
 from ocsync.intake.mapping import (
     FileMapping,
@@ -70,12 +70,6 @@ _SPREADSHEET_STARTS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _PARQUET_START = b"PAR1"
 _LONGEST_MARK = 4
 """Bytes that tell the encoding, or a spreadsheet."""
-_NO_VALUE = frozenset((
-    "null", "none", "nil", "nan", "nat", "na", "n/a", "n.a.", "undefined", "<na>", "<null>",
-    "(null)", "(none)", "[null]", r"\n", "-", "--", "\u2013", "\u2014",
-))  # fmt: skip
-"""Words, in lower case, that databases, programs and people write where they have no value."""
-_LONGEST_WORD = max(map(len, _NO_VALUE))
 _EXAMPLE = 30
 """Most characters of a value in a note."""
 _CODE_LENGTH = 3
@@ -311,7 +305,7 @@ def _valid_entries(
                 wrong += 1
                 problems += line.problems[: MAX_PROBLEMS - len(problems)]
             elif entry is not None and not wrong:
-                if cells := _words_for_no_value(entry):
+                if not line.is_valid and (cells := _words_for_no_value(entry)):
                     count_odd(origin.place, cells)
                 yield entry
     except InputError as error:
@@ -342,7 +336,7 @@ def _words_for_no_value(entry: Entry) -> OddCells:
     odd: dict[tuple[Oddity, str], str] = {}
     for prefix, fields in (("", entry.fields), ("expect.", entry.expect)):
         for path, value in fields.items():
-            if type(value) is str and len(value) <= _LONGEST_WORD and value.casefold() in _NO_VALUE:
+            if is_word_for_no_value(value):
                 field = field_at(kind_of(entry.ref), path)
                 if not field or not field.max or field.max > _CODE_LENGTH:
                     odd[Oddity.NO_VALUE, prefix + path] = value

@@ -40,7 +40,8 @@ class ParsedLine(msgspec.Struct, frozen=True):
 
     *column_numbers* count from 1, by path (`expect.` before an expected field's). *odd_cells* are
     by what is odd and path: the text. *compares*: it says what was there when the file was written,
-    so that it is no edit if it sets nothing to another value. *is_valid*: it has been validated.
+    so that it is no edit if it sets nothing to another value. *is_valid*: it has been validated,
+    and none of its values is a word for no value.
     """
 
     number: int

@@ -46,7 +46,11 @@ def read_sheets(
     _scan_within_limits(label, data, "")  # before the reader, which loads all of an ods at once
     try:
         book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
-        for name, scan in _choose_sheets(label, data, book, sheet_name, kind):
+        chosen = _choose_sheets(label, data, book, sheet_name, kind)
+        for sheet in book.sheets_metadata if not sheet_name else ():
+            if sheet.name in KINDS and sheet.name not in dict(chosen) and not _is_visible(sheet):
+                note(f"{label}: sheet {sheet.name} is hidden and was not read (--sheet reads it)")
+        for name, scan in chosen:
             yield _read_sheet(label, data, book, name, scan, note)
     except calamine.PasswordError as error:
         raise InputError(f"{label} is protected by a password; save it without one") from error
@@ -79,7 +83,7 @@ def _read_sheet(
     faults = dict.fromkeys(scan.errors, ERROR_FAULT)
     faults |= dict.fromkeys(scan.formulas, _FORMULA_FAULT)
     faults |= dict.fromkeys(merged, _MERGED_FAULT)
-    return InputFile(label, name, left), _table_rows(table, top, left, faults)
+    return InputFile(label, name, left, decimal_comma=True), _table_rows(table, top, left, faults)
 
 
 def _calamine() -> Any:

@@ -2,65 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from ocsync.errors import InputError, Problem
 from ocsync.models import Entry
-from ocsync.schema import RECORD_KINDS, SUMMED_QUANTITY
+from ocsync.schema import KINDS, RECORD_KINDS, SUMMED_QUANTITY
 
 _SUM_FAULT = "is the sum of the product's inventory records, some of which are staged"
 _RECORD_FAULT = f"cannot be staged with its product's {SUMMED_QUANTITY}, which is their sum"
+_MOST_PROBLEMS = 1000
 
 
-def check_against_staged(
-    entries: Iterable[Entry], products: Iterable[Entry], records: Iterable[Entry]
-) -> Iterator[Entry]:
-    """Yield *entries* unchanged, comparing each with those before it and with staged ones.
+class StagingRule:
+    """A rule for entries of some *kinds*: *problems* are with those that break it."""
 
-    The latter are *products* and *records*, which may have others too; neither is iterated before
-    an entry makes it necessary. Raises InputError at the end when one sets a product's stock whose
-    records are staged too.
-    """
-    summed = _SummedProducts(products, records)
-    problems: list[Problem] = []
+    kinds: frozenset[str] = frozenset()
+    hint = ""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def take(self, entry: Entry) -> None:
+        """Take the next entry of one of *kinds*."""
+        raise NotImplementedError
+
+    def add_problem(self, entry: Entry, field: str, reason: str) -> None:
+        """Add a problem with *field* of *entry*."""
+        self.problems.append(Problem.of_entry(entry.source, field, entry.ref, reason))
+
+
+def apply_rules(entries: Iterable[Entry], rules: Sequence[StagingRule]) -> Iterator[Entry]:
+    """Yield *entries* unchanged. Raises InputError at the end if some break one of *rules*."""
+    takes = {name: [rule.take for rule in rules if name in rule.kinds] for name in KINDS}
     for entry in entries:
-        if summed.take(entry):
-            is_record = entry.ref.partition("/")[0] in RECORD_KINDS
-            field, reason = ("ref", _RECORD_FAULT) if is_record else (SUMMED_QUANTITY, _SUM_FAULT)
-            problems.append(Problem.of_entry(entry.source, field, entry.ref, reason))
+        ref = entry.ref
+        for take in takes[ref[: ref.find("/")]]:
+            take(entry)
         yield entry
-    if problems:
-        raise InputError("nothing was staged", problems[:1000])
+    for rule in rules:
+        if rule.problems:
+            raise InputError("nothing was staged", rule.problems[:_MOST_PROBLEMS], hint=rule.hint)
 
 
-class _SummedProducts:
-    """The IDs of products whose own quantity is staged, and of those whose records are.
+class SummedStock(StagingRule):
+    """The rule that a product's stock and the records that it is the sum of are not both staged.
 
-    Those of the staged *products* and *records* are added when they are asked for first.
+    Each entry is compared with those before it, and with the staged *products* and *records*; these
+    may have others too, and neither is iterated before an entry makes it necessary.
     """
+
+    kinds = frozenset({"product", *RECORD_KINDS})
 
     def __init__(self, products: Iterable[Entry], records: Iterable[Entry]) -> None:
+        super().__init__()
         self._products, self._records = products, records
         self._with_quantity: set[str] = set()
         self._with_records: set[str] = set()
         self._of_records: dict[str, str] = {}
 
-    def take(self, entry: Entry) -> bool:
-        """Note what *entry* writes; return whether its product has both staged now."""
+    def take(self, entry: Entry) -> None:
+        """Take *entry*."""
         product = self._note(entry)
-        if not product:
-            return False
         if product not in self._with_quantity:
             for staged in self._products:
                 self._note(staged)
             self._products = ()
             if product not in self._with_quantity:
-                return False
+                return
         if product not in self._with_records:
             for staged in self._records:
                 self._note(staged)
             self._records = ()
-        return product in self._with_records
+        if product in self._with_records:
+            is_record = entry.ref.partition("/")[0] in RECORD_KINDS
+            field, reason = ("ref", _RECORD_FAULT) if is_record else (SUMMED_QUANTITY, _SUM_FAULT)
+            self.add_problem(entry, field, reason)
 
     def _note(self, entry: Entry) -> str:
         """Note what *entry* writes; return the ID of its product as a key, "" if it has none."""

@@ -25,12 +25,13 @@ import msgspec
 
 from ocsync.characters import is_blank
 from ocsync.errors import InputError, Problem, UsageError
-from ocsync.field_paths import split_path
+from ocsync.field_paths import MISSING, split_path
 from ocsync.intake.field_values import (
     DECIMALS,
     PLAIN_TEXTS,
     Check,
     expand_models,
+    is_word_for_no_value,
     plain_checks,
     read_json,
     read_text,
@@ -61,7 +62,7 @@ from ocsync.schema import (
     kind_of,
     make_ref,
 )
-from ocsync.suggestions import closest, listed, suggestion
+from ocsync.suggestions import closest, listed, suggestion, with_suggestion
 
 NULL = r"\N"
 ERROR_TEXTS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!")
@@ -195,7 +196,7 @@ def _read_header(
     return kind, _parse_header(origin, first, kind)
 
 
-class PlainCells(NamedTuple):
+class PlainTable(NamedTuple):
     """The texts that the cells of a table can have so that a row is surely read without a fault.
 
     *patterns* are by position; None stands for any text that does not begin with `#`, as the errors
@@ -206,7 +207,7 @@ class PlainCells(NamedTuple):
     ids: tuple[int, ...]
 
 
-def plain_cells(origin: InputFile, first: Row, kind_name: str) -> PlainCells | None:
+def plain_table(origin: InputFile, first: Row, kind_name: str) -> PlainTable | None:
     """Return the plain texts of a table with the header *first*; None where rows say more than
     their ref and values, or where a value is not read from its cell alone.
 
@@ -244,33 +245,63 @@ def plain_cells(origin: InputFile, first: Row, kind_name: str) -> PlainCells | N
         if origin.decimal_comma:
             pattern = pattern.replace(DECIMALS, "")  # a point may be one between thousands
         patterns[column.position] = pattern and rf"{pattern}|\\N"
-    return PlainCells(tuple(patterns), ids)
+    return PlainTable(tuple(patterns), ids)
 
 
-class _PlainColumn(NamedTuple):
-    """A column, resolved for plain rows of one kind.
+_KNOWN_CELLS, _KNOWN_LENGTH = 10_000, 40
+"""Most cells of a column whose values are kept, and most characters of each."""
 
-    *check* validates its value; None where the whole entry has to be validated.
+
+class _PlainCells(dict[str, Any]):
+    """The values of plain cells of a column, by their text: a file often repeats one.
+
+    Looking up another cell reads and checks it; an empty one has MISSING. Raises ValueError for a
+    cell that is not plain.
     """
 
-    position: int
-    path: str
-    is_expectation: bool
-    read: Callable[[str], Any]
-    check: Check | None
+    def __init__(self, cell: _Cell, check: Check | None, *, decimal_comma: bool) -> None:
+        super().__init__({"": MISSING})
+        self._read, self._check = cell.read_plain, check
+        self._decimal_comma = decimal_comma
+
+    def __missing__(self, text: str) -> Any:
+        value = None if text == NULL else self._read(text)
+        if (
+            not "!" <= text[0] <= "~"
+            or type(value) is dict
+            or is_word_for_no_value(value)
+            or (self._decimal_comma and _has_thousands(text, value))
+            or (self._check and not self._check(value))
+        ):
+            raise ValueError
+        if len(self) < _KNOWN_CELLS and len(text) <= _KNOWN_LENGTH and type(value) is not list:
+            self[text] = value
+        return value
 
 
-def _plain_columns(header: _Header, kind: Kind, op: Op) -> list[_PlainColumn]:
+class _PlainColumns(NamedTuple):
+    """The columns for plain rows of one kind: place, path and cells of each.
+
+    *are_checked* says that their cells are all that there is to validate in a row without expected
+    values.
+    """
+
+    fields: list[tuple[int, str, _PlainCells]]
+    expected: list[tuple[int, str, _PlainCells]]
+    are_checked: bool
+
+
+def _plain_columns(origin: InputFile, header: _Header, kind: Kind, op: Op) -> _PlainColumns:
     cells = header.cells_of(kind)
     paths = [cell.path for cell in cells if not cell.is_expectation]
     checks = dict(zip(paths, plain_checks(kind.name, op, *paths), strict=False))
-    return [
-        _PlainColumn(
-            cell.position, cell.path, cell.is_expectation, cell.read_plain,
-            None if cell.is_expectation else checks.get(cell.path),
-        )
-        for cell in cells
-    ]  # fmt: skip
+    columns = _PlainColumns([], [], bool(checks))
+    for cell in cells:
+        check = None if cell.is_expectation else checks.get(cell.path)
+        read = _PlainCells(cell, check, decimal_comma=origin.decimal_comma)
+        group = columns.expected if cell.is_expectation else columns.fields
+        group.append((cell.position, cell.path, read))
+    return columns
 
 
 def _plain_reader(
@@ -278,20 +309,21 @@ def _plain_reader(
 ) -> Callable[[Row], ParsedLine | None]:
     """Return a function that reads a plain row as `_parse_row` does, and gives None for any other.
 
-    A plain row has a value in ASCII or none in each cell, a ref without blanks, and no fault.
+    A plain row has a value in ASCII or none in each cell, a ref without blanks, and no fault; none
+    of its values may mean that there is none.
     """
     is_plain = not (header.unnamed or header.op_index >= 0 or header.replace_index >= 0)
     is_plain = is_plain and header.exists_index < 0
     paired = header.paired
     width, ref_index, prefix = len(header.names), header.ref_index, origin.source_prefix
-    decimal_comma, compares = origin.decimal_comma, header.compares
+    compares = header.compares
     ids, numbers = header.id_indexes, header.column_numbers
     positions = [ids[name] for name in kind.ids] if kind and len(ids) == len(kind.ids) else []
     is_whole = _plain_ref(kind.name).fullmatch if kind and positions else None
     own_name = kind.name if kind else ""
     own_ids, own_ref = itemgetter(*(positions or [0])), "/".join([own_name, *["%s"] * len(ids)])
     set_by_kind = {k.name: k.ops[0] for k in KINDS.values()}
-    columns_by_kind: dict[str, list[_PlainColumn]] = {}
+    columns_by_kind: dict[str, _PlainColumns] = {}
     usual_types: Mapping[int, str] | None = None
 
     def read(row: Row) -> ParsedLine | None:
@@ -316,27 +348,18 @@ def _plain_reader(
                 return None
             op, columns = set_by_kind[kind_name], columns_by_kind.get(kind_name)
             if columns is None:
-                columns = _plain_columns(header, KINDS[kind_name], op)
+                columns = _plain_columns(origin, header, KINDS[kind_name], op)
                 columns_by_kind[kind_name] = columns
             fields: Fields = {}
             expect: Fields = {}
-            is_valid = True
-            for position, path, is_expectation, as_type, check in columns:
-                text = cells[position]
-                if not text:
-                    continue
-                value = None if text == NULL else as_type(text)
-                if not "!" <= text[0] <= "~" or (decimal_comma and _has_thousands(text, value)):
-                    return None
-                if check:
-                    if not check(value):
-                        return None
+            for position, path, values in columns.fields:
+                value = values[cells[position]]
+                if value is not MISSING:
                     fields[path] = value
-                    continue
-                is_valid, values = False, expect if is_expectation else fields
-                if type(value) is dict or path in values:
-                    return None
-                values[path] = value
+            for position, path, values in columns.expected:
+                value = values[cells[position]]
+                if value is not MISSING:
+                    expect[path] = value
         except (ValueError, UsageError):
             return None
         if paired and expect:
@@ -344,7 +367,8 @@ def _plain_reader(
                 return None
             expect = _without_unset(expect, fields, paired)
         entry = Entry(op=op, ref=ref, fields=fields, expect=expect, source=f"{prefix}{row.number}")
-        return ParsedLine(row.number, entry, [], numbers, {}, compares, is_valid and bool(fields))
+        is_valid = columns.are_checked and bool(fields) and not expect
+        return ParsedLine(row.number, entry, [], numbers, {}, compares, is_valid)
 
     return read
 
@@ -594,7 +618,7 @@ def _parse_ref(
     try:
         return known_ref(text)
     except UsageError as error:
-        add_problem(header.ref_index, "ref", text, error.message)
+        add_problem(header.ref_index, "ref", text, with_suggestion(error.message, error.hint))
         return ""
 
 
@@ -692,7 +716,7 @@ def _parse_fields(
             values[name] = member
         if takes_text and position in cell_types:
             odd[Oddity.NOT_TEXT, key] = text
-        if decimal_comma and _has_thousands(text, value):
+        if decimal_comma and position not in cell_types and _has_thousands(text, value):
             odd[Oddity.THOUSANDS, key] = text.strip()
     return fields, expect
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from ocsync.models import Sign, State
 from ocsync.render.delivery_proof import count_lines
 from ocsync.render.findings import answered_text, fields_text, finding_lines
+from ocsync.render.problems import Problem, problem_lines
 from ocsync.render.resume import outcome_table
 from ocsync.render.status import ending_text
-from ocsync.render.text import Line, columns, count, duration, limited, local_time, log_id_text
+from ocsync.render.text import Line, columns, count, duration, local_time, log_id_text
 from ocsync.render.timeline import buckets, timeline
 from ocsync.store import RunInfo
 
@@ -34,7 +35,7 @@ def run_table(infos: Sequence[RunInfo], now: datetime) -> Iterator[str]:
         numbers = (edits, info.steps, info.requests)
         end = ending_text(info.state, info.exit_code)
         rows += [(info.id, info.kind, at, *numbers, duration(info.seconds), end)]
-    yield from columns(rows, "<<<>>>><")
+    yield from columns(rows, "<<<>>>><", heading=True)
 
 
 def lines(details: RunDetails, now: datetime, *, steps: int | None) -> Iterator[Line]:
@@ -96,8 +97,11 @@ def title_lines(info: RunInfo, now: datetime) -> Iterator[str]:
 
 def _problem_lines(steps: Sequence[StepRow]) -> Iterator[Line]:
     problems = [row for row in steps if row.state not in _SETTLED]
-    lines = (("!", f"{row.ref}   {step_remark(row)}") for row in problems)
-    yield from limited(lines, len(problems), " (--steps)")
+    yield from problem_lines((_problem_of(row) for row in problems), " (--steps)")
+
+
+def _problem_of(row: StepRow) -> Problem:
+    return Problem(row.ref, _remark(row) or row.state, row.log_id, row.state)
 
 
 def _step_lines(steps: Sequence[StepRow], limit: int) -> Iterator[Line]:
@@ -116,9 +120,13 @@ def step_remark(row: StepRow, *, plain: bool = False) -> str:
 
     With *plain* the state is left out, as it is shown beside the remark.
     """
+    text = f"{_remark(row)}{log_id_text(row.log_id)}".strip()
+    return text if plain else text or row.state
+
+
+def _remark(row: StepRow) -> str:
     parts = [f"blocked by {row.blocked_by}" if row.blocked_by else row.message]
     if row.sign:
         where, finding = row.place or "verified", fields_text(row.found) or row.said
         parts.append(f"{where}: {row.sign} {finding or 'does not exist'}")
-    text = ("; ".join(filter(None, parts)) + log_id_text(row.log_id)).strip()
-    return text if plain else text or row.state
+    return "; ".join(filter(None, parts))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from ocsync.delivery.decoding import DistinctMessage, entity_ids
@@ -12,7 +12,7 @@ from ocsync.render.text import columns, count, local_time
 _PREFIX = "sitecore.ordercloud.messages."
 
 
-def distinct_table(messages: Iterable[DistinctMessage], now: datetime) -> list[str]:
+def distinct_table(messages: Iterable[DistinctMessage], now: datetime) -> Sequence[str]:
     """Return a row for each distinct message: its first time, repetitions, kind and entity."""
     rows = [
         (
@@ -26,7 +26,7 @@ def distinct_table(messages: Iterable[DistinctMessage], now: datetime) -> list[s
     return columns(rows, "<<<<")
 
 
-def message_table(messages: Iterable[Delivery], now: datetime) -> list[str]:
+def message_table(messages: Iterable[Delivery], now: datetime) -> Sequence[str]:
     """Return a row for each message: its time, kind and entity."""
     rows = [
         (local_time(one.at, now, seconds=True), _namespace(one), entity_ids(one))

@@ -133,6 +133,8 @@ def planned_changes(
     """Yield the change of each step; with *preflight* compared with what was read."""
     problems = (*preflight.conflicts, *preflight.missing) if preflight else ()
     conflicts = {conflict.number: conflict.text() for conflict in problems}
+    if preflight:
+        conflicts |= {n: f"cannot be read: {why}" for n, why in preflight.refused.items()}
     for step in steps:
         prepared = preflight.prepared.get(step.number) if preflight else None
         yield PlannedChange(step, prepared, conflicts.get(step.number, ""))

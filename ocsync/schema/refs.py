@@ -9,17 +9,16 @@ from typing import Any
 from ocsync.errors import UsageError
 from ocsync.models import Ref
 from ocsync.schema.kinds import KINDS, Field, Kind
-from ocsync.suggestions import listed, suggestion
+from ocsync.suggestions import QUESTION, listed, suggestion
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
-def _numbered_path(kind: Kind) -> str:
-    return re.sub(r"\{(\w+)\}", lambda match: f"{{{kind.ids.index(match[1])}}}", kind.path)
-
-
-_PATHS = {name: _numbered_path(kind) for name, kind in KINDS.items()}
-"""The path of each kind, with the place of an ID in a ref in place of its name."""
+_PATHS = {
+    name: (re.sub(r"\{\w+\}", "%s", kind.path), kind.path.count("{"))
+    for name, kind in KINDS.items()
+}
+"""The path of each kind with `%s` for its first IDs, and the number of these."""
 _SLASHES = {
     name: tuple(range(len(kind.ids) - kind.optional_ids, len(kind.ids) + 1))
     for name, kind in KINDS.items()
@@ -93,6 +92,8 @@ def read_ref(text: str) -> Ref:
     kind = KINDS.get(name)
     if kind is None:
         hint = suggestion(name, KINDS, f"kinds: {listed(KINDS, KINDS_COMMAND)}")
+        if not values and not hint.startswith(QUESTION):
+            raise UsageError(f'"{name}" is not a ref, which has a kind and IDs: product/P1')
         raise UsageError(f'"{name}" is not a kind', hint=hint)
     given = {name for name, value in zip(kind.ids, values, strict=False) if value}
     needed, optional = kind.needed_ids, kind.ids[len(kind.needed_ids) :]
@@ -149,7 +150,8 @@ def lineage(ref: Ref) -> Iterator[Ref]:
 def url_of(ref: Ref) -> str:
     """Return the path of an entity, or the path an assignment is posted to, below `/v1`."""
     name, *ids = ref.split("/")
-    return _PATHS[name].format(*ids)
+    path, number = _PATHS[name]
+    return path % tuple(ids[:number])
 
 
 def write_url_of(ref: Ref, fields: Mapping[str, Any]) -> str:

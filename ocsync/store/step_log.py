@@ -12,6 +12,7 @@ import msgspec
 from ocsync.errors import ConfigError
 from ocsync.models import Step
 from ocsync.store import log
+from ocsync.store.number_ranges import NumberRanges
 
 _GROUP = 256
 """Steps that are read together."""
@@ -56,7 +57,7 @@ class StepLog(Sequence[Step]):
     def __iter__(self) -> Iterator[Step]:
         return chain.from_iterable(starmap(self._steps, self._pieces()))
 
-    def without(self, numbers: Container[int]) -> StepLog:
+    def without(self, numbers: Container[int] | NumberRanges) -> StepLog:
         """Return the steps that have none of these *numbers*, which count from 1 in the log."""
         return self._part(array("Q", (n for n in self._places if n + 1 not in numbers)))
 
@@ -89,7 +90,7 @@ class StepLog(Sequence[Step]):
         return self._read(start, self._ends[first + number - 1] - start)
 
 
-def steps_without(steps: Sequence[Step], numbers: Container[int]) -> Sequence[Step]:
+def steps_without(steps: Sequence[Step], numbers: Container[int] | NumberRanges) -> Sequence[Step]:
     """Return those of *steps*, a whole plan or a part of it, that have none of these *numbers*."""
     if isinstance(steps, StepLog):
         return steps.without(numbers)

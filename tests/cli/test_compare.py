@@ -406,3 +406,12 @@ def test_an_export_of_one_is_imported_into_the_other(
     assert two("resume", "--profile", "production").code == 0
     assert production.get("/catalogs/A")["Active"] is True
     assert json.loads(json.dumps(shop.get("/catalogs/A")))["Active"] is True
+
+
+def test_a_place_that_neither_has(two: Run, shop: Shop, production: Shop) -> None:
+    production.seed(catalog=[{"ID": "C", "Name": "c"}], product=[{"ID": "P", "Name": "p"}],
+                    **{"catalog-product": [{"CatalogID": "C", "ProductID": "P"}]})  # fmt: skip
+    result = compare(two, "product", "--catalog", "NOPE")
+    assert (result.code, "catalog/NOPE exists in neither marketplace" in result.err) == (64, True)
+    result = compare(two, "product", "--catalog", "C")
+    assert (result.code, "catalog/C does not exist in sandbox" in result.err) == (0, True), result

@@ -371,3 +371,15 @@ def test_products_that_join_a_catalog_in_between_double_no_others(
     assert two_catalogs(*words, "--continue").code == 0
     expected = ["P0", "P1", "P2"] if kind == "product" else ["P0", "P0", "P1", "P1", "P2", "P2"]
     assert ids("out.csv") == expected
+
+
+def test_a_place_that_does_not_exist_is_no_empty_export(ocsync: Run, shop: Shop) -> None:
+    shop.seed(catalog=[{"ID": "EMPTY", "Name": "e"}])
+    for words in (("product", "--catalog", "NOPE"), ("product", "--category", "EMPTY/nope"),
+                  ("buyer-user", "--buyer", "NOPE"), ("inventory", "--supplier", "NOPE")):  # fmt: skip
+        result = ocsync("export", *words, "x.csv")
+        place = f"{words[1].removeprefix('--')}/{words[2]}"
+        assert result.code == 64, result
+        assert f"{place} does not exist" in result.err
+        assert not Path("x.csv").exists()
+    assert ocsync("export", "category", "--catalog", "EMPTY", "x.csv").code == 0

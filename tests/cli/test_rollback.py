@@ -232,7 +232,42 @@ def test_a_buyer_comes_back_beside_its_own_catalog(
 
     result = ok(ocsync("rollback", newest(ocsync, "delete"), "--json"))
 
-    assert result.data["lost"] == []
+    assert [(lost["ref"], lost["irreversible"]) for lost in result.data["lost"]] == [
+        ("buyer/B", False)
+    ], "assignments of records to it are in no list"
+    ok(ocsync("resume", "--verify"))
+    assert marketplace(shop.emulator) == before
+
+
+def test_dependents_that_the_delete_could_not_count_are_named(ocsync: Run, shop: Shop) -> None:
+    shop.stock(records=1, products=1)
+    refused = {"method": "GET", "path": "/products/P0/suppliers", "status": 403, "times": 1}
+    shop.faults(refused)
+    shown = ok(ocsync("delete", "product/P0", "--yes"))
+    assert "! not counted: product-supplier (" in shown.err
+    shown = ok(ocsync("rollback", newest(ocsync, "delete")))
+    assert "! product/P0  dependents not recorded, if it had any: product-supplier" in shown.out
+    ok(ocsync("resume"))
+    shown = ok(ocsync("delete", "product/P0", "--yes", "--no-count"))
+    assert "not counted: " not in shown.err
+    shown = ok(ocsync("rollback", newest(ocsync, "delete")))
+    assert "spec-product-assignment, variant, inventory and " in shown.out
+
+
+def test_bundles_in_categories_come_back(ocsync: Run, shop: Shop) -> None:
+    """No list has them by bundle alone, so the catalogs are listed first."""
+    shop.stock(records=0, products=1)
+    shop.seed(
+        catalog=[{"ID": "C", "Name": "c"}],
+        category=[{"CatalogID": "C", "ID": "K", "Name": "k"}],
+        bundle=[{"ID": "B", "Name": "b"}],
+        **{"category-bundle": [{"CatalogID": "C", "CategoryID": "K", "BundleID": "B"}]},
+    )
+    before = marketplace(shop.emulator)
+    shown = ok(ocsync("delete", "bundle/B", "product/P0", "--yes"))
+    assert "1 category bundle" in shown.err
+    assert "variant-inventory" not in shown.err
+    ok(ocsync("rollback", newest(ocsync, "delete")))
     ok(ocsync("resume", "--verify"))
     assert marketplace(shop.emulator) == before
 

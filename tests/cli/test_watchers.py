@@ -332,3 +332,11 @@ def test_metrics_that_cannot_be_written_are_a_warning(stock: Run) -> None:
     result = stock("status", "--offline", "--metrics", "nowhere/m.prom")
     assert result.code == 0
     assert "the metrics were not written: nowhere/m.prom: No such file" in result.err
+
+
+def test_metrics_go_to_a_file_alone(stock: Run) -> None:
+    stock("stage", "set", REF, "QuantityAvailable=4711")
+    result = stock("resume", "--metrics", "-")
+    assert (result.code, "--metrics writes a file" in result.err) == (64, True), result
+    assert not Path("-").exists()
+    assert stock("stage", "list", "--json").data["staged_entries"], "nothing was sent"

@@ -147,6 +147,10 @@ def test_bulk_jobs_are_looked_at(ocsync: Run, shop: Shop) -> None:
     shop.switch(bulk="absent")
     shown = ocsync("probe", "bulk-body", "--yes")
     assert ("absent" in shown.out, shown.code) == (True, 0), shown
+    refused = {"method": "POST", "path": "bulk/", "status": 403, "code": "InsufficientRole"}
+    shop.faults({**refused, "times": 9})
+    shown = ocsync("probe", "bulk-body", "--yes")
+    assert ("no answer" in shown.out, shown.code) == (True, 3), "a role is missing, not the jobs"
 
 
 @pytest.mark.slow

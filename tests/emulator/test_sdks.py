@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
 
 from ocsync.schema import KINDS
 from tests.builders import Shop
+from tests.emulator.node_packages import installed
 from tests.emulator.sdk_cases import (
     ASSIGNED,
     FAMILIES,
@@ -27,8 +25,7 @@ from tests.emulator.sdk_cases import (
     camel,
 )
 
-REQUIRED = os.environ.get("OCSYNC_TEST_NODE") == "required"
-JAVASCRIPT = "ordercloud-javascript-sdk@12.0.0"
+JAVASCRIPT = {"ordercloud-javascript-sdk": "12.0.0", "axios": "*"}
 CONFIG = {"DeliveryConfigID": "emulator-log", "SyncEntityChanged": True, "SyncEntityDeleted": True}
 
 
@@ -169,24 +166,8 @@ def test_python_signs_in_and_reads_everything(market: Shop) -> None:
 
 @pytest.fixture(scope="session")
 def node_modules(request: pytest.FixtureRequest) -> Path:
-    """The official SDK, from the npm registry, kept in pytest's cache."""
-    npm = shutil.which("npm")
-    if not npm or not shutil.which("node"):
-        missing("node and npm are not here, and only this test needs them")
-    place = Path(request.config.cache.mkdir("javascript"))
-    with FileLock(place / ".lock"):
-        if not (place / "node_modules" / "ordercloud-javascript-sdk").exists():
-            command = [str(npm), "install", "--prefix", str(place), "--no-package-lock",
-                       "--ignore-scripts", "--silent", JAVASCRIPT, "axios"]  # fmt: skip
-            if subprocess.run(command, check=False, capture_output=True, timeout=50).returncode:
-                missing("the npm registry cannot be reached")
-    return place
-
-
-def missing(why: str) -> None:
-    if REQUIRED:
-        pytest.fail(why)
-    pytest.skip(why)
+    """The official SDK."""
+    return installed(request.config, "javascript", JAVASCRIPT)
 
 
 def test_the_javascript_sdk(market: Shop, node_modules: Path) -> None:

@@ -42,7 +42,7 @@ def files(draw: st.DrawFn) -> tuple[str, bytes, bytes]:
     """Return a kind, and two files of which most lines are in both."""
     kind = draw(st.sampled_from(list(HEADERS)))
     header = HEADERS[kind]
-    delimiter = draw(st.sampled_from([",", ",", ";", "\t"]))
+    delimiter = draw(st.sampled_from([",", ",", ";", "\t", "|"]))
     end = draw(st.sampled_from(["\n", "\n", "\r\n"]))
     is_clean = draw(st.booleans())
     rare = st.integers(0, 9)

@@ -12,7 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocsync.errors import InputError, OcsyncError
-from ocsync.intake import check_against_staged, entry_from_arguments, field_values, read_file
+from ocsync.intake import (
+    SummedStock,
+    apply_rules,
+    entry_from_arguments,
+    field_values,
+    read_file,
+)
 from ocsync.intake.field_values import validate
 from ocsync.intake.mapping import FileMapping, Rule
 from ocsync.models import Entry, Op
@@ -138,6 +144,7 @@ CSV = b"ref,QuantityAvailable,AddressID,expect.QuantityAvailable\ninventory/P/R,
     CSV,
     CSV.replace(b",", b";"),
     CSV.replace(b",", b"\t"),
+    CSV.replace(b",", b"|"),
     CSV.replace(b"\n", b"\r\n"),
     b"\xef\xbb\xbf" + CSV,
     CSV.decode().encode("utf-16"),
@@ -146,7 +153,7 @@ CSV = b"ref,QuantityAvailable,AddressID,expect.QuantityAvailable\ninventory/P/R,
     CSV.replace(b"ref", b"Ref"),
     CSV.rstrip(b"\n"),
     CSV.replace(b"40", b'"40"'),
-], ids=["comma", "semicolon", "tab", "crlf", "bom", "utf-16", "blank lines", "old mac", "any case", "no end", "quoted"])  # fmt: skip
+], ids=["comma", "semicolon", "tab", "bar", "crlf", "bom", "utf-16", "blank lines", "old mac", "any case", "no end", "quoted"])  # fmt: skip
 def test_the_dialects_of_csv(data: bytes) -> None:
     [found] = read(data)
     assert (found.ref, found.op) == (REF, Op.SET)
@@ -472,10 +479,10 @@ def test_what_cannot_stand_beside_what_is_staged(
     new: list[Entry], staged: list[Entry], why: str
 ) -> None:
     with pytest.raises(InputError) as caught:
-        list(check_against_staged(new, staged, staged))
+        list(apply_rules(new, [SummedStock(staged, staged)]))
     assert why in caught.value.problems[0].why
     other = [entry("set", "product/Q", {"Inventory.QuantityAvailable": 1})]
-    assert list(check_against_staged(other, staged, staged)) == other
+    assert list(apply_rules(other, [SummedStock(staged, staged)])) == other
 
 
 PLAIN = [1, 0, -1, 2**31, True, False, None, "", " ", "a", "x" * 101, "2026-01-01", 1.5, {}, {"a": 1}, [1], 2**70, "\u0001" * 99]  # fmt: skip
@@ -529,3 +536,20 @@ def test_numbers_with_a_comma_lead_to_the_option() -> None:
 def test_flags_in_the_language_of_a_spreadsheet(yes: str, no: str) -> None:
     [one] = read(f"ref;Active;Returnable\nproduct/P;{yes};{no}\n".encode())
     assert one.fields == {"Active": True, "Returnable": False}
+
+
+@pytest.mark.parametrize(("breaks", "fault"), [
+    ('[{"Quantity":1,"Price":"1.5"}]', "item 1: Price is not a number"),
+    ('[{"Quantity":1,"Price":1},{"Quantity":1.5,"Price":1}]', "item 2: Quantity is not a whole number"),
+    ('[{"quantity":1,"Price":1}]', "item 1: quantity is written Quantity"),
+    ('[{"Quantity":1}]', "item 1: Price is required"),
+    ('[{"Quantity":-1,"Price":1}]', "item 1: Quantity is less than 0"),
+    ("[5]", "item 1: is not an object"),
+    ('[{"Quantity":1,"Price":1,"SalePrice":null,"New":"x"}]', ""),
+])  # fmt: skip
+def test_the_objects_in_a_list_have_the_types_of_their_fields(breaks: str, fault: str) -> None:
+    line = f'{{"ref":"price-schedule/P","fields":{{"PriceBreaks":{breaks}}}}}'.encode()
+    if fault:
+        assert fault in refused(line, "p.jsonl").problems[0].why
+    else:
+        assert len(read(line, "p.jsonl")) == 1

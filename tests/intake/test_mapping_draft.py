@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -61,8 +62,15 @@ def test_what_is_not_sure_and_what_is_missing() -> None:
     ("SKU;Gewicht\nA;1.234\n", 'decimal = ","  # not sure:'),
     ("SKU,weight\nA,1.5\n", "[columns]"),
     ('SKU,weight\nA,"1,234.5"\n', 'thousands = ","'),
+    ('SKU,weight\nA,"1,234"\n', 'thousands = ","  # not sure:'),
+    ('SKU,weight\nA,"1,234"\nB,"0,5"\n', 'decimal = ","'),
+    ("SKU;QuantityMultiplier\nA;1.234\n", 'thousands = "."'),
+    ('SKU,QuantityMultiplier\nA,"1,234"\n', 'thousands = ","'),
+    ("SKU;Gewicht;QuantityMultiplier\nA;1.234;1.234\n", 'decimal = ","'),
+    ('SKU,weight\nA,1.5\nB,"0,5"\n', 'decimal = ","  # not sure:'),
     ("SKU|Title\nA|b\nC|d\n", 'delimiter = "|"'),
-], ids=["comma", "either", "point", "thousands", "bar"])  # fmt: skip
+], ids=["comma", "either", "point", "thousands", "either comma", "comma beside", "whole", "whole comma",
+         "whole beside", "both", "bar"])  # fmt: skip
 def test_marks_are_told_by_values(data: str, line: str) -> None:
     assert line in draft(data, kind="product").text.splitlines()
 
@@ -77,6 +85,28 @@ def test_formats_of_dates_are_told_by_values(dates: str, line: str) -> None:
     mapping = parse_mapping("m", text)
     [one] = read(f"Price list;Valid from;Name\nPL;{dates};x\n".encode(), "p.csv", mapping=mapping)
     assert one.fields["SaleStart"] in ("2027-01-31", "2027-01-02")
+
+
+def test_what_a_person_has_to_check_is_said(ocsync: Run) -> None:
+    Path("w.csv").write_text("SKU;Gewicht;Valid\nlamp;1.234;x\nSumme;;\n")
+    shown = ocsync("stage", "map", "product", "w.csv", "w.toml")
+    assert "! not sure: decimal, thousands, skip" in shown.err, shown
+    Path("q.csv").write_text("SKU;Warehouse;Shelf\nlamp;hh;(5)\n")
+    shown = ocsync("stage", "map", "inventory", "q.csv", "q.toml")
+    assert "! no column seems to hold a value to set" in shown.err
+    refused = ocsync("stage", "import", "q.csv", "--map", "q.toml")
+    assert refused.code == 65
+    assert "no column holds a field of inventory, so nothing would be set" in refused.err
+
+
+def test_the_header_below_a_title_of_several_cells() -> None:
+    rows: list[list[object]] = [
+        ["Bestand vom", "2026-11-26"], [], ["Artikel", "Lager", "Menge", "Datum"],
+        ["lamp", "hh", "40", ""], ["chair", "hh", "2", ""],
+    ]  # fmt: skip
+    found = draft(workbook(rows), "list.xlsx", kind="inventory")
+    assert "header_row = 3" in found.text
+    assert found.missing == ()
 
 
 def test_columns_that_the_other_program_fixes_are_left_out() -> None:
@@ -146,3 +176,24 @@ def test_a_mapping_is_written_to_a_file_or_the_workspace(ocsync: Run, shop: Shop
     assert ocsync("stage", "import", "list.csv", "--map", "daily", "--json").data["entries"] == 1
     assert ocsync("stage", "map", "inventory", "nowhere.csv").code == 66
     assert ocsync("stage", "map", "inventry", "list.csv").code == 64
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="links are those of POSIX")
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_mapping_in_the_workspace_is_no_link(ocsync: Run, *, exists: bool) -> None:
+    """A workspace may come with a folder of somebody else's."""
+    Path("list.csv").write_text("SKU;Warehouse;Qty\nlamp;hh;7\n")
+    victim = Path("victim")
+    if exists:
+        victim.write_text("kind = 'inventory'")
+    folder = Path(".ocsync/mappings")
+    folder.mkdir()
+    (folder / "stock.toml").symlink_to(victim.absolute())
+    for words in (("map", "inventory", "list.csv", "stock", "--force"),
+                  ("import", "list.csv", "--map", "stock")):  # fmt: skip
+        result = ocsync("stage", *words)
+        assert (result.code, "is a symbolic link" in result.err) == (78, True), result
+    assert victim.exists() is exists
+    Path("own.toml").symlink_to(victim)
+    ocsync("stage", "map", "inventory", "list.csv", "own.toml", "--force")
+    assert "InventoryRecordID" in victim.read_text(), "a user's own link is followed"

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+import csv
+import io
+from typing import Any
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ocsync.errors import InputError
+from ocsync.intake import table
 from tests.intake.test_intake import read
 from tests.intake.workbooks import ods, workbook
 
@@ -14,7 +22,7 @@ def notes(data: bytes, name: str = "edits.csv", kind: str = "") -> list[str]:
     return noted
 
 
-def test_points_that_may_mark_thousands_are_noted_where_cells_are_separated_by_semicolons() -> None:
+def test_points_that_may_mark_thousands_are_noted_where_cells_are_not_separated_by_commas() -> None:
     head = "ref;ShipWeight;ShipWidth;xp.n:;xp.text;expect.ShipWeight\n"
     rows = "product/A;12.500;0.125;1.000;1.000;-7.250\nproduct/B; 3.100 ;4.5;2.0;x;\n"
     assert notes((head + rows).encode()) == [
@@ -22,7 +30,16 @@ def test_points_that_may_mark_thousands_are_noted_where_cells_are_separated_by_s
         "edits.csv: 1 of xp.n has three digits after the point (1.000): read as 1.000, not as 1000",
         "edits.csv: 1 of expect.ShipWeight has three digits after the point (-7.250): read as -7.250, not as -7250",
     ]  # fmt: skip
+    assert len(notes((head + rows).replace(";", "\t").encode())) == 3
     assert notes((head + rows).replace(";", ",").encode()) == []
+    sheet: list[list[object]] = [
+        ["ref", "ShipWeight"],
+        ["product/A", "12.500"],
+        ["product/B", 3.125],
+    ]
+    assert notes(workbook(sheet), "edits.xlsx") == [
+        "edits.xlsx s1: 1 of ShipWeight has three digits after the point (12.500): read as 12.500, not as 12500"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("word", ["NULL", "null", "None", "nan", "N/A", "<NA>", "NaT", "-", "–", "\\n", "undefined"])  # fmt: skip
@@ -89,3 +106,49 @@ def test_a_blank_that_makes_the_sheet_wider_is_named() -> None:
     assert notes(workbook(rows), "edits.xlsx") == [
         "edits.xlsx s1!D4 beside the table holds only blanks: ignored"
     ]
+
+
+CELLS = {
+    "ShipWeight": ["", "5", "1.234", " 7", r"\N"],
+    "expect.ShipWeight": ["", "5", "1.234"],
+    "xp.a": ["", "x", "x y", "NULL", "#N/A", "\xe4", " x"],
+    "xp.n:": ["", "1", "2.500", "[1]", "{}", '{"b":1}', '"-"'],
+    "Active": ["", "true", "no", r"\N"],
+    "Description": ["", "x", "none", " ", "\u200b"],
+    "Inventory:": ["", '{"Enabled":true}'],
+}  # fmt: skip
+ROW = st.fixed_dictionaries({name: st.sampled_from(cells) for name, cells in CELLS.items()})
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    names=st.sets(st.sampled_from(sorted(CELLS)), min_size=1, max_size=4).map(sorted),
+    rows=st.lists(ROW, min_size=1, max_size=6),
+    ending=st.sampled_from(["", "", "", "huge"]),
+    delimiter=st.sampled_from([",", ";"]),
+    known=st.sampled_from([2, 10_000]),
+)
+def test_repeated_cells_are_read_as_each_row_by_itself_is(
+    names: list[str], rows: list[dict[str, str]], ending: str, delimiter: str, known: int
+) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=delimiter)
+    writer.writerow(["ref", *names])
+    writer.writerows(
+        [f"product/P{n}", *(row[name] for name in names)] for n, row in enumerate(rows)
+    )
+    if ending:
+        writer.writerow(["product/Q", *[ending] * len(names)])
+
+    def outcome() -> list[Any]:
+        noted: list[str] = []
+        try:
+            return [read(text.getvalue().encode(), note=noted.append), noted]
+        except InputError as error:
+            return [error.message, error.problems, noted]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(table, "_KNOWN_CELLS", known)
+        found = outcome()
+        patch.setattr(table, "_plain_reader", lambda *_: lambda _: None)
+        assert found == outcome()

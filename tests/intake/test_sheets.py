@@ -159,6 +159,14 @@ def renamed(data: bytes, old: str, new: str) -> bytes:
     return zipped(parts)
 
 
+def test_a_hidden_sheet_with_the_name_of_a_kind_is_noted() -> None:
+    data = workbook([["CatalogID", "Name"], ["C", "c"]], [["BuyerID"], ["B"]], hidden=2)
+    data = renamed(renamed(data, "s1", "catalog"), "s2", "buyer")
+    noted: list[str] = []
+    assert [one.ref for one in read(data, "edits.xlsx", note=noted.append)] == ["catalog/C"]
+    assert "edits.xlsx: sheet buyer is hidden and was not read (--sheet reads it)" in noted
+
+
 def test_a_value_far_off_is_refused_and_not_tried() -> None:
     """The reader of the values would end the process."""
     far: list[object] = ['<c r="XFD2000000"><v>1</v></c>']

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ocsync.client import read_current
 from ocsync.diff import Document
-from ocsync.engine.export.export import notify_of_gaps, read_kinds
+from ocsync.engine.export.export import absent_places, notify_of_gaps, read_kinds
 from ocsync.engine.export.listing import Row
 from ocsync.engine.export.selection import ExportRequest
 from ocsync.engine.export.spool import Spool
@@ -24,13 +24,15 @@ from ocsync.schema import Kind, kind_of, ref_key
 class Marketplace:
     """The rows that were read of the marketplace of *profile*, in files below *folder*.
 
-    *owner* is the marketplace's ID. *parents* are the entities, by key, whose values others of
+    *owner* is the marketplace's ID. *absent_places* are the entities that narrow the selection and
+    do not exist. *parents* are the entities, by key, whose values others of
     their kind inherit.
     """
 
     def __init__(self, profile: str, folder: Path) -> None:
         self.profile = profile
         self.owner = ""
+        self.absent_places: list[Ref] = []
         self.parents: dict[str, Document] = {}
         self._listed = Spool(folder / f"{profile}.listed", {}, continues=False)
         self._by_id = Spool(folder / f"{profile}.by-id", {}, continues=False)
@@ -58,7 +60,9 @@ class Marketplace:
     async def read(self, session: Session, requests: Sequence[ExportRequest]) -> None:
         """Sign in, and read what *requests* ask for. Raises OcsyncError."""
         await self._sign_in(session)
-        notify_of_gaps(session, await read_kinds(session, requests, self._listed))
+        exported = await read_kinds(session, requests, self._listed)
+        self.absent_places = await absent_places(session, requests, exported)
+        notify_of_gaps(session, exported)
         await self._read_parents(session, [request.kind for request in requests])
 
     async def read_omitted(

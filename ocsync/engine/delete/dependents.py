@@ -35,23 +35,28 @@ class Dependents(NamedTuple):
     """The dependents of one ref: their *counts* by kind, and the documents of each list's first
     page.
 
-    *subtree* are those of its own kind below it. *unread* are the kinds that could not be listed.
+    *subtree* are those of its own kind below it. *unread* are the kinds that could not be listed,
+    each with the reason; it is empty for those that no list shows.
     """
 
     counts: dict[str, int]
     documents: dict[Ref, Document]
     subtree: list[Ref]
-    unread: list[str]
+    unread: dict[str, str]
 
     def kept(self) -> dict[str, tuple[int, int]]:
-        """Count the dependents of each kind, and those whose documents are known."""
+        """Count the dependents of each kind, and those whose documents are known.
+
+        Both are 0 for the kinds that could not be listed.
+        """
         known = Counter(kind_of(ref).name for ref in self.documents)
-        return {name: (number, known[name]) for name, number in self.counts.items()}
+        unread = dict.fromkeys(self.unread, (0, 0))
+        return unread | {name: (number, known[name]) for name, number in self.counts.items()}
 
 
 async def read_dependents(api: Api, ref: Ref, document: Document) -> Dependents:
     """Read the dependents of *ref*, and change nothing. Raises TryLater and SignInError."""
-    dependents = Dependents({}, {}, [], [])
+    dependents = Dependents({}, {}, [], {})
     if kind_of(ref).parent_field and document.get("ChildCount") != 0:
         await _read_subtree(api, ref, dependents)
     for parent in [ref, *dependents.subtree]:
@@ -60,11 +65,17 @@ async def read_dependents(api: Api, ref: Ref, document: Document) -> Dependents:
                 is_counted = await _count(api, kind, reference, parent, dependents)
             except NotFound:
                 continue
-            except ApiError:
-                is_counted = False
-            if not is_counted and kind.name not in dependents.unread:
-                dependents.unread.append(kind.name)
+            except ApiError as error:
+                dependents.unread[kind.name] = error.message
+                continue
+            if not is_counted:
+                dependents.unread.setdefault(kind.name, "")
     return dependents
+
+
+def uncounted_dependents(ref: Ref) -> Dependents:
+    """Return the dependents of *ref* as far as they are known without a request: not at all."""
+    return Dependents({}, {}, [], {kind.name: "" for kind, _ in _dependent_kinds(kind_of(ref))})
 
 
 def _dependent_kinds(kind: Kind) -> list[tuple[Kind, Reference]]:
@@ -134,15 +145,24 @@ def _list_ids(
     """Return the IDs for the path of each list of *kind*: *ids* of the deleted ref, and those that
     must be looked up from it. Return None where no list is limited by these.
 
-    The categories of a product are listed by catalog, so its catalogs are listed first.
+    The categories of a product are listed by catalog, so its catalogs are listed first; so are the
+    variants of a product for their records. Where no list shows the parents that count, as for the
+    bundles in categories, all parents are listed, but for products, of which there are too many.
     """
     missing = [name for name in _names_in(kind.collection) if name not in ids]
     if not missing:
         return _one(ids) if _is_listed_by(kind, ids) else None
-    beside = {rule.kind for rule in kind.after} | {made.kind for made in kind.creates}
-    listing = [KINDS[name] for name in beside if missing[0] in KINDS[name].ids]
-    listing = [listing_kind for listing_kind in listing if _is_listed_by(listing_kind, ids)]
-    return _look_up(api, listing[0], missing[0], ids) if listing and len(missing) == 1 else None
+    if len(missing) > 1:
+        return None
+    beside = [rule.kind for rule in kind.after] + [made.kind for made in kind.creates]
+    parents = [reference.kind for reference in kind.references if missing[0] in reference.ids[-1:]]
+    for name in [*beside, *parents]:
+        if missing[0] in KINDS[name].ids and _is_listed_by(KINDS[name], ids):
+            return _look_up(api, KINDS[name], missing[0], ids)
+    whole = [KINDS[name] for name in parents if not _names_in(KINDS[name].collection)]
+    if whole and not whole[0].eventually_consistent:
+        return _look_up(api, whole[0], missing[0], ids)
+    return None
 
 
 async def _one(ids: Mapping[str, str]) -> AsyncIterator[Mapping[str, str]]:

@@ -23,6 +23,7 @@ from ocsync.engine.recorder import Recorder
 from ocsync.engine.run_log import (
     SessionCost,
     add_up,
+    attempts,
     count_outcomes,
     exit_code_for,
     load_progress,
@@ -240,7 +241,7 @@ def _close(session: Session, run: Run, *, interrupted: ExitCode | None) -> Delet
     Each of its writes may be repeated after a crash.
     """
     kinds, problems = count_outcomes(run)
-    outcomes = load_progress(run).ended.values()
+    outcomes = [outcome for _, _, _, outcome in attempts(run.outcomes()) if outcome]
     deleted = {outcome.ref for outcome in outcomes if outcome.state.succeeded}
     deleted |= cascaded_refs(run, deleted)
     session.folder.tombstones.confirm(run.id, deleted)

@@ -6,7 +6,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ocsync.client import Identity, read_current, ref_of
-from ocsync.engine.delete.dependents import Dependents, Document, read_dependents
+from ocsync.engine.delete.dependents import (
+    Dependents,
+    Document,
+    read_dependents,
+    uncounted_dependents,
+)
 from ocsync.engine.delete.notified_targets import TargetNotification, notified_targets
 from ocsync.engine.session import Session
 from ocsync.engine.worker_pool import run_all
@@ -99,7 +104,10 @@ async def delete_impact(
     }
     rows = {
         ref: DeleteRow(
-            ref, current[ref], Dependents({}, {}, [], []), deleting_runs.get(ref_key(ref), "")
+            ref,
+            current[ref],
+            Dependents({}, {}, [], {}) if counting else uncounted_dependents(ref),
+            deleting_runs.get(ref_key(ref), ""),
         )
         for ref in refs
     }
@@ -182,8 +190,8 @@ async def _referrers(
             staying = [holder for holder in holders if not _is_deleted(holder, deleted_keys)]
             released += not staying
             refs += staying
-    except ApiError:
-        dependents.unread.append(reference.kind)
+    except ApiError as error:
+        dependents.unread[reference.kind] = error.message
         return Referrer(reference.kind, "", 0, ())
     return Referrer(
         reference.kind, reference.delete_refusal, page.total_items - released, tuple(refs)

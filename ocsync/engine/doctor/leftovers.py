@@ -92,7 +92,7 @@ def runs(setup: Setup) -> Iterator[CheckResult]:
 
 def _progress(run: Run) -> str:
     try:
-        ended = len(load_progress(run).ended)
+        ended = load_progress(run).ended.count()
         return f": {ended:,} of {count(run.read_info().steps, 'step')} done"
     except OcsyncError:
         return ""

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from ocsync.client import read_current
 from ocsync.diff import writable_fields
 from ocsync.engine.export.listing import Row, read_source
 from ocsync.engine.export.selection import ExportRequest, source_of
 from ocsync.engine.export.spool import Spool
 from ocsync.engine.session import Session, sign_in
+from ocsync.errors import UsageError
 from ocsync.events import NoticeLevel, Reading
 from ocsync.field_paths import flatten
-from ocsync.models import Entry, Fields, Op
+from ocsync.models import Entry, Fields, Op, Ref
 from ocsync.plurals import count
 from ocsync.schema import Kind, field_at, kind_of
 
@@ -35,6 +37,12 @@ async def read_all(
     """Read what *requests* ask for into *spool*, as far as it is not there. Raises OcsyncError."""
     await sign_in(session)
     exported = await read_kinds(session, requests, spool)
+    if absent := await absent_places(session, requests, exported):
+        kind = absent[0].partition("/")[0]
+        raise UsageError(
+            f"{absent[0]} does not exist, so there is nothing to export",
+            hint=f"ocsync export {kind} - --fields Name",
+        )
     notify_of_gaps(session, exported)
     for one, request in zip(exported, requests, strict=True):
         if one.kind.eventually_consistent and not request.refs:
@@ -73,6 +81,20 @@ async def read_kinds(
         total = progress.total if is_one_list and not request.limit else 0
         exported.append(ExportedKind(request.kind, progress.rows, total, tuple(progress.missing)))
     return exported
+
+
+async def absent_places(
+    session: Session, requests: Sequence[ExportRequest], exported: Sequence[ExportedKind]
+) -> list[Ref]:
+    """Return the entities that narrow *requests* and do not exist, if nothing was *exported*.
+
+    OrderCloud may answer with an empty list where one of them does not exist.
+    """
+    if any(one.rows or one.missing for one in exported):
+        return []
+    places = dict.fromkeys(place for request in requests for place in request.places)
+    found = [pair async for pair in read_current(session.api, places)]
+    return [ref for ref, document in found if document is None]
 
 
 def notify_of_gaps(session: Session, exported: Sequence[ExportedKind]) -> None:

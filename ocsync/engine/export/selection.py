@@ -37,6 +37,13 @@ class ExportRequest(NamedTuple):
     refs: tuple[Ref, ...] = ()
     limit: int = 0
 
+    @property
+    def places(self) -> list[Ref]:
+        """The entities that narrow it."""
+        category = ["category/" + self.category] if self.category else []
+        named = {"catalog": self.catalog, "buyer": self.buyer, "supplier": self.supplier}
+        return category + [f"{kind}/{value}" for kind, value in named.items() if value]
+
 
 class Source(NamedTuple):
     """The lists that answer a request.

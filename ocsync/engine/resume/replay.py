@@ -89,6 +89,7 @@ class Replay:
 
     *prepared* has what was read before the first write, by step number, and *conflicts* the steps
     to leave out: step number -> the reason. *settle* is how many seconds a lagging read may take.
+    After *max_failures* failed steps no further one is sent.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class Replay:
         settle: float,
         overwrite: bool = False,
         recent: Iterable[Intent] = (),
+        max_failures: int | None = None,
     ) -> None:
         self._session = session
         self._recorder = recorder
@@ -114,13 +116,13 @@ class Replay:
         self._workers = workers
         self._settle_seconds = settle
         self._overwrite = overwrite
+        self._max_failures = max_failures
         self._later = later_steps(steps)
         self._late_reads: LateReads[Outcome | _Lost] = LateReads(session.api)
         self._lagging = {ref_key(ref) for ref in lagging_bases(steps)}
         self._written: dict[str, list[Intent]] = {}
-        now = time.monotonic()
-        done = (o for o in progress.ended.values() if o.state is State.DONE)
-        self._done_at = {outcome.number: now for outcome in done}
+        self._began_at = time.monotonic()
+        self._done_at: dict[int, float] = {}
         self._predecessors: Predecessors | None = None
         self._waited = 0
         for intent in (*recent, *progress.lagging):
@@ -137,7 +139,8 @@ class Replay:
             self._execute,
             self._recorder.end,
             workers=self._workers,
-            ended=self._progress.ended,
+            progress=self._progress,
+            max_failures=self._max_failures,
         )
         await runner.run(self._steps)
 
@@ -156,7 +159,7 @@ class Replay:
             self._tell_of_wait(step, outcome)
             await self._session.sleep(pause)
         if outcome.state is State.DONE:
-            self._done_at[step.number] = time.monotonic()
+            self._note_done(step)
             if tries > 1:
                 text = f"refused at first, because what it refers to was new; sent {tries} times"
                 outcome = msgspec.structs.replace(outcome, message=text)
@@ -166,9 +169,18 @@ class Replay:
         """Return whether this run wrote what *step* refers to, or comes after, moments ago."""
         if self._predecessors is None:
             self._predecessors = Predecessors(self._steps)
-        before = self._predecessors.of(step) & self._done_at.keys()
-        latest = max((self._done_at[number] for number in before), default=-math.inf)
-        return time.monotonic() - latest < _REFERENCE_SECONDS
+        before = self._predecessors.of(step)
+        times = [self._done_at[number] for number in before & self._done_at.keys()]
+        if any(number in self._progress.done for number in before):
+            times.append(self._began_at)
+        return time.monotonic() - max(times, default=-math.inf) < _REFERENCE_SECONDS
+
+    def _note_done(self, step: Step) -> None:
+        """Note that *step* is done now; what was done too long ago to matter is forgotten."""
+        now = time.monotonic()
+        self._done_at[step.number] = now
+        while now - self._done_at[oldest := next(iter(self._done_at))] > _REFERENCE_SECONDS:
+            del self._done_at[oldest]
 
     def _tell_of_wait(self, step: Step, outcome: Outcome) -> None:
         self._waited += 1
@@ -237,7 +249,8 @@ class Replay:
         if late:
 
             async def act(shown: Document | None) -> Outcome | _Lost:
-                return await self._send(step, self._prepare(step, shown), once=once)
+                prepared = self._prepare(step, shown)
+                return await self._send(step, prepared, once=once, has_slot=True)
 
             return await self._late_reads.read_and_act(step.ref, act)
         ready = prepared or self._prepare(step, await self._read_shown(step.ref))
@@ -258,7 +271,12 @@ class Replay:
         return prepared
 
     async def _send(
-        self, step: Step, prepared: PreparedRequest | Outcome, *, once: bool
+        self,
+        step: Step,
+        prepared: PreparedRequest | Outcome,
+        *,
+        once: bool,
+        has_slot: bool = False,
     ) -> Outcome | _Lost:
         """Send one request, its intent on disk before; *once* leaves repeating to the caller."""
         if isinstance(prepared, Outcome):
@@ -266,7 +284,7 @@ class Replay:
         if prepared.same:
             return self._end(step, State.UNCHANGED, sent=prepared.sent)
         intent = prepared.intent(step, self._session.precise_timestamp())
-        await self._recorder.intend(intent)
+        await self._recorder.intend(intent, at_once=has_slot)
         try:
             request = request_body(step.change, prepared.sent)
             reply = await self._session.api.write(

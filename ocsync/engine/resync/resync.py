@@ -17,6 +17,7 @@ from ocsync.engine.recorder import Recorder
 from ocsync.engine.run_log import (
     SessionCost,
     add_up,
+    attempts,
     count_outcomes,
     load_progress,
     new_info,
@@ -128,7 +129,8 @@ async def run_resync(session: Session, run: Run, *, workers: int) -> ResyncRepor
 def abandon(run: Run) -> int:
     """Close *run* without sending more, and return the number of requests not sent."""
     unsent = len(remaining_steps(run))
-    ended = max((o.at for o in load_progress(run).ended.values()), default=run.read_info().started)
+    outcomes = (outcome for _, _, _, outcome in attempts(run.outcomes()) if outcome)
+    ended = max((outcome.at for outcome in outcomes), default=run.read_info().started)
     _record_end(run, ended)
     run.update(exit_code=int(ExitCode.PARTLY))
     return unsent

@@ -123,12 +123,19 @@ def _with_parents(
 
 
 def _with_lost_dependents(reversal: Reversal, outcome: Outcome | None) -> Reversal:
-    """Return *reversal* with the number of deleted dependents whose documents were not kept."""
+    """Return *reversal* with the number of deleted dependents whose documents were not kept, and
+    with the kinds that were not counted.
+    """
+    cascaded = outcome.cascaded if outcome else {}
     lost = [
         f"{number - kept:,} of its {count(number, 'dependent')} ({name}) not recorded"
-        for name, (number, kept) in (outcome.cascaded if outcome else {}).items()
+        for name, (number, kept) in cascaded.items()
         if kept < number
     ]
+    if uncounted := [name for name, (number, _) in cascaded.items() if not number]:
+        more = f" and {len(uncounted) - 3} more kinds" if len(uncounted) > 4 else ""
+        named = ", ".join(uncounted[:3] if more else uncounted)
+        lost.append(f"dependents not recorded, if it had any: {named}{more}")
     return msgspec.structs.replace(reversal, lost=(*reversal.lost, *lost)) if lost else reversal
 
 
