@@ -106,6 +106,19 @@ _READERS: dict[FieldType, Callable[[str], Any]] = {
 }
 
 
+DECIMALS = r"(?:\.[0-9]{1,15})?"
+"""Pattern of a point and decimals."""
+PLAIN_TEXTS = {
+    FieldType.TEXT: "",
+    FieldType.DATE: "",
+    FieldType.OBJECT: "",
+    FieldType.INTEGER: "[+-]?[0-9]{1,18}",
+    FieldType.NUMBER: f"[+-]?[0-9]{{1,15}}{DECIMALS}",
+    FieldType.BOOLEAN: "(?i:true|false|yes|no|1|0)",
+}
+"""Patterns of texts that are surely read as the type, though not of all; "" where any text is."""
+
+
 def read_json(text: str) -> Any:
     """Return *text* decoded as JSON. Raises ValueError with the reason."""
     try:
