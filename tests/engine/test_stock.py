@@ -359,3 +359,18 @@ def test_an_answer_that_is_not_the_config_proves_no_pause(
         codes = [ocsync(command, "inventory").code for command in ("pause", "unpause")]
     assert (codes[0 if paused else 1], len(swallowed)) == (75, 1)
     assert bool(shop.paused()) is not paused
+
+
+@pytest.mark.parametrize("command", ["resume", "unpause inventory catalogs"])
+def test_an_error_that_cuts_off_an_unpause_names_what_stays_paused(
+    ocsync: Run, shop: Shop, command: str
+) -> None:
+    shop.stock(records=1, quantity=40)
+    ocsync("pause", "inventory", "catalogs")
+    ocsync("stage", "set", REF, f"{PATH}=41")
+    shop.faults({"status": 503, "retry_after": 900, "method": "PATCH",
+                 "path": "/entitysync/catalogs", "times": 9})  # fmt: skip
+    result = ocsync(*command.split())
+    catalogs = "/integrations/entitysync/catalogs"
+    assert (result.code, shop.paused(), shop.paused(catalogs)) == (75, False, True), result
+    assert "! catalogs stays paused" in result.err, result
