@@ -304,10 +304,8 @@ class Api:
 
     def _parse_reply(self, response: httpx.Response, method: str, path: str) -> Reply:
         if response.status_code >= 300:
-            content, location = response.content, response.headers.get("location", "")
-            error = error_of(
-                response.status_code, self._auth.redact(content), f"{method} {path}", location
-            )
+            content, location = self._auth.redact(response.content), self._auth.location(response)
+            error = error_of(response.status_code, content, f"{method} {path}", location)
             error.log_id = log_id_of(response)
             raise error
         body = decode(response.content)
