@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import socket
 import zlib
 from contextlib import ExitStack, closing, suppress
@@ -108,6 +109,13 @@ def test_the_secret_does_not_follow_a_redirect(run: Run) -> None:
     assert (code, portal.requests) == (75, [])
     assert f"a gateway redirected the request to 127.0.0.1:{portal.port} (307)" in err
     assert "a proxy may have responded" in err
+
+
+def test_a_redirect_that_repeats_the_secret_hides_it(run: Run) -> None:
+    secret = os.environ[SECRET]
+    away = reply("307 Temporary Redirect", b"", f"Location: https://{secret}.example/x")
+    code, err, _ = at_sign_in(run, away)
+    assert (code, secret in err, "(hidden).example" in err) == (75, False, True), err
 
 
 def test_an_error_without_a_code_is_a_gateways() -> None:

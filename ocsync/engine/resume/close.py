@@ -17,6 +17,7 @@ from ocsync.engine.pause.pausing import (
     config_changes,
     drop_pauses,
     in_window,
+    named_when_cut_off,
     read_configs,
     read_status,
     uncertain,
@@ -332,7 +333,8 @@ async def close_without_run(session: Session, options: ResumeOptions) -> ResumeR
 
     A run that a crash kept from being verified is verified now.
     """
-    pauses = await _unpause_targets(session, None, options, done=True)
+    with named_when_cut_off(session):
+        pauses = await _unpause_targets(session, None, options, done=True)
     unpaused, still_paused, code = pauses
     staged = session.folder.journal.totals().entries
     run = session.folder.runs.pending_verification() if options.verify else None

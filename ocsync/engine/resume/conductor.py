@@ -38,6 +38,7 @@ from ocsync.engine.pause.pausing import (
     ConfigReading,
     claim_if_confirmed,
     confirmed,
+    named_when_cut_off,
     pause_all,
     read_configs,
     read_status,
@@ -215,6 +216,7 @@ async def _start_run(
         _seal(session, drafted, options) as run,
         recorded_pace(session, run),
         _interruption_counted(session, run),
+        named_when_cut_off(session),
     ):
         end = await _carry_out(
             session, run, steps, fed, options, reading, ahead=ahead, resumed=False
@@ -249,7 +251,12 @@ async def _continue_run(
     _check_finished_elsewhere(session, run, options)
     confirm_production(session)
     _check_logs(session, run)
-    with run, recorded_pace(session, run), _interruption_counted(session, run):
+    with (
+        run,
+        recorded_pace(session, run),
+        _interruption_counted(session, run),
+        named_when_cut_off(session),
+    ):
         session.folder.sent_record.add(
             run.id,
             NumberRanges((entry.seq, entry.seq) for entry in run.entries()),

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ocsync.client import Reply, read_current
+from ocsync.client import GATEWAY_HINT, Reply, read_current
 from ocsync.diff import (
     Document,
     defaults_of,
@@ -292,6 +292,11 @@ class Replay:
             )
         except LostAnswer as lost:
             return _Lost(intent, lost)
+        if not _is_answer_for(step.ref, reply):
+            text = f"the response to {step.method} {step.path} does not show {step.ref}"
+            lost = LostAnswer(text, hint=GATEWAY_HINT)
+            lost.log_id = reply.log_id
+            return _Lost(intent, lost)
         return self._done(step, intent, reply)
 
     def _is_late(self, step: Step) -> bool:
@@ -392,10 +397,12 @@ class Replay:
         self._remember(intent)
         document = reply.body if isinstance(reply.body, dict) else None
         answered = _took_effect(intent, document)
+        created = intent.absent
+        exact = answered and not diff_as_written(intent.ref, intent.sent, document, created=created)
         sent = intent.sent if not kind_of(step.ref).action else _result_of(step.ref, document)
         facts = {"sent": sent, "answered": answered, "status": reply.status}
         facts["log_id"] = reply.log_id
-        return self._end(step, State.DONE, exact=answered and _shows_all(intent, document), **facts)
+        return self._end(step, State.DONE, exact=exact, **facts)
 
     def _failed(self, step: Step, error: ApiError) -> Outcome:
         facts = {"status": error.status, "code": error.code, "log_id": error.log_id}
@@ -449,12 +456,17 @@ def _took_effect(intent: Intent, found: Document | None) -> bool:
     )
 
 
-def _shows_all(intent: Intent, document: Document | None) -> bool:
-    """Return whether *document* is the entity, with all values that were sent."""
-    name = str((document or {}).get("ID") or "")
-    is_it = name.casefold() == intent.ref.rpartition("/")[2].casefold()
-    sent = intent.sent
-    return is_it and not diff_as_written(intent.ref, sent, document, created=intent.absent)
+def _is_answer_for(ref: Ref, reply: Reply) -> bool:
+    """Return whether *reply* is the one that OrderCloud gives to a write of *ref* that it accepts.
+
+    That is the entity, or 204 for an assignment (guide/ordercloud.md 2.2). A gateway in between may
+    respond with 200 for another request, or for one that it has not passed on.
+    """
+    kind = kind_of(ref)
+    document = reply.body if isinstance(reply.body, dict) else {}
+    if kind.action or kind.assignment:
+        return reply.status == 204 or bool(document)
+    return str(document.get("ID") or "").casefold() == ref.rpartition("/")[2].casefold()
 
 
 def _was_sold(intent: Intent, path: str, found: Any, sent: Any) -> bool:
