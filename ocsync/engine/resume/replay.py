@@ -294,9 +294,9 @@ class Replay:
             return _Lost(intent, lost)
         if not _is_answer_for(step.ref, reply):
             text = f"the response to {step.method} {step.path} does not show {step.ref}"
-            lost = LostAnswer(text, hint=GATEWAY_HINT)
-            lost.log_id = reply.log_id
-            return _Lost(intent, lost)
+            foreign = LostAnswer(text, hint=GATEWAY_HINT)
+            foreign.log_id = reply.log_id
+            return _Lost(intent, foreign)
         return self._done(step, intent, reply)
 
     def _is_late(self, step: Step) -> bool:
