@@ -14,8 +14,8 @@ def changed_part(entry: Entry, *, is_known: bool) -> Entry | None:
     """Return *entry* without fields that it sets to the value it expects, and these expectations.
 
     None stands for an edit that changes nothing: one that sets no other value, of an entity that
-    *is_known* to be there or of which something is expected. An assignment is sent whole, so it
-    keeps all its fields as soon as one of them changes. A put and an adjustment are kept as they
+    *is_known* to be there or of which something is expected. An assignment is sent whole, so as
+    soon as one field changes it has all of them, the others as they are expected. A put and an adjustment are kept as they
     are.
     """
     if entry.op not in (Op.SET, Op.ASSIGN):
@@ -32,6 +32,8 @@ def changed_part(entry: Entry, *, is_known: bool) -> Entry | None:
         return entry
     if entry.op is Op.SET:
         fields = {path: value for path, value in fields.items() if path not in same}
+    else:
+        fields = {path: expect[path] if path in same else fields[path] for path in fields}
     expect = {path: value for path, value in expect.items() if path not in same}
     return msgspec.structs.replace(entry, fields=fields, expect=expect)
 

@@ -49,6 +49,14 @@ def test_numbers_are_compared_as_numbers() -> None:
     assert edits("ProductID,ShipWeight,expect.ShipWeight\nP,1.50,1.5\nQ,2,2.0\n") == []
 
 
+def test_an_assignment_keeps_its_other_fields_as_they_are_expected() -> None:
+    """It is sent whole; a spreadsheet ends the lines of a text in its own way."""
+    head = "SpecID,ProductID,DefaultValue,DefaultOptionID,expect.DefaultValue:,expect.DefaultOptionID\n"
+    assert edits(head + 'S,P,"a\nb",new,"""a\\rb""",old\n', kind="spec-product-assignment") == [
+        ("P", {"DefaultValue": "a\rb", "DefaultOptionID": "new"}, {"DefaultOptionID": "old"})
+    ]
+
+
 def test_an_expectation_of_another_field_stays() -> None:
     """Its column stands alone, so it is not the value of a cell that was left as it is."""
     rows = "ref,AddressID,expect.QuantityAvailable\ninventory/P/R,wh,5\ninventory/P/S,,5\n"
